@@ -1,0 +1,21 @@
+"""From files to records: readers, atoms, walls, patches, synthetic data with known truth."""
+
+from physlearn.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "FindAtomsOptions": ".find_atoms",
+        "assign_sites": ".sites",
+        "classify_species": ".species",
+        "describe_patches": ".patches",
+        "find_atoms": ".find_atoms",
+        "make_stem_image": ".synthetic_stem",
+        "make_wall_video": ".synthetic_walls",
+        "normalize_frames": ".normalize_frames",
+        "read_coordinates": ".read_coordinates",
+        "read_image": ".read_images",
+        "read_video": ".read_video",
+        "track_walls": ".track_walls",
+    },
+)

@@ -1,0 +1,17 @@
+"""Forward physics: site graphs, Hamiltonians, Monte Carlo and moving walls."""
+
+from physlearn.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Ising": ".hamiltonians",
+        "LatticeGas": ".hamiltonians",
+        "exact_enumeration": ".exact",
+        "simulate_lattice": ".simulate",
+        "site_graph_from_networkx": ".site_graphs",
+        "site_graph_from_positions": ".site_graphs",
+        "square_lattice": ".site_graphs",
+        "triangular_lattice": ".site_graphs",
+    },
+)

@@ -1,0 +1,282 @@
+"""The argument checks that every floor shares, and the errors that people see."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+__all__ = [
+    "CREDIBLE_MASS",
+    "BackendUnavailable",
+    "InputError",
+    "NotIdentified",
+    "as_generator",
+    "atomic_write",
+    "check_array",
+    "check_choice",
+    "check_image",
+    "check_positive",
+]
+
+CREDIBLE_MASS = 0.90
+"""The one credible mass of the library: equal-tailed intervals that hold 90 %."""
+
+SMALLEST_IMAGE_EDGE = 16
+
+
+class InputError(ValueError):
+    """What was given cannot be used; the message names the argument and what to do."""
+
+
+class NotIdentified(RuntimeError):  # noqa: N818 -- it names the finding, as the summary prints it
+    """The input is sound, but it does not hold what the question needs."""
+
+
+class BackendUnavailable(RuntimeError):  # noqa: N818 -- as above
+    """An optional engine is not installed on this machine; the message holds the recipe."""
+
+
+def as_generator(rng: int | np.random.Generator | None) -> tuple[np.random.Generator, int]:
+    """Return a generator and the seed that reproduces it.
+
+    Parameters
+    ----------
+    rng
+        An integer seed, a generator (a seed is drawn from it), or None (a seed is drawn from
+        the operating system and handed back, so that a result can always be repeated).
+
+    Returns
+    -------
+    tuple
+        The generator and its integer seed.
+
+    Raises
+    ------
+    InputError
+        For anything else, or a negative seed.
+
+    Examples
+    --------
+    >>> generator, seed = as_generator(7)
+    >>> seed, int(generator.integers(100)) == int(np.random.default_rng(7).integers(100))
+    (7, True)
+    """
+    if isinstance(rng, np.random.Generator):
+        seed = int(rng.integers(2**32))
+    elif rng is None:
+        seed = int(np.random.SeedSequence().generate_state(1)[0])
+    elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
+        seed = int(rng)
+        if seed < 0:
+            raise InputError(f"rng must be a seed of at least 0; got {seed}.")
+    else:
+        raise InputError(
+            "rng must be an integer seed, a numpy.random.Generator or None; "
+            f"got {type(rng).__name__}."
+        )
+    return np.random.default_rng(seed), seed
+
+
+def check_array(
+    name: str,
+    value: ArrayLike,
+    *,
+    ndim: int | None = None,
+    shape: Sequence[int | None] | None = None,
+    dtype: DTypeLike = np.float64,
+    finite: bool = True,
+    minimum: float | None = None,
+    allow_empty: bool = False,
+) -> NDArray[Any]:
+    """Return ``value`` as a contiguous array of ``dtype``, or say what is wrong with it.
+
+    Parameters
+    ----------
+    name
+        The argument's name, for the message.
+    value
+        Anything that numpy reads as an array of numbers.
+    ndim, shape
+        Expected number of dimensions, or expected shape with None for a free length.
+    dtype
+        Type of the result; a conversion that would change a value is refused.
+    finite
+        Refuse NaN and infinity.
+    minimum
+        Smallest legal value.
+    allow_empty
+        Accept an array without elements.
+
+    Raises
+    ------
+    InputError
+        Naming the argument, the expectation and the first offending value with its index.
+
+    Examples
+    --------
+    >>> check_array("field", [1, 2], shape=(None,))
+    array([1., 2.])
+    >>> check_array("field", [[1.0]], ndim=1)
+    Traceback (most recent call last):
+        ...
+    physlearn.checks.InputError: field must have 1 dimension(s), got shape (1, 1).
+    """
+    try:
+        given = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"{name} must be a rectangular array of numbers; {error}.") from None
+    if given.dtype.kind not in "biuf" or np.ma.isMaskedArray(value):
+        found = "a masked array" if np.ma.isMaskedArray(value) else f"dtype {given.dtype}"
+        raise InputError(f"{name} must hold real numbers, got {found}.")
+    if shape is not None and (
+        given.ndim != len(shape)
+        or any(want is not None and want != got for want, got in zip(shape, given.shape, strict=True))
+    ):
+        wanted = ", ".join("n" if length is None else str(length) for length in shape)
+        wanted += "," if len(shape) == 1 else ""
+        raise InputError(f"{name} must have shape ({wanted}), got {given.shape}.")
+    if ndim is not None and given.ndim != ndim:
+        raise InputError(f"{name} must have {ndim} dimension(s), got shape {given.shape}.")
+    if given.size == 0 and not allow_empty:
+        raise InputError(f"{name} must not be empty, got shape {given.shape}.")
+    if finite and given.dtype.kind == "f" and not np.isfinite(given).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(given))[0])
+        count = int(np.count_nonzero(~np.isfinite(given)))
+        raise InputError(
+            f"{name} must hold finite numbers; found {count} NaN or infinite value(s), "
+            f"first at index {where}."
+        )
+    with np.errstate(invalid="ignore"):
+        array = np.ascontiguousarray(given, dtype=dtype)
+        if array.dtype.kind in "iu" and given.size and not np.array_equal(array, given):
+            where = tuple(int(i) for i in np.argwhere(array != given)[0])
+            raise InputError(
+                f"{name} must hold whole numbers that fit {array.dtype}; "
+                f"got {given[where]} at index {where}."
+            )
+    if minimum is not None and array.size and not array.min() >= minimum:
+        where = tuple(int(i) for i in np.argwhere(~(array >= minimum))[0])
+        raise InputError(f"{name} must be at least {minimum}; got {array[where]} at index {where}.")
+    # ascontiguousarray promotes a scalar to one dimension; keep the shape that was checked
+    return array.reshape(given.shape)
+
+
+def check_positive(name: str, value: float, *, allow_zero: bool = False) -> float:
+    """Return ``value`` as a float when it is a finite number above zero.
+
+    Raises
+    ------
+    InputError
+        For zero (unless ``allow_zero``), a negative number, NaN, infinity or no number.
+
+    Examples
+    --------
+    >>> check_positive("pixel_size", 3)
+    3.0
+    """
+    legal = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not legal or not np.isfinite(value) or value < 0 or (value == 0 and not allow_zero):
+        wanted = "a finite number of at least 0" if allow_zero else "a finite number above 0"
+        raise InputError(f"{name} must be {wanted}; got {value!r}.")
+    return float(value)
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> str:
+    """Return ``value`` when it is one of ``choices``.
+
+    Raises
+    ------
+    InputError
+        Naming the argument and the legal choices.
+
+    Examples
+    --------
+    >>> check_choice("noise", "poisson", ("auto", "poisson"))
+    'poisson'
+    """
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+    return value
+
+
+def check_image(image: ArrayLike, name: str = "image") -> NDArray[np.float64]:
+    """Return a picture as a 2-D float array, or say why it is none.
+
+    Parameters
+    ----------
+    image
+        Array of shape (rows, columns), at least 16 by 16, finite and not constant.
+    name
+        The argument's (or file's) name, for the message.
+
+    Raises
+    ------
+    InputError
+        Naming what is wrong and what to do.
+
+    Examples
+    --------
+    >>> check_image(np.zeros((20, 20)))
+    Traceback (most recent call last):
+        ...
+    physlearn.checks.InputError: image is constant (every pixel is 0.0): there is nothing to see; check the export.
+    """
+    array = np.asarray(image)
+    if array.ndim == 3 and array.shape[-1] in (3, 4):
+        raise InputError(f"{name} is a colour picture of shape {array.shape}; give one channel.")
+    if array.ndim == 3:
+        raise InputError(
+            f"{name} must be one picture (rows, columns), got shape {array.shape}; "
+            "read a stack or a film with read_video."
+        )
+    array = check_array(name, array, ndim=2)
+    if min(array.shape) < SMALLEST_IMAGE_EDGE:
+        raise InputError(
+            f"{name} must be at least {SMALLEST_IMAGE_EDGE} x {SMALLEST_IMAGE_EDGE} pixels, "
+            f"got {array.shape[0]} x {array.shape[1]}."
+        )
+    if array.min() == array.max():
+        raise InputError(
+            f"{name} is constant (every pixel is {array.flat[0]}): there is nothing to see; "
+            "check the export."
+        )
+    return array
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Hand out a temporary path beside ``path`` and rename it to ``path`` on success.
+
+    A failure inside the block leaves whatever stood at ``path`` as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with atomic_write(folder / "a.txt") as temporary:
+    ...     _ = temporary.write_text("kept whole")
+    >>> (folder / "a.txt").read_text()
+    'kept whole'
+    """
+    final = Path(path)
+    if not final.parent.is_dir():
+        raise InputError(f"path must lie in a folder that exists; {final.parent} does not.")
+    handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.stem}-", suffix=final.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes the file private; a result is as readable as any other file of the user
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
