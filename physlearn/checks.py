@@ -137,7 +137,9 @@ def check_array(
         raise InputError(f"{name} must hold real numbers, got {found}.")
     if shape is not None and (
         given.ndim != len(shape)
-        or any(want is not None and want != got for want, got in zip(shape, given.shape, strict=True))
+        or any(
+            want is not None and want != got for want, got in zip(shape, given.shape, strict=True)
+        )
     ):
         wanted = ", ".join("n" if length is None else str(length) for length in shape)
         wanted += "," if len(shape) == 1 else ""
@@ -181,7 +183,9 @@ def check_positive(name: str, value: float, *, allow_zero: bool = False) -> floa
     >>> check_positive("pixel_size", 3)
     3.0
     """
-    legal = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    legal = isinstance(value, int | float | np.integer | np.floating) and not isinstance(
+        value, bool
+    )
     if not legal or not np.isfinite(value) or value < 0 or (value == 0 and not allow_zero):
         wanted = "a finite number of at least 0" if allow_zero else "a finite number above 0"
         raise InputError(f"{name} must be {wanted}; got {value!r}.")
@@ -223,10 +227,10 @@ def check_image(image: ArrayLike, name: str = "image") -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> check_image(np.zeros((20, 20)))
+    >>> check_image(np.zeros((8, 20)))
     Traceback (most recent call last):
         ...
-    physlearn.checks.InputError: image is constant (every pixel is 0.0): there is nothing to see; check the export.
+    physlearn.checks.InputError: image must be at least 16 x 16 pixels, got 8 x 20.
     """
     array = np.asarray(image)
     if array.ndim == 3 and array.shape[-1] in (3, 4):

@@ -1,0 +1,203 @@
+"""Descriptors of patches, with units, tiers, errors and neighbours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from physlearn.checks import InputError, check_array, check_choice, check_positive
+from physlearn.records.atoms import LENGTH_UNITS
+from physlearn.records.storage import (
+    frame_from_dataset,
+    frame_to_dataset,
+    freeze,
+    load_dataset,
+    save_dataset,
+)
+
+__all__ = ["TIERS", "PatchTable"]
+
+TIERS = ("composition", "structure", "response")
+TEXTS = (
+    "unit", "units", "tiers", "error_correlation_length", "patch_size", "overlap", "selection",
+    "metadata", "warnings",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatchTable:
+    """One row a patch, one column a descriptor.
+
+    Attributes
+    ----------
+    frame
+        pandas, numbers only, without gaps: descriptors by name.
+    centers
+        float64, shape (n_patches, 2): x, y of each patch in ``unit``.
+    patch_size
+        Edge of a patch in ``unit``.
+    unit
+        Unit of lengths.
+    units
+        Column -> unit ("1" for a pure number).
+    tiers
+        Column -> 0 composition, 1 structure, 2 response: a later tier does not cause an earlier.
+    measurement_covariance
+        float64, shape (n_patches or 1, n_columns, n_columns): covariance of the measurement errors
+        of a patch's columns; None when unknown.
+    error_correlation_length
+        Length in ``unit`` over which measurement errors of neighbours agree, or None.
+    overlap
+        Share of a patch that its neighbour shares, 0 when they only touch.
+    selection
+        How patches were chosen; "all" when none was left out for what it shows.
+    covariates
+        Acquisition columns (row, drift, dose, frame, time) by patch, or None.
+    metadata, warnings
+        As in ``AtomicConfiguration``.
+
+    Raises
+    ------
+    InputError
+        For gaps, columns that are no numbers, or a tier that is not 0, 1 or 2.
+
+    Examples
+    --------
+    >>> table = PatchTable.from_frame(pd.DataFrame({"strain": [0.0, 0.01]}), [[0, 0], [8, 0]], 8.0)
+    >>> table.n_patches, table.units["strain"]
+    (2, '1')
+    """
+
+    frame: pd.DataFrame
+    centers: NDArray[np.float64]
+    patch_size: float
+    unit: str = field(default="pixel", kw_only=True)
+    units: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    tiers: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+    measurement_covariance: NDArray[np.float64] | None = field(default=None, kw_only=True)
+    error_correlation_length: float | None = field(default=None, kw_only=True)
+    overlap: float = field(default=0.0, kw_only=True)
+    selection: str = field(default="all", kw_only=True)
+    covariates: pd.DataFrame | None = field(default=None, kw_only=True)
+    metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    warnings: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        frame = self.frame.reset_index(drop=True).copy()
+        frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
+        if frame.columns.duplicated().any():
+            raise InputError(
+                f"frame must have columns of different names; "
+                f"{frame.columns[frame.columns.duplicated()][0]!r} stands twice."
+            )
+        if frame.empty:
+            raise InputError(f"frame must hold at least one patch and column, got {frame.shape}.")
+        for name in frame.columns:
+            frame[name] = check_array(f"frame[{name!r}]", frame[name].to_numpy())
+        columns = [str(name) for name in frame.columns]
+        n, c = frame.shape
+        checked: dict[str, object] = {"frame": frame}
+        checked["centers"] = check_array("centers", self.centers, shape=(n, 2))
+        checked["patch_size"] = check_positive("patch_size", self.patch_size)
+        check_choice("unit", self.unit, LENGTH_UNITS)
+        for name, given in (("units", self.units), ("tiers", self.tiers)):
+            unknown = [key for key in given if key not in columns]
+            if unknown:
+                raise InputError(f"{name} must name columns of frame; {unknown[0]!r} is none.")
+        tiers = {name: int(tier) for name, tier in self.tiers.items()}
+        outside = [name for name, tier in tiers.items() if not 0 <= tier < len(TIERS)]
+        if outside:
+            raise InputError(
+                f"tiers must be 0, 1 or 2; got {tiers[outside[0]]} for {outside[0]!r}."
+            )
+        checked["tiers"] = tiers
+        checked["units"] = {name: str(self.units.get(name, "1")) for name in columns}
+        if self.measurement_covariance is not None:
+            covariance = check_array(
+                "measurement_covariance", self.measurement_covariance, shape=(None, c, c)
+            )
+            if len(covariance) not in (1, n):
+                raise InputError(
+                    f"measurement_covariance must hold 1 or {n} matrices, got {len(covariance)}."
+                )
+            checked["measurement_covariance"] = covariance
+        if not 0 <= self.overlap < 1:
+            raise InputError(f"overlap must be at least 0 and below 1; got {self.overlap!r}.")
+        if self.covariates is not None:
+            if len(self.covariates) != n:
+                raise InputError(f"covariates must have {n} rows, got {len(self.covariates)}.")
+            checked["covariates"] = self.covariates.reset_index(drop=True).copy()
+        checked["metadata"] = dict(self.metadata)
+        checked["warnings"] = tuple(map(str, self.warnings))
+        freeze(self, checked)
+
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, centers: ArrayLike, patch_size: float, **options: Any
+    ) -> PatchTable:
+        """Return the record of a plain table; ``options`` are the attributes above."""
+        return cls(frame, np.asarray(centers, dtype=np.float64), patch_size, **options)
+
+    @property
+    def n_patches(self) -> int:
+        """Number of patches."""
+        return len(self.frame)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the descriptors."""
+        return [str(name) for name in self.frame.columns]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return patch centres (``x``, ``y``), descriptors and their standard errors (``_sd``)."""
+        centers = pd.DataFrame(self.centers, columns=["x", "y"])
+        result = pd.concat([centers, self.frame], axis=1)
+        if self.measurement_covariance is not None:
+            for index, name in enumerate(self.columns):
+                sd = np.sqrt(self.measurement_covariance[:, index, index])
+                result[f"{name}_sd"] = np.broadcast_to(sd, (self.n_patches,))
+        return result
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return descriptors, centres and covariances as a dataset with dim patch."""
+        dataset = xr.Dataset(frame_to_dataset(self.frame, "patch", "column_"))
+        for name in self.columns:
+            dataset[f"column_{name}"].attrs["units"] = self.units[name]
+        dataset["centers"] = (("patch", "axis"), self.centers)
+        if self.measurement_covariance is not None:
+            dims = ("patch" if len(self.measurement_covariance) == self.n_patches else "one",
+                    "column", "column_2")  # fmt: skip
+            dataset["measurement_covariance"] = (dims, self.measurement_covariance)
+        if self.covariates is not None:
+            dataset = dataset.assign(frame_to_dataset(self.covariates, "patch", "covariate_"))
+        return dataset
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything as netCDF."""
+        texts = {name: getattr(self, name) for name in TEXTS}
+        texts["columns"] = self.columns
+        texts["covariates"] = None if self.covariates is None else list(self.covariates.columns)
+        save_dataset(self.to_xarray(), path, "PatchTable", texts)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PatchTable:
+        """Read what ``save`` wrote."""
+        dataset, texts = load_dataset(path, "PatchTable")
+        covariates = texts.pop("covariates")
+        covariance = dataset.get("measurement_covariance")
+        return cls(
+            frame_from_dataset(dataset, texts.pop("columns"), "column_"),
+            dataset["centers"].to_numpy(),
+            measurement_covariance=None if covariance is None else covariance.to_numpy(),
+            covariates=None
+            if covariates is None
+            else frame_from_dataset(dataset, covariates, "covariate_"),
+            **texts,
+        )

@@ -1,0 +1,178 @@
+"""Domain walls: sub-pixel contours over time, with their errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError, check_array, check_choice
+from physlearn.records.atoms import LENGTH_UNITS
+from physlearn.records.storage import (
+    frame_from_dataset,
+    frame_to_dataset,
+    freeze,
+    load_dataset,
+    save_dataset,
+)
+from physlearn.records.trajectory import TIME_UNITS
+
+__all__ = ["EVENT_KINDS", "WALL_COLUMNS", "WallTrack"]
+
+WALL_COLUMNS = (
+    "frame", "wall", "time", "x", "y", "normal_x", "normal_y", "normal_error",
+    "error_correlation_length", "arc_length", "curvature", "normal_velocity",
+)  # fmt: skip
+MAY_BE_UNKNOWN = ("normal_velocity", "curvature")
+EVENT_KINDS = ("birth", "vanish", "merge", "split")
+TEXTS = ("unit", "time_unit", "drive_unit", "metadata", "warnings")
+
+
+def _no_events() -> pd.DataFrame:
+    return pd.DataFrame({"frame": np.empty(0, np.int64), "wall": np.empty(0, np.int64), "kind": []})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WallTrack:
+    """Walls of a domain video, one row a contour point.
+
+    Attributes
+    ----------
+    table
+        Columns frame, wall (identity across frames), time, x, y, normal_x, normal_y (unit normal
+        from the positive to the negative domain), normal_error (standard deviation along the
+        normal), error_correlation_length (along the wall), arc_length, curvature (positive where
+        the positive domain is convex), normal_velocity (positive where the positive domain
+        grows; NaN where unknown). Lengths in ``unit``, times in ``time_unit``.
+    unit, time_unit
+        Units; ``pixel`` and ``frame`` when the file had no scale.
+    frame_times
+        float64, shape (n_frames,).
+    events
+        Columns frame, wall, kind (birth, vanish, merge, split).
+    drive
+        float64, shape (n_frames,): the drive that acts from a frame to the next, or None.
+    drive_unit
+        Unit of the drive.
+    closed
+        Wall identity -> whether its contour closes.
+    metadata, warnings
+        As in ``AtomicConfiguration``.
+
+    Raises
+    ------
+    InputError
+        When a column is missing, a number is not finite or a frame has no time.
+
+    Examples
+    --------
+    >>> angle = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+    >>> circle = pd.DataFrame({"frame": 0, "wall": 0, "time": 0.0, "x": 5 * np.cos(angle),
+    ...     "y": 5 * np.sin(angle), "normal_x": np.cos(angle), "normal_y": np.sin(angle),
+    ...     "normal_error": 0.1, "error_correlation_length": 1.0, "arc_length": 5 * angle,
+    ...     "curvature": 0.2, "normal_velocity": np.nan})
+    >>> WallTrack(circle, [0.0], closed={0: True}).walls
+    [0]
+    """
+
+    table: pd.DataFrame
+    frame_times: NDArray[np.float64]
+    unit: str = field(default="pixel", kw_only=True)
+    time_unit: str = field(default="frame", kw_only=True)
+    events: pd.DataFrame = field(default_factory=_no_events, kw_only=True)
+    drive: NDArray[np.float64] | None = field(default=None, kw_only=True)
+    drive_unit: str = field(default="", kw_only=True)
+    closed: Mapping[int, bool] = field(default_factory=dict, kw_only=True)
+    metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    warnings: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        missing = [name for name in WALL_COLUMNS if name not in self.table]
+        if missing:
+            raise InputError(
+                f"table must have the columns of a WallTrack; missing {', '.join(missing)}."
+            )
+        table = self.table[list(WALL_COLUMNS)].reset_index(drop=True).copy()
+        times = check_array("frame_times", self.frame_times, ndim=1)
+        for name in WALL_COLUMNS:
+            whole = name in ("frame", "wall")
+            table[name] = check_array(
+                f"table[{name!r}]", table[name].to_numpy(),
+                dtype=np.int64 if whole else np.float64, finite=name not in MAY_BE_UNKNOWN,
+                minimum=0 if whole else None, allow_empty=True,
+            )  # fmt: skip
+        if len(table) and table["frame"].max() >= len(times):
+            raise InputError(
+                f"table['frame'] must be below {len(times)} (length of frame_times); "
+                f"got {table['frame'].max()}."
+            )
+        wrong = sorted(set(self.events["kind"]) - set(EVENT_KINDS))
+        if wrong:
+            raise InputError(f"events must be of kind {', '.join(EVENT_KINDS)}; got {wrong[0]!r}.")
+        check_choice("unit", self.unit, LENGTH_UNITS)
+        check_choice("time_unit", self.time_unit, TIME_UNITS)
+        checked: dict[str, object] = {
+            "table": table,
+            "frame_times": times,
+            "events": self.events[["frame", "wall", "kind"]].reset_index(drop=True).copy(),
+            "closed": {int(wall): bool(closed) for wall, closed in self.closed.items()},
+            "metadata": dict(self.metadata),
+            "warnings": tuple(map(str, self.warnings)),
+        }
+        if self.drive is not None:
+            checked["drive"] = check_array("drive", self.drive, shape=(len(times),))
+        freeze(self, checked)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames of the video."""
+        return len(self.frame_times)
+
+    @property
+    def walls(self) -> list[int]:
+        """Identities of the walls."""
+        return [int(wall) for wall in np.unique(self.table["wall"])]
+
+    def contour(self, frame: int, wall: int) -> pd.DataFrame:
+        """Return the points of one wall in one frame, in order along the wall."""
+        rows = (self.table["frame"] == frame) & (self.table["wall"] == wall)
+        return self.table[rows].sort_values("arc_length").reset_index(drop=True)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a copy of the table of contour points."""
+        return self.table.copy()
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return points, events, times and drive as a dataset."""
+        dataset = xr.Dataset(frame_to_dataset(self.table, "point"))
+        dataset = dataset.assign(frame_to_dataset(self.events, "event", "event_"))
+        dataset["frame_times"] = ("frame_number", self.frame_times)
+        if self.drive is not None:
+            dataset["drive"] = ("frame_number", self.drive)
+        return dataset
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything as netCDF."""
+        texts = {name: getattr(self, name) for name in TEXTS}
+        texts["closed"] = sorted(self.closed.items())
+        save_dataset(self.to_xarray(), path, "WallTrack", texts)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> WallTrack:
+        """Read what ``save`` wrote."""
+        dataset, texts = load_dataset(path, "WallTrack")
+        events = frame_from_dataset(dataset, ["frame", "wall", "kind"], "event_")
+        return cls(
+            frame_from_dataset(dataset, list(WALL_COLUMNS)),
+            dataset["frame_times"].to_numpy(),
+            events=events if len(events) else _no_events(),
+            drive=dataset["drive"].to_numpy() if "drive" in dataset else None,
+            closed=dict(texts.pop("closed")),
+            **texts,
+        )

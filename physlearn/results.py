@@ -1,0 +1,291 @@
+"""Results of inference: an ArviZ posterior with what is needed to trust it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from physlearn.checks import CREDIBLE_MASS, InputError, atomic_write
+
+if TYPE_CHECKING:
+    import arviz
+
+__all__ = ["Fit", "data_fingerprint", "fit_from_draws", "library_versions"]
+
+PRIOR_REPEATED = 0.9
+"""Posterior over prior standard deviation above which the data said next to nothing."""
+
+REPORTED_VERSIONS = ("physlearn", "numpy", "scipy", "numba", "arviz", "xarray", "pandas")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """A posterior, the model behind it, and what its own diagnostics say.
+
+    Attributes
+    ----------
+    idata
+        ``arviz.InferenceData``; group ``posterior`` with dims chain, draw. Its attrs name the
+        likelihood, the approximation, the model (JSON), seed, versions, data_sha256, warnings.
+    model
+        One line that says what was fitted.
+    diagnostics
+        Plain numbers, texts and lists by name.
+    warnings
+        Sentences that every summary prints.
+
+    Examples
+    --------
+    >>> draws = {"couplings": np.random.default_rng(1).normal(0.1, 0.02, (4000, 1))}
+    >>> fit = fit_from_draws(draws, model="Ising", likelihood="exact", approximation="none",
+    ...     seed=1, data=[np.ones(3)], dims={"couplings": ["shell"]}, units={"couplings": "kT"})
+    >>> fit.summary()["unit"].tolist()
+    ['kT']
+    >>> low, high = fit.interval("couplings")[0]
+    >>> bool(low < 0.1 < high)
+    True
+    """
+
+    idata: arviz.InferenceData
+    model: str
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        """Return the draws of one variable, shape (n_draws, ...)."""
+        posterior = self.idata["posterior"]
+        if name not in posterior:
+            raise InputError(
+                f"name must be a variable of this fit ({', '.join(self.variables)}); got {name!r}."
+            )
+        values = posterior[name].to_numpy()
+        return np.ascontiguousarray(values.reshape(-1, *values.shape[2:]), dtype=np.float64)
+
+    @property
+    def variables(self) -> list[str]:
+        """Names of the posterior's variables."""
+        return [str(name) for name in self.idata["posterior"].data_vars]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Likelihood, approximation, seed, versions and the data's hash."""
+        return dict(self.idata["posterior"].attrs)
+
+    def interval(self, name: str, mass: float = CREDIBLE_MASS) -> NDArray[np.float64]:
+        """Return the equal-tailed interval of a variable, shape (..., 2)."""
+        if not 0 < mass < 1:
+            raise InputError(f"mass must lie between 0 and 1; got {mass!r}.")
+        tails = [(1 - mass) / 2, (1 + mass) / 2]
+        return np.moveaxis(np.quantile(self[name], tails, axis=0), 0, -1)
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row a number: mean, sd, 90 % interval, sign, unit, prior share, verdict."""
+        attrs = self.attrs
+        units = json.loads(attrs.get("units", "{}"))
+        prior_sd = json.loads(attrs.get("prior_sd", "{}"))
+        verdicts = json.loads(attrs.get("verdicts", "{}"))
+        rows = []
+        for name in self.variables:
+            draws = self[name]
+            flat = draws.reshape(len(draws), -1)
+            prior = np.broadcast_to(np.asarray(prior_sd.get(name, np.nan), float), draws.shape[1:])
+            for index, label in enumerate(_labels(self.idata["posterior"][name], name)):
+                column = flat[:, index]
+                low, high = np.quantile(column, [(1 - CREDIBLE_MASS) / 2, (1 + CREDIBLE_MASS) / 2])
+                sd = float(column.std(ddof=1))
+                share = sd / float(prior.ravel()[index])
+                verdict = verdicts.get(label, verdicts.get(name, ""))
+                if share > PRIOR_REPEATED:
+                    verdict = f"{verdict}; prior repeated".lstrip("; ")
+                rows.append(
+                    {
+                        "name": label, "mean": float(column.mean()), "sd": sd, "q05": float(low),
+                        "q95": float(high), "probability_positive": float((column > 0).mean()),
+                        "unit": units.get(name, "1"), "sd_over_prior_sd": share,
+                        "verdict": verdict,
+                    }
+                )  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write posterior, model and diagnostics as netCDF."""
+        self.idata["posterior"].attrs.update(
+            physlearn_record="Fit", diagnostics=json.dumps(_plain(self.diagnostics))
+        )
+        with atomic_write(path) as temporary:
+            self.idata.to_netcdf(str(temporary), engine="h5netcdf")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Fit:
+        """Read what ``save`` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such file.
+        InputError
+            When the file does not hold a fit.
+        """
+        arviz = _import_arviz()
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no such file: {path}")
+        try:
+            # Without the load the file would stay open, and locked, as long as the fit lives
+            idata = arviz.from_netcdf(str(path), engine="h5netcdf").load()
+            attrs = idata["posterior"].attrs
+            whole = attrs.get("physlearn_record") == "Fit"
+            diagnostics = json.loads(attrs["diagnostics"]) if whole else {}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} must be a fit that physlearn wrote; {error}.") from None
+        if not whole:
+            raise InputError(f"{path} must be a fit that physlearn wrote; it holds something else.")
+        return cls(
+            idata, json.loads(attrs["model"]), diagnostics, tuple(json.loads(attrs["warnings"]))
+        )
+
+
+def fit_from_draws(
+    draws: Mapping[str, NDArray[np.float64]],
+    *,
+    model: str,
+    likelihood: str,
+    approximation: str,
+    seed: int,
+    data: bytes | Sequence[NDArray[Any]],
+    prior_sd: Mapping[str, Any] | None = None,
+    units: Mapping[str, str] | None = None,
+    dims: Mapping[str, list[str]] | None = None,
+    coords: Mapping[str, Sequence[Any]] | None = None,
+    diagnostics: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
+    verdicts: Mapping[str, str] | None = None,
+    attrs: Mapping[str, str | float | int] | None = None,
+) -> Fit:
+    """Wrap equally weighted posterior draws as a ``Fit``.
+
+    Parameters
+    ----------
+    draws
+        Variable -> array of shape (n_draws, ...).
+    model, likelihood, approximation
+        What was fitted, with which likelihood, and what stands between it and the exact posterior.
+    seed
+        Seed that reproduces the draws.
+    data
+        Bytes or arrays whose SHA-256 names the data.
+    prior_sd
+        Prior standard deviation of each variable, for the prior's share in the summary.
+    units, dims, coords
+        Units and dimensions of the variables.
+    diagnostics, warnings, verdicts
+        What the estimator found about itself; ``verdicts`` by variable or ``variable[label]``.
+    attrs
+        More attributes of the posterior.
+
+    Raises
+    ------
+    InputError
+        When a variable has no draws or holds NaN.
+
+    Examples
+    --------
+    >>> fit = fit_from_draws({"field": np.zeros(10)}, model="m", likelihood="l",
+    ...     approximation="a", seed=0, data=b"x")
+    >>> fit.attrs["seed"]
+    0
+    """
+    arviz = _import_arviz()
+    for name, values in draws.items():
+        if not np.size(values) or not np.isfinite(values).all():
+            raise InputError(
+                f"draws[{name!r}] must be finite and not empty, shape {np.shape(values)}."
+            )
+    posterior = {name: np.asarray(values, dtype=np.float64)[None] for name, values in draws.items()}
+    idata = arviz.from_dict(
+        posterior=posterior,
+        dims={name: list(value) for name, value in (dims or {}).items()},
+        coords={name: list(value) for name, value in (coords or {}).items()},
+    )
+    idata["posterior"].attrs.update(
+        physlearn_record="Fit",
+        model=json.dumps(model),
+        likelihood=likelihood,
+        approximation=approximation,
+        seed=int(seed),
+        versions=json.dumps(library_versions()),
+        data_sha256=data_fingerprint(data),
+        warnings=json.dumps(list(warnings)),
+        units=json.dumps(dict(units or {})),
+        prior_sd=json.dumps(_plain(prior_sd or {})),
+        verdicts=json.dumps(dict(verdicts or {})),
+        **(attrs or {}),
+    )
+    return Fit(idata, model, dict(diagnostics or {}), tuple(warnings))
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that make the numbers."""
+    return {name: importlib.metadata.version(name) for name in REPORTED_VERSIONS}
+
+
+def data_fingerprint(data: bytes | Sequence[NDArray[Any]]) -> str:
+    """Return the SHA-256 of bytes, or of arrays with their shapes and types.
+
+    Examples
+    --------
+    >>> data_fingerprint(b"")[:8]
+    'e3b0c442'
+    """
+    if isinstance(data, bytes):
+        return hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256()
+    for array in data:
+        values = np.ascontiguousarray(array)
+        digest.update(f"{values.dtype.str}{values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _import_arviz() -> ModuleType:
+    """Import ArviZ without its notice about a coming release, which users can do nothing about."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        import arviz
+    return arviz
+
+
+def _labels(variable: Any, name: str) -> list[str]:
+    """Return ``name`` or ``name[first shell label, ...]`` for every element of a variable."""
+    dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
+    if not dims:
+        return [name]
+    grids = np.meshgrid(*[variable[dim].to_numpy() for dim in dims], indexing="ij")
+    flat = zip(*[grid.ravel() for grid in grids], strict=True)
+    return [f"{name}[{', '.join(str(label) for label in labels)}]" for labels in flat]
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` as what JSON holds."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
