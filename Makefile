@@ -1,0 +1,37 @@
+# make demo, make test: everything from a machine with Python 3.11+, make and the package registry.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint calibrate wheel lock test-minimum clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
+
+setup: ## make or refresh .venv with the locked packages
+	@$(PYTHON) tools/setup
+
+demo: setup ## the whole path on embedded data; writes physlearn-demo/report.html
+	@$(BIN)/physlearn demo --out physlearn-demo
+
+test: lint ## lint, types, tests and examples (set-up included)
+	@$(BIN)/pytest
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+	@tools/links && $(BIN)/mypy
+
+calibrate: setup ## the slow calibration studies, with their tables
+	@$(BIN)/pytest -m slow -s
+
+wheel: setup ## build dist/*.whl
+	@$(BIN)/python -m build --no-isolation --wheel
+
+lock: ## resolve the newest joint set anew and write constraints.txt
+	@$(PYTHON) tools/lock
+
+test-minimum: ## run the tests against the oldest versions that pyproject.toml admits
+	@$(PYTHON) tools/minimum
+
+clean: ## remove .venv and everything that was built
+	@rm -rf .venv .venv-minimum .links build dist *.egg-info physlearn-demo
+	@find . -name __pycache__ -prune -exec rm -rf {} +

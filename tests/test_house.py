@@ -1,0 +1,144 @@
+"""The house stays as architecture lays it out: floors, packaging, and cheap imports."""
+
+import ast
+import importlib
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+FLOORS = {"lattice_models": 1, "datasets": 2, "inference": 3, "causal": 4}
+GROUND = {"records", "results", "checks", "lazy"}
+SUBPACKAGES = sorted(SETUP["packages"])
+HEAVY = ("pymc", "arviz", "dowhy", "causallearn", "torch", "matplotlib", "pysr", "numba", "sklearn")
+
+
+def source_files():
+    for folder in ("physlearn", *FLOORS):
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def floor_of(module):
+    """Floor of a dotted name under physlearn; None for other people's modules."""
+    parts = module.split(".")
+    if parts[0] != "physlearn":
+        return None
+    part = parts[1] if len(parts) > 1 else ""
+    return 0 if part in GROUND else FLOORS.get(part, 5)
+
+
+def imported_modules(path):
+    relative = path.relative_to(ROOT).with_suffix("")
+    parts = relative.parts if relative.parts[0] == "physlearn" else ("physlearn", *relative.parts)
+    package = parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            # `from physlearn import checks` names a module of its own
+            if module == "physlearn":
+                yield from (f"physlearn.{alias.name}" for alias in node.names)
+            else:
+                yield module
+
+
+def test_lower_floors_never_import_higher_ones():
+    broken = []
+    for path in source_files():
+        relative = path.relative_to(ROOT)
+        name = relative.parts[1].removesuffix(".py") if relative.parts[0] == "physlearn" else ""
+        own = FLOORS.get(relative.parts[0], 0 if name in GROUND else 5)
+        for module in imported_modules(path):
+            other = floor_of(module)
+            if other is not None and other > own:
+                broken.append(f"{relative} (floor {own}) imports {module} (floor {other})")
+    assert not broken, "\n".join(broken)
+
+
+def test_layer_rule_sees_a_breach(tmp_path):
+    assert floor_of("physlearn.causal.effects") == 4
+    assert floor_of("physlearn.records.atoms") == 0
+    assert floor_of("numpy") is None
+    relative = ast.parse("from ..causal import graphs")
+    assert relative.body[0].level == 2
+
+
+def test_no_floor_imports_a_folder_by_its_bare_name():
+    bare = {
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in source_files()
+        for module in imported_modules(path)
+        if module.split(".")[0] in FLOORS
+    }
+    assert not bare
+
+
+def test_packages_list_names_every_init_file():
+    homes = SETUP["package-dir"]
+    found = set()
+    for name, folder in homes.items():
+        for init in (ROOT / folder).rglob("__init__.py"):
+            inside = init.parent.relative_to(ROOT / folder).parts
+            found.add(".".join([name, *inside]))
+    assert found == set(SETUP["packages"])
+
+
+def test_wheel_holds_the_package_and_nothing_else(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet",
+         "--disable-pip-version-check", "--wheel-dir", tmp_path, _clean_copy(tmp_path)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"physlearn"}
+    modules = {name for name in names if name.endswith(".py")}
+    expected = {str(path.relative_to(ROOT)) for path in source_files()}
+    expected = {name if name.startswith("physlearn/") else f"physlearn/{name}" for name in expected}
+    assert modules == expected
+    for data in ("py.typed", "datasets/registry.csv", "causal/schemas/experiment_plan.schema.json"):
+        assert f"physlearn/{data}" in names
+    assert any(name.startswith("physlearn/report/") and name.endswith(".j2") for name in names)
+
+
+def _clean_copy(folder):
+    """Copy what a wheel is built from, so that no build/ folder is left in the checkout."""
+    import shutil
+
+    copy = folder / "source"
+    copy.mkdir()
+    for name in ("physlearn", *FLOORS):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy / name)
+    return copy
+
+
+def test_import_physlearn_loads_no_heavy_library():
+    code = f"import sys, physlearn; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/")
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", SUBPACKAGES)
+def test_subpackage_imports_alone(module):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {module}"], capture_output=True, text=True, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("package", ["physlearn", *(f"physlearn.{name}" for name in FLOORS)])
+def test_lazy_names_exist(package):
+    module = importlib.import_module(package)
+    assert set(module.__all__) <= set(dir(module))
+    for name in module.__all__:
+        assert getattr(module, name) is not None
