@@ -1,0 +1,95 @@
+"""The shared argument checks."""
+
+import numpy as np
+import pytest
+
+from physlearn.checks import (
+    InputError,
+    as_generator,
+    atomic_write,
+    check_array,
+    check_choice,
+    check_image,
+    check_positive,
+)
+
+
+def test_seed_is_handed_back_and_repeats():
+    drawn, seed = as_generator(None)
+    again, _ = as_generator(seed)
+    assert drawn.integers(2**60) == again.integers(2**60)
+    first, _ = as_generator(np.random.default_rng(1))
+    second, _ = as_generator(np.random.default_rng(1))
+    assert first.random() == second.random()
+
+
+@pytest.mark.parametrize("bad", [-1, 1.5, "7", True])
+def test_bad_seed_is_named(bad):
+    with pytest.raises(InputError, match="rng must be"):
+        as_generator(bad)
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "message"),
+    [
+        ([[1, 2], [3]], {}, "rectangular array"),
+        (["a"], {}, "real numbers"),
+        ([1j], {}, "real numbers"),
+        (np.ma.masked_array([1.0], [True]), {}, "masked"),
+        ([], {}, "must not be empty"),
+        ([1.0, np.inf], {}, r"index \(1,\)"),
+        ([300], {"dtype": np.int8}, "fit int8; got 300"),
+        ([[1.0]], {"shape": (None,)}, r"shape \(n,\), got \(1, 1\)"),
+        ([0.0], {"minimum": 1.0}, "at least 1.0"),
+    ],
+)
+def test_check_array_names_the_fault(value, options, message):
+    with pytest.raises(InputError, match=message):
+        check_array("x", value, **options)
+
+
+def test_check_array_takes_strange_memory():
+    plain = np.arange(12.0).reshape(3, 4)
+    for strange in (np.asfortranarray(plain), plain.astype(">f8"), plain[:, ::-1][:, ::-1]):
+        result = check_array("x", strange)
+        np.testing.assert_array_equal(result, plain)
+        assert result.flags.c_contiguous
+        assert result.dtype.isnative
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((20, 20, 3)), "colour picture"),
+        (np.zeros((5, 20, 20)), "read_video"),
+        (np.zeros((20, 20)), "constant"),
+        (np.eye(8), "at least 16 x 16"),
+        (np.full((20, 20), np.nan), "NaN"),
+    ],
+)
+def test_check_image_names_the_fault(image, message):
+    with pytest.raises(InputError, match=message):
+        check_image(image)
+
+
+@pytest.mark.parametrize("bad", [0, -1, np.nan, np.inf, "1", True, None])
+def test_check_positive_refuses(bad):
+    with pytest.raises(InputError, match="x must be"):
+        check_positive("x", bad)
+
+
+def test_check_choice_lists_the_choices():
+    with pytest.raises(InputError, match="one of a, b; got 'c'"):
+        check_choice("x", "c", ("a", "b"))
+
+
+def test_atomic_write_leaves_no_half_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(InputError, match="folder that exists"), atomic_write(tmp_path / "b" / "c"):
+        pass

@@ -1,0 +1,75 @@
+"""A Fit carries its posterior, its provenance and its doubts, and survives a file."""
+
+import json
+
+import numpy as np
+import pytest
+
+from physlearn.checks import InputError
+from physlearn.results import Fit, data_fingerprint, fit_from_draws
+
+
+@pytest.fixture
+def fit():
+    rng = np.random.default_rng(5)
+    draws = {"field": rng.normal(0, 1, 4000), "couplings": rng.normal([0.2, -0.1], 0.01, (4000, 2))}
+    return fit_from_draws(
+        draws, model="Ising, 2 shells", likelihood="pseudolikelihood",
+        approximation="sandwich", seed=5, data=[np.arange(4)],
+        prior_sd={"field": 1.0, "couplings": 0.5}, units={"couplings": "kT"},
+        dims={"couplings": ["shell"]}, coords={"shell": [1, 2]},
+        diagnostics={"n": 3, "rows": [{"a": np.float64(1.5)}], "none": np.nan},
+        warnings=("counts unknown",), verdicts={"couplings[2]": "unlike preferred"},
+    )  # fmt: skip
+
+
+def test_summary_says_prior_repeated_where_it_is(fit):
+    table = fit.summary().set_index("name")
+    assert list(table.index) == ["field", "couplings[1]", "couplings[2]"]
+    assert table.loc["field", "verdict"] == "prior repeated"
+    assert table.loc["couplings[2]", "verdict"] == "unlike preferred"
+    # equal-tailed 90 % of a normal: 1.6449 sd either side, here within 4 sd of the sample quantile
+    assert table.loc["couplings[1]", "q95"] == pytest.approx(0.2 + 0.016449, abs=4 * 3.3e-4)
+    assert table.loc["couplings[1]", "probability_positive"] == 1.0
+    assert table.loc["couplings[1]", "unit"] == "kT"
+
+
+def test_round_trip_keeps_draws_and_doubts(fit, tmp_path):
+    fit.save(tmp_path / "fit.nc")
+    back = Fit.load(tmp_path / "fit.nc")
+    np.testing.assert_array_equal(back["couplings"], fit["couplings"])
+    assert back.model == fit.model
+    assert back.warnings == ("counts unknown",)
+    assert back.diagnostics == {"n": 3, "rows": [{"a": 1.5}], "none": None}
+    assert back.summary().equals(fit.summary())
+    assert set(json.loads(back.attrs["versions"])) >= {"numpy", "physlearn", "arviz"}
+    fit.save(tmp_path / "fit.nc")  # a loaded fit does not keep its file locked
+
+
+def test_wrong_files_and_names_are_refused(fit, tmp_path):
+    with pytest.raises(InputError, match="name must be a variable of this fit"):
+        fit["coupling"]
+    with pytest.raises(FileNotFoundError):
+        Fit.load(tmp_path / "absent.nc")
+    (tmp_path / "no.nc").write_bytes(b"not netcdf")
+    with pytest.raises(InputError, match="must be a fit that physlearn wrote"):
+        Fit.load(tmp_path / "no.nc")
+
+
+def test_draws_must_be_finite():
+    with pytest.raises(InputError, match="must be finite"):
+        fit_from_draws(
+            {"a": np.array([np.nan])},
+            model="m",
+            likelihood="l",
+            approximation="a",
+            seed=0,
+            data=b"",
+        )
+
+
+def test_fingerprint_tells_type_and_shape_apart():
+    base = np.arange(4, dtype=np.int8)
+    assert data_fingerprint([base]) != data_fingerprint([base.astype(np.int16)])
+    assert data_fingerprint([base]) != data_fingerprint([base.reshape(2, 2)])
+    assert data_fingerprint([base]) == data_fingerprint([base.copy()])
