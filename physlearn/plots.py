@@ -1,0 +1,27 @@
+"""Pictures of every record and result: each function draws in ``ax`` and returns the Axes."""
+
+from physlearn.report.draw_atoms import plot_atoms, plot_image, plot_patches, plot_species
+from physlearn.report.draw_causal import plot_effects, plot_graph
+from physlearn.report.draw_lattice import plot_correlations, plot_couplings, plot_posterior
+from physlearn.report.draw_walls import (
+    plot_domain_share,
+    plot_laws,
+    plot_wall_parameters,
+    plot_walls,
+)
+
+__all__ = [
+    "plot_atoms",
+    "plot_correlations",
+    "plot_couplings",
+    "plot_domain_share",
+    "plot_effects",
+    "plot_graph",
+    "plot_image",
+    "plot_laws",
+    "plot_patches",
+    "plot_posterior",
+    "plot_species",
+    "plot_wall_parameters",
+    "plot_walls",
+]
