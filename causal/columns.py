@@ -1,0 +1,207 @@
+"""From a patch table to centred columns that can be compared, and what must be said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from physlearn.causal.spatial_layout import Floats, SpatialLayout
+from physlearn.checks import InputError, NotIdentified
+
+if TYPE_CHECKING:
+    from physlearn.records import PatchTable
+
+MIN_PATCHES = 30
+"""With fewer patches nothing is said about dependence."""
+DUPLICATE = 1.0 - 1e-6
+NEAR_DETERMINISTIC = 0.9999
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """Columns of a table, a plane in x and y (and the covariates) taken out, in units of their sd.
+
+    Attributes
+    ----------
+    names
+        The columns kept.
+    values
+        Standardised residuals, shape (n_patches, n_columns).
+    scale, center
+        Standard deviation taken out of each column, and its mean, in the column's unit.
+    noise
+        Mean covariance of the measurement errors, in standardised units; zeros when unknown.
+    noise_known
+        Whether the table gave a measurement covariance.
+    layout
+        Where the patches lie.
+    n_trend
+        Number of location and covariate terms taken out, the mean included.
+    warnings
+        What the reader of a result must know.
+    """
+
+    names: tuple[str, ...]
+    values: Floats
+    scale: Floats
+    center: Floats
+    noise: Floats
+    noise_known: bool
+    layout: SpatialLayout
+    n_trend: int
+    warnings: tuple[str, ...]
+
+    def index(self, name: str) -> int:
+        """Return the position of a column by name."""
+        return self.names.index(name)
+
+
+def prepare_columns(
+    table: PatchTable,
+    *,
+    names: Sequence[str] | None = None,
+    drop: bool = False,
+    layout: SpatialLayout | None = None,
+) -> Columns:
+    """Return the columns `names` of a table, or say why they cannot be used.
+
+    Parameters
+    ----------
+    table
+        The patches.
+    names
+        Columns to use, all when None.
+    drop
+        Leave out constant and duplicate columns with a warning, instead of refusing them.
+    layout
+        The layout of the same patches, when it is known already.
+
+    Raises
+    ------
+    InputError
+        For unknown names, a name given twice, constant or duplicate columns.
+    NotIdentified
+        For fewer than 30 patches, or no column left.
+    """
+    wanted = list(table.columns if names is None else names)
+    _check_names(table, wanted)
+    if table.n_patches < MIN_PATCHES:
+        raise NotIdentified(
+            f"the table holds {table.n_patches} patches; at least {MIN_PATCHES} are needed to "
+            "say anything about dependence: use smaller patches or more images."
+        )
+    raw = table.frame[wanted].to_numpy(dtype=np.float64)
+    keep, notes = _usable(raw, wanted)
+    if notes and not drop:
+        raise InputError(notes[0] + " Leave it out.")
+    if not keep:
+        raise NotIdentified("no column of the table varies from patch to patch.")
+    wanted, raw = [wanted[k] for k in keep], raw[:, keep]
+    basis = _trend_basis(table)
+    residual = raw - basis @ (basis.T @ raw)
+    scale = np.sqrt((residual**2).sum(axis=0) / (len(raw) - basis.shape[1]))
+    flat = [wanted[k] for k in np.flatnonzero(scale < 1e-9 * raw.std(axis=0))]
+    if flat:
+        raise InputError(
+            f"column {flat[0]!r} is a plane in x and y (or a covariate): nothing is left of it "
+            "to compare. Leave it out."
+        )
+    noise = _mean_noise(table, wanted) / np.outer(scale, scale)
+    notes += _noise_notes(table, wanted, noise)
+    return Columns(
+        names=tuple(wanted),
+        values=np.asarray(residual / scale),
+        scale=scale,
+        center=raw.mean(axis=0),
+        noise=noise,
+        noise_known=table.measurement_covariance is not None,
+        layout=layout or SpatialLayout(table.centers),
+        n_trend=basis.shape[1],
+        warnings=tuple(notes),
+    )
+
+
+def table_tiers(table: PatchTable, tiers: Mapping[str, int] | None) -> dict[str, int]:
+    """Return the tier of each column; those given here win over the table's own."""
+    merged = dict(table.tiers)
+    for name, tier in (tiers or {}).items():
+        if name not in table.columns:
+            raise InputError(f"tiers must name columns of the table; {name!r} is none.")
+        if isinstance(tier, bool) or not isinstance(tier, int | np.integer) or tier < 0:
+            raise InputError(f"tiers must be whole numbers of at least 0; got {tier!r} for {name!r}.")
+        merged[name] = int(tier)
+    return merged
+
+
+def _check_names(table: PatchTable, wanted: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in table.columns:
+            raise InputError(
+                f"{name!r} is no column of the table; it has {', '.join(table.columns)}."
+            )
+    if len(set(wanted)) < len(wanted):
+        twice = next(name for name in wanted if list(wanted).count(name) > 1)
+        raise InputError(f"each column may be named once; {twice!r} is named twice.")
+
+
+def _usable(raw: Floats, names: Sequence[str]) -> tuple[list[int], list[str]]:
+    keep: list[int] = []
+    notes: list[str] = []
+    centered = raw - raw.mean(axis=0)
+    size = np.sqrt((centered**2).sum(axis=0))
+    for k, name in enumerate(names):
+        if size[k] <= 1e-12 * max(float(np.abs(raw[:, k]).max()), 1e-300) * np.sqrt(len(raw)):
+            notes.append(f"column {name!r} is constant and was left out.")
+            continue
+        twin = next(
+            (
+                j for j in keep
+                if abs(centered[:, j] @ centered[:, k]) > DUPLICATE * size[j] * size[k]
+            ),
+            None,
+        )  # fmt: skip
+        if twin is not None:
+            notes.append(f"column {name!r} repeats column {names[twin]!r} and was left out.")
+            continue
+        keep.append(k)
+    return keep, notes
+
+
+def _trend_basis(table: PatchTable) -> Floats:
+    """Return an orthonormal basis of the mean, a plane, and the varying numeric covariates."""
+    terms = [np.ones(table.n_patches), *(table.centers - table.centers.mean(axis=0)).T]
+    if table.covariates is not None:
+        for name in table.covariates.columns:
+            values = table.covariates[name]
+            if values.dtype.kind in "biuf" and np.isfinite(values).all():
+                terms.append(np.asarray(values, dtype=np.float64))
+    matrix = np.stack(terms, axis=1)
+    matrix[:, 1:] -= matrix[:, 1:].mean(axis=0)
+    size = np.sqrt((matrix**2).mean(axis=0))
+    matrix = matrix[:, size > 0] / size[size > 0]
+    left, singular, _ = np.linalg.svd(matrix, full_matrices=False)
+    return np.asarray(left[:, singular > 1e-8 * singular[0]], dtype=np.float64)
+
+
+def _mean_noise(table: PatchTable, names: Sequence[str]) -> Floats:
+    if table.measurement_covariance is None:
+        return np.zeros((len(names), len(names)))
+    index = [table.columns.index(name) for name in names]
+    mean = np.asarray(table.measurement_covariance.mean(axis=0), dtype=np.float64)
+    return np.asarray(mean[np.ix_(index, index)])
+
+
+def _noise_notes(table: PatchTable, names: Sequence[str], noise: Floats) -> list[str]:
+    if table.measurement_covariance is None:
+        return [
+            "the measurement errors of the columns are unknown and were taken as zero: noise in "
+            "one column leaves part of its influence to look like other edges."
+        ]
+    share = np.diag(noise)
+    buried = [names[k] for k in np.flatnonzero(share > 0.85)]
+    if buried:
+        return [f"column(s) {', '.join(buried)}: more than 85 % of the variance is noise."]
+    return []

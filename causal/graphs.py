@@ -1,0 +1,249 @@
+"""A causal graph with open questions: what was found, how firmly, and what it may mean."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import networkx as nx
+import pandas as pd
+
+from physlearn.checks import InputError, atomic_write, check_choice
+
+MARKS = ("tail", "arrow", "circle")
+PRESENCES = ("present", "undecided")
+FORMAT = "physlearn-causal-graph-1"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEdge:
+    """One edge. A circle is a mark that the data do not settle.
+
+    Attributes
+    ----------
+    source, target
+        Column names.
+    mark_source, mark_target
+        "tail", "arrow" or "circle": tail-arrow reads "source causes target".
+    presence
+        "present" or "undecided".
+    frequency
+        Share of half-samples (spatial blocks) with this adjacency. Not a probability.
+    partial_correlation, p_value
+        Of the test that came closest to removing the edge.
+    reason
+        Why it is undecided.
+    """
+
+    source: str
+    target: str
+    mark_source: str = "tail"
+    mark_target: str = "arrow"
+    presence: str = "present"
+    frequency: float = math.nan
+    partial_correlation: float = math.nan
+    p_value: float = math.nan
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("mark_source", "mark_target"):
+            check_choice(name, getattr(self, name), MARKS)
+        check_choice("presence", self.presence, PRESENCES)
+        if self.source == self.target:
+            raise InputError(f"an edge must join two columns; got {self.source!r} twice.")
+
+    @property
+    def is_cause_claim(self) -> bool:
+        """Whether the edge says that its source causes its target."""
+        return (self.presence, self.mark_source, self.mark_target) == ("present", "tail", "arrow")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CausalGraph:
+    """Edges between the columns of a patch table, with what stays open.
+
+    Attributes
+    ----------
+    columns
+        The nodes.
+    edges
+        `GraphEdge` records, one a pair at most.
+    tiers
+        Column -> tier, where known.
+    method
+        How it was found.
+    alpha
+        Level of the tests.
+    n_patches, n_resamples
+        Size of the table, and number of half-samples behind `frequency`.
+    detectable
+        Typical smallest partial correlation found with 80 % power: no edge means less than that.
+    seed
+        Of the half-samples.
+    warnings
+        What the reader must know.
+
+    Examples
+    --------
+    >>> graph = CausalGraph.from_edges([("composition", "response")])
+    >>> graph.causes_of("response")
+    ['composition']
+    >>> sorted(graph.graph.edges(keys=False))
+    [('composition', 'response')]
+    """
+
+    columns: tuple[str, ...]
+    edges: tuple[GraphEdge, ...]
+    tiers: Mapping[str, int] = field(default_factory=dict)
+    method: str = "given"
+    alpha: float = math.nan
+    n_patches: int = 0
+    n_resamples: int = 0
+    detectable: float = math.nan
+    seed: int | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "edges", tuple(self.edges))
+        object.__setattr__(self, "warnings", tuple(self.warnings))
+        object.__setattr__(self, "tiers", MappingProxyType(dict(self.tiers)))
+        seen: set[frozenset[str]] = set()
+        for edge in self.edges:
+            pair = frozenset((edge.source, edge.target))
+            if not pair <= set(self.columns):
+                raise InputError(f"edges must join columns of the graph; got {sorted(pair)}.")
+            if pair in seen:
+                raise InputError(f"a pair of columns may have one edge; {sorted(pair)} has two.")
+            seen.add(pair)
+
+    @classmethod
+    def from_edges(
+        cls,
+        edges: Sequence[tuple[str, str]],
+        *,
+        columns: Sequence[str] = (),
+        tiers: Mapping[str, int] | None = None,
+    ) -> CausalGraph:
+        """Return a graph that somebody knows: (cause, effect) pairs."""
+        names = dict.fromkeys([*columns, *(name for edge in edges for name in edge)])
+        directed = nx.DiGraph(list(edges))
+        if not nx.is_directed_acyclic_graph(directed):
+            raise InputError(f"edges must hold no cycle; found {nx.find_cycle(directed)}.")
+        return cls(tuple(names), tuple(GraphEdge(*edge) for edge in edges), tiers=tiers or {})
+
+    @property
+    def graph(self) -> nx.MultiDiGraph:
+        """The same as a networkx graph with edge attributes."""
+        result = nx.MultiDiGraph(method=self.method)
+        for name in self.columns:
+            result.add_node(name, **({"tier": self.tiers[name]} if name in self.tiers else {}))
+        for edge in self.edges:
+            attributes = asdict(edge)
+            result.add_edge(attributes.pop("source"), attributes.pop("target"), **attributes)
+        return result
+
+    def edge_between(self, first: str, second: str) -> GraphEdge | None:
+        """Return the edge between two columns, in either order, or None."""
+        pair = {first, second}
+        return next((e for e in self.edges if {e.source, e.target} == pair), None)
+
+    def causes_of(self, column: str) -> list[str]:
+        """Return the columns that an edge, present and directed, claims as direct causes."""
+        return [e.source for e in self.edges if e.target == column and e.is_cause_claim]
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row an edge."""
+        names = list(GraphEdge.__dataclass_fields__)
+        return pd.DataFrame([asdict(edge) for edge in self.edges], columns=names)
+
+    def claims(self) -> list[str]:
+        """Return what the graph says, one plain sentence an edge, and what no edge means."""
+        sentences = [_claim(edge) for edge in self.edges]
+        if not math.isnan(self.detectable):
+            sentences.append(
+                "Where no edge stands, a direct linear influence with a partial correlation above "
+                f"about {min(self.detectable, 1):.2f} would have been found in 80 % of cases."
+            )
+        return sentences
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the graph as JSON text, and write it to `path` if given."""
+        content: dict[str, Any] = {
+            "format": FORMAT,
+            "columns": list(self.columns),
+            "tiers": dict(self.tiers),
+            "edges": [_without_nan(asdict(edge)) for edge in self.edges],
+            **_without_nan({name: getattr(self, name) for name in _SCALARS}),
+            "warnings": list(self.warnings),
+        }
+        text = json.dumps(content, indent=1, allow_nan=False)
+        if path is not None:
+            with atomic_write(path) as temporary:
+                Path(temporary).write_text(text, encoding="utf-8")
+        return text
+
+    @classmethod
+    def from_json(cls, source: str | os.PathLike[str]) -> CausalGraph:
+        """Read JSON text, or the file at a path, that `to_json` wrote."""
+        text = str(source)
+        if not text.lstrip().startswith("{"):
+            text = Path(source).read_text(encoding="utf-8")
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"source must be JSON of a causal graph; {error}.") from None
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise InputError(f"source must be JSON of format {FORMAT!r}.")
+        edges = tuple(
+            GraphEdge(**{k: math.nan if v is None else v for k, v in edge.items()})
+            for edge in content["edges"]
+        )
+        scalars = {name: content[name] for name in _SCALARS}
+        for name in ("alpha", "detectable"):
+            scalars[name] = math.nan if scalars[name] is None else scalars[name]
+        return cls(
+            tuple(content["columns"]), edges, content["tiers"],
+            warnings=tuple(content["warnings"]), **scalars,
+        )  # fmt: skip
+
+
+_SCALARS = ("method", "alpha", "n_patches", "n_resamples", "detectable", "seed")
+
+
+def _without_nan(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in record.items()
+    }
+
+
+def _claim(edge: GraphEdge) -> str:
+    evidence = []
+    if not math.isnan(edge.partial_correlation):
+        evidence.append(f"weakest partial correlation {edge.partial_correlation:+.2f}")
+    if not math.isnan(edge.frequency):
+        evidence.append(f"in {edge.frequency:.0%} of half-samples")
+    tail = f" ({', '.join(evidence)})." if evidence else "."
+    if edge.presence == "undecided":
+        why = f": {edge.reason}" if edge.reason else ""
+        return f"Undecided whether {edge.source} and {edge.target} are directly linked{why}" + tail
+    marks = (edge.mark_source, edge.mark_target)
+    if marks == ("tail", "arrow"):
+        text = f"{edge.source} causes {edge.target}, unless a hidden cause drives both"
+    elif marks == ("circle", "arrow"):
+        text = (
+            f"{edge.source} causes {edge.target} or a hidden cause drives both; "
+            f"{edge.target} does not cause {edge.source}"
+        )
+    elif marks == ("arrow", "arrow"):
+        text = f"a hidden cause drives {edge.source} and {edge.target}"
+    else:
+        text = f"{edge.source} and {edge.target} are directly linked; the direction is open"
+    return text + tail

@@ -1,0 +1,152 @@
+"""The fully directed graphs that an open causal graph may stand for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+
+import networkx as nx
+
+from physlearn.causal.graphs import CausalGraph, GraphEdge
+from physlearn.checks import InputError, NotIdentified
+
+HIDDEN = "hidden:"
+"""Nodes whose name starts like this stand for a common cause that nobody measured."""
+MAX_MEMBERS = 3000
+
+
+def members(graph: CausalGraph | nx.DiGraph, *targets: str) -> list[nx.DiGraph]:
+    """Return the directed acyclic graphs among the possible ancestors of `targets`.
+
+    An undirected edge stands for either direction or a hidden common cause, a circle-arrow edge
+    for cause or hidden common cause, an arrow-arrow edge for a hidden one; an undecided edge may
+    also be absent. Graphs with a cycle, or with a collider that the found graph does not have,
+    are left out.
+
+    Raises
+    ------
+    InputError
+        For targets that are no nodes, or a given graph with a cycle.
+    NotIdentified
+        When more graphs are left than can be gone through.
+    """
+    nodes = set(graph.columns) if isinstance(graph, CausalGraph) else set(graph.nodes)
+    for target in targets:
+        if target not in nodes:
+            raise InputError(f"{target!r} is no node of the graph; it has {sorted(nodes)}.")
+    if not isinstance(graph, CausalGraph):
+        if not nx.is_directed_acyclic_graph(graph):
+            raise InputError("graph must be directed and hold no cycle.")
+        return [nx.DiGraph(graph)]
+    relevant = _possible_ancestors(graph, targets)
+    edges = [e for e in graph.edges if {e.source, e.target} <= relevant]
+    choices = [_choices(edge) for edge in edges]
+    count = 1
+    for choice in choices:
+        count *= len(choice)
+    if count > MAX_MEMBERS:
+        unclear = [f"{e.source} - {e.target}" for e in edges if len(_choices(e)) > 1]
+        raise NotIdentified(
+            f"{len(unclear)} links around {', '.join(targets)} are open ({', '.join(unclear[:4])}...): "
+            "too many graphs fit to bound the effect."
+        )
+    found: dict[frozenset[tuple[str, str]], nx.DiGraph] = {}
+    for member in _oriented(graph, edges, choices):
+        member.add_nodes_from(targets)
+        nodes_left = set().union(*(nx.ancestors(member, t) | {t} for t in targets))
+        ancestral = nx.DiGraph(member.subgraph(nodes_left))
+        found.setdefault(frozenset(ancestral.edges), ancestral)
+    return list(found.values())
+
+
+def with_missed_edge(
+    graph: CausalGraph | nx.DiGraph, member: nx.DiGraph, cause: str, outcome: str
+) -> nx.DiGraph:
+    """Return the member with an edge from cause to outcome where a test may have missed one.
+
+    A test that found no link did not show that the influence is zero. In a discovered graph
+    without a path from cause to outcome the edge is therefore put in, to be estimated with its
+    error, unless tiers or the direction of another path forbid it.
+    """
+    if not isinstance(graph, CausalGraph) or math.isnan(graph.alpha):
+        return member
+    if nx.has_path(member, cause, outcome) or nx.has_path(member, outcome, cause):
+        return member
+    later = graph.tiers.get(cause, 0) > graph.tiers.get(outcome, math.inf)
+    if later or graph.edge_between(cause, outcome) is not None:
+        return member
+    result = nx.DiGraph(member)
+    result.add_edge(cause, outcome)
+    return result
+
+
+def missed_edge_warning(cause: str, outcome: str) -> str:
+    """Return the sentence that goes with `with_missed_edge`."""
+    return (
+        f"the graph shows no path from {cause} to {outcome}; the number is what a missed direct "
+        "link would carry."
+    )
+
+
+def _possible_ancestors(graph: CausalGraph, targets: tuple[str, ...]) -> set[str]:
+    upstream = nx.DiGraph()
+    upstream.add_nodes_from(graph.columns)
+    for edge in graph.edges:
+        if edge.mark_source != "arrow":
+            upstream.add_edge(edge.source, edge.target)
+        if edge.mark_target != "arrow":
+            upstream.add_edge(edge.target, edge.source)
+        if edge.mark_source == edge.mark_target == "arrow":
+            # the hidden cause matters where either end does
+            upstream.add_edges_from([(edge.source, edge.target), (edge.target, edge.source)])
+    return set().union(*(nx.ancestors(upstream, t) | {t} for t in targets))
+
+
+def _choices(edge: GraphEdge) -> list[str]:
+    marks = (edge.mark_source, edge.mark_target)
+    options = {
+        ("tail", "arrow"): ["forward"],
+        ("arrow", "tail"): ["backward"],
+        ("circle", "arrow"): ["forward", "hidden"],
+        ("arrow", "circle"): ["backward", "hidden"],
+        ("arrow", "arrow"): ["hidden"],
+    }.get(marks, ["forward", "backward", "hidden"])
+    return [*options, "absent"] if edge.presence == "undecided" else options
+
+
+def _oriented(
+    graph: CausalGraph, edges: list[GraphEdge], choices: list[list[str]]
+) -> Iterator[nx.DiGraph]:
+    adjacent = {frozenset((e.source, e.target)) for e in graph.edges}
+    for picked in product(*choices):
+        heads: dict[str, list[tuple[str, bool]]] = {}
+        member = nx.DiGraph()
+        for edge, choice in zip(edges, picked, strict=True):
+            ends = (edge.source, edge.target)
+            member.add_nodes_from(ends)
+            if choice == "forward":
+                member.add_edge(*ends)
+            elif choice == "backward":
+                member.add_edge(*ends[::-1])
+            elif choice == "hidden":
+                hidden = f"{HIDDEN}{ends[0]}|{ends[1]}"
+                member.add_edges_from([(hidden, ends[0]), (hidden, ends[1])])
+            if choice in ("forward", "hidden"):
+                heads.setdefault(ends[1], []).append((ends[0], edge.mark_target == "arrow"))
+            if choice in ("backward", "hidden"):
+                heads.setdefault(ends[0], []).append((ends[1], edge.mark_source == "arrow"))
+        if nx.is_directed_acyclic_graph(member) and not _new_collider(heads, adjacent):
+            yield member
+
+
+def _new_collider(
+    heads: dict[str, list[tuple[str, bool]]], adjacent: set[frozenset[str]]
+) -> bool:
+    """Whether two arrowheads meet, between columns not linked, of which one was not found."""
+    for incoming in heads.values():
+        for k, (first, first_found) in enumerate(incoming):
+            for second, second_found in incoming[k + 1 :]:
+                if frozenset((first, second)) not in adjacent and not (first_found and second_found):
+                    return True
+    return False

@@ -1,0 +1,173 @@
+"""Where the patches lie: autocovariance, blocks and shifts of fields on patch centres."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.spatial import cKDTree
+
+from physlearn.checks import InputError, check_array
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_MAX_PAIRS = 400_000
+
+
+class SpatialLayout:
+    """Positions of patches, either cells of a rectangular grid (some may be missing) or free.
+
+    Parameters
+    ----------
+    centers
+        Patch centres x, y, shape (n, 2), in any unit of length.
+    max_lag_fraction
+        Autocovariances are used up to this fraction of the field of view; longer lags hold
+        too few pairs to be estimated.
+
+    Raises
+    ------
+    InputError
+        For fewer than 4 centres, non-finite ones, or two patches at one place.
+
+    Notes
+    -----
+    The variance of a mean of products of two independent stationary fields ``u`` and ``v`` is
+    ``sum_lags pairs(lag) cov_u(lag) cov_v(lag) / n**2`` (Clifford, Richardson and Hemon,
+    Biometrics 45, 123 (1989), doi:10.2307/2532039; Dutilleul, Biometrics 49, 305 (1993),
+    doi:10.2307/2532625). On a grid the lags are vectors and the sums are FFTs; for free
+    centres the lags are distances in bins.
+    """
+
+    def __init__(self, centers: Floats, *, max_lag_fraction: float = 0.25) -> None:
+        centers = check_array("centers", centers, ndim=2, shape=(None, 2))
+        if len(centers) < 4:
+            raise InputError(f"centers must hold at least 4 patches, got {len(centers)}.")
+        self.centers: Floats = centers
+        self.n = len(centers)
+        self.max_lag_fraction = max_lag_fraction
+        cells = _grid_cells(centers)
+        self.cells: Integers | None = cells
+        if cells is not None:
+            self._prepare_grid(cells)
+        else:
+            self._prepare_bins()
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether the centres are cells of one rectangular grid."""
+        return self.cells is not None
+
+    def _prepare_grid(self, cells: Integers) -> None:
+        rows, columns = (int(k) for k in cells.max(axis=0) + 1)
+        self._grid_shape = (rows, columns)
+        self._lags = tuple(min(max(2, int(k * self.max_lag_fraction)), k - 1) for k in (rows, columns))
+        # padding by the largest lag used is enough to keep the wrapped part out of reach
+        self._fft_shape = (
+            fft.next_fast_len(rows + self._lags[0], real=True),
+            fft.next_fast_len(columns + self._lags[1], real=True),
+        )
+        self._row_lags = np.arange(-self._lags[0], self._lags[0] + 1)
+        self._column_lags = np.arange(0, self._lags[1] + 1)
+        occupied = np.zeros(self._grid_shape)
+        occupied[cells[:, 0], cells[:, 1]] = 1.0
+        counts = np.rint(self._correlate(occupied))
+        # half of the plane is kept: the opposite lag is the same number
+        weight = np.full(counts.shape, 2.0)
+        weight[:, 0] = 1.0
+        self._pairs = counts
+        self.zero_lag = self._lags[0] * len(self._column_lags)
+        self.pair_counts: Floats = (counts * weight).ravel()
+
+    def _correlate(self, image: Floats) -> Floats:
+        spectrum = fft.rfft2(image, self._fft_shape)
+        full = fft.irfft2(spectrum.real**2 + spectrum.imag**2, self._fft_shape)
+        return np.asarray(full[np.ix_(self._row_lags, self._column_lags)], dtype=np.float64)
+
+    def _prepare_bins(self) -> None:
+        tree = cKDTree(self.centers)
+        nearest = tree.query(self.centers, k=2)[0][:, 1]
+        if nearest.min() <= 0:
+            raise InputError("centers must be different places; at least two patches coincide.")
+        step = float(np.median(nearest))
+        extent = float(np.ptp(self.centers, axis=0).max())
+        radius = max(3.0 * step, extent * self.max_lag_fraction)
+        while radius > 3.0 * step and tree.count_neighbors(tree, radius) > 2 * _MAX_PAIRS:
+            radius *= 0.85
+        pairs = tree.query_pairs(radius, output_type="ndarray").astype(np.int64)
+        distance = np.linalg.norm(self.centers[pairs[:, 0]] - self.centers[pairs[:, 1]], axis=1)
+        self._first, self._second = pairs[:, 0], pairs[:, 1]
+        self._bin = np.maximum(1, np.rint(distance / step)).astype(np.int64)
+        self._n_bins = int(self._bin.max(initial=0)) + 1
+        counts = np.bincount(self._bin, minlength=self._n_bins).astype(np.float64) * 2.0
+        counts[0] = self.n
+        self.zero_lag = 0
+        self.pair_counts = counts
+
+    def autocovariance(self, field: Floats) -> Floats:
+        """Return the autocovariance of a centred field (n,) at every lag, shape of `pair_counts`."""
+        if self.cells is not None:
+            image = np.zeros(self._grid_shape)
+            image[self.cells[:, 0], self.cells[:, 1]] = field
+            sums = self._correlate(image)
+            return np.asarray((sums / np.maximum(self._pairs, 1.0)).ravel())
+        sums = np.bincount(
+            self._bin, field[self._first] * field[self._second], minlength=self._n_bins
+        )
+        sums[0] = 0.5 * float(field @ field)  # doubled below, as the pairs are
+        return np.asarray(2.0 * sums / np.maximum(self.pair_counts, 1.0), dtype=np.float64)
+
+    def blocks(self, per_side: int) -> Integers:
+        """Return the block number (n,) of each patch: `per_side` squared boxes of equal extent."""
+        low = self.centers.min(axis=0)
+        extent = np.maximum(np.ptp(self.centers, axis=0), 1e-300)
+        place = np.minimum((self.centers - low) / extent * per_side, per_side - 1e-9).astype(int)
+        label = place[:, 1] * per_side + place[:, 0]
+        return np.unique(label, return_inverse=True)[1].astype(np.int64)
+
+    def shifted(self, rng: np.random.Generator, *, minimum_fraction: float = 0.2) -> Integers:
+        """Return indices (n,) that move a field by one random vector, wrapped at the edges.
+
+        The vector is at least `minimum_fraction` of the field of view long in one direction,
+        so that the moved field keeps its own pattern but loses the place it had.
+        """
+        low, extent = self.centers.min(axis=0), np.ptp(self.centers, axis=0)
+        extent = np.where(extent > 0, extent, 1.0)
+        while True:
+            shift = rng.uniform(0, 1, 2)
+            if np.any(np.minimum(shift, 1 - shift) >= minimum_fraction):
+                break
+        if self.cells is not None:
+            shape = np.array(self._grid_shape)
+            moved = (self.cells + np.rint(shift * shape).astype(np.int64)) % shape
+            return np.asarray(cKDTree(self.cells).query(moved)[1], dtype=np.int64)
+        moved_centers = low + np.mod(self.centers - low + shift * extent, extent)
+        return np.asarray(cKDTree(self.centers).query(moved_centers)[1], dtype=np.int64)
+
+
+def _grid_cells(centers: Floats) -> Integers | None:
+    """Return (row, column) of each centre when all lie on one rectangular grid, else None."""
+    cells = []
+    for axis in (1, 0):
+        values = centers[:, axis]
+        levels = np.unique(values)
+        span = float(np.ptp(values))
+        if span == 0:
+            cells.append(np.zeros(len(values), dtype=np.int64))
+            continue
+        gaps = np.diff(levels)
+        gaps = gaps[gaps > 1e-6 * span]
+        step = float(gaps.min())
+        if step < 0.2 * span / len(centers):
+            return None
+        place = (values - levels[0]) / step
+        number = np.rint(place)
+        if np.abs(place - number).max() > 0.05:
+            return None
+        cells.append(number.astype(np.int64))
+    result = np.stack(cells, axis=1)
+    size = int(np.prod(result.max(axis=0) + 1))
+    if size > 20 * len(centers) or len(np.unique(result, axis=0)) < len(result):
+        return None
+    return result
