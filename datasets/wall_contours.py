@@ -20,6 +20,7 @@ REACH_WIDTHS = 3.0
 NOISE_LAGS = 3
 COVARIANCE_LAGS = 8
 LEAST_INFORMATION = 0.3
+LEAST_STEP = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,6 +191,28 @@ def refine_contours(
     return _contours(image, fit, geometry), fit
 
 
+def _side_sums(image: WallImage, fit: _FrameFit) -> Floats:
+    """Per node: sum and number of the pixels on the positive side, then of those on the negative."""
+    pixels = fit.owner >= 0
+    node = fit.owner[pixels]
+    place = (fit.distance[pixels] - fit.offsets[node]) / image.width
+    value = image.frame[pixels]
+    count = len(fit.nodes)
+    sums = []
+    for side in (place < -0.7, place > 0.7):
+        sums.append(np.bincount(node[side], value[side], count))
+        sums.append(np.bincount(node[side], minlength=count).astype(float))
+    return np.stack(sums)
+
+
+def _step_height(sides: Floats, closed: bool) -> Floats:
+    """Height of the step across the wall (2 for full domains), averaged over 15 points."""
+    window = ndimage.uniform_filter1d(sides, 15, axis=1, mode="wrap" if closed else "nearest")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        height: Floats = window[0] / window[1] - window[2] / window[3]
+    return np.nan_to_num(height)
+
+
 def _contours(
     image: WallImage, fit: _FrameFit, geometry: list[tuple[Floats, Floats, float, bool]]
 ) -> list[Contour]:
@@ -203,10 +226,11 @@ def _contours(
             image.noise_correlation, covariance,
         )  # fmt: skip
     good = _usable(fit, image)
+    sides = _side_sums(image, fit)
     result = []
     for start, (nodes, arc, length, closed) in zip(fit.starts, geometry, strict=False):
         own = np.arange(start, start + len(nodes))
-        keep = good[own]
+        keep = good[own] & (_step_height(sides[:, own], closed) > LEAST_STEP)
         if keep.sum() < 6:
             continue
         used = own[keep]

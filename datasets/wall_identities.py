@@ -17,6 +17,7 @@ __all__ = ["Identities", "identify_walls", "normal_velocities"]
 
 Floats = NDArray[np.float64]
 LINKING_SHARE = 0.3
+MAIN_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +43,11 @@ def _shares(here: list[Contour], there: list[Contour], reach: float) -> Floats:
 
 
 def identify_walls(frames: list[list[Contour]], reach: float) -> Identities:
-    """Follow the walls from frame to frame; a wall that merges or splits hands on new identities."""
+    """Follow the walls from frame to frame.
+
+    Where walls merge or split, the one that holds most of the length keeps its identity (it has an event
+    in that frame); all others get new ones.
+    """
     walls: list[list[int]] = []
     events: list[tuple[int, int, str]] = []
     following = 0
@@ -56,23 +61,43 @@ def identify_walls(frames: list[list[Contour]], reach: float) -> Identities:
         linked |= _shares(contours, before, reach).T >= LINKING_SHARE
         own = [-1] * len(contours)
         for old, new in _components(linked):
-            if len(old) == 1 and len(new) == 1:
-                own[new[0]] = walls[frame - 1][old[0]]
-                continue
+            main_old, main_new = _main(before, old), _main(contours, new)
+            stays = main_old >= 0 and main_new >= 0 and linked[main_old, main_new]
+            if stays:
+                own[main_new] = walls[frame - 1][main_old]
             for index in new:
-                own[index] = following
-                following += 1
-            if not old:
-                events += [(frame, own[index], "birth") for index in new]
-            elif not new:
-                events += [(frame, walls[frame - 1][index], "vanish") for index in old]
-            elif len(old) == 1:
-                events.append((frame, walls[frame - 1][old[0]], "split"))
-            else:
-                events += [(frame, walls[frame - 1][index], "merge") for index in old]
+                if own[index] < 0:
+                    own[index] = following
+                    following += 1
+            kind = _kind(len(old), len(new))
+            if kind in ("vanish", "merge"):
+                events += [(frame, walls[frame - 1][index], kind) for index in old]
+            elif kind == "split":
+                events.append((frame, walls[frame - 1][old[0]], kind))
+            elif kind == "birth":
+                events += [(frame, own[index], kind) for index in new]
         walls.append(own)
     table = pd.DataFrame(events, columns=["frame", "wall", "kind"])
     return Identities(walls, table.astype({"frame": np.int64, "wall": np.int64}))
+
+
+def _main(contours: list[Contour], members: list[int]) -> int:
+    """The wall that holds most of the length of its group, or -1 where none does."""
+    if not members:
+        return -1
+    lengths = np.array([contours[index].length for index in members])
+    largest = int(np.argmax(lengths))
+    return members[largest] if lengths[largest] > MAIN_SHARE * lengths.sum() else -1
+
+
+def _kind(n_old: int, n_new: int) -> str:
+    if n_old == 0:
+        return "birth"
+    if n_new == 0:
+        return "vanish"
+    if n_old == 1:
+        return "" if n_new == 1 else "split"
+    return "merge"
 
 
 def _components(linked: NDArray[np.bool_]) -> list[tuple[list[int], list[int]]]:
