@@ -131,7 +131,9 @@ def table_tiers(table: PatchTable, tiers: Mapping[str, int] | None) -> dict[str,
         if name not in table.columns:
             raise InputError(f"tiers must name columns of the table; {name!r} is none.")
         if isinstance(tier, bool) or not isinstance(tier, int | np.integer) or tier < 0:
-            raise InputError(f"tiers must be whole numbers of at least 0; got {tier!r} for {name!r}.")
+            raise InputError(
+                f"tiers must be whole numbers of at least 0; got {tier!r} for {name!r}."
+            )
         merged[name] = int(tier)
     return merged
 
@@ -158,11 +160,12 @@ def _usable(raw: Floats, names: Sequence[str]) -> tuple[list[int], list[str]]:
             continue
         twin = next(
             (
-                j for j in keep
+                j
+                for j in keep
                 if abs(centered[:, j] @ centered[:, k]) > DUPLICATE * size[j] * size[k]
             ),
             None,
-        )  # fmt: skip
+        )
         if twin is not None:
             notes.append(f"column {name!r} repeats column {names[twin]!r} and was left out.")
             continue
@@ -201,7 +204,7 @@ def _noise_notes(table: PatchTable, names: Sequence[str], noise: Floats) -> list
             "one column leaves part of its influence to look like other edges."
         ]
     share = np.diag(noise)
-    buried = [names[k] for k in np.flatnonzero(share > 0.85)]
+    buried = [names[int(k)] for k in np.flatnonzero(share > 0.85)]
     if buried:
         return [f"column(s) {', '.join(buried)}: more than 85 % of the variance is noise."]
     return []

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
-from scipy import stats
 
 from physlearn.causal.columns import Columns, prepare_columns
 from physlearn.causal.graphs import CausalGraph
+from physlearn.causal.mechanisms import (
+    N_DRAWS,
+    Mechanism,
+    constant,
+    given_slopes,
+    mechanism_slopes,
+    resampled_grams,
+    slope_draws,
+)
 from physlearn.causal.members import HIDDEN, members, missed_edge_warning, with_missed_edge
 from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_layout import Floats
@@ -24,9 +32,7 @@ if TYPE_CHECKING:
 
     from physlearn.records import PatchTable
 
-N_DRAWS = 400
 SUPPORT_QUANTILE = 0.99
-_Z95 = 1.6448536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,27 +169,49 @@ def counterfactual(
     question = _Question(table, columns, int(patch), values, outcome, generator)
     factual = float(table.frame[outcome].iloc[question.patch])
     warnings = list(columns.warnings)
-    common = dict(unit=table.units.get(outcome, "1"), seed=seed)
+    common = {"unit": table.units.get(outcome, "1"), "seed": seed}
     try:
         means, draws, unlike = _answers(question, graph, warnings)
     except NotIdentified as refusal:
         return Counterfactual(
-            question.patch, values, outcome, math.nan, math.nan, factual, (), False, str(refusal),
-            False, warnings=tuple(warnings), **common,  # type: ignore[arg-type]
-        )  # fmt: skip
+            question.patch,
+            values,
+            outcome,
+            math.nan,
+            math.nan,
+            factual,
+            (),
+            False,
+            str(refusal),
+            False,
+            warnings=tuple(warnings),
+            **common,  # type: ignore[arg-type]
+        )
     if unlike:
         warnings.append("no patch like the changed one was seen: the answer is an extrapolation.")
     span = (min(means), max(means))
     spread = max(float(d.std()) for d in draws)
     agree = span[1] - span[0] <= 0.1 * spread or len(means) == 1
-    reason = "" if agree else (
-        f"the graph leaves {len(means)} answers open, from {span[0]:.3g} to {span[1]:.3g}."
-    )  # fmt: skip
+    reason = (
+        ""
+        if agree
+        else (f"the graph leaves {len(means)} answers open, from {span[0]:.3g} to {span[1]:.3g}.")
+    )
     return Counterfactual(
-        question.patch, values, outcome, means[0] if agree else math.nan,
-        spread if agree else math.nan, factual, tuple(draws), agree, reason, unlike,
-        range=span, warnings=tuple(warnings), **common,  # type: ignore[arg-type]
-    )  # fmt: skip
+        question.patch,
+        values,
+        outcome,
+        means[0] if agree else math.nan,
+        spread if agree else math.nan,
+        factual,
+        tuple(draws),
+        agree,
+        reason,
+        unlike,
+        range=span,
+        warnings=tuple(warnings),
+        **common,  # type: ignore[arg-type]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +222,6 @@ class _Question:
     do: dict[str, float]
     outcome: str
     generator: np.random.Generator
-
-
-@dataclass(frozen=True, slots=True)
-class _Mechanism:
-    """One node as a linear function of its parents, all as positions in the columns."""
-
-    node: int
-    parents: tuple[int, ...]
 
 
 def _checked_question(
@@ -231,12 +251,12 @@ def _answers(
     """Return mean and draws for each different set of mechanisms, and the support flag."""
     columns = question.columns
     spatial = SpatialScore(columns.values, columns.layout, columns.noise, n_trend=columns.n_trend)
-    grams = _resampled_grams(spatial, question.generator)
+    grams = resampled_grams(spatial, question.generator)
     noise = _patch_noise(question)
     means: list[float] = []
     draws: list[Floats] = []
     unlike = False
-    seen: set[tuple[_Mechanism, ...]] = set()
+    seen: set[tuple[Mechanism, ...]] = set()
     for found in members(graph, question.outcome, *question.do):
         member = found
         for name in question.do:
@@ -255,7 +275,7 @@ def _answers(
     return means, draws, unlike
 
 
-def _mechanisms(question: _Question, member: nx.DiGraph) -> tuple[_Mechanism, ...]:
+def _mechanisms(question: _Question, member: nx.DiGraph) -> tuple[Mechanism, ...]:
     """Return, in causal order, the mechanisms through which the change reaches the outcome."""
     upstream = nx.ancestors(member, question.outcome) | {question.outcome}
     reached: set[str] = set()
@@ -278,11 +298,11 @@ def _mechanisms(question: _Question, member: nx.DiGraph) -> tuple[_Mechanism, ..
         if unmeasured:
             raise NotIdentified(f"{unmeasured[0]} is a cause of {node} but no column measures it.")
         index = question.columns.index
-        result.append(_Mechanism(index(node), tuple(sorted(index(p) for p in parents))))
+        result.append(Mechanism(index(node), tuple(sorted(index(p) for p in parents))))
     return tuple(result)
 
 
-def _check_reliability(spatial: SpatialScore, mechanisms: tuple[_Mechanism, ...]) -> None:
+def _check_reliability(spatial: SpatialScore, mechanisms: tuple[Mechanism, ...]) -> None:
     for mechanism in mechanisms:
         if spatial.reliability(mechanism.parents) < MIN_RELIABILITY:
             raise NotIdentified(
@@ -291,15 +311,7 @@ def _check_reliability(spatial: SpatialScore, mechanisms: tuple[_Mechanism, ...]
             )
 
 
-def _coefficients(gram: Floats, noise: Floats, mechanism: _Mechanism) -> Floats:
-    true = gram - noise
-    parents = list(mechanism.parents)
-    return np.asarray(np.linalg.solve(true[np.ix_(parents, parents)], true[parents, mechanism.node]))
-
-
-def _by_gcm(
-    question: _Question, spatial: SpatialScore, mechanisms: tuple[_Mechanism, ...]
-) -> float:
+def _by_gcm(question: _Question, spatial: SpatialScore, mechanisms: tuple[Mechanism, ...]) -> float:
     """Return the answer by dowhy.gcm: abduction, action, prediction."""
     import pandas as pd
 
@@ -312,11 +324,11 @@ def _by_gcm(
     nodes = list(graph.nodes)
     frame = pd.DataFrame(columns.values, columns=list(names))[nodes]
     raw = question.table.frame.iloc[question.patch]
-    standard = {
-        name: float(columns.values[question.patch, k]) + (value - float(raw[name])) / columns.scale[k]
-        for name, value in question.do.items()
-        for k in [columns.index(name)]
-    }
+    standard = {}
+    for name, value in question.do.items():
+        k = columns.index(name)
+        change = (value - float(raw[name])) / columns.scale[k]
+        standard[name] = float(columns.values[question.patch, k] + change)
     with quiet("dowhy"):
         from dowhy import gcm
 
@@ -330,15 +342,13 @@ def _by_gcm(
                     model.set_causal_mechanism(node, gcm.EmpiricalDistribution())
                     continue
                 parents = sorted(graph.predecessors(node))  # the order dowhy hands them over in
-                mechanism = _Mechanism(
-                    by_node[node].node, tuple(columns.index(p) for p in parents)
-                )
-                slopes = _coefficients(spatial.gram, spatial.noise, mechanism)
-                model.set_causal_mechanism(node, gcm.AdditiveNoiseModel(_given_slopes(slopes)))
+                mechanism = Mechanism(by_node[node].node, tuple(columns.index(p) for p in parents))
+                slopes = mechanism_slopes(spatial.gram, spatial.noise, mechanism)
+                model.set_causal_mechanism(node, gcm.AdditiveNoiseModel(given_slopes(slopes)))
             gcm.fit(model, frame)
             samples: pd.DataFrame = gcm.counterfactual_samples(
                 model,
-                {name: _constant(value) for name, value in standard.items()},
+                {name: constant(value) for name, value in standard.items()},
                 observed_data=frame.iloc[[question.patch]],
             )
         finally:
@@ -346,42 +356,6 @@ def _by_gcm(
     k = columns.index(question.outcome)
     change = float(samples[question.outcome].iloc[0]) - float(columns.values[question.patch, k])
     return float(raw[question.outcome]) + change * float(columns.scale[k])
-
-
-def _constant(value: float) -> Any:
-    return lambda _: value
-
-
-def _given_slopes(slopes: Floats) -> Any:
-    """Return a dowhy prediction model whose slopes are known: corrected for noise before."""
-    from dowhy.gcm.ml import PredictionModel
-
-    class GivenSlopes(PredictionModel):  # type: ignore[misc]  # dowhy has no types
-        def fit(self, X: Floats, Y: Floats) -> None:
-            pass
-
-        def predict(self, X: Floats) -> Floats:
-            return np.asarray(X, dtype=np.float64) @ slopes[:, None]
-
-        def clone(self) -> Any:
-            return _given_slopes(slopes)
-
-    return GivenSlopes()
-
-
-def _resampled_grams(spatial: SpatialScore, generator: np.random.Generator) -> Floats:
-    """Return second moments (N_DRAWS, p, p) of resampled spatial blocks."""
-    pairs = [(i, j) for i in range(spatial.p) for j in range(i)]
-    effective = [spatial.error(i, j, ())[1] for i, j in pairs] or [float(spatial.n)]
-    per_side = int(np.clip(np.sqrt(np.median(effective)), 4, 8))
-    grams, counts = spatial.block_grams(spatial.layout.blocks(per_side))
-    blocks = len(counts)
-    weights = generator.multinomial(blocks, np.full(blocks, 1 / blocks), size=N_DRAWS)
-    moments = np.tensordot(weights.astype(np.float64), grams, axes=1)
-    moments /= (weights @ counts)[:, None, None]
-    mean = grams.sum(axis=0) / counts.sum()
-    # m resampled blocks spread like m - 1
-    return np.asarray(spatial.gram + (moments - mean) * math.sqrt(blocks / (blocks - 1)))
 
 
 def _patch_noise(question: _Question) -> Floats:
@@ -400,7 +374,7 @@ def _patch_noise(question: _Question) -> Floats:
 def _draws(
     question: _Question,
     spatial: SpatialScore,
-    mechanisms: tuple[_Mechanism, ...],
+    mechanisms: tuple[Mechanism, ...],
     grams: Floats,
     noise: Floats,
 ) -> Floats:
@@ -413,40 +387,14 @@ def _draws(
         change[:, k] = (value - float(raw[name])) / columns.scale[k] + noise[:, k]
     for mechanism in mechanisms:
         parents = list(mechanism.parents)
-        slopes = _slope_draws(spatial, mechanism, grams)
+        slopes = slope_draws(spatial, mechanism, grams)
         change[:, mechanism.node] = (slopes * change[:, parents]).sum(axis=1)
     k = columns.index(question.outcome)
     answer = float(raw[question.outcome]) + (change[:, k] - noise[:, k]) * columns.scale[k]
     return np.asarray(answer, dtype=np.float64)
 
 
-def _slope_draws(spatial: SpatialScore, mechanism: _Mechanism, grams: Floats) -> Floats:
-    """Return resampled slopes (N_DRAWS, n_parents), spread at least as the residuals' lags say.
-
-    Blocks are too small for long waves (measured: 0.6 of the true spread at a correlation length
-    of an eighth of the field), so deviations are widened to the spatial standard error.
-    """
-    parents = list(mechanism.parents)
-    true = grams - spatial.noise
-    slopes = np.linalg.solve(
-        true[:, parents][:, :, parents], true[:, parents, mechanism.node][:, :, None]
-    )[:, :, 0]
-    center = _coefficients(spatial.gram, spatial.noise, mechanism)
-    w_error = spatial.weights(mechanism.node, mechanism.parents)
-    deviation = slopes - center
-    for k, parent in enumerate(parents):
-        others = tuple(p for p in parents if p != parent)
-        w_parent = spatial.weights(parent, others)
-        variance_left = float(w_parent @ (spatial.gram - spatial.noise) @ w_parent)
-        variance = spatial.variance_of_product(w_parent, w_error)
-        spread = float(w_parent @ spatial.gram @ w_parent) * float(w_error @ spatial.gram @ w_error)
-        freedom = max(spread / variance - 2.0 - len(parents), 2.0)
-        wanted = math.sqrt(variance) / variance_left * float(stats.t.ppf(0.95, freedom)) / _Z95
-        deviation[:, k] *= max(1.0, wanted / max(float(deviation[:, k].std()), 1e-300))
-    return np.asarray(center + deviation, dtype=np.float64)
-
-
-def _out_of_support(question: _Question, mechanisms: tuple[_Mechanism, ...]) -> bool:
+def _out_of_support(question: _Question, mechanisms: tuple[Mechanism, ...]) -> bool:
     """Whether the changed causes lie outside what was seen, alone or together."""
     columns = question.columns
     changed = columns.values[question.patch].copy()

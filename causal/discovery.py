@@ -181,9 +181,10 @@ def _with_cancelled(
         if None in tier or not tier[0] > tier[1] or marks.adjacent[late, early]:  # type: ignore[operator]
             continue
         causes = tuple(
-            k for k in np.flatnonzero(marks.adjacent[late])
+            int(k)
+            for k in np.flatnonzero(marks.adjacent[late])
             if tiers.get(names[k], math.inf) < tier[0]  # type: ignore[operator]
-        )  # fmt: skip
+        )
         if not 0 < len(causes) <= MAX_GIVEN + 1:
             continue
         result = test(late, early, causes)

@@ -189,31 +189,62 @@ def estimate_effect(
         )
     except NotIdentified as refusal:
         return Effect(
-            cause, outcome, contrast, math.nan, math.nan, False, str(refusal), (), unit,
-            seed=seed, warnings=tuple(warnings),
-        )  # fmt: skip
+            cause,
+            outcome,
+            contrast,
+            math.nan,
+            math.nan,
+            False,
+            str(refusal),
+            (),
+            unit,
+            seed=seed,
+            warnings=tuple(warnings),
+        )
     means = [member.mean for member in found]
     span = (min(means), max(means))
     first = found[0]
-    common = dict(unit=unit, members=found, range=span, seed=seed, warnings=tuple(warnings))
+    common = {
+        "unit": unit,
+        "members": found,
+        "range": span,
+        "seed": seed,
+        "warnings": tuple(warnings),
+    }
     if len(found) > 1 and span[1] - span[0] > 0.1 * max(member.sd for member in found):
         reason = (
             f"the graph leaves {len(found)} answers open, from {span[0]:.3g} to {span[1]:.3g}: "
             "an intervention, or a firmer graph, decides."
         )
         return Effect(
-            cause, outcome, contrast, math.nan, math.nan, False, reason, (), **common  # type: ignore[arg-type]
-        )  # fmt: skip
+            cause,
+            outcome,
+            contrast,
+            math.nan,
+            math.nan,
+            False,
+            reason,
+            (),
+            **common,  # type: ignore[arg-type]
+        )
     refutations: dict[str, float] = {}
     if first.adjustment_set is not None:
         refutations = _placebo(
             spatial, columns, cause, outcome, first.adjustment_set, contrast, generator
         )
     return Effect(
-        cause, outcome, contrast, first.mean, max(member.sd for member in found), True, "",
-        first.adjustment_set or (), n_effective=first.n_effective, refutations=refutations,
+        cause,
+        outcome,
+        contrast,
+        first.mean,
+        max(member.sd for member in found),
+        True,
+        "",
+        first.adjustment_set or (),
+        n_effective=first.n_effective,
+        refutations=refutations,
         **common,  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
 
 
 def _columns_of(
@@ -264,9 +295,7 @@ def _adjustment_sets(
     return list(sets)
 
 
-def _backdoor(
-    frame: pd.DataFrame, member: nx.DiGraph, cause: str, outcome: str
-) -> tuple[str, ...]:
+def _backdoor(frame: pd.DataFrame, member: nx.DiGraph, cause: str, outcome: str) -> tuple[str, ...]:
     with quiet("dowhy"):
         from dowhy import CausalModel
 
@@ -363,9 +392,7 @@ def _placebo(
     r_x = columns.values @ spatial.weights(x, given)
     r_y = columns.values @ spatial.weights(y, given)
     true = float(r_x @ r_x)
-    shifted = np.array(
-        [r_x[columns.layout.shifted(generator)] @ r_y for _ in range(N_PLACEBOS)]
-    )
+    shifted = np.array([r_x[columns.layout.shifted(generator)] @ r_y for _ in range(N_PLACEBOS)])
     slopes = shifted / true * (contrast[1] - contrast[0])
     slopes *= float(columns.scale[y] / columns.scale[x])
     beyond = np.count_nonzero(np.abs(shifted) >= abs(float(r_x @ r_y)))

@@ -201,17 +201,17 @@ class CausalGraph:
             raise InputError(f"source must be JSON of a causal graph; {error}.") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f"source must be JSON of format {FORMAT!r}.")
-        edges = tuple(
-            GraphEdge(**{k: math.nan if v is None else v for k, v in edge.items()})
-            for edge in content["edges"]
-        )
+        edges = tuple(_edge_from(edge) for edge in content["edges"])
         scalars = {name: content[name] for name in _SCALARS}
         for name in ("alpha", "detectable"):
             scalars[name] = math.nan if scalars[name] is None else scalars[name]
         return cls(
-            tuple(content["columns"]), edges, content["tiers"],
-            warnings=tuple(content["warnings"]), **scalars,
-        )  # fmt: skip
+            tuple(content["columns"]),
+            edges,
+            content["tiers"],
+            warnings=tuple(content["warnings"]),
+            **scalars,
+        )
 
 
 _SCALARS = ("method", "alpha", "n_patches", "n_resamples", "detectable", "seed")
@@ -222,6 +222,11 @@ def _without_nan(record: Mapping[str, Any]) -> dict[str, Any]:
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in record.items()
     }
+
+
+def _edge_from(record: Mapping[str, Any]) -> GraphEdge:
+    values: dict[str, Any] = {k: math.nan if v is None else v for k, v in record.items()}
+    return GraphEdge(**values)
 
 
 def _claim(edge: GraphEdge) -> str:

@@ -48,8 +48,8 @@ def members(graph: CausalGraph | nx.DiGraph, *targets: str) -> list[nx.DiGraph]:
     if count > MAX_MEMBERS:
         unclear = [f"{e.source} - {e.target}" for e in edges if len(_choices(e)) > 1]
         raise NotIdentified(
-            f"{len(unclear)} links around {', '.join(targets)} are open ({', '.join(unclear[:4])}...): "
-            "too many graphs fit to bound the effect."
+            f"{len(unclear)} links around {', '.join(targets)} are open "
+            f"({', '.join(unclear[:4])}...): too many graphs fit to bound the effect."
         )
     found: dict[frozenset[tuple[str, str]], nx.DiGraph] = {}
     for member in _oriented(graph, edges, choices):
@@ -140,13 +140,12 @@ def _oriented(
             yield member
 
 
-def _new_collider(
-    heads: dict[str, list[tuple[str, bool]]], adjacent: set[frozenset[str]]
-) -> bool:
+def _new_collider(heads: dict[str, list[tuple[str, bool]]], adjacent: set[frozenset[str]]) -> bool:
     """Whether two arrowheads meet, between columns not linked, of which one was not found."""
     for incoming in heads.values():
         for k, (first, first_found) in enumerate(incoming):
             for second, second_found in incoming[k + 1 :]:
-                if frozenset((first, second)) not in adjacent and not (first_found and second_found):
+                shielded = frozenset((first, second)) in adjacent
+                if not shielded and not (first_found and second_found):
                     return True
     return False

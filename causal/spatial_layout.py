@@ -62,7 +62,8 @@ class SpatialLayout:
     def _prepare_grid(self, cells: Integers) -> None:
         rows, columns = (int(k) for k in cells.max(axis=0) + 1)
         self._grid_shape = (rows, columns)
-        self._lags = tuple(min(max(2, int(k * self.max_lag_fraction)), k - 1) for k in (rows, columns))
+        longest = [int(k * self.max_lag_fraction) for k in self._grid_shape]
+        self._lags = (min(max(2, longest[0]), rows - 1), min(max(2, longest[1]), columns - 1))
         # padding by the largest lag used is enough to keep the wrapped part out of reach
         self._fft_shape = (
             fft.next_fast_len(rows + self._lags[0], real=True),
@@ -87,7 +88,7 @@ class SpatialLayout:
 
     def _prepare_bins(self) -> None:
         tree = cKDTree(self.centers)
-        nearest = tree.query(self.centers, k=2)[0][:, 1]
+        nearest = np.asarray(tree.query(self.centers, k=2)[0])[:, 1]
         if nearest.min() <= 0:
             raise InputError("centers must be different places; at least two patches coincide.")
         step = float(np.median(nearest))
@@ -100,21 +101,19 @@ class SpatialLayout:
         self._first, self._second = pairs[:, 0], pairs[:, 1]
         self._bin = np.maximum(1, np.rint(distance / step)).astype(np.int64)
         self._n_bins = int(self._bin.max(initial=0)) + 1
-        counts = np.bincount(self._bin, minlength=self._n_bins).astype(np.float64) * 2.0
+        counts: Floats = 2.0 * np.bincount(self._bin, minlength=self._n_bins)
         counts[0] = self.n
         self.zero_lag = 0
         self.pair_counts = counts
 
     def autocovariance(self, field: Floats) -> Floats:
-        """Return the autocovariance of a centred field (n,) at every lag, shape of `pair_counts`."""
+        """Return the autocovariance of a centred field (n,) at every lag of `pair_counts`."""
         if self.cells is not None:
             image = np.zeros(self._grid_shape)
             image[self.cells[:, 0], self.cells[:, 1]] = field
-            sums = self._correlate(image)
-            return np.asarray((sums / np.maximum(self._pairs, 1.0)).ravel())
-        sums = np.bincount(
-            self._bin, field[self._first] * field[self._second], minlength=self._n_bins
-        )
+            return (self._correlate(image) / np.maximum(self._pairs, 1.0)).ravel()
+        products = field[self._first] * field[self._second]
+        sums: Floats = np.bincount(self._bin, products, minlength=self._n_bins)
         sums[0] = 0.5 * float(field @ field)  # doubled below, as the pairs are
         return np.asarray(2.0 * sums / np.maximum(self.pair_counts, 1.0), dtype=np.float64)
 

@@ -122,9 +122,9 @@ class SpatialScore:
             return 1.0
         index = np.ix_(list(given), list(given))
         inverse_root = np.linalg.inv(np.linalg.cholesky(self.gram[index]))
-        return float(np.linalg.eigvalsh(
-            inverse_root @ (self.gram[index] - self.noise[index]) @ inverse_root.T
-        )[0])
+        true = self.gram[index] - self.noise[index]
+        shares = np.linalg.eigvalsh(inverse_root @ true @ inverse_root.T)
+        return float(shares[0])
 
     def autocovariance(self, weights: Floats) -> Floats:
         """Return the autocovariance of a residual, repaired for the mean taken out of it.
@@ -144,9 +144,7 @@ class SpatialScore:
 
     def variance_of_product(self, first: Floats, second: Floats) -> float:
         """Return the variance of the mean product of two residuals, given their weights."""
-        return self._combine(
-            self.autocovariance(first), self.autocovariance(second), first, second
-        )
+        return self._combine(self.autocovariance(first), self.autocovariance(second), first, second)
 
     def _combine(self, cov_1: Floats, cov_2: Floats, first: Floats, second: Floats) -> float:
         product = float(self.layout.pair_counts @ (cov_1 * cov_2)) / self.n**2
@@ -342,8 +340,6 @@ def spatial_independence(
     'dependent'
     """
     columns = prepare_columns(table, names=[x, y, *given])
-    test = SpatialIndependenceTest(
-        columns, alpha=alpha, noise_relative_error=noise_relative_error
-    )
+    test = SpatialIndependenceTest(columns, alpha=alpha, noise_relative_error=noise_relative_error)
     index = [columns.index(name) for name in (x, y, *given)]
     return test(index[0], index[1], index[2:])

@@ -1,0 +1,95 @@
+"""Linear mechanisms with additive noise: slopes, their spread, and dowhy's form of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from physlearn.causal.spatial_layout import Floats
+from physlearn.causal.spatial_test import SpatialScore
+
+N_DRAWS = 400
+_Z95 = 1.6448536
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """One node as a linear function of its parents, all as positions in the columns."""
+
+    node: int
+    parents: tuple[int, ...]
+
+
+def mechanism_slopes(gram: Floats, noise: Floats, mechanism: Mechanism) -> Floats:
+    """Return the slopes (n_parents,) with the known noise taken out of the parents."""
+    true = gram - noise
+    parents = list(mechanism.parents)
+    inner = true[np.ix_(parents, parents)]
+    return np.asarray(np.linalg.solve(inner, true[parents, mechanism.node]))
+
+
+def constant(value: float) -> Any:
+    """Return dowhy's form of an intervention: a function that gives one value."""
+    return lambda _: value
+
+
+def given_slopes(slopes: Floats) -> Any:
+    """Return a dowhy prediction model whose slopes are known: corrected for noise before."""
+    from dowhy.gcm.ml import PredictionModel
+
+    class GivenSlopes(PredictionModel):  # type: ignore[misc]  # dowhy has no types
+        def fit(self, X: Floats, Y: Floats) -> None:
+            pass
+
+        def predict(self, X: Floats) -> Floats:
+            return np.asarray(X, dtype=np.float64) @ slopes[:, None]
+
+        def clone(self) -> Any:
+            return given_slopes(slopes)
+
+    return GivenSlopes()
+
+
+def resampled_grams(spatial: SpatialScore, generator: np.random.Generator) -> Floats:
+    """Return second moments (N_DRAWS, p, p) of resampled spatial blocks."""
+    pairs = [(i, j) for i in range(spatial.p) for j in range(i)]
+    effective = [spatial.error(i, j, ())[1] for i, j in pairs] or [float(spatial.n)]
+    per_side = int(np.clip(np.sqrt(np.median(effective)), 4, 8))
+    grams, counts = spatial.block_grams(spatial.layout.blocks(per_side))
+    blocks = len(counts)
+    weights = generator.multinomial(blocks, np.full(blocks, 1 / blocks), size=N_DRAWS)
+    moments = np.tensordot(weights.astype(np.float64), grams, axes=1)
+    moments /= (weights @ counts)[:, None, None]
+    mean = grams.sum(axis=0) / counts.sum()
+    # m resampled blocks spread like m - 1
+    return np.asarray(spatial.gram + (moments - mean) * math.sqrt(blocks / (blocks - 1)))
+
+
+def slope_draws(spatial: SpatialScore, mechanism: Mechanism, grams: Floats) -> Floats:
+    """Return resampled slopes (N_DRAWS, n_parents), spread at least as the residuals' lags say.
+
+    Blocks are too small for long waves (measured: 0.6 of the true spread at a correlation length
+    of an eighth of the field), so deviations are widened to the spatial standard error.
+    """
+    parents = list(mechanism.parents)
+    true = grams - spatial.noise
+    slopes = np.linalg.solve(
+        true[:, parents][:, :, parents], true[:, parents, mechanism.node][:, :, None]
+    )[:, :, 0]
+    center = mechanism_slopes(spatial.gram, spatial.noise, mechanism)
+    w_error = spatial.weights(mechanism.node, mechanism.parents)
+    deviation = slopes - center
+    for k, parent in enumerate(parents):
+        others = tuple(p for p in parents if p != parent)
+        w_parent = spatial.weights(parent, others)
+        variance_left = float(w_parent @ (spatial.gram - spatial.noise) @ w_parent)
+        variance = spatial.variance_of_product(w_parent, w_error)
+        spread = float(w_parent @ spatial.gram @ w_parent) * float(w_error @ spatial.gram @ w_error)
+        freedom = max(spread / variance - 2.0 - len(parents), 2.0)
+        wanted = math.sqrt(variance) / variance_left * float(stats.t.ppf(0.95, freedom)) / _Z95
+        deviation[:, k] *= max(1.0, wanted / max(float(deviation[:, k].std()), 1e-300))
+    return np.asarray(center + deviation, dtype=np.float64)

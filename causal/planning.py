@@ -1,0 +1,356 @@
+"""Choose the acts that tell the hypotheses apart, per cost and dose, inside a hard envelope."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from physlearn.causal.actions import Action, ActionLibrary, SafetyEnvelope, strict_number
+from physlearn.causal.hypotheses import NONE_OF_THESE, Hypothesis, with_none_of_these
+from physlearn.causal.plan import Abort, Expectation, ExperimentPlan, PlanHypothesis, PlanStep
+from physlearn.causal.spatial_layout import Floats
+from physlearn.checks import InputError, as_generator
+
+N_DRAWS = 512
+MIN_INFORMATION_NATS = 1e-3
+MIN_SHARE = 1e-3
+EXTRAPOLATION_FACTOR = 0.5
+"""What an act outside the data's support is worth, as its predictions are extrapolations."""
+ABORT_SD = 5.0
+ABORT_DOSE = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An act with predicted means, sds and draws, one entry per question that it speaks about."""
+
+    action: Action
+    means: dict[str, Floats]
+    sds: dict[str, Floats]
+    draws: dict[str, Floats]
+    in_support: bool
+    success: float
+
+
+@dataclass(slots=True)
+class _Belief:
+    """Simulated evidence for one question: log likelihoods (n_truths, n_draws, n_hypotheses)."""
+
+    log_weights: Floats
+    log_likelihood: Floats
+
+    def information(self, added: Floats | None = None) -> float:
+        """Return the expected information about the hypotheses, in nats."""
+        total = self.log_likelihood if added is None else self.log_likelihood + added
+        joint = total + self.log_weights
+        peak = joint.max(axis=2, keepdims=True)
+        evidence = peak[:, :, 0] + np.log(np.exp(joint - peak).sum(axis=2))
+        truth = np.arange(total.shape[0])
+        own = total[truth, :, truth]
+        weights = np.exp(self.log_weights)
+        return max(float(weights @ (own - evidence).mean(axis=1)), 0.0)
+
+
+def plan_interventions(
+    hypotheses: Sequence[Hypothesis],
+    actions: ActionLibrary | Iterable[Action],
+    envelope: SafetyEnvelope,
+    budget: float,
+    *,
+    n_steps: int = 5,
+    rng: int | np.random.Generator | None = None,
+) -> ExperimentPlan:
+    """Rank the acts that tell the hypotheses apart and return those worth doing.
+
+    Steps are chosen one after the other. The value of an act is the information that its
+    readout is expected to add about the hypotheses, on top of the steps chosen before, times the
+    probability that the act works, divided by the share of the budget and of the allowed dose
+    that it takes; half as much where the predictions are extrapolations. Acts that the envelope
+    or the budget forbid are never considered.
+
+    Parameters
+    ----------
+    hypotheses
+        At least two that exclude each other; "none of these" with a weight of 0.1 is added to
+        every question. Weights are normalised.
+    actions
+        Candidates.
+    envelope
+        Hard limits.
+    budget
+        Largest sum of the costs, in the unit of the actions' costs.
+    n_steps
+        Most steps.
+    rng
+        Seed of the Monte Carlo sums (512 draws a hypothesis).
+
+    Returns
+    -------
+    ExperimentPlan
+        Valid, possibly without steps when no allowed act tells the hypotheses apart (it says so).
+
+    Raises
+    ------
+    InputError
+        For fewer than two hypotheses in a question, no actions, or a budget that is not above 0.
+
+    Notes
+    -----
+    Expected information: Lindley, doi:10.1214/aoms/1177728069. Densities are Gaussians with the
+    mean and sd of the predicted draws. The gain of a set of steps is that of their joint
+    readouts, independent given the hypothesis.
+
+    Examples
+    --------
+    >>> from physlearn.causal import SafetyEnvelope
+    >>> laws = [Hypothesis("linear", 1, lambda a, rng, n: (a.number("bias_V"), 0.1)),
+    ...         Hypothesis("none", 1, lambda a, rng, n: (0.0, 0.1))]
+    >>> acts = [Action("change_bias", {"bias_V": b}, 0.0, 1.0, 1.0) for b in (0.05, 1.0)]
+    >>> envelope = SafetyEnvelope(1.0, (0, 0, 1, 1), bias_limits_volt=(-2, 2))
+    >>> plan = plan_interventions(laws, acts, envelope, 5.0, n_steps=1, rng=0)
+    >>> plan.steps[0].action.args["bias_V"]
+    1.0
+    """
+    library = actions if isinstance(actions, ActionLibrary) else ActionLibrary(tuple(actions))
+    if not len(library):
+        raise InputError("actions must hold at least one Action.")
+    strict_number("budget", budget, above=0)
+    if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 1:
+        raise InputError(f"n_steps must be a whole number of at least 1; got {n_steps!r}.")
+    if not isinstance(envelope, SafetyEnvelope):
+        raise InputError(f"envelope must be a SafetyEnvelope; got {type(envelope).__name__}.")
+    questions = _by_question(hypotheses)
+    generator, seed = as_generator(rng)
+    warnings: list[str] = []
+    allowed = [a for a in library if not envelope.violations([a]) and a.cost <= budget]
+    if len(allowed) < len(library):
+        warnings.append(
+            f"{len(library) - len(allowed)} of {len(library)} acts lie outside the envelope or "
+            "the budget and were not considered."
+        )
+    candidates = [_candidate(action, questions, generator, library) for action in allowed]
+    chosen, gains = _choose(candidates, questions, envelope, budget, int(n_steps))
+    warnings += _plan_notes(chosen, questions)
+    plan = ExperimentPlan(
+        steps=tuple(_step(c, g, questions, envelope) for c, g in zip(chosen, gains, strict=True)),
+        hypotheses=tuple(
+            PlanHypothesis(h.question, h.name, h.weight, h.description, h.readout, h.unit)
+            for group in questions.values()
+            for h in group
+        ),
+        envelope=envelope,
+        budget=float(budget),
+        seed=seed,
+        warnings=tuple(warnings),
+    )
+    plan.validate()
+    return plan
+
+
+def _by_question(hypotheses: Sequence[Hypothesis]) -> dict[str, list[Hypothesis]]:
+    for hypothesis in hypotheses:
+        if not isinstance(hypothesis, Hypothesis):
+            raise InputError(f"hypotheses must hold Hypothesis records; got {hypothesis!r}.")
+    questions: dict[str, list[Hypothesis]] = {}
+    for hypothesis in with_none_of_these(hypotheses):
+        questions.setdefault(hypothesis.question, []).append(hypothesis)
+    if not questions:
+        raise InputError("hypotheses must hold at least two that exclude each other; got none.")
+    for question, group in questions.items():
+        named = [h for h in group if h.name != NONE_OF_THESE]
+        if len(named) < 2:
+            raise InputError(
+                f"question {question!r} must have at least two hypotheses; got {len(named)}."
+            )
+    return questions
+
+
+def _candidate(
+    action: Action,
+    questions: dict[str, list[Hypothesis]],
+    generator: np.random.Generator,
+    library: ActionLibrary,
+) -> _Candidate:
+    candidate = _Candidate(action, {}, {}, {}, True, library.success_probability(action.verb))
+    supported = True
+    for question, group in questions.items():
+        drawn = [h.draws(action, generator, N_DRAWS) for h in group]
+        silent = [h.name for h, d in zip(group, drawn, strict=True) if d is None]
+        if len(silent) == len(group):
+            continue
+        if silent:
+            raise InputError(
+                f"all hypotheses of {question!r} must predict {action.verb}; "
+                f"{silent[0]!r} does not."
+            )
+        stated = [h.mean_sd(action, 0) for h in group]
+        candidate.means[question] = np.array([pair[0] for pair in stated if pair is not None])
+        candidate.sds[question] = np.array([pair[1] for pair in stated if pair is not None])
+        candidate.draws[question] = np.stack([d for d in drawn if d is not None])
+        supported &= all(h.supports is None or h.supports(action) for h in group)
+    return _Candidate(
+        action, candidate.means, candidate.sds, candidate.draws, supported, candidate.success
+    )
+
+
+def _log_density(candidate: _Candidate, question: str) -> Floats:
+    """Return log p(readout | hypothesis), shape (n_truths, n_draws, n_hypotheses)."""
+    draws = candidate.draws[question][:, :, None]
+    means, sds = candidate.means[question], candidate.sds[question]
+    return np.asarray(-0.5 * ((draws - means) / sds) ** 2 - np.log(sds))
+
+
+def _choose(
+    candidates: list[_Candidate],
+    questions: dict[str, list[Hypothesis]],
+    envelope: SafetyEnvelope,
+    budget: float,
+    n_steps: int,
+) -> tuple[list[_Candidate], list[float]]:
+    beliefs = {}
+    for question, group in questions.items():
+        weights = np.maximum([h.weight for h in group], 1e-12)
+        beliefs[question] = _Belief(
+            np.log(weights / weights.sum()), np.zeros((len(group), N_DRAWS, len(group)))
+        )
+    chosen: list[_Candidate] = []
+    gains: list[float] = []
+    left = list(candidates)
+    while left and len(chosen) < n_steps:
+        before = {question: belief.information() for question, belief in beliefs.items()}
+        spent = sum(c.action.cost for c in chosen)
+        best, best_gain, best_value = None, 0.0, 0.0
+        for candidate in left:
+            actions = [c.action for c in (*chosen, candidate)]
+            if spent + candidate.action.cost > budget or envelope.violations(actions):
+                continue
+            gain = candidate.success * math.fsum(
+                max(beliefs[q].information(_log_density(candidate, q)) - before[q], 0.0)
+                for q in candidate.draws
+            )
+            value = gain / _share(candidate.action, envelope, budget)
+            value *= 1.0 if candidate.in_support else EXTRAPOLATION_FACTOR
+            if gain >= MIN_INFORMATION_NATS and value > best_value:
+                best, best_gain, best_value = candidate, gain, value
+        if best is None:
+            break
+        for question in best.draws:
+            beliefs[question].log_likelihood += _log_density(best, question)
+        chosen.append(best)
+        gains.append(best_gain)
+        left = [c for c in left if c is not best]
+    return chosen, gains
+
+
+def _share(action: Action, envelope: SafetyEnvelope, budget: float) -> float:
+    """Return the share of what may be spent that an act takes: cost plus dose."""
+    dose = action.dose / envelope.max_total_dose if envelope.max_total_dose > 0 else 0.0
+    return max(action.cost / budget + dose, MIN_SHARE)
+
+
+def _step(
+    candidate: _Candidate,
+    gain: float,
+    questions: dict[str, list[Hypothesis]],
+    envelope: SafetyEnvelope,
+) -> PlanStep:
+    expect: list[Expectation] = []
+    apart: list[tuple[float, str, str, str]] = []
+    for question, means in candidate.means.items():
+        group, sds = questions[question], candidate.sds[question]
+        expect += [
+            Expectation(question, h.name, float(m), float(s))
+            for h, m, s in zip(group, means, sds, strict=True)
+        ]
+        named = [k for k, h in enumerate(group) if h.name != NONE_OF_THESE]
+        for position, i in enumerate(named):
+            for j in named[position + 1 :]:
+                distance = abs(means[i] - means[j]) / math.hypot(sds[i], sds[j])
+                apart.append((float(distance), group[i].name, group[j].name, question))
+    apart.sort(key=lambda item: -item[0])
+    # different questions may read different things; the limits are those of the widest apart
+    main = apart[0][3]
+    limits = [e for e in expect if e.hypothesis != NONE_OF_THESE and e.question == main]
+    lows = [e.mean - ABORT_SD * e.sd for e in limits]
+    highs = [e.mean + ABORT_SD * e.sd for e in limits]
+    action = candidate.action
+    abort = Abort(
+        f"{questions[main][0].readout} leaves {min(lows):.3g} to {max(highs):.3g} (no hypothesis "
+        f"expects that), or the dose passes {ABORT_DOSE * action.dose:.3g} {envelope.dose_unit}",
+        min(lows),
+        max(highs),
+        ABORT_DOSE * action.dose,
+    )
+    return PlanStep(
+        action,
+        tuple(expect),
+        tuple((first, second) for distance, first, second, _ in apart if distance >= 2.0),
+        _reason(candidate, apart[0], questions, envelope),
+        abort,
+        candidate.in_support,
+        float(gain),
+    )
+
+
+def _reason(
+    candidate: _Candidate,
+    widest: tuple[float, str, str, str],
+    questions: dict[str, list[Hypothesis]],
+    envelope: SafetyEnvelope,
+) -> str:
+    distance, first, second, question = widest
+    group = questions[question]
+    means = dict(zip([h.name for h in group], candidate.means[question], strict=True))
+    readout, unit = group[0].readout, group[0].unit
+    shown = "" if unit == "1" else f" {unit}"
+    text = (
+        f"'{first}' expects {readout} {means[first]:.3g}{shown}, '{second}' {means[second]:.3g}"
+        f"{shown}: {distance:.1f} standard deviations apart"
+    )
+    action = candidate.action
+    if action.dose > 0 and envelope.max_total_dose > 0:
+        text += f"; {action.dose / envelope.max_total_dose:.0%} of the allowed dose"
+    if action.irreversible:
+        text += "; the sample is changed for good"
+    if not candidate.in_support:
+        text += "; outside what the data have shown, so the predictions are extrapolations"
+    return text + "."
+
+
+def _plan_notes(chosen: list[_Candidate], questions: dict[str, list[Hypothesis]]) -> list[str]:
+    notes = []
+    if not chosen:
+        notes.append("no allowed act tells the hypotheses apart: the plan has no steps.")
+    for question, group in questions.items():
+        if chosen and not any(question in candidate.means for candidate in chosen):
+            notes.append(f"no step of the plan speaks about the question {question!r}.")
+            continue
+        close = _hardly_told(chosen, question, group)
+        if chosen and close:
+            more = f" (nor {len(close) - 1} other pair(s))" if len(close) > 1 else ""
+            notes.append(
+                f"{question}: the plan hardly tells '{close[0][0]}' from '{close[0][1]}'{more}."
+            )
+    return notes
+
+
+def _hardly_told(
+    chosen: list[_Candidate], question: str, group: list[Hypothesis]
+) -> list[tuple[str, str]]:
+    """Return the pairs that all steps together leave within one standard deviation."""
+    close = []
+    named = [(k, h.name) for k, h in enumerate(group) if h.name != NONE_OF_THESE]
+    for (k, first), (m, second) in combinations(named, 2):
+        told = math.fsum(
+            float((c.means[question][k] - c.means[question][m]) ** 2)
+            / float(c.sds[question][k] ** 2 + c.sds[question][m] ** 2)
+            for c in chosen
+            if question in c.means
+        )
+        if told < 1.0:
+            close.append((first, second))
+    return close
