@@ -15,20 +15,17 @@ from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.mechanisms import (
     N_DRAWS,
     Mechanism,
-    constant,
-    given_slopes,
+    gcm_counterfactual,
     mechanism_slopes,
     resampled_grams,
     slope_draws,
 )
 from physlearn.causal.members import HIDDEN, members, missed_edge_warning, with_missed_edge
-from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, as_generator
 
 if TYPE_CHECKING:
-    import pandas as pd
 
     from physlearn.records import PatchTable
 
@@ -329,32 +326,16 @@ def _by_gcm(question: _Question, spatial: SpatialScore, mechanisms: tuple[Mechan
         k = columns.index(name)
         change = (value - float(raw[name])) / columns.scale[k]
         standard[name] = float(columns.values[question.patch, k] + change)
-    with quiet("dowhy"):
-        from dowhy import gcm
-
-        bars = gcm.config.show_progress_bars
-        gcm.config.show_progress_bars = False
-        try:
-            model = gcm.InvertibleStructuralCausalModel(graph)
-            by_node = {names[m.node]: m for m in mechanisms}
-            for node in nodes:
-                if graph.in_degree(node) == 0:
-                    model.set_causal_mechanism(node, gcm.EmpiricalDistribution())
-                    continue
-                parents = sorted(graph.predecessors(node))  # the order dowhy hands them over in
-                mechanism = Mechanism(by_node[node].node, tuple(columns.index(p) for p in parents))
-                slopes = mechanism_slopes(spatial.gram, spatial.noise, mechanism)
-                model.set_causal_mechanism(node, gcm.AdditiveNoiseModel(given_slopes(slopes)))
-            gcm.fit(model, frame)
-            samples: pd.DataFrame = gcm.counterfactual_samples(
-                model,
-                {name: constant(value) for name, value in standard.items()},
-                observed_data=frame.iloc[[question.patch]],
-            )
-        finally:
-            gcm.config.show_progress_bars = bars
+    by_node = {names[m.node]: m for m in mechanisms}
+    slopes = {}
+    for node in (n for n in nodes if graph.in_degree(n)):
+        # sorted: the order in which dowhy hands over the parents
+        parents = tuple(columns.index(p) for p in sorted(graph.predecessors(node)))
+        mechanism = Mechanism(by_node[node].node, parents)
+        slopes[node] = mechanism_slopes(spatial.gram, spatial.noise, mechanism)
+    answer = gcm_counterfactual(frame, graph, slopes, standard, question.patch)[question.outcome]
     k = columns.index(question.outcome)
-    change = float(samples[question.outcome].iloc[0]) - float(columns.values[question.patch, k])
+    change = answer - float(columns.values[question.patch, k])
     return float(raw[question.outcome]) + change * float(columns.scale[k])
 
 

@@ -15,6 +15,7 @@ from physlearn.causal.columns import Columns, prepare_columns
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.members import HIDDEN, members, missed_edge_warning, with_missed_edge
 from physlearn.causal.quiet import quiet
+from physlearn.causal.refutations import spatial_placebo
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, as_generator
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from physlearn.records import PatchTable
 
-N_PLACEBOS = 200
 NOISE_RELATIVE_ERROR = 0.2
 
 
@@ -229,7 +229,7 @@ def estimate_effect(
         )
     refutations: dict[str, float] = {}
     if first.adjustment_set is not None:
-        refutations = _placebo(
+        refutations = spatial_placebo(
             spatial, columns, cause, outcome, first.adjustment_set, contrast, generator
         )
     return Effect(
@@ -375,29 +375,3 @@ def _dowhy_estimate(
             estimand, method_name="backdoor.linear_regression", control_value=0, treatment_value=1
         )
     return float(estimate.value)
-
-
-def _placebo(
-    spatial: SpatialScore,
-    columns: Columns,
-    cause: str,
-    outcome: str,
-    adjustment: tuple[str, ...],
-    contrast: tuple[float, float],
-    generator: np.random.Generator,
-) -> dict[str, float]:
-    """Shift the cause's residual over the field: an effect that survives was none."""
-    x, y = columns.index(cause), columns.index(outcome)
-    given = tuple(columns.index(name) for name in adjustment)
-    r_x = columns.values @ spatial.weights(x, given)
-    r_y = columns.values @ spatial.weights(y, given)
-    true = float(r_x @ r_x)
-    shifted = np.array([r_x[columns.layout.shifted(generator)] @ r_y for _ in range(N_PLACEBOS)])
-    slopes = shifted / true * (contrast[1] - contrast[0])
-    slopes *= float(columns.scale[y] / columns.scale[x])
-    beyond = np.count_nonzero(np.abs(shifted) >= abs(float(r_x @ r_y)))
-    return {
-        "placebo_p_value": float((1 + beyond) / (N_PLACEBOS + 1)),
-        "placebo_mean": float(slopes.mean()),
-        "placebo_sd": float(slopes.std()),
-    }

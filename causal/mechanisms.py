@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import networkx as nx
 import numpy as np
 from scipy import stats
 
+from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import SpatialScore
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 N_DRAWS = 400
 _Z95 = 1.6448536
@@ -32,12 +38,42 @@ def mechanism_slopes(gram: Floats, noise: Floats, mechanism: Mechanism) -> Float
     return np.asarray(np.linalg.solve(inner, true[parents, mechanism.node]))
 
 
-def constant(value: float) -> Any:
-    """Return dowhy's form of an intervention: a function that gives one value."""
+def gcm_counterfactual(
+    frame: pd.DataFrame,
+    graph: nx.DiGraph,
+    slopes: Mapping[str, Floats],
+    do: Mapping[str, float],
+    row: int,
+) -> dict[str, float]:
+    """Return all nodes of one row after abduction, action and prediction by dowhy.gcm.
+
+    `slopes` holds, for each node with parents, one slope per parent in sorted order.
+    """
+    with quiet("dowhy"):
+        from dowhy import gcm
+
+        bars = gcm.config.show_progress_bars
+        gcm.config.show_progress_bars = False
+        try:
+            model = gcm.InvertibleStructuralCausalModel(graph)
+            for node in graph.nodes:
+                mechanism = gcm.EmpiricalDistribution()
+                if node in slopes:
+                    mechanism = gcm.AdditiveNoiseModel(_given_slopes(slopes[node]))
+                model.set_causal_mechanism(node, mechanism)
+            gcm.fit(model, frame)
+            actions = {name: _constant(value) for name, value in do.items()}
+            samples = gcm.counterfactual_samples(model, actions, observed_data=frame.iloc[[row]])
+        finally:
+            gcm.config.show_progress_bars = bars
+    return {str(name): float(samples[name].iloc[0]) for name in samples.columns}
+
+
+def _constant(value: float) -> Any:
     return lambda _: value
 
 
-def given_slopes(slopes: Floats) -> Any:
+def _given_slopes(slopes: Floats) -> Any:
     """Return a dowhy prediction model whose slopes are known: corrected for noise before."""
     from dowhy.gcm.ml import PredictionModel
 
@@ -49,7 +85,7 @@ def given_slopes(slopes: Floats) -> Any:
             return np.asarray(X, dtype=np.float64) @ slopes[:, None]
 
         def clone(self) -> Any:
-            return given_slopes(slopes)
+            return _given_slopes(slopes)
 
     return GivenSlopes()
 

@@ -101,7 +101,7 @@ class SpatialLayout:
         self._first, self._second = pairs[:, 0], pairs[:, 1]
         self._bin = np.maximum(1, np.rint(distance / step)).astype(np.int64)
         self._n_bins = int(self._bin.max(initial=0)) + 1
-        counts: Floats = 2.0 * np.bincount(self._bin, minlength=self._n_bins)
+        counts = 2.0 * np.asarray(np.bincount(self._bin, minlength=self._n_bins), dtype=np.float64)
         counts[0] = self.n
         self.zero_lag = 0
         self.pair_counts = counts
@@ -113,7 +113,7 @@ class SpatialLayout:
             image[self.cells[:, 0], self.cells[:, 1]] = field
             return (self._correlate(image) / np.maximum(self._pairs, 1.0)).ravel()
         products = field[self._first] * field[self._second]
-        sums: Floats = np.bincount(self._bin, products, minlength=self._n_bins)
+        sums = np.asarray(np.bincount(self._bin, products, self._n_bins), dtype=np.float64)
         sums[0] = 0.5 * float(field @ field)  # doubled below, as the pairs are
         return np.asarray(2.0 * sums / np.maximum(self.pair_counts, 1.0), dtype=np.float64)
 

@@ -124,7 +124,7 @@ class SpatialScore:
         inverse_root = np.linalg.inv(np.linalg.cholesky(self.gram[index]))
         true = self.gram[index] - self.noise[index]
         shares = np.linalg.eigvalsh(inverse_root @ true @ inverse_root.T)
-        return float(shares[0])
+        return float(np.min(shares))
 
     def autocovariance(self, weights: Floats) -> Floats:
         """Return the autocovariance of a residual, repaired for the mean taken out of it.
