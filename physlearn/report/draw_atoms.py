@@ -42,9 +42,7 @@ def plot_image(image: xr.DataArray, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_atoms(
-    image: xr.DataArray, atoms: AtomicConfiguration, *, ax: Axes | None = None
-) -> Axes:
+def plot_atoms(image: xr.DataArray, atoms: AtomicConfiguration, *, ax: Axes | None = None) -> Axes:
     """Draw the picture and a small ring on every atom, one colour and shape a species.
 
     Examples
@@ -58,9 +56,7 @@ def plot_atoms(
     return ax
 
 
-def plot_species(
-    found: AtomicConfiguration | LatticeSnapshots, *, ax: Axes | None = None
-) -> Axes:
+def plot_species(found: AtomicConfiguration | LatticeSnapshots, *, ax: Axes | None = None) -> Axes:
     """Draw where each species stands, without the picture.
 
     Parameters
@@ -100,9 +96,7 @@ def plot_patches(table: PatchTable, column: str, *, ax: Axes | None = None) -> A
     from matplotlib.patches import Rectangle
 
     if column not in table.columns:
-        raise InputError(
-            f"column must be one of {', '.join(table.columns)}; got {column!r}."
-        )
+        raise InputError(f"column must be one of {', '.join(table.columns)}; got {column!r}.")
     ax = get_axes(ax, (4.4, 4.0))
     edge = table.patch_size * (1.0 - table.overlap)
     squares = [Rectangle((x - edge / 2, y - edge / 2), edge, edge) for x, y in table.centers]

@@ -179,5 +179,3 @@ def _draw_edge(
             f"{float(frequency):.0%}", fontsize=8.5, ha="center", va="center", color=color,
             zorder=5, bbox={"fc": "white", "ec": "none", "pad": 0.8},
         )  # fmt: skip
-
-

@@ -1,0 +1,213 @@
+"""The command line: ``physlearn demo | study | doctor``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from physlearn.checks import BackendUnavailable, InputError, NotIdentified
+
+if TYPE_CHECKING:
+    from physlearn.study import StudyResult
+
+__all__ = ["app", "main"]
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+  physlearn demo                                 everything once, on data with a planted truth
+
+  physlearn study image.tiff --out study         atoms, couplings, causes of your own picture
+
+  physlearn study haadf.tiff --channel piezo.npy --out study     and what causes the response
+
+  physlearn study walls.gif --drive bias.csv --out study         walls and their law from a video
+
+  physlearn doctor                               what is installed, and whether it works
+"""
+
+app = typer.Typer(
+    name="physlearn",
+    help="From microscope images and domain-wall videos to couplings, laws, causes and the next "
+    "experiment.",
+    epilog=EXAMPLES,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Repeats every number; drawn and stored when left out.")
+]
+
+
+def main() -> None:
+    """Run the command line; bad input is one sentence and exit code 2."""
+    # A polite end (a scheduler's SIGTERM) cleans up as Ctrl-C does
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(standalone_mode=False)
+    except (InputError, NotIdentified, BackendUnavailable, FileNotFoundError) as error:
+        sys.exit(_complain(_one_line(error), BAD_INPUT))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(_complain("Stopped; nothing was left behind.", INTERRUPTED))
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own
+            sys.exit(_complain(error.format_message(), int(error.exit_code)))
+        raise
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"no such file: {error.filename}"
+    return " ".join(str(error).split())
+
+
+def _complain(sentence: str, code: int) -> int:
+    sys.stderr.write(f"physlearn: {sentence}\n")
+    return code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from physlearn import __version__
+
+        typer.echo(f"physlearn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def study(
+    path: Annotated[Path, typer.Argument(help="A picture or a video; its content tells which.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write: new, empty, or an earlier study (replaced).")
+    ],
+    channel: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another picture of the same field, a response; may stand repeatedly."),
+    ] = None,
+    drive: Annotated[
+        Path | None, typer.Option(help="CSV with one row a frame: the drive of a video.")
+    ] = None,
+    seed: Seed = None,
+) -> None:
+    """Study your own picture or video: a folder with every artefact and report.html."""
+    from physlearn.study import Study, run_study
+
+    with _progress() as progress:
+        result = run_study(
+            Study(path, tuple(channel or ()), drive), out=out, seed=seed, progress=progress
+        )
+    _tell(result)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("physlearn-demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Of the data and of the inference.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=0, help="Instead: a table over this many seeds, and its JSON.")
+    ] = 0,
+) -> None:
+    """The whole path on embedded data, the truth beside every answer; no network."""
+    from physlearn.demo import run_demo, write_seed_table
+
+    with _progress() as progress:
+        if seeds:
+            table = write_seed_table(range(seed, seed + seeds), Path("demo_seeds.json"), progress)
+        else:
+            result = run_demo(out=out, seed=seed, progress=progress)
+    if seeds:
+        from rich.console import Console
+
+        Console().print(*table, sep="\n")
+        return
+    _tell(result)
+
+
+@app.command()
+def doctor(
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Fill the kernel cache by tiny runs of every step.")
+    ] = False,
+) -> None:
+    """What is installed, what is missing, and where caches lie."""
+    from rich.console import Console
+
+    from physlearn.doctor import diagnosis, warm_kernels
+
+    console = Console()
+    if warm:
+        with _progress() as progress:
+            seconds = warm_kernels(progress)
+        console.print(f"Kernels are compiled and cached: {seconds:.1f} s.")
+        return
+    console.print(diagnosis())
+
+
+def _tell(result: StudyResult) -> None:
+    from rich.console import Console
+
+    from physlearn.words import headlines
+
+    console = Console(highlight=False)
+    for answer in headlines(result.findings):
+        detail = f" [dim]{answer.detail}[/dim]" if answer.detail else ""
+        console.print(f"• {answer.sentence}{detail}")
+    truth = result.summary["truth"]
+    if truth is not None:
+        for row in truth["parameters"]:
+            if row["mean"] is not None:
+                console.print(
+                    f"  planted {row['name']} {row['truth']:.4g}, found {row['mean']:.4g} "
+                    f"\\[{row['q05']:.4g} to {row['q95']:.4g}]: "
+                    f"{'inside' if row['inside'] else 'outside'}"
+                )
+    console.print(f"\nReport: {result.report}", soft_wrap=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """Show one bar whose text is the step that runs, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        TextColumn("{task.description:32}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("Start", total=1.0)
+
+        def update(title: str, share: float) -> None:
+            bar.update(task, description=title, completed=share)
+
+        yield update

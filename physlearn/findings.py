@@ -1,0 +1,188 @@
+"""What a study has found so far, and what became of each step."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physlearn.checks import NotIdentified
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from physlearn.causal import CausalGraph, Counterfactual, Effect, ExperimentPlan
+    from physlearn.inference import EquationSet
+    from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable, WallTrack
+    from physlearn.results import Fit
+
+__all__ = ["Findings", "PlantedTruth", "Step", "StepNote", "run_steps"]
+
+DONE, COULD_NOT, SKIPPED = "done", "could not", "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedTruth:
+    """What is known of embedded data, to be shown beside the answers.
+
+    Attributes
+    ----------
+    parameters
+        Name in a summary (``couplings[1]``, ``drive_mobility``) -> planted value.
+    causes
+        Planted (cause, effect) pairs of patch columns.
+    distractors
+        Columns that are correlated with the response and do not cause it.
+    counts
+        Number of planted atoms by species name, and of walls.
+    """
+
+    parameters: dict[str, float] = field(default_factory=dict)
+    causes: tuple[tuple[str, str], ...] = ()
+    distractors: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StepNote:
+    """What became of one step: done, could not (and why), or skipped for want of another."""
+
+    name: str
+    title: str
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Findings:
+    """The growing result of a study; every attribute is None or empty until its step is done."""
+
+    title: str
+    seed: int
+    source: str = ""
+    image: xr.DataArray | None = None
+    channels: xr.DataArray | None = None
+    atoms: AtomicConfiguration | None = None
+    snapshots: LatticeSnapshots | None = None
+    couplings: Fit | None = None
+    correlations: pd.DataFrame | None = None
+    patches: PatchTable | None = None
+    graph: CausalGraph | None = None
+    effects: list[Effect] = field(default_factory=list)
+    counterfactuals: list[Counterfactual] = field(default_factory=list)
+    plan: ExperimentPlan | None = None
+    video: xr.DataArray | None = None
+    track: WallTrack | None = None
+    domain_shares: pd.DataFrame | None = None
+    wall_fit: Fit | None = None
+    laws: EquationSet | None = None
+    notes: list[StepNote] = field(default_factory=list)
+    truth: PlantedTruth | None = None
+
+    def rng(self, step: str) -> np.random.Generator:
+        """Return the step's own random stream: the same whatever other steps draw."""
+        return np.random.default_rng([self.seed, zlib.crc32(step.encode())])
+
+    def has(self, name: str) -> bool:
+        """Whether a record or result has been found."""
+        value = getattr(self, name)
+        return value is not None and not (isinstance(value, list) and not value)
+
+    def warnings(self) -> list[tuple[str, str]]:
+        """Return every warning once, as (where it came from, sentence)."""
+        sources: list[tuple[str, Any]] = [
+            ("atoms", self.atoms), ("sites", self.snapshots), ("couplings", self.couplings),
+            ("patches", self.patches), ("causal graph", self.graph),
+            *(("effects", effect) for effect in self.effects),
+            *(("what if", answer) for answer in self.counterfactuals),
+            ("plan", self.plan), ("walls", self.track), ("wall parameters", self.wall_fit),
+            ("laws", self.laws),
+        ]  # fmt: skip
+        seen: dict[str, str] = {}
+        for name, record in sources:
+            for sentence in getattr(record, "warnings", ()) or ():
+                seen.setdefault(str(sentence), name)
+        return [(name, sentence) for sentence, name in seen.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a study: a function that reads findings and adds to them.
+
+    Attributes
+    ----------
+    name, title
+        For machines and for people.
+    run
+        Changes the findings in place; raises `NotIdentified` when the input does not hold what
+        the step needs.
+    needs
+        Attributes of the findings without which the step is skipped.
+    """
+
+    name: str
+    title: str
+    run: Callable[[Findings], None]
+    needs: tuple[str, ...] = ()
+
+
+def run_steps(
+    steps: Sequence[Step],
+    findings: Findings,
+    progress: Callable[[str, float], None] | None = None,
+) -> Findings:
+    """Run every step that can run; a step that cannot do its job is noted and the rest goes on.
+
+    Parameters
+    ----------
+    steps
+        In order.
+    findings
+        Changed in place.
+    progress
+        Called with the title of the step about to run and the finished share, 0 to 1.
+
+    Raises
+    ------
+    Exception
+        Anything other than `NotIdentified` that a step raises: an error is no finding.
+
+    Examples
+    --------
+    >>> def fail(findings):
+    ...     raise NotIdentified("no atoms were found.")
+    >>> steps = [Step("atoms", "Find atoms", fail), Step("sites", "Sites", fail, ("atoms",))]
+    >>> [note.status for note in run_steps(steps, Findings("a picture", 1)).notes]
+    ['could not', 'skipped']
+    """
+    for index, step in enumerate(steps):
+        if progress is not None:
+            progress(step.title, index / len(steps))
+        missing = [name for name in step.needs if not findings.has(name)]
+        if missing:
+            reason = f"it needs the {missing[0].replace('_', ' ')}, which this study does not have."
+            findings.notes.append(StepNote(step.name, step.title, SKIPPED, reason))
+            continue
+        with _noted(step, findings):
+            step.run(findings)
+    if progress is not None:
+        progress("Done", 1.0)
+    return findings
+
+
+@contextmanager
+def _noted(step: Step, findings: Findings) -> Iterator[None]:
+    start = perf_counter()
+    status, reason = DONE, ""
+    try:
+        yield
+    except NotIdentified as refusal:
+        status, reason = COULD_NOT, str(refusal)
+    findings.notes.append(StepNote(step.name, step.title, status, reason, perf_counter() - start))

@@ -1,0 +1,219 @@
+"""What a file is, by its content: one picture or a video; and reading it with what lies beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from physlearn.checks import InputError, check_array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["count_frames", "read_drive", "read_input", "stack_channels"]
+
+HDF5, NUMPY, GIF = b"\x89HDF", b"\x93NUMPY", b"GIF8"
+TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+
+def count_frames(path: str | os.PathLike[str]) -> int:
+    """Return how many frames a file holds, by its content and not by its name.
+
+    Files of other kinds than GIF, TIFF, npy and HDF5 count as one picture.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    InputError
+        For a folder or an empty file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> name = Path(tempfile.mkdtemp()) / "stack.npy"
+    >>> np.save(name, np.zeros((5, 20, 30)))
+    >>> count_frames(name)
+    5
+    """
+    file = Path(path)
+    if not file.exists():
+        raise FileNotFoundError(f"no such file: {file}")
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; give one picture or video file.")
+    if file.stat().st_size == 0:
+        raise InputError(f"{file} is empty (0 bytes); export it again.")
+    with file.open("rb") as stream:
+        head = stream.read(8)
+    try:
+        if head.startswith(NUMPY):
+            return _frames_of_shape(np.load(file, mmap_mode="r").shape)
+        if head.startswith(GIF):
+            from PIL import Image
+
+            with Image.open(file) as picture:
+                return int(getattr(picture, "n_frames", 1))
+        if head.startswith(TIFF):
+            return _tiff_frames(file)
+        if head.startswith(HDF5):
+            return _hdf5_frames(file)
+    except (OSError, ValueError, EOFError, KeyError, IndexError):
+        return 1  # damaged: the reader says how
+    return 1
+
+
+def _frames_of_shape(shape: tuple[int, ...]) -> int:
+    return int(shape[0]) if len(shape) == 3 and shape[-1] not in (3, 4) else 1
+
+
+def _tiff_frames(file: Path) -> int:
+    import tifffile
+
+    with tifffile.TiffFile(file) as tiff:
+        series = tiff.series[0]
+        frames = len(tiff.pages)
+        colour = series.axes.endswith("S")
+        stacked = len(series.shape) - int(colour) > 2
+        return max(frames, int(series.shape[0]) if stacked else 1)
+
+
+def _hdf5_frames(file: Path) -> int:
+    import h5py
+
+    frames = [1]
+
+    def visit(_: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.ndim == 3 and min(item.shape[1:]) >= 16:
+            frames.append(_frames_of_shape(item.shape))
+
+    with h5py.File(file, "r") as content:
+        content.visititems(visit)
+    return max(frames)
+
+
+def read_input(
+    path: str | os.PathLike[str], *, drive: str | os.PathLike[str] | None = None
+) -> xr.DataArray:
+    """Read a picture as dims (y, x), or a video as dims (time, y, x).
+
+    Parameters
+    ----------
+    path
+        The file.
+    drive
+        CSV file with the drive that acts from a frame to the next, for a video.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    InputError
+        When the file cannot be read, or a drive is given for a picture.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> name = Path(tempfile.mkdtemp()) / "picture.npy"
+    >>> np.save(name, np.random.default_rng(0).normal(size=(20, 30)))
+    >>> read_input(name).dims
+    ('y', 'x')
+    """
+    from physlearn.datasets import read_image, read_video
+
+    if count_frames(path) == 1:
+        if drive is not None:
+            raise InputError(f"drive goes with a video; {path} is one picture: leave it out.")
+        return read_image(path)
+    video = read_video(path)
+    if drive is None:
+        return video
+    values = read_drive(drive, video.sizes["time"])
+    return video.assign_coords(drive=("time", values))
+
+
+def read_drive(path: str | os.PathLike[str], n_frames: int) -> np.ndarray:
+    """Read the drive of a video from a CSV file: its column ``drive``, or its last column.
+
+    Parameters
+    ----------
+    path
+        CSV with a header line and one row a frame.
+    n_frames
+        Number of frames of the video.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    InputError
+        When the table cannot be read or has another number of rows.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> name = Path(tempfile.mkdtemp()) / "drive.csv"
+    >>> _ = name.write_text("frame,drive\\n0,1.5\\n1,-1.5\\n")
+    >>> read_drive(name, 2)
+    array([ 1.5, -1.5])
+    """
+    import pandas as pd
+
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"no such file: {file}")
+    try:
+        table = pd.read_csv(file)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"drive must be a CSV table; {file.name} is not: {error}.") from None
+    if table.shape[1] == 0 or len(table) != n_frames:
+        raise InputError(
+            f"drive must have a header line and one row a frame ({n_frames}); "
+            f"{file.name} has {len(table)} row(s)."
+        )
+    column = "drive" if "drive" in table else table.columns[-1]
+    return check_array(f"drive[{column!r}]", table[column].to_numpy(), shape=(n_frames,))
+
+
+def stack_channels(
+    paths: Sequence[str | os.PathLike[str]], image: xr.DataArray
+) -> xr.DataArray | None:
+    """Read further channels of a picture and stack them, named by their files.
+
+    Raises
+    ------
+    InputError
+        When a channel does not have the picture's shape, or two files have the same name.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> stack_channels([], xr.DataArray(np.zeros((20, 30)), dims=("y", "x"))) is None
+    True
+    """
+    import xarray as xr
+
+    from physlearn.datasets import read_image
+
+    if not paths:
+        return None
+    names = [Path(path).stem for path in paths]
+    if len(set(names)) < len(names):
+        raise InputError(f"channel files must have different names; got {', '.join(names)}.")
+    channels = []
+    for path in paths:
+        channel = read_image(path)
+        if channel.shape != image.shape:
+            raise InputError(
+                f"channel {Path(path).name} must have the picture's shape {image.shape}, "
+                f"got {channel.shape}; crop or resample it first."
+            )
+        channels.append(channel.to_numpy())
+    return xr.DataArray(
+        np.stack(channels),
+        dims=("channel", "y", "x"),
+        coords={"channel": names, "y": image.coords["y"], "x": image.coords["x"]},
+    )

@@ -1,0 +1,262 @@
+"""One self-contained page from the findings of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from physlearn.findings import Findings
+from physlearn.report.figures import Picture
+from physlearn.report.prose import (
+    assumptions,
+    atoms_text,
+    laws_text,
+    lead,
+    methods,
+    narrow,
+    patches_text,
+    plan_rows,
+    scale_notes,
+    walls_text,
+    what_if,
+)
+from physlearn.words import headlines, said_number, unit_text
+
+__all__ = ["build_report"]
+
+CHIPS = {"settled": "settled by these data", "open": "these data can’t tell", "none": "not done"}
+SECTIONS = (
+    ("truth", "Truth beside answer"), ("assumptions", "Assumptions"), ("picture", "Atoms"),
+    ("couplings", "Couplings"), ("patches", "Patches"), ("causes", "Causes"), ("walls", "Walls"),
+    ("laws", "Laws"), ("next", "Next experiment"), ("warnings", "Warnings"), ("methods", "Methods"),
+    ("files", "Files"),
+)  # fmt: skip
+SMALLEST_WEIGHT = 0.01
+
+
+def build_report(
+    findings: Findings,
+    summary: Mapping[str, Any],
+    pictures: Mapping[str, Picture],
+    artefacts: Sequence[str],
+) -> str:
+    """Return the page as HTML text that asks for nothing outside itself.
+
+    Parameters
+    ----------
+    findings
+        What the study found.
+    summary
+        From ``summarize``.
+    pictures
+        From ``draw_pictures``.
+    artefacts
+        Names of the files in the study's folder.
+
+    Examples
+    --------
+    >>> from physlearn.summary import summarize
+    >>> found = Findings("A picture <1>", 3)
+    >>> page = build_report(found, summarize(found), {}, ["summary.json"])
+    >>> "A picture &lt;1&gt;" in page, "http" in page
+    (True, False)
+    """
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    folder = resources.files("physlearn.report")
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    template = environment.from_string(folder.joinpath("template.html.j2").read_text("utf-8"))
+    css = Markup(folder.joinpath("style.css").read_text("utf-8"))  # noqa: S704 -- our own file
+    return template.render(css=css, **_context(findings, summary, pictures, artefacts))
+
+
+def _context(
+    findings: Findings,
+    summary: Mapping[str, Any],
+    pictures: Mapping[str, Picture],
+    artefacts: Sequence[str],
+) -> dict[str, Any]:
+    answers = headlines(findings)
+    has_image, has_video = findings.image is not None, findings.video is not None
+    hidden = set()
+    if not has_image:
+        hidden |= {"picture", "couplings", "patches", "causes"}
+    if not has_video:
+        hidden |= {"walls", "laws"}
+    if summary["truth"] is None:
+        hidden.add("truth")
+    return {
+        "title": findings.title,
+        "version": summary["versions"]["physlearn"],
+        "lead": lead(findings),
+        "scale_notes": scale_notes(findings),
+        "contents": [(anchor, text) for anchor, text in SECTIONS if anchor not in hidden],
+        "answers": answers,
+        "coupling_answers": [a for a in answers if a.question.startswith("Who sits")],
+        "wall_answers": [a for a in answers if a.question.startswith("Do")],
+        "chips": CHIPS,
+        "planted": _planted(summary["truth"]),
+        "assumptions": assumptions(findings),
+        "has_image": has_image,
+        "has_video": has_video,
+        "notes": findings.notes,
+        "pictures": dict(pictures),
+        "atoms_text": atoms_text(findings),
+        "coupling_rows": [number_row(row) for row in summary["couplings"]],
+        "patches_text": patches_text(findings),
+        "patch_pictures": [name for name in pictures if name.startswith("patch_")],
+        "graph_claims": findings.graph.claims() if findings.graph else [],
+        "effect_rows": [_effect_row(row) for row in summary["effects"]],
+        "what_if": what_if(findings),
+        "walls_text": walls_text(findings),
+        "wall_pictures": [name for name in pictures if name.startswith("walls_")],
+        "wall_rows": [number_row(row) for row in summary["wall_parameters"]],
+        "law_rows": _law_rows(summary["laws"]),
+        "laws_text": laws_text(findings),
+        "plan_rows": plan_rows(findings),
+        "plan_text": "Each step was chosen for what its outcome would tell apart, inside limits "
+        "of dose and of sites that must not be touched.",
+        "narrow": narrow(findings),
+        "warnings": findings.warnings(),
+        "methods": methods(findings),
+        "artefacts": artefacts,
+        "seed": findings.seed,
+        "versions": summary["versions"],
+    }
+
+
+def number_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one number of the summary in words, with the positions of its strip."""
+    return {
+        "label": label(str(row["name"])),
+        "mean": said_number(row["mean"]),
+        "low": said_number(row["q05"]),
+        "high": said_number(row["q95"]),
+        "unit": unit_text(str(row["unit"])),
+        "verdict": row["verdict"],
+        "strip": strip(row["mean"], row["q05"], row["q95"], zero=True),
+    }
+
+
+def label(name: str) -> str:
+    """Return the name of a number as people say it.
+
+    Examples
+    --------
+    >>> label("couplings[1]"), label("drive_mobility")
+    ('coupling J, shell 1', 'drive mobility')
+    """
+    stem, _, inside = name.rstrip("]").partition("[")
+    if stem == "couplings":
+        return f"coupling J, shell {inside}"
+    return f"{stem.replace('_', ' ')} {inside}".strip()
+
+
+def strip(
+    mean: float | None,
+    low: float | None,
+    high: float | None,
+    *,
+    truth: float | None = None,
+    zero: bool = False,
+) -> dict[str, float | None] | None:
+    """Return where the parts of an interval's strip stand, in per cent of its width.
+
+    Examples
+    --------
+    >>> strip(0.5, 0.0, 1.0)["mean"]
+    50.0
+    """
+    if mean is None or low is None or high is None:
+        return None
+    inside = [low, high] + ([] if truth is None else [truth])
+    if zero and min(abs(low), abs(high)) < 4 * (high - low):
+        inside.append(0.0)
+    left, right = min(inside), max(inside)
+    margin = 0.14 * (right - left) or 1.0
+    left, right = left - margin, right + margin
+
+    def place(value: float) -> float:
+        return round(100 * (value - left) / (right - left), 2)
+
+    return {
+        "low": place(low), "width": round(place(high) - place(low), 2), "mean": place(mean),
+        "truth": None if truth is None else place(truth), "zero": place(0.0) if 0.0 in inside else None,
+    }  # fmt: skip
+
+
+def _planted(truth: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if truth is None:
+        return None
+    rows = []
+    for row in truth["parameters"]:
+        unit = unit_text(str(row["unit"]))
+        found = "could not be found"
+        verdict = "no answer"
+        if row["mean"] is not None:
+            found = (
+                f"{said_number(row['mean'])} [{said_number(row['q05'])} to "
+                f"{said_number(row['q95'])}] {unit}"
+            )
+            verdict = "inside the 90 % interval" if row["inside"] else "outside the 90 % interval"
+        rows.append(
+            {
+                "label": label(row["name"]),
+                "truth": f"{said_number(row['truth'])} {unit}",
+                "found": found,
+                "inside": row["inside"],
+                "verdict": verdict,
+                "strip": strip(row["mean"], row["q05"], row["q95"], truth=row["truth"]),
+            }  # fmt: skip
+        )
+    said = {True: "found", False: "missed", None: "not judged: no graph"}
+    lines = [
+        (f"Planted cause: {c['cause']} of {c['effect']}: {said[c['found']]}.".replace("_", " "),
+         bool(c["found"]))
+        for c in truth["causes"]
+    ]  # fmt: skip
+    spared = {
+        False: "not called a cause",
+        True: "wrongly called a cause",
+        None: "not judged: no graph",
+    }
+    lines += [
+        (f"Planted distractor, {d['name']}: {spared[d['called_a_cause']]}.".replace("_", " "),
+         d["called_a_cause"] is False)
+        for d in truth["distractors"]
+    ]  # fmt: skip
+    return {"rows": rows, "lines": lines}
+
+
+def _effect_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = row["contrast"]
+    if row["mean"] is None:
+        mean = f"not one number: {row['reason']}"
+    else:
+        mean = said_number(row["mean"])
+    return {
+        "label": f"{row['cause']} on {row['outcome']}".replace("_", " "),
+        "contrast": f"{said_number(low)} to {said_number(high)}",
+        "mean": mean,
+        "interval": f"{said_number(row['q05'])} to {said_number(row['q95'])}",
+        "unit": unit_text(str(row["unit"])),
+        "held": ", ".join(row["adjustment_set"]).replace("_", " ") or "nothing",
+    }
+
+
+def _law_rows(laws: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    kept = sorted(
+        (row for row in laws if row["weight"] is not None and row["weight"] >= SMALLEST_WEIGHT),
+        key=lambda row: -float(row["weight"]),
+    )
+    return [
+        {
+            "equation": row["equation"], "weight": f"{row['weight']:.0%}",
+            "complexity": row["complexity"], "loss": said_number(row["loss"]),
+        }
+        for row in kept
+    ]  # fmt: skip

@@ -1,0 +1,256 @@
+"""The figures of a report: drawn once, written as PNG files, carried inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from physlearn.findings import Findings
+from physlearn.report.draw_atoms import plot_atoms, plot_image, plot_patches, plot_species
+from physlearn.report.draw_causal import plot_effects, plot_graph
+from physlearn.report.draw_lattice import plot_correlations, plot_couplings
+from physlearn.report.draw_walls import (
+    plot_domain_share,
+    plot_laws,
+    plot_wall_parameters,
+    plot_walls,
+)
+from physlearn.report.drawing import STYLE, blank_figure
+from physlearn.words import said_number, species_counts
+
+__all__ = ["MAX_PATCH_MAPS", "Picture", "draw_pictures", "effect_rows"]
+
+DOTS_PER_INCH = 170
+MAX_PATCH_MAPS = 6
+WALL_FRAMES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawn figure.
+
+    Attributes
+    ----------
+    png
+        The file.
+    alt
+        What it shows, for people who cannot see it.
+    caption
+        What to look at.
+    width, height
+        In pixels.
+    """
+
+    png: bytes
+    alt: str
+    caption: str
+    width: int
+    height: int
+
+    @property
+    def uri(self) -> str:
+        """The picture as a data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+def draw_pictures(findings: Findings) -> dict[str, Picture]:
+    """Draw every figure that the findings allow, by name.
+
+    Parameters
+    ----------
+    findings
+        Of a study.
+
+    Returns
+    -------
+    dict
+        Name (that of the PNG file) -> `Picture`.
+
+    Examples
+    --------
+    >>> draw_pictures(Findings("a picture", 1))
+    {}
+    """
+    pictures: dict[str, Picture] = {}
+    with matplotlib.rc_context(STYLE):
+        for part in (_atoms, _couplings, _patches, _causes, _walls):
+            for name, figure, alt, caption in part(findings):
+                pictures[name] = _rendered(figure, alt, caption)
+    return pictures
+
+
+Drawn = tuple[str, Figure, str, str]
+
+
+def _rendered(figure: Figure, alt: str, caption: str) -> Picture:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    width, height = (int(round(DOTS_PER_INCH * inch)) for inch in figure.get_size_inches())
+    return Picture(stream.getvalue(), alt, caption, width, height)
+
+
+def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    return blank_figure((width, height))
+
+
+def _atoms(findings: Findings) -> Iterator[Drawn]:
+    image = findings.image
+    if image is None:
+        return
+    tall = float(np.clip(5.2 * image.sizes["y"] / image.sizes["x"], 1.5, 8.0))
+    figure, ax = _canvas(5.2, tall)
+    plot_image(image, ax=ax)
+    yield ("image", figure, f"The picture itself, {image.sizes['x']} by {image.sizes['y']} pixels.",
+           "The picture as it was read, in grey.")  # fmt: skip
+    atoms = findings.atoms
+    if atoms is None:
+        return
+    figure, ax = _canvas(5.2, tall)
+    plot_atoms(image, atoms, ax=ax)
+    yield ("atoms", figure, f"The picture with a ring on each of {atoms.n} atom columns.",
+           "Every ring is a fitted column; colour and shape tell the species.")  # fmt: skip
+    shown = findings.snapshots if findings.snapshots is not None else atoms
+    counts = species_counts(findings)
+    if findings.snapshots is None and atoms.species is None:
+        return
+    if findings.snapshots is not None and findings.snapshots.graph.positions is None:
+        return
+    figure, ax = _canvas(5.2, tall + 0.5)
+    plot_species(shown, ax=ax)
+    said = ", ".join(f"{count} {name}" for name, count in counts.items()) or f"{atoms.n} atoms"
+    yield ("species", figure, f"Map of the species on the lattice: {said}.",
+           "What sits on each site of the lattice.")  # fmt: skip
+
+
+def _couplings(findings: Findings) -> Iterator[Drawn]:
+    fit = findings.couplings
+    if fit is None:
+        return
+    truth = findings.truth.parameters if findings.truth else None
+    rows = [row for row in fit.summary().to_dict("records") if str(row["name"]).startswith("coup")]
+    figure, ax = _canvas(5.4, 3.8)
+    plot_couplings(fit, truth=truth, ax=ax)
+    said = "; ".join(
+        f"{row['name']} mean {said_number(row['mean'])}, 90 % interval {said_number(row['q05'])} "
+        f"to {said_number(row['q95'])}"
+        for row in rows
+    )
+    yield ("couplings", figure, f"Posterior densities of the couplings: {said}.",
+           "Posterior of each coupling; the shaded part holds 90 %.")  # fmt: skip
+    if findings.correlations is None:
+        return
+    table = findings.correlations
+    figure, ax = _canvas(5.4, 3.8)
+    plot_correlations(table, ax=ax)
+    inside = int(((table["observed"] >= table["q05"]) & (table["observed"] <= table["q95"])).sum())
+    yield ("correlations", figure,
+           f"Correlations of neighbours, seen against simulated from the fit; {inside} of "
+           f"{len(table)} shells lie inside the predicted 90 %.",
+           "A check: pictures simulated from the fit against the real one. Open marks were not "
+           "fitted.")  # fmt: skip
+
+
+def _patches(findings: Findings) -> Iterator[Drawn]:
+    table = findings.patches
+    if table is None:
+        return
+    for column in table.columns[:MAX_PATCH_MAPS]:
+        figure, ax = _canvas(4.2, 3.5)
+        plot_patches(table, column, ax=ax)
+        values = table.frame[column]
+        yield (f"patch_{_file_name(column)}", figure,
+               f"Map of {column.replace('_', ' ')} over the patches, from "
+               f"{said_number(float(values.min()))} to {said_number(float(values.max()))}.",
+               f"{column.replace('_', ' ')}, patch by patch.")  # fmt: skip
+
+
+def _causes(findings: Findings) -> Iterator[Drawn]:
+    graph = findings.graph
+    if graph is not None:
+        planted = findings.truth.causes if findings.truth else None
+        n_rows = max(
+            (sum(graph.tiers.get(c, 1) == t for c in graph.columns) for t in (0, 1, 2)), default=1
+        )
+        figure, ax = _canvas(5.8, max(2.8, 0.85 * n_rows + 0.9))
+        plot_graph(graph.graph, tiers=graph.tiers, planted=planted, ax=ax)
+        behind = " Planted causes lie behind in pale orange." if planted else ""
+        yield ("graph", figure, "Causal graph. " + " ".join(graph.claims()),
+               "Arrow: cause to effect. Ring: this end is open. Dashed: undecided. Numbers: share "
+               f"of half-samples with this link.{behind}")  # fmt: skip
+    rows = effect_rows(findings)
+    if any(row["mean"] is not None for row in rows):
+        known = [row for row in rows if row["mean"] is not None]
+        figure, ax = _canvas(5.6, 1.5 + 0.62 * len(known))
+        plot_effects(known, ax=ax)
+        said = "; ".join(f"{row['name']} {said_number(row['mean'])}" for row in known)
+        yield ("effects", figure, f"Effects with 90 % intervals: {said}.",
+               "Change of the outcome when the cause moves from its low to its high value.")  # fmt: skip
+
+
+def effect_rows(findings: Findings) -> list[Mapping[str, object]]:
+    """Return effects as rows for `plot_effects`; numbers are None where not identified."""
+    rows: list[Mapping[str, object]] = []
+    for effect in findings.effects:
+        low, high = effect.interval()
+        known = bool(np.isfinite([effect.mean, low, high]).all())
+        rows.append(
+            {
+                "name": f"{effect.cause} on {effect.outcome}",
+                "mean": float(effect.mean) if known else None,
+                "q05": float(low) if known else None,
+                "q95": float(high) if known else None,
+            }
+        )
+    return rows
+
+
+def _walls(findings: Findings) -> Iterator[Drawn]:
+    video, track = findings.video, findings.track
+    if video is None or track is None:
+        return
+    frames = np.unique(np.linspace(0, track.n_frames - 1, WALL_FRAMES).round().astype(int))
+    for frame in frames.tolist():
+        figure, ax = _canvas(3.9, 4.2)
+        plot_walls(video, track, frame, ax=ax)
+        rows = track.table[track.table["frame"] == frame]
+        count = rows["wall"].nunique()
+        yield (f"walls_{frame:03d}", figure, f"Frame {frame} with {count} wall contours.",
+               f"Frame {frame}: {count} walls.")  # fmt: skip
+    if findings.domain_shares is not None:
+        shares = findings.domain_shares
+        figure, ax = _canvas(5.8, 3.4)
+        plot_domain_share(shares, time_unit=track.time_unit, ax=ax)
+        first, last = (float(shares["normalised"].iloc[i]) for i in (0, -1))
+        yield ("domain_share", figure,
+               f"Share of the bright domain over time, from {first:.3f} to {last:.3f} once the "
+               "illumination is removed.",
+               "Illumination that jumps looks like switching (dashed) until it is removed.")  # fmt: skip
+    if findings.wall_fit is not None:
+        truth = findings.truth.parameters if findings.truth else None
+        rows = findings.wall_fit.summary()
+        figure, ax = _canvas(5.8, 1.5 + 0.7 * len(rows))
+        plot_wall_parameters(findings.wall_fit, truth=truth, ax=ax)
+        said = "; ".join(
+            f"{name} {said_number(mean)}"
+            for name, mean in zip(rows["name"], rows["mean"], strict=True)
+        )
+        yield ("wall_parameters", figure, f"Wall parameters with 90 % intervals: {said}.",
+               "What moves the walls: mean and 90 % interval.")  # fmt: skip
+    if findings.laws is not None:
+        table = findings.laws.table
+        figure, ax = _canvas(5.8, 3.6)
+        plot_laws(table, ax=ax)
+        best = table.sort_values("weight", ascending=False)["equation"].iloc[0]
+        yield ("laws", figure, f"Candidate laws by complexity and misfit; heaviest: {best}.",
+               "A law is worth its symbols only when the misfit falls.")  # fmt: skip
+
+
+def _file_name(column: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in column).strip("_").lower()

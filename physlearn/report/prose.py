@@ -1,0 +1,365 @@
+"""The running text of a report: what is assumed, what was found, what would narrow it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from physlearn.findings import DONE, Findings
+from physlearn.words import said_number, species_counts, unit_text
+
+__all__ = [
+    "assumptions", "atoms_text", "laws_text", "lead", "methods", "narrow", "patches_text",
+    "plan_rows", "scale_notes", "walls_text", "what_if",
+]  # fmt: skip
+
+
+def lead(findings: Findings) -> str:
+    """Return the paragraph that opens the report.
+
+    Examples
+    --------
+    >>> lead(Findings("a picture", 1))
+    'Nothing could be read from this input.'
+    """
+    parts = []
+    if findings.atoms is not None:
+        counts = species_counts(findings)
+        said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        parts.append(
+            f"The picture shows {findings.atoms.n:,} atom columns"
+            + (f" ({said} on the lattice that was fitted)" if said else "")
+        )
+    elif findings.image is not None:
+        parts.append(
+            "No lattice of atoms was found in the picture; it is described in patches only"
+        )
+    if findings.couplings is not None:
+        parts.append("from their arrangement follow the couplings between neighbours")
+    if findings.graph is not None:
+        n = sum(edge.presence == "present" for edge in findings.graph.edges)
+        parts.append(f"{n} causal links stand between the properties of its patches")
+    sentences = [_joined(parts)] if parts else []
+    if findings.track is not None:
+        track = findings.track
+        text = f"The video shows {len(track.walls)} domain walls in {track.n_frames} frames"
+        if findings.wall_fit is not None:
+            text += ", and what moves them was fitted from their contours"
+        sentences.append(text + ".")
+    elif findings.video is not None:
+        sentences.append("No domain walls could be followed in the video.")
+    if findings.plan is not None and findings.plan.steps:
+        sentences.append(
+            f"A plan of {len(findings.plan.steps)} steps says what to measure next, and why."
+        )
+    return " ".join(sentences) or "Nothing could be read from this input."
+
+
+def scale_notes(findings: Findings) -> list[str]:
+    """Say in which units results stand where a file carried no scale.
+
+    Examples
+    --------
+    >>> scale_notes(Findings("a picture", 1))
+    []
+    """
+    notes = []
+    for record, what in ((findings.image, "picture"), (findings.video, "video")):
+        if record is None or "x" not in record.coords:
+            continue
+        no_length = record.coords["x"].attrs.get("units", "pixel") == "pixel"
+        no_time = (
+            "time" in record.coords and record.coords["time"].attrs.get("units", "frame") == "frame"
+        )
+        if no_length and no_time:
+            notes.append(
+                f"The {what} carries no scale of length or time: results stand in pixels and frames."
+            )
+        elif no_length:
+            notes.append(f"The {what} carries no scale of length: results stand in pixels.")
+        elif no_time:
+            notes.append(f"The {what} carries no scale of time: results stand per frame.")
+    return notes
+
+
+def assumptions(findings: Findings) -> list[str]:
+    """Return what must hold for the answers to mean what they say.
+
+    Examples
+    --------
+    >>> assumptions(Findings("a picture", 1))
+    ['The input is what it says it is; nothing else was assumed.']
+    """
+    texts = []
+    if findings.couplings is not None or findings.snapshots is not None:
+        texts += [
+            "Equilibrium at one temperature: the arrangement is a fair sample of it. An alloy’s "
+            "pattern is often frozen in; the temperature is then that of the freeze.",
+            "Temperature is absorbed: couplings are energies divided by kT.",
+        ]
+        thick = None if findings.atoms is None else findings.atoms.thickness_columns
+        if thick == 1:
+            texts.append("One atom along each column, as the user says.")
+        else:
+            texts.append(
+                "One atom along each column. Nobody said so for this picture; if columns are "
+                "thicker, the couplings are effective ones."
+            )
+        texts.append(
+            "Only pairs of neighbours in the shells that are listed interact, alike everywhere."
+        )
+    if findings.graph is not None:
+        texts.append(
+            "Causes: linear links between the columns of the patch table; an open end of a link "
+            "may hide a common cause that nobody measured. A composition or a strain is never "
+            "caused by the response."
+        )
+    if findings.track is not None:
+        texts.append(
+            "Walls: two kinds of domains with one wall profile; each wall point moves along its "
+            "normal with v = drive mobility × drive − curvature mobility × curvature, with the "
+            "same two numbers everywhere and without pinning."
+        )
+    return texts or ["The input is what it says it is; nothing else was assumed."]
+
+
+def atoms_text(findings: Findings) -> str:
+    """Return the sentence that heads the picture's section.
+
+    Examples
+    --------
+    >>> atoms_text(Findings("a picture", 1))
+    ''
+    """
+    atoms = findings.atoms
+    if atoms is None:
+        return ""
+    text = f"{atoms.n:,} atom columns"
+    if atoms.position_covariance is not None and atoms.n:
+        import numpy as np
+
+        variance = np.median(np.einsum("nii->n", atoms.position_covariance) / atoms.dimension)
+        text += f", each placed to about {said_number(float(variance) ** 0.5, 2)} {unit_text(atoms.unit)}"
+    if findings.snapshots is not None:
+        counts = species_counts(findings)
+        said = " and ".join(f"{count} {name}" for name, count in counts.items())
+        text += (
+            f"; {findings.snapshots.n_observed:,} of them make the lattice that was fitted: {said}"
+        )
+    return text + "."
+
+
+def patches_text(findings: Findings) -> str:
+    """Return what the patch table holds.
+
+    Examples
+    --------
+    >>> patches_text(Findings("a picture", 1))
+    ''
+    """
+    table = findings.patches
+    if table is None:
+        return ""
+    return (
+        f"{table.n_patches} patches of {said_number(table.patch_size)} {unit_text(table.unit)}, "
+        f"each described by {len(table.columns)} numbers. Neighbouring patches are not "
+        "independent; the tests below count them for what they are worth."
+    )
+
+
+def what_if(findings: Findings) -> list[str]:
+    """Return every counterfactual in words.
+
+    Examples
+    --------
+    >>> what_if(Findings("a picture", 1))
+    []
+    """
+    texts = []
+    for answer in findings.counterfactuals:
+        unit = unit_text(answer.unit)
+        changed = " and ".join(
+            f"{name.replace('_', ' ')} been {said_number(value)}"
+            for name, value in answer.do.items()
+        )
+        outcome = answer.outcome.replace("_", " ")
+        low, high = answer.interval()
+        head = f"Had patch {answer.patch} had its {changed}, its {outcome} would have been "
+        if answer.identified:
+            body = (
+                f"{said_number(answer.mean)} {unit} [{said_number(low)} to {said_number(high)}]"
+                f" instead of the measured {said_number(answer.factual)}."
+            )
+        elif low == low:
+            body = (
+                f"between {said_number(low)} and {said_number(high)} {unit}: the graph leaves more "
+                f"than one answer open (measured: {said_number(answer.factual)})."
+            )
+        else:
+            head, body = (
+                f"What if patch {answer.patch} had its {changed}? ",
+                (f"These data do not say: {answer.reason}"),
+            )
+        texts.append((head + body).replace("  ", " ").replace(" [", " [").replace(" ,", ","))
+    return texts
+
+
+def walls_text(findings: Findings) -> str:
+    """Return the sentence that heads the video's section.
+
+    Examples
+    --------
+    >>> walls_text(Findings("a video", 1))
+    ''
+    """
+    track = findings.track
+    if track is None:
+        return ""
+    error = float(track.table["normal_error"].median()) if len(track.table) else float("nan")
+    text = (
+        f"{len(track.walls)} walls in {track.n_frames} frames, each point placed to about "
+        f"{said_number(error, 2)} {unit_text(track.unit)}"
+    )
+    if len(track.events):
+        kinds = track.events["kind"].value_counts()
+        named = ", ".join(f"{kind} {count}×" for kind, count in kinds.items())
+        text += f"; events: {named}"
+    return text + "."
+
+
+def laws_text(findings: Findings) -> str:
+    """Return what the set of candidate laws says.
+
+    Examples
+    --------
+    >>> laws_text(Findings("a video", 1))
+    ''
+    """
+    if findings.laws is None:
+        return ""
+    table = findings.laws.table.sort_values("weight", ascending=False)
+    top = table.iloc[0]
+    if float(top["weight"]) >= 0.9:
+        return (
+            f"One law stands out: {top['equation']} holds {float(top['weight']):.0%} of the weight."
+        )
+    count = int((table["weight"].cumsum() < 0.9).sum()) + 1
+    return (
+        f"These data leave {count} laws open that share 90 % of the weight; the simplest of them is "
+        "no better founded than the others."
+    )
+
+
+def plan_rows(findings: Findings) -> list[dict[str, str]]:
+    """Return the steps of the plan in words.
+
+    Examples
+    --------
+    >>> plan_rows(Findings("a picture", 1))
+    []
+    """
+    if findings.plan is None:
+        return []
+    unit = unit_text(findings.atoms.unit if findings.atoms is not None else "pixel")
+    return [_plan_row(step, unit, findings.plan.envelope.dose_unit) for step in findings.plan.steps]
+
+
+def _plan_row(step: Any, unit: str, dose_unit: str) -> dict[str, str]:
+    args = dict(step.action.args)
+    where = {
+        "image": lambda a: (
+            f"x {said_number(a['x_min'])} to {said_number(a['x_max'])} {unit}, "
+            f"y {said_number(a['y_min'])} to {said_number(a['y_max'])} {unit}"
+        ),
+        "expose_site": lambda a: f"x {said_number(a['x'])}, y {said_number(a['y'])} {unit}",
+        "change_bias": lambda a: f"bias {said_number(a['bias_V'])} V",
+        "scan_again": lambda a: f"the same field, {a['n_repeats']}×",
+    }[step.action.verb](args)
+    act = {"image": "take a picture", "expose_site": "expose one site",
+           "change_bias": "change the bias", "scan_again": "scan again"}[step.action.verb]  # fmt: skip
+    if step.action.irreversible:
+        act += " (cannot be undone)"
+    return {
+        "do": act,
+        "where": where,
+        "dose": f"{said_number(step.action.dose)} {dose_unit}",
+        "why": step.reason,
+    }
+
+
+def narrow(findings: Findings) -> list[str]:
+    """Return what would make the answers sharper.
+
+    Examples
+    --------
+    >>> narrow(Findings("a picture", 1))
+    ['Nothing was inferred, so there is nothing to narrow.']
+    """
+    texts = []
+    if findings.couplings is not None and findings.snapshots is not None:
+        n = findings.snapshots.n_observed
+        texts.append(
+            f"Couplings: the interval shrinks with the square root of the number of sites; half as "
+            f"wide takes about {4 * n:,} sites of this composition instead of {n:,}."
+        )
+        counts = species_counts(findings)
+        rare = min(counts, key=lambda name: counts[name]) if counts else ""
+        share = counts[rare] / max(sum(counts.values()), 1) if counts else 1.0
+        if share < 0.1:
+            texts.append(
+                f"Only {share:.1%} of the sites hold {rare}: pairs of it are what carries the "
+                "coupling, so a richer composition helps more than a larger field of view."
+            )
+    if findings.graph is not None:
+        import math
+
+        if not math.isnan(findings.graph.detectable):
+            texts.append(
+                "Causes: links weaker than a partial correlation of "
+                f"{min(findings.graph.detectable, 1):.2f} were out of reach; more patches, or the "
+                "same field scanned twice to know the noise, bring them in."
+            )
+    if findings.wall_fit is not None:
+        texts.append(
+            "Walls: longer contours and more frames narrow both numbers with the square root of "
+            "their product; small bubbles carry the curvature term, large ones the drive."
+        )
+        if findings.track is not None and findings.track.drive is None:
+            texts.append(
+                "A recorded drive that changes its sign would turn the shared velocity into a "
+                "mobility."
+            )
+    return texts or ["Nothing was inferred, so there is nothing to narrow."]
+
+
+def methods(findings: Findings) -> list[str]:
+    """Return the methods paragraph of every step that was done.
+
+    Examples
+    --------
+    >>> methods(Findings("a picture", 1))
+    []
+    """
+    done = {note.name for note in findings.notes if note.status == DONE}
+    texts = {
+        "atoms": "Columns were found by score tests on the residual and fitted jointly by maximum "
+        "likelihood; each position carries the covariance of that fit.",
+        "species": "Species come from a mixture over the fitted intensities that takes each atom’s "
+        "own intensity error into account; likelihoods, not probabilities, are handed on.",
+        "couplings": "Couplings and field were fitted by pseudolikelihood (Besag 1975) with errors "
+        "from the sandwich (Godambe) covariance.",
+        "correlations": "The check simulates pictures of the same lattice from draws of the "
+        "posterior and compares the correlations of neighbours, shell by shell.",
+        "graph": "Causal links come from the PC algorithm (Spirtes, Glymour and Scheines 2000) of "
+        "causal-learn with a test that counts correlated neighbours once.",
+        "effects": "Effects hold fixed the columns that dowhy’s back-door criterion names; their "
+        "errors count correlated neighbours once.",
+        "walls": "Each wall point is the maximum-likelihood place of a tanh profile along the "
+        "local normal, after every frame was brought to the same two domain levels.",
+        "wall_parameters": "The wall parameters come from fronts that are propagated inside the "
+        "likelihood of the contour points of all frames, never from differences of contours.",
+        "laws": "Laws were enumerated by complexity; constants enter by least squares, and weights "
+        "follow from the description length.",
+        "plan": "The plan ranks actions by the expected information about the hypotheses per cost, "
+        "inside a hard envelope of dose and sites.",
+    }  # fmt: skip
+    return [text for name, text in texts.items() if name in done]

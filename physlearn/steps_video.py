@@ -1,0 +1,68 @@
+"""The steps of a study of a domain-wall video: normalise, track, fit, laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from physlearn.findings import Findings, Step
+
+__all__ = ["VIDEO_STEPS"]
+
+
+def _measure_domain_share(findings: Findings) -> None:
+    from physlearn.datasets.normalize_frames import domain_fraction, normalize_frames
+
+    if findings.video is None:
+        return
+    normal = normalize_frames(findings.video)
+    raw = findings.video.to_numpy()
+    seen = ~np.isnan(normal.to_numpy()[0])
+    findings.domain_shares = pd.DataFrame(
+        {
+            "frame": np.arange(len(raw)),
+            "time": normal.coords["time"].to_numpy(),
+            "raw": _share_above(raw[:, seen]),
+            "normalised": np.asarray(domain_fraction(normal), dtype=np.float64),
+        }
+    )
+
+
+def _share_above(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of pixels above the middle of the first frame's two levels, per frame."""
+    from skimage.filters import threshold_otsu
+
+    first = pixels[0][np.isfinite(pixels[0])]
+    threshold = float(threshold_otsu(first))
+    share: NDArray[np.float64] = (pixels > threshold).mean(axis=1)
+    return share
+
+
+def _track(findings: Findings) -> None:
+    from physlearn.datasets import track_walls
+
+    if findings.video is not None:
+        findings.track = track_walls(findings.video)
+
+
+def _fit_walls(findings: Findings) -> None:
+    from physlearn.inference import fit_wall_dynamics
+
+    if findings.track is not None:
+        findings.wall_fit = fit_wall_dynamics(findings.track, rng=findings.rng("wall_parameters"))
+
+
+def _find_laws(findings: Findings) -> None:
+    from physlearn.inference import discover_wall_law
+
+    if findings.track is not None:
+        findings.laws = discover_wall_law(findings.track, rng=findings.rng("laws"))
+
+
+VIDEO_STEPS = (
+    Step("domain_share", "Bring frames to one scale", _measure_domain_share, ("video",)),
+    Step("walls", "Track walls", _track, ("video",)),
+    Step("wall_parameters", "Fit what moves the walls", _fit_walls, ("track",)),
+    Step("laws", "Search for the law", _find_laws, ("track",)),
+)

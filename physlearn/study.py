@@ -1,0 +1,170 @@
+"""A study: one file in, a folder with every artefact and a report out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from physlearn.checks import InputError, as_generator
+from physlearn.findings import Findings, Step, run_steps
+from physlearn.study_folder import check_out, study_folder, write_artefacts
+
+__all__ = ["Study", "StudyResult", "run_study", "save_study", "study_findings"]
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What to study.
+
+    Attributes
+    ----------
+    path
+        A picture or a video; which of the two, its content tells.
+    channels
+        Further pictures of the same field: responses whose causes are asked for.
+    drive
+        CSV with the drive that acts from a frame to the next, for a video.
+    title
+        Heading of the report; the file's name when empty.
+
+    Examples
+    --------
+    >>> Study("image.tiff").title
+    'image.tiff'
+    """
+
+    path: str | os.PathLike[str]
+    channels: tuple[str | os.PathLike[str], ...] = ()
+    drive: str | os.PathLike[str] | None = None
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        if not self.title:
+            object.__setattr__(self, "title", Path(self.path).name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyResult:
+    """What a study gave.
+
+    Attributes
+    ----------
+    folder
+        Where the artefacts are.
+    findings
+        Records and results by name.
+    summary
+        Content of ``summary.json``.
+    """
+
+    folder: Path
+    findings: Findings
+    summary: Mapping[str, Any]
+
+    @property
+    def report(self) -> Path:
+        """The page to open."""
+        return self.folder / "report.html"
+
+
+def run_study(
+    study: Study | str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str],
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> StudyResult:
+    """Study a picture or a video and write every artefact and a report.
+
+    A step that cannot do its job on this input says so in the report, and the rest goes on.
+    ``out`` appears whole or not at all.
+
+    Parameters
+    ----------
+    study
+        A `Study`, or the path of a picture or video.
+    out
+        Folder to write: new, empty, or an earlier study, which is replaced.
+    seed
+        Repeats every number; None draws one and stores it.
+    progress
+        Called with the title of each step and the finished share, 0 to 1.
+
+    Returns
+    -------
+    StudyResult
+        Folder, findings and summary.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the file does not exist.
+    InputError
+        When a file cannot be read or ``out`` holds other files.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> np.save(folder / "noise.npy", np.random.default_rng(0).normal(size=(64, 64)))
+    >>> result = run_study(folder / "noise.npy", out=folder / "study", seed=1)
+    >>> result.report.is_file(), result.summary["atoms"] is None
+    (True, True)
+    """
+    if not isinstance(study, Study):
+        study = Study(study)
+    check_out(out)
+    findings, steps = study_findings(study, seed)
+    return save_study(findings, steps, out=out, progress=progress)
+
+
+def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step, ...]]:
+    """Read the files of a study; return empty findings with its data, and the steps to run.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read, or channels are given for a video.
+    """
+    from physlearn.inputs import read_input, stack_channels
+
+    _, number = as_generator(seed)
+    findings = Findings(study.title, number, source=Path(study.path).name)
+    data = read_input(study.path, drive=study.drive)
+    if "time" in data.dims:
+        from physlearn.steps_video import VIDEO_STEPS
+
+        if study.channels:
+            raise InputError("channels go with a picture; this input is a video: leave them out.")
+        findings.video = data
+        return findings, VIDEO_STEPS
+    from physlearn.steps_image import IMAGE_STEPS
+
+    findings.image = data
+    findings.channels = stack_channels(study.channels, data)
+    return findings, IMAGE_STEPS
+
+
+def save_study(
+    findings: Findings,
+    steps: tuple[Step, ...],
+    *,
+    out: str | os.PathLike[str],
+    progress: Progress | None = None,
+) -> StudyResult:
+    """Run the steps on findings that hold their data, and write the study's folder."""
+    from physlearn.summary import summarize
+
+    with study_folder(out) as folder:
+        run_steps(steps, findings, progress)
+        summary = summarize(findings)
+        if progress is not None:
+            progress("Write the report", 1.0)
+        write_artefacts(findings, summary, folder)
+    return StudyResult(check_out(out), findings, summary)

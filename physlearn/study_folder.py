@@ -1,0 +1,135 @@
+"""The folder of a study: written whole beside its place, then put there in one move."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from physlearn.checks import InputError
+from physlearn.findings import Findings
+
+__all__ = ["MARKER", "check_out", "study_folder", "write_artefacts"]
+
+MARKER = ".physlearn-study"
+"""File that marks a folder as ours: only such a folder is ever replaced."""
+
+
+def check_out(out: str | os.PathLike[str]) -> Path:
+    """Return where the study goes, or say why it must not go there.
+
+    Raises
+    ------
+    InputError
+        When ``out`` is a file, a folder with other people's files, or has no parent folder.
+
+    Examples
+    --------
+    >>> check_out(tempfile.mkdtemp()).is_dir()
+    True
+    """
+    folder = Path(out).absolute()
+    if folder.is_file():
+        raise InputError(f"out must be a folder; {folder} is a file.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
+        raise InputError(
+            f"out must be a new or empty folder, or an earlier study; {folder} holds other files."
+        )
+    if not folder.parent.is_dir():
+        raise InputError(f"out must lie in a folder that exists; {folder.parent} does not.")
+    if not os.access(folder.parent, os.W_OK):
+        raise InputError(f"out must lie in a folder that you may write to; {folder.parent} is not.")
+    return folder
+
+
+@contextmanager
+def study_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
+    """Hand out a temporary folder beside ``out`` and put it in its place on success.
+
+    Whatever goes wrong inside the block, also Ctrl-C, leaves ``out`` as it was.
+
+    Examples
+    --------
+    >>> place = Path(tempfile.mkdtemp()) / "study"
+    >>> with study_folder(place) as folder:
+    ...     _ = (folder / "a.txt").write_text("whole")
+    >>> sorted(file.name for file in place.iterdir())
+    ['.physlearn-study', 'a.txt']
+    """
+    final = check_out(out)
+    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}-"))
+    try:
+        yield temporary
+        (temporary / MARKER).write_text("A study by physlearn; it may be replaced by a new run.\n")
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o777 & ~mask)
+        check_out(final)
+        if final.is_dir():
+            former = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}-"))
+            final.rename(former / "former")
+            temporary.rename(final)
+            shutil.rmtree(former)
+        else:
+            temporary.rename(final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_artefacts(findings: Findings, summary: Mapping[str, Any], folder: Path) -> list[str]:
+    """Write every record, result and figure, the summary and the report; return their names."""
+    from physlearn.report.builder import build_report
+    from physlearn.report.figures import draw_pictures
+
+    names = _write_records(findings, folder)
+    pictures = draw_pictures(findings)
+    if pictures:
+        (folder / "figures").mkdir()
+    for name, picture in pictures.items():
+        (folder / "figures" / f"{name}.png").write_bytes(picture.png)
+        names.append(f"figures/{name}.png")
+    names += ["summary.json", "report.html"]
+    page = build_report(findings, summary, pictures, names)
+    text = json.dumps({**summary, "files": names}, indent=1, allow_nan=False, ensure_ascii=False)
+    (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    return names
+
+
+def _write_records(findings: Findings, folder: Path) -> list[str]:
+    from physlearn.summary import plain_json
+
+    names: list[str] = []
+
+    def place(name: str) -> Path:
+        names.append(name)
+        return folder / name
+
+    if findings.atoms is not None:
+        findings.atoms.to_csv(place("atoms.csv"))
+        findings.atoms.save(place("atoms.nc"))
+    if findings.snapshots is not None:
+        findings.snapshots.save(place("sites.nc"))
+    if findings.couplings is not None:
+        findings.couplings.save(place("posterior.nc"))
+    if findings.patches is not None:
+        findings.patches.to_pandas().to_csv(place("patches.csv"), index=False)
+        findings.patches.save(place("patches.nc"))
+    if findings.graph is not None:
+        findings.graph.to_json(place("graph.json"))
+    if findings.plan is not None:
+        findings.plan.to_json(place("plan.json"))
+    if findings.track is not None:
+        findings.track.save(place("walls.nc"))
+    if findings.wall_fit is not None:
+        findings.wall_fit.save(place("wall_posterior.nc"))
+    if findings.laws is not None:
+        rows = plain_json(findings.laws.table.to_dict("records"))
+        text = json.dumps({"laws": rows}, indent=1, allow_nan=False)
+        place("laws.json").write_text(text + "\n", encoding="utf-8")
+    return names

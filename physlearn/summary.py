@@ -1,0 +1,254 @@
+"""Every number of a study for machines: what `summary.json` holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physlearn.findings import Findings
+from physlearn.results import library_versions
+from physlearn.words import claims_a_cause, headlines, species_counts
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from physlearn.results import Fit
+
+__all__ = ["SUMMARY_FORMAT", "plain_json", "summarize", "truth_beside_answers"]
+
+SUMMARY_FORMAT = "physlearn-summary-1"
+ROW_KEYS = ("name", "mean", "sd", "q05", "q95", "unit", "verdict", "probability_positive",
+            "sd_over_prior_sd")  # fmt: skip
+
+
+def summarize(findings: Findings) -> dict[str, Any]:
+    """Return the content of `summary.json`: plain dicts, lists, numbers and texts.
+
+    Numbers that are not known are None. With planted data, ``truth`` stands beside the answers.
+
+    Examples
+    --------
+    >>> sorted(summarize(Findings("a picture", 3)))[:4]
+    ['atoms', 'correlations', 'counterfactuals', 'couplings']
+    """
+    content: dict[str, Any] = {
+        "format": SUMMARY_FORMAT,
+        "title": findings.title,
+        "inputs": {
+            "source": findings.source,
+            "image": _described(findings.image),
+            "channels": _described(findings.channels),
+            "video": _described(findings.video),
+        },
+        "headlines": [
+            {"question": a.question, "answer": a.sentence, "state": a.state, "detail": a.detail}
+            for a in headlines(findings)
+        ],
+        "atoms": _atoms(findings),
+        "sites": _sites(findings),
+        "couplings": _fit_rows(findings.couplings),
+        "correlations": []
+        if findings.correlations is None
+        else findings.correlations.to_dict("records"),
+        "patches": _patches(findings),
+        "graph": _graph(findings),
+        "effects": [{**e.summary(), "warnings": list(e.warnings)} for e in findings.effects],
+        "counterfactuals": [_counterfactual(answer) for answer in findings.counterfactuals],
+        "plan": _plan(findings),
+        "walls": _walls(findings),
+        "wall_parameters": _fit_rows(findings.wall_fit),
+        "laws": [] if findings.laws is None else _records(findings.laws.table),
+        "steps": [
+            {"name": n.name, "title": n.title, "status": n.status, "reason": n.reason,
+             "seconds": round(n.seconds, 3)}
+            for n in findings.notes
+        ],
+        "warnings": [{"source": s, "text": text} for s, text in findings.warnings()],
+        "truth": truth_beside_answers(findings),
+        "versions": library_versions(),
+        "seed": findings.seed,
+    }  # fmt: skip
+    result: dict[str, Any] = plain_json(content)
+    return result
+
+
+def truth_beside_answers(findings: Findings) -> dict[str, Any] | None:
+    """Return planted values beside what was found, or None when nothing was planted.
+
+    ``parameters``: rows with name, truth, mean, q05, q95, unit, inside. ``causes``: planted pairs
+    and whether each was found. ``distractors``: whether each was called a cause. None stands where
+    the step could not be done.
+
+    Examples
+    --------
+    >>> truth_beside_answers(Findings("a picture", 1)) is None
+    True
+    """
+    truth = findings.truth
+    if truth is None:
+        return None
+    rows = {row["name"]: row for row in _fit_rows(findings.couplings)}
+    rows |= {row["name"]: row for row in _fit_rows(findings.wall_fit)}
+    parameters = []
+    for name, value in truth.parameters.items():
+        row = rows.get(name)
+        inside = None if row is None else bool(row["q05"] <= value <= row["q95"])
+        numbers = {key: None if row is None else row[key] for key in ("mean", "sd", "q05", "q95")}
+        unit = "" if row is None else row["unit"]
+        parameters.append({"name": name, "truth": value, **numbers, "unit": unit, "inside": inside})
+    graph = findings.graph
+    effects = sorted({effect for _, effect in truth.causes})
+    return {
+        "parameters": parameters,
+        "causes": [
+            {"cause": cause, "effect": effect,
+             "found": None if graph is None else claims_a_cause(graph, cause, effect)}
+            for cause, effect in truth.causes
+        ],
+        "distractors": [
+            {"name": name, "called_a_cause": None if graph is None
+             else any(claims_a_cause(graph, name, effect) for effect in effects)}
+            for name in truth.distractors
+        ],
+        "counts": dict(truth.counts),
+    }  # fmt: skip
+
+
+def plain_json(value: Any) -> Any:
+    """Return ``value`` as JSON holds it: numpy unpacked, NaN and infinity as None.
+
+    Examples
+    --------
+    >>> plain_json({"a": np.float64("nan"), "b": np.arange(2), 3: (True,)})
+    {'a': None, 'b': [0, 1], '3': [True]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain_json(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain_json(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+def _described(data: xr.DataArray | None) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    units = {
+        str(dim): data.coords[dim].attrs.get("units")
+        for dim in data.dims
+        if dim in data.coords and "units" in data.coords[dim].attrs
+    }
+    attrs = {
+        key: value for key, value in data.attrs.items() if isinstance(value, str | int | float)
+    }
+    return {"shape": list(data.shape), "dims": list(data.dims), "units": units, "attributes": attrs}
+
+
+def _fit_rows(fit: Fit | None) -> list[dict[str, Any]]:
+    if fit is None:
+        return []
+    return [{key: row[key] for key in ROW_KEYS} for row in fit.summary().to_dict("records")]
+
+
+def _records(table: Any) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def _atoms(findings: Findings) -> dict[str, Any] | None:
+    atoms = findings.atoms
+    if atoms is None:
+        return None
+    result: dict[str, Any] = {"count": atoms.n, "unit": atoms.unit}
+    if atoms.position_covariance is not None and atoms.n:
+        variances = np.einsum("nii->ni", atoms.position_covariance)
+        result["median_position_sd"] = float(np.median(np.sqrt(variances.mean(axis=1))))
+    if atoms.species is not None:
+        result["species_counts"] = {
+            name: int((atoms.species == code).sum())
+            for code, name in enumerate(atoms.species_names)
+        }
+    return result
+
+
+def _sites(findings: Findings) -> dict[str, Any] | None:
+    snapshots = findings.snapshots
+    if snapshots is None:
+        return None
+    return {
+        "count": snapshots.graph.n_sites,
+        "observed": snapshots.n_observed,
+        "species_counts": species_counts(findings),
+        "shell_radii": list(snapshots.graph.shell_radii),
+        "unit": snapshots.graph.unit,
+    }
+
+
+def _patches(findings: Findings) -> dict[str, Any] | None:
+    table = findings.patches
+    if table is None:
+        return None
+    return {
+        "count": table.n_patches, "columns": table.columns, "units": dict(table.units),
+        "tiers": dict(table.tiers), "patch_size": table.patch_size, "unit": table.unit,
+        "selection": table.selection,
+    }  # fmt: skip
+
+
+def _graph(findings: Findings) -> dict[str, Any] | None:
+    graph = findings.graph
+    if graph is None:
+        return None
+    return {
+        "edges": _records(graph.summary()), "claims": graph.claims(), "method": graph.method,
+        "alpha": graph.alpha, "n_patches": graph.n_patches, "detectable": graph.detectable,
+        "columns": list(graph.columns), "tiers": dict(graph.tiers),
+    }  # fmt: skip
+
+
+def _counterfactual(answer: Any) -> dict[str, Any]:
+    low, high = answer.interval()
+    return {
+        "patch": answer.patch, "do": dict(answer.do), "outcome": answer.outcome,
+        "factual": answer.factual, "mean": answer.mean, "sd": answer.sd, "q05": low, "q95": high,
+        "unit": answer.unit, "identified": answer.identified, "reason": answer.reason,
+        "warnings": list(answer.warnings),
+    }  # fmt: skip
+
+
+def _plan(findings: Findings) -> dict[str, Any] | None:
+    if findings.plan is None:
+        return None
+    import json
+
+    content = json.loads(findings.plan.to_json())
+    steps = content.get("steps", [])
+    return {
+        "steps": steps,
+        "first": steps[0] if steps else None,
+        "checksum": findings.plan.checksum,
+    }
+
+
+def _walls(findings: Findings) -> dict[str, Any] | None:
+    track = findings.track
+    if track is None:
+        return None
+    shares = findings.domain_shares
+    return {
+        "count": len(track.walls), "frames": track.n_frames, "points": len(track.table),
+        "unit": track.unit, "time_unit": track.time_unit,
+        "median_normal_error": float(track.table["normal_error"].median()),
+        "events": track.events.to_dict("records"),
+        "domain_shares": [] if shares is None else shares.to_dict("records"),
+        "metadata": {k: v for k, v in track.metadata.items() if isinstance(v, str | int | float)},
+    }  # fmt: skip

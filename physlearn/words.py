@@ -1,0 +1,285 @@
+"""The answers of a study in plain sentences: what is settled, what these data cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from physlearn.findings import COULD_NOT, Findings
+
+if TYPE_CHECKING:
+    from physlearn.causal import CausalGraph
+
+__all__ = ["Answer", "claims_a_cause", "coupling_answer", "headlines", "said_number", "unit_text"]
+
+SETTLED = 0.95
+"""Probability of a sign from which on a headline states it."""
+
+UNITS = {"angstrom": "Å", "um": "µm", "pixel": "px", "1": "", "reduced": "", "kT": "kT"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One headline.
+
+    Attributes
+    ----------
+    question
+        What was asked.
+    sentence
+        The answer in words.
+    state
+        "settled", "open" (these data cannot tell) or "none" (the step could not be done).
+    detail
+        Numbers behind it.
+    """
+
+    question: str
+    sentence: str
+    state: str
+    detail: str = ""
+
+
+def unit_text(unit: str) -> str:
+    """Return a unit as people write it.
+
+    Examples
+    --------
+    >>> unit_text("pixel^2/frame")
+    'px²/frame'
+    """
+    text = unit.replace("pixel", "px").replace("angstrom", "Å").replace("um", "µm")
+    text = text.replace("^2", "²").replace("^3", "³")
+    return UNITS.get(unit, text)
+
+
+def said_number(value: float | None, digits: int = 3) -> str:
+    """Return a number with significant digits and a real minus sign.
+
+    Examples
+    --------
+    >>> said_number(-0.0934), said_number(None), said_number(12345.6)
+    ('−0.0934', '–', '12,346')
+    """
+    if value is None or value != value:
+        return "–"
+    size = abs(value)
+    if size >= 10 ** (digits + 1):
+        text = f"{value:,.0f}"
+    elif size and size < 1e-4:
+        text = f"{value:.{digits - 1}e}"
+    else:
+        text = f"{value:.{digits}g}"
+    return text.replace("-", "−")
+
+
+def coupling_answer(name: str, probability_positive: float, verdict: str) -> Answer:
+    """Return what the posterior of one coupling says about its neighbours.
+
+    Parameters
+    ----------
+    name
+        Name in the summary, such as ``couplings[1]``.
+    probability_positive
+        Posterior probability of a coupling above 0 (like neighbours preferred).
+    verdict
+        The fit's own verdict on this number; "not identified" and "prior repeated" silence it.
+
+    Examples
+    --------
+    >>> coupling_answer("couplings[1]", 0.02, "").sentence
+    'Unlike neighbours are preferred in shell 1: P = 0.98.'
+    >>> coupling_answer("couplings[1]", 0.4, "").state
+    'open'
+    """
+    shell = name.partition("[")[2].rstrip("]") or "1"
+    question = f"Who sits beside whom in shell {shell}?"
+    silenced = any(text in verdict for text in ("not identified", "prior repeated"))
+    unlike = 1.0 - probability_positive
+    if not silenced and max(unlike, probability_positive) >= SETTLED:
+        kind = "Unlike" if unlike > 0.5 else "Like"
+        sure = _probability(max(unlike, probability_positive))
+        return Answer(question, f"{kind} neighbours are preferred in shell {shell}: {sure}.",
+                      "settled", verdict)  # fmt: skip
+    return Answer(
+        question,
+        f"These data can’t tell whether unlike or like neighbours are preferred in shell {shell}: "
+        f"P(unlike) = {unlike:.2f}.",
+        "open",
+        verdict,
+    )
+
+
+def headlines(findings: Findings) -> list[Answer]:
+    """Return the study's answers in the order of its steps.
+
+    Examples
+    --------
+    >>> headlines(Findings("a picture", 1))
+    []
+    """
+    answers = [*_atoms(findings), *_couplings(findings), *_causes(findings), *_walls(findings)]
+    answers += [
+        Answer(note.title, f"{note.title}: could not be done. {_sentence(note.reason)}", "none")
+        for note in findings.notes
+        if note.status == COULD_NOT
+    ]
+    return answers + _next(findings)
+
+
+def _probability(value: float) -> str:
+    return (
+        "P > 0.999"
+        if value > 0.999
+        else f"P = {value:.2f}"
+        if value < 0.995
+        else f"P = {value:.3f}"
+    )
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _atoms(findings: Findings) -> Iterable[Answer]:
+    if findings.atoms is None:
+        return
+    atoms = findings.atoms
+    detail = ""
+    if findings.snapshots is not None:
+        detail = ", ".join(f"{count} {name}" for name, count in species_counts(findings).items())
+        detail += f" on {findings.snapshots.n_observed} lattice sites"
+    yield Answer(
+        "What is in the picture?", f"{atoms.n:,} atom columns were found.", "settled", detail
+    )
+
+
+def _couplings(findings: Findings) -> Iterable[Answer]:
+    if findings.couplings is None:
+        return
+    for row in findings.couplings.summary().to_dict("records"):
+        if str(row["name"]).startswith("couplings"):
+            answer = coupling_answer(
+                str(row["name"]), float(row["probability_positive"]), str(row["verdict"])
+            )
+            detail = f"J = {_interval(row)}" + (f" ({answer.detail})" if answer.detail else "")
+            yield Answer(answer.question, answer.sentence, answer.state, detail)
+
+
+def _interval(row: Mapping[Any, Any]) -> str:
+    unit = unit_text(str(row["unit"]))
+    numbers = " to ".join(said_number(float(row[key])) for key in ("q05", "q95"))
+    return f"{said_number(float(row['mean']))} [{numbers}]{' ' + unit if unit else ''}"
+
+
+def _causes(findings: Findings) -> Iterable[Answer]:
+    graph = findings.graph
+    if graph is None:
+        return
+    last = max(graph.tiers.values(), default=0)
+    for response in (name for name in graph.columns if graph.tiers.get(name) == last):
+        causes = [name for name in graph.columns if claims_a_cause(graph, name, response)]
+        question = f"What changes the {_plain_name(response)}?"
+        if causes:
+            named = " and ".join(_plain_name(name) for name in causes)
+            verb = "changes" if len(causes) == 1 else "change"
+            yield Answer(question, f"{named} {verb} the {_plain_name(response)}.".capitalize(),
+                         "settled", "unless a hidden cause drives both")  # fmt: skip
+        else:
+            yield Answer(
+                question, f"No cause of the {_plain_name(response)} was established.", "open"
+            )
+
+
+def claims_a_cause(graph: CausalGraph, cause: str, effect: str) -> bool:
+    """Whether a present edge has its arrow head at ``effect`` and none at ``cause``.
+
+    Examples
+    --------
+    >>> from physlearn.causal import CausalGraph
+    >>> graph = CausalGraph.from_edges([("composition", "response")])
+    >>> claims_a_cause(graph, "composition", "response")
+    True
+    >>> claims_a_cause(graph, "response", "composition")
+    False
+    """
+    edge = graph.edge_between(cause, effect)
+    if edge is None or edge.presence != "present":
+        return False
+    marks = {edge.source: edge.mark_source, edge.target: edge.mark_target}
+    return marks[effect] == "arrow" and marks[cause] != "arrow"
+
+
+def _walls(findings: Findings) -> Iterable[Answer]:
+    if findings.track is not None:
+        track = findings.track
+        shares = findings.domain_shares
+        detail = ""
+        if shares is not None:
+            first, last = shares["normalised"].iloc[0], shares["normalised"].iloc[-1]
+            detail = f"share of the bright domain {first:.3f} → {last:.3f}"
+        yield Answer(
+            "What moves in the video?",
+            f"{len(track.walls)} walls were followed through {track.n_frames} frames.",
+            "settled", detail,
+        )  # fmt: skip
+    if findings.wall_fit is None:
+        return
+    said = {
+        "drive_mobility": ("Does the drive move the walls?", "the drive grows the bright domain",
+                           "the drive shrinks the bright domain"),
+        "drive_velocity": ("Do the walls advance?", "the bright domain grows", "it shrinks"),
+        "curvature_mobility": ("Do the walls pull straight?", "walls pull straight",
+                               "walls bulge"),
+    }  # fmt: skip
+    for row in findings.wall_fit.summary().to_dict("records"):
+        name = str(row["name"])
+        if name not in said:
+            continue
+        question, positive, negative = said[name]
+        chance = float(row["probability_positive"])
+        settled = max(chance, 1 - chance) >= SETTLED and "not identified" not in str(row["verdict"])
+        words = positive if chance > 0.5 else negative
+        sentence = (
+            f"{words.capitalize()}: {_probability(max(chance, 1 - chance))}."
+            if settled
+            else f"These data can’t tell whether {words}: P = {max(chance, 1 - chance):.2f}."
+        )
+        detail = f"{_plain_name(name)} {_interval(row)}"
+        if row["verdict"]:
+            detail += f" ({row['verdict']})"
+        yield Answer(question, sentence, "settled" if settled else "open", detail)
+
+
+def _next(findings: Findings) -> list[Answer]:
+    if findings.plan is None or not len(findings.plan.steps):
+        return []
+    return []
+
+
+def _plain_name(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def species_counts(findings: Findings) -> dict[str, int]:
+    """Return how many observed sites hold each state.
+
+    Examples
+    --------
+    >>> from physlearn.records import LatticeSnapshots, SiteGraph
+    >>> chain = SiteGraph(3, [[0, 1], [1, 2]], [0, 0], [1, 1])
+    >>> found = Findings("a", 1, snapshots=LatticeSnapshots([[1, -1, 1]], chain))
+    >>> species_counts(found)
+    {'state -1': 1, 'state +1': 2}
+    """
+    snapshots = findings.snapshots
+    if snapshots is None:
+        return {}
+    names = snapshots.state_names or tuple(f"state {v:+d}" for v in snapshots.state_values)
+    seen = snapshots.states if snapshots.observed is None else snapshots.states[snapshots.observed]
+    return {
+        name: int((seen == value).sum())
+        for name, value in zip(names, snapshots.state_values, strict=True)
+    }
