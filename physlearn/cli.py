@@ -133,7 +133,7 @@ def demo(
         int, typer.Option(min=0, help="Instead: a table over this many seeds, and its JSON.")
     ] = 0,
 ) -> None:
-    """The whole path on embedded data, the truth beside every answer; no network."""
+    """Run the whole path on embedded data, the truth beside every answer; no network."""
     from physlearn.demo import run_demo, write_seed_table
 
     with _progress() as progress:
@@ -155,7 +155,7 @@ def doctor(
         bool, typer.Option("--warm", help="Fill the kernel cache by tiny runs of every step.")
     ] = False,
 ) -> None:
-    """What is installed, what is missing, and where caches lie."""
+    """Say what is installed, what is missing, and where caches lie."""
     from rich.console import Console
 
     from physlearn.doctor import diagnosis, warm_kernels

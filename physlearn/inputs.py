@@ -1,4 +1,4 @@
-"""What a file is, by its content: one picture or a video; and reading it with what lies beside it."""
+"""What a file is, by its content: one picture or a video; and reading it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _tiff_frames(file: Path) -> int:
 
 
 def _hdf5_frames(file: Path) -> int:
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     frames = [1]
 
@@ -122,12 +122,14 @@ def read_input(
     >>> read_input(name).dims
     ('y', 'x')
     """
-    from physlearn.datasets import read_image, read_video
-
     if count_frames(path) == 1:
+        from physlearn.datasets.read_images import read_image
+
         if drive is not None:
             raise InputError(f"drive goes with a video; {path} is one picture: leave it out.")
         return read_image(path)
+    from physlearn.datasets.read_video import read_video
+
     video = read_video(path)
     if drive is None:
         return video
@@ -136,7 +138,7 @@ def read_input(
 
 
 def read_drive(path: str | os.PathLike[str], n_frames: int) -> np.ndarray:
-    """Read the drive of a video from a CSV file: its column ``drive``, or its last column.
+    r"""Read the drive of a video from a CSV file: its column ``drive``, or its last column.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ def read_drive(path: str | os.PathLike[str], n_frames: int) -> np.ndarray:
     --------
     >>> import tempfile
     >>> name = Path(tempfile.mkdtemp()) / "drive.csv"
-    >>> _ = name.write_text("frame,drive\\n0,1.5\\n1,-1.5\\n")
+    >>> _ = name.write_text("frame,drive\n0,1.5\n1,-1.5\n")
     >>> read_drive(name, 2)
     array([ 1.5, -1.5])
     """
@@ -196,7 +198,7 @@ def stack_channels(
     """
     import xarray as xr
 
-    from physlearn.datasets import read_image
+    from physlearn.datasets.read_images import read_image
 
     if not paths:
         return None

@@ -18,7 +18,7 @@ FEWEST_PATCHES = 30
 
 
 def _find_atoms(findings: Findings) -> None:
-    from physlearn.datasets import find_atoms
+    from physlearn.datasets.find_atoms import find_atoms
 
     if findings.image is None:
         return
@@ -29,14 +29,14 @@ def _find_atoms(findings: Findings) -> None:
 
 
 def _classify(findings: Findings) -> None:
-    from physlearn.datasets import classify_species
+    from physlearn.datasets.species import classify_species
 
     if findings.atoms is not None:
         findings.atoms = classify_species(findings.atoms)
 
 
 def _assign(findings: Findings) -> None:
-    from physlearn.datasets import assign_sites
+    from physlearn.datasets.sites import assign_sites
 
     if findings.atoms is not None:
         findings.snapshots = assign_sites(findings.atoms, n_shells=N_SHELLS)
@@ -110,7 +110,7 @@ def correlations_by_shell(
 
 
 def _pairs_by_shell(findings: Findings, seen: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Return the pairs of seen sites in the fitted shells, and in the next ones if places are known."""
+    """Return the pairs of seen sites in the fitted shells, and in the next if places are known."""
     snapshots = findings.snapshots
     if snapshots is None:
         return []
@@ -141,7 +141,7 @@ def _farther_pairs(
 
 
 def _describe(findings: Findings) -> None:
-    from physlearn.datasets import describe_patches
+    from physlearn.datasets.patches import describe_patches
 
     channels = findings.channels
     if findings.atoms is None:

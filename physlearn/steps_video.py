@@ -34,13 +34,13 @@ def _share_above(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     from skimage.filters import threshold_otsu
 
     first = pixels[0][np.isfinite(pixels[0])]
-    threshold = float(threshold_otsu(first))
+    threshold = float(threshold_otsu(first))  # type: ignore[no-untyped-call]
     share: NDArray[np.float64] = (pixels > threshold).mean(axis=1)
     return share
 
 
 def _track(findings: Findings) -> None:
-    from physlearn.datasets import track_walls
+    from physlearn.datasets.track_walls import track_walls
 
     if findings.video is not None:
         findings.track = track_walls(findings.video)

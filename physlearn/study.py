@@ -133,22 +133,21 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
         When a file cannot be read, or channels are given for a video.
     """
     from physlearn.inputs import read_input, stack_channels
+    from physlearn.steps_image import IMAGE_STEPS
+    from physlearn.steps_plan import PLAN_STEPS
+    from physlearn.steps_video import VIDEO_STEPS
 
     _, number = as_generator(seed)
     findings = Findings(study.title, number, source=Path(study.path).name)
     data = read_input(study.path, drive=study.drive)
     if "time" in data.dims:
-        from physlearn.steps_video import VIDEO_STEPS
-
         if study.channels:
             raise InputError("channels go with a picture; this input is a video: leave them out.")
         findings.video = data
-        return findings, VIDEO_STEPS
-    from physlearn.steps_image import IMAGE_STEPS
-
+        return findings, VIDEO_STEPS + PLAN_STEPS
     findings.image = data
     findings.channels = stack_channels(study.channels, data)
-    return findings, IMAGE_STEPS
+    return findings, IMAGE_STEPS + PLAN_STEPS
 
 
 def save_study(

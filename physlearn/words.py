@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,10 @@ from physlearn.findings import COULD_NOT, Findings
 if TYPE_CHECKING:
     from physlearn.causal import CausalGraph
 
-__all__ = ["Answer", "claims_a_cause", "coupling_answer", "headlines", "said_number", "unit_text"]
+__all__ = [
+    "Answer", "claims_a_cause", "coupling_answer", "headlines", "interval_text", "said_interval",
+    "said_number", "species_counts", "unit_text",
+]  # fmt: skip
 
 SETTLED = 0.95
 """Probability of a sign from which on a headline states it."""
@@ -62,7 +66,7 @@ def said_number(value: float | None, digits: int = 3) -> str:
     >>> said_number(-0.0934), said_number(None), said_number(12345.6)
     ('−0.0934', '–', '12,346')
     """
-    if value is None or value != value:
+    if value is None or math.isnan(value):
         return "–"
     size = abs(value)
     if size >= 10 ** (digits + 1):
@@ -72,6 +76,28 @@ def said_number(value: float | None, digits: int = 3) -> str:
     else:
         text = f"{value:.{digits}g}"
     return text.replace("-", "−")
+
+
+def said_interval(mean: float, low: float, high: float) -> tuple[str, str, str]:
+    """Return mean and ends of an interval with as many decimals as its width deserves.
+
+    Examples
+    --------
+    >>> said_interval(0.49921, 0.49807, 0.50028)
+    ('0.4992', '0.4981', '0.5003')
+    >>> said_interval(-120.4, -180.0, -60.0)
+    ('−120', '−180', '−60')
+    """
+    width = high - low
+    if not math.isfinite(width):
+        return said_number(mean), said_number(low), said_number(high)
+    if width <= 0 or max(abs(low), abs(high)) / width > 1e6 or width < 1e-6:
+        return said_number(mean, 5), said_number(low, 5), said_number(high, 5)
+    decimals = max(0, 1 - math.floor(math.log10(width)))
+    first, second, third = (
+        f"{value:,.{decimals}f}".replace("-", "−") for value in (mean, low, high)
+    )
+    return first, second, third
 
 
 def coupling_answer(name: str, probability_positive: float, verdict: str) -> Answer:
@@ -125,7 +151,7 @@ def headlines(findings: Findings) -> list[Answer]:
         for note in findings.notes
         if note.status == COULD_NOT
     ]
-    return answers + _next(findings)
+    return answers
 
 
 def _probability(value: float) -> str:
@@ -164,14 +190,21 @@ def _couplings(findings: Findings) -> Iterable[Answer]:
             answer = coupling_answer(
                 str(row["name"]), float(row["probability_positive"]), str(row["verdict"])
             )
-            detail = f"J = {_interval(row)}" + (f" ({answer.detail})" if answer.detail else "")
+            detail = f"J = {interval_text(row)}" + (f" ({answer.detail})" if answer.detail else "")
             yield Answer(answer.question, answer.sentence, answer.state, detail)
 
 
-def _interval(row: Mapping[Any, Any]) -> str:
+def interval_text(row: Mapping[Any, Any]) -> str:
+    """Return ``mean [low to high] unit`` of a row with mean, q05, q95 and unit.
+
+    Examples
+    --------
+    >>> interval_text({"mean": 0.5, "q05": 0.4, "q95": 0.6, "unit": "pixel/frame"})
+    '0.50 [0.40 to 0.60] px/frame'
+    """
     unit = unit_text(str(row["unit"]))
-    numbers = " to ".join(said_number(float(row[key])) for key in ("q05", "q95"))
-    return f"{said_number(float(row['mean']))} [{numbers}]{' ' + unit if unit else ''}"
+    mean, low, high = said_interval(*(float(row[key]) for key in ("mean", "q05", "q95")))
+    return f"{mean} [{low} to {high}]{' ' + unit if unit else ''}"
 
 
 def _causes(findings: Findings) -> Iterable[Answer]:
@@ -209,7 +242,7 @@ def claims_a_cause(graph: CausalGraph, cause: str, effect: str) -> bool:
     if edge is None or edge.presence != "present":
         return False
     marks = {edge.source: edge.mark_source, edge.target: edge.mark_target}
-    return marks[effect] == "arrow" and marks[cause] != "arrow"
+    return bool(marks[effect] == "arrow" and marks[cause] != "arrow")
 
 
 def _walls(findings: Findings) -> Iterable[Answer]:
@@ -247,16 +280,10 @@ def _walls(findings: Findings) -> Iterable[Answer]:
             if settled
             else f"These data can’t tell whether {words}: P = {max(chance, 1 - chance):.2f}."
         )
-        detail = f"{_plain_name(name)} {_interval(row)}"
+        detail = f"{_plain_name(name)} {interval_text(row)}"
         if row["verdict"]:
             detail += f" ({row['verdict']})"
         yield Answer(question, sentence, "settled" if settled else "open", detail)
-
-
-def _next(findings: Findings) -> list[Answer]:
-    if findings.plan is None or not len(findings.plan.steps):
-        return []
-    return []
 
 
 def _plain_name(name: str) -> str:

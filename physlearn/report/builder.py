@@ -21,7 +21,7 @@ from physlearn.report.prose import (
     walls_text,
     what_if,
 )
-from physlearn.words import headlines, said_number, unit_text
+from physlearn.words import headlines, interval_text, said_interval, said_number, unit_text
 
 __all__ = ["build_report"]
 
@@ -131,11 +131,12 @@ def _context(
 
 def number_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return one number of the summary in words, with the positions of its strip."""
+    mean, low, high = said_interval(row["mean"], row["q05"], row["q95"])
     return {
         "label": label(str(row["name"])),
-        "mean": said_number(row["mean"]),
-        "low": said_number(row["q05"]),
-        "high": said_number(row["q95"]),
+        "mean": mean,
+        "low": low,
+        "high": high,
         "unit": unit_text(str(row["unit"])),
         "verdict": row["verdict"],
         "strip": strip(row["mean"], row["q05"], row["q95"], zero=True),
@@ -185,7 +186,8 @@ def strip(
 
     return {
         "low": place(low), "width": round(place(high) - place(low), 2), "mean": place(mean),
-        "truth": None if truth is None else place(truth), "zero": place(0.0) if 0.0 in inside else None,
+        "truth": None if truth is None else place(truth),
+        "zero": place(0.0) if 0.0 in inside else None,
     }  # fmt: skip
 
 
@@ -198,10 +200,7 @@ def _planted(truth: Mapping[str, Any] | None) -> dict[str, Any] | None:
         found = "could not be found"
         verdict = "no answer"
         if row["mean"] is not None:
-            found = (
-                f"{said_number(row['mean'])} [{said_number(row['q05'])} to "
-                f"{said_number(row['q95'])}] {unit}"
-            )
+            found = interval_text(row)
             verdict = "inside the 90 % interval" if row["inside"] else "outside the 90 % interval"
         rows.append(
             {
@@ -211,7 +210,7 @@ def _planted(truth: Mapping[str, Any] | None) -> dict[str, Any] | None:
                 "inside": row["inside"],
                 "verdict": verdict,
                 "strip": strip(row["mean"], row["q05"], row["q95"], truth=row["truth"]),
-            }  # fmt: skip
+            }
         )
     said = {True: "found", False: "missed", None: "not judged: no graph"}
     lines = [
@@ -234,16 +233,20 @@ def _planted(truth: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _effect_row(row: Mapping[str, Any]) -> dict[str, Any]:
     low, high = row["contrast"]
+    unit = unit_text(str(row["unit"]))
+    mean, ends = "–", "–"
+    if row["q05"] is not None:
+        middle = 0.5 * (row["q05"] + row["q95"]) if row["mean"] is None else row["mean"]
+        mean, left, right = said_interval(middle, row["q05"], row["q95"])
+        ends = f"{left} to {right}"
     if row["mean"] is None:
         mean = f"not one number: {row['reason']}"
-    else:
-        mean = said_number(row["mean"])
     return {
         "label": f"{row['cause']} on {row['outcome']}".replace("_", " "),
         "contrast": f"{said_number(low)} to {said_number(high)}",
         "mean": mean,
-        "interval": f"{said_number(row['q05'])} to {said_number(row['q95'])}",
-        "unit": unit_text(str(row["unit"])),
+        "interval": ends,
+        "unit": unit,
         "held": ", ".join(row["adjustment_set"]).replace("_", " ") or "nothing",
     }
 

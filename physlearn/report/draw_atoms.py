@@ -116,7 +116,7 @@ def plot_patches(table: PatchTable, column: str, *, ax: Axes | None = None) -> A
         bar = figure.colorbar(collection, ax=ax, shrink=0.85, pad=0.02)
         bar.outline.set_visible(False)
         bar.set_label(unit_label("", table.units[column]).strip())
-        bar.formatter.set_powerlimits((-3, 4))
+        bar.ax.ticklabel_format(scilimits=(-3, 4))
     return ax
 
 

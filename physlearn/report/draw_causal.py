@@ -100,8 +100,10 @@ def plot_effects(effects: Sequence[Mapping[str, Any]], *, ax: Axes | None = None
     ax = get_axes(ax, (5.6, 1.3 + 0.62 * len(effects)))
     known = [row for row in effects if row["mean"] is not None]
     labels = [textwrap.fill(str(row["name"]).replace("_", " "), 24) for row in known]
-    numbers = [np.array([row[key] for row in known], dtype=float) for key in ("mean", "q05", "q95")]
-    interval_rows(ax, labels, *numbers, truths=[row.get("truth") for row in known])
+    mean, low, high = (
+        np.array([row[key] for row in known], dtype=np.float64) for key in ("mean", "q05", "q95")
+    )
+    interval_rows(ax, labels, mean, low, high, truths=[row.get("truth") for row in known])
     ax.set_xlabel("change of the outcome")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
@@ -151,7 +153,7 @@ def _draw_edge(
     if abs(x0 - x1) > 0.6 and abs(y0 - y1) < 0.12:
         bend = 0.22  # jumps over the middle column
     color = "#f2b48a" if planted else (INK if decided else GREY)
-    marks = ("tail", "arrow") if planted else (data.get("mark_source"), data.get("mark_target"))
+    marks = (str(data.get("mark_source", "tail")), str(data.get("mark_target", "arrow")))
     style = {("tail", "arrow"): "-|>", ("arrow", "tail"): "<|-", ("arrow", "arrow"): "<|-|>",
              ("circle", "arrow"): "-|>", ("arrow", "circle"): "<|-"}.get(marks, "-")  # fmt: skip
     arrow = FancyArrowPatch(

@@ -65,17 +65,19 @@ def plot_posterior(
     rows = fit.summary()
     rows = rows[rows["name"].str.split("[").str[0] == variable]
     ax.axvline(0, color=GREY, lw=0.9, ls=(0, (4, 3)))
-    for index, row in enumerate(rows.itertuples()):
+    for index, (name, low, high) in enumerate(
+        zip(rows["name"].astype(str), rows["q05"], rows["q95"], strict=True)
+    ):
         color = COLORS[index % len(COLORS)]
         grid, density = _density(draws[:, index])
-        inside = (grid >= row.q05) & (grid <= row.q95)
-        ax.plot(grid, density, color=color, lw=1.8, label=_shell_name(row.name))
+        inside = (grid >= low) & (grid <= high)
+        ax.plot(grid, density, color=color, lw=1.8, label=_shell_name(name))
         ax.fill_between(grid, density, where=inside, color=color, alpha=0.28, lw=0)
-        if truth and truth.get(row.name) is not None:
-            height = float(np.interp(truth[row.name], grid, density))
-            ax.plot([truth[row.name]] * 2, [0, max(height, 0.15 * density.max())], color=color,
+        if truth and name in truth:
+            height = float(np.interp(truth[name], grid, density))
+            ax.plot([truth[name]] * 2, [0, max(height, 0.15 * density.max())], color=color,
                     lw=2.2, ls=(0, (1, 1)))  # fmt: skip
-            ax.plot(truth[row.name], 0, marker="^", color=color, ms=9, clip_on=False, zorder=5)
+            ax.plot(truth[name], 0, marker="^", color=color, ms=9, clip_on=False, zorder=5)
     if truth:
         ax.plot([], [], marker="^", ls=(0, (1, 1)), color=GREY, label="planted truth")
     ax.set_ylim(bottom=0)

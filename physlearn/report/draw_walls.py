@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from physlearn.checks import InputError
 from physlearn.records import WallTrack
 from physlearn.report.draw_atoms import plot_image
-from physlearn.report.drawing import BLUE, GREY, INK, RED, get_axes, interval_rows, unit_label
+from physlearn.report.drawing import BLUE, GREY, INK, RED, get_axes, unit_label
 from physlearn.results import Fit
 
 __all__ = ["plot_domain_share", "plot_laws", "plot_wall_parameters", "plot_walls"]
@@ -89,12 +89,12 @@ def plot_domain_share(
 def plot_wall_parameters(
     fit: Fit, *, truth: Mapping[str, float] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw mean and 90 % interval of every wall parameter, each on its own line.
+    """Draw the joint posterior of the two wall parameters: draws, means, 90 % bars, the truth.
 
     Parameters
     ----------
     fit
-        From ``fit_wall_dynamics``.
+        From `fit_wall_dynamics`: `drive_mobility` or `drive_velocity`, and `curvature_mobility`.
     truth
         Variable -> planted value, where it is known.
     ax
@@ -103,22 +103,36 @@ def plot_wall_parameters(
     Examples
     --------
     >>> from physlearn.results import fit_from_draws
-    >>> fit = fit_from_draws({"curvature_mobility": np.random.default_rng(1).normal(2, .1, 999)},
-    ...     model="m", likelihood="exact", approximation="none", seed=1, data=b"")
-    >>> len(plot_wall_parameters(fit).get_yticks())
-    1
+    >>> rng = np.random.default_rng(1)
+    >>> draws = {name: rng.normal(1, 0.1, 999) for name in ("drive_mobility", "curvature_mobility")}
+    >>> fit = fit_from_draws(draws, model="m", likelihood="exact", approximation="none", seed=1,
+    ...     data=b"")
+    >>> plot_wall_parameters(fit).get_xlabel()
+    'drive mobility'
     """
     rows = fit.summary()
-    ax = get_axes(ax, (5.6, 1.3 + 0.62 * len(rows)))
-    labels = [
-        unit_label(str(name).replace("_", " "), str(unit)).replace(" (", "\n(")
-        for name, unit in zip(rows["name"], rows["unit"], strict=True)
-    ]
-    interval_rows(
-        ax, labels, rows["mean"].to_numpy(), rows["q05"].to_numpy(), rows["q95"].to_numpy(),
-        truths=[(truth or {}).get(name) for name in rows["name"]],
+    if len(rows) != 2:
+        raise InputError(f"fit must have two wall parameters; got {', '.join(fit.variables)}.")
+    ax = get_axes(ax, (5.2, 4.2))
+    names = [str(name) for name in rows["name"]]
+    x, y = (fit[name] for name in names)
+    ax.plot(x[:1500], y[:1500], ".", color=BLUE, ms=3.5, alpha=0.22, mew=0, label="posterior draws")
+    (x0, y0), low, high = rows["mean"], rows["q05"], rows["q95"]
+    ax.errorbar(
+        x0, y0, xerr=[[x0 - low[0]], [high[0] - x0]], yerr=[[y0 - low[1]], [high[1] - y0]],
+        fmt="o", color=INK, ms=5, lw=1.6, label="mean and 90 % intervals",
     )  # fmt: skip
-    ax.set_xlabel("value, in the unit beside each name")
+    if truth and all(name in truth for name in names):
+        ax.plot(truth[names[0]], truth[names[1]], "*", color=RED, ms=16, mec="white",
+                label="planted truth", zorder=5)  # fmt: skip
+    labels = [
+        unit_label(name.replace("_", " "), str(unit))
+        for name, unit in zip(names, rows["unit"], strict=True)
+    ]
+    ax.set_xlabel(labels[0])
+    ax.set_ylabel(labels[1])
+    ax.ticklabel_format(useOffset=False)
+    ax.locator_params(nbins=6)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
 

@@ -30,7 +30,7 @@ COLORS = (BLUE, RED, GREEN, ORANGE, PURPLE, "#56b4e9", "#f0e442", INK)
 
 MARKS = ("o", "D", "s", "^", "v", "P", "X", "*")
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10.5,
     "axes.labelsize": 10.5,
@@ -67,7 +67,7 @@ def unit_label(name: str, unit: str) -> str:
     >>> unit_label("x", "angstrom"), unit_label("strain", "1")
     ('x (Å)', 'strain')
     """
-    symbol = SYMBOLS.get(unit, unit)
+    symbol = SYMBOLS.get(unit, unit.replace("pixel", "px").replace("^2", "²"))
     return f"{name} ({symbol})" if symbol else name
 
 

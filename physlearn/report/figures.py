@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -92,7 +93,7 @@ Drawn = tuple[str, Figure, str, str]
 def _rendered(figure: Figure, alt: str, caption: str) -> Picture:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    width, height = (int(round(DOTS_PER_INCH * inch)) for inch in figure.get_size_inches())
+    width, height = (round(DOTS_PER_INCH * float(inch)) for inch in figure.get_size_inches())
     return Picture(stream.getvalue(), alt, caption, width, height)
 
 
@@ -191,12 +192,13 @@ def _causes(findings: Findings) -> Iterator[Drawn]:
         plot_effects(known, ax=ax)
         said = "; ".join(f"{row['name']} {said_number(row['mean'])}" for row in known)
         yield ("effects", figure, f"Effects with 90 % intervals: {said}.",
-               "Change of the outcome when the cause moves from its low to its high value.")  # fmt: skip
+               "Change of the outcome when the cause moves from its low to its high "
+               "value.")  # fmt: skip
 
 
-def effect_rows(findings: Findings) -> list[Mapping[str, object]]:
+def effect_rows(findings: Findings) -> list[Mapping[str, Any]]:
     """Return effects as rows for `plot_effects`; numbers are None where not identified."""
-    rows: list[Mapping[str, object]] = []
+    rows: list[Mapping[str, Any]] = []
     for effect in findings.effects:
         low, high = effect.interval()
         known = bool(np.isfinite([effect.mean, low, high]).all())
@@ -231,18 +233,19 @@ def _walls(findings: Findings) -> Iterator[Drawn]:
         yield ("domain_share", figure,
                f"Share of the bright domain over time, from {first:.3f} to {last:.3f} once the "
                "illumination is removed.",
-               "Illumination that jumps looks like switching (dashed) until it is removed.")  # fmt: skip
+               "Illumination that jumps looks like switching (dashed) until it is "
+               "removed.")  # fmt: skip
     if findings.wall_fit is not None:
         truth = findings.truth.parameters if findings.truth else None
         rows = findings.wall_fit.summary()
-        figure, ax = _canvas(5.8, 1.5 + 0.7 * len(rows))
+        figure, ax = _canvas(5.6, 4.4)
         plot_wall_parameters(findings.wall_fit, truth=truth, ax=ax)
         said = "; ".join(
             f"{name} {said_number(mean)}"
             for name, mean in zip(rows["name"], rows["mean"], strict=True)
         )
         yield ("wall_parameters", figure, f"Wall parameters with 90 % intervals: {said}.",
-               "What moves the walls: mean and 90 % interval.")  # fmt: skip
+               "What moves the walls: the joint posterior of both numbers.")  # fmt: skip
     if findings.laws is not None:
         table = findings.laws.table
         figure, ax = _canvas(5.8, 3.6)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
+
 from physlearn.findings import DONE, Findings
-from physlearn.words import said_number, species_counts, unit_text
+from physlearn.words import interval_text, said_number, species_counts, unit_text
 
 __all__ = [
     "assumptions", "atoms_text", "laws_text", "lead", "methods", "narrow", "patches_text",
     "plan_rows", "scale_notes", "walls_text", "what_if",
 ]  # fmt: skip
+
+
+ACTS = {
+    "image": "take a picture",
+    "expose_site": "expose one site",
+    "change_bias": "change the bias",
+    "scan_again": "scan again",
+}
 
 
 def lead(findings: Findings) -> str:
@@ -38,7 +49,7 @@ def lead(findings: Findings) -> str:
     if findings.graph is not None:
         n = sum(edge.presence == "present" for edge in findings.graph.edges)
         parts.append(f"{n} causal links stand between the properties of its patches")
-    sentences = [_joined(parts)] if parts else []
+    sentences = [", and ".join(parts) + "."] if parts else []
     if findings.track is not None:
         track = findings.track
         text = f"The video shows {len(track.walls)} domain walls in {track.n_frames} frames"
@@ -72,7 +83,7 @@ def scale_notes(findings: Findings) -> list[str]:
         )
         if no_length and no_time:
             notes.append(
-                f"The {what} carries no scale of length or time: results stand in pixels and frames."
+                f"The {what} carries no scale of length or time: results stand in pixels per frame."
             )
         elif no_length:
             notes.append(f"The {what} carries no scale of length: results stand in pixels.")
@@ -135,16 +146,13 @@ def atoms_text(findings: Findings) -> str:
         return ""
     text = f"{atoms.n:,} atom columns"
     if atoms.position_covariance is not None and atoms.n:
-        import numpy as np
-
         variance = np.median(np.einsum("nii->n", atoms.position_covariance) / atoms.dimension)
-        text += f", each placed to about {said_number(float(variance) ** 0.5, 2)} {unit_text(atoms.unit)}"
+        error = said_number(float(variance) ** 0.5, 2)
+        text += f", each placed to about {error} {unit_text(atoms.unit)}"
     if findings.snapshots is not None:
-        counts = species_counts(findings)
-        said = " and ".join(f"{count} {name}" for name, count in counts.items())
-        text += (
-            f"; {findings.snapshots.n_observed:,} of them make the lattice that was fitted: {said}"
-        )
+        said = " and ".join(f"{n} {name}" for name, n in species_counts(findings).items())
+        n_sites = findings.snapshots.n_observed
+        text += f"; {n_sites:,} of them make the lattice that was fitted: {said}"
     return text + "."
 
 
@@ -185,11 +193,9 @@ def what_if(findings: Findings) -> list[str]:
         low, high = answer.interval()
         head = f"Had patch {answer.patch} had its {changed}, its {outcome} would have been "
         if answer.identified:
-            body = (
-                f"{said_number(answer.mean)} {unit} [{said_number(low)} to {said_number(high)}]"
-                f" instead of the measured {said_number(answer.factual)}."
-            )
-        elif low == low:
+            row = {"mean": answer.mean, "q05": low, "q95": high, "unit": answer.unit}
+            body = f"{interval_text(row)} instead of the measured {said_number(answer.factual)}."
+        elif not math.isnan(low):
             body = (
                 f"between {said_number(low)} and {said_number(high)} {unit}: the graph leaves more "
                 f"than one answer open (measured: {said_number(answer.factual)})."
@@ -199,7 +205,7 @@ def what_if(findings: Findings) -> list[str]:
                 f"What if patch {answer.patch} had its {changed}? ",
                 (f"These data do not say: {answer.reason}"),
             )
-        texts.append((head + body).replace("  ", " ").replace(" [", " [").replace(" ,", ","))
+        texts.append((head + body).replace("  ", " "))
     return texts
 
 
@@ -243,10 +249,7 @@ def laws_text(findings: Findings) -> str:
             f"One law stands out: {top['equation']} holds {float(top['weight']):.0%} of the weight."
         )
     count = int((table["weight"].cumsum() < 0.9).sum()) + 1
-    return (
-        f"These data leave {count} laws open that share 90 % of the weight; the simplest of them is "
-        "no better founded than the others."
-    )
+    return f"These data leave {count} laws open that together hold 90 % of the weight."
 
 
 def plan_rows(findings: Findings) -> list[dict[str, str]]:
@@ -274,8 +277,7 @@ def _plan_row(step: Any, unit: str, dose_unit: str) -> dict[str, str]:
         "change_bias": lambda a: f"bias {said_number(a['bias_V'])} V",
         "scan_again": lambda a: f"the same field, {a['n_repeats']}×",
     }[step.action.verb](args)
-    act = {"image": "take a picture", "expose_site": "expose one site",
-           "change_bias": "change the bias", "scan_again": "scan again"}[step.action.verb]  # fmt: skip
+    act = ACTS[step.action.verb]
     if step.action.irreversible:
         act += " (cannot be undone)"
     return {
@@ -309,15 +311,12 @@ def narrow(findings: Findings) -> list[str]:
                 f"Only {share:.1%} of the sites hold {rare}: pairs of it are what carries the "
                 "coupling, so a richer composition helps more than a larger field of view."
             )
-    if findings.graph is not None:
-        import math
-
-        if not math.isnan(findings.graph.detectable):
-            texts.append(
-                "Causes: links weaker than a partial correlation of "
-                f"{min(findings.graph.detectable, 1):.2f} were out of reach; more patches, or the "
-                "same field scanned twice to know the noise, bring them in."
-            )
+    if findings.graph is not None and not math.isnan(findings.graph.detectable):
+        texts.append(
+            "Causes: links weaker than a partial correlation of "
+            f"{min(findings.graph.detectable, 1):.2f} were out of reach; more patches, or the "
+            "same field scanned twice to know the noise, bring them in."
+        )
     if findings.wall_fit is not None:
         texts.append(
             "Walls: longer contours and more frames narrow both numbers with the square root of "

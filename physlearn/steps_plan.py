@@ -1,0 +1,185 @@
+"""The last step of a study: hypotheses from what was found, acts of the instrument, a plan."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from physlearn.checks import NotIdentified
+from physlearn.findings import Findings, Step
+
+if TYPE_CHECKING:
+    from physlearn.causal import Action, ActionLibrary, Hypothesis, SafetyEnvelope
+
+__all__ = ["PLAN_STEPS", "PlanLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLimits:
+    """What the instrument may do, in the one unit of dose that every picture has: its own.
+
+    These are guesses for a plan to look at, and the report says so; set them to the instrument
+    before a plan is run.
+
+    Attributes
+    ----------
+    max_total_dose_pictures
+        Sum of the doses, in doses of the picture that was studied.
+    exposure_dose_pictures
+        Dose that changes a patch column by one of its units, at one site.
+    budget_minutes
+        Time that all steps may take.
+    picture_minutes, exposure_minutes, bias_minutes
+        Time of one picture of the studied size, of one exposure, and of one step of the bias.
+    reach
+        Largest bias over the largest drive that was seen.
+    max_exposures
+        Steps that cannot be undone.
+    reference_share
+        Radius of the untouched reference in the middle of the picture, over its width.
+    """
+
+    max_total_dose_pictures: float = 8.0
+    exposure_dose_pictures: float = 2.0
+    budget_minutes: float = 40.0
+    picture_minutes: float = 4.0
+    exposure_minutes: float = 2.0
+    bias_minutes: float = 1.0
+    reach: float = 2.0
+    max_exposures: int = 3
+    reference_share: float = 0.05
+
+
+LIMITS = PlanLimits()
+
+
+def _plan(findings: Findings) -> None:
+    from physlearn.causal import plan_interventions
+
+    hypotheses = _hypotheses(findings)
+    if not hypotheses:
+        raise NotIdentified(
+            "nothing that was found leaves two explanations open that an act could tell apart."
+        )
+    findings.plan = plan_interventions(
+        hypotheses,
+        _acts(findings, LIMITS),
+        _envelope(findings, LIMITS),
+        LIMITS.budget_minutes,
+        rng=findings.rng("plan"),
+    )
+
+
+def _hypotheses(findings: Findings) -> list[Hypothesis]:
+    """Return the open questions of every part of the study; a part without one adds nothing."""
+    from physlearn.causal.law_hypotheses import (
+        hypotheses_from_couplings,
+        hypotheses_from_wall_fit,
+    )
+    from physlearn.causal.study_hypotheses import hypotheses_from_graph, hypotheses_from_undecided
+
+    found: list[Hypothesis] = []
+    table, graph = findings.patches, findings.graph
+    if table is not None and graph is not None:
+        for outcome in dict.fromkeys(effect.outcome for effect in findings.effects):
+            with suppress(NotIdentified):
+                found += hypotheses_from_graph(table, graph, outcome)
+        found += hypotheses_from_undecided(table, graph)
+    if findings.couplings is not None:
+        with suppress(NotIdentified):  # raised when the couplings are settled: no question left
+            found += hypotheses_from_couplings(
+                findings.couplings, sites_per_area=_sites_per_area(findings)
+            )
+    if findings.wall_fit is not None and findings.track is not None:
+        drive = findings.track.drive
+        if drive is not None and "drive_mobility" in findings.wall_fit.variables:
+            unit = f"{findings.track.unit}/{findings.track.time_unit}"
+            found += hypotheses_from_wall_fit(findings.wall_fit, drive, unit=unit)
+    return found
+
+
+def _acts(findings: Findings, limits: PlanLimits) -> ActionLibrary:
+    from physlearn.causal import Action, ActionLibrary
+    from physlearn.causal.study_hypotheses import exposures
+
+    acts: list[Action] = []
+    if findings.image is not None:
+        left, top, right, bottom = _view(findings)
+        minutes = limits.picture_minutes
+        for i, (across, down) in enumerate(((1, 0), (0, 1), (1, 1))):
+            width, height = right - left, bottom - top
+            size = 2.0 if i == 2 else 1.0
+            x, y = left + across * width, top + down * height
+            acts.append(
+                Action(
+                    "image",
+                    {"x_min": x, "y_min": y, "x_max": x + size * width, "y_max": y + size * height},
+                    dose=1.0,
+                    duration_s=60 * minutes * size**2,
+                    cost=minutes * size**2,
+                )
+            )
+        acts += [
+            Action("scan_again", {"n_repeats": n}, float(n), 60 * minutes * n, minutes * n)
+            for n in (1, 3)
+        ]
+    library = ActionLibrary(tuple(acts))
+    if findings.patches is not None and findings.effects:
+        for cause in dict.fromkeys(effect.cause for effect in findings.effects):
+            library = library + exposures(
+                findings.patches,
+                cause,
+                dose_per_unit=limits.exposure_dose_pictures,
+                cost=limits.exposure_minutes,
+                dose_rate=limits.exposure_dose_pictures / (60 * limits.exposure_minutes),
+            )
+    drive = None if findings.track is None else findings.track.drive
+    if drive is not None:
+        top_drive = float(np.abs(drive).max())
+        library = library + ActionLibrary(
+            tuple(
+                Action("change_bias", {"bias_V": share * top_drive}, 0.0,
+                       60 * limits.bias_minutes, limits.bias_minutes)
+                for share in (-limits.reach, -0.5, 0.25, 0.5, limits.reach)
+            )
+        )  # fmt: skip
+    return library
+
+
+def _envelope(findings: Findings, limits: PlanLimits) -> SafetyEnvelope:
+    from physlearn.causal import SafetyEnvelope
+
+    left, top, right, bottom = _view(findings)
+    width, height = right - left, bottom - top
+    drive = None if findings.track is None else findings.track.drive
+    reach = 0.0 if drive is None else limits.reach * float(np.abs(drive).max())
+    middle = (0.5 * (left + right), 0.5 * (top + bottom), limits.reference_share * width)
+    return SafetyEnvelope(
+        limits.max_total_dose_pictures,
+        (left, top, right + 2 * width, bottom + 2 * height),
+        bias_limits_volt=(-reach, reach) if reach else None,
+        max_irreversible=limits.max_exposures,
+        forbidden_sites=(middle,) if findings.image is not None else (),
+        dose_unit="pictures",
+    )
+
+
+def _view(findings: Findings) -> tuple[float, float, float, float]:
+    """Return the edges (left, top, right, bottom) of the picture, or of the video's frames."""
+    data = findings.image if findings.image is not None else findings.video
+    if data is None:
+        return 0.0, 0.0, 1.0, 1.0
+    x, y = (data.coords[dim].to_numpy() for dim in ("x", "y"))
+    return float(x[0]), float(y[0]), float(x[-1]), float(y[-1])
+
+
+def _sites_per_area(findings: Findings) -> float:
+    left, top, right, bottom = _view(findings)
+    n_sites = 0 if findings.snapshots is None else findings.snapshots.n_observed
+    return max(n_sites, 1) / ((right - left) * (bottom - top))
+
+
+PLAN_STEPS = (Step("plan", "Plan the next experiment", _plan),)
