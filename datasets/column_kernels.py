@@ -293,23 +293,24 @@ def pair_information(
 
 
 @kernel
-def background_information(
-    model: Floats, columns: Floats, noise: Floats, reach: float
-) -> Floats:
-    """Return the information (n, 4) that each column shares with a constant under it."""
-    shared = np.zeros((columns.shape[0], 4))
+def add_background_information(
+    model: Floats, column: Floats, center: Floats, half: float, noise: Floats, reach: float,
+    shared: Floats,
+) -> None:  # fmt: skip
+    """Write what a column shares (4,) with a constant over the box of ``half`` at ``center``."""
+    shared[:] = 0.0
     one = np.empty(4)
-    for k in range(columns.shape[0]):
-        half = reach * np.exp(columns[k, 3])
-        x_low, x_high = window_edges(columns[k, 0], half, model.shape[1])
-        y_low, y_high = window_edges(columns[k, 1], half, model.shape[0])
-        for j in range(y_low, y_high):
-            for i in range(x_low, x_high):
-                weight = 1.0 / variance_of(model[j, i], noise)
-                slopes(columns[k], i, j, one)
-                for a in range(4):
-                    shared[k, a] += weight * one[a]
-    return shared
+    window = reach * np.exp(column[3])
+    x_low, x_high = window_edges(column[0], window, model.shape[1])
+    y_low, y_high = window_edges(column[1], window, model.shape[0])
+    left, right = window_edges(center[0], half, model.shape[1])
+    bottom, top = window_edges(center[1], half, model.shape[0])
+    for j in range(max(y_low, bottom), min(y_high, top)):
+        for i in range(max(x_low, left), min(x_high, right)):
+            weight = 1.0 / variance_of(model[j, i], noise)
+            slopes(column, i, j, one)
+            for a in range(4):
+                shared[a] += weight * one[a]
 
 
 @kernel
@@ -338,7 +339,7 @@ def cluster_covariance(
     """
     n = columns.shape[0]
     result = np.zeros((n, 4, 4))
-    shared = background_information(model, columns, noise, reach)
+    shared = np.empty(4)
     for k in range(n):
         members = starts[k + 1] - starts[k]
         size = 4 * members + 5
@@ -349,9 +350,12 @@ def cluster_covariance(
             ids[m + 1] = neighbours[starts[k] + m]
         for m in range(members + 1):
             full[4 * m : 4 * m + 4, 4 * m : 4 * m + 4] = own[ids[m]]
+            add_background_information(
+                model, columns[ids[m]], columns[k], background_half, noise, reach, shared
+            )
             for a in range(4):
-                full[4 * m + a, size - 1] = shared[ids[m], a]
-                full[size - 1, 4 * m + a] = shared[ids[m], a]
+                full[4 * m + a, size - 1] = shared[a]
+                full[size - 1, 4 * m + a] = shared[a]
         full[size - 1, size - 1] = constant_information(model, columns[k], noise, background_half)
         for m in range(members + 1):
             for q in range(starts[ids[m]], starts[ids[m] + 1]):
@@ -371,6 +375,13 @@ def cluster_covariance(
                 full[a, b] *= scale[a] * scale[b]
             full[a, a] += RIDGE
         inverse = np.linalg.inv(full)
+        ridge = 1e-6
+        while not min(min(inverse[0, 0], inverse[1, 1]), min(inverse[2, 2], inverse[3, 3])) > 0.0:
+            # pairs that are left out for their distance can spoil a cluster of nearly equal columns
+            for a in range(size):
+                full[a, a] += ridge
+            ridge *= 10.0
+            inverse = np.linalg.inv(full)
         for a in range(4):
             for b in range(4):
                 result[k, a, b] = inverse[a, b] * scale[a] * scale[b]

@@ -107,7 +107,7 @@ class _Fit:
             moving = kernels.column_sweep(
                 self.image, self.model, self.columns, active, self.noise, rules
             )
-            if moving == 0:
+            if moving <= 0.002 * len(active):
                 if step < 0.3:
                     break
                 active[:] = True
@@ -342,7 +342,7 @@ def _detect(fit: _Fit, free_width: bool, report: Callable[[float, str], None]) -
             _measure_width(fit)
         fit.refit_noise()
         report(0.6 * (round_number + 1) / fit.options.max_rounds, "columns")
-        if len(new) <= 0.002 * len(fit.columns):
+        if len(new) <= (0.01 if round_number < 2 else 0.04) * len(fit.columns):
             break
 
 
@@ -390,13 +390,13 @@ def _typical(fit: _Fit) -> tuple[float, float, float]:
 def _finish(fit: _Fit, report: Callable[[float, str], None]) -> tuple[Floats, Floats]:
     """Free the widths, drop what is not significant; return covariances and correlation."""
     covariance = np.empty((0, 4, 4))
-    for attempt in range(6):
+    for attempt in range(4):
         if len(fit.columns):
-            fit.sweep(fit.options.max_sweeps, free_width=True)
+            fit.sweep(12 if attempt else fit.options.max_sweeps // 2, free_width=True)
             fit.keep(_sound(fit))
             fit.rebuild()
             fit.refit_noise()
-            fit.sweep(fit.options.max_sweeps, free_width=True)
+            fit.sweep(6 if attempt else fit.options.max_sweeps // 3, free_width=True)
         scaled = (fit.image - fit.model) / np.sqrt(fit.variance())
         correlation = residual_autocorrelation(scaled, len(fit.columns), _typical(fit), fit.noise)
         if len(fit.columns) == 0:
@@ -418,10 +418,14 @@ def _covariances(fit: _Fit) -> Floats:
     """Return the covariance (n, 4, 4) of each column with neighbours and background free."""
     n = len(fit.columns)
     reach = fit.options.reach_widths
+    widths = np.exp(fit.columns[:, 3])
     pairs = cKDTree(fit.columns[:, :2]).query_pairs(
-        NEIGHBOUR_WIDTHS * fit.width, output_type="ndarray"
+        NEIGHBOUR_WIDTHS * widths.max(), output_type="ndarray"
     )
     pairs = np.sort(pairs.astype(np.int64).reshape(-1, 2), axis=1)
+    apart = np.hypot(*(fit.columns[pairs[:, 0], :2] - fit.columns[pairs[:, 1], :2]).T)
+    near = apart < 0.5 * NEIGHBOUR_WIDTHS * (widths[pairs[:, 0]] + widths[pairs[:, 1]])
+    pairs = np.ascontiguousarray(pairs[near])
     blocks = kernels.pair_information(fit.model, fit.columns, pairs, fit.noise, reach)
     selves = np.repeat(np.arange(n, dtype=np.int64)[:, None], 2, axis=1)
     own = kernels.pair_information(fit.model, fit.columns, selves, fit.noise, reach)

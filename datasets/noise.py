@@ -53,7 +53,7 @@ def fit_pixel_variance(residual: Floats, mean: Floats, kind: str, n_parameters: 
     if kind == "gaussian" or not level > 0:
         level = max(level, np.finfo(np.float64).tiny)
         return np.array([level, 0.0, SMALLEST_SHARE * level])
-    step = max(1, square.size // 400_000)
+    step = max(1, square.size // 100_000)
     square, means = square[::step], mean.ravel()[::step]
     center = float(means.mean())
     design = np.stack([np.ones_like(means), means - center], axis=1)
