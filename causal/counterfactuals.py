@@ -26,7 +26,6 @@ from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, as_generator
 
 if TYPE_CHECKING:
-
     from physlearn.records import PatchTable
 
 SUPPORT_QUANTILE = 0.99

@@ -38,7 +38,7 @@ def members(graph: CausalGraph | nx.DiGraph, *targets: str) -> list[nx.DiGraph]:
     if not isinstance(graph, CausalGraph):
         if not nx.is_directed_acyclic_graph(graph):
             raise InputError("graph must be directed and hold no cycle.")
-        return [nx.DiGraph(graph)]
+        return [_ancestral(graph, targets)]
     relevant = _possible_ancestors(graph, targets)
     edges = [e for e in graph.edges if {e.source, e.target} <= relevant]
     choices = [_choices(edge) for edge in edges]
@@ -54,10 +54,15 @@ def members(graph: CausalGraph | nx.DiGraph, *targets: str) -> list[nx.DiGraph]:
     found: dict[frozenset[tuple[str, str]], nx.DiGraph] = {}
     for member in _oriented(graph, edges, choices):
         member.add_nodes_from(targets)
-        nodes_left = set().union(*(nx.ancestors(member, t) | {t} for t in targets))
-        ancestral = nx.DiGraph(member.subgraph(nodes_left))
+        ancestral = _ancestral(member, targets)
         found.setdefault(frozenset(ancestral.edges), ancestral)
     return list(found.values())
+
+
+def _ancestral(graph: nx.DiGraph, targets: tuple[str, ...]) -> nx.DiGraph:
+    """Return the part of a directed graph from which the targets can be reached."""
+    kept = set().union(*(nx.ancestors(graph, t) | {t} for t in targets))
+    return nx.DiGraph(graph.subgraph(kept))
 
 
 def with_missed_edge(

@@ -271,7 +271,9 @@ def _step(
             for j in named[position + 1 :]:
                 distance = abs(means[i] - means[j]) / math.hypot(sds[i], sds[j])
                 apart.append((float(distance), group[i].name, group[j].name, question))
-    apart.sort(key=lambda item: -item[0])
+    # the reason names the pair that matters: far apart, and both still believed
+    weight = {(q, h.name): h.weight for q, group in questions.items() for h in group}
+    apart.sort(key=lambda a: -a[0] * math.sqrt(weight[a[3], a[1]] * weight[a[3], a[2]]))
     # different questions may read different things; the limits are those of the widest apart
     main = apart[0][3]
     limits = [e for e in expect if e.hypothesis != NONE_OF_THESE and e.question == main]

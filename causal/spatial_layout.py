@@ -47,6 +47,7 @@ class SpatialLayout:
         self.centers: Floats = centers
         self.n = len(centers)
         self.max_lag_fraction = max_lag_fraction
+        self._tree: cKDTree | None = None
         cells = _grid_cells(centers)
         self.cells: Integers | None = cells
         if cells is not None:
@@ -137,12 +138,14 @@ class SpatialLayout:
             shift = rng.uniform(0, 1, 2)
             if np.any(np.minimum(shift, 1 - shift) >= minimum_fraction):
                 break
-        if self.cells is not None:
+        if self.cells is None:
+            places = low + np.mod(self.centers - low + shift * extent, extent)
+        else:
             shape = np.array(self._grid_shape)
-            moved = (self.cells + np.rint(shift * shape).astype(np.int64)) % shape
-            return np.asarray(cKDTree(self.cells).query(moved)[1], dtype=np.int64)
-        moved_centers = low + np.mod(self.centers - low + shift * extent, extent)
-        return np.asarray(cKDTree(self.centers).query(moved_centers)[1], dtype=np.int64)
+            places = (self.cells + np.rint(shift * shape).astype(np.int64)) % shape
+        if self._tree is None:
+            self._tree = cKDTree(self.centers if self.cells is None else self.cells)
+        return np.asarray(self._tree.query(places)[1], dtype=np.int64)
 
 
 def _grid_cells(centers: Floats) -> Integers | None:

@@ -123,7 +123,7 @@ class SpatialScore:
         index = np.ix_(list(given), list(given))
         inverse_root = np.linalg.inv(np.linalg.cholesky(self.gram[index]))
         true = self.gram[index] - self.noise[index]
-        shares = np.linalg.eigvalsh(inverse_root @ true @ inverse_root.T)
+        shares: Floats = np.linalg.eigvalsh(inverse_root @ true @ inverse_root.T)
         return float(np.min(shares))
 
     def autocovariance(self, weights: Floats) -> Floats:

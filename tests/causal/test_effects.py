@@ -1,0 +1,158 @@
+import math
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+
+from physlearn.causal import CausalGraph, GraphEdge, discover_graph, estimate_effect
+from physlearn.checks import InputError
+from physlearn.records import PatchTable
+
+TRUE_GRAPH = nx.DiGraph(
+    [
+        ("composition", "strain"),
+        ("composition", "response"),
+        ("strain", "response"),
+        ("composition", "distractor"),
+    ]
+)
+
+
+def test_without_noise_the_number_is_the_regression_and_dowhys(planted):
+    table = planted(16, 1, 0).table
+    effect = estimate_effect(table, TRUE_GRAPH, "strain", "response", contrast=(0, 2), rng=0)
+    design = np.column_stack([table.frame[["strain", "composition"]], np.ones(256), table.centers])
+    slope = sm.OLS(table.frame["response"], design).fit().params.iloc[0]
+    assert effect.adjustment_set == ("composition",)
+    assert effect.mean == pytest.approx(2 * slope)
+    assert effect.members[0].dowhy_estimate == pytest.approx(2 * slope)
+    assert effect.unit == "V"
+
+
+@pytest.mark.parametrize(("length", "snr"), [(0, None), (2, None), (1, 10.0)])
+def test_intervals_hold_the_truth(planted, length, snr):
+    held = total = 0
+    for seed in range(40):
+        scene = planted(24, length, seed, snr)
+        cause = ("composition", "strain")[seed % 2]
+        effect = estimate_effect(scene.table, TRUE_GRAPH, cause, "response", contrast=(0, 1), rng=0)
+        low, high = effect.interval()
+        held += low < scene.truth[cause] < high
+        total += 1
+    # 0.90 within the binomial scatter over 40 independent fields
+    assert stats.binomtest(held, total, 0.90).pvalue > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [0, 1, 2, 3])
+@pytest.mark.parametrize("snr", [None, 10.0])
+def test_coverage(planted, length, snr):
+    held = 0
+    for seed in range(500):
+        scene = planted(24, length, seed, snr)
+        effect = estimate_effect(
+            scene.table, TRUE_GRAPH, "strain", "response", contrast=(0, 1), rng=0
+        )
+        low, high = effect.interval()
+        held += low < 0.5 < high
+    assert 0.85 < held / 500 < 0.95
+
+
+def test_ignoring_noise_is_biased_and_knowing_it_is_not(planted):
+    blind, known = [], []
+    for seed in range(20):
+        table = planted(24, 0, seed, snr=3.0).table
+        unaware = PatchTable.from_frame(table.frame, table.centers, 8.0)
+        for store, given in ((blind, unaware), (known, table)):
+            effect = estimate_effect(
+                given, TRUE_GRAPH, "strain", "response", contrast=(0, 1), rng=0
+            )
+            store.append(effect.mean)
+    error = np.std(known) / math.sqrt(20)
+    assert abs(np.mean(known) - 0.5) < 4 * error
+    assert np.mean(blind) < 0.5 - 4 * np.std(blind) / math.sqrt(20)
+
+
+def test_default_contrast_and_placebo(planted):
+    scene = planted(24, 1, 0)
+    effect = estimate_effect(scene.table, TRUE_GRAPH, "composition", "response", rng=0)
+    low, high = np.percentile(scene.table.frame["composition"], [10, 90])
+    assert effect.contrast == pytest.approx((low, high))
+    assert effect.refutations["placebo_p_value"] < 0.02
+    assert abs(effect.refutations["placebo_mean"]) < 0.15 * effect.mean
+    none = estimate_effect(
+        scene.table, nx.DiGraph([("disorder", "response")]), "disorder", "response", rng=0
+    )
+    assert none.refutations["placebo_p_value"] > 0.02
+    assert none.interval()[0] < 0 < none.interval()[1]
+
+
+def test_a_hidden_common_cause_is_refused(planted):
+    table = planted(16, 0, 0).table
+    graph = nx.DiGraph([("u", "strain"), ("u", "response"), ("strain", "response")])
+    effect = estimate_effect(table, graph, "strain", "response", rng=0)
+    assert not effect.identified
+    assert "no column measures" in effect.reason
+    assert math.isnan(effect.mean)
+    assert all(math.isnan(bound) for bound in effect.interval())
+
+
+def test_an_open_graph_gives_a_range(planted):
+    table = planted(24, 0, 0).table
+    graph = CausalGraph(
+        ("strain", "response"), (GraphEdge("strain", "response", presence="undecided"),)
+    )
+    effect = estimate_effect(table, graph, "strain", "response", contrast=(0, 1), rng=0)
+    assert not effect.identified
+    assert effect.range[0] == 0.0
+    assert effect.range[1] > 0.5
+    assert effect.interval()[0] <= 0 < effect.range[1] < effect.interval()[1]
+    hidden = CausalGraph(
+        ("strain", "response"), (GraphEdge("strain", "response", "circle", "arrow"),)
+    )
+    either = estimate_effect(table, hidden, "strain", "response", contrast=(0, 1), rng=0)
+    assert not either.identified
+    assert either.range == effect.range
+
+
+def test_a_missing_link_is_not_reported_as_exactly_nothing(planted):
+    scene = planted(24, 1, 1, snr=10.0)
+    graph = discover_graph(scene.table, n_resamples=10, rng=0)
+    effect = estimate_effect(scene.table, graph, "distractor", "response", contrast=(0, 1), rng=0)
+    assert effect.sd > 0
+    low, high = effect.interval(0.999)
+    assert low < 0 < high
+    assert any("shows no path" in note for note in effect.warnings)
+    back = estimate_effect(scene.table, graph, "response", "composition", rng=0)
+    assert (back.mean, back.sd) == (0.0, 0.0)
+
+
+def test_too_much_noise_is_refused(planted):
+    effect = estimate_effect(
+        planted(16, 0, 0, snr=0.1).table, TRUE_GRAPH, "strain", "response", rng=0
+    )
+    assert not effect.identified
+    assert "repeat the scan" in effect.reason
+
+
+def test_bad_questions(planted):
+    table = planted(12, 0, 0).table
+    for question, words in (
+        (("strain", "strain"), "different columns"),
+        (("stain", "response"), "no column"),
+        (("disorder", "response"), "no node"),
+    ):
+        with pytest.raises(InputError, match=words):
+            estimate_effect(table, TRUE_GRAPH, *question)
+    for contrast in ((0, 0), (0, math.nan), (1,)):
+        with pytest.raises(InputError, match="contrast"):
+            estimate_effect(table, TRUE_GRAPH, "strain", "response", contrast=contrast)
+    flat = PatchTable.from_frame(
+        pd.DataFrame({"strain": np.ones(144), "response": table.frame["response"]}),
+        table.centers, 8.0,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="does not vary"):
+        estimate_effect(flat, nx.DiGraph([("strain", "response")]), "strain", "response")

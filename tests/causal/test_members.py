@@ -1,0 +1,50 @@
+import networkx as nx
+import pytest
+
+from physlearn.causal import CausalGraph, GraphEdge
+from physlearn.causal.members import HIDDEN, members
+from physlearn.checks import InputError, NotIdentified
+
+
+def edges_of(graph, *targets):
+    return {frozenset(member.edges) for member in members(graph, *targets)}
+
+
+def test_a_directed_graph_stands_for_itself_upstream_of_the_targets():
+    graph = CausalGraph.from_edges([("a", "b"), ("b", "c"), ("c", "d")])
+    assert edges_of(graph, "a", "c") == {frozenset({("a", "b"), ("b", "c")})}
+    known = nx.DiGraph([("a", "b")])
+    assert edges_of(known, "b") == {frozenset({("a", "b")})}
+
+
+def test_open_marks_stand_for_cause_or_hidden_cause():
+    hidden = frozenset({(f"{HIDDEN}a|b", "a"), (f"{HIDDEN}a|b", "b")})
+    arrow = CausalGraph(("a", "b"), (GraphEdge("a", "b", "circle", "arrow"),))
+    assert edges_of(arrow, "a", "b") == {frozenset({("a", "b")}), hidden}
+    open_ends = CausalGraph(("a", "b"), (GraphEdge("a", "b", "circle", "circle"),))
+    assert edges_of(open_ends, "a", "b") == {
+        frozenset({("a", "b")}), frozenset({("b", "a")}), hidden,
+    }  # fmt: skip
+    undecided = CausalGraph(("a", "b"), (GraphEdge("a", "b", presence="undecided"),))
+    assert edges_of(undecided, "a", "b") == {frozenset({("a", "b")}), frozenset()}
+
+
+def test_no_new_collider_and_no_cycle():
+    chain = CausalGraph(
+        ("a", "b", "c"),
+        (GraphEdge("a", "b", "circle", "circle"), GraphEdge("b", "c", "circle", "circle")),
+    )
+    for member in members(chain, "a", "b", "c"):
+        assert nx.is_directed_acyclic_graph(member)
+        assert not {("a", "b"), ("c", "b")} <= set(member.edges)
+
+
+def test_too_open_a_graph_is_refused():
+    names = tuple("abcdefgh")
+    every = tuple(
+        GraphEdge(x, y, "circle", "circle") for i, x in enumerate(names) for y in names[i + 1 :]
+    )
+    with pytest.raises(NotIdentified, match="links around"):
+        members(CausalGraph(names, every), "a", "h")
+    with pytest.raises(InputError, match="no node"):
+        members(CausalGraph(names, ()), "z")

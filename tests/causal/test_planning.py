@@ -1,0 +1,157 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from physlearn.causal import (
+    Action,
+    ActionLibrary,
+    Hypothesis,
+    SafetyEnvelope,
+    plan_interventions,
+)
+from physlearn.causal.hypotheses import NONE_OF_THESE
+from physlearn.checks import InputError
+
+ENVELOPE = SafetyEnvelope(100.0, (0, 0, 100, 100), bias_limits_volt=(-5, 5), max_irreversible=1)
+
+
+def bias(value, cost=1.0, dose=0.0):
+    return Action("change_bias", {"bias_V": value}, dose, 1.0, cost)
+
+
+def line(name, slope, sd=1.0, weight=1.0, question="law"):
+    return Hypothesis(
+        name, weight, lambda action, rng, n: (slope * action.number("bias_V"), sd), question
+    )
+
+
+def test_information_is_that_of_the_integral(monkeypatch):
+    """Two Gaussians and the broad third: mutual information by quadrature."""
+    plan = plan_interventions(
+        [line("flat", 0.0), line("steep", 1.0)], [bias(2.0)], ENVELOPE, 9.0, n_steps=1, rng=0
+    )
+    step = plan.steps[0]
+    weights = np.array([0.45, 0.45, 0.1])
+    laws = [stats.norm(e.mean, e.sd) for e in step.expect]
+    assert [e.hypothesis for e in step.expect] == ["flat", "steep", NONE_OF_THESE]
+
+    def integrand(y):
+        each = np.array([law.pdf(y) for law in laws])
+        mixture = weights @ each
+        return float(
+            sum(w * p * math.log(p / mixture) for w, p in zip(weights, each, strict=True) if p > 0)
+        )
+
+    exact = integrate.quad(integrand, -25, 27, limit=200)[0]
+    spread = 1.5 / math.sqrt(3 * 512)  # one draw of a log ratio scatters by about 1
+    assert step.expected_information_nats == pytest.approx(exact, abs=4 * spread)
+
+
+def test_the_act_where_the_laws_differ_most_is_first():
+    acts = [bias(v) for v in (0.1, 3.0, 1.0, -0.5)]
+    plan = plan_interventions([line("flat", 0.0), line("steep", 1.0)], acts, ENVELOPE, 9.0, rng=0)
+    assert plan.steps[0].action.number("bias_V") == 3.0
+    gains = [step.expected_information_nats for step in plan.steps]
+    assert gains == sorted(gains, reverse=True)
+    assert math.fsum(gains) <= math.log(3)
+    assert ("flat", "steep") in plan.steps[0].tells_apart
+    assert "'flat' expects readout 0" in plan.steps[0].reason
+    assert plan.steps[0].abort.readout_below < 0 < 3 < plan.steps[0].abort.readout_above
+
+
+def test_cost_and_dose_are_weighed():
+    rivals = [line("flat", 0.0), line("steep", 1.0)]
+    dear = plan_interventions(
+        rivals, [bias(3.0, cost=9.0), bias(2.5, cost=1.0)], ENVELOPE, 10.0, n_steps=1, rng=0
+    )
+    assert dear.steps[0].action.number("bias_V") == 2.5
+    heavy = plan_interventions(
+        rivals, [bias(3.0, dose=90.0), bias(2.5, dose=1.0)], ENVELOPE, 10.0, n_steps=1, rng=0
+    )
+    assert heavy.steps[0].action.number("bias_V") == 2.5
+
+
+def test_a_verb_that_fails_is_worth_less():
+    rivals = [line("flat", 0.0), line("steep", 1.0)]
+    library = ActionLibrary([bias(2.0)])
+    failing = library
+    for _ in range(3):
+        failing = failing.observe("change_bias", succeeded=False)
+    gain = [
+        plan_interventions(rivals, k, ENVELOPE, 5.0, rng=0).steps[0].expected_information_nats
+        for k in (library, failing)
+    ]
+    assert gain[1] == pytest.approx(gain[0] / 5)
+
+
+def test_envelope_and_budget_are_hard():
+    rivals = [line("flat", 0.0), line("steep", 1.0)]
+    plan = plan_interventions(rivals, [bias(50.0), bias(1.0)], ENVELOPE, 9.0, rng=0)
+    assert [s.action.number("bias_V") for s in plan.steps] == [1.0]
+    assert any("1 of 2 acts lie outside" in note for note in plan.warnings)
+    poor = plan_interventions(rivals, [bias(v, 2.0) for v in (1.0, 2.0, 3.0)], ENVELOPE, 5.0, rng=0)
+    assert len(poor.steps) == 2
+    hot = [bias(v, dose=40.0) for v in (1.0, 2.0, 3.0)]
+    assert len(plan_interventions(rivals, hot, ENVELOPE, 50.0, rng=0).steps) == 2
+    burn = [
+        Action("expose_site", {"x": x, "y": 1.0, "bias_V": 2.0}, 1.0, 1.0, 1.0, irreversible=True)
+        for x in (1.0, 50.0)
+    ]
+    assert len(plan_interventions(rivals, burn, ENVELOPE, 50.0, rng=0).steps) == 1
+
+
+def test_nothing_to_tell_apart_is_said():
+    same = [line("one", 1.0), line("two", 1.0)]
+    plan = plan_interventions(same, [bias(2.0)], ENVELOPE, 5.0, rng=0)
+    assert plan.steps == ()
+    assert any("no steps" in note for note in plan.warnings)
+    close = plan_interventions([*same, line("three", -1.0)], [bias(2.0)], ENVELOPE, 5.0, rng=0)
+    assert any("'one' from 'two'" in note for note in close.warnings)
+
+
+def test_questions_add_up_and_extrapolation_is_marked():
+    far = Hypothesis(
+        "far", 1.0, lambda a, rng, n: (a.number("bias_V"), 1.0), "other",
+        supports=lambda action: action.number("bias_V") < 2,
+    )  # fmt: skip
+    both = plan_interventions(
+        [line("flat", 0.0), line("steep", 1.0), far, line("zero", 0.0, question="other")],
+        [bias(3.0)], ENVELOPE, 5.0, rng=0,
+    )  # fmt: skip
+    one = plan_interventions(
+        [line("flat", 0.0), line("steep", 1.0)], [bias(3.0)], ENVELOPE, 5.0, rng=0
+    )
+    ratio = both.steps[0].expected_information_nats / one.steps[0].expected_information_nats
+    assert ratio == pytest.approx(2.0, rel=0.1)
+    assert not both.steps[0].in_support
+    assert "extrapolations" in both.steps[0].reason
+
+
+def test_same_seed_same_plan():
+    rivals = [line("flat", 0.0), line("steep", 1.0)]
+    acts = [bias(v) for v in (1.0, 2.0, 3.0)]
+    plans = [plan_interventions(rivals, acts, ENVELOPE, 9.0, rng=3).to_json() for _ in range(2)]
+    assert plans[0] == plans[1]
+
+
+def test_bad_input():
+    rivals = [line("flat", 0.0), line("steep", 1.0)]
+    for args, words in (
+        ((rivals[:1], [bias(1.0)], ENVELOPE, 5.0), "at least two"),
+        (([], [bias(1.0)], ENVELOPE, 5.0), "at least two"),
+        ((["a"], [bias(1.0)], ENVELOPE, 5.0), "Hypothesis records"),
+        ((rivals, [], ENVELOPE, 5.0), "actions"),
+        ((rivals, [bias(1.0)], {}, 5.0), "envelope"),
+        ((rivals, [bias(1.0)], ENVELOPE, 0.0), "budget"),
+        ((rivals, [bias(1.0)], ENVELOPE, math.nan), "budget"),
+        ((rivals, [bias(1.0)], ENVELOPE, True), "budget"),
+    ):
+        with pytest.raises(InputError, match=words):
+            plan_interventions(*args)
+    with pytest.raises(InputError, match="n_steps"):
+        plan_interventions(rivals, [bias(1.0)], ENVELOPE, 5.0, n_steps=0)
+    silent = Hypothesis("silent", 1.0, lambda a, rng, n: None, "law")
+    with pytest.raises(InputError, match="'silent' does not"):
+        plan_interventions([*rivals, silent], [bias(1.0)], ENVELOPE, 5.0)
