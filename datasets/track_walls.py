@@ -104,7 +104,8 @@ def track_walls(
     -------
     WallTrack
         In the units of the video; pixels and frames where it has none. ``metadata`` holds
-        ``wall_width``, ``noise_sd`` (fraction of half the contrast) and the smoothing lengths.
+        ``wall_width``, ``noise_sd`` (fraction of half the contrast), the smoothing lengths and
+        ``frame_shift_error`` (one a frame: error along the normals that all its walls share).
 
     Raises
     ------
@@ -271,6 +272,7 @@ def _as_track(
         "profile_misfit": excess,
         "point_spacing": scale * options.spacing_pixel,
         "smoothing_length": scale * options.smoothing_pixel,
+        "frame_shift_error": _shift_errors(normal, scale * scene.width, len(times)),
         "frame_rows": int(video.sizes["y"]),
         "frame_columns": int(video.sizes["x"]),
         "frames_flattened": int(normal.attrs.get("flattened", 0)),
@@ -287,6 +289,15 @@ def _as_track(
         metadata=metadata,
         warnings=_warnings(video, excess, scene),
     )
+
+
+def _shift_errors(normal: xr.DataArray, width: float, n_frames: int) -> list[float]:
+    """Per frame: sd of the shift that all its walls share because the zero level is uncertain.
+
+    A level that is off by e shifts the tanh fit by 1.5 width e along the normal.
+    """
+    errors = normal.attrs.get("frame_level_error", [0.0] * n_frames)
+    return [1.5 * width * float(error) for error in errors]
 
 
 def _pixel_size(video: xr.DataArray) -> float:

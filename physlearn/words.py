@@ -190,7 +190,7 @@ def _couplings(findings: Findings) -> Iterable[Answer]:
             answer = coupling_answer(
                 str(row["name"]), float(row["probability_positive"]), str(row["verdict"])
             )
-            detail = f"J = {interval_text(row)}" + (f" ({answer.detail})" if answer.detail else "")
+            detail = f"J = {interval_text(row)}"
             yield Answer(answer.question, answer.sentence, answer.state, detail)
 
 

@@ -12,6 +12,10 @@ from physlearn.checks import InputError
 from physlearn.report.drawing import BLUE, COLORS, GREY, MARKS, RED, get_axes
 from physlearn.results import Fit
 
+CORRELATION_COLUMNS = (
+    "shell", "observed", "predicted_mean", "predicted_q05", "predicted_q95", "fitted",
+)  # fmt: skip
+
 __all__ = ["plot_correlations", "plot_couplings", "plot_posterior"]
 
 
@@ -95,27 +99,29 @@ def plot_correlations(correlations: pd.DataFrame, *, ax: Axes | None = None) -> 
     Parameters
     ----------
     correlations
-        One row a shell: shell (from 1), observed, predicted (mean), q05, q95 of pictures
-        simulated from the posterior, fitted (whether the shell has a coupling in the model).
+        One row a group of pairs, as in ``Fit.diagnostics["correlations"]`` of
+        `fit_lattice_hamiltonian`: shell (from 1), observed, predicted_mean, predicted_q05 and
+        predicted_q95 of pictures simulated from the posterior, fitted (whether the pairs have a
+        coupling in the model).
     ax
         Axes to draw in; None makes new ones.
 
     Examples
     --------
-    >>> table = pd.DataFrame({"shell": [1, 2], "observed": [-0.1, 0.0], "predicted": [-0.1, 0.01],
-    ...     "q05": [-0.15, -0.04], "q95": [-0.05, 0.06], "fitted": [True, False]})
+    >>> table = pd.DataFrame({"shell": [1, 2], "observed": [-0.1, 0], "predicted_mean": [-0.1, 0],
+    ...     "predicted_q05": [-0.15, -0.1], "predicted_q95": [-0.05, 0.1], "fitted": [True, False]})
     >>> plot_correlations(table).get_xlabel()
     'shell of neighbours'
     """
-    missing = {"shell", "observed", "predicted", "q05", "q95", "fitted"} - set(correlations)
+    missing = set(CORRELATION_COLUMNS) - set(correlations)
     if missing:
         raise InputError(f"correlations must have the column(s) {', '.join(sorted(missing))}.")
     ax = get_axes(ax, (5.4, 3.4))
     x = correlations["shell"].to_numpy(dtype=float)
     ax.axhline(0, color=GREY, lw=0.9, ls=(0, (4, 3)))
-    ax.vlines(x, correlations["q05"], correlations["q95"], color=BLUE, lw=9, alpha=0.35,
-              label="simulated from the fit, 90 %")  # fmt: skip
-    ax.plot(x, correlations["predicted"], "_", color=BLUE, ms=16, mew=2)
+    low, high = correlations["predicted_q05"], correlations["predicted_q95"]
+    ax.vlines(x, low, high, color=BLUE, lw=9, alpha=0.35, label="simulated from the fit, 90 %")
+    ax.plot(x, correlations["predicted_mean"], "_", color=BLUE, ms=16, mew=2)
     for fitted, mark, label in ((True, MARKS[0], "seen, in the model"),
                                 (False, MARKS[1], "seen, not in the model")):  # fmt: skip
         rows = correlations["fitted"].to_numpy(dtype=bool) == fitted

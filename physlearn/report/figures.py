@@ -150,7 +150,7 @@ def _couplings(findings: Findings) -> Iterator[Drawn]:
     table = findings.correlations
     figure, ax = _canvas(5.4, 3.8)
     plot_correlations(table, ax=ax)
-    inside = int(((table["observed"] >= table["q05"]) & (table["observed"] <= table["q95"])).sum())
+    inside = int((table["observed"].between(table["predicted_q05"], table["predicted_q95"])).sum())
     yield ("correlations", figure,
            f"Correlations of neighbours, seen against simulated from the fit; {inside} of "
            f"{len(table)} shells lie inside the predicted 90 %.",

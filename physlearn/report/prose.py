@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from physlearn.findings import DONE, Findings
 from physlearn.words import interval_text, said_number, species_counts, unit_text
+
+if TYPE_CHECKING:
+    from physlearn.results import Fit
 
 __all__ = [
     "assumptions", "atoms_text", "laws_text", "lead", "methods", "narrow", "patches_text",
@@ -344,21 +347,27 @@ def methods(findings: Findings) -> list[str]:
         "likelihood; each position carries the covariance of that fit.",
         "species": "Species come from a mixture over the fitted intensities that takes each atom’s "
         "own intensity error into account; likelihoods, not probabilities, are handed on.",
-        "couplings": "Couplings and field were fitted by pseudolikelihood (Besag 1975) with errors "
-        "from the sandwich (Godambe) covariance.",
-        "correlations": "The check simulates pictures of the same lattice from draws of the "
-        "posterior and compares the correlations of neighbours, shell by shell.",
+        "couplings": f"Couplings and field: {_of_fit(findings.couplings)} The check simulates "
+        "pictures of the same lattice from the posterior.",
         "graph": "Causal links come from the PC algorithm (Spirtes, Glymour and Scheines 2000) of "
         "causal-learn with a test that counts correlated neighbours once.",
         "effects": "Effects hold fixed the columns that dowhy’s back-door criterion names; their "
         "errors count correlated neighbours once.",
         "walls": "Each wall point is the maximum-likelihood place of a tanh profile along the "
         "local normal, after every frame was brought to the same two domain levels.",
-        "wall_parameters": "The wall parameters come from fronts that are propagated inside the "
-        "likelihood of the contour points of all frames, never from differences of contours.",
+        "wall_parameters": f"Wall parameters: {_of_fit(findings.wall_fit)} Fronts are propagated "
+        "inside the likelihood of the contour points; contours are never subtracted.",
         "laws": "Laws were enumerated by complexity; constants enter by least squares, and weights "
         "follow from the description length.",
         "plan": "The plan ranks actions by the expected information about the hypotheses per cost, "
         "inside a hard envelope of dose and sites.",
     }  # fmt: skip
     return [text for name, text in texts.items() if name in done]
+
+
+def _of_fit(fit: Fit | None) -> str:
+    """Return likelihood and approximation as the fit itself names them."""
+    if fit is None:
+        return ""
+    attrs = fit.attrs
+    return f"likelihood: {attrs['likelihood']}; approximation: {attrs['approximation']}."

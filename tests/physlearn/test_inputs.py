@@ -1,0 +1,59 @@
+"""A file is what it holds, not what it is called."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from physlearn.checks import InputError
+from physlearn.inputs import count_frames, read_drive
+
+
+@pytest.fixture
+def picture():
+    return np.random.default_rng(3).normal(100, 10, (40, 50))
+
+
+def test_npy_stack_is_a_video_and_rgb_is_not(tmp_path, picture):
+    np.save(tmp_path / "film.npy", np.stack([picture] * 4))
+    np.save(tmp_path / "colour.npy", np.stack([picture] * 3, axis=-1))
+    assert count_frames(tmp_path / "film.npy") == 4
+    assert count_frames(tmp_path / "colour.npy") == 1
+
+
+def test_tiff_pages_count_and_colour_planes_do_not(tmp_path, picture):
+    grey = picture.astype(np.uint8)
+    tifffile.imwrite(tmp_path / "stack.dat", np.stack([grey] * 3), photometric="minisblack")
+    rgb = np.stack([grey] * 3, axis=-1)
+    tifffile.imwrite(tmp_path / "rgb.tif", rgb, photometric="rgb", compression="lzw")
+    assert count_frames(tmp_path / "stack.dat") == 3
+    assert count_frames(tmp_path / "rgb.tif") == 1
+
+
+def test_gif_frames_count_whatever_the_name(tmp_path, picture):
+    from PIL import Image
+
+    frames = [Image.fromarray((picture + 20 * i).astype(np.uint8)) for i in range(3)]
+    frames[0].save(tmp_path / "movie.gif", save_all=True, append_images=frames[1:])
+    (tmp_path / "movie.gif").rename(tmp_path / "movie.png")
+    assert count_frames(tmp_path / "movie.png") == 3
+
+
+def test_missing_empty_and_folder_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent"):
+        count_frames(tmp_path / "absent.npy")
+    (tmp_path / "empty.tif").touch()
+    with pytest.raises(InputError, match="empty"):
+        count_frames(tmp_path / "empty.tif")
+    with pytest.raises(InputError, match="folder"):
+        count_frames(tmp_path)
+
+
+def test_drive_needs_one_row_a_frame(tmp_path):
+    table = tmp_path / "drive.csv"
+    table.write_text("bias\n1.0\n2.0\n")
+    np.testing.assert_array_equal(read_drive(table, 2), [1.0, 2.0])
+    with pytest.raises(InputError, match="one row a frame"):
+        read_drive(table, 3)
+    table.write_text("drive,note\n1.0,a\nx,b\n")
+    with pytest.raises(InputError, match="drive"):
+        read_drive(table, 2)

@@ -1,0 +1,42 @@
+"""A study's folder appears whole or not at all, and nobody's files are lost."""
+
+import pytest
+
+from physlearn.checks import InputError
+from physlearn.study_folder import MARKER, check_out, study_folder
+
+
+def test_nothing_is_left_after_an_error_or_ctrl_c(tmp_path):
+    for failure in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(failure), study_folder(tmp_path / "study") as folder:
+            (folder / "half.txt").write_text("half")
+            raise failure
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_earlier_study_is_replaced_whole(tmp_path):
+    for text in ("first", "second"):
+        with study_folder(tmp_path / "study") as folder:
+            (folder / f"{text}.txt").write_text(text)
+    names = {file.name for file in (tmp_path / "study").iterdir()}
+    assert names == {MARKER, "second.txt"}
+    assert [file.name for file in tmp_path.iterdir()] == ["study"]
+
+
+def test_a_failure_keeps_the_earlier_study(tmp_path):
+    with study_folder(tmp_path / "study") as folder:
+        (folder / "first.txt").write_text("first")
+    with pytest.raises(RuntimeError), study_folder(tmp_path / "study") as folder:
+        raise RuntimeError
+    assert (tmp_path / "study" / "first.txt").read_text() == "first"
+
+
+def test_other_peoples_files_are_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds other files"):
+        check_out(tmp_path)
+    with pytest.raises(InputError, match="is a file"):
+        check_out(tmp_path / "notes.txt")
+    with pytest.raises(InputError, match="does not"):
+        check_out(tmp_path / "absent" / "study")
+    assert (tmp_path / "notes.txt").read_text() == "mine"

@@ -1,0 +1,64 @@
+"""Headlines say what is settled and what the data cannot tell."""
+
+import numpy as np
+import pytest
+
+from physlearn.causal import CausalGraph
+from physlearn.causal.graphs import GraphEdge
+from physlearn.findings import Findings, PlantedTruth
+from physlearn.results import fit_from_draws
+from physlearn.summary import truth_beside_answers
+from physlearn.words import claims_a_cause, coupling_answer, headlines, said_interval
+
+
+def coupling_fit(mean, sd, n=8000):
+    draws = {"couplings": np.random.default_rng(1).normal(mean, sd, (n, 1))}
+    return fit_from_draws(
+        draws, model="Ising", likelihood="exact", approximation="none", seed=1, data=b"",
+        dims={"couplings": ["shell"]}, coords={"shell": [1]}, units={"couplings": "kT"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mean", "state", "words"),
+    [(-0.1, "settled", "Unlike neighbours are preferred"),
+     (0.1, "settled", "Like neighbours are preferred"),
+     (0.002, "open", "can’t tell whether unlike or like")],
+)  # fmt: skip
+def test_coupling_headline_follows_the_posterior(mean, state, words):
+    answers = headlines(Findings("a", 1, couplings=coupling_fit(mean, 0.02)))
+    assert [answer.state for answer in answers] == [state]
+    assert words in answers[0].sentence
+
+
+def test_a_repeated_prior_settles_nothing():
+    assert coupling_answer("couplings[1]", 0.001, "prior repeated").state == "open"
+
+
+@pytest.mark.parametrize(
+    ("marks", "presence", "claimed"),
+    [(("tail", "arrow"), "present", True), (("circle", "arrow"), "present", True),
+     (("arrow", "arrow"), "present", False), (("circle", "circle"), "present", False),
+     (("arrow", "tail"), "present", False), (("tail", "arrow"), "undecided", False)],
+)  # fmt: skip
+def test_only_a_present_arrow_claims_a_cause(marks, presence, claimed):
+    edge = GraphEdge("a", "b", marks[0], marks[1], presence)
+    assert claims_a_cause(CausalGraph(("a", "b"), (edge,)), "a", "b") is claimed
+
+
+def test_truth_is_judged_by_the_interval():
+    truth = PlantedTruth({"couplings[1]": -0.1, "drive_mobility": 0.5},
+                         causes=(("a", "r"), ("b", "r")), distractors=("d",))  # fmt: skip
+    graph = CausalGraph.from_edges([("a", "r"), ("a", "d")], columns=["a", "b", "d", "r"])
+    found = Findings("a", 1, couplings=coupling_fit(-0.2, 0.02), graph=graph, truth=truth)
+    judged = truth_beside_answers(found)
+    assert [row["inside"] for row in judged["parameters"]] == [False, None]
+    assert [row["found"] for row in judged["causes"]] == [True, False]
+    assert [row["called_a_cause"] for row in judged["distractors"]] == [False]
+    found.couplings = coupling_fit(-0.1, 0.02)
+    assert truth_beside_answers(found)["parameters"][0]["inside"] is True
+
+
+def test_interval_keeps_two_digits_of_its_width():
+    assert said_interval(0.123456, 0.1, 0.15) == ("0.123", "0.100", "0.150")
+    assert said_interval(float("nan"), float("nan"), float("nan"))[0] == "–"
