@@ -69,7 +69,7 @@ def said_number(value: float | None, digits: int = 3) -> str:
     if value is None or math.isnan(value):
         return "–"
     size = abs(value)
-    if size >= 10 ** (digits + 1):
+    if size >= 10**digits:
         text = f"{value:,.0f}"
     elif size and size < 1e-4:
         text = f"{value:.{digits - 1}e}"

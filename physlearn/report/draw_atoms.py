@@ -14,7 +14,11 @@ from physlearn.checks import InputError
 from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable
 from physlearn.report.drawing import COLORS, MARKS, get_axes, scale_bar, unit_label
 
-__all__ = ["plot_atoms", "plot_image", "plot_patches", "plot_species"]
+__all__ = ["plot_atoms", "plot_image", "plot_patches", "plot_species", "site_atoms"]
+
+
+RING_COLORS = ("#56b4e9", "#ff9a4d", "#35d0a0", "#f0e442", "#e79ac6", "#ffffff")
+"""As `COLORS`, lighter, for rings on a dark picture."""
 
 
 def plot_image(image: xr.DataArray, *, ax: Axes | None = None) -> Axes:
@@ -72,7 +76,7 @@ def plot_species(found: AtomicConfiguration | LatticeSnapshots, *, ax: Axes | No
     """
     ax = get_axes(ax, (5.0, 5.4))
     if isinstance(found, LatticeSnapshots):
-        found = _as_atoms(found)
+        found = site_atoms(found)
     _scatter_species(ax, found, filled=True)
     ax.set_aspect("equal")
     ax.invert_yaxis()
@@ -131,7 +135,21 @@ def _extent(image: xr.DataArray) -> tuple[float, float, float, float]:
     return edges[0], edges[1], edges[3], edges[2]
 
 
-def _as_atoms(snapshots: LatticeSnapshots) -> AtomicConfiguration:
+def site_atoms(snapshots: LatticeSnapshots) -> AtomicConfiguration:
+    """Return the sites seen in the first snapshot as atoms whose species is the site's state.
+
+    Raises
+    ------
+    InputError
+        When the graph does not know where its sites are.
+
+    Examples
+    --------
+    >>> from physlearn.records import SiteGraph
+    >>> chain = SiteGraph(2, [[0, 1]], [0], [1], positions=[[0.0, 0.0], [1.0, 0.0]])
+    >>> site_atoms(LatticeSnapshots([[1, -1]], chain)).species.tolist()
+    [1, 0]
+    """
     positions = snapshots.graph.positions
     if positions is None:
         raise InputError("found must know where its sites are; this graph has no positions.")
@@ -166,8 +184,9 @@ def _scatter_species(ax: Axes, atoms: AtomicConfiguration, *, filled: bool) -> N
             ax.scatter(x, y, s=size, c=color, marker=mark, lw=0, label=label)
         else:
             rings = ax.scatter(
-                x, y, s=size, facecolors="none", edgecolors=color, marker=mark, lw=1.1, label=label
-            )
+                x, y, s=2.2 * size, facecolors="none", edgecolors=RING_COLORS[code % 6],
+                marker=mark, lw=float(np.clip(size / 12, 0.7, 1.8)), label=label,
+            )  # fmt: skip
             rings.set_path_effects(
-                [matplotlib.patheffects.withStroke(linewidth=2.0, foreground="white")]
+                [matplotlib.patheffects.withStroke(linewidth=2.4, foreground="black", alpha=0.6)]
             )

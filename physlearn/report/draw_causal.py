@@ -9,14 +9,16 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from numpy.typing import NDArray
 
 from physlearn.records.patches import TIERS
 from physlearn.report.drawing import GREY, INK, get_axes, interval_rows
 
 __all__ = ["plot_effects", "plot_graph"]
 
-BOX_WIDTH, LINE = 0.24, 0.052
+BOX_WIDTH = 0.26
+PLANTED = "#f9d3b8"
 TIER_COLORS = ("#dcebf5", "#e6f3ec", "#fbe9dc")
 
 
@@ -56,23 +58,24 @@ def plot_graph(
     places = _places(graph, tiers, columns)
     tallest = max(sum(tiers.get(n, 1) == c for n in graph.nodes) for c in columns)
     ax = get_axes(ax, (5.8, max(2.6, 0.95 * tallest + 0.7)))
-    boxes = {}
+    heights: dict[str, float] = {}
+    line = 0.21 / _inches_high(ax)
     for node, (x, y) in places.items():
         lines = textwrap.wrap(str(node).replace("_", " "), 15) or [""]
-        height = LINE * len(lines) + 0.06
+        height = line * (len(lines) + 0.8)
         box = FancyBboxPatch(
             (x - BOX_WIDTH / 2, y - height / 2), BOX_WIDTH, height,
             boxstyle="round,pad=0,rounding_size=0.02", fc=TIER_COLORS[tiers.get(node, 1)],
             ec=GREY, lw=0.9, zorder=3,
         )  # fmt: skip
         ax.add_patch(box)
+        heights[node] = height
         ax.text(x, y, "\n".join(lines), ha="center", va="center", fontsize=10, zorder=4)
-        boxes[node] = box
     for source, target in planted or ():
         if source in places and target in places:
-            _draw_edge(ax, places, boxes, (source, target), {"planted": True})
+            _draw_edge(ax, places, heights, (source, target), {"planted": True})
     for source, target, data in graph.edges(data=True):
-        _draw_edge(ax, places, boxes, (source, target), data)
+        _draw_edge(ax, places, heights, (source, target), data)
     for index, tier in enumerate(columns):
         x = _column_x(index, len(columns))
         ax.text(x, 1.07, TIERS[tier], ha="center", va="center", color=GREY, fontsize=9.5,
@@ -109,8 +112,13 @@ def plot_effects(effects: Sequence[Mapping[str, Any]], *, ax: Axes | None = None
     return ax
 
 
+def _inches_high(ax: Axes) -> float:
+    figure = ax.get_figure()
+    return 4.0 if figure is None else float(figure.get_figure(root=True).get_size_inches()[1])
+
+
 def _column_x(index: int, n_columns: int) -> float:
-    return 0.5 if n_columns == 1 else 0.12 + 0.76 * index / (n_columns - 1)
+    return 0.5 if n_columns == 1 else 0.13 + 0.74 * index / (n_columns - 1)
 
 
 def _places(
@@ -142,42 +150,60 @@ def _spread(nodes: Sequence[str]) -> dict[str, float]:
 def _draw_edge(
     ax: Axes,
     places: Mapping[str, tuple[float, float]],
-    boxes: Mapping[str, FancyBboxPatch],
+    heights: Mapping[str, float],
     ends: tuple[str, str],
     data: Mapping[str, Any],
 ) -> None:
-    (x0, y0), (x1, y1) = places[ends[0]], places[ends[1]]
+    """Draw one edge between the rims of its boxes, with a mark at each end."""
+    curve = _curve(places, heights, ends)
     planted = bool(data.get("planted"))
     decided = planted or data.get("presence", "present") == "present"
-    bend = 0.0 if abs(x0 - x1) > 1e-6 else 0.35
-    if abs(x0 - x1) > 0.6 and abs(y0 - y1) < 0.12:
-        bend = 0.22  # jumps over the middle column
-    color = "#f2b48a" if planted else (INK if decided else GREY)
-    marks = (str(data.get("mark_source", "tail")), str(data.get("mark_target", "arrow")))
-    style = {("tail", "arrow"): "-|>", ("arrow", "tail"): "<|-", ("arrow", "arrow"): "<|-|>",
-             ("circle", "arrow"): "-|>", ("arrow", "circle"): "<|-"}.get(marks, "-")  # fmt: skip
-    arrow = FancyArrowPatch(
-        (x0, y0), (x1, y1), patchA=boxes[ends[0]], patchB=boxes[ends[1]],
-        connectionstyle=f"arc3,rad={bend}", arrowstyle=style, mutation_scale=15,
-        lw=6.0 if planted else 1.7, color=color, ls="-" if decided else (0, (4, 2.5)),
-        alpha=0.55 if planted else 1.0, zorder=1 if planted else 2, shrinkA=1.5, shrinkB=1.5,
-    )  # fmt: skip
-    ax.add_patch(arrow)
+    color = PLANTED if planted else (INK if decided else GREY)
+    ax.plot(curve[:, 0], curve[:, 1], color=color, lw=7.0 if planted else 1.7, alpha=1.0,
+            ls="-" if decided else (0, (4, 2.5)), solid_capstyle="butt",
+            zorder=1 if planted else 2)  # fmt: skip
     if planted:
         return
-    for mark, (xa, ya), (xb, yb) in (
-        (marks[0], (x0, y0), (x1, y1)), (marks[1], (x1, y1), (x0, y0)),
-    ):  # fmt: skip
-        if mark == "circle":
-            run = np.hypot(xb - xa, yb - ya)
-            step = min(0.5, (BOX_WIDTH / 2 + 0.03) / max(run, 1e-9)) if bend == 0 else 0.3
-            ax.add_patch(Circle((xa + step * (xb - xa), ya + step * (yb - ya)), 0.013,
-                                fc="white", ec=color, lw=1.4, zorder=3))  # fmt: skip
+    marks = (data.get("mark_source", "tail"), data.get("mark_target", "arrow"))
+    for mark, near, far in ((marks[0], 0, 6), (marks[1], -1, -7)):
+        tip, behind = curve[near], curve[far]
+        if mark == "arrow":
+            head = FancyArrowPatch(tuple(behind), tuple(tip), arrowstyle="-|>", mutation_scale=16,
+                                   shrinkA=0, shrinkB=0, lw=0.5, color=color, zorder=3)  # fmt: skip
+            ax.add_patch(head)
+        elif mark == "circle":
+            ax.plot(*tip, "o", mfc="white", mec=color, mew=1.5, ms=7, zorder=3)
     frequency = data.get("frequency")
     if frequency is not None and np.isfinite(frequency):
-        ax.text(
-            0.5 * (x0 + x1) + (0.5 * bend * (y1 - y0)),
-            0.5 * (y0 + y1) - (0.5 * bend * (x1 - x0)),
-            f"{float(frequency):.0%}", fontsize=8.5, ha="center", va="center", color=color,
-            zorder=5, bbox={"fc": "white", "ec": "none", "pad": 0.8},
+        x, y = curve[int(0.42 * len(curve))]
+        ax.text(x, y, f"{float(frequency):.0%}", fontsize=8.5, ha="center", va="center",
+                color=color, zorder=5, bbox={"fc": "white", "ec": "none", "pad": 0.8})  # fmt: skip
+
+
+def _curve(
+    places: Mapping[str, tuple[float, float]], heights: Mapping[str, float], ends: tuple[str, str]
+) -> NDArray[np.float64]:
+    """Return points of a Bezier curve between two boxes, without what lies inside them."""
+    start, stop = (np.array(places[end]) for end in ends)
+    middle = 0.5 * (start + stop)
+    if abs(start[0] - stop[0]) < 1e-6:
+        # Inside a column: beside the boxes that may stand between the two
+        between = any(
+            node not in ends and abs(x - start[0]) < 1e-6 and min(start[1], stop[1]) < y
+            < max(start[1], stop[1]) for node, (x, y) in places.items()
         )  # fmt: skip
+        middle[0] += 0.36 if between else 0.0
+    elif abs(start[0] - stop[0]) > 0.6:
+        # Over the middle column: dodge a box that stands in the way
+        hit = any(
+            abs(x - middle[0]) < 0.1 and abs(y - middle[1]) < 0.12 for x, y in places.values()
+        )
+        middle[1] += 0.3 * (1 if middle[1] >= 0.5 else -1) if hit else 0.0
+    t = np.linspace(0, 1, 241)[:, None]
+    points = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * stop
+    inside = np.zeros(len(points), dtype=bool)
+    for end in ends:
+        offset = np.abs(points - np.array(places[end]))
+        inside |= (offset[:, 0] < BOX_WIDTH / 2 + 0.008) & (offset[:, 1] < heights[end] / 2 + 0.012)
+    kept: NDArray[np.float64] = points[~inside]
+    return kept if len(kept) > 14 else points

@@ -10,11 +10,19 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from physlearn.findings import Findings
-from physlearn.report.draw_atoms import plot_atoms, plot_image, plot_patches, plot_species
+from physlearn.records import AtomicConfiguration
+from physlearn.report.draw_atoms import (
+    plot_atoms,
+    plot_image,
+    plot_patches,
+    plot_species,
+    site_atoms,
+)
 from physlearn.report.draw_causal import plot_effects, plot_graph
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings
 from physlearn.report.draw_walls import (
@@ -113,10 +121,19 @@ def _atoms(findings: Findings) -> Iterator[Drawn]:
     atoms = findings.atoms
     if atoms is None:
         return
+    on_sites = findings.snapshots is not None and findings.snapshots.graph.positions is not None
+    drawn = site_atoms(findings.snapshots) if findings.snapshots and on_sites else atoms
     figure, ax = _canvas(5.2, tall)
-    plot_atoms(image, atoms, ax=ax)
-    yield ("atoms", figure, f"The picture with a ring on each of {atoms.n} atom columns.",
-           "Every ring is a fitted column; colour and shape tell the species.")  # fmt: skip
+    plot_atoms(image, drawn, ax=ax)
+    what = "site of the lattice" if on_sites else "fitted column"
+    yield ("atoms", figure, f"The picture with a ring on each {what}, {drawn.n} in all.",
+           f"A ring on every {what}; colour and shape tell the species.")  # fmt: skip
+    near_image, near_atoms = _close_up(image, atoms)
+    figure, ax = _canvas(5.2, 5.2)
+    plot_atoms(near_image, near_atoms, ax=ax)
+    yield ("atoms_close", figure, f"The middle of the picture with a ring on each of its "
+           f"{near_atoms.n} fitted columns.",
+           "The middle of the picture, with every column that was fitted.")  # fmt: skip
     shown = findings.snapshots if findings.snapshots is not None else atoms
     counts = species_counts(findings)
     if findings.snapshots is None and atoms.species is None:
@@ -128,6 +145,24 @@ def _atoms(findings: Findings) -> Iterator[Drawn]:
     said = ", ".join(f"{count} {name}" for name, count in counts.items()) or f"{atoms.n} atoms"
     yield ("species", figure, f"Map of the species on the lattice: {said}.",
            "What sits on each site of the lattice.")  # fmt: skip
+
+
+def _close_up(
+    image: xr.DataArray, atoms: AtomicConfiguration
+) -> tuple[xr.DataArray, AtomicConfiguration]:
+    """Return the middle of the picture, about twelve columns wide, and the columns in it."""
+    ny, nx = image.sizes["y"], image.sizes["x"]
+    per_side = np.sqrt(max(atoms.n, 1) * nx / ny)
+    half = int(np.clip(nx * 6 / per_side, 16, min(nx, ny) / 2))
+    part = image.isel(y=slice(ny // 2 - half, ny // 2 + half),
+                      x=slice(nx // 2 - half, nx // 2 + half))  # fmt: skip
+    x, y = (part.coords[dim].to_numpy() for dim in ("x", "y"))
+    px, py = atoms.positions[:, 0], atoms.positions[:, 1]
+    rows = (px >= x[0]) & (px <= x[-1]) & (py >= y[0]) & (py <= y[-1])
+    species = None if atoms.species is None else atoms.species[rows]
+    return part, AtomicConfiguration(
+        atoms.positions[rows], atoms.unit, species=species, species_names=atoms.species_names
+    )
 
 
 def _couplings(findings: Findings) -> Iterator[Drawn]:
@@ -163,7 +198,7 @@ def _patches(findings: Findings) -> Iterator[Drawn]:
     if table is None:
         return
     for column in table.columns[:MAX_PATCH_MAPS]:
-        figure, ax = _canvas(4.2, 3.5)
+        figure, ax = _canvas(3.3, 2.8)
         plot_patches(table, column, ax=ax)
         values = table.frame[column]
         yield (f"patch_{_file_name(column)}", figure,
@@ -179,7 +214,7 @@ def _causes(findings: Findings) -> Iterator[Drawn]:
         n_rows = max(
             (sum(graph.tiers.get(c, 1) == t for c in graph.columns) for t in (0, 1, 2)), default=1
         )
-        figure, ax = _canvas(5.8, max(2.8, 0.85 * n_rows + 0.9))
+        figure, ax = _canvas(5.8, max(3.2, 0.95 * n_rows + 0.9))
         plot_graph(graph.graph, tiers=graph.tiers, planted=planted, ax=ax)
         behind = " Planted causes lie behind in pale orange." if planted else ""
         yield ("graph", figure, "Causal graph. " + " ".join(graph.claims()),
@@ -219,7 +254,7 @@ def _walls(findings: Findings) -> Iterator[Drawn]:
         return
     frames = np.unique(np.linspace(0, track.n_frames - 1, WALL_FRAMES).round().astype(int))
     for frame in frames.tolist():
-        figure, ax = _canvas(3.9, 4.2)
+        figure, ax = _canvas(3.3, 3.6)
         plot_walls(video, track, frame, ax=ax)
         rows = track.table[track.table["frame"] == frame]
         count = rows["wall"].nunique()
