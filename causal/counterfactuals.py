@@ -264,7 +264,7 @@ def _answers(
         if mechanisms in seen:
             continue
         seen.add(mechanisms)
-        _check_reliability(spatial, mechanisms)
+        _check_reliability(spatial, mechanisms, columns.names)
         means.append(_by_gcm(question, spatial, mechanisms))
         draws.append(_draws(question, spatial, mechanisms, grams, noise))
         unlike = unlike or _out_of_support(question, mechanisms)
@@ -298,8 +298,13 @@ def _mechanisms(question: _Question, member: nx.DiGraph) -> tuple[Mechanism, ...
     return tuple(result)
 
 
-def _check_reliability(spatial: SpatialScore, mechanisms: tuple[Mechanism, ...]) -> None:
+def _check_reliability(
+    spatial: SpatialScore, mechanisms: tuple[Mechanism, ...], names: tuple[str, ...]
+) -> None:
     for mechanism in mechanisms:
+        if spatial.determined(mechanism.parents):
+            both = ", ".join(names[k] for k in mechanism.parents)
+            raise NotIdentified(f"{both} determine one another: their influences cannot be told.")
         if spatial.reliability(mechanism.parents) < MIN_RELIABILITY:
             raise NotIdentified(
                 "the causes vary too little above their measurement noise to fit a mechanism; "

@@ -325,6 +325,11 @@ def _member(
         return EffectMember(None, 0.0, 0.0, math.inf, math.nan)
     x, y = columns.index(cause), columns.index(outcome)
     given = tuple(columns.index(name) for name in adjustment)
+    if spatial.determined((x, *given)):
+        raise NotIdentified(
+            f"{cause} and {', '.join(adjustment)} determine one another: nothing of {cause} varies "
+            "on its own."
+        )
     w_x = spatial.weights(x, given)
     observed = float(w_x @ spatial.gram @ w_x)
     true = observed - float(w_x @ spatial.noise @ w_x)
@@ -337,9 +342,11 @@ def _member(
     slope = float(w_x @ (spatial.gram - spatial.noise) @ w_y) / true
     w_error = w_y - slope * w_x
     variance = spatial.variance_of_product(w_x, w_error)
-    sd = math.sqrt(variance) / true
     spread = float(w_error @ spatial.gram @ w_error)
     n_effective = observed * spread / variance
+    # the fitted slopes took their share of the residual's variance, out of few independent patches
+    freedom = max(n_effective - 2.0 - len(given), 2.0)
+    sd = math.sqrt(variance * max(n_effective / freedom, 1.0)) / true
     envelope = NOISE_RELATIVE_ERROR * abs(float(w_x @ spatial.noise @ w_error)) / true
     if envelope > sd:
         warnings.append(
@@ -351,7 +358,7 @@ def _member(
         adjustment,
         slope * scale,
         abs(sd * scale),
-        max(n_effective - 2.0 - len(given), 2.0),
+        freedom,
         n_effective,
         _dowhy_estimate(columns, cause, outcome, adjustment) * scale,
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MIN_RELIABILITY = 0.15
 """Below this share of true variance a column says too little about what it measures."""
+DETERMINED = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,13 @@ class SpatialScore:
             )
         return weights
 
+    def determined(self, columns: tuple[int, ...]) -> bool:
+        """Whether the columns determine one another, so that no fit on all of them exists."""
+        if len(columns) < 2:
+            return False
+        eigenvalues = np.linalg.eigvalsh(self.gram[np.ix_(columns, columns)])
+        return bool(eigenvalues[0] < DETERMINED * eigenvalues[-1])
+
     def reliability(self, given: tuple[int, ...]) -> float:
         """Return the smallest share of true variance over directions of the `given` columns."""
         if not given or not self.noise.any():
@@ -123,7 +131,7 @@ class SpatialScore:
         index = np.ix_(list(given), list(given))
         inverse_root = np.linalg.inv(np.linalg.cholesky(self.gram[index]))
         true = self.gram[index] - self.noise[index]
-        shares: Floats = np.linalg.eigvalsh(inverse_root @ true @ inverse_root.T)
+        shares = np.linalg.eigvalsh(inverse_root @ true @ inverse_root.T)
         return float(np.min(shares))
 
     def autocovariance(self, weights: Floats) -> Floats:
@@ -151,7 +159,7 @@ class SpatialScore:
         zero_1 = covariance_at_zero(cov_1, self.layout)
         zero_2 = covariance_at_zero(cov_2, self.layout)
         shared_noise = float(first @ self.noise @ second)
-        return max(product, zero_1 * zero_2 / self.n) + shared_noise**2 / self.n
+        return float(max(product, zero_1 * zero_2 / self.n) + shared_noise**2 / self.n)
 
     def error(self, x: int, y: int, given: tuple[int, ...]) -> tuple[float, float]:
         """Return the standard error of the score of columns x and y and its effective n."""
@@ -240,6 +248,9 @@ class SpatialIndependenceTest:
         return self.results[key]
 
     def _run(self, x: int, y: int, given: tuple[int, ...]) -> IndependenceResult:
+        if self.spatial.determined(given):
+            reason = "the conditioning columns determine one another"
+            return IndependenceResult("undecided", 1.0, 1.0, np.nan, 0.0, np.nan, reason)
         reliability = self.spatial.reliability(given)
         if reliability < MIN_RELIABILITY:
             reason = (

@@ -7,7 +7,13 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from physlearn.causal import CausalGraph, GraphEdge, discover_graph, estimate_effect
+from physlearn.causal import (
+    CausalGraph,
+    GraphEdge,
+    counterfactual,
+    discover_graph,
+    estimate_effect,
+)
 from physlearn.checks import InputError
 from physlearn.records import PatchTable
 
@@ -136,6 +142,24 @@ def test_too_much_noise_is_refused(planted):
     )
     assert not effect.identified
     assert "repeat the scan" in effect.reason
+
+
+def test_columns_that_determine_one_another_are_refused(planted):
+    scene = planted(12, 0, 0)
+    frame = scene.table.frame.assign(
+        sum=scene.table.frame["composition"] + scene.table.frame["strain"]
+    )
+    table = PatchTable.from_frame(frame, scene.table.centers, 8.0)
+    causes = ("composition", "strain", "sum")
+    graph = nx.DiGraph(
+        [(name, "response") for name in causes] + [("composition", "sum"), ("strain", "sum")]
+    )
+    effect = estimate_effect(table, graph, "sum", "response", rng=0)
+    assert not effect.identified
+    assert "determine one another" in effect.reason
+    answer = counterfactual(table, graph, patch=0, do={"sum": 0.0}, outcome="response", rng=0)
+    assert not answer.identified
+    assert "determine one another" in answer.reason
 
 
 def test_bad_questions(planted):
