@@ -170,6 +170,8 @@ class FrontModel:
         self.interpolators = [_trigonometric(angle, reach) @ inverse for angle in run.angles]
         self.weights = [1.0 / error for error in run.errors]
         self.substeps = 4
+        self._frame_of_point = np.repeat(run.frames, [radius.size for radius in run.radii])
+        self._shift_scale = run.sign * np.concatenate(self.weights)
         self.n_points = sum(radius.size for radius in run.radii)
 
     def first_shape(self) -> Floats:
@@ -233,6 +235,17 @@ class FrontModel:
             misses.append((self.run.radii[index] - matrix @ radii[index, 0]) * weight)
             jacobians.append((matrix @ slopes[index].T) * weight[:, None])
         return np.concatenate(misses), np.concatenate(jacobians)
+
+    def shift_effect(self, shifts: Floats) -> Floats:
+        """Standardised move of the points when all walls of frame k shift by ``shifts[..., k]``."""
+        result: Floats = shifts[..., self._frame_of_point] * self._shift_scale
+        return result
+
+    def shift_columns(self, n_frames: int) -> Floats:
+        """Derivatives of `shift_effect`, (n_points, n_frames)."""
+        columns = np.zeros((self.n_points, n_frames))
+        columns[np.arange(self.n_points), self._frame_of_point] = self._shift_scale
+        return columns
 
     def low_modes(self, residual: Floats) -> Floats:
         """Standardised residuals projected on the modes 0 to 2 of every frame, (n_frames, 5)."""
