@@ -36,6 +36,16 @@ class _Sublattice:
     indices: Integers
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lattice:
+    """Name, measured vectors (rows), undistorted vectors of equal cell area, place of (0, 0)."""
+
+    kind: str
+    vectors: Floats
+    ideal: Floats
+    offset: Floats
+
+
 def assign_sites(
     atoms: AtomicConfiguration, *, lattice: str = "auto", n_shells: int = 2
 ) -> LatticeSnapshots:
@@ -60,14 +70,14 @@ def assign_sites(
     -------
     LatticeSnapshots
         One snapshot; state +1 is the brighter species, -1 the dimmer one, with
-        ``label_log_likelihood``. ``graph.positions`` are the measured positions. Vacant sites leave
+        ``label_log_likelihood``; all -1 with a warning when there is one species. ``graph.positions`` are the measured positions. Vacant sites leave
         the graph. ``metadata`` holds lattice, vectors, spacing with its standard error, counts of
         vacancies and of columns left out.
 
     Raises
     ------
     NotIdentified
-        When there is no lattice, not the one asked for, or only one species on it.
+        When there is no lattice, or not the one asked for.
     InputError
         For atoms that are not classified, or fewer than 16.
 
@@ -93,7 +103,7 @@ def assign_sites(
     if atoms.n < FEWEST_ATOMS:
         raise NotIdentified(f"{atoms.n} columns are too few to show a lattice.")
     weights = np.ones(atoms.n) if atoms.intensity is None else np.maximum(atoms.intensity, 0.0)
-    vectors = _lattice_vectors(atoms.positions, weights)
+    vectors = _reduced(_lattice_vectors(atoms.positions, weights))
     warnings: list[str] = []
     sublattices = _sublattices(atoms.positions, vectors)
     chosen = _choose(atoms, weights, sublattices, vectors, warnings)
@@ -101,10 +111,12 @@ def assign_sites(
     if len(sublattices) == 1 and share < SMALLEST_SHARE_ON_LATTICE:
         raise NotIdentified(f"only {share:.0%} of the columns stand on one lattice.")
     chosen, vectors, offset = _refine(atoms.positions, chosen, vectors, weights)
-    kind = _kind(vectors)
+    chosen = _whole(atoms, chosen, warnings)
+    kind, ideal_vectors = _kind(vectors)
     if lattice not in ("auto", kind):
         raise NotIdentified(f"the columns show a {kind} lattice, not a {lattice} one.")
-    return _snapshots(atoms, chosen, vectors, offset, kind, n_shells, warnings)
+    lattice_fit = _Lattice(kind, vectors, ideal_vectors, offset)
+    return _snapshots(atoms, chosen, lattice_fit, n_shells, warnings)
 
 
 def _lattice_vectors(positions: Floats, weights: Floats) -> Floats:
@@ -228,7 +240,6 @@ def _choose(
         if brightness[k] > 0.75 * brightness[best] and len(large[k].members) > 0.5 * largest
     ]  # fmt: skip
     best = max(near or [best], key=lambda k: len(large[k].members))
-    inverse = np.linalg.inv(vectors)
     anchor = large[best]
     others = []
     for k, part in enumerate(large):
@@ -239,7 +250,6 @@ def _choose(
         spacing = float(np.hypot(*vectors[0]))
         if np.median(distance) < 0.8 * spacing:
             others.append(k)
-    del inverse
     if others:
         warnings.append(
             f"{len(others) + 1} sublattices of {len(anchor.members)} and "
@@ -249,16 +259,34 @@ def _choose(
     return anchor
 
 
-def _kind(vectors: Floats) -> str:
-    """Return square, triangular or oblique from lengths and angle of the two shortest vectors."""
-    lengths = np.hypot(*vectors.T)
-    cosine = abs(float(vectors[0] @ vectors[1] / (lengths[0] * lengths[1])))
-    alike = max(lengths) / min(lengths) < 1.15
-    if alike and cosine < 0.17:
-        return "square"
-    if alike and abs(cosine - 0.5) < 0.13:
-        return "triangular"
-    return "rectangular" if cosine < 0.1 else "oblique"
+def _reduced(vectors: Floats) -> Floats:
+    """Return the shortest basis of the same lattice, at an acute angle (Gauss reduction)."""
+    one, two = vectors
+    while True:
+        if np.hypot(*two) < np.hypot(*one):
+            one, two = two, one
+        turns = np.round(one @ two / (one @ one))
+        if turns == 0:
+            break
+        two = two - turns * one
+    return np.array([one, two if one @ two >= 0 else -two])
+
+
+def _kind(vectors: Floats) -> tuple[str, Floats]:
+    """Return the lattice's name and its undistorted vectors of equal cell area.
+
+    Scan distortion shears a picture by some percent: the lattice is triangular when the third
+    shortest vector is nearer to the first two (ratio 1) than to a square's diagonal (1.41).
+    """
+    one, two = vectors
+    area = abs(one[0] * two[1] - one[1] * two[0])
+    mean = 0.5 * (np.hypot(*one) + np.hypot(*two))
+    if np.hypot(*two) > 1.2 * np.hypot(*one):
+        return "rectangular" if one @ two < 0.17 * mean**2 else "oblique", vectors
+    if np.hypot(*(one - two)) < 1.2 * mean:
+        constant = np.sqrt(2.0 * area / np.sqrt(3.0))
+        return "triangular", constant * np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
+    return "square", np.sqrt(area) * np.eye(2)
 
 
 def _affine(indices: Integers, positions: Floats) -> tuple[Floats, Floats]:
@@ -311,6 +339,25 @@ def _refine(
     return _Sublattice(members[order], indices[order]), vectors, offset
 
 
+def _whole(
+    atoms: AtomicConfiguration, part: _Sublattice, warnings: list[str]
+) -> _Sublattice:
+    """Leave out columns that the picture's edge cuts: their brightness cannot be measured."""
+    view = atoms.field_of_view
+    if view is None or atoms.width is None:
+        return part
+    points, margin = atoms.positions[part.members], 0.5 * atoms.width[part.members, None]
+    inside = np.all((points >= np.array(view[:2]) + margin), axis=1)
+    inside &= np.all((points <= np.array(view[2:]) - margin), axis=1)
+    if inside.all():
+        return part
+    warnings.append(
+        f"{int((~inside).sum())} column(s) within half a width of the picture's edge are no sites: "
+        "the edge cuts them."
+    )
+    return _Sublattice(part.members[inside], part.indices[inside])
+
+
 def _empty_sites(
     part: _Sublattice, vectors: Floats, positions: Floats, atoms: AtomicConfiguration
 ) -> int:
@@ -351,7 +398,11 @@ def _two_states(
     ]  # fmt: skip
     present = [k for k in range(n) if counts[k]]
     if len(present) < 2:
-        raise NotIdentified("the sites show one species only, so there is no pattern to explain.")
+        warnings.append(
+            "the sites show one species only: every state is -1 and there is no pattern to explain."
+        )
+        only = atoms.species_names[present[0]] if atoms.species_names else "column"
+        return np.full(atoms.n, -1, dtype=np.int8), None, (only, "none seen")
     ordered = sorted(present, key=lambda k: level[k])
     gaps = [np.log(level[b] / max(level[a], 1e-300)) if level[a] > 0 else level[b] - level[a]
             for a, b in zip(ordered, ordered[1:], strict=False)]  # fmt: skip
@@ -381,13 +432,12 @@ def _two_states(
 def _snapshots(
     atoms: AtomicConfiguration,
     part: _Sublattice,
-    vectors: Floats,
-    offset: Floats,
-    kind: str,
+    lattice: _Lattice,
     n_shells: int,
     warnings: list[str],
 ) -> LatticeSnapshots:
     """Return the record of the chosen sublattice."""
+    vectors = lattice.vectors
     sites = _subset(atoms, part.members)
     if len(part.members) < atoms.n and atoms.metadata.get("species_chosen") == "auto":
         sites = classify_species(sites)
@@ -395,22 +445,38 @@ def _snapshots(
             "species were told apart anew on the chosen sublattice alone: the other columns would "
             "distort the mixture."
         )
+    n_classes = 0 if sites.species is None else len(np.unique(sites.species))
+    if n_classes > 2 and atoms.metadata.get("species_chosen") == "auto":
+        sites = classify_species(sites, 2)
+        warnings.append(
+            f"{n_classes} intensity classes on the sites were merged into two by the likeliest "
+            "mixture of two: -1 is the dimmer."
+        )
     states, labels, names = _two_states(sites, warnings)
-    ideal = part.indices @ vectors
-    graph = site_graph_from_positions(ideal, _shell_bounds(vectors, n_shells), unit=atoms.unit)
+    graph = site_graph_from_positions(
+        part.indices @ lattice.ideal, _shell_bounds(lattice.ideal, n_shells), unit=atoms.unit
+    )
     graph = replace(graph, positions=sites.positions)
-    lengths = np.hypot(*np.array([vectors[0], vectors[1]]).T)
+    lengths = np.hypot(*vectors.T)
     vacant = _empty_sites(part, vectors, sites.positions, atoms)
-    spacing, spacing_sd = _spacing(graph.edges[graph.shell == 0], sites.positions)
+    bond, bond_sd = _spacing(graph.edges[graph.shell == 0], sites.positions)
+    third = float(np.hypot(*(vectors[0] - vectors[1])))
     metadata = {
-        "source": str(atoms.metadata.get("source", "")), "lattice": kind,
-        "spacing": spacing, "spacing_sd": spacing_sd,
+        "source": str(atoms.metadata.get("source", "")), "lattice": lattice.kind,
+        "lattice_constant": float(np.hypot(*lattice.ideal[0])), "mean_bond": bond,
+        "mean_bond_standard_error": bond_sd,
         "vector_1_x": float(vectors[0, 0]), "vector_1_y": float(vectors[0, 1]),
         "vector_2_x": float(vectors[1, 0]), "vector_2_y": float(vectors[1, 1]),
-        "offset_x": float(offset[0]), "offset_y": float(offset[1]),
+        "offset_x": float(lattice.offset[0]), "offset_y": float(lattice.offset[1]),
         "n_vacant_sites": vacant, "n_columns_off_lattice": int(atoms.n - len(part.members)),
         "vector_length_ratio": float(max(lengths) / min(lengths)),
     }  # fmt: skip
+    distortion = _distortion(lattice, third)
+    if distortion > 0.04:
+        warnings.append(
+            f"the lattice is distorted by {distortion:.0%} (unequal neighbour distances): scan drift "
+            "or strain; the lattice constant is that of the mean cell area."
+        )
     if vacant:
         warnings.append(f"{vacant} site(s) inside the lattice hold no column and left the graph.")
     return LatticeSnapshots(
@@ -450,6 +516,19 @@ def _shell_bounds(vectors: Floats, n_shells: int) -> list[float]:
         else:
             shells.append([length])
     return [0.5 * (shells[k][-1] + shells[k + 1][0]) for k in range(n_shells)]
+
+
+def _distortion(lattice: _Lattice, third: float) -> float:
+    """Return the largest relative difference of distances that are equal in the ideal lattice."""
+    lengths = list(np.hypot(*lattice.vectors.T))
+    if lattice.kind == "triangular":
+        lengths.append(third)
+    elif lattice.kind == "square":
+        other = float(np.hypot(*lattice.vectors.sum(axis=0)))
+        return float(max(max(lengths) / min(lengths), max(third, other) / min(third, other)) - 1)
+    else:
+        return 0.0
+    return float(max(lengths) / min(lengths) - 1)
 
 
 def _spacing(bonds: Integers, positions: Floats) -> tuple[float, float]:
