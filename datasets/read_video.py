@@ -1,0 +1,268 @@
+"""A film from a file: GIF, multi-page TIFF, NPY (time, y, x) or AVI; scales kept or said to be absent."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from physlearn.checks import InputError, check_array
+from physlearn.datasets.pictures import free_memory_bytes
+from physlearn.records import check_video
+
+__all__ = ["read_video"]
+
+TIFF = (".tif", ".tiff")
+MOVIES = (".avi", ".mp4", ".mov", ".mkv")
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
+UNITS = {"nm": "nm", "um": "um", "µm": "um", "micron": "um", "angstrom": "angstrom"}
+COPIES_HELD = 6
+"""Copies of the film in memory while it is read, turned into floats and normalised."""
+
+
+@dataclass(slots=True)
+class _Raw:
+    """What the file holds: frames (time, y, x) or (time, y, x, colour), and its scales if any."""
+
+    frames: NDArray[Any]
+    frame_interval_s: float | None = None
+    pixel_size: tuple[float, str] | None = None
+
+
+def read_video(path: str | os.PathLike[str], *, drive: ArrayLike | None = None) -> xr.DataArray:
+    """Read a film as float64 with dims (time, y, x), its units and what the file says of itself.
+
+    Parameters
+    ----------
+    path
+        GIF, TIFF of several pages, NPY of shape (time, y, x), or AVI, MP4, MOV, MKV where imageio can
+        decode them. Colour is turned into luminance, with a warning.
+    drive
+        What drove the sample (field, bias) from each frame to the next, shape (n_frames,).
+
+    Returns
+    -------
+    xarray.DataArray
+        Coordinates time (attribute ``units``: s, or frame when the file has no time scale; the display
+        time of a GIF is none), y and x (``pixel`` when it has no length scale), and ``drive`` when
+        given. Attributes: ``source``, ``dtype`` of the file, ``counts``, ``warnings``. NaN is kept only
+        where a pixel is NaN in every frame (not seen).
+
+    Raises
+    ------
+    InputError
+        One sentence that names the file and what to do: missing, empty, truncated, renamed, a still
+        picture, constant, NaN, wrong dimensions, below 16 x 16, or too large.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "film.npy"
+    >>> np.save(file, np.random.default_rng(1).normal(size=(3, 20, 20)))
+    >>> film = read_video(file)
+    >>> film.shape, film.time.attrs["units"], film.x.attrs["units"]
+    ((3, 20, 20), 'frame', 'pixel')
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    _check_file(path, kind)
+    try:
+        raw = _read(path, kind)
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- decoders raise anything on broken files
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0][:120].rstrip(".")
+        raise InputError(
+            f"{path} cannot be read as {kind[1:].upper()} ({reason}); it is truncated or another kind of "
+            "file: export it again."
+        ) from None
+    notes: list[str] = []
+    values = _grey(raw.frames, path, notes)
+    _check_values(values, path)
+    if raw.frame_interval_s is None:
+        notes.append(f"{path.name} has no time scale: times stay in frames.")
+    if raw.pixel_size is None:
+        notes.append(f"{path.name} has no length scale: lengths stay in pixels.")
+    return _as_video(values, raw, path, notes, drive)
+
+
+def _check_file(path: Path, kind: str) -> None:
+    if path.is_dir():
+        raise InputError(f"path {path} is a folder; give one video file.")
+    if not path.is_file():
+        raise InputError(f"path {path} does not exist; check its name.")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty (0 bytes); export it again.")
+    if kind not in (".gif", ".npy", *TIFF, *MOVIES):
+        raise InputError(
+            f"{path} is of no kind that read_video knows ({kind or 'no suffix'}); give GIF, TIFF, NPY "
+            "or AVI, or read one picture with read_image."
+        )
+
+
+def _read(path: Path, kind: str) -> _Raw:
+    if kind == ".gif":
+        return _read_gif(path)
+    if kind == ".npy":
+        return _Raw(_read_npy(path))
+    if kind in TIFF:
+        return _read_tiff(path)
+    return _read_movie(path)
+
+
+def _check_size(path: Path, shape: tuple[int, ...]) -> None:
+    """Refuse a film that would not fit into memory, from its header alone."""
+    needed = COPIES_HELD * 8 * int(np.prod(shape[:3], dtype=np.int64))
+    free = free_memory_bytes()
+    if needed > free:
+        raise InputError(
+            f"{path} has {' x '.join(map(str, shape[:3]))} values and needs {needed / 1e9:.1f} GB to be "
+            f"worked on; {free / 1e9:.1f} GB are free: crop it, bin it or take fewer frames."
+        )
+
+
+def _still(path: Path) -> InputError:
+    return InputError(f"{path} is one picture, not a video; read it with read_image.")
+
+
+def _read_gif(path: Path) -> _Raw:
+    from PIL import Image, ImageSequence
+
+    with Image.open(path) as file:
+        if file.format != "GIF":
+            raise InputError(f"{path} is a {file.format} file, not a GIF; rename or export it.")
+        count = int(getattr(file, "n_frames", 1))
+        if count < 2:
+            raise _still(path)
+        _check_size(path, (count, file.height, file.width))
+        frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(file)]
+    stack = np.stack(frames)
+    grey = (stack[..., 0] == stack[..., 1]).all() and (stack[..., 0] == stack[..., 2]).all()
+    return _Raw(stack[..., 0] if grey else stack)
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    header = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(header, np.ndarray):
+        raise InputError(f"{path} holds several arrays; save the film alone with numpy.save.")
+    if header.ndim == 2:
+        raise _still(path)
+    if header.ndim != 3:
+        raise InputError(f"{path} must hold an array (time, y, x), got shape {header.shape}.")
+    if header.dtype.kind not in "biuf":
+        raise InputError(f"{path} must hold real numbers, got dtype {header.dtype}; convert it.")
+    _check_size(path, header.shape)
+    return np.array(header)
+
+
+def _read_tiff(path: Path) -> _Raw:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        shape = series.shape
+        colour = "S" in series.axes
+        if len(file.series) > 1 and len(shape) - colour == 2:
+            frames = np.stack([part.asarray() for part in file.series])
+        elif len(shape) - colour == 2:
+            raise _still(path)
+        elif len(shape) - colour == 3:
+            _check_size(path, shape)
+            frames = series.asarray()
+        else:
+            raise InputError(
+                f"{path} must hold frames (time, y, x), got axes {series.axes} of shape {shape}; export "
+                "one channel and one plane."
+            )
+        said = file.imagej_metadata or {}
+        interval = float(said.get("finterval", 0.0)) or None
+        return _Raw(frames, interval, _tiff_pixel(file.pages[0], said))
+
+
+def _tiff_pixel(page: Any, said: dict[str, Any]) -> tuple[float, str] | None:
+    unit = UNITS.get(str(said.get("unit", "")).lower())
+    tag = page.tags.get("XResolution")
+    if unit is None or tag is None:
+        return None
+    above, below = tag.value
+    return (below / above, unit) if above > 0 and below > 0 else None
+
+
+def _read_movie(path: Path) -> _Raw:
+    import imageio.v3 as imageio
+
+    try:
+        frames = np.asarray(imageio.imread(path, index=None))
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"{path} needs a video decoder (install imageio[pyav], or export a multi-page TIFF); "
+            f"imageio said: {str(error).splitlines()[0][:80]}"
+        ) from None
+    return _Raw(frames)
+
+
+def _grey(frames: NDArray[Any], path: Path, notes: list[str]) -> NDArray[np.float64]:
+    if frames.ndim == 4 and frames.shape[-1] in (3, 4):
+        notes.append(f"{path.name} is coloured: its luminance is used (false colours would distort it).")
+        result: NDArray[np.float64] = frames[..., :3].astype(np.float64) @ LUMINANCE
+        return result
+    if frames.ndim != 3:
+        raise InputError(f"{path} must hold frames (time, y, x), got shape {frames.shape}.")
+    return frames.astype(np.float64)
+
+
+def _check_values(values: NDArray[np.float64], path: Path) -> None:
+    if len(values) < 2:
+        raise _still(path)
+    unseen = np.isnan(values).all(axis=0)
+    wrong = np.argwhere(~np.isfinite(values) & ~unseen)
+    if unseen.all() or len(wrong):
+        where = tuple(int(i) for i in wrong[0]) if len(wrong) else (0, 0, 0)
+        raise InputError(
+            f"{path} holds NaN or infinite values, first at frame, row, column {where}; interpolate them, "
+            "or set a pixel to NaN in every frame to leave it out."
+        )
+    constant = np.flatnonzero(np.nanmax(values, axis=(1, 2)) == np.nanmin(values, axis=(1, 2)))
+    if constant.size:
+        raise InputError(
+            f"{path} has {constant.size} constant frame(s), first frame {constant[0]}: there is nothing to "
+            "see in it; remove it or check the export."
+        )
+
+
+def _as_video(
+    values: NDArray[np.float64],
+    raw: _Raw,
+    path: Path,
+    notes: list[str],
+    drive: ArrayLike | None,
+) -> xr.DataArray:
+    step, unit = raw.pixel_size or (1.0, "pixel")
+    interval = raw.frame_interval_s or 1.0
+    video = xr.DataArray(
+        values,
+        dims=("time", "y", "x"),
+        coords={
+            "time": np.arange(values.shape[0]) * interval,
+            "y": np.arange(values.shape[1]) * step,
+            "x": np.arange(values.shape[2]) * step,
+        },
+        attrs={
+            "source": path.name, "counts": "unknown", "dtype": str(raw.frames.dtype),
+            "warnings": tuple(notes),
+        },
+        name="video",
+    )  # fmt: skip
+    video["time"].attrs["units"] = "s" if raw.frame_interval_s else "frame"
+    video["y"].attrs["units"] = unit
+    video["x"].attrs["units"] = unit
+    if drive is not None:
+        video = video.assign_coords(
+            drive=("time", check_array("drive", drive, shape=(values.shape[0],)))
+        )
+    return check_video(video)
