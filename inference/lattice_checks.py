@@ -1,4 +1,4 @@
-"""Does the fitted lattice Hamiltonian reproduce the picture, also where it was not fitted?"""
+"""Whether a fitted lattice Hamiltonian reproduces the picture, also where it was not fitted."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def trust_flags(data: LatticeData, sandwich: Sandwich) -> tuple[list[str], dict[
     return reasons, numbers
 
 
-def pair_classes(graph: SiteGraph, n_shells: int) -> tuple[SiteGraph, list[str]]:
+def pair_classes(graph: SiteGraph) -> tuple[SiteGraph, list[str]]:
     """Return a graph whose shells are the pairs to compare, and a name for each.
 
     First every shell of ``graph``; then pairs that are 2, 3 and 4 nearest-neighbour steps apart
@@ -78,15 +78,15 @@ def pair_classes(graph: SiteGraph, n_shells: int) -> tuple[SiteGraph, list[str]]
         def matrix(pairs: NDArray[np.int64]) -> Any:
             ones = np.ones(len(pairs), np.int32)
             half = sparse.csr_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape)
-            return ((half + half.T) > 0).astype(np.int32)
+            return _present(half + half.T)
 
         step = matrix(nearest)
-        known = ((matrix(graph.edges) + sparse.identity(shape[0], np.int32)) > 0).astype(np.int32)
+        known = _present(matrix(graph.edges) + sparse.identity(shape[0], np.int32))
         walk = step
         for length in range(2, MOST_STEPS + 1):
-            walk = ((walk @ step) > 0).astype(np.int32)
+            walk = _present(walk @ step)
             new = sparse.triu(walk - walk.multiply(known), k=1).tocoo()
-            known = ((known + walk) > 0).astype(np.int32)
+            known = _present(known + walk)
             if new.nnz:
                 keep = new.data > 0
                 pairs = np.column_stack([new.row[keep], new.col[keep]]).astype(np.int64)
@@ -98,6 +98,11 @@ def pair_classes(graph: SiteGraph, n_shells: int) -> tuple[SiteGraph, list[str]]
         graph.n_sites, np.concatenate(edges), np.concatenate(shell), np.concatenate(count)
     )
     return classes, names
+
+
+def _present(counts: Any) -> Any:
+    """Return 1 where a sparse matrix of counts is positive."""
+    return (counts > 0).astype(np.int32)
 
 
 def correlation_table(
@@ -112,7 +117,7 @@ def correlation_table(
     ``pictured`` (n_sites, n) are the picture's states (or several completions of it). Predictions
     come from replicas that each hold one posterior draw, so they carry its uncertainty.
     """
-    classes, names = pair_classes(data.graph, data.n_shells)
+    classes, names = pair_classes(data.graph)
     n_replicas = replica_count(data.graph.n_sites)
     chosen = draws[rng.choice(len(draws), n_replicas)]
     copies = Replicas(data.graph, data.n_shells, data.states, n_replicas, rng, data.terms)

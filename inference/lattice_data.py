@@ -116,7 +116,7 @@ def term_sites(snapshots: LatticeSnapshots, n_shells: int) -> NDArray[np.int64]:
     low = np.zeros(graph.n_sites, bool)
     for shell in range(n_shells):
         here = table.shell == shell
-        degree = np.bincount(site[here], weights=table.count[here], minlength=graph.n_sites)
+        degree = np.bincount(site[here], weights=table.times[here], minlength=graph.n_sites)
         values, counts = np.unique(degree, return_counts=True)
         low |= degree < values[np.argmax(counts)]
     points = graph.positions
@@ -131,7 +131,8 @@ def term_sites(snapshots: LatticeSnapshots, n_shells: int) -> NDArray[np.int64]:
     depth = -(points @ hull.equations[:, :-1].T + hull.equations[:, -1]).max(axis=1)
     fitted = graph.edges[graph.shell < n_shells]
     reach = np.linalg.norm(points[fitted[:, 0]] - points[fitted[:, 1]], axis=1).max(initial=0.0)
-    return everyone[~(low & (depth < reach))]
+    kept: NDArray[np.int64] = everyone[~(low & (depth < reach))]
+    return kept
 
 
 def gather_snapshots(
@@ -164,9 +165,7 @@ def gather_snapshots(
             terms.append(inside + offset)
             offset += graph.n_sites
         notes += _record_notes(record, len(inside))
-    union = SiteGraph(
-        offset, np.concatenate(edges), np.concatenate(shell), np.concatenate(count)
-    )
+    union = SiteGraph(offset, np.concatenate(edges), np.concatenate(shell), np.concatenate(count))
     hard = np.concatenate(states)
     kept = np.concatenate(terms)
     if len(kept) < LEAST_SITES:

@@ -162,7 +162,7 @@ def _infer(
     if data.evidence is not None:
         if method == "likelihood":
             raise InputError("method must be auto or pseudolikelihood where labels are uncertain.")
-        return _with_uncertain_labels(data, precision, n_draws, rng)
+        return _with_uncertain_labels(data, data.evidence, precision, n_draws, rng)
     if _minority(data.states) == 0:
         return _all_alike(data, sds, n_draws, rng)
     copies = Replicas(data.graph, data.n_shells, data.states, 1, rng)
@@ -178,8 +178,9 @@ def _infer(
     small = len(data.states) <= LARGEST_LIKELIHOOD
     if method == "likelihood" or (method == "auto" and (rare or reasons or lossy) and small):
         naive = np.linalg.inv(sandwich.curvature + np.diag(precision))
-        guess = (mode, naive) if rare or reasons else (mean, covariance)
-        result = sample_likelihood_posterior(data, *guess, sds, n_draws, rng)
+        gaussian = not (rare or reasons)
+        about, spread = (mean, covariance) if gaussian else (mode, np.asarray(naive, np.float64))
+        result = sample_likelihood_posterior(data, about, spread, sds, n_draws, rng)
         numbers |= {"effective_draws": result.effective_draws, "rounds": result.rounds}
         if result.converged and result.effective_draws > LEAST_EFFECTIVE:
             return _Answer(
@@ -202,9 +203,13 @@ def _infer(
 
 
 def _with_uncertain_labels(
-    data: LatticeData, precision: Float, n_draws: int, rng: np.random.Generator
+    data: LatticeData,
+    evidence: Float,
+    precision: Float,
+    n_draws: int,
+    rng: np.random.Generator,
 ) -> _Answer:
-    result = impute_labels(data, precision, n_draws, rng)
+    result = impute_labels(data, evidence, precision, n_draws, rng)
     completed = LatticeData(
         data.graph, data.n_shells, np.ascontiguousarray(result.states[:, 0]), data.terms, None, ()
     )
@@ -228,18 +233,18 @@ def _with_uncertain_labels(
     )  # fmt: skip
 
 
-def _all_alike(
-    data: LatticeData, sds: Float, n_draws: int, rng: np.random.Generator
-) -> _Answer:
-    """All sites hold one state: weigh prior draws by the pseudolikelihood (flips are then rare
-    and independent, so it equals the likelihood)."""
+def _all_alike(data: LatticeData, sds: Float, n_draws: int, rng: np.random.Generator) -> _Answer:
+    """Weigh prior draws by the pseudolikelihood, where all sites hold one state.
+
+    Flips are then rare and independent, so it equals the likelihood.
+    """
     copies = Replicas(data.graph, data.n_shells, data.states, 1, rng)
     state = float(data.states[0])
     candidates = rng.standard_normal((50 * n_draws, len(sds))) * sds
     degree = np.zeros((len(data.states), data.n_shells))
     table = copies.bonds
     site = np.repeat(np.arange(len(data.states)), np.diff(table.start))
-    np.add.at(degree, (site, table.shell), table.count)
+    np.add.at(degree, (site, table.shell), table.times)
     kinds, counts = np.unique(degree[data.terms], axis=0, return_counts=True)
     pull = state * candidates[:, :1] + candidates[:, 1:] @ kinds.T
     log_weight = -np.logaddexp(0.0, -2.0 * pull) @ counts

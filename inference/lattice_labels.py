@@ -29,7 +29,6 @@ Float = NDArray[np.float64]
 ROUNDS = (40, 40, 30)
 KEPT = 60
 SWEEPS = 3
-NEWTON_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,18 +48,22 @@ class Imputation:
 
 
 def impute_labels(
-    data: LatticeData, prior_precision: Float, n_draws: int, rng: np.random.Generator
+    data: LatticeData,
+    evidence: Float,
+    prior_precision: Float,
+    n_draws: int,
+    rng: np.random.Generator,
 ) -> Imputation:
     """Return the posterior of field and couplings with uncertain and missing labels summed over."""
-    assert data.evidence is not None
     n_replicas = replica_count(data.graph.n_sites)
     share = np.clip(np.mean(data.states == 1), 0.01, 0.99)
-    logit = data.evidence + 0.5 * np.log(share / (1 - share))
+    logit = evidence + 0.5 * np.log(share / (1 - share))
     up = rng.random((len(logit), n_replicas)) * (1 + np.exp(-2 * logit[:, None])) < 1
     copies = Replicas(data.graph, data.n_shells, np.where(up, 1, -1), n_replicas, rng)
     theta = maximize_pseudolikelihood(
         copies, data.terms, prior_precision, np.zeros(len(prior_precision)), 50
     )
+    mode = theta
     kept_means: list[Float] = []
     for n_rounds in (*ROUNDS, KEPT):
         center = theta.mean(axis=0)
@@ -71,10 +74,9 @@ def impute_labels(
         sandwich = measure_sandwich(completed, center, rng)
         kept_means = []
         for _ in range(n_rounds):
-            copies.sweep(theta, SWEEPS, data.evidence)
-            mode = maximize_pseudolikelihood(
-                copies, data.terms, prior_precision, center, NEWTON_STEPS
-            )
+            copies.sweep(theta, SWEEPS, evidence)
+            # One Newton step from the last mode: few labels change from round to round
+            mode = maximize_pseudolikelihood(copies, data.terms, prior_precision, mode, 1)
             means, covariance = combine_with_prior(mode, sandwich, prior_precision)
             factor = np.linalg.cholesky(covariance)
             theta = means + rng.standard_normal(means.shape) @ factor.T

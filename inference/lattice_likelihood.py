@@ -9,10 +9,10 @@ posterior until the two agree.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from physlearn.inference.lattice_data import LatticeData
 from physlearn.inference.pseudolikelihood import replica_count
@@ -26,6 +26,7 @@ SWEEPS_BETWEEN = 8
 MAX_ROUNDS = 8
 TRIAL_POINTS = 1500
 STUDENT_DF = 6.0
+WIDENING = 1.4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,21 +58,23 @@ class PartitionEstimate:
     """
 
     def __init__(self, references: Float, statistics: Float) -> None:
-        n_references, n_samples, d = statistics.shape
+        _, n_samples, d = statistics.shape
         flat = statistics.reshape(-1, d)
         self._center = flat.mean(axis=0)
         self._samples = flat - self._center
         exponent = self._samples @ references.T
-        log_partition = np.zeros(n_references)
+        top = exponent.max(axis=1)
+        weight = np.exp(exponent - top[:, None])
+        log_partition = np.log(weight.mean(axis=0) + 1e-300)
         for _ in range(300):
-            mixture = logsumexp(exponent - log_partition, axis=1) + np.log(n_samples)
-            update = logsumexp(exponent - mixture[:, None], axis=0)
-            update -= update[0]
+            mixture = weight @ np.exp(-log_partition)
+            update = np.log(weight.T @ (1.0 / mixture))
+            update -= update.mean()
             done = np.max(np.abs(update - log_partition)) < 1e-5
             log_partition = update
             if done:
                 break
-        self._mixture = logsumexp(exponent - log_partition, axis=1) + np.log(n_samples)
+        self._mixture = top + np.log(weight @ np.exp(-log_partition)) + np.log(n_samples)
 
     def __call__(self, parameters: Float) -> Float:
         """Return log Z at parameters of shape (n, d)."""
@@ -79,8 +82,10 @@ class PartitionEstimate:
         for first in range(0, len(parameters), 500):
             block = slice(first, first + 500)
             exponent = parameters[block] @ self._samples.T - self._mixture
-            out[block] = logsumexp(exponent, axis=1)
-        return out + parameters @ self._center
+            top = exponent.max(axis=1)
+            exponent -= top[:, None]
+            out[block] = top + np.log(np.exp(exponent, out=exponent).sum(axis=1))
+        return np.asarray(out + parameters @ self._center)
 
 
 def sample_likelihood_posterior(
@@ -105,26 +110,19 @@ def sample_likelihood_posterior(
     covariance = 1.5 * covariance
     kept: list[tuple[Float, Float]] = []
     converged, rounds = False, 0
+    target = _Target(observed, float(sign), np.asarray(prior_sd))
     while True:
         normals = rng.standard_normal((n_replicas, len(mean)))
         normals -= normals.mean(axis=0)
-        references = _fold(mean + 1.4 * normals @ np.linalg.cholesky(covariance).T, sign)
+        references = target.fold(mean + WIDENING * normals @ np.linalg.cholesky(covariance).T)
         kept = [*kept[-1:], (references, _trace(copies, references, 40 if rounds else 80))]
         partition = PartitionEstimate(
             np.concatenate([part[0] for part in kept]), np.concatenate([part[1] for part in kept])
         )
-
-        def weigh(n: int, partition: PartitionEstimate = partition) -> tuple[Float, Float]:
-            points, log_proposal = _student(mean, 1.4 * covariance, n, rng)
-            log_weight = points @ observed - partition(_fold(points, sign)) - log_proposal
-            log_weight -= 0.5 * np.sum((points / prior_sd) ** 2, axis=1)
-            weight = np.exp(log_weight - log_weight.max())
-            return points, weight / weight.sum()
-
         rounds += 1
         if converged or rounds > MAX_ROUNDS:
             break
-        points, weight = weigh(TRIAL_POINTS)
+        points, weight = target.weigh(partition, mean, covariance, TRIAL_POINTS, rng)
         center = weight @ points
         spread = (points - center).T @ ((points - center) * weight[:, None])
         share = 1.0 / np.sum(weight**2) / TRIAL_POINTS
@@ -132,9 +130,39 @@ def sample_likelihood_posterior(
         shift = np.sqrt(gap @ np.linalg.solve(spread + 1e-3 * covariance, gap))
         mean, covariance = center, spread if share > 0.1 else (spread + covariance) / 2
         converged = bool(rounds > 1 and shift < 0.25 and share > 0.2)
-    points, weight = weigh(2 * n_draws)
+    points, weight = target.weigh(partition, mean, covariance, 2 * n_draws, rng)
     draws = points[rng.choice(len(weight), n_draws, p=weight)]
     return LikelihoodPosterior(draws, float(1.0 / np.sum(weight**2)), converged, rounds)
+
+
+class _Target(NamedTuple):
+    """The posterior up to log Z; ``sign`` is that of the observed phase (0: do not fold)."""
+
+    observed: Float
+    sign: float
+    prior_sd: Float
+
+    def fold(self, parameters: Float) -> Float:
+        """Give the field the sign of the observed phase."""
+        folded = parameters.copy()
+        if self.sign:
+            folded[:, 0] = self.sign * np.abs(folded[:, 0])
+        return folded
+
+    def weigh(
+        self,
+        partition: PartitionEstimate,
+        mean: Float,
+        covariance: Float,
+        n: int,
+        rng: np.random.Generator,
+    ) -> tuple[Float, Float]:
+        """Return points of a wide proposal and their normalised posterior weights."""
+        points, log_proposal = _student(mean, WIDENING * covariance, n, rng)
+        log_weight = points @ self.observed - partition(self.fold(points)) - log_proposal
+        log_weight -= 0.5 * np.sum((points / self.prior_sd) ** 2, axis=1)
+        weight = np.exp(log_weight - log_weight.max())
+        return points, weight / weight.sum()
 
 
 def _trace(copies: Replicas, references: Float, burn_in: int) -> Float:
@@ -145,14 +173,6 @@ def _trace(copies: Replicas, references: Float, burn_in: int) -> Float:
         copies.sweep(references, SWEEPS_BETWEEN)
         trace[:, record] = copies.statistics()
     return trace
-
-
-def _fold(parameters: Float, sign: float) -> Float:
-    """Give the field the sign of the observed phase (0 leaves it)."""
-    folded = parameters.copy()
-    if sign:
-        folded[:, 0] = sign * np.abs(folded[:, 0])
-    return folded
 
 
 def _student(

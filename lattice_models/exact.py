@@ -88,5 +88,9 @@ def exact_enumeration(hamiltonian: Ising | LatticeGas, graph: SiteGraph) -> Exac
     probabilities = np.exp(log_weight - log_partition)
     weighted = states * probabilities[:, None]
     return ExactEnsemble(
-        log_partition, states, probabilities, weighted.sum(axis=0), weighted.T @ states
+        log_partition,
+        states,
+        probabilities,
+        weighted.sum(axis=0),
+        np.asarray(weighted.T @ states, np.float64),
     )

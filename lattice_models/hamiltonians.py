@@ -107,9 +107,7 @@ class Ising:
                 f"got shape {values.shape}."
             )
         pairs = values[..., graph.edges[:, 0]] * values[..., graph.edges[:, 1]]
-        return np.asarray(
-            -(values @ self.site_field(graph)) - pairs @ self.bond_couplings(graph)
-        )
+        return np.asarray(-(values @ self.site_field(graph)) - pairs @ self.bond_couplings(graph))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

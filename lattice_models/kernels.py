@@ -1,13 +1,14 @@
 """The one decorator of compiled kernels.
 
-A kernel takes arrays and numbers and changes arrays in place or returns a number. A kernel and every
-helper and constant that it uses live in one file: numba's cache on disk looks only at the file of
-the outer function and is silently stale otherwise.
+A kernel takes arrays and numbers and changes arrays in place or returns a number. A kernel and
+every helper and constant that it uses live in one file: numba's cache on disk looks only at the
+file of the outer function and is silently stale otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -17,6 +18,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def kernel(function: Function) -> Function:
     """Compile ``function`` with numba: cached on disk, without the GIL, IEEE division by zero.
+
+    A function typed at a prompt has no file and is compiled without the cache.
 
     Parameters
     ----------
@@ -37,5 +40,7 @@ def kernel(function: Function) -> Function:
     >>> twice.py_func(4.0)
     8.0
     """
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    code = getattr(function, "__code__", None)
+    in_a_file = code is None or Path(code.co_filename).is_file()
+    compiled = numba.njit(cache=in_a_file, nogil=True, error_model="numpy")(function)
     return cast(Function, compiled)

@@ -93,9 +93,9 @@ class Replicas:
         for shell in range(self.n_shells):
             here = table.shell == shell
             if here.any():
-                largest[shell] = np.bincount(site[here], weights=table.count[here]).max()
+                largest[shell] = np.bincount(site[here], weights=table.times[here]).max()
         strides = np.concatenate([[1], np.cumprod(2 * largest + 1)])
-        step = strides[table.shell] * table.count if len(table.shell) else np.empty(0)
+        step = strides[table.shell] * table.times if len(table.shell) else np.empty(0)
         return largest, step.astype(np.int32)
 
     def sweep(self, parameters: Float, n_sweeps: int, site_field: Float | None = None) -> None:
@@ -124,7 +124,7 @@ class Replicas:
         if site_field is not None:
             field = field + np.asarray(site_field)[:, None]
         replica_field_sweeps(
-            self.states, self.sites, table.start, table.neighbour, table.shell, table.count,
+            self.states, self.sites, table.start, table.neighbour, table.shell, table.times,
             np.ascontiguousarray(theta[:, 1:].T), np.ascontiguousarray(field), n_sweeps,
             self._lanes, np.zeros(self.n_replicas),
         )  # fmt: skip
@@ -148,14 +148,16 @@ class Replicas:
         return out
 
     def scores(self, parameters: Float, terms: NDArray[np.int64]) -> tuple[Float, Float]:
-        """Return gradient (n_replicas, d) and curvature (n_replicas, d, d) of the log
-        pseudolikelihood of every replica; ``terms`` are the sites that count."""
+        """Return the gradient and curvature of every replica's log pseudolikelihood.
+
+        Shapes (n_replicas, d) and (n_replicas, d, d); ``terms`` are the sites that count.
+        """
         d = 1 + self.n_shells
         theta = np.broadcast_to(parameters, (self.n_replicas, d))
         score, curvature = np.zeros((self.n_replicas, d)), np.zeros((self.n_replicas, d, d))
         table = self.bonds
         replica_scores(
-            self.states, terms, table.start, table.neighbour, table.shell, table.count,
+            self.states, terms, table.start, table.neighbour, table.shell, table.times,
             np.ascontiguousarray(theta.T), score, curvature,
         )  # fmt: skip
         return score, curvature

@@ -102,7 +102,7 @@ def simulate_lattice(
     strengths = np.zeros(max(graph.n_shells, ising.n_shells, 1))
     strengths[: ising.n_shells] = ising.couplings
     ising.bond_couplings(graph)  # refuses couplings that the graph has no shell for
-    coupling = strengths[table.shell] * table.count
+    coupling = strengths[table.shell] * table.times
     field = ising.site_field(graph)
     state = seed_words(generator, (2,))
     pictures = np.empty((n_snapshots, graph.n_sites), np.int8)

@@ -32,14 +32,14 @@ MAX_SHELLS = 30
 class BondTable(NamedTuple):
     """Neighbours of every site in compressed rows: entries ``start[i]:start[i + 1]`` are site i's.
 
-    ``neighbour`` int32, ``shell`` int32 and ``count`` int32 (multiplicity) have one entry for each
+    ``neighbour`` int32, ``shell`` int32 and ``times`` int32 (multiplicity) have one entry for each
     end of each bond.
     """
 
     start: NDArray[np.int64]
     neighbour: NDArray[np.int32]
     shell: NDArray[np.int32]
-    count: NDArray[np.int32]
+    times: NDArray[np.int32]
 
 
 def bond_table(graph: SiteGraph, n_shells: int | None = None) -> BondTable:
@@ -72,9 +72,7 @@ def bond_table(graph: SiteGraph, n_shells: int | None = None) -> BondTable:
     )
 
 
-def square_lattice(
-    shape: tuple[int, int], n_shells: int = 1, periodic: bool = True
-) -> SiteGraph:
+def square_lattice(shape: tuple[int, int], n_shells: int = 1, periodic: bool = True) -> SiteGraph:
     """Return a square lattice of spacing 1.
 
     Parameters

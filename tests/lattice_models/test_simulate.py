@@ -52,7 +52,7 @@ def chi_square_p(observed_codes, probabilities):
 
 def independent_chains(method, couplings, field, graph, n, sweeps):
     table = bond_table(graph)
-    coupling = np.asarray(couplings)[table.shell] * table.count
+    coupling = np.asarray(couplings)[table.shell] * table.times
     field = np.broadcast_to(field, graph.n_sites).astype(float)
     rng = np.random.default_rng(11)
     out = np.empty((n, graph.n_sites), np.int8)
@@ -124,7 +124,7 @@ def test_single_site_heat_bath_is_reversible():
     graph = square_lattice((2, 3), n_shells=1)
     states, probabilities, _ = brute_force([0.37], 0.2, graph)
     table = bond_table(graph)
-    coupling = 0.37 * table.count
+    coupling = 0.37 * table.times
     index = {tuple(state): k for k, state in enumerate(states)}
     for site in range(6):
         for k, state in enumerate(states):
@@ -134,7 +134,9 @@ def test_single_site_heat_bath_is_reversible():
                 state.astype(np.int8), site, table.start, table.neighbour, coupling, np.full(6, 0.2)
             )
             forward = probabilities[k] / (1 + np.exp(2 * state[site] * around))
-            backward = probabilities[index[tuple(flipped)]] / (1 + np.exp(-2 * state[site] * around))
+            backward = probabilities[index[tuple(flipped)]] / (
+                1 + np.exp(-2 * state[site] * around)
+            )
             assert forward == pytest.approx(backward, rel=1e-12)
 
 
@@ -149,7 +151,7 @@ def python_form(name, monkeypatch):
 def test_compiled_sweeps_equal_their_python_form(name, monkeypatch):
     graph = triangular_lattice((4, 4), n_shells=2, periodic=False)
     table = bond_table(graph)
-    coupling = np.array([0.2, -0.1])[table.shell] * table.count
+    coupling = np.array([0.2, -0.1])[table.shell] * table.times
     rng = np.random.default_rng(3)
     start, words = rng.choice(np.array([-1, 1], np.int8), 16), seed_words(rng, (2,))
     results = []
@@ -182,7 +184,7 @@ def test_compiled_replica_kernels_equal_their_python_form():
     copies.sweep(theta, 2, np.linspace(-1, 1, 12))
     with np.errstate(over="ignore"):
         kernels.replica_field_sweeps.py_func(
-            plain, copies.sites, table.start, table.neighbour, table.shell, table.count,
+            plain, copies.sites, table.start, table.neighbour, table.shell, table.times,
             np.ascontiguousarray(theta[:, 1:].T), theta[:, 0] + np.linspace(-1, 1, 12)[:, None], 2,
             lanes, np.zeros(5),
         )  # fmt: skip
@@ -211,7 +213,9 @@ def test_replica_statistics_are_the_sums_they_claim():
     for shell in (0, 1):
         keep = graph.shell == shell
         a, b = graph.edges[keep].T
-        assert np.array_equal(sums[:, 1 + shell], graph.multiplicity[keep] @ (states[a] * states[b]))
+        assert np.array_equal(
+            sums[:, 1 + shell], graph.multiplicity[keep] @ (states[a] * states[b])
+        )
 
 
 def test_exact_enumeration_equals_brute_force():
