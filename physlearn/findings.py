@@ -39,14 +39,14 @@ class PlantedTruth:
         Planted (cause, effect) pairs of patch columns.
     distractors
         Columns that are correlated with the response and do not cause it.
-    counts
-        Number of planted atoms by species name, and of walls.
+    slopes
+        (cause, outcome) -> planted change of the outcome per unit of the cause.
     """
 
     parameters: dict[str, float] = field(default_factory=dict)
     causes: tuple[tuple[str, str], ...] = ()
     distractors: tuple[str, ...] = ()
-    counts: dict[str, int] = field(default_factory=dict)
+    slopes: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Findings:
     seed: int
     source: str = ""
     image: xr.DataArray | None = None
-    channels: xr.DataArray | None = None
+    channels: xr.Dataset | None = None
     atoms: AtomicConfiguration | None = None
     snapshots: LatticeSnapshots | None = None
     couplings: Fit | None = None

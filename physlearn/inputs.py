@@ -14,8 +14,9 @@ from physlearn.checks import InputError, check_array
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["count_frames", "read_drive", "read_input", "stack_channels"]
+__all__ = ["count_frames", "read_channels", "read_drive", "read_input"]
 
+ASPECT_TOLERANCE = 0.02
 HDF5, NUMPY, GIF = b"\x89HDF", b"\x93NUMPY", b"GIF8"
 TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
@@ -180,20 +181,22 @@ def read_drive(path: str | os.PathLike[str], n_frames: int) -> np.ndarray:
     return check_array(f"drive[{column!r}]", table[column].to_numpy(), shape=(n_frames,))
 
 
-def stack_channels(
+def read_channels(
     paths: Sequence[str | os.PathLike[str]], image: xr.DataArray
-) -> xr.DataArray | None:
-    """Read further channels of a picture and stack them, named by their files.
+) -> xr.Dataset | None:
+    """Read further channels of a picture as a dataset, named by their files.
+
+    A channel with fewer or more pixels is taken to span the same field of view.
 
     Raises
     ------
     InputError
-        When a channel does not have the picture's shape, or two files have the same name.
+        When a channel's aspect ratio is not the picture's, or two files have the same name.
 
     Examples
     --------
     >>> import xarray as xr
-    >>> stack_channels([], xr.DataArray(np.zeros((20, 30)), dims=("y", "x"))) is None
+    >>> read_channels([], xr.DataArray(np.zeros((20, 30)), dims=("y", "x"))) is None
     True
     """
     import xarray as xr
@@ -205,17 +208,32 @@ def stack_channels(
     names = [Path(path).stem for path in paths]
     if len(set(names)) < len(names):
         raise InputError(f"channel files must have different names; got {', '.join(names)}.")
-    channels = []
-    for path in paths:
+    channels = {}
+    for name, path in zip(names, paths, strict=True):
         channel = read_image(path)
-        if channel.shape != image.shape:
+        scale = [image.sizes[dim] / channel.sizes[dim] for dim in ("y", "x")]
+        if abs(scale[0] / scale[1] - 1) > ASPECT_TOLERANCE:
             raise InputError(
-                f"channel {Path(path).name} must have the picture's shape {image.shape}, "
-                f"got {channel.shape}; crop or resample it first."
+                f"channel {Path(path).name} must show the picture's field of view {image.shape}, "
+                f"got {channel.shape} of another aspect ratio; crop it first."
             )
-        channels.append(channel.to_numpy())
-    return xr.DataArray(
-        np.stack(channels),
-        dims=("channel", "y", "x"),
-        coords={"channel": names, "y": image.coords["y"], "x": image.coords["x"]},
-    )
+        channels[name] = channel.assign_coords(
+            {dim: _spanning(image.coords[dim], channel.sizes[dim]) for dim in ("y", "x")}
+        )
+    shapes = {channel.shape for channel in channels.values()}
+    if len(shapes) > 1:
+        raise InputError(
+            f"channels must have one pixel size; got shapes {', '.join(map(str, shapes))}."
+        )
+    return xr.Dataset(channels)
+
+
+def _spanning(axis: xr.DataArray, n: int) -> xr.Variable:
+    """Return the centres of ``n`` pixels that span the same length as those of ``axis``."""
+    import xarray as xr
+
+    values = axis.to_numpy()
+    step = (values[-1] - values[0]) / (len(values) - 1)
+    edge, length = values[0] - 0.5 * step, step * len(values)
+    centers = edge + length * (np.arange(n) + 0.5) / n
+    return xr.Variable(axis.dims, centers, axis.attrs)

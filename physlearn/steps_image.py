@@ -54,10 +54,12 @@ def _fit_couplings(findings: Findings) -> None:
 def _describe(findings: Findings) -> None:
     from physlearn.datasets.patches import describe_patches
 
-    channels = findings.channels
-    if findings.atoms is None:
-        channels = findings.image if channels is None else channels
-    findings.patches = describe_patches(findings.atoms, findings.snapshots, channels)
+    if findings.atoms is not None:
+        findings.patches = describe_patches(findings.atoms, findings.snapshots, findings.channels)
+    elif findings.channels is None:
+        findings.patches = describe_patches(None, None, findings.image)
+    else:
+        findings.patches = describe_patches(None, None, findings.channels)
 
 
 def _discover(findings: Findings) -> None:

@@ -128,7 +128,9 @@ def _acts(findings: Findings, limits: PlanLimits) -> ActionLibrary:
         ]
     library = ActionLibrary(tuple(acts))
     if findings.patches is not None and findings.effects:
-        for cause in dict.fromkeys(effect.cause for effect in findings.effects):
+        # Only a composition can be changed by exposure; a strain or a response follows
+        causes = [e.cause for e in findings.effects if findings.patches.tiers.get(e.cause) == 0]
+        for cause in dict.fromkeys(causes):
             library = library + exposures(
                 findings.patches,
                 cause,

@@ -132,7 +132,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
     InputError
         When a file cannot be read, or channels are given for a video.
     """
-    from physlearn.inputs import read_input, stack_channels
+    from physlearn.inputs import read_channels, read_input
     from physlearn.steps_image import IMAGE_STEPS
     from physlearn.steps_plan import PLAN_STEPS
     from physlearn.steps_video import VIDEO_STEPS
@@ -146,7 +146,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
         findings.video = data
         return findings, VIDEO_STEPS + PLAN_STEPS
     findings.image = data
-    findings.channels = stack_channels(study.channels, data)
+    findings.channels = read_channels(study.channels, data)
     return findings, IMAGE_STEPS + PLAN_STEPS
 
 

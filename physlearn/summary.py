@@ -40,7 +40,8 @@ def summarize(findings: Findings) -> dict[str, Any]:
         "inputs": {
             "source": findings.source,
             "image": _described(findings.image),
-            "channels": _described(findings.channels),
+            "channels": None if findings.channels is None
+            else {str(name): _described(data) for name, data in findings.channels.items()},
             "video": _described(findings.video),
         },
         "headlines": [
@@ -113,8 +114,25 @@ def truth_beside_answers(findings: Findings) -> dict[str, Any] | None:
              else any(claims_a_cause(graph, name, effect) for effect in effects)}
             for name in truth.distractors
         ],
-        "counts": dict(truth.counts),
+        "effects": _planted_effects(findings),
     }  # fmt: skip
+
+
+def _planted_effects(findings: Findings) -> list[dict[str, Any]]:
+    if findings.truth is None:
+        return []
+    rows = []
+    for effect in findings.effects:
+        slope = findings.truth.slopes.get((effect.cause, effect.outcome))
+        if slope is None:
+            continue
+        low, high = effect.interval()
+        truth = slope * (effect.contrast[1] - effect.contrast[0])
+        rows.append(
+            {"cause": effect.cause, "outcome": effect.outcome, "truth": truth, "mean": effect.mean,
+             "q05": low, "q95": high, "unit": effect.unit, "inside": bool(low <= truth <= high)}
+        )  # fmt: skip
+    return rows
 
 
 def plain_json(value: Any) -> Any:

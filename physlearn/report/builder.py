@@ -212,6 +212,19 @@ def _planted(truth: Mapping[str, Any] | None) -> dict[str, Any] | None:
                 "strip": strip(row["mean"], row["q05"], row["q95"], truth=row["truth"]),
             }
         )
+    for row in truth["effects"]:
+        name = f"effect of {row['cause']} on {row['outcome']}".replace("_", " ")
+        verdict = "inside the 90 % interval" if row["inside"] else "outside the 90 % interval"
+        rows.append(
+            {
+                "label": name,
+                "truth": f"{said_number(row['truth'])} {unit_text(str(row['unit']))}",
+                "found": "no one number" if row["mean"] is None else interval_text(row),
+                "inside": row["inside"],
+                "verdict": verdict,
+                "strip": strip(row["mean"], row["q05"], row["q95"], truth=row["truth"]),
+            }
+        )
     said = {True: "found", False: "missed", None: "not judged: no graph"}
     lines = [
         (f"Planted cause: {c['cause']} of {c['effect']}: {said[c['found']]}.".replace("_", " "),

@@ -236,6 +236,8 @@ def effect_rows(findings: Findings) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = []
     for effect in findings.effects:
         low, high = effect.interval()
+        slopes = findings.truth.slopes if findings.truth else {}
+        slope = slopes.get((effect.cause, effect.outcome))
         known = bool(np.isfinite([effect.mean, low, high]).all())
         rows.append(
             {
@@ -243,6 +245,9 @@ def effect_rows(findings: Findings) -> list[Mapping[str, Any]]:
                 "mean": float(effect.mean) if known else None,
                 "q05": float(low) if known else None,
                 "q95": float(high) if known else None,
+                "truth": None
+                if slope is None
+                else slope * (effect.contrast[1] - effect.contrast[0]),
             }
         )
     return rows
