@@ -23,12 +23,11 @@ from physlearn.causal.mechanisms import (
 from physlearn.causal.members import HIDDEN, members, missed_edge_warning, with_missed_edge
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
+from physlearn.causal.support import in_support
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, as_generator
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
-
-SUPPORT_QUANTILE = 0.99
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,13 +252,7 @@ def _answers(
     draws: list[Floats] = []
     unlike = False
     seen: set[tuple[Mechanism, ...]] = set()
-    for found in members(graph, question.outcome, *question.do):
-        member = found
-        for name in question.do:
-            member = with_missed_edge(graph, member, name, question.outcome)
-        note = missed_edge_warning(", ".join(question.do), question.outcome)
-        if member is not found and note not in warnings:
-            warnings.append(note)
+    for member in _completed(question, graph, warnings):
         mechanisms = _mechanisms(question, member)
         if mechanisms in seen:
             continue
@@ -269,6 +262,22 @@ def _answers(
         draws.append(_draws(question, spatial, mechanisms, grams, noise))
         unlike = unlike or _out_of_support(question, mechanisms)
     return means, draws, unlike
+
+
+def _completed(
+    question: _Question, graph: CausalGraph | nx.DiGraph, warnings: list[str]
+) -> list[nx.DiGraph]:
+    """Return the possible graphs, and beside them those with a link that was missed."""
+    result = []
+    for found in members(graph, question.outcome, *question.do):
+        member = found
+        for name in question.do:
+            member = with_missed_edge(graph, member, name, question.outcome)
+        note = missed_edge_warning(", ".join(question.do), question.outcome)
+        if member is not found and note not in warnings:
+            warnings.append(note)
+        result += [found] if member is found else [found, member]
+    return result
 
 
 def _mechanisms(question: _Question, member: nx.DiGraph) -> tuple[Mechanism, ...]:
@@ -382,20 +391,7 @@ def _draws(
 def _out_of_support(question: _Question, mechanisms: tuple[Mechanism, ...]) -> bool:
     """Whether the changed causes lie outside what was seen, alone or together."""
     columns = question.columns
-    changed = columns.values[question.patch].copy()
-    raw = question.table.frame
-    for name, value in question.do.items():
-        seen = raw[name].to_numpy()
-        if not seen.min() <= value <= seen.max():
-            return True
-        k = columns.index(name)
-        changed[k] += (value - float(seen[question.patch])) / columns.scale[k]
     moved = {m.node for m in mechanisms}
-    together = sorted(
-        {columns.index(n) for n in question.do} | {p for m in mechanisms for p in m.parents} - moved
-    )
-    values = columns.values[:, together]
-    inverse = np.linalg.pinv(values.T @ values / len(values), hermitian=True)
-    distances = np.einsum("ni,ij,nj->n", values, inverse, values)
-    own = changed[together] @ inverse @ changed[together]
-    return bool(own > np.quantile(distances, SUPPORT_QUANTILE))
+    causes = {columns.index(name) for name in question.do}
+    causes |= {p for m in mechanisms for p in m.parents} - moved
+    return not in_support(question.table, columns, question.patch, question.do, sorted(causes))

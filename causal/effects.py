@@ -13,7 +13,13 @@ from scipy import stats
 
 from physlearn.causal.columns import Columns, prepare_columns
 from physlearn.causal.graphs import CausalGraph
-from physlearn.causal.members import HIDDEN, members, missed_edge_warning, with_missed_edge
+from physlearn.causal.members import (
+    HIDDEN,
+    blocks_back_doors,
+    members,
+    missed_edge_warning,
+    with_missed_edge,
+)
 from physlearn.causal.quiet import quiet
 from physlearn.causal.refutations import spatial_placebo
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
@@ -283,16 +289,17 @@ def _adjustment_sets(
     import pandas as pd
 
     frame = pd.DataFrame(columns.values, columns=list(columns.names))
-    sets: dict[tuple[str, ...] | None, None] = {}
-    for found in members(graph, cause, outcome):
-        member = with_missed_edge(graph, found, cause, outcome)
-        if member is not found and not sets:
-            warnings.append(missed_edge_warning(cause, outcome))
-        if not nx.has_path(member, cause, outcome):
-            sets[None] = None
-            continue
-        sets[_backdoor(frame, member, cause, outcome)] = None
-    return list(sets)
+    possible = members(graph, cause, outcome)
+    completed = [with_missed_edge(graph, member, cause, outcome) for member in possible]
+    missed = any(new is not old for new, old in zip(completed, possible, strict=True))
+    if missed:
+        warnings.append(missed_edge_warning(cause, outcome))
+    linked = [member for member in completed if nx.has_path(member, cause, outcome)]
+    sets = dict.fromkeys(_backdoor(frame, member, cause, outcome) for member in linked)
+    # one set that blocks every back door in all the graphs settles what they disagree about
+    common = [s for s in sets if all(blocks_back_doors(m, cause, outcome, s) for m in linked)]
+    chosen: list[tuple[str, ...] | None] = [max(common, key=len)] if common else list(sets)
+    return [*chosen, None] if missed or len(linked) < len(completed) else chosen
 
 
 def _backdoor(frame: pd.DataFrame, member: nx.DiGraph, cause: str, outcome: str) -> tuple[str, ...]:

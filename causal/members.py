@@ -20,9 +20,10 @@ def members(graph: CausalGraph | nx.DiGraph, *targets: str) -> list[nx.DiGraph]:
     """Return the directed acyclic graphs among the possible ancestors of `targets`.
 
     An undirected edge stands for either direction or a hidden common cause, a circle-arrow edge
-    for cause or hidden common cause, an arrow-arrow edge for a hidden one; an undecided edge may
-    also be absent. Graphs with a cycle, or with a collider that the found graph does not have,
-    are left out.
+    for cause or hidden common cause, an arrow-arrow edge for a hidden one. An undecided edge
+    between two targets may also be absent; elsewhere it is kept, as its strength is estimated
+    and may come out as zero. Graphs with a cycle, or with a collider that the found graph does
+    not have, are left out.
 
     Raises
     ------
@@ -41,12 +42,12 @@ def members(graph: CausalGraph | nx.DiGraph, *targets: str) -> list[nx.DiGraph]:
         return [_ancestral(graph, targets)]
     relevant = _possible_ancestors(graph, targets)
     edges = [e for e in graph.edges if {e.source, e.target} <= relevant]
-    choices = [_choices(edge) for edge in edges]
+    choices = [_choices(edge, targets) for edge in edges]
     count = 1
     for choice in choices:
         count *= len(choice)
     if count > MAX_MEMBERS:
-        unclear = [f"{e.source} - {e.target}" for e in edges if len(_choices(e)) > 1]
+        unclear = [f"{e.source} - {e.target}" for e in edges if len(_choices(e, targets)) > 1]
         raise NotIdentified(
             f"{len(unclear)} links around {', '.join(targets)} are open "
             f"({', '.join(unclear[:4])}...): too many graphs fit to bound the effect."
@@ -71,8 +72,8 @@ def with_missed_edge(
     """Return the member with an edge from cause to outcome where a test may have missed one.
 
     A test that found no link did not show that the influence is zero. In a discovered graph
-    without a path from cause to outcome the edge is therefore put in, to be estimated with its
-    error, unless tiers or the direction of another path forbid it.
+    without a path from cause to outcome the edge is therefore put in beside the graph as found,
+    to be estimated with its error, unless tiers or the direction of another path forbid it.
     """
     if not isinstance(graph, CausalGraph) or math.isnan(graph.alpha):
         return member
@@ -86,11 +87,22 @@ def with_missed_edge(
     return result
 
 
+def blocks_back_doors(
+    member: nx.DiGraph, cause: str, outcome: str, adjustment: tuple[str, ...]
+) -> bool:
+    """Whether holding the columns fixed leaves only the influence of the cause (back-door rule)."""
+    if not set(adjustment) <= set(member.nodes) - nx.descendants(member, cause):
+        return False
+    without = nx.DiGraph(member)
+    without.remove_edges_from(list(member.out_edges(cause)))
+    return bool(nx.is_d_separator(without, {cause}, {outcome}, set(adjustment)))
+
+
 def missed_edge_warning(cause: str, outcome: str) -> str:
     """Return the sentence that goes with `with_missed_edge`."""
     return (
-        f"the graph shows no path from {cause} to {outcome}; the number is what a missed direct "
-        "link would carry."
+        f"the graph shows no path from {cause} to {outcome}; what is not zero is what a direct "
+        "link that was missed would carry."
     )
 
 
@@ -108,7 +120,7 @@ def _possible_ancestors(graph: CausalGraph, targets: tuple[str, ...]) -> set[str
     return set().union(*(nx.ancestors(upstream, t) | {t} for t in targets))
 
 
-def _choices(edge: GraphEdge) -> list[str]:
+def _choices(edge: GraphEdge, targets: tuple[str, ...]) -> list[str]:
     marks = (edge.mark_source, edge.mark_target)
     options = {
         ("tail", "arrow"): ["forward"],
@@ -117,7 +129,8 @@ def _choices(edge: GraphEdge) -> list[str]:
         ("arrow", "circle"): ["backward", "hidden"],
         ("arrow", "arrow"): ["hidden"],
     }.get(marks, ["forward", "backward", "hidden"])
-    return [*options, "absent"] if edge.presence == "undecided" else options
+    asked = edge.presence == "undecided" and {edge.source, edge.target} <= set(targets)
+    return [*options, "absent"] if asked else options
 
 
 def _oriented(

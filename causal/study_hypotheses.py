@@ -14,13 +14,13 @@ from physlearn.causal.columns import Columns, prepare_columns
 from physlearn.causal.graphs import CausalGraph, GraphEdge
 from physlearn.causal.hypotheses import Hypothesis, Predict, Prediction, image_area
 from physlearn.causal.spatial_test import SpatialScore
+from physlearn.causal.support import in_support
 from physlearn.checks import InputError, NotIdentified
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
 MIN_WEIGHT = 0.02
-SUPPORT_QUANTILE = 0.99
 
 
 def exposures(
@@ -238,24 +238,13 @@ class _Support:
     def __init__(self, table: PatchTable, columns: Columns, outcome: str) -> None:
         self.table, self.columns = table, columns
         self.used = [k for k, name in enumerate(columns.names) if name != outcome]
-        values = columns.values[:, self.used]
-        self.inverse = np.linalg.pinv(values.T @ values / len(values), hermitian=True)
-        distances = np.einsum("ni,ij,nj->n", values, self.inverse, values)
-        self.limit = float(np.quantile(distances, SUPPORT_QUANTILE))
 
     def __call__(self, action: Action) -> bool:
         name = action.args.get("column")
         if action.verb != "expose_site" or name not in self.columns.names:
             return True
-        column, patch = str(name), int(action.number("patch"))
-        seen = self.table.frame[column].to_numpy()
-        to = action.number("to")
-        if not seen.min() <= to <= seen.max():
-            return False
-        k = self.columns.index(column)
-        changed = self.columns.values[patch].copy()
-        changed[k] += (to - float(seen[patch])) / self.columns.scale[k]
-        return bool(changed[self.used] @ self.inverse @ changed[self.used] <= self.limit)
+        patch, to = int(action.number("patch")), action.number("to")
+        return in_support(self.table, self.columns, patch, {str(name): to}, self.used)
 
 
 def _set_column(table: PatchTable, slopes: dict[str, tuple[float, float]], noise: float) -> Predict:

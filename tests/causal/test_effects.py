@@ -128,9 +128,10 @@ def test_a_missing_link_is_not_reported_as_exactly_nothing(planted):
     scene = planted(24, 1, 1, snr=10.0)
     graph = discover_graph(scene.table, n_resamples=10, rng=0)
     effect = estimate_effect(scene.table, graph, "distractor", "response", contrast=(0, 1), rng=0)
-    assert effect.sd > 0
-    low, high = effect.interval(0.999)
-    assert low < 0 < high
+    assert not effect.identified
+    assert 0.0 in effect.range
+    low, high = effect.interval()
+    assert low < 0 or high > 0
     assert any("shows no path" in note for note in effect.warnings)
     back = estimate_effect(scene.table, graph, "response", "composition", rng=0)
     assert (back.mean, back.sd) == (0.0, 0.0)
@@ -180,3 +181,20 @@ def test_bad_questions(planted):
     )  # fmt: skip
     with pytest.raises(InputError, match="does not vary"):
         estimate_effect(flat, nx.DiGraph([("strain", "response")]), "strain", "response")
+
+
+def test_an_open_link_does_not_matter_when_one_adjustment_serves_all(planted):
+    """Whether composition moves the strain is open; holding it fixed is right either way."""
+    table = planted(24, 0, 0).table
+    graph = CausalGraph(
+        ("composition", "strain", "response"),
+        (
+            GraphEdge("composition", "strain", presence="undecided"),
+            GraphEdge("composition", "response"),
+            GraphEdge("strain", "response"),
+        ),
+    )
+    effect = estimate_effect(table, graph, "strain", "response", contrast=(0, 1), rng=0)
+    assert effect.identified
+    assert effect.adjustment_set == ("composition",)
+    assert effect.mean == pytest.approx(0.5, abs=0.15)

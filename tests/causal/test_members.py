@@ -2,7 +2,7 @@ import networkx as nx
 import pytest
 
 from physlearn.causal import CausalGraph, GraphEdge
-from physlearn.causal.members import HIDDEN, members
+from physlearn.causal.members import HIDDEN, blocks_back_doors, members
 from physlearn.checks import InputError, NotIdentified
 
 
@@ -27,6 +27,11 @@ def test_open_marks_stand_for_cause_or_hidden_cause():
     }  # fmt: skip
     undecided = CausalGraph(("a", "b"), (GraphEdge("a", "b", presence="undecided"),))
     assert edges_of(undecided, "a", "b") == {frozenset({("a", "b")}), frozenset()}
+    # elsewhere its strength is estimated, and may be zero
+    longer = CausalGraph(
+        ("a", "b", "c"), (GraphEdge("a", "b", presence="undecided"), GraphEdge("b", "c"))
+    )
+    assert edges_of(longer, "b", "c") == {frozenset({("a", "b"), ("b", "c")})}
 
 
 def test_no_new_collider_and_no_cycle():
@@ -48,3 +53,12 @@ def test_too_open_a_graph_is_refused():
         members(CausalGraph(names, every), "a", "h")
     with pytest.raises(InputError, match="no node"):
         members(CausalGraph(names, ()), "z")
+
+
+def test_back_doors():
+    graph = nx.DiGraph([("z", "x"), ("z", "y"), ("x", "m"), ("m", "y"), ("a", "z"), ("b", "z")])
+    assert blocks_back_doors(graph, "x", "y", ("z",))
+    assert blocks_back_doors(graph, "x", "y", ("a", "z"))
+    assert not blocks_back_doors(graph, "x", "y", ())
+    assert not blocks_back_doors(graph, "x", "y", ("m", "z"))
+    assert not blocks_back_doors(graph, "x", "y", ("elsewhere", "z"))
