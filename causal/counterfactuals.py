@@ -56,6 +56,14 @@ class Counterfactual:
         Smallest and largest mean over the possible graphs.
     warnings
         What the reader must know.
+
+    Examples
+    --------
+    >>> draws = np.linspace(0.9, 1.1, 101)
+    >>> answer = Counterfactual(
+    ...     3, {"strain": 0.0}, "response", 1.0, 0.06, 1.4, (draws,), True, "", False, "V")
+    >>> [round(bound, 2) for bound in answer.interval()]
+    [0.91, 1.09]
     """
 
     patch: int

@@ -78,6 +78,13 @@ class Effect:
         Of the outcome.
     warnings
         What the reader must know.
+
+    Examples
+    --------
+    >>> member = EffectMember((), 2.0, 0.1, 50.0, 52.0)
+    >>> effect = Effect("a", "b", (0, 1), 2.0, 0.1, True, "", (), "nm", members=(member,))
+    >>> [round(bound, 2) for bound in effect.interval()]
+    [1.83, 2.17]
     """
 
     cause: str

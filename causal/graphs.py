@@ -39,6 +39,13 @@ class GraphEdge:
         Of the test that came closest to removing the edge.
     reason
         Why it is undecided.
+
+    Examples
+    --------
+    >>> GraphEdge("strain", "response").is_cause_claim
+    True
+    >>> GraphEdge("strain", "response", "circle", "arrow").is_cause_claim
+    False
     """
 
     source: str

@@ -60,6 +60,13 @@ class PlanStep:
         Whether the act stays within what the data have shown.
     expected_information_nats
         Expected gain of information about the hypotheses, on top of the steps before.
+
+    Examples
+    --------
+    >>> action = Action("change_bias", {"bias_V": 1.0}, 0.0, 5.0, 1.0)
+    >>> step = PlanStep(action, (), (), "to see", Abort("never", -1.0, 1.0, 0.0), True, 0.3)
+    >>> step.action.verb, step.in_support
+    ('change_bias', True)
     """
 
     action: Action

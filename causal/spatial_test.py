@@ -40,6 +40,11 @@ class IndependenceResult:
         Smallest absolute partial correlation found with 80 % power at the 5 % level.
     reason
         Why it is undecided, else an empty string.
+
+    Examples
+    --------
+    >>> IndependenceResult("dependent", 0.001, 0.004, 0.4, 80.0, 0.3).verdict
+    'dependent'
     """
 
     verdict: str
