@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Ising": ".hamiltonians",
         "LatticeGas": ".hamiltonians",
+        "coupling_from_bond_energy": ".hamiltonians",
         "exact_enumeration": ".exact",
         "simulate_lattice": ".simulate",
         "site_graph_from_networkx": ".site_graphs",
