@@ -31,7 +31,8 @@ DIRECT_ONLY = (("dilation", RESPONSE), ("composition", DISTRACTOR))
 """Arrows whose coefficient is the whole effect: no second path leads the same way."""
 
 JUDGED_STEPS = (
-    "atoms", "species", "sites", "couplings", "patches", "graph", "walls", "wall_parameters",
+    "atoms", "species", "sites", "couplings", "patches", "graph", "domain_share", "walls",
+    "wall_parameters",
 )  # fmt: skip
 INTERVAL_SDS = 2 * 1.6448536269514722
 """Width of a normal 90 % interval in standard deviations."""
@@ -87,6 +88,7 @@ def _planted_findings(seed: int, scene: SyntheticStem, film: SyntheticWalls) -> 
             {"field": scene.truth.field, **planted, **film.truth},
             causes=tuple(arrow for arrow in arrows if arrow[1] == RESPONSE),
             distractors=(DISTRACTOR,),
+            arrows=tuple(arrows),
             slopes={
                 (cause, effect): slope
                 for cause, effect, slope, _ in scene.truth.edges

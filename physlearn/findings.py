@@ -39,6 +39,8 @@ class PlantedTruth:
         Planted (cause, effect) pairs of patch columns.
     distractors
         Columns that are correlated with the response and do not cause it.
+    arrows
+        All planted (cause, effect) pairs.
     slopes
         (cause, outcome) -> planted change of the outcome per unit of the cause.
     """
@@ -46,6 +48,7 @@ class PlantedTruth:
     parameters: dict[str, float] = field(default_factory=dict)
     causes: tuple[tuple[str, str], ...] = ()
     distractors: tuple[str, ...] = ()
+    arrows: tuple[tuple[str, str], ...] = ()
     slopes: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
@@ -79,6 +82,7 @@ class Findings:
     counterfactuals: list[Counterfactual] = field(default_factory=list)
     plan: ExperimentPlan | None = None
     video: xr.DataArray | None = None
+    normalised: xr.DataArray | None = None
     track: WallTrack | None = None
     domain_shares: pd.DataFrame | None = None
     wall_fit: Fit | None = None

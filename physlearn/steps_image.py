@@ -122,7 +122,8 @@ def _ask_what_if(findings: Findings) -> None:
     identified = [effect for effect in findings.effects if effect.identified]
     if not identified:
         raise NotIdentified("no effect is identified, so no change can be imagined soundly.")
-    strongest = max(identified, key=lambda effect: abs(effect.mean) / max(effect.sd, 1e-300))
+    first = [effect for effect in identified if effect.outcome == identified[0].outcome]
+    strongest = max(first, key=lambda effect: abs(effect.mean) / max(effect.sd, 1e-300))
     values = table.frame[strongest.cause].to_numpy()
     patch = int(np.argmin(values))
     findings.counterfactuals.append(

@@ -11,7 +11,7 @@ from physlearn.findings import Findings, Step
 __all__ = ["VIDEO_STEPS"]
 
 
-def _measure_domain_share(findings: Findings) -> None:
+def _normalise(findings: Findings) -> None:
     from physlearn.datasets.normalize_frames import domain_fraction, normalize_frames
 
     if findings.video is None:
@@ -19,6 +19,7 @@ def _measure_domain_share(findings: Findings) -> None:
     normal = normalize_frames(findings.video)
     raw = findings.video.to_numpy()
     seen = ~np.isnan(normal.to_numpy()[0])
+    findings.normalised = normal
     findings.domain_shares = pd.DataFrame(
         {
             "frame": np.arange(len(raw)),
@@ -40,10 +41,10 @@ def _share_above(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _track(findings: Findings) -> None:
-    from physlearn.datasets.track_walls import track_walls
+    from physlearn.datasets.track_walls import TrackWallsOptions, track_walls
 
-    if findings.video is not None:
-        findings.track = track_walls(findings.video)
+    if findings.normalised is not None:
+        findings.track = track_walls(findings.normalised, TrackWallsOptions(normalize=False))
 
 
 def _fit_walls(findings: Findings) -> None:
@@ -61,8 +62,8 @@ def _find_laws(findings: Findings) -> None:
 
 
 VIDEO_STEPS = (
-    Step("domain_share", "Bring frames to one scale", _measure_domain_share, ("video",)),
-    Step("walls", "Track walls", _track, ("video",)),
+    Step("domain_share", "Bring frames to one scale", _normalise, ("video",)),
+    Step("walls", "Track walls", _track, ("normalised",)),
     Step("wall_parameters", "Fit what moves the walls", _fit_walls, ("track",)),
     Step("laws", "Search for the law", _find_laws, ("track",)),
 )

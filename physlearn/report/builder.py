@@ -237,7 +237,7 @@ def _planted(truth: Mapping[str, Any] | None) -> dict[str, Any] | None:
         None: "not judged: no graph",
     }
     lines += [
-        (f"Planted distractor, {d['name']}: {spared[d['called_a_cause']]}.".replace("_", " "),
+        (f"Planted bystander, column {d['name']}: {spared[d['called_a_cause']]}.".replace("_", " "),
          d["called_a_cause"] is False)
         for d in truth["distractors"]
     ]  # fmt: skip

@@ -17,6 +17,9 @@ from physlearn.report.drawing import COLORS, MARKS, get_axes, scale_bar, unit_la
 __all__ = ["plot_atoms", "plot_image", "plot_patches", "plot_species", "site_atoms"]
 
 
+SCATTER_POINTS = 200.0
+"""Marks of a square picture, side by side, fill this many points."""
+
 RING_COLORS = ("#56b4e9", "#ff9a4d", "#35d0a0", "#f0e442", "#e79ac6", "#ffffff")
 """As `COLORS`, lighter, for rings on a dark picture."""
 
@@ -172,7 +175,7 @@ def _scatter_species(ax: Axes, atoms: AtomicConfiguration, *, filled: bool) -> N
     names: Sequence[str] = atoms.species_names or [
         f"species {code}" for code in range(int(codes.max(initial=0)) + 1)
     ]
-    size = float(np.clip(9000.0 / max(atoms.n, 1), 3.0, 60.0))
+    size = float(np.clip((SCATTER_POINTS / max(atoms.n, 1) ** 0.5) ** 2, 2.0, 60.0))
     for code, name in enumerate(names):
         rows = codes == code
         if not rows.any():
@@ -184,8 +187,8 @@ def _scatter_species(ax: Axes, atoms: AtomicConfiguration, *, filled: bool) -> N
             ax.scatter(x, y, s=size, c=color, marker=mark, lw=0, label=label)
         else:
             rings = ax.scatter(
-                x, y, s=2.2 * size, facecolors="none", edgecolors=RING_COLORS[code % 6],
-                marker=mark, lw=float(np.clip(size / 12, 0.7, 1.8)), label=label,
+                x, y, s=1.2 * size, facecolors="none", edgecolors=RING_COLORS[code % 6],
+                marker=mark, lw=float(np.clip(size / 14, 0.5, 1.8)), label=label,
             )  # fmt: skip
             rings.set_path_effects(
                 [matplotlib.patheffects.withStroke(linewidth=2.4, foreground="black", alpha=0.6)]

@@ -32,7 +32,7 @@ def plot_graph(
     """Draw a causal graph, causes left and responses right, with the mark at each edge's end.
 
     An arrow head is a cause's target, a ring is undecided, a plain end is a tail; dashed edges
-    are undecided as a whole.
+    are undecided as a whole. Nodes without any edge are left out.
 
     Parameters
     ----------
@@ -54,6 +54,9 @@ def plot_graph(
     4
     """
     tiers = dict(tiers or {})
+    loose = [node for node in graph.nodes if graph.degree(node) == 0]
+    if len(loose) < graph.number_of_nodes():
+        graph = graph.subgraph([node for node in graph.nodes if node not in loose])
     columns = sorted({tiers.get(node, 1) for node in graph.nodes})
     places = _places(graph, tiers, columns)
     tallest = max(sum(tiers.get(n, 1) == c for n in graph.nodes) for c in columns)
@@ -183,27 +186,35 @@ def _draw_edge(
 def _curve(
     places: Mapping[str, tuple[float, float]], heights: Mapping[str, float], ends: tuple[str, str]
 ) -> NDArray[np.float64]:
-    """Return points of a Bezier curve between two boxes, without what lies inside them."""
+    """Return points of the least bent Bezier curve between two boxes that crosses no other box."""
     start, stop = (np.array(places[end]) for end in ends)
-    middle = 0.5 * (start + stop)
-    if abs(start[0] - stop[0]) < 1e-6:
-        # Inside a column: beside the boxes that may stand between the two
-        between = any(
-            node not in ends and abs(x - start[0]) < 1e-6 and min(start[1], stop[1]) < y
-            < max(start[1], stop[1]) for node, (x, y) in places.items()
-        )  # fmt: skip
-        middle[0] += 0.36 if between else 0.0
-    elif abs(start[0] - stop[0]) > 0.6:
-        # Over the middle column: dodge a box that stands in the way
-        hit = any(
-            abs(x - middle[0]) < 0.1 and abs(y - middle[1]) < 0.12 for x, y in places.values()
-        )
-        middle[1] += 0.3 * (1 if middle[1] >= 0.5 else -1) if hit else 0.0
     t = np.linspace(0, 1, 241)[:, None]
-    points = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * stop
-    inside = np.zeros(len(points), dtype=bool)
-    for end in ends:
-        offset = np.abs(points - np.array(places[end]))
-        inside |= (offset[:, 0] < BOX_WIDTH / 2 + 0.008) & (offset[:, 1] < heights[end] / 2 + 0.012)
-    kept: NDArray[np.float64] = points[~inside]
-    return kept if len(kept) > 14 else points
+    across = np.array([start[1] - stop[1], stop[0] - start[0]])
+    across /= max(float(np.hypot(*across)), 1e-12)
+    others = [node for node in places if node not in ends]
+    best = np.empty((0, 2))
+    fewest = np.inf
+    for bend in (0.0, 0.2, -0.2, 0.4, -0.4, 0.6, -0.6):
+        middle = 0.5 * (start + stop) + bend * across
+        curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * stop
+        crossed = sum(int(_inside(curve, places[node], heights[node]).sum()) for node in others)
+        outside = int(((curve < -0.01) | (curve > 1.01)).sum())
+        if crossed + outside < fewest:
+            best, fewest = curve, crossed + outside
+        if fewest == 0:
+            break
+    own = _inside(best, places[ends[0]], heights[ends[0]])
+    own |= _inside(best, places[ends[1]], heights[ends[1]])
+    kept: NDArray[np.float64] = best[~own]
+    return kept if len(kept) > 14 else best
+
+
+def _inside(
+    points: NDArray[np.float64], center: tuple[float, float], height: float
+) -> NDArray[np.bool_]:
+    """Say which points lie in a box, its margin included."""
+    offset = np.abs(points - np.array(center))
+    inside: NDArray[np.bool_] = (offset[:, 0] < BOX_WIDTH / 2 + 0.008) & (
+        offset[:, 1] < height / 2 + 0.012
+    )
+    return inside

@@ -133,7 +133,11 @@ def plot_wall_parameters(
     ax.set_ylabel(labels[1])
     ax.ticklabel_format(useOffset=False)
     ax.locator_params(nbins=6)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    legend = ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, handletextpad=0.3,
+                       columnspacing=1.0)  # fmt: skip
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1.0)
     return ax
 
 

@@ -37,7 +37,7 @@ from physlearn.words import said_number, species_counts
 __all__ = ["MAX_PATCH_MAPS", "Picture", "draw_pictures", "effect_rows"]
 
 DOTS_PER_INCH = 170
-MAX_PATCH_MAPS = 6
+MAX_PATCH_MAPS = 8
 WALL_FRAMES = 4
 
 
@@ -114,7 +114,7 @@ def _atoms(findings: Findings) -> Iterator[Drawn]:
     if image is None:
         return
     tall = float(np.clip(5.2 * image.sizes["y"] / image.sizes["x"], 1.5, 8.0))
-    figure, ax = _canvas(5.2, tall)
+    figure, ax = _canvas(4.4, 0.85 * tall)
     plot_image(image, ax=ax)
     yield ("image", figure, f"The picture itself, {image.sizes['x']} by {image.sizes['y']} pixels.",
            "The picture as it was read, in grey.")  # fmt: skip
@@ -123,13 +123,13 @@ def _atoms(findings: Findings) -> Iterator[Drawn]:
         return
     on_sites = findings.snapshots is not None and findings.snapshots.graph.positions is not None
     drawn = site_atoms(findings.snapshots) if findings.snapshots and on_sites else atoms
-    figure, ax = _canvas(5.2, tall)
+    figure, ax = _canvas(4.4, 0.85 * tall)
     plot_atoms(image, drawn, ax=ax)
     what = "site of the lattice" if on_sites else "fitted column"
     yield ("atoms", figure, f"The picture with a ring on each {what}, {drawn.n} in all.",
            f"A ring on every {what}; colour and shape tell the species.")  # fmt: skip
     near_image, near_atoms = _close_up(image, atoms)
-    figure, ax = _canvas(5.2, 5.2)
+    figure, ax = _canvas(4.4, 4.4)
     plot_atoms(near_image, near_atoms, ax=ax)
     yield ("atoms_close", figure, f"The middle of the picture with a ring on each of its "
            f"{near_atoms.n} fitted columns.",
@@ -140,7 +140,7 @@ def _atoms(findings: Findings) -> Iterator[Drawn]:
         return
     if findings.snapshots is not None and findings.snapshots.graph.positions is None:
         return
-    figure, ax = _canvas(5.2, tall + 0.5)
+    figure, ax = _canvas(4.4, 0.85 * tall + 0.5)
     plot_species(shown, ax=ax)
     said = ", ".join(f"{count} {name}" for name, count in counts.items()) or f"{atoms.n} atoms"
     yield ("species", figure, f"Map of the species on the lattice: {said}.",
@@ -210,16 +210,18 @@ def _patches(findings: Findings) -> Iterator[Drawn]:
 def _causes(findings: Findings) -> Iterator[Drawn]:
     graph = findings.graph
     if graph is not None:
-        planted = findings.truth.causes if findings.truth else None
-        n_rows = max(
-            (sum(graph.tiers.get(c, 1) == t for c in graph.columns) for t in (0, 1, 2)), default=1
-        )
-        figure, ax = _canvas(5.8, max(3.2, 0.95 * n_rows + 0.9))
+        planted = findings.truth.arrows if findings.truth else None
+        linked = {name for edge in graph.edges for name in (edge.source, edge.target)}
+        loose = [name.replace("_", " ") for name in graph.columns if name not in linked]
+        shown = linked or set(graph.columns)
+        n_rows = max(sum(graph.tiers.get(c, 1) == t for c in shown) for t in (0, 1, 2))
+        figure, ax = _canvas(5.8, max(3.0, 0.95 * n_rows + 0.9))
         plot_graph(graph.graph, tiers=graph.tiers, planted=planted, ax=ax)
         behind = " Planted causes lie behind in pale orange." if planted else ""
+        alone = f" Without any link: {', '.join(loose)}." if loose and linked else ""
         yield ("graph", figure, "Causal graph. " + " ".join(graph.claims()),
                "Arrow: cause to effect. Ring: this end is open. Dashed: undecided. Numbers: share "
-               f"of half-samples with this link.{behind}")  # fmt: skip
+               f"of half-samples with this link.{alone}{behind}")  # fmt: skip
     rows = effect_rows(findings)
     if any(row["mean"] is not None for row in rows):
         known = [row for row in rows if row["mean"] is not None]
