@@ -1,0 +1,182 @@
+"""The command line: one sentence and exit code 2 for bad input, and nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from physlearn.cli import main
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Return a function that runs the command line here: (exit code, stdout, stderr)."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["physlearn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return end.value.code, said.out, said.err
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
+
+
+NOISE = np.random.default_rng(5).normal(100.0, 10.0, (64, 64))
+
+
+def write_bad(kind, folder):
+    path = folder / f"{kind}.tiff"
+    if kind == "empty":
+        path.touch()
+    elif kind == "truncated":
+        tifffile.imwrite(path, NOISE.astype(np.float32))
+        path.write_bytes(path.read_bytes()[:3000])
+    elif kind == "truncated_png":
+        path = folder / "cut.png"
+        Image.fromarray(NOISE.astype(np.uint8)).save(path)
+        path.write_bytes(path.read_bytes()[:900])
+    elif kind == "renamed":
+        path.write_text("not a picture, whatever its name says\n" * 20)
+    elif kind == "nan":
+        broken = NOISE.copy()
+        broken[7, 9] = np.nan
+        np.save(path := folder / "nan.npy", broken)
+    elif kind == "constant":
+        np.save(path := folder / "constant.npy", np.full((64, 64), 3.0))
+    elif kind == "tiny":
+        np.save(path := folder / "tiny.npy", NOISE[:8, :8])
+    elif kind == "line":
+        np.save(path := folder / "line.npy", NOISE[0])
+    elif kind == "four_dimensions":
+        np.save(path := folder / "four.npy", np.zeros((2, 3, 20, 20)))
+    elif kind == "pickled":
+        np.save(path := folder / "object.npy", np.array([{"a": 1}], dtype=object))
+    elif kind == "folder":
+        (path := folder / "some_folder").mkdir()
+    return path
+
+
+BAD = ("absent", "empty", "truncated", "truncated_png", "renamed", "nan", "constant", "tiny",
+       "line", "four_dimensions", "pickled", "folder")  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_gets_one_sentence_and_exit_code_2(kind, run, tmp_path):
+    path = write_bad(kind, tmp_path)
+    before = sorted(tmp_path.iterdir())
+    code, out, err = run("study", path, "--out", tmp_path / "study")
+    assert code == 2
+    assert err.startswith("physlearn: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err + out
+    assert path.name in err or path.stem in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_drive_or_channel_that_does_not_fit_is_refused(run, tmp_path):
+    np.save(tmp_path / "noise.npy", NOISE)
+    np.save(tmp_path / "slim.npy", NOISE[:, :32])
+    (tmp_path / "drive.csv").write_text("drive\n1\n2\n")
+    out = tmp_path / "study"
+    cases = (
+        (("--drive", tmp_path / "drive.csv"), "drive"),
+        (("--channel", tmp_path / "slim.npy"), "slim.npy"),
+        (("--channel", tmp_path / "absent.npy"), "absent.npy"),
+        (("--seed", "-3"), "seed"),
+    )
+    for options, word in cases:
+        code, _, err = run("study", tmp_path / "noise.npy", "--out", out, *options)
+        assert code == 2, err
+        assert word in err
+        assert "Traceback" not in err
+        assert not out.exists()
+
+
+def test_an_out_folder_with_other_files_is_refused_before_any_work(run, tmp_path):
+    np.save(tmp_path / "noise.npy", NOISE)
+    code, _, err = run("study", tmp_path / "noise.npy", "--out", tmp_path)
+    assert code == 2
+    assert "holds other files" in err
+    assert [file.name for file in tmp_path.iterdir()] == ["noise.npy"]
+
+
+@pytest.mark.parametrize("kind", ["rgb", "lzw"])
+def test_a_picture_without_atoms_gives_a_report_with_patches_only(kind, run, tmp_path):
+    grey = np.clip(NOISE, 0, 255).astype(np.uint8)
+    path = tmp_path / f"{kind}.tif"
+    picture = np.stack([grey] * 3, axis=-1) if kind == "rgb" else grey
+    tifffile.imwrite(path, picture, photometric="rgb" if kind == "rgb" else "minisblack",
+                     compression="lzw")  # fmt: skip
+    code, out, err = run("study", path, "--out", tmp_path / "study", "--seed", 1)
+    assert code == 0, err
+    assert "report.html" in out
+    summary = json.loads((tmp_path / "study" / "summary.json").read_text())
+    assert summary["atoms"] is None
+    assert summary["patches"]["count"] > 0
+    status = {step["name"]: step["status"] for step in summary["steps"]}
+    assert status["atoms"] == "could not"
+    assert status["couplings"] == "skipped"
+    assert status["patches"] == "done"
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert "patches only" in page
+
+
+def test_help_names_every_command_and_shows_examples(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for word in ("demo", "study", "doctor", "physlearn study image.tiff --out study"):
+        assert word in out
+
+
+def test_version_and_unknown_command(run):
+    code, out, _ = run("--version")
+    assert (code, out.split()[0]) == (0, "physlearn")
+    code, _, err = run("stduy")
+    assert code == 2
+    assert "stduy" in err
+    assert "Traceback" not in err
+
+
+def test_doctor_names_what_is_there_and_what_is_missing(run):
+    code, out, _ = run("doctor")
+    assert code == 0
+    for word in ("Python", "cores", "memory", "Julia", "kernel cache", "numba", "dowhy"):
+        assert word in out
+
+
+def test_help_loads_no_heavy_library():
+    code = (
+        "import sys; sys.argv=['physlearn','--help']\n"
+        "from physlearn.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numba','scipy','xarray','matplotlib','arviz','dowhy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_ctrl_c_leaves_nothing_half_written(tmp_path):
+    np.save(tmp_path / "noise.npy", np.random.default_rng(1).normal(100, 10, (600, 600)))
+    command = [sys.executable, "-m", "physlearn", "study", tmp_path / "noise.npy", "--out",
+               tmp_path / "study"]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(list(tmp_path.iterdir())) == 2, "the study never began to write"
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err.decode()
+    assert b"Traceback" not in err
+    assert [file.name for file in tmp_path.iterdir()] == ["noise.npy"]
