@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "FindAtomsOptions": ".find_atoms",
+        "StemSettings": ".synthetic_stem",
         "assign_sites": ".sites",
         "classify_species": ".species",
         "describe_patches": ".patches",

@@ -76,7 +76,8 @@ def add_columns(model: Floats, columns: Floats, reach: float) -> None:
 @kernel
 def variance_of(mean: float, noise: Floats) -> float:
     """Return the pixel variance at ``mean``; ``noise`` = (offset, gain, smallest variance)."""
-    return max(noise[0] + noise[1] * mean, noise[2])
+    variance: float = noise[0] + noise[1] * mean
+    return max(variance, float(noise[2]))
 
 
 @kernel

@@ -247,8 +247,8 @@ def _rows_of(atoms: AtomicConfiguration, positions: Floats) -> Integers:
     from scipy.spatial import cKDTree
 
     distance, rows = cKDTree(atoms.positions[:, :2]).query(positions)
-    spacing = max(float(np.ptp(atoms.positions[:, 0])), 1e-300)
-    if distance.max() > 1e-6 * spacing:
+    reach = max(float(np.ptp(atoms.positions[:, 0])), 1e-300)
+    if np.max(distance) > 1e-6 * reach:
         raise InputError("snapshots must come from these atoms: their sites stand elsewhere.")
     return np.asarray(rows, dtype=np.int64)
 

@@ -22,7 +22,15 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
 GREY_TOLERANCE_SHARE = 0.01
-UNITS = {"nm": "nm", "um": "um", "µm": "um", "angstrom": "angstrom", "å": "angstrom", "a": "angstrom"}
+UNITS = {
+    "nm": "nm",
+    "um": "um",
+    "µm": "um",
+    "angstrom": "angstrom",
+    "å": "angstrom",
+    "a": "angstrom",
+}
+Scale = tuple[float, float, str]
 COPIES_HELD = 4
 """Copies of the picture in memory while it is read and turned into floats."""
 
@@ -67,12 +75,13 @@ def read_image(
     path = Path(path)
     kind = path.suffix.lower()
     _check_file(path, kind)
+    scale: Scale | None = None
     if kind == ".npy":
-        raw, scale, said = _read_npy(path), None, {}
+        raw = _read_npy(path)
     elif kind in TIFF:
-        raw, scale, said = _read_tiff(path)
+        raw, scale = _read_tiff(path)
     else:
-        raw, scale, said = _read_picture(path)
+        raw = _read_picture(path)
     notes: list[str] = []
     values, chosen = _one_channel(raw, path, channel, as_grey, notes)
     if values.dtype.kind not in "biuf":
@@ -93,7 +102,7 @@ def read_image(
         },
         attrs={
             "source": path.name, "counts": counts, "channel": chosen, "dtype": str(raw.dtype),
-            "warnings": tuple(notes), **said,
+            "warnings": tuple(notes),
         },
         name="image",
     )  # fmt: skip
@@ -122,8 +131,8 @@ def _check_size(path: Path, shape: tuple[int, ...]) -> None:
     free = free_memory_bytes()
     if needed > free:
         raise InputError(
-            f"{path} has {shape[0]} x {shape[1]} pixels and needs {needed / 1e9:.1f} GB to be read; "
-            f"{free / 1e9:.1f} GB are free: crop it or bin it."
+            f"{path} has {shape[0]} x {shape[1]} pixels and needs {needed / 1e9:.1f} GB to be "
+            f"read; {free / 1e9:.1f} GB are free: crop it or bin it."
         )
 
 
@@ -150,14 +159,12 @@ def _read_npy(path: Path) -> NDArray[Any]:
     if header.ndim == 3 and header.shape[-1] not in (3, 4):
         raise _stack(path, header.shape[0])
     if header.ndim not in (2, 3):
-        raise InputError(
-            f"{path} must hold one picture (rows, columns), got shape {header.shape}."
-        )
+        raise InputError(f"{path} must hold one picture (rows, columns), got shape {header.shape}.")
     _check_size(path, header.shape)
     return np.array(header)
 
 
-def _read_tiff(path: Path) -> tuple[NDArray[Any], tuple[float, float, str] | None, dict[str, Any]]:
+def _read_tiff(path: Path) -> tuple[NDArray[Any], Scale | None]:
     import tifffile
 
     try:
@@ -178,10 +185,10 @@ def _read_tiff(path: Path) -> tuple[NDArray[Any], tuple[float, float, str] | Non
         raise _unreadable(path, error) from None
     if raw.ndim == 3 and raw.shape[0] in (3, 4) and raw.shape[-1] not in (3, 4):
         raw = np.moveaxis(raw, 0, -1)
-    return np.asarray(raw), scale, {}
+    return np.asarray(raw), scale
 
 
-def _tiff_scale(file: Any) -> tuple[float, float, str] | None:
+def _tiff_scale(file: Any) -> Scale | None:
     """Return the ImageJ scale of a TIFF (x, y, unit); printing resolutions do not count."""
     said = file.imagej_metadata or {}
     unit = UNITS.get(str(said.get("unit", "")).replace("\\u00B5", "µ").strip().lower())
@@ -197,9 +204,7 @@ def _tiff_scale(file: Any) -> tuple[float, float, str] | None:
     return steps[0], steps[1], unit
 
 
-def _read_picture(
-    path: Path,
-) -> tuple[NDArray[Any], tuple[float, float, str] | None, dict[str, Any]]:
+def _read_picture(path: Path) -> NDArray[Any]:
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -210,11 +215,10 @@ def _read_picture(
                 if n_frames > 1:
                     raise _stack(path, n_frames)
                 _check_size(path, (picture.height, picture.width))
+                into = {"LA": "L"}.get(picture.mode)
                 if picture.mode in ("P", "PA", "CMYK", "YCbCr"):
-                    picture = picture.convert("RGB")
-                elif picture.mode == "LA":
-                    picture = picture.convert("L")
-                raw = np.asarray(picture)
+                    into = "RGB"
+                raw = np.asarray(picture.convert(into) if into else picture)
     except InputError:
         raise
     except Image.DecompressionBombError as error:
@@ -223,7 +227,7 @@ def _read_picture(
         ) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
         raise _unreadable(path, error) from None
-    return raw, None, {}
+    return raw
 
 
 def _one_channel(
@@ -257,7 +261,7 @@ def _one_channel(
     return wide @ LUMINANCE, "luminance"
 
 
-def _scale_beside(path: Path, shape: tuple[int, ...]) -> tuple[float, float, str] | None:
+def _scale_beside(path: Path, shape: tuple[int, ...]) -> Scale | None:
     """Return the pixel size that a JSON file of the same name gives as a field of view."""
     beside = path.with_suffix(".json")
     if path.suffix.lower() != ".npy" or not beside.is_file():
@@ -266,7 +270,9 @@ def _scale_beside(path: Path, shape: tuple[int, ...]) -> tuple[float, float, str
         said = json.loads(beside.read_text(encoding="utf-8"))
         if not isinstance(said, dict):
             return None
-        info = said.get("experimental_details", said).get("spatial_info") or said.get("spatial_info")
+        info = said.get("experimental_details", said).get("spatial_info") or said.get(
+            "spatial_info"
+        )
         if not info:
             return None
         unit = UNITS[str(info.get("field_of_view_units", "nm")).lower()]

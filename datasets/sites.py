@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import replace
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,18 @@ from scipy.spatial import cKDTree
 from scipy.special import logsumexp
 
 from physlearn.checks import InputError, NotIdentified, check_choice
+from physlearn.datasets.lattice_finding import (
+    FEWEST_ATOMS,
+    Lattice,
+    Sublattice,
+    choose_sublattice,
+    find_sublattices,
+    lattice_kind,
+    lattice_vectors,
+    local_goal,
+    reduced_vectors,
+    refine_sublattice,
+)
 from physlearn.datasets.species import classify_species
 from physlearn.lattice_models import site_graph_from_positions
 from physlearn.records import AtomicConfiguration, LatticeSnapshots
@@ -21,29 +32,7 @@ __all__ = ["assign_sites"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 LATTICES = ("auto", "square", "triangular")
-FEWEST_ATOMS = 16
-TOLERANCE = 0.22
-"""How far a neighbour may stand from where a lattice vector points, as a share of its length."""
-SMALLEST_SUPPORT = 0.5
 SMALLEST_SHARE_ON_LATTICE = 0.5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sublattice:
-    """Atoms that lattice vectors connect: their numbers and their integer coordinates."""
-
-    members: Integers
-    indices: Integers
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lattice:
-    """Name, measured vectors (rows), undistorted vectors of equal cell area, place of (0, 0)."""
-
-    kind: str
-    vectors: Floats
-    ideal: Floats
-    offset: Floats
 
 
 def assign_sites(
@@ -70,9 +59,10 @@ def assign_sites(
     -------
     LatticeSnapshots
         One snapshot; state +1 is the brighter species, -1 the dimmer one, with
-        ``label_log_likelihood``; all -1 with a warning when there is one species. ``graph.positions`` are the measured positions. Vacant sites leave
-        the graph. ``metadata`` holds lattice, vectors, spacing with its standard error, counts of
-        vacancies and of columns left out.
+        ``label_log_likelihood``; all -1 with a warning when there is one species.
+        ``graph.positions`` are the measured positions. Vacant sites leave the graph. ``metadata``
+        holds lattice, its vectors and constant (from the mean cell area), mean bond with standard
+        error, counts of vacancies and of columns left out.
 
     Raises
     ------
@@ -103,245 +93,23 @@ def assign_sites(
     if atoms.n < FEWEST_ATOMS:
         raise NotIdentified(f"{atoms.n} columns are too few to show a lattice.")
     weights = np.ones(atoms.n) if atoms.intensity is None else np.maximum(atoms.intensity, 0.0)
-    vectors = _reduced(_lattice_vectors(atoms.positions, weights))
+    vectors = reduced_vectors(lattice_vectors(atoms.positions, weights))
     warnings: list[str] = []
-    sublattices = _sublattices(atoms.positions, vectors)
-    chosen = _choose(atoms, weights, sublattices, vectors, warnings)
+    sublattices = find_sublattices(atoms.positions, vectors)
+    chosen = choose_sublattice(atoms, weights, sublattices, vectors, warnings)
     share = len(chosen.members) / atoms.n
     if len(sublattices) == 1 and share < SMALLEST_SHARE_ON_LATTICE:
         raise NotIdentified(f"only {share:.0%} of the columns stand on one lattice.")
-    chosen, vectors, offset = _refine(atoms.positions, chosen, vectors, weights)
+    chosen, vectors, offset = refine_sublattice(atoms.positions, chosen, vectors, weights)
     chosen = _whole(atoms, chosen, warnings)
-    kind, ideal_vectors = _kind(vectors)
+    kind, ideal_vectors = lattice_kind(vectors)
     if lattice not in ("auto", kind):
         raise NotIdentified(f"the columns show a {kind} lattice, not a {lattice} one.")
-    lattice_fit = _Lattice(kind, vectors, ideal_vectors, offset)
+    lattice_fit = Lattice(kind, vectors, ideal_vectors, offset)
     return _snapshots(atoms, chosen, lattice_fit, n_shells, warnings)
 
 
-def _lattice_vectors(positions: Floats, weights: Floats) -> Floats:
-    """Return the two shortest translations (rows) that carry columns onto columns."""
-    tree = cKDTree(positions)
-    nearest = np.median(tree.query(positions, k=2)[0][:, 1])
-    bright = weights >= np.quantile(weights, 0.5)
-    pairs = tree.query_ball_point(positions[bright], 4.2 * nearest)
-    sources = np.flatnonzero(bright)
-    differences = np.concatenate(
-        [positions[near] - positions[i] for i, near in zip(sources, pairs, strict=True)]
-    )
-    differences = differences[np.hypot(*differences.T) > 0.5 * nearest]
-    differences = differences[
-        (differences[:, 1] > 1e-9) | ((np.abs(differences[:, 1]) <= 1e-9) & (differences[:, 0] > 0))
-    ]
-    if len(differences) < 20:
-        raise NotIdentified("the columns stand too far apart to show a lattice.")
-    candidates = _clusters(differences, 0.12 * nearest)
-    support = np.array([_support(positions, weights, tree, v) for v in candidates])
-    good = support > max(SMALLEST_SUPPORT, 0.8 * support.max())
-    kept = candidates[good]
-    if len(kept) < 2:
-        raise NotIdentified(
-            "no lattice: the best translation carries only "
-            f"{support.max():.0%} of the columns onto another."
-        )
-    order = np.argsort(np.hypot(*kept.T))
-    first = kept[order[0]]
-    for k in order[1:]:
-        sine = abs(first[0] * kept[k][1] - first[1] * kept[k][0])
-        if sine > 0.4 * np.hypot(*first) * np.hypot(*kept[k]):
-            return np.array([first, kept[k]])
-    raise NotIdentified("no lattice: the columns repeat along one direction only.")
-
-
-def _clusters(differences: Floats, radius: float) -> Floats:
-    """Return the centres of clusters of difference vectors, densest first."""
-    step = max(1, len(differences) // 20_000)
-    points = differences[::step]
-    tree = cKDTree(points)
-    counts = np.array([len(near) for near in tree.query_ball_point(points, radius)])
-    centers: list[Floats] = []
-    free = np.ones(len(points), dtype=np.bool_)
-    for k in np.argsort(-counts, kind="stable"):
-        if not free[k] or counts[k] < max(4, 0.1 * counts.max()):
-            continue
-        near = tree.query_ball_point(points[k], radius)
-        center = points[near].mean(axis=0)
-        centers.append(points[tree.query_ball_point(center, radius)].mean(axis=0))
-        free[tree.query_ball_point(center, 3 * radius)] = False
-        if len(centers) >= 60:
-            break
-    return np.array(centers).reshape(-1, 2)
-
-
-def _support(positions: Floats, weights: Floats, tree: cKDTree, vector: Floats) -> float:
-    """Return the share of columns (by brightness) that ``vector`` carries onto a column."""
-    low, high = positions.min(axis=0), positions.max(axis=0)
-    moved = positions + vector
-    inside = np.all((moved >= low) & (moved <= high), axis=1)
-    if inside.sum() < 8:
-        return 0.0
-    distance, _ = tree.query(moved[inside])
-    hit = distance < TOLERANCE * np.hypot(*vector)
-    return float(weights[inside][hit].sum() / weights[inside].sum())
-
-
-def _sublattices(positions: Floats, vectors: Floats) -> list[_Sublattice]:
-    """Walk from column to column along lattice vectors; return the connected sets, largest first."""
-    tree = cKDTree(positions)
-    steps = [np.array(step) for step in product((-1, 0, 1), repeat=2) if step != (0, 0)]
-    length = min(np.hypot(*vectors[0]), np.hypot(*vectors[1]))
-    steps = [step for step in steps if np.hypot(*(step @ vectors)) < 1.25 * length]
-    label = np.full(len(positions), -1)
-    indices = np.zeros((len(positions), 2), dtype=np.int64)
-    found = []
-    for seed in range(len(positions)):
-        if label[seed] >= 0:
-            continue
-        number = len(found)
-        label[seed] = number
-        queue = deque([seed])
-        members = [seed]
-        taken = {(0, 0)}
-        while queue:
-            here = queue.popleft()
-            for step in steps:
-                goal = positions[here] + step @ vectors
-                distance, there = tree.query(goal, distance_upper_bound=TOLERANCE * length)
-                index = tuple(int(i) for i in indices[here] + step)
-                if not np.isfinite(distance) or label[there] >= 0 or index in taken:
-                    continue
-                label[there] = number
-                indices[there] = index
-                taken.add(index)
-                members.append(int(there))
-                queue.append(int(there))
-        kept = np.array(members)
-        found.append(_Sublattice(kept, indices[kept].copy()))
-    return sorted(found, key=lambda part: -len(part.members))
-
-
-def _choose(
-    atoms: AtomicConfiguration,
-    weights: Floats,
-    parts: list[_Sublattice],
-    vectors: Floats,
-    warnings: list[str],
-) -> _Sublattice:
-    """Return the brightest of the large sublattices and say which was left out."""
-    large = [p for p in parts if len(p.members) >= max(FEWEST_ATOMS, 0.15 * len(parts[0].members))]
-    # fragments of one sublattice share a phase; only different phases are different sublattices
-    if not large:
-        raise NotIdentified("no lattice: no set of columns hangs together along lattice vectors.")
-    brightness = [float(np.median(weights[p.members])) for p in large]
-    best = int(np.argmax(brightness))
-    largest = max(len(p.members) for p in large)
-    near = [
-        k for k in range(len(large))
-        if brightness[k] > 0.75 * brightness[best] and len(large[k].members) > 0.5 * largest
-    ]  # fmt: skip
-    best = max(near or [best], key=lambda k: len(large[k].members))
-    anchor = large[best]
-    others = []
-    for k, part in enumerate(large):
-        if k == best:
-            continue
-        tree = cKDTree(atoms.positions[anchor.members])
-        distance, _ = tree.query(atoms.positions[part.members])
-        spacing = float(np.hypot(*vectors[0]))
-        if np.median(distance) < 0.8 * spacing:
-            others.append(k)
-    if others:
-        warnings.append(
-            f"{len(others) + 1} sublattices of {len(anchor.members)} and "
-            f"{', '.join(str(len(large[k].members)) for k in others)} columns: the brighter one, "
-            "or the fuller of equals, is the site lattice; the rest are not sites."
-        )
-    return anchor
-
-
-def _reduced(vectors: Floats) -> Floats:
-    """Return the shortest basis of the same lattice, at an acute angle (Gauss reduction)."""
-    one, two = vectors
-    while True:
-        if np.hypot(*two) < np.hypot(*one):
-            one, two = two, one
-        turns = np.round(one @ two / (one @ one))
-        if turns == 0:
-            break
-        two = two - turns * one
-    return np.array([one, two if one @ two >= 0 else -two])
-
-
-def _kind(vectors: Floats) -> tuple[str, Floats]:
-    """Return the lattice's name and its undistorted vectors of equal cell area.
-
-    Scan distortion shears a picture by some percent: the lattice is triangular when the third
-    shortest vector is nearer to the first two (ratio 1) than to a square's diagonal (1.41).
-    """
-    one, two = vectors
-    area = abs(one[0] * two[1] - one[1] * two[0])
-    mean = 0.5 * (np.hypot(*one) + np.hypot(*two))
-    if np.hypot(*two) > 1.2 * np.hypot(*one):
-        return "rectangular" if one @ two < 0.17 * mean**2 else "oblique", vectors
-    if np.hypot(*(one - two)) < 1.2 * mean:
-        constant = np.sqrt(2.0 * area / np.sqrt(3.0))
-        return "triangular", constant * np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
-    return "square", np.sqrt(area) * np.eye(2)
-
-
-def _affine(indices: Integers, positions: Floats) -> tuple[Floats, Floats]:
-    """Return vectors and offset of the least-squares lattice."""
-    design = np.concatenate([indices, np.ones((len(indices), 1))], axis=1)
-    solution = np.linalg.lstsq(design.astype(np.float64), positions, rcond=None)[0]
-    return solution[:2], solution[2]
-
-
-def _local_goal(
-    index: Integers, vectors: Floats, indices: Integers, positions: Floats, tree: cKDTree
-) -> Floats:
-    """Return where a site should stand, from the nearest known sites' own displacement."""
-    near = tree.query(index, k=min(6, len(indices)))[1]
-    return np.asarray((positions[near] + (index - indices[near]) @ vectors).mean(axis=0))
-
-
-def _refine(
-    positions: Floats, part: _Sublattice, vectors: Floats, weights: Floats
-) -> tuple[_Sublattice, Floats, Floats]:
-    """Fit the lattice, then give free columns that stand on empty sites their place."""
-    members, indices = part.members, part.indices
-    vectors, offset = _affine(indices, positions[members])
-    length = min(np.hypot(*vectors[0]), np.hypot(*vectors[1]))
-    typical = float(np.median(weights[members]))
-    for _ in range(3):
-        known = cKDTree(indices)
-        taken = {tuple(index) for index in indices.tolist()}
-        free = np.setdiff1d(np.arange(len(positions)), members)
-        new_members, new_indices = [], []
-        inverse = np.linalg.inv(vectors)
-        for k in free[np.argsort(-weights[free])]:
-            guess = (positions[k] - offset) @ inverse
-            near = known.query(guess, k=1)[1]
-            shift = positions[members[near]] - (indices[near] @ vectors + offset)
-            index = np.round((positions[k] - shift - offset) @ inverse).astype(np.int64)
-            key = (int(index[0]), int(index[1]))
-            goal = _local_goal(index, vectors, indices, positions[members], known)
-            close = np.hypot(*(positions[k] - goal)) < TOLERANCE * length
-            if close and key not in taken and weights[k] > 0.25 * typical:
-                taken.add(key)
-                new_members.append(int(k))
-                new_indices.append(index)
-        if not new_members:
-            break
-        members = np.concatenate([members, new_members]).astype(np.int64)
-        indices = np.concatenate([indices, new_indices]).astype(np.int64)
-    vectors, offset = _affine(indices, positions[members])
-    order = np.lexsort((indices[:, 0], indices[:, 1]))
-    return _Sublattice(members[order], indices[order]), vectors, offset
-
-
-def _whole(
-    atoms: AtomicConfiguration, part: _Sublattice, warnings: list[str]
-) -> _Sublattice:
+def _whole(atoms: AtomicConfiguration, part: Sublattice, warnings: list[str]) -> Sublattice:
     """Leave out columns that the picture's edge cuts: their brightness cannot be measured."""
     view = atoms.field_of_view
     if view is None or atoms.width is None:
@@ -355,11 +123,11 @@ def _whole(
         f"{int((~inside).sum())} column(s) within half a width of the picture's edge are no sites: "
         "the edge cuts them."
     )
-    return _Sublattice(part.members[inside], part.indices[inside])
+    return Sublattice(part.members[inside], part.indices[inside])
 
 
 def _empty_sites(
-    part: _Sublattice, vectors: Floats, positions: Floats, atoms: AtomicConfiguration
+    part: Sublattice, vectors: Floats, positions: Floats, atoms: AtomicConfiguration
 ) -> int:
     """Return how many sites inside the lattice's outline hold no column."""
     taken = {tuple(index) for index in part.indices.tolist()}
@@ -374,7 +142,7 @@ def _empty_sites(
         if index in taken:
             continue
         site = np.array(index)
-        goal = _local_goal(site, vectors, part.indices, positions, tree)
+        goal = local_goal(site, vectors, part.indices, positions, tree)
         inside = np.all(goal > np.array(view[:2]) + 0.3 * length) and np.all(
             goal < np.array(view[2:]) - 0.3 * length
         )
@@ -405,7 +173,7 @@ def _two_states(
         return np.full(atoms.n, -1, dtype=np.int8), None, (only, "none seen")
     ordered = sorted(present, key=lambda k: level[k])
     gaps = [np.log(level[b] / max(level[a], 1e-300)) if level[a] > 0 else level[b] - level[a]
-            for a, b in zip(ordered, ordered[1:], strict=False)]  # fmt: skip
+            for a, b in pairwise(ordered)]  # fmt: skip
     cut = int(np.argmax(gaps)) + 1
     groups = (ordered[:cut], ordered[cut:])
     names = tuple(
@@ -431,8 +199,8 @@ def _two_states(
 
 def _snapshots(
     atoms: AtomicConfiguration,
-    part: _Sublattice,
-    lattice: _Lattice,
+    part: Sublattice,
+    lattice: Lattice,
     n_shells: int,
     warnings: list[str],
 ) -> LatticeSnapshots:
@@ -474,8 +242,8 @@ def _snapshots(
     distortion = _distortion(lattice, third)
     if distortion > 0.04:
         warnings.append(
-            f"the lattice is distorted by {distortion:.0%} (unequal neighbour distances): scan drift "
-            "or strain; the lattice constant is that of the mean cell area."
+            f"the lattice is distorted by {distortion:.0%} (unequal neighbour distances): scan "
+            "drift or strain; the lattice constant is that of the mean cell area."
         )
     if vacant:
         warnings.append(f"{vacant} site(s) inside the lattice hold no column and left the graph.")
@@ -518,7 +286,7 @@ def _shell_bounds(vectors: Floats, n_shells: int) -> list[float]:
     return [0.5 * (shells[k][-1] + shells[k + 1][0]) for k in range(n_shells)]
 
 
-def _distortion(lattice: _Lattice, third: float) -> float:
+def _distortion(lattice: Lattice, third: float) -> float:
     """Return the largest relative difference of distances that are equal in the ideal lattice."""
     lengths = list(np.hypot(*lattice.vectors.T))
     if lattice.kind == "triangular":

@@ -185,8 +185,15 @@ def _fit_with_surface(
         line = np.linalg.lstsq(design * root[:, None], rest * root, rcond=None)[0]
         surface = np.clip(design @ line, -1.5, 1.5)
         surface = surface - surface.mean()
-        mixture = _fit_mixture(values - surface, errors, count)
+        mixture = _climb(values - surface, errors, mixture, 60)
     return mixture, surface
+
+
+def _even(values: Floats, tail: float, count: int) -> Floats:
+    """Return ``count`` means in even steps between two quantiles."""
+    if count == 1:
+        return np.array([values.mean()])
+    return np.linspace(np.quantile(values, tail), np.quantile(values, 1 - tail), count)
 
 
 def _starts(values: Floats, count: int) -> list[Floats]:
@@ -194,8 +201,8 @@ def _starts(values: Floats, count: int) -> list[Floats]:
     ordered = np.sort(values)
     starts = [
         np.quantile(values, (np.arange(count) + 0.5) / count),
-        np.linspace(*np.quantile(values, [0.02, 0.98]), count) if count > 1 else ordered.mean(),
-        np.linspace(*np.quantile(values, [0.002, 0.998]), count) if count > 1 else ordered.mean(),
+        _even(values, 0.02, count),
+        _even(values, 0.002, count),
     ]
     if count > 1 and len(values) > 3 * count:
         gaps = np.diff(ordered)[1:-1]
@@ -209,10 +216,10 @@ def _fit_mixture(values: Floats, errors: Floats, count: int) -> _Mixture:
     first = max(0.3 * float(np.std(values)) / count, 1e-3)
     equal = np.full(count, 1.0 / count)
     fits = [
-        _climb(values, errors, _Mixture(start, first, equal, -np.inf), 25)
+        _climb(values, errors, _Mixture(start, first, equal, -np.inf), 15)
         for start in _starts(values, count)
     ]
-    return _climb(values, errors, max(fits, key=lambda fit: fit.log_likelihood), 300)
+    return _climb(values, errors, max(fits, key=lambda fit: fit.log_likelihood), 150)
 
 
 def _climb(values: Floats, errors: Floats, start: _Mixture, n_steps: int) -> _Mixture:
@@ -224,9 +231,11 @@ def _climb(values: Floats, errors: Floats, start: _Mixture, n_steps: int) -> _Mi
     for _ in range(n_steps):
         mixture = _Mixture(means, spread, weights, last)
         joint = mixture.log_densities(values, errors) + np.log(weights)
-        norms = logsumexp(joint, axis=1, keepdims=True)
-        total = float(norms.sum())
-        share = np.exp(joint - norms)
+        top = joint.max(axis=1, keepdims=True)
+        share = np.exp(joint - top)
+        norms = share.sum(axis=1, keepdims=True)
+        total = float((top + np.log(norms)).sum())
+        share /= norms
         variance = spread**2 + errors**2
         pull = share / variance[:, None]
         means = (pull * values[:, None]).sum(axis=0) / np.maximum(pull.sum(axis=0), 1e-300)

@@ -59,7 +59,7 @@ class StemSettings:
     background_counts: float = 8.0
     patch_sites: int = 3
     random_dilation_sd: float = 0.02
-    composition_dilation: float = 0.03
+    composition_dilation: float = 0.06
     dilation_range_sites: float = 3.0
     response_per_composition: float = 30.0
     response_per_dilation: float = 250.0
@@ -74,7 +74,9 @@ class StemSettings:
         for name in ("random_dilation_sd", "response_disturbance_sd", "map_noise_share"):
             check_positive(name, getattr(self, name), allow_zero=True)
         if len(self.peak_counts) != 2 or not 0 < self.peak_counts[0] < self.peak_counts[1]:
-            raise InputError(f"peak_counts must be (dim, bright) ascending; got {self.peak_counts}.")
+            raise InputError(
+                f"peak_counts must be (dim, bright) ascending; got {self.peak_counts}."
+            )
         if isinstance(self.patch_sites, bool) or self.patch_sites < 2:
             raise InputError(f"patch_sites must be at least 2; got {self.patch_sites}.")
 
@@ -223,9 +225,7 @@ def make_stem_image(
     return SyntheticStem(image, channels, truth)
 
 
-def _smooth_field(
-    shape: tuple[int, int], length: float, generator: np.random.Generator
-) -> Floats:
+def _smooth_field(shape: tuple[int, int], length: float, generator: np.random.Generator) -> Floats:
     """Return a periodic field of unit variance with covariance exp(-r^2 / (2 length^2))."""
     waves_y = np.fft.fftfreq(shape[0])[:, None]
     waves_x = np.fft.fftfreq(shape[1])[None, :]
