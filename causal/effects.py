@@ -13,21 +13,13 @@ from scipy import stats
 
 from physlearn.causal.columns import Columns, prepare_columns
 from physlearn.causal.graphs import CausalGraph
-from physlearn.causal.members import (
-    HIDDEN,
-    blocks_back_doors,
-    members,
-    missed_edge_warning,
-    with_missed_edge,
-)
+from physlearn.causal.identification import adjustment_sets
 from physlearn.causal.quiet import quiet
 from physlearn.causal.refutations import spatial_placebo
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, as_generator
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from physlearn.records import PatchTable
 
 NOISE_RELATIVE_ERROR = 0.2
@@ -132,11 +124,11 @@ def estimate_effect(
 ) -> Effect:
     """Estimate the total linear effect of one column on another under a graph.
 
-    dowhy names the columns to hold fixed (back-door) in every directed graph that the given
-    graph may stand for; the coefficient comes from regression with the known measurement noise
-    taken out, and its error from the autocovariance of the residuals. When the possible graphs
-    disagree the effect is a range, and when one of them has a hidden common cause of the two
-    it is refused.
+    dowhy names the columns to hold fixed (the efficient back-door set, to which the causes of
+    the cause are added) in every directed graph that the given graph may stand for. The
+    coefficient comes from regression with the known measurement noise taken out, its error from
+    the autocovariance of the residuals. When the possible graphs disagree the effect is a range,
+    and when one of them has a hidden common cause of the two it is refused.
 
     Parameters
     ----------
@@ -165,7 +157,8 @@ def estimate_effect(
 
     Notes
     -----
-    Identification: dowhy (Sharma and Kiciman, arXiv 2011.04216). Errors in variables: Fuller
+    Identification: dowhy (Sharma and Kiciman, arXiv 2011.04216); efficient sets: Rotnitzky and
+    Smucler, JMLR 21(188) (2020). Errors in variables: Fuller
     (1987), doi:10.1002/9780470316665. Effective sample size: Dutilleul, doi:10.2307/2532625.
     Linear effects; a hidden common cause that the graph does not show biases the number.
 
@@ -193,7 +186,7 @@ def estimate_effect(
     warnings = list(columns.warnings)
     unit = table.units.get(outcome, "1")
     try:
-        sets = _adjustment_sets(columns, graph, cause, outcome, warnings)
+        sets = adjustment_sets(columns, graph, cause, outcome, warnings)
         spatial = SpatialScore(
             columns.values, columns.layout, columns.noise, n_trend=columns.n_trend
         )
@@ -283,47 +276,6 @@ def _checked_contrast(
     if len(contrast) != 2 or not np.isfinite(contrast).all() or contrast[0] == contrast[1]:
         raise InputError(f"contrast must be two different finite numbers; got {contrast!r}.")
     return float(contrast[0]), float(contrast[1])
-
-
-def _adjustment_sets(
-    columns: Columns,
-    graph: CausalGraph | nx.DiGraph,
-    cause: str,
-    outcome: str,
-    warnings: list[str],
-) -> list[tuple[str, ...] | None]:
-    """Return the different back-door sets over the graph's members; None where no path leads."""
-    import pandas as pd
-
-    frame = pd.DataFrame(columns.values, columns=list(columns.names))
-    possible = members(graph, cause, outcome)
-    completed = [with_missed_edge(graph, member, cause, outcome) for member in possible]
-    missed = any(new is not old for new, old in zip(completed, possible, strict=True))
-    if missed:
-        warnings.append(missed_edge_warning(cause, outcome))
-    linked = [member for member in completed if nx.has_path(member, cause, outcome)]
-    sets = dict.fromkeys(_backdoor(frame, member, cause, outcome) for member in linked)
-    # one set that blocks every back door in all the graphs settles what they disagree about
-    common = [s for s in sets if all(blocks_back_doors(m, cause, outcome, s) for m in linked)]
-    chosen: list[tuple[str, ...] | None] = [max(common, key=len)] if common else list(sets)
-    return [*chosen, None] if missed or len(linked) < len(completed) else chosen
-
-
-def _backdoor(frame: pd.DataFrame, member: nx.DiGraph, cause: str, outcome: str) -> tuple[str, ...]:
-    with quiet("dowhy"):
-        from dowhy import CausalModel
-
-        model = CausalModel(frame, cause, outcome, graph=member)
-        estimand = model.identify_effect(method_name="maximal-adjustment")
-        if estimand.estimands.get("backdoor") is not None:
-            return tuple(sorted(estimand.get_backdoor_variables()))
-    hidden = [n for n in member if n.startswith(HIDDEN) and n.endswith(f"{cause}|{outcome}")]
-    hidden += [n for n in member if n not in frame.columns and n not in hidden]
-    raise NotIdentified(
-        f"{cause} and {outcome} may share a cause that no column measures"
-        + (f" ({hidden[0].removeprefix(HIDDEN).replace('|', ' and ')})" if hidden else "")
-        + "; measure it, or set the cause on purpose."
-    )
 
 
 def _member(

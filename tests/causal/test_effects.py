@@ -198,3 +198,25 @@ def test_an_open_link_does_not_matter_when_one_adjustment_serves_all(planted):
     assert effect.identified
     assert effect.adjustment_set == ("composition",)
     assert effect.mean == pytest.approx(0.5, abs=0.15)
+
+
+def test_a_missed_link_between_causes_does_not_confound(planted):
+    """The graph lost composition -> strain; holding the response's other cause fixed saves it."""
+    table = planted(24, 0, 0).table
+    graph = nx.DiGraph([("composition", "response"), ("strain", "response")])
+    effect = estimate_effect(table, graph, "strain", "response", contrast=(0, 1), rng=0)
+    assert effect.adjustment_set == ("composition",)
+    low, high = effect.interval(0.999)
+    assert low < 0.5 < high
+
+
+def test_a_column_that_may_carry_the_influence_is_not_held_fixed(planted):
+    """The same graph with tiers: the strain comes after the composition, and may be its way."""
+    table = planted(24, 0, 0).table
+    graph = CausalGraph.from_edges(
+        [("composition", "response"), ("strain", "response")], tiers=table.tiers
+    )
+    effect = estimate_effect(table, graph, "composition", "response", contrast=(0, 1), rng=0)
+    assert effect.adjustment_set == ()
+    low, high = effect.interval(0.999)
+    assert low < 0.85 < high
