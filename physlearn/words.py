@@ -34,7 +34,7 @@ class Answer:
     sentence
         The answer in words.
     state
-        "settled", "open" (these data cannot tell) or "none" (the step could not be done).
+        "settled", "open" (these data cannot tell), "none" (the step could not be done) or "plan".
     detail
         Numbers behind it.
     """
@@ -151,7 +151,7 @@ def headlines(findings: Findings) -> list[Answer]:
         for note in findings.notes
         if note.status == COULD_NOT
     ]
-    return answers
+    return answers + _next(findings)
 
 
 def _probability(value: float) -> str:
@@ -284,6 +284,26 @@ def _walls(findings: Findings) -> Iterable[Answer]:
         if row["verdict"]:
             detail += f" ({row['verdict']})"
         yield Answer(question, sentence, "settled" if settled else "open", detail)
+
+
+def _next(findings: Findings) -> list[Answer]:
+    plan = findings.plan
+    if plan is None or not plan.steps:
+        return []
+    first = plan.steps[0].action
+    act = {
+        "image": "Take a picture of a new field",
+        "scan_again": "Scan the same field again",
+        "expose_site": "Expose one site",
+        "change_bias": "Change the bias",
+    }[first.verb]
+    if "bias_V" in first.args:
+        act += f" to {said_number(first.number('bias_V'))} V"
+    elif first.verb == "expose_site":
+        act += f" at x {said_number(first.number('x'))}, y {said_number(first.number('y'))}"
+    question = plan.steps[0].expect[0].question if plan.steps[0].expect else ""
+    detail = f"to learn {question}" if question else ""
+    return [Answer("What to do next?", f"{act}, first of {len(plan.steps)} steps.", "plan", detail)]
 
 
 def _plain_name(name: str) -> str:

@@ -25,7 +25,12 @@ from physlearn.words import headlines, interval_text, said_interval, said_number
 
 __all__ = ["build_report"]
 
-CHIPS = {"settled": "settled by these data", "open": "these data can’t tell", "none": "not done"}
+CHIPS = {
+    "settled": "settled by these data",
+    "open": "these data can’t tell",
+    "none": "not done",
+    "plan": "proposed",
+}
 SECTIONS = (
     ("truth", "Truth beside answer"), ("assumptions", "Assumptions"), ("picture", "Atoms"),
     ("couplings", "Couplings"), ("patches", "Patches"), ("causes", "Causes"), ("walls", "Walls"),
@@ -33,6 +38,12 @@ SECTIONS = (
     ("files", "Files"),
 )  # fmt: skip
 SMALLEST_WEIGHT = 0.01
+PLAN_TEXT = (
+    "Each step was chosen for what its outcome would tell apart, inside limits of dose and of "
+    "sites that must not be touched. Doses are counted in pictures like this one. Doses, times "
+    "and limits are stated guesses: set them to the instrument, and plan anew, before anything "
+    "is run."
+)
 
 
 def build_report(
@@ -118,8 +129,7 @@ def _context(
         "law_rows": _law_rows(summary["laws"]),
         "laws_text": laws_text(findings),
         "plan_rows": plan_rows(findings),
-        "plan_text": "Each step was chosen for what its outcome would tell apart, inside limits "
-        "of dose and of sites that must not be touched.",
+        "plan_text": PLAN_TEXT,
         "narrow": narrow(findings),
         "warnings": findings.warnings(),
         "methods": methods(findings),
@@ -189,6 +199,17 @@ def strip(
         "truth": None if truth is None else place(truth),
         "zero": place(0.0) if 0.0 in inside else None,
     }  # fmt: skip
+
+
+def equation_text(equation: str) -> str:
+    """Return an equation as people write it.
+
+    Examples
+    --------
+    >>> equation_text("-0.38*curvature**2 + 0.5*drive")
+    '−0.38 curvature^2 + 0.5 drive'
+    """
+    return equation.replace("**", "^").replace("*", " ").replace("-", "−")
 
 
 def _planted(truth: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -271,7 +292,7 @@ def _law_rows(laws: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     )
     return [
         {
-            "equation": row["equation"], "weight": f"{row['weight']:.0%}",
+            "equation": equation_text(str(row["equation"])), "weight": f"{row['weight']:.0%}",
             "complexity": row["complexity"], "loss": said_number(row["loss"]),
         }
         for row in kept

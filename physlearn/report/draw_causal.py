@@ -17,7 +17,7 @@ from physlearn.report.drawing import GREY, INK, get_axes, interval_rows
 
 __all__ = ["plot_effects", "plot_graph"]
 
-BOX_WIDTH = 0.26
+BOX_WIDTH = 0.24
 PLANTED = "#f9d3b8"
 TIER_COLORS = ("#dcebf5", "#e6f3ec", "#fbe9dc")
 
@@ -121,7 +121,7 @@ def _inches_high(ax: Axes) -> float:
 
 
 def _column_x(index: int, n_columns: int) -> float:
-    return 0.5 if n_columns == 1 else 0.13 + 0.74 * index / (n_columns - 1)
+    return 0.5 if n_columns == 1 else 0.12 + 0.76 * index / (n_columns - 1)
 
 
 def _places(
@@ -179,8 +179,10 @@ def _draw_edge(
     frequency = data.get("frequency")
     if frequency is not None and np.isfinite(frequency):
         x, y = curve[int(0.42 * len(curve))]
-        ax.text(x, y, f"{float(frequency):.0%}", fontsize=8.5, ha="center", va="center",
-                color=color, zorder=5, bbox={"fc": "white", "ec": "none", "pad": 0.8})  # fmt: skip
+        short = abs(curve[-1, 0] - curve[0, 0]) < 0.2 and abs(curve[-1, 1] - curve[0, 1]) < 0.2
+        ax.text(x, y + (0.05 if short else 0.0), f"{float(frequency):.0%}", fontsize=8.5,
+                ha="center", va="center", color=color, zorder=5,
+                bbox={"fc": "white", "ec": "none", "pad": 0.8})  # fmt: skip
 
 
 def _curve(

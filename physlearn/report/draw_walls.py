@@ -168,7 +168,7 @@ def plot_laws(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                alpha=0.6, label="in play (size: weight)")  # fmt: skip
     best = int(np.argmax(weights))
     ax.annotate(
-        str(table["equation"].iloc[best]),
+        str(table["equation"].iloc[best]).replace("**", "^").replace("*", " ").replace("-", "−"),
         (table["complexity"].iloc[best], table["loss"].iloc[best]),
         xytext=(8, 10), textcoords="offset points", color=INK, fontsize=9.5,
     )  # fmt: skip

@@ -269,7 +269,7 @@ def _walls(findings: Findings) -> Iterator[Drawn]:
                f"Frame {frame}: {count} walls.")  # fmt: skip
     if findings.domain_shares is not None:
         shares = findings.domain_shares
-        figure, ax = _canvas(5.8, 3.4)
+        figure, ax = _canvas(5.6, 4.4)
         plot_domain_share(shares, time_unit=track.time_unit, ax=ax)
         first, last = (float(shares["normalised"].iloc[i]) for i in (0, -1))
         yield ("domain_share", figure,
