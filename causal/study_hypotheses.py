@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
 MIN_WEIGHT = 0.02
+SMALLEST_CHANGE = 0.4
+"""Quantile of the changes down to which `exposures` goes."""
 
 
 def exposures(
@@ -46,7 +48,8 @@ def exposures(
     to
         Value after exposure; the 5th percentile of the column when None.
     n_sites
-        Number of patches, from the largest change down, not neighbours of each other.
+        Number of patches, not neighbours of each other: from the largest change, which tells
+        most but may be like nothing seen, down to middling ones.
     cost
         Of one exposure, in the unit of the budget.
     dose_rate
@@ -77,15 +80,18 @@ def exposures(
         raise InputError(f"{column!r} is no column of the table; it has {table.columns}.")
     strict_number("dose_per_unit", dose_per_unit, above=0)
     strict_number("dose_rate", dose_rate, above=0)
+    if isinstance(n_sites, bool) or not isinstance(n_sites, int | np.integer) or n_sites < 1:
+        raise InputError(f"n_sites must be a whole number of at least 1; got {n_sites!r}.")
     values = table.frame[column].to_numpy(dtype=np.float64)
     target = float(np.percentile(values, 5)) if to is None else strict_number("to", to)
+    change = np.abs(values - target)
     chosen: list[int] = []
-    for patch in np.argsort(-np.abs(values - target), kind="stable"):
-        near = np.linalg.norm(table.centers[chosen] - table.centers[patch], axis=1)
-        if values[patch] != target and (not chosen or near.min() >= 2.0 * table.patch_size):
-            chosen.append(int(patch))
-        if len(chosen) == n_sites:
-            break
+    for level in np.quantile(change, np.linspace(1.0, SMALLEST_CHANGE, n_sites)):
+        for patch in np.argsort(np.abs(change - level), kind="stable"):
+            near = np.linalg.norm(table.centers[chosen] - table.centers[patch], axis=1)
+            if change[patch] > 0 and (not chosen or near.min() >= 2.0 * table.patch_size):
+                chosen.append(int(patch))
+                break
     acts = []
     for patch in chosen:
         dose = dose_per_unit * abs(float(values[patch]) - target)
@@ -149,7 +155,7 @@ def hypotheses_from_graph(
     weights = np.exp(np.array([*evidence, max(evidence)]) - max(evidence))
     weights = np.maximum(weights / weights.sum(), MIN_WEIGHT)
     noise = _readout_noise(spatial, columns, outcome, tuple(causes))
-    supports = _Support(table, columns, outcome)
+    supports = _Support(table, columns, causes)
     result = []
     for chosen, weight in zip(sets, weights[:-1], strict=True):
         slopes = _total_slopes(spatial, columns, graph, outcome, chosen)
@@ -235,16 +241,17 @@ def hypotheses_from_undecided(
 class _Support:
     """Whether a patch with one column changed still looks like patches that were seen."""
 
-    def __init__(self, table: PatchTable, columns: Columns, outcome: str) -> None:
-        self.table, self.columns = table, columns
-        self.used = [k for k, name in enumerate(columns.names) if name != outcome]
+    def __init__(self, table: PatchTable, columns: Columns, causes: Sequence[str]) -> None:
+        self.table, self.columns, self.causes = table, columns, tuple(causes)
 
     def __call__(self, action: Action) -> bool:
         name = action.args.get("column")
         if action.verb != "expose_site" or name not in self.columns.names:
             return True
         patch, to = int(action.number("patch")), action.number("to")
-        return in_support(self.table, self.columns, patch, {str(name): to}, self.used)
+        # other columns may follow the one that is changed, so only the causes must be like before
+        used = _indices(self.columns, list(dict.fromkeys([*self.causes, str(name)])))
+        return in_support(self.table, self.columns, patch, {str(name): to}, used)
 
 
 def _set_column(table: PatchTable, slopes: dict[str, tuple[float, float]], noise: float) -> Predict:
@@ -259,7 +266,7 @@ def _set_column(table: PatchTable, slopes: dict[str, tuple[float, float]], noise
             raise InputError(f"patch must lie in 0 to {table.n_patches - 1}; got {patch}.")
         change = action.number("to") - float(table.frame[str(column)].iloc[patch])
         mean, sd = slopes.get(str(column), (0.0, 0.0))
-        return mean * change, math.hypot(sd * change, noise)
+        return mean * change + 0.0, math.hypot(sd * change, noise)  # + 0.0: no minus zero
 
     return predict
 

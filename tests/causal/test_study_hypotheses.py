@@ -25,6 +25,10 @@ def test_exposures_reach_apart_and_stay_in_the_table(planted):
     places = np.array([[a.number("x"), a.number("y")] for a in acts])
     apart = np.linalg.norm(places[:, None] - places[None, :], axis=2)[np.triu_indices(4, 1)]
     assert apart.min() >= 16.0
+    changes = [abs(table.frame["composition"].iloc[int(a.number("patch"))] - to) for a in acts]
+    assert changes[0] == pytest.approx(np.abs(table.frame["composition"] - to).max())
+    assert changes == sorted(changes, reverse=True)
+    assert changes[-1] < 0.7 * changes[0]
     for act in acts:
         value = table.frame["composition"].iloc[int(act.number("patch"))]
         assert act.dose == pytest.approx(10.0 * abs(value - to))
@@ -32,6 +36,8 @@ def test_exposures_reach_apart_and_stay_in_the_table(planted):
         assert act.irreversible
     with pytest.raises(InputError, match="no column"):
         exposures(table, "colour", dose_per_unit=1.0)
+    with pytest.raises(InputError, match="n_sites"):
+        exposures(table, "composition", dose_per_unit=1.0, n_sites=0)
     with pytest.raises(InputError, match="dose_per_unit"):
         exposures(table, "composition", dose_per_unit=0.0)
 
