@@ -128,7 +128,7 @@ def _ask_what_if(findings: Findings) -> None:
     patch = int(np.argmin(values))
     findings.counterfactuals.append(
         counterfactual(
-            table, graph, patch=patch, do={strongest.cause: float(np.median(values))},
+            table, graph, patch=patch, do={strongest.cause: float(np.quantile(values, 0.9))},
             outcome=strongest.outcome, rng=findings.rng("counterfactual"),
         )
     )  # fmt: skip

@@ -17,6 +17,10 @@ __all__ = [
     "said_number", "species_counts", "unit_text",
 ]  # fmt: skip
 
+RESPONSE_TIER = 2
+FIRM_FREQUENCY = 0.9
+"""Share of half-samples from which on a headline states a link without reserve."""
+
 SETTLED = 0.95
 """Probability of a sign from which on a headline states it."""
 
@@ -94,8 +98,10 @@ def said_interval(mean: float, low: float, high: float) -> tuple[str, str, str]:
     if width <= 0 or max(abs(low), abs(high)) / width > 1e6 or width < 1e-6:
         return said_number(mean, 5), said_number(low, 5), said_number(high, 5)
     decimals = max(0, 1 - math.floor(math.log10(width)))
+    # Adding zero turns -0.0 into 0.0
     first, second, third = (
-        f"{value:,.{decimals}f}".replace("-", "−") for value in (mean, low, high)
+        f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
+        for value in (mean, low, high)
     )
     return first, second, third
 
@@ -216,14 +222,25 @@ def _causes(findings: Findings) -> Iterable[Answer]:
         causes = [name for name in graph.columns if claims_a_cause(graph, name, response)]
         question = f"What changes the {_plain_name(response)}?"
         if causes:
-            named = " and ".join(_plain_name(name) for name in causes)
-            verb = "changes" if len(causes) == 1 else "change"
-            yield Answer(question, f"{named} {verb} the {_plain_name(response)}.".capitalize(),
-                         "settled", "unless a hidden cause drives both")  # fmt: skip
-        else:
+            yield _named_causes(graph, causes, response, question)
+        elif last == RESPONSE_TIER:
             yield Answer(
                 question, f"No cause of the {_plain_name(response)} was established.", "open"
             )
+
+
+def _named_causes(graph: CausalGraph, causes: list[str], response: str, question: str) -> Answer:
+    named = " and ".join(_plain_name(name) for name in causes)
+    edges = [graph.edge_between(cause, response) for cause in causes]
+    shares = [edge.frequency for edge in edges if edge is not None]
+    firm = all(math.isnan(share) or share >= FIRM_FREQUENCY for share in shares)
+    if firm:
+        verb = "changes" if len(causes) == 1 else "change"
+        text = f"{named} {verb} the {_plain_name(response)}."
+        return Answer(question, text.capitalize(), "settled", "unless a hidden cause drives both")
+    text = f"{named} may change the {_plain_name(response)}."
+    detail = f"the link stands in {min(shares):.0%} of half-samples only"
+    return Answer(question, text.capitalize(), "open", detail)
 
 
 def claims_a_cause(graph: CausalGraph, cause: str, effect: str) -> bool:

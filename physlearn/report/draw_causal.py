@@ -111,6 +111,7 @@ def plot_effects(effects: Sequence[Mapping[str, Any]], *, ax: Axes | None = None
     )
     interval_rows(ax, labels, mean, low, high, truths=[row.get("truth") for row in known])
     ax.set_xlabel("change of the outcome")
+    ax.locator_params(axis="x", nbins=5)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
 

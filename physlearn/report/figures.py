@@ -131,6 +131,8 @@ def _atoms(findings: Findings) -> Iterator[Drawn]:
     near_image, near_atoms = _close_up(image, atoms)
     figure, ax = _canvas(4.4, 4.4)
     plot_atoms(near_image, near_atoms, ax=ax)
+    if near_atoms.species is not None:
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     yield ("atoms_close", figure, f"The middle of the picture with a ring on each of its "
            f"{near_atoms.n} fitted columns.",
            "The middle of the picture, with every column that was fitted.")  # fmt: skip
@@ -225,7 +227,7 @@ def _causes(findings: Findings) -> Iterator[Drawn]:
     rows = effect_rows(findings)
     if any(row["mean"] is not None for row in rows):
         known = [row for row in rows if row["mean"] is not None]
-        figure, ax = _canvas(5.6, 1.5 + 0.62 * len(known))
+        figure, ax = _canvas(5.6, max(2.6, 1.5 + 0.62 * len(known)))
         plot_effects(known, ax=ax)
         said = "; ".join(f"{row['name']} {said_number(row['mean'])}" for row in known)
         yield ("effects", figure, f"Effects with 90 % intervals: {said}.",

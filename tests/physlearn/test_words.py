@@ -62,3 +62,15 @@ def test_truth_is_judged_by_the_interval():
 def test_interval_keeps_two_digits_of_its_width():
     assert said_interval(0.123456, 0.1, 0.15) == ("0.123", "0.100", "0.150")
     assert said_interval(float("nan"), float("nan"), float("nan"))[0] == "–"
+
+
+def test_a_link_seen_in_few_half_samples_is_not_called_settled():
+    for frequency, state, words in ((0.52, "open", "may change"), (0.97, "settled", "changes")):
+        edge = GraphEdge("a", "r", "tail", "arrow", "present", frequency)
+        graph = CausalGraph(("a", "r"), (edge,), tiers={"a": 0, "r": 2})
+        (answer,) = headlines(Findings("a", 1, graph=graph))
+        assert (answer.state, words in answer.sentence) == (state, True)
+
+
+def test_an_end_that_rounds_to_zero_has_no_sign():
+    assert said_interval(-1.1, -3.0, -0.01) == ("−1.1", "−3.0", "0.0")

@@ -1,0 +1,146 @@
+"""A study writes every artefact, loads again, and repeats with its seed."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from physlearn.causal import CausalGraph, ExperimentPlan
+from physlearn.datasets.synthetic_stem import make_stem_image
+from physlearn.datasets.synthetic_walls import make_wall_video
+from physlearn.records import AtomicConfiguration, LatticeSnapshots, WallTrack
+from physlearn.results import Fit
+from physlearn.study import Study, run_study
+
+SUMMARY_KEYS = {
+    "format", "title", "inputs", "headlines", "atoms", "sites", "couplings", "correlations",
+    "patches", "graph", "effects", "counterfactuals", "plan", "walls", "wall_parameters", "laws",
+    "steps", "warnings", "truth", "versions", "seed", "files",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """Write a small planted picture and two maps as files; return folder and truth."""
+    folder = tmp_path_factory.mktemp("picture")
+    made = make_stem_image((24, 24), rng=4)
+    np.save(folder / "picture.npy", made.image.to_numpy())
+    return folder, made
+
+
+@pytest.fixture(scope="module")
+def picture_study(scene):
+    folder, _ = scene
+    return run_study(folder / "picture.npy", out=folder / "study", seed=9)
+
+
+@pytest.fixture(scope="module")
+def video_study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("video")
+    film = make_wall_video(n_frames=8, rng=4)
+    np.save(folder / "film.npy", film.video.to_numpy())
+    drive = film.video.coords["drive"].to_numpy()
+    pd.DataFrame({"frame": np.arange(8), "drive": drive}).to_csv(folder / "drive.csv", index=False)
+    study = Study(folder / "film.npy", drive=folder / "drive.csv")
+    return run_study(study, out=folder / "study", seed=9), film
+
+
+def test_picture_study_finds_what_was_planted(scene, picture_study):
+    _, made = scene
+    assert picture_study.summary["atoms"]["count"] == len(made.truth.states)
+    counts = picture_study.summary["sites"]["species_counts"]
+    assert sorted(counts.values()) == sorted(
+        [int((made.truth.states < 0).sum()), int((made.truth.states > 0).sum())]
+    )
+    first = next(row for row in picture_study.summary["couplings"] if row["name"] == "couplings[1]")
+    assert abs(first["mean"] - made.truth.couplings[0]) < 4 * first["sd"]
+
+
+def test_every_artefact_loads_again(picture_study):
+    folder = picture_study.folder
+    findings = picture_study.findings
+    assert AtomicConfiguration.load(folder / "atoms.nc").n == findings.atoms.n
+    assert len(pd.read_csv(folder / "atoms.csv", comment="#")) == findings.atoms.n
+    assert LatticeSnapshots.load(folder / "sites.nc").n_observed == findings.snapshots.n_observed
+    posterior = Fit.load(folder / "posterior.nc")
+    np.testing.assert_array_equal(posterior["couplings"], findings.couplings["couplings"])
+    assert len(pd.read_csv(folder / "patches.csv")) == findings.patches.n_patches
+    if findings.graph is not None:
+        assert CausalGraph.from_json(folder / "graph.json").columns == findings.graph.columns
+    if findings.plan is not None:
+        plan = ExperimentPlan.from_json(folder / "plan.json")
+        assert plan.checksum == findings.plan.checksum
+
+
+def test_summary_is_plain_json_with_every_part(picture_study):
+    text = (picture_study.folder / "summary.json").read_text(encoding="utf-8")
+    summary = json.loads(text, parse_constant=pytest.fail)
+    assert set(summary) == SUMMARY_KEYS
+    assert summary["seed"] == 9
+    assert summary["truth"] is None
+    for row in summary["couplings"]:
+        assert row["q05"] < row["mean"] < row["q95"]
+        assert row["unit"] == "kT"
+    for name in summary["files"]:
+        assert (picture_study.folder / name).is_file()
+    done = {step["name"]: step["status"] for step in summary["steps"]}
+    assert {"atoms", "species", "sites", "couplings", "patches"} <= {
+        name for name, status in done.items() if status == "done"
+    }
+    for step in summary["steps"]:
+        assert step["status"] == "done" or step["reason"]
+
+
+def test_the_same_seed_gives_the_same_numbers(scene, picture_study, tmp_path):
+    folder, _ = scene
+    again = run_study(folder / "picture.npy", out=tmp_path / "study", seed=9)
+    for part in ("couplings", "graph", "effects", "counterfactuals", "plan"):
+        assert again.summary[part] == picture_study.summary[part], part
+
+
+def test_video_study_measures_both_mobilities(video_study):
+    result, film = video_study
+    rows = {row["name"]: row for row in result.summary["wall_parameters"]}
+    for name, truth in film.truth.items():
+        assert abs(rows[name]["mean"] - truth) < 4 * rows[name]["sd"], name
+    assert rows["drive_mobility"]["unit"] == "pixel/frame"
+    assert WallTrack.load(result.folder / "walls.nc").n_frames == 8
+    assert Fit.load(result.folder / "wall_posterior.nc").variables == list(rows)
+    assert json.loads((result.folder / "laws.json").read_text())["laws"]
+    assert result.summary["plan"]["first"]["verb"] == "change_bias"
+    assert "pixels per frame" in result.report.read_text(encoding="utf-8")
+
+
+def test_without_a_drive_the_shared_velocity_is_fitted(video_study, tmp_path):
+    _, film = video_study
+    np.save(tmp_path / "film.npy", film.video.to_numpy())
+    result = run_study(tmp_path / "film.npy", out=tmp_path / "study", seed=9)
+    names = [row["name"] for row in result.summary["wall_parameters"]]
+    assert "drive_velocity" in names
+    assert "drive_mobility" not in names
+
+
+def test_mo_re_s2_says_that_it_cannot_tell(public_file, tmp_path):
+    result = run_study(public_file("stem_mo_re_s2/re05.tiff"), out=tmp_path / "study", seed=1)
+    sites = result.summary["sites"]
+    assert abs(sites["count"] - 726) <= 3
+    assert abs(min(sites["species_counts"].values()) - 14) <= 1
+    for row in result.summary["couplings"]:
+        if row["name"].startswith("couplings"):
+            assert row["q05"] < 0 < row["q95"]
+    page = result.report.read_text(encoding="utf-8")
+    assert "These data can’t tell whether unlike or like neighbours are preferred" in page
+    assert "results stand in pixels" in page
+
+
+def test_illumination_jumps_are_not_switching(public_file, tmp_path):
+    name = "xpeem_domain_wall_fluctuations/i161204_084_Original.gif"
+    result = run_study(public_file(name), out=tmp_path / "study", seed=1)
+    shares = pd.DataFrame(result.summary["walls"]["domain_shares"])
+    jump = shares.diff().abs()
+    assert jump["raw"][[11, 15]].min() > 0.03
+    assert jump["normalised"][[11, 15]].max() < 0.01
+    assert result.summary["walls"]["unit"] == "pixel"
+    assert result.summary["walls"]["time_unit"] == "frame"
+    assert "pixels per frame" in result.report.read_text(encoding="utf-8")
