@@ -301,11 +301,12 @@ def _mechanisms(question: _Question, member: nx.DiGraph) -> tuple[Mechanism, ...
             continue
         parents = [p for p in member.predecessors(node) if not p.startswith(HIDDEN)]
         for hidden in (p for p in member.predecessors(node) if p.startswith(HIDDEN)):
-            partner = next(c for c in member.successors(hidden) if c != node)
-            if partner in nx.ancestors(member, node):
+            # the partner is not in the member where nothing leads from it to what was asked
+            shared = (set(member.successors(hidden)) - {node}) & nx.ancestors(member, node)
+            if shared:
                 raise NotIdentified(
-                    f"{partner} and {node} may share a hidden cause; measure it, or set "
-                    f"{partner} on purpose."
+                    f"{min(shared)} and {node} may share a hidden cause; measure it, or set "
+                    f"{min(shared)} on purpose."
                 )
         unmeasured = [p for p in parents if p not in question.columns.names]
         if unmeasured:

@@ -153,3 +153,16 @@ def test_bad_questions(planted):
     )
     with pytest.raises(InputError, match="does not vary"):
         counterfactual(flat, nx.DiGraph([("a", "b")]), patch=0, do={"a": 1.0}, outcome="b")
+
+
+def test_hidden_cause_shared_with_a_column_that_leads_nowhere(planted):
+    table = planted(16, 1, 0).table
+    forward = [
+        GraphEdge(a, b, "tail", "arrow", partial_correlation=0.5) for a, b in TRUE_GRAPH.edges
+    ]
+    aside = GraphEdge("response", "distractor", "arrow", "arrow", partial_correlation=0.1)
+    graph = CausalGraph(tuple(table.columns), (*forward, aside))
+    ask = {"patch": 0, "do": {"composition": 0.0}, "outcome": "response", "rng": 0}
+    assert counterfactual(table, graph, **ask).mean == pytest.approx(
+        counterfactual(table, TRUE_GRAPH, **ask).mean, abs=1e-9
+    )
