@@ -319,10 +319,14 @@ def finish(fit: ColumnFit, report: Report) -> tuple[Floats, Floats]:
             fit.refit_noise()
             fit.sweep(6 if attempt else fit.options.max_sweeps // 3, free_width=True)
         scaled = (fit.image - fit.model) / np.sqrt(fit.variance())
-        correlation = residual_autocorrelation(scaled, len(fit.columns), _typical(fit), fit.noise)
+        correlation, level = residual_autocorrelation(
+            scaled, len(fit.columns), _typical(fit), fit.noise
+        )
         if len(fit.columns) == 0:
             return covariance, correlation
-        inflation = np.sqrt(variance_inflation(correlation, _typical(fit), fit.noise))
+        factor = variance_inflation(correlation, _typical(fit), fit.noise)
+        # correlated noise hides in the fitted columns: the residuals' variance is too small
+        inflation = np.sqrt(factor * (1.0 if fit.kind == "poisson" else max(1.0, level)))
         covariance = _covariances(fit) * inflation[:, None] * inflation
         # significance of the amplitude at its own width, as in the score test
         given = covariance[:, 2, 2] - covariance[:, 2, 3] ** 2 / covariance[:, 3, 3]

@@ -95,15 +95,16 @@ def _typical_slopes(width: float, amplitude: float, background: float, noise: Fl
 
 def residual_autocorrelation(
     scaled: Floats, n_columns: int, typical: tuple[float, float, float], noise: Floats
-) -> Floats:
-    """Return the pixel noise's autocorrelation from residuals in units of their own error.
+) -> tuple[Floats, float]:
+    """Return the pixel noise's autocorrelation, and its variance in units of the assumed one.
 
     Parameters
     ----------
     scaled
         (picture - model) / standard deviation, shape (rows, columns).
     n_columns
-        Fitted columns; what their fit took out of the residuals is given back to first order.
+        Fitted columns. Each takes the noise's projection on its four derivative pictures out of the
+        residuals, more of it the longer the noise is correlated; this is given back (three rounds).
     typical
         Width (pixel), amplitude and background of a typical column.
     noise
@@ -111,27 +112,41 @@ def residual_autocorrelation(
 
     Returns
     -------
-    ndarray
-        Shape (2 m + 1, 2 m + 1), 1 in the middle; lags within 4 standard errors of 0 are 0.
+    tuple
+        Autocorrelation, shape (2 m + 1, 2 m + 1), 1 in the middle, 0 at lags within 4 standard
+        errors of 0; and the variance that pixels had before the fit.
     """
     lag = int(np.clip(np.ceil(3 * typical[0]), 3, min(12, min(scaled.shape) // 4)))
     centred = scaled - scaled.mean()
     sums = _correlate(centred[None], lag)
-    if n_columns:
-        slopes = _typical_slopes(*typical, noise)
-        basis = np.linalg.qr(slopes.reshape(4, -1).T)[0].T.reshape(slopes.shape)
-        level = sums[lag, lag] / max(scaled.size - 4 * n_columns, 0.2 * scaled.size)
-        sums = sums + n_columns * level * _correlate(basis, lag)
-    correlation = sums / sums[lag, lag]
-    correlation[np.abs(correlation) < 4.0 / np.sqrt(scaled.size)] = 0.0
-    # what does not hang together with the middle is structure of the picture, not pixel noise
+    slopes = _typical_slopes(*typical, noise)
+    basis = np.linalg.qr(slopes.reshape(4, -1).T)[0].T.reshape(slopes.shape)
+    own = np.array([_correlate(part[None], lag) for part in basis])
+    taken = np.ones(4)
+    for _ in range(3 if n_columns else 1):
+        freedom = max(scaled.size - n_columns * taken.sum(), 0.2 * scaled.size)
+        level = float(sums[lag, lag] / freedom)
+        whole = sums + n_columns * level * np.einsum("a,aij->ij", taken, own)
+        correlation = _hanging_together(whole / whole[lag, lag], 4.0 / np.sqrt(scaled.size))
+        taken = np.clip(np.einsum("aij,ij->a", own, correlation), 0.0, None)
+    return correlation, level
+
+
+def _hanging_together(correlation: Floats, error: float) -> Floats:
+    """Zero what is within ``error`` of 0 and what does not hang together with the middle.
+
+    Far correlations are structure of the picture, not noise of its pixels.
+    """
+    correlation = np.where(np.abs(correlation) < error, 0.0, correlation)
+    lag = correlation.shape[0] // 2
     for row in range(2 * lag + 1):
         for column in range(2 * lag + 1):
             steps = max(abs(row - lag), abs(column - lag))
             for s in range(1, steps + 1):
                 inner = (
-                    lag + round((row - lag) * s / steps), lag + round((column - lag) * s / steps)
-                )  # fmt: skip
+                    lag + round((row - lag) * s / steps),
+                    lag + round((column - lag) * s / steps),
+                )
                 if abs(correlation[inner]) < 0.02:
                     correlation[row, column] = 0.0
                     break

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
+from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from physlearn.checks import InputError, check_array
@@ -244,8 +245,6 @@ def site_columns(
 
 def _rows_of(atoms: AtomicConfiguration, positions: Floats) -> Integers:
     """Return which atom stands on each site (sites keep their atom's position)."""
-    from scipy.spatial import cKDTree
-
     distance, rows = cKDTree(atoms.positions[:, :2]).query(positions)
     reach = max(float(np.ptp(atoms.positions[:, 0])), 1e-300)
     if np.max(distance) > 1e-6 * reach:
@@ -355,6 +354,10 @@ def _bond_order(
     """Return the mean |psi_k| of a patch's columns; its error by repeating with position noise."""
     n = _n_patches(grid)
     measure = _order_measure(order, len(positions))
+    # columns at the edge lack neighbours for a reason that is not disorder
+    gap = float(np.median(np.asarray(cKDTree(positions).query(positions, k=2)[0])[:, 1]))
+    low, high = positions.min(axis=0) + gap, positions.max(axis=0) - gap
+    cell = np.where(np.all((positions > low) & (positions < high), axis=1), cell, -1)
     mean, _ = _means(cell, measure(positions), n)
     variance = np.zeros(n)
     if covariance is not None:

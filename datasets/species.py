@@ -19,6 +19,7 @@ MOST_SPECIES = 5
 SMALLEST_SEPARATION = 3.0
 """Neighbouring classes closer than this, in joint standard deviations, are one class."""
 FEWEST_FOR_SURFACE = 100
+OUTLIER_SHARE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,26 +227,28 @@ def _climb(values: Floats, errors: Floats, start: _Mixture, n_steps: int) -> _Mi
     """Run expectation-maximization from one start."""
     means, spread, weights = start.means, start.spread, start.weights
     floor = 2e-3
+    # a thin even density takes what belongs to no class (dirt, cut columns)
+    outlier = np.log(OUTLIER_SHARE / (float(np.ptp(values)) + 1.0))
     last = -np.inf
     total = last
     for _ in range(n_steps):
         mixture = _Mixture(means, spread, weights, last)
         joint = mixture.log_densities(values, errors) + np.log(weights)
-        top = joint.max(axis=1, keepdims=True)
+        top = np.maximum(joint.max(axis=1, keepdims=True), outlier)
         share = np.exp(joint - top)
-        norms = share.sum(axis=1, keepdims=True)
+        norms = share.sum(axis=1, keepdims=True) + np.exp(outlier - top)
         total = float((top + np.log(norms)).sum())
         share /= norms
         variance = spread**2 + errors**2
         pull = share / variance[:, None]
         means = (pull * values[:, None]).sum(axis=0) / np.maximum(pull.sum(axis=0), 1e-300)
-        weights = np.maximum(share.mean(axis=0), 1e-6)
-        weights = weights / weights.sum()
+        members = np.maximum(share.sum(axis=0), 1e-6)
+        weights = members / members.sum()
         # the intrinsic part of each deviation, given its own error (posterior second moment)
         gain = spread**2 / variance
         deviation = values[:, None] - means
         second = (gain[:, None] * deviation) ** 2 + (gain * errors**2)[:, None]
-        spread = max(float(np.sqrt((share * second).sum() / len(values))), floor)
+        spread = max(float(np.sqrt((share * second).sum() / members.sum())), floor)
         if total - last < 1e-3 and np.isfinite(last):
             break
         last = total
