@@ -5,10 +5,13 @@ from physlearn.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "FindAtomsOptions": ".find_atoms",
+        "FindAtomsOptions": ".column_fit",
+        "TrackWallsOptions": ".track_walls",
+        "WallVideoOptions": ".synthetic_walls",
         "StemSettings": ".synthetic_stem",
         "assign_sites": ".sites",
         "classify_species": ".species",
+        "domain_fraction": ".normalize_frames",
         "describe_patches": ".patches",
         "find_atoms": ".find_atoms",
         "make_stem_image": ".synthetic_stem",

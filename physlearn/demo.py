@@ -119,13 +119,10 @@ def run_demo(
 
     Examples
     --------
-    >>> import tempfile
-    >>> name = Path(tempfile.mkdtemp()) / "notes.txt"
-    >>> name.touch()
-    >>> run_demo(out=name.parent)
+    >>> run_demo(out="/no/such/place/study")
     Traceback (most recent call last):
         ...
-    physlearn.checks.InputError: out must be a new or empty folder...
+    physlearn.checks.InputError: out must lie in a folder that exists; /no/such/place does not.
     """
     check_out(out)
     findings, steps = demo_findings(seed)

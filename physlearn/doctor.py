@@ -73,16 +73,9 @@ def warm_kernels(progress: Callable[[str, float], None] | None = None) -> float:
     float
         Seconds that it took.
 
-    Raises
-    ------
-    NotIdentified
-        Never: a step that cannot do its job on the small data has compiled its kernels all the
-        same.
-
-    Examples
-    --------
-    >>> warm_kernels() > 0
-    True
+    Notes
+    -----
+    A step that cannot do its job on the small data has compiled its kernels all the same.
     """
     from physlearn.demo import demo_findings
     from physlearn.findings import run_steps

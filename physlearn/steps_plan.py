@@ -140,7 +140,7 @@ def _acts(findings: Findings, limits: PlanLimits) -> ActionLibrary:
             )
     drive = None if findings.track is None else findings.track.drive
     if drive is not None:
-        top_drive = float(np.abs(drive).max())
+        top_drive = float(f"{np.abs(drive).max():.2g}")
         library = library + ActionLibrary(
             tuple(
                 Action("change_bias", {"bias_V": share * top_drive}, 0.0,
@@ -157,7 +157,7 @@ def _envelope(findings: Findings, limits: PlanLimits) -> SafetyEnvelope:
     left, top, right, bottom = _view(findings)
     width, height = right - left, bottom - top
     drive = None if findings.track is None else findings.track.drive
-    reach = 0.0 if drive is None else limits.reach * float(np.abs(drive).max())
+    reach = 0.0 if drive is None else limits.reach * float(f"{np.abs(drive).max():.2g}")
     middle = (0.5 * (left + right), 0.5 * (top + bottom), limits.reference_share * width)
     return SafetyEnvelope(
         limits.max_total_dose_pictures,

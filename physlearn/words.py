@@ -107,7 +107,7 @@ def said_interval(mean: float, low: float, high: float) -> tuple[str, str, str]:
 
 
 def coupling_answer(name: str, probability_positive: float, verdict: str) -> Answer:
-    """Return what the posterior of one coupling says about its neighbours.
+    r"""Return what the posterior of one coupling says about its neighbours.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def coupling_answer(name: str, probability_positive: float, verdict: str) -> Ans
     Examples
     --------
     >>> coupling_answer("couplings[1]", 0.02, "").sentence
-    'Unlike neighbours are preferred in shell 1: P = 0.98.'
+    'Unlike neighbours are preferred in shell 1: P\xa0=\xa00.98.'
     >>> coupling_answer("couplings[1]", 0.4, "").state
     'open'
     """
@@ -137,7 +137,7 @@ def coupling_answer(name: str, probability_positive: float, verdict: str) -> Ans
     return Answer(
         question,
         f"These data can’t tell whether unlike or like neighbours are preferred in shell {shell}: "
-        f"P(unlike) = {unlike:.2f}.",
+        f"P(unlike)\u00a0=\u00a0{unlike:.2f}.",
         "open",
         verdict,
     )
@@ -161,13 +161,10 @@ def headlines(findings: Findings) -> list[Answer]:
 
 
 def _probability(value: float) -> str:
-    return (
-        "P > 0.999"
-        if value > 0.999
-        else f"P = {value:.2f}"
-        if value < 0.995
-        else f"P = {value:.3f}"
-    )
+    """Return ``P = 0.98`` with no-break spaces; 1 is never claimed."""
+    if value > 0.999:
+        return "P\u00a0>\u00a00.999"
+    return f"P\u00a0=\u00a0{value:.2f}" if value < 0.995 else f"P\u00a0=\u00a0{value:.3f}"
 
 
 def _sentence(text: str) -> str:
@@ -181,8 +178,8 @@ def _atoms(findings: Findings) -> Iterable[Answer]:
     atoms = findings.atoms
     detail = ""
     if findings.snapshots is not None:
-        detail = ", ".join(f"{count} {name}" for name, count in species_counts(findings).items())
-        detail += f" on {findings.snapshots.n_observed} lattice sites"
+        detail = ", ".join(f"{n:,} {name}" for name, n in species_counts(findings).items())
+        detail += f" on {findings.snapshots.n_observed:,} lattice sites"
     yield Answer(
         "What is in the picture?", f"{atoms.n:,} atom columns were found.", "settled", detail
     )
@@ -295,7 +292,7 @@ def _walls(findings: Findings) -> Iterable[Answer]:
         sentence = (
             f"{words.capitalize()}: {_probability(max(chance, 1 - chance))}."
             if settled
-            else f"These data can’t tell whether {words}: P = {max(chance, 1 - chance):.2f}."
+            else f"These data can’t tell whether {words}: {_probability(max(chance, 1 - chance))}."
         )
         detail = f"{_plain_name(name)} {interval_text(row)}"
         if row["verdict"]:

@@ -17,6 +17,7 @@ from physlearn.report.prose import (
     narrow,
     patches_text,
     plan_rows,
+    plan_text,
     scale_notes,
     walls_text,
     what_if,
@@ -38,12 +39,6 @@ SECTIONS = (
     ("files", "Files"),
 )  # fmt: skip
 SMALLEST_WEIGHT = 0.01
-PLAN_TEXT = (
-    "Each step was chosen for what its outcome would tell apart, inside limits of dose and of "
-    "sites that must not be touched. Doses are counted in pictures like this one. Doses, times "
-    "and limits are stated guesses: set them to the instrument, and plan anew, before anything "
-    "is run."
-)
 
 
 def build_report(
@@ -129,7 +124,7 @@ def _context(
         "law_rows": _law_rows(summary["laws"]),
         "laws_text": laws_text(findings),
         "plan_rows": plan_rows(findings),
-        "plan_text": PLAN_TEXT,
+        "plan_text": plan_text(findings),
         "narrow": narrow(findings),
         "warnings": findings.warnings(),
         "methods": methods(findings),

@@ -200,7 +200,7 @@ def _patches(findings: Findings) -> Iterator[Drawn]:
     if table is None:
         return
     for column in table.columns[:MAX_PATCH_MAPS]:
-        figure, ax = _canvas(3.3, 2.8)
+        figure, ax = _canvas(2.75, 2.4)
         plot_patches(table, column, ax=ax)
         values = table.frame[column]
         yield (f"patch_{_file_name(column)}", figure,
@@ -263,7 +263,7 @@ def _walls(findings: Findings) -> Iterator[Drawn]:
         return
     frames = np.unique(np.linspace(0, track.n_frames - 1, WALL_FRAMES).round().astype(int))
     for frame in frames.tolist():
-        figure, ax = _canvas(3.3, 3.6)
+        figure, ax = _canvas(2.75, 3.0)
         plot_walls(video, track, frame, ax=ax)
         rows = track.table[track.table["frame"] == frame]
         count = rows["wall"].nunique()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "assumptions", "atoms_text", "laws_text", "lead", "methods", "narrow", "patches_text",
-    "plan_rows", "scale_notes", "walls_text", "what_if",
+    "plan_rows", "plan_text", "scale_notes", "walls_text", "what_if",
 ]  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def atoms_text(findings: Findings) -> str:
         error = said_number(float(variance) ** 0.5, 2)
         text += f", each placed to about {error} {unit_text(atoms.unit)}"
     if findings.snapshots is not None:
-        said = " and ".join(f"{n} {name}" for name, n in species_counts(findings).items())
+        said = " and ".join(f"{n:,} {name}" for name, n in species_counts(findings).items())
         n_sites = findings.snapshots.n_observed
         text += f"; {n_sites:,} of them make the lattice that was fitted: {said}"
     return text + "."
@@ -253,6 +253,26 @@ def laws_text(findings: Findings) -> str:
         )
     count = int((table["weight"].cumsum() < 0.9).sum()) + 1
     return f"These data leave {count} laws open that together hold 90 % of the weight."
+
+
+def plan_text(findings: Findings) -> str:
+    """Return what the reader must know before the plan.
+
+    Examples
+    --------
+    >>> "guesses" in plan_text(Findings("a picture", 1))
+    True
+    """
+    text = (
+        "Each step was chosen for what its outcome would tell apart, inside limits of dose and of "
+        "sites that must not be touched. Doses are counted in pictures like this one. Doses, times "
+        "and limits are stated guesses: set them to the instrument, and plan anew, before anything "
+        "is run."
+    )
+    track = findings.track
+    if track is not None and track.drive is not None and track.drive_unit != "V":
+        text += " The drive of the video has no unit; the plan reads it as a bias in volt."
+    return text
 
 
 def plan_rows(findings: Findings) -> list[dict[str, str]]:
