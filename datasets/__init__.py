@@ -5,7 +5,7 @@ from physlearn.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "FindAtomsOptions": ".column_fit",
+        "FindAtomsOptions": ".column_options",
         "TrackWallsOptions": ".track_walls",
         "WallVideoOptions": ".synthetic_walls",
         "StemSettings": ".synthetic_stem",

@@ -11,18 +11,18 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from scipy.stats import norm
 
-from physlearn.checks import InputError, check_positive
 from physlearn.datasets import column_kernels as kernels
+from physlearn.datasets.column_options import FindAtomsOptions
 from physlearn.datasets.noise import (
     fit_pixel_variance,
     pixel_noise_variance,
     residual_autocorrelation,
     variance_inflation,
 )
+from physlearn.datasets.peak_kernels import local_maxima
 
 __all__ = [
     "ColumnFit",
-    "FindAtomsOptions",
     "detect",
     "doubt_about",
     "finish",
@@ -39,49 +39,6 @@ FEWEST_FOR_WIDTH = 4
 LONG_CORRELATION = 0.4
 MOSTLY_EXPLAINED = 0.9
 SMALLEST_PEAK_OF_ORDER = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class FindAtomsOptions:
-    """Settings of ``find_atoms`` that rarely need a change.
-
-    Attributes
-    ----------
-    false_columns_per_picture
-        Columns that pure noise may put into a picture, on average; sets the detection threshold.
-    background_spacing_px
-        Distance of the nodes of the smooth background; None takes 12 widths, at least 24 pixels.
-    width_range
-        Smallest and largest width of a column, as multiples of the common one.
-    reach_widths
-        Half-edge of a column's window in widths.
-    max_rounds
-        Rounds of adding and dropping columns.
-    max_sweeps
-        Gauss-Seidel sweeps of the last fit.
-    tolerance
-        A column rests when its step is below this share of its own standard error.
-
-    Examples
-    --------
-    >>> FindAtomsOptions(false_columns_per_picture=0.01).reach_widths
-    4.0
-    """
-
-    false_columns_per_picture: float = 0.1
-    background_spacing_px: float | None = None
-    width_range: tuple[float, float] = (0.55, 1.8)
-    reach_widths: float = 4.0
-    max_rounds: int = 8
-    max_sweeps: int = 60
-    tolerance: float = 0.03
-
-    def __post_init__(self) -> None:
-        for name in ("false_columns_per_picture", "reach_widths", "max_sweeps", "tolerance"):
-            check_positive(name, getattr(self, name))
-        low, high = self.width_range
-        if not 0 < low < 1 < high:
-            raise InputError(f"width_range must hold 1 between two numbers; got {low}, {high}.")
 
 
 @dataclass(slots=True)
@@ -221,7 +178,7 @@ def _candidates(fit: ColumnFit, width: float, *, first: bool) -> Floats:
     z, amplitude = _score(fit, width)
     spread = 1.4826 * float(np.median(np.abs(z - np.median(z))))
     threshold = threshold_z(fit) * (1.0 if first else max(1.0, spread))
-    found = kernels.local_maxima(z, threshold)
+    found = local_maxima(z, threshold)
     if len(found) == 0:
         return np.empty((0, 4))
     rows, columns = found.T

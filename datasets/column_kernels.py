@@ -17,7 +17,6 @@ __all__ = [
     "background_sweep",
     "cluster_covariance",
     "column_sweep",
-    "local_maxima",
     "pair_information",
 ]
 
@@ -387,28 +386,3 @@ def cluster_covariance(
             for b in range(4):
                 result[k, a, b] = inverse[a, b] * scale[a] * scale[b]
     return result
-
-
-@kernel
-def local_maxima(values: Floats, threshold: float) -> Integers:
-    """Return (row, column) of each pixel above ``threshold`` and not below its 8 neighbours."""
-    n_rows, n_columns = values.shape
-    found = np.empty((values.size // 4 + 1, 2), np.int64)
-    count = 0
-    for j in range(1, n_rows - 1):
-        for i in range(1, n_columns - 1):
-            here = values[j, i]
-            if not here > threshold:
-                continue
-            highest = True
-            for dj in range(-1, 2):
-                for di in range(-1, 2):
-                    later = dj > 0 or (dj == 0 and di > 0)
-                    there = values[j + dj, i + di]
-                    if there > here or (there == here and (dj != 0 or di != 0) and not later):
-                        highest = False
-            if highest:
-                found[count, 0] = j
-                found[count, 1] = i
-                count += 1
-    return found[:count].copy()

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, check_choice, check_positive
 from physlearn.datasets.column_fit import (
     ColumnFit,
-    FindAtomsOptions,
     Report,
     detect,
     doubt_about,
@@ -19,10 +18,11 @@ from physlearn.datasets.column_fit import (
     start,
     threshold_z,
 )
+from physlearn.datasets.column_options import FindAtomsOptions
 from physlearn.datasets.pictures import PictureFrame, free_memory_bytes, picture_frame
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["FindAtomsOptions", "find_atoms"]
+__all__ = ["find_atoms"]
 
 Floats = NDArray[np.float64]
 NOISE_KINDS = ("auto", "poisson", "gaussian", "gain")

@@ -47,8 +47,7 @@ def run(form, rng_seed=0):
         model, columns, NOISE, 5.0, 12.0, np.array([0, 1, 2, 2]), np.array([1, 0]), blocks, own,
         np.array([0, 0]),
     )  # fmt: skip
-    peaks = get(kernels.local_maxima)(image, 20.0)
-    return model, columns, nodes, blocks, own, covariance, peaks, np.array([moving, largest])
+    return model, columns, nodes, blocks, own, covariance, np.array([moving, largest])
 
 
 def test_compiled_and_plain_kernels_agree():
@@ -82,13 +81,6 @@ def test_neighbour_makes_a_column_less_certain():
         for starts, near in (alone, both)
     ]  # fmt: skip
     assert variances[1] > 1.01 * variances[0]
-
-
-def test_local_maxima_of_a_plateau_is_one_point():
-    values = np.zeros((8, 8))
-    values[3:5, 3:5] = 1.0
-    assert len(kernels.local_maxima(values, 0.5)) == 1
-    assert len(kernels.local_maxima(values, 2.0)) == 0
 
 
 @pytest.mark.parametrize("free_width", [0.0, 1.0])

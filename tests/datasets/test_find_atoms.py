@@ -34,16 +34,15 @@ def joint_bound(places, heights, background, k, reach=2.6, spacing=14.0):
     half = int(reach * spacing + 4 * WIDTH)
     cx, cy = np.round(places[k]).astype(int)
     y, x = np.mgrid[cy - half : cy + half + 1, cx - half : cx + half + 1].astype(float)
-    mean, slopes = np.full(x.shape, background), [np.ones(x.size)]
+    mean, slopes, first = np.full(x.shape, background), [np.ones(x.size)], 0
     for m in range(len(places)):
         square = (x - places[m, 0]) ** 2 + (y - places[m, 1]) ** 2
         value = heights[m] * np.exp(-square / (2 * WIDTH**2))
         mean += value
         if m in near:
             parts = (value * (x - places[m, 0]), value * (y - places[m, 1]), value, value * square)
-            at = len(slopes) if m == k else None
+            first = len(slopes) if m == k else first
             slopes += [part.ravel() for part in parts]
-            first = at if at is not None else (first if m > k else 0)
     design = np.array(slopes)
     bound = np.linalg.inv((design / mean.ravel()) @ design.T)
     return np.sqrt(np.diag(bound)[first : first + 2]) * WIDTH**2
@@ -147,7 +146,7 @@ def test_pictures_without_atoms_give_none_and_say_so():
 
 
 def test_unit_and_origin_of_the_picture_are_kept():
-    counts, places, _ = scene(6)
+    counts, _, _ = scene(6)
     image = xr.DataArray(
         counts, dims=("y", "x"), attrs={"counts": "known"},
         coords={"y": ("y", 5.0 + 0.02 * np.arange(counts.shape[0]), {"units": "nm"}),

@@ -48,7 +48,7 @@ def test_a_thickness_gradient_does_not_mix_species():
 
 
 def test_likelihoods_have_no_class_weights():
-    atoms, kind = planted((50.0, 70.0), (0.9, 0.1), spread=0.06, error=0.08, n=6000, seed=3)
+    atoms, _ = planted((50.0, 70.0), (0.9, 0.1), spread=0.06, error=0.08, n=6000, seed=3)
     found = classify_species(atoms, 2)
     ratio = found.species_log_likelihood[:, 1] - found.species_log_likelihood[:, 0]
     # oracle: the planted densities, whatever the shares of the classes
