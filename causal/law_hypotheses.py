@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,9 @@ from physlearn.checks import NotIdentified, check_array
 
 if TYPE_CHECKING:
     from physlearn.results import Fit
+
+ONE_MAGNITUDE = 0.9
+"""Drives above this share of the largest one count as the same magnitude."""
 
 
 def hypotheses_from_couplings(
@@ -105,8 +109,10 @@ def hypotheses_from_wall_fit(
 ) -> tuple[Hypothesis, ...]:
     """Return laws of a driven wall that agree where it was measured and differ elsewhere.
 
-    Velocity proportional to the drive, with a threshold at half the measured drive, and
-    saturating above it: all pass through the measured mobility at the measured drive.
+    All follow the measured mobility up to the largest measured drive. Beyond it the velocity
+    stays proportional to the drive, saturates, or accelerates (as when a wall leaves a pinned
+    regime); the curves join with equal slope. Only where the film holds one magnitude of the
+    drive a threshold below it is open, too.
 
     Parameters
     ----------
@@ -127,9 +133,9 @@ def hypotheses_from_wall_fit(
     Examples
     --------
     >>> fit = {"drive_mobility": np.random.default_rng(0).normal(0.5, 0.01, 1000)}
-    >>> laws = hypotheses_from_wall_fit(fit, np.array([-1.0, 1.0]))
+    >>> laws = hypotheses_from_wall_fit(fit, np.array([-1.0, 0.5, 1.0]))
     >>> [h.name for h in laws]
-    ['proportional', 'threshold', 'saturating']
+    ['proportional', 'saturating', 'accelerating']
     """
     mobility = np.asarray(fit["drive_mobility"], dtype=np.float64).reshape(-1)
     values = np.abs(check_array("drives", drives, ndim=1))
@@ -141,14 +147,25 @@ def hypotheses_from_wall_fit(
     def proportional(drive: float) -> float:
         return mean * drive
 
+    def bent(shape: Callable[[float], float]) -> Callable[[float], float]:
+        def law(drive: float) -> float:
+            beyond = max(abs(drive) / top - 1.0, 0.0)
+            return proportional(drive) + math.copysign(mean * top * (shape(beyond) - beyond), drive)
+
+        return law
+
     def threshold(drive: float) -> float:
         return math.copysign(2.0 * mean * max(abs(drive) - top / 2, 0.0), drive)
 
-    def saturating(drive: float) -> float:
-        return mean * top * math.tanh(drive / top) / math.tanh(1.0)
-
+    laws = {
+        "proportional": proportional,
+        "saturating": bent(math.tanh),
+        "accelerating": bent(math.expm1),
+    }
+    if values[values > 0].min() > ONE_MAGNITUDE * top:
+        laws["threshold"] = threshold
     return hypotheses_from_functions(
-        {"proportional": proportional, "threshold": threshold, "saturating": saturating},
+        laws,
         argument=argument,
         noise_sd=max(math.sqrt(2.0) * sd * top, 1e-9 * max(abs(mean) * top, 1e-300)),
         question="how the wall's velocity follows the drive",

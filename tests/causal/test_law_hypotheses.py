@@ -35,13 +35,23 @@ def test_a_settled_coupling_leaves_nothing_open():
 
 def test_wall_laws_agree_where_measured_and_differ_elsewhere():
     draws = np.random.default_rng(0).normal(0.4, 0.01, 1000)
-    laws = hypotheses_from_wall_fit({"drive_mobility": draws}, np.array([0.0, 2.0, -2.0]))
-    at = {v: [law.mean_sd(bias(v), 0)[0] for law in laws] for v in (2.0, -2.0, 0.8, 4.0)}
-    assert at[2.0] == pytest.approx([draws.mean() * 2] * 3)
-    assert at[-2.0] == pytest.approx([-draws.mean() * 2] * 3)
-    assert at[0.8][1] == 0.0
-    assert at[4.0][2] < at[4.0][0] < at[4.0][1]
+    film = np.array([0.0, 0.5, 2.0, -2.0])
+    laws = hypotheses_from_wall_fit({"drive_mobility": draws}, film)
+    assert [law.name for law in laws] == ["proportional", "saturating", "accelerating"]
+    at = {v: [law.mean_sd(bias(v), 0)[0] for law in laws] for v in (2.0, -2.0, 0.8, 4.0, -4.0)}
+    for seen in (2.0, -2.0, 0.8):
+        assert at[seen] == pytest.approx([draws.mean() * seen] * 3)
+    assert at[4.0][1] < at[4.0][0] < at[4.0][2]
+    assert at[-4.0] == pytest.approx([-v for v in at[4.0]])
     assert laws[0].supports(bias(1.9))
     assert not laws[0].supports(bias(2.1))
     with pytest.raises(NotIdentified, match="zero throughout"):
         hypotheses_from_wall_fit({"drive_mobility": draws}, np.zeros(4))
+
+
+def test_one_magnitude_of_the_drive_leaves_a_threshold_open():
+    draws = np.random.default_rng(0).normal(0.4, 0.01, 1000)
+    laws = hypotheses_from_wall_fit({"drive_mobility": draws}, np.array([0.0, 2.0, -2.0]))
+    at = {law.name: [law.mean_sd(bias(v), 0)[0] for v in (0.8, 2.0)] for law in laws}
+    assert at["threshold"] == pytest.approx([0.0, 2 * draws.mean()])
+    assert at["proportional"] == pytest.approx([0.8 * draws.mean(), 2 * draws.mean()])
