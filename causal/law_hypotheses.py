@@ -150,7 +150,8 @@ def hypotheses_from_wall_fit(
     def bent(shape: Callable[[float], float]) -> Callable[[float], float]:
         def law(drive: float) -> float:
             beyond = max(abs(drive) / top - 1.0, 0.0)
-            return proportional(drive) + math.copysign(mean * top * (shape(beyond) - beyond), drive)
+            more = mean * top * (shape(beyond) - beyond)
+            return proportional(drive) + math.copysign(1.0, drive) * more
 
         return law
 
