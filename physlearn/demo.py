@@ -34,6 +34,10 @@ JUDGED_STEPS = (
     "atoms", "species", "sites", "couplings", "patches", "graph", "domain_share", "walls",
     "wall_parameters",
 )  # fmt: skip
+SHORT_NAMES = {
+    "couplings[1]": "J 1", "couplings[2]": "J 2", "drive_mobility": "drive",
+    "curvature_mobility": "curvature",
+}  # fmt: skip
 INTERVAL_SDS = 2 * 1.6448536269514722
 """Width of a normal 90 % interval in standard deviations."""
 
@@ -263,7 +267,8 @@ def _as_table(result: dict[str, Any]) -> Table:
 
     names = [answer["name"] for answer in result["rows"][0]["parameters"]]
     table = Table(
-        "seed", *names, "causes", "distractor",
+        "seed", *(SHORT_NAMES.get(name, name) for name in names), "causes found",
+        "distractor called",
         title="✓ truth inside the 90 % interval, and interval width over that of the bound",
     )  # fmt: skip
     for row in result["rows"]:
@@ -277,7 +282,7 @@ def _as_table(result: dict[str, Any]) -> Table:
         called = any(other["called_a_cause"] is not False for other in row["distractors"])
         table.add_row(
             str(row["seed"]), *cells, f"{found} of {len(row['causes'])}",
-            "✗ called a cause" if called else "✓ not called",
+            "✗ yes" if called else "✓ no",
         )  # fmt: skip
     return table
 
