@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from physlearn.causal import CausalGraph
 
 __all__ = [
-    "Answer", "claims_a_cause", "coupling_answer", "headlines", "interval_text", "said_interval",
-    "said_number", "species_counts", "unit_text",
+    "Answer", "as_sentence", "claims_a_cause", "coupling_answer", "headlines", "interval_text",
+    "said_interval", "said_number", "species_counts", "unit_text",
 ]  # fmt: skip
 
 RESPONSE_TIER = 2
@@ -153,7 +153,7 @@ def headlines(findings: Findings) -> list[Answer]:
     """
     answers = [*_atoms(findings), *_couplings(findings), *_causes(findings), *_walls(findings)]
     answers += [
-        Answer(note.title, f"{note.title}: could not be done. {_sentence(note.reason)}", "none")
+        Answer(note.title, f"Could not be done. {as_sentence(note.reason)}", "none")
         for note in findings.notes
         if note.status == COULD_NOT
     ]
@@ -167,7 +167,14 @@ def _probability(value: float) -> str:
     return f"P\u00a0=\u00a0{value:.2f}" if value < 0.995 else f"P\u00a0=\u00a0{value:.3f}"
 
 
-def _sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
+    """Return ``text`` with a capital and a full stop.
+
+    Examples
+    --------
+    >>> as_sentence("no atoms were found")
+    'No atoms were found.'
+    """
     text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 

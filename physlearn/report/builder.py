@@ -8,6 +8,7 @@ from typing import Any
 
 from physlearn.findings import Findings
 from physlearn.report.figures import Picture
+from physlearn.report.plan_prose import plan_rows, plan_text
 from physlearn.report.prose import (
     assumptions,
     atoms_text,
@@ -16,13 +17,18 @@ from physlearn.report.prose import (
     methods,
     narrow,
     patches_text,
-    plan_rows,
-    plan_text,
     scale_notes,
     walls_text,
     what_if,
 )
-from physlearn.words import headlines, interval_text, said_interval, said_number, unit_text
+from physlearn.words import (
+    as_sentence,
+    headlines,
+    interval_text,
+    said_interval,
+    said_number,
+    unit_text,
+)
 
 __all__ = ["build_report"]
 
@@ -105,6 +111,7 @@ def _context(
         "coupling_answers": [a for a in answers if a.question.startswith("Who sits")],
         "wall_answers": [a for a in answers if a.question.startswith("Do")],
         "chips": CHIPS,
+        "as_sentence": as_sentence,
         "planted": _planted(summary["truth"]),
         "assumptions": assumptions(findings),
         "has_image": has_image,

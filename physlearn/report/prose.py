@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from physlearn.findings import DONE, Findings
 from physlearn.words import interval_text, said_number, species_counts, unit_text
@@ -14,17 +15,13 @@ if TYPE_CHECKING:
     from physlearn.results import Fit
 
 __all__ = [
-    "assumptions", "atoms_text", "laws_text", "lead", "methods", "narrow", "patches_text",
-    "plan_rows", "plan_text", "scale_notes", "walls_text", "what_if",
+    "assumptions", "atoms_text", "illumination_jumps", "laws_text", "lead", "methods", "narrow",
+    "patches_text", "scale_notes", "walls_text", "what_if",
 ]  # fmt: skip
 
 
-ACTS = {
-    "image": "take a picture",
-    "expose_site": "expose one site",
-    "change_bias": "change the bias",
-    "scan_again": "scan again",
-}
+JUMP = 0.02
+"""Sudden change of a raw share, in shares of the picture, that is called a jump."""
 
 
 def lead(findings: Findings) -> str:
@@ -232,7 +229,30 @@ def walls_text(findings: Findings) -> str:
         kinds = track.events["kind"].value_counts()
         named = ", ".join(f"{kind} {count}×" for kind, count in kinds.items())
         text += f"; events: {named}"
-    return text + "."
+    text += "."
+    jumps = [] if findings.domain_shares is None else illumination_jumps(findings.domain_shares)
+    if jumps:
+        named = ", ".join(str(frame) for frame in jumps)
+        text += (
+            f" The illumination jumps in frame{'s' if len(jumps) > 1 else ''} {named}; that is no "
+            "switching, and it was removed first."
+        )
+    return text
+
+
+def illumination_jumps(shares: pd.DataFrame) -> list[int]:
+    """Return the frames whose raw share of the bright domain leaves the normalised one at once.
+
+    Examples
+    --------
+    >>> shares = pd.DataFrame({"raw": [0.5, 0.5, 0.6, 0.5, 0.5], "normalised": 0.5})
+    >>> illumination_jumps(shares)
+    [2]
+    """
+    from scipy.ndimage import median_filter
+
+    offset = (shares["raw"] - shares["normalised"]).to_numpy()
+    return [int(i) for i in np.flatnonzero(np.abs(offset - median_filter(offset, 5)) > JUMP)]
 
 
 def laws_text(findings: Findings) -> str:
@@ -253,62 +273,6 @@ def laws_text(findings: Findings) -> str:
         )
     count = int((table["weight"].cumsum() < 0.9).sum()) + 1
     return f"These data leave {count} laws open that together hold 90 % of the weight."
-
-
-def plan_text(findings: Findings) -> str:
-    """Return what the reader must know before the plan.
-
-    Examples
-    --------
-    >>> "guesses" in plan_text(Findings("a picture", 1))
-    True
-    """
-    text = (
-        "Each step was chosen for what its outcome would tell apart, inside limits of dose and of "
-        "sites that must not be touched. Doses are counted in pictures like this one. Doses, times "
-        "and limits are stated guesses: set them to the instrument, and plan anew, before anything "
-        "is run."
-    )
-    track = findings.track
-    if track is not None and track.drive is not None and track.drive_unit != "V":
-        text += " The drive of the video has no unit; the plan reads it as a bias in volt."
-    return text
-
-
-def plan_rows(findings: Findings) -> list[dict[str, str]]:
-    """Return the steps of the plan in words.
-
-    Examples
-    --------
-    >>> plan_rows(Findings("a picture", 1))
-    []
-    """
-    if findings.plan is None:
-        return []
-    unit = unit_text(findings.atoms.unit if findings.atoms is not None else "pixel")
-    return [_plan_row(step, unit, findings.plan.envelope.dose_unit) for step in findings.plan.steps]
-
-
-def _plan_row(step: Any, unit: str, dose_unit: str) -> dict[str, str]:
-    args = dict(step.action.args)
-    where = {
-        "image": lambda a: (
-            f"x {said_number(a['x_min'])} to {said_number(a['x_max'])} {unit}, "
-            f"y {said_number(a['y_min'])} to {said_number(a['y_max'])} {unit}"
-        ),
-        "expose_site": lambda a: f"x {said_number(a['x'])}, y {said_number(a['y'])} {unit}",
-        "change_bias": lambda a: f"bias {said_number(a['bias_V'])} V",
-        "scan_again": lambda a: f"the same field, {a['n_repeats']}×",
-    }[step.action.verb](args)
-    act = ACTS[step.action.verb]
-    if step.action.irreversible:
-        act += " (cannot be undone)"
-    return {
-        "do": act,
-        "where": where,
-        "dose": f"{said_number(step.action.dose)} {dose_unit}",
-        "why": step.reason,
-    }
 
 
 def narrow(findings: Findings) -> list[str]:

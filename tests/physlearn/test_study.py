@@ -143,4 +143,6 @@ def test_illumination_jumps_are_not_switching(public_file, tmp_path):
     assert jump["normalised"][[11, 15]].max() < 0.01
     assert result.summary["walls"]["unit"] == "pixel"
     assert result.summary["walls"]["time_unit"] == "frame"
-    assert "pixels per frame" in result.report.read_text(encoding="utf-8")
+    page = result.report.read_text(encoding="utf-8")
+    assert "pixels per frame" in page
+    assert "illumination jumps in frames 11, 15" in page
