@@ -140,7 +140,7 @@ def _blocks(picture: Floats) -> Floats:
 def _regress(
     values: Floats, positive: Mask, negative: Mask, low: Floats, high: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """Robust gain and offset of every frame against the level maps; mean gain 1, mean offset 0.
+    """Robust gain and offset of every frame against the level maps; median gain 1, offset 0.
 
     The third array holds the standard errors of the low and the high level.
     """
@@ -164,8 +164,8 @@ def _regress(
         for side, domain in enumerate((lower, upper)):
             errors[index, side] = _mean_error(picture, domain)
     gain = np.maximum(gain, 1e-3)
-    scale = float(np.exp(np.mean(np.log(gain))))
-    shift = float(np.mean(offset)) / scale
+    scale = float(np.median(gain))
+    shift = float(np.median(offset)) / scale
     return gain / scale, offset - gain / scale * shift, errors
 
 
@@ -196,7 +196,7 @@ def steady_scales(levels: FrameLevels, low: float, high: float) -> tuple[Floats,
     found, remain = [], []
     for side, level in enumerate((low, high)):
         value = levels.offset + levels.gain * level
-        error = np.maximum(levels.errors[:, side], 1e-12)
+        error = np.clip(levels.errors[:, side], 1e-12, 10.0 * (high - low))
         middle = float(np.median(value))
         spread = (1.4826 * float(np.median(np.abs(value - middle)))) ** 2
         extra = max(0.0, spread - float(np.median(error)) ** 2)

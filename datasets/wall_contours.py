@@ -17,7 +17,8 @@ Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 REACH_WIDTHS = 3.0
-NOISE_LAGS = 3
+NOISE_LAGS = 4
+NOISE_BOX = 21
 COVARIANCE_LAGS = 8
 LEAST_INFORMATION = 0.3
 LEAST_STEP = 1.0
@@ -286,13 +287,13 @@ def fit_width(images: list[WallImage], seeds: list[list[tuple[Floats, bool]]]) -
 
 
 def measure_noise(frame: Floats, valid: Mask, away: Mask) -> tuple[float, Floats]:
-    """Pixel noise sd away from the walls and its autocorrelation, shape (7, 7), 1 in the middle.
+    """Pixel noise sd away from the walls and its autocorrelation, shape (9, 9), 1 in the middle.
 
-    Slow variations (over 9 pixels) are taken out; correlations that are not significant are 0.
+    Means over 21 x 21 pixels are taken out, and what that takes from the noise is put back.
     """
     use = valid & away
-    weight = ndimage.uniform_filter(use.astype(float), 9)
-    mean = ndimage.uniform_filter(np.where(use, frame, 0.0), 9) / np.maximum(weight, 1e-9)
+    weight = ndimage.uniform_filter(use.astype(float), NOISE_BOX)
+    mean = ndimage.uniform_filter(np.where(use, frame, 0.0), NOISE_BOX) / np.maximum(weight, 1e-9)
     rest = np.where(use, frame - mean, 0.0)
     count = int(use.sum())
     correlation = np.zeros((2 * NOISE_LAGS + 1, 2 * NOISE_LAGS + 1))
@@ -308,7 +309,13 @@ def measure_noise(frame: Floats, valid: Mask, away: Mask) -> tuple[float, Floats
             one = (slice(0, rows - dy), slice(max(0, -dx), columns - max(0, dx)))
             two = (slice(dy, rows), slice(max(0, dx), columns - max(0, -dx)))
             pairs = int((use[one] & use[two]).sum())
-            rho = float((rest[one] * rest[two]).sum() / max(pairs, 1) / variance) + 1 / 81
+            rho = float((rest[one] * rest[two]).sum() / max(pairs, 1) / variance)
             correlation[NOISE_LAGS + dy, NOISE_LAGS + dx] = rho
             correlation[NOISE_LAGS - dy, NOISE_LAGS - dx] = rho
-    return float(np.sqrt(variance * 81 / 80)), correlation
+    # The box mean holds the share s = (sum of the true correlations) / (pixels in a box) of the variance
+    box = float((NOISE_BOX**2 * weight[use]).mean())
+    share = correlation.sum() / (box + correlation.sum() - correlation.size)
+    share = float(np.clip(share, 0.0, 0.5))
+    correlation = correlation * (1.0 - share) + share
+    correlation[NOISE_LAGS, NOISE_LAGS] = 1.0
+    return float(np.sqrt(variance / (1.0 - share))), correlation

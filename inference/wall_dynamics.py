@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, NotIdentified, as_generator, check_array
 from physlearn.datasets.synthetic_walls import SyntheticWalls
 from physlearn.inference.wall_fronts import FrontModel, area_rates, shape_basis, usable_runs
+from physlearn.inference.wall_posterior import WallOptimum, draw_parameters, optimize_walls
 from physlearn.lattice_models.wall_front import polar_geometry, propagate_polar_front
 from physlearn.records import WallTrack
 from physlearn.results import Fit, fit_from_draws
@@ -20,30 +20,9 @@ __all__ = ["fit_wall_dynamics", "wall_dynamics_bound"]
 Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
-ITERATIONS = 12
-CONVERGED = 1e-6
 LARGEST_PARETO_K = 0.7
 INADEQUATE_SIGMA = 4.0
 INADEQUATE_MARGIN = 1.15
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Optimum:
-    """The mode: globals (two parameters, then the shift of every frame), shapes, information."""
-
-    globals: Floats
-    shapes: list[Floats]
-    information: Floats
-    jacobians: list[Floats]
-    residuals: list[Floats]
-    converged: bool
-
-    @property
-    def marginal(self) -> Floats:
-        """Information of the two parameters, shapes and shifts integrated out."""
-        inside, cross = self.information[2:, 2:], self.information[2:, :2]
-        result: Floats = self.information[:2, :2] - cross.T @ np.linalg.solve(inside, cross)
-        return result
 
 
 def fit_wall_dynamics(
@@ -117,8 +96,8 @@ def fit_wall_dynamics(
     shift_sd = _shift_sd(track)
     prior_sd = _prior_sd(models)
     start, shapes = _first_guess(track, models, force)
-    optimum = _optimize(models, start, shapes, np.concatenate([prior_sd, shift_sd]))
-    draws, pareto_k = _draw(models, optimum, prior_sd, shift_sd, generator, n_draws)
+    optimum = optimize_walls(models, start, shapes, np.concatenate([prior_sd, shift_sd]))
+    draws, pareto_k = draw_parameters(models, optimum, prior_sd, shift_sd, generator, n_draws)
     diagnostics, texts = _judge(models, optimum, pareto_k)
     texts += [f"left out: {count} wall(s), {reason}" for reason, count in left_out.items()]
     first = "drive_mobility" if known else "drive_velocity"
@@ -193,158 +172,8 @@ def _first_guess(
     return start, [model.first_shape() for model in models]
 
 
-def _miss(model: FrontModel, point: Floats, shape: Floats) -> Floats:
-    """Standardised residuals of one wall, (n_points,), at two parameters and the frames' shifts."""
-    free = model.residuals(point[None, :2], shape[None])[0]
-    return free - model.shift_effect(point[2:])
-
-
-def _cost(models: list[FrontModel], point: Floats, shapes: list[Floats], prior_sd: Floats) -> float:
-    total = float(((point / prior_sd) ** 2).sum())
-    for model, shape in zip(models, shapes, strict=True):
-        total += float((_miss(model, point, shape) ** 2).sum())
-    return total if np.isfinite(total) else np.inf
-
-
-def _linearize(
-    model: FrontModel, point: Floats, shape: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Residuals, derivatives by the globals (n_points, 2 + n_frames), and by the shape."""
-    residual, jacobian = model.linearize(point[:2], shape)
-    cross = np.concatenate([jacobian[:, :2], model.shift_columns(point.size - 2)], axis=1)
-    return residual - model.shift_effect(point[2:]), cross, jacobian[:, 2:]
-
-
-def _optimize(
-    models: list[FrontModel], start: Floats, shapes: list[Floats], prior_sd: Floats
-) -> _Optimum:
-    """Gauss-Newton with backtracking; the shapes are eliminated wall by wall (Schur complement)."""
-    for model in models:
-        model.settle_substeps(*start)
-    point = np.concatenate([start, np.zeros(prior_sd.size - 2)])
-    cost = _cost(models, point, shapes, prior_sd)
-    if not np.isfinite(cost):
-        point[1] = 0.0
-        cost = _cost(models, point, shapes, prior_sd)
-    converged = False
-    for _ in range(ITERATIONS):
-        information = np.diag(prior_sd**-2.0)
-        gradient = -point / prior_sd**2
-        blocks, residuals, jacobians = [], [], []
-        for model, shape in zip(models, shapes, strict=True):
-            residual, cross, own = _linearize(model, point, shape)
-            inner = np.linalg.inv(own.T @ own)
-            gain = inner @ (own.T @ cross)
-            free = cross - own @ gain
-            information += free.T @ free
-            gradient += free.T @ residual
-            blocks.append((inner @ (own.T @ residual), gain))
-            residuals.append(residual)
-            jacobians.append(np.concatenate([cross, own], axis=1))
-        here = _Optimum(point, shapes, information, jacobians, residuals, converged)
-        step = np.linalg.solve(information, gradient)
-        moves = [move - gain @ step for move, gain in blocks]
-        for fraction in (1.0, 0.5, 0.25, 0.1, 0.02):
-            trial = point + fraction * step
-            bent = [shape + fraction * move for shape, move in zip(shapes, moves, strict=True)]
-            after = _cost(models, trial, bent, prior_sd)
-            if after <= cost:
-                break
-        else:
-            return replace(here, converged=float(gradient @ step) < 1e-3)
-        gained, cost, point, shapes = cost - after, after, trial, bent
-        if gained < CONVERGED * max(1.0, cost * 1e-3):
-            return replace(here, globals=point, shapes=shapes, converged=True)
-    return here
-
-
-def _draw(
-    models: list[FrontModel],
-    optimum: _Optimum,
-    prior_sd: Floats,
-    shift_sd: Floats,
-    generator: np.random.Generator,
-    n_draws: int,
-) -> tuple[Floats, float]:
-    """Draws of the parameters: Gaussian, reweighted by how the profile likelihood departs from it."""
-    values, vectors = np.linalg.eigh(optimum.marginal)
-    if values[0] <= 0 or values[0] < 1e-12 * values[-1]:
-        raise NotIdentified("the walls do not tell the drive from the curvature: take more radii.")
-    center = optimum.globals[:2]
-    root = vectors / np.sqrt(values)
-    spokes = np.arange(8) * np.pi / 4
-    unit = np.stack([np.cos(spokes), np.sin(spokes)], axis=1)
-    design = np.concatenate([np.zeros((1, 2)), 1.25 * unit, 2.5 * unit])
-    points = center + design @ root.T
-    profile = 0.5 * ((points / prior_sd) ** 2).sum(axis=1)
-    profile += _profile(models, optimum, points, shift_sd)
-    excess = profile - profile[0] - 0.5 * (design**2).sum(axis=1)
-    if not np.isfinite(excess).all():
-        return center + generator.standard_normal((n_draws, 2)) @ root.T, float("inf")
-    coefficients, *_ = np.linalg.lstsq(_polynomial(design), excess, rcond=None)
-    # Proposals are wider than the Gaussian and held where the profile was evaluated
-    proposals = 1.1 * generator.standard_normal((4 * n_draws, 2))
-    proposals = proposals[(proposals**2).sum(axis=1) < 4.0**2]
-    square = (proposals**2).sum(axis=1)
-    log_weight = -0.5 * square + 0.5 * square / 1.1**2 - _polynomial(proposals) @ coefficients
-    smoothed, pareto_k = _pareto_smooth(log_weight)
-    chosen = generator.choice(len(proposals), size=n_draws, p=smoothed)
-    return center + proposals[chosen] @ root.T, pareto_k
-
-
-def _profile(
-    models: list[FrontModel], optimum: _Optimum, points: Floats, shift_sd: Floats
-) -> Floats:
-    """Half the smallest sum of squares over shapes and shifts, at every point."""
-    inside = optimum.information[2:, 2:]
-    follow = np.linalg.solve(inside, optimum.information[2:, :2])
-    away = points - optimum.globals[:2]
-    shifts = optimum.globals[2:] - away @ follow.T
-    shapes, solvers = [], []
-    for shape, jacobian in zip(optimum.shapes, optimum.jacobians, strict=True):
-        cross, own = jacobian[:, : 2 + shift_sd.size], jacobian[:, 2 + shift_sd.size :]
-        solve = np.linalg.solve(own.T @ own, own.T)
-        moved = np.concatenate([away, shifts - optimum.globals[2:]], axis=1)
-        shapes.append(shape - moved @ (solve @ cross).T)
-        solvers.append((solve, cross[:, 2:] - own @ (solve @ cross[:, 2:])))
-    total = np.zeros(len(points))
-    for last in (False, True):
-        gradient = -shifts / shift_sd**2
-        total = 0.5 * ((shifts / shift_sd) ** 2).sum(axis=1)
-        misses = [
-            model.residuals(points, shape) - model.shift_effect(shifts)
-            for model, shape in zip(models, shapes, strict=True)
-        ]
-        total += sum(0.5 * (miss**2).sum(axis=1) for miss in misses)
-        if last:
-            break
-        for miss, (_, free) in zip(misses, solvers, strict=True):
-            gradient += miss @ free
-        step = np.linalg.solve(inside, gradient.T).T
-        for index, (model, (solve, _)) in enumerate(zip(models, solvers, strict=True)):
-            shapes[index] = shapes[index] + (misses[index] - model.shift_effect(step)) @ solve.T
-        shifts = shifts + step
-    return total
-
-
-def _polynomial(design: Floats) -> Floats:
-    x, y = design.T
-    return np.column_stack([
-        x * x, x * y, y * y, x**3, x * x * y, x * y * y, y**3,
-        x**4, x**3 * y, x * x * y * y, x * y**3, y**4,
-    ])  # fmt: skip
-
-
-def _pareto_smooth(log_weight: Floats) -> tuple[Floats, float]:
-    from arviz import psislw
-
-    smoothed, shape = psislw(log_weight)
-    weight = np.exp(np.asarray(smoothed) - np.max(smoothed))
-    return weight / weight.sum(), float(shape)
-
-
 def _judge(
-    models: list[FrontModel], optimum: _Optimum, pareto_k: float
+    models: list[FrontModel], optimum: WallOptimum, pareto_k: float
 ) -> tuple[dict[str, object], list[str]]:
     """How well the law fits, and what must be said about it."""
     residual = np.concatenate(optimum.residuals)

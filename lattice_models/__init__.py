@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "LatticeGas": ".hamiltonians",
         "coupling_from_bond_energy": ".hamiltonians",
         "exact_enumeration": ".exact",
+        "propagate_polar_front": ".wall_front",
         "simulate_lattice": ".simulate",
         "site_graph_from_networkx": ".site_graphs",
         "site_graph_from_positions": ".site_graphs",
