@@ -36,6 +36,9 @@ NEIGHBOUR_WIDTHS = 6.0
 SMALLEST_WIDTH_PX = 0.6
 WIDEST_SHARE_OF_EDGE = 0.125
 FEWEST_FOR_WIDTH = 4
+KEEPING_SHARE = 0.65
+"""A column that was found stays down to this share of the threshold: its refitted significance
+scatters by 1, and correlated pixels, which the refit knows, lower it."""
 LONG_CORRELATION = 0.4
 MOSTLY_EXPLAINED = 0.9
 SMALLEST_PEAK_OF_ORDER = 30.0
@@ -287,7 +290,8 @@ def finish(fit: ColumnFit, report: Report) -> tuple[Floats, Floats]:
         covariance = _covariances(fit) * inflation[:, None] * inflation
         # significance of the amplitude at its own width, as in the score test
         given = covariance[:, 2, 2] - covariance[:, 2, 3] ** 2 / covariance[:, 3, 3]
-        keep = 1.0 / np.sqrt(np.maximum(given, 1e-300)) > threshold_z(fit)
+        share = 1.0 if len(fit.columns) <= FEWEST_FOR_WIDTH else KEEPING_SHARE
+        keep = 1.0 / np.sqrt(np.maximum(given, 1e-300)) > share * threshold_z(fit)
         # what is as narrow as the bound is a hot pixel, not a column
         keep &= fit.columns[:, 3] > np.log(1.01 * SMALLEST_WIDTH_PX)
         report(0.7 + 0.05 * attempt, "errors")

@@ -246,7 +246,10 @@ def _snapshots(
             "drift or strain; the lattice constant is that of the mean cell area."
         )
     if vacant:
-        warnings.append(f"{vacant} site(s) inside the lattice hold no column and left the graph.")
+        warnings.append(
+            f"{vacant} site(s) inside the lattice hold no column that stands out of the noise "
+            "(vacant, or dim and missed) and left the graph."
+        )
     return LatticeSnapshots(
         states[None],
         graph,
