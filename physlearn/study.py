@@ -61,6 +61,11 @@ class StudyResult:
         Records and results by name.
     summary
         Content of ``summary.json``.
+
+    Examples
+    --------
+    >>> StudyResult(Path("study"), Findings("a picture", 1), {}).report.name
+    'report.html'
     """
 
     folder: Path

@@ -146,3 +146,21 @@ def test_illumination_jumps_are_not_switching(public_file, tmp_path):
     page = result.report.read_text(encoding="utf-8")
     assert "pixels per frame" in page
     assert "illumination jumps in frames 11, 15" in page
+
+
+def test_channel_files_become_responses_whose_causes_are_asked_for(tmp_path):
+    made = make_stem_image((48, 48), rng=6)
+    np.save(tmp_path / "picture.npy", made.image.to_numpy())
+    for name in ("response", "distractor"):
+        np.save(tmp_path / f"{name}.npy", made.channels[name].to_numpy())
+    channels = (tmp_path / "response.npy", tmp_path / "distractor.npy")
+    study = Study(tmp_path / "picture.npy", channels=channels)
+    result = run_study(study, out=tmp_path / "study", seed=2)
+    assert {"response", "distractor"} <= set(result.summary["patches"]["columns"])
+    assert result.summary["patches"]["tiers"]["response"] == 2
+    found = result.findings.graph.causes_of("response")
+    assert "dilation" in found
+    assert "distractor" not in found
+    effect = next(e for e in result.summary["effects"] if e["cause"] == "dilation")
+    low, high = effect["contrast"]
+    assert abs(effect["mean"] - 250 * (high - low)) < 4 * effect["sd"]
