@@ -5,9 +5,23 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 __all__ = ["attach"]
+
+
+class _LazyPackage(ModuleType):
+    """A package in which a public name is never hidden by the module of the same name.
+
+    After ``physlearn.datasets.find_atoms`` was imported from anywhere, Python binds that module
+    to ``find_atoms`` in its package, where people expect the function.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if isinstance(value, ModuleType) and name in self.__all__:
+            return
+        super().__setattr__(name, value)
 
 
 def attach(
@@ -29,22 +43,24 @@ def attach(
 
     Examples
     --------
-    >>> getter, lister, public = attach("collections", {"Mapping": ".abc"})
-    >>> getter("Mapping").__name__
-    'Mapping'
-    >>> public
-    ['Mapping']
+    In a package's ``__init__.py``::
+
+        __getattr__, __dir__, __all__ = attach(__name__, {"find_atoms": ".find_atoms"})
+
+    >>> import physlearn.lattice_models
+    >>> physlearn.lattice_models.square_lattice((2, 2)).n_sites
+    4
     """
 
     def load(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(names[name], package), name)
-        # A module may carry the name of its one function (`find_atoms`): the function wins.
         setattr(sys.modules[package], name, value)
         return value
 
     def names_known() -> list[str]:
         return sorted({*vars(sys.modules[package]), *names})
 
+    sys.modules[package].__class__ = _LazyPackage
     return load, names_known, sorted(names)

@@ -23,7 +23,7 @@ def public_names():
                 yield pytest.param(package, name, id=f"{package}.{name}")
 
 
-@pytest.mark.parametrize(("package", "name"), public_names())
+@pytest.mark.parametrize(("package", "name"), list(public_names()))
 def test_public_name_has_a_docstring_with_a_running_example(package, name):
     value = getattr(importlib.import_module(package), name)
     text = inspect.getdoc(value) or ""
