@@ -52,7 +52,9 @@ class Term:
     def __post_init__(self) -> None:
         depth = 0
         if not 0 < len(self.program) <= LARGEST_PROGRAM:
-            raise InputError(f"program must have 1 to {LARGEST_PROGRAM} tokens, got {len(self.program)}.")
+            raise InputError(
+                f"program must have 1 to {LARGEST_PROGRAM} tokens, got {len(self.program)}."
+            )
         for token in self.program:
             need = 2 if token in BINARY else 1 if token in UNARY else 0
             if isinstance(token, bool) or not isinstance(token, str | int | float):
@@ -116,7 +118,9 @@ class Term:
 def _unary(name: str, value: Floats) -> Floats:
     if name == "inv":
         return 1.0 / value
-    function = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "square": np.square, "sin": np.sin}[name]
+    function = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "square": np.square, "sin": np.sin}[
+        name
+    ]
     result: Floats = function(value)
     return result
 
@@ -225,9 +229,13 @@ class EquationSet:
     def __post_init__(self) -> None:
         if not self.equations:
             raise InputError("equations must hold at least one law.")
-        unknown = {v for e in self.equations for t in e.terms for v in t.variables} - set(self.variables)
+        unknown = {v for e in self.equations for t in e.terms for v in t.variables} - set(
+            self.variables
+        )
         if unknown:
-            raise InputError(f"equations use variables that are not named: {', '.join(sorted(unknown))}.")
+            raise InputError(
+                f"equations use variables that are not named: {', '.join(sorted(unknown))}."
+            )
 
     @property
     def weights(self) -> Floats:
@@ -333,7 +341,9 @@ class EquationSet:
         try:
             data = json.loads(text)
             if data["format"] != "physlearn.EquationSet/1":
-                raise InputError(f"text must be an EquationSet of format 1, got {data['format']!r}.")
+                raise InputError(
+                    f"text must be an EquationSet of format 1, got {data['format']!r}."
+                )
             equations = tuple(
                 Equation(
                     tuple(Term(float(t["coefficient"]), tuple(t["program"])) for t in item["terms"]),
@@ -349,7 +359,9 @@ class EquationSet:
         except InputError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"text must be an EquationSet that to_json wrote; {error!r}.") from None
+            raise InputError(
+                f"text must be an EquationSet that to_json wrote; {error!r}."
+            ) from None
 
 
 def text_of(equation: Equation) -> str:

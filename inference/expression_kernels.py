@@ -119,9 +119,7 @@ def evaluate_program(
 
 
 @kernel
-def _project(
-    g: Floats, y: Floats, weight: Floats, offset: bool, linear: Floats
-) -> float:
+def _project(g: Floats, y: Floats, weight: Floats, offset: bool, linear: Floats) -> float:
     """Best ``linear[0] + linear[1] g`` for ``y``; return the weighted sum of squares."""
     sw = 0.0
     sg = 0.0

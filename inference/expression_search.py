@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.equation_set import Equation, Term, Token
+from physlearn.inference.equation_set import BINARY, UNARY, Equation, Term, Token
 from physlearn.inference.expression_kernels import (
     CONSTANT,
     MAX_CONSTANTS,
@@ -57,25 +57,34 @@ def enumerate_skeletons(
 ) -> tuple[tuple[Code, int], ...]:
     """All different expressions of at most ``largest`` nodes: (program, number of constants).
 
-    Two programs that agree, up to a factor, at random points are the same; the shorter stays. Constants
-    stand only where they cannot be moved into the scale.
+    Two programs that agree at random points are the same; the first, shorter one stays. Of those that
+    agree up to a factor only the first is handed out, for the scale is fitted.
     """
     functions = [OPERATIONS[name] for name in unary]
     generator = np.random.default_rng(20)
     points = generator.uniform(0.6, 1.9, size=(n_variables, 12))
     constants = np.array([0.7345, 1.3127])
     seen: set[bytes] = set()
-    levels: dict[int, list[tuple[Code, int]]] = {1: []}
-    for variable in range(n_variables):
-        _is_new((variable,), points, constants, seen)
-        levels[1].append(((variable,), 0))
-    for size in range(2, largest + 1):
-        fresh = []
-        for code, count in _larger(levels, size, functions):
-            if _is_new(code, points, constants, seen):
-                fresh.append((code, count))
-        levels[size] = fresh
-    return tuple(item for size in sorted(levels) for item in levels[size])
+    scaled: set[bytes] = set()
+    levels: dict[int, list[tuple[Code, int]]] = {}
+    result: list[tuple[Code, int]] = []
+    for size in range(1, largest + 1):
+        candidates: list[tuple[Code, int]] = (
+            [((variable,), 0) for variable in range(n_variables)]
+            if size == 1
+            else _larger(levels, size, functions)
+        )
+        levels[size] = []
+        for code, count in candidates:
+            whole, shape = _signatures(code, points, constants)
+            if whole and whole not in seen:
+                seen.add(whole)
+                levels[size].append((code, count))
+                # A last added constant is the offset, which is fitted
+                if shape not in scaled and code[-2:] != (CONSTANT, ADD):
+                    scaled.add(shape)
+                    result.append((code, count))
+    return tuple(result)
 
 
 def _larger(
@@ -83,7 +92,9 @@ def _larger(
 ) -> list[tuple[Code, int]]:
     result = []
     for code, count in levels[size - 1]:
-        result += [((*code, function), count) for function in functions if _sensible(code, function)]
+        result += [
+            ((*code, function), count) for function in functions if _sensible(code, function)
+        ]
     if size >= 3:
         for code, count in levels[size - 2]:
             if count < MAX_CONSTANTS:
@@ -91,7 +102,7 @@ def _larger(
                 result += [
                     ((*code, CONSTANT, operation), count + 1)
                     for operation in (ADD, MUL, POW)
-                    if not (scaled and operation == code[-1]) and not (operation == POW and scaled)
+                    if not (scaled and operation == code[-1]) and not (operation == POW and (scaled or code[-1] == EXP))
                 ]
     for left_size in range(1, size - 1):
         for left, n_left in levels[left_size]:
@@ -99,7 +110,8 @@ def _larger(
                 if n_left + n_right > MAX_CONSTANTS:
                     continue
                 ordered = (left_size, left) <= (size - 1 - left_size, right)
-                for operation in (ADD, SUB, MUL, DIV):
+                factor = left[-2:] == (CONSTANT, MUL) or right[-2:] == (CONSTANT, MUL)
+                for operation in (ADD, SUB) if factor else (ADD, SUB, MUL, DIV):
                     if operation not in COMMUTE or ordered:
                         result.append(((*left, *right, operation), n_left + n_right))
     return result
@@ -109,25 +121,25 @@ def _sensible(code: Code, function: int) -> bool:
     last = code[-1]
     if function in (EXP, LOG) and last in (EXP, LOG):
         return False
+    if function in (INV, SQRT, SQUARE) and code[-2:] == (CONSTANT, MUL):
+        return False  # the constant can stand outside
     return not (function == LOG and last in (SQRT, INV, SQUARE, POW))
 
 
-def _is_new(code: Code, points: Floats, constants: Floats, seen: set[bytes]) -> bool:
+def _signatures(code: Code, points: Floats, constants: Floats) -> tuple[bytes, bytes]:
+    """The values at the points, as they are and up to a factor; empty where undefined or constant."""
     value = np.zeros((len(code) + 1, points.shape[1]))
     slope = np.zeros((len(code) + 1, 2, points.shape[1]))
     program = np.array(code, dtype=np.int64)
     if not evaluate_program(program, len(code), points, constants, value, slope):
-        return False
+        return b"", b""
     result = value[0]
-    scale = np.abs(result).max()
+    scale = float(np.abs(result).max())
     if not scale > 1e-12 or np.ptp(result) < 1e-9 * scale:
-        return False
-    key = np.round(result / result[np.argmax(np.abs(result))], 9) + 0.0
-    signature = key.tobytes()
-    if signature in seen:
-        return False
-    seen.add(signature)
-    return True
+        return b"", b""
+    shape = np.round(result / result[np.argmax(np.abs(result))], 9) + 0.0
+    digits = 9 - int(np.floor(np.log10(scale)))
+    return (np.round(result, digits) + 0.0).tobytes(), shape.tobytes()
 
 
 def _pack(skeletons: list[tuple[Code, int]]) -> tuple[Integers, Integers, Integers]:
@@ -139,7 +151,9 @@ def _pack(skeletons: list[tuple[Code, int]]) -> tuple[Integers, Integers, Intege
     return programs, lengths, np.array([count for _, count in skeletons], dtype=np.int64)
 
 
-def search_laws(data: SearchData, largest: int, unary: tuple[str, ...], n_terms: int) -> list[Equation]:
+def search_laws(
+    data: SearchData, largest: int, unary: tuple[str, ...], n_terms: int
+) -> list[Equation]:
     """The best laws of both families, sorted by description length, duplicates removed."""
     skeletons = list(enumerate_skeletons(len(data.x), largest, unary))
     with np.errstate(all="ignore"):  # a candidate may overflow: it then loses
@@ -204,7 +218,8 @@ def _skeleton_laws(data: SearchData, skeletons: list[tuple[Code, int]]) -> list[
         for offset in range(2):
             if np.isfinite(misfits[row, offset]):
                 program = _tokens(skeletons[index][0], final[row, offset], data.names)
-                law = _finish(data, [program, (1.0,)] if offset else [program])
+                programs = _as_sum(program)
+                law = _finish(data, [*programs, (1.0,)] if offset else programs)
                 if law is not None:
                     laws.append(law)
     return laws
@@ -228,6 +243,22 @@ def _tokens(code: Code, constants: Floats, names: tuple[str, ...]) -> tuple[Toke
         else:
             tokens.append(NAMES[operation])
     return tuple(tokens)
+
+
+def _as_sum(program: tuple[Token, ...]) -> list[tuple[Token, ...]]:
+    """Write scale (c A + B) as the sum a A + b B, which has as many constants and is easier to read."""
+    if program[-1] not in ("add", "sub"):
+        return [program]
+    depth, start = 0, len(program) - 1
+    while depth < 1:
+        start -= 1
+        token = program[start]
+        depth += -1 if token in BINARY else 0 if token in UNARY else 1
+    halves = [program[:start], program[start:-1]]
+    plain = [
+        half[:-2] if half[-1] == "mul" and not isinstance(half[-2], str) else half for half in halves
+    ]
+    return plain if plain != halves else [program]
 
 
 def _linear_laws(
@@ -263,7 +294,8 @@ def _linear_laws(
         scored += [(float(cost[index]), tuple(subsets[index].tolist())) for index in top]
     scored.sort()
     laws = [
-        _finish(data, [programs[index] for index in subset]) for _, subset in scored[:KEPT_FOR_REFINEMENT]
+        _finish(data, [programs[index] for index in subset])
+        for _, subset in scored[:KEPT_FOR_REFINEMENT]
     ]
     return [law for law in laws if law is not None]
 
@@ -295,7 +327,9 @@ def measure_law(data: SearchData, terms: tuple[Term, ...]) -> Equation:
     return Equation(terms, misfit / data.y.size, length, count)
 
 
-def description_length(data: SearchData, terms: tuple[Term, ...], misfit: float) -> tuple[float, int]:
+def description_length(
+    data: SearchData, terms: tuple[Term, ...], misfit: float
+) -> tuple[float, int]:
     """Nats for data, expression and constants; and the number of constants.
 
     A constant c with Fisher information I costs log(|c| sqrt(I / 3)), at least 0; an expression of k
@@ -312,7 +346,10 @@ def description_length(data: SearchData, terms: tuple[Term, ...], misfit: float)
         fit_cost = 0.5 * n * np.log(max(misfit / n, floor, 1e-300))
     information = (data.weight * slopes**2).sum(axis=1) / variance
     code = np.log(np.maximum(np.abs(constants) * np.sqrt(information / 3.0), 1.0)).sum()
-    symbols = {t if isinstance(t, str) else "c" for term in terms for t in term.program} | {"c", "mul"}
+    symbols = {t if isinstance(t, str) else "c" for term in terms for t in term.program} | {
+        "c",
+        "mul",
+    }
     if len(terms) > 1:
         symbols.add("add")
     nodes = Equation(terms, 0.0, 0.0, 0).complexity

@@ -15,6 +15,7 @@ from physlearn.inference.lattice_data import LatticeData, LatticePrior, gather_s
 from physlearn.inference.lattice_labels import impute_labels
 from physlearn.inference.lattice_likelihood import sample_likelihood_posterior
 from physlearn.inference.pseudolikelihood import (
+    LEAST_INFORMATION,
     Sandwich,
     combine_with_prior,
     maximize_pseudolikelihood,
@@ -275,7 +276,8 @@ def _precision_loss(sandwich: Sandwich) -> float:
     fisher = np.cov(trace.reshape(-1, trace.shape[-1]).T)
     bread = np.linalg.inv(sandwich.curvature)
     variance = np.diag(bread @ sandwich.variability @ bread)
-    return float(np.sqrt(np.max(variance / np.diag(np.linalg.pinv(fisher)))))
+    bound = np.linalg.inv(fisher + LEAST_INFORMATION * np.eye(len(fisher)))
+    return float(np.sqrt(np.max(variance / np.diag(bound))))
 
 
 def _distances(graph: SiteGraph) -> list[float | None]:

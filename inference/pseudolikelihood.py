@@ -23,6 +23,7 @@ N_REPLICAS = 64
 BURN_IN = 120
 N_RECORDS = 20
 SWEEPS_BETWEEN = 8
+LEAST_INFORMATION = 1e-6
 WORK_LIMIT = 3e7
 """Most spins held at once; larger pictures get fewer replicas."""
 
@@ -87,7 +88,9 @@ def measure_sandwich(data: LatticeData, theta: Float, rng: np.random.Generator) 
         curvature += bend.mean(axis=0) / N_RECORDS
         variability += score.T @ score / (n_replicas * N_RECORDS)
         trace[record] = copies.statistics()
-    return Sandwich(curvature, variability, trace)
+    # A shell without bonds, or two that cannot be told apart, must end at the prior, not crash
+    tiny = LEAST_INFORMATION * np.eye(d)
+    return Sandwich(curvature + tiny, variability + tiny, trace)
 
 
 def combine_with_prior(

@@ -124,7 +124,10 @@ class SymbolicRegressor:
         )  # fmt: skip
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None  # noqa: N803
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
     ) -> SymbolicRegressor:
         """Search for laws.
 
@@ -164,13 +167,13 @@ class SymbolicRegressor:
         self.equations_ = _as_set(data, laws[: self.n_kept], self.target)
         return self
 
-    def predict(self, X: ArrayLike) -> Floats:  # noqa: N803
+    def predict(self, X: ArrayLike) -> Floats:
         """Return what the best law says, shape (n,)."""
         if not hasattr(self, "equations_"):
             raise InputError("predict needs a fitted SymbolicRegressor: call fit first.")
         return self.equations_.predict(X)
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:  # noqa: N803
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Return the coefficient of determination of the best law."""
         target = check_array("y", y, ndim=1)
         rest = target - self.predict(X)
@@ -305,4 +308,6 @@ def term_from_sympy(expression: Any) -> tuple[Token, ...]:
     for function in ("exp", "log", "sin"):
         if isinstance(expression, getattr(sympy, function)):
             return (*term_from_sympy(expression.args[0]), function)
-    raise InputError(f"expression holds {type(expression).__name__}, which the grammar of laws lacks.")
+    raise InputError(
+        f"expression holds {type(expression).__name__}, which the grammar of laws lacks."
+    )

@@ -104,7 +104,9 @@ def fit_wall_dynamics(
     units = _units(track, known)
     if not known:
         texts.append("no drive was given: drive_velocity is the velocity that the walls share")
-    texts += [text for text in track.warnings if "no length scale" in text or "no time scale" in text]
+    texts += [
+        text for text in track.warnings if "no length scale" in text or "no time scale" in text
+    ]
     flagged = any("does not fit" in text for text in texts)
     verdict = "model inadequate: the interval is too narrow" if flagged else ""
     logger.info("wall dynamics: %d runs, %d points", len(runs), diagnostics["n_points"])
@@ -151,7 +153,9 @@ def _prior_sd(models: list[FrontModel]) -> Floats:
     """Wide Gaussian priors: a wall that crosses, or a circle that vanishes, within one frame."""
     radius = float(np.mean([model.run.mean_radius for model in models]))
     interval = float(np.median(np.concatenate([np.diff(model.times) for model in models])))
-    force = max(float(np.sqrt(np.mean(np.concatenate([model.drive**2 for model in models])))), 1e-12)
+    force = max(
+        float(np.sqrt(np.mean(np.concatenate([model.drive**2 for model in models])))), 1e-12
+    )
     return np.array([radius / interval / force, radius**2 / interval])
 
 
@@ -209,13 +213,17 @@ def _judge(
                 "thermal motion or another law); the intervals are too narrow"
             )
     if not pareto_k < LARGEST_PARETO_K:
-        texts.append(f"the posterior is not near a Gaussian (Pareto k {pareto_k:.2f}): do not trust it")
+        texts.append(
+            f"the posterior is not near a Gaussian (Pareto k {pareto_k:.2f}): do not trust it"
+        )
     if not optimum.converged:
         texts.append("the fit did not converge: do not trust the numbers")
     return diagnostics, texts
 
 
-def wall_dynamics_bound(scene: SyntheticWalls, *, shape_modes: int | None = None) -> dict[str, float]:
+def wall_dynamics_bound(
+    scene: SyntheticWalls, *, shape_modes: int | None = None
+) -> dict[str, float]:
     """Smallest standard deviations that any unbiased estimator can reach on a planted wall film.
 
     The Cramer-Rao bound from the pixels: noise and profile known, first shapes free (as Fourier modes)

@@ -10,7 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from physlearn.lattice_models.wall_front import front_substeps, polar_geometry, propagate_polar_front
+from physlearn.lattice_models.wall_front import (
+    front_substeps,
+    polar_geometry,
+    propagate_polar_front,
+)
 from physlearn.records import WallTrack
 
 __all__ = ["FrontModel", "WallRun", "area_rates", "shape_basis", "usable_runs"]
@@ -92,7 +96,9 @@ def _runs_of_wall(
     wall: int, rows: pd.DataFrame, cuts: Integers, touching: set[tuple[int, int]]
 ) -> tuple[list[WallRun], str]:
     frames = np.unique(rows["frame"].to_numpy())
-    free = np.array([frame for frame in frames if (int(frame), wall) not in touching], dtype=np.int64)
+    free = np.array(
+        [frame for frame in frames if (int(frame), wall) not in touching], dtype=np.int64
+    )
     if free.size < SHORTEST_RUN:
         short = "seen in fewer than 3 frames"
         return [], short if frames.size < SHORTEST_RUN else "too close to another wall"
@@ -146,7 +152,11 @@ def shape_basis(n_angles: int, n_modes: int) -> Floats:
 def _trigonometric(angles: Floats, n_modes: int) -> Floats:
     modes = np.arange(1, n_modes + 1)
     return np.concatenate(
-        [np.ones((angles.size, 1)), np.cos(np.outer(angles, modes)), np.sin(np.outer(angles, modes))],
+        [
+            np.ones((angles.size, 1)),
+            np.cos(np.outer(angles, modes)),
+            np.sin(np.outer(angles, modes)),
+        ],
         axis=1,
     )
 

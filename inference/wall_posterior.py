@@ -50,9 +50,7 @@ def _cost(models: list[FrontModel], point: Floats, shapes: list[Floats], prior_s
     return total if np.isfinite(total) else np.inf
 
 
-def _linearize(
-    model: FrontModel, point: Floats, shape: Floats
-) -> tuple[Floats, Floats, Floats]:
+def _linearize(model: FrontModel, point: Floats, shape: Floats) -> tuple[Floats, Floats, Floats]:
     """Residuals, derivatives by the globals (n_points, 2 + n_frames), and by the shape."""
     residual, jacobian = model.linearize(point[:2], shape)
     cross = np.concatenate([jacobian[:, :2], model.shift_columns(point.size - 2)], axis=1)
