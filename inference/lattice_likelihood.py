@@ -13,6 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+from scipy.spatial.distance import pdist, squareform
+from scipy.special import logsumexp, softmax
 
 from physlearn.inference.lattice_data import LatticeData
 from physlearn.inference.pseudolikelihood import replica_count
@@ -27,6 +31,8 @@ MAX_ROUNDS = 8
 TRIAL_POINTS = 1500
 STUDENT_DF = 6.0
 WIDENING = 1.4
+SETTLED = 1e-4
+PLAIN_STEPS = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +47,8 @@ class LikelihoodPosterior:
 
 class PartitionEstimate:
     """log Z of an exponential family as a function of its parameters, up to a constant.
+
+    ``settled`` is False when its equations could not be solved.
 
     Parameters
     ----------
@@ -63,18 +71,9 @@ class PartitionEstimate:
         self._center = flat.mean(axis=0)
         self._samples = flat - self._center
         exponent = self._samples @ references.T
-        top = exponent.max(axis=1)
-        weight = np.exp(exponent - top[:, None])
-        log_partition = np.log(weight.mean(axis=0) + 1e-300)
-        for _ in range(300):
-            mixture = weight @ np.exp(-log_partition)
-            update = np.log(weight.T @ (1.0 / mixture))
-            update -= update.mean()
-            done = np.max(np.abs(update - log_partition)) < 1e-5
-            log_partition = update
-            if done:
-                break
-        self._mixture = top + np.log(weight @ np.exp(-log_partition)) + np.log(n_samples)
+        guess = _integrate_between(references, statistics.mean(axis=1) - self._center)
+        log_partition, self.settled = _solve_partition(exponent, guess)
+        self._mixture = logsumexp(exponent - log_partition, axis=1) + np.log(n_samples)
 
     def __call__(self, parameters: Float) -> Float:
         """Return log Z at parameters of shape (n, d)."""
@@ -86,6 +85,59 @@ class PartitionEstimate:
             exponent -= top[:, None]
             out[block] = top + np.log(np.exp(exponent, out=exponent).sum(axis=1))
         return np.asarray(out + parameters @ self._center)
+
+
+def _integrate_between(references: Float, means: Float) -> Float:
+    """Return log Z of the references by the trapezoid rule along a tree of close pairs."""
+    gaps = squareform(pdist(references)) + 1e-12
+    tree = minimum_spanning_tree(gaps)
+    order, parents = breadth_first_order(tree, 0, directed=False)
+    log_partition = np.zeros(len(references))
+    for node in order[1:]:
+        parent = parents[node]
+        step = references[node] - references[parent]
+        log_partition[node] = log_partition[parent] + step @ (means[node] + means[parent]) / 2
+    return log_partition
+
+
+def _solve_partition(exponent: Float, log_partition: Float) -> tuple[Float, bool]:
+    """Solve the MBAR equations: every reference accounts for its own number of samples.
+
+    The plain iteration is quick where all references overlap; along a chain of them it creeps,
+    and a trust-region Newton method on the same convex function takes over.
+    """
+    for _ in range(PLAIN_STEPS):
+        excess = _excess(log_partition, exponent)
+        if np.max(np.abs(excess)) < SETTLED:
+            return log_partition, True
+        log_partition = log_partition + np.log1p(np.maximum(excess, -0.999))
+    found = minimize(
+        lambda trial: _disagreement(trial, exponent),
+        log_partition,
+        method="trust-exact",
+        jac=lambda trial: -_excess(trial, exponent),
+        hess=lambda trial: _curvature(trial, exponent),
+        options={"gtol": SETTLED},
+    )
+    return np.asarray(found.x), bool(np.max(np.abs(_excess(found.x, exponent))) < SETTLED)
+
+
+def _excess(log_partition: Float, exponent: Float) -> Float:
+    """Return by how much each reference accounts for more than its own samples (relative)."""
+    share = softmax(exponent - log_partition, axis=1)
+    return np.asarray(share.mean(axis=0) * exponent.shape[1] - 1.0)
+
+
+def _disagreement(log_partition: Float, exponent: Float) -> float:
+    """Return the convex function whose minimum solves the MBAR equations."""
+    mean = np.mean(logsumexp(exponent - log_partition, axis=1))
+    return float(exponent.shape[1] * mean + log_partition.sum())
+
+
+def _curvature(log_partition: Float, exponent: Float) -> Float:
+    share = softmax(exponent - log_partition, axis=1)
+    overlap = share.T @ share / len(share)
+    return np.asarray(exponent.shape[1] * (np.diag(share.mean(axis=0)) - overlap))
 
 
 def sample_likelihood_posterior(
@@ -129,7 +181,7 @@ def sample_likelihood_posterior(
         gap = center - mean
         shift = np.sqrt(gap @ np.linalg.solve(spread + 1e-3 * covariance, gap))
         mean, covariance = center, spread if share > 0.1 else (spread + covariance) / 2
-        converged = bool(rounds > 1 and shift < 0.25 and share > 0.2)
+        converged = bool(rounds > 1 and shift < 0.25 and share > 0.2 and partition.settled)
     points, weight = target.weigh(partition, mean, covariance, 2 * n_draws, rng)
     draws = points[rng.choice(len(weight), n_draws, p=weight)]
     return LikelihoodPosterior(draws, float(1.0 / np.sum(weight**2)), converged, rounds)
