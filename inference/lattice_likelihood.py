@@ -111,7 +111,7 @@ def _solve_partition(exponent: Float, log_partition: Float) -> tuple[Float, bool
         if np.max(np.abs(excess)) < SETTLED:
             return log_partition, True
         log_partition = log_partition + np.log1p(np.maximum(excess, -0.999))
-    found = minimize(
+    found = minimize(  # type: ignore[call-overload]  # the stubs know only arrays typed 1-D
         lambda trial: _disagreement(trial, exponent),
         log_partition,
         method="trust-exact",
