@@ -50,7 +50,7 @@ def smooth_known(frame: Floats, scale: float) -> Floats:
 
 
 def otsu_cut(sample: Floats) -> float:
-    """The cut that best splits a sample in two classes (Otsu 1979, doi:10.1109/TSMC.1979.4310076)."""
+    """Return the cut that best splits a sample in two (Otsu, doi:10.1109/TSMC.1979.4310076)."""
     low, high = np.percentile(sample, [0.1, 99.9])
     counts, edges = np.histogram(sample, bins=256, range=(low, max(high, low + 1e-12)))
     middle = 0.5 * (edges[1:] + edges[:-1])
@@ -63,7 +63,7 @@ def otsu_cut(sample: Floats) -> float:
 
 
 def fit_levels(values: Floats, seen: Mask) -> FrameLevels:
-    """Alternate between the domains of the pixels, the maps of their levels and the frames' scales."""
+    """Alternate between the pixels' domains, the maps of their levels and the frames' scales."""
     smooth = np.stack([smooth_known(frame, LABEL_SMOOTHING_PIXEL) for frame in values])
     gain, offset = _first_scales(smooth[:, seen])
     scaled = (smooth - offset[:, None, None]) / gain[:, None, None]
@@ -77,7 +77,8 @@ def fit_levels(values: Floats, seen: Mask) -> FrameLevels:
         shares = positive.sum() / positive.size, negative.sum() / negative.size
         if min(shares) < SMALLEST_DOMAIN_FRACTION:
             raise NotIdentified(
-                "video shows one level only (the smaller domain covers less than 0.2 % of the view): "
+                "video shows one level only (the smaller domain covers less than 0.2 % of the "
+                "view): "
                 "there is no wall to track."
             )
         raw = (values - offset[:, None, None]) / gain[:, None, None]
@@ -105,7 +106,7 @@ def _first_scales(pixels: Floats) -> tuple[Floats, Floats]:
 
 
 def _inner(domain: Mask) -> Mask:
-    """The domain without a margin along its walls."""
+    """Return the domain without a margin along its walls."""
     size = 2 * WALL_MARGIN_PIXEL + 1
     return ndimage.minimum_filter(domain.view(np.uint8), size).astype(bool)
 
@@ -129,7 +130,7 @@ def _level_map(raw: Floats, members: Mask) -> Floats:
 
 
 def _blocks(picture: Floats) -> Floats:
-    """Sums over square blocks; the last blocks are padded with zeros."""
+    """Return sums over square blocks; the last blocks are padded with zeros."""
     rows, columns = (-(-n // BLOCK_PIXEL) for n in picture.shape)
     padded = np.zeros((rows * BLOCK_PIXEL, columns * BLOCK_PIXEL))
     padded[: picture.shape[0], : picture.shape[1]] = picture
@@ -170,7 +171,7 @@ def _regress(
 
 
 def _mean_error(picture: Floats, domain: Mask) -> float:
-    """Standard error of a domain's mean, from the scatter of the means of blocks of 8 pixels."""
+    """Return the standard error of a domain's mean, from the scatter of block means."""
     count = _blocks(domain.astype(float))
     total = _blocks(np.where(domain, picture, 0.0))
     half = [-(-n // 2) for n in count.shape]
@@ -180,7 +181,9 @@ def _mean_error(picture: Floats, domain: Mask) -> float:
     full = count >= 0.75 * (2 * BLOCK_PIXEL) ** 2
     if full.sum() < 6:
         known = picture[domain]
-        return float(known.std() / np.sqrt(max(known.size, 1)) * 2.0) if known.size else float("inf")
+        return (
+            float(known.std() / np.sqrt(max(known.size, 1)) * 2.0) if known.size else float("inf")
+        )
     means = total[full] / count[full]
     spread = 1.4826 * float(np.median(np.abs(means - np.median(means))))
     return spread * float(np.sqrt((2 * BLOCK_PIXEL) ** 2 / count.sum()))
@@ -189,9 +192,9 @@ def _mean_error(picture: Floats, domain: Mask) -> float:
 def steady_scales(levels: FrameLevels, low: float, high: float) -> tuple[Floats, Floats, Floats]:
     """Draw the levels of ordinary frames together; keep those of frames that jump.
 
-    Each frame's level is known to its standard error only; scatter below that is no illumination. It is
-    shrunk (empirical Bayes) unless it stands out by 4 standard errors. Returns gain, offset and the
-    standard error of the zero level as a fraction of half the contrast.
+    Each frame's level is known to its standard error only; scatter below that is no illumination.
+    It is shrunk (empirical Bayes) unless it stands out by 4 standard errors. Returns gain, offset
+    and the standard error of the zero level as a fraction of half the contrast.
     """
     found, remain = [], []
     for side, level in enumerate((low, high)):

@@ -1,8 +1,8 @@
 """Frames of a domain video brought to one scale: the negative domain at -1, the positive one at +1.
 
-Illumination that jumps from frame to frame looks like switching, and a picture that is brighter on one
-side looks like a domain. Every frame is therefore referred to the two domain levels of the pixels that
-did not switch.
+Illumination that jumps from frame to frame looks like switching, and a picture that is brighter on
+one side looks like a domain. Every frame is therefore referred to the two domain levels of the
+pixels that did not switch.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ SMALLEST_LOCAL_CONTRAST = 0.5
 def normalize_frames(video: xr.DataArray) -> xr.DataArray:
     """Bring every frame to the same two domain levels, -1 and +1, and mark what was not in view.
 
-    Rows that jump are shifted back and rows that are broken are interpolated. Then gain and offset of
-    every frame are regressed on the levels of the pixels whose domain is known, away from the walls,
-    so that switching cannot pass for illumination nor illumination for switching. Where the levels
-    vary over the picture by more than 5 % of the contrast, they are flattened.
+    Rows that jump are shifted back and rows that are broken are interpolated. Then gain and offset
+    of every frame are regressed on the levels of the pixels whose domain is known, away from the
+    walls, so that switching cannot pass for illumination nor illumination for switching. Where the
+    levels vary over the picture by more than 5 % of the contrast, they are flattened.
 
     Parameters
     ----------
@@ -137,12 +137,12 @@ def domain_fraction(video: xr.DataArray, *, positive: bool = True) -> Floats:
 
 
 def _field_of_view(values: Floats) -> Mask:
-    """Pixels that are known, change in time and, where two noise classes stand apart, the quieter one.
+    """Pixels that are known and change; of two noise classes that stand apart, the quieter.
 
     A round aperture leaves a rim that is black (constant) or, after division by a flat field, much
     noisier than the picture.
     """
-    known: Mask = np.isfinite(values).all(axis=0)
+    known: Mask = np.asarray(np.isfinite(values).all(axis=0))
     with np.errstate(invalid="ignore"):
         changes: Mask = known & (np.ptp(values, axis=0) > 0)
     seen: Mask = changes | (ndimage.binary_closing(changes, iterations=2) & known)
@@ -153,7 +153,8 @@ def _field_of_view(values: Floats) -> Mask:
     inside = noise[seen]
     if inside.size < 256:
         raise NotIdentified(
-            "video holds fewer than 256 pixels that change in time: there is no picture to normalize."
+            "video holds fewer than 256 pixels that change in time: there is no picture to "
+            "normalize."
         )
     cut = otsu_cut(inside)
     quiet, loud = inside[inside <= cut], inside[inside > cut]
@@ -172,7 +173,7 @@ def _field_of_view(values: Floats) -> Mask:
 
 
 def _repair_rows(values: Floats, seen: Mask) -> int:
-    """Shift back rows that jump and interpolate rows that are broken, in place; return their number.
+    """Shift back rows that jump, interpolate rows that are broken; return their number.
 
     A row is judged against the same row of the other frames, after smooth changes are taken out.
     """
@@ -183,7 +184,8 @@ def _repair_rows(values: Floats, seen: Mask) -> int:
     reference = np.nanmedian(np.where(seen, values, 0.0), axis=0)
     repaired = 0
     for frame in values:
-        residual = np.where(seen, frame - reference, np.nan)[wide]
+        slope, constant = np.polyfit(reference[seen], frame[seen], 1)
+        residual = np.where(seen, frame - constant - slope * reference, np.nan)[wide]
         shift = np.nanmedian(residual, axis=1)
         shift -= ndimage.median_filter(shift, 9, mode="nearest")
         scatter = np.nanmedian(np.abs(residual - np.nanmedian(residual, axis=1)[:, None]), axis=1)
@@ -208,5 +210,3 @@ def _interpolate_row(frame: Floats, good: NDArray[np.int64], row: int) -> Floats
     neighbours = [int(side[index]) for side, index in ((before, -1), (after, 0)) if side.size]
     near: Floats = np.nanmean(frame[neighbours], axis=0)
     return np.where(np.isfinite(frame[row]), near, np.nan)
-
-

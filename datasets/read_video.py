@@ -1,4 +1,4 @@
-"""A film from a file: GIF, multi-page TIFF, NPY (time, y, x) or AVI; scales kept or said to be absent."""
+"""A film from a GIF, multi-page TIFF, NPY or AVI file; scales kept or said to be absent."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def read_video(path: str | os.PathLike[str], *, drive: ArrayLike | None = None) 
     Parameters
     ----------
     path
-        GIF, TIFF of several pages, NPY of shape (time, y, x), or AVI, MP4, MOV, MKV where imageio can
-        decode them. Colour is turned into luminance, with a warning.
+        GIF, TIFF of several pages, NPY of shape (time, y, x), or AVI, MP4, MOV, MKV where imageio
+        can decode them. Colour is turned into luminance, with a warning.
     drive
         What drove the sample (field, bias) from each frame to the next, shape (n_frames,).
 
     Returns
     -------
     xarray.DataArray
-        Coordinates time (attribute ``units``: s, or frame when the file has no time scale; the display
-        time of a GIF is none), y and x (``pixel`` when it has no length scale), and ``drive`` when
-        given. Attributes: ``source``, ``dtype`` of the file, ``counts``, ``warnings``. NaN is kept only
-        where a pixel is NaN in every frame (not seen).
+        Coordinates time (attribute ``units``: s, or frame when the file has no time scale; the
+        display time of a GIF is none), y and x (``pixel`` when it has no length scale), and
+        ``drive`` when given. Attributes: ``source``, ``dtype`` of the file, ``counts``,
+        ``warnings``. NaN is kept only where a pixel is NaN in every frame (not seen).
 
     Raises
     ------
@@ -75,10 +75,11 @@ def read_video(path: str | os.PathLike[str], *, drive: ArrayLike | None = None) 
         raw = _read(path, kind)
     except InputError:
         raise
-    except Exception as error:  # noqa: BLE001 -- decoders raise anything on broken files
+    except Exception as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0][:120].rstrip(".")
         raise InputError(
-            f"{path} cannot be read as {kind[1:].upper()} ({reason}); it is truncated or another kind of "
+            f"{path} cannot be read as {kind[1:].upper()} ({reason}); it is truncated or another "
+            "kind of "
             "file: export it again."
         ) from None
     notes: list[str] = []
@@ -100,7 +101,8 @@ def _check_file(path: Path, kind: str) -> None:
         raise InputError(f"{path} is empty (0 bytes); export it again.")
     if kind not in (".gif", ".npy", *TIFF, *MOVIES):
         raise InputError(
-            f"{path} is of no kind that read_video knows ({kind or 'no suffix'}); give GIF, TIFF, NPY "
+            f"{path} is of no kind that read_video knows ({kind or 'no suffix'}); give GIF, TIFF, "
+            "NPY "
             "or AVI, or read one picture with read_image."
         )
 
@@ -121,7 +123,8 @@ def _check_size(path: Path, shape: tuple[int, ...]) -> None:
     free = free_memory_bytes()
     if needed > free:
         raise InputError(
-            f"{path} has {' x '.join(map(str, shape[:3]))} values and needs {needed / 1e9:.1f} GB to be "
+            f"{path} has {' x '.join(map(str, shape[:3]))} values and needs {needed / 1e9:.1f} GB "
+            "to be "
             f"worked on; {free / 1e9:.1f} GB are free: crop it, bin it or take fewer frames."
         )
 
@@ -176,7 +179,8 @@ def _read_tiff(path: Path) -> _Raw:
             frames = series.asarray()
         else:
             raise InputError(
-                f"{path} must hold frames (time, y, x), got axes {series.axes} of shape {shape}; export "
+                f"{path} must hold frames (time, y, x), got axes {series.axes} of shape {shape}; "
+                "export "
                 "one channel and one plane."
             )
         said = file.imagej_metadata or {}
@@ -208,7 +212,9 @@ def _read_movie(path: Path) -> _Raw:
 
 def _grey(frames: NDArray[Any], path: Path, notes: list[str]) -> NDArray[np.float64]:
     if frames.ndim == 4 and frames.shape[-1] in (3, 4):
-        notes.append(f"{path.name} is coloured: its luminance is used (false colours would distort it).")
+        notes.append(
+            f"{path.name} is coloured: its luminance is used (false colours would distort it)."
+        )
         result: NDArray[np.float64] = frames[..., :3].astype(np.float64) @ LUMINANCE
         return result
     if frames.ndim != 3:
@@ -224,13 +230,15 @@ def _check_values(values: NDArray[np.float64], path: Path) -> None:
     if unseen.all() or len(wrong):
         where = tuple(int(i) for i in wrong[0]) if len(wrong) else (0, 0, 0)
         raise InputError(
-            f"{path} holds NaN or infinite values, first at frame, row, column {where}; interpolate them, "
+            f"{path} holds NaN or infinite values, first at frame, row, column {where}; "
+            "interpolate them, "
             "or set a pixel to NaN in every frame to leave it out."
         )
     constant = np.flatnonzero(np.nanmax(values, axis=(1, 2)) == np.nanmin(values, axis=(1, 2)))
     if constant.size:
         raise InputError(
-            f"{path} has {constant.size} constant frame(s), first frame {constant[0]}: there is nothing to "
+            f"{path} has {constant.size} constant frame(s), first frame {constant[0]}: there is "
+            "nothing to "
             "see in it; remove it or check the export."
         )
 

@@ -99,7 +99,7 @@ def make_wall_video(
     drive: ArrayLike | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> SyntheticWalls:
-    """Make a film of closed domains that obey ``v_n = mobility drive(t) - curvature_mobility curvature``.
+    """Make a film of closed domains under ``v_n = mobility drive - curvature_mobility curvature``.
 
     Parameters
     ----------
@@ -148,9 +148,7 @@ def make_wall_video(
         first, planted.drive_mobility * force[:-1], planted.curvature_mobility, times, substeps=8
     )
     _check_scene(centers, radii, shape, planted.wall_width_pixel)
-    frames = np.stack(
-        [_paint(shape, centers, frame, planted.wall_width_pixel) for frame in radii]
-    )
+    frames = np.stack([_paint(shape, centers, frame, planted.wall_width_pixel) for frame in radii])
     frames += planted.noise_sd * generator.standard_normal(frames.shape)
     if planted.illumination_jump:
         for index in planted.jump_frames:
@@ -194,7 +192,9 @@ def _first_shapes(
     angles = 2 * np.pi * np.arange(64) / 64
     shapes = np.ones((mean.size, angles.size))
     for mode in range(2, planted.shape_modes + 1):
-        size = planted.shape_amplitude * generator.standard_normal((mean.size, 2)) / np.sqrt(mode - 1)
+        size = (
+            planted.shape_amplitude * generator.standard_normal((mean.size, 2)) / np.sqrt(mode - 1)
+        )
         shapes += size[:, :1] * np.cos(mode * angles) + size[:, 1:] * np.sin(mode * angles)
     return centers, mean[:, None] * shapes
 
@@ -213,7 +213,7 @@ def _outline(center: Floats, radii: Floats, n_points: int) -> tuple[Floats, Floa
 
 
 def _paint(shape: tuple[int, int], centers: Floats, radii: Floats, width: float) -> Floats:
-    """One frame: +1 inside, -1 outside, tanh of the exact distance to the nearest wall over the width."""
+    """Paint a frame: tanh of the exact distance to the nearest wall over the width."""
     frame = np.full(shape, -1.0)
     turn = 2 * np.pi / radii.shape[1]
     for center, radius in zip(centers, radii, strict=True):
@@ -250,6 +250,7 @@ def _check_scene(centers: Floats, radii: Floats, shape: tuple[int, int], width: 
         gaps[index] = np.inf
         if edge < reach + margin or gaps.min() < 4 * width:
             raise InputError(
-                f"domain {index} reaches {reach:.1f} pixels from its centre and would touch the edge of "
+                f"domain {index} reaches {reach:.1f} pixels from its centre and would touch the "
+                "edge of "
                 "the picture or another domain: plant smaller domains or a larger shape."
             )

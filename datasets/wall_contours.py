@@ -1,4 +1,4 @@
-"""Sub-pixel contours of one frame: seeds on the smoothed frame, then a tanh fit along the normals."""
+"""Sub-pixel contours of a frame: seeds on the smoothed frame, a tanh fit along the normals."""
 
 from __future__ import annotations
 
@@ -65,14 +65,16 @@ class WallImage:
     smoothing: float
 
 
-def seed_contours(frame: Floats, valid: Mask, scale: float, shortest: float) -> list[tuple[Floats, bool]]:
-    """Zero level of the smoothed frame, as (points (n, 2) in x, y, closed), longer than ``shortest``."""
+def seed_contours(
+    frame: Floats, valid: Mask, scale: float, shortest: float
+) -> list[tuple[Floats, bool]]:
+    """Zero level of the smoothed frame, as (points (n, 2) in x, y, closed) of enough length."""
     from skimage.measure import find_contours
 
     weight = ndimage.gaussian_filter(valid.astype(float), scale)
     smooth = ndimage.gaussian_filter(np.where(valid, frame, 0.0), scale) / np.maximum(weight, 1e-6)
     found = []
-    for line in find_contours(smooth, 0.0, mask=valid):
+    for line in find_contours(smooth, 0.0, mask=valid):  # type: ignore[no-untyped-call]
         points = np.ascontiguousarray(line[:, ::-1])
         length = float(np.hypot(*np.diff(points, axis=0).T).sum())
         if length >= shortest:
@@ -104,7 +106,7 @@ def _smooth_curve(points: Floats, closed: bool, spacing: float, scale: float) ->
 
 
 def _geometry(curve: Floats, closed: bool, image: WallImage) -> tuple[Floats, Floats, float]:
-    """Nodes (x, y, normal_x, normal_y, curvature), arc length and total length of a smooth curve."""
+    """Nodes (x, y, normal_x, normal_y, curvature), arc length and length of a curve."""
     if closed:
         forward, backward = np.roll(curve, -1, axis=0), np.roll(curve, 1, axis=0)
         first = 0.5 * (forward - backward)
@@ -124,7 +126,7 @@ def _geometry(curve: Floats, closed: bool, image: WallImage) -> tuple[Floats, Fl
 
 
 def _mean_step(image: WallImage, curve: Floats, normals: Floats) -> float:
-    """Mean change of the frame along the normals: negative where they point to the negative domain."""
+    """Mean change of the frame along the normals: negative toward the negative domain."""
     filled = np.where(image.valid, image.frame, 0.0)
     sides = [
         ndimage.map_coordinates(filled, (curve + side * normals).T[::-1], order=1, mode="nearest")
@@ -163,19 +165,26 @@ def _fit_frame(image: WallImage, curves: list[Floats]) -> _FrameFit:
 
 def _usable(fit: _FrameFit, image: WallImage) -> Mask:
     full = 4.0 / (3.0 * image.width) * image.spacing
-    good: Mask = (fit.information > LEAST_INFORMATION * full) & (np.abs(fit.offsets) < 2.0 * image.width)
+    good: Mask = (fit.information > LEAST_INFORMATION * full) & (
+        np.abs(fit.offsets) < 2.0 * image.width
+    )
     return good
 
 
 def refine_contours(
     image: WallImage, seeds: list[tuple[Floats, bool]]
 ) -> tuple[list[Contour], _FrameFit | None]:
-    """Fit the walls twice: about the smoothed seeds, then about the smoothed result of the first fit."""
+    """Fit the walls twice: about the smoothed seeds, then about the smoothed first fit."""
     curves: list[tuple[Floats, bool]] = seeds
     fit, geometry = None, []
     for _ in range(2):
         geometry = [
-            (*_geometry(_smooth_curve(points, closed, image.spacing, image.smoothing), closed, image), closed)
+            (
+                *_geometry(
+                    _smooth_curve(points, closed, image.spacing, image.smoothing), closed, image
+                ),
+                closed,
+            )
             for points, closed in curves
         ]
         if not geometry:
@@ -193,7 +202,7 @@ def refine_contours(
 
 
 def _side_sums(image: WallImage, fit: _FrameFit) -> Floats:
-    """Per node: sum and number of the pixels on the positive side, then of those on the negative."""
+    """Per node: sum and number of the pixels on the positive side, then the negative."""
     pixels = fit.owner >= 0
     node = fit.owner[pixels]
     place = (fit.distance[pixels] - fit.offsets[node]) / image.width
@@ -312,7 +321,8 @@ def measure_noise(frame: Floats, valid: Mask, away: Mask) -> tuple[float, Floats
             rho = float((rest[one] * rest[two]).sum() / max(pairs, 1) / variance)
             correlation[NOISE_LAGS + dy, NOISE_LAGS + dx] = rho
             correlation[NOISE_LAGS - dy, NOISE_LAGS - dx] = rho
-    # The box mean holds the share s = (sum of the true correlations) / (pixels in a box) of the variance
+    # The box mean holds the share s = (sum of the true correlations) / (pixels in a box) of the
+    # variance
     box = float((NOISE_BOX**2 * weight[use]).mean())
     share = correlation.sum() / (box + correlation.sum() - correlation.size)
     share = float(np.clip(share, 0.0, 0.5))

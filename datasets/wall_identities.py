@@ -29,7 +29,7 @@ class Identities:
 
 
 def _shares(here: list[Contour], there: list[Contour], reach: float) -> Floats:
-    """Share of the points of each contour ``here`` whose nearest point ``there`` is of each contour."""
+    """Share of each contour's points ``here`` whose nearest point is of each one ``there``."""
     shares = np.zeros((len(here), len(there)))
     if not here or not there:
         return shares
@@ -37,7 +37,7 @@ def _shares(here: list[Contour], there: list[Contour], reach: float) -> Floats:
     owner = np.repeat(np.arange(len(there)), [len(contour.points) for contour in there])
     for index, contour in enumerate(here):
         gap, nearest = tree.query(contour.points, distance_upper_bound=reach)
-        found = owner[nearest[np.isfinite(gap)]]
+        found = owner[np.asarray(nearest)[np.isfinite(gap)]]
         shares[index] = np.bincount(found, minlength=len(there)) / len(contour.points)
     return shares
 
@@ -45,8 +45,8 @@ def _shares(here: list[Contour], there: list[Contour], reach: float) -> Floats:
 def identify_walls(frames: list[list[Contour]], reach: float) -> Identities:
     """Follow the walls from frame to frame.
 
-    Where walls merge or split, the one that holds most of the length keeps its identity (it has an event
-    in that frame); all others get new ones.
+    Where walls merge or split, the one that holds most of the length keeps its identity (it has an
+    event in that frame); all others get new ones.
     """
     walls: list[list[int]] = []
     events: list[tuple[int, int, str]] = []
@@ -82,7 +82,7 @@ def identify_walls(frames: list[list[Contour]], reach: float) -> Identities:
 
 
 def _main(contours: list[Contour], members: list[int]) -> int:
-    """The wall that holds most of the length of its group, or -1 where none does."""
+    """Return the wall that holds most of the length of its group, or -1 where none does."""
     if not members:
         return -1
     lengths = np.array([contours[index].length for index in members])
@@ -112,13 +112,16 @@ def _components(linked: NDArray[np.bool_]) -> list[tuple[list[int], list[int]]]:
     for component in range(count):
         members = np.flatnonzero(label == component)
         result.append(
-            ([int(i) for i in members if i < n_old], [int(i) - n_old for i in members if i >= n_old])
+            (
+                [int(i) for i in members if i < n_old],
+                [int(i) - n_old for i in members if i >= n_old],
+            )
         )
     return result
 
 
 def _displacement(here: Contour, there: Contour, reach: float) -> Floats:
-    """Distance along the normals of ``here`` to the wall ``there``; NaN where it is out of reach."""
+    """Distance along the normals of ``here`` to the wall ``there``; NaN out of reach."""
     gap, nearest = cKDTree(there.points).query(here.points)
     normal = there.normals[nearest]
     across = np.einsum("ij,ij->i", there.points[nearest] - here.points, normal)

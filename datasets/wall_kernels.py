@@ -27,9 +27,9 @@ def assign_pixels(
     """Give every pixel within ``reach`` of a contour point to the nearest point, in place.
 
     ``nodes``: (n, 5) with x, y, normal_x, normal_y, curvature of points that lie ``2 half_spacing``
-    apart. ``owner`` (rows, columns) must come in as -1; ``distance`` receives the signed distance to
-    the curve (positive along the normal), to second order in the offset along the curve. Pixels that
-    lie beyond the end of an open curve stay free.
+    apart. ``owner`` (rows, columns) must come in as -1; ``distance`` receives the signed distance
+    to the curve (positive along the normal), to second order in the offset along the curve. Pixels
+    that lie beyond the end of an open curve stay free.
     """
     n_rows, n_columns = owner.shape
     nearest = np.full(owner.shape, np.inf)
@@ -109,10 +109,10 @@ def offset_covariance(
     correlation: Floats,
     covariance: Floats,
 ) -> None:
-    """Covariance of neighbouring offsets for unit pixel noise with a given autocorrelation, in place.
+    """Covariance of neighbouring offsets for unit noise with a given autocorrelation, in place.
 
-    ``correlation``: (2 m + 1, 2 m + 1), 1 in the middle. ``covariance``: (n_points, lags), between a
-    point and the points that follow it in the table.
+    ``correlation``: (2 m + 1, 2 m + 1), 1 in the middle. ``covariance``: (n_points, lags), between
+    a point and the points that follow it in the table.
     """
     n_rows, n_columns = owner.shape
     half = correlation.shape[0] // 2

@@ -33,7 +33,8 @@ class Term:
     coefficient
         The linear constant.
     program
-        For example ``("x", "inv", -2.0, "mul", "exp")`` for exp(-2 / x); ``(1.0,)`` is the constant.
+        For example ``("x", "inv", -2.0, "mul", "exp")`` for exp(-2 / x); ``(1.0,)`` is the
+        constant.
 
     Raises
     ------
@@ -92,7 +93,7 @@ class Term:
         return self.coefficient * stack[0]
 
     def sympy(self) -> Any:
-        """The term as a sympy expression, built node by node (no text is parsed)."""
+        """Return the term as a sympy expression, built node by node (no text is parsed)."""
         import sympy
 
         functions = {
@@ -182,7 +183,7 @@ class Equation:
         return result
 
     def sympy(self) -> Any:
-        """The law as a sympy expression."""
+        """Return the law as a sympy expression."""
         import sympy
 
         return sympy.Add(*[term.sympy() for term in self.terms])
@@ -192,9 +193,9 @@ class Equation:
 class EquationSet:
     """Laws that the data allow, best first, with weights.
 
-    The weight is exp(-description length), normalised over the set; the description length (nats) is
-    minus the log likelihood, plus the code for the expression and for its constants at the precision
-    that the data give them (Bartlett, Desmond and Ferreira, arXiv:2211.11461).
+    The weight is exp(-description length), normalised over the set; the description length (nats)
+    is minus the log likelihood, plus the code for the expression and for its constants at the
+    precision that the data give them (Bartlett, Desmond and Ferreira, arXiv:2211.11461).
 
     Attributes
     ----------
@@ -262,7 +263,7 @@ class EquationSet:
         return self.equations[0]
 
     def credible_set(self, mass: float = CREDIBLE_MASS) -> pd.DataFrame:
-        """The fewest laws that hold ``mass`` of the weight: rows of `table`."""
+        """Return the fewest laws that hold ``mass`` of the weight: rows of `table`."""
         if not 0 < mass < 1:
             raise InputError(f"mass must lie between 0 and 1, got {mass!r}.")
         count = int(np.searchsorted(np.cumsum(self.weights), mass)) + 1
@@ -281,15 +282,15 @@ class EquationSet:
         return {name: matrix[:, index] for index, name in enumerate(self.variables)}
 
     def predict(self, x: ArrayLike) -> Floats:
-        """What the best law says, shape (n,), for x of shape (n, n_variables)."""
+        """Return what the best law says, shape (n,), for x of shape (n, n_variables)."""
         return self.best.predict(self._columns(x))
 
     @property
     def discriminating_ranges(self) -> pd.DataFrame:
-        """Where the laws of the credible set differ most, within and a quarter beyond the range seen.
+        """Where the laws of the credible set differ most, up to a quarter beyond the range seen.
 
-        One row a pair with the best law: the other law, the values of the variables, the difference,
-        the difference over the noise, and whether the place lies inside the range seen.
+        One row a pair with the best law: the other law, the values of the variables, the
+        difference, the difference over the noise, and whether the place lies inside the range seen.
         """
         count = len(self.credible_set())
         span = self.ranges[:, 1] - self.ranges[:, 0]
@@ -313,7 +314,7 @@ class EquationSet:
         return pd.DataFrame(rows, columns=columns)
 
     def to_json(self) -> str:
-        """The whole set as JSON: programs are lists of tokens, nothing in it is executed."""
+        """Return the whole set as JSON: programs are lists of tokens, nothing in it is executed."""
         return json.dumps({
             "format": "physlearn.EquationSet/1",
             "variables": self.variables, "target": self.target, "ranges": self.ranges.tolist(),
@@ -323,7 +324,8 @@ class EquationSet:
                     "text": text_of(equation), "loss": equation.loss,
                     "description_length": equation.description_length,
                     "n_constants": equation.n_constants,
-                    "terms": [{"coefficient": t.coefficient, "program": t.program} for t in equation.terms],
+                    "terms": [{"coefficient": t.coefficient, "program": t.program} for t in
+                    equation.terms],
                 }
                 for equation in self.equations
             ],
@@ -346,8 +348,9 @@ class EquationSet:
                 )
             equations = tuple(
                 Equation(
-                    tuple(Term(float(t["coefficient"]), tuple(t["program"])) for t in item["terms"]),
-                    float(item["loss"]), float(item["description_length"]), int(item["n_constants"]),
+                    tuple(Term(float(t["coefficient"]), tuple(t["program"])) for t in
+                    item["terms"]), float(item["loss"]), float(item["description_length"]),
+                    int(item["n_constants"]),
                 )
                 for item in data["equations"]
             )  # fmt: skip
@@ -365,12 +368,12 @@ class EquationSet:
 
 
 def text_of(equation: Equation) -> str:
-    """The law with numbers of 4 digits."""
+    """Return the law with numbers of 4 digits."""
     expression = equation.sympy()
     import sympy
 
-    short = expression.xreplace({
-        number: sympy.Integer(int(number)) if number == int(number) else sympy.Float(number, 4)
-        for number in expression.atoms(sympy.Float)
-    })  # fmt: skip
-    return str(short)
+    short = {}
+    for number in expression.atoms(sympy.Float):
+        value = float(f"{float(number):.4g}")
+        short[number] = sympy.Integer(int(value)) if value.is_integer() else sympy.Float(value, 4)
+    return str(expression.xreplace(short))

@@ -1,8 +1,8 @@
 """Compiled evaluation and fitting of small expressions in postfix form.
 
-A program is a row of operation codes: 0 to 9 a variable, 10 the next non-linear constant, 11 the number
-one, 20 to 25 functions of one argument, 30 to 34 of two. At most two non-linear constants; the scale
-(and an offset) are linear and are projected out.
+A program is a row of operation codes: 0 to 9 a variable, 10 the next non-linear constant, 11 the
+number one, 20 to 25 functions of one argument, 30 to 34 of two. At most two non-linear constants;
+the scale (and an offset) are linear and are projected out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LARGEST_EXPONENT = 50.0
 def evaluate_program(
     program: Integers, length: int, x: Floats, constants: Floats, value: Floats, slope: Floats
 ) -> bool:
-    """Evaluate into ``value[0]`` (depth, n) and ``slope[0]`` (depth, 2, n); False where undefined."""
+    """Evaluate into ``value[0]`` (n) and ``slope[0]`` (2, n); False where undefined."""
     n = x.shape[1]
     top = 0
     used = 0
@@ -112,10 +112,7 @@ def evaluate_program(
                 value[a, i] = r
                 for p in range(2):
                     slope[a, p, i] = du * slope[a, p, i] + dv * slope[b, p, i]
-    for i in range(n):
-        if not np.isfinite(value[0, i]):
-            return False
-    return True
+    return bool(np.isfinite(value[0]).all())
 
 
 @kernel
@@ -223,9 +220,9 @@ def _fit_one(
                 trial[0] = constants[0] + (m11 * b0 - a01 * b1) / det
                 trial[1] = constants[1] + (m00 * b1 - a01 * b0) / det
             after = np.inf
-            if abs(trial[0]) < 1e5 and abs(trial[1]) < 1e5:
-                if evaluate_program(program, length, x, trial, value, slope):
-                    after = _project(value[0], y, weight, offset, linear)
+            small = abs(trial[0]) < 1e5 and abs(trial[1]) < 1e5
+            if small and evaluate_program(program, length, x, trial, value, slope):
+                after = _project(value[0], y, weight, offset, linear)
             if after < best:
                 gained = (best - after) / best
                 best = after

@@ -57,8 +57,8 @@ def enumerate_skeletons(
 ) -> tuple[tuple[Code, int], ...]:
     """All different expressions of at most ``largest`` nodes: (program, number of constants).
 
-    Two programs that agree at random points are the same; the first, shorter one stays. Of those that
-    agree up to a factor only the first is handed out, for the scale is fitted.
+    Two programs that agree at random points are the same; the first, shorter one stays. Of those
+    that agree up to a factor only the first is handed out, for the scale is fitted.
     """
     functions = [OPERATIONS[name] for name in unary]
     generator = np.random.default_rng(20)
@@ -102,7 +102,8 @@ def _larger(
                 result += [
                     ((*code, CONSTANT, operation), count + 1)
                     for operation in (ADD, MUL, POW)
-                    if not (scaled and operation == code[-1]) and not (operation == POW and (scaled or code[-1] == EXP))
+                    if not (scaled and operation == code[-1])
+                    and not (operation == POW and (scaled or code[-1] == EXP))
                 ]
     for left_size in range(1, size - 1):
         for left, n_left in levels[left_size]:
@@ -127,7 +128,7 @@ def _sensible(code: Code, function: int) -> bool:
 
 
 def _signatures(code: Code, points: Floats, constants: Floats) -> tuple[bytes, bytes]:
-    """The values at the points, as they are and up to a factor; empty where undefined or constant."""
+    """Return the values at the points, as they are and up to a factor; empty where undefined."""
     value = np.zeros((len(code) + 1, points.shape[1]))
     slope = np.zeros((len(code) + 1, 2, points.shape[1]))
     program = np.array(code, dtype=np.int64)
@@ -154,7 +155,7 @@ def _pack(skeletons: list[tuple[Code, int]]) -> tuple[Integers, Integers, Intege
 def search_laws(
     data: SearchData, largest: int, unary: tuple[str, ...], n_terms: int
 ) -> list[Equation]:
-    """The best laws of both families, sorted by description length, duplicates removed."""
+    """Return the best laws of both families, sorted by description length, duplicates removed."""
     skeletons = list(enumerate_skeletons(len(data.x), largest, unary))
     with np.errstate(all="ignore"):  # a candidate may overflow: it then loses
         laws = _skeleton_laws(data, skeletons) + _linear_laws(data, skeletons, n_terms)
@@ -210,16 +211,16 @@ def _skeleton_laws(data: SearchData, skeletons: list[tuple[Code, int]]) -> list[
     for row, index in enumerate(best):
         own = np.concatenate([constants[index], starts])
         fit_programs(
-            programs[index : index + 1], lengths[index : index + 1], counts[index : index + 1], data.x,
-            data.y, data.weight, own, 40, misfits[row : row + 1], final[row : row + 1],
+            programs[index : index + 1], lengths[index : index + 1], counts[index : index + 1],
+            data.x, data.y, data.weight, own, 40, misfits[row : row + 1], final[row : row + 1],
         )  # fmt: skip
     laws = []
     for row, index in enumerate(best):
         for offset in range(2):
             if np.isfinite(misfits[row, offset]):
                 program = _tokens(skeletons[index][0], final[row, offset], data.names)
-                programs = _as_sum(program)
-                law = _finish(data, [*programs, (1.0,)] if offset else programs)
+                parts = _as_sum(program)
+                law = _finish(data, [*parts, (1.0,)] if offset else parts)
                 if law is not None:
                     laws.append(law)
     return laws
@@ -246,7 +247,7 @@ def _tokens(code: Code, constants: Floats, names: tuple[str, ...]) -> tuple[Toke
 
 
 def _as_sum(program: tuple[Token, ...]) -> list[tuple[Token, ...]]:
-    """Write scale (c A + B) as the sum a A + b B, which has as many constants and is easier to read."""
+    """Write scale (c A + B) as the sum a A + b B, which has as many constants."""
     if program[-1] not in ("add", "sub"):
         return [program]
     depth, start = 0, len(program) - 1
@@ -256,7 +257,8 @@ def _as_sum(program: tuple[Token, ...]) -> list[tuple[Token, ...]]:
         depth += -1 if token in BINARY else 0 if token in UNARY else 1
     halves = [program[:start], program[start:-1]]
     plain = [
-        half[:-2] if half[-1] == "mul" and not isinstance(half[-2], str) else half for half in halves
+        half[:-2] if half[-1] == "mul" and not isinstance(half[-2], str) else half
+        for half in halves
     ]
     return plain if plain != halves else [program]
 
@@ -332,8 +334,8 @@ def description_length(
 ) -> tuple[float, int]:
     """Nats for data, expression and constants; and the number of constants.
 
-    A constant c with Fisher information I costs log(|c| sqrt(I / 3)), at least 0; an expression of k
-    nodes with s different symbols costs k log(s) (Bartlett et al., arXiv:2211.11461).
+    A constant c with Fisher information I costs log(|c| sqrt(I / 3)), at least 0; an expression of
+    k nodes with s different symbols costs k log(s) (Bartlett et al., arXiv:2211.11461).
     """
     n = data.y.size
     slopes, constants = _sensitivities(data, terms)
@@ -357,7 +359,7 @@ def description_length(
 
 
 def _sensitivities(data: SearchData, terms: tuple[Term, ...]) -> tuple[Floats, Floats]:
-    """Derivatives of the law by every constant, (n_constants, n), and the constants."""
+    """Return the derivatives of the law by every constant, (n_constants, n), and the constants."""
     slopes, constants = [], []
     for term in terms:
         value = term.values(data.columns)

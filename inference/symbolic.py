@@ -32,8 +32,10 @@ DEFAULT_UNARY = ("exp", "log", "sqrt", "inv", "square")
 DEFAULT_SIZES = {1: 7, 2: 5, 3: 4}
 FEWEST_POINTS = 5
 JULIA_RECIPE = (
-    "backend='pysr' needs Julia, which is not on this machine: install it (https://julialang.org/install, "
-    "then check that `julia --version` answers) or set PYTHON_JULIACALL_EXE to its path; the default "
+    "backend='pysr' needs Julia, which is not on this machine: install it "
+    "(https://julialang.org/install, "
+    "then check that `julia --version` answers) or set PYTHON_JULIACALL_EXE to its path; the "
+    "default "
     "backend='exhaustive' needs nothing."
 )
 
@@ -44,8 +46,8 @@ class SymbolicRegressor:
     Parameters
     ----------
     backend
-        ``"exhaustive"`` fits every expression up to a size (ours, compiled); ``"pysr"`` evolves larger
-        ones (needs Julia).
+        ``"exhaustive"`` fits every expression up to a size (ours, compiled); ``"pysr"`` evolves
+        larger ones (needs Julia).
     largest_size
         Most nodes of an expression; None takes 7, 5 or 4 for 1, 2 or more variables.
     n_terms
@@ -102,7 +104,7 @@ class SymbolicRegressor:
         self.target = target
         self.rng = rng
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
         """Return the constructor's arguments (scikit-learn's convention)."""
         return {name: getattr(self, name) for name in PARAMETERS}
 
@@ -219,7 +221,8 @@ def _as_set(data: SearchData, laws: list[Equation], target: str) -> EquationSet:
     excess = laws[0].loss * data.y.size / freedom
     if data.noise_known and excess > 1.0 + 4.0 * np.sqrt(2.0 / freedom):
         texts.append(
-            f"the best law leaves {np.sqrt(excess):.1f} times the noise: the true law is not in the set, or "
+            f"the best law leaves {np.sqrt(excess):.1f} times the noise: the true law is not in "
+            "the set, or "
             "the noise is larger than given"
         )
     return EquationSet(tuple(laws), data.names, target, ranges, noise, tuple(texts))
@@ -252,14 +255,15 @@ def _laws_of_pysr(
     model = PySRRegressor(
         niterations=40, maxsize=largest, binary_operators=["+", "-", "*", "/", "^"],
         unary_operators=[name for name in unary if name != "inv"], random_state=seed % 2**31,
-        deterministic=True, parallelism="serial", progress=False, verbosity=0, temp_equation_file=True,
+        deterministic=True, parallelism="serial", progress=False, verbosity=0,
+        temp_equation_file=True,
     )  # fmt: skip
     model.fit(data.x.T, data.y, weights=data.weight, variable_names=list(data.names))
     return laws_from_sympy(data, list(model.equations_["sympy_format"]))
 
 
 def laws_from_sympy(data: SearchData, expressions: Sequence[Any]) -> list[Equation]:
-    """Measure laws that come as sympy expressions; those that are undefined on the data drop out."""
+    """Measure laws that come as sympy expressions; those undefined on the data drop out."""
     laws = []
     for expression in expressions:
         try:

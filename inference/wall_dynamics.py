@@ -1,4 +1,4 @@
-"""Mobility and tension of domain walls from their contours: front propagation inside the likelihood."""
+"""Mobility and tension of walls from contours: front propagation inside the likelihood."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ def fit_wall_dynamics(
 ) -> Fit:
     """Fit ``v_n = drive_mobility drive(t) - curvature_mobility curvature`` to tracked walls.
 
-    Every closed wall is a front that is propagated from a free first shape (Fourier modes, integrated
-    out); the likelihood is that of the contour points of all frames, with their normal errors. The
-    track's ``normal_velocity`` is not used: it comes from the same noisy points.
+    Every closed wall is a front that is propagated from a free first shape (Fourier modes,
+    integrated out); the likelihood is that of the contour points of all frames, with their normal
+    errors. The track's ``normal_velocity`` is not used: it comes from the same noisy points.
 
     Parameters
     ----------
     track
         From `track_walls`.
     drive
-        Drive that acts from a frame to the next, shape (n_frames,); None takes the track's. Where there
-        is none, the velocity that the walls share, ``drive_velocity``, is fitted in its place.
+        Drive that acts from a frame to the next, shape (n_frames,); None takes the track's. Where
+        there is none, the velocity that the walls share, ``drive_velocity``, is fitted in its
+        place.
     rng
         Seed or generator of the draws.
     n_draws
@@ -53,10 +54,11 @@ def fit_wall_dynamics(
     Returns
     -------
     Fit
-        Variables ``drive_mobility`` (length / time per unit of drive; or ``drive_velocity``, length /
-        time) and ``curvature_mobility`` (mobility times tension, length^2 / time). ``diagnostics``:
-        ``chi2_per_point``, ``low_mode_chi2`` (the same for the modes 0 to 2: moves that the law does
-        not explain), ``excess_roughness``, ``pareto_k``, numbers of walls and points.
+        Variables ``drive_mobility`` (length / time per unit of drive; or ``drive_velocity``,
+        length / time) and ``curvature_mobility`` (mobility times tension, length^2 / time).
+        ``diagnostics``: ``chi2_per_point``, ``low_mode_chi2`` (the same for the modes 0 to 2:
+        moves that the law does not explain), ``excess_roughness``, ``pareto_k``, numbers of walls
+        and points.
 
     Raises
     ------
@@ -67,10 +69,11 @@ def fit_wall_dynamics(
 
     Notes
     -----
-    Gauss-Newton on all shapes and both parameters; the parameters' posterior is a Gaussian corrected by
-    importance weights of the profile likelihood (Vehtari et al. 2024, J. Mach. Learn. Res. 25(72), for
-    the Pareto k that judges them). Walls that are open, touch, merge, or are not star-shaped are left
-    out and counted in ``warnings``. A model that does not fit is flagged, its errors are not inflated.
+    Gauss-Newton on all shapes and both parameters; the parameters' posterior is a Gaussian
+    corrected by importance weights of the profile likelihood (Vehtari et al. 2024, J. Mach. Learn.
+    Res. 25(72), for the Pareto k that judges them). Walls that are open, touch, merge, or are not
+    star-shaped are left out and counted in ``warnings``. A model that does not fit is flagged, its
+    errors are not inflated.
 
     Examples
     --------
@@ -89,7 +92,8 @@ def fit_wall_dynamics(
     if not runs:
         reasons = "; ".join(f"{count} {reason}" for reason, count in left_out.items())
         raise NotIdentified(
-            f"the track holds no closed wall that can be followed over 3 frames ({reasons or 'no walls'}): "
+            "the track holds no closed wall that can be followed over 3 frames "
+            f"({reasons or 'no walls'}): "
             "take a film with whole domains in view."
         )
     models = [FrontModel(run, force, track.frame_times) for run in runs]
@@ -139,7 +143,9 @@ def _shift_sd(track: WallTrack) -> Floats:
     """Sd of the shift along the normals that all walls of a frame share (never quite zero)."""
     errors = track.metadata.get("frame_shift_error", [0.0] * track.n_frames)
     smallest = 1e-4 * float(track.table["normal_error"].median())
-    return np.maximum(check_array("frame_shift_error", errors, shape=(track.n_frames,)), smallest)
+    given = check_array("frame_shift_error", errors, shape=(track.n_frames,))
+    result: Floats = np.maximum(given, smallest)
+    return result
 
 
 def _units(track: WallTrack, known: bool) -> tuple[str, str]:
@@ -173,7 +179,7 @@ def _first_guess(
     weight = np.concatenate(weights)
     matrix = np.concatenate(columns) * weight[:, None]
     start, *_ = np.linalg.lstsq(matrix, np.concatenate(values) * weight, rcond=None)
-    return start, [model.first_shape() for model in models]
+    return np.asarray(start, dtype=np.float64), [model.first_shape() for model in models]
 
 
 def _judge(
@@ -209,7 +215,8 @@ def _judge(
     ):  # fmt: skip
         if value > INADEQUATE_MARGIN + INADEQUATE_SIGMA * np.sqrt(2.0 / count):
             texts.append(
-                f"the law does not fit: {what} scatter {np.sqrt(value):.1f} times their errors (pinning, "
+                f"the law does not fit: {what} scatter {np.sqrt(value):.1f} times their errors "
+                "(pinning, "
                 "thermal motion or another law); the intervals are too narrow"
             )
     if not pareto_k < LARGEST_PARETO_K:
@@ -226,8 +233,8 @@ def wall_dynamics_bound(
 ) -> dict[str, float]:
     """Smallest standard deviations that any unbiased estimator can reach on a planted wall film.
 
-    The Cramer-Rao bound from the pixels: noise and profile known, first shapes free (as Fourier modes)
-    and integrated out.
+    The Cramer-Rao bound from the pixels: noise and profile known, first shapes free (as Fourier
+    modes) and integrated out.
 
     Parameters
     ----------

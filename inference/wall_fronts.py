@@ -1,4 +1,4 @@
-"""Closed walls as polar fronts: which walls can be used, and the front that is propagated in the fit."""
+"""Closed walls as polar fronts: which can be used, and the front propagated in the fit."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class WallRun:
 
 
 def usable_runs(track: WallTrack) -> tuple[list[WallRun], dict[str, int]]:
-    """The walls that a polar front can describe, and how many were left out for which reason."""
+    """Return the walls that a front can describe, and how many were left out for which reason."""
     left_out: dict[str, int] = {}
     runs: list[WallRun] = []
     width = float(track.metadata.get("wall_width", 0.0))
@@ -84,11 +84,12 @@ def _touching(table: pd.DataFrame, gap: float) -> set[tuple[int, int]]:
     result: set[tuple[int, int]] = set()
     if gap <= 0:
         return result
-    for frame, rows in table.groupby("frame"):
+    for frame in np.unique(table["frame"].to_numpy()):
+        rows = table[table["frame"] == frame]
         walls = rows["wall"].to_numpy()
         pairs = cKDTree(rows[["x", "y"]].to_numpy()).query_pairs(gap, output_type="ndarray")
         meet = walls[pairs[:, 0]] != walls[pairs[:, 1]]
-        result |= {(int(frame), int(wall)) for wall in np.unique(walls[pairs[meet]])}  # type: ignore[call-overload]
+        result |= {(int(frame), int(wall)) for wall in np.unique(walls[pairs[meet]])}
     return result
 
 
@@ -115,7 +116,8 @@ def _runs_of_wall(
 def _polar_run(wall: int, rows: pd.DataFrame, frames: Integers) -> WallRun | None:
     use = rows[rows["frame"].isin(frames)]
     center = np.array([
-        np.mean([_centroid(group, axis) for _, group in use.groupby("frame")]) for axis in ("x", "y")
+        np.mean([_centroid(group, axis) for _, group in use.groupby("frame")]) for axis in ("x",
+        "y")
     ])  # fmt: skip
     angles, radii, errors = [], [], []
     facing_all = []
@@ -204,7 +206,7 @@ class FrontModel:
     def fronts(self, globals_: Floats, shapes: Floats) -> Floats:
         """Radii (n_frames, n_cases, n_angles) for globals (n_cases, 2) and shapes (n_cases, n)."""
         start = shapes @ self.basis.T
-        legal = (start > 0).all(axis=1)
+        legal = np.asarray((start > 0).all(axis=1))
         safe = np.where(legal[:, None], start, self.run.mean_radius)
         radii = propagate_polar_front(
             safe, globals_[:, :1] * self.drive, globals_[:, 1], self.times, substeps=self.substeps
@@ -233,7 +235,8 @@ class FrontModel:
         ])  # fmt: skip
         steps = np.diag(scale)
         point = np.concatenate([globals_, shape])
-        # r(p) about the observed facing: the small change of the facing times the residual drops out
+        # r(p) about the observed facing: the small change of the facing times the residual drops
+        # out
         cases = np.concatenate([point[None], point + steps, point - steps])
         radii = self.fronts(cases[:, :2], cases[:, 2:])
         slopes = (radii[:, 1 : size + 1] - radii[:, size + 1 :]) / (2 * scale[:, None])
@@ -252,7 +255,7 @@ class FrontModel:
         return result
 
     def shift_columns(self, n_frames: int) -> Floats:
-        """Derivatives of `shift_effect`, (n_points, n_frames)."""
+        """Return the derivatives of `shift_effect`, (n_points, n_frames)."""
         columns = np.zeros((self.n_points, n_frames))
         columns[np.arange(self.n_points), self._frame_of_point] = self._shift_scale
         return columns

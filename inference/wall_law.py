@@ -19,9 +19,9 @@ FEWEST_POINTS = 12
 def wall_law_points(track: WallTrack) -> pd.DataFrame:
     """Mean normal velocity, mean curvature and drive of every closed wall between two frames.
 
-    Point-wise curvature and velocity share the noise of one contour, which biases any regression. Around
-    a closed wall the means are exact integrals, nearly free of noise: change of area over perimeter,
-    and 2 pi over perimeter.
+    Point-wise curvature and velocity share the noise of one contour, which biases any regression.
+    Around a closed wall the means are exact integrals, nearly free of noise: change of area over
+    perimeter, and 2 pi over perimeter.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def wall_law_points(track: WallTrack) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns wall, interval, velocity, velocity_error, curvature and, where the track has one, drive;
-        in the track's units.
+        Columns wall, interval, velocity, velocity_error, curvature and, where the track has one,
+        drive; in the track's units.
 
     Raises
     ------
@@ -76,8 +76,9 @@ def discover_wall_law(
     Returns
     -------
     EquationSet
-        Laws for ``velocity`` in the variables ``drive`` (if known and not constant) and ``curvature``,
-        in the track's units. ``fit_wall_dynamics`` gives sharper constants for the linear law.
+        Laws for ``velocity`` in the variables ``drive`` (if known and not constant) and
+        ``curvature``, in the track's units. ``fit_wall_dynamics`` gives sharper constants for the
+        linear law.
 
     Raises
     ------
@@ -86,8 +87,8 @@ def discover_wall_law(
 
     Notes
     -----
-    The errors of two intervals that share a frame are anticorrelated; here they count as independent,
-    which makes the noise of slow changes look larger than it is (a cautious error).
+    The errors of two intervals that share a frame are anticorrelated; here they count as
+    independent, which makes the noise of slow changes look larger than it is (a cautious error).
 
     Examples
     --------

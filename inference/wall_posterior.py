@@ -1,4 +1,4 @@
-"""The posterior of the wall law: Gauss-Newton to the mode, profile likelihood, importance weights."""
+"""The posterior of the wall law: Gauss-Newton, profile likelihood, importance weights."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class WallOptimum:
 def _miss(model: FrontModel, point: Floats, shape: Floats) -> Floats:
     """Standardised residuals of one wall, (n_points,), at two parameters and the frames' shifts."""
     free = model.residuals(point[None, :2], shape[None])[0]
-    return free - model.shift_effect(point[2:])
+    result: Floats = free - model.shift_effect(point[2:])
+    return result
 
 
 def _cost(models: list[FrontModel], point: Floats, shapes: list[Floats], prior_sd: Floats) -> float:
@@ -108,7 +109,7 @@ def draw_parameters(
     generator: np.random.Generator,
     n_draws: int,
 ) -> tuple[Floats, float]:
-    """Draws of the parameters: Gaussian, reweighted by how the profile likelihood departs from it."""
+    """Draws of the parameters: Gaussian, reweighted by the profile likelihood."""
     values, vectors = np.linalg.eigh(optimum.marginal)
     if values[0] <= 0 or values[0] < 1e-12 * values[-1]:
         raise NotIdentified("the walls do not tell the drive from the curvature: take more radii.")
@@ -141,11 +142,12 @@ def _profile(
     inside = optimum.information[2:, 2:]
     follow = np.linalg.solve(inside, optimum.information[2:, :2])
     away = points - optimum.globals[:2]
-    shifts = optimum.globals[2:] - away @ follow.T
-    shapes, solvers = [], []
+    shifts: Floats = np.asarray(optimum.globals[2:] - away @ follow.T, dtype=np.float64)
+    shapes: list[Floats] = []
+    solvers: list[tuple[Floats, Floats]] = []
     for shape, jacobian in zip(optimum.shapes, optimum.jacobians, strict=True):
         cross, own = jacobian[:, : 2 + shift_sd.size], jacobian[:, 2 + shift_sd.size :]
-        solve = np.linalg.solve(own.T @ own, own.T)
+        solve = np.asarray(np.linalg.solve(own.T @ own, own.T), dtype=np.float64)
         moved = np.concatenate([away, shifts - optimum.globals[2:]], axis=1)
         shapes.append(shape - moved @ (solve @ cross).T)
         solvers.append((solve, cross[:, 2:] - own @ (solve @ cross[:, 2:])))
@@ -162,7 +164,7 @@ def _profile(
             break
         for miss, (_, free) in zip(misses, solvers, strict=True):
             gradient += miss @ free
-        step = np.linalg.solve(inside, gradient.T).T
+        step = np.asarray(np.linalg.solve(inside, gradient.T).T, dtype=np.float64)
         for index, (model, (solve, _)) in enumerate(zip(models, solvers, strict=True)):
             shapes[index] = shapes[index] + (misses[index] - model.shift_effect(step)) @ solve.T
         shifts = shifts + step
@@ -180,6 +182,6 @@ def _polynomial(design: Floats) -> Floats:
 def _pareto_smooth(log_weight: Floats) -> tuple[Floats, float]:
     from arviz import psislw
 
-    smoothed, shape = psislw(log_weight)
+    smoothed, shape = psislw(log_weight)  # type: ignore[no-untyped-call]
     weight = np.exp(np.asarray(smoothed) - np.max(smoothed))
     return weight / weight.sum(), float(shape)

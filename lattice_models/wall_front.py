@@ -1,14 +1,15 @@
 """A closed wall that moves along its normal: exact front propagation in polar form.
 
 The law is ``v_n = drive_velocity(t) - curvature_mobility * curvature``: the wall of a star-shaped
-domain r(angle) about a fixed centre obeys ``dr/dt = v_n sqrt(r^2 + r'^2) / r``. Derivatives along the
-angle are spectral (with the upper third of the modes removed), time is a fourth-order Runge-Kutta
-step, so that the error is far below what a picture can show.
+domain r(angle) about a fixed centre obeys ``dr/dt = v_n sqrt(r^2 + r'^2) / r``. Derivatives along
+the angle are spectral (with the upper third of the modes removed), time is a fourth-order
+Runge-Kutta step, so that the error is far below what a picture can show.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,12 +23,12 @@ Floats = NDArray[np.float64]
 
 @lru_cache(maxsize=16)
 def _spectral_matrices(n_angles: int) -> tuple[Floats, Floats, Floats]:
-    """Matrices for right multiplication: first and second derivative, and the de-aliasing filter."""
+    """Matrices to multiply from the right: first and second derivative, de-aliasing filter."""
     modes = np.arange(n_angles // 2 + 1)
     keep = (modes <= n_angles // 3).astype(float)
     spectrum = np.fft.rfft(np.eye(n_angles), axis=-1) * keep
 
-    def back(factor: NDArray[np.complex128]) -> Floats:
+    def back(factor: NDArray[Any]) -> Floats:
         return np.ascontiguousarray(np.fft.irfft(spectrum * factor, n_angles, axis=-1))
 
     first = back(1j * modes)
@@ -46,8 +47,8 @@ def polar_geometry(radii: ArrayLike) -> tuple[Floats, Floats, Floats]:
     Returns
     -------
     stretch, curvature, derivative
-        Each of the shape of ``radii``: sqrt(r^2 + r'^2) (length per radian), the curvature (1 / length,
-        positive where the inside is convex) and r'.
+        Each of the shape of ``radii``: sqrt(r^2 + r'^2) (length per radian), the curvature (1 /
+        length, positive where the inside is convex) and r'.
 
     Examples
     --------
@@ -124,8 +125,8 @@ def propagate_polar_front(
     Parameters
     ----------
     radii
-        Initial radii about fixed centres, shape (n_fronts, n_angles), n_angles a multiple of 4 and at
-        least 16; positive. Only modes up to n_angles / 3 are kept.
+        Initial radii about fixed centres, shape (n_fronts, n_angles), n_angles a multiple of 4 and
+        at least 16; positive. Only modes up to n_angles / 3 are kept.
     drive_velocity
         Velocity along the outward normal from each frame to the next, shape (n_frames - 1,) or
         (n_fronts, n_frames - 1); constant in between. Length per time; positive grows.
@@ -193,9 +194,7 @@ def propagate_polar_front(
 def _check_front(start: Floats, time: Floats) -> None:
     n_angles = start.shape[1]
     if n_angles < 16 or n_angles % 4:
-        raise InputError(
-            f"radii must have at least 16 angles and a multiple of 4, got {n_angles}."
-        )
+        raise InputError(f"radii must have at least 16 angles and a multiple of 4, got {n_angles}.")
     if not (start > 0).all():
         raise InputError(f"radii must be positive, the smallest is {start.min():.4g}.")
     if time.size < 1 or (np.diff(time) <= 0).any():

@@ -31,7 +31,9 @@ def test_planted_illumination_jumps_are_taken_out():
     np.testing.assert_allclose(domain_fraction(repaired), domain_fraction(clean), atol=2e-3)
     # What is left of the jump: the frame's noise is scaled with it, its levels are not
     inside = clean.to_numpy() > 0.5
-    assert repaired.to_numpy()[inside].mean() == pytest.approx(clean.to_numpy()[inside].mean(), abs=0.01)
+    assert repaired.to_numpy()[inside].mean() == pytest.approx(
+        clean.to_numpy()[inside].mean(), abs=0.01
+    )
 
 
 def test_steady_frames_are_left_alone():

@@ -46,7 +46,12 @@ def test_scales_of_an_imagej_stack_are_kept(tmp_path, film):
 
 def test_drive_travels_with_the_film(tmp_path, film):
     np.save(tmp_path / "a.npy", film)
-    assert read_video(tmp_path / "a.npy", drive=[1, 0, -1, 0]).drive.to_numpy().tolist() == [1, 0, -1, 0]
+    assert read_video(tmp_path / "a.npy", drive=[1, 0, -1, 0]).drive.to_numpy().tolist() == [
+        1,
+        0,
+        -1,
+        0,
+    ]
     with pytest.raises(InputError, match="drive must have shape"):
         read_video(tmp_path / "a.npy", drive=[1, 0])
 

@@ -21,7 +21,9 @@ def disc(shape, x, y, radius, width=2.0):
 
 
 def noisy(frames, noise=0.1, seed=0):
-    return np.asarray(frames) + noise * np.random.default_rng(seed).standard_normal(np.shape(frames))
+    return np.asarray(frames) + noise * np.random.default_rng(seed).standard_normal(
+        np.shape(frames)
+    )
 
 
 def offsets_from_truth(scene, track):
@@ -151,7 +153,9 @@ def test_a_film_without_walls_is_refused(make):
     if make == "noise":
         frames = generator.standard_normal((4, 64, 64))
     else:
-        frames = np.tile(np.linspace(0, 1, 64), (4, 64, 1)) + 0.01 * generator.standard_normal((4, 64, 64))
+        frames = np.tile(np.linspace(0, 1, 64), (4, 64, 1)) + 0.01 * generator.standard_normal(
+            (4, 64, 64)
+        )
     with pytest.raises(NotIdentified):
         track_walls(film(frames))
 
@@ -206,4 +210,7 @@ def test_planted_films_refuse_domains_that_touch_or_vanish():
 def test_planted_films_repeat_with_their_seed():
     one, two = (make_wall_video(n_frames=3, rng=9) for _ in range(2))
     np.testing.assert_array_equal(one.video.to_numpy(), two.video.to_numpy())
-    assert one.video.to_numpy()[0, 0, 0] != make_wall_video(n_frames=3, rng=10).video.to_numpy()[0, 0, 0]
+    assert (
+        one.video.to_numpy()[0, 0, 0]
+        != make_wall_video(n_frames=3, rng=10).video.to_numpy()[0, 0, 0]
+    )

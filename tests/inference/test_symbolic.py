@@ -1,4 +1,4 @@
-"""Known laws come back; what the data cannot tell apart stays in the set; scikit-learn's manners."""
+"""Known laws come back; what cannot be told apart stays; scikit-learn's manners."""
 
 import json
 import shutil
@@ -143,8 +143,8 @@ def test_variable_projection_finds_the_least_squares_of_scipy():
     programs = np.array([[0, 10, OPERATIONS["mul"], OPERATIONS["exp"]]])
     misfit, constants = np.zeros((1, 2)), np.zeros((1, 2, 2))
     fit_programs(
-        programs, np.array([4]), np.array([1]), X1[None], y, np.ones(60), np.array([[1.0, 1.0]]), 60,
-        misfit, constants,
+        programs, np.array([4]), np.array([1]), X1[None], y, np.ones(60), np.array([[1.0, 1.0]]),
+        60, misfit, constants,
     )  # fmt: skip
     assert constants[0, 0, 0] == pytest.approx(best[1], rel=1e-5)
     assert misfit[0, 0] == pytest.approx(

@@ -68,7 +68,9 @@ def discs(radii_of_time, centers, shape, noise=0.05, seed=0, drive=None):
         for radius, (x, y) in zip(radii, centers, strict=True):
             frame = np.maximum(frame, -np.tanh((np.hypot(columns - x, rows - y) - radius) / 2.0))
         frames.append(frame)
-    frames = np.array(frames) + noise * np.random.default_rng(seed).standard_normal((len(frames), *shape))
+    frames = np.array(frames) + noise * np.random.default_rng(seed).standard_normal(
+        (len(frames), *shape)
+    )
     coords = {} if drive is None else {"drive": ("time", np.asarray(drive, float))}
     return track_walls(xr.DataArray(frames, dims=("time", "y", "x"), coords=coords))
 
@@ -91,12 +93,14 @@ def test_positive_domain_outside_gives_the_same_law():
     inside = fit_wall_dynamics(track_walls(scene.video), rng=1)
     outside = fit_wall_dynamics(track_walls(-scene.video), drive=-scene.drive, rng=1)
     for name in NAMES:
-        assert outside[name].mean() == pytest.approx(inside[name].mean(), abs=0.5 * inside[name].std())
+        assert outside[name].mean() == pytest.approx(
+            inside[name].mean(), abs=0.5 * inside[name].std()
+        )
 
 
 def test_walls_that_move_at_random_are_flagged():
     generator = np.random.default_rng(4)
-    radii = [15.0, 24.0] + np.cumsum(0.15 * generator.standard_normal((14, 2)), axis=0)
+    radii = np.array([15.0, 24.0]) + np.cumsum(0.15 * generator.standard_normal((14, 2)), axis=0)
     fit = fit_wall_dynamics(discs(radii, [(28, 32), (84, 33)], (66, 118)), rng=1)
     assert any("the law does not fit" in text for text in fit.warnings)
     assert fit.summary()["verdict"].str.contains("inadequate").all()
@@ -132,7 +136,9 @@ def test_uncertain_frame_levels_widen_the_posterior():
 
 def test_open_walls_are_refused_with_the_reason():
     column = np.tanh((np.arange(70) - 33.4) / 2.0)
-    frames = np.tile(column, (3, 64, 1)) + 0.1 * np.random.default_rng(0).standard_normal((3, 64, 70))
+    frames = np.tile(column, (3, 64, 1)) + 0.1 * np.random.default_rng(0).standard_normal(
+        (3, 64, 70)
+    )
     track = track_walls(xr.DataArray(frames, dims=("time", "y", "x")))
     with pytest.raises(NotIdentified, match="1 open"):
         fit_wall_dynamics(track, rng=1)
