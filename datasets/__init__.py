@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = attach(
         "find_atoms": ".find_atoms",
         "make_stem_image": ".synthetic_stem",
         "make_wall_video": ".synthetic_walls",
+        "measure_wall_advance": ".wall_advance",
         "normalize_frames": ".normalize_frames",
         "read_coordinates": ".read_coordinates",
         "read_image": ".read_images",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from physlearn.causal import CausalGraph, Counterfactual, Effect, ExperimentPlan
+    from physlearn.datasets.wall_advance import WallAdvance
     from physlearn.inference import EquationSet
     from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable, WallTrack
     from physlearn.results import Fit
@@ -85,6 +86,7 @@ class Findings:
     normalised: xr.DataArray | None = None
     track: WallTrack | None = None
     domain_shares: pd.DataFrame | None = None
+    wall_advance: WallAdvance | None = None
     wall_fit: Fit | None = None
     laws: EquationSet | None = None
     notes: list[StepNote] = field(default_factory=list)

@@ -47,6 +47,18 @@ def _track(findings: Findings) -> None:
         findings.track = track_walls(findings.normalised, TrackWallsOptions(normalize=False))
 
 
+def _measure_advance(findings: Findings) -> None:
+    from physlearn.datasets import measure_wall_advance
+
+    track, video, shares = findings.track, findings.normalised, findings.domain_shares
+    if track is None or video is None or shares is None:
+        return
+    steps = [float(np.diff(video.coords[dim].to_numpy()).mean()) for dim in ("y", "x")]
+    seen = np.isfinite(video.to_numpy()).sum(axis=(1, 2))
+    area = shares["normalised"].to_numpy() * seen * steps[0] * steps[1]
+    findings.wall_advance = measure_wall_advance(track, area)
+
+
 def _fit_walls(findings: Findings) -> None:
     from physlearn.inference import fit_wall_dynamics
 
@@ -64,6 +76,7 @@ def _find_laws(findings: Findings) -> None:
 VIDEO_STEPS = (
     Step("domain_share", "Bring frames to one scale", _normalise, ("video",)),
     Step("walls", "Track walls", _track, ("normalised",)),
+    Step("wall_advance", "Measure how fast the walls advance", _measure_advance, ("track",)),
     Step("wall_parameters", "Fit what moves the walls", _fit_walls, ("track",)),
     Step("laws", "Search for the law", _find_laws, ("track",)),
 )

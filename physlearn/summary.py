@@ -257,6 +257,16 @@ def _plan(findings: Findings) -> dict[str, Any] | None:
     }
 
 
+def _advance(findings: Findings) -> dict[str, Any] | None:
+    found = findings.wall_advance
+    if found is None:
+        return None
+    return {
+        "mean": found.mean, "q05": found.low, "q95": found.high, "unit": found.unit,
+        "intervals": found.n_intervals,
+    }  # fmt: skip
+
+
 def _walls(findings: Findings) -> dict[str, Any] | None:
     track = findings.track
     if track is None:
@@ -266,6 +276,7 @@ def _walls(findings: Findings) -> dict[str, Any] | None:
         "count": len(track.walls), "frames": track.n_frames, "points": len(track.table),
         "unit": track.unit, "time_unit": track.time_unit,
         "median_normal_error": float(track.table["normal_error"].median()),
+        "mean_normal_velocity": _advance(findings),
         "events": track.events.to_dict("records"),
         "domain_shares": [] if shares is None else shares.to_dict("records"),
         "metadata": {k: v for k, v in track.metadata.items() if isinstance(v, str | int | float)},

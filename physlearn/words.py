@@ -274,6 +274,11 @@ def _walls(findings: Findings) -> Iterable[Answer]:
         if shares is not None:
             first, last = shares["normalised"].iloc[0], shares["normalised"].iloc[-1]
             detail = f"share of the bright domain {first:.3f} → {last:.3f}"
+        if findings.wall_advance is not None:
+            advance = findings.wall_advance
+            speed = {"mean": advance.mean, "q05": advance.low, "q95": advance.high,
+                     "unit": advance.unit}  # fmt: skip
+            detail += f"; walls advance at {interval_text(speed)} on the mean"
         yield Answer(
             "What moves in the video?",
             f"{len(track.walls)} walls were followed through {track.n_frames} frames.",
