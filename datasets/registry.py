@@ -83,8 +83,7 @@ def fetch(name: str) -> Path:
 
 def _rows() -> builtins.list[dict[str, str]]:
     table = resources.files("physlearn.datasets").joinpath("registry.csv")
-    with table.open(encoding="utf-8", newline="") as file:
-        return builtins.list(csv.DictReader(file))
+    return builtins.list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
 
 
 def _retrieve(row: dict[str, str]) -> Path:
