@@ -40,7 +40,15 @@ class WallVideoOptions:
     shape_modes
         Highest Fourier mode of the first shapes.
     illumination_jump
-        Frames 11 and 15 get a gain of 1 - jump and an offset of -jump / 2; 0 for none.
+        The ``jump_frames`` get a gain of 1 - jump and an offset of -jump / 2; 0 for none.
+    jump_frames
+        Frames whose illumination jumps; those beyond the end of the film are ignored.
+
+    Examples
+    --------
+    >>> options = WallVideoOptions(noise_sd=0.2)
+    >>> make_wall_video(n_frames=3, options=options, rng=1).options.noise_sd
+    0.2
     """
 
     drive_mobility: float = 0.5

@@ -57,6 +57,11 @@ class TrackWallsOptions:
         A wall that moves farther between two frames is taken for another wall.
     normalize
         Bring the frames to one scale first (`normalize_frames`).
+
+    Examples
+    --------
+    >>> TrackWallsOptions(wall_width_pixel=2.0).smoothing_pixel
+    3.0
     """
 
     wall_width_pixel: float | None = None
