@@ -177,6 +177,7 @@ def _infer(
     numbers["precision_loss"] = _precision_loss(sandwich)
     lossy = numbers["precision_loss"] > MOST_LOSS
     small = len(data.states) <= LARGEST_LIKELIHOOD
+    flags: list[str] = []
     if method == "likelihood" or (method == "auto" and (rare or reasons or lossy) and small):
         naive = np.linalg.inv(sandwich.curvature + np.diag(precision))
         gaussian = not (rare or reasons)
@@ -188,8 +189,9 @@ def _infer(
                 result.draws, "likelihood", "Monte Carlo likelihood, importance weights",
                 data.states[:, None], numbers, [],
             )  # fmt: skip
-        reasons.append("the Monte Carlo likelihood did not settle")
-    flags = []
+        flags.append(
+            "the Monte Carlo likelihood did not settle: this is the pseudolikelihood's answer"
+        )
     if reasons:
         flags.append(
             "near a transition: pseudolikelihood error bars unreliable (" + "; ".join(reasons) + ")"

@@ -33,6 +33,7 @@ STUDENT_DF = 6.0
 WIDENING = 1.4
 SETTLED = 1e-4
 PLAIN_STEPS = 12
+PULL = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,15 +112,22 @@ def _solve_partition(exponent: Float, log_partition: Float) -> tuple[Float, bool
         if np.max(np.abs(excess)) < SETTLED:
             return log_partition, True
         log_partition = log_partition + np.log1p(np.maximum(excess, -0.999))
-    found = minimize(  # type: ignore[call-overload]  # the stubs know only arrays typed 1-D
-        lambda trial: _disagreement(trial, exponent),
-        log_partition,
-        method="trust-exact",
-        jac=lambda trial: -_excess(trial, exponent),
-        hess=lambda trial: _curvature(trial, exponent),
-        options={"gtol": SETTLED},
-    )
-    return np.asarray(found.x), bool(np.max(np.abs(_excess(found.x, exponent))) < SETTLED)
+    # The weak pull to the start fixes what the equations leave open: a common constant, and log Z
+    # of references whose samples meet no other's
+    start = log_partition
+    pull = PULL * np.eye(len(start))
+    try:
+        found = minimize(  # type: ignore[call-overload]  # the stubs know only arrays typed 1-D
+            lambda trial: _disagreement(trial, exponent) + PULL * np.sum((trial - start) ** 2) / 2,
+            start,
+            method="trust-exact",
+            jac=lambda trial: PULL * (trial - start) - _excess(trial, exponent),
+            hess=lambda trial: _curvature(trial, exponent) + pull,
+            options={"gtol": SETTLED / 2, "initial_trust_radius": 30.0, "max_trust_radius": 1e4},
+        ).x
+    except (ValueError, np.linalg.LinAlgError):  # from a Hessian that is singular all the same
+        return start, False
+    return np.asarray(found), bool(np.max(np.abs(_excess(found, exponent))) < SETTLED)
 
 
 def _excess(log_partition: Float, exponent: Float) -> Float:

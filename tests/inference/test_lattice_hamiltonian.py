@@ -19,7 +19,7 @@ from physlearn.lattice_models import (
     square_lattice,
     triangular_lattice,
 )
-from physlearn.records import LatticeSnapshots
+from physlearn.records import LatticeSnapshots, SiteGraph
 from physlearn.results import Fit
 
 SIGMAS_4 = 2 * stats.norm.sf(4)
@@ -78,17 +78,17 @@ def alloy_lattice(index):
 
 def test_intervals_cover_truths_drawn_from_the_prior():
     hits, _, _ = coverage(
-        50, truth_from_prior, square_lattice((24, 24)), 5, prior=LatticePrior(0.3, 0.2)
+        36, truth_from_prior, square_lattice((24, 24)), 5, prior=LatticePrior(0.3, 0.2)
     )
     assert_covers_90_percent(hits)
 
 
 def test_alloy_pictures_are_covered_near_the_cramer_rao_bound():
-    hits, widths, errors = coverage(30, truth_of_an_alloy, alloy_lattice, 6)
+    hits, widths, errors = coverage(24, truth_of_an_alloy, alloy_lattice, 6)
     assert_covers_90_percent(hits)
     assert np.all(np.median(widths, axis=0) < 1.25)
-    # sampling spread of a root mean square over 30 errors is 13 %: 4 of them and 5 % of method
-    assert np.all(np.sqrt(np.mean(errors**2, axis=0)) < 1.05 * (1 + 4 * 0.13))
+    # sampling spread of a root mean square over 24 errors is 14 %: 4 of them and 5 % of method
+    assert np.all(np.sqrt(np.mean(errors**2, axis=0)) < 1.05 * (1 + 4 * 0.14))
 
 
 @pytest.mark.slow
@@ -157,7 +157,7 @@ def rare_picture(coupling, seed):
 
 def test_two_percent_minority_is_wide_and_honest():
     hits, widths = [], []
-    for seed in range(10):
+    for seed in range(8):
         coupling = np.random.default_rng(seed).uniform(-0.15, 0.2)
         fit = fit_lattice_hamiltonian(rare_picture(coupling, seed), 1, rng=seed)
         low, high = fit.interval("couplings")[0]
@@ -185,6 +185,33 @@ def test_two_pairs_where_less_than_one_is_expected_cannot_tell_the_sign():
     assert high - low > 0.25
     row = fit.summary().set_index("name").loc["couplings[1]"]
     assert "can't tell the sign" in row["verdict"]
+
+
+@pytest.mark.parametrize("boundary", ["free", "cut"])
+@pytest.mark.parametrize("count", [1, 14])
+def test_rare_sites_in_two_shells_settle(boundary, count):
+    """References far apart, whose log Z differ by hundreds, must not break the solver."""
+    graph = triangular_lattice((27, 27), n_shells=2, periodic=False)
+    states = np.full(graph.n_sites, -1)
+    states[np.random.default_rng(3).choice(np.arange(200, 500), count, replace=False)] = 1
+    snapshot = LatticeSnapshots(states[None], graph, metadata={"boundary": boundary})
+    fit = fit_lattice_hamiltonian(snapshot, 2, rng=1)
+    assert fit.attrs["likelihood"] == "likelihood"
+    low, high = fit.interval("couplings").T
+    assert np.all((low < 0) & (high > 0))
+
+
+def test_shells_that_cannot_be_told_apart_end_at_the_prior():
+    graph = square_lattice((20, 20))
+    seen = picture(np.array([0.1, 0.2]), graph, 1)
+    twice = SiteGraph(
+        400, np.vstack([graph.edges, graph.edges]), np.repeat([0, 1], len(graph.edges)),
+        np.ones(2 * len(graph.edges)),
+    )  # fmt: skip
+    fit = fit_lattice_hamiltonian(LatticeSnapshots(seen.states, twice), 2, rng=1)
+    total = fit["couplings"].sum(axis=1)
+    assert fit["couplings"].std(axis=0).min() > 0.3
+    assert abs(total.mean() - 0.2) < 4 * total.std() < 0.2
 
 
 def flip(snapshot, rate, seed):
