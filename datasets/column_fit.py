@@ -37,8 +37,10 @@ SMALLEST_WIDTH_PX = 0.6
 WIDEST_SHARE_OF_EDGE = 0.125
 FEWEST_FOR_WIDTH = 4
 KEEPING_SHARE = 0.65
-"""A column that was found stays down to this share of the threshold: its refitted significance
-scatters by 1, and correlated pixels, which the refit knows, lower it."""
+"""A column as bright as others stays down to this share of the threshold: its refitted
+significance scatters by 1, and correlated pixels, which the refit knows, lower it."""
+DIM_SHARE, DIM_QUANTILE = 0.5, 0.1
+"""As bright as others: above this share of that quantile of the significant columns' amplitudes."""
 LONG_CORRELATION = 0.4
 MOSTLY_EXPLAINED = 0.9
 SMALLEST_PEAK_OF_ORDER = 30.0
@@ -290,8 +292,7 @@ def finish(fit: ColumnFit, report: Report) -> tuple[Floats, Floats]:
         covariance = _covariances(fit) * inflation[:, None] * inflation
         # significance of the amplitude at its own width, as in the score test
         given = covariance[:, 2, 2] - covariance[:, 2, 3] ** 2 / covariance[:, 3, 3]
-        share = 1.0 if len(fit.columns) <= FEWEST_FOR_WIDTH else KEEPING_SHARE
-        keep = 1.0 / np.sqrt(np.maximum(given, 1e-300)) > share * threshold_z(fit)
+        keep = _significant(fit, 1.0 / np.sqrt(np.maximum(given, 1e-300)))
         # what is as narrow as the bound is a hot pixel, not a column
         keep &= fit.columns[:, 3] > np.log(1.01 * SMALLEST_WIDTH_PX)
         report(0.7 + 0.05 * attempt, "errors")
@@ -300,6 +301,17 @@ def finish(fit: ColumnFit, report: Report) -> tuple[Floats, Floats]:
         fit.keep(keep)
         covariance = covariance[keep]
     return covariance, correlation
+
+
+def _significant(fit: ColumnFit, significance: Floats) -> NDArray[np.bool_]:
+    """Flag columns that passed the threshold, or nearly did and look like those that passed."""
+    threshold = threshold_z(fit)
+    sure = significance > threshold
+    if sure.sum() <= FEWEST_FOR_WIDTH:
+        return np.asarray(sure)
+    brightness = fit.columns[:, 2]
+    like_others = brightness > np.quantile(brightness[sure], DIM_QUANTILE) + np.log(DIM_SHARE)
+    return np.asarray(sure | (like_others & (significance > KEEPING_SHARE * threshold)))
 
 
 def doubt_about(fit: ColumnFit, correlation: Floats) -> str:

@@ -220,3 +220,26 @@ def test_a_column_that_may_carry_the_influence_is_not_held_fixed(planted):
     assert effect.adjustment_set == ()
     low, high = effect.interval(0.999)
     assert low < 0.85 < high
+
+
+def test_two_paths_that_share_their_first_link(grid):
+    rng = np.random.default_rng(2)
+    a = rng.normal(size=400)
+    middle = a + rng.normal(size=400)
+    left, right = middle + rng.normal(size=400), 0.5 * middle + rng.normal(size=400)
+    outcome = left + right + 0.1 * rng.normal(size=400)
+    frame = pd.DataFrame({"a": a, "middle": middle, "left": left, "right": right, "out": outcome})
+    table = PatchTable.from_frame(frame, grid(20), 1.0)
+    graph = nx.DiGraph(
+        [
+            ("a", "middle"),
+            ("middle", "left"),
+            ("middle", "right"),
+            ("left", "out"),
+            ("right", "out"),
+        ]
+    )
+    effect = estimate_effect(table, graph, "a", "out", contrast=(0, 1), rng=0)
+    # the whole influence is 1 x (1 + 0.5), with nothing to hold fixed
+    assert effect.adjustment_set == ()
+    assert abs(effect.mean - 1.5) < 4 * effect.sd
