@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -55,6 +56,8 @@ def main() -> None:
     """Run the command line; bad input is one sentence and exit code 2."""
     # A polite end (a scheduler's SIGTERM) cleans up as Ctrl-C does
     signal.signal(signal.SIGTERM, _interrupt)
+    # Of a damaged file the reader's own sentence says enough
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     try:
         code = app(standalone_mode=False)
     except (InputError, NotIdentified, BackendUnavailable, FileNotFoundError) as error:

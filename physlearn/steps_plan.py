@@ -127,7 +127,8 @@ def _acts(findings: Findings, limits: PlanLimits) -> ActionLibrary:
             for n in (1, 3)
         ]
     library = ActionLibrary(tuple(acts))
-    if findings.patches is not None and findings.effects:
+    # Without sites there is no composition that an exposure could change
+    if findings.patches is not None and findings.effects and findings.snapshots is not None:
         # Only a composition can be changed by exposure; a strain or a response follows
         causes = [e.cause for e in findings.effects if findings.patches.tiers.get(e.cause) == 0]
         for cause in dict.fromkeys(causes):
