@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from scipy.spatial.distance import pdist, squareform
 from scipy.special import logsumexp, softmax
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.inference.lattice_data import LatticeData
 from physlearn.inference.pseudolikelihood import replica_count
