@@ -148,7 +148,10 @@ def hypotheses_from_graph(
     columns = prepare_columns(table, names=list(graph.columns), drop=True)
     spatial = SpatialScore(columns.values, columns.layout, columns.noise, n_trend=columns.n_trend)
     sets = [tuple(causes)] + [(c,) for c in causes if len(causes) > 1]
-    evidence = [_log_evidence(spatial, columns, outcome, chosen) for chosen in sets]
+    # evidences compare only when all count the outcome's data alike: as few as any cause leaves
+    y = columns.index(outcome)
+    n_effective = min(spatial.error(y, columns.index(cause), ())[1] for cause in causes)
+    evidence = [_log_evidence(spatial, columns, outcome, chosen, n_effective) for chosen in sets]
     unit = table.units.get(outcome, "1")
     question = f"what drives {outcome}"
     readout = f"change of {outcome}"
@@ -295,13 +298,16 @@ def _indices(columns: Columns, names: Sequence[str]) -> tuple[int, ...]:
 
 
 def _log_evidence(
-    spatial: SpatialScore, columns: Columns, outcome: str, causes: tuple[str, ...]
+    spatial: SpatialScore,
+    columns: Columns,
+    outcome: str,
+    causes: tuple[str, ...],
+    n_effective: float,
 ) -> float:
     """Return a BIC-type log evidence with the effective instead of the counted patches."""
     y, given = columns.index(outcome), _indices(columns, causes)
     w = spatial.weights(y, given)
     spread = float(w @ spatial.gram @ w)
-    n_effective = min(spatial.error(y, k, ())[1] for k in given)
     return -0.5 * n_effective * math.log(spread) - 0.5 * len(given) * math.log(n_effective)
 
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from physlearn.causal import (
@@ -11,6 +12,7 @@ from physlearn.causal import (
     hypotheses_from_undecided,
 )
 from physlearn.checks import InputError, NotIdentified
+from physlearn.records import PatchTable
 
 GRAPH = CausalGraph.from_edges(
     [("composition", "strain"), ("composition", "response"), ("strain", "response")],
@@ -66,6 +68,22 @@ def test_predictions_are_total_effects_under_each_hypothesis(planted):
     assert weights["only strain drives response"] < 0.1
     image = Action("image", {"x_min": 0, "y_min": 0, "x_max": 9, "y_max": 9}, 1.0, 1.0, 1.0)
     assert rivals["hidden common cause"].mean_sd(image, 0) is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_smooth_cause_is_not_lost_beside_a_white_one(fields, grid, seed):
+    """Every hypothesis is about the same outcome, so each must count the same amount of data."""
+    rng = np.random.default_rng(seed)
+    white, smooth = fields(24, 0, 1, rng)[0], fields(24, 2, 1, rng)[0]
+    outcome = 0.7 * white + 0.4 * smooth + 0.7 * rng.standard_normal(576)
+    frame = pd.DataFrame({"white": white, "smooth": smooth, "outcome": outcome})
+    table = PatchTable.from_frame(frame, grid(24), 1.0)
+    graph = CausalGraph.from_edges([("white", "outcome"), ("smooth", "outcome")])
+    rivals = hypotheses_from_graph(table, graph, "outcome")
+    weights = {rival.name: rival.weight for rival in rivals}
+    both = weights.pop("white and smooth drive outcome")
+    assert both == weights.pop("hidden common cause")
+    assert both > 4 * max(weights.values())
 
 
 def test_support_of_a_changed_patch(planted):
