@@ -30,9 +30,9 @@ def hypotheses_from_couplings(
     fit: Fit,
     *,
     sites_per_area: float,
+    bonds_per_site: float,
     shell: int = 0,
     equivalence: float = 0.02,
-    bonds_per_site: float = 3.0,
 ) -> tuple[Hypothesis, ...]:
     """Return what a lattice fit leaves open: unlike, like, or no preference of neighbours.
 
@@ -46,27 +46,31 @@ def hypotheses_from_couplings(
         From `fit_lattice_hamiltonian`.
     sites_per_area
         Lattice sites per squared unit of length of the actions.
+    bonds_per_site
+        Bonds of the shell over sites, half the number of neighbours: 2 on a square lattice, 3 on a
+        triangular one, fewer where the field of view has edges.
     shell
         Which coupling.
     equivalence
         Couplings smaller than this count as none.
-    bonds_per_site
-        Half the number of neighbours in the shell.
 
     Raises
     ------
+    InputError
+        For numbers of sites or bonds that are not above 0.
     NotIdentified
         When the posterior lies in one region only: nothing is open.
 
     Examples
     --------
     >>> fit = {"couplings": np.random.default_rng(0).normal(0, 0.05, (1000, 1))}
-    >>> [h.name for h in hypotheses_from_couplings(fit, sites_per_area=0.1)]
+    >>> [h.name for h in hypotheses_from_couplings(fit, sites_per_area=0.1, bonds_per_site=2)]
     ['unlike neighbours preferred', 'no preference', 'like neighbours preferred']
     """
     draws = np.asarray(fit["couplings"], dtype=np.float64)
     coupling = draws.reshape(len(draws), -1)[:, shell]
     strict_number("sites_per_area", sites_per_area, above=0)
+    strict_number("bonds_per_site", bonds_per_site, above=0)
     parts = {
         "unlike neighbours preferred": coupling[coupling < -equivalence],
         "no preference": coupling[np.abs(coupling) <= equivalence],

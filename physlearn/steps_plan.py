@@ -88,10 +88,13 @@ def _hypotheses(findings: Findings) -> list[Hypothesis]:
             with suppress(NotIdentified):
                 found += hypotheses_from_graph(table, graph, outcome)
         found += hypotheses_from_undecided(table, graph)
-    if findings.couplings is not None:
+    bonds_per_site = _bonds_per_site(findings)
+    if findings.couplings is not None and bonds_per_site > 0:
         with suppress(NotIdentified):  # raised when the couplings are settled: no question left
             found += hypotheses_from_couplings(
-                findings.couplings, sites_per_area=_sites_per_area(findings)
+                findings.couplings,
+                sites_per_area=_sites_per_area(findings),
+                bonds_per_site=bonds_per_site,
             )
     if findings.wall_fit is not None and findings.track is not None:
         drive = findings.track.drive
@@ -183,6 +186,14 @@ def _sites_per_area(findings: Findings) -> float:
     left, top, right, bottom = _view(findings)
     n_sites = 0 if findings.snapshots is None else findings.snapshots.n_observed
     return max(n_sites, 1) / ((right - left) * (bottom - top))
+
+
+def _bonds_per_site(findings: Findings) -> float:
+    """Return how many nearest-neighbour bonds the lattice that was found has, over its sites."""
+    if findings.snapshots is None:
+        return 0.0
+    graph = findings.snapshots.graph
+    return float(graph.multiplicity[graph.shell == 0].sum()) / graph.n_sites
 
 
 PLAN_STEPS = (Step("plan", "Plan the next experiment", _plan),)

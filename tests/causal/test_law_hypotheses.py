@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 from physlearn.causal import Action, hypotheses_from_couplings, hypotheses_from_wall_fit
-from physlearn.checks import NotIdentified
+from physlearn.causal.hypotheses import image_area
+from physlearn.checks import InputError, NotIdentified
+from physlearn.findings import Findings, run_steps
+from physlearn.lattice_models import square_lattice, triangular_lattice
+from physlearn.records import LatticeSnapshots, SiteGraph
+from physlearn.steps_plan import PLAN_STEPS
 
 
 def image(edge):
@@ -16,7 +22,7 @@ def bias(value):
 
 def test_couplings_are_split_by_sign_with_their_posterior_weight():
     draws = np.random.default_rng(0).normal(0.05, 0.05, (4000, 2))
-    laws = hypotheses_from_couplings({"couplings": draws}, sites_per_area=0.1)
+    laws = hypotheses_from_couplings({"couplings": draws}, sites_per_area=0.1, bonds_per_site=3)
     weights = {law.name: law.weight for law in laws}
     assert weights["like neighbours preferred"] == pytest.approx((draws[:, 0] > 0.02).mean())
     assert sum(weights.values()) == pytest.approx(1)
@@ -30,7 +36,51 @@ def test_couplings_are_split_by_sign_with_their_posterior_weight():
 def test_a_settled_coupling_leaves_nothing_open():
     draws = np.random.default_rng(0).normal(0.5, 0.01, (1000, 1))
     with pytest.raises(NotIdentified, match="like neighbours"):
-        hypotheses_from_couplings({"couplings": draws}, sites_per_area=0.1)
+        hypotheses_from_couplings({"couplings": draws}, sites_per_area=0.1, bonds_per_site=2)
+
+
+@pytest.mark.parametrize("number", [0.0, -1.0, np.nan, True])
+def test_bonds_must_be_counted(number):
+    fit = {"couplings": np.random.default_rng(0).normal(0, 0.05, (1000, 1))}
+    with pytest.raises(InputError, match="bonds_per_site"):
+        hypotheses_from_couplings(fit, sites_per_area=0.1, bonds_per_site=number)
+
+
+@pytest.mark.parametrize(("make", "bonds"), [(square_lattice, 2), (triangular_lattice, 3)])
+def test_a_study_counts_the_bonds_of_its_own_lattice(make, bonds):
+    graph = make((20, 20), n_shells=2)
+    side = np.arange(41.0)
+    findings = Findings(
+        "a lattice",
+        1,
+        image=xr.DataArray(np.zeros((41, 41)), coords={"y": side, "x": side}, dims=("y", "x")),
+        snapshots=LatticeSnapshots(np.ones((1, 400), dtype=np.int8), graph),
+        # no spread inside the hypothesis of no preference: its readout is sampling error alone
+        couplings={"couplings": np.repeat([[-0.1], [0.0], [0.1]], 1000, axis=0)},
+    )
+    run_steps(PLAN_STEPS, findings)
+    expected = [
+        (expect.sd, step.action)
+        for step in findings.plan.steps
+        for expect in step.expect
+        if expect.hypothesis == "no preference" and step.action.verb == "image"
+    ]
+    assert expected
+    for sd, action in expected:
+        n_sites = 400 * image_area(action) / 1600
+        assert sd == pytest.approx(1 / np.sqrt(bonds * n_sites), rel=0.1)
+
+
+def test_a_lattice_without_bonds_asks_nothing_about_neighbours():
+    findings = Findings(
+        "one site",
+        1,
+        snapshots=LatticeSnapshots(np.ones((1, 1), dtype=np.int8), SiteGraph(1, [], [], [])),
+        couplings={"couplings": np.repeat([[-0.1], [0.1]], 1000, axis=0)},
+    )
+    (note,) = run_steps(PLAN_STEPS, findings).notes
+    assert note.status == "could not"
+    assert "two explanations" in note.reason
 
 
 def test_wall_laws_agree_where_measured_and_differ_elsewhere():
