@@ -16,6 +16,8 @@ from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError, as_generator
 
 N_DRAWS = 512
+APART = 2.0
+"""Standard deviations between predictions from which an act tells two hypotheses apart."""
 MIN_INFORMATION_NATS = 1e-3
 MIN_SHARE = 1e-3
 EXTRAPOLATION_FACTOR = 0.5
@@ -133,6 +135,10 @@ def plan_interventions(
             "the budget and were not considered."
         )
     candidates = [_candidate(action, questions, generator, library) for action in allowed]
+    # an act that cannot be undone must at least tell two hypotheses apart by itself
+    candidates = [
+        c for c in candidates if not c.action.irreversible or _widest(c, questions) >= APART
+    ]
     chosen, gains = _choose(candidates, questions, envelope, budget, int(n_steps))
     warnings += _plan_notes(chosen, questions)
     plan = ExperimentPlan(
@@ -223,7 +229,7 @@ def _choose(
     while left and len(chosen) < n_steps:
         before = {question: belief.information() for question, belief in beliefs.items()}
         spent = sum(c.action.cost for c in chosen)
-        best, best_gain, best_value = None, 0.0, 0.0
+        offers: list[tuple[float, float, _Candidate]] = []
         for candidate in left:
             actions = [c.action for c in (*chosen, candidate)]
             if spent + candidate.action.cost > budget or envelope.violations(actions):
@@ -234,16 +240,31 @@ def _choose(
             )
             value = gain / _share(candidate.action, envelope, budget)
             value *= 1.0 if candidate.in_support else EXTRAPOLATION_FACTOR
-            if gain >= MIN_INFORMATION_NATS and value > best_value:
-                best, best_gain, best_value = candidate, gain, value
-        if best is None:
+            if gain >= MIN_INFORMATION_NATS:
+                offers.append((value, gain, candidate))
+        # nothing is changed for good while an act that changes nothing tells as much
+        harmless = max((gain for _, gain, c in offers if not c.action.irreversible), default=0.0)
+        offers = [o for o in offers if not o[2].action.irreversible or o[1] > harmless]
+        if not offers:
             break
+        _, best_gain, best = max(offers, key=lambda offer: offer[0])
         for question in best.draws:
             beliefs[question].log_likelihood += _log_density(best, question)
         chosen.append(best)
         gains.append(best_gain)
         left = [c for c in left if c is not best]
     return chosen, gains
+
+
+def _widest(candidate: _Candidate, questions: dict[str, list[Hypothesis]]) -> float:
+    """Return by how many standard deviations the farthest two named hypotheses differ."""
+    widest = 0.0
+    for question, means in candidate.means.items():
+        named = [k for k, h in enumerate(questions[question]) if h.name != NONE_OF_THESE]
+        sds = candidate.sds[question]
+        for i, j in combinations(named, 2):
+            widest = max(widest, abs(means[i] - means[j]) / math.hypot(sds[i], sds[j]))
+    return float(widest)
 
 
 def _share(action: Action, envelope: SafetyEnvelope, budget: float) -> float:
@@ -290,7 +311,7 @@ def _step(
     return PlanStep(
         action,
         tuple(expect),
-        tuple((first, second) for distance, first, second, _ in apart if distance >= 2.0),
+        tuple((first, second) for distance, first, second, _ in apart if distance >= APART),
         _reason(candidate, apart[0], questions, envelope),
         abort,
         candidate.in_support,

@@ -115,6 +115,14 @@ class Findings:
         for name, record in sources:
             for sentence in getattr(record, "warnings", ()) or ():
                 seen.setdefault(str(sentence), name)
+        for label, channel in ({} if self.channels is None else self.channels).items():
+            if self.image is not None and channel.shape != self.image.shape:
+                rows, columns = channel.shape
+                seen[
+                    f"{label} has {columns} x {rows} pixels and not the picture's "
+                    f"{self.image.shape[1]} x {self.image.shape[0]}: it is taken to span the same "
+                    "field of view."
+                ] = "channels"
         return [(name, sentence) for sentence, name in seen.items()]
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["count_frames", "read_channels", "read_drive", "read_input"]
 
-ASPECT_TOLERANCE = 0.02
 HDF5, NUMPY, GIF = b"\x89HDF", b"\x93NUMPY", b"GIF8"
 TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
@@ -212,7 +211,9 @@ def read_channels(
     for name, path in zip(names, paths, strict=True):
         channel = read_image(path)
         scale = [image.sizes[dim] / channel.sizes[dim] for dim in ("y", "x")]
-        if abs(scale[0] / scale[1] - 1) > ASPECT_TOLERANCE:
+        # Rounding to whole pixels may bend the aspect ratio by that much, and no more
+        rounding = 1.0 / min(channel.shape)
+        if abs(scale[0] / scale[1] - 1) > rounding * (channel.shape != image.shape):
             raise InputError(
                 f"channel {Path(path).name} must show the picture's field of view {image.shape}, "
                 f"got {channel.shape} of another aspect ratio; crop it first."

@@ -43,6 +43,10 @@ def _fit_couplings(findings: Findings) -> None:
     from physlearn.inference import fit_lattice_hamiltonian
 
     if findings.snapshots is not None:
+        if len(np.unique(findings.snapshots.states)) < 2:
+            raise NotIdentified(
+                "all sites hold one species, so the pattern holds nothing of the couplings."
+            )
         findings.couplings = fit_lattice_hamiltonian(
             findings.snapshots, n_shells=N_SHELLS, rng=findings.rng("couplings")
         )
@@ -68,6 +72,11 @@ def _discover(findings: Findings) -> None:
     table = findings.patches
     if table is None:
         return
+    if findings.atoms is None and findings.channels is None:
+        raise NotIdentified(
+            "without atoms or further channels every descriptor is a function of the same pixels, "
+            "and such descriptors do not cause one another; give a channel with --channel."
+        )
     if len(table.columns) < 2 or table.n_patches < FEWEST_PATCHES:
         raise NotIdentified(
             f"{table.n_patches} patches with {len(table.columns)} column(s) are too few to look "
@@ -92,8 +101,10 @@ def _estimate(findings: Findings) -> None:
         )  # fmt: skip
     if not findings.effects:
         raise NotIdentified(
-            "the patch table has no response channel whose causes could be asked for; give one "
-            "with --channel."
+            "no link leads to a descriptor of the last tier, so there is no effect to estimate."
+            if findings.channels is not None
+            else "the patch table has no response channel whose causes could be asked for; give "
+            "one with --channel."
         )
 
 

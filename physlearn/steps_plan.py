@@ -54,6 +54,7 @@ class PlanLimits:
 
 
 LIMITS = PlanLimits()
+EXPOSED_COLUMN = "composition"
 
 
 def _plan(findings: Findings) -> None:
@@ -120,7 +121,7 @@ def _acts(findings: Findings, limits: PlanLimits) -> ActionLibrary:
                 Action(
                     "image",
                     {"x_min": x, "y_min": y, "x_max": x + size * width, "y_max": y + size * height},
-                    dose=1.0,
+                    dose=size**2,
                     duration_s=60 * minutes * size**2,
                     cost=minutes * size**2,
                 )
@@ -132,8 +133,8 @@ def _acts(findings: Findings, limits: PlanLimits) -> ActionLibrary:
     library = ActionLibrary(tuple(acts))
     # Without sites there is no composition that an exposure could change
     if findings.patches is not None and findings.effects and findings.snapshots is not None:
-        # Only a composition can be changed by exposure; a strain or a response follows
-        causes = [e.cause for e in findings.effects if findings.patches.tiers.get(e.cause) == 0]
+        # What sits on the sites is all that an exposure changes; a strain or a response follows
+        causes = [e.cause for e in findings.effects if e.cause == EXPOSED_COLUMN]
         for cause in dict.fromkeys(causes):
             library = library + exposures(
                 findings.patches,

@@ -17,7 +17,8 @@ from physlearn.findings import Findings
 __all__ = ["MARKER", "check_out", "study_folder", "write_artefacts"]
 
 MARKER = ".physlearn-study"
-"""File that marks a folder as ours: only such a folder is ever replaced."""
+"""File that marks a folder as ours and lists what we wrote: nothing else is ever replaced."""
+MARKER_TITLE = "A study by physlearn; a new run may replace these files:"
 
 
 def check_out(out: str | os.PathLike[str]) -> Path:
@@ -26,25 +27,47 @@ def check_out(out: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        When ``out`` is a file, a folder with other people's files, or has no parent folder.
+        When ``out`` is a file, a folder that holds a file which no study wrote, or has no parent
+        folder.
 
     Examples
     --------
     >>> check_out(tempfile.mkdtemp()).is_dir()
     True
     """
-    folder = Path(out).absolute()
+    folder = Path(out).resolve()
     if folder.is_file():
         raise InputError(f"out must be a folder; {folder} is a file.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
-        raise InputError(
-            f"out must be a new or empty folder, or an earlier study; {folder} holds other files."
-        )
+    if folder.is_dir():
+        foreign = sorted(_contents(folder) - _written(folder))
+        if foreign:
+            raise InputError(
+                "out must be a new or empty folder, or an earlier study and nothing else; "
+                f"{folder} holds other files, such as {foreign[0]}."
+            )
     if not folder.parent.is_dir():
         raise InputError(f"out must lie in a folder that exists; {folder.parent} does not.")
     if not os.access(folder.parent, os.W_OK):
         raise InputError(f"out must lie in a folder that you may write to; {folder.parent} is not.")
     return folder
+
+
+def _contents(folder: Path) -> set[str]:
+    """Return every file, and every folder without files, below a folder."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if not path.is_dir() or path.is_symlink() or not any(path.iterdir())
+    }
+
+
+def _written(folder: Path) -> set[str]:
+    """Return what an earlier study wrote into a folder, by its marker."""
+    marker = folder / MARKER
+    if not marker.is_file() or marker.is_symlink():
+        return set()
+    title, *names = marker.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {MARKER, *names} if title == MARKER_TITLE else set()
 
 
 @contextmanager
@@ -65,7 +88,8 @@ def study_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}-"))
     try:
         yield temporary
-        (temporary / MARKER).write_text("A study by physlearn; it may be replaced by a new run.\n")
+        lines = [MARKER_TITLE, *sorted(_contents(temporary))]
+        (temporary / MARKER).write_text("\n".join(lines) + "\n", encoding="utf-8")
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o777 & ~mask)

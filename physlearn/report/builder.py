@@ -276,14 +276,16 @@ def _effect_row(row: Mapping[str, Any]) -> dict[str, Any]:
         mean, left, right = said_interval(middle, row["q05"], row["q95"])
         ends = f"{left} to {right}"
     if row["mean"] is None:
-        mean = f"not one number: {row['reason']}"
+        mean = "no one number"
     return {
         "label": f"{row['cause']} on {row['outcome']}".replace("_", " "),
         "contrast": f"{said_number(low)} to {said_number(high)}",
         "mean": mean,
         "interval": ends,
         "unit": unit,
-        "held": ", ".join(row["adjustment_set"]).replace("_", " ") or "nothing",
+        "held": (", ".join(row["adjustment_set"]).replace("_", " ") or "nothing")
+        if row["mean"] is not None
+        else row["reason"],
     }
 
 

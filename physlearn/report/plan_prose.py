@@ -58,7 +58,10 @@ def _plan_row(step: Any, unit: str, dose_unit: str) -> dict[str, str]:
             f"x {said_number(a['x_min'])} to {said_number(a['x_max'])} {unit}, "
             f"y {said_number(a['y_min'])} to {said_number(a['y_max'])} {unit}"
         ),
-        "expose_site": lambda a: f"x {said_number(a['x'])}, y {said_number(a['y'])} {unit}",
+        "expose_site": lambda a: (
+            f"x {said_number(a['x'])}, y {said_number(a['y'])} {unit}, until the patch's "
+            f"{a['column'].replace('_', ' ')} is {said_number(a['to'])}"
+        ),
         "change_bias": lambda a: f"bias {said_number(a['bias_V'])} V",
         "scan_again": lambda a: f"the same field, {a['n_repeats']}×",
     }[step.action.verb](args)
@@ -68,6 +71,12 @@ def _plan_row(step: Any, unit: str, dose_unit: str) -> dict[str, str]:
     return {
         "do": act,
         "where": where,
-        "dose": f"{said_number(step.action.dose)} {dose_unit}",
+        "dose": _dose(step.action.dose, dose_unit),
         "why": step.reason,
     }
+
+
+def _dose(dose: float, unit: str) -> str:
+    if not dose:
+        return "none"
+    return f"{said_number(dose)} {unit.removesuffix('s') if dose == 1 else unit}"

@@ -48,7 +48,8 @@ def lead(findings: Findings) -> str:
         parts.append("from their arrangement follow the couplings between neighbours")
     if findings.graph is not None:
         n = sum(edge.presence == "present" for edge in findings.graph.edges)
-        parts.append(f"{n} causal links stand between the properties of its patches")
+        links = "1 causal link stands" if n == 1 else f"{n or 'no'} causal links stand"
+        parts.append(f"{links} between the properties of its patches")
     sentences = [", and ".join(parts) + "."] if parts else []
     if findings.track is not None:
         track = findings.track
@@ -153,6 +154,11 @@ def atoms_text(findings: Findings) -> str:
         said = " and ".join(f"{n:,} {name}" for name, n in species_counts(findings).items())
         n_sites = findings.snapshots.n_observed
         text += f"; {n_sites:,} of them make the lattice that was fitted: {said}"
+        constant = findings.snapshots.metadata.get("lattice_constant")
+        if constant is not None:
+            text += f". Lattice constant {said_number(float(constant), 4)} {unit_text(atoms.unit)}"
+    if atoms.pixel_size is not None and atoms.unit != "pixel":
+        text += f"; one pixel is {said_number(atoms.pixel_size[0])} {unit_text(atoms.unit)}"
     return text + "."
 
 
@@ -185,13 +191,20 @@ def what_if(findings: Findings) -> list[str]:
     texts = []
     for answer in findings.counterfactuals:
         unit = unit_text(answer.unit)
+        table = findings.patches
+        where, was = f"patch {answer.patch}", {}
+        if table is not None:
+            x, y = (said_number(float(place), 3) for place in table.centers[answer.patch])
+            where += f" (x {x}, y {y} {unit_text(table.unit)})"
+            was = {name: float(table.frame[name].iloc[answer.patch]) for name in answer.do}
         changed = " and ".join(
-            f"{name.replace('_', ' ')} been {said_number(value)}"
+            f"{name.replace('_', ' ')} were {said_number(value)}"
+            + (f" instead of {said_number(was[name])}" if name in was else "")
             for name, value in answer.do.items()
         )
         outcome = answer.outcome.replace("_", " ")
         low, high = answer.interval()
-        head = f"Had patch {answer.patch} had its {changed}, its {outcome} would have been "
+        head = f"If in {where} the {changed}, its {outcome} would be "
         if answer.identified:
             row = {"mean": answer.mean, "q05": low, "q95": high, "unit": answer.unit}
             body = f"{interval_text(row)} instead of the measured {said_number(answer.factual)}."
@@ -202,7 +215,7 @@ def what_if(findings: Findings) -> list[str]:
             )
         else:
             head, body = (
-                f"What if patch {answer.patch} had its {changed}? ",
+                f"What if in {where} the {changed}? ",
                 (f"These data do not say: {answer.reason}"),
             )
         texts.append((head + body).replace("  ", " "))

@@ -96,7 +96,7 @@ def test_envelope_and_budget_are_hard():
     hot = [bias(v, dose=40.0) for v in (1.0, 2.0, 3.0)]
     assert len(plan_interventions(rivals, hot, ENVELOPE, 50.0, rng=0).steps) == 2
     burn = [
-        Action("expose_site", {"x": x, "y": 1.0, "bias_V": 2.0}, 1.0, 1.0, 1.0, irreversible=True)
+        Action("expose_site", {"x": x, "y": 1.0, "bias_V": 4.0}, 1.0, 1.0, 1.0, irreversible=True)
         for x in (1.0, 50.0)
     ]
     assert len(plan_interventions(rivals, burn, ENVELOPE, 50.0, rng=0).steps) == 1
@@ -155,3 +155,23 @@ def test_bad_input():
     silent = Hypothesis("silent", 1.0, lambda a, rng, n: None, "law")
     with pytest.raises(InputError, match="'silent' does not"):
         plan_interventions([*rivals, silent], [bias(1.0)], ENVELOPE, 5.0)
+
+
+def pulse(value):
+    return Action("expose_site", {"x": 1.0, "y": 1.0, "bias_V": value}, 0.0, 1.0, 0.1, True)
+
+
+def test_nothing_is_changed_for_good_where_a_harmless_act_tells_as_much():
+    laws = [line("flat", 0.0), line("steep", 1.0)]
+    harmless = plan_interventions(laws, [pulse(4.0), bias(4.0)], ENVELOPE, 9.0, n_steps=1, rng=0)
+    # the pulse costs a tenth, and would lead by information per cost
+    assert [step.action.verb for step in harmless.steps] == ["change_bias"]
+    needed = plan_interventions(laws, [pulse(4.0), bias(0.5)], ENVELOPE, 9.0, n_steps=1, rng=0)
+    assert [step.action.verb for step in needed.steps] == ["expose_site"]
+
+
+def test_an_act_for_good_that_tells_nothing_apart_is_never_proposed():
+    laws = [line("flat", 0.0), line("steep", 1.0)]
+    # 1 against a spread of sqrt(2): less than two standard deviations apart
+    plan = plan_interventions(laws, [pulse(1.0)], ENVELOPE, 9.0, n_steps=3, rng=0)
+    assert plan.steps == ()

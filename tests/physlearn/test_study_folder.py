@@ -40,3 +40,33 @@ def test_other_peoples_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="does not"):
         check_out(tmp_path / "absent" / "study")
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_files_that_someone_put_into_a_study_are_not_lost(tmp_path):
+    place = tmp_path / "study"
+    with study_folder(place) as folder:
+        (folder / "figures").mkdir()
+        (folder / "figures" / "a.png").write_text("ours")
+    for mine in (place / "notes.txt", place / "figures" / "mine.png"):
+        mine.write_text("mine")
+        with pytest.raises(InputError, match=f"such as .*{mine.name}"), study_folder(place):
+            pass
+        assert mine.read_text() == "mine"
+        mine.unlink()
+    (place / "my_folder").mkdir()
+    with pytest.raises(InputError, match="my_folder"):
+        check_out(place)
+    (place / "my_folder").rmdir()
+    with study_folder(place) as folder:
+        (folder / "b.txt").write_text("new")
+    assert sorted(path.name for path in place.iterdir()) == [MARKER, "b.txt"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    with study_folder(tmp_path / "study"):
+        pass
+    (tmp_path / "link").symlink_to(tmp_path / "study")
+    with study_folder(tmp_path / "link") as folder:
+        (folder / "b.txt").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "study" / "b.txt").read_text() == "new"
