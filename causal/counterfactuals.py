@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -170,51 +170,40 @@ def counterfactual(
         raise InputError(f"column {missing[0]!r} does not vary on its own; nothing can be read.")
     generator, seed = as_generator(rng)
     question = _Question(table, columns, int(patch), values, outcome, generator)
-    factual = float(table.frame[outcome].iloc[question.patch])
     warnings = list(columns.warnings)
-    common = {"unit": table.units.get(outcome, "1"), "seed": seed}
-    try:
-        means, draws, unlike = _answers(question, graph, warnings)
-    except NotIdentified as refusal:
-        return Counterfactual(
-            question.patch,
-            values,
-            outcome,
-            math.nan,
-            math.nan,
-            factual,
-            (),
-            False,
-            str(refusal),
-            False,
-            warnings=tuple(warnings),
-            **common,  # type: ignore[arg-type]
-        )
-    if unlike:
-        warnings.append("no patch like the changed one was seen: the answer is an extrapolation.")
-    span = (min(means), max(means))
-    spread = max(float(d.std()) for d in draws)
-    agree = span[1] - span[0] <= 0.1 * spread or len(means) == 1
-    reason = (
-        ""
-        if agree
-        else (f"the graph leaves {len(means)} answers open, from {span[0]:.3g} to {span[1]:.3g}.")
-    )
-    return Counterfactual(
+    unanswered = Counterfactual(
         question.patch,
         values,
         outcome,
-        means[0] if agree else math.nan,
-        spread if agree else math.nan,
-        factual,
-        tuple(draws),
-        agree,
-        reason,
-        unlike,
-        range=span,
-        warnings=tuple(warnings),
-        **common,  # type: ignore[arg-type]
+        mean=math.nan,
+        sd=math.nan,
+        factual=float(table.frame[outcome].iloc[question.patch]),
+        draws=(),
+        identified=False,
+        reason="",
+        out_of_support=False,
+        unit=table.units.get(outcome, "1"),
+        seed=seed,
     )
+    try:
+        means, draws, unlike = _answers(question, graph, warnings)
+    except NotIdentified as refusal:
+        return replace(unanswered, reason=str(refusal), warnings=tuple(warnings))
+    if unlike:
+        warnings.append("no patch like the changed one was seen: the answer is an extrapolation.")
+    low, high = min(means), max(means)
+    spread = max(float(d.std()) for d in draws)
+    answered = replace(
+        unanswered,
+        draws=tuple(draws),
+        out_of_support=unlike,
+        range=(low, high),
+        warnings=tuple(warnings),
+    )
+    if len(means) > 1 and high - low > 0.1 * spread:
+        reason = f"the graph leaves {len(means)} answers open, from {low:.3g} to {high:.3g}."
+        return replace(answered, reason=reason)
+    return replace(answered, mean=means[0], sd=spread, identified=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -184,7 +184,18 @@ def estimate_effect(
     contrast = _checked_contrast(table, cause, contrast)
     generator, seed = as_generator(rng)
     warnings = list(columns.warnings)
-    unit = table.units.get(outcome, "1")
+    unanswered = Effect(
+        cause,
+        outcome,
+        contrast,
+        mean=math.nan,
+        sd=math.nan,
+        identified=False,
+        reason="",
+        adjustment_set=(),
+        unit=table.units.get(outcome, "1"),
+        seed=seed,
+    )
     try:
         sets = adjustment_sets(columns, graph, cause, outcome, warnings)
         spatial = SpatialScore(
@@ -194,62 +205,31 @@ def estimate_effect(
             _member(spatial, columns, cause, outcome, contrast, chosen, warnings) for chosen in sets
         )
     except NotIdentified as refusal:
-        return Effect(
-            cause,
-            outcome,
-            contrast,
-            math.nan,
-            math.nan,
-            False,
-            str(refusal),
-            (),
-            unit,
-            seed=seed,
-            warnings=tuple(warnings),
-        )
+        return replace(unanswered, reason=str(refusal), warnings=tuple(warnings))
     means = [member.mean for member in found]
-    span = (min(means), max(means))
-    first = found[0]
-    common = {
-        "unit": unit,
-        "members": found,
-        "range": span,
-        "seed": seed,
-        "warnings": tuple(warnings),
-    }
-    if len(found) > 1 and span[1] - span[0] > 0.1 * max(member.sd for member in found):
+    low, high = min(means), max(means)
+    sd = max(member.sd for member in found)
+    estimated = replace(unanswered, members=found, range=(low, high), warnings=tuple(warnings))
+    if len(found) > 1 and high - low > 0.1 * sd:
         reason = (
-            f"the graph leaves {len(found)} answers open, from {span[0]:.3g} to {span[1]:.3g}: "
+            f"the graph leaves {len(found)} answers open, from {low:.3g} to {high:.3g}: "
             "an intervention, or a firmer graph, decides."
         )
-        return Effect(
-            cause,
-            outcome,
-            contrast,
-            math.nan,
-            math.nan,
-            False,
-            reason,
-            (),
-            **common,  # type: ignore[arg-type]
-        )
+        return replace(estimated, reason=reason)
+    adjustment = found[0].adjustment_set
     refutations: dict[str, float] = {}
-    if first.adjustment_set is not None:
+    if adjustment is not None:
         refutations = spatial_placebo(
-            spatial, columns, cause, outcome, first.adjustment_set, contrast, generator
+            spatial, columns, cause, outcome, adjustment, contrast, generator
         )
-    return Effect(
-        cause,
-        outcome,
-        contrast,
-        first.mean,
-        max(member.sd for member in found),
-        True,
-        "",
-        first.adjustment_set or (),
-        n_effective=first.n_effective,
+    return replace(
+        estimated,
+        mean=found[0].mean,
+        sd=sd,
+        identified=True,
+        adjustment_set=adjustment or (),
+        n_effective=found[0].n_effective,
         refutations=refutations,
-        **common,  # type: ignore[arg-type]
     )
 
 
