@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 
 ITERATIONS = 12
 CONVERGED = 1e-6
+LEAST_EFFECTIVE_DRAWS = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,9 +110,19 @@ def draw_parameters(
     generator: np.random.Generator,
     n_draws: int,
 ) -> tuple[Floats, float]:
-    """Draws of the parameters: Gaussian, reweighted by the profile likelihood."""
-    values, vectors = np.linalg.eigh(optimum.marginal)
-    if values[0] <= 0 or values[0] < 1e-12 * values[-1]:
+    """Draws of the parameters: Gaussian, reweighted by the profile likelihood.
+
+    Raises `NotIdentified` where the information is not finite and positive, or hardly a draw
+    carries weight.
+    """
+    marginal = optimum.marginal
+    if not np.isfinite(marginal).all():
+        raise NotIdentified(
+            "the wall law makes a front collapse within the film, so it has no likelihood there: "
+            "the walls move by another law."
+        )
+    values, vectors = np.linalg.eigh(marginal)
+    if not values[0] > 1e-12 * values[-1]:
         raise NotIdentified("the walls do not tell the drive from the curvature: take more radii.")
     center = optimum.globals[:2]
     root = vectors / np.sqrt(values)
@@ -131,6 +142,12 @@ def draw_parameters(
     square = (proposals**2).sum(axis=1)
     log_weight = -0.5 * square + 0.5 * square / 1.1**2 - _polynomial(proposals) @ coefficients
     smoothed, pareto_k = _pareto_smooth(log_weight)
+    effective = 1.0 / float((smoothed**2).sum())
+    if not effective > LEAST_EFFECTIVE_DRAWS:
+        raise NotIdentified(
+            f"the posterior of the wall law rests on {effective:.0f} of {len(smoothed)} draws "
+            "(a front collapses close by): it has no width that could be trusted."
+        )
     chosen = generator.choice(len(proposals), size=n_draws, p=smoothed)
     return center + proposals[chosen] @ root.T, pareto_k
 

@@ -98,10 +98,28 @@ def test_positive_domain_outside_gives_the_same_law():
         )
 
 
+def random_walk_track(seed):
+    steps = 0.15 * np.random.default_rng(seed).standard_normal((14, 2))
+    radii = np.array([15.0, 24.0]) + np.cumsum(steps, axis=0)
+    return discs(radii, [(28, 32), (84, 33)], (66, 118))
+
+
+@pytest.mark.parametrize("seed", range(100, 112))
+def test_walls_that_move_at_random_get_a_width_or_a_reason(seed):
+    # In 4 of these films a perturbed front collapses, in another all draws were one and the same
+    try:
+        fit = fit_wall_dynamics(random_walk_track(seed), rng=1, n_draws=1000)
+    except NotIdentified as reason:
+        assert "collapse" in str(reason)
+    else:
+        for name in fit.variables:
+            assert np.isfinite(fit[name]).all()
+            assert np.unique(fit[name]).size > 50  # not one draw over and over
+        assert fit.summary()["verdict"].str.contains("inadequate").all()
+
+
 def test_walls_that_move_at_random_are_flagged():
-    generator = np.random.default_rng(4)
-    radii = np.array([15.0, 24.0]) + np.cumsum(0.15 * generator.standard_normal((14, 2)), axis=0)
-    fit = fit_wall_dynamics(discs(radii, [(28, 32), (84, 33)], (66, 118)), rng=1)
+    fit = fit_wall_dynamics(random_walk_track(4), rng=1)
     assert any("the law does not fit" in text for text in fit.warnings)
     assert fit.summary()["verdict"].str.contains("inadequate").all()
 
