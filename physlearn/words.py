@@ -24,6 +24,12 @@ FIRM_FREQUENCY = 0.9
 SETTLED = 0.95
 """Probability of a sign from which on a headline states it."""
 
+SILENCING = ("not identified", "prior repeated", "inadequate")
+"""What in a verdict keeps a headline from stating a number's sign."""
+
+DOUBTS = ("error bars unreliable", "too narrow", "do not trust", "does not fit")
+"""What in a fit's warnings keeps its headlines from being settled."""
+
 UNITS = {"angstrom": "Å", "um": "µm", "pixel": "px", "1": "", "reduced": "", "kT": "kT"}
 
 
@@ -106,7 +112,9 @@ def said_interval(mean: float, low: float, high: float) -> tuple[str, str, str]:
     return first, second, third
 
 
-def coupling_answer(name: str, probability_positive: float, verdict: str) -> Answer:
+def coupling_answer(
+    name: str, probability_positive: float, verdict: str, *, doubtful: bool = False
+) -> Answer:
     r"""Return what the posterior of one coupling says about its neighbours.
 
     Parameters
@@ -116,7 +124,9 @@ def coupling_answer(name: str, probability_positive: float, verdict: str) -> Ans
     probability_positive
         Posterior probability of a coupling above 0 (like neighbours preferred).
     verdict
-        The fit's own verdict on this number; "not identified" and "prior repeated" silence it.
+        The fit's own verdict; "not identified", "prior repeated" and "inadequate" silence it.
+    doubtful
+        The fit warns that its error bars are unreliable or too narrow: nothing is settled.
 
     Examples
     --------
@@ -127,20 +137,20 @@ def coupling_answer(name: str, probability_positive: float, verdict: str) -> Ans
     """
     shell = name.partition("[")[2].rstrip("]") or "1"
     question = f"Who sits beside whom in shell {shell}?"
-    silenced = any(text in verdict for text in ("not identified", "prior repeated"))
+    silenced = doubtful or any(text in verdict for text in SILENCING)
     unlike = 1.0 - probability_positive
     if not silenced and max(unlike, probability_positive) >= SETTLED:
         kind = "Unlike" if unlike > 0.5 else "Like"
         sure = _probability(max(unlike, probability_positive))
         return Answer(question, f"{kind} neighbours are preferred in shell {shell}: {sure}.",
                       "settled", verdict)  # fmt: skip
-    return Answer(
-        question,
+    sentence = (
         f"These data can’t tell whether unlike or like neighbours are preferred in shell {shell}: "
-        f"P(unlike)\u00a0=\u00a0{unlike:.2f}.",
-        "open",
-        verdict,
+        f"P(unlike)\u00a0=\u00a0{unlike:.2f}"
     )
+    if doubtful:
+        sentence += ", and the fit’s error bars are not to be trusted"
+    return Answer(question, sentence + ".", "open", verdict)
 
 
 def headlines(findings: Findings) -> list[Answer]:
@@ -195,13 +205,19 @@ def _atoms(findings: Findings) -> Iterable[Answer]:
 def _couplings(findings: Findings) -> Iterable[Answer]:
     if findings.couplings is None:
         return
+    doubts = _doubts(findings.couplings.warnings)
     for row in findings.couplings.summary().to_dict("records"):
         if str(row["name"]).startswith("couplings"):
             answer = coupling_answer(
-                str(row["name"]), float(row["probability_positive"]), str(row["verdict"])
-            )
-            detail = f"J = {interval_text(row)}"
+                str(row["name"]), float(row["probability_positive"]), str(row["verdict"]),
+                doubtful=bool(doubts),
+            )  # fmt: skip
+            detail = "; ".join([f"J = {interval_text(row)}", *doubts])
             yield Answer(answer.question, answer.sentence, answer.state, detail)
+
+
+def _doubts(warnings: Iterable[str]) -> list[str]:
+    return [text for text in warnings if any(doubt in text for doubt in DOUBTS)]
 
 
 def interval_text(row: Mapping[Any, Any]) -> str:
@@ -293,23 +309,32 @@ def _walls(findings: Findings) -> Iterable[Answer]:
         "curvature_mobility": ("Do the walls pull straight?", "walls pull straight",
                                "walls bulge"),
     }  # fmt: skip
+    doubts = _doubts(findings.wall_fit.warnings)
     for row in findings.wall_fit.summary().to_dict("records"):
-        name = str(row["name"])
-        if name not in said:
-            continue
-        question, positive, negative = said[name]
-        chance = float(row["probability_positive"])
-        settled = max(chance, 1 - chance) >= SETTLED and "not identified" not in str(row["verdict"])
-        words = positive if chance > 0.5 else negative
-        sentence = (
-            f"{words.capitalize()}: {_probability(max(chance, 1 - chance))}."
-            if settled
-            else f"These data can’t tell whether {words}: {_probability(max(chance, 1 - chance))}."
+        if str(row["name"]) in said:
+            yield _wall_answer(row, *said[str(row["name"])], doubts)
+
+
+def _wall_answer(
+    row: Mapping[Any, Any], question: str, positive: str, negative: str, doubts: list[str]
+) -> Answer:
+    chance, verdict = float(row["probability_positive"]), str(row["verdict"])
+    words = positive if chance > 0.5 else negative
+    sure = max(chance, 1 - chance)
+    detail = f"{_plain_name(str(row['name']))} {interval_text(row)}"
+    if verdict:
+        detail += f" ({verdict})"
+    if doubts or "inadequate" in verdict:
+        misfit = "inadequate" in verdict or any("does not fit" in text for text in doubts)
+        why = (
+            "the wall law does not fit this film" if misfit else "the wall fit is not to be trusted"
         )
-        detail = f"{_plain_name(name)} {interval_text(row)}"
-        if row["verdict"]:
-            detail += f" ({row['verdict']})"
-        yield Answer(question, sentence, "settled" if settled else "open", detail)
+        sentence = f"These data can’t tell whether {words}: {why}, and its numbers mean little."
+        return Answer(question, sentence, "open", detail)
+    if sure >= SETTLED and not any(text in verdict for text in SILENCING):
+        return Answer(question, f"{words.capitalize()}: {_probability(sure)}.", "settled", detail)
+    sentence = f"These data can’t tell whether {words}: {_probability(sure)}."
+    return Answer(question, sentence, "open", detail)
 
 
 def _next(findings: Findings) -> list[Answer]:

@@ -11,11 +11,12 @@ from physlearn.summary import truth_beside_answers
 from physlearn.words import claims_a_cause, coupling_answer, headlines, said_interval
 
 
-def coupling_fit(mean, sd, n=8000):
+def coupling_fit(mean, sd, n=8000, warnings=()):
     draws = {"couplings": np.random.default_rng(1).normal(mean, sd, (n, 1))}
     return fit_from_draws(
         draws, model="Ising", likelihood="exact", approximation="none", seed=1, data=b"",
         dims={"couplings": ["shell"]}, coords={"shell": [1]}, units={"couplings": "kT"},
+        warnings=warnings,
     )  # fmt: skip
 
 
@@ -33,6 +34,45 @@ def test_coupling_headline_follows_the_posterior(mean, state, words):
 
 def test_a_repeated_prior_settles_nothing():
     assert coupling_answer("couplings[1]", 0.001, "prior repeated").state == "open"
+
+
+@pytest.mark.parametrize(
+    ("warning", "state"),
+    [("near a transition: pseudolikelihood error bars unreliable (x)", "open"),
+     ("few pairs of the rarer state: a Gaussian posterior is too narrow here", "open"),
+     ("the exact likelihood was used", "settled")],
+)  # fmt: skip
+def test_couplings_with_doubtful_error_bars_are_not_settled(warning, state):
+    fit = coupling_fit(-0.1, 0.001, warnings=(warning,))
+    (answer,) = headlines(Findings("a", 1, couplings=fit))
+    assert answer.state == state
+    assert ("not to be trusted" in answer.sentence) == (state == "open")
+    assert (warning in answer.detail) == (state == "open")
+
+
+def wall_fit(verdict="", warnings=()):
+    draws = np.random.default_rng(1).normal(0.3, 0.001, 2000)
+    return fit_from_draws(
+        {"drive_velocity": draws}, model="v", likelihood="l", approximation="a", seed=1, data=b"",
+        units={"drive_velocity": "pixel/frame"}, warnings=warnings,
+        verdicts={"drive_velocity": verdict} if verdict else {},
+    )  # fmt: skip
+
+
+def test_a_wall_law_that_does_not_fit_settles_nothing():
+    (settled,) = headlines(Findings("a", 1, wall_fit=wall_fit()))
+    assert (settled.state, settled.sentence) == (
+        "settled", "The bright domain grows: P\u00a0>\u00a00.999."
+    )  # fmt: skip
+    verdict = "model inadequate: the interval is too narrow"
+    (misfit,) = headlines(Findings("a", 1, wall_fit=wall_fit(verdict)))
+    assert misfit.state == "open"
+    assert "does not fit" in misfit.sentence
+    assert "0.999" not in misfit.sentence
+    assert verdict in misfit.detail
+    stuck = wall_fit(warnings=("the fit did not converge: do not trust the numbers",))
+    (unsure,) = headlines(Findings("a", 1, wall_fit=stuck))
+    assert (unsure.state, "not to be trusted" in unsure.sentence) == ("open", True)
 
 
 @pytest.mark.parametrize(
