@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import networkx as nx
 import pandas as pd
 
-from physlearn.checks import InputError, atomic_write, check_choice
+from physlearn.causal.json_files import read_json, write_json
+from physlearn.checks import InputError, check_choice
 
 MARKS = ("tail", "arrow", "circle")
 PRESENCES = ("present", "undecided")
@@ -190,22 +189,12 @@ class CausalGraph:
             **_without_nan({name: getattr(self, name) for name in _SCALARS}),
             "warnings": list(self.warnings),
         }
-        text = json.dumps(content, indent=1, allow_nan=False)
-        if path is not None:
-            with atomic_write(path) as temporary:
-                Path(temporary).write_text(text, encoding="utf-8")
-        return text
+        return write_json(content, path)
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> CausalGraph:
         """Read JSON text, or the file at a path, that `to_json` wrote."""
-        text = str(source)
-        if not text.lstrip().startswith("{"):
-            text = Path(source).read_text(encoding="utf-8")
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"source must be JSON of a causal graph; {error}.") from None
+        content = read_json(source, "a causal graph")
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f"source must be JSON of format {FORMAT!r}.")
         edges = tuple(_edge_from(edge) for edge in content["edges"])

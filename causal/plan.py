@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from physlearn.causal.actions import Action, SafetyEnvelope, strict_number
-from physlearn.checks import InputError, atomic_write
+from physlearn.causal.json_files import read_json, write_json
+from physlearn.checks import InputError
 
 FORMAT = "physlearn-experiment-plan-1"
 
@@ -170,22 +170,12 @@ class ExperimentPlan:
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the plan with its checksum as JSON text, and write it to `path` if given."""
         content = self.to_dict()
-        text = json.dumps({**content, "checksum": _checksum(content)}, indent=1, allow_nan=False)
-        if path is not None:
-            with atomic_write(path) as temporary:
-                Path(temporary).write_text(text, encoding="utf-8")
-        return text
+        return write_json({**content, "checksum": _checksum(content)}, path)
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> ExperimentPlan:
         """Read JSON text, or the file at a path, and check checksum, schema and envelope."""
-        text = str(source)
-        if not text.lstrip().startswith("{"):
-            text = Path(source).read_text(encoding="utf-8")
-        try:
-            content = json.loads(text, parse_constant=_refuse_constant)
-        except json.JSONDecodeError as error:
-            raise InputError(f"source must be JSON of an experiment plan; {error}.") from None
+        content = read_json(source, "an experiment plan")
         problems = _schema_problems(content)
         if problems:
             raise InputError(f"source is no valid experiment plan: {problems[0]}.")
@@ -248,10 +238,6 @@ def _schema_problems(content: Any) -> list[str]:
     errors = sorted(Draft202012Validator(plan_schema()).iter_errors(content), key=str)
     places = ["/".join(map(str, error.absolute_path)) or "plan" for error in errors]
     return [f"{place}: {error.message}" for place, error in zip(places, errors, strict=True)]
-
-
-def _refuse_constant(name: str) -> float:
-    raise InputError(f"a plan may hold finite numbers only; found {name}.")
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
