@@ -20,7 +20,7 @@ lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
 	@tools/links && $(BIN)/mypy
 
-calibrate: setup ## the slow calibration studies, with their tables
+calibrate: setup ## the slow calibration studies
 	@$(BIN)/pytest -m slow -s
 
 wheel: setup ## build dist/*.whl

@@ -270,6 +270,11 @@ def _table(
             shared = part.covariance_with.get(kept[j].name)
             if shared is not None:
                 covariance[:, i, j] = covariance[:, j, i] = shared[complete]
+    if atoms is None:
+        notes.append(
+            "descriptors of the picture alone share its pixels and have no known error: none is "
+            "handed on."
+        )
     selection = "all"
     if n < len(complete):
         selection = (
@@ -288,7 +293,7 @@ def _table(
         unit=grid.unit,
         units={part.name: part.unit for part in kept},
         tiers={part.name: part.tier for part in kept},
-        measurement_covariance=covariance,
+        measurement_covariance=None if atoms is None else covariance,
         error_correlation_length=length,
         selection=selection,
         covariates=pd.DataFrame({"patch_row": rows, "patch_column": cells}),

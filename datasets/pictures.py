@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,21 +46,10 @@ class PictureFrame:
 
 
 def free_memory_bytes() -> int:
-    """Return the memory that is free on this machine now, in bytes."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") + _cached_bytes()
-    except (ValueError, OSError, AttributeError):
-        return 8 * 2**30
+    """Return the memory that this machine can give now, in bytes."""
+    import psutil
 
-
-def _cached_bytes() -> int:
-    """Return what the system would hand back from its file cache (Linux), else 0."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
-            lines = dict(line.split(":", 1) for line in file)
-        return 1024 * int(lines["Cached"].split()[0])
-    except (OSError, KeyError, ValueError):
-        return 0
+    return int(psutil.virtual_memory().available)
 
 
 def picture_frame(image: xr.DataArray | ArrayLike, name: str = "image") -> PictureFrame:

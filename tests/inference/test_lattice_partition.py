@@ -23,6 +23,8 @@ def test_log_partition_spanning_thousands_is_exact_within_its_scatter():
     assert np.isfinite(found).all()
     error = found.std(ddof=1) / np.sqrt(len(found))
     assert abs(found.mean() - exact) < 4 * error
-    # thermodynamic integration over independent samples scatters by about this much; a larger
-    # scatter would mean that neighbouring references were not linked
-    assert found.std(ddof=1) < 2.0
+    # Integrating the magnetisation over independent samples of each field has this variance; MBAR
+    # is at most that good by a few per cent. 12 estimates know their sd to 1 part in sqrt(22)
+    step = fields[1] - fields[0]
+    theory = np.sqrt(step**2 * np.sum(n_spins / np.cosh(fields) ** 2 / 200))
+    assert found.std(ddof=1) < (1 + 4 / np.sqrt(22)) * theory
