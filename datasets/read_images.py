@@ -120,8 +120,8 @@ def _check_file(path: Path, kind: str) -> None:
         raise InputError(f"{path} is a video; read it with read_video.")
     if kind not in (*TIFF, *PICTURES, ".npy"):
         raise InputError(
-            f"{path} is of no kind that read_image knows ({kind or 'no suffix'}); "
-            "give TIFF, PNG, JPG, BMP or NPY."
+            f"{path} is of no kind that is read as a picture ({kind or 'no suffix'}); "
+            "give TIFF, PNG, JPG, BMP or NPY (or a film as GIF, TIFF or NPY)."
         )
 
 

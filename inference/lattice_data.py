@@ -143,7 +143,11 @@ def gather_snapshots(
     """Return all pictures of all snapshots as one data set, checked."""
     records = [snapshots] if isinstance(snapshots, LatticeSnapshots) else list(snapshots)
     if not records or not all(isinstance(record, LatticeSnapshots) for record in records):
-        raise InputError("snapshots must be a LatticeSnapshots or a non-empty list of them.")
+        raise InputError(
+            "snapshots must be a LatticeSnapshots or a non-empty list of them; make one of an "
+            "array of -1 and +1 with LatticeSnapshots(states.reshape(1, -1), "
+            "square_lattice(states.shape, periodic=False))."
+        )
     if not isinstance(n_shells, int | np.integer) or n_shells < 1:
         raise InputError(f"n_shells must be a whole number of at least 1; got {n_shells!r}.")
     if label_noise is not None and not 0 < label_noise < 0.5:

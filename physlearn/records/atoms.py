@@ -14,7 +14,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import BackendUnavailable, InputError, atomic_write, check_array, check_choice
-from physlearn.records.storage import arrays_of, freeze, load_dataset, save_dataset
+from physlearn.records.storage import (
+    arrays_of,
+    freeze,
+    load_dataset,
+    save_dataset,
+    short_repr,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -31,7 +37,7 @@ TEXTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AtomicConfiguration:
     """Positions of atoms or columns, what is known of each, and how well.
 
@@ -98,6 +104,8 @@ class AtomicConfiguration:
     pixel_size: tuple[float, float] | None = field(default=None, kw_only=True)
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         positions = check_array("positions", self.positions, ndim=2, allow_empty=True)

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array, check_choice
 from physlearn.records.atoms import LENGTH_UNITS
-from physlearn.records.storage import arrays_of, freeze, load_dataset, save_dataset
+from physlearn.records.storage import (
+    arrays_of,
+    freeze,
+    load_dataset,
+    save_dataset,
+    short_repr,
+)
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -31,7 +37,7 @@ GRAPH_ARRAYS = {
 MAX_STATES = 127
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SiteGraph:
     """Sites and the bonds between them, sorted into shells of neighbours.
 
@@ -75,6 +81,8 @@ class SiteGraph:
     unit: str = field(default="reduced", kw_only=True)
     cell: NDArray[np.float64] | None = field(default=None, kw_only=True)
     shell_radii: tuple[float, ...] = field(default=(), kw_only=True)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if not isinstance(self.n_sites, int | np.integer) or self.n_sites < 1:
@@ -155,7 +163,7 @@ class SiteGraph:
         return cls(**arrays_of(dataset), **texts)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LatticeSnapshots:
     """What stood on the sites of a lattice, in one or several pictures.
 
@@ -204,6 +212,8 @@ class LatticeSnapshots:
     times: NDArray[np.float64] | None = field(default=None, kw_only=True)
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         values = tuple(int(value) for value in self.state_values)

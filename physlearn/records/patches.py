@@ -20,6 +20,7 @@ from physlearn.records.storage import (
     freeze,
     load_dataset,
     save_dataset,
+    short_repr,
 )
 
 __all__ = ["TIERS", "PatchTable"]
@@ -31,7 +32,7 @@ TEXTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PatchTable:
     """One row a patch, one column a descriptor.
 
@@ -88,6 +89,8 @@ class PatchTable:
     covariates: pd.DataFrame | None = field(default=None, kw_only=True)
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         frame = self.frame.reset_index(drop=True).copy()

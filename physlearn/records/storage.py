@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from physlearn.checks import InputError, atomic_write
 __all__ = ["frame_from_dataset", "frame_to_dataset", "freeze", "load_dataset", "save_dataset"]
 
 FORMAT_VERSION = 1
+LONGEST_SHOWN = 4
 
 
 def freeze(record: object, values: Mapping[str, object]) -> None:
@@ -27,6 +29,29 @@ def freeze(record: object, values: Mapping[str, object]) -> None:
             value = value.copy()
             value.flags.writeable = False
         object.__setattr__(record, name, value)
+
+
+def short_repr(record: Any) -> str:
+    """Return a record's class and contents in one line: arrays by shape, tables by size."""
+    parts = []
+    for item in fields(record):
+        value = getattr(record, item.name)
+        if value is None or (isinstance(value, str | tuple | dict) and not value):
+            continue
+        if isinstance(value, np.ndarray):
+            text = f"{value.dtype}{list(value.shape)}"
+        elif isinstance(value, pd.DataFrame):
+            text = f"table of {len(value)} rows"
+        elif is_dataclass(value):
+            text = type(value).__name__
+        elif isinstance(value, tuple) and len(value) > LONGEST_SHOWN:
+            text = f"{len(value)} entries"
+        elif isinstance(value, str | int | float | tuple):
+            text = repr(value)
+        else:
+            text = f"{len(value)} entries" if isinstance(value, dict) else type(value).__name__
+        parts.append(f"{item.name}={text}")
+    return f"{type(record).__name__}({', '.join(parts)})"
 
 
 def save_dataset(

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array, check_choice
 from physlearn.records.atoms import LENGTH_UNITS
-from physlearn.records.storage import arrays_of, freeze, load_dataset, save_dataset
+from physlearn.records.storage import (
+    arrays_of,
+    freeze,
+    load_dataset,
+    save_dataset,
+    short_repr,
+)
 
 __all__ = ["TIME_UNITS", "Trajectory"]
 
@@ -22,7 +28,7 @@ TIME_UNITS = ("s", "frame", "reduced")
 TEXTS = ("unit", "time_unit", "metadata", "warnings")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Trajectory:
     """Positions of identified particles, one row a particle and frame.
 
@@ -69,6 +75,8 @@ class Trajectory:
     cell: NDArray[np.float64] | None = field(default=None, kw_only=True)
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         positions = check_array("positions", self.positions, ndim=2)

@@ -20,6 +20,7 @@ from physlearn.records.storage import (
     freeze,
     load_dataset,
     save_dataset,
+    short_repr,
 )
 from physlearn.records.trajectory import TIME_UNITS
 
@@ -38,7 +39,7 @@ def _no_events() -> pd.DataFrame:
     return pd.DataFrame({"frame": np.empty(0, np.int64), "wall": np.empty(0, np.int64), "kind": []})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class WallTrack:
     """Walls of a domain video, one row a contour point.
 
@@ -91,6 +92,8 @@ class WallTrack:
     closed: Mapping[int, bool] = field(default_factory=dict, kw_only=True)
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         missing = [name for name in WALL_COLUMNS if name not in self.table]

@@ -301,3 +301,11 @@ def test_video_gets_its_missing_coordinates():
 def test_bad_video_is_named(bad, message):
     with pytest.raises(InputError, match=message):
         check_video(bad)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_record_prints_in_one_short_line(make):
+    text = repr(make())
+    assert text.startswith(type(make()).__name__ + "(")
+    assert "\n" not in text
+    assert len(text) < 600
