@@ -15,14 +15,21 @@ from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.mechanisms import (
     N_DRAWS,
     Mechanism,
+    check_reliability,
     gcm_counterfactual,
     mechanism_slopes,
     resampled_grams,
     slope_draws,
 )
-from physlearn.causal.members import HIDDEN, members, missed_edge_warning, with_missed_edge
+from physlearn.causal.members import (
+    HIDDEN,
+    members,
+    missed_edge_warning,
+    weak_link_warnings,
+    with_missed_edge,
+)
 from physlearn.causal.spatial_layout import Floats
-from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
+from physlearn.causal.spatial_test import SpatialScore
 from physlearn.causal.support import in_support
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, as_generator
 
@@ -191,6 +198,8 @@ def counterfactual(
         return replace(unanswered, reason=str(refusal), warnings=tuple(warnings))
     if unlike:
         warnings.append("no patch like the changed one was seen: the answer is an extrapolation.")
+    for name in values:
+        warnings += (w for w in weak_link_warnings(graph, name, outcome) if w not in warnings)
     low, high = min(means), max(means)
     spread = max(float(d.std()) for d in draws)
     answered = replace(
@@ -254,7 +263,7 @@ def _answers(
         if mechanisms in seen:
             continue
         seen.add(mechanisms)
-        _check_reliability(spatial, mechanisms, columns.names)
+        check_reliability(spatial, mechanisms, columns.names)
         means.append(_by_gcm(question, spatial, mechanisms))
         draws.append(_draws(question, spatial, mechanisms, grams, noise))
         unlike = unlike or _out_of_support(question, mechanisms)
@@ -303,20 +312,6 @@ def _mechanisms(question: _Question, member: nx.DiGraph) -> tuple[Mechanism, ...
         index = question.columns.index
         result.append(Mechanism(index(node), tuple(sorted(index(p) for p in parents))))
     return tuple(result)
-
-
-def _check_reliability(
-    spatial: SpatialScore, mechanisms: tuple[Mechanism, ...], names: tuple[str, ...]
-) -> None:
-    for mechanism in mechanisms:
-        if spatial.determined(mechanism.parents):
-            both = ", ".join(names[k] for k in mechanism.parents)
-            raise NotIdentified(f"{both} determine one another: their influences cannot be told.")
-        if spatial.reliability(mechanism.parents) < MIN_RELIABILITY:
-            raise NotIdentified(
-                "the causes vary too little above their measurement noise to fit a mechanism; "
-                "repeat the scan to lower the noise."
-            )
 
 
 def _by_gcm(question: _Question, spatial: SpatialScore, mechanisms: tuple[Mechanism, ...]) -> float:

@@ -14,6 +14,7 @@ from scipy import stats
 from physlearn.causal.columns import Columns, prepare_columns
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.identification import adjustment_sets
+from physlearn.causal.members import weak_link_warnings
 from physlearn.causal.quiet import quiet
 from physlearn.causal.refutations import spatial_placebo
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
@@ -128,7 +129,8 @@ def estimate_effect(
     the cause are added) in every directed graph that the given graph may stand for. The
     coefficient comes from regression with the known measurement noise taken out, its error from
     the autocovariance of the residuals. When the possible graphs disagree the effect is a range,
-    and when one of them has a hidden common cause of the two it is refused.
+    and when one of them has a hidden common cause of the two it is refused. Where the link was
+    only just found, a warning says that its effect is often overstated on the same patches.
 
     Parameters
     ----------
@@ -209,6 +211,7 @@ def estimate_effect(
     means = [member.mean for member in found]
     low, high = min(means), max(means)
     sd = max(member.sd for member in found)
+    warnings += weak_link_warnings(graph, cause, outcome)
     estimated = replace(unanswered, members=found, range=(low, high), warnings=tuple(warnings))
     if len(found) > 1 and high - low > 0.1 * sd:
         reason = (

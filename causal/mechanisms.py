@@ -13,7 +13,8 @@ from scipy import stats
 
 from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_layout import Floats
-from physlearn.causal.spatial_test import SpatialScore
+from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
+from physlearn.checks import NotIdentified
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,21 @@ class Mechanism:
 
     node: int
     parents: tuple[int, ...]
+
+
+def check_reliability(
+    spatial: SpatialScore, mechanisms: tuple[Mechanism, ...], names: tuple[str, ...]
+) -> None:
+    """Refuse mechanisms whose causes cannot be told apart, or drown in measurement noise."""
+    for mechanism in mechanisms:
+        if spatial.determined(mechanism.parents):
+            both = ", ".join(names[k] for k in mechanism.parents)
+            raise NotIdentified(f"{both} determine one another: their influences cannot be told.")
+        if spatial.reliability(mechanism.parents) < MIN_RELIABILITY:
+            raise NotIdentified(
+                "the causes vary too little above their measurement noise to fit a mechanism; "
+                "repeat the scan to lower the noise."
+            )
 
 
 def mechanism_slopes(gram: Floats, noise: Floats, mechanism: Mechanism) -> Floats:

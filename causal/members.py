@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 import networkx as nx
@@ -14,6 +14,8 @@ from physlearn.checks import InputError, NotIdentified
 HIDDEN = "hidden:"
 """Nodes whose name starts like this stand for a common cause that nobody measured."""
 MAX_MEMBERS = 3000
+NEAR_LIMIT = 1.5
+"""A link below so many times the detectable partial correlation owes part of it to its luck."""
 
 
 def members(graph: CausalGraph | nx.DiGraph, *targets: str) -> list[nx.DiGraph]:
@@ -106,14 +108,51 @@ def missed_edge_warning(cause: str, outcome: str) -> str:
     )
 
 
-def _possible_ancestors(graph: CausalGraph, targets: tuple[str, ...]) -> set[str]:
-    upstream = nx.DiGraph()
-    upstream.add_nodes_from(graph.columns)
-    for edge in graph.edges:
+def weak_link_warnings(
+    graph: CausalGraph | nx.DiGraph, cause: str, outcome: str
+) -> tuple[str, ...]:
+    """Return what to say where the influence rests on links that were only just found.
+
+    Of links near the limit of detection those are found that the noise makes larger, and the
+    same patches show them too large again (the winner's curse). The direct link counts, and where
+    every path holds a weak link those on the paths.
+    """
+    if not isinstance(graph, CausalGraph):
+        return ()
+    limit = NEAR_LIMIT * graph.detectable  # NaN in a graph that nobody searched for
+    weak = [e for e in graph.edges if abs(e.partial_correlation) < limit]
+    possible = _possible_causes(graph, graph.edges)
+    if not nx.has_path(possible, cause, outcome):
+        return ()
+    ends = {cause, outcome}
+    named = [e for e in weak if {e.source, e.target} == ends]
+    firm = _possible_causes(graph, [e for e in graph.edges if e not in weak])
+    if not named and not nx.has_path(firm, cause, outcome):
+        between = (nx.descendants(possible, cause) & nx.ancestors(possible, outcome)) | ends
+        named = [e for e in weak if {e.source, e.target} <= between]
+    return tuple(
+        f"the link between {e.source} and {e.target} is near the limit of what its patches can "
+        "show: estimated on the patches that it was found on, its effect is often overstated; "
+        "estimate it on a new field."
+        for e in named
+    )
+
+
+def _possible_causes(graph: CausalGraph, edges: Iterable[GraphEdge]) -> nx.DiGraph:
+    """Return every direction that the marks of the edges leave open."""
+    result = nx.DiGraph()
+    result.add_nodes_from(graph.columns)
+    for edge in edges:
         if edge.mark_source != "arrow":
-            upstream.add_edge(edge.source, edge.target)
+            result.add_edge(edge.source, edge.target)
         if edge.mark_target != "arrow":
-            upstream.add_edge(edge.target, edge.source)
+            result.add_edge(edge.target, edge.source)
+    return result
+
+
+def _possible_ancestors(graph: CausalGraph, targets: tuple[str, ...]) -> set[str]:
+    upstream = _possible_causes(graph, graph.edges)
+    for edge in graph.edges:
         if edge.mark_source == edge.mark_target == "arrow":
             # the hidden cause matters where either end does
             upstream.add_edges_from([(edge.source, edge.target), (edge.target, edge.source)])

@@ -243,3 +243,41 @@ def test_two_paths_that_share_their_first_link(grid):
     # the whole influence is 1 x (1 + 0.5), with nothing to hold fixed
     assert effect.adjustment_set == ()
     assert abs(effect.mean - 1.5) < 4 * effect.sd
+
+
+def test_an_effect_of_a_link_near_the_limit_is_called_overstated(grid):
+    """Of weak links those are found that chance made strong, and the same patches say so again."""
+    weak, firm = [], []
+    for slope, store in ((0.1, weak), (0.6, firm)):
+        for seed in range(40):
+            rng = np.random.default_rng(seed)
+            a = rng.normal(size=256)
+            frame = pd.DataFrame({"a": a, "b": slope * a + rng.normal(size=256)})
+            table = PatchTable.from_frame(frame, grid(16), 1.0, tiers={"a": 0, "b": 2})
+            graph = discover_graph(table, n_resamples=0, rng=0)
+            if graph.edge_between("a", "b") is not None:
+                effect = estimate_effect(table, graph, "a", "b", contrast=(0, 1), rng=0)
+                warned = any("overstated" in note for note in effect.warnings)
+                store.append((effect.mean / slope, warned))
+    assert 5 < len(weak) < 35
+    assert np.mean([ratio for ratio, _ in weak]) > 1.3
+    assert all(warned for _, warned in weak)
+    assert len(firm) == 40
+    assert np.mean([ratio for ratio, _ in firm]) == pytest.approx(1.0, abs=0.05)
+    assert not any(warned for _, warned in firm)
+
+
+@pytest.mark.parametrize(("correlation", "warned"), [(0.41, True), (0.43, False), (-0.41, True)])
+def test_the_warning_of_a_weak_link_reaches_effect_and_counterfactual(planted, correlation, warned):
+    table = planted(12, 0, 0).table
+    edge = GraphEdge("composition", "response", partial_correlation=correlation)
+    graph = CausalGraph(("composition", "response"), (edge,), alpha=0.05, detectable=0.28)
+    effect = estimate_effect(table, graph, "composition", "response", rng=0)
+    answer = counterfactual(
+        table, graph, patch=0, do={"composition": 0.0}, outcome="response", rng=0
+    )
+    for notes in (effect.warnings, answer.warnings):
+        assert warned == any("new field" in note for note in notes)
+    given = CausalGraph(("composition", "response"), (edge,))
+    effect = estimate_effect(table, given, "composition", "response", rng=0)
+    assert not any("new field" in note for note in effect.warnings)

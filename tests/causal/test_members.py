@@ -1,8 +1,10 @@
+import math
+
 import networkx as nx
 import pytest
 
 from physlearn.causal import CausalGraph, GraphEdge
-from physlearn.causal.members import HIDDEN, blocks_back_doors, members
+from physlearn.causal.members import HIDDEN, blocks_back_doors, members, weak_link_warnings
 from physlearn.checks import InputError, NotIdentified
 
 
@@ -62,3 +64,27 @@ def test_back_doors():
     assert not blocks_back_doors(graph, "x", "y", ())
     assert not blocks_back_doors(graph, "x", "y", ("m", "z"))
     assert not blocks_back_doors(graph, "x", "y", ("elsewhere", "z"))
+
+
+def test_weak_links_are_named_where_the_influence_rests_on_them():
+    def notes(cause, outcome, *edges):
+        graph = CausalGraph(
+            ("a", "m", "b"),
+            tuple(GraphEdge(s, t, *marks, partial_correlation=r) for s, t, r, *marks in edges),
+            detectable=0.2,
+        )
+        return weak_link_warnings(graph, cause, outcome)
+
+    (note,) = notes("a", "b", ("a", "m", 0.8), ("m", "b", -0.25))
+    assert "between m and b" in note
+    assert len(notes("a", "b", ("a", "m", 0.25), ("m", "b", 0.25))) == 2
+    # a strong direct link carries the influence; a weak one is named whatever goes round it
+    assert not notes("a", "b", ("a", "b", 0.8), ("a", "m", 0.25), ("m", "b", 0.25))
+    (note,) = notes("a", "b", ("a", "b", 0.25), ("a", "m", 0.8), ("m", "b", 0.8))
+    assert "between a and b" in note
+    # no influence, or one that nobody searched for
+    assert not notes("b", "a", ("a", "b", 0.25))
+    assert not notes("a", "b", ("a", "b", 0.25, "arrow", "arrow"))
+    assert notes("a", "b", ("a", "b", 0.25, "circle", "circle"))
+    assert not notes("a", "b", ("a", "b", math.nan))
+    assert not weak_link_warnings(nx.DiGraph([("a", "b")]), "a", "b")
