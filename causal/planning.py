@@ -298,16 +298,10 @@ def _step(
     # different questions may read different things; the limits are those of the widest apart
     main = apart[0][3]
     limits = [e for e in expect if e.hypothesis != NONE_OF_THESE and e.question == main]
-    lows = [e.mean - ABORT_SD * e.sd for e in limits]
-    highs = [e.mean + ABORT_SD * e.sd for e in limits]
+    low = min(e.mean - ABORT_SD * e.sd for e in limits)
+    high = max(e.mean + ABORT_SD * e.sd for e in limits)
     action = candidate.action
-    abort = Abort(
-        f"{questions[main][0].readout} leaves {min(lows):.3g} to {max(highs):.3g} (no hypothesis "
-        f"expects that), or the dose passes {ABORT_DOSE * action.dose:.3g} {envelope.dose_unit}",
-        min(lows),
-        max(highs),
-        ABORT_DOSE * action.dose,
-    )
+    abort = _abort(questions[main][0].readout, low, high, action.dose, envelope.dose_unit)
     return PlanStep(
         action,
         tuple(expect),
@@ -317,6 +311,19 @@ def _step(
         candidate.in_support,
         float(gain),
     )
+
+
+def _abort(readout: str, low: float, high: float, dose: float, dose_unit: str) -> Abort:
+    """Return when to stop; a correlation cannot leave -1 to 1, and no dose cannot be passed."""
+    conditions = []
+    if "correlation" in readout:
+        low, high = max(low, -1.0), min(high, 1.0)
+    if "correlation" not in readout or low > -1.0 or high < 1.0:
+        conditions.append(f"{readout} leaves {low:.3g} to {high:.3g} (no hypothesis expects that)")
+    if dose > 0:
+        conditions.append(f"the dose passes {ABORT_DOSE * dose:.3g} {dose_unit}")
+    when = ", or ".join(conditions) or "the instrument reports a fault"
+    return Abort(when, low, high, ABORT_DOSE * dose)
 
 
 def _reason(

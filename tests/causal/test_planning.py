@@ -175,3 +175,19 @@ def test_an_act_for_good_that_tells_nothing_apart_is_never_proposed():
     # 1 against a spread of sqrt(2): less than two standard deviations apart
     plan = plan_interventions(laws, [pulse(1.0)], ENVELOPE, 9.0, n_steps=3, rng=0)
     assert plan.steps == ()
+
+
+def test_abort_limits_can_be_reached():
+    def correlation(name, mean, sd):
+        return Hypothesis(name, 1.0, lambda action, rng, n: (mean, sd), "q", "", "correlation")
+
+    rivals = [correlation("linked", -0.9, 0.2), correlation("not linked", 0.0, 0.2)]
+    picture = Action(
+        "image", {"x_min": 0.0, "y_min": 0.0, "x_max": 9.0, "y_max": 9.0}, 1.0, 1.0, 1.0
+    )
+    abort = plan_interventions(rivals, [picture], ENVELOPE, 9.0, rng=0).steps[0].abort
+    assert (abort.readout_below, abort.readout_above) == (-1.0, 1.0)
+    assert abort.when == "the dose passes 1.1 e/A^2"
+    free = plan_interventions([line("flat", 0.0), line("steep", 1.0)], [bias(4.0)], ENVELOPE, 9.0,
+                              rng=0).steps[0].abort  # fmt: skip
+    assert "dose" not in free.when
