@@ -11,15 +11,19 @@ from physlearn.findings import COULD_NOT, Findings
 
 if TYPE_CHECKING:
     from physlearn.causal import CausalGraph
+    from physlearn.records import WallTrack
 
 __all__ = [
     "Answer", "as_sentence", "claims_a_cause", "coupling_answer", "headlines", "interval_text",
-    "said_interval", "said_number", "species_counts", "unit_text",
+    "said_interval", "said_number", "species_counts", "unit_text", "walls_followed",
 ]  # fmt: skip
 
 RESPONSE_TIER = 2
 FIRM_FREQUENCY = 0.9
 """Share of half-samples from which on a headline states a link without reserve."""
+
+FEWEST_FRAMES = 3
+"""Frames that a wall must be seen in to count as followed."""
 
 SETTLED = 0.95
 """Probability of a sign from which on a headline states it."""
@@ -44,7 +48,8 @@ class Answer:
     sentence
         The answer in words.
     state
-        "settled", "open" (these data cannot tell), "none" (the step could not be done) or "plan".
+        "settled", "found" (in data that nobody intervened in), "open" (these data cannot tell),
+        "none" (the step could not be done) or "plan".
     detail
         Numbers behind it.
     """
@@ -257,7 +262,7 @@ def _named_causes(graph: CausalGraph, causes: list[str], response: str, question
     if firm:
         verb = "changes" if len(causes) == 1 else "change"
         text = f"{named} {verb} the {_plain_name(response)}."
-        return Answer(question, text.capitalize(), "settled", "unless a hidden cause drives both")
+        return Answer(question, text.capitalize(), "found", "unless a hidden cause drives both")
     text = f"{named} may change the {_plain_name(response)}."
     detail = f"the link stands in {min(shares):.0%} of half-samples only"
     return Answer(question, text.capitalize(), "open", detail)
@@ -282,6 +287,24 @@ def claims_a_cause(graph: CausalGraph, cause: str, effect: str) -> bool:
     return bool(marks[effect] == "arrow" and marks[cause] != "arrow")
 
 
+def walls_followed(track: WallTrack) -> str:
+    """Say how many walls live long enough to be followed, and how many pieces do not.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import make_wall_video, track_walls
+    >>> walls_followed(track_walls(make_wall_video(n_frames=4, rng=1).video))
+    '4 walls followed through 4 frames'
+    """
+    lives = track.table.groupby("wall")["frame"].nunique()
+    long = int((lives >= min(FEWEST_FRAMES, track.n_frames)).sum())
+    text = f"{long or 'no'} wall{'' if long == 1 else 's'} followed through {track.n_frames} frames"
+    short = len(lives) - long
+    if short:
+        text += f", and {short} short-lived piece{'' if short == 1 else 's'}"
+    return text
+
+
 def _walls(findings: Findings) -> Iterable[Answer]:
     if findings.track is not None:
         track = findings.track
@@ -295,10 +318,10 @@ def _walls(findings: Findings) -> Iterable[Answer]:
             speed = {"mean": advance.mean, "q05": advance.low, "q95": advance.high,
                      "unit": advance.unit}  # fmt: skip
             detail += f"; walls advance at {interval_text(speed)} on the mean"
+            detail += "".join(f" ({text})" for text in advance.warnings)
         yield Answer(
             "What moves in the video?",
-            f"{len(track.walls)} walls were followed through {track.n_frames} frames.",
-            "settled", detail,
+            walls_followed(track).capitalize() + ".", "settled", detail,
         )  # fmt: skip
     if findings.wall_fit is None:
         return

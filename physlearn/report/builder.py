@@ -34,6 +34,7 @@ __all__ = ["build_report"]
 
 CHIPS = {
     "settled": "settled by these data",
+    "found": "found here; an intervention would settle it",
     "open": "these data can’t tell",
     "none": "not done",
     "plan": "proposed",

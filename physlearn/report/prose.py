@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 
 from physlearn.findings import DONE, Findings
-from physlearn.words import interval_text, said_number, species_counts, unit_text
+from physlearn.words import (
+    interval_text,
+    said_number,
+    species_counts,
+    unit_text,
+    walls_followed,
+)
 
 if TYPE_CHECKING:
     from physlearn.results import Fit
@@ -53,7 +59,7 @@ def lead(findings: Findings) -> str:
     sentences = [", and ".join(parts) + "."] if parts else []
     if findings.track is not None:
         track = findings.track
-        text = f"The video shows {len(track.walls)} domain walls in {track.n_frames} frames"
+        text = f"The video shows domain walls: {walls_followed(track)}"
         if findings.wall_fit is not None:
             text += ", and what moves them was fitted from their contours"
         sentences.append(text + ".")
@@ -126,11 +132,14 @@ def assumptions(findings: Findings) -> list[str]:
             "caused by the response."
         )
     if findings.track is not None:
-        texts.append(
-            "Walls: two kinds of domains with one wall profile; each wall point moves along its "
-            "normal with v = drive mobility × drive − curvature mobility × curvature, with the "
-            "same two numbers everywhere and without pinning."
-        )
+        text = "Walls: two kinds of domains with one wall profile"
+        if findings.wall_fit is not None:
+            text += (
+                "; each wall point moves along its normal with v = drive mobility × drive − "
+                "curvature mobility × curvature, with the same two numbers everywhere and without "
+                "pinning"
+            )
+        texts.append(f"{text}.")
     return texts or ["The input is what it says it is; nothing else was assumed."]
 
 
@@ -235,7 +244,7 @@ def walls_text(findings: Findings) -> str:
         return ""
     error = float(track.table["normal_error"].median()) if len(track.table) else float("nan")
     text = (
-        f"{len(track.walls)} walls in {track.n_frames} frames, each point placed to about "
+        f"{walls_followed(track).capitalize()}, each point placed to about "
         f"{said_number(error, 2)} {unit_text(track.unit)}"
     )
     if len(track.events):

@@ -105,7 +105,7 @@ def test_interval_keeps_two_digits_of_its_width():
 
 
 def test_a_link_seen_in_few_half_samples_is_not_called_settled():
-    for frequency, state, words in ((0.52, "open", "may change"), (0.97, "settled", "changes")):
+    for frequency, state, words in ((0.52, "open", "may change"), (0.97, "found", "changes")):
         edge = GraphEdge("a", "r", "tail", "arrow", "present", frequency)
         graph = CausalGraph(("a", "r"), (edge,), tiers={"a": 0, "r": 2})
         (answer,) = headlines(Findings("a", 1, graph=graph))
