@@ -3,8 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.signal import lfilter
 
 from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.normalize_frames import domain_fraction, normalize_frames
+from physlearn.datasets.read_video import read_video
+from physlearn.datasets.track_walls import TrackWallsOptions, track_walls
 from physlearn.datasets.wall_advance import measure_wall_advance
 from physlearn.records import WallTrack
 
@@ -43,18 +47,90 @@ def test_two_walls_share_the_area_by_their_length():
     assert found.mean == pytest.approx(expected, rel=1e-9)
 
 
-def test_interval_covers_at_its_nominal_rate():
+def film_of(speeds):
+    """Track and areas of a wall of fixed length whose mean velocities are ``speeds``."""
+    n_frames = len(speeds) + 1
+    track = WallTrack(circles(np.full(n_frames, 30.0), points=60), np.arange(float(n_frames)))
+    return track, 5000 + np.r_[0, np.cumsum(speeds)] * 2 * np.pi * 30
+
+
+def coverage(noise_of, n_films=300, n_intervals=15):
+    """Share of 90 % intervals that hold a truth drawn anew for every film."""
     rng = np.random.default_rng(4)
-    radii = np.full(12, 30.0)
-    track = WallTrack(circles(radii, points=60), np.arange(12.0))
+    track, _ = film_of(np.zeros(n_intervals))
     inside = 0
-    for _ in range(300):
-        speeds = rng.normal(0.2, 0.1, 11)
-        area = 5000 + np.r_[0, np.cumsum(speeds)] * 2 * np.pi * 30
+    for _ in range(n_films):
+        truth = rng.normal(0.2, 0.5)
+        _, area = film_of(truth + 0.1 * noise_of(rng, n_intervals))
         found = measure_wall_advance(track, area)
-        inside += found.low <= 0.2 <= found.high
-    # binomial at .90 of 300, 4 sigma
-    assert abs(inside - 270) < 4 * np.sqrt(300 * 0.9 * 0.1)
+        inside += found.low <= truth <= found.high
+    return inside / n_films
+
+
+def autoregressive(correlation):
+    def draw(rng, n):
+        steps = rng.standard_normal(n + 100)
+        return lfilter([1], [1, -correlation], steps)[100:]
+
+    return draw
+
+
+# 4 sigma of a binomial of 300 about .93, .92 and .85, which 2000 series gave (90 % is nominal)
+@pytest.mark.parametrize(
+    ("correlation", "expected"), [(0.0, 0.928), (0.5, 0.924), (0.8, 0.848)]
+)  # fmt: skip
+def test_interval_covers_where_velocities_hang_together(correlation, expected):
+    found = coverage(autoregressive(correlation))
+    assert abs(found - expected) < 4 * np.sqrt(expected * (1 - expected) / 300)
+
+
+def test_noise_of_the_areas_is_never_taken_for_too_little():
+    # noise of an area enters two velocities with opposite signs
+    assert coverage(lambda rng, n: np.diff(rng.standard_normal(n + 1))) > 0.95
+
+
+def test_velocities_that_hang_together_are_flagged():
+    drifting = autoregressive(0.97)(np.random.default_rng(2), 15)
+    found = measure_wall_advance(*film_of(drifting))
+    assert found.autocorrelation > 0.6
+    assert found.effective_intervals < 3
+    assert "independent intervals" in found.warnings[0]
+    even = measure_wall_advance(*film_of(np.random.default_rng(3).normal(size=40)))
+    assert even.effective_intervals > 15
+    assert even.warnings == ()
+
+
+def test_a_gap_in_the_walls_is_bridged_by_its_length():
+    speeds = autoregressive(0.6)(np.random.default_rng(5), 12)
+    track, area = film_of(speeds)
+    table = track.table[track.table["frame"] != 6]
+    found = measure_wall_advance(WallTrack(table, track.frame_times), area)
+    assert found.n_intervals == 10
+    assert found.mean == pytest.approx(np.delete(speeds, [5, 6]).mean(), rel=1e-3)
+    assert found.low < found.mean < found.high
+
+
+def test_an_open_wall_has_no_closing_piece():
+    rows = circles([30.0] * 6, points=21)
+    rows = rows[rows["arc_length"] < 30 * np.pi]  # the last point lies 10 spacings from the first
+    area = 1000.0 + 40.0 * np.arange(6)
+    length = 10 * 30 * 2 * np.pi / 21
+    opened = measure_wall_advance(WallTrack(rows, np.arange(6.0), closed={0: False}), area)
+    assert opened.mean == pytest.approx(40 / length, rel=1e-9)
+    closed = measure_wall_advance(WallTrack(rows, np.arange(6.0), closed={0: True}), area)
+    assert closed.mean == pytest.approx(40 / (1.1 * length), rel=1e-9)
+
+
+def test_the_xpeem_film_gets_an_answer(public_file):
+    film = normalize_frames(
+        read_video(public_file("xpeem_domain_wall_fluctuations/i161204_084_Original.gif"))
+    )
+    track = track_walls(film, TrackWallsOptions(normalize=False))
+    area = domain_fraction(film) * np.isfinite(film.to_numpy()[0]).sum()
+    found = measure_wall_advance(track, area)
+    assert found.high < 0
+    assert found.high - found.low < 0.6
+    assert found.warnings == ()
 
 
 def test_too_little_is_said():
