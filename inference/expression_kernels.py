@@ -18,7 +18,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 CONSTANT = 10
-ONE = 11
 OPERATIONS = {
     "exp": 20, "log": 21, "sqrt": 22, "inv": 23, "square": 24, "sin": 25,
     "add": 30, "sub": 31, "mul": 32, "div": 33, "pow": 34,
@@ -56,7 +55,7 @@ def evaluate_program(
             for i in range(n):
                 v = value[a, i]
                 if code == 20:
-                    if v > 50.0:
+                    if v > LARGEST_EXPONENT:
                         return False
                     r = np.exp(v)
                     d = r
@@ -105,7 +104,7 @@ def evaluate_program(
                     if u <= 0.0:
                         return False
                     e = v * np.log(u)
-                    if e > 50.0:
+                    if e > LARGEST_EXPONENT:
                         return False
                     r = np.exp(e)
                     du, dv = r * v / u, r * np.log(u)
