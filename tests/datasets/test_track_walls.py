@@ -147,8 +147,10 @@ def test_correlated_noise_enlarges_the_errors():
     assert any("correlated" in text for text in track.warnings)
 
 
-@pytest.mark.parametrize("make", ["noise", "ramp"])
-def test_a_film_without_walls_is_refused(make):
+@pytest.mark.parametrize(
+    ("make", "reason"), [("noise", "one level only"), ("ramp", "changes gradually")]
+)  # fmt: skip
+def test_a_film_without_walls_is_refused(make, reason):
     generator = np.random.default_rng(1)
     if make == "noise":
         frames = generator.standard_normal((4, 64, 64))
@@ -156,7 +158,7 @@ def test_a_film_without_walls_is_refused(make):
         frames = np.tile(np.linspace(0, 1, 64), (4, 64, 1)) + 0.01 * generator.standard_normal(
             (4, 64, 64)
         )
-    with pytest.raises(NotIdentified):
+    with pytest.raises(NotIdentified, match=reason):
         track_walls(film(frames))
 
 
