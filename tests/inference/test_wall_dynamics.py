@@ -180,6 +180,28 @@ def test_the_bound_grows_with_the_noise():
         assert loud[name] == pytest.approx(2 * quiet[name], rel=1e-9)
 
 
+def test_the_bound_of_one_circle_is_that_of_its_closed_form():
+    # Without a drive's pull R^2 = R0^2 - 2 c t; its slopes are S_c = -t / R, S_R0 = R0 / R and
+    # S_m = (integral of R drive dt) / R, where the integral of R dt is (R_a^3 - R_b^3) / 3 c.
+    c, noise, width, start = 1.5, 0.1, 2.0, 22.0
+    options = WallVideoOptions(
+        drive_mobility=0.0, curvature_mobility=c, noise_sd=noise, wall_width_pixel=width,
+        radii_pixel=(start,), shape_amplitude=0.0,
+    )  # fmt: skip
+    scene = make_wall_video(n_frames=16, options=options, rng=1)
+    radius = np.sqrt(start**2 - 2 * c * np.arange(16.0))
+    pull = scene.drive[:-1] * (radius[:-1] ** 3 - radius[1:] ** 3) / (3 * c)
+    slopes = np.stack([np.r_[0, np.cumsum(pull)], -np.arange(16.0), np.full(16, start)]) / radius
+    # White noise sees a shift of tanh(x / w) with 4 / (3 w noise^2) per length of wall
+    information = (slopes * 2 * np.pi * radius * 4 / (3 * width * noise**2)) @ slopes.T
+    inner = (
+        information[:2, :2] - np.outer(information[:2, 2], information[2, :2]) / information[2, 2]
+    )
+    expected = np.sqrt(np.diag(np.linalg.inv(inner)))
+    bound = wall_dynamics_bound(scene, shape_modes=0)
+    np.testing.assert_allclose([bound[name] for name in NAMES], expected, rtol=0.01)
+
+
 def test_the_xpeem_film_is_refused_or_flagged(public_file):
     name = "xpeem_domain_wall_fluctuations/i161204_084_Original.gif"
     track = track_walls(read_video(public_file(name)))
