@@ -313,7 +313,8 @@ def _walls(findings: Findings) -> Iterable[Answer]:
         if shares is not None:
             first, last = shares["normalised"].iloc[0], shares["normalised"].iloc[-1]
             detail = f"share of the bright domain {first:.3f} → {last:.3f}"
-        if findings.wall_advance is not None:
+        # Where the law of motion was fitted, a mean over its whole course says nothing more
+        if findings.wall_advance is not None and findings.wall_fit is None:
             advance = findings.wall_advance
             speed = {"mean": advance.mean, "q05": advance.low, "q95": advance.high,
                      "unit": advance.unit}  # fmt: skip
