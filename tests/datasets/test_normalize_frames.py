@@ -79,6 +79,20 @@ def test_one_level_is_refused():
         track_walls(xr.DataArray(frames, dims=("time", "y", "x")))
 
 
+def test_a_noisy_rim_around_a_round_aperture_is_left_out():
+    scene = make_wall_video(n_frames=8, rng=5)
+    rows, columns = np.mgrid[:160, :160]
+    inside = np.hypot(rows - 79.5, columns - 79.5) < 74
+    rim = 0.4 * np.random.default_rng(6).standard_normal(scene.video.shape)
+    film = normalize_frames(scene.video.where(inside, 0.0) + xr.zeros_like(scene.video).where(
+        inside, rim))  # fmt: skip
+    view = np.isfinite(film.to_numpy()).all(axis=0)
+    assert not (view & ~inside).any()
+    assert (view & inside).sum() > 0.75 * inside.sum()
+    whole = normalize_frames(scene.video).where(view)
+    np.testing.assert_allclose(domain_fraction(film), domain_fraction(whole), atol=0.004)
+
+
 @pytest.mark.parametrize("name", [XPEEM, CUT_OUT])
 def test_illumination_jumps_of_the_xpeem_film_are_not_switching(public_file, name):
     video = read_video(public_file(name))
