@@ -124,6 +124,23 @@ def prepare_columns(
     )
 
 
+def require_table(table: object) -> None:
+    """Refuse anything but a `PatchTable`, and say how one is made of a plain table.
+
+    Raises
+    ------
+    InputError
+        Naming the type that came.
+    """
+    from physlearn.records import PatchTable
+
+    if not isinstance(table, PatchTable):
+        raise InputError(
+            f"table must be a PatchTable, got {type(table).__name__}; make one of a DataFrame with "
+            "PatchTable.from_frame(frame, centers, patch_size)."
+        )
+
+
 def table_tiers(table: PatchTable, tiers: Mapping[str, int] | None) -> dict[str, int]:
     """Return the tier of each column; those given here win over the table's own."""
     merged = dict(table.tiers)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
-from physlearn.causal.columns import Columns, prepare_columns
+from physlearn.causal.columns import Columns, prepare_columns, require_table
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.mechanisms import (
     N_DRAWS,
@@ -169,6 +169,7 @@ def counterfactual(
     >>> 1.8 < answer.mean - answer.factual < 2.2
     True
     """
+    require_table(table)
     nodes = list(graph.columns) if isinstance(graph, CausalGraph) else list(graph.nodes)
     values = _checked_question(table, nodes, patch, do, outcome)
     columns = prepare_columns(table, names=[n for n in nodes if n in table.columns], drop=True)

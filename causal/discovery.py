@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.causal.columns import NEAR_DETERMINISTIC, Columns, prepare_columns, table_tiers
+from physlearn.causal.columns import (
+    NEAR_DETERMINISTIC,
+    Columns,
+    prepare_columns,
+    require_table,
+    table_tiers,
+)
 from physlearn.causal.graphs import CausalGraph, GraphEdge
 from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_layout import Floats
@@ -97,6 +103,7 @@ def discover_graph(
     >>> discover_graph(table, n_resamples=10, rng=0).causes_of("response")
     ['composition']
     """
+    require_table(table)
     check_choice("method", method, ("auto", "pc"))
     if isinstance(alpha, bool) or not 0 < alpha < 0.5:
         raise InputError(f"alpha must lie between 0 and 0.5; got {alpha!r}.")

@@ -11,7 +11,7 @@ import networkx as nx
 import numpy as np
 from scipy import stats
 
-from physlearn.causal.columns import Columns, prepare_columns
+from physlearn.causal.columns import Columns, prepare_columns, require_table
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.identification import adjustment_sets
 from physlearn.causal.members import weak_link_warnings
@@ -177,6 +177,7 @@ def estimate_effect(
     >>> 1.8 < effect.mean < 2.2, effect.identified
     (True, True)
     """
+    require_table(table)
     if cause == outcome:
         raise InputError(f"cause and outcome must be different columns; got {cause!r} twice.")
     columns = prepare_columns(table, names=_columns_of(table, graph, cause, outcome), drop=True)

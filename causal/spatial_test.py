@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from physlearn.causal.columns import Columns, prepare_columns
+from physlearn.causal.columns import Columns, prepare_columns, require_table
 from physlearn.causal.spatial_layout import Floats, Integers, SpatialLayout
 
 if TYPE_CHECKING:
@@ -355,6 +355,7 @@ def spatial_independence(
     >>> spatial_independence(table, "a", "b").verdict
     'dependent'
     """
+    require_table(table)
     columns = prepare_columns(table, names=[x, y, *given])
     test = SpatialIndependenceTest(columns, alpha=alpha, noise_relative_error=noise_relative_error)
     index = [columns.index(name) for name in (x, y, *given)]

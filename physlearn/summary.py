@@ -169,7 +169,12 @@ def _described(data: xr.DataArray | None) -> dict[str, Any] | None:
     attrs = {
         key: value for key, value in data.attrs.items() if isinstance(value, str | int | float)
     }
-    return {"shape": list(data.shape), "dims": list(data.dims), "units": units, "attributes": attrs}
+    result = {
+        "shape": list(data.shape), "dims": list(data.dims), "units": units, "attributes": attrs,
+    }  # fmt: skip
+    if "drive" in data.coords:
+        result["drive"] = data.coords["drive"].to_numpy().tolist()
+    return result
 
 
 def _fit_rows(fit: Fit | None) -> list[dict[str, Any]]:

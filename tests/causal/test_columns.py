@@ -2,6 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from physlearn.causal import (
+    CausalGraph,
+    counterfactual,
+    discover_graph,
+    estimate_effect,
+    spatial_independence,
+)
 from physlearn.causal.columns import prepare_columns, table_tiers
 from physlearn.checks import InputError, NotIdentified
 from physlearn.records import PatchTable
@@ -58,3 +65,16 @@ def test_tiers_given_win(frame, grid):
     for bad in ({"c": 0}, {"a": -1}, {"a": True}, {"a": 0.5}):
         with pytest.raises(InputError, match="tiers"):
             table_tiers(table, bad)
+
+
+def test_a_plain_table_is_refused_with_the_recipe():
+    frame = pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0) % 7})
+    graph = CausalGraph.from_edges([("a", "b")])
+    for ask in (
+        lambda: discover_graph(frame),
+        lambda: estimate_effect(frame, graph, "a", "b"),
+        lambda: counterfactual(frame, graph, patch=0, do={"a": 1.0}, outcome="b"),
+        lambda: spatial_independence(frame, "a", "b"),
+    ):
+        with pytest.raises(InputError, match=r"got DataFrame; make one .*from_frame"):
+            ask()
