@@ -12,9 +12,9 @@ import numpy as np
 
 from physlearn.checks import InputError, atomic_write
 from physlearn.findings import Findings, PlantedTruth, Step, run_steps
+from physlearn.results import plain_json
 from physlearn.study import Progress, StudyResult, save_study
 from physlearn.study_folder import check_out
-from physlearn.summary import plain_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -258,7 +258,9 @@ def write_seed_table(
     """
     result = demo_seed_table(seeds, progress)
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(plain_json(result), indent=1, allow_nan=False) + "\n")
+        temporary.write_text(
+            json.dumps(plain_json(result, texts=True), indent=1, allow_nan=False) + "\n"
+        )
     return _as_table(result), _totals_in_words(result["totals"], path)
 
 

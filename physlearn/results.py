@@ -22,7 +22,7 @@ from physlearn.checks import CREDIBLE_MASS, InputError, atomic_write
 if TYPE_CHECKING:
     import arviz
 
-__all__ = ["Fit", "data_fingerprint", "fit_from_draws", "library_versions"]
+__all__ = ["Fit", "data_fingerprint", "fit_from_draws", "library_versions", "plain_json"]
 
 PRIOR_REPEATED = 0.9
 """Posterior over prior standard deviation above which the data said next to nothing."""
@@ -122,7 +122,7 @@ class Fit:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write posterior, model and diagnostics as netCDF."""
         self.idata["posterior"].attrs.update(
-            physlearn_record="Fit", diagnostics=json.dumps(_plain(self.diagnostics))
+            physlearn_record="Fit", diagnostics=json.dumps(plain_json(self.diagnostics))
         )
         with atomic_write(path) as temporary:
             self.idata.to_netcdf(str(temporary), engine="h5netcdf")
@@ -228,7 +228,7 @@ def fit_from_draws(
         data_sha256=data_fingerprint(data),
         warnings=json.dumps(list(warnings)),
         units=json.dumps(dict(units or {})),
-        prior_sd=json.dumps(_plain(prior_sd or {})),
+        prior_sd=json.dumps(plain_json(prior_sd or {})),
         verdicts=json.dumps(dict(verdicts or {})),
         **(attrs or {}),
     )
@@ -276,16 +276,33 @@ def _labels(variable: Any, name: str) -> list[str]:
     return [f"{name}[{', '.join(str(label) for label in labels)}]" for labels in flat]
 
 
-def _plain(value: Any) -> Any:
-    """Return ``value`` as what JSON holds."""
+def plain_json(value: Any, *, texts: bool = False) -> Any:
+    """Return ``value`` as JSON holds it: numpy unpacked, NaN and infinity as None.
+
+    Parameters
+    ----------
+    value
+        Mappings, sequences, arrays and plain values, nested.
+    texts
+        Give anything else by its text; otherwise it stays, and JSON will refuse it.
+
+    Examples
+    --------
+    >>> plain_json({"a": np.float64("nan"), "b": np.arange(2), 3: (True,)})
+    {'a': None, 'b': [0, 1], '3': [True]}
+    >>> plain_json([Path("a")], texts=True)
+    ['a']
+    """
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_json(item, texts=texts) for key, item in value.items()}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain_json(value.tolist(), texts=texts)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_json(item, texts=texts) for item in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain_json(value.item(), texts=texts)
     if isinstance(value, float) and not np.isfinite(value):
         return None
-    return value
+    if value is None or isinstance(value, str | int | float | bool) or not texts:
+        return value
+    return str(value)

@@ -126,7 +126,7 @@ def write_artefacts(findings: Findings, summary: Mapping[str, Any], folder: Path
 
 
 def _write_records(findings: Findings, folder: Path) -> list[str]:
-    from physlearn.summary import plain_json
+    from physlearn.results import plain_json
 
     names: list[str] = []
 
@@ -153,7 +153,7 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
     if findings.wall_fit is not None:
         findings.wall_fit.save(place("wall_posterior.nc"))
     if findings.laws is not None:
-        rows = plain_json(findings.laws.table.to_dict("records"))
+        rows = plain_json(findings.laws.table.to_dict("records"), texts=True)
         text = json.dumps({"laws": rows}, indent=1, allow_nan=False)
         place("laws.json").write_text(text + "\n", encoding="utf-8")
     return names

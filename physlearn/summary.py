@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from physlearn.findings import Findings
-from physlearn.results import library_versions
+from physlearn.results import library_versions, plain_json
 from physlearn.words import claims_a_cause, headlines, species_counts
 
 if TYPE_CHECKING:
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 
     from physlearn.results import Fit
 
-__all__ = ["SUMMARY_FORMAT", "plain_json", "summarize", "truth_beside_answers"]
+__all__ = ["SUMMARY_FORMAT", "summarize", "truth_beside_answers"]
 
 SUMMARY_FORMAT = "physlearn-summary-1"
 ROW_KEYS = ("name", "mean", "sd", "q05", "q95", "unit", "verdict", "probability_positive",
@@ -72,7 +70,7 @@ def summarize(findings: Findings) -> dict[str, Any]:
         "versions": library_versions(),
         "seed": findings.seed,
     }  # fmt: skip
-    result: dict[str, Any] = plain_json(content)
+    result: dict[str, Any] = plain_json(content, texts=True)
     return result
 
 
@@ -133,29 +131,6 @@ def _planted_effects(findings: Findings) -> list[dict[str, Any]]:
              "q05": low, "q95": high, "unit": effect.unit, "inside": bool(low <= truth <= high)}
         )  # fmt: skip
     return rows
-
-
-def plain_json(value: Any) -> Any:
-    """Return ``value`` as JSON holds it: numpy unpacked, NaN and infinity as None.
-
-    Examples
-    --------
-    >>> plain_json({"a": np.float64("nan"), "b": np.arange(2), 3: (True,)})
-    {'a': None, 'b': [0, 1], '3': [True]}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): plain_json(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain_json(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain_json(item) for item in value]
-    if isinstance(value, np.generic):
-        return plain_json(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    return str(value)
 
 
 def _described(data: xr.DataArray | None) -> dict[str, Any] | None:
