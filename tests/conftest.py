@@ -1,5 +1,6 @@
 """What many tests need: public files, where this machine has them."""
 
+import json
 import os
 from pathlib import Path
 
@@ -25,3 +26,37 @@ def public_file(monkeypatch):
         return registry.fetch(name)
 
     return find
+
+
+SMALLEST_P = 6.3e-5  # two-sided tail beyond four standard deviations
+LARGEST_Z = 4.0
+
+
+@pytest.fixture
+def oracle(request):
+    """Return a function that compares a figure with its oracle and keeps it for the table.
+
+    ``oracle(name, z=...)`` passes below 4, ``oracle(name, p=...)`` above the same tail,
+    ``oracle(name, error=..., bound=...)`` where the error is within the bound. With
+    PHYSLEARN_ORACLE_TABLE set, every comparison is appended to that file as a line of JSON.
+    """
+
+    def compare(name, *, z=None, p=None, error=None, bound=None):
+        given = {"z": z, "p": p, "error": error, "bound": bound}
+        row = {key: float(value) for key, value in given.items() if value is not None}
+        assert set(row) in ({"z"}, {"p"}, {"error", "bound"}), (
+            f"give z, p or error and bound: {row}"
+        )
+        table = os.environ.get("PHYSLEARN_ORACLE_TABLE")
+        if table:
+            with Path(table).open("a") as file:
+                file.write(json.dumps({"test": request.node.nodeid, "name": name, **row}) + "\n")
+        # NaN fails each of these
+        if z is not None:
+            assert abs(row["z"]) < LARGEST_Z, f"{name}: z = {z:.2f}"
+        elif p is not None:
+            assert row["p"] > SMALLEST_P, f"{name}: p = {p:.2g}"
+        else:
+            assert abs(row["error"]) <= row["bound"], f"{name}: error {error:.3g} > {bound:.3g}"
+
+    return compare
