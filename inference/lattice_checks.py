@@ -10,7 +10,7 @@ from scipy import sparse
 
 from physlearn.inference.lattice_data import LatticeData
 from physlearn.inference.pseudolikelihood import Sandwich, replica_count
-from physlearn.lattice_models.ising_kernels import replica_statistics
+from physlearn.lattice_models.replica_kernels import replica_statistics
 from physlearn.lattice_models.replicas import Replicas
 from physlearn.records import SiteGraph
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.ising_kernels import (
+from physlearn.lattice_models.random_numbers import seed_words
+from physlearn.lattice_models.replica_kernels import (
     replica_field_sweeps,
     replica_scores,
     replica_statistics,
@@ -14,22 +15,11 @@ from physlearn.lattice_models.ising_kernels import (
 from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.records import SiteGraph
 
-__all__ = ["Replicas", "seed_words"]
+__all__ = ["Replicas"]
 
 Float = NDArray[np.float64]
 LARGEST_TABLE = 4096
 WORD = 4294967296.0
-
-
-def seed_words(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint64]:
-    """Return random uint64 words to seed the generators of kernels.
-
-    Examples
-    --------
-    >>> seed_words(np.random.default_rng(1), (2, 3)).shape
-    (2, 3)
-    """
-    return rng.integers(1, 2**64, size=shape, dtype=np.uint64)
 
 
 class Replicas:

@@ -15,7 +15,7 @@ from physlearn.lattice_models.ising_kernels import (
     kawasaki_sweeps,
     metropolis_sweeps,
 )
-from physlearn.lattice_models.replicas import seed_words
+from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.records import LatticeSnapshots, SiteGraph
 
