@@ -1,16 +1,30 @@
-"""Lattice Hamiltonians: small frozen records with one definition of the energy each."""
+"""Hamiltonians of two-state sites: small frozen records with one definition of the energy each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_array, check_positive
+from physlearn.checks import InputError, as_generator, check_array, check_choice, check_positive
+from physlearn.lattice_models.energy_terms import (
+    EnergyTerms,
+    Motif,
+    check_bonds,
+    check_shells,
+    make_terms,
+    state_codes,
+)
+from physlearn.lattice_models.triplets import check_motif, find_triplets
 from physlearn.records import SiteGraph
 
-__all__ = ["Ising", "LatticeGas", "coupling_from_bond_energy"]
+__all__ = ["Ising", "LatticeGas", "coupling_from_bond_energy", "spin_glass"]
+
+Float = NDArray[np.float64]
+Triplets = Mapping[Motif, float] | tuple[tuple[Motif, float], ...]
+UP_DOWN = np.array([-1.0, 1.0])
 
 
 def coupling_from_bond_energy(
@@ -34,25 +48,79 @@ def coupling_from_bond_energy(
     return np.asarray(-energy / check_positive("thermal_energy", thermal_energy))
 
 
+def fixed_array(name: str, value: ArrayLike, most_dimensions: int) -> Float:
+    """Return a read-only copy with at most so many dimensions."""
+    array = np.array(check_array(name, value))
+    if array.ndim > most_dimensions:
+        raise InputError(
+            f"{name} must be one number or one a site, got shape {array.shape}."
+            if most_dimensions == 1
+            else f"{name} must have at most {most_dimensions} dimensions, got shape {array.shape}."
+        )
+    array.flags.writeable = False
+    return array
+
+
+def fixed_couplings(name: str, value: ArrayLike) -> Float:
+    """Return a read-only copy of one number a shell."""
+    array = np.array(check_array(name, np.atleast_1d(np.asarray(value)), ndim=1))
+    array.flags.writeable = False
+    return array
+
+
+def fixed_bonds(bonds: ArrayLike | None) -> Float | None:
+    """Return a read-only copy of one strength an edge, or None."""
+    if bonds is None:
+        return None
+    array = np.array(check_array("bonds", bonds, ndim=1, allow_empty=True))
+    array.flags.writeable = False
+    return array
+
+
+def fixed_triplets(triplets: Triplets) -> tuple[tuple[Motif, float], ...]:
+    """Return (motif, energy) pairs with the shells of each motif ascending."""
+    pairs: Iterable[tuple[Motif, float]] = (
+        triplets.items() if isinstance(triplets, Mapping) else triplets
+    )
+    out: dict[Motif, float] = {}
+    for motif, value in pairs:
+        shells = check_motif(motif)
+        if shells in out:
+            raise InputError(f"triplets must name each motif once; {shells} comes twice.")
+        out[shells] = float(check_array(f"triplets[{shells}]", value, ndim=0))
+    return tuple(out.items())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ising:
-    """Two-state sites with pair couplings by shell.
+    """Two-state sites with pair couplings by shell, and random bonds, fields and triplets.
 
-    The convention, with temperature absorbed: p(s) ~ exp(+ sum_i h_i s_i + sum_bonds J s s'),
-    s = -1 or +1, each bond counted once (times its multiplicity), J by the bond's shell. J > 0
-    prefers like neighbours. Energies are in kT.
+    The convention, with temperature absorbed: p(s) ~ exp(-E),
+
+    E = - sum_i h_i s_i - sum_bonds J_bond s s' - sum_triplets K s s' s'',
+
+    s = -1 or +1, each bond (unordered pair) counted once, times its multiplicity; a sum over
+    ordered pairs would count it twice. J_bond = ``couplings[shell] * bonds[edge]``. J > 0 prefers
+    like neighbours. Energies are in kT.
 
     Attributes
     ----------
     couplings
         float64, shape (n_shells,).
     field
-        float64, shape () or (n_sites,).
+        float64, shape () or (n_sites,). A random-field model has
+        ``field=strength * rng.normal(size=graph.n_sites)``.
+    bonds
+        float64, shape (n_edges,), a factor on the coupling of every edge of the graph, or None.
+        Random bonds: ``bonds=rng.choice([-1, 1], len(graph.edges))``; see ``spin_glass``. A
+        diluted lattice has zeros.
+    triplets
+        K by motif, three shells: ``{(0, 0, 0): 0.1}``; see ``find_triplets``.
 
     Raises
     ------
     InputError
-        For couplings or a field that are not finite.
+        For couplings, fields, bonds or triplets that are not finite or have a wrong shape.
 
     Examples
     --------
@@ -63,20 +131,25 @@ class Ising:
 
     couplings: NDArray[np.float64]
     field: NDArray[np.float64] | float = 0.0
+    _: KW_ONLY
+    bonds: NDArray[np.float64] | None = None
+    triplets: Triplets = ()
 
     def __post_init__(self) -> None:
-        couplings = check_array("couplings", np.atleast_1d(self.couplings), ndim=1).copy()
-        field = np.asarray(check_array("field", self.field)).copy()
-        if field.ndim > 1:
-            raise InputError(f"field must be one number or one a site, got shape {field.shape}.")
-        for name, value in (("couplings", couplings), ("field", field)):
-            value.flags.writeable = False
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "couplings", fixed_couplings("couplings", self.couplings))
+        object.__setattr__(self, "field", fixed_array("field", self.field, 1))
+        object.__setattr__(self, "bonds", fixed_bonds(self.bonds))
+        object.__setattr__(self, "triplets", fixed_triplets(self.triplets))
 
     @property
     def n_shells(self) -> int:
         """Number of shells with a coupling."""
         return len(self.couplings)
+
+    @property
+    def state_values(self) -> tuple[int, ...]:
+        """Down and up."""
+        return (-1, 1)
 
     def site_field(self, graph: SiteGraph) -> NDArray[np.float64]:
         """Return the field of every site, shape (n_sites,)."""
@@ -88,41 +161,109 @@ class Ising:
         return np.broadcast_to(field, (graph.n_sites,)).astype(np.float64)
 
     def bond_couplings(self, graph: SiteGraph) -> NDArray[np.float64]:
-        """Return multiplicity times coupling of every edge; shells beyond the couplings have 0."""
-        if self.n_shells > graph.n_shells:
-            raise InputError(
-                f"couplings has {self.n_shells} shells, the graph only {graph.n_shells}; build the "
-                "graph with as many shells."
-            )
+        """Return multiplicity times J of every edge; shells beyond the couplings have 0."""
+        check_shells(graph, self.n_shells)
         padded = np.zeros(max(graph.n_shells, 1))
         padded[: self.n_shells] = self.couplings
-        return padded[graph.shell] * graph.multiplicity
+        return padded[graph.shell] * graph.multiplicity * check_bonds(graph, self.bonds)
 
     def energy(self, states: ArrayLike, graph: SiteGraph) -> NDArray[np.float64]:
-        """Return -(sum h s + sum J s s') in kT, shape (...) for states of shape (..., n_sites)."""
-        values = np.asarray(states, dtype=np.float64)
-        if values.shape[-1:] != (graph.n_sites,) or not np.all(np.abs(values) == 1.0):
-            raise InputError(
-                f"states must hold -1 and +1 with shape (..., {graph.n_sites}), "
-                f"got shape {values.shape}."
-            )
+        """Return the energy in kT, shape (...) for states of shape (..., n_sites)."""
+        values = UP_DOWN[state_codes(states, (-1, 1), graph.n_sites)]
         pairs = values[..., graph.edges[:, 0]] * values[..., graph.edges[:, 1]]
-        return np.asarray(-(values @ self.site_field(graph)) - pairs @ self.bond_couplings(graph))
+        energy = -(values @ self.site_field(graph)) - pairs @ self.bond_couplings(graph)
+        for motif, strength in self.triplets:
+            a, b, c = find_triplets(graph, motif).T
+            energy -= strength * (values[..., a] * values[..., b] * values[..., c]).sum(axis=-1)
+        return np.asarray(energy)
+
+    def terms(self, graph: SiteGraph) -> EnergyTerms:
+        """Return the tables of the energy on ``graph``."""
+        like = np.multiply.outer(UP_DOWN, UP_DOWN)
+        return make_terms(
+            graph, self.state_values, -np.multiply.outer(self.site_field(graph), UP_DOWN),
+            -np.multiply.outer(self.couplings, like), self.bonds,
+            {motif: -k * np.multiply.outer(like, UP_DOWN) for motif, k in self.triplets},
+        )  # fmt: skip
+
+
+def spin_glass(
+    graph: SiteGraph,
+    coupling: float = 1.0,
+    distribution: str = "two_values",
+    *,
+    field: ArrayLike = 0.0,
+    rng: int | np.random.Generator | None = None,
+) -> Ising:
+    """Return an Edwards-Anderson spin glass: bonds of random sign, or of random strength.
+
+    Parameters
+    ----------
+    graph
+        Sites and bonds; all shells have random bonds.
+    coupling
+        J in kT: the size of the bonds, or their standard deviation.
+    distribution
+        ``two_values``: +J or -J with equal chance; ``normal``: mean 0, standard deviation J.
+    field
+        As in ``Ising``.
+    rng
+        Seed or generator of the bonds.
+
+    Raises
+    ------
+    InputError
+        For an unknown distribution, a coupling that is not positive, or a graph without bonds.
+
+    Notes
+    -----
+    S. F. Edwards and P. W. Anderson, J. Phys. F 5, 965 (1975), doi:10.1088/0305-4608/5/5/017.
+
+    Examples
+    --------
+    >>> from physlearn.lattice_models import square_lattice
+    >>> model = spin_glass(square_lattice((4, 4)), 0.7, rng=1)
+    >>> np.unique(np.abs(model.bond_couplings(square_lattice((4, 4))))).tolist()
+    [0.7]
+    """
+    check_choice("distribution", distribution, ("two_values", "normal"))
+    generator, _ = as_generator(rng)
+    n_edges = len(graph.edges)
+    if not n_edges:
+        raise InputError("graph must have bonds for a spin glass; it has none.")
+    bonds = (
+        generator.choice(UP_DOWN, n_edges)
+        if distribution == "two_values"
+        else generator.normal(size=n_edges)
+    )
+    couplings = np.full(graph.n_shells, check_positive("coupling", coupling))
+    return Ising(couplings, np.asarray(field), bonds=bonds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LatticeGas:
     """Sites that are empty (0) or occupied (1), as a view of an Ising model.
 
-    p(n) ~ exp(+ mu sum n - sum_bonds V n n'), in kT; V > 0 repels. With n = (1 + s) / 2 this is an
-    Ising model with J = -V / 4 and h_i = mu / 2 - sum over the bonds of site i of V / 4.
+    p(n) ~ exp(-E), E = sum_bonds V n n' + sum_triplets W n n' n'' - sum_i mu_i n_i, in kT, each
+    bond (unordered pair) once, times its multiplicity; V > 0 repels. With n = (1 + s) / 2 and pairs
+    only this is an Ising model with J = -V / 4 and h_i = mu / 2 - sum over the bonds of site i of
+    V / 4.
 
     Attributes
     ----------
     interactions
         V by shell, shape (n_shells,), in kT.
     chemical_potential
-        mu in kT.
+        mu in kT, one number or one a site.
+    bonds
+        A factor on V of every edge of the graph, shape (n_edges,), or None.
+    triplets
+        W by motif, three shells: ``{(0, 0, 0): 0.1}``; see ``find_triplets``.
+
+    Raises
+    ------
+    InputError
+        As in ``Ising``.
 
     Examples
     --------
@@ -133,32 +274,84 @@ class LatticeGas:
     """
 
     interactions: NDArray[np.float64]
-    chemical_potential: float = 0.0
+    chemical_potential: NDArray[np.float64] | float = 0.0
+    _: KW_ONLY
+    bonds: NDArray[np.float64] | None = None
+    triplets: Triplets = ()
 
     def __post_init__(self) -> None:
-        interactions = check_array("interactions", np.atleast_1d(self.interactions), ndim=1).copy()
-        interactions.flags.writeable = False
-        object.__setattr__(self, "interactions", interactions)
-        if not np.isfinite(self.chemical_potential):
-            raise InputError(f"chemical_potential must be finite; got {self.chemical_potential}.")
+        object.__setattr__(self, "interactions", fixed_couplings("interactions", self.interactions))
+        potential = fixed_array("chemical_potential", self.chemical_potential, 1)
+        object.__setattr__(
+            self, "chemical_potential", potential if potential.ndim else float(potential)
+        )
+        object.__setattr__(self, "bonds", fixed_bonds(self.bonds))
+        object.__setattr__(self, "triplets", fixed_triplets(self.triplets))
+
+    @property
+    def state_values(self) -> tuple[int, ...]:
+        """Empty and occupied."""
+        return (0, 1)
+
+    def site_potential(self, graph: SiteGraph) -> NDArray[np.float64]:
+        """Return the chemical potential of every site, shape (n_sites,)."""
+        potential = np.asarray(self.chemical_potential)
+        if potential.ndim and potential.shape != (graph.n_sites,):
+            raise InputError(
+                f"chemical_potential must be one number or have shape ({graph.n_sites},), "
+                f"got {potential.shape}."
+            )
+        return np.broadcast_to(potential, (graph.n_sites,)).astype(np.float64)
 
     def to_ising(self, graph: SiteGraph) -> Ising:
-        """Return the same distribution as an Ising model on ``graph``."""
-        bonds = Ising(self.interactions).bond_couplings(graph)
-        around = np.zeros(graph.n_sites)
+        """Return the same distribution as an Ising model; its energy differs by a constant."""
+        bonds = Ising(self.interactions, bonds=self.bonds).bond_couplings(graph)
+        strength, around = bonds / 4, np.zeros(graph.n_sites)
+        for motif, energy in self.triplets:
+            members = find_triplets(graph, motif)
+            np.add.at(around, members, energy / 8)
+            strength = strength + _triplets_of_edges(graph, members) * energy / 8
         for end in (0, 1):
-            np.add.at(around, graph.edges[:, end], bonds)
-        field = self.chemical_potential / 2 - around / 4
-        return Ising(-self.interactions / 4, field[0] if np.ptp(field) == 0 else field)
+            np.add.at(around, graph.edges[:, end], bonds / 4)
+        field = self.site_potential(graph) / 2 - around
+        field = field[0] if np.ptp(field) == 0 else field
+        triplets = tuple((motif, -energy / 8) for motif, energy in self.triplets)
+        if not self.triplets:
+            return Ising(-self.interactions / 4, field, bonds=self.bonds)
+        # triplets add to single bonds (to few at a rim), so that couplings are the edges' own
+        return Ising(
+            np.ones(graph.n_shells), field, bonds=-strength / graph.multiplicity, triplets=triplets
+        )
 
     def energy(self, states: ArrayLike, graph: SiteGraph) -> NDArray[np.float64]:
-        """Return sum_bonds V n n' - mu sum n in kT for occupations of shape (..., n_sites)."""
-        values = np.asarray(states, dtype=np.float64)
-        if values.shape[-1:] != (graph.n_sites,) or not np.all((values == 0) | (values == 1)):
-            raise InputError(
-                f"states must hold 0 and 1 with shape (..., {graph.n_sites}), "
-                f"got shape {values.shape}."
-            )
+        """Return the energy in kT for occupations of shape (..., n_sites)."""
+        values = state_codes(states, (0, 1), graph.n_sites).astype(np.float64)
         pairs = values[..., graph.edges[:, 0]] * values[..., graph.edges[:, 1]]
-        bonds = Ising(self.interactions).bond_couplings(graph)
-        return np.asarray(pairs @ bonds - self.chemical_potential * values.sum(axis=-1))
+        bonds = Ising(self.interactions, bonds=self.bonds).bond_couplings(graph)
+        energy = pairs @ bonds - values @ self.site_potential(graph)
+        for motif, strength in self.triplets:
+            a, b, c = find_triplets(graph, motif).T
+            energy += strength * (values[..., a] * values[..., b] * values[..., c]).sum(axis=-1)
+        return np.asarray(energy)
+
+    def terms(self, graph: SiteGraph) -> EnergyTerms:
+        """Return the tables of the energy on ``graph``."""
+        check_shells(graph, len(self.interactions), "interactions")
+        filled = np.array([0.0, 1.0])
+        both = np.multiply.outer(filled, filled)
+        return make_terms(
+            graph, self.state_values, -np.multiply.outer(self.site_potential(graph), filled),
+            np.multiply.outer(self.interactions, both), self.bonds,
+            {motif: w * np.multiply.outer(both, filled) for motif, w in self.triplets},
+        )  # fmt: skip
+
+
+def _triplets_of_edges(graph: SiteGraph, members: NDArray[np.int64]) -> Float:
+    """Return how many triplets hold both ends of each edge; one edge stands for a pair of sites."""
+    keys = np.sort(graph.edges, axis=1) @ np.array([graph.n_sites, 1])
+    order = np.argsort(keys, kind="stable")
+    counts = np.zeros(len(keys))
+    for low, high in ((0, 1), (0, 2), (1, 2)):
+        wanted = members[:, low] * graph.n_sites + members[:, high]
+        np.add.at(counts, order[np.searchsorted(keys[order], wanted)], 1.0)
+    return counts

@@ -32,14 +32,15 @@ MAX_SHELLS = 30
 class BondTable(NamedTuple):
     """Neighbours of every site in compressed rows: entries ``start[i]:start[i + 1]`` are site i's.
 
-    ``neighbour`` int32, ``shell`` int32 and ``times`` int32 (multiplicity) have one entry for each
-    end of each bond.
+    ``neighbour`` int32, ``shell`` int32, ``times`` int32 (multiplicity) and ``edge`` int32 (the
+    bond's row in ``graph.edges``) have one entry for each end of each bond.
     """
 
     start: NDArray[np.int64]
     neighbour: NDArray[np.int32]
     shell: NDArray[np.int32]
     times: NDArray[np.int32]
+    edge: NDArray[np.int32]
 
 
 def bond_table(graph: SiteGraph, n_shells: int | None = None) -> BondTable:
@@ -57,7 +58,9 @@ def bond_table(graph: SiteGraph, n_shells: int | None = None) -> BondTable:
     >>> bond_table(square_lattice((4, 4))).start[:3].tolist()
     [0, 4, 8]
     """
-    keep = slice(None) if n_shells is None else graph.shell < n_shells
+    keep = np.arange(len(graph.edges))
+    if n_shells is not None:
+        keep = keep[graph.shell < n_shells]
     edges, shell, count = graph.edges[keep], graph.shell[keep], graph.multiplicity[keep]
     site = np.concatenate([edges[:, 0], edges[:, 1]])
     order = np.argsort(site, kind="stable")
@@ -69,6 +72,7 @@ def bond_table(graph: SiteGraph, n_shells: int | None = None) -> BondTable:
         other[order].astype(np.int32),
         np.concatenate([shell, shell])[order].astype(np.int32),
         np.concatenate([count, count])[order].astype(np.int32),
+        np.concatenate([keep, keep])[order].astype(np.int32),
     )
 
 
