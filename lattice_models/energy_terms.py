@@ -168,7 +168,7 @@ def make_terms(
     )
 
 
-def _rows(site: NDArray[np.int64], n_sites: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _rows(site: NDArray[np.integer], n_sites: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where each site's entries start, and the order that sorts the entries by site."""
     start = np.zeros(n_sites + 1, np.int64)
     np.cumsum(np.bincount(site, minlength=n_sites), out=start[1:])

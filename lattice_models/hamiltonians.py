@@ -172,7 +172,7 @@ class Ising:
         values = UP_DOWN[state_codes(states, (-1, 1), graph.n_sites)]
         pairs = values[..., graph.edges[:, 0]] * values[..., graph.edges[:, 1]]
         energy = -(values @ self.site_field(graph)) - pairs @ self.bond_couplings(graph)
-        for motif, strength in self.triplets:
+        for motif, strength in dict(self.triplets).items():
             a, b, c = find_triplets(graph, motif).T
             energy -= strength * (values[..., a] * values[..., b] * values[..., c]).sum(axis=-1)
         return np.asarray(energy)
@@ -183,7 +183,7 @@ class Ising:
         return make_terms(
             graph, self.state_values, -np.multiply.outer(self.site_field(graph), UP_DOWN),
             -np.multiply.outer(self.couplings, like), self.bonds,
-            {motif: -k * np.multiply.outer(like, UP_DOWN) for motif, k in self.triplets},
+            {m: -k * np.multiply.outer(like, UP_DOWN) for m, k in dict(self.triplets).items()},
         )  # fmt: skip
 
 
@@ -307,7 +307,7 @@ class LatticeGas:
         """Return the same distribution as an Ising model; its energy differs by a constant."""
         bonds = Ising(self.interactions, bonds=self.bonds).bond_couplings(graph)
         strength, around = bonds / 4, np.zeros(graph.n_sites)
-        for motif, energy in self.triplets:
+        for motif, energy in dict(self.triplets).items():
             members = find_triplets(graph, motif)
             np.add.at(around, members, energy / 8)
             strength = strength + _triplets_of_edges(graph, members) * energy / 8
@@ -315,7 +315,7 @@ class LatticeGas:
             np.add.at(around, graph.edges[:, end], bonds / 4)
         field = self.site_potential(graph) / 2 - around
         field = field[0] if np.ptp(field) == 0 else field
-        triplets = tuple((motif, -energy / 8) for motif, energy in self.triplets)
+        triplets = tuple((motif, -energy / 8) for motif, energy in dict(self.triplets).items())
         if not self.triplets:
             return Ising(-self.interactions / 4, field, bonds=self.bonds)
         # triplets add to single bonds (to few at a rim), so that couplings are the edges' own
@@ -329,7 +329,7 @@ class LatticeGas:
         pairs = values[..., graph.edges[:, 0]] * values[..., graph.edges[:, 1]]
         bonds = Ising(self.interactions, bonds=self.bonds).bond_couplings(graph)
         energy = pairs @ bonds - values @ self.site_potential(graph)
-        for motif, strength in self.triplets:
+        for motif, strength in dict(self.triplets).items():
             a, b, c = find_triplets(graph, motif).T
             energy += strength * (values[..., a] * values[..., b] * values[..., c]).sum(axis=-1)
         return np.asarray(energy)
@@ -342,7 +342,7 @@ class LatticeGas:
         return make_terms(
             graph, self.state_values, -np.multiply.outer(self.site_potential(graph), filled),
             np.multiply.outer(self.interactions, both), self.bonds,
-            {motif: w * np.multiply.outer(both, filled) for motif, w in self.triplets},
+            {m: w * np.multiply.outer(both, filled) for m, w in dict(self.triplets).items()},
         )  # fmt: skip
 
 
