@@ -155,6 +155,9 @@ def run(found: argparse.Namespace, console: Console) -> bool:
         one = {name: content["cases"][name]}
         for row in table_rows(one):
             console.print("  ".join(cell for cell in row if cell), highlight=False, markup=False)
+    if not content["cases"]:
+        console.print(f"no case matches {found.only}; topics: {', '.join(topics()) or 'none'}")
+        return False
     shown(content, console)
     console.print(f"{found.out} and {found.out.with_suffix('.md').name}")
     return worked

@@ -56,7 +56,7 @@ OURS = "physlearn"
 
 @dataclass(frozen=True)
 class Late:
-    """A contender that is made when its case begins; `AbsentError` raised by ``make`` is its row."""
+    """A contender that is made when its case begins; what ``make`` says is absent is a row."""
 
     make: Callable[[], Callable[[], object]]
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch, tmp_path):
+    before = dict(os.environ)  # the package fixes the number of threads when it is imported
     monkeypatch.syspath_prepend(str(ROOT))
     monkeypatch.setenv("PHYSLEARN_BENCHMARKS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PHYSLEARN_PEERS", str(tmp_path / "peers"))
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 SOURCE = "long twice(long x) { return 2 * x; }\n"
@@ -47,7 +52,7 @@ def test_a_twin_that_does_not_compile_is_an_error(tmp_path):
     if compiler() is None:
         pytest.skip("no C compiler here")
     (tmp_path / "wrong.c").write_text("this is not C\n")
-    with pytest.raises(RuntimeError, match="wrong.c does not compile"):
+    with pytest.raises(RuntimeError, match=r"wrong\.c does not compile"):
         compile_c("wrong", folder=tmp_path)
     assert not list((tmp_path / "cache" / "twins").iterdir())
 
@@ -220,7 +225,7 @@ def test_finished_cases_stay_and_are_not_measured_again(tmp_path, monkeypatch):
 
     def cases(only, quick):
         for name in ("first", "second", "third"):
-            if name == "second" and len(calls) < 3:
+            if name == "second" and not chosen.resume:
                 raise KeyboardInterrupt
             yield name, Case(name, "unit", 1.0, {"physlearn": lambda name=name: calls.append(name)})
 
@@ -231,7 +236,7 @@ def test_finished_cases_stay_and_are_not_measured_again(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         command.run(chosen, console)
     assert list(json.loads(out.read_text())["cases"]) == ["first"]
-    calls[:] = ["x"] * 3
+    calls.clear()
     chosen.resume = True
     assert command.run(chosen, console)
     assert list(json.loads(out.read_text())["cases"]) == ["first", "second", "third"]

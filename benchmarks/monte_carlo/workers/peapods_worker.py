@@ -1,7 +1,8 @@
 """peapods (Rust), square lattice, nearest neighbours.
 
-Tasks ``square`` (Metropolis) and ``swendsen_wang`` (a Metropolis and a Swendsen-Wang sweep each step,
-as the package offers it). Options: ``size``, ``couplings`` (kT), ``burn_in``. Work: spin updates.
+Tasks ``square`` (Metropolis) and ``swendsen_wang`` (each step one Metropolis and one Swendsen-Wang
+sweep, as the package offers it). Options: ``size``, ``couplings`` (kT), ``burn_in``. Work: spin
+updates.
 """
 
 from __future__ import annotations
