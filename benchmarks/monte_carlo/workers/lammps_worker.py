@@ -1,8 +1,8 @@
 """LAMMPS: task ``lennard_jones``, the melt of its own benchmark.
 
-Density .8442, cut-off 2.5, reduced units. Options: ``cells`` (4 cells^3 particles: 14 gives 10,976),
-``optimised`` (the OPT package), ``ensemble`` (``nve`` or ``langevin``), ``time_step``, ``skin``.
-Work: particle steps.
+Density .8442, cut-off 2.5, reduced units. Options: ``cells`` (4 cells^3 particles: 14 gives
+10,976), ``optimised`` (the OPT package), ``ensemble`` (``nve`` or ``langevin``), ``time_step``,
+``skin``. Work: particle steps.
 """
 
 from __future__ import annotations
