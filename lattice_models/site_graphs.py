@@ -1,4 +1,4 @@
-"""Site graphs: regular lattices, measured positions, and any graph of networkx."""
+"""Site graphs of measured positions, of any graph of networkx, and of parts of a graph."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.lattice_models.regular_lattices import (
+    merge_bonds,
+    square_lattice,
+    triangular_lattice,
+)
 from physlearn.records import SiteGraph
 
 if TYPE_CHECKING:
@@ -18,15 +23,13 @@ if TYPE_CHECKING:
 __all__ = [
     "BondTable",
     "bond_table",
+    "keep_sites",
+    "remove_sites",
     "site_graph_from_networkx",
     "site_graph_from_positions",
     "square_lattice",
     "triangular_lattice",
 ]
-
-SQUARE_BASIS = np.array([[1.0, 0.0], [0.0, 1.0]])
-TRIANGULAR_BASIS = np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
-MAX_SHELLS = 30
 
 
 class BondTable(NamedTuple):
@@ -74,123 +77,6 @@ def bond_table(graph: SiteGraph, n_shells: int | None = None) -> BondTable:
         np.concatenate([count, count])[order].astype(np.int32),
         np.concatenate([keep, keep])[order].astype(np.int32),
     )
-
-
-def square_lattice(shape: tuple[int, int], n_shells: int = 1, periodic: bool = True) -> SiteGraph:
-    """Return a square lattice of spacing 1.
-
-    Parameters
-    ----------
-    shape
-        Rows and columns; site ``row * columns + column`` stands at x = column, y = row.
-    n_shells
-        Shells of neighbours by distance: 1, sqrt 2, 2, ...
-    periodic
-        Wrap both directions. A shell that wraps a small torus counts each bond as often as the
-        infinite periodic crystal does.
-
-    Raises
-    ------
-    InputError
-        For a shape that is not two whole numbers, or one so small that a site would be its own
-        neighbour.
-
-    Examples
-    --------
-    >>> int(square_lattice((2, 2)).multiplicity.sum())   # two bonds a site
-    8
-    """
-    return _regular_lattice(shape, n_shells, periodic, SQUARE_BASIS, sheared=True)
-
-
-def triangular_lattice(
-    shape: tuple[int, int], n_shells: int = 1, periodic: bool = True
-) -> SiteGraph:
-    """Return a triangular (hexagonal close-packed) lattice of spacing 1.
-
-    Parameters
-    ----------
-    shape
-        Rows and columns. Periodic lattices are a rhombus (rows shifted by half a spacing each);
-        open ones a rectangle (every other row shifted), as a picture shows them.
-    n_shells
-        Shells of neighbours by distance: 1, sqrt 3, 2, ...
-    periodic
-        As in ``square_lattice``.
-
-    Raises
-    ------
-    InputError
-        As in ``square_lattice``.
-
-    Examples
-    --------
-    >>> int(triangular_lattice((6, 6), n_shells=2).multiplicity.sum())   # 3 + 3 bonds a site
-    216
-    """
-    return _regular_lattice(shape, n_shells, periodic, TRIANGULAR_BASIS, sheared=periodic)
-
-
-def _regular_lattice(
-    shape: tuple[int, int],
-    n_shells: int,
-    periodic: bool,
-    basis: NDArray[np.float64],
-    sheared: bool,
-) -> SiteGraph:
-    sizes = check_array("shape", shape, shape=(2,), dtype=np.int64, minimum=1)
-    n_rows, n_columns = int(sizes[0]), int(sizes[1])
-    row, column = (index.ravel() for index in np.indices((n_rows, n_columns)))
-    shift = np.zeros_like(row) if sheared else row // 2
-    edges, shells, radii = [], [], []
-    for shell, vectors in enumerate(_shell_vectors(basis, n_shells)):
-        radii.append(float(np.linalg.norm(vectors[0] @ basis)))
-        for along, across in vectors:
-            row_2 = row + across
-            column_2 = column - shift + along + (0 if sheared else row_2 // 2)
-            inside = np.ones(len(row), bool)
-            if not periodic:
-                inside = (row_2 >= 0) & (row_2 < n_rows)
-                inside &= (column_2 >= 0) & (column_2 < n_columns)
-            other = (row_2 % n_rows) * n_columns + column_2 % n_columns
-            site = np.flatnonzero(inside)
-            if np.any(other[site] == site):
-                raise InputError(
-                    f"shape must be large enough for shell {shell + 1} of a periodic lattice; in "
-                    f"{(n_rows, n_columns)} a site is its own neighbour. Enlarge the shape, take "
-                    "fewer shells or periodic=False."
-                )
-            edges.append(np.column_stack([site, other[site]]))
-            shells.append(np.full(len(site), shell))
-    positions = np.column_stack([column - shift, row]) @ basis
-    cell = np.array([[n_columns, 0], [0, n_rows]]) @ basis if periodic else None
-    ends, kinds, counts = _merge_bonds(np.concatenate(edges), np.concatenate(shells))
-    return SiteGraph(
-        n_rows * n_columns, ends, kinds, counts,
-        positions=positions, unit="reduced", cell=cell, shell_radii=tuple(radii),
-    )  # fmt: skip
-
-
-def _shell_vectors(basis: NDArray[np.float64], n_shells: int) -> list[NDArray[np.int64]]:
-    """Return half of the lattice vectors of each shell (one of each +v, -v pair)."""
-    if not isinstance(n_shells, int | np.integer) or not 1 <= n_shells <= MAX_SHELLS:
-        raise InputError(f"n_shells must be a whole number from 1 to {MAX_SHELLS}; got {n_shells}.")
-    reach = n_shells + 1
-    steps = range(-reach, reach + 1)
-    vectors = np.array([(a, b) for a, b in product(steps, steps) if (b, a) > (0, 0)])
-    squared = np.round(((vectors @ basis) ** 2).sum(axis=1), 6)
-    return [vectors[squared == value] for value in np.unique(squared)[:n_shells]]
-
-
-def _merge_bonds(
-    edges: NDArray[np.int64], shells: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return each bond of a shell once, with how often it came."""
-    if not len(edges):
-        return np.empty((0, 2), np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
-    keys = np.column_stack([shells, np.sort(edges, axis=1)])
-    unique, counts = np.unique(keys, axis=0, return_counts=True)
-    return unique[:, 1:], unique[:, 0], counts
 
 
 def site_graph_from_positions(
@@ -265,11 +151,109 @@ def site_graph_from_positions(
         float(distance[keep][shell == k].mean()) if np.any(shell == k) else float(radius)
         for k, radius in enumerate(radii)
     )
-    ends, kinds, counts = _merge_bonds(np.column_stack([site, other])[keep].astype(np.int64), shell)
+    ends, kinds, counts = _by_shell(
+        np.stack([site[keep], other[keep]]).astype(np.int64), shell, len(points)
+    )
     return SiteGraph(
         len(points), ends, kinds, counts,
         positions=points, unit=unit, cell=periods, shell_radii=lengths,
     )  # fmt: skip
+
+
+def _by_shell(
+    ends: NDArray[np.int64], shell: NDArray[np.int64], n_sites: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return each bond of a shell once, its shell, and how often it came."""
+    edges, kinds = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
+    counts = [np.empty(0, np.int64)]
+    for kind in np.unique(shell):
+        pairs, times = merge_bonds(ends[:, shell == kind], n_sites)
+        edges.append(pairs)
+        kinds.append(np.full(len(times), kind, np.int64))
+        counts.append(times)
+    return np.concatenate(edges), np.concatenate(kinds), np.concatenate(counts)
+
+
+def remove_sites(graph: SiteGraph, sites: ArrayLike) -> SiteGraph:
+    """Return the graph without some sites: vacancies on a lattice.
+
+    Parameters
+    ----------
+    graph
+        Sites and bonds.
+    sites
+        Numbers of the sites that go, each once. The others close ranks: they are numbered anew in
+        the same order.
+
+    Raises
+    ------
+    InputError
+        For a number outside the graph, one given twice, or when no site would be left.
+
+    Examples
+    --------
+    >>> remove_sites(square_lattice((4, 4)), [5]).n_sites
+    15
+    """
+    gone = _check_sites(graph, sites, allow_empty=True)
+    left = np.setdiff1d(np.arange(graph.n_sites), gone)
+    if not len(left):
+        raise InputError("sites must leave at least one site of the graph; all were removed.")
+    return keep_sites(graph, left)
+
+
+def keep_sites(graph: SiteGraph, sites: ArrayLike) -> SiteGraph:
+    """Return the graph of some of the sites, in the order given, with the bonds between them.
+
+    Parameters
+    ----------
+    graph
+        Sites and bonds.
+    sites
+        Numbers of the sites that stay; site k of the result is site ``sites[k]``.
+
+    Raises
+    ------
+    InputError
+        For no sites, a number outside the graph, or one given twice.
+
+    Examples
+    --------
+    >>> corner = keep_sites(square_lattice((4, 4)), [0, 1, 4])
+    >>> corner.edges.tolist()
+    [[0, 1], [0, 2]]
+    """
+    chosen = _check_sites(graph, sites)
+    number = np.full(graph.n_sites, -1)
+    number[chosen] = np.arange(len(chosen))
+    edges = np.sort(number[graph.edges], axis=1)
+    kept = np.all(edges >= 0, axis=1)
+    return SiteGraph(
+        len(chosen), edges[kept], graph.shell[kept], graph.multiplicity[kept],
+        positions=None if graph.positions is None else graph.positions[chosen],
+        unit=graph.unit, cell=graph.cell, shell_radii=graph.shell_radii,
+    )  # fmt: skip
+
+
+def _check_sites(
+    graph: SiteGraph, sites: ArrayLike, allow_empty: bool = False
+) -> NDArray[np.int64]:
+    """Return different site numbers of the graph."""
+    given = np.empty(0, np.int64) if allow_empty and np.size(sites) == 0 else sites
+    chosen: NDArray[np.int64] = check_array(
+        "sites", given, ndim=1, dtype=np.int64, minimum=0, allow_empty=allow_empty
+    )
+    if chosen.size and chosen.max() >= graph.n_sites:
+        raise InputError(
+            f"sites must be below {graph.n_sites}, the number of sites; got {chosen.max()}."
+        )
+    different, counts = np.unique(chosen, return_counts=True)
+    if len(different) < len(chosen):
+        raise InputError(
+            f"sites must name each site once; site {different[counts > 1][0]} comes "
+            f"{counts.max()} times."
+        )
+    return chosen
 
 
 def site_graph_from_networkx(graph: nx.Graph) -> SiteGraph:
