@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.lattice_models.particles.pair_potential import Derivatives, PairPotential
 
 __all__ = ["SplinePotential"]
 
 Float = NDArray[np.float64]
-
-from physlearn.lattice_models.particles.pair_potential import Derivatives, PairPotential
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,289 @@
+"""Kernels that keep particles sorted in space and list the neighbours of groups of eight.
+
+Particles live in slots, in the order of a snake through columns of space, so that eight slots in
+a row (a group) are close together. A group's list names every point that lies within the reach of
+any of its eight particles. Periodic images are ghost points behind the slots: the loops over
+pairs know nothing of the box. Rows of ``points``: the slots, the ghosts, and last of all a point
+infinitely far away that fills the gaps.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.lattice_models.kernels import kernel
+
+__all__ = ["FAR", "GROUP", "list_neighbours", "place_ghosts", "sort_particles"]
+
+Float = NDArray[np.float64]
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+
+GROUP = 8
+FAR = 1e8
+CENTRE = 13  # the shift (0, 0, 0) among 27
+SLACK = 1.0 + 1e-9  # columns are searched a hair further than the reach: round-off of their edges
+
+
+@kernel
+def choose_grid(points: Float, n: int, box: Float, reach: float, grid: Int64, frame: Float) -> None:
+    """Fill ``grid`` (columns a, columns b, bins along c, axes a b c) and ``frame`` (origin, 1/w).
+
+    ``box`` holds 0 for an open axis. A column is about as wide as a cube that holds eight.
+    """
+    volume = 1.0
+    thick = 0
+    for d in range(3):
+        low, high = points[0, d], points[0, d]
+        for i in range(1, n):
+            low, high = min(low, points[i, d]), max(high, points[i, d])
+        if box[d] > 0.0:
+            low, high = 0.0, box[d]
+        frame[d] = low
+        frame[3 + d] = high - low
+        if high - low > 1e-9 * reach:
+            volume *= high - low
+            thick += 1
+    # in a plane the third axis is one column and the bins run along y
+    flat = frame[5] <= 1e-9 * reach
+    grid[3], grid[4], grid[5] = 0, 2 if flat else 1, 1 if flat else 2
+    width = reach
+    if thick > 0:
+        width = min(reach, max(reach / 6.0, (GROUP * volume / n) ** (1.0 / thick)))
+    while True:
+        for k in range(3):
+            length = frame[3 + grid[3 + k]]
+            cells = length / (0.5 * width if k == 2 else width)
+            grid[k] = max(1, int(min(cells, 1e6)))
+        if grid[0] * grid[1] * grid[2] <= 8 * n + 64:
+            break
+        width *= 1.3
+    for k in range(3):
+        length = frame[3 + grid[3 + k]]
+        frame[3 + grid[3 + k]] = grid[k] / length if length > 0.0 else 0.0
+
+
+@kernel
+def sort_particles(
+    points: Float,
+    carried: Float,
+    names: Int64,
+    box: Float,
+    reach: float,
+    grid: Int64,
+    frame: Float,
+    start: Int64,
+    scratch: Float,
+) -> None:
+    """Wrap the particles into the box and sort them (with all that they carry) along the snake.
+
+    ``carried``: (n_slots, m) numbers that move with a particle; ``names``: (n, 5) identity,
+    species and the three counts of box lengths; ``start``: first slot of each bin (filled);
+    ``scratch``: (n, 4 + m + 5).
+    """
+    n = names.shape[0]
+    m = carried.shape[1]
+    for i in range(n):
+        for d in range(3):
+            if box[d] > 0.0:
+                turns = math.floor(points[i, d] / box[d])
+                points[i, d] -= turns * box[d]
+                names[i, 2 + d] += np.int64(turns)
+    choose_grid(points, n, box, reach, grid, frame)
+    n_bins = grid[0] * grid[1] * grid[2]
+    start[: n_bins + 1] = 0
+    a, b, c = grid[3], grid[4], grid[5]
+    for i in range(n):
+        key = bin_of(points[i, a], points[i, b], points[i, c], grid, frame)
+        start[key + 1] += 1
+        for d in range(4):
+            scratch[i, d] = points[i, d]
+        for k in range(m):
+            scratch[i, 4 + k] = carried[i, k]
+        for k in range(5):
+            scratch[i, 4 + m + k] = names[i, k]
+    for key in range(n_bins):
+        start[key + 1] += start[key]
+    # from the last particle down: start[key + 1] is a moving end that stops at the bin's beginning
+    for i in range(n - 1, -1, -1):
+        key = bin_of(scratch[i, a], scratch[i, b], scratch[i, c], grid, frame)
+        start[key + 1] -= 1
+        slot = start[key + 1]
+        for d in range(4):
+            points[slot, d] = scratch[i, d]
+        for k in range(m):
+            carried[slot, k] = scratch[i, 4 + k]
+        for k in range(5):
+            names[slot, k] = np.int64(scratch[i, 4 + m + k])
+    # every entry now holds the beginning of the bin before it: move them down by one
+    for key in range(n_bins):
+        start[key] = start[key + 1]
+    start[n_bins] = n
+
+
+@kernel
+def bin_of(along_a: float, along_b: float, along_c: float, grid: Int64, frame: Float) -> Any:
+    """Bin of a place: columns in snake order, bins up and down in turn."""
+    i = min(max(int((along_a - frame[grid[3]]) * frame[3 + grid[3]]), 0), grid[0] - 1)
+    j = min(max(int((along_b - frame[grid[4]]) * frame[3 + grid[4]]), 0), grid[1] - 1)
+    k = min(max(int((along_c - frame[grid[5]]) * frame[3 + grid[5]]), 0), grid[2] - 1)
+    column = i * grid[1] + (j if i % 2 == 0 else grid[1] - 1 - j)
+    return column * grid[2] + (k if column % 2 == 0 else grid[2] - 1 - k)
+
+
+@kernel
+def span(low: float, high: float, k: int, box: Float, grid: Int64, frame: Float) -> Any:
+    """First and last cell along the k-th axis of the grid that a stretch touches."""
+    axis = grid[3 + k]
+    first = math.floor((low - frame[axis]) * frame[3 + axis])
+    last = math.floor((high - frame[axis]) * frame[3 + axis])
+    if box[axis] > 0.0:
+        return max(first, -grid[k]), min(last, 2 * grid[k] - 1)
+    return min(max(first, 0), grid[k] - 1), min(max(last, 0), grid[k] - 1)
+
+
+@kernel
+def gap(low: float, high: float, cell: int, k: int, grid: Int64, frame: Float) -> Any:
+    """Distance along an axis between a stretch and a cell; end cells of an open axis reach far."""
+    axis = grid[3 + k]
+    if frame[3 + axis] == 0.0:
+        return 0.0
+    width = 1.0 / frame[3 + axis]
+    near = frame[axis] + cell * width
+    return max(0.0, max(near - high, low - near - width) / SLACK - 1e-9 * width)
+
+
+@kernel
+def list_neighbours(
+    points: Float,
+    n: int,
+    box: Float,
+    reach: float,
+    grid: Int64,
+    frame: Float,
+    start: Int64,
+    group_start: Int64,
+    entries: Int32,
+    ghosts: Int32,
+    ghost_of: Int32,
+    lanes: Float,
+) -> Any:
+    """List for each group every point within ``reach`` of one of its particles, itself included.
+
+    Returns the number of entries and of ghosts; either beyond the length of its array says that
+    the lists are incomplete and the arrays must grow.
+    """
+    n_groups = group_start.size - 1
+    n_slots = n_groups * GROUP
+    far = points.shape[0] - 1
+    a, b, c = grid[3], grid[4], grid[5]
+    ghost_of[:] = -1
+    n_entries, n_ghosts = 0, 0
+    wide = reach * SLACK
+    for group in range(n_groups):
+        group_start[group] = n_entries
+        first = group * GROUP
+        for d in range(3):
+            lanes[24 + d] = points[first, d]
+            lanes[27 + d] = points[first, d]
+        for k in range(GROUP):
+            for d in range(3):
+                lanes[8 * d + k] = points[first + k, d]
+                if first + k < n:
+                    lanes[24 + d] = min(lanes[24 + d], points[first + k, d])
+                    lanes[27 + d] = max(lanes[27 + d], points[first + k, d])
+        a0, a1 = span(lanes[24 + a] - wide, lanes[27 + a] + wide, 0, box, grid, frame)
+        b0, b1 = span(lanes[24 + b] - wide, lanes[27 + b] + wide, 1, box, grid, frame)
+        for i in range(a0, a1 + 1):
+            gap_a = gap(lanes[24 + a], lanes[27 + a], i, 0, grid, frame)
+            turn_a = math.floor(i / grid[0])
+            column_a = i - turn_a * grid[0]
+            for j in range(b0, b1 + 1):
+                gap_b = gap(lanes[24 + b], lanes[27 + b], j, 1, grid, frame)
+                left = wide * wide - gap_a * gap_a - gap_b * gap_b
+                if left < 0.0:
+                    continue
+                turn_b = math.floor(j / grid[1])
+                column_b = j - turn_b * grid[1]
+                column = column_a * grid[1]
+                column += column_b if column_a % 2 == 0 else grid[1] - 1 - column_b
+                along = math.sqrt(left)
+                c0, c1 = span(lanes[24 + c] - along, lanes[27 + c] + along, 2, box, grid, frame)
+                for turn_c in range(math.floor(c0 / grid[2]), math.floor(c1 / grid[2]) + 1):
+                    low = max(c0 - turn_c * grid[2], 0)
+                    high = min(c1 - turn_c * grid[2], grid[2] - 1)
+                    if column % 2 == 1:
+                        low, high = grid[2] - 1 - high, grid[2] - 1 - low
+                    head = start[column * grid[2] + low]
+                    tail = start[column * grid[2] + high + 1]
+                    lanes[30], lanes[31], lanes[32] = 0.0, 0.0, 0.0
+                    lanes[30 + a] = turn_a * box[a]
+                    lanes[30 + b] = turn_b * box[b]
+                    lanes[30 + c] = turn_c * box[c]
+                    before = n_entries
+                    n_entries = add_run(points, head, tail, reach, entries, n_entries, lanes)
+                    if turn_a == 0 and turn_b == 0 and turn_c == 0:
+                        continue
+                    turns = (turn_a, turn_b, turn_c)
+                    shift = CENTRE
+                    for k in range(3):
+                        shift += turns[k] * (9, 3, 1)[grid[3 + k]]
+                    for e in range(before, min(n_entries, entries.size)):
+                        slot = entries[e]
+                        ghost = ghost_of[shift, slot]
+                        if ghost < 0:
+                            ghost = n_ghosts
+                            ghost_of[shift, slot] = ghost
+                            if n_ghosts < ghosts.shape[0]:
+                                ghosts[n_ghosts, 0] = slot
+                                ghosts[n_ghosts, 1] = shift
+                            n_ghosts += 1
+                        entries[e] = n_slots + ghost
+        if (n_entries - group_start[group]) % 2 == 1:  # the pair loops take two entries at once
+            if n_entries < entries.size:
+                entries[n_entries] = far
+            n_entries += 1
+    group_start[n_groups] = n_entries
+    return n_entries, n_ghosts
+
+
+@kernel
+def add_run(
+    points: Float,
+    head: int,
+    tail: int,
+    reach: float,
+    entries: Int32,
+    n_entries: int,
+    lanes: Float,
+) -> Any:
+    """Append the slots of a run, shifted by lanes[30:33], that are near one of the eight lanes."""
+    square = reach * reach
+    size = entries.size
+    for q in range(head, tail):
+        x = points[q, 0] + lanes[30]
+        y = points[q, 1] + lanes[31]
+        z = points[q, 2] + lanes[32]
+        near = 0
+        for k in range(GROUP):
+            dx, dy, dz = lanes[k] - x, lanes[8 + k] - y, lanes[16 + k] - z
+            near += 1 if dx * dx + dy * dy + dz * dz < square else 0
+        if n_entries < size:
+            entries[n_entries] = q
+        n_entries += 1 if near > 0 else 0
+    return n_entries
+
+
+@kernel
+def place_ghosts(points: Float, n_slots: int, ghosts: Int32, n_ghosts: int, box: Float) -> None:
+    """Put each ghost where its particle's image is."""
+    for g in range(n_ghosts):
+        slot = ghosts[g, 0]
+        shift = ghosts[g, 1]
+        points[n_slots + g, 0] = points[slot, 0] + (shift // 9 - 1) * box[0]
+        points[n_slots + g, 1] = points[slot, 1] + (shift // 3 % 3 - 1) * box[1]
+        points[n_slots + g, 2] = points[slot, 2] + (shift % 3 - 1) * box[2]
