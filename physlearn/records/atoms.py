@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import BackendUnavailable, InputError, atomic_write, check_array, check_choice
@@ -23,6 +21,8 @@ from physlearn.records.storage import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
     from scipy.sparse import csc_array
 
 __all__ = ["LENGTH_UNITS", "AtomicConfiguration"]
@@ -176,6 +176,8 @@ class AtomicConfiguration:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row an atom; standard deviations beside each fitted number."""
+        import pandas as pd
+
         d = self.dimension
         columns: dict[str, Any] = {AXES[i]: self.positions[:, i] for i in range(d)}
         if self.position_covariance is not None:
@@ -198,6 +200,8 @@ class AtomicConfiguration:
 
     def to_xarray(self) -> xr.Dataset:
         """Return the arrays as a dataset with dims atom, axis, axis_2 and species_code."""
+        import xarray as xr
+
         dims = {
             "positions": ("atom", "axis"),
             "position_covariance": ("atom", "axis", "axis_2"),
@@ -255,6 +259,8 @@ class AtomicConfiguration:
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> AtomicConfiguration:
         """Read columns x, y (z) and what else ``to_csv`` writes; without its first line: pixels."""
+        import pandas as pd
+
         with Path(path).open(encoding="utf-8") as file:
             first = file.readline()
         unit = first.split(":", 1)[1].strip() if first.startswith("# unit:") else "pixel"

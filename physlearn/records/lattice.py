@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array, check_choice
@@ -24,6 +22,8 @@ from physlearn.records.storage import (
 
 if TYPE_CHECKING:
     import networkx as nx
+    import pandas as pd
+    import xarray as xr
 
 __all__ = ["LatticeSnapshots", "SiteGraph"]
 
@@ -140,6 +140,8 @@ class SiteGraph:
 
     def to_xarray(self) -> xr.Dataset:
         """Return the arrays as a dataset with dims site, edge, end and axis."""
+        import xarray as xr
+
         return xr.Dataset(
             {
                 name: (dims, getattr(self, name))
@@ -280,6 +282,8 @@ class LatticeSnapshots:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row a snapshot and site: snapshot, site, (x, y, z), state, observed."""
+        import pandas as pd
+
         n_snapshots, n_sites = self.states.shape
         columns: dict[str, Any] = {
             "snapshot": np.repeat(np.arange(n_snapshots), n_sites),

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
@@ -22,6 +20,10 @@ from physlearn.records.storage import (
     save_dataset,
     short_repr,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 __all__ = ["TIERS", "PatchTable"]
 
@@ -71,6 +73,7 @@ class PatchTable:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> table = PatchTable.from_frame(pd.DataFrame({"strain": [0.0, 0.01]}), [[0, 0], [8, 0]], 8.0)
     >>> table.n_patches, table.units["strain"]
     (2, '1')
@@ -93,6 +96,8 @@ class PatchTable:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
+        import pandas as pd
+
         frame = self.frame.reset_index(drop=True).copy()
         frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
         if frame.columns.duplicated().any():
@@ -160,6 +165,8 @@ class PatchTable:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return patch centres (``x``, ``y``), descriptors and their standard errors (``_sd``)."""
+        import pandas as pd
+
         centers = pd.DataFrame(self.centers, columns=["x", "y"])
         result = pd.concat([centers, self.frame], axis=1)
         if self.measurement_covariance is not None:
@@ -170,6 +177,8 @@ class PatchTable:
 
     def to_xarray(self) -> xr.Dataset:
         """Return descriptors, centres and covariances as a dataset with dim patch."""
+        import xarray as xr
+
         dataset = xr.Dataset(frame_to_dataset(self.frame, "patch", "column_"))
         for name in self.columns:
             dataset[f"column_{name}"].attrs["units"] = self.units[name]

@@ -7,14 +7,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, atomic_write
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 __all__ = ["frame_from_dataset", "frame_to_dataset", "freeze", "load_dataset", "save_dataset"]
 
@@ -40,7 +42,7 @@ def short_repr(record: Any) -> str:
             continue
         if isinstance(value, np.ndarray):
             text = f"{value.dtype}{list(value.shape)}"
-        elif isinstance(value, pd.DataFrame):
+        elif type(value).__name__ == "DataFrame":
             text = f"table of {len(value)} rows"
         elif is_dataclass(value):
             text = type(value).__name__
@@ -77,6 +79,8 @@ def load_dataset(path: str | os.PathLike[str], kind: str) -> tuple[xr.Dataset, d
     InputError
         When the file is not netCDF, or holds another record.
     """
+    import xarray as xr
+
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {path}")
     try:
@@ -101,6 +105,8 @@ def arrays_of(dataset: xr.Dataset) -> dict[str, Any]:
 
 def frame_to_dataset(frame: pd.DataFrame, dim: str, prefix: str = "") -> dict[str, xr.Variable]:
     """Return a table's columns as variables along ``dim``; text columns as plain strings."""
+    import xarray as xr
+
     variables = {}
     for name, column in frame.items():
         values: NDArray[Any] = (
@@ -114,4 +120,6 @@ def frame_to_dataset(frame: pd.DataFrame, dim: str, prefix: str = "") -> dict[st
 
 def frame_from_dataset(dataset: xr.Dataset, columns: list[str], prefix: str = "") -> pd.DataFrame:
     """Return the table whose columns ``frame_to_dataset`` wrote, in their old order."""
+    import pandas as pd
+
     return pd.DataFrame({name: dataset[f"{prefix}{name}"].to_numpy() for name in columns})

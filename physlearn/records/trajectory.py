@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array, check_choice
@@ -21,6 +19,10 @@ from physlearn.records.storage import (
     save_dataset,
     short_repr,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 __all__ = ["TIME_UNITS", "Trajectory"]
 
@@ -128,6 +130,8 @@ class Trajectory:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return columns frame, particle, time, x, y (z); the form that trackpy uses."""
+        import pandas as pd
+
         columns: dict[str, Any] = {
             "frame": self.frame, "particle": self.particle, "time": self.times[self.frame],
         }  # fmt: skip
@@ -138,6 +142,8 @@ class Trajectory:
 
     def to_xarray(self) -> xr.Dataset:
         """Return the arrays as a dataset with dims row, axis and frame_number."""
+        import xarray as xr
+
         dataset = xr.Dataset(
             {
                 "frame": ("row", self.frame),

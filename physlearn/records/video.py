@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import xarray as xr
 
 from physlearn.checks import SMALLEST_IMAGE_EDGE, InputError, check_array
 from physlearn.records.atoms import LENGTH_UNITS
 from physlearn.records.trajectory import TIME_UNITS
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["check_video"]
 
@@ -30,10 +34,13 @@ def check_video(video: xr.DataArray) -> xr.DataArray:
 
     Examples
     --------
+    >>> import xarray as xr
     >>> frames = np.random.default_rng(0).normal(size=(3, 16, 16))
     >>> check_video(xr.DataArray(frames, dims=("time", "y", "x"))).coords["time"].attrs["units"]
     'frame'
     """
+    import xarray as xr
+
     if not isinstance(video, xr.DataArray):
         raise InputError(
             "video must be an xarray.DataArray with dims (time, y, x); "

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array, check_choice
@@ -24,6 +22,10 @@ from physlearn.records.storage import (
 )
 from physlearn.records.trajectory import TIME_UNITS
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
 __all__ = ["EVENT_KINDS", "WALL_COLUMNS", "WallTrack"]
 
 WALL_COLUMNS = (
@@ -36,6 +38,8 @@ TEXTS = ("unit", "time_unit", "drive_unit", "metadata", "warnings")
 
 
 def _no_events() -> pd.DataFrame:
+    import pandas as pd
+
     return pd.DataFrame({"frame": np.empty(0, np.int64), "wall": np.empty(0, np.int64), "kind": []})
 
 
@@ -73,6 +77,7 @@ class WallTrack:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> angle = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     >>> circle = pd.DataFrame({"frame": 0, "wall": 0, "time": 0.0, "x": 5 * np.cos(angle),
     ...     "y": 5 * np.sin(angle), "normal_x": np.cos(angle), "normal_y": np.sin(angle),
@@ -153,6 +158,8 @@ class WallTrack:
 
     def to_xarray(self) -> xr.Dataset:
         """Return points, events, times and drive as a dataset."""
+        import xarray as xr
+
         dataset = xr.Dataset(frame_to_dataset(self.table, "point"))
         dataset = dataset.assign(frame_to_dataset(self.events, "event", "event_"))
         dataset["frame_times"] = ("frame_number", self.frame_times)
