@@ -1,0 +1,61 @@
+"""Make the figures of docs/monte_carlo.md: ``python docs/figures.py [name ...]``.
+
+Physics is simulated anew with fixed seeds; speeds and comparisons with oracles are read from
+benchmarks/results. A figure whose results file is not there is named and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import figures_from_results as measured
+import matplotlib
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from physlearn.report.drawing import STYLE
+
+HERE = Path(__file__).parent
+DOTS_PER_INCH = 200
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "oracles": measured.oracle_figure,
+    "speed": measured.speed_figure,
+    "scaling": measured.scaling_figure,
+}
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(FIGURES))
+    parser.add_argument("--out", type=Path, default=HERE / "figures")
+    chosen = parser.parse_args()
+    names = chosen.names or list(FIGURES)
+    if unknown := sorted(set(names) - set(FIGURES)):
+        parser.error(f"unknown figure {', '.join(unknown)}; known: {', '.join(FIGURES)}")
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    left_out = 0
+    console = Console(highlight=False)
+    for name in names:
+        begun = time.perf_counter()
+        try:
+            with matplotlib.rc_context(STYLE):
+                figure = FIGURES[name]()
+                path = chosen.out / f"{name}.png"
+                figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
+        except measured.NoResultsError as error:
+            left_out += 1
+            console.print(f"{name}: left out; {error}")
+            continue
+        console.print(f"{path} ({time.perf_counter() - begun:.0f} s)")
+    return int(left_out > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
