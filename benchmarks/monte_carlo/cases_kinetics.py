@@ -1,0 +1,134 @@
+"""Kinetic Monte Carlo and the driven line against their C twins: equal arrays, equal lanes."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.monte_carlo.harness import Case, compile_c
+from physlearn.lattice_models import Ising, square_lattice, triangular_lattice
+from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transformation
+from physlearn.lattice_models.event_run import EventRun, empty_log
+from physlearn.lattice_models.hopping import _change_run, _hop_run
+from physlearn.lattice_models.hopping_kernels import run_events
+
+WHOLE = (
+    "n_sites", "q", "n_classes", "dimension", "n_changes", "n_strengths", "n_parts",
+    "dose_columns", "n_levels", "n_holder", "n_particles", "room", "rule",
+)  # fmt: skip
+POINTERS = (
+    "start", "ways", "shift", "numbers", "kinds", "strengths", "near_start", "near",
+    "site_energy", "pair_energy", "pair_start", "links", "weight", "starts", "doses",
+    "codes", "holder", "site_of", "winding", "field", "rate", "dose", "tree", "level", "stamp",
+    "touched", "clock", "count", "lanes",
+    "log_time", "log_beam", "log_change", "log_particle", "log_from", "log_to",
+)  # fmt: skip
+
+
+class TwinRun(ctypes.Structure):
+    """The arguments of the C twin."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in WHOLE),
+        ("period", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in POINTERS),
+    ]
+
+
+def twin_of(run: EventRun) -> tuple[TwinRun, list[np.ndarray]]:
+    """The C form of a run, and the arrays that must live as long as it does."""
+    log = empty_log(0)
+    arrays = [
+        *run.hops, *run.changes, *run.energies[1:], run.schedule.start, run.schedule.dose,
+        *run.state, *log,
+    ]  # fmt: skip
+    state = run.state
+    sizes = (
+        len(state.codes), state.field.shape[1], run.hops.numbers.shape[1], run.hops.shift.shape[1],
+        len(run.changes.kinds), run.changes.strengths.shape[1], len(run.schedule.start),
+        run.schedule.dose.shape[1], len(state.level), len(state.holder), len(state.site_of), 0,
+        run.energies.rule,
+    )  # fmt: skip
+    assert all(array.flags.c_contiguous for array in arrays)
+    return TwinRun(*sizes, run.schedule.period, *(a.ctypes.data for a in arrays)), arrays
+
+
+def contenders(make: Callable[[], EventRun], interval_s: float) -> tuple[dict, Callable[[], None]]:
+    """Both contenders over equal runs, and the check that they stay equal to the bit."""
+    library = compile_c("hopping")
+    library.run_events.argtypes = [ctypes.POINTER(TwinRun), ctypes.c_double]
+    library.run_events.restype = ctypes.c_bool
+    ours, theirs = make(), make()
+    log = empty_log(0)
+    twin, arrays = twin_of(theirs)
+    ends = {"physlearn": 0.0, "C": 0.0}
+
+    def physlearn() -> int:
+        before = ours.state.count[2]
+        ends["physlearn"] += interval_s
+        run_events(
+            ours.hops, ours.changes, ours.energies, ours.state, ours.schedule, ends["physlearn"],
+            log,
+        )  # fmt: skip
+        return int(ours.state.count[2] - before)
+
+    def c() -> int:
+        assert arrays
+        before = theirs.state.count[2]
+        ends["C"] += interval_s
+        library.run_events(ctypes.byref(twin), ends["C"])
+        return int(theirs.state.count[2] - before)
+
+    def check() -> None:
+        for _ in range(3):
+            assert physlearn() == c() > 0
+        for name, mine, other in zip(ours.state._fields, ours.state, theirs.state, strict=True):
+            assert np.array_equal(mine, other), name
+
+    return {"physlearn": physlearn, "C": c}, check
+
+
+def hops_case(name: str, size: int, rates: HopRates, triangular: bool = False) -> Case:
+    """Hops of a half-filled lattice; one event a nanosecond and particle, about."""
+    graph = (triangular_lattice if triangular else square_lattice)((size, size), 2)
+    start = np.random.default_rng(1).permutation(np.arange(size**2) % 2)
+    start = start if rates.vacant_state == 0 else 2 * start - 1
+    pair, check = contenders(
+        lambda: _hop_run(rates, graph, start, [1.0], None, (), True, 2), 4e4 / (1e9 * size**2)
+    )
+    return Case(f"kinetics, {name} {size}", "event", None, pair, {"C": 1.1}, check=check)
+
+
+def changes_case(size: int) -> Case:
+    """Sites switched by a scanned beam and by their neighbours."""
+    graph = square_lattice((size, size))
+    grow = Transformation(0, 1, 1.0, 1.0, neighbour_state=1, neighbour_factors=(0.1, 1, 2, 3, 4))
+    back = Transformation(1, 0, 1.0)
+    dose = np.repeat(np.eye(4), size**2 // 4, axis=1)
+    beam = BeamSchedule(dose, np.arange(4) * 0.01, 0.04)
+    pair, check = contenders(
+        lambda: _change_run([grow, back], graph, np.zeros(size**2), [1.0], beam, None, 2),
+        4e4 / size**2,
+    )
+    return Case(
+        f"kinetics, transformations {size}", "event", None, pair, {"C": 1.1}, check=check
+    )
+
+
+def cases(quick: bool) -> list[Case]:
+    """All cases; quick: small lattices only."""
+    sizes = (64,) if quick else (64, 512)
+    free = HopRates([0.0], 1e9)
+    paired = HopRates([0.0], 1e9, hamiltonian=Ising([0.3]), vacant_state=-1)
+    shells = HopRates([0.0], 1e9, hamiltonian=Ising([0.2, -0.1]), vacant_state=-1)
+    found = []
+    for size in sizes:
+        found += [
+            hops_case("hops, exclusion only, square", size, free),
+            hops_case("hops, Ising, square", size, paired),
+            hops_case("hops, Ising 2 shells, triangular", size, shells, triangular=True),
+            changes_case(size),
+        ]
+    return found
