@@ -60,7 +60,7 @@ class ParticleSystem:
         cutoff = self.interaction.cutoff
         if cutoff == 0.0 or not np.isfinite(cutoff) or self._every_pair():
             return float("inf")
-        chosen = 0.12 * cutoff if skin is None else skin
+        chosen = 0.2 * cutoff if skin is None else skin
         if skin is None and self.n <= FEW:
             chosen = cutoff
         periodic = self.box[self.box > 0.0]
