@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from scipy.spatial.distance import pdist, squareform
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.inference.lattice_data import LatticeData
 from physlearn.inference.pseudolikelihood import replica_count
+from physlearn.lattice_models.mbar import solve_partition
 from physlearn.lattice_models.replicas import Replicas
 
 __all__ = ["LikelihoodPosterior", "PartitionEstimate", "sample_likelihood_posterior"]
@@ -32,9 +32,6 @@ MAX_ROUNDS = 8
 TRIAL_POINTS = 1500
 STUDENT_DF = 6.0
 WIDENING = 1.4
-SETTLED = 1e-4
-PLAIN_STEPS = 12
-PULL = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +71,7 @@ class PartitionEstimate:
         self._samples = flat - self._center
         exponent = self._samples @ references.T
         guess = _integrate_between(references, statistics.mean(axis=1) - self._center)
-        log_partition, self.settled = _solve_partition(exponent, guess)
+        log_partition, self.settled = solve_partition(exponent, guess)
         self._mixture = logsumexp(exponent - log_partition, axis=1) + np.log(n_samples)
 
     def __call__(self, parameters: Float) -> Float:
@@ -100,53 +97,6 @@ def _integrate_between(references: Float, means: Float) -> Float:
         step = references[node] - references[parent]
         log_partition[node] = log_partition[parent] + step @ (means[node] + means[parent]) / 2
     return log_partition
-
-
-def _solve_partition(exponent: Float, log_partition: Float) -> tuple[Float, bool]:
-    """Solve the MBAR equations: every reference accounts for its own number of samples.
-
-    The plain iteration is quick where all references overlap; along a chain of them it creeps,
-    and a trust-region Newton method on the same convex function takes over.
-    """
-    for _ in range(PLAIN_STEPS):
-        excess = _excess(log_partition, exponent)
-        if np.max(np.abs(excess)) < SETTLED:
-            return log_partition, True
-        log_partition = log_partition + np.log1p(np.maximum(excess, -0.999))
-    # The weak pull to the start fixes what the equations leave open: a common constant, and log Z
-    # of references whose samples meet no other's
-    start = log_partition
-    pull = PULL * np.eye(len(start))
-    try:
-        found = minimize(  # type: ignore[call-overload]  # the stubs know only arrays typed 1-D
-            lambda trial: _disagreement(trial, exponent) + PULL * np.sum((trial - start) ** 2) / 2,
-            start,
-            method="trust-exact",
-            jac=lambda trial: PULL * (trial - start) - _excess(trial, exponent),
-            hess=lambda trial: _curvature(trial, exponent) + pull,
-            options={"gtol": SETTLED / 2, "initial_trust_radius": 30.0, "max_trust_radius": 1e4},
-        ).x
-    except (ValueError, np.linalg.LinAlgError):  # from a Hessian that is singular all the same
-        return start, False
-    return np.asarray(found), bool(np.max(np.abs(_excess(found, exponent))) < SETTLED)
-
-
-def _excess(log_partition: Float, exponent: Float) -> Float:
-    """Return by how much each reference accounts for more than its own samples (relative)."""
-    share = softmax(exponent - log_partition, axis=1)
-    return np.asarray(share.mean(axis=0) * exponent.shape[1] - 1.0)
-
-
-def _disagreement(log_partition: Float, exponent: Float) -> float:
-    """Return the convex function whose minimum solves the MBAR equations."""
-    mean = np.mean(logsumexp(exponent - log_partition, axis=1))
-    return float(exponent.shape[1] * mean + log_partition.sum())
-
-
-def _curvature(log_partition: Float, exponent: Float) -> Float:
-    share = softmax(exponent - log_partition, axis=1)
-    overlap = share.T @ share / len(share)
-    return np.asarray(exponent.shape[1] * (np.diag(share.mean(axis=0)) - overlap))
 
 
 def sample_likelihood_posterior(
