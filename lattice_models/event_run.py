@@ -28,7 +28,8 @@ PARTS = 1 << 16
 """Parts of the time between two frames: the units in which a run advances and may stop."""
 ROOM = 1 << 14
 LOGGED, PARTICLES = 4, 5
-LOG_TYPES = (np.float64, np.int8, np.int32, np.int64, np.int64, np.int64)
+CODE = 0
+LOG_COLUMNS = 5
 
 
 def check_times(frame_times_s: ArrayLike) -> NDArray[np.float64]:
@@ -64,7 +65,7 @@ class Frames:
 
     def take(self, state: EventState) -> None:
         """Add a frame of the present state."""
-        self.codes[self.n_done] = state.codes
+        self.codes[self.n_done] = state.sites[:-1, CODE]
         site_of = state.site_of[: state.count[PARTICLES]]
         there = np.flatnonzero(site_of >= 0)
         self.n_at.append(len(there))
@@ -98,7 +99,7 @@ class Frames:
 
 def empty_log(room: int) -> EventLog:
     """Return a log with room for as many events."""
-    return EventLog(*[np.empty(room, kind) for kind in LOG_TYPES])
+    return EventLog(np.empty(room), np.empty((room, LOG_COLUMNS), np.int64))
 
 
 @dataclass
@@ -122,7 +123,7 @@ class EventRun:
     ) -> Frames:
         """Run to the last frame, or to Ctrl-C."""
         n_frames = len(self.times)
-        frames = Frames(np.zeros((n_frames, len(self.state.codes)), np.int8))
+        frames = Frames(np.zeros((n_frames, len(self.state.local)), np.int8))
         log = empty_log(ROOM if keep_events else 0)
         total = n_frames * PARTS
         with LongRun(
@@ -179,7 +180,7 @@ class EventRun:
         out: dict[str, Any] = {"times": self.times, "keep_events": keep_events}
         for table in (self.hops, self.changes, self.energies, self.schedule):
             out |= {f"{type(table).__name__}.{k}": v for k, v in table._asdict().items()}
-        return out | {"codes": self.state.codes, "lanes": self.state.lanes}
+        return out | {"sites": self.state.sites, "lanes": self.state.lanes}
 
     def _restore(self, saved: Mapping[str, NDArray[Any]], frames: Frames) -> None:
         """Take over the state and frames of a checkpoint."""

@@ -29,6 +29,8 @@ __all__ = [
 
 NO_ENERGY, SYMMETRIC, METROPOLIS = 0, 1, 2
 CHILDREN = 8
+CODE, HOLDER, WAYS, LINKS, NEAR = 0, 1, 3, 4, 5  # columns of ``sites``
+PARTICLES, N_COUNTS = 5, 7
 
 Int64 = NDArray[np.int64]
 Float = NDArray[np.float64]
@@ -54,8 +56,8 @@ def make_interactions(
     states: Sequence[int],
     rule: int = SYMMETRIC,
     site_energies: Float | None = None,
-) -> Interactions:
-    """Return energies in kT with codes in the order of ``states``.
+) -> tuple[Interactions, Int64]:
+    """Return energies in kT with codes in the order of ``states``, and where links begin.
 
     ``site_energies`` (n_sites,) is added to every code but the first.
     """
@@ -66,8 +68,8 @@ def make_interactions(
     if hamiltonian is None:
         return Interactions(
             NO_ENERGY if site_energies is None else rule, on_site, np.zeros((1, q, q)),
-            np.zeros(n_sites + 1, np.int64), np.empty((0, 2), np.int32), np.empty(0),
-        )  # fmt: skip
+            np.empty((0, 2), np.int32), np.empty(0),
+        ), np.zeros(n_sites + 1, np.int64)  # fmt: skip
     terms = hamiltonian.terms(graph)
     if len(terms.triplets):
         raise InputError(
@@ -77,9 +79,9 @@ def make_interactions(
     order = [list(terms.state_values).index(state) for state in states]
     pairs = np.ascontiguousarray(terms.pair_energy[:, order][:, :, order])
     return Interactions(
-        rule, on_site + terms.site_energy[:, order], pairs, terms.start,
+        rule, on_site + terms.site_energy[:, order], pairs,
         np.column_stack([terms.neighbour, terms.kind]).astype(np.int32), terms.weight,
-    )  # fmt: skip
+    ), terms.start  # fmt: skip
 
 
 def make_hops(
@@ -87,9 +89,10 @@ def make_hops(
     graph: SiteGraph,
     states: Sequence[int],
     energies: Interactions,
+    links_start: Int64,
     periods_crossed: NDArray[np.int32] | None,
-) -> Hops:
-    """Return the ways between sites and their numbers by code and class of bond."""
+) -> tuple[Hops, Int64]:
+    """Return the ways between sites, their numbers by code and class, and where they begin."""
     barriers = [rates.barriers_of(state) for state in states]
     n_shells = max((len(found) for found in barriers if found is not None), default=0)
     if n_shells > graph.n_shells:
@@ -100,7 +103,7 @@ def make_hops(
     extra = _edge_barriers(rates, graph)
     edges = np.flatnonzero(graph.shell < n_shells)
     q = len(states)
-    mutual = _mutual(energies, graph.edges[edges], q)
+    mutual = _mutual(energies, links_start, graph.edges[edges], q)
     columns = [graph.shell[edges], graph.multiplicity[edges], extra[edges], *mutual.T]
     bond, first = _classes(columns)
     numbers = np.zeros((q, max(len(first), 1), 4))
@@ -130,12 +133,10 @@ def make_hops(
     return _directed(graph, edges, bond, periods_crossed[edges], numbers)
 
 
-def no_hops(n_sites: int, q: int) -> Hops:
+def no_hops(n_sites: int, q: int) -> tuple[Hops, Int64]:
     """Return the tables of a lattice on which nothing hops."""
-    return Hops(
-        np.zeros(n_sites + 1, np.int64), np.empty((0, 3), np.int32), np.empty((0, 0), np.int32),
-        np.zeros((q, 1, 4)),
-    )  # fmt: skip
+    ways, shift = np.empty((0, 3), np.int32), np.empty((0, 0), np.int32)
+    return Hops(ways, shift, np.zeros((q, 1, 4))), np.zeros(n_sites + 1, np.int64)
 
 
 def _edge_barriers(rates: HopRates, graph: SiteGraph) -> Float:
@@ -151,7 +152,7 @@ def _edge_barriers(rates: HopRates, graph: SiteGraph) -> Float:
     return rates.edge_barriers_ev
 
 
-def _mutual(energies: Interactions, edges: Int64, q: int) -> Float:
+def _mutual(energies: Interactions, start: Int64, edges: Int64, q: int) -> Float:
     """Return, (n_edges, q), what the bond between i and j adds to the energy of a hop i -> j.
 
     The fields of both sites count the bond between them: 2 E(a, 0) - E(a, a) - E(0, 0) corrects
@@ -161,7 +162,7 @@ def _mutual(energies: Interactions, edges: Int64, q: int) -> Float:
     if not len(energies.weight) or not len(edges):
         return out
     n_sites = len(energies.site_energy)
-    site = np.repeat(np.arange(n_sites), np.diff(energies.start))
+    site = np.repeat(np.arange(n_sites), np.diff(start))
     once = site < energies.links[:, 0]
     pair = energies.pair_energy[energies.links[once, 1]]
     own = pair[:, range(q), range(q)]
@@ -192,7 +193,7 @@ def _directed(
     bond: NDArray[np.int32],
     crossed: NDArray[np.int32],
     numbers: Float,
-) -> Hops:
+) -> tuple[Hops, Int64]:
     """Return both ways of each edge, sorted by the site they leave."""
     n = len(edges)
     left, right = graph.edges[edges].T
@@ -203,12 +204,12 @@ def _directed(
     start = np.zeros(graph.n_sites + 1, np.int64)
     np.cumsum(np.bincount(site, minlength=graph.n_sites), out=start[1:])
     target, back = np.concatenate([right, left])[order], place[(order + n) % max(2 * n, 1)]
-    return Hops(
-        start,
+    hops = Hops(
         np.column_stack([target, back, np.tile(bond, 2)[order]]).astype(np.int32),
         np.ascontiguousarray(np.concatenate([crossed, -crossed])[order], dtype=np.int32),
         numbers,
     )
+    return hops, start
 
 
 def crossings(graph: SiteGraph) -> NDArray[np.int32] | None:
@@ -240,8 +241,8 @@ def crossings(graph: SiteGraph) -> NDArray[np.int32] | None:
 
 def make_changes(
     transformations: Sequence[Transformation], graph: SiteGraph, states: Sequence[int]
-) -> Changes:
-    """Return the tables of the transformations; codes in the order of ``states``."""
+) -> tuple[Changes, Int64]:
+    """Return the tables of the transformations, and where near neighbours begin."""
     table = bond_table(graph, 1)
     counts = np.zeros(graph.n_sites, np.int64)
     np.add.at(counts, np.repeat(np.arange(graph.n_sites), np.diff(table.start)), table.times)
@@ -266,7 +267,7 @@ def make_changes(
     if np.all(kinds[:, 2] < 0):  # nobody looks at neighbours, nobody need be told
         start = np.zeros(graph.n_sites + 1, np.int64)
     near = np.column_stack([table.neighbour, table.times]).astype(np.int32)
-    return Changes(kinds, strengths, start, near)
+    return Changes(kinds, strengths, near), start
 
 
 def sum_levels(n_sites: int) -> Int64:
@@ -280,21 +281,33 @@ def sum_levels(n_sites: int) -> Int64:
 
 
 def make_event_state(
-    codes: NDArray[np.int8], hops: Hops, q: int, rng: np.random.Generator, follow: bool
+    codes: NDArray[np.int8],
+    tables: tuple[Hops, Changes, Interactions],
+    starts: tuple[Int64, Int64, Int64],
+    rng: np.random.Generator,
+    follow: bool,
 ) -> EventState:
-    """Return the arrays of a run at time zero; particles stand where the code is not 0."""
+    """Return the arrays of a run at time zero; particles stand where the code is not 0.
+
+    ``starts``: where each site's ways, links and near neighbours begin.
+    """
+    hops, changes, energies = tables
     n_sites, level = len(codes), sum_levels(len(codes))
-    holder = np.empty(0, np.int64)
+    sites = np.zeros((n_sites + 1, 8), np.int64)
+    sites[:-1, CODE], sites[:, HOLDER] = codes, -1
+    for column, start in zip((WAYS, LINKS, NEAR), starts, strict=True):
+        sites[:, column] = start
     site_of = np.empty(0, np.int64)
+    count = np.zeros(N_COUNTS, np.int64)
     if follow:
-        site_of = np.append(np.flatnonzero(codes), -1)
-        holder = np.full(n_sites, -1, np.int64)
-        holder[site_of[:-1]] = np.arange(len(site_of) - 1)
-    count = np.zeros(7, np.int64)
-    count[5] = max(len(site_of) - 1, 0)
+        found = np.flatnonzero(codes)
+        sites[found, HOLDER] = np.arange(len(found))
+        site_of = np.append(found, -1)
+        count[PARTICLES] = len(found)
     return EventState(
-        codes, holder, site_of, np.zeros((len(site_of), hops.shift.shape[1]), np.int32),
-        np.zeros((n_sites, q)), np.zeros(len(hops.ways)), np.zeros(n_sites),
-        np.zeros(level[-1] + 1), level, np.zeros(n_sites, np.int64), np.zeros(n_sites, np.int64),
-        np.zeros(3), count, seed_words(rng, (2,)),
+        sites, np.zeros((n_sites, energies.site_energy.shape[1] + 1)), np.zeros(len(hops.ways)),
+        np.zeros((n_sites, len(changes.kinds), 2)), np.zeros(level[-1] + 1), level,
+        np.zeros(n_sites, np.int64), site_of,
+        np.zeros((len(site_of), hops.shift.shape[1]), np.int32), np.zeros(3), count,
+        seed_words(rng, (2,)),
     )  # fmt: skip

@@ -33,7 +33,6 @@ class Interactions(NamedTuple):
     rule: int
     site_energy: Float
     pair_energy: Float
-    start: Int64
     links: Int32
     weight: Float
 
@@ -47,7 +46,6 @@ class Hops(NamedTuple):
     cross section in square angstrom; each times the multiplicity where it is a rate.
     """
 
-    start: Int64
     ways: Int32
     shift: Int32
     numbers: Float
@@ -63,42 +61,41 @@ class Changes(NamedTuple):
 
     kinds: Int8
     strengths: Float
-    start: Int64
     near: Int32
 
 
 class EventState(NamedTuple):
     """Everything that a run changes.
 
-    ``holder``: particle on each site or -1, of no length when particles are not followed;
-    ``site_of``, ``winding``: site (-1: gone) and periods crossed by particle; ``field``
-    (n_sites, q): energy of each code among the neighbours; ``rate``: of each way; ``tree``,
-    ``level``: sums of rates and where each level starts; ``clock``: time, next event, end of the
-    part; ``count``: see the kernels.
+    ``sites`` (n_sites + 1, 8): code, particle (-1: none), number of the event that touched it last,
+    and where its ways, links and near neighbours begin; a row is one line of the processor's cache.
+    ``local`` (n_sites, q + 1): energy of each code among the neighbours, dose rate. ``rate``: of
+    each way. ``share`` (n_sites, n_changes, 2): the beam's and the thermal rate. ``tree``,
+    ``level``: sums of rates, and where each level starts. ``touched``: room for a list of sites.
+    ``site_of``, ``winding``: site (-1: gone) and periods crossed by particle; of no length when
+    particles are not followed. ``clock``: time, next event, end of the part. ``count``: see the
+    kernels.
     """
 
-    codes: Int8
-    holder: Int64
-    site_of: Int64
-    winding: Int32
-    field: Float
+    sites: Int64
+    local: Float
     rate: Float
-    dose: Float
+    share: Float
     tree: Float
     level: Int64
-    stamp: Int64
     touched: Int64
+    site_of: Int64
+    winding: Int32
     clock: Float
     count: Int64
     lanes: UInt64
 
 
 class EventLog(NamedTuple):
-    """Room for events, of no length when they are not kept; ``change`` is -1 for a hop."""
+    """Room for events, of no length when they are not kept.
+
+    ``row`` (room, 5): transformation (-1: hop), particle, site before, site after, 1 for the beam.
+    """
 
     time: Float
-    beam: Int8
-    change: Int32
-    particle: Int64
-    site_from: Int64
-    site_to: Int64
+    row: Int64

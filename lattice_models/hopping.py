@@ -348,17 +348,20 @@ def _hop_run(
                 f"site_energies_ev must have shape ({graph.n_sites},), got {site_energies.shape}."
             )
         site_energies = site_energies / rates.thermal_energy_ev
-    energies = make_interactions(
+    energies, links = make_interactions(
         rates.hamiltonian, graph, states, RULES[rates.barrier_rule], site_energies
     )
     crossed = crossings(graph) if unwrap else None
-    hops = make_hops(rates, graph, states, energies, crossed)
+    hops, ways = make_hops(rates, graph, states, energies, links, crossed)
     if crossed is not None:
         _refuse_double_ways(graph, len(hops.ways))
     generator, seed = as_generator(rng)
+    changes, near = make_changes(transformations, graph, states)
+    state = make_event_state(
+        codes, (hops, changes, energies), (ways, links, near), generator, follow=True
+    )
     return EventRun(
-        hops, make_changes(transformations, graph, states), energies,
-        make_event_state(codes, hops, len(states), generator, follow=True),
+        hops, changes, energies, state,
         make_schedule(beam, graph.n_sites), times, states, seed,
     )  # fmt: skip
 
@@ -377,12 +380,15 @@ def _change_run(
     if not len(transformations):
         raise InputError("transformations must hold at least one Transformation; got none.")
     states, codes = _codes(start, graph, hamiltonian, transformations, set())
-    hops = no_hops(graph.n_sites, len(states))
+    hops, ways = no_hops(graph.n_sites, len(states))
+    changes, near = make_changes(transformations, graph, states)
+    energies, links = make_interactions(hamiltonian, graph, states)
     generator, seed = as_generator(rng)
+    state = make_event_state(
+        codes, (hops, changes, energies), (ways, links, near), generator, follow=False
+    )
     return EventRun(
-        hops, make_changes(transformations, graph, states),
-        make_interactions(hamiltonian, graph, states),
-        make_event_state(codes, hops, len(states), generator, follow=False),
+        hops, changes, energies, state,
         make_schedule(beam, graph.n_sites), times, states, seed,
     )  # fmt: skip
 
@@ -474,7 +480,7 @@ def _metadata(run: EventRun, source: str) -> dict[str, Any]:
 
 
 def _causes(log: EventLog) -> pd.Categorical:
-    return pd.Categorical.from_codes(log.beam, ["thermal", "beam"])
+    return pd.Categorical.from_codes(log.row[:, 4], ["thermal", "beam"])
 
 
 def _kinds(names: Sequence[str], code: NDArray[np.integer[Any]]) -> pd.Categorical:
@@ -490,15 +496,16 @@ def _hop_events(
     """Return the table of a ``HopHistory``."""
     born = np.array([False, *(change.from_state == vacant for change in transformations)])
     lost = np.array([False, *(change.to_state == vacant for change in transformations)])
-    code = log.change + 1
+    change, particle, site_from, site_to = log.row[:, :4].T
+    code = change + 1
     return pd.DataFrame(
         {
             "time_s": log.time,
             "kind": _kinds(["hop", *(change.name for change in transformations)], code),
             "cause": _causes(log),
-            "particle": log.particle,
-            "site_from": np.where(born[code], -1, log.site_from),
-            "site_to": np.where(lost[code], -1, log.site_to),
+            "particle": particle,
+            "site_from": np.where(born[code], -1, site_from),
+            "site_to": np.where(lost[code], -1, site_to),
         }
     )
 
@@ -510,10 +517,10 @@ def _change_events(log: EventLog, transformations: Sequence[Transformation]) -> 
     return pd.DataFrame(
         {
             "time_s": log.time,
-            "kind": _kinds([change.name for change in transformations], log.change),
+            "kind": _kinds([change.name for change in transformations], log.row[:, 0]),
             "cause": _causes(log),
-            "site": log.site_from,
-            "state_from": before[log.change],
-            "state_to": after[log.change],
+            "site": log.row[:, 2],
+            "state_from": before[log.row[:, 0]],
+            "state_to": after[log.row[:, 0]],
         }
     )

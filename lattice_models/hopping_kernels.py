@@ -25,9 +25,9 @@ from physlearn.lattice_models.event_tables import (
 )
 from physlearn.lattice_models.kernels import kernel
 
-Int64 = NDArray[np.int64]
 Int8 = NDArray[np.int8]
 Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
 Float = NDArray[np.float64]
 
@@ -37,12 +37,13 @@ BACK_A, BACK_B = np.uint64(40), np.uint64(27)
 LOW_BITS = np.uint64(11)
 VACANT = 0  # code of a site that a particle may enter
 NO_ENERGY, SYMMETRIC, METROPOLIS = 0, 1, 2
+CODE, HOLDER, STAMP, WAYS, LINKS, NEAR = 0, 1, 2, 3, 4, 5  # columns of ``sites``
 TARGET, REVERSE, BOND = 0, 1, 2  # columns of ``ways``
 ATTEMPT, BARRIER, MUTUAL, CROSS_SECTION = 0, 1, 2, 3  # last axis of ``numbers``
 SOURCE, RESULT, WATCHED = 0, 1, 2  # columns of ``kinds``
 THERMAL, PER_DOSE, FACTORS = 0, 1, 2  # columns of ``strengths``
 TIME, NEXT, PART_END = 0, 1, 2  # places in ``clock``
-CYCLE, PART, EVENTS, STAMP = 0, 1, 2, 3  # places in ``count``
+CYCLE, PART, EVENTS, NOW = 0, 1, 2, 3  # places in ``count``
 LOGGED, PARTICLES, BEGUN = 4, 5, 6
 
 
@@ -118,10 +119,10 @@ def draw_next(clock: Float, total: float, lanes: UInt64) -> None:
 
 
 @kernel
-def note(stamp: Int64, touched: Int64, now: int, site: int, n: int) -> int:
+def note(sites: Int64, touched: Int64, now: int, site: int, n: int) -> int:
     """Put ``site`` on the list of touched ones, once; return the length of the list."""
-    if stamp[site] != now:
-        stamp[site] = now
+    if sites[site, STAMP] != now:
+        sites[site, STAMP] = now
         touched[n] = site
         n += 1
     return n
@@ -129,241 +130,193 @@ def note(stamp: Int64, touched: Int64, now: int, site: int, n: int) -> int:
 
 @kernel
 def note_around(
-    start: Int64, links: Int32, stamp: Int64, touched: Int64, now: int, site: int, n: int
+    sites: Int64, column: int, links: Int32, touched: Int64, now: int, site: int, n: int
 ) -> int:
     """Put the neighbours of ``site`` on the list of touched ones."""
-    for entry in range(start[site], start[site + 1]):
-        n = note(stamp, touched, now, links[entry, 0], n)
+    for entry in range(sites[site, column], sites[site + 1, column]):
+        n = note(sites, touched, now, links[entry, 0], n)
     return n
 
 
 @kernel
 def set_fields(
-    codes: Int8,
-    field: Float,
+    sites: Int64,
+    local: Float,
     site_energy: Float,
     pair_energy: Float,
-    start: Int64,
     links: Int32,
     weight: Float,
-    sites: Int64,
+    touched: Int64,
     n: int,
 ) -> None:
-    """Write the energy of every code on ``sites[:n]`` among their neighbours."""
-    n_codes = field.shape[1]
+    """Write the energy of every code on ``touched[:n]`` among their neighbours."""
+    n_codes = site_energy.shape[1]
     for index in range(n):
-        site = sites[index]
+        site = touched[index]
         for code in range(n_codes):
-            field[site, code] = site_energy[site, code]
-        for entry in range(start[site], start[site + 1]):
-            other = codes[links[entry, 0]]
+            local[site, code] = site_energy[site, code]
+        for entry in range(sites[site, LINKS], sites[site + 1, LINKS]):
+            other = sites[links[entry, 0], CODE]
             kind = links[entry, 1]
             for code in range(n_codes):
-                field[site, code] += weight[entry] * pair_energy[kind, other, code]
-
-
-@kernel
-def way_rate(
-    codes: Int8,
-    field: Float,
-    dose: Float,
-    ways: Int32,
-    numbers: Float,
-    rule: int,
-    site: int,
-    way: int,
-) -> float:
-    """Return the rate of the hop from ``site`` along ``way``; 0 unless it leads to a vacancy."""
-    code = codes[site]
-    goal = ways[way, TARGET]
-    if code == VACANT or codes[goal] != VACANT:
-        return 0.0
-    bond = ways[way, BOND]
-    rate = numbers[code, bond, ATTEMPT]
-    if rule != NO_ENERGY:
-        change = (field[goal, code] - field[goal, VACANT]) - (
-            field[site, code] - field[site, VACANT]
-        )
-        change += numbers[code, bond, MUTUAL]
-        height = numbers[code, bond, BARRIER]
-        if rule == METROPOLIS:
-            height += max(change, 0.0)
-        else:
-            height = max(height + 0.5 * change, max(change, 0.0))
-        rate *= np.exp(-height)
-    return rate + numbers[code, bond, CROSS_SECTION] * dose[site]
+                local[site, code] += weight[entry] * pair_energy[kind, other, code]
 
 
 @kernel
 def set_ways(
-    codes: Int8,
-    field: Float,
-    dose: Float,
-    start: Int64,
+    sites: Int64,
+    local: Float,
     ways: Int32,
     numbers: Float,
     rule: int,
     rate: Float,
-    stamp: Int64,
     touched: Int64,
     n: int,
 ) -> int:
-    """Renew the rates of all ways from and to ``touched[:n]``; list the others they leave, too."""
-    now = stamp[touched[0]]
-    first_n = n
-    for index in range(first_n):
+    """Renew the rates of all ways from and to ``touched[:n]``; list the others they leave, too.
+
+    A way has a rate where it leads from a particle to a vacancy: one of the two ways of a bond.
+    """
+    n_first = n
+    dose = local.shape[1] - 1
+    for index in range(n_first):
         site = touched[index]
-        occupied = codes[site] != VACANT
-        for way in range(start[site], start[site + 1]):
+        here = sites[site, CODE]
+        for way in range(sites[site, WAYS], sites[site + 1, WAYS]):
+            other = ways[way, TARGET]
+            there = sites[other, CODE]
+            fresh = 0.0
+            if (here == VACANT) != (there == VACANT):
+                code = max(here, there)
+                origin = site if here != VACANT else other
+                bond = ways[way, BOND]
+                fresh = numbers[code, bond, ATTEMPT]
+                if rule != NO_ENERGY:
+                    goal = other if here != VACANT else site
+                    change = (local[goal, code] - local[goal, VACANT]) - (
+                        local[origin, code] - local[origin, VACANT]
+                    )
+                    change += numbers[code, bond, MUTUAL]
+                    height = numbers[code, bond, BARRIER]
+                    up = max(change, 0.0)
+                    height = height + up if rule == METROPOLIS else max(height + 0.5 * change, up)
+                    fresh *= np.exp(-height)
+                fresh += numbers[code, bond, CROSS_SECTION] * local[origin, dose]
             back = ways[way, REVERSE]
-            if occupied:
-                rate[way] = way_rate(codes, field, dose, ways, numbers, rule, site, way)
-                fresh = 0.0
-            else:
-                rate[way] = 0.0
-                fresh = way_rate(codes, field, dose, ways, numbers, rule, ways[way, TARGET], back)
+            rate[way] = fresh if here != VACANT else 0.0
+            fresh = fresh if here == VACANT else 0.0
             if fresh != rate[back]:
                 rate[back] = fresh
-                n = note(stamp, touched, now, ways[way, TARGET], n)
+                n = note(sites, touched, sites[site, STAMP], other, n)
     return n
 
 
 @kernel
-def change_rates(
-    codes: Int8,
-    field: Float,
-    dose: Float,
+def set_changes(
+    sites: Int64,
+    local: Float,
     kinds: Int8,
     strengths: Float,
-    start: Int64,
     near: Int32,
     rule: int,
-    site: int,
-    change: int,
-) -> Any:
-    """Return the beam's and the thermal rate of one change at ``site``."""
-    code = codes[site]
-    if code != kinds[change, SOURCE]:
-        return 0.0, 0.0
-    seen = 0
-    if kinds[change, WATCHED] >= 0:
-        for entry in range(start[site], start[site + 1]):
-            if codes[near[entry, 0]] == kinds[change, WATCHED]:
-                seen += near[entry, 1]
-    factor = strengths[change, FACTORS + seen]
-    thermal = factor * strengths[change, THERMAL]
-    if rule != NO_ENERGY:
-        thermal *= np.exp(-0.5 * (field[site, kinds[change, RESULT]] - field[site, code]))
-    return factor * (strengths[change, PER_DOSE] * dose[site]), thermal
+    share: Float,
+    touched: Int64,
+    n: int,
+) -> None:
+    """Write the beam's and the thermal rate of all changes at ``touched[:n]`` into ``share``."""
+    dose = local.shape[1] - 1
+    for index in range(n):
+        site = touched[index]
+        code = sites[site, CODE]
+        for change in range(kinds.shape[0]):
+            share[site, change, 0] = 0.0
+            share[site, change, 1] = 0.0
+            if code != kinds[change, SOURCE]:
+                continue
+            seen = 0
+            if kinds[change, WATCHED] >= 0:
+                for entry in range(sites[site, NEAR], sites[site + 1, NEAR]):
+                    if sites[near[entry, 0], CODE] == kinds[change, WATCHED]:
+                        seen += near[entry, 1]
+            factor = strengths[change, FACTORS + seen]
+            thermal = factor * strengths[change, THERMAL]
+            if rule != NO_ENERGY:
+                rise = local[site, kinds[change, RESULT]] - local[site, code]
+                thermal *= np.exp(-0.5 * rise)
+            share[site, change, 0] = factor * (strengths[change, PER_DOSE] * local[site, dose])
+            share[site, change, 1] = thermal
 
 
 @kernel
 def set_leaves(
-    codes: Int8,
-    field: Float,
-    dose: Float,
-    kinds: Int8,
-    strengths: Float,
-    near_start: Int64,
-    near: Int32,
-    rule: int,
-    rate: Float,
-    start: Int64,
-    tree: Float,
-    touched: Int64,
-    n: int,
+    sites: Int64, rate: Float, share: Float, tree: Float, touched: Int64, n: int
 ) -> None:
     """Write the sum of all rates at each of ``touched[:n]``."""
     for index in range(n):
         site = touched[index]
         total = 0.0
-        for change in range(kinds.shape[0]):
-            beam, thermal = change_rates(
-                codes, field, dose, kinds, strengths, near_start, near, rule, site, change
-            )
-            total += beam + thermal
-        for way in range(start[site], start[site + 1]):
+        for change in range(share.shape[1]):
+            total += share[site, change, 0] + share[site, change, 1]
+        for way in range(sites[site, WAYS], sites[site + 1, WAYS]):
             total += rate[way]
         tree[site] = total
 
 
 @kernel
-def choose_change(
-    codes: Int8,
-    field: Float,
-    dose: Float,
-    kinds: Int8,
-    strengths: Float,
-    near_start: Int64,
-    near: Int32,
-    rule: int,
-    site: int,
-    rest: float,
-) -> Any:
-    """Return the change in whose share ``rest`` falls (-1: beyond all), what is left, and whether
-    the beam did it; the last change with a share where nothing lies beyond.
+def choose(sites: Int64, rate: Float, share: Float, site: int, rest: float) -> Any:
+    """Return the change or way (-1: not this) in whose share ``rest`` falls, and what is left.
+
+    Where rounding ran over the end it is the last one that has a share.
     """
-    last = -1
-    by_beam = False
-    for change in range(kinds.shape[0]):
-        beam, thermal = change_rates(
-            codes, field, dose, kinds, strengths, near_start, near, rule, site, change
-        )
-        if beam + thermal > 0.0:
-            last = change
-            by_beam = rest < beam
-            if rest < beam + thermal:
-                return change, last, rest, by_beam
-            rest -= beam + thermal
-    return -1, last, rest, by_beam
-
-
-@kernel
-def choose_way(rate: Float, first: int, end: int, rest: float) -> Any:
-    """Return the way in whose share ``rest`` falls, -1 where none has a share, and what is left."""
-    chosen = -1
-    for way in range(first, end):
-        share = rate[way]
-        if share > 0.0:
-            chosen = way
-            if rest < share:
+    change = np.int64(-1)
+    for candidate in range(share.shape[1]):
+        here = share[site, candidate, 0] + share[site, candidate, 1]
+        if here > 0.0:
+            change = np.int64(candidate)
+            if rest < here:
+                return change, np.int64(-1), rest
+            rest -= here
+    way = np.int64(-1)
+    for candidate in range(sites[site, WAYS], sites[site + 1, WAYS]):
+        here = rate[candidate]
+        if here > 0.0:
+            way = np.int64(candidate)
+            change = np.int64(-1)
+            if rest < here:
                 break
-            rest -= share
-    return chosen, rest
+            rest -= here
+    return change, way, rest
 
 
 @kernel
-def follow_particle(
-    holder: Int64, site_of: Int64, count: Int64, site: int, goal: int, lost: bool
-) -> int:
+def follow(
+    sites: Int64, site_of: Int64, winding: Int32, shift: Int32, count: Int64, site: int, goal: int,
+    way: int,
+) -> int:  # fmt: skip
     """Carry identities along with a hop, a birth or a loss; return the particle."""
-    particle = holder[site]
-    if goal != site:
-        holder[site] = -1
-        holder[goal] = particle
+    particle = sites[site, HOLDER]
+    if way >= 0:
+        sites[site, HOLDER] = -1
+        sites[goal, HOLDER] = particle
         site_of[particle] = goal
+        for axis in range(shift.shape[1]):
+            winding[particle, axis] += shift[way, axis]
     elif particle < 0:
         particle = count[PARTICLES]
         count[PARTICLES] += 1
-        holder[site] = particle
+        sites[site, HOLDER] = particle
         site_of[particle] = site
-    elif lost:
-        holder[site] = -1
+    elif sites[site, CODE] == VACANT:
+        sites[site, HOLDER] = -1
         site_of[particle] = -1
     return int(particle)
 
 
 @kernel
 def enter_part(
-    starts: Float,
-    doses: Float,
-    period: float,
-    clock: Float,
-    count: Int64,
-    dose: Float,
-    stamp: Int64,
-    touched: Int64,
-) -> int:
+    starts: Float, doses: Float, period: float, clock: Float, count: Int64, sites: Int64,
+    local: Float, touched: Int64,
+) -> int:  # fmt: skip
     """Begin, or go to the next part of the schedule; list the sites whose dose rate changes."""
     fresh = count[BEGUN] == 0
     if fresh:
@@ -379,13 +332,13 @@ def enter_part(
         clock[PART_END] = before + starts[count[PART] + 1]
     else:
         clock[PART_END] = before + period
-    count[STAMP] += 1
+    dose = local.shape[1] - 1
     n = 0
-    for site in range(dose.shape[0]):
+    for site in range(local.shape[0]):
         now = doses[count[PART], site if doses.shape[1] > 1 else 0]
-        if fresh or now != dose[site]:
-            dose[site] = now
-            n = note(stamp, touched, count[STAMP], site, n)
+        if fresh or now != local[site, dose]:
+            local[site, dose] = now
+            n = note(sites, touched, count[NOW], site, n)
     return n
 
 
@@ -400,99 +353,65 @@ def run_events(
     log: EventLog,
 ) -> bool:
     """Let events happen up to the time ``until``; return False when an array filled up before."""
-    start, ways, numbers, shift = hops.start, hops.ways, hops.numbers, hops.shift
-    kinds, strengths, near_start, near = (
-        changes.kinds,
-        changes.strengths,
-        changes.start,
-        changes.near,
-    )
-    pair_start, links, weight = energies.start, energies.links, energies.weight
-    codes, field, dose, rate = state.codes, state.field, state.dose, state.rate
-    tree, level, stamp, touched = state.tree, state.level, state.stamp, state.touched
-    clock, count, holder, site_of = state.clock, state.count, state.holder, state.site_of
-    rule, root = energies.rule, level[-1]
+    sites, local, rate, share = state.sites, state.local, state.rate, state.share
+    tree, level, touched = state.tree, state.level, state.touched
+    clock, count, lanes, site_of = state.clock, state.count, state.lanes, state.site_of
+    ways, links, near, rule = hops.ways, energies.links, changes.near, energies.rule
     while True:
-        site = goal = -1
+        event = False
+        site = goal = np.int64(0)
         if count[BEGUN] == 0 or (clock[PART_END] <= until and clock[NEXT] >= clock[PART_END]):
+            count[NOW] += 1
             n = enter_part(
-                schedule.start, schedule.dose, schedule.period, clock, count, dose, stamp, touched
+                schedule.start, schedule.dose, schedule.period, clock, count, sites, local, touched
             )
         elif clock[NEXT] > until:
             return True
         elif count[LOGGED] == log.time.shape[0] > 0 or count[PARTICLES] == site_of.shape[0] > 0:
             return False
         else:
+            event = True
             clock[TIME] = clock[NEXT]
-            site, rest = pick(tree, level, uniform(state.lanes))
-            change, last, rest, by_beam = choose_change(
-                codes, field, dose, kinds, strengths, near_start, near, rule, site, rest
-            )
-            way = -1
-            if change < 0:
-                way, rest = choose_way(rate, start[site], start[site + 1], rest)
+            count[EVENTS] += 1
+            count[NOW] += 1
+            site, rest = pick(tree, level, uniform(lanes))
+            change, way, rest = choose(sites, rate, share, site, rest)
             goal = site
-            code = codes[site]
+            code = sites[site, CODE]
             if way >= 0:
                 goal = np.int64(ways[way, TARGET])
-                by_beam = rest < numbers[code, ways[way, BOND], CROSS_SECTION] * dose[site]
-                codes[goal] = code
-                codes[site] = VACANT
+                by_beam = hops.numbers[code, ways[way, BOND], CROSS_SECTION] * local[site, -1]
+                sites[goal, CODE] = code
+                sites[site, CODE] = VACANT
             else:
-                change = last
-                codes[site] = kinds[change, RESULT]
+                by_beam = share[site, change, 0]
+                sites[site, CODE] = changes.kinds[change, RESULT]
             particle = -1
-            if holder.shape[0] > 0:
-                particle = follow_particle(
-                    holder, site_of, count, site, goal, codes[site] == VACANT
-                )
-                if way >= 0:
-                    for axis in range(shift.shape[1]):
-                        state.winding[particle, axis] += shift[way, axis]
+            if site_of.shape[0] > 0:
+                particle = follow(sites, site_of, state.winding, hops.shift, count, site, goal, way)
             if log.time.shape[0] > 0:
-                place = count[LOGGED]
-                log.time[place] = clock[TIME]
-                log.beam[place] = by_beam
-                log.change[place] = change
-                log.particle[place] = particle
-                log.site_from[place] = site
-                log.site_to[place] = goal
+                row = log.row[count[LOGGED]]
+                log.time[count[LOGGED]] = clock[TIME]
+                row[0], row[1], row[2], row[3] = change, particle, site, goal
+                row[4] = 1 if rest < by_beam else 0
                 count[LOGGED] += 1
-            count[EVENTS] += 1
-            count[STAMP] += 1
-            n = note(stamp, touched, count[STAMP], site, 0)
-            n = note(stamp, touched, count[STAMP], goal, n)
-            n = note_around(pair_start, links, stamp, touched, count[STAMP], site, n)
-            n = note_around(pair_start, links, stamp, touched, count[STAMP], goal, n)
-        set_fields(
-            codes,
-            field,
-            energies.site_energy,
-            energies.pair_energy,
-            pair_start,
-            links,
-            weight,
-            touched,
-            n,
-        )
-        n = set_ways(codes, field, dose, start, ways, numbers, rule, rate, stamp, touched, n)
-        if site >= 0:
-            n = note_around(near_start, near, stamp, touched, count[STAMP], site, n)
-            n = note_around(near_start, near, stamp, touched, count[STAMP], goal, n)
-        set_leaves(
-            codes,
-            field,
-            dose,
-            kinds,
-            strengths,
-            near_start,
-            near,
-            rule,
-            rate,
-            start,
-            tree,
-            touched,
-            n,
-        )
+            n = note(sites, touched, count[NOW], site, 0)
+            n = note(sites, touched, count[NOW], goal, n)
+            n = note_around(sites, LINKS, links, touched, count[NOW], site, n)
+            n = note_around(sites, LINKS, links, touched, count[NOW], goal, n)
+        if rule != NO_ENERGY:
+            set_fields(
+                sites, local, energies.site_energy, energies.pair_energy, links, energies.weight,
+                touched, n,
+            )  # fmt: skip
+        n = set_ways(sites, local, ways, hops.numbers, rule, rate, touched, n)
+        if share.shape[1] > 0:
+            if event:
+                n = note_around(sites, NEAR, near, touched, count[NOW], site, n)
+                n = note_around(sites, NEAR, near, touched, count[NOW], goal, n)
+            set_changes(
+                sites, local, changes.kinds, changes.strengths, near, rule, share, touched, n
+            )
+        set_leaves(sites, rate, share, tree, touched, n)
         lift(tree, level, touched, n)
-        draw_next(clock, tree[root], state.lanes)
+        draw_next(clock, tree[level[-1]], lanes)

@@ -16,14 +16,12 @@ from physlearn.lattice_models.hopping_kernels import run_events
 
 WHOLE = (
     "n_sites", "q", "n_classes", "dimension", "n_changes", "n_strengths", "n_parts",
-    "dose_columns", "n_levels", "n_holder", "n_particles", "room", "rule",
+    "dose_columns", "n_levels", "n_particles", "room", "rule",
 )  # fmt: skip
 POINTERS = (
-    "start", "ways", "shift", "numbers", "kinds", "strengths", "near_start", "near",
-    "site_energy", "pair_energy", "pair_start", "links", "weight", "starts", "doses",
-    "codes", "holder", "site_of", "winding", "field", "rate", "dose", "tree", "level", "stamp",
-    "touched", "clock", "count", "lanes",
-    "log_time", "log_beam", "log_change", "log_particle", "log_from", "log_to",
+    "ways", "shift", "numbers", "kinds", "strengths", "near", "site_energy", "pair_energy",
+    "links", "weight", "starts", "doses", "sites", "local", "rate", "share", "tree", "level",
+    "touched", "site_of", "winding", "clock", "count", "lanes", "log_time", "log_row",
 )  # fmt: skip
 
 
@@ -44,11 +42,11 @@ def twin_of(run: EventRun) -> tuple[TwinRun, list[np.ndarray]]:
         *run.hops, *run.changes, *run.energies[1:], run.schedule.start, run.schedule.dose,
         *run.state, *log,
     ]  # fmt: skip
-    state = run.state
+    state, hops = run.state, run.hops
     sizes = (
-        len(state.codes), state.field.shape[1], run.hops.numbers.shape[1], run.hops.shift.shape[1],
+        len(state.local), state.local.shape[1] - 1, hops.numbers.shape[1], hops.shift.shape[1],
         len(run.changes.kinds), run.changes.strengths.shape[1], len(run.schedule.start),
-        run.schedule.dose.shape[1], len(state.level), len(state.holder), len(state.site_of), 0,
+        run.schedule.dose.shape[1], len(state.level), len(state.site_of), 0,
         run.energies.rule,
     )  # fmt: skip
     assert all(array.flags.c_contiguous for array in arrays)
@@ -112,9 +110,7 @@ def changes_case(size: int) -> Case:
         lambda: _change_run([grow, back], graph, np.zeros(size**2), [1.0], beam, None, 2),
         4e4 / size**2,
     )
-    return Case(
-        f"kinetics, transformations {size}", "event", None, pair, {"C": 1.1}, check=check
-    )
+    return Case(f"kinetics, transformations {size}", "event", None, pair, {"C": 1.1}, check=check)
 
 
 def cases(quick: bool) -> list[Case]:

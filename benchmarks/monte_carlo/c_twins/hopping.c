@@ -5,27 +5,20 @@
 
 typedef struct {
     int64_t n_sites, q, n_classes, dimension, n_changes, n_strengths, n_parts, dose_columns;
-    int64_t n_levels, n_holder, n_particles, room, rule;
+    int64_t n_levels, n_particles, room, rule;
     double period;
-    // hops
-    const int64_t *start; const int32_t *ways, *shift; const double *numbers;
-    // changes
-    const int8_t *kinds; const double *strengths; const int64_t *near_start; const int32_t *near;
-    // energies
-    const double *site_energy, *pair_energy; const int64_t *pair_start; const int32_t *links;
-    const double *weight;
-    // schedule
+    const int32_t *ways, *shift; const double *numbers;
+    const int8_t *kinds; const double *strengths; const int32_t *near;
+    const double *site_energy, *pair_energy; const int32_t *links; const double *weight;
     const double *starts, *doses;
-    // state
-    int8_t *codes; int64_t *holder, *site_of; int32_t *winding;
-    double *field, *rate, *dose, *tree; const int64_t *level; int64_t *stamp, *touched;
-    double *clock; int64_t *count; uint64_t *lanes;
-    // log
-    double *log_time; int8_t *log_beam; int32_t *log_change; int64_t *log_particle, *log_from, *log_to;
+    int64_t *sites; double *local, *rate, *share, *tree; const int64_t *level; int64_t *touched;
+    int64_t *site_of; int32_t *winding; double *clock; int64_t *count; uint64_t *lanes;
+    double *log_time; int64_t *log_row;
 } Run;
 
+enum { CODE, HOLDER, STAMP, WAYS, LINKS, NEAR, COLUMNS = 8 };
 enum { TIME, NEXT, PART_END };
-enum { CYCLE, PART, EVENTS, STAMP, LOGGED, PARTICLES, BEGUN };
+enum { CYCLE, PART, EVENTS, NOW, LOGGED, PARTICLES, BEGUN };
 
 static inline double uniform(uint64_t *s) {
     uint64_t a = s[0], b = s[1], word = a + b;
@@ -75,16 +68,17 @@ static inline int64_t pick(const double *tree, const int64_t *level, int64_t n_l
 }
 
 static inline int64_t note(Run *r, int64_t site, int64_t n) {
-    if (r->stamp[site] != r->count[STAMP]) {
-        r->stamp[site] = r->count[STAMP];
+    if (r->sites[site * COLUMNS + STAMP] != r->count[NOW]) {
+        r->sites[site * COLUMNS + STAMP] = r->count[NOW];
         r->touched[n++] = site;
     }
     return n;
 }
 
-static inline int64_t note_around(Run *r, const int64_t *start, const int32_t *links, int64_t site,
+static inline int64_t note_around(Run *r, int column, const int32_t *links, int64_t site,
                                   int64_t n) {
-    for (int64_t e = start[site]; e < start[site + 1]; e++) n = note(r, links[2 * e], n);
+    const int64_t *row = r->sites + site * COLUMNS + column;
+    for (int64_t e = row[0]; e < row[COLUMNS]; e++) n = note(r, links[2 * e], n);
     return n;
 }
 
@@ -92,87 +86,92 @@ static inline void set_fields(Run *r, int64_t n) {
     int64_t q = r->q;
     for (int64_t i = 0; i < n; i++) {
         int64_t site = r->touched[i];
-        double *field = r->field + site * q;
+        double *field = r->local + site * (q + 1);
+        const int64_t *row = r->sites + site * COLUMNS;
         for (int64_t c = 0; c < q; c++) field[c] = r->site_energy[site * q + c];
-        for (int64_t e = r->pair_start[site]; e < r->pair_start[site + 1]; e++) {
-            const double *pair =
-                r->pair_energy + (r->links[2 * e + 1] * q + r->codes[r->links[2 * e]]) * q;
+        for (int64_t e = row[LINKS]; e < row[COLUMNS + LINKS]; e++) {
+            int64_t other = r->sites[r->links[2 * e] * COLUMNS + CODE];
+            const double *pair = r->pair_energy + (r->links[2 * e + 1] * q + other) * q;
             for (int64_t c = 0; c < q; c++) field[c] += r->weight[e] * pair[c];
         }
     }
 }
 
-static inline double way_rate(const Run *r, int64_t site, int64_t way) {
-    int64_t code = r->codes[site], goal = r->ways[3 * way];
-    if (code == 0 || r->codes[goal] != 0) return 0.0;
-    const double *number = r->numbers + (code * r->n_classes + r->ways[3 * way + 2]) * 4;
-    double rate = number[0];
-    if (r->rule != 0) {
-        const double *there = r->field + goal * r->q, *here = r->field + site * r->q;
-        double change = (there[code] - there[0]) - (here[code] - here[0]);
-        change += number[2];
-        double height = number[1], up = change > 0.0 ? change : 0.0;
-        if (r->rule == 2) {
-            height += up;
-        } else {
-            height = height + 0.5 * change;
-            if (!(height > up)) height = up;
-        }
-        rate *= exp(-height);
-    }
-    return rate + number[3] * r->dose[site];
-}
-
 static inline int64_t set_ways(Run *r, int64_t n) {
-    int64_t first_n = n;
+    int64_t first_n = n, q = r->q;
     for (int64_t i = 0; i < first_n; i++) {
         int64_t site = r->touched[i];
-        bool occupied = r->codes[site] != 0;
-        for (int64_t way = r->start[site]; way < r->start[site + 1]; way++) {
-            int64_t back = r->ways[3 * way + 1];
+        const int64_t *row = r->sites + site * COLUMNS;
+        int64_t here = row[CODE];
+        for (int64_t way = row[WAYS]; way < row[COLUMNS + WAYS]; way++) {
+            int64_t other = r->ways[3 * way], there = r->sites[other * COLUMNS + CODE];
             double fresh = 0.0;
-            if (occupied) {
-                r->rate[way] = way_rate(r, site, way);
-            } else {
-                r->rate[way] = 0.0;
-                fresh = way_rate(r, r->ways[3 * way], back);
+            if ((here == 0) != (there == 0)) {
+                int64_t code = here > there ? here : there, origin = here ? site : other;
+                const double *number =
+                    r->numbers + (code * r->n_classes + r->ways[3 * way + 2]) * 4;
+                const double *from = r->local + origin * (q + 1);
+                fresh = number[0];
+                if (r->rule != 0) {
+                    const double *to = r->local + (here ? other : site) * (q + 1);
+                    double change = (to[code] - to[0]) - (from[code] - from[0]);
+                    change += number[2];
+                    double height = number[1], up = change > 0.0 ? change : 0.0;
+                    if (r->rule == 2) {
+                        height += up;
+                    } else {
+                        height = height + 0.5 * change;
+                        if (!(height > up)) height = up;
+                    }
+                    fresh *= exp(-height);
+                }
+                fresh += number[3] * from[q];
             }
+            int64_t back = r->ways[3 * way + 1];
+            r->rate[way] = here ? fresh : 0.0;
+            fresh = here ? 0.0 : fresh;
             if (fresh != r->rate[back]) {
                 r->rate[back] = fresh;
-                n = note(r, r->ways[3 * way], n);
+                n = note(r, other, n);
             }
         }
     }
     return n;
 }
 
-static inline void change_rates(const Run *r, int64_t site, int64_t change, double *beam,
-                                double *thermal) {
-    *beam = *thermal = 0.0;
-    int8_t code = r->codes[site];
-    const int8_t *kind = r->kinds + 3 * change;
-    if (code != kind[0]) return;
-    int64_t seen = 0;
-    if (kind[2] >= 0)
-        for (int64_t e = r->near_start[site]; e < r->near_start[site + 1]; e++)
-            if (r->codes[r->near[2 * e]] == kind[2]) seen += r->near[2 * e + 1];
-    const double *strength = r->strengths + change * r->n_strengths;
-    double factor = strength[2 + seen];
-    *thermal = factor * strength[0];
-    if (r->rule != 0)
-        *thermal *= exp(-0.5 * (r->field[site * r->q + kind[1]] - r->field[site * r->q + code]));
-    *beam = factor * (strength[1] * r->dose[site]);
+static inline void set_changes(Run *r, int64_t n) {
+    int64_t q = r->q;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t site = r->touched[i];
+        const int64_t *row = r->sites + site * COLUMNS;
+        const double *local = r->local + site * (q + 1);
+        for (int64_t change = 0; change < r->n_changes; change++) {
+            double *share = r->share + (site * r->n_changes + change) * 2;
+            const int8_t *kind = r->kinds + 3 * change;
+            share[0] = share[1] = 0.0;
+            if (row[CODE] != kind[0]) continue;
+            int64_t seen = 0;
+            if (kind[2] >= 0)
+                for (int64_t e = row[NEAR]; e < row[COLUMNS + NEAR]; e++)
+                    if (r->sites[r->near[2 * e] * COLUMNS + CODE] == kind[2])
+                        seen += r->near[2 * e + 1];
+            const double *strength = r->strengths + change * r->n_strengths;
+            double factor = strength[2 + seen], thermal = factor * strength[0];
+            if (r->rule != 0) thermal *= exp(-0.5 * (local[kind[1]] - local[row[CODE]]));
+            share[0] = factor * (strength[1] * local[q]);
+            share[1] = thermal;
+        }
+    }
 }
 
 static inline void set_leaves(Run *r, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         int64_t site = r->touched[i];
-        double total = 0.0, beam, thermal;
-        for (int64_t c = 0; c < r->n_changes; c++) {
-            change_rates(r, site, c, &beam, &thermal);
-            total += beam + thermal;
-        }
-        for (int64_t way = r->start[site]; way < r->start[site + 1]; way++) total += r->rate[way];
+        const int64_t *row = r->sites + site * COLUMNS;
+        const double *share = r->share + site * r->n_changes * 2;
+        double total = 0.0;
+        for (int64_t c = 0; c < r->n_changes; c++) total += share[2 * c] + share[2 * c + 1];
+        for (int64_t way = row[WAYS]; way < row[COLUMNS + WAYS]; way++) total += r->rate[way];
         r->tree[site] = total;
     }
 }
@@ -189,12 +188,12 @@ static inline int64_t enter_part(Run *r) {
     double before = count[CYCLE] > 0 ? count[CYCLE] * r->period : 0.0;
     r->clock[PART_END] =
         before + (count[PART] + 1 < r->n_parts ? r->starts[count[PART] + 1] : r->period);
-    count[STAMP]++;
     int64_t n = 0;
     for (int64_t site = 0; site < r->n_sites; site++) {
         double now = r->doses[count[PART] * r->dose_columns + (r->dose_columns > 1 ? site : 0)];
-        if (fresh || now != r->dose[site]) {
-            r->dose[site] = now;
+        double *dose = r->local + site * (r->q + 1) + r->q;
+        if (fresh || now != *dose) {
+            *dose = now;
             n = note(r, site, n);
         }
     }
@@ -202,66 +201,65 @@ static inline int64_t enter_part(Run *r) {
 }
 
 static inline void happen(Run *r, int64_t *from, int64_t *to) {
-    double rest = uniform(r->lanes), beam, thermal;
-    int64_t *count = r->count;
-    int64_t site = pick(r->tree, r->level, r->n_levels, &rest);
-    int64_t change = -1, last = -1, way = -1, goal = site, code = r->codes[site], particle = -1;
-    bool by_beam = false;
-    for (int64_t c = 0; c < r->n_changes; c++) {
-        change_rates(r, site, c, &beam, &thermal);
-        if (beam + thermal > 0.0) {
-            last = c;
-            by_beam = rest < beam;
-            if (rest < beam + thermal) { change = c; break; }
-            rest -= beam + thermal;
+    double rest = uniform(r->lanes);
+    int64_t *count = r->count, site = pick(r->tree, r->level, r->n_levels, &rest);
+    int64_t *row = r->sites + site * COLUMNS;
+    const double *share = r->share + site * r->n_changes * 2;
+    int64_t change = -1, way = -1, goal = site, code = row[CODE], particle = -1;
+    bool found = false;
+    for (int64_t c = 0; c < r->n_changes && !found; c++) {
+        double here = share[2 * c] + share[2 * c + 1];
+        if (here > 0.0) {
+            change = c;
+            found = rest < here;
+            if (!found) rest -= here;
         }
     }
-    if (change < 0)
-        for (int64_t w = r->start[site]; w < r->start[site + 1]; w++) {
-            double share = r->rate[w];
-            if (share > 0.0) {
+    if (!found)
+        for (int64_t w = row[WAYS]; w < row[COLUMNS + WAYS]; w++) {
+            double here = r->rate[w];
+            if (here > 0.0) {
                 way = w;
-                if (rest < share) break;
-                rest -= share;
+                change = -1;
+                if (rest < here) break;
+                rest -= here;
             }
         }
+    double by_beam;
     if (way >= 0) {
         goal = r->ways[3 * way];
-        by_beam = rest < r->numbers[(code * r->n_classes + r->ways[3 * way + 2]) * 4 + 3]
-                             * r->dose[site];
-        r->codes[goal] = (int8_t)code;
-        r->codes[site] = 0;
+        by_beam = r->numbers[(code * r->n_classes + r->ways[3 * way + 2]) * 4 + 3]
+                  * r->local[site * (r->q + 1) + r->q];
+        r->sites[goal * COLUMNS + CODE] = code;
+        row[CODE] = 0;
     } else {
-        change = last;
-        r->codes[site] = r->kinds[3 * change + 1];
+        by_beam = share[2 * change];
+        row[CODE] = r->kinds[3 * change + 1];
     }
-    if (r->n_holder > 0) {
-        particle = r->holder[site];
-        if (goal != site) {
-            r->holder[site] = -1;
-            r->holder[goal] = particle;
+    if (r->n_particles > 0) {
+        particle = row[HOLDER];
+        if (way >= 0) {
+            row[HOLDER] = -1;
+            r->sites[goal * COLUMNS + HOLDER] = particle;
             r->site_of[particle] = goal;
             for (int64_t d = 0; d < r->dimension; d++)
                 r->winding[particle * r->dimension + d] += r->shift[way * r->dimension + d];
         } else if (particle < 0) {
             particle = count[PARTICLES]++;
-            r->holder[site] = particle;
+            row[HOLDER] = particle;
             r->site_of[particle] = site;
-        } else if (r->codes[site] == 0) {
-            r->holder[site] = -1;
+        } else if (row[CODE] == 0) {
+            row[HOLDER] = -1;
             r->site_of[particle] = -1;
         }
     }
     if (r->room > 0) {
-        int64_t place = count[LOGGED]++;
-        r->log_time[place] = r->clock[TIME];
-        r->log_beam[place] = by_beam;
-        r->log_change[place] = (int32_t)change;
-        r->log_particle[place] = particle;
-        r->log_from[place] = site;
-        r->log_to[place] = goal;
+        int64_t *log = r->log_row + 5 * count[LOGGED];
+        r->log_time[count[LOGGED]] = r->clock[TIME];
+        log[0] = change; log[1] = particle; log[2] = site; log[3] = goal;
+        log[4] = rest < by_beam;
+        count[LOGGED]++;
     }
-    count[EVENTS]++;
     *from = site;
     *to = goal;
 }
@@ -272,6 +270,7 @@ bool run_events(Run *r, double until) {
     for (;;) {
         int64_t site = -1, goal = -1, n;
         if (count[BEGUN] == 0 || (clock[PART_END] <= until && clock[NEXT] >= clock[PART_END])) {
+            count[NOW]++;
             n = enter_part(r);
         } else if (clock[NEXT] > until) {
             return true;
@@ -280,18 +279,22 @@ bool run_events(Run *r, double until) {
             return false;
         } else {
             clock[TIME] = clock[NEXT];
+            count[EVENTS]++;
+            count[NOW]++;
             happen(r, &site, &goal);
-            count[STAMP]++;
             n = note(r, site, 0);
             n = note(r, goal, n);
-            n = note_around(r, r->pair_start, r->links, site, n);
-            n = note_around(r, r->pair_start, r->links, goal, n);
+            n = note_around(r, LINKS, r->links, site, n);
+            n = note_around(r, LINKS, r->links, goal, n);
         }
-        set_fields(r, n);
+        if (r->rule != 0) set_fields(r, n);
         n = set_ways(r, n);
-        if (site >= 0) {
-            n = note_around(r, r->near_start, r->near, site, n);
-            n = note_around(r, r->near_start, r->near, goal, n);
+        if (r->n_changes > 0) {
+            if (site >= 0) {
+                n = note_around(r, NEAR, r->near, site, n);
+                n = note_around(r, NEAR, r->near, goal, n);
+            }
+            set_changes(r, n);
         }
         set_leaves(r, n);
         lift(r->tree, r->level, r->n_levels, r->touched, n);
