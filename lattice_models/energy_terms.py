@@ -235,7 +235,8 @@ def energy_of_codes(terms: EnergyTerms, codes: NDArray[np.intp]) -> Float:
 
     Examples
     --------
-    >>> from physlearn.lattice_models import Potts, square_lattice
+    >>> from physlearn.lattice_models import square_lattice
+    >>> from physlearn.lattice_models.state_hamiltonians import Potts
     >>> terms = Potts(3, [0.5]).terms(square_lattice((4, 4)))
     >>> energy_of_codes(terms, np.zeros(16, np.intp)).item()
     -16.0
