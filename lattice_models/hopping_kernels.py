@@ -10,6 +10,7 @@ doi:10.1021/j100540a008).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ BACK_A, BACK_B = np.uint64(40), np.uint64(27)
 LOW_BITS = np.uint64(11)
 VACANT = 0  # code of a site that a particle may enter
 NO_ENERGY, SYMMETRIC, METROPOLIS = 0, 1, 2
+# indices without sign save numba the question whether to count from the end
+ONE, TWO, THREE, FOUR = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4)
 CODE, HOLDER, STAMP, WAYS, LINKS, NEAR = 0, 1, 2, 3, 4, 5  # columns of ``sites``
 TARGET, REVERSE, BOND = 0, 1, 2  # columns of ``ways``
 ATTEMPT, BARRIER, MUTUAL, CROSS_SECTION = 0, 1, 2, 3  # last axis of ``numbers``
@@ -69,18 +72,19 @@ def uniform(state: UInt64) -> Any:
 def lift(tree: Float, level: Int64, nodes: Int64, n: int) -> None:
     """Form the sums above the leaves ``nodes[:n]`` anew; ``nodes`` is used up."""
     for k in range(level.shape[0] - 1):
-        below = level[k]
-        above = level[k + 1]
+        below = level[np.uintp(k)]
+        above = level[np.uintp(k + 1)]
         kept = 0
         last = np.int64(-1)
         for index in range(n):
-            block = nodes[index] >> 3
+            block = nodes[np.uintp(index)] >> 3
             if block != last:
-                f = below + 8 * block
-                left = (tree[f] + tree[f + 1]) + (tree[f + 2] + tree[f + 3])
-                right = (tree[f + 4] + tree[f + 5]) + (tree[f + 6] + tree[f + 7])
-                tree[above + block] = left + right
-                nodes[kept] = block
+                f = np.uintp(below + 8 * block)
+                left = (tree[f] + tree[f + ONE]) + (tree[f + TWO] + tree[f + THREE])
+                f += FOUR
+                right = (tree[f] + tree[f + ONE]) + (tree[f + TWO] + tree[f + THREE])
+                tree[np.uintp(above + block)] = left + right
+                nodes[np.uintp(kept)] = block
                 kept += 1
                 last = block
         n = kept
@@ -92,11 +96,11 @@ def pick(tree: Float, level: Int64, draw: float) -> Any:
     rest = draw * tree[level[-1]]
     node = np.int64(0)
     for k in range(level.shape[0] - 2, -1, -1):
-        first = level[k] + 8 * node
+        first = level[np.uintp(k)] + 8 * node
         chosen = np.int64(0)
         inside = False
         for child in range(8):
-            share = tree[first + child]
+            share = tree[np.uintp(first + child)]
             if share > 0.0:
                 chosen = np.int64(child)
                 if rest < share:
@@ -113,7 +117,7 @@ def pick(tree: Float, level: Int64, draw: float) -> Any:
 def draw_next(clock: Float, total: float, lanes: UInt64) -> None:
     """Draw the time of the next event: never, where nothing can happen."""
     if total > 0.0:
-        clock[NEXT] = clock[TIME] - np.log(1.0 - uniform(lanes)) / total
+        clock[NEXT] = clock[TIME] - math.log(1.0 - uniform(lanes)) / total
     else:
         clock[NEXT] = np.inf
 
@@ -123,7 +127,7 @@ def note(sites: Int64, touched: Int64, now: int, site: int, n: int) -> int:
     """Put ``site`` on the list of touched ones, once; return the length of the list."""
     if sites[site, STAMP] != now:
         sites[site, STAMP] = now
-        touched[n] = site
+        touched[np.uintp(n)] = site
         n += 1
     return n
 
@@ -134,7 +138,7 @@ def note_around(
 ) -> int:
     """Put the neighbours of ``site`` on the list of touched ones."""
     for entry in range(sites[site, column], sites[site + 1, column]):
-        n = note(sites, touched, now, links[entry, 0], n)
+        n = note(sites, touched, now, np.uintp(links[np.uintp(entry), 0]), n)
     return n
 
 
@@ -150,16 +154,18 @@ def set_fields(
     n: int,
 ) -> None:
     """Write the energy of every code on ``touched[:n]`` among their neighbours."""
-    n_codes = site_energy.shape[1]
     for index in range(n):
-        site = touched[index]
-        for code in range(n_codes):
-            local[site, code] = site_energy[site, code]
-        for entry in range(sites[site, LINKS], sites[site + 1, LINKS]):
-            other = sites[links[entry, 0], CODE]
-            kind = links[entry, 1]
-            for code in range(n_codes):
-                local[site, code] += weight[entry] * pair_energy[kind, other, code]
+        site = np.uintp(touched[np.uintp(index)])
+        first = sites[site, LINKS]
+        end = sites[site + ONE, LINKS]
+        for code in range(site_energy.shape[1]):
+            total = site_energy[site, np.uintp(code)]
+            for link in range(first, end):
+                entry = np.uintp(link)
+                other = np.uintp(sites[np.uintp(links[entry, 0]), CODE])
+                kind = np.uintp(links[entry, 1])
+                total += weight[entry] * pair_energy[kind, other, np.uintp(code)]
+            local[site, np.uintp(code)] = total
 
 
 @kernel
@@ -178,32 +184,32 @@ def set_ways(
     A way has a rate where it leads from a particle to a vacancy: one of the two ways of a bond.
     """
     n_first = n
-    dose = local.shape[1] - 1
+    dose = np.uintp(local.shape[1] - 1)
     for index in range(n_first):
-        site = touched[index]
-        here = sites[site, CODE]
-        for way in range(sites[site, WAYS], sites[site + 1, WAYS]):
-            other = ways[way, TARGET]
-            there = sites[other, CODE]
+        site = np.uintp(touched[np.uintp(index)])
+        here = np.uintp(sites[site, CODE])
+        for entry in range(sites[site, WAYS], sites[site + ONE, WAYS]):
+            way = np.uintp(entry)
+            other = np.uintp(ways[way, TARGET])
+            there = np.uintp(sites[other, CODE])
             fresh = 0.0
             if (here == VACANT) != (there == VACANT):
                 code = max(here, there)
-                origin = site if here != VACANT else other
-                bond = ways[way, BOND]
+                origin = other if here == VACANT else site
+                bond = np.uintp(ways[way, BOND])
                 fresh = numbers[code, bond, ATTEMPT]
                 if rule != NO_ENERGY:
-                    goal = other if here != VACANT else site
-                    change = (local[goal, code] - local[goal, VACANT]) - (
-                        local[origin, code] - local[origin, VACANT]
-                    )
+                    goal = site if here == VACANT else other
+                    change = local[goal, code] - local[goal, VACANT]
+                    change -= local[origin, code] - local[origin, VACANT]
                     change += numbers[code, bond, MUTUAL]
                     height = numbers[code, bond, BARRIER]
                     up = max(change, 0.0)
                     height = height + up if rule == METROPOLIS else max(height + 0.5 * change, up)
-                    fresh *= np.exp(-height)
+                    fresh *= math.exp(-height)
                 fresh += numbers[code, bond, CROSS_SECTION] * local[origin, dose]
-            back = ways[way, REVERSE]
-            rate[way] = fresh if here != VACANT else 0.0
+            back = np.uintp(ways[way, REVERSE])
+            rate[way] = 0.0 if here == VACANT else fresh
             fresh = fresh if here == VACANT else 0.0
             if fresh != rate[back]:
                 rate[back] = fresh
@@ -226,24 +232,27 @@ def set_changes(
     """Write the beam's and the thermal rate of all changes at ``touched[:n]`` into ``share``."""
     dose = local.shape[1] - 1
     for index in range(n):
-        site = touched[index]
+        site = np.uintp(touched[np.uintp(index)])
         code = sites[site, CODE]
-        for change in range(kinds.shape[0]):
-            share[site, change, 0] = 0.0
-            share[site, change, 1] = 0.0
-            if code != kinds[change, SOURCE]:
-                continue
-            seen = 0
-            if kinds[change, WATCHED] >= 0:
-                for entry in range(sites[site, NEAR], sites[site + 1, NEAR]):
-                    if sites[near[entry, 0], CODE] == kinds[change, WATCHED]:
-                        seen += near[entry, 1]
-            factor = strengths[change, FACTORS + seen]
-            thermal = factor * strengths[change, THERMAL]
-            if rule != NO_ENERGY:
-                rise = local[site, kinds[change, RESULT]] - local[site, code]
-                thermal *= np.exp(-0.5 * rise)
-            share[site, change, 0] = factor * (strengths[change, PER_DOSE] * local[site, dose])
+        for number in range(kinds.shape[0]):
+            change = np.uintp(number)
+            beam = 0.0
+            thermal = 0.0
+            if code == kinds[change, SOURCE]:
+                seen = 0
+                if kinds[change, WATCHED] >= 0:
+                    for entry in range(sites[site, NEAR], sites[site + ONE, NEAR]):
+                        other = np.uintp(near[np.uintp(entry), 0])
+                        if sites[other, CODE] == kinds[change, WATCHED]:
+                            seen += near[np.uintp(entry), 1]
+                factor = strengths[change, np.uintp(FACTORS + seen)]
+                thermal = factor * strengths[change, THERMAL]
+                if rule != NO_ENERGY:
+                    result = np.uintp(kinds[change, RESULT])
+                    rise = local[site, result] - local[site, np.uintp(code)]
+                    thermal *= math.exp(-0.5 * rise)
+                beam = factor * (strengths[change, PER_DOSE] * local[site, np.uintp(dose)])
+            share[site, change, 0] = beam
             share[site, change, 1] = thermal
 
 
@@ -253,12 +262,12 @@ def set_leaves(
 ) -> None:
     """Write the sum of all rates at each of ``touched[:n]``."""
     for index in range(n):
-        site = touched[index]
+        site = np.uintp(touched[np.uintp(index)])
         total = 0.0
         for change in range(share.shape[1]):
-            total += share[site, change, 0] + share[site, change, 1]
-        for way in range(sites[site, WAYS], sites[site + 1, WAYS]):
-            total += rate[way]
+            total += share[site, np.uintp(change), 0] + share[site, np.uintp(change), 1]
+        for way in range(sites[site, WAYS], sites[site + ONE, WAYS]):
+            total += rate[np.uintp(way)]
         tree[site] = total
 
 
@@ -278,7 +287,7 @@ def choose(sites: Int64, rate: Float, share: Float, site: int, rest: float) -> A
             rest -= here
     way = np.int64(-1)
     for candidate in range(sites[site, WAYS], sites[site + 1, WAYS]):
-        here = rate[candidate]
+        here = rate[np.uintp(candidate)]
         if here > 0.0:
             way = np.int64(candidate)
             change = np.int64(-1)

@@ -88,11 +88,13 @@ static inline void set_fields(Run *r, int64_t n) {
         int64_t site = r->touched[i];
         double *field = r->local + site * (q + 1);
         const int64_t *row = r->sites + site * COLUMNS;
-        for (int64_t c = 0; c < q; c++) field[c] = r->site_energy[site * q + c];
-        for (int64_t e = row[LINKS]; e < row[COLUMNS + LINKS]; e++) {
-            int64_t other = r->sites[r->links[2 * e] * COLUMNS + CODE];
-            const double *pair = r->pair_energy + (r->links[2 * e + 1] * q + other) * q;
-            for (int64_t c = 0; c < q; c++) field[c] += r->weight[e] * pair[c];
+        for (int64_t c = 0; c < q; c++) {
+            double total = r->site_energy[site * q + c];
+            for (int64_t e = row[LINKS]; e < row[COLUMNS + LINKS]; e++) {
+                int64_t other = r->sites[r->links[2 * e] * COLUMNS + CODE];
+                total += r->weight[e] * r->pair_energy[(r->links[2 * e + 1] * q + other) * q + c];
+            }
+            field[c] = total;
         }
     }
 }

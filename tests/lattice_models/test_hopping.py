@@ -1,0 +1,581 @@
+"""Kinetic Monte Carlo against master equations, first passages, Boltzmann weights and survival."""
+
+import itertools
+import os
+import signal
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.linalg import expm
+
+from physlearn.checks import InputError
+from physlearn.lattice_models import (
+    Ising,
+    LatticeGas,
+    square_lattice,
+    triangular_lattice,
+)
+from physlearn.lattice_models import hopping_kernels as kernels
+from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transformation
+from physlearn.lattice_models.event_run import empty_log
+from physlearn.lattice_models.hopping import (
+    _hop_run,
+    simulate_hop_history,
+    simulate_hops,
+    simulate_transformation_history,
+    simulate_transformations,
+)
+from physlearn.lattice_models.state_hamiltonians import PairHamiltonian
+from physlearn.records import SiteGraph
+
+KT = 8.617333262e-5 * 300.0
+
+
+def copies_of(graph, n):
+    """n systems without bonds between them: as many independent runs in one."""
+    shift = graph.n_sites * np.arange(n)
+    positions = graph.positions
+    return SiteGraph(
+        n * graph.n_sites,
+        (graph.edges[None] + shift[:, None, None]).reshape(-1, 2),
+        np.tile(graph.shell, n), np.tile(graph.multiplicity, n),
+        positions=None if positions is None else np.tile(positions, (n, 1)),
+        cell=graph.cell, shell_radii=graph.shell_radii,
+    )  # fmt: skip
+
+
+def chain(n, extra=()):
+    edges = [[i, i + 1] for i in range(n - 1)] + [list(edge) for edge in extra]
+    positions = np.column_stack([np.arange(n), np.zeros(n)])
+    return SiteGraph(n, edges, [0] * len(edges), [1] * len(edges), positions=positions)
+
+
+def barrier_of(change, base, rule):
+    if rule == "metropolis":
+        return base + np.maximum(change, 0.0)
+    return np.maximum(np.maximum(base + change / 2, change), 0.0)
+
+
+def chi_square_p(counts, probabilities):
+    possible = probabilities > 1e-13  # what no path reaches must never be seen
+    assert counts[~possible].sum() == 0
+    counts, expected = counts[possible], probabilities[possible] * counts.sum()
+    order = np.argsort(expected)
+    group = np.minimum(np.cumsum(expected[order]) // 10, np.floor(expected.sum() / 10) - 1)
+    label = np.unique(group, return_inverse=True)[1]
+    return stats.chisquare(
+        np.bincount(label, counts[order]), np.bincount(label, expected[order])
+    ).pvalue
+
+
+def hop_generator(graph, energy_kt, configurations, rate_of):
+    """Generator of all hops between occupations; ``rate_of(edge, code, change)``."""
+    index = {tuple(c): k for k, c in enumerate(configurations)}
+    out = np.zeros((len(configurations), len(configurations)))
+    energies = energy_kt(np.array(configurations))
+    for k, configuration in enumerate(configurations):
+        for edge, (a, b) in enumerate(graph.edges):
+            for i, j in ((a, b), (b, a)):
+                if configuration[i] != 0 and configuration[j] == 0:
+                    after = list(configuration)
+                    after[i], after[j] = 0, configuration[i]
+                    m = index[tuple(after)]
+                    rate = graph.multiplicity[edge] * rate_of(
+                        edge, configuration[i], energies[m] - energies[k]
+                    )
+                    out[k, m] += rate
+                    out[k, k] -= rate
+    return out
+
+
+def histogram(states, configurations):
+    """How often each configuration stands among copies, (n_copies, n_sites)."""
+    index = {tuple(c): k for k, c in enumerate(configurations)}
+    found = [index[tuple(row)] for row in states]
+    return np.bincount(found, minlength=len(configurations))
+
+
+def test_free_walk_spreads_as_two_d_t(oracle):
+    graph = square_lattice((4, 5))
+    n, rate, time = 6000, 3.0, 0.9
+    start = np.tile(np.arange(20) == 7, n)
+    walk = simulate_hops(
+        HopRates([0.0], attempt_frequency_hz=rate), copies_of(graph, n), start, [0.0, time], rng=3
+    )
+    assert walk.metadata["positions"] == "unwrapped"
+    moved = walk.positions[walk.frame == 1] - walk.positions[walk.frame == 0]
+    for axis, name in enumerate("xy"):
+        squared, expected = moved[:, axis] ** 2, 2 * rate * time
+        error = np.sqrt((2 * expected**2 + expected) / n)
+        oracle(f"hops, <{name}^2> = 2 D t", z=(squared.mean() - expected) / error)
+        oracle(f"hops, <{name}> = 0", z=moved[:, axis].mean() / np.sqrt(expected / n))
+    steps = np.round(moved).astype(int)
+    assert np.abs(moved - steps).max() < 1e-12
+    assert np.abs(steps).max() > 4  # beyond the cell: followed through its faces
+    skellam = stats.skellam(rate * time, rate * time)
+    values = np.arange(-30, 31)
+    counts = np.bincount(steps[:, 0] + 30, minlength=61)
+    oracle("hops, all of p(x, t)", p=chi_square_p(counts, skellam.pmf(values)))
+
+
+def test_waiting_times_are_exponential(oracle):
+    graph = triangular_lattice((5, 5), n_shells=2)
+    rates = HopRates([0.0, 2 * KT], attempt_frequency_hz=10.0)
+    start = np.arange(25) == 3
+    history = simulate_hop_history(rates, graph, start, [0.0, 300.0], rng=8)
+    waits = np.diff(history.events["time_s"])
+    total = 10.0 * (6 + 6 * np.exp(-2))
+    assert len(waits) > 10_000
+    oracle("hops, waiting times", p=stats.kstest(waits * total, "expon").pvalue)
+    moved = np.diff(history.events[["site_from", "site_to"]].to_numpy(), axis=1)
+    near = np.isin(
+        history.events["site_from"] * 25 + history.events["site_to"],
+        [a * 25 + b for i, j in graph.edges[graph.shell == 0] for a, b in ((i, j), (j, i))],
+    )
+    expected = 1 / (1 + np.exp(-2))
+    error = np.sqrt(expected * (1 - expected) / len(moved))
+    oracle("hops, share of the first shell", z=(near.mean() - expected) / error)
+
+
+@pytest.mark.parametrize("rule", ["symmetric", "metropolis"])
+@pytest.mark.parametrize("n_sites", [2, 3])
+def test_site_energies_and_barriers_follow_the_master_equation(rule, n_sites, oracle):
+    graph = chain(n_sites) if n_sites == 2 else chain(3, [(0, 2)])
+    n = 4000
+    site_kt = np.array([0.4, -1.3, 2.2])[:n_sites]
+    extra_kt = np.array([0.0, 0.7, -0.4])[: len(graph.edges)]
+    rates = HopRates(
+        [0.8 * KT], 5.0, 300.0, rule, edge_barriers_ev=np.tile(extra_kt, n) * KT,
+        site_energies_ev=np.tile(site_kt, n) * KT,
+    )  # fmt: skip
+    configurations = [tuple(row) for row in np.eye(n_sites, dtype=int)]
+    generator = hop_generator(
+        graph, lambda c: c @ site_kt, configurations,
+        lambda edge, _, change: 5.0 * np.exp(-barrier_of(change, 0.8 + extra_kt[edge], rule)),
+    )  # fmt: skip
+    times = [0.05, 0.3, 5.0]
+    history = simulate_hop_history(
+        rates, copies_of(graph, n), np.tile(np.arange(n_sites) == 0, n), times, rng=n_sites
+    )
+    for time, states in zip(times, history.snapshots.states, strict=True):
+        exact = expm(generator * time)[0]
+        counts = histogram(states.reshape(n, n_sites), configurations)
+        oracle(f"{n_sites}-site master equation, {rule}, t = {time}", p=chi_square_p(counts, exact))
+
+
+@pytest.mark.parametrize("rule", ["symmetric", "metropolis"])
+def test_interacting_gas_follows_its_master_equation(rule, oracle):
+    """On the way and, at the end, Boltzmann's weights of all occupations of 3 particles."""
+    graph = triangular_lattice((2, 3), n_shells=2, periodic=False)
+    n = 3000
+    gas = LatticeGas([-1.5, 0.8])
+    configurations = [c for c in itertools.product([0, 1], repeat=6) if sum(c) == 3]
+    extra = {0: 0.3, 1: 1.1}
+    generator = hop_generator(
+        graph, lambda c: gas.energy(c, graph), configurations,
+        lambda edge, _, change: np.exp(-barrier_of(change, extra[graph.shell[edge]], rule)),
+    )  # fmt: skip
+    rates = HopRates([0.3 * KT, 1.1 * KT], 1.0, 300.0, rule, hamiltonian=gas)
+    start = np.array([1, 1, 0, 1, 0, 0])
+    times = [0.4, 60.0]
+    history = simulate_hop_history(rates, copies_of(graph, n), np.tile(start, n), times, rng=1)
+    counts = [histogram(s.reshape(n, 6), configurations) for s in history.snapshots.states]
+    place = configurations.index(tuple(start))
+    oracle(
+        f"lattice gas, master equation, {rule}",
+        p=chi_square_p(counts[0], expm(generator * times[0])[place]),
+    )
+    weight = np.exp(-gas.energy(np.array(configurations), graph))
+    oracle(
+        f"lattice gas, Boltzmann weights, {rule}", p=chi_square_p(counts[1], weight / weight.sum())
+    )
+
+
+def test_two_species_and_a_vacancy_follow_their_master_equation(oracle):
+    """Three states with different barriers and unlike pair energies, one vacant site and more."""
+    graph = chain(4, [(0, 2)])
+    n = 3000
+    table = np.array([[[0.2, 0.1, -0.3], [0.1, -0.9, 1.0], [-0.3, 1.0, 0.4]]])
+    alloy = PairHamiltonian(table, site_energies=[0.0, 0.3, -0.2])
+    start = (1, 0, 2, 1)
+    configurations = sorted(set(itertools.permutations(start)))
+    base, speed = {1: 0.2, 2: 0.9}, {1: 2.0, 2: 5.0}
+    generator = hop_generator(
+        graph, lambda c: alloy.energy(c, graph), configurations,
+        lambda _, code, change: speed[code] * np.exp(-barrier_of(change, base[code], "symmetric")),
+    )  # fmt: skip
+    rates = HopRates(
+        {state: [barrier * KT] for state, barrier in base.items()}, speed, hamiltonian=alloy
+    )
+    history = simulate_hop_history(rates, copies_of(graph, n), np.tile(start, n), [0.3], rng=4)
+    counts = histogram(history.snapshots.states[0].reshape(n, 4), configurations)
+    exact = expm(generator * 0.3)[configurations.index(start)]
+    oracle("alloy with a vacancy, master equation", p=chi_square_p(counts, exact))
+
+
+def test_residence_times_of_one_long_run_are_boltzmanns(oracle):
+    """Ising at fixed magnetisation, -1 vacant; blocks of a run of 4 x 10^5 events."""
+    graph = square_lattice((2, 3), periodic=False)
+    model = Ising([0.6])
+    start = np.array([1, 1, -1, -1, 1, -1])
+    rates = HopRates([0.0], 1.0, hamiltonian=model, vacant_state=-1)
+    history = simulate_hop_history(rates, graph, start, [2e5], rng=5)
+    events = history.events
+    configurations = [c for c in itertools.product([-1, 1], repeat=6) if sum(c) == 0]
+    index = {c: k for k, c in enumerate(configurations)}
+    now, visited = list(start), []
+    for a, b in zip(events["site_from"], events["site_to"], strict=True):
+        visited.append(index[tuple(now)])
+        now[a], now[b] = now[b], now[a]
+    stay = np.diff(events["time_s"], prepend=0.0)
+    blocks = np.minimum((events["time_s"] // (2e5 / 40)).astype(int), 39)
+    share = np.zeros((40, len(configurations)))
+    np.add.at(share, (blocks, visited), stay)
+    share /= share.sum(axis=1, keepdims=True)
+    weight = np.exp(-model.energy(np.array(configurations), graph))
+    exact = weight / weight.sum()
+    error = share.std(axis=0, ddof=1) / np.sqrt(40)
+    worst = np.abs((share.mean(axis=0) - exact) / error).max()
+    # the worst of 20 Student values with 39 degrees of freedom
+    oracle("Ising, residence times", p=1 - (1 - 2 * stats.t(39).sf(worst)) ** 20)
+
+
+def test_first_passage_times_solve_their_linear_system(oracle):
+    graph = chain(5, [(0, 3), (1, 3)])
+    n, goal = 4000, 4
+    extra = np.array([0.0, 1.0, 0.3, 0.8, 1.5, 0.2])
+    rate = 2.0 * np.exp(-0.5 - extra)
+    generator = np.zeros((5, 5))
+    for (a, b), value in zip(graph.edges, rate, strict=True):
+        generator[a, b] += value
+        generator[b, a] += value
+    np.fill_diagonal(generator, -generator.sum(axis=1))
+    inside = np.linalg.inv(-generator[:4, :4])
+    mean = inside.sum(axis=1)[0]
+    spread = np.sqrt(2 * (inside @ inside).sum(axis=1)[0] - mean**2)
+    rates = HopRates([0.5 * KT], 2.0, edge_barriers_ev=np.tile(extra, n) * KT)
+    history = simulate_hop_history(
+        rates, copies_of(graph, n), np.tile(np.arange(5) == 0, n), [60 * mean], rng=9
+    )
+    events = history.events[history.events["site_to"] % 5 == goal]
+    first = events.groupby("particle")["time_s"].min()
+    assert len(first) == n
+    oracle("mean first passage", z=(first.mean() - mean) / (spread / np.sqrt(n)))
+    survival = expm(generator[:4, :4] * mean)[0].sum()
+    error = np.sqrt(survival * (1 - survival) / n)
+    oracle("first passage, survival", z=((first > mean).mean() - survival) / error)
+
+
+def test_knock_out_under_a_blanked_and_scanned_beam_survives_exactly(oracle):
+    graph = square_lattice((60, 60))
+    dose = np.zeros((3, 3600))
+    dose[0, :1800], dose[1, 1800:] = 200.0, 500.0
+    beam = BeamSchedule(dose, [0.0, 0.25, 0.6], period_s=1.0)
+    section, thermal = 4e-3, 0.2
+    loss = Transformation(1, 0, thermal, section, name="knock-out")
+    times = np.array([0.1, 0.25, 0.5, 1.7, 2.1])
+    history = simulate_transformation_history([loss], graph, np.ones(3600), times, beam=beam, rng=6)
+    phase, cycle = np.modf(times)
+    on = {
+        "left": cycle * 0.25 + np.minimum(phase, 0.25),
+        "right": cycle * 0.35 + np.clip(phase - 0.25, 0, 0.35),
+    }
+    for half, rate in (("left", 200.0), ("right", 500.0)):
+        part = slice(0, 1800) if half == "left" else slice(1800, None)
+        exact = np.exp(-thermal * times - section * rate * on[half])
+        alive = history.snapshots.states[:, part].mean(axis=1)
+        for time, seen, want in zip(times, alive, exact, strict=True):
+            error = np.sqrt(want * (1 - want) / 1800)
+            oracle(f"beam on and off, {half}, t = {time}", z=(seen - want) / error)
+    events = history.events
+    assert set(events["kind"]) == {"knock-out"}
+    by_beam = (events["cause"] == "beam").to_numpy()
+    lit = ((events["time_s"] % 1 < 0.25) & (events["site"] < 1800)) | (
+        (events["time_s"] % 1 >= 0.25) & (events["time_s"] % 1 < 0.6) & (events["site"] >= 1800)
+    )
+    assert not np.any(by_beam & ~lit)
+    for rate, place in ((200.0, events["site"] < 1800), (500.0, events["site"] >= 1800)):
+        here = (lit & place).to_numpy()
+        share = section * rate / (section * rate + thermal)
+        error = np.sqrt(share * (1 - share) / here.sum())
+        oracle(f"share of the beam at {rate}", z=(by_beam[here].mean() - share) / error)
+
+
+def test_hops_stimulated_by_a_pulsed_beam_follow_the_master_equation(oracle):
+    graph = chain(3)
+    n = 4000
+    site_kt = np.array([0.0, 1.0, -0.5])
+    rates = HopRates(
+        [0.4 * KT], 1.0, site_energies_ev=np.tile(site_kt, n) * KT,
+        beam_cross_section_angstrom2=2e-3,
+    )  # fmt: skip
+    beam = BeamSchedule([0.0, 1500.0], [0.0, 0.3], period_s=0.5)
+    configurations = [tuple(row) for row in np.eye(3, dtype=int)]
+
+    def generator(dose):
+        return hop_generator(
+            graph, lambda c: c @ site_kt, configurations,
+            lambda _, __, change: np.exp(-barrier_of(change, 0.4, "symmetric")) + 2e-3 * dose,
+        )  # fmt: skip
+
+    dark, lit = generator(0.0), generator(1500.0)
+    exact = expm(dark * 0.3) @ expm(lit * 0.2) @ expm(dark * 0.3) @ expm(lit * 0.1)
+    history = simulate_hop_history(
+        rates, copies_of(graph, n), np.tile([1, 0, 0], n), [0.9], beam=beam, rng=2
+    )
+    counts = histogram(history.snapshots.states[0].reshape(n, 3), configurations)
+    oracle("pulsed beam, master equation", p=chi_square_p(counts, exact[0]))
+    times = history.events.loc[history.events["cause"] == "beam", "time_s"] % 0.5
+    assert len(times) > 1000
+    assert times.min() >= 0.3
+
+
+@pytest.mark.parametrize("energies", [None, LatticeGas([-0.8], chemical_potential=0.4)])
+def test_transformations_that_look_at_neighbours_follow_their_master_equation(energies, oracle):
+    """Spreading from neighbours, spontaneous decay and a third state, on a triangle with a tail."""
+    graph = chain(4, [(0, 2)])
+    n, dose = 3000, 300.0
+    factors = (0.1, 1.0, 2.5, 3.0)
+    spread = Transformation(0, 1, 1.2, 3e-3, neighbour_state=1, neighbour_factors=factors)
+    decay = Transformation(1, 0, 0.7)
+    q = 2
+    changes = [spread, decay]
+    if energies is None:
+        changes.append(Transformation(1, 2, cross_section_angstrom2=1e-3))
+        q = 3
+    configurations = list(itertools.product(range(q), repeat=4))
+    index = {c: k for k, c in enumerate(configurations)}
+    around = [[b if a == i else a for a, b in graph.edges if i in (a, b)] for i in range(4)]
+    generator = np.zeros((len(configurations),) * 2)
+    for k, before in enumerate(configurations):
+        for site, change in itertools.product(range(4), changes):
+            if before[site] != change.from_state:
+                continue
+            after = (*before[:site], change.to_state, *before[site + 1 :])
+            factor = 1.0
+            if change.neighbour_state is not None:
+                factor = factors[sum(before[j] == 1 for j in around[site])]
+            thermal = change.thermal_rate_hz
+            if energies is not None:
+                both = energies.energy(np.array([before, after]), graph)
+                thermal *= np.exp(-(both[1] - both[0]) / 2)
+            rate = factor * (thermal + change.cross_section_angstrom2 * dose)
+            generator[k, index[after]] += rate
+            generator[k, k] -= rate
+    start = (1, 0, 0, 0)
+    times = [0.4, 2.0]
+    pictures = simulate_transformations(
+        changes, copies_of(graph, n), np.tile(start, n), times, beam=BeamSchedule([dose]),
+        hamiltonian=energies, rng=12,
+    )  # fmt: skip
+    assert pictures.times.tolist() == times
+    for time, states in zip(times, pictures.states, strict=True):
+        exact = expm(generator * time)[index[start]]
+        counts = histogram(states.reshape(n, 4), configurations)
+        name = "with energies" if energies else "three states"
+        oracle(f"transformations, {name}, t = {time}", p=chi_square_p(counts, exact))
+
+
+def test_events_replay_to_the_frames_and_no_site_is_entered_twice():
+    graph = square_lattice((6, 6), n_shells=2)
+    rng = np.random.default_rng(0)
+    start = rng.integers(0, 2, 36)
+    rates = HopRates([0.0, KT], 1.0, hamiltonian=LatticeGas([-0.5]))
+    changes = [
+        Transformation(1, 0, 0.05, name="loss"), Transformation(0, 1, 0.05, name="birth"),
+    ]  # fmt: skip
+    times = [1.0, 4.0, 20.0]
+    history = simulate_hop_history(rates, graph, start, times, transformations=changes, rng=3)
+    events, trajectory = history.events, history.trajectory
+    holder = {int(site): k for k, site in enumerate(np.flatnonzero(start))}
+    born = len(holder)
+    assert {"hop", "loss", "birth"} == set(events["kind"])
+    bonds = {frozenset(edge) for edge in graph.edges.tolist()}
+    frame = 0
+    for event in [*events.itertuples(), None]:
+        while frame < 3 and (event is None or event.time_s > times[frame]):
+            rows = trajectory.frame == frame
+            sites = {particle: site for site, particle in holder.items()}
+            assert sorted(sites) == trajectory.particle[rows].tolist()
+            wrapped = (
+                trajectory.positions[rows] - graph.positions[[sites[p] for p in sorted(sites)]]
+            )
+            assert np.allclose(wrapped / 6, np.round(wrapped / 6))
+            occupied = np.flatnonzero(history.snapshots.states[frame])
+            assert occupied.tolist() == sorted(holder)
+            frame += 1
+        if event is None:
+            break
+        if event.kind == "hop":
+            assert event.site_to not in holder
+            assert frozenset((event.site_from, event.site_to)) in bonds
+            assert holder.pop(event.site_from) == event.particle
+            holder[event.site_to] = event.particle
+        elif event.kind == "loss":
+            assert (holder.pop(event.site_from), event.site_to) == (event.particle, -1)
+        else:
+            assert (event.site_from, event.particle) == (-1, born)
+            assert event.site_to not in holder
+            holder[event.site_to] = born
+            born += 1
+    assert frame == 3
+    assert born > 40
+
+
+def test_number_is_conserved_and_wrapped_positions_are_sites():
+    graph = triangular_lattice((4, 4))
+    start = np.arange(16) % 3 == 0
+    history = simulate_hop_history(
+        HopRates([0.0], 1.0), graph, start, np.arange(5.0), unwrap=False, rng=1
+    )
+    assert np.all(history.snapshots.states.sum(axis=1) == start.sum())
+    sites = {tuple(p) for p in graph.positions}
+    assert all(tuple(p) in sites for p in history.trajectory.positions)
+    assert np.array_equal(history.trajectory.positions[:6], graph.positions[start])
+
+
+def test_result_depends_on_seed_alone_not_on_frames_or_stops(tmp_path):
+    graph, gas = square_lattice((8, 8)), LatticeGas([-0.7])
+    start = np.random.default_rng(1).integers(0, 2, 64)
+    beam = BeamSchedule([0.0, 500.0], [0.0, 0.07], period_s=0.2)
+    rates = HopRates([0.0], 300.0, hamiltonian=gas, beam_cross_section_angstrom2=0.1)
+    knock = [Transformation(1, 0, cross_section_angstrom2=1e-4)]
+
+    def run(times, **options):
+        return simulate_hop_history(
+            rates, graph, start, times, beam=beam, transformations=knock, rng=7, **options
+        )
+
+    whole, cut = run([4.0]), run(np.linspace(0.01, 4.0, 37))
+    assert whole.events.equals(cut.events)
+    assert np.array_equal(whole.snapshots.states[-1], cut.snapshots.states[-1])
+    path = tmp_path / "hops.npz"
+    times = np.linspace(0.5, 4.0, 4)
+
+    def interrupt(done, total):
+        if done > 0.6 * total:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+        run(times, checkpoint=path, progress=interrupt)
+    again, straight = run(times, checkpoint=path), run(times)
+    assert again.events.equals(straight.events)
+    assert np.array_equal(again.trajectory.positions, straight.trajectory.positions)
+    assert not path.exists()
+    stopped = run(times, progress=interrupt)
+    assert "by Ctrl-C" in stopped.trajectory.warnings[0]
+    n = stopped.trajectory.n_frames
+    assert 0 < n < 4
+    assert np.array_equal(stopped.snapshots.states, straight.snapshots.states[:n])
+
+
+def python_form(monkeypatch):
+    for name, value in vars(kernels).items():
+        if hasattr(value, "py_func"):
+            monkeypatch.setattr(kernels, name, value.py_func)
+    return kernels.run_events
+
+
+def test_compiled_loop_equals_its_python_form(monkeypatch):
+    compiled = kernels.run_events
+    graph = triangular_lattice((4, 4), n_shells=2)
+    start = np.arange(16) % 2
+    beam = BeamSchedule(np.arange(32.0).reshape(2, 16), [0.0, 0.1], period_s=0.3)
+    changes = [
+        Transformation(1, 0, 0.5, 0.1), Transformation(0, 1, 0.5, 0.1, 1, tuple(range(7))),
+    ]  # fmt: skip
+    rates = HopRates(
+        [0.0, KT], 2.0, hamiltonian=LatticeGas([-0.4, 0.2]),
+        beam_cross_section_angstrom2=0.05,
+    )  # fmt: skip
+    runs = []
+    for which in ("compiled", "python"):
+        run = _hop_run(rates, graph, start, [1.0], beam, changes, False, 5)
+        log = empty_log(400)
+        run.state = run.state._replace(  # room for births
+            site_of=np.append(run.state.site_of, np.full(100, -1)),
+            winding=np.zeros((109, 0), np.int32),
+        )
+        loop = compiled if which == "compiled" else python_form(monkeypatch)
+        with np.errstate(over="ignore"):
+            done = loop(run.hops, run.changes, run.energies, run.state, run.schedule, 0.7, log)
+        n = run.state.count[4]
+        runs.append([done, log.time[:n], log.row[:n], *run.state])
+    assert runs[0][-2][2] > 50
+    for ours, plain in zip(*runs, strict=True):
+        assert np.array_equal(ours, plain)
+
+
+def test_nothing_happens_where_nothing_can():
+    graph = square_lattice((3, 3))
+    full = simulate_hops(HopRates([0.1]), graph, np.ones(9), [0.0, 1e9], rng=1)
+    assert full.metadata["n_events"] == 0
+    cold = simulate_hops(HopRates([5.0], temperature_kelvin=1.0), graph, np.eye(9)[0], [1e9], rng=1)
+    assert cold.metadata["n_events"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"start": np.zeros(16)}, "at least one particle"),
+        ({"start": np.ones(15)}, "start must have shape"),
+        ({"start": np.full(16, 0.5)}, "whole numbers"),
+        ({"frame_times_s": [1.0, 0.5]}, "must ascend"),
+        ({"frame_times_s": [-1.0]}, "at least 0"),
+        ({"frame_times_s": [np.inf]}, "finite"),
+        ({"rates": HopRates([0.5, 0.5])}, "2 shells"),
+        ({"rates": HopRates([0.5], hamiltonian=Ising([0.1]))}, "not among its states"),
+        ({"rates": HopRates([0.5], site_energies_ev=np.zeros(3))}, "site_energies_ev must"),
+        ({"rates": HopRates([0.5], edge_barriers_ev=np.zeros(3))}, "edge_barriers_ev must"),
+        ({"rates": HopRates([0.5], edge_barriers_ev=np.full(32, -0.6))}, "every barrier"),
+        ({"beam": BeamSchedule(np.ones((1, 5)))}, "16 sites"),
+        ({"graph": square_lattice((2, 8))}, "wraps its cell twice"),
+        ({"graph": SiteGraph(16, [[0, 1]], [0], [1])}, "must have positions"),
+        ({"transformations": [Transformation(1, 0, 1.0, 0.0, 1, (1.0,))]}, "5 numbers"),
+        ({"rng": -1}, "rng must be"),
+    ],
+)
+def test_bad_input_gets_one_sentence(change, message):
+    call = {
+        "rates": HopRates([0.5]), "graph": square_lattice((4, 4)), "start": np.eye(16)[0],
+        "frame_times_s": [1.0], "rng": 1,
+    } | change  # fmt: skip
+    with pytest.raises(InputError, match=message):
+        simulate_hops(**call)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: HopRates([-0.5]), "barriers_ev must be at least 0"),
+        (lambda: HopRates([np.nan]), "finite"),
+        (lambda: HopRates([0.5], temperature_kelvin=0.0), "temperature_kelvin"),
+        (lambda: HopRates([0.5], -1.0), "attempt_frequency_hz"),
+        (lambda: HopRates({0: [0.5]}), "vacant state"),
+        (lambda: HopRates({}), "at least one state"),
+        (lambda: HopRates([0.5], barrier_rule="glauber"), "barrier_rule"),
+        (lambda: BeamSchedule([-1.0]), "at least 0"),
+        (lambda: BeamSchedule([1.0, 2.0], [0.0, 0.0]), "ascend from 0"),
+        (lambda: BeamSchedule([1.0, 2.0], [0.0, 2.0], 2.0), "period_s must be longer"),
+        (lambda: Transformation(1, 1), "must differ"),
+        (lambda: Transformation(1, 0, -1.0), "thermal_rate_hz"),
+        (lambda: Transformation(1, 0, neighbour_state=1), "given together"),
+        (lambda: Transformation(1, 300), "to_state must be a whole number"),
+        (
+            lambda: simulate_transformations([], square_lattice((3, 3)), np.ones(9), [1.0]),
+            "at least one Transformation",
+        ),
+    ],
+)
+def test_bad_rates_get_one_sentence(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_triplet_energies_are_refused():
+    gas = LatticeGas([0.1], triplets={(0, 0, 0): 0.2})
+    with pytest.raises(InputError, match="pairs only"):
+        simulate_hops(
+            HopRates([0.1], hamiltonian=gas), triangular_lattice((4, 4)), np.eye(16)[0], [1.0]
+        )
