@@ -1,0 +1,217 @@
+"""Explicit Euler steps of a field: picks the kernel, holds its rooms and its state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.lattice_models.fields.explicit_kernels import diffuse_tiles, relax_tiles
+from physlearn.lattice_models.fields.forced_kernels import draw_noise, forced_steps
+from physlearn.lattice_models.fields.potentials import LandauPotential, VectorLandauPotential
+from physlearn.lattice_models.fields.problem import FieldProblem
+from physlearn.lattice_models.fields.vector_kernels import vector_steps
+from physlearn.lattice_models.random_numbers import ziggurat_tables
+
+__all__ = ["ScalarSteps", "VectorSteps"]
+
+Floats = NDArray[np.float64]
+Real = NDArray[Any]
+Arrays = Mapping[str, NDArray[Any]]
+DEPTH = 8  # steps per visit of a tile
+TILE_ROWS, TILE_COLUMNS = 128, 512  # about what the second cache holds
+
+
+class ScalarSteps:
+    """Explicit steps of a scalar; the stationary noise is exact for a quadratic potential.
+
+    Noise: the mean of this step's and the last one's (Leimkuhler and Matthews, Appl. Math. Res.
+    Express 2013, 34, doi:10.1093/amrx/abs010): the stationary state is of second order in dt.
+    """
+
+    def __init__(self, problem: FieldProblem, start: Floats, words: NDArray[np.uint64]) -> None:
+        kind = np.dtype(problem.precision)
+        self.problem = problem
+        self.values: Real = np.ascontiguousarray(start[0], kind)
+        self.words = words
+        n_rows, n_columns = self.values.shape
+        self.noise: Real = np.zeros((3, 0, 0), kind)
+        self.ziggurat = ziggurat_tables()
+        self.spacing = np.array([1 / problem.spacing[0], 1 / problem.spacing[1]], kind)
+        if problem.thermal_energy > 0:
+            self.noise = np.zeros((3, max(n_rows, 3), n_columns), kind)
+            draw_noise(
+                self.noise[0, :n_rows], self.noise[2, :3], self.spacing, problem.conserved,
+                problem.mirror, self.words, self.ziggurat,
+            )  # fmt: skip
+        self.local: Real = np.zeros((3, 0, 0), kind)
+        self.coefficients: Real = np.zeros(9, kind)
+        self.amplitude = kind.type(0)
+        self._room: tuple[Real, ...] = ()
+
+    def set_interval(
+        self, time_step: float, local: tuple[Floats, Floats, Floats] | None
+    ) -> None:
+        """Prepare for steps of one length in one set of local fields."""
+        problem, kind = self.problem, self.values.dtype
+        potential = problem.potential
+        assert isinstance(potential, LandauPotential)  # noqa: S101 -- chosen by its components
+        dx, dy = problem.spacing
+        rate = problem.mobility * time_step
+        rates = (rate / dx**2, rate / dy**2) if problem.conserved else (rate, rate)
+        self.coefficients = np.array(
+            [*rates, potential.a, potential.b, potential.c, potential.e,
+             potential.kappa_x / dx**2, potential.kappa_y / dy**2,
+             potential.kappa_xy / (2 * dx * dy)],
+            kind,
+        )  # fmt: skip
+        power = 2 * rate * problem.thermal_energy / problem.cell_area
+        self.amplitude = kind.type(0.5 * np.sqrt(power))
+        if local is not None:
+            self.local = np.ascontiguousarray(np.stack([local[0], local[1][0], local[2][0]]), kind)
+
+    def step(self, drive: Floats) -> None:
+        """Do one step per column of ``drive`` (2, n): uniform field, waveform of the profile."""
+        waves = np.ascontiguousarray(drive, self.values.dtype)
+        plain = self.local.shape[1] == 0 and self.noise.shape[1] == 0
+        if plain and self.coefficients[8] == 0:
+            self._tiles(waves)
+        else:
+            padded, potential = self._rooms((2,), 2)
+            forced_steps(
+                self.values, padded, potential, self.local, waves, self.coefficients,
+                self.problem.conserved, self.problem.mirror, self.noise, self.spacing,
+                self.amplitude, self.words, self.ziggurat, waves.shape[1],
+            )  # fmt: skip
+
+    def _rooms(self, leading: tuple[int, ...], rim: int) -> tuple[Real, ...]:
+        """Return arrays of the field's shape with a rim, made once."""
+        if not self._room:
+            n_rows, n_columns = self.values.shape
+            shape = (n_rows + rim, n_columns + rim)
+            self._room = tuple(np.zeros(shape, self.values.dtype) for _ in range(leading[0]))
+        return self._room
+
+    def _tiles(self, waves: Real) -> None:
+        n_rows, n_columns = self.values.shape
+        rim = (2 if self.problem.conserved else 1) * DEPTH
+        if not self._room:
+            # the columns that are computed are a multiple of the vector length
+            tile = (
+                min(TILE_ROWS, n_rows) + 2 * rim,
+                min(TILE_COLUMNS + 2, n_columns + 2 * rim),
+            )
+            second = (3, tile[1]) if self.problem.conserved else tile
+            kind = self.values.dtype
+            self._room = (np.zeros_like(self.values), np.zeros(tile, kind), np.zeros(second, kind))
+        other, first, extra = self._room
+        n_steps = waves.shape[1]
+        if self.problem.conserved:
+            diffuse_tiles(
+                self.values, other, first, extra, self.coefficients, self.problem.mirror,
+                n_steps, DEPTH,
+            )  # fmt: skip
+        else:
+            relax_tiles(
+                self.values, other, first, extra, self.coefficients, waves[0],
+                self.problem.mirror, n_steps, DEPTH,
+            )  # fmt: skip
+
+    def field(self) -> Floats:
+        """Return the field as it is now, (1, n_rows, n_columns)."""
+        return self.values[None].astype(np.float64)
+
+    def largest(self) -> float:
+        """Return the largest size of the order parameter, NaN where it left the numbers."""
+        return float(np.abs(self.values).max())
+
+    def arrays(self) -> Arrays:
+        """Return the whole state."""
+        return {"values": self.values, "words": self.words, "noise": self.noise[0]}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go on from a saved state."""
+        self.values[:] = arrays["values"]
+        self.words[:] = arrays["words"]
+        if self.noise.shape[1]:
+            self.noise[0] = arrays["noise"]
+
+
+class VectorSteps:
+    """Explicit steps of a polarisation vector, periodic; noise as in `ScalarSteps`."""
+
+    def __init__(self, problem: FieldProblem, start: Floats, words: NDArray[np.uint64]) -> None:
+        kind = np.dtype(problem.precision)
+        self.problem = problem
+        self.values: Real = np.ascontiguousarray(start, kind)
+        self.words = words
+        n_rows, n_columns = start.shape[1:]
+        self.ziggurat = ziggurat_tables()
+        self.noise: Real = np.zeros((2, 0, 0), kind)
+        if problem.thermal_energy > 0:
+            from physlearn.lattice_models.fields.spectral_kernels import fill_normal
+
+            self.noise = np.zeros((2, n_rows, n_columns), kind)
+            fill_normal(self.noise.reshape(-1), self.words, self.ziggurat)
+        self.local: Real = np.zeros((5, 0, 0), kind)
+        self.coefficients: Real = np.zeros(12, kind)
+        self.amplitude = kind.type(0)
+        self.padded: Real = np.zeros((2, n_rows + 2, n_columns + 2), kind)
+        self.force: Real = np.zeros_like(self.values)
+
+    def set_interval(
+        self, time_step: float, local: tuple[Floats, Floats, Floats] | None
+    ) -> None:
+        """Prepare for steps of one length in one set of local fields."""
+        problem, kind = self.problem, self.values.dtype
+        potential = problem.potential
+        assert isinstance(potential, VectorLandauPotential)  # noqa: S101 -- as above
+        dx, dy = problem.spacing
+        shear = potential.g44 + potential.g44m
+        rate = problem.mobility * time_step
+        self.coefficients = np.array(
+            [rate, *vector_coefficients(potential), potential.g11 / dx**2, potential.g11 / dy**2,
+             shear / dx**2, shear / dy**2,
+             (potential.g12 + potential.g44 - potential.g44m) / (4 * dx * dy)],
+            kind,
+        )  # fmt: skip
+        power = 2 * rate * problem.thermal_energy / problem.cell_area
+        self.amplitude = kind.type(0.5 * np.sqrt(power))
+        if local is not None:
+            self.local = np.ascontiguousarray(np.stack([local[0], *local[1], *local[2]]), kind)
+
+    def step(self, drive: Floats) -> None:
+        """Do one step per column of ``drive`` (2, n); only the profile's waveform counts."""
+        waves = np.ascontiguousarray(drive, self.values.dtype)
+        vector_steps(
+            self.values, self.padded, self.force, self.local, waves, self.coefficients,
+            self.noise, self.amplitude, self.words, self.ziggurat, waves.shape[1],
+        )  # fmt: skip
+
+    def field(self) -> Floats:
+        """Return the field as it is now, (2, n_rows, n_columns)."""
+        return self.values.astype(np.float64)
+
+    def largest(self) -> float:
+        """Return the largest size of the order parameter, NaN where it left the numbers."""
+        return float(np.abs(self.values).max())
+
+    def arrays(self) -> Arrays:
+        """Return the whole state."""
+        return {"values": self.values, "words": self.words, "noise": self.noise}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go on from a saved state."""
+        self.values[:] = arrays["values"]
+        self.words[:] = arrays["words"]
+        self.noise[:] = arrays["noise"]
+
+
+def vector_coefficients(potential: VectorLandauPotential) -> tuple[float, ...]:
+    """Return the factors of the powers in df/dPx / Px."""
+    return (
+        2 * potential.a1, 4 * potential.a11, 2 * potential.a12, 6 * potential.a111,
+        4 * potential.a112, 2 * potential.a112,
+    )  # fmt: skip
