@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.sparse.csgraph import connected_components
 from scipy.special import logsumexp, softmax
 
 from physlearn.checks import InputError, check_array
@@ -24,6 +25,7 @@ SETTLED = 1e-4
 PLAIN_STEPS = 12
 PULL = 1e-9
 N_BLOCKS = 20
+LEAST_OVERLAP = 1e-3
 
 
 def solve_partition(exponent: Float, log_partition: Float) -> tuple[Float, bool]:
@@ -108,7 +110,8 @@ class MbarEstimate:
     log_partitions, errors
         float64, shape (K,): log Z, the anchor's as given; its error is 0.
     settled
-        False where the equations could not be solved: references that do not overlap.
+        False where the equations could not be solved, or where references fall into groups whose
+        samples hardly meet (chance below 0.001 to take one's sample for another's).
     mixture
         float64, shape (K n,): log of the summed density that all samples were drawn from.
     shares
@@ -224,19 +227,24 @@ def mbar_estimate(
 
 
 def _polish(flat: Float, log_partition: Float, settled: bool) -> tuple[Float, Float, bool]:
-    """Return log Z after Newton steps to round-off, and the shares; a step that fails is left."""
-    excess = _excess(log_partition, flat)
+    """Return log Z after Newton steps to round-off, the shares, and whether all of it holds."""
+    n_references = flat.shape[1]
+    shares = np.asarray(softmax(flat - log_partition, axis=1))
     for _ in range(8):
-        step = np.linalg.pinv(_curvature(log_partition, flat), hermitian=True) @ excess
-        new_excess = _excess(log_partition + step, flat)
+        mean, overlap = shares.mean(axis=0), shares.T @ shares / len(shares)
+        excess = n_references * mean - 1.0
+        curvature = n_references * (np.diag(mean) - overlap)
+        trial = log_partition + np.linalg.pinv(curvature, hermitian=True) @ excess
+        new_shares = np.asarray(softmax(flat - trial, axis=1))
+        new_excess = n_references * new_shares.mean(axis=0) - 1.0
         if not np.max(np.abs(new_excess)) < np.max(np.abs(excess)):
-            break
-        log_partition, excess = log_partition + step, new_excess
-    return (
-        log_partition,
-        np.asarray(softmax(flat - log_partition, axis=1)),
-        settled and bool(np.max(np.abs(excess)) < SETTLED),
-    )
+            break  # round-off, or a step too far from a start that was not settled
+        log_partition, shares = trial, new_shares
+    # Where samples of some references meet no other's, any log Z between them solves the equations
+    overlap = n_references * shares.T @ shares / len(shares)
+    connected = connected_components(overlap > LEAST_OVERLAP, directed=False)[0] == 1
+    excess = n_references * shares.mean(axis=0) - 1.0
+    return log_partition, shares, bool(settled and connected and np.max(np.abs(excess)) < SETTLED)
 
 
 def _shifts(shares: Float, blocks: NDArray[np.int64]) -> Float:

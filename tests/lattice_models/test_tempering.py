@@ -1,0 +1,288 @@
+"""Parallel tempering against sums over all states and Kaufman's torus, on every rung."""
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import logsumexp
+
+from physlearn.checks import InputError
+from physlearn.lattice_models import tempering_kernels as kernels
+from physlearn.lattice_models.hamiltonians import Ising, LatticeGas
+from physlearn.lattice_models.ising_torus import kaufman_torus
+from physlearn.lattice_models.regular_lattices import square_lattice, triangular_lattice
+from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, Potts
+from physlearn.lattice_models.tempering import temper_lattice
+from physlearn.lattice_models.tempering_engine import (
+    TemperingEngine,
+    choose_ladder,
+    make_tempering_engine,
+)
+
+TORUS, TRIANGLES = square_lattice((3, 3)), triangular_lattice((3, 3))
+PATCH = square_lattice((2, 3), periodic=False)
+RNG = np.random.default_rng(3)
+GLASS = np.sign(RNG.normal(size=len(TRIANGLES.edges)))
+RANDOM_FIELD = RNG.normal(0.0, 0.5, 9)
+FACTORS = np.array([0.0, 0.4, 0.7, 1.0])
+
+# Hamiltonians (one for all rungs, or one a rung), graph, factors
+MODELS = {
+    "spin glass": ([Ising([0.8], RANDOM_FIELD, bonds=GLASS)], TRIANGLES, FACTORS),
+    "lattice gas": ([LatticeGas([0.9], 1.0)], TORUS, FACTORS),
+    "Ising with triplets": (
+        [Ising([0.3], 0.1, triplets={(0, 0, 0): 0.25})], TRIANGLES, FACTORS,
+    ),
+    "Potts in a field": ([Potts(3, [1.2], [0.2, 0.0, -0.3])], PATCH, FACTORS),
+    "Blume-Capel": ([BlumeCapel([0.9], 0.8, 0.1)], PATCH, FACTORS),
+    "Ising, a field that grows": (
+        [Ising([0.4], h) for h in (0.5, 0.25, 0.0)], TORUS, np.ones(3),
+    ),
+    "clock, couplings and factors": (
+        [Clock(4, [j], 0.2) for j in (0.2, 0.9, 1.2)], PATCH, np.array([0.5, 0.6, 1.0]),
+    ),
+}  # fmt: skip
+
+
+def all_states(hamiltonian, graph):
+    return np.array(list(itertools.product(hamiltonian.state_values, repeat=graph.n_sites)))
+
+
+def chi_square_p(observed, probabilities):
+    counts = np.bincount(observed, minlength=len(probabilities))
+    order = np.argsort(probabilities)
+    expected = probabilities[order] * counts.sum()
+    group = np.minimum(np.cumsum(expected) // 8, expected.sum() // 8 - 1).astype(int)
+    kept = np.unique(group)
+    return stats.chisquare(
+        np.bincount(group, counts[order])[kept], np.bincount(group, expected)[kept]
+    ).pvalue
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_rung_of_independent_runs_follows_its_exact_distribution(name, oracle):
+    hamiltonians, graph, factors = MODELS[name]
+    values = np.array(hamiltonians[0].state_values)
+    states = all_states(hamiltonians[0], graph)
+    place = len(values) ** np.arange(graph.n_sites)[::-1]
+    rng = np.random.default_rng(5)
+    found = np.empty((4000, len(factors)), np.int64)
+    for run in range(len(found)):
+        start = rng.choice(values, (len(factors), graph.n_sites))
+        engine = TemperingEngine(hamiltonians, graph, factors, start, rng)
+        engine.sweep(40)
+        found[run] = np.searchsorted(values, engine.all_states()) @ place
+    for rung, factor in enumerate(factors):
+        own = hamiltonians[rung if len(hamiltonians) > 1 else 0]
+        log_weight = -factor * own.energy(states, graph)
+        exact = np.exp(log_weight - logsumexp(log_weight))
+        oracle(f"tempering, {name}, all states of rung {rung}",
+               p=chi_square_p(found[:, rung], exact))  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_energies_follow_every_change(name, oracle):
+    hamiltonians, graph, factors = MODELS[name]
+    start = np.full(graph.n_sites, hamiltonians[0].state_values[-1])
+    engine = TemperingEngine(hamiltonians, graph, factors, start, np.random.default_rng(1))
+    engine.sweep(2000)
+    rungs = hamiltonians if len(hamiltonians) > 1 else hamiltonians * len(factors)
+    exact = [h.energy(s, graph) for h, s in zip(rungs, engine.all_states(), strict=True)]
+    oracle(f"tempering, {name}, energy after 2000 sweeps", bound=1e-10,
+           error=np.max(np.abs(engine.energies() - exact)))  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_kernels_equal_their_python_form_and_pieces_do_not_matter(name, monkeypatch):
+    hamiltonians, graph, factors = MODELS[name]
+
+    def run(*pieces):
+        start = np.full(graph.n_sites, hamiltonians[0].state_values[0])
+        engine = TemperingEngine(hamiltonians, graph, factors, start, np.random.default_rng(2))
+        for n in pieces:
+            engine.sweep(n)
+        return engine.arrays()
+
+    compiled = run(9)
+    other = run(1, 3, 5)
+    assert all(np.array_equal(compiled[key], other[key]) for key in compiled)
+    for helper in ("next_word", "uniform", "swap_rungs", "mark_ends", "replica_energy"):
+        monkeypatch.setattr(kernels, helper, getattr(kernels, helper).py_func)
+    for kernel in ("temper_two_states", "temper_any_states"):
+        monkeypatch.setattr(f"physlearn.lattice_models.tempering_engine.{kernel}",
+                            getattr(kernels, kernel).py_func)  # fmt: skip
+    with np.errstate(over="ignore"):
+        plain = run(9)
+    assert all(np.array_equal(compiled[key], plain[key]) for key in compiled)
+
+
+@pytest.mark.parametrize("name", ["spin glass", "Ising with triplets", "Potts in a field"])
+def test_absolute_free_energies_against_the_sum_over_all_states(name, oracle):
+    (hamiltonian,), graph, factors = MODELS[name]
+    energy = hamiltonian.energy(all_states(hamiltonian, graph), graph)
+    found = temper_lattice(hamiltonian, graph, factors, 2000, 10, rng=7)
+    assert found.absolute and not found.warnings
+    for rung in range(1, len(factors)):
+        z = found.free_energies.log_partitions[rung] - logsumexp(-factors[rung] * energy)
+        oracle(f"log Z by tempering, {name}, rung {rung}", z=z / found.free_energies.errors[rung])
+    log_z, error = found.log_partition(0.85)
+    oracle(
+        f"log Z by tempering, {name}, between rungs", z=(log_z - logsumexp(-0.85 * energy)) / error
+    )
+    mean, error = found.mean(found.energies, 0.85)
+    weight = np.exp(-0.85 * (energy - energy.min()))
+    oracle(f"energy by tempering, {name}, between rungs",
+           z=(mean - weight @ energy / weight.sum()) / error)  # fmt: skip
+
+
+def test_free_energy_between_hamiltonians(oracle):
+    hamiltonians, graph, _ = MODELS["Ising, a field that grows"]
+    found = temper_lattice(hamiltonians[-1], graph, hamiltonians[:-1], 2000, 5, rng=3)
+    assert not found.absolute and found.hamiltonians == tuple(hamiltonians)
+    states = all_states(hamiltonians[0], graph)
+    exact = [logsumexp(-h.energy(states, graph)) for h in hamiltonians]
+    for rung in (1, 2):
+        z = found.free_energies.log_partitions[rung] - (exact[rung] - exact[0])
+        oracle(f"log Z ratio of fields, rung {rung}", z=z / found.free_energies.errors[rung])
+    between = Ising([0.4], 0.4)
+    log_z, error = found.log_partition(between)
+    z = (log_z - logsumexp(-between.energy(states, graph)) + exact[0]) / error
+    oracle("log Z ratio of fields, between", z=z)
+    with pytest.raises(InputError, match="at must be a Hamiltonian"):
+        found.log_partition(0.5)
+
+
+def test_log_partition_and_energy_of_kaufmans_torus_through_its_transition(oracle):
+    graph, coupling = square_lattice((16, 16)), 0.55
+    found = temper_lattice(Ising([coupling]), graph, None, 800, 10, rng=11)
+    assert found.absolute and not found.warnings
+    assert "chosen" in found.metadata["ladder"]
+    assert found.round_trips > 50
+    for rung, factor in enumerate(found.factors):
+        torus = kaufman_torus((16, 16), factor * coupling)
+        if rung:
+            z = found.free_energies.log_partitions[rung] - torus.log_partition
+            oracle(f"log Z of Kaufman's torus, K = {factor * coupling:.3f}",
+                   z=z / found.free_energies.errors[rung])  # fmt: skip
+    for factor in (0.5, 0.8, 0.97):
+        torus = kaufman_torus((16, 16), factor * coupling)
+        log_z, error = found.log_partition(factor)
+        oracle(f"log Z of Kaufman's torus, between rungs, {factor}",
+               z=(log_z - torus.log_partition) / error)  # fmt: skip
+        mean, error = found.mean(found.energies, factor)
+        oracle(f"energy of Kaufman's torus, between rungs, {factor}",
+               z=(mean - torus.energy / factor) / error)  # fmt: skip
+
+
+def test_a_chosen_ladder_exchanges_about_as_often_as_asked():
+    rng = np.random.default_rng(1)
+    graph = square_lattice((12, 12))
+    glass = Ising([1.5], bonds=rng.normal(size=len(graph.edges)))
+    for wanted in (0.2, 0.5):
+        ladder = choose_ladder(glass, graph, acceptance=wanted, rng=2)
+        assert ladder[0] == 0.0 and ladder[-1] == 1.0 and np.all(np.diff(ladder) > 0)
+        engine = TemperingEngine([glass], graph, ladder, np.ones(144), rng)
+        engine.sweep(500)
+        engine.forget()
+        engine.sweep(3000)
+        assert np.all(np.abs(engine.swap_acceptance - wanted) < 0.15)
+        assert engine.round_trips > 0
+
+
+def test_no_energy_differences_need_two_rungs_only():
+    assert choose_ladder(Ising([0.0]), TORUS, rng=1).tolist() == [0.0, 1.0]
+
+
+def test_a_long_run_goes_on_from_its_checkpoint_to_the_bit(tmp_path):
+    hamiltonian = MODELS["spin glass"][0][0]
+    options = {"n_samples": 40, "sweeps_between": 50, "rng": 9}
+    whole = temper_lattice(hamiltonian, TRIANGLES, FACTORS, **options)
+    path = tmp_path / "run.npz"
+
+    def interrupt(done, total):
+        if done > total / 2:
+            import signal
+
+            signal.raise_signal(signal.SIGINT)
+
+    assert threading.current_thread() is threading.main_thread()
+    with pytest.raises(KeyboardInterrupt, match="goes on"):
+        temper_lattice(hamiltonian, TRIANGLES, FACTORS, **options, progress=interrupt,
+                       checkpoint=path)  # fmt: skip
+    with pytest.raises(InputError, match="other arguments"):
+        temper_lattice(hamiltonian, TRIANGLES, FACTORS, **{**options, "rng": 8}, checkpoint=path)
+    resumed = temper_lattice(hamiltonian, TRIANGLES, FACTORS, **options, checkpoint=path)
+    assert not path.exists()
+    for one, other in zip(whole.snapshots, resumed.snapshots, strict=True):
+        assert np.array_equal(one.states, other.states)
+    assert np.array_equal(whole.energies, resumed.energies)
+    assert np.array_equal(whole.swap_acceptance, resumed.swap_acceptance)
+    assert whole.round_trips == resumed.round_trips
+    stopped = temper_lattice(hamiltonian, TRIANGLES, FACTORS, **options, progress=interrupt)
+    n = stopped.snapshots[0].n_snapshots
+    assert 0 < n < 40 and "Ctrl-C" in stopped.warnings[0]
+    assert np.array_equal(stopped.snapshots[2].states, whole.snapshots[2].states[:n])
+
+
+def test_doubtful_runs_say_so():
+    graph = square_lattice((16, 16))
+    found = temper_lattice(Ising([0.7]), graph, [0.0, 1.0], 100, 1, burn_in=0, rng=1)
+    text = " ".join(found.warnings)
+    assert "put rungs between" in text and "No replica" in text
+    few = temper_lattice(Ising([0.3]), TORUS, [0.0, 1.0], 5, 1, rng=1)
+    assert any("at least 20" in warning for warning in few.warnings)
+    slow = temper_lattice(Ising([0.44]), graph, [0.9, 0.95, 1.0], 400, 1, burn_in=0, rng=1)
+    assert any("independent ones" in warning for warning in slow.warnings)
+    assert slow.snapshots[0].warnings == slow.warnings
+
+
+def test_engine_of_the_front_end_samples_the_hamiltonian_itself(oracle):
+    hamiltonian = MODELS["spin glass"][0][0]
+    engine = make_tempering_engine(
+        hamiltonian, TRIANGLES, np.ones(9, np.int8), np.random.default_rng(4)
+    )
+    engine.sweep(100)
+    found = np.empty(6000, np.int64)
+    for sample in range(6000):
+        engine.sweep(15)
+        found[sample] = (engine.states() > 0) @ (1 << np.arange(9)[::-1])
+    weight = np.exp(-hamiltonian.energy(all_states(hamiltonian, TRIANGLES), TRIANGLES))
+    oracle("tempering engine, all states", p=chi_square_p(found, weight / weight.sum()))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ladder": [0.0]}, "at least 2 rungs"),
+        ({"ladder": [0.0, 0.5, 0.5]}, "entry 2 is 0.5 after 0.5"),
+        ({"ladder": [-0.1, 1.0]}, "ladder"),
+        ({"ladder": [np.nan, 1.0]}, "ladder"),
+        ({"ladder": [Ising([0.1, 0.1])]}, "shells"),
+        ({"ladder": [Potts(2, [0.1])]}, "same states"),
+        ({"ladder": [Ising([0.2]), 0.5]}, "entry 1 is 0.5"),
+        ({"n_samples": 0}, "n_samples must be a whole number of at least 1"),
+        ({"burn_in": -1}, "burn_in"),
+        ({"sweeps_between": 1.5}, "sweeps_between"),
+        ({"n_samples": 10**9}, "4 GiB"),
+        ({"start": np.zeros(9)}, "states"),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    graph = square_lattice((3, 3), n_shells=2)
+    options = {"ladder": [0.0, 1.0], "n_samples": 5, **change}
+    with pytest.raises(InputError, match=message):
+        temper_lattice(Ising([0.3]), graph, rng=1, **options)
+
+
+def test_a_factor_beyond_the_ladder_is_refused_and_too_many_rungs_are_named():
+    found = temper_lattice(Ising([0.3]), TORUS, [0.5, 1.0], 20, rng=1)
+    assert not found.absolute
+    for factor in (0.4, 1.1):
+        with pytest.raises(InputError, match="on the ladder"):
+            found.log_partition(factor)
+    with pytest.raises(InputError, match="more than 128"):
+        choose_ladder(Ising([3.0]), square_lattice((64, 64)), acceptance=0.99, rng=1)
+    with pytest.raises(InputError, match="acceptance"):
+        choose_ladder(Ising([0.3]), TORUS, acceptance=1.0)
