@@ -243,7 +243,7 @@ def _with_many_digits(rows: int, columns: int, k_x: float, k_y: float) -> tuple[
 
 def _log_partition_exactly(rows: int, columns: int, k_x: Any, k_y: Any) -> Any:
     """Return log Z in the precision of mpmath; the product along y is in closed form."""
-    from mpmath import mp  # type: ignore[import-untyped]
+    from mpmath import mp
 
     c_x, s_x, c_y, s_y = mp.cosh(2 * k_x), mp.sinh(2 * k_x), mp.cosh(2 * k_y), mp.sinh(2 * k_y)
     total = mp.mpf(0)
