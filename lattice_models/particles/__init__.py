@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
         "neighbour_pairs": ".neighbours",
         "particle_energy": ".energies",
         "particle_forces": ".energies",
+        "particle_pressure": ".energies",
         "sample_positions": ".metropolis",
         "simulate_langevin": ".langevin",
     },

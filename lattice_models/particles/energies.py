@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.checks import InputError, check_positive
 from physlearn.lattice_models.particles.interaction import Interaction, Term, read_particles
 from physlearn.lattice_models.particles.system import ParticleSystem
 
-__all__ = ["particle_energy", "particle_forces"]
+__all__ = ["particle_energy", "particle_forces", "particle_pressure"]
 
 
 def _system(potential: Term | Sequence[Term], configuration: Any) -> ParticleSystem:
@@ -74,3 +75,45 @@ def particle_forces(potential: Term | Sequence[Term], configuration: Any) -> NDA
     system = _system(potential, configuration)
     system.energy()
     return system.in_order(system.scratch_force)
+
+
+def particle_pressure(
+    potential: Term | Sequence[Term], configuration: Any, *, temperature: float
+) -> float:
+    """Return (n kT + sum over r . F / d) / volume: its mean is the pressure of a periodic box.
+
+    The virial counts the forces inside the cutoff; a potential with ``truncation="cut"`` has a
+    jump there whose part of the pressure is not in it.
+
+    Parameters
+    ----------
+    potential, configuration
+        As for ``particle_energy``; the configuration has a cell.
+    temperature
+        kT.
+
+    Returns
+    -------
+    float
+        Energy / length^d.
+
+    Raises
+    ------
+    InputError
+        For a configuration without a cell, and as ``particle_energy``.
+
+    Examples
+    --------
+    >>> from physlearn.lattice_models.particles import LennardJones
+    >>> from physlearn.records import AtomicConfiguration
+    >>> gas = AtomicConfiguration([[1.0, 1.0], [5.0, 5.0]], unit="reduced", cell=np.eye(2) * 8.0)
+    >>> particle_pressure(LennardJones(), gas, temperature=2.0)
+    0.0625
+    """
+    system = _system(potential, configuration)
+    temperature = check_positive("temperature", temperature)
+    box = system.box[: system.dimension]
+    if not box.all():
+        raise InputError("configuration must have a cell; a pressure needs a volume.")
+    virial = system.energy()[3]
+    return float((system.n * temperature + virial / system.dimension) / box.prod())

@@ -77,7 +77,8 @@ def _raw_pairs(places: NDArray[np.float64], box: NDArray[np.float64], cutoff: fl
     n = len(places)
     n_groups = -(-n // kernels.GROUP)
     n_slots = n_groups * kernels.GROUP
-    points = np.full((n_slots + 1, 4), kernels.FAR)
+    n_rows = n_slots + 27 * n + 1  # one for every possible ghost, and the filler behind them
+    points = np.full((n_rows if box.any() else n_slots + 1, 4), kernels.FAR)
     points[:n, :3] = places
     names = np.zeros((n, 5), dtype=np.int64)
     names[:, 0] = np.arange(n)

@@ -1,0 +1,448 @@
+"""Langevin motion against closed forms of the schemes, exact averages and conserved energies."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+
+from physlearn.checks import InputError
+from physlearn.lattice_models.particles import (
+    HarmonicTrap,
+    InversePower,
+    LangevinSettings,
+    LennardJones,
+    Morse,
+    StillingerWeberAngle,
+    StillingerWeberPair,
+    Yukawa,
+    langevin,
+    motion_kernels,
+    simulate_langevin,
+)
+from physlearn.lattice_models.particles.interaction import Interaction, read_particles
+from physlearn.lattice_models.particles.system import ParticleSystem
+from physlearn.lattice_models.random_numbers import ziggurat_tables
+from physlearn.records import AtomicConfiguration
+
+KT = 1.7
+
+
+def melt(cells, *, temperature=1.0, rng=1, density=0.8442):
+    """A face-centred crystal with thermal velocities, as a start and settings."""
+    edge = (4 / density) ** (1 / 3)
+    grid = np.stack(np.meshgrid(*[np.arange(cells)] * 3, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    base = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    x = (grid + base).reshape(-1, 3) * edge
+    v = np.random.default_rng(rng).normal(0, np.sqrt(temperature), x.shape)
+    atoms = AtomicConfiguration(x, unit="reduced", cell=np.eye(3) * cells * edge)
+    return atoms, v - v.mean(axis=0)
+
+
+def frames_of(trajectory):
+    return trajectory.positions.reshape(trajectory.n_frames, trajectory.n_particles, -1)
+
+
+def engine(potential, start, scheme, time_step, settings=None, rng=1):
+    """The arrays behind ``simulate_langevin``, with velocities to look at."""
+    particles = read_particles(start)
+    interaction = Interaction.of(potential, particles.dimension, 1)
+    settings = settings or LangevinSettings()
+    system = ParticleSystem(particles, interaction, settings.skin)
+    mass = langevin._mass(settings, system.n)
+    generator = np.random.default_rng(rng)
+    langevin._set_in_motion(system, particles, settings, scheme, mass, KT, generator)
+    numbers = np.array([time_step, KT, settings.diffusion, settings.friction, np.inf,
+                        (0.5 * system.skin) ** 2])  # fmt: skip
+    return system, langevin._Mover(system, numbers)
+
+
+# --- the harmonic trap: everything is a closed form, at any time step ---
+
+STIFFNESS = 2.3
+N_CHAINS = 20000
+
+
+def heun_variance(a):
+    """Stationary variance in kT / k: x' = (1 - a + a^2/2) x + (1 - a/2) noise."""
+    return (1 - a / 2) ** 2 * 2 * a / (1 - (1 - a + a * a / 2) ** 2)
+
+
+@pytest.mark.parametrize("a", [0.05, 0.4, 0.9])
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("scheme", ["heun", "leimkuhler_matthews"])
+def test_overdamped_variance_in_a_trap(scheme, dimension, a, oracle):
+    """N_CHAINS independent particles; each is one number."""
+    diffusion = 0.6
+    time_step = a * KT / (STIFFNESS * diffusion)
+    start = np.random.default_rng(4).normal(0, np.sqrt(KT / STIFFNESS), (N_CHAINS, dimension))
+    path = simulate_langevin(
+        HarmonicTrap(STIFFNESS), start, 2, int(12 / a), time_step=time_step, temperature=KT,
+        settings=LangevinSettings(scheme=scheme, diffusion=diffusion), rng=7,
+    )  # fmt: skip
+    square = frames_of(path)[1].ravel() ** 2 * STIFFNESS / KT
+    exact = heun_variance(a) if scheme == "heun" else 1.0
+    z = (square.mean() - exact) / (square.std() / np.sqrt(square.size))
+    oracle(f"trap, {scheme} variance at step x rate = {a}, {dimension}-D", z=z)
+    p = stats.kstest(frames_of(path)[1].ravel(), "norm", (0, np.sqrt(exact * KT / STIFFNESS)))
+    oracle(f"trap, {scheme} distribution at {a}, {dimension}-D", p=p.pvalue)
+
+
+@pytest.mark.parametrize("w", [0.1, 0.5, 0.95])
+@pytest.mark.parametrize("friction", [0.3, 4.0])
+def test_baoab_variances_in_a_trap(w, friction, oracle):
+    """Positions exact; <v^2> = kT/m (1 - (w/2)^2) at the end of a step, w = omega x step."""
+    mass = 1.9
+    time_step = w * np.sqrt(mass / STIFFNESS)
+    generator = np.random.default_rng(4)
+    start = generator.normal(0, np.sqrt(KT / STIFFNESS), (N_CHAINS, 2))
+    speed = np.sqrt(KT / mass * (1 - w * w / 4))
+    settings = LangevinSettings(
+        friction=friction, mass=mass, velocities=generator.normal(0, speed, (N_CHAINS, 2))
+    )
+    system, mover = engine(HarmonicTrap(STIFFNESS), start, "baoab", time_step, settings)
+    mover.step(int(6 / (w * min(friction, 1))))
+    x = system.in_order(system.points).ravel() ** 2 * STIFFNESS / KT
+    v = system.in_order(system.carried).ravel() ** 2 * mass / KT
+    for name, square, exact in (("position", x, 1.0), ("velocity", v, 1 - w * w / 4)):
+        z = (square.mean() - exact) / (square.std() / np.sqrt(square.size))
+        oracle(f"trap, BAOAB {name} at omega x step = {w}, friction {friction}", z=z)
+
+
+def test_conservative_motion_in_a_trap_is_the_closed_form(oracle):
+    """Velocity Verlet turns phase space by acos(1 - w^2/2) a step, on an ellipse."""
+    w, n = 0.3, 500
+    settings = LangevinSettings(velocities=[[0.0, 0.5]])
+    path = simulate_langevin(
+        HarmonicTrap(1.0), [[1.0, 0.0]], n + 1, 1, time_step=w, temperature=KT,
+        dynamics="conservative", settings=settings, rng=1,
+    )  # fmt: skip
+    angle = np.arccos(1 - w * w / 2) * np.arange(n + 1)
+    exact = np.stack([np.cos(angle), 0.5 / np.sqrt(1 - w * w / 4) * np.sin(angle)], axis=1)
+    error = np.abs(path.positions - exact).max()
+    oracle("trap, velocity Verlet closed form", error=error, bound=1e-12)
+
+
+def test_weak_order_two_in_time(oracle):
+    """Mean and second moment on the way to equilibrium: the error falls as the step squared.
+
+    The schemes' own moments are closed forms for a linear force; the kernel is held to them at 4
+    sigma with common noise taken out, and their difference from the exact moments has slope 2
+    (Heun) or 1 (Leimkuhler and Matthews, which is of order 2 in equilibrium only).
+    """
+    steps = np.array([4, 8, 16, 32])
+    errors = {"heun": [], "leimkuhler_matthews": []}
+    for scheme, found in errors.items():
+        for n in steps:
+            a = 1.0 / n
+            mean = {"heun": 1 - a + a * a / 2, "leimkuhler_matthews": 1 - a}[scheme] ** n
+            found.append(abs(mean - np.exp(-1.0)))
+            # the noise-free part of the kernel: the mean over noise of a linear scheme
+            start = np.full((N_CHAINS, 2), 3.0)
+            path = simulate_langevin(
+                HarmonicTrap(1.0), start, 2, int(n), time_step=a, temperature=1.0,
+                settings=LangevinSettings(scheme=scheme), rng=3,
+            )  # fmt: skip
+            x = frames_of(path)[1].ravel()
+            z = (x.mean() - 3.0 * mean) / (x.std() / np.sqrt(x.size))
+            oracle(f"trap, {scheme} mean after {n} steps", z=z)
+        slope = np.polyfit(np.log(1 / steps), np.log(found), 1)[0]
+        wanted = 2 if scheme == "heun" else 1
+        oracle(f"weak order of {scheme} on the way", error=slope - wanted, bound=0.15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dynamics", "scheme", "rates"), [
+    ("overdamped", "heun", [0.8, 0.4]),
+    ("overdamped", "leimkuhler_matthews", [0.8, 0.4]),
+    ("underdamped", "baoab", [0.9, 0.45]),
+])  # fmt: skip
+def test_order_two_in_an_anharmonic_force(dynamics, scheme, rates, oracle):
+    """Morse bond in a trap: the error of <u> at a step is about four times that at half of it."""
+    bond, trap = Morse(4.0, 2.0, 1.5), 1.0
+    exact = pair_average(bond, trap, 2, bond.value)
+    stiff = 2 * 2 * 4.0 * 2.0**2
+    errors = []
+    for rate in rates:
+        step = rate / stiff * KT if dynamics == "overdamped" else rate / np.sqrt(stiff)
+        values = []
+        for chain in range(20):
+            x, _ = run_pair(bond, trap, 2, scheme, step, 400000, (chain, 5), every=4)
+            values.append(np.mean(bond.value(x)))
+        errors.append((np.mean(values) - exact, np.std(values) / np.sqrt(20)))
+    (coarse, s1), (fine, s2) = errors
+    z = (coarse - 4 * fine) / np.hypot(s1, 4 * s2)
+    oracle(f"order 2 in a Morse bond, {scheme}", z=z)
+    assert abs(coarse) > 4 * s1  # there is an error to speak of
+
+
+# --- two particles in a trap: the exact distribution of their distance ---
+
+
+def pair_weight(potential, trap, dimension):
+    """Density of the distance: r^(d-1) exp(-(u(r) + trap r^2 / 4) / kT)."""
+    return lambda r: (
+        r ** (dimension - 1) * np.exp(-(float(potential.value(r)) + trap * r * r / 4) / KT)
+    )
+
+
+def pair_average(potential, trap, dimension, of):
+    weight = pair_weight(potential, trap, dimension)
+    norm = quad(weight, 0.05, 12, limit=400)[0]
+    return quad(lambda r: weight(r) * float(of(r)), 0.05, 12, limit=400)[0] / norm
+
+
+def run_pair(potential, trap, dimension, scheme, step, n, rng, every=1):
+    start = np.zeros((2, dimension))
+    start[1, 0] = 1.5
+    system, mover = engine((potential, HarmonicTrap(trap)), start, scheme, step, rng=rng)
+    mover.step(int(20 / step))
+    distance, heat = np.empty(n // every), np.empty(n // every)
+    for k in range(n // every):
+        mover.step(every)
+        apart = system.points[0, :3] - system.points[1, :3]
+        distance[k] = np.sqrt(apart @ apart)
+        heat[k] = (system.carried[:2, :3] ** 2).sum()
+    return distance, heat
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("potential", [
+    Morse(1.5, 2.0, 1.2, cutoff=4.0), Yukawa(2.0, 1.0), InversePower(0.5, 1.0, 6.0, cutoff=3.0),
+    LennardJones(diameter=1.0, truncation="switch"), StillingerWeberPair(diameter=1.2),
+], ids=lambda p: type(p).__name__)  # fmt: skip
+def test_two_particles_by_baoab(potential, dimension, oracle):
+    """Mean distance against quadrature, 16 chains; the step's own error is far below theirs."""
+    means = []
+    for chain in range(16):
+        x, _ = run_pair(potential, 1.0, dimension, "baoab", 0.02, 16000, (chain, 3), every=8)
+        means.append(x.mean())
+    exact = pair_average(potential, 1.0, dimension, lambda r: r)
+    z = (np.mean(means) - exact) / (np.std(means, ddof=1) / 4)
+    oracle(f"two particles, BAOAB, {type(potential).__name__} {dimension}-D", z=z)
+
+
+# --- many particles ---
+
+
+def test_equipartition_in_a_fluid(oracle):
+    """kT per velocity component in a Lennard-Jones fluid; 24 independent chains."""
+    found = []
+    for chain in range(24):
+        atoms, _ = melt(3, rng=chain)
+        settings = LangevinSettings(friction=3.0)
+        system, mover = engine(LennardJones(), atoms, "baoab", 0.002, settings, rng=(chain, 1))
+        mover.step(300)
+        heat = []
+        for _ in range(30):
+            mover.step(20)
+            heat.append((system.carried[: system.n, :3] ** 2).mean())
+        found.append(np.mean(heat))
+    # (1 - (omega step)^2 / 4) of the stiffest motion is 1 - 1e-3: below the error
+    z = (np.mean(found) - KT) / (np.std(found, ddof=1) / np.sqrt(24))
+    oracle("equipartition, Lennard-Jones fluid, BAOAB", z=z)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("scheme", ["heun", "leimkuhler_matthews"])
+def test_free_diffusion(scheme, dimension, oracle):
+    """<dx^2> = 2 D t, displacements of separate times independent."""
+    start = np.zeros((4000, dimension))
+    path = frames_of(simulate_langevin(
+        HarmonicTrap(0.0), start, 3, 25, time_step=0.02, temperature=KT,
+        settings=LangevinSettings(scheme=scheme, diffusion=0.7), rng=5,
+    ))  # fmt: skip
+    first, second = path[1] - path[0], path[2] - path[1]
+    for name, square in (("first", first.ravel() ** 2), ("second", second.ravel() ** 2)):
+        exact = 2 * 0.7 * 0.5
+        if scheme == "leimkuhler_matthews":  # neighbouring steps share half of a noise
+            exact *= 1 - 0.5 / 25
+        z = (square.mean() - exact) / (square.std() / np.sqrt(square.size))
+        oracle(f"free diffusion, {scheme}, {name} stretch, {dimension}-D", z=z)
+
+
+def test_free_particle_with_inertia(oracle):
+    """Mean square displacement of Ornstein and Uhlenbeck; BAOAB's own free motion is close."""
+    friction, t = 1.5, 2.0
+    start = np.zeros((20000, 2))
+    path = frames_of(simulate_langevin(
+        HarmonicTrap(0.0), start, 2, 400, time_step=t / 400, temperature=KT,
+        dynamics="underdamped", settings=LangevinSettings(friction=friction), rng=5,
+    ))  # fmt: skip
+    square = (path[1] - path[0]).ravel() ** 2
+    exact = 2 * KT / friction**2 * (friction * t - 1 + np.exp(-friction * t))
+    z = (square.mean() - exact) / (square.std() / np.sqrt(square.size))
+    oracle("free particle with inertia, mean square displacement", z=z)
+
+
+def test_energy_is_conserved_to_order_two(oracle):
+    """The error of the energy falls by four with half the step; momentum stays as it is."""
+    atoms, velocities = melt(4, temperature=0.8)
+    potential = LennardJones(truncation="switch")
+    spread = []
+    for step in (0.004, 0.002):
+        settings = LangevinSettings(velocities=velocities, skin=0.3)
+        system, mover = engine(potential, atoms, "velocity_verlet", step, settings)
+        energies = []
+        for _ in range(50):
+            mover.step(round(0.008 / step))
+            energies.append(sum(system.energy()[:3]) + mover._kinetic())
+        spread.append(np.abs(np.array(energies) - energies[0]).max() / system.n)
+        momentum = np.abs(system.carried[: system.n, :3].sum(axis=0)).max()
+        oracle(f"momentum after {50 * 0.008:g}", error=momentum, bound=1e-10)
+    oracle("energy error, step over half a step", error=spread[0] / spread[1] - 4, bound=0.6)
+    oracle("energy error a particle at step .002", error=spread[1], bound=2e-4)
+
+
+# --- to the bit ---
+
+
+def everything(system):
+    return {name: array.copy() for name, array in system.arrays().items()}
+
+
+@pytest.mark.parametrize("scheme", langevin.CODES)
+@pytest.mark.parametrize("potential", [
+    LennardJones(), (StillingerWeberPair(), StillingerWeberAngle())
+], ids=["pairs", "angles"])  # fmt: skip
+def test_chunks_do_not_matter(scheme, potential):
+    atoms, velocities = melt(3 if isinstance(potential, LennardJones) else 2, density=0.5)
+    settings = LangevinSettings(velocities=velocities, diffusion=0.5, skin=0.15)
+    found = []
+    for pieces in ([60], [1, 7, 30, 22]):
+        system, mover = engine(potential, atoms, scheme, 2e-3, settings)
+        for n in pieces:
+            mover.step(n)
+            mover.energies(True)  # looking changes nothing
+        found.append(everything(system))
+    for name in found[0]:
+        assert np.array_equal(found[0][name], found[1][name]), name
+
+
+def test_skin_does_not_change_the_motion(oracle):
+    atoms, velocities = melt(3)
+    x = []
+    for skin in (0.05, 0.9):
+        settings = LangevinSettings(velocities=velocities, skin=skin)
+        system, mover = engine(LennardJones(), atoms, "velocity_verlet", 0.004, settings)
+        mover.step(100)
+        x.append(system.positions())
+    oracle("motion with two skins", error=np.abs(x[0] - x[1]).max(), bound=1e-9)
+
+
+@pytest.mark.parametrize("scheme", langevin.CODES)
+def test_plain_python_gives_the_same_bits(scheme):
+    atoms, velocities = melt(2, density=0.2)
+    found = []
+    for kernel in (motion_kernels.advance, motion_kernels.advance.py_func):
+        settings = LangevinSettings(velocities=velocities)
+        system, mover = engine(LennardJones(cutoff=2.0), atoms, scheme, 2e-3, settings)
+        system.counts[3] = 4
+        ended = kernel(
+            system.points, system.carried, system.force, system.reference, system.names,
+            system.lists, system.interaction.law, system.box, mover.numbers, system.counts,
+            system.near, system.lanes, system.sums, system.random_state, ziggurat_tables(),
+        )  # fmt: skip
+        assert ended == motion_kernels.DONE
+        found.append(everything(system))
+    for name in found[0]:
+        assert np.array_equal(found[0][name], found[1][name]), name
+
+
+def test_same_seed_same_trajectory_and_a_stopped_run_goes_on(tmp_path):
+    atoms, _ = melt(3)
+    call = {"time_step": 1e-4, "rng": 5, "settings": LangevinSettings(burn_in_steps=30)}
+    whole = simulate_langevin(LennardJones(), atoms, 6, 20, **call)
+    again = simulate_langevin(LennardJones(), atoms, 6, 20, **call)
+    other = simulate_langevin(LennardJones(), atoms, 6, 20, **{**call, "rng": 6})
+    assert np.array_equal(whole.positions, again.positions)
+    assert not np.array_equal(whole.positions, other.positions)
+
+    def press(done, total):
+        if done > total // 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    path = tmp_path / "run.npz"
+    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+        simulate_langevin(LennardJones(), atoms, 6, 20, **call, checkpoint=path, progress=press)
+    assert path.exists()
+    resumed = simulate_langevin(LennardJones(), atoms, 6, 20, **call, checkpoint=path)
+    assert np.array_equal(whole.positions, resumed.positions)
+    assert not path.exists()
+
+
+def test_the_record():
+    atoms, _ = melt(3)
+    path = simulate_langevin(LennardJones(), atoms, 3, 5, time_step=1e-4, rng=5)
+    assert path.n_frames == 3 and path.n_particles == atoms.n
+    assert np.array_equal(path.positions[: atoms.n], atoms.positions)
+    assert np.array_equal(path.cell, atoms.cell)
+    assert path.metadata["scheme"] == "heun" and path.metadata["seed"] == 5
+    # positions run on across the border
+    far = simulate_langevin(
+        HarmonicTrap(0.0), np.zeros((5, 2)), 2, 100, time_step=1.0, rng=1,
+        settings=LangevinSettings(diffusion=50.0),
+    )  # fmt: skip
+    assert np.abs(far.positions).max() > 30
+    gas = AtomicConfiguration(np.zeros((1, 2)), unit="nm", cell=np.eye(2) * 6)
+    soft = InversePower(1e-6, exponent=1.0, cutoff=2.0)
+    wide = simulate_langevin(soft, gas, 2, 2000, time_step=0.05, rng=1)
+    assert np.abs(wide.positions).max() > 6 and wide.unit == "nm"
+
+
+# --- what bad input gets ---
+
+PAIR = [[0.0, 0.0], [1.1, 0.0]]
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda: simulate_langevin(LennardJones(), [[0, 0], [5.0, 5], [0.2, 0]], time_step=1e-5),
+     "particles 0 and 2 overlap: their distance 0.2"),
+    (lambda: simulate_langevin(Yukawa(), [[1.0, 1], [1.0, 1]], time_step=1e-5),
+     "particles 0 and 1 overlap: their distance 0 "),
+    (lambda: simulate_langevin(LennardJones(), PAIR, time_step=0.01), "use time_step = "),
+    (lambda: simulate_langevin(HarmonicTrap(9.0), PAIR, time_step=0.2), "rate 9 .*= 0.028"),
+    (lambda: simulate_langevin(HarmonicTrap(9.0), PAIR, time_step=0.4, dynamics="underdamped"),
+     "rate 3 .*= 0.083"),
+    (lambda: simulate_langevin(Yukawa(), [[0.0]], time_step=1e-5), r"\(n, 2\) or \(n, 3\)"),
+    (lambda: simulate_langevin(Yukawa(), [[0.0, np.nan]], time_step=1e-5), "finite numbers"),
+    (lambda: simulate_langevin(Yukawa(), PAIR, time_step=0.0), "time_step must be"),
+    (lambda: simulate_langevin(Yukawa(), PAIR, 0, time_step=1e-5), "n_frames must be"),
+    (lambda: simulate_langevin(Yukawa(), PAIR, time_step=1e-5, temperature=-1.0), "temperature"),
+    (lambda: simulate_langevin(Yukawa(), PAIR, time_step=1e-5, dynamics="hot"), "dynamics must"),
+    (lambda: simulate_langevin(Yukawa(), PAIR, time_step=1e-5,
+                               settings=LangevinSettings(scheme="baoab")), "scheme of overdamped"),
+    (lambda: simulate_langevin(Yukawa(), PAIR, time_step=1e-5,
+                               settings=LangevinSettings(mass=[1.0, 1.0, 1.0])), "mass must be"),
+    (lambda: LangevinSettings(mass=0.0), "mass must be above 0"),
+    (lambda: LangevinSettings(diffusion=np.inf), "diffusion must be"),
+    (lambda: LangevinSettings(burn_in_steps=-1), "burn_in_steps"),
+])  # fmt: skip
+def test_refusals(call, said):
+    with pytest.raises(InputError, match=said):
+        call()
+
+
+def test_the_proposed_time_step_is_usable():
+    for potential, dynamics in ((LennardJones(), "overdamped"), (Morse(), "underdamped")):
+        with pytest.raises(InputError) as refused:
+            simulate_langevin(potential, PAIR, time_step=1.0, dynamics=dynamics)
+        step = float(str(refused.value).rsplit("time_step = ", 1)[1].rstrip("."))
+        path = simulate_langevin(potential, PAIR, 3, 2000, time_step=step, dynamics=dynamics, rng=1)
+        assert np.isfinite(path.positions).all()
+
+
+def test_a_motion_that_blows_up_says_so():
+    """Velocities far beyond the temperature, of which the check of the time step cannot know."""
+    settings = LangevinSettings(velocities=[[900.0, 0.0], [-900.0, 0.0]])
+    with pytest.raises(InputError, match=r"blew up at time step 1: .* particle [01] .* well below"):
+        simulate_langevin(LennardJones(), PAIR, 2, 1000, time_step=1e-3,
+                          dynamics="conservative", settings=settings)  # fmt: skip
+
+
+def test_an_attraction_without_a_core_is_no_time_step():
+    with pytest.raises(InputError, match=r"time_step = 0\.001 is too large"):
+        simulate_langevin((InversePower(-1.0, exponent=3.0, cutoff=3.0), HarmonicTrap(1.0)),
+                          PAIR, time_step=1e-3)  # fmt: skip

@@ -1,0 +1,463 @@
+"""The Metropolis walk against exact distributions, virial coefficients and a published fluid."""
+
+import itertools
+import os
+import signal
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+
+from physlearn.checks import InputError
+from physlearn.lattice_models.particles import (
+    HarmonicTrap,
+    InversePower,
+    LennardJones,
+    MetropolisSettings,
+    Morse,
+    PairTable,
+    SplinePotential,
+    StillingerWeberAngle,
+    StillingerWeberPair,
+    Yukawa,
+    metropolis_kernels,
+    neighbour_pairs,
+    particle_energy,
+    particle_pressure,
+    sample_positions,
+)
+from physlearn.lattice_models.particles.interaction import Interaction, read_particles
+from physlearn.lattice_models.particles.metropolis import MetropolisWalk
+from physlearn.records import AtomicConfiguration
+
+KT = 1.3
+POTENTIALS = [
+    LennardJones(truncation="cut"), LennardJones(truncation="shift"),
+    LennardJones(truncation="switch"), Morse(1.5, 3.0, 1.1, cutoff=2.3),
+    Yukawa(3.0, 0.8, cutoff=2.2),
+    InversePower(2.0, 1.0, 3.0, cutoff=2.4), StillingerWeberPair(2.0),
+    SplinePotential([0.5, 0.9, 1.2, 1.6, 2.2], [6.0, 1.0, -1.4, -0.6, 0.0]),
+]  # fmt: skip
+NAMES = [f"{type(p).__name__} {p.truncation}" for p in POTENTIALS]
+
+
+def walk_of(potential, x, *, cell=None, temperature=KT, displacement=0.5, rng=1, species=None):
+    atoms = AtomicConfiguration(x, unit="reduced", cell=cell, species=species)
+    particles = read_particles(atoms)
+    n_species = int(particles.species.max()) + 1
+    interaction = Interaction.of(potential, particles.dimension, n_species)
+    walk = MetropolisWalk(particles, interaction, temperature, displacement)
+    walk.random_state[:] = np.random.default_rng(rng).integers(1, 2**64, 2, dtype=np.uint64)
+    return walk
+
+
+def shell(dimension):
+    return 2 * np.pi if dimension == 2 else 4 * np.pi
+
+
+def second_virial(potential, dimension, temperature=KT):
+    """B2 = -(1/2) integral of exp(-u / kT) - 1 over space."""
+
+    def excess(r):
+        return (np.exp(-float(potential.value(r)) / temperature) - 1) * r ** (dimension - 1)
+
+    end = potential.cutoff
+    marks = np.linspace(0.05, end * (1 - 1e-12), 30)
+    total = sum(quad(excess, a, b)[0] for a, b in itertools.pairwise(marks))
+    return -0.5 * shell(dimension) * (total - 0.05**dimension / dimension)
+
+
+def pair_distances(walk, n, every, box):
+    """Distance of two particles at n times, through the nearest image."""
+    found = np.empty(n)
+    for k in range(n):
+        walk.sweep(every)
+        apart = walk.positions()
+        apart = apart[0] - apart[1]
+        apart -= box * np.round(apart / box)
+        found[k] = np.sqrt(apart @ apart)
+    return found
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("potential", POTENTIALS, ids=NAMES)
+def test_two_particles_in_a_box(potential, dimension, oracle):
+    """Histogram of the distance and the pressure against quadrature, to the last particle.
+
+    The displacement is half the box: with 25 sweeps between two samples they are independent
+    (their correlation is part of the test).
+    """
+    box = 5.2
+    x = np.zeros((2, dimension))
+    x[1] = 0.5 * box
+    walk = walk_of(potential, x, cell=np.eye(dimension) * box, displacement=box / 2, rng=3)
+    walk.sweep(100)
+    r = pair_distances(walk, 6000, 25, box)
+    name = f"two particles, {type(potential).__name__} {potential.truncation} {dimension}-D"
+    centred = r - r.mean()
+    correlation = (centred[1:] * centred[:-1]).mean() / r.var()
+    oracle(f"{name}, correlation of samples", z=correlation * np.sqrt(r.size))
+    edges = np.array([0.05, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0, 2.3, box / 2])
+    inside = np.array([
+        quad(lambda s: np.exp(-float(potential.value(s)) / KT) * s ** (dimension - 1), a, b,
+             points=[c for c in (potential.cutoff,) if a < c < b] or None, limit=200)[0]
+        for a, b in itertools.pairwise(edges)
+    ]) * shell(dimension)  # fmt: skip
+    volume = box**dimension
+    norm = volume - 2 * second_virial(potential, dimension)
+    share = np.append(inside, norm - inside.sum()) / norm
+    counts = np.append(np.histogram(r, edges)[0], (r >= edges[-1]).sum())
+    keep = share * r.size > 5
+    wanted = np.append(share[keep], share[~keep].sum()) * r.size
+    found = np.append(counts[keep], counts[~keep].sum())
+    if wanted[-1] < 5:  # join what is hardly ever seen to its neighbour
+        wanted = np.append(wanted[:-2], wanted[-2:].sum())
+        found = np.append(found[:-2], found[-2:].sum())
+    assert abs(wanted.sum() - r.size) < 1e-6 * r.size
+    oracle(f"{name}, histogram", p=stats.chisquare(found, wanted * r.size / wanted.sum()).pvalue)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("potential", [LennardJones(), Yukawa(3.0, 0.8, cutoff=2.2)],
+                         ids=["LennardJones", "Yukawa"])  # fmt: skip
+def test_second_virial_coefficient_from_the_pressure(potential, dimension, oracle):
+    """Two particles: P = kT (2 / V + 2 B2 / V^2 / (1 - 2 B2 / V)), from ln Z = ln(V^2 - 2 B2 V)."""
+    box = 5.0 if dimension == 3 else 6.0
+    cell, volume = np.eye(dimension) * box, box**dimension
+    x = np.zeros((2, dimension))
+    x[1] = 0.5 * box
+    samples = sample_positions(
+        potential, AtomicConfiguration(x, unit="reduced", cell=cell), 5000, 25, temperature=KT,
+        settings=MetropolisSettings(100, displacement=box / 2), rng=11,
+    )  # fmt: skip
+    pressure = np.array([particle_pressure(potential, s, temperature=KT) for s in samples])
+    b2 = second_virial(potential, dimension)
+    exact = KT * (2 / volume + 2 * b2 / volume**2 / (1 - 2 * b2 / volume))
+    z = (pressure.mean() - exact) / (pressure.std() / np.sqrt(pressure.size))
+    oracle(f"second virial coefficient, {type(potential).__name__} {dimension}-D", z=z)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_pair_distribution_of_a_thin_gas(dimension, oracle):
+    """g(r) -> exp(-u / kT): 30 particles so thin that the next order is below the error."""
+    potential, n = LennardJones(), 30
+    box = 200.0 if dimension == 2 else 40.0
+    edges = np.array([0.85, 1.0, 1.1, 1.25, 1.5, 2.0, 2.5])
+    rows = []
+    for chain in range(16):
+        x = np.stack(np.meshgrid(*[np.arange(6)] * dimension), -1).reshape(-1, dimension)[:n]
+        walk = walk_of(potential, x * box / 6, cell=np.eye(dimension) * box,
+                       displacement=box / 2, rng=(chain, 9))  # fmt: skip
+        walk.sweep(50)
+        counts = np.zeros(len(edges) - 1)
+        for _ in range(300):
+            walk.sweep(5)
+            _, apart = neighbour_pairs(walk.positions(), 2.5, np.eye(dimension) * box)
+            counts += np.histogram(np.sqrt((apart**2).sum(axis=1)), edges)[0]
+        rows.append(counts)
+    found = np.sum(rows, axis=0)
+    n_pairs = 16 * 300 * n * (n - 1) / 2
+
+    def weight(r):
+        return np.exp(-float(potential.value(r)) / KT) * r ** (dimension - 1)
+
+    share = [quad(weight, a, b)[0] for a, b in itertools.pairwise(edges)]
+    wanted = n_pairs * shell(dimension) * np.array(share)
+    wanted /= box**dimension - 2 * second_virial(potential, dimension)
+    spread = np.std(rows, axis=0, ddof=1) * np.sqrt(16)
+    total = (found.sum() - wanted.sum()) / np.sqrt(np.sum(rows, axis=1).var(ddof=1) * 16)
+    oracle(f"g(r) of a thin gas, pairs in all, {dimension}-D", z=total)
+    for k in np.flatnonzero(wanted > 20):
+        z = (found[k] - wanted[k]) / max(spread[k], np.sqrt(wanted[k]))
+        oracle(f"g(r) of a thin gas, bin {k}, {dimension}-D", z=z)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_three_particles_with_angles(dimension, oracle):
+    """A light trap holds three particles with a bond angle; <energy> by quadrature.
+
+    With equal traps the centre of mass is free of the rest: what remains are the two sides from
+    one particle and the angle between them, here integrated on a grid of Gauss points.
+    """
+    angle = StillingerWeberAngle(strength=9.0, cosine=-0.3, decay_length=0.5, cutoff=2.6)
+    bond, trap = Morse(1.0, 2.0, 1.2, cutoff=2.6), 1.5
+    node, weight = np.polynomial.legendre.leggauss(60)
+
+    def grid(a, b):
+        return 0.5 * (b - a) * node + 0.5 * (a + b), 0.5 * (b - a) * weight
+
+    parts = [grid(a, b) for a, b in ((1e-3, 1.0), (1.0, 2.6), (2.6, 7.0))]
+    r, wr = (np.concatenate([p[k] for p in parts]) for k in (0, 1))
+    parts = [grid(a, b) for a, b in ((0, 0.5), (0.5, 1.2), (1.2, np.pi))]
+    t, wt = (np.concatenate([p[k] for p in parts]) for k in (0, 1))
+    a, b, turn = np.meshgrid(r, r, t, indexing="ij", sparse=True)
+    c = np.sqrt(np.maximum(a * a + b * b - 2 * a * b * np.cos(turn), 1e-12))
+    # cosines at the three particles: between sides a and b, at the end of a, at the end of b
+    cosines = (np.cos(turn), (a - b * np.cos(turn)) / c, (b - a * np.cos(turn)) / c)
+    pair = bond.value(a) + bond.value(b) + bond.value(c)
+    three = angle.value(a, b, cosines[0]) + angle.value(a, c, cosines[1])
+    three = three + angle.value(b, c, cosines[2])
+    held = trap * (a * a + b * b + c * c) / 6
+    measure = (a * b) ** (dimension - 1) * np.sin(turn) ** (dimension - 2)
+    density = measure * np.exp(-(pair + three + held) / KT)
+    density = density * wr[:, None, None] * wr[None, :, None] * wt
+    exact = [float((density * f).sum() / density.sum()) for f in (three, pair, c)]
+    found = []
+    start = np.zeros((3, dimension))
+    start[1, 0], start[2, 1] = 1.3, 1.3
+    for chain in range(16):
+        walk = walk_of((bond, angle, HarmonicTrap(trap)), start, displacement=0.9, rng=(chain, 2))
+        walk.sweep(200)
+        rows = []
+        for _ in range(350):
+            walk.sweep(6)
+            x = walk.positions()
+            sides = [np.linalg.norm(x[i] - x[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+            rows.append([particle_energy(angle, x), float(bond.value(sides).sum()), np.mean(sides)])
+        found.append(np.mean(rows, axis=0))
+    for k, name in enumerate(("angle energy", "bond energy", "side")):
+        values = np.array(found)[:, k]
+        z = (values.mean() - exact[k]) / (values.std(ddof=1) / np.sqrt(16))
+        oracle(f"three particles, {name}, {dimension}-D", z=z)
+
+
+def test_trap(oracle):
+    """Independent particles in a trap of two stiffnesses: Gaussian in each axis."""
+    stiffness = np.array([0.8, 3.0])
+    walk = walk_of(HarmonicTrap(stiffness, [1.0, -2.0]), np.zeros((6000, 2)) + 1.0,
+                   displacement=2.0)  # fmt: skip
+    walk.sweep(150)
+    x = walk.positions()
+    for d, (k, c) in enumerate(zip(stiffness, (1.0, -2.0), strict=True)):
+        p = stats.kstest(x[:, d], "norm", (c, np.sqrt(KT / k))).pvalue
+        oracle(f"particles in a trap, axis {d}", p=p)
+
+
+def test_two_species_mix(oracle):
+    """A pair of unlike particles feels the unlike potential."""
+    table = PairTable({(0, 0): InversePower(5.0, cutoff=2.0), (1, 1): InversePower(5.0, cutoff=2.0),
+                       (0, 1): Morse(2.0, 3.0, 1.0, cutoff=2.0)})  # fmt: skip
+    walk = walk_of(table, [[0.0, 0.0], [2.0, 2.0]], cell=np.eye(2) * 4.4, displacement=2.2,
+                   species=[1, 0])  # fmt: skip
+    walk.sweep(100)
+    r = pair_distances(walk, 8000, 30, 4.4)
+    bond = table.of(0, 1)
+    norm = 4.4**2 - 2 * second_virial(bond, 2)
+    share = 2 * np.pi * quad(lambda s: s * np.exp(-float(bond.value(s)) / KT), 0.05, 2.0)[0] / norm
+    z = ((r < 2.0).mean() - share) / np.sqrt(share * (1 - share) / r.size)
+    oracle("two species, share of bonds", z=z)
+
+
+def fluid(density, n, cutoff, chain, sweeps, rng=0):
+    """Energy per particle of a Lennard-Jones fluid at kT = .85 with the tail correction."""
+    box = (n / density) ** (1 / 3)
+    per_side = int(np.ceil((n / 4) ** (1 / 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(per_side)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
+    base = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    x = ((grid + base).reshape(-1, 3) * box / per_side)[:n]
+    potential = LennardJones(cutoff=cutoff, truncation="cut")
+    walk = walk_of(potential, x, cell=np.eye(3) * box, temperature=0.85, displacement=0.17,
+                   rng=(chain, rng))  # fmt: skip
+    walk.numbers[0] = 4.0  # melt the crystal of the start
+    walk.sweep(60)
+    walk.numbers[0] = 0.85
+    if density < 0.1:
+        walk.numbers[1] = 0.5 * box
+    walk.sweep(max(sweeps // 4, 200))
+    energies = []
+    for _ in range(sweeps // 10):
+        walk.sweep(10)
+        atoms = AtomicConfiguration(walk.positions(), unit="reduced", cell=np.eye(3) * box)
+        energies.append(particle_energy(potential, atoms) / n)
+    tail = 8 / 3 * np.pi * density * (cutoff**-9 / 3 - cutoff**-3)
+    return np.mean(energies) + tail
+
+
+@pytest.mark.parametrize(("density", "published", "error", "sweeps"), [
+    (0.001, -1.0317e-2, 2.2e-5, 300),
+    (0.776, -5.5121, 4.6e-4, 600),
+])  # fmt: skip
+def test_published_energy_of_the_fluid(density, published, error, sweeps, oracle):
+    """NIST Standard Reference Simulation, Monte Carlo, T* = .85, N = 500, cutoff 3 with tail."""
+    chains = [fluid(density, 500, 3.0, chain, sweeps) for chain in range(6)]
+    z = (np.mean(chains) - published) / np.hypot(np.std(chains, ddof=1) / np.sqrt(6), error)
+    oracle(f"published fluid (NIST), density {density}", z=z)
+
+
+@pytest.mark.slow
+def test_published_energy_of_the_fluid_long(oracle):
+    for density, published, error in ((0.776, -5.5121, 4.6e-4), (0.86, -6.0305, 2.3e-4)):
+        chains = [fluid(density, 500, 3.0, chain, 20000, rng=1) for chain in range(10)]
+        spread = np.std(chains, ddof=1) / np.sqrt(10)
+        oracle(f"published fluid (NIST), density {density}, long",
+               z=(np.mean(chains) - published) / np.hypot(spread, error))  # fmt: skip
+
+
+# --- the kernel ---
+
+
+def crowd(periodic=True, dimension=3, n=60, rng=3):
+    side = int(np.ceil(n ** (1 / dimension)))
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * dimension), -1).reshape(-1, dimension)[:n]
+    x = grid * 1.12 + np.random.default_rng(rng).normal(0, 0.05, grid.shape)
+    return x, (np.eye(dimension) * max(side * 1.12, 5.1) if periodic else None)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("potential", [
+    LennardJones(), LennardJones(truncation="switch"), Morse(cutoff=2.3),
+    (StillingerWeberPair(), StillingerWeberAngle()), StillingerWeberAngle(cosine=-0.5),
+    (Yukawa(cutoff=2.0), HarmonicTrap(0.7)),
+], ids=["lennard_jones", "switched", "morse", "silicon", "angle", "trap"])  # fmt: skip
+def test_energy_of_a_move_is_the_difference_of_energies(potential, dimension, periodic, oracle):
+    trapped = isinstance(potential, tuple) and isinstance(potential[1], HarmonicTrap)
+    x, cell = crowd(periodic and not trapped, dimension)
+    walk = walk_of(potential, x, cell=cell)
+    generator, worst = np.random.default_rng(5), 0.0
+    for i in generator.integers(len(x), size=25):
+        place = walk.where[i]
+        old = np.zeros(3)
+        old[:] = walk.places[:, place]
+        new = old.copy()
+        new[:dimension] += generator.normal(0, 0.3, dimension)
+        if cell is not None:
+            new[:dimension] %= np.diag(cell)
+        energies = []
+        for where in (old, new):
+            y = walk.positions()
+            y[i] = where[:dimension]
+            atoms = AtomicConfiguration(y, unit="reduced", cell=cell)
+            energies.append(particle_energy(potential, atoms))
+        walk.places[:, place] = metropolis_kernels.FAR
+        around, shift, sums, near, far, _ = walk.scratch
+        change = metropolis_kernels.energy_change(
+            walk.places, walk.slots, walk.inside, tuple(new), tuple(old), 0, walk.interaction.law,
+            walk.box, walk.frame, walk.counts, around, shift, sums, near, far,
+        )  # fmt: skip
+        walk.places[:, place] = old
+        scale = max(abs(energies[0]), abs(energies[1]), 1.0)
+        worst = max(worst, abs(change - (energies[1] - energies[0])) / scale)
+    oracle(f"energy of a move, {potential!r:.40} {dimension}-D", error=worst, bound=1e-12)
+
+
+def everything(walk):
+    return {name: np.copy(array) for name, array in walk.arrays().items()}
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_chunks_and_plain_python(periodic):
+    """Pieces of a run, and the kernel as plain Python, give the same bits; cells stay in order."""
+    x, cell = crowd(periodic)
+    found = []
+    for pieces in ([12], [1, 4, 7]):
+        walk = walk_of(LennardJones(), x, cell=cell, displacement=0.3)
+        for n in pieces:
+            walk.sweep(n)
+        found.append(everything(walk))
+    for name in found[0]:
+        assert np.array_equal(found[0][name], found[1][name]), name
+    assert np.array_equal(np.sort(walk.slots[walk.where, 0]), np.arange(len(x)))
+    assert walk.inside.sum() == len(x)
+    assert (walk.places[0] < 1e7).sum() == len(x)
+    found = []
+    for kernel in (
+        metropolis_kernels.metropolis_trials, metropolis_kernels.metropolis_trials.py_func
+    ):  # fmt: skip
+        walk = walk_of((StillingerWeberPair(), StillingerWeberAngle()), x, cell=cell)
+        walk.counts[1] = 40
+        ended = kernel(
+            walk.places, walk.slots, walk.inside, walk.where, walk.turns, walk.interaction.law,
+            walk.box, walk.frame, walk.numbers, walk.counts, walk.random_state, walk.scratch,
+        )  # fmt: skip
+        assert ended == metropolis_kernels.DONE
+        found.append(everything(walk))
+    for name in found[0]:
+        assert np.array_equal(found[0][name], found[1][name]), name
+
+
+def test_full_cells_grow():
+    """All particles drift into one corner of an open plane: cells must take them all."""
+    x = np.random.default_rng(1).random((400, 2)) * 60
+    walk = walk_of((InversePower(0.01, cutoff=1.0), HarmonicTrap(500.0)), x, displacement=4.0)
+    walk.sweep(400)
+    assert np.abs(walk.positions()).max() < 9.0
+    assert walk.counts[4] >= walk.inside.max() > 48
+    assert np.array_equal(np.sort(walk.slots[walk.where, 0]), np.arange(400))
+
+
+def test_detailed_balance_of_the_acceptance(oracle):
+    """Flow between two halves of states is the same both ways: one Morse bond, near and far."""
+    bond = Morse(1.0, 3.0, 1.0, cutoff=2.0)
+    walk = walk_of(bond, [[0.0, 0.0], [1.0, 0.0]], cell=np.eye(2) * 4.2, displacement=0.4)
+    walk.sweep(200)
+    out, back, r = 0, 0, None
+    for _ in range(60000):
+        walk.sweep(1)
+        apart = walk.positions()
+        apart = apart[0] - apart[1]
+        apart -= 4.2 * np.round(apart / 4.2)
+        now = np.sqrt(apart @ apart)
+        if r is not None:
+            out += r < 1.3 and 1.4 < now < 1.7
+            back += now < 1.3 and 1.4 < r < 1.7
+        r = now
+    oracle("detailed balance, flow out and back", z=(out - back) / np.sqrt(out + back))
+    assert out > 300
+
+
+# --- the front ---
+
+
+def test_adaptation_reaches_its_aim_and_stops():
+    x, cell = crowd()
+    samples = sample_positions(
+        LennardJones(), AtomicConfiguration(x, unit="reduced", cell=cell), 40, 10,
+        settings=MetropolisSettings(600, target_acceptance=0.3), rng=4,
+    )  # fmt: skip
+    assert samples[0].metadata["acceptance"] == pytest.approx(0.3, abs=0.05)
+    assert len({s.metadata["displacement"] for s in samples}) == 1
+    inside = np.stack([s.positions for s in samples])
+    assert inside.min() >= 0 and (inside <= np.diag(cell)).all()
+
+
+def test_same_seed_and_a_stopped_run_goes_on(tmp_path):
+    x, cell = crowd()
+    start = AtomicConfiguration(x, unit="nm", cell=cell)
+    call = {"settings": MetropolisSettings(100), "rng": 8}
+    whole = sample_positions(LennardJones(), start, 6, 20, **call)
+    again = sample_positions(LennardJones(), start, 6, 20, **call)
+    assert all(np.array_equal(a.positions, b.positions) for a, b in zip(whole, again, strict=True))
+    assert whole[0].unit == "nm" and np.array_equal(whole[0].cell, cell)
+    for after in (40, 130):  # within the burn-in and after it
+        path = tmp_path / f"{after}.npz"
+
+        def press(done, total, after=after):
+            if done > after:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+            sample_positions(LennardJones(), start, 6, 20, **call, checkpoint=path, progress=press)
+        resumed = sample_positions(LennardJones(), start, 6, 20, **call, checkpoint=path)
+        for a, b in zip(whole, resumed, strict=True):
+            assert np.array_equal(a.positions, b.positions)
+            assert a.metadata == b.metadata
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda: sample_positions(LennardJones(), [[0, 0], [3, 3], [0.1, 0]]),
+     "particles 0 and 2 overlap: their distance 0.1"),
+    (lambda: sample_positions(LennardJones(), AtomicConfiguration(
+        [[0.0, 0.0]], unit="reduced", cell=np.eye(2) * 4)), "cutoff 2.5 must not exceed half"),
+    (lambda: sample_positions(Yukawa(), [[0.0, 0.0]], 0), "n_samples must be"),
+    (lambda: sample_positions(Yukawa(), [[0.0, 0.0]], temperature=0.0), "temperature must be"),
+    (lambda: sample_positions(Yukawa(), [[np.inf, 0.0]]), "start must hold finite"),
+    (lambda: MetropolisSettings(5), "to adapt the displacement; got 5"),
+    (lambda: MetropolisSettings(displacement=-1.0), "displacement must be"),
+    (lambda: MetropolisSettings(target_acceptance=1.0), "between 0 and 1"),
+    (lambda: MetropolisSettings(-3, displacement=1.0), "burn_in_sweeps must be at least 0"),
+])  # fmt: skip
+def test_refusals(call, said):
+    with pytest.raises(InputError, match=said):
+        call()
