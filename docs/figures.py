@@ -31,7 +31,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 
 
 def main() -> int:
-    """The command line."""
+    """Draw the figures that are asked for, or all."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(FIGURES))
     parser.add_argument("--out", type=Path, default=HERE / "figures")

@@ -58,7 +58,8 @@ def calibrated(step: Stepper, seconds: float) -> int:
 def size_row(size: int, methods: Mapping[str, Any], rounds: int, seconds: float) -> dict[str, Any]:
     """Nanoseconds of an update of every method at one size, measured in turn."""
     rng = np.random.default_rng(size)
-    steppers = {name: make(size, rng) for name, make in methods.items()}
+    made = {name: make(size, rng) for name, make in methods.items()}
+    steppers = {name: step for name, step in made.items() if step is not None}
     counts = {name: calibrated(step, seconds) for name, step in steppers.items()}
     times: dict[str, list[float]] = {name: [] for name in steppers}
     for _ in range(rounds):
@@ -74,10 +75,14 @@ def size_row(size: int, methods: Mapping[str, Any], rounds: int, seconds: float)
     return row
 
 
-def thread_row(make: Callable[[int, Any], Stepper], size: int, rounds: int,
-               seconds: float) -> dict[str, Any]:  # fmt: skip
-    """Two chains one after the other, and on two threads."""
-    chains = [make(size, rng) for rng in np.random.default_rng(size).spawn(2)]
+def thread_row(
+    make: Callable[[int, Any], Stepper | None], size: int, rounds: int, seconds: float
+) -> dict[str, Any] | None:
+    """Two chains one after the other, and on two threads; None where the method does not fit."""
+    made = [make(size, rng) for rng in np.random.default_rng(size).spawn(2)]
+    chains = [step for step in made if step is not None]
+    if not chains:
+        return None
     count = max(calibrated(chain, seconds) for chain in chains)
     wall: dict[int, list[float]] = {1: [], 2: []}
     cpu: dict[int, list[float]] = {1: [], 2: []}
@@ -146,7 +151,7 @@ def main() -> int:
     sizes, thread_sizes, seconds, rounds = SIZES, THREAD_SIZES, SECONDS, chosen.rounds
     out = chosen.out or RESULTS / "scaling.json"
     if chosen.quick:
-        sizes, thread_sizes, seconds, rounds = (64, 256), (256,), 0.02, 2
+        sizes, thread_sizes, seconds, rounds = (64, 256), (64, 256), 0.02, 2
         out = chosen.out or cache_folder() / "quick_scaling.json"
     methods = {name: METHODS[name] for name in chosen.only or METHODS}
     console = Console(width=None if sys.stdout.isatty() else 160)
@@ -164,7 +169,8 @@ def main() -> int:
             for size in thread_sizes:
                 if str(size) not in done:
                     with console.status(f"two threads: {name}, L = {size}"):
-                        done[str(size)] = thread_row(make, size, rounds, seconds)
+                        if (row := thread_row(make, size, rounds, seconds)) is not None:
+                            done[str(size)] = row
                     write_json(out, content)
     except KeyboardInterrupt:
         console.print(f"stopped; what was measured is in {out}; go on with --resume")
