@@ -223,9 +223,9 @@ def swendsen_wang_square(
 @kernel
 def wolff_any(
     codes: Int8,
-    start: Int64,
-    neighbour: Int32,
-    offset: Int32,
+    start: UInt64,
+    neighbour: UInt32,
+    offset: UInt32,
     thresholds: UInt64,
     images: Int8,
     movers: Int32,
@@ -288,11 +288,11 @@ def wolff_any(
                     rise += site_energy[site, reflected] - site_energy[site, code]
                     if one_way and rise > limit:
                         break
-                row = (code * q + reflected) * q
+                row = np.uint32((code * q + reflected) * q)
                 for entry in range(start[site], start[site + one]):
-                    other = np.uint32(neighbour[entry])
+                    other = neighbour[entry]
                     word, first, second = advance(first, second)
-                    threshold = thresholds[offset[entry] + row + codes[other]]
+                    threshold = thresholds[offset[entry] + row + np.uint32(codes[other])]
                     link = (stamps[other] != cluster) & ((word >> LOW_BITS) < threshold)
                     stamps[other] = cluster if link else stamps[other]
                     queue[end] = other
@@ -309,8 +309,9 @@ def wolff_any(
 @kernel
 def swendsen_wang_any(
     codes: Int8,
-    edges: Int32,
-    offset: Int32,
+    start: UInt64,
+    earlier: UInt32,
+    offset: UInt32,
     thresholds: UInt64,
     images: Int8,
     recolour: bool,
@@ -323,6 +324,7 @@ def swendsen_wang_any(
 ) -> None:
     """Build all clusters of any graph and change each at random, ``n_sweeps`` times.
 
+    Each bond is listed once, by its later site: ``earlier[start[i]:start[i + 1]]`` are the others.
     With ``recolour`` (like states are linked) a cluster draws one of the q codes; else a sweep
     draws one of the reflections ``images`` and a cluster is reflected or not, at even chances.
     Node 0 of ``parents`` (n_sites + 1) is the ghost: a site hangs on it with the chance
@@ -331,6 +333,7 @@ def swendsen_wang_any(
     """
     n_sites = codes.shape[0]
     q = images.shape[1]
+    one = np.uint32(1)
     first = state[0]
     second = state[1]
     for _ in range(n_sweeps):
@@ -339,30 +342,34 @@ def swendsen_wang_any(
             word, first, second = advance(first, second)
             choice = int(((word >> LOW_BITS) * UNIT_STEP) * images.shape[0])
         image = images[choice]
-        for node in range(n_sites + 1):
-            parents[node] = node
-        for edge in range(edges.shape[0]):
-            site = edges[edge, 0]
-            other = edges[edge, 1]
+        parents[0] = 0
+        for site in range(n_sites):
+            node = np.uint32(site) + one
+            root = node  # hangs on what it meets, as in swendsen_wang_square
+            parents[node] = root
             code = codes[site]
-            row = (code * q + image[code]) * q
-            word, first, second = advance(first, second)
-            if (word >> LOW_BITS) < thresholds[offset[edge] + row + codes[other]]:
-                join(parents, np.uint32(site + 1), np.uint32(other + 1))
-        if with_field:
-            for site in range(n_sites):
-                code = codes[site]
+            row = np.uint32((code * q + image[code]) * q)
+            for entry in range(start[site], start[site + 1]):
+                other = earlier[entry]
+                word, first, second = advance(first, second)
+                if (word >> LOW_BITS) < thresholds[offset[entry] + row + np.uint32(codes[other])]:
+                    high = find(parents, other + one)
+                    parents[max(high, root)] = min(high, root)
+                    root = min(high, root)
+            if with_field:
                 rise = site_energy[site, image[code]] - site_energy[site, code]
                 if recolour:
                     rise = site_energy[site].max() - site_energy[site, code]
                 word, first, second = advance(first, second)
                 if rise > 0.0 and (word >> LOW_BITS) * UNIT_STEP >= np.exp(-rise):
-                    join(parents, np.uint32(site + 1), np.uint32(0))
+                    parents[root] = 0
+                    root = np.uint32(0)
+            parents[node] = root
         bits = ONE
         for site in range(n_sites):
             if site & 63 == 0:
                 bits, first, second = advance(first, second)
-            node = np.uint32(site + 1)
+            node = np.uint32(site) + one
             root = parents[node]
             if root != node:  # roots are the smallest nodes: their turn is known by now
                 root = parents[root]

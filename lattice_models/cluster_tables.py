@@ -24,6 +24,8 @@ Float = NDArray[np.float64]
 Int8 = NDArray[np.int8]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
+UInt32 = NDArray[np.uint32]
+UInt64 = NDArray[np.uint64]
 
 HALF_WORD, LONG_WORD = 2.0**32, 2.0**53
 LARGEST_TABLE = 1 << 24
@@ -38,12 +40,13 @@ class ClusterTables(NamedTuple):
     periodic square sheet with one coupling and no field, and is None elsewhere.
     """
 
-    start: Int64
-    neighbour: Int32
-    offset: Int32
-    thresholds: NDArray[np.uint64]
-    edges: Int32
-    edge_offset: Int32
+    start: UInt64
+    neighbour: UInt32
+    offset: UInt32
+    thresholds: UInt64
+    earlier_start: UInt64
+    earlier: UInt32
+    earlier_offset: UInt32
     images: Int8
     movers: Int32
     n_movers: Int64
@@ -94,12 +97,9 @@ def cluster_tables(terms: EnergyTerms) -> ClusterTables:
     chances = -np.expm1(-np.maximum(rise, 0.0))
     linked = chances.any(axis=(1, 2, 3))[of_entry]
     site = np.repeat(np.arange(n_sites), np.diff(terms.start))[linked]
-    start = np.zeros(n_sites + 1, np.int64)
-    np.cumsum(np.bincount(site, minlength=n_sites), out=start[1:])
-    neighbour = terms.neighbour[linked]
-    offset = (of_entry[linked] * q**3).astype(np.int32)
-    later = site > neighbour  # each bond once, by its later site: roots are met sooner
-    edges = np.column_stack([site[later], neighbour[later]]).astype(np.int32)
+    neighbour = terms.neighbour[linked].astype(np.uint32)
+    offset = (of_entry[linked] * q**3).astype(np.uint32)
+    later = site > neighbour
     unlike = ~np.eye(q, dtype=bool)
     like_only = not np.any(chances.transpose(0, 2, 1, 3)[:, :, unlike])
     n_movers = (images != np.arange(q)).sum(axis=0).astype(np.int64)
@@ -110,14 +110,23 @@ def cluster_tables(terms: EnergyTerms) -> ClusterTables:
     recolour = like_only and len(images) == q * (q - 1) // 2
     square = None
     if recolour and not with_field and len(set(of_entry[linked])) == 1:
-        square = _square_sheet(n_sites, edges)
+        square = _square_sheet(n_sites, np.column_stack([site[later], neighbour[later]]))
     chance = float(chances.max(initial=0.0))
     return ClusterTables(
-        start, neighbour, offset, np.ceil(chances * LONG_WORD).astype(np.uint64).ravel(),
-        edges, offset[later], images, movers, n_movers, recolour and q > 2,
-        site_energy, with_field, like_only and _one_way(site_energy),
+        _row_starts(site, n_sites), neighbour, offset,
+        np.ceil(chances * LONG_WORD).astype(np.uint64).ravel(),
+        _row_starts(site[later], n_sites), neighbour[later], offset[later],
+        images, movers, n_movers, recolour and q > 2, site_energy, with_field,
+        like_only and _one_way(site_energy),
         None if square is None else (*square, np.uint64(np.ceil(chance * HALF_WORD))),
     )  # fmt: skip
+
+
+def _row_starts(site: Int64, n_sites: int) -> UInt64:
+    """Return where the entries of each site start; entries are sorted by site."""
+    counts = np.bincount(site, minlength=n_sites)
+    # unsigned, as all that kernels index by: a sign costs them a comparison a time
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64)
 
 
 def _without_slope(terms: EnergyTerms) -> tuple[Float, Float]:
@@ -194,7 +203,7 @@ def _one_way(site_energy: Float) -> bool:
     return bool(np.all((step.min(axis=0) >= 0.0) | (step.max(axis=0) <= 0.0)))
 
 
-def _square_sheet(n_sites: int, edges: Int32) -> tuple[int, int] | None:
+def _square_sheet(n_sites: int, edges: Int64) -> tuple[int, int] | None:
     """Return rows and columns where the edges are a periodic square lattice, row after row."""
     if n_sites < 9 or len(edges) != 2 * n_sites:
         return None
@@ -207,7 +216,7 @@ def _square_sheet(n_sites: int, edges: Int32) -> tuple[int, int] | None:
         return None
     if max(n_rows, n_columns) >= LARGEST_EDGE:
         return None
-    row, column = np.divmod(edges.astype(np.int64), n_columns)
+    row, column = np.divmod(edges, n_columns)
     down = (row[:, 1] - row[:, 0]) % n_rows
     right = (column[:, 1] - column[:, 0]) % n_columns
     seen = np.zeros((2, n_sites), bool)

@@ -198,9 +198,10 @@ class SwendsenWangEngine(_ClusterEngine):
             )
             return
         swendsen_wang_any(
-            self.codes, tables.edges, tables.edge_offset, tables.thresholds, self._images,
-            tables.recolour, tables.site_energy, tables.with_field, int(n), self._parents,
-            self._turns, self.random_state,
+            self.codes, tables.earlier_start, tables.earlier, tables.earlier_offset,
+            tables.thresholds, self._images, tables.recolour, tables.site_energy,
+            tables.with_field, int(n),
+            self._parents, self._turns, self.random_state,
         )  # fmt: skip
 
     def arrays(self) -> dict[str, NDArray[Any]]:
