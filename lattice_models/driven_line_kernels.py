@@ -6,7 +6,6 @@ doi:10.1007/978-3-662-12616-5): of second order in time, and weakly so with nois
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -65,6 +64,33 @@ def normal(state: UInt64, ziggurat: Float) -> Any:
 
 
 @kernel
+def fill_normal(out: Float, size: float, state: UInt64, ziggurat: Float) -> None:
+    """Write ``size`` x ``normal(state, ziggurat)`` into every place of ``out``.
+
+    The usual case stands here, with the generator in registers; it is a third of the time.
+    """
+    first = state[0]
+    second = state[1]
+    for i in range(out.shape[0]):
+        word = first + second
+        layer = np.uintp(word >> LAYER_SHIFT)
+        place = 2.0 * (((word << LAYER_BITS) >> LOW_BITS) * UNIT_STEP) - 1.0
+        if abs(place) < ziggurat[1, layer]:
+            out[i] = size * (place * ziggurat[0, layer])
+            second ^= first
+            first = ((first << ROTATE_A) | (first >> BACK_A)) ^ second ^ (second << SHIFT)
+            second = (second << ROTATE_B) | (second >> BACK_B)
+        else:
+            state[0] = first
+            state[1] = second
+            out[i] = size * normal(state, ziggurat)
+            first = state[0]
+            second = state[1]
+    state[0] = first
+    state[1] = second
+
+
+@kernel
 def line_force(
     heights: Float,
     pinning: Float,
@@ -90,11 +116,12 @@ def line_force(
         stiffness * ((behind - heights[n - 1]) - (heights[n - 1] - heights[n - 2])) + drive
     )
     n_knots = pinning.shape[1] - 2
+    last = np.int32(n_knots - 1)
     if n_knots > 0:
         for i in range(n):
             turns = heights[i] * per_period
-            place = (turns - math.floor(turns)) * n_knots
-            knot = min(np.int64(place), n_knots - 1)
+            place = (turns - np.floor(turns)) * n_knots
+            knot = min(np.int32(place), last)
             part = place - knot
             rest = 1.0 - part
             k = np.uintp(knot)
@@ -129,8 +156,7 @@ def line_steps(
     noise[:] = 0.0
     for _ in range(n_steps):
         if noise_size > 0.0:
-            for i in range(n):
-                noise[i] = noise_size * normal(state, ziggurat)
+            fill_normal(noise, noise_size, state, ziggurat)
             if ends == PINNED:
                 noise[0] = 0.0
                 noise[n - 1] = 0.0

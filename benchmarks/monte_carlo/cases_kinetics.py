@@ -9,10 +9,13 @@ import numpy as np
 
 from benchmarks.monte_carlo.harness import Case, compile_c
 from physlearn.lattice_models import Ising, square_lattice, triangular_lattice
+from physlearn.lattice_models.driven_line_kernels import line_steps
 from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transformation
 from physlearn.lattice_models.event_run import EventRun, empty_log
 from physlearn.lattice_models.hopping import _change_run, _hop_run
 from physlearn.lattice_models.hopping_kernels import run_events
+from physlearn.lattice_models.pinning import random_pinning
+from physlearn.lattice_models.random_numbers import ziggurat_tables
 
 WHOLE = (
     "n_sites", "q", "n_classes", "dimension", "n_changes", "n_strengths", "n_parts",
@@ -113,6 +116,50 @@ def changes_case(size: int) -> Case:
     return Case(f"kinetics, transformations {size}", "event", None, pair, {"C": 1.1}, check=check)
 
 
+def line_case(size: int, noise: float, pinned: bool) -> Case:
+    """Steps of a line, with and without medium and noise."""
+    # numba contracts no multiply-add; neither may the twin, or its bits differ
+    library = compile_c("driven_line", ("-ffp-contract=off",))
+    pointer, whole, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+    library.line_steps.argtypes = [
+        pointer, whole, pointer, whole, real, real, real, whole, real, real, whole, pointer,
+        pointer, pointer,
+    ]  # fmt: skip
+    library.line_steps.restype = None
+    medium = random_pinning(size, 1.0, 0.5, 2.0, 60.0, rng=1)
+    table = medium.force_table() if pinned else np.empty((size, 0))
+    steps, ziggurat = max(1, 200_000 // size), ziggurat_tables()
+    ours, theirs = (
+        {"u": np.zeros(size), "lane": np.array([3, 8], np.uint64), "work": np.empty((4, size))}
+        for _ in range(2)
+    )
+
+    def physlearn() -> None:
+        line_steps(
+            ours["u"], table, 1 / 60.0, 1.0, 0.6, 0, 0.1, noise, steps, ours["lane"], ziggurat,
+            ours["work"],
+        )  # fmt: skip
+
+    def c() -> None:
+        library.line_steps(
+            theirs["u"].ctypes.data, size, table.ctypes.data, table.shape[1], 1 / 60.0, 1.0, 0.6,
+            0, 0.1, noise, steps, theirs["lane"].ctypes.data, ziggurat.ctypes.data,
+            theirs["work"].ctypes.data,
+        )  # fmt: skip
+
+    def check() -> None:
+        physlearn()
+        c()
+        assert ours["u"].any()
+        assert np.array_equal(ours["u"], theirs["u"])
+        assert np.array_equal(ours["lane"], theirs["lane"])
+
+    name = f"kinetics, line of {size} points" + (", medium" if pinned else "")
+    name += ", noise" if noise else ""
+    contenders = {"physlearn": physlearn, "C": c}
+    return Case(name, "point and step", steps * size, contenders, {"C": 1.1}, check=check)
+
+
 def cases(quick: bool) -> list[Case]:
     """All cases; quick: small lattices only."""
     sizes = (64,) if quick else (64, 512)
@@ -126,5 +173,9 @@ def cases(quick: bool) -> list[Case]:
             hops_case("hops, Ising, square", size, paired),
             hops_case("hops, Ising 2 shells, triangular", size, shells, triangular=True),
             changes_case(size),
+        ]
+    for size in (1024,) if quick else (1024, 65536):
+        found += [
+            line_case(size, noise, pinned) for noise in (0.0, 0.1) for pinned in (False, True)
         ]
     return found

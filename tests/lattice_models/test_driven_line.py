@@ -309,7 +309,7 @@ def test_compiled_steps_equal_their_python_form(ends, monkeypatch):
     for form in ("compiled", "python"):
         steps = kernels.line_steps
         if form == "python":
-            for name in ("next_word", "uniform", "normal", "line_force"):
+            for name in ("next_word", "uniform", "normal", "fill_normal", "line_force"):
                 monkeypatch.setattr(kernels, name, getattr(kernels, name).py_func)
             steps = steps.py_func
         u, state = start.copy(), np.array([5, 9], np.uint64)
