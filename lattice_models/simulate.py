@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from physlearn.checks import InputError, as_generator, check_array, check_choice
-from physlearn.lattice_models.hamiltonians import Ising, LatticeGas
-from physlearn.lattice_models.ising_kernels import (
-    heat_bath_sweeps,
-    kawasaki_sweeps,
-    metropolis_sweeps,
+from physlearn.checks import InputError
+from physlearn.lattice_models.chain_run import (
+    ChainPlan,
+    ChainWork,
+    check_count,
+    run_chains,
+    start_chains,
+    terms_identity,
 )
-from physlearn.lattice_models.random_numbers import seed_words
-from physlearn.lattice_models.site_graphs import bond_table
+from physlearn.lattice_models.energy_terms import Hamiltonian
+from physlearn.lattice_models.hamiltonians import LatticeGas
 from physlearn.records import LatticeSnapshots, SiteGraph
 
 __all__ = ["simulate_lattice"]
 
-SWEEPS: dict[str, Callable[..., None]] = {
-    "heat_bath": heat_bath_sweeps,
-    "metropolis": metropolis_sweeps,
-    "kawasaki": kawasaki_sweeps,
-}
-
 
 def simulate_lattice(
-    hamiltonian: Ising | LatticeGas,
+    hamiltonian: Hamiltonian,
     graph: SiteGraph,
     n_snapshots: int = 1,
     sweeps_between: int = 100,
@@ -37,97 +35,104 @@ def simulate_lattice(
     method: str = "auto",
     burn_in: int = 1000,
     start: ArrayLike | None = None,
+    n_chains: int = 1,
+    executor: Executor | None = None,
     rng: int | np.random.Generator | None = None,
     progress: Callable[[int, int], Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> LatticeSnapshots:
-    """Draw snapshots of a Hamiltonian at equilibrium by a Markov chain.
+    """Draw snapshots of a Hamiltonian at equilibrium by Markov chains.
 
     Parameters
     ----------
     hamiltonian
-        ``Ising``, or ``LatticeGas`` (occupied sites are +1).
+        ``Ising``, ``LatticeGas`` (occupied sites are +1, empty ones -1), ``BlumeCapel``, ``Potts``,
+        ``Clock`` or ``PairHamiltonian``.
     graph
         Sites and bonds.
     n_snapshots
-        Number of pictures, taken from one chain.
+        Number of pictures from each chain.
     sweeps_between
-        Sweeps from one picture to the next (one sweep: as many trials as sites). Pictures are
-        independent only if this is longer than the correlation time, which grows near a
-        transition.
+        Sweeps from one picture to the next (one sweep: about as many updates as sites). Pictures
+        are independent only if this is longer than the correlation time, which grows near a
+        transition; ``sample_statistics`` measures it.
     method
-        ``heat_bath``, ``metropolis``, ``kawasaki`` (exchanges at any distance: the composition of
-        ``start`` is kept) or ``auto``, which is heat bath here; the metadata name it.
+        ``heat_bath`` (any Hamiltonian), ``metropolis`` (any), ``kawasaki`` and ``kawasaki_local``
+        (any; exchanges at any distance, or along bonds of the first shell: the composition of
+        ``start`` is kept), ``wolff`` and ``swendsen_wang`` (clusters), ``tempering`` (competing
+        bonds), ``checkerboard`` and ``multispin`` (Ising on periodic square lattices). ``auto``
+        picks by the strength and the competition of the bonds, and never fixes the composition;
+        ``metadata["method"]`` and ``["method_reason"]`` say what was picked and why. Name
+        ``heat_bath`` or ``metropolis`` to see a quench: clusters and tempering leave it at once.
     burn_in
         Sweeps before the first picture.
     start
-        States -1 and +1 to start from, shape (n_sites,); random by default.
+        States to start from, shape (n_sites,), or (n_chains, n_sites); random by default.
+    n_chains
+        Independent chains, each with a random stream of its own.
+    executor
+        Runs the chains side by side. Threads serve best (kernels release the interpreter lock);
+        processes get the chains by copy between pictures. The pictures do not depend on it.
     rng
         Seed or generator; the same seed gives the same pictures.
     progress
-        Called with (pictures so far, n_snapshots) after each picture.
+        Called with (sweeps of each chain so far, in all); with processes, pictures instead.
+    checkpoint
+        File to go on from when it exists, and to save to after Ctrl-C and every half minute. A
+        run that went on is equal to the bit to one that was not stopped.
 
     Returns
     -------
     LatticeSnapshots
-        ``metadata`` name the method, the seed and ``boundary``: ``free``, as the lattice truly
-        ends at its rim.
+        Chain by chain, ``n_chains * n_snapshots`` pictures. ``metadata`` name the method, the
+        seed, the number of chains and ``boundary``: ``free``, as the lattice truly ends at its
+        rim. After Ctrl-C without a checkpoint: the pictures so far, and a warning.
 
     Raises
     ------
     InputError
-        For counts below their least, an unknown method, or Kawasaki without ``start``.
+        For counts below their least, an unknown method or one that does not fit, a start outside
+        the states, or an exchange without ``start``.
+    KeyboardInterrupt
+        After Ctrl-C, when a checkpoint holds the run or there is no picture yet.
 
     Examples
     --------
     >>> from physlearn.lattice_models import Ising, square_lattice
     >>> pictures = simulate_lattice(Ising([0.2]), square_lattice((8, 8)), n_snapshots=3, rng=1)
-    >>> pictures.states.shape
-    (3, 64)
+    >>> pictures.states.shape, pictures.metadata["method"]
+    ((3, 64), 'heat_bath')
     """
-    check_choice("method", method, ("auto", *SWEEPS))
-    chosen = "heat_bath" if method == "auto" else method
-    for name, value, least in (
-        ("n_snapshots", n_snapshots, 1),
-        ("sweeps_between", sweeps_between, 1),
-        ("burn_in", burn_in, 0),
-    ):
-        if not isinstance(value, int | np.integer) or value < least:
-            raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
-    if chosen == "kawasaki" and start is None:
-        raise InputError("start must be given for kawasaki: its composition is what is kept.")
-    ising = hamiltonian.to_ising(graph) if isinstance(hamiltonian, LatticeGas) else hamiltonian
-    generator, seed = as_generator(rng)
-    states = _first_states(start, graph.n_sites, generator)
-    table = bond_table(graph)
-    strengths = np.zeros(max(graph.n_shells, ising.n_shells, 1))
-    strengths[: ising.n_shells] = ising.couplings
-    ising.bond_couplings(graph)  # refuses couplings that the graph has no shell for
-    coupling = strengths[table.shell] * table.times
-    field = ising.site_field(graph)
-    state = seed_words(generator, (2,))
-    pictures = np.empty((n_snapshots, graph.n_sites), np.int8)
-    for picture in range(n_snapshots):
-        sweeps = sweeps_between if picture else burn_in
-        SWEEPS[chosen](states, table.start, table.neighbour, coupling, field, sweeps, state)
-        pictures[picture] = states
-        if progress is not None:
-            progress(picture + 1, n_snapshots)
-    names = ("empty", "occupied") if isinstance(hamiltonian, LatticeGas) else ()
+    check_count("n_snapshots", n_snapshots, 1)
+    plan = ChainPlan(n_chains, n_snapshots, burn_in, sweeps_between)
+    sampled = sampled_form(hamiltonian, graph)
+    chains = start_chains(sampled, graph, method, start, n_chains, rng)
+    states = np.empty((n_chains, n_snapshots, graph.n_sites), np.int8)
+    n_done, warnings = run_chains(
+        chains, plan, lambda engine: engine.states(), states,
+        ChainWork(progress, checkpoint, executor), terms_identity(sampled, graph),
+    )  # fmt: skip
     return LatticeSnapshots(
-        pictures, graph, state_names=names,
+        states[:, :n_done].reshape(-1, graph.n_sites), graph,
+        state_values=sampled.state_values,
+        state_names=("empty", "occupied") if isinstance(hamiltonian, LatticeGas) else (),
         metadata={
-            "source": "simulate_lattice", "method": chosen, "seed": seed, "boundary": "free",
+            "source": "simulate_lattice", "method": chains.method,
+            "method_reason": chains.reason, "seed": chains.seed, "boundary": "free",
             "burn_in": int(burn_in), "sweeps_between": int(sweeps_between),
+            "n_chains": int(n_chains),
         },
+        warnings=warnings,
     )  # fmt: skip
 
 
-def _first_states(
-    start: ArrayLike | None, n_sites: int, generator: np.random.Generator
-) -> NDArray[np.int8]:
-    if start is None:
-        return generator.choice(np.array([-1, 1], np.int8), n_sites)
-    states = check_array("start", start, shape=(n_sites,), dtype=np.int8)
-    if not np.all(np.abs(states) == 1):
-        raise InputError("start may hold only -1 and +1.")
-    return states.copy()
+def sampled_form(hamiltonian: Hamiltonian, graph: SiteGraph) -> Hamiltonian:
+    """Return what the samplers take: a lattice gas as its Ising model, others as they are."""
+    if isinstance(hamiltonian, LatticeGas):
+        return hamiltonian.to_ising(graph)
+    if not all(hasattr(hamiltonian, name) for name in ("terms", "energy", "state_values")):
+        raise InputError(
+            "hamiltonian must be a Hamiltonian such as Ising, LatticeGas, BlumeCapel, Potts, Clock "
+            f"or PairHamiltonian; got {type(hamiltonian).__name__}."
+        )
+    return hamiltonian

@@ -1,0 +1,215 @@
+"""Chains side by side: their starts and streams, and their way through a long run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from physlearn.checks import InputError, as_generator, check_choice
+from physlearn.lattice_models.energy_terms import EnergyTerms, Hamiltonian, state_codes
+from physlearn.lattice_models.engines import METHODS, Engine, make_engine
+from physlearn.lattice_models.method_choice import method_candidates
+from physlearn.long_run import LongRun
+from physlearn.records import SiteGraph
+
+__all__ = ["ChainPlan", "ChainWork", "check_count", "run_chains", "start_chains"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPlan:
+    """How many samples each chain gives, and the sweeps before the first and between them."""
+
+    n_chains: int
+    n_samples: int
+    burn_in: int
+    sweeps_between: int
+
+    def __post_init__(self) -> None:
+        check_count("n_chains", self.n_chains, 1)
+        check_count("burn_in", self.burn_in, 0)
+        check_count("sweeps_between", self.sweeps_between, 1)
+
+    def sweeps_before(self, sample: int) -> int:
+        """Return the sweeps from the start to this sample."""
+        return int(self.burn_in + sample * self.sweeps_between)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainWork:
+    """Who is told of progress, where a checkpoint lies, and who does the work."""
+
+    progress: Callable[[int, int], Any] | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+    executor: Executor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """Chains at their start, the method they use and why, and the seed of all."""
+
+    engines: list[Engine]
+    method: str
+    reason: str
+    seed: int
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """Refuse what is no whole number of at least ``least``."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+
+
+def start_chains(
+    hamiltonian: Hamiltonian,
+    graph: SiteGraph,
+    method: str,
+    start: ArrayLike | None,
+    n_chains: int,
+    rng: int | np.random.Generator | None,
+    counting: bool = False,
+) -> Chains:
+    """Return chains at their start, each with a random stream of its own.
+
+    ``start``: (n_sites,) for all chains or (n_chains, n_sites); None draws every site alike.
+    """
+    check_choice("method", method, ("auto", *METHODS))
+    if method.startswith("kawasaki") and start is None:
+        raise InputError(f"start must be given for {method}: its composition is what is kept.")
+    generator, seed = as_generator(rng)
+    terms = hamiltonian.terms(graph)
+    check_terms(terms)
+    values = tuple(int(value) for value in terms.state_values)
+    given = None if start is None else check_start(start, values, graph.n_sites, n_chains)
+    starts, seeds = [], []
+    for chain, child in enumerate(generator.spawn(n_chains)):
+        drawn = child.choice(terms.state_values, graph.n_sites)
+        starts.append(drawn if given is None else given[chain])
+        seeds.append(int(child.integers(2**63)))
+
+    def engine(name: str, chain: int) -> Engine:
+        stream = np.random.default_rng(seeds[chain])
+        return make_engine(name, hamiltonian, graph, starts[chain].copy(), stream, counting)
+
+    reason = "asked for"
+    if method != "auto":
+        first = engine(method, 0)
+    else:
+        for candidate in method_candidates(terms):
+            method, reason = candidate
+            try:
+                first = engine(method, 0)
+                break
+            except InputError:  # does not fit this Hamiltonian or graph
+                if method == "heat_bath":  # which fits all: so the input is wrong
+                    raise
+    return Chains([first, *(engine(method, k) for k in range(1, n_chains))], method, reason, seed)
+
+
+def check_terms(terms: EnergyTerms) -> None:
+    """Refuse energies that overflow where they are summed over a site's neighbours."""
+    size = np.abs(terms.site_energy).max(axis=1)
+    site = np.repeat(np.arange(len(size)), np.diff(terms.start))
+    largest = np.abs(terms.pair_energy).max(axis=(1, 2), initial=0.0)
+    with np.errstate(over="ignore"):
+        np.add.at(size, site, np.abs(terms.weight) * largest[terms.kind])
+    wrong = np.flatnonzero(~np.isfinite(size))
+    if len(wrong):
+        raise InputError(
+            f"hamiltonian must have finite energies around every site; those of site {wrong[0]} "
+            "overflow. Measure energies in kT."
+        )
+
+
+def check_start(
+    start: ArrayLike, values: tuple[int, ...], n_sites: int, n_chains: int
+) -> NDArray[np.int8]:
+    """Return the start of every chain, shape (n_chains, n_sites)."""
+    try:
+        codes = state_codes(start, values, n_sites)
+    except InputError as error:
+        raise InputError(str(error).replace("states", "start", 1)) from None
+    if codes.shape not in ((n_sites,), (n_chains, n_sites)):
+        raise InputError(
+            f"start must have shape ({n_sites},) or, one row a chain, ({n_chains}, {n_sites}); "
+            f"got {codes.shape}."
+        )
+    states = np.array(values, np.int8)[codes]
+    return np.broadcast_to(states, (n_chains, n_sites))
+
+
+def run_chains(
+    chains: Chains,
+    plan: ChainPlan,
+    read: Callable[[Engine], NDArray[Any]],
+    samples: NDArray[Any],
+    work: ChainWork,
+    arguments: Mapping[str, Any],
+) -> tuple[int, tuple[str, ...]]:
+    """Fill ``samples`` (n_chains, n_samples, ...) with what ``read`` finds in every chain.
+
+    Return how many samples there are of each chain, and warnings. Chains go together; neither the
+    executor nor the length of the pieces changes anything.
+    """
+    engines, executor = chains.engines, work.executor
+    threads = executor is None or isinstance(executor, ThreadPoolExecutor)
+    n_done = 0
+    # other processes get the chains by copy, which pays for a whole stretch between samples only
+    targets = [plan.sweeps_before(k) if threads else k + 1 for k in range(plan.n_samples)]
+
+    def step(n: int) -> None:
+        if executor is None:
+            for engine in engines:
+                engine.sweep(n)
+        elif threads:
+            list(executor.map(lambda engine: engine.sweep(n), engines))
+        else:
+            sweeps = plan.sweeps_between if n_done else plan.burn_in
+            moved = executor.map(_swept, engines, [sweeps] * len(engines))
+            for engine, state in zip(engines, moved, strict=True):
+                engine.restore(state)
+
+    def arrays() -> dict[str, NDArray[Any]]:
+        saved = {"samples": samples[:, :n_done], "n_done": np.array(n_done)}
+        for chain, engine in enumerate(engines):
+            saved |= {f"chain_{chain}_{name}": a for name, a in engine.arrays().items()}
+        return saved
+
+    identity = {
+        "chains": [chains.method, chains.seed, plan.n_chains, plan.n_samples, plan.burn_in],
+        "sweeps_between": plan.sweeps_between, "pieces": threads, **arguments,
+    }  # fmt: skip
+    with LongRun(
+        targets[-1], progress=work.progress, checkpoint=work.checkpoint, arguments=identity
+    ) as run:
+        if run.saved is not None:
+            n_done = int(run.saved["n_done"])
+            samples[:, :n_done] = run.saved["samples"]
+            for chain, engine in enumerate(engines):
+                mark = f"chain_{chain}_"
+                engine.restore(
+                    {n.removeprefix(mark): a for n, a in run.saved.items() if n.startswith(mark)}
+                )
+        for sample in range(n_done, plan.n_samples):
+            if not run.advance_to(targets[sample], step, arrays):
+                break
+            for chain, engine in enumerate(engines):
+                samples[chain, sample] = read(engine)
+            n_done = sample + 1
+    return n_done, run.finish(n_done, plan.n_samples, "samples of each chain")
+
+
+def _swept(engine: Engine, n: int) -> dict[str, NDArray[Any]]:
+    """Advance a chain and return its state."""
+    engine.sweep(n)
+    return engine.arrays()
+
+
+def terms_identity(hamiltonian: Hamiltonian, graph: SiteGraph) -> dict[str, Any]:
+    """Return the arrays that define what is sampled, for a checkpoint to know it again."""
+    return {f"terms_{n}": array for n, array in hamiltonian.terms(graph)._asdict().items()}

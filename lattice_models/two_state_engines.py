@@ -1,0 +1,247 @@
+"""Engines of two-state sites on any graph: heat bath, Metropolis and both kinds of exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError
+from physlearn.lattice_models.energy_terms import state_codes
+from physlearn.lattice_models.hamiltonians import Ising
+from physlearn.lattice_models.ising_kernels import (
+    TwoStateTables,
+    bond_exchange_sweeps,
+    chance_table,
+    exchange_sweeps,
+    heat_bath_sweeps,
+    metropolis_sweeps,
+)
+from physlearn.lattice_models.random_numbers import seed_words
+from physlearn.lattice_models.site_graphs import bond_table
+from physlearn.records import SiteGraph
+
+__all__ = ["TwoStateEngine", "two_state_tables"]
+
+Float = NDArray[np.float64]
+EXACT_BITS = 50
+"""Bits of the largest local field that its terms are rounded to: sums of doubles stay exact."""
+
+
+def two_state_tables(
+    ising: Ising, graph: SiteGraph, counting: bool = False
+) -> tuple[TwoStateTables, Float]:
+    """Lay out an Ising model for the kernels; return also twice the field of every site.
+
+    Fields and couplings are rounded to the largest local field times 2^-50, about the round-off of
+    one sum. All further sums are then exact in double precision, in whatever order.
+
+    Parameters
+    ----------
+    ising
+        The model.
+    graph
+        Sites and bonds.
+    counting
+        Keep sums of s s' for each shell of the graph.
+
+    Raises
+    ------
+    InputError
+        As in ``Ising``, when the model does not fit the graph.
+
+    Examples
+    --------
+    >>> from physlearn.lattice_models import square_lattice
+    >>> tables, field = two_state_tables(Ising([0.25]), square_lattice((4, 4)))
+    >>> tables.step[:4].tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    n_sites = graph.n_sites
+    field, bonds = 2.0 * ising.site_field(graph), 2.0 * ising.bond_couplings(graph)
+    members, strength = _triplets(ising, graph)
+    largest = np.abs(field)
+    for end in range(2):
+        np.add.at(largest, graph.edges[:, end], np.abs(bonds))
+    for corner in range(3):
+        np.add.at(largest, members[:, corner], np.abs(strength))
+    if not np.all(np.isfinite(largest)):
+        raise InputError("couplings and fields are too large: a local field overflows.")
+    quantum = 2.0 ** max(np.ceil(np.log2(largest.max() or 1.0)) - EXACT_BITS, -1000.0)
+    field, bonds, strength = (quantum * np.round(v / quantum) for v in (field, bonds, strength))
+    table = bond_table(graph)
+    used = bonds[table.edge] != 0.0
+    site = np.repeat(np.arange(n_sites), np.diff(table.start))[used]
+    corners = members.T.ravel()
+    order = np.argsort(corners, kind="stable")
+    others = np.concatenate([members[:, [1, 2]], members[:, [0, 2]], members[:, [0, 1]]])
+    keep = slice(None) if counting else slice(0)
+    return TwoStateTables(
+        _starts(site, n_sites),
+        table.neighbour[used].astype(np.uint32),
+        2.0 * bonds[table.edge][used],
+        _starts(corners, n_sites),
+        np.ascontiguousarray(others[order].astype(np.uint32)),
+        2.0 * np.tile(strength, 3)[order],
+        table.start,
+        table.neighbour[keep].astype(np.uint32),
+        (table.shell[keep] + 2).astype(np.uint32),
+        table.times[keep].astype(np.float64),
+    ), field
+
+
+def _starts(site: NDArray[np.integer], n_sites: int) -> NDArray[np.int64]:
+    """Return where the entries of each site begin in compressed rows."""
+    start = np.zeros(n_sites + 1, np.int64)
+    np.cumsum(np.bincount(site, minlength=n_sites), out=start[1:])
+    return start
+
+
+def _triplets(ising: Ising, graph: SiteGraph) -> tuple[NDArray[np.int64], Float]:
+    """Return the sites of every triplet and 2 K."""
+    if not ising.triplets:
+        return np.empty((0, 3), np.int64), np.empty(0)
+    terms = ising.terms(graph)
+    return terms.triplets.astype(np.int64), -2.0 * terms.triplet_energy[terms.motif, 1, 1, 1]
+
+
+def twice_local_fields(tables: TwoStateTables, field: Float, states: NDArray[np.int8]) -> Float:
+    """Return 2 (h + sum J s' + sum K s' s'') of every site; exact, as all terms are rounded."""
+    around = field.copy()
+    n_sites = len(states)
+    site = np.repeat(np.arange(n_sites), np.diff(tables.start))
+    np.add.at(around, site, 0.5 * tables.step * states[tables.neighbour])
+    site = np.repeat(np.arange(n_sites), np.diff(tables.triplet_start))
+    product = states[tables.triplet_others].prod(axis=1, dtype=np.float64)
+    np.add.at(around, site, 0.5 * tables.triplet_step * product)
+    return around
+
+
+class TwoStateEngine:
+    """A chain of single-site or exchange moves; see ``ising_kernels`` for how they are drawn.
+
+    Parameters
+    ----------
+    hamiltonian
+        An Ising model; of a lattice gas its ``to_ising(graph)``.
+    graph
+        Sites and bonds.
+    start_states
+        -1 and +1, shape (n_sites,).
+    rng
+        Seeds the chain.
+    method
+        ``heat_bath``, ``metropolis``, ``kawasaki`` or ``kawasaki_local``.
+    counting
+        Keep sums of s s' by shell in ``totals``, too.
+
+    Raises
+    ------
+    InputError
+        For a start that does not fit, or ``kawasaki_local`` on a graph without bonds of shell 0.
+
+    Examples
+    --------
+    >>> from physlearn.lattice_models import square_lattice
+    >>> engine = TwoStateEngine(
+    ...     Ising([0.3]), square_lattice((4, 4)), np.ones(16), np.random.default_rng(1), "heat_bath"
+    ... )
+    >>> engine.sweep(3)
+    >>> engine.states().shape
+    (16,)
+    """
+
+    def __init__(
+        self,
+        hamiltonian: Ising,
+        graph: SiteGraph,
+        start_states: NDArray[Any],
+        rng: np.random.Generator,
+        method: str,
+        counting: bool = False,
+    ) -> None:
+        codes = state_codes(start_states, (-1, 1), graph.n_sites)
+        if codes.ndim != 1:
+            raise InputError(f"start must have shape ({graph.n_sites},), got {codes.shape}.")
+        self._states = (2 * codes - 1).astype(np.int8)
+        self._tables, self._field = two_state_tables(hamiltonian, graph, counting)
+        self._around = twice_local_fields(self._tables, self._field, self._states)
+        self._method = method
+        self._chances = chance_table("heat_bath" if method == "heat_bath" else "metropolis")
+        self._random_state = seed_words(rng, (2,))
+        up = self._states == 1
+        self._order = np.concatenate([np.flatnonzero(up), np.flatnonzero(~up)]).astype(np.uint32)
+        self._n_up = int(up.sum())
+        self._ends, self._shared = np.empty((0, 2), np.uint32), np.empty(0)
+        if method == "kawasaki_local":
+            self._ends = nearest_bonds(graph)
+            self._shared = self._steps_between(graph.n_sites)
+        energy = float(hamiltonian.energy(self._states, graph))
+        self.total_names: tuple[str, ...] = ("energy", "magnetisation")
+        sums = [energy, float(self._states.sum())]
+        if counting:
+            self.total_names += tuple(f"shell_{shell}" for shell in range(graph.n_shells))
+            left, right = self._states[graph.edges].T.astype(np.float64)
+            like = graph.multiplicity * left * right
+            sums += np.bincount(graph.shell, like, minlength=graph.n_shells).tolist()
+        self._totals = np.array(sums)
+
+    def _steps_between(self, n_sites: int) -> Float:
+        """Return 4 J summed over all bonds between the two ends of each bond of shell 0."""
+        tables = self._tables
+        site = np.repeat(np.arange(n_sites), np.diff(tables.start))
+        keys, place = np.unique(site * n_sites + tables.neighbour, return_inverse=True)
+        sums = np.append(np.bincount(place, tables.step, minlength=len(keys)), 0.0)
+        wanted = self._ends[:, 0].astype(np.int64) * n_sites + self._ends[:, 1]
+        found = np.searchsorted(keys, wanted)
+        there = np.append(keys, -1)[found] == wanted
+        return sums[np.where(there, found, len(keys))]
+
+    def sweep(self, n: int) -> None:
+        """Do ``n`` sweeps, each of as many trials as there are sites."""
+        common = (self._states, self._around, self._tables, self._chances)
+        rest = (int(n), self._random_state, self._totals)
+        if self._method == "kawasaki":
+            exchange_sweeps(*common, self._order, self._n_up, *rest)
+        elif self._method == "kawasaki_local":
+            bond_exchange_sweeps(*common, self._ends, self._shared, *rest)
+        elif self._method == "metropolis":
+            metropolis_sweeps(*common, *rest)
+        else:
+            heat_bath_sweeps(*common, *rest)
+
+    def states(self) -> NDArray[np.int8]:
+        """Return the states, int8 of shape (n_sites,), as a fresh array."""
+        return self._states.copy()
+
+    def totals(self) -> Float:
+        """Return energy, sum s and, where counted, sums of s s' by shell; see ``total_names``."""
+        return self._totals.copy()
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the whole state, for a checkpoint."""
+        return {
+            "states": self._states.copy(), "order": self._order.copy(),
+            "random_state": self._random_state.copy(), "totals": self._totals.copy(),
+        }  # fmt: skip
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what ``arrays`` returned."""
+        self._states[:] = arrays["states"]
+        self._order[:] = arrays["order"]
+        self._random_state[:] = arrays["random_state"]
+        self._totals[:] = arrays["totals"]
+        self._around[:] = twice_local_fields(self._tables, self._field, self._states)
+
+
+def nearest_bonds(graph: SiteGraph) -> NDArray[np.uint32]:
+    """Return the two ends of every bond of the first shell, along which states are exchanged."""
+    ends = graph.edges[graph.shell == 0]
+    if not len(ends):
+        raise InputError(
+            "graph must have bonds of shell 0 for kawasaki_local; it has none. Use kawasaki, "
+            "which exchanges at any distance."
+        )
+    return np.ascontiguousarray(ends.astype(np.uint32))
