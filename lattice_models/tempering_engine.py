@@ -93,7 +93,8 @@ class TemperingEngine:
         self._models = models.astype(np.int64)
         self._work = np.zeros((2, n_work))
         self._state: dict[str, NDArray[Any]] = {
-            "codes": np.ascontiguousarray(codes.T),
+            # a fast kernel sweeps replicas side by side, the general one after the other
+            "codes": np.array(codes.T if two_states else codes, order="C"),
             "energies": np.zeros(n_rungs),
             "rung_of": np.arange(n_rungs, dtype=np.int64),
             "replica_at": np.arange(n_rungs, dtype=np.int64),
@@ -103,14 +104,11 @@ class TemperingEngine:
             "random_state": seed_words(rng, (2,)),
         }
         for replica in range(n_rungs):
-            self._state["energies"][replica] = self._energy(replica, int(models[replica]))
-
-    def _energy(self, replica: int, model: int) -> float:
-        site, start, neighbour, kind, weight, pair, triplets, motif, energy = self._tables[:9]
-        return replica_energy(
-            self._state["codes"], replica, model, site, start, neighbour, kind, weight, pair,
-            triplets, motif, energy,
-        )  # fmt: skip
+            one = terms[int(models[replica])]
+            self._state["energies"][replica] = replica_energy(
+                np.array(codes[replica]), one.site_energy, one.start, one.neighbour, one.kind,
+                one.weight, one.pair_energy, one.triplets, one.motif, one.triplet_energy,
+            )  # fmt: skip
 
     def sweep(self, n: int) -> None:
         """Do ``n`` sweeps of all replicas, each with its exchanges."""
@@ -130,7 +128,9 @@ class TemperingEngine:
 
     def all_states(self) -> NDArray[np.int8]:
         """Return the states of every rung, int8 of shape (n_rungs, n_sites)."""
-        return self.state_values[self._state["codes"].T[self._state["replica_at"]]]
+        codes = self._state["codes"]
+        by_replica = codes.T if self._two_states is not None else codes
+        return self.state_values[by_replica[self._state["replica_at"]]]
 
     def energies(self) -> Float:
         """Return E of every rung under its own Hamiltonian at factor 1, shape (n_rungs,)."""

@@ -1,7 +1,6 @@
 """Kernels of parallel tempering: heat bath of many replicas at their rungs, and exchanges.
 
-Replica r is column r of ``codes`` and stands at rung ``rung_of[r]``; exchanges move the numbers of
-rungs, never the states.
+Replica r stands at rung ``rung_of[r]``; exchanges move the numbers of rungs, never the states.
 """
 
 from __future__ import annotations
@@ -102,6 +101,7 @@ def temper_two_states(
 ) -> None:
     """Do heat-bath sweeps of all replicas, each followed by exchanges of every other pair.
 
+    ``codes`` has shape (n_sites, n_replicas): replicas are swept side by side.
     State 1 costs ``base[site]`` + sum of ``slope`` over neighbours in state 1 more than state 0, at
     factor 1. ``energies`` follow every change. ``work`` has shape (2, n_replicas).
     """
@@ -145,8 +145,6 @@ def temper_two_states(
 @kernel
 def replica_energy(
     codes: Int8,
-    replica: int,
-    model: int,
     site_energy: Float,
     start: Int64,
     neighbour: Int32,
@@ -157,22 +155,73 @@ def replica_energy(
     motif: Int32,
     triplet_energy: Float,
 ) -> float:
-    """Return the energy of one replica under one model, each bond and triplet once."""
+    """Return the energy of one replica (n_sites) under one model, each bond and triplet once."""
     total = 0.0
     for site in range(codes.shape[0]):
-        code = codes[site, replica]
-        total += site_energy[model, site, code]
+        code = codes[site]
+        total += site_energy[site, code]
         for entry in range(start[site], start[site + 1]):
             other = neighbour[entry]
             if other > site:
-                pair = pair_energy[model, kind[entry], code, codes[other, replica]]
-                total += weight[model, entry] * pair
+                total += weight[entry] * pair_energy[kind[entry], code, codes[other]]
     for row in range(triplets.shape[0]):
-        a = codes[triplets[row, 0], replica]
-        b = codes[triplets[row, 1], replica]
-        c = codes[triplets[row, 2], replica]
-        total += triplet_energy[model, motif[row], a, b, c]
+        a, b, c = triplets[row]
+        total += triplet_energy[motif[row], codes[a], codes[b], codes[c]]
     return total
+
+
+@kernel
+def sweep_replica(
+    codes: Int8,
+    site_energy: Float,
+    start: Int64,
+    neighbour: Int32,
+    kind: Int32,
+    weight: Float,
+    pair_energy: Float,
+    triplets: Int32,
+    motif: Int32,
+    triplet_energy: Float,
+    triplet_start: Int64,
+    triplet_entry: Int32,
+    factor: float,
+    state: UInt64,
+    work: Float,
+) -> float:
+    """Draw every site (n_sites) of one replica; return the change of energy, at factor 1."""
+    q = site_energy.shape[1]
+    level = work[0]
+    share = work[1]
+    change = 0.0
+    for site in range(codes.shape[0]):
+        for code in range(q):
+            level[code] = site_energy[site, code]
+        for entry in range(start[site], start[site + 1]):
+            pair = pair_energy[kind[entry], codes[neighbour[entry]]]
+            times = weight[entry]
+            for code in range(q):
+                level[code] += times * pair[code]
+        for entry in range(triplet_start[site], triplet_start[site + 1]):
+            row = triplet_entry[entry]
+            end = 0 if triplets[row, 0] == site else (1 if triplets[row, 1] == site else 2)
+            b = codes[triplets[row, (end + 1) % 3]]
+            c = codes[triplets[row, (end + 2) % 3]]
+            for code in range(q):
+                level[code] += triplet_energy[motif[row], b, c, code]
+        least = level[0]
+        for code in range(1, q):
+            least = min(least, level[code])
+        total = 0.0
+        for code in range(q):
+            total += np.exp(factor * (least - level[code]))
+            share[code] = total
+        draw = uniform(state) * total
+        new = 0
+        while new < q - 1 and draw >= share[new]:
+            new += 1
+        change += level[new] - level[codes[site]]
+        codes[site] = new
+    return change
 
 
 @kernel
@@ -203,57 +252,34 @@ def temper_any_states(
 ) -> None:
     """Do what ``temper_two_states`` does for any number of states, triplets, and several models.
 
-    Rung k has the tables of model ``models[k]`` (their first axis) times ``factors[k]``;
-    ``energies`` are those of a replica under the model of its rung. ``work`` has shape (2, q).
+    ``codes`` has shape (n_replicas, n_sites). Rung k has the tables of model ``models[k]`` (their
+    first axis) times ``factors[k]``; ``energies`` are those of a replica under the model of its
+    rung. ``work`` has shape (2, q).
     """
-    n_replicas = codes.shape[1]
-    q = site_energy.shape[2]
-    level = work[0]
-    share = work[1]
+    n_replicas = codes.shape[0]
     for _ in range(n_sweeps):
-        for site in range(codes.shape[0]):
-            for r in range(n_replicas):
-                model = models[rung_of[r]]
-                factor = factors[rung_of[r]]
-                for code in range(q):
-                    level[code] = site_energy[model, site, code]
-                for entry in range(start[site], start[site + 1]):
-                    other = codes[neighbour[entry], r]
-                    times = weight[model, entry]
-                    for code in range(q):
-                        level[code] += times * pair_energy[model, kind[entry], other, code]
-                for entry in range(triplet_start[site], triplet_start[site + 1]):
-                    row = triplet_entry[entry]
-                    end = 0 if triplets[row, 0] == site else (1 if triplets[row, 1] == site else 2)
-                    b = codes[triplets[row, (end + 1) % 3], r]
-                    c = codes[triplets[row, (end + 2) % 3], r]
-                    for code in range(q):
-                        level[code] += triplet_energy[model, motif[row], b, c, code]
-                least = level.min()
-                total = 0.0
-                for code in range(q):
-                    share[code] = np.exp(factor * (least - level[code]))
-                    total += share[code]
-                draw = uniform(lanes[r]) * total
-                new = 0
-                while new < q - 1 and draw >= share[new]:
-                    draw -= share[new]
-                    new += 1
-                energies[r] += level[new] - level[codes[site, r]]
-                codes[site, r] = new
+        for r in range(n_replicas):
+            m = models[rung_of[r]]
+            energies[r] += sweep_replica(
+                codes[r], site_energy[m], start, neighbour, kind, weight[m], pair_energy[m],
+                triplets, motif, triplet_energy[m], triplet_start, triplet_entry,
+                factors[rung_of[r]], lanes[r], work,
+            )  # fmt: skip
         for lower in range(counter[0] & 1, n_replicas - 1, 2):
             hot = replica_at[lower]
             cold = replica_at[lower + 1]
             hot_in_cold = energies[hot]
             cold_in_hot = energies[cold]
             if models[lower] != models[lower + 1]:
+                m = models[lower + 1]
                 hot_in_cold = replica_energy(
-                    codes, hot, models[lower + 1], site_energy, start, neighbour, kind, weight,
-                    pair_energy, triplets, motif, triplet_energy,
+                    codes[hot], site_energy[m], start, neighbour, kind, weight[m], pair_energy[m],
+                    triplets, motif, triplet_energy[m],
                 )  # fmt: skip
+                m = models[lower]
                 cold_in_hot = replica_energy(
-                    codes, cold, models[lower], site_energy, start, neighbour, kind, weight,
-                    pair_energy, triplets, motif, triplet_energy,
+                    codes[cold], site_energy[m], start, neighbour, kind, weight[m], pair_energy[m],
+                    triplets, motif, triplet_energy[m],
                 )  # fmt: skip
             log_chance = factors[lower] * (energies[hot] - cold_in_hot)
             log_chance += factors[lower + 1] * (energies[cold] - hot_in_cold)

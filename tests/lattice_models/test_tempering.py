@@ -108,7 +108,14 @@ def test_kernels_equal_their_python_form_and_pieces_do_not_matter(name, monkeypa
     compiled = run(9)
     other = run(1, 3, 5)
     assert all(np.array_equal(compiled[key], other[key]) for key in compiled)
-    for helper in ("next_word", "uniform", "swap_rungs", "mark_ends", "replica_energy"):
+    for helper in (
+        "next_word",
+        "uniform",
+        "swap_rungs",
+        "mark_ends",
+        "sweep_replica",
+        "replica_energy",
+    ):
         monkeypatch.setattr(kernels, helper, getattr(kernels, helper).py_func)
     for kernel in ("temper_two_states", "temper_any_states"):
         monkeypatch.setattr(f"physlearn.lattice_models.tempering_engine.{kernel}",
