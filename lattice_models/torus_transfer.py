@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,10 @@ __all__ = ["TorusEnsemble", "torus_ensemble", "torus_magnetization_distribution"
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.int64]
-LARGEST_TORUS = 1024
-"""Largest number of states of a row."""
+Matrix = NDArray[np.inexact]
+LARGEST_TORUS = 8192
+LARGEST_MATRIX = 1024
+"""Largest numbers of states of a row: for its sectors by momentum, and for the whole matrix."""
 LARGEST_TABLE = 1 << 25
 
 
@@ -78,16 +81,17 @@ def torus_ensemble(
     """Return log Z, energy and moments of the magnetisation of a finite torus.
 
     Z is the trace of a power of the transfer matrix. The moments are its derivatives, carried along
-    as truncated power series in the temperature and in a field: nothing is differenced. A torus two
-    sites wide counts each bond twice, as ``square_lattice`` and ``triangular_lattice`` do.
+    as truncated power series in the temperature and in a field: nothing is differenced. Rows that
+    turn into each other are taken together, one momentum at a time. A torus two sites wide counts
+    each bond twice, as ``square_lattice`` and ``triangular_lattice`` do.
 
     Parameters
     ----------
     hamiltonian
         As in ``strip_free_energy``.
     shape
-        Rows and columns, at least 2 each; with q states, q ** (the shorter side) may reach 1024.
-        The longer side is free.
+        Rows and columns, at least 2 each; with q states, q ** (the shorter side) may reach 8192
+        (13 for two states, in half a minute; 10 takes half a second). The longer side is free.
     lattice
         As in ``strip_free_energy``.
 
@@ -112,16 +116,19 @@ def torus_ensemble(
             f"of {len(bonds.values)} states; got {tuple(int(size) for size in sizes)}."
         )
     rows = all_rows(bonds, width, True)
-    energy = row_to_row(bonds, rows, True)
+    classes = _turned_rows(rows.codes, len(bonds.values))
+    lower = classes.turns[:, 0]
+    energy = row_to_row(bonds, rows, True, lower)
     lowest = energy.min()
     transfer = np.exp(lowest - energy)
     # the derivative along a common factor of all energies, about the mean energy of a row
-    middle = _row_energy(transfer, energy)
-    log_z, first, second = _trace_of_power(_series(transfer, middle - energy, 2), length)
+    middle = _row_energy(transfer, energy, classes)
+    series = _series(transfer, middle - energy, 2)
+    log_z, first, second = _trace_of_power(series, classes, length)
     mean = middle * length - first
     variance = 2 * second - first**2
-    total = (rows.total[:, None] + rows.total[None, :]) / 2
-    _, *slopes = _trace_of_power(_series(transfer, total, 4), length)
+    total = (rows.total[lower, None] + rows.total[None, :]) / 2
+    _, *slopes = _trace_of_power(_series(transfer, total, 4), classes, length)
     moments = [slope * factor for slope, factor in zip(slopes, (1, 2, 6, 24), strict=True)]
     return TorusEnsemble(
         (int(sizes[0]), int(sizes[1])),
@@ -143,8 +150,8 @@ def torus_magnetization_distribution(
     Parameters
     ----------
     hamiltonian, shape, lattice
-        As in ``torus_ensemble``; q ** (the shorter side) times the number of values of M may reach
-        2 ** 25.
+        As in ``torus_ensemble``; q ** (the shorter side) may reach 1024, and times the number of
+        values of M 2 ** 25.
 
     Returns
     -------
@@ -170,10 +177,10 @@ def torus_magnetization_distribution(
     steps = np.round(bonds.values - bonds.values[0]).astype(np.int64)
     unit = int(np.gcd.reduce(steps))
     n_values = width * length * int(steps[-1]) // unit + 1
-    if n_states > LARGEST_TORUS or n_states * n_values > LARGEST_TABLE:
+    if n_states > LARGEST_MATRIX or n_states * n_values > LARGEST_TABLE:
         raise InputError(
             f"shape must be smaller: {tuple(int(size) for size in sizes)} has {n_states} states of "
-            f"a row and {n_values} values of M; at most {LARGEST_TORUS} and {LARGEST_TABLE} "
+            f"a row and {n_values} values of M; at most {LARGEST_MATRIX} and {LARGEST_TABLE} "
             "in all can be held."
         )
     rows = all_rows(bonds, width, True)
@@ -184,9 +191,10 @@ def torus_magnetization_distribution(
     classes = _turned_rows(rows.codes, len(bonds.values))
     block = max(1, LARGEST_TABLE // (n_states * n_values))
     scale = -np.inf
-    for begin in range(0, len(classes), block):
+    for begin in range(0, len(classes.sizes), block):
+        here = slice(begin, begin + block)
         part, grown = _paths_by_total(
-            transfer, jump, classes[begin : begin + block], length, n_values
+            transfer, jump, classes.turns[here, 0], classes.sizes[here], length, n_values
         )
         # every block has a scale of its own
         largest = max(scale, grown)
@@ -198,13 +206,12 @@ def torus_magnetization_distribution(
 
 
 def _paths_by_total(
-    transfer: Float, jump: Codes, classes: list[tuple[int, int]], length: int, n_values: int
+    transfer: Float, jump: Codes, rows: Codes, images: Codes, length: int, n_values: int
 ) -> tuple[Float, float]:
-    """Return the weight of all closed paths of rows by their sum of values, and its log scale."""
-    n_states, n_classes = len(transfer), len(classes)
-    table = np.zeros((n_states, n_classes, n_values))
-    for number, (row, _) in enumerate(classes):
-        table[row, number, 0] = 1.0
+    """Return the weight of the closed paths of some rows by their sum of values, and its scale."""
+    n_states = len(transfer)
+    table = np.zeros((n_states, len(rows), n_values))
+    table[rows, np.arange(len(rows)), 0] = 1.0
     scale = 0.0
     for _ in range(length):
         table = (transfer @ table.reshape(n_states, -1)).reshape(table.shape)
@@ -215,20 +222,36 @@ def _paths_by_total(
         largest = float(table.max())
         table /= largest
         scale += float(np.log(largest))
-    out = np.zeros(n_values)
-    for number, (row, images) in enumerate(classes):
-        out += images * table[row, number]
-    return out, scale
+    return images @ table[rows, np.arange(len(rows))], scale
 
 
-def _row_energy(transfer: Float, energy: Float) -> float:
+class _Classes(NamedTuple):
+    """Rows that turn into each other: ``turns`` (n_classes, width) are one row's turns by 0, 1, ...
+
+    columns, ``sizes`` how many of them differ.
+    """
+
+    turns: Codes
+    sizes: Codes
+
+
+def _turned_rows(codes: Codes, q: int) -> _Classes:
+    """Return the classes of rows; the least of each class stands for it."""
+    width = codes.shape[1]
+    places = q ** np.arange(width)
+    turns = np.stack([np.roll(codes, turn, axis=1) @ places for turn in range(width)], axis=1)
+    numbers, sizes = np.unique(turns.min(axis=1), return_counts=True)
+    return _Classes(turns[numbers], sizes)
+
+
+def _row_energy(transfer: Float, energy: Float, classes: _Classes) -> float:
     """Return about the mean energy of a row, from a few steps towards the leading vectors."""
-    right, left = np.ones(len(transfer)), np.ones(len(transfer))
+    plain, weighted = (_sector(m, classes, 0).real for m in (transfer, transfer * energy))
+    right, left = np.ones(len(plain)), np.ones(len(plain))
     for _ in range(30):
-        right, left = transfer @ right, left @ transfer
+        right, left = plain @ right, left @ plain
         right, left = right / right.sum(), left / left.sum()
-    weights = left[:, None] * transfer * right
-    return float((weights * energy).sum() / weights.sum())
+    return float((left @ weighted @ right) / (left @ plain @ right))
 
 
 def _series(transfer: Float, slope: Float, order: int) -> list[Float]:
@@ -239,22 +262,54 @@ def _series(transfer: Float, slope: Float, order: int) -> list[Float]:
     return terms
 
 
-def _trace_of_power(series: list[Float], power: int) -> tuple[float, ...]:
+def _sector(block: Float, classes: _Classes, momentum: int) -> Matrix:
+    """Return a matrix that turning leaves alone, between rows of one momentum.
+
+    With |a> the sum over the turns of a row, each turn with a phase, divided by the root of the
+    class's size, <a|T|b> = sqrt(size_a / size_b) times the sum over the turns of b of the phase
+    times T(a, turned b). Classes whose phases add up to zero have no such state.
+    """
+    width = classes.turns.shape[1]
+    held = momentum * classes.sizes % width == 0
+    turns, sizes = classes.turns[held], classes.sizes[held]
+    phase = np.exp(-2j * np.pi * momentum * np.arange(width) / width)
+    out = np.zeros((len(turns), len(turns)), complex)
+    for turn in range(width):
+        # a turn beyond the size of the class is one that came before
+        out += block[np.ix_(held, turns[:, turn])] * np.where(turn < sizes, phase[turn], 0.0)
+    out *= np.sqrt(sizes[:, None] / sizes[None, :])
+    return out.real.copy() if 2 * momentum % width == 0 else out
+
+
+def _trace_of_power(series: list[Float], classes: _Classes, power: int) -> tuple[float, ...]:
     """Return log of the trace of a power of a matrix, and the ratios of its series to it."""
+    width = classes.turns.shape[1]
+    parts = []
+    for momentum in range(width // 2 + 1):
+        sector = [_sector(term, classes, momentum) for term in series]
+        # a momentum and its opposite have conjugate matrices
+        times = 1 if 2 * momentum % width == 0 else 2
+        parts.append((times, *_trace_in_sector(sector, power)))
+    largest = max(scale for _, scale, _ in parts)
+    traces = sum(times * np.exp(scale - largest) * trace for times, scale, trace in parts)
+    return (largest + float(np.log(traces[0])), *(float(t / traces[0]) for t in traces[1:]))
+
+
+def _trace_in_sector(series: list[Matrix], power: int) -> tuple[float, Float]:
+    """Return the scale's log and the series of the trace of a power, divided by the scale."""
     half, scale_half = _power(series, power // 2)
     rest, scale_rest = half, scale_half
     if power % 2:
         rest, grown = _product(half, series)
         scale_rest = scale_half + grown
     traces = [
-        sum(float(np.sum(half[j] * rest[k - j].T)) for j in range(k + 1))
+        sum(float(np.sum(half[j] * rest[k - j].T).real) for j in range(k + 1))
         for k in range(len(series))
     ]
-    log_trace = scale_half + scale_rest + float(np.log(traces[0]))
-    return (log_trace, *(trace / traces[0] for trace in traces[1:]))
+    return scale_half + scale_rest, np.array(traces)
 
 
-def _power(series: list[Float], power: int) -> tuple[list[Float], float]:
+def _power(series: list[Matrix], power: int) -> tuple[list[Matrix], float]:
     """Return the power series of a power of a matrix divided by a scale, and the scale's log."""
     if power == 1:
         return series, 0.0
@@ -267,22 +322,13 @@ def _power(series: list[Float], power: int) -> tuple[list[Float], float]:
     return out, scale
 
 
-def _product(one: list[Float], two: list[Float]) -> tuple[list[Float], float]:
+def _product(one: list[Matrix], two: list[Matrix]) -> tuple[list[Matrix], float]:
     """Return the product of two series divided by a scale, and the scale's log."""
     out = []
     for k in range(len(one)):
         term = one[0] @ two[k]
         for j in range(1, k + 1):
-            term += one[j] @ two[k - j]
+            term = term + one[j] @ two[k - j]
         out.append(term)
-    scale = float(out[0].max())
+    scale = float(np.abs(out[0]).max(initial=0.0)) or 1.0
     return [term / scale for term in out], float(np.log(scale))
-
-
-def _turned_rows(codes: Codes, q: int) -> list[tuple[int, int]]:
-    """Return one row of each class of rows that turn into each other, and the class's size."""
-    width = codes.shape[1]
-    places = q ** np.arange(width)
-    least = np.min([np.roll(codes, turn, axis=1) @ places for turn in range(width)], axis=0)
-    numbers, sizes = np.unique(least, return_counts=True)
-    return list(zip(numbers.tolist(), sizes.tolist(), strict=True))

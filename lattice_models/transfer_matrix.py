@@ -202,13 +202,19 @@ def all_rows(bonds: StripBonds, width: int, periodic: bool) -> StripRows:
     return StripRows(codes, energy, bonds.values[codes].sum(axis=1))
 
 
-def row_to_row(bonds: StripBonds, rows: StripRows, periodic: bool) -> Float:
-    """Return the energy of a row above another, each row's own energy shared half and half."""
+def row_to_row(
+    bonds: StripBonds, rows: StripRows, periodic: bool, lower: Codes | None = None
+) -> Float:
+    """Return the energy of all rows above all others (or above the ``lower`` ones).
+
+    Each row's own energy is shared half and half.
+    """
     codes = rows.codes
+    chosen = np.arange(len(codes)) if lower is None else lower
     width = codes.shape[1]
-    energy = (rows.energy[:, None] + rows.energy[None, :]) / 2
+    energy = (rows.energy[chosen, None] + rows.energy[None, :]) / 2
     for column in range(width):
-        below = codes[:, column, None]
+        below = codes[chosen, column, None]
         energy += bonds.straight[below, codes[None, :, column]]
         for wanted, other in ((bonds.rising, column + 1), (bonds.falling, column - 1)):
             if wanted and (periodic or 0 <= other < width):

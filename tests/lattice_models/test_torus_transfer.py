@@ -51,7 +51,10 @@ def test_small_tori_equal_the_sum_over_all_states(model, shape, lattice, oracle)
     oracle(f"{name}: P(M), relative", error=np.abs(chances / shares - 1).max(), bound=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (6, 31), (64, 7)])
+@pytest.mark.parametrize(
+    "shape",
+    [(8, 8), (6, 31), (64, 7), (10, 11), pytest.param((12, 12), marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("coupling", [0.3, KC, 0.8, -0.6])
 def test_ising_tori_have_kaufmans_numbers(shape, coupling, oracle):
     torus, kaufman = torus_ensemble(Ising([coupling]), shape), kaufman_torus(shape, coupling)
@@ -110,8 +113,8 @@ def test_paths_are_summed_in_blocks(monkeypatch):
     ("call", "message"),
     [
         (lambda: torus_ensemble(Ising([0.1]), (1, 5)), "at least 2"),
-        (lambda: torus_ensemble(Ising([0.1]), (11, 12)), "a side of at most 10 sites of 2 states"),
-        (lambda: torus_ensemble(Potts(3, [0.1]), (7, 7)), "a side of at most 6 sites of 3 states"),
+        (lambda: torus_ensemble(Ising([0.1]), (14, 15)), "a side of at most 13 sites of 2 states"),
+        (lambda: torus_ensemble(Potts(3, [0.1]), (9, 9)), "a side of at most 8 sites of 3 states"),
         (lambda: torus_ensemble(Ising([0.1]), (4, 4, 4)), "shape must have shape"),
         (lambda: torus_ensemble(Ising([0.1], [0.1, 0.2]), (4, 4)), "same on all sites"),
         (lambda: torus_magnetization_distribution(Ising([0.1]), (12, 12)), "shape must be smaller"),
