@@ -10,8 +10,7 @@ from scipy import sparse
 
 from physlearn.inference.lattice_data import LatticeData
 from physlearn.inference.pseudolikelihood import Sandwich, replica_count
-from physlearn.lattice_models.replica_kernels import replica_statistics
-from physlearn.lattice_models.replicas import Replicas
+from physlearn.lattice_models.replicas import Replicas, pair_sums
 from physlearn.records import SiteGraph
 
 __all__ = ["correlation_table", "pair_classes", "trust_flags"]
@@ -127,7 +126,7 @@ def correlation_table(
         copies.sweep(chosen, SWEEPS_BETWEEN)
         predicted.append(_correlations(copies.states, classes, len(names)))
     sample = np.concatenate(predicted)
-    observed = _correlations(np.ascontiguousarray(pictured), classes, len(names)).mean(axis=0)
+    observed = _correlations(pictured, classes, len(names)).mean(axis=0)
     rows = []
     for index, name in enumerate(names):
         low, high = np.quantile(sample[:, index], [0.05, 0.95])
@@ -147,8 +146,7 @@ def correlation_table(
 
 def _correlations(states: NDArray[np.int8], classes: SiteGraph, n_classes: int) -> Float:
     """Return the correlation of every class of pairs and replica, (n_replicas, n_classes)."""
-    out = np.zeros((states.shape[1], 1 + n_classes))
-    replica_statistics(states, classes.edges, classes.shell, classes.multiplicity, out)
+    out = pair_sums(states, classes, n_classes)
     pairs = np.bincount(classes.shell, weights=classes.multiplicity, minlength=n_classes)
     mean = out[:, :1] / classes.n_sites
     return np.asarray(out[:, 1:] / np.maximum(pairs, 1) - mean**2)
