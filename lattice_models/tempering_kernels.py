@@ -25,6 +25,13 @@ ROTATE_A, ROTATE_B, SHIFT = np.uint64(24), np.uint64(37), np.uint64(16)
 BACK_A, BACK_B = np.uint64(40), np.uint64(27)
 LOW_BITS = np.uint64(11)
 
+LOG2_E = 1.4426950408889634
+LN2_HIGH, LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6  # their sum is log 2
+LARGEST = 700.0  # exp of it is still a number
+C2, C3, C4, C5, C6, C7 = 1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720, 1 / 5040
+C8, C9, C10, C11, C12 = 1 / 40320, 1 / 362880, 1 / 3628800, 1 / 39916800, 1 / 479001600
+EXPONENT_BIAS, EXPONENT_BITS = 1023, 52
+
 
 @kernel
 def next_word(state: UInt64) -> Any:
@@ -42,6 +49,21 @@ def next_word(state: UInt64) -> Any:
 def uniform(state: UInt64) -> Any:
     """Return the next number in [0, 1) and advance ``state``."""
     return (next_word(state) >> LOW_BITS) * UNIT_STEP
+
+
+@kernel
+def exponential(x: float) -> Any:
+    """Return exp(x), to 3e-16 of itself, held at exp(-700) and exp(700).
+
+    Without the call that ``np.exp`` is, the loop over replicas becomes vector instructions.
+    """
+    held = min(max(x, -LARGEST), LARGEST)
+    power = np.floor(held * LOG2_E + 0.5)
+    y = (held - power * LN2_HIGH) - power * LN2_LOW
+    tail = C7 + y * (C8 + y * (C9 + y * (C10 + y * (C11 + y * C12))))
+    series = 1.0 + y * (1.0 + y * (C2 + y * (C3 + y * (C4 + y * (C5 + y * (C6 + y * tail))))))
+    bits = (np.int64(power) + EXPONENT_BIAS) << EXPONENT_BITS
+    return series * np.int64(bits).view(np.float64)
 
 
 @kernel
@@ -130,7 +152,7 @@ def temper_two_states(
                 first[r] = ((a << ROTATE_A) | (a >> BACK_A)) ^ b ^ (b << SHIFT)
                 second[r] = (b << ROTATE_B) | (b >> BACK_B)
                 draw = (word >> LOW_BITS) * UNIT_STEP
-                new = np.int8(draw * (1.0 + np.exp(scale[r] * gap[r])) < 1.0)
+                new = np.int8(draw * (1.0 + exponential(scale[r] * gap[r])) < 1.0)
                 energies[r] += gap[r] * (new - here[r])
                 here[r] = new
         for lower in range(counter[0] & 1, n_replicas - 1, 2):

@@ -125,6 +125,16 @@ def test_kernels_equal_their_python_form_and_pieces_do_not_matter(name, monkeypa
     assert all(np.array_equal(compiled[key], plain[key]) for key in compiled)
 
 
+def test_the_exponential_of_the_kernel_is_that_of_numpy(oracle):
+    x = np.concatenate([np.linspace(-40, 40, 100_001), np.linspace(-700, 700, 10_001), [0.0]])
+    found = np.array([kernels.exponential(value) for value in x])
+    exact = np.exp(x.astype(np.longdouble))
+    oracle("exponential of the tempering kernel", bound=4e-16,
+           error=float(np.max(np.abs(found / exact - 1))))  # fmt: skip
+    assert kernels.exponential(-1e6) == kernels.exponential(-700.0) > 0.0
+    assert kernels.exponential(1e6) == kernels.exponential(700.0) < np.inf
+
+
 @pytest.mark.parametrize("name", ["spin glass", "Ising with triplets", "Potts in a field"])
 def test_absolute_free_energies_against_the_sum_over_all_states(name, oracle):
     (hamiltonian,), graph, factors = MODELS[name]
