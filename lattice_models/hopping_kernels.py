@@ -97,12 +97,12 @@ def pick(tree: Float, level: Int64, draw: float) -> Any:
     node = np.int64(0)
     for k in range(level.shape[0] - 2, -1, -1):
         first = level[np.uintp(k)] + 8 * node
-        chosen = np.int64(0)
+        chosen = 0
         inside = False
         for child in range(8):
             share = tree[np.uintp(first + child)]
             if share > 0.0:
-                chosen = np.int64(child)
+                chosen = child
                 if rest < share:
                     inside = True
                     break
@@ -110,7 +110,7 @@ def pick(tree: Float, level: Int64, draw: float) -> Any:
         if not inside:  # rounding ran over the end: the last child that has a share
             rest = 0.0
         node = 8 * node + chosen
-    return node, rest
+    return np.uintp(node), rest
 
 
 @kernel
@@ -137,7 +137,7 @@ def note_around(
     sites: Int64, column: int, links: Int32, touched: Int64, now: int, site: int, n: int
 ) -> int:
     """Put the neighbours of ``site`` on the list of touched ones."""
-    for entry in range(sites[site, column], sites[site + 1, column]):
+    for entry in range(sites[site, column], sites[site + ONE, column]):
         n = note(sites, touched, now, np.uintp(links[np.uintp(entry), 0]), n)
     return n
 
@@ -169,6 +169,16 @@ def set_fields(
 
 
 @kernel
+def thermal_rate(attempt: float, barrier: float, change: float, rule: int) -> float:
+    """Return attempt x exp(-E_a) for a change of energy, all in kT."""
+    if rule == NO_ENERGY:
+        return attempt
+    up = max(change, 0.0)
+    height = barrier + up if rule == METROPOLIS else max(barrier + 0.5 * change, up)
+    return attempt * math.exp(-height)
+
+
+@kernel
 def set_ways(
     sites: Int64,
     local: Float,
@@ -187,33 +197,48 @@ def set_ways(
     dose = np.uintp(local.shape[1] - 1)
     for index in range(n_first):
         site = np.uintp(touched[np.uintp(index)])
+        now = sites[site, STAMP]
         here = np.uintp(sites[site, CODE])
-        for entry in range(sites[site, WAYS], sites[site + ONE, WAYS]):
-            way = np.uintp(entry)
-            other = np.uintp(ways[way, TARGET])
-            there = np.uintp(sites[other, CODE])
-            fresh = 0.0
-            if (here == VACANT) != (there == VACANT):
-                code = max(here, there)
-                origin = other if here == VACANT else site
-                bond = np.uintp(ways[way, BOND])
-                fresh = numbers[code, bond, ATTEMPT]
-                if rule != NO_ENERGY:
-                    goal = site if here == VACANT else other
-                    change = local[goal, code] - local[goal, VACANT]
-                    change -= local[origin, code] - local[origin, VACANT]
+        first, end = sites[site, WAYS], sites[site + ONE, WAYS]
+        if here == VACANT:
+            for entry in range(first, end):
+                way = np.uintp(entry)
+                other = np.uintp(ways[way, TARGET])
+                code = np.uintp(sites[other, CODE])
+                fresh = 0.0
+                if code != VACANT:
+                    bond = np.uintp(ways[way, BOND])
+                    change = local[site, code] - local[site, VACANT]
+                    change -= local[other, code] - local[other, VACANT]
                     change += numbers[code, bond, MUTUAL]
-                    height = numbers[code, bond, BARRIER]
-                    up = max(change, 0.0)
-                    height = height + up if rule == METROPOLIS else max(height + 0.5 * change, up)
-                    fresh *= math.exp(-height)
-                fresh += numbers[code, bond, CROSS_SECTION] * local[origin, dose]
-            back = np.uintp(ways[way, REVERSE])
-            rate[way] = 0.0 if here == VACANT else fresh
-            fresh = fresh if here == VACANT else 0.0
-            if fresh != rate[back]:
-                rate[back] = fresh
-                n = note(sites, touched, sites[site, STAMP], other, n)
+                    fresh = thermal_rate(
+                        numbers[code, bond, ATTEMPT], numbers[code, bond, BARRIER], change, rule
+                    )
+                    fresh += numbers[code, bond, CROSS_SECTION] * local[other, dose]
+                rate[way] = 0.0
+                back = np.uintp(ways[way, REVERSE])
+                if fresh != rate[back]:
+                    rate[back] = fresh
+                    n = note(sites, touched, now, other, n)
+        else:
+            for entry in range(first, end):
+                way = np.uintp(entry)
+                other = np.uintp(ways[way, TARGET])
+                fresh = 0.0
+                if sites[other, CODE] == VACANT:
+                    bond = np.uintp(ways[way, BOND])
+                    change = local[other, here] - local[other, VACANT]
+                    change -= local[site, here] - local[site, VACANT]
+                    change += numbers[here, bond, MUTUAL]
+                    fresh = thermal_rate(
+                        numbers[here, bond, ATTEMPT], numbers[here, bond, BARRIER], change, rule
+                    )
+                    fresh += numbers[here, bond, CROSS_SECTION] * local[site, dose]
+                rate[way] = fresh
+                back = np.uintp(ways[way, REVERSE])
+                if rate[back] != 0.0:
+                    rate[back] = 0.0
+                    n = note(sites, touched, now, other, n)
     return n
 
 
@@ -277,20 +302,20 @@ def choose(sites: Int64, rate: Float, share: Float, site: int, rest: float) -> A
 
     Where rounding ran over the end it is the last one that has a share.
     """
-    change = np.int64(-1)
+    change = -1
     for candidate in range(share.shape[1]):
-        here = share[site, candidate, 0] + share[site, candidate, 1]
+        here = share[site, np.uintp(candidate), 0] + share[site, np.uintp(candidate), 1]
         if here > 0.0:
-            change = np.int64(candidate)
+            change = candidate
             if rest < here:
-                return change, np.int64(-1), rest
+                return change, -1, rest
             rest -= here
-    way = np.int64(-1)
-    for candidate in range(sites[site, WAYS], sites[site + 1, WAYS]):
+    way = -1
+    for candidate in range(sites[site, WAYS], sites[site + ONE, WAYS]):
         here = rate[np.uintp(candidate)]
         if here > 0.0:
-            way = np.int64(candidate)
-            change = np.int64(-1)
+            way = candidate
+            change = -1
             if rest < here:
                 break
             rest -= here
@@ -307,9 +332,10 @@ def follow(
     if way >= 0:
         sites[site, HOLDER] = -1
         sites[goal, HOLDER] = particle
-        site_of[particle] = goal
+        site_of[np.uintp(particle)] = goal
         for axis in range(shift.shape[1]):
-            winding[particle, axis] += shift[way, axis]
+            crossed = shift[np.uintp(way), np.uintp(axis)]
+            winding[np.uintp(particle), np.uintp(axis)] += crossed
     elif particle < 0:
         particle = count[PARTICLES]
         count[PARTICLES] += 1
@@ -319,6 +345,22 @@ def follow(
         sites[site, HOLDER] = -1
         site_of[particle] = -1
     return int(particle)
+
+
+@kernel
+def write_event(
+    log_time: Float, log_row: Int64, clock: Float, count: Int64, change: int, particle: int,
+    site: int, goal: int, beam: bool,
+) -> None:  # fmt: skip
+    """Put the event of the present time into the log."""
+    row = np.uintp(count[LOGGED])
+    log_time[row] = clock[TIME]
+    log_row[row, 0] = change
+    log_row[row, 1] = particle
+    log_row[row, 2] = site
+    log_row[row, 3] = goal
+    log_row[row, 4] = beam
+    count[LOGGED] += 1
 
 
 @kernel
@@ -365,18 +407,21 @@ def run_events(
     sites, local, rate, share = state.sites, state.local, state.rate, state.share
     tree, level, touched = state.tree, state.level, state.touched
     clock, count, lanes, site_of = state.clock, state.count, state.lanes, state.site_of
-    ways, links, near, rule = hops.ways, energies.links, changes.near, energies.rule
+    winding, ways, shift, numbers = state.winding, hops.ways, hops.shift, hops.numbers
+    kinds, strengths, near = changes.kinds, changes.strengths, changes.near
+    site_energy, pair_energy, rule = energies.site_energy, energies.pair_energy, energies.rule
+    links, weight, starts, doses = energies.links, energies.weight, schedule.start, schedule.dose
+    log_time, log_row = log.time, log.row
+    root, dose = np.uintp(level[-1]), np.uintp(local.shape[1] - 1)
     while True:
         event = False
-        site = goal = np.int64(0)
+        site = goal = np.uintp(0)
         if count[BEGUN] == 0 or (clock[PART_END] <= until and clock[NEXT] >= clock[PART_END]):
             count[NOW] += 1
-            n = enter_part(
-                schedule.start, schedule.dose, schedule.period, clock, count, sites, local, touched
-            )
+            n = enter_part(starts, doses, schedule.period, clock, count, sites, local, touched)
         elif clock[NEXT] > until:
             return True
-        elif count[LOGGED] == log.time.shape[0] > 0 or count[PARTICLES] == site_of.shape[0] > 0:
+        elif count[LOGGED] == log_time.shape[0] > 0 or count[PARTICLES] == site_of.shape[0] > 0:
             return False
         else:
             event = True
@@ -386,41 +431,38 @@ def run_events(
             site, rest = pick(tree, level, uniform(lanes))
             change, way, rest = choose(sites, rate, share, site, rest)
             goal = site
-            code = sites[site, CODE]
+            code = np.uintp(sites[site, CODE])
             if way >= 0:
-                goal = np.int64(ways[way, TARGET])
-                by_beam = hops.numbers[code, ways[way, BOND], CROSS_SECTION] * local[site, -1]
+                goal = np.uintp(ways[np.uintp(way), TARGET])
+                bond = np.uintp(ways[np.uintp(way), BOND])
+                beam = numbers[code, bond, CROSS_SECTION] * local[site, dose]
                 sites[goal, CODE] = code
                 sites[site, CODE] = VACANT
             else:
-                by_beam = share[site, change, 0]
-                sites[site, CODE] = changes.kinds[change, RESULT]
+                beam = share[site, np.uintp(change), 0]
+                sites[site, CODE] = kinds[np.uintp(change), RESULT]
             particle = -1
             if site_of.shape[0] > 0:
-                particle = follow(sites, site_of, state.winding, hops.shift, count, site, goal, way)
-            if log.time.shape[0] > 0:
-                row = log.row[count[LOGGED]]
-                log.time[count[LOGGED]] = clock[TIME]
-                row[0], row[1], row[2], row[3] = change, particle, site, goal
-                row[4] = 1 if rest < by_beam else 0
-                count[LOGGED] += 1
+                particle = follow(sites, site_of, winding, shift, count, site, goal, way)
+            if log_time.shape[0] > 0:
+                write_event(
+                    log_time, log_row, clock, count, change, particle, site, goal, rest < beam
+                )
             n = note(sites, touched, count[NOW], site, 0)
             n = note(sites, touched, count[NOW], goal, n)
             n = note_around(sites, LINKS, links, touched, count[NOW], site, n)
             n = note_around(sites, LINKS, links, touched, count[NOW], goal, n)
         if rule != NO_ENERGY:
             set_fields(
-                sites, local, energies.site_energy, energies.pair_energy, links, energies.weight,
+                sites, local, site_energy, pair_energy, links, weight,
                 touched, n,
             )  # fmt: skip
-        n = set_ways(sites, local, ways, hops.numbers, rule, rate, touched, n)
+        n = set_ways(sites, local, ways, numbers, rule, rate, touched, n)
         if share.shape[1] > 0:
             if event:
                 n = note_around(sites, NEAR, near, touched, count[NOW], site, n)
                 n = note_around(sites, NEAR, near, touched, count[NOW], goal, n)
-            set_changes(
-                sites, local, changes.kinds, changes.strengths, near, rule, share, touched, n
-            )
+            set_changes(sites, local, kinds, strengths, near, rule, share, touched, n)
         set_leaves(sites, rate, share, tree, touched, n)
         lift(tree, level, touched, n)
-        draw_next(clock, tree[level[-1]], lanes)
+        draw_next(clock, tree[root], lanes)

@@ -99,44 +99,53 @@ static inline void set_fields(Run *r, int64_t n) {
     }
 }
 
+static inline double hop_rate(const Run *r, int64_t code, int32_t bond, int64_t from, int64_t to) {
+    int64_t q = r->q;
+    const double *number = r->numbers + (code * r->n_classes + bond) * 4;
+    const double *here = r->local + from * (q + 1), *there = r->local + to * (q + 1);
+    double change = there[code] - there[0], rate = number[0];
+    change -= here[code] - here[0];
+    change += number[2];
+    if (r->rule != 0) {
+        double up = change > 0.0 ? change : 0.0, height = number[1];
+        if (r->rule == 2) {
+            height += up;
+        } else {
+            height = height + 0.5 * change;
+            if (!(height > up)) height = up;
+        }
+        rate *= exp(-height);
+    }
+    return rate + number[3] * here[q];
+}
+
 static inline int64_t set_ways(Run *r, int64_t n) {
-    int64_t first_n = n, q = r->q;
+    int64_t first_n = n;
     for (int64_t i = 0; i < first_n; i++) {
         int64_t site = r->touched[i];
         const int64_t *row = r->sites + site * COLUMNS;
         int64_t here = row[CODE];
-        for (int64_t way = row[WAYS]; way < row[COLUMNS + WAYS]; way++) {
-            int64_t other = r->ways[3 * way], there = r->sites[other * COLUMNS + CODE];
-            double fresh = 0.0;
-            if ((here == 0) != (there == 0)) {
-                int64_t code = here > there ? here : there, origin = here ? site : other;
-                const double *number =
-                    r->numbers + (code * r->n_classes + r->ways[3 * way + 2]) * 4;
-                const double *from = r->local + origin * (q + 1);
-                fresh = number[0];
-                if (r->rule != 0) {
-                    const double *to = r->local + (here ? other : site) * (q + 1);
-                    double change = (to[code] - to[0]) - (from[code] - from[0]);
-                    change += number[2];
-                    double height = number[1], up = change > 0.0 ? change : 0.0;
-                    if (r->rule == 2) {
-                        height += up;
-                    } else {
-                        height = height + 0.5 * change;
-                        if (!(height > up)) height = up;
-                    }
-                    fresh *= exp(-height);
+        if (here == 0)
+            for (int64_t way = row[WAYS]; way < row[COLUMNS + WAYS]; way++) {
+                const int32_t *w = r->ways + 3 * way;
+                int64_t code = r->sites[w[0] * COLUMNS + CODE];
+                double fresh = code ? hop_rate(r, code, w[2], w[0], site) : 0.0;
+                r->rate[way] = 0.0;
+                if (fresh != r->rate[w[1]]) {
+                    r->rate[w[1]] = fresh;
+                    n = note(r, w[0], n);
                 }
-                fresh += number[3] * from[q];
             }
-            int64_t back = r->ways[3 * way + 1];
-            r->rate[way] = here ? fresh : 0.0;
-            fresh = here ? 0.0 : fresh;
-            if (fresh != r->rate[back]) {
-                r->rate[back] = fresh;
-                n = note(r, other, n);
+        else
+            for (int64_t way = row[WAYS]; way < row[COLUMNS + WAYS]; way++) {
+                const int32_t *w = r->ways + 3 * way;
+                int64_t there = r->sites[w[0] * COLUMNS + CODE];
+                r->rate[way] = there ? 0.0 : hop_rate(r, here, w[2], site, w[0]);
+                if (r->rate[w[1]] != 0.0) {
+                    r->rate[w[1]] = 0.0;
+                    n = note(r, w[0], n);
+                }
             }
-        }
     }
     return n;
 }
