@@ -118,10 +118,10 @@ class MultispinIsing:
             words = np.zeros((rows // BITS + 2, columns // 2 + 2), np.uint64)
             for parity in (0, 1):
                 here = layers[:, parity::2, (parity + colour) % 2 :: 2] == up
-                for bit in range(BITS):
-                    words[1 + parity : -1 : 2, 1:-1] |= here[bit].astype(np.uint64) << np.uint64(
-                        bit
-                    )
+                bits = np.packbits(
+                    np.ascontiguousarray(here.transpose(1, 2, 0)), axis=-1, bitorder="little"
+                )
+                words[1 + parity : -1 : 2, 1:-1] = bits.view("<u8")[..., 0]
             close_rim(words)
             colours.append(words)
         return colours[0], colours[1]
@@ -141,10 +141,11 @@ class MultispinIsing:
         layers = np.empty((BITS, rows // BITS, columns), np.int8)
         for colour, words, up in ((0, self._even, 1), (1, self._odd, self._odd_up)):
             for parity in (0, 1):
-                inner = words[1 + parity : -1 : 2, 1:-1]
-                for bit in range(BITS):
-                    ones = ((inner >> np.uint64(bit)) & np.uint64(1)).astype(np.int8)
-                    layers[bit, parity::2, (parity + colour) % 2 :: 2] = up * (2 * ones - 1)
+                inner = np.ascontiguousarray(words[1 + parity : -1 : 2, 1:-1, None], "<u8")
+                ones = np.unpackbits(inner.view(np.uint8), axis=-1, bitorder="little")
+                here = layers[:, parity::2, (parity + colour) % 2 :: 2]
+                here[:] = ones.transpose(2, 0, 1)
+                here[:] = up * (2 * here - 1)
         grid = layers.reshape(rows, columns)
         return np.ascontiguousarray(grid if self._upright else grid.T).ravel()
 

@@ -54,7 +54,7 @@ class Replicas:
 
     Heat bath on any graph, site after site: p(+1) = 1 / (1 + exp(-2 f)) with the local field
     f = h + sum J s'. f is summed in single precision; given f, the probability is within 2e-7 of
-    the formula, and that of the rarer state within 4e-7 of itself plus 1.2e-10 (half a random word).
+    the formula, and that of the rarer state within 4e-7 of itself plus 1.2e-10, half a step.
 
     64 replicas cost as much as one: take multiples of 64.
 

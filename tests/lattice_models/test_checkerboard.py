@@ -1,0 +1,293 @@
+"""Colour by colour on the square lattice: all states, the trap at J = 0, Kaufman's torus."""
+
+import inspect
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from physlearn.checks import InputError
+from physlearn.lattice_models import (
+    BlumeCapel,
+    Ising,
+    LatticeGas,
+    checkerboard,
+    square_lattice,
+    triangular_lattice,
+)
+from physlearn.lattice_models import checkerboard_kernels as kernels
+from physlearn.lattice_models.checkerboard import (
+    CheckerboardIsing,
+    make_checkerboard_engine,
+    uniform_square_model,
+    up_probabilities,
+)
+from physlearn.lattice_models.ising_torus import kaufman_torus
+from physlearn.records import SiteGraph
+
+
+def all_states(shape):
+    """Return all states of a torus as grids, from the fastest last site on."""
+    states = itertools.product([-1, 1], repeat=shape[0] * shape[1])
+    return np.array(list(states), np.int8).reshape(-1, *shape)
+
+
+def bond_sum(grids):
+    """Sum s s' over all bonds, by rolling the grid: two a site."""
+    wide = grids.astype(int)
+    return (wide * (np.roll(wide, 1, -1) + np.roll(wide, 1, -2))).sum(axis=(-1, -2))
+
+
+def distribution(shape, coupling, field):
+    grids = all_states(shape)
+    weight = np.exp(coupling * bond_sum(grids) + field * grids.sum(axis=(1, 2), dtype=int))
+    return weight / weight.sum()
+
+
+def chi_square_p(observed_codes, probabilities):
+    counts = np.bincount(observed_codes, minlength=len(probabilities))
+    order = np.argsort(probabilities)
+    expected = probabilities[order] * counts.sum()
+    group = np.minimum(np.cumsum(expected) // 8, np.floor(expected.sum() / 8) - 1).astype(int)
+    return stats.chisquare(
+        np.bincount(group, counts[order])[np.unique(group)],
+        np.bincount(group, expected)[np.unique(group)],
+    ).pvalue
+
+
+def blocked_z(series, exact, n_blocks=32):
+    blocks = np.asarray(series, float).reshape(n_blocks, -1).mean(axis=1)
+    return (blocks.mean() - exact) / (blocks.std(ddof=1) / np.sqrt(n_blocks))
+
+
+@pytest.mark.parametrize("method", ["metropolis", "heat_bath"])
+@pytest.mark.parametrize(
+    ("shape", "coupling", "field"),
+    [((4, 4), 0.25, 0.1), ((4, 4), -0.3, 0.0), ((2, 4), 0.0, 0.0), ((4, 2), 0.01, -0.4)],
+)
+def test_independent_chains_reach_every_state_as_often_as_they_should(
+    method, shape, coupling, field, oracle
+):
+    rng = np.random.default_rng(21)
+    n = 10000
+    powers = 1 << np.arange(shape[0] * shape[1])[::-1]
+    reached = np.empty(n, int)
+    for chain in range(n):
+        lattice = CheckerboardIsing(shape, coupling, field, method=method, rng=rng)
+        lattice.sweep(50)
+        reached[chain] = (lattice.states() > 0) @ powers
+    p = chi_square_p(reached, distribution(shape, coupling, field))
+    oracle(f"checkerboard {method}, histogram of {shape}, J = {coupling}, h = {field}", p=p)
+
+
+def half_sweep_matrix(grids, chances, colour):
+    """Return the matrix of one half sweep, from the probabilities of single sites."""
+    n, rows, columns = grids.shape
+    up = (grids > 0).astype(int)
+    count = sum(np.roll(up, shift, axis) for shift in (1, -1) for axis in (1, 2))
+    rise = chances[up, count]
+    sites = [
+        (i, j) for i, j in itertools.product(range(rows), range(columns)) if (i + j) % 2 == colour
+    ]
+    flat = up.reshape(n, -1)
+    others = [i * columns + j for i, j in itertools.product(range(rows), range(columns))
+              if (i + j) % 2 != colour]  # fmt: skip
+    matrix = np.all(flat[:, None, others] == flat[None, :, others], axis=2).astype(float)
+    for i, j in sites:
+        to_up = up[None, :, i, j] == 1
+        matrix *= np.where(to_up, rise[:, i, j, None], 1.0 - rise[:, i, j, None])
+    return matrix
+
+
+@pytest.mark.parametrize("method", ["metropolis", "heat_bath"])
+@pytest.mark.parametrize(("coupling", "field"), [(0.4, 0.2), (-0.7, -0.1), (0.0, 0.0)])
+def test_sweeps_keep_the_distribution(method, coupling, field, oracle):
+    """Each half sweep is reversible, and pi P = pi for the sweep, on a 2 x 4 torus."""
+    grids = all_states((2, 4))
+    exact = distribution((2, 4), coupling, field)
+    chances = up_probabilities(coupling, field, method)
+    even, odd = (half_sweep_matrix(grids, chances, colour) for colour in (0, 1))
+    flow = exact[:, None] * even
+    oracle(
+        f"checkerboard {method}, detailed balance of a half sweep, J = {coupling}",
+        error=np.abs(flow - flow.T).max(), bound=1e-14,
+    )  # fmt: skip
+    oracle(
+        f"checkerboard {method}, pi P = pi, J = {coupling}",
+        error=np.abs(exact @ even @ odd - exact).max(), bound=1e-12,
+    )  # fmt: skip
+
+
+def test_thresholds_are_the_nearest_multiples():
+    for coupling, field, method in itertools.product(
+        (0.3, -2.0, 50.0), (0.0, 0.7), ("metropolis", "heat_bath")
+    ):
+        chances = up_probabilities(coupling, field, method)
+        thresholds = CheckerboardIsing((4, 4), coupling, field, method=method)._thresholds
+        error = np.abs(thresholds / 2**32 - chances)
+        assert np.all(error[chances < 1 - 2**-32] <= 2**-33)
+        assert np.all(error <= 2**-32)
+
+
+def test_no_site_blinks_without_a_coupling(oracle):
+    """Uncapped Metropolis would turn every site over in every sweep: correlation -1, for ever."""
+    for coupling in (0.0, 0.003):
+        lattice = CheckerboardIsing((256, 256), coupling, method="metropolis", rng=5)
+        before = lattice.states().astype(int)
+        lattice.sweep(1)
+        after = lattice.states().astype(int)
+        lattice.sweep(20)
+        late = lattice.states().astype(int)
+        n = before.size
+        if coupling == 0.0:  # a flip has probability 3/4: mean of s s' is -1/2, variance 3/4
+            z = ((before * after).mean() + 0.5) * np.sqrt(n / 0.75)
+            oracle("checkerboard Metropolis at J = h = 0, one sweep's correlation", z=z)
+            z = (before * late).mean() * np.sqrt(n)
+            oracle("checkerboard Metropolis at J = h = 0, 21 sweeps' correlation", z=z)
+        else:
+            assert -0.6 < (before * after).mean() < -0.4
+            assert abs((before * late).mean()) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("shape", "coupling", "method"),
+    [
+        ((64, 64), 0.4406868, "metropolis"),
+        ((64, 64), 0.43, "heat_bath"),
+        ((32, 128), -0.4, "metropolis"),
+    ],
+)
+def test_energy_of_kaufmans_torus(shape, coupling, method, oracle):
+    exact = kaufman_torus(shape, coupling)
+    lattice = CheckerboardIsing(shape, coupling, method=method, rng=8)
+    lattice.sweep(4000)
+    energy = np.empty(8000)
+    for k in range(len(energy)):
+        lattice.sweep(10)
+        energy[k] = -coupling * bond_sum(lattice.states().reshape(shape))
+    name = f"checkerboard {method}, {shape} torus at J = {coupling}"
+    oracle(f"{name}, energy", z=blocked_z(energy, exact.energy))
+    spread = (energy - exact.energy) ** 2
+    oracle(f"{name}, variance of the energy", z=blocked_z(spread, exact.energy_variance))
+
+
+def test_start_and_states_use_the_order_of_the_graph():
+    graph = square_lattice((6, 4))
+    rng = np.random.default_rng(3)
+    start = rng.choice(np.array([-1, 1], np.int8), 24)
+    engine = make_checkerboard_engine(Ising([0.3]), graph, start, rng)
+    assert np.array_equal(engine.states(), start)
+    strong = CheckerboardIsing((6, 4), 0.0, 30.0, start=start.reshape(6, 4), rng=1)
+    strong.sweep(1)
+    assert np.all(strong.states() == 1)
+    # at J = 30 a sweep makes each site follow its neighbours: only a graph in order stays put
+    stripes = np.repeat([1, 1, -1, -1, 1, 1], 4)
+    ordered = CheckerboardIsing((6, 4), 30.0, start=stripes, method="heat_bath", rng=1)
+    ordered.sweep(5)
+    assert np.array_equal(ordered.states(), stripes)
+
+
+def test_threads_and_pieces_change_nothing():
+    results = []
+    for threads, pieces in ((1, 6), (2, 6), (3, 1)):
+        lattice = CheckerboardIsing((256, 64), 0.4, 0.01, rng=2)
+        for _ in range(pieces):
+            lattice.sweep(6 // pieces, n_threads=threads)
+        results.append(lattice.states())
+    assert np.array_equal(results[0], results[1])
+    assert np.array_equal(results[0], results[2])
+
+
+def test_a_saved_state_goes_on_to_the_bit():
+    lattice = CheckerboardIsing((64, 32), 0.4, rng=2)
+    lattice.sweep(3)
+    saved = lattice.arrays()
+    lattice.sweep(4)
+    other = CheckerboardIsing((64, 32), 0.4, rng=99)
+    other.restore(saved)
+    other.sweep(4)
+    assert np.array_equal(other.states(), lattice.states())
+    assert all(np.array_equal(other.arrays()[k], v) for k, v in lattice.arrays().items())
+
+
+@pytest.mark.parametrize("method", ["metropolis", "heat_bath"])
+def test_compiled_sweeps_equal_their_python_form(method, monkeypatch):
+    compiled = CheckerboardIsing((4, 6), 0.3, 0.1, method=method, rng=4)
+    plain = CheckerboardIsing((4, 6), 0.3, 0.1, method=method, rng=4)
+    compiled.sweep(3)
+    for name, member in inspect.getmembers(kernels, lambda item: hasattr(item, "py_func")):
+        monkeypatch.setattr(kernels, name, member.py_func)
+    monkeypatch.setattr(checkerboard, "checkerboard_sweeps", kernels.checkerboard_sweeps)
+    with np.errstate(over="ignore"):
+        plain.sweep(3)
+    for ours, theirs in zip(compiled.arrays().values(), plain.arrays().values(), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_lanes_are_the_published_generator():
+    """xoroshiro64* in whole-number arithmetic, after a sweep at J = h = 0 by heat bath."""
+    mask = 2**32 - 1
+    lattice = CheckerboardIsing((2, 4), 0.0, method="heat_bath", rng=1)
+    first, second = (int(word) for word in lattice._lanes[0, :, 0])
+    lattice.sweep(1)
+    ups = []
+    for _ in range(4):
+        ups.append(((first * 0x9E3779BB) & mask) < 2**31)
+        second ^= first
+        first = (((first << 26) | (first >> 6)) & mask) ^ second ^ ((second << 9) & mask)
+        second = ((second << 13) | (second >> 19)) & mask
+    grid = lattice.states().reshape(2, 4)
+    assert [grid[0, 0] > 0, grid[1, 1] > 0, grid[0, 1] > 0, grid[1, 0] > 0] == ups
+    assert lattice._lanes[0, :, 0].tolist() == [first, second]
+
+
+def test_a_square_lattice_is_recognised_and_others_are_refused():
+    for shape in ((2, 2), (2, 4), (4, 2), (4, 6), (6, 4), (3, 5), (8, 2)):
+        assert uniform_square_model("m", Ising([0.2]), square_lattice(shape)).shape == shape
+    gas = LatticeGas([0.8], 0.3)
+    graph = square_lattice((4, 4))
+    model = uniform_square_model("m", gas, graph)
+    same = gas.to_ising(graph)
+    assert (model.coupling, model.field) == (same.couplings[0], same.site_field(graph)[0])
+    swapped = np.random.default_rng(1).permutation(16)
+    mixed = SiteGraph(16, np.sort(swapped[graph.edges], axis=1), graph.shell, graph.multiplicity)
+    twice = SiteGraph(16, graph.edges, graph.shell, 2 * graph.multiplicity)
+    for other in (
+        square_lattice((4, 4), periodic=False),
+        triangular_lattice((4, 4)),
+        mixed,
+        twice,
+        SiteGraph(16, graph.edges[:-1], graph.shell[:-1], graph.multiplicity[:-1]),
+    ):
+        with pytest.raises(InputError, match="needs the periodic graph of square_lattice"):
+            uniform_square_model("checkerboard", Ising([0.2]), other)
+    further = square_lattice((6, 6), n_shells=2)
+    assert uniform_square_model("m", Ising([0.2]), further).shape == (6, 6)
+    for hamiltonian in (
+        Ising([0.2, 0.1]), Ising([0.2], np.arange(36.0)),
+        Ising([0.2], bonds=np.linspace(0, 1, len(further.edges))),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match="one coupling, of nearest neighbours, and one field"):
+            uniform_square_model("checkerboard", hamiltonian, further)
+    with pytest.raises(InputError, match="knows no triplets"):
+        uniform_square_model("m", Ising([0.2], triplets={(0, 0, 1): 0.1}), further)
+    with pytest.raises(InputError, match="two states with pair couplings"):
+        uniform_square_model("m", BlumeCapel([0.2], 0.1), graph)
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(InputError, match="even sides"):
+        CheckerboardIsing((4, 5), 0.1)
+    with pytest.raises(InputError, match="shape"):
+        CheckerboardIsing((0, 4), 0.1)
+    with pytest.raises(InputError, match="coupling"):
+        CheckerboardIsing((4, 4), np.nan)
+    with pytest.raises(InputError, match="field"):
+        CheckerboardIsing((4, 4), 0.1, np.inf)
+    with pytest.raises(InputError, match="method"):
+        CheckerboardIsing((4, 4), 0.1, method="gibbs")
+    with pytest.raises(InputError, match="start must have shape"):
+        CheckerboardIsing((4, 4), 0.1, start=np.ones(15))
+    with pytest.raises(InputError, match=r"-1 and \+1; site 3 holds 0"):
+        CheckerboardIsing((4, 4), 0.1, start=[1, 1, 1, 0] * 4)
