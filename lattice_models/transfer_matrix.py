@@ -307,7 +307,8 @@ def _two_eigenvalues(
     """Return eigenvalues, the largest among them, and their vectors in columns."""
     from scipy.sparse.linalg import LinearOperator, eigs, eigsh
 
-    if n_states <= DENSE_EIGENVALUES:
+    # all eigenvalues of a matrix that is not symmetric take some ten times longer
+    if n_states <= (DENSE_EIGENVALUES if symmetric else DENSE_EIGENVALUES // 8):
         matrix = apply(np.eye(n_states), transposed)
         values, vectors = np.linalg.eigh(matrix) if symmetric else np.linalg.eig(matrix)
         return values, vectors
