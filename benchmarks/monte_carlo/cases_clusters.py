@@ -13,6 +13,7 @@ from physlearn.lattice_models.clusters import SwendsenWangEngine, WolffEngine
 from physlearn.lattice_models.hamiltonians import Ising
 from physlearn.lattice_models.regular_lattices import square_lattice, triangular_lattice
 from physlearn.lattice_models.state_hamiltonians import Potts
+from physlearn.lattice_models.tempering_engine import TemperingEngine
 
 CRITICAL = float(np.log1p(np.sqrt(2.0)) / 2)
 TRIANGULAR_CRITICAL = float(np.log(3.0) / 4)
@@ -118,6 +119,46 @@ def textbook(size: int, n_clusters: int) -> Callable[[], int]:
     return run
 
 
+def tempering_case(size: int, n_rungs: int) -> Case:
+    """Compare replicas of a spin glass on a ladder with their twin."""
+    rng = np.random.default_rng(3)
+    graph = square_lattice((size, size))
+    glass = Ising([1.0], bonds=rng.normal(size=len(graph.edges)))
+    ladder, start = np.linspace(0.0, 1.0, n_rungs), np.ones(graph.n_sites)
+    ours, theirs = (
+        TemperingEngine([glass], graph, ladder, start, np.random.default_rng(1)) for _ in range(2)
+    )
+    n_sweeps = max(1, 2**20 // (graph.n_sites * n_rungs))
+    state, tables = theirs._state, theirs._two_states
+    library = compile_c("clusters")
+    names = ("energies", "rung_of", "replica_at", "tallies", "counter", "lanes", "random_state")
+    arguments = [
+        pointer(state["codes"]), WHOLE(graph.n_sites), WHOLE(n_rungs), *map(pointer, tables),
+        pointer(theirs.factors), WHOLE(n_sweeps), *(pointer(state[name]) for name in names),
+        pointer(theirs._work),
+    ]  # fmt: skip
+
+    def physlearn() -> None:
+        ours.sweep(n_sweeps)
+
+    def c() -> None:
+        assert theirs  # its arrays must live as long as this
+        library.temper_two_states(*arguments)
+
+    def check() -> None:
+        for _ in range(3):
+            physlearn()
+            c()
+        for key, mine in ours.arrays().items():
+            assert np.array_equal(mine, state[key]), key
+
+    return Case(
+        f"tempering, spin glass {size}, {n_rungs} rungs", "spin update",
+        float(n_sweeps * graph.n_sites * n_rungs), {"physlearn": physlearn, "C": c}, {"C": 1.1},
+        check=check,
+    )  # fmt: skip
+
+
 def cases(quick: bool) -> list[Case]:
     """All cases; quick: small lattices only."""
     found = []
@@ -158,4 +199,4 @@ def cases(quick: bool) -> list[Case]:
                     sweeps,
                 )
             )
-    return found
+    return [*found, tempering_case(16, 32), *([] if quick else [tempering_case(64, 64)])]

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define ROTATE(x, k) (((x) << (k)) | ((x) >> (64 - (k))))
 #define UNIT (1.0 / 9007199254740992.0)
@@ -276,6 +277,85 @@ void swendsen_wang_any(int8_t *restrict codes, int64_t n_sites, int64_t q,
                 else if (turns[root] == 1) codes[site] = image[codes[site]];
             }
         }
+    }
+    state[0] = lane.first;
+    state[1] = lane.second;
+}
+
+/* Products are not fused with sums, as numba does not fuse them: results must agree to the bit. gcc
+   makes vectors of this loop only where no floating-point trap could be missed. */
+#define AS_NUMBA __attribute__((optimize("fp-contract=off", "no-trapping-math")))
+
+AS_NUMBA static inline double exponential(double x) {
+    double held = x < -700.0 ? -700.0 : x;
+    held = held > 700.0 ? 700.0 : held;
+    double power = floor(held * 1.4426950408889634 + 0.5);
+    double y = (held - power * 6.93145751953125e-1) - power * 1.42860682030941723212e-6;
+    double tail = 1.0 / 5040 +
+                  y * (1.0 / 40320 +
+                       y * (1.0 / 362880 +
+                            y * (1.0 / 3628800 + y * (1.0 / 39916800 + y * (1.0 / 479001600)))));
+    double series =
+        1.0 +
+        y * (1.0 +
+             y * (1.0 / 2 +
+                  y * (1.0 / 6 + y * (1.0 / 24 + y * (1.0 / 120 + y * (1.0 / 720 + y * tail))))));
+    int64_t bits = ((int64_t)power + 1023) << 52;
+    double scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return series * scale;
+}
+
+AS_NUMBA void
+temper_two_states(int8_t *restrict codes, int64_t n_sites, int64_t n_replicas,
+                  const int64_t *restrict start, const int32_t *restrict neighbour,
+                  const double *restrict slope, const double *restrict base,
+                  const double *restrict factors, int64_t n_sweeps, double *restrict energies,
+                  int64_t *restrict rung_of, int64_t *restrict replica_at,
+                  int64_t *restrict tallies, int64_t *restrict counter, uint64_t *restrict lanes,
+                  uint64_t *restrict state, double *restrict work) {
+    uint64_t *restrict first = lanes, *restrict second = lanes + n_replicas;
+    double *restrict gap = work, *restrict scale = work + n_replicas;
+    Lane lane = {state[0], state[1]};
+    for (int64_t sweep = 0; sweep < n_sweeps; sweep++) {
+        for (int64_t r = 0; r < n_replicas; r++) scale[r] = factors[rung_of[r]];
+        for (int64_t site = 0; site < n_sites; site++) {
+            for (int64_t r = 0; r < n_replicas; r++) gap[r] = base[site];
+            for (int64_t entry = start[site]; entry < start[site + 1]; entry++) {
+                double step = slope[entry];
+                const int8_t *row = codes + neighbour[entry] * n_replicas;
+                for (int64_t r = 0; r < n_replicas; r++) gap[r] += step * row[r];
+            }
+            int8_t *here = codes + site * n_replicas;
+            for (int64_t r = 0; r < n_replicas; r++) {
+                uint64_t a = first[r], b = second[r], word = a + b;
+                b ^= a;
+                first[r] = ROTATE(a, 24) ^ b ^ (b << 16);
+                second[r] = ROTATE(b, 37);
+                double draw = (word >> 11) * UNIT;
+                int8_t new = draw * (1.0 + exponential(scale[r] * gap[r])) < 1.0;
+                energies[r] += gap[r] * (new - here[r]);
+                here[r] = new;
+            }
+        }
+        for (int64_t lower = counter[0] & 1; lower < n_replicas - 1; lower += 2) {
+            int64_t hot = replica_at[lower], cold = replica_at[lower + 1];
+            double log_chance =
+                (factors[lower + 1] - factors[lower]) * (energies[cold] - energies[hot]);
+            tallies[lower]++;
+            if (log_chance >= 0.0 || (next(&lane) >> 11) * UNIT < exp(log_chance)) {
+                tallies[n_replicas + lower]++;
+                replica_at[lower] = cold;
+                replica_at[lower + 1] = hot;
+                rung_of[cold] = lower;
+                rung_of[hot] = lower + 1;
+            }
+        }
+        int64_t hot = replica_at[0], cold = replica_at[n_replicas - 1];
+        if (tallies[2 * n_replicas + hot] == 1) tallies[2 * n_replicas + hot] = 2;
+        if (tallies[2 * n_replicas + cold] == 2) tallies[3 * n_replicas + cold]++;
+        tallies[2 * n_replicas + cold] = 1;
+        counter[0]++;
     }
     state[0] = lane.first;
     state[1] = lane.second;
