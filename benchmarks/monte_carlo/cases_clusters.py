@@ -199,4 +199,4 @@ def cases(quick: bool) -> list[Case]:
                     sweeps,
                 )
             )
-    return [*found, tempering_case(16, 32), *([] if quick else [tempering_case(64, 64)])]
+    return [*found, tempering_case(16, 64), *([] if quick else [tempering_case(64, 64)])]
