@@ -14,6 +14,8 @@ from pathlib import Path
 
 import figures_from_results as measured
 import matplotlib
+from figures_gallery import gallery_figure
+from figures_physics import ising_figure
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -24,6 +26,8 @@ DOTS_PER_INCH = 200
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
+    "ising": ising_figure,
+    "gallery": gallery_figure,
     "oracles": measured.oracle_figure,
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,

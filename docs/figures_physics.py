@@ -93,6 +93,7 @@ def ising_figure() -> Figure:
                          ms=5.5, label=said_name, zorder=3)  # fmt: skip
         top.axvline(1 / critical_coupling(), color=GREY, lw=0.8, ls=(0, (2, 3)), zorder=0)
         top.set_ylabel(label)
+    axes[0, 1].set_ylim(0, 4)  # the infinite lattice's goes to infinity
     axes[0, 0].text(1 / critical_coupling() + 0.02, axes[0, 0].get_ylim()[0] + 0.06, "$T_c$",
                     color=GREY, va="bottom")  # fmt: skip
     for k, bottom in enumerate(axes[1, :2]):
