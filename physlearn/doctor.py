@@ -66,7 +66,12 @@ def diagnosis() -> Table:
 
 
 def warm_kernels(progress: Callable[[str, float], None] | None = None) -> float:
-    """Run every step once on small embedded data, so that kernels are compiled and cached.
+    """Run every simulation and every step once on small data, so that kernels are in the cache.
+
+    Parameters
+    ----------
+    progress
+        Called with what is about to run and the finished share, 0 to 1.
 
     Returns
     -------
@@ -79,10 +84,20 @@ def warm_kernels(progress: Callable[[str, float], None] | None = None) -> float:
     """
     from physlearn.demo import demo_findings
     from physlearn.findings import run_steps
+    from physlearn.first_calls import FIRST_CALLS
 
     start = perf_counter()
+    for index, (name, call) in enumerate(FIRST_CALLS.items()):
+        if progress is not None:
+            progress(name, 0.5 * index / len(FIRST_CALLS))
+        call()
     findings, steps = demo_findings(seed=0, small=True)
-    run_steps(steps, findings, progress)
+
+    def second_half(title: str, share: float) -> None:
+        if progress is not None:
+            progress(title, 0.5 + 0.5 * share)
+
+    run_steps(steps, findings, second_half)
     return perf_counter() - start
 
 

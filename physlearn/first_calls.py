@@ -1,0 +1,157 @@
+"""One small call of every function of ``lattice_models`` that has compiled kernels.
+
+``physlearn doctor --warm`` runs them all, so that numba's cache holds every kernel in the types of
+real use; ``benchmarks/monte_carlo/first_call.py`` times each in a fresh process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+__all__ = ["FIRST_CALLS"]
+
+
+def _lattice(method: str, size: int = 8) -> None:
+    from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
+
+    start = np.where(np.arange(size * size) % 2, 1, -1)
+    simulate_lattice(
+        Ising([0.2]), square_lattice((size, size)), 1, 1,
+        method=method, burn_in=1, start=start, rng=1,
+    )  # fmt: skip
+
+
+def _states(method: str) -> None:
+    from physlearn.lattice_models import Potts, simulate_lattice, square_lattice
+
+    simulate_lattice(
+        Potts(3, [0.2]), square_lattice((6, 6)), 1, 1,
+        method=method, burn_in=1, start=np.arange(36) % 3, rng=1,
+    )  # fmt: skip
+
+
+def _triplets() -> None:
+    from physlearn.lattice_models import Ising, simulate_lattice, triangular_lattice
+
+    model = Ising([0.2], triplets={(0, 0, 0): 0.1})
+    for method in ("heat_bath", "metropolis"):
+        simulate_lattice(model, triangular_lattice((6, 6)), 1, 1, method=method, burn_in=1, rng=1)
+
+
+def _replicas() -> None:
+    from physlearn.lattice_models import square_lattice
+    from physlearn.lattice_models.replicas import Replicas
+
+    copies = Replicas(square_lattice((4, 4), 2), 2, np.ones(16), 64, np.random.default_rng(1))
+    copies.sweep(np.array([0.1, 0.2, 0.1]), 1)
+    copies.sweep(np.array([0.1, 0.2, 0.1]), 1, site_field=np.zeros(16))
+    copies.statistics()
+    copies.scores(np.array([0.1, 0.2, 0.1]), np.arange(16))
+
+
+def _tempering() -> None:
+    from physlearn.lattice_models import spin_glass, square_lattice, temper_lattice
+
+    graph = square_lattice((4, 4))
+    temper_lattice(spin_glass(graph, rng=1), graph, [0.0, 0.5, 1.0], 4, 1, burn_in=1, rng=1)
+
+
+def _hops() -> None:
+    from physlearn.lattice_models import HopRates, simulate_hops, square_lattice
+
+    simulate_hops(HopRates([0.5]), square_lattice((4, 4)), [1] + 15 * [0], [1e-4], rng=1)
+
+
+def _transformations() -> None:
+    from physlearn.lattice_models import (
+        BeamSchedule,
+        Transformation,
+        simulate_transformations,
+        square_lattice,
+    )
+
+    knock_out = Transformation(1, 0, cross_section_angstrom2=1e-3)
+    simulate_transformations(
+        [knock_out], square_lattice((4, 4)), np.ones(16), [0.0, 0.1],
+        beam=BeamSchedule([700.0]), rng=1,
+    )  # fmt: skip
+
+
+def _statistics() -> None:
+    from physlearn.lattice_models import Ising, sample_statistics, square_lattice
+
+    sample_statistics(Ising([0.2]), square_lattice((4, 4)), 4, method="heat_bath", burn_in=1, rng=1)
+
+
+def _wall() -> None:
+    from physlearn.lattice_models import simulate_wall
+
+    simulate_wall(1.0, 1.0, 0.5, start=np.zeros(8), frame_times=[0.0, 1.0], rng=1)
+
+
+def _metropolis_particles() -> None:
+    from physlearn.lattice_models import LennardJones, MetropolisSettings, sample_positions
+
+    pair = [[0.0, 0.0, 0.0], [1.1, 0.0, 0.0]]
+    settings = MetropolisSettings(1, displacement=0.1)
+    sample_positions(LennardJones(), pair, 1, 1, settings=settings, rng=1)
+
+
+def _langevin(dynamics: str) -> None:
+    from physlearn.lattice_models import LennardJones, simulate_langevin
+    from physlearn.records import AtomicConfiguration
+
+    start = AtomicConfiguration(
+        [[0.5, 0.5, 0.5], [1.6, 0.5, 0.5]], unit="reduced", cell=6.0 * np.eye(3)
+    )
+    simulate_langevin(LennardJones(), start, 2, 1, time_step=1e-5, dynamics=dynamics, rng=1)
+
+
+def _field(dynamics: str, method: str) -> None:
+    from physlearn.lattice_models import LandauPotential, simulate_ginzburg_landau
+
+    simulate_ginzburg_landau(
+        LandauPotential(-1.0, 0.0, 1.0), 0.01 * np.cos(np.indices((16, 16)).sum(axis=0)), dynamics,
+        frame_times=[0.0, 0.01], method=method, rng=1,
+    )  # fmt: skip
+
+
+FIRST_CALLS: dict[str, Callable[[], None]] = {
+    **{
+        f"simulate_lattice {method}": partial(_lattice, method)
+        for method in (
+            "heat_bath",
+            "metropolis",
+            "kawasaki",
+            "kawasaki_local",
+            "checkerboard",
+            "wolff",
+            "swendsen_wang",
+            "tempering",
+        )  # fmt: skip
+    },
+    "simulate_lattice multispin": partial(_lattice, "multispin", 128),
+    **{
+        f"simulate_lattice {method}, q states": partial(_states, method)
+        for method in ("heat_bath", "metropolis", "kawasaki", "swendsen_wang")
+    },
+    "simulate_lattice with triplets": _triplets,
+    "Replicas": _replicas,
+    "temper_lattice": _tempering,
+    "sample_statistics": _statistics,
+    "simulate_hops": _hops,
+    "simulate_transformations": _transformations,
+    "simulate_wall": _wall,
+    "sample_positions": _metropolis_particles,
+    "simulate_langevin overdamped": partial(_langevin, "overdamped"),
+    "simulate_langevin underdamped": partial(_langevin, "underdamped"),
+    **{
+        f"simulate_ginzburg_landau {dynamics} {method}": partial(_field, dynamics, method)
+        for dynamics in ("nonconserved", "conserved")
+        for method in ("explicit", "spectral")
+    },
+}
+"""Name of a call -> the call, on data so small that only compiling or loading takes time."""
