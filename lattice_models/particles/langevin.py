@@ -211,7 +211,7 @@ def simulate_langevin(
         np.repeat(np.arange(n_done), n),
         np.tile(np.arange(n), n_done),
         frames[:n_done].reshape(n_done * n, system.dimension),
-        time_step * steps_between * np.arange(n_done),
+        time_step * steps_between * np.arange(n_done, dtype=np.float64),
         unit=particles.unit,
         time_unit="reduced",
         cell=particles.cell,

@@ -215,6 +215,7 @@ class MetropolisWalk:
         first = 0.1 * self.largest_step if displacement is None else displacement
         self.numbers = np.array([temperature, first])
         self.frame = self._choose_cells(places)
+        self.web = self._cells_around()
         self._fill(places)
 
     def _scale(self, temperature: float) -> float:
@@ -245,6 +246,25 @@ class MetropolisWalk:
         self.counts[5:8] = shape
         return frame
 
+    def _cells_around(self) -> tuple[NDArray[np.int32], NDArray[np.int8], Float]:
+        """Cells that touch a cell (itself too), -1 behind them, and how the box moves each."""
+        shape = self.counts[5:8]
+        cells = np.stack(np.unravel_index(np.arange(shape.prod()), tuple(shape)), axis=1)
+        steps = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), axis=1) - 1
+        there = cells[:, None] + steps
+        turns = there // shape
+        there -= turns * shape
+        around = (there[..., 0] * shape[1] + there[..., 1]) * shape[2] + there[..., 2]
+        absent = ((turns != 0) & (self.box == 0.0)).any(axis=2)
+        around[absent] = -1
+        order = np.argsort(absent, axis=1, kind="stable")
+        code = ((turns + 1) * (9, 3, 1)).sum(axis=2)
+        return (
+            np.take_along_axis(around, order, axis=1).astype(np.int32),
+            np.take_along_axis(code, order, axis=1).astype(np.int8),
+            steps * self.box,
+        )
+
     def _fill(self, places: Float) -> None:
         """Put the particles into cells with room for the fullest and some more."""
         n_cells = int(self.counts[5:8].prod())
@@ -263,10 +283,9 @@ class MetropolisWalk:
         self._make_scratch()
 
     def _make_scratch(self) -> None:
-        self.scratch = (
-            np.zeros(27, dtype=np.int64), np.zeros((27, 3)), np.zeros(int(self.counts[4])),
-            np.zeros((self.n + 1, 4)), np.zeros((self.n + 1, 4)), np.zeros(9),
-        )  # fmt: skip
+        near, far = np.zeros((self.n + 1, 4)), np.zeros((self.n + 1, 4))
+        sums = np.zeros(int(self.counts[4]))
+        self.scratch = (sums, near, far, np.zeros(9))
 
     def _unsorted(self) -> Float:
         return self.places[:, self.where].T.copy()
@@ -278,7 +297,7 @@ class MetropolisWalk:
             ended = kernels.metropolis_trials(
                 self.places, self.slots, self.inside, self.where, self.turns,
                 self.interaction.law, self.box, self.frame, self.numbers, self.counts,
-                self.random_state, self.scratch,
+                self.random_state, self.scratch, self.web,
             )  # fmt: skip
             if ended == kernels.DONE:
                 return

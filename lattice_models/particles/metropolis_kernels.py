@@ -2,9 +2,11 @@
 
 ``places``: (3, n_cells x room) coordinates cell by cell, unused ones infinitely far away, so that
 eight places of a cell are one vector. ``slots``: (n_cells x room, 2) particle and species;
-``inside``: particles in each cell; ``where``: (n,) place of each particle. A cell is at least as
-wide as the cutoff; the last cells along an open axis reach to infinity. ``pair_terms`` and its
-helpers are those of ``motion_kernels``, kept alike by a test.
+``inside``: particles in each cell; ``where``: (n,) place of each particle. ``around``: (n_cells,
+27) the cells that touch a cell, itself too, then -1; ``turn``: which of the 27 rows of ``shift``
+the box moves each of them by. A cell is at least as wide as the cutoff; the last cells along an
+open axis reach to infinity. ``pair_terms`` and its helpers are those of ``motion_kernels``, kept
+alike by a test.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ Float = NDArray[np.float64]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
+Web = tuple[Int32, NDArray[np.int8], Float]
 
 UNIT_STEP = 1.0 / 9007199254740992.0  # 2 ** -53
 ROTATE_A, ROTATE_B, SHIFT = np.uint64(24), np.uint64(37), np.uint64(16)
@@ -157,34 +160,6 @@ def fill_cells(
 
 
 @kernel
-def cells_around(cell: int, box: Float, counts: Int64, around: Int64, shift: Float) -> Any:
-    """List the cells that touch a cell (itself too) and how far each is moved by the box."""
-    c = cell % counts[CELL_C]
-    b = cell // counts[CELL_C] % counts[CELL_B]
-    a = cell // (counts[CELL_C] * counts[CELL_B])
-    n = 0
-    for i in range(a - 1, a + 2):
-        turn_a = math.floor(i / counts[CELL_A])
-        for j in range(b - 1, b + 2):
-            turn_b = math.floor(j / counts[CELL_B])
-            for k in range(c - 1, c + 2):
-                turn_c = math.floor(k / counts[CELL_C])
-                if turn_a != 0 and box[0] == 0.0:
-                    continue
-                if turn_b != 0 and box[1] == 0.0:
-                    continue
-                if turn_c != 0 and box[2] == 0.0:
-                    continue
-                row = (i - turn_a * counts[CELL_A]) * counts[CELL_B] + j - turn_b * counts[CELL_B]
-                around[n] = row * counts[CELL_C] + k - turn_c * counts[CELL_C]
-                shift[n, 0] = turn_a * box[0]
-                shift[n, 1] = turn_b * box[1]
-                shift[n, 2] = turn_c * box[2]
-                n += 1
-    return n
-
-
-@kernel
 def lennard_jones_change(
     places: Float,
     first: int,
@@ -260,22 +235,24 @@ def collect(
     inside: Int64,
     place: tuple[float, float, float],
     reach: float,
-    box: Float,
     frame: Float,
     counts: Int64,
-    around: Int64,
-    shift: Float,
+    web: Web,
     near: Float,
 ) -> Any:
     """List the particles near a place: unit vector, distance and end factor of each in ``near``."""
+    around, turn, shift = web
     cell = cell_of(place[0], place[1], place[2], frame, counts)
     n = 0
-    for m in range(cells_around(cell, box, counts, around, shift)):
-        first = around[m] * counts[ROOM]
-        for slot in range(first, first + inside[around[m]]):
-            dx = places[0, slot] + shift[m, 0] - place[0]
-            dy = places[1, slot] + shift[m, 1] - place[1]
-            dz = places[2, slot] + shift[m, 2] - place[2]
+    for m in range(27):
+        other = around[cell, m]
+        if other < 0:
+            break
+        first = other * counts[ROOM]
+        for slot in range(first, first + inside[other]):
+            dx = places[0, slot] + shift[turn[cell, m], 0] - place[0]
+            dy = places[1, slot] + shift[turn[cell, m], 1] - place[1]
+            dz = places[2, slot] + shift[turn[cell, m], 2] - place[2]
             square = dx * dx + dy * dy + dz * dz
             if 0.0 < square < reach * reach and n < near.shape[0]:
                 r = math.sqrt(square)
@@ -293,8 +270,7 @@ def angle_energy(
     box: Float,
     frame: Float,
     counts: Int64,
-    around: Int64,
-    shift: Float,
+    web: Web,
     near: Float,
     far: Float,
 ) -> Any:
@@ -302,7 +278,7 @@ def angle_energy(
 
     The particle itself must be out of its cell.
     """
-    n = collect(places, inside, place, angle[3], box, frame, counts, around, shift, near)
+    n = collect(places, inside, place, angle[3], frame, counts, web, near)
     energy = 0.0
     for a in range(n):
         end_a = math.exp(angle[2] / min(near[a, 3] - angle[3], -1e-3 * angle[2]))
@@ -316,7 +292,7 @@ def angle_energy(
             x, y = x - math.floor(x / box[0]) * box[0], y - math.floor(y / box[1]) * box[1]
         if box[2] > 0.0:
             z -= math.floor(z / box[2]) * box[2]
-        m = collect(places, inside, (x, y, z), angle[3], box, frame, counts, around, shift, far)
+        m = collect(places, inside, (x, y, z), angle[3], frame, counts, web, far)
         for b in range(m):
             if far[b, 3] < 1e-9 * angle[3]:
                 continue  # the neighbour itself, put back into the box with round-off
@@ -338,14 +314,14 @@ def energy_change(
     box: Float,
     frame: Float,
     counts: Int64,
-    around: Int64,
-    shift: Float,
+    web: Web,
     sums: Float,
     near: Float,
     far: Float,
 ) -> Any:
     """Energy that a particle gains from ``old`` to ``fresh``; it must be out of its cell."""
     rows, spline, angle, trap = law
+    around, turn, shift = web
     room = counts[ROOM]
     plain = rows.shape[0] == 1 and rows[0, 0] == 0.0 and rows[0, 8] == math.inf
     cell_old = cell_of(old[0], old[1], old[2], frame, counts)
@@ -354,26 +330,29 @@ def energy_change(
     nowhere = (-FAR, -FAR, -FAR)
     sums[:room] = 0.0
     change = 0.0
-    for turn in range(2):
-        if rows[0, 0] < 0.0 or (turn == 1 and cell_old == cell_fresh and plain):
+    for side in range(2):
+        if rows[0, 0] < 0.0 or (side == 1 and cell_old == cell_fresh and plain):
             break
-        cell = cell_fresh if turn == 0 else cell_old
-        for m in range(cells_around(cell, box, counts, around, shift)):
-            a, b, c = shift[m, 0], shift[m, 1], shift[m, 2]
-            first = around[m] * room
+        cell = cell_fresh if side == 0 else cell_old
+        for m in range(27):
+            other = around[cell, m]
+            if other < 0:
+                break
+            move = turn[cell, m]
+            a, b, c = shift[move, 0], shift[move, 1], shift[move, 2]
+            first = other * room
+            last = first + inside[other]
             if plain:
-                came = (fresh[0] - a, fresh[1] - b, fresh[2] - c) if turn == 0 else nowhere
+                came = (fresh[0] - a, fresh[1] - b, fresh[2] - c) if side == 0 else nowhere
                 went = (old[0] - a, old[1] - b, old[2] - c)
-                if turn == 0 and cell_old != cell_fresh:
+                if side == 0 and cell_old != cell_fresh:
                     went = nowhere
-                last = first + inside[around[m]]
                 lennard_jones_change(places, first, last, came, went, rows[0], sums)
             else:
-                place = fresh if turn == 0 else old
+                place = fresh if side == 0 else old
                 moved = (place[0] - a, place[1] - b, place[2] - c)
-                last = first + inside[around[m]]
                 energy = pair_energy(places, slots, first, last, moved, rows, offset, spline, sums)
-                change += energy if turn == 0 else -energy
+                change += energy if side == 0 else -energy
     for k in range(room if plain else 0):
         change += sums[k]
     for d in range(3):
@@ -381,12 +360,12 @@ def energy_change(
             after, before = fresh[d] - trap[3 + d], old[d] - trap[3 + d]
             change += 0.5 * trap[d] * (after * after - before * before)
     if angle[0] != 0.0 and change < math.inf:
-        for turn in range(2):
+        for side in range(2):
             energy = angle_energy(
-                places, inside, fresh if turn == 0 else old, angle, box, frame, counts, around,
-                shift, near, far,
+                places, inside, fresh if side == 0 else old, angle, box, frame, counts, web, near,
+                far,
             )  # fmt: skip
-            change += energy if turn == 0 else -energy
+            change += energy if side == 0 else -energy
     return change
 
 
@@ -403,21 +382,22 @@ def metropolis_trials(
     numbers: Float,
     counts: Int64,
     random_state: UInt64,
-    scratch: tuple[Int64, Float, Float, Float, Float, Float],
+    scratch: tuple[Float, Float, Float, Float],
+    web: Web,
 ) -> Any:
     """Try moves until counts[N_DONE] reaches counts[N_WANTED]; FULL: a cell needs more room.
 
     ``numbers``: kT, largest displacement along an axis; ``turns``: (n, 3) box lengths crossed.
     A trial that finds a cell full is taken back with its random numbers, and tried again.
     """
-    around, shift, sums, near, far, held = scratch
+    sums, near, far, held = scratch
     room = counts[ROOM]
     n = where.size
     while counts[N_DONE] < counts[N_WANTED]:
         first, second = random_state[0], random_state[1]
         i = min(int(uniform(random_state) * n), n - 1)
-        slot = where[i]
-        species = np.int64(slots[slot, 1])
+        slot = int(where[i])
+        species = int(slots[slot, 1])
         held[0], held[1], held[2] = places[0, slot], places[1, slot], places[2, slot]
         for d in range(3):
             held[3 + d], held[6 + d] = held[d], 0.0
@@ -436,7 +416,7 @@ def metropolis_trials(
         for d in range(3):
             places[d, slot] = FAR
         change = energy_change(
-            places, slots, inside, fresh, old, species, law, box, frame, counts, around, shift,
+            places, slots, inside, fresh, old, species, law, box, frame, counts, web,
             sums, near, far,
         )  # fmt: skip
         if change <= 0.0 or limit < math.exp(-change / numbers[0]):

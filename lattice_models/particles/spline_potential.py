@@ -78,7 +78,8 @@ class SplinePotential(PairPotential):
     def _spline(self) -> Any:
         from scipy.interpolate import CubicSpline
 
-        return CubicSpline(self.knots, self.values, bc_type=((2, 0.0), (1, 0.0)))
+        ends: Any = ((2, 0.0), (1, 0.0))
+        return CubicSpline(np.asarray(self.knots), np.asarray(self.values), bc_type=ends)
 
     def _plain(self, r: Float) -> Derivatives:
         spline, first = self._spline(), float(np.asarray(self.knots)[0])

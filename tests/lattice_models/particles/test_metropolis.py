@@ -331,10 +331,11 @@ def test_energy_of_a_move_is_the_difference_of_energies(potential, dimension, pe
             atoms = AtomicConfiguration(y, unit="reduced", cell=cell)
             energies.append(particle_energy(potential, atoms))
         walk.places[:, place] = metropolis_kernels.FAR
-        around, shift, sums, near, far, _ = walk.scratch
+        sums, near, far, _ = walk.scratch
         change = metropolis_kernels.energy_change(
             walk.places, walk.slots, walk.inside, tuple(new), tuple(old), 0, walk.interaction.law,
-            walk.box, walk.frame, walk.counts, around, shift, sums, near, far,
+            walk.box, walk.frame, walk.counts, walk.web, sums, near,
+            far,
         )  # fmt: skip
         walk.places[:, place] = old
         scale = max(abs(energies[0]), abs(energies[1]), 1.0)
@@ -370,6 +371,7 @@ def test_chunks_and_plain_python(periodic):
         ended = kernel(
             walk.places, walk.slots, walk.inside, walk.where, walk.turns, walk.interaction.law,
             walk.box, walk.frame, walk.numbers, walk.counts, walk.random_state, walk.scratch,
+            walk.web,
         )  # fmt: skip
         assert ended == metropolis_kernels.DONE
         found.append(everything(walk))
