@@ -13,6 +13,11 @@ import numpy as np
 
 __all__ = ["FIRST_CALLS"]
 
+METHODS_ON_BYTES = (
+    "heat_bath", "metropolis", "kawasaki", "kawasaki_local", "checkerboard", "wolff",
+    "swendsen_wang", "tempering",
+)  # fmt: skip
+
 
 def _lattice(method: str, size: int = 8) -> None:
     from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
@@ -120,19 +125,7 @@ def _field(dynamics: str, method: str) -> None:
 
 
 FIRST_CALLS: dict[str, Callable[[], None]] = {
-    **{
-        f"simulate_lattice {method}": partial(_lattice, method)
-        for method in (
-            "heat_bath",
-            "metropolis",
-            "kawasaki",
-            "kawasaki_local",
-            "checkerboard",
-            "wolff",
-            "swendsen_wang",
-            "tempering",
-        )  # fmt: skip
-    },
+    **{f"simulate_lattice {method}": partial(_lattice, method) for method in METHODS_ON_BYTES},
     "simulate_lattice multispin": partial(_lattice, "multispin", 128),
     **{
         f"simulate_lattice {method}, q states": partial(_states, method)
