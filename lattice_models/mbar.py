@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.sparse.csgraph import connected_components
-from scipy.special import logsumexp, softmax
 
 from physlearn.checks import InputError, check_array
 
 __all__ = ["MbarEstimate", "mbar_estimate", "solve_partition"]
 
 Float = NDArray[np.float64]
+# scipy is imported where it is used: whoever only samples starts .5 s sooner
 SETTLED = 1e-4
 PLAIN_STEPS = 12
 PULL = 1e-9
@@ -56,6 +54,8 @@ def solve_partition(exponent: Float, log_partition: Float) -> tuple[Float, bool]
     >>> settled, bool(np.isclose(log_z[1] - log_z[0], np.log(np.cosh(fields[1])), atol=1e-3))
     (True, True)
     """
+    from scipy.optimize import minimize
+
     for _ in range(PLAIN_STEPS):
         excess = _excess(log_partition, exponent)
         if np.max(np.abs(excess)) < SETTLED:
@@ -81,17 +81,24 @@ def solve_partition(exponent: Float, log_partition: Float) -> tuple[Float, bool]
 
 def _excess(log_partition: Float, exponent: Float) -> Float:
     """Return by how much each reference accounts for more than its own samples (relative)."""
+    from scipy.special import softmax
+
     share = softmax(exponent - log_partition, axis=1)
     return np.asarray(share.mean(axis=0) * exponent.shape[1] - 1.0)
 
 
 def _disagreement(log_partition: Float, exponent: Float) -> float:
     """Return the convex function whose minimum solves the MBAR equations."""
+    from scipy.special import logsumexp
+
     mean = np.mean(logsumexp(exponent - log_partition, axis=1))
     return float(exponent.shape[1] * mean + log_partition.sum())
 
 
 def _curvature(log_partition: Float, exponent: Float) -> Float:
+    """Return the second derivatives of that function."""
+    from scipy.special import softmax
+
     share = softmax(exponent - log_partition, axis=1)
     overlap = share.T @ share / len(share)
     return np.asarray(exponent.shape[1] * (np.diag(share.mean(axis=0)) - overlap))
@@ -132,6 +139,8 @@ class MbarEstimate:
 
     def log_partition(self, exponent: Float) -> tuple[float, float]:
         """Return log Z and its error for the log weight (K, n) of every sample, as given."""
+        from scipy.special import logsumexp
+
         log_weight = self._log_weight(exponent)
         without = np.array(
             [
@@ -193,6 +202,8 @@ def mbar_estimate(
     >>> bool(abs(found.log_partitions[2] - np.log(2 * np.cosh(1.0))) < 4 * found.errors[2])
     True
     """
+    from scipy.special import logsumexp
+
     given = check_array("exponent", exponent, ndim=3)
     n_references, n_samples, n_columns = given.shape
     if n_columns != n_references:
@@ -228,6 +239,9 @@ def mbar_estimate(
 
 def _polish(flat: Float, log_partition: Float, settled: bool) -> tuple[Float, Float, bool]:
     """Return log Z after Newton steps to round-off, the shares, and whether all of it holds."""
+    from scipy.sparse.csgraph import connected_components
+    from scipy.special import softmax
+
     n_references = flat.shape[1]
     shares = np.asarray(softmax(flat - log_partition, axis=1))
     for _ in range(8):

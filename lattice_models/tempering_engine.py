@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erfcinv
 
 from physlearn.checks import InputError, as_generator, check_array
 from physlearn.lattice_models.energy_terms import EnergyTerms, Hamiltonian, state_codes
@@ -276,6 +275,8 @@ def choose_ladder(
     >>> ladder[0].item(), ladder[-1].item(), 4 <= len(ladder) <= 8
     (0.0, 1.0, True)
     """
+    from scipy.special import erfcinv
+
     if not 0.0 < acceptance < 1.0:
         raise InputError(f"acceptance must lie between 0 and 1; got {acceptance}.")
     check_factors([hottest, coldest])
