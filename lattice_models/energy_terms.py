@@ -130,7 +130,7 @@ def make_terms(
     [1.0, 1.0]
     """
     values = np.array(list(state_values), np.int8)
-    n_sites, q = graph.n_sites, len(values)
+    n_sites, q = check_graph(graph).n_sites, len(values)
     # copies: kernels would compile anew for the read-only arrays of a record
     pairs = np.array(pair_energy, np.float64).reshape(-1, q, q)
     check_shells(graph, len(pairs))
@@ -173,6 +173,26 @@ def _rows(site: NDArray[np.integer], n_sites: int) -> tuple[NDArray[np.int64], N
     start = np.zeros(n_sites + 1, np.int64)
     np.cumsum(np.bincount(site, minlength=n_sites), out=start[1:])
     return start, np.argsort(site, kind="stable")
+
+
+def check_graph(graph: SiteGraph) -> SiteGraph:
+    """Return the graph when it is one."""
+    if not isinstance(graph, SiteGraph):
+        raise InputError(
+            f"graph must be a SiteGraph; got {type(graph).__name__}. Make one with square_lattice, "
+            "site_graph_from_positions or site_graph_from_networkx."
+        )
+    return graph
+
+
+def check_hamiltonian(hamiltonian: Hamiltonian) -> Hamiltonian:
+    """Return the Hamiltonian when it is one."""
+    if not hasattr(hamiltonian, "terms") or not hasattr(hamiltonian, "state_values"):
+        raise InputError(
+            "hamiltonian must be one such as Ising([0.2]), Potts(3, [0.5]) or PairHamiltonian; "
+            f"got {type(hamiltonian).__name__}."
+        )
+    return hamiltonian
 
 
 def check_shells(graph: SiteGraph, n_shells: int, name: str = "couplings") -> None:

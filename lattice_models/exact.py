@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
-from physlearn.lattice_models.energy_terms import EnergyTerms, Hamiltonian
+from physlearn.lattice_models.energy_terms import (
+    EnergyTerms,
+    Hamiltonian,
+    check_graph,
+    check_hamiltonian,
+)
 from physlearn.records import SiteGraph
 
 __all__ = ["ExactEnsemble", "exact_enumeration"]
@@ -115,7 +120,7 @@ def exact_enumeration(hamiltonian: Hamiltonian, graph: SiteGraph) -> ExactEnsemb
     >>> bool(np.isclose(exact.pair_means[0, 1], np.tanh(0.5)))
     True
     """
-    q, n_sites = len(hamiltonian.state_values), graph.n_sites
+    q, n_sites = len(check_hamiltonian(hamiltonian).state_values), check_graph(graph).n_sites
     if n_sites * np.log(q) > np.log(MAX_LATTICE_STATES) + 1e-9:
         most = int(np.log(MAX_LATTICE_STATES) / np.log(q) + 1e-9)
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
@@ -13,11 +13,12 @@ from physlearn.lattice_models.energy_terms import (
     EnergyTerms,
     Motif,
     check_bonds,
+    check_graph,
     check_shells,
     make_terms,
     state_codes,
 )
-from physlearn.lattice_models.triplets import check_motif, find_triplets
+from physlearn.lattice_models.triplets import find_triplets, motif_pairs
 from physlearn.records import SiteGraph
 
 __all__ = ["Ising", "LatticeGas", "coupling_from_bond_energy", "spin_glass"]
@@ -79,16 +80,10 @@ def fixed_bonds(bonds: ArrayLike | None) -> Float | None:
 
 def fixed_triplets(triplets: Triplets) -> tuple[tuple[Motif, float], ...]:
     """Return (motif, energy) pairs with the shells of each motif ascending."""
-    pairs: Iterable[tuple[Motif, float]] = (
-        triplets.items() if isinstance(triplets, Mapping) else triplets
+    return tuple(
+        (shells, float(check_array(f"triplets[{shells}]", value, ndim=0)))
+        for shells, value in motif_pairs(triplets)
     )
-    out: dict[Motif, float] = {}
-    for motif, value in pairs:
-        shells = check_motif(motif)
-        if shells in out:
-            raise InputError(f"triplets must name each motif once; {shells} comes twice.")
-        out[shells] = float(check_array(f"triplets[{shells}]", value, ndim=0))
-    return tuple(out.items())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,6 +148,7 @@ class Ising:
 
     def site_field(self, graph: SiteGraph) -> NDArray[np.float64]:
         """Return the field of every site, shape (n_sites,)."""
+        check_graph(graph)
         field = np.asarray(self.field)
         if field.ndim and field.shape != (graph.n_sites,):
             raise InputError(
@@ -162,16 +158,17 @@ class Ising:
 
     def bond_couplings(self, graph: SiteGraph) -> NDArray[np.float64]:
         """Return multiplicity times J of every edge; shells beyond the couplings have 0."""
-        check_shells(graph, self.n_shells)
+        check_shells(check_graph(graph), self.n_shells)
         padded = np.zeros(max(graph.n_shells, 1))
         padded[: self.n_shells] = self.couplings
         return padded[graph.shell] * graph.multiplicity * check_bonds(graph, self.bonds)
 
     def energy(self, states: ArrayLike, graph: SiteGraph) -> NDArray[np.float64]:
         """Return the energy in kT, shape (...) for states of shape (..., n_sites)."""
+        bonds = self.bond_couplings(graph)
         values = UP_DOWN[state_codes(states, (-1, 1), graph.n_sites)]
         pairs = values[..., graph.edges[:, 0]] * values[..., graph.edges[:, 1]]
-        energy = -(values @ self.site_field(graph)) - pairs @ self.bond_couplings(graph)
+        energy = -(values @ self.site_field(graph)) - pairs @ bonds
         for motif, strength in dict(self.triplets).items():
             a, b, c = find_triplets(graph, motif).T
             energy -= strength * (values[..., a] * values[..., b] * values[..., c]).sum(axis=-1)
@@ -295,6 +292,7 @@ class LatticeGas:
 
     def site_potential(self, graph: SiteGraph) -> NDArray[np.float64]:
         """Return the chemical potential of every site, shape (n_sites,)."""
+        check_graph(graph)
         potential = np.asarray(self.chemical_potential)
         if potential.ndim and potential.shape != (graph.n_sites,):
             raise InputError(
@@ -325,9 +323,9 @@ class LatticeGas:
 
     def energy(self, states: ArrayLike, graph: SiteGraph) -> NDArray[np.float64]:
         """Return the energy in kT for occupations of shape (..., n_sites)."""
+        bonds = Ising(self.interactions, bonds=self.bonds).bond_couplings(graph)
         values = state_codes(states, (0, 1), graph.n_sites).astype(np.float64)
         pairs = values[..., graph.edges[:, 0]] * values[..., graph.edges[:, 1]]
-        bonds = Ising(self.interactions, bonds=self.bonds).bond_couplings(graph)
         energy = pairs @ bonds - values @ self.site_potential(graph)
         for motif, strength in dict(self.triplets).items():
             a, b, c = find_triplets(graph, motif).T
@@ -336,7 +334,7 @@ class LatticeGas:
 
     def terms(self, graph: SiteGraph) -> EnergyTerms:
         """Return the tables of the energy on ``graph``."""
-        check_shells(graph, len(self.interactions), "interactions")
+        check_shells(check_graph(graph), len(self.interactions), "interactions")
         filled = np.array([0.0, 1.0])
         both = np.multiply.outer(filled, filled)
         return make_terms(

@@ -6,7 +6,7 @@ and times ``bonds[edge]`` where bonds are given. A sum over ordered pairs would 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
@@ -16,12 +16,13 @@ from physlearn.checks import InputError, check_array
 from physlearn.lattice_models.energy_terms import (
     EnergyTerms,
     Motif,
+    check_graph,
     energy_of_codes,
     make_terms,
     state_codes,
 )
 from physlearn.lattice_models.hamiltonians import fixed_array, fixed_bonds, fixed_couplings
-from physlearn.lattice_models.triplets import check_motif
+from physlearn.lattice_models.triplets import motif_pairs
 from physlearn.records import SiteGraph
 
 __all__ = ["BlumeCapel", "Clock", "PairHamiltonian", "Potts"]
@@ -46,6 +47,7 @@ def check_n_states(n_states: int) -> int:
 
 def _by_site(value: Float | float, graph: SiteGraph, name: str) -> Float:
     """Return one number a site."""
+    check_graph(graph)
     array = np.asarray(value)
     if array.ndim and array.shape != (graph.n_sites,):
         raise InputError(
@@ -103,8 +105,8 @@ class BlumeCapel:
 
     def energy(self, states: ArrayLike, graph: SiteGraph) -> NDArray[np.float64]:
         """Return the energy in kT, shape (...) for states of shape (..., n_sites)."""
-        codes = state_codes(states, self.state_values, graph.n_sites)
-        return energy_of_codes(self.terms(graph), codes)
+        terms = self.terms(graph)
+        return energy_of_codes(terms, state_codes(states, self.state_values, graph.n_sites))
 
     def terms(self, graph: SiteGraph) -> EnergyTerms:
         """Return the tables of the energy on ``graph``."""
@@ -168,8 +170,8 @@ class Potts:
 
     def energy(self, states: ArrayLike, graph: SiteGraph) -> NDArray[np.float64]:
         """Return the energy in kT, shape (...) for states of shape (..., n_sites)."""
-        codes = state_codes(states, self.state_values, graph.n_sites)
-        return energy_of_codes(self.terms(graph), codes)
+        terms = self.terms(graph)
+        return energy_of_codes(terms, state_codes(states, self.state_values, graph.n_sites))
 
     def terms(self, graph: SiteGraph) -> EnergyTerms:
         """Return the tables of the energy on ``graph``."""
@@ -228,8 +230,8 @@ class Clock:
 
     def energy(self, states: ArrayLike, graph: SiteGraph) -> NDArray[np.float64]:
         """Return the energy in kT, shape (...) for states of shape (..., n_sites)."""
-        codes = state_codes(states, self.state_values, graph.n_sites)
-        return energy_of_codes(self.terms(graph), codes)
+        terms = self.terms(graph)
+        return energy_of_codes(terms, state_codes(states, self.state_values, graph.n_sites))
 
     def terms(self, graph: SiteGraph) -> EnergyTerms:
         """Return the tables of the energy on ``graph``."""
@@ -292,15 +294,14 @@ class PairHamiltonian:
         object.__setattr__(self, "pair_energies", pairs)
         sites = np.zeros(q) if self.site_energies is None else self.site_energies
         object.__setattr__(self, "site_energies", _site_table("site_energies", sites, q))
-        given = self.state_values if self.state_values is not None else ()
-        object.__setattr__(self, "state_values", _state_values(given, q))
+        object.__setattr__(self, "state_values", _state_values(self.state_values, q))
         object.__setattr__(self, "bonds", fixed_bonds(self.bonds))
         object.__setattr__(self, "triplets", _fixed_tables(self.triplets, q))
 
     def energy(self, states: ArrayLike, graph: SiteGraph) -> NDArray[np.float64]:
         """Return the energy in kT, shape (...) for states of shape (..., n_sites)."""
-        codes = state_codes(states, self.state_values, graph.n_sites)
-        return energy_of_codes(self.terms(graph), codes)
+        terms = self.terms(graph)
+        return energy_of_codes(terms, state_codes(states, self.state_values, graph.n_sites))
 
     def terms(self, graph: SiteGraph) -> EnergyTerms:
         """Return the tables of the energy on ``graph``."""
@@ -320,34 +321,29 @@ def _site_table(name: str, value: ArrayLike, q: int) -> Float:
     return array
 
 
-def _state_values(given: Iterable[int], q: int) -> tuple[int, ...]:
+def _state_values(given: ArrayLike | None, q: int) -> tuple[int, ...]:
     """Return q ascending whole numbers of int8."""
-    values = tuple(given) or tuple(range(q))
+    values = range(q) if given is None or np.size(given) == 0 else given
     array = check_array("state_values", values, ndim=1, dtype=np.int64)
     if len(array) != q or np.any(np.diff(array) <= 0) or array[0] < -128 or array[-1] > 127:
         raise InputError(
-            f"state_values must be {q} ascending whole numbers from -128 to 127; got {values}."
+            f"state_values must be {q} ascending whole numbers from -128 to 127; "
+            f"got {array.tolist()}."
         )
     return tuple(int(value) for value in array)
 
 
 def _fixed_tables(triplets: Tables, q: int) -> tuple[tuple[Motif, Float], ...]:
     """Return (motif, table) pairs with read-only copies."""
-    pairs: Iterable[tuple[Motif, ArrayLike]] = (
-        triplets.items() if isinstance(triplets, Mapping) else triplets
-    )
-    out: dict[Motif, Float] = {}
-    for motif, value in pairs:
-        shells = check_motif(motif)
-        if shells in out:
-            raise InputError(f"triplets must name each motif once; {shells} comes twice.")
+    out = []
+    for shells, value in motif_pairs(triplets):
         name = f"triplets[{shells}]"
         table = np.array(check_array(name, value, shape=(q, q, q)))
         for swapped in (np.swapaxes(table, 0, 1), np.swapaxes(table, 1, 2)):
             _check_symmetric(name, table, swapped)
         table.flags.writeable = False
-        out[shells] = table
-    return tuple(out.items())
+        out.append((shells, table))
+    return tuple(out)
 
 
 def _check_symmetric(name: str, table: Float, swapped: Float) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_choice
-from physlearn.lattice_models.energy_terms import Hamiltonian
+from physlearn.lattice_models.energy_terms import Hamiltonian, check_hamiltonian
 from physlearn.lattice_models.regular_lattices import square_lattice
 
 __all__ = ["InfiniteStrip", "strip_free_energy"]
@@ -147,6 +147,7 @@ def read_bonds(hamiltonian: Hamiltonian, lattice: str) -> StripBonds:
     """Return the energies of a Hamiltonian that is the same on all sites and bonds."""
     check_choice("lattice", lattice, ("square", "triangular"))
     probe = square_lattice((7, 7), n_shells=8)
+    check_hamiltonian(hamiltonian)
     try:
         terms = hamiltonian.terms(probe)
     except InputError as error:

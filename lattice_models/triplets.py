@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,26 @@ def check_motif(motif: Sequence[int]) -> tuple[int, int, int]:
         )
     low, middle, high = sorted(int(shell) for shell in given)
     return low, middle, high
+
+
+def motif_pairs(triplets: Any) -> list[tuple[tuple[int, int, int], Any]]:
+    """Return (motif, value) pairs of a mapping, or of such pairs, each motif ascending and once."""
+    given = (
+        triplets.items() if isinstance(triplets, Mapping) else () if triplets is None else triplets
+    )
+    try:
+        pairs = [(motif, value) for motif, value in given]
+    except (TypeError, ValueError):
+        raise InputError(
+            f"triplets must map motifs to energies, such as {{(0, 0, 0): 0.1}}; got {triplets!r}."
+        ) from None
+    out: dict[tuple[int, int, int], Any] = {}
+    for motif, value in pairs:
+        shells = check_motif(motif)
+        if shells in out:
+            raise InputError(f"triplets must name each motif once; {shells} comes twice.")
+        out[shells] = value
+    return list(out.items())
 
 
 def _join(rows: Int, low: Int, high: Int) -> tuple[Int, Int]:

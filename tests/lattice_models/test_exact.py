@@ -94,6 +94,13 @@ def test_too_many_states_are_refused(model, shape, most):
         exact_enumeration(model, square_lattice(shape))
 
 
+def test_other_arguments_are_refused():
+    with pytest.raises(InputError, match="hamiltonian must be one such as"):
+        exact_enumeration([0.1], square_lattice((2, 2)))
+    with pytest.raises(InputError, match="graph must be a SiteGraph"):
+        exact_enumeration(Ising([0.1]), (2, 2))
+
+
 def test_quantities_of_a_wrong_length_are_refused():
     exact = exact_enumeration(Ising([0.1]), square_lattice((2, 2)))
     with pytest.raises(InputError, match=r"values must have shape \(16,\)"):
