@@ -60,13 +60,18 @@ class Frames:
         """Return all events kept so far as one log."""
         if not self.logs:
             return empty_log(0)
-        self.logs = [EventLog(*map(np.concatenate, zip(*self.logs, strict=True)))]
+        self.logs = [
+            EventLog(
+                np.concatenate([log.time for log in self.logs]),
+                np.concatenate([log.row for log in self.logs]),
+            )
+        ]
         return self.logs[0]
 
     def take(self, state: EventState) -> None:
         """Add a frame of the present state."""
         self.codes[self.n_done] = state.sites[:-1, CODE]
-        site_of = state.site_of[: state.count[PARTICLES]]
+        site_of = state.site_of[: state.counts[PARTICLES]]
         there = np.flatnonzero(site_of >= 0)
         self.n_at.append(len(there))
         self.particle.append(there)
@@ -162,14 +167,14 @@ class EventRun:
             done = run_events(
                 self.hops, self.changes, self.energies, self.state, self.schedule, until, log
             )
-            logged = int(self.state.count[LOGGED])
+            logged = int(self.state.counts[LOGGED])
             if logged:
-                frames.logs.append(EventLog(*[column[:logged].copy() for column in log]))
-                self.state.count[LOGGED] = 0
+                frames.logs.append(EventLog(log.time[:logged].copy(), log.row[:logged].copy()))
+                self.state.counts[LOGGED] = 0
             if done:
                 return
             room = len(self.state.site_of)
-            if self.state.count[PARTICLES] == room:
+            if self.state.counts[PARTICLES] == room:
                 self.state = self.state._replace(
                     site_of=np.append(self.state.site_of, np.full(room, -1)),
                     winding=np.concatenate([self.state.winding, 0 * self.state.winding]),

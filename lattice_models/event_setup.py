@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_array
 from physlearn.lattice_models.energy_terms import Hamiltonian
-from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transformation
+from physlearn.lattice_models.event_rates import (
+    BeamSchedule,
+    HopRates,
+    Transformation,
+    check_state,
+)
 from physlearn.lattice_models.event_tables import (
     Changes,
     EventState,
@@ -24,7 +29,7 @@ from physlearn.records import SiteGraph
 
 __all__ = [
     "crossings", "make_changes", "make_event_state", "make_hops", "make_interactions",
-    "make_schedule", "no_hops", "sum_levels",
+    "make_schedule", "no_hops", "starting_codes", "sum_levels",
 ]  # fmt: skip
 
 NO_ENERGY, SYMMETRIC, METROPOLIS = 0, 1, 2
@@ -34,6 +39,34 @@ PARTICLES, N_COUNTS = 5, 7
 
 Int64 = NDArray[np.int64]
 Float = NDArray[np.float64]
+
+
+def starting_codes(
+    start: ArrayLike,
+    graph: SiteGraph,
+    hamiltonian: Hamiltonian | None,
+    transformations: Sequence[Transformation],
+    named: set[int],
+) -> tuple[list[int], NDArray[np.int8]]:
+    """Return the states, ascending, and the code of each site at the start."""
+    given = check_array("start", start, shape=(graph.n_sites,), dtype=np.int64)
+    for change in transformations:
+        named |= {change.from_state, change.to_state}
+        named |= set() if change.neighbour_state is None else {change.neighbour_state}
+    if hamiltonian is not None:
+        states = [int(value) for value in hamiltonian.state_values]
+        unknown = sorted(named - set(states))
+        if unknown:
+            raise InputError(
+                f"hamiltonian must know every state; {unknown[0]} is not among its states {states}."
+            )
+    else:
+        # every state that stands on a site is one, as long as the record can hold it
+        states = sorted(named | {check_state("start", value) for value in np.unique(given)})
+    wrong = np.flatnonzero(~np.isin(given, states))
+    if wrong.size:
+        raise InputError(f"start may hold only {states}; got {given[wrong[0]]} at site {wrong[0]}.")
+    return states, np.searchsorted(states, given).astype(np.int8)
 
 
 def make_schedule(beam: BeamSchedule | None, n_sites: int) -> Schedule:

@@ -73,7 +73,7 @@ class EventState(NamedTuple):
     each way. ``share`` (n_sites, n_changes, 2): the beam's and the thermal rate. ``tree``,
     ``level``: sums of rates, and where each level starts. ``touched``: room for a list of sites.
     ``site_of``, ``winding``: site (-1: gone) and periods crossed by particle; of no length when
-    particles are not followed. ``clock``: time, next event, end of the part. ``count``: see the
+    particles are not followed. ``clock``: time, next event, end of the part. ``counts``: see the
     kernels.
     """
 
@@ -87,7 +87,7 @@ class EventState(NamedTuple):
     site_of: Int64
     winding: Int32
     clock: Float
-    count: Int64
+    counts: Int64
     lanes: UInt64
 
 

@@ -26,6 +26,7 @@ from physlearn.lattice_models.event_tables import (
 )
 from physlearn.lattice_models.kernels import kernel
 
+Index = int | np.unsignedinteger[Any]
 Int8 = NDArray[np.int8]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -46,7 +47,7 @@ ATTEMPT, BARRIER, MUTUAL, CROSS_SECTION = 0, 1, 2, 3  # last axis of ``numbers``
 SOURCE, RESULT, WATCHED = 0, 1, 2  # columns of ``kinds``
 THERMAL, PER_DOSE, FACTORS = 0, 1, 2  # columns of ``strengths``
 TIME, NEXT, PART_END = 0, 1, 2  # places in ``clock``
-CYCLE, PART, EVENTS, NOW = 0, 1, 2, 3  # places in ``count``
+CYCLE, PART, EVENTS, NOW = 0, 1, 2, 3  # places in ``counts``
 LOGGED, PARTICLES, BEGUN = 4, 5, 6
 
 
@@ -123,7 +124,7 @@ def draw_next(clock: Float, total: float, lanes: UInt64) -> None:
 
 
 @kernel
-def note(sites: Int64, touched: Int64, now: int, site: int, n: int) -> int:
+def note(sites: Int64, touched: Int64, now: int, site: Index, n: int) -> int:
     """Put ``site`` on the list of touched ones, once; return the length of the list."""
     if sites[site, STAMP] != now:
         sites[site, STAMP] = now
@@ -134,7 +135,7 @@ def note(sites: Int64, touched: Int64, now: int, site: int, n: int) -> int:
 
 @kernel
 def note_around(
-    sites: Int64, column: int, links: Int32, touched: Int64, now: int, site: int, n: int
+    sites: Int64, column: int, links: Int32, touched: Int64, now: int, site: Index, n: int
 ) -> int:
     """Put the neighbours of ``site`` on the list of touched ones."""
     for entry in range(sites[site, column], sites[site + ONE, column]):
@@ -144,15 +145,9 @@ def note_around(
 
 @kernel
 def set_fields(
-    sites: Int64,
-    local: Float,
-    site_energy: Float,
-    pair_energy: Float,
-    links: Int32,
-    weight: Float,
-    touched: Int64,
-    n: int,
-) -> None:
+    sites: Int64, local: Float, site_energy: Float, pair_energy: Float, links: Int32, weight: Float,
+    touched: Int64, n: int,
+) -> None:  # fmt: skip
     """Write the energy of every code on ``touched[:n]`` among their neighbours."""
     for index in range(n):
         site = np.uintp(touched[np.uintp(index)])
@@ -180,15 +175,9 @@ def thermal_rate(attempt: float, barrier: float, change: float, rule: int) -> fl
 
 @kernel
 def set_ways(
-    sites: Int64,
-    local: Float,
-    ways: Int32,
-    numbers: Float,
-    rule: int,
-    rate: Float,
-    touched: Int64,
+    sites: Int64, local: Float, ways: Int32, numbers: Float, rule: int, rate: Float, touched: Int64,
     n: int,
-) -> int:
+) -> int:  # fmt: skip
     """Renew the rates of all ways from and to ``touched[:n]``; list the others they leave, too.
 
     A way has a rate where it leads from a particle to a vacancy: one of the two ways of a bond.
@@ -244,16 +233,9 @@ def set_ways(
 
 @kernel
 def set_changes(
-    sites: Int64,
-    local: Float,
-    kinds: Int8,
-    strengths: Float,
-    near: Int32,
-    rule: int,
-    share: Float,
-    touched: Int64,
-    n: int,
-) -> None:
+    sites: Int64, local: Float, kinds: Int8, strengths: Float, near: Int32, rule: int, share: Float,
+    touched: Int64, n: int,
+) -> None:  # fmt: skip
     """Write the beam's and the thermal rate of all changes at ``touched[:n]`` into ``share``."""
     dose = local.shape[1] - 1
     for index in range(n):
@@ -297,7 +279,7 @@ def set_leaves(
 
 
 @kernel
-def choose(sites: Int64, rate: Float, share: Float, site: int, rest: float) -> Any:
+def choose(sites: Int64, rate: Float, share: Float, site: Index, rest: float) -> Any:
     """Return the change or way (-1: not this) in whose share ``rest`` falls, and what is left.
 
     Where rounding ran over the end it is the last one that has a share.
@@ -324,8 +306,8 @@ def choose(sites: Int64, rate: Float, share: Float, site: int, rest: float) -> A
 
 @kernel
 def follow(
-    sites: Int64, site_of: Int64, winding: Int32, shift: Int32, count: Int64, site: int, goal: int,
-    way: int,
+    sites: Int64, site_of: Int64, winding: Int32, shift: Int32, count: Int64, site: Index,
+    goal: Index, way: Index,
 ) -> int:  # fmt: skip
     """Carry identities along with a hop, a birth or a loss; return the particle."""
     particle = sites[site, HOLDER]
@@ -350,7 +332,7 @@ def follow(
 @kernel
 def write_event(
     log_time: Float, log_row: Int64, clock: Float, count: Int64, change: int, particle: int,
-    site: int, goal: int, beam: bool,
+    site: Index, goal: Index, beam: bool,
 ) -> None:  # fmt: skip
     """Put the event of the present time into the log."""
     row = np.uintp(count[LOGGED])
@@ -395,18 +377,13 @@ def enter_part(
 
 @kernel
 def run_events(
-    hops: Hops,
-    changes: Changes,
-    energies: Interactions,
-    state: EventState,
-    schedule: Schedule,
-    until: float,
-    log: EventLog,
-) -> bool:
+    hops: Hops, changes: Changes, energies: Interactions, state: EventState, schedule: Schedule,
+    until: float, log: EventLog,
+) -> bool:  # fmt: skip
     """Let events happen up to the time ``until``; return False when an array filled up before."""
     sites, local, rate, share = state.sites, state.local, state.rate, state.share
     tree, level, touched = state.tree, state.level, state.touched
-    clock, count, lanes, site_of = state.clock, state.count, state.lanes, state.site_of
+    clock, count, lanes, site_of = state.clock, state.counts, state.lanes, state.site_of
     winding, ways, shift, numbers = state.winding, hops.ways, hops.shift, hops.numbers
     kinds, strengths, near = changes.kinds, changes.strengths, changes.near
     site_energy, pair_energy, rule = energies.site_energy, energies.pair_energy, energies.rule
@@ -453,10 +430,7 @@ def run_events(
             n = note_around(sites, LINKS, links, touched, count[NOW], site, n)
             n = note_around(sites, LINKS, links, touched, count[NOW], goal, n)
         if rule != NO_ENERGY:
-            set_fields(
-                sites, local, site_energy, pair_energy, links, weight,
-                touched, n,
-            )  # fmt: skip
+            set_fields(sites, local, site_energy, pair_energy, links, weight, touched, n)
         n = set_ways(sites, local, ways, numbers, rule, rate, touched, n)
         if share.shape[1] > 0:
             if event:

@@ -12,10 +12,11 @@ from physlearn.lattice_models import Ising, square_lattice, triangular_lattice
 from physlearn.lattice_models.driven_line_kernels import line_steps
 from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transformation
 from physlearn.lattice_models.event_run import EventRun, empty_log
-from physlearn.lattice_models.hopping import _change_run, _hop_run
+from physlearn.lattice_models.hopping import _hop_run
 from physlearn.lattice_models.hopping_kernels import run_events
 from physlearn.lattice_models.pinning import random_pinning
 from physlearn.lattice_models.random_numbers import ziggurat_tables
+from physlearn.lattice_models.transformations import _change_run
 
 WHOLE = (
     "n_sites", "q", "n_classes", "dimension", "n_changes", "n_strengths", "n_parts",
@@ -67,20 +68,20 @@ def contenders(make: Callable[[], EventRun], interval_s: float) -> tuple[dict, C
     ends = {"physlearn": 0.0, "C": 0.0}
 
     def physlearn() -> int:
-        before = ours.state.count[2]
+        before = ours.state.counts[2]
         ends["physlearn"] += interval_s
         run_events(
             ours.hops, ours.changes, ours.energies, ours.state, ours.schedule, ends["physlearn"],
             log,
         )  # fmt: skip
-        return int(ours.state.count[2] - before)
+        return int(ours.state.counts[2] - before)
 
     def c() -> int:
         assert arrays
-        before = theirs.state.count[2]
+        before = theirs.state.counts[2]
         ends["C"] += interval_s
         library.run_events(ctypes.byref(twin), ends["C"])
-        return int(theirs.state.count[2] - before)
+        return int(theirs.state.counts[2] - before)
 
     def check() -> None:
         for _ in range(3):

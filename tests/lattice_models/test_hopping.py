@@ -19,14 +19,12 @@ from physlearn.lattice_models import (
 from physlearn.lattice_models import hopping_kernels as kernels
 from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transformation
 from physlearn.lattice_models.event_run import empty_log
-from physlearn.lattice_models.hopping import (
-    _hop_run,
-    simulate_hop_history,
-    simulate_hops,
+from physlearn.lattice_models.hopping import _hop_run, simulate_hop_history, simulate_hops
+from physlearn.lattice_models.state_hamiltonians import PairHamiltonian
+from physlearn.lattice_models.transformations import (
     simulate_transformation_history,
     simulate_transformations,
 )
-from physlearn.lattice_models.state_hamiltonians import PairHamiltonian
 from physlearn.records import SiteGraph
 
 KT = 8.617333262e-5 * 300.0
@@ -500,7 +498,7 @@ def test_compiled_loop_equals_its_python_form(monkeypatch):
         loop = compiled if which == "compiled" else python_form(monkeypatch)
         with np.errstate(over="ignore"):
             done = loop(run.hops, run.changes, run.energies, run.state, run.schedule, 0.7, log)
-        n = run.state.count[4]
+        n = run.state.counts[4]
         runs.append([done, log.time[:n], log.row[:n], *run.state])
     assert runs[0][-2][2] > 50
     for ours, plain in zip(*runs, strict=True):
