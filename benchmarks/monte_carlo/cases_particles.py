@@ -12,11 +12,11 @@ from benchmarks.monte_carlo.harness import Case, Peer, compile_c, times_faster
 from physlearn.lattice_models.particles import (
     LangevinSettings,
     LennardJones,
-    langevin,
+    motion,
     particle_energy,
 )
 from physlearn.lattice_models.particles.interaction import Interaction, read_particles
-from physlearn.lattice_models.particles.metropolis import MetropolisWalk
+from physlearn.lattice_models.particles.metropolis_walk import MetropolisWalk
 from physlearn.lattice_models.particles.motion_kernels import lennard_jones_forces
 from physlearn.lattice_models.particles.system import ParticleSystem
 from physlearn.records import AtomicConfiguration
@@ -46,20 +46,18 @@ class Melt:
         settings = LangevinSettings(velocities=velocities)
         particles = read_particles(atoms)
         self.system = ParticleSystem(particles, Interaction.of(POTENTIAL, 3, 1))
-        langevin._set_in_motion(
+        motion.set_in_motion(
             self.system, particles, settings, scheme, np.ones(atoms.n), 1.0,
             np.random.default_rng(48279),
         )  # fmt: skip
-        half_skin = 0.5 * self.system.skin
-        numbers = np.array([TIME_STEP, 1.0, 1.0, 1.0, 0.2, half_skin * half_skin])
-        self.mover = langevin._Mover(self.system, numbers)
+        self.mover = motion.Mover(self.system, TIME_STEP, 1.0, 1.0, 1.0, 0.9)
         self.mover.step(200)
         self.mover.energy_at_start = self.total()
         self.steps = 0
 
     def total(self) -> float:
         """Potential and kinetic energy."""
-        return sum(self.system.energy()[:3]) + self.mover._kinetic()
+        return sum(self.system.energy()[:3]) + self.mover.kinetic()
 
     def step(self, n: int) -> None:
         """Do n time steps."""

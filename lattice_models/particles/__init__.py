@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "HarmonicTrap": ".harmonic_trap",
         "InversePower": ".potentials",
-        "LangevinSettings": ".langevin",
+        "LangevinSettings": ".motion",
         "LennardJones": ".potentials",
         "MetropolisSettings": ".metropolis",
         "Morse": ".potentials",

@@ -9,17 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_positive
-from physlearn.lattice_models.particles.interaction import Interaction, Term, read_particles
+from physlearn.lattice_models.particles.interaction import Term, read_physics
 from physlearn.lattice_models.particles.system import ParticleSystem
 
 __all__ = ["particle_energy", "particle_forces", "particle_pressure"]
 
 
 def _system(potential: Term | Sequence[Term], configuration: Any) -> ParticleSystem:
-    particles = read_particles(configuration, "configuration")
-    n_species = int(particles.species.max()) + 1
-    interaction = Interaction.of(potential, particles.dimension, n_species)
-    particles.check_against(interaction)
+    particles, interaction = read_physics(potential, configuration, "configuration")
     return ParticleSystem(particles, interaction, skin=1e-3 * (interaction.cutoff or 1.0))
 
 

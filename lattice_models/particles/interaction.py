@@ -20,7 +20,7 @@ from physlearn.lattice_models.particles.pair_table import PairTable
 from physlearn.lattice_models.particles.three_body import StillingerWeberAngle
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["Interaction", "Particles", "Term", "read_particles"]
+__all__ = ["Interaction", "Particles", "Term", "read_particles", "read_physics"]
 
 Float = NDArray[np.float64]
 Term = PairPotential | PairTable | StillingerWeberAngle | HarmonicTrap
@@ -173,3 +173,20 @@ def read_particles(start: Any, name: str = "start") -> Particles:
             )
         box = lengths.astype(np.float64)
     return Particles(array, codes, box, unit)
+
+
+def read_physics(
+    potential: Term | Sequence[Term], start: Any, name: str = "start"
+) -> tuple[Particles, Interaction]:
+    """Read what acts on which particles, and refuse what does not fit together.
+
+    Raises
+    ------
+    InputError
+        As ``read_particles``, ``Interaction.of`` and ``Particles.check_against``.
+    """
+    particles = read_particles(start, name)
+    n_species = int(particles.species.max()) + 1
+    interaction = Interaction.of(potential, particles.dimension, n_species)
+    particles.check_against(interaction)
+    return particles, interaction

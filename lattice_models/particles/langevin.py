@@ -4,92 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from physlearn.checks import InputError, as_generator, check_array, check_choice, check_positive
-from physlearn.lattice_models.particles import motion_kernels as kernels
-from physlearn.lattice_models.particles.interaction import (
-    Interaction,
-    Particles,
-    Term,
-    read_particles,
+from physlearn.checks import InputError, as_generator, check_choice, check_positive
+from physlearn.lattice_models.particles.interaction import Term, read_physics
+from physlearn.lattice_models.particles.motion import (
+    SCHEMES,
+    LangevinSettings,
+    Mover,
+    masses,
+    set_in_motion,
 )
 from physlearn.lattice_models.particles.start_checks import check_no_overlap, check_time_step
 from physlearn.lattice_models.particles.system import ParticleSystem
-from physlearn.lattice_models.random_numbers import seed_words, ziggurat_tables
 from physlearn.long_run import LongRun
 from physlearn.records import Trajectory
 
-__all__ = ["LangevinSettings", "simulate_langevin"]
+__all__ = ["simulate_langevin"]
 
 Float = NDArray[np.float64]
-
-SCHEMES = {
-    "overdamped": ("heun", "leimkuhler_matthews"),
-    "underdamped": ("baoab",),
-    "conservative": ("velocity_verlet",),
-}
-CODES = {"heun": 0, "leimkuhler_matthews": 1, "baoab": 2, "velocity_verlet": 3}
-
-
-@dataclass(frozen=True, eq=False)
-class LangevinSettings:
-    """Numbers of the motion, in the units of the potential.
-
-    Attributes
-    ----------
-    scheme
-        ``"auto"``: ``heun`` for overdamped, ``baoab`` for underdamped, ``velocity_verlet`` for
-        conservative motion; or ``leimkuhler_matthews`` (overdamped).
-    diffusion
-        Overdamped: diffusion constant of a free particle, length^2 / time.
-    friction
-        Underdamped: rate at which a velocity decays, 1 / time.
-    mass
-        One number, or one a particle (n,): energy x time^2 / length^2.
-    velocities
-        Shape (n, d) at the start; None: drawn at the temperature.
-    burn_in_steps
-        Time steps before the first frame.
-    skin
-        How much further than the cutoff neighbours are listed; None chooses. Results agree up to
-        round-off.
-
-    Raises
-    ------
-    InputError
-        For a number that is not above 0 (friction, burn-in and skin: below 0).
-
-    Examples
-    --------
-    >>> LangevinSettings(diffusion=0.5).scheme
-    'auto'
-    """
-
-    scheme: str = "auto"
-    diffusion: float = 1.0
-    friction: float = 1.0
-    mass: ArrayLike = 1.0
-    velocities: ArrayLike | None = None
-    burn_in_steps: int = 0
-    skin: float | None = None
-
-    def __post_init__(self) -> None:
-        check_choice("scheme", self.scheme, ("auto", *CODES))
-        check_positive("diffusion", self.diffusion)
-        check_positive("friction", self.friction, allow_zero=True)
-        if (check_array("mass", self.mass) <= 0.0).any():
-            raise InputError("mass must be above 0 for every particle.")
-        if self.velocities is not None:
-            check_array("velocities", self.velocities, ndim=2)
-        if self.burn_in_steps < 0:
-            raise InputError(f"burn_in_steps must be at least 0; got {self.burn_in_steps}.")
-        if self.skin is not None:
-            check_positive("skin", self.skin)
 
 
 def simulate_langevin(
@@ -156,7 +92,7 @@ def simulate_langevin(
     (3, [0.0, 0.1, 0.2])
     """
     chosen = LangevinSettings() if settings is None else settings
-    particles, interaction = _checked_physics(potential, start)
+    particles, interaction = read_physics(potential, start)
     for name, number in (("n_frames", n_frames), ("steps_between", steps_between)):
         if int(number) != number or number < 1:
             raise InputError(f"{name} must be a whole number of at least 1; got {number!r}.")
@@ -165,52 +101,31 @@ def simulate_langevin(
     check_choice("dynamics", dynamics, tuple(SCHEMES))
     scheme = SCHEMES[dynamics][0] if chosen.scheme == "auto" else chosen.scheme
     check_choice(f"scheme of {dynamics} motion", scheme, SCHEMES[dynamics])
-    mass = _mass(chosen, len(particles.positions))
     check_no_overlap(particles, interaction, temperature)
+    mass = masses(chosen, len(particles.positions))
     system = ParticleSystem(particles, interaction, chosen.skin)
     length = check_time_step(
         system, time_step=time_step, temperature=temperature, mass=mass,
         diffusion=chosen.diffusion if dynamics == "overdamped" else None,
     )  # fmt: skip
     generator, seed = as_generator(rng)
-    _set_in_motion(system, particles, chosen, scheme, mass, temperature, generator)
-    half_skin = 0.5 * system.skin
-    numbers = np.array(
-        [time_step, temperature, chosen.diffusion, chosen.friction, (0.5 * length) ** 2,
-         half_skin * half_skin]
-    )  # fmt: skip
-    if scheme == "velocity_verlet":
-        numbers[3] = 0.0
+    set_in_motion(system, particles, chosen, scheme, mass, temperature, generator)
+    friction = chosen.friction if dynamics == "underdamped" else 0.0
+    mover = Mover(system, time_step, temperature, chosen.diffusion, friction, length)
     identity = {
         "positions": particles.positions, "species": particles.species, "box": particles.box_3,
-        "law": np.concatenate([part.ravel() for part in interaction.law]), "numbers": numbers,
-        "scheme": scheme, "mass": mass, "velocities": system.carried, "seed": seed,
+        "law": np.concatenate([part.ravel() for part in interaction.law]), "scheme": scheme,
+        "numbers": mover.numbers, "mass": mass, "velocities": system.carried, "seed": seed,
         "frames": [n_frames, steps_between, chosen.burn_in_steps],
     }  # fmt: skip
     total = chosen.burn_in_steps + (n_frames - 1) * steps_between
-    frames = np.zeros((n_frames, *particles.positions.shape))
-    mover = _Mover(system, numbers)
     with LongRun(total, progress=progress, checkpoint=checkpoint, arguments=identity) as run:
-        first = 0
-        if run.saved is not None:
-            system.restore(run.saved)
-            frames[:], first = run.saved["frames"], int(run.saved["n_frames"])
-        n_done = first
-
-        def arrays() -> dict[str, NDArray[Any]]:
-            return {**system.arrays(), "frames": frames, "n_frames": np.array(n_done)}
-
-        for k in range(first, n_frames):
-            if not run.advance_to(chosen.burn_in_steps + k * steps_between, mover.step, arrays):
-                break
-            frames[k] = system.positions()
-            n_done = k + 1
-        warnings = run.finish(n_done, n_frames, "frames")
-    n = system.n
+        frames, warnings = _frames(run, mover, n_frames, steps_between, chosen.burn_in_steps)
+    n, n_done = system.n, len(frames)
     return Trajectory(
         np.repeat(np.arange(n_done), n),
         np.tile(np.arange(n), n_done),
-        frames[:n_done].reshape(n_done * n, system.dimension),
+        frames.reshape(n_done * n, system.dimension),
         time_step * steps_between * np.arange(n_done, dtype=np.float64),
         unit=particles.unit,
         time_unit="reduced",
@@ -224,84 +139,23 @@ def simulate_langevin(
     )  # fmt: skip
 
 
-def _checked_physics(potential: Any, start: Any) -> tuple[Particles, Interaction]:
-    particles = read_particles(start)
-    n_species = int(particles.species.max()) + 1
-    interaction = Interaction.of(potential, particles.dimension, n_species)
-    particles.check_against(interaction)
-    return particles, interaction
+def _frames(
+    run: LongRun, mover: Mover, n_frames: int, steps_between: int, burn_in: int
+) -> tuple[Float, tuple[str, ...]]:
+    """Positions (n_done, n, d) at regular steps, and what a stopped run warns of."""
+    system, first = mover.system, 0
+    frames = np.zeros((n_frames, system.n, system.dimension))
+    if run.saved is not None:
+        system.restore(run.saved)
+        frames[:], first = run.saved["frames"], int(run.saved["n_frames"])
+    n_done = first
 
+    def arrays() -> dict[str, NDArray[Any]]:
+        return {**system.arrays(), "frames": frames, "n_frames": np.array(n_done)}
 
-def _mass(settings: LangevinSettings, n: int) -> Float:
-    mass = np.asarray(settings.mass, dtype=np.float64)
-    if mass.ndim and mass.shape != (n,):
-        raise InputError(f"mass must be one number or have shape ({n},); got {mass.shape}.")
-    return np.broadcast_to(mass, (n,)).copy()
-
-
-def _set_in_motion(
-    system: ParticleSystem,
-    particles: Particles,
-    settings: LangevinSettings,
-    scheme: str,
-    mass: Float,
-    temperature: float,
-    generator: np.random.Generator,
-) -> None:
-    """Write velocities, masses, the scheme and the random state into the system's arrays."""
-    n, d = particles.positions.shape
-    drawn = generator.normal(size=(n, d))
-    velocities = drawn * np.sqrt(temperature / mass)[:, None]
-    if settings.velocities is not None:
-        velocities = check_array("velocities", settings.velocities, shape=(n, d))
-    identity = system.names[:, 0]
-    system.carried[:n, :d] = velocities[identity]
-    system.carried[:n, 3] = 1.0 / mass[identity]
-    # the first noise of Leimkuhler and Matthews, which the first step shares with none before it
-    system.carried[:n, 4 : 4 + d] = generator.normal(size=(n, d))[identity]
-    system.counts[4], system.counts[5] = CODES[scheme], d
-    system.random_state[:] = seed_words(generator, (2,))
-    system.refresh_forces()
-
-
-class _Mover:
-    """Steps of one system, with new lists when the kernel asks for them."""
-
-    def __init__(self, system: ParticleSystem, numbers: Float) -> None:
-        self.system, self.numbers = system, numbers
-        self.ziggurat = ziggurat_tables()
-        self.energy_at_start = sum(system.energy()[:3]) + self._kinetic()
-
-    def step(self, n: int) -> None:
-        """Do n time steps."""
-        system = self.system
-        system.counts[3] = system.counts[2] + n
-        while True:
-            ended = kernels.advance(
-                system.points, system.carried, system.force, system.reference, system.names,
-                system.lists, system.interaction.law, system.box, self.numbers, system.counts,
-                system.near, system.lanes, system.sums, system.random_state, self.ziggurat,
-            )  # fmt: skip
-            if ended == kernels.DONE:
-                return
-            if ended == kernels.BLOWN_UP:
-                raise InputError(
-                    f"the motion blew up at time step {system.counts[2] + 1}: the forces moved "
-                    f"particle {system.counts[6]} beyond half a collision's length in one step; "
-                    f"use a time_step well below {self.numbers[0]:g}."
-                )
-            system.rebuild()
-
-    def _kinetic(self) -> float:
-        velocities = self.system.carried[: self.system.n]
-        return float(0.5 * ((velocities[:, :3] ** 2).sum(axis=1) / velocities[:, 3]).sum())
-
-    def energies(self, moving: bool) -> dict[str, float]:
-        """Energies per particle for the metadata."""
-        n = self.system.n
-        potential, kinetic = sum(self.system.energy()[:3]), self._kinetic()
-        said = {"potential_energy_per_particle": potential / n}
-        if moving:
-            said["kinetic_energy_per_particle"] = kinetic / n
-            said["energy_change_per_particle"] = (potential + kinetic - self.energy_at_start) / n
-        return said
+    for k in range(first, n_frames):
+        if not run.advance_to(burn_in + k * steps_between, mover.step, arrays):
+            break
+        frames[k] = system.positions()
+        n_done = k + 1
+    return frames[:n_done], run.finish(n_done, n_frames, "frames")

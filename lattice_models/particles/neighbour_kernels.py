@@ -232,23 +232,35 @@ def list_neighbours(
                     shift = CENTRE
                     for k in range(3):
                         shift += turns[k] * (9, 3, 1)[grid[3 + k]]
-                    for e in range(before, min(n_entries, entries.size)):
-                        slot = entries[e]
-                        ghost = ghost_of[shift, slot]
-                        if ghost < 0:
-                            ghost = n_ghosts
-                            ghost_of[shift, slot] = ghost
-                            if n_ghosts < ghosts.shape[0]:
-                                ghosts[n_ghosts, 0] = slot
-                                ghosts[n_ghosts, 1] = shift
-                            n_ghosts += 1
-                        entries[e] = n_slots + ghost
+                    n_ghosts = name_ghosts(
+                        entries[before : min(n_entries, entries.size)], shift, n_slots, ghosts,
+                        n_ghosts, ghost_of,
+                    )  # fmt: skip
         if (n_entries - group_start[group]) % 2 == 1:  # the pair loops take two entries at once
             if n_entries < entries.size:
                 entries[n_entries] = far
             n_entries += 1
     group_start[n_groups] = n_entries
     return n_entries, n_ghosts
+
+
+@kernel
+def name_ghosts(
+    entries: Int32, shift: int, n_slots: int, ghosts: Int32, n_ghosts: int, ghost_of: Int32
+) -> Any:
+    """Replace slots by their ghosts beyond the border, new ones where there are none yet."""
+    for e in range(entries.size):
+        slot = entries[e]
+        ghost = ghost_of[shift, slot]
+        if ghost < 0:
+            ghost = n_ghosts
+            ghost_of[shift, slot] = ghost
+            if n_ghosts < ghosts.shape[0]:
+                ghosts[n_ghosts, 0] = slot
+                ghosts[n_ghosts, 1] = shift
+            n_ghosts += 1
+        entries[e] = n_slots + ghost
+    return n_ghosts
 
 
 @kernel

@@ -18,7 +18,7 @@ from physlearn.lattice_models.particles import (
     StillingerWeberAngle,
     StillingerWeberPair,
     Yukawa,
-    langevin,
+    motion,
     motion_kernels,
     simulate_langevin,
 )
@@ -51,12 +51,11 @@ def engine(potential, start, scheme, time_step, settings=None, rng=1):
     interaction = Interaction.of(potential, particles.dimension, 1)
     settings = settings or LangevinSettings()
     system = ParticleSystem(particles, interaction, settings.skin)
-    mass = langevin._mass(settings, system.n)
+    mass = motion.masses(settings, system.n)
     generator = np.random.default_rng(rng)
-    langevin._set_in_motion(system, particles, settings, scheme, mass, KT, generator)
-    numbers = np.array([time_step, KT, settings.diffusion, settings.friction, np.inf,
-                        (0.5 * system.skin) ** 2])  # fmt: skip
-    return system, langevin._Mover(system, numbers)
+    motion.set_in_motion(system, particles, settings, scheme, mass, KT, generator)
+    friction = settings.friction if scheme == "baoab" else 0.0
+    return system, motion.Mover(system, time_step, KT, settings.diffusion, friction, np.inf)
 
 
 # --- the harmonic trap: everything is a closed form, at any time step ---
@@ -153,7 +152,7 @@ def test_weak_order_two_in_time(oracle):
         oracle(f"weak order of {scheme} on the way", error=slope - wanted, bound=0.15)
 
 
-@pytest.mark.parametrize("scheme", langevin.CODES)
+@pytest.mark.parametrize("scheme", motion.CODES)
 def test_schemes_step_by_step(scheme, oracle):
     """The published formulas in plain numpy with the kernel's own noise, on an anharmonic bond."""
     bond, step, mass, friction = Morse(4.0, 2.0, 1.5), 0.01, 1.7, 0.8
@@ -327,7 +326,7 @@ def test_energy_is_conserved_to_order_two(oracle):
         energies = []
         for _ in range(50):
             mover.step(round(0.008 / step))
-            energies.append(sum(system.energy()[:3]) + mover._kinetic())
+            energies.append(sum(system.energy()[:3]) + mover.kinetic())
         spread.append(np.abs(np.array(energies) - energies[0]).max() / system.n)
         momentum = np.abs(system.carried[: system.n, :3].sum(axis=0)).max()
         oracle(f"momentum after {50 * 0.008:g}", error=momentum, bound=1e-10)
@@ -342,7 +341,7 @@ def everything(system):
     return {name: array.copy() for name, array in system.arrays().items()}
 
 
-@pytest.mark.parametrize("scheme", langevin.CODES)
+@pytest.mark.parametrize("scheme", motion.CODES)
 @pytest.mark.parametrize("potential", [
     LennardJones(), (StillingerWeberPair(), StillingerWeberAngle())
 ], ids=["pairs", "angles"])  # fmt: skip
@@ -371,7 +370,7 @@ def test_skin_does_not_change_the_motion(oracle):
     oracle("motion with two skins", error=np.abs(x[0] - x[1]).max(), bound=1e-9)
 
 
-@pytest.mark.parametrize("scheme", langevin.CODES)
+@pytest.mark.parametrize("scheme", motion.CODES)
 def test_plain_python_gives_the_same_bits(scheme):
     atoms, velocities = melt(2, density=0.2)
     found = []

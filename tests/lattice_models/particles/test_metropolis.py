@@ -28,7 +28,7 @@ from physlearn.lattice_models.particles import (
     sample_positions,
 )
 from physlearn.lattice_models.particles.interaction import Interaction, read_particles
-from physlearn.lattice_models.particles.metropolis import MetropolisWalk
+from physlearn.lattice_models.particles.metropolis_walk import MetropolisWalk
 from physlearn.records import AtomicConfiguration
 
 KT = 1.3
