@@ -103,7 +103,7 @@ def simulate_wall(
         Force per length (energy / length^2): one number, or (n_frames,) where each acts from its
         frame to the next and the last acts no more.
     pinning
-        The medium (``random_pinning``), with one row a point; None for a clean one.
+        The medium (``random_landscape``), with one row a point; None for a clean one.
     start
         Heights u of the points at the first frame, shape (n_points,), at least 3.
     frame_times

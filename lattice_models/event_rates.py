@@ -39,7 +39,7 @@ def arrhenius_rate_hz(
     Examples
     --------
     >>> round(arrhenius_rate_hz(0.5, 300.0), -2)
-    39900.0
+    39800.0
     """
     barrier = check_positive("barrier_ev", barrier_ev, allow_zero=True)
     temperature = check_positive("temperature_kelvin", temperature_kelvin)
@@ -150,7 +150,7 @@ class HopRates:
     --------
     >>> rates = HopRates([0.5], temperature_kelvin=300.0)
     >>> round(rates.thermal_rates_hz()[0].item(), -2)
-    39900.0
+    39800.0
     """
 
     barriers_ev: ArrayLike | Mapping[int, ArrayLike]

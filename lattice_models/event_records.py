@@ -71,7 +71,7 @@ class TransformationHistory:
     >>> decay = Transformation(1, 0, thermal_rate_hz=2.0)
     >>> history = simulate_transformation_history(
     ...     [decay], square_lattice((4, 4)), np.ones(16), [0.0, 0.5], rng=1)
-    >>> len(history.events) == 16 - history.snapshots.states[1].sum()
+    >>> len(history.events) == 16 - int(history.snapshots.states[1].sum())
     True
     """
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array, check_positive
 
-__all__ = ["PinningLandscape", "random_pinning"]
+__all__ = ["PinningLandscape", "random_landscape"]
 
 Float = NDArray[np.float64]
 KNOTS_PER_LENGTH = 4
@@ -117,7 +117,7 @@ class PinningLandscape:
         return total / self.spacing if derivative else total
 
 
-def random_pinning(
+def random_landscape(
     n_points: int,
     spacing: float,
     strength: float,
@@ -151,7 +151,7 @@ def random_pinning(
 
     Examples
     --------
-    >>> medium = random_pinning(64, 1.0, strength=0.3, correlation_length=2.0, period=50.0, rng=1)
+    >>> medium = random_landscape(64, 1.0, strength=0.3, correlation_length=2.0, period=50.0, rng=1)
     >>> round(medium.strength(), 12)
     0.3
     """

@@ -84,7 +84,7 @@ def simulate_transformations(
     >>> knock_out = Transformation(1, 0, cross_section_angstrom2=1e-3)
     >>> simulate_transformations([knock_out], square_lattice((8, 8)), np.ones(64), [0.0, 1.0],
     ...     beam=BeamSchedule([700.0]), rng=1).states.mean(axis=1)
-    array([1.      , 0.515625])
+    array([1.      , 0.453125])
     """
     run = _change_run(transformations, graph, start, frame_times_s, beam, hamiltonian, rng)
     frames = run.follow(False, progress, checkpoint)

@@ -14,7 +14,7 @@ from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transfo
 from physlearn.lattice_models.event_run import EventRun, empty_log
 from physlearn.lattice_models.hopping import _hop_run
 from physlearn.lattice_models.hopping_kernels import run_events
-from physlearn.lattice_models.pinning import random_pinning
+from physlearn.lattice_models.pinning import random_landscape
 from physlearn.lattice_models.random_numbers import ziggurat_tables
 from physlearn.lattice_models.transformations import _change_run
 
@@ -127,7 +127,7 @@ def line_case(size: int, noise: float, pinned: bool) -> Case:
         pointer, pointer,
     ]  # fmt: skip
     library.line_steps.restype = None
-    medium = random_pinning(size, 1.0, 0.5, 2.0, 60.0, rng=1)
+    medium = random_landscape(size, 1.0, 0.5, 2.0, 60.0, rng=1)
     table = medium.force_table() if pinned else np.empty((size, 0))
     steps, ziggurat = max(1, 200_000 // size), ziggurat_tables()
     ours, theirs = (

@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline
 from physlearn.checks import InputError
 from physlearn.lattice_models import driven_line_kernels as kernels
 from physlearn.lattice_models.driven_line import LineOptions, line_energy, simulate_wall
-from physlearn.lattice_models.pinning import PinningLandscape, random_pinning
+from physlearn.lattice_models.pinning import PinningLandscape, random_landscape
 from physlearn.lattice_models.random_numbers import ziggurat_tables
 
 
@@ -162,7 +162,7 @@ def test_random_medium_has_the_correlation_it_names(oracle):
     rng = np.random.default_rng(5)
     found = np.empty((draws, len(lags)))
     for k in range(draws):
-        v = random_pinning(32, 1.0, 0.7, length, 32.0, rng=rng).potential
+        v = random_landscape(32, 1.0, 0.7, length, 32.0, rng=rng).potential
         power = np.abs(np.fft.rfft2(v)) ** 2
         correlation = np.fft.irfft2(power, v.shape)
         for m, (i, j) in enumerate(lags):
@@ -203,7 +203,7 @@ def test_washboard_depins_at_its_largest_force(oracle):
 
 
 def test_random_medium_holds_a_weak_drive_and_lets_a_strong_one_go():
-    medium = random_pinning(128, 1.0, 1.0, 1.0, 200.0, rng=4)
+    medium = random_landscape(128, 1.0, 1.0, 1.0, 200.0, rng=4)
     times = np.array([0.0, 200.0, 260.0, 320.0])
     final = {}
     for drive in (0.05, 2.0):
@@ -218,7 +218,7 @@ def test_random_medium_holds_a_weak_drive_and_lets_a_strong_one_go():
 
 @pytest.mark.parametrize("ends", ["periodic", "free", "pinned"])
 def test_energy_never_rises_without_noise_at_the_largest_step(ends):
-    medium = random_pinning(40, 0.8, 2.0, 1.0, 30.0, rng=2)
+    medium = random_landscape(40, 0.8, 2.0, 1.0, 30.0, rng=2)
     tension, mobility, drive = 1.4, 0.9, 0.6
     largest = 1 / (mobility * (4 * tension / 0.8**2 + medium.largest_curvature()))
     track = simulate_wall(
@@ -234,7 +234,7 @@ def test_energy_never_rises_without_noise_at_the_largest_step(ends):
 
 
 def test_kernel_force_is_the_gradient_of_the_energy(oracle):
-    medium = random_pinning(12, 0.8, 1.0, 1.0, 10.0, rng=2)
+    medium = random_landscape(12, 0.8, 1.0, 1.0, 10.0, rng=2)
     u = np.random.default_rng(0).normal(0, 3, 12)
     for number, ends in enumerate(("periodic", "free")):
         force = np.empty(12)
@@ -276,7 +276,7 @@ def test_geometry_follows_the_conventions_of_wall_tracks(oracle):
 
 
 def test_result_depends_on_the_seed_alone_and_goes_on_after_a_stop(tmp_path):
-    medium = random_pinning(64, 1.0, 0.5, 1.0, 50.0, rng=4)
+    medium = random_landscape(64, 1.0, 0.5, 1.0, 50.0, rng=4)
     path = tmp_path / "line.npz"
 
     def run(**options):
@@ -303,7 +303,7 @@ def test_result_depends_on_the_seed_alone_and_goes_on_after_a_stop(tmp_path):
 
 @pytest.mark.parametrize("ends", [0, 1, 2])
 def test_compiled_steps_equal_their_python_form(ends, monkeypatch):
-    medium = random_pinning(7, 1.0, 0.5, 1.0, 9.0, rng=4)
+    medium = random_landscape(7, 1.0, 0.5, 1.0, 9.0, rng=4)
     start = np.random.default_rng(2).normal(0, 5, 7)
     results = []
     for form in ("compiled", "python"):
@@ -357,9 +357,9 @@ def test_bad_input_gets_one_sentence(change, message):
         (lambda: PinningLandscape(np.zeros((3, 3)), 1.0), "at least 4 knots"),
         (lambda: PinningLandscape(np.zeros((3, 8)), -1.0), "period"),
         (lambda: PinningLandscape(np.full((3, 8), np.nan), 1.0), "finite"),
-        (lambda: random_pinning(2, 1.0, 1.0, 1.0, 9.0), "n_points"),
-        (lambda: random_pinning(8, 1.0, 1.0, 1.0, 2.0), "period must be at least 4"),
-        (lambda: random_pinning(8, 1.0, 0.0, 1.0, 9.0), "strength"),
+        (lambda: random_landscape(2, 1.0, 1.0, 1.0, 9.0), "n_points"),
+        (lambda: random_landscape(8, 1.0, 1.0, 1.0, 2.0), "period must be at least 4"),
+        (lambda: random_landscape(8, 1.0, 0.0, 1.0, 9.0), "strength"),
         (lambda: washboard(4, 1.0).force(np.zeros(3)), "heights must have shape"),
     ],
 )
