@@ -1,4 +1,4 @@
-"""Compiled sweeps of two-state sites on any graph; every kernel and its helpers live here.
+"""Compiled sweeps of two-state sites on any graph; the kernel and its helpers live here.
 
 States are int8, -1 and +1. ``around`` holds twice the local field of every site,
 x = 2 (h + sum J s' + sum K s' s''), kept up to date with every flip, so that a site that stays
@@ -8,8 +8,10 @@ the length of a run. Random numbers: xoroshiro128+ (Blackman & Vigna 2021, doi:1
 
 Acceptance: 53 random bits are compared with a lower and an upper bound of the chance, tabulated on
 bins of 1/8 kT; only between the two (3 % of the draws at most) is the exponential computed, so the
-chance is exact to 2^-53. One comparison decides nearly always: a second branch that the processor
-cannot foresee is what made an earlier form 1.4 times slower than C.
+chance is exact to 2^-53. Speed rests on three things: one branch alone that the processor cannot
+foresee (a draw of the new state and then a comparison with the old one are two, and 1.4 times
+slower), unsigned numbers of neighbours, and loops written out where a helper with many arrays
+would not be inlined (1.4 times again).
 """
 
 from __future__ import annotations
@@ -21,10 +23,7 @@ from numpy.typing import NDArray
 
 from physlearn.lattice_models.kernels import kernel
 
-__all__ = [
-    "TwoStateTables", "bond_exchange_sweeps", "chance_table", "exchange_sweeps",
-    "heat_bath_sweeps", "metropolis_sweeps",
-]  # fmt: skip
+__all__ = ["TwoStateTables", "chance_table", "single_site_sweeps"]
 
 Int8 = NDArray[np.int8]
 Int32 = NDArray[np.int32]
@@ -36,7 +35,7 @@ Float = NDArray[np.float64]
 UNIT_STEP = 1.0 / 9007199254740992.0  # 2 ** -53
 ROTATE_A, ROTATE_B, SHIFT = np.uint64(24), np.uint64(37), np.uint64(16)
 BACK_A, BACK_B = np.uint64(40), np.uint64(27)
-LOW_BITS, HALF_WORD, LOW_HALF = np.uint64(11), np.uint64(32), np.uint64(0xFFFFFFFF)
+LOW_BITS = np.uint64(11)
 ONE = np.uint64(1)
 REACH, BINS_PER_KT = 40.0, 8.0
 WITHIN_REACH = 39.9
@@ -50,9 +49,9 @@ class TwoStateTables(NamedTuple):
     ----------
     start, neighbour, step
         int64 (n_sites + 1,), uint32, float64: the neighbours of every site and 4 J of each bond.
-    triplet_start, triplet_others, triplet_step
-        int64 (n_sites + 1,), uint32 (n_entries, 2), float64: the other two sites of each triplet
-        that holds a site, and 4 K.
+    triplet_start, triplet_left, triplet_right, triplet_step
+        int64 (n_sites + 1,), uint32, uint32, float64: the other two sites of each triplet that
+        holds a site, and 4 K.
     count_start, count_neighbour, count_place, count_times
         int64, uint32, uint32, float64: the bonds of which sums of s s' are kept, their place in
         the totals and their multiplicity. Empty when no sums by shell are wanted.
@@ -62,7 +61,8 @@ class TwoStateTables(NamedTuple):
     neighbour: UInt32
     step: Float
     triplet_start: Int64
-    triplet_others: UInt32
+    triplet_left: UInt32
+    triplet_right: UInt32
     triplet_step: Float
     count_start: Int64
     count_neighbour: UInt32
@@ -70,25 +70,23 @@ class TwoStateTables(NamedTuple):
     count_times: Float
 
 
-def chance_table(rule: str) -> UInt64:
+def chance_table(base: float, top: float) -> UInt64:
     """Return bounds of 2^53 times the chance of a change that costs y, shape (2 x 640,).
 
-    Entry 2 k is no less than the chance anywhere in bin k, y in [k / 8 - 40, (k + 1) / 8 - 40),
-    entry 2 k + 1 no more. ``rule``: ``heat_bath``, 1 / (1 + exp(y)), or ``metropolis``,
-    min(1, exp(-y)).
+    The chance is top / (base + exp(y)), at most ``top``: see ``single_site_sweeps``. Entry 2 k is
+    no less than it anywhere in bin k, y in [k / 8 - 40, (k + 1) / 8 - 40), entry 2 k + 1 no more.
 
     Examples
     --------
-    >>> chance_table("metropolis").shape
+    >>> chance_table(0.0, 1.0).shape
     (1280,)
     """
     edges = np.arange(-REACH * BINS_PER_KT, REACH * BINS_PER_KT + 1) / BINS_PER_KT
-    with np.errstate(over="ignore"):
-        chance = np.exp(-edges) if rule == "metropolis" else 1.0 / (1.0 + np.exp(edges))
-    upper = np.minimum(np.ceil(chance * (2.0**53 * (1 + 1e-12))), 2.0**53)
+    chance = top / (base + np.exp(edges))
+    upper = np.minimum(np.ceil(chance * (2.0**53 * (1 + 1e-12))), top * 2.0**53)
     lower = np.floor(chance * (2.0**53 * (1 - 1e-12)))
-    if rule == "metropolis":
-        lower[edges <= 0.0] = 2.0**53  # never refused
+    if base == 0.0:
+        lower[edges <= 0.0] = top * 2.0**53
     return np.stack([upper[:-1], lower[1:]], axis=1).astype(np.uint64).ravel()
 
 
@@ -109,213 +107,81 @@ def bin_of(cost: float) -> Any:
 
 
 @kernel
-def heat_bath_flips(draw: Any, cost: float, chances: UInt64) -> bool:
-    """Return whether ``draw`` (53 bits) lies below 2^53 / (1 + exp(cost))."""
+def takes(draw: Any, cost: float, chances: UInt64, base: float, top: float) -> bool:
+    """Return whether a draw of 53 random bits lies below the chance of a change of this cost."""
     place = bin_of(cost)
     if draw < chances[place]:
         if draw < chances[place + NEXT]:
             return True
-        return bool(np.float64(draw) * UNIT_STEP * (1.0 + np.exp(cost)) < 1.0)
-    return False
-
-
-@kernel
-def metropolis_accepts(draw: Any, cost: float, chances: UInt64) -> bool:
-    """Return whether ``draw`` (53 bits) lies below 2^53 exp(-cost)."""
-    place = bin_of(cost)
-    if draw < chances[place]:
-        if draw < chances[place + NEXT]:
-            return True
-        return bool(np.float64(draw) * UNIT_STEP < np.exp(-cost))
+        return bool(np.float64(draw) * UNIT_STEP * (base + np.exp(cost)) < top)
     return False
 
 
 @kernel
 def flip(
-    states: Int8, around: Float, tables: TwoStateTables, totals: Float, site: Any, cost: float
-) -> None:
-    """Flip ``site``; neighbours and ``totals`` (energy, sum s, s s' by shell) follow."""
+    states: Int8, around: Float, start: Int64, neighbour: UInt32, step: Float, site: Any
+) -> float:
+    """Flip ``site`` and tell its neighbours; return what it was."""
     old = np.float64(states[site])
     states[site] = -states[site]
-    totals[0] += cost
-    totals[1] -= 2.0 * old
-    entry, end = np.uint64(tables.start[site]), np.uint64(tables.start[site + ONE])
+    entry, end = np.uint64(start[site]), np.uint64(start[site + ONE])
     while entry < end:
-        around[tables.neighbour[entry]] -= old * tables.step[entry]
+        around[neighbour[entry]] -= old * step[entry]
         entry += ONE
-    if tables.count_place.shape[0] > 0:
-        entry = np.uint64(tables.count_start[site])
-        end = np.uint64(tables.count_start[site + ONE])
-        while entry < end:
-            like = old * np.float64(states[tables.count_neighbour[entry]])
-            totals[tables.count_place[entry]] -= 2.0 * like * tables.count_times[entry]
-            entry += ONE
-    if tables.triplet_step.shape[0] > 0:
-        entry, end = (
-            np.uint64(tables.triplet_start[site]),
-            np.uint64(tables.triplet_start[site + ONE]),
-        )
-        while entry < end:
-            left, right = tables.triplet_others[entry, 0], tables.triplet_others[entry, 1]
-            change = old * tables.triplet_step[entry]
-            around[left] -= change * np.float64(states[right])
-            around[right] -= change * np.float64(states[left])
-            entry += ONE
+    return old
 
 
 @kernel
-def heat_bath_sweeps(
+def single_site_sweeps(
     states: Int8,
     around: Float,
     tables: TwoStateTables,
     chances: UInt64,
+    base: float,
+    top: float,
     n_sweeps: int,
     random_state: UInt64,
     totals: Float,
 ) -> None:
-    """Draw every site in turn from its distribution given its neighbours."""
+    """Try every site in turn, ``n_sweeps`` times, with the chance top / (base + exp(cost)).
+
+    Heat bath: base 1, top 1. Metropolis: base 0, at most ``top`` = 7/8, as with certain acceptance
+    all sites would flip in every sweep at J = h = 0; each trial is reversible whatever the top.
+    ``totals``: energy, sum s, sums of s s' by shell.
+    """
+    start, neighbour, step = tables.start, tables.neighbour, tables.step
+    triplet_start, triplet_step = tables.triplet_start, tables.triplet_step
+    triplet_left, triplet_right = tables.triplet_left, tables.triplet_right
+    count_start, count_neighbour = tables.count_start, tables.count_neighbour
+    count_place, count_times = tables.count_place, tables.count_times
+    with_counts, with_triplets = count_place.shape[0] > 0, triplet_step.shape[0] > 0
+    energy, magnetisation = totals[0], totals[1]
     first, second = random_state[0], random_state[1]
     for _ in range(n_sweeps):
         for index in range(states.shape[0]):
             site = np.uint64(index)
             cost = np.float64(states[site]) * around[site]
             word, first, second = advance(first, second)
-            if heat_bath_flips(word >> LOW_BITS, cost, chances):
-                flip(states, around, tables, totals, site, cost)
-    random_state[0], random_state[1] = first, second
-
-
-@kernel
-def metropolis_sweeps(
-    states: Int8,
-    around: Float,
-    tables: TwoStateTables,
-    chances: UInt64,
-    n_sweeps: int,
-    random_state: UInt64,
-    totals: Float,
-) -> None:
-    """Try as many flips of randomly chosen sites as there are sites, per sweep.
-
-    In a fixed order all sites would flip in every sweep at J = h = 0. In random order too, the
-    parity of the number of up sites would alternate there, as every trial flips one: so the draw
-    is among one slot more than there are sites, and the last slot is idle.
-    """
-    n_sites = np.uint64(states.shape[0])
-    slots = n_sites + ONE
-    first, second = random_state[0], random_state[1]
-    for _ in range(n_sweeps):
-        for _trial in range(states.shape[0]):
-            word, first, second = advance(first, second)
-            site = ((word >> HALF_WORD) * slots) >> HALF_WORD
-            word, first, second = advance(first, second)
-            if site < n_sites:
-                cost = np.float64(states[site]) * around[site]
-                if metropolis_accepts(word >> LOW_BITS, cost, chances):
-                    flip(states, around, tables, totals, site, cost)
-    random_state[0], random_state[1] = first, second
-
-
-@kernel
-def shared_triplets(states: Int8, tables: TwoStateTables, site: Any, other: Any) -> float:
-    """Return the sum of 4 K s over the triplets that hold both sites, s the state of the third."""
-    total = 0.0
-    entry, end = np.uint64(tables.triplet_start[site]), np.uint64(tables.triplet_start[site + ONE])
-    while entry < end:
-        left, right = tables.triplet_others[entry, 0], tables.triplet_others[entry, 1]
-        if left == other:
-            total += tables.triplet_step[entry] * np.float64(states[right])
-        elif right == other:
-            total += tables.triplet_step[entry] * np.float64(states[left])
-        entry += ONE
-    return total
-
-
-@kernel
-def bond_exchange_sweeps(
-    states: Int8,
-    around: Float,
-    tables: TwoStateTables,
-    chances: UInt64,
-    ends: UInt32,
-    shared: Float,
-    n_sweeps: int,
-    random_state: UInt64,
-    totals: Float,
-) -> None:
-    """Try to exchange the states of the two ends of as many bonds as there are sites, per sweep.
-
-    ``ends`` (n_bonds, 2); ``shared`` (n_bonds,): 4 J summed over all bonds between the two ends.
-    One slot more than there are bonds is idle, as in ``metropolis_sweeps``.
-    """
-    n_bonds = np.uint64(ends.shape[0])
-    slots = n_bonds + ONE
-    with_triplets = tables.triplet_step.shape[0] > 0
-    first, second = random_state[0], random_state[1]
-    for _ in range(n_sweeps):
-        for _trial in range(states.shape[0]):
-            word, first, second = advance(first, second)
-            bond = ((word >> HALF_WORD) * slots) >> HALF_WORD
-            if bond == n_bonds:
-                continue
-            site, other = np.uint64(ends[bond, 0]), np.uint64(ends[bond, 1])
-            if states[site] == states[other]:
-                continue
-            alone = np.float64(states[site]) * around[site]
-            cost = alone + np.float64(states[other]) * around[other] + shared[bond]
-            if with_triplets:
-                cost += shared_triplets(states, tables, site, other)
-            word, first, second = advance(first, second)
-            if metropolis_accepts(word >> LOW_BITS, cost, chances):
-                flip(states, around, tables, totals, site, alone)
-                flip(states, around, tables, totals, other, cost - alone)
-    random_state[0], random_state[1] = first, second
-
-
-@kernel
-def exchange_sweeps(
-    states: Int8,
-    around: Float,
-    tables: TwoStateTables,
-    chances: UInt64,
-    order: UInt32,
-    n_up: int,
-    n_sweeps: int,
-    random_state: UInt64,
-    totals: Float,
-) -> None:
-    """Try to exchange as many pairs of an up and a down site, anywhere, as there are sites.
-
-    ``order`` lists the sites, the ``n_up`` up ones first, and follows the exchanges. The rarer
-    kind is drawn among its sites, the other among one slot more, which is idle.
-    """
-    up, down = np.uint64(n_up), np.uint64(states.shape[0] - n_up)
-    if up == np.uint64(0) or down == np.uint64(0):
-        return
-    up_slots = up + ONE if up > down else up
-    down_slots = down if up > down else down + ONE
-    with_triplets = tables.triplet_step.shape[0] > 0
-    first, second = random_state[0], random_state[1]
-    for _ in range(n_sweeps):
-        for _trial in range(states.shape[0]):
-            word, first, second = advance(first, second)
-            at = ((word >> HALF_WORD) * up_slots) >> HALF_WORD
-            from_down = ((word & LOW_HALF) * down_slots) >> HALF_WORD
-            word, first, second = advance(first, second)
-            if at == up or from_down == down:
-                continue
-            site, other = np.uint64(order[at]), np.uint64(order[up + from_down])
-            alone = around[site]
-            cost = alone - around[other]
-            entry, end = np.uint64(tables.start[site]), np.uint64(tables.start[site + ONE])
-            while entry < end:
-                if np.uint64(tables.neighbour[entry]) == other:
-                    cost += tables.step[entry]
-                entry += ONE
-            if with_triplets:
-                cost += shared_triplets(states, tables, site, other)
-            if metropolis_accepts(word >> LOW_BITS, cost, chances):
-                flip(states, around, tables, totals, site, alone)
-                flip(states, around, tables, totals, other, cost - alone)
-                order[at], order[up + from_down] = np.uint32(other), np.uint32(site)
+            if takes(word >> LOW_BITS, cost, chances, base, top):
+                old = flip(states, around, start, neighbour, step, site)
+                energy += cost
+                magnetisation -= 2.0 * old
+                if with_counts:
+                    entry, end = np.uint64(count_start[site]), np.uint64(count_start[site + ONE])
+                    while entry < end:
+                        like = old * np.float64(states[count_neighbour[entry]])
+                        totals[count_place[entry]] -= 2.0 * like * count_times[entry]
+                        entry += ONE
+                if with_triplets:
+                    entry, end = (
+                        np.uint64(triplet_start[site]),
+                        np.uint64(triplet_start[site + ONE]),
+                    )
+                    while entry < end:
+                        left, right = triplet_left[entry], triplet_right[entry]
+                        change = old * triplet_step[entry]
+                        around[left] -= change * np.float64(states[right])
+                        around[right] -= change * np.float64(states[left])
+                        entry += ONE
+    totals[0], totals[1] = energy, magnetisation
     random_state[0], random_state[1] = first, second

@@ -29,6 +29,7 @@ ROTATE_A, ROTATE_B, SHIFT = np.uint64(24), np.uint64(37), np.uint64(16)
 BACK_A, BACK_B = np.uint64(40), np.uint64(27)
 LOW_BITS, HALF_WORD, LOW_HALF = np.uint64(11), np.uint64(32), np.uint64(0xFFFFFFFF)
 ONE = np.uint64(1)
+TOP = 0.875
 
 
 class StateTables(NamedTuple):
@@ -180,27 +181,24 @@ def state_metropolis_sweeps(
     random_state: UInt64,
     totals: Float,
 ) -> None:
-    """Try as many changes of a random site to any other state as there are sites, per sweep.
+    """Try to change every site in turn to any other of its states.
 
-    One slot more than there are sites is idle: with two states and no energies, every trial would
-    change a site and the parity of their sum would alternate.
+    The chance of a change is at most 7/8: with two states and no energies, certain acceptance would
+    change all sites in every sweep. Each trial is reversible all the same.
     """
-    n_sites, q = np.uint64(codes.shape[0]), np.uint64(around.shape[1])
-    slots, others = n_sites + ONE, q - ONE
+    q = np.uint64(around.shape[1])
     first, second = random_state[0], random_state[1]
     for _ in range(n_sweeps):
-        for _trial in range(codes.shape[0]):
+        for index in range(codes.shape[0]):
+            site = np.uint64(index)
             word, first, second = advance(first, second)
-            site = ((word >> HALF_WORD) * slots) >> HALF_WORD
-            jump = (((word & LOW_HALF) * others) >> HALF_WORD) + ONE
-            word, first, second = advance(first, second)
-            if site == n_sites:
-                continue
             old = np.uint64(codes[site])
-            new = old + jump
+            new = old + (((word >> HALF_WORD) * (q - ONE)) >> HALF_WORD) + ONE
             new = new - q if new >= q else new
             cost = around[site, new] - around[site, old]
-            if cost <= 0.0 or np.float64(word >> LOW_BITS) * UNIT_STEP < np.exp(-cost):
+            word, first, second = advance(first, second)
+            draw = np.float64(word >> LOW_BITS) * UNIT_STEP
+            if draw < TOP and (cost <= 0.0 or draw < TOP * np.exp(-cost)):
                 change(codes, around, tables, totals, site, new, cost)
     random_state[0], random_state[1] = first, second
 

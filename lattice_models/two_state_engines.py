@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.lattice_models.energy_terms import state_codes
+from physlearn.lattice_models.exchange_kernels import exchange_sweeps
 from physlearn.lattice_models.hamiltonians import Ising
 from physlearn.lattice_models.ising_kernels import (
     TwoStateTables,
-    bond_exchange_sweeps,
     chance_table,
-    exchange_sweeps,
-    heat_bath_sweeps,
-    metropolis_sweeps,
+    single_site_sweeps,
 )
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.lattice_models.site_graphs import bond_table
@@ -26,6 +24,7 @@ from physlearn.records import SiteGraph
 __all__ = ["TwoStateEngine", "two_state_tables"]
 
 Float = NDArray[np.float64]
+CHANCES = {"heat_bath": (1.0, 1.0), "metropolis": (0.0, 0.875)}
 EXACT_BITS = 50
 """Bits of the largest local field that its terms are rounded to: sums of doubles stay exact."""
 
@@ -76,14 +75,15 @@ def two_state_tables(
     site = np.repeat(np.arange(n_sites), np.diff(table.start))[used]
     corners = members.T.ravel()
     order = np.argsort(corners, kind="stable")
-    others = np.concatenate([members[:, [1, 2]], members[:, [0, 2]], members[:, [0, 1]]])
+    left, right = (np.concatenate(members.T[ends])[order] for ends in ([1, 0, 0], [2, 2, 1]))
     keep = slice(None) if counting else slice(0)
     return TwoStateTables(
         _starts(site, n_sites),
         table.neighbour[used].astype(np.uint32),
         2.0 * bonds[table.edge][used],
         _starts(corners, n_sites),
-        np.ascontiguousarray(others[order].astype(np.uint32)),
+        left.astype(np.uint32),
+        right.astype(np.uint32),
         2.0 * np.tile(strength, 3)[order],
         table.start,
         table.neighbour[keep].astype(np.uint32),
@@ -114,7 +114,7 @@ def twice_local_fields(tables: TwoStateTables, field: Float, states: NDArray[np.
     site = np.repeat(np.arange(n_sites), np.diff(tables.start))
     np.add.at(around, site, 0.5 * tables.step * states[tables.neighbour])
     site = np.repeat(np.arange(n_sites), np.diff(tables.triplet_start))
-    product = states[tables.triplet_others].prod(axis=1, dtype=np.float64)
+    product = states[tables.triplet_left] * states[tables.triplet_right]
     np.add.at(around, site, 0.5 * tables.triplet_step * product)
     return around
 
@@ -169,7 +169,8 @@ class TwoStateEngine:
         self._tables, self._field = two_state_tables(hamiltonian, graph, counting)
         self._around = twice_local_fields(self._tables, self._field, self._states)
         self._method = method
-        self._chances = chance_table("heat_bath" if method == "heat_bath" else "metropolis")
+        self._rule = CHANCES.get(method, (0.0, 1.0))
+        self._chances = chance_table(*self._rule)
         self._random_state = seed_words(rng, (2,))
         up = self._states == 1
         self._order = np.concatenate([np.flatnonzero(up), np.flatnonzero(~up)]).astype(np.uint32)
@@ -203,14 +204,11 @@ class TwoStateEngine:
         """Do ``n`` sweeps, each of as many trials as there are sites."""
         common = (self._states, self._around, self._tables, self._chances)
         rest = (int(n), self._random_state, self._totals)
-        if self._method == "kawasaki":
-            exchange_sweeps(*common, self._order, self._n_up, *rest)
-        elif self._method == "kawasaki_local":
-            bond_exchange_sweeps(*common, self._ends, self._shared, *rest)
-        elif self._method == "metropolis":
-            metropolis_sweeps(*common, *rest)
+        if self._method.startswith("kawasaki"):
+            pairs = (self._ends, self._shared, self._order, self._n_up)
+            exchange_sweeps(*common, *pairs, *rest)
         else:
-            heat_bath_sweeps(*common, *rest)
+            single_site_sweeps(*common, *self._rule, *rest)
 
     def states(self) -> NDArray[np.int8]:
         """Return the states, int8 of shape (n_sites,), as a fresh array."""
