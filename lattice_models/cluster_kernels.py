@@ -202,20 +202,20 @@ def swendsen_wang_square(
             if codes[site] == codes[other] and (word >> HALF_WORD) < threshold:
                 join(parents, site, other)
         bits = ONE
-        for site in range(rows * columns):
-            if n_codes == 2 and site & 63 == 0:
+        for place in range(rows * columns):
+            if n_codes == 2 and place & 63 == 0:
                 bits, first, second = advance(first, second)
-            root = parents[site]
-            if root == site:
+            root = parents[place]
+            if root == place:
                 if n_codes == 2:
-                    codes[site] = np.int8((bits >> (np.uint64(site) & LAST_BIT)) & ONE)
+                    codes[place] = np.int8((bits >> (np.uint64(place) & LAST_BIT)) & ONE)
                 else:
                     word, first, second = advance(first, second)
-                    codes[site] = np.int8(((word >> LOW_BITS) * UNIT_STEP) * n_codes)
+                    codes[place] = np.int8(((word >> LOW_BITS) * UNIT_STEP) * n_codes)
             else:
                 root = parents[root]  # roots are the smallest sites: final by now
-                parents[site] = root
-                codes[site] = codes[root]
+                parents[place] = root
+                codes[place] = codes[root]
     state[0] = first
     state[1] = second
 

@@ -95,7 +95,7 @@ def cluster_tables(terms: EnergyTerms) -> ClusterTables:
     bond_energy = weights[:, None, None] * pair_energy[kinds]
     rise = bond_energy[:, None, :, :] - bond_energy[:, :, None, :]  # [class, a, a', b]
     chances = -np.expm1(-np.maximum(rise, 0.0))
-    linked = chances.any(axis=(1, 2, 3))[of_entry]
+    linked = np.asarray(chances.any(axis=(1, 2, 3)))[of_entry]
     site = np.repeat(np.arange(n_sites), np.diff(terms.start))[linked]
     neighbour = terms.neighbour[linked].astype(np.uint32)
     offset = (of_entry[linked] * q**3).astype(np.uint32)

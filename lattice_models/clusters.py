@@ -114,10 +114,9 @@ class WolffEngine(_ClusterEngine):
                 half = self.counts.copy()
         clusters, sites = self.counts - half  # of the later half, nearer to equilibrium
         self.codes, self.random_state = kept
-        self._stamps[:] = 0
-        self.counts[:] = 0
+        self.forget()
         # A coin adds half a cluster; clusters given up at once visit one site
-        return max(1, round(n_sites * clusters / max(sites, clusters) - 0.5))
+        return max(1, round(n_sites * int(clusters) / int(max(sites, clusters)) - 0.5))
 
     def sweep(self, n: int) -> None:
         """Do ``n`` sweeps."""
@@ -132,6 +131,21 @@ class WolffEngine(_ClusterEngine):
             tables.one_way, self.clusters_per_sweep, int(n), self._queue, self._stamps,
             self.counts, self.random_state,
         )  # fmt: skip
+
+    def mean_cluster_size(self) -> float:
+        """Return the mean number of sites of the clusters since ``forget``.
+
+        In a ferromagnet without field its mean is sum_ij <s_i s_j> / N, the susceptibility, with
+        less noise than (sum s)^2 / N has: an improved estimator (Wolff 1989). NaN before the first
+        cluster.
+        """
+        clusters, sites = (int(count) for count in self.counts)
+        return sites / clusters if clusters else float("nan")
+
+    def forget(self) -> None:
+        """Count clusters anew, after burn-in."""
+        self.counts[:] = 0
+        self._stamps[:] = 0  # they hold numbers of clusters, which begin again
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the whole state, for a checkpoint."""
@@ -155,8 +169,8 @@ class SwendsenWangEngine(_ClusterEngine):
     One sweep links all sites and gives every cluster a new state at random: for Potts models with
     like neighbours favoured any of the q colours, for others one reflection, or not, at even
     chances. A field is one more spin, the ghost, to which a site is linked with the chance
-    1 - exp(-rise) of its field energy; clusters on the ghost stay (Coniglio et al. 1989,
-    doi:10.1103/PhysRevLett.62.3054).
+    1 - exp(-rise) of its field energy; clusters on the ghost stay (Kent-Dobias & Sethna 2018,
+    doi:10.1103/PhysRevE.98.063306).
 
     Parameters
     ----------

@@ -193,7 +193,10 @@ def temper_lattice(
     n_done = 0
 
     def arrays() -> dict[str, NDArray[Any]]:
-        kept = {"states": states[:n_done], "kept_energies": energies[:n_done]}
+        kept: dict[str, NDArray[Any]] = {
+            "states": states[:n_done],
+            "kept_energies": energies[:n_done],
+        }
         return engine.arrays() | kept
 
     total = burn_in + n_samples * sweeps_between

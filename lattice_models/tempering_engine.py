@@ -112,24 +112,25 @@ class TemperingEngine:
     def sweep(self, n: int) -> None:
         """Do ``n`` sweeps of all replicas, each with its exchanges."""
         state = self._state
-        moving = (
+        moving: tuple[Any, ...] = (
             self.factors, int(n), state["energies"], state["rung_of"], state["replica_at"],
             state["tallies"], state["counter"], state["lanes"], state["random_state"], self._work,
         )  # fmt: skip
         if self._two_states is not None:
             temper_two_states(state["codes"], *self._two_states, *moving)
         else:
-            temper_any_states(state["codes"], *self._tables, self._models, *moving)
+            given: tuple[Any, ...] = (*self._tables, self._models, *moving)
+            temper_any_states(state["codes"], *given)
 
     def states(self) -> NDArray[np.int8]:
         """Return the states of the last (coldest) rung, int8 of shape (n_sites,)."""
-        return self.all_states()[-1]
+        return np.asarray(self.all_states()[-1])
 
     def all_states(self) -> NDArray[np.int8]:
         """Return the states of every rung, int8 of shape (n_rungs, n_sites)."""
         codes = self._state["codes"]
         by_replica = codes.T if self._two_states is not None else codes
-        return self.state_values[by_replica[self._state["replica_at"]]]
+        return np.asarray(self.state_values[by_replica[self._state["replica_at"]]])
 
     def energies(self) -> Float:
         """Return E of every rung under its own Hamiltonian at factor 1, shape (n_rungs,)."""
@@ -139,7 +140,8 @@ class TemperingEngine:
     def swap_acceptance(self) -> Float:
         """Share of exchanges made, by lower rung, shape (n_rungs - 1,); NaN where none tried."""
         tried, made = self._state["tallies"][:2, :-1]
-        return np.divide(made, tried, out=np.full(len(tried), np.nan), where=tried > 0)
+        share = np.divide(made, tried, out=np.full(len(tried), np.nan), where=tried > 0)
+        return np.asarray(share)
 
     @property
     def round_trips(self) -> int:
@@ -242,7 +244,7 @@ def choose_ladder(
     """Return inverse-temperature factors between which exchanges are equally likely.
 
     Neighbours at factors b and b + d exchange with the chance erfc(d sigma / 2) where the energy is
-    normal with standard deviation sigma (Kofke 2002, doi:10.1063/1.1507776). Sigma comes from a
+    normal with standard deviation sigma (cf. Kofke 2002, doi:10.1063/1.1507776). Sigma comes from a
     short tempering run, repeated once on the ladder it suggests; the rungs divide the integral of
     sigma into equal parts. At a first-order transition energies are not normal and exchanges rarer.
 

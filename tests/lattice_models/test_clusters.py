@@ -210,6 +210,24 @@ def test_energy_and_binder_ratio_at_the_critical_point(method, size, oracle):
     oracle(f"{method}, Binder ratio at Tc, L = {size}", z=(without.mean() - 1.1679229) / spread)
 
 
+@pytest.mark.parametrize("name", ["Ising", "small torus, bonds twice"])
+def test_mean_cluster_size_of_a_ferromagnet_is_its_susceptibility(name, oracle):
+    hamiltonian, energy, graph, _ = MODELS[name]
+    states = np.array(list(itertools.product([-1, 1], repeat=graph.n_sites)))
+    weight = np.exp(-energy(states, graph))
+    engine = WolffEngine(hamiltonian, graph, states[0], np.random.default_rng(6))
+    assert np.isnan(engine.mean_cluster_size())
+    engine.sweep(1000)
+    sizes = np.empty(50)
+    for block in range(50):
+        engine.forget()
+        engine.sweep(4000)
+        sizes[block] = engine.mean_cluster_size()
+    exact = weight @ states.sum(axis=1) ** 2 / weight.sum() / graph.n_sites
+    oracle(f"Wolff, mean cluster size, {name}",
+           z=(sizes.mean() - exact) / (sizes.std(ddof=1) / np.sqrt(50)))  # fmt: skip
+
+
 def test_strong_coupling_links_all_like_neighbours_and_keeps_every_cluster_whole():
     graph = square_lattice((6, 6))
     for make in MAKERS.values():
