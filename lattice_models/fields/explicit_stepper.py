@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.lattice_models.fields.explicit_kernels import diffuse_tiles, relax_tiles
-from physlearn.lattice_models.fields.forced_kernels import draw_noise, forced_steps
+from physlearn.lattice_models.fields.forced_kernels import forced_steps
+from physlearn.lattice_models.fields.noise_kernels import add_noise, fill_normal, flux_noise
 from physlearn.lattice_models.fields.potentials import LandauPotential, VectorLandauPotential
 from physlearn.lattice_models.fields.problem import FieldProblem
 from physlearn.lattice_models.fields.vector_kernels import vector_steps
@@ -39,15 +40,12 @@ class ScalarSteps:
         self.values: Real = np.array(start[0], kind, order="C")
         self.words = words
         n_rows, n_columns = self.values.shape
-        self.noise: Real = np.zeros((3, 0, 0), kind)
+        self.noise: Real = np.zeros((2, 0, 0), kind)
         self.ziggurat = ziggurat_tables()
-        self.spacing = np.array([1 / problem.spacing[0], 1 / problem.spacing[1]], kind)
+        self.faces: Real = np.zeros((2, n_rows, n_columns) if problem.conserved else 0, kind)
         if problem.thermal_energy > 0:
-            self.noise = np.zeros((3, max(n_rows, 3), n_columns), kind)
-            draw_noise(
-                self.noise[0, :n_rows], self.noise[2, :3], self.spacing, problem.conserved,
-                problem.mirror, self.words, self.ziggurat,
-            )  # fmt: skip
+            self.noise = np.zeros((2, n_rows, n_columns), kind)
+            self._draw(self.noise[0])
         self.local: Real = np.zeros((3, 0, 0), kind)
         self.coefficients: Real = np.zeros(9, kind)
         self.amplitude = kind.type(0)
@@ -77,19 +75,37 @@ class ScalarSteps:
     def step(self, drive: Floats) -> None:
         """Do one step per column of ``drive`` (2, n): uniform field, waveform of the profile."""
         waves = np.ascontiguousarray(drive, self.values.dtype)
-        plain = self.local.shape[1] == 0 and self.noise.shape[1] == 0
+        plain = self.local.shape[1] == 0 and not self.noise.size
         if plain and self.coefficients[8] == 0:
             self._tiles(waves)
         else:
             if not self._room:
                 shape = (self.values.shape[0] + 2, self.values.shape[1] + 2)
                 self._room = tuple(np.zeros(shape, self.values.dtype) for _ in range(2))
-            padded, potential = self._room
-            forced_steps(
-                self.values, padded, potential, self.local, waves, self.coefficients,
-                self.problem.conserved, self.problem.mirror, self.noise, self.spacing,
-                self.amplitude, self.words, self.ziggurat, waves.shape[1],
-            )  # fmt: skip
+            # with noise one step at a time: its kernels stay small
+            pieces = [waves] if not self.noise.size else [waves[:, k : k + 1] for k in
+                                                          range(waves.shape[1])]  # fmt: skip
+            for piece in pieces:
+                forced_steps(
+                    self.values, *self._room, self.local, np.ascontiguousarray(piece),
+                    self.coefficients, self.problem.conserved, self.problem.mirror, piece.shape[1],
+                )  # fmt: skip
+                if self.noise.size:
+                    before, now = self.noise
+                    self._draw(now)
+                    add_noise(
+                        self.values.reshape(-1), before.reshape(-1), now.reshape(-1),
+                        self.amplitude,
+                    )  # fmt: skip
+
+    def _draw(self, noise: Real) -> None:
+        """Fill with unit noise: white, or the divergence of white fluxes."""
+        if not self.problem.conserved:
+            fill_normal(noise.reshape(-1), self.words, self.ziggurat)
+            return
+        fill_normal(self.faces.reshape(-1), self.words, self.ziggurat)
+        per_x, per_y = (self.values.dtype.type(1 / edge) for edge in self.problem.spacing)
+        flux_noise(noise, self.faces, per_x, per_y, self.problem.mirror)
 
     def _tiles(self, waves: Real) -> None:
         problem = self.problem
@@ -118,13 +134,14 @@ class ScalarSteps:
 
     def arrays(self) -> Arrays:
         """Return the whole state."""
-        return {"values": self.values, "words": self.words, "noise": self.noise[0]}
+        state = {"values": self.values, "words": self.words}
+        return {**state, "noise": self.noise[0]} if self.noise.size else state
 
     def restore(self, arrays: Arrays) -> None:
         """Go on from a saved state."""
         self.values[:] = arrays["values"]
         self.words[:] = arrays["words"]
-        if self.noise.shape[1]:
+        if self.noise.size:
             self.noise[0] = arrays["noise"]
 
 
@@ -148,12 +165,10 @@ class VectorSteps:
         self.words = words
         n_rows, n_columns = start.shape[1:]
         self.ziggurat = ziggurat_tables()
-        self.noise: Real = np.zeros((2, 0, 0), kind)
+        self.noise: Real = np.zeros((2, 0), kind)
         if problem.thermal_energy > 0:
-            from physlearn.lattice_models.fields.spectral_kernels import fill_normal
-
-            self.noise = np.zeros((2, n_rows, n_columns), kind)
-            fill_normal(self.noise.reshape(-1), self.words, self.ziggurat)
+            self.noise = np.zeros((2, self.values.size), kind)
+            fill_normal(self.noise[0], self.words, self.ziggurat)
         self.local: Real = np.zeros((5, 0, 0), kind)
         self.coefficients: Real = np.zeros(12, kind)
         self.amplitude = kind.type(0)
@@ -184,10 +199,16 @@ class VectorSteps:
     def step(self, drive: Floats) -> None:
         """Do one step per column of ``drive`` (2, n); only the profile's waveform counts."""
         waves = np.ascontiguousarray(drive, self.values.dtype)
-        vector_steps(
-            self.values, self.padded, self.force, self.local, waves, self.coefficients,
-            self.noise, self.amplitude, self.words, self.ziggurat, waves.shape[1],
-        )  # fmt: skip
+        pieces = [waves] if not self.noise.size else [waves[:, k : k + 1] for k in
+                                                      range(waves.shape[1])]  # fmt: skip
+        for piece in pieces:
+            vector_steps(
+                self.values, self.padded, self.force, self.local, np.ascontiguousarray(piece),
+                self.coefficients, piece.shape[1],
+            )  # fmt: skip
+            if self.noise.size:
+                fill_normal(self.noise[1], self.words, self.ziggurat)
+                add_noise(self.values.reshape(-1), *self.noise, self.amplitude)
 
     def field(self) -> Floats:
         """Return the field as it is now, (2, n_rows, n_columns)."""
@@ -199,13 +220,15 @@ class VectorSteps:
 
     def arrays(self) -> Arrays:
         """Return the whole state."""
-        return {"values": self.values, "words": self.words, "noise": self.noise}
+        state = {"values": self.values, "words": self.words}
+        return {**state, "noise": self.noise[0]} if self.noise.size else state
 
     def restore(self, arrays: Arrays) -> None:
         """Go on from a saved state."""
         self.values[:] = arrays["values"]
         self.words[:] = arrays["words"]
-        self.noise[:] = arrays["noise"]
+        if self.noise.size:
+            self.noise[0] = arrays["noise"]
 
 
 def vector_coefficients(potential: VectorLandauPotential) -> tuple[float, ...]:

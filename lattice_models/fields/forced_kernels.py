@@ -1,4 +1,4 @@
-"""Explicit steps of a scalar field with everything: local fields, oblique gradients, noise.
+"""Explicit steps of a scalar field with everything: local fields and oblique gradients.
 
 One sweep a step over a copy of the field with a rim of one cell. With nothing but the potential the
 steps equal those of `explicit_kernels` to the bit.
@@ -16,53 +16,6 @@ from physlearn.lattice_models.kernels import kernel
 __all__ = ["forced_steps"]
 
 Real = NDArray[Any]
-UInt64 = NDArray[np.uint64]
-Float = NDArray[np.float64]
-
-UNIT_STEP = 1.0 / 9007199254740992.0  # 2 ** -53
-ROTATE_A, ROTATE_B, SHIFT = np.uint64(24), np.uint64(37), np.uint64(16)
-BACK_A, BACK_B = np.uint64(40), np.uint64(27)
-LOW_BITS, LAYER_BITS, LAYER_SHIFT = np.uint64(11), np.uint64(8), np.uint64(56)
-
-
-@kernel
-def next_word(state: UInt64) -> Any:
-    """Return the next 64 random bits and advance ``state``; the high bits are the best."""
-    first = state[0]
-    second = state[1]
-    word = first + second
-    second ^= first
-    state[0] = ((first << ROTATE_A) | (first >> BACK_A)) ^ second ^ (second << SHIFT)
-    state[1] = (second << ROTATE_B) | (second >> BACK_B)
-    return word
-
-
-@kernel
-def uniform(state: UInt64) -> Any:
-    """Return the next number in [0, 1) and advance ``state``."""
-    return (next_word(state) >> LOW_BITS) * UNIT_STEP
-
-
-@kernel
-def normal(state: UInt64, ziggurat: Float) -> Any:
-    """Return the next standard normal number; ``ziggurat`` comes from ``ziggurat_tables``."""
-    while True:
-        word = next_word(state)
-        layer = np.int64(word >> LAYER_SHIFT)
-        place = 2.0 * (((word << LAYER_BITS) >> LOW_BITS) * UNIT_STEP) - 1.0
-        value = place * ziggurat[0, layer]
-        if abs(place) < ziggurat[1, layer]:
-            return value
-        if layer == 0:
-            while True:
-                beyond = -np.log(1.0 - uniform(state)) / ziggurat[0, 1]
-                if -2.0 * np.log(1.0 - uniform(state)) > beyond * beyond:
-                    tail = ziggurat[0, 1] + beyond
-                    return tail if place > 0.0 else -tail
-        lower = np.exp(-0.5 * (ziggurat[0, layer] * ziggurat[0, layer] - value * value))
-        upper = np.exp(-0.5 * (ziggurat[0, layer + 1] * ziggurat[0, layer + 1] - value * value))
-        if upper + uniform(state) * (lower - upper) < 1.0:
-            return value
 
 
 @kernel
@@ -122,64 +75,30 @@ def add_local(padded: Real, potential: Real, softening: Real, field: Real, profi
 
 
 @kernel
-def white_noise(noise: Real, state: UInt64, ziggurat: Float) -> None:
-    """Fill with independent standard normal numbers."""
-    for i in range(noise.shape[0]):
-        for j in range(noise.shape[1]):
-            noise[i, j] = normal(state, ziggurat)
-
-
-@kernel
-def flux_noise(noise: Real, rows: Real, per_x: Any, per_y: Any, mirror: bool, state: UInt64,
-               ziggurat: Float) -> None:  # fmt: skip
-    """Fill with the divergence of random fluxes through the faces of the cells.
-
-    ``rows`` (3, n_columns): the flux through the lower faces of the last row, of the row above and
-    of this one. No flux passes the edge of a closed field.
-    """
-    n_rows, n_columns = noise.shape
-    for j in range(n_columns):
-        rows[0, j] = 0.0 if mirror else normal(state, ziggurat)
-        rows[2, j] = rows[0, j]
-    for i in range(n_rows):
-        for j in range(n_columns):
-            rows[1, j] = rows[2, j]
-            rows[2, j] = rows[0, j] if i == n_rows - 1 else normal(state, ziggurat)
-        edge = 0.0 if mirror else normal(state, ziggurat)
-        entering = edge
-        for j in range(n_columns):
-            leaving = edge if j == n_columns - 1 else normal(state, ziggurat)
-            noise[i, j] = per_x * (leaving - entering) + per_y * (rows[2, j] - rows[1, j])
-            entering = leaving
-
-
-@kernel
-def draw_noise(noise: Real, rows: Real, spacing: Real, conserved: bool, mirror: bool,
-               state: UInt64, ziggurat: Float) -> None:  # fmt: skip
-    """Fill ``noise`` for one step; ``spacing`` holds 1 / dx, 1 / dy."""
-    if conserved:
-        flux_noise(noise, rows, spacing[0], spacing[1], mirror, state, ziggurat)
-    else:
-        white_noise(noise, state, ziggurat)
+def copy_inside(padded: Real, field: Real, outwards: bool) -> None:
+    """Copy the field into the room with a rim, or out of it."""
+    for i in range(field.shape[0]):
+        for j in range(field.shape[1]):
+            if outwards:
+                field[i, j] = padded[i + 1, j + 1]
+            else:
+                padded[i + 1, j + 1] = field[i, j]
 
 
 @kernel
 def forced_steps(field: Real, padded: Real, potential: Real, local: Real, drive: Real,
-                 coefficients: Real, conserved: bool, mirror: bool, noise: Real, spacing: Real,
-                 amplitude: Any, state: UInt64, ziggurat: Float, n_steps: int) -> None:  # fmt: skip
+                 coefficients: Real, conserved: bool, mirror: bool, n_steps: int) -> None:  # fmt: skip
     """Do ``n_steps`` of ``field`` (n_rows, n_columns) in place.
 
     ``padded``, ``potential``: room of (n_rows + 2, n_columns + 2). ``local``: softening, field and
     profile of the drive, (3, n_rows, n_columns), or (3, 0, 0) for none. ``drive``: (2, n_steps),
     the uniform field and the waveform of the profile. ``coefficients``: rate_x, rate_y, a, b, c, e,
-    kappa_x / dx^2, kappa_y / dy^2, kappa_xy / (2 dx dy). ``noise``: (3, max(n_rows, 3), n_columns)
-    or (3, 0, 0): the last step's, this step's, and three rows of room. ``amplitude`` is half of one
-    step's: the mean of the noise of two steps makes the stationary state of second order in dt.
+    kappa_x / dx^2, kappa_y / dy^2, kappa_xy / (2 dx dy).
     """
     n_rows, n_columns = field.shape
     rate_x = coefficients[0]
     rate_y = coefficients[1]
-    padded[1 : n_rows + 1, 1 : n_columns + 1] = field
+    copy_inside(padded, field, False)
     for step in range(n_steps):
         fill_rim(padded, mirror)
         chemical_potential(padded, potential, coefficients, drive[0, step])
@@ -202,12 +121,4 @@ def forced_steps(field: Real, padded: Real, potential: Real, local: Real, drive:
                 for j in range(n_columns):
                     column = np.uint64(j + 1)
                     padded[here, column] -= rate_x * potential[here, column]
-        if noise.shape[1] > 0:
-            before = noise[0, :n_rows]
-            now = noise[1, :n_rows]
-            draw_noise(now, noise[2, :3], spacing, conserved, mirror, state, ziggurat)
-            for i in range(n_rows):
-                for j in range(n_columns):
-                    padded[i + 1, j + 1] += amplitude * (before[i, j] + now[i, j])
-                    before[i, j] = now[i, j]
-    field[:] = padded[1 : n_rows + 1, 1 : n_columns + 1]
+    copy_inside(padded, field, True)

@@ -137,6 +137,12 @@ class LandauPotential:
                 )
         return np.array([min(points), max(points)])
 
+    def thermal_extent(self, energy: float) -> Floats:
+        """Return the range of P whose f lies less than ``energy`` above the lowest f."""
+        floor = float(self.density(self.stationary_points()).min())
+        ends = _real_roots([self.e / 6, 0, self.c / 4, self.b / 3, self.a / 2, 0, -floor - energy])
+        return np.array([ends[0], ends[-1]]) if ends.size else np.array([-np.inf, np.inf])
+
     def largest_curvature(self, low: float, high: float) -> tuple[float, float]:
         """Return the largest d2f/dP2 and the largest of its size between two P."""
         inside = _real_roots([20 * self.e, 0.0, 6 * self.c, 2 * self.b])
@@ -273,15 +279,31 @@ class VectorLandauPotential:
         """Return (-r, r) with r the largest |P| that is stationary along its own direction."""
         push = max(abs(lowest_field), abs(highest_field))
         radii = [0.0]
-        for angle in np.linspace(0.0, np.pi / 2, DIRECTIONS):
-            p, q = np.cos(angle) ** 2, np.sin(angle) ** 2
-            sextic = self.a111 * (p**3 + q**3) + self.a112 * p * q
-            quartic = self.a11 * (p * p + q * q) + self.a12 * p * q
+        for quartic, sextic in self._directions():
             for extra in (0.0, -abs(softening)):
                 radii.extend(
                     _real_roots([6 * sextic, 0, 4 * quartic, 0, 2 * self.a1 + extra, -push])
                 )
         return max(radii) * np.array([-1.0, 1.0])
+
+    def thermal_extent(self, energy: float) -> Floats:
+        """Return (-r, r): along every direction f beyond r is ``energy`` above the lowest f."""
+        floor, radii = 0.0, [0.0]
+        for quartic, sextic in self._directions():
+            r = _real_roots([6 * sextic, 0, 4 * quartic, 0, 2 * self.a1, 0])
+            floor = min(floor, float((self.a1 * r**2 + quartic * r**4 + sextic * r**6).min()))
+        for quartic, sextic in self._directions():
+            radii.extend(_real_roots([sextic, 0, quartic, 0, self.a1, 0, -floor - energy]))
+        return (max(radii) or np.inf) * np.array([-1.0, 1.0])
+
+    def _directions(self) -> list[tuple[float, float]]:
+        """Coefficients of r^4 and r^6 along directions of the first quadrant."""
+        found = []
+        for angle in np.linspace(0.0, np.pi / 2, DIRECTIONS):
+            p, q = np.cos(angle) ** 2, np.sin(angle) ** 2
+            quartic = self.a11 * (p * p + q * q) + self.a12 * p * q
+            found.append((quartic, self.a111 * (p**3 + q**3) + self.a112 * p * q))
+        return found
 
     def largest_curvature(self, low: float, high: float) -> tuple[float, float]:
         """Return the largest eigenvalue of the second derivatives and the largest of its size."""

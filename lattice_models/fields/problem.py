@@ -16,6 +16,7 @@ __all__ = ["FieldProblem", "StepPlan", "plan_steps"]
 
 Floats = NDArray[np.float64]
 RELAXED_SHARE = 0.05  # of the fastest local relaxation that one step may cover
+THERMAL_REACH = 10.0  # kT above the lowest energy: one cell in 20,000 is beyond
 SAFE_SHARE = 0.5  # of the stability limit, where the explicit step obeys a maximum principle
 # one step's cost per cell, in units of a plain explicit one
 EXPLICIT_COST, CONSERVED_COST, FORCED_COST, SPECTRAL_COST = 1.0, 2.0, 6.0, 30.0
@@ -69,11 +70,14 @@ def _extent(
     if problem.conserved or problem.couplings:
         low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
     if problem.thermal_energy > 0:
+        warmth = problem.thermal_energy / problem.cell_area
         _, size = problem.potential.largest_curvature(low, high)
         stiffness = size + 0.1 * largest_gradient(problem.potential, problem.spacing)
-        # a quarter of the variance at most where the potential is flat and steep beyond
-        spread = 4.0 * np.sqrt(problem.thermal_energy / problem.cell_area / max(stiffness, 1e-30))
-        low, high = low - spread, high + spread
+        spread = 4.0 * np.sqrt(warmth / max(stiffness, 1e-30))
+        # a lone cell of this temperature stays here; neighbours only hold it back
+        alone = problem.potential.thermal_extent(THERMAL_REACH * warmth)
+        low = min(low, max(low - spread, float(alone[0])))
+        high = max(high, min(high + spread, float(alone[1])))
     if problem.shape[0] == 2:
         reach = np.sqrt(2.0) if np.abs(start).max() >= max(-low, high) * 0.999 else 1.0
         low, high = -reach * max(-low, high), reach * max(-low, high)

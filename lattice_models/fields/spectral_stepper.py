@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from physlearn.lattice_models.fields.explicit_stepper import vector_coefficients
+from physlearn.lattice_models.fields.noise_kernels import fill_normal
 from physlearn.lattice_models.fields.operators import (
     elastic_form,
     gradient_symbol,
@@ -17,11 +18,7 @@ from physlearn.lattice_models.fields.operators import (
 )
 from physlearn.lattice_models.fields.potentials import LandauPotential
 from physlearn.lattice_models.fields.problem import FieldProblem
-from physlearn.lattice_models.fields.spectral_kernels import (
-    fill_normal,
-    local_force,
-    local_vector_force,
-)
+from physlearn.lattice_models.fields.spectral_kernels import local_force, local_vector_force
 from physlearn.lattice_models.random_numbers import ziggurat_tables
 
 __all__ = ["SpectralSteps"]

@@ -1,4 +1,4 @@
-"""Explicit steps of a polarisation vector (two components), periodic, with noise."""
+"""Explicit steps of a polarisation vector (two components), periodic."""
 
 from __future__ import annotations
 
@@ -12,53 +12,6 @@ from physlearn.lattice_models.kernels import kernel
 __all__ = ["vector_steps"]
 
 Real = NDArray[Any]
-UInt64 = NDArray[np.uint64]
-Float = NDArray[np.float64]
-
-UNIT_STEP = 1.0 / 9007199254740992.0  # 2 ** -53
-ROTATE_A, ROTATE_B, SHIFT = np.uint64(24), np.uint64(37), np.uint64(16)
-BACK_A, BACK_B = np.uint64(40), np.uint64(27)
-LOW_BITS, LAYER_BITS, LAYER_SHIFT = np.uint64(11), np.uint64(8), np.uint64(56)
-
-
-@kernel
-def next_word(state: UInt64) -> Any:
-    """Return the next 64 random bits and advance ``state``; the high bits are the best."""
-    first = state[0]
-    second = state[1]
-    word = first + second
-    second ^= first
-    state[0] = ((first << ROTATE_A) | (first >> BACK_A)) ^ second ^ (second << SHIFT)
-    state[1] = (second << ROTATE_B) | (second >> BACK_B)
-    return word
-
-
-@kernel
-def uniform(state: UInt64) -> Any:
-    """Return the next number in [0, 1) and advance ``state``."""
-    return (next_word(state) >> LOW_BITS) * UNIT_STEP
-
-
-@kernel
-def normal(state: UInt64, ziggurat: Float) -> Any:
-    """Return the next standard normal number; ``ziggurat`` comes from ``ziggurat_tables``."""
-    while True:
-        word = next_word(state)
-        layer = np.int64(word >> LAYER_SHIFT)
-        place = 2.0 * (((word << LAYER_BITS) >> LOW_BITS) * UNIT_STEP) - 1.0
-        value = place * ziggurat[0, layer]
-        if abs(place) < ziggurat[1, layer]:
-            return value
-        if layer == 0:
-            while True:
-                beyond = -np.log(1.0 - uniform(state)) / ziggurat[0, 1]
-                if -2.0 * np.log(1.0 - uniform(state)) > beyond * beyond:
-                    tail = ziggurat[0, 1] + beyond
-                    return tail if place > 0.0 else -tail
-        lower = np.exp(-0.5 * (ziggurat[0, layer] * ziggurat[0, layer] - value * value))
-        upper = np.exp(-0.5 * (ziggurat[0, layer + 1] * ziggurat[0, layer + 1] - value * value))
-        if upper + uniform(state) * (lower - upper) < 1.0:
-            return value
 
 
 @kernel
@@ -122,32 +75,23 @@ def vector_forces(padded: Real, force: Real, local: Real, coefficients: Real, wa
 
 @kernel
 def vector_steps(field: Real, padded: Real, force: Real, local: Real, drive: Real,
-                 coefficients: Real, noise: Real, amplitude: Any, state: UInt64, ziggurat: Float,
-                 n_steps: int) -> None:  # fmt: skip
+                 coefficients: Real, n_steps: int) -> None:  # fmt: skip
     """Do ``n_steps`` of ``field`` (2, n_rows, n_columns) in place.
 
     ``padded``: (2, n_rows + 2, n_columns + 2). ``local``: softening, field x, field y, profile x,
     profile y, or (5, 0, 0). ``drive``: (2, n_steps); the second row is the profile's waveform.
     ``coefficients``: rate, 2 a1, 4 a11, 2 a12, 6 a111, 4 a112, 2 a112, g11 / dx^2, g11 / dy^2,
-    g44 / dx^2, g44 / dy^2, (g12 + g44) / (4 dx dy). ``noise``: (2, n_rows, n_columns), the last
-    step's, or (2, 0, 0); ``amplitude``: half of one step's.
+    (g44 + g44m) / dx^2, (g44 + g44m) / dy^2, (g12 + g44 - g44m) / (4 dx dy).
     """
-    n_rows = field.shape[1]
-    n_columns = field.shape[2]
     rate = coefficients[0]
-    padded[:, 1 : n_rows + 1, 1 : n_columns + 1] = field
     for step in range(n_steps):
+        for part in range(2):
+            for i in range(field.shape[1]):
+                for j in range(field.shape[2]):
+                    padded[part, i + 1, j + 1] = field[part, i, j]
         fill_rims(padded)
         vector_forces(padded, force, local, coefficients, drive[1, step])
         for part in range(2):
-            for i in range(n_rows):
-                for j in range(n_columns):
-                    padded[part, i + 1, j + 1] -= rate * force[part, i, j]
-        if noise.shape[1] > 0:
-            for part in range(2):
-                for i in range(n_rows):
-                    for j in range(n_columns):
-                        before = noise[part, i, j]
-                        noise[part, i, j] = normal(state, ziggurat)
-                        padded[part, i + 1, j + 1] += amplitude * (before + noise[part, i, j])
-    field[:] = padded[:, 1 : n_rows + 1, 1 : n_columns + 1]
+            for i in range(field.shape[1]):
+                for j in range(field.shape[2]):
+                    field[part, i, j] -= rate * force[part, i, j]
