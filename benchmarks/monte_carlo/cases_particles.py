@@ -138,19 +138,54 @@ def force_case(cells: int) -> Case:
     )
 
 
-def metropolis_case(cells: int) -> Case:
-    """Trials of the Metropolis walk (no peer does this)."""
+def walk_in(cells: int) -> MetropolisWalk:
+    """A molten walk with room in its cells for any crowd that a liquid makes."""
     particles = read_particles(crystal(cells))
     walk = MetropolisWalk(particles, Interaction.of(POTENTIAL, 3, 1), 1.0, 0.12)
     walk.random_state[:] = [87287, 48279]
     walk.sweep(100 if cells < 10 else 20)
     walk.forget_acceptance()
+    return walk
+
+
+def metropolis_case(cells: int) -> Case:
+    """Trials of the Metropolis walk against C from the same words (no peer does this)."""
+    ours, theirs = walk_in(cells), walk_in(cells)
+    trials = compile_c("particles", ("-ffp-contract=off",)).metropolis_trials
+
+    def pointer(array: np.ndarray) -> ctypes.c_void_p:
+        return ctypes.c_void_p(array.ctypes.data)
+
+    around, turn, shift = theirs.web
+    arrays = (theirs.interaction.rows, theirs.box, theirs.frame, theirs.numbers, theirs.counts,
+              theirs.random_state, theirs.scratch[0], around, turn, shift)  # fmt: skip
+    arguments = (
+        pointer(theirs.places), ctypes.c_int64(theirs.places.shape[1]), pointer(theirs.slots),
+        pointer(theirs.inside), pointer(theirs.where), ctypes.c_int64(theirs.n),
+        pointer(theirs.turns), *map(pointer, arrays),
+    )  # fmt: skip
+
+    def sweep() -> None:
+        theirs.counts[1] = theirs.counts[0] + theirs.n
+        if trials(*arguments):
+            raise AssertionError("a cell is full: give the walk more room")
+
+    def check() -> None:
+        for _ in range(5):
+            ours.sweep(1)
+            sweep()
+        for name, array in ours.arrays().items():
+            if not np.array_equal(array, theirs.arrays()[name]):
+                raise AssertionError(f"the C twin's {name} differ")
+
     return Case(
-        name=f"particles, Lennard-Jones Metropolis, {walk.n}",
+        name=f"particles, Lennard-Jones Metropolis, {ours.n}",
         unit="trial",
-        work=walk.n,
-        contenders={"physlearn": lambda: walk.sweep(1)},
-        quality=lambda: {"acceptance": walk.acceptance},
+        work=ours.n,
+        contenders={"physlearn": lambda: ours.sweep(1), "C": sweep},
+        target={"C": 1.1},
+        check=check,
+        quality=lambda: {"acceptance": ours.acceptance},
     )
 
 

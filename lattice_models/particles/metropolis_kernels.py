@@ -162,70 +162,102 @@ def fill_cells(
 @kernel
 def lennard_jones_change(
     places: Float,
-    first: int,
-    last: int,
+    inside: Int64,
+    room: int,
+    web: Web,
+    cells: tuple[int, int],
     fresh: tuple[float, float, float],
     old: tuple[float, float, float],
     row: Float,
     sums: Float,
-) -> None:
-    """Add u(fresh) - u(old) over the places of a cell to ``sums``, one sum a place of the cell."""
+) -> Any:
+    """Change of the pair energy from ``old`` to ``fresh``, the ``cells`` of which are given.
+
+    Both places are held against the cells around the one; where the old one has another cell,
+    each is held against its own cells, with the other infinitely far away.
+    """
+    around, turn, shift = web
     q = row[2] * row[2]
     six = q * q * q
     low = 4.0 * row[1] * six
     high = low * six
     limit, lift = row[6], row[7]
-    x0, y0, z0 = old
-    x1, y1, z1 = fresh
-    m = (last - first + 7) // LANES * LANES
-    x, y, z = (
-        places[0, first : first + m],
-        places[1, first : first + m],
-        places[2, first : first + m],
-    )
-    total = sums[:m]
-    for k in range(m):
-        dx, dy, dz = x[k] - x0, y[k] - y0, z[k] - z0
-        s = dx * dx + dy * dy + dz * dz
-        inverse = 1.0 / s
-        cube = inverse * inverse * inverse
-        before = cube * (high * cube - low) - lift
-        before = before if s < limit else 0.0
-        ex, ey, ez = x[k] - x1, y[k] - y1, z[k] - z1
-        t = ex * ex + ey * ey + ez * ez
-        inverse = 1.0 / t
-        cube = inverse * inverse * inverse
-        after = cube * (high * cube - low) - lift
-        after = after if t < limit else 0.0
-        total[k] += after - before
+    sums[:room] = 0.0
+    same = cells[0] == cells[1]
+    for side in range(1 if same else 2):
+        away_old = FAR if side == 0 and not same else 0.0
+        away_fresh = FAR if side == 1 else 0.0
+        cell = cells[side]
+        for neighbour in range(27):
+            other = around[cell, neighbour]
+            if other < 0:
+                break
+            move = turn[cell, neighbour]
+            a, b, c = shift[move, 0], shift[move, 1], shift[move, 2]
+            x0, y0, z0 = old[0] - a - away_old, old[1] - b, old[2] - c
+            x1, y1, z1 = fresh[0] - a - away_fresh, fresh[1] - b, fresh[2] - c
+            first = other * room
+            m = (inside[other] + 7) // LANES * LANES
+            last = first + m
+            x, y, z = places[0, first:last], places[1, first:last], places[2, first:last]
+            total = sums[:m]
+            for k in range(m):
+                dx, dy, dz = x[k] - x0, y[k] - y0, z[k] - z0
+                s = dx * dx + dy * dy + dz * dz
+                inverse = 1.0 / s
+                cube = inverse * inverse * inverse
+                before = cube * (high * cube - low) - lift
+                before = before if s < limit else 0.0
+                ex, ey, ez = x[k] - x1, y[k] - y1, z[k] - z1
+                t = ex * ex + ey * ey + ez * ez
+                inverse = 1.0 / t
+                cube = inverse * inverse * inverse
+                after = cube * (high * cube - low) - lift
+                after = after if t < limit else 0.0
+                total[k] += after - before
+    change = 0.0
+    for k in range(room):
+        change += sums[k]
+    return change
 
 
 @kernel
 def pair_energy(
     places: Float,
     slots: Int32,
-    first: int,
-    last: int,
+    inside: Int64,
+    cell: int,
+    room: int,
+    web: Web,
     place: tuple[float, float, float],
     rows: Float,
     offset: int,
     spline: Float,
-    sums: Float,
+    squares: Float,
 ) -> Any:
-    """Energy of one particle with those of a cell; ``offset``: first row of its species."""
-    m = last - first
-    x, y, z, square = places[0, first:last], places[1, first:last], places[2, first:last], sums[:m]
-    x0, y0, z0 = place
-    for k in range(m):
-        dx, dy, dz = x[k] - x0, y[k] - y0, z[k] - z0
-        square[k] = dx * dx + dy * dy + dz * dz
+    """Energy of one particle with those of a cell and around; ``offset``: first row of its kind."""
+    around, turn, shift = web
     energy = 0.0
-    for k in range(m):
-        kind = offset + slots[first + k, 1] if rows.shape[0] > 1 else 0
-        if square[k] < rows[kind, 6]:
-            if square[k] == 0.0:
-                return math.inf
-            energy += pair_terms(rows[kind], spline, square[k])[0]
+    for neighbour in range(27):
+        other = around[cell, neighbour]
+        if other < 0:
+            break
+        move = turn[cell, neighbour]
+        x0, y0, z0 = place[0] - shift[move, 0], place[1] - shift[move, 1], place[2] - shift[move, 2]
+        first = other * room
+        m = inside[other]
+        last = first + m
+        x, y, z = places[0, first:last], places[1, first:last], places[2, first:last]
+        square = squares[:m]
+        for k in range(m):
+            dx, dy, dz = x[k] - x0, y[k] - y0, z[k] - z0
+            square[k] = dx * dx + dy * dy + dz * dz
+        for k in range(m):
+            kind = offset + slots[first + k, 1] if rows.shape[0] > 1 else 0
+            if square[k] < rows[kind, 6]:
+                if square[k] == 0.0:
+                    return math.inf
+                energy += pair_terms(rows[kind], spline, square[k])[0]
     return energy
 
 
@@ -303,12 +335,19 @@ def angle_energy(
 
 
 @kernel
-def energy_change(
+def is_plain(rows: Float) -> Any:
+    """Whether the pair part is one kind of Lennard-Jones without a switch: the vector path."""
+    return rows.shape[0] == 1 and rows[0, 0] == 0.0 and rows[0, 8] == math.inf
+
+
+@kernel
+def other_change(
     places: Float,
     slots: Int32,
     inside: Int64,
     fresh: tuple[float, float, float],
     old: tuple[float, float, float],
+    cells: tuple[int, int],
     species: int,
     law: tuple[Float, Float, Float, Float],
     box: Float,
@@ -319,42 +358,21 @@ def energy_change(
     near: Float,
     far: Float,
 ) -> Any:
-    """Energy that a particle gains from ``old`` to ``fresh``; it must be out of its cell."""
+    """Energy that a particle gains from ``old`` to ``fresh`` besides ``lennard_jones_change``.
+
+    The particle must be out of its cell.
+    """
     rows, spline, angle, trap = law
-    around, turn, shift = web
-    room = counts[ROOM]
-    plain = rows.shape[0] == 1 and rows[0, 0] == 0.0 and rows[0, 8] == math.inf
-    cell_old = cell_of(old[0], old[1], old[2], frame, counts)
-    cell_fresh = cell_of(fresh[0], fresh[1], fresh[2], frame, counts)
-    offset = species * int(math.sqrt(rows.shape[0]) + 0.5)
-    nowhere = (-FAR, -FAR, -FAR)
-    sums[:room] = 0.0
     change = 0.0
-    for side in range(2):
-        if rows[0, 0] < 0.0 or (side == 1 and cell_old == cell_fresh and plain):
-            break
-        cell = cell_fresh if side == 0 else cell_old
-        for m in range(27):
-            other = around[cell, m]
-            if other < 0:
-                break
-            move = turn[cell, m]
-            a, b, c = shift[move, 0], shift[move, 1], shift[move, 2]
-            first = other * room
-            last = first + inside[other]
-            if plain:
-                came = (fresh[0] - a, fresh[1] - b, fresh[2] - c) if side == 0 else nowhere
-                went = (old[0] - a, old[1] - b, old[2] - c)
-                if side == 0 and cell_old != cell_fresh:
-                    went = nowhere
-                lennard_jones_change(places, first, last, came, went, rows[0], sums)
-            else:
-                place = fresh if side == 0 else old
-                moved = (place[0] - a, place[1] - b, place[2] - c)
-                energy = pair_energy(places, slots, first, last, moved, rows, offset, spline, sums)
-                change += energy if side == 0 else -energy
-    for k in range(room if plain else 0):
-        change += sums[k]
+    if rows[0, 0] >= 0.0 and not is_plain(rows):
+        offset = species * int(math.sqrt(rows.shape[0]) + 0.5)
+        for side in range(2):
+            place = fresh if side == 0 else old
+            energy = pair_energy(
+                places, slots, inside, cells[side], counts[ROOM], web, place, rows, offset,
+                spline, sums,
+            )  # fmt: skip
+            change += energy if side == 0 else -energy
     for d in range(3):
         if trap[d] > 0.0:
             after, before = fresh[d] - trap[3 + d], old[d] - trap[3 + d]
@@ -393,6 +411,8 @@ def metropolis_trials(
     sums, near, far, held = scratch
     room = counts[ROOM]
     n = where.size
+    plain = is_plain(law[0])
+    more = not plain or law[2][0] != 0.0 or law[3][0] + law[3][1] + law[3][2] > 0.0
     while counts[N_DONE] < counts[N_WANTED]:
         first, second = random_state[0], random_state[1]
         i = min(int(uniform(random_state) * n), n - 1)
@@ -415,10 +435,17 @@ def metropolis_trials(
             return FULL
         for d in range(3):
             places[d, slot] = FAR
-        change = energy_change(
-            places, slots, inside, fresh, old, species, law, box, frame, counts, web,
-            sums, near, far,
-        )  # fmt: skip
+        cells = (cell, slot // room)
+        change = 0.0
+        if plain:
+            change = lennard_jones_change(
+                places, inside, room, web, cells, fresh, old, law[0][0], sums
+            )
+        if more and change < math.inf:
+            change += other_change(
+                places, slots, inside, fresh, old, cells, species, law, box, frame, counts, web,
+                sums, near, far,
+            )  # fmt: skip
         if change <= 0.0 or limit < math.exp(-change / numbers[0]):
             counts[N_ACCEPTED] += 1
             put(places, slots, inside, where, i, slot, cell, room, species, fresh)
