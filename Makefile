@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint calibrate wheel lock test-minimum clean
+.PHONY: help setup demo test lint calibrate bench peers oracles figures wheel lock test-minimum clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -22,6 +22,20 @@ lint: setup
 
 calibrate: setup ## the slow calibration studies
 	@$(BIN)/pytest -m slow -s
+
+peers: setup ## the environments of the benchmark's peers (mcising, peapods, py-pde, LAMMPS)
+	@$(BIN)/python -m benchmarks.monte_carlo.peers setup
+
+bench: setup ## the speed tables: kernels against C and peers, first calls, sizes and threads
+	@$(BIN)/python -m benchmarks.monte_carlo
+	@$(BIN)/python -m benchmarks.monte_carlo.first_call
+	@$(BIN)/python -m benchmarks.monte_carlo.scaling
+
+oracles: setup ## every sampler against answers that aren't ours: one table
+	@$(BIN)/python -m benchmarks.monte_carlo.oracles
+
+figures: setup ## the figures and tables of docs/
+	@$(BIN)/python docs/figures.py
 
 wheel: setup ## build dist/*.whl
 	@$(BIN)/python -m build --no-isolation --wheel

@@ -145,9 +145,7 @@ def cases(quick: bool) -> list[Case]:
     """Sizes inside and beyond the last cache; both precisions; the cost of the sextic."""
     if quick:
         return [_case(name, 256, "float64") for name in TIME_STEP]
-    found = [
-        _case(name, size, "float64") for name in TIME_STEP for size in (256, 1024, 2048, 4096)
-    ]
+    found = [_case(name, size, "float64") for name in TIME_STEP for size in (256, 1024, 2048, 4096)]
     found += [_case(name, size, "float32") for name in TIME_STEP for size in (256, 4096)]
     found += [_case("allen_cahn", size, "float64", sextic=0.1, cubic=0.1) for size in (256, 2048)]
     return found

@@ -106,5 +106,5 @@ def cases(quick: bool) -> list[Case]:
         edges = np.unique(edges[edges[:, 0] != edges[:, 1]], axis=0)
         ones = np.ones(len(edges), np.int64)
         graph = SiteGraph(8192, edges, 0 * ones, ones)
-        found.append(case("random graph, 6 neighbours,", graph, [0.1], None, {}))
+        found.append(case("random graph, 6 neighbours", graph, [0.1], None, {}))
     return found

@@ -42,18 +42,25 @@ def quality(lattice: Sampler) -> Callable[[], Mapping[str, float]]:
 def twin(lattice: Sampler) -> Callable[[int], None]:
     """Sweep a sampler of ours by the C twin, on its own arrays."""
     c = compile_c("square")
-    size = (ctypes.c_int64(lattice._even.shape[0]), ctypes.c_int64(lattice._even.shape[1] - 2))
-    arrays = pointer(lattice._even), pointer(lattice._odd)
-    lanes = pointer(lattice._lanes)
-    if isinstance(lattice, CheckerboardIsing):
-        thresholds, n_blocks = pointer(lattice._thresholds), ctypes.c_int64(len(lattice._lanes))
-        return lambda n: c.checkerboard_sweeps(
-            *arrays, *size, thresholds, lanes, n_blocks, ctypes.c_int64(n)
-        )
-    rows = ctypes.c_int64(lattice._even.shape[0] - 2)
-    table = pointer(lattice._table)
-    name = f"multispin_{lattice.method}_sweeps"
-    return lambda n: getattr(c, name)(*arrays, rows, size[1], table, lanes, ctypes.c_int64(n))
+    rows, wide = lattice._even.shape
+
+    def bytes_sweep(n: int) -> None:
+        assert isinstance(lattice, CheckerboardIsing)
+        c.checkerboard_sweeps(
+            pointer(lattice._even), pointer(lattice._odd), ctypes.c_int64(rows),
+            ctypes.c_int64(wide - 2), pointer(lattice._thresholds), pointer(lattice._lanes),
+            ctypes.c_int64(len(lattice._lanes)), ctypes.c_int64(n),
+        )  # fmt: skip
+
+    def words_sweep(n: int) -> None:
+        assert isinstance(lattice, MultispinIsing)
+        getattr(c, f"multispin_{lattice.method}_sweeps")(
+            pointer(lattice._even), pointer(lattice._odd), ctypes.c_int64(rows - 2),
+            ctypes.c_int64(wide - 2), pointer(lattice._table), pointer(lattice._lanes),
+            ctypes.c_int64(n),
+        )  # fmt: skip
+
+    return bytes_sweep if isinstance(lattice, CheckerboardIsing) else words_sweep
 
 
 def same_states(make: Callable[[], Sampler]) -> Callable[[], None]:

@@ -5,8 +5,8 @@ Run from the repository's root::
     python -m benchmarks.monte_carlo.first_call              # every statement of the warm list
     python -m benchmarks.monte_carlo.first_call --only wolff --rounds 3
 
-The statements are those of ``physlearn doctor --warm``: one for each public function that has
-kernels. Each runs in a fresh process. Cold: with an empty NUMBA_CACHE_DIR; every kernel's seconds
+The calls are those of ``physlearn doctor --warm``: `physlearn.first_calls` has one for each public
+function, method and kind of state that has kernels of its own. Each runs in a fresh process. Cold: with an empty NUMBA_CACHE_DIR; every kernel's seconds
 are its own, after numba's own start (compiling one empty function), which is a row by itself. Warm:
 with the cache that the cold run left, in rounds interleaved with ``import numba`` alone; a warm run
 that compiles anything is called out. Times are CPU seconds of the process, its start included.
@@ -93,10 +93,11 @@ def child(statement: str, cache: Path, watch: bool) -> dict[str, Any]:
 
 
 def statements() -> dict[str, str]:
-    """The warm list of ``physlearn doctor``: name -> statements."""
-    from physlearn import doctor
+    """The warm list of ``physlearn doctor``: name -> statement."""
+    from physlearn.first_calls import FIRST_CALLS
 
-    return dict(doctor.WARM_STATEMENTS)
+    command = "from physlearn.first_calls import FIRST_CALLS; FIRST_CALLS[{!r}]()"
+    return {name: command.format(name) for name in FIRST_CALLS}
 
 
 def measure(statement: str, rounds: int) -> dict[str, Any]:
