@@ -3,8 +3,8 @@
 Sites are summed out one by one; what a site leaves behind is a table over its neighbours that are
 still there (Dechter 1999, doi:10.1016/S0004-3702(99)00059-4). That is the transfer matrix for any
 graph: random bonds and fields, triplets, vacancies and any boundary are no obstacle, only the
-number of sites that one table spans. Drawn backwards, the same tables give pictures without any memory of
-each other (Lauritzen and Spiegelhalter 1988, doi:10.1111/j.2517-6161.1988.tb01721.x).
+number of sites that one table spans. Drawn backwards, the same tables give pictures without any
+memory of each other (Lauritzen and Spiegelhalter 1988, doi:10.1111/j.2517-6161.1988.tb01721.x).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ class ExactThermodynamics:
 
 
 class _Table(NamedTuple):
-    """A function of the states of some sites; one axis a site, those summed out later first.
+    """A function of the states of some sites; one axis a site, the next to be summed out first.
 
     ``log_weight`` and, given those states, mean and variance of the energy and of M of all that was
     summed into it. Without moments these are empty.
@@ -76,7 +76,7 @@ class _Table(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """One site, and the log probability of its state (last axis) given the sites of its table."""
+    """One site, and the log probability of its state (first axis) given the sites of its table."""
 
     site: int
     given: tuple[int, ...]
@@ -157,10 +157,11 @@ def draw_exact_snapshots(
     _, steps = _sum_out(tables, order, len(terms.state_values), True)
     codes = np.zeros((n_snapshots, graph.n_sites), np.intp)
     for step in reversed(steps):
-        chances = np.exp(step.log_chance[tuple(codes[:, site] for site in step.given)])
-        limits = np.cumsum(np.broadcast_to(chances, (n_snapshots, chances.shape[-1])), axis=1)
-        draw = generator.random(n_snapshots) * limits[:, -1]
-        codes[:, step.site] = np.minimum((draw[:, None] >= limits).sum(axis=1), limits.shape[1] - 1)
+        here: tuple[Any, ...] = (slice(None), *(codes[:, site] for site in step.given))
+        chances = np.exp(step.log_chance[here]).reshape(len(step.log_chance), -1)
+        limits = np.cumsum(chances, axis=0)  # one column where no site is given
+        draw = generator.random(n_snapshots) * limits[-1]
+        codes[:, step.site] = np.minimum((draw >= limits).sum(axis=0), len(limits) - 1)
     return LatticeSnapshots(
         terms.state_values[codes], graph,
         state_values=tuple(int(value) for value in terms.state_values),
@@ -264,10 +265,10 @@ def _first_tables(terms: EnergyTerms, order: Sequence[int], moments: bool) -> li
 
     def add(sites: Sequence[int], energy: Float, total: Float) -> None:
         # energies are the same for every order of the sites of a bond or triplet
-        later_first = tuple(sorted((int(site) for site in sites), key=lambda one: -rank[one]))
+        next_first = tuple(sorted((int(site) for site in sites), key=lambda one: rank[one]))
         none = np.zeros_like(energy)
         carried = (energy, none, total, none) if moments else ()
-        tables.append(_Table(later_first, -energy, carried))
+        tables.append(_Table(next_first, -energy, carried))
 
     for site, energy in enumerate(terms.site_energy):
         add((site,), energy, values)
@@ -290,20 +291,20 @@ def _sum_out(
     waiting: dict[int, list[_Table]] = {site: [] for site in order}
     rest: list[_Table] = []
     for table in tables:
-        waiting[table.sites[-1]].append(table)
+        waiting[table.sites[0]].append(table)
     steps = []
     for site in order:
         joined = _join(waiting.pop(site), rank, q)
-        summed, log_chance = _sum_last(joined)
+        summed, log_chance = _sum_first(joined)
         if keep:
-            steps.append(_Step(site, joined.sites[:-1], log_chance))
-        (waiting[summed.sites[-1]] if summed.sites else rest).append(summed)
+            steps.append(_Step(site, joined.sites[1:], log_chance))
+        (waiting[summed.sites[0]] if summed.sites else rest).append(summed)
     return _join(rest, rank, q), steps
 
 
 def _join(tables: list[_Table], rank: dict[int, int], q: int) -> _Table:
     """Return the product of tables; means and variances of independent parts add."""
-    sites = sorted({site for table in tables for site in table.sites}, key=lambda one: -rank[one])
+    sites = sorted({site for table in tables for site in table.sites}, key=lambda one: rank[one])
     shape = (q,) * len(sites)
     log_weight = np.zeros(shape)
     moments = tuple(np.zeros(shape) for _ in tables[0].moments)
@@ -316,20 +317,18 @@ def _join(tables: list[_Table], rank: dict[int, int], q: int) -> _Table:
     return _Table(tuple(sites), log_weight, moments)
 
 
-def _sum_last(table: _Table) -> tuple[_Table, Float]:
-    """Return the table summed over its last site, and the log probability of that site's state."""
-    largest = table.log_weight.max(axis=-1, keepdims=True)
+def _sum_first(table: _Table) -> tuple[_Table, Float]:
+    """Return the table summed over its first site, and the log probability of its states."""
+    largest = table.log_weight.max(axis=0)
     weight = np.exp(table.log_weight - largest)
-    total = weight.sum(axis=-1, keepdims=True)
+    total = weight.sum(axis=0)
     log_total = np.log(total) + largest
     moments = []
     if table.moments:
         weight /= total
         for mean, variance in zip(table.moments[::2], table.moments[1::2], strict=True):
-            middle = (weight * mean).sum(axis=-1)
-            spread = (weight * (variance + (mean - middle[..., None]) ** 2)).sum(axis=-1)
+            middle = (weight * mean).sum(axis=0)
+            spread = (weight * (variance + (mean - middle) ** 2)).sum(axis=0)
             moments += [middle, spread]
-    return (
-        _Table(table.sites[:-1], log_total[..., 0], tuple(moments)),
-        table.log_weight - log_total,
-    )
+    left = _Table(table.sites[1:], np.asarray(log_total), tuple(np.asarray(m) for m in moments))
+    return left, table.log_weight - log_total
