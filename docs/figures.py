@@ -31,6 +31,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "oracles": measured.oracle_figure,
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,
+    "independent": measured.independent_figure,
 }
 
 

@@ -193,3 +193,31 @@ def scaling_figure() -> Figure:
     panel_letter(right, "b", "two chains, two threads")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
+
+
+def independent_figure() -> Figure:
+    """Draw the CPU time of one independent sample at the critical point, by method."""
+    rows = results("autocorrelation.json", "benchmarks.monte_carlo.autocorrelation")["rows"]
+    figure = Figure(figsize=(9.4, 4.2), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    for ax, quantity, said in zip(
+        axes, ("energy", "magnetisation"), ("a  energy", "b  |magnetisation|"), strict=True
+    ):
+        for index, method in enumerate(methods):
+            mine = [row for row in rows if row["method"] == method]
+            times = np.array([row[quantity]["ms"] for row in mine])
+            errors = times * [row[quantity]["relative_error"] for row in mine]
+            ax.errorbar([row["size"] for row in mine], times, errors, ms=6, lw=1.4, label=method,
+                        color=COLORS[index % len(COLORS)], marker=MARKS[index % len(MARKS)],
+                        zorder=3 - index / 100)  # fmt: skip
+        ax.set(xscale="log", yscale="log", xlabel="edge L of the square lattice", title=said)
+        ax.set_xticks(sorted({row["size"] for row in rows}))
+        ax.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: f"{x:g}"))
+        ax.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+        ax.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda y, _: f"{y:g}"))
+        ax.grid(axis="y", color=GREY, alpha=0.25, lw=0.6)
+    axes[0].set_ylabel("CPU ms per independent sample")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure

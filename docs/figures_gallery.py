@@ -33,7 +33,7 @@ from physlearn.lattice_models.particles import (
     neighbour_pairs,
     sample_positions,
 )
-from physlearn.lattice_models.pinning import random_pinning
+from physlearn.lattice_models.pinning import random_landscape
 from physlearn.records import AtomicConfiguration
 from physlearn.report.drawing import BLUE, COLORS, GREY, INK, RED
 
@@ -161,7 +161,7 @@ def polarization_panel(ax: Axes) -> str:
 def line_panel(ax: Axes) -> str:
     """Draw a line that creeps through a random medium."""
     n_points = 256
-    medium = random_pinning(n_points, 1.0, 1.0, 2.0, 256.0, rng=12)
+    medium = random_landscape(n_points, 1.0, 1.0, 2.0, 256.0, rng=12)
     times = np.linspace(0.0, 1350.0, 28)
     track = simulate_wall(
         1.0, 1.0, 0.8, medium, start=np.full(n_points, 20.0), frame_times=times,

@@ -20,14 +20,14 @@ from physlearn.lattice_models import (
 from physlearn.report.drawing import BLUE, GREEN, GREY, INK, RED
 
 EDGE = 128
-N_PICTURES = 640
-N_BLOCKS = 32
+N_PICTURES = 1280
+N_BLOCKS = 64
 TEMPERATURES = (1.7, 1.9, 2.05, 2.15, 2.22, 2.27, 2.32, 2.4, 2.5, 2.65, 2.8, 3.0)
 # sweeps between pictures: long against the correlation time of each method at T_c
 METHODS = {
     "wolff": ("Wolff", BLUE, "o", 8),
     "swendsen_wang": ("Swendsen-Wang", RED, "D", 16),
-    "multispin": ("multi-spin coded Metropolis", GREEN, "s", 4000),
+    "multispin": ("multi-spin coded Metropolis", GREEN, "s", 1000),
 }
 
 

@@ -6,10 +6,11 @@ Run from the repository's root::
     python -m benchmarks.monte_carlo.first_call --only wolff --rounds 3
 
 The calls are those of ``physlearn doctor --warm``: `physlearn.first_calls` has one for each public
-function, method and kind of state that has kernels of its own. Each runs in a fresh process. Cold: with an empty NUMBA_CACHE_DIR; every kernel's seconds
-are its own, after numba's own start (compiling one empty function), which is a row by itself. Warm:
-with the cache that the cold run left, in rounds interleaved with ``import numba`` alone; a warm run
-that compiles anything is called out. Times are CPU seconds of the process, its start included.
+function, method and kind of state that has kernels of its own. Each runs in a fresh process. Cold:
+with an empty NUMBA_CACHE_DIR; every kernel's seconds are its own, after numba's own start
+(compiling one empty function), which is named by itself. Warm: with the cache that the cold run
+left, in rounds interleaved with ``import numba`` alone; a warm run that compiles anything is called
+out. Times are CPU seconds of the process, its start included.
 """
 
 from __future__ import annotations
