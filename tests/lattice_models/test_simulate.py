@@ -1,191 +1,386 @@
-"""Samplers against brute-force sums over all states, and their reversibility."""
+"""Every method of simulate_lattice against sums over all states; streams, pieces, checkpoints."""
 
 import itertools
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
+import networkx as nx
 import numpy as np
 import pytest
 from scipy import stats
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import (
+    BlumeCapel,
+    Clock,
     Ising,
     LatticeGas,
-    exact_enumeration,
+    PairHamiltonian,
+    Potts,
     simulate_lattice,
+    site_graph_from_networkx,
     square_lattice,
     triangular_lattice,
 )
-from physlearn.lattice_models import ising_kernels as kernels
-from physlearn.lattice_models.random_numbers import seed_words
-from physlearn.lattice_models.site_graphs import bond_table
+from physlearn.lattice_models.ising_torus import kaufman_torus
+from physlearn.records import SiteGraph
 
-SIGMAS_4 = 2 * stats.norm.sf(4)
+TORUS, SMALL_TORUS = square_lattice((3, 3)), square_lattice((2, 2), 2)
+TRIANGLES, PATCH = triangular_lattice((3, 3)), triangular_lattice((2, 3), periodic=False)
+EVEN_TORUS, WIDE_PATCH = square_lattice((2, 4)), triangular_lattice((2, 4), periodic=False)
+RING = SiteGraph(5, [[0, 1], [1, 2], [2, 3], [3, 4], [0, 4]], [0] * 5, [1, 1, 2, 1, 1])
+RANDOM = site_graph_from_networkx(nx.random_regular_graph(3, 10, seed=2))
+FIELD = np.array([0.5, -0.4, 0.1, -0.9, 0.3, 0.0, 0.7, -0.2, -0.3, 0.25])
+GLASS = np.random.default_rng(3).normal(0.0, 0.6, len(RANDOM.edges))
+TABLE = np.array([[0.0, 0.5, -0.2], [0.5, 0.3, 0.1], [-0.2, 0.1, -0.4]])
+CORNERS = np.fromfunction(lambda a, b, c: 0.2 * (a + b + c == 3) - 0.1 * (a * b * c), (3, 3, 3))
 
 
-def brute_force(couplings, field, graph):
-    """Return all states and their probabilities, from the formula alone."""
-    states = np.array(list(itertools.product([-1, 1], repeat=graph.n_sites)))
-    weight = np.exp(
-        states @ np.broadcast_to(field, graph.n_sites)
-        + sum(
-            couplings[k] * m * states[:, a] * states[:, b]
-            for (a, b), k, m in zip(graph.edges, graph.shell, graph.multiplicity, strict=True)
+def bond_energy(graph, function):
+    """Return the energy of one picture as a plain sum over bonds."""
+
+    def energy(s):
+        return sum(
+            times * function(s[a], s[b], shell, edge)
+            for edge, ((a, b), shell, times) in enumerate(
+                zip(graph.edges, graph.shell, graph.multiplicity, strict=True)
+            )
         )
-    )
-    return states, weight / weight.sum(), np.log(weight.sum())
+
+    return energy
 
 
-def codes(states):
-    return ((np.asarray(states) + 1) // 2) @ (1 << np.arange(states.shape[-1])[::-1])
+def triangle_energy(graph, function):
+    """Return the energy of one picture as a plain sum over all triangles of near neighbours."""
+    places = np.asarray(graph.positions)
+    near = np.linalg.norm(places[:, None] - places[None], axis=-1) < 1.1
+    triangles = [
+        (i, j, k)
+        for i, j, k in itertools.combinations(range(len(places)), 3)
+        if near[i, j] and near[j, k] and near[i, k]
+    ]
+    assert triangles
+    return lambda s: sum(function(s[i], s[j], s[k]) for i, j, k in triangles)
 
 
-def chi_square_p(observed_codes, probabilities):
-    counts = np.bincount(observed_codes, minlength=len(probabilities))
+def total(*parts):
+    return lambda s: sum(part(s) for part in parts)
+
+
+def like(coupling):
+    return lambda a, b, shell, edge: -np.atleast_1d(coupling)[shell] * float(a) * b
+
+
+MODELS = {
+    "Ising, bonds counted twice": (
+        Ising([0.15, -0.1], 0.1), SMALL_TORUS,
+        total(bond_energy(SMALL_TORUS, like([0.15, -0.1])), lambda s: -0.1 * sum(s)),
+    ),
+    "no energy at all": (Ising([0.0]), TORUS, lambda s: 0.0),
+    "frustrated, field by site": (
+        Ising([-0.3], FIELD[:9]), TRIANGLES,
+        total(bond_energy(TRIANGLES, like(-0.3)), lambda s: -FIELD[:9] @ s),
+    ),
+    "random bonds, random graph": (
+        Ising([0.5], FIELD, bonds=GLASS), RANDOM,
+        total(
+            bond_energy(RANDOM, lambda a, b, shell, edge: -0.5 * GLASS[edge] * float(a) * b),
+            lambda s: -FIELD @ s,
+        ),
+    ),
+    "Ising with triplets": (
+        Ising([0.2], 0.1, triplets={(0, 0, 0): 0.3}), WIDE_PATCH,
+        total(
+            bond_energy(WIDE_PATCH, like(0.2)),
+            triangle_energy(WIDE_PATCH, lambda a, b, c: -0.3 * float(a) * b * c),
+            lambda s: -0.1 * sum(s),
+        ),
+    ),
+    "lattice gas": (
+        LatticeGas([0.8], 0.4), EVEN_TORUS,
+        total(
+            bond_energy(EVEN_TORUS, lambda a, b, *_: 0.8 * (a == 1) * (b == 1)),
+            lambda s: -0.4 * np.sum(s == 1),
+        ),
+    ),
+    "square, plain": (
+        Ising([0.25], 0.05), EVEN_TORUS,
+        total(bond_energy(EVEN_TORUS, like(0.25)), lambda s: -0.05 * sum(s)),
+    ),
+    "Potts": (
+        Potts(3, [0.4], [0.2, 0.0, -0.1]), PATCH,
+        total(
+            bond_energy(PATCH, lambda a, b, *_: -0.4 * (a == b)),
+            lambda s: -np.array([0.2, 0.0, -0.1])[s].sum(),
+        ),
+    ),
+    "Potts of two colours, no energy": (Potts(2, [0.0]), TORUS, lambda s: 0.0),
+    "Blume-Capel": (
+        BlumeCapel([0.4], 0.3, 0.1), PATCH,
+        total(
+            bond_energy(PATCH, like(0.4)), lambda s: 0.3 * np.sum(s**2) - 0.1 * np.sum(s)
+        ),
+    ),
+    "clock": (
+        Clock(4, [0.5]), RING,
+        bond_energy(RING, lambda a, b, *_: -0.5 * np.cos(np.pi / 2 * (int(a) - int(b)))),
+    ),
+    "three states with triplets": (
+        PairHamiltonian([TABLE], [0.1, 0.0, -0.2], triplets={(0, 0, 0): CORNERS}), PATCH,
+        total(
+            bond_energy(PATCH, lambda a, b, *_: TABLE[a, b]),
+            triangle_energy(PATCH, lambda a, b, c: CORNERS[a, b, c]),
+            lambda s: np.array([0.1, 0.0, -0.2])[s].sum(),
+        ),
+    ),
+}  # fmt: skip
+TRIPLETS = {"Ising with triplets", "three states with triplets"}
+CASES = [(method, name) for method in ("heat_bath", "metropolis") for name in MODELS]
+CASES += [
+    (method, name)
+    for method in ("wolff", "swendsen_wang")
+    for name in set(MODELS) - TRIPLETS - {"Blume-Capel"}
+]
+CASES += [("tempering", name) for name in ("random bonds, random graph", "Blume-Capel")]
+CASES += [("checkerboard", "square, plain"), ("auto", "frustrated, field by site")]
+EXCHANGES = [
+    (method, name)
+    for method in ("kawasaki", "kawasaki_local")
+    for name in set(MODELS) - {"Potts of two colours, no energy"}
+]
+
+
+def exact(name):
+    """Return all states of a model and their probabilities."""
+    hamiltonian, graph, energy = MODELS[name]
+    values = (-1, 1) if isinstance(hamiltonian, LatticeGas) else hamiltonian.state_values
+    states = np.array(list(itertools.product(values, repeat=graph.n_sites)))
+    weight = np.exp(-np.array([energy(state) for state in states], float))
+    return values, states, weight / weight.sum()
+
+
+def numbers(states, values):
+    """Return the place of every picture among the states of ``itertools.product``."""
+    digits = np.searchsorted(values, states)
+    return digits @ (len(values) ** np.arange(states.shape[1])[::-1])
+
+
+def chi_square_p(places, probabilities):
+    """Return p of a histogram; rare states are pooled to 8 expected each."""
+    counts = np.bincount(places, minlength=len(probabilities))
     order = np.argsort(probabilities)
     expected = probabilities[order] * counts.sum()
     group = np.minimum(np.cumsum(expected) // 8, np.floor(expected.sum() / 8) - 1).astype(int)
+    used = np.unique(group)
     return stats.chisquare(
-        np.bincount(group, counts[order])[np.unique(group)],
-        np.bincount(group, expected)[np.unique(group)],
+        np.bincount(group, counts[order])[used], np.bincount(group, expected)[used]
     ).pvalue
 
 
-def independent_chains(method, couplings, field, graph, n, sweeps):
-    table = bond_table(graph)
-    coupling = np.asarray(couplings)[table.shell] * table.times
-    field = np.broadcast_to(field, graph.n_sites).astype(float)
-    rng = np.random.default_rng(11)
-    out = np.empty((n, graph.n_sites), np.int8)
-    sweep = {"heat_bath": kernels.heat_bath_sweeps, "metropolis": kernels.metropolis_sweeps}[method]
-    for chain in range(n):
-        states = rng.choice(np.array([-1, 1], np.int8), graph.n_sites)
-        sweep(states, table.start, table.neighbour, coupling, field, sweeps, seed_words(rng, (2,)))
-        out[chain] = states
-    return out
+@pytest.mark.parametrize(("method", "name"), sorted(CASES))
+def test_pictures_follow_the_exact_distribution(method, name, oracle):
+    """All chains start alike, so that one that alternates between two sets of states fails.
+
+    100 independent chains of 60 pictures, 40 sweeps (tempering and clusters: 12) apart, which is
+    more than ten correlation times of any of these models.
+    """
+    hamiltonian, graph, _ = MODELS[name]
+    values, _, probabilities = exact(name)
+    few = method == "tempering"
+    drawn = simulate_lattice(
+        hamiltonian, graph, 600 if few else 60, 40 if method in ("heat_bath", "metropolis") else 12,
+        method=method, burn_in=60, n_chains=10 if few else 100, rng=17,
+        start=np.full(graph.n_sites, values[0]),
+    )  # fmt: skip
+    assert drawn.n_snapshots == 6000
+    p = chi_square_p(numbers(drawn.states, values), probabilities)
+    oracle(f"{drawn.metadata['method']}: {name}, histogram of all states", p=p)
 
 
-@pytest.mark.parametrize("method", ["heat_bath", "metropolis"])
-@pytest.mark.parametrize(("coupling", "field"), [(0.25, 0.1), (-0.3, 0.0), (0.0, 0.0)])
-def test_states_of_independent_chains_follow_the_exact_distribution(method, coupling, field):
-    graph = square_lattice((3, 3))
-    _, probabilities, _ = brute_force([coupling], field, graph)
-    sample = independent_chains(method, [coupling], field, graph, 8000, 60)
-    assert chi_square_p(codes(sample), probabilities) > SIGMAS_4
-
-
-def test_kawasaki_follows_the_exact_distribution_at_fixed_composition():
-    graph = triangular_lattice((3, 3), periodic=False)
-    states, probabilities, _ = brute_force([0.4], 0.0, graph)
-    start = np.array([1, 1, 1, 1, -1, -1, -1, -1, -1], np.int8)
-    allowed = states.sum(axis=1) == start.sum()
-    table = bond_table(graph)
-    coupling = np.full(len(table.shell), 0.4)
-    rng = np.random.default_rng(5)
-    sample = np.empty((6000, 9), np.int8)
-    for chain in range(len(sample)):
-        sites = rng.permutation(start)
-        kernels.kawasaki_sweeps(
-            sites, table.start, table.neighbour, coupling, np.zeros(9), 40, seed_words(rng, (2,))
-        )
-        sample[chain] = sites
-    assert np.all(sample.sum(axis=1) == start.sum())
-    place = np.full(512, -1)
-    place[codes(states[allowed])] = np.arange(allowed.sum())
-    exact = probabilities[allowed] / probabilities[allowed].sum()
-    assert chi_square_p(place[codes(sample)], exact) > SIGMAS_4
-
-
-def test_single_site_heat_bath_is_reversible():
-    """pi P = P^T pi for the update of each site, with P read off the local field of the kernel."""
-    graph = square_lattice((2, 3), n_shells=1)
-    states, probabilities, _ = brute_force([0.37], 0.2, graph)
-    table = bond_table(graph)
-    coupling = 0.37 * table.times
-    index = {tuple(state): k for k, state in enumerate(states)}
-    for site in range(6):
-        for k, state in enumerate(states):
-            flipped = state.copy()
-            flipped[site] = -flipped[site]
-            around = kernels.local_field(
-                state.astype(np.int8), site, table.start, table.neighbour, coupling, np.full(6, 0.2)
-            )
-            forward = probabilities[k] / (1 + np.exp(2 * state[site] * around))
-            backward = probabilities[index[tuple(flipped)]] / (
-                1 + np.exp(-2 * state[site] * around)
-            )
-            assert forward == pytest.approx(backward, rel=1e-12)
-
-
-def python_form(name, monkeypatch):
-    """Return a kernel's plain Python form, calling the plain forms of its helpers."""
-    for helper in ("uniform", "local_field"):
-        monkeypatch.setattr(kernels, helper, getattr(kernels, helper).py_func)
-    return getattr(kernels, name).py_func
-
-
-@pytest.mark.parametrize("name", ["heat_bath_sweeps", "metropolis_sweeps", "kawasaki_sweeps"])
-def test_compiled_sweeps_equal_their_python_form(name, monkeypatch):
-    graph = triangular_lattice((4, 4), n_shells=2, periodic=False)
-    table = bond_table(graph)
-    coupling = np.array([0.2, -0.1])[table.shell] * table.times
-    rng = np.random.default_rng(3)
-    start, words = rng.choice(np.array([-1, 1], np.int8), 16), seed_words(rng, (2,))
-    results = []
-    for sweep in (getattr(kernels, name), python_form(name, monkeypatch)):
-        states, state = start.copy(), words.copy()
-        with np.errstate(over="ignore"):
-            sweep(states, table.start, table.neighbour, coupling, np.full(16, 0.1), 5, state)
-        results.append((states, state))
-    assert np.array_equal(results[0][0], results[1][0])
-    assert np.array_equal(results[0][1], results[1][1])
-
-
-def test_generator_is_xoroshiro128plus():
-    """Against the reference recurrence in whole-number arithmetic."""
-    mask = 2**64 - 1
-    first, second = 12345, 678910
-    state = np.array([first, second], np.uint64)
-    for _ in range(50):
-        word = (first + second) & mask
-        second ^= first
-        first = (((first << 24) | (first >> 40)) & mask) ^ second ^ ((second << 16) & mask)
-        second = ((second << 37) | (second >> 27)) & mask
-        assert kernels.uniform(state) == (word >> 11) / 2**53
-    assert state.tolist() == [first, second]
-
-
-def test_exact_enumeration_equals_brute_force():
-    graph = triangular_lattice((2, 4), n_shells=2, periodic=False)
-    field = np.linspace(-0.3, 0.4, 8)
-    exact = exact_enumeration(Ising([0.3, -0.2], field), graph)
-    states, probabilities, log_z = brute_force([0.3, -0.2], field, graph)
-    assert exact.log_partition == pytest.approx(log_z)
-    assert np.allclose(exact.means, probabilities @ states)
-    assert np.allclose(exact.pair_means, states.T @ (states * probabilities[:, None]))
-    assert exact.probabilities.sum() == pytest.approx(1)
-    with pytest.raises(InputError, match="20 sites"):
-        exact_enumeration(Ising([0.1]), square_lattice((5, 5)))
-
-
-def test_same_seed_same_pictures_and_progress():
-    graph, seen = square_lattice((6, 6)), []
-    gas = LatticeGas([0.5], 0.2)
-    first = simulate_lattice(gas, graph, 3, 4, burn_in=10, rng=5)
-    second = simulate_lattice(
-        gas, graph, 3, 4, burn_in=10, rng=5, progress=lambda done, of: seen.append((done, of))
+@pytest.mark.parametrize(("method", "name"), sorted(EXCHANGES))
+def test_exchanges_follow_the_exact_distribution_at_fixed_composition(method, name, oracle):
+    hamiltonian, graph, _ = MODELS[name]
+    values, states, probabilities = exact(name)
+    start = np.resize(values, graph.n_sites)
+    drawn = simulate_lattice(
+        hamiltonian, graph, 60, 60, method=method, burn_in=100, n_chains=100, start=start, rng=23
     )
-    assert np.array_equal(first.states, second.states)
-    assert seen == [(1, 3), (2, 3), (3, 3)]
-    assert first.metadata["method"] == "heat_bath"
+    assert np.array_equal(
+        np.sort(drawn.states, axis=1), np.broadcast_to(np.sort(start), drawn.states.shape)
+    )
+    allowed = np.all(np.sort(states, axis=1) == np.sort(start), axis=1)
+    place = np.full(len(states), -1)
+    place[allowed] = np.arange(allowed.sum())
+    shares = probabilities[allowed] / probabilities[allowed].sum()
+    p = chi_square_p(place[numbers(drawn.states, values)], shares)
+    oracle(f"{method}: {name}, histogram at fixed composition", p=p)
 
 
-def test_bad_options_are_refused():
-    graph = square_lattice((4, 4))
-    with pytest.raises(InputError, match="start must be given"):
-        simulate_lattice(Ising([0.1]), graph, method="kawasaki")
-    with pytest.raises(InputError, match="n_snapshots"):
-        simulate_lattice(Ising([0.1]), graph, 0)
-    with pytest.raises(InputError, match="method"):
-        simulate_lattice(Ising([0.1]), graph, method="gibbs")
-    with pytest.raises(InputError, match="-1 and"):
-        simulate_lattice(Ising([0.1]), graph, start=np.zeros(16))
+def test_a_lone_pair_of_sites_does_not_alternate(oracle):
+    """Exchanges of the only pair would be accepted for ever at no cost."""
+    pair = SiteGraph(2, [[0, 1]], [0], [1])
+    for method in ("kawasaki", "kawasaki_local"):
+        for model, start in ((Ising([0.3]), [-1, 1]), (Potts(3, [0.3]), [0, 2])):
+            drawn = simulate_lattice(
+                model, pair, 1, 1, method=method, burn_in=101, n_chains=600, start=start, rng=3
+            )
+            share = np.mean(drawn.states[:, 0] == start[0])
+            oracle(
+                f"{method}: two sites, {type(model).__name__}",
+                z=(share - 0.5) / np.sqrt(0.25 / 600),
+            )
+
+
+def test_multispin_has_the_energy_of_kaufmans_torus(oracle):
+    """Words of 64 sites need a side of 128: too many states to count, but not for Kaufman."""
+    graph, coupling = square_lattice((4, 128)), 0.3
+    drawn = simulate_lattice(
+        Ising([coupling]), graph, 40, 50, method="multispin", burn_in=200, n_chains=40, rng=5
+    )
+    energy = Ising([coupling]).energy(drawn.states, graph).reshape(40, 40).mean(axis=1)
+    torus = kaufman_torus((4, 128), coupling)
+    z = (energy.mean() - torus.energy) / (energy.std(ddof=1) / np.sqrt(40))
+    oracle("multispin: energy of the 4 x 128 torus", z=z)
+
+
+def pictures(model=MODELS["Blume-Capel"], **options):
+    given = {"method": "heat_bath", "burn_in": 10, "n_chains": 3, "rng": 5, **options}
+    return simulate_lattice(model[0], model[1], 4, 5, **given).states
+
+
+@pytest.mark.parametrize("method", ["heat_bath", "metropolis", "wolff", "tempering"])
+def test_same_seed_same_pictures_whoever_does_the_work(method):
+    model = MODELS["clock"]
+    alone = pictures(model, method=method)
+    assert np.array_equal(alone, pictures(model, method=method))
+    for n in (1, 2):
+        with ThreadPoolExecutor(n) as executor:
+            assert np.array_equal(alone, pictures(model, method=method, executor=executor))
+    assert not np.array_equal(alone, pictures(model, method=method, rng=6))
+    first = pictures(model, method=method, n_chains=1)
+    assert np.array_equal(first, alone[:4])  # one chain more changes no other
+
+
+@pytest.mark.parametrize("method", ["heat_bath", "kawasaki"])
+def test_processes_give_the_same_pictures(method):
+    start = np.resize([-1, 0, 1], 6)
+    with ProcessPoolExecutor(1) as executor:
+        apart = pictures(method=method, start=start, executor=executor)
+    assert np.array_equal(apart, pictures(method=method, start=start))
+
+
+class Stop:
+    """Progress that asks to stop, as Ctrl-C does, once enough is done."""
+
+    def __init__(self, after):
+        self.after, self.seen = after, []
+
+    def __call__(self, done, of):
+        self.seen.append((done, of))
+        if done >= self.after and threading.current_thread() is threading.main_thread():
+            import signal
+
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("heat_bath", "frustrated, field by site"), ("metropolis", "Ising with triplets"),
+     ("kawasaki", "lattice gas"), ("kawasaki_local", "three states with triplets"),
+     ("heat_bath", "three states with triplets"), ("wolff", "clock"),
+     ("swendsen_wang", "Potts"), ("tempering", "Blume-Capel"), ("checkerboard", "square, plain")],
+)  # fmt: skip
+def test_a_stopped_run_goes_on_to_the_bit(method, name, tmp_path):
+    hamiltonian, graph, _ = MODELS[name]
+    values = exact(name)[0]
+
+    def run(**options):
+        return simulate_lattice(
+            hamiltonian, graph, 6, 40, method=method, burn_in=30, n_chains=2, rng=8,
+            start=np.resize(values, graph.n_sites), **options,
+        )  # fmt: skip
+
+    whole, file = run(), tmp_path / "run.npz"
+    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+        run(checkpoint=file, progress=Stop(95))
+    assert file.exists()
+    assert np.array_equal(run(checkpoint=file).states, whole.states)
+    assert not file.exists()
+
+
+def test_without_a_checkpoint_the_pictures_so_far_come_back():
+    graph, stop = square_lattice((6, 6)), Stop(25)
+    whole = simulate_lattice(Ising([0.3]), graph, 6, 10, burn_in=5, rng=8, n_chains=2)
+    part = simulate_lattice(Ising([0.3]), graph, 6, 10, burn_in=5, rng=8, n_chains=2, progress=stop)
+    n = part.n_snapshots // 2
+    assert 1 <= n < 6 and "Ctrl-C" in part.warnings[0]
+    assert np.array_equal(part.states, np.concatenate([whole.states[:n], whole.states[6 : 6 + n]]))
+    assert stop.seen[-1][1] == 55
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    graph, file = square_lattice((6, 6)), tmp_path / "run.npz"
+    with pytest.raises(KeyboardInterrupt):
+        simulate_lattice(Ising([0.3]), graph, 6, 40, rng=8, checkpoint=file, progress=Stop(50))
+    with pytest.raises(InputError, match="other arguments"):
+        simulate_lattice(Ising([0.31]), graph, 6, 40, rng=8, checkpoint=file)
+
+
+def test_metadata_say_what_was_done():
+    drawn = simulate_lattice(LatticeGas([0.5], 0.2), square_lattice((6, 6)), 2, 3, burn_in=4, rng=5)
+    assert drawn.metadata["method"] == "heat_bath"
+    assert "persuades" in drawn.metadata["method_reason"]
+    assert drawn.state_names == ("empty", "occupied") and drawn.state_values == (-1, 1)
+    named = simulate_lattice(Potts(4, [0.5]), square_lattice((6, 6)), method="wolff", rng=5)
+    assert named.metadata["method_reason"] == "asked for"
+    assert named.state_values == (0, 1, 2, 3) and named.metadata["n_chains"] == 1
+
+
+def test_every_chain_can_have_its_own_start():
+    graph = square_lattice((6, 6))
+    start = np.array([np.ones(36), -np.ones(36)])
+    drawn = simulate_lattice(Ising([0.2]), graph, burn_in=0, start=start, n_chains=2, rng=1)
+    assert np.array_equal(drawn.states, start)
+
+
+GRAPH = square_lattice((4, 4))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "kawasaki"}, "start must be given for kawasaki: its composition"),
+        ({"method": "kawasaki_local"}, "start must be given for kawasaki_local"),
+        ({"n_snapshots": 0}, "n_snapshots must be a whole number of at least 1; got 0"),
+        ({"n_snapshots": True}, "n_snapshots"),
+        ({"n_chains": 1.5}, "n_chains must be a whole number"),
+        ({"burn_in": -1}, "burn_in must be a whole number of at least 0; got -1"),
+        ({"sweeps_between": 0}, "sweeps_between"),
+        ({"method": "gibbs"}, "method must be one of auto, heat_bath"),
+        ({"start": np.zeros(16)}, "start may hold only -1, 1; found 16 other value"),
+        ({"start": np.full(16, np.nan)}, "start must hold finite numbers"),
+        ({"start": np.ones(15)}, r"start must hold -1, 1 with shape \(..., 16\)"),
+        ({"start": np.ones((3, 16)), "n_chains": 2}, r"\(2, 16\); got \(3, 16\)"),
+        ({"rng": -3}, "rng must be a seed of at least 0"),
+        ({"method": "multispin"}, "multiple of 128"),
+        ({"hamiltonian": Ising([1e308])}, "finite energies around every site"),
+        ({"hamiltonian": Ising([0.1, 0.2])}, "2 shells, the graph only 1"),
+        ({"hamiltonian": Ising([0.1], np.ones(7))}, "field"),
+        ({"hamiltonian": [0.3]}, "hamiltonian must be a Hamiltonian such as Ising"),
+        ({"hamiltonian": BlumeCapel([0.2], 0.1), "method": "wolff"}, "Blume-Capel"),
+        ({"hamiltonian": Potts(3, [0.2]), "method": "checkerboard"}, "two states"),
+        ({"graph": SiteGraph(4, [[0, 1]], [1], [1]), "method": "kawasaki_local",
+          "start": [1, -1, 1, -1]}, "bonds of shell 0"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_sentence(options, message):
+    given = {"hamiltonian": Ising([0.1]), "graph": GRAPH, **options}
+    with pytest.raises(InputError, match=message) as caught:
+        simulate_lattice(**given)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_are_not_finite_and_too_many_states_never_reach_a_sampler():
+    for make in (lambda: Ising([np.nan]), lambda: Potts(3, [np.inf]), lambda: Potts(128, [0.1])):
+        with pytest.raises(InputError):
+            make()
