@@ -31,36 +31,38 @@ from physlearn.lattice_models.regular_lattices import square_lattice
 
 CRITICAL = float(np.log1p(np.sqrt(2.0)) / 2)
 SIZES = (32, 64, 128)
-CLUSTER_SAMPLES, LOCAL_SAMPLES = 40_000, 20_000
+N_CHAINS, CLUSTER_SAMPLES, LOCAL_SAMPLES = 4, 10_000, 20_000  # samples of each chain
 TIMED_SECONDS = 0.3
-SEED = 7
 
 
-def by_name(method: str) -> Callable[[int], Any]:
+Maker = Callable[[int, int], Any]  # of size and seed
+
+
+def by_name(method: str) -> Maker:
     """Maker of an engine that ``simulate_lattice`` offers."""
 
-    def make(size: int) -> Any:
+    def make(size: int, seed: int) -> Any:
         start = np.ones(size**2, np.int8)
-        graph, rng = square_lattice((size, size)), np.random.default_rng(SEED)
+        graph, rng = square_lattice((size, size)), np.random.default_rng(seed)
         return make_engine(method, Ising([CRITICAL]), graph, start, rng)
 
     return make
 
 
-def checkerboard(method: str) -> Callable[[int], Any]:
+def checkerboard(method: str) -> Maker:
     """Maker of the checkerboard sampler with one single-site rule."""
-    return lambda size: CheckerboardIsing(
-        (size, size), CRITICAL, start=np.ones(size**2), method=method, rng=SEED
+    return lambda size, seed: CheckerboardIsing(
+        (size, size), CRITICAL, start=np.ones(size**2), method=method, rng=seed
     )
 
 
-def multispin(size: int) -> Any:
+def multispin(size: int, seed: int) -> Any:
     """The multi-spin sampler, Metropolis here."""
-    return MultispinIsing((size, size), CRITICAL, start=np.ones(size**2), rng=SEED)
+    return MultispinIsing((size, size), CRITICAL, start=np.ones(size**2), rng=seed)
 
 
 # method -> maker, sizes, sweeps between samples over (L / 32)^2
-METHODS: dict[str, tuple[Callable[[int], Any], tuple[int, ...], int]] = {
+METHODS: dict[str, tuple[Maker, tuple[int, ...], int]] = {
     "Wolff": (by_name("wolff"), SIZES, 0),
     "Swendsen-Wang": (by_name("swendsen_wang"), SIZES, 0),
     "checkerboard heat bath": (checkerboard("heat_bath"), SIZES, 6),
@@ -108,20 +110,20 @@ def sweep_milliseconds(engine: Any) -> float:
 def row(method: str, size: int, share: float) -> dict[str, Any]:
     """Measure one method on one lattice; ``share`` shortens it."""
     make, _, per_area = METHODS[method]
-    engine = make(size)
     spacing = max(1, per_area * size**2 // 32**2)
     n_samples = int(share * (LOCAL_SAMPLES if per_area else CLUSTER_SAMPLES))
-    milliseconds = sweep_milliseconds(engine)
+    milliseconds = sweep_milliseconds(make(size, 0))
     found: dict[str, Any] = {"method": method, "size": size, "sweep_ms": milliseconds}
-    energies, magnetisations = trace(engine, size, n_samples, spacing)
+    chains = [trace(make(size, 1 + k), size, n_samples, spacing) for k in range(N_CHAINS)]
+    energies, magnetisations = (np.array([chain[k] for chain in chains]) for k in (0, 1))
     for name, values in (("energy", energies), ("magnetisation", magnetisations)):
         samples = autocorrelation_time(values)
         found[name] = {
             "sweeps": samples * spacing, "ms": samples * spacing * milliseconds,
             # Madras & Sokal 1988, doi:10.1007/BF01022990, with a window of 5 tau
-            "relative_error": float(np.sqrt(10.0 * samples / n_samples)),
+            "relative_error": float(np.sqrt(10.0 * samples / values.size)),
         }  # fmt: skip
-    error = energies.std() * np.sqrt(found["energy"]["sweeps"] / spacing / n_samples)
+    error = energies.std() * np.sqrt(found["energy"]["sweeps"] / spacing / energies.size)
     exact = kaufman_torus((size, size), CRITICAL).energy / size**2 / CRITICAL
     found["energy_z"] = float((energies.mean() - exact) / error)
     return found
