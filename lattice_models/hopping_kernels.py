@@ -41,7 +41,8 @@ VACANT = 0  # code of a site that a particle may enter
 NO_ENERGY, SYMMETRIC, METROPOLIS = 0, 1, 2
 # indices without sign save numba the question whether to count from the end
 ONE, TWO, THREE, FOUR = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4)
-CODE, HOLDER, STAMP, WAYS, LINKS, NEAR = 0, 1, 2, 3, 4, 5  # columns of ``sites``
+CODE, HOLDER, STAMP, WAYS = 0, 1, 2, 3  # columns of ``sites``
+LINKS, NEAR = np.uintp(4), np.uintp(5)
 TARGET, REVERSE, BOND = 0, 1, 2  # columns of ``ways``
 ATTEMPT, BARRIER, MUTUAL, CROSS_SECTION = 0, 1, 2, 3  # last axis of ``numbers``
 SOURCE, RESULT, WATCHED = 0, 1, 2  # columns of ``kinds``
@@ -135,7 +136,7 @@ def note(sites: Int64, touched: Int64, now: int, site: Index, n: int) -> int:
 
 @kernel
 def note_around(
-    sites: Int64, column: int, links: Int32, touched: Int64, now: int, site: Index, n: int
+    sites: Int64, column: Index, links: Int32, touched: Int64, now: int, site: Index, n: int
 ) -> int:
     """Put the neighbours of ``site`` on the list of touched ones."""
     for entry in range(sites[site, column], sites[site + ONE, column]):
@@ -366,9 +367,10 @@ def enter_part(
     else:
         clock[PART_END] = before + period
     dose = local.shape[1] - 1
-    n = 0
-    for site in range(local.shape[0]):
-        now = doses[count[PART], site if doses.shape[1] > 1 else 0]
+    n = int(np.int64(0))  # a plain 0 would compile ``note`` once more
+    for number in range(local.shape[0]):
+        site = np.uintp(number)
+        now = doses[count[PART], number if doses.shape[1] > 1 else 0]
         if fresh or now != local[site, dose]:
             local[site, dose] = now
             n = note(sites, touched, count[NOW], site, n)
@@ -425,7 +427,7 @@ def run_events(
                 write_event(
                     log_time, log_row, clock, count, change, particle, site, goal, rest < beam
                 )
-            n = note(sites, touched, count[NOW], site, 0)
+            n = note(sites, touched, count[NOW], site, int(np.int64(0)))
             n = note(sites, touched, count[NOW], goal, n)
             n = note_around(sites, LINKS, links, touched, count[NOW], site, n)
             n = note_around(sites, LINKS, links, touched, count[NOW], goal, n)
