@@ -361,6 +361,7 @@ def advance(
     step under way goes on); BLOWN_UP: counts[WHO] moved beyond all measure in one step.
     ``numbers``: time step, kT, diffusion, friction, largest move squared, half skin squared.
     """
+    fast = counts[SCHEME] >= HEUN  # always; for a literal True numba would compile all once more
     while counts[N_DONE] < counts[N_WANTED]:
         if counts[PHASE] % 2 == 0:
             move(points, carried, force, names, numbers, counts, random_state, ziggurat)
@@ -369,7 +370,7 @@ def advance(
                 return BLOWN_UP
             if left_skin(points, reference, names.shape[0], numbers[5]):
                 return STALE
-        evaluate(points, force, names, lists, law, box, counts, near, lanes, sums, True)
+        evaluate(points, force, names, lists, law, box, counts, near, lanes, sums, fast)
         counts[PHASE] += 1
         if counts[SCHEME] == HEUN and counts[PHASE] == 2:
             continue  # the corrected place needs its own force

@@ -136,20 +136,18 @@ def bin_of(along_a: float, along_b: float, along_c: float, grid: Int64, frame: F
 
 
 @kernel
-def span(low: float, high: float, k: int, box: Float, grid: Int64, frame: Float) -> Any:
-    """First and last cell along the k-th axis of the grid that a stretch touches."""
-    axis = grid[3 + k]
+def span(low: float, high: float, axis: int, cells: int, box: Float, frame: Float) -> Any:
+    """First and last of the cells along an axis that a stretch touches."""
     first = math.floor((low - frame[axis]) * frame[3 + axis])
     last = math.floor((high - frame[axis]) * frame[3 + axis])
     if box[axis] > 0.0:
-        return max(first, -grid[k]), min(last, 2 * grid[k] - 1)
-    return min(max(first, 0), grid[k] - 1), min(max(last, 0), grid[k] - 1)
+        return max(first, -cells), min(last, 2 * cells - 1)
+    return min(max(first, 0), cells - 1), min(max(last, 0), cells - 1)
 
 
 @kernel
-def gap(low: float, high: float, cell: int, k: int, grid: Int64, frame: Float) -> Any:
-    """Distance along an axis between a stretch and a cell; end cells of an open axis reach far."""
-    axis = grid[3 + k]
+def gap(low: float, high: float, cell: int, axis: int, frame: Float) -> Any:
+    """Distance along an axis between a stretch and a cell."""
     if frame[3 + axis] == 0.0:
         return 0.0
     width = 1.0 / frame[3 + axis]
@@ -182,7 +180,9 @@ def list_neighbours(
     far = points.shape[0] - 1
     a, b, c = grid[3], grid[4], grid[5]
     ghost_of[:] = -1
-    n_entries, n_ghosts = 0, 0
+    group_start[0] = 0
+    # counted from an array: from a literal 0 numba would compile the helpers a second time
+    n_entries, n_ghosts = group_start[0], group_start[0]
     wide = reach * SLACK
     for group in range(n_groups):
         group_start[group] = n_entries
@@ -196,14 +196,14 @@ def list_neighbours(
                 if first + k < n:
                     lanes[24 + d] = min(lanes[24 + d], points[first + k, d])
                     lanes[27 + d] = max(lanes[27 + d], points[first + k, d])
-        a0, a1 = span(lanes[24 + a] - wide, lanes[27 + a] + wide, 0, box, grid, frame)
-        b0, b1 = span(lanes[24 + b] - wide, lanes[27 + b] + wide, 1, box, grid, frame)
+        a0, a1 = span(lanes[24 + a] - wide, lanes[27 + a] + wide, a, grid[0], box, frame)
+        b0, b1 = span(lanes[24 + b] - wide, lanes[27 + b] + wide, b, grid[1], box, frame)
         for i in range(a0, a1 + 1):
-            gap_a = gap(lanes[24 + a], lanes[27 + a], i, 0, grid, frame)
+            gap_a = gap(lanes[24 + a], lanes[27 + a], i, a, frame)
             turn_a = math.floor(i / grid[0])
             column_a = i - turn_a * grid[0]
             for j in range(b0, b1 + 1):
-                gap_b = gap(lanes[24 + b], lanes[27 + b], j, 1, grid, frame)
+                gap_b = gap(lanes[24 + b], lanes[27 + b], j, b, frame)
                 left = wide * wide - gap_a * gap_a - gap_b * gap_b
                 if left < 0.0:
                     continue
@@ -212,14 +212,15 @@ def list_neighbours(
                 column = column_a * grid[1]
                 column += column_b if column_a % 2 == 0 else grid[1] - 1 - column_b
                 along = math.sqrt(left)
-                c0, c1 = span(lanes[24 + c] - along, lanes[27 + c] + along, 2, box, grid, frame)
+                low, high = lanes[24 + c] - along, lanes[27 + c] + along
+                c0, c1 = span(low, high, c, grid[2], box, frame)
                 for turn_c in range(math.floor(c0 / grid[2]), math.floor(c1 / grid[2]) + 1):
-                    low = max(c0 - turn_c * grid[2], 0)
-                    high = min(c1 - turn_c * grid[2], grid[2] - 1)
+                    bottom = max(c0 - turn_c * grid[2], 0)
+                    top = min(c1 - turn_c * grid[2], grid[2] - 1)
                     if column % 2 == 1:
-                        low, high = grid[2] - 1 - high, grid[2] - 1 - low
-                    head = start[column * grid[2] + low]
-                    tail = start[column * grid[2] + high + 1]
+                        bottom, top = grid[2] - 1 - top, grid[2] - 1 - bottom
+                    head = start[column * grid[2] + bottom]
+                    tail = start[column * grid[2] + top + 1]
                     lanes[30], lanes[31], lanes[32] = 0.0, 0.0, 0.0
                     lanes[30 + a] = turn_a * box[a]
                     lanes[30 + b] = turn_b * box[b]
