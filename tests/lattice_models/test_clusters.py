@@ -15,6 +15,7 @@ from physlearn.lattice_models.clusters import (
     make_swendsen_wang_engine,
     make_wolff_engine,
 )
+from physlearn.lattice_models.elimination import exact_thermodynamics
 from physlearn.lattice_models.hamiltonians import Ising, LatticeGas
 from physlearn.lattice_models.ising_torus import kaufman_torus
 from physlearn.lattice_models.regular_lattices import square_lattice, triangular_lattice
@@ -208,6 +209,49 @@ def test_energy_and_binder_ratio_at_the_critical_point(method, size, oracle):
                         for k in range(50)])  # fmt: skip
     spread = np.sqrt(49 * np.var(without))
     oracle(f"{method}, Binder ratio at Tc, L = {size}", z=(without.mean() - 1.1679229) / spread)
+
+
+def blocked(values):
+    """Return mean and error of a long series."""
+    blocks = values.reshape(50, -1).mean(axis=1)
+    return blocks.mean(), blocks.std(ddof=1) / np.sqrt(50)
+
+
+OPEN = square_lattice((10, 10), periodic=False)
+SPREAD = np.random.default_rng(8)
+MEDIUM = {
+    "random ferromagnet in a random field": (
+        Ising([0.5], SPREAD.normal(0, 0.2, 100), bonds=SPREAD.exponential(1.0, len(OPEN.edges))),
+        OPEN,
+    ),
+    "antiferromagnet in a field": (Ising([-0.6], 0.3), OPEN),
+    "Potts 3 in a field": (Potts(3, [0.95], [0.0, 0.02, 0.05]), square_lattice((6, 6))),
+    "triangles, two shells": (
+        Ising([0.2, 0.05], 0.02),
+        triangular_lattice((12, 4), n_shells=2, periodic=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("method", MAKERS)
+@pytest.mark.parametrize("name", MEDIUM)
+def test_energy_and_its_variance_of_medium_lattices(method, name, oracle):
+    hamiltonian, graph = MEDIUM[name]
+    exact = exact_thermodynamics(hamiltonian, graph)
+    start = np.full(graph.n_sites, hamiltonian.state_values[0])
+    engine = MAKERS[method](hamiltonian, graph, start, np.random.default_rng(12))
+    engine.sweep(1000)
+    pictures = np.empty((20_000, graph.n_sites), np.int8)
+    for sample in range(len(pictures)):
+        engine.sweep(3)
+        pictures[sample] = engine.states()
+    energies = hamiltonian.energy(pictures, graph)
+    mean, error = blocked(energies)
+    oracle(f"{method}, energy, {name}", z=(mean - exact.energy) / error)
+    mean, error = blocked((energies - exact.energy) ** 2)
+    oracle(f"{method}, variance of the energy, {name}", z=(mean - exact.energy_variance) / error)
+    mean, error = blocked(pictures.sum(axis=1).astype(float))
+    oracle(f"{method}, magnetisation, {name}", z=(mean - exact.magnetization) / error)
 
 
 @pytest.mark.parametrize("name", ["Ising", "small torus, bonds twice"])

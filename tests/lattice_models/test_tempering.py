@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import tempering_kernels as kernels
+from physlearn.lattice_models.elimination import exact_thermodynamics
 from physlearn.lattice_models.hamiltonians import Ising, LatticeGas
 from physlearn.lattice_models.ising_torus import kaufman_torus
 from physlearn.lattice_models.regular_lattices import square_lattice, triangular_lattice
@@ -191,6 +192,24 @@ def test_log_partition_and_energy_of_kaufmans_torus_through_its_transition(oracl
         mean, error = found.mean(found.energies, factor)
         oracle(f"energy of Kaufman's torus, between rungs, {factor}",
                z=(mean - torus.energy / factor) / error)  # fmt: skip
+
+
+def test_spin_glass_at_low_temperature_against_its_exact_sum(oracle):
+    """Heat bath alone never leaves a valley at J / kT of 3; its free energy needs the ladder."""
+    graph = square_lattice((8, 8), periodic=False)
+    rng = np.random.default_rng(21)
+    glass = Ising([3.0], rng.normal(0, 0.3, 64), bonds=rng.normal(size=len(graph.edges)))
+    found = temper_lattice(glass, graph, None, 600, 40, rng=5)
+    assert found.absolute and not found.warnings
+    for rung, factor in enumerate(found.factors[1:], start=1):
+        scaled = Ising(3.0 * factor * np.ones(1), factor * glass.field, bonds=glass.bonds)
+        exact = exact_thermodynamics(scaled, graph)
+        z = found.free_energies.log_partitions[rung] - exact.log_partition
+        oracle(f"log Z of a spin glass, factor {factor:.2f}",
+               z=z / found.free_energies.errors[rung])  # fmt: skip
+        mean, error = found.mean(found.energies, factor)
+        oracle(f"energy of a spin glass, factor {factor:.2f}",
+               z=(mean - exact.energy / factor) / error)  # fmt: skip
 
 
 def test_a_chosen_ladder_exchanges_about_as_often_as_asked():
