@@ -66,8 +66,9 @@ class ChainStatistics:
 def autocorrelation_time(samples: ArrayLike) -> float:
     """Return the integrated autocorrelation time of chains, in samples.
 
-    tau = 1 + 2 sum_{t = 1}^{W} rho(t), with the smallest window W of at least 5 tau (Sokal 1997,
-    doi:10.1007/978-1-4899-0319-8_6); rho is averaged over the chains, about their common mean.
+    tau = 1 + 2 sum_{t = 1}^{W} rho(t), with the smallest window W of at least 5 tau and at least 10
+    (Sokal 1997, doi:10.1007/978-1-4899-0319-8_6); rho is averaged over the chains, about their
+    common mean.
     Independent samples have tau = 1, the mean of n samples the variance var tau / n.
 
     Parameters
@@ -105,7 +106,7 @@ def autocorrelation_time(samples: ArrayLike) -> float:
     if covariance[0] <= 0.0:
         return 1.0
     tau = 2.0 * np.cumsum(covariance / covariance[0]) - 1.0
-    enough = np.flatnonzero(np.arange(n) >= WINDOW * tau)
+    enough = np.flatnonzero(np.arange(n) >= WINDOW * np.maximum(tau, 2.0))
     return float(max(tau[enough[0]], 0.0)) if len(enough) else float(n)
 
 

@@ -11,8 +11,8 @@ from physlearn.lattice_models.energy_terms import EnergyTerms
 
 __all__ = ["Candidate", "Strength", "coupling_strength", "method_candidates"]
 
-NEAR_ORDER = 1.1
-"""Reach above which clusters are taken; order sets in at 1 on a tree, at 1.24 on the square."""
+NEAR_ORDER = 1.1 * (1 + np.sqrt(2))
+"""Reach times 1 + sqrt(q) above which domains are large: on the square, order sets in at 3."""
 WEAK_FIELD, ROUND_OFF = 0.1, 1e-9
 LARGEST_TEMPERED = 4096
 SMALLEST_FAST = 1024
@@ -62,7 +62,7 @@ def coupling_strength(terms: EnergyTerms) -> Strength:
         np.column_stack([terms.kind, terms.weight]), axis=0, return_inverse=True
     )
     kinds = types[:, 0].astype(np.intp)
-    energy = types[:, 1, None, None] * terms.pair_energy[kinds]
+    energy = types[:, 1, None, None] * _without_slope(terms.pair_energy)[kinds]
     size = _bond_correlations(energy)[entry_type] if len(energy) else np.empty(0)
     site = np.repeat(np.arange(n_sites), np.diff(terms.start))
     valence = np.maximum(np.bincount(site, size > 0, minlength=n_sites), 1.0)
@@ -80,6 +80,12 @@ def coupling_strength(terms: EnergyTerms) -> Strength:
         float(reach.mean()), float(random_reach.mean()), frustrated,
         float(np.ptp(_bare_fields(terms, site), axis=1).max()),
     )  # fmt: skip
+
+
+def _without_slope(energy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return pair energies without what one end alone would have: rows and columns sum to zero."""
+    rows = energy.mean(axis=2, keepdims=True)
+    return np.asarray(energy - rows - rows.swapaxes(1, 2) + energy.mean(axis=(1, 2), keepdims=True))
 
 
 def _bond_correlations(energy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -134,7 +140,8 @@ def method_candidates(terms: EnergyTerms) -> tuple[Candidate, ...]:
     strength = coupling_strength(terms)
     n_sites, q = terms.site_energy.shape
     said = f"a site persuades {strength.reach:.2f} others"
-    if strength.reach >= NEAR_ORDER and not strength.frustrated:
+    strong = strength.reach * (1 + np.sqrt(q)) >= NEAR_ORDER
+    if strong and not strength.frustrated:
         if strength.field <= ROUND_OFF:
             why = f"bonds do not compete and are strong ({said}), so that domains are large"
             return Candidate("wolff", why), Candidate("heat_bath", f"{said}; clusters do not fit")
@@ -145,7 +152,7 @@ def method_candidates(terms: EnergyTerms) -> tuple[Candidate, ...]:
                 Candidate("heat_bath", f"{said}; clusters do not fit"),
             )
         return (Candidate("heat_bath", f"{said}, but a field of {strength.field:.2g} kT decides"),)
-    if strength.reach >= NEAR_ORDER and strength.random_reach >= 1.0:
+    if strong and strength.random_reach >= 1.0:
         if n_sites <= LARGEST_TEMPERED:
             why = f"bonds compete and are strong ({said}): single sites would stay in one valley"
             return Candidate("tempering", why), Candidate("heat_bath", f"{said}")

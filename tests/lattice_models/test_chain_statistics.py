@@ -1,0 +1,140 @@
+"""Means of chains and their errors, against closed forms and sums over all states."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.signal import lfilter
+
+from physlearn.checks import InputError
+from physlearn.lattice_models import (
+    Clock,
+    Ising,
+    LatticeGas,
+    Potts,
+    autocorrelation_time,
+    exact_enumeration,
+    sample_statistics,
+    square_lattice,
+    triangular_lattice,
+)
+from physlearn.lattice_models.state_engines import bond_overlap
+
+GRAPH = triangular_lattice((3, 3), n_shells=2, periodic=False)
+
+
+def autoregressive(rho, shape, seed):
+    noise = np.random.default_rng(seed).normal(size=shape)
+    noise[..., 0] /= np.sqrt(1 - rho**2)
+    return lfilter([1.0], [1.0, -rho], noise, axis=-1)
+
+
+@pytest.mark.parametrize("rho", [-0.4, 0.0, 0.5, 0.9])
+def test_autocorrelation_time_of_an_autoregressive_chain(rho, oracle):
+    """tau = (1 + rho) / (1 - rho); the window of 5 tau leaves a bias below 1 % (Sokal 1997)."""
+    exact = (1 + rho) / (1 - rho)
+    found = [autocorrelation_time(autoregressive(rho, (2, 20_000), seed)) for seed in range(30)]
+    error = np.std(found, ddof=1) / np.sqrt(30)
+    rest = np.mean(found) - exact
+    oracle(f"autocorrelation time, rho = {rho}", z=rest / np.hypot(error, 0.01 * exact))
+
+
+def test_errors_of_correlated_means_are_as_large_as_the_scatter(oracle):
+    """Over 400 runs of an autoregressive chain, mean / standard error is normal."""
+    z = []
+    for seed in range(400):
+        chain = autoregressive(0.8, (1, 4000), 1000 + seed)
+        error = np.sqrt(chain.var() * autocorrelation_time(chain) / chain.size)
+        z.append(chain.mean() / error)
+    oracle("errors of correlated means", p=stats.kstest(z, "norm").pvalue)
+
+
+MODELS = {
+    "Ising": Ising([0.1, -0.05], 0.1),
+    "Ising with triplets": Ising([0.1, -0.05], 0.1, triplets={(0, 0, 0): 0.05}),
+    "lattice gas": LatticeGas([-0.4, 0.1], 0.2),
+}
+
+
+def exact_sums(model, graph, signed=False):
+    """Return energy, magnetisation and sums by shell of all states, and probabilities."""
+    exact = exact_enumeration(model, graph)
+    states = exact.states.astype(int)
+    states = 2 * states - 1 if signed else states
+    left, right = states[:, graph.edges[:, 0]], states[:, graph.edges[:, 1]]
+    shells = [(graph.multiplicity * left * right)[:, graph.shell == k].sum(axis=1) for k in (0, 1)]
+    return [exact.energies, states.sum(axis=1), *shells], exact.probabilities
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("heat_bath", "Ising"), ("metropolis", "Ising with triplets"), ("heat_bath", "lattice gas"),
+     ("wolff", "Ising"), ("tempering", "lattice gas")],
+)  # fmt: skip
+def test_means_equal_the_exact_ones_within_their_errors(method, name, oracle):
+    model = MODELS[name]
+    drawn = sample_statistics(model, GRAPH, 4000, 2, method=method, burn_in=50, n_chains=4, rng=3)
+    sums, probabilities = exact_sums(model, GRAPH, signed=isinstance(model, LatticeGas))
+    assert drawn.warnings == ()
+    for values, row in zip(sums, drawn.summary.itertuples(), strict=True):
+        z = (row.mean - probabilities @ values) / row.standard_error
+        oracle(f"{method}, {name}: mean of {row.Index}", z=z)
+        spread = probabilities @ values**2 - (probabilities @ values) ** 2
+        error = np.sqrt(spread / row.effective_samples)
+        assert row.standard_error == pytest.approx(error, rel=0.1)
+
+
+def test_incremental_sums_equal_sums_over_the_pictures():
+    """The same seed draws the same chain with and without counting."""
+    from physlearn.lattice_models import simulate_lattice
+
+    for model in (Ising([0.2, -0.1], 0.1), Potts(3, [0.4, 0.1]), Clock(4, [0.5, 0.1])):
+        for method in ("heat_bath", "metropolis"):
+            options = {"method": method, "burn_in": 7, "rng": 4, "n_chains": 2}
+            drawn = sample_statistics(model, GRAPH, 12, 3, **options)
+            pictures = simulate_lattice(model, GRAPH, 12, 3, **options).states
+            assert np.allclose(drawn.table["energy"], model.energy(pictures, GRAPH), atol=1e-11)
+            codes = np.searchsorted(model.state_values, pictures)
+            overlap = bond_overlap(model)[codes[:, GRAPH.edges[:, 0]], codes[:, GRAPH.edges[:, 1]]]
+            for shell in (0, 1):
+                sums = (overlap * GRAPH.multiplicity)[:, GRAPH.shell == shell].sum(axis=1)
+                assert np.allclose(drawn.table[f"shell_{shell}"], sums, atol=1e-11)
+
+
+def test_columns_say_what_each_model_has():
+    graph = square_lattice((4, 4))
+    options = {"n_samples": 8, "burn_in": 5, "rng": 1, "method": "heat_bath"}
+    potts = sample_statistics(Potts(3, [0.4]), graph, **options)
+    assert list(potts.table)[2:] == ["energy", "count_0", "count_1", "count_2", "shell_0"]
+    assert np.all(potts.table[["count_0", "count_1", "count_2"]].sum(axis=1) == 16)
+    assert bond_overlap(Clock(4, [1.0]))[0] == pytest.approx([1, 0, -1, 0])
+    assert bond_overlap(Ising([1.0])).tolist() == [[1, -1], [-1, 1]]
+    for method in ("wolff", "heat_bath"):
+        options["method"] = method
+        again = sample_statistics(Potts(3, [0.4]), graph, **options)
+        assert list(again.table) == list(potts.table)
+        assert again.metadata["method"] == method
+
+
+def test_short_chains_are_said_to_be_short():
+    drawn = sample_statistics(
+        Ising([0.44]), square_lattice((16, 16)), 60, 1, method="heat_bath", burn_in=50, rng=1
+    )
+    assert "shorter than 50 correlation times of energy" in drawn.warnings[0]
+
+
+def test_a_constant_has_no_error_and_bad_input_is_refused():
+    assert autocorrelation_time(np.ones(50)) == 1.0
+    for wrong in (np.ones(3), [1.0, 2.0, np.nan, 3.0], np.ones((2, 2, 8))):
+        with pytest.raises(InputError, match="samples"):
+            autocorrelation_time(wrong)
+    with pytest.raises(InputError, match="n_samples must be a whole number of at least 4"):
+        sample_statistics(Ising([0.1]), square_lattice((4, 4)), 3)
+
+
+def test_kept_composition_has_a_certain_magnetisation():
+    start = np.resize([-1, 1, 1], 16)
+    drawn = sample_statistics(
+        Ising([0.3]), square_lattice((4, 4)), 100, 2, method="kawasaki", start=start, rng=1
+    )
+    row = drawn.summary.loc["magnetisation"]
+    assert row["mean"] == start.sum() and row["standard_error"] == 0.0
