@@ -28,7 +28,7 @@ PARTS = 1 << 16
 """Parts of the time between two frames: the units in which a run advances and may stop."""
 ROOM = 1 << 14
 LOGGED, PARTICLES = 4, 5
-CODE = 0
+CODE, HOLDER = 0, 1
 LOG_COLUMNS = 5
 
 
@@ -71,12 +71,13 @@ class Frames:
     def take(self, state: EventState) -> None:
         """Add a frame of the present state."""
         self.codes[self.n_done] = state.sites[:-1, CODE]
-        site_of = state.site_of[: state.counts[PARTICLES]]
-        there = np.flatnonzero(site_of >= 0)
-        self.n_at.append(len(there))
-        self.particle.append(there)
-        self.site.append(site_of[there])
-        self.winding.append(state.winding[there])
+        holder = state.sites[:-1, HOLDER]
+        occupied = np.flatnonzero(holder >= 0)
+        site = occupied[np.argsort(holder[occupied])]
+        self.n_at.append(len(site))
+        self.particle.append(holder[site])
+        self.site.append(site)
+        self.winding.append(state.winding[holder[site]])
         self.n_done += 1
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -173,12 +174,10 @@ class EventRun:
                 self.state.counts[LOGGED] = 0
             if done:
                 return
-            room = len(self.state.site_of)
+            room = len(self.state.winding)
             if self.state.counts[PARTICLES] == room:
-                self.state = self.state._replace(
-                    site_of=np.append(self.state.site_of, np.full(room, -1)),
-                    winding=np.concatenate([self.state.winding, 0 * self.state.winding]),
-                )
+                wider = np.concatenate([self.state.winding, 0 * self.state.winding])
+                self.state = self.state._replace(winding=wider)
 
     def _identity(self, keep_events: bool) -> dict[str, Any]:
         """Return everything that defines the run."""

@@ -330,17 +330,16 @@ def make_event_state(
     sites[:-1, CODE], sites[:, HOLDER] = codes, -1
     for column, start in zip((WAYS, LINKS, NEAR), starts, strict=True):
         sites[:, column] = start
-    site_of = np.empty(0, np.int64)
     count = np.zeros(N_COUNTS, np.int64)
     if follow:
         found = np.flatnonzero(codes)
         sites[found, HOLDER] = np.arange(len(found))
-        site_of = np.append(found, -1)
         count[PARTICLES] = len(found)
     return EventState(
         sites, np.zeros((n_sites, energies.site_energy.shape[1] + 1)), np.zeros(len(hops.ways)),
         np.zeros((n_sites, len(changes.kinds), 2)), np.zeros(level[-1] + 1), level,
-        np.zeros(n_sites, np.int64), site_of,
-        np.zeros((len(site_of), hops.shift.shape[1]), np.int32), np.zeros(3), count,
+        np.zeros(n_sites, np.int64),
+        np.zeros((count[PARTICLES] + 1 if follow else 0, hops.shift.shape[1]), np.int32),
+        np.zeros(3), count,
         seed_words(rng, (2,)),
     )  # fmt: skip

@@ -72,7 +72,7 @@ class EventState(NamedTuple):
     ``local`` (n_sites, q + 1): energy of each code among the neighbours, dose rate. ``rate``: of
     each way. ``share`` (n_sites, n_changes, 2): the beam's and the thermal rate. ``tree``,
     ``level``: sums of rates, and where each level starts. ``touched``: room for a list of sites.
-    ``site_of``, ``winding``: site (-1: gone) and periods crossed by particle; of no length when
+    ``winding``: periods of the cell that each particle crossed, (n_particles, d); of no length when
     particles are not followed. ``clock``: time, next event, end of the part. ``counts``: see the
     kernels.
     """
@@ -84,7 +84,6 @@ class EventState(NamedTuple):
     tree: Float
     level: Int64
     touched: Int64
-    site_of: Int64
     winding: Int32
     clock: Float
     counts: Int64

@@ -165,13 +165,11 @@ def set_fields(
 
 
 @kernel
-def thermal_rate(attempt: float, barrier: float, change: float, rule: int) -> float:
-    """Return attempt x exp(-E_a) for a change of energy, all in kT."""
-    if rule == NO_ENERGY:
-        return attempt
+def boltzmann_factor(barrier: float, change: float, rule: int) -> float:
+    """Return exp(-E_a) of a hop that changes the energy by ``change``, all in kT."""
     up = max(change, 0.0)
     height = barrier + up if rule == METROPOLIS else max(barrier + 0.5 * change, up)
-    return attempt * math.exp(-height)
+    return math.exp(-height)
 
 
 @kernel
@@ -198,12 +196,12 @@ def set_ways(
                 fresh = 0.0
                 if code != VACANT:
                     bond = np.uintp(ways[way, BOND])
-                    change = local[site, code] - local[site, VACANT]
-                    change -= local[other, code] - local[other, VACANT]
-                    change += numbers[code, bond, MUTUAL]
-                    fresh = thermal_rate(
-                        numbers[code, bond, ATTEMPT], numbers[code, bond, BARRIER], change, rule
-                    )
+                    fresh = numbers[code, bond, ATTEMPT]
+                    if rule != NO_ENERGY:
+                        change = local[site, code] - local[site, VACANT]
+                        change -= local[other, code] - local[other, VACANT]
+                        change += numbers[code, bond, MUTUAL]
+                        fresh *= boltzmann_factor(numbers[code, bond, BARRIER], change, rule)
                     fresh += numbers[code, bond, CROSS_SECTION] * local[other, dose]
                 rate[way] = 0.0
                 back = np.uintp(ways[way, REVERSE])
@@ -217,12 +215,12 @@ def set_ways(
                 fresh = 0.0
                 if sites[other, CODE] == VACANT:
                     bond = np.uintp(ways[way, BOND])
-                    change = local[other, here] - local[other, VACANT]
-                    change -= local[site, here] - local[site, VACANT]
-                    change += numbers[here, bond, MUTUAL]
-                    fresh = thermal_rate(
-                        numbers[here, bond, ATTEMPT], numbers[here, bond, BARRIER], change, rule
-                    )
+                    fresh = numbers[here, bond, ATTEMPT]
+                    if rule != NO_ENERGY:
+                        change = local[other, here] - local[other, VACANT]
+                        change -= local[site, here] - local[site, VACANT]
+                        change += numbers[here, bond, MUTUAL]
+                        fresh *= boltzmann_factor(numbers[here, bond, BARRIER], change, rule)
                     fresh += numbers[here, bond, CROSS_SECTION] * local[site, dose]
                 rate[way] = fresh
                 back = np.uintp(ways[way, REVERSE])
@@ -307,7 +305,7 @@ def choose(sites: Int64, rate: Float, share: Float, site: Index, rest: float) ->
 
 @kernel
 def follow(
-    sites: Int64, site_of: Int64, winding: Int32, shift: Int32, count: Int64, site: Index,
+    sites: Int64, winding: Int32, shift: Int32, count: Int64, site: Index,
     goal: Index, way: Index,
 ) -> int:  # fmt: skip
     """Carry identities along with a hop, a birth or a loss; return the particle."""
@@ -315,7 +313,6 @@ def follow(
     if way >= 0:
         sites[site, HOLDER] = -1
         sites[goal, HOLDER] = particle
-        site_of[np.uintp(particle)] = goal
         for axis in range(shift.shape[1]):
             crossed = shift[np.uintp(way), np.uintp(axis)]
             winding[np.uintp(particle), np.uintp(axis)] += crossed
@@ -323,10 +320,8 @@ def follow(
         particle = count[PARTICLES]
         count[PARTICLES] += 1
         sites[site, HOLDER] = particle
-        site_of[particle] = site
     elif sites[site, CODE] == VACANT:
         sites[site, HOLDER] = -1
-        site_of[particle] = -1
     return int(particle)
 
 
@@ -385,7 +380,7 @@ def run_events(
     """Let events happen up to the time ``until``; return False when an array filled up before."""
     sites, local, rate, share = state.sites, state.local, state.rate, state.share
     tree, level, touched = state.tree, state.level, state.touched
-    clock, count, lanes, site_of = state.clock, state.counts, state.lanes, state.site_of
+    clock, count, lanes = state.clock, state.counts, state.lanes
     winding, ways, shift, numbers = state.winding, hops.ways, hops.shift, hops.numbers
     kinds, strengths, near = changes.kinds, changes.strengths, changes.near
     site_energy, pair_energy, rule = energies.site_energy, energies.pair_energy, energies.rule
@@ -400,7 +395,7 @@ def run_events(
             n = enter_part(starts, doses, schedule.period, clock, count, sites, local, touched)
         elif clock[NEXT] > until:
             return True
-        elif count[LOGGED] == log_time.shape[0] > 0 or count[PARTICLES] == site_of.shape[0] > 0:
+        elif count[LOGGED] == log_time.shape[0] > 0 or count[PARTICLES] == winding.shape[0] > 0:
             return False
         else:
             event = True
@@ -421,23 +416,27 @@ def run_events(
                 beam = share[site, np.uintp(change), 0]
                 sites[site, CODE] = kinds[np.uintp(change), RESULT]
             particle = -1
-            if site_of.shape[0] > 0:
-                particle = follow(sites, site_of, winding, shift, count, site, goal, way)
+            if winding.shape[0] > 0:
+                particle = follow(sites, winding, shift, count, site, goal, way)
             if log_time.shape[0] > 0:
                 write_event(
                     log_time, log_row, clock, count, change, particle, site, goal, rest < beam
                 )
             n = note(sites, touched, count[NOW], site, int(np.int64(0)))
             n = note(sites, touched, count[NOW], goal, n)
-            n = note_around(sites, LINKS, links, touched, count[NOW], site, n)
-            n = note_around(sites, LINKS, links, touched, count[NOW], goal, n)
+            if rule != NO_ENERGY:
+                n = note_around(sites, LINKS, links, touched, count[NOW], site, n)
+                if goal != site:
+                    n = note_around(sites, LINKS, links, touched, count[NOW], goal, n)
         if rule != NO_ENERGY:
             set_fields(sites, local, site_energy, pair_energy, links, weight, touched, n)
-        n = set_ways(sites, local, ways, numbers, rule, rate, touched, n)
+        if ways.shape[0] > 0:
+            n = set_ways(sites, local, ways, numbers, rule, rate, touched, n)
         if share.shape[1] > 0:
             if event:
                 n = note_around(sites, NEAR, near, touched, count[NOW], site, n)
-                n = note_around(sites, NEAR, near, touched, count[NOW], goal, n)
+                if goal != site:
+                    n = note_around(sites, NEAR, near, touched, count[NOW], goal, n)
             set_changes(sites, local, kinds, strengths, near, rule, share, touched, n)
         set_leaves(sites, rate, share, tree, touched, n)
         lift(tree, level, touched, n)

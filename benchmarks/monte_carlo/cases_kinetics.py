@@ -20,12 +20,12 @@ from physlearn.lattice_models.transformations import _change_run
 
 WHOLE = (
     "n_sites", "q", "n_classes", "dimension", "n_changes", "n_strengths", "n_parts",
-    "dose_columns", "n_levels", "n_particles", "room", "rule",
+    "dose_columns", "n_levels", "n_particles", "room", "rule", "n_ways",
 )  # fmt: skip
 POINTERS = (
     "ways", "shift", "numbers", "kinds", "strengths", "near", "site_energy", "pair_energy",
     "links", "weight", "starts", "doses", "sites", "local", "rate", "share", "tree", "level",
-    "touched", "site_of", "winding", "clock", "count", "lanes", "log_time", "log_row",
+    "touched", "winding", "clock", "count", "lanes", "log_time", "log_row",
 )  # fmt: skip
 
 
@@ -50,8 +50,8 @@ def twin_of(run: EventRun) -> tuple[TwinRun, list[np.ndarray]]:
     sizes = (
         len(state.local), state.local.shape[1] - 1, hops.numbers.shape[1], hops.shift.shape[1],
         len(run.changes.kinds), run.changes.strengths.shape[1], len(run.schedule.start),
-        run.schedule.dose.shape[1], len(state.level), len(state.site_of), 0,
-        run.energies.rule,
+        run.schedule.dose.shape[1], len(state.level), len(state.winding), 0,
+        run.energies.rule, len(hops.ways),
     )  # fmt: skip
     assert all(array.flags.c_contiguous for array in arrays)
     return TwinRun(*sizes, run.schedule.period, *(a.ctypes.data for a in arrays)), arrays

@@ -619,7 +619,6 @@ def test_compiled_loop_equals_its_python_form(monkeypatch):
         run = _hop_run(rates, graph, start, [1.0], beam, changes, False, 5)
         log = empty_log(400)
         run.state = run.state._replace(  # room for births
-            site_of=np.append(run.state.site_of, np.full(100, -1)),
             winding=np.zeros((109, 0), np.int32),
         )
         loop = compiled if which == "compiled" else python_form(monkeypatch)

@@ -5,14 +5,14 @@
 
 typedef struct {
     int64_t n_sites, q, n_classes, dimension, n_changes, n_strengths, n_parts, dose_columns;
-    int64_t n_levels, n_particles, room, rule;
+    int64_t n_levels, n_particles, room, rule, n_ways;
     double period;
     const int32_t *ways, *shift; const double *numbers;
     const int8_t *kinds; const double *strengths; const int32_t *near;
     const double *site_energy, *pair_energy; const int32_t *links; const double *weight;
     const double *starts, *doses;
     int64_t *sites; double *local, *rate, *share, *tree; const int64_t *level; int64_t *touched;
-    int64_t *site_of; int32_t *winding; double *clock; int64_t *count; uint64_t *lanes;
+    int32_t *winding; double *clock; int64_t *count; uint64_t *lanes;
     double *log_time; int64_t *log_row;
 } Run;
 
@@ -103,10 +103,11 @@ static inline double hop_rate(const Run *r, int64_t code, int32_t bond, int64_t 
     int64_t q = r->q;
     const double *number = r->numbers + (code * r->n_classes + bond) * 4;
     const double *here = r->local + from * (q + 1), *there = r->local + to * (q + 1);
-    double change = there[code] - there[0], rate = number[0];
-    change -= here[code] - here[0];
-    change += number[2];
+    double rate = number[0];
     if (r->rule != 0) {
+        double change = there[code] - there[0];
+        change -= here[code] - here[0];
+        change += number[2];
         double up = change > 0.0 ? change : 0.0, height = number[1];
         if (r->rule == 2) {
             height += up;
@@ -252,16 +253,13 @@ static inline void happen(Run *r, int64_t *from, int64_t *to) {
         if (way >= 0) {
             row[HOLDER] = -1;
             r->sites[goal * COLUMNS + HOLDER] = particle;
-            r->site_of[particle] = goal;
             for (int64_t d = 0; d < r->dimension; d++)
                 r->winding[particle * r->dimension + d] += r->shift[way * r->dimension + d];
         } else if (particle < 0) {
             particle = count[PARTICLES]++;
             row[HOLDER] = particle;
-            r->site_of[particle] = site;
         } else if (row[CODE] == 0) {
             row[HOLDER] = -1;
-            r->site_of[particle] = -1;
         }
     }
     if (r->room > 0) {
@@ -295,15 +293,17 @@ bool run_events(Run *r, double until) {
             happen(r, &site, &goal);
             n = note(r, site, 0);
             n = note(r, goal, n);
-            n = note_around(r, LINKS, r->links, site, n);
-            n = note_around(r, LINKS, r->links, goal, n);
+            if (r->rule != 0) {
+                n = note_around(r, LINKS, r->links, site, n);
+                if (goal != site) n = note_around(r, LINKS, r->links, goal, n);
+            }
         }
         if (r->rule != 0) set_fields(r, n);
-        n = set_ways(r, n);
+        if (r->n_ways > 0) n = set_ways(r, n);
         if (r->n_changes > 0) {
             if (site >= 0) {
                 n = note_around(r, NEAR, r->near, site, n);
-                n = note_around(r, NEAR, r->near, goal, n);
+                if (goal != site) n = note_around(r, NEAR, r->near, goal, n);
             }
             set_changes(r, n);
         }
