@@ -203,7 +203,10 @@ def pair_forces(
     group_start, entries, ghosts = lists
     n = names.shape[0]
     n_species = int(math.sqrt(rows.shape[0]) + 0.5)
-    n_slots = GROUP * (group_start.size - 1)
+    n_slots, far = GROUP * (group_start.size - 1), points.shape[0] - 1
+    longest = 0.0
+    for kind in range(rows.shape[0]):
+        longest = max(longest, rows[kind, 6])
     for group in range(group_start.size - 1):
         first = GROUP * group
         for k in range(GROUP):
@@ -211,15 +214,18 @@ def pair_forces(
                 lanes[8 * d + k] = points[first + k, d]
         for e in range(group_start[group], group_start[group + 1]):
             j = entries[e]
+            source = j if j < n_slots else np.int64(ghosts[(j - n_slots) % ghosts.shape[0], 0])
+            # each pair once: from the particle in the earlier slot
+            if source <= first or source >= n or j == far:
+                continue
             x, y, z = points[j, 0], points[j, 1], points[j, 2]
             for k in range(GROUP):
                 dx, dy, dz = lanes[k] - x, lanes[8 + k] - y, lanes[16 + k] - z
                 lanes[24 + k] = dx * dx + dy * dy + dz * dz
-            source = j if j < n_slots else np.int64(ghosts[(j - n_slots) % ghosts.shape[0], 0])
-            for k in range(GROUP):
-                i = first + k
-                if i >= source or source >= n or j == points.shape[0] - 1:
+            for k in range(min(GROUP, source - first)):
+                if lanes[24 + k] >= longest:
                     continue
+                i = first + k
                 kind = names[i, 1] * n_species + names[source, 1]
                 square = lanes[24 + k]
                 if square < rows[kind, 6]:

@@ -32,7 +32,12 @@ def check_no_overlap(particles: Particles, interaction: Interaction, temperature
     """
     if interaction.pairs is None or len(particles.positions) < 2:
         return
-    reach = min(interaction.cutoff, 1e6)
+    reach = max(
+        _enormous_below(potential, temperature)
+        for potential in interaction.pairs.potentials.values()
+    )
+    if particles.box is not None:
+        reach = min(reach, 0.5 * float(particles.box.min()))
     pairs, displacement = neighbour_pairs(particles.positions, reach, particles.cell)
     distance = np.sqrt((displacement**2).sum(axis=1))
     kinds = particles.species[pairs]
@@ -59,12 +64,21 @@ def check_no_overlap(particles: Particles, interaction: Interaction, temperature
     )
 
 
+def _enormous_below(potential: PairPotential, temperature: float) -> float:
+    """Distance below which two particles may overlap."""
+    r = np.geomspace(1e-6, 1.0, 600) * _range(potential)
+    limit = ENORMOUS * max(temperature, potential.energy_scale)
+    with np.errstate(all="ignore"):
+        high = np.flatnonzero(np.nan_to_num(potential.value(r), nan=np.inf) > limit)
+    return float(r[min(int(high.max()) + 1, r.size - 1)]) if high.size else float(r[0])
+
+
 def contact(potential: PairPotential, temperature: float) -> tuple[float, float]:
     """Distance of a collision with HOT kT above the minimum, and the stiffness there.
 
     The distance is 0 where the energy never rises that high on the way in.
     """
-    far = potential.cutoff if potential.cutoff is not None else 50.0 * _length(potential)
+    far = _range(potential)
     r = np.geomspace(1e-3 * far, far * (1.0 - 1e-9), 4000)
     with np.errstate(all="ignore"):
         u = np.nan_to_num(potential.value(r), nan=np.inf)
@@ -79,11 +93,14 @@ def contact(potential: PairPotential, temperature: float) -> tuple[float, float]
     return (float(r[first]) if high.any() else 0.0), stiffest
 
 
-def _length(potential: PairPotential) -> float:
+def _range(potential: PairPotential) -> float:
+    """How far a potential is looked at: to its end, or many of its lengths."""
+    if potential.cutoff is not None:
+        return potential.cutoff
     for name in ("diameter", "minimum", "screening_length"):
         if hasattr(potential, name):
-            return float(getattr(potential, name))
-    return 1.0
+            return 50.0 * float(getattr(potential, name))
+    return 50.0
 
 
 def stiffest_direction(system: ParticleSystem) -> float:

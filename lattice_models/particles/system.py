@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.checks import InputError
 from physlearn.lattice_models.particles import neighbour_kernels as near_by
 from physlearn.lattice_models.particles.interaction import Interaction, Particles
 from physlearn.lattice_models.particles.motion_kernels import evaluate
@@ -18,6 +19,7 @@ KEPT = (
     "points", "carried", "force", "reference", "names", "group_start", "entries", "ghosts",
     "counts", "random_state",
 )  # fmt: skip
+MOST_WITHOUT_END = 20000  # their lists take 200 MB
 FEW = 64  # up to here every pair is listed, once and for all, where space is open
 
 
@@ -87,6 +89,11 @@ class ParticleSystem:
             self.near = np.zeros((int(np.diff(self.group_start).max()) + 1, 7))
 
     def _list_every_pair(self) -> None:
+        if self.n > MOST_WITHOUT_END:
+            raise InputError(
+                f"potential has no end and the {self.n} particles would all see each other; give "
+                f"it a cutoff (without one at most {MOST_WITHOUT_END} particles)."
+            )
         n_groups, even = self.group_start.size - 1, self.n + self.n % 2
         row = np.full(even, len(self.points) - 1, dtype=np.int32)
         row[: self.n] = np.arange(self.n)

@@ -21,8 +21,13 @@ from physlearn.lattice_models.particles import (
     motion,
     motion_kernels,
     simulate_langevin,
+    start_checks,
 )
-from physlearn.lattice_models.particles.interaction import Interaction, read_particles
+from physlearn.lattice_models.particles.interaction import (
+    Interaction,
+    read_particles,
+    read_physics,
+)
 from physlearn.lattice_models.particles.system import ParticleSystem
 from physlearn.lattice_models.random_numbers import ziggurat_tables
 from physlearn.records import AtomicConfiguration
@@ -461,6 +466,18 @@ PAIR = [[0.0, 0.0], [1.1, 0.0]]
 def test_refusals(call, said):
     with pytest.raises(InputError, match=said):
         call()
+
+
+def test_the_look_for_overlaps_is_short_sighted():
+    """A potential without an end must not list every pair of a large crowd to find none."""
+    x = np.stack(np.meshgrid(*[np.arange(60)] * 2), -1).reshape(-1, 2) * 1.5
+    particles, interaction = read_physics(Yukawa(1.0, 1.0), x)
+    start_checks.check_no_overlap(particles, interaction, 1.0)
+    assert start_checks._enormous_below(Yukawa(1.0, 1.0), 1.0) < 0.01
+    x[77] = x[1234] + 1e-4
+    particles, interaction = read_physics(Yukawa(1.0, 1.0), x)
+    with pytest.raises(InputError, match="particles 77 and 1234 overlap"):
+        start_checks.check_no_overlap(particles, interaction, 1.0)
 
 
 def test_the_proposed_time_step_is_usable():
