@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.checks import InputError, check_array
 from physlearn.lattice_models.energy_terms import Hamiltonian
@@ -121,15 +122,17 @@ def torus_ensemble(
     energy = row_to_row(bonds, rows, True, lower)
     lowest = energy.min()
     transfer = np.exp(lowest - energy)
-    # the derivative along a common factor of all energies, about the mean energy of a row
-    middle = _row_energy(transfer, energy, classes)
-    series = _series(transfer, middle - energy, 2)
-    log_z, first, second = _trace_of_power(series, classes, length)
-    mean = middle * length - first
-    variance = 2 * second - first**2
-    total = (rows.total[lower, None] + rows.total[None, :]) / 2
-    _, *slopes = _trace_of_power(_series(transfer, total, 4), classes, length)
-    moments = [slope * factor for slope, factor in zip(slopes, (1, 2, 6, 24), strict=True)]
+    # many small products: one thread is faster, and the answer never depends on their number
+    with threadpool_limits(limits=1, user_api="blas"):
+        # the derivative along a common factor of all energies, about the mean energy of a row
+        middle = _row_energy(transfer, energy, classes)
+        series = _series(transfer, middle - energy, 2)
+        log_z, first, second = _trace_of_power(series, classes, length)
+        mean = middle * length - first
+        variance = 2 * second - first**2
+        total = (rows.total[lower, None] + rows.total[None, :]) / 2
+        _, *slopes = _trace_of_power(_series(transfer, total, 4), classes, length)
+        moments = [slope * factor for slope, factor in zip(slopes, (1, 2, 6, 24), strict=True)]
     return TorusEnsemble(
         (int(sizes[0]), int(sizes[1])),
         float(log_z - lowest * length),
@@ -193,9 +196,10 @@ def torus_magnetization_distribution(
     scale = -np.inf
     for begin in range(0, len(classes.sizes), block):
         here = slice(begin, begin + block)
-        part, grown = _paths_by_total(
-            transfer, jump, classes.turns[here, 0], classes.sizes[here], length, n_values
-        )
+        with threadpool_limits(limits=1, user_api="blas"):
+            part, grown = _paths_by_total(
+                transfer, jump, classes.turns[here, 0], classes.sizes[here], length, n_values
+            )
         # every block has a scale of its own
         largest = max(scale, grown)
         weights = weights * np.exp(scale - largest) + part * np.exp(grown - largest)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.checks import InputError, check_choice
 from physlearn.lattice_models.energy_terms import Hamiltonian, check_hamiltonian
@@ -128,7 +129,10 @@ def strip_free_energy(
         apply, weigh, offset = _dense_transfer(bonds, rows, periodic)
     else:
         apply, weigh, offset = _factored_transfer(bonds, rows, width)
-    (largest, second), right, left = _leading(apply, n_states, bonds.rising == bonds.falling)
+    # one thread: many small products, and the answer never depends on the number of threads
+    with threadpool_limits(limits=1, user_api="blas"):
+        (largest, second), right, left = _leading(apply, n_states, bonds.rising == bonds.falling)
+        weighed = weigh(left, right)
     norm = largest * (left @ right)
     ratio = second / largest
     degenerate = ratio > 1.0 - DEGENERATE
@@ -137,7 +141,7 @@ def strip_free_energy(
     return InfiniteStrip(
         int(width),
         float((offset - np.log(largest)) / width),
-        float(weigh(left, right) / norm / width),
+        float(weighed / norm / width),
         float("nan") if degenerate else float(magnetization),
         np.inf if degenerate else float(length),
     )
