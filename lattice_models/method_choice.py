@@ -99,7 +99,7 @@ def _bare_fields(terms: EnergyTerms, site: NDArray[np.intp]) -> NDArray[np.float
     """Return site energies with what pairs contribute in the mean over the neighbour's states."""
     fields = terms.site_energy.copy()
     np.add.at(fields, site, terms.weight[:, None] * terms.pair_energy.mean(axis=2)[terms.kind])
-    return fields - fields.mean(axis=1, keepdims=True)
+    return np.asarray(fields - fields.mean(axis=1, keepdims=True))
 
 
 def _unbalanced(

@@ -208,7 +208,8 @@ class TwoStateEngine:
             pairs = (self._ends, self._shared, self._order, self._n_up)
             exchange_sweeps(*common, *pairs, *rest)
         else:
-            single_site_sweeps(*common, *self._rule, *rest)
+            base, top = self._rule
+            single_site_sweeps(*common, base, top, *rest)
 
     def states(self) -> NDArray[np.int8]:
         """Return the states, int8 of shape (n_sites,), as a fresh array."""
