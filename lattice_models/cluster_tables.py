@@ -109,7 +109,7 @@ def cluster_tables(terms: EnergyTerms) -> ClusterTables:
     with_field = bool(np.any(np.abs(site_energy - site_energy[:, :1]) > SAME))
     recolour = like_only and len(images) == q * (q - 1) // 2
     square = None
-    if recolour and not with_field and len(set(of_entry[linked])) == 1:
+    if recolour and not with_field and len(neighbour) and not np.ptp(of_entry[linked]):
         square = _square_sheet(n_sites, np.column_stack([site[later], neighbour[later]]))
     chance = float(chances.max(initial=0.0))
     return ClusterTables(
