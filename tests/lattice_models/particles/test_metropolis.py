@@ -392,6 +392,28 @@ def test_chunks_and_plain_python(periodic):
         assert np.array_equal(found[0][name], found[1][name]), name
 
 
+def test_vector_path_in_plain_python():
+    """Both sides of a move, within a cell and to another one: the same bits."""
+    x, cell = crowd()
+    walk = walk_of(LennardJones(), x, cell=cell)
+    for i, move in ((7, 0.1), (20, 2.0), (33, -2.5)):
+        place = walk.where[i]
+        old = tuple(walk.places[:, place])
+        new = tuple((np.array(old) + move) % np.diag(cell))
+        cells = tuple(
+            int(metropolis_kernels.cell_of(*where, walk.frame, walk.counts)) for where in (new, old)
+        )
+        walk.places[:, place] = metropolis_kernels.FAR
+        found = [
+            part(walk.places, walk.inside, int(walk.counts[4]), walk.web, cells, new, old,
+                 walk.interaction.rows[0], walk.scratch[0])
+            for part in (metropolis_kernels.lennard_jones_change,
+                         metropolis_kernels.lennard_jones_change.py_func)
+        ]  # fmt: skip
+        walk.places[:, place] = old
+        assert found[0] == found[1] != 0.0
+
+
 def test_full_cells_grow():
     """All particles drift into one corner of an open plane: cells must take them all."""
     x = np.random.default_rng(1).random((400, 2)) * 60
