@@ -124,7 +124,7 @@ class HopRates:
         E_0 by shell of bonds, shape (n_shells,): particles hop along the bonds of these shells. A
         mapping state -> barriers where particles differ; states that it lacks stay where they are.
     attempt_frequency_hz
-        One number, or a mapping state -> number.
+        One number, or a mapping state -> number that names every state that hops.
     temperature_kelvin
         Of the lattice.
     barrier_rule
@@ -139,7 +139,8 @@ class HopRates:
     vacant_state
         State of a site without particle; -1 with ``Ising``, as its states are -1 and +1.
     beam_cross_section_angstrom2
-        Of a hop along one bond to a vacant site, one number or a mapping state -> number.
+        Of a hop along one bond to a vacant site, one number or a mapping state -> number, 0 for
+        states that it lacks.
 
     Raises
     ------

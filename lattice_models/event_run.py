@@ -28,7 +28,9 @@ PARTS = 1 << 16
 """Parts of the time between two frames: the units in which a run advances and may stop."""
 ROOM = 1 << 14
 LOGGED, PARTICLES = 4, 5
-CODE, HOLDER = 0, 1
+CODE, HOLDER, BUDGET = 0, 1, 7
+MOST_EVENTS = 1 << 17  # of one call of the kernel, so that a second Ctrl-C is heard
+CLOCK_STEP = 2.0**-52
 LOG_COLUMNS = 5
 
 
@@ -165,6 +167,7 @@ class EventRun:
     def _advance(self, until: float, frames: Frames, log: EventLog) -> None:
         """Let events happen until a time; empty the log and make room for particles on the way."""
         while True:
+            self.state.counts[BUDGET] = MOST_EVENTS
             done = run_events(
                 self.hops, self.changes, self.energies, self.state, self.schedule, until, log
             )
@@ -174,6 +177,12 @@ class EventRun:
                 self.state.counts[LOGGED] = 0
             if done:
                 return
+            total = float(self.state.tree[-1])
+            if not total * until * CLOCK_STEP < 1.0:
+                raise InputError(
+                    f"frame_times_s must be short enough to tell events apart: rates add up to "
+                    f"{total:.3g} events/s, too many for a clock of 64 bits at {until:.3g} s."
+                )
             room = len(self.state.winding)
             if self.state.counts[PARTICLES] == room:
                 wider = np.concatenate([self.state.winding, 0 * self.state.winding])

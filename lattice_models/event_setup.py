@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -35,7 +35,7 @@ __all__ = [
 NO_ENERGY, SYMMETRIC, METROPOLIS = 0, 1, 2
 CHILDREN = 8
 CODE, HOLDER, WAYS, LINKS, NEAR = 0, 1, 3, 4, 5  # columns of ``sites``
-PARTICLES, N_COUNTS = 5, 7
+PARTICLES, N_COUNTS = 5, 8
 
 Int64 = NDArray[np.int64]
 Float = NDArray[np.float64]
@@ -151,6 +151,11 @@ def make_hops(
             raise InputError(
                 "edge_barriers_ev must leave every barrier at least 0; the lowest is "
                 f"{height.min():.4g} eV, on edge {edges[first][np.argmin(height)]}."
+            )
+        named = rates.attempt_frequency_hz
+        if isinstance(named, Mapping) and states[code] not in named:
+            raise InputError(
+                f"attempt_frequency_hz must name every state that hops; {states[code]} is missing."
             )
         here = numbers[code, : len(first)]
         frequency = rates.of_state("attempt_frequency_hz", states[code])

@@ -49,7 +49,7 @@ SOURCE, RESULT, WATCHED = 0, 1, 2  # columns of ``kinds``
 THERMAL, PER_DOSE, FACTORS = 0, 1, 2  # columns of ``strengths``
 TIME, NEXT, PART_END = 0, 1, 2  # places in ``clock``
 CYCLE, PART, EVENTS, NOW = 0, 1, 2, 3  # places in ``counts``
-LOGGED, PARTICLES, BEGUN = 4, 5, 6
+LOGGED, PARTICLES, BEGUN, BUDGET = 4, 5, 6, 7
 
 
 @kernel
@@ -377,7 +377,7 @@ def run_events(
     hops: Hops, changes: Changes, energies: Interactions, state: EventState, schedule: Schedule,
     until: float, log: EventLog,
 ) -> bool:  # fmt: skip
-    """Let events happen up to the time ``until``; return False when an array filled up before."""
+    """Let events happen up to the time ``until``; return False when room or budget ended before."""
     sites, local, rate, share = state.sites, state.local, state.rate, state.share
     tree, level, touched = state.tree, state.level, state.touched
     clock, count, lanes = state.clock, state.counts, state.lanes
@@ -395,12 +395,17 @@ def run_events(
             n = enter_part(starts, doses, schedule.period, clock, count, sites, local, touched)
         elif clock[NEXT] > until:
             return True
-        elif count[LOGGED] == log_time.shape[0] > 0 or count[PARTICLES] == winding.shape[0] > 0:
+        elif (
+            count[BUDGET] <= 0
+            or count[LOGGED] == log_time.shape[0] > 0
+            or count[PARTICLES] == winding.shape[0] > 0
+        ):
             return False
         else:
             event = True
             clock[TIME] = clock[NEXT]
             count[EVENTS] += 1
+            count[BUDGET] -= 1
             count[NOW] += 1
             site, rest = pick(tree, level, uniform(lanes))
             change, way, rest = choose(sites, rate, share, site, rest)

@@ -66,6 +66,7 @@ def contenders(make: Callable[[], EventRun], interval_s: float) -> tuple[dict, C
     log = empty_log(0)
     twin, arrays = twin_of(theirs)
     ends = {"physlearn": 0.0, "C": 0.0}
+    ours.state.counts[7] = theirs.state.counts[7] = 1 << 62
 
     def physlearn() -> int:
         before = ours.state.counts[2]

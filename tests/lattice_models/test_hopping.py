@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -166,7 +167,7 @@ def test_site_energies_and_barriers_follow_the_master_equation(rule, n_sites, or
 def test_interacting_gas_follows_its_master_equation(rule, oracle):
     """On the way and, at the end, Boltzmann's weights of all occupations of 3 particles."""
     graph = triangular_lattice((2, 3), n_shells=2, periodic=False)
-    n = 3000
+    n = 10_000
     gas = LatticeGas([-1.5, 0.8])
     configurations = [c for c in itertools.product([0, 1], repeat=6) if sum(c) == 3]
     extra = {0: 0.3, 1: 1.1}
@@ -193,7 +194,7 @@ def test_interacting_gas_follows_its_master_equation(rule, oracle):
 def test_two_species_and_a_vacancy_follow_their_master_equation(oracle):
     """Three states with different barriers and unlike pair energies, one vacant site and more."""
     graph = chain(4, [(0, 2)])
-    n = 3000
+    n = 10_000
     table = np.array([[[0.2, 0.1, -0.3], [0.1, -0.9, 1.0], [-0.3, 1.0, 0.4]]])
     alloy = PairHamiltonian(table, site_energies=[0.0, 0.3, -0.2])
     start = (1, 0, 2, 1)
@@ -621,6 +622,7 @@ def test_compiled_loop_equals_its_python_form(monkeypatch):
         run.state = run.state._replace(  # room for births
             winding=np.zeros((109, 0), np.int32),
         )
+        run.state.counts[7] = 10_000
         loop = compiled if which == "compiled" else python_form(monkeypatch)
         with np.errstate(over="ignore"):
             done = loop(run.hops, run.changes, run.energies, run.state, run.schedule, 0.7, log)
@@ -629,6 +631,18 @@ def test_compiled_loop_equals_its_python_form(monkeypatch):
     assert runs[0][-2][2] > 50
     for ours, plain in zip(*runs, strict=True):
         assert np.array_equal(ours, plain)
+
+
+def test_a_second_ctrl_c_ends_a_run_of_too_many_events():
+    timers = [threading.Timer(wait, os.kill, (os.getpid(), signal.SIGINT)) for wait in (0.5, 1.0)]
+    for timer in timers:
+        timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        try:
+            simulate_hops(HopRates([0.0], 1e9), square_lattice((4, 4)), np.eye(16)[0], [1e5], rng=1)
+        finally:  # both must be heard in here, even where the machine is slow
+            for timer in timers:
+                timer.join()
 
 
 def test_nothing_happens_where_nothing_can():
@@ -658,6 +672,8 @@ def test_nothing_happens_where_nothing_can():
         ({"graph": SiteGraph(16, [[0, 1]], [0], [1])}, "must have positions"),
         ({"transformations": [Transformation(1, 0, 1.0, 0.0, 1, (1.0,))]}, "5 numbers"),
         ({"rng": -1}, "rng must be"),
+        ({"rates": HopRates([0.0]), "frame_times_s": [1e9]}, "tell events apart"),
+        ({"rates": HopRates([0.1], {2: 1.0})}, "name every state that hops; 1 is missing"),
     ],
 )
 def test_bad_input_gets_one_sentence(change, message):

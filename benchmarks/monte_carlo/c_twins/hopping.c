@@ -18,7 +18,7 @@ typedef struct {
 
 enum { CODE, HOLDER, STAMP, WAYS, LINKS, NEAR, COLUMNS = 8 };
 enum { TIME, NEXT, PART_END };
-enum { CYCLE, PART, EVENTS, NOW, LOGGED, PARTICLES, BEGUN };
+enum { CYCLE, PART, EVENTS, NOW, LOGGED, PARTICLES, BEGUN, BUDGET };
 
 static inline double uniform(uint64_t *s) {
     uint64_t a = s[0], b = s[1], word = a + b;
@@ -283,12 +283,13 @@ bool run_events(Run *r, double until) {
             n = enter_part(r);
         } else if (clock[NEXT] > until) {
             return true;
-        } else if ((r->room > 0 && count[LOGGED] == r->room)
+        } else if (count[BUDGET] <= 0 || (r->room > 0 && count[LOGGED] == r->room)
                    || (r->n_particles > 0 && count[PARTICLES] == r->n_particles)) {
             return false;
         } else {
             clock[TIME] = clock[NEXT];
             count[EVENTS]++;
+            count[BUDGET]--;
             count[NOW]++;
             happen(r, &site, &goal);
             n = note(r, site, 0);
