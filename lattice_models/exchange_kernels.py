@@ -131,22 +131,21 @@ def exchange_sweeps(
                 site, other = np.uint64(ends[at, 0]), np.uint64(ends[at, 1])
                 if states[site] == states[other]:
                     continue
-                cost = shared[at]
+                cost = shared[at] + np.float64(states[site]) * (around[site] - around[other])
             else:
                 at = ((word >> HALF_WORD) * up_slots) >> HALF_WORD
                 from_down = ((word & LOW_HALF) * down_slots) >> HALF_WORD
                 if at == up or from_down == down:
                     continue
                 site, other = np.uint64(order[at]), np.uint64(order[up + from_down])
-                cost = 0.0
+                cost = around[site] - around[other]
                 bonded = False
                 entry, end = np.uint64(start[site]), np.uint64(start[site + ONE])
                 while entry < end:
                     bonded |= np.uint64(neighbour[entry]) == other
                     entry += ONE
                 if bonded:
-                    cost = shared_step(start, neighbour, step, site, other)
-            cost += np.float64(states[site]) * (around[site] - around[other])
+                    cost += shared_step(start, neighbour, step, site, other)
             if with_triplets:  # those that hold both sites
                 entry, end = np.uint64(triplet_start[site]), np.uint64(triplet_start[site + ONE])
                 while entry < end:
