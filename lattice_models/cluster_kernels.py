@@ -42,6 +42,27 @@ def advance(first: Any, second: Any) -> Any:
 
 
 @kernel
+def take_in(
+    codes: Int8,
+    queue: UInt32,
+    row: Any,
+    column: Any,
+    columns: Any,
+    draw: Any,
+    threshold: Any,
+    old: Any,
+    turn: Any,
+    end: Any,
+) -> Any:
+    """Put a neighbour at the end of the queue and return the new end, moved if it is linked."""
+    site = row * columns + column
+    link = (codes[site] == old) & (draw < threshold)
+    codes[site] ^= turn & -np.int8(link)
+    queue[end] = (row << COLUMN_BITS) | column
+    return end + np.uint32(link)
+
+
+@kernel
 def wolff_square(
     codes: Int8,
     n_rows: int,
@@ -99,29 +120,16 @@ def wolff_square(
                 down = zero if down == rows else down
                 up = (rows if row == zero else row) - one
 
-                site = row * columns + right
-                link = (codes[site] == old) & ((word & LOW_HALF) < threshold)
-                codes[site] ^= turn & -np.int8(link)
-                queue[end] = (row << COLUMN_BITS) | right
-                end += np.uint32(link)
-
-                site = row * columns + left
-                link = (codes[site] == old) & ((word >> HALF_WORD) < threshold)
-                codes[site] ^= turn & -np.int8(link)
-                queue[end] = (row << COLUMN_BITS) | left
-                end += np.uint32(link)
-
-                site = down * columns + column
-                link = (codes[site] == old) & ((other & LOW_HALF) < threshold)
-                codes[site] ^= turn & -np.int8(link)
-                queue[end] = (down << COLUMN_BITS) | column
-                end += np.uint32(link)
-
-                site = up * columns + column
-                link = (codes[site] == old) & ((other >> HALF_WORD) < threshold)
-                codes[site] ^= turn & -np.int8(link)
-                queue[end] = (up << COLUMN_BITS) | column
-                end += np.uint32(link)
+                for near_row, near_column, draw in (
+                    (row, right, word & LOW_HALF),
+                    (row, left, word >> HALF_WORD),
+                    (down, column, other & LOW_HALF),
+                    (up, column, other >> HALF_WORD),
+                ):
+                    end = take_in(
+                        codes, queue, near_row, near_column, columns, draw, threshold, old, turn,
+                        end,
+                    )  # fmt: skip
             counts[0] += 1
             counts[1] += end
     state[0] = first

@@ -309,7 +309,7 @@ def test_kernels_equal_their_python_form_and_pieces_do_not_matter(
     compiled = run(12)
     for other in (run(1, 4, 7), run(5, 7)):
         assert all(np.array_equal(compiled[name], other[name]) for name in compiled)
-    for name in ("advance", "find", "join"):
+    for name in ("advance", "take_in", "find", "join"):
         monkeypatch.setattr(kernels, name, getattr(kernels, name).py_func)
     for name in ("wolff_square", "wolff_any", "swendsen_wang_square", "swendsen_wang_any"):
         monkeypatch.setattr(f"physlearn.lattice_models.clusters.{name}",
