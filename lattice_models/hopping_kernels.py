@@ -41,9 +41,10 @@ VACANT = 0  # code of a site that a particle may enter
 NO_ENERGY, SYMMETRIC, METROPOLIS = 0, 1, 2
 # indices without sign save numba the question whether to count from the end
 ONE, TWO, THREE, FOUR = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4)
-CODE, HOLDER, STAMP, WAYS = 0, 1, 2, 3  # columns of ``sites``
-LINKS, NEAR = np.uintp(4), np.uintp(5)
-TARGET, REVERSE, BOND = 0, 1, 2  # columns of ``ways``
+ROW = np.uintp(8)  # length of a row of ``sites``
+CODE, HOLDER, STAMP = np.uintp(0), np.uintp(1), np.uintp(2)  # places in such a row
+WAYS, LINKS, NEAR = np.uintp(3), np.uintp(4), np.uintp(5)
+TARGET, REVERSE, BOND = np.uintp(0), np.uintp(1), np.uintp(2)  # places in a row of ``ways``
 ATTEMPT, BARRIER, MUTUAL, CROSS_SECTION = 0, 1, 2, 3  # last axis of ``numbers``
 SOURCE, RESULT, WATCHED = 0, 1, 2  # columns of ``kinds``
 THERMAL, PER_DOSE, FACTORS = 0, 1, 2  # columns of ``strengths``
@@ -127,8 +128,8 @@ def draw_next(clock: Float, total: float, lanes: UInt64) -> None:
 @kernel
 def note(sites: Int64, touched: Int64, now: int, site: Index, n: int) -> int:
     """Put ``site`` on the list of touched ones, once; return the length of the list."""
-    if sites[site, STAMP] != now:
-        sites[site, STAMP] = now
+    if sites[ROW * site + STAMP] != now:
+        sites[ROW * site + STAMP] = now
         touched[np.uintp(n)] = site
         n += 1
     return n
@@ -139,7 +140,7 @@ def note_around(
     sites: Int64, column: Index, links: Int32, touched: Int64, now: int, site: Index, n: int
 ) -> int:
     """Put the neighbours of ``site`` on the list of touched ones."""
-    for entry in range(sites[site, column], sites[site + ONE, column]):
+    for entry in range(sites[ROW * site + column], sites[ROW * (site + ONE) + column]):
         n = note(sites, touched, now, np.uintp(links[np.uintp(entry), 0]), n)
     return n
 
@@ -152,13 +153,13 @@ def set_fields(
     """Write the energy of every code on ``touched[:n]`` among their neighbours."""
     for index in range(n):
         site = np.uintp(touched[np.uintp(index)])
-        first = sites[site, LINKS]
-        end = sites[site + ONE, LINKS]
+        first = sites[ROW * site + LINKS]
+        end = sites[ROW * (site + ONE) + LINKS]
         for code in range(site_energy.shape[1]):
             total = site_energy[site, np.uintp(code)]
             for link in range(first, end):
                 entry = np.uintp(link)
-                other = np.uintp(sites[np.uintp(links[entry, 0]), CODE])
+                other = np.uintp(sites[ROW * np.uintp(links[entry, 0]) + CODE])
                 kind = np.uintp(links[entry, 1])
                 total += weight[entry] * pair_energy[kind, other, np.uintp(code)]
             local[site, np.uintp(code)] = total
@@ -185,17 +186,17 @@ def set_ways(
     dose = np.uintp(local.shape[1] - 1)
     for index in range(n_first):
         site = np.uintp(touched[np.uintp(index)])
-        now = sites[site, STAMP]
-        here = np.uintp(sites[site, CODE])
-        first, end = sites[site, WAYS], sites[site + ONE, WAYS]
+        now = sites[ROW * site + STAMP]
+        here = np.uintp(sites[ROW * site + CODE])
+        first, end = sites[ROW * site + WAYS], sites[ROW * (site + ONE) + WAYS]
         if here == VACANT:
             for entry in range(first, end):
                 way = np.uintp(entry)
-                other = np.uintp(ways[way, TARGET])
-                code = np.uintp(sites[other, CODE])
+                other = np.uintp(ways[THREE * way + TARGET])
+                code = np.uintp(sites[ROW * other + CODE])
                 fresh = 0.0
                 if code != VACANT:
-                    bond = np.uintp(ways[way, BOND])
+                    bond = np.uintp(ways[THREE * way + BOND])
                     fresh = numbers[code, bond, ATTEMPT]
                     if rule != NO_ENERGY:
                         change = local[site, code] - local[site, VACANT]
@@ -204,17 +205,17 @@ def set_ways(
                         fresh *= boltzmann_factor(numbers[code, bond, BARRIER], change, rule)
                     fresh += numbers[code, bond, CROSS_SECTION] * local[other, dose]
                 rate[way] = 0.0
-                back = np.uintp(ways[way, REVERSE])
+                back = np.uintp(ways[THREE * way + REVERSE])
                 if fresh != rate[back]:
                     rate[back] = fresh
                     n = note(sites, touched, now, other, n)
         else:
             for entry in range(first, end):
                 way = np.uintp(entry)
-                other = np.uintp(ways[way, TARGET])
+                other = np.uintp(ways[THREE * way + TARGET])
                 fresh = 0.0
-                if sites[other, CODE] == VACANT:
-                    bond = np.uintp(ways[way, BOND])
+                if sites[ROW * other + CODE] == VACANT:
+                    bond = np.uintp(ways[THREE * way + BOND])
                     fresh = numbers[here, bond, ATTEMPT]
                     if rule != NO_ENERGY:
                         change = local[other, here] - local[other, VACANT]
@@ -223,7 +224,7 @@ def set_ways(
                         fresh *= boltzmann_factor(numbers[here, bond, BARRIER], change, rule)
                     fresh += numbers[here, bond, CROSS_SECTION] * local[site, dose]
                 rate[way] = fresh
-                back = np.uintp(ways[way, REVERSE])
+                back = np.uintp(ways[THREE * way + REVERSE])
                 if rate[back] != 0.0:
                     rate[back] = 0.0
                     n = note(sites, touched, now, other, n)
@@ -239,7 +240,7 @@ def set_changes(
     dose = local.shape[1] - 1
     for index in range(n):
         site = np.uintp(touched[np.uintp(index)])
-        code = sites[site, CODE]
+        code = sites[ROW * site + CODE]
         for number in range(kinds.shape[0]):
             change = np.uintp(number)
             beam = 0.0
@@ -247,9 +248,9 @@ def set_changes(
             if code == kinds[change, SOURCE]:
                 seen = 0
                 if kinds[change, WATCHED] >= 0:
-                    for entry in range(sites[site, NEAR], sites[site + ONE, NEAR]):
+                    for entry in range(sites[ROW * site + NEAR], sites[ROW * (site + ONE) + NEAR]):
                         other = np.uintp(near[np.uintp(entry), 0])
-                        if sites[other, CODE] == kinds[change, WATCHED]:
+                        if sites[ROW * other + CODE] == kinds[change, WATCHED]:
                             seen += near[np.uintp(entry), 1]
                 factor = strengths[change, np.uintp(FACTORS + seen)]
                 thermal = factor * strengths[change, THERMAL]
@@ -272,7 +273,7 @@ def set_leaves(
         total = 0.0
         for change in range(share.shape[1]):
             total += share[site, np.uintp(change), 0] + share[site, np.uintp(change), 1]
-        for way in range(sites[site, WAYS], sites[site + ONE, WAYS]):
+        for way in range(sites[ROW * site + WAYS], sites[ROW * (site + ONE) + WAYS]):
             total += rate[np.uintp(way)]
         tree[site] = total
 
@@ -292,7 +293,7 @@ def choose(sites: Int64, rate: Float, share: Float, site: Index, rest: float) ->
                 return change, -1, rest
             rest -= here
     way = -1
-    for candidate in range(sites[site, WAYS], sites[site + ONE, WAYS]):
+    for candidate in range(sites[ROW * site + WAYS], sites[ROW * (site + ONE) + WAYS]):
         here = rate[np.uintp(candidate)]
         if here > 0.0:
             way = candidate
@@ -309,19 +310,19 @@ def follow(
     goal: Index, way: Index,
 ) -> int:  # fmt: skip
     """Carry identities along with a hop, a birth or a loss; return the particle."""
-    particle = sites[site, HOLDER]
+    particle = sites[ROW * site + HOLDER]
     if way >= 0:
-        sites[site, HOLDER] = -1
-        sites[goal, HOLDER] = particle
+        sites[ROW * site + HOLDER] = -1
+        sites[ROW * goal + HOLDER] = particle
         for axis in range(shift.shape[1]):
             crossed = shift[np.uintp(way), np.uintp(axis)]
             winding[np.uintp(particle), np.uintp(axis)] += crossed
     elif particle < 0:
         particle = count[PARTICLES]
         count[PARTICLES] += 1
-        sites[site, HOLDER] = particle
-    elif sites[site, CODE] == VACANT:
-        sites[site, HOLDER] = -1
+        sites[ROW * site + HOLDER] = particle
+    elif sites[ROW * site + CODE] == VACANT:
+        sites[ROW * site + HOLDER] = -1
     return int(particle)
 
 
@@ -378,10 +379,12 @@ def run_events(
     until: float, log: EventLog,
 ) -> bool:  # fmt: skip
     """Let events happen up to the time ``until``; return False when room or budget ended before."""
-    sites, local, rate, share = state.sites, state.local, state.rate, state.share
+    # flat: constant lengths of rows spare the strides of two dimensions
+    sites, ways = state.sites.reshape(-1), hops.ways.reshape(-1)
+    local, rate, share = state.local, state.rate, state.share
     tree, level, touched = state.tree, state.level, state.touched
     clock, count, lanes = state.clock, state.counts, state.lanes
-    winding, ways, shift, numbers = state.winding, hops.ways, hops.shift, hops.numbers
+    winding, shift, numbers = state.winding, hops.shift, hops.numbers
     kinds, strengths, near = changes.kinds, changes.strengths, changes.near
     site_energy, pair_energy, rule = energies.site_energy, energies.pair_energy, energies.rule
     links, weight, starts, doses = energies.links, energies.weight, schedule.start, schedule.dose
@@ -410,16 +413,16 @@ def run_events(
             site, rest = pick(tree, level, uniform(lanes))
             change, way, rest = choose(sites, rate, share, site, rest)
             goal = site
-            code = np.uintp(sites[site, CODE])
+            code = np.uintp(sites[ROW * site + CODE])
             if way >= 0:
-                goal = np.uintp(ways[np.uintp(way), TARGET])
-                bond = np.uintp(ways[np.uintp(way), BOND])
+                goal = np.uintp(ways[THREE * np.uintp(way) + TARGET])
+                bond = np.uintp(ways[THREE * np.uintp(way) + BOND])
                 beam = numbers[code, bond, CROSS_SECTION] * local[site, dose]
-                sites[goal, CODE] = code
-                sites[site, CODE] = VACANT
+                sites[ROW * goal + CODE] = code
+                sites[ROW * site + CODE] = VACANT
             else:
                 beam = share[site, np.uintp(change), 0]
-                sites[site, CODE] = kinds[np.uintp(change), RESULT]
+                sites[ROW * site + CODE] = kinds[np.uintp(change), RESULT]
             particle = -1
             if winding.shape[0] > 0:
                 particle = follow(sites, winding, shift, count, site, goal, way)
