@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from physlearn.lattice_models.ising_torus import kaufman_torus
 from physlearn.lattice_models.multispin import MultispinIsing
 
 COUPLING = 0.4406868  # critical
+LARGEST_QUALITY = 256  # equilibrium takes size ** 2.17 sweeps
 LARGEST_PEER = 1024  # a minute to reach equilibrium beyond
 Sampler = CheckerboardIsing | MultispinIsing
 
@@ -27,15 +29,15 @@ def energy_per_bond(lattice: Sampler) -> float:
     return float((grid * (np.roll(grid, 1, 0) + np.roll(grid, 1, 1))).mean() / 2)
 
 
-def quality(lattice: Sampler) -> Callable[[], Mapping[str, float]]:
+def quality(lattice: Callable[[], Sampler]) -> Callable[[], Mapping[str, float]]:
+    """The energy of one picture after many sweeps, in standard deviations of such a picture."""
+
     def figures() -> Mapping[str, float]:
-        torus = kaufman_torus(lattice.shape, COUPLING)
-        n = lattice.shape[0] * lattice.shape[1]
-        return {
-            "mean_of_bonds": energy_per_bond(lattice),
-            "exact": -torus.energy / (2 * n * COUPLING),
-            "exact_sd_of_one_picture": float(np.sqrt(torus.energy_variance)) / (2 * n * COUPLING),
-        }
+        lattice().sweep(20_000)
+        shape = lattice().shape
+        torus = kaufman_torus(shape, COUPLING)
+        energy = -2 * shape[0] * shape[1] * COUPLING * energy_per_bond(lattice())
+        return {"energy_z": (energy - torus.energy) / float(np.sqrt(torus.energy_variance))}
 
     return figures
 
@@ -75,55 +77,58 @@ def same_states(make: Callable[[], Sampler]) -> Callable[[], None]:
     return check
 
 
-def case(name: str, make: Callable[[], Sampler], sweeps: int, **options: Any) -> Case:
-    ours, theirs = make(), make()
-    in_c = twin(theirs)
-    size = ours.shape[0]
+def case(
+    name: str,
+    size: int,
+    make: Callable[[], Sampler],
+    target: Mapping[str, float],
+    others: Mapping[str, Callable[[], object]] | None = None,
+) -> Case:
+    """One sampler beside its twin; lattices are made when the case begins."""
+    sweeps = sweeps_of(size)
+    ours, in_c = cache(make), cache(lambda: twin(make()))
     contenders: dict[str, Any] = {
-        "physlearn": lambda: ours.sweep(sweeps),
-        "C": lambda: in_c(sweeps),
+        "physlearn": lambda: ours().sweep(sweeps),
+        "C": lambda: in_c()(sweeps),
     }
     if size <= LARGEST_PEER:
         contenders["mcising"] = Peer("mcising", "square", {"size": size, "couplings": [COUPLING]})
-    contenders |= options.get("others", {})
     return Case(
         name=f"{name} {size} x {size}",
         unit="spin update",
         work=float(sweeps * size**2),
-        contenders=contenders,
-        target=options.get("target", {}),
+        contenders=contenders | dict(others or {}),
+        target={k: v for k, v in target.items() if k in contenders or k in (others or {})},
         check=same_states(make),
-        quality=quality(ours),
+        quality=quality(ours) if size <= LARGEST_QUALITY else None,
     )
 
 
-def cases(quick: bool) -> list[Case]:
-    found = []
-    for size in (256,) if quick else (64, 128, 256, 1024, 4096):
-        sweeps = max(1, 20_000_000 // size**2)
-        target = {"C": 1.1, "mcising": times_faster(16)} if size >= 256 else {}
-        if size > LARGEST_PEER:
-            target.pop("mcising")
+def sweeps_of(size: int) -> int:
+    return max(1, 20_000_000 // size**2)
 
-        def bytes_lattice(size: int = size, method: str = "metropolis") -> CheckerboardIsing:
-            return CheckerboardIsing((size, size), COUPLING, method=method, rng=1)
 
-        found.append(case("checkerboard, one byte a site,", bytes_lattice, sweeps, target=target))
-        if size % 128:
-            continue
-        for method in ("metropolis", "heat_bath"):
-            bytewise = bytes_lattice(method=method)
-
-            def words_lattice(size: int = size, method: str = method) -> MultispinIsing:
-                return MultispinIsing((size, size), COUPLING, method=method, rng=1)
-
-            target = {"one byte a site": times_faster(2)} if size >= 256 else {}
-            if method == "metropolis" and size >= 256:
-                target["C"] = 1.1
-                if size <= LARGEST_PEER:
-                    target["mcising"] = times_faster(50)
-            other = {"one byte a site": lambda b=bytewise, n=sweeps: b.sweep(n)}
-            found.append(
-                case(f"multi-spin {method}", words_lattice, sweeps, target=target, others=other)
-            )
+def size_cases(size: int) -> list[Case]:
+    large = size >= 256
+    bytewise: dict[str, Callable[[], Sampler]] = {
+        method: partial(CheckerboardIsing, (size, size), COUPLING, method=method, rng=1)
+        for method in ("metropolis", "heat_bath")
+    }
+    target = {"C": 1.1, "mcising": times_faster(16)} if large else {}
+    found = [case("checkerboard, one byte a site,", size, bytewise["metropolis"], target)]
+    if size % 128:
+        return found
+    for method in ("metropolis", "heat_bath"):
+        make = partial(MultispinIsing, (size, size), COUPLING, method=method, rng=1)
+        target = {"one byte a site": times_faster(2)} if large else {}
+        if large and method == "metropolis":
+            target |= {"C": 1.1, "mcising": times_faster(50)}
+        other = cache(bytewise[method])
+        others = {"one byte a site": lambda o=other: o().sweep(sweeps_of(size))}
+        found.append(case(f"multi-spin {method}", size, make, target, others))
     return found
+
+
+def cases(quick: bool) -> list[Case]:
+    sizes = (256,) if quick else (64, 128, 256, 1024, 4096)
+    return [one for size in sizes for one in size_cases(size)]
