@@ -103,10 +103,11 @@ class TemperingEngine:
             "random_state": seed_words(rng, (2,)),
         }
         for replica in range(n_rungs):
-            one = terms[int(models[replica])]
+            site, start, neighbour, kind, weight, pair, triplets, motif, triplet = self._tables[:9]
+            m = int(models[replica])
             self._state["energies"][replica] = replica_energy(
-                np.array(codes[replica]), one.site_energy, one.start, one.neighbour, one.kind,
-                one.weight, one.pair_energy, one.triplets, one.motif, one.triplet_energy,
+                np.array(codes[replica]), site[m], start, neighbour, kind, weight[m], pair[m],
+                triplets, motif, triplet[m],
             )  # fmt: skip
 
     def sweep(self, n: int) -> None:
@@ -188,11 +189,12 @@ def _stack(terms: Sequence[EnergyTerms]) -> tuple[Any, ...]:
         pairs[number, : len(each.pair_energy)] = each.pair_energy
     return (
         np.stack([each.site_energy for each in terms]),
-        one.start, one.neighbour, one.kind,
+        # unsigned, as in cluster_tables: a sign costs kernels a comparison at every access
+        one.start.astype(np.uint64), one.neighbour.astype(np.uint32), one.kind.astype(np.uint32),
         np.stack([each.weight for each in terms]),
-        pairs, one.triplets, one.motif,
+        pairs, one.triplets.astype(np.uint32), one.motif.astype(np.uint32),
         np.stack([each.triplet_energy for each in terms]),
-        one.triplet_start, one.triplet_entry,
+        one.triplet_start.astype(np.uint64), one.triplet_entry.astype(np.uint32),
     )  # fmt: skip
 
 

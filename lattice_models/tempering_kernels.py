@@ -17,6 +17,7 @@ __all__ = ["replica_energy", "temper_any_states", "temper_two_states"]
 Int8 = NDArray[np.int8]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
+UInt32 = NDArray[np.uint32]
 UInt64 = NDArray[np.uint64]
 Float = NDArray[np.float64]
 
@@ -168,13 +169,13 @@ def temper_two_states(
 def replica_energy(
     codes: Int8,
     site_energy: Float,
-    start: Int64,
-    neighbour: Int32,
-    kind: Int32,
+    start: UInt64,
+    neighbour: UInt32,
+    kind: UInt32,
     weight: Float,
     pair_energy: Float,
-    triplets: Int32,
-    motif: Int32,
+    triplets: UInt32,
+    motif: UInt32,
     triplet_energy: Float,
 ) -> float:
     """Return the energy of one replica (n_sites) under one model, each bond and triplet once."""
@@ -196,16 +197,16 @@ def replica_energy(
 def sweep_replica(
     codes: Int8,
     site_energy: Float,
-    start: Int64,
-    neighbour: Int32,
-    kind: Int32,
+    start: UInt64,
+    neighbour: UInt32,
+    kind: UInt32,
     weight: Float,
     pair_energy: Float,
-    triplets: Int32,
-    motif: Int32,
+    triplets: UInt32,
+    motif: UInt32,
     triplet_energy: Float,
-    triplet_start: Int64,
-    triplet_entry: Int32,
+    triplet_start: UInt64,
+    triplet_entry: UInt32,
     factor: float,
     state: UInt64,
     work: Float,
@@ -219,15 +220,15 @@ def sweep_replica(
         for code in range(q):
             level[code] = site_energy[site, code]
         for entry in range(start[site], start[site + 1]):
-            pair = pair_energy[kind[entry], codes[neighbour[entry]]]
+            pair = pair_energy[kind[entry], np.uint8(codes[neighbour[entry]])]
             times = weight[entry]
             for code in range(q):
                 level[code] += times * pair[code]
         for entry in range(triplet_start[site], triplet_start[site + 1]):
             row = triplet_entry[entry]
             end = 0 if triplets[row, 0] == site else (1 if triplets[row, 1] == site else 2)
-            b = codes[triplets[row, (end + 1) % 3]]
-            c = codes[triplets[row, (end + 2) % 3]]
+            b = np.uint8(codes[triplets[row, (end + 1) % 3]])
+            c = np.uint8(codes[triplets[row, (end + 2) % 3]])
             for code in range(q):
                 level[code] += triplet_energy[motif[row], b, c, code]
         least = level[0]
@@ -239,8 +240,8 @@ def sweep_replica(
             share[code] = total
         draw = uniform(state) * total
         new = 0
-        while new < q - 1 and draw >= share[new]:
-            new += 1
+        for code in range(q - 1):  # without a branch on the draw
+            new += draw >= share[code]
         change += level[new] - level[codes[site]]
         codes[site] = new
     return change
@@ -250,16 +251,16 @@ def sweep_replica(
 def temper_any_states(
     codes: Int8,
     site_energy: Float,
-    start: Int64,
-    neighbour: Int32,
-    kind: Int32,
+    start: UInt64,
+    neighbour: UInt32,
+    kind: UInt32,
     weight: Float,
     pair_energy: Float,
-    triplets: Int32,
-    motif: Int32,
+    triplets: UInt32,
+    motif: UInt32,
     triplet_energy: Float,
-    triplet_start: Int64,
-    triplet_entry: Int32,
+    triplet_start: UInt64,
+    triplet_entry: UInt32,
     models: Int64,
     factors: Float,
     n_sweeps: int,
