@@ -72,28 +72,6 @@ def uniform(state: UInt64) -> Any:
 
 
 @kernel
-def lift(tree: Float, level: Int64, nodes: Int64, n: int) -> None:
-    """Form the sums above the leaves ``nodes[:n]`` anew; ``nodes`` is used up."""
-    for k in range(level.shape[0] - 1):
-        below = level[np.uintp(k)]
-        above = level[np.uintp(k + 1)]
-        kept = 0
-        last = np.int64(-1)
-        for index in range(n):
-            block = nodes[np.uintp(index)] >> 3
-            if block != last:
-                f = np.uintp(below + 8 * block)
-                left = (tree[f] + tree[f + ONE]) + (tree[f + TWO] + tree[f + THREE])
-                f += FOUR
-                right = (tree[f] + tree[f + ONE]) + (tree[f + TWO] + tree[f + THREE])
-                tree[np.uintp(above + block)] = left + right
-                nodes[np.uintp(kept)] = block
-                kept += 1
-                last = block
-        n = kept
-
-
-@kernel
 def pick(tree: Float, level: Int64, draw: float) -> Any:
     """Return the leaf in whose share of the total ``draw`` in [0, 1) falls, and how far in."""
     rest = draw * tree[level[-1]]
@@ -264,10 +242,10 @@ def set_changes(
 
 
 @kernel
-def set_leaves(
-    sites: Int64, rate: Float, share: Float, tree: Float, touched: Int64, n: int
+def sum_up(
+    sites: Int64, rate: Float, share: Float, tree: Float, level: Int64, touched: Int64, n: int
 ) -> None:
-    """Write the sum of all rates at each of ``touched[:n]``."""
+    """Form the sums of rates at and above ``touched[:n]`` anew; the list is used up."""
     for index in range(n):
         site = np.uintp(touched[np.uintp(index)])
         total = 0.0
@@ -276,6 +254,23 @@ def set_leaves(
         for way in range(sites[ROW * site + WAYS], sites[ROW * (site + ONE) + WAYS]):
             total += rate[np.uintp(way)]
         tree[site] = total
+    for k in range(level.shape[0] - 1):
+        below = level[np.uintp(k)]
+        above = level[np.uintp(k + 1)]
+        kept = 0
+        last = np.int64(-1)
+        for index in range(n):
+            block = touched[np.uintp(index)] >> 3
+            if block != last:
+                f = np.uintp(below + 8 * block)
+                left = (tree[f] + tree[f + ONE]) + (tree[f + TWO] + tree[f + THREE])
+                f += FOUR
+                right = (tree[f] + tree[f + ONE]) + (tree[f + TWO] + tree[f + THREE])
+                tree[np.uintp(above + block)] = left + right
+                touched[np.uintp(kept)] = block
+                kept += 1
+                last = block
+        n = kept
 
 
 @kernel
@@ -446,6 +441,5 @@ def run_events(
                 if goal != site:
                     n = note_around(sites, NEAR, near, touched, count[NOW], goal, n)
             set_changes(sites, local, kinds, strengths, near, rule, share, touched, n)
-        set_leaves(sites, rate, share, tree, touched, n)
-        lift(tree, level, touched, n)
+        sum_up(sites, rate, share, tree, level, touched, n)
         draw_next(clock, tree[root], lanes)
