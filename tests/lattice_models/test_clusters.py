@@ -1,6 +1,7 @@
 """Cluster updates against sums over all states, Kaufman's torus, and their own plain Python."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -333,6 +334,25 @@ def test_a_restored_engine_goes_on_to_the_bit(method):
     other.sweep(15)
     assert np.array_equal(engine.states(), other.states())
     assert all(np.array_equal(a, other.arrays()[name]) for name, a in engine.arrays().items())
+
+
+@pytest.mark.parametrize("method", MAKERS)
+def test_chains_on_two_threads_equal_chains_one_after_the_other(method):
+    graph = square_lattice((16, 16))
+
+    def run(seed):
+        field = 0.0 if seed % 2 else 0.01  # both paths
+        engine = MAKERS[method](
+            Ising([CRITICAL], field), graph, np.ones(256), np.random.default_rng(seed)
+        )
+        engine.sweep(200)
+        return engine.states()
+
+    alone = [run(seed) for seed in range(8)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(run, range(8)))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+    assert len({state.tobytes() for state in alone}) == 8
 
 
 def test_a_wolff_sweep_visits_about_all_sites_and_its_clusters_are_fixed():

@@ -262,6 +262,16 @@ def test_a_long_run_goes_on_from_its_checkpoint_to_the_bit(tmp_path):
     assert np.array_equal(stopped.snapshots[2].states, whole.snapshots[2].states[:n])
 
 
+def test_the_same_seed_gives_the_same_result_and_another_seed_another():
+    hamiltonian = MODELS["Potts in a field"][0][0]
+    one, two, three = (
+        temper_lattice(hamiltonian, PATCH, None, 30, 5, rng=seed) for seed in (1, 1, 2)
+    )
+    assert np.array_equal(one.energies, two.energies) and np.array_equal(one.factors, two.factors)
+    assert not np.array_equal(one.energies, three.energies)
+    assert one.metadata["seed"] == 1
+
+
 def test_doubtful_runs_say_so():
     graph = square_lattice((16, 16))
     found = temper_lattice(Ising([0.7]), graph, [0.0, 1.0], 100, 1, burn_in=0, rng=1)
