@@ -63,6 +63,17 @@ class TemperingResult:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        free = self.free_energies
+        return (
+            f"TemperingResult({len(self.factors)} rungs, factors {self.factors[0]:.3g} to "
+            f"{self.factors[-1]:.3g}, {self.energies.shape[1]} samples each, exchanges "
+            f"{self.swap_acceptance.min():.2f} to {self.swap_acceptance.max():.2f}, "
+            f"{self.round_trips} round trips, {'' if self.absolute else 'relative '}log Z of the "
+            f"last {free.log_partitions[-1]:.6g} ± {free.errors[-1]:.2g}, "
+            f"{len(self.warnings)} warnings)"
+        )
+
     def log_partition(self, at: float | Hamiltonian) -> tuple[float, float]:
         """Return log Z and its error between the rungs.
 

@@ -270,6 +270,7 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another():
     assert np.array_equal(one.energies, two.energies) and np.array_equal(one.factors, two.factors)
     assert not np.array_equal(one.energies, three.energies)
     assert one.metadata["seed"] == 1
+    assert repr(one).startswith(f"TemperingResult({len(one.factors)} rungs, factors 0 to 1, 30 ")
 
 
 def test_doubtful_runs_say_so():
