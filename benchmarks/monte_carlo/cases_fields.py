@@ -1,4 +1,4 @@
-"""Explicit Ginzburg-Landau steps: Allen-Cahn and Cahn-Hilliard, against C, the copy limit, py-pde."""
+"""Explicit Ginzburg-Landau steps: Allen-Cahn and Cahn-Hilliard, against C, copies and py-pde."""
 
 from __future__ import annotations
 

@@ -60,6 +60,14 @@ def store_tile(tile: Real, field: Real, corner: tuple[int, int], shape: tuple[in
 
 
 @kernel
+def copy_field(source: Real, target: Real) -> None:
+    """Copy cell by cell: an assignment of slices takes numba 3 s to compile."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]
+
+
+@kernel
 def relax_rows(old: Real, new: Real, first: int, last: int, width: int, rate: Any, push: Any,
                a: Any, b: Any, c: Any, e: Any, kx: Any, ky: Any) -> None:  # fmt: skip
     """One step of dP/dt = -L dF/dP; ``a`` holds the diagonal of the Laplacian too."""
@@ -81,7 +89,8 @@ def relax_rows(old: Real, new: Real, first: int, last: int, width: int, rate: An
 
 @kernel
 def diffuse_rows(tile: Real, potential: Real, first: int, last: int, width: int, rate_x: Any,
-                 rate_y: Any, a: Any, b: Any, c: Any, e: Any, kx: Any, ky: Any) -> None:  # fmt: skip
+                 rate_y: Any, a: Any, b: Any, c: Any, e: Any, kx: Any, ky: Any,
+                 ) -> None:  # fmt: skip
     """One step of dP/dt = M laplace(dF/dP), in place; three rows of dF/dP are kept."""
     before, middle, latest = 0, 1, 2
     for i in range(first, last):
@@ -147,7 +156,7 @@ def relax_tiles(field: Real, other: Real, tile: Real, second: Real, coefficients
         done += now
         swaps += 1
     if swaps % 2:
-        field[:] = other
+        copy_field(other, field)
 
 
 @kernel
@@ -187,4 +196,4 @@ def diffuse_tiles(field: Real, other: Real, tile: Real, potential: Real, coeffic
         done += now
         swaps += 1
     if swaps % 2:
-        field[:] = other
+        copy_field(other, field)

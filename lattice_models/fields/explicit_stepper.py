@@ -23,7 +23,7 @@ Real = NDArray[Any]
 Arrays = Mapping[str, NDArray[Any]]
 # steps per visit of a tile and its inner rows, for relaxing and for diffusing fields: what ran
 # fastest for fields from 256 x 256 to 4096 x 4096 with a second cache of 1 MiB
-DEPTHS, ROWS = (8, 6), (128, 256)
+DEPTHS, ROWS = (6, 4), (128, 256)
 COLUMNS = 512  # computed per row of a tile: a multiple of the length of a vector
 
 
@@ -41,7 +41,7 @@ class ScalarSteps:
         self.words = words
         n_rows, n_columns = self.values.shape
         self.noise: Real = np.zeros((2, 0, 0), kind)
-        self.ziggurat = ziggurat_tables()
+        self.ziggurat = ziggurat_tables() if problem.thermal_energy > 0 else np.zeros((2, 0))
         self.faces: Real = np.zeros((2, n_rows, n_columns) if problem.conserved else 0, kind)
         if problem.thermal_energy > 0:
             self.noise = np.zeros((2, n_rows, n_columns), kind)
@@ -51,9 +51,7 @@ class ScalarSteps:
         self.amplitude = kind.type(0)
         self._room: tuple[Real, ...] = ()
 
-    def set_interval(
-        self, time_step: float, local: tuple[Floats, Floats, Floats] | None
-    ) -> None:
+    def set_interval(self, time_step: float, local: tuple[Floats, Floats, Floats] | None) -> None:
         """Prepare for steps of one length in one set of local fields."""
         problem, kind = self.problem, self.values.dtype
         potential = problem.potential
@@ -82,12 +80,13 @@ class ScalarSteps:
             if not self._room:
                 shape = (self.values.shape[0] + 2, self.values.shape[1] + 2)
                 self._room = tuple(np.zeros(shape, self.values.dtype) for _ in range(2))
+            padded, potential = self._room
             # with noise one step at a time: its kernels stay small
             pieces = [waves] if not self.noise.size else [waves[:, k : k + 1] for k in
                                                           range(waves.shape[1])]  # fmt: skip
             for piece in pieces:
                 forced_steps(
-                    self.values, *self._room, self.local, np.ascontiguousarray(piece),
+                    self.values, padded, potential, self.local, np.ascontiguousarray(piece),
                     self.coefficients, self.problem.conserved, self.problem.mirror, piece.shape[1],
                 )  # fmt: skip
                 if self.noise.size:
@@ -164,7 +163,7 @@ class VectorSteps:
         self.values: Real = np.array(start, kind, order="C")
         self.words = words
         n_rows, n_columns = start.shape[1:]
-        self.ziggurat = ziggurat_tables()
+        self.ziggurat = ziggurat_tables() if problem.thermal_energy > 0 else np.zeros((2, 0))
         self.noise: Real = np.zeros((2, 0), kind)
         if problem.thermal_energy > 0:
             self.noise = np.zeros((2, self.values.size), kind)
@@ -175,9 +174,7 @@ class VectorSteps:
         self.padded: Real = np.zeros((2, n_rows + 2, n_columns + 2), kind)
         self.force: Real = np.zeros_like(self.values)
 
-    def set_interval(
-        self, time_step: float, local: tuple[Floats, Floats, Floats] | None
-    ) -> None:
+    def set_interval(self, time_step: float, local: tuple[Floats, Floats, Floats] | None) -> None:
         """Prepare for steps of one length in one set of local fields."""
         problem, kind = self.problem, self.values.dtype
         potential = problem.potential
@@ -208,7 +205,8 @@ class VectorSteps:
             )  # fmt: skip
             if self.noise.size:
                 fill_normal(self.noise[1], self.words, self.ziggurat)
-                add_noise(self.values.reshape(-1), *self.noise, self.amplitude)
+                before, now = self.noise
+                add_noise(self.values.reshape(-1), before, now, self.amplitude)
 
     def field(self) -> Floats:
         """Return the field as it is now, (2, n_rows, n_columns)."""

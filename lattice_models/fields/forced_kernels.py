@@ -87,7 +87,8 @@ def copy_inside(padded: Real, field: Real, outwards: bool) -> None:
 
 @kernel
 def forced_steps(field: Real, padded: Real, potential: Real, local: Real, drive: Real,
-                 coefficients: Real, conserved: bool, mirror: bool, n_steps: int) -> None:  # fmt: skip
+                 coefficients: Real, conserved: bool, mirror: bool, n_steps: int,
+                 ) -> None:  # fmt: skip
     """Do ``n_steps`` of ``field`` (n_rows, n_columns) in place.
 
     ``padded``, ``potential``: room of (n_rows + 2, n_columns + 2). ``local``: softening, field and

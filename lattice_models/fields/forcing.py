@@ -254,8 +254,7 @@ def make_forcing(
             profile = check_array("profile", given, shape=wanted).reshape(shape)
     elif shape[0] == 2 and film is None and (callable(record.waveform) or np.any(record.waveform)):
         raise InputError(
-            "the drive of a vector needs a direction: "
-            "FieldDrive(waveform=..., profile=[Ex, Ey])."
+            "the drive of a vector needs a direction: FieldDrive(waveform=..., profile=[Ex, Ey])."
         )
     return Forcing(record, softening, field, film, profile, shape)
 

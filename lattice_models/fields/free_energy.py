@@ -158,7 +158,7 @@ def _one(
     if form is not None:
         squares = np.fft.rfft2(frame[0] ** 2)
         total += 0.5 * _form_sum(form * np.abs(squares) ** 2, frame)
-    return area * total
+    return float(area * total)
 
 
 def _form_sum(values: Floats, frame: Floats) -> float:
@@ -168,7 +168,7 @@ def _form_sum(values: Floats, frame: Floats) -> float:
     weights[0] = 1.0
     if n_columns % 2 == 0:
         weights[-1] = 1.0
-    return float(np.sum(values * weights)) / (n_rows * n_columns)
+    return float(np.sum(values * weights) / (n_rows * n_columns))
 
 
 def _closed_gradient(

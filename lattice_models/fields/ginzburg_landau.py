@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,17 +24,18 @@ from physlearn.lattice_models.fields.potentials import (
 )
 from physlearn.lattice_models.fields.problem import FieldProblem, StepPlan, plan_steps
 from physlearn.lattice_models.fields.settings import FieldSettings
-from physlearn.lattice_models.fields.spectral_stepper import SpectralSteps
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.long_run import LongRun
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from physlearn.lattice_models.fields.spectral_stepper import SpectralSteps
+
 __all__ = ["simulate_ginzburg_landau"]
 
 Floats = NDArray[np.float64]
-Steps = ScalarSteps | VectorSteps | SpectralSteps
+Steps: TypeAlias = "ScalarSteps | VectorSteps | SpectralSteps"
 DriveLike = FieldDrive | ArrayLike | Callable[[float], ArrayLike] | None
 WAVE_SAMPLES = 64  # per interval, to know how strong a drive becomes
 TOO_LARGE = 1e3  # times the range of P
@@ -232,6 +233,9 @@ def _make_steps(
 ) -> Steps:
     """Return the stepper of the plan."""
     if plan.method == "spectral":
+        # scipy's transforms take a while to load and explicit steps do without
+        from physlearn.lattice_models.fields.spectral_stepper import SpectralSteps
+
         return SpectralSteps(problem, order, words, plan.stabilizer)
     if problem.shape[0] == 2:
         return VectorSteps(problem, order, words)

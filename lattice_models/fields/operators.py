@@ -23,7 +23,7 @@ def wave_numbers(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[
     """Return k_x (1, n) and k_y (n_rows, 1) of ``rfft2``; ``spacing``: dx, dy."""
     k_x = 2 * np.pi * np.fft.rfftfreq(shape[1], spacing[0])[None, :]
     k_y = 2 * np.pi * np.fft.fftfreq(shape[0], spacing[1])[:, None]
-    return k_x, k_y
+    return k_x.astype(np.float64), k_y.astype(np.float64)
 
 
 def squared_wave_numbers(shape: tuple[int, int], spacing: tuple[float, float]) -> Floats:
@@ -88,9 +88,7 @@ def gradient_symbol(
             symbol = symbol + coupling.strength * coupling.factor(np.hypot(k_x, k_y))
         elif isinstance(coupling, DepolarizationEnergy):
             _, _, odd = _products(shape, spacing, "spectral")
-            along = np.stack(
-                [np.stack([k_x**2 + 0 * odd, odd]), np.stack([odd, k_y**2 + 0 * odd])]
-            )
+            along = np.stack([np.stack([k_x**2 + 0 * odd, odd]), np.stack([odd, k_y**2 + 0 * odd])])
             symbol = symbol + coupling.strength * along / squares
     return symbol
 

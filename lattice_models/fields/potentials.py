@@ -104,19 +104,22 @@ class LandauPotential:
         """Return the local part of f, the shape of ``order``."""
         p = np.asarray(order, dtype=float)
         q = p * p
-        return q * (self.a / 2 + self.b / 3 * p + q * (self.c / 4 + self.e / 6 * q))
+        density: Floats = q * (self.a / 2 + self.b / 3 * p + q * (self.c / 4 + self.e / 6 * q))
+        return density
 
     def derivative(self, order: ArrayLike) -> Floats:
         """Return df/dP of the local part, the shape of ``order``."""
         p = np.asarray(order, dtype=float)
         q = p * p
-        return p * (self.a + self.b * p + q * (self.c + self.e * q))
+        slope: Floats = p * (self.a + self.b * p + q * (self.c + self.e * q))
+        return slope
 
     def curvature(self, order: ArrayLike) -> Floats:
         """Return d2f/dP2 of the local part, the shape of ``order``."""
         p = np.asarray(order, dtype=float)
         q = p * p
-        return self.a + 2 * self.b * p + q * (3 * self.c + 5 * self.e * q)
+        bend: Floats = self.a + 2 * self.b * p + q * (3 * self.c + 5 * self.e * q)
+        return bend
 
     def stationary_points(self, field: float = 0.0) -> Floats:
         """Return all P with df/dP = field, ascending."""
@@ -132,9 +135,7 @@ class LandauPotential:
         points = [0.0]
         for field in (lowest_field, highest_field):
             for extra in (0.0, -abs(softening)):
-                points.extend(
-                    _real_roots([self.e, 0.0, self.c, self.b, self.a + extra, -field])
-                )
+                points.extend(_real_roots([self.e, 0.0, self.c, self.b, self.a + extra, -field]))
         return np.array([min(points), max(points)])
 
     def thermal_extent(self, energy: float) -> Floats:
@@ -232,10 +233,11 @@ class VectorLandauPotential:
         """Return the local part of f; the first axis of ``order`` holds Px and Py."""
         x, y = self._components(order)
         p, q = x * x, y * y
-        return (
+        density: Floats = (
             self.a1 * (p + q) + self.a11 * (p * p + q * q) + self.a12 * p * q
             + self.a111 * (p**3 + q**3) + self.a112 * p * q * (p + q)
         )  # fmt: skip
+        return density
 
     def derivative(self, order: ArrayLike) -> Floats:
         """Return (df/dPx, df/dPy) of the local part, the shape of ``order``."""

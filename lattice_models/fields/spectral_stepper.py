@@ -43,7 +43,7 @@ class SpectralSteps:
         self.problem = problem
         self.kind = np.dtype(problem.precision)
         self.words = words
-        self.ziggurat = ziggurat_tables()
+        self.ziggurat = ziggurat_tables() if problem.thermal_energy > 0 else np.zeros((2, 0))
         grid = problem.shape[1:]
         self.grid = grid
         self.symbol = gradient_symbol(problem.potential, grid, problem.spacing, problem.couplings)
@@ -65,9 +65,7 @@ class SpectralSteps:
         self.inverse = self.rate = self.spread = np.zeros(0, self.kind)
         self.time_step = 0.0
 
-    def set_interval(
-        self, time_step: float, local: tuple[Floats, Floats, Floats] | None
-    ) -> None:
+    def set_interval(self, time_step: float, local: tuple[Floats, Floats, Floats] | None) -> None:
         """Prepare for steps of one length in one set of local fields."""
         if local is not None:
             softening, field, profile = local

@@ -277,8 +277,9 @@ def test_explicit_and_spectral_steps_meet(dynamics, oracle):
     for n in (24, 48, 96):
         step = (0.0016 if dynamics == "conserved" else 0.03) * (24 / n) ** 2
         step /= (n / 24) ** 2 if dynamics == "conserved" else 1
-        end = FILM(DOUBLE_WELL, smooth_start(n), dynamics, frame_times=[0.0, 2.0],
-                   pixel_size=size / n, time_step=step, method="explicit")[1].to_numpy()  # fmt: skip
+        film = FILM(DOUBLE_WELL, smooth_start(n), dynamics, frame_times=[0.0, 2.0],
+                    pixel_size=size / n, time_step=step, method="explicit")  # fmt: skip
+        end = film[1].to_numpy()
         every = n // 24
         errors.append(np.abs(end[::every, ::every] - truth).max())
     order = np.log2(errors[1] / errors[2])

@@ -29,7 +29,9 @@ def field(shape, kind=np.float64, seed=1):
     return np.random.default_rng(seed).normal(size=shape).astype(kind) * kind(0.5)
 
 
-def run_tiles(conserved, start, n_steps, *, mirror=False, tile=(14, 13), depth=3, coefficients=None):
+def run_tiles(
+    conserved, start, n_steps, *, mirror=False, tile=(14, 13), depth=3, coefficients=None
+):
     kind = start.dtype
     values, rim = start.copy(), (2 if conserved else 1) * depth
     first = np.zeros((tile[0] + 2 * rim, tile[1] + 2 * rim), kind)

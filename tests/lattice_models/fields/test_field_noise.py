@@ -71,7 +71,7 @@ def test_explicit_structure_factor_is_exact_at_any_stable_step(dynamics, share, 
     options = {"pixel_size": (DX, DY), "mobility": 1.4, "method": "explicit"}
     probe = FILM(GAUSSIAN, np.zeros(SHAPE), dynamics, frame_times=[0.0, 1e-6], **options)
     step = share * probe.attrs["stable_time_step"]
-    gap = 12.0 if dynamics == "nonconserved" else 45.0  # > 10 times of the slowest mode
+    gap = 12.0 if dynamics == "nonconserved" else 20.0  # > 5 times of the slowest mode
     n_frames = 300 if dynamics == "nonconserved" else 100
     film = FILM(GAUSSIAN, np.zeros(SHAPE), dynamics, frame_times=gap * np.arange(n_frames + 1),
                 time_step=step, thermal_energy=kt, rng=11, **options)  # fmt: skip
@@ -83,7 +83,7 @@ def test_explicit_structure_factor_is_exact_at_any_stable_step(dynamics, share, 
 @pytest.mark.parametrize("dynamics", ["nonconserved", "conserved"])
 def test_spectral_structure_factor_is_the_closed_form_of_its_step(dynamics, oracle):
     kt, step = 0.3, 0.5
-    gap, n_frames = (12.0, 300) if dynamics == "nonconserved" else (60.0, 150)
+    gap, n_frames = (12.0, 300) if dynamics == "nonconserved" else (20.0, 150)
     film = FILM(GAUSSIAN, np.zeros(SHAPE), dynamics, frame_times=gap * np.arange(n_frames + 1),
                 time_step=step, thermal_energy=kt, rng=12, pixel_size=(DX, DY), mobility=1.4,
                 method="spectral")  # fmt: skip
@@ -117,7 +117,7 @@ def test_no_flux_structure_factor(dynamics, oracle):
     from scipy.fft import dctn
 
     law = LandauPotential(a=0.8, kappa_x=1.5, kappa_y=0.6)
-    gap, n_frames = (12.0, 300) if dynamics == "nonconserved" else (150.0, 60)
+    gap, n_frames = (12.0, 300) if dynamics == "nonconserved" else (100.0, 60)
     film = FILM(law, np.zeros(SHAPE), dynamics, frame_times=gap * np.arange(n_frames + 1),
                 thermal_energy=0.3, rng=14, pixel_size=(DX, DY), method="explicit",
                 settings=FieldSettings(boundary="no_flux"))  # fmt: skip
@@ -173,6 +173,7 @@ def test_vector_covariance_between_components(method, oracle):
 
 def gibbs_moments(law, temperature):
     """<P^2>, <P^4> of one cell by quadrature; temperature = kT / area of the cell."""
+
     def weight(p):
         return np.exp(-float(law.density(p)) / temperature)
 
@@ -221,8 +222,8 @@ def test_noise_of_one_step_alone_would_miss_the_gibbs_distribution():
 
 def test_disorder_has_the_strength_and_the_grain_asked_for(oracle):
     length, sd = 3.0, 0.7
-    maps = np.stack([random_pinning((64, 64), field_sd=sd, correlation_length=length, rng=seed).field
-                     for seed in range(300)])  # fmt: skip
+    maps = np.stack([random_pinning((64, 64), field_sd=sd, correlation_length=length, rng=n).field
+                     for n in range(300)])  # fmt: skip
     for lag in (0, 2, 5):
         products = (maps * np.roll(maps, lag, axis=2)).mean(axis=(1, 2))
         wanted = sd**2 * np.exp(-(lag**2) / (2 * length**2))
