@@ -165,6 +165,8 @@ def make_checkerboard_engine(
 ) -> CheckerboardIsing:
     """Return the sampler of a Hamiltonian with one coupling and one field on a square lattice.
 
+    A lattice gas is sampled as its ``to_ising(graph)``: states -1 (empty) and +1.
+
     Raises
     ------
     InputError

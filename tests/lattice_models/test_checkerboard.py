@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from physlearn.lattice_models.checkerboard import (
     up_probabilities,
 )
 from physlearn.lattice_models.ising_torus import kaufman_torus
+from physlearn.lattice_models.multispin import MultispinIsing
 from physlearn.records import SiteGraph
 
 
@@ -197,6 +199,20 @@ def test_threads_and_pieces_change_nothing():
         results.append(lattice.states())
     assert np.array_equal(results[0], results[1])
     assert np.array_equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("sampler", [CheckerboardIsing, MultispinIsing])
+def test_chains_on_threads_are_the_chains_one_after_the_other(sampler):
+    def run(seed):
+        lattice = sampler((128, 64), 0.4, rng=seed)
+        for _ in range(20):
+            lattice.sweep(5)
+        return lattice.states()
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(run, range(4)))
+    for seed, states in enumerate(together):
+        assert np.array_equal(states, run(seed))
 
 
 def test_a_saved_state_goes_on_to_the_bit():
