@@ -20,6 +20,7 @@ from physlearn.lattice_models import (
 from physlearn.lattice_models import hopping_kernels as kernels
 from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transformation
 from physlearn.lattice_models.event_run import empty_log
+from physlearn.lattice_models.event_setup import sum_levels
 from physlearn.lattice_models.hopping import _hop_run, simulate_hop_history, simulate_hops
 from physlearn.lattice_models.state_hamiltonians import PairHamiltonian
 from physlearn.lattice_models.transformations import (
@@ -631,6 +632,38 @@ def test_compiled_loop_equals_its_python_form(monkeypatch):
     assert runs[0][-2][2] > 50
     for ours, plain in zip(*runs, strict=True):
         assert np.array_equal(ours, plain)
+
+
+@pytest.mark.parametrize("word", [0, 2**64 - 1])
+def test_the_extremes_of_the_generator_give_finite_waiting_times(word):
+    clock = np.array([3.0, 0.0, np.inf])
+    kernels.draw_next(clock, 2.0, np.array([word, 0], np.uint64))
+    longest = 53 * np.log(2) / 2.0
+    assert clock[1] == pytest.approx(3.0 if word == 0 else 3.0 + longest)
+
+
+@pytest.mark.parametrize("n", [1, 5, 8, 9, 64, 70, 600])
+def test_tree_picks_as_the_running_sum_does(n):
+    """Against a running sum of whole numbers, which is exact, ends of the draw included."""
+    rng = np.random.default_rng(n)
+    weight = rng.integers(0, 4, n) * (rng.random(n) < 0.6)
+    weight[rng.integers(n)] = 2
+    level = sum_levels(n)
+    tree = np.zeros(level[-1] + 1)
+    rate, start = weight.astype(float), np.arange(n + 1)
+    sites = np.zeros((n + 1, 8), np.int64)
+    sites[:, 3] = start
+    kernels.sum_up(sites.ravel(), rate, np.zeros((n, 0, 2)), tree, level, np.arange(n), n)
+    total = int(weight.sum())
+    assert tree[-1] == total
+    edges = np.cumsum(weight)
+    for ticket in [*(np.arange(total) + 0.25), total - 1e-9]:
+        leaf, rest = kernels.pick(tree, level, ticket / total)
+        assert leaf == np.searchsorted(edges, ticket, side="right")
+        assert rest == pytest.approx(ticket - (edges[leaf] - weight[leaf]), abs=1e-9)
+    leaf, rest = kernels.pick(tree, level, np.nextafter(1.0, 0.0))
+    assert weight[leaf] > 0
+    assert 0 <= rest < weight[leaf]
 
 
 def test_a_second_ctrl_c_ends_a_run_of_too_many_events():
