@@ -1,0 +1,52 @@
+"""Fill the tables of docs/monte_carlo.md from benchmarks/results; docs/figures.py calls this."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "benchmarks" / "results"
+PAGE = HERE / "monte_carlo.md"
+BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def fill(page: Path = PAGE, results: Path = RESULTS) -> list[str]:
+    """Write every table into the page; return the names of those whose results are not there."""
+    missing: list[str] = []
+
+    def block(match: re.Match[str]) -> str:
+        name = match.group(2)
+        source = results / f"{name}.md"
+        if not source.is_file():
+            missing.append(name)
+            return match.group(0)
+        text = _oracles(results / "oracles.json") if name == "oracles" else _tables(source, name)
+        return f"{match.group(1)}{text}\n{match.group(3)}"
+
+    page.write_text(BLOCK.sub(block, page.read_text()))
+    return missing
+
+
+def _tables(source: Path, name: str) -> str:
+    """Return the tables of a results page, up to its list of every kernel."""
+    text = source.read_text().split("## Every kernel")[0]
+    tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    if name == "monte_carlo":  # the quality column is the widest: it stays on the results page
+        tables = [re.sub(r"\|[^|\n]*\|$", "|", table, flags=re.MULTILINE) for table in tables]
+    return "\n".join(tables).rstrip()
+
+
+def _oracles(source: Path) -> str:
+    """Return one row a test file: comparisons, largest z, smallest p."""
+    rows = json.loads(source.read_text())["rows"]
+    lines = ["| tests | comparisons | largest z | smallest p |", "|---|---|---|---|"]
+    for file in sorted({row["test"].partition("::")[0] for row in rows}):
+        part = [row for row in rows if row["test"].partition("::")[0] == file]
+        z = [row["z"] for row in part if "z" in row]
+        p = [row["p"] for row in part if "p" in row]
+        largest = f"{max(z, key=abs):+.2f}" if z else ""
+        smallest = f"{min(p):.2g}" if p else ""
+        lines.append(f"| {file} | {len(part)} | {largest} | {smallest} |")
+    return "\n".join(lines)
