@@ -98,9 +98,40 @@ def who(contender: str) -> tuple[str, str, str]:
     return "another of our kernels", COLORS[5], "P"
 
 
+HEADLINES = (
+    "checkerboard, one byte a site, 256 x 256",
+    "checkerboard, one byte a site, 1024 x 1024",
+    "multi-spin metropolis 256 x 256",
+    "multi-spin metropolis 1024 x 1024",
+    "replicas, J1-J2 square 64 x 64, 128 of them",
+    "replicas, triangular, 3 shells, 64 x 64, 128 of them",
+    "scalar, heat_bath, square z = 4, 256",
+    "scalar, heat_bath, triangular z = 18, 256",
+    "scalar, heat_bath, random z = 6, 16384 sites",
+    "scalar, kawasaki any distance, square, 256",
+    "clusters, Wolff, square 256",
+    "clusters, Wolff, square 1024",
+    "clusters, Swendsen-Wang, square 256",
+    "clusters, Wolff, triangular 256",
+    "tempering, spin glass 16, 64 rungs",
+    "kinetics, hops, Ising, square 64",
+    "kinetics, line of 1024 points, medium",
+    "fields, Allen-Cahn quartic 256 float64",
+    "fields, Allen-Cahn quartic 2048 float64",
+    "fields, Cahn-Hilliard quartic 256 float64",
+    "fields, Cahn-Hilliard quartic 2048 float64",
+    "particles, Lennard-Jones NVE, 10976",
+    "particles, Lennard-Jones Metropolis, 10976",
+)
+"""Cases that are drawn; the table beside the results has them all."""
+
+
 def speed_figure() -> Figure:
-    """Time of every contender beside physlearn's, one row a case."""
-    cases = results("monte_carlo.json", "benchmarks.monte_carlo")["cases"]
+    """Draw the time of every contender beside physlearn's, one row a case."""
+    measured = results("monte_carlo.json", "benchmarks.monte_carlo")["cases"]
+    if missing := [name for name in HEADLINES if name not in measured]:
+        raise NoResultsError(f"not measured yet: {'; '.join(missing)}")
+    cases = {name: measured[name] for name in HEADLINES}
     rows = [
         (name, case) for name, case in cases.items()
         if any("ratio" in row for row in case.get("contenders", {}).values())

@@ -55,7 +55,7 @@ def ising_points() -> dict[str, NDArray[np.float64]]:
         between = METHODS[name][3]
         pictures = simulate_lattice(
             ising, lattice, N_PICTURES, between, method=name, burn_in=100 * between,
-            start=np.ones(lattice.n_sites, np.int8), rng=100 + index,
+            start=np.ones(lattice.n_sites, np.int8), rng=np.random.default_rng((2026, index)),
         )  # fmt: skip
         energies = np.asarray(ising.energy(pictures.states, lattice), float)
         order = np.abs(pictures.states.mean(axis=1, dtype=float))

@@ -54,7 +54,8 @@ class CheckerboardIsing:
     Metropolis here accepts with probability c min(1, exp(-change)), where
     c = 1 - exp(-(8 |J| + 2 |h|)) / 4. With c = 1 every site would flip in every sweep at J = h = 0,
     and almost every one near it: the pattern would only blink. c is 3/4 there, and .993 at the
-    critical coupling, where Metropolis forgets 2.3 times as fast as heat bath.
+    critical coupling, where Metropolis forgets three times as fast as heat bath (on 64 x 64, tau
+    of abs(M) is 191 sweeps against 648).
 
     Parameters
     ----------

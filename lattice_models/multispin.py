@@ -57,7 +57,7 @@ class MultispinIsing:
     method
         ``heat_bath``, ``metropolis`` (without a field and for abs(J) >= 0.2 only: at J = 0 it would
         flip every site in every sweep) or ``auto``: Metropolis where it is allowed, as it forgets
-        2.3 times as fast at the critical coupling and takes three quarters of the time.
+        three times as fast at the critical coupling and takes three quarters of the time.
     rng
         Seed or generator.
 
