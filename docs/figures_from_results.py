@@ -83,19 +83,17 @@ WHO = {
     "mcising": ("mcising", RED, "D"),
     "peapods": ("peapods", GREEN, "s"),
     "py-pde": ("py-pde", ORANGE, "^"),
-    "lammps": ("LAMMPS", PURPLE, "v"),
-    "copy": ("copy limit", GREY, "X"),
+    "lammps opt": ("LAMMPS, opt", PURPLE, "v"),
+    "lammps": ("LAMMPS", PURPLE, "<"),
+    "copy limit": ("copy limit", GREY, "X"),
 }
 
 
 def who(contender: str) -> tuple[str, str, str]:
-    """Name, colour and mark of a contender; the rest share the last colour."""
-    for start, look in WHO.items():
-        if contender.lower().split()[0].startswith(start.lower()) and (
-            start != "C" or contender.lower().split()[0] == "c"
-        ):
-            return look
-    return "another of our kernels", COLORS[5], "P"
+    """Return label, colour and mark of a contender."""
+    if contender.startswith("C, "):
+        return "C, another way", INK, "x"
+    return WHO.get(contender, ("another of our kernels", COLORS[5], "P"))
 
 
 HEADLINES = (
@@ -129,7 +127,7 @@ HEADLINES = (
 def speed_figure() -> Figure:
     """Draw the time of every contender beside physlearn's, one row a case."""
     measured = results("monte_carlo.json", "benchmarks.monte_carlo")["cases"]
-    if missing := [name for name in HEADLINES if name not in measured]:
+    if missing := [n for n in HEADLINES if n not in measured or "failed" in measured[n]]:
         raise NoResultsError(f"not measured yet: {'; '.join(missing)}")
     cases = {name: measured[name] for name in HEADLINES}
     rows = [
@@ -174,7 +172,7 @@ def speed_figure() -> Figure:
     ax.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: f"{x:g}"))
     ax.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     ax.set_xlabel(
-        "time of the contender / time of physlearn   (thin tick: target; open mark: target missed)"
+        "time of the contender / time of physlearn\n(thin tick: target; open mark: target missed)"
     )
     ax.spines["left"].set_visible(False)
     handles = [ax.lines[0], *known.values()]
