@@ -55,6 +55,13 @@ class ChainStatistics:
         Method and why, seed and numbers of sweeps.
     warnings
         What keeps the errors from being trusted.
+
+    Examples
+    --------
+    >>> from physlearn.lattice_models import Potts, sample_statistics, square_lattice
+    >>> drawn = sample_statistics(Potts(3, [0.4]), square_lattice((6, 6)), 200, rng=1)
+    >>> list(drawn.summary)
+    ['mean', 'standard_error', 'autocorrelation_sweeps', 'effective_samples']
     """
 
     table: pd.DataFrame
