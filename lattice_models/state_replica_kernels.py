@@ -23,7 +23,7 @@ Single = NDArray[np.float32]
 
 ROTATE_A, BACK_A, SHIFT = np.uint32(26), np.uint32(6), np.uint32(9)
 ROTATE_B, BACK_B, FACTOR = np.uint32(13), np.uint32(19), np.uint32(0x9E3779BB)
-HALF, ONE = np.float32(0.5), np.float32(1.0)
+ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 WORD = np.float32(2.0**-32)
 SMALLEST = np.float32(-120.0)
 # 2 ** z = 1 + z (C1 + z (C2 + ...)) on [0, 1), relative error below 1e-7 in single precision
@@ -33,10 +33,24 @@ BIAS, MANTISSA = np.int32(127), np.int32(23)
 
 
 @kernel
+def fill(row: Single, value: Any) -> None:
+    """Set a row to one value."""
+    for r in range(row.shape[0]):
+        row[r] = value
+
+
+@kernel
+def start_energy(energy: Single, site_energy: Single, offset: Any) -> None:
+    """Set energies to what does not depend on neighbours."""
+    for r in range(energy.shape[0]):
+        energy[r] = site_energy[r] + offset
+
+
+@kernel
 def count_state(count: Single, here: UInt8, code: Any, times: Any) -> None:
     """Add a neighbour's multiplicity where it has one state."""
     for r in range(count.shape[0]):
-        count[r] += times if here[r] == code else np.float32(0.0)
+        count[r] += times if here[r] == code else ZERO
 
 
 @kernel
@@ -84,10 +98,11 @@ def draw_mark(mark: Single, total: Single, lanes: UInt32) -> None:
 
 
 @kernel
-def step_up(here: UInt8, mark: Single, below: Single) -> None:
+def step_up(here: UInt8, mark: Single, below: Single, anew: bool) -> None:
     """Go to the next state where the mark lies beyond the weights so far."""
+    keep = np.uint8(not anew)
     for r in range(here.shape[0]):
-        here[r] += np.uint8(mark[r] >= below[r])
+        here[r] = np.uint8(keep * here[r] + np.uint8(mark[r] >= below[r]))
 
 
 @kernel
@@ -116,28 +131,29 @@ def state_replica_sweeps(
     mark = np.zeros(width, np.float32)
     for _ in range(n_sweeps):
         for site in sites:
-            count[:] = np.float32(0.0)
+            for k in range(n_shells):
+                for b in range(q):
+                    fill(count[k, b], ZERO)
             for e in range(start[site], start[site + 1]):
                 row = states[neighbour[e]]
                 weight = np.float32(times[e])
                 for b in range(q):
                     count_state(count[shell[e], b], row, np.uint8(b), weight)
             for a in range(q):
-                energy[a] = site_energy[a] + offset[site, a]
+                start_energy(energy[a], site_energy[a], offset[site, a])
                 for k in range(n_shells):
                     for b in range(q):
                         add_energy(energy[a], pair_energy[k, a, b], count[k, b])
-            least[:] = energy[0]
+            start_energy(least, energy[0], ZERO)
             for a in range(1, q):
                 lower(least, energy[a])
-            total[:] = np.float32(0.0)
+            fill(total, ZERO)
             for a in range(q):
                 weigh(energy[a], least, total)
             draw_mark(mark, total, lanes)
             here = states[site]
-            here[:] = np.uint8(0)
             for a in range(q - 1):
-                step_up(here, mark, energy[a])
+                step_up(here, mark, energy[a], a == 0)
 
 
 @kernel
