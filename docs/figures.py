@@ -1,4 +1,4 @@
-"""Make the figures of docs/monte_carlo.md: ``python docs/figures.py [name ...]``.
+"""Figures and tables of docs/monte_carlo.md: ``python docs/figures.py [name ...]``.
 
 Physics is simulated anew with fixed seeds; speeds and comparisons with oracles are read from
 benchmarks/results. A figure whose results file is not there is named and left out.
@@ -18,6 +18,7 @@ from figures_gallery import gallery_figure
 from figures_physics import ising_figure
 from matplotlib.figure import Figure
 from rich.console import Console
+from tables import fill
 
 from physlearn.report.drawing import STYLE
 
@@ -59,6 +60,10 @@ def main() -> int:
             console.print(f"{name}: left out; {error}")
             continue
         console.print(f"{path} ({time.perf_counter() - begun:.0f} s)")
+    if not chosen.names:
+        for name in fill():
+            left_out += 1
+            console.print(f"table {name}: left out; its results are absent")
     return int(left_out > 0)
 
 
