@@ -31,7 +31,7 @@ from physlearn.lattice_models.regular_lattices import square_lattice
 
 CRITICAL = float(np.log1p(np.sqrt(2.0)) / 2)
 SIZES = (32, 64, 128)
-N_CHAINS, CLUSTER_SAMPLES, LOCAL_SAMPLES = 4, 10_000, 20_000  # samples of each chain
+N_CHAINS, CLUSTER_SAMPLES, LOCAL_SAMPLES = 4, 40_000, 20_000  # samples of each chain
 TIMED_SECONDS = 0.3
 
 
