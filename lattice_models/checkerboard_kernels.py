@@ -20,8 +20,8 @@ from physlearn.lattice_models.kernels import kernel
 Int8 = NDArray[np.int8]
 UInt32 = NDArray[np.uint32]
 
-ROTATE_A, BACK_A, SHIFT = np.uint32(26), np.uint32(6), np.uint32(9)
-ROTATE_B, BACK_B, FACTOR = np.uint32(13), np.uint32(19), np.uint32(0x9E3779BB)
+LANE_ROTATE_A, LANE_BACK_A, LANE_SHIFT = np.uint32(26), np.uint32(6), np.uint32(9)
+LANE_ROTATE_B, LANE_BACK_B, FACTOR = np.uint32(13), np.uint32(19), np.uint32(0x9E3779BB)
 ONE, TWO, THREE, FOUR = np.int8(1), np.int8(2), np.int8(3), np.int8(4)
 
 
@@ -64,9 +64,9 @@ def checkerboard_half_sweep(
                 b = second[c]
                 word = np.uint32(a * FACTOR)
                 b = np.uint32(b ^ a)
-                turned = np.uint32(np.uint32(a << ROTATE_A) | np.uint32(a >> BACK_A))
-                first[c] = np.uint32(turned ^ b ^ np.uint32(b << SHIFT))
-                second[c] = np.uint32(np.uint32(b << ROTATE_B) | np.uint32(b >> BACK_B))
+                turned = np.uint32(np.uint32(a << LANE_ROTATE_A) | np.uint32(a >> LANE_BACK_A))
+                first[c] = np.uint32(turned ^ b ^ np.uint32(b << LANE_SHIFT))
+                second[c] = np.uint32(np.uint32(b << LANE_ROTATE_B) | np.uint32(b >> LANE_BACK_B))
                 count = np.int8(np.int8(above[c] + below[c]) + np.int8(beside[c] + further[c]))
                 low = low_1 if count == ONE else low_0
                 low = low_2 if count == TWO else low

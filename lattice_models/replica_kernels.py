@@ -29,8 +29,8 @@ UInt64 = NDArray[np.uint64]
 Single = NDArray[np.float32]
 Float = NDArray[np.float64]
 
-ROTATE_A, BACK_A, SHIFT = np.uint32(26), np.uint32(6), np.uint32(9)
-ROTATE_B, BACK_B, FACTOR = np.uint32(13), np.uint32(19), np.uint32(0x9E3779BB)
+LANE_ROTATE_A, LANE_BACK_A, LANE_SHIFT = np.uint32(26), np.uint32(6), np.uint32(9)
+LANE_ROTATE_B, LANE_BACK_B, FACTOR = np.uint32(13), np.uint32(19), np.uint32(0x9E3779BB)
 STEP = np.uint64(8)  # words, 64 replicas
 W1, W2, W3, W4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 W5, W6, W7 = np.uint64(5), np.uint64(6), np.uint64(7)
@@ -155,9 +155,9 @@ def draw_row(here: UInt8, around: Single, lanes: UInt32) -> None:
         b = second[r]
         word = np.uint32(a * FACTOR)
         b = np.uint32(b ^ a)
-        turned = np.uint32(np.uint32(a << ROTATE_A) | np.uint32(a >> BACK_A))
-        first[r] = np.uint32(turned ^ b ^ np.uint32(b << SHIFT))
-        second[r] = np.uint32(np.uint32(b << ROTATE_B) | np.uint32(b >> BACK_B))
+        turned = np.uint32(np.uint32(a << LANE_ROTATE_A) | np.uint32(a >> LANE_BACK_A))
+        first[r] = np.uint32(turned ^ b ^ np.uint32(b << LANE_SHIFT))
+        second[r] = np.uint32(np.uint32(b << LANE_ROTATE_B) | np.uint32(b >> LANE_BACK_B))
         here[r] = np.uint8(rises(word, around[r]))
 
 

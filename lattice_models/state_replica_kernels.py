@@ -21,8 +21,8 @@ Int64 = NDArray[np.int64]
 UInt32 = NDArray[np.uint32]
 Single = NDArray[np.float32]
 
-ROTATE_A, BACK_A, SHIFT = np.uint32(26), np.uint32(6), np.uint32(9)
-ROTATE_B, BACK_B, FACTOR = np.uint32(13), np.uint32(19), np.uint32(0x9E3779BB)
+LANE_ROTATE_A, LANE_BACK_A, LANE_SHIFT = np.uint32(26), np.uint32(6), np.uint32(9)
+LANE_ROTATE_B, LANE_BACK_B, FACTOR = np.uint32(13), np.uint32(19), np.uint32(0x9E3779BB)
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 WORD = np.float32(2.0**-32)
 SMALLEST = np.float32(-120.0)
@@ -91,9 +91,9 @@ def draw_mark(mark: Single, total: Single, lanes: UInt32) -> None:
         b = second[r]
         word = np.uint32(a * FACTOR)
         b = np.uint32(b ^ a)
-        turned = np.uint32(np.uint32(a << ROTATE_A) | np.uint32(a >> BACK_A))
-        first[r] = np.uint32(turned ^ b ^ np.uint32(b << SHIFT))
-        second[r] = np.uint32(np.uint32(b << ROTATE_B) | np.uint32(b >> BACK_B))
+        turned = np.uint32(np.uint32(a << LANE_ROTATE_A) | np.uint32(a >> LANE_BACK_A))
+        first[r] = np.uint32(turned ^ b ^ np.uint32(b << LANE_SHIFT))
+        second[r] = np.uint32(np.uint32(b << LANE_ROTATE_B) | np.uint32(b >> LANE_BACK_B))
         mark[r] = (np.float32(word) + HALF) * WORD * total[r]
 
 
