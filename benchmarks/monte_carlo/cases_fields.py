@@ -36,7 +36,8 @@ class Steps:
         self.conserved = name == "cahn_hilliard"
         start = 0.1 * np.random.default_rng(0).normal(size=(size, size))
         self.field = start.astype(kind)
-        self.other, self.tile, self.second = tile_rooms(self.field, self.conserved)
+        rooms = tile_rooms(self.field, self.conserved)
+        self.other, self.tile, self.second, self.columns = rooms
         self.depth = DEPTHS[self.conserved]
         rate = TIME_STEP[name]
         self.coefficients = np.array([rate, rate, -1.0, cubic, 1.0, sextic, 1.0, 1.0], kind)
@@ -45,10 +46,10 @@ class Steps:
     def ours(self, n_steps: int) -> None:
         if self.conserved:
             diffuse_tiles(self.field, self.other, self.tile, self.second, self.coefficients,
-                          False, n_steps, self.depth)  # fmt: skip
+                          False, n_steps, self.depth, self.columns)  # fmt: skip
         else:
             relax_tiles(self.field, self.other, self.tile, self.second, self.coefficients,
-                        self.drive, False, n_steps, self.depth)  # fmt: skip
+                        self.drive, False, n_steps, self.depth, self.columns)  # fmt: skip
 
     def twin(self, library: Any, n_steps: int) -> None:
         name = f"{'diffuse' if self.conserved else 'relax'}_{self.field.dtype}"
@@ -58,7 +59,7 @@ class Steps:
         getattr(library, name)(
             _pointer(self.field), _pointer(self.other), *numbers, _pointer(self.tile),
             _pointer(self.second), *tiles, _pointer(self.coefficients), *drive,
-            ctypes.c_int64(n_steps), ctypes.c_int64(self.depth),
+            ctypes.c_int64(n_steps), ctypes.c_int64(self.depth), ctypes.c_int64(self.columns),
         )  # fmt: skip
 
     def plain(self, library: Any, n_steps: int) -> None:

@@ -120,18 +120,19 @@ def diffuse_rows(tile: Real, potential: Real, first: int, last: int, width: int,
 
 @kernel
 def relax_tiles(field: Real, other: Real, tile: Real, second: Real, coefficients: Real,
-                drive: Real, mirror: bool, n_steps: int, depth: int) -> None:  # fmt: skip
+                drive: Real, mirror: bool, n_steps: int, depth: int, columns: int,
+                ) -> None:  # fmt: skip
     """Do ``n_steps`` non-conserved steps of ``field``; ``other`` is room of the same shape.
 
     ``coefficients``: rate L dt, -, a, b, c, e, kappa_x / dx^2, kappa_y / dy^2. ``drive``: the
-    uniform field E of each step. ``tile`` and ``second`` set the tile's size, a rim of ``depth``
-    cells included.
+    uniform field E of each step. The rows of ``tile`` and ``second`` and their first ``columns``
+    are the tile, a rim of ``depth`` cells included.
     """
     n_rows, n_columns = field.shape
     rate, _, a, b, c, e, kx, ky = coefficients[:8]
     a = a + (kx + kx + ky + ky)
     height = tile.shape[0] - 2 * depth
-    breadth = tile.shape[1] - 2 * depth
+    breadth = columns - 2 * depth
     source, target = field, other
     done = 0
     swaps = 0
@@ -142,12 +143,12 @@ def relax_tiles(field: Real, other: Real, tile: Real, second: Real, coefficients
             for left in range(0, n_columns, breadth):
                 inner_columns = min(breadth, n_columns - left)
                 rows = inner_rows + 2 * now
-                columns = inner_columns + 2 * now
-                load_tile(source, tile, (top - now, left - now), (rows, columns), mirror)
+                wide = inner_columns + 2 * now
+                load_tile(source, tile, (top - now, left - now), (rows, wide), mirror)
                 old, new = tile, second
                 for k in range(now):
                     relax_rows(
-                        old, new, k + 1, rows - k - 1, columns - 2,
+                        old, new, k + 1, rows - k - 1, wide - 2,
                         rate, drive[done + k], a, b, c, e, kx, ky,
                     )  # fmt: skip
                     old, new = new, old
@@ -161,18 +162,18 @@ def relax_tiles(field: Real, other: Real, tile: Real, second: Real, coefficients
 
 @kernel
 def diffuse_tiles(field: Real, other: Real, tile: Real, potential: Real, coefficients: Real,
-                  mirror: bool, n_steps: int, depth: int) -> None:  # fmt: skip
+                  mirror: bool, n_steps: int, depth: int, columns: int) -> None:  # fmt: skip
     """Do ``n_steps`` conserved steps of ``field``; ``other`` is room of the same shape.
 
     ``coefficients``: M dt / dx^2, M dt / dy^2, a, b, c, e, kappa_x / dx^2, kappa_y / dy^2.
-    ``tile`` sets the tile's size, a rim of 2 ``depth`` cells included; ``potential`` (3, columns of
-    tile).
+    The rows of ``tile`` and its first ``columns`` are the tile, a rim of 2 ``depth`` cells
+    included; ``potential``: (3, n), as wide as ``tile``.
     """
     n_rows, n_columns = field.shape
     rate_x, rate_y, a, b, c, e, kx, ky = coefficients[:8]
     a = a + (kx + kx + ky + ky)
     height = tile.shape[0] - 4 * depth
-    breadth = tile.shape[1] - 4 * depth
+    breadth = columns - 4 * depth
     source, target = field, other
     done = 0
     swaps = 0
@@ -184,11 +185,11 @@ def diffuse_tiles(field: Real, other: Real, tile: Real, potential: Real, coeffic
             for left in range(0, n_columns, breadth):
                 inner_columns = min(breadth, n_columns - left)
                 rows = inner_rows + 2 * rim
-                columns = inner_columns + 2 * rim
-                load_tile(source, tile, (top - rim, left - rim), (rows, columns), mirror)
+                wide = inner_columns + 2 * rim
+                load_tile(source, tile, (top - rim, left - rim), (rows, wide), mirror)
                 for k in range(now):
                     diffuse_rows(
-                        tile, potential, 2 * k + 1, rows - 2 * k - 1, columns - 2,
+                        tile, potential, 2 * k + 1, rows - 2 * k - 1, wide - 2,
                         rate_x, rate_y, a, b, c, e, kx, ky,
                     )  # fmt: skip
                 store_tile(tile, target, (top, left), (inner_rows, inner_columns), rim)

@@ -75,10 +75,10 @@ static void diffuse_rows_##S(T *restrict tile, T *restrict potential, int64_t st
 }                                                                                                 \
 void relax_##S(T *field, T *other, int64_t n_rows, int64_t n_columns, T *tile, T *second,         \
                int64_t tile_rows, int64_t stride, const T *p, const T *drive, int64_t n_steps,    \
-               int64_t depth) {                                                                   \
+               int64_t depth, int64_t used) {                                                     \
     T rate = p[0], a = p[2], b = p[3], c = p[4], e = p[5], kx = p[6], ky = p[7];                  \
     a = a + (kx + kx + ky + ky);                                                                  \
-    int64_t height = tile_rows - 2 * depth, breadth = stride - 2 * depth, done = 0, swaps = 0;    \
+    int64_t height = tile_rows - 2 * depth, breadth = used - 2 * depth, done = 0, swaps = 0;    \
     T *source = field, *target = other;                                                           \
     while (done < n_steps) {                                                                      \
         int64_t now = MIN(depth, n_steps - done);                                                 \
@@ -104,10 +104,11 @@ void relax_##S(T *field, T *other, int64_t n_rows, int64_t n_columns, T *tile, T
     if (swaps % 2) for (int64_t i = 0; i < n_rows * n_columns; i++) field[i] = other[i];          \
 }                                                                                                 \
 void diffuse_##S(T *field, T *other, int64_t n_rows, int64_t n_columns, T *tile, T *potential,    \
-                 int64_t tile_rows, int64_t stride, const T *p, int64_t n_steps, int64_t depth) { \
+                 int64_t tile_rows, int64_t stride, const T *p, int64_t n_steps, int64_t depth,   \
+                 int64_t used) {                                                                  \
     T rate_x = p[0], rate_y = p[1], a = p[2], b = p[3], c = p[4], e = p[5], kx = p[6], ky = p[7]; \
     a = a + (kx + kx + ky + ky);                                                                  \
-    int64_t height = tile_rows - 4 * depth, breadth = stride - 4 * depth, done = 0, swaps = 0;    \
+    int64_t height = tile_rows - 4 * depth, breadth = used - 4 * depth, done = 0, swaps = 0;    \
     T *source = field, *target = other;                                                           \
     while (done < n_steps) {                                                                      \
         int64_t now = MIN(depth, n_steps - done), rim = 2 * now;                                  \

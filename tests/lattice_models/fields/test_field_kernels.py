@@ -38,11 +38,12 @@ def run_tiles(
     numbers = np.array(COEFFICIENTS if coefficients is None else coefficients, kind)
     if conserved:
         explicit_kernels.diffuse_tiles(values, start.copy(), first, np.zeros((3, first.shape[1]),
-                                       kind), numbers, mirror, n_steps, depth)  # fmt: skip
+                                       kind), numbers, mirror, n_steps, depth,
+                                       first.shape[1])  # fmt: skip
     else:
         drive = np.linspace(0.0, 0.2, n_steps).astype(kind)
         explicit_kernels.relax_tiles(values, start.copy(), first, first.copy(), numbers, drive,
-                                     mirror, n_steps, depth)  # fmt: skip
+                                     mirror, n_steps, depth, first.shape[1])  # fmt: skip
     return values
 
 
@@ -179,9 +180,10 @@ def test_random_flux_is_conserved_and_closed_edges_let_nothing_pass():
 def test_rooms_hold_at_least_one_cell_per_tile():
     for conserved in (False, True):
         for shape in ((1, 1), (3, 700), (700, 3)):
-            other, tile, second = explicit_stepper.tile_rooms(np.zeros(shape), conserved)
+            other, tile, second, columns = explicit_stepper.tile_rooms(np.zeros(shape), conserved)
             rim = (2 if conserved else 1) * explicit_stepper.DEPTHS[conserved]
             assert other.shape == shape
             assert tile.shape[0] > 2 * rim
-            assert tile.shape[1] > 2 * rim
+            assert tile.shape[1] >= columns > 2 * rim
+            assert (tile[:, 1:].ctypes.data % 64, tile.strides[0] % 64) == (0, 0)
             assert second.shape[1] == tile.shape[1]
