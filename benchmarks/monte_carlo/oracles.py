@@ -178,7 +178,7 @@ def main() -> int:
     for file in files:
         part = summary([row for row in rows if row["test"].partition("::")[0] == file])
         table.add_row(
-            file, str(part["comparisons"]),
+            Path(file).name, str(part["comparisons"]),
             f"{abs(part['z']['largest']):.2f}" if part["z"]["count"] else "",
             f"{part['p']['smallest']:.2g}" if part["p"]["count"] else "",
             f"{part['error']['largest_share_of_bound']:.2g}" if part["error"]["count"] else "",
