@@ -131,7 +131,9 @@ def row(method: str, size: int, share: float) -> dict[str, Any]:
 
 def printed(rows: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """Heading and rows of the table."""
-    table = [("L", "method", "µs/sweep", "sweeps: E", "ms: E", "sweeps: |M|", "ms: |M|", "z of E")]
+    table = [
+        ("L", "method", "µs/sweep", "sweeps: E", "ms: E", "sweeps: abs M", "ms: abs M", "z of E")
+    ]
     for each in sorted(rows, key=lambda each: (each["size"], each["magnetisation"]["ms"])):
         cells = [str(each["size"]), each["method"], f"{1e3 * each['sweep_ms']:.3g}"]
         for name in ("energy", "magnetisation"):
