@@ -182,6 +182,7 @@ def lennard_jones_change(
     low = 4.0 * row[1] * six
     high = low * six
     limit, lift = row[6], row[7]
+    x, y, z = places[0], places[1], places[2]
     sums[:room] = 0.0
     same = cells[0] == cells[1]
     for side in range(1 if same else 2):
@@ -198,23 +199,29 @@ def lennard_jones_change(
             x1, y1, z1 = fresh[0] - a - away_fresh, fresh[1] - b, fresh[2] - c
             first = other * room
             m = (inside[other] + 7) // LANES * LANES
-            last = first + m
-            x, y, z = places[0, first:last], places[1, first:last], places[2, first:last]
-            total = sums[:m]
+            base = np.uint64(first)  # unsigned: no negative index to look out for in the loop
             for k in range(m):
-                dx, dy, dz = x[k] - x0, y[k] - y0, z[k] - z0
+                dx, dy, dz = (
+                    x[base + np.uint64(k)] - x0,
+                    y[base + np.uint64(k)] - y0,
+                    z[base + np.uint64(k)] - z0,
+                )
                 s = dx * dx + dy * dy + dz * dz
                 inverse = 1.0 / s
                 cube = inverse * inverse * inverse
                 before = cube * (high * cube - low) - lift
                 before = before if s < limit else 0.0
-                ex, ey, ez = x[k] - x1, y[k] - y1, z[k] - z1
+                ex, ey, ez = (
+                    x[base + np.uint64(k)] - x1,
+                    y[base + np.uint64(k)] - y1,
+                    z[base + np.uint64(k)] - z1,
+                )
                 t = ex * ex + ey * ey + ez * ez
                 inverse = 1.0 / t
                 cube = inverse * inverse * inverse
                 after = cube * (high * cube - low) - lift
                 after = after if t < limit else 0.0
-                total[k] += after - before
+                sums[np.uint64(k)] += after - before
     change = 0.0
     for k in range(room):
         change += sums[k]

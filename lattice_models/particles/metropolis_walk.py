@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.lattice_models.particles import metropolis_kernels as kernels
+from physlearn.lattice_models.particles.aligned import aligned
 from physlearn.lattice_models.particles.interaction import Interaction, Particles
 from physlearn.lattice_models.particles.start_checks import contact
 
@@ -99,7 +100,7 @@ class MetropolisWalk:
         self.inside = np.zeros(n_cells, dtype=np.int64)
         while True:
             room = int(self.counts[4])
-            self.places = np.full((3, n_cells * room), kernels.FAR)
+            self.places = aligned((3, n_cells * room), kernels.FAR)
             self.slots = np.zeros((n_cells * room, 2), dtype=np.int32)
             most = kernels.fill_cells(
                 places, self.species, self.places, self.slots, self.inside, self.where,
@@ -112,7 +113,7 @@ class MetropolisWalk:
 
     def _make_scratch(self) -> None:
         near, far = np.zeros((self.n + 1, 4)), np.zeros((self.n + 1, 4))
-        sums = np.zeros(int(self.counts[4]))
+        sums = aligned((int(self.counts[4]),))
         self.scratch = (sums, near, far, np.zeros(9))
 
     def _unsorted(self) -> Float:

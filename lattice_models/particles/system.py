@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.lattice_models.particles import neighbour_kernels as near_by
+from physlearn.lattice_models.particles.aligned import aligned
 from physlearn.lattice_models.particles.interaction import Interaction, Particles
 from physlearn.lattice_models.particles.motion_kernels import evaluate
 
@@ -49,9 +50,9 @@ class ParticleSystem:
         self.counts = np.zeros(8, dtype=np.int64)
         self.counts[6] = -1
         self.random_state = np.zeros(2, dtype=np.uint64)
-        self.lanes, self.sums = np.zeros(64), np.zeros(4)
+        self.lanes, self.sums = aligned((64,)), np.zeros(4)
         self.near = np.zeros((2, 7))
-        self.points = np.full((n_slots + 2, 4), near_by.FAR)
+        self.points = aligned((n_slots + 2, 4), near_by.FAR)
         self.points[:, 3] = 0.0
         self.points[:n, :d] = particles.positions
         self.points[:n, d:] = 0.0
@@ -124,7 +125,7 @@ class ParticleSystem:
 
     def _grow_ghosts(self, size: int) -> None:
         self.ghosts = np.zeros((size, 2), dtype=np.int32)
-        points = np.full((self.n_slots + size + 1, 4), near_by.FAR)
+        points = aligned((self.n_slots + size + 1, 4), near_by.FAR)
         points[:, 3] = 0.0
         points[: self.n_slots] = self.points[: self.n_slots]
         self.points = points
