@@ -139,12 +139,10 @@ def exchange_sweeps(
                     continue
                 site, other = np.uint64(order[at]), np.uint64(order[up + from_down])
                 cost = around[site] - around[other]
-                bonded = False
                 entry, end = np.uint64(start[site]), np.uint64(start[site + ONE])
-                while entry < end:
-                    bonded |= np.uint64(neighbour[entry]) == other
+                while entry < end and np.uint64(neighbour[entry]) != other:
                     entry += ONE
-                if bonded:
+                if entry < end:  # they are neighbours
                     cost += shared_step(start, neighbour, step, site, other)
             if with_triplets:  # those that hold both sites
                 entry, end = np.uint64(triplet_start[site]), np.uint64(triplet_start[site + ONE])

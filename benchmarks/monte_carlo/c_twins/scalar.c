@@ -128,8 +128,11 @@ void exchange_sweeps(const Chain *chain, uint32_t *restrict order, int64_t n_up,
         if (at == up || from == down) continue;
         uint32_t site = order[at], other = order[up + from];
         double cost = 0.0;
-        for (int64_t e = c.start[site], end = c.start[site + 1]; e < end; e++)
-            if (c.neighbour[e] == other) cost += c.step[e];
+        int64_t e = c.start[site], end = c.start[site + 1];
+        while (e < end && c.neighbour[e] != other) e++;
+        if (e < end)
+            for (; e < end; e++)
+                if (c.neighbour[e] == other) cost += c.step[e];
         cost += around[site] - around[other];
         if (c.n_triplet_entries) cost += shared_triplets(&c, site, other);
         NEXT_WORD(word, a, b);
