@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, as_generator, check_array, check_positive
-from physlearn.lattice_models.wall_front import polar_geometry, propagate_polar_front
+from physlearn.lattice_models.walls.wall_front import polar_geometry, propagate_polar_front
 
 __all__ = ["SyntheticWalls", "WallVideoOptions", "make_wall_video"]
 

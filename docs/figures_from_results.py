@@ -231,7 +231,7 @@ def independent_figure() -> Figure:
     axes = figure.subplots(1, 2, sharey=True)
     methods = list(dict.fromkeys(row["method"] for row in rows))
     for ax, quantity, said in zip(
-        axes, ("energy", "magnetisation"), ("a  energy", "b  |magnetisation|"), strict=True
+        axes, ("energy", "magnetization"), ("a  energy", "b  |magnetization|"), strict=True
     ):
         for index, method in enumerate(methods):
             mine = [row for row in rows if row["method"] == method]

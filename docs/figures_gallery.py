@@ -20,7 +20,6 @@ from physlearn.lattice_models import (
     square_lattice,
     temper_lattice,
 )
-from physlearn.lattice_models.driven_line import LineOptions, simulate_wall
 from physlearn.lattice_models.fields import (
     DepolarizationEnergy,
     LandauPotential,
@@ -33,7 +32,8 @@ from physlearn.lattice_models.particles import (
     neighbour_pairs,
     sample_positions,
 )
-from physlearn.lattice_models.pinning import random_landscape
+from physlearn.lattice_models.walls.driven_line import LineOptions, simulate_wall
+from physlearn.lattice_models.walls.pinning import random_landscape
 from physlearn.records import AtomicConfiguration
 from physlearn.report.drawing import BLUE, COLORS, GREY, INK, RED
 

@@ -69,7 +69,7 @@ def ising_points() -> dict[str, NDArray[np.float64]]:
 
 
 def ising_figure() -> Figure:
-    """Energy, heat capacity and magnetisation of the square lattice, by three methods."""
+    """Energy, heat capacity and magnetization of the square lattice, by three methods."""
     points = ising_points()
     figure = Figure(figsize=(10.6, 4.7), layout="constrained")
     axes = figure.subplots(2, 3, height_ratios=(3, 1.1), sharex=True)
@@ -82,7 +82,7 @@ def ising_figure() -> Figure:
     torus = [kaufman_torus((EDGE, EDGE), 1 / t) for t in fine]
     finite = ([t.energy / t.n_sites * x for t, x in zip(torus, fine, strict=True)],
               [t.heat_capacity for t in torus])  # fmt: skip
-    said = ("energy per site (J)", "heat capacity per site (k)", "|magnetisation| per site")
+    said = ("energy per site (J)", "heat capacity per site (k)", "|magnetization| per site")
     for k, (top, curve, label) in enumerate(zip(axes[0], curves, said, strict=True)):
         top.plot(fine, curve, color=GREY, lw=1.2, label="exact, infinite lattice")
         if k < 2:

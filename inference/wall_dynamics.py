@@ -11,7 +11,7 @@ from physlearn.checks import InputError, NotIdentified, as_generator, check_arra
 from physlearn.datasets.synthetic_walls import SyntheticWalls
 from physlearn.inference.wall_fronts import FrontModel, area_rates, shape_basis, usable_runs
 from physlearn.inference.wall_posterior import WallOptimum, draw_parameters, optimize_walls
-from physlearn.lattice_models.wall_front import polar_geometry, propagate_polar_front
+from physlearn.lattice_models.walls.wall_front import polar_geometry, propagate_polar_front
 from physlearn.records import WallTrack
 from physlearn.results import Fit, fit_from_draws
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from physlearn.lattice_models.wall_front import (
+from physlearn.lattice_models.walls.wall_front import (
     front_substeps,
     polar_geometry,
     propagate_polar_front,

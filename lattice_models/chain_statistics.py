@@ -25,6 +25,7 @@ from physlearn.lattice_models.engines import SINGLE_SITE, Engine
 from physlearn.lattice_models.simulate import sampled_form
 from physlearn.lattice_models.state_engines import bond_overlap
 from physlearn.records import SiteGraph
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,18 +38,18 @@ SHORTEST = 50.0
 """Chains of fewer correlation times do not tell how long they remember."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ChainStatistics:
     """Sufficient statistics of a lattice along Markov chains.
 
     Attributes
     ----------
     table
-        One row a sample: chain, sample, energy (kT), magnetisation (sum of states, where states
+        One row a sample: chain, sample, energy (kT), magnetization (sum of states, where states
         are signed), count_a (sites in state a, for more than two states) and shell_k (sum over
         the bonds of shell k, times multiplicity: of s s' for signed states, of cos(2 pi (a - b)
         / q) for clocks, of 1 for like states otherwise).
-    summary
+    estimates
         One row a quantity: mean, standard_error, autocorrelation_sweeps (integrated, so that
         independent samples have one interval between samples), effective_samples.
     metadata
@@ -60,14 +61,20 @@ class ChainStatistics:
     --------
     >>> from physlearn.lattice_models import Potts, sample_statistics, square_lattice
     >>> drawn = sample_statistics(Potts(3, [0.4]), square_lattice((6, 6)), 200, rng=1)
-    >>> list(drawn.summary)
+    >>> list(drawn.summary())
     ['mean', 'standard_error', 'autocorrelation_sweeps', 'effective_samples']
     """
 
     table: pd.DataFrame
-    summary: pd.DataFrame
+    estimates: pd.DataFrame
     metadata: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
+
+    __repr__ = short_repr
+
+    def summary(self) -> pd.DataFrame:
+        """Return a copy of the table of means, errors and correlation times."""
+        return self.estimates.copy()
 
 
 def autocorrelation_time(samples: ArrayLike) -> float:
@@ -132,7 +139,7 @@ def sample_statistics(
     progress: Callable[[int, int], Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> ChainStatistics:
-    """Draw energy, magnetisation and sums over bonds along Markov chains, without the pictures.
+    """Draw energy, magnetization and sums over bonds along Markov chains, without the pictures.
 
     Single-site methods and exchanges keep the sums with every accepted change; the other methods
     have them summed over the states of each sample.
@@ -161,7 +168,7 @@ def sample_statistics(
     >>> from physlearn.lattice_models import Ising, square_lattice
     >>> drawn = sample_statistics(Ising([0.2]), square_lattice((8, 8)), 400, rng=1)
     >>> list(drawn.table)
-    ['chain', 'sample', 'energy', 'magnetisation', 'shell_0']
+    ['chain', 'sample', 'energy', 'magnetization', 'shell_0']
     """
     check_count("n_samples", n_samples, 4)
     plan = ChainPlan(n_chains, n_samples, burn_in, sweeps_between)
@@ -198,7 +205,7 @@ def statistics_of_states(
     overlap = bond_overlap(hamiltonian)
     counted = values if len(values) > 2 or values != (-1, 1) else ()
     names = (
-        "energy", "magnetisation", *(f"count_{value}" for value in counted),
+        "energy", "magnetization", *(f"count_{value}" for value in counted),
         *(f"shell_{shell}" for shell in range(graph.n_shells)),
     )  # fmt: skip
 
@@ -234,7 +241,7 @@ def _record(
     rows: dict[str, dict[str, float]] = {}
     short = []
     for place, name in enumerate(names):
-        if name == "magnetisation" and not signed:
+        if name == "magnetization" and not signed:
             continue
         series = values[..., place]
         table[name] = series.ravel()

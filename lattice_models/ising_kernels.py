@@ -155,7 +155,7 @@ def single_site_sweeps(
     count_start, count_neighbour = tables.count_start, tables.count_neighbour
     count_place, count_times = tables.count_place, tables.count_times
     with_counts, with_triplets = count_place.shape[0] > 0, triplet_step.shape[0] > 0
-    energy, magnetisation = totals[0], totals[1]
+    energy, magnetization = totals[0], totals[1]
     first, second = random_state[0], random_state[1]
     for _ in range(n_sweeps):
         for index in range(states.shape[0]):
@@ -165,7 +165,7 @@ def single_site_sweeps(
             if takes(word >> LOW_BITS, cost, chances, base, top):
                 old = flip(states, around, start, neighbour, step, site)
                 energy += cost
-                magnetisation -= 2.0 * old
+                magnetization -= 2.0 * old
                 if with_counts:
                     entry, end = np.uint64(count_start[site]), np.uint64(count_start[site + ONE])
                     while entry < end:
@@ -183,5 +183,5 @@ def single_site_sweeps(
                         around[left] -= change * np.float64(states[right])
                         around[right] -= change * np.float64(states[left])
                         entry += ONE
-    totals[0], totals[1] = energy, magnetisation
+    totals[0], totals[1] = energy, magnetization
     random_state[0], random_state[1] = first, second

@@ -127,6 +127,13 @@ class MbarEstimate:
         float64, shape (20, K): change of ``log_partitions`` without each block.
     blocks
         int64, shape (K n,): the block of every sample.
+
+    Examples
+    --------
+    >>> spins = np.where(np.random.default_rng(1).random((2, 100)) < 0.5, 1.0, -1.0)
+    >>> same = mbar_estimate(spins[:, :, None] * np.zeros(2))  # one reference, twice
+    >>> same.log_partitions.tolist(), same.settled
+    ([0.0, 0.0], True)
     """
 
     log_partitions: Float

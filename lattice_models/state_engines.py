@@ -162,7 +162,7 @@ class StateEngine:
         local = method == "kawasaki_local"
         self._ends = nearest_bonds(graph) if local else np.empty((0, 2), np.uint32)
         self.total_names: tuple[str, ...] = (
-            "energy", "magnetisation", *(f"count_{value}" for value in values)
+            "energy", "magnetization", *(f"count_{value}" for value in values)
         )  # fmt: skip
         sums = [
             float(energy_of_codes(terms, codes)), float(terms.state_values[codes].sum()),

@@ -50,6 +50,13 @@ class TemperingResult:
         the first rung.
     metadata, warnings
         How the run was made, and what makes it doubtful.
+
+    Examples
+    --------
+    >>> from physlearn.lattice_models import Ising, square_lattice
+    >>> ladder = [0.0, 0.5, 1.0]
+    >>> temper_lattice(Ising([0.6]), square_lattice((4, 4)), ladder, 40, rng=1).energies.shape
+    (3, 40)
     """
 
     snapshots: tuple[LatticeSnapshots, ...]

@@ -180,7 +180,7 @@ class TwoStateEngine:
             self._ends = nearest_bonds(graph)
             self._shared = self._steps_between(graph.n_sites)
         energy = float(hamiltonian.energy(self._states, graph))
-        self.total_names: tuple[str, ...] = ("energy", "magnetisation")
+        self.total_names: tuple[str, ...] = ("energy", "magnetization")
         sums = [energy, float(self._states.sum())]
         if counting:
             self.total_names += tuple(f"shell_{shell}" for shell in range(graph.n_shells))

@@ -110,7 +110,7 @@ def _langevin(dynamics: str) -> None:
     from physlearn.records import AtomicConfiguration
 
     start = AtomicConfiguration(
-        [[0.5, 0.5, 0.5], [1.6, 0.5, 0.5]], unit="reduced", cell=6.0 * np.eye(3)
+        np.array([[0.5, 0.5, 0.5], [1.6, 0.5, 0.5]]), unit="reduced", cell=6.0 * np.eye(3)
     )
     simulate_langevin(LennardJones(), start, 2, 1, time_step=1e-5, dynamics=dynamics, rng=1)
 

@@ -1,6 +1,6 @@
 """CPU time per independent sample of each method at the critical point of the square Ising model.
 
-``python -m benchmarks.monte_carlo.autocorrelation`` prints, for energy and absolute magnetisation,
+``python -m benchmarks.monte_carlo.autocorrelation`` prints, for energy and absolute magnetization,
 how many sweeps one independent sample takes (1 + 2 sum of the autocorrelation, Sokal's window) and
 how many milliseconds of one core, and by how many standard errors the energy misses Kaufman's.
 """
@@ -24,8 +24,8 @@ from benchmarks.monte_carlo.twins import cache_folder
 from physlearn.lattice_models.chain_statistics import autocorrelation_time
 from physlearn.lattice_models.checkerboard import CheckerboardIsing
 from physlearn.lattice_models.engines import make_engine
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.lattice_models.hamiltonians import Ising
-from physlearn.lattice_models.ising_torus import kaufman_torus
 from physlearn.lattice_models.multispin import MultispinIsing
 from physlearn.lattice_models.regular_lattices import square_lattice
 
@@ -76,8 +76,8 @@ METHODS: dict[str, tuple[Maker, tuple[int, ...], int]] = {
 def trace(
     engine: Any, size: int, n_samples: int, spacing: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Energy per site in J and absolute magnetisation of successive samples."""
-    energies, magnetisations = np.empty(n_samples), np.empty(n_samples)
+    """Energy per site in J and absolute magnetization of successive samples."""
+    energies, magnetizations = np.empty(n_samples), np.empty(n_samples)
     engine.sweep(max(200, n_samples * spacing // 20))
     for sample in range(n_samples):
         engine.sweep(spacing)
@@ -86,8 +86,8 @@ def trace(
         bonds += np.sum(grid[:, 1:] * grid[:, :-1], dtype=np.int64)
         bonds += np.sum(grid[:, 0] * grid[:, -1])
         energies[sample] = -bonds / size**2
-        magnetisations[sample] = abs(grid.mean(dtype=np.float64))
-    return energies, magnetisations
+        magnetizations[sample] = abs(grid.mean(dtype=np.float64))
+    return energies, magnetizations
 
 
 def sweep_milliseconds(engine: Any) -> float:
@@ -115,8 +115,8 @@ def row(method: str, size: int, share: float) -> dict[str, Any]:
     milliseconds = sweep_milliseconds(make(size, 0))
     found: dict[str, Any] = {"method": method, "size": size, "sweep_ms": milliseconds}
     chains = [trace(make(size, 1 + k), size, n_samples, spacing) for k in range(N_CHAINS)]
-    energies, magnetisations = (np.array([chain[k] for chain in chains]) for k in (0, 1))
-    for name, values in (("energy", energies), ("magnetisation", magnetisations)):
+    energies, magnetizations = (np.array([chain[k] for chain in chains]) for k in (0, 1))
+    for name, values in (("energy", energies), ("magnetization", magnetizations)):
         samples = autocorrelation_time(values)
         found[name] = {
             "sweeps": samples * spacing, "ms": samples * spacing * milliseconds,
@@ -134,9 +134,9 @@ def printed(rows: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     table = [
         ("L", "method", "µs/sweep", "sweeps: E", "ms: E", "sweeps: abs M", "ms: abs M", "z of E")
     ]
-    for each in sorted(rows, key=lambda each: (each["size"], each["magnetisation"]["ms"])):
+    for each in sorted(rows, key=lambda each: (each["size"], each["magnetization"]["ms"])):
         cells = [str(each["size"]), each["method"], f"{1e3 * each['sweep_ms']:.3g}"]
-        for name in ("energy", "magnetisation"):
+        for name in ("energy", "magnetization"):
             part = each[name]
             error = part["relative_error"] * part["sweeps"]
             cells += [f"{part['sweeps']:.3g} ± {error:.1g}", f"{part['ms']:.2g}"]

@@ -9,14 +9,14 @@ import numpy as np
 
 from benchmarks.monte_carlo.harness import Case, compile_c
 from physlearn.lattice_models import Ising, square_lattice, triangular_lattice
-from physlearn.lattice_models.driven_line_kernels import line_steps
-from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transformation
-from physlearn.lattice_models.event_run import EventRun, empty_log
-from physlearn.lattice_models.hopping import _hop_run
-from physlearn.lattice_models.hopping_kernels import run_events
-from physlearn.lattice_models.pinning import random_landscape
+from physlearn.lattice_models.kinetics.event_rates import BeamSchedule, HopRates, Transformation
+from physlearn.lattice_models.kinetics.event_run import EventRun, empty_log
+from physlearn.lattice_models.kinetics.hopping import _hop_run
+from physlearn.lattice_models.kinetics.hopping_kernels import run_events
+from physlearn.lattice_models.kinetics.transformations import _change_run
 from physlearn.lattice_models.random_numbers import ziggurat_tables
-from physlearn.lattice_models.transformations import _change_run
+from physlearn.lattice_models.walls.driven_line_kernels import line_steps
+from physlearn.lattice_models.walls.pinning import random_landscape
 
 WHOLE = (
     "n_sites", "q", "n_classes", "dimension", "n_changes", "n_strengths", "n_parts",

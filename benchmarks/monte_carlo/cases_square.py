@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.monte_carlo.harness import Case, Peer, compile_c, times_faster
 from physlearn.lattice_models.checkerboard import CheckerboardIsing
-from physlearn.lattice_models.ising_torus import kaufman_torus
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.lattice_models.multispin import MultispinIsing
 
 COUPLING = 0.4406868  # critical

@@ -6,7 +6,7 @@ from physlearn.inference.lattice_likelihood import PartitionEstimate
 
 
 def estimate_difference(n_spins, fields, seed):
-    """Estimate log Z(last) - log Z(first) of spins in a field from sampled magnetisations."""
+    """Estimate log Z(last) - log Z(first) of spins in a field from sampled magnetizations."""
     rng = np.random.default_rng(seed)
     statistics = np.stack(
         [2.0 * rng.binomial(n_spins, 1 / (1 + np.exp(-2 * h)), 200) - n_spins for h in fields]
@@ -23,7 +23,7 @@ def test_log_partition_spanning_thousands_is_exact_within_its_scatter():
     assert np.isfinite(found).all()
     error = found.std(ddof=1) / np.sqrt(len(found))
     assert abs(found.mean() - exact) < 4 * error
-    # Integrating the magnetisation over independent samples of each field has this variance; MBAR
+    # Integrating the magnetization over independent samples of each field has this variance; MBAR
     # is at most that good by a few per cent. 12 estimates know their sd to 1 part in sqrt(22)
     step = fields[1] - fields[0]
     theory = np.sqrt(step**2 * np.sum(n_spins / np.cosh(fields) ** 2 / 200))

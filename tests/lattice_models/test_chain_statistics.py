@@ -56,7 +56,7 @@ MODELS = {
 
 
 def exact_sums(model, graph, signed=False):
-    """Return energy, magnetisation and sums by shell of all states, and probabilities."""
+    """Return energy, magnetization and sums by shell of all states, and probabilities."""
     exact = exact_enumeration(model, graph)
     states = exact.states.astype(int)
     states = 2 * states - 1 if signed else states
@@ -75,7 +75,7 @@ def test_means_equal_the_exact_ones_within_their_errors(method, name, oracle):
     drawn = sample_statistics(model, GRAPH, 4000, 2, method=method, burn_in=50, n_chains=4, rng=3)
     sums, probabilities = exact_sums(model, GRAPH, signed=isinstance(model, LatticeGas))
     assert drawn.warnings == ()
-    for values, row in zip(sums, drawn.summary.itertuples(), strict=True):
+    for values, row in zip(sums, drawn.summary().itertuples(), strict=True):
         z = (row.mean - probabilities @ values) / row.standard_error
         oracle(f"{method}, {name}: mean of {row.Index}", z=z)
         spread = probabilities @ values**2 - (probabilities @ values) ** 2
@@ -131,10 +131,10 @@ def test_a_constant_has_no_error_and_bad_input_is_refused():
         sample_statistics(Ising([0.1]), square_lattice((4, 4)), 3)
 
 
-def test_kept_composition_has_a_certain_magnetisation():
+def test_kept_composition_has_a_certain_magnetization():
     start = np.resize([-1, 1, 1], 16)
     drawn = sample_statistics(
         Ising([0.3]), square_lattice((4, 4)), 100, 2, method="kawasaki", start=start, rng=1
     )
-    row = drawn.summary.loc["magnetisation"]
+    row = drawn.summary().loc["magnetization"]
     assert row["mean"] == start.sum() and row["standard_error"] == 0.0

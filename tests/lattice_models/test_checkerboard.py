@@ -24,7 +24,7 @@ from physlearn.lattice_models.checkerboard import (
     uniform_square_model,
     up_probabilities,
 )
-from physlearn.lattice_models.ising_torus import kaufman_torus
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.lattice_models.multispin import MultispinIsing
 from physlearn.records import SiteGraph
 

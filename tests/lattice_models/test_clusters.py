@@ -16,9 +16,9 @@ from physlearn.lattice_models.clusters import (
     make_swendsen_wang_engine,
     make_wolff_engine,
 )
-from physlearn.lattice_models.elimination import exact_thermodynamics
+from physlearn.lattice_models.exact_answers.elimination import exact_thermodynamics
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.lattice_models.hamiltonians import Ising, LatticeGas
-from physlearn.lattice_models.ising_torus import kaufman_torus
 from physlearn.lattice_models.regular_lattices import square_lattice, triangular_lattice
 from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, PairHamiltonian, Potts
 from physlearn.records import SiteGraph
@@ -252,7 +252,7 @@ def test_energy_and_its_variance_of_medium_lattices(method, name, oracle):
     mean, error = blocked((energies - exact.energy) ** 2)
     oracle(f"{method}, variance of the energy, {name}", z=(mean - exact.energy_variance) / error)
     mean, error = blocked(pictures.sum(axis=1).astype(float))
-    oracle(f"{method}, magnetisation, {name}", z=(mean - exact.magnetization) / error)
+    oracle(f"{method}, magnetization, {name}", z=(mean - exact.magnetization) / error)
 
 
 @pytest.mark.parametrize("name", ["Ising", "small torus, bonds twice"])

@@ -118,10 +118,10 @@ def test_every_accepted_move_is_charged_its_energy_difference(method, oracle):
     for _ in range(200):
         chain.sweep(1)
         states = chain.states()
-        energy, magnetisation, *shells = chain.totals()
+        energy, magnetization, *shells = chain.totals()
         worst = max(worst, abs(energy - MODEL.energy(states, PATCH)))
         left, right = states[PATCH.edges].T.astype(int)
-        assert magnetisation == states.sum()
+        assert magnetization == states.sum()
         assert np.array_equal(shells, np.bincount(PATCH.shell, PATCH.multiplicity * left * right))
         fresh = twice_local_fields(chain._tables, chain._field, states)
         assert np.array_equal(chain._around, fresh)  # rounded couplings: no drift at all

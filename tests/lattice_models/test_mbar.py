@@ -10,7 +10,7 @@ N_SPINS = 100
 FIELDS = np.linspace(0.0, 1.6, 8)
 
 
-def magnetisations(rng, n_samples):
+def magnetizations(rng, n_samples):
     """Return sums of independent spins in each field, shape (8, n_samples)."""
     up = 1 / (1 + np.exp(-2 * FIELDS[:, None]))
     return 2.0 * rng.binomial(N_SPINS, up, (len(FIELDS), n_samples)) - N_SPINS
@@ -18,7 +18,7 @@ def magnetisations(rng, n_samples):
 
 def correlated(rng, n_samples, stay):
     """Return sums of the same distribution in which each sample repeats the last at ``stay``."""
-    sums = magnetisations(rng, n_samples)
+    sums = magnetizations(rng, n_samples)
     for t in range(1, n_samples):
         same = rng.random(len(FIELDS)) < stay
         sums[same, t] = sums[same, t - 1]
@@ -48,7 +48,7 @@ def test_log_partitions_means_and_their_errors_over_repeated_experiments(stay, o
 
 
 def test_one_newton_step_without_a_block_is_as_good_as_solving_again(oracle):
-    sums = magnetisations(np.random.default_rng(1), 400)
+    sums = magnetizations(np.random.default_rng(1), 400)
     found = mbar_estimate(sums[:, :, None] * FIELDS)
     for block in (0, 7, 19):
         kept = sums[:, np.arange(400) * 20 // 400 != block]
@@ -59,7 +59,7 @@ def test_one_newton_step_without_a_block_is_as_good_as_solving_again(oracle):
 
 
 def test_equations_hold_to_round_off(oracle):
-    sums = magnetisations(np.random.default_rng(2), 100)
+    sums = magnetizations(np.random.default_rng(2), 100)
     exponent = (sums[:, :, None] * FIELDS).reshape(-1, len(FIELDS))
     found = mbar_estimate(sums[:, :, None] * FIELDS)
     weight = np.exp(exponent - exponent.max(axis=1, keepdims=True) - found.log_partitions
@@ -95,7 +95,7 @@ def test_references_that_never_meet_are_called_unsettled():
 
 def test_few_samples_have_no_errors_and_bad_input_is_refused():
     rng = np.random.default_rng(1)
-    found = mbar_estimate(magnetisations(rng, 10)[:, :, None] * FIELDS)
+    found = mbar_estimate(magnetizations(rng, 10)[:, :, None] * FIELDS)
     assert np.isnan(found.errors).all() and np.isfinite(found.log_partitions).all()
     with pytest.raises(InputError, match="shape"):
         mbar_estimate(np.zeros((2, 5, 3)))
@@ -108,7 +108,7 @@ def test_few_samples_have_no_errors_and_bad_input_is_refused():
 
 
 def test_the_solver_that_inference_shares_agrees_with_the_polished_one(oracle):
-    sums = magnetisations(np.random.default_rng(5), 300)
+    sums = magnetizations(np.random.default_rng(5), 300)
     exponent = (sums[:, :, None] * FIELDS).reshape(-1, len(FIELDS))
     plain, settled = solve_partition(exponent, np.zeros(len(FIELDS)))
     assert settled

@@ -12,7 +12,7 @@ from physlearn.checks import InputError
 from physlearn.lattice_models import Ising, multispin, square_lattice
 from physlearn.lattice_models import multispin_kernels as kernels
 from physlearn.lattice_models.checkerboard import CheckerboardIsing
-from physlearn.lattice_models.ising_torus import kaufman_torus
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.lattice_models.multispin import (
     MultispinIsing,
     binary_places,
@@ -239,7 +239,7 @@ def test_field_and_coupling_agree_with_the_other_sampler(oracle):
         results.append((blocks.mean(), blocks.var(ddof=1) / 32))
     (one, one_error), (two, two_error) = results
     z = (one - two) / np.sqrt(one_error + two_error)
-    oracle("multispin against checkerboard in a field, magnetisation", z=z)
+    oracle("multispin against checkerboard in a field, magnetization", z=z)
 
 
 def test_no_site_blinks_without_a_coupling(oracle):

@@ -22,7 +22,7 @@ from physlearn.lattice_models import (
     square_lattice,
     triangular_lattice,
 )
-from physlearn.lattice_models.ising_torus import kaufman_torus
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.records import SiteGraph
 
 TORUS, SMALL_TORUS = square_lattice((3, 3)), square_lattice((2, 2), 2)

@@ -61,7 +61,7 @@ def test_every_accepted_move_is_charged_its_energy_difference(method, name, orac
         for shell in (0, 1):
             like = (PATCH.multiplicity * overlap[left, right])[PATCH.shell == shell].sum()
             assert totals[f"shell_{shell}"] == pytest.approx(like, abs=1e-10)
-        assert totals["magnetisation"] == states.sum()
+        assert totals["magnetization"] == states.sum()
         assert [totals[f"count_{v}"] for v in values] == [np.sum(states == v) for v in values]
     oracle(f"{method}, {name}: energies kept over 100 sweeps", error=worst, bound=1e-11)
 

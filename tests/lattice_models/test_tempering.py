@@ -10,9 +10,9 @@ from scipy.special import logsumexp
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import tempering_kernels as kernels
-from physlearn.lattice_models.elimination import exact_thermodynamics
+from physlearn.lattice_models.exact_answers.elimination import exact_thermodynamics
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.lattice_models.hamiltonians import Ising, LatticeGas
-from physlearn.lattice_models.ising_torus import kaufman_torus
 from physlearn.lattice_models.regular_lattices import square_lattice, triangular_lattice
 from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, Potts
 from physlearn.lattice_models.tempering import temper_lattice

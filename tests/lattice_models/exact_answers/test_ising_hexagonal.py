@@ -5,15 +5,15 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import Ising
-from physlearn.lattice_models.ising_hexagonal import (
+from physlearn.lattice_models.exact_answers.ising_hexagonal import (
     hexagonal_energy,
     hexagonal_free_energy,
     hexagonal_heat_capacity,
     hexagonal_magnetization,
 )
-from physlearn.lattice_models.ising_square import critical_coupling
-from physlearn.lattice_models.torus_transfer import torus_ensemble
-from physlearn.lattice_models.transfer_matrix import strip_free_energy
+from physlearn.lattice_models.exact_answers.ising_square import critical_coupling
+from physlearn.lattice_models.exact_answers.torus_transfer import torus_ensemble
+from physlearn.lattice_models.exact_answers.transfer_matrix import strip_free_energy
 
 LATTICES = ("triangular", "honeycomb")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from physlearn.checks import InputError
-from physlearn.lattice_models.ising_square import (
+from physlearn.lattice_models.exact_answers.ising_square import (
     critical_coupling,
     onsager_energy,
     onsager_free_energy,

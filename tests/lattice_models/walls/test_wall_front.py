@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from physlearn.checks import InputError
-from physlearn.lattice_models.wall_front import polar_geometry, propagate_polar_front
+from physlearn.lattice_models.walls.wall_front import polar_geometry, propagate_polar_front
 
 ANGLES = 2 * np.pi * np.arange(64) / 64
 SHAPE = 20 + 2 * np.cos(2 * ANGLES) + np.sin(3 * ANGLES)

@@ -7,15 +7,18 @@ from scipy import stats
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import Ising, LatticeGas, square_lattice, triangular_lattice
-from physlearn.lattice_models import elimination as module
-from physlearn.lattice_models.elimination import draw_exact_snapshots, exact_thermodynamics
-from physlearn.lattice_models.exact import exact_enumeration
+from physlearn.lattice_models.exact_answers import elimination as module
+from physlearn.lattice_models.exact_answers.elimination import (
+    draw_exact_snapshots,
+    exact_thermodynamics,
+)
+from physlearn.lattice_models.exact_answers.enumeration import exact_enumeration
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
+from physlearn.lattice_models.exact_answers.transfer_matrix import strip_free_energy
 from physlearn.lattice_models.hamiltonians import spin_glass
-from physlearn.lattice_models.ising_torus import kaufman_torus
 from physlearn.lattice_models.regular_lattices import cubic_lattice, honeycomb_lattice
 from physlearn.lattice_models.site_graphs import remove_sites, site_graph_from_networkx
 from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, PairHamiltonian, Potts
-from physlearn.lattice_models.transfer_matrix import strip_free_energy
 from physlearn.records import SiteGraph
 
 RNG = np.random.default_rng(21)

@@ -170,7 +170,7 @@ def hexagonal_energy(coupling: ArrayLike, lattice: str = "triangular") -> NDArra
 
     Examples
     --------
-    >>> from physlearn.lattice_models.ising_square import critical_coupling
+    >>> from physlearn.lattice_models.exact_answers.ising_square import critical_coupling
     >>> kc = critical_coupling("triangular")
     >>> round((hexagonal_energy(kc) / kc).item(), 9)   # - 2 in units of J
     -2.0
@@ -214,12 +214,12 @@ def hexagonal_heat_capacity(
 def hexagonal_magnetization(
     coupling: ArrayLike, lattice: str = "triangular"
 ) -> NDArray[np.float64]:
-    """Return the spontaneous magnetisation per site, 0 above the critical temperature.
+    """Return the spontaneous magnetization per site, 0 above the critical temperature.
 
     m^8 = 1 - 16 x^6 / ((1 + 3 x^2) (1 - x^2)^3) (triangular: Potts 1952,
     doi:10.1103/PhysRev.88.352) and 1 - 16 x^3 (1 + x^3) / ((1 - x)^3 (1 - x^2)^3) (honeycomb: Naya
     1954, doi:10.1143/PTP.11.53), x = exp(-2 K). With a negative coupling the honeycomb lattice has
-    a staggered magnetisation of this size, the triangular lattice none.
+    a staggered magnetization of this size, the triangular lattice none.
 
     Parameters
     ----------

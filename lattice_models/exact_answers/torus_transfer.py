@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.checks import InputError, check_array
 from physlearn.lattice_models.energy_terms import Hamiltonian
-from physlearn.lattice_models.transfer_matrix import (
+from physlearn.lattice_models.exact_answers.transfer_matrix import (
     all_rows,
     check_width,
     read_bonds,
@@ -79,7 +79,7 @@ class TorusEnsemble:
 def torus_ensemble(
     hamiltonian: Hamiltonian, shape: tuple[int, int], lattice: str = "square"
 ) -> TorusEnsemble:
-    """Return log Z, energy and moments of the magnetisation of a finite torus.
+    """Return log Z, energy and moments of the magnetization of a finite torus.
 
     Z is the trace of a power of the transfer matrix. The moments are its derivatives, carried along
     as truncated power series in the temperature and in a field: nothing is differenced. Rows that

@@ -7,13 +7,13 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import Ising, square_lattice
-from physlearn.lattice_models.ising_square import (
+from physlearn.lattice_models.exact_answers.ising_square import (
     critical_coupling,
     onsager_energy,
     onsager_free_energy,
     onsager_heat_capacity,
 )
-from physlearn.lattice_models.ising_torus import ising_energy_levels, kaufman_torus
+from physlearn.lattice_models.exact_answers.ising_torus import ising_energy_levels, kaufman_torus
 
 KC = critical_coupling()
 SHAPES = [(2, 2), (2, 3), (3, 2), (3, 3), (3, 4), (4, 3), (2, 5), (5, 2), (4, 4), (5, 3)]

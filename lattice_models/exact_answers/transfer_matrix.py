@@ -82,10 +82,10 @@ class StripRows(NamedTuple):
 def strip_free_energy(
     hamiltonian: Hamiltonian, width: int, lattice: str = "square", *, periodic: bool = True
 ) -> InfiniteStrip:
-    """Return free energy, energy, magnetisation and correlation length of an endless strip.
+    """Return free energy, energy, magnetization and correlation length of an endless strip.
 
     With T the transfer matrix between rows and lambda its largest eigenvalue, f = - log(lambda) /
-    width per site (Kramers and Wannier 1941, doi:10.1103/PhysRev.60.252); energy and magnetisation
+    width per site (Kramers and Wannier 1941, doi:10.1103/PhysRev.60.252); energy and magnetization
     are its derivatives, from the eigenvectors.
 
     Parameters

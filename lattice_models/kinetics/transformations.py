@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike
 
 from physlearn.checks import InputError, as_generator
 from physlearn.lattice_models.energy_terms import Hamiltonian
-from physlearn.lattice_models.event_rates import BeamSchedule, Transformation
-from physlearn.lattice_models.event_records import (
+from physlearn.lattice_models.kinetics.event_rates import BeamSchedule, Transformation
+from physlearn.lattice_models.kinetics.event_records import (
     TransformationHistory,
     make_change_events,
     make_snapshots,
 )
-from physlearn.lattice_models.event_run import EventRun, check_times
-from physlearn.lattice_models.event_setup import (
+from physlearn.lattice_models.kinetics.event_run import EventRun, check_times
+from physlearn.lattice_models.kinetics.event_setup import (
     make_changes,
     make_event_state,
     make_interactions,

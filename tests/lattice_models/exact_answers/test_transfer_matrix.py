@@ -5,16 +5,16 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import Ising, LatticeGas, square_lattice
-from physlearn.lattice_models import transfer_matrix as module
-from physlearn.lattice_models.ising_square import (
+from physlearn.lattice_models.exact_answers import transfer_matrix as module
+from physlearn.lattice_models.exact_answers.ising_square import (
     critical_coupling,
     onsager_energy,
     onsager_free_energy,
 )
-from physlearn.lattice_models.ising_torus import kaufman_torus
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
+from physlearn.lattice_models.exact_answers.torus_transfer import torus_ensemble
+from physlearn.lattice_models.exact_answers.transfer_matrix import strip_free_energy
 from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, PairHamiltonian, Potts
-from physlearn.lattice_models.torus_transfer import torus_ensemble
-from physlearn.lattice_models.transfer_matrix import strip_free_energy
 
 KC = critical_coupling()
 

@@ -5,12 +5,15 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import Ising, LatticeGas, square_lattice, triangular_lattice
-from physlearn.lattice_models import torus_transfer as module
-from physlearn.lattice_models.exact import exact_enumeration
-from physlearn.lattice_models.ising_square import critical_coupling
-from physlearn.lattice_models.ising_torus import kaufman_torus
+from physlearn.lattice_models.exact_answers import torus_transfer as module
+from physlearn.lattice_models.exact_answers.enumeration import exact_enumeration
+from physlearn.lattice_models.exact_answers.ising_square import critical_coupling
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
+from physlearn.lattice_models.exact_answers.torus_transfer import (
+    torus_ensemble,
+    torus_magnetization_distribution,
+)
 from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, PairHamiltonian, Potts
-from physlearn.lattice_models.torus_transfer import torus_ensemble, torus_magnetization_distribution
 
 KC = critical_coupling()
 CASES = [

@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array, check_choice, check_positive
-from physlearn.lattice_models.driven_line_kernels import line_steps
-from physlearn.lattice_models.pinning import PinningLandscape
 from physlearn.lattice_models.random_numbers import seed_words, ziggurat_tables
+from physlearn.lattice_models.walls.driven_line_kernels import line_steps
+from physlearn.lattice_models.walls.pinning import PinningLandscape
 from physlearn.long_run import LongRun
 from physlearn.records import WallTrack
 

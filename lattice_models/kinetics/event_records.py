@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
-from physlearn.lattice_models.event_rates import Transformation
-from physlearn.lattice_models.event_run import EventRun, Frames
-from physlearn.lattice_models.event_tables import EventLog
+from physlearn.lattice_models.kinetics.event_rates import Transformation
+from physlearn.lattice_models.kinetics.event_run import EventRun, Frames
+from physlearn.lattice_models.kinetics.event_tables import EventLog
 from physlearn.records import LatticeSnapshots, SiteGraph, Trajectory
 
 __all__ = [

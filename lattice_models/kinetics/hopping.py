@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator
-from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transformation
-from physlearn.lattice_models.event_records import (
+from physlearn.lattice_models.kinetics.event_rates import BeamSchedule, HopRates, Transformation
+from physlearn.lattice_models.kinetics.event_records import (
     HopHistory,
     make_hop_events,
     make_snapshots,
     make_trajectory,
 )
-from physlearn.lattice_models.event_run import EventRun, check_times
-from physlearn.lattice_models.event_setup import (
+from physlearn.lattice_models.kinetics.event_run import EventRun, check_times
+from physlearn.lattice_models.kinetics.event_setup import (
     crossings,
     make_changes,
     make_event_state,

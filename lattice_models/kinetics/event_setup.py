@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
 from physlearn.lattice_models.energy_terms import Hamiltonian
-from physlearn.lattice_models.event_rates import (
+from physlearn.lattice_models.kinetics.event_rates import (
     BeamSchedule,
     HopRates,
     Transformation,
     check_state,
 )
-from physlearn.lattice_models.event_tables import (
+from physlearn.lattice_models.kinetics.event_tables import (
     Changes,
     EventState,
     Hops,

@@ -84,7 +84,7 @@ class _Step(NamedTuple):
 
 
 def exact_thermodynamics(hamiltonian: Hamiltonian, graph: SiteGraph) -> ExactThermodynamics:
-    """Return log Z and mean and variance of energy and magnetisation of a medium lattice.
+    """Return log Z and mean and variance of energy and magnetization of a medium lattice.
 
     Parameters
     ----------

@@ -9,10 +9,10 @@ from scipy import stats
 from scipy.interpolate import CubicSpline
 
 from physlearn.checks import InputError
-from physlearn.lattice_models import driven_line_kernels as kernels
-from physlearn.lattice_models.driven_line import LineOptions, line_energy, simulate_wall
-from physlearn.lattice_models.pinning import PinningLandscape, random_landscape
 from physlearn.lattice_models.random_numbers import ziggurat_tables
+from physlearn.lattice_models.walls import driven_line_kernels as kernels
+from physlearn.lattice_models.walls.driven_line import LineOptions, line_energy, simulate_wall
+from physlearn.lattice_models.walls.pinning import PinningLandscape, random_landscape
 
 
 def heights(track):

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.event_tables import (
+from physlearn.lattice_models.kernels import kernel
+from physlearn.lattice_models.kinetics.event_tables import (
     Changes,
     EventLog,
     EventState,
@@ -24,7 +25,6 @@ from physlearn.lattice_models.event_tables import (
     Interactions,
     Schedule,
 )
-from physlearn.lattice_models.kernels import kernel
 
 Index = int | np.unsignedinteger[Any]
 Int8 = NDArray[np.int8]

@@ -223,11 +223,11 @@ def onsager_heat_capacity(
 def onsager_magnetization(
     coupling: ArrayLike, coupling_y: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    """Return the spontaneous magnetisation per site, 0 above the critical temperature.
+    """Return the spontaneous magnetization per site, 0 above the critical temperature.
 
     m = (1 - (sinh 2K_x sinh 2K_y)^-2)^(1/8) (Yang 1952, doi:10.1103/PhysRev.85.808; anisotropic:
     Chang 1952, doi:10.1103/PhysRev.88.1422). With negative couplings it is the size of the
-    staggered magnetisation.
+    staggered magnetization.
 
     Parameters
     ----------

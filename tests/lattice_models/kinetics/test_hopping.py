@@ -17,16 +17,16 @@ from physlearn.lattice_models import (
     square_lattice,
     triangular_lattice,
 )
-from physlearn.lattice_models import hopping_kernels as kernels
-from physlearn.lattice_models.event_rates import BeamSchedule, HopRates, Transformation
-from physlearn.lattice_models.event_run import empty_log
-from physlearn.lattice_models.event_setup import sum_levels
-from physlearn.lattice_models.hopping import _hop_run, simulate_hop_history, simulate_hops
-from physlearn.lattice_models.state_hamiltonians import PairHamiltonian
-from physlearn.lattice_models.transformations import (
+from physlearn.lattice_models.kinetics import hopping_kernels as kernels
+from physlearn.lattice_models.kinetics.event_rates import BeamSchedule, HopRates, Transformation
+from physlearn.lattice_models.kinetics.event_run import empty_log
+from physlearn.lattice_models.kinetics.event_setup import sum_levels
+from physlearn.lattice_models.kinetics.hopping import _hop_run, simulate_hop_history, simulate_hops
+from physlearn.lattice_models.kinetics.transformations import (
     simulate_transformation_history,
     simulate_transformations,
 )
+from physlearn.lattice_models.state_hamiltonians import PairHamiltonian
 from physlearn.records import SiteGraph
 
 KT = 8.617333262e-5 * 300.0
@@ -215,7 +215,7 @@ def test_two_species_and_a_vacancy_follow_their_master_equation(oracle):
 
 
 def test_residence_times_of_one_long_run_are_boltzmanns(oracle):
-    """Ising at fixed magnetisation, -1 vacant; blocks of a run of 4 x 10^5 events."""
+    """Ising at fixed magnetization, -1 vacant; blocks of a run of 4 x 10^5 events."""
     graph = square_lattice((2, 3), periodic=False)
     model = Ising([0.6])
     start = np.array([1, 1, -1, -1, 1, -1])
