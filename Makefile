@@ -30,6 +30,7 @@ bench: setup ## the speed tables: kernels against C and peers, first calls, size
 	@$(BIN)/python -m benchmarks.monte_carlo
 	@$(BIN)/python -m benchmarks.monte_carlo.first_call
 	@$(BIN)/python -m benchmarks.monte_carlo.scaling
+	@$(BIN)/python -m benchmarks.monte_carlo.autocorrelation
 
 oracles: setup ## every sampler against answers that aren't ours: one table
 	@$(BIN)/python -m benchmarks.monte_carlo.oracles
