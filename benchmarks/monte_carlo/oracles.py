@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -50,20 +51,10 @@ def run_tests(tests: Sequence[str], slow: bool, rows_file: Path) -> int:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Lines of the file, sorted by test file and test; a repeated comparison keeps its last."""
+    """Lines of the file, sorted by test file and test."""
     lines = path.read_text().splitlines() if path.exists() else []
     rows = [json.loads(line) for line in lines]
-    last = {(row["test"], row["name"], number_within(rows, index)): row
-            for index, row in enumerate(rows)}  # fmt: skip
-    return sorted(last.values(), key=lambda row: (row["test"].partition("::")[0], row["test"]))
-
-
-def number_within(rows: Sequence[dict[str, Any]], index: int) -> int:
-    """How many comparisons of the same test and name stand before this one."""
-    return sum(
-        row["test"] == rows[index]["test"] and row["name"] == rows[index]["name"]
-        for row in rows[:index]
-    )
+    return sorted(rows, key=lambda row: (row["test"].partition("::")[0], row["test"]))
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -85,7 +76,9 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if zs:
         found["z"] |= {
             "largest": max(zs, key=abs),
-            "beyond_2": sum(abs(z) > 2 for z in zs),
+            "beyond_2": (beyond := sum(abs(z) > 2 for z in zs)),
+            "tail_p": float(stats.binom.sf(beyond - 1, len(zs), 2 * stats.norm.sf(2.0))),
+            "rms": float(np.sqrt(np.mean(np.square(zs)))),
             "negative": sum(z < 0 for z in zs),
             "ks_p": float(stats.kstest(zs, "norm").pvalue),
         }
@@ -103,8 +96,8 @@ def said_summary(found: dict[str, Any]) -> list[str]:
     if z["count"]:
         said.append(
             f"z: {z['count']}, largest {z['largest']:+.2f}, {z['beyond_2']} beyond 2 "
-            f"(expected {0.0455 * z['count']:.1f}), {z['negative']} negative; "
-            + said_fit(z["ks_p"], "standard normal")
+            f"(expected {0.0455 * z['count']:.1f}, binomial p = {z['tail_p']:.2g}), rms "
+            f"{z['rms']:.2f}, {z['negative']} negative; " + said_fit(z["ks_p"], "standard normal")
         )
     if p["count"]:
         said.append(
