@@ -24,6 +24,7 @@ __all__ = ["LongRun"]
 Arrays = Mapping[str, NDArray[Any]]
 PIECE_SECONDS = 0.1  # short enough that Ctrl-C feels immediate
 SAVE_SECONDS = 30.0
+WORTH_KEEPING_SECONDS = 1.0
 DONE, IDENTITY = "_done", "_identity"
 
 
@@ -81,8 +82,9 @@ class LongRun:
         self._identity = "" if self._path is None else _identity(arguments or {})
         self._stop = threading.Event() if stop is None else stop
         self._handler: Any = None
+        self._interrupted = False
         self._piece = 1
-        self._saved_at = monotonic()
+        self._saved_at = self._began_at = monotonic()
         self.saved = self._load()
         if self._path is not None and not self._path.parent.is_dir():
             raise InputError(
@@ -108,6 +110,7 @@ class LongRun:
     def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self._stop.is_set():  # asked twice: now, whatever is lost
             raise KeyboardInterrupt
+        self._interrupted = True
         self._stop.set()
 
     def advance_to(
@@ -162,12 +165,18 @@ class LongRun:
         Raises
         ------
         KeyboardInterrupt
-            After Ctrl-C, when a checkpoint holds the work or there is no sample yet.
+            After Ctrl-C, when a checkpoint holds the work or there is no sample yet, and when
+            it came in the last piece of work of less than a second: a loop over such calls must
+            not go on as if nothing had been asked.
         """
         if not self.stopped:
             if self._path is not None:
                 self._path.unlink(missing_ok=True)
-            return ()
+            if not self._interrupted:  # an event stops other work, not what is complete
+                return ()
+            if monotonic() - self._began_at < WORTH_KEEPING_SECONDS:
+                raise KeyboardInterrupt
+            return ("Ctrl-C came with the last piece of work: it is complete.",)
         sentence = f"Stopped after {n_done} of {n_wanted} {what}"
         if self._path is not None:
             raise KeyboardInterrupt(

@@ -92,6 +92,17 @@ def test_a_second_interrupt_stops_at_once():
     assert not run.stopped
 
 
+def test_an_interrupt_in_the_last_piece_is_never_swallowed(monkeypatch):
+    whole, run, _ = walk(interrupt_at=TOTAL - 1)
+    assert whole.n == 4 and not run.stopped
+    with pytest.raises(KeyboardInterrupt):
+        run.finish(4, 4, "samples")
+    monkeypatch.setattr(long_run, "WORTH_KEEPING_SECONDS", 0.0)
+    assert run.finish(4, 4, "samples") == (
+        "Ctrl-C came with the last piece of work: it is complete.",
+    )
+
+
 def test_an_event_stops_work_in_a_thread():
     stop, found = threading.Event(), []
 
