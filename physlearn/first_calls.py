@@ -46,6 +46,37 @@ def _triplets() -> None:
         simulate_lattice(model, triangular_lattice((6, 6)), 1, 1, method=method, burn_in=1, rng=1)
 
 
+def _clusters_on_any_graph() -> None:
+    from physlearn.lattice_models import Ising, simulate_lattice, triangular_lattice
+
+    for method in ("wolff", "swendsen_wang"):
+        graph = triangular_lattice((6, 6))
+        simulate_lattice(Ising([0.2], 0.05), graph, 1, 1, method=method, burn_in=1, rng=1)
+
+
+def _checkerboard_on_threads() -> None:
+    from physlearn.lattice_models import CheckerboardIsing
+
+    CheckerboardIsing((128, 8), 0.2, rng=1).sweep(1, n_threads=2)
+
+
+def _words_of_sites() -> None:
+    from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
+
+    for coupling in (0.1, 0.4):  # heat bath, Metropolis
+        graph = square_lattice((128, 2))
+        simulate_lattice(Ising([coupling]), graph, 1, 1, method="multispin", burn_in=1, rng=1)
+
+
+def _replicas_of_q_states() -> None:
+    from physlearn.lattice_models import StateReplicas, square_lattice
+
+    graph, rng = square_lattice((4, 4)), np.random.default_rng(1)
+    copies = StateReplicas(graph, 1, 3, np.zeros(16), 64, rng)
+    copies.sweep([0.0, 0.1, 0.2], [-0.5 * np.eye(3)], 1)
+    copies.statistics()
+
+
 def _replicas() -> None:
     from physlearn.lattice_models import square_lattice
     from physlearn.lattice_models.replicas import Replicas
@@ -58,10 +89,11 @@ def _replicas() -> None:
 
 
 def _tempering() -> None:
-    from physlearn.lattice_models import spin_glass, square_lattice, temper_lattice
+    from physlearn.lattice_models import Potts, spin_glass, square_lattice, temper_lattice
 
     graph = square_lattice((4, 4))
-    temper_lattice(spin_glass(graph, rng=1), graph, [0.0, 0.5, 1.0], 4, 1, burn_in=1, rng=1)
+    for model in (spin_glass(graph, rng=1), Potts(3, [0.5])):
+        temper_lattice(model, graph, [0.0, 0.5, 1.0], 4, 1, burn_in=1, rng=1)
 
 
 def _hops() -> None:
@@ -118,21 +150,36 @@ def _langevin(dynamics: str) -> None:
 def _field(dynamics: str, method: str) -> None:
     from physlearn.lattice_models import LandauPotential, simulate_ginzburg_landau
 
+    start = 0.01 * np.cos(np.indices((16, 16)).sum(axis=0))
+    for thermal_energy in (0.0, 0.01):
+        simulate_ginzburg_landau(
+            LandauPotential(-1.0, 0.0, 1.0), start, dynamics,
+            frame_times=[0.0, 0.01], method=method, thermal_energy=thermal_energy, rng=1,
+        )  # fmt: skip
+
+
+def _vector_field(method: str) -> None:
+    from physlearn.lattice_models import VectorLandauPotential, simulate_ginzburg_landau
+
+    start = 0.01 * np.cos(np.indices((2, 16, 16)).sum(axis=0))
     simulate_ginzburg_landau(
-        LandauPotential(-1.0, 0.0, 1.0), 0.01 * np.cos(np.indices((16, 16)).sum(axis=0)), dynamics,
-        frame_times=[0.0, 0.01], method=method, rng=1,
+        VectorLandauPotential(-1.0, 1.0, 2.0), start,
+        frame_times=[0.0, 0.01], method=method, thermal_energy=0.01, rng=1,
     )  # fmt: skip
 
 
 FIRST_CALLS: dict[str, Callable[[], None]] = {
     **{f"simulate_lattice {method}": partial(_lattice, method) for method in METHODS_ON_BYTES},
-    "simulate_lattice multispin": partial(_lattice, "multispin", 128),
+    "CheckerboardIsing on threads": _checkerboard_on_threads,
+    "simulate_lattice multispin": _words_of_sites,
+    "simulate_lattice clusters on any graph": _clusters_on_any_graph,
     **{
         f"simulate_lattice {method}, q states": partial(_states, method)
-        for method in ("heat_bath", "metropolis", "kawasaki", "swendsen_wang")
+        for method in ("heat_bath", "metropolis", "kawasaki", "wolff", "swendsen_wang")
     },
     "simulate_lattice with triplets": _triplets,
     "Replicas": _replicas,
+    "StateReplicas": _replicas_of_q_states,
     "temper_lattice": _tempering,
     "sample_statistics": _statistics,
     "simulate_hops": _hops,
@@ -144,6 +191,10 @@ FIRST_CALLS: dict[str, Callable[[], None]] = {
     **{
         f"simulate_ginzburg_landau {dynamics} {method}": partial(_field, dynamics, method)
         for dynamics in ("nonconserved", "conserved")
+        for method in ("explicit", "spectral")
+    },
+    **{
+        f"simulate_ginzburg_landau vector {method}": partial(_vector_field, method)
         for method in ("explicit", "spectral")
     },
 }

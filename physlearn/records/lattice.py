@@ -85,7 +85,8 @@ class SiteGraph:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_sites, int | np.integer) or self.n_sites < 1:
+        whole = isinstance(self.n_sites, int | np.integer) and not isinstance(self.n_sites, bool)
+        if not whole or self.n_sites < 1:
             raise InputError(f"n_sites must be a whole number of at least 1; got {self.n_sites!r}.")
         edges = check_array(
             "edges",
@@ -123,10 +124,23 @@ class SiteGraph:
         return max(int(self.shell.max()) + 1 if self.shell.size else 0, len(self.shell_radii))
 
     def to_networkx(self) -> nx.Graph:
-        """Return a ``networkx.Graph``; edges carry ``shell`` and ``multiplicity``."""
+        """Return a ``networkx.Graph``; edges carry ``shell`` and ``multiplicity``.
+
+        Where a pair has several bonds (two shells of a small torus may join the same sites) it is
+        a ``networkx.MultiGraph``, an edge a bond: a plain graph would keep the last one only.
+        Nodes carry ``position``; the graph carries ``unit`` and, where known, ``cell`` and
+        ``shell_radii``.
+        """
         import networkx as nx
 
-        graph = nx.Graph()
+        pairs = np.sort(self.edges, axis=1)
+        several = len(np.unique(pairs, axis=0)) < len(pairs)
+        graph = nx.MultiGraph() if several else nx.Graph()
+        graph.graph["unit"] = self.unit
+        if self.cell is not None:
+            graph.graph["cell"] = self.cell.tolist()
+        if self.shell_radii:
+            graph.graph["shell_radii"] = self.shell_radii
         graph.add_nodes_from(range(self.n_sites))
         if self.positions is not None:
             nx.set_node_attributes(

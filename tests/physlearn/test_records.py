@@ -228,6 +228,7 @@ def test_tables_of_pandas():
 
 
 REFUSED = [
+    (lambda: SiteGraph(True, [], [], []), "n_sites must be a whole number .* got True"),
     (lambda: AtomicConfiguration(np.zeros(100)), r"positions must have 2 dimension"),
     (lambda: AtomicConfiguration(np.zeros((3, 4))), r"positions must have shape \(n, 2\)"),
     (lambda: AtomicConfiguration([[0.0, np.nan]]), r"first at index \(0, 1\)"),
