@@ -25,6 +25,7 @@ Arrays = Mapping[str, NDArray[Any]]
 # fastest for fields from 256 x 256 to 4096 x 4096 with a second cache of 1 MiB
 DEPTHS, ROWS = (6, 6), (128, 256)
 CACHE_LINE = 64  # bytes
+ROUNDING = 1e-9
 COLUMNS = 512  # computed per row of a tile: a multiple of the length of a vector
 
 
@@ -32,7 +33,8 @@ class ScalarSteps:
     """Explicit steps of a scalar; the stationary noise is exact for a quadratic potential.
 
     Noise: the mean of this step's and the last one's (Leimkuhler and Matthews, Appl. Math. Res.
-    Express 2013, 34, doi:10.1093/amrx/abs010): the stationary state is of second order in dt.
+    Express 2013, 34, doi:10.1093/amrx/abs010): the stationary state is of second order in dt. It
+    stays exact where the step becomes shorter, see `shorten_memory`.
     """
 
     def __init__(self, problem: FieldProblem, start: Floats, words: NDArray[np.uint64]) -> None:
@@ -42,6 +44,7 @@ class ScalarSteps:
         self.words = words
         n_rows, n_columns = self.values.shape
         self.noise: Real = np.zeros((2, 0, 0), kind)
+        self.noise_step = np.inf  # the step that ``noise[0]`` belongs to
         self.ziggurat = ziggurat_tables() if problem.thermal_energy > 0 else np.zeros((2, 0))
         self.faces: Real = np.zeros((2, n_rows, n_columns) if problem.conserved else 0, kind)
         if problem.thermal_energy > 0:
@@ -69,6 +72,10 @@ class ScalarSteps:
         )  # fmt: skip
         power = 2 * rate * problem.thermal_energy / problem.cell_area
         self.amplitude = kind.type(0.5 * np.sqrt(power))
+        if is_shorter(time_step, self.noise_step) and self.noise.size:
+            self._draw(self.noise[1])
+            shorten_memory(self.noise, time_step / self.noise_step)
+        self.noise_step = time_step
         if local is not None:
             self.local = np.ascontiguousarray(np.stack([local[0], local[1][0], local[2][0]]), kind)
 
@@ -136,7 +143,9 @@ class ScalarSteps:
     def arrays(self) -> Arrays:
         """Return the whole state."""
         state = {"values": self.values, "words": self.words}
-        return {**state, "noise": self.noise[0]} if self.noise.size else state
+        if not self.noise.size:
+            return state
+        return {**state, "noise": self.noise[0], "noise_step": np.array(self.noise_step)}
 
     def restore(self, arrays: Arrays) -> None:
         """Go on from a saved state."""
@@ -144,6 +153,24 @@ class ScalarSteps:
         self.words[:] = arrays["words"]
         if self.noise.size:
             self.noise[0] = arrays["noise"]
+            self.noise_step = float(arrays["noise_step"])
+
+
+def is_shorter(time_step: float, before: float) -> bool:
+    """Whether a step is shorter than the last one by more than rounding; not the first step."""
+    return before < np.inf and time_step < before * (1 - ROUNDING)
+
+
+def shorten_memory(noise: Real, ratio: float) -> None:
+    """Fit the unit noise of the last step, ``noise[0]``, to a step shorter by ``ratio``.
+
+    In equilibrium the field and that noise have the covariance (step kT mobility / 2 area)^1/2,
+    the same for every mode: mixed with the fresh noise in ``noise[1]`` it gets that of the shorter
+    step, and its variance stays 1. No mixture raises a covariance: steps must not grow.
+    """
+    kind = noise.dtype.type
+    noise[0] *= kind(np.sqrt(ratio))
+    noise[0] += kind(np.sqrt(1 - ratio)) * noise[1]
 
 
 def tile_rooms(values: Real, conserved: bool) -> tuple[Real, Real, Real, int]:
@@ -181,6 +208,7 @@ class VectorSteps:
         n_rows, n_columns = start.shape[1:]
         self.ziggurat = ziggurat_tables() if problem.thermal_energy > 0 else np.zeros((2, 0))
         self.noise: Real = np.zeros((2, 0), kind)
+        self.noise_step = np.inf
         if problem.thermal_energy > 0:
             self.noise = np.zeros((2, self.values.size), kind)
             fill_normal(self.noise[0], self.words, self.ziggurat)
@@ -206,6 +234,10 @@ class VectorSteps:
         )  # fmt: skip
         power = 2 * rate * problem.thermal_energy / problem.cell_area
         self.amplitude = kind.type(0.5 * np.sqrt(power))
+        if is_shorter(time_step, self.noise_step) and self.noise.size:
+            fill_normal(self.noise[1], self.words, self.ziggurat)
+            shorten_memory(self.noise, time_step / self.noise_step)
+        self.noise_step = time_step
         if local is not None:
             self.local = np.ascontiguousarray(np.stack([local[0], *local[1], *local[2]]), kind)
 
@@ -235,7 +267,9 @@ class VectorSteps:
     def arrays(self) -> Arrays:
         """Return the whole state."""
         state = {"values": self.values, "words": self.words}
-        return {**state, "noise": self.noise[0]} if self.noise.size else state
+        if not self.noise.size:
+            return state
+        return {**state, "noise": self.noise[0], "noise_step": np.array(self.noise_step)}
 
     def restore(self, arrays: Arrays) -> None:
         """Go on from a saved state."""
@@ -243,6 +277,7 @@ class VectorSteps:
         self.words[:] = arrays["words"]
         if self.noise.size:
             self.noise[0] = arrays["noise"]
+            self.noise_step = float(arrays["noise_step"])
 
 
 def vector_coefficients(potential: VectorLandauPotential) -> tuple[float, ...]:

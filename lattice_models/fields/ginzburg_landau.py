@@ -22,7 +22,7 @@ from physlearn.lattice_models.fields.potentials import (
     check_order,
     check_potential,
 )
-from physlearn.lattice_models.fields.problem import FieldProblem, StepPlan, plan_steps
+from physlearn.lattice_models.fields.problem import FieldProblem, StepPlan, count_steps, plan_steps
 from physlearn.lattice_models.fields.settings import FieldSettings
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.long_run import LongRun
@@ -122,9 +122,11 @@ def simulate_ginzburg_landau(
     -----
     The explicit step is half the stability limit or 1/20 of the fastest local relaxation; its
     thermal fluctuations are those of equilibrium at any stable step where the potential is
-    quadratic. The spectral step is 1/20 of the fastest local relaxation and cannot raise the free
-    energy; it is of first order in time. Hohenberg and Halperin, Rev. Mod. Phys. 49, 435 (1977),
-    doi:10.1103/RevModPhys.49.435, for models A and B.
+    quadratic, as long as no step is longer than the one before: with a temperature each interval
+    between frames gets steps no longer than those of the interval before it (or a warning, where
+    that made more than ten times as many steps). The spectral step is 1/20 of the fastest local
+    relaxation and cannot raise the free energy; it is of first order in time. Hohenberg and
+    Halperin, Rev. Mod. Phys. 49, 435 (1977), doi:10.1103/RevModPhys.49.435, for models A and B.
 
     Examples
     --------
@@ -160,7 +162,10 @@ def simulate_ginzburg_landau(
     )  # fmt: skip
     generator, seed = as_generator(rng)
     steps = _make_steps(problem, plan, order, seed_words(generator, (2,)))
-    counts = np.maximum(1, np.ceil(np.diff(times) / plan.time_step - 1e-9)).astype(np.int64)
+    counts, uneven = count_steps(
+        np.diff(times), plan.time_step,
+        keeps_noise=plan.method == "explicit" and problem.thermal_energy > 0,
+    )  # fmt: skip
     arguments = {
         "problem": repr(problem), "plan": repr(plan), "start": order, "times": times,
         "seed": seed, "waves": waves,
@@ -176,7 +181,7 @@ def simulate_ginzburg_landau(
         frames[:n_done], times[:n_done], problem, plan, forcing, pinning, chosen,
         {"seed": seed, "n_steps": int(counts[: n_done - 1].sum()),
          "time_step": float((np.diff(times) / counts).max()),
-         "warnings": "\n".join((*plan.warnings, *stopped))},
+         "warnings": "\n".join((*plan.warnings, *uneven, *stopped))},
     )  # fmt: skip
 
 

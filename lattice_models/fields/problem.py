@@ -12,12 +12,15 @@ from physlearn.lattice_models.fields.couplings import Coupling
 from physlearn.lattice_models.fields.operators import elastic_form, largest_gradient
 from physlearn.lattice_models.fields.potentials import LandauPotential, VectorLandauPotential
 
-__all__ = ["FieldProblem", "StepPlan", "plan_steps"]
+__all__ = ["FieldProblem", "StepPlan", "count_steps", "plan_steps"]
 
 Floats = NDArray[np.float64]
 RELAXED_SHARE = 0.05  # of the fastest local relaxation that one step may cover
 THERMAL_REACH = 10.0  # kT above the lowest energy: one cell in 20,000 is beyond
 SAFE_SHARE = 0.5  # of the stability limit, where the explicit step obeys a maximum principle
+MOST_STEPS = 1e12
+ROUNDING = 1e-9  # an interval of whole steps stays so
+MOST_EFFORT = 10  # times the steps, so that steps with memory of their noise never grow
 # one step's cost per cell, in units of a plain explicit one
 EXPLICIT_COST, CONSERVED_COST, FORCED_COST, SPECTRAL_COST = 1.0, 2.0, 6.0, 30.0
 
@@ -139,6 +142,37 @@ def plan_steps(
             )
     return StepPlan(
         chosen, reason, used, limit, automatic, max(largest, 0.0) / 2, max(-low, high), warnings
+    )
+
+
+def count_steps(
+    intervals: Floats, longest: float, keeps_noise: bool
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return the number of even steps in each interval between frames, and warnings.
+
+    Explicit steps that keep the last noise are exact as long as no step is longer than the one
+    before it (``keeps_noise``).
+    """
+    free = np.maximum(1.0, np.ceil(intervals / longest - ROUNDING))
+    if not free.sum() <= MOST_STEPS:
+        worst = int(np.argmax(free))
+        raise InputError(
+            f"time_step must leave at most {MOST_STEPS:.0e} steps in all; {longest:.3g} makes "
+            f"{free[worst]:.3g} steps of the interval of {intervals[worst]:.3g} after frame "
+            f"{worst}: take a longer step or shorter intervals."
+        )
+    if not keeps_noise:
+        return free.astype(np.int64), ()
+    counts, step = np.empty_like(free), longest
+    for k, interval in enumerate(intervals):
+        counts[k] = max(1.0, np.ceil(interval / step - ROUNDING))
+        step = min(step, interval / counts[k])
+    if counts.sum() <= MOST_EFFORT * free.sum():
+        return counts.astype(np.int64), ()
+    return free.astype(np.int64), (
+        "frame_times make the step grow between frames: the fluctuations of waves that relax "
+        "within few steps are too weak just after that; start with intervals of at least "
+        f"{longest:.3g}, or let no interval be much shorter than the later ones.",
     )
 
 
