@@ -262,13 +262,17 @@ def site_graph_from_networkx(graph: nx.Graph) -> SiteGraph:
     Parameters
     ----------
     graph
-        Undirected. Edge attributes ``shell`` (0-based, default 0) and ``multiplicity`` (default 1)
-        and node attribute ``position`` are used when present. Sites are numbered in node order.
+        Undirected; of a ``MultiGraph`` every edge is a bond. Edge attributes ``shell`` (0-based,
+        default 0) and ``multiplicity`` (default 1), the node attribute ``position`` and the graph's
+        ``unit``, ``cell`` and ``shell_radii`` are used when present, so that
+        ``SiteGraph.to_networkx`` is undone. Sites are numbered in node order; bonds are sorted by
+        shell, and keep the order of ``graph.edges`` within a shell.
 
     Raises
     ------
     InputError
-        For a directed graph, one without nodes, or with self-loops.
+        For a directed graph, one without nodes, with self-loops, or with shells or multiplicities
+        that are not whole numbers.
 
     Examples
     --------
@@ -279,13 +283,22 @@ def site_graph_from_networkx(graph: nx.Graph) -> SiteGraph:
     if graph.is_directed():
         raise InputError("graph must be undirected; convert with graph.to_undirected().")
     number = {node: index for index, node in enumerate(graph.nodes)}
-    rows = [
-        (number[a], number[b], int(data.get("shell", 0)), int(data.get("multiplicity", 1)))
-        for a, b, data in graph.edges(data=True)
-    ]
-    table = np.array(rows, dtype=np.int64).reshape(-1, 4)
+    bonds = list(graph.edges(data=True))
+    ends = np.array([(number[a], number[b]) for a, b, _ in bonds], np.int64).reshape(-1, 2)
+    n = len(bonds)
+    shell, multiplicity = (
+        check_array(
+            f"{name} of the edges", [data.get(name, usual) for _, _, data in bonds],
+            shape=(n,), dtype=np.int64, allow_empty=True,
+        )
+        for name, usual in (("shell", 0), ("multiplicity", 1))
+    )  # fmt: skip
+    order = np.argsort(shell, kind="stable")
     places = [data.get("position") for _, data in graph.nodes(data=True)]
     positions = None if any(place is None for place in places) or not places else np.array(places)
+    known = graph.graph
     return SiteGraph(
-        len(number), np.sort(table[:, :2], axis=1), table[:, 2], table[:, 3], positions=positions
-    )
+        len(number), np.sort(ends, axis=1)[order], shell[order], multiplicity[order],
+        positions=positions, unit=known.get("unit", "reduced"), cell=known.get("cell"),
+        shell_radii=tuple(known.get("shell_radii", ())),
+    )  # fmt: skip

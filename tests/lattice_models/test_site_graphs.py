@@ -12,6 +12,7 @@ from physlearn.lattice_models import (
     triangular_lattice,
 )
 from physlearn.lattice_models.site_graphs import bond_table
+from physlearn.records import SiteGraph
 
 SQUARE_Z = [4, 4, 4, 8, 4]
 TRIANGULAR_Z = [6, 6, 6, 12, 6]
@@ -80,15 +81,47 @@ def test_vacancy_is_absent_and_lowers_its_neighbours_degree():
     assert len(graph.edges) == 40 - 4
 
 
-def test_networkx_round_trip():
-    graph = triangular_lattice((4, 5), n_shells=2)
+@pytest.mark.parametrize(
+    "graph",
+    [
+        triangular_lattice((4, 5), n_shells=2),
+        square_lattice((2, 2)),
+        square_lattice((3, 3), n_shells=3),  # two shells join the same pairs
+        triangular_lattice((3, 3), n_shells=4),
+        square_lattice((4, 5), n_shells=2, periodic=False),
+        SiteGraph(3, [], [], []),
+        SiteGraph(3, [[0, 1], [0, 1], [1, 2]], [0, 1, 1], [2, 1, 3]),
+    ],
+)
+def test_networkx_round_trip(graph):
     again = site_graph_from_networkx(graph.to_networkx())
-    assert again.n_sites == graph.n_sites
-    key = np.lexsort((graph.edges[:, 1], graph.edges[:, 0], graph.shell))
-    key_again = np.lexsort((again.edges[:, 1], again.edges[:, 0], again.shell))
-    assert np.array_equal(graph.edges[key], again.edges[key_again])
+    assert (again.n_sites, again.n_shells) == (graph.n_sites, graph.n_shells)
+    assert (again.unit, again.shell_radii) == (graph.unit, graph.shell_radii)
+    for name in ("edges", "shell", "multiplicity", "positions", "cell"):
+        before, after = getattr(graph, name), getattr(again, name)
+        assert (before is None) == (after is None)
+        assert before is None or np.array_equal(before, after)
+
+
+def test_networkx_graphs_keep_every_bond():
+    """Two bonds of a pair need a MultiGraph; without them a plain graph is enough."""
+    several = square_lattice((3, 3), n_shells=3).to_networkx()
+    assert several.is_multigraph() and several.number_of_edges() == 54
+    assert not square_lattice((3, 3), n_shells=2).to_networkx().is_multigraph()
+    turned = SiteGraph(2, [[0, 1], [1, 0]], [0, 1], [1, 1])
+    assert turned.to_networkx().number_of_edges() == 2
+
+
+def test_networkx_graphs_that_are_no_site_graphs_are_refused():
     with pytest.raises(InputError, match="undirected"):
         site_graph_from_networkx(nx.DiGraph([(0, 1)]))
+    with pytest.raises(InputError, match="to itself"):
+        site_graph_from_networkx(nx.Graph([(0, 0)]))
+    with pytest.raises(InputError, match="n_sites"):
+        site_graph_from_networkx(nx.Graph())
+    for name, value in (("shell", 0.9), ("multiplicity", 2.7), ("shell", "a"), ("shell", None)):
+        with pytest.raises(InputError, match=f"{name} of the edges must hold"):
+            site_graph_from_networkx(nx.Graph([(0, 1), (1, 2, {name: value})]))
 
 
 def test_bond_table_lists_every_neighbour():
