@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ Arrays = Mapping[str, NDArray[Any]]
 PIECE_SECONDS = 0.1  # short enough that Ctrl-C feels immediate
 SAVE_SECONDS = 30.0
 WORTH_KEEPING_SECONDS = 1.0
-DONE, IDENTITY = "_done", "_identity"
+DONE, IDENTITY, SEED = "_done", "_identity", "_seed"
 
 
 class LongRun:
@@ -80,16 +81,31 @@ class LongRun:
         self._progress = progress
         self._path = None if checkpoint is None else Path(checkpoint)
         self._identity = "" if self._path is None else _identity(arguments or {})
+        self._seed = str((arguments or {}).get("seed", ""))
+        self._failed_save = ""
         self._stop = threading.Event() if stop is None else stop
         self._handler: Any = None
         self._interrupted = False
         self._piece = 1
         self._saved_at = self._began_at = monotonic()
         self.saved = self._load()
-        if self._path is not None and not self._path.parent.is_dir():
+        self._check_folder()
+
+    def _check_folder(self) -> None:
+        """Refuse a place that cannot be written to now, not hours later."""
+        if self._path is None:
+            return
+        folder = self._path.parent
+        if not folder.is_dir():
+            raise InputError(f"checkpoint must lie in a folder that exists; {folder} does not.")
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
             raise InputError(
-                f"checkpoint must lie in a folder that exists; {self._path.parent} does not."
-            )
+                f"checkpoint must lie in a folder that can be written to; {folder} is not "
+                f"({error.strerror})."
+            ) from None
 
     def __enter__(self) -> LongRun:
         # Python lets only the main thread hear signals; workers are stopped by their event
@@ -130,7 +146,10 @@ class LongRun:
         while self.done < target:
             if self._stop.is_set():
                 self.stopped = True
-                self._save(arrays)
+                try:
+                    self._save(arrays)
+                except OSError as error:  # a full disk: the samples in memory are still there
+                    self._failed_save = str(error)
                 return False
             n = min(self._piece, target - self.done)
             start = monotonic()
@@ -142,7 +161,11 @@ class LongRun:
             elif took > 2 * PIECE_SECONDS:
                 self._piece = max(1, int(n * PIECE_SECONDS / took))
             if self._progress is not None:
-                self._progress(self.done, self.total)
+                try:
+                    self._progress(self.done, self.total)
+                except BaseException:
+                    self._save(arrays)
+                    raise
             if monotonic() - self._saved_at > SAVE_SECONDS:
                 self._save(arrays)
         return True
@@ -178,9 +201,13 @@ class LongRun:
                 raise KeyboardInterrupt
             return ("Ctrl-C came with the last piece of work: it is complete.",)
         sentence = f"Stopped after {n_done} of {n_wanted} {what}"
-        if self._path is not None:
+        if self._failed_save and n_done:
+            return (f"{sentence}, by Ctrl-C; the checkpoint was not saved ({self._failed_save}).",)
+        if self._path is not None and not self._failed_save:
+            seed = f"rng={self._seed}, " if self._seed else ""
             raise KeyboardInterrupt(
-                f"{sentence}; the same call with checkpoint={str(self._path)!r} goes on from there."
+                f"{sentence}; the same call with {seed}checkpoint={str(self._path)!r} goes on "
+                "from there."
             )
         if n_done == 0:
             raise KeyboardInterrupt(f"{sentence}; nothing to return.")
@@ -192,7 +219,10 @@ class LongRun:
         with atomic_write(self._path) as temporary, temporary.open("wb") as file:
             np.savez(
                 file, allow_pickle=False,
-                **{DONE: np.array(self.done), IDENTITY: np.array(self._identity), **arrays()},
+                **{
+                    DONE: np.array(self.done), IDENTITY: np.array(self._identity),
+                    SEED: np.array(self._seed), **arrays(),
+                },
             )  # fmt: skip
         self._saved_at = monotonic()
 
@@ -203,15 +233,17 @@ class LongRun:
             with np.load(self._path, allow_pickle=False) as file:
                 saved = {name: file[name] for name in file.files}
             done, identity = int(saved.pop(DONE)), str(saved.pop(IDENTITY))
+            seed = str(saved.pop(SEED))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(
                 f"checkpoint must be a file that a stopped run wrote; {self._path} is not "
                 f"({type(error).__name__}). Give another path."
             ) from None
         if identity != self._identity:
+            made_by = f" (its seed is rng={seed})" if seed != self._seed else ""
             raise InputError(
-                f"checkpoint {self._path} belongs to a call with other arguments (seed, size or "
-                "parameters); repeat that call, or give another path."
+                f"checkpoint {self._path} belongs to a call with other arguments{made_by}; repeat "
+                "that call, or give another path."
             )
         self.done = done
         return saved

@@ -116,6 +116,49 @@ def test_an_event_stops_work_in_a_thread():
     assert found == [False]
 
 
+def test_a_checkpoint_names_its_seed(tmp_path):
+    path = tmp_path / "walk.npz"
+    part, run, _ = walk(interrupt_at=150, checkpoint=path, arguments={"seed": 41})
+    with pytest.raises(KeyboardInterrupt, match="the same call with rng=41, checkpoint="):
+        run.finish(part.n, 4, "samples")
+    with pytest.raises(InputError, match=r"other arguments \(its seed is rng=41\)"):
+        LongRun(TOTAL, checkpoint=path, arguments={"seed": 42})
+
+
+def test_a_failing_progress_leaves_a_checkpoint(tmp_path):
+    path = tmp_path / "walk.npz"
+
+    def progress(done, total):
+        if done > 150:
+            raise RuntimeError("the bar broke")
+
+    with pytest.raises(RuntimeError, match="the bar broke"):
+        walk(checkpoint=path, progress=progress)
+    whole, _, _ = walk()
+    rest, _, pieces = walk(checkpoint=path)
+    assert sum(pieces) < TOTAL
+    np.testing.assert_array_equal(rest.samples, whole.samples)
+
+
+def test_a_checkpoint_that_cannot_be_saved_costs_no_samples(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(long_run, "atomic_write", full)
+    part, run, _ = walk(interrupt_at=250, checkpoint=tmp_path / "walk.npz")
+    (warning,) = run.finish(part.n, 4, "samples")
+    assert part.n == 2 and "not saved" in warning and "No space left" in warning
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
+    def denied(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(long_run.tempfile, "TemporaryFile", denied)
+    with pytest.raises(InputError, match=r"can be written to.*Permission denied"):
+        LongRun(10, checkpoint=tmp_path / "walk.npz")
+
+
 def test_progress_reaches_the_total():
     seen = []
     walk(progress=lambda done, total: seen.append((done, total)))
