@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, as_generator, check_choice, check_positive
+from physlearn.checks import as_generator, check_choice, check_positive
+from physlearn.lattice_models.chain_run import check_count
 from physlearn.lattice_models.particles.interaction import Term, read_physics
 from physlearn.lattice_models.particles.motion import (
     SCHEMES,
@@ -76,13 +77,15 @@ def simulate_langevin(
     Returns
     -------
     Trajectory
-        Positions run on across the box's borders (not wrapped); ``cell`` holds the box.
+        Positions run on across the box's borders (not wrapped); ``cell`` holds the box; the
+        metadata keep the ``species`` of each particle where there are several.
 
     Raises
     ------
     InputError
-        For wrong shapes, overlapping particles (named), a cutoff beyond half the box, a time step
-        too large for the potential (with a usable one), and a motion that blows up on the way.
+        For wrong shapes, overlapping particles (named), an attraction without a core, a cutoff
+        beyond half the box, a time step too large for the potential (with a usable one), and a
+        motion that blows up on the way.
 
     Examples
     --------
@@ -93,9 +96,8 @@ def simulate_langevin(
     """
     chosen = LangevinSettings() if settings is None else settings
     particles, interaction = read_physics(potential, start)
-    for name, number in (("n_frames", n_frames), ("steps_between", steps_between)):
-        if int(number) != number or number < 1:
-            raise InputError(f"{name} must be a whole number of at least 1; got {number!r}.")
+    check_count("n_frames", n_frames, 1)
+    check_count("steps_between", steps_between, 1)
     temperature = check_positive("temperature", temperature)
     time_step = check_positive("time_step", time_step)
     check_choice("dynamics", dynamics, tuple(SCHEMES))
@@ -122,6 +124,7 @@ def simulate_langevin(
     with LongRun(total, progress=progress, checkpoint=checkpoint, arguments=identity) as run:
         frames, warnings = _frames(run, mover, n_frames, steps_between, chosen.burn_in_steps)
     n, n_done = system.n, len(frames)
+    codes = {"species": particles.species.tolist()} if particles.species.any() else {}
     return Trajectory(
         np.repeat(np.arange(n_done), n),
         np.tile(np.arange(n), n_done),
@@ -133,7 +136,7 @@ def simulate_langevin(
         metadata={
             "potential": repr(potential), "dynamics": dynamics, "scheme": scheme,
             "time_step": time_step, "temperature": temperature, "seed": seed,
-            **mover.energies(dynamics != "overdamped"),
+            **mover.energies(dynamics != "overdamped"), **codes,
         },
         warnings=warnings,
     )  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, as_generator, check_positive
+from physlearn.lattice_models.chain_run import check_count
 from physlearn.lattice_models.particles.interaction import Term, read_physics
 from physlearn.lattice_models.particles.metropolis_walk import MetropolisWalk
 from physlearn.lattice_models.particles.start_checks import check_no_overlap
@@ -53,8 +54,7 @@ class MetropolisSettings:
     target_acceptance: float = 0.4
 
     def __post_init__(self) -> None:
-        if self.burn_in_sweeps < 0:
-            raise InputError(f"burn_in_sweeps must be at least 0; got {self.burn_in_sweeps}.")
+        check_count("burn_in_sweeps", self.burn_in_sweeps, 0)
         if self.displacement is not None:
             check_positive("displacement", self.displacement)
         elif self.burn_in_sweeps < ADAPT_SWEEPS:
@@ -112,7 +112,8 @@ def sample_positions(
     Raises
     ------
     InputError
-        For wrong shapes, overlapping particles (named) or a cutoff beyond half the box.
+        For wrong shapes, overlapping particles (named), an attraction without a core, or a cutoff
+        beyond half the box.
 
     Examples
     --------
@@ -123,9 +124,8 @@ def sample_positions(
     """
     chosen = MetropolisSettings() if settings is None else settings
     particles, interaction = read_physics(potential, start)
-    for name, number in (("n_samples", n_samples), ("sweeps_between", sweeps_between)):
-        if int(number) != number or number < 1:
-            raise InputError(f"{name} must be a whole number of at least 1; got {number!r}.")
+    check_count("n_samples", n_samples, 1)
+    check_count("sweeps_between", sweeps_between, 1)
     temperature = check_positive("temperature", temperature)
     check_no_overlap(particles, interaction, temperature)
     generator, seed = as_generator(rng)

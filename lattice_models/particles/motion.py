@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
+from physlearn.lattice_models.chain_run import check_count
 from physlearn.lattice_models.particles import motion_kernels as kernels
 from physlearn.lattice_models.particles.interaction import Particles
 from physlearn.lattice_models.particles.system import ParticleSystem
@@ -75,8 +76,7 @@ class LangevinSettings:
             raise InputError("mass must be above 0 for every particle.")
         if self.velocities is not None:
             check_array("velocities", self.velocities, ndim=2)
-        if self.burn_in_steps < 0:
-            raise InputError(f"burn_in_steps must be at least 0; got {self.burn_in_steps}.")
+        check_count("burn_in_steps", self.burn_in_steps, 0)
         if self.skin is not None:
             check_positive("skin", self.skin)
 

@@ -27,8 +27,6 @@ UNIT_STEP = 1.0 / 9007199254740992.0  # 2 ** -53
 ROTATE_A, ROTATE_B, SHIFT = np.uint64(24), np.uint64(37), np.uint64(16)
 BACK_A, BACK_B = np.uint64(40), np.uint64(27)
 LOW_BITS, LAYER_BITS, LAYER_SHIFT = np.uint64(11), np.uint64(8), np.uint64(56)
-LAYERS = 256
-TAIL = 3.6541528853610088  # where the lowest of 256 layers ends
 
 GROUP = 8
 HEUN, LEIMKUHLER_MATTHEWS, BAOAB, VERLET = 0, 1, 2, 3

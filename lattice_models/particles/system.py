@@ -40,7 +40,9 @@ class ParticleSystem:
         n_slots = near_by.GROUP * -(-n // near_by.GROUP)
         self.n_slots = n_slots
         self.names = np.zeros((n, 5), dtype=np.int64)
-        self.names[:, 0], self.names[:, 1] = np.arange(n), particles.species
+        self.names[:, 0] = np.arange(n)
+        if len(interaction.rows) > 1:  # one potential acts between all species alike
+            self.names[:, 1] = particles.species
         self.carried = np.zeros((n_slots, 8))
         self.force, self.scratch_force = np.zeros((n_slots, 4)), np.zeros((n_slots, 4))
         self.reference = np.zeros((n_slots, 4))
