@@ -49,7 +49,8 @@ class CheckerboardIsing:
 
     A sweep draws all sites of one colour, then all of the other; 16 to 64 sites at once. Every
     half sweep, and so the sweep, keeps the distribution. Probabilities are whole multiples of
-    2 ** -32 of at most 1 - 2 ** -32: the nearest to the formula.
+    2 ** -32 from 2 ** -32 to 1 - 2 ** -32, the nearest to the formula, and the same for both states
+    when all states and the field are turned over.
 
     Metropolis here accepts with probability c min(1, exp(-change)), where
     c = 1 - exp(-(8 |J| + 2 |h|)) / 4. With c = 1 every site would flip in every sweep at J = h = 0,
@@ -98,8 +99,7 @@ class CheckerboardIsing:
         self.shape = even_shape(shape)
         rows, columns = self.shape
         generator, _ = as_generator(rng)
-        chances = up_probabilities(coupling, field, method)
-        self._thresholds = np.minimum(np.round(WORDS * chances), WORDS - 1).astype(np.uint32)
+        self._thresholds = up_thresholds(coupling, field, method, WORDS).astype(np.uint32)
         up = start_grid(start, self.shape, generator) > 0
         self._even, self._odd = (
             np.zeros((rows, columns // 2 + 2), np.int8),
@@ -204,6 +204,24 @@ def up_probabilities(coupling: float, field: float, method: str) -> Float:
     rise = lazy * np.exp(np.minimum(0.0, 2.0 * around))
     fall = lazy * np.exp(np.minimum(0.0, -2.0 * around))
     return np.stack([rise, 1.0 - fall])
+
+
+def up_thresholds(coupling: float, field: float, method: str, words: float) -> Float:
+    """Return how many of ``words`` random words make a site +1: whole, from 1 to words - 1.
+
+    The rarer state's probability is rounded and the other one has the rest, so that turning all
+    states and the field over turns every threshold t into words - t, exactly. A certain state
+    would need a threshold of ``words``, which does not fit into a word: neither state is certain.
+
+    Examples
+    --------
+    >>> up_thresholds(3.0, 0.0, "metropolis", 2.0**32)[:, [0, 4]].tolist()
+    [[1.0, 4294967295.0], [1.0, 4294967295.0]]
+    """
+    up = up_probabilities(coupling, field, method)
+    down = up_probabilities(coupling, -field, method)[::-1, ::-1]
+    rarer = np.clip(np.round(words * np.minimum(up, down)), 1.0, words - 1.0)
+    return np.where(up <= down, rarer, words - rarer)
 
 
 def even_shape(shape: tuple[int, int]) -> tuple[int, int]:

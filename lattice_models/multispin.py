@@ -13,7 +13,7 @@ from physlearn.lattice_models.checkerboard import (
     even_shape,
     start_grid,
     uniform_square_model,
-    up_probabilities,
+    up_thresholds,
 )
 from physlearn.lattice_models.multispin_kernels import (
     N_PLACES,
@@ -32,6 +32,7 @@ __all__ = ["MultispinIsing", "binary_places", "make_multispin_engine"]
 UInt64 = NDArray[np.uint64]
 BITS = 64
 PERIOD = 128
+UNITS = 2.0**48
 ALL_ONES = np.uint64(2**64 - 1)
 LEAST_COUPLING = 0.2
 
@@ -41,8 +42,9 @@ class MultispinIsing:
 
     The fastest sampler here, for one coupling of either sign and one field. A sweep visits all
     sites of one colour, then all of the other. A site's probability is the formula's rounded to
-    2 ** -48 (at most 1 - 2 ** -48), exactly; two sites of one word, in the same column and at least
-    rows / 64 apart, decide with a covariance below 6e-11; all others are independent.
+    2 ** -48 (and by heat bath from 2 ** -48 to 1 - 2 ** -48), exactly, and the same for both states
+    when all states and the field are turned over; two sites of one word, in the same column and at
+    least rows / 64 apart, decide with a covariance below 6e-11; all others are independent.
 
     Parameters
     ----------
@@ -97,7 +99,7 @@ class MultispinIsing:
                 f"sites; got {self.shape}. Use method='checkerboard'."
             )
         generator, _ = as_generator(rng)
-        chances = up_probabilities(coupling, field, "heat_bath")[0]
+        chances = up_thresholds(coupling, field, "heat_bath", UNITS)[0] / UNITS
         self.method = _choose_method(method, coupling, field)
         self._upright = self.shape[0] % PERIOD == 0
         self._odd_up = 1
@@ -197,7 +199,7 @@ def binary_places(chances: ArrayLike) -> UInt64:
     >>> int(binary_places([0.5])[15, 0] == 2**64 - 1), int(binary_places([0.5])[:15].sum())
     (1, 0)
     """
-    units = np.minimum(np.round(np.asarray(chances) * 2.0**48), 2.0**48 - 1).astype(np.uint64)
+    units = np.minimum(np.round(np.asarray(chances) * UNITS), UNITS - 1).astype(np.uint64)
     high = units >> np.uint64(32)
     table = np.empty((N_PLACES + 1, len(units)), np.uint64)
     for place in range(N_PLACES):

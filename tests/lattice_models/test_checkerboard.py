@@ -23,6 +23,7 @@ from physlearn.lattice_models.checkerboard import (
     make_checkerboard_engine,
     uniform_square_model,
     up_probabilities,
+    up_thresholds,
 )
 from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.lattice_models.multispin import MultispinIsing
@@ -105,7 +106,10 @@ def half_sweep_matrix(grids, chances, colour):
 @pytest.mark.parametrize("method", ["metropolis", "heat_bath"])
 @pytest.mark.parametrize(("coupling", "field"), [(0.4, 0.2), (-0.7, -0.1), (0.0, 0.0)])
 def test_sweeps_keep_the_distribution(method, coupling, field, oracle):
-    """Each half sweep is reversible, and pi P = pi for the sweep, on a 2 x 4 torus."""
+    """Each half sweep is reversible, and pi P = pi for the sweep, on a 2 x 4 torus.
+
+    The matrices are those of the probabilities before they are rounded to words.
+    """
     grids = all_states((2, 4))
     exact = distribution((2, 4), coupling, field)
     chances = up_probabilities(coupling, field, method)
@@ -121,6 +125,23 @@ def test_sweeps_keep_the_distribution(method, coupling, field, oracle):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("method", ["metropolis", "heat_bath"])
+@pytest.mark.parametrize(("coupling", "field"), [(0.4, 0.2), (-0.7, -0.1), (3.0, 0.0)])
+def test_rounded_thresholds_keep_the_distribution(method, coupling, field, oracle):
+    """pi P = pi for the probabilities that the kernel draws with: whole numbers of words.
+
+    Each of the eight sites is off by 2 ** -32 at most.
+    """
+    grids = all_states((2, 4))
+    exact = distribution((2, 4), coupling, field)
+    thresholds = CheckerboardIsing((2, 4), coupling, field, method=method)._thresholds
+    even, odd = (half_sweep_matrix(grids, thresholds / 2**32, colour) for colour in (0, 1))
+    oracle(
+        f"checkerboard {method}, pi P = pi of the thresholds, J = {coupling}",
+        error=np.abs(exact @ even @ odd - exact).max(), bound=2.0**-29,
+    )  # fmt: skip
+
+
 def test_thresholds_are_the_nearest_multiples():
     for coupling, field, method in itertools.product(
         (0.3, -2.0, 50.0), (0.0, 0.7), ("metropolis", "heat_bath")
@@ -128,8 +149,42 @@ def test_thresholds_are_the_nearest_multiples():
         chances = up_probabilities(coupling, field, method)
         thresholds = CheckerboardIsing((4, 4), coupling, field, method=method)._thresholds
         error = np.abs(thresholds / 2**32 - chances)
-        assert np.all(error[chances < 1 - 2**-32] <= 2**-33)
+        inside = (chances > 2**-32) & (chances < 1 - 2**-32)
+        assert np.all(error[inside] <= 2**-33)
         assert np.all(error <= 2**-32)
+
+
+def test_up_and_down_are_drawn_alike_to_the_last_word():
+    """Turning states, neighbours and field over turns a threshold t into 2 ** 32 - t."""
+    couplings = (0.0, 0.3, -0.3, 2.6, 2.7, 2.8, 3.0, -3.0, 6.0, 50.0)
+    for coupling, field, method in itertools.product(
+        couplings, (0.0, 0.1, 0.7, 12.0, -25.0), ("metropolis", "heat_bath")
+    ):
+        for words in (2**32, 2**48):
+            here = up_thresholds(coupling, field, method, float(words)).astype(np.int64)
+            there = up_thresholds(coupling, -field, method, float(words)).astype(np.int64)
+            assert np.array_equal(here + there[::-1, ::-1], np.full((2, 5), words))
+            assert here.min() >= 1
+        lattice = CheckerboardIsing((4, 4), coupling, field, method=method)
+        first = up_thresholds(coupling, field, method, 2.0**32)
+        assert np.array_equal(lattice._thresholds, first)
+
+
+@pytest.mark.parametrize("method", ["metropolis", "heat_bath"])
+@pytest.mark.parametrize("coupling", [0.4, 3.0, 50.0])
+def test_the_rarest_words_leave_both_ordered_states(method, coupling):
+    """The smallest word makes a site +1, the largest -1, whatever stood there and however strong J.
+
+    With the first word of a lane 0 every site draws the word 0; with the one whose product with the
+    generator's factor is 2 ** 32 - 1, it draws the largest.
+    """
+    factor_inverse = pow(0x9E3779BB, -1, 2**32)
+    for start, first, end in ((-1, 0, 1), (1, factor_inverse * (2**32 - 1) % 2**32, -1)):
+        lattice = CheckerboardIsing((2, 4), coupling, start=np.full(8, start), method=method)
+        lattice._lanes[:, 0], lattice._lanes[:, 1] = first, 1
+        lattice.sweep(1)
+        # the first row of even sites came first, and all its neighbours were like itself
+        assert lattice.states().reshape(2, 4)[0, ::2].tolist() == [end, end]
 
 
 def test_no_site_blinks_without_a_coupling(oracle):

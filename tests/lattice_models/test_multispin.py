@@ -313,3 +313,16 @@ def test_bad_arguments_are_refused():
             Ising([0.3], np.arange(512.0)), square_lattice((128, 4)), np.ones(512, np.int8),
             np.random.default_rng(1),
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("coupling", [0.1, 0.4, -0.4, 4.0, 4.3, 6.0, 50.0])
+@pytest.mark.parametrize("field", [0.0, 0.3, -30.0])
+def test_heat_bath_draws_up_and_down_alike_to_the_last_place(coupling, field):
+    """Probabilities read back from the table: with k neighbours up, and 4 - k at the field -h."""
+    units = []
+    for sign in (1, -1):
+        table = MultispinIsing((128, 2), coupling, sign * field, method="heat_bath")._table
+        high = sum(int(2**place) * (table[place] != 0).astype(np.int64) for place in range(16))
+        units.append((high << 32) + table[16].astype(np.int64))
+    assert np.array_equal(units[0] + units[1][::-1], np.full(5, 2**48))
+    assert units[0].min() >= 1
