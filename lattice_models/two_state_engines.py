@@ -27,15 +27,20 @@ Float = NDArray[np.float64]
 CHANCES = {"heat_bath": (1.0, 1.0), "metropolis": (0.0, 0.875)}
 EXACT_BITS = 50
 """Bits of the largest local field that its terms are rounded to: sums of doubles stay exact."""
+COLD = 750.0
+"""exp(-750) is 0 in double precision: beyond this a site, or the order of a pair, is certain."""
+COARSEST = 1e-8
+"""Largest rounding of a term, in kT or, where all terms are larger, of the smallest."""
 
 
 def two_state_tables(
-    ising: Ising, graph: SiteGraph, counting: bool = False
+    ising: Ising, graph: SiteGraph, counting: bool = False, exchanging: bool = False
 ) -> tuple[TwoStateTables, Float]:
     """Lay out an Ising model for the kernels; return also twice the field of every site.
 
     Fields and couplings are rounded to the largest local field times 2^-50, about the round-off of
-    one sum. All further sums are then exact in double precision, in whatever order.
+    one sum. All further sums are then exact in double precision, in whatever order. Fields that
+    decide alone are first brought near (``fields_within_reach``), as they would coarsen the rest.
 
     Parameters
     ----------
@@ -45,11 +50,14 @@ def two_state_tables(
         Sites and bonds.
     counting
         Keep sums of s s' for each shell of the graph.
+    exchanging
+        For exchanges, where only differences of fields count.
 
     Raises
     ------
     InputError
-        As in ``Ising``, when the model does not fit the graph.
+        As in ``Ising``, when the model does not fit the graph, and where strengths are so far apart
+        that rounding would change weak terms by more than 1e-8 kT.
 
     Examples
     --------
@@ -59,16 +67,21 @@ def two_state_tables(
     [1.0, 1.0, 1.0, 1.0]
     """
     n_sites = graph.n_sites
-    field, bonds = 2.0 * ising.site_field(graph), 2.0 * ising.bond_couplings(graph)
+    field, bonds = 2.0 * fields_within_reach(ising, graph, exchanging), ising.bond_couplings(graph)
+    bonds = 2.0 * bonds
     members, strength = _triplets(ising, graph)
-    largest = np.abs(field)
-    for end in range(2):
-        np.add.at(largest, graph.edges[:, end], np.abs(bonds))
-    for corner in range(3):
-        np.add.at(largest, members[:, corner], np.abs(strength))
+    largest = np.abs(field) + 2.0 * _summed_strength(ising, graph)
     if not np.all(np.isfinite(largest)):
         raise InputError("couplings and fields are too large: a local field overflows.")
     quantum = 2.0 ** max(np.ceil(np.log2(largest.max() or 1.0)) - EXACT_BITS, -1000.0)
+    sizes = np.abs(np.concatenate([field, bonds, strength]))
+    smallest = sizes[sizes > 0].min(initial=np.inf)
+    if quantum > COARSEST * max(1.0, smallest):
+        raise InputError(
+            f"hamiltonian must have strengths that fit double precision together; local fields up "
+            f"to {largest.max() / 2:.3g} kT would drown terms of {smallest / 2:.3g} kT. Leave out "
+            "the weak ones, or make the strong ones weaker: 1000 kT decide as surely."
+        )
     field, bonds, strength = (quantum * np.round(v / quantum) for v in (field, bonds, strength))
     table = bond_table(graph)
     used = bonds[table.edge] != 0.0
@@ -90,6 +103,38 @@ def two_state_tables(
         (table.shell[keep] + 2).astype(np.uint32),
         table.times[keep].astype(np.float64),
     ), field
+
+
+def _summed_strength(ising: Ising, graph: SiteGraph) -> Float:
+    """Return sum |J| + sum |K| over the bonds and triplets of every site."""
+    total, bonds = np.zeros(graph.n_sites), np.abs(ising.bond_couplings(graph))
+    members, strength = _triplets(ising, graph)
+    with np.errstate(over="ignore"):
+        for end in range(2):
+            np.add.at(total, graph.edges[:, end], bonds)
+        for corner in range(3):
+            np.add.at(total, members[:, corner], np.abs(strength) / 2.0)
+    return total
+
+
+def fields_within_reach(ising: Ising, graph: SiteGraph, exchanging: bool = False) -> Float:
+    """Return fields, shape (n_sites,), that give the same chances and are not needlessly strong.
+
+    A field that outweighs all bonds of its site by ``COLD`` is cut to that: exp(-750) is 0 for
+    either. Exchanges feel differences of fields: there, gaps in the list of all fields are cut.
+    """
+    field, bonds = ising.site_field(graph), _summed_strength(ising, graph)
+    bound = bonds + COLD
+    if np.all(np.abs(field) <= bound):
+        return field
+    if not exchanging:
+        return np.clip(field, -bound, bound)
+    order = np.argsort(field)
+    with np.errstate(over="ignore"):
+        gaps = np.diff(field[order], prepend=field[order[0]])
+    near = np.empty_like(field)
+    near[order] = np.cumsum(np.minimum(gaps, 4.0 * bonds.max() + COLD))
+    return np.asarray(near - near.max() / 2.0)
 
 
 def _starts(site: NDArray[np.integer], n_sites: int) -> NDArray[np.int64]:
@@ -140,7 +185,8 @@ class TwoStateEngine:
     Raises
     ------
     InputError
-        For a start that does not fit, or ``kawasaki_local`` on a graph without bonds of shell 0.
+        For a start that does not fit, ``kawasaki_local`` on a graph without bonds of shell 0, or
+        strengths too far apart for double precision (``two_state_tables``).
 
     Examples
     --------
@@ -166,7 +212,8 @@ class TwoStateEngine:
         if codes.ndim != 1:
             raise InputError(f"start must have shape ({graph.n_sites},), got {codes.shape}.")
         self._states = (2 * codes - 1).astype(np.int8)
-        self._tables, self._field = two_state_tables(hamiltonian, graph, counting)
+        exchanging = method.startswith("kawasaki")
+        self._tables, self._field = two_state_tables(hamiltonian, graph, counting, exchanging)
         self._around = twice_local_fields(self._tables, self._field, self._states)
         self._method = method
         self._rule = CHANCES.get(method, (0.0, 1.0))
@@ -179,7 +226,13 @@ class TwoStateEngine:
         if method == "kawasaki_local":
             self._ends = nearest_bonds(graph)
             self._shared = self._steps_between(graph.n_sites)
-        energy = float(hamiltonian.energy(self._states, graph))
+        near = fields_within_reach(hamiltonian, graph, exchanging)
+        # moves are charged in fields within reach; the rest of the energy is a sum over states
+        self._rest = hamiltonian.site_field(graph) - near
+        felt = Ising(
+            hamiltonian.couplings, near, bonds=hamiltonian.bonds, triplets=hamiltonian.triplets
+        )
+        energy = float(felt.energy(self._states, graph))
         self.total_names: tuple[str, ...] = ("energy", "magnetization")
         sums = [energy, float(self._states.sum())]
         if counting:
@@ -217,7 +270,10 @@ class TwoStateEngine:
 
     def totals(self) -> Float:
         """Return energy, sum s and, where counted, sums of s s' by shell; see ``total_names``."""
-        return self._totals.copy()
+        sums = self._totals.copy()
+        if np.any(self._rest):
+            sums[0] -= self._rest @ self._states
+        return sums
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the whole state, for a checkpoint."""
@@ -232,6 +288,7 @@ class TwoStateEngine:
         self._order[:] = arrays["order"]
         self._random_state[:] = arrays["random_state"]
         self._totals[:] = arrays["totals"]
+        self._n_up = int((self._states == 1).sum())
         self._around[:] = twice_local_fields(self._tables, self._field, self._states)
 
 

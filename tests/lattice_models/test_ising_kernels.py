@@ -148,6 +148,20 @@ def test_couplings_are_rounded_by_no_more_than_round_off():
     assert len(site) == 2 * len(PATCH.edges)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_energies_in_strong_fields_are_those_of_the_model(method, oracle):
+    """Moves are charged in fields within reach; from a start against the field, too."""
+    field = np.linspace(-0.4, 0.3, 12)
+    field[[3, 7]] = 1e6, -3e7
+    model, worst = Ising([0.23, -0.11], field), 0.0
+    chain = engine(method, model=model)
+    for _ in range(50):
+        chain.sweep(1)
+        exact = model.energy(chain.states(), PATCH).item()
+        worst = max(worst, abs(chain.totals()[0] - exact) / 3e7)
+    oracle(f"{method}: energy in fields of 3e7 kT, relative", error=worst, bound=1e-14)
+
+
 def plain(module, monkeypatch):
     """Let the kernels of a module call the plain forms of their helpers."""
     for name in ("advance", "bin_of", "takes", "flip", "shared_step"):

@@ -216,6 +216,45 @@ def test_exchanges_follow_the_exact_distribution_at_fixed_composition(method, na
     oracle(f"{method}: {name}, histogram at fixed composition", p=p)
 
 
+@pytest.mark.parametrize("strength", [1e6, 1e12, 1e300])
+@pytest.mark.parametrize("method", ["heat_bath", "metropolis", "kawasaki"])
+@pytest.mark.parametrize("gas", [False, True])
+def test_strong_fields_leave_the_other_sites_their_couplings(strength, method, gas, oracle):
+    """Fields of +1, +1/2 and -1 times the strength hold sites 4, 2 and 0; the others are free."""
+    field = FIELD[:9].copy()
+    field[[4, 2, 0]] = strength * np.array([1.0, 0.5, -1.0])
+    model = LatticeGas([-0.8], field) if gas else Ising([0.25], field)
+    start = np.resize([1, -1, -1, 1, -1], 9)
+    drawn = simulate_lattice(
+        model, TORUS, 60, 40, method=method, burn_in=60, n_chains=100, start=start, rng=29
+    )
+    states = np.array(list(itertools.product([-1, 1], repeat=9)))
+    held = (states[:, 4] == 1) & (states[:, 2] == 1) & (states[:, 0] == -1)
+    if method == "kawasaki":
+        held &= states.sum(axis=1) == start.sum()
+    free = np.where(np.abs(field) < 2, field, 0.0)
+    if gas:
+        pairs = bond_energy(TORUS, lambda a, b, *_: -0.8 * (a == 1) * (b == 1))
+        energy = total(pairs, lambda s: -free @ (s == 1))
+    else:
+        energy = total(bond_energy(TORUS, like(0.25)), lambda s: -free @ s)
+    weight = held * np.exp(-np.array([energy(state) for state in states]))
+    places = np.cumsum(held)[numbers(drawn.states, (-1, 1))] - 1
+    assert np.all(held[numbers(drawn.states, (-1, 1))])
+    p = chi_square_p(places, weight[held] / weight.sum())
+    name = "gas" if gas else "Ising"
+    oracle(f"{method}: {name}, three sites held by {strength:.0e} kT", p=p)
+
+
+def test_strengths_too_far_apart_for_double_precision_are_refused():
+    bonds = np.r_[1e12, np.ones(len(TORUS.edges) - 1)]
+    with pytest.raises(InputError, match="would drown terms of") as caught:
+        simulate_lattice(Ising([0.3], bonds=bonds), TORUS, method="heat_bath", rng=1)
+    assert "\n" not in str(caught.value)
+    strong = Ising([1e12], bonds=np.r_[-1.0, np.ones(len(TORUS.edges) - 1)])
+    assert simulate_lattice(strong, TORUS, method="metropolis", rng=1).n_snapshots == 1
+
+
 def test_a_lone_pair_of_sites_does_not_alternate(oracle):
     """Exchanges of the only pair would be accepted for ever at no cost."""
     pair = SiteGraph(2, [[0, 1]], [0], [1])
