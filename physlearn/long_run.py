@@ -130,7 +130,12 @@ class LongRun:
         self._stop.set()
 
     def advance_to(
-        self, target: int, step: Callable[[int], Any], arrays: Callable[[], Arrays]
+        self,
+        target: int,
+        step: Callable[[int], Any],
+        arrays: Callable[[], Arrays],
+        *,
+        feel_the_way: bool = False,
     ) -> bool:
         """Do the units up to ``target`` and return whether they are done.
 
@@ -142,7 +147,11 @@ class LongRun:
             ``step(n)`` does n units.
         arrays
             Returns the whole state, as of now, for the checkpoint.
+        feel_the_way
+            Begin with a piece of one unit again: these units may cost more than those before.
         """
+        if feel_the_way:
+            self._piece = 1
         while self.done < target:
             if self._stop.is_set():
                 self.stopped = True

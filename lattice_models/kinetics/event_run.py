@@ -152,7 +152,8 @@ class EventRun:
                 }
 
             for frame in range(frames.n_done, n_frames):
-                if not run.advance_to((frame + 1) * PARTS, step, arrays):
+                target = (frame + 1) * PARTS
+                if not run.advance_to(target, step, arrays, feel_the_way=True):
                     break
                 frames.take(self.state)
         frames.warnings = run.finish(frames.n_done, n_frames, "frames")
@@ -190,7 +191,9 @@ class EventRun:
 
     def _identity(self, keep_events: bool) -> dict[str, Any]:
         """Return everything that defines the run."""
-        out: dict[str, Any] = {"times": self.times, "keep_events": keep_events}
+        out: dict[str, Any] = {
+            "seed": self.seed, "times": self.times, "keep_events": keep_events,
+        }  # fmt: skip
         for table in (self.hops, self.changes, self.energies, self.schedule):
             out |= {f"{type(table).__name__}.{k}": v for k, v in table._asdict().items()}
         return out | {"sites": self.state.sites, "lanes": self.state.lanes}
