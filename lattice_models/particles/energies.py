@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_positive
 from physlearn.lattice_models.particles.interaction import Term, read_physics
+from physlearn.lattice_models.particles.start_checks import check_apart
 from physlearn.lattice_models.particles.system import ParticleSystem
 
 __all__ = ["particle_energy", "particle_forces", "particle_pressure"]
@@ -17,7 +18,18 @@ __all__ = ["particle_energy", "particle_forces", "particle_pressure"]
 
 def _system(potential: Term | Sequence[Term], configuration: Any) -> ParticleSystem:
     particles, interaction = read_physics(potential, configuration, "configuration")
+    check_apart(particles, interaction)
     return ParticleSystem(particles, interaction, skin=1e-3 * (interaction.cutoff or 1.0))
+
+
+def _finite(number: Any) -> Any:
+    """Return energies or forces, refusing what two particles at next to no distance give."""
+    if not np.isfinite(number).all():
+        raise InputError(
+            "configuration has two particles so close that their energy or force is not finite; "
+            "move or remove one of them."
+        )
+    return number
 
 
 def particle_energy(potential: Term | Sequence[Term], configuration: Any) -> float:
@@ -33,7 +45,7 @@ def particle_energy(potential: Term | Sequence[Term], configuration: Any) -> flo
     Raises
     ------
     InputError
-        For wrong shapes, NaN or a cutoff beyond half the box.
+        For wrong shapes, NaN, particles at (nearly) one place or a cutoff beyond half the box.
 
     Examples
     --------
@@ -42,7 +54,7 @@ def particle_energy(potential: Term | Sequence[Term], configuration: Any) -> flo
     0.5
     """
     pair, angle, trap, _ = _system(potential, configuration).energy()
-    return pair + angle + trap
+    return float(_finite(pair + angle + trap))
 
 
 def particle_forces(potential: Term | Sequence[Term], configuration: Any) -> NDArray[np.float64]:
@@ -71,7 +83,8 @@ def particle_forces(potential: Term | Sequence[Term], configuration: Any) -> NDA
     """
     system = _system(potential, configuration)
     system.energy()
-    return system.in_order(system.scratch_force)
+    forces: NDArray[np.float64] = _finite(system.in_order(system.scratch_force))
+    return forces
 
 
 def particle_pressure(
@@ -112,5 +125,5 @@ def particle_pressure(
     box = system.box[: system.dimension]
     if not box.all():
         raise InputError("configuration must have a cell; a pressure needs a volume.")
-    virial = system.energy()[3]
+    virial = _finite(system.energy()[3])
     return float((system.n * temperature + virial / system.dimension) / box.prod())

@@ -72,6 +72,11 @@ class PairPotential:
         """Energy against which an overlap is judged."""
         raise NotImplementedError
 
+    @property
+    def has_no_floor(self) -> bool:
+        """Whether the energy falls without end as two particles meet: nothing keeps them apart."""
+        return False
+
     def _plain(self, r: Float) -> Derivatives:
         """u, u', u'' without its end."""
         raise NotImplementedError

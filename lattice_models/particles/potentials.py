@@ -135,6 +135,11 @@ class Yukawa(PairPotential):
         """Strength over the screening length."""
         return abs(self.strength) / self.screening_length
 
+    @property
+    def has_no_floor(self) -> bool:
+        """True for an attraction."""
+        return self.strength < 0.0
+
     def _plain(self, r: Float) -> Derivatives:
         k = 1.0 / self.screening_length
         u = self.strength * np.exp(-r * k) / r
@@ -175,6 +180,11 @@ class InversePower(PairPotential):
     def energy_scale(self) -> float:
         """The strength."""
         return abs(self.strength)
+
+    @property
+    def has_no_floor(self) -> bool:
+        """True for an attraction."""
+        return self.strength < 0.0
 
     def _plain(self, r: Float) -> Derivatives:
         n = self.exponent
@@ -225,6 +235,12 @@ class StillingerWeberPair(PairPotential):
     def energy_scale(self) -> float:
         """The strength: the depth of the well for the numbers of silicon."""
         return self.strength
+
+    @property
+    def has_no_floor(self) -> bool:
+        """True where the attraction has the higher power, or the larger factor of the same one."""
+        p, q = self.exponent_p, self.exponent_q
+        return q > p or (q == p and self.factor_b < 1.0)
 
     def _shift(self) -> float:
         return 0.0

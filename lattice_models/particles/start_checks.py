@@ -11,7 +11,7 @@ from physlearn.lattice_models.particles.neighbours import neighbour_pairs
 from physlearn.lattice_models.particles.pair_potential import PairPotential
 from physlearn.lattice_models.particles.system import ParticleSystem
 
-__all__ = ["check_no_overlap", "check_time_step", "contact"]
+__all__ = ["check_apart", "check_no_overlap", "check_time_step", "contact"]
 
 Float = NDArray[np.float64]
 
@@ -22,16 +22,55 @@ PROPOSED_RATE = 0.25
 POWER_STEPS = 12
 
 
-def check_no_overlap(particles: Particles, interaction: Interaction, temperature: float) -> None:
-    """Refuse a pair whose energy is not finite or enormous.
+def check_apart(particles: Particles, interaction: Interaction) -> None:
+    """Refuse two interacting particles at one place: they have no direction and no force.
 
     Raises
     ------
     InputError
-        Naming the two particles, their distance and energy.
+        Naming the two particles.
     """
+    if interaction.cutoff == 0.0 or len(particles.positions) < 2:
+        return
+    places = particles.positions
+    if particles.box is not None:
+        places = places - np.floor(places / particles.box) * particles.box
+        places = np.where(places == particles.box, 0.0, places)  # round-off just below 0
+    order = np.lexsort(places.T)
+    same = np.flatnonzero((places[order[1:]] == places[order[:-1]]).all(axis=1))
+    if same.size:
+        i, j = sorted(order[same[0] : same[0] + 2].tolist())
+        raise InputError(
+            f"particles {i} and {j} overlap: their distance is 0; move or remove one of them."
+        )
+
+
+def _check_floor(particles: Particles, interaction: Interaction) -> None:
+    """Refuse species that meet with an energy of minus infinity: they have no equilibrium."""
+    codes, counts = np.unique(particles.species, return_counts=True)
+    for place, a in enumerate(codes):
+        for b in codes[place:]:
+            potential = interaction.between(int(a), int(b))
+            if potential is None or not potential.has_no_floor or (a == b and counts[place] < 2):
+                continue
+            raise InputError(
+                f"the {type(potential).__name__} of species {a} and {b} falls to minus infinity as "
+                "two particles meet, so that they collapse; use a potential with a repulsive core."
+            )
+
+
+def check_no_overlap(particles: Particles, interaction: Interaction, temperature: float) -> None:
+    """Refuse a pair whose energy is not finite or enormous, and attractions without a core.
+
+    Raises
+    ------
+    InputError
+        Naming the two particles, their distance and energy, or the potential.
+    """
+    check_apart(particles, interaction)
     if interaction.pairs is None or len(particles.positions) < 2:
         return
+    _check_floor(particles, interaction)
     reach = max(
         _enormous_below(potential, temperature)
         for potential in interaction.pairs.potentials.values()
@@ -46,10 +85,6 @@ def check_no_overlap(particles: Particles, interaction: Interaction, temperature
         potential = interaction.between(int(a), int(b))
         assert potential is not None  # noqa: S101 -- there are pairs
         of_kind = np.flatnonzero((np.sort(kinds, axis=1) == (a, b)).all(axis=1))
-        touching = of_kind[distance[of_kind] == 0.0]
-        if touching.size:
-            worst, place = np.inf, int(touching[0])
-            break
         limit = ENORMOUS * max(temperature, potential.energy_scale)
         with np.errstate(all="ignore"):
             excess = np.nan_to_num(potential.value(distance[of_kind]), nan=np.inf) / limit
@@ -103,18 +138,28 @@ def _range(potential: PairPotential) -> float:
     return 50.0
 
 
+def _probe_shift(system: ParticleSystem) -> float:
+    """Return a small move in the user's unit that is still far above the places' round-off."""
+    places = system.points[: system.n, : system.dimension]
+    lengths = [float(np.ptp(places, axis=0).max()), system.interaction.cutoff]
+    if system.interaction.pairs is not None:
+        lengths += [_range(potential) for potential in system.interaction.pairs.potentials.values()]
+    known = [length for length in lengths if 0.0 < length < np.inf]
+    # with nothing known there is at most a trap, whose force is linear: any length will do
+    return max(1e-7 * min(known, default=1.0), 1e-12 * float(np.abs(places).max()))
+
+
 def stiffest_direction(system: ParticleSystem) -> float:
     """Largest curvature of the energy at the present places, by power steps on the forces."""
     n, d = system.n, system.dimension
     direction = np.random.default_rng(0).normal(size=(n, d))
     places = system.points[:n, :d].copy()
-    length = max(float(np.abs(places).max()), 1.0)
+    shift = _probe_shift(system)
     system.refresh_forces()
     before = system.force[:n, :d].copy()
     stiffness = 0.0
     for _ in range(POWER_STEPS):
         direction /= np.sqrt((direction**2).sum())
-        shift = 1e-7 * length
         system.points[:n, :d] = places + shift * direction
         system.refresh_forces()
         direction = (before - system.force[:n, :d]) / shift
