@@ -71,6 +71,8 @@ GRADIENT_CASES = [
     ("thin film", SEXTIC, START, {"couplings": ThinFilmDepolarization(0.8, 1.7)}),
     ("electrostriction", SEXTIC, START,
      {"couplings": ElasticEnergy(3.0, 1.2, 0.7, 0.3, -0.2, 0.15, clamped=False)}),
+    ("electrostriction, clamped", SEXTIC, START,
+     {"couplings": ElasticEnergy(3.0, 1.2, 0.7, 0.3, 0.2, -0.15, clamped=True)}),
     ("vector, explicit", VECTOR, VECTOR_START, {"method": "explicit"}),
     ("vector, spectral", VECTOR, VECTOR_START, {"method": "spectral"}),
     ("vector, pinning and drive, explicit", VECTOR, VECTOR_START,

@@ -192,17 +192,17 @@ def test_thin_film_energy_of_stripes_and_of_the_mean(oracle):
     assert abs(free_energy(np.ones((n, n)), flat, pixel_size=dx, couplings=screened)) < 1e-12
 
 
-@pytest.mark.parametrize("direction", [(1, 0), (0, 1), (1, 1), (2, -1), (-3, 4)])
-def test_elastic_form_is_the_energy_left_after_relaxing_displacements(direction, oracle):
-    """Minimise C/2 (strain(u) - e)^2 over the displacement wave of one k numerically."""
-    c11, c12, c44 = 3.0, 1.2, 0.7
-    q = np.array([[0.3, 0.15], [0.15, -0.2]])
-    record = ElasticEnergy(c11, c12, c44, q[0, 0], q[1, 1], q[0, 1])
-    k = np.array(direction, float)
+ELASTIC = (3.0, 1.2, 0.7)  # c11, c12, c44
+WANTED_STRAIN = np.array([[0.3, 0.15], [0.15, -0.2]])
+
+
+def relaxed_energy(k):
+    """C (strain(u) - e)^2 at its minimum over the displacement wave of one k."""
+    c11, c12, c44 = ELASTIC
     stiffness = np.array([[c11, c12, 0], [c12, c11, 0], [0, 0, 4 * c44]])  # shear: e_xy, once
 
     def energy(u):
-        strain = 0.5 * (np.outer(u, k) + np.outer(k, u)) - q
+        strain = 0.5 * (np.outer(u, k) + np.outer(k, u)) - WANTED_STRAIN
         voigt = np.array([strain[0, 0], strain[1, 1], strain[0, 1]])
         return voigt @ stiffness @ voigt
 
@@ -212,9 +212,56 @@ def test_elastic_form_is_the_energy_left_after_relaxing_displacements(direction,
     slope = np.array([(energy(b) - energy(-b)) / 2 for b in basis])
     bend = np.array([[(energy(b + c) - energy(b) - energy(c) + zero) for c in basis]
                      for b in basis])  # fmt: skip
-    relaxed = zero - 0.5 * slope @ np.linalg.solve(bend, slope)
-    found = float(record.form(k[:1], k[1:])[0])
-    oracle(f"elastic form along {direction}", error=found / relaxed - 1, bound=1e-12)
+    return zero - 0.5 * slope @ np.linalg.solve(bend, slope)
+
+
+def elastic(**options):
+    q = WANTED_STRAIN
+    return ElasticEnergy(*ELASTIC, q[0, 0], q[1, 1], q[0, 1], **options)
+
+
+@pytest.mark.parametrize("direction", [(1, 0), (0, 1), (1, 1), (2, -1), (-3, 4)])
+def test_elastic_form_is_the_energy_left_after_relaxing_displacements(direction, oracle):
+    k = np.array(direction, float)
+    found = float(elastic().form(k[:1], k[1:])[0])
+    oracle(f"elastic form along {direction}", error=found / relaxed_energy(k) - 1, bound=1e-12)
+
+
+def test_elastic_energy_of_the_mean_is_that_of_a_held_or_a_free_crystal(oracle):
+    """An even P wants the strain e P^2 everywhere: held at no strain it costs e C e P^4 / 2."""
+    c11, c12, c44 = ELASTIC
+    tensor = np.zeros((2, 2, 2, 2))
+    tensor[0, 0, 0, 0] = tensor[1, 1, 1, 1] = c11
+    tensor[0, 0, 1, 1] = tensor[1, 1, 0, 0] = c12
+    for index in ((0, 1, 0, 1), (0, 1, 1, 0), (1, 0, 0, 1), (1, 0, 1, 0)):
+        tensor[index] = c44
+    held = np.einsum("ij,ijkl,kl", WANTED_STRAIN, tensor, WANTED_STRAIN)
+    flat = LandauPotential(a=0.0, kappa_x=0.0, kappa_y=0.0)
+    energies = [
+        float(free_energy(np.full((4, 6), 1.3), flat, pixel_size=(0.5, 2.0),
+                          couplings=elastic(clamped=clamped)))
+        for clamped in (True, False)
+    ]  # fmt: skip
+    exact = 0.5 * held * 1.3**4 * 24
+    oracle("elastic energy of a clamped mean", error=energies[0] / exact - 1, bound=1e-12)
+    oracle("elastic energy of a free mean", error=energies[1], bound=1e-12)
+
+
+def test_a_wave_at_the_edge_of_the_zone_has_no_sign():
+    """At a Nyquist number k and its mirror image are one wave: it costs the mean of both."""
+    form = elastic_form((elastic(),), (6, 8), (1.0, 1.0))
+    ky = -np.pi
+    for column in range(1, 4):
+        kx = 2 * np.pi * column / 8
+        signs = [relaxed_energy(np.array([kx, sign * ky])) for sign in (1, -1)]
+        assert abs(signs[0] - signs[1]) > 0.01
+        assert form[3, column] == pytest.approx(np.mean(signs), rel=1e-12)
+    for row in (1, 2, 4, 5):
+        ky = 2 * np.pi * (row if row < 3 else row - 6) / 6
+        signs = [relaxed_energy(np.array([sign * np.pi, ky])) for sign in (1, -1)]
+        assert form[row, 4] == pytest.approx(np.mean(signs), rel=1e-12)
+        plain = relaxed_energy(np.array([np.pi / 2, ky]))
+        assert form[row, 2] == pytest.approx(plain, rel=1e-12)
 
 
 def test_elastic_energy_of_a_field_uses_its_square():
@@ -281,6 +328,12 @@ def test_depolarisation_removes_head_to_head_walls():
         ({"couplings": "strain"}, "couplings must hold"),
         ({"couplings": ThinFilmDepolarization(1.0, 1.0), "method": "explicit"}, "Fourier space"),
         ({"settings": FieldSettings(boundary="no_flux"), "method": "spectral"}, "periodic"),
+        ({"drive": "up"}, "drive must"),
+        ({"drive": {}}, "drive must"),
+        ({"couplings": 3.0}, "couplings must hold"),
+        ({"couplings": None}, "couplings must hold"),
+        ({"couplings": {1: 2}}, "couplings must hold"),
+        ({"time_step": "1"}, "time_step must"),
         ({"settings": {"boundary": "no_flux"}}, "settings must be FieldSettings"),
         ({"law": LandauPotential(a=1.0, kappa_xy=0.2),
           "settings": FieldSettings(boundary="no_flux")}, "kappa_xy"),
