@@ -25,6 +25,7 @@ ENDS = ("periodic", "free", "pinned")
 USUAL_SHARE = 0.25
 """Step taken by default, as a share of the largest one that is accepted."""
 ROUNDING = 1e-12
+MOST_STEPS = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,9 @@ def simulate_wall(
     [0.0, 1.0, 2.0]
     """
     chosen = LineOptions() if options is None else options
+    if not isinstance(chosen, LineOptions):
+        raise InputError(f"options must be LineOptions or None; got {type(chosen).__name__}.")
+    _check_pinning(pinning)
     stiffness = check_positive("tension", tension, allow_zero=True) / chosen.spacing**2
     speed = check_positive("mobility", mobility)
     heights = check_array("start", start, shape=(None,)).copy()
@@ -205,6 +209,7 @@ def line_energy(
     """
     u = check_array("heights", heights)
     check_choice("ends", ends, ENDS)
+    _check_pinning(pinning)
     steps = np.diff(u, axis=-1)
     if ends == "periodic":
         steps = np.concatenate([steps, u[..., :1] - u[..., -1:]], axis=-1)
@@ -213,6 +218,15 @@ def line_energy(
         density = density + pinning.energy(u)
     elastic = 0.5 * tension / spacing * (steps**2).sum(axis=-1)
     return np.asarray(elastic + spacing * density.sum(axis=-1))
+
+
+def _check_pinning(pinning: object) -> None:
+    """Refuse a medium that is not a record of one."""
+    if pinning is not None and not isinstance(pinning, PinningLandscape):
+        raise InputError(
+            "pinning must be a PinningLandscape (see random_landscape) or None; got "
+            f"{type(pinning).__name__}."
+        )
 
 
 @dataclass
@@ -250,7 +264,15 @@ def _step_counts(
             f"{step:.4g}. Take {USUAL_SHARE * largest:.2g}, or leave it to None."
         )
     # an interval of whole steps stays so, in spite of rounding
-    return np.maximum(np.ceil(intervals / step * (1 - ROUNDING)), 1).astype(np.int64)
+    counts = np.maximum(np.ceil(intervals / step * (1 - ROUNDING)), 1)
+    if not counts.sum() <= MOST_STEPS:
+        worst = int(np.argmax(counts))
+        raise InputError(
+            f"time_step must leave at most {MOST_STEPS:.0e} steps in all; {step:.3g} makes "
+            f"{counts[worst]:.3g} steps of the interval of {intervals[worst]:.3g} after frame "
+            f"{worst}: take a longer step or shorter intervals."
+        )
+    return counts.astype(np.int64)
 
 
 def _follow(

@@ -336,6 +336,15 @@ def test_compiled_steps_equal_their_python_form(ends, monkeypatch):
         ({"frame_times": [1.0, 1.0]}, "must ascend"),
         ({"pinning": washboard(5, 1.0)}, "one row for each of the 8 points"),
         ({"options": LineOptions(time_step=0.3)}, "time_step must be at most 0.25.*Take 0.06"),
+        (
+            {"options": LineOptions(time_step=1e-300)},
+            r"at most 1e\+12 steps in all; 1e-300 makes 1e\+300 steps of the interval of 1 after",
+        ),
+        ({"options": {"spacing": 1.0}}, "options must be LineOptions or None; got dict"),
+        ({"pinning": np.zeros((8, 16))}, "pinning must be a PinningLandscape.*got ndarray"),
+        ({"tension": None}, "tension must be"),
+        ({"drive": "up"}, "drive must"),
+        ({"start": None}, "start must"),
     ],
 )
 def test_bad_input_gets_one_sentence(change, message):
