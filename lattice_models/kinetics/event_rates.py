@@ -186,6 +186,8 @@ class HopRates:
             value = getattr(self, name)
             numbers = value if isinstance(value, Mapping) else {None: value}
             for state, number in numbers.items():
+                if state is not None:
+                    check_state(f"a state of {name}", state)
                 shown = name if state is None else f"{name}[{state}]"
                 check_positive(shown, number, allow_zero=True)
         if self.edge_barriers_ev is not None:
@@ -231,8 +233,9 @@ class Transformation:
 
     rate = f(m) x (thermal rate x exp(-dE / 2 kT) + cross section x dose rate at the site), where m
     is the number of nearest neighbours in ``neighbour_state`` and dE the change of the
-    Hamiltonian, where there is one. A pair of transformations a -> b and b -> a with the same
-    thermal rate then obeys detailed balance.
+    Hamiltonian, where there is one; in ``simulate_hops`` that of all energies of the rates:
+    ``site_energies_ev`` counts where a particle is born or lost. A pair of transformations a -> b
+    and b -> a with the same thermal rate then obeys detailed balance.
 
     Attributes
     ----------
@@ -277,6 +280,11 @@ class Transformation:
             raise InputError(f"to_state must differ from from_state; both are {self.to_state}.")
         check_positive("thermal_rate_hz", self.thermal_rate_hz, allow_zero=True)
         check_positive("cross_section_angstrom2", self.cross_section_angstrom2, allow_zero=True)
+        if np.ndim(self.neighbour_factors) != 1:
+            raise InputError(
+                "neighbour_factors must be a list, one number for each count; got "
+                f"{self.neighbour_factors!r}."
+            )
         if (self.neighbour_state is None) != (len(self.neighbour_factors) == 0):
             raise InputError(
                 "neighbour_state and neighbour_factors must be given together: the state that is "

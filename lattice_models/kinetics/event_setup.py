@@ -28,7 +28,7 @@ from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.records import SiteGraph
 
 __all__ = [
-    "crossings", "make_changes", "make_event_state", "make_hops", "make_interactions",
+    "check_records", "crossings", "make_changes", "make_event_state", "make_hops", "make_interactions",
     "make_schedule", "no_hops", "starting_codes", "sum_levels",
 ]  # fmt: skip
 
@@ -39,6 +39,35 @@ PARTICLES, N_COUNTS = 5, 8
 
 Int64 = NDArray[np.int64]
 Float = NDArray[np.float64]
+
+
+def check_records(
+    graph: object, transformations: object, beam: object, hamiltonian: object
+) -> None:
+    """Say which of the records of a run is not one."""
+    if not isinstance(graph, SiteGraph):
+        raise InputError(
+            "graph must be a SiteGraph (square_lattice, site_graph_from_networkx, ...); got "
+            f"{type(graph).__name__}."
+        )
+    if not isinstance(transformations, Sequence) or isinstance(transformations, str):
+        raise InputError(
+            "transformations must be a list of Transformation records; got "
+            f"{type(transformations).__name__}."
+        )
+    for index, change in enumerate(transformations):
+        if not isinstance(change, Transformation):
+            raise InputError(
+                "transformations must hold Transformation records; got "
+                f"{type(change).__name__} at index {index}."
+            )
+    if beam is not None and not isinstance(beam, BeamSchedule):
+        raise InputError(f"beam must be a BeamSchedule or None; got {type(beam).__name__}.")
+    if hamiltonian is not None and not hasattr(hamiltonian, "terms"):
+        raise InputError(
+            "hamiltonian must be a record of energies such as LatticeGas or Ising, or None; got "
+            f"{type(hamiltonian).__name__}."
+        )
 
 
 def starting_codes(

@@ -19,6 +19,7 @@ from physlearn.lattice_models.kinetics.event_records import (
 )
 from physlearn.lattice_models.kinetics.event_run import EventRun, check_times
 from physlearn.lattice_models.kinetics.event_setup import (
+    check_records,
     crossings,
     make_changes,
     make_event_state,
@@ -61,8 +62,10 @@ def simulate_hops(
     rates
         Barriers, temperature, energies.
     graph
-        Sites with positions, and bonds. Vacancies hop when they are the particles, or implicitly
-        when atoms are.
+        Any sites with positions (1 to 3 dimensions) and bonds: a lattice, one with sites removed,
+        or a network. Particles hop along the bonds of the shells that have a barrier and nowhere
+        else, whatever the positions; these only tell where a particle is, and with ``cell`` which
+        face a hop crosses. Vacancies hop when they are the particles, or implicitly when atoms are.
     start
         States of the sites at time 0, shape (n_sites,); ``rates.vacant_state`` (0) is vacant.
         Particles are numbered in the order of their sites.
@@ -72,7 +75,8 @@ def simulate_hops(
         Dose rate over time and site, for cross sections of hops and transformations.
     transformations
         Changes of state besides hops. To the vacant state the particle is lost, from it a new
-        particle is born; between other states it keeps its number.
+        particle is born; between other states it keeps its number. Their thermal rates see the
+        energies of ``rates``, those of the sites too.
     unwrap
         Follow particles through the faces of a periodic cell; False gives the site's position.
     rng
@@ -91,7 +95,8 @@ def simulate_hops(
     Raises
     ------
     InputError
-        For a start with a state that has no meaning or without a particle, a graph without
+        For records of another type, numbers of a state that does not exist, a start with a state
+        that has no meaning or without a particle, a graph without
         positions, a hop that wraps a small cell twice (unwrapped, its way is not defined), or
         arrays that do not fit the graph.
 
@@ -161,6 +166,9 @@ def _hop_run(
     rng: Rng,
 ) -> EventRun:
     """Check the arguments of a run of hops and lay out its arrays."""
+    if not isinstance(rates, HopRates):
+        raise InputError(f"rates must be HopRates; got {type(rates).__name__}.")
+    check_records(graph, transformations, beam, rates.hamiltonian)
     times = check_times(frame_times_s)
     if graph.positions is None:
         raise InputError("graph must have positions, so that a trajectory can be returned.")
@@ -172,6 +180,7 @@ def _hop_run(
     if isinstance(rates.barriers_ev, Mapping):
         named |= {int(state) for state in rates.barriers_ev}
     states, codes = starting_codes(start, graph, rates.hamiltonian, transformations, named)
+    _refuse_unknown_states(rates, states)
     states, codes = _vacant_first(states, codes, rates.vacant_state)
     if not codes.any():
         raise InputError(
@@ -200,6 +209,17 @@ def _hop_run(
         hops, changes, energies, state,
         make_schedule(beam, graph.n_sites), times, states, seed,
     )  # fmt: skip
+
+
+def _refuse_unknown_states(rates: HopRates, states: list[int]) -> None:
+    """Refuse numbers of states that no site can ever have."""
+    for name in ("attempt_frequency_hz", "beam_cross_section_angstrom2"):
+        named = getattr(rates, name)
+        unknown = sorted(set(named) - set(states)) if isinstance(named, Mapping) else []
+        if unknown:
+            raise InputError(
+                f"{name} must name states that exist here, {states}; got {unknown[0]}."
+            )
 
 
 def _vacant_first(

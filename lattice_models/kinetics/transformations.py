@@ -19,6 +19,7 @@ from physlearn.lattice_models.kinetics.event_records import (
 )
 from physlearn.lattice_models.kinetics.event_run import EventRun, check_times
 from physlearn.lattice_models.kinetics.event_setup import (
+    check_records,
     make_changes,
     make_event_state,
     make_interactions,
@@ -142,6 +143,7 @@ def _change_run(
     rng: Rng,
 ) -> EventRun:
     """Check the arguments of a run of transformations and lay out its arrays."""
+    check_records(graph, transformations, beam, hamiltonian)
     times = check_times(frame_times_s)
     if not len(transformations):
         raise InputError("transformations must hold at least one Transformation; got none.")

@@ -247,7 +247,21 @@ def test_nothing_happens_where_nothing_can():
         ({"transformations": [Transformation(1, 0, 1.0, 0.0, 1, (1.0,))]}, "5 numbers"),
         ({"rng": -1}, "rng must be"),
         ({"rates": HopRates([0.0]), "frame_times_s": [1e9]}, "tell events apart"),
-        ({"rates": HopRates([0.1], {2: 1.0})}, "name every state that hops; 1 is missing"),
+        ({"rates": HopRates({1: [0.1], 2: [0.1]}, {2: 1.0})}, "every state that hops; 1 is miss"),
+        (
+            {"rates": HopRates([0.1], beam_cross_section_angstrom2={7: 1.0})},
+            r"beam_cross_section_angstrom2 must name states that exist here, \[0, 1\]; got 7",
+        ),
+        ({"rates": HopRates([0.1], {1: 1.0, 5: 1.0})}, "attempt_frequency_hz must name states"),
+        ({"rates": None}, "rates must be HopRates; got NoneType"),
+        ({"graph": None}, "graph must be a SiteGraph.*got NoneType"),
+        ({"beam": 5.0}, "beam must be a BeamSchedule or None; got float"),
+        ({"transformations": [3]}, "must hold Transformation records; got int at index 0"),
+        ({"transformations": 3}, "transformations must be a list"),
+        ({"transformations": Transformation(1, 0, 1.0)}, "transformations must be a list"),
+        ({"rates": HopRates([0.5], hamiltonian=3.0)}, "hamiltonian must be a record of energies"),
+        ({"start": None}, "start must"),
+        ({"frame_times_s": None}, "frame_times_s must"),
     ],
 )
 def test_bad_input_gets_one_sentence(change, message):
@@ -272,10 +286,27 @@ def test_bad_input_gets_one_sentence(change, message):
         (lambda: BeamSchedule([-1.0]), "at least 0"),
         (lambda: BeamSchedule([1.0, 2.0], [0.0, 0.0]), "ascend from 0"),
         (lambda: BeamSchedule([1.0, 2.0], [0.0, 2.0], 2.0), "period_s must be longer"),
+        (lambda: HopRates([0.5], {"a": 1.0}), "a state of attempt_frequency_hz must be a whole"),
+        (lambda: HopRates(None), "barriers_ev must"),
+        (lambda: HopRates([0.5], None), "attempt_frequency_hz must"),
+        (
+            lambda: Transformation(1, 0, neighbour_state=1, neighbour_factors=2.0),
+            "neighbour_factors must be a list",
+        ),
         (lambda: Transformation(1, 1), "must differ"),
         (lambda: Transformation(1, 0, -1.0), "thermal_rate_hz"),
         (lambda: Transformation(1, 0, neighbour_state=1), "given together"),
         (lambda: Transformation(1, 300), "to_state must be a whole number"),
+        (
+            lambda: simulate_transformations([Transformation(1, 0, 1.0)], None, np.ones(9), [1.0]),
+            "graph must be a SiteGraph",
+        ),
+        (
+            lambda: simulate_transformations(
+                [Transformation(1, 0, 1.0)], square_lattice((3, 3)), np.ones(9), [1.0], beam=5.0
+            ),
+            "beam must be a BeamSchedule",
+        ),
         (
             lambda: simulate_transformations([], square_lattice((3, 3)), np.ones(9), [1.0]),
             "at least one Transformation",
