@@ -54,6 +54,7 @@ class Chains:
     """Chains at their start, the method they use and why, and the seed of all."""
 
     engines: list[Engine]
+    starts: NDArray[np.int8]
     method: str
     reason: str
     seed: int
@@ -96,7 +97,7 @@ def start_chains(
         stream = np.random.default_rng(seeds[chain])
         return make_engine(name, hamiltonian, graph, starts[chain].copy(), stream, counting)
 
-    reason = "asked for"
+    reason, refused = "asked for", ""
     if method != "auto":
         first = engine(method, 0)
     else:
@@ -105,10 +106,13 @@ def start_chains(
             try:
                 first = engine(method, 0)
                 break
-            except InputError:  # does not fit this Hamiltonian or graph
+            except InputError as error:  # does not fit this Hamiltonian or graph
                 if method == "heat_bath":  # which fits all: so the input is wrong
                     raise
-    return Chains([first, *(engine(method, k) for k in range(1, n_chains))], method, reason, seed)
+                if method == "tempering":  # what follows may stay in one valley: say so
+                    refused = f"; tempering, which suits competing bonds, was refused: {error}"
+    engines = [first, *(engine(method, chain) for chain in range(1, n_chains))]
+    return Chains(engines, np.stack(starts), method, reason + refused, seed)
 
 
 def check_terms(terms: EnergyTerms) -> None:
@@ -182,7 +186,8 @@ def run_chains(
 
     identity = {
         "chains": [chains.method, chains.seed, plan.n_chains, plan.n_samples, plan.burn_in],
-        "sweeps_between": plan.sweeps_between, "pieces": threads, **arguments,
+        "sweeps_between": plan.sweeps_between, "pieces": threads, "starts": chains.starts,
+        **arguments,
     }  # fmt: skip
     with LongRun(
         targets[-1], progress=work.progress, checkpoint=work.checkpoint, arguments=identity

@@ -202,6 +202,21 @@ def test_pieces_do_not_matter_and_a_restored_engine_goes_on_to_the_bit(method):
         assert np.array_equal(whole._around, chain._around)
 
 
+def test_exchanges_keep_the_composition_that_was_restored():
+    """An engine that started with other numbers goes on exactly as the one it was restored from."""
+    rng, graph = np.random.default_rng(1), square_lattice((4, 4))
+    whole, later = (
+        TwoStateEngine(Ising([0.2]), graph, np.repeat([1, -1], [n, 16 - n]), rng, "kawasaki")
+        for n in (8, 2)
+    )
+    whole.sweep(5)
+    later.restore(whole.arrays())
+    for chain in (whole, later):
+        chain.sweep(100)
+    assert later.states().sum() == 0 and np.array_equal(whole.states(), later.states())
+    assert np.array_equal(whole.totals(), later.totals())
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_long_run_does_not_drift(method, oracle):
     graph = square_lattice((8, 8), 2)

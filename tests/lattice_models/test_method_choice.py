@@ -62,6 +62,15 @@ def test_a_start_does_not_fix_the_composition():
     assert np.ptp(drawn.states.sum(axis=1)) > 0
 
 
+def test_a_refusal_of_tempering_is_told(monkeypatch):
+    """Where a glass asks for more rungs than there may be, single sites may stay in one valley."""
+    monkeypatch.setattr("physlearn.lattice_models.tempering_engine.MOST_RUNGS", 5)
+    drawn = simulate_lattice(spin_glass(SMALL, 1.0, rng=1), SMALL, burn_in=1, rng=1)
+    assert drawn.metadata["method"] == "heat_bath"
+    assert "tempering, which suits competing bonds, was refused" in drawn.metadata["method_reason"]
+    assert "more than 5" in drawn.metadata["method_reason"]
+
+
 def test_measures_of_strength():
     """Correlation across a bond: tanh J; for q colours (e^J - 1) / (e^J + q - 1)."""
     ising = coupling_strength(Ising([0.3]).terms(SMALL))

@@ -365,6 +365,20 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
         simulate_lattice(Ising([0.31]), graph, 6, 40, rng=8, checkpoint=file)
 
 
+def test_a_checkpoint_of_another_start_is_refused(tmp_path):
+    """Exchanges keep the composition of the start: a run from another is another run."""
+    graph, file = square_lattice((4, 4)), tmp_path / "run.npz"
+    options = {"method": "kawasaki", "burn_in": 0, "rng": 1, "checkpoint": file}
+    with pytest.raises(KeyboardInterrupt):
+        half = np.repeat([1, -1], 8)
+        simulate_lattice(Ising([0.2]), graph, 5, 100, start=half, progress=Stop(150), **options)
+    with pytest.raises(InputError, match="other arguments"):
+        few = np.repeat([1, -1], [2, 14])
+        simulate_lattice(Ising([0.2]), graph, 5, 100, start=few, **options)
+    drawn = simulate_lattice(Ising([0.2]), graph, 5, 100, start=half, **options)
+    assert np.all(drawn.states.sum(axis=1) == 0)
+
+
 def test_metadata_say_what_was_done():
     drawn = simulate_lattice(LatticeGas([0.5], 0.2), square_lattice((6, 6)), 2, 3, burn_in=4, rng=5)
     assert drawn.metadata["method"] == "heat_bath"
