@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array
+from physlearn.lattice_models.chain_run import terms_identity
 from physlearn.lattice_models.energy_terms import Hamiltonian
 from physlearn.lattice_models.mbar import N_BLOCKS, MbarEstimate, mbar_estimate
 from physlearn.lattice_models.tempering_engine import TemperingEngine, check_factors, choose_ladder
@@ -223,6 +224,8 @@ def temper_lattice(
         "sweeps_between": int(sweeps_between), "graph": graph.edges, "first": engine.all_states(),
         "energies": engine.energies(),
     }  # fmt: skip
+    for number, rung in enumerate(rungs):
+        identity |= {f"rung_{number}_{n}": a for n, a in terms_identity(rung, graph).items()}
     with LongRun(total, progress=progress, checkpoint=checkpoint, arguments=identity) as run:
         if run.saved is not None:
             engine.restore(run.saved)

@@ -1,6 +1,7 @@
 """Parallel tempering against sums over all states and Kaufman's torus, on every rung."""
 
 import itertools
+import signal
 import threading
 
 import numpy as np
@@ -239,8 +240,6 @@ def test_a_long_run_goes_on_from_its_checkpoint_to_the_bit(tmp_path):
 
     def interrupt(done, total):
         if done > total / 2:
-            import signal
-
             signal.raise_signal(signal.SIGINT)
 
     assert threading.current_thread() is threading.main_thread()
@@ -260,6 +259,32 @@ def test_a_long_run_goes_on_from_its_checkpoint_to_the_bit(tmp_path):
     n = stopped.snapshots[0].n_snapshots
     assert 0 < n < 40 and "Ctrl-C" in stopped.warnings[0]
     assert np.array_equal(stopped.snapshots[2].states, whole.snapshots[2].states[:n])
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_checkpoint_of_another_glass_is_refused(several, tmp_path):
+    """Permuted bonds of +1 and -1 have the same graph, factors and energy of the start."""
+    graph, path = square_lattice((4, 4)), tmp_path / "run.npz"
+    bonds = np.repeat([1.0, -1.0], 16)
+    one, other = (Ising([1.0], bonds=np.random.default_rng(k).permutation(bonds)) for k in (0, 1))
+    options = {"n_samples": 40, "sweeps_between": 20, "start": np.ones(16), "rng": 3}
+
+    def interrupt(done, total):
+        if done > total / 2:
+            signal.raise_signal(signal.SIGINT)
+
+    def run(model, **more):
+        ladder = [Ising([0.0], bonds=bonds)] if several else [0.0, 0.5, 1.0]
+        return temper_lattice(model, graph, ladder, **options, checkpoint=path, **more)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(one, progress=interrupt)
+    with pytest.raises(InputError, match="other arguments"):
+        run(other)
+    found = run(one)
+    for rung, hamiltonian in enumerate(found.hamiltonians):
+        exact = hamiltonian.energy(found.snapshots[rung].states, graph)
+        assert np.allclose(found.energies[rung], exact, atol=1e-10)
 
 
 def test_the_same_seed_gives_the_same_result_and_another_seed_another():
