@@ -22,6 +22,7 @@ from physlearn.lattice_models.chain_run import (
 )
 from physlearn.lattice_models.energy_terms import Hamiltonian, state_codes
 from physlearn.lattice_models.engines import SINGLE_SITE, Engine
+from physlearn.lattice_models.hamiltonians import Ising
 from physlearn.lattice_models.simulate import sampled_form
 from physlearn.lattice_models.state_engines import bond_overlap
 from physlearn.records import SiteGraph
@@ -34,6 +35,9 @@ __all__ = ["ChainStatistics", "autocorrelation_time", "sample_statistics"]
 
 Float = NDArray[np.float64]
 WINDOW = 5.0
+FEWEST = 4
+EXCHANGES = ("kawasaki", "kawasaki_local")
+"""Methods of fixed composition, where the sums of a chain may truly have one value only."""
 SHORTEST = 50.0
 """Chains of fewer correlation times do not tell how long they remember."""
 
@@ -46,12 +50,13 @@ class ChainStatistics:
     ----------
     table
         One row a sample: chain, sample, energy (kT), magnetization (sum of states, where states
-        are signed), count_a (sites in state a, for more than two states) and shell_k (sum over
-        the bonds of shell k, times multiplicity: of s s' for signed states, of cos(2 pi (a - b)
-        / q) for clocks, of 1 for like states otherwise).
+        are signed), count_a (sites in state a, of all but Ising and lattice gas) and shell_k (sum
+        over the bonds of shell k, times multiplicity: of s s' for signed states, of
+        cos(2 pi (a - b) / q) for clocks, of 1 for like states otherwise).
     estimates
         One row a quantity: mean, standard_error, autocorrelation_sweeps (integrated, so that
-        independent samples have one interval between samples), effective_samples.
+        independent samples have one interval between samples), effective_samples. All but the
+        mean are NaN for fewer than 4 samples.
     metadata
         Method and why, seed and numbers of sweeps.
     warnings
@@ -114,6 +119,8 @@ def autocorrelation_time(samples: ArrayLike) -> float:
             "samples must have shape (n_chains, n_samples) with at least 4 samples, got "
             f"{given.shape}."
         )
+    if np.ptp(given) == 0.0:
+        return 1.0
     rest = given - given.mean()
     spectrum = np.abs(np.fft.rfft(rest, 1 << (2 * n - 1).bit_length())) ** 2
     covariance = np.fft.irfft(spectrum.mean(axis=0))[:n] / n
@@ -170,7 +177,7 @@ def sample_statistics(
     >>> list(drawn.table)
     ['chain', 'sample', 'energy', 'magnetization', 'shell_0']
     """
-    check_count("n_samples", n_samples, 4)
+    check_count("n_samples", n_samples, FEWEST)
     plan = ChainPlan(n_chains, n_samples, burn_in, sweeps_between)
     sampled = sampled_form(hamiltonian, graph)
     chains = start_chains(sampled, graph, method, start, n_chains, rng, counting=True)
@@ -203,7 +210,8 @@ def statistics_of_states(
     """Return the names of the sums, and the function that sums them over one picture."""
     values = hamiltonian.state_values
     overlap = bond_overlap(hamiltonian)
-    counted = values if len(values) > 2 or values != (-1, 1) else ()
+    # as the engines keep them: two states of an Ising model are told by their sum alone
+    counted = () if isinstance(hamiltonian, Ising) else values
     names = (
         "energy", "magnetization", *(f"count_{value}" for value in counted),
         *(f"shell_{shell}" for shell in range(graph.n_shells)),
@@ -218,6 +226,13 @@ def statistics_of_states(
         return np.concatenate([[energy, states.sum(dtype=np.int64)], counts, shells])
 
     return names, sums
+
+
+def _stuck(names: tuple[str, ...], values: Float) -> bool:
+    """Return whether energy and sums over bonds of some chain are the same in all samples."""
+    bonds = [place for place, name in enumerate(names) if name.startswith("shell_")]
+    kept = values[..., [0, *bonds]] if bonds else values
+    return bool(np.any(np.all(np.ptp(kept, axis=1) == 0.0, axis=-1)))
 
 
 def _record(
@@ -245,16 +260,24 @@ def _record(
             continue
         series = values[..., place]
         table[name] = series.ravel()
-        tau = autocorrelation_time(series) if n_samples >= 4 else float(n_samples)
+        tau = autocorrelation_time(series) if n_samples >= FEWEST else np.nan
         if n_samples < SHORTEST * tau:
             short.append(name)
         effective = series.size / max(tau, 1.0 / n_samples)
+        variance = series.var() if np.ptp(series) > 0.0 else 0.0
         rows[name] = {
             "mean": float(series.mean()),
-            "standard_error": float(np.sqrt(series.var() / max(effective - 1.0, 1e-300))),
+            "standard_error": float(np.sqrt(variance / max(effective - 1.0, 1e-300))),
             "autocorrelation_sweeps": tau * sweeps_between,
             "effective_samples": effective,
         }
+    if n_samples < FEWEST:
+        warnings += (f"Errors need at least {FEWEST} samples of each chain; they are NaN.",)
+    elif metadata["method"] not in EXCHANGES and _stuck(names, values):
+        warnings += (
+            f"There was no change in {n_samples} samples of a chain: its errors of 0 say nothing; "
+            "draw more sweeps between samples, or take clusters or tempering.",
+        )
     if short:
         warnings += (
             f"Chains are shorter than {SHORTEST:g} correlation times of {', '.join(short)}: their "

@@ -1,5 +1,7 @@
 """Means of chains and their errors, against closed forms and sums over all states."""
 
+import signal
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,6 +12,7 @@ from physlearn.lattice_models import (
     Clock,
     Ising,
     LatticeGas,
+    PairHamiltonian,
     Potts,
     autocorrelation_time,
     exact_enumeration,
@@ -115,11 +118,54 @@ def test_columns_say_what_each_model_has():
         assert again.metadata["method"] == method
 
 
+@pytest.mark.parametrize("method", ["heat_bath", "metropolis", "kawasaki", "kawasaki_local"])
+@pytest.mark.parametrize("values", [(-1, 1), (0, 1), (-1, 0), (-2, 0, 1)])
+def test_names_and_sums_agree_whatever_the_states(method, values):
+    q, graph = len(values), square_lattice((4, 4))
+    model = PairHamiltonian([0.5 * (1 - np.eye(q))], state_values=values)
+    start = np.resize(values, 16)
+    drawn = sample_statistics(model, graph, 20, method=method, burn_in=5, start=start, rng=1)
+    counts = drawn.table[[f"count_{value}" for value in values]]
+    assert np.all(counts.sum(axis=1) == 16)
+    if min(values) < 0:
+        assert np.array_equal(drawn.table["magnetization"], counts.to_numpy() @ values)
+
+
 def test_short_chains_are_said_to_be_short():
     drawn = sample_statistics(
         Ising([0.44]), square_lattice((16, 16)), 60, 1, method="heat_bath", burn_in=50, rng=1
     )
     assert "shorter than 50 correlation times of energy" in drawn.warnings[0]
+
+
+def test_a_chain_that_never_moved_is_said_to_be_stuck():
+    graph = square_lattice((4, 4))
+    options = {"method": "heat_bath", "rng": 1, "burn_in": 0}
+    frozen = sample_statistics(Ising([5.0]), graph, 200, start=np.ones(16), **options)
+    assert frozen.summary().loc["energy", "standard_error"] == 0.0
+    assert "no change in 200 samples" in " ".join(frozen.warnings)
+    starts = np.array([np.ones(16), np.resize([1, -1], 16)])
+    one = sample_statistics(Ising([5.0]), graph, 200, start=starts, n_chains=2, **options)
+    assert "no change in 200 samples" in " ".join(one.warnings)
+    for model in (Ising([0.0]), Potts(3, [0.0])):  # a truly constant energy, and sites that move
+        free = sample_statistics(model, graph, 200, **options)
+        assert free.warnings == () and free.summary().loc["energy", "standard_error"] == 0.0
+
+
+def test_errors_of_a_run_stopped_after_few_samples_are_not_numbers():
+    def stop(done, total):
+        if done >= 100:
+            signal.raise_signal(signal.SIGINT)
+
+    drawn = sample_statistics(
+        Ising([0.2]), square_lattice((4, 4)), 400, 100, method="heat_bath", burn_in=0, rng=1,
+        progress=stop,
+    )  # fmt: skip
+    assert 1 <= len(drawn.table) < 4
+    assert drawn.summary()["standard_error"].isna().all()
+    assert drawn.summary()["effective_samples"].isna().all()
+    assert np.all(np.isfinite(drawn.summary()["mean"]))
+    assert "at least 4 samples" in " ".join(drawn.warnings)
 
 
 def test_a_constant_has_no_error_and_bad_input_is_refused():
