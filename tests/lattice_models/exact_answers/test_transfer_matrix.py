@@ -150,6 +150,39 @@ def test_ordered_strip_says_that_it_cannot_know_its_magnetization():
     assert strip_free_energy(Ising([0.0], 0.3), 4).correlation_length == 0.0
 
 
+@pytest.mark.parametrize("width", [8, 11])
+@pytest.mark.parametrize("coupling", np.linspace(0.5, 3.0, 26))
+def test_magnetization_without_a_field_is_its_symmetry_or_not_known(width, coupling):
+    """Neither state is preferred: 0 of an Ising model, 1/2 of a half-filled lattice gas.
+
+    The gas has the same symmetry only to round-off: its figure comes from the vectors.
+    """
+    strip = strip_free_energy(Ising([coupling]), width)
+    gas = strip_free_energy(LatticeGas([-4 * coupling], -8 * coupling), width)
+    if strip.correlation_length < 9e6:
+        assert strip.magnetization == 0.0
+        assert gas.magnetization == pytest.approx(0.5, abs=5e-8)
+    elif strip.correlation_length > 1.1e7:
+        assert np.isnan(strip.magnetization) and np.isnan(gas.magnetization)
+
+
+def test_magnetization_of_the_vectors_is_that_of_the_symmetry(monkeypatch):
+    monkeypatch.setattr(module, "turns_over", lambda bonds: False)
+    for model in (Ising([0.5]), BlumeCapel([0.4], 0.3), Ising([0.3, 0.1])):
+        assert strip_free_energy(model, 5).magnetization == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_small_field_still_decides(oracle):
+    """At strong coupling the rows are all up or all down: m = tanh of a chain of such rows."""
+    coupling, field, width = 2.0, 1e-6, 6
+    strip = strip_free_energy(Ising([coupling], field), width)
+    between, bias = width * coupling, width * field
+    chain = np.sinh(bias) / np.sqrt(np.sinh(bias) ** 2 + np.exp(-4 * between))
+    # single turned sites cost exp(-16)
+    error = strip.magnetization / chain - 1
+    oracle("ordered strip in a small field, m", error=error, bound=3 * np.exp(-8 * coupling))
+
+
 def test_strong_couplings_do_not_overflow():
     assert strip_free_energy(Ising([300.0]), 4).energy == pytest.approx(-600.0)
     assert strip_free_energy(Ising([-300.0]), 4).energy == pytest.approx(-600.0)
