@@ -12,7 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array
 from physlearn.lattice_models.chain_run import terms_identity
-from physlearn.lattice_models.energy_terms import Hamiltonian
+from physlearn.lattice_models.energy_terms import (
+    Hamiltonian,
+    check_graph,
+    check_hamiltonian,
+    state_codes,
+)
+from physlearn.lattice_models.hamiltonians import LatticeGas
 from physlearn.lattice_models.mbar import N_BLOCKS, MbarEstimate, mbar_estimate
 from physlearn.lattice_models.tempering_engine import TemperingEngine, check_factors, choose_ladder
 from physlearn.long_run import LongRun
@@ -33,13 +39,15 @@ class TemperingResult:
     Attributes
     ----------
     snapshots
-        One ``LatticeSnapshots`` a rung, each with the same number of pictures.
+        One ``LatticeSnapshots`` a rung, each with the same number of pictures; of a lattice gas,
+        as in ``simulate_lattice``, occupied sites are +1 and empty ones -1.
     hamiltonians
         The Hamiltonian of every rung, before its factor.
     factors
         float64, shape (n_rungs,): rung k has p ~ exp(-factors[k] E_k).
     energies
-        float64, shape (n_rungs, n_samples): E_k of the samples of rung k, in kT at factor 1.
+        float64, shape (n_rungs, n_samples): E_k of the samples of rung k, in kT at factor 1; of a
+        lattice gas its own energy, which is 0 for the empty lattice.
     swap_acceptance
         float64, shape (n_rungs - 1,): share of exchanges made with the next rung.
     round_trips
@@ -117,7 +125,7 @@ class TemperingResult:
 
     def _log_weight(self, at: float | Hamiltonian) -> Float:
         if not isinstance(at, int | float | np.number):
-            return np.stack([-at.energy(rung.states, rung.graph) for rung in self.snapshots])
+            return np.stack([-_energies(at, rung.states, rung.graph) for rung in self.snapshots])
         if any(hamiltonian is not self.hamiltonians[0] for hamiltonian in self.hamiltonians):
             raise InputError("at must be a Hamiltonian, as the rungs are different Hamiltonians.")
         low, high = float(self.factors[0]), float(self.factors[-1])
@@ -150,7 +158,7 @@ def temper_lattice(
     Parameters
     ----------
     hamiltonian
-        Any lattice Hamiltonian.
+        Any lattice Hamiltonian; the sites of a ``LatticeGas`` are +1 (occupied) and -1 (empty).
     graph
         Sites and bonds.
     ladder
@@ -197,6 +205,8 @@ def temper_lattice(
     ):  # fmt: skip
         if not isinstance(value, int | np.integer) or value < least:
             raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+    check_hamiltonian(hamiltonian)
+    check_graph(graph)
     generator, seed = as_generator(rng)
     rungs, factors, chosen = _rungs(hamiltonian, graph, ladder, generator)
     size = len(factors) * n_samples * graph.n_sites
@@ -206,6 +216,8 @@ def temper_lattice(
             f"pictures of {graph.n_sites} sites are {size / 2**30:.0f} GiB."
         )
     first = generator.choice(np.array(hamiltonian.state_values), (len(factors), graph.n_sites))
+    if start is not None and isinstance(hamiltonian, LatticeGas):
+        start = state_codes(start, (-1, 1), graph.n_sites)
     engine = TemperingEngine(rungs, graph, factors, first if start is None else start, generator)
     states = np.empty((n_samples, len(factors), graph.n_sites), np.int8)
     energies = np.empty((n_samples, len(factors)))
@@ -245,6 +257,13 @@ def temper_lattice(
         "burn_in": int(burn_in), "sweeps_between": int(sweeps_between), "ladder": chosen,
     }  # fmt: skip
     return _result(engine, rungs, graph, states[:n_done], energies[:n_done], metadata, stopped)
+
+
+def _energies(hamiltonian: Hamiltonian, states: NDArray[np.int8], graph: SiteGraph) -> Float:
+    """Return the energies of pictures; a lattice gas takes -1 and +1 for empty and occupied."""
+    if isinstance(hamiltonian, LatticeGas):
+        states = (states + 1) // 2
+    return hamiltonian.energy(states, graph)
 
 
 def _rungs(
@@ -288,14 +307,17 @@ def _result(
     else:
         flat = states.transpose(1, 0, 2)
         exponent = np.stack([-rung.energy(flat, graph) for rung in rungs], axis=2)
+    gas = isinstance(rungs[-1], LatticeGas)
+    shown = 2 * states - 1 if gas else states
     absolute = len(rungs) == 1 and factors[0] == 0.0
     log_states = graph.n_sites * np.log(len(engine.state_values))
     free = mbar_estimate(exponent, 0, log_states if absolute else 0.0)
     warnings = (*stopped, *_doubts(engine, own, free))
-    values = tuple(int(value) for value in engine.state_values)
+    values = (-1, 1) if gas else tuple(int(value) for value in engine.state_values)
     snapshots = tuple(
         LatticeSnapshots(
-            states[:, rung], graph, state_values=values, warnings=warnings,
+            shown[:, rung], graph, state_values=values, warnings=warnings,
+            state_names=("empty", "occupied") if gas else (),
             conditions={"factor": np.full(len(states), factors[rung])},
             metadata={**metadata, "rung": rung, "factor": float(factors[rung])},
         )

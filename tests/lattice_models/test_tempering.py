@@ -156,6 +156,25 @@ def test_absolute_free_energies_against_the_sum_over_all_states(name, oracle):
            z=(mean - weight @ energy / weight.sum()) / error)  # fmt: skip
 
 
+@pytest.mark.parametrize("hamiltonians", [False, True])
+def test_a_lattice_gas_looks_as_in_simulate_lattice_and_keeps_its_energy(hamiltonians, oracle):
+    (gas,), graph, factors = MODELS["lattice gas"]
+    ladder = [LatticeGas([v], 1.0) for v in (0.0, 0.5)] if hamiltonians else factors
+    found = temper_lattice(gas, graph, ladder, 1000, 5, start=np.resize([-1, 1], 9), rng=3)
+    energy = gas.energy(all_states(gas, graph), graph)
+    cold = found.snapshots[-1]
+    assert cold.state_values == (-1, 1) and cold.state_names == ("empty", "occupied")
+    assert set(np.unique(cold.states)) == {-1, 1}
+    assert np.allclose(found.energies[-1], gas.energy((cold.states + 1) // 2, graph), atol=1e-10)
+    exact = logsumexp(-energy)
+    if hamiltonians:  # independent sites on the first rung
+        exact -= 9 * np.log1p(np.exp(1.0))
+    for at in (gas,) if hamiltonians else (1.0, gas):
+        log_z, error = found.log_partition(at)
+        oracle(f"log Z of a lattice gas, {'Hamiltonians' if hamiltonians else 'factors'}",
+               z=(log_z - exact) / error)  # fmt: skip
+
+
 def test_free_energy_between_hamiltonians(oracle):
     hamiltonians, graph, _ = MODELS["Ising, a field that grows"]
     found = temper_lattice(hamiltonians[-1], graph, hamiltonians[:-1], 2000, 5, rng=3)
@@ -339,13 +358,17 @@ def test_engine_of_the_front_end_samples_the_hamiltonian_itself(oracle):
         ({"sweeps_between": 1.5}, "sweeps_between"),
         ({"n_samples": 10**9}, "4 GiB"),
         ({"start": np.zeros(9)}, "states"),
+        ({"hamiltonian": [0.3]}, "hamiltonian must be one such as"),
+        ({"graph": "x"}, "graph must be a SiteGraph; got str"),
+        ({"ladder": ["a"]}, "ladder"),
+        ({"hamiltonian": LatticeGas([0.3]), "start": np.zeros(9)}, "only -1, 1"),
     ],
 )
 def test_bad_input_is_refused(change, message):
     graph = square_lattice((3, 3), n_shells=2)
-    options = {"ladder": [0.0, 1.0], "n_samples": 5, **change}
+    options = {"hamiltonian": Ising([0.3]), "graph": graph, "ladder": [0.0, 1.0], "n_samples": 5}
     with pytest.raises(InputError, match=message):
-        temper_lattice(Ising([0.3]), graph, rng=1, **options)
+        temper_lattice(rng=1, **{**options, **change})
 
 
 def test_a_factor_beyond_the_ladder_is_refused_and_too_many_rungs_are_named():
