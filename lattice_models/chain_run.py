@@ -18,7 +18,9 @@ from physlearn.lattice_models.method_choice import method_candidates
 from physlearn.long_run import LongRun
 from physlearn.records import SiteGraph
 
-__all__ = ["ChainPlan", "ChainWork", "check_count", "run_chains", "start_chains"]
+__all__ = ["ChainPlan", "ChainWork", "check_count", "check_memory", "run_chains", "start_chains"]
+
+LARGEST_RESULT = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,13 @@ class ChainWork:
     checkpoint: str | os.PathLike[str] | None = None
     executor: Executor | None = None
 
+    def __post_init__(self) -> None:
+        if self.executor is not None and not isinstance(self.executor, Executor):
+            raise InputError(
+                "executor must be a concurrent.futures.Executor such as ThreadPoolExecutor(2), or "
+                f"None; got {self.executor!r}."
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Chains:
@@ -64,6 +73,17 @@ def check_count(name: str, value: object, least: int) -> None:
     """Refuse what is no whole number of at least ``least``."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+
+
+def check_memory(name: str, n_chains: int, n_samples: int, n_bytes: int) -> None:
+    """Refuse samples of ``n_bytes`` each that take more than 4 GiB in all."""
+    size = int(n_chains) * int(n_samples) * int(n_bytes)
+    if size > LARGEST_RESULT:
+        raise InputError(
+            f"{name} must leave the samples below 4 GiB; {n_samples} from each of {n_chains} "
+            f"chain(s), {n_bytes} bytes each, need {size / 2**30:.3g} GiB. Draw them in several "
+            "runs with other seeds."
+        )
 
 
 def start_chains(

@@ -16,6 +16,7 @@ from physlearn.lattice_models.chain_run import (
     ChainPlan,
     ChainWork,
     check_count,
+    check_memory,
     run_chains,
     start_chains,
     terms_identity,
@@ -179,7 +180,9 @@ def sample_statistics(
     """
     check_count("n_samples", n_samples, FEWEST)
     plan = ChainPlan(n_chains, n_samples, burn_in, sweeps_between)
+    work = ChainWork(progress, checkpoint, executor)
     sampled = sampled_form(hamiltonian, graph)
+    check_memory("n_samples", n_chains, n_samples, 8 * len(statistics_of_states(sampled, graph)[0]))
     chains = start_chains(sampled, graph, method, start, n_chains, rng, counting=True)
     names, sums = statistics_of_states(sampled, graph)
     kept = chains.method in SINGLE_SITE
@@ -189,8 +192,7 @@ def sample_statistics(
 
     values = np.empty((n_chains, n_samples, len(names)))
     n_done, warnings = run_chains(
-        chains, plan, read, values, ChainWork(progress, checkpoint, executor),
-        {"statistics": True, **terms_identity(sampled, graph)},
+        chains, plan, read, values, work, {"statistics": True, **terms_identity(sampled, graph)},
     )  # fmt: skip
     values = values[:, :n_done]
     offset = np.min(sampled.state_values) * np.ones(graph.n_sites)

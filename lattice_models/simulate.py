@@ -15,11 +15,12 @@ from physlearn.lattice_models.chain_run import (
     ChainPlan,
     ChainWork,
     check_count,
+    check_memory,
     run_chains,
     start_chains,
     terms_identity,
 )
-from physlearn.lattice_models.energy_terms import Hamiltonian
+from physlearn.lattice_models.energy_terms import Hamiltonian, check_graph
 from physlearn.lattice_models.hamiltonians import LatticeGas
 from physlearn.records import LatticeSnapshots, SiteGraph
 
@@ -92,7 +93,7 @@ def simulate_lattice(
     ------
     InputError
         For counts below their least, an unknown method or one that does not fit, a start outside
-        the states, or an exchange without ``start``.
+        the states, an exchange without ``start``, or more than 4 GiB of pictures.
     KeyboardInterrupt
         After Ctrl-C, when a checkpoint holds the run or there is no picture yet.
 
@@ -105,12 +106,14 @@ def simulate_lattice(
     """
     check_count("n_snapshots", n_snapshots, 1)
     plan = ChainPlan(n_chains, n_snapshots, burn_in, sweeps_between)
+    work = ChainWork(progress, checkpoint, executor)
     sampled = sampled_form(hamiltonian, graph)
+    check_memory("n_snapshots", n_chains, n_snapshots, graph.n_sites)
     chains = start_chains(sampled, graph, method, start, n_chains, rng)
     states = np.empty((n_chains, n_snapshots, graph.n_sites), np.int8)
     n_done, warnings = run_chains(
         chains, plan, lambda engine: engine.states(), states,
-        ChainWork(progress, checkpoint, executor), terms_identity(sampled, graph),
+        work, terms_identity(sampled, graph),
     )  # fmt: skip
     return LatticeSnapshots(
         states[:, :n_done].reshape(-1, graph.n_sites), graph,
@@ -128,6 +131,7 @@ def simulate_lattice(
 
 def sampled_form(hamiltonian: Hamiltonian, graph: SiteGraph) -> Hamiltonian:
     """Return what the samplers take: a lattice gas as its Ising model, others as they are."""
+    check_graph(graph)
     if isinstance(hamiltonian, LatticeGas):
         return hamiltonian.to_ising(graph)
     if not all(hasattr(hamiltonian, name) for name in ("terms", "energy", "state_values")):
