@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -393,22 +394,47 @@ def test_skin_does_not_change_the_motion(oracle):
 
 
 @pytest.mark.parametrize("scheme", motion.CODES)
-def test_plain_python_gives_the_same_bits(scheme):
-    atoms, velocities = melt(2, density=0.2)
-    found = []
-    for kernel in (motion_kernels.advance, motion_kernels.advance.py_func):
-        settings = LangevinSettings(velocities=velocities)
-        system, mover = engine(LennardJones(cutoff=2.0), atoms, scheme, 2e-3, settings)
-        system.counts[3] = 4
-        ended = kernel(
-            system.points, system.carried, system.force, system.reference, system.names,
-            system.lists, system.interaction.law, system.box, mover.numbers, system.counts,
-            system.near, system.lanes, system.sums, system.random_state, ziggurat_tables(),
-        )  # fmt: skip
+@pytest.mark.parametrize("law", [
+    LennardJones(cutoff=2.0), (StillingerWeberPair(), StillingerWeberAngle())
+], ids=["pairs", "angles"])  # fmt: skip
+def test_plain_python_gives_the_same_bits(law, scheme, monkeypatch):
+    """The loop and every helper that it calls, noise included, in their Python form."""
+    atoms, velocities = melt(2, density=0.25)
+    settings = LangevinSettings(velocities=velocities)
+    found, compiled = [], motion_kernels.advance
+    for loop in (compiled, compiled.py_func):
+        system, mover = engine(law, atoms, scheme, 2e-3, settings)
+        before = system.positions()
+        system.counts[3] = 3
+        if loop is not compiled:
+            for name, value in list(vars(motion_kernels).items()):
+                if hasattr(value, "py_func"):
+                    monkeypatch.setattr(motion_kernels, name, value.py_func)
+        with np.errstate(all="ignore"):  # words wrap around; a particle is in its own list
+            ended = loop(
+                system.points, system.carried, system.force, system.reference, system.names,
+                system.lists, system.interaction.law, system.box, mover.numbers, system.counts,
+                system.near, system.lanes, system.sums, system.random_state, ziggurat_tables(),
+            )  # fmt: skip
         assert ended == motion_kernels.DONE
+        assert np.abs(system.positions() - before).min() > 0.0
         found.append(everything(system))
     for name in found[0]:
         assert np.array_equal(found[0][name], found[1][name]), name
+
+
+def test_runs_in_two_threads_are_the_runs_one_by_one():
+    atoms, _ = melt(3)
+
+    def run(seed):
+        return simulate_langevin(LennardJones(), atoms, 4, 100, time_step=1e-4, rng=seed).positions
+
+    one_by_one = [run(seed) for seed in (1, 2, 1, 3)]
+    with ThreadPoolExecutor(2) as threads:
+        side_by_side = list(threads.map(run, (1, 2, 1, 3)))
+    for one, other in zip(one_by_one, side_by_side, strict=True):
+        assert np.array_equal(one, other)
+    assert not np.array_equal(one_by_one[0], one_by_one[1])
 
 
 def test_same_seed_same_trajectory_and_a_stopped_run_goes_on(tmp_path):

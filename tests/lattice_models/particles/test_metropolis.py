@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -361,8 +362,8 @@ def everything(walk):
 
 
 @pytest.mark.parametrize("periodic", [True, False])
-def test_chunks_and_plain_python(periodic):
-    """Pieces of a run, and the kernel as plain Python, give the same bits; cells stay in order."""
+def test_chunks_do_not_matter(periodic):
+    """Pieces of a run give the same bits; cells stay in order."""
     x, cell = crowd(periodic)
     found = []
     for pieces in ([12], [1, 4, 7]):
@@ -375,43 +376,58 @@ def test_chunks_and_plain_python(periodic):
     assert np.array_equal(np.sort(walk.slots[walk.where, 0]), np.arange(len(x)))
     assert walk.inside.sum() == len(x)
     assert (walk.places[0] < 1e7).sum() == len(x)
-    found = []
-    for kernel in (
-        metropolis_kernels.metropolis_trials, metropolis_kernels.metropolis_trials.py_func
-    ):  # fmt: skip
-        walk = walk_of((StillingerWeberPair(), StillingerWeberAngle()), x, cell=cell)
-        walk.counts[1] = 40
-        ended = kernel(
-            walk.places, walk.slots, walk.inside, walk.where, walk.turns, walk.interaction.law,
-            walk.box, walk.frame, walk.numbers, walk.counts, walk.random_state, walk.scratch,
-            walk.web,
-        )  # fmt: skip
-        assert ended == metropolis_kernels.DONE
+
+
+def trials(walk, loop):
+    return loop(
+        walk.places, walk.slots, walk.inside, walk.where, walk.turns, walk.interaction.law,
+        walk.box, walk.frame, walk.numbers, walk.counts, walk.random_state, walk.scratch, walk.web,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize("law", [
+    LennardJones(), LennardJones(truncation="switch"), (Yukawa(cutoff=2.0), HarmonicTrap(0.7)),
+    (StillingerWeberPair(), StillingerWeberAngle()),
+    PairTable({(0, 0): LennardJones(), (0, 1): Morse(cutoff=2.0), (1, 1): POTENTIALS[-1]}),
+], ids=["plain", "switched", "trap", "silicon", "table"])  # fmt: skip
+def test_plain_python_gives_the_same_bits(law, periodic, monkeypatch):
+    """The loop and every helper that it calls; moves within a cell and to another one."""
+    if isinstance(law, tuple) and isinstance(law[1], HarmonicTrap):
+        periodic = False
+    x, cell = crowd(periodic, n=30)
+    species = np.arange(30) % 2 if isinstance(law, PairTable) else None
+    found, compiled = [], metropolis_kernels.metropolis_trials
+    for loop in (compiled, compiled.py_func):
+        walk = walk_of(law, x, cell=cell, displacement=0.3, species=species)
+        walk.counts[1] = 30
+        if loop is not compiled:
+            for name, value in list(vars(metropolis_kernels).items()):
+                if hasattr(value, "py_func"):
+                    monkeypatch.setattr(metropolis_kernels, name, value.py_func)
+        with np.errstate(all="ignore"):  # words of the generator wrap around
+            assert trials(walk, loop) == metropolis_kernels.DONE
         found.append(everything(walk))
+    assert 0 < found[0]["counts"][2] < 30
     for name in found[0]:
         assert np.array_equal(found[0][name], found[1][name]), name
 
 
-def test_vector_path_in_plain_python():
-    """Both sides of a move, within a cell and to another one: the same bits."""
+def test_runs_in_two_threads_are_the_runs_one_by_one():
     x, cell = crowd()
-    walk = walk_of(LennardJones(), x, cell=cell)
-    for i, move in ((7, 0.1), (20, 2.0), (33, -2.5)):
-        place = walk.where[i]
-        old = tuple(walk.places[:, place])
-        new = tuple((np.array(old) + move) % np.diag(cell))
-        cells = tuple(
-            int(metropolis_kernels.cell_of(*where, walk.frame, walk.counts)) for where in (new, old)
-        )
-        walk.places[:, place] = metropolis_kernels.FAR
-        found = [
-            part(walk.places, walk.inside, int(walk.counts[4]), walk.web, cells, new, old,
-                 walk.interaction.rows[0], walk.scratch[0])
-            for part in (metropolis_kernels.lennard_jones_change,
-                         metropolis_kernels.lennard_jones_change.py_func)
-        ]  # fmt: skip
-        walk.places[:, place] = old
-        assert found[0] == found[1] != 0.0
+    start = AtomicConfiguration(x, unit="reduced", cell=cell)
+
+    def run(seed):
+        settings = MetropolisSettings(100)
+        samples = sample_positions(LennardJones(), start, 4, 50, settings=settings, rng=seed)
+        return np.stack([sample.positions for sample in samples])
+
+    one_by_one = [run(seed) for seed in (1, 2, 1, 3)]
+    with ThreadPoolExecutor(2) as threads:
+        side_by_side = list(threads.map(run, (1, 2, 1, 3)))
+    for one, other in zip(one_by_one, side_by_side, strict=True):
+        assert np.array_equal(one, other)
+    assert not np.array_equal(one_by_one[0], one_by_one[1])
 
 
 def test_full_cells_grow():
@@ -424,24 +440,51 @@ def test_full_cells_grow():
     assert np.array_equal(np.sort(walk.slots[walk.where, 0]), np.arange(400))
 
 
-def test_detailed_balance_of_the_acceptance(oracle):
-    """Flow between two halves of states is the same both ways: one Morse bond, near and far."""
-    bond = Morse(1.0, 3.0, 1.0, cutoff=2.0)
-    walk = walk_of(bond, [[0.0, 0.0], [1.0, 0.0]], cell=np.eye(2) * 4.2, displacement=0.4)
-    walk.sweep(200)
-    out, back, r = 0, 0, None
-    for _ in range(60000):
-        walk.sweep(1)
-        apart = walk.positions()
-        apart = apart[0] - apart[1]
-        apart -= 4.2 * np.round(apart / 4.2)
-        now = np.sqrt(apart @ apart)
-        if r is not None:
-            out += r < 1.3 and 1.4 < now < 1.7
-            back += now < 1.3 and 1.4 < r < 1.7
-        r = now
-    oracle("detailed balance, flow out and back", z=(out - back) / np.sqrt(out + back))
-    assert out > 300
+BINS = np.array([0.85, 1.0, 1.1, 1.2, 1.35, 1.5, 1.7])
+
+
+@pytest.mark.parametrize("start", [0.95, 1.12, 1.45])
+@pytest.mark.parametrize("bond", [LennardJones(2.0), Morse(2.0, 3.0, 1.1, cutoff=2.3)],
+                         ids=["vector path", "one by one"])  # fmt: skip
+def test_transitions_of_one_trial(bond, start, oracle):
+    """P(x -> bin) of single trials against proposal times min(1, pi(y) / pi(x)), integrated.
+
+    Uphill and downhill; the walk is put back to the same place before each trial.
+    """
+    reach, n = 0.35, 40000
+    side = (np.arange(2000) + 0.5) / 1000 - 1.0
+    dx, dy = np.meshgrid(reach * side, reach * side)
+    r = np.sqrt((start + dx) ** 2 + dy**2).ravel()
+    ratio = np.exp(-(bond.value(r) - float(bond.value(start))) / KT)
+    weights = np.minimum(1.0, ratio) / r.size
+    share = np.histogram(r, BINS, weights=weights)[0]
+    share = np.append(share, [weights.sum() - share.sum(), 1.0 - weights.sum()])
+    walk = walk_of(bond, [[2.0, 2.0], [2.0 + start, 2.0]], cell=np.eye(2) * 6.0,
+                   displacement=reach)  # fmt: skip
+    kept = [(array, array.copy()) for array in
+            (walk.places, walk.slots, walk.inside, walk.where, walk.turns)]  # fmt: skip
+    counts = np.zeros(len(share))
+    for _ in range(n):
+        accepted = int(walk.counts[2])
+        walk.counts[1] = walk.counts[0] + 1
+        trials(walk, metropolis_kernels.metropolis_trials)
+        if walk.counts[2] == accepted:
+            counts[-1] += 1
+            continue
+        apart = walk.places[:, walk.where[0]] - walk.places[:, walk.where[1]]
+        place = int(np.searchsorted(BINS, np.sqrt(apart @ apart))) - 1
+        counts[place if 0 <= place < len(BINS) - 1 else -2] += 1
+        for array, before in kept:
+            array[:] = before
+    keep = share * n > 10
+    wanted = np.append(share[keep], share[~keep].sum()) * n
+    found = np.append(counts[keep], counts[~keep].sum())
+    if wanted[-1] < 5:
+        wanted = np.append(wanted[:-2], wanted[-2:].sum())
+        found = np.append(found[:-2], found[-2:].sum())
+    assert len(wanted) > 4
+    p = stats.chisquare(found, wanted * n / wanted.sum()).pvalue
+    oracle(f"transitions of one trial from {start}, {type(bond).__name__}", p=p)
 
 
 # --- the front ---

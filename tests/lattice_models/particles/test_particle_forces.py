@@ -23,7 +23,11 @@ from physlearn.lattice_models.particles import (
     particle_forces,
     particle_pressure,
 )
-from physlearn.lattice_models.particles.interaction import Interaction, read_particles
+from physlearn.lattice_models.particles.interaction import (
+    Interaction,
+    read_particles,
+    read_physics,
+)
 from physlearn.lattice_models.particles.system import ParticleSystem
 from physlearn.records import AtomicConfiguration
 
@@ -147,6 +151,26 @@ def test_forces_are_minus_the_gradient(name, dimension, oracle):
            error=error / np.abs(force).max(), bound=1e-9)  # fmt: skip
 
 
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("name", ["angle", "silicon", "pairs"])
+def test_pressure_is_minus_the_change_of_energy_with_volume(name, dimension, oracle):
+    """The virial, three-body forces included, against energies of a box strained as a whole."""
+    law = LennardJones(truncation="switch", cutoff=2.0) if name == "pairs" else TERMS[name]
+    edge, step = 4.3, 1e-4
+    atoms = scattered(16, np.full(dimension, edge), periodic=True, rng=6)
+    energies = []
+    for k in (-2, -1, 1, 2):
+        factor = 1.0 + k * step
+        strained = atoms.with_changes(positions=atoms.positions * factor, cell=atoms.cell * factor)
+        energies.append(particle_energy(law, strained))
+    slope = (energies[0] - 8 * energies[1] + 8 * energies[2] - energies[3]) / (12 * step)
+    volume = edge**dimension  # dE/dV = (dE / d strain) / (d V)
+    wanted = atoms.n * 0.7 / volume - slope / (dimension * volume)
+    found = particle_pressure(law, atoms, temperature=0.7)
+    assert abs(found - atoms.n * 0.7 / volume) > 0.1  # there is a virial to speak of
+    oracle(f"pressure by strain, {name} {dimension}-D", error=found / wanted - 1, bound=1e-8)
+
+
 def angles_one_by_one(term, atoms):
     """Three-body energy of every triple of particles and images, by its definition."""
     x, total = atoms.positions, 0.0
@@ -194,26 +218,43 @@ def test_published_energy_of_silicon(oracle):
     )
 
 
-def test_plain_python_gives_the_same_bits():
-    atoms = scattered(17, np.full(3, 5.1), periodic=True, rng=2)
-    system = ParticleSystem(read_particles(atoms), Interaction.of(LennardJones(), 3, 1))
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("law", [
+    LennardJones(), LennardJones(truncation="switch"), Morse(cutoff=2.0), BUMP, TERMS["silicon"],
+    Yukawa(3.0, 0.5, cutoff=2.4), InversePower(exponent=6.0, cutoff=2.1),
+    PairTable({(0, 0): LennardJones(), (0, 1): BUMP, (1, 1): StillingerWeberPair()}),
+], ids=lambda law: type(law).__name__)  # fmt: skip
+def test_plain_python_gives_the_same_bits(law, fast, monkeypatch):
+    """Every helper of the module in its Python form as well."""
+    atoms = scattered(17, np.full(3, 5.1), periodic=True, rng=2, species=2)
+    particles = read_particles(atoms)
+    found, compiled = [], motion_kernels.evaluate
+    for part in (compiled, compiled.py_func):
+        if part is not compiled:
+            for name, value in list(vars(motion_kernels).items()):
+                if hasattr(value, "py_func"):
+                    monkeypatch.setattr(motion_kernels, name, value.py_func)
+        system = ParticleSystem(particles, Interaction.of(law, 3, 2))
+        with np.errstate(divide="ignore", invalid="ignore"):  # a particle is in its own list
+            part(system.points, system.force, system.names, system.lists, system.interaction.law,
+                 system.box, system.counts, system.near, system.lanes, system.sums,
+                 fast)  # fmt: skip
+        found.append((system.force, system.sums, system.points))
+    assert found[0][0].any()
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_plain_python_of_a_trap_gives_the_same_bits():
+    system = ParticleSystem(*read_physics(HarmonicTrap((1.0, 2.0)), [[1.0, 2.0], [0.3, 0.1]]))
     system.refresh_forces()
-    compiled = system.force.copy()
-    system.force[:] = 0.0
-    with np.errstate(divide="ignore"):  # a particle stands in its own group's list
-        motion_kernels.lennard_jones_forces.py_func(
-            system.points, system.group_start, system.entries, system.force,
-            system.interaction.rows[0], system.lanes,
-        )  # fmt: skip
+    compiled, system.force[:] = system.force.copy(), 0.0
+    sums = np.zeros(4)
+    motion_kernels.trap_forces.py_func(
+        system.points, 2, system.force, system.interaction.trap, sums
+    )
     assert np.array_equal(system.force, compiled)
-    terms = Interaction.of(TERMS["silicon"], 3, 1)
-    system = ParticleSystem(read_particles(atoms), terms)
-    for part in (motion_kernels.evaluate, motion_kernels.evaluate.py_func):
-        part(system.points, system.force, system.names, system.lists, terms.law, system.box,
-             system.counts, system.near, system.lanes, system.sums, False)  # fmt: skip
-        if part is motion_kernels.evaluate:
-            compiled, sums = system.force.copy(), system.sums.copy()
-    assert np.array_equal(system.force, compiled) and np.array_equal(system.sums, sums)
+    assert sums[2] == system.sums[2] == pytest.approx(0.5 * (1.09 + 2.0 * 4.01))
 
 
 @pytest.mark.parametrize("name", ["pair_terms", "spline_terms", "stillinger_terms"])
@@ -241,7 +282,8 @@ def test_both_kernel_files_hold_the_same_pair_functions(name):
     (lambda: particle_energy(PairTable({(0, 0): Morse()}), AtomicConfiguration(
         [[0.0, 0.0], [1.0, 0.0]], unit="reduced", species=[0, 1])), "has 1 species.*have 2"),
     (lambda: particle_pressure(Morse(), [[0.0, 0.0]], temperature=1.0), "must have a cell"),
-    (lambda: particle_energy(Morse(), np.arange(40002.0).reshape(-1, 2)), "has no end and the 20001 particles"),
+    (lambda: particle_energy(Morse(), np.arange(40002.0).reshape(-1, 2)),
+     "has no end and the 20001 particles"),
 ])  # fmt: skip
 def test_refusals(call, said):
     with pytest.raises(InputError, match=said):
