@@ -28,8 +28,8 @@ from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.records import SiteGraph
 
 __all__ = [
-    "check_records", "crossings", "make_changes", "make_event_state", "make_hops", "make_interactions",
-    "make_schedule", "no_hops", "starting_codes", "sum_levels",
+    "check_records", "crossings", "make_changes", "make_event_state", "make_hops",
+    "make_interactions", "make_schedule", "no_hops", "starting_codes", "sum_levels",
 ]  # fmt: skip
 
 NO_ENERGY, SYMMETRIC, METROPOLIS = 0, 1, 2

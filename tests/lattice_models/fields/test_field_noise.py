@@ -1,5 +1,7 @@
 """Thermal noise: structure factors, the Gibbs distribution, and disorder of a given grain."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -246,3 +248,20 @@ def test_same_seed_same_film_and_the_start_is_left_alone():
             np.testing.assert_array_equal(start, kept)
     other = FILM(law, start, frame_times=[0, 1, 2.0], thermal_energy=0.1, rng=6)
     assert not np.array_equal(other[1], films[0][1])
+
+
+def test_threads_change_nothing():
+    start = np.random.default_rng(1).normal(size=(48, 40))
+    law = LandauPotential(a=-1.0, c=1.0)
+
+    def films(seed):
+        return [FILM(law, start, dynamics, frame_times=[0, 0.2, 0.4], thermal_energy=noise, rng=seed,
+                     method=method)
+                for method in ("explicit", "spectral") for noise in (0.0, 0.1)
+                for dynamics in ("nonconserved", "conserved")]  # fmt: skip
+
+    serial = [films(seed) for seed in (1, 2)]
+    with ThreadPoolExecutor(2) as pool:
+        threaded = list(pool.map(films, (1, 2)))
+    for one, other in zip(serial, threaded, strict=True):
+        assert all(mine.identical(theirs) for mine, theirs in zip(one, other, strict=True))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -299,6 +300,21 @@ def test_result_depends_on_the_seed_alone_and_goes_on_after_a_stop(tmp_path):
     assert stopped.n_frames < 4
     assert "by Ctrl-C" in stopped.warnings[0]
     assert np.array_equal(heights(stopped), heights(straight)[: stopped.n_frames])
+
+
+def test_threads_change_nothing():
+    def move(seed):
+        medium = random_landscape(300, 1.0, 0.5, 2.0, 60.0, rng=seed)
+        return simulate_wall(
+            1.0, 1.0, 0.8, medium, start=np.zeros(300), frame_times=[0.0, 20.0, 40.0], rng=seed,
+            options=LineOptions(thermal_energy=0.3),
+        )  # fmt: skip
+
+    serial = [move(seed) for seed in (1, 2, 3, 4)]
+    with ThreadPoolExecutor(2) as pool:
+        threaded = list(pool.map(move, (1, 2, 3, 4)))
+    for mine, theirs in zip(serial, threaded, strict=True):
+        assert mine.table.equals(theirs.table)
 
 
 @pytest.mark.parametrize("ends", [0, 1, 2])
