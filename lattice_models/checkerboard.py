@@ -15,6 +15,7 @@ from physlearn.lattice_models.checkerboard_kernels import (
     checkerboard_half_sweep,
     checkerboard_sweeps,
 )
+from physlearn.lattice_models.energy_terms import check_count
 from physlearn.lattice_models.random_numbers import seed_words
 
 if TYPE_CHECKING:
@@ -119,8 +120,9 @@ class CheckerboardIsing:
         Threads share the blocks of 64 rows out among them and meet after every half sweep: worth it
         from about 1024 rows on. Several chains on a thread each gain more.
         """
+        n = check_count("n", n, 0)
         n_blocks = len(self._lanes)
-        n_threads = min(n_threads, n_blocks)
+        n_threads = min(check_count("n_threads", n_threads, 1), n_blocks)
         if n_threads <= 1:
             checkerboard_sweeps(self._even, self._odd, self._thresholds, self._lanes, n)
             return

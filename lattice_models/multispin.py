@@ -15,6 +15,7 @@ from physlearn.lattice_models.checkerboard import (
     uniform_square_model,
     up_thresholds,
 )
+from physlearn.lattice_models.energy_terms import check_count
 from physlearn.lattice_models.multispin_kernels import (
     N_PLACES,
     close_rim,
@@ -129,7 +130,8 @@ class MultispinIsing:
         return colours[0], colours[1]
 
     def sweep(self, n: int) -> None:
-        """Visit every site ``n`` times."""
+        """Visit every site ``n`` times, a whole number of at least 0."""
+        n = check_count("n", n, 0)
         sweeps = (
             multispin_metropolis_sweeps
             if self.method == "metropolis"

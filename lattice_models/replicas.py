@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, as_generator
+from physlearn.lattice_models.energy_terms import check_count, check_shells
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.lattice_models.replica_kernels import (
     replica_scores,
@@ -69,14 +70,15 @@ class Replicas:
     n_replicas
         Number of copies.
     rng
-        Seeds the lanes.
+        Seed or generator, for the lanes.
     sites
         The sites that are drawn, in this order; the others stay as they started. None draws all.
 
     Raises
     ------
     InputError
-        For no replicas, a start of another shape or other values, or sites that are not there.
+        For no replicas, more shells than the graph has, a start of another shape or other values,
+        or sites that are not there.
 
     Examples
     --------
@@ -93,19 +95,21 @@ class Replicas:
         n_shells: int,
         start: NDArray[np.generic],
         n_replicas: int,
-        rng: np.random.Generator,
+        rng: int | np.random.Generator | None,
         sites: NDArray[np.int64] | None = None,
     ) -> None:
+        check_shells(graph, check_count("n_shells", n_shells, 0), "n_shells")
         self.graph = graph
         self.n_shells = n_shells
-        self.n_replicas = n_replicas
+        self.n_replicas = check_count("n_replicas", n_replicas, 1)
         self.bonds: BondTable = bond_table(graph, n_shells)
         self.sites = _checked_sites(sites, graph.n_sites)
         self._groups = neighbour_groups(self.bonds, graph.n_sites)
         self._runs = bond_runs(graph, n_shells)
         self._states = packed_states(start, graph.n_sites, n_replicas)
         width = self._states.shape[1]
-        halves = seed_words(rng, (width,)).view(np.uint32).reshape(width, 2)
+        generator = rng if isinstance(rng, np.random.Generator) else as_generator(rng)[0]
+        halves = seed_words(generator, (width,)).view(np.uint32).reshape(width, 2)
         self._lanes = np.ascontiguousarray(halves.T)
         self._around = np.zeros(width, np.float32)
         self._count = np.zeros(width, np.uint8)
@@ -130,8 +134,10 @@ class Replicas:
         Raises
         ------
         InputError
-            For parameters or fields of another shape or that are not finite.
+            For parameters or fields of another shape or that are not finite, or sweeps that are no
+            whole number.
         """
+        n_sweeps = check_count("n_sweeps", n_sweeps, 0)
         theta = self._wide(parameters)
         n_sites, field = self.graph.n_sites, theta[:1]
         offset = np.zeros(n_sites, np.float32)
@@ -234,8 +240,6 @@ def sum_pairs(states: NDArray[np.uint8], runs: BondRuns, n_classes: int) -> Floa
 
 def packed_states(start: NDArray[np.generic], n_sites: int, n_replicas: int) -> NDArray[np.uint8]:
     """Return bytes 1 (up) and 0, shape (n_sites + 1, width), the last row down."""
-    if n_replicas < 1:
-        raise InputError(f"n_replicas must be at least 1; got {n_replicas}.")
     values = np.asarray(start)
     if values.shape not in ((n_sites,), (n_sites, n_replicas)):
         raise InputError(

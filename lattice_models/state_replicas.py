@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, as_generator
+from physlearn.lattice_models.energy_terms import check_count, check_shells
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.lattice_models.state_replica_kernels import (
@@ -45,14 +46,15 @@ class StateReplicas:
     n_replicas
         Number of copies; multiples of 64 cost least.
     rng
-        Seeds the lanes.
+        Seed or generator, for the lanes.
     sites
         The sites that are drawn; the others stay as they started. None draws all.
 
     Raises
     ------
     InputError
-        For too many states or none, no replicas, or a start of another shape or other codes.
+        For too many states or none, no replicas, more shells than the graph has, or a start of
+        another shape or other codes.
 
     Examples
     --------
@@ -71,15 +73,13 @@ class StateReplicas:
         n_states: int,
         start: ArrayLike,
         n_replicas: int,
-        rng: np.random.Generator,
+        rng: int | np.random.Generator | None,
         sites: NDArray[np.int64] | None = None,
     ) -> None:
-        if not 2 <= n_states <= MOST_STATES:
-            raise InputError(f"n_states must be 2 to {MOST_STATES}; got {n_states}.")
-        if n_replicas < 1 or n_shells < 1:
-            raise InputError(
-                f"n_replicas and n_shells must be at least 1; got {n_replicas} and {n_shells}."
-            )
+        if check_count("n_states", n_states, 2) > MOST_STATES:
+            raise InputError(f"n_states must be at most {MOST_STATES}; got {n_states}.")
+        check_count("n_replicas", n_replicas, 1)
+        check_shells(graph, check_count("n_shells", n_shells, 1), "n_shells")
         self.graph, self.n_shells, self.n_states = graph, n_shells, n_states
         self.n_replicas = n_replicas
         self.bonds = bond_table(graph, n_shells)
@@ -102,7 +102,8 @@ class StateReplicas:
         width = -(-n_replicas // TILE) * TILE
         self._states = np.zeros((graph.n_sites, width), np.uint8)
         self._states[:, :n_replicas] = codes if codes.ndim == 2 else codes[:, None]
-        halves = seed_words(rng, (width,)).view(np.uint32).reshape(width, 2)
+        generator = rng if isinstance(rng, np.random.Generator) else as_generator(rng)[0]
+        halves = seed_words(generator, (width,)).view(np.uint32).reshape(width, 2)
         self._lanes = np.ascontiguousarray(halves.T)
 
     @property
@@ -133,8 +134,10 @@ class StateReplicas:
         Raises
         ------
         InputError
-            For energies of another shape, not finite or not symmetric.
+            For energies of another shape, not finite or not symmetric, or sweeps that are no whole
+            number.
         """
+        n_sweeps = check_count("n_sweeps", n_sweeps, 0)
         q = self.n_states
         pairs = self._wide("pair_energy", pair_energy, (self.n_shells, q, q))
         if not np.array_equal(pairs, pairs.swapaxes(1, 2)):

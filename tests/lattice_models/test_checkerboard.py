@@ -362,3 +362,12 @@ def test_bad_arguments_are_refused():
         CheckerboardIsing((4, 4), 0.1, start=np.ones(15))
     with pytest.raises(InputError, match=r"-1 and \+1; site 3 holds 0"):
         CheckerboardIsing((4, 4), 0.1, start=[1, 1, 1, 0] * 4)
+    for sampler in (CheckerboardIsing((4, 4), 0.1), MultispinIsing((128, 2), 0.1)):
+        before = sampler.arrays()
+        for n in (-5, 1.5, True, "2"):
+            with pytest.raises(InputError, match="n must be a whole number of at least 0"):
+                sampler.sweep(n)
+        sampler.sweep(0)
+        assert all(np.array_equal(a, before[name]) for name, a in sampler.arrays().items())
+    with pytest.raises(InputError, match="n_threads must be a whole number of at least 1"):
+        CheckerboardIsing((4, 4), 0.1).sweep(1, 0)

@@ -256,8 +256,16 @@ def test_bad_replicas_are_refused():
         Replicas(graph, 1, np.array([1, 1, 1, 0] * 4), 2, rng)
     with pytest.raises(InputError, match="start must have shape"):
         Replicas(graph, 1, np.ones(15), 2, rng)
-    with pytest.raises(InputError, match="n_replicas"):
-        Replicas(graph, 1, np.ones(16), 0, rng)
+    for wrong in (0, 1.5, True):
+        with pytest.raises(InputError, match="n_replicas must be a whole number of at least 1"):
+            Replicas(graph, 1, np.ones(16), wrong, rng)
+    with pytest.raises(InputError, match="n_shells has 5 shells, the graph only 1"):
+        Replicas(graph, 5, np.ones(16), 2, rng)
+    for wrong in (-1, 1.0):
+        with pytest.raises(InputError, match="n_shells must be a whole number of at least 0"):
+            Replicas(graph, wrong, np.ones(16), 2, rng)
+    with pytest.raises(InputError, match="rng"):
+        Replicas(graph, 1, np.ones(16), 2, "a")
     with pytest.raises(InputError, match="between 0 and 15"):
         Replicas(graph, 1, np.ones(16), 2, rng, np.array([16]))
     copies = Replicas(graph, 1, np.ones(16), 2, rng)
@@ -267,4 +275,16 @@ def test_bad_replicas_are_refused():
     for wrong in (np.zeros(15), np.full(16, np.inf), np.zeros((16, 3))):
         with pytest.raises(InputError, match="site_field must be finite"):
             copies.sweep([0.0, 0.1], 1, wrong)
+    for wrong in (-1, 1.5, True, "3"):
+        with pytest.raises(InputError, match="n_sweeps must be a whole number of at least 0"):
+            copies.sweep([0.0, 0.1], wrong)
+    copies.sweep([0.0, 0.1], 0)
     assert np.all(copies.states == 1)
+
+
+def test_a_seed_is_a_generator_of_that_seed():
+    graph = square_lattice((4, 4))
+    one, other = (Replicas(graph, 1, np.ones(16), 3, rng) for rng in (7, np.random.default_rng(7)))
+    for copies in (one, other):
+        copies.sweep([0.0, 0.1], 3)
+    assert np.array_equal(one.states, other.states)

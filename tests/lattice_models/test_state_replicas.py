@@ -134,7 +134,12 @@ def test_fixed_sites_stay_and_bad_input_is_refused():
     assert np.all(copies.states[5:] == 1)
     assert np.any(copies.states[:5] != 1)
     for arguments, words in (
-        ((1, 128, np.ones(16), 8), "n_states must be 2 to 127"),
+        ((1, 128, np.ones(16), 8), "n_states must be at most 127; got 128"),
+        ((1, 1, np.ones(16), 8), "n_states must be a whole number of at least 2; got 1"),
+        ((1, 2.5, np.ones(16), 8), "n_states must be a whole number of at least 2; got 2.5"),
+        ((2, 3, np.ones(16), 8), "n_shells has 2 shells, the graph only 1"),
+        ((0, 3, np.ones(16), 8), "n_shells must be a whole number of at least 1; got 0"),
+        ((1, 3, np.ones(16), 8, "a"), "rng"),
         ((1, 3, np.ones(15), 8), "start must have shape"),
         ((1, 3, np.full(16, 3), 8), r"from 0 to 2; entry \(0,\) holds 3"),
         ((1, 3, np.full(16, 0.5), 8), "whole numbers"),
@@ -154,3 +159,12 @@ def test_fixed_sites_stay_and_bad_input_is_refused():
     ):
         with pytest.raises(InputError, match=words):
             copies.sweep(site, pair, 1, offset)
+    for wrong in (-1, 1.5, True):
+        with pytest.raises(InputError, match="n_sweeps must be a whole number of at least 0"):
+            copies.sweep(np.zeros(3), np.zeros((1, 3, 3)), wrong)
+    with_seed, with_generator = (
+        StateReplicas(graph, 1, 3, np.ones(16), 8, seed) for seed in (7, np.random.default_rng(7))
+    )
+    for copies in (with_seed, with_generator):
+        copies.sweep(np.zeros(3), np.zeros((1, 3, 3)), 2)
+    assert np.array_equal(with_seed.states, with_generator.states)
