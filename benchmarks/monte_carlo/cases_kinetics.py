@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -118,47 +119,67 @@ def changes_case(size: int) -> Case:
     return Case(f"kinetics, transformations {size}", "event", None, pair, {"C": 1.1}, check=check)
 
 
-def line_case(size: int, noise: float, pinned: bool) -> Case:
-    """Steps of a line, with and without medium and noise."""
-    # numba contracts no multiply-add; neither may the twin, or its bits differ
-    library = compile_c("driven_line", ("-ffp-contract=off",))
+def _line_library(flags: tuple[str, ...]) -> Any:
+    """The twin of the line's steps, compiled with flags besides the usual ones."""
+    library = compile_c("driven_line", flags)
     pointer, whole, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
     library.line_steps.argtypes = [
         pointer, whole, pointer, whole, real, real, real, whole, real, real, whole, pointer,
         pointer, pointer,
     ]  # fmt: skip
     library.line_steps.restype = None
+    return library
+
+
+def line_case(size: int, noise: float, pinned: bool) -> Case:
+    """Steps of a line, with and without medium and noise."""
+    # numba contracts no multiply-add: bits agree where the twin does neither
+    fused, strict = (_line_library(flags) for flags in ((), ("-ffp-contract=off",)))
     medium = random_landscape(size, 1.0, 0.5, 2.0, 60.0, rng=1)
     table = medium.force_table() if pinned else np.empty((size, 0))
     steps, ziggurat = max(1, 200_000 // size), ziggurat_tables()
-    ours, theirs = (
-        {"u": np.zeros(size), "lane": np.array([3, 8], np.uint64), "work": np.empty((4, size))}
-        for _ in range(2)
-    )
+    lines = {
+        name: {
+            "u": np.zeros(size),
+            "lane": np.array([3, 8], np.uint64),
+            "work": np.empty((4, size)),
+        }
+        for name in ("physlearn", "C", "C, same bits")
+    }
 
     def physlearn() -> None:
+        mine = lines["physlearn"]
         line_steps(
-            ours["u"], table, 1 / 60.0, 1.0, 0.6, 0, 0.1, noise, steps, ours["lane"], ziggurat,
-            ours["work"],
+            mine["u"], table, 1 / 60.0, 1.0, 0.6, 0, 0.1, noise, steps, mine["lane"], ziggurat,
+            mine["work"],
         )  # fmt: skip
 
-    def c() -> None:
+    def twin(name: str, library: Any) -> None:
+        its = lines[name]
         library.line_steps(
-            theirs["u"].ctypes.data, size, table.ctypes.data, table.shape[1], 1 / 60.0, 1.0, 0.6,
-            0, 0.1, noise, steps, theirs["lane"].ctypes.data, ziggurat.ctypes.data,
-            theirs["work"].ctypes.data,
+            its["u"].ctypes.data, size, table.ctypes.data, table.shape[1], 1 / 60.0, 1.0, 0.6,
+            0, 0.1, noise, steps, its["lane"].ctypes.data, ziggurat.ctypes.data,
+            its["work"].ctypes.data,
         )  # fmt: skip
 
     def check() -> None:
         physlearn()
-        c()
-        assert ours["u"].any()
-        assert np.array_equal(ours["u"], theirs["u"])
-        assert np.array_equal(ours["lane"], theirs["lane"])
+        twin("C", fused)
+        twin("C, same bits", strict)
+        mine, same, near = (lines[name] for name in ("physlearn", "C, same bits", "C"))
+        assert mine["u"].any()
+        assert np.array_equal(mine["u"], same["u"])
+        assert np.array_equal(mine["lane"], same["lane"])
+        assert np.array_equal(mine["lane"], near["lane"])
+        assert np.allclose(mine["u"], near["u"], rtol=1e-6, atol=1e-6)
 
     name = f"kinetics, line of {size} points" + (", medium" if pinned else "")
     name += ", noise" if noise else ""
-    contenders = {"physlearn": physlearn, "C": c}
+    contenders = {
+        "physlearn": physlearn,
+        "C": lambda: twin("C", fused),
+        "C, same bits": lambda: twin("C, same bits", strict),
+    }
     return Case(name, "point and step", steps * size, contenders, {"C": 1.1}, check=check)
 
 

@@ -1,4 +1,4 @@
-// Twin of physlearn.lattice_models.driven_line_kernels: the same steps, the same random lane.
+// Twin of physlearn.lattice_models.walls.driven_line_kernels: the same steps, the same random lane.
 #include <math.h>
 #include <stdint.h>
 
@@ -35,6 +35,30 @@ static inline double normal(uint64_t *s, const double *edge, const double *share
     }
 }
 
+// the usual case stands here, with the generator in registers
+static inline void fill_normal(double *restrict out, int64_t n, double size,
+                               uint64_t *restrict state, const double *restrict ziggurat) {
+    uint64_t a = state[0], b = state[1];
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t word = a + b, layer = word >> 56;
+        double place = 2.0 * ((double)((word << 8) >> 11) * (1.0 / 9007199254740992.0)) - 1.0;
+        if (fabs(place) < ziggurat[257 + layer]) {
+            out[i] = size * (place * ziggurat[layer]);
+            b ^= a;
+            a = ((a << 24) | (a >> 40)) ^ b ^ (b << 16);
+            b = (b << 37) | (b >> 27);
+        } else {
+            state[0] = a;
+            state[1] = b;
+            out[i] = size * normal(state, ziggurat, ziggurat + 257);
+            a = state[0];
+            b = state[1];
+        }
+    }
+    state[0] = a;
+    state[1] = b;
+}
+
 static inline void line_force(const double *restrict u, int64_t n, const double *restrict pinning,
                               int64_t width, double per_period, double stiffness, double drive,
                               int64_t ends, double *restrict force) {
@@ -47,7 +71,7 @@ static inline void line_force(const double *restrict u, int64_t n, const double 
     if (n_knots > 0)
         for (int64_t i = 0; i < n; i++) {
             double turns = u[i] * per_period, place = (turns - floor(turns)) * n_knots;
-            int64_t knot = (int64_t)place;
+            int32_t knot = (int32_t)place;
             if (knot > n_knots - 1) knot = n_knots - 1;
             double part = place - knot, rest = 1.0 - part;
             const double *g = pinning + i * width + knot;
@@ -65,8 +89,7 @@ void line_steps(double *restrict u, int64_t n, const double *restrict pinning, i
     for (int64_t i = 0; i < n; i++) noise[i] = 0.0;
     for (int64_t t = 0; t < n_steps; t++) {
         if (noise_size > 0.0) {
-            for (int64_t i = 0; i < n; i++)
-                noise[i] = noise_size * normal(state, ziggurat, ziggurat + 257);
+            fill_normal(noise, n, noise_size, state, ziggurat);
             if (ends == 2) noise[0] = noise[n - 1] = 0.0;
         }
         line_force(u, n, pinning, width, per_period, stiffness, drive, ends, first);

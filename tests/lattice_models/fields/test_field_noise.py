@@ -255,8 +255,8 @@ def test_threads_change_nothing():
     law = LandauPotential(a=-1.0, c=1.0)
 
     def films(seed):
-        return [FILM(law, start, dynamics, frame_times=[0, 0.2, 0.4], thermal_energy=noise, rng=seed,
-                     method=method)
+        return [FILM(law, start, dynamics, frame_times=[0, 0.2, 0.4], thermal_energy=noise,
+                     rng=seed, method=method)
                 for method in ("explicit", "spectral") for noise in (0.0, 0.1)
                 for dynamics in ("nonconserved", "conserved")]  # fmt: skip
 

@@ -121,7 +121,7 @@ def test_a_network_without_positions_is_refused():
     graph = site_graph_from_networkx(nx.cycle_graph(5))
     with pytest.raises(InputError, match="graph must have positions, so that"):
         simulate_hops(WALK, graph, [1, 0, 0, 0, 0], [1.0])
-    with pytest.raises(InputError, match="graph must be a SiteGraph.*got Graph"):
+    with pytest.raises(InputError, match=r"graph must be a SiteGraph.*got Graph"):
         simulate_hops(WALK, nx.cycle_graph(5), [1, 0, 0, 0, 0], [1.0])
 
 
