@@ -174,55 +174,6 @@ def test_pair_distribution_of_a_thin_gas(dimension, oracle):
         oracle(f"g(r) of a thin gas, bin {k}, {dimension}-D", z=z)
 
 
-@pytest.mark.parametrize("dimension", [2, 3])
-def test_three_particles_with_angles(dimension, oracle):
-    """A light trap holds three particles with a bond angle; <energy> by quadrature.
-
-    With equal traps the centre of mass is free of the rest: what remains are the two sides from
-    one particle and the angle between them, here integrated on a grid of Gauss points.
-    """
-    angle = StillingerWeberAngle(strength=9.0, cosine=-0.3, decay_length=0.5, cutoff=2.6)
-    bond, trap = Morse(1.0, 2.0, 1.2, cutoff=2.6), 1.5
-    node, weight = np.polynomial.legendre.leggauss(60)
-
-    def grid(a, b):
-        return 0.5 * (b - a) * node + 0.5 * (a + b), 0.5 * (b - a) * weight
-
-    parts = [grid(a, b) for a, b in ((1e-3, 1.0), (1.0, 2.6), (2.6, 7.0))]
-    r, wr = (np.concatenate([p[k] for p in parts]) for k in (0, 1))
-    parts = [grid(a, b) for a, b in ((0, 0.5), (0.5, 1.2), (1.2, np.pi))]
-    t, wt = (np.concatenate([p[k] for p in parts]) for k in (0, 1))
-    a, b, turn = np.meshgrid(r, r, t, indexing="ij", sparse=True)
-    c = np.sqrt(np.maximum(a * a + b * b - 2 * a * b * np.cos(turn), 1e-12))
-    # cosines at the three particles: between sides a and b, at the end of a, at the end of b
-    cosines = (np.cos(turn), (a - b * np.cos(turn)) / c, (b - a * np.cos(turn)) / c)
-    pair = bond.value(a) + bond.value(b) + bond.value(c)
-    three = angle.value(a, b, cosines[0]) + angle.value(a, c, cosines[1])
-    three = three + angle.value(b, c, cosines[2])
-    held = trap * (a * a + b * b + c * c) / 6
-    measure = (a * b) ** (dimension - 1) * np.sin(turn) ** (dimension - 2)
-    density = measure * np.exp(-(pair + three + held) / KT)
-    density = density * wr[:, None, None] * wr[None, :, None] * wt
-    exact = [float((density * f).sum() / density.sum()) for f in (three, pair, c)]
-    found = []
-    start = np.zeros((3, dimension))
-    start[1, 0], start[2, 1] = 1.3, 1.3
-    for chain in range(16):
-        walk = walk_of((bond, angle, HarmonicTrap(trap)), start, displacement=0.9, rng=(chain, 2))
-        walk.sweep(200)
-        rows = []
-        for _ in range(350):
-            walk.sweep(6)
-            x = walk.positions()
-            sides = [np.linalg.norm(x[i] - x[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
-            rows.append([particle_energy(angle, x), float(bond.value(sides).sum()), np.mean(sides)])
-        found.append(np.mean(rows, axis=0))
-    for k, name in enumerate(("angle energy", "bond energy", "side")):
-        values = np.array(found)[:, k]
-        z = (values.mean() - exact[k]) / (values.std(ddof=1) / np.sqrt(16))
-        oracle(f"three particles, {name}, {dimension}-D", z=z)
-
-
 def test_trap(oracle):
     """Independent particles in a trap of two stiffnesses: Gaussian in each axis."""
     stiffness = np.array([0.8, 3.0])
