@@ -131,12 +131,7 @@ def _case(name: str, size: int, precision: str, sextic: float = 0.0, cubic: floa
     target = {"C": 1.1}
     if size**2 * np.dtype(precision).itemsize >= BEYOND_CACHE:
         target["copy limit"] = 1.2
-    if (
-        size <= PEER_SIZE
-        and precision == "float64"
-        and not cubic
-        and (not sextic or name == "allen_cahn")
-    ):
+    if precision == "float64" and not cubic and (not sextic or name == "allen_cahn"):
         contenders["py-pde"] = Peer(
             "py-pde", name,
             {"size": size, "time_step": TIME_STEP[name]} | ({"sextic": sextic} if sextic else {}),
