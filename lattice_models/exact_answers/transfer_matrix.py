@@ -141,7 +141,7 @@ def strip_free_energy(
     ratio = second / largest
     degenerate = ratio > 1.0 - DEGENERATE
     length = 0.0 if ratio < ROUND_OFF else -1.0 / np.log(min(ratio, 1.0 - ROUND_OFF))
-    magnetization = (left * rows.total) @ right / (left @ right) / width
+    magnetization = float((left * rows.total) @ right / (left @ right) / width)
     if ratio > 1.0 - MIXED:
         magnetization = np.nan
     elif turns_over(bonds):
@@ -150,7 +150,7 @@ def strip_free_energy(
         int(width),
         float((offset - np.log(largest)) / width),
         float(weighed / norm / width),
-        float(magnetization),
+        magnetization,
         np.inf if degenerate else float(length),
     )
 
