@@ -42,13 +42,14 @@ def test_autocorrelation_time_of_an_autoregressive_chain(rho, oracle):
 
 
 def test_errors_of_correlated_means_are_as_large_as_the_scatter(oracle):
-    """Over 400 runs of an autoregressive chain, mean / standard error is normal."""
+    """Over 400 runs of an autoregressive chain, mean / standard error is normal, of variance 1."""
     z = []
     for seed in range(400):
         chain = autoregressive(0.8, (1, 4000), 1000 + seed)
         error = np.sqrt(chain.var() * autocorrelation_time(chain) / chain.size)
         z.append(chain.mean() / error)
     oracle("errors of correlated means", p=stats.kstest(z, "norm").pvalue)
+    oracle("size of errors of correlated means", z=(np.var(z) - 1) / np.sqrt(2 / 400))
 
 
 MODELS = {

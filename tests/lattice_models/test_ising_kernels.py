@@ -26,6 +26,9 @@ from physlearn.lattice_models.two_state_engines import (
 METHODS = ("heat_bath", "metropolis", "kawasaki", "kawasaki_local")
 PATCH = triangular_lattice((3, 4), n_shells=2, periodic=False)
 MODEL = Ising([0.23, -0.11], np.linspace(-0.4, 0.3, 12), triplets={(0, 0, 0): 0.17})
+# on a ring of three, two steps are one step the other way: pairs joined by two bonds
+JOINED = square_lattice((3, 3), n_shells=3)
+JOINED_MODEL = Ising([0.3, -0.1, 0.2], np.linspace(-0.3, 0.3, 9))
 
 
 def engine(method, graph=PATCH, model=MODEL, seed=3, counting=True):
@@ -111,18 +114,19 @@ def test_metropolis_at_no_energy_is_ergodic(oracle):
     oracle("metropolis at J = h = 0, one start", p=stats.chisquare(counts).pvalue)
 
 
+@pytest.mark.parametrize(("model", "graph"), [(MODEL, PATCH), (JOINED_MODEL, JOINED)])
 @pytest.mark.parametrize("method", METHODS)
-def test_every_accepted_move_is_charged_its_energy_difference(method, oracle):
+def test_every_accepted_move_is_charged_its_energy_difference(method, model, graph, oracle):
     """One sweep at a time: totals against sums over bonds, fields exactly as from the states."""
-    chain, worst = engine(method), 0.0
+    chain, worst = engine(method, graph, model), 0.0
     for _ in range(200):
         chain.sweep(1)
         states = chain.states()
         energy, magnetization, *shells = chain.totals()
-        worst = max(worst, abs(energy - MODEL.energy(states, PATCH)))
-        left, right = states[PATCH.edges].T.astype(int)
+        worst = max(worst, abs(energy - model.energy(states, graph)))
+        left, right = states[graph.edges].T.astype(int)
         assert magnetization == states.sum()
-        assert np.array_equal(shells, np.bincount(PATCH.shell, PATCH.multiplicity * left * right))
+        assert np.array_equal(shells, np.bincount(graph.shell, graph.multiplicity * left * right))
         fresh = twice_local_fields(chain._tables, chain._field, states)
         assert np.array_equal(chain._around, fresh)  # rounded couplings: no drift at all
     oracle(f"{method}: energy kept over 200 sweeps", error=worst, bound=1e-11)

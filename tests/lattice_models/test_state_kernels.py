@@ -33,6 +33,11 @@ MODELS = {
     ),
     "Blume-Capel": BlumeCapel([0.4, 0.1], 0.3, np.linspace(-0.2, 0.2, 9)),
     "clock": Clock(5, [0.6, 0.1], 0.2),
+    "pairs joined by two bonds": Potts(3, [0.5, -0.2, 0.3], [0.2, 0.0, -0.1]),
+}
+# on a ring of three, two steps are one step the other way
+GRAPHS = dict.fromkeys(MODELS, PATCH) | {
+    "pairs joined by two bonds": square_lattice((3, 3), n_shells=3)
 }
 
 
@@ -45,21 +50,21 @@ def engine(method, model, graph=PATCH, seed=3, counting=True):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_accepted_move_is_charged_its_energy_difference(method, name, oracle):
-    model, worst = MODELS[name], 0.0
-    chain = engine(method, model)
+    model, graph, worst = MODELS[name], GRAPHS[name], 0.0
+    chain = engine(method, model, graph)
     values, overlap = np.array(model.state_values), bond_overlap(model)
-    site_energy = model.terms(PATCH).site_energy
+    site_energy = model.terms(graph).site_energy
     for _ in range(100):
         chain.sweep(1)
         states = chain.states()
         totals = dict(zip(chain.total_names, chain.totals(), strict=True))
-        worst = max(worst, abs(totals["energy"] - model.energy(states, PATCH)))
+        worst = max(worst, abs(totals["energy"] - model.energy(states, graph)))
         around = state_energies(chain._tables, site_energy, chain._codes)
         worst = max(worst, np.abs(around - chain._around).max())
         codes = np.searchsorted(values, states)
-        left, right = codes[PATCH.edges].T
-        for shell in (0, 1):
-            like = (PATCH.multiplicity * overlap[left, right])[PATCH.shell == shell].sum()
+        left, right = codes[graph.edges].T
+        for shell in range(graph.n_shells):
+            like = (graph.multiplicity * overlap[left, right])[graph.shell == shell].sum()
             assert totals[f"shell_{shell}"] == pytest.approx(like, abs=1e-10)
         assert totals["magnetization"] == states.sum()
         assert [totals[f"count_{v}"] for v in values] == [np.sum(states == v) for v in values]
@@ -68,10 +73,10 @@ def test_every_accepted_move_is_charged_its_energy_difference(method, name, orac
 
 @pytest.mark.parametrize("name", MODELS)
 def test_energies_around_a_site_are_differences_of_the_whole_energy(name, oracle):
-    model = MODELS[name]
+    model, graph = MODELS[name], GRAPHS[name]
     values = np.array(model.state_values)
-    terms = model.terms(PATCH)
-    tables = state_tables(terms, PATCH, bond_overlap(model))
+    terms = model.terms(graph)
+    tables = state_tables(terms, graph, bond_overlap(model))
     codes = np.random.default_rng(5).integers(len(values), size=9).astype(np.int8)
     around, worst = state_energies(tables, terms.site_energy, codes), 0.0
     for site in range(9):
@@ -79,7 +84,7 @@ def test_energies_around_a_site_are_differences_of_the_whole_energy(name, oracle
         for value in values:
             states = values[codes]
             states[site] = value
-            energies.append(model.energy(states, PATCH).item())
+            energies.append(model.energy(states, graph).item())
         differences = np.subtract.outer(energies, energies)
         kept = np.subtract.outer(around[site], around[site])
         worst = max(worst, np.abs(differences - kept).max())
