@@ -17,6 +17,7 @@ from physlearn.lattice_models import (
     LatticeGas,
     PairHamiltonian,
     Potts,
+    autocorrelation_time,
     simulate_lattice,
     site_graph_from_networkx,
     square_lattice,
@@ -29,6 +30,12 @@ TORUS, SMALL_TORUS = square_lattice((3, 3)), square_lattice((2, 2), 2)
 TRIANGLES, PATCH = triangular_lattice((3, 3)), triangular_lattice((2, 3), periodic=False)
 EVEN_TORUS, WIDE_PATCH = square_lattice((2, 4)), triangular_lattice((2, 4), periodic=False)
 RING = SiteGraph(5, [[0, 1], [1, 2], [2, 3], [3, 4], [0, 4]], [0] * 5, [1, 1, 2, 1, 1])
+# a distance of two steps on a ring of three is one step the other way: pairs joined by two bonds
+JOINED = square_lattice((3, 3), n_shells=3)
+TWICE = SiteGraph(
+    6, [*RING.edges.tolist(), [4, 5], [0, 5], [0, 1], [2, 3], [0, 5]], [0] * 7 + [1] * 3,
+    [1, 1, 2, 1, 1, 1, 1, 1, 3, 1],
+)  # fmt: skip
 RANDOM = site_graph_from_networkx(nx.random_regular_graph(3, 10, seed=2))
 FIELD = np.array([0.5, -0.4, 0.1, -0.9, 0.3, 0.0, 0.7, -0.2, -0.3, 0.25])
 GLASS = np.random.default_rng(3).normal(0.0, 0.6, len(RANDOM.edges))
@@ -75,6 +82,17 @@ MODELS = {
     "Ising, bonds counted twice": (
         Ising([0.15, -0.1], 0.1), SMALL_TORUS,
         total(bond_energy(SMALL_TORUS, like([0.15, -0.1])), lambda s: -0.1 * sum(s)),
+    ),
+    "Ising, pairs joined by two bonds": (
+        Ising([0.3, -0.1, 0.2], FIELD[:9]), JOINED,
+        total(bond_energy(JOINED, like([0.3, -0.1, 0.2])), lambda s: -FIELD[:9] @ s),
+    ),
+    "Potts, pairs joined by two bonds": (
+        Potts(3, [0.7, 0.5], [0.2, 0.0, -0.1]), TWICE,
+        total(
+            bond_energy(TWICE, lambda a, b, shell, _: -(0.7, 0.5)[shell] * (a == b)),
+            lambda s: -np.array([0.2, 0.0, -0.1])[s].sum(),
+        ),
     ),
     "no energy at all": (Ising([0.0]), TORUS, lambda s: 0.0),
     "frustrated, field by site": (
@@ -177,24 +195,36 @@ def chi_square_p(places, probabilities):
     ).pvalue
 
 
+def check_independent(series, n_chains):
+    """Independent pictures have a time of 1; its error over windows of 10 is that of Sokal."""
+    tau = autocorrelation_time(series.reshape(n_chains, -1))
+    assert tau < 1 + 4 * np.sqrt(2 * 21 / series.size)
+
+
 @pytest.mark.parametrize(("method", "name"), sorted(CASES))
 def test_pictures_follow_the_exact_distribution(method, name, oracle):
     """All chains start alike, so that one that alternates between two sets of states fails.
 
-    100 independent chains of 60 pictures, 40 sweeps (tempering and clusters: 12) apart, which is
-    more than ten correlation times of any of these models.
+    100 independent chains of 60 pictures, 40 sweeps (tempering and clusters: 12; clusters in a
+    strong field 200) apart: chi-square asks for independent pictures, which the correlation time
+    of energy and sum says they are.
     """
     hamiltonian, graph, _ = MODELS[name]
     values, _, probabilities = exact(name)
     few = method == "tempering"
+    between = 40 if method in ("heat_bath", "metropolis") else 12
+    if "joined" in name and method in ("wolff", "swendsen_wang"):
+        between = 200
     drawn = simulate_lattice(
-        hamiltonian, graph, 600 if few else 60, 40 if method in ("heat_bath", "metropolis") else 12,
-        method=method, burn_in=60, n_chains=10 if few else 100, rng=17,
+        hamiltonian, graph, 600 if few else 60, between, method=method, burn_in=60, n_chains=10 if few else 100, rng=17,
         start=np.full(graph.n_sites, values[0]),
     )  # fmt: skip
     assert drawn.n_snapshots == 6000
     p = chi_square_p(numbers(drawn.states, values), probabilities)
     oracle(f"{drawn.metadata['method']}: {name}, histogram of all states", p=p)
+    places = numbers(drawn.states, values)
+    check_independent(-np.log(probabilities[places]), 10 if few else 100)
+    check_independent(drawn.states.sum(axis=1, dtype=float), 10 if few else 100)
 
 
 @pytest.mark.parametrize(("method", "name"), sorted(EXCHANGES))
@@ -214,6 +244,7 @@ def test_exchanges_follow_the_exact_distribution_at_fixed_composition(method, na
     shares = probabilities[allowed] / probabilities[allowed].sum()
     p = chi_square_p(place[numbers(drawn.states, values)], shares)
     oracle(f"{method}: {name}, histogram at fixed composition", p=p)
+    check_independent(-np.log(probabilities[numbers(drawn.states, values)]), 100)
 
 
 @pytest.mark.parametrize("strength", [1e6, 1e12, 1e300])
@@ -287,16 +318,21 @@ def pictures(model=MODELS["Blume-Capel"], **options):
     return simulate_lattice(model[0], model[1], 4, 5, **given).states
 
 
-@pytest.mark.parametrize("method", ["heat_bath", "metropolis", "wolff", "tempering"])
-def test_same_seed_same_pictures_whoever_does_the_work(method):
-    model = MODELS["clock"]
-    alone = pictures(model, method=method)
-    assert np.array_equal(alone, pictures(model, method=method))
+@pytest.mark.parametrize(
+    "method", ["heat_bath", "metropolis", "wolff", "tempering", "kawasaki", "kawasaki_local"]
+)
+@pytest.mark.parametrize("name", ["clock", "lattice gas"])
+def test_same_seed_same_pictures_whoever_does_the_work(method, name):
+    model = MODELS[name]
+    values = exact(name)[0]
+    options = {"method": method, "start": np.resize(values, model[1].n_sites)}
+    alone = pictures(model, **options)
+    assert np.array_equal(alone, pictures(model, **options))
     for n in (1, 2):
         with ThreadPoolExecutor(n) as executor:
-            assert np.array_equal(alone, pictures(model, method=method, executor=executor))
-    assert not np.array_equal(alone, pictures(model, method=method, rng=6))
-    first = pictures(model, method=method, n_chains=1)
+            assert np.array_equal(alone, pictures(model, **options, executor=executor))
+    assert not np.array_equal(alone, pictures(model, **options, rng=6))
+    first = pictures(model, **options, n_chains=1)
     assert np.array_equal(first, alone[:4])  # one chain more changes no other
 
 

@@ -3,13 +3,15 @@
 import itertools
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import logsumexp
+from scipy.special import erfc, erfcinv, logsumexp
 
 from physlearn.checks import InputError
+from physlearn.lattice_models import autocorrelation_time
 from physlearn.lattice_models import tempering_kernels as kernels
 from physlearn.lattice_models.exact_answers.elimination import exact_thermodynamics
 from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
@@ -232,19 +234,39 @@ def test_spin_glass_at_low_temperature_against_its_exact_sum(oracle):
                z=(mean - exact.energy / factor) / error)  # fmt: skip
 
 
-def test_a_chosen_ladder_exchanges_about_as_often_as_asked():
-    rng = np.random.default_rng(1)
-    graph = square_lattice((12, 12))
+@pytest.mark.parametrize("wanted", [0.2, 0.5])
+def test_a_chosen_ladder_exchanges_about_as_often_as_asked(wanted):
+    """Exchanges are as rare as the spread of the energy says, within the noise of the pilot run.
+
+    A pilot of 150 samples knows sigma to 1 / sqrt(2 x 150 / tau), the mean of two neighbours to
+    that over sqrt 2; acceptance erfc(x) changes by 2 x exp(-x^2) / sqrt(pi) times that.
+    """
+    rng, graph = np.random.default_rng(1), square_lattice((12, 12))
     glass = Ising([1.5], bonds=rng.normal(size=len(graph.edges)))
-    for wanted in (0.2, 0.5):
-        ladder = choose_ladder(glass, graph, acceptance=wanted, rng=2)
-        assert ladder[0] == 0.0 and ladder[-1] == 1.0 and np.all(np.diff(ladder) > 0)
-        engine = TemperingEngine([glass], graph, ladder, np.ones(144), rng)
-        engine.sweep(500)
-        engine.forget()
-        engine.sweep(3000)
-        assert np.all(np.abs(engine.swap_acceptance - wanted) < 0.15)
-        assert engine.round_trips > 0
+    ladder = choose_ladder(glass, graph, acceptance=wanted, rng=2)
+    assert ladder[0] == 0.0 and ladder[-1] == 1.0 and np.all(np.diff(ladder) > 0)
+    engine = TemperingEngine([glass], graph, ladder, np.ones(144), rng)
+    engine.sweep(500)
+    engine.forget()
+    trace, n_steps = np.empty((2000, len(ladder))), len(ladder) - 1
+    for sample in range(2000):
+        engine.sweep(2)
+        trace[sample] = engine.energies()
+    assert engine.round_trips > 0
+    x, tau = erfcinv(wanted), np.mean([autocorrelation_time(rung) for rung in trace.T])
+    slope = 2 * x * np.exp(-(x**2)) / np.sqrt(np.pi)
+    pilot = slope / np.sqrt(2 * 150 / tau) / np.sqrt(2)
+    trials = np.sqrt(wanted * (1 - wanted) * tau / 2000)
+    # as many rungs as the integral of sigma asks for, and no more
+    sigma = trace.std(axis=0)
+    length = np.sum(np.diff(ladder) * (sigma[1:] + sigma[:-1]) / 2)
+    noise = 4 * pilot / np.sqrt(n_steps)
+    expected = erfc(length / n_steps / 2)
+    assert expected > wanted - noise
+    assert erfc(length / (n_steps - 1) / 2) < wanted + noise
+    # and all steps alike: the mean square of n_steps normal errors, at 4 sigma
+    spread = np.sqrt(np.mean((engine.swap_acceptance - expected) ** 2))
+    assert spread < np.hypot(pilot, trials) * (1 + 4 / np.sqrt(2 * n_steps))
 
 
 def test_no_energy_differences_need_two_rungs_only():
@@ -315,6 +337,20 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another():
     assert not np.array_equal(one.energies, three.energies)
     assert one.metadata["seed"] == 1
     assert repr(one).startswith(f"TemperingResult({len(one.factors)} rungs, factors 0 to 1, 30 ")
+
+
+def test_runs_side_by_side_give_what_each_gives_alone():
+    hamiltonian = MODELS["spin glass"][0][0]
+
+    def run(seed):
+        return temper_lattice(hamiltonian, TRIANGLES, FACTORS, 40, 5, rng=seed)
+
+    alone = [run(seed) for seed in (1, 2)]
+    for n in (1, 2):
+        with ThreadPoolExecutor(n) as executor:
+            for one, other in zip(alone, executor.map(run, (1, 2)), strict=True):
+                assert np.array_equal(one.energies, other.energies)
+                assert np.array_equal(one.snapshots[-1].states, other.snapshots[-1].states)
 
 
 def test_doubtful_runs_say_so():
