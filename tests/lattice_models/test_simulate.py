@@ -216,8 +216,8 @@ def test_pictures_follow_the_exact_distribution(method, name, oracle):
     if "joined" in name and method in ("wolff", "swendsen_wang"):
         between = 200
     drawn = simulate_lattice(
-        hamiltonian, graph, 600 if few else 60, between, method=method, burn_in=60, n_chains=10 if few else 100, rng=17,
-        start=np.full(graph.n_sites, values[0]),
+        hamiltonian, graph, 600 if few else 60, between, method=method, burn_in=60,
+        n_chains=10 if few else 100, rng=17, start=np.full(graph.n_sites, values[0]),
     )  # fmt: skip
     assert drawn.n_snapshots == 6000
     p = chi_square_p(numbers(drawn.states, values), probabilities)
