@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from physlearn.datasets import registry
@@ -60,3 +61,50 @@ def oracle(request):
             assert abs(row["error"]) <= row["bound"], f"{name}: error {error:.3g} > {bound:.3g}"
 
     return compare
+
+
+LEAST_EXPECTED = 10.0
+IMPOSSIBLE = 1e-13
+
+
+@pytest.fixture
+def chi_square_p():
+    """Return a function: the p of independent draws, given as codes, against their probabilities.
+
+    Codes run from 0. From the rarest on they are pooled until a group is expected 10 times; a code
+    that is impossible and was seen gives p = 0.
+    """
+    from scipy import stats
+
+    def p_of(codes, probabilities):
+        probabilities = np.asarray(probabilities, float)
+        assert abs(probabilities.sum() - 1.0) < 1e-9
+        counts = np.bincount(np.asarray(codes).ravel(), minlength=len(probabilities))
+        possible = probabilities > IMPOSSIBLE
+        if counts[len(probabilities) :].any() or counts[: len(probabilities)][~possible].any():
+            return 0.0
+        observed, expected, seen, due = [], [], 0, 0.0
+        for code in np.argsort(probabilities):
+            seen += counts[code]
+            due += probabilities[code] * counts.sum()
+            if due >= LEAST_EXPECTED:
+                observed.append(seen)
+                expected.append(due)
+                seen, due = 0, 0.0
+        assert len(expected) > 1, "too few draws for two groups"
+        observed[-1] += seen  # what is left joins the last group
+        expected[-1] += due
+        return stats.chisquare(observed, np.array(expected) / sum(expected) * sum(observed)).pvalue
+
+    return p_of
+
+
+@pytest.fixture
+def blocked_z():
+    """Return a function: z of the mean of a long series, its error from the means of its blocks."""
+
+    def z_of(series, exact, n_blocks=32):
+        blocks = np.asarray(series, float).reshape(n_blocks, -1).mean(axis=1)
+        return (blocks.mean() - exact) / (blocks.std(ddof=1) / np.sqrt(n_blocks))
+
+    return z_of

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import (
@@ -48,29 +47,13 @@ def distribution(shape, coupling, field):
     return weight / weight.sum()
 
 
-def chi_square_p(observed_codes, probabilities):
-    counts = np.bincount(observed_codes, minlength=len(probabilities))
-    order = np.argsort(probabilities)
-    expected = probabilities[order] * counts.sum()
-    group = np.minimum(np.cumsum(expected) // 8, np.floor(expected.sum() / 8) - 1).astype(int)
-    return stats.chisquare(
-        np.bincount(group, counts[order])[np.unique(group)],
-        np.bincount(group, expected)[np.unique(group)],
-    ).pvalue
-
-
-def blocked_z(series, exact, n_blocks=32):
-    blocks = np.asarray(series, float).reshape(n_blocks, -1).mean(axis=1)
-    return (blocks.mean() - exact) / (blocks.std(ddof=1) / np.sqrt(n_blocks))
-
-
 @pytest.mark.parametrize("method", ["metropolis", "heat_bath"])
 @pytest.mark.parametrize(
     ("shape", "coupling", "field"),
     [((4, 4), 0.25, 0.1), ((4, 4), -0.3, 0.0), ((2, 4), 0.0, 0.0), ((4, 2), 0.01, -0.4)],
 )
 def test_independent_chains_reach_every_state_as_often_as_they_should(
-    method, shape, coupling, field, oracle
+    method, shape, coupling, field, oracle, chi_square_p
 ):
     rng = np.random.default_rng(21)
     n = 10000
@@ -215,7 +198,7 @@ def test_no_site_blinks_without_a_coupling(oracle):
         ((32, 128), -0.4, "metropolis"),
     ],
 )
-def test_energy_of_kaufmans_torus(shape, coupling, method, oracle):
+def test_energy_of_kaufmans_torus(shape, coupling, method, oracle, blocked_z):
     exact = kaufman_torus(shape, coupling)
     lattice = CheckerboardIsing(shape, coupling, method=method, rng=8)
     lattice.sweep(4000)

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import cluster_kernels as kernels
@@ -18,6 +17,7 @@ from physlearn.lattice_models.clusters import (
 )
 from physlearn.lattice_models.exact_answers.elimination import exact_thermodynamics
 from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
+from physlearn.lattice_models.exact_answers.torus_transfer import torus_ensemble
 from physlearn.lattice_models.hamiltonians import Ising, LatticeGas
 from physlearn.lattice_models.regular_lattices import square_lattice, triangular_lattice
 from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, PairHamiltonian, Potts
@@ -101,6 +101,7 @@ MODELS = {
     ),
     "lattice gas": (LatticeGas([0.8], 1.1), gas_energy, TORUS, 40),
     "Potts 3": (Potts(3, [0.8]), potts_energy(0.8), PATCH, 12),
+    "Potts 3, square path": (Potts(3, [0.8]), potts_energy(0.8), TORUS, 12),
     "Potts 3, torus": (Potts(3, [0.5]), potts_energy(0.5), square_lattice((2, 3)), 12),
     "Potts 3, antiferro": (Potts(3, [-0.8]), potts_energy(-0.8), PATCH, 30),
     "Potts 3, field": (
@@ -112,21 +113,11 @@ MODELS = {
 }  # fmt: skip
 
 
-def chi_square_p(observed, probabilities):
-    """Return the p of counted states; those expected less than 8 times share a group."""
-    counts = np.bincount(observed, minlength=len(probabilities))
-    order = np.argsort(probabilities)
-    expected = probabilities[order] * counts.sum()
-    group = np.minimum(np.cumsum(expected) // 8, expected.sum() // 8 - 1).astype(int)
-    kept = np.unique(group)
-    return stats.chisquare(
-        np.bincount(group, counts[order])[kept], np.bincount(group, expected)[kept]
-    ).pvalue
-
-
 @pytest.mark.parametrize("method", MAKERS)
 @pytest.mark.parametrize("name", MODELS)
-def test_states_of_independent_chains_follow_the_exact_distribution(method, name, oracle):
+def test_states_of_independent_chains_follow_the_exact_distribution(
+    method, name, oracle, chi_square_p
+):
     hamiltonian, energy, graph, sweeps = MODELS[name]
     values = np.array(hamiltonian.state_values)
     states = np.array(list(itertools.product(values, repeat=graph.n_sites)))
@@ -162,54 +153,78 @@ def test_fast_square_and_any_graph_paths_are_both_taken():
     assert cluster_tables(Ising([0.3]).terms(twisted)).square is None
 
 
-@pytest.mark.parametrize("q", [2, 3])
-def test_both_paths_agree_on_the_energy_of_a_larger_torus(q, oracle):
-    hamiltonian = Ising([0.4]) if q == 2 else Potts(3, [0.9])
-    graph = square_lattice((8, 8))
-    for method, make in MAKERS.items():
-        means = []
-        for fast in (True, False):
-            engine = make(hamiltonian, graph, np.zeros(64) if q == 3 else np.ones(64),
-                          np.random.default_rng(5))  # fmt: skip
-            if not fast:
-                engine.tables = engine.tables._replace(square=None)
-            engine.sweep(200)
-            energies = np.empty(4000)
-            for sample in range(4000):
-                engine.sweep(2)
-                energies[sample] = hamiltonian.energy(engine.states(), graph)
-            blocks = energies.reshape(40, 100).mean(axis=1)
-            means.append((blocks.mean(), blocks.std(ddof=1) / np.sqrt(40)))
-        (a, error_a), (b, error_b) = means
-        oracle(f"{method}, q = {q}, square path against any graph",
-               z=(a - b) / np.hypot(error_a, error_b))  # fmt: skip
+LARGER = {
+    "Ising": (Ising([0.4]), (8, 8)),
+    "Potts 3": (Potts(3, [0.9]), (6, 6)),
+    "Potts 4": (Potts(4, [1.0]), (5, 5)),
+}
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("method", MAKERS)
+@pytest.mark.parametrize("name", LARGER)
+def test_both_paths_agree_with_the_transfer_matrix(name, method, fast, oracle, blocked_z):
+    hamiltonian, shape = LARGER[name]
+    exact, graph = torus_ensemble(hamiltonian, shape), square_lattice(shape)
+    start = np.full(graph.n_sites, hamiltonian.state_values[-1])
+    engine = MAKERS[method](hamiltonian, graph, start, np.random.default_rng(5))
+    assert engine.tables.square is not None
+    if not fast:
+        engine.tables = engine.tables._replace(square=None)
+    engine.sweep(200)
+    pictures = np.empty((8000, graph.n_sites), np.int8)
+    for sample in range(len(pictures)):
+        engine.sweep(2)
+        pictures[sample] = engine.states()
+    energies = hamiltonian.energy(pictures, graph)
+    total = pictures.sum(axis=1, dtype=float)
+    first, second = exact.magnetization_moments[:2]
+    label = f"{method}, {'square path' if fast else 'any graph'}, {name} on {shape}"
+    oracle(f"{label}, energy", z=blocked_z(energies, exact.energy))
+    spread = (energies - exact.energy) ** 2
+    oracle(f"{label}, variance of the energy", z=blocked_z(spread, exact.energy_variance))
+    oracle(f"{label}, M", z=blocked_z(total, first))
+    oracle(f"{label}, variance of M", z=blocked_z((total - first) ** 2, second - first**2))
 
 
 @pytest.mark.parametrize("method", MAKERS)
 @pytest.mark.parametrize("size", [32, 64])
-def test_energy_and_binder_ratio_at_the_critical_point(method, size, oracle):
+def test_energy_at_the_critical_point(method, size, oracle, blocked_z):
     graph, hamiltonian = square_lattice((size, size)), Ising([CRITICAL])
     engine = MAKERS[method](hamiltonian, graph, np.ones(size**2), np.random.default_rng(size))
     engine.sweep(300)
-    n = 8000 if size == 32 else 3000
-    energies, squares = np.empty(n), np.empty(n)
+    energies = np.empty(8000 if size == 32 else 3000)
     left, right = graph.edges.T
-    for sample in range(n):
+    for sample in range(len(energies)):
         engine.sweep(1)
         spins = engine.states().astype(np.int64)
         energies[sample] = -CRITICAL * np.sum(spins[left] * spins[right])
-        squares[sample] = spins.mean() ** 2
-    blocks = energies.reshape(50, -1).mean(axis=1)
-    error = blocks.std(ddof=1) / np.sqrt(50)
+    exact = kaufman_torus((size, size), CRITICAL).energy
     oracle(f"{method}, energy of Kaufman's torus at Tc, L = {size}",
-           z=(blocks.mean() - kaufman_torus((size, size), CRITICAL).energy) / error)  # fmt: skip
-    # <m^4> / <m^2>^2 of the infinite square at Tc: 1.1679229 (Salas & Sokal 2000,
-    # doi:10.1023/A:1018611122166); corrections, of order 1 / L^2, are below the errors here
-    parts = squares.reshape(50, -1)
-    without = np.array([np.mean(np.delete(parts, k, 0) ** 2) / np.mean(np.delete(parts, k, 0)) ** 2
-                        for k in range(50)])  # fmt: skip
-    spread = np.sqrt(49 * np.var(without))
-    oracle(f"{method}, Binder ratio at Tc, L = {size}", z=(without.mean() - 1.1679229) / spread)
+           z=blocked_z(energies, exact, 50))  # fmt: skip
+
+
+@pytest.mark.parametrize("method", MAKERS)
+def test_moments_and_binder_ratio_at_the_critical_point(method, oracle, blocked_z):
+    """<M^2>, <M^4> and <M^4> / <M^2>^2 of the 10 x 10 torus by its transfer matrix.
+
+    Of the ratio r its linear form about the exact moments, m4 / e2^2 - 2 e4 m2 / e2^3: its mean is
+    - e4 / e2^2 without a bias.
+    """
+    hamiltonian, shape = Ising([CRITICAL]), (10, 10)
+    _, second, _, fourth = torus_ensemble(hamiltonian, shape).magnetization_moments
+    graph = square_lattice(shape)
+    engine = MAKERS[method](hamiltonian, graph, np.ones(100), np.random.default_rng(10))
+    engine.sweep(300)
+    squares = np.empty(40_000)
+    for sample in range(len(squares)):
+        engine.sweep(1)
+        squares[sample] = float(engine.states().sum(dtype=np.int64)) ** 2
+    name = f"{method}, 10 x 10 torus at Tc"
+    oracle(f"{name}, second moment", z=blocked_z(squares, second, 50))
+    oracle(f"{name}, fourth moment", z=blocked_z(squares**2, fourth, 50))
+    ratio = squares**2 / second**2 - 2 * fourth * squares / second**3
+    oracle(f"{name}, Binder ratio", z=blocked_z(ratio, -fourth / second**2, 50))
 
 
 def blocked(values):
@@ -398,16 +413,66 @@ def test_models_without_reflections_and_triplets_are_refused():
         SwendsenWangEngine(Ising([0.1]), TORUS, np.zeros(9), np.random.default_rng(1))
 
 
+def splits_of_potts(q, coupling, graph):
+    """Return all ways to split the sites into sets of one state, and their probabilities.
+
+    Rows of labels 0, 1, ... in order of appearance; k sets have q (q - 1) ... (q - k + 1)
+    colourings.
+    """
+    labels = np.zeros((1, 1), np.int64)
+    for _ in range(graph.n_sites - 1):
+        highest = labels.max(axis=1)
+        labels = np.concatenate([
+            np.column_stack([labels[highest >= new - 1], np.full((highest >= new - 1).sum(), new)])
+            for new in range(highest.max() + 2)
+        ])  # fmt: skip
+    n_sets = labels.max(axis=1) + 1
+    colourings = np.array([np.prod(q - np.arange(k, dtype=float)) for k in range(20)])[n_sets]
+    left, right = graph.edges.T
+    like = (labels[:, left] == labels[:, right]) @ graph.multiplicity
+    weight = colourings * np.exp(coupling * like)
+    assert abs(colourings.sum() / float(q) ** graph.n_sites - 1) < 1e-12  # every state once
+    return labels, weight / weight.sum()
+
+
 @pytest.mark.parametrize("method", MAKERS)
-def test_many_states_and_sites_without_bonds(method):
-    rng = np.random.default_rng(1)
-    engine = MAKERS[method](Potts(127, [0.4]), square_lattice((4, 4)), np.zeros(16), rng)
-    engine.sweep(200)
-    assert len(np.unique(engine.states())) > 8
+def test_a_potts_model_of_many_states(method, oracle, chi_square_p):
+    """127 states keep their distribution: like bonds, and that no state is preferred.
+
+    Every chain starts with an exact draw, as the two phases at this coupling change into each
+    other in thousands of sweeps only.
+    """
+    rng, n = np.random.default_rng(1), 6000
+    engine = MAKERS[method](Potts(127, [2.4]), TORUS, np.zeros(9), rng)
+    assert engine.tables.square is not None
+    labels, probabilities = splits_of_potts(127, 2.4, TORUS)
+    left, right = TORUS.edges.T
+    like, started, states = np.empty(n, int), np.empty((n, 9), int), np.empty((n, 9), int)
+    for chain, split in enumerate(rng.choice(len(labels), n, p=probabilities)):
+        engine.codes[:] = rng.permutation(127)[labels[split]]
+        started[chain] = engine.codes
+        engine.sweep(5)
+        states[chain] = engine.states()
+        like[chain] = np.sum(states[chain, left] == states[chain, right])
+    assert np.mean(np.all(states == started, axis=1)) < 0.2  # most moved
+    of_split = np.sum(labels[:, left] == labels[:, right], axis=1)
+    p = chi_square_p(like, np.bincount(of_split, probabilities))
+    oracle(f"{method}, Potts 127 on 3 x 3, bonds between like sites", p=p)
+    p = chi_square_p(states[:, 4], np.full(127, 1 / 127))
+    oracle(f"{method}, Potts 127 on 3 x 3, states", p=p)
+
+
+@pytest.mark.parametrize("method", MAKERS)
+def test_sites_without_bonds(method, oracle, chi_square_p):
+    """One bond, and a site by itself in a field: all eight states of independent chains."""
     lonely = SiteGraph(3, [[0, 1]], [0], [1])
+    rng, found = np.random.default_rng(1), np.empty(6000, int)
     engine = MAKERS[method](Ising([0.5], [0.0, 0.0, 0.4]), lonely, np.ones(3), rng)
-    seen = np.zeros(3)
-    for _ in range(400):
-        engine.sweep(2)
-        seen += engine.states()
-    assert abs(seen[2] / 400 - np.tanh(0.4)) < 0.25 and abs(seen[0]) < 200
+    for chain in range(len(found)):
+        engine.codes[:] = rng.integers(0, 2, 3)
+        engine.sweep(30)
+        found[chain] = (engine.states() > 0) @ [4, 2, 1]
+    states = np.array(list(itertools.product([-1, 1], repeat=3)))
+    weight = np.exp(0.5 * states[:, 0] * states[:, 1] + 0.4 * states[:, 2])
+    p = chi_square_p(found, weight / weight.sum())
+    oracle(f"{method}, a bond and a site without one, all states", p=p)

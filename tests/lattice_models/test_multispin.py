@@ -28,11 +28,6 @@ def bond_sum(grids):
     return (wide * (np.roll(wide, 1, -1) + np.roll(wide, 1, -2))).sum(axis=(-1, -2))
 
 
-def blocked_z(series, exact, n_blocks=32):
-    blocks = np.asarray(series, float).reshape(n_blocks, -1).mean(axis=1)
-    return (blocks.mean() - exact) / (blocks.std(ddof=1) / np.sqrt(n_blocks))
-
-
 def magnetization_distribution(length, width, coupling, field):
     """Return P(sum s) of a torus by its transfer matrix: Fourier components of exp(i t sum s)."""
     rows = np.array(list(itertools.product([-1, 1], repeat=width)))
@@ -164,7 +159,7 @@ def test_metropolis_accepts_as_often_as_it_should(oracle):
         ((4, 128), 0.1, -0.1, "auto"),
     ],
 )
-def test_magnetization_of_the_smallest_tori(shape, coupling, field, method, oracle):
+def test_magnetization_of_the_smallest_tori(shape, coupling, field, method, oracle, blocked_z):
     """All of P(sum s), its moments and the Binder ratio against the transfer matrix."""
     totals, exact = magnetization_distribution(128, min(shape), coupling, field)
     lattice = MultispinIsing(shape, coupling, field, method=method, rng=17)
@@ -211,7 +206,7 @@ def test_magnetization_of_the_smallest_tori(shape, coupling, field, method, orac
         ((128, 128), 0.1, "auto"),
     ],
 )
-def test_energy_of_kaufmans_torus(shape, coupling, method, oracle):
+def test_energy_of_kaufmans_torus(shape, coupling, method, oracle, blocked_z):
     exact = kaufman_torus(shape, coupling)
     lattice = MultispinIsing(shape, coupling, method=method, rng=8)
     lattice.sweep(30000)

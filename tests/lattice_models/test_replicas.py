@@ -36,19 +36,10 @@ def codes(states):
     return ((np.asarray(states) + 1) // 2) @ (1 << np.arange(states.shape[-1])[::-1])
 
 
-def chi_square_p(observed_codes, probabilities):
-    counts = np.bincount(observed_codes, minlength=len(probabilities))
-    order = np.argsort(probabilities)
-    expected = probabilities[order] * counts.sum()
-    group = np.minimum(np.cumsum(expected) // 8, np.floor(expected.sum() / 8) - 1).astype(int)
-    return stats.chisquare(
-        np.bincount(group, counts[order])[np.unique(group)],
-        np.bincount(group, expected)[np.unique(group)],
-    ).pvalue
-
-
 @pytest.mark.parametrize("kind", ["none", "of sites", "of sites and replicas"])
-def test_replicas_follow_the_exact_distribution_each_at_its_own_parameters(kind, oracle):
+def test_replicas_follow_the_exact_distribution_each_at_its_own_parameters(
+    kind, oracle, chi_square_p
+):
     graph = square_lattice((3, 3), n_shells=2, periodic=False)
     parameters = np.array([[0.2, 0.3, -0.1], [-0.1, -0.2, 0.25]])
     extra = np.linspace(-0.5, 0.5, 9)
@@ -67,7 +58,7 @@ def test_replicas_follow_the_exact_distribution_each_at_its_own_parameters(kind,
         oracle(f"replicas, histogram of 3x3 open, field {kind}, parameters {index}", p=p)
 
 
-def test_bonds_that_wrap_a_small_torus_count_twice(oracle):
+def test_bonds_that_wrap_a_small_torus_count_twice(oracle, chi_square_p):
     graph = square_lattice((2, 4))
     rng = np.random.default_rng(2)
     copies = Replicas(graph, 1, rng.choice([-1, 1], (8, 8000)), 8000, rng)

@@ -13,17 +13,6 @@ from physlearn.lattice_models import state_replica_kernels as kernels
 from physlearn.lattice_models.state_replicas import StateReplicas
 
 
-def chi_square_p(observed, probabilities):
-    counts = np.bincount(observed, minlength=len(probabilities))
-    order = np.argsort(probabilities)
-    expected = probabilities[order] * counts.sum()
-    group = np.minimum(np.cumsum(expected) // 8, np.floor(expected.sum() / 8) - 1).astype(int)
-    return stats.chisquare(
-        np.bincount(group, counts[order])[np.unique(group)],
-        np.bincount(group, expected)[np.unique(group)],
-    ).pvalue
-
-
 def exact(graph, site_energy, pair_energy, offset):
     """Return all codes and their probabilities, by plain sums over sites and bonds."""
     q = len(site_energy)
@@ -36,7 +25,7 @@ def exact(graph, site_energy, pair_energy, offset):
     return codes, weight / weight.sum()
 
 
-def test_each_replica_follows_its_own_distribution(oracle):
+def test_each_replica_follows_its_own_distribution(oracle, chi_square_p):
     """Three states on a torus whose bonds count twice; two parameter sets side by side."""
     graph = square_lattice((2, 3), n_shells=1)
     rng = np.random.default_rng(7)
@@ -60,7 +49,7 @@ def test_each_replica_follows_its_own_distribution(oracle):
 
 
 @pytest.mark.parametrize("hamiltonian", [Potts(4, [0.6]), BlumeCapel([0.4, -0.1], 0.5, 0.2)])
-def test_the_tables_of_a_hamiltonian_fit(hamiltonian, oracle):
+def test_the_tables_of_a_hamiltonian_fit(hamiltonian, oracle, chi_square_p):
     graph = square_lattice((2, 2) if hamiltonian.state_values == (0, 1, 2, 3) else (3, 2),
                            n_shells=2, periodic=False)  # fmt: skip
     terms = hamiltonian.terms(graph)
