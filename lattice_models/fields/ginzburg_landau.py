@@ -166,15 +166,11 @@ def simulate_ginzburg_landau(
         np.diff(times), plan.time_step,
         keeps_noise=plan.method == "explicit" and problem.thermal_energy > 0,
     )  # fmt: skip
-    arguments = {
-        "problem": repr(problem), "plan": repr(plan), "start": order, "times": times,
-        "seed": seed, "waves": waves,
-        **{name: getattr(forcing, name) if getattr(forcing, name) is not None else "none"
-           for name in ("softening", "field", "film", "profile")},
-    }  # fmt: skip
     with LongRun(
-        int(counts.sum()), progress=progress, checkpoint=checkpoint, arguments=arguments
-    ) as run:
+        int(counts.sum()), progress=progress, checkpoint=checkpoint,
+        arguments={"problem": repr(problem), "plan": repr(plan), "start": order, "times": times,
+                   "seed": seed, "waves": waves, **_named_maps(forcing)},
+    ) as run:  # fmt: skip
         frames, n_done = _run(run, steps, plan, forcing, times, counts, order)
         stopped = run.finish(n_done, times.size, "frames")
     return _film(
@@ -183,6 +179,13 @@ def simulate_ginzburg_landau(
          "time_step": float((np.diff(times) / counts).max()),
          "warnings": "\n".join((*plan.warnings, *uneven, *stopped))},
     )  # fmt: skip
+
+
+def _named_maps(forcing: Forcing) -> dict[str, Any]:
+    """Return the maps of drive and disorder, for what defines a run."""
+    names = ("softening", "field", "film", "profile")
+    maps = {name: getattr(forcing, name) for name in names}
+    return {name: "none" if value is None else value for name, value in maps.items()}
 
 
 def _checked_settings(settings: FieldSettings | None) -> FieldSettings:
