@@ -1,5 +1,6 @@
 """Every method of simulate_lattice against sums over all states; streams, pieces, checkpoints."""
 
+import functools
 import itertools
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -168,6 +169,7 @@ EXCHANGES = [
 ]
 
 
+@functools.cache
 def exact(name):
     """Return all states of a model and their probabilities."""
     hamiltonian, graph, energy = MODELS[name]
