@@ -487,7 +487,7 @@ def test_same_seed_and_a_stopped_run_goes_on(tmp_path):
     (lambda: MetropolisSettings(5), "to adapt the displacement; got 5"),
     (lambda: MetropolisSettings(displacement=-1.0), "displacement must be"),
     (lambda: MetropolisSettings(target_acceptance=1.0), "between 0 and 1"),
-    (lambda: MetropolisSettings(-3, displacement=1.0), "burn_in_sweeps must be at least 0"),
+    (lambda: MetropolisSettings(-3, displacement=1.0), "burn_in_sweeps must be a whole"),
 ])  # fmt: skip
 def test_refusals(call, said):
     with pytest.raises(InputError, match=said):
