@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_choice
+from physlearn.checks import InputError, as_generator, check_choice, check_count
 from physlearn.lattice_models.energy_terms import EnergyTerms, Hamiltonian, state_codes
 from physlearn.lattice_models.engines import METHODS, Engine, make_engine
 from physlearn.lattice_models.method_choice import method_candidates
 from physlearn.long_run import LongRun
 from physlearn.records import SiteGraph
 
-__all__ = ["ChainPlan", "ChainWork", "check_count", "check_memory", "run_chains", "start_chains"]
+__all__ = ["ChainPlan", "ChainWork", "check_memory", "run_chains", "start_chains"]
 
 LARGEST_RESULT = 1 << 32
 
@@ -67,12 +67,6 @@ class Chains:
     method: str
     reason: str
     seed: int
-
-
-def check_count(name: str, value: object, least: int) -> None:
-    """Refuse what is no whole number of at least ``least``."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
 
 
 def check_memory(name: str, n_chains: int, n_samples: int, n_bytes: int) -> None:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_array
+from physlearn.checks import InputError, check_array, check_count
 from physlearn.lattice_models.chain_run import (
     ChainPlan,
     ChainWork,
-    check_count,
     check_memory,
     run_chains,
     start_chains,

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_array, check_choice
+from physlearn.checks import InputError, as_generator, check_array, check_choice, check_count
 from physlearn.lattice_models.checkerboard_kernels import (
     checkerboard_half_sweep,
     checkerboard_sweeps,
 )
-from physlearn.lattice_models.energy_terms import check_count
 from physlearn.lattice_models.random_numbers import seed_words
 
 if TYPE_CHECKING:

@@ -195,13 +195,6 @@ def check_hamiltonian(hamiltonian: Hamiltonian) -> Hamiltonian:
     return hamiltonian
 
 
-def check_count(name: str, value: object, least: int) -> int:
-    """Return a whole number of at least ``least``, or refuse it."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
-    return int(value)
-
-
 def check_shells(graph: SiteGraph, n_shells: int, name: str = "couplings") -> None:
     """Refuse energies for more shells than the graph has."""
     if n_shells > graph.n_shells:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_choice
+from physlearn.checks import InputError, as_generator, check_choice, check_count
 from physlearn.lattice_models.checkerboard import (
     even_shape,
     start_grid,
     uniform_square_model,
     up_thresholds,
 )
-from physlearn.lattice_models.energy_terms import check_count
 from physlearn.lattice_models.multispin_kernels import (
     N_PLACES,
     close_rim,

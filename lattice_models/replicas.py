@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator
-from physlearn.lattice_models.energy_terms import check_count, check_shells
+from physlearn.checks import InputError, as_generator, check_count
+from physlearn.lattice_models.energy_terms import check_shells
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.lattice_models.replica_kernels import (
     replica_scores,

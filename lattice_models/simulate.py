@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_count
 from physlearn.lattice_models.chain_run import (
     ChainPlan,
     ChainWork,
-    check_count,
     check_memory,
     run_chains,
     start_chains,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator
-from physlearn.lattice_models.energy_terms import check_count, check_shells
+from physlearn.checks import InputError, as_generator, check_count
+from physlearn.lattice_models.energy_terms import check_shells
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.lattice_models.state_replica_kernels import (

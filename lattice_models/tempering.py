@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_array
+from physlearn.checks import InputError, as_generator, check_array, check_count
 from physlearn.lattice_models.chain_run import terms_identity
 from physlearn.lattice_models.energy_terms import (
     Hamiltonian,
@@ -203,8 +203,7 @@ def temper_lattice(
     for name, value, least in (
         ("n_samples", n_samples, 1), ("sweeps_between", sweeps_between, 1), ("burn_in", burn_in, 0),
     ):  # fmt: skip
-        if not isinstance(value, int | np.integer) or value < least:
-            raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+        check_count(name, value, least)
     check_hamiltonian(hamiltonian)
     check_graph(graph)
     generator, seed = as_generator(rng)

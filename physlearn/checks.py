@@ -21,6 +21,7 @@ __all__ = [
     "atomic_write",
     "check_array",
     "check_choice",
+    "check_count",
     "check_image",
     "check_positive",
 ]
@@ -190,6 +191,24 @@ def check_positive(name: str, value: float, *, allow_zero: bool = False) -> floa
         wanted = "a finite number of at least 0" if allow_zero else "a finite number above 0"
         raise InputError(f"{name} must be {wanted}; got {value!r}.")
     return float(value)
+
+
+def check_count(name: str, value: object, least: int) -> int:
+    """Return a whole number of at least ``least``, or refuse it.
+
+    Raises
+    ------
+    InputError
+        For another type (true, false and 3.0 included) or a smaller number.
+
+    Examples
+    --------
+    >>> check_count("n_snapshots", 3, 1)
+    3
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+    return int(value)
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, as_generator
+from physlearn.checks import InputError, as_generator, check_count
 from physlearn.lattice_models.energy_terms import (
     EnergyTerms,
     Hamiltonian,
@@ -147,9 +147,7 @@ def draw_exact_snapshots(
     >>> draw_exact_snapshots(Ising([0.4]), graph, 3, rng=1).states.shape
     (3, 144)
     """
-    legal = isinstance(n_snapshots, int | np.integer) and not isinstance(n_snapshots, bool)
-    if not legal or n_snapshots < 1:
-        raise InputError(f"n_snapshots must be a whole number of at least 1; got {n_snapshots!r}.")
+    check_count("n_snapshots", n_snapshots, 1)
     terms = check_hamiltonian(hamiltonian).terms(check_graph(graph))
     generator, seed = as_generator(rng)
     order = _best_order(terms, graph, keep=True)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import as_generator, check_choice, check_positive
-from physlearn.lattice_models.chain_run import check_count
+from physlearn.checks import as_generator, check_choice, check_count, check_positive
 from physlearn.lattice_models.particles.interaction import Term, read_physics
 from physlearn.lattice_models.particles.motion import (
     SCHEMES,

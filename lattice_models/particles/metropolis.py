@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, as_generator, check_positive
-from physlearn.lattice_models.chain_run import check_count
+from physlearn.checks import InputError, as_generator, check_count, check_positive
 from physlearn.lattice_models.particles.interaction import Term, read_physics
 from physlearn.lattice_models.particles.metropolis_walk import MetropolisWalk
 from physlearn.lattice_models.particles.start_checks import check_no_overlap

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_array, check_choice, check_positive
-from physlearn.lattice_models.chain_run import check_count
+from physlearn.checks import InputError, check_array, check_choice, check_count, check_positive
 from physlearn.lattice_models.particles import motion_kernels as kernels
 from physlearn.lattice_models.particles.interaction import Particles
 from physlearn.lattice_models.particles.system import ParticleSystem

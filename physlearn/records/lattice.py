@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, check_array, check_choice
+from physlearn.checks import InputError, check_array, check_choice, check_count
 from physlearn.records.atoms import LENGTH_UNITS
 from physlearn.records.storage import (
     arrays_of,
@@ -85,9 +85,7 @@ class SiteGraph:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.n_sites, int | np.integer) and not isinstance(self.n_sites, bool)
-        if not whole or self.n_sites < 1:
-            raise InputError(f"n_sites must be a whole number of at least 1; got {self.n_sites!r}.")
+        check_count("n_sites", self.n_sites, 1)
         edges = check_array(
             "edges",
             np.empty((0, 2)) if np.size(self.edges) == 0 else self.edges,
