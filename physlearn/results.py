@@ -172,6 +172,7 @@ def fit_from_draws(
     warnings: Sequence[str] = (),
     verdicts: Mapping[str, str] | None = None,
     attrs: Mapping[str, str | float | int] | None = None,
+    constants: Mapping[str, NDArray[Any]] | None = None,
 ) -> Fit:
     """Wrap equally weighted posterior draws as a ``Fit``.
 
@@ -193,6 +194,9 @@ def fit_from_draws(
         What the estimator found about itself; ``verdicts`` by variable or ``variable[label]``.
     attrs
         More attributes of the posterior.
+    constants
+        Arrays that later questions to the fit need (the pictures, their graph), kept as they are
+        in the group ``constant_data``.
 
     Raises
     ------
@@ -217,6 +221,9 @@ def fit_from_draws(
         posterior=posterior,
         dims={name: list(value) for name, value in (dims or {}).items()},
         coords={name: list(value) for name, value in (coords or {}).items()},
+        constant_data={name: np.asarray(value) for name, value in constants.items()}
+        if constants
+        else None,
     )
     idata["posterior"].attrs.update(
         physlearn_record="Fit",
