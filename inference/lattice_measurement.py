@@ -1,0 +1,239 @@
+"""The likelihood of pictures: certain labels, and labels that the picture left uncertain.
+
+With certain labels log L(theta) = theta . T(s) - log Z(theta). Where labels are uncertain or absent
+the states are summed over,
+
+log L(theta) = log sum_s exp(theta . T(s) + log p(measurement | s)) - log Z(theta),
+
+a difference of two normalisation constants: that of the same model held by the evidence of every
+label, and that of the free model. An unknown rate of symmetric label flips eps is one more natural
+parameter, lambda = log((1 - eps) (q - 1) / eps), of the held model, whose statistic is the number
+of labels that are right; then log p(labels | s) = lambda Y(s) - n log(q - 1 + exp(lambda)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError
+from physlearn.inference.lattice_evidence import FixedTerms, hold_pairs
+from physlearn.inference.lattice_family import LatticeFamily
+from physlearn.inference.lattice_population import Population, make_population
+from physlearn.inference.lattice_posterior import Ensemble, LatticeProblem
+from physlearn.inference.nuisances import FlipRate
+
+if TYPE_CHECKING:
+    from physlearn.inference.lattice_data import LatticeData, PictureGroup
+    from physlearn.inference.priors import Prior
+
+__all__ = ["HiddenProblem", "free_problem", "hidden_problem"]
+
+Float = NDArray[np.float64]
+Codes = NDArray[np.uint8]
+SURE = 40.0
+"""Log-likelihood ratio beyond which a label is certain (4e-18)."""
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenProblem(LatticeProblem):
+    """A ``LatticeProblem`` whose labels are summed over.
+
+    Attributes
+    ----------
+    flip_rate
+        The unknown flip rate, last of the parameters, or None.
+    n_labels
+        Number of labels that it applies to.
+    """
+
+    flip_rate: FlipRate | None = None
+    n_labels: int = 0
+
+
+def free_problem(
+    data: LatticeData, prior: Prior, rng: np.random.Generator, n_replicas: int
+) -> LatticeProblem:
+    """Return the posterior of a lattice model whose labels are certain.
+
+    Parameters
+    ----------
+    data
+        Pictures; sites outside ``terms`` stay as they are, and given them the rest is a lattice
+        model, exactly.
+    prior
+        Of the parameters.
+    rng
+        For the populations.
+    n_replicas
+        Copies of each group of pictures.
+
+    Raises
+    ------
+    InputError
+        Where labels are uncertain or absent: ``hidden_problem`` sums over them.
+    """
+    if data.uncertain or not all(group.labelled.all() for group in data.groups):
+        raise InputError("data must have certain labels on all sites; hidden_problem takes others.")
+    ensembles = tuple(
+        _free_ensemble(data, group, group.codes, group.design, rng, n_replicas)
+        for group in data.groups
+    )
+    return LatticeProblem(
+        ensembles=ensembles, linear=np.asarray(data.observed(), np.float64), extra=None,
+        prior=prior, names=tuple(data.names),
+    )  # fmt: skip
+
+
+def hidden_problem(
+    data: LatticeData,
+    prior: Prior,
+    rng: np.random.Generator,
+    n_replicas: int,
+    *,
+    flip_rate: FlipRate | None = None,
+) -> HiddenProblem:
+    """Return the posterior of a lattice model with uncertain and absent labels summed over.
+
+    Parameters
+    ----------
+    data
+        Pictures. Sites with a label but no ``label`` table are certain, or wrong at the flip rate.
+    prior
+        Of the parameters that ``data`` names.
+    rng
+        For the populations.
+    n_replicas
+        Copies of each group of pictures, free and held each.
+    flip_rate
+        What is known of an unknown flip rate, which then is one more parameter; None: the labels
+        are as certain as ``label`` says.
+
+    Raises
+    ------
+    InputError
+        For an unknown flip rate beside label log-likelihoods, or a fixed composition, which nobody
+        knows where labels are uncertain.
+    """
+    family = data.family
+    if family.fixed_composition:
+        raise InputError(
+            "composition must be free where labels are uncertain or absent: nobody counted them."
+        )
+    if flip_rate is not None and any(
+        group.label is not None and np.any(np.ptp(group.label[group.labelled], axis=1) > 0)
+        for group in data.groups
+    ):
+        raise InputError(
+            "label_noise must not be unknown where the snapshots hold label log-likelihoods; these "
+            "already say how uncertain each label is."
+        )
+    n_further = int(flip_rate is not None)
+    linear = np.zeros(len(data.names) + n_further)
+    ensembles, n_labels = [], 0
+    for group in data.groups:
+        start = _completed(group, family.n_states, n_replicas, rng)
+        wide = np.hstack([group.design, np.zeros((len(group.design), n_further))])
+        ensembles.append(_free_ensemble(data, group, start, wide, rng, n_replicas))
+        held = _held_sites(group, flip_rate is not None)
+        if not len(held):
+            linear += wide.T @ ensembles[-1].population.statistics()[0]
+            continue
+        n_labels += int(group.labelled.sum())
+        population = _held_population(family, group, start, held, flip_rate, rng, n_replicas)
+        design = wide
+        if flip_rate is not None:
+            design = np.vstack([wide, np.eye(len(linear))[-1:]])
+        ensembles.append(Ensemble(population=population, design=design, power=1.0, mirrored=False))
+    names = tuple(data.names)
+    if flip_rate is not None:
+        prior, names = prior.extended(flip_rate.prior()), (*names, "flip_rate")
+    return HiddenProblem(
+        ensembles=tuple(ensembles), linear=linear, extra=_known_part(flip_rate, n_labels),
+        prior=prior, names=names, flip_rate=flip_rate, n_labels=n_labels,
+    )  # fmt: skip
+
+
+def _known_part(flip_rate: FlipRate | None, n_labels: int) -> Callable[[Float], Float] | None:
+    """Return the part of log p(labels | states) that does not depend on the states."""
+    if flip_rate is None:
+        return None
+    return lambda phi: n_labels * flip_rate.log_constant(np.atleast_2d(phi)[:, -1])
+
+
+def _free_ensemble(
+    data: LatticeData,
+    group: PictureGroup,
+    start: Codes,
+    design: Float,
+    rng: np.random.Generator,
+    n_replicas: int,
+) -> Ensemble:
+    """Return log Z of the model without any evidence, power -1."""
+    whole = len(group.terms) == group.graph.n_sites
+    population = make_population(
+        data.family, group.graph, start, n_replicas, rng,
+        sites=None if whole else group.terms, offset=group.offset, extra=group.extra,
+        **({"parts": group.picture} if data.family.fixed_composition else {}),
+    )  # fmt: skip
+    plain = group.offset is None and not len(group.extra)
+    mirrored = bool(data.family.mirrored and whole and plain)
+    return Ensemble(population=population, design=design, power=-1.0, mirrored=mirrored)
+
+
+def _completed(group: PictureGroup, q: int, n_replicas: int, rng: np.random.Generator) -> Codes:
+    """Return states to start from, (n_sites, R): the likeliest, or drawn where nothing is known."""
+    start = np.repeat(group.codes[:, None], n_replicas, axis=1).astype(np.uint8)
+    bare = np.flatnonzero(~group.labelled)
+    if len(bare):
+        counts = np.bincount(group.codes[group.labelled], minlength=q) + 1.0
+        start[bare] = rng.choice(q, (len(bare), n_replicas), p=counts / counts.sum())
+    return start
+
+
+def _held_sites(group: PictureGroup, flips: bool) -> NDArray[np.int64]:
+    """Return the sites whose states stay open once the picture is known."""
+    certain = group.labelled.copy()
+    if flips:
+        certain[:] = False
+    elif group.label is not None:
+        best = np.sort(group.label, axis=1)
+        certain &= best[:, -1] - best[:, -2] > SURE
+    if group.pairs is not None:
+        certain[:] = False
+    return np.asarray(group.terms[~certain[group.terms]], np.int64)
+
+
+def _held_population(
+    family: LatticeFamily,
+    group: PictureGroup,
+    start: Codes,
+    sites: NDArray[np.int64],
+    flip_rate: FlipRate | None,
+    rng: np.random.Generator,
+    n_replicas: int,
+) -> Population:
+    """Return copies of the model under the evidence of all labels."""
+    n, q = group.graph.n_sites, family.n_states
+    offset = np.zeros((n, q)) if group.offset is None else np.array(group.offset)
+    if group.label is not None:
+        # beyond SURE a state is as good as impossible, and single precision stays exact
+        offset += np.maximum(group.label - group.label.max(axis=1, keepdims=True), -1.5 * SURE)
+    extra = group.extra
+    if flip_rate is not None:
+        right = (group.codes[:, None] == np.arange(q)) & group.labelled[:, None]
+        extra = np.concatenate([extra, right[None].astype(np.float64)])
+    place: NDArray[np.int64] = np.zeros(0, np.int64)
+    known, graph = np.zeros(0), group.graph
+    if group.pairs is not None:
+        place = np.arange(len(group.pairs.tables)) + family.n_parameters
+        family, graph, known = hold_pairs(family, graph, group.pairs)
+    population = make_population(
+        family, graph, start, n_replicas, rng, sites=None if len(sites) == n else sites,
+        offset=offset, extra=extra,
+    )  # fmt: skip
+    return FixedTerms(population, place, known) if len(place) else population
