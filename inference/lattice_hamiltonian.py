@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from physlearn.checks import CREDIBLE_MASS, InputError, as_generator, check_choice
 from physlearn.inference.lattice_checks import correlation_table, trust_flags
-from physlearn.inference.lattice_data import LatticeData, LatticePrior, gather_snapshots
+from physlearn.inference.lattice_data import gather_snapshots
+from physlearn.inference.lattice_family import lattice_family
 from physlearn.inference.lattice_labels import impute_labels
 from physlearn.inference.lattice_likelihood import sample_likelihood_posterior
+from physlearn.inference.priors import LatticePrior, make_prior
 from physlearn.inference.pseudolikelihood import (
     LEAST_INFORMATION,
     Sandwich,
@@ -21,6 +23,8 @@ from physlearn.inference.pseudolikelihood import (
     maximize_pseudolikelihood,
     measure_sandwich,
 )
+from physlearn.inference.two_state_data import TwoStateData as LatticeData
+from physlearn.inference.two_state_data import two_state_data
 from physlearn.lattice_models.hamiltonians import Ising
 from physlearn.lattice_models.replicas import Replicas
 from physlearn.records import LatticeSnapshots, SiteGraph
@@ -120,12 +124,15 @@ def fit_lattice_hamiltonian(
     check_choice("method", method, METHODS)
     if not isinstance(n_draws, int | np.integer) or n_draws < 100:
         raise InputError(f"n_draws must be a whole number of at least 100; got {n_draws!r}.")
-    widths = LatticePrior.read(prior)
     generator, seed = as_generator(rng)
-    data = gather_snapshots(snapshots, n_shells, label_noise)
-    sds = widths.sds(n_shells)
-    answer = _infer(data, sds, method, int(n_draws), generator)
     records = [snapshots] if isinstance(snapshots, LatticeSnapshots) else list(snapshots)
+    gathered = gather_snapshots(
+        snapshots,
+        lattice_family("ising", records[0].state_values, n_shells),
+        label_noise=label_noise,
+    )
+    data, sds = two_state_data(gathered), make_prior(prior, gathered).sd
+    answer = _infer(data, sds, method, int(n_draws), generator)
     table = correlation_table(
         data, answer.pictured, answer.draws, _distances(records[0].graph), generator
     )
@@ -138,7 +145,7 @@ def fit_lattice_hamiltonian(
         approximation=answer.approximation,
         seed=seed,
         data=[data.states, data.graph.edges, *([] if data.evidence is None else [data.evidence])],
-        prior_sd={"field": widths.field_sd, "couplings": [widths.coupling_sd] * n_shells},
+        prior_sd={"field": sds[0], "couplings": sds[1:]},
         units={"field": "kT", "couplings": "kT"},
         dims={"couplings": ["shell"]},
         coords={"shell": list(range(1, n_shells + 1))},

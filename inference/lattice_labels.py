@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.lattice_data import LatticeData
 from physlearn.inference.pseudolikelihood import (
     Sandwich,
     combine_with_prior,
@@ -21,6 +20,7 @@ from physlearn.inference.pseudolikelihood import (
     measure_sandwich,
     replica_count,
 )
+from physlearn.inference.two_state_data import TwoStateData as LatticeData
 from physlearn.lattice_models.replicas import Replicas
 
 __all__ = ["Imputation", "impute_labels"]
