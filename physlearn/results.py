@@ -138,7 +138,7 @@ class Fit:
         InputError
             When the file does not hold a fit.
         """
-        arviz = _import_arviz()
+        arviz = import_arviz()
         if not Path(path).is_file():
             raise FileNotFoundError(f"no such file: {path}")
         try:
@@ -210,7 +210,7 @@ def fit_from_draws(
     >>> fit.attrs["seed"]
     0
     """
-    arviz = _import_arviz()
+    arviz = import_arviz()
     for name, values in draws.items():
         if not np.size(values) or not np.isfinite(values).all():
             raise InputError(
@@ -265,7 +265,7 @@ def data_fingerprint(data: bytes | Sequence[NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _import_arviz() -> ModuleType:
+def import_arviz() -> ModuleType:
     """Import ArviZ without its notice about a coming release, which users can do nothing about."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
