@@ -84,7 +84,7 @@ class FlipRate:
 
     def prior(self) -> Prior:
         """Return the prior of the coordinate, its Jacobian included."""
-        from scipy.special import betaln, digamma, expit, log_expit, polygamma
+        from scipy.special import betaln, digamma, log_expit, polygamma
 
         a, b = self.shape
         states = np.log(self.n_states - 1)
