@@ -1,0 +1,338 @@
+"""Posterior of a lattice Hamiltonian from its full likelihood, by Monte Carlo.
+
+The log likelihood of an exponential family is known but for log Z, one for every set of conditions.
+Populations of replicas, each replica at its own parameters, are swept at equilibrium; log Z
+between them follows from the multistate Bennett acceptance ratio (``PartitionSurface``), and the
+posterior from importance weights. The populations move with the posterior until the two agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from physlearn.inference.importance import Proposal, even_points, resample
+from physlearn.inference.likelihood_mode import PriorShape, find_peak, inside
+from physlearn.inference.partition_surface import PartitionSurface
+from physlearn.inference.replica_chains import Chains, Ensemble, chain_memory
+
+__all__ = ["Ensemble", "LatticeProblem", "LikelihoodPosterior", "sample_posterior"]
+
+Float = NDArray[np.float64]
+MAX_ROUNDS = 12
+WINDOW = 3
+SPREAD = 1.4
+N_RECORDS = 14
+TRIAL_POINTS = 2000
+LEAST_POINTS = 8192
+LEAST_SHARE = 0.2
+FAILED_SHARE = 0.05
+LARGEST_SHIFT = 0.3
+LARGEST_CHANGE = 1.2
+WANTED_DRAWS = 1000.0
+LEAST_DRAWS = 400.0
+WIDE = 0.2
+"""Posterior over prior standard deviation from which on prior draws are worth proposing."""
+MOST_UPDATES = 1.5e9
+"""Site updates of one round at most, about a second and a half."""
+
+
+@dataclass(frozen=True, eq=False)
+class LatticeProblem:
+    """A posterior: phi @ linear + sum of power * log Z(design @ phi) + extra(phi) + log prior.
+
+    Attributes
+    ----------
+    ensembles
+        The normalisation constants.
+    linear
+        float64, shape (d_phi,): the observed statistics, mapped to phi.
+    extra
+        Further known terms of the log likelihood, (n, d_phi) -> (n,), or None.
+    prior
+        Of phi.
+    names
+        Of phi.
+    """
+
+    ensembles: tuple[Ensemble, ...]
+    linear: Float
+    extra: Callable[[Float], Float] | None
+    prior: PriorShape
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LikelihoodPosterior:
+    """Draws from a ``LatticeProblem`` and what is known about them.
+
+    Attributes
+    ----------
+    draws
+        float64, shape (n_draws, d_phi).
+    effective_draws
+        The fewer of: how many independent draws the importance weights are worth, and how many
+        would move the posterior's mean as much as the Monte Carlo noise of log Z does.
+    converged
+        Whether the last rounds agreed in mean and standard deviations.
+    rounds
+        How often the populations moved.
+    mean, covariance
+        Of the posterior, shapes (d_phi,) and (d_phi, d_phi).
+    log_evidence
+        log of the integral of prior times likelihood, with every log Z taken relative to that at
+        ``design @ reference``.
+    reference
+        float64, shape (d_phi,).
+    partition
+        For every ensemble log Z, relative to that at ``design @ reference``.
+    numbers
+        ``monte_carlo_shift`` and ``monte_carlo_sd_change`` (largest over the parameters, in
+        posterior standard deviations), ``importance_draws``, ``memory_sweeps``, ``sweeps``,
+        ``newton_steps``, ``dynamics``.
+    flags
+        What a reader of the result must know; empty where all is well.
+    """
+
+    draws: Float
+    effective_draws: float
+    converged: bool
+    rounds: int
+    mean: Float
+    covariance: Float
+    log_evidence: float
+    reference: Float
+    partition: list[PartitionSurface]
+    numbers: dict[str, Any]
+    flags: list[str]
+
+
+def sample_posterior(
+    problem: LatticeProblem,
+    mean: Float,
+    covariance: Float,
+    n_draws: int,
+    rng: np.random.Generator,
+    *,
+    progress: Callable[[int, int], Any] | None = None,
+) -> LikelihoodPosterior:
+    """Return posterior draws under the full likelihood, starting from a Gaussian guess.
+
+    Parameters
+    ----------
+    problem
+        Its populations are swept in place.
+    mean, covariance
+        Guess, shapes (d_phi,) and (d_phi, d_phi), such as the pseudolikelihood's.
+    n_draws
+        Number of draws.
+    rng
+        For all random choices.
+    progress
+        Called with (rounds done, most rounds).
+
+    Notes
+    -----
+    Log Z between references: Shirts & Chodera (2008), doi:10.1063/1.2978177.
+    """
+    # The matrices are small: threads would only get in each other's way (3 times slower, measured)
+    with threadpool_limits(1, "blas"):
+        search = _Search(problem, rng)
+        search.approach(np.asarray(mean, np.float64), np.asarray(covariance, np.float64))
+        while search.advance():
+            if progress is not None:
+                progress(search.rounds, MAX_ROUNDS)
+        return search.finish(int(n_draws))
+
+
+class _Weighted(NamedTuple):
+    """Points with normalised weights, their effective number and the log of the mean weight."""
+
+    points: Float
+    weight: Float
+    effective: float
+    log_mean: float
+    tempered: bool
+
+    def moments(self) -> tuple[Float, Float]:
+        """Return mean and covariance."""
+        center = self.weight @ self.points
+        away = self.points - center
+        return center, (away * self.weight[:, None]).T @ away
+
+
+class _Search:
+    """Populations on their way to agree with the posterior."""
+
+    def __init__(self, problem: LatticeProblem, rng: np.random.Generator) -> None:
+        self.problem, self.rng = problem, rng
+        self.chains = [Chains(ensemble, rng) for ensemble in problem.ensembles]
+        self.history: list[list[tuple[Float, Float]]] = [[] for _ in self.chains]
+        self.surfaces: list[PartitionSurface] = []
+        self.rounds, self.newton_steps = 0, 0
+        self.converged = False
+        self.length = 1.0
+        self.noise: tuple[Float, Float] | None = None
+
+    def approach(self, mean: Float, covariance: Float) -> None:
+        """Walk to the peak."""
+        problem = self.problem
+        peak = find_peak(
+            self.chains, problem.linear, problem.extra, problem.prior, mean, covariance
+        )
+        self.mean, self.covariance = peak.mean, peak.covariance
+        self.newton_steps = peak.steps
+
+    def advance(self) -> bool:
+        """Move the populations once; return whether they have to move again."""
+        d = len(self.mean)
+        n_replicas = max(chain.population.n_replicas for chain in self.chains)
+        factor = np.linalg.cholesky(self.covariance)
+        places = self._places(n_replicas, d)
+        references = inside(self.mean + SPREAD * places @ factor.T, self.problem.prior)
+        for chain, kept in zip(self.chains, self.history, strict=True):
+            kept.append(self._trace(chain, references[: chain.population.n_replicas]))
+            del kept[:-WINDOW]
+        self._rebuild()
+        self.rounds += 1
+        found = self.weigh(TRIAL_POINTS)
+        center, spread = found.moments()
+        share = found.effective / TRIAL_POINTS
+        floor = 1e-3 * np.diag(np.diag(self.covariance))
+        gap = center - self.mean
+        shift = float(np.sqrt(gap @ np.linalg.solve(spread + floor, gap)))
+        change = np.sqrt(np.diag(spread + floor) / np.diag(self.covariance))
+        agreed = shift < LARGEST_SHIFT and max(change.max(), 1 / change.min()) < LARGEST_CHANGE
+        settled = all(surface.settled for surface in self.surfaces)
+        self.mean = center
+        self.covariance = spread + floor if share > FAILED_SHARE else spread + self.covariance / 2
+        good = bool(agreed and share > LEAST_SHARE and settled and not found.tempered)
+        self.converged = self.rounds > 1 and good
+        if self.rounds >= MAX_ROUNDS:
+            return False
+        return not self.converged or self._too_noisy(found)
+
+    def _places(self, n: int, d: int) -> Float:
+        """Return where references lie, in standard deviations, evenly spread, with zero mean."""
+        from scipy.special import ndtri
+
+        normals = ndtri(even_points(n, d, self.rng))
+        return np.asarray(normals - normals.mean(axis=0))
+
+    def _trace(self, chain: Chains, references: Float) -> tuple[Float, Float]:
+        """Return natural references and statistics there, and learn how long chains remember."""
+        natural = chain.natural(references)
+        between = max(1, round(1.5 * chain.memory * self.length))
+        n_records = N_RECORDS
+        burn_in = max(3, round(3 * chain.memory))
+        updates = chain.n_updates * (burn_in + between * n_records)
+        if updates > MOST_UPDATES:
+            between = max(1, int(between * MOST_UPDATES / updates))
+            burn_in = max(3, int(burn_in * MOST_UPDATES / updates))
+        trace = chain.trace(natural, burn_in, n_records, between)
+        chain.memory = chain_memory(trace, between, chain.odd, natural)
+        return natural, trace
+
+    def _rebuild(self) -> None:
+        self.surfaces = [
+            PartitionSurface.pooled(kept, chain.odd)
+            for chain, kept in zip(self.chains, self.history, strict=True)
+        ]
+
+    def log_target(self, points: Float) -> Float:
+        """Return the log posterior at points (n, d_phi), every log Z relative to its anchor."""
+        problem = self.problem
+        out = problem.prior.log_density(points) + points @ problem.linear
+        possible = np.isfinite(out)
+        allowed = points[possible]
+        for chain, surface in zip(self.chains, self.surfaces, strict=True):
+            out[possible] += chain.ensemble.power * surface(chain.natural(allowed))
+        if problem.extra is not None:
+            out[possible] += problem.extra(allowed)
+        return np.asarray(out)
+
+    def weigh(self, n: int) -> _Weighted:
+        """Return n weighted points; where few count, weights are flattened until a tenth do."""
+        wide = np.any(np.sqrt(np.diag(self.covariance)) > WIDE * self.problem.prior.sd)
+        proposal = Proposal(self.mean, self.covariance, self.problem.prior if wide else None)
+        points, log_density = proposal.draw(n, self.rng)
+        log_weight = self.log_target(points) - log_density
+        top = float(log_weight.max())
+        weight = np.exp(log_weight - top)
+        log_mean = float(top + np.log(weight.mean()))
+        effective = float(weight.sum() ** 2 / np.sum(weight**2))
+        tempered = effective < FAILED_SHARE * n
+        power = 1.0
+        flat = weight
+        while tempered and power > 1e-3 and flat.sum() ** 2 / np.sum(flat**2) < 0.1 * n:
+            power *= 0.7
+            flat = np.exp(power * (log_weight - top))
+        return _Weighted(points, flat / flat.sum(), effective, log_mean, tempered)
+
+    def _too_noisy(self, found: _Weighted) -> bool:
+        """Whether Monte Carlo noise is still too large; then the next round is longer."""
+        draws = resample(found.points, found.weight, 500, self.rng)
+        shift = float(np.max(self.measure_noise(draws)[0]))
+        if shift**-2 > WANTED_DRAWS:
+            return False
+        self.length = float(min(4.0, max(1.0, WANTED_DRAWS * shift**2)))
+        return True
+
+    def measure_noise(self, draws: Float) -> tuple[Float, Float]:
+        """Return how far noise of log Z moves means and sds, in posterior sds, by parameter."""
+        scaled = (draws - draws.mean(axis=0)) / draws.std(axis=0)
+        moved, widened = np.zeros(scaled.shape[1]), np.zeros(scaled.shape[1])
+        for chain, surface in zip(self.chains, self.surfaces, strict=True):
+            noise = surface.influence(chain.natural(draws))
+            noise = chain.ensemble.power * (noise - noise.mean(axis=0))
+            moved += np.sum((scaled.T @ noise / len(draws)) ** 2, axis=1)
+            widened += np.sum((0.5 * (scaled**2 - 1.0).T @ noise / len(draws)) ** 2, axis=1)
+        return np.sqrt(moved), np.sqrt(widened)
+
+    def finish(self, n_draws: int) -> LikelihoodPosterior:
+        """Draw, and say what the draws are worth."""
+        found = self.weigh(max(LEAST_POINTS, 2 * n_draws))
+        draws = resample(found.points, found.weight, n_draws, self.rng)
+        moved, widened = self.measure_noise(draws[:1000])
+        by_noise = float(np.max(moved)) ** -2 if np.max(moved) > 0 else np.inf
+        effective = min(found.effective, by_noise)
+        center, spread = found.moments()
+        reference = self.mean
+        offset = 0.0
+        for chain, surface in zip(self.chains, self.surfaces, strict=True):
+            moved_to = chain.natural(reference)
+            offset += chain.ensemble.power * surface(moved_to)[0]
+            surface.move_anchor(moved_to)
+        numbers = {
+            "monte_carlo_shift": float(moved.max()),
+            "monte_carlo_sd_change": float(widened.max()),
+            "importance_draws": found.effective,
+            "memory_sweeps": max(chain.memory for chain in self.chains),
+            "sweeps": sum(chain.n_sweeps for chain in self.chains),
+            "newton_steps": self.newton_steps,
+            "dynamics": sorted({chain.dynamics for chain in self.chains}),
+        }
+        return LikelihoodPosterior(
+            draws, effective, self.converged, self.rounds, center, spread,
+            found.log_mean - offset, reference, self.surfaces, numbers,
+            self._flags(found, effective),
+        )  # fmt: skip
+
+    def _flags(self, found: _Weighted, effective: float) -> list[str]:
+        """Return what a reader must know."""
+        flags = []
+        if not self.converged:
+            flags.append(
+                f"the Monte Carlo likelihood did not settle in {self.rounds} rounds: error bars "
+                "are rough"
+            )
+        if found.tempered:
+            flags.append("the importance weights failed and were flattened: error bars are rough")
+        if effective < LEAST_DRAWS:
+            flags.append(f"only {effective:.0f} effective draws: quantiles are rough")
+        return flags

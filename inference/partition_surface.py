@@ -1,0 +1,291 @@
+"""log Z of an exponential family as a function of its parameters, from samples at several of them.
+
+Reference k of K gave n_k samples of p_k(s) ~ exp(phi_k . T(s)). All samples together are draws of
+the mixture sum_k n_k p_k, whose weights follow from the multistate Bennett acceptance ratio
+(Shirts & Chodera 2008, doi:10.1063/1.2978177); then
+Z(phi) = sum over samples of exp(phi . T) / sum_k n_k exp(phi_k . T) / Z_k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
+from scipy.spatial.distance import pdist, squareform
+
+from physlearn.checks import InputError, check_array
+
+__all__ = ["PartitionSurface"]
+
+Float = NDArray[np.float64]
+BLOCK = 4_000_000
+"""Exponentials held at once, in single precision."""
+SETTLED = 1e-6
+MAX_STEPS = 60
+LEAST_OVERLAP = 1e-3
+
+
+class PartitionSurface:
+    """log Z as a function of the parameters, relative to that at the mean reference.
+
+    Errors are one standard deviation, to first order in the samples' noise; all samples of one
+    group may depend on each other, groups may not.
+
+    Parameters
+    ----------
+    references
+        Parameters that were sampled, shape (K, d).
+    statistics
+        Sufficient statistics of the samples, shape (K, n, d).
+    odd
+        bool, shape (d,): statistics that change sign when every state is turned over, the others
+        staying as they are. Each sample then stands for itself and its mirror image, with their
+        exact weights: chains need not cross from one phase to its mirror image. None: no symmetry.
+    groups
+        Which samples belong together, int, shape (K, n); None: those of a reference.
+
+    Raises
+    ------
+    InputError
+        For arrays whose shapes do not belong together or numbers that are not finite.
+
+    Examples
+    --------
+    >>> spins = np.array([[[-1.0], [1.0]] * 50])
+    >>> surface = PartitionSurface(np.zeros((1, 1)), spins)
+    >>> bool(np.isclose(surface([[0.3]])[0], np.log(np.cosh(0.3))))
+    True
+    """
+
+    def __init__(
+        self,
+        references: ArrayLike,
+        statistics: ArrayLike,
+        odd: NDArray[np.bool_] | None = None,
+        groups: NDArray[np.integer] | None = None,
+    ) -> None:
+        given = check_array("references", references, ndim=2)
+        n_references, d = given.shape
+        values = check_array("statistics", statistics, shape=(n_references, None, d))
+        n = values.shape[1]
+        owner = np.arange(n_references) if groups is None else np.asarray(groups)
+        if owner.ndim == 1:
+            owner = np.repeat(owner[:, None], n, axis=1)
+        if owner.shape != (n_references, n):
+            raise InputError(f"groups must have shape ({n_references}, {n}); got {owner.shape}.")
+        self.odd = None if odd is None or not np.any(odd) else np.asarray(odd, bool)
+        self.references, origin = np.unique(given, axis=0, return_inverse=True)
+        self._origin = np.repeat(origin.reshape(-1), n)
+        self._group = np.unique(owner.ravel(), return_inverse=True)[1].reshape(-1)
+        self.counts = np.bincount(self._origin).astype(np.float64)
+        self.anchor: Float = given.mean(axis=0)
+        self._solve(values.reshape(-1, d))
+        self._influence: Float | None = None
+        self._zero = 0.0
+        self._zero = float(self(self.anchor[None])[0])
+        self.log_partitions: Float = self._log_z - self._zero
+
+    @classmethod
+    def pooled(
+        cls, rounds: Sequence[tuple[Float, Float]], odd: NDArray[np.bool_] | None = None
+    ) -> PartitionSurface:
+        """Return the surface of several rounds: references (R, d) and statistics (R, n, d) each.
+
+        Row r of every round is the same chain; chains are independent. Rounds may differ in n.
+        """
+        shortest = min(values.shape[1] for _, values in rounds)
+        parts, places, owners = [], [], []
+        for references, values in rounds:
+            # Rounds of several times the length: cut into pieces of equal length
+            pieces = values.shape[1] // shortest
+            for piece in range(pieces):
+                chosen = values[:, piece * shortest : (piece + 1) * shortest]
+                parts.append(chosen)
+                places.append(references)
+                owners.append(np.arange(len(references)))
+        return cls(np.concatenate(places), np.concatenate(parts), odd, np.concatenate(owners))
+
+    def _solve(self, values: Float) -> None:
+        """Solve the equations; keep samples, whitened, with their log weights and shares."""
+        self._center = values.mean(axis=0)
+        shifted = values - self._center
+        if self.odd is not None:
+            # Mirror images need the statistics themselves, not their distance from a center
+            self._center = np.where(self.odd, 0.0, self._center)
+            shifted = values - self._center
+        exponent = shifted @ self.references.T
+        signed: tuple[Float, ...] = (shifted,)
+        slopes = shifted
+        if self.odd is not None:
+            pull = shifted[:, self.odd] @ self.references[:, self.odd].T
+            mirrored = shifted * np.where(self.odd, -1.0, 1.0)
+            signed = (shifted, mirrored)
+            own = np.tanh(pull[np.arange(len(pull)), self._origin])
+            slopes = np.where(self.odd, shifted * own[:, None], shifted)
+            exponent = np.logaddexp(exponent, exponent - 2 * pull)
+        means = np.zeros_like(self.references)
+        np.add.at(means, self._origin, slopes)
+        guess = _integrate_between(self.references, means / self.counts[:, None])
+        found = _solve_mixture(exponent, self.counts, guess)
+        self._log_z, log_mixture, self._shares, excess = found
+        overlap = self._shares.T @ self._shares / np.sqrt(np.outer(self.counts, self.counts))
+        groups = connected_components(overlap > LEAST_OVERLAP, directed=False)[0]
+        self.settled = bool(excess < SETTLED and groups == 1)
+        self._log_z = self._log_z + self.references @ self._center
+        samples = np.concatenate(signed)
+        log_weight = samples @ self.anchor - np.tile(log_mixture, len(signed))
+        factor = _whitening(samples)
+        self._white = (samples @ factor).astype(np.float32)
+        self._unwhite = np.linalg.inv(factor).T
+        self._top = float(log_weight.max())
+        self._base = (log_weight - self._top).astype(np.float32)
+
+    def _weights(self, parameters: Float) -> tuple[Float, NDArray[np.float32]]:
+        """Return log Z and the weights of the samples (unnormalised, largest 1), (m, samples)."""
+        away = ((parameters - self.anchor) @ self._unwhite).astype(np.float32)
+        exponent = away @ self._white.T
+        exponent += self._base
+        top = exponent.max(axis=1)
+        exponent -= top[:, None]
+        np.exp(exponent, out=exponent)
+        total = exponent.sum(axis=1, dtype=np.float64)
+        known = parameters @ self._center + self._top - self._zero
+        return np.asarray(known + top + np.log(total)), exponent
+
+    def __call__(self, parameters: ArrayLike) -> Float:
+        """Return log Z at parameters of shape (m, d), relative to the anchor."""
+        given = np.atleast_2d(np.asarray(parameters, np.float64))
+        out = np.empty(len(given))
+        step = max(1, BLOCK // len(self._base))
+        for first in range(0, len(given), step):
+            out[first : first + step] = self._weights(given[first : first + step])[0]
+        return out
+
+    def move_anchor(self, parameters: ArrayLike) -> None:
+        """Give log Z relative to that at other parameters, shape (d,)."""
+        shift = float(self(parameters)[0])
+        self._zero += shift
+        self.log_partitions = self.log_partitions - shift
+        self.reference = np.asarray(parameters, np.float64)
+
+    def effective_samples(self, parameters: ArrayLike) -> Float:
+        """Return how many samples carry log Z at parameters (m, d), as if independent."""
+        given = np.atleast_2d(np.asarray(parameters, np.float64))
+        out = np.empty(len(given))
+        step = max(1, BLOCK // len(self._base))
+        for first in range(0, len(given), step):
+            weight = self._weights(given[first : first + step])[1]
+            out[first : first + step] = weight.sum(axis=1) ** 2 / np.sum(weight**2, axis=1)
+        return out
+
+    def influence(self, parameters: ArrayLike) -> Float:
+        """Return what each group's noise adds to log Z at parameters (m, d), shape (m, n_groups).
+
+        Its squares, summed over the groups, are the variance; relative to the anchor.
+        """
+        if self._influence is None:
+            self._influence = self._group_influence()
+        given = np.concatenate(
+            [self.anchor[None], np.atleast_2d(np.asarray(parameters, np.float64))]
+        )
+        out = np.empty((len(given), self._influence.shape[1]))
+        step = max(1, BLOCK // len(self._base))
+        for first in range(0, len(given), step):
+            weight = self._weights(given[first : first + step])[1]
+            if self.odd is not None:
+                half = len(self._base) // 2
+                weight = weight[:, :half] + weight[:, half:]
+            weight = weight / weight.sum(axis=1, keepdims=True)
+            out[first : first + step] = weight @ self._influence
+        return np.asarray(out[1:] - out[0])
+
+    def errors(self, parameters: ArrayLike) -> Float:
+        """Return one standard deviation of log Z at parameters (m, d), relative to the anchor."""
+        return np.asarray(np.sqrt(np.sum(self.influence(parameters) ** 2, axis=1)))
+
+    def _group_influence(self) -> NDArray[np.float32]:
+        """Return the matrix that takes normalised weights of samples to influences of groups.
+
+        A sample of reference k adds its weight less the mean weight under p_k, which all samples
+        estimate together; and it moves the log Z of the references, hence all weights.
+        """
+        shares, n_groups = self._shares, int(self._group.max()) + 1
+        owned = np.zeros((n_groups, len(self.counts)))
+        np.add.at(owned, (self._group, self._origin), 1.0)
+        owned /= self.counts
+        inside = np.zeros((n_groups, len(self.counts)))
+        np.add.at(inside, self._group, shares)
+        surplus = inside - owned @ (shares.T @ shares)
+        curvature = np.diag(shares.sum(axis=0)) - shares.T @ shares
+        moved = surplus @ np.linalg.pinv(curvature, hermitian=True)
+        matrix = shares @ (moved - owned).T
+        matrix[np.arange(len(shares)), self._group] += 1.0
+        return np.asarray(matrix, np.float32)
+
+
+def _whitening(samples: Float) -> Float:
+    """Return the matrix that makes the samples uncorrelated with unit variances."""
+    spread = np.atleast_2d(np.cov(samples.T))
+    scale = np.sqrt(np.diag(spread)) + 1e-9
+    values, vectors = np.linalg.eigh(spread / np.outer(scale, scale))
+    keep = np.maximum(values, 1e-10 * values.max() + 1e-300)
+    return np.asarray(vectors / np.sqrt(keep) / scale[:, None])
+
+
+def _integrate_between(references: Float, means: Float) -> Float:
+    """Return log Z of the references by the trapezoid rule along a tree of close pairs."""
+    if len(references) == 1:
+        return np.zeros(1)
+    spread = references.std(axis=0)
+    tree = minimum_spanning_tree(squareform(pdist(references / np.where(spread > 0, spread, 1.0))))
+    order, parents = breadth_first_order(tree, 0, directed=False)
+    log_partition = np.zeros(len(references))
+    for node in order[1:]:
+        parent = parents[node]
+        step = references[node] - references[parent]
+        log_partition[node] = log_partition[parent] + step @ (means[node] + means[parent]) / 2
+    return log_partition
+
+
+def _solve_mixture(
+    exponent: Float, counts: Float, log_z: Float
+) -> tuple[Float, Float, Float, float]:
+    """Return log Z, the log mixture of every sample, shares, and the largest relative excess.
+
+    Damped Newton on the convex function sum_x log mixture(x) + sum_k n_k log Z_k.
+    """
+    log_counts = np.log(counts)
+
+    def look(trial: Float) -> tuple[float, Float, Float]:
+        shares = exponent + (log_counts - trial)
+        top = shares.max(axis=1)
+        shares -= top[:, None]
+        np.exp(shares, out=shares)
+        total = shares.sum(axis=1)
+        shares /= total[:, None]
+        log_mixture = top + np.log(total)
+        return float(log_mixture.sum() + counts @ trial), log_mixture, shares
+
+    n = len(exponent)
+    value, log_mixture, shares = look(log_z)
+    for _ in range(MAX_STEPS):
+        sums = shares.sum(axis=0)
+        excess = sums - counts
+        if np.max(np.abs(excess) / counts) < SETTLED / 10:
+            break
+        curvature = np.diag(sums) - shares.T @ shares
+        # What the equations leave open, a common constant, and a floor for references far off
+        curvature += n / len(counts) ** 2 + 1e-10 * n * np.eye(len(counts))
+        step = np.linalg.solve(curvature, excess)
+        step *= min(1.0, 10.0 / np.max(np.abs(step)))
+        for _ in range(20):
+            trial = look(log_z + step)
+            if trial[0] <= value + 1e-9 * abs(value):
+                break
+            step /= 2
+        log_z = log_z + step
+        value, log_mixture, shares = trial
+    excess = np.max(np.abs(shares.sum(axis=0) - counts) / counts)
+    return log_z, log_mixture, shares, float(excess)

@@ -1,0 +1,179 @@
+"""Populations of replicas as they are used: traces of statistics, their memory, mirror images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.inference.lattice_population import Population
+
+__all__ = ["Chains", "Ensemble", "chain_memory"]
+
+Float = NDArray[np.float64]
+LONGEST_MEMORY = 1e4
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """One normalisation constant of a likelihood: log L holds power * log Z(design @ phi).
+
+    Attributes
+    ----------
+    population
+        Copies of the model whose log Z it is, in equilibrium or close.
+    design
+        float64, shape (d_nat, d_phi): natural parameters = design @ phi.
+    power
+        -1 for a free model, +1 for one that is held by labels; -n for n pictures alike.
+    mirrored
+        Whether turning every state over leaves the model the same but for the sign of the natural
+        parameters that ``odd`` names.
+    odd
+        bool, shape (d_nat,); None: the first one alone (the field).
+    clusters
+        Makes the same population with cluster moves, for where the heat bath remembers too long;
+        None: there is none.
+    """
+
+    population: Population
+    design: Float
+    power: float
+    mirrored: bool
+    odd: NDArray[np.bool_] | None = None
+    clusters: Callable[[], Population] | None = None
+
+    @property
+    def turned(self) -> NDArray[np.bool_] | None:
+        """The natural parameters that change sign with the states; None without the symmetry."""
+        if not self.mirrored:
+            return None
+        if self.odd is not None:
+            return np.asarray(self.odd, bool)
+        return np.arange(len(self.design)) == 0
+
+
+class Chains:
+    """The replicas of an ensemble, with what they remember.
+
+    Parameters
+    ----------
+    ensemble
+        Its population is swept in place.
+    rng
+        For turning replicas over.
+    """
+
+    def __init__(self, ensemble: Ensemble, rng: np.random.Generator) -> None:
+        self.ensemble = ensemble
+        self.population = ensemble.population
+        self.odd = ensemble.turned
+        self.memory = 1.0
+        self.n_sweeps = 0
+        self.clusters = False
+        self._rng = rng
+        self._n_sites = len(self.population.codes())
+
+    @property
+    def dynamics(self) -> str:
+        """How the states move."""
+        return "clusters" if self.clusters else "heat bath"
+
+    @property
+    def n_updates(self) -> int:
+        """Site updates of one sweep of all replicas."""
+        return self._n_sites * self.population.n_replicas
+
+    def switch_to_clusters(self) -> bool:
+        """Go on with cluster moves from these states, where there are any."""
+        if self.clusters or self.ensemble.clusters is None:
+            return False
+        codes = self.population.codes()
+        self.population = self.ensemble.clusters()
+        self.population.restart(codes[:, : self.population.n_replicas])
+        self.clusters, self.memory = True, 1.0
+        return True
+
+    def natural(self, phi: Float) -> Float:
+        """Return natural parameters (..., d_nat) at parameters (..., d_phi)."""
+        return np.asarray(phi @ self.ensemble.design.T)
+
+    def sweep(self, natural: Float, n_sweeps: int, turn: bool) -> None:
+        """Sweep at natural parameters (d_nat,) or (R, d_nat).
+
+        ``turn``: first, replicas are turned over with the probability that their reference gives
+        it. A state s at parameters with odd part h is -s at -h: the sign of h is turned instead.
+        """
+        n_replicas = self.population.n_replicas
+        given = np.broadcast_to(natural, (n_replicas, self.population.n_parameters))
+        if turn and self.odd is not None:
+            pull = np.sum(self.population.statistics() * np.where(self.odd, given, 0.0), axis=1)
+            turned = self._rng.random(n_replicas) < 1.0 / (1.0 + np.exp(np.clip(2 * pull, -50, 50)))
+            given = np.where(turned[:, None] & self.odd, -given, given)
+        self.population.sweep(given, int(n_sweeps))
+        self.n_sweeps += int(n_sweeps)
+
+    def trace(
+        self, natural: Float, burn_in: int, n_records: int, between: int, *, turn: bool = True
+    ) -> Float:
+        """Return statistics of replicas at their parameters, shape (R, n_records, d_nat)."""
+        if burn_in:
+            self.sweep(natural, burn_in, turn)
+        n_replicas = self.population.n_replicas
+        out = np.empty((n_replicas, n_records, self.population.n_parameters))
+        for record in range(n_records):
+            self.sweep(natural, between, turn)
+            out[:, record] = self.population.statistics()
+        return out
+
+
+def chain_memory(
+    trace: Float,
+    between: int,
+    odd: NDArray[np.bool_] | None = None,
+    natural: Float | None = None,
+) -> float:
+    """Return the longest relaxation time of the statistics, in sweeps.
+
+    From how a record predicts the next one across replicas, shape (R, n_records, d): it needs no
+    equilibrium, only replicas that are independent given their start. Where replicas lie at their
+    own parameters ``natural`` (R, d), what follows linearly from these is taken out. Statistics
+    that turn over with the states enter by their size.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> trace = np.zeros((2000, 10, 1))
+    >>> for step in range(1, 10):
+    ...     trace[:, step] = 0.8 * trace[:, step - 1] + rng.standard_normal((2000, 1))
+    >>> bool(abs(chain_memory(trace, 1) / (-1 / np.log(0.8)) - 1) < 0.1)
+    True
+    """
+    values = trace if odd is None else np.where(odd, np.abs(trace), trace)
+    known = np.ones((len(values), 1))
+    if natural is not None:
+        away = natural - natural.mean(axis=0)
+        spread = away.std(axis=0)
+        away = away[:, spread > 0] / spread[spread > 0]
+        if odd is not None:
+            away = np.hstack([away, np.abs(away)])
+        known = np.hstack([known, away])
+    level = known @ np.linalg.lstsq(known, values.mean(axis=1), rcond=None)[0]
+    values = values - level[:, None] - (values.mean(axis=0) - level.mean(axis=0))
+    scale = values.std(axis=(0, 1))
+    values = values[:, :, scale > 0] / scale[scale > 0]
+    d = values.shape[2]
+    if not d:
+        return 1.0
+    before, after = values[:, :-1].reshape(-1, d), values[:, 1:].reshape(-1, d)
+    gram = before.T @ before
+    if len(before) <= d:
+        return float(between)
+    step = np.linalg.lstsq(gram + 1e-6 * np.trace(gram) * np.eye(d), before.T @ after, rcond=None)
+    largest = float(np.max(np.abs(np.linalg.eigvals(step[0]))))
+    if largest <= 0:
+        return 1.0
+    fastest, slowest = np.exp(-between / 0.5), np.exp(-between / LONGEST_MEMORY)
+    return float(-between / np.log(np.clip(largest, fastest, slowest)))
