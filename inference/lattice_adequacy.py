@@ -1,0 +1,390 @@
+"""Whether a fitted lattice Hamiltonian reproduces the picture, also where it was not fitted.
+
+Given its sufficient statistics, a picture's law no longer depends on the parameters. Patterns of
+pictures simulated from the posterior are therefore regressed on the simulated statistics, and what
+remains of the observed picture is compared with what remains of the simulated ones: the p-values
+are right although the parameters were fitted to the same picture. (A posterior predictive p-value
+without this step is too large; Bayarri & Berger 2000, doi:10.1080/01621459.2000.10474309.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from physlearn.inference.lattice_patterns import (
+    PatternPlan,
+    PatternRow,
+    measure_patterns,
+    plan_patterns,
+)
+from physlearn.inference.lattice_population import Population, make_population
+
+if TYPE_CHECKING:
+    from physlearn.inference.lattice_data import LatticeData
+
+__all__ = ["Adequacy", "check_adequacy"]
+
+Float = NDArray[np.float64]
+Codes = NDArray[np.uint8]
+FAMILY_WISE = 0.01
+"""Chance that a right model is flagged."""
+WORK = 3e7
+"""Most sites times pictures that are held at once."""
+MOST_REPLICAS, LEAST_REPLICAS = 64, 8
+N_RECORDS, SWEEPS_BETWEEN, BURN_IN, SETTLE = 4, 8, 60, 10
+MANY = 200
+"""From so many simulated pictures on, the family-wise p-value is a rank; below, Student's."""
+LEAST_COUNT = 5.0
+OUT_OF_SUPPORT = 1e-4
+NO_RESIDUAL = 1e-6
+"""Share of the variance below which a pattern is a function of the fitted statistics."""
+LEAST_INFORMATION = 0.1
+MANY_COUNTED = 20.0
+FEATURE_SHARE = 8
+"""Simulated pictures for each function of the statistics that is fitted."""
+SUBJECTS = {
+    "pairs": "the pair correlation at", "product": "the pair correlation at",
+    "environment": "the number of sites in", "triplet": "the number of triplets of",
+    "clusters": "the", "uniformity": "the differences in",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adequacy:
+    """What a fitted model explains of a picture, and what it does not.
+
+    Attributes
+    ----------
+    correlations
+        One row a class of pairs: shell, pairs, fitted, distance, observed, predicted_mean,
+        predicted_sd, predicted_q05, predicted_q95 (pictures simulated from the posterior),
+        misfit_sd (given the fitted statistics), p (family-wise).
+    patterns
+        The same for everything else that was compared, with kind and name.
+    p_value
+        Chance that a right model would have a largest misfit as large as this, over all rows.
+    support_p
+        Chance that a right fit would simulate statistics as far from the picture's.
+    n_simulated
+        Number of simulated pictures.
+    """
+
+    correlations: list[dict[str, Any]]
+    patterns: list[dict[str, Any]]
+    p_value: float
+    support_p: float
+    n_simulated: int
+    sentences: tuple[str, ...] = field(default=())
+
+    @property
+    def in_support(self) -> bool:
+        """Whether the fit simulates statistics such as the picture's."""
+        return self.support_p >= OUT_OF_SUPPORT
+
+    @property
+    def adequate(self) -> bool:
+        """Whether nothing speaks against the model at a family-wise 1 %."""
+        return self.p_value >= FAMILY_WISE and self.in_support
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the fit's warnings; none for an adequate model."""
+        return self.sentences
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if self.adequate:
+            return (
+                f"no misfit found in {len(self.correlations) + len(self.patterns)} patterns that "
+                f"were not fitted (family-wise p = {self.p_value:.2g})"
+            )
+        return "the model is wrong for this picture: " + self.sentences[0]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the verdict as plain numbers and texts."""
+        return {
+            "p_value": self.p_value, "support_p": self.support_p, "adequate": self.adequate,
+            "in_support": self.in_support, "n_simulated": self.n_simulated,
+            "verdict": self.verdict,
+        }  # fmt: skip
+
+
+def check_adequacy(
+    data: LatticeData,
+    draws: Float,
+    rng: np.random.Generator,
+    *,
+    completed: Sequence[Codes] | None = None,
+    populations: Sequence[Population] | None = None,
+    distances: Sequence[float | None] = (),
+) -> Adequacy:
+    """Compare a picture with pictures simulated from the posterior of a lattice model.
+
+    Parameters
+    ----------
+    data
+        What was fitted.
+    draws
+        Posterior draws, shape (n, d).
+    rng
+        For the simulations.
+    completed
+        Pictures drawn from the posterior given the labels, one array (n_sites, m) a group of
+        pictures; None where all labels are certain.
+    populations
+        Equilibrated populations, one a group and equally many copies in each, which are swept on;
+        None makes them, starting from the picture.
+    distances
+        Distance of each shell, for the table.
+
+    Returns
+    -------
+    Adequacy
+        A right model is flagged with probability 1 % over all rows together.
+    """
+    pictures = [group.codes[:, None] for group in data.groups] if completed is None else completed
+    crowd, settle = list(populations or ()), SETTLE
+    if not crowd:
+        crowd, settle = _crowd(data, pictures, rng), BURN_IN
+    plans = [plan_patterns(group, data.family, rng) for group in data.groups]
+    n = crowd[0].n_replicas
+    chosen = draws[rng.choice(len(draws), n, replace=n > len(draws))]
+    values, statistics = [], []
+    for record in range(N_RECORDS):
+        codes = []
+        for group, copies in zip(data.groups, crowd, strict=True):
+            copies.sweep(chosen @ group.design.T, SWEEPS_BETWEEN if record else settle)
+            codes.append(copies.codes())
+        values.append(_combined(plans, codes))
+        statistics.append(
+            sum(copies.statistics() @ group.design
+                for group, copies in zip(data.groups, crowd, strict=True))
+        )  # fmt: skip
+    seen = _combined(plans, pictures)
+    simulated = _Simulated(np.array(values), np.array(statistics), _rows(plans))
+    return _judge(data, simulated, seen, _statistics(data, pictures), distances)
+
+
+def _crowd(
+    data: LatticeData, pictures: Sequence[Codes], rng: np.random.Generator
+) -> list[Population]:
+    """Return populations that start from the pictures."""
+    n_sites = sum(group.graph.n_sites for group in data.groups)
+    n = int(np.clip(8 * int(WORK / n_sites / 8), LEAST_REPLICAS, MOST_REPLICAS))
+    crowd = []
+    for group, codes in zip(data.groups, pictures, strict=True):
+        start = np.ascontiguousarray(codes[:, np.arange(n) % codes.shape[1]])
+        crowd.append(
+            make_population(
+                data.family, group.graph, start, n, rng, sites=group.terms, offset=group.offset,
+                extra=group.extra, parts=group.picture,
+            )
+        )  # fmt: skip
+    return crowd
+
+
+def _statistics(data: LatticeData, pictures: Sequence[Codes]) -> Float:
+    """Return the sufficient statistics of the pictures, shape (m, d)."""
+    total = np.zeros((max(codes.shape[1] for codes in pictures), data.n_parameters))
+    for group, codes in zip(data.groups, pictures, strict=True):
+        own = data.family.statistics(codes.T, group.graph)
+        sites = np.arange(group.graph.n_sites)[:, None]
+        further = [table[sites, codes].sum(axis=0)[:, None] for table in group.extra]
+        natural = np.hstack([own, *further])
+        total += natural @ group.design
+    return total
+
+
+def _rows(plans: Sequence[PatternPlan]) -> tuple[PatternRow, ...]:
+    """Return the rows of all groups, each kind and name once."""
+    return tuple({(row.kind, row.name): row for plan in plans for row in plan.rows}.values())
+
+
+def _combined(plans: Sequence[PatternPlan], codes: Sequence[Codes]) -> Float:
+    """Return the weighted mean over the groups of every row, shape (R, n_rows)."""
+    place = {(row.kind, row.name): index for index, row in enumerate(_rows(plans))}
+    n = max(table.shape[1] for table in codes)
+    total, weight = np.zeros((n, len(place))), np.zeros(len(place))
+    for plan, table in zip(plans, codes, strict=True):
+        here = [place[row.kind, row.name] for row in plan.rows]
+        total[:, here] += measure_patterns(plan, table) * plan.weights
+        weight[here] += plan.weights
+    return total / weight
+
+
+class _Simulated(NamedTuple):
+    """Patterns (n_records, R, K) and statistics (n_records, R, d) of simulated pictures."""
+
+    values: Float
+    statistics: Float
+    rows: tuple[PatternRow, ...]
+
+
+class _Residuals(NamedTuple):
+    """Patterns less what the fitted statistics explain, in units of their scatter."""
+
+    simulated: Float
+    observed: Float
+    degrees: Float
+    used: NDArray[np.bool_]
+
+
+def _judge(
+    data: LatticeData, simulated: _Simulated, seen: Float, fitted: Float,
+    distances: Sequence[float | None],
+) -> Adequacy:  # fmt: skip
+    """Compare residuals of the picture with those of simulated pictures."""
+    n_rows, d = len(simulated.rows), fitted.shape[1]
+    flat = simulated.statistics.reshape(-1, d)
+    residuals = _residuals(data, simulated, seen, fitted)
+    p_rows = _family_wise(residuals)
+    sample = simulated.values.reshape(-1, n_rows)
+    table = []
+    for index, row in enumerate(simulated.rows):
+        back = {"plain": float, "sqrt": np.square, "log": np.exp}[row.scale]
+        levels = np.quantile(sample[:, index], [0.05, 0.5, 0.95])
+        raw = sample[:, index] if row.scale == "plain" else back(sample[:, index])
+        low, _, high = (float(back(level)) for level in levels)
+        distance = row.distance
+        if row.shell and distance is None and row.shell <= len(distances):
+            distance = distances[row.shell - 1]
+        table.append(
+            {
+                "kind": row.kind, "name": row.name, "shell": row.shell, "pairs": row.name,
+                "fitted": _is_fitted(row, data), "distance": distance,
+                "observed": float(back(seen[:, index].mean())),
+                "predicted_mean": float(np.mean(raw)), "predicted_sd": float(np.std(raw)),
+                "predicted_q05": low, "predicted_q95": high,
+                "misfit_sd": float(abs(residuals.observed[index])), "p": float(p_rows[index]),
+                "tested": bool(residuals.used[index]),
+            }
+        )  # fmt: skip
+    support = _support(flat, fitted.mean(axis=0))
+    p_value = float(p_rows.min(initial=1.0))
+    plotted = "product" if data.family.model == "blume_capel" else "pairs"
+    correlations = [line for line in table if line["kind"] == plotted]
+    others = [line for line in table if line["kind"] != plotted]
+    return Adequacy(
+        correlations, others, p_value, support, len(sample), _sentences(table, support)
+    )
+
+
+def _is_fitted(row: PatternRow, data: LatticeData) -> bool:
+    """Return whether a row is a function of the fitted statistics."""
+    kind = {"blume_capel": "product", "clock": ""}.get(data.family.model, "pairs")
+    return row.kind == kind and 0 < row.shell <= data.family.n_shells and "steps" not in row.name
+
+
+def _residuals(
+    data: LatticeData, simulated: _Simulated, seen: Float, fitted: Float
+) -> _Residuals:
+    """Regress patterns on the fitted statistics (and their squares and products)."""
+    n_records, n_replicas, n_rows = simulated.values.shape
+    n = n_records * n_replicas
+    sample = simulated.values.reshape(n, n_rows)
+    basis, at_picture = _features(simulated.statistics.reshape(n, -1), fitted)
+    projection = basis.T @ sample
+    left = sample - basis @ projection
+    leverage = np.minimum(np.sum(basis**2, axis=1), 0.9)[:, None]
+    there = seen - at_picture @ projection
+    free = n - basis.shape[1]
+    # records of one copy follow each other: their residuals count for fewer
+    means = left.reshape(n_records, n_replicas, n_rows).mean(axis=0)
+    variance = np.sum(left**2, axis=0) / max(free, 1)
+    repeats = np.clip(
+        n_records * np.mean(means**2, axis=0) / np.maximum(np.mean(left**2, axis=0), 1e-300),
+        1.0, n_records,
+    )  # fmt: skip
+    floor = np.array([0.125 / row.weight if row.scale == "sqrt" else 0.0 for row in simulated.rows])
+    scatter = np.sqrt(np.maximum(variance, floor) + 1e-300)
+    within = there.var(axis=0, ddof=1) if len(there) > 1 else np.zeros(n_rows)
+    known = 1.0 - within / scatter**2
+    reach = 1.0 + np.mean(np.sum(at_picture**2, axis=1)) * repeats
+    observed = there.mean(axis=0) / (scatter * np.sqrt(reach * np.maximum(known, 1e-9)))
+    used = np.array([not _is_fitted(row, data) for row in simulated.rows])
+    used &= (variance > NO_RESIDUAL * sample.var(axis=0)) & (variance > 0) & (known > LEAST_INFORMATION)
+    for index, row in enumerate(simulated.rows):
+        if row.scale == "sqrt":
+            expected, counted = row.weight * np.mean(sample[:, index] ** 2), row.weight * np.mean(
+                seen[:, index] ** 2
+            )
+            used[index] &= expected >= LEAST_COUNT or counted >= MANY_COUNTED
+    degrees = np.maximum(n / repeats - basis.shape[1], 3.0)
+    return _Residuals(left / (scatter * np.sqrt(1.0 - leverage)), observed, degrees, used)
+
+
+def _features(statistics: Float, fitted: Float) -> tuple[Float, Float]:
+    """Return an orthonormal basis (n, p) of functions of the statistics, and it at the picture."""
+    center, spread = statistics.mean(axis=0), statistics.std(axis=0)
+    alive = spread > 1e-9 * (1.0 + np.abs(center))
+    one, two = ((x[:, alive] - center[alive]) / spread[alive] for x in (statistics, fitted))
+    d, n = int(alive.sum()), len(statistics)
+    first, second = np.triu_indices(d)
+    products = (1 + d + len(first)) * FEATURE_SHARE <= n
+    columns = []
+    for x in (one, two):
+        parts = [np.ones((len(x), 1)), x]
+        if products:
+            parts.append(x[:, first] * x[:, second])
+        columns.append(np.hstack(parts))
+    left, size, right = np.linalg.svd(columns[0], full_matrices=False)
+    keep = size > 1e-8 * size[0]
+    return left[:, keep], columns[1] @ right[keep].T / size[keep]
+
+
+def _family_wise(residuals: _Residuals) -> Float:
+    """Return the p-value of every row, adjusted for all rows that are compared (1: not used)."""
+    out = np.ones(len(residuals.used))
+    used = residuals.used
+    if not used.any():
+        return out
+    simulated, observed = residuals.simulated[:, used], residuals.observed[used]
+    n = len(simulated)
+    if n >= MANY:
+        # skew patterns count in units of their own side's 5 % point
+        high = np.maximum(np.quantile(simulated, 0.95, axis=0), 1.0)
+        low = np.maximum(-np.quantile(simulated, 0.05, axis=0), 1.0)
+        largest = np.max(np.where(simulated > 0, simulated / high, -simulated / low), axis=1)
+        own = np.where(observed > 0, observed / high, -observed / low)
+        out[used] = (1 + np.sum(largest[:, None] >= own, axis=0)) / (n + 1)
+    else:
+        single = 2 * stats.t.sf(np.abs(observed), residuals.degrees[used])
+        out[used] = np.minimum(1.0, single * used.sum())
+    return out
+
+
+def _support(statistics: Float, fitted: Float) -> float:
+    """Return the chance of statistics as far from the simulated ones as the picture's."""
+    alive = statistics.std(axis=0) > 0
+    gap = (fitted - statistics.mean(axis=0))[alive]
+    covariance = np.atleast_2d(np.cov(statistics[:, alive].T))
+    distance = float(gap @ np.linalg.pinv(covariance) @ gap)
+    return float(stats.chi2.sf(distance, max(int(alive.sum()), 1)))
+
+
+def _sentences(table: list[dict[str, Any]], support: float) -> tuple[str, ...]:
+    """Return what is wrong, one sentence a kind of pattern, the worst first."""
+    out = []
+    wrong = sorted(
+        (row for row in table if row["p"] < FAMILY_WISE), key=lambda row: -row["misfit_sd"]
+    )
+    for kind in dict.fromkeys(row["kind"] for row in wrong):
+        row = next(row for row in wrong if row["kind"] == kind)
+        out.append(
+            f"the model does not explain {SUBJECTS[kind]} {row['name']}: observed "
+            f"{row['observed']:.4g}, predicted {row['predicted_mean']:.4g} +- "
+            f"{row['predicted_sd']:.2g} ({row['misfit_sd']:.1f} sd given what was fitted)"
+        )
+    if support < OUT_OF_SUPPORT:
+        out.append(
+            "out of support: pictures simulated from the fit do not have the picture's own fitted "
+            "statistics, so what the fit says does not describe this picture"
+        )
+    return tuple(out)
