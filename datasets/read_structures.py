@@ -1,0 +1,185 @@
+"""Crystal structures with their energies from files of electronic-structure codes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physlearn.checks import BackendUnavailable, InputError
+from physlearn.records import AtomicConfiguration
+
+__all__ = ["configuration_from_ase", "read_structures"]
+
+
+def read_structures(
+    path: str | os.PathLike[str], tag: str | None = None
+) -> list[AtomicConfiguration]:
+    """Read crystals and their energies.
+
+    Parameters
+    ----------
+    path
+        A JSON list of entries with ``structure`` (lattice and sites as pymatgen writes them),
+        ``outputs`` (energy in eV of the whole cell, stress) and ``tags``; or any file that ASE
+        reads (extxyz, db, POSCAR, ...), all frames of it.
+    tag
+        Keep the entries with this tag only (``relax``, ``unrelax`` in ``dft_alloys_bcc``).
+
+    Returns
+    -------
+    list of AtomicConfiguration
+        In angstrom, with ``cell``, species and ``metadata``: ``energy_ev`` (whole cell, absent
+        where the file has none), ``tags`` and ``group`` as texts.
+
+    Raises
+    ------
+    InputError
+        When the file is absent, holds no structure, or none has the tag.
+    BackendUnavailable
+        When ASE is needed and not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> entry = {"structure": {"lattice": {"matrix": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]},
+    ...     "sites": [{"label": "Nb", "xyz": [0, 0, 0]}]}, "outputs": {"energy": -10.1}}
+    >>> file = Path(tempfile.mkdtemp()) / "one.json"
+    >>> _ = file.write_text(json.dumps([entry]))
+    >>> read_structures(file)[0].metadata["energy_ev"]
+    -10.1
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"path {path} does not exist or is a folder; check its name.")
+    structures = _read_json(path) if path.suffix.lower() == ".json" else None
+    if structures is None:
+        structures = _read_ase(path)
+    kept = [one for one in structures if tag is None or tag in _tags(one)]
+    if not kept:
+        known = sorted({name for one in structures for name in _tags(one)})
+        raise InputError(
+            f"tag must be one of the tags in {path.name} ({', '.join(known) or 'it has none'}); "
+            f"got {tag!r}."
+            if structures
+            else f"path {path} must hold at least one structure; it holds none."
+        )
+    return kept
+
+
+def configuration_from_ase(atoms: Any) -> AtomicConfiguration:
+    """Return an ASE ``Atoms`` object as a record in angstrom, with its energy where it has one.
+
+    Raises
+    ------
+    InputError
+        When the object is no ASE ``Atoms``, or is not periodic along all three cell vectors.
+
+    Examples
+    --------
+    >>> import ase
+    >>> cube = ase.Atoms("NbMo", [[0, 0, 0], [1.6, 1.6, 1.6]], cell=[3.2, 3.2, 3.2], pbc=True)
+    >>> configuration_from_ase(cube).species_names
+    ('Mo', 'Nb')
+    """
+    needed = ("get_positions", "get_chemical_symbols", "get_cell", "get_pbc")
+    if not all(hasattr(atoms, name) for name in needed):
+        raise InputError(f"structures must be ASE Atoms; got {type(atoms).__name__}.")
+    if not np.all(atoms.get_pbc()):
+        raise InputError(
+            "structures must be periodic along all three cell vectors; set atoms.pbc = True, or "
+            "give a film or a cluster as LatticeSnapshots on its graph."
+        )
+    metadata: dict[str, Any] = {
+        str(name): value
+        for name, value in getattr(atoms, "info", {}).items()
+        if isinstance(value, str | int | float | bool)
+    }
+    energy = _energy_of(atoms)
+    if energy is not None:
+        metadata["energy_ev"] = energy
+    return _record(
+        np.asarray(atoms.get_positions()), list(atoms.get_chemical_symbols()),
+        np.asarray(atoms.get_cell()), metadata,
+    )  # fmt: skip
+
+
+def _energy_of(atoms: Any) -> float | None:
+    """Return the energy that ASE holds; asking for one without a result would start a run."""
+    results = getattr(getattr(atoms, "calc", None), "results", {})
+    return float(results["energy"]) if "energy" in results else None
+
+
+def _record(
+    positions: Any, symbols: list[str], cell: Any, metadata: Mapping[str, Any]
+) -> AtomicConfiguration:
+    names = sorted(set(symbols))
+    return AtomicConfiguration(
+        positions, unit="angstrom", cell=cell, metadata=metadata,
+        species=np.array([names.index(symbol) for symbol in symbols]),
+        species_names=tuple(names),
+    )  # fmt: skip
+
+
+def _tags(one: AtomicConfiguration) -> list[str]:
+    return str(one.metadata.get("tags", "")).split()
+
+
+def _read_json(path: Path) -> list[AtomicConfiguration] | None:
+    """Return the entries of a JSON list, or None where it is another kind (ASE's database)."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"path {path} cannot be read as JSON ({error}); export it again."
+        ) from None
+    if not isinstance(entries, list):
+        return None
+    out = []
+    for number, entry in enumerate(entries):
+        try:
+            structure = entry["structure"]
+            cell = np.array(structure["lattice"]["matrix"], np.float64)
+            places = np.array([site["xyz"] for site in structure["sites"]], np.float64)
+            symbols = [str(site["label"]) for site in structure["sites"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"path {path} must hold entries with structure, lattice, matrix and sites; entry "
+                f"{number} lacks {error}."
+            ) from None
+        out.append(_record(places, symbols, cell, _metadata(entry, path, number)))
+    return out
+
+
+def _metadata(entry: Mapping[str, Any], path: Path, number: int) -> dict[str, Any]:
+    """Return what an entry says of itself."""
+    known: dict[str, Any] = {"source": path.name, "entry": number}
+    energy = (entry.get("outputs") or {}).get("energy")
+    if energy is not None:
+        known["energy_ev"] = float(energy)
+    if entry.get("tags"):
+        known["tags"] = " ".join(str(tag) for tag in entry["tags"])
+    if entry.get("group"):
+        known["group"] = str(entry["group"])
+    return known
+
+
+def _read_ase(path: Path) -> list[AtomicConfiguration]:
+    try:
+        from ase.io import read
+    except ImportError:
+        raise BackendUnavailable(
+            f"reading {path.name} needs ASE; install it with `pip install physlearn[ase]`."
+        ) from None
+    try:
+        frames = read(path, index=":")
+    except Exception as error:  # ASE's readers raise any error there is
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        raise InputError(
+            f"path {path} cannot be read by ASE ({reason}); check the export."
+        ) from None
+    return [configuration_from_ase(frame) for frame in frames]
