@@ -77,7 +77,7 @@ class Proposal:
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Float, Float]:
         """Return n points, shape (n, d), and the log density of the mixture there."""
         d = len(self.mean)
-        n_wide = int(round(DEFENSIVE_SHARE * n))
+        n_wide = round(DEFENSIVE_SHARE * n)
         factor = np.linalg.cholesky(self.covariance)
         own = self._student(n - n_wide, WIDENING * factor, rng)
         if self.prior is not None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.inference.importance import Proposal, even_points, resample
+from physlearn.inference.lattice_population import Population
 from physlearn.inference.likelihood_mode import PriorShape, find_peak, inside
 from physlearn.inference.partition_surface import PartitionSurface
 from physlearn.inference.replica_chains import Chains, Ensemble, chain_memory
@@ -97,6 +98,8 @@ class LikelihoodPosterior:
         ``newton_steps``, ``dynamics``.
     flags
         What a reader of the result must know; empty where all is well.
+    populations
+        For every ensemble its replicas, in equilibrium at parameters spread like the posterior.
     """
 
     draws: Float
@@ -110,6 +113,12 @@ class LikelihoodPosterior:
     partition: list[PartitionSurface]
     numbers: dict[str, Any]
     flags: list[str]
+    populations: list[Population]
+
+    @property
+    def surfaces(self) -> list[PartitionSurface]:
+        """The same as ``partition``."""
+        return self.partition
 
 
 def sample_posterior(
@@ -320,7 +329,7 @@ class _Search:
         return LikelihoodPosterior(
             draws, effective, self.converged, self.rounds, center, spread,
             found.log_mean - offset, reference, self.surfaces, numbers,
-            self._flags(found, effective),
+            self._flags(found, effective), [chain.population for chain in self.chains],
         )  # fmt: skip
 
     def _flags(self, found: _Weighted, effective: float) -> list[str]:

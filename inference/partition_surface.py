@@ -46,6 +46,19 @@ class PartitionSurface:
     groups
         Which samples belong together, int, shape (K, n); None: those of a reference.
 
+    Attributes
+    ----------
+    anchor
+        float64, shape (d,): parameters that log Z is given relative to, at first the mean
+        reference.
+    references, log_partitions
+        The distinct references, shape (K, d), and their log Z.
+    counts
+        float64, shape (K,): samples of each.
+    settled
+        Whether the equations were solved and references do not fall into groups whose samples
+        hardly meet.
+
     Raises
     ------
     InputError
@@ -137,6 +150,9 @@ class PartitionSurface:
         samples = np.concatenate(signed)
         log_weight = samples @ self.anchor - np.tile(log_mixture, len(signed))
         factor = _whitening(samples)
+        self._samples, self._log_weight = samples, log_weight
+        self._start = self.anchor
+        # in units of their own spread single precision is enough for every exponent
         self._white = (samples @ factor).astype(np.float32)
         self._unwhite = np.linalg.inv(factor).T
         self._top = float(log_weight.max())
@@ -144,7 +160,7 @@ class PartitionSurface:
 
     def _weights(self, parameters: Float) -> tuple[Float, NDArray[np.float32]]:
         """Return log Z and the weights of the samples (unnormalised, largest 1), (m, samples)."""
-        away = ((parameters - self.anchor) @ self._unwhite).astype(np.float32)
+        away = ((parameters - self._start) @ self._unwhite).astype(np.float32)
         exponent = away @ self._white.T
         exponent += self._base
         top = exponent.max(axis=1)
@@ -165,10 +181,18 @@ class PartitionSurface:
 
     def move_anchor(self, parameters: ArrayLike) -> None:
         """Give log Z relative to that at other parameters, shape (d,)."""
-        shift = float(self(parameters)[0])
+        self.anchor = np.array(parameters, np.float64)
+        shift = float(self(self.anchor)[0])
         self._zero += shift
         self.log_partitions = self.log_partitions - shift
-        self.reference = np.asarray(parameters, np.float64)
+
+    def weighted_samples(self) -> tuple[Float, Float]:
+        """Return statistics (n, d) and log weights (n,) that carry log Z, mirror images included.
+
+        log Z(phi) = log sum exp(statistics @ phi + log weight), relative to the anchor.
+        """
+        statistics = self._samples + self._center
+        return statistics, self._log_weight - self._samples @ self._start - self._zero
 
     def effective_samples(self, parameters: ArrayLike) -> Float:
         """Return how many samples carry log Z at parameters (m, d), as if independent."""
