@@ -9,8 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_count
 from physlearn.inference.lattice_family import LatticeFamily
+from physlearn.lattice_models.replica_layout import fill_codes
 from physlearn.lattice_models.replicas import Replicas
 from physlearn.lattice_models.state_replicas import StateReplicas
+from physlearn.lattice_models.term_replicas import TermReplicas
 from physlearn.records import SiteGraph
 
 __all__ = ["Population", "make_population"]
@@ -18,8 +20,12 @@ __all__ = ["Population", "make_population"]
 Float = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 DYNAMICS = ("auto", "heat_bath", "clusters")
-BLOCK = 4096
-"""Sites whose extra statistics are summed at a time."""
+# tables at 00, 01, 10, 11 -> the coefficients of 1, n + n' and n n'; likewise of three states
+PAIR_POLYNOMIAL = np.array([[1.0, -1.0, 1.0], [0.0, 1.0, -2.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+TRIPLET_POLYNOMIAL = np.zeros((8, 4))
+TRIPLET_POLYNOMIAL[[0, 1, 3, 7]] = [
+    [1.0, -1.0, 1.0, -1.0], [0.0, 1.0, -2.0, 3.0], [0.0, 0.0, 1.0, -3.0], [0.0, 0.0, 0.0, 1.0]
+]  # fmt: skip
 
 
 class Population(Protocol):
@@ -50,6 +56,13 @@ class Population(Protocol):
 
     def restart(self, codes: ArrayLike) -> None:
         """Set the codes, shape (n_sites,) for all copies or (n_sites, R)."""
+        ...
+
+    def scores(self, natural: ArrayLike, terms: NDArray[np.int64]) -> tuple[Float, Float]:
+        """Return gradient (R, d) and curvature (R, d, d) of each copy's log pseudolikelihood.
+
+        Only the sites ``terms`` count; all sites serve as neighbours.
+        """
         ...
 
 
@@ -116,39 +129,16 @@ def make_population(
         np.zeros((0, n, q)) if extra is None
         else check_array("extra", extra, shape=(None, n, q), allow_empty=True)
     )  # fmt: skip
-    if family.two_state_pairs and not family.fixed_composition:
-        return _IsingPopulation(family, graph, start, n_replicas, rng, sites, known, further)
-    if family.fixed_composition or family.motifs or len(further):
-        raise InputError("family of fixed composition, with triplets or with extra: not yet.")
-    return _StatePopulation(family, graph, start, n_replicas, rng, sites, known)
+    given = (family, graph, start, n_replicas, rng, sites, known, further)
+    if family.fixed_composition:
+        raise InputError("family of fixed composition: not yet.")
+    if family.two_state_pairs and not len(further):
+        return _IsingPopulation(*given)
+    return _TermPopulation(*given) if q == 2 else _StatePopulation(*given)
 
 
-def _checked_codes(codes: ArrayLike, n_sites: int, n_replicas: int, q: int) -> Codes:
-    given = np.asarray(codes)
-    if given.shape not in ((n_sites,), (n_sites, n_replicas)):
-        raise InputError(
-            f"codes must have shape ({n_sites},) or ({n_sites}, {n_replicas}); got {given.shape}."
-        )
-    out = given.astype(np.uint8)
-    if not np.array_equal(out, given) or out.max(initial=0) >= q:
-        raise InputError(f"codes must be whole numbers from 0 to {q - 1}.")
-    wide = np.empty((n_sites, n_replicas), np.uint8)
-    wide[:] = out if out.ndim == 2 else out[:, None]
-    return wide
-
-
-def _checked_natural(natural: ArrayLike, n_replicas: int, d: int) -> Float:
-    given = np.asarray(natural, np.float64)
-    if given.shape not in ((d,), (n_replicas, d)) or not np.all(np.isfinite(given)):
-        raise InputError(
-            f"natural must be finite, of shape ({d},) or ({n_replicas}, {d}); got shape "
-            f"{given.shape}."
-        )
-    return np.array(np.broadcast_to(given, (n_replicas, d)))
-
-
-class _IsingPopulation:
-    """Two states with pairs: field and couplings."""
+class _Population:
+    """What all populations share: their shapes and the offset."""
 
     def __init__(
         self, family: LatticeFamily, graph: SiteGraph, start: ArrayLike, n_replicas: int,
@@ -157,78 +147,119 @@ class _IsingPopulation:
         self.n_replicas = check_count("n_replicas", n_replicas, 1)
         self.n_parameters = family.n_parameters + len(extra)
         self._family, self._graph, self._sites, self._rng = family, graph, sites, rng
-        self._extra = extra
-        self._known = (offset[:, 1] - offset[:, 0]) / 2
-        self._slope = (extra[..., 1] - extra[..., 0]) / 2
-        self.restart(start)
+        self._offset, self._extra = offset, extra
+        self._begin(fill_codes(start, graph.n_sites, self.n_replicas, family.n_states))
 
-    def restart(self, codes: ArrayLike) -> None:
-        wide = _checked_codes(codes, self._graph.n_sites, self.n_replicas, 2)
+    def _begin(self, codes: Codes) -> None:
+        raise NotImplementedError
+
+    def _split(self, natural: ArrayLike) -> tuple[Float, Float]:
+        """Return the parameters of the family, (R, d_f), and of the extra statistics."""
+        shape = (self.n_replicas, self.n_parameters)
+        given = np.asarray(natural, np.float64)
+        if given.shape not in (shape, shape[1:]) or not np.all(np.isfinite(given)):
+            raise InputError(
+                f"natural must be finite, of shape {shape[1:]} or {shape}; got shape {given.shape}."
+            )
+        d = self._family.n_parameters
+        wide = np.array(np.broadcast_to(given, shape))
+        return wide[:, :d], wide[:, d:]
+
+
+class _IsingPopulation(_Population):
+    """Two states with pairs and nothing else: field and couplings."""
+
+    def _begin(self, codes: Codes) -> None:
         self._copies = Replicas(
-            self._graph, self._family.n_shells, 2 * wide.astype(np.int8) - 1, self.n_replicas,
+            self._graph, self._family.n_shells, 2 * codes.astype(np.int8) - 1, self.n_replicas,
             self._rng, self._sites,
         )  # fmt: skip
+        self._field = (self._offset[:, 1] - self._offset[:, 0]) / 2
+
+    def restart(self, codes: ArrayLike) -> None:
+        self._begin(fill_codes(codes, self._graph.n_sites, self.n_replicas, 2))
 
     def sweep(self, natural: ArrayLike, n_sweeps: int) -> None:
-        given = _checked_natural(natural, self.n_replicas, self.n_parameters)
-        d = self._family.n_parameters
-        field = self._known
-        if len(self._extra):
-            field = self._known[:, None] + self._slope.T @ given[:, d:].T
-        self._copies.sweep(given[:, :d], n_sweeps, field)
+        self._copies.sweep(self._split(natural)[0], n_sweeps, self._field)
 
     def statistics(self) -> Float:
-        return np.hstack([self._copies.statistics(), _extra_sums(self._extra, self.codes())])
+        return self._copies.statistics()
 
     def codes(self) -> Codes:
         return (self._copies.states > 0).astype(np.uint8)
 
+    def scores(self, natural: ArrayLike, terms: NDArray[np.int64]) -> tuple[Float, Float]:
+        return self._copies.scores(self._split(natural)[0], terms)
 
-class _StatePopulation:
-    """Any number of states with pairs."""
 
-    def __init__(
-        self, family: LatticeFamily, graph: SiteGraph, start: ArrayLike, n_replicas: int,
-        rng: np.random.Generator, sites: NDArray[np.int64] | None, offset: Float,
-    ) -> None:  # fmt: skip
-        self.n_replicas = check_count("n_replicas", n_replicas, 1)
-        self.n_parameters = family.n_parameters
-        self._family, self._graph, self._sites, self._rng = family, graph, sites, rng
-        self._offset = -offset
-        self.restart(start)
+class _TermPopulation(_Population):
+    """Two states with pairs, triplets and extra statistics."""
 
-    def restart(self, codes: ArrayLike) -> None:
+    def _begin(self, codes: Codes) -> None:
         family = self._family
-        wide = _checked_codes(codes, self._graph.n_sites, self.n_replicas, family.n_states)
-        self._copies = StateReplicas(
-            self._graph, family.n_shells, family.n_states, wide, self.n_replicas, self._rng,
-            self._sites,
+        self._copies = TermReplicas(
+            self._graph, family.n_shells, family.motifs, codes, self.n_replicas, self._rng,
+            self._sites, self._extra,
         )  # fmt: skip
-
-    def sweep(self, natural: ArrayLike, n_sweeps: int) -> None:
-        given = _checked_natural(natural, self.n_replicas, self.n_parameters)
-        site, pair, _ = self._family.energies(given)
-        self._copies.sweep(site, pair, n_sweeps, self._offset)
-
-    def statistics(self) -> Float:
-        singles, pairs = self._copies.statistics()
-        q = self._family.n_states
-        once = np.triu(np.ones((q, q)))
-        return singles @ self._family.site.T + np.einsum(
-            "rkab,ab,dkab->rd", pairs, once, self._family.pair, optimize=True
+        self._polynomials = (
+            family.site @ [[1.0, -1.0], [0.0, 1.0]],
+            family.pair.reshape(*family.pair.shape[:2], 4) @ PAIR_POLYNOMIAL,
+            family.triplet.reshape(*family.triplet.shape[:2], 8) @ TRIPLET_POLYNOMIAL,
         )
 
+    def restart(self, codes: ArrayLike) -> None:
+        self._copies.restart(codes)
+
+    def sweep(self, natural: ArrayLike, n_sweeps: int) -> None:
+        theta, weight = self._split(natural)
+        site, pair, triplet = self._family.energies(theta)
+        self._copies.sweep(
+            site, pair, n_sweeps, -self._offset, triplet_energy=triplet, extra_energy=-weight
+        )
+
+    def statistics(self) -> Float:
+        ups, pairs, triplets, extra = self._copies.sums()
+        site, pair, triplet = self._polynomials
+        out = self._graph.n_sites * site[:, 0] + ups[:, None] * site[:, 1]
+        out += np.einsum("rko,dko->rd", pairs, pair)
+        out += np.einsum("rko,dko->rd", triplets, triplet)
+        return np.hstack([out, extra])
+
     def codes(self) -> Codes:
-        return np.asarray(self._copies.states, np.uint8)
+        return self._copies.states
+
+    def scores(self, natural: ArrayLike, terms: NDArray[np.int64]) -> tuple[Float, Float]:
+        family = self._family
+        return self._copies.scores(
+            np.hstack(self._split(natural)), family.site, family.pair, family.triplet, terms
+        )
 
 
-def _extra_sums(extra: Float, codes: Codes) -> Float:
-    """Return sum_i extra[k, i, a_i] of every copy, shape (R, n_extra)."""
-    total = np.zeros((len(extra), codes.shape[1]))
-    if not len(extra):
-        return total.T
-    for first in range(0, len(codes), BLOCK):
-        here = slice(first, first + BLOCK)
-        for state in range(extra.shape[2]):
-            total += extra[:, here, state] @ (codes[here] == state)
-    return total.T
+class _StatePopulation(_Population):
+    """Any number of states with pairs and extra statistics."""
+
+    def _begin(self, codes: Codes) -> None:
+        family = self._family
+        self._copies = StateReplicas(
+            self._graph, family.n_shells, family.n_states, codes, self.n_replicas, self._rng,
+            self._sites, self._extra,
+        )  # fmt: skip
+
+    def restart(self, codes: ArrayLike) -> None:
+        self._copies.restart(codes)
+
+    def sweep(self, natural: ArrayLike, n_sweeps: int) -> None:
+        theta, weight = self._split(natural)
+        site, pair, _ = self._family.energies(theta)
+        self._copies.sweep(site, pair, n_sweeps, -self._offset, extra_energy=-weight)
+
+    def statistics(self) -> Float:
+        singles, pairs, extra = self._copies.sums()
+        q = self._family.n_states
+        once = np.triu(np.ones((q, q)))
+        out = singles @ self._family.site.T
+        out += np.einsum("rkab,ab,dkab->rd", pairs, once, self._family.pair, optimize=True)
+        return np.hstack([out, extra])
+
+    def codes(self) -> Codes:
+        return self._copies.states.view(np.uint8)

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_count
+from physlearn.checks import InputError, check_array, check_count
 from physlearn.lattice_models.energy_terms import check_shells
-from physlearn.lattice_models.random_numbers import seed_words
+from physlearn.lattice_models.replica_layout import (
+    checked_sites,
+    energies_by_replica,
+    fill_codes,
+    make_lanes,
+    make_runs,
+)
+from physlearn.lattice_models.replicas import TILE, neighbour_groups
 from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.lattice_models.state_replica_kernels import (
     state_replica_statistics,
@@ -18,8 +25,9 @@ from physlearn.records import SiteGraph
 __all__ = ["StateReplicas"]
 
 Float = NDArray[np.float64]
-TILE = 64
 MOST_STATES = 127
+LARGEST_BOND_RUN = 125
+TO_EXPONENT = 1.0 / np.log(2.0)
 
 
 class StateReplicas:
@@ -27,7 +35,8 @@ class StateReplicas:
 
     Heat bath on any graph, site after site, p ~ exp(-E) with, codes a = 0..q-1,
 
-    E = sum_i site_energy[a_i] + sum_bonds pair_energy[shell, a_i, a_j],
+    E = sum_i site_energy[a_i] + sum_bonds pair_energy[shell, a_i, a_j]
+    + sum_i sum_k extra_energy[k] extra[k, i, a_i],
 
     each bond counted once, times its multiplicity. Potts, Blume-Capel, clock and any other pair
     model: the tables of ``hamiltonian.terms(graph)`` fit. Energies are summed in single precision;
@@ -49,6 +58,8 @@ class StateReplicas:
         Seed or generator, for the lanes.
     sites
         The sites that are drawn; the others stay as they started. None draws all.
+    extra
+        Statistics of single sites, shape (n_extra, n_sites, q).
 
     Raises
     ------
@@ -75,6 +86,7 @@ class StateReplicas:
         n_replicas: int,
         rng: int | np.random.Generator | None,
         sites: NDArray[np.int64] | None = None,
+        extra: ArrayLike | None = None,
     ) -> None:
         if check_count("n_states", n_states, 2) > MOST_STATES:
             raise InputError(f"n_states must be at most {MOST_STATES}; got {n_states}.")
@@ -82,34 +94,42 @@ class StateReplicas:
         check_shells(graph, check_count("n_shells", n_shells, 1), "n_shells")
         self.graph, self.n_shells, self.n_states = graph, n_shells, n_states
         self.n_replicas = n_replicas
-        self.bonds = bond_table(graph, n_shells)
-        chosen = np.arange(graph.n_sites) if sites is None else sites
-        self.sites = np.ascontiguousarray(chosen, np.int64)
-        if np.any((self.sites < 0) | (self.sites >= graph.n_sites)):
-            raise InputError(f"sites must lie between 0 and {graph.n_sites - 1}.")
-        codes = np.asarray(start)
-        shapes = ((graph.n_sites,), (graph.n_sites, n_replicas))
-        if codes.shape not in shapes:
-            raise InputError(
-                f"start must have shape {shapes[0]} or {shapes[1]}; got {codes.shape}."
-            )
-        wrong = np.argwhere(~np.isin(codes, np.arange(n_states)))
-        if len(wrong):
-            raise InputError(
-                f"start may hold only whole numbers from 0 to {n_states - 1}; entry "
-                f"{tuple(wrong[0].tolist())} holds {codes[tuple(wrong[0])]}."
-            )
+        n_sites = graph.n_sites
+        self.sites = checked_sites(sites, n_sites)
+        self.extra = check_array(
+            "extra", np.zeros((0, n_sites, n_states)) if extra is None else extra,
+            shape=(None, n_sites, n_states), allow_empty=True,
+        )  # fmt: skip
+        self._value = np.ascontiguousarray(self.extra[..., 1:] - self.extra[..., :1])
+        self._groups = neighbour_groups(bond_table(graph, n_shells), n_sites)
+        keep = graph.shell < n_shells
+        shell, times = graph.shell[keep], graph.multiplicity[keep]
+        self._runs = make_runs(graph.edges[keep], shell, times, LARGEST_BOND_RUN)
+        self._n_bonds = np.bincount(shell, times, n_shells)
         width = -(-n_replicas // TILE) * TILE
-        self._states = np.zeros((graph.n_sites, width), np.uint8)
-        self._states[:, :n_replicas] = codes if codes.ndim == 2 else codes[:, None]
-        generator = rng if isinstance(rng, np.random.Generator) else as_generator(rng)[0]
-        halves = seed_words(generator, (width,)).view(np.uint32).reshape(width, 2)
-        self._lanes = np.ascontiguousarray(halves.T)
+        self._states = np.zeros((n_sites + 1, n_states - 1, width), np.uint8)
+        self.restart(start)
+        self._lanes = make_lanes(rng, width)
+        self._count = np.zeros((n_states - 1, width), np.uint8)
+
+    def restart(self, codes: ArrayLike) -> None:
+        """Set the codes, shape (n_sites,) for all copies or (n_sites, n_replicas)."""
+        wide = fill_codes(codes, self.graph.n_sites, self.n_replicas, self.n_states)
+        for b in range(1, self.n_states):
+            self._states[:-1, b - 1, : self.n_replicas] = wide == b
 
     @property
     def states(self) -> NDArray[np.int8]:
         """A copy of the codes, shape (n_sites, n_replicas)."""
-        return self._states[:, : self.n_replicas].astype(np.int8)
+        codes = np.zeros((self.graph.n_sites, self.n_replicas), np.int8)
+        for b in range(1, self.n_states):
+            codes += np.int8(b) * self._states[:-1, b - 1, : self.n_replicas].view(np.int8)
+        return codes
+
+    @property
+    def _words(self) -> NDArray[np.uint64]:
+        """The memory of the states as words of eight replicas."""
+        return self._states.reshape(-1).view(np.uint64)
 
     def sweep(
         self,
@@ -117,6 +137,8 @@ class StateReplicas:
         pair_energy: ArrayLike,
         n_sweeps: int,
         offset: ArrayLike = 0.0,
+        *,
+        extra_energy: ArrayLike | None = None,
     ) -> None:
         """Draw every site ``n_sweeps`` times.
 
@@ -130,6 +152,9 @@ class StateReplicas:
             How often.
         offset
             Added to the site energy, shape (n_sites, q): random fields, evidence of a picture.
+        extra_energy
+            What multiplies each extra statistic, shape (n_extra,) or (n_replicas, n_extra). None
+            stands for zeros.
 
         Raises
         ------
@@ -139,52 +164,71 @@ class StateReplicas:
         """
         n_sweeps = check_count("n_sweeps", n_sweeps, 0)
         q = self.n_states
-        pairs = self._wide("pair_energy", pair_energy, (self.n_shells, q, q))
-        if not np.array_equal(pairs, pairs.swapaxes(1, 2)):
+        site = self._wide("site_energy", site_energy, (q,))
+        pair = self._wide("pair_energy", pair_energy, (self.n_shells, q, q))
+        weight = self._wide("extra_energy", extra_energy, (len(self.extra),))
+        if not np.array_equal(pair, pair.swapaxes(1, 2)):
             raise InputError("pair_energy must be symmetric in its two states.")
-        extra = np.asarray(offset, np.float64)
+        known = np.asarray(offset, np.float64)
         shape = (self.graph.n_sites, q)
-        if extra.shape not in ((), shape) or not np.all(np.isfinite(extra)):
-            raise InputError(f"offset must be finite, of shape {shape}; got shape {extra.shape}.")
-        table = self.bonds
+        if known.shape not in ((), shape) or not np.all(np.isfinite(known)):
+            raise InputError(f"offset must be finite, of shape {shape}; got shape {known.shape}.")
+        known = np.broadcast_to(known, shape)
+        groups = self._groups
+        rise = pair[:, 1:] - pair[:, :1]  # against state 0: [shell, a - 1, b]
+        base = rise[:, :, 0][groups.shell] * groups.times[:, None, None]
+        slope = (rise[:, :, 1:] - rise[:, :, :1])[groups.shell] * groups.times[:, None, None, None]
         state_replica_sweeps(
-            self._states, self.sites, table.start, table.neighbour, table.shell, table.times, pairs,
-            self._wide("site_energy", site_energy, (q,)),
-            np.ascontiguousarray(np.broadcast_to(extra / np.log(2.0), shape), np.float32),
-            n_sweeps, self._lanes,
+            self._states, self._words, self.sites, groups.group_start, groups.entry_start,
+            groups.kind, groups.degree, groups.entry, _exponents(base), _exponents(slope),
+            _exponents(site[1:] - site[:1]), _exponents(known[:, 1:] - known[:, :1]),
+            _exponents(weight), self._value.astype(np.float32), n_sweeps, self._lanes, self._count,
+            self._count.reshape(-1).view(np.uint64),
         )  # fmt: skip
 
-    def _wide(self, name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return energies in kT log 2 with the replicas last, zero for those that only pad."""
-        given = np.asarray(values, np.float64)
-        full = (self.n_replicas, *shape)
-        if given.shape not in (shape, full) or not np.all(np.isfinite(given)):
-            raise InputError(
-                f"{name} must be finite, of shape {shape} or {full}; got shape {given.shape}."
-            )
-        wide = np.zeros((*shape, self._states.shape[1]), np.float32)
-        wide[..., : self.n_replicas] = np.moveaxis(
-            np.broadcast_to(given / np.log(2.0), full), 0, -1
-        )
-        return wide
+    def _wide(self, name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> Float:
+        """Return energies with the replicas last."""
+        return energies_by_replica(name, values, shape, self.n_replicas, self._states.shape[2])
 
     def statistics(self) -> tuple[Float, Float]:
         """Return numbers of states, (n_replicas, q), and of bonds, (n_replicas, n_shells, q, q).
 
         Bonds, times their multiplicity, are counted in [shell, a, b] and [shell, b, a] where their
-        ends are a and b: E = sum_a n_a site_energy[a] + sum over a <= b of n_ab pair_energy[a, b].
+        ends are a and b: E = sum_a n_a site_energy[a] + sum over a <= b of n_ab pair_energy[a, b]
+        + the energy of the extra statistics.
         """
-        q, width = self.n_states, self._states.shape[1]
-        singles = np.zeros((q, width), np.int64)
-        pairs = np.zeros((self.n_shells, q, q, width), np.int64)
-        graph = self.graph
+        return self.sums()[:2]
+
+    def sums(self) -> tuple[Float, Float, Float]:
+        """Return what ``statistics`` returns, and the extra ones, shape (n_replicas, n_extra)."""
+        planes, width = self._states.shape[1:]
+        n, runs = self.n_replicas, self._runs
+        singles = np.zeros((planes, width), np.int64)
+        margins = np.zeros((self.n_shells, planes, width), np.int64)
+        upper = np.zeros((self.n_shells, planes, planes, width), np.int64)
+        extra = np.zeros((len(self.extra), width))
+        count = np.zeros(width, np.uint8)
         state_replica_statistics(
-            self._states, graph.edges, graph.shell, graph.multiplicity, singles, pairs
-        )
-        ordered = np.triu_indices(q, 1)
-        pairs[:, ordered[1], ordered[0]] = pairs[:, ordered[0], ordered[1]]
-        n = self.n_replicas
-        return (
-            singles[:, :n].T.astype(np.float64),
-            np.moveaxis(pairs[..., :n], -1, 0).astype(np.float64),
-        )
+            self._states, self._words, runs.rows, runs.start, runs.group, runs.times, self._value,
+            singles, margins, upper, extra, count, count.view(np.uint64),
+        )  # fmt: skip
+        numbers = np.empty((n, planes + 1))
+        numbers[:, 1:] = singles[:, :n].T
+        numbers[:, 0] = self.graph.n_sites - numbers[:, 1:].sum(axis=1)
+        pairs = np.empty((n, self.n_shells, planes + 1, planes + 1))
+        inner = np.moveaxis(upper[..., :n], -1, 0)
+        inner = np.triu(inner) + np.triu(inner, 1).swapaxes(2, 3)
+        pairs[:, :, 1:, 1:] = inner
+        # an end in state b belongs to a bond with one end in b, or, twice, with both
+        ends = np.moveaxis(margins[..., :n], -1, 0)
+        pairs[:, :, 0, 1:] = ends - inner.sum(axis=3) - np.einsum("rkbb->rkb", inner)
+        pairs[:, :, 1:, 0] = pairs[:, :, 0, 1:]
+        once = np.triu(pairs[:, :, 1:, 1:]).sum(axis=(2, 3)) + pairs[:, :, 0, 1:].sum(axis=2)
+        pairs[:, :, 0, 0] = self._n_bonds - once
+        extra += self.extra[..., 0].sum(axis=1)[:, None]
+        return numbers, pairs, extra[:, :n].T.copy()
+
+
+def _exponents(energies: Float) -> NDArray[np.float32]:
+    """Return log weights in units of log 2."""
+    return np.ascontiguousarray(-TO_EXPONENT * energies, np.float32)
