@@ -38,8 +38,10 @@ WORK = 3e7
 """Most sites times pictures that are held at once."""
 MOST_REPLICAS, LEAST_REPLICAS = 64, 8
 N_RECORDS, SWEEPS_BETWEEN, BURN_IN, SETTLE = 4, 8, 60, 10
-MANY = 200
-"""From so many simulated pictures on, the family-wise p-value is a rank; below, Student's."""
+MANY = 100
+"""From so many simulated pictures on, the largest of all misfits is compared; below, Student's."""
+TAIL = 0.2
+"""Share of the simulated largest misfits behind the tail: their squares are exponential there."""
 LEAST_COUNT = 5.0
 OUT_OF_SUPPORT = 1e-4
 NO_RESIDUAL = 1e-6
@@ -346,17 +348,19 @@ def _family_wise(residuals: _Residuals) -> Float:
     if not used.any():
         return out
     simulated, observed = residuals.simulated[:, used], residuals.observed[used]
-    n = len(simulated)
-    if n >= MANY:
-        # skew patterns count in units of their own side's 5 % point
-        high = np.maximum(np.quantile(simulated, 0.95, axis=0), 1.0)
-        low = np.maximum(-np.quantile(simulated, 0.05, axis=0), 1.0)
-        largest = np.max(np.where(simulated > 0, simulated / high, -simulated / low), axis=1)
-        own = np.where(observed > 0, observed / high, -observed / low)
-        out[used] = (1 + np.sum(largest[:, None] >= own, axis=0)) / (n + 1)
-    else:
+    if len(simulated) < MANY:
         single = 2 * stats.t.sf(np.abs(observed), residuals.degrees[used])
         out[used] = np.minimum(1.0, single * used.sum())
+        return out
+    # skew patterns count in units of their own side's 5 % point
+    high = np.maximum(np.quantile(simulated, 0.95, axis=0), 1.0)
+    low = np.maximum(-np.quantile(simulated, 0.05, axis=0), 1.0)
+    largest = np.max(np.where(simulated > 0, simulated / high, -simulated / low), axis=1) ** 2
+    own = np.where(observed > 0, observed / high, -observed / low) ** 2
+    edge = np.quantile(largest, 1 - TAIL)
+    mean_excess = np.mean(largest[largest > edge] - edge)
+    rank = (1 + np.sum(largest[:, None] >= own, axis=0)) / (len(simulated) + 1)
+    out[used] = np.where(own > edge, TAIL * np.exp(-(own - edge) / mean_excess), rank)
     return out
 
 

@@ -122,9 +122,12 @@ def plan_patterns(
     weights += [float(len(centres))] * (q * (usual + 1))
     triplets, names = _triplet_classes(graph, table, full, adjacent, rng)
     for rows3, name in zip(triplets, names, strict=True):
-        rows += [PatternRow("triplet", f"{_state(family, a)} x 3, {name}", "sqrt")
-                 for a in range(q)]  # fmt: skip
-        weights += [float(len(rows3))] * q
+        if q == 2:
+            rows.append(PatternRow("triplet", f"<s s' s''>, {name}", "plain"))
+        else:
+            rows += [PatternRow("triplet", f"three of {_state(family, a)}, {name}", "sqrt")
+                     for a in range(q)]  # fmt: skip
+        weights += [float(len(rows3))] * (1 if q == 2 else q)
     window, inside = _cluster_window(table, nearest, rng)
     rows.append(PatternRow("clusters", "clusters a site", "sqrt"))
     rows += [PatternRow("clusters", f"largest cluster of {_state(family, a)}", "log")
@@ -167,7 +170,10 @@ def measure_patterns(plan: PatternPlan, codes: NDArray[np.uint8]) -> Float:
     for triplets in plan.triplets:
         alike = np.zeros((q, n), np.int64)
         count_like_triplets(codes, triplets, alike)
-        parts.append(np.sqrt(alike / len(triplets)))
+        if q == 2:  # n(+++) - n(---) = sum of (s + s' + s'' + s s' s'') / 4
+            parts.append(4 * (alike[1:] - alike[:1]) / len(triplets) - 3 * (share[1:] - share[:1]))
+        else:
+            parts.append(np.sqrt(alike / len(triplets)))
     parts.append(_clusters(plan, codes))
     parts += [_uniformity(plan, block, codes) for block in plan.blocks]
     return np.concatenate(parts).T
