@@ -1,0 +1,344 @@
+"""What a fitted Hamiltonian predicts at other temperatures, the posterior carried through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from physlearn.checks import CREDIBLE_MASS, InputError, as_generator, check_array, check_choice
+from physlearn.inference.fit_contents import family_of, snapshots_of, theta_of
+from physlearn.inference.lattice_family import LatticeFamily
+from physlearn.inference.order_transition import Transition
+from physlearn.inference.periodic_crystal import (
+    KINDS,
+    USUAL_SIZES,
+    make_crystal,
+    recognise_crystal,
+)
+from physlearn.inference.thermal_plan import (
+    Plan,
+    locate_transition,
+    pilot_order,
+    prediction_warnings,
+)
+from physlearn.inference.thermal_runs import (
+    LadderOptions,
+    check_quantities,
+    jackknife_error,
+    quantities_of,
+    rung_coordinates,
+    simulate_ladders,
+)
+from physlearn.records import LatticeSnapshots, SiteGraph
+from physlearn.results import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["LadderOptions", "ThermodynamicPrediction", "predict_thermodynamics"]
+
+Float = NDArray[np.float64]
+USUAL_RATIOS = tuple(np.geomspace(0.5, 2.0, 13).round(4).tolist())
+UNITS = {
+    "energy": "kT of the picture, per site",
+    "heat_capacity": "k, per site",
+    "magnetization": "1",
+    "order_parameter": "1",
+    "susceptibility": "1 / kT, per site",
+    "correlation_length": "nearest neighbour distance",
+    "binder_cumulant": "1",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThermodynamicPrediction:
+    """Thermodynamics of a fitted Hamiltonian over temperatures, with its posterior's spread.
+
+    Attributes
+    ----------
+    table
+        One row a quantity and temperature: quantity, temperature_ratio (mean over draws where
+        kelvin were asked for), temperature_k (NaN when unknown), mean, sd, q05, q95,
+        monte_carlo_sd (error of one draw's value, part of ``sd``), unit.
+    draws
+        Every quantity of every posterior draw, dims draw, temperature.
+    transition
+        Where the crystal orders, or None: not asked for, or no order at the coldest temperature.
+    ordering
+        Pattern -> share of the posterior that orders in it at the coldest temperature, ``none``
+        for no order.
+    wavevectors
+        Star of the commonest order in reciprocal units, shape (n_star, d).
+    crystal
+        Kind and cells of the crystal that was simulated.
+    warnings
+        What makes the prediction doubtful.
+    settings
+        Numbers of the simulation: sites, draws, rungs, swap acceptance, effective replicas, seed.
+    """
+
+    table: pd.DataFrame
+    draws: xr.Dataset
+    transition: Transition | None
+    ordering: dict[str, float]
+    wavevectors: Float
+    crystal: str
+    warnings: tuple[str, ...]
+    settings: dict[str, Any]
+
+    def __repr__(self) -> str:
+        main = max(self.ordering, key=lambda name: self.ordering[name])
+        return (
+            f"ThermodynamicPrediction({self.crystal}, order when cold: {main} "
+            f"({self.ordering[main]:.2f}), {self.transition!r}, {len(self.warnings)} warnings)"
+        )
+
+
+def predict_thermodynamics(
+    fit: Fit,
+    temperature_ratio: ArrayLike | None = None,
+    *,
+    temperature_k: ArrayLike | None = None,
+    snapshot_temperature: tuple[float, float] | None = None,
+    lattice: str | None = None,
+    shape: Sequence[int] | None = None,
+    quantities: Sequence[str] | None = None,
+    transition: bool = True,
+    options: LadderOptions | None = None,
+    rng: int | np.random.Generator | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+    executor: Executor | None = None,
+) -> ThermodynamicPrediction:
+    """Predict order and thermodynamics of a fitted lattice Hamiltonian at other temperatures.
+
+    A pattern holds couplings over kT at the temperature T_s where it froze, so temperatures are
+    ratios T / T_s: at ratio t the crystal has p(s) ~ exp(theta . T(s) / t). The couplings are
+    taken as energies, which do not depend on temperature. Posterior draws are carried through, one
+    replica a draw and temperature, coupled by parallel tempering; samples of all draws serve all
+    draws by MBAR.
+
+    Quantities, per site: ``energy`` -theta . T / N; ``heat_capacity`` Var(E / kT) / N;
+    ``magnetization`` mean |m| of the vectors of the states (-1 and +1 for two); ``order_parameter``
+    root of the share of the pattern's variance in the peak of its structure factor, the same for a
+    ferromagnet; ``susceptibility`` N (<o^2> - <o>^2); ``correlation_length`` (second moment of
+    the peak, a lower bound where it nears the crystal's size); ``binder_cumulant``.
+
+    Parameters
+    ----------
+    fit
+        From ``fit_lattice_hamiltonian``.
+    temperature_ratio
+        T / T_s, positive; None takes 13 from 1/2 to 2.
+    temperature_k
+        Absolute temperatures instead, in kelvin; needs ``snapshot_temperature``.
+    snapshot_temperature
+        Mean and standard deviation, in kelvin, of the temperature where the pattern froze.
+    lattice
+        ``square``, ``triangular``, ``honeycomb``, ``sc``, ``bcc`` or ``fcc``; None recognises it.
+    shape
+        Cells of the periodic crystal along each axis, slowest first; even numbers let the
+        transition be found from two sizes.
+    quantities
+        Some of the above; None gives all.
+    transition
+        Whether to look for a transition between the coldest and the hottest temperature.
+    options
+        Draws, sweeps and rounds, ``LadderOptions``.
+    rng
+        Seed or generator.
+    progress
+        Called with (pieces done, pieces known so far).
+    executor
+        Spreads blocks of draws over its workers; changes no number.
+
+    Returns
+    -------
+    ThermodynamicPrediction
+        Table, draws, transition, ordering and warnings.
+
+    Raises
+    ------
+    InputError
+        For temperatures that are not positive, kelvin without ``snapshot_temperature``, a fit
+        whose crystal is not known, or unknown quantities.
+
+    Notes
+    -----
+    Binder (1981), doi:10.1007/BF01293604; Shirts & Chodera (2008), doi:10.1063/1.2978177.
+
+    Examples
+    --------
+    >>> from physlearn.inference import fit_lattice_hamiltonian
+    >>> from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
+    >>> picture = simulate_lattice(Ising([0.3]), square_lattice((24, 24)), rng=1)
+    >>> fit = fit_lattice_hamiltonian(picture, n_shells=1, rng=1)
+    >>> few = LadderOptions(n_draws=8, burn_in_sweeps=40, n_sweeps=40, most_rounds=1)
+    >>> prediction = predict_thermodynamics(fit, [1.5], shape=(8, 8), options=few, rng=1)
+    >>> prediction.crystal
+    'square 8 x 8'
+    """
+    chosen = options or LadderOptions()
+    wanted_names = check_quantities(None if quantities is None else tuple(quantities))
+    generator, seed = as_generator(rng)
+    family = family_of(fit)
+    snapshots = snapshots_of(fit)
+    kind = _kind(lattice, snapshots[0].graph)
+    crystal = make_crystal(kind, shape or USUAL_SIZES[kind], family.n_shells)
+    theta = _some_draws(theta_of(fit)[:, : family.n_parameters], chosen.n_draws, generator)
+    scale, kelvin, wanted = _temperatures(
+        temperature_ratio, temperature_k, snapshot_temperature, len(theta), generator
+    )
+    plan = Plan(
+        family, crystal, theta, scale, kelvin, wanted, composition_of(family, snapshots), chosen,
+        generator, executor, _Counter(progress),
+    )  # fmt: skip
+    rungs = rung_coordinates(wanted, crystal.graph.n_sites, plan.pull)
+    order = pilot_order(plan, rungs)
+    ratios, judged = plan.ratios(rungs), np.searchsorted(rungs, wanted)
+    averages, swaps = simulate_ladders(
+        family, crystal, order.modes, theta, ratios, chosen, generator,
+        composition=plan.composition, judged=judged, executor=executor, progress=plan.counter,
+    )  # fmt: skip
+    values = quantities_of(averages, theta, ratios, order.modes, crystal)
+    found = locate_transition(plan, order, rungs) if transition else None
+    here = {name: values[name][:, :, judged] for name in wanted_names}
+    noise = {name: jackknife_error(value) for name, value in here.items()}
+    names = list(order.names)
+    doubts = prediction_warnings(plan, order, found, values, judged, noise)
+    return ThermodynamicPrediction(
+        _table(here, noise, ratios[:, judged], wanted, kelvin, temperature_k is not None),
+        _dataset(here, ratios[:, judged]),
+        found,
+        {name: names.count(name) / len(names) for name in sorted(set(names))},
+        order.modes.wavevectors,
+        f"{kind} {' x '.join(str(size) for size in crystal.sizes)}",
+        (*(f"the fit says: {text}" for text in fit.warnings), *doubts),
+        {
+            "n_sites": crystal.graph.n_sites, "n_draws": len(theta), "rungs": rungs.tolist(),
+            "least_swap_acceptance": float(swaps.min()) if len(swaps) else 1.0,
+            "effective_replicas": averages.overlap.tolist(), "seed": seed,
+        },
+    )  # fmt: skip
+
+
+class _Counter:
+    """Counts pieces of work for a progress callback that wants a total."""
+
+    def __init__(self, progress: Callable[[int, int], Any] | None) -> None:
+        self.progress, self.done, self.known = progress, 0, 0
+
+    def expect(self, pieces: int) -> None:
+        self.known += pieces
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, max(self.known, self.done))
+
+
+def _kind(lattice: str | None, graph: SiteGraph) -> str:
+    return recognise_crystal(graph) if lattice is None else check_choice("lattice", lattice, KINDS)
+
+
+def _some_draws(theta: Float, n_draws: int, rng: np.random.Generator) -> Float:
+    """Return draws without repetition, spread over the posterior's."""
+    if len(theta) <= n_draws:
+        return theta
+    return theta[np.sort(rng.choice(len(theta), n_draws, replace=False))]
+
+
+def composition_of(family: LatticeFamily, snapshots: Sequence[LatticeSnapshots]) -> Float | None:
+    """Return the share of every state over all pictures, where the model holds it fixed."""
+    if not family.fixed_composition:
+        return None
+    counts = np.zeros(family.n_states)
+    for record in snapshots:
+        seen = record.states if record.observed is None else record.states[record.observed]
+        counts += [(seen == value).sum() for value in record.state_values]
+    return counts / counts.sum()
+
+
+def _temperatures(
+    ratio: ArrayLike | None,
+    kelvin: ArrayLike | None,
+    snapshot: tuple[float, float] | None,
+    n_draws: int,
+    rng: np.random.Generator,
+) -> tuple[Float, Float | None, Float]:
+    """Return each draw's unit of temperature, its T_s in kelvin or None, and what is wanted."""
+    if ratio is not None and kelvin is not None:
+        raise InputError("temperature_ratio and temperature_k exclude each other; give one.")
+    name = "temperature_ratio" if kelvin is None else "temperature_k"
+    given = USUAL_RATIOS if ratio is None else ratio
+    wanted = np.unique(check_array(name, np.atleast_1d(given if kelvin is None else kelvin)))
+    if wanted[0] <= 0:
+        raise InputError(f"{name} must be positive; got {wanted[0]:g}.")
+    if snapshot is None:
+        if kelvin is not None:
+            raise InputError(
+                "temperature_k needs snapshot_temperature=(mean, sd) in kelvin: a pattern holds "
+                "couplings over kT at the temperature where it froze; or give temperature_ratio."
+            )
+        return np.ones(n_draws), None, wanted
+    mean, sd = (
+        float(number) for number in check_array("snapshot_temperature", snapshot, shape=(2,))
+    )
+    if mean <= 0 or not 0 <= sd < mean / 2:
+        raise InputError(
+            "snapshot_temperature must be a positive mean and a standard deviation below half of "
+            f"it, in kelvin; got ({mean:g}, {sd:g})."
+        )
+    frozen = mean + sd * rng.standard_normal(n_draws)
+    while np.any(frozen <= 0):
+        low = frozen <= 0
+        frozen[low] = mean + sd * rng.standard_normal(low.sum())
+    return (np.ones(n_draws) if kelvin is None else frozen), frozen, wanted
+
+
+def _table(
+    values: dict[str, Float],
+    noise: dict[str, Float],
+    ratios: Float,
+    wanted: Float,
+    kelvin: Float | None,
+    absolute: bool,
+) -> pd.DataFrame:
+    import pandas as pd
+
+    tails = [(1 - CREDIBLE_MASS) / 2, (1 + CREDIBLE_MASS) / 2]
+    at_k = wanted if absolute else np.full(len(wanted), np.nan)
+    if kelvin is not None and not absolute:
+        at_k = wanted * kelvin.mean()
+    rows = []
+    for name, value in values.items():
+        whole = value[0]
+        low, high = np.quantile(whole, tails, axis=0)
+        for index in range(len(wanted)):
+            rows.append(
+                {
+                    "quantity": name, "temperature_ratio": float(ratios[:, index].mean()),
+                    "temperature_k": float(at_k[index]), "mean": float(whole[:, index].mean()),
+                    "sd": float(whole[:, index].std(ddof=1)), "q05": float(low[index]),
+                    "q95": float(high[index]),
+                    "monte_carlo_sd": float(np.sqrt((noise[name][:, index] ** 2).mean())),
+                    "unit": UNITS[name],
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _dataset(values: dict[str, Float], ratios: Float) -> xr.Dataset:
+    import xarray as xr
+
+    data: dict[str, Any] = {
+        name: (("draw", "temperature"), value[0], {"units": UNITS[name]})
+        for name, value in values.items()
+    }
+    data["temperature_ratio"] = (("draw", "temperature"), ratios)
+    return xr.Dataset(data)
