@@ -103,11 +103,12 @@ def neural(pictures: list[LatticeSnapshots], ours: dict[str, Any], quick: bool) 
             observed=(observed - level) / scale,
         )  # fmt: skip
         script = Path(__file__).parent / "workers_npe.py"
-        done = subprocess.run(
-            [python, script, path], capture_output=True, text=True, check=True,
+        answer = Path(folder) / "results.json"
+        subprocess.run(
+            [python, script, path, answer], capture_output=True, check=True,
             env={**os.environ, **ONE_THREAD},
         )  # fmt: skip
-    found = json.loads(done.stdout.strip().splitlines()[-1])
+        found = json.loads(answer.read_text())
     seconds = simulated + found["training_s"] + found["picture_s"]
     spread = {
         "seconds": seconds, "mean": center + HALF_WIDTHS * np.array(found["mean"]),

@@ -1,9 +1,9 @@
 """Neural posterior estimation (sbi) of field and coupling; runs in the environment of sbi.
 
-Usage: python workers_npe.py simulations.npz: arrays ``theta`` (n, d), ``statistics`` (n, d) and
-``observed`` (m, d) in units of order one. Prints one JSON object: seconds of training, seconds a
-picture, and mean and sd of the posterior of every picture. It is given the sufficient statistics,
-which is more than a network would find for itself.
+Usage: python workers_npe.py simulations.npz results.json. The first holds ``theta`` (n, d),
+``statistics`` (n, d) and ``observed`` (m, d) in units of order one; the second gets seconds of
+training, seconds a picture, and mean and sd of the posterior of every picture. It is given the
+sufficient statistics, which is more than a network would find for itself.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import importlib.metadata
 import json
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 
 def main() -> None:
-    """Train, sample, print."""
+    """Train, sample, write."""
     import torch  # type: ignore[import-not-found]
     from sbi.inference import NPE  # type: ignore[import-not-found]
     from sbi.utils import BoxUniform  # type: ignore[import-not-found]
@@ -44,7 +45,7 @@ def main() -> None:
         "version": importlib.metadata.version("sbi"), "training_s": trained, "picture_s": sampled,
         "mean": means, "sd": sds,
     }  # fmt: skip
-    sys.stdout.write(json.dumps(found) + "\n")
+    Path(sys.argv[2]).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
