@@ -273,9 +273,7 @@ def _judge(
     plotted = "product" if data.family.model == "blume_capel" else "pairs"
     correlations = [line for line in table if line["kind"] == plotted]
     others = [line for line in table if line["kind"] != plotted]
-    return Adequacy(
-        correlations, others, p_value, support, len(sample), _sentences(table, support)
-    )
+    return Adequacy(correlations, others, p_value, support, len(sample), _sentences(table, support))
 
 
 def _is_fitted(row: PatternRow, data: LatticeData) -> bool:
@@ -284,9 +282,7 @@ def _is_fitted(row: PatternRow, data: LatticeData) -> bool:
     return row.kind == kind and 0 < row.shell <= data.family.n_shells and "steps" not in row.name
 
 
-def _residuals(
-    data: LatticeData, simulated: _Simulated, seen: Float, fitted: Float
-) -> _Residuals:
+def _residuals(data: LatticeData, simulated: _Simulated, seen: Float, fitted: Float) -> _Residuals:
     """Regress patterns on the fitted statistics (and their squares and products)."""
     n_records, n_replicas, n_rows = simulated.values.shape
     n = n_records * n_replicas
@@ -311,11 +307,14 @@ def _residuals(
     reach = 1.0 + np.mean(np.sum(at_picture**2, axis=1)) * repeats
     observed = there.mean(axis=0) / (scatter * np.sqrt(reach * np.maximum(known, 1e-9)))
     used = np.array([not _is_fitted(row, data) for row in simulated.rows])
-    used &= (variance > NO_RESIDUAL * sample.var(axis=0)) & (variance > 0) & (known > LEAST_INFORMATION)
+    used &= (
+        (variance > NO_RESIDUAL * sample.var(axis=0)) & (variance > 0) & (known > LEAST_INFORMATION)
+    )
     for index, row in enumerate(simulated.rows):
         if row.scale == "sqrt":
-            expected, counted = row.weight * np.mean(sample[:, index] ** 2), row.weight * np.mean(
-                seen[:, index] ** 2
+            expected, counted = (
+                row.weight * np.mean(sample[:, index] ** 2),
+                row.weight * np.mean(seen[:, index] ** 2),
             )
             used[index] &= expected >= LEAST_COUNT or counted >= MANY_COUNTED
     degrees = np.maximum(n / repeats - basis.shape[1], 3.0)

@@ -73,9 +73,7 @@ def count_like_triplets(codes: UInt8, triplets: Int64, out: Int64) -> None:
 
 
 @kernel
-def count_by_block(
-    codes: UInt8, block: Int64, edges: Int64, singles: Int64, pairs: Int64
-) -> None:
+def count_by_block(codes: UInt8, block: Int64, edges: Int64, singles: Int64, pairs: Int64) -> None:
     """Add states to ``singles`` (n_blocks, q, R), like pairs inside a block to ``pairs``.
 
     Sites with ``block`` -1 belong to none.

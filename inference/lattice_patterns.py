@@ -256,7 +256,9 @@ def _pair_classes(
     every = np.concatenate([graph.edges, graph.edges[:, ::-1]])
     ones = np.ones(len(every), np.int8)
     own = sparse.csr_matrix((ones, (every[:, 0], every[:, 1])), (n, n))[base]
-    near = sparse.csr_matrix((np.ones(len(base), np.int8), (np.arange(len(base)), base)), (len(base), n))
+    near = sparse.csr_matrix(
+        (np.ones(len(base), np.int8), (np.arange(len(base)), base)), (len(base), n)
+    )
     known = own + near
     walk = adjacent[base]
     for length in range(2, MOST_STEPS + 1):
@@ -316,9 +318,7 @@ def _triplet_classes(
     return parts, names
 
 
-def _cluster_window(
-    table: Any, nearest: Int, rng: np.random.Generator
-) -> tuple[Int | None, Int]:
+def _cluster_window(table: Any, nearest: Int, rng: np.random.Generator) -> tuple[Int | None, Int]:
     """Return the sites whose clusters are measured (None: all) and the bonds between them."""
     n = len(table.start) - 1
     if n <= MOST_CLUSTER_SITES:
@@ -332,9 +332,7 @@ def _cluster_window(
     return window, np.ascontiguousarray(ends[(ends >= 0).all(axis=1)])
 
 
-def _blocks(
-    group: PictureGroup, table: Any, rng: np.random.Generator
-) -> list[tuple[str, Int]]:
+def _blocks(group: PictureGroup, table: Any, rng: np.random.Generator) -> list[tuple[str, Int]]:
     """Return parts of the pictures, and the pictures, as the number of each site's block."""
     picture = np.unique(group.picture, return_inverse=True)[1].astype(np.int64)
     sizes = np.bincount(picture)

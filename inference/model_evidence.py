@@ -1,0 +1,345 @@
+"""Evidence of lattice models on the same pictures: each posterior, and log Z between them.
+
+The evidence of a model is the integral of prior times likelihood. Within a model it follows from
+posterior importance weights, with log Z taken relative to that at one reference of the model.
+Between models it needs log Z at these references: they are joined by a path of replicas in the
+union of the models, whose statistics are those of all of them, and the multistate Bennett
+acceptance ratio gives log Z along it (Shirts & Chodera 2008, doi:10.1063/1.2978177).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from physlearn.checks import InputError
+from physlearn.inference.lattice_family import LatticeFamily
+from physlearn.inference.lattice_measurement import free_problem, hidden_problem
+from physlearn.inference.lattice_posterior import (
+    LatticeProblem,
+    LikelihoodPosterior,
+    sample_posterior,
+)
+from physlearn.inference.partition_surface import PartitionSurface
+from physlearn.inference.priors import Prior
+from physlearn.inference.pseudolikelihood import maximize_pseudolikelihood, replica_count
+from physlearn.inference.replica_chains import Chains, chain_memory
+
+if TYPE_CHECKING:
+    from physlearn.inference.lattice_data import LatticeData
+
+__all__ = ["Evidence", "PRIOR_FACTORS", "measure_evidence", "union_family"]
+
+Float = NDArray[np.float64]
+PRIOR_FACTORS = (1.0, 1.0 / 3.0, 3.0)
+"""The prior as given, and at a third and three times its standard deviations."""
+PATH_REPLICAS, MOST_PATH_REPLICAS = 64, 512
+PATH_RECORDS, PATH_BURN_IN = 40, 60
+PATH_UPDATES = 1.5e9
+MOST_STEP = 0.5
+"""Largest change of log p between neighbouring references that a path is planned for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Evidence of several models on the same data.
+
+    Attributes
+    ----------
+    log_evidence, errors
+        float64, shape (n_factors, n_models): relative to a constant that all models share, at the
+        ``PRIOR_FACTORS``; NaN where a prior cannot be scaled.
+    posteriors
+        Of each model, under the widest prior.
+    draws
+        Posterior draws of each model under the prior as given, shape (n, d).
+    settled
+        Whether each model's posterior and path settled.
+    """
+
+    log_evidence: Float
+    errors: Float
+    posteriors: tuple[LikelihoodPosterior, ...]
+    draws: tuple[Float, ...]
+    settled: tuple[bool, ...]
+
+
+def measure_evidence(
+    members: Sequence[tuple[LatticeData, Prior]],
+    rng: np.random.Generator,
+    *,
+    n_draws: int = 8000,
+    starts: Sequence[tuple[Float, Float] | None] = (),
+    progress: Callable[[int, int], Any] | None = None,
+) -> Evidence:
+    """Return the evidence of models, each as the data in its terms and a prior.
+
+    Parameters
+    ----------
+    members
+        The same pictures, gathered for each model, with each model's prior.
+    rng
+        For all random choices.
+    n_draws
+        Posterior draws of each model.
+    starts
+        Mean and covariance of each model's posterior where known.
+    progress
+        Called with (steps done, steps in all).
+    """
+    data = _on_common_sites([member[0] for member in members])
+    n, priors = len(data), [prior for _, prior in members]
+    rows, n_factors = [], len(PRIOR_FACTORS)
+    value, error = np.full((n_factors, n), np.nan), np.full((n_factors, n), np.nan)
+    posteriors, draws, problems = [], [], []
+    for index, (own, prior) in enumerate(zip(data, priors, strict=True)):
+        wide = scaled_prior(prior, own.kinds, max(PRIOR_FACTORS))
+        problem = _problem(own, wide or prior, rng)
+        start = starts[index] if starts else None
+        mean, covariance = _start(own, prior) if start is None else start
+        found = sample_posterior(problem, mean, covariance, n_draws, rng)
+        noise = _surface_noise(problem, found)
+        for row, factor in enumerate(PRIOR_FACTORS):
+            narrow = prior if factor == 1.0 else scaled_prior(prior, own.kinds, factor)
+            if narrow is None:
+                continue
+            gain, spread, weight = _reweigh(found.draws, wide or prior, narrow)
+            value[row, index] = found.log_evidence + gain
+            error[row, index] = np.sqrt(noise + spread + 1 / found.numbers["importance_draws"])
+            if factor == 1.0:
+                kept = rng.choice(len(weight), min(n_draws, 4000), p=weight)
+                draws.append(found.draws[kept])
+        posteriors.append(found)
+        problems.append(problem)
+        rows.append(found.converged and not found.flags)
+        if progress is not None:
+            progress(index + 1, 2 * n - 1)
+    hub = int(np.argmax([own.n_parameters for own in data]))
+    paths = _Paths(data, hub, rng)
+    done = n
+    for index in range(n):
+        if index == hub:
+            continue
+        ends = [[p.reference for p in posteriors][k] for k in (hub, index)]
+        change, variance, settled = paths.measure(problems[hub], problems[index], *ends, index)
+        value[:, index] += change
+        error[:, index] = np.sqrt(error[:, index] ** 2 + variance)
+        rows[index] = bool(rows[index] and settled)
+        done += 1
+        if progress is not None:
+            progress(done, 2 * n - 1)
+    return Evidence(value, error, tuple(posteriors), tuple(draws), tuple(rows))
+
+
+def scaled_prior(prior: Prior, kinds: Sequence[str], factor: float) -> Prior | None:
+    """Return the prior with other widths of all but the terms of single sites.
+
+    None where one of these is not Gaussian.
+    """
+    chosen = np.array([kind != "site" for kind in kinds])
+    if any(shape is not None for shape, use in zip(prior.shapes, chosen, strict=True) if use):
+        return None
+    return replace(prior, sd=np.where(chosen, factor * prior.sd, prior.sd))
+
+
+def union_family(families: Sequence[LatticeFamily]) -> tuple[LatticeFamily, list[Float]]:
+    """Return a family with the statistics of all, and each one's map into it, (d_union, d).
+
+    Examples
+    --------
+    >>> from physlearn.inference.lattice_family import lattice_family
+    >>> one, two = (lattice_family("ising", (-1, 1), n) for n in (1, 2))
+    >>> union, maps = union_family([one, two])
+    >>> union is two, maps[0].tolist()
+    (True, [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    """
+    order = sorted(range(len(families)), key=lambda index: -families[index].n_parameters)
+    n_shells = max(family.n_shells for family in families)
+    motifs = tuple(dict.fromkeys(motif for index in order for motif in families[index].motifs))
+    tables: list[tuple[Float, Float, Float]] = []
+    maps: list[list[int]] = [[] for _ in families]
+    for index in order:
+        family = families[index]
+        for row in range(family.n_parameters):
+            table = _padded(family, row, n_shells, motifs)
+            same = [k for k, other in enumerate(tables) if _equal(table, other)]
+            maps[index].append(same[0] if same else len(tables))
+            if not same:
+                tables.append(table)
+    d = len(tables)
+    first = families[order[0]]
+    if d == first.n_parameters and motifs == first.motifs and n_shells == first.n_shells:
+        union = first
+    else:
+        site, pair, triplet = (np.array([table[part] for table in tables]) for part in range(3))
+        kinds = tuple(
+            "site" if np.any(one) else "pair" if np.any(two) else "triplet"
+            for one, two, _ in tables
+        )
+        union = replace(
+            first, model="union", site=site, pair=pair, triplet=triplet, motifs=motifs,
+            kinds=kinds, variables=(), covariate_direction=None,
+        )  # fmt: skip
+    return union, [np.eye(d)[:, chosen] for chosen in maps]
+
+
+def _padded(
+    family: LatticeFamily, row: int, n_shells: int, motifs: tuple[tuple[int, int, int], ...]
+) -> tuple[Float, Float, Float]:
+    """Return a parameter's tables with the shells and motifs of the union."""
+    q = family.n_states
+    pair, triplet = np.zeros((n_shells, q, q)), np.zeros((len(motifs), q, q, q))
+    pair[: family.n_shells] = family.pair[row]
+    for number, motif in enumerate(family.motifs):
+        triplet[motifs.index(motif)] = family.triplet[row, number]
+    return family.site[row], pair, triplet
+
+
+def _equal(one: tuple[Float, ...], two: tuple[Float, ...]) -> bool:
+    return all(np.allclose(a, b, atol=1e-12) for a, b in zip(one, two, strict=True))
+
+
+def _on_common_sites(data: Sequence[LatticeData]) -> list[LatticeData]:
+    """Return the data with the same random sites: those with all neighbours of every model."""
+    common = []
+    for groups in zip(*[own.groups for own in data], strict=True):
+        kept = groups[0].terms
+        for group in groups[1:]:
+            kept = np.intersect1d(kept, group.terms)
+        common.append(kept)
+    return [
+        replace(
+            own,
+            groups=tuple(
+                replace(group, terms=terms) for group, terms in zip(own.groups, common, strict=True)
+            ),
+        )
+        for own in data
+    ]
+
+
+def _problem(data: LatticeData, prior: Prior, rng: np.random.Generator) -> LatticeProblem:
+    n_replicas = replica_count(max(group.n_sites for group in data.groups))
+    make = hidden_problem if _is_hidden(data) else free_problem
+    return make(data, prior, rng, n_replicas)
+
+
+def _is_hidden(data: LatticeData) -> bool:
+    return data.uncertain or not all(group.labelled.all() for group in data.groups)
+
+
+def _start(data: LatticeData, prior: Prior) -> tuple[Float, Float]:
+    """Return the pseudolikelihood's guess."""
+    mode, curvature = maximize_pseudolikelihood(data, prior)
+    return mode, np.linalg.inv(curvature + np.diag(prior.precision))
+
+
+def _surface_noise(problem: LatticeProblem, found: LikelihoodPosterior) -> float:
+    """Return the variance of the log evidence from the noise of log Z."""
+    total = 0.0
+    for ensemble, surface in zip(problem.ensembles, found.partition, strict=True):
+        moved = surface.influence(found.draws[:1000] @ ensemble.design.T).mean(axis=0)
+        total += float(ensemble.power**2 * np.sum(moved**2))
+    return total
+
+
+def _reweigh(draws: Float, wide: Prior, narrow: Prior) -> tuple[float, float, Float]:
+    """Return log of the evidence's ratio under two priors, its variance, and the weights."""
+    log_ratio = narrow.log_density(draws) - wide.log_density(draws)
+    top = float(log_ratio.max())
+    weight = np.exp(log_ratio - top)
+    total = float(weight.sum())
+    effective = total**2 / float(np.sum(weight**2))
+    spread = max(1.0 / effective - 1.0 / len(draws), 0.0)
+    return top + np.log(total / len(draws)), spread, weight / total
+
+
+class _Paths:
+    """log Z between references of the hub, the largest model, and of others."""
+
+    def __init__(self, data: Sequence[LatticeData], hub: int, rng: np.random.Generator) -> None:
+        self.rng, self.hub = rng, hub
+        self.union, self.maps = union_family([own.family for own in data])
+        own = data[hub]
+        d, further = self.union.n_parameters, max(len(group.extra) for group in own.groups)
+        groups = tuple(
+            replace(group, design=np.eye(d + len(group.extra), d + further))
+            for group in own.groups
+        )  # fmt: skip
+        names = [f"parameter {index + 1}" for index in range(d + further)]
+        self.data = replace(own, family=self.union, groups=groups, names=names)
+        self.prior = Prior.gaussian(names, 1.0)
+
+    def measure(
+        self, hub: LatticeProblem, other: LatticeProblem, at_hub: Float, at_other: Float, index: int
+    ) -> tuple[float, float, bool]:
+        """Return sum power * log Z at the other's reference less that at the hub's, variance."""
+        n_replicas = PATH_REPLICAS
+        while True:
+            found = self._try(hub, other, at_hub, at_other, index, n_replicas)
+            if found[2] or n_replicas >= MOST_PATH_REPLICAS:
+                return found
+            n_replicas *= 2
+
+    def _try(
+        self, hub: LatticeProblem, other: LatticeProblem, at_hub: Float, at_other: Float,
+        index: int, n_replicas: int,
+    ) -> tuple[float, float, bool]:  # fmt: skip
+        make = hidden_problem if _is_hidden(self.data) else free_problem
+        problem = make(self.data, self.prior, self.rng, n_replicas)
+        total, variance, settled = 0.0, 0.0, True
+        ensembles = zip(problem.ensembles, hub.ensembles, other.ensembles, strict=True)
+        for joint, one, two in ensembles:
+            start = self._natural(one.design @ at_hub, self.hub)
+            end = self._natural(two.design @ at_other, index)
+            if np.allclose(start, end):
+                continue
+            step = np.linspace(0.0, 1.0, n_replicas)[:, None]
+            natural = start + step * (end - start)
+            chain = Chains(joint, self.rng)
+            updates = max(chain.n_updates, 1)
+            burn_in = int(np.clip(PATH_UPDATES / 10 / updates, 5, PATH_BURN_IN))
+            first = chain.trace(natural, burn_in, 8, 1)
+            memory = chain_memory(first, 1, chain.odd, natural)
+            between = max(1, round(1.5 * memory))
+            between = int(np.clip(between, 1, max(1, PATH_UPDATES / updates / PATH_RECORDS)))
+            burn_in = min(round(3 * memory), between * PATH_RECORDS)
+            trace = chain.trace(natural, burn_in, PATH_RECORDS, between)
+            surface = PartitionSurface(natural, trace, chain.odd)
+            surface.move_anchor(start)
+            rise = float(surface(end)[0])
+            gap = np.abs((end - start) @ (trace[-1].mean(axis=0) - trace[0].mean(axis=0)))
+            total += one.power * rise
+            variance += one.power**2 * float(surface.errors(end)[0]) ** 2
+            settled = settled and surface.settled and bool(gap < MOST_STEP * n_replicas**2)
+        return total, variance, settled
+
+    def _natural(self, natural: Float, index: int) -> Float:
+        """Return a model's natural parameters (extras last) in the union."""
+        mapping = self.maps[index]
+        d = mapping.shape[1]
+        return np.concatenate([mapping @ natural[:d], natural[d:]])
+
+
+def check_same_pictures(data: Sequence[LatticeData]) -> None:
+    """Raise unless all models were given the same pictures."""
+    first = data[0]
+    for own in data[1:]:
+        same = len(own.groups) == len(first.groups) and all(
+            np.array_equal(one.codes, two.codes) and np.array_equal(one.labelled, two.labelled)
+            and _same_table(one.label, two.label)
+            for one, two in zip(own.groups, first.groups, strict=True)
+        )  # fmt: skip
+        if not same:
+            raise InputError(
+                "models must be compared on the same pictures; these were fitted to different data."
+            )
+
+
+def _same_table(one: Float | None, two: Float | None) -> bool:
+    return one is two or (one is not None and two is not None and np.array_equal(one, two))
