@@ -9,13 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_count
 from physlearn.inference.lattice_family import LatticeFamily
+from physlearn.lattice_models.exchange_replicas import ExchangeReplicas
 from physlearn.lattice_models.replica_layout import fill_codes
 from physlearn.lattice_models.replicas import Replicas
 from physlearn.lattice_models.state_replicas import StateReplicas
 from physlearn.lattice_models.term_replicas import TermReplicas
 from physlearn.records import SiteGraph
 
-__all__ = ["Population", "make_population"]
+__all__ = ["Population", "make_population", "permuted_codes"]
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.uint8]
@@ -131,10 +132,44 @@ def make_population(
     )  # fmt: skip
     given = (family, graph, start, n_replicas, rng, sites, known, further)
     if family.fixed_composition:
-        raise InputError("family of fixed composition: not yet.")
+        if parts is None:
+            raise InputError(
+                "parts must say which picture each site belongs to where the composition is fixed; "
+                "give zeros for one picture."
+            )
+        return _ExchangePopulation(*given, parts=parts)
     if family.two_state_pairs and not len(further):
         return _IsingPopulation(*given)
     return _TermPopulation(*given) if q == 2 else _StatePopulation(*given)
+
+
+def permuted_codes(
+    codes: ArrayLike, parts: ArrayLike, n_replicas: int, rng: np.random.Generator
+) -> Codes:
+    """Return random codes with the composition of ``codes`` in every part, (n_sites, n_replicas).
+
+    Parameters
+    ----------
+    codes
+        Codes, shape (n_sites,).
+    parts
+        Which picture a site belongs to, shape (n_sites,).
+    n_replicas
+        How many.
+    rng
+        For the permutations.
+
+    Examples
+    --------
+    >>> permuted_codes([0, 1, 1], [0, 0, 1], 4, np.random.default_rng(1)).sum(axis=0).tolist()
+    [2, 2, 2, 2]
+    """
+    given, picture = np.asarray(codes, np.uint8), np.asarray(parts)
+    out = np.empty((len(given), n_replicas), np.uint8)
+    for part in np.unique(picture):
+        (here,) = np.nonzero(picture == part)
+        out[here] = rng.permuted(np.repeat(given[here, None], n_replicas, axis=1), axis=0)
+    return out
 
 
 class _Population:
@@ -201,11 +236,6 @@ class _TermPopulation(_Population):
             self._graph, family.n_shells, family.motifs, codes, self.n_replicas, self._rng,
             self._sites, self._extra,
         )  # fmt: skip
-        self._polynomials = (
-            family.site @ [[1.0, -1.0], [0.0, 1.0]],
-            family.pair.reshape(*family.pair.shape[:2], 4) @ PAIR_POLYNOMIAL,
-            family.triplet.reshape(*family.triplet.shape[:2], 8) @ TRIPLET_POLYNOMIAL,
-        )
 
     def restart(self, codes: ArrayLike) -> None:
         self._copies.restart(codes)
@@ -218,12 +248,7 @@ class _TermPopulation(_Population):
         )
 
     def statistics(self) -> Float:
-        ups, pairs, triplets, extra = self._copies.sums()
-        site, pair, triplet = self._polynomials
-        out = self._graph.n_sites * site[:, 0] + ups[:, None] * site[:, 1]
-        out += np.einsum("rko,dko->rd", pairs, pair)
-        out += np.einsum("rko,dko->rd", triplets, triplet)
-        return np.hstack([out, extra])
+        return _term_statistics(self._family, self._graph, self._copies)
 
     def codes(self) -> Codes:
         return self._copies.states
@@ -254,12 +279,67 @@ class _StatePopulation(_Population):
         self._copies.sweep(site, pair, n_sweeps, -self._offset, extra_energy=-weight)
 
     def statistics(self) -> Float:
-        singles, pairs, extra = self._copies.sums()
-        q = self._family.n_states
-        once = np.triu(np.ones((q, q)))
-        out = singles @ self._family.site.T
-        out += np.einsum("rkab,ab,dkab->rd", pairs, once, self._family.pair, optimize=True)
-        return np.hstack([out, extra])
+        return _state_statistics(self._family, self._copies)
 
     def codes(self) -> Codes:
         return self._copies.states.view(np.uint8)
+
+
+class _ExchangePopulation(_Population):
+    """Any model at fixed composition."""
+
+    def __init__(
+        self, family: LatticeFamily, graph: SiteGraph, start: ArrayLike, n_replicas: int,
+        rng: np.random.Generator, sites: NDArray[np.int64] | None, offset: Float, extra: Float,
+        parts: ArrayLike,
+    ) -> None:  # fmt: skip
+        self._parts = parts
+        super().__init__(family, graph, start, n_replicas, rng, sites, offset, extra)
+
+    def _begin(self, codes: Codes) -> None:
+        family = self._family
+        self._exchanges = ExchangeReplicas(
+            self._graph, family.n_shells, family.n_states, codes, self.n_replicas, self._rng,
+            self._sites, parts=self._parts, extra=self._extra, motifs=family.motifs,
+        )  # fmt: skip
+
+    def restart(self, codes: ArrayLike) -> None:
+        self._exchanges.restart(codes)
+
+    def sweep(self, natural: ArrayLike, n_sweeps: int) -> None:
+        theta, weight = self._split(natural)
+        _, pair, triplet = self._family.energies(theta)
+        self._exchanges.sweep(
+            pair, n_sweeps, -self._offset, triplet_energy=triplet if self._family.motifs else None,
+            extra_energy=-weight,
+        )  # fmt: skip
+
+    def statistics(self) -> Float:
+        copies = self._exchanges.copies
+        if isinstance(copies, TermReplicas):
+            return _term_statistics(self._family, self._graph, copies)
+        return _state_statistics(self._family, copies)
+
+    def codes(self) -> Codes:
+        return self._exchanges.states
+
+
+def _term_statistics(family: LatticeFamily, graph: SiteGraph, copies: TermReplicas) -> Float:
+    """Return T of two-state copies."""
+    ups, pairs, triplets, extra = copies.sums()
+    d, n_shells, n_motifs = family.n_parameters, family.n_shells, len(family.motifs)
+    site = family.site @ [[1.0, -1.0], [0.0, 1.0]]
+    out = graph.n_sites * site[:, 0] + ups[:, None] * site[:, 1]
+    pair = family.pair.reshape(d, n_shells, 4) @ PAIR_POLYNOMIAL
+    triplet = family.triplet.reshape(d, n_motifs, 8) @ TRIPLET_POLYNOMIAL
+    out += np.einsum("rko,dko->rd", pairs, pair) + np.einsum("rko,dko->rd", triplets, triplet)
+    return np.hstack([out, extra])
+
+
+def _state_statistics(family: LatticeFamily, copies: StateReplicas) -> Float:
+    """Return T of copies of any number of states."""
+    singles, pairs, extra = copies.sums()
+    once = np.triu(np.ones((family.n_states, family.n_states)))
+    out = singles @ family.site.T
+    out += np.einsum("rkab,ab,dkab->rd", pairs, once, family.pair, optimize=True)
+    return np.hstack([out, extra])

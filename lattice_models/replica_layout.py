@@ -16,6 +16,7 @@ from physlearn.lattice_models.site_graphs import BondTable
 __all__ = [
     "PartnerGroups",
     "Runs",
+    "checked_offset",
     "checked_sites",
     "energies_by_replica",
     "fill_codes",
@@ -68,6 +69,25 @@ def checked_sites(sites: Int64 | None, n_sites: int) -> Int64:
             f"sites must lie between 0 and {n_sites - 1}; got {chosen.min()} to {chosen.max()}."
         )
     return chosen
+
+
+def checked_offset(offset: ArrayLike, shape: tuple[int, int]) -> Float:
+    """Return energies of every site and state, shape (n_sites, q); 0 stands for none.
+
+    Raises
+    ------
+    InputError
+        For another shape, NaN or infinity.
+
+    Examples
+    --------
+    >>> checked_offset(0.0, (1, 2)).tolist()
+    [[0.0, 0.0]]
+    """
+    known = np.asarray(offset, np.float64)
+    if known.shape not in ((), shape) or not np.all(np.isfinite(known)):
+        raise InputError(f"offset must be finite, of shape {shape}; got shape {known.shape}.")
+    return np.broadcast_to(known, shape)
 
 
 def fill_codes(codes: ArrayLike, n_sites: int, n_replicas: int, q: int) -> NDArray[np.uint8]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_count
 from physlearn.lattice_models.energy_terms import check_shells
 from physlearn.lattice_models.replica_layout import (
+    checked_offset,
     checked_sites,
     energies_by_replica,
     fill_codes,
@@ -25,9 +28,20 @@ from physlearn.records import SiteGraph
 __all__ = ["StateReplicas"]
 
 Float = NDArray[np.float64]
+Single = NDArray[np.float32]
 MOST_STATES = 127
 LARGEST_BOND_RUN = 125
 TO_EXPONENT = 1.0 / np.log(2.0)
+
+
+class StateWeights(NamedTuple):
+    """Log weights in units of log 2, as ``state_replica_sweeps`` reads them."""
+
+    base: Single
+    slope: Single
+    field: Single
+    offset: Single
+    weight: Single
 
 
 class StateReplicas:
@@ -100,36 +114,36 @@ class StateReplicas:
             "extra", np.zeros((0, n_sites, n_states)) if extra is None else extra,
             shape=(None, n_sites, n_states), allow_empty=True,
         )  # fmt: skip
-        self._value = np.ascontiguousarray(self.extra[..., 1:] - self.extra[..., :1])
-        self._groups = neighbour_groups(bond_table(graph, n_shells), n_sites)
+        self.value = np.ascontiguousarray(self.extra[..., 1:] - self.extra[..., :1])
+        self.groups = neighbour_groups(bond_table(graph, n_shells), n_sites)
         keep = graph.shell < n_shells
         shell, times = graph.shell[keep], graph.multiplicity[keep]
         self._runs = make_runs(graph.edges[keep], shell, times, LARGEST_BOND_RUN)
         self._n_bonds = np.bincount(shell, times, n_shells)
         width = -(-n_replicas // TILE) * TILE
-        self._states = np.zeros((n_sites + 1, n_states - 1, width), np.uint8)
+        self.memory = np.zeros((n_sites + 1, n_states - 1, width), np.uint8)
         self.restart(start)
-        self._lanes = make_lanes(rng, width)
+        self.lanes = make_lanes(rng, width)
         self._count = np.zeros((n_states - 1, width), np.uint8)
 
     def restart(self, codes: ArrayLike) -> None:
         """Set the codes, shape (n_sites,) for all copies or (n_sites, n_replicas)."""
         wide = fill_codes(codes, self.graph.n_sites, self.n_replicas, self.n_states)
         for b in range(1, self.n_states):
-            self._states[:-1, b - 1, : self.n_replicas] = wide == b
+            self.memory[:-1, b - 1, : self.n_replicas] = wide == b
 
     @property
     def states(self) -> NDArray[np.int8]:
         """A copy of the codes, shape (n_sites, n_replicas)."""
         codes = np.zeros((self.graph.n_sites, self.n_replicas), np.int8)
         for b in range(1, self.n_states):
-            codes += np.int8(b) * self._states[:-1, b - 1, : self.n_replicas].view(np.int8)
+            codes += np.int8(b) * self.memory[:-1, b - 1, : self.n_replicas].view(np.int8)
         return codes
 
     @property
-    def _words(self) -> NDArray[np.uint64]:
+    def words(self) -> NDArray[np.uint64]:
         """The memory of the states as words of eight replicas."""
-        return self._states.reshape(-1).view(np.uint64)
+        return self.memory.reshape(-1).view(np.uint64)
 
     def sweep(
         self,
@@ -163,32 +177,42 @@ class StateReplicas:
             number.
         """
         n_sweeps = check_count("n_sweeps", n_sweeps, 0)
+        groups = self.groups
+        w = self.weights(site_energy, pair_energy, offset, extra_energy)
+        state_replica_sweeps(
+            self.memory, self.words, self.sites, groups.group_start, groups.entry_start,
+            groups.kind, groups.degree, groups.entry, w.base, w.slope, w.field, w.offset, w.weight,
+            self.value.astype(np.float32), n_sweeps, self.lanes, self._count,
+            self._count.reshape(-1).view(np.uint64),
+        )  # fmt: skip
+
+    def weights(
+        self,
+        site_energy: ArrayLike,
+        pair_energy: ArrayLike,
+        offset: ArrayLike,
+        extra_energy: ArrayLike | None,
+    ) -> StateWeights:
+        """Return the log weights of ``state_replica_sweeps`` for the energies of ``sweep``."""
         q = self.n_states
         site = self._wide("site_energy", site_energy, (q,))
         pair = self._wide("pair_energy", pair_energy, (self.n_shells, q, q))
         weight = self._wide("extra_energy", extra_energy, (len(self.extra),))
         if not np.array_equal(pair, pair.swapaxes(1, 2)):
             raise InputError("pair_energy must be symmetric in its two states.")
-        known = np.asarray(offset, np.float64)
-        shape = (self.graph.n_sites, q)
-        if known.shape not in ((), shape) or not np.all(np.isfinite(known)):
-            raise InputError(f"offset must be finite, of shape {shape}; got shape {known.shape}.")
-        known = np.broadcast_to(known, shape)
-        groups = self._groups
+        known = checked_offset(offset, (self.graph.n_sites, q))
+        groups = self.groups
         rise = pair[:, 1:] - pair[:, :1]  # against state 0: [shell, a - 1, b]
         base = rise[:, :, 0][groups.shell] * groups.times[:, None, None]
         slope = (rise[:, :, 1:] - rise[:, :, :1])[groups.shell] * groups.times[:, None, None, None]
-        state_replica_sweeps(
-            self._states, self._words, self.sites, groups.group_start, groups.entry_start,
-            groups.kind, groups.degree, groups.entry, _exponents(base), _exponents(slope),
-            _exponents(site[1:] - site[:1]), _exponents(known[:, 1:] - known[:, :1]),
-            _exponents(weight), self._value.astype(np.float32), n_sweeps, self._lanes, self._count,
-            self._count.reshape(-1).view(np.uint64),
+        return StateWeights(
+            _exponents(base), _exponents(slope), _exponents(site[1:] - site[:1]),
+            _exponents(known[:, 1:] - known[:, :1]), _exponents(weight),
         )  # fmt: skip
 
     def _wide(self, name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> Float:
         """Return energies with the replicas last."""
-        return energies_by_replica(name, values, shape, self.n_replicas, self._states.shape[2])
+        return energies_by_replica(name, values, shape, self.n_replicas, self.memory.shape[2])
 
     def statistics(self) -> tuple[Float, Float]:
         """Return numbers of states, (n_replicas, q), and of bonds, (n_replicas, n_shells, q, q).
@@ -201,7 +225,7 @@ class StateReplicas:
 
     def sums(self) -> tuple[Float, Float, Float]:
         """Return what ``statistics`` returns, and the extra ones, shape (n_replicas, n_extra)."""
-        planes, width = self._states.shape[1:]
+        planes, width = self.memory.shape[1:]
         n, runs = self.n_replicas, self._runs
         singles = np.zeros((planes, width), np.int64)
         margins = np.zeros((self.n_shells, planes, width), np.int64)
@@ -209,7 +233,7 @@ class StateReplicas:
         extra = np.zeros((len(self.extra), width))
         count = np.zeros(width, np.uint8)
         state_replica_statistics(
-            self._states, self._words, runs.rows, runs.start, runs.group, runs.times, self._value,
+            self.memory, self.words, runs.rows, runs.start, runs.group, runs.times, self.value,
             singles, margins, upper, extra, count, count.view(np.uint64),
         )  # fmt: skip
         numbers = np.empty((n, planes + 1))
@@ -229,6 +253,6 @@ class StateReplicas:
         return numbers, pairs, extra[:, :n].T.copy()
 
 
-def _exponents(energies: Float) -> NDArray[np.float32]:
+def _exponents(energies: Float) -> Single:
     """Return log weights in units of log 2."""
     return np.ascontiguousarray(-TO_EXPONENT * energies, np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, check_array, check_count
 from physlearn.lattice_models.energy_terms import check_shells
 from physlearn.lattice_models.replica_layout import (
+    checked_offset,
     checked_sites,
     energies_by_replica,
     fill_codes,
@@ -32,6 +34,19 @@ Single = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 LARGEST_BOND_RUN, LARGEST_CORNER_RUN = 125, 80
 TO_EXPONENT = 1.0 / np.log(2.0)
+
+
+class TermWeights(NamedTuple):
+    """Log-odds in units of log 2, as ``term_sweeps`` reads them."""
+
+    active: NDArray[np.uint8]
+    unlike: bool
+    slope: Single
+    base: Single
+    bend: Single
+    field: Single
+    offset: Single
+    weight: Single
 
 
 class TermReplicas:
@@ -105,11 +120,11 @@ class TermReplicas:
             allow_empty=True,
         )  # fmt: skip
         triplets = [find_triplets(graph, motif) for motif in self.motifs]
-        self._groups = neighbour_groups(
+        self.groups = neighbour_groups(
             with_partners(bond_table(graph, n_shells), triplets, n_shells), n_sites
         )
-        self._partners = partner_groups(triplets, n_sites)
-        self._value = np.ascontiguousarray(self.extra[..., 1] - self.extra[..., 0])
+        self.partners = partner_groups(triplets, n_sites)
+        self.value = np.ascontiguousarray(self.extra[..., 1] - self.extra[..., 0])
         keep = graph.shell < n_shells
         self._bond_runs = make_runs(
             graph.edges[keep], graph.shell[keep], graph.multiplicity[keep], LARGEST_BOND_RUN
@@ -124,26 +139,26 @@ class TermReplicas:
             np.bincount(corner_motif, minlength=len(triplets)).astype(np.float64),
         )
         width = -(-self.n_replicas // TILE) * TILE
-        self._states = np.zeros((n_sites + 1, width), np.uint8)
+        self.memory = np.zeros((n_sites + 1, width), np.uint8)
         self.restart(start)
-        self._lanes = make_lanes(rng, width)
+        self.lanes = make_lanes(rng, width)
         self._odds = np.zeros(width, np.float32)
         self._count = np.zeros(width, np.uint8)
 
     def restart(self, codes: ArrayLike) -> None:
         """Set the codes, shape (n_sites,) for all copies or (n_sites, n_replicas)."""
         n = self.n_replicas
-        self._states[:-1, :n] = fill_codes(codes, self.graph.n_sites, n, 2)
+        self.memory[:-1, :n] = fill_codes(codes, self.graph.n_sites, n, 2)
 
     @property
     def states(self) -> NDArray[np.uint8]:
         """A copy of the codes, shape (n_sites, n_replicas)."""
-        return self._states[:-1, : self.n_replicas].copy()
+        return self.memory[:-1, : self.n_replicas].copy()
 
     @property
-    def _words(self) -> NDArray[np.uint64]:
+    def words(self) -> NDArray[np.uint64]:
         """The memory of the states as words of eight replicas."""
-        return self._states.reshape(-1).view(np.uint64)
+        return self.memory.reshape(-1).view(np.uint64)
 
     def sweep(
         self,
@@ -180,37 +195,46 @@ class TermReplicas:
             number.
         """
         n_sweeps = check_count("n_sweeps", n_sweeps, 0)
+        groups, partners = self.groups, self.partners
+        w = self.weights(site_energy, pair_energy, offset, triplet_energy, extra_energy)
+        term_sweeps(
+            self.memory, self.words, self.sites, groups.group_start, groups.entry_start,
+            groups.kind, groups.degree, groups.entry, w.active, partners.start,
+            partners.entry_start, partners.motif, partners.pair, w.unlike, w.slope, w.base, w.bend,
+            w.field, w.offset, w.weight, self.value.astype(np.float32), n_sweeps, self.lanes,
+            self._odds, self._count, self._count.view(np.uint64),
+        )  # fmt: skip
+
+    def weights(
+        self,
+        site_energy: ArrayLike,
+        pair_energy: ArrayLike,
+        offset: ArrayLike,
+        triplet_energy: ArrayLike | None,
+        extra_energy: ArrayLike | None,
+    ) -> TermWeights:
+        """Return the log-odds of ``term_sweeps`` for the energies of ``sweep``."""
         n_motifs, n_sites = len(self.motifs), self.graph.n_sites
         site = self._wide("site_energy", site_energy, (2,))
         pair = self._wide("pair_energy", pair_energy, (self.n_shells, 2, 2))
         triplet = self._wide("triplet_energy", triplet_energy, (n_motifs, 2, 2, 2))
         weight = self._wide("extra_energy", extra_energy, (len(self.extra),))
         _check_symmetric(pair, triplet)
-        known = np.asarray(offset, np.float64)
-        if known.shape not in ((), (n_sites, 2)) or not np.all(np.isfinite(known)):
-            raise InputError(
-                f"offset must be finite, of shape ({n_sites}, 2); got shape {known.shape}."
-            )
-        known = np.broadcast_to(known, (n_sites, 2))
-        groups, partners = self._groups, self._partners
+        known = checked_offset(offset, (n_sites, 2))
+        groups = self.groups
         base, slope = _edge_terms(pair)
         corner_base, corner_slope, bend, unlike = _corner_terms(triplet)
         base = np.concatenate([base, corner_base])[groups.shell] * groups.times[:, None]
         slope = np.concatenate([slope, corner_slope])[groups.shell] * groups.times[:, None]
-        active = ((base != 0.0) | (slope != 0.0)).any(axis=1).astype(np.uint8)
-        term_sweeps(
-            self._states, self._words, self.sites, groups.group_start, groups.entry_start,
-            groups.kind, groups.degree, groups.entry, active, partners.start,
-            partners.entry_start, partners.motif, partners.pair, unlike, _exponents(slope),
-            _exponents(base), _exponents(bend), _exponents(site[0] - site[1]),
+        return TermWeights(
+            ((base != 0.0) | (slope != 0.0)).any(axis=1).astype(np.uint8), unlike,
+            _exponents(slope), _exponents(base), _exponents(bend), _exponents(site[0] - site[1]),
             _exponents(known[:, 0] - known[:, 1]), _exponents(-weight),
-            self._value.astype(np.float32), n_sweeps, self._lanes, self._odds, self._count,
-            self._count.view(np.uint64),
         )  # fmt: skip
 
     def _wide(self, name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> Float:
         """Return energies with the replicas last."""
-        return energies_by_replica(name, values, shape, self.n_replicas, self._states.shape[1])
+        return energies_by_replica(name, values, shape, self.n_replicas, self.memory.shape[1])
 
     def sums(self) -> tuple[Float, Float, Float, Float]:
         """Return the symmetric sums of n = 0, 1 that the energy is linear in.
@@ -219,7 +243,7 @@ class TermReplicas:
         sums of n + n' and of n n'. ``triplets`` (n_replicas, n_motifs, 4): number, sums of n + n' +
         n'', of the products of two and of three. ``extra`` (n_replicas, n_extra): the statistics.
         """
-        width, n = self._states.shape[1], self.n_replicas
+        width, n = self.memory.shape[1], self.n_replicas
         ups = np.zeros(width, np.int64)
         pairs = np.zeros((self.n_shells, 2, width), np.int64)
         triplets = np.zeros((len(self.motifs), 3, width), np.int64)
@@ -227,8 +251,8 @@ class TermReplicas:
         counts = np.zeros((3, width), np.uint8)
         bonds, corners = self._bond_runs, self._corner_runs
         term_statistics(
-            self._states, self._words, bonds.rows, bonds.start, bonds.group, bonds.times,
-            corners.rows, corners.start, corners.group, self._value, ups, pairs, triplets, extra,
+            self.memory, self.words, bonds.rows, bonds.start, bonds.group, bonds.times,
+            corners.rows, corners.start, corners.group, self.value, ups, pairs, triplets, extra,
             counts, counts.view(np.uint64),
         )  # fmt: skip
         extra += self.extra[..., 0].sum(axis=1)[:, None]
@@ -265,19 +289,19 @@ class TermReplicas:
             Shapes (n_replicas, d + n_extra) and (n_replicas, d + n_extra, d + n_extra).
         """
         maps = _feature_maps(*(np.asarray(t, np.float64) for t in (site, pair, triplet)))
-        n_extra, width = len(self.extra), self._states.shape[1]
+        n_extra, width = len(self.extra), self.memory.shape[1]
         d = len(maps) + n_extra
         full = np.zeros((d, maps.shape[1] + n_extra))
         full[: len(maps), : maps.shape[1]] = maps
         full[len(maps) :, maps.shape[1] :] = np.eye(n_extra)
         theta = self._wide("parameters", parameters, (d,))
         score, curvature = np.zeros((d, width)), np.zeros((d, d, width))
-        groups, partners = self._groups, self._partners
+        groups, partners = self.groups, self.partners
         term_scores(
-            self._states, self._words, checked_sites(terms, self.graph.n_sites),
+            self.memory, self.words, checked_sites(terms, self.graph.n_sites),
             groups.group_start, groups.entry_start, groups.kind, groups.degree, groups.entry,
             1 + 2 * groups.shell, groups.times, partners.start, partners.entry_start,
-            partners.motif, partners.pair, self._value, len(self.motifs), full, theta, score,
+            partners.motif, partners.pair, self.value, len(self.motifs), full, theta, score,
             curvature, self._count, self._count.view(np.uint64),
         )  # fmt: skip
         for k in range(d):

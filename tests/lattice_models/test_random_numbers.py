@@ -26,7 +26,10 @@ CONSTANTS = (
     "LAYER_SHIFT",
 )  # fmt: skip
 LANES = ("LANE_ROTATE_A", "LANE_BACK_A", "LANE_SHIFT", "LANE_ROTATE_B", "LANE_BACK_B", "FACTOR")
-LANE_FILES = ("checkerboard_kernels.py", "replica_kernels.py", "state_replica_kernels.py")
+LANE_FILES = (
+    "checkerboard_kernels.py", "replica_kernels.py", "state_replica_kernels.py",
+    "term_replica_kernels.py", "exchange_replica_kernels.py",
+)  # fmt: skip
 LANE_STEPS = ("word", "b", "turned", "first", "second")
 COUNT = 200_000
 
@@ -118,9 +121,9 @@ def lanes_and_ups(name):
         copies.sweep([0.0, 0.0], 1)
         return before, copies._lanes, 4, copies.states[:, 0] < 0  # the rarer state is the low word
     copies = StateReplicas(graph, 1, 2, np.ones(4), 64, 3)
-    before = copies._lanes.copy()
+    before = copies.lanes.copy()
     copies.sweep([0.0, 0.0], np.zeros((1, 2, 2)), 1)
-    return before, copies._lanes, 4, copies.states[:, 0] == 0
+    return before, copies.lanes, 4, copies.states[:, 0] == 0
 
 
 @pytest.mark.parametrize("name", ["checkerboard", "replicas", "state_replicas"])

@@ -102,7 +102,7 @@ def test_compiled_kernels_equal_their_python_form_and_pieces_change_nothing(monk
         copies = StateReplicas(graph, 2, 3, start, 3, np.random.default_rng(1))
         for _ in range(pieces):
             copies.sweep(site, pair, 2 // pieces)
-        return copies.states, copies._lanes, *copies.statistics()
+        return copies.states, copies.lanes, *copies.statistics()
 
     compiled, in_pieces = run(1), run(2)
     for name, member in inspect.getmembers(kernels, lambda item: hasattr(item, "py_func")):
