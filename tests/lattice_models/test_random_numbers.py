@@ -85,8 +85,8 @@ def test_every_copy_of_the_lanes_is_identical():
     folder = ROOT / "lattice_models"
     owners = {path.name for path in folder.rglob("*.py") if "0x9E3779BB" in path.read_text()}
     assert owners == set(LANE_FILES)
-    constants = [definitions(folder / name, LANES) for name in LANE_FILES]
-    assert set(constants[0]) == set(LANES)
+    found = [definitions(folder / name, LANES) for name in LANE_FILES]
+    constants = [{name: trees[name] for name in LANES} for trees in found]
     assert all(other == constants[0] for other in constants)
     steps = [lane_steps(folder / name) for name in LANE_FILES]
     assert [text.split(" = ")[0] for text in steps[0][0]] == list(LANE_STEPS)
