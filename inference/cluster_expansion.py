@@ -42,9 +42,7 @@ Float = NDArray[np.float64]
 Motif = tuple[int, int, int]
 UNITS = {"eV": (1000.0, "meV"), "meV": (1.0, "meV"), "reduced": (1.0, "reduced")}
 ODD_RESIDUAL = 6.0
-ASSUMPTIONS = (
-    "energies of one parent lattice at rest, a smooth function of composition plus bonds"
-)
+ASSUMPTIONS = "energies of one parent lattice at rest, a smooth function of composition plus bonds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +181,9 @@ def fit_hamiltonian_to_energies(
     labels = [f"bond_energies[{shell + 1}]" for shell in range(n_shells)]
     labels += [f"triplet_energies[{_motif_name(motif)}]" for motif in motifs]
     tests = strain_tests(values, table, composition, features)
-    numbers, flags = _judge(values, table, composition, features, posterior, tests, labels, unit)
+    numbers, flags = _judge(values, composition, features, posterior, tests, labels, unit)
     return _as_fit(
-        table, posterior, motifs, chosen, unit, seed, values, numbers, flags,
+        table, posterior, motifs, unit, seed, values, numbers, flags,
     )  # fmt: skip
 
 
@@ -203,7 +201,9 @@ def _energies_per_site(
         if table.lattice == "graph":
             raise InputError("energies must be given for structures on graphs; got None.")
         found = [getattr(one, "metadata", {}).get("energy_ev") for one in structures]
-        from_ase = [_ase_energy(one) if e is None else e for one, e in zip(structures, found)]
+        from_ase = [
+            _ase_energy(one) if e is None else e for one, e in zip(structures, found, strict=True)
+        ]
         missing = [index for index, energy in enumerate(from_ase) if energy is None]
         if missing:
             raise InputError(
@@ -229,7 +229,6 @@ def _composition_columns(mean_state: Float, order: int) -> Float:
 
 def _judge(
     values: Float,
-    table: StructureTable,
     composition: Float,
     features: Float,
     posterior: LinearPosterior,
@@ -282,7 +281,6 @@ def _as_fit(
     table: StructureTable,
     posterior: LinearPosterior,
     motifs: tuple[Motif, ...],
-    options: EnergyOptions,
     unit: str,
     seed: int,
     values: Float,

@@ -171,9 +171,9 @@ def _from_crystals(
     known: list[Matrix] = []
     rows: list[tuple[float, Float, Float, float, float, float]] = []
     for number, crystal in enumerate(crystals):
-        assert crystal.cell is not None and crystal.species is not None
+        cell = _cell_of(crystal)
         try:
-            place = map_to_lattice(crystal.positions, crystal.cell, kind, known)
+            place = map_to_lattice(crystal.positions, cell, kind, known)
         except InputError as error:
             raise InputError(f"structures[{number}]: {error}") from None
         if place.matrix not in known:
@@ -181,7 +181,7 @@ def _from_crystals(
         up = np.array(crystal.species_names)[crystal.species] == names[1]
         s = np.empty(len(up))
         s[place.site] = np.where(up, 1.0, -1.0)
-        volume = abs(float(np.linalg.det(crystal.cell))) / len(s)
+        volume = abs(float(np.linalg.det(cell))) / len(s)
         rows.append(
             (float(s.mean()), pair_sums(s, kind, place.matrix, n_shells),
              triplet_sums(s, kind, place.matrix, motifs),
@@ -217,15 +217,19 @@ def _two_species(crystals: Sequence[AtomicConfiguration]) -> tuple[str, str]:
     return low, high
 
 
+def _cell_of(crystal: AtomicConfiguration) -> Float:
+    """Return the cell, which ``_two_species`` has seen."""
+    return np.asarray(crystal.cell, np.float64)
+
+
 def _choose_lattice(crystals: Sequence[AtomicConfiguration]) -> str:
     """Return the parent lattice that the first structures fit with the least strain and shift."""
     best: list[tuple[float, str]] = []
     for kind in PARENTS:
         misfit = []
         for crystal in crystals[:5]:
-            assert crystal.cell is not None
             try:
-                place = map_to_lattice(crystal.positions, crystal.cell, kind)
+                place = map_to_lattice(crystal.positions, _cell_of(crystal), kind)
             except InputError:
                 break
             misfit.append(place.shear + place.displacement)

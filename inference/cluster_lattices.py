@@ -228,7 +228,7 @@ def _assign(fractions: Float, box: Int, basis: Float, nearest: float) -> tuple[I
 
 @lru_cache(maxsize=512)
 def supercell_sites(matrix: Matrix) -> Int:
-    """Return the sites of a box in primitive coordinates, shape (n, 3), in ``supercell``'s order."""
+    """Return the sites of a box in primitive coordinates, (n, 3), in ``supercell``'s order."""
     return supercell("sc", matrix, 1).sites
 
 

@@ -137,12 +137,12 @@ def fit_shrunken_regression(
     >>> rng = np.random.default_rng(1)
     >>> x = rng.normal(size=(60, 1))
     >>> y = 2 + 3 * x[:, 0] + rng.normal(0, 0.1, 60)
-    >>> out = fit_shrunken_regression(y, np.ones((60, 1)), x, np.ones(1), ShrinkagePrior(), 500, rng)
+    >>> ones, prior = np.ones((60, 1)), ShrinkagePrior()
+    >>> out = fit_shrunken_regression(y, ones, x, np.ones(1), prior, 500, rng)
     >>> bool(abs(out.coefficients.mean() - 3) < 0.1)
     True
     """
-    n, c = composition.shape
-    k = features.shape[1]
+    c, k = composition.shape[1], features.shape[1]
     basis = np.linalg.qr(composition, mode="complete")[0]
     outside = basis[:, c:]
     y, x = outside.T @ values, outside.T @ features
@@ -171,9 +171,9 @@ def fit_shrunken_regression(
     picked = rng.choice(len(weight), n_draws, p=weight / weight.sum())
     sigma = np.sqrt(scale[picked] / rng.gamma(shape, size=n_draws))
     noise = rng.standard_normal((n_draws, k)) * sigma[:, None]
-    scaled = np.linalg.solve(
-        np.swapaxes(root[picked], 1, 2), (half[picked] + noise)[:, :, None]
-    )[:, :, 0]
+    scaled = np.linalg.solve(np.swapaxes(root[picked], 1, 2), (half[picked] + noise)[:, :, None])[
+        :, :, 0
+    ]
     coefficients = scaled * sds[picked]
     fitted, loo, grouped = _predictions(
         values, composition, features, basis[:, :c], sds[keep], weight[keep], shape,
@@ -233,9 +233,7 @@ def _predictions(
         leverage = np.clip(1 - np.diag(smooth), 1e-12, None)
         # p(y_i | rest) in terms of the full scale: total - r^2 / (2 (1 - h)) is the rest's scale
         rest = np.clip(total - 0.5 * r**2 / leverage, 1e-300, None)
-        log_density = (
-            0.5 * np.log(leverage) + (shape - 0.5) * np.log(rest) - shape * np.log(total)
-        )
+        log_density = 0.5 * np.log(leverage) + (shape - 0.5) * np.log(rest) - shape * np.log(total)
         share = w * np.exp(-log_density)
         loo += share * (values - r / leverage)
         one_weight += share
