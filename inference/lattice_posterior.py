@@ -35,8 +35,10 @@ LEAST_SHARE = 0.2
 FAILED_SHARE = 0.05
 LARGEST_SHIFT = 0.3
 LARGEST_CHANGE = 1.2
-WANTED_DRAWS = 1000.0
+WANTED_DRAWS = 1500.0
+LONGEST, MOST_LONGER_ROUNDS = 4, 3
 LEAST_DRAWS = 400.0
+
 WIDE = 0.2
 """Posterior over prior standard deviation from which on prior draws are worth proposing."""
 MOST_UPDATES = 1.5e9
@@ -185,8 +187,7 @@ class _Search:
         self.surfaces: list[PartitionSurface] = []
         self.rounds, self.newton_steps = 0, 0
         self.converged = False
-        self.length = 1.0
-        self.noise: tuple[Float, Float] | None = None
+        self.length, self.longer_rounds = 1, 0
 
     def approach(self, mean: Float, covariance: Float) -> None:
         """Walk to the peak."""
@@ -236,15 +237,15 @@ class _Search:
     def _trace(self, chain: Chains, references: Float) -> tuple[Float, Float]:
         """Return natural references and statistics there, and learn how long chains remember."""
         natural = chain.natural(references)
-        between = max(1, round(1.5 * chain.memory * self.length))
-        n_records = N_RECORDS
+        between = max(1, round(1.5 * chain.memory))
+        n_records = N_RECORDS * self.length
         burn_in = max(3, round(3 * chain.memory))
         updates = chain.n_updates * (burn_in + between * n_records)
         if updates > MOST_UPDATES:
             between = max(1, int(between * MOST_UPDATES / updates))
             burn_in = max(3, int(burn_in * MOST_UPDATES / updates))
         trace = chain.trace(natural, burn_in, n_records, between)
-        chain.memory = chain_memory(trace, between, chain.odd, natural)
+        chain.memory = chain_memory(trace, between, chain.odd, alike=False)
         return natural, trace
 
     def _rebuild(self) -> None:
@@ -286,10 +287,11 @@ class _Search:
     def _too_noisy(self, found: _Weighted) -> bool:
         """Whether Monte Carlo noise is still too large; then the next round is longer."""
         draws = resample(found.points, found.weight, 500, self.rng)
-        shift = float(np.max(self.measure_noise(draws)[0]))
-        if shift**-2 > WANTED_DRAWS:
+        missing = WANTED_DRAWS * float(np.max(self.measure_noise(draws)[0])) ** 2
+        if missing < 1.0 or self.longer_rounds == MOST_LONGER_ROUNDS:
             return False
-        self.length = float(min(4.0, max(1.0, WANTED_DRAWS * shift**2)))
+        self.length = min(LONGEST, 2 ** int(np.ceil(np.log2(missing))))
+        self.longer_rounds += 1
         return True
 
     def measure_noise(self, draws: Float) -> tuple[Float, Float]:

@@ -75,10 +75,10 @@ def find_peak(
     mean = _clipped(np.array(start, np.float64), prior)
     near = 0
     for step_number in range(1, MAX_STEPS + 1):
-        score, information = _prior_part(mean, prior, extra, covariance)
+        # what is known of labels beside the states counts as the free side of the difference
+        score, free = _known_part(mean, prior, extra, covariance)
         score += linear
-        held = np.zeros_like(information)
-        free = np.zeros_like(information)
+        held = np.zeros_like(free)
         for chain in chains:
             trace = _record(chain, mean, step_number == 1)
             flat = trace.reshape(-1, trace.shape[-1])
@@ -89,7 +89,8 @@ def find_peak(
                 free += spread
             else:
                 held += spread
-        information += _difference(free, held)
+        # a bounded prior is flat inside, but as wide as it is
+        information = _difference(free, held) + np.diag(1.0 / prior.sd**2)
         covariance = np.linalg.inv(information)
         step = covariance @ score
         length = float(np.sqrt(max(score @ step, 0.0)))
@@ -135,23 +136,22 @@ def _difference(free: Float, held: Float) -> Float:
     return np.asarray(kept * np.outer(scale, scale))
 
 
-def _prior_part(
+def _known_part(
     mean: Float, prior: PriorShape, extra: Callable[[Float], Float] | None, covariance: Float
 ) -> tuple[Float, Float]:
-    """Return gradient and negative curvature of what is known besides log Z, by differences."""
+    """Return the gradient of log prior and ``extra``, and the negative curvature of ``extra``."""
     d = len(mean)
     step = 0.05 * np.minimum(np.sqrt(np.diag(covariance)), prior.sd)
     room = np.minimum(prior.upper - mean, mean - prior.lower)
     step = np.where(np.isfinite(room), np.minimum(step, np.maximum(room / 2, 1e-9)), step)
     points = mean + np.concatenate([np.zeros((1, d)), np.diag(step), -np.diag(step)])
-    values = np.where(np.isfinite(prior.log_density(points)), prior.log_density(points), 0.0)
-    # a bounded prior is flat inside, but as wide as it is
-    information = np.diag(1.0 / prior.sd**2)
+    values = prior.log_density(points)
+    values = np.where(np.isfinite(values), values, 0.0)
+    information = np.zeros((d, d))
     if extra is not None:
         known = extra(points)
         values = values + known
-        bend = (2 * known[0] - known[1 : d + 1] - known[d + 1 :]) / step**2
-        information = information + np.diag(np.maximum(bend, 0.0))
+        information = np.diag((2 * known[0] - known[1 : d + 1] - known[d + 1 :]) / step**2)
     gradient = (values[1 : d + 1] - values[d + 1 :]) / (2 * step)
     return gradient, information
 

@@ -14,6 +14,8 @@ __all__ = ["Chains", "Ensemble", "chain_memory"]
 
 Float = NDArray[np.float64]
 LONGEST_MEMORY = 1e4
+SHORTEST_MEMORY = 0.5
+SEEN_LENGTHS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +135,16 @@ def chain_memory(
     trace: Float,
     between: int,
     odd: NDArray[np.bool_] | None = None,
-    natural: Float | None = None,
+    *,
+    alike: bool = True,
 ) -> float:
     """Return the longest relaxation time of the statistics, in sweeps.
 
-    From how a record predicts the next one across replicas, shape (R, n_records, d): it needs no
-    equilibrium, only replicas that are independent given their start. Where replicas lie at their
-    own parameters ``natural`` (R, d), what follows linearly from these is taken out. Statistics
-    that turn over with the states enter by their size.
+    From how a record predicts the next one, shape (R, n_records, d). ``alike``: replicas share
+    their parameters; then it needs no equilibrium, only replicas that are independent given their
+    start. Otherwise each is compared with its own mean, whose shortness is corrected for (Kendall
+    1954, doi:10.1093/biomet/41.3-4.403), and no more than a few lengths of the trace can be seen.
+    Statistics that turn over with the states enter by their size.
 
     Examples
     --------
@@ -152,28 +156,20 @@ def chain_memory(
     True
     """
     values = trace if odd is None else np.where(odd, np.abs(trace), trace)
-    known = np.ones((len(values), 1))
-    if natural is not None:
-        away = natural - natural.mean(axis=0)
-        spread = away.std(axis=0)
-        away = away[:, spread > 0] / spread[spread > 0]
-        if odd is not None:
-            away = np.hstack([away, np.abs(away)])
-        known = np.hstack([known, away])
-    level = known @ np.linalg.lstsq(known, values.mean(axis=1), rcond=None)[0]
-    values = values - level[:, None] - (values.mean(axis=0) - level.mean(axis=0))
+    n_records = values.shape[1]
+    values = values - (values.mean(axis=0) if alike else values.mean(axis=1, keepdims=True))
     scale = values.std(axis=(0, 1))
     values = values[:, :, scale > 0] / scale[scale > 0]
     d = values.shape[2]
-    if not d:
-        return 1.0
     before, after = values[:, :-1].reshape(-1, d), values[:, 1:].reshape(-1, d)
-    gram = before.T @ before
-    if len(before) <= d:
-        return float(between)
-    step = np.linalg.lstsq(gram + 1e-6 * np.trace(gram) * np.eye(d), before.T @ after, rcond=None)
-    largest = float(np.max(np.abs(np.linalg.eigvals(step[0]))))
-    if largest <= 0:
+    if not d or len(before) <= d:
         return 1.0
-    fastest, slowest = np.exp(-between / 0.5), np.exp(-between / LONGEST_MEMORY)
+    gram = before.T @ before
+    gram += 1e-6 * np.trace(gram) * np.eye(d)
+    largest = float(np.max(np.linalg.eigvals(np.linalg.solve(gram, before.T @ after)).real))
+    longest = LONGEST_MEMORY
+    if not alike:
+        largest = (largest + 1.0 / n_records) / (1.0 - 3.0 / n_records)
+        longest = SEEN_LENGTHS * n_records * between
+    fastest, slowest = np.exp(-between / SHORTEST_MEMORY), np.exp(-between / longest)
     return float(-between / np.log(np.clip(largest, fastest, slowest)))
