@@ -63,6 +63,53 @@ def count_environments(
 
 
 @kernel
+def count_seen_environments(
+    codes: UInt8, sites: Int64, start: Int64, neighbour: Int32, like: Int32, out: Int64
+) -> None:
+    """Do what ``count_environments`` does where some sites were not seen: their code is q.
+
+    A site counts in the pictures in which it and all of its neighbours were seen.
+    """
+    unseen = len(out)
+    for i in sites:
+        own = codes[i]
+        like[:] = 0
+        for place in range(start[i], start[i + 1]):
+            other = codes[neighbour[place]]
+            for r in range(len(like)):
+                if other[r] == unseen:
+                    like[r] = NOBODY
+                elif like[r] != NOBODY and other[r] == own[r]:
+                    like[r] += 1
+        for r in range(len(like)):
+            if own[r] != unseen and like[r] != NOBODY:
+                out[own[r], like[r], r] += 1
+
+
+@kernel
+def count_seen_triplets(codes: UInt8, triplets: Int64, out: Int64) -> None:
+    """Add triplets seen whole to ``out[a]`` (q + 1, R): all in state a, or (last) not alike."""
+    unseen = len(out) - 1
+    for t in range(len(triplets)):
+        one, two, three = codes[triplets[t, 0]], codes[triplets[t, 1]], codes[triplets[t, 2]]
+        for r in range(out.shape[1]):
+            if one[r] != unseen and two[r] != unseen and three[r] != unseen:
+                alike = one[r] == two[r] and two[r] == three[r]
+                out[one[r] if alike else unseen, r] += 1
+
+
+@kernel
+def count_seen_pairs(codes: UInt8, edges: Int64, out: Int64) -> None:
+    """Add pairs seen whole to ``out[a, b]`` (q, q, R), a <= b."""
+    unseen = len(out)
+    for e in range(len(edges)):
+        one, two = codes[edges[e, 0]], codes[edges[e, 1]]
+        for r in range(out.shape[2]):
+            if one[r] != unseen and two[r] != unseen:
+                out[min(one[r], two[r]), max(one[r], two[r]), r] += 1
+
+
+@kernel
 def count_like_triplets(codes: UInt8, triplets: Int64, out: Int64) -> None:
     """Add the triplets that are all in state a to ``out[a]`` (q, R)."""
     for t in range(len(triplets)):

@@ -49,8 +49,8 @@ MOST_BLOCKS_IN_ALL = 1024
 class PatternRow(NamedTuple):
     """One number of a picture.
 
-    It is compared on its ``scale`` (``plain``, ``sqrt`` or ``log``) and counted over ``weight`` sets
-    of sites.
+    It is compared on its ``scale`` (``plain``, ``sqrt`` or ``log``), and counted over ``weight``
+    sets of sites.
     """
 
     kind: str
@@ -151,7 +151,7 @@ def plan_patterns(
 def measure_patterns(plan: PatternPlan, codes: NDArray[np.uint8]) -> Float:
     """Return every row of the plan in every picture, shape (R, n_rows), on the row's scale."""
     codes = np.ascontiguousarray(codes, np.uint8)
-    n_sites, n = codes.shape
+    n = codes.shape[1]
     q, scratch = plan.n_states, np.empty(n, np.int32)
     share = np.array([(codes == a).mean(axis=0) for a in range(q)])
     like = np.zeros((len(plan.pair_bounds) - 1, n), np.int64)

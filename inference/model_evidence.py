@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.checks import InputError
 from physlearn.inference.lattice_family import LatticeFamily
@@ -33,7 +32,7 @@ from physlearn.inference.replica_chains import Chains, chain_memory
 if TYPE_CHECKING:
     from physlearn.inference.lattice_data import LatticeData
 
-__all__ = ["Evidence", "PRIOR_FACTORS", "measure_evidence", "union_family"]
+__all__ = ["PRIOR_FACTORS", "Evidence", "measure_evidence", "union_family"]
 
 Float = NDArray[np.float64]
 PRIOR_FACTORS = (1.0, 1.0 / 3.0, 3.0)
