@@ -21,9 +21,8 @@ from physlearn.inference.periodic_crystal import (
     OrderModes,
     PeriodicCrystal,
     state_vectors,
-    uniform_mode,
 )
-from physlearn.lattice_models.mbar import mbar_estimate
+from physlearn.lattice_models.mbar import solve_partition
 
 __all__ = ["LadderSamples", "LadderTask", "run_ladders", "sample_blocks"]
 
@@ -44,7 +43,7 @@ class LadderTask:
     crystal
         Where it is simulated.
     modes
-        In which the order is measured; None measures the uniform one.
+        In which the order is measured.
     natural
         float64, shape (n_draws, n_rungs, d): parameters of each replica.
     codes
@@ -170,7 +169,7 @@ def sample_blocks(
 def make_tasks(
     family: LatticeFamily,
     crystal: PeriodicCrystal,
-    modes: OrderModes | None,
+    modes: OrderModes,
     natural: Float,
     n_steps: tuple[int, int],
     rng: np.random.Generator,
@@ -188,11 +187,7 @@ def make_tasks(
             pattern = composition_codes(composition, n_sites)
             codes = rng.permuted(np.broadcast_to(pattern[:, None], size), axis=0)
         seed = tuple(int(word) for word in rng.integers(2**32, size=4))
-        tasks.append(
-            LadderTask(
-                family, crystal, modes or uniform_mode(crystal), block, codes, *n_steps, seed
-            )
-        )
+        tasks.append(LadderTask(family, crystal, modes, block, codes, *n_steps, seed))
     return tasks
 
 
@@ -279,7 +274,7 @@ def average_ladders(
     for rung in range(n_rungs):
         weights = _weights(samples.statistics[:, :, rung], natural[:, rung], share)
         if weights is not None:
-            overlap[rung] = _effective(weights, n)
+            overlap[rung] = _effective(weights)
         here = values[:, :, rung]
         for left_out in range(-1, TIME_BLOCKS):
             keep = block != left_out
@@ -301,15 +296,22 @@ def _weights(sums: Float, natural: Float, share: bool) -> Float | None:
     n_draws = len(natural)
     if not share or n_draws < 2:
         return None
-    by_draw = np.moveaxis(sums, 1, 0)
-    found = mbar_estimate(by_draw @ natural.T)
-    if not found.settled:
+    own = sums.mean(axis=0)
+    centre = natural - natural.mean(axis=0)
+    # the trapezoid rule from the middle of all draws is close where they overlap
+    guess = 0.5 * ((own + own.mean(axis=0)) * centre).sum(axis=1)
+    exponent = sums.reshape(-1, sums.shape[-1]) @ centre.T
+    log_partition, settled = solve_partition(exponent, guess)
+    if not settled:
         return None
-    shares = found.shares.reshape(n_draws, -1, n_draws)
-    return np.ascontiguousarray(np.moveaxis(shares, 0, 1))
+    exponent -= log_partition
+    exponent -= exponent.max(axis=1, keepdims=True)
+    weights = np.exp(exponent)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights.reshape(len(sums), n_draws, n_draws)
 
 
-def _effective(weights: Float, n: int) -> float:
+def _effective(weights: Float) -> float:
     """Return the mean over draws of the effective number of replicas behind its average."""
     by_replica = weights.sum(axis=0)
     total = by_replica.sum(axis=0)

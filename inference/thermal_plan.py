@@ -82,11 +82,16 @@ class Plan:
     @property
     def pull(self) -> float:
         """The largest sum of couplings on a site, in kT at temperature 1 of the rungs."""
-        _, pair, triplet = self.family.energies(self.theta.mean(axis=0))
-        spread = (pair.max(axis=(1, 2)) - pair.min(axis=(1, 2))) / 2
-        z = coordination(self.crystal.graph, self.family.n_shells)
-        third = np.abs(triplet).max(initial=0.0) * self.crystal.graph.n_shells * 6
-        return float((z @ spread + third) * self.scale.mean())
+        return largest_pull(self.family, self.crystal, self.theta) * float(self.scale.mean())
+
+
+def largest_pull(family: LatticeFamily, crystal: PeriodicCrystal, theta: Float) -> float:
+    """Return a bound of what all neighbours together pull on a site at mean parameters, in kT."""
+    _, pair, triplet = family.energies(theta.mean(axis=0))
+    spread = (pair.max(axis=(1, 2)) - pair.min(axis=(1, 2))) / 2
+    z = coordination(crystal.graph, family.n_shells)
+    # a site belongs to about as many triangles of a motif as it has neighbours
+    return float(z @ spread + np.abs(triplet).sum(axis=0).max(initial=0.0) * z.max())
 
 
 def pilot_order(plan: Plan, rungs: Float) -> FoundOrder:
@@ -199,7 +204,7 @@ def prediction_warnings(
     """Return what makes a prediction doubtful, in sentences."""
     rungs = plan.wanted
     ratios = plan.ratios(rungs).mean(axis=0)
-    out = [*_transition_warnings(plan, order, found, ratios)]
+    out = [*_transition_warnings(order, found, ratios)]
     if ratios[0] < FAR_BELOW:
         out.append(
             f"at ratio {ratios[0]:.2g} the couplings weigh {1 / ratios[0]:.1f} times as much as in "
@@ -226,9 +231,7 @@ def prediction_warnings(
     return out
 
 
-def _transition_warnings(
-    plan: Plan, order: FoundOrder, found: Transition | None, ratios: Float
-) -> list[str]:
+def _transition_warnings(order: FoundOrder, found: Transition | None, ratios: Float) -> list[str]:
     """Return what to say about order and transition."""
     out = []
     share = max(order.names.count(name) for name in set(order.names)) / len(order.names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def rung_coordinates(wanted: Float, n_sites: int, pull: float) -> Float:
     hottest = min(max(wanted[-1], pull / HOT_PULL), LARGEST_HEATING * wanted[-1])
     ends = np.append(wanted, hottest) if hottest > wanted[-1] * 1.001 else wanted
     rungs = [ends[:1]]
-    for low, high in zip(ends[:-1], ends[1:], strict=True):
+    for low, high in pairwise(ends):
         n = max(int(np.ceil(np.log(high / low) / step)), 1)
         rungs.append(np.geomspace(low, high, n + 1)[1:])
         rungs[-1][-1] = high

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import CREDIBLE_MASS, InputError, as_generator, check_array, check_choice
+from physlearn.checks import (
+    CREDIBLE_MASS,
+    InputError,
+    as_generator,
+    check_array,
+)
 from physlearn.inference.fit_contents import family_of, snapshots_of, theta_of
-from physlearn.inference.lattice_family import LatticeFamily
 from physlearn.inference.order_transition import Transition
 from physlearn.inference.periodic_crystal import (
-    KINDS,
     USUAL_SIZES,
     make_crystal,
-    recognise_crystal,
 )
+from physlearn.inference.predicted_pictures import composition_of, crystal_kind
 from physlearn.inference.thermal_plan import (
     Plan,
     locate_transition,
@@ -34,7 +37,6 @@ from physlearn.inference.thermal_runs import (
     rung_coordinates,
     simulate_ladders,
 )
-from physlearn.records import LatticeSnapshots, SiteGraph
 from physlearn.results import Fit
 
 if TYPE_CHECKING:
@@ -188,7 +190,7 @@ def predict_thermodynamics(
     generator, seed = as_generator(rng)
     family = family_of(fit)
     snapshots = snapshots_of(fit)
-    kind = _kind(lattice, snapshots[0].graph)
+    kind = crystal_kind(lattice, snapshots[0].graph)
     crystal = make_crystal(kind, shape or USUAL_SIZES[kind], family.n_shells)
     theta = _some_draws(theta_of(fit)[:, : family.n_parameters], chosen.n_draws, generator)
     scale, kelvin, wanted = _temperatures(
@@ -242,26 +244,11 @@ class _Counter:
             self.progress(self.done, max(self.known, self.done))
 
 
-def _kind(lattice: str | None, graph: SiteGraph) -> str:
-    return recognise_crystal(graph) if lattice is None else check_choice("lattice", lattice, KINDS)
-
-
 def _some_draws(theta: Float, n_draws: int, rng: np.random.Generator) -> Float:
     """Return draws without repetition, spread over the posterior's."""
     if len(theta) <= n_draws:
         return theta
     return theta[np.sort(rng.choice(len(theta), n_draws, replace=False))]
-
-
-def composition_of(family: LatticeFamily, snapshots: Sequence[LatticeSnapshots]) -> Float | None:
-    """Return the share of every state over all pictures, where the model holds it fixed."""
-    if not family.fixed_composition:
-        return None
-    counts = np.zeros(family.n_states)
-    for record in snapshots:
-        seen = record.states if record.observed is None else record.states[record.observed]
-        counts += [(seen == value).sum() for value in record.state_values]
-    return counts / counts.sum()
 
 
 def _temperatures(
