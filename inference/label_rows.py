@@ -30,11 +30,23 @@ class LabelRows:
     labelled: list[list[NDArray[np.bool_]]]
     notes: list[str]
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether states have to be summed over."""
+        return self.rows is not None
+
 
 def read_labels(
-    records: tuple[LatticeSnapshots, ...], q: int, label_noise: float | str | None
+    records: tuple[LatticeSnapshots, ...],
+    q: int,
+    label_noise: float | str | None,
+    *,
+    any_share: bool = False,
 ) -> LabelRows:
-    """Return the labels of all pictures, and whether they have to be summed over."""
+    """Return the labels of all pictures, and whether they have to be summed over.
+
+    ``any_share`` allows any share of sites without a label: a margin that nobody saw.
+    """
     most = (q - 1) / q
     known_rate = isinstance(label_noise, int | float) and not isinstance(label_noise, bool)
     if label_noise is not None and label_noise != "unknown" and not (
@@ -57,7 +69,7 @@ def read_labels(
         codes.append([part[0] for part in parts])
         rows.append([part[1] for part in parts])
         labelled.append([part[2] for part in parts])
-    return _judge(codes, rows, labelled, unknown=label_noise == "unknown")
+    return _judge(codes, rows, labelled, unknown=label_noise == "unknown", any_share=any_share)
 
 
 def _all_certain(records: tuple[LatticeSnapshots, ...]) -> LabelRows:
@@ -105,6 +117,7 @@ def _judge(
     labelled: list[list[NDArray[np.bool_]]],
     *,
     unknown: bool,
+    any_share: bool,
 ) -> LabelRows:
     """Decide whether labels must be summed over; few expected errors change nothing."""
     table = np.concatenate([one for part in rows for one in part])
@@ -120,7 +133,7 @@ def _judge(
         notes.append(
             f"{hidden} of {len(seen)} sites have no label: they are hidden, and summed over {says}"
         )
-    if hidden > MOST_HIDDEN * len(seen):
+    if hidden > MOST_HIDDEN * len(seen) and not any_share:
         raise NotIdentified("snapshots have no label on more than half of the sites.")
     if unknown:
         return LabelRows(codes, rows, labelled, notes)
@@ -134,6 +147,9 @@ def _judge(
     pieces = iter(np.split(likeliest, cuts))
     best = [[next(pieces) for _ in part] for part in codes]
     certain = wrong <= 0.05 * np.sqrt(minority + 1) and not blank.any()
+    if certain:
+        # known from how it was missed is as good as seen
+        labelled = [[np.ones(len(one), bool) for one in part] for part in codes]
     return LabelRows(best, None if certain else rows, labelled, notes)
 
 

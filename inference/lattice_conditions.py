@@ -150,14 +150,14 @@ def read_covariates(
     else:
         table = np.asarray(covariates, np.float64)
         table = table[:, None] if table.ndim == 1 else table
-        sizes = sorted({record.graph.n_sites for record in records})
+        sizes = sorted({_seen_sites(record) for record in records})
         if table.ndim != 2 or sizes != [len(table)]:
             raise InputError(
                 f"covariates must have one row for each site, {sizes} site(s) in these snapshots; "
                 f"got shape {np.shape(covariates)}."
             )
         table = check_array("covariates", table)
-        values = [table] * len(records)
+        values = [_continued(record, table) for record in records]
         names = tuple(range(1, table.shape[1] + 1))
     size = np.max([np.abs(value).max(axis=0) for value in values], axis=0)
     if np.any(size == 0):
@@ -170,7 +170,8 @@ def _polynomials(record: LatticeSnapshots, quadratic: bool) -> Float:
     points = record.graph.positions
     if points is None:
         raise InputError("covariates by name need graph.positions; give an array instead.")
-    low, high = points.min(axis=0), points.max(axis=0)
+    seen = points[: _seen_sites(record)]
+    low, high = seen.min(axis=0), seen.max(axis=0)
     if np.any(high <= low):
         raise InputError("covariates need positions that extend along every axis.")
     scaled = 2 * (points - low) / (high - low) - 1
@@ -179,7 +180,7 @@ def _polynomials(record: LatticeSnapshots, quadratic: bool) -> Float:
         first, second = np.triu_indices(points.shape[1])
         columns.append(scaled[:, first] * scaled[:, second])
     table = np.concatenate(columns, axis=1)
-    return np.asarray(table - table.mean(axis=0))
+    return np.asarray(table - table[: len(seen)].mean(axis=0))
 
 
 def _polynomial_names(record: LatticeSnapshots, quadratic: bool) -> tuple[str, ...]:
@@ -199,7 +200,7 @@ def read_site_field(
         return None
     q = family.n_states
     given = check_array("site_field", site_field)
-    sizes = {record.graph.n_sites for record in records}
+    sizes = {_seen_sites(record) for record in records}
     direction = family.covariate_direction
     if given.ndim == 1 and direction is not None:
         given = np.multiply.outer(given, direction)
@@ -208,4 +209,20 @@ def read_site_field(
             f"site_field must have shape (n_sites,) or (n_sites, {q}) for {sorted(sizes)} site(s); "
             f"got shape {np.shape(site_field)}."
         )
-    return [given] * len(records)
+    return [_continued(record, given) for record in records]
+
+
+def _seen_sites(record: LatticeSnapshots) -> int:
+    """Return the number of sites without those of a latent margin, which come last."""
+    return record.graph.n_sites - int(record.metadata.get("margin_sites", 0))
+
+
+def _continued(record: LatticeSnapshots, table: Float) -> Float:
+    """Return a table of the seen sites with the rows of their nearest ones for the margin."""
+    points, n = record.graph.positions, len(table)
+    if n == record.graph.n_sites or points is None:
+        return table
+    from scipy.spatial import cKDTree
+
+    nearest = cKDTree(points[:n]).query(points[n:])[1]
+    return np.concatenate([table, table[nearest]])

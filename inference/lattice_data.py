@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,10 +20,13 @@ from physlearn.inference.lattice_conditions import (
     read_site_field,
 )
 from physlearn.inference.lattice_family import LatticeFamily, Variable
-from physlearn.inference.lattice_rim import term_sites
+from physlearn.inference.lattice_rim import continue_crystal, term_sites
 from physlearn.inference.priors import LatticePrior
 from physlearn.lattice_models.triplets import find_triplets
 from physlearn.records import LatticeSnapshots, SiteGraph
+
+if TYPE_CHECKING:
+    from physlearn.inference.lattice_evidence import PairEvidence
 
 __all__ = [
     "LatticeData",
@@ -68,6 +72,9 @@ class PictureGroup:
     design
         float64, shape (d_f + n_extra, d): the natural parameters of these pictures are
         ``design @ theta``.
+    pairs
+        Known terms of log p(measurement | states) that tie two sites (overlapping columns), or
+        None.
     """
 
     graph: SiteGraph
@@ -79,6 +86,7 @@ class PictureGroup:
     extra: Float
     offset: Float | None
     design: Float
+    pairs: PairEvidence | None = None
 
     @property
     def n_sites(self) -> int:
@@ -118,6 +126,8 @@ class LatticeData:
         float64, shape (d,): factor of the usual prior widths (one over the size of a covariate
         or an applied field that has a unit of its own).
     records
+        The snapshots, continued by a latent margin where there is one.
+    given
         The snapshots as they were given.
     conditions
         What was made of temperatures and applied fields.
@@ -131,6 +141,7 @@ class LatticeData:
     kinds: tuple[str, ...]
     prior_scale: Float
     records: tuple[LatticeSnapshots, ...]
+    given: tuple[LatticeSnapshots, ...]
     conditions: Conditions
 
     @property
@@ -155,8 +166,8 @@ class LatticeData:
 
     @property
     def uncertain(self) -> bool:
-        """Whether any label is not certain."""
-        return any(group.label is not None for group in self.groups)
+        """Whether any label is not certain, or absent."""
+        return any(group.label is not None or group.pairs is not None for group in self.groups)
 
     @property
     def n_pictures(self) -> int:
@@ -246,6 +257,7 @@ def gather_snapshots(
     label_noise: float | str | None = None,
     covariates: str | ArrayLike | None = None,
     site_field: ArrayLike | None = None,
+    margin: str | int = "auto",
 ) -> LatticeData:
     """Return all pictures of all snapshots as one data set, checked.
 
@@ -265,6 +277,11 @@ def gather_snapshots(
     site_field
         A known field of every site, in kT, added to the model's field, shape (n_sites,) (or
         (n_sites, q): log weights of the states).
+    margin
+        What stands for the crystal around a cut-out: ``"rim"``, sites at the rim are conditioned
+        on and only serve as neighbours (exact where labels are certain); a number of layers of
+        unseen sites that are summed over; ``"auto"``: the rim where labels are certain, else four
+        layers.
 
     Raises
     ------
@@ -282,12 +299,21 @@ def gather_snapshots(
     >>> data.names, data.n_terms
     (['parameter 1', 'parameter 2', 'couplings[1]'], 64)
     """
-    records = as_records(snapshots)
-    for record in records:
+    given = as_records(snapshots)
+    for record in given:
         _check_record(record, family)
+    labels = read_labels(given, family.n_states, label_noise)
+    notes = list(labels.notes)
+    records, more = continue_crystal(given, margin, _reach(family), uncertain=labels.uncertain)
+    if any(new is not old for new, old in zip(records, given, strict=True)):
+        labels = read_labels(records, family.n_states, label_noise, any_share=True)
     conditions = read_conditions(records, family)
     added = read_covariates(records, family, covariates)
-    inside = [term_sites(record, max(family.n_shells, _reach(family))) for record in records]
+    inside = [
+        # a site whose state is open cannot be held fixed: without a margin the crystal ends there
+        np.arange(record.graph.n_sites) if labels.uncertain else term_sites(record, _reach(family))
+        for record in records
+    ]
     n_terms = sum(
         len(terms) * record.n_snapshots for terms, record in zip(inside, records, strict=True)
     )
@@ -296,25 +322,24 @@ def gather_snapshots(
             f"snapshots hold {n_terms} sites with a complete neighbourhood; at least "
             f"{LEAST_SITES} are needed. Give a larger picture, more pictures or fewer shells."
         )
-    labels = read_labels(records, family.n_states, label_noise)
     fields = read_site_field(records, family, site_field)
     groups = tuple(
         _group(records, inside, labels, fields, added, conditions, family, number)
         for number in range(len(conditions.members))
     )
-    notes = [*conditions.notes, *labels.notes]
+    notes += [*more, *conditions.notes]
     for record, terms in zip(records, inside, strict=True):
         notes += _record_notes(record, len(terms))
     variables, names, kinds, scale = _parameters(family, conditions, added)
     return LatticeData(
         family, groups, variables, tuple(dict.fromkeys(notes)), names, kinds, scale, records,
-        conditions,
+        given, conditions,
     )  # fmt: skip
 
 
 def _reach(family: LatticeFamily) -> int:
     """Return how many shells the terms need, counting those of the triplets."""
-    return max((shell + 1 for motif in family.motifs for shell in motif), default=0)
+    return max([family.n_shells, *(shell + 1 for motif in family.motifs for shell in motif)])
 
 
 def _check_record(record: LatticeSnapshots, family: LatticeFamily) -> None:
@@ -323,7 +348,7 @@ def _check_record(record: LatticeSnapshots, family: LatticeFamily) -> None:
             f"snapshots must have the model's states {family.state_values}; got "
             f"{record.state_values}."
         )
-    needed = max(family.n_shells, _reach(family))
+    needed = _reach(family)
     if record.graph.n_shells < needed:
         raise InputError(
             f"n_shells is {needed}, but the graph holds {record.graph.n_shells} shell(s); build "

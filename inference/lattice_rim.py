@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.checks import InputError, check_count
 from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.records import LatticeSnapshots
 
-__all__ = ["term_sites"]
+__all__ = ["continue_crystal", "term_sites"]
+
+MARGIN_LAYERS = 4
 
 
 def term_sites(snapshots: LatticeSnapshots, n_shells: int) -> NDArray[np.int64]:
@@ -47,3 +50,39 @@ def term_sites(snapshots: LatticeSnapshots, n_shells: int) -> NDArray[np.int64]:
     reach = np.linalg.norm(points[fitted[:, 0]] - points[fitted[:, 1]], axis=1).max(initial=0.0)
     kept: NDArray[np.int64] = everyone[~(low & (depth < reach))]
     return kept
+
+
+def continue_crystal(
+    records: tuple[LatticeSnapshots, ...], margin: str | int, n_shells: int, *, uncertain: bool
+) -> tuple[tuple[LatticeSnapshots, ...], list[str]]:
+    """Return records with a latent margin where asked or needed, and what was done.
+
+    Given certain labels at the rim, conditioning on it is exact; an uncertain one cannot be held.
+    """
+    from physlearn.inference.lattice_margin import extend_field_of_view
+
+    if isinstance(margin, str) and margin not in ("auto", "rim"):
+        raise InputError(f"margin must be auto, rim or a number of layers; got {margin!r}.")
+    layers = MARGIN_LAYERS if isinstance(margin, str) else check_count("margin", margin, 1)
+    if margin == "rim" or (margin == "auto" and not uncertain):
+        return records, []
+    out, notes = [], []
+    for record in records:
+        if len(term_sites(record, n_shells)) == record.graph.n_sites:
+            out.append(record)
+            continue
+        try:
+            wider = extend_field_of_view(record, layers)
+        except InputError as error:
+            if margin != "auto":
+                raise
+            notes.append(f"the crystal cannot be continued beyond the picture ({error})")
+            wider = record
+        else:
+            more = wider.graph.n_sites - record.graph.n_sites
+            notes.append(
+                f"the picture is cut out of a larger crystal: {more} unseen sites around it are "
+                "summed over"
+            )
+        out.append(wider)
+    return tuple(out), notes

@@ -67,22 +67,26 @@ class Marginal:
         return np.interp(rng.random(n) * total[-1], total, self.points)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain numbers; bounds that are infinite become None."""
+        """Return moments and bounds; bounds that are infinite become None."""
         return {
             "mean": self.mean, "sd": self.sd,
             "lower": self.lower if np.isfinite(self.lower) else None,
             "upper": self.upper if np.isfinite(self.upper) else None,
-            "points": self.points.tolist(), "log_table": self.log_table.tolist(),
         }  # fmt: skip
 
+    def table(self) -> Float:
+        """Return points and log densities on N_STORED points, shape (2, N_STORED)."""
+        place = np.linspace(0, len(self.points) - 1, N_STORED)
+        number = np.arange(len(self.points))
+        return np.array([np.interp(place, number, row) for row in (self.points, self.log_table)])
+
     @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Self:
-        """Return the table that ``to_json`` wrote."""
+    def from_json(cls, given: Mapping[str, Any], table: Float) -> Self:
+        """Return what ``to_json`` and ``table`` wrote."""
         return cls(
             given["mean"], given["sd"],
             -np.inf if given["lower"] is None else given["lower"],
-            np.inf if given["upper"] is None else given["upper"],
-            np.array(given["points"]), np.array(given["log_table"]), None,
+            np.inf if given["upper"] is None else given["upper"], table[0], table[1], None,
         )  # fmt: skip
 
 

@@ -149,20 +149,26 @@ class Prior:
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain numbers from which ``from_json`` makes the same prior."""
+        """Return plain numbers from which ``from_json`` makes the same prior, with ``tables``."""
         return {
             "names": list(self.names), "mean": self.mean.tolist(), "sd": self.sd.tolist(),
             "shapes": [None if shape is None else shape.to_json() for shape in self.shapes],
         }  # fmt: skip
 
+    def tables(self) -> Float:
+        """Return points and log densities of all that are not Gaussian, shape (k, 2, n)."""
+        tables = [shape.table() for shape in self.shapes if shape is not None]
+        return np.array(tables) if tables else np.zeros((0, 2, 0))
+
     @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Self:
-        """Return the prior that ``to_json`` wrote."""
+    def from_json(cls, given: Mapping[str, Any], tables: Float | None = None) -> Self:
+        """Return the prior that ``to_json`` and ``tables`` wrote."""
         plain = cls.gaussian(given["names"], given["sd"], given["mean"])
-        shapes = tuple(
-            None if shape is None else Marginal.from_json(shape) for shape in given["shapes"]
-        )
-        return plain._with(dict(enumerate(shapes)))
+        shapes: dict[int, Marginal | None] = {}
+        for index, shape in enumerate(given["shapes"]):
+            if shape is not None and tables is not None:
+                shapes[index] = Marginal.from_json(shape, tables[len(shapes)])
+        return plain._with(shapes)
 
     def _with(self, shapes: Mapping[int, Marginal | None]) -> Self:
         """Return the prior with other shapes for some parameters."""

@@ -1,0 +1,281 @@
+"""The ways to a posterior of a lattice Hamiltonian, and which one is taken when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError
+from physlearn.inference.lattice_data import LatticeData
+from physlearn.inference.lattice_measurement import free_problem, hidden_problem
+from physlearn.inference.lattice_population import Population
+from physlearn.inference.lattice_posterior import (
+    LatticeProblem,
+    LikelihoodPosterior,
+    sample_posterior,
+)
+from physlearn.inference.lattice_trust import trust_flags
+from physlearn.inference.nuisances import FlipRate
+from physlearn.inference.priors import Prior
+from physlearn.inference.pseudolikelihood import (
+    combine_with_prior,
+    maximize_pseudolikelihood,
+    measure_sandwich,
+)
+
+__all__ = ["METHODS", "Answer", "Task", "solve"]
+
+Float = NDArray[np.float64]
+Codes = NDArray[np.uint8]
+METHODS = ("auto", "pseudolikelihood", "likelihood", "exchange", "statistical_distance")
+FEW_PAIRS = 20.0
+LARGEST_LIKELIHOOD = 600_000
+"""Random sites times (1 + shells) beyond which ``auto`` tries the pseudolikelihood first."""
+LEAST_EFFECTIVE = 400.0
+MOST_LOSS = 1.25
+N_REPLICAS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Draws with how they came about.
+
+    Attributes
+    ----------
+    theta
+        float64, shape (n_draws, d).
+    method, approximation, choice
+        Which likelihood, what stands between it and the exact posterior, and why this way.
+    numbers, flags
+        Diagnostics, and sentences for people.
+    nuisances
+        Draws of further variables, such as ``flip_rate``.
+    completed
+        For each group pictures (n_sites, n) drawn given its labels; None where all are certain.
+    populations
+        Equilibrated free populations, one a group, or None.
+    """
+
+    theta: Float
+    method: str
+    approximation: str
+    choice: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+    nuisances: dict[str, Float] = field(default_factory=dict)
+    completed: list[Codes] | None = None
+    populations: list[Population] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What ``solve`` needs: data, prior, method, number of draws, generator, options."""
+
+    data: LatticeData
+    prior: Prior
+    method: str
+    n_draws: int
+    rng: np.random.Generator
+    flip_rate: FlipRate | None = None
+    progress: Callable[[int, int], Any] | None = None
+
+
+def solve(task: Task) -> Answer:
+    """Return posterior draws by the method asked for, or by the one that fits the data."""
+    data = task.data
+    if data.n_parameters == 0:
+        raise InputError("the model has no parameters to fit; ask for shells or triplets.")
+    if data.uncertain:
+        if task.method not in ("auto", "likelihood"):
+            raise InputError(
+                f"method must be auto or likelihood where labels are uncertain or absent; got "
+                f"{task.method}."
+            )
+        return _likelihood(task, "labels are uncertain or absent: their sum needs the likelihood")
+    if (data.state_counts > 0).sum() == 1 and data.family.fixed_composition:
+        return Answer(
+            task.prior.draw(task.n_draws, task.rng), "prior", "none",
+            "one state at fixed composition: nothing to learn",
+        )  # fmt: skip
+    return {
+        "auto": _auto, "pseudolikelihood": _pseudolikelihood, "likelihood": _likelihood,
+        "exchange": _exchange, "statistical_distance": _statistical_distance,
+    }[task.method](task)  # fmt: skip
+
+
+def _auto(task: Task) -> Answer:
+    """Take the likelihood where it is affordable, else the pseudolikelihood where it is good."""
+    data = task.data
+    size = data.n_terms * (1 + data.family.n_shells)
+    if size <= LARGEST_LIKELIHOOD:
+        return _likelihood(
+            task, f"the full likelihood is affordable for {data.n_terms} random sites"
+        )
+    if data.family.fixed_composition:
+        return _likelihood(
+            task, "at fixed composition sites are tied together: the likelihood is needed"
+        )
+    rare = _expected_minority_pairs(data)
+    if rare < FEW_PAIRS:
+        return _likelihood(
+            task,
+            f"only {rare:.1f} pairs of the rarer state are expected: the posterior is not Gaussian",
+        )
+    first = _pseudolikelihood(
+        task, f"{data.n_terms} random sites make the full likelihood dear, and pairs abound"
+    )
+    lossy = first.numbers["precision_loss"] > MOST_LOSS
+    if not first.flags and not lossy:
+        return first
+    reason = (
+        "; ".join(first.flags)
+        or f"the pseudolikelihood would lose a factor {first.numbers['precision_loss']:.2f}"
+    )
+    second = _likelihood(task, f"escalated from the pseudolikelihood: {reason}")
+    return replace(second, numbers={**first.numbers, **second.numbers})
+
+
+def _expected_minority_pairs(data: LatticeData) -> float:
+    """Return how many pairs of the second most frequent state a shell would hold at random."""
+    share = data.minority / max(data.n_terms, 1)
+    shells = data.family.n_shells
+    bonds = np.sum(
+        [
+            np.bincount(g.graph.shell, weights=g.graph.multiplicity, minlength=shells)[:shells]
+            for g in data.groups
+        ],
+        axis=0,
+    )
+    return float(np.min(bonds, initial=np.inf) * share**2)
+
+
+def _likelihood(task: Task, choice: str = "asked for") -> Answer:
+    """Sample the full likelihood; where the checks fail once more, with more replicas."""
+    data = task.data
+    theta, curvature = maximize_pseudolikelihood(data, task.prior)
+    mean, covariance = theta, np.linalg.inv(curvature + np.diag(task.prior.precision))
+    problem, result = _run_likelihood(task, mean, covariance, N_REPLICAS)
+    attempts = 1
+    if not _good(result):
+        attempts, d = 2, len(mean)
+        problem, result = _run_likelihood(
+            task, result.mean[:d], result.covariance[:d, :d], 2 * N_REPLICAS
+        )
+    numbers = {
+        "effective_draws": result.effective_draws, "rounds": result.rounds, "attempts": attempts,
+        "log_evidence": float(result.log_evidence),
+        "evidence_reference": np.asarray(result.reference).tolist(), **result.numbers,
+    }  # fmt: skip
+    draws, d = result.draws, data.n_parameters
+    nuisances = {}
+    if task.flip_rate is not None:
+        nuisances["flip_rate"] = task.flip_rate.value(draws[:, d])
+    free = [e.population for e in problem.ensembles if e.power < 0]
+    summed = "; labels summed over" if data.uncertain else ""
+    return Answer(
+        draws[:, :d], f"likelihood{summed}", "Monte Carlo likelihood, importance weights",
+        choice, numbers, list(result.flags), nuisances,
+        _completed(data, problem) if data.uncertain else None, free,
+    )  # fmt: skip
+
+
+def _run_likelihood(
+    task: Task, mean: Float, covariance: Float, n_replicas: int
+) -> tuple[LatticeProblem, LikelihoodPosterior]:
+    problem: LatticeProblem
+    if task.data.uncertain:
+        problem = hidden_problem(
+            task.data, task.prior, task.rng, n_replicas, flip_rate=task.flip_rate
+        )
+    else:
+        problem = free_problem(task.data, task.prior, task.rng, n_replicas)
+    n_further = len(problem.names) - len(mean)
+    if n_further:
+        wide = np.diag(np.asarray(problem.prior.sd, np.float64) ** 2)
+        wide[:-n_further, :-n_further] = covariance
+        mean, covariance = np.append(mean, problem.prior.mean[-n_further:]), wide
+    result = sample_posterior(
+        problem, mean, covariance, task.n_draws, task.rng, progress=task.progress
+    )
+    return problem, result
+
+
+def _good(result: LikelihoodPosterior) -> bool:
+    return result.converged and result.effective_draws >= LEAST_EFFECTIVE
+
+
+def _completed(data: LatticeData, problem: LatticeProblem) -> list[Codes]:
+    """Return pictures drawn given their labels, one array a group."""
+    out: list[Codes] = []
+    for ensemble in problem.ensembles:
+        if ensemble.power > 0:
+            out[-1] = ensemble.population.codes()
+        else:
+            out.append(data.groups[len(out)].codes[:, None])
+    return out
+
+
+def _pseudolikelihood(task: Task, choice: str = "asked for") -> Answer:
+    """Return the Gaussian of the sandwich covariance around the pseudolikelihood's maximum."""
+    data = task.data
+    mode, _ = maximize_pseudolikelihood(data, task.prior)
+    sandwich = measure_sandwich(data, mode, task.rng)
+    mean, covariance = combine_with_prior(mode, sandwich, task.prior)
+    reasons, numbers = trust_flags(data.observed(), sandwich)
+    flags = []
+    if reasons:
+        flags.append(
+            "near a transition: pseudolikelihood error bars unreliable (" + "; ".join(reasons) + ")"
+        )
+    numbers["expected_minority_pairs"] = _expected_minority_pairs(data)
+    if numbers["expected_minority_pairs"] < FEW_PAIRS:
+        flags.append("few pairs of the rarer state: a Gaussian posterior is too narrow here")
+    factor = np.linalg.cholesky(covariance)
+    draws = mean + task.rng.standard_normal((task.n_draws, len(mean))) @ factor.T
+    outside = np.any((draws < task.prior.lower) | (draws > task.prior.upper), axis=1)
+    if outside.any():
+        draws = np.clip(draws, task.prior.lower, task.prior.upper)
+        flags.append(
+            "the Gaussian posterior crosses a bound of the prior and was cut there: use the "
+            "likelihood"
+        )
+    return Answer(
+        draws, "pseudolikelihood", "Gaussian, sandwich covariance from a Monte Carlo run", choice,
+        numbers, flags,
+    )  # fmt: skip
+
+
+def _start(task: Task) -> tuple[Float, Float]:
+    """Return mean and covariance of a Gaussian near the posterior."""
+    mode, _ = maximize_pseudolikelihood(task.data, task.prior)
+    sandwich = measure_sandwich(task.data, mode, task.rng)
+    return combine_with_prior(mode, sandwich, task.prior)
+
+
+def _exchange(task: Task) -> Answer:
+    from physlearn.inference.lattice_exchange import sample_exchange
+
+    result = sample_exchange(
+        task.data, task.prior, *_start(task), task.n_draws, task.rng, progress=task.progress
+    )
+    return Answer(
+        result.draws, "exchange", result.approximation, "asked for", dict(result.numbers),
+        list(result.flags),
+    )  # fmt: skip
+
+
+def _statistical_distance(task: Task) -> Answer:
+    from physlearn.inference.statistical_distance import fit_statistical_distance
+
+    mode, _ = maximize_pseudolikelihood(task.data, task.prior)
+    result = fit_statistical_distance(
+        task.data, task.prior, mode, task.n_draws, task.rng, progress=task.progress
+    )
+    return Answer(
+        result.draws, "statistical distance", "Gaussian, error bars from simulated pictures",
+        "asked for", dict(result.numbers), list(result.flags),
+    )  # fmt: skip
