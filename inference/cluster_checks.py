@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,16 @@ from scipy import stats
 
 from physlearn.inference.cluster_features import StructureTable
 
-__all__ = ["StrainTest", "alias_groups", "nested_test", "repeat_error", "strain_tests"]
+__all__ = [
+    "StrainTest",
+    "alias_groups",
+    "nested_test",
+    "repeat_error",
+    "strain_sentences",
+    "strain_tests",
+    "term_sentences",
+    "try_other_terms",
+]
 
 Float = NDArray[np.float64]
 SMALLEST_P = 1e-3
@@ -22,6 +32,7 @@ WORDS = {
     "volume": "volume", "shear": "shear strain", "displacement": "displacement from the sites",
 }  # fmt: skip
 RANK_TOLERANCE = 1e-7
+MOST_WORSE, FAR_APART = 1.25, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,3 +202,70 @@ def repeat_error(values: Float, composition: Float, features: Float) -> tuple[fl
         return float("nan"), 0
     free = several.sum() - (counts > 1).sum()
     return float(np.sqrt(((values - mean[label])[several] ** 2).sum() / free)), int(several.sum())
+
+
+def try_other_terms(
+    values: Float, table: StructureTable, composition: Float
+) -> list[dict[str, Any]]:
+    """Return least-squares bond energies of models with one shell or power more or less.
+
+    One row a model: name, n_shells, composition_order, rms, bond_energies, bond_energy_sds.
+    """
+    n_shells, order = table.pairs.shape[1], composition.shape[1] - 1
+    rows = []
+    wide = [table.pairs] if table.next_shell is None else [
+        table.pairs, table.next_shell[:, None]
+    ]  # fmt: skip
+    pairs = np.column_stack(wide)
+    for name, shells, power in (
+        ("as fitted", n_shells, order), ("a shell less", n_shells - 1, order),
+        ("a shell more", n_shells + 1, order), ("a power less", n_shells, order - 1),
+        ("a power more", n_shells, order + 1),
+    ):  # fmt: skip
+        if not 1 <= shells <= pairs.shape[1] or power < 0:
+            continue
+        m = table.mean_state
+        columns = np.column_stack(
+            [*(m**p for p in range(power + 1)), table.triplets, pairs[:, :shells]]
+        )
+        free = len(values) - columns.shape[1]
+        if free < 1 or np.linalg.matrix_rank(columns) < columns.shape[1]:
+            continue
+        fitted, *_ = np.linalg.lstsq(columns, values, rcond=None)
+        left = values - columns @ fitted
+        spread = np.linalg.inv(columns.T @ columns) * (left @ left) / free
+        rows.append(
+            {
+                "name": name, "n_shells": shells, "composition_order": power,
+                "rms": float(np.sqrt(np.mean(left**2))),
+                "bond_energies": fitted[-shells:].tolist(),
+                "bond_energy_sds": np.sqrt(np.diag(spread))[-shells:].tolist(),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def term_sentences(rows: list[dict[str, Any]], unit: str) -> list[str]:
+    """Say where the nearest neighbours' energy hangs on the terms beside it.
+
+    Models count that fit at most a quarter worse, and differ by more than 4 of their own sd.
+    """
+    if not rows or rows[0]["name"] != "as fitted":
+        return []
+    own = rows[0]
+    near = [row for row in rows[1:] if row["rms"] <= MOST_WORSE * own["rms"]]
+    moved = [
+        row for row in near
+        if abs(row["bond_energies"][0] - own["bond_energies"][0])
+        > FAR_APART * max(row["bond_energy_sds"][0], own["bond_energy_sds"][0])
+    ]  # fmt: skip
+    if not moved:
+        return []
+    listed = ", ".join(
+        f"{row['bond_energies'][0]:+.3g} with {row['name']} (rms {row['rms']:.3g})" for row in moved
+    )
+    return [
+        "bond_energies[1] hangs on the terms beside it: "
+        f"{own['bond_energies'][0]:+.3g} {unit} here (rms {own['rms']:.3g}), {listed}; its sd holds within this choice only, and what the "
+        "terms predict together (predict_ordering) is safer than any one of them"
+    ]

@@ -25,6 +25,8 @@ from physlearn.inference.cluster_checks import (
     repeat_error,
     strain_sentences,
     strain_tests,
+    term_sentences,
+    try_other_terms,
 )
 from physlearn.inference.cluster_features import StructureTable, describe_structures
 from physlearn.inference.cluster_posterior import (
@@ -131,7 +133,8 @@ def fit_hamiltonian_to_energies(
         ``diagnostics``: ``rms_in_sample``, ``rms_left_out`` (each structure predicted from the
         others), ``rms_left_out_alike`` (from those that look different to the model),
         ``rms_alike`` (scatter among structures that look the same, which no bond energy
-        explains), ``strain`` (a test each for volume, shear and displacement), ``log_evidence``.
+        explains), ``strain`` (a test each for volume, shear and displacement), ``other_terms``
+        (bond energies with a shell or a power more or less), ``log_evidence``.
 
     Raises
     ------
@@ -181,7 +184,8 @@ def fit_hamiltonian_to_energies(
     labels = [f"bond_energies[{shell + 1}]" for shell in range(n_shells)]
     labels += [f"triplet_energies[{_motif_name(motif)}]" for motif in motifs]
     tests = strain_tests(values, table, composition, features)
-    numbers, flags = _judge(values, composition, features, posterior, tests, labels, unit)
+    variants = try_other_terms(values, table, composition)
+    numbers, flags = _judge(values, composition, features, posterior, tests, variants, labels, unit)
     return _as_fit(
         table, posterior, motifs, unit, seed, values, numbers, flags,
     )  # fmt: skip
@@ -233,6 +237,7 @@ def _judge(
     features: Float,
     posterior: LinearPosterior,
     tests: list[StrainTest],
+    variants: list[dict[str, Any]],
     labels: list[str],
     unit: str,
 ) -> tuple[dict[str, Any], list[str]]:
@@ -248,6 +253,7 @@ def _judge(
     groups = alias_groups(composition, features, labels)
     energies = posterior.coefficients.mean(axis=0)
     flags = strain_sentences(tests, energies, unit)
+    flags += term_sentences(variants, unit)
     flags += [
         f"{' and '.join(group)} can't be told apart in these cells (their bonds are the same up "
         "to composition): only the prior divides them; larger cells would"
@@ -257,7 +263,8 @@ def _judge(
     size = abs(left_out[odd]) / max(float(np.median(np.abs(left_out))) * 1.4826, 1e-300)
     if size > ODD_RESIDUAL:
         flags.append(
-            f"structure {odd} lies {size:.0f} sd from what the others predict: check its energy"
+            f"structure {odd} lies {size:.0f} sd from what the others predict: its energy is odd, "
+            "or it has what these terms lack"
         )
     numbers: dict[str, Any] = {
         **rms, "n_structures": len(values), "n_alike": n_alike,
@@ -268,6 +275,7 @@ def _judge(
              "scatter": t.scatter, "flagged": t.flagged, "energies": t.energies.tolist()}
             for t in tests
         ],
+        "other_terms": variants,
         "probability_positive": (posterior.coefficients > 0).mean(axis=0).tolist(),
     }  # fmt: skip
     return numbers, flags

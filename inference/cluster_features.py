@@ -43,6 +43,8 @@ class StructureTable:
         float64, shape (n,): mean of s = -1, +1.
     pairs
         float64, shape (n, n_shells): sum over bonds s s' by shell, per site.
+    next_shell
+        float64, shape (n,): the same for the first shell left out; None where graphs lack it.
     triplets
         float64, shape (n, n_motifs): sum over triplets s s' s'', per site.
     n_sites
@@ -62,6 +64,7 @@ class StructureTable:
 
     mean_state: Float
     pairs: Float
+    next_shell: Float | None
     triplets: Float
     n_sites: Int
     distances: Float
@@ -106,15 +109,16 @@ def _from_graphs(
     records: Sequence[LatticeSnapshots], n_shells: int, motifs: Sequence[Motif]
 ) -> StructureTable:
     """Count on the graphs' own bonds."""
+    n_counted = n_shells + all(record.graph.n_shells > n_shells for record in records)
     means, pairs, threes, sizes = [], [], [], []
     names = records[0].state_names or tuple(str(value) for value in records[0].state_values)
     for number, record in enumerate(records):
         graph = record.graph
         _check_record(record, records[0], n_shells, number)
         s = np.where(record.states == record.state_values[1], 1.0, -1.0)
-        sums = np.zeros((len(s), n_shells))
+        sums = np.zeros((len(s), n_counted))
         products = s[:, graph.edges[:, 0]] * s[:, graph.edges[:, 1]] * graph.multiplicity
-        for shell in range(n_shells):
+        for shell in range(n_counted):
             sums[:, shell] = products[:, graph.shell == shell].sum(axis=1)
         means.append(s.mean(axis=1))
         pairs.append(sums / graph.n_sites)
@@ -122,11 +126,13 @@ def _from_graphs(
         triples = [s[:, rows].prod(axis=2).sum(axis=1) / graph.n_sites for rows in found]
         threes.append(np.stack(triples, axis=1) if triples else np.empty((len(s), 0)))
         sizes.append(np.full(len(s), graph.n_sites))
+    bonds = np.concatenate(pairs)
     radii = records[0].graph.shell_radii
     known = len(radii) >= n_shells
     distances = np.array(radii[:n_shells]) / radii[0] if known else np.sqrt(np.arange(n_shells) + 1)
     return StructureTable(
-        np.concatenate(means), np.concatenate(pairs), np.concatenate(threes),
+        np.concatenate(means), bonds[:, :n_shells],
+        bonds[:, n_shells] if n_counted > n_shells else None, np.concatenate(threes),
         np.concatenate(sizes).astype(np.int64), distances,
         np.array([_reach(distances, motif) for motif in motifs]),
         None, None, None, (str(names[0]), str(names[1])), "graph",
@@ -183,16 +189,17 @@ def _from_crystals(
         s[place.site] = np.where(up, 1.0, -1.0)
         volume = abs(float(np.linalg.det(cell))) / len(s)
         rows.append(
-            (float(s.mean()), pair_sums(s, kind, place.matrix, n_shells),
+            (float(s.mean()), pair_sums(s, kind, place.matrix, n_shells + 1),
              triplet_sums(s, kind, place.matrix, motifs),
              float(np.log(volume)), place.shear, place.displacement)
         )  # fmt: skip
     columns = list(zip(*rows, strict=True))
+    bonds = np.array(columns[1])
     far = max([n_shells, *(max(motif) + 1 for motif in motifs)])
     radii = np.array([radius for radius, _ in neighbour_vectors(kind, far)])
     radii = radii / radii[0]
     return StructureTable(
-        np.array(columns[0]), np.array(columns[1]), np.array(columns[2]),
+        np.array(columns[0]), bonds[:, :n_shells], bonds[:, n_shells], np.array(columns[2]),
         np.array([crystal.n for crystal in crystals]), radii[:n_shells],
         np.array([radii[max(motif)] for motif in motifs]),
         np.array(columns[3]), np.array(columns[4]), np.array(columns[5]), names, kind,

@@ -39,7 +39,7 @@ Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 BOLTZMANN_MEV = 0.08617333262
 """meV per kelvin (CODATA 2018, exact in SI)."""
-NAMES = {
+NAMES: dict[str, dict[tuple[float, ...], str]] = {
     "sc": {(0.5, 0.5, 0.5): "rock salt", (0.0, 0.5, 0.5): "columns", (0.0, 0.0, 0.5): "layers"},
     "bcc": {(0.0, 0.0, 1.0): "B2", (0.5, 0.5, 0.5): "B32", (0.0, 0.5, 0.5): "layers along 110"},
     "fcc": {
@@ -248,7 +248,7 @@ def predict_ordering(
 
 
 def _shells_needed(fit: Fit, n_shells: int) -> int:
-    motifs = json.loads(fit.attrs.get("motifs", "[]"))
+    motifs: list[list[int]] = json.loads(fit.attrs.get("motifs", "[]"))
     return max([n_shells, *(max(motif) + 1 for motif in motifs)])
 
 

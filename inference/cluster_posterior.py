@@ -217,44 +217,37 @@ def _predictions(
     With the smoother H of a grid point, the residual of a group G left out is
     (I - H_GG)^-1 r_G; its density, a Student t, re-weighs the grid points.
     """
-    n = len(values)
-    labels = _groups(np.column_stack([composition, features]))
-    groups = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
-    fitted, loo, grouped = np.zeros(n), np.zeros(n), np.zeros(n)
-    one_weight, group_weight = np.zeros(n), np.zeros(n)
+    label = _groups(np.column_stack([composition, features]))
+    size = np.bincount(label)[label]
+    level = values - flat @ (flat.T @ values)
+    bare = features - flat @ (flat.T @ features)
+    own = (flat**2).sum(axis=1)
+    fitted, loo, grouped = (np.zeros(len(values)) for _ in range(3))
+    one_weight, group_weight = np.zeros(len(values)), np.zeros(len(values))
     for sd, w in zip(sds, weight, strict=True):
-        x = features * sd
-        x = x - flat @ (flat.T @ x)
-        inner = np.eye(x.shape[1]) + x.T @ x
-        smooth = flat @ flat.T + x @ np.linalg.solve(inner, x.T)
-        r = values - smooth @ values
+        x = bare * sd
+        root = np.linalg.cholesky(np.eye(x.shape[1]) + x.T @ x)
+        half = np.linalg.solve(root, x.T)
+        h = own + (half**2).sum(axis=0)
+        r = level - half.T @ (half @ level)
         fitted += w * (values - r)
         total = scale0 + 0.5 * float(values @ r)
-        leverage = np.clip(1 - np.diag(smooth), 1e-12, None)
-        # p(y_i | rest) in terms of the full scale: total - r^2 / (2 (1 - h)) is the rest's scale
-        rest = np.clip(total - 0.5 * r**2 / leverage, 1e-300, None)
-        log_density = 0.5 * np.log(leverage) + (shape - 0.5) * np.log(rest) - shape * np.log(total)
-        share = w * np.exp(-log_density)
-        loo += share * (values - r / leverage)
-        one_weight += share
-        for group in groups:
-            if len(group) == 1:
-                continue
-            block = np.eye(len(group)) - smooth[np.ix_(group, group)]
-            moved = np.linalg.solve(block, r[group])
-            rest_g = max(total - 0.5 * float(r[group] @ moved), 1e-300)
-            half = len(group) / 2
-            log_g = (
-                0.5 * np.linalg.slogdet(block)[1]
-                + (shape - half) * np.log(rest_g) - shape * np.log(total)
-            )  # fmt: skip
-            share_g = w * np.exp(-log_g)
-            grouped[group] += share_g * (values[group] - moved)
-            group_weight[group] += share_g
-    loo /= one_weight
-    single = group_weight == 0
-    grouped[single], group_weight[single] = loo[single], 1.0
-    return fitted, loo, grouped / group_weight
+        for group, count, place, weights in (
+            (np.arange(len(values)), 1, loo, one_weight), (label, size, grouped, group_weight),
+        ):  # fmt: skip
+            # rows of a group are equal: H_GG = h 1 1^T, whose inverse is in closed form
+            kept = np.clip(1 - count * h, 1e-12, None)
+            together = np.bincount(group, weights=r)[group]
+            moved = r + h * together / kept
+            square = np.bincount(group, weights=r**2)[group] + h * together**2 / kept
+            rest = np.clip(total - 0.5 * square, 1e-300, None)
+            log_density = (
+                0.5 * np.log(kept) + (shape - count / 2) * np.log(rest) - shape * np.log(total)
+            )
+            share = w * np.exp(-log_density)
+            place += share * (values - moved)
+            weights += share
+    return fitted, loo / one_weight, grouped / group_weight
 
 
 def _groups(rows: Float) -> NDArray[np.int64]:

@@ -162,7 +162,7 @@ def join_energies_and_snapshots(
     center, sd = prior_moments(snapshot_fit, "couplings")
     if not np.all(np.isfinite(sd)):
         raise InputError("snapshot_fit must say the sd of the Gaussian prior of its couplings.")
-    own = stats.norm.logpdf(couplings, center, sd).sum(axis=1)
+    own = np.asarray(stats.norm.logpdf(couplings, center, sd)).sum(axis=1)
     log_weight = logsumexp(log_density, axis=1) - own
     weight = np.exp(log_weight - logsumexp(log_weight))
     effective = float(1 / (weight**2).sum())

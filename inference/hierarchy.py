@@ -154,7 +154,7 @@ def _named(fits: Sequence[Fit] | Mapping[str, Fit]) -> tuple[list[str], list[Fit
     if isinstance(fits, Mapping):
         names, records = [str(name) for name in fits], list(fits.values())
     else:
-        records = [fits] if isinstance(fits, Fit) else list(fits)
+        records = list(fits) if isinstance(fits, Sequence) else []
         names = [str(number) for number in range(len(records))]
     if len(records) < 2 or not all(isinstance(fit, Fit) for fit in records):
         raise InputError(

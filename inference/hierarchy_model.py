@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physlearn.inference.hierarchy_posterior import HierarchyData, HierarchyDraws
+from physlearn.results import import_arviz
 
 if TYPE_CHECKING:
     import pymc
@@ -33,9 +34,9 @@ def sample_with_nuts(data: HierarchyData, n_draws: int, rng: np.random.Generator
     """Return posterior draws by PyMC's NUTS, four chains one after the other."""
     import logging
 
-    import arviz
     import pymc as pm
 
+    arviz = import_arviz()
     chains = 4
     logger = logging.getLogger("pymc")
     level = logger.level
@@ -43,7 +44,8 @@ def sample_with_nuts(data: HierarchyData, n_draws: int, rng: np.random.Generator
     try:
         with hierarchy_model(data):
             trace = pm.sample(
-                -(-n_draws // chains), tune=1000, chains=chains, cores=1, random_seed=int(rng.integers(2**31)),
+                -(-n_draws // chains), tune=1000, chains=chains, cores=1,
+                random_seed=int(rng.integers(2**31)),
                 progressbar=False, target_accept=0.95, compute_convergence_checks=False,
             )  # fmt: skip
     finally:
