@@ -20,7 +20,7 @@ from physlearn.inference.importance import Proposal, even_points, resample
 from physlearn.inference.lattice_population import Population
 from physlearn.inference.likelihood_mode import PriorShape, find_peak, inside
 from physlearn.inference.partition_surface import PartitionSurface
-from physlearn.inference.replica_chains import Chains, Ensemble, chain_memory
+from physlearn.inference.replica_chains import Chains, Ensemble
 
 __all__ = ["Ensemble", "LatticeProblem", "LikelihoodPosterior", "sample_posterior"]
 
@@ -244,9 +244,7 @@ class _Search:
         if updates > MOST_UPDATES:
             between = max(1, int(between * MOST_UPDATES / updates))
             burn_in = max(3, int(burn_in * MOST_UPDATES / updates))
-        trace = chain.trace(natural, burn_in, n_records, between)
-        chain.memory = chain_memory(trace, between, chain.odd, alike=False)
-        return natural, trace
+        return natural, chain.trace(natural, burn_in, n_records, between)
 
     def _rebuild(self) -> None:
         self.surfaces = [

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.replica_chains import Chains, chain_memory
+from physlearn.inference.replica_chains import Chains
 
 __all__ = ["Peak", "PriorShape", "find_peak", "inside"]
 
@@ -108,17 +108,16 @@ def _record(chain: Chains, mean: Float, first: bool) -> Float:
     natural = chain.natural(mean)
     burn_in = FIRST_BURN_IN if first else int(np.clip(2 * chain.memory, 2, 60))
     between = int(np.clip(chain.memory, BETWEEN, 10))
-    trace = chain.trace(natural, burn_in, N_RECORDS, between, turn=False)
-    chain.memory = chain_memory(trace, between, chain.odd)
+
+    def look(burn_in: int, between: int) -> Float:
+        return chain.trace(natural, burn_in, N_RECORDS, between, turn=False, alike=True)
+
+    trace = look(burn_in, between)
     if chain.memory > LONG_MEMORY and chain.switch_to_clusters():
-        trace = chain.trace(natural, FIRST_BURN_IN, N_RECORDS, 1, turn=False)
-        chain.memory = chain_memory(trace, 1, chain.odd)
+        trace = look(FIRST_BURN_IN, 1)
     elif first and chain.memory > FIRST_BURN_IN / 3:
         # the start still shows: once more, after what it takes to forget it
-        trace = chain.trace(
-            natural, int(min(4 * chain.memory, 200)), N_RECORDS, between, turn=False
-        )
-        chain.memory = chain_memory(trace, between, chain.odd)
+        trace = look(int(min(4 * chain.memory, 200)), between)
     return trace
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.inference.lattice_population import Population
+from physlearn.inference.local_controls import recentre
 
 __all__ = ["Chains", "Ensemble", "chain_memory"]
 
@@ -38,6 +39,10 @@ class Ensemble:
     clusters
         Makes the same population with cluster moves, for where the heat bath remembers too long;
         None: there is none.
+    controls
+        Gives sums of mean zero of codes (n_sites, R) at natural parameters (R, d_nat), shape
+        (R, d_nat): the part of the statistics' noise that they explain is taken out
+        (``local_controls``); None: there are none.
     """
 
     population: Population
@@ -46,6 +51,7 @@ class Ensemble:
     mirrored: bool
     odd: NDArray[np.bool_] | None = None
     clusters: Callable[[], Population] | None = None
+    controls: Callable[[NDArray[np.uint8], Float], Float] | None = None
 
     @property
     def turned(self) -> NDArray[np.bool_] | None:
@@ -102,33 +108,51 @@ class Chains:
         """Return natural parameters (..., d_nat) at parameters (..., d_phi)."""
         return np.asarray(phi @ self.ensemble.design.T)
 
-    def sweep(self, natural: Float, n_sweeps: int, turn: bool) -> None:
+    def sweep(self, natural: Float, n_sweeps: int, turn: bool) -> tuple[Float, NDArray[np.bool_]]:
         """Sweep at natural parameters (d_nat,) or (R, d_nat).
 
         ``turn``: first, replicas are turned over with the probability that their reference gives
         it. A state s at parameters with odd part h is -s at -h: the sign of h is turned instead.
+        Returned are the parameters that were used and which replicas were turned.
         """
         n_replicas = self.population.n_replicas
         given = np.broadcast_to(natural, (n_replicas, self.population.n_parameters))
+        turned = np.zeros(n_replicas, bool)
         if turn and self.odd is not None:
             pull = np.sum(self.population.statistics() * np.where(self.odd, given, 0.0), axis=1)
             turned = self._rng.random(n_replicas) < 1.0 / (1.0 + np.exp(np.clip(2 * pull, -50, 50)))
             given = np.where(turned[:, None] & self.odd, -given, given)
         self.population.sweep(given, int(n_sweeps))
         self.n_sweeps += int(n_sweeps)
+        return given, turned
 
     def trace(
-        self, natural: Float, burn_in: int, n_records: int, between: int, *, turn: bool = True
+        self,
+        natural: Float,
+        burn_in: int,
+        n_records: int,
+        between: int,
+        *,
+        turn: bool = True,
+        alike: bool = False,
     ) -> Float:
-        """Return statistics of replicas at their parameters, shape (R, n_records, d_nat)."""
+        """Return statistics of replicas at their parameters, shape (R, n_records, d_nat).
+
+        Learns how long replicas remember; ``alike``: all have the same parameters.
+        """
         if burn_in:
             self.sweep(natural, burn_in, turn)
-        n_replicas = self.population.n_replicas
-        out = np.empty((n_replicas, n_records, self.population.n_parameters))
+        population, controls = self.population, self.ensemble.controls
+        shape = (population.n_replicas, n_records, population.n_parameters)
+        out, zeros = np.empty(shape), np.zeros(shape)
         for record in range(n_records):
-            self.sweep(natural, between, turn)
-            out[:, record] = self.population.statistics()
-        return out
+            given, turned = self.sweep(natural, between, turn)
+            sign = 1.0 if self.odd is None else np.where(turned[:, None] & self.odd, -1.0, 1.0)
+            out[:, record] = sign * population.statistics()
+            if controls is not None:
+                zeros[:, record] = sign * controls(population.codes(), given)
+        self.memory = chain_memory(out, between, self.odd, alike=alike)
+        return out if controls is None else recentre(out, zeros)
 
 
 def chain_memory(
