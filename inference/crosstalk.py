@@ -253,9 +253,7 @@ def pair_evidence(snapshots: LatticeSnapshots, picture: int) -> PairEvidence | N
         return None
     terms = CrosstalkTerms.of(picture_intensity(snapshots, picture), snapshots.graph)
     strength = natural_terms(crosstalk.psi)[:2]
-    return PairEvidence(
-        terms.edges, terms.kind, terms.times, strength[:, None, None] * LIKE
-    )
+    return PairEvidence(terms.edges, terms.kind, terms.times, strength[:, None, None] * LIKE)
 
 
 def picture_intensity(snapshots: LatticeSnapshots, picture: int) -> Float:

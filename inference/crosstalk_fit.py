@@ -105,9 +105,11 @@ def _model(
     wide, larger, _ = hold_pairs(family, graph, evidence)
     n_replicas = int(max(8, min(N_REPLICAS, MOST_SPINS // graph.n_sites)))
     field = terms.site_field(np.array([psi[0], psi[1], 0.0, psi[3]]))
-    up = rng.random((graph.n_sites, n_replicas)) * (1 + np.exp(-np.clip(2 * field, -50, 50)))[
-        :, None
-    ] < 1
+    up = (
+        rng.random((graph.n_sites, n_replicas))
+        * (1 + np.exp(-np.clip(2 * field, -50, 50)))[:, None]
+        < 1
+    )
     extra = np.stack([-terms.sites, terms.sites], axis=-1)
     start = up.astype(np.uint8)
     return _Model(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,9 @@ from physlearn.inference.lattice_evidence import FixedTerms, hold_pairs
 from physlearn.inference.lattice_family import LatticeFamily
 from physlearn.inference.lattice_population import Population, make_population
 from physlearn.inference.lattice_posterior import Ensemble, LatticeProblem
+from physlearn.inference.local_controls import LocalControls
 from physlearn.inference.nuisances import FlipRate
+from physlearn.records import SiteGraph
 
 if TYPE_CHECKING:
     from physlearn.inference.lattice_data import LatticeData, PictureGroup
@@ -35,8 +37,8 @@ __all__ = ["HiddenProblem", "free_problem", "hidden_problem"]
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.uint8]
-SURE = 40.0
-"""Log-likelihood ratio beyond which a label is certain (4e-18)."""
+SURE = 30.0
+"""Log-likelihood ratio beyond which a label is certain (1e-13)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,11 +146,11 @@ def hidden_problem(
             linear += wide.T @ ensembles[-1].population.statistics()[0]
             continue
         n_labels += int(group.labelled.sum())
-        population = _held_population(family, group, start, held, flip_rate, rng, n_replicas)
         design = wide
         if flip_rate is not None:
             design = np.vstack([wide, np.eye(len(linear))[-1:]])
-        ensembles.append(Ensemble(population=population, design=design, power=1.0, mirrored=False))
+        model = _held_model(family, group, held, flip_rate)
+        ensembles.append(model.ensemble(start, design, 1.0, False, rng, n_replicas))
     names = tuple(data.names)
     if flip_rate is not None:
         prior, names = prior.extended(flip_rate.prior()), (*names, "flip_rate")
@@ -175,14 +177,63 @@ def _free_ensemble(
 ) -> Ensemble:
     """Return log Z of the model without any evidence, power -1."""
     whole = len(group.terms) == group.graph.n_sites
-    population = make_population(
-        data.family, group.graph, start, n_replicas, rng,
-        sites=None if whole else group.terms, offset=group.offset, extra=group.extra,
-        **({"parts": group.picture} if data.family.fixed_composition else {}),
+    model = _Model(
+        data.family, group.graph, None if whole else group.terms, group.offset, group.extra,
+        group.picture,
     )  # fmt: skip
     plain = group.offset is None and not len(group.extra)
     mirrored = bool(data.family.mirrored and whole and plain)
-    return Ensemble(population=population, design=design, power=-1.0, mirrored=mirrored)
+    return model.ensemble(start, design, -1.0, mirrored, rng, n_replicas)
+
+
+class _Model(NamedTuple):
+    """What a population is made of; natural parameters at ``place`` are known to be ``value``."""
+
+    family: LatticeFamily
+    graph: SiteGraph
+    sites: NDArray[np.int64] | None
+    offset: Float | None
+    extra: Float
+    picture: NDArray[np.int64]
+    place: NDArray[np.int64] = np.zeros(0, np.int64)
+    value: Float = np.zeros(0)
+
+    def ensemble(
+        self,
+        start: Codes,
+        design: Float,
+        power: float,
+        mirrored: bool,
+        rng: np.random.Generator,
+        n_replicas: int,
+    ) -> Ensemble:
+        """Return its normalisation constant with a population that starts from ``start``."""
+        population: Population = make_population(
+            self.family, self.graph, start, n_replicas, rng, sites=self.sites, offset=self.offset,
+            extra=self.extra, parts=self.picture if self.family.fixed_composition else None,
+        )  # fmt: skip
+        if len(self.place):
+            population = FixedTerms(population, self.place, self.value)
+        return Ensemble(
+            population=population, design=design, power=power, mirrored=mirrored,
+            controls=self._controls(),
+        )  # fmt: skip
+
+    def _controls(self) -> Callable[[Codes, Float], Float] | None:
+        if not self.family.two_state_pairs or self.family.fixed_composition:
+            return None
+        controls = LocalControls(self.family, self.graph, self.sites, self.offset, self.extra)
+        if not len(self.place):
+            return controls
+        n_all = self.family.n_parameters + len(self.extra)
+        shown = np.setdiff1d(np.arange(n_all), self.place)
+
+        def open_ones(codes: Codes, natural: Float) -> Float:
+            full = np.empty((*natural.shape[:-1], n_all))
+            full[..., shown], full[..., self.place] = natural, self.value
+            return controls(codes, full)[:, shown]
+
+        return open_ones
 
 
 def _completed(group: PictureGroup, q: int, n_replicas: int, rng: np.random.Generator) -> Codes:
@@ -208,32 +259,26 @@ def _held_sites(group: PictureGroup, flips: bool) -> NDArray[np.int64]:
     return np.asarray(group.terms[~certain[group.terms]], np.int64)
 
 
-def _held_population(
+def _held_model(
     family: LatticeFamily,
     group: PictureGroup,
-    start: Codes,
     sites: NDArray[np.int64],
     flip_rate: FlipRate | None,
-    rng: np.random.Generator,
-    n_replicas: int,
-) -> Population:
-    """Return copies of the model under the evidence of all labels."""
+) -> _Model:
+    """Return the model under the evidence of all labels."""
     n, q = group.graph.n_sites, family.n_states
     offset = np.zeros((n, q)) if group.offset is None else np.array(group.offset)
     if group.label is not None:
         # beyond SURE a state is as good as impossible, and single precision stays exact
-        offset += np.maximum(group.label - group.label.max(axis=1, keepdims=True), -1.5 * SURE)
+        least = -2.0 * SURE if group.pairs is None else -np.inf
+        offset += np.maximum(group.label - group.label.max(axis=1, keepdims=True), least)
     extra = group.extra
     if flip_rate is not None:
         right = (group.codes[:, None] == np.arange(q)) & group.labelled[:, None]
         extra = np.concatenate([extra, right[None].astype(np.float64)])
-    place: NDArray[np.int64] = np.zeros(0, np.int64)
-    known, graph = np.zeros(0), group.graph
-    if group.pairs is not None:
-        place = np.arange(len(group.pairs.tables)) + family.n_parameters
-        family, graph, known = hold_pairs(family, graph, group.pairs)
-    population = make_population(
-        family, graph, start, n_replicas, rng, sites=None if len(sites) == n else sites,
-        offset=offset, extra=extra,
-    )  # fmt: skip
-    return FixedTerms(population, place, known) if len(place) else population
+    drawn = None if len(sites) == n else sites
+    if group.pairs is None:
+        return _Model(family, group.graph, drawn, offset, extra, group.picture)
+    wide, graph, known = hold_pairs(family, group.graph, group.pairs)
+    place = np.arange(len(known)) + family.n_parameters
+    return _Model(wide, graph, drawn, offset, extra, group.picture, place, known)
