@@ -34,9 +34,9 @@ Float = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 FAMILY_WISE = 0.01
 """Chance that a right model is flagged."""
-WORK = 3e7
-"""Most sites times pictures that are held at once."""
-MOST_REPLICAS, LEAST_REPLICAS = 64, 8
+N_REPLICAS = 64
+FEW_UPDATES, FRESH_UPDATES = 5e7, 3e8
+"""Site updates for one record of given and of fresh populations: each about .1 to .4 s."""
 N_RECORDS, SWEEPS_BETWEEN, BURN_IN, SETTLE = 4, 8, 60, 10
 MANY = 100
 """From so many simulated pictures on, the largest of all misfits is compared; below, Student's."""
@@ -155,11 +155,16 @@ def check_adequacy(
     crowd, settle = list(populations or ()), SETTLE
     if not crowd:
         crowd, settle = _crowd(data, pictures, rng), BURN_IN
+    updates = data.n_sites * crowd[0].n_replicas
+    # large pictures average over themselves: one record of each copy, after short sweeps, will do
+    n_records = int(np.clip(FEW_UPDATES / SWEEPS_BETWEEN / updates, 1, N_RECORDS))
+    allowed = (FRESH_UPDATES if populations is None else FEW_UPDATES) / updates
+    settle = int(np.clip(allowed, 3, settle))
     plans = [plan_patterns(group, data.family, rng) for group in data.groups]
     n = crowd[0].n_replicas
     chosen = draws[rng.choice(len(draws), n, replace=n > len(draws))]
     values, statistics = [], []
-    for record in range(N_RECORDS):
+    for record in range(n_records):
         codes = []
         for group, copies in zip(data.groups, crowd, strict=True):
             copies.sweep(chosen @ group.design.T, SWEEPS_BETWEEN if record else settle)
@@ -178,8 +183,7 @@ def _crowd(
     data: LatticeData, pictures: Sequence[Codes], rng: np.random.Generator
 ) -> list[Population]:
     """Return populations that start from the pictures."""
-    n_sites = sum(group.graph.n_sites for group in data.groups)
-    n = int(np.clip(8 * int(WORK / n_sites / 8), LEAST_REPLICAS, MOST_REPLICAS))
+    n = N_REPLICAS
     crowd = []
     for group, codes in zip(data.groups, pictures, strict=True):
         start = np.ascontiguousarray(codes[:, np.arange(n) % codes.shape[1]])
@@ -196,11 +200,8 @@ def _statistics(data: LatticeData, pictures: Sequence[Codes]) -> Float:
     """Return the sufficient statistics of the pictures, shape (m, d)."""
     total = np.zeros((max(codes.shape[1] for codes in pictures), data.n_parameters))
     for group, codes in zip(data.groups, pictures, strict=True):
-        own = data.family.statistics(codes.T, group.graph)
-        sites = np.arange(group.graph.n_sites)[:, None]
-        further = [table[sites, codes].sum(axis=0)[:, None] for table in group.extra]
-        natural = np.hstack([own, *further])
-        total += natural @ group.design
+        own = np.array([group.statistics(data.family, np.ascontiguousarray(c)) for c in codes.T])
+        total += own @ group.design
     return total
 
 

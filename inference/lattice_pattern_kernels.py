@@ -110,13 +110,16 @@ def count_seen_pairs(codes: UInt8, edges: Int64, out: Int64) -> None:
 
 
 @kernel
-def count_like_triplets(codes: UInt8, triplets: Int64, out: Int64) -> None:
-    """Add the triplets that are all in state a to ``out[a]`` (q, R)."""
-    for t in range(len(triplets)):
-        one, two, three = codes[triplets[t, 0]], codes[triplets[t, 1]], codes[triplets[t, 2]]
-        for r in range(out.shape[1]):
-            if one[r] == two[r] and two[r] == three[r]:
-                out[one[r], r] += 1
+def count_like_triplets(codes: UInt8, triplets: Int64, count: Int32, out: Int64) -> None:
+    """Add the triplets that are all in state a to ``out[a]`` (q, R); ``count`` (R,) is scratch."""
+    for a in range(len(out)):
+        count[:] = 0
+        for t in range(len(triplets)):
+            one, two, three = codes[triplets[t, 0]], codes[triplets[t, 1]], codes[triplets[t, 2]]
+            for r in range(len(count)):
+                count[r] += (one[r] == a) & (two[r] == a) & (three[r] == a)
+        for r in range(len(count)):
+            out[a, r] += count[r]
 
 
 @kernel

@@ -22,7 +22,7 @@ from physlearn.inference.lattice_pattern_kernels import (
     spread_from_seeds,
     sum_pair_values,
 )
-from physlearn.lattice_models.site_graphs import bond_table
+from physlearn.lattice_models.site_graphs import BondTable, bond_table
 from physlearn.records import SiteGraph
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ Int = NDArray[np.int64]
 MOST_STEPS = 4
 MOST_CENTRES = 16_000
 MOST_TRIPLET_CENTRES = 4_000
-MOST_BONDS = 100_000
-MOST_CLUSTER_SITES = 50_000
+MOST_BONDS = 50_000
+MOST_CLUSTER_SITES = 16_000
 MOST_CLASSES = 3
 """Classes of pairs with equally many steps, told apart by their number of shortest paths."""
 LEAST_SHARE = 0.25
@@ -100,7 +100,7 @@ def plan_patterns(
     graph, q = group.graph, family.n_states
     table = bond_table(graph, 1)
     nearest = graph.edges[graph.shell == 0]
-    adjacent = _adjacency(nearest, graph.n_sites)
+    adjacent = _adjacency(table)
     rows: list[PatternRow] = []
     weights: list[float] = []
     edges, bounds, pair_rows = _pair_classes(graph, adjacent, rng)
@@ -153,7 +153,7 @@ def measure_patterns(plan: PatternPlan, codes: NDArray[np.uint8]) -> Float:
     codes = np.ascontiguousarray(codes, np.uint8)
     n = codes.shape[1]
     q, scratch = plan.n_states, np.empty(n, np.int32)
-    share = np.array([(codes == a).mean(axis=0) for a in range(q)])
+    share = np.array([np.count_nonzero(codes == a, axis=0) for a in range(q)]) / len(codes)
     like = np.zeros((len(plan.pair_bounds) - 1, n), np.int64)
     count_like_pairs(codes, plan.pair_edges, plan.pair_bounds, scratch, like)
     size = np.diff(plan.pair_bounds)[:, None]
@@ -169,7 +169,7 @@ def measure_patterns(plan: PatternPlan, codes: NDArray[np.uint8]) -> Float:
     parts.append(np.sqrt(seen.reshape(-1, n) / len(plan.centres)))
     for triplets in plan.triplets:
         alike = np.zeros((q, n), np.int64)
-        count_like_triplets(codes, triplets, alike)
+        count_like_triplets(codes, triplets, scratch, alike)
         if q == 2:  # n(+++) - n(---) = sum of (s + s' + s'' + s s' s'') / 4
             parts.append(4 * (alike[1:] - alike[:1]) / len(triplets) - 3 * (share[1:] - share[:1]))
         else:
@@ -225,13 +225,13 @@ def _some(sites: Int, most: int, rng: np.random.Generator) -> Int:
     return np.sort(rng.choice(sites, most, replace=False))
 
 
-def _adjacency(nearest: Int, n_sites: int) -> Any:
-    """Return the symmetric 0-1 matrix of nearest neighbours."""
+def _adjacency(table: BondTable) -> Any:
+    """Return the symmetric 0-1 matrix of neighbours."""
     from scipy import sparse
 
-    both = np.concatenate([nearest, nearest[:, ::-1]])
-    ones = np.ones(len(both), np.int32)
-    return sparse.csr_matrix((ones, (both[:, 0], both[:, 1])), (n_sites, n_sites))
+    n = len(table.start) - 1
+    ones = np.ones(len(table.neighbour), np.int32)
+    return sparse.csr_matrix((ones, table.neighbour, table.start), (n, n))
 
 
 def _pair_classes(
@@ -253,9 +253,7 @@ def _pair_classes(
             rows.append(PatternRow("pairs", f"shell {shell + 1}", "plain", shell + 1, radius))
     n = graph.n_sites
     base = _some(np.arange(n), MOST_CENTRES, rng)
-    every = np.concatenate([graph.edges, graph.edges[:, ::-1]])
-    ones = np.ones(len(every), np.int8)
-    own = sparse.csr_matrix((ones, (every[:, 0], every[:, 1])), (n, n))[base]
+    own = (adjacent if graph.n_shells == 1 else _adjacency(bond_table(graph)))[base]
     near = sparse.csr_matrix(
         (np.ones(len(base), np.int8), (np.arange(len(base)), base)), (len(base), n)
     )
@@ -285,7 +283,7 @@ def _pair_classes(
 
 
 def _triplet_classes(
-    graph: SiteGraph, table: Any, full: Int, adjacent: Any, rng: np.random.Generator
+    graph: SiteGraph, table: BondTable, full: Int, adjacent: Any, rng: np.random.Generator
 ) -> tuple[list[Int], list[str]]:
     """Return triplets (end, centre, end) of two nearest bonds by how their ends are related."""
     centres = _some(full, MOST_TRIPLET_CENTRES, rng)
@@ -318,7 +316,9 @@ def _triplet_classes(
     return parts, names
 
 
-def _cluster_window(table: Any, nearest: Int, rng: np.random.Generator) -> tuple[Int | None, Int]:
+def _cluster_window(
+    table: BondTable, nearest: Int, rng: np.random.Generator
+) -> tuple[Int | None, Int]:
     """Return the sites whose clusters are measured (None: all) and the bonds between them."""
     n = len(table.start) - 1
     if n <= MOST_CLUSTER_SITES:
@@ -332,7 +332,9 @@ def _cluster_window(table: Any, nearest: Int, rng: np.random.Generator) -> tuple
     return window, np.ascontiguousarray(ends[(ends >= 0).all(axis=1)])
 
 
-def _blocks(group: PictureGroup, table: Any, rng: np.random.Generator) -> list[tuple[str, Int]]:
+def _blocks(
+    group: PictureGroup, table: BondTable, rng: np.random.Generator
+) -> list[tuple[str, Int]]:
     """Return parts of the pictures, and the pictures, as the number of each site's block."""
     picture = np.unique(group.picture, return_inverse=True)[1].astype(np.int64)
     sizes = np.bincount(picture)
