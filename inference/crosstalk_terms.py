@@ -83,6 +83,12 @@ class CrosstalkTerms:
             constants,
         )
 
+    def statistics(self, spins: Float) -> Float:
+        """Return the seven statistics of states -1 and +1, (n_sites, R), shape (R, 7)."""
+        products = spins[self.edges[:, 0]] * spins[self.edges[:, 1]]
+        pairs = [(self.times * (self.kind == kind)) @ products for kind in range(N_PAIR_TERMS)]
+        return np.column_stack([*pairs, *(self.sites @ spins)])
+
     def site_field(self, psi: Float) -> Float:
         """Return the field of every site, half the log-likelihood ratio of +1, (n_sites,)."""
         return np.asarray(natural_terms(psi)[N_PAIR_TERMS:] @ self.sites)

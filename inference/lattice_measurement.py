@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from physlearn.inference.lattice_data import LatticeData, PictureGroup
     from physlearn.inference.priors import Prior
 
-__all__ = ["HiddenProblem", "free_problem", "hidden_problem"]
+__all__ = ["HiddenProblem", "free_problem", "held_population", "hidden_problem"]
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.uint8]
@@ -158,6 +158,20 @@ def hidden_problem(
         ensembles=tuple(ensembles), linear=linear, extra=_known_part(flip_rate, n_labels),
         prior=prior, names=names, flip_rate=flip_rate, n_labels=n_labels,
     )  # fmt: skip
+
+
+def held_population(
+    family: LatticeFamily,
+    group: PictureGroup,
+    flip_rate: FlipRate | None,
+    rng: np.random.Generator,
+    n_replicas: int,
+) -> Population:
+    """Return copies of one group's states given its picture, to be burnt in."""
+    start = _completed(group, family.n_states, n_replicas, rng)
+    model = _held_model(family, group, _held_sites(group, flip_rate is not None), flip_rate)
+    d = len(group.design) + int(flip_rate is not None)
+    return model.ensemble(start, np.eye(d), 1.0, False, rng, n_replicas).population
 
 
 def _known_part(flip_rate: FlipRate | None, n_labels: int) -> Callable[[Float], Float] | None:
