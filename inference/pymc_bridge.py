@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from physlearn.inference.lattice_measurement import free_problem
 from physlearn.inference.likelihood_mode import inside
 from physlearn.inference.partition_surface import PartitionSurface
 from physlearn.inference.priors import Prior
-from physlearn.inference.replica_chains import Chains, Ensemble, chain_memory
+from physlearn.inference.replica_chains import Chains, Ensemble
 from physlearn.results import Fit
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
+
+    Tensor = TensorVariable[Any, Any]
 
 __all__ = ["LatticePotential", "lattice_potential"]
 
@@ -30,6 +33,8 @@ N_REPLICAS = 64
 SPREADS = (0.7, 1.5, 1.0, 1.5)
 """Of the references of each round, as shares of the region's half width."""
 N_RECORDS = 16
+LONGEST_MEMORY = 40.0
+"""Sweeps; replicas that remember longer take cluster moves, where there are any."""
 LEAST_EFFECTIVE = 50.0
 MOST_OUTSIDE = 0.01
 LARGEST_ERROR = 0.15
@@ -58,6 +63,8 @@ class LatticePotential:
         float64, shape (d,): the region that was sampled.
     variables
         The model's variables, whose elements make up theta.
+    notes
+        What the sampling of the region met; ``check`` repeats it.
 
     Examples
     --------
@@ -80,8 +87,9 @@ class LatticePotential:
     mean: Float
     half_width: Float
     variables: tuple[Variable, ...]
+    notes: tuple[str, ...] = ()
 
-    def __call__(self, parameters: Mapping[str, Any] | TensorVariable) -> TensorVariable:
+    def __call__(self, parameters: Mapping[str, Any] | Tensor) -> Tensor:
         """Return the log likelihood as a PyTensor scalar, for ``pymc.Potential``.
 
         Parameters
@@ -95,7 +103,7 @@ class LatticePotential:
         InputError
             For names that the model has not, or that are missing.
         """
-        import pytensor.tensor as pt
+        pt: Any = import_module("pytensor.tensor")  # untyped functions throughout
 
         theta = pt.as_tensor_variable(
             self._vector(parameters) if isinstance(parameters, Mapping) else parameters
@@ -107,11 +115,12 @@ class LatticePotential:
             exponent = pt.dot(statistics @ design, theta - self.mean)
             known = log_weight + statistics @ (design @ self.mean)
             out = out - pt.logsumexp(exponent + known)
-        return out
+        result: Tensor = out
+        return result
 
     def _vector(self, given: Mapping[str, Any]) -> Any:
         """Return theta from values by variable."""
-        import pytensor.tensor as pt
+        pt: Any = import_module("pytensor.tensor")  # untyped functions throughout
 
         wanted = {variable.name: variable for variable in self.variables}
         if set(given) != set(wanted):
@@ -156,7 +165,7 @@ class LatticePotential:
         points = check_array(
             "theta", np.atleast_2d(np.asarray(theta)), shape=(None, len(self.names))
         )
-        flags = []
+        flags = list(self.notes)
         fewest = np.full(len(points), np.inf)
         noise = np.zeros(len(points))
         for design, surface in zip(self.designs, self.surfaces, strict=True):
@@ -223,14 +232,16 @@ def lattice_potential(
     draws = theta_of(fit)
     mean, covariance = draws.mean(axis=0), np.atleast_2d(np.cov(draws.T))
     with threadpool_limits(1, "blas"):
-        surfaces = tuple(
+        sampled = [
             _sample_region(ensemble, mean, covariance, spread, prior, generator)
             for ensemble in problem.ensembles
-        )
+        ]
     return LatticePotential(
         tuple(problem.names), problem.linear,
-        tuple(ensemble.design for ensemble in problem.ensembles), surfaces, mean,
+        tuple(ensemble.design for ensemble in problem.ensembles),
+        tuple(found[0] for found in sampled), mean,
         spread * np.sqrt(np.diag(covariance)), data.variables,
+        tuple(note for found in sampled for note in found[1]),
     )  # fmt: skip
 
 
@@ -241,12 +252,21 @@ def _sample_region(
     spread: float,
     prior: Prior,
     rng: np.random.Generator,
-) -> PartitionSurface:
-    """Return log Z of one set of conditions over an ellipsoid of parameters."""
+) -> tuple[PartitionSurface, list[str]]:
+    """Return log Z of one set of conditions over an ellipsoid of parameters, and notes."""
     chains = Chains(ensemble, rng)
     factor = np.linalg.cholesky(covariance + 1e-12 * np.diag(np.diag(covariance)))
     n_replicas, d = chains.population.n_replicas, len(mean)
-    chains.trace(chains.natural(np.broadcast_to(mean, (n_replicas, d))), 60, 1, 1)
+    middle = chains.natural(np.broadcast_to(mean, (n_replicas, d)))
+    chains.trace(middle, 60, N_RECORDS, 2, alike=True)
+    if chains.memory > LONGEST_MEMORY and chains.switch_to_clusters():
+        chains.trace(middle, 20, N_RECORDS, 1, alike=True)
+    notes = []
+    if chains.memory > LONGEST_MEMORY:
+        notes.append(
+            f"the samples behind log Z remember {chains.memory:.0f} sweeps: near a transition, "
+            "without cluster moves for this model, the log likelihood is rough"
+        )
     rounds = []
     for share in SPREADS:
         # Evenly over the ellipsoid: a Gaussian would leave its rim thin
@@ -254,8 +274,7 @@ def _sample_region(
         away /= np.linalg.norm(away, axis=1, keepdims=True)
         away *= share * spread * rng.random((n_replicas, 1)) ** (1.0 / d)
         natural = chains.natural(inside(mean + away @ factor.T, prior))
-        between = max(2, round(1.5 * chains.memory))
+        between = max(2, round(1.5 * min(chains.memory, LONGEST_MEMORY)))
         trace = chains.trace(natural, 3 * between + 5, N_RECORDS, between)
-        chains.memory = min(40.0, chain_memory(trace, between, chains.odd, natural))
         rounds.append((natural, trace))
-    return PartitionSurface.pooled(rounds, chains.odd)
+    return PartitionSurface.pooled(rounds, chains.odd), notes

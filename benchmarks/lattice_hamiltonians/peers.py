@@ -102,10 +102,10 @@ def neural(pictures: list[LatticeSnapshots], ours: dict[str, Any], quick: bool) 
             path, theta=(theta - center) / HALF_WIDTHS, statistics=(seen - level) / scale,
             observed=(observed - level) / scale,
         )  # fmt: skip
-        script = Path(__file__).parent / "workers_npe.py"
+        script = Path(__file__).resolve().parent / "workers_npe.py"
         answer = Path(folder) / "results.json"
         subprocess.run(
-            [python, script, path, answer], capture_output=True, check=True,
+            [python, script, path, answer], capture_output=True, check=True, cwd=folder,
             env={**os.environ, **ONE_THREAD},
         )  # fmt: skip
         found = json.loads(answer.read_text())

@@ -1,0 +1,1 @@
+"""Simulation-based calibration of `fit_lattice_hamiltonian` over priors, family by family."""
