@@ -246,7 +246,7 @@ def try_other_terms(
 
 
 def term_sentences(rows: list[dict[str, Any]], unit: str) -> list[str]:
-    """Say where the nearest neighbours' energy hangs on the terms beside it.
+    """Say where the nearest neighbours' energy depends on the terms beside it.
 
     Models count that fit at most a quarter worse, and differ by more than 4 of their own sd.
     """
@@ -265,7 +265,8 @@ def term_sentences(rows: list[dict[str, Any]], unit: str) -> list[str]:
         f"{row['bond_energies'][0]:+.3g} with {row['name']} (rms {row['rms']:.3g})" for row in moved
     )
     return [
-        "bond_energies[1] hangs on the terms beside it: "
-        f"{own['bond_energies'][0]:+.3g} {unit} here (rms {own['rms']:.3g}), {listed}; its sd holds within this choice only, and what the "
-        "terms predict together (predict_ordering) is safer than any one of them"
+        "bond_energies[1] depends on the terms beside it: "
+        f"{own['bond_energies'][0]:+.3g} {unit} here (rms {own['rms']:.3g}), {listed}; its sd "
+        "holds within this choice only, and what the terms predict together (predict_ordering) is "
+        "safer than any one of them"
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,15 +177,16 @@ def _boxes(periods: Float, basis: Float, n_sites: int) -> list[tuple[float, Int]
     # a Green strain of norm e changes a dot product by at most about 2 e times the lengths
     allowed = 2 * LARGEST_STRAIN * np.multiply.outer(lengths, lengths)
     lists = [np.flatnonzero(np.abs(norms**2 - gram[k, k]) <= allowed[k, k]) for k in range(3)]
-    # turning the whole box over is a symmetry of the lattice: one half of the first list will do
-    first = [i for i in lists[0] if tuple(grid[i]) > (0, 0, 0)]
+    # of boxes that a symmetry of the cubic lattice turns into each other one will do: that whose
+    # first period lies in the wedge x >= y >= z >= 0
+    wedge = np.all(np.diff(vectors[lists[0]], axis=1) <= 1e-9, axis=1)
+    wedge &= vectors[lists[0]][:, 2] >= -1e-9
     found: list[tuple[float, Int]] = []
-    for i in first:
+    for i in lists[0][wedge]:
         second = lists[1][np.abs(vectors[lists[1]] @ vectors[i] - gram[0, 1]) <= allowed[0, 1]]
         third = lists[2][np.abs(vectors[lists[2]] @ vectors[i] - gram[0, 2]) <= allowed[0, 2]]
-        if not len(second) or not len(third):
-            continue
-        two, three = (ends.ravel() for ends in np.meshgrid(second, third, indexing="ij"))
+        near = np.abs(vectors[second] @ vectors[third].T - gram[1, 2]) <= allowed[1, 2]
+        two, three = (ends[near] for ends in np.meshgrid(second, third, indexing="ij"))
         boxes = np.stack([np.broadcast_to(grid[i], (len(two), 3)), grid[two], grid[three]], axis=1)
         sizes = np.abs(np.rint(np.linalg.det(boxes))).astype(np.int64)
         boxes = boxes[sizes == n_sites]
@@ -197,29 +198,46 @@ def _boxes(periods: Float, basis: Float, n_sites: int) -> list[tuple[float, Int]
         strain = np.linalg.norm(green, axis=(1, 2))
         found += [(float(s), box) for s, box in zip(strain, boxes, strict=True)]
     found = sorted((pair for pair in found if pair[0] <= LARGEST_STRAIN), key=lambda pair: pair[0])
-    return found[:MOST_CANDIDATES]
+    return _distinct(found, basis)
+
+
+def _distinct(found: list[tuple[float, Int]], basis: Float) -> list[tuple[float, Int]]:
+    """Return the first boxes that no symmetry of the cubic lattice turns into each other."""
+    turns = []
+    for order in permutations(range(3)):
+        for signs in product((-1.0, 1.0), repeat=3):
+            turn = np.eye(3)[list(order)] * np.array(signs)[:, None]
+            turns.append(np.rint(basis @ turn @ np.linalg.inv(basis)).astype(np.int64))
+    kept: list[tuple[float, Int]] = []
+    seen: set[bytes] = set()
+    for strain, box in found:
+        if box.tobytes() not in seen:
+            kept.append((strain, box))
+            seen |= {np.ascontiguousarray(box @ turn).tobytes() for turn in turns}
+            if len(kept) == MOST_CANDIDATES:
+                break
+    return kept
 
 
 def _assign(fractions: Float, box: Int, basis: Float, nearest: float) -> tuple[Int, Float] | None:
     """Return the site under each atom and the displacements, where every site holds one atom."""
     key: Matrix = tuple(tuple(int(value) for value in row) for row in box)
-    sites = supercell_sites(key)
-    ideal = sites @ np.linalg.inv(box)
-    periods = box @ basis
-    images = np.array(list(product((-1, 0, 1), repeat=3))) @ periods
-    for anchor in range(min(len(fractions), 4)):
-        shift = ideal[0] - fractions[anchor]
+    keys = place_keys(supercell_sites(key), box)
+    order = np.argsort(keys)
+    around = np.array(list(product((-1, 0, 1), repeat=3)))
+    places = fractions @ box
+    for anchor in range(min(len(places), 4)):
+        shift = -places[anchor]
         for _ in range(4):
-            apart = (fractions + shift)[:, None] - ideal[None]
-            apart -= np.rint(apart)
-            paths = (apart @ periods)[:, :, None] - images
-            squared = (paths**2).sum(axis=-1)
-            image = squared.argmin(axis=-1)
-            site = squared.min(axis=-1).argmin(axis=1)
-            row = np.arange(len(site))
-            moved = paths[row, site, image[row, site]]
-            shift = shift - moved.mean(axis=0) @ np.linalg.inv(periods)
+            moved_to = places + shift
+            points = np.rint(moved_to).astype(np.int64)[:, None] + around[None]
+            paths = (moved_to[:, None] - points) @ basis
+            best = (paths**2).sum(axis=2).argmin(axis=1)
+            row = np.arange(len(places))
+            moved = paths[row, best]
+            shift = shift - moved.mean(axis=0) @ np.linalg.inv(basis)
         moved = moved - moved.mean(axis=0)
+        site = order[np.searchsorted(keys[order], place_keys(points[row, best], box))]
         whole = len(np.unique(site)) == len(site)
         if whole and np.linalg.norm(moved, axis=1).max() < LARGEST_SHIFT * nearest:
             return np.asarray(site, np.int64), np.asarray(moved, np.float64)
