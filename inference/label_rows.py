@@ -16,6 +16,8 @@ Float = NDArray[np.float64]
 SURE = 40.0
 """A log-likelihood ratio beyond which a label is certain (exp(-40) = 4e-18)."""
 MOST_HIDDEN = 0.5
+CROSSTALK = "crosstalk"
+"""Metadata of pictures whose rows are one part of the evidence: pairs of sites hold the other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +71,14 @@ def read_labels(
         codes.append([part[0] for part in parts])
         rows.append([part[1] for part in parts])
         labelled.append([part[2] for part in parts])
-    return _judge(codes, rows, labelled, unknown=label_noise == "unknown", any_share=any_share)
+    return _judge(
+        codes,
+        rows,
+        labelled,
+        unknown=label_noise == "unknown",
+        any_share=any_share,
+        in_part=any(CROSSTALK in record.metadata for record in records),
+    )
 
 
 def _all_certain(records: tuple[LatticeSnapshots, ...]) -> LabelRows:
@@ -98,7 +107,9 @@ def _rows_of(
     if record.label_log_likelihood is not None:
         # a site that was not seen has a row, too: how likely each state is to be missed
         table = record.label_log_likelihood[picture]
-        rows = np.maximum(table - table.max(axis=1, keepdims=True), -SURE)
+        rows = table - table.max(axis=1, keepdims=True)
+        if CROSSTALK not in record.metadata:
+            rows = np.maximum(rows, -SURE)
         return codes, rows, seen
     rows = np.zeros((n, q))
     if label_noise != "unknown":
@@ -118,6 +129,7 @@ def _judge(
     *,
     unknown: bool,
     any_share: bool,
+    in_part: bool,
 ) -> LabelRows:
     """Decide whether labels must be summed over; few expected errors change nothing."""
     table = np.concatenate([one for part in rows for one in part])
@@ -146,7 +158,7 @@ def _judge(
     cuts = np.cumsum([len(one) for part in codes for one in part])[:-1]
     pieces = iter(np.split(likeliest, cuts))
     best = [[next(pieces) for _ in part] for part in codes]
-    certain = wrong <= 0.05 * np.sqrt(minority + 1) and not blank.any()
+    certain = wrong <= 0.05 * np.sqrt(minority + 1) and not blank.any() and not in_part
     if certain:
         # known from how it was missed is as good as seen
         labelled = [[np.ones(len(one), bool) for one in part] for part in codes]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.inference.label_rows import LabelRows, read_labels
+from physlearn.inference.label_rows import CROSSTALK, LabelRows, read_labels
 from physlearn.inference.lattice_conditions import (
     Conditions,
     Covariates,
@@ -387,6 +387,27 @@ def _group(
         extra,
         None if fields is None else np.concatenate([fields[r] for r, _ in members]),
         _design(family, conditions, len(extra), number),
+        _pairs(records, members, starts),
+    )
+
+
+def _pairs(
+    records: tuple[LatticeSnapshots, ...],
+    members: tuple[tuple[int, int], ...],
+    starts: NDArray[np.int64],
+) -> PairEvidence | None:
+    """Return what the intensities say about pairs of sites, where columns overlap."""
+    if not any(CROSSTALK in records[r].metadata for r, _ in members):
+        return None
+    from physlearn.inference.crosstalk import pair_evidence
+    from physlearn.inference.lattice_evidence import join_evidence
+
+    parts = [pair_evidence(records[r], k) for r, k in members]
+    return join_evidence(
+        [
+            None if part is None else part.shifted(int(start))
+            for part, start in zip(parts, starts, strict=True)
+        ]
     )
 
 

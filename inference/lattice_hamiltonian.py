@@ -228,8 +228,6 @@ def _wrap(
     widths: dict[str, Any] = prior_widths(data.variables, prior)
     if flip_rate is not None:
         widths["flip_rate"] = flip_rate.sd
-        if answer.nuisances["flip_rate"].std() > 0.9 * flip_rate.sd:
-            warnings.append("flip rate not identified: prior repeated")
     units = dict.fromkeys(draws, "kT") | dict.fromkeys(answer.nuisances, "1")
     if "field_response" in units:
         units["field_response"] = "kT per unit of the applied field"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.inference.lattice_data import LatticeData
-from physlearn.inference.lattice_measurement import free_problem, hidden_problem
+from physlearn.inference.lattice_measurement import HiddenProblem, free_problem, hidden_problem
 from physlearn.inference.lattice_population import Population
 from physlearn.inference.lattice_posterior import (
     LatticeProblem,
@@ -19,7 +19,9 @@ from physlearn.inference.lattice_posterior import (
     sample_posterior,
 )
 from physlearn.inference.lattice_trust import trust_flags
+from physlearn.inference.measurement_effects import finish_measurement
 from physlearn.inference.nuisances import FlipRate
+from physlearn.inference.one_state import sample_one_state
 from physlearn.inference.priors import Prior
 from physlearn.inference.pseudolikelihood import (
     combine_with_prior,
@@ -101,10 +103,23 @@ def solve(task: Task) -> Answer:
             task.prior.draw(task.n_draws, task.rng), "prior", "none",
             "one state at fixed composition: nothing to learn",
         )  # fmt: skip
+    if (data.state_counts > 0).sum() == 1 and task.method in ("auto", "pseudolikelihood"):
+        return _one_state(task)
     return {
         "auto": _auto, "pseudolikelihood": _pseudolikelihood, "likelihood": _likelihood,
         "exchange": _exchange, "statistical_distance": _statistical_distance,
     }[task.method](task)  # fmt: skip
+
+
+def _one_state(task: Task) -> Answer:
+    """Return bounds where all sites hold one state."""
+    theta, numbers = sample_one_state(task.data, task.prior, task.n_draws, task.rng)
+    return Answer(
+        theta, "likelihood of rare single sites",
+        "prior draws weighted; sites that differ are taken as rare and apart",
+        "all sites hold one state: sites that differ are rare, which gives the likelihood",
+        dict(numbers),
+    )  # fmt: skip
 
 
 def _auto(task: Task) -> Answer:
@@ -156,8 +171,8 @@ def _expected_minority_pairs(data: LatticeData) -> float:
 def _likelihood(task: Task, choice: str = "asked for") -> Answer:
     """Sample the full likelihood; where the checks fail once more, with more replicas."""
     data = task.data
-    theta, curvature = maximize_pseudolikelihood(data, task.prior)
-    mean, covariance = theta, np.linalg.inv(curvature + np.diag(task.prior.precision))
+    mode, curvature = maximize_pseudolikelihood(data, task.prior)
+    mean, covariance = mode, np.linalg.inv(curvature + np.diag(task.prior.precision))
     problem, result = _run_likelihood(task, mean, covariance, N_REPLICAS)
     attempts = 1
     if not _good(result):
@@ -170,16 +185,19 @@ def _likelihood(task: Task, choice: str = "asked for") -> Answer:
         "log_evidence": float(result.log_evidence),
         "evidence_reference": np.asarray(result.reference).tolist(), **result.numbers,
     }  # fmt: skip
-    draws, d = result.draws, data.n_parameters
-    nuisances = {}
-    if task.flip_rate is not None:
-        nuisances["flip_rate"] = task.flip_rate.value(draws[:, d])
-    free = [e.population for e in problem.ensembles if e.power < 0]
+    flags, theta, nuisances = list(result.flags), result.draws, {}
+    completed = None
+    if isinstance(problem, HiddenProblem):
+        finish = finish_measurement(data, problem, result.draws, task.rng)
+        theta, nuisances = finish.theta, dict(finish.nuisances)
+        flags += finish.flags
+        numbers |= finish.numbers
+        completed = _completed(data, problem)
     summed = "; labels summed over" if data.uncertain else ""
     return Answer(
-        draws[:, :d], f"likelihood{summed}", "Monte Carlo likelihood, importance weights",
-        choice, numbers, list(result.flags), nuisances,
-        _completed(data, problem) if data.uncertain else None, free,
+        theta, f"likelihood{summed}", "Monte Carlo likelihood, importance weights", choice,
+        numbers, flags, nuisances, completed,
+        [one.population for one in problem.ensembles if one.power < 0],
     )  # fmt: skip
 
 
