@@ -38,6 +38,10 @@ LARGEST_CHANGE = 1.2
 WANTED_DRAWS = 1500.0
 LONGEST, MOST_LONGER_ROUNDS = 4, 3
 LEAST_DRAWS = 400.0
+LEAST_CARRIED = 20.0
+"""Fewest samples that carry log Z at a point; with fewer it is an extrapolation."""
+LARGEST_LOSS = 0.01
+"""Largest share of the posterior that may lie there."""
 
 WIDE = 0.2
 """Posterior over prior standard deviation from which on prior draws are worth proposing."""
@@ -162,13 +166,24 @@ def sample_posterior(
 
 
 class _Weighted(NamedTuple):
-    """Points with normalised weights, their effective number and the log of the mean weight."""
+    """Points with normalised weights, their effective number and the log of the mean weight.
+
+    ``beyond``: log Z at the point is an extrapolation; ``lost``: the weight of those points, before
+    it was set to zero.
+    """
 
     points: Float
     weight: Float
     effective: float
     log_mean: float
     tempered: bool
+    beyond: NDArray[np.bool_]
+    claimed: Float
+
+    @property
+    def lost(self) -> float:
+        """Share of the posterior that lies where log Z is an extrapolation."""
+        return float(self.claimed[self.beyond].sum())
 
     def moments(self) -> tuple[Float, Float]:
         """Return mean and covariance."""
@@ -188,6 +203,8 @@ class _Search:
         self.rounds, self.newton_steps = 0, 0
         self.converged = False
         self.length, self.longer_rounds = 1, 0
+        self.cut_short = False
+        self.wanted: tuple[Float, Float] | None = None
 
     def approach(self, mean: Float, covariance: Float) -> None:
         """Walk to the peak."""
@@ -205,6 +222,11 @@ class _Search:
         factor = np.linalg.cholesky(self.covariance)
         places = self._places(n_replicas, d)
         references = inside(self.mean + SPREAD * places @ factor.T, self.problem.prior)
+        if self.wanted is not None:
+            # replicas go where the posterior seems to have weight that no reference covers
+            n_there = n_replicas // 3
+            order = self.rng.permutation(n_replicas)[:n_there]
+            references[order] = resample(*self.wanted, n_there, self.rng)
         for chain, kept in zip(self.chains, self.history, strict=True):
             kept.append(self._trace(chain, references[: chain.population.n_replicas]))
             del kept[:-WINDOW]
@@ -219,9 +241,14 @@ class _Search:
         change = np.sqrt(np.diag(spread + floor) / np.diag(self.covariance))
         agreed = shift < LARGEST_SHIFT and max(change.max(), 1 / change.min()) < LARGEST_CHANGE
         settled = all(surface.settled for surface in self.surfaces)
+        outside = found.beyond & (found.claimed > 0)
+        self.wanted = None
+        if found.lost > LARGEST_LOSS / 3:
+            self.wanted = found.points[outside], found.claimed[outside]
         self.mean = center
         self.covariance = spread + floor if share > FAILED_SHARE else spread + self.covariance / 2
-        good = bool(agreed and share > LEAST_SHARE and settled and not found.tempered)
+        covered = settled and found.lost < LARGEST_LOSS
+        good = bool(agreed and share > LEAST_SHARE and covered and not found.tempered)
         self.converged = self.rounds > 1 and good
         if self.rounds >= MAX_ROUNDS:
             return False
@@ -241,7 +268,8 @@ class _Search:
         n_records = N_RECORDS * self.length
         burn_in = max(3, round(3 * chain.memory))
         updates = chain.n_updates * (burn_in + between * n_records)
-        if updates > MOST_UPDATES:
+        self.cut_short = updates > MOST_UPDATES
+        if self.cut_short:
             between = max(1, int(between * MOST_UPDATES / updates))
             burn_in = max(3, int(burn_in * MOST_UPDATES / updates))
         return natural, chain.trace(natural, burn_in, n_records, between)
@@ -252,24 +280,34 @@ class _Search:
             for chain, kept in zip(self.chains, self.history, strict=True)
         ]
 
-    def log_target(self, points: Float) -> Float:
-        """Return the log posterior at points (n, d_phi), every log Z relative to its anchor."""
+    def log_target(self, points: Float) -> tuple[Float, NDArray[np.bool_]]:
+        """Return the log posterior at points (n, d_phi), every log Z relative to its anchor.
+
+        And whether any log Z is carried by so few samples that it is an extrapolation.
+        """
         problem = self.problem
         out = problem.prior.log_density(points) + points @ problem.linear
         possible = np.isfinite(out)
-        allowed = points[possible]
+        allowed, carried = points[possible], np.full(len(points), np.inf)
         for chain, surface in zip(self.chains, self.surfaces, strict=True):
-            out[possible] += chain.ensemble.power * surface(chain.natural(allowed))
-        if problem.extra is not None:
-            out[possible] += problem.extra(allowed)
-        return np.asarray(out)
+            log_z, by = surface.evaluate(chain.natural(allowed))
+            out[possible] += chain.ensemble.power * log_z
+            carried[possible] = np.minimum(carried[possible], by)
+        known = problem.extra
+        if known is not None:
+            out[possible] += known(allowed)
+        return np.asarray(out), carried < LEAST_CARRIED
 
     def weigh(self, n: int) -> _Weighted:
         """Return n weighted points; where few count, weights are flattened until a tenth do."""
         wide = np.any(np.sqrt(np.diag(self.covariance)) > WIDE * self.problem.prior.sd)
         proposal = Proposal(self.mean, self.covariance, self.problem.prior if wide else None)
         points, log_density = proposal.draw(n, self.rng)
-        log_weight = self.log_target(points) - log_density
+        log_target, beyond = self.log_target(points)
+        log_weight = log_target - log_density
+        claimed = np.exp(log_weight - log_weight.max())
+        if not np.all(beyond):
+            log_weight[beyond] = -np.inf
         top = float(log_weight.max())
         weight = np.exp(log_weight - top)
         log_mean = float(top + np.log(weight.mean()))
@@ -280,7 +318,10 @@ class _Search:
         while tempered and power > 1e-3 and flat.sum() ** 2 / np.sum(flat**2) < 0.1 * n:
             power *= 0.7
             flat = np.exp(power * (log_weight - top))
-        return _Weighted(points, flat / flat.sum(), effective, log_mean, tempered)
+        return _Weighted(
+            points, flat / flat.sum(), effective, log_mean, tempered, beyond,
+            claimed / claimed.sum(),
+        )  # fmt: skip
 
     def _too_noisy(self, found: _Weighted) -> bool:
         """Whether Monte Carlo noise is still too large; then the next round is longer."""
@@ -320,7 +361,7 @@ class _Search:
         numbers = {
             "monte_carlo_shift": float(moved.max()),
             "monte_carlo_sd_change": float(widened.max()),
-            "importance_draws": found.effective,
+            "importance_draws": found.effective, "uncovered_share": found.lost,
             "memory_sweeps": max(chain.memory for chain in self.chains),
             "sweeps": sum(chain.n_sweeps for chain in self.chains),
             "newton_steps": self.newton_steps,
@@ -339,6 +380,17 @@ class _Search:
             flags.append(
                 f"the Monte Carlo likelihood did not settle in {self.rounds} rounds: error bars "
                 "are rough"
+            )
+        if found.lost > LARGEST_LOSS:
+            flags.append(
+                f"{found.lost:.0%} of the posterior may lie where no replica went: error bars are "
+                "too narrow"
+            )
+        if self.cut_short:
+            memory = max(chain.memory for chain in self.chains)
+            flags.append(
+                f"the replicas remember {memory:.0f} sweeps, longer than they were swept: they may "
+                "not have forgotten the picture"
             )
         if found.tempered:
             flags.append("the importance weights failed and were flattened: error bars are rough")

@@ -158,8 +158,8 @@ class PartitionSurface:
         self._top = float(log_weight.max())
         self._base = (log_weight - self._top).astype(np.float32)
 
-    def _weights(self, parameters: Float) -> tuple[Float, NDArray[np.float32]]:
-        """Return log Z and the weights of the samples (unnormalised, largest 1), (m, samples)."""
+    def _weights(self, parameters: Float) -> tuple[Float, NDArray[np.float32], Float]:
+        """Return log Z, the weights of the samples (largest 1), (m, samples), and their sums."""
         away = ((parameters - self._start) @ self._unwhite).astype(np.float32)
         exponent = away @ self._white.T
         exponent += self._base
@@ -168,16 +168,25 @@ class PartitionSurface:
         np.exp(exponent, out=exponent)
         total = exponent.sum(axis=1, dtype=np.float64)
         known = parameters @ self._center + self._top - self._zero
-        return np.asarray(known + top + np.log(total)), exponent
+        return np.asarray(known + top + np.log(total)), exponent, total
 
     def __call__(self, parameters: ArrayLike) -> Float:
         """Return log Z at parameters of shape (m, d), relative to the anchor."""
+        return self.evaluate(parameters)[0]
+
+    def evaluate(self, parameters: ArrayLike) -> tuple[Float, Float]:
+        """Return log Z at parameters (m, d), and how many samples carry it, as if independent.
+
+        Few samples carry it where references were far: log Z is then too low.
+        """
         given = np.atleast_2d(np.asarray(parameters, np.float64))
-        out = np.empty(len(given))
+        out, carried = np.empty(len(given)), np.empty(len(given))
         step = max(1, BLOCK // len(self._base))
         for first in range(0, len(given), step):
-            out[first : first + step] = self._weights(given[first : first + step])[0]
-        return out
+            here = slice(first, first + step)
+            out[here], weight, total = self._weights(given[here])
+            carried[here] = total**2 / np.einsum("ij,ij->i", weight, weight)
+        return out, carried
 
     def move_anchor(self, parameters: ArrayLike) -> None:
         """Give log Z relative to that at other parameters, shape (d,)."""
@@ -194,16 +203,6 @@ class PartitionSurface:
         statistics = self._samples + self._center
         return statistics, self._log_weight - self._samples @ self._start - self._zero
 
-    def effective_samples(self, parameters: ArrayLike) -> Float:
-        """Return how many samples carry log Z at parameters (m, d), as if independent."""
-        given = np.atleast_2d(np.asarray(parameters, np.float64))
-        out = np.empty(len(given))
-        step = max(1, BLOCK // len(self._base))
-        for first in range(0, len(given), step):
-            weight = self._weights(given[first : first + step])[1]
-            out[first : first + step] = weight.sum(axis=1) ** 2 / np.sum(weight**2, axis=1)
-        return out
-
     def influence(self, parameters: ArrayLike) -> Float:
         """Return what each group's noise adds to log Z at parameters (m, d), shape (m, n_groups).
 
@@ -217,12 +216,11 @@ class PartitionSurface:
         out = np.empty((len(given), self._influence.shape[1]))
         step = max(1, BLOCK // len(self._base))
         for first in range(0, len(given), step):
-            weight = self._weights(given[first : first + step])[1]
+            _, weight, total = self._weights(given[first : first + step])
             if self.odd is not None:
                 half = len(self._base) // 2
                 weight = weight[:, :half] + weight[:, half:]
-            weight = weight / weight.sum(axis=1, keepdims=True)
-            out[first : first + step] = weight @ self._influence
+            out[first : first + step] = weight @ self._influence / total[:, None]
         return np.asarray(out[1:] - out[0])
 
     def errors(self, parameters: ArrayLike) -> Float:

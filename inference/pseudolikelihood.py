@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.lattice_family import LatticeFamily, zero_sum_vectors
-from physlearn.inference.lattice_population import Population, make_population
+from physlearn.inference.lattice_family import zero_sum_vectors
+from physlearn.inference.lattice_population import make_population
 from physlearn.inference.site_features import (
     SiteRows,
     make_surroundings,
@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 Float = NDArray[np.float64]
+Codes = NDArray[np.uint8]
 N_REPLICAS = 64
 BURN_IN = 120
 N_RECORDS = 20
@@ -187,19 +188,22 @@ def measure_sandwich(data: LatticeData, theta: Float, rng: np.random.Generator) 
     """
     d = data.n_parameters
     n_replicas = replica_count(max(group.n_sites for group in data.groups))
-    n_records, n_scored = N_RECORDS, n_replicas
-    if not _has_kernel(data):
-        n_scored = int(np.clip(SCORED_SITES / data.n_sites / N_RECORDS, 2, n_replicas))
+    n_scored = int(np.clip(SCORED_SITES / data.n_sites / N_RECORDS, 2, n_replicas))
     curvature, variability = np.zeros((d, d)), np.zeros((d, d))
-    trace = np.zeros((n_records, n_replicas, d))
-    for number, group in enumerate(data.groups):
-        copies = _Copies(data, group, number, n_replicas, rng)
+    trace = np.zeros((N_RECORDS, n_replicas, d))
+    for group in data.groups:
+        start = _mixed_start(group, n_replicas, rng)
+        copies: _KernelCopies | _CountedCopies
+        if _has_kernel(data):
+            copies = _KernelCopies(data, group, start, rng)
+        else:
+            copies = _CountedCopies(data, group, start, rng, n_scored)
         copies.sweep(theta, BURN_IN)
-        for record in range(n_records):
+        for record in range(N_RECORDS):
             copies.sweep(theta, SWEEPS_BETWEEN)
-            score, bend = copies.scores(theta, n_scored)
-            curvature += bend / n_records
-            variability += score.T @ score / (len(score) * n_records)
+            score, bend = copies.scores(theta)
+            curvature += bend / N_RECORDS
+            variability += score.T @ score / (len(score) * N_RECORDS)
             trace[record] += copies.statistics()
     # A shell without bonds, or two that cannot be told apart, must end at the prior, not crash
     tiny = LEAST_INFORMATION * np.eye(d)
@@ -212,81 +216,89 @@ def _has_kernel(data: LatticeData) -> bool:
     return data.family.two_state_pairs and not data.family.fixed_composition and plain
 
 
-class _Copies:
-    """Replicas of one group at one theta, half from the picture, half from random states."""
+class _KernelCopies:
+    """Replicas of one group at one theta, scored by a kernel."""
 
     def __init__(
-        self, data: LatticeData, group: PictureGroup, number: int, n: int, rng: np.random.Generator
+        self, data: LatticeData, group: PictureGroup, start: Codes, rng: np.random.Generator
     ) -> None:
-        self._data, self._group, self._number = data, group, number
-        start = _mixed_start(data.family, group, n, rng)
-        self._kernel: Replicas | None = None
-        self._other: Population | None = None
-        whole = len(group.terms) == group.n_sites
-        if _has_kernel(data):
-            self._kernel = Replicas(
-                group.graph, data.family.n_shells, 2 * start.astype(np.int8) - 1, n, rng,
-                None if whole else group.terms,
-            )  # fmt: skip
-            return
-        self._other = make_population(
-            data.family, group.graph, start, n, rng, sites=None if whole else group.terms,
-            offset=group.offset, extra=group.extra,
-            parts=group.picture if data.family.fixed_composition else None,
+        self._group = group
+        self._copies = Replicas(
+            group.graph, data.family.n_shells, 2 * start.astype(np.int8) - 1, start.shape[1], rng,
+            None if group.whole else group.terms,
         )  # fmt: skip
-        self._around = make_surroundings(data.family, group.graph, group.terms)
 
     def sweep(self, theta: Float, n_sweeps: int) -> None:
-        """Sweep at parameters (d,)."""
-        natural = self._group.design @ theta
-        if self._kernel is not None:
-            self._kernel.sweep(natural, n_sweeps)
-        elif self._other is not None:
-            self._other.sweep(natural, n_sweeps)
+        self._copies.sweep(self._group.design @ theta, n_sweeps)
 
     def statistics(self) -> Float:
         """Return design^T T of every replica, (n, d)."""
-        source = self._kernel if self._other is None else self._other
-        return np.asarray(source.statistics() @ self._group.design)  # type: ignore[union-attr]
+        return np.asarray(self._copies.statistics() @ self._group.design)
 
-    def scores(self, theta: Float, n_scored: int) -> tuple[Float, Float]:
+    def scores(self, theta: Float) -> tuple[Float, Float]:
         """Return scores (n, d) and the mean curvature (d, d)."""
-        design, d = self._group.design, len(theta)
-        if self._kernel is not None:
-            score, bend = self._kernel.scores(design @ theta, self._group.terms)
-            return score @ design, design.T @ bend.mean(axis=0) @ design
-        assert self._other is not None
-        codes = self._other.codes()
-        chosen = np.linspace(0, codes.shape[1] - 1, n_scored).astype(np.int64)
+        design = self._group.design
+        score, bend = self._copies.scores(design @ theta, self._group.terms)
+        return score @ design, design.T @ bend.mean(axis=0) @ design
+
+
+class _CountedCopies:
+    """Replicas of one group at one theta; some of them are scored by counting neighbours."""
+
+    def __init__(
+        self,
+        data: LatticeData,
+        group: PictureGroup,
+        start: Codes,
+        rng: np.random.Generator,
+        n_scored: int,
+    ) -> None:
+        self._data, self._group = data, group
+        self._copies = make_population(
+            data.family, group.graph, start, start.shape[1], rng,
+            sites=None if group.whole else group.terms, offset=group.offset, extra=group.extra,
+            parts=group.picture if data.family.fixed_composition else None,
+        )  # fmt: skip
+        self._around = make_surroundings(data.family, group.graph, group.terms)
+        self._scored = np.linspace(0, start.shape[1] - 1, n_scored).astype(np.int64)
+
+    def sweep(self, theta: Float, n_sweeps: int) -> None:
+        self._copies.sweep(self._group.design @ theta, n_sweeps)
+
+    def statistics(self) -> Float:
+        """Return design^T T of every replica, (n, d)."""
+        return np.asarray(self._copies.statistics() @ self._group.design)
+
+    def scores(self, theta: Float) -> tuple[Float, Float]:
+        """Return scores (n, d) and the mean curvature (d, d)."""
+        d, codes = len(theta), self._copies.codes()
         scores, bends = [], []
-        for replica in chosen:
+        for replica in self._scored:
             at = np.ascontiguousarray(codes[:, replica])
             rows = rows_of_group(self._data.family, self._group, self._around, at)
             wide = _with_fields(self._data, [rows])[0]
-            fields = self._fields(wide, theta)
-            _, score, bend = wide.score(np.concatenate([theta, fields]))
+            _, score, bend = wide.score(np.concatenate([theta, _best_fields(wide, theta)]))
             inner, projection = _without_fields(bend, d)
             scores.append(score[:d] - projection @ score[d:])
             bends.append(inner)
         return np.array(scores), np.asarray(np.mean(bends, axis=0))
 
-    def _fields(self, rows: SiteRows, theta: Float) -> Float:
-        """Return the fields of a given composition that fit these codes at these parameters."""
-        d = len(theta)
-        fields = np.zeros(rows.features.shape[2] - d)
-        for _ in range(20 if len(fields) else 0):
-            _, score, bend = rows.score(np.concatenate([theta, fields]))
-            score = score[d:] - FIELD_SD**-2 * fields
-            step = np.linalg.solve(bend[d:, d:] + FIELD_SD**-2 * np.eye(len(fields)), score)
-            fields = fields + np.clip(step, -1.0, 1.0)
-            if np.abs(step).max() < 1e-6:
-                break
-        return fields
+
+def _best_fields(rows: SiteRows, theta: Float) -> Float:
+    """Return the fields of a given composition that fit some codes at these parameters."""
+    d = len(theta)
+    fields = np.zeros(rows.features.shape[2] - d)
+    for _ in range(20 if len(fields) else 0):
+        _, score, bend = rows.score(np.concatenate([theta, fields]))
+        score = score[d:] - FIELD_SD**-2 * fields
+        step = np.linalg.solve(bend[d:, d:] + FIELD_SD**-2 * np.eye(len(fields)), score)
+        fields = fields + np.clip(step, -1.0, 1.0)
+        if np.abs(step).max() < SETTLED:
+            break
+    return fields
 
 
-def _mixed_start(
-    family: LatticeFamily, group: PictureGroup, n: int, rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def _mixed_start(group: PictureGroup, n: int, rng: np.random.Generator) -> Codes:
     """Return codes (n_sites, n): the picture, and from the middle on its terms shuffled."""
     start = np.repeat(group.codes[:, None], n, axis=1).astype(np.uint8)
     for replica in range(n // 2, n):

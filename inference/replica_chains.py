@@ -166,8 +166,8 @@ def chain_memory(
 
     From how a record predicts the next one, shape (R, n_records, d). ``alike``: replicas share
     their parameters; then it needs no equilibrium, only replicas that are independent given their
-    start. Otherwise each is compared with its own mean, whose shortness is corrected for (Kendall
-    1954, doi:10.1093/biomet/41.3-4.403), and no more than a few lengths of the trace can be seen.
+    start. Otherwise each is compared with its own mean, the bias of which is corrected for (Nickell
+    1981, doi:10.2307/1911408), and no more than twice the length of the trace can be seen.
     Statistics that turn over with the states enter by their size.
 
     Examples
@@ -185,15 +185,16 @@ def chain_memory(
     scale = values.std(axis=(0, 1))
     values = values[:, :, scale > 0] / scale[scale > 0]
     d = values.shape[2]
-    before, after = values[:, :-1].reshape(-1, d), values[:, 1:].reshape(-1, d)
-    if not d or len(before) <= d:
+    if not d or len(values) * (n_records - 1) <= d:
         return 1.0
+    before, after = values[:, :-1].reshape(-1, d), values[:, 1:].reshape(-1, d)
     gram = before.T @ before
     gram += 1e-6 * np.trace(gram) * np.eye(d)
     largest = float(np.max(np.linalg.eigvals(np.linalg.solve(gram, before.T @ after)).real))
     longest = LONGEST_MEMORY
     if not alike:
-        largest = (largest + 1.0 / n_records) / (1.0 - 3.0 / n_records)
+        largest = (largest * (n_records - 1) + 1.0) / max(n_records - 2, 1)
         longest = SEEN_LENGTHS * n_records * between
-    fastest, slowest = np.exp(-between / SHORTEST_MEMORY), np.exp(-between / longest)
+    fastest = max(np.exp(-between / SHORTEST_MEMORY), 1e-100)
+    slowest = np.exp(-between / longest)
     return float(-between / np.log(np.clip(largest, fastest, slowest)))
