@@ -42,7 +42,7 @@ MOST_CLASSES = 3
 """Classes of pairs with equally many steps, told apart by their number of shortest paths."""
 LEAST_SHARE = 0.25
 """Classes with fewer pairs than this a site are left out (rims and vacancies make them)."""
-SITES_PER_BLOCK, LEAST_BLOCKS, MOST_BLOCKS = 150, 4, 16
+SITES_PER_BLOCK, LEAST_BLOCKS, MOST_BLOCKS = 100, 4, 16
 MOST_BLOCKS_IN_ALL = 1024
 
 

@@ -27,7 +27,7 @@ from physlearn.inference.lattice_posterior import (
 from physlearn.inference.partition_surface import PartitionSurface
 from physlearn.inference.priors import Prior
 from physlearn.inference.pseudolikelihood import maximize_pseudolikelihood, replica_count
-from physlearn.inference.replica_chains import Chains, chain_memory
+from physlearn.inference.replica_chains import Chains
 
 if TYPE_CHECKING:
     from physlearn.inference.lattice_data import LatticeData
@@ -38,7 +38,7 @@ Float = NDArray[np.float64]
 PRIOR_FACTORS = (1.0, 1.0 / 3.0, 3.0)
 """The prior as given, and at a third and three times its standard deviations."""
 PATH_REPLICAS, MOST_PATH_REPLICAS = 64, 512
-PATH_RECORDS, PATH_BURN_IN = 40, 60
+PATH_RECORDS, PATH_BURN_IN, MEMORY_RECORDS = 40, 60, 16
 PATH_UPDATES = 1.5e9
 MOST_STEP = 0.5
 """Largest change of log p between neighbouring references that a path is planned for."""
@@ -303,8 +303,8 @@ class _Paths:
             chain = Chains(joint, self.rng)
             updates = max(chain.n_updates, 1)
             burn_in = int(np.clip(PATH_UPDATES / 10 / updates, 5, PATH_BURN_IN))
-            first = chain.trace(natural, burn_in, 8, 1)
-            memory = chain_memory(first, 1, chain.odd, natural)
+            chain.trace(natural, burn_in, MEMORY_RECORDS, 2)
+            memory = chain.memory
             between = max(1, round(1.5 * memory))
             between = int(np.clip(between, 1, max(1, PATH_UPDATES / updates / PATH_RECORDS)))
             burn_in = min(round(3 * memory), between * PATH_RECORDS)

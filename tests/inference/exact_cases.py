@@ -106,6 +106,12 @@ def ising_torus(shape=(16, 8)):
 
 
 @cache
+def wide_torus():
+    """The same for wide posteriors: more nodes in a larger box."""
+    return Torus(ising_units(1), (16, 8), 1, [(-0.75, 0.75), (-0.75, 0.75)], 16, 20)
+
+
+@cache
 def two_shell_torus():
     """J1 and J2 with a field."""
     return Torus(ising_units(2), (16, 6), 2, [(-0.6, 0.6), (-0.6, 0.6), (-0.6, 0.6)], 16, 14)
@@ -144,7 +150,7 @@ def ising_world(seed):
 def one_picture_world(seed):
     """A single picture of 16 x 8: a wide posterior that is no Gaussian."""
     return _torus_world(
-        ising_torus(), seed, (-0.1, -0.1), (0.1, 0.2), 1, {"field": 0.1, "couplings": 0.1},
+        wide_torus(), seed, (-0.1, -0.1), (0.1, 0.2), 1, {"field": 0.1, "couplings": 0.1},
         [0.1, 0.1], unit_rows(("field", 0), ("couplings", 1)),
     )  # fmt: skip
 

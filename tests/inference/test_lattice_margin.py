@@ -119,9 +119,7 @@ def test_what_is_no_crystal_is_refused():
     rng = np.random.default_rng(5)
     points = rng.uniform(0, 20, (300, 2))
     pairs = cKDTree(points).query_pairs(1.6, output_type="ndarray")
-    amorphous = SiteGraph(
-        300, pairs, np.zeros(len(pairs)), np.ones(len(pairs)), positions=points
-    )
+    amorphous = SiteGraph(300, pairs, np.zeros(len(pairs)), np.ones(len(pairs)), positions=points)
     with pytest.raises(InputError, match="crystal"):
         extend_field_of_view(LatticeSnapshots(np.ones((1, 300)), amorphous))
     bare = SiteGraph(3, [[0, 1], [1, 2]], [0, 0], [1, 1])
