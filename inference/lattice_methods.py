@@ -19,11 +19,15 @@ from physlearn.inference.lattice_posterior import (
     sample_posterior,
 )
 from physlearn.inference.lattice_trust import trust_flags
+from physlearn.inference.lattice_window import window_of_data
+from physlearn.inference.local_sandwich import picture_sandwich
 from physlearn.inference.measurement_effects import finish_measurement
 from physlearn.inference.nuisances import FlipRate
 from physlearn.inference.one_state import sample_one_state
 from physlearn.inference.priors import Prior
 from physlearn.inference.pseudolikelihood import (
+    LEAST_INFORMATION,
+    Sandwich,
     combine_with_prior,
     maximize_pseudolikelihood,
     measure_sandwich,
@@ -35,8 +39,11 @@ Float = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 METHODS = ("auto", "pseudolikelihood", "likelihood", "exchange", "statistical_distance")
 FEW_PAIRS = 20.0
-LARGEST_LIKELIHOOD = 600_000
+LARGEST_LIKELIHOOD = 60_000
 """Random sites times (1 + shells) beyond which ``auto`` tries the pseudolikelihood first."""
+LARGEST_SIMULATED = 20_000
+"""Sites beyond which the sandwich is read off the picture, and a window is simulated."""
+WINDOW_SITES = 8_000
 LEAST_EFFECTIVE = 400.0
 MOST_LOSS = 1.25
 N_REPLICAS = 64
@@ -241,9 +248,8 @@ def _pseudolikelihood(task: Task, choice: str = "asked for") -> Answer:
     """Return the Gaussian of the sandwich covariance around the pseudolikelihood's maximum."""
     data = task.data
     mode, _ = maximize_pseudolikelihood(data, task.prior)
-    sandwich = measure_sandwich(data, mode, task.rng)
+    sandwich, how, reasons, numbers = _sandwich(task, mode)
     mean, covariance = combine_with_prior(mode, sandwich, task.prior)
-    reasons, numbers = trust_flags(data.observed(), sandwich)
     flags = []
     if reasons:
         flags.append(
@@ -262,23 +268,39 @@ def _pseudolikelihood(task: Task, choice: str = "asked for") -> Answer:
             "likelihood"
         )
     return Answer(
-        draws, "pseudolikelihood", "Gaussian, sandwich covariance from a Monte Carlo run", choice,
-        numbers, flags,
+        draws, "pseudolikelihood", f"Gaussian, sandwich covariance from {how}", choice, numbers,
+        flags,
     )  # fmt: skip
 
 
-def _start(task: Task) -> tuple[Float, Float]:
-    """Return mean and covariance of a Gaussian near the posterior."""
-    mode, _ = maximize_pseudolikelihood(task.data, task.prior)
-    sandwich = measure_sandwich(task.data, mode, task.rng)
-    return combine_with_prior(mode, sandwich, task.prior)
+def _sandwich(task: Task, mode: Float) -> tuple[Sandwich, str, list[str], dict[str, Any]]:
+    """Return the sandwich, where it is from, reasons not to trust it, and numbers."""
+    data = task.data
+    large = max(group.n_sites for group in data.groups) > LARGEST_SIMULATED
+    if not large or data.family.fixed_composition:
+        sandwich = measure_sandwich(data, mode, task.rng)
+        return sandwich, "a Monte Carlo run", *trust_flags(data.observed(), sandwich)
+    window = window_of_data(data, WINDOW_SITES)
+    tried = measure_sandwich(window, mode, task.rng)
+    reasons, numbers = trust_flags(window.observed(), tried)
+    curvature, variance = picture_sandwich(data, mode)
+    # as in a simulated sandwich: what cannot be told apart must end at the prior
+    tiny = LEAST_INFORMATION * np.eye(len(mode))
+    found = Sandwich(curvature + tiny, variance + tiny, tried.statistics)
+    numbers["sandwich_over_naive"] = found.inflation
+    if np.linalg.eigvalsh(variance).min() <= 0:
+        reasons.append("the variance of its score comes out negative")
+        scale = sum(len(group.terms) for group in data.groups) / window.n_terms
+        found = Sandwich(found.curvature, tried.variability * scale, tried.statistics)
+    return found, "the picture's own scores", reasons, numbers
 
 
 def _exchange(task: Task) -> Answer:
     from physlearn.inference.lattice_exchange import sample_exchange
 
+    mode, _ = maximize_pseudolikelihood(task.data, task.prior)
     result = sample_exchange(
-        task.data, task.prior, *_start(task), task.n_draws, task.rng, progress=task.progress
+        task.data, task.prior, mode, task.n_draws, task.rng, progress=task.progress
     )
     return Answer(
         result.draws, "exchange", result.approximation, "asked for", dict(result.numbers),
