@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
-from physlearn.inference.lattice_measurement import HiddenProblem, held_population
-from physlearn.inference.lattice_population import Population
+from physlearn.inference.lattice_measurement import HiddenProblem, hidden_problem
+from physlearn.inference.lattice_posterior import sample_posterior
 from physlearn.records import LatticeSnapshots
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ Float = NDArray[np.float64]
 DETECTION = "detection_probability"
 REPEATED = 0.5
 N_REPLICAS = 64
-BURN_IN = 60
-N_RECORDS = 24
-BETWEEN = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,28 +146,22 @@ def _missing_effect(
 ) -> dict[str, float]:
     """Return by how many posterior sds parameters move when missing is taken for random.
 
-    To first order: the gradient of the log likelihood without it, at the posterior's mean, times
-    the posterior's covariance.
+    The mean of the posterior that ignores it, sampled anew, less the mean of the one that does not.
     """
     d = len(data.names)
-    center = draws.mean(axis=0)
     rate = [record.metadata.get(DETECTION) for record in data.records
             for _ in range(record.n_snapshots)]  # fmt: skip
-    gradient = np.zeros(d)
-    for group in data.groups:
-        if group.label is None:
-            continue
-        other = replace(group, label=_without_detection(group, rate))
-        means = []
-        for one in (other, group):
-            population = held_population(data.family, one, problem.flip_rate, rng, N_REPLICAS)
-            natural = group.design @ center[:d]
-            if problem.flip_rate is not None:
-                natural = np.append(natural, center[d])
-            means.append(mean_statistics(population, natural)[: len(group.design)])
-        gradient += group.design.T @ (means[0] - means[1])
-    covariance = np.atleast_2d(np.cov(draws[:, :d].T))
-    moved = covariance @ gradient / np.sqrt(np.diag(covariance))
+    groups = tuple(
+        group if group.label is None else replace(group, label=_without_detection(group, rate))
+        for group in data.groups
+    )
+    other = hidden_problem(
+        replace(data, groups=groups), problem.prior.restricted(range(d)), rng, N_REPLICAS,
+        flip_rate=problem.flip_rate,
+    )  # fmt: skip
+    center, covariance = draws.mean(axis=0), np.atleast_2d(np.cov(draws.T))
+    found = sample_posterior(other, center, covariance, len(draws), rng)
+    moved = (found.draws.mean(axis=0) - center)[:d] / np.sqrt(np.diag(covariance))[:d]
     return dict(zip(data.names, moved.tolist(), strict=True))
 
 
@@ -184,13 +175,3 @@ def _without_detection(group: PictureGroup, rate: list[Any]) -> Float:
         label[here & ~group.labelled] = 0.0
         label[here & group.labelled] -= np.log(rate[picture])
     return np.asarray(label - label.max(axis=1, keepdims=True))
-
-
-def mean_statistics(population: Population, natural: Float) -> Float:
-    """Return the means of the statistics at natural parameters (d,)."""
-    population.sweep(natural, BURN_IN)
-    total = np.zeros(population.n_parameters)
-    for _ in range(N_RECORDS):
-        population.sweep(natural, BETWEEN)
-        total += population.statistics().mean(axis=0) / N_RECORDS
-    return total
