@@ -13,7 +13,7 @@ from physlearn.lattice_models.exact_answers.ising_square import critical_couplin
 from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.records import SiteGraph
 
-__all__ = ["Transition", "binder_crossings", "capacity_peaks", "exact_ratios", "without_field"]
+__all__ = ["Transition", "binder_crossings", "exact_ratios", "highest_points", "without_field"]
 
 Float = NDArray[np.float64]
 EXACT_KINDS = ("square", "triangular", "honeycomb")
@@ -33,7 +33,8 @@ class Transition:
     exact_ratios
         By closed form in the infinite crystal (Onsager, Houtappel), or None where none is known.
     method
-        ``Binder crossing`` or ``heat capacity peak``, with the lattices used.
+        ``Binder crossing``, ``heat capacity peak``, ``susceptibility peak`` or ``susceptibility
+        peaks extrapolated`` (in L ** (-1 / nu) with Ising's nu), and of which crystals.
     order
         Into which pattern.
     growth
@@ -120,17 +121,17 @@ def binder_crossings(large: Float, small: Float, ratios: Float) -> Float:
     return out
 
 
-def capacity_peaks(capacity: Float, ratios: Float) -> Float:
-    """Return where the heat capacity peaks inside the range, by a parabola, for every draw.
+def highest_points(values: Float, ratios: Float) -> Float:
+    """Return where values peak inside the range, by a parabola, for every draw.
 
     Examples
     --------
     >>> ratios = np.array([[0.9, 1.0, 1.1, 1.2]])
-    >>> capacity_peaks(np.array([[1.0, 2.0, 1.0, 0.5]]), ratios)
+    >>> highest_points(np.array([[1.0, 2.0, 1.0, 0.5]]), ratios)
     array([1.])
     """
-    out = np.full(len(capacity), np.nan)
-    for draw, row in enumerate(capacity):
+    out = np.full(len(values), np.nan)
+    for draw, row in enumerate(values):
         top = int(np.argmax(row))
         if 0 < top < len(row) - 1:
             near = slice(top - 1, top + 2)

@@ -45,11 +45,19 @@ class FoundOrder:
         float64, shape (n_draws,): share of the variance of each draw's cold patterns in it.
     names
         The order of each draw by itself, ``none`` where no star holds a fifth of the variance.
+    imposed
+        Share of the mean state, the same in all patterns: what a field imposes.
     """
 
     modes: OrderModes
     shares: Float
     names: tuple[str, ...]
+    imposed: float
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the commonest order holds a fifth of the patterns' variance."""
+        return float(np.mean(self.shares)) > ORDERED
 
 
 def find_order(
@@ -70,7 +78,8 @@ def find_order(
         _modes_of(family, crystal, power[draw], int(star)).name if much > ORDERED else "none"
         for draw, (star, much) in enumerate(zip(best, share, strict=True))
     )
-    return FoundOrder(modes, np.asarray(values[:, total, -1]), names)
+    mean = state_vectors(family)[codes].mean(axis=(0, 1, 2))
+    return FoundOrder(modes, np.asarray(values[:, total, -1]), names, float(mean @ mean))
 
 
 def _star_powers(
@@ -97,6 +106,11 @@ def _star_powers(
             waves[:, :, 0] -= waves[:, :, 0].mean(axis=(0, 1))
         matrix = np.einsum("dpqm,dpqn->dqmn", waves, waves.conj(), optimize=True)
         np.add.at(power, (slice(None), stars), matrix / (n_pictures * n_sites**2 / motif))
+    if family.fixed_composition:
+        # of the variance that the composition leaves
+        shares = np.bincount(codes[0, 0], minlength=family.n_states) / n_sites
+        vectors = state_vectors(family)
+        power /= (shares @ vectors**2 - (shares @ vectors) ** 2).sum()
     return power, counts
 
 

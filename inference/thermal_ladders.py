@@ -29,7 +29,9 @@ __all__ = ["LadderSamples", "LadderTask", "run_ladders", "sample_blocks"]
 Float = NDArray[np.float64]
 DRAWS_A_BLOCK = 32
 SWEEPS_BETWEEN_SWAPS = 4
+STEPS_A_SAMPLE = 2
 TIME_BLOCKS = 5
+ENOUGH_FOR_WEIGHTS = 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +50,8 @@ class LadderTask:
         float64, shape (n_draws, n_rungs, d): parameters of each replica.
     codes
         uint8, shape (n_sites, n_draws * n_rungs): where to start.
-    burn_in, n_samples
-        In units of ``SWEEPS_BETWEEN_SWAPS`` sweeps.
+    burn_in, n_steps
+        In units of ``SWEEPS_BETWEEN_SWAPS`` sweeps; every other step is a sample.
     seed
         Of this piece of work.
     """
@@ -60,7 +62,7 @@ class LadderTask:
     natural: Float
     codes: NDArray[np.uint8]
     burn_in: int
-    n_samples: int
+    n_steps: int
     seed: tuple[int, ...]
 
 
@@ -97,18 +99,19 @@ def run_ladders(task: LadderTask) -> LadderSamples:
     n_draws, n_rungs, d = task.natural.shape
     rng = np.random.default_rng(task.seed)
     population = make_population(
-        task.family, task.crystal.graph, task.codes, n_draws * n_rungs, rng
-    )
+        task.family, task.crystal.graph, task.codes, n_draws * n_rungs, rng,
+        parts=np.zeros(task.crystal.graph.n_sites, np.int64),
+    )  # fmt: skip
     where = np.arange(n_draws * n_rungs).reshape(n_draws, n_rungs)
     measure = _Modes(task)
     flat = np.empty((n_draws * n_rungs, d))
     kept: list[tuple[Float, ...]] = []
     made, tried = np.zeros(max(n_rungs - 1, 0)), np.zeros(max(n_rungs - 1, 0))
-    for step in range(task.burn_in + task.n_samples):
+    for step in range(task.burn_in + task.n_steps):
         flat[where.ravel()] = task.natural.reshape(-1, d)
         population.sweep(flat, SWEEPS_BETWEEN_SWAPS)
         sums = population.statistics()[where]
-        if step >= task.burn_in:
+        if step >= task.burn_in and (step - task.burn_in) % STEPS_A_SAMPLE == 0:
             kept.append((sums, *measure(population.codes(), where)))
         lower = np.arange(step % 2, n_rungs - 1, 2)
         gain = np.einsum(
@@ -201,16 +204,24 @@ def composition_codes(composition: Float, n_sites: int) -> NDArray[np.uint8]:
 
 
 def continue_tasks(
-    tasks: list[LadderTask], samples: list[LadderSamples], n_samples: int, rng: np.random.Generator
+    tasks: list[LadderTask], samples: list[LadderSamples], n_steps: int, rng: np.random.Generator
 ) -> list[LadderTask]:
     """Return tasks that go on where the last ones ended."""
     return [
         replace(
-            task, codes=found.codes, burn_in=0, n_samples=n_samples,
+            task, codes=found.codes, burn_in=0, n_steps=n_steps,
             seed=tuple(int(word) for word in rng.integers(2**32, size=4)),
         )
         for task, found in zip(tasks, samples, strict=True)
     ]  # fmt: skip
+
+
+def at_rungs(samples: LadderSamples, rungs: NDArray[np.int64]) -> LadderSamples:
+    """Return the samples of some rungs only."""
+    return replace(
+        samples, statistics=samples.statistics[:, :, rungs], uniform=samples.uniform[:, :, rungs],
+        peak=samples.peak[:, :, rungs], beside=samples.beside[:, :, rungs],
+    )  # fmt: skip
 
 
 def join_samples(parts: list[LadderSamples], along: int) -> LadderSamples:
@@ -300,11 +311,12 @@ def _weights(sums: Float, natural: Float, share: bool) -> Float | None:
     centre = natural - natural.mean(axis=0)
     # the trapezoid rule from the middle of all draws is close where they overlap
     guess = 0.5 * ((own + own.mean(axis=0)) * centre).sum(axis=1)
-    exponent = sums.reshape(-1, sums.shape[-1]) @ centre.T
-    log_partition, settled = solve_partition(exponent, guess)
+    # log Z needs few samples a draw for its error to be small beside that of any average
+    few = sums[:: max(len(sums) // ENOUGH_FOR_WEIGHTS, 1)]
+    log_partition, settled = solve_partition(few.reshape(-1, few.shape[-1]) @ centre.T, guess)
     if not settled:
         return None
-    exponent -= log_partition
+    exponent = sums.reshape(-1, sums.shape[-1]) @ centre.T - log_partition
     exponent -= exponent.max(axis=1, keepdims=True)
     weights = np.exp(exponent)
     weights /= weights.sum(axis=1, keepdims=True)

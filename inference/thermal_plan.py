@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,9 @@ from physlearn.inference.lattice_family import LatticeFamily
 from physlearn.inference.order_transition import (
     Transition,
     binder_crossings,
-    capacity_peaks,
     coordination,
     exact_ratios,
+    highest_points,
     without_field,
 )
 from physlearn.inference.pattern_order import ORDERED, FoundOrder, find_order
@@ -26,7 +25,12 @@ from physlearn.inference.periodic_crystal import (
     uniform_mode,
 )
 from physlearn.inference.thermal_ladders import continue_tasks, make_tasks, sample_blocks
-from physlearn.inference.thermal_runs import LadderOptions, quantities_of, simulate_ladders
+from physlearn.inference.thermal_runs import (
+    LadderOptions,
+    PieceCounter,
+    jackknife_error,
+    simulate_ladders,
+)
 
 __all__ = ["Plan", "locate_transition", "pilot_order", "prediction_warnings"]
 
@@ -37,22 +41,11 @@ PILOT_STEPS = 80
 MARGIN = 0.04
 FINE_STEP, FEWEST_FINE, MOST_FINE = 0.012, 9, 25
 LEAST_GROWTH = 2.0
+ISING_NU = {2: 1.0, 3: 0.63}
 LARGE_NOISE = 0.5
 AGREED, SURE = 0.9, 0.95
 FAR_BELOW = 0.5
 SMALLEST_EDGE = 4
-
-
-class Counter(Protocol):
-    """Counts pieces of work that are done."""
-
-    def expect(self, pieces: int) -> None:
-        """Announce more pieces."""
-        ...
-
-    def __call__(self) -> None:
-        """Count one piece."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +66,7 @@ class Plan:
     options: LadderOptions
     rng: np.random.Generator
     executor: Executor | None
-    counter: Counter
+    counter: PieceCounter
 
     def ratios(self, rungs: Float) -> Float:
         """Return each draw's ratio at every rung, shape (D, J)."""
@@ -95,7 +88,23 @@ def largest_pull(family: LatticeFamily, crystal: PeriodicCrystal, theta: Float) 
 
 
 def pilot_order(plan: Plan, rungs: Float) -> FoundOrder:
-    """Find the order at the coldest rung from a short run of some draws."""
+    """Find the order at the coldest rung from short runs of some draws.
+
+    Where a field alone makes cold patterns uniform, the run without it tells whether they would be
+    so of themselves.
+    """
+    found = _cold_order(plan, rungs)
+    if found.ordered or found.imposed < ORDERED:
+        return found
+    bare = without_field(plan.family, plan.theta, plan.crystal.graph)
+    if bare is None:
+        return found
+    without = _cold_order(replace(plan, theta=bare), rungs)
+    return without if without.modes.uniform else found
+
+
+def _cold_order(plan: Plan, rungs: Float) -> FoundOrder:
+    """Run some draws from independent states and look at their coldest patterns."""
     some = np.unique(np.linspace(0, len(plan.theta) - 1, PILOT_DRAWS).astype(int))
     natural = plan.theta[some][:, None, :] / plan.ratios(rungs)[some][:, :, None]
     tasks = make_tasks(
@@ -103,6 +112,7 @@ def pilot_order(plan: Plan, rungs: Float) -> FoundOrder:
         plan.composition,
     )  # fmt: skip
     pictures = []
+    plan.counter.expect(PILOT_PICTURES * len(tasks))
     for _ in range(PILOT_PICTURES):
         found = sample_blocks(tasks, plan.executor, plan.counter)
         cold = [part.codes.reshape(len(part.codes), -1, len(rungs))[:, :, 0] for part in found]
@@ -127,28 +137,33 @@ def locate_transition(plan: Plan, order: FoundOrder, rungs: Float) -> Transition
     None without a range to search, or where cold patterns do not order.
     """
     search = (float(plan.wanted[0]), float(plan.wanted[-1]))
-    if search[0] == search[1] or float(np.mean(order.shares)) < ORDERED:
+    if search[0] == search[1] or not order.ordered:
         return None
-    theta, at_zero = plan.theta, False
+    bare = None
     if order.modes.uniform:
         bare = without_field(plan.family, plan.theta, plan.crystal.graph)
-        theta, at_zero = (plan.theta, False) if bare is None else (bare, True)
+    theta, at_zero = (plan.theta, False) if bare is None else (bare, True)
     small = half_crystal(plan.crystal, order.modes)
     # fields and fixed shares favour one sign of these orders; their cumulants need not cross
-    binder = (at_zero or not order.modes.uniform) and not order.modes.longest
-    binder &= small is not None
-    look = replace(plan, theta=theta, options=replace(plan.options, most_rounds=1))
-    about, growth = _crossings(look, order.modes, small, binder, rungs)
-    if np.isfinite(about).any():
-        close = replace(plan, theta=theta)
-        about, growth = _crossings(close, order.modes, small, binder, _near(rungs, about, search))
+    method = "Binder crossing"
+    if plan.family.fixed_composition and not order.modes.longest:
+        method = "susceptibility peak" if small is None else "susceptibility peaks extrapolated"
+    elif small is None or (order.modes.uniform and not at_zero) or order.modes.longest:
+        method = "heat capacity peak"
+    plan = replace(plan, theta=theta)
+    # peaks that are extrapolated lie all over the range; others are looked at closely
+    once = method == "susceptibility peaks extrapolated"
+    look = plan if once else replace(plan, options=replace(plan.options, most_rounds=1))
+    about, growth = _crossings(look, order.modes, small, method, rungs)
+    if np.isfinite(about).any() and not once:
+        about, growth = _crossings(plan, order.modes, small, method, _near(rungs, about, search))
     sizes = " x ".join(str(size) for size in plan.crystal.sizes)
     halves = "" if small is None else " and " + " x ".join(str(size) for size in small.sizes)
     exact = exact_ratios(plan.family, theta, plan.crystal.kind, order.modes.name)
     found = about / plan.scale
     return Transition(
         found, None if plan.kelvin is None else found * plan.kelvin, exact,
-        f"{'Binder crossing' if binder else 'heat capacity peak'}, {sizes}{halves} cells",
+        f"{method}, {sizes}{halves} cells",
         order.modes.name, growth, at_zero, search,
     )  # fmt: skip
 
@@ -157,31 +172,35 @@ def _crossings(
     plan: Plan,
     modes: OrderModes,
     small: PeriodicCrystal | None,
-    binder: bool,
+    method: str,
     rungs: Float,
 ) -> tuple[Float, float]:
     """Return each draw's transition in the rungs' unit, and how its susceptibility grows."""
+    (inside,) = np.nonzero(rungs <= plan.wanted[-1] * (1 + 1e-9))
     both = []
     for crystal in (plan.crystal, small):
-        if crystal is None:
-            continue
-        averages, _ = simulate_ladders(
-            plan.family, crystal, modes, plan.theta, plan.ratios(rungs), plan.options, plan.rng,
-            composition=plan.composition, judged=np.arange(len(rungs)), executor=plan.executor,
-            progress=plan.counter,
-        )  # fmt: skip
-        values = quantities_of(averages, plan.theta, plan.ratios(rungs), modes, crystal)
-        both.append({name: value[0] for name, value in values.items()})
-    inside = rungs <= plan.wanted[-1] * (1 + 1e-9)
-    at = np.broadcast_to(rungs[inside], (len(plan.theta), int(inside.sum())))
+        if crystal is not None:
+            values, _ = simulate_ladders(
+                plan.family, crystal, modes, plan.theta, plan.ratios(rungs), plan.options,
+                plan.rng, needed=inside, composition=plan.composition, executor=plan.executor,
+                progress=plan.counter,
+            )  # fmt: skip
+            both.append({name: value[0] for name, value in values.items()})
+    at = np.broadcast_to(rungs[inside], (len(plan.theta), len(inside)))
     growth = float("nan")
     if small is not None:
-        tops = [values["susceptibility"][:, inside].max(axis=1) for values in both]
+        tops = [values["susceptibility"].max(axis=1) for values in both]
         growth = float(np.median(tops[0] / tops[1]))
-    if binder:
-        large, less = (values["binder_cumulant"][:, inside] for values in both)
-        return binder_crossings(large, less, at), growth
-    return capacity_peaks(both[0]["heat_capacity"][:, inside], at), growth
+    if method == "Binder crossing":
+        return binder_crossings(*(values["binder_cumulant"] for values in both), at), growth
+    if method == "heat capacity peak":
+        return highest_points(both[0]["heat_capacity"], at), growth
+    # the peak of a crystal of L cells lies off by a multiple of L ** (-1 / nu)
+    large, *half = (highest_points(values["susceptibility"], at) for values in both)
+    if not half:
+        return large, growth
+    power = 2.0 ** (1 / ISING_NU[len(plan.crystal.sizes)])
+    return (power * large - half[0]) / (power - 1), growth
 
 
 def _near(rungs: Float, about: Float, search: tuple[float, float]) -> Float:
@@ -198,8 +217,6 @@ def prediction_warnings(
     order: FoundOrder,
     found: Transition | None,
     values: dict[str, Float],
-    judged: NDArray[np.int64],
-    noise: dict[str, Float],
 ) -> list[str]:
     """Return what makes a prediction doubtful, in sentences."""
     rungs = plan.wanted
@@ -212,16 +229,17 @@ def prediction_warnings(
         )
     edge = min(plan.crystal.sizes) * float(np.linalg.norm(plan.crystal.basis[0]))
     edge /= plan.crystal.bond_length
-    long = values["correlation_length"][0][:, judged].mean(axis=0) > edge / 6
+    long = values["correlation_length"][0].mean(axis=0) > edge / 6
     if long.any():
         named = ratios[long]
         out.append(
             f"between ratios {named.min():.3g} and {named.max():.3g} the correlation length nears "
             f"the crystal's edge of {edge:.3g}: numbers there are those of this size"
         )
-    for name, error in noise.items():
-        spread = values[name][0][:, judged].std(axis=0)
-        large = np.sqrt((error**2).mean(axis=0)) > LARGE_NOISE * spread + 1e-12
+    for name in ("energy", "heat_capacity", "order_parameter", "susceptibility"):
+        spread = values[name][0].std(axis=0)
+        noise = np.sqrt((jackknife_error(values[name]) ** 2).mean(axis=0))
+        large = noise > LARGE_NOISE * spread + 1e-12
         if large.any():
             out.append(
                 f"{name}: Monte Carlo error is more than half of the spread at "
@@ -242,7 +260,7 @@ def _transition_warnings(order: FoundOrder, found: Transition | None, ratios: Fl
         )
         out.append(f"the posterior does not agree on the order at ratio {ratios[0]:.3g}: {kinds}")
     if found is None:
-        if len(ratios) > 1 and float(np.mean(order.shares)) < ORDERED:
+        if len(ratios) > 1 and not order.ordered:
             out.append(f"no order down to ratio {ratios[0]:.3g}: no transition was looked for")
         return out
     if found.probability < SURE:

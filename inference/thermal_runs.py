@@ -18,6 +18,8 @@ from physlearn.inference.thermal_ladders import (
     SWEEPS_BETWEEN_SWAPS,
     TIME_BLOCKS,
     Averages,
+    LadderSamples,
+    at_rungs,
     average_ladders,
     continue_tasks,
     join_samples,
@@ -25,7 +27,7 @@ from physlearn.inference.thermal_ladders import (
     sample_blocks,
 )
 
-__all__ = ["LadderOptions", "quantities_of", "rung_coordinates", "simulate_ladders"]
+__all__ = ["LadderOptions", "PieceCounter", "quantities_of", "rung_coordinates", "simulate_ladders"]
 
 Float = NDArray[np.float64]
 QUANTITIES = (
@@ -81,6 +83,23 @@ class LadderOptions:
         )  # fmt: skip
 
 
+class PieceCounter:
+    """Counts pieces of work for a progress callback that wants a total."""
+
+    def __init__(self, progress: Callable[[int, int], Any] | None) -> None:
+        self.progress, self.done, self.known = progress, 0, 0
+
+    def expect(self, pieces: int) -> None:
+        """Announce more pieces."""
+        self.known += pieces
+
+    def __call__(self) -> None:
+        """Count one piece."""
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, max(self.known, self.done))
+
+
 def rung_coordinates(wanted: Float, n_sites: int, pull: float) -> Float:
     """Return ascending rungs that hold all wanted temperatures and reach up to weak coupling.
 
@@ -118,40 +137,50 @@ def simulate_ladders(
     options: LadderOptions,
     rng: np.random.Generator,
     *,
+    needed: NDArray[np.int64],
     composition: Float | None = None,
-    judged: NDArray[np.int64] | None = None,
     executor: Executor | None = None,
-    progress: Callable[[], Any] | None = None,
-) -> tuple[Averages, Float]:
-    """Sample draws (D, d) at ratios (D, J); return averages and swap acceptances (J - 1,).
+    progress: PieceCounter | None = None,
+) -> tuple[dict[str, Float], dict[str, Any]]:
+    """Sample draws (D, d) at ratios (D, J); return quantities at the ``needed`` rungs, and numbers.
 
-    Rounds go on until at the ``judged`` rungs the Monte Carlo error of every quantity is below
-    .3 of its posterior standard deviation, or the options' rounds are done.
+    Quantities have shape (1 + time blocks, D, n_needed), see ``Averages``. Rounds go on until
+    the Monte Carlo error of energy and order is below .3 of their posterior standard deviation
+    at every needed rung, or the options' rounds are done.
     """
     natural = theta[:, None, :] / ratios[:, :, None]
     tasks = make_tasks(family, crystal, modes, natural, options.steps, rng, composition)
-    n_sites, n_samples = crystal.graph.n_sites, options.steps[1]
-    found = sample_blocks(tasks, executor, progress)
-    whole = list(found)
+    n_steps = options.steps[1]
+    whole: list[LadderSamples] = []
     for round_ in range(options.most_rounds):
-        averages = average_ladders(join_samples(whole, 1), natural, n_sites)
-        if judged is None or round_ == options.most_rounds - 1:
-            break
-        values = quantities_of(averages, theta, ratios, modes, crystal)
-        noisy = False
-        for name in ("energy", "order_parameter"):
-            noise = jackknife_error(values[name][:, :, judged])
-            spread = values[name][0][:, judged].std(axis=0)
-            noisy |= bool(np.any(np.sqrt((noise**2).mean(axis=0)) > SMALL_NOISE * spread))
-        if not noisy:
-            break
-        tasks = continue_tasks(tasks, found, n_samples, rng)
+        if progress is not None:
+            progress.expect(len(tasks))
         found = sample_blocks(tasks, executor, progress)
         whole = [
-            join_samples([old, new], 0) for old, new in zip(whole, found, strict=True)
-        ]  # fmt: skip
-        n_samples *= 2
-    return averages, np.mean([part.swaps for part in whole], axis=0)
+            join_samples([*old, new], 0)
+            for *old, new in (zip(whole, found, strict=True) if whole else zip(found, strict=True))
+        ]
+        chosen = at_rungs(join_samples(whole, 1), needed)
+        averages = average_ladders(chosen, natural[:, needed], crystal.graph.n_sites)
+        values = quantities_of(averages, theta, ratios[:, needed], modes, crystal)
+        if round_ == options.most_rounds - 1 or _quiet(values):
+            break
+        tasks = continue_tasks(tasks, found, n_steps, rng)
+        n_steps *= 2
+    swaps = np.mean([part.swaps for part in whole], axis=0)
+    return values, {
+        "least_swap_acceptance": float(swaps.min()) if len(swaps) else 1.0,
+        "effective_replicas": averages.overlap.tolist(), "rounds": round_ + 1,
+    }  # fmt: skip
+
+
+def _quiet(values: dict[str, Float]) -> bool:
+    """Whether Monte Carlo errors are small against the posterior's spread."""
+    for name in ("energy", "order_parameter"):
+        noise = np.sqrt((jackknife_error(values[name]) ** 2).mean(axis=0))
+        if np.any(noise > SMALL_NOISE * values[name][0].std(axis=0)):
+            return False
+    return True
 
 
 def quantities_of(

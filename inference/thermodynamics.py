@@ -31,9 +31,9 @@ from physlearn.inference.thermal_plan import (
 )
 from physlearn.inference.thermal_runs import (
     LadderOptions,
+    PieceCounter,
     check_quantities,
     jackknife_error,
-    quantities_of,
     rung_coordinates,
     simulate_ladders,
 )
@@ -185,6 +185,8 @@ def predict_thermodynamics(
     >>> prediction.crystal
     'square 8 x 8'
     """
+    import pandas as pd
+
     chosen = options or LadderOptions()
     wanted_names = check_quantities(None if quantities is None else tuple(quantities))
     generator, seed = as_generator(rng)
@@ -192,29 +194,30 @@ def predict_thermodynamics(
     snapshots = snapshots_of(fit)
     kind = crystal_kind(lattice, snapshots[0].graph)
     crystal = make_crystal(kind, shape or USUAL_SIZES[kind], family.n_shells)
-    theta = _some_draws(theta_of(fit)[:, : family.n_parameters], chosen.n_draws, generator)
-    scale, kelvin, wanted = _temperatures(
+    theta = some_draws(theta_of(fit)[:, : family.n_parameters], chosen.n_draws, generator)
+    scale, kelvin, wanted = ladder_temperatures(
         temperature_ratio, temperature_k, snapshot_temperature, len(theta), generator
     )
     plan = Plan(
         family, crystal, theta, scale, kelvin, wanted, composition_of(family, snapshots), chosen,
-        generator, executor, _Counter(progress),
+        generator, executor, PieceCounter(progress),
     )  # fmt: skip
     rungs = rung_coordinates(wanted, crystal.graph.n_sites, plan.pull)
     order = pilot_order(plan, rungs)
     ratios, judged = plan.ratios(rungs), np.searchsorted(rungs, wanted)
-    averages, swaps = simulate_ladders(
-        family, crystal, order.modes, theta, ratios, chosen, generator,
-        composition=plan.composition, judged=judged, executor=executor, progress=plan.counter,
+    values, numbers = simulate_ladders(
+        family, crystal, order.modes, theta, ratios, chosen, generator, needed=judged,
+        composition=plan.composition, executor=executor, progress=plan.counter,
     )  # fmt: skip
-    values = quantities_of(averages, theta, ratios, order.modes, crystal)
     found = locate_transition(plan, order, rungs) if transition else None
-    here = {name: values[name][:, :, judged] for name in wanted_names}
-    noise = {name: jackknife_error(value) for name, value in here.items()}
+    here = {name: values[name] for name in wanted_names}
+    at_k = None
+    if kelvin is not None:
+        at_k = wanted * (1.0 if temperature_k is not None else kelvin.mean())
     names = list(order.names)
-    doubts = prediction_warnings(plan, order, found, values, judged, noise)
+    doubts = prediction_warnings(plan, order, found, values)
     return ThermodynamicPrediction(
-        _table(here, noise, ratios[:, judged], wanted, kelvin, temperature_k is not None),
+        pd.DataFrame(summary_rows(here, ratios[:, judged], at_k)),
         _dataset(here, ratios[:, judged]),
         found,
         {name: names.count(name) / len(names) for name in sorted(set(names))},
@@ -223,35 +226,19 @@ def predict_thermodynamics(
         (*(f"the fit says: {text}" for text in fit.warnings), *doubts),
         {
             "n_sites": crystal.graph.n_sites, "n_draws": len(theta), "rungs": rungs.tolist(),
-            "least_swap_acceptance": float(swaps.min()) if len(swaps) else 1.0,
-            "effective_replicas": averages.overlap.tolist(), "seed": seed,
+            "seed": seed, **numbers,
         },
     )  # fmt: skip
 
 
-class _Counter:
-    """Counts pieces of work for a progress callback that wants a total."""
-
-    def __init__(self, progress: Callable[[int, int], Any] | None) -> None:
-        self.progress, self.done, self.known = progress, 0, 0
-
-    def expect(self, pieces: int) -> None:
-        self.known += pieces
-
-    def __call__(self) -> None:
-        self.done += 1
-        if self.progress is not None:
-            self.progress(self.done, max(self.known, self.done))
-
-
-def _some_draws(theta: Float, n_draws: int, rng: np.random.Generator) -> Float:
+def some_draws(theta: Float, n_draws: int, rng: np.random.Generator) -> Float:
     """Return draws without repetition, spread over the posterior's."""
     if len(theta) <= n_draws:
         return theta
     return theta[np.sort(rng.choice(len(theta), n_draws, replace=False))]
 
 
-def _temperatures(
+def ladder_temperatures(
     ratio: ArrayLike | None,
     kelvin: ArrayLike | None,
     snapshot: tuple[float, float] | None,
@@ -288,36 +275,28 @@ def _temperatures(
     return (np.ones(n_draws) if kelvin is None else frozen), frozen, wanted
 
 
-def _table(
-    values: dict[str, Float],
-    noise: dict[str, Float],
-    ratios: Float,
-    wanted: Float,
-    kelvin: Float | None,
-    absolute: bool,
-) -> pd.DataFrame:
-    import pandas as pd
-
+def summary_rows(
+    values: dict[str, Float], ratios: Float, kelvin: Float | None
+) -> list[dict[str, Any]]:
+    """Return a row a quantity and temperature of values (1 + blocks, draws, temperatures)."""
     tails = [(1 - CREDIBLE_MASS) / 2, (1 + CREDIBLE_MASS) / 2]
-    at_k = wanted if absolute else np.full(len(wanted), np.nan)
-    if kelvin is not None and not absolute:
-        at_k = wanted * kelvin.mean()
+    at_k = np.full(ratios.shape[1], np.nan) if kelvin is None else kelvin
     rows = []
     for name, value in values.items():
-        whole = value[0]
+        whole, noise = value[0], jackknife_error(value)
         low, high = np.quantile(whole, tails, axis=0)
-        for index in range(len(wanted)):
+        for index, temperature in enumerate(at_k):
             rows.append(
                 {
                     "quantity": name, "temperature_ratio": float(ratios[:, index].mean()),
-                    "temperature_k": float(at_k[index]), "mean": float(whole[:, index].mean()),
+                    "temperature_k": float(temperature), "mean": float(whole[:, index].mean()),
                     "sd": float(whole[:, index].std(ddof=1)), "q05": float(low[index]),
                     "q95": float(high[index]),
-                    "monte_carlo_sd": float(np.sqrt((noise[name][:, index] ** 2).mean())),
+                    "monte_carlo_sd": float(np.sqrt((noise[:, index] ** 2).mean())),
                     "unit": UNITS[name],
                 }
             )  # fmt: skip
-    return pd.DataFrame(rows)
+    return rows
 
 
 def _dataset(values: dict[str, Float], ratios: Float) -> xr.Dataset:

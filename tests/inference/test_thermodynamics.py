@@ -1,12 +1,19 @@
 """Predicted thermodynamics against sums over all states, Kaufman's torus and Onsager."""
 
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 from scipy import stats
 
+from physlearn.checks import InputError
 from physlearn.inference.fit_contents import constants_of, model_attrs
 from physlearn.inference.lattice_data import gather_snapshots
 from physlearn.inference.lattice_family import lattice_family
+from physlearn.inference.pattern_order import find_order
+from physlearn.inference.periodic_crystal import make_crystal, recognise_crystal
+from physlearn.inference.phase_diagram import predict_phase_diagram
+from physlearn.inference.predicted_pictures import predict_pictures
 from physlearn.inference.priors import make_prior
 from physlearn.inference.thermodynamics import LadderOptions, predict_thermodynamics
 from physlearn.lattice_models import (
@@ -14,9 +21,12 @@ from physlearn.lattice_models import (
     Ising,
     Potts,
     critical_coupling,
+    cubic_lattice,
     exact_enumeration,
+    honeycomb_lattice,
     kaufman_torus,
     square_lattice,
+    triangular_lattice,
 )
 from physlearn.records import LatticeSnapshots
 from physlearn.results import fit_from_draws
@@ -25,10 +35,10 @@ SQUARE = critical_coupling("square")
 FEW = LadderOptions(n_draws=16, burn_in_sweeps=200, n_sweeps=400, most_rounds=1)
 
 
-def fit_of(theta, family, graph, seed=0, warnings=()):
+def fit_of(theta, family, graph, warnings=(), states=None):
     """Return a fit with given draws, of a random picture that only names the crystal."""
-    rng = np.random.default_rng(seed)
-    states = rng.choice(family.state_values, size=(1, graph.n_sites))
+    if states is None:
+        states = np.random.default_rng(0).choice(family.state_values, size=(1, graph.n_sites))
     picture = LatticeSnapshots(states, graph, state_values=family.state_values)
     data = gather_snapshots(picture, family)
     prior = make_prior(None, data)
@@ -37,7 +47,11 @@ def fit_of(theta, family, graph, seed=0, warnings=()):
         family.values(np.asarray(theta)), model="given", likelihood="given", approximation="none",
         seed=1, data=b"", warnings=warnings,
         dims={name: list(v.dims) for name, v in named.items() if v.dims},
-        coords={dim: list(c) for v in named.values() for dim, c in zip(v.dims, v.coords)},
+        coords={
+            dim: list(labels)
+            for variable in named.values()
+            for dim, labels in zip(variable.dims, variable.coords, strict=True)
+        },
         constants=constants_of(data, prior, None, None),
         attrs=model_attrs(
             family, prior, {"label_noise": None, "covariates": None, "margin": None}
@@ -183,3 +197,241 @@ def test_posterior_is_carried_through_draw_by_draw(oracle):
                    bound=0.2)  # fmt: skip
             if name == "energy":
                 assert np.corrcoef(draws, exact)[0, 1] > 0.97
+
+
+@pytest.mark.parametrize(
+    ("build", "coupling", "order"),
+    [
+        (square_lattice, 0.8 * SQUARE, "uniform"),
+        (square_lattice, -0.8 * SQUARE, "checkerboard"),
+        (triangular_lattice, 0.8 * critical_coupling("triangular"), "uniform"),
+        (honeycomb_lattice, -0.8 * critical_coupling("honeycomb"), "alternating sublattices"),
+    ],
+)
+def test_transition_lies_where_the_closed_form_has_it(oracle, build, coupling, order):
+    """Couplings with a posterior of 1 %: each draw's Binder crossing against its own exact T_c."""
+    family = lattice_family("ising", (-1, 1), 1)
+    rng = np.random.default_rng(2)
+    theta = np.column_stack(
+        [0.02 * rng.standard_normal(32), coupling * (1 + 0.01 * rng.standard_normal(32))]
+    )
+    found = predict_thermodynamics(
+        fit_of(theta, family, build((12, 12))), np.linspace(0.6, 1.1, 6), shape=(16, 16), rng=3,
+        options=LadderOptions(n_draws=32, n_sweeps=800, most_rounds=2),
+    )  # fmt: skip
+    transition = found.transition
+    assert transition.order == order
+    assert transition.probability == 1.0
+    assert transition.growth > 2.5
+    assert transition.method.startswith("Binder")
+    off = transition.ratios / transition.exact_ratios - 1
+    # crossings of 8 and 16 cells lie up to a per cent off; the spread over draws is the posterior's
+    oracle(f"Binder crossing, {order}: mean relative error", error=off.mean(), bound=0.015)
+    oracle(f"Binder crossing, {order}: spread", error=off.std(), bound=0.006)
+    assert np.corrcoef(transition.ratios, transition.exact_ratios)[0, 1] > 0.85
+
+
+def test_kelvin_carry_the_uncertainty_of_the_freezing_temperature(oracle):
+    family = lattice_family("ising", (-1, 1), 1)
+    theta = np.tile([0.0, 0.3], (64, 1))
+    fit = fit_of(theta, family, square_lattice((10, 10)))
+    found = predict_thermodynamics(
+        fit, temperature_k=[600.0, 900.0], snapshot_temperature=(700.0, 70.0), shape=(10, 10),
+        transition=False, options=LadderOptions(n_sweeps=800, most_rounds=1), rng=1,
+    )  # fmt: skip
+    assert found.table.temperature_k.unique().tolist() == [600.0, 900.0]
+    ratios = found.draws["temperature_ratio"].to_numpy()
+    frozen = 600.0 / ratios[:, 0]
+    np.testing.assert_allclose(frozen, 900.0 / ratios[:, 1])
+    oracle("freezing temperatures: mean", z=(frozen.mean() - 700) / (70 / 8))
+    exact = np.array([kaufman_torus((10, 10), 0.3 / r).energy * r / 100 for r in ratios[:, 0]])
+    energy = found.draws["energy"].to_numpy()[:, 0]
+    assert exact.std() > 0.02
+    oracle("energy at 600 K: worst draw", error=np.abs(energy - exact).max(), bound=0.02)
+
+
+def test_transition_in_kelvin_is_ratio_times_freezing_temperature():
+    family = lattice_family("ising", (-1, 1), 1)
+    fit = fit_of(np.tile([0.0, 0.8 * SQUARE], (32, 1)), family, square_lattice((10, 10)))
+    found = predict_thermodynamics(
+        fit, [0.6, 0.7, 0.8, 0.9, 1.0], snapshot_temperature=(700.0, 70.0), shape=(8, 8), rng=1,
+        options=LadderOptions(n_draws=32, most_rounds=1),
+    )  # fmt: skip
+    low, high = found.transition.interval_k()
+    # 90 % of a normal deviate lie within 1.645 of its sd, here of 32 draws
+    assert high - low == pytest.approx(2 * 1.645 * 70 * found.transition.mean, rel=0.45)
+    assert np.nanmean(found.transition.temperatures_k) == pytest.approx(0.8 * 700, rel=0.06)
+
+
+def test_executor_changes_no_number():
+    family = lattice_family("ising", (-1, 1), 1)
+    fit = fit_of(np.tile([0.0, 0.3], (40, 1)), family, square_lattice((10, 10)))
+    few = LadderOptions(n_draws=40, burn_in_sweeps=40, n_sweeps=40, most_rounds=1)
+    options = {"shape": (6, 6), "options": few, "rng": 5, "transition": False}
+    calls = []
+    alone = predict_thermodynamics(
+        fit, [1.0], progress=lambda done, total: calls.append((done, total)), **options
+    )
+    with ThreadPoolExecutor(2) as pool:
+        spread = predict_thermodynamics(fit, [1.0], executor=pool, **options)
+    assert alone.table.equals(spread.table)
+    assert calls[-1][0] == calls[-1][1] == len(calls)
+
+
+def test_predicted_pictures_follow_the_exact_distribution(oracle, chi_square_p):
+    family = lattice_family("ising", (-1, 1), 1)
+    fit = fit_of(np.tile([0.05, 0.3], (64, 1)), family, square_lattice((6, 6)))
+    graph = square_lattice((3, 3))
+    pictures = predict_pictures(fit, 0.9, 4000, shape=(3, 3), burn_in_sweeps=80, rng=2)
+    exact = exact_enumeration(Ising([0.3 / 0.9], 0.05 / 0.9), graph)
+    numbers = exact.numbers(pictures.states)
+    oracle("pictures at 0.9: all 512 states", p=chi_square_p(numbers, exact.probabilities))
+
+
+@pytest.mark.parametrize("kind", ["sc", "bcc", "fcc"])
+def test_cubic_crystals_are_recognised(kind):
+    assert recognise_crystal(cubic_lattice((4, 4, 4), kind, 2, periodic=False)) == kind
+
+
+@pytest.mark.parametrize(
+    "build", [square_lattice, triangular_lattice, honeycomb_lattice], ids=lambda b: b.__name__
+)
+def test_plane_crystals_are_recognised_with_and_without_rim(build):
+    for periodic in (False, True):
+        graph = build((12, 12), 2, periodic=periodic)
+        assert f"{recognise_crystal(graph)}_lattice" == build.__name__
+
+
+def perfect(crystal, contrast):
+    """Return the codes of an ordered pattern: the sign of a function of cell and motif."""
+    place = np.indices(crystal.sizes).reshape(len(crystal.sizes), -1)
+    sites = [contrast(place, motif) for motif in range(crystal.n_motif)]
+    return np.stack(sites, axis=1).reshape(-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "contrast", "order", "n_star"),
+    [
+        ("square", (6, 6), lambda p, m: p.sum(axis=0) % 2, "checkerboard", 1),
+        ("square", (6, 6), lambda p, m: p[0] % 2, "stripes", 2),
+        ("triangular", (6, 6), lambda p, m: (p[0] - p[1]) % 3 == 0, "three sublattices", 2),
+        ("triangular", (6, 6), lambda p, m: p[0] % 2, "stripes", 3),
+        ("honeycomb", (4, 4), lambda p, m: 0 * p[0] + m, "alternating sublattices", 1),
+        ("sc", (4, 4, 4), lambda p, m: p.sum(axis=0) % 2, "rock salt", 1),
+        ("bcc", (4, 4, 4), lambda p, m: 0 * p[0] + m, "B2", 1),
+        ("fcc", (4, 4, 4), lambda p, m: 0 * p[0] + (m < 1), "L1_0 or L1_2", 1),
+        ("square", (8, 8), lambda p, m: p[0] % 4 < 2, "superstructure at q = (0, 0.25)", 4),
+    ],
+)
+def test_perfect_patterns_are_named(kind, sizes, contrast, order, n_star):
+    family = lattice_family("ising", (-1, 1), 1)
+    crystal = make_crystal(kind, sizes, 1)
+    codes = perfect(crystal, contrast)
+    # both signs, as equilibrium has them: the mean over patterns is no order
+    pictures = np.stack([codes, 1 - codes])[None]
+    found = find_order(family, crystal, pictures)
+    assert found.modes.name == order
+    assert len(found.modes.wavevectors) == n_star
+    # of three sublattices that are (+, -, -), 1/9 of the variance is uniform
+    share = 8 / 9 if "three" in order else 1.0
+    assert found.shares[0] == pytest.approx(share, abs=1e-6)
+
+
+def test_no_order_is_said_where_couplings_are_weak():
+    family = lattice_family("ising", (-1, 1), 1)
+    rng = np.random.default_rng(1)
+    theta = np.column_stack([np.zeros(40), 0.02 * rng.standard_normal(40)])
+    found = predict_thermodynamics(
+        fit_of(theta, family, square_lattice((12, 12)), warnings=("made up",)), [0.7, 1.3],
+        shape=(12, 12), options=FEW, rng=1,
+    )  # fmt: skip
+    assert found.transition is None
+    assert found.ordering == {"none": 1.0}
+    assert found.warnings[0] == "the fit says: made up"
+    assert any("no order down to ratio 0.7" in text for text in found.warnings)
+
+
+def test_warnings_name_what_the_picture_did_not_show():
+    family = lattice_family("ising", (-1, 1), 1)
+    rng = np.random.default_rng(1)
+    theta = np.column_stack(
+        [0.01 * rng.standard_normal(40), 0.8 * SQUARE + 0.01 * rng.standard_normal(40)]
+    )
+    found = predict_thermodynamics(
+        fit_of(theta, family, square_lattice((12, 12))), [0.4, 0.7, 1.0, 1.3], shape=(12, 12),
+        options=FEW, rng=1,
+    )  # fmt: skip
+    said = " | ".join(found.warnings)
+    assert "is not in the picture, which is disordered" in said
+    assert "the couplings weigh 2.5 times as much" in said
+    assert "without a field" in said
+    beyond = predict_thermodynamics(
+        fit_of(theta, family, square_lattice((12, 12))), [0.4, 0.5, 0.6], shape=(12, 12),
+        options=FEW, rng=1,
+    )  # fmt: skip
+    assert beyond.transition.probability == 0.0
+    assert any("100% of the posterior has no transition" in text for text in beyond.warnings)
+
+
+def test_fixed_composition_keeps_the_pictures_composition():
+    family = lattice_family("ising", (-1, 1), 1, fixed_composition=True)
+    graph = square_lattice((12, 12))
+    states = np.where(np.arange(144) < 36, 1, -1)[None]
+    fit = fit_of(np.full((16, 1), 0.6), family, graph, states=states)
+    found = predict_thermodynamics(fit, [0.7, 3.0], shape=(12, 12), options=FEW, rng=1)
+    assert found.ordering == {"phase separation": 1.0}
+    for ratio in (0.7, 3.0):
+        assert at(found, "magnetization", ratio)["mean"] == pytest.approx(0.5)
+    assert at(found, "order_parameter", 0.7)["q05"] > 2 * at(found, "order_parameter", 3.0)["q95"]
+
+
+def test_phase_diagram_of_an_antiferromagnet_is_highest_at_equal_shares(oracle):
+    family = lattice_family("ising", (-1, 1), 1)
+    fit = fit_of(np.tile([0.3, -0.8 * SQUARE], (16, 1)), family, square_lattice((12, 12)))
+    diagram = predict_phase_diagram(
+        fit, [0.2, 0.4, 0.5], np.linspace(0.3, 1.2, 10), shape=(16, 16), rng=1,
+        options=LadderOptions(n_draws=16, n_sweeps=800, most_rounds=1),
+    )  # fmt: skip
+    rows = diagram.boundary.set_index("composition")
+    assert rows.loc[0.5, "order"] == rows.loc[0.4, "order"] == "checkerboard"
+    assert rows.loc[0.2, "order"] == "none"  # hard squares order above a coverage of .37 only
+    assert rows.loc[0.4, "transition_ratio"] < rows.loc[0.5, "transition_ratio"]
+    # at equal shares this is the model without a field
+    oracle("phase diagram, antiferromagnet at 1/2: relative error",
+           error=rows.loc[0.5, "transition_ratio"] / 0.8 - 1, bound=0.04)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"temperature_ratio": [0.0]}, "must be positive"),
+        ({"temperature_k": [300.0]}, "needs snapshot_temperature"),
+        ({"temperature_ratio": [1.0], "temperature_k": [300.0]}, "exclude each other"),
+        ({"temperature_ratio": [1.0], "snapshot_temperature": (300.0, 200.0)}, "below half"),
+        ({"temperature_ratio": [1.0], "quantities": ["entropy"]}, "quantities must name"),
+        ({"temperature_ratio": [1.0], "lattice": "kagome"}, "lattice must be"),
+        ({"temperature_ratio": [1.0], "shape": (4, 4, 4)}, "2 numbers of cells"),
+    ],
+)
+def test_bad_requests_get_one_clear_sentence(options, said):
+    family = lattice_family("ising", (-1, 1), 1)
+    fit = fit_of(np.tile([0.0, 0.2], (16, 1)), family, square_lattice((6, 6)))
+    with pytest.raises(InputError, match=said):
+        predict_thermodynamics(fit, **options)
+
+
+def test_options_and_foreign_fits_are_refused():
+    with pytest.raises(InputError, match="n_draws"):
+        LadderOptions(n_draws=2)
+    other = fit_from_draws(
+        {"a": np.zeros(8)}, model="x", likelihood="x", approximation="x", seed=1, data=b""
+    )
+    with pytest.raises(InputError, match="must come from fit_lattice_hamiltonian"):
+        predict_thermodynamics(other, [1.0])
+
+
+def test_three_states_have_no_diagram_over_one_composition():
+    family = lattice_family("potts", (0, 1, 2), 1)
+    fit = fit_of(np.tile([0.0, 0.0, 0.5], (16, 1)), family, square_lattice((6, 6)))
+    with pytest.raises(InputError, match="two states"):
+        predict_phase_diagram(fit, [0.5])
