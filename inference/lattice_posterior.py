@@ -28,14 +28,15 @@ Float = NDArray[np.float64]
 MAX_ROUNDS = 12
 WINDOW = 3
 SPREAD = 1.4
-N_RECORDS = 14
 TRIAL_POINTS = 2000
 LEAST_POINTS = 8192
 LEAST_SHARE = 0.2
 FAILED_SHARE = 0.05
 LARGEST_SHIFT = 0.3
 LARGEST_CHANGE = 1.2
-WANTED_DRAWS = 1500.0
+WANTED_DRAWS = ((0.1, 1500.0), (1.0, 1000.0), (np.inf, 500.0))
+"""Effective draws that Monte Carlo noise should allow, where a round is swept for so many seconds.
+"""
 LONGEST, MOST_LONGER_ROUNDS = 4, 3
 LEAST_DRAWS = 400.0
 LEAST_CARRIED = 20.0
@@ -45,8 +46,8 @@ LARGEST_LOSS = 0.01
 
 WIDE = 0.2
 """Posterior over prior standard deviation from which on prior draws are worth proposing."""
-MOST_UPDATES = 1.5e9
-"""Site updates of one round at most, about a second and a half."""
+MOST_SECONDS = 1.5
+"""About how long the replicas of one ensemble are swept in one round at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +204,7 @@ class _Search:
         self.rounds, self.newton_steps = 0, 0
         self.converged = False
         self.length, self.longer_rounds = 1, 0
-        self.cut_short = False
+        self.cut_short, self.wanted_draws = False, WANTED_DRAWS[0][1]
         self.wanted: tuple[Float, Float] | None = None
 
     def approach(self, mean: Float, covariance: Float) -> None:
@@ -228,7 +229,7 @@ class _Search:
             order = self.rng.permutation(n_replicas)[:n_there]
             references[order] = resample(*self.wanted, n_there, self.rng)
         for chain, kept in zip(self.chains, self.history, strict=True):
-            kept.append(self._trace(chain, references[: chain.population.n_replicas]))
+            kept.append(self._trace(chain, references))
             del kept[:-WINDOW]
         self._rebuild()
         self.rounds += 1
@@ -264,15 +265,24 @@ class _Search:
     def _trace(self, chain: Chains, references: Float) -> tuple[Float, Float]:
         """Return natural references and statistics there, and learn how long chains remember."""
         natural = chain.natural(references)
+        chain.sweep_until_forgotten(natural)
+        natural = natural[: chain.population.n_replicas]
         between = max(1, round(1.5 * chain.memory))
-        n_records = N_RECORDS * self.length
         burn_in = max(3, round(3 * chain.memory))
-        updates = chain.n_updates * (burn_in + between * n_records)
-        self.cut_short = updates > MOST_UPDATES
+        for largest, self.wanted_draws in WANTED_DRAWS:
+            n_records = self._n_records(chain)
+            seconds = chain.sweep_seconds * (burn_in + between * n_records)
+            if seconds < largest:
+                break
+        self.cut_short = seconds > MOST_SECONDS
         if self.cut_short:
-            between = max(1, int(between * MOST_UPDATES / updates))
-            burn_in = max(3, int(burn_in * MOST_UPDATES / updates))
+            between = max(1, int(between * MOST_SECONDS / seconds))
+            burn_in = max(3, int(burn_in * MOST_SECONDS / seconds))
         return natural, chain.trace(natural, burn_in, n_records, between)
+
+    def _n_records(self, chain: Chains) -> int:
+        """Return how many records of each replica two rounds need for the draws wanted."""
+        return self.length * int(np.ceil(self.wanted_draws / (1.3 * chain.population.n_replicas)))
 
     def _rebuild(self) -> None:
         self.surfaces = [
@@ -326,7 +336,7 @@ class _Search:
     def _too_noisy(self, found: _Weighted) -> bool:
         """Whether Monte Carlo noise is still too large; then the next round is longer."""
         draws = resample(found.points, found.weight, 500, self.rng)
-        missing = WANTED_DRAWS * float(np.max(self.measure_noise(draws)[0])) ** 2
+        missing = self.wanted_draws * float(np.max(self.measure_noise(draws)[0])) ** 2
         if missing < 1.0 or self.longer_rounds == MOST_LONGER_ROUNDS:
             return False
         self.length = min(LONGEST, 2 ** int(np.ceil(np.log2(missing))))
@@ -361,7 +371,8 @@ class _Search:
         numbers = {
             "monte_carlo_shift": float(moved.max()),
             "monte_carlo_sd_change": float(widened.max()),
-            "importance_draws": found.effective, "uncovered_share": found.lost,
+            "importance_draws": found.effective,
+            "uncovered_share": found.lost,
             "memory_sweeps": max(chain.memory for chain in self.chains),
             "sweeps": sum(chain.n_sweeps for chain in self.chains),
             "newton_steps": self.newton_steps,

@@ -8,18 +8,17 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.replica_chains import Chains
+from physlearn.inference.replica_chains import CLUSTER_BURN_IN, LONG_MEMORY, Chains
 
 __all__ = ["Peak", "PriorShape", "find_peak", "inside"]
 
 Float = NDArray[np.float64]
 MAX_STEPS = 12
 LARGEST_STEP = 2.0
-NEAR = 0.5
+NEAR = 0.8
 FIRST_BURN_IN = 12
 N_RECORDS = 8
 BETWEEN = 2
-LONG_MEMORY = 40.0
 LEAST_SHARE = 0.02
 """Least information along any direction, as a share of that of the free model."""
 
@@ -98,7 +97,8 @@ def find_peak(
         at_wall = np.allclose(target, mean, atol=1e-3 * np.sqrt(np.diag(covariance)).min())
         mean = target
         near = near + 1 if length < NEAR or at_wall else 0
-        if near and (step_number > 1 or length < NEAR / 2):
+        # the rounds that follow look wider than a standard deviation anyway
+        if near:
             break
     return Peak(mean, (covariance + covariance.T) / 2, step_number, bool(near))
 
@@ -114,7 +114,7 @@ def _record(chain: Chains, mean: Float, first: bool) -> Float:
 
     trace = look(burn_in, between)
     if chain.memory > LONG_MEMORY and chain.switch_to_clusters():
-        trace = look(FIRST_BURN_IN, 1)
+        trace = look(CLUSTER_BURN_IN, 1)
     elif first and chain.memory > FIRST_BURN_IN / 3:
         # the start still shows: once more, after what it takes to forget it
         trace = look(int(min(4 * chain.memory, 200)), between)

@@ -9,6 +9,7 @@ Z(phi) = sum over samples of exp(phi . T) / sum_k n_k exp(phi_k . T) / Z_k.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import gcd
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -108,14 +109,12 @@ class PartitionSurface:
 
         Row r of every round is the same chain; chains are independent. Rounds may differ in n.
         """
-        shortest = min(values.shape[1] for _, values in rounds)
+        # cut into pieces of one length; pieces of one reference count as one reference
+        length = gcd(*(values.shape[1] for _, values in rounds))
         parts, places, owners = [], [], []
         for references, values in rounds:
-            # Rounds of several times the length: cut into pieces of equal length
-            pieces = values.shape[1] // shortest
-            for piece in range(pieces):
-                chosen = values[:, piece * shortest : (piece + 1) * shortest]
-                parts.append(chosen)
+            for first in range(0, values.shape[1], length):
+                parts.append(values[:, first : first + length])
                 places.append(references)
                 owners.append(np.arange(len(references)))
         return cls(np.concatenate(places), np.concatenate(parts), odd, np.concatenate(owners))

@@ -17,6 +17,12 @@ Float = NDArray[np.float64]
 LONGEST_MEMORY = 1e4
 SHORTEST_MEMORY = 0.5
 SEEN_LENGTHS = 2
+LONG_MEMORY = 30.0
+"""Sweeps of the heat bath that cost as much as what clusters take to forget."""
+CLUSTER_MEMORY, CLUSTER_BURN_IN = 3.0, 12
+UPDATE_S, CLUSTER_UPDATE_S = 1e-9, 24e-9
+CHEAP_CONTROLS = 1_000_000
+"""States held at once up to which control sums cost no more than the sweeps they save."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +96,15 @@ class Chains:
         return "clusters" if self.clusters else "heat bath"
 
     @property
-    def n_updates(self) -> int:
-        """Site updates of one sweep of all replicas."""
-        return self._n_sites * self.population.n_replicas
+    def sweep_seconds(self) -> float:
+        """About how long a sweep of all replicas takes."""
+        each = CLUSTER_UPDATE_S if self.clusters else UPDATE_S
+        return self._n_sites * self.population.n_replicas * each
+
+    def sweep_until_forgotten(self, natural: Float) -> None:
+        """Go on with cluster moves where the heat bath turned out to remember too long."""
+        if self.memory > LONG_MEMORY and self.switch_to_clusters():
+            self.sweep(natural[: self.population.n_replicas], CLUSTER_BURN_IN, True)
 
     def switch_to_clusters(self) -> bool:
         """Go on with cluster moves from these states, where there are any."""
@@ -101,7 +113,7 @@ class Chains:
         codes = self.population.codes()
         self.population = self.ensemble.clusters()
         self.population.restart(codes[:, : self.population.n_replicas])
-        self.clusters, self.memory = True, 1.0
+        self.clusters, self.memory = True, CLUSTER_MEMORY
         return True
 
     def natural(self, phi: Float) -> Float:
@@ -143,6 +155,8 @@ class Chains:
         if burn_in:
             self.sweep(natural, burn_in, turn)
         population, controls = self.population, self.ensemble.controls
+        if self._n_sites * population.n_replicas > CHEAP_CONTROLS:
+            controls = None
         shape = (population.n_replicas, n_records, population.n_parameters)
         out, zeros = np.empty(shape), np.zeros(shape)
         for record in range(n_records):

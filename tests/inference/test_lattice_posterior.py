@@ -199,7 +199,7 @@ def test_memory_of_an_autoregressive_chain():
 
 
 def test_replicas_that_cannot_forget_are_reported(monkeypatch):
-    monkeypatch.setattr(lattice_posterior, "MOST_UPDATES", 2e6)
+    monkeypatch.setattr(lattice_posterior, "MOST_SECONDS", 2e-3)
     graph = square_lattice((32, 32))
     rng = np.random.default_rng(10)
     codes = np.ones(1024, np.uint8)
