@@ -298,14 +298,21 @@ def _sandwich(task: Task, mode: Float) -> tuple[Sandwich, str, list[str], dict[s
 def _exchange(task: Task) -> Answer:
     from physlearn.inference.lattice_exchange import sample_exchange
 
-    mode, _ = maximize_pseudolikelihood(task.data, task.prior)
+    data = task.data
+    mode, _ = maximize_pseudolikelihood(data, task.prior)
+    sandwich = measure_sandwich(data, mode, task.rng)
+    mean, covariance = combine_with_prior(mode, sandwich, task.prior)
     result = sample_exchange(
-        task.data, task.prior, mode, task.n_draws, task.rng, progress=task.progress
+        data, task.prior, mean, covariance, task.n_draws, task.rng, progress=task.progress
     )
+    numbers = {
+        "effective_draws": result.effective_draws, "rhat": result.rhat,
+        "acceptance": result.acceptance, "inner_sweeps": result.inner_sweeps,
+    }  # fmt: skip
+    how = f"auxiliary pictures after {result.inner_sweeps} sweeps"
     return Answer(
-        result.draws, "exchange", result.approximation, "asked for", dict(result.numbers),
-        list(result.flags),
-    )  # fmt: skip
+        result.draws, "exchange", f"Markov chains, {how}", "asked for", numbers, list(result.flags)
+    )
 
 
 def _statistical_distance(task: Task) -> Answer:
