@@ -17,7 +17,7 @@ from physlearn.lattice_models.state_replicas import StateReplicas
 from physlearn.lattice_models.term_replicas import TermReplicas
 from physlearn.records import SiteGraph
 
-__all__ = ["Population", "make_population", "permuted_codes"]
+__all__ = ["Population", "make_population", "permuted_codes", "term_statistics"]
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.uint8]
@@ -261,7 +261,7 @@ class _TermPopulation(_Population):
         )
 
     def statistics(self) -> Float:
-        return _term_statistics(self._family, self._graph, self._copies)
+        return term_statistics(self._family, self._graph, self._copies)
 
     def codes(self) -> Codes:
         return self._copies.states
@@ -350,14 +350,14 @@ class _ExchangePopulation(_Population):
     def statistics(self) -> Float:
         copies = self._exchanges.copies
         if isinstance(copies, TermReplicas):
-            return _term_statistics(self._family, self._graph, copies)
+            return term_statistics(self._family, self._graph, copies)
         return _state_statistics(self._family, copies)
 
     def codes(self) -> Codes:
         return self._exchanges.states
 
 
-def _term_statistics(family: LatticeFamily, graph: SiteGraph, copies: TermReplicas) -> Float:
+def term_statistics(family: LatticeFamily, graph: SiteGraph, copies: TermReplicas) -> Float:
     """Return T of two-state copies."""
     ups, pairs, triplets, extra = copies.sums()
     d, n_shells, n_motifs = family.n_parameters, family.n_shells, len(family.motifs)
