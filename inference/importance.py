@@ -23,7 +23,9 @@ MOST_EVEN = 7
 class Support(Protocol):
     """A prior: what proposals are mixed with where it is not much wider than the posterior."""
 
-    sd: Float
+    @property
+    def sd(self) -> Float:
+        """Standard deviations, shape (d,)."""
 
     def log_density(self, theta: Float) -> Float:
         """Return the log density at (n, d)."""
@@ -78,7 +80,7 @@ class Proposal:
         """Return n points, shape (n, d), and the log density of the mixture there."""
         d = len(self.mean)
         n_wide = round(DEFENSIVE_SHARE * n)
-        factor = np.linalg.cholesky(self.covariance)
+        factor = np.asarray(np.linalg.cholesky(self.covariance), np.float64)
         own = self._student(n - n_wide, WIDENING * factor, rng)
         if self.prior is not None:
             wide = self.prior.draw(n_wide, rng)

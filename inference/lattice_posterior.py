@@ -46,7 +46,7 @@ LARGEST_LOSS = 0.01
 
 WIDE = 0.2
 """Posterior over prior standard deviation from which on prior draws are worth proposing."""
-MOST_SECONDS = 1.5
+MOST_SECONDS = 2.0
 """About how long the replicas of one ensemble are swept in one round at most."""
 
 
@@ -274,10 +274,12 @@ class _Search:
             seconds = chain.sweep_seconds * (burn_in + between * n_records)
             if seconds < largest:
                 break
-        self.cut_short = seconds > MOST_SECONDS
-        if self.cut_short:
-            between = max(1, int(between * MOST_SECONDS / seconds))
-            burn_in = max(3, int(burn_in * MOST_SECONDS / seconds))
+        most = MOST_SECONDS / chain.sweep_seconds
+        if burn_in + between * n_records > most:
+            burn_in = int(max(3, min(burn_in, most / 3)))
+            between = int(max(1, min(between, (most - burn_in) / n_records)))
+            n_records = int(max(4, min(n_records, (most - burn_in) / between)))
+        self.cut_short = burn_in < 2 * chain.memory
         return natural, chain.trace(natural, burn_in, n_records, between)
 
     def _n_records(self, chain: Chains) -> int:
@@ -400,8 +402,8 @@ class _Search:
         if self.cut_short:
             memory = max(chain.memory for chain in self.chains)
             flags.append(
-                f"the replicas remember {memory:.0f} sweeps, longer than they were swept: they may "
-                "not have forgotten the picture"
+                f"replicas remember {memory:.0f} sweeps, too long for what they were swept: they "
+                "may not have forgotten the picture"
             )
         if found.tempered:
             flags.append("the importance weights failed and were flattened: error bars are rough")

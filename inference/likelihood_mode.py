@@ -24,12 +24,23 @@ LEAST_SHARE = 0.02
 
 
 class PriorShape(Protocol):
-    """What the way to the peak needs of a prior."""
+    """What the way to the peak needs of a prior: arrays of shape (d,), densities and draws."""
 
-    mean: Float
-    sd: Float
-    lower: Float
-    upper: Float
+    @property
+    def mean(self) -> Float:
+        """Means."""
+
+    @property
+    def sd(self) -> Float:
+        """Standard deviations."""
+
+    @property
+    def lower(self) -> Float:
+        """Lower bounds, or minus infinity."""
+
+    @property
+    def upper(self) -> Float:
+        """Upper bounds, or infinity."""
 
     def log_density(self, theta: Float) -> Float:
         """Return the log density at (n, d)."""
@@ -90,11 +101,12 @@ def find_peak(
                 held += spread
         # a bounded prior is flat inside, but as wide as it is
         information = _difference(free, held) + np.diag(1.0 / prior.sd**2)
-        covariance = np.linalg.inv(information)
+        covariance = np.asarray(np.linalg.inv(information), np.float64)
         step = covariance @ score
         length = float(np.sqrt(max(score @ step, 0.0)))
         target = _clipped(mean + step * min(1.0, LARGEST_STEP / max(length, 1e-300)), prior)
-        at_wall = np.allclose(target, mean, atol=1e-3 * np.sqrt(np.diag(covariance)).min())
+        smallest = float(np.sqrt(np.min(np.diag(covariance))))
+        at_wall = bool(np.allclose(target, mean, atol=1e-3 * smallest))
         mean = target
         near = near + 1 if length < NEAR or at_wall else 0
         # the rounds that follow look wider than a standard deviation anyway

@@ -96,7 +96,7 @@ class PartitionSurface:
         self.counts = np.bincount(self._origin).astype(np.float64)
         self.anchor: Float = given.mean(axis=0)
         self._solve(values.reshape(-1, d))
-        self._influence: Float | None = None
+        self._matrix: NDArray[np.float32] | None = None
         self._zero = 0.0
         self._zero = float(self(self.anchor[None])[0])
         self.log_partitions: Float = self._log_z - self._zero
@@ -207,19 +207,19 @@ class PartitionSurface:
 
         Its squares, summed over the groups, are the variance; relative to the anchor.
         """
-        if self._influence is None:
-            self._influence = self._group_influence()
+        matrix = self._group_influence() if self._matrix is None else self._matrix
+        self._matrix = matrix
         given = np.concatenate(
             [self.anchor[None], np.atleast_2d(np.asarray(parameters, np.float64))]
         )
-        out = np.empty((len(given), self._influence.shape[1]))
+        out = np.empty((len(given), matrix.shape[1]))
         step = max(1, BLOCK // len(self._base))
         for first in range(0, len(given), step):
             _, weight, total = self._weights(given[first : first + step])
             if self.odd is not None:
                 half = len(self._base) // 2
                 weight = weight[:, :half] + weight[:, half:]
-            out[first : first + step] = weight @ self._influence / total[:, None]
+            out[first : first + step] = weight @ matrix / total[:, None]
         return np.asarray(out[1:] - out[0])
 
     def errors(self, parameters: ArrayLike) -> Float:

@@ -176,7 +176,7 @@ def _without_fields(curvature: Float, d: int) -> tuple[Float, Float]:
     if len(curvature) == d:
         return curvature, np.zeros((d, 0))
     others = curvature[d:, d:] + FIELD_SD**-2 * np.eye(len(curvature) - d)
-    projection = np.linalg.solve(others, curvature[d:, :d]).T
+    projection = np.asarray(np.linalg.solve(others, curvature[d:, :d]).T, np.float64)
     return curvature[:d, :d] - projection @ curvature[d:, :d], projection
 
 

@@ -65,7 +65,7 @@ class Ensemble:
         if not self.mirrored:
             return None
         if self.odd is not None:
-            return np.asarray(self.odd, bool)
+            return self.odd.astype(np.bool_)
         return np.arange(len(self.design)) == 0
 
 

@@ -94,13 +94,14 @@ def make_surroundings(family: LatticeFamily, graph: SiteGraph, sites: Int) -> Su
     )  # fmt: skip
 
 
-def _count(around: Surroundings, family: LatticeFamily, codes: Codes) -> NDArray[np.float64]:
+def _count(around: Surroundings, family: LatticeFamily, codes: Codes) -> Float:
     """Return how many neighbours of each kind every site has, (n, shells q + motifs q q)."""
     q, n = family.n_states, len(around.sites)
     at = codes.astype(np.int64)
     width = family.n_shells * q
     kind = (around.owner * family.n_shells + around.shell) * q + at[around.neighbour]
-    pairs = np.bincount(kind, weights=around.times, minlength=n * width).reshape(n, width)
+    counts = np.bincount(kind, weights=around.times, minlength=n * width)
+    pairs: Float = counts.astype(np.float64).reshape(n, width)
     if not family.motifs:
         return pairs
     width = len(family.motifs) * q * q
