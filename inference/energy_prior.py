@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ __all__ = ["join_energies_and_snapshots", "prior_from_energies"]
 
 Float = NDArray[np.float64]
 N_TEMPERATURES = 200
+N_TRIALS = 32
+WIDEST_TEMPERATURE = 1 / 3
 LEAST_EFFECTIVE = 400.0
 SMALLEST_P = 1e-3
 
@@ -38,7 +41,7 @@ def prior_from_energies(
         From ``fit_hamiltonian_to_energies``.
     temperature
         Mean and standard deviation of the temperature at which the pattern froze, in kelvin (kT
-        itself for a fit in reduced units), cut at a tenth of the mean.
+        itself for a fit in reduced units); the deviation at most a third of the mean.
     discrepancy
         Standard deviation of what the energies' method gets wrong about each bond, in the fit's
         unit, added to the posterior's.
@@ -84,7 +87,7 @@ def _energy_blocks(fit: Fit) -> list[tuple[str, Float, list[str]]]:
 
 
 def _temperatures(temperature: tuple[float, float]) -> tuple[Float, Float]:
-    """Return temperatures and weights of a normal prior cut at a tenth of its mean."""
+    """Return temperatures and weights of a normal prior."""
     try:
         mean, sd = temperature
     except (TypeError, ValueError):
@@ -93,6 +96,11 @@ def _temperatures(temperature: tuple[float, float]) -> tuple[Float, Float]:
         ) from None
     center = check_positive("temperature[0]", mean)
     width = check_positive("temperature[1]", sd, allow_zero=True)
+    if width > WIDEST_TEMPERATURE * center:
+        raise InputError(
+            f"temperature must have a standard deviation of at most a third of its mean; got "
+            f"{temperature!r}."
+        )
     if width == 0:
         return np.array([center]), np.ones(1)
     low = max(0.1 * center, center - 6 * width)
@@ -153,28 +161,22 @@ def join_energies_and_snapshots(
     extra = check_positive("discrepancy", discrepancy, allow_zero=True)
     mean = energies.mean(axis=0)
     covariance = np.cov(energies.T).reshape(len(mean), -1) + extra**2 * np.eye(len(mean))
-    # density of J at each temperature: normal about -V / kT
-    inside = stats.multivariate_normal(mean, covariance, allow_singular=False)
-    log_density = inside.logpdf((-couplings[:, None] * thermal[None, :, None]).reshape(
-        -1, len(mean)
-    )).reshape(len(couplings), -1)  # fmt: skip
-    log_density += len(mean) * np.log(thermal) + np.log(np.maximum(weights, 1e-300))
+    kelvin = thermal_energy_of(energy_fit, 1.0)
+    known = _Thermal(kelvin * float(temperature[0]), kelvin * float(temperature[1]))
     center, sd = prior_moments(snapshot_fit, "couplings")
     if not np.all(np.isfinite(sd)):
         raise InputError("snapshot_fit must say the sd of the Gaussian prior of its couplings.")
     own = np.asarray(stats.norm.logpdf(couplings, center, sd)).sum(axis=1)
-    log_weight = logsumexp(log_density, axis=1) - own
+    log_weight = known.log_density(couplings, mean, covariance) - own
     weight = np.exp(log_weight - logsumexp(log_weight))
     effective = float(1 / (weight**2).sum())
     picked = generator.choice(len(weight), len(weight), p=weight)
-    of_temperature = np.exp(log_density[picked] - logsumexp(log_density[picked], axis=1)[:, None])
-    levels = np.cumsum(of_temperature, axis=1)
-    slot = (levels < generator.random(len(picked))[:, None] * levels[:, -1:]).sum(axis=1)
+    scale = known.draw(couplings[picked], mean, covariance, generator)
     p = _agreement(couplings, (center, sd), mean, covariance, thermal, weights)
     draws: dict[str, Any] = {
         "couplings": couplings[picked],
-        "bond_energies": -couplings[picked] * thermal[slot][:, None],
-        "temperature": temperatures[slot],
+        "bond_energies": -couplings[picked] * scale[:, None],
+        "temperature": scale / kelvin,
     }
     if "field" in snapshot_fit.variables:
         draws["field"] = snapshot_fit["field"][picked]
@@ -196,6 +198,52 @@ def join_energies_and_snapshots(
         diagnostics={"effective_draws": effective, "agreement_p": p},
         warnings=flags,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Thermal:
+    """A normal prior of t = kT, and what it makes of J = -V / t with a normal V.
+
+    The density of J at t is that of V at -J t times t^k: a normal in t times a power, for every J.
+    """
+
+    mean: float
+    sd: float
+
+    def _normal(
+        self, couplings: Float, mean: Float, covariance: Float
+    ) -> tuple[Float, Float, Float]:
+        """Return mean, sd and log constant of the normal in t."""
+        inverse = np.linalg.inv(covariance)
+        told = np.einsum("nk,kl,nl->n", couplings, inverse, couplings)
+        pull = -couplings @ inverse @ mean
+        if self.sd == 0:
+            t = np.full(len(told), self.mean)
+            log = -0.5 * (told * t**2 - 2 * pull * t + mean @ inverse @ mean)
+            return t, np.zeros_like(t), log
+        precision = told + 1 / self.sd**2
+        center = (pull + self.mean / self.sd**2) / precision
+        log = -0.5 * (mean @ inverse @ mean + (self.mean / self.sd) ** 2 - precision * center**2)
+        return center, precision**-0.5, log - 0.5 * np.log(precision)
+
+    def log_density(self, couplings: Float, mean: Float, covariance: Float) -> Float:
+        """Return log p(J) up to a constant, the temperature integrated."""
+        center, sd, log = self._normal(couplings, mean, covariance)
+        below, moment = np.ones_like(center), center
+        for power in range(2, couplings.shape[1] + 1):
+            below, moment = moment, center * moment + (power - 1) * sd**2 * below
+        return np.asarray(log + np.log(np.maximum(moment, 1e-300)))
+
+    def draw(
+        self, couplings: Float, mean: Float, covariance: Float, rng: np.random.Generator
+    ) -> Float:
+        """Draw t given J: of several normal draws one, by its power."""
+        center, sd, _ = self._normal(couplings, mean, covariance)
+        trial = center[:, None] + sd[:, None] * rng.standard_normal((len(center), N_TRIALS))
+        weight = np.clip(trial, 0, None) ** couplings.shape[1]
+        levels = np.cumsum(weight, axis=1)
+        slot = (levels < rng.random(len(center))[:, None] * levels[:, -1:]).sum(axis=1)
+        return np.asarray(trial[np.arange(len(center)), slot])
 
 
 def _agreement(

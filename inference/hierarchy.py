@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from physlearn.checks import (
     InputError,
@@ -20,6 +19,7 @@ from physlearn.checks import (
     check_positive,
 )
 from physlearn.inference.fit_likelihoods import Information, information_of, prior_moments
+from physlearn.inference.hierarchy_checks import HALF_NORMAL_SD, judge_pooling
 from physlearn.inference.hierarchy_posterior import (
     HierarchyData,
     HierarchyDraws,
@@ -32,8 +32,6 @@ __all__ = ["PoolingOptions", "pool_couplings"]
 Float = NDArray[np.float64]
 FORMS = ("none", "linear", "inverse")
 METHODS = ("exact", "nuts")
-FAMILY_LEVEL = 0.01
-FEWEST_FOR_SPREAD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +142,7 @@ def pool_couplings(
     design, unit, center = _design(kind, covariate, len(records))
     data = _hierarchy(found, design, unit, chosen, records)
     draws = _sample(data, chosen, int(n_draws), generator, progress)
-    flags, numbers = _judge(found, data, draws, names, kind)
+    flags, numbers = judge_pooling(found, data, draws, names, kind)
     return _as_fit(
         records, names, shape, chosen, kind, (unit, center), data, draws, seed, flags, numbers
     )
@@ -237,96 +235,6 @@ def _sample(
     return sample_with_nuts(data, n_draws, rng)
 
 
-def _judge(
-    found: list[Information],
-    data: HierarchyData,
-    draws: HierarchyDraws,
-    names: list[str],
-    kind: str,
-) -> tuple[list[str], dict[str, Any]]:
-    """Return warnings and diagnostics."""
-    n, b, _ = data.sizes
-    p_values = _outlier_p(data)
-    order = np.argsort(p_values)
-    odd: list[int] = []
-    for rank, index in enumerate(order):  # Holm's steps
-        if p_values[index] > FAMILY_LEVEL / (n - rank):
-            break
-        odd.append(int(index))
-    flags = [
-        f"sample {names[index]} lies outside the population of the others (p = "
-        f"{p_values[index]:.1g}): check it, or pool without it; the spread grows on its account"
-        for index in odd
-    ]
-    if n - b + 1 < FEWEST_FOR_SPREAD:
-        flags.append(
-            f"{n} samples with {kind} form can't tell the spread between samples: its prior is "
-            "repeated; at least "
-            f"{FEWEST_FOR_SPREAD + b - 1} are needed"
-        )
-    skewed = [names[i] for i, one in enumerate(found) if not one.gaussian]
-    if skewed:
-        flags.append(
-            f"the posterior of sample(s) {', '.join(skewed)} is not Gaussian: only its mean and "
-            "covariance are pooled"
-        )
-    silent = [names[i] for i, one in enumerate(found) if one.repeated]
-    if silent:
-        flags.append(
-            f"sample(s) {', '.join(silent)} say next to nothing in some direction (their prior is "
-            "repeated): their couplings follow the population there"
-        )
-    if draws.effective_draws < 400:
-        flags.append(
-            f"only {draws.effective_draws:.0f} effective draws of the spread: use method='nuts'"
-        )
-    own_sd = np.array([np.sqrt(np.diag(one.covariance)) for one in found])
-    complete = np.linalg.pinv(data.precision.sum(axis=0), hermitian=True)
-    numbers = {
-        "outliers": {names[index]: float(p_values[index]) for index in range(n)},
-        "shrinkage": (draws.samples.std(axis=0) / own_sd).tolist(),
-        "unpooled": [one.mean.tolist() for one in found],
-        "unpooled_sd": own_sd.tolist(),
-        "pooled_completely": (complete @ data.linear.sum(axis=0)).tolist(),
-        "pooled_completely_sd": np.sqrt(np.diag(complete)).tolist(),
-        "effective_draws": draws.effective_draws,
-        "spread_over_prior": (draws.spread.std(axis=0) / (0.603 * data.spread_sd)).tolist(),
-    }
-    return flags, numbers
-
-
-def _outlier_p(data: HierarchyData) -> Float:
-    """Return, for each sample, the chance of one as far from what the others predict.
-
-    The hierarchy of the others is fitted anew: a sample that widens the spread would hide itself.
-    """
-    n, b, _ = data.sizes
-    if n - 1 <= b:
-        return np.ones(n)
-    out = np.ones(n)
-    for index in range(n):
-        others = np.arange(n) != index
-        rest = HierarchyData(
-            data.precision[others], data.linear[others], data.design[others], data.base_mean,
-            data.base_sd, data.spread_sd,
-        )  # fmt: skip
-        known = sample_hierarchy(rest, 400, np.random.default_rng(index))
-        center = data.design[index] @ known.base
-        sizes, axes = np.linalg.eigh(data.precision[index])
-        told = sizes > 1e-9 * max(sizes.max(), 1e-300)
-        if not told.any():
-            continue
-        estimate = (axes[:, told].T @ data.linear[index]) / sizes[told]
-        means = center @ axes[:, told]
-        spread = np.einsum("ka,nk,kb->nab", axes[:, told], known.spread**2, axes[:, told])
-        total = spread + np.diag(1 / sizes[told])
-        apart = estimate - means
-        distance = (apart * np.linalg.solve(total, apart[..., None])[..., 0]).sum(axis=1)
-        # a predictive p value: the mean over the others' posterior
-        out[index] = float(stats.chi2.sf(distance, told.sum()).mean())
-    return out
-
-
 def _as_fit(
     records: list[Fit],
     names: list[str],
@@ -354,7 +262,7 @@ def _as_fit(
     units = dict.fromkeys(made, own_unit)
     prior_sd = {
         "population": data.base_sd[0].reshape(shape).tolist(),
-        "spread": (0.603 * data.spread_sd).reshape(shape).tolist(),
+        "spread": (HALF_NORMAL_SD * data.spread_sd).reshape(shape).tolist(),
     }
     if kind == "linear":
         made["slope"] = (draws.base[:, 1] / unit).reshape(-1, *shape)

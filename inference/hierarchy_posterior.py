@@ -169,8 +169,11 @@ def sample_hierarchy(
     n_draws: int,
     rng: np.random.Generator,
     progress: Callable[[int, int], object] | None = None,
+    most_points: int = MOST_POINTS,
 ) -> HierarchyDraws:
     """Return posterior draws of base, spread and samples.
+
+    Points are added until 400 effective draws or ``most_points`` are reached.
 
     Examples
     --------
@@ -180,7 +183,7 @@ def sample_hierarchy(
     >>> bool(abs(draws.base.mean() - 0.5) < 0.05)
     True
     """
-    n_points = FEWEST_POINTS
+    n_points = min(FEWEST_POINTS, most_points)
     while True:
         taus, log_proposal = _proposals(data, n_points, rng)
         log_weight = log_marginal(data, taus) + _log_prior(data, taus) - log_proposal
@@ -188,8 +191,8 @@ def sample_hierarchy(
         weight = np.exp(log_weight - total)
         effective = float(1 / (weight**2).sum())
         if progress is not None:
-            progress(n_points, MOST_POINTS)
-        if effective >= LEAST_EFFECTIVE or n_points >= MOST_POINTS:
+            progress(n_points, most_points)
+        if effective >= LEAST_EFFECTIVE or n_points >= most_points:
             break
         n_points *= 4
     # systematic resampling: each point as often as its weight says
