@@ -150,10 +150,12 @@ def _judge(
     if unknown:
         return LabelRows(codes, rows, labelled, notes)
     share = _shares(table[~blank]) if not blank.all() else np.full(table.shape[1], np.nan)
-    weight = np.exp(table) * np.where(np.isnan(share), 1.0, share)
-    weight /= weight.sum(axis=1, keepdims=True)
+    # a label that only the composition makes sure is not sure: both ways of weighing must say so
+    wrong = 0.0
+    for weight in (np.exp(table), np.exp(table) * np.where(np.isnan(share), 1.0, share)):
+        weight /= weight.sum(axis=1, keepdims=True)
+        wrong = max(wrong, float((1 - weight.max(axis=1)).sum()))
     likeliest = np.where(blank, flat, weight.argmax(axis=1)).astype(np.uint8)
-    wrong = float((1 - weight.max(axis=1)).sum())
     minority = np.sort(np.bincount(likeliest, minlength=table.shape[1]))[-2]
     cuts = np.cumsum([len(one) for part in codes for one in part])[:-1]
     pieces = iter(np.split(likeliest, cuts))
