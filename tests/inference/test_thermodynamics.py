@@ -216,8 +216,9 @@ def test_transition_lies_where_the_closed_form_has_it(oracle, build, coupling, o
         [0.02 * rng.standard_normal(32), coupling * (1 + 0.01 * rng.standard_normal(32))]
     )
     found = predict_thermodynamics(
-        fit_of(theta, family, build((12, 12))), np.linspace(0.6, 1.1, 6), shape=(16, 16), rng=3,
-        options=LadderOptions(n_draws=32, n_sweeps=800, most_rounds=2),
+        fit_of(theta, family, build((12, 12))), np.linspace(0.6, 1.1, 6), rng=3,
+        shape=(12, 12) if build is honeycomb_lattice else (16, 16),
+        options=LadderOptions(n_draws=32, n_sweeps=800, most_rounds=1),
     )  # fmt: skip
     transition = found.transition
     assert transition.order == order
