@@ -101,10 +101,12 @@ class MarkovLattices(AuxiliaryLattices):
         return max(_integrated_memory(trace[:, :, k]) for k in range(len(centre)))
 
     def draw(self, theta: Float) -> Float:
+        """Return sum of design^T T after the inner sweeps at parameters (n_chains, d)."""
         self._sweep(theta, self.inner_sweeps)
         return self._statistics()
 
     def flags(self) -> list[str]:
+        """Return what a reader must know."""
         return self._flags
 
 
@@ -165,11 +167,13 @@ class ExactLattices(AuxiliaryLattices):
         return good
 
     def allows(self, theta: Float) -> NDArray[np.bool_]:
+        """Return which parameters (n, d) are those of a ferromagnet."""
         good = self._ferromagnetic(theta)
         self._refused += int((~good).sum())
         return good
 
     def draw(self, theta: Float) -> Float:
+        """Return sum of design^T T of exact pictures at parameters (n_chains, d)."""
         total = np.zeros_like(theta)
         for group, lattice in zip(self._data.groups, self._lattices, strict=True):
             site, pair, weight = self._tables(group, theta)
@@ -181,6 +185,7 @@ class ExactLattices(AuxiliaryLattices):
         return total
 
     def flags(self) -> list[str]:
+        """Say where steps were refused."""
         if not self._refused:
             return []
         return [
