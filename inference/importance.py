@@ -9,13 +9,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Proposal", "Support", "even_points", "resample"]
+__all__ = ["Proposal", "Support", "WeightedPoints", "even_points", "resample", "weigh_points"]
 
 Float = NDArray[np.float64]
 STUDENT_DF = 5.0
 WIDENING = 1.35
 DEFENSIVE_SHARE = 0.15
 DEFENSIVE_WIDENING = 3.0
+FAILED_SHARE = 0.05
+"""Share of effective points below which weights are flattened."""
+FLATTEST = 1e-3
 MOST_EVEN = 7
 """Beyond that many dimensions evenly spread points are no better than random ones."""
 
@@ -116,6 +119,56 @@ def _log_student(squared: Float, widening: float, d: int) -> Float:
     known = lgamma((df + d) / 2) - lgamma(df / 2) - d / 2 * np.log(df * np.pi)
     known -= d * np.log(widening)
     return np.asarray(known - (df + d) / 2 * np.log1p(squared / (df * widening**2)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightedPoints:
+    """Points with normalised weights, their effective number and the log of the mean weight.
+
+    ``beyond``: log Z at the point is an extrapolation; ``lost``: the weight of those points, before
+    it was set to zero.
+    """
+
+    points: Float
+    weight: Float
+    effective: float
+    log_mean: float
+    tempered: bool
+    beyond: NDArray[np.bool_]
+    claimed: Float
+
+    @property
+    def lost(self) -> float:
+        """Share of the posterior that lies where log Z is an extrapolation."""
+        return float(self.claimed[self.beyond].sum())
+
+    def moments(self) -> tuple[Float, Float]:
+        """Return mean and covariance."""
+        center = self.weight @ self.points
+        away = self.points - center
+        return center, (away * self.weight[:, None]).T @ away
+
+
+def weigh_points(points: Float, log_weight: Float, beyond: NDArray[np.bool_]) -> WeightedPoints:
+    """Return points with normalised weights; where few count they are flattened until a tenth do.
+
+    Points ``beyond`` what is known get none, unless all are.
+    """
+    n = len(points)
+    claimed = np.exp(log_weight - log_weight.max())
+    kept = log_weight if np.all(beyond) else np.where(beyond, -np.inf, log_weight)
+    top = float(kept.max())
+    weight = np.exp(kept - top)
+    effective = float(weight.sum() ** 2 / np.sum(weight**2))
+    tempered = effective < FAILED_SHARE * n
+    power, flat = 1.0, weight
+    while tempered and power > FLATTEST and flat.sum() ** 2 / np.sum(flat**2) < 0.1 * n:
+        power *= 0.7
+        flat = np.exp(power * (kept - top))
+    return WeightedPoints(
+        points, flat / flat.sum(), effective, float(top + np.log(weight.mean())), tempered, beyond,
+        claimed / claimed.sum(),
+    )  # fmt: skip
 
 
 def resample(points: Float, weight: Float, n: int, rng: np.random.Generator) -> Float:

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from physlearn.inference.importance import Proposal, even_points, resample
+from physlearn.inference.importance import (
+    FAILED_SHARE,
+    Proposal,
+    WeightedPoints,
+    even_points,
+    resample,
+    weigh_points,
+)
 from physlearn.inference.lattice_population import Population
 from physlearn.inference.likelihood_mode import PriorShape, find_peak, inside
 from physlearn.inference.partition_surface import PartitionSurface
@@ -31,7 +38,6 @@ SPREAD = 1.4
 TRIAL_POINTS = 2000
 LEAST_POINTS = 8192
 LEAST_SHARE = 0.2
-FAILED_SHARE = 0.05
 LARGEST_SHIFT = 0.3
 LARGEST_CHANGE = 1.2
 WANTED_DRAWS = ((0.1, 1500.0), (1.0, 1000.0), (np.inf, 500.0))
@@ -166,33 +172,6 @@ def sample_posterior(
         return search.finish(int(n_draws))
 
 
-class _Weighted(NamedTuple):
-    """Points with normalised weights, their effective number and the log of the mean weight.
-
-    ``beyond``: log Z at the point is an extrapolation; ``lost``: the weight of those points, before
-    it was set to zero.
-    """
-
-    points: Float
-    weight: Float
-    effective: float
-    log_mean: float
-    tempered: bool
-    beyond: NDArray[np.bool_]
-    claimed: Float
-
-    @property
-    def lost(self) -> float:
-        """Share of the posterior that lies where log Z is an extrapolation."""
-        return float(self.claimed[self.beyond].sum())
-
-    def moments(self) -> tuple[Float, Float]:
-        """Return mean and covariance."""
-        center = self.weight @ self.points
-        away = self.points - center
-        return center, (away * self.weight[:, None]).T @ away
-
-
 class _Search:
     """Populations on their way to agree with the posterior."""
 
@@ -310,32 +289,15 @@ class _Search:
             out[possible] += known(allowed)
         return np.asarray(out), carried < LEAST_CARRIED
 
-    def weigh(self, n: int) -> _Weighted:
-        """Return n weighted points; where few count, weights are flattened until a tenth do."""
+    def weigh(self, n: int) -> WeightedPoints:
+        """Return n weighted points."""
         wide = np.any(np.sqrt(np.diag(self.covariance)) > WIDE * self.problem.prior.sd)
         proposal = Proposal(self.mean, self.covariance, self.problem.prior if wide else None)
         points, log_density = proposal.draw(n, self.rng)
         log_target, beyond = self.log_target(points)
-        log_weight = log_target - log_density
-        claimed = np.exp(log_weight - log_weight.max())
-        if not np.all(beyond):
-            log_weight[beyond] = -np.inf
-        top = float(log_weight.max())
-        weight = np.exp(log_weight - top)
-        log_mean = float(top + np.log(weight.mean()))
-        effective = float(weight.sum() ** 2 / np.sum(weight**2))
-        tempered = effective < FAILED_SHARE * n
-        power = 1.0
-        flat = weight
-        while tempered and power > 1e-3 and flat.sum() ** 2 / np.sum(flat**2) < 0.1 * n:
-            power *= 0.7
-            flat = np.exp(power * (log_weight - top))
-        return _Weighted(
-            points, flat / flat.sum(), effective, log_mean, tempered, beyond,
-            claimed / claimed.sum(),
-        )  # fmt: skip
+        return weigh_points(points, log_target - log_density, beyond)
 
-    def _too_noisy(self, found: _Weighted) -> bool:
+    def _too_noisy(self, found: WeightedPoints) -> bool:
         """Whether Monte Carlo noise is still too large; then the next round is longer."""
         draws = resample(found.points, found.weight, 500, self.rng)
         missing = self.wanted_draws * float(np.max(self.measure_noise(draws)[0])) ** 2
@@ -386,7 +348,7 @@ class _Search:
             self._flags(found, effective), [chain.population for chain in self.chains],
         )  # fmt: skip
 
-    def _flags(self, found: _Weighted, effective: float) -> list[str]:
+    def _flags(self, found: WeightedPoints, effective: float) -> list[str]:
         """Return what a reader must know."""
         flags = []
         if not self.converged:

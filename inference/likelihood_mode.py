@@ -105,7 +105,7 @@ def find_peak(
         step = covariance @ score
         length = float(np.sqrt(max(score @ step, 0.0)))
         target = _clipped(mean + step * min(1.0, LARGEST_STEP / max(length, 1e-300)), prior)
-        smallest = float(np.sqrt(np.min(np.diag(covariance))))
+        smallest = float(np.diag(covariance).min()) ** 0.5
         at_wall = bool(np.allclose(target, mean, atol=1e-3 * smallest))
         mean = target
         near = near + 1 if length < NEAR or at_wall else 0

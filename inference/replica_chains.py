@@ -64,9 +64,8 @@ class Ensemble:
         """The natural parameters that change sign with the states; None without the symmetry."""
         if not self.mirrored:
             return None
-        if self.odd is not None:
-            return self.odd.astype(np.bool_)
-        return np.arange(len(self.design)) == 0
+        only_field: NDArray[np.bool_] = np.arange(len(self.design)) == 0
+        return only_field if self.odd is None else self.odd
 
 
 class Chains:
