@@ -9,7 +9,7 @@ without this step is too large; Bayarri & Berger 2000, doi:10.1080/01621459.2000
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -50,6 +50,9 @@ LEAST_INFORMATION = 0.1
 MANY_COUNTED = 20.0
 FEATURE_SHARE = 8
 """Simulated pictures for each function of the statistics that is fitted."""
+BACK: dict[str, Callable[[Any], Any]] = {
+    "plain": np.asarray, "sqrt": np.square, "log": np.exp,
+}  # fmt: skip
 SUBJECTS = {
     "pairs": "the pair correlation at", "product": "the pair correlation at",
     "environment": "the number of sites in", "triplet": "the number of triplets of",
@@ -251,7 +254,7 @@ def _judge(
     sample = simulated.values.reshape(-1, n_rows)
     table = []
     for index, row in enumerate(simulated.rows):
-        back = {"plain": float, "sqrt": np.square, "log": np.exp}[row.scale]
+        back = BACK[row.scale]
         levels = np.quantile(sample[:, index], [0.05, 0.5, 0.95])
         raw = sample[:, index] if row.scale == "plain" else back(sample[:, index])
         low, _, high = (float(back(level)) for level in levels)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, as_generator, check_count
+from physlearn.inference.comparison_verdicts import comparison_verdicts, motif_name
 from physlearn.inference.lattice_adequacy import Adequacy, check_adequacy
 from physlearn.inference.lattice_data import LatticeData, as_records, gather_snapshots
 from physlearn.inference.lattice_family import MODELS, LatticeFamily, lattice_family
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["LatticeModel", "ModelComparison", "compare_models"]
 
 Float = NDArray[np.float64]
-DECIDED = float(np.log(3.0))
-"""Log odds below which these data can't tell."""
-LARGEST_ODDS = 1e4
-ORDINALS = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", 6: "sixth"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ class LatticeModel:
         """A name for tables."""
         text = f"{self.n_shells} shell{'' if self.n_shells == 1 else 's'}"
         if self.triplets:
-            text += ", triplets " + ", ".join(_motif_name(motif) for motif in self.triplets)
+            text += ", triplets " + ", ".join(motif_name(motif) for motif in self.triplets)
         return text if self.model == "auto" else f"{self.model}, {text}"
 
 
@@ -85,9 +82,9 @@ class ModelComparison:
     table
         One row a model: model, n_parameters, log_evidence (the best model has 0), error (one sd of
         the difference to the best), probability (all models equally likely beforehand),
-        log_evidence_third and log_evidence_triple (priors of couplings and triplets at a third
-        and three times their sd), adequate and adequacy_p (does the model explain the pictures?),
-        settled.
+        log_evidence_third and log_evidence_triple (priors of those couplings and triplets that
+        not all models have at a third and three times their sd), adequate and adequacy_p (does the
+        model explain the pictures?), settled.
     verdicts
         Plain sentences.
     warnings
@@ -132,7 +129,7 @@ def compare_models(
     *,
     prior: LatticePrior | Mapping[str, Any] | None = None,
     composition: str = "free",
-    label_noise: float | None = None,
+    label_noise: float | str | None = None,
     n_draws: int = 8000,
     rng: int | np.random.Generator | None = None,
     progress: Callable[[int, int], Any] | None = None,
@@ -140,8 +137,8 @@ def compare_models(
     """Compare lattice models by their evidence on the same pictures.
 
     The evidence is the integral of prior times the full likelihood, so it depends on the prior:
-    every odds is also given with the priors of couplings and triplets at a third and three times
-    their standard deviations.
+    every odds is also given with the priors of the couplings and triplets that not all models have
+    at a third and three times their standard deviations.
 
     Parameters
     ----------
@@ -199,7 +196,7 @@ def compare_models(
     ]
     table = _table(names, data, found, checks)
     return ModelComparison(
-        table, _verdicts(names, members, found, checks), _warnings(names, found, checks)
+        table, comparison_verdicts(names, members, found, checks), _warnings(names, found, checks)
     )
 
 
@@ -231,7 +228,8 @@ def _from_fits(
             raise InputError("fits must have a known flip rate to be compared.")
     if len({fit.attrs["data_sha256"] for fit in fits}) > 1:
         raise InputError("fits must be of the same data; these were fitted to different pictures.")
-    members, starts = [], []
+    members = []
+    starts: list[tuple[Float, Float] | None] = []
     for fit in fits:
         members.append((data_of(fit), prior_of(fit)))
         theta = theta_of(fit)
@@ -244,7 +242,7 @@ def _from_pictures(
     models: Sequence[LatticeModel | int] | None,
     prior: LatticePrior | Mapping[str, Any] | None,
     composition: str,
-    label_noise: float | None,
+    label_noise: float | str | None,
 ) -> tuple[list[str], list[tuple[LatticeData, Prior]]]:
     records = as_records(snapshots)
     if label_noise == "unknown":
@@ -297,10 +295,6 @@ def _distinct(names: Sequence[str]) -> list[str]:
     ]
 
 
-def _motif_name(motif: Sequence[int]) -> str:
-    return "-".join(str(shell + 1) for shell in motif)
-
-
 def _table(
     names: Sequence[str],
     data: Sequence[LatticeData],
@@ -325,120 +319,6 @@ def _table(
             "settled": list(found.settled),
         }
     )  # fmt: skip
-
-
-def _verdicts(
-    names: Sequence[str],
-    members: Sequence[tuple[LatticeData, Prior]],
-    found: Evidence,
-    checks: Sequence[Adequacy | None],
-) -> tuple[str, ...]:
-    """Return a sentence for every step from a model to the next larger one that holds it."""
-    out = []
-    families = [data.family for data, _ in members]
-    for small, large in _steps(families):
-        out.append(_step_verdict(members[small], members[large], found, small, large))
-    if not out:
-        order = np.argsort(-found.log_evidence[0])
-        first, second = int(order[0]), int(order[1])
-        log_odds = found.log_evidence[:, first] - found.log_evidence[:, second]
-        out.append(f"{names[first]} rather than {names[second]}: {_odds_text(log_odds, None)}")
-    checked = [check for check in checks if check is not None]
-    if checked and not any(check.adequate for check in checked):
-        best = checks[int(found.log_evidence[0].argmax())]
-        if best is not None:
-            what = best.sentences[0].removeprefix("the model does not explain ")
-            out.append(f"no model compared on this lattice explains {what}")
-    return tuple(out)
-
-
-def _steps(families: Sequence[LatticeFamily]) -> list[tuple[int, int]]:
-    """Return pairs of models of which the second holds the first and nothing lies between."""
-    n = len(families)
-
-    def holds(one: LatticeFamily, two: LatticeFamily) -> bool:
-        return (
-            one.model == two.model and one.n_shells <= two.n_shells
-            and set(one.motifs) <= set(two.motifs) and one.n_parameters < two.n_parameters
-        )  # fmt: skip
-
-    nested = [(a, b) for a in range(n) for b in range(n) if holds(families[a], families[b])]
-    return [
-        (a, b) for a, b in nested
-        if not any((a, c) in nested and (c, b) in nested for c in range(n))
-    ]  # fmt: skip
-
-
-def _step_verdict(
-    small: tuple[LatticeData, Prior],
-    large: tuple[LatticeData, Prior],
-    found: Evidence,
-    at_small: int,
-    at_large: int,
-) -> str:
-    """Return whether the larger model's further terms are needed, with odds."""
-    one, two = small[0].family, large[0].family
-    further = [name for name in large[0].names if name not in small[0].names]
-    widths = [large[1].sd[large[0].names.index(name)] for name in further]
-    what = _further_terms(one, two)
-    log_odds = found.log_evidence[:, at_small] - found.log_evidence[:, at_large]
-    error = float(np.hypot(found.errors[0, at_small], found.errors[0, at_large]))
-    plural = "s" in what.split()[-1][-1:] or "triplets" in what
-    if abs(log_odds[0]) < max(DECIDED, 2 * error):
-        text = f"these data can't tell whether the {what} {'are' if plural else 'is'} needed"
-    else:
-        text = f"{what} {'not needed' if log_odds[0] > 0 else 'needed'}"
-    sign = 1.0 if log_odds[0] > 0 else -1.0
-    undecided = text.startswith("these data")
-    which = "" if not undecided else " against it" if sign > 0 else " for it"
-    said = _odds_text(sign * log_odds, _width_text(widths), which)
-    turned = np.any(np.sign(log_odds[np.isfinite(log_odds)]) != np.sign(log_odds[0]))
-    end = " (the answer turns with the prior)" if turned else ""
-    return f"{text}: {said}{end}"
-
-
-def _further_terms(one: LatticeFamily, two: LatticeFamily) -> str:
-    parts = []
-    if two.n_shells == one.n_shells + 1:
-        parts.append(f"{ORDINALS.get(two.n_shells, f'{two.n_shells}th')} shell")
-    elif two.n_shells > one.n_shells:
-        parts.append(f"shells {one.n_shells + 1} to {two.n_shells}")
-    added = [_motif_name(motif) for motif in two.motifs if motif not in one.motifs]
-    if added:
-        parts.append("triplets " + ", ".join(added))
-    return " and ".join(parts)
-
-
-def _width_text(widths: Sequence[float]) -> str:
-    low, high = min(widths), max(widths)
-    return f"{low:.2g}" if np.isclose(low, high) else f"{low:.2g} to {high:.2g}"
-
-
-def _odds_text(log_odds: Float, width: str | None, which: str = "") -> str:
-    """Return odds at the prior as given, and at a third and three times its widths."""
-    first = f"odds {_odds(log_odds[0])}{which}"
-    if width is not None:
-        first += f" at prior sd {width}"
-    if not np.isfinite(log_odds[1:]).all():
-        return f"{first}; the prior is not Gaussian: how far it matters was not measured"
-    return f"{first}; {_odds(log_odds[1])} and {_odds(log_odds[2])} at a third and three times that"
-
-
-def _odds(log_odds: float) -> str:
-    """Return odds such as 12:1 or 1:3.
-
-    Examples
-    --------
-    >>> [_odds(float(np.log(x))) for x in (12.2, 1.25, 0.05, 1e9)]
-    ['12:1', '1.2:1', '1:20', 'more than 10,000:1']
-    """
-    size = abs(log_odds)
-    if size > np.log(LARGEST_ODDS):
-        text = f"more than {LARGEST_ODDS:,.0f}"
-        return f"{text}:1" if log_odds > 0 else f"1 to {text}"
-    number = f"{np.exp(size):,.0f}" if np.exp(size) >= 9.95 else f"{np.exp(size):.1f}"
-    number = number.removesuffix(".0")
-    return f"{number}:1" if log_odds >= 0 else f"1:{number}"
 
 
 def _warnings(

@@ -36,7 +36,7 @@ __all__ = ["PRIOR_FACTORS", "Evidence", "measure_evidence", "union_family"]
 
 Float = NDArray[np.float64]
 PRIOR_FACTORS = (1.0, 1.0 / 3.0, 3.0)
-"""The prior as given, and at a third and three times its standard deviations."""
+"""The prior as given, and with couplings that not all models have at a third and three times."""
 PATH_REPLICAS, MOST_PATH_REPLICAS = 64, 512
 PATH_RECORDS, PATH_BURN_IN, MEMORY_RECORDS = 40, 60, 16
 PATH_UPDATES = 1.5e9
@@ -94,17 +94,18 @@ def measure_evidence(
     data = _on_common_sites([member[0] for member in members])
     n, priors = len(data), [prior for _, prior in members]
     rows, n_factors = [], len(PRIOR_FACTORS)
+    further = _further_terms(data)
     value, error = np.full((n_factors, n), np.nan), np.full((n_factors, n), np.nan)
     posteriors, draws, problems = [], [], []
     for index, (own, prior) in enumerate(zip(data, priors, strict=True)):
-        wide = scaled_prior(prior, own.kinds, max(PRIOR_FACTORS))
+        wide = scaled_prior(prior, further[index], max(PRIOR_FACTORS))
         problem = _problem(own, wide or prior, rng)
         start = starts[index] if starts else None
         mean, covariance = _start(own, prior) if start is None else start
         found = sample_posterior(problem, mean, covariance, n_draws, rng)
         noise = _surface_noise(problem, found)
         for row, factor in enumerate(PRIOR_FACTORS):
-            narrow = prior if factor == 1.0 else scaled_prior(prior, own.kinds, factor)
+            narrow = prior if factor == 1.0 else scaled_prior(prior, further[index], factor)
             if narrow is None:
                 continue
             gain, spread, weight = _reweigh(found.draws, wide or prior, narrow)
@@ -124,8 +125,10 @@ def measure_evidence(
     for index in range(n):
         if index == hub:
             continue
-        ends = [[p.reference for p in posteriors][k] for k in (hub, index)]
-        change, variance, settled = paths.measure(problems[hub], problems[index], *ends, index)
+        change, variance, settled = paths.measure(
+            problems[hub], problems[index], posteriors[hub].reference,
+            posteriors[index].reference, index,
+        )  # fmt: skip
         value[:, index] += change
         error[:, index] = np.sqrt(error[:, index] ** 2 + variance)
         rows[index] = bool(rows[index] and settled)
@@ -135,15 +138,27 @@ def measure_evidence(
     return Evidence(value, error, tuple(posteriors), tuple(draws), tuple(rows))
 
 
-def scaled_prior(prior: Prior, kinds: Sequence[str], factor: float) -> Prior | None:
-    """Return the prior with other widths of all but the terms of single sites.
+def scaled_prior(prior: Prior, chosen: NDArray[np.bool_], factor: float) -> Prior | None:
+    """Return the prior with other widths of the chosen parameters (d,).
 
     None where one of these is not Gaussian.
     """
-    chosen = np.array([kind != "site" for kind in kinds])
     if any(shape is not None for shape, use in zip(prior.shapes, chosen, strict=True) if use):
         return None
     return replace(prior, sd=np.where(chosen, factor * prior.sd, prior.sd))
+
+
+def _further_terms(data: Sequence[LatticeData]) -> list[NDArray[np.bool_]]:
+    """Return which parameters of each model are couplings that not all models have."""
+    _, maps = union_family([own.family for own in data])
+    shared = np.all([mapping.any(axis=1) for mapping in maps], axis=0)
+    out = []
+    for own, mapping in zip(data, maps, strict=True):
+        chosen = np.array([kind != "site" for kind in own.kinds])
+        chosen[: mapping.shape[1]] &= ~(shared @ mapping).astype(bool)
+        chosen[mapping.shape[1] :] = False
+        out.append(chosen)
+    return out
 
 
 def union_family(families: Sequence[LatticeFamily]) -> tuple[LatticeFamily, list[Float]]:
@@ -235,7 +250,7 @@ def _is_hidden(data: LatticeData) -> bool:
 def _start(data: LatticeData, prior: Prior) -> tuple[Float, Float]:
     """Return the pseudolikelihood's guess."""
     mode, curvature = maximize_pseudolikelihood(data, prior)
-    return mode, np.linalg.inv(curvature + np.diag(prior.precision))
+    return mode, np.asarray(np.linalg.inv(curvature + np.diag(prior.precision)))
 
 
 def _surface_noise(problem: LatticeProblem, found: LikelihoodPosterior) -> float:
@@ -301,7 +316,7 @@ class _Paths:
             step = np.linspace(0.0, 1.0, n_replicas)[:, None]
             natural = start + step * (end - start)
             chain = Chains(joint, self.rng)
-            updates = max(chain.n_updates, 1)
+            updates = self.data.n_sites * n_replicas
             burn_in = int(np.clip(PATH_UPDATES / 10 / updates, 5, PATH_BURN_IN))
             chain.trace(natural, burn_in, MEMORY_RECORDS, 2)
             memory = chain.memory

@@ -341,3 +341,16 @@ def test_rows_serve_the_report():
     row = found.correlations[1]
     assert row["predicted_q05"] < row["predicted_mean"] < row["predicted_q95"]
     assert found.summary()["adequate"] == (found.warnings == ())
+
+
+def test_a_fit_of_a_wrong_model_says_so():
+    from physlearn.inference.lattice_hamiltonian import fit_lattice_hamiltonian
+
+    graph = square_lattice((64, 64), n_shells=2)
+    record = LatticeSnapshots(missing_second_shell(graph, 1), graph)
+    wrong = fit_lattice_hamiltonian(record, 1, rng=1)
+    assert any(text.startswith("the model does not explain") for text in wrong.warnings)
+    assert wrong.diagnostics["adequacy"]["adequate"] is False
+    right = fit_lattice_hamiltonian(record, 2, rng=1)
+    assert right.diagnostics["adequacy"]["adequate"] is True
+    assert not any(text.startswith("the model does not explain") for text in right.warnings)
