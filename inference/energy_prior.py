@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 
 from physlearn.checks import InputError, as_generator, check_positive
 from physlearn.inference.cluster_ordering import thermal_energy_of
-from physlearn.inference.fit_likelihoods import prior_moments
+from physlearn.inference.fit_likelihoods import log_prior_of, prior_moments
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["join_energies_and_snapshots", "prior_from_energies"]
@@ -128,7 +128,7 @@ def join_energies_and_snapshots(
     energy_fit
         From ``fit_hamiltonian_to_energies``, with as many shells as the pictures' fit.
     snapshot_fit
-        From ``fit_lattice_hamiltonian`` of an Ising model with Gaussian priors.
+        From ``fit_lattice_hamiltonian`` of an Ising model.
     temperature
         Mean and standard deviation, as in ``prior_from_energies``.
     discrepancy
@@ -164,10 +164,8 @@ def join_energies_and_snapshots(
     kelvin = thermal_energy_of(energy_fit, 1.0)
     known = _Thermal(kelvin * float(temperature[0]), kelvin * float(temperature[1]))
     center, sd = prior_moments(snapshot_fit, "couplings")
-    if not np.all(np.isfinite(sd)):
-        raise InputError("snapshot_fit must say the sd of the Gaussian prior of its couplings.")
-    own = np.asarray(stats.norm.logpdf(couplings, center, sd)).sum(axis=1)
-    log_weight = known.log_density(couplings, mean, covariance) - own
+    log_weight = known.log_density(couplings, mean, covariance)
+    log_weight -= log_prior_of(snapshot_fit, "couplings")
     weight = np.exp(log_weight - logsumexp(log_weight))
     effective = float(1 / (weight**2).sum())
     picked = generator.choice(len(weight), len(weight), p=weight)

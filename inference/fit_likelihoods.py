@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
+from physlearn.inference.fit_contents import family_of, prior_of
+from physlearn.inference.priors import Prior
 from physlearn.results import Fit
 
-__all__ = ["Information", "information_of", "prior_moments"]
+__all__ = ["Information", "information_of", "log_prior_of", "prior_moments"]
 
 Float = NDArray[np.float64]
 MOST_SKEW = 0.5
 MOST_KURTOSIS = 1.5
+MOST_CORRELATED = 1e10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +36,7 @@ class Information:
     repeated
         Whether the posterior is as wide as its prior in some direction.
     gaussian
-        Whether skewness and kurtosis of the draws are a Gaussian's.
+        Whether skewness and kurtosis of the draws are a Gaussian's, and the prior is one.
     """
 
     precision: Float
@@ -42,6 +45,35 @@ class Information:
     covariance: Float
     repeated: bool
     gaussian: bool
+
+
+def _own_prior(fit: Fit, name: str) -> Prior | None:
+    """Return the prior of a variable of a fit to pictures, None for other fits."""
+    if "prior" not in fit.attrs:
+        return None
+    variable = next((one for one in family_of(fit).variables if one.name == name), None)
+    prior = prior_of(fit)
+    if variable is None or not set(variable.labels()) <= set(prior.names):
+        return None
+    return prior.restricted([prior.names.index(label) for label in variable.labels()])
+
+
+def log_prior_of(fit: Fit, name: str) -> Float:
+    """Return the log prior density of a variable at a fit's draws, shape (n_draws,).
+
+    Raises
+    ------
+    InputError
+        When the fit does not say its prior.
+    """
+    draws = fit[name].reshape(len(fit[name]), -1)
+    own = _own_prior(fit, name)
+    if own is None:
+        mean, sd = prior_moments(fit, name)
+        if not np.all(np.isfinite(sd)):
+            raise InputError(f"fits must say the prior of {name}; this one does not.")
+        own = Prior.gaussian([str(index) for index in range(len(sd))], sd, mean)
+    return own.log_density(draws)
 
 
 def prior_moments(fit: Fit, name: str) -> tuple[Float, Float]:
@@ -53,14 +85,13 @@ def prior_moments(fit: Fit, name: str) -> tuple[Float, Float]:
         When the fit lacks the variable.
     """
     length = fit[name].reshape(len(fit[name]), -1).shape[1]
-    found = []
-    for kind, usual in (("prior_mean", 0.0), ("prior_sd", np.inf)):
-        table = json.loads(fit.attrs.get(kind, "{}"))
-        value = table.get(name, usual)
-        flat = np.asarray(np.nan if value is None else value, np.float64)
-        flat = np.where(np.isnan(flat), usual, flat)
-        found.append(np.broadcast_to(flat.ravel() if flat.ndim else flat, (length,)).astype(float))
-    return found[0], found[1]
+    own = _own_prior(fit, name)
+    if own is not None:
+        return own.mean, own.sd
+    value = json.loads(fit.attrs.get("prior_sd", "{}")).get(name)
+    flat = np.asarray(np.inf if value is None else value, np.float64)
+    flat = np.where(np.isnan(flat), np.inf, flat).ravel()
+    return np.zeros(length), np.broadcast_to(flat, (length,)).astype(np.float64)
 
 
 def information_of(fit: Fit, name: str, prior: tuple[Float, Float] | None = None) -> Information:
@@ -103,6 +134,11 @@ def information_of(fit: Fit, name: str, prior: tuple[Float, Float] | None = None
             f"fits must leave {name} uncertain; element {int(np.argmin(scale))} is not."
         )
     center, sd = prior_moments(fit, name) if prior is None else prior
+    if np.linalg.cond(covariance / np.multiply.outer(scale, scale)) > MOST_CORRELATED:
+        raise InputError(
+            f"fits must have {name} of independent elements; these are tied to each other (a "
+            "zero-sum gauge): pool a model with one coupling a shell."
+        )
     own = np.linalg.inv(covariance)
     known = np.diag(1.0 / sd**2)
     # in units of the posterior: directions where the prior alone made the width carry nothing
@@ -115,6 +151,8 @@ def information_of(fit: Fit, name: str, prior: tuple[Float, Float] | None = None
     linear = projector @ (linear * scale) / scale
     z = (draws - mean) / scale
     skew, kurtosis = (z**3).mean(axis=0), (z**4).mean(axis=0) - 3
-    gaussian = bool(np.abs(skew).max() < MOST_SKEW and np.abs(kurtosis).max() < MOST_KURTOSIS)
+    held = None if prior is not None else _own_prior(fit, name)
+    gaussian = held is None or held.is_gaussian
+    gaussian &= bool(np.abs(skew).max() < MOST_SKEW and np.abs(kurtosis).max() < MOST_KURTOSIS)
     repeated = bool(np.any(sizes < 1 - 0.9**2))
     return Information(precision, linear, mean, covariance, repeated, gaussian)

@@ -5,13 +5,15 @@ import pytest
 from scipy import stats
 
 from physlearn.checks import InputError
-from physlearn.inference.fit_likelihoods import information_of
+from physlearn.inference.fit_likelihoods import information_of, prior_moments
 from physlearn.inference.hierarchy import PoolingOptions, pool_couplings
 from physlearn.inference.hierarchy_posterior import (
     HierarchyData,
     log_marginal,
     sample_hierarchy,
 )
+from physlearn.inference.lattice_hamiltonian import fit_lattice_hamiltonian
+from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
 from physlearn.results import fit_from_draws
 
 PRIOR_SD = 0.5
@@ -278,3 +280,21 @@ def test_bad_input_gets_sentences():
         pool_couplings(fits, options=PoolingOptions(variable="field"))
     with pytest.raises(InputError, match="method must be one of"):
         PoolingOptions(method="vi")
+
+
+def test_fits_of_pictures_are_pooled_with_their_own_priors(oracle):
+    """Five small pictures of one Hamiltonian with priors off zero: they are divided out."""
+    graph = square_lattice((16, 16))
+    fits, wide = [], []
+    for seed in range(5):
+        picture = simulate_lattice(Ising([0.2]), graph, rng=seed)
+        fits.append(fit_lattice_hamiltonian(picture, 1, prior={"couplings": (0.3, 0.1)}, rng=1))
+        wide.append(fit_lattice_hamiltonian(picture, 1, rng=1))
+    mean, sd = prior_moments(fits[0], "couplings")
+    assert (mean.tolist(), sd.tolist()) == ([0.3], [0.1])
+    known = PoolingOptions(mean_sd=1.0, spread_sd=0.1)
+    two = [pool_couplings(each, rng=1, options=known)["population"][:, 0] for each in (fits, wide)]
+    oracle(
+        "two priors, one answer", error=(two[0].mean() - two[1].mean()) / two[1].std(), bound=0.3
+    )
+    oracle("the population", z=(two[0].mean() - 0.2) / two[0].std())
