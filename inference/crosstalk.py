@@ -18,7 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array, check_choice, check_positive
 from physlearn.inference.crosstalk_fit import estimate_crosstalk
-from physlearn.inference.crosstalk_terms import CrosstalkTerms, natural_terms
+from physlearn.inference.crosstalk_terms import (
+    CrosstalkTerms,
+    natural_terms,
+    neighbour_matrix,
+)
 from physlearn.inference.lattice_evidence import PairEvidence
 from physlearn.inference.lattice_margin import extend_field_of_view
 from physlearn.records import LatticeSnapshots, SiteGraph
@@ -116,11 +120,8 @@ def simulate_intensities(
     """
     generator, _ = as_generator(rng)
     level = np.where(np.asarray(states) > 0, crosstalk.levels[1], crosstalk.levels[0])
-    near = graph.shell == 0
-    mean = level.copy()
-    times = crosstalk.tail * graph.multiplicity[near]
-    for one, two in (graph.edges[near].T, graph.edges[near].T[::-1]):
-        np.add.at(mean, (..., one), times * level[..., two])
+    flat = level.reshape(-1, graph.n_sites)
+    mean = level + crosstalk.tail * (neighbour_matrix(graph) @ flat.T).T.reshape(level.shape)
     return np.asarray(mean + crosstalk.noise_sd * generator.standard_normal(mean.shape))
 
 

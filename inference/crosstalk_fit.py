@@ -79,13 +79,14 @@ def estimate_crosstalk(
 
 def _mixture(y: Float, degree: float) -> Float:
     """Return a first guess: two levels and a noise from a mixture, a small tail."""
-    low, high = np.quantile(y, [0.15, 0.85])
-    noise, share = np.std(y) / 2, 0.5
+    low, high = (float(value) for value in np.quantile(y, [0.15, 0.85]))
+    noise, share = float(np.std(y)) / 2, 0.5
     for _ in range(60):
         logit = ((y - low) ** 2 - (y - high) ** 2) / (2 * noise**2) + np.log(share / (1 - share))
         up = 1 / (1 + np.exp(-np.clip(logit, -50, 50)))
         share = float(np.clip(up.mean(), 0.01, 0.99))
-        low, high = np.sum((1 - up) * y) / np.sum(1 - up), np.sum(up * y) / np.sum(up)
+        low = float(np.sum((1 - up) * y) / np.sum(1 - up))
+        high = float(np.sum(up * y) / np.sum(up))
         noise = float(np.sqrt(np.mean((1 - up) * (y - low) ** 2 + up * (y - high) ** 2)))
         noise = max(noise, 1e-6 * float(np.ptp(y)))
     tail = 0.03
@@ -157,7 +158,7 @@ def _maximize(terms: CrosstalkTerms, means: Float, psi: Float) -> Float:
     def cost(x: Float) -> float:
         here = at + scale * x
         value = expected_log_density(terms, means, chart.psi(here)) - (here[2] / TAIL_SD) ** 2 / 2
-        return -value / max(terms.constants[3], 1.0)
+        return float(-value / max(terms.constants[3], 1.0))
 
     found = minimize(
         cost, np.zeros(4), method="L-BFGS-B",
@@ -187,10 +188,10 @@ def _newton(model: _Model, theta: Float, psi: Float) -> CrosstalkEstimate:
         score, information, sure = _louis(model.terms, chart, at, free, held)
         path.append(at)
         jump = np.linalg.solve(information, score)
-        length = float(np.sqrt(max(score @ jump, 0.0)))
+        length = max(float(score @ jump), 0.0) ** 0.5
         at = at + jump * min(1.0, 1.5 / max(length, 1e-300))
-        at[d + 1] = max(at[d + 1], 0.5 * path[-1][d + 1])
-        at[d + 2] = np.clip(at[d + 2], 0.0, LARGEST_TAIL)
+        at[d + 1] = max(float(at[d + 1]), 0.5 * float(path[-1][d + 1]))
+        at[d + 2] = min(max(float(at[d + 2]), 0.0), LARGEST_TAIL)
     mean = np.mean(path[NEWTON_STEPS // 2 :], axis=0)
     turn = _slopes(chart.psi, mean[d:])
     spread = turn @ np.linalg.inv(information)[d:, d:] @ turn.T
@@ -212,7 +213,9 @@ def _louis(
     tail = np.array([0.0, 0.0, TAIL_SD**-2, 0.0])
 
     def gradient(x: Float) -> Float:
-        return _slopes(lambda y: np.array([expected_log_density(terms, means, chart.psi(y))]), x)[0]
+        return np.asarray(_slopes(
+            lambda y: np.array([expected_log_density(terms, means, chart.psi(y))]), x
+        )[0])  # fmt: skip
 
     score = np.concatenate([
         held[:, :d].mean(axis=0) - free.mean(axis=0) - precision * at[:d],

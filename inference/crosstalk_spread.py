@@ -47,7 +47,7 @@ def spread_of_crosstalk(
     for number, crosstalk in own.items():
         slope = covariance @ cross[number]
         out += rng.multivariate_normal(
-            np.zeros(4), crosstalk.covariance, len(theta), method="eigh"
+            np.zeros(4), np.asarray(crosstalk.covariance), len(theta), method="eigh"
         ) @ slope.T  # fmt: skip
     share = 1.0 - np.sqrt(np.diag(covariance) / np.atleast_2d(np.cov(out.T)).diagonal())
     numbers = {
@@ -88,7 +88,7 @@ def _cross_covariance(
         for _ in range(N_RECORDS):
             population.sweep(group.design @ center, BETWEEN)
             statistics.append(population.statistics() @ group.design)
-            spins = 2.0 * population.codes() - 1.0
+            spins = np.asarray(2.0 * population.codes() - 1.0, np.float64)
             sums = {number: np.zeros((N_REPLICAS, 7)) for number in traces}
             for number, sites, terms in parts:
                 sums[number] += terms.statistics(spins[sites])

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, triu
+from scipy.sparse import csr_matrix, diags, triu
 
 from physlearn.records import SiteGraph
 
-__all__ = ["N_PAIR_TERMS", "N_TERMS", "CrosstalkTerms", "natural_terms"]
+__all__ = ["N_PAIR_TERMS", "CrosstalkTerms", "natural_terms", "neighbour_matrix"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 N_PAIR_TERMS = 2
-N_TERMS = 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,25 +46,15 @@ class CrosstalkTerms:
     @classmethod
     def of(cls, intensity: Float, graph: SiteGraph) -> CrosstalkTerms:
         """Return the terms of one picture, shape (n_sites,), NaN where nothing was measured."""
-        n = graph.n_sites
         seen = np.isfinite(intensity)
         y = np.where(seen, intensity, 0.0)
-        near = graph.shell == 0
-        ends, times = graph.edges[near], graph.multiplicity[near].astype(np.float64)
-        rows, columns = np.concatenate([ends, ends[:, ::-1]]).T
-        around = csr_matrix((np.concatenate([times, times]), (rows, columns)), shape=(n, n))
+        around = neighbour_matrix(graph)
         z = np.asarray(around.sum(axis=1)).ravel()
         measured = seen.astype(np.float64)
-        kept = seen[rows]
         half = csr_matrix((around[seen]).T @ around[seen])
         shared = triu(half, 1).tocoo()
-        both = triu(
-            csr_matrix((np.concatenate([times, times])[kept], (rows[kept], columns[kept])), (n, n))
-            + csr_matrix(
-                (np.concatenate([times, times])[kept], (columns[kept], rows[kept])), (n, n)
-            ),
-            1,
-        ).tocoo()
+        own = diags(measured) @ around
+        both = triu(csr_matrix(own + own.T), 1).tocoo()
         sites = np.stack([
             y, around @ y, measured, measured * z + around @ measured, around @ (measured * z)
         ])  # fmt: skip
@@ -100,6 +89,14 @@ class CrosstalkTerms:
         square = yy - 2 * a * (y + tail * yz) + a**2 * (n + 2 * tail * z + tail**2 * zz)
         square += b**2 * (n + tail**2 * squares)
         return float(-square / (2 * noise**2) - n * np.log(noise) - n * np.log(2 * np.pi) / 2)
+
+
+def neighbour_matrix(graph: SiteGraph) -> csr_matrix:
+    """Return how often sites are nearest neighbours, sparse, shape (n_sites, n_sites)."""
+    near = graph.shell == 0
+    times = np.tile(graph.multiplicity[near].astype(np.float64), 2)
+    rows, columns = np.concatenate([graph.edges[near], graph.edges[near][:, ::-1]]).T
+    return csr_matrix((times, (rows, columns)), shape=(graph.n_sites, graph.n_sites))
 
 
 def natural_terms(psi: Float) -> Float:

@@ -98,7 +98,8 @@ def _cluster(vectors: Float, shells: Int) -> tuple[Int, Float, Int]:
     label = np.full(len(vectors), -1)
     nearest = shells == shells.min()
     reach = NEAR * float(np.median(np.linalg.norm(vectors[nearest], axis=1)))
-    centers, of_shell = [], []
+    centers: list[Float] = []
+    of_shell: list[int] = []
     for shell in np.unique(shells):
         here = np.flatnonzero(shells == shell)
         tree = cKDTree(vectors[here])
@@ -177,12 +178,12 @@ def _translations(table: Int, centers: Float) -> tuple[Float, Float, Int]:
     motif, reached, queue = np.zeros((n_kinds, dim)), {0}, [0]
     while queue:
         here = queue.pop()
-        for vector in np.flatnonzero(table[here] >= 0):
-            other = int(table[here, vector])
+        for way in np.flatnonzero(table[here] >= 0):
+            other = int(table[here, way])
             if other not in reached:
                 reached.add(other)
                 queue.append(other)
-                motif[other] = motif[here] + centers[vector]
+                motif[other] = motif[here] + centers[way]
     first, vector = np.nonzero(table >= 0)
     moves = centers[vector] + motif[first] - motif[table[first, vector]]
     length = np.linalg.norm(moves, axis=1)
@@ -194,7 +195,7 @@ def _translations(table: Int, centers: Float) -> tuple[Float, Float, Int]:
     if np.abs(fraction - whole).max() > WHOLE:
         raise InputError(f"snapshots must show a crystal for a latent margin; {ADVICE}.")
     # all moves together give the most accurate basis
-    basis = np.linalg.lstsq(whole, moves, rcond=None)[0]
+    basis = np.asarray(np.linalg.lstsq(whole, moves, rcond=None)[0], np.float64)
     steps = np.zeros((*table.shape, dim), np.int64)
     steps[first, vector] = whole
     return basis, motif, steps

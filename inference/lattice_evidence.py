@@ -147,17 +147,26 @@ class FixedTerms:
         self._place = np.asarray(place, np.int64)
         self._open = np.setdiff1d(np.arange(population.n_parameters), self._place)
         self.n_replicas, self.n_parameters = population.n_replicas, len(self._open)
+        self.dynamics = population.dynamics
 
     def sweep(self, natural: ArrayLike, n_sweeps: int) -> None:
         """Draw every site ``n_sweeps`` times at the open parameters (d,) or (R, d)."""
+        self._all.sweep(self._full(natural), n_sweeps)
+
+    def _full(self, natural: ArrayLike) -> Float:
         given = np.asarray(natural, np.float64)
         full = np.empty((*given.shape[:-1], self._all.n_parameters))
         full[..., self._open], full[..., self._place] = given, self._value
-        self._all.sweep(full, n_sweeps)
+        return full
 
     def statistics(self) -> Float:
         """Return the statistics of the open parameters, shape (R, d)."""
         return self._all.statistics()[:, self._open]
+
+    def scores(self, natural: ArrayLike, terms: NDArray[np.int64]) -> tuple[Float, Float]:
+        """Return gradient and curvature of the pseudolikelihood in the open parameters."""
+        score, bend = self._all.scores(self._full(natural), terms)
+        return score[:, self._open], bend[:, self._open][:, :, self._open]
 
     def codes(self) -> NDArray[np.uint8]:
         """Return a copy of the codes, shape (n_sites, R)."""

@@ -107,11 +107,8 @@ class _Box:
             to = cell[here] + stars.step[step]
             inside = np.all((to >= self.low) & (to < self.low + self.shape[:-1]), axis=1)
             second = np.full(int(inside.sum()), stars.second[step])
-            pairs.append(
-                np.stack([
-                    number[here][inside], self.number(to[inside], second), np.full_like(second, step)
-                ])
-            )  # fmt: skip
+            ways = np.full_like(second, step)
+            pairs.append(np.stack([number[here][inside], self.number(to[inside], second), ways]))
         found = np.concatenate(pairs, axis=1)
         return found[0], found[1], found[2]
 

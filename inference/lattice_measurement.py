@@ -49,12 +49,12 @@ class HiddenProblem(LatticeProblem):
     ----------
     flip_rate
         The unknown flip rate, last of the parameters, or None.
-    n_labels
-        Number of labels that it applies to.
+    theta_prior
+        Of the Hamiltonian's parameters alone.
     """
 
     flip_rate: FlipRate | None = None
-    n_labels: int = 0
+    theta_prior: Prior | None = None
 
 
 def free_problem(
@@ -151,12 +151,12 @@ def hidden_problem(
             design = np.vstack([wide, np.eye(len(linear))[-1:]])
         model = _held_model(family, group, held, flip_rate)
         ensembles.append(model.ensemble(start, design, 1.0, False, rng, n_replicas))
-    names = tuple(data.names)
+    names, theta_prior = tuple(data.names), prior
     if flip_rate is not None:
         prior, names = prior.extended(flip_rate.prior()), (*names, "flip_rate")
     return HiddenProblem(
         ensembles=tuple(ensembles), linear=linear, extra=_known_part(flip_rate, n_labels),
-        prior=prior, names=names, flip_rate=flip_rate, n_labels=n_labels,
+        prior=prior, names=names, flip_rate=flip_rate, theta_prior=theta_prior,
     )  # fmt: skip
 
 

@@ -151,13 +151,15 @@ def _missing_effect(
     d = len(data.names)
     rate = [record.metadata.get(DETECTION) for record in data.records
             for _ in range(record.n_snapshots)]  # fmt: skip
+    prior = problem.theta_prior
+    if prior is None:
+        raise InputError("problem must come from hidden_problem.")
     groups = tuple(
         group if group.label is None else replace(group, label=_without_detection(group, rate))
         for group in data.groups
     )
     other = hidden_problem(
-        replace(data, groups=groups), problem.prior.restricted(range(d)), rng, N_REPLICAS,
-        flip_rate=problem.flip_rate,
+        replace(data, groups=groups), prior, rng, N_REPLICAS, flip_rate=problem.flip_rate
     )  # fmt: skip
     center, covariance = draws.mean(axis=0), np.atleast_2d(np.cov(draws.T))
     found = sample_posterior(other, center, covariance, len(draws), rng)
