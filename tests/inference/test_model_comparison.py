@@ -372,3 +372,21 @@ def test_models_have_names():
     assert "potts, 1 shell" in str(found)
     with pytest.raises(InputError, match="model must be one of potts, 1 shell; pair, 1 shell"):
         found.log_odds("potts", "pair")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_strips_by_the_density_of_the_second_shell_at_zero(seed, oracle):
+    """On 16 x 6 tori: the exact posterior's density at J2 = 0 over the prior's is the odds."""
+    from exact_cases import CASES
+
+    world = CASES["two shells"](seed)
+    prior = world.options["prior"]
+    found = compare_models(world.snapshots, [1, 2], prior=prior, rng=seed)
+    axis, density = world.exact.axes[2], world.exact.marginal(2)
+    at_zero = np.interp(0.0, axis, np.log(density), left=-np.inf, right=-np.inf)
+    exact = stats.norm.logpdf(0.0, 0.0, prior["couplings"]) - at_zero
+    if np.isfinite(exact):
+        compare_with_exact(found, [exact], oracle, f"strips, seed {seed}")
+    else:
+        # the exact density at 0 is below all that its grid holds
+        assert found.log_odds("2 shells", "1 shell") > 15
