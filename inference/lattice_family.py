@@ -146,7 +146,8 @@ class LatticeFamily:
     @cached_property
     def mirrored(self) -> bool:
         """Whether turning every state over only changes the sign of the field (Ising pairs)."""
-        return self.two_state_pairs
+        # at a fixed composition the pictures turned over are other pictures
+        return self.two_state_pairs and not self.fixed_composition
 
     def values(self, theta: Float) -> dict[str, Float]:
         """Return each variable at parameters of shape (..., d), shape (..., *lengths)."""

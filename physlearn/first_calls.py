@@ -88,6 +88,44 @@ def _replicas() -> None:
     copies.scores(np.array([0.1, 0.2, 0.1]), np.arange(16))
 
 
+def _replicas_with_triplets() -> None:
+    from physlearn.lattice_models import triangular_lattice
+    from physlearn.lattice_models.term_replicas import TermReplicas
+
+    graph, rng = triangular_lattice((4, 4)), np.random.default_rng(1)
+    copies = TermReplicas(graph, 1, [(0, 0, 0)], np.zeros(16), 64, rng, extra=np.zeros((1, 16, 2)))
+    pairs, triplets = np.zeros((1, 1, 2, 2)), np.zeros((1, 1, 2, 2, 2))
+    copies.sweep([0.0, 0.1], [[[0.0, 0.0], [0.0, -0.3]]], 1)
+    copies.sums()
+    copies.scores(np.zeros((64, 2)), np.array([[0.0, 1.0]]), pairs, triplets, np.arange(16))
+
+
+def _replicas_at_fixed_composition() -> None:
+    from physlearn.lattice_models import square_lattice
+    from physlearn.lattice_models.exchange_replicas import ExchangeReplicas
+
+    graph, rng = square_lattice((4, 4)), np.random.default_rng(1)
+    for n_states in (2, 3):
+        copies = ExchangeReplicas(graph, 1, n_states, np.arange(16) % n_states, 64, rng)
+        copies.sweep([-0.5 * np.eye(n_states)], 1)
+
+
+def _replicas_by_clusters() -> None:
+    from physlearn.lattice_models import square_lattice
+    from physlearn.lattice_models.cluster_replicas import ClusterReplicas
+
+    graph, rng = square_lattice((4, 4)), np.random.default_rng(1)
+    ClusterReplicas(graph, 1, np.arange(16) % 2, 64, rng).sweep([0.0, 0.1], [-0.3 * np.eye(2)], 1)
+
+
+def _exact_draws() -> None:
+    from physlearn.lattice_models import square_lattice
+    from physlearn.lattice_models.exact_draws import ExactReplicas
+
+    graph, rng = square_lattice((4, 4)), np.random.default_rng(1)
+    ExactReplicas(graph, 1, np.zeros(16), 64, rng).draw([0.0, 0.1], [-0.1 * np.eye(2)])
+
+
 def _tempering() -> None:
     from physlearn.lattice_models import Potts, spin_glass, square_lattice, temper_lattice
 
@@ -180,6 +218,10 @@ FIRST_CALLS: dict[str, Callable[[], None]] = {
     "simulate_lattice with triplets": _triplets,
     "Replicas": _replicas,
     "StateReplicas": _replicas_of_q_states,
+    "TermReplicas": _replicas_with_triplets,
+    "ExchangeReplicas": _replicas_at_fixed_composition,
+    "ClusterReplicas": _replicas_by_clusters,
+    "ExactReplicas": _exact_draws,
     "temper_lattice": _tempering,
     "sample_statistics": _statistics,
     "simulate_hops": _hops,

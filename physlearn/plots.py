@@ -3,6 +3,7 @@
 from physlearn.report.draw_atoms import plot_atoms, plot_image, plot_patches, plot_species
 from physlearn.report.draw_causal import plot_effects, plot_graph
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings, plot_posterior
+from physlearn.report.draw_thermodynamics import plot_phase_diagram, plot_thermodynamics
 from physlearn.report.draw_walls import (
     plot_domain_share,
     plot_laws,
@@ -20,8 +21,10 @@ __all__ = [
     "plot_image",
     "plot_laws",
     "plot_patches",
+    "plot_phase_diagram",
     "plot_posterior",
     "plot_species",
+    "plot_thermodynamics",
     "plot_wall_parameters",
     "plot_walls",
 ]
