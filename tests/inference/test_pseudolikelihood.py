@@ -92,7 +92,7 @@ def test_pictures_at_two_temperatures_share_parameters():
     records = [
         LatticeSnapshots(
             np.where(rng.random((1, 36)) < 0.6, 1, -1).astype(np.int8), graph,
-            state_values=(-1, 1), metadata={"temperature": temperature},
+            state_values=(-1, 1), conditions={"temperature": np.array([temperature])},
         )
         for temperature in (1.0, 2.0)
     ]  # fmt: skip
@@ -101,6 +101,7 @@ def test_pictures_at_two_temperatures_share_parameters():
     value = sum(rows.score(theta)[0] for rows in rows_of_data(data))
     alone = [rows_of_data(gather_snapshots(record, family))[0] for record in records]
     scales = [group.design[1, 1] for group in data.groups]
+    assert sorted(scales)[0] * 2 == sorted(scales)[1]
     expected = sum(rows.score(scale * theta)[0] for rows, scale in zip(alone, scales, strict=True))
     assert np.isclose(value, expected, rtol=1e-12)
 
