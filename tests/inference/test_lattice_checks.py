@@ -84,6 +84,30 @@ def test_clusters_are_those_of_image_labelling(pictures):
         assert squares[state, picture] == np.sum(sizes**2)
 
 
+def test_blocks_belong_to_their_nearest_seeds(pictures):
+    from scipy.sparse.csgraph import dijkstra
+
+    from physlearn.inference.lattice_patterns import _adjacency
+    from physlearn.lattice_models.site_graphs import bond_table
+
+    table, seeds = bond_table(square_lattice((8, 8), periodic=False), 1), np.array([0, 27, 60])
+    steps = dijkstra(_adjacency(table), unweighted=True, indices=seeds)
+    found = []
+    for spread in (kernels.spread_from_seeds, kernels.spread_from_seeds.py_func):
+        block = np.full(64, -1)
+        assert spread(table.start, table.neighbour, seeds, block, np.empty(64, np.int64)) == 64
+        assert np.all(steps[block, np.arange(64)] == steps.min(axis=0))
+        found.append(block)
+    assert np.array_equal(*found)
+    edges = square_lattice((6, 6), periodic=False).edges
+    results = []
+    for measure in (kernels.measure_clusters, kernels.measure_clusters.py_func):
+        out = [np.zeros((3, 5), np.int64) for _ in range(3)]
+        measure(pictures, edges, np.empty(36, np.int32), np.empty(36, np.int64), *out)
+        results.append(np.array(out))
+    assert np.array_equal(*results)
+
+
 def test_kernels_equal_their_python(pictures):
     graph = square_lattice((6, 6), periodic=False)
     from physlearn.lattice_models.site_graphs import bond_table
