@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -108,6 +108,27 @@ class CalibrationReport:
             seed=int(seed),
             warnings=tuple(warnings),
         )
+
+    @classmethod
+    def joined(cls, reports: Sequence[CalibrationReport]) -> CalibrationReport:
+        """Return one report of several studies of the same thing, with seeds of their own.
+
+        Raises
+        ------
+        InputError
+            For none, different variables, or two of the same seed.
+        """
+        answered = [report for report in reports if report.names]
+        if not reports or len({report.names for report in answered}) > 1:
+            raise InputError("reports must be at least one, all of the same variables.")
+        if len({report.seed for report in reports}) < len(reports):
+            raise InputError("reports must have different seeds; two of them are the same study.")
+        names = answered[0].names if answered else ()
+        parts = [report._arrays(names) for report in reports]
+        held = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        held["labels"] = np.array(names, np.str_)
+        warnings = tuple(dict.fromkeys(w for report in reports for w in report.warnings))
+        return cls.from_arrays(held, reports[0].seed, warnings)
 
     @property
     def n_finished(self) -> int:
@@ -264,24 +285,27 @@ class CalibrationReport:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report as a compressed file of arrays (.npz)."""
-        finished = self.status == 0
+        out = self._arrays(self.names)
+        out["labels"] = np.array(self.names, np.str_)
+        about = {"record": "CalibrationReport", "seed": self.seed, "warnings": list(self.warnings)}
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, about=np.array(json.dumps(about)), **out)
+
+    def _arrays(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Return all replicates as arrays, NaN where one is not finished."""
+        finished, n = self.status == 0, len(self.status)
         out: dict[str, NDArray[Any]] = {}
         for name, table in (
             ("truth", self.truths), ("rank", self.ranks), ("pit", self.pits), ("mean", self.means),
             ("sd", self.sds),
         ):  # fmt: skip
-            out[name] = np.full((len(self.status), len(self.names)), np.nan)
+            out[name] = np.full((n, len(names)), np.nan)
             out[name][finished] = table
-        out["n_draws"] = np.zeros(len(self.status), np.int64)
+        out["n_draws"] = np.zeros(n, np.int64)
         out["n_draws"][finished] = self.n_draws
-        out |= {
-            "labels": np.array(self.names, np.str_), "status": self.status,
-            "flagged": self.flagged, "seconds": self.seconds,
-            "message": np.array(self.messages, np.str_),
-        }  # fmt: skip
-        about = {"record": "CalibrationReport", "seed": self.seed, "warnings": list(self.warnings)}
-        with atomic_write(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, about=np.array(json.dumps(about)), **out)
+        out |= {"status": self.status, "flagged": self.flagged, "seconds": self.seconds}
+        out["message"] = np.array(self.messages, np.str_)
+        return out
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CalibrationReport:

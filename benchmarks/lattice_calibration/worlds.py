@@ -247,8 +247,8 @@ def noisy_study() -> Study:
         inside = np.hypot(*(positions - (n - 1) / 2).T) < radius
         # vacancies where one can see them; the crystal beyond is taken as whole
         vacant = inside & (rng.random(whole().n_sites) < 0.02)
-        crystal = keep_sites(whole(), ~vacant)
-        seen = keep_sites(whole(), inside & ~vacant)
+        crystal = keep_sites(whole(), np.flatnonzero(~vacant))
+        seen = keep_sites(whole(), np.flatnonzero(inside & ~vacant))
         states = equilibrium(Ising(truth["couplings"], truth["field"]), crystal, rng).states
         states = states[:, inside[~vacant]]
         flipped = rng.random(states.shape) < truth["flip_rate"]

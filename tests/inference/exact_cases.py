@@ -26,6 +26,7 @@ from exact_posteriors import (
     kaufman_posterior,
     noisy_labels,
 )
+from scipy.stats import beta
 
 from physlearn.lattice_models import remove_sites, square_lattice, triangular_lattice
 from physlearn.records import LatticeSnapshots
@@ -294,6 +295,35 @@ def noisy_potts_world(seed):
     )  # fmt: skip
 
 
+FLIP_RATE = (0.05, 0.04)
+"""Mean and standard deviation of the Beta prior of an unknown flip rate."""
+
+
+def unknown_rate_world(seed):
+    """Labels wrong at an unknown rate, 10 % of the sites without one: 40 pictures."""
+    rng = np.random.default_rng(seed)
+    mean, sd = FLIP_RATE
+    total = mean * (1 - mean) / sd**2 - 1
+    prior = beta(mean * total, (1 - mean) * total)
+    world = all_states("ising")
+    truth = np.append(rng.uniform((-0.3, -0.2), (0.3, 0.3)), prior.rvs(random_state=rng))
+    codes = world.draw(truth[:2], 40, rng)
+    read, _, known = noisy_labels(codes, truth[2], 2, rng, 0.1)
+    exact = exact_posterior(
+        world.unknown_rate(read, known),
+        normal_prior(
+            [0.5, 0.3, sd], [0.0, 0.0, mean], [-9.0, -9.0, 0.0], [9.0, 9.0, 1.0],
+            {2: prior.logpdf},
+        ),
+    )  # fmt: skip
+    snapshots = world.snapshots(np.where(known, read, 0), observed=known)
+    options = {
+        "label_noise": "unknown", "prior": {"field": 0.5, "couplings": 0.3, "flip_rate": FLIP_RATE}
+    }  # fmt: skip
+    rows = unit_rows(("field", 0), ("couplings", 1), ("flip_rate", 0))
+    return World(snapshots, 1, options, exact, truth, rows)
+
+
 CASES = {
     "kaufman": kaufman_world,
     "kaufman at the transition": kaufman_world_at_transition,
@@ -310,4 +340,5 @@ CASES = {
     "label noise": noise_world,
     "noise and vacancies": noisy_vacancies_world,
     "noisy potts": noisy_potts_world,
+    "unknown": unknown_rate_world,
 }

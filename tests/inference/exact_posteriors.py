@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from exact_grids import exact_posterior, find_bounds, integrate, outer_sum
 from exact_models import statistics, unit_energies
+from threadpoolctl import threadpool_limits
 
 from physlearn.lattice_models import Ising, kaufman_torus, simulate_lattice, square_lattice
 from physlearn.lattice_models.exact_answers.transfer_matrix import all_rows, read_bonds, row_to_row
@@ -150,7 +151,10 @@ class LogZ:
         nodes = np.cos(np.pi * (np.arange(n_nodes) + 0.5) / n_nodes)
         axes = [(low + high + (high - low) * nodes) / 2 for low, high in self.box]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
-        table = np.array([log_z(theta) for theta in points]).reshape((n_nodes,) * len(axes))
+        # many small products: threads would only wait for each other
+        with threadpool_limits(limits=1, user_api="blas"):
+            table = np.array([log_z(theta) for theta in points])
+        table = table.reshape((n_nodes,) * len(axes))
         transform = np.cos(np.outer(np.arange(n_nodes), np.arccos(nodes))) * 2 / n_nodes
         transform[0] /= 2
         for _ in axes:  # each turn transforms the first axis and puts it last

@@ -448,6 +448,21 @@ def test_round_trip(tmp_path):
         CalibrationReport.load(tmp_path / "z.npz")
 
 
+def test_reports_of_several_machines_join():
+    parts = [check_calibration(simulate, moody, PRIOR, 30, rng=seed) for seed in (1, 2)]
+    both = CalibrationReport.joined(parts)
+    assert np.array_equal(both.pits, np.concatenate([part.pits for part in parts]))
+    assert both.messages == parts[0].messages + parts[1].messages
+    assert both.n_refused == parts[0].n_refused + parts[1].n_refused
+    assert (both.table["n"] == both.n_finished).all()
+    with pytest.raises(InputError, match="same study"):
+        CalibrationReport.joined([parts[0], parts[0]])
+    with pytest.raises(InputError, match="same variables"):
+        CalibrationReport.joined([parts[0], check_calibration(simulate, as_fit, pair_prior, 5)])
+    with pytest.raises(InputError, match="at least one"):
+        CalibrationReport.joined([])
+
+
 def test_nobody_changes_a_report():
     report = check_calibration(simulate, fit, PRIOR, 20, rng=1)
     with pytest.raises(ValueError, match="read-only"):
