@@ -31,7 +31,8 @@ class Transition:
     temperatures_k
         The same in kelvin, or None without the picture's temperature.
     exact_ratios
-        By closed form in the infinite crystal (Onsager, Houtappel), or None where none is known.
+        By closed form in the infinite crystal without field (Onsager, Houtappel), or None where
+        none is known.
     method
         ``Binder crossing``, ``heat capacity peak``, ``susceptibility peak`` or ``susceptibility
         peaks extrapolated`` (in L ** (-1 / nu) with Ising's nu), and of which crystals.
@@ -170,7 +171,7 @@ def without_field(family: LatticeFamily, theta: Float, graph: SiteGraph) -> Floa
 
 
 def exact_ratios(family: LatticeFamily, theta: Float, kind: str, order: str) -> Float | None:
-    """Return T_c / T of pictures by closed form, for two states and one shell, else None.
+    """Return T_c / T without field by closed form, for two states and one shell, else None.
 
     Uniform order wherever J > 0, alternating order of J < 0 on the square and honeycomb lattices;
     Potts models on the square lattice order at J = log(1 + sqrt q).

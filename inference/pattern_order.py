@@ -21,7 +21,7 @@ Float = NDArray[np.float64]
 ORDERED = 0.2
 """Share of a pattern's variance in one star above which it counts as ordered."""
 
-NAMES = {
+NAMES: dict[str, dict[tuple[float, ...], str]] = {
     "square": {(1 / 2, 1 / 2): "checkerboard", (0, 1 / 2): "stripes"},
     "triangular": {(1 / 3, 1 / 3): "three sublattices", (0, 1 / 2): "stripes"},
     "honeycomb": {(0, 0): "alternating sublattices"},
@@ -105,7 +105,9 @@ def _star_powers(
             # what fields impose is no order: fluctuations about the mean over draws count
             waves[:, :, 0] -= waves[:, :, 0].mean(axis=(0, 1))
         matrix = np.einsum("dpqm,dpqn->dqmn", waves, waves.conj(), optimize=True)
-        np.add.at(power, (slice(None), stars), matrix / (n_pictures * n_sites**2 / motif))
+        matrix /= n_pictures * n_sites**2 / motif
+        for star in range(len(counts)):
+            power[:, star] += matrix[:, stars == star].sum(axis=1)
     if family.fixed_composition:
         # of the variance that the composition leaves
         shares = np.bincount(codes[0, 0], minlength=family.n_states) / n_sites

@@ -104,7 +104,7 @@ class PeriodicCrystal:
         points = self.graph.positions
         assert points is not None  # noqa: S101 -- as above
         angle = (wavevectors @ self.reciprocal) @ points.T
-        return np.exp(-1j * angle).astype(np.complex64)
+        return np.asarray(np.exp(-1j * angle), np.complex64)
 
     def squared_length(self, wavevectors: Float) -> Float:
         """Return |q|^2 as the lattice's Laplacian has it, sum over first bonds of 2 - 2 cos q.r.

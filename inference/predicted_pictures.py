@@ -118,4 +118,4 @@ def composition_of(family: LatticeFamily, snapshots: Sequence[LatticeSnapshots])
     for record in snapshots:
         seen = record.states if record.observed is None else record.states[record.observed]
         counts += [(seen == value).sum() for value in record.state_values]
-    return counts / counts.sum()
+    return np.asarray(counts / counts.sum())

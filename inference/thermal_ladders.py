@@ -226,12 +226,15 @@ def at_rungs(samples: LadderSamples, rungs: NDArray[np.int64]) -> LadderSamples:
 
 def join_samples(parts: list[LadderSamples], along: int) -> LadderSamples:
     """Join blocks of draws (``along`` 1) or successive runs of the same block (0)."""
-    columns = [
-        np.concatenate([getattr(part, name) for part in parts], axis=along)
-        for name in ("statistics", "uniform", "peak", "beside")
-    ]
+
+    def join(name: str) -> Float:
+        return np.concatenate([getattr(part, name) for part in parts], axis=along)
+
     last = parts[-1].codes if along == 0 else np.concatenate([p.codes for p in parts], axis=1)
-    return LadderSamples(*columns, last, np.mean([part.swaps for part in parts], axis=0))
+    return LadderSamples(
+        join("statistics"), join("uniform"), join("peak"), join("beside"), last,
+        np.asarray(np.mean([part.swaps for part in parts], axis=0)),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -320,7 +323,7 @@ def _weights(sums: Float, natural: Float, share: bool) -> Float | None:
     exponent -= exponent.max(axis=1, keepdims=True)
     weights = np.exp(exponent)
     weights /= weights.sum(axis=1, keepdims=True)
-    return weights.reshape(len(sums), n_draws, n_draws)
+    return np.asarray(weights.reshape(len(sums), n_draws, n_draws))
 
 
 def _effective(weights: Float) -> float:

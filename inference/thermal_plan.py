@@ -192,15 +192,16 @@ def _crossings(
         tops = [values["susceptibility"].max(axis=1) for values in both]
         growth = float(np.median(tops[0] / tops[1]))
     if method == "Binder crossing":
-        return binder_crossings(*(values["binder_cumulant"] for values in both), at), growth
+        large, less = (values["binder_cumulant"] for values in both)
+        return binder_crossings(large, less, at), growth
     if method == "heat capacity peak":
         return highest_points(both[0]["heat_capacity"], at), growth
     # the peak of a crystal of L cells lies off by a multiple of L ** (-1 / nu)
-    large, *half = (highest_points(values["susceptibility"], at) for values in both)
-    if not half:
-        return large, growth
+    tops = [highest_points(values["susceptibility"], at) for values in both]
+    if len(tops) == 1:
+        return tops[0], growth
     power = 2.0 ** (1 / ISING_NU[len(plan.crystal.sizes)])
-    return (power * large - half[0]) / (power - 1), growth
+    return (power * tops[0] - tops[1]) / (power - 1), growth
 
 
 def _near(rungs: Float, about: Float, search: tuple[float, float]) -> Float:
@@ -236,16 +237,18 @@ def prediction_warnings(
             f"between ratios {named.min():.3g} and {named.max():.3g} the correlation length nears "
             f"the crystal's edge of {edge:.3g}: numbers there are those of this size"
         )
+    noisy = []
     for name in ("energy", "heat_capacity", "order_parameter", "susceptibility"):
         spread = values[name][0].std(axis=0)
         noise = np.sqrt((jackknife_error(values[name]) ** 2).mean(axis=0))
         large = noise > LARGE_NOISE * spread + 1e-12
         if large.any():
-            out.append(
-                f"{name}: Monte Carlo error is more than half of the spread at "
-                f"{int(large.sum())} of {len(ratios)} temperatures (monte_carlo_sd); more n_sweeps "
-                "narrow it"
-            )
+            noisy.append(f"{name} ({int(large.sum())} of {len(ratios)} temperatures)")
+    if noisy:
+        out.append(
+            f"Monte Carlo error is more than half of the spread of {', '.join(noisy)}: see "
+            "monte_carlo_sd; more n_sweeps narrow it"
+        )
     return out
 
 
