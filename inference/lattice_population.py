@@ -315,6 +315,10 @@ class _StatePopulation(_Population):
     def codes(self) -> Codes:
         return self._copies.states.view(np.uint8)
 
+    def scores(self, natural: ArrayLike, terms: NDArray[np.int64]) -> tuple[Float, Float]:
+        family = self._family
+        return self._copies.scores(np.hstack(self._split(natural)), family.site, family.pair, terms)
+
 
 class _ExchangePopulation(_Population):
     """Any model at fixed composition."""
@@ -346,6 +350,13 @@ class _ExchangePopulation(_Population):
             pair, n_sweeps, -self._offset, triplet_energy=triplet if self._family.motifs else None,
             extra_energy=-weight,
         )  # fmt: skip
+
+    def scores(self, natural: ArrayLike, terms: NDArray[np.int64]) -> tuple[Float, Float]:
+        """Return scores of sites given their neighbours, as if compositions were free."""
+        copies, family, given = self._exchanges.copies, self._family, self._split(natural)
+        if isinstance(copies, TermReplicas):
+            return copies.scores(np.hstack(given), family.site, family.pair, family.triplet, terms)
+        return copies.scores(np.hstack(given), family.site, family.pair, terms)
 
     def statistics(self) -> Float:
         copies = self._exchanges.copies

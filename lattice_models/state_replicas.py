@@ -23,6 +23,7 @@ from physlearn.lattice_models.state_replica_kernels import (
     state_replica_statistics,
     state_replica_sweeps,
 )
+from physlearn.lattice_models.state_score_kernels import state_scores
 from physlearn.records import SiteGraph
 
 __all__ = ["StateReplicas"]
@@ -251,6 +252,44 @@ class StateReplicas:
         pairs[:, :, 0, 0] = self._n_bonds - once
         extra += self.extra[..., 0].sum(axis=1)[:, None]
         return numbers, pairs, extra[:, :n].T.copy()
+
+    def scores(
+        self, parameters: ArrayLike, site: ArrayLike, pair: ArrayLike, terms: NDArray[np.int64]
+    ) -> tuple[Float, Float]:
+        """Return gradient and curvature of every replica's log pseudolikelihood.
+
+        Parameters
+        ----------
+        parameters
+            Natural parameters theta, those of the tables and then those of ``extra``, shape
+            (d + n_extra,) or (n_replicas, d + n_extra): -E = theta . T.
+        site, pair
+            Tables of T, shapes (d, q) and (d, n_shells, q, q).
+        terms
+            The sites whose conditional probabilities are multiplied.
+
+        Returns
+        -------
+        tuple
+            Shapes (n_replicas, d + n_extra) and (n_replicas, d + n_extra, d + n_extra).
+        """
+        singles, pairs = np.asarray(site, np.float64), np.asarray(pair, np.float64)
+        d = len(singles) + len(self.extra)
+        theta = self._wide("parameters", parameters, (d,))
+        score, curvature = np.zeros_like(theta), np.zeros((d, *theta.shape))
+        rise = pairs[:, :, 1:] - pairs[:, :, :1]
+        rise[..., 1:] -= rise[..., :1]
+        groups = self.groups
+        state_scores(
+            self.memory, self.words, checked_sites(terms, self.graph.n_sites), groups.group_start,
+            groups.entry_start, groups.kind, groups.degree, groups.entry, groups.shell,
+            groups.times, np.ascontiguousarray(singles[:, 1:] - singles[:, :1]), rise, self.value,
+            theta, score, curvature, self._count, self._count.reshape(-1).view(np.uint64),
+        )  # fmt: skip
+        for k in range(d):
+            curvature[:k, k] = curvature[k, :k]
+        n = self.n_replicas
+        return score[:, :n].T.copy(), curvature[:, :, :n].transpose(2, 0, 1).copy()
 
 
 def _exponents(energies: Float) -> Single:
