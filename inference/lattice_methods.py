@@ -19,6 +19,7 @@ from physlearn.inference.lattice_posterior import (
     sample_posterior,
 )
 from physlearn.inference.lattice_trust import trust_flags
+from physlearn.inference.lattice_verdicts import pressed_bound
 from physlearn.inference.lattice_window import window_of_data
 from physlearn.inference.local_sandwich import picture_sandwich
 from physlearn.inference.measurement_effects import finish_measurement
@@ -39,7 +40,7 @@ Float = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 METHODS = ("auto", "pseudolikelihood", "likelihood", "exchange", "statistical_distance")
 FEW_PAIRS = 20.0
-LARGEST_LIKELIHOOD = 60_000
+LARGEST_LIKELIHOOD = 600_000
 """Random sites times (1 + shells) beyond which ``auto`` tries the pseudolikelihood first."""
 LARGEST_SIMULATED = 20_000
 """Sites beyond which the sandwich is read off the picture, and a window is simulated."""
@@ -121,11 +122,14 @@ def solve(task: Task) -> Answer:
 def _one_state(task: Task) -> Answer:
     """Return bounds where all sites hold one state."""
     theta, numbers = sample_one_state(task.data, task.prior, task.n_draws, task.rng)
+    flags = []
+    if numbers["effective_draws"] < LEAST_EFFECTIVE:
+        flags.append(f"only {numbers['effective_draws']:.0f} effective draws: quantiles are rough")
     return Answer(
         theta, "likelihood of rare single sites",
         "prior draws weighted; sites that differ are taken as rare and apart",
         "all sites hold one state: sites that differ are rare, which gives the likelihood",
-        dict(numbers),
+        dict(numbers), flags,
     )  # fmt: skip
 
 
@@ -182,7 +186,7 @@ def _likelihood(task: Task, choice: str = "asked for") -> Answer:
     mean, covariance = mode, np.linalg.inv(curvature + np.diag(task.prior.precision))
     problem, result = _run_likelihood(task, mean, covariance, N_REPLICAS)
     attempts = 1
-    if not _good(result):
+    if not _good(result) and not _at_bound(result, task.prior):
         attempts, d = 2, len(mean)
         problem, result = _run_likelihood(
             task, result.mean[:d], result.covariance[:d, :d], 2 * N_REPLICAS
@@ -231,6 +235,11 @@ def _run_likelihood(
 
 def _good(result: LikelihoodPosterior) -> bool:
     return result.converged and result.effective_draws >= LEAST_EFFECTIVE
+
+
+def _at_bound(result: LikelihoodPosterior, prior: Prior) -> bool:
+    """Whether the posterior presses against a bound of the prior, which no new start changes."""
+    return any(pressed_bound(result.draws[:, k], prior, k) for k in range(prior.n_parameters))
 
 
 def _completed(data: LatticeData, problem: LatticeProblem) -> list[Codes]:

@@ -11,12 +11,13 @@ from physlearn.inference.lattice_family import Variable
 from physlearn.inference.priors import Prior
 from physlearn.results import PRIOR_REPEATED
 
-__all__ = ["prior_flags", "prior_widths", "sign_verdicts", "state_flags"]
+__all__ = ["pressed_bound", "prior_flags", "prior_widths", "sign_verdicts", "state_flags"]
 
 Float = NDArray[np.float64]
-PRESSED = 0.25
+PRESSED = 0.3
 NEAR_BOUND = 0.05
 CONFLICT = 4.0
+LEAST_WEIGHT = 0.04
 WORDS = {
     "couplings": ("like neighbours preferred", "unlike neighbours preferred"),
     "interactions": ("occupied neighbours avoided", "occupied neighbours preferred"),
@@ -66,33 +67,47 @@ def prior_flags(names: tuple[str, ...], theta: Float, prior: Prior) -> list[str]
     mean, sd = theta.mean(axis=0), theta.std(axis=0)
     for index, name in enumerate(names):
         share = sd[index] / prior.sd[index]
-        pressed = _pressed(theta[:, index], sd[index], prior, index)
-        pull = (mean[index] - prior.mean[index]) / prior.sd[index]
+        pressed = pressed_bound(theta[:, index], prior, index)
+        pull = _conflict(mean[index], sd[index], prior, index)
         if pressed:
             flags.append(
                 f"{name}: the posterior presses against the prior's bound {pressed}; what lies "
                 "beyond was excluded in advance: widen the prior, or report a bound only"
             )
-        elif share > PRIOR_REPEATED:
+        elif share > PRIOR_REPEATED and abs(pull) < CONFLICT:
             flags.append(
                 f"{name}: prior repeated (posterior sd is {share:.0%} of the prior's); a larger "
                 "picture or more pictures would narrow it"
             )
         elif abs(pull) > CONFLICT and prior.shapes[index] is None:
             flags.append(
-                f"{name}: prior and data disagree (the posterior lies {abs(pull):.1f} prior "
-                "standard deviations from the prior's centre): check the prior"
+                f"{name}: prior and data disagree (what the data say lies {abs(pull):.1f} standard "
+                "deviations from the prior's centre): check the prior"
             )
     return flags
 
 
-def _pressed(draws: Float, sd: float, prior: Prior, index: int) -> str:
-    """Return the bound that the draws press against, or nothing."""
+def _conflict(mean: float, sd: float, prior: Prior, index: int) -> float:
+    """Return how far the data's own estimate lies from the prior's centre, in sds of both.
+
+    For Gaussians the posterior's pull is w times that of the data, with 1 - w = sd^2 / prior sd^2,
+    and prior and data together spread by prior sd / sqrt(w).
+    """
+    pull = (mean - prior.mean[index]) / prior.sd[index]
+    weight = 1.0 - (sd / prior.sd[index]) ** 2
+    # a posterior as wide as the prior leaves the weight to Monte Carlo noise: not below 0.04
+    return float(pull / np.sqrt(max(weight, LEAST_WEIGHT)))
+
+
+def pressed_bound(draws: Float, prior: Prior, index: int) -> str:
+    """Return the bound of a parameter's prior that its draws (n,) press against, or nothing."""
+    sd = draws.std()
     for bound in (prior.lower[index], prior.upper[index]):
         if not np.isfinite(bound):
             continue
-        # inside the bounds a Gaussian holds 3 % within 0.1 sd of its mean, and less elsewhere
-        reach = max(NEAR_BOUND * prior.sd[index], 0.3 * sd)
+        # half a sd holds 39 % of an exponential that falls from the bound, 24 % of half a
+        # Gaussian that peaks there, and less of what peaks inside
+        reach = max(NEAR_BOUND * prior.sd[index], 0.5 * sd)
         near = np.abs(draws - bound) < reach
         flat = sd > 0.8 * prior.sd[index]
         if near.mean() > PRESSED and not flat:

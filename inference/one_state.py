@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from physlearn.checks import NotIdentified
 from physlearn.inference.lattice_data import LatticeData, PictureGroup
 from physlearn.inference.priors import Prior
 from physlearn.inference.site_features import make_surroundings, rows_of_group
@@ -13,9 +13,13 @@ from physlearn.inference.site_features import make_surroundings, rows_of_group
 __all__ = ["sample_one_state"]
 
 Float = NDArray[np.float64]
-FIRST_TRIALS = 20_000
-MOST_TRIALS = 1_000_000
+TRIALS = 20_000
+MOST_ROUNDS = 12
 WANTED = 3000.0
+LEAST_EFFECTIVE = 200.0
+NEAR_SHARE = 0.8
+WIDENING = 1.5
+STUDENT_DF = 6.0
 MOST_LOGITS = 4_000_000
 
 
@@ -33,24 +37,47 @@ def sample_one_state(
     which mistakes a phase that is merely metastable for an equilibrium.
     """
     state = int(np.argmax(data.state_counts))
-    kept: list[Float] = []
-    weights: list[Float] = []
-    effective, n = 0.0, FIRST_TRIALS
-    while effective < WANTED and sum(map(len, kept)) < MOST_TRIALS:
-        trial = prior.draw(n, rng)
-        kept.append(trial)
-        weights.append(_log_likelihood(data, trial, state))
-        log_weight = np.concatenate(weights)
-        weight = np.exp(log_weight - log_weight.max())
-        effective = float(weight.sum() ** 2 / np.sum(weight**2))
-        n = int(np.clip(1.2 * len(log_weight) * (WANTED / effective - 1), FIRST_TRIALS, 200_000))
-    if effective < 100:
-        raise NotIdentified(
-            "all sites hold one state, which the prior makes next to impossible: widen the prior."
-        )
-    points = np.concatenate(kept)
+    points = prior.draw(TRIALS, rng)
+    log_weight = _log_likelihood(data, points, state)
+    for _ in range(MOST_ROUNDS):
+        if _effective(log_weight) > WANTED:
+            break
+        points, log_weight = _propose(data, prior, state, points, log_weight, rng)
+    effective = _effective(log_weight)
+    weight = np.exp(log_weight - log_weight.max())
     chosen = rng.choice(len(points), n_draws, p=weight / weight.sum())
-    return points[chosen], {"effective_draws": effective, "prior_draws": float(len(points))}
+    return points[chosen], {"effective_draws": effective}
+
+
+def _effective(log_weight: Float) -> float:
+    """Return how many independent draws the weights are worth."""
+    weight = np.exp(log_weight - log_weight.max())
+    return float(weight.sum() ** 2 / np.sum(weight**2))
+
+
+def _propose(
+    data: LatticeData, prior: Prior, state: int, points: Float, log_weight: Float,
+    rng: np.random.Generator,
+) -> tuple[Float, Float]:  # fmt: skip
+    """Return points from prior and from around the last weighted ones, with their weights."""
+    flat = log_weight - log_weight.max()
+    while _effective(flat) < LEAST_EFFECTIVE:
+        flat = 0.7 * flat  # few points count yet: look at more of them
+    weight = np.exp(flat)
+    weight /= weight.sum()
+    center = weight @ points
+    away = points - center
+    spread = (away * weight[:, None]).T @ away + 1e-6 * np.diag(prior.sd**2)
+    proposal = stats.multivariate_t(center, WIDENING * spread, df=STUDENT_DF, seed=rng)
+    n_near = int(NEAR_SHARE * TRIALS)
+    near = np.asarray(proposal.rvs(n_near)).reshape(n_near, -1)
+    new = np.concatenate([near, prior.draw(TRIALS - n_near, rng)])
+    log_prior = prior.log_density(new)
+    new, log_prior = new[np.isfinite(log_prior)], log_prior[np.isfinite(log_prior)]
+    mixture = np.logaddexp(
+        np.log(NEAR_SHARE) + proposal.logpdf(new), np.log1p(-NEAR_SHARE) + log_prior
+    )
+    return new, _log_likelihood(data, new, state) + log_prior - mixture
 
 
 def _log_likelihood(data: LatticeData, theta: Float, state: int) -> Float:
