@@ -159,7 +159,7 @@ def fit_hamiltonian_to_energies(
     >>> energies = 5.0 * (s[:, ends[:, 0]] * s[:, ends[:, 1]]).sum(axis=1) + rng.normal(0, 2, 40)
     >>> fit = fit_hamiltonian_to_energies(
     ...     pictures, energies, 1, options=EnergyOptions(unit="meV"), rng=1)
-    >>> round(fit["bond_energies"].mean(), 1)
+    >>> round(float(fit["bond_energies"].mean()), 1)
     5.0
     """
     chosen = options or EnergyOptions()

