@@ -23,7 +23,9 @@ __all__ = ["PartitionSurface"]
 Float = NDArray[np.float64]
 BLOCK = 4_000_000
 """Exponentials held at once, in single precision."""
-SETTLED = 1e-6
+SETTLED = 1e-4
+"""Largest relative gap between a reference's samples and those that it accounts for."""
+LEAST_KEPT = 0.8
 MAX_STEPS = 60
 LEAST_OVERLAP = 1e-3
 
@@ -45,7 +47,10 @@ class PartitionSurface:
         staying as they are. Each sample then stands for itself and its mirror image, with their
         exact weights: chains need not cross from one phase to its mirror image. None: no symmetry.
     groups
-        Which samples belong together, int, shape (K, n); None: those of a reference.
+        Which samples belong together, int, shape (K, n) or (K,); None: those of a reference.
+    drop_isolated
+        Leave out references whose samples hardly meet those of the largest group that does; log Z
+        beside them is then an extrapolation, as anywhere beyond the references.
 
     Attributes
     ----------
@@ -58,7 +63,7 @@ class PartitionSurface:
         float64, shape (K,): samples of each.
     settled
         Whether the equations were solved and references do not fall into groups whose samples
-        hardly meet.
+        hardly meet (with ``drop_isolated``: a fifth of the samples at most were left out).
 
     Raises
     ------
@@ -79,6 +84,8 @@ class PartitionSurface:
         statistics: ArrayLike,
         odd: NDArray[np.bool_] | None = None,
         groups: NDArray[np.integer] | None = None,
+        *,
+        drop_isolated: bool = False,
     ) -> None:
         given = check_array("references", references, ndim=2)
         n_references, d = given.shape
@@ -95,7 +102,7 @@ class PartitionSurface:
         self._group = np.unique(owner.ravel(), return_inverse=True)[1].reshape(-1)
         self.counts = np.bincount(self._origin).astype(np.float64)
         self.anchor: Float = given.mean(axis=0)
-        self._solve(values.reshape(-1, d))
+        self._solve(values.reshape(-1, d), drop_isolated)
         self._matrix: NDArray[np.float32] | None = None
         self._zero = 0.0
         self._zero = float(self(self.anchor[None])[0])
@@ -117,9 +124,12 @@ class PartitionSurface:
                 parts.append(values[:, first : first + length])
                 places.append(references)
                 owners.append(np.arange(len(references)))
-        return cls(np.concatenate(places), np.concatenate(parts), odd, np.concatenate(owners))
+        return cls(
+            np.concatenate(places), np.concatenate(parts), odd, np.concatenate(owners),
+            drop_isolated=True,
+        )  # fmt: skip
 
-    def _solve(self, values: Float) -> None:
+    def _solve(self, values: Float, drop_isolated: bool) -> None:
         """Solve the equations; keep samples, whitened, with their log weights and shares."""
         self._center = values.mean(axis=0)
         shifted = values - self._center
@@ -128,12 +138,9 @@ class PartitionSurface:
             self._center = np.where(self.odd, 0.0, self._center)
             shifted = values - self._center
         exponent = shifted @ self.references.T
-        signed: tuple[Float, ...] = (shifted,)
         slopes = shifted
         if self.odd is not None:
             pull = shifted[:, self.odd] @ self.references[:, self.odd].T
-            mirrored = shifted * np.where(self.odd, -1.0, 1.0)
-            signed = (shifted, mirrored)
             own = np.tanh(pull[np.arange(len(pull)), self._origin])
             slopes = np.where(self.odd, shifted * own[:, None], shifted)
             exponent = np.logaddexp(exponent, exponent - 2 * pull)
@@ -141,11 +148,21 @@ class PartitionSurface:
         np.add.at(means, self._origin, slopes)
         guess = _integrate_between(self.references, means / self.counts[:, None])
         found = _solve_mixture(exponent, self.counts, guess)
+        connected, total = _largest_group(found[2], self.counts), self.counts.sum()
+        if drop_isolated and not np.all(connected):
+            kept = connected[self._origin]
+            shifted, exponent = shifted[kept], exponent[kept][:, connected]
+            self._origin = (np.cumsum(connected) - 1)[self._origin[kept]]
+            self._group = self._group[kept]
+            self.references, self.counts = self.references[connected], self.counts[connected]
+            found = _solve_mixture(exponent, self.counts, found[0][connected])
+            connected = np.array([self.counts.sum() > LEAST_KEPT * total])
         self._log_z, log_mixture, self._shares, excess = found
-        overlap = self._shares.T @ self._shares / np.sqrt(np.outer(self.counts, self.counts))
-        groups = connected_components(overlap > LEAST_OVERLAP, directed=False)[0]
-        self.settled = bool(excess < SETTLED and groups == 1)
+        self.settled = bool(excess < SETTLED and np.all(connected))
         self._log_z = self._log_z + self.references @ self._center
+        signed: tuple[Float, ...] = (shifted,)
+        if self.odd is not None:
+            signed = (shifted, shifted * np.where(self.odd, -1.0, 1.0))
         samples = np.concatenate(signed)
         log_weight = samples @ self.anchor - np.tile(log_mixture, len(signed))
         factor = _whitening(samples)
@@ -270,6 +287,13 @@ def _integrate_between(references: Float, means: Float) -> Float:
     return log_partition
 
 
+def _largest_group(shares: Float, counts: Float) -> NDArray[np.bool_]:
+    """Return which references belong to the largest group whose samples meet."""
+    overlap = shares.T @ shares / np.sqrt(np.outer(counts, counts))
+    label = connected_components(overlap > LEAST_OVERLAP, directed=False)[1]
+    return np.asarray(label == np.argmax(np.bincount(label, weights=counts)))
+
+
 def _solve_mixture(
     exponent: Float, counts: Float, log_z: Float
 ) -> tuple[Float, Float, Float, float]:
@@ -294,11 +318,13 @@ def _solve_mixture(
     for _ in range(MAX_STEPS):
         sums = shares.sum(axis=0)
         excess = sums - counts
-        if np.max(np.abs(excess) / counts) < SETTLED / 10:
+        if np.max(np.abs(excess) / counts) < SETTLED / 100:
             break
-        curvature = np.diag(sums) - shares.T @ shares
+        # single precision is enough for the direction of a step
+        single = shares.astype(np.float32)
+        curvature = np.diag(sums) - (single.T @ single).astype(np.float64)
         # What the equations leave open, a common constant, and a floor for references far off
-        curvature += n / len(counts) ** 2 + 1e-10 * n * np.eye(len(counts))
+        curvature += n / len(counts) ** 2 + 1e-7 * n / len(counts) * np.eye(len(counts))
         step = np.linalg.solve(curvature, excess)
         step *= min(1.0, 10.0 / np.max(np.abs(step)))
         for _ in range(20):
