@@ -224,6 +224,7 @@ def test_transition_lies_where_the_closed_form_has_it(oracle, build, coupling, o
     assert transition.order == order
     assert transition.probability == 1.0
     assert transition.growth > 2.5
+    assert any("take a larger shape, or exact_ratios" in text for text in found.warnings)
     assert transition.method.startswith("Binder")
     off = transition.ratios / transition.exact_ratios - 1
     # crossings of 8 and 16 cells lie up to a per cent off; the spread over draws is the posterior's
@@ -366,6 +367,8 @@ def test_warnings_name_what_the_picture_did_not_show():
     assert "is not in the picture, which is disordered" in said
     assert "the couplings weigh 2.5 times as much" in said
     assert "without a field" in said
+    # couplings known to 3 % place the transition worse than the crystal's size does
+    assert "take a larger shape" not in said
     beyond = predict_thermodynamics(
         fit_of(theta, family, square_lattice((12, 12))), [0.4, 0.5, 0.6], shape=(12, 12),
         options=FEW, rng=1,
