@@ -24,6 +24,7 @@ from physlearn.inference.lattice_patterns import (
     plan_patterns,
 )
 from physlearn.inference.lattice_population import Population, make_population
+from physlearn.inference.lattice_window import window_of_data
 
 if TYPE_CHECKING:
     from physlearn.inference.lattice_data import LatticeData
@@ -35,6 +36,8 @@ Codes = NDArray[np.uint8]
 FAMILY_WISE = 0.01
 """Chance that a right model is flagged."""
 N_REPLICAS = 64
+WINDOW_SITES = 25_000
+"""Sites of a group that are simulated where no populations are given."""
 FEW_UPDATES, FRESH_UPDATES = 5e7, 3e8
 """Site updates for one record of given and of fresh populations: each about .1 to .4 s."""
 N_RECORDS, SWEEPS_BETWEEN, BURN_IN, SETTLE = 4, 8, 60, 10
@@ -145,7 +148,7 @@ def check_adequacy(
         pictures; None where all labels are certain.
     populations
         Equilibrated populations, one a group and equally many copies in each, which are swept on;
-        None makes them, starting from the picture.
+        None makes them, starting from the picture (of a large one, from a window).
     distances
         Distance of each shell, for the table.
 
@@ -154,6 +157,8 @@ def check_adequacy(
     Adequacy
         A right model is flagged with probability 1 % over all rows together.
     """
+    if populations is None and completed is None:
+        data = window_of_data(data, WINDOW_SITES)
     pictures = [group.codes[:, None] for group in data.groups] if completed is None else completed
     crowd, settle = list(populations or ()), SETTLE
     if not crowd:

@@ -318,6 +318,11 @@ def test_vacancies_and_a_large_picture_pass():
     data = gathered(simulated([0.0, 0.25], large, 3), large)
     found = check_adequacy(data, draws_about(np.array([0.0, 0.25]), 65_536, rng), rng)
     assert found.adequate, found.verdict
+    whole = make_population(ONE_SHELL, large, data.groups[0].codes, 64, rng)
+    whole.sweep([0.0, 0.25], 5)
+    draws = draws_about(np.array([0.0, 0.25]), 65_536, rng)
+    found = check_adequacy(data, draws, rng, populations=[whole])
+    assert found.adequate, found.verdict
     assert found.n_simulated == 64
 
 
