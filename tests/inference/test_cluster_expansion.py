@@ -312,3 +312,34 @@ def test_public_alloys(public_file, oracle, name, tag, v_nn, rms):
     assert flagged == (tag == "unrelax")
     assert fit.diagnostics["rms_left_out"] < 1.1 * fit.diagnostics["rms_in_sample"]
     assert any("depends on the terms beside it" in text for text in fit.warnings)
+
+
+def test_ase_atoms_carry_their_energies(oracle):
+    ase = pytest.importorskip("ase")
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    crystals, energies = planted(np.random.default_rng(15), 30, noise=0.1)
+    atoms = []
+    for one, energy in zip(crystals, energies, strict=True):
+        symbols = [("Nb", "Mo")[code] for code in one.species]
+        atoms.append(ase.Atoms(symbols, one.positions, cell=one.cell, pbc=True))
+        atoms[-1].calc = SinglePointCalculator(atoms[-1], energy=16e-3 * energy)
+    fit = fit_hamiltonian_to_energies(atoms, rng=1)
+    known = fit_hamiltonian_to_energies(crystals, energies, options=MEV, rng=1)
+    # Mo comes first in the alphabet: s changes sign, bonds do not
+    apart = fit["bond_energies"].mean(axis=0) - known["bond_energies"].mean(axis=0)
+    oracle("ASE against records", error=np.abs(apart).max(), bound=0.01)
+    assert fit["composition_terms"][:, 1].mean() == pytest.approx(20.0, abs=1.0)
+
+
+def test_one_composition_has_no_composition_terms(oracle):
+    rng = np.random.default_rng(16)
+    graph = square_lattice((6, 6))
+    states = np.stack([np.where(rng.permutation(36) < 18, 1, -1) for _ in range(40)])
+    energies = -Ising([2.0]).energy(states, graph) + rng.normal(0, 3, 40)
+    fit = fit_hamiltonian_to_energies(
+        LatticeSnapshots(states, graph), energies, 1, options=EnergyOptions(unit="meV"), rng=1
+    )
+    assert fit["composition_terms"].shape == (4000, 1)
+    z = (fit["bond_energies"].mean() - 2.0) / fit["bond_energies"].std()
+    oracle("one composition", z=z)
