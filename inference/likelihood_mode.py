@@ -103,7 +103,7 @@ def find_peak(
         information = _difference(free, held) + np.diag(1.0 / prior.sd**2)
         covariance = np.asarray(np.linalg.inv(information), np.float64)
         step = covariance @ score
-        length = float(np.sqrt(max(score @ step, 0.0)))
+        length = float(max(float(score @ step), 0.0)) ** 0.5
         target = _clipped(mean + step * min(1.0, LARGEST_STEP / max(length, 1e-300)), prior)
         smallest = float(np.diag(covariance).min()) ** 0.5
         at_wall = bool(np.allclose(target, mean, atol=1e-3 * smallest))
