@@ -26,7 +26,6 @@ from physlearn.inference.calibration_report import CalibrationReport
 from physlearn.inference.lattice_hamiltonian import fit_lattice_hamiltonian
 from physlearn.results import Fit
 
-BATCH = 20
 N_DRAWS = 2000
 FIRST_SEED = 20_000
 
@@ -55,8 +54,7 @@ def run_batch(folder: Path, name: str, batch: int, n: int) -> None:
     study = STUDIES[name]
     report = check_calibration(
         study.simulate, partial(fit_picture, study), study.draw, n,
-        variables=study.variables, rng=FIRST_SEED + batch,
-        checkpoint=folder / f"{name}_{batch:04d}.part",
+        rng=FIRST_SEED + batch, checkpoint=folder / f"{name}_{batch:04d}.part",
     )  # fmt: skip
     report.save(batch_path(folder, name, batch))
     if study.attainable is not None:
@@ -105,15 +103,16 @@ def main() -> int:
     batch, left = 0, set() if chosen.table else set(names)
     while left:
         for name in [name for name in names if name in left]:
-            first, goal = batch * BATCH, chosen.replicates or STUDIES[name].replicates
+            size, goal = STUDIES[name].batch, chosen.replicates or STUDIES[name].replicates
+            first = batch * size
             if first >= goal or time.monotonic() > end:
                 left.discard(name)
             elif not batch_path(folder, name, batch).exists():
                 began = time.monotonic()
-                run_batch(folder, name, batch, min(BATCH, goal - first))
+                run_batch(folder, name, batch, min(size, goal - first))
                 write(folder, chosen.out)
                 took = time.monotonic() - began
-                console.print(f"{name}: {min(first + BATCH, goal)} of {goal} ({took:.0f} s)")
+                console.print(f"{name}: {min(first + size, goal)} of {goal} ({took:.0f} s)")
         batch += 1
     write(folder, chosen.out)
     return 0

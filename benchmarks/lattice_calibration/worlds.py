@@ -49,6 +49,8 @@ class Study:
         Arguments of the fit.
     replicates
         How many the study is meant to have.
+    batch
+        How many of them at once.
     family, prior_sd
         Model and prior widths (d,) for the bound; None where no bound is compared.
     attainable
@@ -67,7 +69,7 @@ class Study:
     family: Callable[[], LatticeFamily] | None = None
     prior_sd: Float | None = None
     attainable: Callable[[Truth, Float], bool] | None = None
-    variables: tuple[str, ...] | None = None
+    batch: int = 20
 
 
 def seed_of(rng: np.random.Generator) -> int:
@@ -266,6 +268,7 @@ def noisy_study() -> Study:
             "prior": {"field": 0.2, "couplings": 0.2, "flip_rate": FLIPS},
         },
         replicates=400,
+        batch=5,
     )  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def potts_torus():
 @cache
 def blume_capel_torus():
     """Spin one."""
-    return Torus(blume_capel_units(), (12, 4), 1, [(-0.8, 0.8), (-1.1, 1.3), (-0.7, 0.8)], 14, 12)
+    return Torus(blume_capel_units(), (12, 4), 1, [(-1.3, 1.3), (-1.6, 1.6), (-1.0, 1.0)], 18, 12)
 
 
 def _torus_world(torus, seed, low, high, n_pictures, prior, sds, rows, model=None):
