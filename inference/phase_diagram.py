@@ -15,7 +15,7 @@ from physlearn.inference.fit_contents import family_of, snapshots_of, theta_of
 from physlearn.inference.lattice_family import LatticeFamily, lattice_family
 from physlearn.inference.order_transition import Transition
 from physlearn.inference.periodic_crystal import USUAL_SIZES, make_crystal
-from physlearn.inference.predicted_pictures import crystal_kind
+from physlearn.inference.predicted_pictures import crystal_kind, inherited_notes
 from physlearn.inference.thermal_plan import Plan, locate_transition, pilot_order
 from physlearn.inference.thermal_runs import (
     LadderOptions,
@@ -147,7 +147,7 @@ def predict_phase_diagram(
     return PhaseDiagram(
         pd.DataFrame(boundary), pd.DataFrame(rows), tuple(transitions),
         f"{kind} {' x '.join(str(size) for size in crystal.sizes)}",
-        tuple(f"the fit says: {text}" for text in fit.warnings),
+        inherited_notes(fit, family),
     )  # fmt: skip
 
 

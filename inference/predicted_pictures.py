@@ -23,7 +23,7 @@ from physlearn.inference.thermal_runs import rung_coordinates
 from physlearn.records import LatticeSnapshots, SiteGraph
 from physlearn.results import Fit
 
-__all__ = ["composition_of", "crystal_kind", "predict_pictures"]
+__all__ = ["composition_of", "crystal_kind", "inherited_notes", "predict_pictures"]
 
 Float = NDArray[np.float64]
 
@@ -101,8 +101,19 @@ def predict_pictures(
         np.asarray(family.state_values, np.int8)[codes], crystal.graph,
         state_values=family.state_values, state_names=snapshots[0].state_names,
         metadata={"source": "predict_pictures", "temperature_ratio": ratio, "seed": seed},
-        warnings=tuple(f"the fit says: {text}" for text in fit.warnings),
+        warnings=inherited_notes(fit, family),
     )  # fmt: skip
+
+
+def inherited_notes(fit: Fit, family: LatticeFamily) -> tuple[str, ...]:
+    """Return what a fit says about itself, and what a prediction from it leaves out."""
+    out = [f"the fit says: {text}" for text in fit.warnings]
+    reference = fit.diagnostics.get("reference_temperature")
+    if reference is not None:
+        out.append(f"ratios refer to the temperature {reference:g}, at which the parameters hold")
+    if theta_of(fit).shape[1] > family.n_parameters:
+        out.append("applied fields and gradients of the pictures are left out: a crystal without")
+    return tuple(out)
 
 
 def crystal_kind(lattice: str | None, graph: SiteGraph) -> str:

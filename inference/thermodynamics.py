@@ -22,7 +22,11 @@ from physlearn.inference.periodic_crystal import (
     USUAL_SIZES,
     make_crystal,
 )
-from physlearn.inference.predicted_pictures import composition_of, crystal_kind
+from physlearn.inference.predicted_pictures import (
+    composition_of,
+    crystal_kind,
+    inherited_notes,
+)
 from physlearn.inference.thermal_plan import (
     Plan,
     locate_transition,
@@ -223,7 +227,7 @@ def predict_thermodynamics(
         {name: names.count(name) / len(names) for name in sorted(set(names))},
         order.modes.wavevectors,
         f"{kind} {' x '.join(str(size) for size in crystal.sizes)}",
-        (*(f"the fit says: {text}" for text in fit.warnings), *doubts),
+        (*inherited_notes(fit, family), *doubts),
         {
             "n_sites": crystal.graph.n_sites, "n_draws": len(theta), "rungs": rungs.tolist(),
             "seed": seed, **numbers,

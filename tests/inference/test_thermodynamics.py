@@ -10,6 +10,7 @@ from physlearn.checks import InputError
 from physlearn.inference.fit_contents import constants_of, model_attrs
 from physlearn.inference.lattice_data import gather_snapshots
 from physlearn.inference.lattice_family import lattice_family
+from physlearn.inference.lattice_hamiltonian import fit_lattice_hamiltonian
 from physlearn.inference.pattern_order import find_order
 from physlearn.inference.periodic_crystal import make_crystal, recognise_crystal
 from physlearn.inference.phase_diagram import predict_phase_diagram
@@ -25,6 +26,7 @@ from physlearn.lattice_models import (
     exact_enumeration,
     honeycomb_lattice,
     kaufman_torus,
+    simulate_lattice,
     square_lattice,
     triangular_lattice,
 )
@@ -439,3 +441,27 @@ def test_three_states_have_no_diagram_over_one_composition():
     fit = fit_of(np.tile([0.0, 0.0, 0.5], (16, 1)), family, square_lattice((6, 6)))
     with pytest.raises(InputError, match="two states"):
         predict_phase_diagram(fit, [0.5])
+
+
+def test_ratios_of_a_fit_to_several_temperatures_name_their_reference():
+    pictures = [
+        LatticeSnapshots(
+            simulate_lattice(Ising([90.0 / kelvin]), square_lattice((16, 16)), rng=seed).states,
+            square_lattice((16, 16)), conditions={"temperature": np.array([kelvin])},
+        )
+        for seed, kelvin in enumerate((300.0, 400.0))
+    ]  # fmt: skip
+    fit = fit_lattice_hamiltonian(pictures, 1, rng=1)
+    found = predict_thermodynamics(fit, [1.2], shape=(6, 6), options=FEW, rng=1)
+    assert any("ratios refer to the temperature 300" in text for text in found.warnings)
+
+
+def test_a_hidden_shell_is_repeated_by_the_prediction():
+    picture = simulate_lattice(
+        Ising([0.34, -0.16]), square_lattice((40, 40), 2), burn_in=400, rng=3
+    )
+    fit = fit_lattice_hamiltonian(picture, 1, rng=1)
+    found = predict_thermodynamics(
+        fit, [0.7], shape=(8, 8), lattice="square", options=FEW, transition=False, rng=1
+    )
+    assert any("does not explain the pair correlation at shell 2" in w for w in found.warnings)
