@@ -44,6 +44,7 @@ Float = NDArray[np.float64]
 Motif = tuple[int, int, int]
 UNITS = {"eV": (1000.0, "meV"), "meV": (1.0, "meV"), "reduced": (1.0, "reduced")}
 ODD_RESIDUAL = 6.0
+SAME = 1e-12
 ASSUMPTIONS = "energies of one parent lattice at rest, a smooth function of composition plus bonds"
 
 
@@ -142,7 +143,7 @@ def fit_hamiltonian_to_energies(
         For structures that do not fit one lattice or do not hold two species, energies of the
         wrong number, or structures without energies.
     NotIdentified
-        With fewer structures than terms + 2.
+        With fewer structures than terms + 2, or energies that composition alone explains.
 
     Notes
     -----
@@ -176,6 +177,12 @@ def fit_hamiltonian_to_energies(
         raise NotIdentified(
             f"structures are {len(values)} for {n_terms} terms; give at least {n_terms + 2}, or "
             "take fewer shells, triplets or composition terms."
+        )
+    left = values - composition @ np.linalg.lstsq(composition, values, rcond=None)[0]
+    if np.abs(left).max() <= SAME * np.abs(values).max():
+        raise NotIdentified(
+            "energies are a smooth function of composition alone (or all alike) to rounding: no "
+            "bond energy follows; check that they belong to these structures."
         )
     distances = np.concatenate([table.distances, table.motif_distances])
     posterior = fit_shrunken_regression(

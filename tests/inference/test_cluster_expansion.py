@@ -343,3 +343,12 @@ def test_one_composition_has_no_composition_terms(oracle):
     assert fit["composition_terms"].shape == (4000, 1)
     z = (fit["bond_energies"].mean() - 2.0) / fit["bond_energies"].std()
     oracle("one composition", z=z)
+
+
+def test_energies_without_noise_and_without_order():
+    crystals, energies = planted(np.random.default_rng(17), 30, noise=0.0)
+    fit = fit_hamiltonian_to_energies(crystals, energies, options=MEV, rng=1)
+    assert np.allclose(fit["bond_energies"].mean(axis=0), [4.0, -2.0], atol=0.02)
+    assert fit["model_error"].mean() < 0.05
+    with pytest.raises(NotIdentified, match="smooth function of composition alone"):
+        fit_hamiltonian_to_energies(crystals, np.ones(30), options=MEV, rng=1)

@@ -141,3 +141,37 @@ def test_bad_structures_get_sentences():
         describe_structures([picture], 2, [], "auto")
     with pytest.raises(InputError, match="no three sites of the bcc lattice"):
         describe_structures([good], 2, [(0, 0, 0)], "auto")
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "places", "codes", "pairs"),
+    [
+        ("bcc", np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [0, 1], [-4, 3, 6]),  # B2
+        ("fcc", [[0.5, 0.5, 0], [0.5, -0.5, 0], [0, 0, 1]], [[0, 0, 0], [0.5, 0, 0.5]], [0, 1],
+         [-2, 3, -4]),  # L1_0
+        ("fcc", np.eye(3), [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]], [0, 1, 1, 1],
+         [0, 3, 0]),  # L1_2
+        ("sc", [[1, 1, 0], [1, 0, 1], [0, 1, 1]], [[0, 0, 0], [1, 0, 0]], [0, 1],
+         [-3, 6, -4]),  # rock salt
+    ],
+)  # fmt: skip
+def test_sums_of_known_ordered_crystals_in_their_smallest_cells(kind, cell, places, codes, pairs):
+    crystal_of = AtomicConfiguration(
+        3.9 * np.array(places), unit="angstrom", cell=3.9 * np.array(cell), species=codes,
+        species_names=("A", "B"),
+    )  # fmt: skip
+    found = describe_structures([crystal_of], 3, [], "auto")
+    assert found.lattice == kind
+    assert found.pairs[0] == pytest.approx(pairs)
+
+
+def test_large_sheared_boxes_are_mapped_too():
+    graph = cubic_lattice((4, 4, 3), "bcc", 2)
+    rng = np.random.default_rng(21)
+    states = rng.choice([-1, 1], graph.n_sites)
+    change = np.eye(3) + 0.02 * rng.normal(size=(3, 3))
+    moved = rng.normal(0, 0.1, (graph.n_sites, 3))
+    one = crystal(graph, states, change=change, moved=moved)
+    found = describe_structures([one], 2, [], "auto")
+    known = describe_structures(LatticeSnapshots(states[None], graph), 2, [], "bcc")
+    assert np.allclose(found.pairs, known.pairs)

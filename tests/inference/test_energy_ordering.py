@@ -230,3 +230,18 @@ def test_a_planted_pattern_with_its_energies(oracle):
     apart = helped["couplings"].mean() - joint["couplings"].mean()
     oracle("prior against weights", error=apart / widths[2], bound=0.25)
     oracle("joint J", z=(joint["couplings"].mean() - 0.2) / widths[2])
+
+
+def test_triplets_take_part_in_the_prediction():
+    """A strong triplet energy of s s' s'' changes the order at a composition off one half."""
+    rng = np.random.default_rng(12)
+    made = {"sds": [0.01, 0.01], "rng": rng, "unit": "reduced", "motifs": "[[0, 0, 1]]"}
+    orders = []
+    for strength in (-0.02, 0.02):
+        fit = energy_fit([0.05, 0.0], triplets=[strength], **made)
+        found = predict_ordering(
+            fit, 1.0, mean_state=0.4, n_cells=8, n_posterior=4, n_pictures=20, rng=1
+        )
+        orders.append(found.table["warren_cowley"][0])
+    # triplets of a mean s = .4 act as a pair energy .4 W in addition
+    assert orders[0] > orders[1] + 0.02
