@@ -127,7 +127,7 @@ def test_ranks_of_the_truth_are_uniform(oracle):
     prior, distances = ShrinkagePrior(size=1.0, log_size_sd=1.0), np.array([1.0, 1.15, 1.6])
     log_size, decay, weight = prior.grid()
     ranks = []
-    for _ in range(200):
+    for _ in range(150):
         n = 24
         point = rng.choice(len(weight), p=np.exp(weight))
         composition = np.column_stack([np.ones(n), rng.uniform(-1, 1, n)])
