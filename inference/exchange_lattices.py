@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_count
 from physlearn.inference.lattice_data import LatticeData, PictureGroup
-from physlearn.inference.lattice_population import make_population, term_statistics
+from physlearn.inference.lattice_population import Population, make_population, term_statistics
 from physlearn.lattice_models.exact_draws import ExactReplicas
 
 __all__ = ["AuxiliaryLattices", "ExactLattices", "MarkovLattices"]
@@ -56,12 +56,8 @@ class MarkovLattices(AuxiliaryLattices):
             return
         memory = self._memory(centre)
         if memory > LONG_MEMORY and data.family.n_states == 2:
-            before = self._populations
             self._begin("clusters", centre)
-            if self._populations[0].dynamics == "clusters":
-                memory = self._memory(centre)
-            else:
-                self._populations = before
+            memory = self._memory(centre)
         self.inner_sweeps = max(LEAST_INNER, int(np.ceil(MEMORIES * memory)))
         if memory > RECORDS / 20:
             self._flags.append(
@@ -71,7 +67,7 @@ class MarkovLattices(AuxiliaryLattices):
 
     def _begin(self, dynamics: str, centre: Float) -> None:
         data = self._data
-        self._populations = [
+        self._populations: list[Population] = [
             make_population(
                 data.family, group.graph, group.codes, self._n, self._rng,
                 sites=None if group.whole else group.terms, offset=group.offset,

@@ -193,9 +193,11 @@ def _mixing(kept: Float) -> tuple[float, float]:
         return float("nan"), float("nan")
     import arviz
 
-    columns = range(kept.shape[2])
-    effective = min(float(arviz.ess(kept[:, :, k])) for k in columns)
-    return effective, max(float(arviz.rhat(kept[:, :, k])) for k in columns)
+    # arviz has no types
+    ess: Callable[[Float], float] = arviz.ess
+    rhat: Callable[[Float], float] = arviz.rhat
+    columns = [kept[:, :, k] for k in range(kept.shape[2])]
+    return min(float(ess(c)) for c in columns), max(float(rhat(c)) for c in columns)
 
 
 class _Chains:

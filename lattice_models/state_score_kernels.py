@@ -138,7 +138,7 @@ def add_height(height: Float, a: int, parameters: Float, feature: Float, k: int)
 
 
 @kernel
-def power_of_e(height: float) -> float:
+def power_of_e(height: Any) -> Any:
     """Return exp of a number that is not above 0, by a polynomial of eight numbers at a time."""
     below = max(height, SMALLEST) * ONE_OVER_LOG_2
     whole = np.floor(below)

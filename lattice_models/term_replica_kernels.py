@@ -171,8 +171,8 @@ def count_pairs(
     out: UInt64, words: UInt64, row: Any, pair: UInt64, begin: int, end: int, unlike: bool
 ) -> None:
     """Count into bytes how many ``pair[begin:end]`` are unlike, or both 1; their number is even."""
-    for w in range(row):
-        out[w] = np.uint64(0)
+    for clear in range(row):
+        out[clear] = np.uint64(0)
     w = np.uint64(0)
     while w < row:
         for e in range(begin, end, 2):

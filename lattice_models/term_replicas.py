@@ -135,7 +135,7 @@ class TermReplicas:
             corners, corner_motif, np.ones(len(corners), np.int64), LARGEST_CORNER_RUN
         )
         self._numbers = (
-            np.bincount(graph.shell[keep], graph.multiplicity[keep], n_shells),
+            np.bincount(graph.shell[keep], graph.multiplicity[keep], n_shells).astype(np.float64),
             np.bincount(corner_motif, minlength=len(triplets)).astype(np.float64),
         )
         width = -(-self.n_replicas // TILE) * TILE
