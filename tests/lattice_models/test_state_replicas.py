@@ -8,7 +8,13 @@ import pytest
 from scipy import stats
 
 from physlearn.checks import InputError
-from physlearn.lattice_models import BlumeCapel, Potts, square_lattice, state_replicas
+from physlearn.lattice_models import (
+    BlumeCapel,
+    Potts,
+    square_lattice,
+    state_replicas,
+    state_score_kernels,
+)
 from physlearn.lattice_models import state_replica_kernels as kernels
 from physlearn.lattice_models.state_replicas import StateReplicas
 
@@ -96,19 +102,21 @@ def test_compiled_kernels_equal_their_python_form_and_pieces_change_nothing(monk
     rng = np.random.default_rng(2)
     start = rng.integers(0, 3, (6, 3))
     site, pair = rng.normal(size=(3, 3)), rng.normal(size=(2, 3, 3))
-    pair = pair + pair.swapaxes(1, 2)
+    pair, extra = pair + pair.swapaxes(1, 2), rng.normal(size=(1, 6, 3))
 
     def run(pieces):
-        copies = StateReplicas(graph, 2, 3, start, 3, np.random.default_rng(1))
+        copies = StateReplicas(graph, 2, 3, start, 3, np.random.default_rng(1), None, extra)
         for _ in range(pieces):
-            copies.sweep(site, pair, 2 // pieces)
-        return copies.states, copies.lanes, *copies.statistics()
+            copies.sweep(site, pair, 2 // pieces, extra_energy=[0.3])
+        scores = copies.scores([0.1, -0.2], site[:1], pair[None], np.arange(5))
+        return copies.states, copies.lanes, *copies.sums(), *scores
 
     compiled, in_pieces = run(1), run(2)
-    for name, member in inspect.getmembers(kernels, lambda item: hasattr(item, "py_func")):
-        monkeypatch.setattr(kernels, name, member.py_func)
-        if hasattr(state_replicas, name):
-            monkeypatch.setattr(state_replicas, name, member.py_func)
+    for module in (kernels, state_score_kernels):
+        for name, member in inspect.getmembers(module, lambda item: hasattr(item, "py_func")):
+            monkeypatch.setattr(module, name, member.py_func)
+            if hasattr(state_replicas, name):
+                monkeypatch.setattr(state_replicas, name, member.py_func)
     with np.errstate(over="ignore"):
         plain = run(1)
     for one, two, three in zip(compiled, in_pieces, plain, strict=True):
@@ -157,3 +165,12 @@ def test_fixed_sites_stay_and_bad_input_is_refused():
     for copies in (with_seed, with_generator):
         copies.sweep(np.zeros(3), np.zeros((1, 3, 3)), 2)
     assert np.array_equal(with_seed.states, with_generator.states)
+
+
+def test_an_impossible_last_state_is_never_drawn():
+    """In 67 million draws the mark never rounds up to the total weight."""
+    graph = square_lattice((64, 64))
+    copies = StateReplicas(graph, 1, 3, np.zeros(4096), 256, np.random.default_rng(5))
+    for _ in range(4):
+        copies.sweep([0.0, 0.3, 500.0], np.zeros((1, 3, 3)), 16)
+        assert copies.states.max() == 1
