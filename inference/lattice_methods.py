@@ -19,7 +19,6 @@ from physlearn.inference.lattice_posterior import (
     sample_posterior,
 )
 from physlearn.inference.lattice_trust import trust_flags
-from physlearn.inference.lattice_verdicts import pressed_bound
 from physlearn.inference.lattice_window import window_of_data
 from physlearn.inference.local_sandwich import picture_sandwich
 from physlearn.inference.measurement_effects import finish_measurement
@@ -186,7 +185,8 @@ def _likelihood(task: Task, choice: str = "asked for") -> Answer:
     mean, covariance = mode, np.linalg.inv(curvature + np.diag(task.prior.precision))
     problem, result = _run_likelihood(task, mean, covariance, N_REPLICAS)
     attempts = 1
-    if not _good(result) and not _at_bound(result, task.prior):
+    # rounds that never agreed would not agree from a new start either (measured): it stays flagged
+    if result.converged and result.effective_draws < LEAST_EFFECTIVE:
         attempts, d = 2, len(mean)
         problem, result = _run_likelihood(
             task, result.mean[:d], result.covariance[:d, :d], 2 * N_REPLICAS
@@ -231,15 +231,6 @@ def _run_likelihood(
         problem, mean, covariance, task.n_draws, task.rng, progress=task.progress
     )
     return problem, result
-
-
-def _good(result: LikelihoodPosterior) -> bool:
-    return result.converged and result.effective_draws >= LEAST_EFFECTIVE
-
-
-def _at_bound(result: LikelihoodPosterior, prior: Prior) -> bool:
-    """Whether the posterior presses against a bound of the prior, which no new start changes."""
-    return any(pressed_bound(result.draws[:, k], prior, k) for k in range(prior.n_parameters))
 
 
 def _completed(data: LatticeData, problem: LatticeProblem) -> list[Codes]:

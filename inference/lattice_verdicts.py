@@ -11,7 +11,7 @@ from physlearn.inference.lattice_family import Variable
 from physlearn.inference.priors import Prior
 from physlearn.results import PRIOR_REPEATED
 
-__all__ = ["pressed_bound", "prior_flags", "prior_widths", "sign_verdicts", "state_flags"]
+__all__ = ["prior_flags", "prior_widths", "sign_verdicts", "state_flags"]
 
 Float = NDArray[np.float64]
 PRESSED = 0.3
@@ -67,7 +67,7 @@ def prior_flags(names: tuple[str, ...], theta: Float, prior: Prior) -> list[str]
     mean, sd = theta.mean(axis=0), theta.std(axis=0)
     for index, name in enumerate(names):
         share = sd[index] / prior.sd[index]
-        pressed = pressed_bound(theta[:, index], prior, index)
+        pressed = _pressed(theta[:, index], prior, index)
         pull = _conflict(mean[index], sd[index], prior, index)
         if pressed:
             flags.append(
@@ -99,7 +99,7 @@ def _conflict(mean: float, sd: float, prior: Prior, index: int) -> float:
     return float(pull / np.sqrt(max(weight, LEAST_WEIGHT)))
 
 
-def pressed_bound(draws: Float, prior: Prior, index: int) -> str:
+def _pressed(draws: Float, prior: Prior, index: int) -> str:
     """Return the bound of a parameter's prior that its draws (n,) press against, or nothing."""
     sd = draws.std()
     for bound in (prior.lower[index], prior.upper[index]):

@@ -19,7 +19,7 @@ from physlearn.lattice_models import (
     square_lattice,
     triangular_lattice,
 )
-from physlearn.records import LatticeSnapshots, SiteGraph
+from physlearn.records import LatticeSnapshots
 from physlearn.results import Fit
 
 SIGMAS_4 = 2 * stats.norm.sf(4)
@@ -201,19 +201,6 @@ def test_rare_sites_in_two_shells_settle(boundary, count):
     assert np.all((low < 0) & (high > 0))
 
 
-def test_shells_that_cannot_be_told_apart_end_at_the_prior():
-    graph = square_lattice((20, 20))
-    seen = picture(np.array([0.1, 0.2]), graph, 1)
-    twice = SiteGraph(
-        400, np.vstack([graph.edges, graph.edges]), np.repeat([0, 1], len(graph.edges)),
-        np.ones(2 * len(graph.edges)),
-    )  # fmt: skip
-    fit = fit_lattice_hamiltonian(LatticeSnapshots(seen.states, twice), 2, rng=1)
-    total = fit["couplings"].sum(axis=1)
-    assert fit["couplings"].std(axis=0).min() > 0.3
-    assert abs(total.mean() - 0.2) < 4 * total.std() < 0.2
-
-
 def flip(snapshot, rate, seed):
     flips = np.random.default_rng(seed).random(snapshot.states.shape) < rate
     return LatticeSnapshots(
@@ -301,7 +288,6 @@ def test_all_sites_alike_gives_a_wide_posterior_and_says_so():
     alike = LatticeSnapshots(np.ones((1, 144)), graph)
     fit = fit_lattice_hamiltonian(alike, 2, rng=1)
     assert "all sites hold one state" in " ".join(fit.warnings)
-    assert "prior repeated" in " ".join(fit.warnings)
     assert fit["couplings"].std(axis=0).min() > 0.2
     mirrored = fit_lattice_hamiltonian(LatticeSnapshots(-np.ones((1, 144)), graph), 2, rng=1)
     assert fit["field"].mean() > 0 > mirrored["field"].mean()
@@ -311,7 +297,8 @@ def test_missing_range_of_interaction_is_noticed():
     graph = square_lattice((40, 40), n_shells=4)
     seen = picture(np.array([0.0, 0.0, 0.0, 0.28]), graph, 5, burn_in=1000)
     fit = fit_lattice_hamiltonian(seen, 1, rng=1)
-    assert any("does not explain the correlation of pairs in shell 3" in w for w in fit.warnings)
+    assert any("does not explain" in w and "shell 3" in w for w in fit.warnings)
+    assert not fit.diagnostics["adequacy"]["adequate"]
     enough = fit_lattice_hamiltonian(seen, 3, rng=1)
     assert not any("does not explain" in w for w in enough.warnings)
 
@@ -347,18 +334,6 @@ def test_same_seed_same_answer():
     assert np.array_equal(all_draws(first), all_draws(second))
 
 
-def test_cramer_rao_bound_equals_the_exact_one():
-    graph, model = square_lattice((3, 4), periodic=False), Ising([0.3], 0.2)
-    states = np.array(list(itertools.product([-1, 1], repeat=12)))
-    pairs = (states[:, graph.edges[:, 0]] * states[:, graph.edges[:, 1]]).sum(axis=1)
-    sums = np.column_stack([states.sum(axis=1), pairs])
-    weight = np.exp(sums @ [0.2, 0.3])
-    fisher = np.cov(sums.T, aweights=weight, ddof=0)
-    exact = np.sqrt(np.diag(np.linalg.inv(fisher)) / 5)
-    bound = cramer_rao_bound(model, graph, n_snapshots=5, rng=1)
-    assert np.allclose([bound.field_sd, *bound.coupling_sds], exact, rtol=0.06)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -382,4 +357,4 @@ def test_too_little_is_refused():
         fit_lattice_hamiltonian(tiny, 1)
     three = LatticeSnapshots(np.zeros((1, 16)), square_lattice((4, 4)), state_values=(-1, 0, 1))
     with pytest.raises(InputError, match="two states"):
-        fit_lattice_hamiltonian(three, 1)
+        fit_lattice_hamiltonian(three, 1, model="ising")
