@@ -6,7 +6,7 @@ from scipy import stats
 
 from physlearn.checks import InputError
 from physlearn.datasets.read_structures import read_structures
-from physlearn.inference.cluster_expansion import fit_hamiltonian_to_energies
+from physlearn.inference.cluster_expansion import EnergyOptions, fit_hamiltonian_to_energies
 from physlearn.inference.cluster_ordering import (
     BOLTZMANN_MEV,
     hamiltonian_from_energies,
@@ -16,6 +16,7 @@ from physlearn.inference.cluster_ordering import (
 from physlearn.inference.energy_prior import join_energies_and_snapshots, prior_from_energies
 from physlearn.inference.lattice_hamiltonian import fit_lattice_hamiltonian
 from physlearn.lattice_models import Ising, cubic_lattice, simulate_lattice, square_lattice
+from physlearn.records import LatticeSnapshots
 from physlearn.results import fit_from_draws
 
 
@@ -171,7 +172,7 @@ def test_joint_posterior_covers_planted_truth_and_is_narrower(oracle):
     """Truths of V, T drawn; pictures and energies measured: ranks of J, V and T."""
     rng = np.random.default_rng(9)
     ranks, narrower = [], []
-    for _ in range(150):
+    for _ in range(80):
         temperature = rng.normal(100, 10)
         v = rng.normal([-20.0, 8.0], [6.0, 3.0])
         measured = rng.normal(v, [1.0, 0.5])
@@ -201,7 +202,7 @@ def test_disagreement_and_few_draws_are_said(oracle):
     assert any("energies and pictures disagree" in text for text in joint.warnings)
     assert any("effective draws" in text for text in joint.warnings)
     p = []
-    for seed in range(200):
+    for seed in range(80):
         inner = np.random.default_rng(seed)
         temperature, v = inner.normal(100, 10), inner.normal([-20.0, 8.0], [0.5, 0.5])
         pictures = picture_fit(inner.normal(-v / temperature, 0.01), [0.01, 0.01], inner, n=1000)
@@ -245,3 +246,28 @@ def test_triplets_take_part_in_the_prediction():
         orders.append(found.table["warren_cowley"][0])
     # triplets of a mean s = .4 act as a pair energy .4 W in addition
     assert orders[0] > orders[1] + 0.02
+
+
+def test_energies_and_pictures_of_planted_worlds_end_to_end(oracle):
+    """Structures with energies, a picture of the same alloy: z of J, narrower than either alone."""
+    rng = np.random.default_rng(13)
+    box, crystal = square_lattice((6, 6)), square_lattice((24, 24))
+    z, shrunk = [], []
+    for seed in range(16):
+        temperature, v = rng.normal(100, 8), rng.normal(-20, 5)
+        states = np.where(rng.random((30, 36)) < rng.uniform(0.3, 0.7, (30, 1)), 1, -1)
+        energies = -Ising([v]).energy(states, box) + rng.normal(0, 40.0, 30)
+        measured = fit_hamiltonian_to_energies(
+            LatticeSnapshots(states, box), energies, 1, options=EnergyOptions(unit="reduced"),
+            rng=seed,
+        )  # fmt: skip
+        picture = simulate_lattice(Ising([-v / temperature]), crystal, rng=seed)
+        alone = fit_lattice_hamiltonian(picture, n_shells=1, rng=seed)
+        joint = join_energies_and_snapshots(measured, alone, (100.0, 8.0), rng=seed)
+        table = prior_from_energies(measured, (100.0, 8.0))["couplings[1]"]
+        width = joint["couplings"].std()
+        z.append((joint["couplings"].mean() + v / temperature) / width)
+        shrunk.append(width < 1.02 * min(alone["couplings"].std(), table[1]))
+    oracle("z of the couplings", p=stats.chi2.sf(np.sum(np.square(z)), 16))
+    oracle("mean z", z=np.mean(z) * 4)
+    assert np.mean(shrunk) > 0.9
