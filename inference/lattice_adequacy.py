@@ -11,12 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from physlearn.inference.conditional_misfit import (
+    SimulatedPatterns,
+    conditional_residuals,
+    family_wise_p,
+    is_fitted,
+    support_p,
+)
 from physlearn.inference.lattice_patterns import (
     PatternPlan,
     PatternRow,
@@ -41,18 +47,7 @@ WINDOW_SITES = 25_000
 FEW_UPDATES, FRESH_UPDATES = 5e7, 3e8
 """Site updates for one record of given and of fresh populations: each about .1 to .4 s."""
 N_RECORDS, SWEEPS_BETWEEN, BURN_IN, SETTLE = 4, 8, 60, 10
-MANY = 100
-"""From so many simulated pictures on, the largest of all misfits is compared; below, Student's."""
-TAIL = 0.2
-"""Share of the simulated largest misfits behind the tail: their squares are exponential there."""
-LEAST_COUNT = 5.0
 OUT_OF_SUPPORT = 1e-4
-NO_RESIDUAL = 1e-6
-"""Share of the variance below which a pattern is a function of the fitted statistics."""
-LEAST_INFORMATION = 0.1
-MANY_COUNTED = 20.0
-FEATURE_SHARE = 8
-"""Simulated pictures for each function of the statistics that is fitted."""
 BACK: dict[str, Callable[[Any], Any]] = {
     "plain": np.asarray, "sqrt": np.square, "log": np.exp,
 }  # fmt: skip
@@ -109,11 +104,10 @@ class Adequacy:
     def verdict(self) -> str:
         """One sentence."""
         if self.adequate:
-            return (
-                f"no misfit found in {len(self.correlations) + len(self.patterns)} patterns that "
-                f"were not fitted (family-wise p = {self.p_value:.2g})"
-            )
-        return "the model is wrong for this picture: " + self.sentences[0]
+            n = sum(row["tested"] for row in [*self.correlations, *self.patterns])
+            return f"no misfit in {n} patterns not fitted (family-wise p = {self.p_value:.2g})"
+        wrong = "the model is wrong for this picture: " if self.p_value < FAMILY_WISE else ""
+        return wrong + self.sentences[0]
 
     def summary(self) -> dict[str, Any]:
         """Return the verdict as plain numbers and texts."""
@@ -171,20 +165,27 @@ def check_adequacy(
     plans = [plan_patterns(group, data.family, rng) for group in data.groups]
     n = crowd[0].n_replicas
     chosen = draws[rng.choice(len(draws), n, replace=n > len(draws))]
+    simulated = _simulate(data, crowd, plans, chosen, settle, n_records)
+    seen = _combined(plans, pictures)
+    return _judge(data, simulated, seen, _statistics(data, pictures), distances)
+
+
+def _simulate(
+    data: LatticeData, crowd: Sequence[Population], plans: Sequence[PatternPlan], chosen: Float,
+    settle: int, n_records: int,
+) -> SimulatedPatterns:  # fmt: skip
+    """Sweep the populations at the chosen draws (R, d), and measure them now and then."""
     values, statistics = [], []
     for record in range(n_records):
         codes = []
+        total = np.zeros((len(chosen), data.n_parameters))
         for group, copies in zip(data.groups, crowd, strict=True):
             copies.sweep(chosen @ group.design.T, SWEEPS_BETWEEN if record else settle)
             codes.append(copies.codes())
+            total += copies.statistics() @ group.design
         values.append(_combined(plans, codes))
-        statistics.append(
-            sum(copies.statistics() @ group.design
-                for group, copies in zip(data.groups, crowd, strict=True))
-        )  # fmt: skip
-    seen = _combined(plans, pictures)
-    simulated = _Simulated(np.array(values), np.array(statistics), _rows(plans))
-    return _judge(data, simulated, seen, _statistics(data, pictures), distances)
+        statistics.append(total)
+    return SimulatedPatterns(np.array(values), np.array(statistics), _rows(plans))
 
 
 def _crowd(
@@ -230,32 +231,15 @@ def _combined(plans: Sequence[PatternPlan], codes: Sequence[Codes]) -> Float:
     return total / weight
 
 
-class _Simulated(NamedTuple):
-    """Patterns (n_records, R, K) and statistics (n_records, R, d) of simulated pictures."""
-
-    values: Float
-    statistics: Float
-    rows: tuple[PatternRow, ...]
-
-
-class _Residuals(NamedTuple):
-    """Patterns less what the fitted statistics explain, in units of their scatter."""
-
-    simulated: Float
-    observed: Float
-    degrees: Float
-    used: NDArray[np.bool_]
-
-
 def _judge(
-    data: LatticeData, simulated: _Simulated, seen: Float, fitted: Float,
+    data: LatticeData, simulated: SimulatedPatterns, seen: Float, fitted: Float,
     distances: Sequence[float | None],
 ) -> Adequacy:  # fmt: skip
     """Compare residuals of the picture with those of simulated pictures."""
     n_rows, d = len(simulated.rows), fitted.shape[1]
     flat = simulated.statistics.reshape(-1, d)
-    residuals = _residuals(data, simulated, seen, fitted)
-    p_rows = _family_wise(residuals)
+    residuals = conditional_residuals(data.family, simulated, seen, fitted)
+    p_rows = family_wise_p(residuals)
     sample = simulated.values.reshape(-1, n_rows)
     table = []
     for index, row in enumerate(simulated.rows):
@@ -269,7 +253,7 @@ def _judge(
         table.append(
             {
                 "kind": row.kind, "name": row.name, "shell": row.shell, "pairs": row.name,
-                "fitted": _is_fitted(row, data), "distance": distance,
+                "fitted": is_fitted(row, data.family), "distance": distance,
                 "observed": float(back(seen[:, index].mean())),
                 "predicted_mean": float(np.mean(raw)), "predicted_sd": float(np.std(raw)),
                 "predicted_q05": low, "predicted_q95": high,
@@ -277,108 +261,12 @@ def _judge(
                 "tested": bool(residuals.used[index]),
             }
         )  # fmt: skip
-    support = _support(flat, fitted.mean(axis=0))
+    support = support_p(flat, fitted.mean(axis=0))
     p_value = float(p_rows.min(initial=1.0))
     plotted = "product" if data.family.model == "blume_capel" else "pairs"
     correlations = [line for line in table if line["kind"] == plotted]
     others = [line for line in table if line["kind"] != plotted]
     return Adequacy(correlations, others, p_value, support, len(sample), _sentences(table, support))
-
-
-def _is_fitted(row: PatternRow, data: LatticeData) -> bool:
-    """Return whether a row is a function of the fitted statistics."""
-    kind = {"blume_capel": "product", "clock": ""}.get(data.family.model, "pairs")
-    return row.kind == kind and 0 < row.shell <= data.family.n_shells and "steps" not in row.name
-
-
-def _residuals(data: LatticeData, simulated: _Simulated, seen: Float, fitted: Float) -> _Residuals:
-    """Regress patterns on the fitted statistics (and their squares and products)."""
-    n_records, n_replicas, n_rows = simulated.values.shape
-    n = n_records * n_replicas
-    sample = simulated.values.reshape(n, n_rows)
-    basis, at_picture = _features(simulated.statistics.reshape(n, -1), fitted)
-    projection = basis.T @ sample
-    left = sample - basis @ projection
-    leverage = np.minimum(np.sum(basis**2, axis=1), 0.9)[:, None]
-    there = seen - at_picture @ projection
-    free = n - basis.shape[1]
-    # records of one copy follow each other: their residuals count for fewer
-    means = left.reshape(n_records, n_replicas, n_rows).mean(axis=0)
-    variance = np.sum(left**2, axis=0) / max(free, 1)
-    repeats = np.clip(
-        n_records * np.mean(means**2, axis=0) / np.maximum(np.mean(left**2, axis=0), 1e-300),
-        1.0, n_records,
-    )  # fmt: skip
-    floor = np.array([0.125 / row.weight if row.scale == "sqrt" else 0.0 for row in simulated.rows])
-    scatter = np.sqrt(np.maximum(variance, floor) + 1e-300)
-    within = there.var(axis=0, ddof=1) if len(there) > 1 else np.zeros(n_rows)
-    known = 1.0 - within / scatter**2
-    reach = 1.0 + np.mean(np.sum(at_picture**2, axis=1)) * repeats
-    observed = there.mean(axis=0) / (scatter * np.sqrt(reach * np.maximum(known, 1e-9)))
-    used = np.array([not _is_fitted(row, data) for row in simulated.rows])
-    used &= (
-        (variance > NO_RESIDUAL * sample.var(axis=0)) & (variance > 0) & (known > LEAST_INFORMATION)
-    )
-    for index, row in enumerate(simulated.rows):
-        if row.scale == "sqrt":
-            expected, counted = (
-                row.weight * np.mean(sample[:, index] ** 2),
-                row.weight * np.mean(seen[:, index] ** 2),
-            )
-            used[index] &= expected >= LEAST_COUNT or counted >= MANY_COUNTED
-    degrees = np.maximum(n / repeats - basis.shape[1], 3.0)
-    return _Residuals(left / (scatter * np.sqrt(1.0 - leverage)), observed, degrees, used)
-
-
-def _features(statistics: Float, fitted: Float) -> tuple[Float, Float]:
-    """Return an orthonormal basis (n, p) of functions of the statistics, and it at the picture."""
-    center, spread = statistics.mean(axis=0), statistics.std(axis=0)
-    alive = spread > 1e-9 * (1.0 + np.abs(center))
-    one, two = ((x[:, alive] - center[alive]) / spread[alive] for x in (statistics, fitted))
-    d, n = int(alive.sum()), len(statistics)
-    first, second = np.triu_indices(d)
-    products = (1 + d + len(first)) * FEATURE_SHARE <= n
-    columns = []
-    for x in (one, two):
-        parts = [np.ones((len(x), 1)), x]
-        if products:
-            parts.append(x[:, first] * x[:, second])
-        columns.append(np.hstack(parts))
-    left, size, right = np.linalg.svd(columns[0], full_matrices=False)
-    keep = size > 1e-8 * size[0]
-    return left[:, keep], columns[1] @ right[keep].T / size[keep]
-
-
-def _family_wise(residuals: _Residuals) -> Float:
-    """Return the p-value of every row, adjusted for all rows that are compared (1: not used)."""
-    out = np.ones(len(residuals.used))
-    used = residuals.used
-    if not used.any():
-        return out
-    simulated, observed = residuals.simulated[:, used], residuals.observed[used]
-    if len(simulated) < MANY:
-        single = 2 * stats.t.sf(np.abs(observed), residuals.degrees[used])
-        out[used] = np.minimum(1.0, single * used.sum())
-        return out
-    # skew patterns count in units of their own side's 5 % point
-    high = np.maximum(np.quantile(simulated, 0.95, axis=0), 1.0)
-    low = np.maximum(-np.quantile(simulated, 0.05, axis=0), 1.0)
-    largest = np.max(np.where(simulated > 0, simulated / high, -simulated / low), axis=1) ** 2
-    own = np.where(observed > 0, observed / high, -observed / low) ** 2
-    edge = np.quantile(largest, 1 - TAIL)
-    mean_excess = np.mean(largest[largest > edge] - edge)
-    rank = (1 + np.sum(largest[:, None] >= own, axis=0)) / (len(simulated) + 1)
-    out[used] = np.where(own > edge, TAIL * np.exp(-(own - edge) / mean_excess), rank)
-    return out
-
-
-def _support(statistics: Float, fitted: Float) -> float:
-    """Return the chance of statistics as far from the simulated ones as the picture's."""
-    alive = statistics.std(axis=0) > 0
-    gap = (fitted - statistics.mean(axis=0))[alive]
-    covariance = np.atleast_2d(np.cov(statistics[:, alive].T))
-    distance = float(gap @ np.linalg.pinv(covariance) @ gap)
-    return float(stats.chi2.sf(distance, max(int(alive.sum()), 1)))
 
 
 def _sentences(table: list[dict[str, Any]], support: float) -> tuple[str, ...]:

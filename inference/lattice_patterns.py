@@ -115,37 +115,52 @@ def plan_patterns(
     usual = int(np.bincount(degree).argmax())
     full = np.flatnonzero(degree == usual)
     centres = _some(full, MOST_CENTRES, rng)
-    rows += [
-        PatternRow("environment", f"{_state(family, a)} with {n} like neighbours", "sqrt")
-        for a in range(q) for n in range(usual + 1)
-    ]  # fmt: skip
-    weights += [float(len(centres))] * (q * (usual + 1))
     triplets, names = _triplet_classes(graph, table, full, adjacent, rng)
-    for rows3, name in zip(triplets, names, strict=True):
-        if q == 2:
-            rows.append(PatternRow("triplet", f"<s s' s''>, {name}", "plain"))
-        else:
-            rows += [PatternRow("triplet", f"three of {_state(family, a)}, {name}", "sqrt")
-                     for a in range(q)]  # fmt: skip
-        weights += [float(len(rows3))] * (1 if q == 2 else q)
     window, inside = _cluster_window(table, nearest, rng)
-    rows.append(PatternRow("clusters", "clusters a site", "sqrt"))
-    rows += [PatternRow("clusters", f"largest cluster of {_state(family, a)}", "log")
-             for a in range(q)]  # fmt: skip
-    rows += [PatternRow("clusters", f"mean size of clusters of {_state(family, a)}", "log")
-             for a in range(q)]  # fmt: skip
-    weights += [float(graph.n_sites)] * (1 + 2 * q)
     blocks = _blocks(group, table, rng)
-    for name, _ in blocks:
-        rows += [PatternRow("uniformity", f"{what} between {name}", "log")
-                 for what in ("composition", "order")]  # fmt: skip
-        weights += [float(graph.n_sites)] * 2
+    for more, weight in (
+        (_environment_rows(family, usual), len(centres)),
+        *((_triplet_rows(family, name), len(t)) for t, name in zip(triplets, names, strict=True)),
+        (_cluster_rows(family, [name for name, _ in blocks]), graph.n_sites),
+    ):
+        rows += more
+        weights += [float(weight)] * len(more)
     weighed = tuple(row._replace(weight=w) for row, w in zip(rows, weights, strict=True))
     return PatternPlan(
         weighed, np.array(weights), q, edges, bounds, values, centres, table.start,
         table.neighbour, usual, tuple(triplets), window, inside,
         tuple(block for _, block in blocks), nearest,
     )  # fmt: skip
+
+
+def _environment_rows(family: LatticeFamily, most: int) -> list[PatternRow]:
+    return [
+        PatternRow("environment", f"{_state(family, a)} with {n} like neighbours", "sqrt")
+        for a in range(family.n_states) for n in range(most + 1)
+    ]  # fmt: skip
+
+
+def _triplet_rows(family: LatticeFamily, name: str) -> list[PatternRow]:
+    if family.n_states == 2:
+        return [PatternRow("triplet", f"<s s' s''>, {name}", "plain")]
+    return [
+        PatternRow("triplet", f"three of {_state(family, a)}, {name}", "sqrt")
+        for a in range(family.n_states)
+    ]
+
+
+def _cluster_rows(family: LatticeFamily, parts: list[str]) -> list[PatternRow]:
+    """Return the rows of clusters, then those of parts that are compared."""
+    named = [_state(family, a) for a in range(family.n_states)]
+    return [
+        PatternRow("clusters", "clusters a site", "sqrt"),
+        *(PatternRow("clusters", f"largest cluster of {name}", "log") for name in named),
+        *(PatternRow("clusters", f"mean size of clusters of {name}", "log") for name in named),
+        *(
+            PatternRow("uniformity", f"{what} between {name}", "log")
+            for name in parts for what in ("composition", "order")
+        ),
+    ]  # fmt: skip
 
 
 def measure_patterns(plan: PatternPlan, codes: NDArray[np.uint8]) -> Float:

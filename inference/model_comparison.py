@@ -180,11 +180,11 @@ def compare_models(
     generator, _ = as_generator(rng)
     check_count("n_draws", n_draws, 500)
     fits = _fits(given)
+    starts: list[tuple[Float, Float] | None] = []
     if fits:
         names, members, starts = _from_fits(fits, models)
     else:
         names, members = _from_pictures(given, models, prior, composition, label_noise)  # type: ignore[arg-type]
-        starts = []
     if len(members) < 2:
         raise InputError(f"models must be at least two; got {len(members)}.")
     names = _distinct(names)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ __all__ = ["PRIOR_FACTORS", "Evidence", "measure_evidence", "union_family"]
 Float = NDArray[np.float64]
 PRIOR_FACTORS = (1.0, 1.0 / 3.0, 3.0)
 """The prior as given, and with couplings that not all models have at a third and three times."""
+MOST_KEPT = 4000
 PATH_REPLICAS, MOST_PATH_REPLICAS = 64, 512
 PATH_RECORDS, PATH_BURN_IN, MEMORY_RECORDS = 40, 60, 16
 PATH_UPDATES = 1.5e9
@@ -92,50 +93,67 @@ def measure_evidence(
         Called with (steps done, steps in all).
     """
     data = _on_common_sites([member[0] for member in members])
-    n, priors = len(data), [prior for _, prior in members]
-    rows, n_factors = [], len(PRIOR_FACTORS)
-    further = _further_terms(data)
-    value, error = np.full((n_factors, n), np.nan), np.full((n_factors, n), np.nan)
-    posteriors, draws, problems = [], [], []
-    for index, (own, prior) in enumerate(zip(data, priors, strict=True)):
-        wide = scaled_prior(prior, further[index], max(PRIOR_FACTORS))
-        problem = _problem(own, wide or prior, rng)
+    n, done = len(data), 0
+    chosen = _further_terms(data)
+    models: list[_Model] = []
+    for index, own in enumerate(data):
         start = starts[index] if starts else None
-        mean, covariance = _start(own, prior) if start is None else start
-        found = sample_posterior(problem, mean, covariance, n_draws, rng)
-        noise = _surface_noise(problem, found)
-        for row, factor in enumerate(PRIOR_FACTORS):
-            narrow = prior if factor == 1.0 else scaled_prior(prior, further[index], factor)
-            if narrow is None:
-                continue
-            gain, spread, weight = _reweigh(found.draws, wide or prior, narrow)
-            value[row, index] = found.log_evidence + gain
-            error[row, index] = np.sqrt(noise + spread + 1 / found.numbers["importance_draws"])
-            if factor == 1.0:
-                kept = rng.choice(len(weight), min(n_draws, 4000), p=weight)
-                draws.append(found.draws[kept])
-        posteriors.append(found)
-        problems.append(problem)
-        rows.append(found.converged and not found.flags)
-        if progress is not None:
-            progress(index + 1, 2 * n - 1)
-    hub = int(np.argmax([own.n_parameters for own in data]))
-    paths = _Paths(data, hub, rng)
-    done = n
-    for index in range(n):
-        if index == hub:
-            continue
-        change, variance, settled = paths.measure(
-            problems[hub], problems[index], posteriors[hub].reference,
-            posteriors[index].reference, index,
-        )  # fmt: skip
-        value[:, index] += change
-        error[:, index] = np.sqrt(error[:, index] ** 2 + variance)
-        rows[index] = bool(rows[index] and settled)
+        models.append(_weigh(own, members[index][1], chosen[index], start, n_draws, rng))
         done += 1
         if progress is not None:
             progress(done, 2 * n - 1)
-    return Evidence(value, error, tuple(posteriors), tuple(draws), tuple(rows))
+    value = np.array([model.log_evidence for model in models]).T
+    variance = np.array([model.variance for model in models]).T
+    settled = [model.found.converged and not model.found.flags for model in models]
+    hub = int(np.argmax([own.n_parameters for own in data]))
+    paths = _Paths(data, hub, rng)
+    for index in range(n):
+        if index == hub:
+            continue
+        change, noise, bridged = paths.measure(models[hub], models[index], index)
+        value[:, index] += change
+        variance[:, index] += noise
+        settled[index] = bool(settled[index] and bridged)
+        done += 1
+        if progress is not None:
+            progress(done, 2 * n - 1)
+    return Evidence(
+        value, np.sqrt(variance), tuple(model.found for model in models),
+        tuple(model.draws for model in models), tuple(settled),
+    )  # fmt: skip
+
+
+class _Model(NamedTuple):
+    """A model's posterior under the widest prior, and its evidence relative to its reference."""
+
+    problem: LatticeProblem
+    found: LikelihoodPosterior
+    log_evidence: Float
+    variance: Float
+    draws: Float
+
+
+def _weigh(
+    data: LatticeData, prior: Prior, chosen: NDArray[np.bool_],
+    start: tuple[Float, Float] | None, n_draws: int, rng: np.random.Generator,
+) -> _Model:  # fmt: skip
+    """Sample a model under its widest prior; weigh the draws to the others."""
+    wide = scaled_prior(prior, chosen, max(PRIOR_FACTORS)) or prior
+    problem = _problem(data, wide, rng)
+    mean, covariance = _start(data, prior) if start is None else start
+    found = sample_posterior(problem, mean, covariance, n_draws, rng)
+    noise = _surface_noise(problem, found) + 1 / found.numbers["importance_draws"]
+    value, variance = (np.full(len(PRIOR_FACTORS), np.nan) for _ in range(2))
+    draws = found.draws
+    for row, factor in enumerate(PRIOR_FACTORS):
+        narrow = prior if factor == 1.0 else scaled_prior(prior, chosen, factor)
+        if narrow is None:
+            continue
+        gain, spread, weight = _reweigh(found.draws, wide, narrow)
+        value[row], variance[row] = found.log_evidence + gain, noise + spread
+        if factor == 1.0:
+            draws = found.draws[rng.choice(len(weight), min(n_draws, MOST_KEPT), p=weight)]
+    return _Model(problem, found, value, variance, draws)
 
 
 def scaled_prior(prior: Prior, chosen: NDArray[np.bool_], factor: float) -> Prior | None:
@@ -289,28 +307,28 @@ class _Paths:
         self.data = replace(own, family=self.union, groups=groups, names=names)
         self.prior = Prior.gaussian(names, 1.0)
 
-    def measure(
-        self, hub: LatticeProblem, other: LatticeProblem, at_hub: Float, at_other: Float, index: int
-    ) -> tuple[float, float, bool]:
+    def measure(self, hub: _Model, other: _Model, index: int) -> tuple[float, float, bool]:
         """Return sum power * log Z at the other's reference less that at the hub's, variance."""
         n_replicas = PATH_REPLICAS
         while True:
-            found = self._try(hub, other, at_hub, at_other, index, n_replicas)
+            found = self._try(hub, other, index, n_replicas)
             if found[2] or n_replicas >= MOST_PATH_REPLICAS:
                 return found
             n_replicas *= 2
 
     def _try(
-        self, hub: LatticeProblem, other: LatticeProblem, at_hub: Float, at_other: Float,
-        index: int, n_replicas: int,
-    ) -> tuple[float, float, bool]:  # fmt: skip
+        self, hub: _Model, other: _Model, index: int, n_replicas: int
+    ) -> tuple[float, float, bool]:
+        """Sample replicas on a straight line between the references."""
         make = hidden_problem if _is_hidden(self.data) else free_problem
         problem = make(self.data, self.prior, self.rng, n_replicas)
         total, variance, settled = 0.0, 0.0, True
-        ensembles = zip(problem.ensembles, hub.ensembles, other.ensembles, strict=True)
+        ensembles = zip(
+            problem.ensembles, hub.problem.ensembles, other.problem.ensembles, strict=True
+        )
         for joint, one, two in ensembles:
-            start = self._natural(one.design @ at_hub, self.hub)
-            end = self._natural(two.design @ at_other, index)
+            start = self._natural(one.design @ hub.found.reference, self.hub)
+            end = self._natural(two.design @ other.found.reference, index)
             if np.allclose(start, end):
                 continue
             step = np.linspace(0.0, 1.0, n_replicas)[:, None]

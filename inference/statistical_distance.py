@@ -114,21 +114,20 @@ def fit_statistical_distance(
     counters = [plan_environments(data.family, group, seen is not None) for group in data.groups]
     model = SimulatedEnvironments(data, counters, seen, rng)
     observed = model.observed()
-    center = np.array(start, np.float64)
-    settled, rounds = False, 0
+    estimate, settled, rounds = np.array(start, np.float64), False, 0
     while not settled and rounds < MAX_ROUNDS:
-        surface = model.smooth(center)
-        estimate = closest_parameters(surface, observed[None], center[None])[0]
+        surface = model.smooth(estimate)
+        estimate = closest_parameters(surface, observed[None], estimate[None])[0]
         settled = surface.length(estimate) < NEAR
-        center, rounds = estimate, rounds + 1
+        rounds += 1
         if progress is not None:
             progress(rounds, MAX_ROUNDS)
     repeats = model.repeat(estimate)
     again = closest_parameters(surface, repeats, np.tile(estimate, (len(repeats), 1)))
     bias, covariance = again.mean(axis=0) - estimate, np.atleast_2d(np.cov(again.T))
     distance = float(np.sqrt(surface.squares(observed[None], estimate[None])[0]))
-    others = np.sqrt(surface.squares(repeats, again))
-    p = float((1 + np.sum(others >= distance)) / (len(others) + 1))
+    farther = np.sum(np.sqrt(surface.squares(repeats, again)) >= distance)
+    p = float((1 + farther) / (len(again) + 1))
     draws = _draw(estimate - bias, covariance, prior, n_draws, rng)
     naive = surface.naive_sds(estimate)
     numbers = {
