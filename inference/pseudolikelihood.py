@@ -24,7 +24,6 @@ from physlearn.inference.site_features import (
     rows_of_data,
     rows_of_group,
 )
-from physlearn.lattice_models.replicas import Replicas
 
 if TYPE_CHECKING:
     from physlearn.inference.lattice_data import LatticeData, PictureGroup
@@ -183,8 +182,7 @@ def _without_fields(curvature: Float, d: int) -> tuple[Float, Float]:
 def measure_sandwich(data: LatticeData, theta: Float, rng: np.random.Generator) -> Sandwich:
     """Simulate all groups at ``theta`` (rim sites fixed) and return H, J and the statistics' trace.
 
-    Two states with pairs are scored by a kernel; other models by counting neighbours, at fewer
-    pictures where these are large.
+    With a fixed composition or known fields, fewer replicas are scored where pictures are large.
     """
     d = data.n_parameters
     n_replicas = replica_count(max(group.n_sites for group in data.groups))
@@ -193,11 +191,7 @@ def measure_sandwich(data: LatticeData, theta: Float, rng: np.random.Generator) 
     trace = np.zeros((N_RECORDS, n_replicas, d))
     for group in data.groups:
         start = _mixed_start(group, n_replicas, rng)
-        copies: _KernelCopies | _CountedCopies
-        if _has_kernel(data):
-            copies = _KernelCopies(data, group, start, rng)
-        else:
-            copies = _CountedCopies(data, group, start, rng, n_scored)
+        copies = _Copies(data, group, start, rng, n_scored)
         copies.sweep(theta, BURN_IN)
         for record in range(N_RECORDS):
             copies.sweep(theta, SWEEPS_BETWEEN)
@@ -210,40 +204,12 @@ def measure_sandwich(data: LatticeData, theta: Float, rng: np.random.Generator) 
     return Sandwich(curvature + tiny, variability + tiny, trace)
 
 
-def _has_kernel(data: LatticeData) -> bool:
-    """Whether ``Replicas.scores`` knows the model."""
-    plain = all(group.offset is None and not len(group.extra) for group in data.groups)
-    return data.family.two_state_pairs and not data.family.fixed_composition and plain
+class _Copies:
+    """Replicas of one group at one theta.
 
-
-class _KernelCopies:
-    """Replicas of one group at one theta, scored by a kernel."""
-
-    def __init__(
-        self, data: LatticeData, group: PictureGroup, start: Codes, rng: np.random.Generator
-    ) -> None:
-        self._group = group
-        self._copies = Replicas(
-            group.graph, data.family.n_shells, 2 * start.astype(np.int8) - 1, start.shape[1], rng,
-            None if group.whole else group.terms,
-        )  # fmt: skip
-
-    def sweep(self, theta: Float, n_sweeps: int) -> None:
-        self._copies.sweep(self._group.design @ theta, n_sweeps)
-
-    def statistics(self) -> Float:
-        """Return design^T T of every replica, (n, d)."""
-        return np.asarray(self._copies.statistics() @ self._group.design)
-
-    def scores(self, theta: Float) -> tuple[Float, Float]:
-        """Return scores (n, d) and the mean curvature (d, d)."""
-        design = self._group.design
-        score, bend = self._copies.scores(design @ theta, self._group.terms)
-        return score @ design, design.T @ bend.mean(axis=0) @ design
-
-
-class _CountedCopies:
-    """Replicas of one group at one theta; some of them are scored by counting neighbours."""
+    A kernel scores them; where it does not know the model (known fields, fixed composition), some
+    of them are scored by counting neighbours.
+    """
 
     def __init__(
         self,
@@ -259,7 +225,9 @@ class _CountedCopies:
             sites=None if group.whole else group.terms, offset=group.offset, extra=group.extra,
             parts=group.picture if data.family.fixed_composition else None,
         )  # fmt: skip
-        self._around = make_surroundings(data.family, group.graph, group.terms)
+        self._by_kernel = group.offset is None and not data.family.fixed_composition
+        if not self._by_kernel:
+            self._around = make_surroundings(data.family, group.graph, group.terms)
         self._scored = np.linspace(0, start.shape[1] - 1, n_scored).astype(np.int64)
 
     def sweep(self, theta: Float, n_sweeps: int) -> None:
@@ -271,6 +239,10 @@ class _CountedCopies:
 
     def scores(self, theta: Float) -> tuple[Float, Float]:
         """Return scores (n, d) and the mean curvature (d, d)."""
+        if self._by_kernel:
+            design = self._group.design
+            score, bend = self._copies.scores(design @ theta, self._group.terms)
+            return score @ design, design.T @ bend.mean(axis=0) @ design
         d, codes = len(theta), self._copies.codes()
         scores, bends = [], []
         for replica in self._scored:
