@@ -118,12 +118,13 @@ def snapshots_of(fit: Fit) -> list[LatticeSnapshots]:
     held = _constants(fit)
     values = tuple(json.loads(fit.attrs["lattice"])["state_values"])
     records = []
-    while (end := f"_{len(records) + 1}" if records else "") is not None and f"texts{end}" in held:
+    for number in range(1, 1 + sum(name.startswith("texts") for name in held)):
+        end = "" if number == 1 else f"_{number}"
         texts = json.loads(held[f"texts{end}"].astype(np.uint8).tobytes().decode())
-        arrays = {name: held.get(name + end) for name in GRAPH_ARRAYS}
         graph = SiteGraph(
-            texts["n_sites"], arrays["edges"], arrays["shell"], arrays["multiplicity"],
-            positions=arrays["positions"], unit=texts["unit"], cell=arrays["cell"],
+            texts["n_sites"], held["edges" + end], held["shell" + end],
+            held["multiplicity" + end],
+            positions=held.get("positions" + end), unit=texts["unit"], cell=held.get("cell" + end),
             shell_radii=tuple(texts["shell_radii"]),
         )  # fmt: skip
         observed = held.get("observed" + end)

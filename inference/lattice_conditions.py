@@ -146,7 +146,7 @@ def read_covariates(
         shapes = {value.shape[1] for value in values}
         if len(shapes) > 1:
             raise InputError("snapshots must have positions of one dimension for covariates.")
-        names = _polynomial_names(records[0], covariates == QUADRATIC)
+        names: tuple[object, ...] = _polynomial_names(records[0], covariates == QUADRATIC)
     else:
         table = np.asarray(covariates, np.float64)
         table = table[:, None] if table.ndim == 1 else table

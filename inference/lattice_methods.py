@@ -182,7 +182,8 @@ def _likelihood(task: Task, choice: str = "asked for") -> Answer:
     """Sample the full likelihood; where the checks fail once more, with more replicas."""
     data = task.data
     mode, curvature = maximize_pseudolikelihood(data, task.prior)
-    mean, covariance = mode, np.linalg.inv(curvature + np.diag(task.prior.precision))
+    mean: Float = mode
+    covariance = np.asarray(np.linalg.inv(curvature + np.diag(task.prior.precision)), np.float64)
     problem, result = _run_likelihood(task, mean, covariance, N_REPLICAS)
     attempts = 1
     # rounds that never agreed would not agree from a new start either (measured): it stays flagged

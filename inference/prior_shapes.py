@@ -64,7 +64,7 @@ class Marginal:
         """Return n draws, by the inverse of the tabulated distribution function."""
         share = _shares(self.points, self.log_table)
         total = np.concatenate([[0.0], np.cumsum(share)])
-        return np.interp(rng.random(n) * total[-1], total, self.points)
+        return np.asarray(np.interp(rng.random(n) * total[-1], total, self.points))
 
     def to_json(self) -> dict[str, Any]:
         """Return moments and bounds; bounds that are infinite become None."""
@@ -117,7 +117,8 @@ def marginal_of_distribution(name: str, distribution: Any) -> Marginal:
     at = pt.dvector("x")
     try:
         # numpy's own loops: a C compiler would take seconds for a formula evaluated a few times
-        exact = pytensor.function([at], pm.logp(distribution, at), mode="FAST_COMPILE")
+        density = pm.logp(distribution, at)
+        exact = pytensor.function([at], density, mode="FAST_COMPILE")  # type: ignore[attr-defined]
         sample = np.asarray(pm.draw(distribution, draws=2001, random_seed=0), np.float64)
         log_at = np.asarray(exact(np.sort(sample)), np.float64)
     except Exception as error:  # PyMC raises errors of many kinds here

@@ -139,14 +139,13 @@ class Prior:
 
     def extended(self, other: Prior) -> Self:
         """Return these priors followed by those of further parameters."""
+        mean, sd, lower, upper = (
+            np.concatenate([getattr(self, name), getattr(other, name)])
+            for name in ("mean", "sd", "lower", "upper")
+        )
         return type(self)(
-            self.names + other.names,
-            *(
-                np.concatenate([getattr(self, name), getattr(other, name)])
-                for name in ("mean", "sd", "lower", "upper")
-            ),
-            self.shapes + other.shapes,
-        )  # fmt: skip
+            self.names + other.names, mean, sd, lower, upper, self.shapes + other.shapes
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers from which ``from_json`` makes the same prior, with ``tables``."""
