@@ -49,6 +49,9 @@ class Ensemble:
         Gives sums of mean zero of codes (n_sites, R) at natural parameters (R, d_nat), shape
         (R, d_nat): the part of the statistics' noise that they explain is taken out
         (``local_controls``); None: there are none.
+    parts
+        int, shape (n_sites,): which picture a site belongs to, ascending, where there are several;
+        with two states and a field alone each picture is turned over by itself.
     """
 
     population: Population
@@ -58,6 +61,7 @@ class Ensemble:
     odd: NDArray[np.bool_] | None = None
     clusters: Callable[[], Population] | None = None
     controls: Callable[[NDArray[np.uint8], Float], Float] | None = None
+    parts: NDArray[np.int64] | None = None
 
     @property
     def turned(self) -> NDArray[np.bool_] | None:
@@ -85,6 +89,7 @@ class Chains:
         self.odd = ensemble.turned
         self.memory = 1.0
         self.n_sweeps = 0
+        self._starts = _picture_starts(ensemble)
         self.clusters = False
         self._rng = rng
         self._n_sites = len(self.population.codes())
@@ -129,6 +134,8 @@ class Chains:
         n_replicas = self.population.n_replicas
         given = np.broadcast_to(natural, (n_replicas, self.population.n_parameters))
         turned = np.zeros(n_replicas, bool)
+        if turn and self._starts is not None:
+            self._turn_pictures(given[:, 0], self._starts)
         if turn and self.odd is not None:
             pull = np.sum(self.population.statistics() * np.where(self.odd, given, 0.0), axis=1)
             turned = self._rng.random(n_replicas) < 1.0 / (1.0 + np.exp(np.clip(2 * pull, -50, 50)))
@@ -136,6 +143,16 @@ class Chains:
         self.population.sweep(given, int(n_sweeps))
         self.n_sweeps += int(n_sweeps)
         return given, turned
+
+    def _turn_pictures(self, field: Float, starts: NDArray[np.int64]) -> None:
+        """Turn every picture of every replica over with the probability that its field gives it."""
+        codes = self.population.codes()
+        spins = codes.astype(np.int32) * 2 - 1
+        pull = np.add.reduceat(spins, starts, axis=0) * field
+        over = self._rng.random(pull.shape) < 1.0 / (1.0 + np.exp(np.clip(2 * pull, -50, 50)))
+        if np.any(over):
+            sizes = np.diff(np.append(starts, len(codes)))
+            self.population.restart(codes ^ np.repeat(over, sizes, axis=0).astype(np.uint8))
 
     def trace(
         self,
@@ -166,6 +183,15 @@ class Chains:
                 zeros[:, record] = sign * controls(population.codes(), given)
         self.memory = chain_memory(out, between, self.odd, alike=alike)
         return out if controls is None else recentre(out, zeros)
+
+
+def _picture_starts(ensemble: Ensemble) -> NDArray[np.int64] | None:
+    """Return the first site of every picture, where pictures can be turned over one by one."""
+    odd, parts = ensemble.turned, ensemble.parts
+    if odd is None or parts is None or np.flatnonzero(odd).tolist() != [0]:
+        return None
+    starts = np.flatnonzero(np.diff(parts, prepend=parts[0] - 1))
+    return starts if len(starts) > 1 else None
 
 
 def chain_memory(

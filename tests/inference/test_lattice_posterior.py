@@ -15,7 +15,7 @@ from physlearn.inference.priors import Prior, make_prior
 from physlearn.inference.pseudolikelihood import maximize_pseudolikelihood
 from physlearn.inference.replica_chains import chain_memory
 from physlearn.lattice_models import square_lattice
-from physlearn.records import LatticeSnapshots
+from physlearn.records import LatticeSnapshots, SiteGraph
 
 SITES = 16
 ALL_CODES = (np.arange(2**SITES)[:, None] >> np.arange(SITES) & 1).astype(np.uint8)
@@ -182,6 +182,32 @@ def test_the_noise_that_is_reported_is_the_scatter_between_seeds(oracle):
     reported = np.mean([one.numbers["monte_carlo_shift"] for one in found])
     # 16 means know their scatter to 1 part in sqrt(30); the larger of two parameters is compared
     assert 1 - 4 / np.sqrt(30) < scatter / reported < 1.25 + 4 / np.sqrt(30)
+
+
+def test_pictures_of_opposite_phases_are_turned_over_one_by_one(oracle):
+    """One population of two pictures against one picture's log Z, taken twice."""
+    one, rng = square_lattice((12, 12)), np.random.default_rng(11)
+    ends = np.concatenate([one.edges, one.edges + 144])
+    both = SiteGraph(288, ends, np.zeros(len(ends), int), np.tile(one.multiplicity, 2))
+    codes = np.repeat([1, 0], 144).astype(np.uint8)
+    codes[rng.random(288) < 0.02] ^= 1
+    prior = Prior.gaussian(("field", "coupling"), [0.02, 0.05], [0.0, 0.65])
+    pictures = np.repeat([0, 1], 144)
+    found = []
+    for graph, start, power, parts in (
+        (one, codes[:144], -2.0, None), (both, codes, -1.0, pictures), (both, codes, -1.0, None)
+    ):  # fmt: skip
+        population = make_population(ISING, graph, start, 64, rng, dynamics="heat_bath")
+        ensemble = Ensemble(population, np.eye(2), power, True, parts=parts)
+        problem = LatticeProblem(
+            (ensemble,), ISING.statistics(codes, both), None, prior, ("field", "coupling")
+        )
+        found.append(sample_posterior(problem, np.array([0.0, 0.65]), 1e-3 * np.eye(2), 4000, rng))
+    sds = np.array([one.draws.std(axis=0) for one in found])
+    assert sds[2, 0] > 1.5 * sds[0, 0]  # without it, replicas stay in the pictures' phases
+    oracle("two phases: sd", error=np.abs(sds[1] / sds[0] - 1).max(), bound=0.07)
+    shift = (found[1].mean - found[0].mean) / sds[0]
+    oracle("two phases: mean", error=np.abs(shift).max(), bound=0.15)
 
 
 def test_memory_of_an_autoregressive_chain():
