@@ -45,14 +45,11 @@ class FoundOrder:
         float64, shape (n_draws,): share of the variance of each draw's cold patterns in it.
     names
         The order of each draw by itself, ``none`` where no star holds a fifth of the variance.
-    imposed
-        Share of the mean state, the same in all patterns: what a field imposes.
     """
 
     modes: OrderModes
     shares: Float
     names: tuple[str, ...]
-    imposed: float
 
     @property
     def ordered(self) -> bool:
@@ -61,15 +58,20 @@ class FoundOrder:
 
 
 def find_order(
-    family: LatticeFamily, crystal: PeriodicCrystal, codes: NDArray[np.uint8]
+    family: LatticeFamily,
+    crystal: PeriodicCrystal,
+    codes: NDArray[np.uint8],
+    uniform: str = "fluctuations",
 ) -> FoundOrder:
-    """Find the order of cold patterns, codes of shape (n_draws, n_pictures, n_sites)."""
-    power, counts = _star_powers(family, crystal, codes)
+    """Find the order of cold patterns, codes of shape (n_draws, n_pictures, n_sites).
+
+    What counts as uniform order: ``all`` of each pattern's mean (right without a field), its
+    ``fluctuations`` about the mean over all patterns, or ``none`` of it.
+    """
+    power, counts = _star_powers(family, crystal, codes, uniform)
     # intensity of one wavevector, best contrasts: stars of many members get no head start
     values = np.linalg.eigvalsh(power)
     sizes = counts[None, :]
-    if family.fixed_composition:
-        values[:, crystal.stars[0], -1] = 0.0  # the composition itself
     best = np.argmax(values[..., -1] / sizes, axis=1)
     share = np.take_along_axis(values[..., -1], best[:, None], axis=1)[:, 0]
     total = np.argmax(values[..., -1].mean(axis=0) / counts)
@@ -78,12 +80,11 @@ def find_order(
         _modes_of(family, crystal, power[draw], int(star)).name if much > ORDERED else "none"
         for draw, (star, much) in enumerate(zip(best, share, strict=True))
     )
-    mean = state_vectors(family)[codes].mean(axis=(0, 1, 2))
-    return FoundOrder(modes, np.asarray(values[:, total, -1]), names, float(mean @ mean))
+    return FoundOrder(modes, np.asarray(values[:, total, -1]), names)
 
 
 def _star_powers(
-    family: LatticeFamily, crystal: PeriodicCrystal, codes: NDArray[np.uint8]
+    family: LatticeFamily, crystal: PeriodicCrystal, codes: NDArray[np.uint8], uniform: str
 ) -> tuple[NDArray[np.complex128], Float]:
     """Return share matrices (n_draws, n_stars, motif, motif) and the size of every star."""
     n_draws, n_pictures, n_sites = codes.shape
@@ -101,9 +102,10 @@ def _star_powers(
         waves = np.fft.fftn(field, axes=tuple(range(2, 2 + d)))
         waves = waves.transpose(0, 1, *range(1 + d, 1, -1), 2 + d)
         waves = waves.reshape(n_draws, n_pictures, -1, motif) * phase
-        if not family.fixed_composition:
-            # what fields impose is no order: fluctuations about the mean over draws count
+        if uniform == "fluctuations":
             waves[:, :, 0] -= waves[:, :, 0].mean(axis=(0, 1))
+        elif uniform == "none":
+            waves[:, :, 0] -= waves[:, :, 0].mean(axis=-1, keepdims=True)
         matrix = np.einsum("dpqm,dpqn->dqmn", waves, waves.conj(), optimize=True)
         matrix /= n_pictures * n_sites**2 / motif
         for star in range(len(counts)):

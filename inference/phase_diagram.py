@@ -53,6 +53,17 @@ class PhaseDiagram:
         Kind and cells of the crystal that was simulated.
     warnings
         What makes the diagram doubtful.
+
+    Examples
+    --------
+    >>> from physlearn.inference import fit_lattice_hamiltonian
+    >>> from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
+    >>> picture = simulate_lattice(Ising([0.3]), square_lattice((24, 24)), rng=1)
+    >>> fit = fit_lattice_hamiltonian(picture, n_shells=1, rng=1)
+    >>> few = LadderOptions(n_draws=8, burn_in_sweeps=40, n_sweeps=40, most_rounds=1)
+    >>> diagram = predict_phase_diagram(fit, [0.4], [0.4, 1.2], shape=(8, 8), options=few, rng=1)
+    >>> diagram.boundary["order"].tolist()
+    ['phase separation']
     """
 
     boundary: pd.DataFrame

@@ -17,7 +17,7 @@ from physlearn.inference.order_transition import (
     highest_points,
     without_field,
 )
-from physlearn.inference.pattern_order import ORDERED, FoundOrder, find_order
+from physlearn.inference.pattern_order import FoundOrder, find_order
 from physlearn.inference.periodic_crystal import (
     OrderModes,
     PeriodicCrystal,
@@ -92,20 +92,22 @@ def largest_pull(family: LatticeFamily, crystal: PeriodicCrystal, theta: Float) 
 def pilot_order(plan: Plan, rungs: Float) -> FoundOrder:
     """Find the order at the coldest rung from short runs of some draws.
 
-    Where a field alone makes cold patterns uniform, the run without it tells whether they would be
-    so of themselves.
+    A field makes cold patterns uniform without any order. So other orders are looked for with the
+    fitted field, a uniform one without it, wherever the model has such a form.
     """
-    found = _cold_order(plan, rungs)
-    if found.ordered or found.imposed < ORDERED:
-        return found
     bare = without_field(plan.family, plan.theta, plan.crystal.graph)
     if bare is None:
+        fixed = plan.family.fixed_composition
+        return _cold_order(plan, rungs, "none" if fixed else "fluctuations")
+    found = _cold_order(plan, rungs, "none")
+    if found.ordered and not found.modes.uniform:
         return found
-    without = _cold_order(replace(plan, theta=bare), rungs)
+    without = _cold_order(replace(plan, theta=bare), rungs, "all")
+    # what orders only without the field does not order
     return without if without.modes.uniform else found
 
 
-def _cold_order(plan: Plan, rungs: Float) -> FoundOrder:
+def _cold_order(plan: Plan, rungs: Float, uniform: str) -> FoundOrder:
     """Run some draws from independent states and look at their coldest patterns."""
     some = np.unique(np.linspace(0, len(plan.theta) - 1, PILOT_DRAWS).astype(int))
     natural = plan.theta[some][:, None, :] / plan.ratios(rungs)[some][:, :, None]
@@ -120,7 +122,7 @@ def _cold_order(plan: Plan, rungs: Float) -> FoundOrder:
         cold = [part.codes.reshape(len(part.codes), -1, len(rungs))[:, :, 0] for part in found]
         pictures.append(np.concatenate(cold, axis=1).T)
         tasks = continue_tasks(tasks, found, PILOT_STEPS // PILOT_PICTURES, plan.rng)
-    return find_order(plan.family, plan.crystal, np.stack(pictures, axis=1))
+    return find_order(plan.family, plan.crystal, np.stack(pictures, axis=1), uniform)
 
 
 def half_crystal(crystal: PeriodicCrystal, modes: OrderModes) -> PeriodicCrystal | None:

@@ -87,6 +87,17 @@ class ThermodynamicPrediction:
         What makes the prediction doubtful.
     settings
         Numbers of the simulation: sites, draws, rungs, swap acceptance, effective replicas, seed.
+
+    Examples
+    --------
+    >>> from physlearn.inference import fit_lattice_hamiltonian
+    >>> from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
+    >>> picture = simulate_lattice(Ising([0.3]), square_lattice((24, 24)), rng=1)
+    >>> fit = fit_lattice_hamiltonian(picture, n_shells=1, rng=1)
+    >>> few = LadderOptions(n_draws=8, burn_in_sweeps=40, n_sweeps=40, most_rounds=1)
+    >>> found = predict_thermodynamics(fit, [0.4, 1.0], shape=(8, 8), options=few, rng=1)
+    >>> found.ordering
+    {'uniform': 1.0}
     """
 
     table: pd.DataFrame

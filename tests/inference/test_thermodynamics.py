@@ -465,3 +465,34 @@ def test_a_hidden_shell_is_repeated_by_the_prediction():
         fit, [0.7], shape=(8, 8), lattice="square", options=FEW, transition=False, rng=1
     )
     assert any("does not explain the pair correlation at shell 2" in w for w in found.warnings)
+
+
+def test_fields_of_either_sign_do_not_hide_the_uniform_order():
+    """One draw in four is magnetized the other way: no draw is without order."""
+    family = lattice_family("ising", (-1, 1), 1)
+    theta = np.tile([0.02, 0.8 * SQUARE], (32, 1))
+    theta[::4, 0] *= -1
+    fit = fit_of(theta, family, square_lattice((12, 12)))
+    found = predict_thermodynamics(
+        fit, [0.6, 1.2], shape=(12, 12), options=FEW, transition=False, rng=1
+    )
+    assert found.ordering == {"uniform": 1.0}
+
+
+def test_a_field_alone_is_no_order():
+    family = lattice_family("ising", (-1, 1), 1)
+    fit = fit_of(np.tile([1.0, 0.05], (16, 1)), family, square_lattice((12, 12)))
+    found = predict_thermodynamics(fit, [0.8, 1.2], shape=(12, 12), options=FEW, rng=1)
+    assert found.ordering == {"none": 1.0}
+    assert found.transition is None
+    assert at(found, "magnetization", 0.8)["mean"] > 0.8
+
+
+def test_b2_is_found_at_fixed_composition():
+    """Two sublattices of a cell at wavevector 0: not to be taken for the composition itself."""
+    family = lattice_family("ising", (-1, 1), 1, fixed_composition=True)
+    graph = cubic_lattice((4, 4, 4), "bcc")
+    states = np.where(np.arange(128) % 2, 1, -1)[None]
+    fit = fit_of(np.full((16, 1), -0.3), family, graph, states=states)
+    found = predict_thermodynamics(fit, [0.8], shape=(4, 4, 4), options=FEW, rng=1)
+    assert found.ordering == {"B2": 1.0}
