@@ -28,7 +28,7 @@ CONSTANTS = (
 LANES = ("LANE_ROTATE_A", "LANE_BACK_A", "LANE_SHIFT", "LANE_ROTATE_B", "LANE_BACK_B", "FACTOR")
 LANE_FILES = (
     "checkerboard_kernels.py", "replica_kernels.py", "state_replica_kernels.py",
-    "term_replica_kernels.py", "exchange_replica_kernels.py",
+    "term_replica_kernels.py", "exchange_replica_kernels.py", "coupling_kernels.py",
 )  # fmt: skip
 LANE_STEPS = ("word", "b", "turned", "first", "second")
 COUNT = 200_000
