@@ -108,8 +108,8 @@ def ising_torus(shape=(16, 8)):
 
 @cache
 def wide_torus():
-    """The same for wide posteriors: more nodes in a larger box."""
-    return Torus(ising_units(1), (16, 8), 1, [(-0.75, 0.75), (-0.75, 0.75)], 16, 20)
+    """Six sites round, for wide posteriors: more nodes in a larger box."""
+    return Torus(ising_units(1), (20, 6), 1, [(-0.75, 0.75), (-0.75, 0.75)], 24, 20)
 
 
 @cache
@@ -149,7 +149,7 @@ def ising_world(seed):
 
 
 def one_picture_world(seed):
-    """A single picture of 16 x 8: a wide posterior that is no Gaussian."""
+    """A single picture of 20 x 6: a wide posterior that is no Gaussian."""
     return _torus_world(
         wide_torus(), seed, (-0.1, -0.1), (0.1, 0.2), 1, {"field": 0.1, "couplings": 0.1},
         [0.1, 0.1], unit_rows(("field", 0), ("couplings", 1)),
