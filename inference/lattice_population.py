@@ -225,7 +225,8 @@ class _IsingPopulation(_Population):
         self._field = (self._offset[:, 1] - self._offset[:, 0]) / 2
 
     def restart(self, codes: ArrayLike) -> None:
-        self._begin(fill_codes(codes, self._graph.n_sites, self.n_replicas, 2))
+        wide = fill_codes(codes, self._graph.n_sites, self.n_replicas, 2)
+        self._copies.restart(2 * wide.astype(np.int8) - 1)
 
     def sweep(self, natural: ArrayLike, n_sweeps: int) -> None:
         self._copies.sweep(self._split(natural)[0], n_sweeps, self._field)

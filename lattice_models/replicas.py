@@ -119,6 +119,10 @@ class Replicas:
         """A copy of the states -1 and +1, shape (n_sites, n_replicas)."""
         return 2 * self._states[:-1, : self.n_replicas].astype(np.int8) - np.int8(1)
 
+    def restart(self, start: NDArray[np.generic]) -> None:
+        """Set the states -1 and +1, shape (n_sites,) for all or (n_sites, n_replicas)."""
+        self._states[:] = packed_states(start, self.graph.n_sites, self.n_replicas)
+
     def sweep(self, parameters: ArrayLike, n_sweeps: int, site_field: ArrayLike = 0.0) -> None:
         """Draw every site ``n_sweeps`` times.
 

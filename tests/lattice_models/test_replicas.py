@@ -174,6 +174,19 @@ def test_compiled_replica_kernels_equal_their_python_form(field, monkeypatch):
         assert np.array_equal(ours, theirs)
 
 
+def test_a_restart_keeps_the_lanes_and_sets_the_states():
+    graph, start = square_lattice((4, 4)), np.random.default_rng(1).choice([-1, 1], (16, 5))
+    copies = Replicas(graph, 1, np.ones(16), 5, np.random.default_rng(1))
+    copies.sweep([0.1, 0.3], 3)
+    lanes = copies._lanes.copy()
+    copies.restart(start)
+    assert np.array_equal(copies.states, start)
+    assert np.array_equal(copies._lanes, lanes)
+    assert np.array_equal(copies.statistics(), pair_sums(start, graph, 1))
+    with pytest.raises(InputError, match="start must have shape"):
+        copies.restart(np.ones(15))
+
+
 def test_sweeps_in_pieces_and_replicas_that_pad_change_nothing():
     graph, theta = square_lattice((5, 4), periodic=False), [0.1, 0.3]
     copies = [Replicas(graph, 1, np.ones(20), n, np.random.default_rng(1)) for n in (64, 64, 33)]
