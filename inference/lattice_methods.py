@@ -187,7 +187,8 @@ def _likelihood(task: Task, choice: str = "asked for") -> Answer:
     problem, result = _run_likelihood(task, mean, covariance, N_REPLICAS)
     attempts = 1
     # rounds that never agreed would not agree from a new start either (measured): it stays flagged
-    if result.converged and result.effective_draws < LEAST_EFFECTIVE:
+    small = data.n_terms <= LARGEST_SIMULATED
+    if result.converged and result.effective_draws < LEAST_EFFECTIVE and small:
         attempts, d = 2, len(mean)
         problem, result = _run_likelihood(
             task, result.mean[:d], result.covariance[:d, :d], 2 * N_REPLICAS

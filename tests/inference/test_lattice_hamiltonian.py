@@ -187,6 +187,7 @@ def test_two_pairs_where_less_than_one_is_expected_cannot_tell_the_sign():
     assert "can't tell the sign" in row["verdict"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boundary", ["free", "cut"])
 @pytest.mark.parametrize("count", [1, 14])
 def test_rare_sites_in_two_shells_settle(boundary, count):
