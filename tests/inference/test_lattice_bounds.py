@@ -17,6 +17,7 @@ from physlearn.lattice_models import (
     Potts,
     square_lattice,
 )
+from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.records import SiteGraph
 
 GRAPH = square_lattice((3, 4), periodic=False)
@@ -78,17 +79,13 @@ def test_fixed_composition_counts_pictures_of_that_composition():
     assert np.isnan(bound.field_sd)
 
 
-@pytest.mark.slow
-def test_bound_at_the_transition_comes_from_clusters(oracle):
-    """Energy fluctuations of the exact square torus (Kaufman) at Tc and h = 0."""
-    from physlearn.lattice_models.exact_answers.ising_torus import torus_log_partition
-
-    size, coupling, step = 32, 0.4406868, 1e-3
-    values = [torus_log_partition((size, size), coupling + k * step) for k in (-1, 0, 1)]
-    variance = (values[0] - 2 * values[1] + values[2]) / step**2
+def test_bound_at_the_transition_equals_kaufmans(oracle):
+    """At h = 0 field and energy do not correlate, and the energy's variance is exact."""
+    size, coupling = 24, 0.4406868
+    torus = kaufman_torus((size, size), coupling)
+    exact = coupling / torus.energy_variance**0.5
     bound = cramer_rao_bound(Ising([coupling]), square_lattice((size, size)), rng=2)
-    # at h = 0 the field's statistic does not correlate with the energy
-    oracle("coupling", error=abs(bound.coupling_sds[0] * variance**0.5 - 1), bound=0.08)
+    oracle("coupling", error=abs(bound.coupling_sds[0] / exact - 1), bound=0.08)
 
 
 def test_what_has_no_bound_is_refused():
