@@ -108,10 +108,15 @@ def fill_codes(codes: ArrayLike, n_sites: int, n_replicas: int, q: int) -> NDArr
         raise InputError(
             f"start must have shape ({n_sites},) or ({n_sites}, {n_replicas}); got {given.shape}."
         )
-    with np.errstate(invalid="ignore"):
-        # NaN and fractions differ from what they become
-        wrong = np.argwhere(~((given >= 0) & (given < q)) | (np.floor(given) != given))
-    if len(wrong):
+    if given.dtype.kind in "bu":
+        bad = given >= q
+    elif given.dtype.kind == "i":
+        bad = (given < 0) | (given >= q)
+    else:
+        # NaN fails both comparisons
+        bad = ~((given >= 0) & (given < q)) | (np.floor(given) != given)
+    if bad.any():
+        wrong = np.argwhere(bad)
         raise InputError(
             f"start must hold whole numbers from 0 to {q - 1}; entry {tuple(wrong[0].tolist())} "
             f"holds {given[tuple(wrong[0])]}."

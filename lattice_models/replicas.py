@@ -264,26 +264,35 @@ def packed_states(start: NDArray[np.generic], n_sites: int, n_replicas: int) -> 
 def neighbour_groups(bonds: BondTable, n_sites: int) -> NeighbourGroups:
     """Return a bond table's neighbours in groups for ``replica_sweeps``."""
     site = np.repeat(np.arange(n_sites), np.diff(bonds.start))
-    key = np.stack([bonds.shell, bonds.times])
-    kinds, kind = np.unique(key, axis=1, return_inverse=True)
-    kind = kind.reshape(-1)
-    order = np.lexsort((kind, site))
-    site, kind, neighbour = site[order], kind[order], bonds.neighbour[order]
-    first = np.ones(len(site), bool)
-    first[1:] = (site[1:] != site[:-1]) | (kind[1:] != kind[:-1])
-    place = np.arange(len(site))
-    place = place - np.maximum.accumulate(np.where(first, place, 0))
-    first |= place % LARGEST_GROUP == 0
-    group = np.cumsum(first) - 1
-    size = np.bincount(group)
-    entry_start = np.zeros(len(size) + 1, np.int64)
+    most = int(bonds.times.max(initial=0)) + 1
+    code = bonds.shell.astype(np.int64) * most + bonds.times
+    present = np.flatnonzero(np.bincount(code))
+    n_kinds = len(present)
+    number = np.zeros(int(code.max(initial=0)) + 1, np.int64)
+    number[present] = np.arange(n_kinds)
+    kind = number[code]
+    counts = np.bincount(site * n_kinds + kind, minlength=n_sites * n_kinds)
+    # entries are sorted by site: counting places them within their kind without another sort
+    rank = np.empty(len(site), np.int64)
+    for k in range(n_kinds):
+        (here,) = np.nonzero(kind == k)
+        own = counts[k::n_kinds]
+        rank[here] = np.arange(len(here)) - (np.cumsum(own) - own)[site[here]]
+    pieces = -(-counts // LARGEST_GROUP)
+    first_group = np.cumsum(pieces) - pieces
+    group = first_group[site * n_kinds + kind] + rank // LARGEST_GROUP
+    n_groups = int(pieces.sum())
+    size = np.bincount(group, minlength=n_groups)
+    entry_start = np.zeros(n_groups + 1, np.int64)
     np.cumsum(size + size % 2, out=entry_start[1:])
     entry = np.full(entry_start[-1], n_sites, np.uint64)
-    entry[entry_start[group] + place % LARGEST_GROUP] = neighbour
+    entry[entry_start[group] + rank % LARGEST_GROUP] = bonds.neighbour
+    group_start = np.zeros(n_sites + 1, np.int64)
+    np.cumsum(pieces.reshape(n_sites, n_kinds).sum(axis=1), out=group_start[1:])
     return NeighbourGroups(
-        np.searchsorted(site[first], np.arange(n_sites + 1)),
-        entry_start, kind[first].astype(np.int32), size.astype(np.float32), entry,
-        kinds[0].astype(np.int64), kinds[1].astype(np.float64),
+        group_start, entry_start,
+        np.repeat(np.tile(np.arange(n_kinds), n_sites), pieces).astype(np.int32),
+        size.astype(np.float32), entry, present // most, (present % most).astype(np.float64),
     )  # fmt: skip
 
 
