@@ -170,8 +170,7 @@ def held_population(
     """Return copies of one group's states given its picture, to be burnt in."""
     start = _completed(group, family.n_states, n_replicas, rng)
     model = _held_model(family, group, _held_sites(group, flip_rate is not None), flip_rate)
-    d = len(group.design) + int(flip_rate is not None)
-    return model.ensemble(start, np.eye(d), 1.0, False, rng, n_replicas).population
+    return model.population(start, n_replicas, rng)
 
 
 def _known_part(flip_rate: FlipRate | None, n_labels: int) -> Callable[[Float], Float] | None:
@@ -195,8 +194,9 @@ def _free_ensemble(
         data.family, group.graph, None if whole else group.terms, group.offset, group.extra,
         group.picture,
     )  # fmt: skip
-    plain = group.offset is None and not len(group.extra)
-    mirrored = bool(data.family.mirrored and whole and plain)
+    turns = group.offset is None and np.allclose(group.extra.sum(axis=2), 0.0)
+    free = not data.family.fixed_composition
+    mirrored = bool(data.family.mirrored and whole and turns and free)
     return model.ensemble(start, design, -1.0, mirrored, rng, n_replicas)
 
 
@@ -222,32 +222,42 @@ class _Model(NamedTuple):
         n_replicas: int,
     ) -> Ensemble:
         """Return its normalisation constant with a population that starts from ``start``."""
-        population: Population = make_population(
+        two = self.family.two_state_pairs and not self.family.fixed_composition
+        odd = np.array([kind == "site" for kind in self.family.kinds] + [True] * len(self.extra))
+        return Ensemble(
+            population=self.population(start, n_replicas, rng), design=design, power=power,
+            mirrored=mirrored, odd=odd if mirrored else None,
+            controls=_Controls(self) if two else None,
+            parts=self.picture,
+        )  # fmt: skip
+
+    def population(self, start: Codes, n_replicas: int, rng: np.random.Generator) -> Population:
+        """Return copies that start from ``start``, all with the known parameters held."""
+        copies = make_population(
             self.family, self.graph, start, n_replicas, rng, sites=self.sites, offset=self.offset,
             extra=self.extra, parts=self.picture if self.family.fixed_composition else None,
         )  # fmt: skip
-        if len(self.place):
-            population = FixedTerms(population, self.place, self.value)
-        return Ensemble(
-            population=population, design=design, power=power, mirrored=mirrored,
-            controls=self._controls(),
-        )  # fmt: skip
+        return FixedTerms(copies, self.place, self.value) if len(self.place) else copies
 
-    def _controls(self) -> Callable[[Codes, Float], Float] | None:
-        if not self.family.two_state_pairs or self.family.fixed_composition:
-            return None
-        controls = LocalControls(self.family, self.graph, self.sites, self.offset, self.extra)
-        if not len(self.place):
-            return controls
-        n_all = self.family.n_parameters + len(self.extra)
-        shown = np.setdiff1d(np.arange(n_all), self.place)
 
-        def open_ones(codes: Codes, natural: Float) -> Float:
-            full = np.empty((*natural.shape[:-1], n_all))
-            full[..., shown], full[..., self.place] = natural, self.value
-            return controls(codes, full)[:, shown]
+class _Controls:
+    """Sums of mean zero in the open parameters of a model, whose tables are made when needed."""
 
-        return open_ones
+    def __init__(self, model: _Model) -> None:
+        self._model = model
+        self._sums: LocalControls | None = None
+        self._all = model.family.n_parameters + len(model.extra)
+        self._open = np.setdiff1d(np.arange(self._all), model.place)
+
+    def __call__(self, codes: Codes, natural: Float) -> Float:
+        model = self._model
+        if self._sums is None:
+            self._sums = LocalControls(
+                model.family, model.graph, model.sites, model.offset, model.extra
+            )
+        full = np.empty((*natural.shape[:-1], self._all))
+        full[..., self._open], full[..., model.place] = natural, model.value
+        return self._sums(codes, full)[:, self._open]
 
 
 def _completed(group: PictureGroup, q: int, n_replicas: int, rng: np.random.Generator) -> Codes:
