@@ -41,7 +41,7 @@ PILOT_STEPS = 80
 MARGIN = 0.04
 FINE_STEP, FEWEST_FINE, MOST_FINE = 0.012, 9, 25
 LEAST_GROWTH = 2.0
-SHIFT = {"Binder crossing": 0.012, "susceptibility peak": 0.03, "heat capacity peak": 0.05}
+STEP_ACROSS = {"Binder crossing": 0.012, "susceptibility peak": 0.03, "heat capacity peak": 0.05}
 """How far these lie off in crystals of the usual sizes, where the answer is known."""
 ISING_NU = {2: 1.0, 3: 0.63}
 LARGE_NOISE = 0.5
@@ -275,7 +275,7 @@ def _transition_warnings(order: FoundOrder, found: Transition | None, ratios: Fl
             f"{1 - found.probability:.0%} of the posterior has no transition between "
             f"{found.search[0]:.3g} and {found.search[1]:.3g}: mean and interval leave it out"
         )
-    known = next(size for name, size in SHIFT.items() if found.method.startswith(name))
+    known = next(size for name, size in STEP_ACROSS.items() if found.method.startswith(name))
     width = float(np.nanstd(found.ratios)) / found.mean if found.probability else np.nan
     if width < known:
         out.append(
