@@ -15,6 +15,8 @@ from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
 from physlearn.lattice_models.site_graphs import keep_sites, remove_sites
 from physlearn.records import LatticeSnapshots
 
+RATE = FlipRate(2, 0.03, 0.02)
+
 
 @dataclass(frozen=True)
 class DiscWorld:
@@ -28,7 +30,7 @@ class DiscWorld:
     unlabelled: float = 0.05
     field: tuple[float, float] = (0.0, 0.1)
     coupling: tuple[float, float] = (0.1, 0.12)
-    rate: FlipRate = FlipRate(2, 0.03, 0.02)
+    rate: FlipRate = RATE
     n_draws: int = 1000
     margin: str | int = "auto"
     sweeps: int = 300

@@ -4,13 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError
+from physlearn.inference.lattice_hamiltonian import fit_lattice_hamiltonian
 from physlearn.inference.lattice_margin import extend_field_of_view
 from physlearn.lattice_models import (
+    Ising,
     cubic_lattice,
     honeycomb_lattice,
+    simulate_lattice,
     square_lattice,
     triangular_lattice,
 )
@@ -129,3 +133,29 @@ def test_what_is_no_crystal_is_refused():
     apart = keep_sites(square, np.flatnonzero(np.arange(64) // 8 != 4))
     with pytest.raises(InputError, match="one"):
         extend_field_of_view(LatticeSnapshots(np.ones((1, apart.n_sites)), apart))
+
+
+def cut_out(coupling, rng):
+    """Return a disc, all labels certain, of a large crystal in equilibrium."""
+    crystal = square_lattice((44, 44))
+    states = simulate_lattice(Ising([coupling], 0.05), crystal, burn_in=400, rng=rng).states[0]
+    away = np.asarray(crystal.positions) - 21.5
+    inside = np.flatnonzero(np.hypot(*away.T) < 13)
+    graph = replace(keep_sites(crystal, inside), cell=None)
+    return LatticeSnapshots(states[inside][None], graph)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("margin", ["rim", 2, 4])
+@pytest.mark.parametrize("coupling", [-0.25, 0.1, 0.3, 0.38])
+def test_neither_way_to_treat_the_rim_is_biased(coupling, margin, oracle):
+    rng = np.random.default_rng(7)
+    pulls, hits = [], []
+    for _ in range(100):
+        fit = fit_lattice_hamiltonian(cut_out(coupling, rng), 1, margin=margin, rng=rng)
+        draws = fit["couplings"][:, 0]
+        low, high = np.quantile(draws, [0.05, 0.95])
+        hits.append(low < coupling < high)
+        pulls.append((draws.mean() - coupling) / draws.std())
+    oracle("bias of the coupling", error=np.mean(pulls), bound=0.2 + 4 / np.sqrt(100))
+    oracle("90 % intervals", p=stats.binomtest(int(np.sum(hits)), 100, 0.9).pvalue)
