@@ -33,8 +33,8 @@ __all__ = ["Ensemble", "LatticeProblem", "LikelihoodPosterior", "sample_posterio
 
 Float = NDArray[np.float64]
 MAX_ROUNDS = 12
-WINDOW = 3
-SPREAD = 1.4
+WINDOW, LONG_WINDOW = 3, 6
+SPREAD, STRETCH = 1.4, 1.3
 TRIAL_POINTS = 2000
 LEAST_POINTS = 8192
 LEAST_SHARE = 0.2
@@ -47,8 +47,8 @@ LONGEST, MOST_LONGER_ROUNDS = 4, 3
 LEAST_DRAWS = 400.0
 LEAST_CARRIED = 20.0
 """Fewest samples that carry log Z at a point; with fewer it is an extrapolation."""
-LARGEST_LOSS = 0.01
-"""Largest share of the posterior that may lie there."""
+LARGEST_LOSS, REPORTED_LOSS = 0.003, 0.01
+"""Share of the posterior that may lie there before replicas move again, and before it is said."""
 
 WIDE = 0.2
 """Posterior over prior standard deviation from which on prior draws are worth proposing."""
@@ -183,8 +183,9 @@ class _Search:
         self.rounds, self.newton_steps = 0, 0
         self.converged = False
         self.length, self.longer_rounds = 1, 0
-        self.cut_short, self.wanted_draws = False, WANTED_DRAWS[0][1]
-        self.wanted: tuple[Float, Float] | None = None
+        self.cut_short, self.wanted_draws = 0.0, WANTED_DRAWS[0][1]
+        self.shape: tuple[Float, Float] | None = None
+        self.missed: tuple[Float, Float] | None = None
 
     def approach(self, mean: Float, covariance: Float) -> None:
         """Walk to the peak."""
@@ -202,14 +203,19 @@ class _Search:
         factor = np.linalg.cholesky(self.covariance)
         places = self._places(n_replicas, d)
         references = inside(self.mean + SPREAD * places @ factor.T, self.problem.prior)
-        if self.wanted is not None:
-            # replicas go where the posterior seems to have weight that no reference covers
-            n_there = n_replicas // 3
-            order = self.rng.permutation(n_replicas)[:n_there]
-            references[order] = resample(*self.wanted, n_there, self.rng)
+        if self.shape is not None:
+            # a third of the replicas follows the shape of the posterior, stretched about its mean
+            third = n_replicas // 3
+            drawn = resample(*self.shape, third, self.rng)
+            stretched = self.mean + STRETCH * (drawn - self.mean)
+            references[-third:] = inside(stretched, self.problem.prior)
+        if self.missed is not None:
+            # and a third goes where it seems to have weight that no reference covers
+            third = n_replicas // 3
+            references[:third] = resample(*self.missed, third, self.rng)
         for chain, kept in zip(self.chains, self.history, strict=True):
             kept.append(self._trace(chain, references))
-            del kept[:-WINDOW]
+            del kept[: -WINDOW if self.missed is None else -LONG_WINDOW]
         self._rebuild()
         self.rounds += 1
         found = self.weigh(TRIAL_POINTS)
@@ -221,10 +227,9 @@ class _Search:
         change = np.sqrt(np.diag(spread + floor) / np.diag(self.covariance))
         agreed = shift < LARGEST_SHIFT and max(change.max(), 1 / change.min()) < LARGEST_CHANGE
         settled = all(surface.settled for surface in self.surfaces)
-        outside = found.beyond & (found.claimed > 0)
-        self.wanted = None
+        self.shape, self.missed = (found.points, found.claimed), None
         if found.lost > LARGEST_LOSS / 3:
-            self.wanted = found.points[outside], found.claimed[outside]
+            self.missed = found.points[found.beyond], found.claimed[found.beyond]
         self.mean = center
         self.covariance = spread + floor if share > FAILED_SHARE else spread + self.covariance / 2
         covered = settled and found.lost < LARGEST_LOSS
@@ -262,7 +267,7 @@ class _Search:
             burn_in = int(max(3, min(burn_in, most / 3)))
             between = int(max(1, min(between, (most - burn_in) / n_records)))
             n_records = int(max(4, min(n_records, (most - burn_in) / between)))
-        self.cut_short = burn_in < 2 * chain.memory
+        self.cut_short = chain.memory if burn_in < 2 * chain.memory else 0.0
         return natural, chain.trace(natural, burn_in, n_records, between)
 
     def _n_records(self, chain: Chains) -> int:
@@ -360,16 +365,15 @@ class _Search:
                 f"the Monte Carlo likelihood did not settle in {self.rounds} rounds: error bars "
                 "are rough"
             )
-        if found.lost > LARGEST_LOSS:
+        if found.lost > REPORTED_LOSS:
             flags.append(
                 f"{found.lost:.0%} of the posterior may lie where no replica went: error bars are "
                 "too narrow"
             )
         if self.cut_short:
-            memory = max(chain.memory for chain in self.chains)
             flags.append(
-                f"replicas remember {memory:.0f} sweeps, too long for what they were swept: they "
-                "may not have forgotten the picture"
+                f"replicas remember {self.cut_short:.0f} sweeps, too long for what they were "
+                "swept: they may not have forgotten the picture"
             )
         if found.tempered:
             flags.append("the importance weights failed and were flattened: error bars are rough")
