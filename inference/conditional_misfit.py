@@ -80,9 +80,11 @@ def conditional_residuals(
     floor = np.array([0.125 / row.weight if row.scale == "sqrt" else 0.0 for row in simulated.rows])
     scatter = np.sqrt(np.maximum(variance, floor) + 1e-300)
     within = there.var(axis=0, ddof=1) if len(there) > 1 else np.zeros(n_rows)
+    # completed pictures scatter about their mean, which scatters less than a picture does: to judge
+    # it as a picture errs on the safe side (to scale it up was tried: 5 % of right models flagged)
     known = 1.0 - within / scatter**2
     reach = 1.0 + np.mean(np.sum(at_picture**2, axis=1)) * repeats
-    observed = there.mean(axis=0) / (scatter * np.sqrt(reach * np.maximum(known, 1e-9)))
+    observed = there.mean(axis=0) / (scatter * np.sqrt(reach))
     used = np.array([not is_fitted(row, family) for row in simulated.rows])
     used &= (
         (variance > NO_RESIDUAL * sample.var(axis=0)) & (variance > 0) & (known > LEAST_INFORMATION)
