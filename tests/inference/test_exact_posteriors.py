@@ -98,7 +98,7 @@ def test_kaufman_agrees_with_all_states(oracle):
 @pytest.mark.parametrize("noisy", [False, True])
 def test_truths_from_the_prior_have_uniform_pits(noisy, oracle):
     rng, world, pits = np.random.default_rng(4), all_states("ising"), []
-    for _ in range(200):
+    for _ in range(80):
         truth = rng.normal(0, [0.3, 0.2])
         codes = world.draw(truth, 3, rng)
         label = noisy_labels(codes, 0.1, 2, rng, 0.1)[1]
