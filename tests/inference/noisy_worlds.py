@@ -33,7 +33,7 @@ class DiscWorld:
     rate: FlipRate = RATE
     n_draws: int = 1000
     margin: str | int = "auto"
-    sweeps: int = 300
+    sweeps: int = 1000
 
     def prior(self, rng):
         """Return a truth."""
