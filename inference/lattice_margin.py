@@ -50,9 +50,9 @@ def extend_field_of_view(snapshots: LatticeSnapshots, n_layers: int = 4) -> Latt
     Examples
     --------
     >>> from physlearn.lattice_models import square_lattice
-    >>> seen = LatticeSnapshots(np.ones((1, 9)), square_lattice((3, 3), periodic=False))
+    >>> seen = LatticeSnapshots(np.ones((1, 25)), square_lattice((5, 5), periodic=False))
     >>> extend_field_of_view(seen, 1).graph.n_sites
-    21
+    45
     """
     layers = check_count("n_layers", n_layers, 1)
     graph = snapshots.graph
