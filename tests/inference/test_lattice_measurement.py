@@ -76,7 +76,7 @@ def test_unknown_flips_and_unlabelled_sites(worlds, kind, seed, oracle):
     codes = world.draw(truth(rng), 24, rng)
     read, _, known = noisy_labels(codes, 0.06, 2, rng, 0.05)
     data = gather_snapshots(world.snapshots(read, observed=known), ISING, label_noise="unknown")
-    rate = FlipRate(2, 0.05, 0.03)
+    rate = FlipRate(2)
     prior = normal_prior(
         [*SD, rate.sd], [0.0, 0.0, rate.mean], [-np.inf, -np.inf, 1e-6], [np.inf, np.inf, 0.5],
         {2: lambda eps: stats.beta.logpdf(eps, *rate.shape)},
