@@ -16,6 +16,7 @@ import figures_from_results as measured
 import matplotlib
 from figures_gallery import gallery_figure
 from figures_physics import ising_figure
+from figures_prediction import prediction_figure
 from matplotlib.figure import Figure
 from rich.console import Console
 from tables import fill
@@ -33,6 +34,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,
     "independent": measured.independent_figure,
+    "prediction": prediction_figure,
 }
 
 
