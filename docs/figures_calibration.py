@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from physlearn.inference.calibration_report import CalibrationReport
+from physlearn.inference.calibration.calibration_report import CalibrationReport
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "benchmarks" / "results" / "lattice_calibration.json"

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from physlearn.inference import fit_lattice_hamiltonian
-from physlearn.inference.phase_diagram import predict_phase_diagram
-from physlearn.inference.thermodynamics import LadderOptions, predict_thermodynamics
+from physlearn.inference.prediction.phase_diagram import predict_phase_diagram
+from physlearn.inference.prediction.thermodynamics import LadderOptions, predict_thermodynamics
 from physlearn.lattice_models import (
     Ising,
     kaufman_torus,

@@ -178,7 +178,7 @@ def demo_seed_table(seeds: Iterable[int], progress: Progress | None = None) -> d
 
 
 def _judged_seed(seed: int) -> dict[str, Any]:
-    from physlearn.inference.wall_dynamics import wall_dynamics_bound
+    from physlearn.inference.walls.wall_dynamics import wall_dynamics_bound
     from physlearn.steps_image import IMAGE_STEPS
     from physlearn.steps_video import VIDEO_STEPS
     from physlearn.summary import truth_beside_answers
@@ -202,7 +202,7 @@ def _judged_seed(seed: int) -> dict[str, Any]:
 @cache
 def _lattice_bounds(couplings: tuple[float, ...], field: float) -> dict[str, float]:
     """Return the Cramer-Rao standard deviations for the demo's crystal, states known."""
-    from physlearn.inference.lattice_hamiltonian import cramer_rao_bound
+    from physlearn.inference.lattices.lattice_hamiltonian import cramer_rao_bound
     from physlearn.lattice_models import Ising, square_lattice
 
     graph = square_lattice(SITES, len(couplings), periodic=False)

@@ -21,9 +21,9 @@ from benchmarks.lattice_calibration.tables import write_tables
 from benchmarks.lattice_calibration.worlds import STUDIES, Study
 from benchmarks.monte_carlo.results import RESULTS
 from benchmarks.monte_carlo.twins import cache_folder
-from physlearn.inference.calibration import check_calibration
-from physlearn.inference.calibration_report import CalibrationReport
-from physlearn.inference.lattice_hamiltonian import fit_lattice_hamiltonian
+from physlearn.inference.calibration.calibration import check_calibration
+from physlearn.inference.calibration.calibration_report import CalibrationReport
+from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
 from physlearn.results import Fit
 
 N_DRAWS = 2000

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.lattice_calibration.worlds import Study, Truth
-from physlearn.inference.calibration_report import CalibrationReport
-from physlearn.inference.lattice_family import LatticeFamily
-from physlearn.inference.lattice_population import make_population
+from physlearn.inference.calibration.calibration_report import CalibrationReport
+from physlearn.inference.lattices.lattice_family import LatticeFamily
+from physlearn.inference.posteriors.lattice_population import make_population
 
 Float = NDArray[np.float64]
 COPIES, BURN_IN, RECORDS, SWEEPS_BETWEEN = 64, 300, 40, 5

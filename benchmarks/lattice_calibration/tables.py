@@ -13,7 +13,7 @@ from benchmarks.lattice_calibration.bounds import BoundRatios
 from benchmarks.lattice_calibration.worlds import STUDIES
 from benchmarks.monte_carlo.results import surroundings
 from physlearn.checks import atomic_write
-from physlearn.inference.calibration_report import FAMILY_ERROR, CalibrationReport
+from physlearn.inference.calibration.calibration_report import FAMILY_ERROR, CalibrationReport
 
 Found = Mapping[str, tuple[CalibrationReport, BoundRatios | None]]
 DIGITS = 5

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.lattice_family import LatticeFamily, lattice_family
+from physlearn.inference.lattices.lattice_family import LatticeFamily, lattice_family
 from physlearn.lattice_models import (
     BlumeCapel,
     Ising,

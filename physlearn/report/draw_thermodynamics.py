@@ -11,8 +11,8 @@ from physlearn.checks import InputError
 from physlearn.report.drawing import BLUE, COLORS, GREY, RED, get_axes
 
 if TYPE_CHECKING:
-    from physlearn.inference.phase_diagram import PhaseDiagram
-    from physlearn.inference.thermodynamics import ThermodynamicPrediction
+    from physlearn.inference.prediction.phase_diagram import PhaseDiagram
+    from physlearn.inference.prediction.thermodynamics import ThermodynamicPrediction
 
 __all__ = ["plot_phase_diagram", "plot_thermodynamics"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 from exact_cases import CASES
 
-from physlearn.inference.lattice_hamiltonian import fit_lattice_hamiltonian
+from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
 
 N_PICTURES = 10
 N_DRAWS = 20000

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from physlearn.inference.lattice_hamiltonian import fit_lattice_hamiltonian
-from physlearn.inference.nuisances import FlipRate
+from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
+from physlearn.inference.measurement.nuisances import FlipRate
 from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
 from physlearn.lattice_models.site_graphs import keep_sites, remove_sites
 from physlearn.records import LatticeSnapshots

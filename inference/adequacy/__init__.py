@@ -1,0 +1,1 @@
+"""Whether a lattice model explains its pictures, and which of several does."""

@@ -1,0 +1,1 @@
+"""Lattice Hamiltonians from energies: cluster expansion, ordering, and energies as prior."""

@@ -1,0 +1,1 @@
+"""Symbolic regression: expressions, their search, and sets of equations."""

@@ -1,0 +1,1 @@
+"""What a picture leaves uncertain: labels, flips, missing sites, margins, overlapping columns."""

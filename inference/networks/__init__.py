@@ -1,0 +1,1 @@
+"""Couplings of many binary units without a lattice."""

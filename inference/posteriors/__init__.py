@@ -1,0 +1,1 @@
+"""Priors, populations of replicas, log Z surfaces and the posteriors that follow."""

@@ -1,0 +1,1 @@
+"""What a fitted lattice Hamiltonian predicts at other temperatures and compositions."""

@@ -1,0 +1,1 @@
+"""Motion of domain walls: fronts, posterior, law."""
