@@ -33,7 +33,8 @@ class BatchFits:
 
     Examples
     --------
-    See `fit_batch`.
+    >>> BatchFits((None,), {0: "too few sites"}, seed=1).refusals
+    {0: 'too few sites'}
     """
 
     fits: tuple[Fit | None, ...]

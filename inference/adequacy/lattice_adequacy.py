@@ -76,6 +76,13 @@ class Adequacy:
         Chance that a right fit would simulate statistics as far from the picture's.
     n_simulated
         Number of simulated pictures.
+    sentences
+        What the model does not explain, one sentence each.
+
+    Examples
+    --------
+    >>> Adequacy([], [], p_value=0.4, support_p=0.6, n_simulated=256).adequate
+    True
     """
 
     correlations: list[dict[str, Any]]
@@ -150,6 +157,16 @@ def check_adequacy(
     -------
     Adequacy
         A right model is flagged with probability 1 % over all rows together.
+
+    Examples
+    --------
+    >>> from physlearn.inference import data_of, fit_lattice_hamiltonian, theta_of
+    >>> from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
+    >>> picture = simulate_lattice(Ising([0.2]), square_lattice((16, 16)), rng=1)
+    >>> fit = fit_lattice_hamiltonian(picture, 1, rng=1)
+    >>> found = check_adequacy(data_of(fit), theta_of(fit), np.random.default_rng(1))
+    >>> found.adequate
+    True
     """
     if populations is None and completed is None:
         data = window_of_data(data, WINDOW_SITES)

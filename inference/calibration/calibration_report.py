@@ -67,6 +67,17 @@ class CalibrationReport:
         Repeats the study.
     warnings
         Such as an interruption.
+
+    Examples
+    --------
+    >>> from physlearn.inference import check_calibration
+    >>> def simulate(theta, rng):
+    ...     return rng.normal(theta["level"], 1.0, 4)
+    >>> def fit(data, rng):
+    ...     return {"level": rng.normal(data.sum() / 5, 5**-0.5, 200)}
+    >>> report = check_calibration(simulate, fit, {"level": 1.0}, 40, rng=1)
+    >>> report.names, len(report.truths)
+    (('level',), 40)
     """
 
     names: tuple[str, ...]

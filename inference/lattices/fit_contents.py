@@ -168,7 +168,16 @@ def family_of(fit: Fit) -> LatticeFamily:
 
 
 def data_of(fit: Fit) -> LatticeData:
-    """Return the data as the fit saw them, latent margin and known fields included."""
+    """Return the data as the fit saw them, latent margin and known fields included.
+
+    Examples
+    --------
+    >>> from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
+    >>> from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
+    >>> picture = simulate_lattice(Ising([0.2]), square_lattice((16, 16)), rng=1)
+    >>> data_of(fit_lattice_hamiltonian(picture, 1, rng=1)).names
+    ['field', 'couplings[1]']
+    """
     held = _constants(fit)
     given = json.loads(fit.attrs["lattice"])
     covariates = held.get("covariates", given["covariates"])

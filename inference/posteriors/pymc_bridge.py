@@ -200,13 +200,19 @@ def lattice_potential(
 
     Examples
     --------
-    See `LatticePotential`; in a model::
-
-        with pymc.Model():
-            field = pymc.Normal("field", 0.0, 1.0)
-            couplings = pymc.Normal("couplings", 0.0, 0.5, shape=1)
-            pymc.Potential("pictures", potential({"field": field, "couplings": couplings}))
-            idata = pymc.sample()
+    >>> import pymc
+    >>> from physlearn.inference import fit_lattice_hamiltonian
+    >>> from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
+    >>> picture = simulate_lattice(Ising([0.2]), square_lattice((12, 12)), rng=1)
+    >>> potential = lattice_potential(
+    ...     fit_lattice_hamiltonian(picture, 1, method="likelihood", rng=1), rng=1
+    ... )
+    >>> with pymc.Model() as model:   # then pymc.sample()
+    ...     field = pymc.Normal("field", 0.0, 1.0)
+    ...     couplings = pymc.Normal("couplings", 0.0, 0.5, shape=1)
+    ...     added = pymc.Potential("pictures", potential({"field": field, "couplings": couplings}))
+    >>> [variable.name for variable in model.potentials]
+    ['pictures']
     """
     check_positive("spread", spread)
     if not isinstance(fit, Fit) or not str(fit.attrs.get("likelihood", "")).startswith(
