@@ -14,7 +14,6 @@ from math import gcd
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
-from scipy.spatial.distance import pdist, squareform
 
 from physlearn.checks import InputError, check_array
 
@@ -26,7 +25,9 @@ BLOCK = 4_000_000
 SETTLED = 1e-4
 """Largest relative gap between a reference's samples and those that it accounts for."""
 LEAST_KEPT = 0.8
-MAX_STEPS = 60
+MAX_STEPS, MOST_HALVINGS = 30, 8
+LARGEST_GAP = 36.0
+"""Squared distance, in standard deviations of the samples, across which two references meet."""
 LEAST_OVERLAP = 1e-3
 
 
@@ -61,6 +62,8 @@ class PartitionSurface:
         The distinct references, shape (K, d), and their log Z.
     counts
         float64, shape (K,): samples of each.
+    kept_share
+        Share of the samples that were not left out.
     settled
         Whether the equations were solved and references do not fall into groups whose samples
         hardly meet (with ``drop_isolated``: a fifth of the samples at most were left out).
@@ -146,19 +149,21 @@ class PartitionSurface:
             exponent = np.logaddexp(exponent, exponent - 2 * pull)
         means = np.zeros_like(self.references)
         np.add.at(means, self._origin, slopes)
-        guess = _integrate_between(self.references, means / self.counts[:, None])
+        guess, label = _integrate_between(self.references, means / self.counts[:, None], self.odd)
+        total, connected = self.counts.sum(), np.ones(len(self.counts), bool)
+        if drop_isolated:
+            # before anything is solved: equations of groups that never meet have no good solution
+            connected = _largest(label, self.counts)
+            shifted, exponent, guess = self._drop(connected, shifted, exponent, guess)
         found = _solve_mixture(exponent, self.counts, guess)
-        connected, total = _largest_group(found[2], self.counts), self.counts.sum()
+        connected = _largest_group(found[2], self.counts)
         if drop_isolated and not np.all(connected):
-            kept = connected[self._origin]
-            shifted, exponent = shifted[kept], exponent[kept][:, connected]
-            self._origin = (np.cumsum(connected) - 1)[self._origin[kept]]
-            self._group = self._group[kept]
-            self.references, self.counts = self.references[connected], self.counts[connected]
-            found = _solve_mixture(exponent, self.counts, found[0][connected])
-            connected = np.array([self.counts.sum() > LEAST_KEPT * total])
+            shifted, exponent, guess = self._drop(connected, shifted, exponent, found[0])
+            found = _solve_mixture(exponent, self.counts, guess)
         self._log_z, log_mixture, self._shares, excess = found
-        self.settled = bool(excess < SETTLED and np.all(connected))
+        self.kept_share = float(self.counts.sum() / total)
+        joined = self.kept_share > LEAST_KEPT if drop_isolated else bool(np.all(connected))
+        self.settled = bool(excess < SETTLED and joined)
         self._log_z = self._log_z + self.references @ self._center
         signed: tuple[Float, ...] = (shifted,)
         if self.odd is not None:
@@ -173,6 +178,18 @@ class PartitionSurface:
         self._unwhite = np.linalg.inv(factor).T
         self._top = float(log_weight.max())
         self._base = (log_weight - self._top).astype(np.float32)
+
+    def _drop(
+        self, connected: NDArray[np.bool_], shifted: Float, exponent: Float, guess: Float
+    ) -> tuple[Float, Float, Float]:
+        """Keep these references and their samples alone."""
+        if np.all(connected):
+            return shifted, exponent, guess
+        kept = connected[self._origin]
+        self._origin = (np.cumsum(connected) - 1)[self._origin[kept]]
+        self._group = np.unique(self._group[kept], return_inverse=True)[1].reshape(-1)
+        self.references, self.counts = self.references[connected], self.counts[connected]
+        return shifted[kept], exponent[kept][:, connected], guess[connected]
 
     def _weights(self, parameters: Float) -> tuple[Float, NDArray[np.float32], Float]:
         """Return log Z, the weights of the samples (largest 1), (m, samples), and their sums."""
@@ -272,26 +289,56 @@ def _whitening(samples: Float) -> Float:
     return np.asarray(vectors / np.sqrt(keep) / scale[:, None])
 
 
-def _integrate_between(references: Float, means: Float) -> Float:
-    """Return log Z of the references by the trapezoid rule along a tree of close pairs."""
+def _integrate_between(
+    references: Float, means: Float, odd: NDArray[np.bool_] | None
+) -> tuple[Float, NDArray[np.intp]]:
+    """Return log Z of the references, and which of them meet (labels of groups).
+
+    Trapezoid rule along a tree of close pairs. How close two are is (a - b) . (mean_a - mean_b),
+    the sum of their Kullback-Leibler divergences; a mirror image is as good.
+    """
     if len(references) == 1:
-        return np.zeros(1)
-    spread = references.std(axis=0)
-    tree = minimum_spanning_tree(squareform(pdist(references / np.where(spread > 0, spread, 1.0))))
-    order, parents = breadth_first_order(tree, 0, directed=False)
+        return np.zeros(1), np.zeros(1, np.intp)
+    gap = _squared_distances(references, means)
+    sign: Float = np.ones_like(gap)
+    if odd is not None:
+        flip = np.where(odd, -1.0, 1.0)
+        across = _squared_distances(references, means, flip)
+        sign = np.where(across < gap, -1.0, 1.0)
+        gap = np.minimum(gap, across)
+    gap = np.maximum(gap, 1e-9)
+    np.fill_diagonal(gap, 0.0)
+    label = connected_components(gap < LARGEST_GAP, directed=False)[1]
+    order, parents = breadth_first_order(minimum_spanning_tree(gap), 0, directed=False)
     log_partition = np.zeros(len(references))
     for node in order[1:]:
         parent = parents[node]
-        step = references[node] - references[parent]
-        log_partition[node] = log_partition[parent] + step @ (means[node] + means[parent]) / 2
-    return log_partition
+        turn = np.ones(references.shape[1])
+        if odd is not None and sign[node, parent] < 0:
+            turn = np.where(odd, -1.0, 1.0)
+        step = references[node] - turn * references[parent]
+        log_partition[node] = (
+            log_partition[parent] + step @ (means[node] + turn * means[parent]) / 2
+        )
+    return log_partition, label
+
+
+def _squared_distances(references: Float, means: Float, flip: Float | float = 1.0) -> Float:
+    """Return (a - f b) . (mean_a - f mean_b) for all pairs, where f turns the second over."""
+    own = np.einsum("kd,kd->k", references, means)
+    cross = references @ (flip * means).T
+    return np.asarray(own[:, None] + own - cross - cross.T)
+
+
+def _largest(label: NDArray[np.intp], counts: Float) -> NDArray[np.bool_]:
+    """Return which references belong to the group with most samples."""
+    return np.asarray(label == np.argmax(np.bincount(label, weights=counts)))
 
 
 def _largest_group(shares: Float, counts: Float) -> NDArray[np.bool_]:
     """Return which references belong to the largest group whose samples meet."""
     overlap = shares.T @ shares / np.sqrt(np.outer(counts, counts))
-    label = connected_components(overlap > LEAST_OVERLAP, directed=False)[1]
-    return np.asarray(label == np.argmax(np.bincount(label, weights=counts)))
+    return _largest(connected_components(overlap > LEAST_OVERLAP, directed=False)[1], counts)
 
 
 def _solve_mixture(
@@ -327,7 +374,7 @@ def _solve_mixture(
         curvature += n / len(counts) ** 2 + 1e-7 * n / len(counts) * np.eye(len(counts))
         step = np.linalg.solve(curvature, excess)
         step *= min(1.0, 10.0 / np.max(np.abs(step)))
-        for _ in range(20):
+        for _ in range(MOST_HALVINGS):
             trial = look(log_z + step)
             if trial[0] <= value + 1e-9 * abs(value):
                 break
