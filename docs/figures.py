@@ -1,4 +1,4 @@
-"""Figures and tables of docs/monte_carlo.md: ``python docs/figures.py [name ...]``.
+"""Figures and tables of the pages: ``python docs/figures.py [name ...]``.
 
 Physics is simulated anew with fixed seeds; speeds and comparisons with oracles are read from
 benchmarks/results. A figure whose results file is not there is named and left out.

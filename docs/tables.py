@@ -1,19 +1,19 @@
-"""Fill the tables of docs/monte_carlo.md from benchmarks/results; docs/figures.py calls this."""
+"""Fill the tables of the pages from benchmarks/results; docs/figures.py calls this."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "benchmarks" / "results"
-PAGE = HERE / "monte_carlo.md"
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def fill(page: Path = PAGE, results: Path = RESULTS) -> list[str]:
-    """Write every table into the page; return the names of those whose results are not there."""
+def fill(pages: Sequence[Path] = (), results: Path = RESULTS) -> list[str]:
+    """Write every table into the pages; return the names of those whose results are not there."""
     missing: list[str] = []
 
     def block(match: re.Match[str]) -> str:
@@ -25,7 +25,8 @@ def fill(page: Path = PAGE, results: Path = RESULTS) -> list[str]:
         text = _oracles(results / "oracles.json") if name == "oracles" else _tables(source, name)
         return f"{match.group(1)}{text}\n{match.group(3)}"
 
-    page.write_text(BLOCK.sub(block, page.read_text()))
+    for page in pages or sorted(HERE.glob("*.md")):
+        page.write_text(BLOCK.sub(block, page.read_text()))
     return missing
 
 
