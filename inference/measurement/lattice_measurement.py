@@ -228,14 +228,18 @@ class _Model(NamedTuple):
             population=self.population(start, n_replicas, rng), design=design, power=power,
             mirrored=mirrored, odd=odd if mirrored else None,
             controls=_Controls(self) if two else None,
+            clusters=(lambda: self.population(start, n_replicas, rng, "clusters")) if two else None,
             parts=self.picture,
         )  # fmt: skip
 
-    def population(self, start: Codes, n_replicas: int, rng: np.random.Generator) -> Population:
+    def population(
+        self, start: Codes, n_replicas: int, rng: np.random.Generator, dynamics: str = "auto"
+    ) -> Population:
         """Return copies that start from ``start``, all with the known parameters held."""
         copies = make_population(
             self.family, self.graph, start, n_replicas, rng, sites=self.sites, offset=self.offset,
             extra=self.extra, parts=self.picture if self.family.fixed_composition else None,
+            dynamics=dynamics,
         )  # fmt: skip
         return FixedTerms(copies, self.place, self.value) if len(self.place) else copies
 

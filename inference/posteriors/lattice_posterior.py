@@ -49,11 +49,12 @@ LEAST_CARRIED = 20.0
 """Fewest samples that carry log Z at a point; with fewer it is an extrapolation."""
 LARGEST_LOSS, REPORTED_LOSS = 0.003, 0.01
 """Share of the posterior that may lie there before replicas move again, and before it is said."""
-
 WIDE = 0.2
 """Posterior over prior standard deviation from which on prior draws are worth proposing."""
-MOST_SECONDS = 2.0
-"""About how long the replicas of one ensemble are swept in one round at most."""
+MOST_SECONDS, MOST_SECONDS_IN_ALL = 2.0, 10.0
+"""About how long the replicas of one ensemble are swept in a round, and in all rounds, at most."""
+LARGEST_SURFACE = 1_500_000
+"""Samples times references beyond which the oldest rounds are left out of log Z."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +187,8 @@ class _Search:
         self.cut_short, self.wanted_draws = 0.0, WANTED_DRAWS[0][1]
         self.shape: tuple[Float, Float] | None = None
         self.missed: tuple[Float, Float] | None = None
+        self.best: tuple[float, list[PartitionSurface], Float, Float] | None = None
+        self.seconds = 0.0
 
     def approach(self, mean: Float, covariance: Float) -> None:
         """Walk to the peak."""
@@ -216,7 +219,10 @@ class _Search:
         for chain, kept in zip(self.chains, self.history, strict=True):
             kept.append(self._trace(chain, references))
             del kept[: -WINDOW if self.missed is None else -LONG_WINDOW]
-        self._rebuild()
+            while len(kept) > 2 and _size(kept) > LARGEST_SURFACE:
+                del kept[0]
+        both = zip(self.chains, self.history, strict=True)
+        self.surfaces = [PartitionSurface.pooled(kept, chain.odd) for chain, kept in both]
         self.rounds += 1
         found = self.weigh(TRIAL_POINTS)
         center, spread = found.moments()
@@ -235,7 +241,10 @@ class _Search:
         covered = settled and found.lost < LARGEST_LOSS
         good = bool(agreed and share > LEAST_SHARE and covered and not found.tempered)
         self.converged = self.rounds > 1 and good
-        if self.rounds >= MAX_ROUNDS:
+        worth = share * (1.0 - found.lost) * (1.0 if settled else 0.1)
+        if self.best is None or worth >= self.best[0] or self.converged:
+            self.best = worth, self.surfaces, self.mean, self.covariance
+        if self.rounds >= MAX_ROUNDS or self.seconds > MOST_SECONDS_IN_ALL:
             return False
         return not self.converged or self._too_noisy(found)
 
@@ -268,17 +277,12 @@ class _Search:
             between = int(max(1, min(between, (most - burn_in) / n_records)))
             n_records = int(max(4, min(n_records, (most - burn_in) / between)))
         self.cut_short = chain.memory if burn_in < 2 * chain.memory else 0.0
+        self.seconds += chain.sweep_seconds * (burn_in + between * n_records) / len(self.chains)
         return natural, chain.trace(natural, burn_in, n_records, between)
 
     def _n_records(self, chain: Chains) -> int:
         """Return how many records of each replica two rounds need for the draws wanted."""
         return self.length * int(np.ceil(self.wanted_draws / (1.3 * chain.population.n_replicas)))
-
-    def _rebuild(self) -> None:
-        self.surfaces = [
-            PartitionSurface.pooled(kept, chain.odd)
-            for chain, kept in zip(self.chains, self.history, strict=True)
-        ]
 
     def log_target(self, points: Float) -> tuple[Float, NDArray[np.bool_]]:
         """Return the log posterior at points (n, d_phi), every log Z relative to its anchor.
@@ -328,7 +332,9 @@ class _Search:
         return np.sqrt(moved), np.sqrt(widened)
 
     def finish(self, n_draws: int) -> LikelihoodPosterior:
-        """Draw, and say what the draws are worth."""
+        """Draw, and say what the draws are worth; of rounds that never agreed from the best."""
+        if not self.converged and self.best is not None:
+            _, self.surfaces, self.mean, self.covariance = self.best
         found = self.weigh(max(LEAST_POINTS, 2 * n_draws))
         draws = resample(found.points, found.weight, n_draws, self.rng)
         moved, widened = self.measure_noise(draws[:1000])
@@ -380,3 +386,9 @@ class _Search:
         if effective < LEAST_DRAWS:
             flags.append(f"only {effective:.0f} effective draws: quantiles are rough")
         return flags
+
+
+def _size(rounds: list[tuple[Float, Float]]) -> int:
+    """Return samples times references of rounds."""
+    samples = sum(values.shape[0] * values.shape[1] for _, values in rounds)
+    return int(samples * sum(len(np.unique(references, axis=0)) for references, _ in rounds))

@@ -79,8 +79,8 @@ def find_peak(
 ) -> Peak:
     """Walk to the peak; the information is the Monte Carlo covariance plus the prior's.
 
-    Chains that turn out to remember long go on with cluster moves where they can. One phase is
-    looked at, the one the pictures show: the rounds after this see both.
+    One phase is looked at, the one the pictures show: the rounds after this see both. Chains of
+    models with one phase that turn out to remember long go on with cluster moves where they can.
     """
     mean = _clipped(np.array(start, np.float64), prior)
     near = 0
@@ -125,7 +125,8 @@ def _record(chain: Chains, mean: Float, first: bool) -> Float:
         return chain.trace(natural, burn_in, N_RECORDS, between, turn=False, alike=True)
 
     trace = look(burn_in, between)
-    if chain.memory > LONG_MEMORY and chain.switch_to_clusters():
+    # where both phases count alike, clusters would leave that of the picture at once
+    if chain.memory > LONG_MEMORY and chain.odd is None and chain.switch_to_clusters():
         trace = look(CLUSTER_BURN_IN, 1)
     elif first and chain.memory > FIRST_BURN_IN / 3:
         # the start still shows: once more, after what it takes to forget it

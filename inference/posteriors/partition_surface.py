@@ -14,6 +14,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
+from scipy.special import expit
 
 from physlearn.checks import InputError, check_array
 
@@ -25,9 +26,8 @@ BLOCK = 4_000_000
 SETTLED = 1e-4
 """Largest relative gap between a reference's samples and those that it accounts for."""
 LEAST_KEPT = 0.8
-MAX_STEPS, MOST_HALVINGS = 30, 8
-LARGEST_GAP = 36.0
-"""Squared distance, in standard deviations of the samples, across which two references meet."""
+MAX_STEPS, MOST_HALVINGS = 20, 8
+BISECTIONS = 40
 LEAST_OVERLAP = 1e-3
 
 
@@ -149,7 +149,8 @@ class PartitionSurface:
             exponent = np.logaddexp(exponent, exponent - 2 * pull)
         means = np.zeros_like(self.references)
         np.add.at(means, self._origin, slopes)
-        guess, label = _integrate_between(self.references, means / self.counts[:, None], self.odd)
+        means /= self.counts[:, None]
+        guess, label = _join_pairs(exponent, self._origin, self.references, means, self.odd)
         total, connected = self.counts.sum(), np.ones(len(self.counts), bool)
         if drop_isolated:
             # before anything is solved: equations of groups that never meet have no good solution
@@ -157,7 +158,8 @@ class PartitionSurface:
             shifted, exponent, guess = self._drop(connected, shifted, exponent, guess)
         found = _solve_mixture(exponent, self.counts, guess)
         connected = _largest_group(found[2], self.counts)
-        if drop_isolated and not np.all(connected):
+        # shares of equations that are not solved say nothing about who meets whom
+        if drop_isolated and found[3] < SETTLED and not np.all(connected):
             shifted, exponent, guess = self._drop(connected, shifted, exponent, found[0])
             found = _solve_mixture(exponent, self.counts, guess)
         self._log_z, log_mixture, self._shares, excess = found
@@ -289,38 +291,66 @@ def _whitening(samples: Float) -> Float:
     return np.asarray(vectors / np.sqrt(keep) / scale[:, None])
 
 
-def _integrate_between(
-    references: Float, means: Float, odd: NDArray[np.bool_] | None
+def _join_pairs(
+    exponent: Float,
+    origin: NDArray[np.intp],
+    references: Float,
+    means: Float,
+    odd: NDArray[np.bool_] | None,
 ) -> tuple[Float, NDArray[np.intp]]:
     """Return log Z of the references, and which of them meet (labels of groups).
 
-    Trapezoid rule along a tree of close pairs. How close two are is (a - b) . (mean_a - mean_b),
-    the sum of their Kullback-Leibler divergences; a mirror image is as good.
+    Bennett's acceptance ratio along a tree of close pairs. How close two are is
+    (a - b) . (mean_a - mean_b), the sum of their Kullback-Leibler divergences; a mirror image is as
+    good.
     """
-    if len(references) == 1:
+    n = len(references)
+    if n == 1:
         return np.zeros(1), np.zeros(1, np.intp)
-    gap = _squared_distances(references, means)
-    sign: Float = np.ones_like(gap)
+    gap = np.abs(_squared_distances(references, means))
     if odd is not None:
         flip = np.where(odd, -1.0, 1.0)
-        across = _squared_distances(references, means, flip)
-        sign = np.where(across < gap, -1.0, 1.0)
-        gap = np.minimum(gap, across)
+        gap = np.minimum(gap, np.abs(_squared_distances(references, means, flip)))
     gap = np.maximum(gap, 1e-9)
     np.fill_diagonal(gap, 0.0)
-    label = connected_components(gap < LARGEST_GAP, directed=False)[1]
     order, parents = breadth_first_order(minimum_spanning_tree(gap), 0, directed=False)
-    log_partition = np.zeros(len(references))
-    for node in order[1:]:
-        parent = parents[node]
-        turn = np.ones(references.shape[1])
-        if odd is not None and sign[node, parent] < 0:
-            turn = np.where(odd, -1.0, 1.0)
-        step = references[node] - turn * references[parent]
-        log_partition[node] = (
-            log_partition[parent] + step @ (means[node] + turn * means[parent]) / 2
-        )
+    nodes = order[1:]
+    step, overlap = _join(exponent, origin, nodes, parents[nodes])
+    log_partition, label = np.zeros(n), np.arange(n)
+    for node, up, shared in zip(nodes, step, overlap, strict=True):
+        log_partition[node] = log_partition[parents[node]] + up
+        if shared > LEAST_OVERLAP:
+            label[node] = label[parents[node]]
     return log_partition, label
+
+
+def _join(
+    exponent: Float, origin: NDArray[np.intp], nodes: NDArray[np.intp], parents: NDArray[np.intp]
+) -> tuple[Float, Float]:
+    """Return log Z of nodes over that of their parents, and the share of samples they share."""
+    order, counts = np.argsort(origin, kind="stable"), np.bincount(origin)
+    start = np.cumsum(counts) - counts
+    width = int(counts.max())
+    column = np.arange(width)
+    known, work = [], []
+    for one in (nodes, parents):
+        inside = column < counts[one][:, None]
+        sample = order[np.where(inside, start[one][:, None] + column, 0)]
+        known.append(inside)
+        work.append(exponent[sample, nodes[:, None]] - exponent[sample, parents[:, None]])
+    mask, values = np.hstack(known), np.hstack(work)
+    log_ratio = np.log(counts[nodes] / counts[parents])
+    values += log_ratio[:, None]
+    low = np.where(mask, values, np.inf).min(axis=1) - 50.0
+    high = np.where(mask, values, -np.inf).max(axis=1) + 50.0
+    share: Float = np.zeros_like(values)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        share = np.where(mask, expit(values - middle[:, None]), 0.0)
+        more = share.sum(axis=1) > counts[nodes]
+        low, high = np.where(more, middle, low), np.where(more, high, middle)
+    overlap = np.sum(share * (1 - share) * mask, axis=1) / np.sqrt(counts[nodes] * counts[parents])
+    return (low + high) / 2, overlap
 
 
 def _squared_distances(references: Float, means: Float, flip: Float | float = 1.0) -> Float:
