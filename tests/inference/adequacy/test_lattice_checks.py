@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from physlearn.inference import lattice_pattern_kernels as kernels
+from physlearn.inference.adequacy import lattice_pattern_kernels as kernels
 from physlearn.inference.adequacy.lattice_adequacy import FAMILY_WISE, Adequacy, check_adequacy
 from physlearn.inference.adequacy.lattice_patterns import measure_patterns, plan_patterns
 from physlearn.inference.lattices.lattice_data import gather_snapshots
