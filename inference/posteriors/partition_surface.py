@@ -13,22 +13,22 @@ from math import gcd
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
-from scipy.special import expit
 
 from physlearn.checks import InputError, check_array
+from physlearn.inference.posteriors.partition_equations import (
+    SETTLED,
+    join_pairs,
+    largest,
+    largest_group,
+    solve_mixture,
+)
 
 __all__ = ["PartitionSurface"]
 
 Float = NDArray[np.float64]
-BLOCK = 4_000_000
+BLOCK = 400_000
 """Exponentials held at once, in single precision."""
-SETTLED = 1e-4
-"""Largest relative gap between a reference's samples and those that it accounts for."""
 LEAST_KEPT = 0.8
-MAX_STEPS, MOST_HALVINGS = 20, 8
-BISECTIONS = 40
-LEAST_OVERLAP = 1e-3
 
 
 class PartitionSurface:
@@ -150,18 +150,18 @@ class PartitionSurface:
         means = np.zeros_like(self.references)
         np.add.at(means, self._origin, slopes)
         means /= self.counts[:, None]
-        guess, label = _join_pairs(exponent, self._origin, self.references, means, self.odd)
+        guess, label = join_pairs(exponent, self._origin, self.references, means, self.odd)
         total, connected = self.counts.sum(), np.ones(len(self.counts), bool)
         if drop_isolated:
             # before anything is solved: equations of groups that never meet have no good solution
-            connected = _largest(label, self.counts)
+            connected = largest(label, self.counts)
             shifted, exponent, guess = self._drop(connected, shifted, exponent, guess)
-        found = _solve_mixture(exponent, self.counts, guess)
-        connected = _largest_group(found[2], self.counts)
+        found = solve_mixture(exponent, self.counts, guess)
+        connected = largest_group(found[2], self.counts)
         # shares of equations that are not solved say nothing about who meets whom
         if drop_isolated and found[3] < SETTLED and not np.all(connected):
             shifted, exponent, guess = self._drop(connected, shifted, exponent, found[0])
-            found = _solve_mixture(exponent, self.counts, guess)
+            found = solve_mixture(exponent, self.counts, guess)
         self._log_z, log_mixture, self._shares, excess = found
         self.kept_share = float(self.counts.sum() / total)
         joined = self.kept_share > LEAST_KEPT if drop_isolated else bool(np.all(connected))
@@ -201,7 +201,7 @@ class PartitionSurface:
         top = exponent.max(axis=1)
         exponent -= top[:, None]
         np.exp(exponent, out=exponent)
-        total = exponent.sum(axis=1, dtype=np.float64)
+        total = exponent.sum(axis=1).astype(np.float64)
         known = parameters @ self._center + self._top - self._zero
         return np.asarray(known + top + np.log(total)), exponent, total
 
@@ -289,127 +289,3 @@ def _whitening(samples: Float) -> Float:
     values, vectors = np.linalg.eigh(spread / np.outer(scale, scale))
     keep = np.maximum(values, 1e-10 * values.max() + 1e-300)
     return np.asarray(vectors / np.sqrt(keep) / scale[:, None])
-
-
-def _join_pairs(
-    exponent: Float,
-    origin: NDArray[np.intp],
-    references: Float,
-    means: Float,
-    odd: NDArray[np.bool_] | None,
-) -> tuple[Float, NDArray[np.intp]]:
-    """Return log Z of the references, and which of them meet (labels of groups).
-
-    Bennett's acceptance ratio along a tree of close pairs. How close two are is
-    (a - b) . (mean_a - mean_b), the sum of their Kullback-Leibler divergences; a mirror image is as
-    good.
-    """
-    n = len(references)
-    if n == 1:
-        return np.zeros(1), np.zeros(1, np.intp)
-    gap = np.abs(_squared_distances(references, means))
-    if odd is not None:
-        flip = np.where(odd, -1.0, 1.0)
-        gap = np.minimum(gap, np.abs(_squared_distances(references, means, flip)))
-    gap = np.maximum(gap, 1e-9)
-    np.fill_diagonal(gap, 0.0)
-    order, parents = breadth_first_order(minimum_spanning_tree(gap), 0, directed=False)
-    nodes = order[1:]
-    step, overlap = _join(exponent, origin, nodes, parents[nodes])
-    log_partition, label = np.zeros(n), np.arange(n)
-    for node, up, shared in zip(nodes, step, overlap, strict=True):
-        log_partition[node] = log_partition[parents[node]] + up
-        if shared > LEAST_OVERLAP:
-            label[node] = label[parents[node]]
-    return log_partition, label
-
-
-def _join(
-    exponent: Float, origin: NDArray[np.intp], nodes: NDArray[np.intp], parents: NDArray[np.intp]
-) -> tuple[Float, Float]:
-    """Return log Z of nodes over that of their parents, and the share of samples they share."""
-    order, counts = np.argsort(origin, kind="stable"), np.bincount(origin)
-    start = np.cumsum(counts) - counts
-    width = int(counts.max())
-    column = np.arange(width)
-    known, work = [], []
-    for one in (nodes, parents):
-        inside = column < counts[one][:, None]
-        sample = order[np.where(inside, start[one][:, None] + column, 0)]
-        known.append(inside)
-        work.append(exponent[sample, nodes[:, None]] - exponent[sample, parents[:, None]])
-    mask, values = np.hstack(known), np.hstack(work)
-    log_ratio = np.log(counts[nodes] / counts[parents])
-    values += log_ratio[:, None]
-    low = np.where(mask, values, np.inf).min(axis=1) - 50.0
-    high = np.where(mask, values, -np.inf).max(axis=1) + 50.0
-    share: Float = np.zeros_like(values)
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        share = np.where(mask, expit(values - middle[:, None]), 0.0)
-        more = share.sum(axis=1) > counts[nodes]
-        low, high = np.where(more, middle, low), np.where(more, high, middle)
-    overlap = np.sum(share * (1 - share) * mask, axis=1) / np.sqrt(counts[nodes] * counts[parents])
-    return (low + high) / 2, overlap
-
-
-def _squared_distances(references: Float, means: Float, flip: Float | float = 1.0) -> Float:
-    """Return (a - f b) . (mean_a - f mean_b) for all pairs, where f turns the second over."""
-    own = np.einsum("kd,kd->k", references, means)
-    cross = references @ (flip * means).T
-    return np.asarray(own[:, None] + own - cross - cross.T)
-
-
-def _largest(label: NDArray[np.intp], counts: Float) -> NDArray[np.bool_]:
-    """Return which references belong to the group with most samples."""
-    return np.asarray(label == np.argmax(np.bincount(label, weights=counts)))
-
-
-def _largest_group(shares: Float, counts: Float) -> NDArray[np.bool_]:
-    """Return which references belong to the largest group whose samples meet."""
-    overlap = shares.T @ shares / np.sqrt(np.outer(counts, counts))
-    return _largest(connected_components(overlap > LEAST_OVERLAP, directed=False)[1], counts)
-
-
-def _solve_mixture(
-    exponent: Float, counts: Float, log_z: Float
-) -> tuple[Float, Float, Float, float]:
-    """Return log Z, the log mixture of every sample, shares, and the largest relative excess.
-
-    Damped Newton on the convex function sum_x log mixture(x) + sum_k n_k log Z_k.
-    """
-    log_counts = np.log(counts)
-
-    def look(trial: Float) -> tuple[float, Float, Float]:
-        shares = exponent + (log_counts - trial)
-        top = shares.max(axis=1)
-        shares -= top[:, None]
-        np.exp(shares, out=shares)
-        total = shares.sum(axis=1)
-        shares /= total[:, None]
-        log_mixture = top + np.log(total)
-        return float(log_mixture.sum() + counts @ trial), log_mixture, shares
-
-    n = len(exponent)
-    value, log_mixture, shares = look(log_z)
-    for _ in range(MAX_STEPS):
-        sums = shares.sum(axis=0)
-        excess = sums - counts
-        if np.max(np.abs(excess) / counts) < SETTLED / 100:
-            break
-        # single precision is enough for the direction of a step
-        single = shares.astype(np.float32)
-        curvature = np.diag(sums) - (single.T @ single).astype(np.float64)
-        # What the equations leave open, a common constant, and a floor for references far off
-        curvature += n / len(counts) ** 2 + 1e-7 * n / len(counts) * np.eye(len(counts))
-        step = np.linalg.solve(curvature, excess)
-        step *= min(1.0, 10.0 / np.max(np.abs(step)))
-        for _ in range(MOST_HALVINGS):
-            trial = look(log_z + step)
-            if trial[0] <= value + 1e-9 * abs(value):
-                break
-            step /= 2
-        log_z = log_z + step
-        value, log_mixture, shares = trial
-    excess = np.max(np.abs(shares.sum(axis=0) - counts) / counts)
-    return log_z, log_mixture, shares, float(excess)
