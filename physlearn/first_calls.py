@@ -1,4 +1,4 @@
-"""One small call of every function of ``lattice_models`` that has compiled kernels.
+"""One small call of every function of ``lattice_models`` and ``inference`` with compiled kernels.
 
 ``physlearn doctor --warm`` runs them all, so that numba's cache holds every kernel in the types of
 real use; ``benchmarks/monte_carlo/first_call.py`` times each in a fresh process.
@@ -206,6 +206,44 @@ def _vector_field(method: str) -> None:
     )  # fmt: skip
 
 
+def _lattice_fits() -> None:
+    from physlearn.inference import fit_lattice_hamiltonian
+    from physlearn.lattice_models import BlumeCapel, Ising, Potts, simulate_lattice, square_lattice
+
+    graph = square_lattice((8, 8))
+    for model in (Ising([0.2]), Potts(3, [0.2]), BlumeCapel([0.2], 0.1)):
+        picture = simulate_lattice(model, graph, burn_in=20, method="heat_bath", rng=1)
+        fit_lattice_hamiltonian(picture, 1, n_draws=200, rng=1)
+        fit_lattice_hamiltonian(picture, 1, method="pseudolikelihood", n_draws=200, rng=1)
+
+
+def _distances_of_environments() -> None:
+    from physlearn.inference import fit_lattice_hamiltonian
+    from physlearn.lattice_models import Ising, Potts, simulate_lattice, square_lattice
+
+    graph = square_lattice((20, 20), 2)
+    for model in (Ising([0.1, 0.05]), Potts(3, [0.1, 0.05])):
+        picture = simulate_lattice(model, graph, burn_in=20, method="heat_bath", rng=1)
+        triplets = [(0, 0, 1)] if isinstance(model, Ising) else []
+        fit_lattice_hamiltonian(
+            picture, 2, triplets=triplets, method="statistical_distance", n_draws=200, rng=1
+        )
+
+
+def _laws() -> None:
+    from physlearn.inference import SymbolicRegressor
+
+    x = np.linspace(1.0, 3.0, 20)
+    SymbolicRegressor(largest_size=3).fit(x[:, None], 2.5 / x)
+
+
+def _networks() -> None:
+    from physlearn.inference import fit_binary_units
+
+    units = np.where(np.random.default_rng(1).random((60, 3)) < 0.5, 1, -1)
+    fit_binary_units(units, n_draws=100, rng=1)
+
+
 FIRST_CALLS: dict[str, Callable[[], None]] = {
     **{f"simulate_lattice {method}": partial(_lattice, method) for method in METHODS_ON_BYTES},
     "CheckerboardIsing on threads": _checkerboard_on_threads,
@@ -222,6 +260,10 @@ FIRST_CALLS: dict[str, Callable[[], None]] = {
     "ExchangeReplicas": _replicas_at_fixed_composition,
     "ClusterReplicas": _replicas_by_clusters,
     "ExactReplicas": _exact_draws,
+    "fit_lattice_hamiltonian": _lattice_fits,
+    "fit_lattice_hamiltonian statistical distance": _distances_of_environments,
+    "fit_binary_units": _networks,
+    "SymbolicRegressor": _laws,
     "temper_lattice": _tempering,
     "sample_statistics": _statistics,
     "simulate_hops": _hops,

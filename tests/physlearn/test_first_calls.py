@@ -18,7 +18,8 @@ def test_first_call_runs(name):
 
 def kernels_called_from_python():
     """Module and name of every kernel that a module other than a kernel file imports."""
-    for path in sorted((ROOT / "lattice_models").rglob("*.py")):
+    files = [*(ROOT / "lattice_models").rglob("*.py"), *(ROOT / "inference").rglob("*.py")]
+    for path in sorted(files):
         if path.stem.endswith("_kernels"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
