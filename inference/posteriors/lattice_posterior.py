@@ -40,7 +40,7 @@ LEAST_POINTS = 8192
 LEAST_SHARE = 0.2
 LARGEST_SHIFT = 0.3
 LARGEST_CHANGE = 1.2
-WANTED_DRAWS = ((0.1, 1500.0), (1.0, 1000.0), (np.inf, 500.0))
+WANTED_DRAWS = ((0.1, 1500.0), (0.3, 1000.0), (np.inf, 450.0))
 """Effective draws that Monte Carlo noise should allow, where a round is swept for so many seconds.
 """
 LONGEST, MOST_LONGER_ROUNDS = 4, 3
@@ -51,8 +51,10 @@ LARGEST_LOSS, REPORTED_LOSS = 0.003, 0.01
 """Share of the posterior that may lie there before replicas move again, and before it is said."""
 WIDE = 0.2
 """Posterior over prior standard deviation from which on prior draws are worth proposing."""
-MOST_SECONDS, MOST_SECONDS_IN_ALL = 2.0, 10.0
-"""About how long the replicas of one ensemble are swept in a round, and in all rounds, at most."""
+MOST_SECONDS, MOST_SECONDS_IN_ALL, WITH_CLUSTERS = 2.0, 16.0, 2.0
+"""About how long the replicas of one ensemble are swept in a round, and in all rounds, at most.
+
+And how many times longer with clusters, which go where it is hardest."""
 LARGEST_SURFACE = 1_500_000
 """Samples times references beyond which the oldest rounds are left out of log Z."""
 
@@ -271,7 +273,7 @@ class _Search:
             seconds = chain.sweep_seconds * (burn_in + between * n_records)
             if seconds < largest:
                 break
-        most = MOST_SECONDS / chain.sweep_seconds
+        most = MOST_SECONDS / chain.sweep_seconds * (WITH_CLUSTERS if chain.clusters else 1.0)
         if burn_in + between * n_records > most:
             burn_in = int(max(3, min(burn_in, most / 3)))
             between = int(max(1, min(between, (most - burn_in) / n_records)))

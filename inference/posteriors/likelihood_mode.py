@@ -16,7 +16,9 @@ Float = NDArray[np.float64]
 MAX_STEPS = 12
 LARGEST_STEP = 2.0
 NEAR = 0.8
-FIRST_BURN_IN = 12
+FIRST_BURN_IN, FIRST_BURN_IN_LARGE = 12, 8
+LARGE_S = 0.01
+"""Seconds of one sweep from which on fewer are made on the way: a large picture starts close."""
 N_RECORDS = 8
 BETWEEN = 2
 LEAST_SHARE = 0.02
@@ -118,8 +120,10 @@ def find_peak(
 def _record(chain: Chains, mean: Float, first: bool) -> Float:
     """Return a trace at ``mean``, long enough against the memory that it measures."""
     natural = chain.natural(mean)
-    burn_in = FIRST_BURN_IN if first else int(np.clip(2 * chain.memory, 2, 60))
-    between = int(np.clip(chain.memory, BETWEEN, 10))
+    large = chain.sweep_seconds > LARGE_S
+    start = FIRST_BURN_IN_LARGE if large else FIRST_BURN_IN
+    burn_in = start if first else int(np.clip(2 * chain.memory, 2, 60))
+    between = int(np.clip(chain.memory, *((1, 4) if large else (BETWEEN, 10))))
 
     def look(burn_in: int, between: int) -> Float:
         return chain.trace(natural, burn_in, N_RECORDS, between, turn=False, alike=True)
@@ -128,9 +132,9 @@ def _record(chain: Chains, mean: Float, first: bool) -> Float:
     # where both phases count alike, clusters would leave that of the picture at once
     if chain.memory > LONG_MEMORY and chain.odd is None and chain.switch_to_clusters():
         trace = look(CLUSTER_BURN_IN, 1)
-    elif first and chain.memory > FIRST_BURN_IN / 3:
+    elif first and chain.memory > start / 3:
         # the start still shows: once more, after what it takes to forget it
-        trace = look(int(min(4 * chain.memory, 200)), between)
+        trace = look(int(min(4 * chain.memory, 60 if large else 200)), between)
     return trace
 
 

@@ -20,7 +20,7 @@ SEEN_LENGTHS = 2
 LONG_MEMORY = 30.0
 """Sweeps of the heat bath that cost as much as what clusters take to forget."""
 CLUSTER_MEMORY, CLUSTER_BURN_IN = 3.0, 12
-UPDATE_S, CLUSTER_UPDATE_S = 1e-9, 24e-9
+UPDATE_S, CLUSTER_UPDATE_S = 1e-9, 16e-9
 CHEAP_CONTROLS = 200_000
 """States held at once up to which control sums cost no more than the sweeps they save."""
 
