@@ -26,7 +26,7 @@ USUAL = 0.2
 """Share of the sites that must have a vector for it to belong to the crystal."""
 MOST_MISFITS = 0.02
 WHOLE = 0.2
-ADVICE = "condition on the rim instead (margin='rim')"
+ADVICE = "where all labels are certain, margin='rim' conditions on the rim instead"
 
 
 class CrystalStars(NamedTuple):

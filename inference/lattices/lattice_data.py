@@ -184,7 +184,7 @@ def gather_snapshots(
         (n_sites, q): log weights of the states).
     margin
         What stands for the crystal around a cut-out: ``"rim"``, sites at the rim are conditioned
-        on and only serve as neighbours (exact where labels are certain); a number of layers of
+        on and only serve as neighbours (exact, for certain labels only); a number of layers of
         unseen sites that are summed over; ``"auto"``: the rim where labels are certain, else four
         layers.
 
@@ -219,14 +219,7 @@ def gather_snapshots(
         np.arange(record.graph.n_sites) if labels.uncertain else term_sites(record, _reach(family))
         for record in records
     ]
-    n_terms = sum(
-        len(terms) * record.n_snapshots for terms, record in zip(inside, records, strict=True)
-    )
-    if n_terms < LEAST_SITES:
-        raise NotIdentified(
-            f"snapshots hold {n_terms} sites with a complete neighbourhood; at least "
-            f"{LEAST_SITES} are needed. Give a larger picture, more pictures or fewer shells."
-        )
+    _check_size(records, given, inside, uncertain=labels.uncertain)
     fields = read_site_field(records, family, site_field)
     groups = tuple(
         group_pictures(records, inside, labels, fields, added, conditions, family, number)
@@ -245,6 +238,33 @@ def gather_snapshots(
 def _reach(family: LatticeFamily) -> int:
     """Return how many shells the terms need, counting those of the triplets."""
     return max([family.n_shells, *(shell + 1 for motif in family.motifs for shell in motif)])
+
+
+def _check_size(
+    records: tuple[LatticeSnapshots, ...],
+    given: tuple[LatticeSnapshots, ...],
+    inside: list[NDArray[np.int64]],
+    *,
+    uncertain: bool,
+) -> None:
+    """Raise where fewer sites than LEAST_SITES were seen and are random."""
+    n_terms = sum(
+        int((terms < old.graph.n_sites).sum()) * new.n_snapshots
+        for terms, new, old in zip(inside, records, given, strict=True)
+    )
+    if n_terms >= LEAST_SITES:
+        return
+    if uncertain:
+        raise NotIdentified(
+            f"snapshots hold {n_terms} sites; at least {LEAST_SITES} are needed. Give a larger "
+            "picture or more pictures."
+        )
+    raise NotIdentified(
+        f"snapshots hold {n_terms} sites with a complete neighbourhood; at least {LEAST_SITES} are "
+        "needed. Give a larger picture, more pictures or fewer shells; sum over unseen sites "
+        "around the picture by margin=4; or, where the crystal ends at the rim, say so by "
+        "metadata['boundary'] = 'free'."
+    )
 
 
 def _check_record(record: LatticeSnapshots, family: LatticeFamily) -> None:

@@ -101,9 +101,9 @@ def fit_lattice_hamiltonian(
     site_field
         A known field of every site in kT, shape (n_sites,).
     margin
-        ``"rim"``: sites at the rim of a cut-out serve as neighbours only; a number of layers of
-        unseen sites that are summed over; ``auto``: the rim where labels are certain, else four
-        layers.
+        ``"rim"``: sites at the rim of a cut-out serve as neighbours only, for certain labels; a
+        number of layers of unseen sites that are summed over; ``auto``: the rim where labels are
+        certain, else four layers.
     prior
         ``LatticePrior``, or a mapping from names (``field``, ``couplings``, ``couplings[1]``,
         ``flip_rate``) to a standard deviation, (mean, sd) or a PyMC distribution; see

@@ -16,6 +16,8 @@ Float = NDArray[np.float64]
 SURE = 40.0
 """A log-likelihood ratio beyond which a label is certain (exp(-40) = 4e-18)."""
 MOST_HIDDEN = 0.5
+LEAST_ERRORS = 0.05
+"""Expected wrong labels that are neglected, in sds of the number of sites in a state."""
 CROSSTALK = "crosstalk"
 """Metadata of pictures whose rows are one part of the evidence: pairs of sites hold the other."""
 
@@ -151,16 +153,21 @@ def _judge(
         return LabelRows(codes, rows, labelled, notes)
     share = _shares(table[~blank]) if not blank.all() else np.full(table.shape[1], np.nan)
     # a label that only the composition makes sure is not sure: both ways of weighing must say so
-    wrong = 0.0
+    q = table.shape[1]
+    named = np.where(blank, flat, table.argmax(axis=1))
+    counts = np.bincount(named, minlength=q)
+    few = True
     for weight in (np.exp(table), np.exp(table) * np.where(np.isnan(share), 1.0, share)):
         weight /= weight.sum(axis=1, keepdims=True)
-        wrong = max(wrong, float((1 - weight.max(axis=1)).sum()))
+        # errors into a rare state change it though they are few beside the frequent ones
+        wrong = np.bincount(named, 1 - weight[np.arange(len(named)), named], minlength=q)
+        few &= bool(np.all(wrong <= LEAST_ERRORS * np.sqrt(counts + 1)))
+        few &= bool(wrong.sum() <= LEAST_ERRORS * np.sqrt(np.sort(counts)[-2] + 1))
     likeliest = np.where(blank, flat, weight.argmax(axis=1)).astype(np.uint8)
-    minority = np.sort(np.bincount(likeliest, minlength=table.shape[1]))[-2]
     cuts = np.cumsum([len(one) for part in codes for one in part])[:-1]
     pieces = iter(np.split(likeliest, cuts))
     best = [[next(pieces) for _ in part] for part in codes]
-    certain = wrong <= 0.05 * np.sqrt(minority + 1) and not blank.any() and not in_part
+    certain = few and not blank.any() and not in_part
     if certain:
         # known from how it was missed is as good as seen
         labelled = [[np.ones(len(one), bool) for one in part] for part in codes]

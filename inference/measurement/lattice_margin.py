@@ -15,7 +15,7 @@ from physlearn.checks import check_count
 from physlearn.inference.energies.crystal_stars import CrystalStars, crystal_stars
 from physlearn.records import LatticeSnapshots, SiteGraph
 
-__all__ = ["extend_field_of_view"]
+__all__ = ["extend_field_of_view", "rim_sites"]
 
 Int = NDArray[np.int64]
 
@@ -81,6 +81,42 @@ def extend_field_of_view(snapshots: LatticeSnapshots, n_layers: int = 4) -> Latt
     )
 
 
+def rim_sites(graph: SiteGraph, n_shells: int) -> NDArray[np.bool_]:
+    """Return which sites of a crystal have a bond of the first shells that leads outside.
+
+    Outside is what ``extend_field_of_view`` continues: places at the far side of the rim or within
+    a notch, and not vacancies.
+
+    Parameters
+    ----------
+    graph
+        A part of a crystal of any shape, with positions; open.
+    n_shells
+        Shells whose bonds count.
+
+    Raises
+    ------
+    InputError
+        Without positions, or where the bonds are not those of one connected crystal.
+
+    Examples
+    --------
+    >>> from physlearn.lattice_models import square_lattice
+    >>> int(rim_sites(square_lattice((6, 6), 2, periodic=False), 2).sum())
+    20
+    """
+    stars = crystal_stars(graph)
+    box = _Box(stars, int(np.abs(stars.step).max()) + 1)
+    places = box.number(stars.cell, stars.kind)
+    site = np.full(int(np.prod(box.shape)), -1)
+    site[places] = np.arange(graph.n_sites)
+    outside = _outside(box, stars, site >= 0)
+    source, target, _ = box.neighbours(places, stars, np.flatnonzero(stars.shell < n_shells))
+    rim = np.zeros(graph.n_sites, bool)
+    rim[site[source[outside[target]]]] = True
+    return rim
+
+
 class _Box:
     """All places of a box of cells, numbered; the box leaves room around the picture."""
 
@@ -115,24 +151,13 @@ class _Box:
 
 def _margin(stars: CrystalStars, n_layers: int) -> tuple[Int, Int]:
     """Return cells and sublattices of the unseen sites around the picture."""
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import connected_components
-
     nearest = np.flatnonzero(stars.shell == stars.shell.min())
     reach = int(np.abs(stars.step).max())
     near_reach = int(np.abs(stars.step[nearest]).max())
     box = _Box(stars, max(reach, n_layers * near_reach) + 1)
-    size = int(np.prod(box.shape))
-    seen = np.zeros(size, bool)
+    seen = np.zeros(int(np.prod(box.shape)), bool)
     seen[box.number(stars.cell, stars.kind)] = True
-    empty = np.flatnonzero(~seen)
-    source, target, _ = box.neighbours(empty, stars, nearest)
-    keep = ~seen[target]
-    links = csr_matrix((np.ones(keep.sum()), (source[keep], target[keep])), shape=(size, size))
-    piece = connected_components(links, directed=False)[1]
-    cell, _ = box.place(empty)
-    rim = np.any((cell == box.low) | (cell == box.low + box.shape[:-1] - np.array(1)), axis=1)
-    outside = ~seen & np.isin(piece, np.unique(piece[empty[rim]]))
+    outside = _outside(box, stars, seen)
     every = np.arange(len(stars.shell))
     taken = seen.copy()
     taken[_reached(box, stars, seen, every)] = True
@@ -142,6 +167,23 @@ def _margin(stars: CrystalStars, n_layers: int) -> tuple[Int, Int]:
         layer &= seen | outside
     chosen = np.flatnonzero((taken | layer) & outside)
     return box.place(chosen)
+
+
+def _outside(box: _Box, stars: CrystalStars, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the empty places that nearest neighbours join to the faces of the box."""
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    nearest = np.flatnonzero(stars.shell == stars.shell.min())
+    empty = np.flatnonzero(~seen)
+    source, target, _ = box.neighbours(empty, stars, nearest)
+    keep = ~seen[target]
+    size = len(seen)
+    links = csr_matrix((np.ones(keep.sum()), (source[keep], target[keep])), shape=(size, size))
+    piece = connected_components(links, directed=False)[1]
+    cell, _ = box.place(empty)
+    rim = np.any((cell == box.low) | (cell == box.low + box.shape[:-1] - np.array(1)), axis=1)
+    return np.asarray(~seen & np.isin(piece, np.unique(piece[empty[rim]])))
 
 
 def _reached(box: _Box, stars: CrystalStars, sites: NDArray[np.bool_], steps: Int) -> Int:

@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 from scipy.spatial import cKDTree
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotIdentified
+from physlearn.inference.lattices.lattice_data import gather_snapshots, term_sites
+from physlearn.inference.lattices.lattice_family import lattice_family
 from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
 from physlearn.inference.measurement.lattice_margin import extend_field_of_view
 from physlearn.lattice_models import (
@@ -133,6 +135,54 @@ def test_what_is_no_crystal_is_refused():
     apart = keep_sites(square, np.flatnonzero(np.arange(64) // 8 != 4))
     with pytest.raises(InputError, match="one"):
         extend_field_of_view(LatticeSnapshots(np.ones((1, apart.n_sites)), apart))
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_shells", "width"),
+    [((12, 12), 3, 2), ((6, 6), 2, 1), ((4, 4), 2, 1), ((3, 40), 1, 1), ((4, 40), 1, 1),
+     ((20, 20), 6, 3)],
+)  # fmt: skip
+def test_small_and_narrow_pictures_have_no_rim_among_their_terms(shape, n_shells, width):
+    graph = square_lattice(shape, n_shells, periodic=False)
+    row, column = np.unravel_index(np.arange(graph.n_sites), shape)
+    depth = np.minimum.reduce([row, shape[0] - 1 - row, column, shape[1] - 1 - column])
+    terms = term_sites(LatticeSnapshots(np.ones((1, graph.n_sites)), graph), n_shells)
+    assert np.array_equal(terms, np.flatnonzero(depth >= width))
+    # without positions, too: a sizeable share has the full degree
+    bare = replace(graph, positions=None)
+    blind = term_sites(LatticeSnapshots(np.ones((1, graph.n_sites)), bare), n_shells)
+    assert np.isin(blind, terms).all()
+
+
+def test_the_rim_along_a_notch_is_rim_and_that_of_a_hole_is_not():
+    graph = square_lattice((20, 20), periodic=False)
+    row, column = np.divmod(np.arange(400), 20)
+    notch = (column >= 10) & (row >= 10)
+    hole = (column == 4) & (row == 4)
+    small = keep_sites(graph, np.flatnonzero(~notch & ~hole))
+    terms = term_sites(LatticeSnapshots(np.ones((1, small.n_sites)), small), 1)
+    degree = np.bincount(small.edges.ravel(), minlength=small.n_sites)
+    lacking = terms[degree[terms] < 4]
+    assert len(lacking) == 4
+    assert np.all(np.abs(small.positions[lacking] - [4, 4]).sum(axis=1) == 1)
+
+
+def test_too_small_pictures_and_open_rims_are_refused_with_ways_out():
+    graph = square_lattice((6, 6), 2, periodic=False)
+    states = np.random.default_rng(1).choice([-1, 1], (20, 36))
+    family = lattice_family("ising", (-1, 1), 2)
+    assert gather_snapshots(LatticeSnapshots(states, graph), family).n_terms == 20 * 16
+    with pytest.raises(NotIdentified, match="margin=4"):
+        gather_snapshots(
+            LatticeSnapshots(states[:1, :9], square_lattice((3, 3), 2, periodic=False)),
+            family, margin="rim",
+        )  # fmt: skip
+    rows = np.random.default_rng(2).normal(size=(1, 36, 2))
+    unsure = LatticeSnapshots(states[:1], graph, label_log_likelihood=rows)
+    with pytest.raises(InputError, match="rim"):
+        gather_snapshots(unsure, family, margin="rim")
+    bare = LatticeSnapshots(states[:1], replace(graph, positions=None), label_log_likelihood=rows)
+    assert any("biases" in note for note in gather_snapshots(bare, family).notes)
 
 
 def cut_out(coupling, rng):

@@ -12,6 +12,7 @@ from scipy import stats
 from physlearn.checks import InputError
 from physlearn.inference.lattices.lattice_data import gather_snapshots
 from physlearn.inference.lattices.lattice_family import lattice_family
+from physlearn.inference.measurement.label_rows import read_labels
 from physlearn.inference.measurement.lattice_measurement import free_problem, hidden_problem
 from physlearn.inference.measurement.measurement_effects import finish_measurement, missed_sites
 from physlearn.inference.measurement.nuisances import FlipRate
@@ -19,6 +20,7 @@ from physlearn.inference.posteriors.lattice_posterior import sample_posterior
 from physlearn.inference.posteriors.priors import make_prior
 from physlearn.lattice_models import square_lattice
 from physlearn.lattice_models.site_graphs import remove_sites
+from physlearn.records import LatticeSnapshots
 
 SD = [0.5, 0.3]
 TORUS = square_lattice((4, 4))
@@ -255,3 +257,19 @@ def test_the_coordinate_of_the_flip_rate(q):
     draws = rate.value(rate.prior().draw(40000, np.random.default_rng(1))[:, 0])
     assert stats.kstest(draws, stats.beta(*rate.shape).cdf).pvalue > 1e-4
     assert abs(rate.prior().mean[0] - np.sum(lam * density) * (lam[1] - lam[0])) < 0.01
+
+
+def test_errors_into_a_rare_state_are_summed_over():
+    # 10 of 90,000 sites hold the third state; 5 more are given it wrongly: few errors beside the
+    # frequent states, yet a third of what is called rare
+    rng = np.random.default_rng(0)
+    rate, n = 1.1e-4, 90_000
+    states = rng.integers(0, 2, n)
+    states[:10] = 2
+    wrong = rng.choice(n, 10, replace=False)
+    states[wrong] = 2
+    graph = square_lattice((300, 300))
+    record = LatticeSnapshots(states[None], graph, state_values=(0, 1, 2))
+    assert read_labels((record,), 3, rate).uncertain
+    two = LatticeSnapshots(rng.integers(0, 2, (1, n)), graph, state_values=(0, 1, 2))
+    assert not read_labels((two,), 3, 1e-6).uncertain
