@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import logsumexp
 
-from physlearn.checks import InputError, as_generator, check_positive
+from physlearn.checks import InputError, NotIdentified, as_generator, check_positive
 from physlearn.inference.energies.cluster_ordering import thermal_energy_of
+from physlearn.inference.lattices.fit_contents import family_of
 from physlearn.inference.pooling.fit_likelihoods import log_prior_of, prior_moments
+from physlearn.inference.pooling.same_models import crystals_of, holds_pictures
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["join_energies_and_snapshots", "prior_from_energies"]
@@ -24,6 +26,8 @@ N_TRIALS = 32
 WIDEST_TEMPERATURE = 1 / 3
 LEAST_EFFECTIVE = 400.0
 SMALLEST_P = 1e-3
+FARTHEST_BELOW = -6.0
+"""Temperatures centred so many sd below zero are no temperatures."""
 
 
 def prior_from_energies(
@@ -146,7 +150,10 @@ def join_energies_and_snapshots(
     Raises
     ------
     InputError
-        For fits of other kinds, or of different numbers of shells.
+        For fits of other kinds, of pictures with another model than Ising's, or of different
+        numbers of shells.
+    NotIdentified
+        When energies and pictures have opposite signs, so that no temperature above zero ties them.
 
     Examples
     --------
@@ -168,6 +175,7 @@ def join_energies_and_snapshots(
             f"energy_fit must have the shells of snapshot_fit; they have {energies.shape[1]} and "
             f"{couplings.shape[1:]}."
         )
+    doubts = _check_models(energy_fit, snapshot_fit)
     temperatures, weights = _temperatures(temperature)
     thermal = np.array([thermal_energy_of(energy_fit, t) for t in temperatures])
     extra = check_positive("discrepancy", discrepancy, allow_zero=True)
@@ -178,6 +186,11 @@ def join_energies_and_snapshots(
     center, sd = prior_moments(snapshot_fit, "couplings")
     log_weight = known.log_density(couplings, mean, covariance)
     log_weight -= log_prior_of(snapshot_fit, "couplings")
+    if not np.isfinite(log_weight.max()):
+        raise NotIdentified(
+            "energies and pictures have opposite signs: J = -V / kT holds at no temperature above "
+            "zero; check the sign of the energies, or that both are of the same alloy."
+        )
     weight = np.exp(log_weight - logsumexp(log_weight))
     effective = float(1 / (weight**2).sum())
     picked = generator.choice(len(weight), len(weight), p=weight)
@@ -190,7 +203,7 @@ def join_energies_and_snapshots(
     }
     if "field" in snapshot_fit.variables:
         draws["field"] = snapshot_fit["field"][picked]
-    flags = [*_joint_flags(effective, p), *snapshot_fit.warnings, *energy_fit.warnings]
+    flags = [*doubts, *_joint_flags(effective, p), *snapshot_fit.warnings, *energy_fit.warnings]
     unit = str(energy_fit.attrs["energy_unit"])
     labels = list(range(1, couplings.shape[1] + 1))
     return fit_from_draws(
@@ -237,23 +250,59 @@ class _Thermal:
         return center, precision**-0.5, log - 0.5 * np.log(precision)
 
     def log_density(self, couplings: Float, mean: Float, covariance: Float) -> Float:
-        """Return log p(J) up to a constant, the temperature integrated."""
+        """Return log p(J) up to a constant, temperatures above zero integrated."""
         center, sd, log = self._normal(couplings, mean, covariance)
-        below, moment = np.ones_like(center), center
+        if self.sd == 0:
+            return np.asarray(log + couplings.shape[1] * np.log(center))
+        # moments of t^k over t > 0: the first two, then by parts
+        score = center / sd
+        below = stats.norm.cdf(score)
+        moment = center * below + sd * stats.norm.pdf(score)
         for power in range(2, couplings.shape[1] + 1):
             below, moment = moment, center * moment + (power - 1) * sd**2 * below
-        return np.asarray(log + np.log(np.maximum(moment, 1e-300)))
+        possible = (score > FARTHEST_BELOW) & (moment > 0)
+        return np.where(possible, log + np.log(np.where(possible, moment, 1.0)), -np.inf)
 
     def draw(
         self, couplings: Float, mean: Float, covariance: Float, rng: np.random.Generator
     ) -> Float:
-        """Draw t given J: of several normal draws one, by its power."""
+        """Draw t > 0 given J: of several normal draws one, by its power."""
         center, sd, _ = self._normal(couplings, mean, covariance)
-        trial = center[:, None] + sd[:, None] * rng.standard_normal((len(center), N_TRIALS))
-        weight = np.clip(trial, 0, None) ** couplings.shape[1]
-        levels = np.cumsum(weight, axis=1)
+        if self.sd == 0:
+            return center
+        floor = stats.norm.cdf(-center / sd)[:, None]
+        trial = stats.norm.ppf(floor + (1 - floor) * rng.random((len(center), N_TRIALS)))
+        trial = np.maximum(center[:, None] + sd[:, None] * trial, 1e-12 * self.mean)
+        levels = np.cumsum((trial / self.mean) ** couplings.shape[1], axis=1)
         slot = (levels < rng.random(len(center))[:, None] * levels[:, -1:]).sum(axis=1)
         return np.asarray(trial[np.arange(len(center)), slot])
+
+
+def _check_models(energy_fit: Fit, snapshot_fit: Fit) -> list[str]:
+    """Refuse pictures of another model than s = -1, +1; return what to say of the lattices."""
+    if not holds_pictures(snapshot_fit):
+        return []
+    family = family_of(snapshot_fit)
+    if family.model != "ising":
+        raise InputError(
+            "snapshot_fit must be of model 'ising', whose couplings are those of s = -1, +1; it "
+            f"is of {family.model!r}: fit the pictures again with model='ising'."
+        )
+    flags = []
+    if family.motifs or json.loads(energy_fit.attrs.get("motifs", "[]")):
+        flags.append(
+            "triplets of the fits are left out of the joint posterior: field and couplings hold "
+            "beside the pictures' own triplets"
+        )
+    energies_on = str(energy_fit.attrs.get("lattice", "graph"))
+    shown = crystals_of(snapshot_fit)
+    if energies_on != "graph" and shown != {energies_on}:
+        flags.append(
+            f"the energies are of {energies_on} crystals, the pictures show "
+            f"{' and '.join(sorted(shown))}: bonds of the same shell are not the same bonds there; "
+            "join them only if you know that they are"
+        )
+    return flags
 
 
 def _agreement(

@@ -25,6 +25,7 @@ from physlearn.inference.pooling.hierarchy_posterior import (
     HierarchyDraws,
     sample_hierarchy,
 )
+from physlearn.inference.pooling.same_models import check_same_models
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["PoolingOptions", "pool_couplings"]
@@ -45,7 +46,8 @@ class PoolingOptions:
     mean_sd, slope_sd, spread_sd
         Prior standard deviations of the population mean, of its change over one standard deviation
         of the covariate (the whole mean for form ``inverse``), and of the half-normal spread
-        between samples. None: the fits' own prior sd for mean and slope, half of it for the spread.
+        between samples. They do not depend on the covariate's unit. None: the fits' own prior sd
+        for mean and slope, half of it for the spread.
     method
         ``exact``: mean, slope and samples integrated in closed form, the spread by importance
         sampling. ``nuts``: the same model in PyMC.
@@ -115,7 +117,8 @@ def pool_couplings(
     Raises
     ------
     InputError
-        For fewer than two fits, fits of different shapes, or a covariate that does not vary.
+        For fewer than two fits, fits of different models, units or shapes, or a covariate that
+        does not vary.
 
     Notes
     -----
@@ -137,15 +140,17 @@ def pool_couplings(
     names, records = _named(fits)
     generator, seed = as_generator(rng)
     shape = _common_shape(records, names, chosen.variable)
+    doubts = check_same_models(records, names, chosen.variable)
     found = [information_of(fit, chosen.variable) for fit in records]
     kind = form if form != "auto" else "none" if covariate is None else "linear"
     design, unit, center = _design(kind, covariate, len(records))
-    data = _hierarchy(found, design, unit, chosen, records)
+    data = _hierarchy(found, design, chosen, records)
     draws = _sample(data, chosen, int(n_draws), generator, progress)
     flags, numbers = judge_pooling(found, data, draws, names, kind)
     return _as_fit(
-        records, names, shape, chosen, kind, (unit, center), data, draws, seed, flags, numbers
-    )
+        records, names, shape, chosen, kind, (unit, center), data, draws, seed, [*doubts, *flags],
+        numbers,
+    )  # fmt: skip
 
 
 def _named(fits: Sequence[Fit] | Mapping[str, Fit]) -> tuple[list[str], list[Fit]]:
@@ -199,7 +204,6 @@ def _design(kind: str, covariate: ArrayLike | None, n: int) -> tuple[Float, floa
 def _hierarchy(
     found: list[Information],
     design: Float,
-    unit: float,
     options: PoolingOptions,
     records: list[Fit],
 ) -> HierarchyData:
@@ -213,7 +217,7 @@ def _hierarchy(
     base_sd = np.empty((b, k))
     base_sd[0] = options.mean_sd or usual
     if b == 2:
-        base_sd[1] = options.slope_sd * unit if options.slope_sd else usual
+        base_sd[1] = options.slope_sd or usual
     return HierarchyData(
         np.array([one.precision for one in found]), np.array([one.linear for one in found]), design,
         np.zeros((b, k)), base_sd,

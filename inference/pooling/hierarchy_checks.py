@@ -23,6 +23,7 @@ Float = NDArray[np.float64]
 FAMILY_LEVEL = 0.01
 FEWEST_FOR_SPREAD = 3
 MOST_REFITTED = 30
+PRIOR_REPEATED, PRIOR_EXCEEDED = 0.8, 1.5
 HALF_NORMAL_SD = float(np.sqrt(1 - 2 / np.pi))
 """Standard deviation of a half-normal of scale 1."""
 
@@ -66,6 +67,7 @@ def judge_pooling(
             f"sample(s) {', '.join(silent)} say next to nothing in some direction (their prior is "
             "repeated): their couplings follow the population there"
         )
+    flags += _slope_flags(data, draws, kind)
     if draws.effective_draws < LEAST_EFFECTIVE:
         flags.append(
             f"only {draws.effective_draws:.0f} effective draws of the spread: use method='nuts'"
@@ -85,6 +87,23 @@ def judge_pooling(
         ).tolist(),
     }
     return flags, numbers
+
+
+def _slope_flags(data: HierarchyData, draws: HierarchyDraws, kind: str) -> list[str]:
+    """Say where the slope's prior holds a trend back, which the spread then takes up."""
+    if kind != "linear":
+        return []
+    slope, prior = draws.base[:, 1], data.base_sd[1]
+    repeated = slope.std(axis=0) > PRIOR_REPEATED * prior
+    held = repeated | (np.abs(slope.mean(axis=0)) > PRIOR_EXCEEDED * prior)
+    found = np.flatnonzero(held & (draws.spread.mean(axis=0) > prior))
+    return [
+        f"the slope of element {index + 1} follows its prior (sd {prior[index]:.2g} for one "
+        f"standard deviation of the covariate) while samples differ by "
+        f"{draws.spread[:, index].mean():.2g} around the line: a trend may hide in the spread; "
+        "raise slope_sd"
+        for index in found
+    ]
 
 
 def outlier_p_values(data: HierarchyData, draws: HierarchyDraws) -> Float:

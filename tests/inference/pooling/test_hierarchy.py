@@ -13,7 +13,12 @@ from physlearn.inference.pooling.hierarchy_posterior import (
     log_marginal,
     sample_hierarchy,
 )
-from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
+from physlearn.lattice_models import (
+    Ising,
+    simulate_lattice,
+    square_lattice,
+    triangular_lattice,
+)
 from physlearn.results import fit_from_draws
 
 PRIOR_SD = 0.5
@@ -141,7 +146,8 @@ def test_the_prior_of_each_fit_is_divided_out(oracle):
 def test_coverage_and_errors_over_a_hundred_libraries(oracle):
     """Truths from the prior of the hierarchy: ranks, coverage, and errors by other poolings."""
     rng = np.random.default_rng(6)
-    options = PoolingOptions(mean_sd=0.3, slope_sd=0.15, spread_sd=0.08)
+    width = np.linspace(-1, 1, 6).std()
+    options = PoolingOptions(mean_sd=0.3, slope_sd=0.15 * width, spread_sd=0.08)
     ranks, inside, squared = [], [], []
     for _ in range(100):
         x = np.linspace(-1, 1, 6)
@@ -298,3 +304,35 @@ def test_fits_of_pictures_are_pooled_with_their_own_priors(oracle):
         "two priors, one answer", error=(two[0].mean() - two[1].mean()) / two[1].std(), bound=0.3
     )
     oracle("the population", z=(two[0].mean() - 0.2) / two[0].std())
+
+
+def test_the_slopes_prior_does_not_depend_on_the_covariates_unit(oracle):
+    """The same library over electronvolts and over kelvin, with a slope of .17 for one sd."""
+    rng = np.random.default_rng(21)
+    x = np.linspace(0.1, 0.35, 6)
+    fits = [gaussian_fit(rng, np.array([0.1 + 2 * a]), np.array([[1e-4]])) for a in x]
+    options = PoolingOptions(slope_sd=0.2)
+    cool, warm = (pool_couplings(fits, x * unit, options=options, rng=1) for unit in (1.0, 1e4))
+    oracle("slope", error=cool["slope"].mean() - 2, bound=0.15)
+    assert warm["slope"].mean() * 1e4 == pytest.approx(cool["slope"].mean(), rel=1e-6)
+    assert warm["spread"].mean() == pytest.approx(cool["spread"].mean(), rel=1e-6)
+    assert not any("slope" in text for text in warm.warnings)
+    tight = pool_couplings(fits, x, options=PoolingOptions(slope_sd=0.01), rng=1)
+    assert any("a trend may hide in the spread" in text for text in tight.warnings)
+
+
+def test_fits_of_different_models_are_not_pooled():
+    """Potts couplings of two states are twice Ising's; other lattices and copies are said."""
+    pictures = [simulate_lattice(Ising([0.2]), square_lattice((16, 16)), rng=k) for k in (1, 2)]
+    one, two = (fit_lattice_hamiltonian(picture, 1, rng=1) for picture in pictures)
+    potts = fit_lattice_hamiltonian(pictures[1], 1, model="potts", rng=1)
+    with pytest.raises(InputError, match="the model is ising for sample 0 and potts for sample 1"):
+        pool_couplings([one, potts], rng=1)
+    other = simulate_lattice(Ising([0.2]), triangular_lattice((16, 16)), rng=3)
+    hexagonal = fit_lattice_hamiltonian(other, 1, rng=1)
+    mixed = pool_couplings({"a": one, "b": hexagonal, "c": two}, rng=1)
+    assert any("different lattices" in t and "b: triangular" in t for t in mixed.warnings)
+    twice = pool_couplings({"a": one, "b": two, "c": one}, rng=1)
+    assert any("samples a and c were fitted to the same data" in t for t in twice.warnings)
+    plain = pool_couplings([one, two], rng=1)
+    assert not any("lattices" in t or "same data" in t for t in plain.warnings)
