@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
@@ -51,7 +53,7 @@ def join_pairs(
 
 
 def _join(
-    exponent: Float, origin: NDArray[np.intp], nodes: NDArray[np.intp], parents: NDArray[np.intp]
+    exponent: Float, origin: NDArray[np.intp], nodes: NDArray[Any], parents: NDArray[Any]
 ) -> tuple[Float, Float]:
     """Return log Z of nodes over that of their parents, and the share of samples they share."""
     order, counts = np.argsort(origin, kind="stable"), np.bincount(origin)
@@ -86,7 +88,7 @@ def _squared_distances(references: Float, means: Float, flip: Float | float = 1.
     return np.asarray(own[:, None] + own - cross - cross.T)
 
 
-def largest(label: NDArray[np.intp], counts: Float) -> NDArray[np.bool_]:
+def largest(label: NDArray[Any], counts: Float) -> NDArray[np.bool_]:
     """Return which references belong to the group with most samples."""
     return np.asarray(label == np.argmax(np.bincount(label, weights=counts)))
 
