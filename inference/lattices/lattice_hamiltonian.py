@@ -233,6 +233,7 @@ def _wrap(
         units["field_response"] = "kT per unit of the applied field"
     reference = data.conditions.reference_temperature
     family = data.family
+    alone = bool((data.state_counts > 0).sum() == 1)
     fixed = ", composition fixed" if family.fixed_composition else ""
     assumes = ASSUMPTIONS if reference is None else SEVERAL_TEMPERATURES.format(reference)
     states = [record.states for record in data.given]
@@ -264,7 +265,8 @@ def _wrap(
             **answer.numbers,
         },
         warnings=list(dict.fromkeys(warnings)),
-        verdicts=sign_verdicts(data.variables, theta) | {"model": found.verdict},
+        verdicts=sign_verdicts(data.variables, theta, one_state=alone)
+        | {"model": found.verdict},
         attrs=attrs,
         constants=constants,
     )  # fmt: skip

@@ -35,8 +35,10 @@ def prior_widths(variables: tuple[Variable, ...], prior: Prior) -> dict[str, lis
     return out
 
 
-def sign_verdicts(variables: tuple[Variable, ...], theta: Float) -> dict[str, str]:
-    """Return what the sign of each coupling says, by label."""
+def sign_verdicts(
+    variables: tuple[Variable, ...], theta: Float, *, one_state: bool = False
+) -> dict[str, str]:
+    """Return what the sign of each coupling says, by label; nothing where one state was seen."""
     tail = (1 - CREDIBLE_MASS) / 2
     verdicts = {}
     for variable in variables:
@@ -50,8 +52,11 @@ def sign_verdicts(variables: tuple[Variable, ...], theta: Float) -> dict[str, st
             draws = theta @ row
             low, high = np.quantile(draws, [tail, 1 - tail])
             chance = float((draws > 0).mean())
-            if low <= 0 <= high:
-                symbol = SYMBOLS[variable.name]
+            symbol = SYMBOLS[variable.name]
+            if one_state:
+                # a field alone makes all sites alike, whatever the sign
+                text = f"one state alone says no sign (P({symbol} > 0) = {chance:.2f})"
+            elif low <= 0 <= high:
                 text = f"these data can't tell the sign (P({symbol} > 0) = {chance:.2f})"
             elif low > 0:
                 text = f"{more}: P = {chance:.3g}"

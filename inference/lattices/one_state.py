@@ -20,6 +20,8 @@ LEAST_EFFECTIVE = 200.0
 NEAR_SHARE = 0.8
 WIDENING = 1.5
 STUDENT_DF = 6
+RARE = 0.2
+"""Mean -log p(state | neighbours alike) of a site below which a uniform state is a phase."""
 MOST_LOGITS = 4_000_000
 
 
@@ -34,7 +36,8 @@ def sample_one_state(
 
     for every uniform state b, the right side being Z where sites that differ from b are rare and
     apart. Z is taken as the largest of these: for b = a alone it would be the pseudolikelihood,
-    which mistakes a phase that is merely metastable for an equilibrium.
+    which mistakes a phase that is merely metastable for an equilibrium. A state b that its own
+    neighbours would flip is no phase (unlike neighbours preferred, say) and is not counted.
     """
     state = int(np.argmax(data.state_counts))
     points = prior.draw(TRIALS, rng)
@@ -86,7 +89,9 @@ def _log_likelihood(data: LatticeData, theta: Float, state: int) -> Float:
     for group in data.groups:
         reached = [_log_weight(data, group, theta, other) for other in range(data.family.n_states)]
         phases = np.array([weight - log_product for weight, log_product in reached])
-        out += reached[state][0] - phases.max(axis=0)
+        stable = np.array([-product < RARE * len(group.terms) for _, product in reached])
+        stable[state] = True
+        out += reached[state][0] - np.where(stable, phases, -np.inf).max(axis=0)
     return out
 
 

@@ -348,3 +348,33 @@ def test_bounds_from_pictures_of_one_state_against_all_states(n, oracle):
     # rare and apart is the worst assumption for 16 sites; measured .14 and .07
     oracle("mean", error=np.max(np.abs(draws.mean(axis=0) - mean) / sd), bound=0.2)
     oracle("sd", error=np.max(np.abs(draws.std(axis=0) / sd - 1)), bound=0.1)
+
+
+def log_partition(field, coupling, width, length):
+    """Return log Z of a torus by the transfer matrix of its rows."""
+    rows = np.array(list(itertools.product([-1, 1], repeat=width)))
+    within = coupling * (rows * np.roll(rows, 1, axis=1)).sum(axis=1) + field * rows.sum(axis=1)
+    exponent = coupling * rows @ rows.T + (within[:, None] + within) / 2
+    top = exponent.max()
+    values = np.linalg.eigvalsh(np.exp(exponent - top))
+    return length * top + np.log(np.sum(values**length))
+
+
+def test_one_state_bounds_couplings_that_favour_unlike_neighbours_too(oracle):
+    graph = square_lattice((6, 12))
+    data = gather_snapshots(
+        LatticeSnapshots(np.ones((1, 72)), graph), lattice_family("ising", (-1, 1), 1)
+    )
+    prior = make_prior({"field": 3.0, "couplings": 0.5}, data)
+    draws, _ = sample_one_state(data, prior, 8000, np.random.default_rng(1))
+    field, coupling = np.linspace(-9, 15, 61), np.linspace(-2, 2.2, 43)
+    grid = np.stack(np.meshgrid(field, coupling, indexing="ij"), -1).reshape(-1, 2)
+    log_z = np.array([log_partition(h, j, 6, 12) for h, j in grid])
+    log_p = grid @ [72.0, 144.0] - log_z + stats.norm.logpdf(grid, 0, [3.0, 0.5]).sum(axis=1)
+    weight = np.exp(log_p - log_p.max())
+    weight /= weight.sum()
+    mean = weight @ grid
+    sd = np.sqrt(weight @ (grid - mean) ** 2)
+    oracle("mean", error=np.max(np.abs(draws.mean(axis=0) - mean) / sd), bound=0.1)
+    negative = weight @ (grid[:, 1] < 0) + weight @ (grid[:, 1] == 0) / 2
+    oracle("P(J < 0)", error=abs((draws[:, 1] < 0).mean() - negative), bound=0.05)
