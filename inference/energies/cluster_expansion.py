@@ -28,7 +28,11 @@ from physlearn.inference.energies.cluster_checks import (
     term_sentences,
     try_other_terms,
 )
-from physlearn.inference.energies.cluster_features import StructureTable, describe_structures
+from physlearn.inference.energies.cluster_features import (
+    StructureTable,
+    describe_structures,
+    without_copies,
+)
 from physlearn.inference.energies.cluster_posterior import (
     LinearPosterior,
     ShrinkagePrior,
@@ -135,13 +139,15 @@ def fit_hamiltonian_to_energies(
         others), ``rms_left_out_alike`` (from those that look different to the model),
         ``rms_alike`` (scatter among structures that look the same, which no bond energy
         explains), ``strain`` (a test each for volume, shear and displacement), ``other_terms``
-        (bond energies with a shell or a power more or less), ``log_evidence``.
+        (bond energies with a shell or a power more or less), ``n_copies`` (structures left out
+        because bonds and energy are exactly another's), ``log_evidence``.
 
     Raises
     ------
     InputError
-        For structures that do not fit one lattice or do not hold two species, energies of the
-        wrong number, or structures without energies.
+        For structures that do not fit one lattice (strained too far, displaced by more than
+        .12 of the neighbour distance, graphs of other coordination) or do not hold two species,
+        energies of the wrong number, or structures without energies.
     NotIdentified
         With fewer structures than terms + 2, or energies that composition alone explains.
 
@@ -170,6 +176,8 @@ def fit_hamiltonian_to_energies(
     generator, seed = as_generator(rng)
     table = describe_structures(structures, n_shells, motifs, chosen.lattice)
     values, unit = _energies_per_site(structures, energies, table, chosen)
+    n_given = len(values)
+    table, values, kept = without_copies(table, values)
     composition = _composition_columns(table.mean_state, chosen.composition_order)
     features = np.column_stack([table.pairs, table.triplets])
     n_terms = composition.shape[1] + features.shape[1]
@@ -192,9 +200,12 @@ def fit_hamiltonian_to_energies(
     labels += [f"triplet_energies[{_motif_name(motif)}]" for motif in motifs]
     tests = strain_tests(values, table, composition, features)
     variants = try_other_terms(values, table, composition)
-    numbers, flags = _judge(values, composition, features, posterior, tests, variants, labels, unit)
+    numbers, flags = _judge(
+        values, composition, features, posterior, tests, variants, labels, unit, kept
+    )
+    numbers["n_copies"] = n_given - len(values)
     return _as_fit(
-        table, posterior, motifs, unit, seed, values, numbers, flags,
+        table, posterior, motifs, unit, seed, values, numbers, [*table.doubts, *flags], kept,
     )  # fmt: skip
 
 
@@ -247,6 +258,7 @@ def _judge(
     variants: list[dict[str, Any]],
     labels: list[str],
     unit: str,
+    kept: NDArray[np.int64],
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the diagnostics and the warnings."""
     alike, n_alike = repeat_error(values, composition, features)
@@ -270,8 +282,8 @@ def _judge(
     size = abs(left_out[odd]) / max(float(np.median(np.abs(left_out))) * 1.4826, 1e-300)
     if size > ODD_RESIDUAL:
         flags.append(
-            f"structure {odd} lies {size:.0f} sd from what the others predict: its energy is odd, "
-            "or it has what these terms lack"
+            f"structure {kept[odd]} lies {size:.0f} sd from what the others predict: its energy is "
+            "odd, or it has what these terms lack"
         )
     numbers: dict[str, Any] = {
         **rms, "n_structures": len(values), "n_alike": n_alike,
@@ -301,6 +313,7 @@ def _as_fit(
     values: Float,
     numbers: dict[str, Any],
     flags: list[str],
+    kept: NDArray[np.int64],
 ) -> Fit:
     """Wrap everything as a fit."""
     n_shells = table.pairs.shape[1]
@@ -341,7 +354,7 @@ def _as_fit(
         },
         constants={
             "energy_per_site": values, "mean_state": table.mean_state,
-            "fitted": posterior.fitted, "left_out": posterior.left_out,
+            "fitted": posterior.fitted, "left_out": posterior.left_out, "structure": kept,
         },
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -23,10 +23,11 @@ from physlearn.inference.energies.cluster_lattices import (
     supercell,
     supercell_sites,
 )
+from physlearn.inference.energies.structure_doubts import check_same_lattice, lattice_doubts
 from physlearn.lattice_models.triplets import check_motif, find_triplets
 from physlearn.records import AtomicConfiguration, LatticeSnapshots
 
-__all__ = ["StructureTable", "describe_structures"]
+__all__ = ["StructureTable", "describe_structures", "wave_sums", "without_copies"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -60,6 +61,8 @@ class StructureTable:
         The species of s = -1 and s = +1.
     lattice
         Parent lattice, or ``graph``.
+    doubts
+        What speaks against the lattice.
     """
 
     mean_state: Float
@@ -74,6 +77,7 @@ class StructureTable:
     displacement: Float | None
     state_names: tuple[str, str]
     lattice: str
+    doubts: tuple[str, ...] = ()
 
 
 def describe_structures(
@@ -105,6 +109,32 @@ def describe_structures(
     return _from_crystals(crystals, n_shells, motifs, lattice)
 
 
+def without_copies(table: StructureTable, energies: Float) -> tuple[StructureTable, Float, Int]:
+    """Return table, energies and places of structures less those met before.
+
+    A copy has the bonds, the composition and, to the last digit, the energy of an earlier one: its
+    error is the earlier one's too, and counting it again would narrow every error bar.
+    """
+    seen = np.column_stack([table.mean_state, table.pairs, table.triplets, table.n_sites])
+    rows = np.column_stack([np.round(seen, 9), energies])
+    kept = np.sort(np.unique(rows, axis=0, return_index=True)[1]).astype(np.int64)
+    if len(kept) == len(energies):
+        return table, energies, kept
+    names = (
+        "mean_state", "pairs", "next_shell", "triplets", "n_sites", "log_volume", "shear",
+        "displacement",
+    )  # fmt: skip
+    fewer = {
+        name: None if getattr(table, name) is None else getattr(table, name)[kept]
+        for name in names
+    }  # fmt: skip
+    copies = (
+        f"{len(energies) - len(kept)} of {len(energies)} structures repeat the bonds and the exact "
+        "energy of another: they are left out, as they say nothing new"
+    )
+    return replace(table, **fewer, doubts=(*table.doubts, copies)), energies[kept], kept
+
+
 def _from_graphs(
     records: Sequence[LatticeSnapshots], n_shells: int, motifs: Sequence[Motif]
 ) -> StructureTable:
@@ -115,6 +145,7 @@ def _from_graphs(
     for number, record in enumerate(records):
         graph = record.graph
         _check_record(record, records[0], n_shells, number)
+        check_same_lattice(record, records[0], n_shells, number)
         s = np.where(record.states == record.state_values[1], 1.0, -1.0)
         sums = np.zeros((len(s), n_counted))
         products = s[:, graph.edges[:, 0]] * s[:, graph.edges[:, 1]] * graph.multiplicity
@@ -175,7 +206,7 @@ def _from_crystals(
     names = _two_species(crystals)
     kind = _choose_lattice(crystals) if lattice == "auto" else lattice
     known: list[Matrix] = []
-    rows: list[tuple[float, Float, Float, float, float, float]] = []
+    rows: list[tuple[float, Float, Float, float, float, float, float]] = []
     for number, crystal in enumerate(crystals):
         cell = _cell_of(crystal)
         try:
@@ -191,9 +222,10 @@ def _from_crystals(
         rows.append(
             (float(s.mean()), pair_sums(s, kind, place.matrix, n_shells + 1),
              triplet_sums(s, kind, place.matrix, motifs),
-             float(np.log(volume)), place.shear, place.displacement)
+             float(np.log(volume)), place.shear, place.displacement, place.neighbours)
         )  # fmt: skip
     columns = list(zip(*rows, strict=True))
+    doubts = lattice_doubts(kind, *(np.array(column) for column in columns[4:]))
     bonds = np.array(columns[1])
     far = max([n_shells, *(max(motif) + 1 for motif in motifs)])
     radii = np.array([radius for radius, _ in neighbour_vectors(kind, far)])
@@ -203,6 +235,7 @@ def _from_crystals(
         np.array([crystal.n for crystal in crystals]), radii[:n_shells],
         np.array([radii[max(motif)] for motif in motifs]),
         np.array(columns[3]), np.array(columns[4]), np.array(columns[5]), names, kind,
+        doubts,
     )  # fmt: skip
 
 
@@ -274,6 +307,18 @@ def _corners(lattice: str, motif: Motif) -> Int:
             "joined by bonds of these shells."
         )
     return np.array(found, np.int64)
+
+
+def wave_sums(lattice: str, n_cells: int, n_shells: int, motifs: Sequence[Motif]) -> Float:
+    """Return sums of cos(k . r) over each shell, then over a side of every triplet at a site.
+
+    One row for each wavevector of a box of n_cells^3 primitive cells; rows that are alike once.
+    """
+    whole = np.indices((n_cells,) * 3).reshape(3, -1).T / n_cells
+    steps = [steps for _, steps in neighbour_vectors(lattice, n_shells)]
+    steps += [_corners(lattice, motif)[:, 0] for motif in motifs]
+    sums = [np.cos(2 * np.pi * whole @ ends.T).sum(axis=1) for ends in steps]
+    return np.asarray(np.unique(np.stack(sums, axis=1).round(9), axis=0))
 
 
 @lru_cache(maxsize=512)

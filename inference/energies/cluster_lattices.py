@@ -36,6 +36,7 @@ LARGEST_STRAIN = 0.15
 LARGEST_SHIFT = 0.5
 """Largest displacement from a site, in nearest-neighbour distances."""
 MOST_CANDIDATES = 12
+SHELLS_AROUND = 4
 Matrix = tuple[tuple[int, ...], ...]
 
 
@@ -70,12 +71,15 @@ class Mapping3D:
         Frobenius norm of the strain without its volume part.
     displacement
         Root mean square distance from the sites, in nearest-neighbour distances.
+    neighbours
+        Share of the lattice's nearest neighbours that are nearest in the crystal as well.
     """
 
     matrix: Matrix
     site: Int
     shear: float
     displacement: float
+    neighbours: float
 
 
 @lru_cache(maxsize=64)
@@ -299,7 +303,9 @@ def map_to_lattice(
             site, moved = found
             matrix: Matrix = tuple(tuple(int(value) for value in row) for row in box)
             rms = float(np.sqrt((moved**2).sum(axis=1).mean())) / nearest
-            return Mapping3D(matrix, site, strain, rms)
+            change = np.linalg.solve(box @ basis, periods)
+            kept = _neighbours_kept(lattice, matrix, site, moved, change)
+            return Mapping3D(matrix, site, strain, rms, kept)
     if boxes:
         return map_to_lattice(positions, cell, lattice)
     raise InputError(
@@ -307,6 +313,19 @@ def map_to_lattice(
         f"{LARGEST_STRAIN:.0%} puts one atom on every site; name another lattice, leave the "
         "structure out, or give it as LatticeSnapshots on its graph."
     )
+
+
+def _neighbours_kept(lattice: str, matrix: Matrix, site: Int, moved: Float, change: Float) -> float:
+    """Return the share of first-shell bonds that are among the shortest of their atom."""
+    shells = neighbour_vectors(lattice, SHELLS_AROUND)
+    ends = np.concatenate(supercell(lattice, matrix, SHELLS_AROUND).shells, axis=1)
+    steps = np.concatenate([steps for _, steps in shells]) @ PARENTS[lattice]
+    shift = np.empty_like(moved)
+    shift[site] = moved
+    lengths = np.linalg.norm((steps[None] + shift[ends] - shift[:, None]) @ change, axis=2)
+    first = len(shells[0][1])
+    farthest = np.sort(lengths, axis=1)[:, first - 1 : first]
+    return float((lengths[:, :first] <= farthest * (1 + 1e-9)).mean())
 
 
 def _known_boxes(

@@ -18,6 +18,7 @@ from physlearn.checks import (
     check_count,
     check_positive,
 )
+from physlearn.inference.energies.cluster_features import wave_sums
 from physlearn.inference.energies.cluster_lattices import PARENTS, neighbour_vectors
 from physlearn.lattice_models.hamiltonians import Ising, coupling_from_bond_energy
 from physlearn.lattice_models.regular_lattices import merge_bonds
@@ -348,16 +349,13 @@ def _pattern(
 
 def _instability(fit: Fit, lattice: str, n_cells: int, mean: float) -> tuple[float, float]:
     """Return mean and sd over the posterior of -(1 - m^2) min V(k) in kelvin (or as energy)."""
-    bonds = fit["bond_energies"]
-    whole = np.indices((n_cells,) * 3).reshape(3, -1).T / n_cells
-    waves = np.stack(
-        [
-            np.cos(2 * np.pi * whole @ steps.T).sum(axis=1)
-            for _, steps in neighbour_vectors(lattice, bonds.shape[1])
-        ],
-        axis=1,
-    )
-    lowest = (bonds @ np.unique(waves.round(9), axis=0).T).min(axis=1)
+    strengths = fit["bond_energies"]
+    motifs = [tuple(motif) for motif in json.loads(fit.attrs.get("motifs", "[]"))]
+    sums = wave_sums(lattice, n_cells, strengths.shape[1], motifs)
+    if motifs:
+        # of s s' s'' with one spin at its mean a pair energy m W is left on every side
+        strengths = np.column_stack([strengths, mean * fit["triplet_energies"]])
+    lowest = (strengths @ sums.T).min(axis=1)
     kelvin = BOLTZMANN_MEV if fit.attrs["energy_unit"] == "meV" else 1.0
     found = np.maximum(-(1 - mean**2) * lowest, 0.0) / kelvin
     return float(found.mean()), float(found.std())

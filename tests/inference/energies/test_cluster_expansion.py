@@ -355,3 +355,27 @@ def test_energies_without_noise_and_without_order():
     assert fit["model_error"].mean() < 0.05
     with pytest.raises(NotIdentified, match="smooth function of composition alone"):
         fit_hamiltonian_to_energies(crystals, np.ones(30), options=MEV, rng=1)
+
+
+def test_copies_of_structures_do_not_narrow_the_answer():
+    """The same structures and energies six times over say what they say once."""
+    rng = np.random.default_rng(1)
+    graph = square_lattice((6, 6), 2)
+    states = rng.choice([-1, 1], (30, 36))
+    energies = -Ising([5.0, 0.0]).energy(states, graph) + rng.normal(0, 30, 30)
+    options = EnergyOptions(unit="meV")
+    once = fit_hamiltonian_to_energies(
+        LatticeSnapshots(states, graph), energies, 1, options=options, rng=1
+    )
+    often = fit_hamiltonian_to_energies(
+        LatticeSnapshots(np.tile(states, (6, 1)), graph), np.tile(energies, 6), 1,
+        options=options, rng=1,
+    )  # fmt: skip
+    assert np.array_equal(once["bond_energies"], often["bond_energies"])
+    assert (once.diagnostics["n_copies"], often.diagnostics["n_copies"]) == (0, 150)
+    assert any("150 of 180 structures repeat" in text for text in often.warnings)
+    again = fit_hamiltonian_to_energies(  # measured anew: other energies are new information
+        LatticeSnapshots(np.tile(states, (2, 1)), graph),
+        np.concatenate([energies, energies + rng.normal(0, 1, 30)]), 1, options=options, rng=1,
+    )  # fmt: skip
+    assert again.diagnostics["n_copies"] == 0

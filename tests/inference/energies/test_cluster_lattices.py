@@ -12,7 +12,12 @@ from physlearn.inference.energies.cluster_lattices import (
     neighbour_vectors,
     supercell,
 )
-from physlearn.lattice_models import cubic_lattice, find_triplets
+from physlearn.lattice_models import (
+    cubic_lattice,
+    find_triplets,
+    square_lattice,
+    triangular_lattice,
+)
 from physlearn.records import AtomicConfiguration, LatticeSnapshots
 
 NEAREST = {"sc": 1.0, "bcc": np.sqrt(0.75), "fcc": np.sqrt(0.5)}
@@ -175,3 +180,53 @@ def test_large_sheared_boxes_are_mapped_too():
     found = describe_structures([one], 2, [], "auto")
     known = describe_structures(LatticeSnapshots(states[None], graph), 2, [], "bcc")
     assert np.allclose(found.pairs, known.pairs)
+
+
+def hexagonal_close_packed(cells):
+    """Positions and cell of hcp with the ideal ratio of axes, 4 atoms a cell."""
+    base = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 5 / 6, 0.5], [0, 1 / 3, 0.5]])
+    cell = np.diag(np.array(cells) * [1.0, np.sqrt(3), np.sqrt(8 / 3)])
+    corners = np.indices(cells).reshape(3, -1).T
+    return ((corners[:, None] + base) / cells).reshape(-1, 3) @ cell, cell
+
+
+@pytest.mark.parametrize("kind", ["auto", "bcc", "fcc", "sc"])
+@pytest.mark.parametrize("cells", [(1, 1, 1), (2, 2, 2)])
+def test_hexagonal_crystals_are_no_cubic_ones(kind, cells):
+    positions, cell = hexagonal_close_packed(cells)
+    codes = np.random.default_rng(1).permutation(len(positions)) % 2
+    crystals = [
+        AtomicConfiguration(
+            positions, unit="angstrom", cell=cell, species=codes, species_names=("A", "B")
+        )
+    ] * 3  # fmt: skip
+    with pytest.raises(InputError, match=r"do not stand on|fit neither"):
+        describe_structures(crystals, 2, [], kind)
+
+
+def test_structures_far_from_their_sites_are_named():
+    graph = cubic_lattice((2, 2, 2), "bcc", 2)
+    rng = np.random.default_rng(2)
+    states = rng.choice([-1, 1], (4, graph.n_sites))
+    moved = 0.17 * 3.3 * NEAREST["bcc"] * rng.uniform(-1, 1, (graph.n_sites, 3))
+    crystals = [crystal(graph, s) for s in states]
+    assert describe_structures(crystals, 2, [], "bcc").doubts == ()
+    crystals[2] = crystal(graph, states[2], moved=moved)
+    (doubt,) = describe_structures(crystals, 2, [], "bcc").doubts
+    assert doubt.startswith("1 of 4 structures (first structures[2])")
+    sheared = [crystal(graph, s, change=np.diag([1.07, 1.0, 1 / 1.07])) for s in states]
+    (doubt,) = describe_structures(sheared, 2, [], "bcc").doubts
+    assert "sheared by more than 0.10" in doubt
+
+
+def test_graphs_of_different_lattices_are_not_mixed():
+    rng = np.random.default_rng(3)
+    records = [
+        LatticeSnapshots(rng.choice([-1, 1], (5, 36)), build((6, 6), 2, periodic=periodic))
+        for build, periodic in (
+            (square_lattice, True), (square_lattice, False), (triangular_lattice, True)
+        )
+    ]  # fmt: skip
+    assert len(describe_structures(records[:2], 2, [], "auto").pairs) == 10
+    with pytest.raises(InputError, match="must stand on one lattice; sites of number 1 have"):
+        describe_structures(records[1:], 2, [], "auto")

@@ -1,10 +1,12 @@
 """Order predicted from bond energies, and energies as the prior of couplings."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.read_structures import read_structures
 from physlearn.inference.energies.cluster_expansion import (
     EnergyOptions,
@@ -21,7 +23,13 @@ from physlearn.inference.energies.energy_prior import (
     prior_from_energies,
 )
 from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
-from physlearn.lattice_models import Ising, cubic_lattice, simulate_lattice, square_lattice
+from physlearn.lattice_models import (
+    Ising,
+    cubic_lattice,
+    find_triplets,
+    simulate_lattice,
+    square_lattice,
+)
 from physlearn.records import LatticeSnapshots
 from physlearn.results import fit_from_draws
 
@@ -93,6 +101,28 @@ def test_mean_field_instability_in_closed_form(oracle):
         fit = energy_fit(bonds, np.zeros(len(bonds)) + 1e-9, rng, unit="reduced")
         found = predict_ordering(fit, 200.0, n_cells=4, n_posterior=2, n_pictures=4, rng=1)
         oracle(f"instability of {bonds}", error=found.transition_temperature[0] - exact, bound=1e-6)
+
+
+def test_triplets_move_the_instability_off_one_half(oracle):
+    """The lowest curvature of the energy of a box, with every bond and triplet written out."""
+    rng, mean, bonds, threes = np.random.default_rng(5), 0.4, [5.0, -1.0], 3.0
+    graph = cubic_lattice((4, 4, 4), "bcc", 2)
+    hessian = np.zeros((graph.n_sites, graph.n_sites))
+    for (a, b), shell, times in zip(graph.edges, graph.shell, graph.multiplicity, strict=True):
+        hessian[[a, b], [b, a]] += bonds[shell] * times
+    for corners in find_triplets(graph, (0, 0, 1)):
+        for a, b in itertools.permutations(corners, 2):
+            hessian[a, b] += mean * threes
+    exact = -(1 - mean**2) * np.linalg.eigvalsh(hessian)[0]
+    fit = energy_fit(
+        bonds, [1e-9, 1e-9], rng, unit="reduced", motifs="[[0, 0, 1]]", triplets=[threes]
+    )
+    found = predict_ordering(
+        fit, 200.0, mean_state=mean, n_cells=4, n_posterior=2, n_pictures=4, rng=1
+    )
+    share = abs(found.mean_state - mean)
+    oracle("mean state", error=share, bound=0.02)
+    oracle("instability", error=found.transition_temperature[0] / exact - 1, bound=0.03)
 
 
 def test_short_range_order_at_high_temperature(oracle):
@@ -277,3 +307,34 @@ def test_energies_and_pictures_of_planted_worlds_end_to_end(oracle):
     oracle("z of the couplings", p=stats.chi2.sf(np.sum(np.square(z)), 16))
     oracle("mean z", z=np.mean(z) * 4)
     assert np.mean(shrunk) > 0.9
+
+
+def test_energies_of_other_models_and_lattices_are_not_joined_in_silence():
+    """Couplings of Potts are twice Ising's; bcc bonds are no bonds of a square lattice."""
+    picture = simulate_lattice(Ising([0.2]), square_lattice((16, 16)), rng=5)
+    energies = energy_fit([-25.0], [2.0], np.random.default_rng(1), unit="reduced")
+    ising = fit_lattice_hamiltonian(picture, 1, rng=1)
+    potts = fit_lattice_hamiltonian(picture, 1, model="potts", rng=1)
+    with pytest.raises(InputError, match="must be of model 'ising'"):
+        join_energies_and_snapshots(energies, potts, (120.0, 30.0), rng=1)
+    joint = join_energies_and_snapshots(energies, ising, (120.0, 30.0), rng=1)
+    assert any("of bcc crystals, the pictures show square" in text for text in joint.warnings)
+    alike = energy_fit([-25.0], [2.0], np.random.default_rng(1), unit="reduced", lattice="square")
+    joint = join_energies_and_snapshots(alike, ising, (120.0, 30.0), rng=1)
+    assert not any("pictures show" in text for text in joint.warnings)
+
+
+def test_signs_that_no_temperature_ties_are_refused(oracle):
+    rng = np.random.default_rng(2)
+    energies = energy_fit([20.0], [0.1], rng, unit="reduced")
+    with pytest.raises(NotIdentified, match="opposite signs"):
+        join_energies_and_snapshots(energies, picture_fit(0.3, 0.01, rng), (100.0, 30.0), rng=1)
+    # a coupling of either sign: only temperatures above zero are left
+    energies = energy_fit([2.0], [4.0], rng, unit="reduced", n=200_000)
+    joint = join_energies_and_snapshots(energies, picture_fit(0.1, 0.05, rng), (50.0, 16.0), rng=1)
+    assert joint["temperature"].min() > 0
+    t, v = rng.normal(50, 16, 1_000_000), rng.normal(2, 4, 1_000_000)
+    t, v = t[t > 1], v[t > 1]
+    weight = np.exp(-0.5 * ((-v / t - 0.1) / 0.05) ** 2)
+    expected = (weight * t).sum() / weight.sum()
+    oracle("mean temperature", error=(joint["temperature"].mean() - expected) / 16, bound=0.06)
