@@ -46,7 +46,7 @@ def rows_of(family: LatticeFamily, names: tuple[str, ...]) -> Float:
 def statistics_at(
     study: Study, family: LatticeFamily, theta: Float, rng: np.random.Generator
 ) -> Float:
-    """Samples of T at a truth, shape (n, d), by the heat bath from random starts."""
+    """Samples of T, shape (n_records, n_copies, d), by the heat bath from random starts."""
     graph = study.graph()
     q = family.n_states
     if family.fixed_composition:
@@ -64,7 +64,7 @@ def statistics_at(
     for _ in range(RECORDS):
         population.sweep(theta, SWEEPS_BETWEEN)
         out.append(population.statistics())
-    return np.concatenate(out)
+    return np.array(out)
 
 
 def bound_ratios(study: Study, report: CalibrationReport, seed: int) -> BoundRatios:
@@ -85,7 +85,8 @@ def bound_ratios(study: Study, report: CalibrationReport, seed: int) -> BoundRat
         samples = statistics_at(study, family, theta, rng)
         if not study.attainable(_truth(family, theta), samples):
             continue
-        information = np.cov(samples.T).reshape(len(theta), -1) + np.diag(study.prior_sd**-2.0)
+        flat = samples.reshape(-1, len(theta))
+        information = np.cov(flat.T).reshape(len(theta), -1) + np.diag(study.prior_sd**-2.0)
         variance = np.einsum("ij,jk,ik->i", rows, np.linalg.inv(information), rows)
         ratios.append((mean - values) / np.sqrt(variance))
     return BoundRatios(np.array(ratios).reshape(-1, len(rows)), len(ratios))

@@ -48,7 +48,7 @@ def test_pictures_of_a_study_belong_to_its_truth(name, oracle):
     values = np.array(list(flat_truth(truth).values.values()))
     theta = np.linalg.lstsq(rows, values, rcond=None)[0]
     assert np.allclose(rows @ theta, values)
-    samples = statistics_at(study, family, theta, rng)
+    samples = statistics_at(study, family, theta, rng).reshape(-1, len(theta))
     codes = np.stack(
         [np.searchsorted(family.state_values, picture.states[0]) for picture in pictures]
     )
@@ -66,7 +66,7 @@ def test_ratios_of_a_normal_model_are_the_bound(oracle, monkeypatch):
 
     study, n = STUDIES["square"], 60
     rng = np.random.default_rng(3)
-    monkeypatch.setattr(bounds, "statistics_at", lambda *given: rng.normal(0, 32.0, (4000, 2)))
+    monkeypatch.setattr(bounds, "statistics_at", lambda *given: rng.normal(0, 32.0, (40, 100, 2)))
     truths = rng.normal(0, 0.05, (n, 2))
     sd = (32.0**2 + np.array([0.3, 0.2]) ** -2.0) ** -0.5
     means = truths + rng.normal(0, sd, (n, 2))
