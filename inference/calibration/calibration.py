@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, as_generator, check_count
 from physlearn.inference.calibration.calibration_report import CalibrationReport
+from physlearn.inference.calibration.function_identity import function_identity
 from physlearn.inference.calibration.truths import (
     Truth,
     TruthSource,
@@ -82,7 +83,9 @@ def check_calibration(
         Seed or generator.
     checkpoint
         File to go on from when it exists, and to save to after Ctrl-C and every half minute; it is
-        removed at the end. Give the same seed.
+        removed at the end. Give the same seed. One of another simulation, estimator or prior is
+        refused: functions are told by their code and by what is bound to them, objects that can
+        be called by their type only.
     progress
         Called with (replicates done, in all).
 
@@ -120,8 +123,8 @@ def check_calibration(
     source = truth_source(prior, n, generator)
     task = _Task(simulate, fit, source, wanted, seed)
     arguments = {
-        "seed": seed, "n_replicates": n, "simulate": _label(simulate), "fit": _label(fit),
-        "prior": source.identity, "variables": list(wanted or ()),
+        "seed": seed, "n_replicates": n, "simulate": function_identity(simulate),
+        "fit": function_identity(fit), "prior": source.identity, "variables": list(wanted or ()),
     }  # fmt: skip
     stop = Event()
     run = LongRun(n, progress=progress, checkpoint=checkpoint, arguments=arguments, stop=stop)
@@ -152,12 +155,6 @@ def _names(variables: Sequence[str]) -> tuple[str, ...]:
     if not names or not all(isinstance(name, str) for name in names):
         raise InputError(f"variables must hold at least one name; got {names!r}.")
     return names
-
-
-def _label(function: Callable[..., Any]) -> str:
-    """Return a function's name, the same in every session."""
-    inner = getattr(function, "func", function)
-    return f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', type(inner))}"
 
 
 class _Outcome(NamedTuple):

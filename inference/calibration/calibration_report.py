@@ -221,8 +221,15 @@ class CalibrationReport:
 
     @property
     def calibrated(self) -> bool:
-        """Whether no row of the table fails, at one per cent over the whole table."""
-        return self.n_finished > 0 and bool(self.table["passes"].all())
+        """Whether no row of the table fails, at one per cent over the whole table.
+
+        False where half of the replicates or more have no posterior: the rest is a selection.
+        """
+        return self._most_finished and bool(self.table["passes"].all())
+
+    @property
+    def _most_finished(self) -> bool:
+        return 2 * self.n_finished > len(self.status)
 
     @property
     def verdict(self) -> str:
@@ -234,6 +241,11 @@ class CalibrationReport:
         if self.calibrated:
             sentences.append(
                 f"Calibrated as far as {n} replicates can tell: {self._power_sentence()}."
+            )
+        elif self.table["passes"].all():
+            sentences.append(
+                f"Not known to be calibrated: nothing is wrong with {n} replicates, but most have "
+                "no posterior, and truths that are refused may be those that would fail."
             )
         for name in self.names:
             wrong = self.table[(self.table["variable"] == name) & ~self.table["passes"]]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_positive
+from physlearn.inference.calibration.function_identity import function_identity
 from physlearn.results import Fit, data_fingerprint
 
 __all__ = ["Truth", "TruthSource", "draws_by_label", "flat_truth", "truth_source"]
@@ -58,8 +59,7 @@ def truth_source(prior: Any, n: int, rng: np.random.Generator) -> TruthSource:
     elif hasattr(prior, "names") and hasattr(prior, "draw"):
         table = _by_variable(tuple(prior.names), np.asarray(prior.draw(n, rng), np.float64))
     elif callable(prior):
-        inner = getattr(prior, "__qualname__", type(prior).__qualname__)
-        return TruthSource(prior, {}, f"function {inner}")
+        return TruthSource(prior, {}, f"function {function_identity(prior)}")
     else:
         raise InputError(
             "prior must be a function of a random generator, a mapping name -> standard deviation, "

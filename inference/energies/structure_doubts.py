@@ -13,7 +13,8 @@ __all__ = ["check_same_lattice", "lattice_doubts"]
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 LARGEST_DISPLACEMENT, LARGEST_SHEAR, FEWEST_NEIGHBOURS = 0.12, 0.06, 0.75
-"""Rms displacement (crystals melt at .1 to .15; hcp taken for bcc has .136), shear, and nearest neighbours kept."""
+"""Rms displacement (crystals melt at .1 to .15; hcp taken for bcc has .136), shear, and nearest
+neighbours kept."""
 SAME_RADII = 0.06
 
 
@@ -73,8 +74,8 @@ def lattice_doubts(
     shift = float(np.median(displacement))
     if shift > LARGEST_DISPLACEMENT:
         raise InputError(
-            f"structures do not stand on a lattice of kind {kind}: half of them have their atoms displaced "
-            f"by more than {shift:.2f} of the neighbour distance (at most "
+            f"structures do not stand on a lattice of kind {kind}: half of them have their atoms "
+            f"displaced by more than {shift:.2f} of the neighbour distance (at most "
             f"{LARGEST_DISPLACEMENT:g}), as crystals of another kind (hcp, diamond) or molten ones "
             "have; give them as LatticeSnapshots on their own graph."
         )

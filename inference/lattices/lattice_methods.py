@@ -28,6 +28,7 @@ from physlearn.inference.posteriors.lattice_posterior import (
     sample_posterior,
 )
 from physlearn.inference.posteriors.local_sandwich import picture_sandwich
+from physlearn.inference.posteriors.prior_weights import FEW_DRAWS, gaussian_times_prior
 from physlearn.inference.posteriors.priors import Prior
 from physlearn.inference.posteriors.pseudolikelihood import (
     LEAST_INFORMATION,
@@ -51,6 +52,9 @@ WINDOW_SITES = 8_000
 LEAST_EFFECTIVE = 400.0
 MOST_LOSS = 1.25
 N_REPLICAS = 64
+LOOSE_SD = 3.0
+"""Width in kT of the Gaussians that stand for other priors while a maximum is sought."""
+VAGUE_SD = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,9 +257,9 @@ def _completed(data: LatticeData, problem: LatticeProblem) -> list[Codes]:
 def _pseudolikelihood(task: Task, choice: str = "asked for") -> Answer:
     """Return the Gaussian of the sandwich covariance around the pseudolikelihood's maximum."""
     data = task.data
-    mode, _ = maximize_pseudolikelihood(data, task.prior)
+    prior = task.prior if task.prior.is_gaussian else _loosened(task.prior)
+    mode, _ = maximize_pseudolikelihood(data, prior)
     sandwich, how, reasons, numbers = _sandwich(task, mode)
-    mean, covariance = combine_with_prior(mode, sandwich, task.prior)
     flags = []
     if reasons:
         flags.append(
@@ -264,19 +268,36 @@ def _pseudolikelihood(task: Task, choice: str = "asked for") -> Answer:
     numbers["expected_minority_pairs"] = _expected_minority_pairs(data)
     if numbers["expected_minority_pairs"] < FEW_PAIRS:
         flags.append("few pairs of the rarer state: a Gaussian posterior is too narrow here")
-    factor = np.linalg.cholesky(covariance)
-    draws = mean + task.rng.standard_normal((task.n_draws, len(mean))) @ factor.T
-    outside = np.any((draws < task.prior.lower) | (draws > task.prior.upper), axis=1)
-    if outside.any():
-        draws = np.clip(draws, task.prior.lower, task.prior.upper)
-        flags.append(
-            "the Gaussian posterior crosses a bound of the prior and was cut there: use the "
-            "likelihood"
-        )
+    if prior is task.prior:
+        mean, covariance = combine_with_prior(mode, sandwich, prior)
+        factor = np.linalg.cholesky(covariance)
+        draws = mean + task.rng.standard_normal((task.n_draws, len(mean))) @ factor.T
+    else:
+        draws, effective = _times_prior(task, mode, sandwich, prior)
+        numbers["effective_draws"] = effective
+        if effective < FEW_DRAWS:
+            flags.append(f"only {effective:.0f} effective draws: quantiles are rough")
     return Answer(
         draws, "pseudolikelihood", f"Gaussian, sandwich covariance from {how}", choice, numbers,
         flags,
     )  # fmt: skip
+
+
+def _loosened(prior: Prior) -> Prior:
+    """Return wide Gaussians in the place of other priors, whose shape is put back at the end."""
+    plain = np.array([shape is None for shape in prior.shapes])
+    sd = np.where(plain, prior.sd, LOOSE_SD)
+    return Prior.gaussian(prior.names, sd, np.where(plain, prior.mean, 0.0))
+
+
+def _times_prior(task: Task, mode: Float, sandwich: Sandwich, used: Prior) -> tuple[Float, float]:
+    """Return draws of the sandwich's Gaussian likelihood times the prior as it is."""
+    bread = np.linalg.inv(sandwich.curvature)
+    center = mode + bread @ (used.precision * (mode - used.mean))
+    covariance = bread @ sandwich.variability @ bread
+    # what the picture does not tell stays at a width that any proposal can cover
+    covariance = np.linalg.inv(np.linalg.inv(covariance) + np.eye(len(mode)) / VAGUE_SD**2)
+    return gaussian_times_prior(center, covariance, task.prior, task.n_draws, task.rng)
 
 
 def _sandwich(task: Task, mode: Float) -> tuple[Sandwich, str, list[str], dict[str, Any]]:

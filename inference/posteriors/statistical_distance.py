@@ -31,7 +31,9 @@ from physlearn.inference.posteriors.environment_histograms import (
 
 if TYPE_CHECKING:
     from physlearn.inference.lattices.lattice_data import LatticeData
-    from physlearn.inference.posteriors.priors import Prior
+    from physlearn.inference.posteriors.prior_weights import FEW_DRAWS, gaussian_times_prior
+from physlearn.inference.posteriors.prior_weights import FEW_DRAWS, gaussian_times_prior
+from physlearn.inference.posteriors.priors import Prior
 
 __all__ = ["StatisticalDistanceFit", "fit_statistical_distance"]
 
@@ -128,14 +130,14 @@ def fit_statistical_distance(
     distance = float(np.sqrt(surface.squares(observed[None], estimate[None])[0]))
     farther = np.sum(np.sqrt(surface.squares(repeats, again)) >= distance)
     p = float((1 + farther) / (len(again) + 1))
-    draws = _draw(estimate - bias, covariance, prior, n_draws, rng)
+    draws, rough = _draw(estimate - bias, covariance, prior, n_draws, rng)
     naive = surface.naive_sds(estimate)
     numbers = {
         "statistical_distance": distance, "statistical_distance_p": p, "rounds": rounds,
         "naive_sds": naive.tolist(), "simulated_sds": np.sqrt(np.diag(covariance)).tolist(),
         "simulated_bias": bias.tolist(), "n_environments": surface.counts.tolist(),
     }  # fmt: skip
-    flags = _flags(data, settled, p, surface, again, detection is not None)
+    flags = rough + _flags(data, settled, p, surface, again, detection is not None)
     return StatisticalDistanceFit(draws, estimate, naive, distance, p, numbers, flags)
 
 
@@ -184,20 +186,14 @@ def _read_detection(detection: ArrayLike | None, n_states: int) -> Float | None:
 
 def _draw(
     center: Float, covariance: Float, prior: Prior, n: int, rng: np.random.Generator
-) -> Float:
-    """Return draws of prior times Gaussian likelihood."""
+) -> tuple[Float, list[str]]:
+    """Return draws of prior times Gaussian likelihood, and a sentence where they are few."""
+    if not prior.is_gaussian:
+        points, effective = gaussian_times_prior(center, covariance, prior, n, rng)
+        rough = f"only {effective:.0f} effective draws: quantiles are rough"
+        return points, [rough] if effective < FEW_DRAWS else []
     precision = np.linalg.inv(covariance)
     both = np.linalg.inv(precision + np.diag(prior.precision))
     mean = both @ (precision @ center + prior.precision * prior.mean)
     factor = np.linalg.cholesky(both)
-    normals = rng.standard_normal((n if prior.is_gaussian else 20 * n, len(center)))
-    points = mean + normals @ factor.T
-    if prior.is_gaussian:
-        return points
-    away = points - center
-    log_weight = prior.log_density(points) - 0.5 * np.sum(away @ precision * away, axis=1)
-    log_weight += 0.5 * np.sum(normals**2, axis=1)
-    if not np.isfinite(log_weight).any():
-        raise InputError("prior excludes the data: it is zero wherever the pictures are likely.")
-    weight = np.exp(log_weight - log_weight.max())
-    return points[rng.choice(len(points), n, p=weight / weight.sum())]
+    return mean + rng.standard_normal((n, len(center))) @ factor.T, []

@@ -174,6 +174,18 @@ def test_refusals_and_failures_are_counted_beside_every_coverage():
     assert any(m.startswith("ZeroDivisionError: a mistake") for m in report.messages)
 
 
+def test_an_estimator_that_refuses_most_is_not_called_calibrated():
+    def picky(data, rng):
+        if abs(data.mean()) > 0.05:
+            raise NotIdentified("the mean is too large.")
+        return fit(data, rng)
+
+    report = check_calibration(simulate, picky, PRIOR, 300, rng=1)
+    assert report.n_finished < 60
+    assert not report.calibrated
+    assert "Calibrated as far as" not in report.verdict
+
+
 def as_fit(data, rng):
     draws = fit(data, rng)["mean"]
     return fit_from_draws(
@@ -369,6 +381,69 @@ def test_ctrl_c_from_outside_and_on_again(tmp_path):
     assert not out.exists()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     assert same(CalibrationReport.load(out), check_calibration(simulate, fit, PRIOR, 100, rng=2))
+
+
+def scaled(data, rng, scale=1.0, **more):
+    return {name: scale * draws for name, draws in fit(data, rng).items()}
+
+
+def closed_over(scale):
+    def inner(data, rng):
+        return scaled(data, rng, scale)
+
+    return inner
+
+
+OTHERS = {
+    "partial's keyword": (partial(scaled, scale=0.3), partial(scaled, scale=1.0)),
+    "partial's list": (partial(scaled, some=[1, {"a": 2}]), partial(scaled, some=[1, {"a": 3}])),
+    "array": (partial(scaled, some=np.zeros(2000)), partial(scaled, some=np.arange(2000) == 9)),
+    "lambda": (lambda d, r: scaled(d, r, 0.3), lambda d, r: scaled(d, r, 1.0)),
+    "closure": (closed_over(0.3), closed_over(1.0)),
+    "default": (lambda d, r, s=0.3: scaled(d, r, s), lambda d, r, s=1.0: scaled(d, r, s)),
+}
+
+
+def stopped_early(call, path):
+    asked = []
+
+    def stop(done, every):
+        if done >= 9 and not asked:
+            asked.append(done)
+            signal.raise_signal(signal.SIGINT)
+
+    def slowly(theta, rng):
+        time.sleep(0.02)
+        return simulate(theta, rng)
+
+    with pytest.raises(KeyboardInterrupt):
+        call(slowly, progress=stop, checkpoint=path)
+    return slowly
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_a_checkpoint_of_another_estimator_is_refused(what, tmp_path):
+    path, (one, other) = tmp_path / "c.npz", OTHERS[what]
+
+    def call(simulation, estimator=one, **options):
+        return check_calibration(simulation, estimator, PRIOR, 40, rng=2, **options)
+
+    slowly = stopped_early(call, path)
+    with pytest.raises(InputError, match="other arguments"):
+        call(slowly, other, checkpoint=path)
+    assert call(slowly, checkpoint=path).n_finished == 40
+
+
+def test_a_checkpoint_of_another_prior_is_refused(tmp_path):
+    path = tmp_path / "c.npz"
+    wide, narrow = (lambda rng, sd=sd: {"mean": rng.normal(0, sd)} for sd in (2.0, 1.0))
+
+    def call(simulation, prior=wide, **options):
+        return check_calibration(simulation, fit, prior, 40, rng=2, **options)
+
+    slowly = stopped_early(call, path)
+    with pytest.raises(InputError, match="other arguments"):
+        call(slowly, narrow, checkpoint=path)
 
 
 def test_a_checkpoint_of_another_study_is_refused(tmp_path):

@@ -67,11 +67,12 @@ def test_strain_rotation_shift_order_and_skewed_cells_change_nothing(kind):
         plain = describe_structures([crystal(graph, states)], 2, [(0, 0, 1)], kind)
         strain = rng.uniform(-0.03, 0.03, (3, 3))
         turn = Rotation.random(random_state=trial).as_matrix()
-        step = 0.08 * 3.3 * NEAREST[kind]
+        constant = rng.uniform(2, 5)
+        step = 0.08 * constant * NEAREST[kind]
         moved = rng.normal(size=3) + rng.uniform(-step, step, (graph.n_sites, 3))
         change = (np.eye(3) + strain + strain.T) @ turn
         other = crystal(
-            graph, states, constant=rng.uniform(2, 5), change=change,
+            graph, states, constant=constant, change=change,
             moved=moved, order=rng.permutation(graph.n_sites),
             cell_mix=[[1, 0, 0], [1, 1, 0], [-1, 2, 1]],
         )  # fmt: skip
