@@ -37,6 +37,7 @@ MOST_STEPS = 60
 LEAST_SAMPLES_PER_PARAMETER = 3
 STRONG = 1.5
 FEW_COUNTS = 25
+LONGEST_MEMORY = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ def fit_binary_units(
         Pairs that may be coupled, the edges of a graph of the units; None allows every pair.
     independent
         Whether the samples are independent. False widens the error bars by each score's
-        autocorrelation time (rows in the order of time).
+        autocorrelation time (rows in the order of time). The time is measured either way:
+        ``diagnostics["samples_per_time"]``, with a warning above 2 for True.
     options
         Priors.
     n_draws
@@ -142,7 +144,7 @@ def fit_binary_units(
     labels = [f"{a}-{b}" for a, b in pairs]
     present = (sampled.draws[:, n_units:] != 0).mean(axis=0)
     numbers, flags = check_higher_orders(spins, pairs, sampled.draws, generator)
-    flags = [*_flags(spins, sampled), *flags]
+    flags = [*_memory_flags(likelihood.memory, independent), *_flags(spins, sampled), *flags]
     return fit_from_draws(
         {"field": sampled.draws[:, :n_units], "couplings": sampled.draws[:, n_units:]},
         model=f"Ising network of {n_units} units, {len(pairs)} candidate pairs, couplings zero or "
@@ -281,12 +283,12 @@ def _summarise(
             break
     _, curvature, scores = _derivatives(spins, columns, theta)
     variability = scores.T @ scores
-    memory = 1.0
+    times = np.array([_correlation_time(column) for column in scores.T])
+    measured, memory = float(times.max()), 1.0
     if not independent:
-        times = np.array([_correlation_time(column) for column in scores.T])
         root = np.sqrt(times)
         variability = variability * np.multiply.outer(root, root)
-        memory = float(times.max())
+        memory = measured
     # The inverse of a covariance from n samples is too large by n / (n - p - 1) (Wishart; Hartlap
     # et al. 2007, doi:10.1051/0004-6361:20066170)
     shrink = max(n_samples / memory - p - 1, 1.0) / (n_samples / memory)
@@ -294,7 +296,7 @@ def _summarise(
     bread = shrink * np.linalg.solve(variability + ridge, curvature)
     information = curvature @ bread
     linear = bread.T @ (curvature @ theta + prior * theta)
-    return _Likelihood(linear, (information + information.T) / 2, memory)
+    return _Likelihood(linear, (information + information.T) / 2, measured)
 
 
 def _columns(pairs: Int, n_units: int) -> list[tuple[Int, Int]]:
@@ -407,6 +409,16 @@ def _mixing(chains: Float) -> tuple[float, float]:
     return rhat, min(
         (float(arviz.ess(part)) for part in moving), default=float(chains[..., 0].size)
     )
+
+
+def _memory_flags(memory: float, independent: bool) -> list[str]:
+    if not independent or memory <= LONGEST_MEMORY:
+        return []
+    return [
+        f"the samples follow each other (correlation time of the scores {memory:.1f} rows, 1 where "
+        "they are independent): error bars are too small and couplings may be spurious; fit with "
+        "independent=False, rows in the order of time"
+    ]
 
 
 def _flags(spins: Float, sampled: _Sampled) -> list[str]:

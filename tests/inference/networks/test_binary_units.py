@@ -116,6 +116,11 @@ def test_samples_that_follow_each_other_widen_the_error_bars():
     ratio = np.median(honest["field"].std(axis=0) / naive["field"].std(axis=0))
     assert 1.6 < ratio < 2.4  # every sample four times: errors too small by two
     assert honest.diagnostics["samples_per_time"] > 3
+    assert naive.diagnostics["samples_per_time"] > 3
+    assert any("independent=False" in text for text in naive.warnings)
+    assert not any("independent=False" in text for text in honest.warnings)
+    apart = fit_binary_units(rng.permutation(slow), options=OPTIONS, rng=1, n_draws=400)
+    assert not any("independent=False" in text for text in apart.warnings)
 
 
 def test_compiled_sweep_equals_python():
