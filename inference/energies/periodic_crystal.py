@@ -1,4 +1,4 @@
-"""Which crystal a picture shows, and the Fourier modes in which a pattern on it can order."""
+"""Periodic crystals, and the Fourier modes in which a pattern on them can order."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from physlearn.lattice_models.regular_lattices import (
     square_lattice,
     triangular_lattice,
 )
-from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.records import SiteGraph
 
-__all__ = ["OrderModes", "PeriodicCrystal", "make_crystal", "recognise_crystal", "state_vectors"]
+__all__ = ["OrderModes", "PeriodicCrystal", "make_crystal", "state_vectors"]
 
 Float = NDArray[np.float64]
 Complex = NDArray[np.complex64]
@@ -31,7 +30,6 @@ USUAL_SIZES = {
     "square": (24, 24), "triangular": (24, 24), "honeycomb": (18, 18),
     "sc": (8, 8, 8), "bcc": (6, 6, 6), "fcc": (6, 6, 6),
 }  # fmt: skip
-RADIUS_TOLERANCE = 0.06
 UNIFORM = "uniform"
 SHELLS_OF_A_STAR = 5
 
@@ -143,59 +141,6 @@ def make_crystal(kind: str, sizes: Sequence[int], n_shells: int) -> PeriodicCrys
     else:
         graph = cubic_lattice((shape[0], shape[1], shape[2]), kind, n_shells)
     return PeriodicCrystal(kind, shape, graph)
-
-
-def recognise_crystal(graph: SiteGraph) -> str:
-    """Return the kind of crystal of a picture's graph, by coordination and radii of its shells.
-
-    Raises
-    ------
-    InputError
-        When no kind fits, or more than one does.
-
-    Examples
-    --------
-    >>> recognise_crystal(square_lattice((8, 8), 2, periodic=False))
-    'square'
-    """
-    usual, fullest, radii = _shells(graph)
-    dimension = None if graph.positions is None else graph.positions.shape[1]
-    fits = []
-    for kind in KINDS:
-        sizes = (8,) * len(USUAL_SIZES[kind])
-        if dimension is not None and dimension != len(sizes):
-            continue
-        known, _, known_radii = _shells(make_crystal(kind, sizes, len(usual)).graph)
-        # in a small crystal most sites lie at the rim; of a large one a few may be misplaced
-        same = np.array_equal(usual, known) or np.array_equal(fullest, known)
-        if same and radii is not None and known_radii is not None:
-            same = bool(np.all(np.abs(radii / known_radii - 1) < RADIUS_TOLERANCE))
-        if same:
-            fits.append(kind)
-    if len(fits) != 1:
-        found = "none of them" if not fits else " and ".join(fits)
-        raise InputError(
-            f"the fit's pictures must show one of the known crystals ({', '.join(KINDS)}); their "
-            f"shells of {', '.join(str(int(z)) for z in usual)} neighbours fit {found}. Name it: "
-            "lattice=..., if its shells are those of the fit."
-        )
-    return fits[0]
-
-
-def _shells(graph: SiteGraph) -> tuple[NDArray[np.int64], NDArray[np.int64], Float | None]:
-    """Return usual and largest numbers of neighbours by shell, and radii in those of the first."""
-    table = bond_table(graph)
-    site = np.repeat(np.arange(graph.n_sites), np.diff(table.start))
-    usual, fullest = [], []
-    for shell in range(graph.n_shells):
-        here = table.shell == shell
-        degree = np.bincount(site[here], weights=table.times[here], minlength=graph.n_sites)
-        values, counts = np.unique(degree, return_counts=True)
-        usual.append(values[np.argmax(counts)])
-        fullest.append(values[-1])
-    radii = np.array(graph.shell_radii)
-    known = radii / radii[0] if len(radii) == graph.n_shells else None
-    return np.array(usual, np.int64), np.array(fullest, np.int64), known
 
 
 def state_vectors(family: LatticeFamily) -> Float:

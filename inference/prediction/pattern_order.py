@@ -114,7 +114,8 @@ def _star_powers(
         # of the variance that the composition leaves
         shares = np.bincount(codes[0, 0], minlength=family.n_states) / n_sites
         vectors = state_vectors(family)
-        power /= (shares @ vectors**2 - (shares @ vectors) ** 2).sum()
+        left = float((shares @ vectors**2 - (shares @ vectors) ** 2).sum())
+        power = power / left if left > 0 else 0 * power
     return power, counts
 
 
@@ -125,6 +126,8 @@ def _modes_of(
     members = np.flatnonzero(crystal.stars == star)
     vectors = crystal.wavevectors[members]
     values, columns = np.linalg.eigh(power[star])
+    if values[-1] <= 0:  # all patterns are alike: nothing in any star
+        return uniform_mode(crystal)
     kept = columns[:, values > 0.5 * values[-1]].T
     lengths = crystal.squared_length(crystal.wavevectors)
     alike = bool(np.all(np.abs(kept[0]) ** 2 > 0.5 / crystal.n_motif)) and len(kept) == 1

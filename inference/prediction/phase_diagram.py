@@ -11,12 +11,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array
-from physlearn.inference.energies.periodic_crystal import USUAL_SIZES, make_crystal
+from physlearn.inference.energies.periodic_crystal import (
+    USUAL_SIZES,
+    PeriodicCrystal,
+    make_crystal,
+)
 from physlearn.inference.lattices.fit_contents import family_of, snapshots_of, theta_of
 from physlearn.inference.lattices.lattice_family import LatticeFamily, lattice_family
 from physlearn.inference.prediction.order_transition import Transition
-from physlearn.inference.prediction.predicted_pictures import crystal_kind, inherited_notes
-from physlearn.inference.prediction.thermal_plan import Plan, locate_transition, pilot_order
+from physlearn.inference.prediction.picture_doubts import (
+    check_composition,
+    crystal_kind,
+    inherited_notes,
+)
+from physlearn.inference.prediction.thermal_plan import (
+    Plan,
+    locate_transition,
+    pilot_order,
+    prediction_warnings,
+)
 from physlearn.inference.prediction.thermal_runs import (
     LadderOptions,
     PieceCounter,
@@ -46,7 +59,8 @@ class PhaseDiagram:
     Attributes
     ----------
     boundary
-        One row a composition: composition (share of the last state), order (when coldest),
+        One row a composition: composition (share of the last state, in whole sites of the
+        crystal), order (when coldest),
         order_probability, transition_ratio, q05, q95, transition_probability, method. NaN where
         nothing orders within the range.
     table
@@ -115,7 +129,8 @@ def predict_phase_diagram(
     Raises
     ------
     InputError
-        For more than two states, shares outside (0, 1), and as in ``predict_thermodynamics``.
+        For more than two states, shares outside (0, 1) or of no whole site, and as in
+        ``predict_thermodynamics``.
 
     Examples
     --------
@@ -141,29 +156,37 @@ def predict_phase_diagram(
             f"composition must lie between 0 and 1, both excluded; got {shares[0]:g} to "
             f"{shares[-1]:g}."
         )
-    kind = crystal_kind(lattice, snapshots_of(fit)[0].graph)
+    snapshots = snapshots_of(fit)
+    kind = crystal_kind(lattice, snapshots)
     crystal = make_crystal(kind, shape or USUAL_SIZES[kind], family.n_shells)
     fixed, theta = _at_fixed_composition(family, theta_of(fit)[:, : family.n_parameters])
     theta = some_draws(theta, chosen.n_draws, generator)
     scale, _, wanted = ladder_temperatures(temperature_ratio, None, None, len(theta), generator)
     counter = PieceCounter(progress)
-    rows, boundary, transitions = [], [], []
-    for share in shares:
+    rows, boundary, transitions, doubts = [], [], [], []
+    for share in _whole_shares(shares, crystal):
         plan = Plan(
             fixed, crystal, theta, scale, None, wanted, np.array([1 - share, share]), chosen,
             generator, executor, counter,
         )  # fmt: skip
-        found, line, part = _one_composition(plan, float(share))
+        found, line, part, said = _one_composition(plan, share)
         transitions.append(found)
         boundary.append(line)
         rows += part
+        doubts += [f"composition {share:.4g}: {text}" for text in said]
     import pandas as pd
 
     return PhaseDiagram(
         pd.DataFrame(boundary), pd.DataFrame(rows), tuple(transitions),
         f"{kind} {' x '.join(str(size) for size in crystal.sizes)}",
-        inherited_notes(fit, family),
+        (*inherited_notes(fit, family, snapshots, kind), *doubts),
     )  # fmt: skip
+
+
+def _whole_shares(shares: Float, crystal: PeriodicCrystal) -> list[float]:
+    """Return the different shares of the last state that whole sites of the crystal give."""
+    whole = [check_composition(np.array([1 - share, share]), crystal) for share in shares]
+    return sorted({float(pair[1]) for pair in whole if pair is not None})
 
 
 def _at_fixed_composition(family: LatticeFamily, theta: Float) -> tuple[LatticeFamily, Float]:
@@ -178,8 +201,8 @@ def _at_fixed_composition(family: LatticeFamily, theta: Float) -> tuple[LatticeF
 
 def _one_composition(
     plan: Plan, share: float
-) -> tuple[Transition | None, dict[str, Any], list[dict[str, Any]]]:
-    """Return the transition at one composition, its row of the boundary and of the table."""
+) -> tuple[Transition | None, dict[str, Any], list[dict[str, Any]], list[str]]:
+    """Return the transition at one composition, its rows of boundary and table, and doubts."""
     rungs = rung_coordinates(plan.wanted, plan.crystal.graph.n_sites, plan.pull)
     order = pilot_order(plan, rungs)
     ratios, judged = plan.ratios(rungs), np.searchsorted(rungs, plan.wanted)
@@ -198,4 +221,7 @@ def _one_composition(
         "method": "" if found is None else found.method,
     }  # fmt: skip
     rows = summary_rows({name: values[name] for name in QUANTITIES}, ratios[:, judged], None)
-    return found, line, [{"composition": share, **row} for row in rows]
+    doubts = prediction_warnings(plan, order, found, values)
+    if order.ordered and len(plan.wanted) == 1:
+        doubts.insert(0, "one temperature holds no transition: none was looked for")
+    return found, line, [{"composition": share, **row} for row in rows], doubts

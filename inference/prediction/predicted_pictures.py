@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from physlearn.checks import as_generator, check_choice, check_count, check_positive
+from physlearn.checks import as_generator, check_count, check_positive
 from physlearn.inference.energies.periodic_crystal import (
-    KINDS,
     USUAL_SIZES,
     make_crystal,
-    recognise_crystal,
     uniform_mode,
 )
 from physlearn.inference.lattices.fit_contents import family_of, snapshots_of, theta_of
-from physlearn.inference.lattices.lattice_family import LatticeFamily
+from physlearn.inference.prediction.picture_doubts import (
+    check_composition,
+    composition_of,
+    crystal_kind,
+    inherited_notes,
+)
 from physlearn.inference.prediction.thermal_ladders import (
     SWEEPS_BETWEEN_SWAPS,
     make_tasks,
@@ -24,12 +26,10 @@ from physlearn.inference.prediction.thermal_ladders import (
 )
 from physlearn.inference.prediction.thermal_plan import largest_pull
 from physlearn.inference.prediction.thermal_runs import rung_coordinates
-from physlearn.records import LatticeSnapshots, SiteGraph
+from physlearn.records import LatticeSnapshots
 from physlearn.results import Fit
 
-__all__ = ["composition_of", "crystal_kind", "inherited_notes", "predict_pictures"]
-
-Float = NDArray[np.float64]
+__all__ = ["predict_pictures"]
 
 
 def predict_pictures(
@@ -86,8 +86,9 @@ def predict_pictures(
     ratio = check_positive("temperature_ratio", temperature_ratio)
     generator, seed = as_generator(rng)
     family, snapshots = family_of(fit), snapshots_of(fit)
-    kind = crystal_kind(lattice, snapshots[0].graph)
+    kind = crystal_kind(lattice, snapshots)
     crystal = make_crystal(kind, shape or USUAL_SIZES[kind], family.n_shells)
+    composition = check_composition(composition_of(family, snapshots), crystal)
     theta = theta_of(fit)[:, : family.n_parameters]
     theta = theta[generator.choice(len(theta), n_pictures, replace=n_pictures > len(theta))]
     rungs = rung_coordinates(
@@ -96,7 +97,7 @@ def predict_pictures(
     tasks = make_tasks(
         family, crystal, uniform_mode(crystal), theta[:, None, :] / rungs[None, :, None],
         (-(-burn_in_sweeps // SWEEPS_BETWEEN_SWAPS), 1), generator,
-        composition_of(family, snapshots),
+        composition,
     )  # fmt: skip
     cold = [part.codes.reshape(len(part.codes), -1, len(rungs))[:, :, 0].T
             for part in sample_blocks(tasks)]  # fmt: skip
@@ -105,32 +106,5 @@ def predict_pictures(
         np.asarray(family.state_values, np.int8)[codes], crystal.graph,
         state_values=family.state_values, state_names=snapshots[0].state_names,
         metadata={"source": "predict_pictures", "temperature_ratio": ratio, "seed": seed},
-        warnings=inherited_notes(fit, family),
+        warnings=inherited_notes(fit, family, snapshots, kind),
     )  # fmt: skip
-
-
-def inherited_notes(fit: Fit, family: LatticeFamily) -> tuple[str, ...]:
-    """Return what a fit says about itself, and what a prediction from it leaves out."""
-    out = [f"the fit says: {text}" for text in fit.warnings]
-    reference = fit.diagnostics.get("reference_temperature")
-    if reference is not None:
-        out.append(f"ratios refer to the temperature {reference:g}, at which the parameters hold")
-    if theta_of(fit).shape[1] > family.n_parameters:
-        out.append("applied fields and gradients of the pictures are left out: a crystal without")
-    return tuple(out)
-
-
-def crystal_kind(lattice: str | None, graph: SiteGraph) -> str:
-    """Return the kind of crystal that is named, or that a picture's graph shows."""
-    return recognise_crystal(graph) if lattice is None else check_choice("lattice", lattice, KINDS)
-
-
-def composition_of(family: LatticeFamily, snapshots: Sequence[LatticeSnapshots]) -> Float | None:
-    """Return the share of every state over all pictures, where the model holds it fixed."""
-    if not family.fixed_composition:
-        return None
-    counts = np.zeros(family.n_states)
-    for record in snapshots:
-        seen = record.states if record.observed is None else record.states[record.observed]
-        counts += [(seen == value).sum() for value in record.state_values]
-    return np.asarray(counts / counts.sum())

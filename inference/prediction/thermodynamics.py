@@ -22,10 +22,14 @@ from physlearn.inference.energies.periodic_crystal import (
 )
 from physlearn.inference.lattices.fit_contents import family_of, snapshots_of, theta_of
 from physlearn.inference.prediction.order_transition import Transition
-from physlearn.inference.prediction.predicted_pictures import (
+from physlearn.inference.prediction.picture_doubts import (
+    check_composition,
+    check_snapshot_temperature,
     composition_of,
     crystal_kind,
+    energy_doubts,
     inherited_notes,
+    picture_energies,
 )
 from physlearn.inference.prediction.thermal_plan import (
     Plan,
@@ -207,15 +211,17 @@ def predict_thermodynamics(
     generator, seed = as_generator(rng)
     family = family_of(fit)
     snapshots = snapshots_of(fit)
-    kind = crystal_kind(lattice, snapshots[0].graph)
+    kind = crystal_kind(lattice, snapshots)
     crystal = make_crystal(kind, shape or USUAL_SIZES[kind], family.n_shells)
     theta = some_draws(theta_of(fit)[:, : family.n_parameters], chosen.n_draws, generator)
     scale, kelvin, wanted = ladder_temperatures(
         temperature_ratio, temperature_k, snapshot_temperature, len(theta), generator
     )
+    clash = check_snapshot_temperature(fit, snapshots, snapshot_temperature)
+    composition = check_composition(composition_of(family, snapshots), crystal)
     plan = Plan(
-        family, crystal, theta, scale, kelvin, wanted, composition_of(family, snapshots), chosen,
-        generator, executor, PieceCounter(progress),
+        family, crystal, theta, scale, kelvin, wanted, composition, chosen, generator,
+        executor, PieceCounter(progress),
     )  # fmt: skip
     rungs = rung_coordinates(wanted, crystal.graph.n_sites, plan.pull)
     order = pilot_order(plan, rungs)
@@ -227,10 +233,15 @@ def predict_thermodynamics(
     found = locate_transition(plan, order, rungs) if transition else None
     here = {name: values[name] for name in wanted_names}
     at_k = None
-    if kelvin is not None:
-        at_k = wanted * (1.0 if temperature_k is not None else kelvin.mean())
+    if snapshot_temperature is not None:
+        at_k = wanted * (1.0 if temperature_k is not None else float(snapshot_temperature[0]))
     names = list(order.names)
-    doubts = prediction_warnings(plan, order, found, values)
+    pictured = picture_energies(fit, family, snapshots, crystal, theta)
+    doubts = (
+        *inherited_notes(fit, family, snapshots, kind), *clash,
+        *energy_doubts(pictured, ratios[:, judged], values),
+        *prediction_warnings(plan, order, found, values),
+    )  # fmt: skip
     return ThermodynamicPrediction(
         pd.DataFrame(summary_rows(here, ratios[:, judged], at_k)),
         _dataset(here, ratios[:, judged]),
@@ -238,10 +249,11 @@ def predict_thermodynamics(
         {name: names.count(name) / len(names) for name in sorted(set(names))},
         order.modes.wavevectors,
         f"{kind} {' x '.join(str(size) for size in crystal.sizes)}",
-        (*inherited_notes(fit, family), *doubts),
+        doubts,
         {
             "n_sites": crystal.graph.n_sites, "n_draws": len(theta), "rungs": rungs.tolist(),
-            "seed": seed, **numbers,
+            "seed": seed, "composition": None if composition is None else composition.tolist(),
+            **numbers,
         },
     )  # fmt: skip
 

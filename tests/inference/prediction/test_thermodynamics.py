@@ -7,12 +7,13 @@ import pytest
 from scipy import stats
 
 from physlearn.checks import InputError
-from physlearn.inference.energies.periodic_crystal import make_crystal, recognise_crystal
+from physlearn.inference.energies.periodic_crystal import make_crystal
 from physlearn.inference.lattices.fit_contents import constants_of, model_attrs
 from physlearn.inference.lattices.lattice_data import gather_snapshots
 from physlearn.inference.lattices.lattice_family import lattice_family
 from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
 from physlearn.inference.posteriors.priors import make_prior
+from physlearn.inference.prediction.crystal_recognition import recognise_crystal
 from physlearn.inference.prediction.pattern_order import find_order
 from physlearn.inference.prediction.phase_diagram import predict_phase_diagram
 from physlearn.inference.prediction.predicted_pictures import predict_pictures
