@@ -182,9 +182,32 @@ def check_adequacy(
     plans = [plan_patterns(group, data.family, rng) for group in data.groups]
     n = crowd[0].n_replicas
     chosen = draws[rng.choice(len(draws), n, replace=n > len(draws))]
+    _choose_phases(data, crowd, chosen, rng)
     simulated = _simulate(data, crowd, plans, chosen, settle, n_records)
     seen = _combined(plans, pictures)
     return _judge(data, simulated, seen, _statistics(data, pictures), distances)
+
+
+def _choose_phases(
+    data: LatticeData, crowd: Sequence[Population], chosen: Float, rng: np.random.Generator
+) -> None:
+    """Turn whole pictures over with the chance that their field gives it, where only that differs.
+
+    Sweeps alone would leave them in the phase of whatever parameters they were sampled at before.
+    """
+    for group, copies in zip(data.groups, crowd, strict=True):
+        plain = group.offset is None and not len(group.extra) and group.whole
+        if not (data.family.mirrored and plain):
+            continue
+        codes = copies.codes()
+        field = (chosen @ group.design.T)[:, 0]
+        n_pictures = int(group.picture.max()) + 1
+        up = np.zeros((n_pictures, codes.shape[1]))
+        np.add.at(up, group.picture, codes)
+        size = np.bincount(group.picture, minlength=n_pictures)[:, None]
+        pull = np.clip(2 * field * (2 * up - size), -50, 50)
+        turned = rng.random(pull.shape) < 1.0 / (1.0 + np.exp(pull))
+        copies.restart(codes ^ turned[group.picture].astype(np.uint8))
 
 
 def _simulate(

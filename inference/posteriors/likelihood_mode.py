@@ -16,6 +16,8 @@ Float = NDArray[np.float64]
 MAX_STEPS = 12
 LARGEST_STEP = 2.0
 NEAR = 0.8
+LARGEST_PULL = 3.0
+"""Half the log odds against the phase that was seen which a field may have on the way."""
 FIRST_BURN_IN, FIRST_BURN_IN_LARGE = 12, 8
 LARGE_S = 0.01
 """Seconds of one sweep from which on fewer are made on the way: a large picture starts close."""
@@ -84,7 +86,7 @@ def find_peak(
     One phase is looked at, the one the pictures show: the rounds after this see both. Chains of
     models with one phase that turn out to remember long go on with cluster moves where they can.
     """
-    mean = _clipped(np.array(start, np.float64), prior)
+    mean = _in_own_phase(_clipped(np.array(start, np.float64), prior), linear, chains)
     near = 0
     for step_number in range(1, MAX_STEPS + 1):
         # what is known of labels beside the states counts as the free side of the difference
@@ -107,6 +109,7 @@ def find_peak(
         step = covariance @ score
         length = float(max(float(score @ step), 0.0)) ** 0.5
         target = _clipped(mean + step * min(1.0, LARGEST_STEP / max(length, 1e-300)), prior)
+        target = _in_own_phase(target, linear, chains)
         smallest = float(np.diag(covariance).min()) ** 0.5
         at_wall = bool(np.allclose(target, mean, atol=1e-3 * smallest))
         mean = target
@@ -115,6 +118,20 @@ def find_peak(
         if near:
             break
     return Peak(mean, (covariance + covariance.T) / 2, step_number, bool(near))
+
+
+def _in_own_phase(mean: Float, linear: Float, chains: Sequence[Chains]) -> Float:
+    """Return a mean whose field does not pull strongly against the phase that was seen.
+
+    Beyond a transition the pseudolikelihood's field may have the wrong sign: replicas would leave
+    the picture's phase, and Newton's steps with them, for a place without posterior weight.
+    """
+    odd = np.zeros(len(mean), bool)
+    for chain in chains:
+        if chain.odd is not None:
+            odd |= np.any(chain.ensemble.design[chain.odd] != 0, axis=0)
+    against = float(np.sum(mean[odd] * linear[odd])) < -LARGEST_PULL
+    return np.where(odd & against, 0.0, mean)
 
 
 def _record(chain: Chains, mean: Float, first: bool) -> Float:
