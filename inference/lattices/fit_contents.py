@@ -59,7 +59,10 @@ def constants_of(
         end = "" if number == 1 else f"_{number}"
         values = {name: getattr(record.graph, name) for name in GRAPH_ARRAYS}
         values |= {name: getattr(record, name) for name in RECORD_ARRAYS}
-        values |= {f"condition_{name}": value for name, value in record.conditions.items()}
+        values |= {
+            f"condition{place}_of_picture": record.conditions[name]
+            for place, name in enumerate(record.conditions, start=1)
+        }
         for name, value in values.items():
             if value is not None:
                 array = np.asarray(value)
@@ -134,7 +137,10 @@ def snapshots_of(fit: Fit) -> list[LatticeSnapshots]:
                 observed=None if observed is None else observed.astype(bool),
                 label_log_likelihood=held.get("label_log_likelihood" + end),
                 state_values=values, state_names=tuple(texts["state_names"]),
-                conditions={n: held[f"condition_{n}{end}"] for n in texts["conditions"]},
+                conditions={
+                    name: held[f"condition{place}_of_picture{end}"]
+                    for place, name in enumerate(texts["conditions"], start=1)
+                },
                 times=held.get("times" + end), metadata=texts["metadata"],
                 warnings=tuple(texts["warnings"]),
             )

@@ -142,10 +142,8 @@ def read_covariates(
             raise InputError(
                 f"covariates must be 'gradient', 'quadratic' or an array; got {covariates!r}."
             )
-        values = [_polynomials(record, covariates == QUADRATIC) for record in records]
-        shapes = {value.shape[1] for value in values}
-        if len(shapes) > 1:
-            raise InputError("snapshots must have positions of one dimension for covariates.")
+        half = _half_extent(records)
+        values = [_polynomials(record, half, covariates == QUADRATIC) for record in records]
         names: tuple[object, ...] = _polynomial_names(records[0], covariates == QUADRATIC)
     else:
         table = np.asarray(covariates, np.float64)
@@ -159,22 +157,34 @@ def read_covariates(
         table = check_array("covariates", table)
         values = [_continued(record, table) for record in records]
         names = tuple(range(1, table.shape[1] + 1))
-    size = np.max([np.abs(value).max(axis=0) for value in values], axis=0)
+    seen = [value[: _seen_sites(record)] for value, record in zip(values, records, strict=True)]
+    size = np.max([np.abs(value).max(axis=0) for value in seen], axis=0)
     if np.any(size == 0):
         raise InputError("covariates must not be zero on all sites.")
     return Covariates(names, values, np.asarray(direction, np.float64), size)
 
 
-def _polynomials(record: LatticeSnapshots, quadratic: bool) -> Float:
-    """Return positions scaled to [-1, 1] and, where asked, their products, all with mean 0."""
-    points = record.graph.positions
-    if points is None:
-        raise InputError("covariates by name need graph.positions; give an array instead.")
-    seen = points[: _seen_sites(record)]
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    if np.any(high <= low):
+def _half_extent(records: tuple[LatticeSnapshots, ...]) -> Float:
+    """Return half of the largest extent of any picture along each axis: one scale for all."""
+    extents = []
+    for record in records:
+        points = record.graph.positions
+        if points is None:
+            raise InputError("covariates by name need graph.positions; give an array instead.")
+        extents.append(np.ptp(points[: _seen_sites(record)], axis=0))
+    if len({len(extent) for extent in extents}) > 1:
+        raise InputError("snapshots must have positions of one dimension for covariates.")
+    half = np.max(extents, axis=0) / 2
+    if np.any(half <= 0):
         raise InputError("covariates need positions that extend along every axis.")
-    scaled = 2 * (points - low) / (high - low) - 1
+    return np.asarray(half)
+
+
+def _polynomials(record: LatticeSnapshots, half: Float, quadratic: bool) -> Float:
+    """Return positions around the picture's middle over ``half``, and products, with mean 0."""
+    points = np.asarray(record.graph.positions)
+    seen = points[: _seen_sites(record)]
+    scaled = (points - (seen.min(axis=0) + seen.max(axis=0)) / 2) / half
     columns = [scaled]
     if quadratic:
         first, second = np.triu_indices(points.shape[1])

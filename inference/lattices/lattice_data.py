@@ -19,6 +19,7 @@ from physlearn.inference.lattices.lattice_conditions import (
 )
 from physlearn.inference.lattices.lattice_family import LatticeFamily, Variable
 from physlearn.inference.lattices.picture_group import PictureGroup, code_statistics
+from physlearn.inference.lattices.picture_overlap import count_independent_pictures
 from physlearn.inference.measurement.label_rows import read_labels
 from physlearn.inference.measurement.lattice_rim import continue_crystal, term_sites
 from physlearn.inference.posteriors.priors import LatticePrior
@@ -289,7 +290,15 @@ def _record_notes(record: LatticeSnapshots, n_terms: int) -> list[str]:
             f"{n_sites - n_terms} of {n_sites} sites at the rim have neighbours outside the "
             "picture: they serve as neighbours only"
         )
-    if record.times is not None and record.n_snapshots > 1:
+    worth = count_independent_pictures(record)
+    if worth is not None:
+        notes.append(
+            "consecutive pictures are more alike than distant ones: "
+            f"{record.n_snapshots} pictures are worth about {worth:.2g} independent ones, and as "
+            "they are treated as independent, the error bars are too small; leave more time "
+            "between pictures"
+        )
+    elif record.times is not None and record.n_snapshots > 1:
         notes.append(
             "the pictures follow each other in time and are treated as independent: if they are "
             "not, the error bars are too small"

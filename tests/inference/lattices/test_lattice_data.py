@@ -16,6 +16,7 @@ from physlearn.inference.lattices.lattice_identification import (
 )
 from physlearn.inference.lattices.lattice_window import window_of
 from physlearn.inference.lattices.one_state import sample_one_state
+from physlearn.inference.lattices.picture_overlap import count_independent_pictures
 from physlearn.inference.posteriors.local_sandwich import picture_sandwich
 from physlearn.inference.posteriors.priors import make_prior
 from physlearn.lattice_models import square_lattice, triangular_lattice
@@ -378,3 +379,40 @@ def test_one_state_bounds_couplings_that_favour_unlike_neighbours_too(oracle):
     oracle("mean", error=np.max(np.abs(draws.mean(axis=0) - mean) / sd), bound=0.1)
     negative = weight @ (grid[:, 1] < 0) + weight @ (grid[:, 1] == 0) / 2
     oracle("P(J < 0)", error=abs((draws[:, 1] < 0).mean() - negative), bound=0.05)
+
+
+def test_pictures_of_one_chain_are_counted_by_their_overlap():
+    graph = square_lattice((16, 16), 2)
+    rng = np.random.default_rng(1)
+    chain = [rng.choice([-1, 1], 256)]
+    for _ in range(19):
+        fresh = rng.random(256) < 0.3
+        chain.append(np.where(fresh, rng.choice([-1, 1], 256), chain[-1]))
+    states = np.array(chain)
+    notes = gather_snapshots(LatticeSnapshots(states, graph), ISING).notes
+    assert any("more alike" in note for note in notes)
+    # an overlap of .7 from one to the next: 20 * .3 / 1.7 = 3.5
+    assert 2 < count_independent_pictures(LatticeSnapshots(states, graph)) < 6
+    order = rng.permutation(20)
+    timed = LatticeSnapshots(states[order], graph, times=order.astype(float))
+    assert count_independent_pictures(timed) is not None
+    found = [
+        count_independent_pictures(LatticeSnapshots(rng.choice([-1, 1], (20, 256)), graph))
+        for _ in range(50)
+    ]
+    assert found.count(None) >= 48
+
+
+def test_gradients_have_one_scale_for_pictures_of_all_sizes():
+    rng = np.random.default_rng(2)
+    records = tuple(
+        LatticeSnapshots(rng.choice([-1, 1], (1, n * n)), square_lattice((n, n), 2))
+        for n in (6, 12)
+    )
+    small, large = gather_snapshots(records, ISING, covariates="gradient").records
+    data = gather_snapshots(records, ISING, covariates="gradient")
+    (group,) = data.groups
+    values = group.extra[:, :, 1] - group.extra[:, :, 0]
+    step = [np.abs(np.diff(np.unique(values[0, group.picture == k].round(9)))) for k in (0, 1)]
+    assert np.allclose(step[0], step[1][0])
+    assert small.graph.n_sites < large.graph.n_sites
