@@ -37,7 +37,7 @@ MOST_STEPS = 60
 LEAST_SAMPLES_PER_PARAMETER = 3
 STRONG = 1.5
 FEW_COUNTS = 25
-LONGEST_MEMORY = 2.0
+LONGEST_MEMORY, BEYOND_CHANCE, N_SHUFFLES = 2.0, 1.2, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,8 @@ def fit_binary_units(
     independent
         Whether the samples are independent. False widens the error bars by each score's
         autocorrelation time (rows in the order of time). The time is measured either way:
-        ``diagnostics["samples_per_time"]``, with a warning above 2 for True.
+        ``diagnostics["samples_per_time"]``, with a warning for True where it is
+        above 2 and beyond what shuffled rows give.
     options
         Priors.
     n_draws
@@ -144,7 +145,7 @@ def fit_binary_units(
     labels = [f"{a}-{b}" for a, b in pairs]
     present = (sampled.draws[:, n_units:] != 0).mean(axis=0)
     numbers, flags = check_higher_orders(spins, pairs, sampled.draws, generator)
-    flags = [*_memory_flags(likelihood.memory, independent), *_flags(spins, sampled), *flags]
+    flags = [*_memory_flags(likelihood, independent), *_flags(spins, sampled), *flags]
     return fit_from_draws(
         {"field": sampled.draws[:, :n_units], "couplings": sampled.draws[:, n_units:]},
         model=f"Ising network of {n_units} units, {len(pairs)} candidate pairs, couplings zero or "
@@ -256,6 +257,7 @@ class _Likelihood:
     linear: Float
     information: Float
     memory: float
+    chance: float
 
 
 def _summarise(
@@ -284,7 +286,10 @@ def _summarise(
     _, curvature, scores = _derivatives(spins, columns, theta)
     variability = scores.T @ scores
     times = np.array([_correlation_time(column) for column in scores.T])
-    measured, memory = float(times.max()), 1.0
+    measured, memory, chance = float(times.max()), 1.0, 1.0
+    if measured > LONGEST_MEMORY:
+        shuffled = [np.random.default_rng(k).permutation(scores) for k in range(N_SHUFFLES)]
+        chance = max(_correlation_time(column) for each in shuffled for column in each.T)
     if not independent:
         root = np.sqrt(times)
         variability = variability * np.multiply.outer(root, root)
@@ -296,7 +301,7 @@ def _summarise(
     bread = shrink * np.linalg.solve(variability + ridge, curvature)
     information = curvature @ bread
     linear = bread.T @ (curvature @ theta + prior * theta)
-    return _Likelihood(linear, (information + information.T) / 2, measured)
+    return _Likelihood(linear, (information + information.T) / 2, measured, chance)
 
 
 def _columns(pairs: Int, n_units: int) -> list[tuple[Int, Int]]:
@@ -411,13 +416,15 @@ def _mixing(chains: Float) -> tuple[float, float]:
     )
 
 
-def _memory_flags(memory: float, independent: bool) -> list[str]:
-    if not independent or memory <= LONGEST_MEMORY:
+def _memory_flags(likelihood: _Likelihood, independent: bool) -> list[str]:
+    """Warn of correlated rows: the longest of many times is long by chance in short series."""
+    memory = likelihood.memory
+    if not independent or memory <= max(LONGEST_MEMORY, BEYOND_CHANCE * likelihood.chance):
         return []
     return [
-        f"the samples follow each other (correlation time of the scores {memory:.1f} rows, 1 where "
-        "they are independent): error bars are too small and couplings may be spurious; fit with "
-        "independent=False, rows in the order of time"
+        f"the samples follow each other (correlation time of the scores {memory:.1f} rows, "
+        f"{likelihood.chance:.1f} in shuffled order): error bars are too small and couplings may "
+        "be spurious; fit with independent=False, rows in the order of time"
     ]
 
 
