@@ -16,6 +16,9 @@ __all__ = ["Marginal", "marginal_of_distribution"]
 Float = NDArray[np.float64]
 N_GRID = 4001
 N_STORED = 1001
+NEAREST = 1e-10
+"""Distance of the first point from a finite bound, as a share of that of the median."""
+WRONG_SUM = 0.01
 FURTHEST = 8.0
 """Points of the grid lie at sinh(t) with |t| up to this: 1,500 widths on either side."""
 
@@ -128,10 +131,10 @@ def marginal_of_distribution(name: str, distribution: Any) -> Marginal:
         ) from error
     if not np.all(np.isfinite(log_at)):
         raise InputError(f"prior[{name!r}] must have a finite log density at its own draws.")
-    return _tabulate(lambda x: np.asarray(exact(x), np.float64), sample)
+    return _tabulate(name, lambda x: np.asarray(exact(x), np.float64), sample)
 
 
-def _tabulate(exact: Callable[[Float], Float], sample: Float) -> Marginal:
+def _tabulate(name: str, exact: Callable[[Float], Float], sample: Float) -> Marginal:
     """Return bounds, moments and a table of a log density from it and some draws."""
     center = float(np.median(sample))
     low, high = np.quantile(sample, [0.25, 0.75])
@@ -143,13 +146,23 @@ def _tabulate(exact: Callable[[Float], Float], sample: Float) -> Marginal:
 
     def grid(n: int) -> Float:
         ends = np.arcsinh((np.array([left, right]) - center) / width)
-        points = center + width * np.sinh(np.linspace(ends[0], ends[1], n))
+        points = center + width * np.sinh(np.linspace(ends[0], ends[1], n - 2 * (n // 5)))
+        # toward a bound in equal ratios: a density may grow without limit there
+        ratios = np.geomspace(NEAREST, 1.0, n // 5, endpoint=False)
+        low = left + ratios * (center - left) if np.isfinite(lower) else points[:0]
+        high = right - ratios * (right - center) if np.isfinite(upper) else points[:0]
+        points = np.unique(np.concatenate([points, low, high]))
         points[0], points[-1] = left, right
         return points
 
     points = grid(N_GRID)
     table = _inside(exact, points, lower, upper)
     share = _shares(points, table)
+    if abs(share.sum() - 1) > WRONG_SUM:
+        raise InputError(
+            f"prior[{name!r}] must have a density that a table can hold: its integral comes out as "
+            f"{share.sum():.3g}; use a smoother one."
+        )
     middle = (points[1:] + points[:-1]) / 2
     mean = float(share @ middle / share.sum())
     sd = float(np.sqrt(share @ (middle - mean) ** 2 / share.sum()))
@@ -161,12 +174,11 @@ def _tabulate(exact: Callable[[Float], Float], sample: Float) -> Marginal:
 
 def _inside(exact: Callable[[Float], Float], points: Float, lower: float, upper: float) -> Float:
     """Return the log density on a grid, at its ends just inside the bounds, and never -inf."""
-    gap = 1e-9 * (points[-1] - points[0])
     at = points.copy()
     if np.isfinite(lower):
-        at[0] += gap
+        at[0] = (points[0] + points[1]) / 2
     if np.isfinite(upper):
-        at[-1] -= gap
+        at[-1] = (points[-1] + points[-2]) / 2
     values = exact(at)
     return np.maximum(np.where(np.isnan(values), -np.inf, values), -700.0)
 

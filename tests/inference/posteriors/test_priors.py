@@ -140,3 +140,22 @@ def test_distributions_that_are_no_prior_of_one_number():
     for wrong in (pm.Poisson.dist(2.0), pm.Normal.dist(0, 1, shape=2)):
         with pytest.raises(InputError, match="one continuous number"):
             make_prior({"field": wrong}, ISING)
+
+
+@pytest.mark.parametrize(
+    ("name", "exact"),
+    [("gamma", stats.gamma(0.5)), ("beta", stats.beta(0.5, 0.5)), ("exponential", stats.expon())],
+)
+def test_densities_that_are_infinite_at_a_bound(name, exact, oracle):
+    from physlearn.inference.posteriors.prior_shapes import marginal_of_distribution
+
+    pm = pytest.importorskip("pymc")
+    made = {
+        "gamma": lambda: pm.Gamma.dist(0.5, 1.0), "beta": lambda: pm.Beta.dist(0.5, 0.5),
+        "exponential": lambda: pm.Exponential.dist(1.0),
+    }[name]()  # fmt: skip
+    shape = marginal_of_distribution("a", made)
+    oracle("mean", error=abs(shape.mean - exact.mean()), bound=0.002)
+    oracle("sd", error=abs(shape.sd - exact.std()), bound=0.002)
+    draws = shape.draw(20_000, np.random.default_rng(1))
+    oracle("draws", p=stats.kstest(draws, exact.cdf).pvalue)
