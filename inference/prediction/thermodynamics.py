@@ -161,7 +161,8 @@ def predict_thermodynamics(
     snapshot_temperature
         Mean and standard deviation, in kelvin, of the temperature where the pattern froze.
     lattice
-        ``square``, ``triangular``, ``honeycomb``, ``sc``, ``bcc`` or ``fcc``; None recognises it.
+        ``square``, ``triangular``, ``honeycomb``, ``sc``, ``bcc`` or ``fcc``, as in the
+        pictures; None recognises it.
     shape
         Cells of the periodic crystal along each axis, slowest first; even numbers let the
         transition be found from two sizes.
@@ -186,8 +187,9 @@ def predict_thermodynamics(
     Raises
     ------
     InputError
-        For temperatures that are not positive, kelvin without ``snapshot_temperature``, a fit
-        whose crystal is not known, or unknown quantities.
+        For temperatures that are not positive, kelvin without ``snapshot_temperature`` or one
+        against the fit's reference, a fit whose crystal is not known or not ``lattice``, a fixed
+        composition that rounds to one state, or unknown quantities.
 
     Notes
     -----

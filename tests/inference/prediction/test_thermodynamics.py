@@ -399,7 +399,9 @@ def test_phase_diagram_of_an_antiferromagnet_is_highest_at_equal_shares(oracle):
         fit, [0.2, 0.4, 0.5], np.linspace(0.3, 1.2, 10), shape=(16, 16), rng=1,
         options=LadderOptions(n_draws=16, n_sweeps=800, most_rounds=1),
     )  # fmt: skip
-    rows = diagram.boundary.set_index("composition")
+    # in whole sites
+    assert diagram.boundary.composition.tolist() == [51 / 256, 102 / 256, 0.5]
+    rows = diagram.boundary.set_index(diagram.boundary.composition.round(1))
     assert rows.loc[0.5, "order"] == rows.loc[0.4, "order"] == "checkerboard"
     assert rows.loc[0.2, "order"] == "none"  # hard squares order above a coverage of .37 only
     assert rows.loc[0.4, "transition_ratio"] < rows.loc[0.5, "transition_ratio"]
