@@ -112,3 +112,18 @@ def test_other_fits_are_refused():
     for read in (snapshots_of, family_of, theta_of, prior_of, data_of):
         with pytest.raises(InputError, match="fit_lattice_hamiltonian"):
             read(other)
+
+
+def test_conditions_of_any_name_come_back_for_every_record():
+    graph = square_lattice((6, 6))
+    records = [
+        LatticeSnapshots(
+            np.random.default_rng(k).choice([-1, 1], (2, 36)), graph,
+            conditions={"field": [0.0, 1.0 + k], "field_2": [7.0, 8.0]},
+        )
+        for k in (0, 1)
+    ]  # fmt: skip
+    fit = fit_lattice_hamiltonian(records, 1, method="pseudolikelihood", rng=1)
+    for given, back in zip(records, snapshots_of(fit), strict=True):
+        for name, values in given.conditions.items():
+            assert np.array_equal(back.conditions[name], values)
