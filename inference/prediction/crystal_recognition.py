@@ -227,7 +227,7 @@ def _same_bonds(graph: SiteGraph, other: SiteGraph) -> bool:
     for one in (graph, other):
         rows = np.column_stack([one.shell, one.multiplicity, _common_neighbours(one)[0]])
         both.append(rows[np.lexsort(rows.T)])
-    return bool(np.array_equal(*both))
+    return bool(np.array_equal(both[0], both[1]))
 
 
 def _steps(graph: SiteGraph) -> Float:
