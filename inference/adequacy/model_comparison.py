@@ -21,6 +21,11 @@ from physlearn.inference.adequacy.model_evidence import (
 )
 from physlearn.inference.lattices.lattice_data import LatticeData, as_records, gather_snapshots
 from physlearn.inference.lattices.lattice_family import MODELS, LatticeFamily, lattice_family
+from physlearn.inference.lattices.lattice_identification import (
+    find_unidentified,
+    identification_flags,
+)
+from physlearn.inference.lattices.lattice_verdicts import prior_flags, state_flags
 from physlearn.inference.posteriors.priors import LatticePrior, Prior, make_prior
 from physlearn.lattice_models.triplets import check_motif
 from physlearn.records import LatticeSnapshots
@@ -197,9 +202,8 @@ def compare_models(
         for own, draws in zip(data, found.draws, strict=True)
     ]
     table = _table(names, data, found, checks)
-    return ModelComparison(
-        table, comparison_verdicts(names, members, found, checks), _warnings(names, found, checks)
-    )
+    flags = (*_warnings(names, found, checks), *_own_flags(names, members, found, fits))
+    return ModelComparison(table, comparison_verdicts(names, members, found, checks), flags)
 
 
 def _fits(given: Any) -> list[Fit]:
@@ -340,3 +344,27 @@ def _warnings(
     if len(PRIOR_FACTORS) == 3 and np.isnan(found.log_evidence[1:]).any():
         out.append("a prior is not Gaussian: odds at other widths of the prior are not given")
     return tuple(out)
+
+
+def _own_flags(
+    names: Sequence[str],
+    members: Sequence[tuple[LatticeData, Prior]],
+    found: Evidence,
+    fits: Sequence[Fit],
+) -> tuple[str, ...]:
+    """Hand on what each model's fit says of itself; what all say, once."""
+    own = [list(fit.warnings) for fit in fits] or [
+        [
+            *data.notes, *identification_flags(data, find_unidentified(data)), *state_flags(data),
+            *prior_flags(prior.names, draws[:, : len(prior.names)], prior),
+        ]
+        for (data, prior), draws in zip(members, found.draws, strict=True)
+    ]  # fmt: skip
+    common = [text for text in own[0] if all(text in flags for flags in own)]
+    rest = [
+        f"{name}: {text}"
+        for name, flags in zip(names, own, strict=True)
+        for text in flags
+        if text not in common
+    ]
+    return (*dict.fromkeys(common), *dict.fromkeys(rest))

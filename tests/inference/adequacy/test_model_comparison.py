@@ -11,6 +11,7 @@ from physlearn.checks import InputError
 from physlearn.inference.adequacy.model_comparison import LatticeModel, compare_models
 from physlearn.inference.adequacy.model_evidence import union_family
 from physlearn.inference.lattices.lattice_family import lattice_family
+from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
 from physlearn.lattice_models import Ising, Potts, simulate_lattice, square_lattice
 from physlearn.records import LatticeSnapshots
 from physlearn.results import fit_from_draws
@@ -312,7 +313,6 @@ def test_what_is_refused():
 
 
 def test_fits_are_compared_as_they_are():
-    from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
 
     graph = square_lattice((24, 24), n_shells=2)
     picture = simulate_lattice(Ising([0.15, -0.1]), graph, burn_in=200, rng=1)
@@ -390,3 +390,20 @@ def test_strips_by_the_density_of_the_second_shell_at_zero(seed, oracle):
     else:
         # the exact density at 0 is below all that its grid holds
         assert found.log_odds("2 shells", "1 shell") > 15
+
+
+def test_what_the_fits_say_of_themselves_is_handed_on():
+    """A picture of one state says next to nothing: the comparison does not hide it."""
+    graph = square_lattice((8, 8), n_shells=2)
+    alike = LatticeSnapshots(np.ones((1, 64), np.int64), graph)
+    found = compare_models(alike, [1, 2], n_draws=1000, rng=1)
+    assert sum("all sites hold one state" in text for text in found.warnings) == 1
+    picture = simulate_lattice(Ising([0.2, -0.1]), graph, rng=1)
+    tight = {"couplings": (0.0, 0.001)}
+    from_pictures = compare_models(picture, [1, 2], prior=tight, n_draws=1000, rng=1)
+    assert any("2 shells: couplings[2]: prior repeated" in t for t in from_pictures.warnings)
+    fits = [
+        fit_lattice_hamiltonian(picture, n, prior=tight, method="likelihood", rng=1) for n in (1, 2)
+    ]
+    from_fits = compare_models(fits, n_draws=1000, rng=1)
+    assert any("2 shells: couplings[2]: prior repeated" in t for t in from_fits.warnings)
