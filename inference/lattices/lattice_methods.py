@@ -296,7 +296,8 @@ def _times_prior(task: Task, mode: Float, sandwich: Sandwich, used: Prior) -> tu
     center = mode + bread @ (used.precision * (mode - used.mean))
     covariance = bread @ sandwich.variability @ bread
     # what the picture does not tell stays at a width that any proposal can cover
-    covariance = np.linalg.inv(np.linalg.inv(covariance) + np.eye(len(mode)) / VAGUE_SD**2)
+    vague = np.eye(len(mode)) / VAGUE_SD**2
+    covariance = np.asarray(np.linalg.inv(np.linalg.inv(covariance) + vague), np.float64)
     return gaussian_times_prior(center, covariance, task.prior, task.n_draws, task.rng)
 
 
