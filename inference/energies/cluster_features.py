@@ -124,7 +124,7 @@ def without_copies(table: StructureTable, energies: Float) -> tuple[StructureTab
         "mean_state", "pairs", "next_shell", "triplets", "n_sites", "log_volume", "shear",
         "displacement",
     )  # fmt: skip
-    fewer = {
+    fewer: dict[str, Any] = {
         name: None if getattr(table, name) is None else getattr(table, name)[kept]
         for name in names
     }  # fmt: skip
