@@ -14,6 +14,8 @@ __all__ = ["FEW_DRAWS", "gaussian_times_prior"]
 Float = NDArray[np.float64]
 FEW_DRAWS = 200.0
 """Effective draws below which quantiles are rough."""
+FARTHEST = 12.0
+"""Standard deviations of the likelihood beyond which a prior excludes the data."""
 TRIALS = 20_000
 ROUNDS = 8
 WANTED = 4000.0
@@ -68,8 +70,9 @@ def gaussian_times_prior(
             np.log(NEAR_SHARE) + proposal.logpdf(new), np.log1p(-NEAR_SHARE) + log_prior
         )
         away = new - center
-        log_weight = log_prior - 0.5 * np.sum(away @ precision * away, axis=1) - mixture
-        if not len(new) or not np.isfinite(log_weight).any():
+        squares = np.sum(away @ precision * away, axis=1)
+        log_weight = log_prior - 0.5 * squares - mixture
+        if squares.min(initial=np.inf) > FARTHEST**2:
             raise InputError(
                 "prior excludes the data: it is zero wherever the pictures are likely."
             )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from physlearn.checks import InputError
 from physlearn.inference.posteriors.prior_weights import gaussian_times_prior
 from physlearn.inference.posteriors.priors import Prior
 
@@ -46,8 +47,10 @@ def test_a_prior_far_from_the_data_holds_its_bounds():
     shape = marginal_of_distribution("a", pm.Uniform.dist(50, 51))
     prior = Prior.gaussian(("a",), 1.0)._with({0: shape})
     rng = np.random.default_rng(1)
-    draws, _ = gaussian_times_prior(np.zeros(1), 0.04 * np.eye(1), prior, 100, rng)
+    draws, _ = gaussian_times_prior(np.zeros(1), 100 * np.eye(1), prior, 100, rng)
     assert draws.min() >= 50
+    with pytest.raises(InputError, match="excludes"):
+        gaussian_times_prior(np.zeros(1), 0.04 * np.eye(1), prior, 100, rng)
 
 
 @pytest.mark.parametrize("method", ["pseudolikelihood", "statistical_distance"])
