@@ -19,6 +19,11 @@ from physlearn.checks import (
 )
 from physlearn.inference.networks.binary_unit_checks import check_higher_orders
 from physlearn.inference.networks.binary_units_kernels import draw_sparse
+from physlearn.inference.networks.network_likelihood import (
+    LONGEST_MEMORY,
+    NetworkLikelihood,
+    summarise_likelihood,
+)
 from physlearn.records import SiteGraph
 from physlearn.results import Fit, fit_from_draws, import_arviz
 
@@ -33,11 +38,9 @@ N_CHAINS = 4
 BURN_IN = 300
 SCALES = np.geomspace(0.02, 1.0, 40)
 """Standard deviations that the couplings which are present may have, in kT."""
-MOST_STEPS = 60
-LEAST_SAMPLES_PER_PARAMETER = 3
 STRONG = 1.5
 FEW_COUNTS = 25
-LONGEST_MEMORY, BEYOND_CHANCE, N_SHUFFLES = 2.0, 1.2, 5
+BEYOND_CHANCE = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ def fit_binary_units(
     generator, seed = as_generator(rng)
     spins = _spins(states)
     pairs = _pairs(candidates, spins.shape[1])
-    likelihood = _summarise(spins, pairs, chosen, independent)
+    likelihood = summarise_likelihood(spins, pairs, chosen.field_sd, independent)
     sampled = _sample(likelihood, spins.shape[1], chosen, n_draws, generator)
     n_units = spins.shape[1]
     labels = [f"{a}-{b}" for a, b in pairs]
@@ -251,99 +254,6 @@ def _pairs(candidates: SiteGraph | None, n_units: int) -> Int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Likelihood:
-    """Gaussian summary: exp(linear . theta - theta' information theta / 2)."""
-
-    linear: Float
-    information: Float
-    memory: float
-    chance: float
-
-
-def _summarise(
-    spins: Float, pairs: Int, options: BinaryUnitOptions, independent: bool
-) -> _Likelihood:
-    """Maximise the pseudolikelihood and summarise it by its sandwich covariance."""
-    n_samples, n_units = spins.shape
-    p = n_units + len(pairs)
-    if n_samples < LEAST_SAMPLES_PER_PARAMETER * p:
-        raise NotIdentified(
-            f"states hold {n_samples} samples for {p} parameters; at least "
-            f"{LEAST_SAMPLES_PER_PARAMETER * p} are needed. Name the pairs that may be coupled "
-            "with candidates, or observe for longer."
-        )
-    columns = _columns(pairs, n_units)
-    prior = np.full(p, 1.0 / options.field_sd**2)
-    prior[n_units:] = 1.0
-    theta: Float = np.zeros(p)
-    for _ in range(MOST_STEPS):
-        score, curvature, _ = _derivatives(spins, columns, theta)
-        curvature[np.diag_indices(p)] += prior
-        step = np.linalg.solve(curvature, score - prior * theta)
-        theta = theta + step * min(1.0, 1.0 / np.abs(step).max())
-        if np.abs(step).max() < 1e-8:
-            break
-    _, curvature, scores = _derivatives(spins, columns, theta)
-    variability = scores.T @ scores
-    times = np.array([_correlation_time(column) for column in scores.T])
-    measured, memory, chance = float(times.max()), 1.0, 1.0
-    if measured > LONGEST_MEMORY:
-        shuffled = [np.random.default_rng(k).permutation(scores) for k in range(N_SHUFFLES)]
-        chance = max(_correlation_time(column) for each in shuffled for column in each.T)
-    if not independent:
-        root = np.sqrt(times)
-        variability = variability * np.multiply.outer(root, root)
-        memory = measured
-    # The inverse of a covariance from n samples is too large by n / (n - p - 1) (Wishart; Hartlap
-    # et al. 2007, doi:10.1051/0004-6361:20066170)
-    shrink = max(n_samples / memory - p - 1, 1.0) / (n_samples / memory)
-    ridge = 1e-9 * np.trace(variability) / p * np.eye(p)
-    bread = shrink * np.linalg.solve(variability + ridge, curvature)
-    information = curvature @ bread
-    linear = bread.T @ (curvature @ theta + prior * theta)
-    return _Likelihood(linear, (information + information.T) / 2, measured, chance)
-
-
-def _columns(pairs: Int, n_units: int) -> list[tuple[Int, Int]]:
-    """Return, by unit, its partners and the parameters of their couplings."""
-    out = []
-    for unit in range(n_units):
-        here = np.flatnonzero((pairs == unit).any(axis=1))
-        partner = pairs[here].sum(axis=1) - unit
-        out.append((partner, n_units + here))
-    return out
-
-
-def _derivatives(
-    spins: Float,
-    columns: list[tuple[Int, Int]],
-    theta: Float,
-) -> tuple[Float, Float, Float]:
-    """Return score, negative Hessian and each sample's score of the log pseudolikelihood."""
-    n_samples, p = len(spins), len(theta)
-    scores, curvature = np.zeros((n_samples, p)), np.zeros((p, p))
-    for unit, (partner, place) in enumerate(columns):
-        own = np.concatenate([[unit], place])
-        features = np.column_stack([np.ones(n_samples), spins[:, partner]])
-        mean = np.tanh(features @ theta[own])
-        scores[:, own] += features * (spins[:, unit] - mean)[:, None]
-        curvature[np.ix_(own, own)] += features.T @ (features * (1 - mean**2)[:, None])
-    return scores.sum(axis=0), curvature, scores
-
-
-def _correlation_time(series: Float) -> float:
-    """Return the integrated autocorrelation time, by Geyer's initial positive sequence."""
-    centered = series - series.mean()
-    size = 1 << int(2 * len(series) - 1).bit_length()
-    spectrum = np.abs(np.fft.rfft(centered, size)) ** 2
-    correlation = np.fft.irfft(spectrum, size)[: len(series) // 2]
-    correlation = correlation / correlation[0]
-    pairs = correlation[: len(correlation) // 2 * 2].reshape(-1, 2).sum(axis=1)
-    stop = int(np.argmax(pairs <= 0)) if np.any(pairs <= 0) else len(pairs)
-    return float(max(1.0, 2.0 * pairs[:stop].sum() - 1.0))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Sampled:
     """Draws (n, p), the mean share and scale of what is present, and the chains' diagnostics."""
 
@@ -355,7 +265,7 @@ class _Sampled:
 
 
 def _sample(
-    likelihood: _Likelihood,
+    likelihood: NetworkLikelihood,
     n_units: int,
     options: BinaryUnitOptions,
     n_draws: int,
@@ -416,7 +326,7 @@ def _mixing(chains: Float) -> tuple[float, float]:
     )
 
 
-def _memory_flags(likelihood: _Likelihood, independent: bool) -> list[str]:
+def _memory_flags(likelihood: NetworkLikelihood, independent: bool) -> list[str]:
     """Warn of correlated rows: the longest of many times is long by chance in short series."""
     memory = likelihood.memory
     if not independent or memory <= max(LONGEST_MEMORY, BEYOND_CHANCE * likelihood.chance):
