@@ -86,7 +86,8 @@ def find_peak(
     One phase is looked at, the one the pictures show: the rounds after this see both. Chains of
     models with one phase that turn out to remember long go on with cluster moves where they can.
     """
-    mean = _in_own_phase(_clipped(np.array(start, np.float64), prior), linear, chains)
+    mean = _clipped(np.array(start, np.float64), prior)
+    mean = np.where(_odd_against(mean, linear, chains), 0.0, mean)
     near = 0
     for step_number in range(1, MAX_STEPS + 1):
         # what is known of labels beside the states counts as the free side of the difference
@@ -109,7 +110,16 @@ def find_peak(
         step = covariance @ score
         length = float(max(float(score @ step), 0.0)) ** 0.5
         target = _clipped(mean + step * min(1.0, LARGEST_STEP / max(length, 1e-300)), prior)
-        target = _in_own_phase(target, linear, chains)
+        against = _odd_against(target, linear, chains)
+        if against.any():
+            # the field stays at zero, and the others step as they do beside a field that is held
+            free_ones = np.flatnonzero(~against)
+            step = np.zeros_like(step)
+            block = information[np.ix_(free_ones, free_ones)]
+            step[free_ones] = np.linalg.solve(block, score[free_ones])
+            length = float(max(float(score @ step), 0.0)) ** 0.5
+            share = min(1.0, LARGEST_STEP / max(length, 1e-300))
+            target = _clipped(np.where(against, 0.0, mean) + step * share, prior)
         smallest = float(np.diag(covariance).min()) ** 0.5
         at_wall = bool(np.allclose(target, mean, atol=1e-3 * smallest))
         mean = target
@@ -120,8 +130,8 @@ def find_peak(
     return Peak(mean, (covariance + covariance.T) / 2, step_number, bool(near))
 
 
-def _in_own_phase(mean: Float, linear: Float, chains: Sequence[Chains]) -> Float:
-    """Return a mean whose field does not pull strongly against the phase that was seen.
+def _odd_against(mean: Float, linear: Float, chains: Sequence[Chains]) -> NDArray[np.bool_]:
+    """Return the odd parameters where they pull strongly against the phase that was seen.
 
     Beyond a transition the pseudolikelihood's field may have the wrong sign: replicas would leave
     the picture's phase, and Newton's steps with them, for a place without posterior weight.
@@ -131,7 +141,7 @@ def _in_own_phase(mean: Float, linear: Float, chains: Sequence[Chains]) -> Float
         if chain.odd is not None:
             odd |= np.any(chain.ensemble.design[chain.odd] != 0, axis=0)
     against = float(np.sum(mean[odd] * linear[odd])) < -LARGEST_PULL
-    return np.where(odd & against, 0.0, mean)
+    return odd & against
 
 
 def _record(chain: Chains, mean: Float, first: bool) -> Float:
