@@ -80,9 +80,9 @@ def test_value_and_gradient_are_those_of_the_conditional_probabilities(name):
 
 def test_covariates_and_known_fields_count_site_by_site():
     rng = np.random.default_rng(2)
-    graph = square_lattice((5, 5), periodic=False)
-    known, slope = rng.normal(0, 0.3, 25), rng.normal(0, 1.0, (25, 1))
-    data = data_of("ising", graph, rng.integers(0, 2, 25), covariates=slope, site_field=known)
+    graph = square_lattice((6, 6), periodic=False)
+    known, slope = rng.normal(0, 0.3, 36), rng.normal(0, 1.0, (36, 1))
+    data = data_of("ising", graph, rng.integers(0, 2, 36), covariates=slope, site_field=known)
     theta = np.array([0.2, -0.1, 0.4])
     (rows,) = rows_of_data(data)
     offset = np.stack([-known, known], axis=1)
