@@ -118,9 +118,8 @@ def markdown(content: dict[str, Any]) -> str:
         "| case | pictures | CPU s | worst | target | effective draws, least | method | rms z |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for name, row in content["cases"].items():
-        if "cpu_s" not in row:
-            continue
+    measured = content["cases"]
+    for name, row in [(c.name, measured[c.name]) for c in CASES if c.name in measured]:
         target = row["target_s"]
         few = (
             row["least_effective_draws"] < LEAST_DRAWS
