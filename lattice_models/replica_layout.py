@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator
 from physlearn.lattice_models.random_numbers import seed_words
-from physlearn.lattice_models.replicas import LARGEST_GROUP
 from physlearn.lattice_models.site_graphs import BondTable
 
 __all__ = [
+    "LARGEST_GROUP",
     "PartnerGroups",
     "Runs",
     "checked_offset",
@@ -28,6 +28,8 @@ __all__ = [
 
 Float = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+LARGEST_GROUP = 250
+"""Most entries of a group: they are counted in bytes."""
 
 
 class PartnerGroups(NamedTuple):

@@ -15,6 +15,7 @@ from physlearn.lattice_models.replica_kernels import (
     replica_statistics,
     replica_sweeps,
 )
+from physlearn.lattice_models.replica_layout import LARGEST_GROUP, checked_sites
 from physlearn.lattice_models.site_graphs import BondTable, bond_table
 from physlearn.records import SiteGraph
 
@@ -22,7 +23,6 @@ __all__ = ["Replicas", "pair_sums"]
 
 Float = NDArray[np.float64]
 TILE = 64
-LARGEST_GROUP = 250
 TO_EXPONENT = 2.0 / np.log(2.0)
 
 
@@ -103,7 +103,7 @@ class Replicas:
         self.n_shells = n_shells
         self.n_replicas = check_count("n_replicas", n_replicas, 1)
         self.bonds: BondTable = bond_table(graph, n_shells)
-        self.sites = _checked_sites(sites, graph.n_sites)
+        self.sites = checked_sites(sites, graph.n_sites)
         self._groups = neighbour_groups(self.bonds, graph.n_sites)
         self._runs = bond_runs(graph, n_shells)
         self._states = packed_states(start, graph.n_sites, n_replicas)
@@ -309,15 +309,3 @@ def bond_runs(graph: SiteGraph, n_classes: int) -> BondRuns:
         graph.edges[order].astype(np.uint64),
         np.append(np.flatnonzero(first), len(order)).astype(np.int64), shell[first], times[first],
     )  # fmt: skip
-
-
-def _checked_sites(sites: NDArray[np.int64] | None, n_sites: int) -> NDArray[np.int64]:
-    """Return the sites that are drawn."""
-    if sites is None:
-        return np.arange(n_sites)
-    chosen = np.ascontiguousarray(sites, np.int64)
-    if np.any((chosen < 0) | (chosen >= n_sites)):
-        raise InputError(
-            f"sites must lie between 0 and {n_sites - 1}; got {chosen.min()} to {chosen.max()}."
-        )
-    return chosen
