@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import NotIdentified
+from physlearn.lattice_models.chain_statistics import autocorrelation_time
 
 __all__ = ["LONGEST_MEMORY", "NetworkLikelihood", "summarise_likelihood"]
 
@@ -53,11 +54,11 @@ def summarise_likelihood(
             break
     _, curvature, scores = _derivatives(spins, columns, theta)
     variability = scores.T @ scores
-    times = np.array([_correlation_time(column) for column in scores.T])
+    times = np.maximum(1.0, [autocorrelation_time(column) for column in scores.T])
     measured, memory, chance = float(times.max()), 1.0, 1.0
     if measured > LONGEST_MEMORY:
         shuffled = [np.random.default_rng(k).permutation(scores) for k in range(N_SHUFFLES)]
-        chance = max(_correlation_time(column) for each in shuffled for column in each.T)
+        chance = max(autocorrelation_time(column) for each in shuffled for column in each.T)
     if not independent:
         root = np.sqrt(times)
         variability = variability * np.multiply.outer(root, root)
@@ -97,15 +98,3 @@ def _derivatives(
         scores[:, own] += features * (spins[:, unit] - mean)[:, None]
         curvature[np.ix_(own, own)] += features.T @ (features * (1 - mean**2)[:, None])
     return scores.sum(axis=0), curvature, scores
-
-
-def _correlation_time(series: Float) -> float:
-    """Return the integrated autocorrelation time, by Geyer's initial positive sequence."""
-    centered = series - series.mean()
-    size = 1 << int(2 * len(series) - 1).bit_length()
-    spectrum = np.abs(np.fft.rfft(centered, size)) ** 2
-    correlation = np.fft.irfft(spectrum, size)[: len(series) // 2]
-    correlation = correlation / correlation[0]
-    pairs = correlation[: len(correlation) // 2 * 2].reshape(-1, 2).sum(axis=1)
-    stop = int(np.argmax(pairs <= 0)) if np.any(pairs <= 0) else len(pairs)
-    return float(max(1.0, 2.0 * pairs[:stop].sum() - 1.0))
