@@ -19,8 +19,8 @@ from physlearn.study_folder import check_out
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from physlearn.datasets.synthetic_stem import SyntheticStem
-    from physlearn.datasets.synthetic_walls import SyntheticWalls
+    from physlearn.datasets.synthetic.synthetic_stem import SyntheticStem
+    from physlearn.datasets.synthetic.synthetic_walls import SyntheticWalls
 
 __all__ = ["demo_findings", "demo_seed_table", "run_demo", "write_seed_table"]
 
@@ -66,8 +66,8 @@ def demo_findings(seed: int, *, small: bool = False) -> tuple[Findings, tuple[St
 
 
 def _scenes(seed: int, small: bool) -> tuple[SyntheticStem, SyntheticWalls]:
-    from physlearn.datasets.synthetic_stem import make_stem_image
-    from physlearn.datasets.synthetic_walls import make_wall_video
+    from physlearn.datasets.synthetic.synthetic_stem import make_stem_image
+    from physlearn.datasets.synthetic.synthetic_walls import make_wall_video
 
     picture_seed, video_seed = (
         int(word) for word in np.random.SeedSequence(seed).generate_state(2)

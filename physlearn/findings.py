@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from physlearn.causal import CausalGraph, Counterfactual, Effect, ExperimentPlan
-    from physlearn.datasets.wall_advance import WallAdvance
+    from physlearn.datasets.walls.wall_advance import WallAdvance
     from physlearn.inference import EquationSet
     from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable, WallTrack
     from physlearn.results import Fit

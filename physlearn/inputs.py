@@ -123,12 +123,12 @@ def read_input(
     ('y', 'x')
     """
     if count_frames(path) == 1:
-        from physlearn.datasets.read_images import read_image
+        from physlearn.datasets.reading.read_images import read_image
 
         if drive is not None:
             raise InputError(f"drive goes with a video; {path} is one picture: leave it out.")
         return read_image(path)
-    from physlearn.datasets.read_video import read_video
+    from physlearn.datasets.reading.read_video import read_video
 
     video = read_video(path)
     if drive is None:
@@ -200,7 +200,7 @@ def read_channels(
     """
     import xarray as xr
 
-    from physlearn.datasets.read_images import read_image
+    from physlearn.datasets.reading.read_images import read_image
 
     if not paths:
         return None

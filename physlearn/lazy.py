@@ -14,8 +14,7 @@ __all__ = ["attach"]
 class _LazyPackage(ModuleType):
     """A package in which a public name is never hidden by the module of the same name.
 
-    After ``physlearn.datasets.find_atoms`` was imported from anywhere, Python binds that module
-    to ``find_atoms`` in its package, where people expect the function.
+    Python binds an imported submodule to its name in the package, where people expect the function.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

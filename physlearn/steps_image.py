@@ -15,7 +15,7 @@ FEWEST_PATCHES = 30
 
 
 def _find_atoms(findings: Findings) -> None:
-    from physlearn.datasets.find_atoms import find_atoms
+    from physlearn.datasets.columns.find_atoms import find_atoms
 
     if findings.image is None:
         return
@@ -26,14 +26,14 @@ def _find_atoms(findings: Findings) -> None:
 
 
 def _classify(findings: Findings) -> None:
-    from physlearn.datasets.species import classify_species
+    from physlearn.datasets.sites.species import classify_species
 
     if findings.atoms is not None:
         findings.atoms = classify_species(findings.atoms)
 
 
 def _assign(findings: Findings) -> None:
-    from physlearn.datasets.sites import assign_sites
+    from physlearn.datasets.sites.assign_sites import assign_sites
 
     if findings.atoms is not None:
         findings.snapshots = assign_sites(findings.atoms, n_shells=N_SHELLS)
@@ -56,7 +56,7 @@ def _fit_couplings(findings: Findings) -> None:
 
 
 def _describe(findings: Findings) -> None:
-    from physlearn.datasets.patches import describe_patches
+    from physlearn.datasets.patches.describe_patches import describe_patches
 
     if findings.atoms is not None:
         findings.patches = describe_patches(findings.atoms, findings.snapshots, findings.channels)

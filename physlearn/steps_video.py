@@ -12,7 +12,7 @@ __all__ = ["VIDEO_STEPS"]
 
 
 def _normalise(findings: Findings) -> None:
-    from physlearn.datasets.normalize_frames import domain_fraction, normalize_frames
+    from physlearn.datasets.walls.normalize_frames import domain_fraction, normalize_frames
 
     if findings.video is None:
         return
@@ -41,7 +41,7 @@ def _share_above(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _track(findings: Findings) -> None:
-    from physlearn.datasets.track_walls import TrackWallsOptions, track_walls
+    from physlearn.datasets.walls.track_walls import TrackWallsOptions, track_walls
 
     if findings.normalised is not None:
         findings.track = track_walls(findings.normalised, TrackWallsOptions(normalize=False))

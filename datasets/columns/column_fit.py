@@ -11,15 +11,15 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from scipy.stats import norm
 
-from physlearn.datasets import column_kernels as kernels
-from physlearn.datasets.column_options import FindAtomsOptions
-from physlearn.datasets.noise import (
+from physlearn.datasets.columns import column_kernels as kernels
+from physlearn.datasets.columns.column_options import FindAtomsOptions
+from physlearn.datasets.columns.noise import (
     fit_pixel_variance,
     pixel_noise_variance,
     residual_autocorrelation,
     variance_inflation,
 )
-from physlearn.datasets.peak_kernels import local_maxima
+from physlearn.datasets.columns.peak_kernels import local_maxima
 
 __all__ = [
     "ColumnFit",

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_choice, check_positive
-from physlearn.datasets.column_fit import (
+from physlearn.datasets.columns.column_fit import (
     ColumnFit,
     Report,
     detect,
@@ -18,8 +18,8 @@ from physlearn.datasets.column_fit import (
     start,
     threshold_z,
 )
-from physlearn.datasets.column_options import FindAtomsOptions
-from physlearn.datasets.pictures import PictureFrame, free_memory_bytes, picture_frame
+from physlearn.datasets.columns.column_options import FindAtomsOptions
+from physlearn.datasets.reading.pictures import PictureFrame, free_memory_bytes, picture_frame
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["find_atoms"]

@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, check_positive
-from physlearn.datasets import patch_columns as columns
-from physlearn.datasets.pictures import picture_frame
+from physlearn.datasets.patches import patch_columns as columns
+from physlearn.datasets.reading.pictures import picture_frame
 from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable
 
 __all__ = ["describe_patches"]

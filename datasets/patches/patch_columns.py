@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from physlearn.checks import InputError, check_array
-from physlearn.datasets.pictures import PictureFrame
+from physlearn.datasets.reading.pictures import PictureFrame
 from physlearn.records import AtomicConfiguration, LatticeSnapshots
 
 __all__ = [

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_image
-from physlearn.datasets.pictures import free_memory_bytes
+from physlearn.datasets.reading.pictures import free_memory_bytes
 
 __all__ = ["read_image"]
 

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
-from physlearn.datasets.pictures import free_memory_bytes
+from physlearn.datasets.reading.pictures import free_memory_bytes
 from physlearn.records import check_video
 
 __all__ = ["read_video"]

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from scipy.special import logsumexp
 
 from physlearn.checks import InputError, NotIdentified, check_choice
-from physlearn.datasets.lattice_finding import (
+from physlearn.datasets.sites.lattice_finding import (
     FEWEST_ATOMS,
     Lattice,
     Sublattice,
@@ -23,7 +23,7 @@ from physlearn.datasets.lattice_finding import (
     reduced_vectors,
     refine_sublattice,
 )
-from physlearn.datasets.species import classify_species
+from physlearn.datasets.sites.species import classify_species
 from physlearn.lattice_models import site_graph_from_positions
 from physlearn.records import AtomicConfiguration, LatticeSnapshots
 

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, as_generator, check_choice, check_positive
-from physlearn.datasets.column_kernels import add_columns
+from physlearn.datasets.columns.column_kernels import add_columns
 from physlearn.lattice_models import Ising, simulate_lattice, square_lattice, triangular_lattice
 
 __all__ = ["StemSettings", "StemTruth", "SyntheticStem", "make_stem_image"]

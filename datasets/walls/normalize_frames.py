@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from physlearn.checks import NotIdentified
-from physlearn.datasets.frame_levels import (
+from physlearn.datasets.walls.frame_levels import (
     LABEL_SMOOTHING_PIXEL,
     fit_levels,
     otsu_cut,
@@ -65,7 +65,7 @@ def normalize_frames(video: xr.DataArray) -> xr.DataArray:
     Examples
     --------
     >>> from physlearn.datasets import make_wall_video
-    >>> from physlearn.datasets.synthetic_walls import WallVideoOptions
+    >>> from physlearn.datasets.synthetic.synthetic_walls import WallVideoOptions
     >>> jumps = WallVideoOptions(illumination_jump=0.2, jump_frames=(2,))
     >>> film = normalize_frames(make_wall_video(n_frames=4, options=jumps, rng=1).video)
     >>> [round(gain, 1) for gain in film.attrs["frame_gain"]]

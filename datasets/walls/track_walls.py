@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from physlearn.checks import InputError, NotIdentified, check_positive
-from physlearn.datasets.normalize_frames import normalize_frames
-from physlearn.datasets.wall_contours import (
+from physlearn.datasets.walls.normalize_frames import normalize_frames
+from physlearn.datasets.walls.wall_contours import (
     Contour,
     WallImage,
     fit_width,
@@ -23,7 +23,7 @@ from physlearn.datasets.wall_contours import (
     refine_contours,
     seed_contours,
 )
-from physlearn.datasets.wall_identities import Identities, identify_walls, normal_velocities
+from physlearn.datasets.walls.wall_identities import Identities, identify_walls, normal_velocities
 from physlearn.records import WallTrack, check_video
 
 __all__ = ["TrackWallsOptions", "track_walls"]

@@ -96,7 +96,7 @@ def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdva
     Examples
     --------
     >>> from physlearn.datasets import make_wall_video, track_walls
-    >>> from physlearn.datasets.normalize_frames import domain_fraction
+    >>> from physlearn.datasets.walls.normalize_frames import domain_fraction
     >>> film = make_wall_video(n_frames=6, rng=1).video
     >>> area = domain_fraction(film) * film[0].size
     >>> measure_wall_advance(track_walls(film), area).n_intervals

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-from physlearn.datasets.wall_kernels import assign_pixels, fit_offsets, offset_covariance
+from physlearn.datasets.walls.wall_kernels import assign_pixels, fit_offsets, offset_covariance
 
 __all__ = ["Contour", "WallImage", "fit_width", "measure_noise", "refine_contours", "seed_contours"]
 

@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from physlearn.datasets.wall_contours import Contour
+from physlearn.datasets.walls.wall_contours import Contour
 
 __all__ = ["Identities", "identify_walls", "normal_velocities"]
 

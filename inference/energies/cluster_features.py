@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_choice
-from physlearn.datasets.read_structures import configuration_from_ase
+from physlearn.datasets.reading.read_structures import configuration_from_ase
 from physlearn.inference.energies.cluster_lattices import (
     PARENTS,
     Matrix,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified, as_generator, check_array
-from physlearn.datasets.synthetic_walls import SyntheticWalls
+from physlearn.datasets.synthetic.synthetic_walls import SyntheticWalls
 from physlearn.inference.walls.wall_fronts import FrontModel, area_rates, shape_basis, usable_runs
 from physlearn.inference.walls.wall_posterior import WallOptimum, draw_parameters, optimize_walls
 from physlearn.lattice_models.walls.wall_front import polar_geometry, propagate_polar_front

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from physlearn.causal import CausalGraph, ExperimentPlan
-from physlearn.datasets.synthetic_stem import make_stem_image
-from physlearn.datasets.synthetic_walls import make_wall_video
+from physlearn.datasets.synthetic.synthetic_stem import make_stem_image
+from physlearn.datasets.synthetic.synthetic_walls import make_wall_video
 from physlearn.records import AtomicConfiguration, LatticeSnapshots, WallTrack
 from physlearn.results import Fit
 from physlearn.study import Study, run_study

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from physlearn.datasets import column_kernels as kernels
+from physlearn.datasets.columns import column_kernels as kernels
 
 NOISE = np.array([1.0, 0.7, 0.05])
 COLUMNS = np.array(

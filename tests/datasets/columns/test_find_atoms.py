@@ -1,6 +1,6 @@
 """Columns with known places: error at the bound, honest error bars, all found and none invented."""
 
-import sys
+import importlib
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError
-from physlearn.datasets import FindAtomsOptions, column_kernels, read_image
-from physlearn.datasets.find_atoms import find_atoms
+from physlearn.datasets import FindAtomsOptions, find_atoms, read_image
+from physlearn.datasets.columns import column_kernels
 
 WIDTH = 2.5
 
@@ -189,9 +189,7 @@ def test_bad_arguments(change, words):
 
 
 def test_picture_too_large_for_memory_is_refused(monkeypatch):
-    from physlearn.datasets import find_atoms as _  # noqa: F401 -- the function hides its module
-
-    module = sys.modules["physlearn.datasets.find_atoms"]
+    module = importlib.import_module("physlearn.datasets.columns.find_atoms")
     monkeypatch.setattr(module, "free_memory_bytes", lambda: 10**6)
     with pytest.raises(InputError, match="200 x 200 pixels needs"):
         find_atoms(np.random.default_rng(0).random((200, 200)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from physlearn.datasets import noise
+from physlearn.datasets.columns import noise
 
 TYPICAL = (2.5, 60.0, 10.0)
 

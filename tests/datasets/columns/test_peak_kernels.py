@@ -1,6 +1,6 @@
 import numpy as np
 
-from physlearn.datasets.peak_kernels import local_maxima
+from physlearn.datasets.columns.peak_kernels import local_maxima
 
 
 def test_a_plateau_is_one_maximum():

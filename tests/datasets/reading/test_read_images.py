@@ -8,7 +8,8 @@ import tifffile
 from PIL import Image
 
 from physlearn.checks import InputError
-from physlearn.datasets import pictures, read_image, read_images
+from physlearn.datasets import read_image
+from physlearn.datasets.reading import pictures, read_images
 
 
 @pytest.fixture

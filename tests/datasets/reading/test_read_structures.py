@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physlearn.checks import InputError
-from physlearn.datasets.read_structures import configuration_from_ase, read_structures
+from physlearn.datasets.reading.read_structures import configuration_from_ase, read_structures
 
 
 def entry(**changes):

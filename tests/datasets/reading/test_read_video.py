@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from physlearn.checks import InputError
-from physlearn.datasets.read_video import read_video
+from physlearn.datasets.reading.read_video import read_video
 
 
 @pytest.fixture

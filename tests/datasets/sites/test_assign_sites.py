@@ -5,7 +5,7 @@ import pytest
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import assign_sites, classify_species, read_image
-from physlearn.datasets.find_atoms import find_atoms
+from physlearn.datasets.columns.find_atoms import find_atoms
 from physlearn.records import AtomicConfiguration
 
 SQUARE = 12.0 * np.eye(2)

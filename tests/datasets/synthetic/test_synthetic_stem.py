@@ -12,7 +12,7 @@ from physlearn.datasets import (
     describe_patches,
     make_stem_image,
 )
-from physlearn.datasets.find_atoms import find_atoms
+from physlearn.datasets.columns.find_atoms import find_atoms
 
 
 def partial_t(frame, one, two, given):

@@ -5,10 +5,10 @@ import pytest
 import xarray as xr
 
 from physlearn.checks import NotIdentified
-from physlearn.datasets.normalize_frames import domain_fraction, normalize_frames
-from physlearn.datasets.read_video import read_video
-from physlearn.datasets.synthetic_walls import WallVideoOptions, make_wall_video
-from physlearn.datasets.track_walls import track_walls
+from physlearn.datasets.reading.read_video import read_video
+from physlearn.datasets.synthetic.synthetic_walls import WallVideoOptions, make_wall_video
+from physlearn.datasets.walls.normalize_frames import domain_fraction, normalize_frames
+from physlearn.datasets.walls.track_walls import track_walls
 
 XPEEM = "xpeem_domain_wall_fluctuations/i161204_084_Original.gif"
 CUT_OUT = "xpeem_domain_wall_fluctuations/i161204_084_DIV_Clear_out.gif"

@@ -6,9 +6,9 @@ import xarray as xr
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.synthetic_walls import WallVideoOptions, make_wall_video
-from physlearn.datasets.track_walls import TrackWallsOptions, track_walls
-from physlearn.datasets.wall_kernels import assign_pixels, fit_offsets, offset_covariance
+from physlearn.datasets.synthetic.synthetic_walls import WallVideoOptions, make_wall_video
+from physlearn.datasets.walls.track_walls import TrackWallsOptions, track_walls
+from physlearn.datasets.walls.wall_kernels import assign_pixels, fit_offsets, offset_covariance
 
 
 def film(frames, **coords):

@@ -6,10 +6,10 @@ import pytest
 from scipy.signal import lfilter
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.normalize_frames import domain_fraction, normalize_frames
-from physlearn.datasets.read_video import read_video
-from physlearn.datasets.track_walls import TrackWallsOptions, track_walls
-from physlearn.datasets.wall_advance import measure_wall_advance
+from physlearn.datasets.reading.read_video import read_video
+from physlearn.datasets.walls.normalize_frames import domain_fraction, normalize_frames
+from physlearn.datasets.walls.track_walls import TrackWallsOptions, track_walls
+from physlearn.datasets.walls.wall_advance import measure_wall_advance
 from physlearn.records import WallTrack
 
 

@@ -6,7 +6,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.read_structures import read_structures
+from physlearn.datasets.reading.read_structures import read_structures
 from physlearn.inference.energies.cluster_checks import nested_test
 from physlearn.inference.energies.cluster_expansion import (
     EnergyOptions,

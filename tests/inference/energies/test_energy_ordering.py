@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.read_structures import read_structures
+from physlearn.datasets.reading.read_structures import read_structures
 from physlearn.inference.energies.cluster_expansion import (
     EnergyOptions,
     fit_hamiltonian_to_energies,

@@ -9,8 +9,8 @@ import pytest
 import sympy
 
 from physlearn.checks import BackendUnavailable, InputError
-from physlearn.datasets.synthetic_walls import make_wall_video
-from physlearn.datasets.track_walls import track_walls
+from physlearn.datasets.synthetic.synthetic_walls import make_wall_video
+from physlearn.datasets.walls.track_walls import track_walls
 from physlearn.inference.laws import symbolic
 from physlearn.inference.laws.equation_set import Equation, EquationSet, Term
 from physlearn.inference.laws.expression_kernels import (

@@ -6,9 +6,9 @@ import pytest
 import xarray as xr
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.read_video import read_video
-from physlearn.datasets.synthetic_walls import WallVideoOptions, make_wall_video
-from physlearn.datasets.track_walls import track_walls
+from physlearn.datasets.reading.read_video import read_video
+from physlearn.datasets.synthetic.synthetic_walls import WallVideoOptions, make_wall_video
+from physlearn.datasets.walls.track_walls import track_walls
 from physlearn.inference.walls.wall_dynamics import fit_wall_dynamics, wall_dynamics_bound
 from physlearn.records import WallTrack
 

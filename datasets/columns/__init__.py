@@ -1,0 +1,1 @@
+"""Atom columns from a picture: detection, joint fit, errors, limits."""

@@ -1,0 +1,1 @@
+"""Columns and defects over time: identities, hops, transitions."""

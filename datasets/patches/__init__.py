@@ -1,0 +1,1 @@
+"""Patches of a picture as rows of a table."""

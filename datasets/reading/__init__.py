@@ -1,0 +1,1 @@
+"""Files of other people's programs into pictures, films and records."""

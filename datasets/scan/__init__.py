@@ -1,0 +1,1 @@
+"""Errors of the scan: jitter, drift, registration."""

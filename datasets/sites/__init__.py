@@ -1,0 +1,1 @@
+"""What the columns are: species, lattice sites, vacancies."""

@@ -1,0 +1,1 @@
+"""What the columns do: strain, polarization, order, rings."""

@@ -1,0 +1,1 @@
+"""Scanning probe pictures: levels of lines, tips, apparent height."""

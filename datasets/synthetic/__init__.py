@@ -1,0 +1,1 @@
+"""Synthetic pictures and films with their truth attached."""

@@ -1,0 +1,1 @@
+"""Films into domain walls."""
