@@ -1,0 +1,241 @@
+"""Hops in trajectories: jumps that the errors of the positions cannot explain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2, norm
+
+from physlearn.checks import InputError, NotIdentified, check_positive
+from physlearn.datasets.motion.link_atoms import LinkedAtoms
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["HopEvents", "find_hops"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+MEDIAN_CHI2_2 = float(chi2.median(2))
+FEWEST_STEPS = 20
+POWER = 0.95
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HopEvents:
+    """Hops of a film, and how much was watched to see them.
+
+    Attributes
+    ----------
+    table
+        One row a hop: particle, frame_before, frame_after (they differ by more than 1 across a
+        gap), time_before, time_after, x_before, y_before, x_after, y_after (means over the rest
+        before and after), dx, dy, length, length_sd, p, ambiguous.
+    n_steps
+        Pairs of successive frames in which a particle was seen in both.
+    watched_time
+        Sum of the time between those frames.
+    time_unit, unit
+        Of times and lengths.
+    error_scale
+        Standard deviation of steps without a hop over what the positions' errors say: vibration,
+        drift left over and scan errors make it exceed 1.
+    smallest_hop
+        Length of a hop that is found with probability .95.
+    warnings
+        Sentences that travel to the report.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> still = HopEvents(pd.DataFrame({"frame_before": [], "frame_after": []}), 50, 50.0, "frame",
+    ...                   "pixel", 1.0, 0.5)
+    >>> [round(number, 3) for number in still.rate()]
+    [0.0, 0.0, 0.06]
+    """
+
+    table: pd.DataFrame
+    n_steps: int
+    watched_time: float
+    time_unit: str
+    unit: str
+    error_scale: float
+    smallest_hop: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def n_hops(self) -> int:
+        """Number of hops."""
+        return len(self.table)
+
+    def rate(self, level: float = 0.9) -> tuple[float, float, float]:
+        """Return hops per particle and unit of time, with the exact Poisson interval.
+
+        Only hops between successive frames count, over the time watched that way. Two hops within
+        one frame are seen as one or none: the rate is too low where it nears one a frame. Garwood
+        (1936), doi:10.1093/biomet/28.3-4.437.
+        """
+        step = self.table["frame_after"] - self.table["frame_before"]
+        n = int((step == 1).sum())
+        tail = 0.5 * (1.0 - level)
+        low = 0.5 * float(chi2.ppf(tail, 2 * n)) if n else 0.0
+        high = 0.5 * float(chi2.ppf(1.0 - tail, 2 * n + 2))
+        return n / self.watched_time, low / self.watched_time, high / self.watched_time
+
+
+def find_hops(
+    linked: LinkedAtoms, *, false_share: float = 0.01, shortest: float = 0.0
+) -> HopEvents:
+    """Find the hops of linked atoms.
+
+    Each step d of a particle is tested by z^2 = d' S^-1 d with S the summed covariances of its two
+    positions, times the square of the scale that the median step shows; among all steps the share
+    of false hops is controlled (Benjamini and Hochberg, 1995,
+    doi:10.1111/j.2517-6161.1995.tb02031.x). Where a hop leads from and to is the weighted mean of
+    the positions in the rest before and after it.
+
+    Parameters
+    ----------
+    linked
+        What ``link_atoms`` returned; its search range must reach as far as a hop.
+    false_share
+        Expected share of false hops among those found.
+    shortest
+        Shorter jumps are no hops, in the trajectory's unit.
+
+    Returns
+    -------
+    HopEvents
+        Table of hops and what was watched.
+
+    Raises
+    ------
+    NotIdentified
+        With fewer than 20 steps, from which no usual step can be told.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import link_atoms
+    >>> from physlearn.records import AtomicConfiguration
+    >>> rng = np.random.default_rng(1)
+    >>> sites = 10.0 * np.argwhere(np.ones((4, 4)))
+    >>> frames = [AtomicConfiguration(sites + [[9.0 * (t > 3) * (k == 15), 0] for k in range(16)]
+    ...           + rng.normal(0, 0.1, sites.shape)) for t in range(8)]
+    >>> hops = find_hops(link_atoms(frames, search_range=9.9))
+    >>> hops.n_hops, round(hops.table["dx"][0]), hops.table["frame_after"][0].item()
+    (1, 9, 4)
+    """
+    check_positive("shortest", shortest, allow_zero=True)
+    if not 0 < false_share < 1:
+        raise InputError(f"false_share must lie between 0 and 1; got {false_share}.")
+    track = linked.trajectory
+    order = np.lexsort((track.frame, track.particle))
+    same = np.diff(track.particle[order]) == 0
+    before, after = order[:-1][same], order[1:][same]
+    if len(before) < FEWEST_STEPS:
+        raise NotIdentified(
+            f"the trajectories hold {len(before)} steps; at least {FEWEST_STEPS} are needed to "
+            "tell a hop from a usual step."
+        )
+    errors = _covariances(linked, before, after)
+    move = track.positions[after] - track.positions[before]
+    joint = errors[before] + errors[after]
+    square = np.einsum("ni,ni->n", move, np.linalg.solve(joint, move[..., None])[..., 0])
+    # without given errors the scale IS the error; with them it may only widen
+    floor = 0.0 if linked.covariance is None else 1.0
+    scale = float(np.sqrt(max(floor, np.median(square) / MEDIAN_CHI2_2)))
+    p = chi2.sf(square / scale**2, 2)
+    cut = _cut(p, false_share)
+    jump = (p <= cut) & (np.hypot(*move.T) >= shortest)
+    table = _table(linked, errors * scale**2, before, after, p, jump)
+    direct = np.diff(track.frame[np.stack([before, after])], axis=0)[0] == 1
+    waits = track.times[track.frame[after]] - track.times[track.frame[before]]
+    typical = scale * float(np.sqrt(np.median(0.5 * np.einsum("nii->n", joint))))
+    least = float(np.sqrt(chi2.isf(max(cut, 1e-300), 2))) + float(norm.ppf(POWER))
+    return HopEvents(
+        table, int(direct.sum()), float(waits[direct].sum()), track.time_unit, track.unit, scale,
+        max(shortest, typical * least), _warnings(linked, table, scale),
+    )  # fmt: skip
+
+
+def _covariances(linked: LinkedAtoms, before: Integers, after: Integers) -> Floats:
+    """Return each position's covariance; without errors, one isotropic guess from the steps."""
+    if linked.covariance is not None:
+        return linked.covariance
+    positions = linked.trajectory.positions
+    move = positions[after] - positions[before]
+    variance = float(np.median((move**2).sum(axis=1))) / MEDIAN_CHI2_2 / 2
+    return np.broadcast_to(max(variance, 1e-300) * np.eye(2), (len(positions), 2, 2))
+
+
+def _cut(p: Floats, false_share: float) -> float:
+    """Return the largest p that passes, at this expected share of false discoveries."""
+    ordered = np.sort(p)
+    passes = np.flatnonzero(ordered <= false_share * np.arange(1, len(p) + 1) / len(p))
+    # where nothing passes, the strictest comparison (one step) is what a hop would have to beat
+    return float(ordered[passes[-1]]) if passes.size else false_share / len(p) * (1 - 1e-12)
+
+
+def _table(
+    linked: LinkedAtoms, errors: Floats, before: Integers, after: Integers, p: Floats,
+    jump: NDArray[np.bool_],
+) -> pd.DataFrame:  # fmt: skip
+    """Return one row a hop, its ends averaged over the rests on either side."""
+    import pandas as pd
+
+    track = linked.trajectory
+    order = np.lexsort((track.frame, track.particle))
+    new = np.ones(len(order), dtype=np.bool_)
+    new[1:] = np.diff(track.particle[order]) != 0
+    where = np.empty(len(order), dtype=np.int64)
+    where[order] = np.arange(len(order))
+    new[where[after[jump]]] = True
+    rest = np.empty(len(order), dtype=np.int64)
+    rest[order] = np.cumsum(new) - 1
+    weight = np.linalg.inv(errors)
+    total = np.zeros((rest.max() + 1, 2, 2))
+    pull = np.zeros((rest.max() + 1, 2))
+    np.add.at(total, rest, weight)
+    np.add.at(pull, rest, np.einsum("nij,nj->ni", weight, track.positions))
+    spread = np.linalg.inv(total)
+    center = np.einsum("nij,nj->ni", spread, pull)
+    a, b = before[jump], after[jump]
+    start, end = center[rest[a]], center[rest[b]]
+    move = end - start
+    length = np.hypot(*move.T)
+    along = move / np.maximum(length, 1e-300)[:, None]
+    variance = np.einsum("ni,nij,nj->n", along, spread[rest[a]] + spread[rest[b]], along)
+    return pd.DataFrame(
+        {
+            "particle": track.particle[a], "frame_before": track.frame[a],
+            "frame_after": track.frame[b], "time_before": track.times[track.frame[a]],
+            "time_after": track.times[track.frame[b]], "x_before": start[:, 0],
+            "y_before": start[:, 1], "x_after": end[:, 0], "y_after": end[:, 1],
+            "dx": move[:, 0], "dy": move[:, 1], "length": length, "length_sd": np.sqrt(variance),
+            "p": p[jump], "ambiguous": linked.ambiguous[a],
+        }
+    ).sort_values(["frame_after", "particle"], ignore_index=True)  # fmt: skip
+
+
+def _warnings(linked: LinkedAtoms, table: pd.DataFrame, scale: float) -> tuple[str, ...]:
+    found = list(linked.warnings)
+    if linked.covariance is None:
+        found.append("the positions carry no errors: the usual step stands in for them.")
+    elif scale > 1.5:
+        found.append(
+            f"steps without a hop are {scale:.1f} times what the positions' errors say: vibration, "
+            "drift or scan errors; hops are judged against that."
+        )
+    if len(table) and (table["length"] > 0.9 * linked.search_range).any():
+        found.append(
+            "some hops are nearly as long as the search range: longer ones were lost; widen it."
+        )
+    if len(table) and table["ambiguous"].any():
+        found.append(
+            f"{int(table['ambiguous'].sum())} of {len(table)} hops had another candidate in the "
+            "next frame: two atoms that exchange identity look like hops."
+        )
+    return tuple(dict.fromkeys(found))
