@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
         "StemSettings": ".synthetic.synthetic_stem",
         "AtomScene": ".synthetic.imaging",
         "ImagingSettings": ".synthetic.imaging",
+        "apply_edits": ".columns.edited_atoms",
         "assign_sites": ".sites.assign_sites",
         "classify_species": ".sites.species",
         "domain_fraction": ".walls.normalize_frames",
@@ -45,5 +46,7 @@ __getattr__, __dir__, __all__ = attach(
         "make_polar_perovskite": ".synthetic.synthetic_structure",
         "make_stone_wales_graphene": ".synthetic.synthetic_structure",
         "make_strained_crystal": ".synthetic.synthetic_structure",
+        "StrainField": ".structure.strain",
+        "measure_strain": ".structure.strain",
     },
 )
