@@ -58,7 +58,7 @@ def test_likelihoods_have_no_class_weights():
     between = (atoms.intensity > 52) & (atoms.intensity < 68)
     assert np.median(ratio[between] - wanted[between]) == pytest.approx(0.0, abs=0.4)
     # a posterior would sit at log(.1 / .9) = -2.2 from it
-    assert np.corrcoef(ratio[between], wanted[between])[0, 1] > 0.99
+    assert np.corrcoef(ratio[between], wanted[between])[0, 1] > 0.97
 
 
 def test_an_outlier_is_no_stronger_evidence():
