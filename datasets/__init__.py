@@ -23,6 +23,8 @@ __getattr__, __dir__, __all__ = attach(
         "DefectScene": ".synthetic.synthetic_defects",
         "DefectSettings": ".synthetic.synthetic_defects",
         "make_defect_scene": ".synthetic.synthetic_defects",
+        "check_consistency": ".columns.self_consistency",
+        "ConsistencyCheck": ".columns.self_consistency",
         "assign_sites": ".sites.assign_sites",
         "classify_species": ".sites.species",
         "domain_fraction": ".walls.normalize_frames",
@@ -51,5 +53,7 @@ __getattr__, __dir__, __all__ = attach(
         "make_strained_crystal": ".synthetic.synthetic_structure",
         "StrainField": ".structure.strain",
         "measure_strain": ".structure.strain",
+        "PolarizationField": ".structure.polarization",
+        "measure_polarization": ".structure.polarization",
     },
 )

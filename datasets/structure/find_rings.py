@@ -11,7 +11,7 @@ from scipy import sparse
 
 from physlearn.checks import CREDIBLE_MASS, InputError
 from physlearn.datasets.structure.bond_search import find_bonds
-from physlearn.datasets.structure.joint_positions import diagonal_blocks, position_errors
+from physlearn.datasets.structure.joint_positions import position_errors
 from physlearn.datasets.structure.ring_kernels import bond_faces, twins_of
 from physlearn.records import AtomicConfiguration
 
@@ -74,7 +74,7 @@ class Rings:
         places = (operator @ atoms.positions.ravel()).reshape(-1, 2)
         if atoms.cell is not None:
             places = self._unwrapped()
-        return places, diagonal_blocks(position_errors(atoms).of(operator), 2, self.n)
+        return places, position_errors(atoms).blocks(operator, 2)
 
     def counts(self) -> pd.DataFrame:
         """Return rows size, count, share with its equal-tailed interval (Jeffreys, 90 %)."""

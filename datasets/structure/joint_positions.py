@@ -10,7 +10,7 @@ from scipy import sparse
 
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["PositionErrors", "diagonal_blocks", "position_errors", "row_jitter", "scan_doubt"]
+__all__ = ["PositionErrors", "position_errors", "scan_doubt"]
 
 Floats = NDArray[np.float64]
 NO_ERRORS = "the atoms carry no position errors: every error bar is missing (NaN), not zero."
@@ -20,22 +20,83 @@ FARTHEST_ROWS = 8.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PositionErrors:
-    """Covariance (2n, 2n) of x, y of all atoms, where it came from, and warnings."""
+    """Covariance of x, y of all atoms as a sum of ``spread @ core @ spread.T``.
 
-    covariance: sparse.csr_array | None
+    The first term is the fit's (``spread`` None is the identity, shape (2n, 2n)); the second, where
+    there is one, is what the scan rows share.
+    """
+
+    terms: tuple[tuple[sparse.csr_array | None, sparse.csr_array], ...]
     source: str
     warnings: tuple[str, ...]
 
-    def of(self, operator: sparse.csr_array) -> sparse.csr_array | None:
-        """Return the covariance of ``operator @ positions.ravel()``."""
-        if self.covariance is None:
+    @property
+    def known(self) -> bool:
+        """Whether there are errors at all."""
+        return bool(self.terms)
+
+    def blocks(self, operator: sparse.csr_array, size: int, shared: Floats | None = None) -> Floats:
+        """Return the (m, size, size) covariances of ``operator @ positions``, block by block.
+
+        From each block ``shared @ positions``, shape (size, 2n), is subtracted where given. NaN
+        without errors.
+        """
+        m = operator.shape[0] // size
+        if not self.known:
+            return np.full((m, size, size), np.nan)
+        total = np.zeros((m, size, size))
+        for spread, core in self.terms:
+            rows = operator if spread is None else sparse.csr_array(operator @ spread)
+            weighted = sparse.csr_array(rows @ core)
+            parts = [rows[k::size] for k in range(size)]
+            for k in range(size):
+                heavy = weighted[k::size]
+                for other in range(size):
+                    total[:, k, other] += np.asarray(heavy.multiply(parts[other]).sum(axis=1))
+            if shared is not None:
+                common = shared if spread is None else (spread.T @ shared.T).T
+                cross = (weighted @ common.T).reshape(m, size, size)
+                total += common @ (core @ common.T) - cross - np.swapaxes(cross, 1, 2)
+        return total
+
+    def full(self, operator: sparse.csr_array | Floats) -> Floats | None:
+        """Return the dense covariance of ``operator @ positions`` (few rows), or None."""
+        if not self.known:
             return None
-        return sparse.csr_array(operator @ self.covariance @ operator.T)
+        total = np.zeros((operator.shape[0], operator.shape[0]))
+        for spread, core in self.terms:
+            rows = operator if spread is None else operator @ spread
+            product = rows @ core @ rows.T
+            total += product.toarray() if sparse.issparse(product) else product
+        return total
+
+    def joint(self, operator: sparse.csr_array) -> sparse.csr_array | None:
+        """Return the sparse covariance of ``operator @ positions``, or None."""
+        if not self.known:
+            return None
+        total = None
+        for spread, core in self.terms:
+            rows = operator if spread is None else operator @ spread
+            product = sparse.csr_array(rows @ core @ rows.T)
+            total = product if total is None else sparse.csr_array(total + product)
+        return total
 
 
 def position_errors(atoms: AtomicConfiguration) -> PositionErrors:
-    """Return the joint covariance of the positions, or of each atom alone, or none."""
+    """Return the joint errors of the positions, those of each atom alone, or none."""
+    core, source, warnings = _core(atoms)
+    if core is None:
+        return PositionErrors((), source, warnings)
+    terms: list[tuple[sparse.csr_array | None, sparse.csr_array]] = [(None, core)]
+    if atoms.row_error is not None and atoms.row_error[0] > 0 and atoms.n:
+        terms.append(_rows(atoms))
+    return PositionErrors(tuple(terms), source, warnings)
+
+
+def _core(atoms: AtomicConfiguration) -> tuple[sparse.csr_array | None, str, tuple[str, ...]]:
+    """Return the covariance (2n, 2n) of the fit, where it came from, warnings."""
     n = atoms.n
+    warnings: tuple[str, ...] = ()
     if atoms.covariance is not None and n:
         size = atoms.covariance.shape[0]
         said = atoms.metadata.get("parameters_per_atom")
@@ -43,68 +104,45 @@ def position_errors(atoms: AtomicConfiguration) -> PositionErrors:
         if per >= 2 and (said or size % n == 0) and size >= per * n:
             where = (np.arange(n)[:, None] * per + np.arange(2)).ravel()
             joint = atoms.covariance.tocsr()[where][:, where]
-            return PositionErrors(sparse.csr_array(joint.astype(np.float64)), "joint", ())
-        return _alone(
-            atoms,
+            return sparse.csr_array(joint.astype(np.float64)), "joint", ()
+        warnings = (
             f"covariance of shape {atoms.covariance.shape} does not belong to {n} atoms: the "
             "errors of neighbours were taken as independent.",
         )
-    return _alone(atoms, "")
-
-
-def _alone(atoms: AtomicConfiguration, doubt: str) -> PositionErrors:
-    """Return the covariance that treats atoms as independent, or none."""
-    said = (doubt,) if doubt else ()
     if atoms.position_covariance is None:
-        return PositionErrors(None, "none", (*said, NO_ERRORS))
-    n = atoms.n
+        return None, "none", (*warnings, NO_ERRORS)
     blocks = sparse.bsr_array(
         (np.asarray(atoms.position_covariance), np.arange(n), np.arange(n + 1)),
         shape=(2 * n, 2 * n),
     )
-    return PositionErrors(sparse.csr_array(blocks), "per atom", said)
+    return sparse.csr_array(blocks), "per atom", warnings
 
 
-def diagonal_blocks(matrix: sparse.csr_array | None, size: int, n: int) -> Floats:
-    """Return the (n, size, size) blocks on the diagonal; NaN where there is no matrix."""
-    blocks = np.zeros((n, size, size))
-    if matrix is None:
-        blocks[:] = np.nan
-        return blocks
-    entries = matrix.tocoo()
-    same = entries.row // size == entries.col // size
-    row, column = entries.row[same], entries.col[same]
-    blocks[row // size, row % size, column % size] = entries.data[same]
-    return blocks
+def _rows(atoms: AtomicConfiguration) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Return how atoms take part in picture rows, and the covariance of the rows' shifts along x.
 
-
-def row_jitter(atoms: AtomicConfiguration, operator: sparse.csr_array) -> sparse.csr_array | None:
-    """Return what the row jitter of ``atoms.row_error`` adds to the covariance of ``operator``.
-
-    A picture row's shift along x has covariance sd^2 exp(-|rows| / length); an atom takes the mean
-    over its rows, weighted by its profile.
+    A row's shift has covariance sd^2 exp(-|rows| / length); an atom takes the mean over its rows,
+    weighted by its profile.
     """
-    if atoms.row_error is None or atoms.row_error[0] == 0 or not atoms.n:
-        return None
+    assert atoms.row_error is not None  # noqa: S101 -- the caller has looked
     sd, length = atoms.row_error
     step = 1.0 if atoms.pixel_size is None else atoms.pixel_size[1]
     y = atoms.positions[:, 1] / step
     row = np.round(y).astype(np.int64)
-    width = 0.5 if atoms.width is None else float(np.median(atoms.width)) / step
+    width = 0.3 if atoms.width is None else max(float(np.median(atoms.width)) / step, 0.3)
     reach = np.arange(-int(np.ceil(3 * width)), int(np.ceil(3 * width)) + 1)
-    weights = np.exp(-0.5 * ((row[:, None] + reach - y[:, None]) / max(width, 1e-3)) ** 2)
+    weights = np.exp(-0.5 * ((row[:, None] + reach - y[:, None]) / width) ** 2)
     weights /= weights.sum(axis=1, keepdims=True)
     first = int(row.min() + reach[0])
     n_rows = int(row.max() + reach[-1]) - first + 1
     where = (row[:, None] + reach - first).ravel()
-    atom = np.repeat(np.arange(atoms.n) * 2, len(reach))
-    spread = sparse.csr_array((weights.ravel(), (atom, where)), shape=(2 * atoms.n, n_rows))
-    lags = range(-int(FARTHEST_ROWS * length), int(FARTHEST_ROWS * length) + 1)
-    lags = [lag for lag in lags if abs(lag) < n_rows]
-    values = [sd**2 * (np.exp(-abs(lag) / length) if length > 0 else 1.0) for lag in lags]
+    axis = np.repeat(np.arange(atoms.n) * 2, len(reach))
+    spread = sparse.csr_array((weights.ravel(), (axis, where)), shape=(2 * atoms.n, n_rows))
+    farthest = min(int(FARTHEST_ROWS * length), n_rows - 1)
+    lags = list(range(-farthest, farthest + 1))
+    values = [sd**2 * (float(np.exp(-abs(lag) / length)) if lag else 1.0) for lag in lags]
     rows = sparse.diags_array(values, offsets=lags, shape=(n_rows, n_rows))
-    carried = sparse.csr_array(operator @ spread)
-    return sparse.csr_array(carried @ rows @ carried.T)
+    return spread, sparse.csr_array(rows)
 
 
 def scan_doubt(atoms: AtomicConfiguration, scanned: bool | None, what: str) -> str:

@@ -254,13 +254,15 @@ def _table(rings: Rings, found: _Defects, probability: Floats, warnings: list[st
     """Return the table of defects with the errors of their places."""
     import pandas as pd
 
-    errors = position_errors(rings.atoms).covariance
-    sd = np.full((len(found.kinds), 2), np.nan)
-    if errors is not None:
-        for k, near in enumerate(found.ends):
-            for axis in range(2):
-                block = errors[2 * near + axis][:, 2 * near + axis]
-                sd[k, axis] = np.sqrt(block.sum()) / len(near)
+    sizes = np.array([len(near) for near in found.ends], dtype=np.int64)
+    defect = np.repeat(np.arange(len(sizes)), sizes)
+    members = np.concatenate([*found.ends, np.empty(0, dtype=np.int64)])
+    share = sparse.csr_array(
+        (1.0 / np.repeat(sizes, sizes), (defect, members)), shape=(len(sizes), rings.atoms.n)
+    )
+    operator = sparse.csr_array(sparse.kron(share, sparse.eye_array(2), format="csr"))
+    covariance = position_errors(rings.atoms).blocks(operator, 2)
+    sd = np.sqrt(covariance[:, [0, 1], [0, 1]])
     table = pd.DataFrame(
         {
             "kind": found.kinds,

@@ -1,0 +1,125 @@
+"""Which atoms are the displaced ones and which their cage: by species, mask or sublattice."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.sites.lattice_finding import (
+    Sublattice,
+    find_sublattices,
+    lattice_vectors,
+    reduced_vectors,
+)
+from physlearn.records import AtomicConfiguration
+
+__all__ = ["FEWEST_ATOMS", "center_and_cage", "lattice_parts", "sublattice_codes"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+FEWEST_ATOMS = 16
+SAME_PHASE = 0.2
+"""Parts whose atoms stand within this share of a cell of each other are one sublattice."""
+
+
+def lattice_parts(atoms: AtomicConfiguration) -> tuple[Floats, list[Sublattice]]:
+    """Return measured lattice vectors and the sets of atoms that hang together along them."""
+    if atoms.n < FEWEST_ATOMS:
+        raise NotIdentified(
+            f"{atoms.n} atoms are too few to show a lattice; {FEWEST_ATOMS} are needed."
+        )
+    weights = np.ones(atoms.n) if atoms.intensity is None else np.maximum(atoms.intensity, 0.0)
+    vectors = reduced_vectors(lattice_vectors(atoms.positions, weights))
+    parts = [
+        part for part in find_sublattices(atoms.positions, vectors)
+        if len(part.members) >= FEWEST_ATOMS and np.ptp(part.indices, axis=0).min() > 0
+    ]  # fmt: skip
+    if not parts:
+        raise NotIdentified("no lattice: no set of atoms hangs together along lattice vectors.")
+    return vectors, parts
+
+
+def sublattice_codes(atoms: AtomicConfiguration) -> Integers:
+    """Return each atom's sublattice, 0 for the fullest; -1 on none."""
+    vectors, parts = lattice_parts(atoms)
+    inverse = np.linalg.inv(vectors)
+    codes = np.full(atoms.n, -1, dtype=np.int64)
+    anchor = parts[0].members
+    codes[anchor] = 0
+    tree = cKDTree(atoms.positions[anchor])
+    phases = [np.zeros(2)]
+    for part in parts[1:]:
+        near = tree.query(atoms.positions[part.members])[1]
+        shares = (atoms.positions[part.members] - atoms.positions[anchor[near]]) @ inverse
+        phase = np.angle(np.exp(2j * np.pi * shares).mean(axis=0)) / (2 * np.pi)
+        gaps = [np.abs(phase - other - np.round(phase - other)).max() for other in phases]
+        code = int(np.argmin(gaps))
+        if gaps[code] > SAME_PHASE:
+            code = len(phases)
+            phases.append(phase)
+        codes[part.members] = code
+    return codes
+
+
+def center_and_cage(
+    atoms: AtomicConfiguration,
+    center: str | int | ArrayLike | None,
+    cage: str | int | ArrayLike | None,
+    warnings: list[str],
+) -> tuple[Integers, Integers]:
+    """Return the numbers of the displaced atoms and of their cage's atoms."""
+    if (center is None) != (cage is None):
+        raise InputError("give both center and cage, or neither.")
+    if center is not None and cage is not None:
+        inner, outer = _chosen(atoms, center, "center"), _chosen(atoms, cage, "cage")
+        if np.intersect1d(inner, outer).size:
+            raise InputError("center and cage must be different atoms; they share some.")
+        return inner, outer
+    if atoms.species is not None and len(np.unique(atoms.species)) == 2:
+        codes, word = atoms.species, "species"
+    else:
+        codes, word = sublattice_codes(atoms), "sublattices"
+    present = np.unique(codes[codes >= 0])
+    if len(present) != 2:
+        raise NotIdentified(
+            f"{len(present)} {word} found and two are needed: say which atoms are center and cage."
+        )
+    groups = [np.flatnonzero(codes == code) for code in present]
+    if atoms.intensity is None:
+        raise NotIdentified(
+            "the atoms carry no intensity to tell the cage (the brighter columns) by: give center "
+            "and cage."
+        )
+    levels = [float(np.median(atoms.intensity[group])) for group in groups]
+    bright = int(np.argmax(levels))
+    warnings.append(
+        f"of the two {word} the brighter one ({len(groups[bright])} columns) was taken as the cage."
+    )
+    return groups[1 - bright], groups[bright]
+
+
+def _chosen(atoms: AtomicConfiguration, which: str | int | ArrayLike, name: str) -> Integers:
+    """Return the numbers of the atoms that a species or a mask names."""
+    if isinstance(which, str):
+        if which not in atoms.species_names:
+            raise InputError(
+                f"{name} must be one of the species {', '.join(atoms.species_names) or '(none)'}; "
+                f"got {which!r}."
+            )
+        which = atoms.species_names.index(which)
+    if isinstance(which, int | np.integer) and not isinstance(which, bool):
+        if atoms.species is None:
+            raise InputError(
+                f"{name} names a species and the atoms are not classified: classify them, or give "
+                "a mask."
+            )
+        return np.flatnonzero(atoms.species == which)
+    mask = np.asarray(which)
+    if mask.dtype != np.bool_ or mask.shape != (atoms.n,):
+        raise InputError(
+            f"{name} must be a species or a bool mask of shape ({atoms.n},); got {mask.dtype} of "
+            f"shape {mask.shape}."
+        )
+    return np.flatnonzero(mask)
