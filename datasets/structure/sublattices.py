@@ -20,6 +20,10 @@ __all__ = ["FEWEST_ATOMS", "center_and_cage", "lattice_parts", "sublattice_codes
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 FEWEST_ATOMS = 16
+WIDER = {(1, 1): ((1, 1), (1, -1)), (1, 0): ((2, 0), (0, 1)), (0, 1): ((1, 0), (0, 2))}
+"""Vectors of the lattice of every second site along each step, in the finer one's vectors."""
+ALTERNATING_Z = 8.0
+"""Brightness alternates when the two halves' medians differ by this many standard errors."""
 SAME_PHASE = 0.2
 """Parts whose atoms stand within this share of a cell of each other are one sublattice."""
 
@@ -38,7 +42,13 @@ def lattice_parts(atoms: AtomicConfiguration) -> tuple[Floats, list[Sublattice]]
     ]  # fmt: skip
     if not parts:
         raise NotIdentified("no lattice: no set of atoms hangs together along lattice vectors.")
-    return vectors, parts
+    step = _alternating(atoms, parts[0])
+    if step is None:
+        return vectors, parts
+    # along the wider lattice each kind is a lattice of its own
+    wider = np.array(WIDER[step])
+    halves = [half for part in parts for half in _halves(part, step, wider)]
+    return wider @ vectors, sorted(halves, key=lambda part: -len(part.members))
 
 
 def sublattice_codes(atoms: AtomicConfiguration) -> Integers:
@@ -61,6 +71,46 @@ def sublattice_codes(atoms: AtomicConfiguration) -> Integers:
             phases.append(phase)
         codes[part.members] = code
     return codes
+
+
+def _alternating(atoms: AtomicConfiguration, part: Sublattice) -> tuple[int, int] | None:
+    """Return the step along which brightness alternates, or None.
+
+    Where unlike columns stand evenly, the shortest translation leads from one kind to the other.
+    """
+    if atoms.intensity is None:
+        return None
+    bright = atoms.intensity[part.members]
+    best, found = ALTERNATING_Z, None
+    for step in WIDER:
+        turn = (part.indices @ np.array(step)) % 2
+        if min(turn.sum(), (1 - turn).sum()) < 4:
+            continue
+        one, two = bright[turn == 0], bright[turn == 1]
+        spread = np.sqrt(_robust_variance(one) / len(one) + _robust_variance(two) / len(two))
+        z = abs(np.median(one) - np.median(two)) / max(float(spread), 1e-300)
+        if z > best:
+            best, found = z, step
+    return found
+
+
+def _halves(part: Sublattice, step: tuple[int, int], wider: Integers) -> list[Sublattice]:
+    """Return the two sublattices of a part, indexed along the wider lattice's vectors."""
+    found = []
+    inverse = np.linalg.inv(wider)
+    for turn in range(2):
+        chosen = (part.indices @ np.array(step)) % 2 == turn
+        index = part.indices[chosen]
+        if len(index) >= FEWEST_ATOMS:
+            moved = np.round((index - index[0]) @ inverse).astype(np.int64)
+            found.append(Sublattice(part.members[chosen], moved))
+    return found
+
+
+def _robust_variance(values: Floats) -> float:
+    """Return the variance of a median's normal sample, from the median absolute deviation."""
+    spread = 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    return 0.5 * np.pi * max(spread, 1e-6 * abs(float(np.median(values)))) ** 2
 
 
 def center_and_cage(
