@@ -82,7 +82,7 @@ def _tiff_frames(file: Path) -> int:
 
 
 def _hdf5_frames(file: Path) -> int:
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     frames = [1]
 

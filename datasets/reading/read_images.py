@@ -1,4 +1,4 @@
-"""One picture from a file: TIFF, PNG, JPG, GIF frame, NPY; scale kept or said to be absent."""
+"""One picture from a file; scale and acquisition kept, or said to be absent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_image
-from physlearn.datasets.reading.pictures import free_memory_bytes
+from physlearn.datasets.reading.acquisition import (
+    find_conditions,
+    flatten_metadata,
+    metadata_text,
+    missing_conditions,
+)
+from physlearn.datasets.reading.channels import channel_array
+from physlearn.datasets.reading.files import check_file, check_memory, one_line
+from physlearn.datasets.reading.menu import FOLDERS, channels_of, has_menu, pick_channel
 
 __all__ = ["read_image"]
 
@@ -31,37 +39,45 @@ UNITS = {
     "a": "angstrom",
 }
 Scale = tuple[float, float, str]
-COPIES_HELD = 4
-"""Copies of the picture in memory while it is read and turned into floats."""
 
 
 def read_image(
-    path: str | os.PathLike[str], *, channel: int | None = None, as_grey: bool = True
+    path: str | os.PathLike[str], *, channel: int | str | None = None, as_grey: bool = True
 ) -> xr.DataArray:
     """Read one picture as float64 with dims (y, x), its unit and what the file says of itself.
 
     Parameters
     ----------
     path
-        TIFF (LZW and other compressions, RGB, 8 or 16 bit, float), PNG, JPG, BMP or NPY. A JSON
-        file of the same name beside an NPY file may give the field of view (``spatial_info``).
+        TIFF (LZW and other compressions, RGB, 8 or 16 bit, float), PNG, JPG, BMP or NPY; or a file
+        with a menu (``list_channels``): HDF5 (NSID, USID), NPZ, netCDF, Zarr, and the files of
+        electron and scanning probe microscopes. A JSON file of the same name beside an NPY file
+        may give the field of view (``spatial_info``) and how the picture was taken.
     channel
-        Colour channel to take (0 red, 1 green, 2 blue); None takes grey.
+        Colour channel to take (0 red, 1 green, 2 blue), or the number or name of a channel in the
+        file's menu; None takes grey, or the only picture there is.
     as_grey
         Turn a coloured picture into its luminance with a warning; False refuses it.
 
     Returns
     -------
     xarray.DataArray
-        Dims (y, x); coordinates y and x with attribute ``units`` (``pixel`` when the file has no
-        scale). Attributes: ``source``, ``counts`` (``known`` or ``unknown``), ``channel``,
-        ``dtype`` of the file, ``warnings``.
+        Dims (y, x), y downwards; coordinates y and x with attribute ``units`` (``pixel`` when the
+        file has no scale). Attributes: ``source``, ``counts`` (``known`` or ``unknown``),
+        ``channel``, ``dtype`` of the file, ``warnings``, ``metadata`` (the file's own words, as
+        JSON), ``absent`` (what it does not say of scale, dwell time, dose, bias, temperature) and,
+        where it says so, ``dwell_time_s``, ``line_time_s``, ``flyback_time_s``, ``frame_time_s``,
+        ``dose_e_per_angstrom2``, ``bias_v``, ``temperature_k``, ``beam_energy_kev``,
+        ``beam_current_pa``, ``scan_direction``, ``fast_direction``, ``units`` of the values.
 
     Raises
     ------
     InputError
         One sentence that names the file and what to do: missing, empty, truncated, renamed,
-        a film or a stack, constant, NaN, wrong dimensions, below 16 x 16, or too large.
+        a film or a stack, several channels and none chosen, constant, NaN, wrong dimensions,
+        below 16 x 16, or too large.
+    BackendUnavailable
+        When the optional library of a format is not installed; it names the extra.
 
     Examples
     --------
@@ -74,7 +90,11 @@ def read_image(
     """
     path = Path(path)
     kind = path.suffix.lower()
+    if has_menu(path):
+        return _picture_of_menu(path, channel)
     _check_file(path, kind)
+    if isinstance(channel, str):
+        raise InputError(f"channel must be None, 0, 1 or 2: {path} has no named channels.")
     scale: Scale | None = None
     if kind == ".npy":
         raw = _read_npy(path)
@@ -87,12 +107,13 @@ def read_image(
     if values.dtype.kind not in "biuf":
         raise InputError(f"{path} must hold real numbers, got dtype {values.dtype}; convert it.")
     checked = check_image(values.astype(np.float64), str(path))
-    beside = _scale_beside(path, checked.shape)
-    scale = beside or scale
+    told = _json_beside(path)
+    scale = _scale_beside(path, told, checked.shape) or scale
     if scale is None:
         notes.append(f"{path.name} has no scale: lengths stay in pixels.")
     step_x, step_y, unit = scale or (1.0, 1.0, "pixel")
-    counts = "unknown"
+    flat = flatten_metadata(told)
+    conditions = find_conditions(flat, None, scale)
     return xr.DataArray(
         checked,
         dims=("y", "x"),
@@ -101,46 +122,54 @@ def read_image(
             "x": ("x", np.arange(checked.shape[1]) * step_x, {"units": unit}),
         },
         attrs={
-            "source": path.name, "counts": counts, "channel": chosen, "dtype": str(raw.dtype),
-            "warnings": tuple(notes),
+            "source": path.name, "counts": "unknown", "channel": chosen, "dtype": str(raw.dtype),
+            "metadata": metadata_text(flat), **conditions,
+            "absent": missing_conditions(conditions, scale is not None), "warnings": tuple(notes),
         },
         name="image",
     )  # fmt: skip
 
 
+def _picture_of_menu(path: Path, channel: int | str | None) -> xr.DataArray:
+    """Return one picture of a file with several channels; rows never scanned are cut off."""
+    chosen = pick_channel(path, channels_of(path), channel, "picture")
+    if chosen.kind != "picture":
+        raise InputError(
+            f"channel {chosen.name} of {path} holds {chosen.kind} of shape {chosen.shape}, not one "
+            "picture; read it with read_video or read_channels."
+        )
+    image = channel_array(chosen, path)
+    empty = ~np.isfinite(image.to_numpy()).any(axis=1)
+    if empty.any() and not empty.all():
+        seen = np.flatnonzero(~empty)
+        first, last = int(seen[0]), int(seen[-1])
+        cut = len(empty) - (last + 1 - first)
+        image = image.isel(y=slice(first, last + 1))
+        image.attrs["warnings"] = (
+            *image.attrs["warnings"],
+            f"{path.name}: the scan was stopped; {cut} of {len(empty)} rows hold nothing and were "
+            "cut off.",
+        )
+    check_image(image.to_numpy(), f"channel {chosen.name} of {path}")
+    return image
+
+
 def _check_file(path: Path, kind: str) -> None:
     """Refuse what is no readable picture file before its content is looked at."""
-    if path.is_dir():
-        raise InputError(f"path {path} is a folder; give one picture file.")
-    if not path.is_file():
-        raise InputError(f"path {path} does not exist; check its name.")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty (0 bytes); export it again.")
+    check_file(path, "picture", FOLDERS)
     if kind in VIDEOS:
         raise InputError(f"{path} is a video; read it with read_video.")
     if kind not in (*TIFF, *PICTURES, ".npy"):
         raise InputError(
-            f"{path} is of no kind that is read as a picture ({kind or 'no suffix'}); "
-            "give TIFF, PNG, JPG, BMP or NPY (or a film as GIF, TIFF or NPY)."
-        )
-
-
-def _check_size(path: Path, shape: tuple[int, ...]) -> None:
-    """Refuse a picture that would not fit into memory, from its header alone."""
-    needed = COPIES_HELD * 8 * int(np.prod(shape[:2], dtype=np.int64))
-    free = free_memory_bytes()
-    if needed > free:
-        raise InputError(
-            f"{path} has {shape[0]} x {shape[1]} pixels and needs {needed / 1e9:.1f} GB to be "
-            f"read; {free / 1e9:.1f} GB are free: crop it or bin it."
+            f"{path} is of no kind that is read as a picture ({kind or 'no suffix'}); give TIFF, "
+            "PNG, JPG, BMP, NPY, HDF5, netCDF, Zarr or a microscope's own file (list_channels)."
         )
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     """Return the one sentence for a file whose content is not what its name says."""
-    reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else "no reason given"
     return InputError(
-        f"{path} cannot be read as {path.suffix.lower()[1:].upper()} ({reason.rstrip('.')}); "
+        f"{path} cannot be read as {path.suffix.lower()[1:].upper()} ({one_line(error)}); "
         "it is truncated or another kind of file: export it again."
     )
 
@@ -160,7 +189,7 @@ def _read_npy(path: Path) -> NDArray[Any]:
         raise _stack(path, header.shape[0])
     if header.ndim not in (2, 3):
         raise InputError(f"{path} must hold one picture (rows, columns), got shape {header.shape}.")
-    _check_size(path, header.shape)
+    check_memory(path, header.shape[:2])
     return np.array(header)
 
 
@@ -176,7 +205,7 @@ def _read_tiff(path: Path) -> tuple[NDArray[Any], Scale | None]:
                     raise _stack(path, series.shape[0])
                 raise _stack(path, n_pages)
             page = file.pages[0]
-            _check_size(path, tuple(page.shape))
+            check_memory(path, tuple(page.shape)[:2])
             raw = page.asarray()
             scale = _tiff_scale(file)
     except InputError:
@@ -214,7 +243,7 @@ def _read_picture(path: Path) -> NDArray[Any]:
                 n_frames = getattr(picture, "n_frames", 1)
                 if n_frames > 1:
                     raise _stack(path, n_frames)
-                _check_size(path, (picture.height, picture.width))
+                check_memory(path, (picture.height, picture.width))
                 into = {"LA": "L"}.get(picture.mode)
                 if picture.mode in ("P", "PA", "CMYK", "YCbCr"):
                     into = "RGB"
@@ -261,15 +290,24 @@ def _one_channel(
     return wide @ LUMINANCE, "luminance"
 
 
-def _scale_beside(path: Path, shape: tuple[int, ...]) -> Scale | None:
-    """Return the pixel size that a JSON file of the same name gives as a field of view."""
+def _json_beside(path: Path) -> dict[str, Any]:
+    """Return what a JSON file of the same name beside an NPY file says of the picture."""
     beside = path.with_suffix(".json")
     if path.suffix.lower() != ".npy" or not beside.is_file():
-        return None
+        return {}
     try:
         said = json.loads(beside.read_text(encoding="utf-8"))
-        if not isinstance(said, dict):
-            return None
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"{beside} gives no usable field of view ({error}); correct it or move it away."
+        ) from None
+    return said if isinstance(said, dict) else {}
+
+
+def _scale_beside(path: Path, said: dict[str, Any], shape: tuple[int, ...]) -> Scale | None:
+    """Return the pixel size of a stated field of view: its width over the number of pixels."""
+    beside = path.with_suffix(".json")
+    try:
         info = said.get("experimental_details", said).get("spatial_info") or said.get(
             "spatial_info"
         )

@@ -12,7 +12,9 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
-from physlearn.datasets.reading.pictures import free_memory_bytes
+from physlearn.datasets.reading.channels import channel_array
+from physlearn.datasets.reading.files import check_file, check_memory, one_line
+from physlearn.datasets.reading.menu import FOLDERS, channels_of, has_menu, pick_channel
 from physlearn.records import check_video
 
 __all__ = ["read_video"]
@@ -34,16 +36,24 @@ class _Raw:
     pixel_size: tuple[float, str] | None = None
 
 
-def read_video(path: str | os.PathLike[str], *, drive: ArrayLike | None = None) -> xr.DataArray:
+def read_video(
+    path: str | os.PathLike[str],
+    *,
+    drive: ArrayLike | None = None,
+    channel: int | str | None = None,
+) -> xr.DataArray:
     """Read a film as float64 with dims (time, y, x), its units and what the file says of itself.
 
     Parameters
     ----------
     path
         GIF, TIFF of several pages, NPY of shape (time, y, x), or AVI, MP4, MOV, MKV where imageio
-        can decode them. Colour is turned into luminance, with a warning.
+        can decode them (colour is turned into luminance, with a warning); or a file with a menu
+        (``list_channels``): HDF5, NPZ, netCDF, Zarr, a microscope's own file.
     drive
         What drove the sample (field, bias) from each frame to the next, shape (n_frames,).
+    channel
+        Number or name in the file's menu; None takes the only film there is.
 
     Returns
     -------
@@ -70,17 +80,19 @@ def read_video(path: str | os.PathLike[str], *, drive: ArrayLike | None = None) 
     """
     path = Path(path)
     kind = path.suffix.lower()
+    if has_menu(path):
+        return _film_of_menu(path, channel, drive)
     _check_file(path, kind)
+    if channel is not None:
+        raise InputError(f"channel must be None: {path} holds one film; got {channel!r}.")
     try:
         raw = _read(path, kind)
     except InputError:
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0][:120].rstrip(".")
         raise InputError(
-            f"{path} cannot be read as {kind[1:].upper()} ({reason}); it is truncated or another "
-            "kind of "
-            "file: export it again."
+            f"{path} cannot be read as {kind[1:].upper()} ({one_line(error)}); it is truncated or "
+            "another kind of file: export it again."
         ) from None
     notes: list[str] = []
     values = _grey(raw.frames, path, notes)
@@ -92,18 +104,30 @@ def read_video(path: str | os.PathLike[str], *, drive: ArrayLike | None = None) 
     return _as_video(values, raw, path, notes, drive)
 
 
+def _film_of_menu(path: Path, channel: int | str | None, drive: ArrayLike | None) -> xr.DataArray:
+    """Return the film among a file's channels."""
+    chosen = pick_channel(path, channels_of(path), channel, "film")
+    if chosen.kind != "film":
+        raise InputError(
+            f"channel {chosen.name} of {path} holds {chosen.kind} of shape {chosen.shape}, not a "
+            "film (time, y, x); read it with read_image or read_channels."
+        )
+    check_memory(path, chosen.shape, COPIES_HELD)
+    video = channel_array(chosen, path)
+    _check_values(video.to_numpy(), path)
+    if video["time"].attrs["units"] == "frame":
+        note = f"{path.name} has no time scale: times stay in frames."
+        video.attrs["warnings"] = (*video.attrs["warnings"], note)
+    return check_video(_with_drive(video.rename("video"), drive))
+
+
 def _check_file(path: Path, kind: str) -> None:
-    if path.is_dir():
-        raise InputError(f"path {path} is a folder; give one video file.")
-    if not path.is_file():
-        raise InputError(f"path {path} does not exist; check its name.")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty (0 bytes); export it again.")
+    check_file(path, "video", FOLDERS)
     if kind not in (".gif", ".npy", *TIFF, *MOVIES):
         raise InputError(
             f"{path} is of no kind that read_video knows ({kind or 'no suffix'}); give GIF, TIFF, "
-            "NPY "
-            "or AVI, or read one picture with read_image."
+            "NPY, AVI, HDF5, netCDF, Zarr or a microscope's own file, or read one picture with "
+            "read_image."
         )
 
 
@@ -119,14 +143,7 @@ def _read(path: Path, kind: str) -> _Raw:
 
 def _check_size(path: Path, shape: tuple[int, ...]) -> None:
     """Refuse a film that would not fit into memory, from its header alone."""
-    needed = COPIES_HELD * 8 * int(np.prod(shape[:3], dtype=np.int64))
-    free = free_memory_bytes()
-    if needed > free:
-        raise InputError(
-            f"{path} has {' x '.join(map(str, shape[:3]))} values and needs {needed / 1e9:.1f} GB "
-            "to be "
-            f"worked on; {free / 1e9:.1f} GB are free: crop it, bin it or take fewer frames."
-        )
+    check_memory(path, shape[:3], COPIES_HELD)
 
 
 def _still(path: Path) -> InputError:
@@ -269,8 +286,11 @@ def _as_video(
     video["time"].attrs["units"] = "s" if raw.frame_interval_s else "frame"
     video["y"].attrs["units"] = unit
     video["x"].attrs["units"] = unit
-    if drive is not None:
-        video = video.assign_coords(
-            drive=("time", check_array("drive", drive, shape=(values.shape[0],)))
-        )
-    return check_video(video)
+    return check_video(_with_drive(video, drive))
+
+
+def _with_drive(video: xr.DataArray, drive: ArrayLike | None) -> xr.DataArray:
+    if drive is None:
+        return video
+    n_frames = video.sizes["time"]
+    return video.assign_coords(drive=("time", check_array("drive", drive, shape=(n_frames,))))

@@ -1,0 +1,68 @@
+"""What every reader checks first and says in one sentence: the file, its size, its library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physlearn.checks import BackendUnavailable, InputError
+from physlearn.datasets.reading import pictures
+
+__all__ = ["check_file", "check_memory", "need", "one_line", "unreadable"]
+
+COPIES_HELD = 4
+"""Copies of the data in memory while they are read and turned into floats."""
+LONGEST_REASON = 120
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of what an error says, short enough for a sentence."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:LONGEST_REASON].rstrip(". ")
+
+
+def check_file(path: Path, wanted: str, folders: Iterable[str] = ()) -> None:
+    """Refuse what is no readable file; ``folders`` are suffixes that may be folders (Zarr)."""
+    if path.is_dir() and path.suffix.lower() not in folders:
+        raise InputError(f"path {path} is a folder; give one {wanted} file.")
+    if not path.exists():
+        raise InputError(f"path {path} does not exist; check its name.")
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"{path} is empty (0 bytes); export it again.")
+
+
+def check_memory(path: Path, shape: Sequence[int], copies: int = COPIES_HELD) -> None:
+    """Refuse data that would not fit into memory, from their announced shape alone."""
+    needed = copies * 8 * int(np.prod([int(n) for n in shape], dtype=np.float64))
+    free = pictures.free_memory_bytes()
+    if needed > free:
+        size = " x ".join(str(int(n)) for n in shape)
+        what = "pixels" if len(shape) == 2 else "values"
+        raise InputError(
+            f"{path} has {size} {what} and needs {needed / 1e9:.1f} GB to be read; "
+            f"{free / 1e9:.1f} GB are free: crop it or bin it."
+        )
+
+
+def unreadable(path: Path, error: BaseException, kind: str = "") -> InputError:
+    """Return the one sentence for a file whose content is not what its name says."""
+    kind = kind or path.suffix.lower()[1:].upper()
+    return InputError(
+        f"{path} cannot be read as {kind} ({one_line(error)}); it is truncated or another kind of "
+        "file: export it again."
+    )
+
+
+def need(module: str, path: Path, extra: str) -> Any:
+    """Import an optional library, or name the extra that brings it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"reading {path.name} needs {module.split('.')[0]} ({one_line(error)}); install it "
+            f"with `pip install 'physlearn[{extra}]'`."
+        ) from None
