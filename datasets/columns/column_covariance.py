@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from physlearn.datasets.columns import background_covariance_kernels as background
 from physlearn.datasets.columns import covariance_kernels as kernels
+from physlearn.datasets.columns import information_kernels as information
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -127,18 +128,18 @@ def measure_covariance(
     pairs = _overlapping(columns)
     own, blocks = np.empty((n, 4, 4)), np.empty((len(pairs), 4, 4))
     selves = np.repeat(np.arange(n, dtype=np.int64)[:, None], 2, axis=1)
-    kernels.pair_information(weight, columns, selves, own)
-    kernels.pair_information(weight, columns, pairs, blocks)
+    information.pair_information(weight, columns, selves, own)
+    information.pair_information(weight, columns, pairs, blocks)
     steps = [
         (length - 1) / (count - 1) for length, count in zip(weight.shape, nodes_shape, strict=True)
     ]
     shares, first = np.empty((n, 9, 4)), np.empty((n, 2), np.int64)
-    kernels.background_share(weight, columns, reach, *steps, *nodes_shape, shares, first)
+    information.background_share(weight, columns, reach, *steps, *nodes_shape, shares, first)
     roots, strength = np.zeros((n, 4, 4)), np.empty(len(pairs))
     kernels.whiten(own, shares, roots)
     kernels.whiten_pairs(blocks, roots, pairs, strength)
     sums = np.zeros((nodes_shape[0] - 1, nodes_shape[1] - 1, 3, 3))
-    kernels.cell_moments(weight, *steps, sums)
+    information.cell_moments(weight, *steps, sums)
     stencil = np.zeros((*nodes_shape, 5, 5))
     background.node_information(sums, stencil)
     level = np.ascontiguousarray(stencil[:, :, 2, 2])

@@ -1,7 +1,7 @@
-"""Compiled core of the columns' joint covariance: information of pairs, local inverses, background.
+"""Compiled core of the columns' joint covariance: sparse information inverted around each column.
 
-A column is a row (x, y, log amplitude, log width) in pixels, as in ``column_kernels``; ``weight``
-is the picture of 1 / variance (0 where a pixel is masked).
+Blocks are 4 x 4, of a column's x, y, log amplitude and log width. They are whitened: in units of
+the root of each column's own information.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 from physlearn.lattice_models.kernels import kernel
 
 __all__ = [
-    "background_share",
-    "cell_moments",
     "local_inverses",
     "neighbour_lists",
-    "pair_information",
     "pair_product",
     "undo_whitening",
     "whiten",
@@ -25,196 +22,14 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
-PRODUCT_REACH = 5.0
-"""Half-edge of the window of a product of two columns, in widths of the product."""
 WEAK = 0.02
 """Couplings (whitened, Frobenius) below this change a variance by less than .0004."""
 LARGEST_CLUSTER = 24
 RIDGE = 1e-9
 SMALLEST_PIVOT = 1e-4
 """Of whitened information: columns on top of each other get errors up to 100 times their own."""
-
-
-@kernel
-def window(center: float, half: float, length: int) -> tuple[int, int]:
-    """Return the first pixel inside a window and the one after its last, cut to the picture."""
-    low = max(0, int(np.ceil(center - half)))
-    return low, max(low, min(length, int(np.floor(center + half)) + 1))
-
-
-@kernel
-def moments(
-    weight: Floats, center: Floats, width: float, half: float, work: Floats, out: Floats
-) -> None:
-    """Write the sums of ``weight * gaussian * X^p Y^q`` (p + q <= 4) about ``center``, (5, 5)."""
-    x_low, x_high = window(center[0], half, weight.shape[1])
-    y_low, y_high = window(center[1], half, weight.shape[0])
-    out[:] = 0.0
-    scale = 0.5 / (width * width)
-    for i in range(x_high - x_low):
-        distance = x_low + i - center[0]
-        value = np.exp(-distance * distance * scale)
-        for p in range(5):
-            work[i, p] = value
-            value *= distance
-    for j in range(y_low, y_high):
-        row = weight[j, x_low:x_high]
-        t0 = t1 = t2 = t3 = t4 = 0.0
-        for i in range(x_high - x_low):
-            value = row[i]
-            t0 += value * work[i, 0]
-            t1 += value * work[i, 1]
-            t2 += value * work[i, 2]
-            t3 += value * work[i, 3]
-            t4 += value * work[i, 4]
-        y = j - center[1]
-        factor = np.exp(-y * y * scale)
-        for q in range(5):
-            out[0, q] += factor * t0
-            out[1, q] += factor * t1
-            out[2, q] += factor * t2
-            out[3, q] += factor * t3
-            out[4, q] += factor * t4
-            factor *= y
-
-
-@kernel
-def turn(column: Floats, center: Floats, out: Floats) -> None:
-    """Write the rows that take (X, Y, 1, X^2 + Y^2) about ``center`` to a column's slopes."""
-    inverse = np.exp(-2.0 * column[3])
-    dx = center[0] - column[0]
-    dy = center[1] - column[1]
-    out[:] = 0.0
-    out[0, 0] = out[1, 1] = out[3, 3] = inverse
-    out[0, 2] = dx * inverse
-    out[1, 2] = dy * inverse
-    out[2, 2] = 1.0
-    out[3, 0] = 2.0 * dx * inverse
-    out[3, 1] = 2.0 * dy * inverse
-    out[3, 2] = (dx * dx + dy * dy) * inverse
-
-
-@kernel
-def pair_information(weight: Floats, columns: Floats, pairs: Integers, blocks: Floats) -> None:
-    """Write the Fisher information (n_pairs, 4, 4) that two columns share (or one with itself)."""
-    work = np.empty((max(weight.shape[0], weight.shape[1]), 5))
-    raw = np.empty((5, 5))
-    inner = np.empty((4, 4))
-    half_way = np.empty((4, 4))
-    one = np.empty((4, 4))
-    two = np.empty((4, 4))
-    center = np.empty(2)
-    for p in range(pairs.shape[0]):
-        first = columns[pairs[p, 0]]
-        second = columns[pairs[p, 1]]
-        square_one = np.exp(2.0 * first[3])
-        square_two = np.exp(2.0 * second[3])
-        total = square_one + square_two
-        # the product of two Gaussians is one about this point
-        center[0] = (first[0] * square_two + second[0] * square_one) / total
-        center[1] = (first[1] * square_two + second[1] * square_one) / total
-        width = np.sqrt(square_one * square_two / total)
-        moments(weight, center, width, PRODUCT_REACH * width, work, raw)
-        inner[0, 0] = raw[2, 0]
-        inner[0, 1] = raw[1, 1]
-        inner[0, 2] = raw[1, 0]
-        inner[0, 3] = raw[3, 0] + raw[1, 2]
-        inner[1, 1] = raw[0, 2]
-        inner[1, 2] = raw[0, 1]
-        inner[1, 3] = raw[2, 1] + raw[0, 3]
-        inner[2, 2] = raw[0, 0]
-        inner[2, 3] = raw[2, 0] + raw[0, 2]
-        inner[3, 3] = raw[4, 0] + 2.0 * raw[2, 2] + raw[0, 4]
-        apart = (first[0] - second[0]) ** 2 + (first[1] - second[1]) ** 2
-        height = np.exp(first[2] + second[2] - 0.5 * apart / total)
-        for a in range(4):
-            for b in range(a, 4):
-                inner[a, b] *= height
-                inner[b, a] = inner[a, b]
-        turn(first, center, one)
-        turn(second, center, two)
-        for a in range(4):
-            for b in range(4):
-                value = 0.0
-                for c in range(4):
-                    value += one[a, c] * inner[c, b]
-                half_way[a, b] = value
-        for a in range(4):
-            for b in range(4):
-                value = 0.0
-                for c in range(4):
-                    value += half_way[a, c] * two[b, c]
-                blocks[p, a, b] = value
-
-
-@kernel
-def background_share(
-    weight: Floats, columns: Floats, reach: float, step_y: float, step_x: float,
-    n_rows: int, n_columns: int, shares: Floats, first: Integers,
-) -> None:  # fmt: skip
-    """Write the information (n, 9, 4) that each column shares with the 3 x 3 nodes about it.
-
-    ``first`` (n, 2) is the first of those nodes (row, column); tents 1, left and right of the
-    nearest node are summed apart.
-    """
-    work = np.empty((max(weight.shape[0], weight.shape[1]), 9))
-    row_sums = np.empty(9)
-    parts = np.empty((4, 9))
-    for k in range(columns.shape[0]):
-        x, y = columns[k, 0], columns[k, 1]
-        width = np.exp(columns[k, 3])
-        x_low, x_high = window(x, reach * width, weight.shape[1])
-        y_low, y_high = window(y, reach * width, weight.shape[0])
-        a = min(max(int(np.floor(y / step_y + 0.5)), 0), n_rows - 1)
-        b = min(max(int(np.floor(x / step_x + 0.5)), 0), n_columns - 1)
-        first[k, 0], first[k, 1] = a - 1, b - 1
-        scale = 0.5 / (width * width)
-        for i in range(x_high - x_low):
-            distance = x_low + i - x
-            value = np.exp(-distance * distance * scale)
-            u = (x_low + i) / step_x - b
-            for p in range(3):
-                work[i, p] = value
-                work[i, 3 + p] = value * min(max(0.0, -u), 1.0)
-                work[i, 6 + p] = value * min(max(0.0, u), 1.0)
-                value *= distance
-        parts[:] = 0.0
-        for j in range(y_low, y_high):
-            row = weight[j, x_low:x_high]
-            row_sums[:] = 0.0
-            for i in range(x_high - x_low):
-                value = row[i]
-                for p in range(9):
-                    row_sums[p] += value * work[i, p]
-            distance = j - y
-            height = np.exp(-distance * distance * scale)
-            v = j / step_y - a
-            for q in range(3):
-                tent = height
-                if q == 1:
-                    tent *= min(max(0.0, -v), 1.0)
-                if q == 2:
-                    tent *= min(max(0.0, v), 1.0)
-                for p in range(3):
-                    parts[0, 3 * q + p] += tent * row_sums[3 * p + 1]
-                    parts[1, 3 * q + p] += tent * distance * row_sums[3 * p]
-                    parts[2, 3 * q + p] += tent * row_sums[3 * p]
-                    parts[3, 3 * q + p] += tent * (
-                        row_sums[3 * p + 2] + distance * distance * row_sums[3 * p]
-                    )
-        for s in range(4):
-            factor = np.exp(columns[k, 2]) / (1.0 if s == 2 else width * width)
-            # the nearest node's tent is 1 - left - right
-            for q in range(3):
-                parts[s, 3 * q] -= parts[s, 3 * q + 1] + parts[s, 3 * q + 2]
-            for p in range(3):
-                parts[s, p] -= parts[s, 3 + p] + parts[s, 6 + p]
-            for q in range(3):
-                for p in range(3):
-                    to = 3 * (1 if q == 0 else (0 if q == 1 else 2))
-                    to += 1 if p == 0 else (0 if p == 1 else 2)
-                    shares[k, to, s] = factor * parts[s, 3 * q + p]
 
 
 @kernel
@@ -312,37 +127,80 @@ def gather(
 
 
 @kernel
-def invert_last(matrix: Floats, size: int, solution: Floats) -> None:
-    """Write the last 4 columns of a positive matrix's inverse; the lower triangle is used up."""
-    for c in range(size):
-        pivot = np.sqrt(max(matrix[c, c], SMALLEST_PIVOT))
-        matrix[c, c] = pivot
-        for r in range(c + 1, size):
-            matrix[r, c] /= pivot
-            matrix[c, r] = matrix[r, c]
-        for r in range(c + 1, size):
-            value = matrix[r, c]
-            if value != 0.0:
-                source = matrix[c, c + 1 : r + 1]
-                row = matrix[r, c + 1 : r + 1]
-                for i in range(r - c):
-                    row[i] -= value * source[i]
-    solution[:size] = 0.0
-    for b in range(4):
-        for a in range(b, 4):
-            r = size - 4 + a
-            total = 1.0 if a == b else 0.0
-            for c in range(size - 4 + b, r):
-                total -= matrix[r, c] * solution[c, b]
-            solution[r, b] = total / matrix[r, r]
-    for r in range(size - 1, -1, -1):
+def invert_block(block: Floats, lower: Floats, out: Floats) -> None:
+    """Write the inverse of a positive (4, 4) matrix whose pivots are kept above a floor."""
+    for a in range(4):
+        for b in range(a + 1):
+            total = block[a, b]
+            for c in range(b):
+                total -= lower[a, c] * lower[b, c]
+            if a == b:
+                lower[a, a] = 1.0 / np.sqrt(max(total, SMALLEST_PIVOT))
+            else:
+                lower[a, b] = total * lower[b, b]
+    # the root's inverse, in place, then its square
+    for a in range(4):
+        for b in range(a):
+            total = 0.0
+            for c in range(b, a):
+                total -= lower[a, c] * lower[c, b]
+            lower[a, b] = total * lower[a, a]
+    for a in range(4):
         for b in range(4):
-            solution[r, b] /= matrix[r, r]
-        for c in range(r):
-            value = matrix[r, c]
-            if value != 0.0:
-                for b in range(4):
-                    solution[c, b] -= value * solution[r, b]
+            total = 0.0
+            for c in range(max(a, b), 4):
+                total += lower[c, a] * lower[c, b]
+            out[a, b] = total
+
+
+@kernel
+def eliminate(
+    count: int, full: Floats, there: Flags, inverse: Floats, solution: Floats, lower: Floats
+) -> None:
+    """Write the inverse's first block column (count, 4, 4) by block elimination from the last on.
+
+    ``full[m, a]`` (a <= m) are the blocks of a positive matrix, where ``there``; both are used up.
+    """
+    half_way = np.empty((4, 4))
+    for m in range(count - 1, 0, -1):
+        invert_block(full[m, m], lower, inverse)
+        for a in range(m):
+            if not there[m, a]:
+                continue
+            block = full[m, a]
+            for s in range(4):
+                for t in range(4):
+                    total = 0.0
+                    for u in range(4):
+                        total += inverse[s, u] * block[u, t]
+                    half_way[s, t] = total
+            for b in range(a + 1):
+                if not there[m, b]:
+                    continue
+                other = full[m, b] if b < a else block
+                target = full[a, b]
+                if not there[a, b]:
+                    there[a, b] = True
+                    target[:] = 0.0
+                for s in range(4):
+                    for t in range(4):
+                        total = 0.0
+                        for u in range(4):
+                            total += half_way[u, s] * other[u, t]
+                        target[s, t] -= total
+            # block a is read again by columns b > a: keep it, and what it becomes, apart
+            full[a, m, :, :] = half_way
+    invert_block(full[0, 0], lower, solution[0])
+    for m in range(1, count):
+        solution[m] = 0.0
+        for a in range(m):
+            if there[m, a]:
+                for s in range(4):
+                    for t in range(4):
+                        total = 0.0
+                        for u in range(4):
+                            total += full[a, m, s, u] * solution[a, u, t]
+                        solution[m, s, t] -= total
 
 
 @kernel
@@ -361,29 +219,31 @@ def local_inverses(
     members = np.empty(LARGEST_CLUSTER, np.int64)
     power = np.empty(LARGEST_CLUSTER)
     place = np.full(n, -1)
-    matrix = np.empty((4 * LARGEST_CLUSTER, 4 * LARGEST_CLUSTER))
-    solution = np.empty((4 * LARGEST_CLUSTER, 4))
+    full = np.empty((LARGEST_CLUSTER, LARGEST_CLUSTER, 4, 4))
+    there = np.empty((LARGEST_CLUSTER, LARGEST_CLUSTER), np.bool_)
+    inverse, lower = np.empty((4, 4)), np.empty((4, 4))
+    solution = np.empty((LARGEST_CLUSTER, 4, 4))
     for k in range(n):
         count = gather(k, starts, near, lookup, strength, members, power, place, weakest)
-        size = 4 * count
-        matrix[:size, :size] = 0.0
         for m in range(count):
-            at = size - 4 - 4 * m  # the column itself comes last
+            for o in range(m + 1):
+                there[m, o] = False
+            full[m, m] = 0.0
+            there[m, m] = True
             for a in range(4):
-                matrix[at + a, at + a] = 1.0 + RIDGE
+                full[m, m, a, a] = 1.0 + RIDGE
             for q in range(starts[members[m]], starts[members[m] + 1]):
                 o = place[near[q]]
-                if o > m:
-                    to = size - 4 - 4 * o
+                if 0 <= o < m:
+                    there[m, o] = True
                     block = blocks[lookup[q]]
                     straight = members[m] < near[q]
                     for a in range(4):
                         for b in range(4):
-                            matrix[at + a, to + b] = block[a, b] if straight else block[b, a]
-        invert_last(matrix, size, solution)
+                            full[m, o, a, b] = block[a, b] if straight else block[b, a]
+        eliminate(count, full, there, inverse, solution, lower)
         pull[k] = 0.0
         for m in range(count):
-            at = size - 4 - 4 * m
             down = first[members[m], 0] - first[k, 0]
             right = first[members[m], 1] - first[k, 1]
             for node in range(9):
@@ -393,17 +253,16 @@ def local_inverses(
                     for b in range(4):
                         value = shares[members[m], node, b]
                         for a in range(4):
-                            to[a] += solution[at + b, a] * value
+                            to[a] += solution[m, b, a] * value
         for a in range(4):
             for b in range(4):
-                own[k, a, b] = solution[size - 4 + a, b]
+                own[k, a, b] = solution[0, a, b]
         for q in range(starts[k], starts[k + 1]):
             o = place[near[q]]
             if o > 0:
-                at = size - 4 - 4 * o
                 for a in range(4):
                     for b in range(4):
-                        value = 0.5 * solution[at + b, a]
+                        value = 0.5 * solution[o, b, a]
                         if k < near[q]:
                             cross[lookup[q], a, b] += value
                         else:
@@ -467,30 +326,3 @@ def pair_product(blocks: Floats, pairs: Integers, vector: Floats) -> Floats:
                 result[i, a] += blocks[p, a, b] * vector[j, b]
                 result[j, b] += blocks[p, a, b] * vector[i, a]
     return result
-
-
-@kernel
-def cell_moments(weight: Floats, step_y: float, step_x: float, sums: Floats) -> None:
-    """Write the sums of ``weight * fy^q fx^p`` (q, p <= 2) over each cell between four nodes."""
-    for j in range(weight.shape[0]):
-        a = min(int(j / step_y), sums.shape[0] - 1)
-        fy = j / step_y - a
-        low = 0
-        for b in range(sums.shape[1]):
-            high = weight.shape[1]
-            if b < sums.shape[1] - 1:
-                high = min(high, int(np.ceil((b + 1) * step_x)))
-            s0 = s1 = s2 = 0.0
-            for i in range(low, high):
-                fx = i / step_x - b
-                value = weight[j, i]
-                s0 += value
-                s1 += value * fx
-                s2 += value * fx * fx
-            factor = 1.0
-            for q in range(3):
-                sums[a, b, q, 0] += factor * s0
-                sums[a, b, q, 1] += factor * s1
-                sums[a, b, q, 2] += factor * s2
-                factor *= fy
-            low = high
