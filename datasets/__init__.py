@@ -25,6 +25,8 @@ __getattr__, __dir__, __all__ = attach(
         "make_defect_scene": ".synthetic.synthetic_defects",
         "check_consistency": ".columns.self_consistency",
         "ConsistencyCheck": ".columns.self_consistency",
+        "ColumnBounds": ".columns.column_bounds",
+        "column_bounds": ".columns.column_bounds",
         "assign_sites": ".sites.assign_sites",
         "classify_species": ".sites.species",
         "domain_fraction": ".walls.normalize_frames",
@@ -57,5 +59,7 @@ __getattr__, __dir__, __all__ = attach(
         "measure_strain": ".structure.strain",
         "PolarizationField": ".structure.polarization",
         "measure_polarization": ".structure.polarization",
+        "BondOrder": ".structure.bond_order",
+        "measure_bond_order": ".structure.bond_order",
     },
 )

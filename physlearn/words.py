@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from physlearn.atom_words import atom_answers
 from physlearn.findings import COULD_NOT, Findings
+from physlearn.phrases import (
+    Answer,
+    as_sentence,
+    interval_text,
+    said_interval,
+    said_number,
+    species_counts,
+    unit_text,
+)
 
 if TYPE_CHECKING:
     from physlearn.causal import CausalGraph
@@ -33,88 +42,6 @@ SILENCING = ("not identified", "prior repeated", "inadequate")
 
 DOUBTS = ("error bars unreliable", "too narrow", "do not trust", "does not fit")
 """What in a fit's warnings keeps its headlines from being settled."""
-
-UNITS = {"angstrom": "Å", "um": "µm", "pixel": "px", "1": "", "reduced": "", "kT": "kT"}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One headline.
-
-    Attributes
-    ----------
-    question
-        What was asked.
-    sentence
-        The answer in words.
-    state
-        "settled", "found" (in data that nobody intervened in), "open" (these data cannot tell),
-        "none" (the step could not be done) or "plan".
-    detail
-        Numbers behind it.
-    """
-
-    question: str
-    sentence: str
-    state: str
-    detail: str = ""
-
-
-def unit_text(unit: str) -> str:
-    """Return a unit as people write it.
-
-    Examples
-    --------
-    >>> unit_text("pixel^2/frame")
-    'px²/frame'
-    """
-    text = unit.replace("pixel", "px").replace("angstrom", "Å").replace("um", "µm")
-    text = text.replace("^2", "²").replace("^3", "³")
-    return UNITS.get(unit, text)
-
-
-def said_number(value: float | None, digits: int = 3) -> str:
-    """Return a number with significant digits and a real minus sign.
-
-    Examples
-    --------
-    >>> said_number(-0.0934), said_number(None), said_number(12345.6)
-    ('−0.0934', '–', '12,346')
-    """
-    if value is None or math.isnan(value):
-        return "–"
-    size = abs(value)
-    if size >= 10**digits:
-        text = f"{value:,.0f}"
-    elif size and size < 1e-4:
-        text = f"{value:.{digits - 1}e}"
-    else:
-        text = f"{value:.{digits}g}"
-    return text.replace("-", "−")
-
-
-def said_interval(mean: float, low: float, high: float) -> tuple[str, str, str]:
-    """Return mean and ends of an interval with as many decimals as its width deserves.
-
-    Examples
-    --------
-    >>> said_interval(0.49921, 0.49807, 0.50028)
-    ('0.4992', '0.4981', '0.5003')
-    >>> said_interval(-120.4, -180.0, -60.0)
-    ('−120', '−180', '−60')
-    """
-    width = high - low
-    if not math.isfinite(width):
-        return said_number(mean), said_number(low), said_number(high)
-    if width <= 0 or max(abs(low), abs(high)) / width > 1e6 or width < 1e-6:
-        return said_number(mean, 5), said_number(low, 5), said_number(high, 5)
-    decimals = max(0, 1 - math.floor(math.log10(width)))
-    # Adding zero turns -0.0 into 0.0
-    first, second, third = (
-        f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
-        for value in (mean, low, high)
-    )
-    return first, second, third
 
 
 def coupling_answer(
@@ -166,7 +93,12 @@ def headlines(findings: Findings) -> list[Answer]:
     >>> headlines(Findings("a picture", 1))
     []
     """
-    answers = [*_atoms(findings), *_couplings(findings), *_causes(findings), *_walls(findings)]
+    answers = [
+        *atom_answers(findings),
+        *_couplings(findings),
+        *_causes(findings),
+        *_walls(findings),
+    ]
     answers += [
         Answer(note.title, f"Could not be done. {as_sentence(note.reason)}", "none")
         for note in findings.notes
@@ -180,31 +112,6 @@ def _probability(value: float) -> str:
     if value > 0.999:
         return "P\u00a0>\u00a00.999"
     return f"P\u00a0=\u00a0{value:.2f}" if value < 0.995 else f"P\u00a0=\u00a0{value:.3f}"
-
-
-def as_sentence(text: str) -> str:
-    """Return ``text`` with a capital and a full stop.
-
-    Examples
-    --------
-    >>> as_sentence("no atoms were found")
-    'No atoms were found.'
-    """
-    text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
-
-
-def _atoms(findings: Findings) -> Iterable[Answer]:
-    if findings.atoms is None:
-        return
-    atoms = findings.atoms
-    detail = ""
-    if findings.snapshots is not None:
-        detail = ", ".join(f"{n:,} {name}" for name, n in species_counts(findings).items())
-        detail += f" on {findings.snapshots.n_observed:,} lattice sites"
-    yield Answer(
-        "What is in the picture?", f"{atoms.n:,} atom columns were found.", "settled", detail
-    )
 
 
 def _couplings(findings: Findings) -> Iterable[Answer]:
@@ -223,19 +130,6 @@ def _couplings(findings: Findings) -> Iterable[Answer]:
 
 def _doubts(warnings: Iterable[str]) -> list[str]:
     return [text for text in warnings if any(doubt in text for doubt in DOUBTS)]
-
-
-def interval_text(row: Mapping[Any, Any]) -> str:
-    """Return ``mean [low to high] unit`` of a row with mean, q05, q95 and unit.
-
-    Examples
-    --------
-    >>> interval_text({"mean": 0.5, "q05": 0.4, "q95": 0.6, "unit": "pixel/frame"})
-    '0.50 [0.40 to 0.60] px/frame'
-    """
-    unit = unit_text(str(row["unit"]))
-    mean, low, high = said_interval(*(float(row[key]) for key in ("mean", "q05", "q95")))
-    return f"{mean} [{low} to {high}]{' ' + unit if unit else ''}"
 
 
 def _causes(findings: Findings) -> Iterable[Answer]:
@@ -383,25 +277,3 @@ def _next(findings: Findings) -> list[Answer]:
 
 def _plain_name(name: str) -> str:
     return name.replace("_", " ")
-
-
-def species_counts(findings: Findings) -> dict[str, int]:
-    """Return how many observed sites hold each state.
-
-    Examples
-    --------
-    >>> from physlearn.records import LatticeSnapshots, SiteGraph
-    >>> chain = SiteGraph(3, [[0, 1], [1, 2]], [0, 0], [1, 1])
-    >>> found = Findings("a", 1, snapshots=LatticeSnapshots([[1, -1, 1]], chain))
-    >>> species_counts(found)
-    {'state -1': 1, 'state +1': 2}
-    """
-    snapshots = findings.snapshots
-    if snapshots is None:
-        return {}
-    names = snapshots.state_names or tuple(f"state {v:+d}" for v in snapshots.state_values)
-    seen = snapshots.states if snapshots.observed is None else snapshots.states[snapshots.observed]
-    return {
-        name: int((seen == value).sum())
-        for name, value in zip(names, snapshots.state_values, strict=True)
-    }

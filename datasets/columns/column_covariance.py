@@ -95,6 +95,7 @@ def measure_covariance(
     *,
     reach: float = 4.0,
     weight: NDArray[np.floating] | None = None,
+    width_precision: float = 0.0,
 ) -> ColumnCovariance:
     """Return the columns' covariance from the Fisher information of the whole picture.
 
@@ -116,6 +117,8 @@ def measure_covariance(
         Half-edge of a column's window in widths.
     weight
         Picture of 1 / variance, 0 where a pixel is masked; None takes it from model and noise.
+    width_precision
+        Precision of a prior on each log width.
     """
     n = len(columns)
     if n == 0:
@@ -129,6 +132,7 @@ def measure_covariance(
     own, blocks = np.empty((n, 4, 4)), np.empty((len(pairs), 4, 4))
     selves = np.repeat(np.arange(n, dtype=np.int64)[:, None], 2, axis=1)
     information.pair_information(weight, columns, selves, own)
+    own[:, 3, 3] += width_precision
     information.pair_information(weight, columns, pairs, blocks)
     steps = [
         (length - 1) / (count - 1) for length, count in zip(weight.shape, nodes_shape, strict=True)

@@ -1,0 +1,139 @@
+"""What a study says of its atoms: how many, how sure, strained or not, vacancies, edits by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from physlearn.findings import Findings
+from physlearn.phrases import Answer, said_number, species_counts
+
+if TYPE_CHECKING:
+    from physlearn.datasets import ConsistencyCheck, StrainField
+
+__all__ = ["atom_answers", "dilation_beyond_errors", "edit_text"]
+
+CLEAR = 4.0
+NEIGHBOURHOOD = 7.0
+"""Atoms that share neighbours: their strains are not independent."""
+
+
+def atom_answers(findings: Findings) -> Iterable[Answer]:
+    """Return the answers of the steps that end at the atoms.
+
+    Examples
+    --------
+    >>> list(atom_answers(Findings("a picture", 1)))
+    []
+    """
+    atoms = findings.atoms
+    if atoms is None:
+        return
+    detail = ""
+    if findings.snapshots is not None:
+        detail = ", ".join(f"{n:,} {name}" for name, n in species_counts(findings).items())
+        detail += f" on {findings.snapshots.n_observed:,} lattice sites"
+    edits = edit_text(findings)
+    sentence = f"{atoms.n:,} atom columns were found."
+    if edits:
+        sentence = f"{atoms.n:,} atom columns, chosen by hand: {edits}."
+    yield Answer("What is in the picture?", sentence, "found" if edits else "settled", detail)
+    if findings.consistency is not None:
+        yield _consistency(findings.consistency)
+    if findings.scan is not None:
+        yield Answer("Is the scan straight?", str(findings.scan.verdict), "found")
+    if findings.vacancies is not None:
+        yield _vacancies(findings)
+    if findings.strain is not None:
+        yield _strain(findings.strain, corrected=findings.scan is not None)
+
+
+def edit_text(findings: Findings) -> str:
+    """Return what a person changed, or nothing.
+
+    Examples
+    --------
+    >>> edit_text(Findings("a picture", 1))
+    ''
+    """
+    said = {} if findings.atoms is None else findings.atoms.metadata
+    if not said.get("edited_by_hand", False):
+        return ""
+    words = [f"{said[f'edit_{word}']} {word}" for word in ("added", "moved", "removed")]
+    return ", ".join(words)
+
+
+def _consistency(check: ConsistencyCheck) -> Answer:
+    question = "Do the error bars hold on this picture?"
+    halves = {"rows": "Even and odd rows", "thin": "Halves of its counts"}.get(
+        check.method, "Two pictures"
+    )
+    x, y = (said_number(value, 3) for value in check.z_sd)
+    expected = said_number(check.expected_z_sd, 3)
+    detail = (
+        f"differences over their error bars scatter by {x} (x) and {y} (y), {expected} expected; "
+        f"{check.n_both:,} atoms in both halves, "
+        f"{check.n_only_first + check.n_only_second:,} in one only"
+    )
+    if not check.judged:
+        return Answer(question, f"These data can’t tell: {check.reason}.", "open", detail)
+    if check.passed:
+        return Answer(question, f"{halves} agree within the error bars.", "settled", detail)
+    wide = [axis for axis, sd in zip("xy", check.z_sd, strict=True) if sd > check.expected_z_sd]
+    if not wide:
+        return Answer(question, f"They are too wide: {halves.lower()} agree better than the error "
+                      "bars say.", "found", detail)  # fmt: skip
+    factor = max(check.z_sd) / check.expected_z_sd
+    sentence = (
+        f"They do not: {halves.lower()} differ by {factor:.1f} times the error bars along "
+        f"{' and '.join(wide)}"
+    )
+    if wide == ["x"] or check.z_sd[0] > 1.15 * check.z_sd[1]:
+        sentence += ", as row shifts of the scan do"
+    return Answer(question, sentence + ".", "found", detail)
+
+
+def _vacancies(findings: Findings) -> Answer:
+    raise NotImplementedError
+
+
+def dilation_beyond_errors(field: StrainField) -> tuple[float, float]:
+    """Return the variance of the dilation that the errors do not explain, and its error.
+
+    Dilation is (xx + yy) / 2 at atoms whose neighbours are all there. Neighbouring values share
+    positions: a seventh of the atoms count as independent.
+    """
+    rows = field.complete & np.isfinite(field.covariance[:, 0, 0])
+    if rows.sum() < 2 * NEIGHBOURHOOD:
+        return float("nan"), float("nan")
+    value = 0.5 * (field.strain[rows, 0] + field.strain[rows, 1])
+    covariance = field.covariance[rows]
+    variance = 0.25 * (covariance[:, 0, 0] + covariance[:, 1, 1] + 2 * covariance[:, 0, 1])
+    excess = (value - value.mean()) ** 2 - variance
+    error = float(excess.std(ddof=1) / np.sqrt(len(excess) / NEIGHBOURHOOD))
+    return float(excess.mean()), error
+
+
+def _strain(field: StrainField, *, corrected: bool) -> Answer:
+    question = "Is the lattice strained?"
+    excess, error = dilation_beyond_errors(field)
+    rows = field.complete & np.isfinite(field.covariance[:, 0, 0])
+    typical = float(np.sqrt(np.median(field.covariance[rows, 0, 0]))) if rows.any() else np.nan
+    detail = f"{int(rows.sum()):,} atoms, each strain placed to about {typical:.2%}"
+    if not np.isfinite(excess):
+        return Answer(question, "These data can’t tell: too few whole neighbourhoods.", "open",
+                      detail)  # fmt: skip
+    limit = f"{np.sqrt(max(excess + 1.645 * error, 0.0)):.2%}"
+    if excess > CLEAR * error:
+        cause = "" if corrected else ": strain, scan errors or both"
+        return Answer(
+            question,
+            f"The dilation varies by {np.sqrt(excess):.2%} (rms) from place to place beyond its "
+            f"error bars{cause}.", "found" if corrected else "open", detail,
+        )  # fmt: skip
+    return Answer(
+        question, f"No strain stands out: variations of the dilation above {limit} would.",
+        "open", detail,
+    )  # fmt: skip
