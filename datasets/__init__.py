@@ -61,5 +61,7 @@ __getattr__, __dir__, __all__ = attach(
         "measure_polarization": ".structure.polarization",
         "BondOrder": ".structure.bond_order",
         "measure_bond_order": ".structure.bond_order",
+        "ScanCorrection": ".scan.correct_scan",
+        "correct_scan": ".scan.correct_scan",
     },
 )

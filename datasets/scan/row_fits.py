@@ -1,0 +1,220 @@
+"""Columns and row shifts fitted together, to finished positions or to the raw picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from physlearn.checks import InputError
+from physlearn.datasets.columns.find_atoms import find_atoms
+from physlearn.datasets.scan.declared_lattice import IndexedColumns, index_columns
+from physlearn.datasets.scan.row_model import (
+    RowHyperparameters,
+    RowPosterior,
+    RowProblem,
+    fit_hyperparameters,
+    solve_rows,
+)
+from physlearn.datasets.scan.scan_image import ShiftedFit, quadratic_of, start_fit
+from physlearn.records import AtomicConfiguration
+
+__all__ = ["Fitted", "fit_picture", "fit_positions", "in_pixels", "straightened"]
+
+Floats = NDArray[np.float64]
+ROUNDS = 5
+SETTLED_PX = 0.005
+START = RowHyperparameters(0.3, 0.3, 0.05)
+RAGGED_WIDTHS = 0.12
+"""Jitter, in column widths, from which ragged columns are found anew on the straightened picture:
+score tests on their ragged residual add columns that are not there."""
+MOST_DETECTIONS = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """Everything in pixels: corrected places, covariances, rows, and the last linear problem."""
+
+    places: Floats
+    covariance: Floats
+    problem: RowProblem
+    posterior: RowPosterior
+    hyper: RowHyperparameters
+    hyper_covariance: Floats
+    lattice: Floats
+    atoms: AtomicConfiguration
+    indexed: IndexedColumns
+    found_anew: bool = False
+
+
+def _lattice_start(design: Floats, x: Floats, on_lattice: NDArray[np.bool_]) -> Floats:
+    """Return the least-squares lattice parameters along one axis."""
+    return np.asarray(np.linalg.lstsq(design[on_lattice], x[on_lattice], rcond=None)[0])
+
+
+def in_pixels(atoms: AtomicConfiguration) -> tuple[Floats, Floats]:
+    """Return pixel size and origin (2,), in the atoms' unit."""
+    if atoms.pixel_size is None or atoms.field_of_view is None:
+        raise InputError(
+            "atoms must come from a picture (pixel_size and field_of_view): rows are needed."
+        )
+    return np.array(atoms.pixel_size), np.array(atoms.field_of_view)[:2]
+
+
+def fit_positions(
+    atoms: AtomicConfiguration, indexed: IndexedColumns, n_rows: int, order: int
+) -> Fitted:
+    """Fit the rows to finished positions, each an average over the rows it crosses."""
+    pixel, origin = in_pixels(atoms)
+    places = (atoms.positions - origin) / pixel
+    covariance = np.asarray(atoms.position_covariance) / pixel[:, None] / pixel
+    width = np.asarray(atoms.width) / float(np.sqrt(pixel[0] * pixel[1]))
+    window = int(np.ceil(6 * float(width.max()))) + 2
+    first = np.clip(np.ceil(places[:, 1] - 3 * width).astype(np.int64), 0, n_rows - 1)
+    rows = first[:, None] + np.arange(window)
+    # the slope of a Gaussian column along x squared, summed over a row, falls as exp(-v^2)
+    share = np.exp(-(((rows - places[:, 1:]) / width[:, None]) ** 2)) * (rows < n_rows)
+    share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
+    information = 1.0 / np.maximum(covariance[:, 0, 0], 1e-12)
+    shared = np.ascontiguousarray(share * information[:, None])
+    band = np.zeros((window, n_rows))
+    for a in range(window):
+        products = shared[:, : window - a] * share[:, a:]
+        seen = rows[:, : window - a]
+        total = np.bincount(seen.ravel(), weights=products.ravel(), minlength=n_rows)
+        band[a] = total[:n_rows]
+    design = indexed.design(order, places)
+    lattice = _lattice_start(design, places[:, 0], indexed.on_lattice)
+    problem = RowProblem(
+        information, np.zeros(len(places)), shared, first, band, np.zeros(n_rows),
+        places[:, 0] - design @ lattice, design, indexed.on_lattice, np.zeros(n_rows),
+    )  # fmt: skip
+    hyper, spread = fit_hyperparameters(problem, START)
+    posterior = solve_rows(problem, hyper)
+    corrected = places.copy()
+    seen = np.minimum(rows, n_rows - 1)
+    corrected[:, 0] -= (share * posterior.shift[seen]).sum(axis=1)
+    return Fitted(
+        corrected, covariance, problem, posterior, hyper, spread,
+        lattice + posterior.lattice_step, atoms, indexed,
+    )  # fmt: skip
+
+
+def fit_picture(
+    atoms: AtomicConfiguration, image: Floats, indexed: IndexedColumns, order: int
+) -> Fitted:
+    """Fit columns and rows on the raw pixels; find ragged columns anew once straightened."""
+    fitted = _fit_pixels(fit_positions(atoms, indexed, image.shape[0], order), image, order)
+    for _ in range(MOST_DETECTIONS):
+        width = float(np.median(np.asarray(fitted.atoms.width)))
+        if fitted.hyper.jitter_px < RAGGED_WIDTHS * width / float(in_pixels(atoms)[0][0]):
+            break
+        again = _find_again(fitted, image)
+        if again.n < len(indexed.part) // 2:
+            break
+        pixel, origin = in_pixels(again)
+        indexed = index_columns((again.positions - origin) / pixel, np.asarray(again.intensity))
+        before = len(fitted.places)
+        fitted = _fit_pixels(_restart(fitted, again, indexed, order), image, order)
+        if again.n == before:
+            break
+    return fitted
+
+
+def straightened(image: Floats, shift: Floats) -> Floats:
+    """Return the picture with each row moved back by its shift (linear interpolation)."""
+    rows, columns = np.indices(image.shape, dtype=np.float64)
+    return np.asarray(
+        map_coordinates(image, [rows, columns + shift[:, None]], order=1, mode="nearest")
+    )
+
+
+def _find_again(fitted: Fitted, image: Floats) -> AtomicConfiguration:
+    """Return the columns of the straightened picture, in the atoms' unit."""
+    atoms = fitted.atoms
+    pixel, origin = in_pixels(atoms)
+    kind = str(atoms.metadata.get("noise_model", "gain"))
+    picture = straightened(image, fitted.posterior.shift)
+    found = find_atoms(picture, noise=kind if kind in ("poisson", "gaussian", "gain") else "gain")
+    if found.n == 0:
+        return found
+    return atoms.with_changes(
+        positions=origin + found.positions * pixel,
+        position_covariance=np.asarray(found.position_covariance) * pixel[:, None] * pixel,
+        width=np.asarray(found.width) * float(np.sqrt(pixel[0] * pixel[1])),
+        intensity=found.intensity, intensity_sd=found.intensity_sd, covariance=None,
+        detection_probability=found.detection_probability, species=None, species_names=(),
+        species_log_likelihood=None,
+    )  # fmt: skip
+
+
+def _restart(
+    fitted: Fitted, atoms: AtomicConfiguration, indexed: IndexedColumns, order: int
+) -> Fitted:
+    """Return the start of a fit with other columns, the row shifts kept."""
+    pixel, origin = in_pixels(atoms)
+    places = (atoms.positions - origin) / pixel
+    covariance = np.asarray(atoms.position_covariance) / pixel[:, None] / pixel
+    lattice = _lattice_start(indexed.design(order, places), places[:, 0], indexed.on_lattice)
+    return Fitted(
+        places, covariance, fitted.problem, fitted.posterior, fitted.hyper,
+        fitted.hyper_covariance, lattice, atoms, indexed, found_anew=True,
+    )  # fmt: skip
+
+
+def _fit_pixels(start: Fitted, image: Floats, order: int) -> Fitted:
+    """Fit columns and rows on the raw pixels, by turns."""
+    indexed = start.indexed
+    fit = _pixel_fit(start, image)
+    fit.refit(6)
+    design = indexed.design(order, start.places)
+    hyper, spread = start.hyper, start.hyper_covariance
+    problem, posterior, covariance = start.problem, start.posterior, start.covariance
+    lattice = start.lattice
+    for round_number in range(ROUNDS):
+        lattice = _lattice_start(design, fit.columns[:, 0], indexed.on_lattice)
+        away = fit.columns[:, 0] - design @ lattice
+        problem, covariance = quadratic_of(fit, away, design, indexed.on_lattice, 1.0)
+        hyper, spread = fit_hyperparameters(problem, hyper)
+        posterior = solve_rows(problem, hyper)
+        moved = float(np.abs(posterior.shift - fit.shift).max())
+        fit.shift = posterior.shift.copy()
+        fit.refit(6)
+        if moved < SETTLED_PX and round_number:
+            break
+    pixel, _ = in_pixels(start.atoms)
+    columns = fit.columns
+    # log intensity = log amplitude + 2 log width
+    relative = covariance[:, 2, 2] + 4 * covariance[:, 2, 3] + 4 * covariance[:, 3, 3]
+    intensity = 2 * np.pi * np.exp(columns[:, 2] + 2 * columns[:, 3])
+    atoms = start.atoms.with_changes(
+        width=np.exp(columns[:, 3]) * float(np.sqrt(pixel[0] * pixel[1])),
+        intensity=intensity, intensity_sd=intensity * np.sqrt(np.maximum(relative, 0.0)),
+    )  # fmt: skip
+    return Fitted(
+        columns[:, :2].copy(), covariance, problem, posterior, hyper, spread,
+        lattice + posterior.lattice_step, atoms, indexed, start.found_anew,
+    )  # fmt: skip
+
+
+def _pixel_fit(start: Fitted, image: Floats) -> ShiftedFit:
+    """Return the pixel fit that starts at the given columns and row shifts."""
+    atoms = start.atoms
+    pixel, _ = in_pixels(atoms)
+    width = np.maximum(np.asarray(atoms.width) / float(np.sqrt(pixel[0] * pixel[1])), 0.5)
+    width = np.clip(width, 0.6 * np.median(width), 1.6 * np.median(width))
+    amplitude = np.asarray(atoms.intensity) / (2 * np.pi * width**2)
+    amplitude = np.maximum(amplitude, 1e-6 * np.abs(image).max())
+    columns = np.column_stack([start.places, np.log(amplitude), np.log(width)])
+    noise = (
+        float(atoms.metadata.get("noise_offset", 0.0)),
+        float(atoms.metadata.get("noise_gain", 1.0)),
+    )
+    return start_fit(image, np.ascontiguousarray(columns), start.posterior.shift, noise)
+
+
+def _lattice_start(design: Floats, x: Floats, on_lattice: NDArray[np.bool_]) -> Floats:
+    """Return the least-squares lattice parameters along one axis."""
+    return np.asarray(np.linalg.lstsq(design[on_lattice], x[on_lattice], rcond=None)[0])
