@@ -233,9 +233,7 @@ def _line(
     directions = ((1, 0), (0, 1)) if s.lattice == "square" else ((1, 0), (0, 1), (1, -1))
     for _ in range(200):
         a, b = starts[int(generator.integers(len(starts)))]
-        da, db = ((1, 0), (0, 1), (1, -1))[
-            int(generator.integers(3 if s.lattice != "square" else 2))
-        ]
+        da, db = directions[int(generator.integers(len(directions)))]
         line = [where.get((a + k * da, b + k * db), -1) for k in range(s.line_sites)]
         if min(line) >= 0:
             return np.array(line, dtype=np.int64)

@@ -1,0 +1,130 @@
+"""Sublattices too dim to be found column by column: they show in the average of all cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from physlearn.datasets.sites.site_frame import SiteFrame
+from physlearn.datasets.sites.site_picture import SitePicture
+
+__all__ = ["add_hidden_sublattices"]
+
+Floats = NDArray[np.float64]
+STEPS = 24
+SMALLEST_Z = 10.0
+SMALLEST_SHARE = 0.08
+"""Amplitude of a hidden sublattice in units of the brightest one's."""
+CLOSEST = 0.35
+"""Closest place to a known sublattice, in units of the shorter lattice vector."""
+FEWEST_CELLS = 30
+
+
+def add_hidden_sublattices(
+    frame: SiteFrame, picture: SitePicture, warnings: list[str]
+) -> SiteFrame:
+    """Return the frame with the sites of dim sublattices that the cell average shows."""
+    anchor = frame.sublattice == 0
+    if anchor.sum() < FEWEST_CELLS:
+        return frame
+    amplitude, variance = picture.amplitude_map()
+    bright = float(
+        np.exp(np.median(picture.columns[frame.column[anchor & (frame.column >= 0)], 2]))
+    )
+    phases = frame.phases
+    for _ in range(2):
+        steps = (np.arange(STEPS) + 0.5) / STEPS
+        trial = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
+        z, mean = _folded(trial, frame, picture, amplitude, variance)
+        length = min(np.hypot(*frame.vectors[0]), np.hypot(*frame.vectors[1]))
+        off = trial[:, None, :] - phases
+        near = np.hypot(*np.moveaxis((off - np.round(off)) @ frame.vectors, 2, 0)).min(axis=1)
+        z[(near < CLOSEST * length) | (mean < SMALLEST_SHARE * bright)] = -np.inf
+        best = int(np.argmax(z))
+        if not z[best] > SMALLEST_Z:
+            break
+        phase = _climb(trial[best], frame, picture, amplitude, variance)
+        known = phase - phases
+        apart = np.hypot(*((known - np.round(known)) @ frame.vectors).T).min()
+        if apart < CLOSEST * length:
+            break
+        frame = _with_phase(frame, phase)
+        phases = frame.phases
+        warnings.append(
+            f"sublattice {len(phases) - 1} is too dim to be found column by column; the average of "
+            f"all cells shows it ({mean[best] / bright:.0%} of the brightest, {z[best]:.0f} "
+            "standard errors)."
+        )
+        break
+    return frame
+
+
+def _places(frame: SiteFrame, phase: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return where a place of the cell lies in each cell, and in which the anchor site is seen."""
+    anchor = np.flatnonzero(frame.sublattice == 0)
+    shift = (phase - frame.phases[0]) @ frame.vectors
+    return frame.predicted[anchor] + shift, anchor
+
+
+def _folded(
+    trial: Floats, frame: SiteFrame, picture: SitePicture, amplitude: Floats, variance: Floats
+) -> tuple[Floats, Floats]:
+    """Return z and mean of one more column's amplitude at each place of the cell."""
+    z, mean = np.empty(len(trial)), np.empty(len(trial))
+    rows, columns = amplitude.shape
+    for k, phase in enumerate(trial):
+        where = picture.to_pixel(_places(frame, phase)[0])[:, ::-1]
+        inside = np.all(where > 3, axis=1) & np.all(where < np.array([rows, columns]) - 4, axis=1)
+        seen = ndimage.map_coordinates(amplitude, where[inside].T, order=1)
+        weight = 1.0 / ndimage.map_coordinates(variance, where[inside].T, order=1)
+        mean[k] = (seen * weight).sum() / weight.sum()
+        # the scatter of the cells themselves, not only the pixel noise
+        spread = np.sqrt(max(1.0, np.mean((seen - mean[k]) ** 2 * weight)) / weight.sum())
+        z[k] = mean[k] / spread
+    return z, mean
+
+
+def _climb(
+    phase: Floats, frame: SiteFrame, picture: SitePicture, amplitude: Floats, variance: Floats
+) -> Floats:
+    """Return the place of the local maximum of the folded amplitude."""
+    step = 0.5 / STEPS
+    for _ in range(6):
+        around = phase + step * np.array([[a, b] for a in (-1, 0, 1) for b in (-1, 0, 1)])
+        z, _ = _folded(around, frame, picture, amplitude, variance)
+        best = int(np.argmax(z))
+        phase = around[best]
+        if best == 4:
+            step *= 0.5
+    return np.asarray(phase)
+
+
+def _with_phase(frame: SiteFrame, phase: Floats) -> SiteFrame:
+    """Return the frame with one more sublattice; its sites are predicted from the anchor's."""
+    anchor = np.flatnonzero(frame.sublattice == 0)
+    # the mean of the nearest anchor sites' own predictions carries the local distortion
+    from scipy.spatial import cKDTree
+
+    ideal = (frame.indices[anchor] + frame.phases[0]) @ frame.vectors
+    goals = (frame.indices[anchor] + phase) @ frame.vectors
+    known = frame.predicted[anchor] - ideal
+    near = cKDTree(ideal).query(goals, k=3)[1]
+    predicted = goals + known[near].mean(axis=1)
+    inside = np.all(predicted > frame.predicted.min(axis=0), axis=1)
+    inside &= np.all(predicted < frame.predicted.max(axis=0), axis=1)
+    chosen = np.flatnonzero(inside)
+    n = len(chosen)
+    return replace(
+        frame,
+        phases=np.concatenate([frame.phases, phase[None]]),
+        indices=np.concatenate([frame.indices, frame.indices[anchor][chosen]]),
+        sublattice=np.concatenate(
+            [frame.sublattice, np.full(n, len(frame.phases), dtype=np.int64)]
+        ),
+        predicted=np.concatenate([frame.predicted, predicted[chosen]]),
+        covariance=np.concatenate([frame.covariance, frame.covariance[anchor][near[chosen, 0]]]),
+        column=np.concatenate([frame.column, np.full(n, -1, dtype=np.int64)]),
+    )
