@@ -175,11 +175,11 @@ def _coordinates(
             if wanted == "pixel" or scale is None:
                 values = np.arange(len(values), dtype=np.float64)
             else:
-                values = values * (scale[0] * NM_PER[scale[1]] / NM_PER[wanted])
+                values = np.asarray(values * (scale[0] * NM_PER[scale[1]] / NM_PER[wanted]))
             unit = wanted
         elif axis.name == "time":
             factor = SECONDS.get(unit.strip().lower())
-            values = np.arange(len(values)) * 1.0 if factor is None else values * factor
+            values = np.arange(len(values), dtype=np.float64) if factor is None else values * factor
             unit = "frame" if factor is None else "s"
         found[axis.name] = xr.Variable((axis.name,), values, {"units": unit})
     if wanted == "pixel":

@@ -94,10 +94,8 @@ def _igor_spectra(
     value_unit: str, said: Mapping[str, str | float | bool],
 ) -> Channel:  # fmt: skip
     start = float(wave["wave_header"]["sfB"][2])
-    third = Axis(
-        "bias" if units[2] == "V" else "axis_2", start + steps[2] * np.arange(values.shape[2], dtype=np.float64),
-        units[2],
-    )  # fmt: skip
+    places = start + steps[2] * np.arange(values.shape[2], dtype=np.float64)
+    third = Axis("bias" if units[2] == "V" else "axis_2", places, units[2])
     axes = _image_axes(values.shape[0], values.shape[1], steps[0], steps[1], units[0])
     return Channel(
         path.stem, (*axes, third), lambda: values.transpose(1, 0, 2)[::-1], value_unit,
