@@ -23,7 +23,8 @@ TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 def count_frames(path: str | os.PathLike[str]) -> int:
     """Return how many frames a file holds, by its content and not by its name.
 
-    Files of other kinds than GIF, TIFF, npy and HDF5 count as one picture.
+    Of a file with several channels the first film counts, if it holds no picture. Files of other
+    kinds count as one picture.
 
     Raises
     ------
@@ -43,6 +44,10 @@ def count_frames(path: str | os.PathLike[str]) -> int:
     file = Path(path)
     if not file.exists():
         raise FileNotFoundError(f"no such file: {file}")
+    from physlearn.datasets.reading.menu import FOLDERS, has_menu
+
+    if file.is_dir() and file.suffix.lower() in FOLDERS:
+        return _menu_frames(file)
     if file.is_dir():
         raise InputError(f"{file} is a folder; give one picture or video file.")
     if file.stat().st_size == 0:
@@ -59,8 +64,8 @@ def count_frames(path: str | os.PathLike[str]) -> int:
                 return int(getattr(picture, "n_frames", 1))
         if head.startswith(TIFF):
             return _tiff_frames(file)
-        if head.startswith(HDF5):
-            return _hdf5_frames(file)
+        if head.startswith(HDF5) or has_menu(file):
+            return _menu_frames(file)
     except (OSError, ValueError, EOFError, KeyError, IndexError):
         return 1  # damaged: the reader says how
     return 1
@@ -81,22 +86,27 @@ def _tiff_frames(file: Path) -> int:
         return max(frames, int(series.shape[0]) if stacked else 1)
 
 
-def _hdf5_frames(file: Path) -> int:
-    import h5py
+def _menu_frames(file: Path) -> int:
+    """Return the frames of the first film among a file's channels; 1 where a picture is offered."""
+    from physlearn.checks import BackendUnavailable
+    from physlearn.datasets.reading.hdf5_files import list_hdf5
+    from physlearn.datasets.reading.menu import channels_of, has_menu
 
-    frames = [1]
-
-    def visit(_: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim == 3 and min(item.shape[1:]) >= 16:
-            frames.append(_frames_of_shape(item.shape))
-
-    with h5py.File(file, "r") as content:
-        content.visititems(visit)
-    return max(frames)
+    try:
+        channels = channels_of(file) if has_menu(file) else list_hdf5(file)
+    except (InputError, BackendUnavailable):
+        return 1  # the reader says what is wrong
+    if any(one.kind == "picture" for one in channels):
+        return 1
+    films = [one for one in channels if one.kind == "film"]
+    return films[0].shape[films[0].dims.index("time")] if films else 1
 
 
 def read_input(
-    path: str | os.PathLike[str], *, drive: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    drive: str | os.PathLike[str] | None = None,
+    channel: int | str | None = None,
 ) -> xr.DataArray:
     """Read a picture as dims (y, x), or a video as dims (time, y, x).
 
@@ -106,6 +116,9 @@ def read_input(
         The file.
     drive
         CSV file with the drive that acts from a frame to the next, for a video.
+    channel
+        Number or name of a channel, for a file with several (``list_channels``) that holds
+        pictures.
 
     Raises
     ------
@@ -127,10 +140,10 @@ def read_input(
 
         if drive is not None:
             raise InputError(f"drive goes with a video; {path} is one picture: leave it out.")
-        return read_image(path)
+        return read_image(path, channel=channel)
     from physlearn.datasets.reading.read_video import read_video
 
-    video = read_video(path)
+    video = read_video(path, channel=channel)
     if drive is None:
         return video
     values = read_drive(drive, video.sizes["time"])
