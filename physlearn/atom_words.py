@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physlearn.findings import Findings
-from physlearn.phrases import Answer, said_number, species_counts
+from physlearn.phrases import Answer, said_number, species_counts, unit_text
 
 if TYPE_CHECKING:
-    from physlearn.datasets import ConsistencyCheck, StrainField
+    from physlearn.datasets import ConsistencyCheck, ScanCorrection, SiteStates, StrainField
 
 __all__ = ["atom_answers", "dilation_beyond_errors", "edit_text"]
 
 CLEAR = 4.0
+FEWEST_SHARE = 1e-3
 NEIGHBOURHOOD = 7.0
 """Atoms that share neighbours: their strains are not independent."""
 
@@ -39,13 +40,13 @@ def atom_answers(findings: Findings) -> Iterable[Answer]:
     sentence = f"{atoms.n:,} atom columns were found."
     if edits:
         sentence = f"{atoms.n:,} atom columns, chosen by hand: {edits}."
-    yield Answer("What is in the picture?", sentence, "found" if edits else "settled", detail)
+    yield Answer("What is in the picture?", sentence, "hand" if edits else "settled", detail)
     if findings.consistency is not None:
         yield _consistency(findings.consistency)
     if findings.scan is not None:
-        yield Answer("Is the scan straight?", str(findings.scan.verdict), "found")
+        yield Answer("Is the scan straight?", _scan_verdict(findings.scan), "settled")
     if findings.vacancies is not None:
-        yield _vacancies(findings)
+        yield from _vacancies(findings.vacancies)
     if findings.strain is not None:
         yield _strain(findings.strain, corrected=findings.scan is not None)
 
@@ -84,7 +85,7 @@ def _consistency(check: ConsistencyCheck) -> Answer:
     wide = [axis for axis, sd in zip("xy", check.z_sd, strict=True) if sd > check.expected_z_sd]
     if not wide:
         return Answer(question, f"They are too wide: {halves.lower()} agree better than the error "
-                      "bars say.", "found", detail)  # fmt: skip
+                      "bars say.", "settled", detail)  # fmt: skip
     factor = max(check.z_sd) / check.expected_z_sd
     sentence = (
         f"They do not: {halves.lower()} differ by {factor:.1f} times the error bars along "
@@ -92,11 +93,37 @@ def _consistency(check: ConsistencyCheck) -> Answer:
     )
     if wide == ["x"] or check.z_sd[0] > 1.15 * check.z_sd[1]:
         sentence += ", as row shifts of the scan do"
-    return Answer(question, sentence + ".", "found", detail)
+    return Answer(question, sentence + ".", "settled", detail)
 
 
-def _vacancies(findings: Findings) -> Answer:
-    raise NotImplementedError
+def _vacancies(sites: SiteStates) -> Iterable[Answer]:
+    """Return one answer a sublattice: the count at the false-discovery rate, share and interval."""
+    rate = float(sites.metadata.get("false_discovery_rate", np.nan))
+    for row in sites.shares[sites.shares["state"].isin(["vacant", "half"])].to_dict("records"):
+        n, part = int(row["count"]), int(row["sublattice"])
+        kind = "vacant" if row["state"] == "vacant" else "half empty"
+        where = "" if len(sites.phases) == 1 else f" of sublattice {part + 1}"
+        share = f"{row['share']:.1%} [{row['low']:.1%} to {row['high']:.1%}]"
+        few = n == 0 and row["low"] < FEWEST_SHARE
+        sentence = (
+            f"No site{where} stands out as {kind}; more than {row['high']:.1%} would." if few
+            else f"{n:,} of {int(row['n_sites']):,} sites{where} are {kind}."
+        )  # fmt: skip
+        yield Answer(
+            f"Are sites{where} {kind}?", sentence, "open" if few else "settled",
+            f"share {share} (95 %); at most {rate:.0%} of those named are expected to be false",
+        )  # fmt: skip
+
+
+def _scan_verdict(scan: ScanCorrection) -> str:
+    unit = unit_text(scan.atoms.unit)
+    size, error = said_number(scan.jitter_sd, 2), said_number(scan.jitter_sd_error, 1)
+    if scan.jitter_sd < CLEAR * scan.jitter_sd_error:
+        return f"No row shifts of the scan stand out: {size} ± {error} {unit}."
+    return (
+        f"Its rows are displaced by {size} ± {error} {unit} (rms); that was taken out of the "
+        "strain, with the lattice as declared."
+    )
 
 
 def dilation_beyond_errors(field: StrainField) -> tuple[float, float]:
@@ -131,7 +158,7 @@ def _strain(field: StrainField, *, corrected: bool) -> Answer:
         return Answer(
             question,
             f"The dilation varies by {np.sqrt(excess):.2%} (rms) from place to place beyond its "
-            f"error bars{cause}.", "found" if corrected else "open", detail,
+            f"error bars{cause}.", "settled" if corrected else "open", detail,
         )  # fmt: skip
     return Answer(
         question, f"No strain stands out: variations of the dilation above {limit} would.",

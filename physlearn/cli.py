@@ -33,6 +33,8 @@ EXAMPLES = """
 
   physlearn study walls.gif --drive bias.csv --out study         walls and their law from a video
 
+  physlearn study image.tiff --atoms study/atoms.csv --out again     with atoms edited by hand
+
   physlearn doctor                               what is installed, and whether it works
 """
 
@@ -116,6 +118,16 @@ def study(
     drive: Annotated[
         Path | None, typer.Option(help="CSV with one row a frame: the drive of a video.")
     ] = None,
+    atoms: Annotated[
+        Path | None,
+        typer.Option(help="The atoms.csv of an earlier study, edited by hand: it is fitted anew."),
+    ] = None,
+    lattice: Annotated[
+        str | None,
+        typer.Option(
+            help="Declare the lattice (square, triangular, any): scan rows are put in order by it."
+        ),
+    ] = None,
     seed: Seed = None,
 ) -> None:
     """Study your own picture or video: a folder with every artefact and report.html."""
@@ -123,8 +135,9 @@ def study(
 
     with _progress() as progress:
         result = run_study(
-            Study(path, tuple(channel or ()), drive), out=out, seed=seed, progress=progress
-        )
+            Study(path, tuple(channel or ()), drive, atoms=atoms, lattice=lattice),
+            out=out, seed=seed, progress=progress,
+        )  # fmt: skip
     _tell(result)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from physlearn.causal import CausalGraph, Counterfactual, Effect, ExperimentPlan
+    from physlearn.datasets import ConsistencyCheck, ScanCorrection, SiteStates, StrainField
     from physlearn.datasets.walls.wall_advance import WallAdvance
     from physlearn.inference import EquationSet
     from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable, WallTrack
@@ -73,7 +75,13 @@ class Findings:
     source: str = ""
     image: xr.DataArray | None = None
     channels: xr.Dataset | None = None
+    edited: str | os.PathLike[str] | None = None
+    lattice: str | None = None
     atoms: AtomicConfiguration | None = None
+    consistency: ConsistencyCheck | None = None
+    scan: ScanCorrection | None = None
+    vacancies: SiteStates | None = None
+    strain: StrainField | None = None
     snapshots: LatticeSnapshots | None = None
     couplings: Fit | None = None
     correlations: pd.DataFrame | None = None
@@ -104,7 +112,8 @@ class Findings:
     def warnings(self) -> list[tuple[str, str]]:
         """Return every warning once, as (where it came from, sentence)."""
         sources: list[tuple[str, Any]] = [
-            ("atoms", self.atoms), ("sites", self.snapshots), ("couplings", self.couplings),
+            ("atoms", self.atoms), ("sites", self.snapshots),
+            ("vacancies", self.vacancies), ("strain", self.strain), ("couplings", self.couplings),
             ("patches", self.patches), ("causal graph", self.graph),
             *(("effects", effect) for effect in self.effects),
             *(("what if", answer) for answer in self.counterfactuals),
@@ -115,6 +124,9 @@ class Findings:
         for name, record in sources:
             for sentence in getattr(record, "warnings", ()) or ():
                 seen.setdefault(str(sentence), name)
+        if self.scan is not None:
+            for sentence in self.scan.not_identified:
+                seen.setdefault(sentence, "scan")
         for label, channel in ({} if self.channels is None else self.channels).items():
             if self.image is not None and channel.shape != self.image.shape:
                 rows, columns = channel.shape

@@ -16,6 +16,9 @@ __all__ = [
 
 UNITS = {"angstrom": "Å", "um": "µm", "pixel": "px", "1": "", "reduced": "", "kT": "kT"}
 
+NONE_SEEN = "none seen"
+"""How ``assign_sites`` calls the second state where one species is all there is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -28,7 +31,8 @@ class Answer:
     sentence
         The answer in words.
     state
-        "settled", "found" (in data that nobody intervened in), "open" (these data cannot tell),
+        "settled", "found" (in data that nobody intervened in), "hand" (a person chose),
+        "open" (these data cannot tell),
         "none" (the step could not be done) or "plan".
     detail
         Numbers behind it.
@@ -138,7 +142,8 @@ def species_counts(findings: Findings) -> dict[str, int]:
         return {}
     names = snapshots.state_names or tuple(f"state {v:+d}" for v in snapshots.state_values)
     seen = snapshots.states if snapshots.observed is None else snapshots.states[snapshots.observed]
-    return {
+    counts = {
         name: int((seen == value).sum())
         for name, value in zip(names, snapshots.state_values, strict=True)
     }
+    return {name: count for name, count in counts.items() if count or name != NONE_SEEN}

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from physlearn.checks import NotIdentified
 from physlearn.findings import Findings, Step
+from physlearn.steps_atoms import ATOM_STEPS, N_SHELLS
 
 __all__ = ["IMAGE_STEPS"]
 
-N_SHELLS = 2
 FEWEST_PATCHES = 30
-
-
-def _find_atoms(findings: Findings) -> None:
-    from physlearn.datasets.columns.find_atoms import find_atoms
-
-    if findings.image is None:
-        return
-    atoms = find_atoms(findings.image)
-    if atoms.n == 0:
-        raise NotIdentified("no atom columns stand out of the noise of this picture.")
-    findings.atoms = atoms
-
-
-def _classify(findings: Findings) -> None:
-    from physlearn.datasets.sites.species import classify_species
-
-    if findings.atoms is not None:
-        findings.atoms = classify_species(findings.atoms)
-
-
-def _assign(findings: Findings) -> None:
-    from physlearn.datasets.sites.assign_sites import assign_sites
-
-    if findings.atoms is not None:
-        findings.snapshots = assign_sites(findings.atoms, n_shells=N_SHELLS)
 
 
 def _fit_couplings(findings: Findings) -> None:
@@ -56,10 +33,15 @@ def _fit_couplings(findings: Findings) -> None:
 
 
 def _describe(findings: Findings) -> None:
+    from physlearn.datasets.columns.edited_atoms import edited_by_hand
     from physlearn.datasets.patches.describe_patches import describe_patches
 
     if findings.atoms is not None:
-        findings.patches = describe_patches(findings.atoms, findings.snapshots, findings.channels)
+        table = describe_patches(findings.atoms, findings.snapshots, findings.channels)
+        if edited_by_hand(findings.atoms):
+            # the causal step warns of patches that were chosen; so were the atoms in these
+            table = replace(table, selection=f"{table.selection}, of atoms that a person edited")
+        findings.patches = table
     elif findings.channels is None:
         findings.patches = describe_patches(None, None, findings.image)
     else:
@@ -146,9 +128,7 @@ def _ask_what_if(findings: Findings) -> None:
 
 
 IMAGE_STEPS = (
-    Step("atoms", "Find atoms", _find_atoms, ("image",)),
-    Step("species", "Tell species apart", _classify, ("atoms",)),
-    Step("sites", "Assign lattice sites", _assign, ("atoms",)),
+    *ATOM_STEPS,
     Step("couplings", "Fit couplings", _fit_couplings, ("snapshots",)),
     Step("patches", "Describe patches", _describe, ("image",)),
     Step("graph", "Look for causes", _discover, ("patches",)),

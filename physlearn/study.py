@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from physlearn.checks import InputError, as_generator
+from physlearn.checks import InputError, as_generator, check_choice
 from physlearn.findings import Findings, Step, run_steps
 from physlearn.study_folder import check_out, study_folder, write_artefacts
 
 __all__ = ["Study", "StudyResult", "run_study", "save_study", "study_findings"]
 
 Progress = Callable[[str, float], None]
+LATTICES = ("square", "triangular", "any")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,12 @@ class Study:
         CSV with the drive that acts from a frame to the next, for a video.
     title
         Heading of the report; the file's name when empty.
+    atoms
+        The ``atoms.csv`` of an earlier study of the picture, edited by a person: rows added,
+        removed or moved. All is fitted again from there, and the report says what was changed.
+    lattice
+        The lattice that the sample is declared to have (``square``, ``triangular`` or ``any``):
+        row shifts of the scan are then told from displacements of atoms and taken out.
 
     Examples
     --------
@@ -42,6 +49,8 @@ class Study:
     channels: tuple[str | os.PathLike[str], ...] = ()
     drive: str | os.PathLike[str] | None = None
     title: str = ""
+    atoms: str | os.PathLike[str] | None = None
+    lattice: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -146,12 +155,20 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
     findings = Findings(study.title, number, source=Path(study.path).name)
     data = read_input(study.path, drive=study.drive)
     if "time" in data.dims:
-        if study.channels:
-            raise InputError("channels go with a picture; this input is a video: leave them out.")
+        for name in ("channels", "atoms", "lattice"):
+            if getattr(study, name):
+                raise InputError(
+                    f"{name} go with a picture; this input is a video: leave them out."
+                )
         findings.video = data
         return findings, VIDEO_STEPS + PLAN_STEPS
     findings.image = data
     findings.channels = read_channels(study.channels, data)
+    findings.edited, findings.lattice = study.atoms, study.lattice
+    if study.atoms is not None and not Path(study.atoms).is_file():
+        raise FileNotFoundError(f"no such file: {study.atoms}")
+    if study.lattice is not None:
+        check_choice("lattice", study.lattice, LATTICES)
     return findings, IMAGE_STEPS + PLAN_STEPS
 
 

@@ -9,10 +9,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from physlearn.checks import InputError
 from physlearn.findings import Findings
+
+if TYPE_CHECKING:
+    from physlearn.records import AtomicConfiguration
 
 __all__ = ["MARKER", "check_out", "study_folder", "write_artefacts"]
 
@@ -135,8 +138,14 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
         return folder / name
 
     if findings.atoms is not None:
-        findings.atoms.to_csv(place("atoms.csv"))
+        _write_atoms(findings.atoms, place("atoms.csv"))
         findings.atoms.save(place("atoms.nc"))
+    if findings.scan is not None:
+        _write_atoms(findings.scan.atoms, place("atoms_straight.csv"))
+    if findings.vacancies is not None:
+        findings.vacancies.to_pandas().to_csv(place("site_states.csv"), index=False)
+    if findings.strain is not None:
+        findings.strain.to_pandas().to_csv(place("strain.csv"), index=False)
     if findings.snapshots is not None:
         findings.snapshots.save(place("sites.nc"))
     if findings.couplings is not None:
@@ -157,3 +166,18 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
         text = json.dumps({"laws": rows}, indent=1, allow_nan=False)
         place("laws.json").write_text(text + "\n", encoding="utf-8")
     return names
+
+
+def _write_atoms(atoms: AtomicConfiguration, path: Path) -> None:
+    """Write the atoms as ``to_csv`` does, with the probability of each species beside them."""
+    from physlearn.atom_summary import species_probabilities
+
+    table = atoms.to_pandas()
+    chances = species_probabilities(atoms)
+    if chances is not None:
+        for code, values in enumerate(chances.T):
+            name = atoms.species_names[code] if atoms.species_names else str(code)
+            table[f"probability_{name.replace(' ', '_')}"] = values
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# unit: {atoms.unit}\n")
+        table.to_csv(file, index=False)

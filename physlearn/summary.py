@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from physlearn.atom_summary import atoms_content
 from physlearn.findings import Findings
 from physlearn.results import library_versions, plain_json
 from physlearn.words import claims_a_cause, headlines, species_counts
@@ -30,7 +29,7 @@ def summarize(findings: Findings) -> dict[str, Any]:
     Examples
     --------
     >>> sorted(summarize(Findings("a picture", 3)))[:4]
-    ['atoms', 'correlations', 'counterfactuals', 'couplings']
+    ['atoms', 'consistency', 'correlations', 'counterfactuals']
     """
     content: dict[str, Any] = {
         "format": SUMMARY_FORMAT,
@@ -46,7 +45,7 @@ def summarize(findings: Findings) -> dict[str, Any]:
             {"question": a.question, "answer": a.sentence, "state": a.state, "detail": a.detail}
             for a in headlines(findings)
         ],
-        "atoms": _atoms(findings),
+        **atoms_content(findings),
         "sites": _sites(findings),
         "couplings": _fit_rows(findings.couplings),
         "correlations": []
@@ -160,22 +159,6 @@ def _fit_rows(fit: Fit | None) -> list[dict[str, Any]]:
 
 def _records(table: Any) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
-
-
-def _atoms(findings: Findings) -> dict[str, Any] | None:
-    atoms = findings.atoms
-    if atoms is None:
-        return None
-    result: dict[str, Any] = {"count": atoms.n, "unit": atoms.unit}
-    if atoms.position_covariance is not None and atoms.n:
-        variances = np.einsum("nii->ni", atoms.position_covariance)
-        result["median_position_sd"] = float(np.median(np.sqrt(variances.mean(axis=1))))
-    if atoms.species is not None:
-        result["species_counts"] = {
-            name: int((atoms.species == code).sum())
-            for code, name in enumerate(atoms.species_names)
-        }
-    return result
 
 
 def _sites(findings: Findings) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from physlearn.atom_words import atom_answers
 from physlearn.findings import Findings
 from physlearn.report.figures import Picture
 from physlearn.report.plan_prose import plan_rows, plan_text
@@ -35,6 +36,7 @@ __all__ = ["build_report"]
 CHIPS = {
     "settled": "settled by these data",
     "found": "found here; an intervention would settle it",
+    "hand": "selected by hand",
     "open": "these data can’t tell",
     "none": "not done",
     "plan": "proposed",
@@ -120,6 +122,8 @@ def _context(
         "notes": findings.notes,
         "pictures": dict(pictures),
         "atoms_text": atoms_text(findings),
+        "atom_answers": list(atom_answers(findings))[1:],
+        "lattice_declared": findings.lattice is not None,
         "coupling_rows": [number_row(row) for row in summary["couplings"]],
         "patches_text": patches_text(findings),
         "patch_pictures": [name for name in pictures if name.startswith("patch_")],

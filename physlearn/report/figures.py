@@ -24,7 +24,9 @@ from physlearn.report.draw_atoms import (
     site_atoms,
 )
 from physlearn.report.draw_causal import plot_effects, plot_graph
+from physlearn.report.draw_defects import plot_vacancies
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings
+from physlearn.report.draw_strain import plot_row_shifts, plot_strain
 from physlearn.report.draw_walls import (
     plot_domain_share,
     plot_laws,
@@ -89,7 +91,7 @@ def draw_pictures(findings: Findings) -> dict[str, Picture]:
     """
     pictures: dict[str, Picture] = {}
     with matplotlib.rc_context(STYLE):
-        for part in (_atoms, _couplings, _patches, _causes, _walls):
+        for part in (_atoms, _structure, _couplings, _patches, _causes, _walls):
             for name, figure, alt, caption in part(findings):
                 pictures[name] = _rendered(figure, alt, caption)
     return pictures
@@ -147,6 +149,43 @@ def _atoms(findings: Findings) -> Iterator[Drawn]:
     said = ", ".join(f"{count} {name}" for name, count in counts.items()) or f"{atoms.n} atoms"
     yield ("species", figure, f"Map of the species on the lattice: {said}.",
            "What sits on each site of the lattice.")  # fmt: skip
+
+
+def _structure(findings: Findings) -> Iterator[Drawn]:
+    sites, image, atoms = findings.vacancies, findings.image, findings.atoms
+    if sites is not None and image is not None and atoms is not None:
+        figure, ax = _canvas(4.4, 4.6 * image.sizes["y"] / image.sizes["x"] + 0.3)
+        plot_vacancies(image, sites, atoms.positions[sites.interstitials], ax=ax)
+        said = ", ".join(
+            f"{int(sites.flags(kind).sum())} {kind}" for kind in ("vacant", "half", "other")
+        )
+        yield (
+            "vacancies",
+            figure,
+            f"The picture with a mark on each site that is not as it should "
+            f"be: {said}, {len(sites.interstitials)} interstitial.",
+            "Sites that are vacant, half filled or held by another species, and columns on no "
+            "site.",
+        )
+    if findings.strain is not None and findings.strain.complete.any():
+        figure, ax = _canvas(4.4, 4.0)
+        plot_strain(findings.strain, ax=ax)
+        yield (
+            "strain",
+            figure,
+            "Map of the dilation of the lattice about each atom.",
+            "Dilation of the lattice about each atom, against the mean of the picture.",
+        )
+    if findings.scan is not None:
+        figure, ax = _canvas(5.4, 3.2)
+        plot_row_shifts(findings.scan, ax=ax)
+        yield (
+            "row_shifts",
+            figure,
+            "Displacement of every scan row along x.",
+            "How far each row of the scan was displaced, two standard deviations shaded; taken "
+            "out of the positions.",
+        )
 
 
 def _close_up(

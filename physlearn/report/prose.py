@@ -353,6 +353,14 @@ def methods(findings: Findings) -> list[str]:
         "likelihood; each position carries the covariance of that fit.",
         "species": "Species come from a mixture over the fitted intensities that takes each atom’s "
         "own intensity error into account; likelihoods, not probabilities, are handed on.",
+        "consistency": "The error bars were checked on the picture itself: columns of its even and "
+        "odd rows were fitted apart and compared.",
+        "scan": "Scan rows were put in order by the declared lattice, whose vectors were inferred; "
+        "what is left of their error is in the positions’ covariances.",
+        "vacancies": "Each site’s state is the likelihood of the picture there, integrated over "
+        "place and amplitude, with a false-discovery control on what is named vacant.",
+        "strain": "Strain is the best affine map of each atom’s lattice neighbours against the "
+        "picture’s mean lattice, with errors from the joint covariance of the positions.",
         "couplings": f"Couplings and field: {_of_fit(findings.couplings)} The check simulates "
         "pictures of the same lattice from the posterior.",
         "graph": "Causal links come from the PC algorithm (Spirtes, Glymour and Scheines 2000) of "

@@ -14,9 +14,10 @@ from physlearn.results import Fit
 from physlearn.study import Study, run_study
 
 SUMMARY_KEYS = {
-    "format", "title", "inputs", "headlines", "atoms", "sites", "couplings", "correlations",
-    "patches", "graph", "effects", "counterfactuals", "plan", "walls", "wall_parameters", "laws",
-    "steps", "warnings", "truth", "versions", "seed", "files",
+    "format", "title", "inputs", "headlines", "atoms", "consistency", "scan", "strain", "vacancies",
+    "sites",
+    "couplings", "correlations", "patches", "graph", "effects", "counterfactuals", "plan", "walls",
+    "wall_parameters", "laws", "steps", "warnings", "truth", "versions", "seed", "files",
 }  # fmt: skip
 
 
