@@ -222,13 +222,14 @@ def _result(fitted: Fitted, declared: Floats | None, straighten: bool) -> ScanCo
     said = _not_identified(hyper, variance, declared, straight)
     corrected = atoms.with_changes(
         positions=origin + places * pixel,
-        position_covariance=covariance[:, :2, :2] * pixel[:, None] * pixel,
+        position_covariance=covariance * pixel[:, None] * pixel,
         covariance=None,
         row_error=(hyper.jitter_px * float(pixel[0]), length),
         metadata={**atoms.metadata, "scan_corrected": True, "jitter_px": hyper.jitter_px,
                   "jitter_correlation": hyper.correlation},
         warnings=(*atoms.warnings, *anew, *said),
     )  # fmt: skip
+    per_row = np.array([pixel[0] / pixel[1], 1.0])
     return ScanCorrection(
         atoms=corrected,
         row_shift=fitted.posterior.shift * pixel[0],
@@ -240,8 +241,8 @@ def _result(fitted: Fitted, declared: Floats | None, straighten: bool) -> ScanCo
         displacement_sd=hyper.displacement_px * float(pixel[0]),
         lattice_vectors=vectors * pixel,
         lattice_vectors_sd=np.sqrt(np.diag(vector_covariance)).reshape(2, 2) * pixel,
-        drift=None if affine is None else affine.drift,
-        drift_sd=None if affine is None else affine.drift_sd,
+        drift=None if affine is None else affine.drift * per_row,
+        drift_sd=None if affine is None else affine.drift_sd * per_row,
         angle=None if affine is None else affine.angle,
         angle_sd=None if affine is None else affine.angle_sd,
         scale=None if affine is None else affine.scale,
@@ -252,13 +253,13 @@ def _result(fitted: Fitted, declared: Floats | None, straighten: bool) -> ScanCo
 
 
 def _places(fitted: Fitted, affine: Affine | None) -> tuple[Floats, Floats]:
-    """Return corrected places and covariances (n, 4, 4), freed of ``affine``'s drift if given.
+    """Return corrected places and covariances (n, 2, 2), freed of ``affine``'s drift if given.
 
     A move of the whole picture is no error: the mean of lattice and rows is held. The declared
     shape fixes the trend along x: its error leaves the row shifts and the lattice together, and
     what the y parts of the vectors leave open of it comes in.
     """
-    covariance = fitted.covariance.copy()
+    covariance = fitted.covariance[:, :2, :2].copy()
     design = fitted.problem.design
     held = [design[fitted.indexed.on_lattice].mean(axis=0)]
     if affine is not None:
@@ -273,7 +274,7 @@ def _places(fitted: Fitted, affine: Affine | None) -> tuple[Floats, Floats]:
     covariance[:, 0, 0] = np.maximum(own + added, 1e-2 * own)
     if affine is None:
         return fitted.places, covariance
-    change = np.eye(4)
+    change = np.eye(2)
     change[0, 1] = -affine.drift[0]
     change[1, 1] = 1.0 - affine.drift[1]
     covariance = change @ covariance @ change.T
