@@ -16,16 +16,15 @@ from physlearn.datasets.structure.ring_kernels import (
 )
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["BondNetwork", "bond_cut", "find_bonds", "planar"]
+__all__ = ["BondNetwork", "bond_cut", "distance_gap", "find_bonds", "half_edges", "planar"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 FEWEST_ATOMS = 3
 LARGEST_SAMPLE = 4_000
-WIDEST_CUT = 1.75
-"""Pair distances are looked at up to this many nearest distances."""
 CUT_RANGE = (1.12, 1.62)
+"""Where the longest bond may lie, in nearest distances."""
 BIN = 0.02
 SMALLEST_GAP = 0.2
 """The valley of pair distances may be at most this share of the first peak, or a warning."""
@@ -128,22 +127,32 @@ def bond_cut(positions: Floats) -> tuple[float, float, float]:
             break
         reach *= 1.6
     typical = float(np.median(nearest[np.isfinite(nearest)]))
-    _, _, _, steps = half_edges(sample, None, WIDEST_CUT * typical)
+    cut, emptiness = distance_gap(sample, typical, CUT_RANGE)
+    return cut * typical, typical, emptiness
+
+
+def distance_gap(
+    positions: Floats, typical: float, between: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the emptiest pair distance in a range of nearest distances, and how full it is.
+
+    The latter is the density there as a share of the first peak's.
+    """
+    widest = between[1] + 6 * BIN
+    _, _, _, steps = half_edges(positions, None, widest * typical)
     lengths = np.hypot(steps[:, 0], steps[:, 1]) / typical
-    edges = np.arange(0.0, WIDEST_CUT + BIN, BIN)
+    edges = np.arange(0.0, widest, BIN)
     density = np.histogram(lengths, edges)[0] / (edges[:-1] + 0.5 * BIN)
     weights = np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2)
     density = np.convolve(density, weights / weights.sum(), mode="same")
     centers = edges[:-1] + 0.5 * BIN
-    peak = float(density[(centers > 0.8) & (centers < 1.2)].max())
-    allowed = np.flatnonzero((centers > CUT_RANGE[0]) & (centers < CUT_RANGE[1]))
-    floor = density[allowed].min() + 0.002 * peak
+    peak = max(float(density[(centers > 0.8) & (centers < 1.2)].max()), 1e-300)
+    allowed = np.flatnonzero((centers > between[0]) & (centers < between[1]))
+    empty = allowed[density[allowed] <= density[allowed].min() + 0.002 * peak]
     # the middle of the widest run of near-empty distances
-    empty = allowed[density[allowed] <= floor]
     runs = np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1)
-    widest = max(runs, key=len)
-    cut = float(centers[widest].mean())
-    return cut * typical, typical, float(density[allowed].min() / max(peak, 1e-300))
+    widest_run = max(runs, key=len)
+    return float(centers[widest_run].mean()), float(density[allowed].min() / peak)
 
 
 def find_bonds(atoms: AtomicConfiguration, bond_length: float | None = None) -> BondNetwork:

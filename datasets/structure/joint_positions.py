@@ -88,7 +88,9 @@ def position_errors(atoms: AtomicConfiguration) -> PositionErrors:
     if core is None:
         return PositionErrors((), source, warnings)
     terms: list[tuple[sparse.csr_array | None, sparse.csr_array]] = [(None, core)]
-    if atoms.row_error is not None and atoms.row_error[0] > 0 and atoms.n:
+    # correct_scan has put what is left of the rows' error into the joint covariance
+    held = atoms.metadata.get("scan_corrected") is True
+    if atoms.row_error is not None and atoms.row_error[0] > 0 and atoms.n and not held:
         terms.append(_rows(atoms))
     return PositionErrors(tuple(terms), source, warnings)
 
