@@ -75,6 +75,8 @@ __getattr__, __dir__, __all__ = attach(
         "measure_polarization": ".structure.polarization",
         "BondOrder": ".structure.bond_order",
         "measure_bond_order": ".structure.bond_order",
+        "ScanPair": ".scan.combine_scans",
+        "combine_scans": ".scan.combine_scans",
         "DriftSeries": ".scan.measure_drift",
         "Registration": ".scan.register_images",
         "measure_drift": ".scan.measure_drift",
