@@ -120,7 +120,7 @@ def _plain(value: Any) -> str | float | bool | None:
     if isinstance(value, int | float | np.integer | np.floating):
         return float(value) if np.isfinite(value) else str(value)
     if isinstance(value, str):
-        return value.strip()[:LONGEST_VALUE]
+        return value.replace("\x00", "").strip()[:LONGEST_VALUE]
     if isinstance(value, list | tuple) and 0 < len(value) <= 16:
         return str(list(value))[:LONGEST_VALUE]
     return None

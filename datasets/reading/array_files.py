@@ -167,7 +167,7 @@ def _xarray_channel(
 
     def load() -> NDArray[Any]:
         with xr.open_dataset(path, engine=engine, decode_times=False) as dataset:
-            values: NDArray[Any] = dataset[name].to_numpy()
+            values = np.array(dataset[name].to_numpy())  # a copy: scipy maps the file
         return values
 
     return Channel(

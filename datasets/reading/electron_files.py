@@ -60,7 +60,9 @@ def _channel(signal: Mapping[str, Any], number: int, path: Path) -> Channel:
     shape = tuple(int(data.shape[place]) for place in kept)
     by_place = {axis.get("index_in_array", at): axis for at, axis in enumerate(signal["axes"])}
     axes_said = [by_place[place] for place in kept]
-    names = name_axes([str(axis.get("name") or "") for axis in axes_said])
+    # the Semper plugin calls rows x and columns y
+    unnamed = path.suffix.lower() == ".unf"
+    names = name_axes(["" if unnamed else str(axis.get("name") or "") for axis in axes_said])
     axes = tuple(
         Axis(name, _places(axis, length), _unit(axis))
         for name, axis, length in zip(names, axes_said, shape, strict=True)
