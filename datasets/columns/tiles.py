@@ -1,0 +1,274 @@
+"""Pictures too large to be fitted at once: tile by tile, each kept on disk, joined at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from physlearn.checks import InputError, atomic_write, check_positive
+from physlearn.datasets.columns.column_covariance import ColumnCovariance
+from physlearn.datasets.columns.column_fit import Report
+from physlearn.datasets.columns.column_options import FindAtomsOptions
+from physlearn.datasets.columns.find_atoms import find_atoms
+from physlearn.datasets.columns.tile_join import GROUP, TilePlan, join_tiles, tile_file
+from physlearn.records import AtomicConfiguration
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
+__all__ = ["find_atoms_in_tiles", "read_tile_covariance"]
+
+Floats = NDArray[np.float64]
+SMALLEST_TILE = 128
+OVERLAP_WIDTHS = 24.0
+"""Two spacings of the background's nodes: columns further out change a fit by less than .1 %."""
+SAMPLE_PX = 1024
+ROWS_AT_ONCE = 1_000_000
+
+
+def find_atoms_in_tiles(
+    image: xr.DataArray | ArrayLike | str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    noise: str = "auto",
+    width: float | None = None,
+    options: FindAtomsOptions | None = None,
+    mask: ArrayLike | None = None,
+    tile: int = 1536,
+    progress: Report | None = None,
+) -> AtomicConfiguration:
+    """Find all atom columns of a picture of any size, in overlapping tiles.
+
+    As ``find_atoms``, with the memory of one tile: the picture may be a memory map, and the
+    covariances are spilled to the file as float32. Finished tiles lie beside the file until all
+    are there; the same call goes on after an interruption.
+
+    Parameters
+    ----------
+    image
+        Shape (rows, columns): an array, a memory map, a DataArray, or the path of an NPY file (read
+        as a memory map).
+    path
+        The netCDF file to write: ``AtomicConfiguration.load`` reads it, ``read_tile_covariance``
+        the joint covariance.
+    noise, width, options, mask
+        As in ``find_atoms``; a common width that is not given is measured on the middle.
+    tile
+        Edge of a tile in pixels, at least 128; 1536 takes about .5 GB.
+    progress
+        Called with the share done (0 to 1) and a word.
+
+    Returns
+    -------
+    AtomicConfiguration
+        Without ``covariance``, which stays in the file.
+
+    Raises
+    ------
+    InputError
+        For what ``find_atoms`` refuses, a tile that is too small, or a folder of unfinished tiles
+        of other work.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> y, x = np.mgrid[:200, :300]
+    >>> mean = 5 + 99 * np.exp(-((x % 20 - 9.7) ** 2 + (y % 20 - 9.2) ** 2) / (2 * 2.5**2))
+    >>> counts = np.random.default_rng(1).poisson(mean).astype(float)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     atoms = find_atoms_in_tiles(counts, f"{folder}/a.nc", noise="poisson", tile=150)
+    >>> atoms.n
+    150
+    """
+    check_positive("tile", tile)
+    if tile < SMALLEST_TILE:
+        raise InputError(f"tile must be at least {SMALLEST_TILE} pixels; got {tile}.")
+    if width is not None:
+        check_positive("width", width)
+    picture = _opened(image)
+    if picture.ndim != 2:
+        raise InputError(f"image must have shape (rows, columns); got {picture.shape}.")
+    flags = None if mask is None else np.asarray(mask)
+    arguments: dict[str, Any] = {"noise": _kind(picture, noise), "options": options}
+    if width is None:
+        width = _common_width(picture, flags, arguments)
+    plan = TilePlan(picture.shape, int(tile), int(np.ceil(OVERLAP_WIDTHS * width)), width)
+    folder = Path(f"{os.fspath(path)}.tiles")
+    _claim(folder, picture, plan, noise, options, flags)
+    numbers = list(plan.tiles())
+    for done, number in enumerate(numbers):
+        part = tile_file(folder, number)
+        if not part.is_file():
+            arrays = _fit_tile(picture, flags, plan, number, arguments)
+            with atomic_write(part) as temporary, temporary.open("wb") as file:
+                np.savez(file, **arrays)
+        if progress is not None:
+            progress(0.95 * (done + 1) / len(numbers), "tiles")
+    atoms = join_tiles(picture, plan, folder, Path(path), arguments["noise"])
+    shutil.rmtree(folder)
+    if progress is not None:
+        progress(1.0, "joined")
+    return atoms
+
+
+def _opened(image: Any) -> Any:
+    """Return a DataArray or an array that is sliced without being read."""
+    if isinstance(image, str | os.PathLike):
+        if not str(image).endswith(".npy"):
+            raise InputError(f"image must be an array or the path of an NPY file; got {image}.")
+        return np.load(image, mmap_mode="r")
+    return image if isinstance(image, xr.DataArray) else np.asanyarray(image)
+
+
+def _kind(picture: Any, noise: str) -> str:
+    """Return the noise model of all tiles."""
+    if noise != "auto":
+        return noise
+    known = isinstance(picture, xr.DataArray) and picture.attrs.get("counts") == "known"
+    return "poisson" if known else "gain"
+
+
+def _pixels(picture: Any, rows: slice, columns: slice) -> NDArray[Any]:
+    """Return the values of a part of the picture."""
+    part = picture[rows, columns]
+    return np.asarray(part.to_numpy() if isinstance(part, xr.DataArray) else part)
+
+
+def _common_width(picture: Any, flags: Any, arguments: dict[str, Any]) -> float:
+    """Return the columns' width in the middle of the picture."""
+    middle = [
+        slice(max(0, (length - SAMPLE_PX) // 2), (length + min(length, SAMPLE_PX)) // 2)
+        for length in picture.shape
+    ]
+    good = None if flags is None else flags[tuple(middle)]
+    atoms = find_atoms(_pixels(picture, *middle), mask=good, **arguments)
+    return float(atoms.metadata["column_width_px"])
+
+
+def _claim(
+    folder: Path, picture: Any, plan: TilePlan, noise: str, options: Any, flags: Any
+) -> None:
+    """Make the folder of finished tiles, or check that it holds tiles of this very work."""
+    told = hashlib.sha256(repr((plan, noise, options)).encode())
+    step = max(1, picture.shape[0] // 16)
+    for row in range(0, picture.shape[0], step):
+        told.update(np.ascontiguousarray(_pixels(picture, slice(row, row + 1), slice(None))))
+        if flags is not None:
+            told.update(np.ascontiguousarray(flags[row]))
+    name = folder / "identity.txt"
+    if name.is_file():
+        if name.read_text(encoding="utf-8") != told.hexdigest():
+            raise InputError(
+                f"{folder} must hold unfinished tiles of this picture with these settings, and "
+                "holds others; remove it or give another path."
+            )
+        return
+    if not folder.parent.is_dir():
+        raise InputError(f"path must lie in a folder that exists; {folder.parent} does not.")
+    folder.mkdir(exist_ok=True)
+    name.write_text(told.hexdigest(), encoding="utf-8")
+
+
+def _fit_tile(
+    picture: Any, flags: Any, plan: TilePlan, number: tuple[int, int], arguments: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the columns that a tile answers for, and what they share with those next door."""
+    rows, columns = plan.window(number[0], 0), plan.window(number[1], 1)
+    good = None if flags is None else flags[rows, columns]
+    atoms = find_atoms(_pixels(picture, rows, columns), mask=good, width=plan.width, **arguments)
+    places = atoms.positions + np.array([columns.start, rows.start])
+    outside = plan.outside(number, places)
+    mine = outside < 0.5 * plan.width
+    wanted = ("width", "intensity", "intensity_sd", "detection_probability")
+    arrays: dict[str, Any] = {
+        name: getattr(atoms, name)[mine] for name in wanted if getattr(atoms, name) is not None
+    }
+    local = np.cumsum(mine) - 1
+    blocks = np.zeros((int(mine.sum()), 4, 4), dtype=np.float32)
+    pairs, cross = np.empty((0, 2), np.int64), np.empty((0, 4, 4), np.float32)
+    if atoms.covariance is not None and atoms.n:
+        matrix = atoms.covariance.tobsr((4, 4))
+        row = np.repeat(np.arange(atoms.n), np.diff(matrix.indptr))
+        column = matrix.indices.astype(np.int64)
+        own = row == column
+        blocks[:] = matrix.data[own][np.argsort(row[own])][mine]
+        pairs, cross = np.stack([row, column], axis=1), matrix.data
+        pairs, cross = pairs[~own], cross[~own]
+    inner = mine[pairs].all(axis=1) & (pairs[:, 0] < pairs[:, 1])
+    # the column next door is known there by another number: it is told by its place
+    border = mine[pairs[:, 0]] & (outside[pairs[:, 1]] > -0.5 * plan.width)
+    noise = (atoms.metadata["noise_offset"], atoms.metadata["noise_gain"])
+    return arrays | {
+        "positions": places[mine], "outside": outside[mine], "blocks": blocks,
+        "position_covariance": atoms.position_covariance[mine],  # type: ignore[index]
+        "pairs": local[pairs[inner]], "cross": cross[inner].astype(np.float32),
+        "border": local[pairs[border, 0]], "border_places": places[pairs[border, 1]],
+        "border_cross": cross[border].astype(np.float32),
+        "noise": np.array(noise), "warnings": np.array(atoms.warnings, dtype=np.str_),
+    }  # fmt: skip
+
+
+def read_tile_covariance(path: str | os.PathLike[str], which: ArrayLike | None = None) -> csc_array:
+    """Return the joint covariance of atoms from the file of ``find_atoms_in_tiles``.
+
+    Parameters
+    ----------
+    path
+        The file.
+    which
+        Numbers of the atoms wanted, each once; None takes all.
+
+    Returns
+    -------
+    csc_array
+        float32, shape (4 n, 4 n), in the atoms' unit; per atom x, y, log amplitude, log width.
+
+    Raises
+    ------
+    InputError
+        When the file holds no such covariance, or not those atoms.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> y, x = np.mgrid[:128, :128]
+    >>> mean = 5 + 99 * np.exp(-((x % 16 - 7.7) ** 2 + (y % 16 - 8.2) ** 2) / (2 * 2.5**2))
+    >>> counts = np.random.default_rng(1).poisson(mean).astype(float)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     atoms = find_atoms_in_tiles(counts, f"{folder}/a.nc", noise="poisson")
+    ...     covariance = read_tile_covariance(f"{folder}/a.nc", [3, 4])
+    >>> covariance.shape
+    (8, 8)
+    """
+    import h5py
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    with h5py.File(path, "r") as file:
+        if GROUP not in file:
+            raise InputError(f"{path} must be a file of find_atoms_in_tiles; it has no covariance.")
+        group = file[GROUP]
+        n = len(group["blocks"])
+        chosen = np.arange(n) if which is None else np.asarray(which, dtype=np.int64).ravel()
+        if len(chosen) and (chosen.min() < 0 or chosen.max() >= n):
+            raise InputError(f"which must hold numbers from 0 to {n - 1}.")
+        if len(np.unique(chosen)) != len(chosen):
+            raise InputError("which must name each atom once.")
+        flags = np.full(n, -1, dtype=np.int64)
+        flags[chosen] = np.arange(len(chosen))
+        blocks = group["blocks"][:][chosen].astype(np.float64)
+        pairs, cross = [np.empty((0, 2), np.int64)], [np.empty((0, 4, 4), np.float32)]
+        for low in range(0, len(group["pairs"]), ROWS_AT_ONCE):
+            part = flags[group["pairs"][low : low + ROWS_AT_ONCE]]
+            good = (part >= 0).all(axis=1)
+            if good.any():
+                pairs.append(part[good])
+                cross.append(group["cross"][low : low + ROWS_AT_ONCE][good])
+    return ColumnCovariance(blocks, np.concatenate(pairs), np.concatenate(cross)).sparse()
