@@ -64,7 +64,7 @@ def read_array(path: Path, frame: int, columns: Sequence[str] | None) -> AtomicC
     try:
         header = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        if "pickle" in str(error).lower():
+        if any(word in str(error).lower() for word in ("pickle", "python objects")):
             raise _pickled(path) from None
         raise unreadable(path, error) from None
     check_memory(path, header.shape)

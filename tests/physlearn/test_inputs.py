@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from physlearn.checks import InputError
-from physlearn.inputs import count_frames, read_drive
+from physlearn.inputs import count_frames, read_drive, read_input
 
 
 @pytest.fixture
@@ -36,6 +36,23 @@ def test_gif_frames_count_whatever_the_name(tmp_path, picture):
     frames[0].save(tmp_path / "movie.gif", save_all=True, append_images=frames[1:])
     (tmp_path / "movie.gif").rename(tmp_path / "movie.png")
     assert count_frames(tmp_path / "movie.png") == 3
+
+
+def test_files_with_a_menu_are_pictures_or_films_by_what_they_offer(tmp_path, picture):
+    np.savez(tmp_path / "film.npz", stack=np.stack([picture] * 5))
+    np.savez(tmp_path / "both.npz", stack=np.stack([picture] * 5), mean=picture)
+    np.savez(tmp_path / "two.npz", height=picture, phase=-picture)
+    counts = [count_frames(tmp_path / name) for name in ("film.npz", "both.npz", "two.npz")]
+    assert counts == [5, 1, 1]
+    assert read_input(tmp_path / "film.npz").dims == ("time", "y", "x")
+    assert np.array_equal(read_input(tmp_path / "both.npz"), picture)
+    assert np.array_equal(read_input(tmp_path / "two.npz", channel="phase"), -picture)
+    with pytest.raises(InputError, match="0 height, 1 phase"):
+        read_input(tmp_path / "two.npz")
+    (tmp_path / "damaged.npz").write_bytes(b"no archive")
+    assert count_frames(tmp_path / "damaged.npz") == 1
+    with pytest.raises(InputError, match="cannot be read as NPZ"):
+        read_input(tmp_path / "damaged.npz")
 
 
 def test_missing_empty_and_folder_are_named(tmp_path):
