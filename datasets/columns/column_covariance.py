@@ -160,10 +160,12 @@ def measure_covariance(
     background.take_columns(blocks, pairs, shares, pull, first, stencil)
     inverses = np.empty((*nodes_shape, 9, 25))
     background.node_inverses(stencil, level, inverses)
-    background.add_background(pairs, pull, first, inverses, own, mixed)
-    kernels.undo_whitening(roots, pairs, own, mixed)
+    levels = np.zeros_like(mixed)
+    background.add_background(pairs, pull, first, inverses, own, levels)
     if not safe:
-        mixed = _definite(own, mixed, pairs)
+        mixed, levels = _definite(own, mixed, levels, pairs)
+    mixed += levels
+    kernels.undo_whitening(roots, pairs, own, mixed)
     return ColumnCovariance(own, pairs, mixed.astype(np.float32))
 
 
@@ -180,17 +182,26 @@ def _overlapping(columns: Floats) -> Integers:
     return np.ascontiguousarray(np.sort(pairs[square < 0.5 * COUPLED_WIDTHS**2 * total], axis=1))
 
 
-def _definite(own: Floats, mixed: Floats, pairs: Integers) -> Floats:
-    """Return the pairs' covariances, drawn towards 0 where the whole would not be definite.
+def _definite(own: Floats, mixed: Floats, levels: Floats, pairs: Integers) -> tuple[Floats, Floats]:
+    """Return what pairs share by overlap and by the background, so that the whole is definite.
 
-    Far pairs are left out, which can spoil a matrix of strongly overlapping columns.
+    Far pairs are left out, which can spoil a matrix of strongly overlapping columns: then the
+    background's part, and where that is not enough the other, is drawn towards 0. The smallest
+    eigenvalue is concave, so that a mean of two matrices has at least the mean of theirs.
     """
     roots = np.linalg.inv(np.linalg.cholesky(own))
-    white = roots[pairs[:, 0]] @ mixed @ roots[pairs[:, 1]].transpose(0, 2, 1)
-    lowest = _lowest_eigenvalue(white, pairs, len(own))
-    if lowest >= SMALLEST_EIGENVALUE:
-        return mixed
-    return mixed * ((1.0 - SMALLEST_EIGENVALUE) / (1.0 - lowest))
+
+    def lowest(cross: Floats) -> float:
+        white = roots[pairs[:, 0]] @ cross @ roots[pairs[:, 1]].transpose(0, 2, 1)
+        return _lowest_eigenvalue(white, pairs, len(own))
+
+    with_levels = lowest(mixed + levels)
+    if with_levels >= SMALLEST_EIGENVALUE:
+        return mixed, levels
+    without = lowest(mixed)
+    if without >= SMALLEST_EIGENVALUE:
+        return mixed, levels * ((without - SMALLEST_EIGENVALUE) / (without - with_levels))
+    return mixed * ((1.0 - SMALLEST_EIGENVALUE) / (1.0 - without)), 0.0 * levels
 
 
 def _lowest_eigenvalue(white: Floats, pairs: Integers, n: int) -> float:
