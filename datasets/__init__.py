@@ -40,6 +40,10 @@ __getattr__, __dir__, __all__ = attach(
         "find_atoms": ".columns.find_atoms",
         "find_vacancies": ".sites.vacancies",
         "vacancy_lines": ".sites.random_placement",
+        "species_composition": ".sites.composition",
+        "binomial_interval": ".sites.composition",
+        "measure_lattice_constant": ".sites.lattice_constant",
+        "LatticeConstant": ".sites.lattice_constant",
         "defect_clusters": ".sites.random_placement",
         "dopant_pairs": ".sites.random_placement",
         "SiteStates": ".sites.site_states",
@@ -84,5 +88,7 @@ __getattr__, __dir__, __all__ = attach(
         "undo_drift": ".scan.measure_drift",
         "ScanCorrection": ".scan.correct_scan",
         "correct_scan": ".scan.correct_scan",
+        "LocalSymmetry": ".structure.local_symmetry",
+        "score_local_symmetry": ".structure.local_symmetry",
     },
 )

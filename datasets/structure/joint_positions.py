@@ -81,6 +81,10 @@ class PositionErrors:
             total = product if total is None else sparse.csr_array(total + product)
         return total
 
+    def total(self, n: int) -> sparse.csr_array | None:
+        """Return the sparse covariance (2n, 2n) of all positions, or None."""
+        return self.joint(sparse.csr_array(sparse.eye_array(2 * n)))
+
 
 def position_errors(atoms: AtomicConfiguration) -> PositionErrors:
     """Return the joint errors of the positions, those of each atom alone, or none."""
