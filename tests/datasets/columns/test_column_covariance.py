@@ -76,7 +76,7 @@ def test_covariance_equals_the_dense_inverse(kind, n, distance, weak, tolerance)
     i, j = said.pairs.T
     scale = sd[i][:, :, None] * sd[j][:, None, :]
     off = np.abs((said.cross - blocks[i, j]) / scale)
-    assert off[:, :2, :2].max() < 0.03
+    assert off[:, :2, :2].max() < 0.05
     # what far columns share by the background is left out, and may take near pairs along
     assert off.max() < 0.22
     dense = said.sparse().toarray().astype(float)
