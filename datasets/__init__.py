@@ -90,5 +90,6 @@ __getattr__, __dir__, __all__ = attach(
         "correct_scan": ".scan.correct_scan",
         "LocalSymmetry": ".structure.local_symmetry",
         "score_local_symmetry": ".structure.local_symmetry",
+        "geometric_phase_strain": ".structure.geometric_phase",
     },
 )

@@ -22,6 +22,7 @@ from physlearn.datasets.sites.lattice_finding import (
     local_goal,
     reduced_vectors,
     refine_sublattice,
+    shell_bounds,
 )
 from physlearn.datasets.sites.species import classify_species
 from physlearn.lattice_models import site_graph_from_positions
@@ -222,7 +223,7 @@ def _snapshots(
         )
     states, labels, names = _two_states(sites, warnings)
     graph = site_graph_from_positions(
-        part.indices @ lattice.ideal, _shell_bounds(lattice.ideal, n_shells), unit=atoms.unit
+        part.indices @ lattice.ideal, shell_bounds(lattice.ideal, n_shells), unit=atoms.unit
     )
     graph = replace(graph, positions=sites.positions)
     lengths = np.hypot(*vectors.T)
@@ -271,22 +272,6 @@ def _subset(atoms: AtomicConfiguration, members: Integers) -> AtomicConfiguratio
         if getattr(atoms, name) is not None
     }  # fmt: skip
     return atoms.with_changes(**picked, covariance=None)
-
-
-def _shell_bounds(vectors: Floats, n_shells: int) -> list[float]:
-    """Return bounds midway between the lengths of the ideal shells; shells within 10 % are one."""
-    reach = range(-n_shells - 2, n_shells + 3)
-    lengths = sorted(
-        float(np.hypot(*(np.array(step) @ vectors)))
-        for step in product(reach, reach) if step != (0, 0)
-    )  # fmt: skip
-    shells = [[lengths[0]]]
-    for length in lengths[1:]:
-        if length < 1.1 * shells[-1][0]:
-            shells[-1].append(length)
-        else:
-            shells.append([length])
-    return [0.5 * (shells[k][-1] + shells[k + 1][0]) for k in range(n_shells)]
 
 
 def _distortion(lattice: Lattice, third: float) -> float:

@@ -23,6 +23,7 @@ __all__ = [
     "local_goal",
     "reduced_vectors",
     "refine_sublattice",
+    "shell_bounds",
 ]
 
 Floats = NDArray[np.float64]
@@ -268,3 +269,19 @@ def refine_sublattice(
     vectors, offset = _affine(indices, positions[members])
     order = np.lexsort((indices[:, 0], indices[:, 1]))
     return Sublattice(members[order], indices[order]), vectors, offset
+
+
+def shell_bounds(vectors: Floats, n_shells: int) -> list[float]:
+    """Return bounds midway between the lengths of the ideal shells; shells within 10 % are one."""
+    reach = range(-n_shells - 2, n_shells + 3)
+    lengths = sorted(
+        float(np.hypot(*(np.array(step) @ vectors)))
+        for step in product(reach, reach) if step != (0, 0)
+    )  # fmt: skip
+    shells = [[lengths[0]]]
+    for length in lengths[1:]:
+        if length < 1.1 * shells[-1][0]:
+            shells[-1].append(length)
+        else:
+            shells.append([length])
+    return [0.5 * (shells[k][-1] + shells[k + 1][0]) for k in range(n_shells)]
