@@ -36,7 +36,9 @@ READERS: dict[str, tuple[str, str]] = {
     ".sxm": ("nanonis_files", "list_nanonis"),
     ".mtrx": ("probe_files", "list_matrix"),
     ".sm4": ("probe_files", "list_rhk"),
-    ".3ds": SPM, ".mdt": SPM, ".gsf": SPM, ".spm": SPM, ".asc": SPM, ".axz": SPM, ".top": SPM,
+    ".3ds": ("nanonis_files", "list_nanonis_grid"),
+    ".gsf": ("probe_files", "list_gsf"),
+    ".mdt": SPM, ".spm": SPM, ".asc": SPM, ".axz": SPM, ".top": SPM,
     ".stp": SPM,
 }  # fmt: skip
 FOLDERS = (".zarr", ".zspy")
@@ -122,8 +124,8 @@ def list_channels(path: str | os.PathLike[str]) -> pd.DataFrame:
     ----------
     path
         HDF5 (NSID, USID, any), NPZ, netCDF, Zarr; electron microscopes' files that RosettaSciIO
-        reads (dm3, dm4, mrc, emd, hspy, ser, ...); scanning probe files: ibw, sxm, gwy, Z_mtrx,
-        sm4 and what SciFiReaders reads (3ds, mdt, gsf, spm, asc, top).
+        reads (dm3, dm4, mrc, emd, hspy, ser, ...); scanning probe files: ibw, sxm, 3ds, gwy, gsf,
+        Z_mtrx, sm4 and what SciFiReaders reads (mdt, spm, asc, axz, top).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Channels of Nanonis scans (.sxm): one or both directions, finished or stopped half-way."""
+"""Channels of Nanonis scans (.sxm, finished or stopped half-way) and grids of spectra (.3ds)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from physlearn.datasets.reading.acquisition import flatten_metadata
 from physlearn.datasets.reading.channels import Axis, Channel
 from physlearn.datasets.reading.files import unreadable
 
-__all__ = ["list_nanonis"]
+__all__ = ["list_nanonis", "list_nanonis_grid"]
 
 END = b":SCANIT_END:"
+GRID_END = b":HEADER_END:\r\n"
 DATA_MARK = b"\x1a\x04"  # Nanonis help, "File formats: Scan (SXM)"
 MOST_HEADER_BYTES = 10**6
 
@@ -122,3 +123,56 @@ def _conditions(said: dict[str, str], way: str, n_x: int) -> dict[str, float]:
         known["line_time_s"] = forward + backward
         known["dwell_time_s"] = (backward if way == "backward" else forward) / n_x
     return known
+
+
+def list_nanonis_grid(path: Path) -> list[Channel]:
+    """Return the channels of a Nanonis grid of spectra; rows are taken from the bottom upwards."""
+    with path.open("rb") as stream:
+        head = stream.read(MOST_HEADER_BYTES)
+    end = head.find(GRID_END)
+    if end < 0:
+        raise unreadable(path, ValueError("it has no Nanonis header"), "3DS")
+    lines = [line.partition("=") for line in head[:end].decode("utf-8", "replace").splitlines()]
+    said = {key.strip(): value.strip().strip('"') for key, _, value in lines}
+    try:
+        n_x, n_y = (int(word) for word in said["Grid dim"].split("x"))
+        width, height = (float(word) for word in said["Grid settings"].split(";")[2:4])
+        n_points, n_parameters = int(said["Points"]), int(said["# Parameters (4 byte)"])
+        titles = [one.strip() for one in said["Channels"].split(";")]
+    except (KeyError, ValueError) as error:
+        raise unreadable(path, error, "3DS") from None
+    start = end + len(GRID_END)
+    per_pixel = n_parameters + len(titles) * n_points
+    present = (path.stat().st_size - start) // 4
+    if n_x * n_y * per_pixel > present:
+        raise InputError(
+            f"{path} announces {n_x * n_y} spectra and holds {present // per_pixel}; the grid was "
+            "not finished or the file is truncated: export what is complete."
+        )
+    first = np.fromfile(path, ">f4", 2, offset=start)
+    sweep, _, unit = said.get("Sweep Signal", "sweep").partition(" (")
+    axes = (
+        Axis("y", np.arange(n_y, dtype=np.float64) * height / n_y, "m"),
+        Axis("x", np.arange(n_x, dtype=np.float64) * width / n_x, "m"),
+        Axis(sweep.lower(), np.linspace(first[0], first[1], n_points), unit.rstrip(")")),
+    )
+
+    def loader(number: int) -> Callable[[], Any]:
+        def load() -> NDArray[Any]:
+            whole = np.fromfile(path, ">f4", n_x * n_y * per_pixel, offset=start)
+            begin = n_parameters + number * n_points
+            spectra = whole.reshape(n_y, n_x, per_pixel)[:, :, begin : begin + n_points]
+            return spectra[::-1]
+
+        return load
+
+    channels = []
+    for number, title in enumerate(titles):
+        name, _, value_unit = title.partition(" (")
+        channels.append(
+            Channel(
+                name, axes, loader(number), value_unit.rstrip(")"), "float32",
+                flatten_metadata(said), {}, {"scan_direction": "up"},
+            )
+        )  # fmt: skip
+    return channels

@@ -17,12 +17,13 @@ from physlearn.datasets.reading.acquisition import flatten_metadata
 from physlearn.datasets.reading.channels import Axis, Channel, name_axes
 from physlearn.datasets.reading.files import need, one_line, unreadable
 
-__all__ = ["list_gwyddion", "list_igor", "list_matrix", "list_rhk", "list_scifireaders"]
+__all__ = [
+    "list_gsf", "list_gwyddion", "list_igor", "list_matrix", "list_rhk", "list_scifireaders",
+]  # fmt: skip
 
 SCIFIREADERS = {
-    ".3ds": "Nanonis3dsReader", ".mdt": "MDTReader", ".gsf": "GwyddionReader",
-    ".spm": "BrukerAFMReader", ".asc": "AscReader", ".axz": "AxzReader", ".top": "WSxM2DReader",
-    ".stp": "WSxM2DReader",
+    ".mdt": "MDTReader", ".spm": "BrukerAFMReader", ".asc": "AscReader", ".axz": "AxzReader",
+    ".top": "WSxM2DReader", ".stp": "WSxM2DReader",
 }  # fmt: skip
 IGOR_UNITS = {
     "height": "m", "zsensor": "m", "amplitude": "m", "deflection": "m", "phase": "deg",
@@ -175,6 +176,35 @@ def list_gwyddion(path: Path) -> list[Channel]:
     return channels
 
 
+def list_gsf(path: Path) -> list[Channel]:
+    """Return the one picture of a Gwyddion Simple Field."""
+    content = path.read_bytes()
+    text, zero, _ = content.partition(b"\x00")
+    lines = text.decode("utf-8", "replace").splitlines()
+    said = {key.strip(): value.strip() for key, _, value in (row.partition("=") for row in lines)}
+    try:
+        if not lines[0].startswith("Gwyddion Simple Field") or not zero:
+            raise ValueError("it has no header of a Gwyddion Simple Field")
+        n_x, n_y = int(said["XRes"]), int(said["YRes"])
+        width, height = (float(said.get(name, 0.0)) for name in ("XReal", "YReal"))
+    except (IndexError, KeyError, ValueError) as error:
+        raise unreadable(path, error, "GSF") from None
+    start = len(text) + 4 - len(text) % 4  # one to four zeros end the header
+    if len(content) < start + 4 * n_x * n_y:
+        raise InputError(
+            f"{path} announces {n_y} x {n_x} pixels and holds {(len(content) - start) // 4}; it is "
+            "truncated: export it again."
+        )
+    axes = _image_axes(n_x, n_y, width / n_x, height / n_y, said.get("XYUnits", ""))
+    values = np.frombuffer(content, "<f4", n_x * n_y, start).reshape(n_y, n_x)
+    return [
+        Channel(
+            said.get("Title") or path.stem, axes, lambda: values, said.get("ZUnits", ""),
+            "float32", flatten_metadata(said),
+        )
+    ]  # fmt: skip
+
+
 def _unit_of(data: Any, name: str) -> str:
     unit = data.get(name)
     return "" if unit is None else str(unit.get("unitstr", ""))
@@ -237,13 +267,19 @@ def list_rhk(path: Path) -> list[Channel]:
             for dim, chosen in zip(array.dims, names, strict=True)
         )  # fmt: skip
         said = flatten_metadata(dict(array.attrs))
-        bias = said.get("bias")
-        known = {"bias_v": bias} if isinstance(bias, float) and bias != 0 else {}
+        known = {
+            ours: float(said[theirs])
+            for ours, theirs in (("bias_v", "bias"), ("dwell_time_s", "time_per_point"))
+            if isinstance(said.get(theirs), float) and said[theirs] != 0
+        }
+        ways = {"RHK_SCAN_RIGHT": "right", "RHK_SCAN_LEFT": "left"}
+        way = ways.get(str(said.get("RHK_ScanTypeName")))
         values = array.to_numpy()
         channels.append(
             Channel(
                 str(name), axes, lambda values=values: values,  # type: ignore[misc]
                 str(array.attrs.get("units", "")), str(array.dtype), said, known,
+                {"fast_direction": way} if way else {},
             )
         )  # fmt: skip
     return channels
@@ -264,10 +300,10 @@ def list_scifireaders(path: Path) -> list[Channel]:
         except Exception as error:  # each of its readers raises its own kinds
             raise unreadable(path, error) from None
     datasets = list(read.values()) if isinstance(read, dict) else read
-    return [
-        _sidpy_channel(one, number)
-        for number, one in enumerate(datasets if isinstance(datasets, list) else [datasets])
-    ]
+    if not isinstance(datasets, list):
+        datasets = [datasets]
+    whole = [one for one in datasets if hasattr(one, "_axes") and getattr(one, "ndim", 0) > 0]
+    return [_sidpy_channel(one, number) for number, one in enumerate(whole)]
 
 
 def _sidpy_channel(dataset: Any, number: int) -> Channel:

@@ -160,7 +160,7 @@ def cut(path, n):
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".npz", ".nc", ".dm4", ".emd", ".mrc", ".ibw", ".gwy",
-                                    ".sxm", ".hspy", ".ser"])  # fmt: skip
+                                    ".sxm", ".hspy", ".ser", ".3ds", ".gsf"])  # fmt: skip
 def test_renamed_and_empty_files_get_one_sentence(tmp_path, suffix):
     path = tmp_path / f"renamed{suffix}"
     for content, words in ((b"this is no such file " * 100, "cannot be read as"), (b"", "empty")):

@@ -80,12 +80,13 @@ def sxm_bytes(planes, *, up=False, both=True, n_x=32, n_y=24):
     way = "both" if both else "forward"
     sections = {
         "NANONIS_VERSION": "2", "SCANIT_TYPE": "              FLOAT            MSBFIRST",
-        "REC_TEMP": "      4.5000000000", "SCAN_PIXELS": f"       {n_x}       {n_y}",
+        "REC_TEMP": "      4.5000000000", "ACQ_TIME": "       23.0",
+        "SCAN_OFFSET": "   0.0E+0   0.0E+0", "SCAN_PIXELS": f"       {n_x}       {n_y}",
         "SCAN_TIME": "   3.200E-1   6.400E-1", "SCAN_RANGE": "   6.400E-9   4.800E-9",
         "SCAN_DIR": "up" if up else "down", "BIAS": "   -1.200E-1",
         "COMMENT": "HOPG\nsecond line",
         "DATA_INFO": "\tChannel\tName\tUnit\tDirection\tCalibration\tOffset\n"
-                     f"\t14\tZ\tm\t{way}\t1.0\t0.0\n\t0\tCurrent\tA\t{way}\t1.0\t0.0\n",
+                     f"\t14\tZ\tm\t{way}\t1.0\t0.0\n\t0\tCurrent\tA\t{way}\t1.0\t0.0",
     }  # fmt: skip
     head = "".join(f":{name}:\n{text}\n" for name, text in sections.items())
     body = b"".join(np.asarray(plane, ">f4").tobytes() for plane in planes)
@@ -132,6 +133,44 @@ def test_nanonis_scan_taken_upwards_in_one_direction_and_stopped(tmp_path, pictu
         read_image(tmp_path / "b.sxm")
 
 
+def test_nanonis_grid_of_spectra(tmp_path):
+    spectra = np.random.default_rng(3).normal(size=(5, 4, 2, 7)).astype(">f4")
+    parameters = np.zeros((5, 4, 3), ">f4")
+    parameters[..., :2] = (-0.5, 0.5)
+    head = (
+        'Grid dim="4 x 5"\r\nGrid settings=0.0;0.0;8.0E-9;1.0E-8;0.0\r\nPoints=7\r\n'
+        'Sweep Signal="Bias (V)"\r\n# Parameters (4 byte)=3\r\n'
+        'Channels="Current (A);LockinX (V)"\r\n:HEADER_END:\r\n'
+    )
+    body = np.concatenate([parameters, spectra.reshape(5, 4, 14)], axis=2)
+    body = body.astype(">f4").tobytes()
+    (tmp_path / "a.3ds").write_bytes(head.encode() + body)
+    scan = read_channels(tmp_path / "a.3ds")
+    assert scan["LockinX"].dims == ("y", "x", "bias")
+    assert np.array_equal(scan["LockinX"], spectra[::-1, :, 1])
+    assert np.allclose(scan.bias, np.linspace(-0.5, 0.5, 7))
+    assert (float(scan.x[1]), float(scan.y[1])) == (pytest.approx(2.0), pytest.approx(2.0))
+    (tmp_path / "b.3ds").write_bytes(head.encode() + body[:-8])
+    with pytest.raises(InputError, match="announces 20 spectra and holds 19"):
+        read_channels(tmp_path / "b.3ds")
+
+
+def test_gwyddion_simple_field(tmp_path, picture):
+    for title in ("a", "ab", "abc", "abcd"):  # one to four zeros pad the header
+        head = "Gwyddion Simple Field 1.0\nXRes = 32\nYRes = 24\nXReal = 6.4e-9\nYReal = 4.8e-9"
+        head += f"\nXYUnits = m\nZUnits = A\nTitle = {title}\n"
+        zeros = bytes(4 - len(head) % 4)
+        path = tmp_path / f"{title}.gsf"
+        path.write_bytes(head.encode() + zeros + picture.astype("<f4").tobytes())
+        image = read_image(path)
+        assert np.array_equal(image, picture)
+        assert (image.attrs["channel"], image.attrs["units"]) == (title, "A")
+        assert float(image.x[1]) == pytest.approx(0.2)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(InputError, match="holds 767"):
+        read_image(path)
+
+
 def test_gwyddion_file(tmp_path, picture):
     gwyfile = pytest.importorskip("gwyfile")
     from gwyfile.objects import GwyContainer, GwyDataField, GwySIUnit
@@ -166,7 +205,7 @@ def test_missing_libraries_are_named_with_their_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "import_module", absent)
     for name, library, extra in (
         ("a.dm4", "rsciio", "formats"), ("a.ibw", "igor2", "formats"), ("a.gwy", "gwyfile",
-        "formats"), ("a.3ds", "SciFiReaders", "spm"), ("a.sm4", "spym", "spm"),
+        "formats"), ("a.mdt", "SciFiReaders", "spm"), ("a.sm4", "spym", "spm"),
         ("a.Z_mtrx", "access2thematrix", "formats"),
     ):  # fmt: skip
         (tmp_path / name).write_bytes(b"some content")
