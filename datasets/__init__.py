@@ -31,6 +31,7 @@ __getattr__, __dir__, __all__ = attach(
         "column_bounds": ".columns.column_bounds",
         "assign_sites": ".sites.assign_sites",
         "classify_species": ".sites.species",
+        "detection_probability": ".columns.detection_probability",
         "domain_fraction": ".walls.normalize_frames",
         "describe_patches": ".patches.describe_patches",
         "configuration_from_ase": ".reading.read_structures",

@@ -104,7 +104,7 @@ def score_local_symmetry(
 
     An operation moves the neighbours' vectors; each is compared with the neighbour it falls
     nearest to. The mean square of these distances is compared with its expectation from the
-    positions' errors (a weighted sum of squares, Satterthwaite's chi-square).
+    positions' errors (a weighted sum of squares, by a chi-square of the same three moments).
 
     Parameters
     ----------
@@ -128,9 +128,10 @@ def score_local_symmetry(
 
     Notes
     -----
-    Species are not compared. The mirror line is chosen for the least deviation, so its p is a
-    little too large. Continuous symmetry: Zabrodsky, Peleg and Avnir (1992),
-    doi:10.1021/ja00046a033; degrees of freedom: Satterthwaite (1946), doi:10.2307/3002019.
+    Species are not compared. The mirror line is the best of several, so its p is somewhat too
+    large; the fitted angle is allowed for. Continuous symmetry: Zabrodsky, Peleg and Avnir (1992),
+    doi:10.1021/ja00046a033; three moments: Buckley and Eagleson (1988),
+    Australian Journal of Statistics 30A, 150.
 
     Examples
     --------
@@ -238,6 +239,12 @@ def _reflection(double: Floats) -> Floats:
     return np.stack([np.stack([c, s], -1), np.stack([s, -c], -1)], -2)
 
 
+def _reflection_slope(matrix: Floats) -> Floats:
+    """Return the derivative of reflections by twice their line's angle."""
+    return np.stack([np.stack([-matrix[..., 1, 0], matrix[..., 0, 0]], -1),
+                     np.stack([matrix[..., 0, 0], matrix[..., 1, 0]], -1)], -2)  # fmt: skip
+
+
 def _match(vectors: Floats, here: Flags, matrix: Floats) -> Integers:
     """Return for each moved neighbour the number of the nearest one."""
     moved = np.einsum("nab,nkb->nka", matrix, vectors)
@@ -283,11 +290,24 @@ def _write(
     flat = linear.reshape(n, 2 * most, 2 * (most + 1))
     covariance = flat @ blocks @ np.swapaxes(flat, 1, 2)
     trace = np.trace(covariance, axis1=1, axis2=2)
-    second = np.einsum("nij,nji->n", covariance, covariance)
+    if OPERATIONS[column] == "mirror":
+        # the fitted angle takes out what a turn of the line would explain
+        slope = np.einsum("nab,nkb->nka", _reflection_slope(matrix), vectors)
+        slope = np.where(here[..., None], slope, 0.0).reshape(n, -1)
+        slope /= np.maximum(np.linalg.norm(slope, axis=1), 1e-300)[:, None]
+        for _ in range(2):
+            lost = np.einsum("ni,nij->nj", slope, covariance)
+            covariance = np.swapaxes(covariance - slope[:, :, None] * lost[:, None, :], 1, 2)
+        trace = np.trace(covariance, axis1=1, axis2=2)
+    product = covariance @ covariance
+    second = np.maximum(np.trace(product, axis1=1, axis2=2), 1e-300)
+    third = np.maximum(np.einsum("nij,nji->n", product, covariance), 1e-300)
     count = here.sum(axis=1)
     tables[1][part, column] = np.sqrt(trace / count)
-    scale = np.maximum(second / np.maximum(trace, 1e-300), 1e-300)
-    tables[2][part, column] = chi2.sf(square * count / scale, trace / scale)
+    # a weighted sum of squares has the three first moments of a shifted chi-square
+    freedom = second**3 / third**2
+    standard = (square * count - trace) / np.sqrt(2 * second)
+    tables[2][part, column] = chi2.sf(freedom + standard * np.sqrt(2 * freedom), freedom)
 
 
 def _local_covariances(joint: sparse.csr_array, part: Integers, near: Integers) -> Floats:
