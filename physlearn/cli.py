@@ -128,6 +128,9 @@ def study(
             help="Declare the lattice (square, triangular, any): scan rows are put in order by it."
         ),
     ] = None,
+    picture: Annotated[
+        str | None, typer.Option(help="Which picture of a file that holds several; by its name.")
+    ] = None,
     seed: Seed = None,
 ) -> None:
     """Study your own picture or video: a folder with every artefact and report.html."""
@@ -135,7 +138,7 @@ def study(
 
     with _progress() as progress:
         result = run_study(
-            Study(path, tuple(channel or ()), drive, atoms=atoms, lattice=lattice),
+            Study(path, tuple(channel or ()), drive, atoms=atoms, lattice=lattice, picture=picture),
             out=out, seed=seed, progress=progress,
         )  # fmt: skip
     _tell(result)

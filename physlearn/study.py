@@ -35,6 +35,8 @@ class Study:
     atoms
         The ``atoms.csv`` of an earlier study of the picture, edited by a person: rows added,
         removed or moved. All is fitted again from there, and the report says what was changed.
+    picture
+        Name or number of the picture or video in a file that holds several.
     lattice
         The lattice that the sample is declared to have (``square``, ``triangular`` or ``any``):
         row shifts of the scan are then told from displacements of atoms and taken out.
@@ -51,6 +53,7 @@ class Study:
     title: str = ""
     atoms: str | os.PathLike[str] | None = None
     lattice: str | None = None
+    picture: str | int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -153,7 +156,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
 
     _, number = as_generator(seed)
     findings = Findings(study.title, number, source=Path(study.path).name)
-    data = read_input(study.path, drive=study.drive)
+    data = read_input(study.path, drive=study.drive, channel=study.picture)
     if "time" in data.dims:
         for name in ("channels", "atoms", "lattice"):
             if getattr(study, name):

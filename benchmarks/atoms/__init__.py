@@ -1,0 +1,1 @@
+"""Atoms from pictures: what is reached, beside other tools."""
