@@ -1,8 +1,8 @@
-"""Compiled core of the joint column fit: Gaussian columns on a tent background, live model image.
+"""Compiled core of the joint column fit: Gaussian columns on a live model picture.
 
 A column is a row (x, y, log amplitude, log width) in pixels; its picture is
-``exp(log_amplitude - r^2 / (2 width^2))``. The pixel variance is ``offset + gain * model``, bounded
-below. A window reaches ``reach`` widths from the centre.
+``exp(log_amplitude - r^2 / (2 width^2))``. ``weight`` is the inverse variance of each pixel, zero
+where a pixel is masked. A window reaches ``reach`` widths from the centre.
 """
 
 from __future__ import annotations
@@ -10,15 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel
+from physlearn.lattice_models.kernels import kernel, summing_kernel
 
-__all__ = [
-    "add_columns",
-    "background_sweep",
-    "cluster_covariance",
-    "column_sweep",
-    "pair_information",
-]
+__all__ = ["add_columns", "column_sweep", "removal_gain"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -33,23 +27,33 @@ RIDGE = 1e-9
 @kernel
 def window_edges(center: float, half: float, length: int) -> tuple[int, int]:
     """Return the first pixel inside a window and the one after its last, cut to the picture."""
-    low = max(0, int(np.ceil(center - half)))
+    low = min(length, max(0, int(np.ceil(center - half))))
     high = min(length, int(np.floor(center + half)) + 1)
     return low, max(low, high)
 
 
 @kernel
 def profile(center: float, width: float, low: int, high: int, out: Floats) -> None:
-    """Write ``exp(-(i - center)^2 / (2 width^2))`` for pixels ``low`` to ``high`` into ``out``."""
+    """Write ``exp(-(i - center)^2 / (2 width^2))`` for pixels ``low`` to ``high`` into ``out``.
+
+    By recurrence: the ratio of neighbours falls by a constant factor.
+    """
+    if high <= low:
+        return
     scale = 0.5 / (width * width)
-    for i in range(low, high):
-        distance = i - center
-        out[i - low] = np.exp(-distance * distance * scale)
+    first = low - center
+    value = np.exp(-first * first * scale)
+    ratio = np.exp(-(2.0 * first + 1.0) * scale)
+    fall = np.exp(-2.0 * scale)
+    for i in range(high - low):
+        out[i] = value
+        value *= ratio
+        ratio *= fall
 
 
 @kernel
 def add_column(model: Floats, column: Floats, reach: float, sign: float, work: Floats) -> None:
-    """Add ``sign`` times one column's picture to ``model``; ``work`` has shape (2, window)."""
+    """Add ``sign`` times one column's picture to ``model``; ``work`` has two rows."""
     width = np.exp(column[3])
     x_low, x_high = window_edges(column[0], reach * width, model.shape[1])
     y_low, y_high = window_edges(column[1], reach * width, model.shape[0])
@@ -60,86 +64,130 @@ def add_column(model: Floats, column: Floats, reach: float, sign: float, work: F
     for j in range(y_low, y_high):
         height = amplitude * work[1, j - y_low]
         row = model[j, x_low:x_high]
-        for i in range(x_high - x_low):
+        for i in range(along_x.size):
             row[i] += height * along_x[i]
 
 
 @kernel
-def add_columns(model: Floats, columns: Floats, reach: float) -> None:
-    """Add every column's picture to ``model`` in place."""
+def add_columns(model: Floats, columns: Floats, reach: float, sign: float = 1.0) -> None:
+    """Add ``sign`` times every column's picture to ``model`` in place."""
     work = np.empty((2, max(model.shape[0], model.shape[1])))
     for k in range(columns.shape[0]):
-        add_column(model, columns[k], reach, 1.0, work)
+        add_column(model, columns[k], reach, sign, work)
 
 
 @kernel
-def variance_of(mean: float, noise: Floats) -> float:
-    """Return the pixel variance at ``mean``; ``noise`` = (offset, gain, smallest variance)."""
-    variance: float = noise[0] + noise[1] * mean
-    return max(variance, float(noise[2]))
+def replace_column(
+    model: Floats, old: Floats, new: Floats, reach: float, sign: float, work: Floats
+) -> None:
+    """Take one column's picture out of ``model`` and put another in, in one pass."""
+    w_old, w_new = np.exp(old[3]), np.exp(new[3])
+    out_x, end_x = window_edges(old[0], reach * w_old, model.shape[1])
+    out_y, end_y = window_edges(old[1], reach * w_old, model.shape[0])
+    in_x, stop_x = window_edges(new[0], reach * w_new, model.shape[1])
+    in_y, stop_y = window_edges(new[1], reach * w_new, model.shape[0])
+    left, right = min(out_x, in_x), max(end_x, stop_x)
+    bottom, top = min(out_y, in_y), max(end_y, stop_y)
+    work[:, : max(right - left, top - bottom)] = 0.0
+    profile(old[0], w_old, out_x, end_x, work[0, out_x - left :])
+    profile(old[1], w_old, out_y, end_y, work[1, out_y - bottom :])
+    profile(new[0], w_new, in_x, stop_x, work[2, in_x - left :])
+    profile(new[1], w_new, in_y, stop_y, work[3, in_y - bottom :])
+    taken, put = sign * np.exp(old[2]), sign * np.exp(new[2])
+    one, two = work[0], work[2]
+    for j in range(bottom, top):
+        first = taken * work[1, j - bottom]
+        second = put * work[3, j - bottom]
+        row = model[j, left:right]
+        for i in range(right - left):
+            row[i] += second * two[i] - first * one[i]
 
 
-@kernel
+@summing_kernel
 def own_information(
-    image: Floats, model: Floats, column: Floats, noise: Floats, reach: float,
-    work: Floats, score: Floats, information: Floats,
+    image: Floats, model: Floats, weight: Floats, column: Floats, reach: float, sign: float,
+    work: Floats, score: Floats, information: Floats, level: Floats,
 ) -> int:  # fmt: skip
-    """Write score (4,) and Fisher information (4, 4) of one column; return its pixels."""
+    """Write score (4,), lower Fisher information (4, 4) and what a constant shares (4,) of one column.
+
+    Return the pixels of its window. Sums along a row are moments in u, down the rows in v.
+    """
     width = np.exp(column[3])
-    amplitude = np.exp(column[2])
+    amplitude = sign * np.exp(column[2])
     x_low, x_high = window_edges(column[0], reach * width, model.shape[1])
     y_low, y_high = window_edges(column[1], reach * width, model.shape[0])
     profile(column[0], width, x_low, x_high, work[0])
     profile(column[1], width, y_low, y_high, work[1])
-    score[:] = 0.0
-    information[:] = 0.0
     inverse = 1.0 / width
+    n = x_high - x_low
+    along, places = work[0], work[2]
+    for i in range(n):
+        places[i] = (x_low + i - column[0]) * inverse
+    b0 = b1 = b2 = b3 = a0 = a1 = a2 = a3 = 0.0
+    f00 = f01 = f02 = f03 = f11 = f12 = f13 = f23 = f33 = f22 = 0.0
     for j in range(y_low, y_high):
-        v = (j - column[1]) * inverse
-        height = amplitude * work[1, j - y_low]
-        t0 = t1 = t2 = s0 = s1 = s2 = s3 = s4 = 0.0
-        for i in range(x_low, x_high):
-            u = (i - column[0]) * inverse
-            mean = model[j, i]
-            weight = 1.0 / max(noise[0] + noise[1] * mean, noise[2])
-            value = height * work[0, i - x_low]
-            pull = value * weight * (image[j, i] - mean)
-            power = value * value * weight
+        pixels, means, weights = (
+            image[j, x_low:x_high],
+            model[j, x_low:x_high],
+            weight[j, x_low:x_high],
+        )
+        t0 = t1 = t2 = s0 = s1 = s2 = s3 = s4 = c0 = c1 = c2 = 0.0
+        for i in range(n):
+            u = places[i]
+            part = along[i] * weights[i]
+            pull = part * (pixels[i] - means[i])
+            power = part * along[i]
             t0 += pull
             t1 += pull * u
             t2 += pull * u * u
+            c0 += part
+            c1 += part * u
+            c2 += part * u * u
             s0 += power
             s1 += power * u
             s2 += power * u * u
             s3 += power * u * u * u
             s4 += power * u * u * u * u
-        score[0] += t1
-        score[1] += t0 * v
-        score[2] += t0
-        score[3] += t2 + t0 * v * v
-        information[0, 0] += s2
-        information[0, 1] += s1 * v
-        information[0, 2] += s1
-        information[0, 3] += s3 + s1 * v * v
-        information[1, 1] += s0 * v * v
-        information[1, 2] += s0 * v
-        information[1, 3] += v * (s2 + s0 * v * v)
-        information[2, 2] += s0
-        information[2, 3] += s2 + s0 * v * v
-        information[3, 3] += s4 + 2.0 * s2 * v * v + s0 * v * v * v * v
-    for a in range(4):
-        unit = inverse if a < 2 else 1.0
-        score[a] *= unit
-        for b in range(a, 4):
-            information[a, b] *= unit * (inverse if b < 2 else 1.0)
-            information[b, a] = information[a, b]
-    return (x_high - x_low) * (y_high - y_low)
+        v = (j - column[1]) * inverse
+        square = v * v
+        height = amplitude * work[1, j - y_low]
+        b0 += height * t1
+        b1 += height * t0 * v
+        b2 += height * t0
+        b3 += height * (t2 + t0 * square)
+        a0 += height * c1
+        a1 += height * c0 * v
+        a2 += height * c0
+        a3 += height * (c2 + c0 * square)
+        height *= height
+        f00 += height * s2
+        f01 += height * s1 * v
+        f02 += height * s1
+        f03 += height * (s3 + s1 * square)
+        f11 += height * s0 * square
+        f12 += height * s0 * v
+        f13 += height * v * (s2 + s0 * square)
+        f22 += height * s0
+        f23 += height * (s2 + s0 * square)
+        f33 += height * (s4 + 2.0 * s2 * square + s0 * square * square)
+    score[0], score[1], score[2], score[3] = b0 * inverse, b1 * inverse, b2, b3
+    level[0], level[1], level[2], level[3] = a0 * inverse, a1 * inverse, a2, a3
+    information[0, 0] = f00 * inverse * inverse
+    information[1, 0] = f01 * inverse * inverse
+    information[2, 0] = f02 * inverse
+    information[3, 0] = f03 * inverse
+    information[1, 1] = f11 * inverse * inverse
+    information[2, 1] = f12 * inverse
+    information[3, 1] = f13 * inverse
+    information[2, 2] = f22
+    information[3, 2] = f23
+    information[3, 3] = f33
+    return n * (y_high - y_low)
 
 
 @kernel
-def solve_step(information: Floats, score: Floats, size: int, step: Floats) -> bool:
-    """Solve information @ step = score for the leading ``size`` parameters (Cholesky)."""
-    lower = np.zeros((size, size))
+def factorise(information: Floats, size: int, lower: Floats) -> bool:
+    """Write the Cholesky factor of the leading ``size`` parameters; False where there is none."""
     for a in range(size):
         for b in range(a + 1):
             total = information[a, b]
@@ -153,46 +201,63 @@ def solve_step(information: Floats, score: Floats, size: int, step: Floats) -> b
                 lower[a, a] = np.sqrt(total)
             else:
                 lower[a, b] = total / lower[b, b]
-    step[:] = 0.0
-    for a in range(size):
-        total = score[a]
-        for c in range(a):
-            total -= lower[a, c] * step[c]
-        step[a] = total / lower[a, a]
-    for a in range(size - 1, -1, -1):
-        total = step[a]
-        for c in range(a + 1, size):
-            total -= lower[c, a] * step[c]
-        step[a] = total / lower[a, a]
     return True
 
 
 @kernel
+def solve_factor(lower: Floats, right: Floats, size: int, out: Floats) -> None:
+    """Solve ``lower @ lower.T @ out = right`` for the leading ``size`` parameters."""
+    out[:] = 0.0
+    for a in range(size):
+        total = right[a]
+        for c in range(a):
+            total -= lower[a, c] * out[c]
+        out[a] = total / lower[a, a]
+    for a in range(size - 1, -1, -1):
+        total = out[a]
+        for c in range(a + 1, size):
+            total -= lower[c, a] * out[c]
+        out[a] = total / lower[a, a]
+
+
+@kernel
 def column_sweep(
-    image: Floats, model: Floats, columns: Floats, active: Flags, noise: Floats, rules: Floats
-) -> int:
+    image: Floats, model: Floats, weight: Floats, columns: Floats, active: Flags,
+    absorbed: Floats, rules: Floats,
+) -> int:  # fmt: skip
     """Visit each active column once with a Fisher scoring step; return how many still move.
 
     ``rules`` = (reach, smallest log width, largest log width, fit the width 0 or 1, tolerance as a
-    share of the step's own standard error). ``model`` is kept live; ``columns`` and ``active``
-    change in place.
+    share of the step's own standard error, sign of the columns, centre and precision of a prior on
+    the log width). ``model`` is kept live; ``columns`` and ``active`` change in place. ``absorbed``
+    (n,) takes the information on a local constant that each column takes up.
     """
-    reach = rules[0]
+    reach, sign = rules[0], rules[5]
     size = 4 if rules[3] > 0.5 else 3
-    work = np.empty((2, max(model.shape[0], model.shape[1])))
+    work = np.empty((4, max(16, max(model.shape[0], model.shape[1]))))
     score = np.empty(4)
+    level = np.empty(4)
     step = np.zeros(4)
+    new = np.empty(4)
     information = np.empty((4, 4))
+    lower = np.zeros((4, 4))
     moving = 0
     for k in range(columns.shape[0]):
         if not active[k]:
             continue
         n_pixels = own_information(
-            image, model, columns[k], noise, reach, work, score, information
-        )  # fmt: skip
-        if n_pixels < 9 or not solve_step(information, score, size, step):
+            image, model, weight, columns[k], reach, sign, work, score, information, level
+        )
+        score[3] += rules[7] * (rules[6] - columns[k, 3])
+        information[3, 3] += rules[7]
+        if n_pixels < 9 or not factorise(information, size, lower):
             active[k] = False
             continue
+        solve_factor(lower, level, size, step)
+        absorbed[k] = 0.0
+        for a in range(size):
+            absorbed[k] += step[a] * level[a]
+        solve_factor(lower, score, size, step)
         gain = 0.0
         for a in range(size):
             gain += step[a] * score[a]
@@ -201,11 +266,11 @@ def column_sweep(
         longest = max(longest, abs(step[2]) / LARGEST_LOG_AMPLITUDE_STEP)
         longest = max(longest, abs(step[3]) / LARGEST_LOG_WIDTH_STEP)
         scale = 1.0 / max(1.0, longest)
-        add_column(model, columns[k], reach, -1.0, work)
-        for a in range(size):
-            columns[k, a] += scale * step[a]
-        columns[k, 3] = min(max(columns[k, 3], rules[1]), rules[2])
-        add_column(model, columns[k], reach, 1.0, work)
+        for a in range(4):
+            new[a] = columns[k, a] + scale * step[a]
+        new[3] = min(max(new[3], rules[1]), rules[2])
+        replace_column(model, columns[k], new, reach, sign, work)
+        columns[k] = new
         if gain < rules[4] * rules[4]:
             active[k] = False
         else:
@@ -214,175 +279,42 @@ def column_sweep(
 
 
 @kernel
-def background_sweep(image: Floats, model: Floats, nodes: Floats, noise: Floats) -> float:
-    """Refit each node of the bilinear background once; return the largest step in its own error.
-
-    Nodes stand evenly from the first to the last pixel of each axis; ``nodes`` and ``model``
-    change in place.
-    """
-    n_rows, n_columns = image.shape
-    step_y = (n_rows - 1) / (nodes.shape[0] - 1)
-    step_x = (n_columns - 1) / (nodes.shape[1] - 1)
-    largest = 0.0
-    for a in range(nodes.shape[0]):
-        y_low, y_high = window_edges(a * step_y, step_y, n_rows)
-        for b in range(nodes.shape[1]):
-            x_low, x_high = window_edges(b * step_x, step_x, n_columns)
-            pull = 0.0
-            power = 0.0
-            for j in range(y_low, y_high):
-                tent_y = 1.0 - abs(j / step_y - a)
-                for i in range(x_low, x_high):
-                    tent = tent_y * (1.0 - abs(i / step_x - b))
-                    mean = model[j, i]
-                    weight = tent / max(noise[0] + noise[1] * mean, noise[2])
-                    pull += weight * (image[j, i] - mean)
-                    power += weight * tent
-            if not power > 0.0:
-                continue
-            step = pull / power
-            nodes[a, b] += step
-            largest = max(largest, abs(step) * np.sqrt(power))
-            for j in range(y_low, y_high):
-                tent_y = 1.0 - abs(j / step_y - a)
-                for i in range(x_low, x_high):
-                    model[j, i] += step * tent_y * (1.0 - abs(i / step_x - b))
-    return largest
-
-
-@kernel
-def slopes(column: Floats, x: int, y: int, out: Floats) -> None:
-    """Write the derivatives of one column's picture at a pixel by its four parameters."""
-    width = np.exp(column[3])
-    u = (x - column[0]) / width
-    v = (y - column[1]) / width
-    square = u * u + v * v
-    value = np.exp(column[2] - 0.5 * square)
-    out[0] = value * u / width
-    out[1] = value * v / width
-    out[2] = value
-    out[3] = value * square
-
-
-@kernel
-def pair_information(
-    model: Floats, columns: Floats, pairs: Integers, noise: Floats, reach: float
-) -> Floats:
-    """Return the Fisher information (n_pairs, 4, 4) that two columns share over their pixels."""
-    blocks = np.zeros((pairs.shape[0], 4, 4))
-    one = np.empty(4)
-    two = np.empty(4)
-    for p in range(pairs.shape[0]):
-        first = columns[pairs[p, 0]]
-        second = columns[pairs[p, 1]]
-        half_one = reach * np.exp(first[3])
-        half_two = reach * np.exp(second[3])
-        x_low, x_high = window_edges(first[0], half_one, model.shape[1])
-        y_low, y_high = window_edges(first[1], half_one, model.shape[0])
-        left, right = window_edges(second[0], half_two, model.shape[1])
-        bottom, top = window_edges(second[1], half_two, model.shape[0])
-        for j in range(max(y_low, bottom), min(y_high, top)):
-            for i in range(max(x_low, left), min(x_high, right)):
-                weight = 1.0 / variance_of(model[j, i], noise)
-                slopes(first, i, j, one)
-                slopes(second, i, j, two)
-                for a in range(4):
-                    for b in range(4):
-                        blocks[p, a, b] += weight * one[a] * two[b]
-    return blocks
-
-
-@kernel
-def add_background_information(
-    model: Floats, column: Floats, center: Floats, half: float, noise: Floats, reach: float,
-    shared: Floats,
-) -> None:  # fmt: skip
-    """Write what a column shares (4,) with a constant over the box of ``half`` at ``center``."""
-    shared[:] = 0.0
-    one = np.empty(4)
-    window = reach * np.exp(column[3])
-    x_low, x_high = window_edges(column[0], window, model.shape[1])
-    y_low, y_high = window_edges(column[1], window, model.shape[0])
-    left, right = window_edges(center[0], half, model.shape[1])
-    bottom, top = window_edges(center[1], half, model.shape[0])
-    for j in range(max(y_low, bottom), min(y_high, top)):
-        for i in range(max(x_low, left), min(x_high, right)):
-            weight = 1.0 / variance_of(model[j, i], noise)
-            slopes(column, i, j, one)
-            for a in range(4):
-                shared[a] += weight * one[a]
-
-
-@kernel
-def constant_information(model: Floats, column: Floats, noise: Floats, half: float) -> float:
-    """Return the information on a constant over the box of half-edge ``half`` at a column."""
-    x_low, x_high = window_edges(column[0], half, model.shape[1])
-    y_low, y_high = window_edges(column[1], half, model.shape[0])
-    total = 0.0
-    for j in range(y_low, y_high):
-        for i in range(x_low, x_high):
-            total += 1.0 / variance_of(model[j, i], noise)
-    return total
-
-
-@kernel
-def cluster_covariance(
-    model: Floats, columns: Floats, noise: Floats, reach: float, background_half: float,
-    starts: Integers, neighbours: Integers, blocks: Floats, own: Floats, lookup: Integers,
+def removal_gain(
+    image: Floats, model: Floats, weight: Floats, columns: Floats, chosen: Integers,
+    noise: Floats, reach: float, sign: float,
 ) -> Floats:  # fmt: skip
-    """Return each column's covariance (n, 4, 4) with its neighbours and the background free.
+    """Return (n, 2): twice the log likelihood that each chosen column brings, all else held, and
+    the information on its log amplitude.
 
-    The neighbours of column k are ``neighbours[starts[k]:starts[k + 1]]``; ``blocks[lookup[...]]``
-    holds their shared information (sorted pairs), ``own`` that of a column with itself, and
-    a constant over ``background_half`` stands for the local background. The neighbours are
-    eliminated (Schur complement).
+    ``noise`` = (offset, gain, smallest variance): quasi-likelihood of variance = offset + gain x
+    mean, which is Poisson's for (0, 1) and Gaussian for gain 0.
     """
-    n = columns.shape[0]
-    result = np.zeros((n, 4, 4))
-    shared = np.empty(4)
-    for k in range(n):
-        members = starts[k + 1] - starts[k]
-        size = 4 * members + 5
-        full = np.zeros((size, size))
-        ids = np.empty(members + 1, np.int64)
-        ids[0] = k
-        for m in range(members):
-            ids[m + 1] = neighbours[starts[k] + m]
-        for m in range(members + 1):
-            full[4 * m : 4 * m + 4, 4 * m : 4 * m + 4] = own[ids[m]]
-            add_background_information(
-                model, columns[ids[m]], columns[k], background_half, noise, reach, shared
-            )
-            for a in range(4):
-                full[4 * m + a, size - 1] = shared[a]
-                full[size - 1, 4 * m + a] = shared[a]
-        full[size - 1, size - 1] = constant_information(model, columns[k], noise, background_half)
-        for m in range(members + 1):
-            for q in range(starts[ids[m]], starts[ids[m] + 1]):
-                for o in range(m + 1, members + 1):
-                    if neighbours[q] == ids[o]:
-                        block = blocks[lookup[q]]
-                        for a in range(4):
-                            for b in range(4):
-                                value = block[a, b] if ids[m] < ids[o] else block[b, a]
-                                full[4 * m + a, 4 * o + b] = value
-                                full[4 * o + b, 4 * m + a] = value
-        scale = np.empty(size)
-        for a in range(size):
-            scale[a] = 1.0 / np.sqrt(max(full[a, a], 1e-300))
-        for a in range(size):
-            for b in range(size):
-                full[a, b] *= scale[a] * scale[b]
-            full[a, a] += RIDGE
-        inverse = np.linalg.inv(full)
-        ridge = 1e-6
-        while not min(min(inverse[0, 0], inverse[1, 1]), min(inverse[2, 2], inverse[3, 3])) > 0.0:
-            # pairs that are left out for their distance can spoil a cluster of nearly equal columns
-            for a in range(size):
-                full[a, a] += ridge
-            ridge *= 10.0
-            inverse = np.linalg.inv(full)
-        for a in range(4):
-            for b in range(4):
-                result[k, a, b] = inverse[a, b] * scale[a] * scale[b]
+    result = np.zeros((chosen.size, 2))
+    work = np.empty((2, max(model.shape[0], model.shape[1])))
+    for c in range(chosen.size):
+        column = columns[chosen[c]]
+        width = np.exp(column[3])
+        x_low, x_high = window_edges(column[0], reach * width, model.shape[1])
+        y_low, y_high = window_edges(column[1], reach * width, model.shape[0])
+        profile(column[0], width, x_low, x_high, work[0])
+        profile(column[1], width, y_low, y_high, work[1])
+        amplitude = sign * np.exp(column[2])
+        total = power = 0.0
+        for j in range(y_low, y_high):
+            for i in range(x_low, x_high):
+                if not weight[j, i] > 0.0:
+                    continue
+                value = amplitude * work[1, j - y_low] * work[0, i - x_low]
+                rest = image[j, i] - model[j, i]
+                power += value * value * weight[j, i]
+                if noise[1] > 0.0:
+                    high = max(noise[0] + noise[1] * model[j, i], noise[2])
+                    low = max(high - noise[1] * value, noise[2])
+                    # (y + offset / gain) = (variance at the model) / gain + residual
+                    count = (high + noise[1] * rest) / (noise[1] * noise[1])
+                    total += 2.0 * (count * np.log(high / low) - (high - low) / noise[1] ** 2)
+                else:
+                    total += weight[j, i] * ((rest + value) ** 2 - rest**2)
+        result[c, 0] = total
+        result[c, 1] = power
     return result

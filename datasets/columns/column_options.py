@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from physlearn.checks import InputError, check_positive
+from physlearn.checks import InputError, check_choice, check_positive
 
 __all__ = ["FindAtomsOptions"]
+
+POLARITIES = ("bright", "dark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +17,12 @@ class FindAtomsOptions:
 
     Attributes
     ----------
-    false_columns_per_picture
-        Columns that pure noise may put into a picture, on average; sets the detection threshold.
+    false_discovery_rate
+        Share of the columns found that may be noise; in an empty picture, the chance of any.
+    polarity
+        ``bright`` or ``dark``: columns stand above or below their surroundings.
+    row_levels
+        Fit an offset to each row beside the smooth background (scanning tunnelling pictures).
     background_spacing_px
         Distance of the nodes of the smooth background; None takes 12 widths, at least 24 pixels.
     width_range
@@ -32,11 +38,13 @@ class FindAtomsOptions:
 
     Examples
     --------
-    >>> FindAtomsOptions(false_columns_per_picture=0.01).reach_widths
+    >>> FindAtomsOptions(false_discovery_rate=0.001).reach_widths
     4.0
     """
 
-    false_columns_per_picture: float = 0.1
+    false_discovery_rate: float = 0.005
+    polarity: str = "bright"
+    row_levels: bool = False
     background_spacing_px: float | None = None
     width_range: tuple[float, float] = (0.55, 1.8)
     reach_widths: float = 4.0
@@ -45,8 +53,14 @@ class FindAtomsOptions:
     tolerance: float = 0.03
 
     def __post_init__(self) -> None:
-        for name in ("false_columns_per_picture", "reach_widths", "max_sweeps", "tolerance"):
+        check_choice("polarity", self.polarity, POLARITIES)
+        for name in ("false_discovery_rate", "reach_widths", "max_sweeps", "tolerance"):
             check_positive(name, getattr(self, name))
         low, high = self.width_range
+        if not self.false_discovery_rate < 0.5:
+            raise InputError(
+                "false_discovery_rate must be above 0 and below 0.5; "
+                f"got {self.false_discovery_rate}."
+            )
         if not 0 < low < 1 < high:
             raise InputError(f"width_range must hold 1 between two numbers; got {low}, {high}.")

@@ -9,16 +9,14 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_choice, check_positive
-from physlearn.datasets.columns.column_fit import (
-    ColumnFit,
-    Report,
-    detect,
-    doubt_about,
-    finish,
-    start,
-    threshold_z,
-)
+from physlearn.datasets.columns.background_kernels import chi_square as sum_of_squares
+from physlearn.datasets.columns.column_covariance import ColumnCovariance
+from physlearn.datasets.columns.column_finish import doubt_about, finish
+from physlearn.datasets.columns.column_fit import ColumnFit, Report
 from physlearn.datasets.columns.column_options import FindAtomsOptions
+from physlearn.datasets.columns.column_start import start
+from physlearn.datasets.columns.detection import detect, threshold_z
+from physlearn.datasets.columns.usable_pixels import usable_pixels
 from physlearn.datasets.reading.pictures import PictureFrame, free_memory_bytes, picture_frame
 from physlearn.records import AtomicConfiguration
 
@@ -39,6 +37,7 @@ def find_atoms(
     *,
     noise: str = "auto",
     width: float | None = None,
+    mask: ArrayLike | None = None,
     options: FindAtomsOptions | None = None,
     progress: Report | None = None,
 ) -> AtomicConfiguration:
@@ -47,7 +46,7 @@ def find_atoms(
     Every column is a Gaussian (x, y, amplitude, width) on a smooth background of bilinear nodes.
     Fisher scoring visits the columns in turn on a live model picture; score tests on the residual
     add columns until none passes the threshold that pure noise would pass
-    ``false_columns_per_picture`` times; columns that are not significant are dropped.
+    pass; columns that are not significant are dropped.
 
     Parameters
     ----------
@@ -59,8 +58,12 @@ def find_atoms(
         attribute ``counts`` says ``known``, else gain.
     width
         Standard deviation of a typical column, in pixels; None measures it.
+    mask
+        Shape of the picture, True where a pixel counts: leaves out dead rows, saturated or foreign
+        parts. Saturated pixels (plateaus at the picture's largest value) are left out by themselves,
+        with a warning.
     options
-        See ``FindAtomsOptions``.
+        See ``FindAtomsOptions``: polarity, row offsets, false-discovery rate.
     progress
         Called with the share done (0 to 1) and a word.
 
@@ -118,20 +121,22 @@ def find_atoms(
             "counts unknown: the picture's noise was fitted as variance = offset + gain x mean "
             "on the residuals."
         )
-    fit = start(frame.values, kind, width, options)
+    good = usable_pixels(frame.values, mask, options.polarity, warnings)
+    fit = start(frame.values, kind, width, options, good)
     detect(fit, free_width=width is None, report=report)
     covariance, correlation = finish(fit, report)
     doubt = doubt_about(fit, correlation) if len(fit.columns) else ""
     if doubt:
         warnings.append(doubt)
-        fit.columns, covariance = np.empty((0, 4)), np.empty((0, 4, 4))
+        covariance = covariance.keep(np.zeros(len(fit.columns), dtype=np.bool_))
+        fit.keep(np.zeros(len(fit.columns), dtype=np.bool_))
     return _record(fit, frame, covariance, correlation, warnings)
 
 
 def _record(
     fit: ColumnFit,
     frame: PictureFrame,
-    covariance: Floats,
+    covariance: ColumnCovariance,
     correlation: Floats,
     warnings: list[str],
 ) -> AtomicConfiguration:
@@ -142,11 +147,14 @@ def _record(
         (columns[:, 0] >= -0.5) & (columns[:, 0] <= n_columns - 0.5)
         & (columns[:, 1] >= -0.5) & (columns[:, 1] <= n_rows - 0.5)
     )  # fmt: skip
-    columns, covariance = columns[inside], covariance[inside]
+    columns = columns[inside]
     scale = np.array(frame.pixel_size)
+    joint = covariance if inside.all() else covariance.keep(inside)
+    joint = joint.in_unit(frame.pixel_size)
+    blocks = joint.blocks
     intensity = 2 * np.pi * np.exp(columns[:, 2] + 2 * columns[:, 3])
     # log intensity = log amplitude + 2 log width
-    relative = covariance[:, 2, 2] + 4 * covariance[:, 2, 3] + 4 * covariance[:, 3, 3]
+    relative = blocks[:, 2, 2] + 4 * blocks[:, 2, 3] + 4 * blocks[:, 3, 3]
     lag = correlation.shape[0] // 2
     metadata: dict[str, Any] = {
         "source": frame.source, "noise_model": fit.kind,
@@ -154,9 +162,10 @@ def _record(
         "pixel_correlation_x": float(correlation[lag, lag + 1]),
         "pixel_correlation_y": float(correlation[lag + 1, lag]),
         "column_width_px": fit.width, "detection_threshold_z": threshold_z(fit),
+        "polarity": fit.options.polarity,
         "intensity_definition": "2 pi amplitude width^2, intensity x pixel^2",
     }  # fmt: skip
-    chi_square = float(np.mean((fit.image - fit.model) ** 2 / fit.variance()))
+    chi_square = sum_of_squares(fit.image, fit.model, fit.weight) / fit.n_pixels
     metadata["residual_chi_square_per_pixel"] = chi_square
     if len(columns) == 0:
         warnings.append("no atom columns stand out of the picture's noise.")
@@ -169,7 +178,8 @@ def _record(
     return AtomicConfiguration(
         origin + columns[:, :2] * scale,
         unit=frame.unit,
-        position_covariance=covariance[:, :2, :2] * scale[:, None] * scale,
+        position_covariance=np.ascontiguousarray(blocks[:, :2, :2]),
+        covariance=joint.sparse(),
         width=np.exp(columns[:, 3]) * float(np.sqrt(scale[0] * scale[1])),
         intensity=intensity,
         intensity_sd=intensity * np.sqrt(np.maximum(relative, 0.0)),

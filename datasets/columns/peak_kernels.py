@@ -9,12 +9,12 @@ from physlearn.lattice_models.kernels import kernel
 
 __all__ = ["local_maxima"]
 
-Floats = NDArray[np.float64]
+Pictures = NDArray[np.float64] | NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 
 @kernel
-def local_maxima(values: Floats, threshold: float) -> Integers:
+def local_maxima(values: Pictures, threshold: float) -> Integers:
     """Return (row, column) of each pixel above ``threshold`` and not below its 8 neighbours."""
     n_rows, n_columns = values.shape
     found = np.empty((values.size // 4 + 1, 2), np.int64)

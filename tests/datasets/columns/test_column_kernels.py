@@ -29,30 +29,42 @@ def test_picture_of_a_column_is_a_gaussian():
     assert np.abs(scene() - wanted).max() < 50 * np.exp(-12.5)  # cut at 5 widths
 
 
+def own(column, model, get=lambda f: f):
+    """Return score, information and what a constant shares of one column, and its pixels."""
+    work, score, level, information = np.empty((4, 40)), np.zeros(4), np.zeros(4), np.zeros((4, 4))
+    weight = 1.0 / (NOISE[0] + NOISE[1] * model)
+    pixels = get(kernels.own_information)(
+        np.ones_like(model), model, weight, column, 5.0, 1.0, work, score, information, level
+    )
+    return score, information + np.tril(information, -1).T, level, np.array([pixels])
+
+
 def run(form, rng_seed=0):
     """Return everything that the kernels give, compiled or plain."""
     get = (lambda f: f.py_func) if form == "plain" else (lambda f: f)
     image = np.random.default_rng(rng_seed).poisson(scene()).astype(float)
     columns = COLUMNS + np.array([0.3, -0.2, 0.1, 0.05])
-    model, nodes = scene(columns), np.full((3, 3), 5.0)
-    active = np.ones(3, dtype=bool)
-    rules = np.array([5.0, np.log(1.0), np.log(4.0), 1.0, 0.03])
-    moving = get(kernels.column_sweep)(image, model, columns, active, NOISE, rules)
-    largest = get(kernels.background_sweep)(image, model, nodes, NOISE)
-    pairs = np.array([[0, 1]])
-    blocks = get(kernels.pair_information)(model, columns, pairs, NOISE, 5.0)
-    own = get(kernels.pair_information)(model, columns, np.array([[0, 0], [1, 1], [2, 2]]), NOISE,
-                                        5.0)  # fmt: skip
-    covariance = get(kernels.cluster_covariance)(
-        model, columns, NOISE, 5.0, 12.0, np.array([0, 1, 2, 2]), np.array([1, 0]), blocks, own,
-        np.array([0, 0]),
-    )  # fmt: skip
-    return model, columns, nodes, blocks, own, covariance, np.array([moving, largest])
+    model, active, absorbed = scene(columns), np.ones(3, dtype=bool), np.zeros(3)
+    weight = 1.0 / (NOISE[0] + NOISE[1] * model)
+    rules = np.array([5.0, np.log(1.0), np.log(4.0), 1.0, 0.03, 1.0, np.log(2.2), 3.0])
+    moving = get(kernels.column_sweep)(image, model, weight, columns, active, absorbed, rules)
+    gains = [
+        get(kernels.removal_gain)(
+            image, model, weight, columns, np.arange(3), np.array(noise), 5.0, 1.0
+        )
+        for noise in (NOISE, [1.0, 0.0, 0.1])
+    ]
+    return model, columns, absorbed, np.array([moving]), *gains, *own(columns[0], model, get)
 
 
 def test_compiled_and_plain_kernels_agree():
     for compiled, plain in zip(run("compiled"), run("plain"), strict=True):
-        np.testing.assert_allclose(compiled, plain, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(compiled, plain, rtol=1e-9, atol=1e-11)
+
+
+def test_live_model_equals_the_model_drawn_anew():
+    model, columns = run("compiled")[:2]
+    np.testing.assert_allclose(model, scene(columns), atol=1e-9)
 
 
 def test_information_equals_finite_differences():
@@ -61,26 +73,22 @@ def test_information_equals_finite_differences():
     slopes = np.array([(scene(COLUMNS + s) - scene(COLUMNS - s)) / 2e-5 for s in steps])
     weight = 1.0 / (NOISE[0] + NOISE[1] * model)
     wanted = np.einsum("aij,bij,ij->ab", slopes, slopes, weight)
-    own = kernels.pair_information(model, COLUMNS, np.array([[0, 0]]), NOISE, 5.0)[0]
-    np.testing.assert_allclose(own, wanted[:4, :4], rtol=2e-4, atol=1e-3)
-    shared = kernels.pair_information(model, COLUMNS, np.array([[0, 1]]), NOISE, 5.0)[0]
-    np.testing.assert_allclose(shared, wanted[:4, 4:8], rtol=1e-3, atol=2e-2)
+    score, information, level, _ = own(COLUMNS[0], model)
+    np.testing.assert_allclose(information, wanted[:4, :4], rtol=2e-4, atol=1e-3)
+    np.testing.assert_allclose(level, np.einsum("aij,ij->a", slopes, weight)[:4], atol=2e-3)
+    pull = np.einsum("aij,ij->a", slopes, weight * (1.0 - model))[:4]
+    np.testing.assert_allclose(score, pull, rtol=1e-3, atol=2e-2)
 
 
-def test_neighbour_makes_a_column_less_certain():
-    model = scene()
-    alone = np.array([0, 0, 0, 0]), np.empty(0, dtype=np.int64)
-    both = np.array([0, 1, 2, 2]), np.array([1, 0])
-    blocks = kernels.pair_information(model, COLUMNS, np.array([[0, 1]]), NOISE, 5.0)
-    own = kernels.pair_information(model, COLUMNS, np.array([[k, k] for k in range(3)]), NOISE, 5.0)
-    variances = [
-        kernels.cluster_covariance(
-            model, COLUMNS, NOISE, 5.0, 12.0, starts, near, blocks, own,
-            np.zeros(len(near), dtype=np.int64),
-        )[0, 0, 0]
-        for starts, near in (alone, both)
-    ]  # fmt: skip
-    assert variances[1] > 1.01 * variances[0]
+def test_removal_gain_is_twice_the_log_likelihood_ratio():
+    image = np.random.default_rng(3).poisson(scene()).astype(float)
+    model, without = scene(), scene(COLUMNS[1:])
+    wanted = 2 * ((image * np.log(model) - model) - (image * np.log(without) - without)).sum()
+    weight = 1.0 / model
+    gain = kernels.removal_gain(
+        image, model, weight, COLUMNS, np.arange(1), np.array([0.0, 1.0, 0.01]), 5.0, 1.0
+    )
+    assert gain[0, 0] == pytest.approx(wanted, rel=1e-3)
 
 
 @pytest.mark.parametrize("free_width", [0.0, 1.0])
@@ -89,10 +97,11 @@ def test_sweeps_reach_the_maximum_of_the_likelihood(free_width):
     columns = COLUMNS.copy()
     model = scene(columns)
     active = np.ones(3, dtype=bool)
-    rules = np.array([5.0, np.log(1.0), np.log(4.0), free_width, 1e-6])
-    noise = np.array([0.0, 1.0, 0.05])
+    rules = np.array([5.0, np.log(1.0), np.log(4.0), free_width, 1e-6, 1.0, 0.0, 0.0])
     for _ in range(60):
-        kernels.column_sweep(image, model, columns, active, noise, rules)
+        active[:] = True
+        weight = 1.0 / np.maximum(model, 0.05)
+        kernels.column_sweep(image, model, weight, columns, active, np.zeros(3), rules)
 
     def log_likelihood(trial):
         mean = scene(trial)

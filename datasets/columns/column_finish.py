@@ -1,0 +1,165 @@
+"""The end of the column fit: free widths, what is left out, the columns' errors, what to doubt."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.datasets.columns.column_covariance import ColumnCovariance, measure_covariance
+from physlearn.datasets.columns.column_fit import SMALLEST_WIDTH_PX, ColumnFit, Report
+from physlearn.datasets.columns.detection import discoveries, significance, sound
+from physlearn.datasets.columns.noise import residual_autocorrelation, variance_inflation
+
+__all__ = ["doubt_about", "finish", "measure_errors"]
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+FEWEST_FOR_PRIOR = 20
+SMALLEST_SCATTER = 0.01
+"""Least relative scatter of widths that is believed."""
+WIDEST_SHARE_OF_EDGE = 0.125
+LONG_CORRELATION = 0.4
+MOSTLY_EXPLAINED = 0.9
+SMALLEST_PEAK_OF_ORDER = 30.0
+PIXELS_FOR_CORRELATION = 300_000
+
+
+def finish(fit: ColumnFit, report: Report) -> tuple[ColumnCovariance, Floats]:
+    """Free the widths, drop what is not significant; return covariances and correlation."""
+    fit.sweep(max(2, fit.options.max_sweeps // 6), free_width=True)
+    fit.keep(sound(fit))
+    fit.refit_noise()
+    fit.width_prior = learn_widths(fit)
+    fit.sweep(max(2, fit.options.max_sweeps // 2), free_width=True)
+    report(0.7, "widths")
+    correlation, inflation = _noise_left(fit)
+    covariance = _covariance(fit, inflation)
+    keep = _significant(fit, covariance, inflation)
+    if not keep.all():
+        fit.keep(keep)
+        fit.sweep(max(2, fit.options.max_sweeps // 4), free_width=True)
+        correlation, inflation = _noise_left(fit)
+        covariance = _covariance(fit, inflation)
+    report(0.8, "errors")
+    return covariance, correlation
+
+
+def learn_widths(fit: ColumnFit) -> tuple[float, float]:
+    """Return the columns' mean log width and the precision of their scatter about it.
+
+    A faint column's width is uncertain; what the picture's columns have in common steadies it
+    (empirical Bayes; DerSimonian and Laird 1986, doi:10.1016/0197-2456(86)90046-2).
+    """
+    if len(fit.columns) < FEWEST_FOR_PRIOR:
+        return 0.0, 0.0
+    widths = fit.columns[:, 3]
+    error = 1.0 / np.maximum(significance(fit)[0], 1.0) ** 2
+    center, scatter = float(np.median(widths)), float(np.var(widths))
+    for _ in range(50):
+        total = scatter + error
+        rest = np.clip(widths - center, -3.0 * np.sqrt(total), 3.0 * np.sqrt(total))
+        center += float((rest / total).sum() / (1.0 / total).sum())
+        new = float(((rest**2 - error) / total**2).sum() / (1.0 / total**2).sum())
+        new = max(new, SMALLEST_SCATTER**2)
+        if abs(new - scatter) < 1e-3 * scatter:
+            break
+        scatter = new
+    return center, 1.0 / scatter
+
+
+def _significant(fit: ColumnFit, covariance: ColumnCovariance, inflation: Floats) -> Flags:
+    """Flag discoveries: the likelihood ratio, less what neighbours and background would take up."""
+    if len(fit.columns) == 0:
+        return np.empty(0, dtype=np.bool_)
+    z, information = significance(fit)
+    blocks = covariance.blocks
+    given = blocks[:, 2, 2] - blocks[:, 2, 3] ** 2 / blocks[:, 3, 3]
+    left = 1.0 / np.maximum(given * information, inflation[2])
+    z = z * np.sqrt(left)
+    lowest = discoveries(z, fit.width, fit.n_pixels, fit.options.false_discovery_rate)
+    # what is as narrow as the bound is a hot pixel, not a column
+    return np.asarray((z >= lowest) & (fit.columns[:, 3] > np.log(1.01 * SMALLEST_WIDTH_PX)))
+
+
+def measure_errors(fit: ColumnFit) -> tuple[ColumnCovariance, Floats]:
+    """Return the covariances of a finished fit and its pixels' correlation."""
+    correlation, inflation = _noise_left(fit)
+    return _covariance(fit, inflation), correlation
+
+
+def _covariance(fit: ColumnFit, inflation: Floats) -> ColumnCovariance:
+    """Return the columns' joint covariance, the pixels' correlation counted in."""
+    covariance = measure_covariance(
+        fit.model, fit.columns, fit.noise, fit.nodes.shape,
+        reach=fit.options.reach_widths, weight=fit.weight, width_precision=fit.width_prior[1],
+    )  # fmt: skip
+    return covariance if np.all(inflation == 1.0) else covariance.scaled(inflation)
+
+
+def _noise_left(fit: ColumnFit) -> tuple[Floats, Floats]:
+    """Return the pixels' autocorrelation, and by what it raises the columns' variances (4,)."""
+    rows = min(len(fit.image), max(16, PIXELS_FOR_CORRELATION // fit.image.shape[1]))
+    low = (len(fit.image) - rows) // 2
+    part = slice(low, low + rows)
+    scaled = (fit.image[part] - fit.model[part]) * np.sqrt(fit.weight[part])
+    inside = (fit.columns[:, 1] >= low) & (fit.columns[:, 1] < low + rows)
+    typical = _typical(fit)
+    correlation, level = residual_autocorrelation(scaled, int(inside.sum()), typical, fit.noise)
+    if len(fit.columns) == 0:
+        return correlation, np.ones(4)
+    factor = variance_inflation(correlation, typical, fit.noise)
+    # correlated noise hides in the fitted columns: the residuals' variance is too small
+    return correlation, factor * (1.0 if fit.kind == "poisson" else max(1.0, level))
+
+
+def _typical(fit: ColumnFit) -> tuple[float, float, float]:
+    """Return width, amplitude and background of a typical column."""
+    background = float(np.median(fit.nodes))
+    if len(fit.columns) == 0:
+        amplitude = 1.0 / np.sqrt(
+            max(float(np.median(fit.weight[:: len(fit.weight) // 8])), 1e-300)
+        )
+        return fit.width, amplitude, background
+    return (
+        float(np.exp(np.median(fit.columns[:, 3]))),
+        float(np.exp(np.median(fit.columns[:, 2]))),
+        background,
+    )
+
+
+def doubt_about(fit: ColumnFit, correlation: Floats) -> str:
+    """Return why the columns cannot be told from something else, or nothing.
+
+    Peaks of noise whose pixels are correlated look like columns. They are believed when the pixel
+    noise left over is short-ranged, when the columns explain the picture, or when they stand in
+    order (a Bragg peak of their structure factor).
+    """
+    if fit.width > WIDEST_SHARE_OF_EDGE * min(fit.image.shape):
+        return "what stands out is as wide as the picture's own gradients: no columns."
+    lag = correlation.shape[0] // 2
+    nearest = 0.5 * (correlation[lag, lag + 1] + correlation[lag + 1, lag])
+    if nearest < LONG_CORRELATION:
+        return ""
+    left = float(np.mean((fit.image - fit.model) ** 2)) / float(
+        np.var(fit.image - fit.background())
+    )
+    if left < 1.0 - MOSTLY_EXPLAINED or _bragg_peak(fit) > max(
+        SMALLEST_PEAK_OF_ORDER, 0.05 * len(fit.columns)
+    ):
+        return ""
+    return (
+        f"{len(fit.columns)} bright spots cannot be told from noise: the noise of neighbouring "
+        f"pixels correlates by {nearest:.2f}, the spots explain {1 - left:.0%} of the picture and "
+        "stand in no order."
+    )
+
+
+def _bragg_peak(fit: ColumnFit) -> float:
+    """Return the highest structure factor |sum exp(ikr)|^2 / n of the columns' positions."""
+    cell = 0.7 * fit.width
+    shape = [int(np.ceil(length / cell)) + 1 for length in fit.image.shape]
+    places = np.zeros(shape)
+    index = np.clip(np.round(fit.columns[:, 1::-1] / cell).astype(np.int64), 0, np.array(shape) - 1)
+    np.add.at(places, (index[:, 0], index[:, 1]), 1.0)
+    places -= places.mean()
+    return float((np.abs(np.fft.rfft2(places)) ** 2).max() / len(fit.columns))
