@@ -12,7 +12,7 @@ import numpy as np
 from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets.reading import pictures
 
-__all__ = ["check_file", "check_memory", "need", "one_line", "unreadable"]
+__all__ = ["check_file", "check_memory", "check_size", "need", "one_line", "unreadable"]
 
 COPIES_HELD = 4
 """Copies of the data in memory while they are read and turned into floats."""
@@ -45,6 +45,16 @@ def check_memory(path: Path, shape: Sequence[int], copies: int = COPIES_HELD) ->
         raise InputError(
             f"{path} has {size} {what} and needs {needed / 1e9:.1f} GB to be read; "
             f"{free / 1e9:.1f} GB are free: crop it or bin it."
+        )
+
+
+def check_size(path: Path, copies: int = 2) -> None:
+    """Refuse a file that a library would read at once, when it does not fit into memory."""
+    size, free = path.stat().st_size, pictures.free_memory_bytes()
+    if path.is_file() and copies * size > free:
+        raise InputError(
+            f"{path} has {size / 1e9:.1f} GB and is read at once, which needs "
+            f"{copies * size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free: export a part of it."
         )
 
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 from physlearn.checks import InputError
 from physlearn.datasets.reading.channels import Channel, channel_array
-from physlearn.datasets.reading.files import check_file
+from physlearn.datasets.reading.files import check_file, check_size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +72,8 @@ def channels_of(path: Path) -> list[Channel]:
             "picture with read_image and a film with read_video."
         )
     module, name = READERS[key]
+    if module == "probe_files":
+        check_size(path)
     listing = cast(
         "Callable[[Path], list[Channel]]",
         getattr(import_module(f"physlearn.datasets.reading.{module}"), name),

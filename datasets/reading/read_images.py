@@ -22,6 +22,7 @@ from physlearn.datasets.reading.acquisition import (
 from physlearn.datasets.reading.channels import channel_array
 from physlearn.datasets.reading.files import check_file, check_memory, one_line
 from physlearn.datasets.reading.menu import FOLDERS, channels_of, has_menu, pick_channel
+from physlearn.datasets.reading.tiff_tags import UNITS, Scale, tiff_metadata, tiff_scale
 
 __all__ = ["read_image"]
 
@@ -30,15 +31,6 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
 GREY_TOLERANCE_SHARE = 0.01
-UNITS = {
-    "nm": "nm",
-    "um": "um",
-    "µm": "um",
-    "angstrom": "angstrom",
-    "å": "angstrom",
-    "a": "angstrom",
-}
-Scale = tuple[float, float, str]
 
 
 def read_image(
@@ -96,18 +88,19 @@ def read_image(
     if isinstance(channel, str):
         raise InputError(f"channel must be None, 0, 1 or 2: {path} has no named channels.")
     scale: Scale | None = None
+    told: dict[str, Any] = {}
     if kind == ".npy":
         raw = _read_npy(path)
+        told = _json_beside(path)
     elif kind in TIFF:
-        raw, scale = _read_tiff(path)
+        raw, scale, told = _read_tiff(path)
     else:
-        raw = _read_picture(path)
+        raw, told = _read_picture(path)
     notes: list[str] = []
     values, chosen = _one_channel(raw, path, channel, as_grey, notes)
     if values.dtype.kind not in "biuf":
         raise InputError(f"{path} must hold real numbers, got dtype {values.dtype}; convert it.")
     checked = check_image(values.astype(np.float64), str(path))
-    told = _json_beside(path)
     scale = _scale_beside(path, told, checked.shape) or scale
     if scale is None:
         notes.append(f"{path.name} has no scale: lengths stay in pixels.")
@@ -193,7 +186,7 @@ def _read_npy(path: Path) -> NDArray[Any]:
     return np.array(header)
 
 
-def _read_tiff(path: Path) -> tuple[NDArray[Any], Scale | None]:
+def _read_tiff(path: Path) -> tuple[NDArray[Any], Scale | None, dict[str, Any]]:
     import tifffile
 
     try:
@@ -207,33 +200,18 @@ def _read_tiff(path: Path) -> tuple[NDArray[Any], Scale | None]:
             page = file.pages[0]
             check_memory(path, tuple(page.shape)[:2])
             raw = page.asarray()
-            scale = _tiff_scale(file)
+            scale = tiff_scale(file)
+            told = tiff_metadata(file)
     except InputError:
         raise
     except Exception as error:  # tifffile and its codecs raise a dozen kinds
         raise _unreadable(path, error) from None
     if raw.ndim == 3 and raw.shape[0] in (3, 4) and raw.shape[-1] not in (3, 4):
         raw = np.moveaxis(raw, 0, -1)
-    return np.asarray(raw), scale
+    return np.asarray(raw), scale, told
 
 
-def _tiff_scale(file: Any) -> Scale | None:
-    """Return the ImageJ scale of a TIFF (x, y, unit); printing resolutions do not count."""
-    said = file.imagej_metadata or {}
-    unit = UNITS.get(str(said.get("unit", "")).replace("\\u00B5", "µ").strip().lower())
-    tags = file.pages[0].tags
-    if unit is None or "XResolution" not in tags or "YResolution" not in tags:
-        return None
-    steps = []
-    for name in ("XResolution", "YResolution"):
-        top, bottom = tags[name].value
-        if top == 0 or bottom == 0:
-            return None
-        steps.append(bottom / top)
-    return steps[0], steps[1], unit
-
-
-def _read_picture(path: Path) -> NDArray[Any]:
+def _read_picture(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -248,6 +226,10 @@ def _read_picture(path: Path) -> NDArray[Any]:
                 if picture.mode in ("P", "PA", "CMYK", "YCbCr"):
                     into = "RGB"
                 raw = np.asarray(picture.convert(into) if into else picture)
+                told = {
+                    str(key): value for key, value in picture.info.items()
+                    if isinstance(value, str | int | float)
+                }  # fmt: skip
     except InputError:
         raise
     except Image.DecompressionBombError as error:
@@ -256,7 +238,7 @@ def _read_picture(path: Path) -> NDArray[Any]:
         ) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
         raise _unreadable(path, error) from None
-    return raw
+    return raw, told
 
 
 def _one_channel(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,16 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.datasets.reading.acquisition import (
+    find_conditions,
+    flatten_metadata,
+    metadata_text,
+    missing_conditions,
+)
 from physlearn.datasets.reading.channels import channel_array
 from physlearn.datasets.reading.files import check_file, check_memory, one_line
 from physlearn.datasets.reading.menu import FOLDERS, channels_of, has_menu, pick_channel
+from physlearn.datasets.reading.tiff_tags import Scale, tiff_metadata, tiff_scale
 from physlearn.records import check_video
 
 __all__ = ["read_video"]
@@ -22,7 +29,6 @@ __all__ = ["read_video"]
 TIFF = (".tif", ".tiff")
 MOVIES = (".avi", ".mp4", ".mov", ".mkv")
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
-UNITS = {"nm": "nm", "um": "um", "µm": "um", "micron": "um", "angstrom": "angstrom"}
 COPIES_HELD = 6
 """Copies of the film in memory while it is read, turned into floats and normalised."""
 
@@ -33,7 +39,8 @@ class _Raw:
 
     frames: NDArray[Any]
     frame_interval_s: float | None = None
-    pixel_size: tuple[float, str] | None = None
+    pixel_size: Scale | None = None
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 def read_video(
@@ -202,16 +209,7 @@ def _read_tiff(path: Path) -> _Raw:
             )
         said = file.imagej_metadata or {}
         interval = float(said.get("finterval", 0.0)) or None
-        return _Raw(frames, interval, _tiff_pixel(file.pages[0], said))
-
-
-def _tiff_pixel(page: Any, said: dict[str, Any]) -> tuple[float, str] | None:
-    unit = UNITS.get(str(said.get("unit", "")).lower())
-    tag = page.tags.get("XResolution")
-    if unit is None or tag is None:
-        return None
-    above, below = tag.value
-    return (below / above, unit) if above > 0 and below > 0 else None
+        return _Raw(frames, interval, tiff_scale(file), tiff_metadata(file))
 
 
 def _read_movie(path: Path) -> _Raw:
@@ -267,18 +265,22 @@ def _as_video(
     notes: list[str],
     drive: ArrayLike | None,
 ) -> xr.DataArray:
-    step, unit = raw.pixel_size or (1.0, "pixel")
+    step_x, step_y, unit = raw.pixel_size or (1.0, 1.0, "pixel")
+    flat = flatten_metadata(raw.told)
+    conditions = find_conditions(flat, None, raw.pixel_size)
     interval = raw.frame_interval_s or 1.0
     video = xr.DataArray(
         values,
         dims=("time", "y", "x"),
         coords={
             "time": np.arange(values.shape[0]) * interval,
-            "y": np.arange(values.shape[1]) * step,
-            "x": np.arange(values.shape[2]) * step,
+            "y": np.arange(values.shape[1]) * step_y,
+            "x": np.arange(values.shape[2]) * step_x,
         },
         attrs={
             "source": path.name, "counts": "unknown", "dtype": str(raw.frames.dtype),
+            "metadata": metadata_text(flat), **conditions,
+            "absent": missing_conditions(conditions, raw.pixel_size is not None),
             "warnings": tuple(notes),
         },
         name="video",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
-from physlearn.datasets.reading.files import check_memory, need, unreadable
+from physlearn.datasets.reading.files import check_memory, check_size, need, unreadable
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["ASE_FORMATS", "Frame", "ase_frames", "configuration_of", "gsd_frames"]
@@ -22,6 +22,8 @@ ASE_FORMATS = {
     ".lmp": "lammps-data", ".lammps": "lammps-data", ".data": "lammps-data",
     ".dump": "lammps-dump-text", ".lammpstrj": "lammps-dump-text",
 }  # fmt: skip
+TEXT_COPIES = 6
+"""Memory of what ASE makes of a text file, in sizes of the file."""
 LAMMPS = ("lammps-data", "lammps-dump-text")
 
 
@@ -98,6 +100,7 @@ def _gsd_frame(snapshot: Any, path: Path, number: int) -> Frame:
 def ase_frames(path: Path, kind: str, which: int | None) -> tuple[list[Frame], int]:
     """Return one frame (or, for None, all) of a file that ASE reads, and how many it holds."""
     module = need("ase.io", path, "ase")
+    check_size(path, TEXT_COPIES)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -71,6 +71,28 @@ def test_scale_of_json_beside_npy_and_of_imagej(tmp_path, picture):
         read_image(tmp_path / "a.npy")
 
 
+def test_scales_and_words_of_ome_and_of_tags(tmp_path, picture):
+    told = {"PhysicalSizeX": 25.0, "PhysicalSizeXUnit": "pm", "PhysicalSizeY": 0.05,
+            "PhysicalSizeYUnit": "nm", "axes": "YX"}  # fmt: skip
+    tifffile.imwrite(tmp_path / "a.ome.tif", picture, metadata=told)
+    image = read_image(tmp_path / "a.ome.tif")
+    assert np.allclose([image.x[1], image.y[1]], [0.025, 0.05])
+    assert image.x.attrs["units"] == "nm"
+    tifffile.imwrite(
+        tmp_path / "b.tif", picture, imagej=True, resolution=(4.0, 5.0),
+        metadata={"unit": "nm", "DwellTime": "8 us", "Bias": "-0.2 V"},
+    )  # fmt: skip
+    image = read_image(tmp_path / "b.tif")
+    assert image.attrs["dwell_time_s"] == pytest.approx(8e-6)
+    assert image.attrs["bias_v"] == -0.2
+    assert image.attrs["absent"] == ("dose", "temperature")
+    tifffile.imwrite(tmp_path / "c.tif", picture, resolution=(300, 300), software="a program")
+    image = read_image(tmp_path / "c.tif")
+    assert image.x.attrs["units"] == "pixel"  # 300 dots an inch is for printers
+    assert json.loads(image.attrs["metadata"])["Software"] == "a program"
+    assert image.attrs["absent"] == ("scale", "dwell time", "dose", "bias", "temperature")
+
+
 def write_bad(folder):
     """Return (path, words of the message) for each way to be wrong."""
     good = np.random.default_rng(0).normal(size=(32, 32))
