@@ -342,6 +342,7 @@ class _Paths:
             between = int(np.clip(between, 1, max(1, PATH_UPDATES / updates / PATH_RECORDS)))
             burn_in = min(round(3 * memory), between * PATH_RECORDS)
             trace = chain.trace(natural, burn_in, PATH_RECORDS, between)
+            natural, trace = natural[chain.stays], trace[chain.stays]
             surface = PartitionSurface(natural, trace, chain.odd)
             surface.move_anchor(start)
             rise = float(surface(end)[0])

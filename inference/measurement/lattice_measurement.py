@@ -14,7 +14,7 @@ of labels that are right; then log p(labels | s) = lambda Y(s) - n log(q - 1 + e
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,13 +27,14 @@ from physlearn.inference.measurement.nuisances import FlipRate
 from physlearn.inference.posteriors.lattice_population import Population, make_population
 from physlearn.inference.posteriors.lattice_posterior import Ensemble, LatticeProblem
 from physlearn.inference.posteriors.local_controls import LocalControls
+from physlearn.inference.posteriors.opposite_phase import HeldRim
 from physlearn.records import SiteGraph
 
 if TYPE_CHECKING:
     from physlearn.inference.lattices.lattice_data import LatticeData, PictureGroup
     from physlearn.inference.posteriors.priors import Prior
 
-__all__ = ["HiddenProblem", "free_problem", "held_population", "hidden_problem"]
+__all__ = ["HiddenProblem", "free_problem", "held_population", "held_rim", "hidden_problem"]
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.uint8]
@@ -197,7 +198,35 @@ def _free_ensemble(
     turns = group.offset is None and np.allclose(group.extra.sum(axis=2), 0.0)
     free = not data.family.fixed_composition
     mirrored = bool(data.family.mirrored and whole and turns and free)
-    return model.ensemble(start, design, -1.0, mirrored, rng, n_replicas)
+    ensemble = model.ensemble(start, design, -1.0, mirrored, rng, n_replicas)
+    if whole or group.offset is not None or len(group.extra) or not group.labelled.all():
+        return ensemble
+    rim = held_rim(data.family, group, rng)
+    return replace(ensemble, rim=rim if rim is not None and rim.one_phase else None)
+
+
+def held_rim(
+    family: LatticeFamily, group: PictureGroup, rng: np.random.Generator
+) -> HeldRim | None:
+    """Return what surrounds the open sites of one picture; None for other models or pictures."""
+    plain = family.model == "ising" and family.two_state_pairs and not family.fixed_composition
+    if not plain or np.ptp(group.picture) > 0:
+        return None
+    graph, states = group.graph, 2.0 * group.codes - 1.0
+    held = np.ones(group.n_sites, bool)
+    held[group.terms] = False
+    pull = np.zeros((family.n_shells, group.n_sites))
+    for ends in (graph.edges, graph.edges[:, ::-1]):
+        out = (graph.shell < family.n_shells) & ~held[ends[:, 0]] & held[ends[:, 1]]
+        by = graph.multiplicity[out] * states[ends[out, 1]]
+        np.add.at(pull, (graph.shell[out], ends[out, 0]), by)
+    model = _Model(
+        family, graph, group.terms, None, np.stack([-pull, pull], axis=2), group.picture
+    )  # fmt: skip
+    return HeldRim(
+        lambda n: model.population(np.repeat(group.codes[:, None], n, axis=1), n, rng),
+        len(group.terms), float(states[held].sum()), float(states[group.terms].mean()),
+    )  # fmt: skip
 
 
 class _Model(NamedTuple):

@@ -26,6 +26,7 @@ from physlearn.inference.posteriors.importance import (
 )
 from physlearn.inference.posteriors.lattice_population import Population
 from physlearn.inference.posteriors.likelihood_mode import PriorShape, find_peak, inside
+from physlearn.inference.posteriors.opposite_phase import OppositePhase
 from physlearn.inference.posteriors.partition_surface import PartitionSurface
 from physlearn.inference.posteriors.replica_chains import Chains, Ensemble
 
@@ -182,6 +183,11 @@ class _Search:
         self.problem, self.rng = problem, rng
         self.chains = [Chains(ensemble, rng) for ensemble in problem.ensembles]
         self.history: list[list[tuple[Float, Float]]] = [[] for _ in self.chains]
+        self.rows: list[list[NDArray[np.int64]]] = [[] for _ in self.chains]
+        self.opposite = [
+            None if chain.ensemble.rim is None else OppositePhase(chain.ensemble.rim, rng)
+            for chain in self.chains
+        ]
         self.surfaces: list[PartitionSurface] = []
         self.rounds, self.newton_steps = 0, 0
         self.converged = False
@@ -218,13 +224,17 @@ class _Search:
             # and a third goes where it seems to have weight that no reference covers
             third = n_replicas // 3
             references[:third] = resample(*self.missed, third, self.rng)
-        for chain, kept in zip(self.chains, self.history, strict=True):
-            kept.append(self._trace(chain, references))
+        self.surfaces = []
+        for chain, kept, rows in zip(self.chains, self.history, self.rows, strict=True):
+            natural, trace = self._trace(chain, references)
+            kept.append((natural[chain.stays], trace[chain.stays]))
+            rows.append(np.flatnonzero(chain.stays))
             del kept[: -WINDOW if self.missed is None else -LONG_WINDOW]
             while len(kept) > 2 and _size(kept) > LARGEST_SURFACE:
                 del kept[0]
-        both = zip(self.chains, self.history, strict=True)
-        self.surfaces = [PartitionSurface.pooled(kept, chain.odd) for chain, kept in both]
+            del rows[: -len(kept)]
+            self.surfaces.append(PartitionSurface.pooled(kept, chain.odd, rows))
+        self._look_across()
         self.rounds += 1
         found = self.weigh(TRIAL_POINTS)
         center, spread = found.moments()
@@ -235,6 +245,7 @@ class _Search:
         change = np.sqrt(np.diag(spread + floor) / np.diag(self.covariance))
         agreed = shift < LARGEST_SHIFT and max(change.max(), 1 / change.min()) < LARGEST_CHANGE
         settled = all(surface.settled for surface in self.surfaces)
+        settled = settled and all(one is None or one.settled for one in self.opposite)
         self.shape, self.missed = (found.points, found.claimed), None
         if found.lost > LARGEST_LOSS / 3:
             self.missed = found.points[found.beyond], found.claimed[found.beyond]
@@ -286,7 +297,15 @@ class _Search:
         """Return how many records of each replica two rounds need for the draws wanted."""
         return self.length * int(np.ceil(self.wanted_draws / (1.3 * chain.population.n_replicas)))
 
-    def log_target(self, points: Float) -> tuple[Float, NDArray[np.bool_]]:
+    def _look_across(self) -> None:
+        """Learn log Z of the phases that replicas do not go to."""
+        if any(one is not None for one in self.opposite):
+            found = self.weigh(TRIAL_POINTS, across=False)
+            for chain, opposite in zip(self.chains, self.opposite, strict=True):
+                if opposite is not None:
+                    opposite.look(chain.natural(found.points), found.weight)
+
+    def log_target(self, points: Float, across: bool = True) -> tuple[Float, NDArray[np.bool_]]:
         """Return the log posterior at points (n, d_phi), every log Z relative to its anchor.
 
         And whether any log Z is carried by so few samples that it is an extrapolation.
@@ -295,8 +314,11 @@ class _Search:
         out = problem.prior.log_density(points) + points @ problem.linear
         possible = np.isfinite(out)
         allowed, carried = points[possible], np.full(len(points), np.inf)
-        for chain, surface in zip(self.chains, self.surfaces, strict=True):
+        each = zip(self.chains, self.surfaces, self.opposite, strict=True)
+        for chain, surface, opposite in each:
             log_z, by = surface.evaluate(chain.natural(allowed))
+            if across and opposite is not None:
+                log_z = np.logaddexp(log_z, log_z + opposite.excess(chain.natural(allowed)))
             out[possible] += chain.ensemble.power * log_z
             carried[possible] = np.minimum(carried[possible], by)
         known = problem.extra
@@ -304,12 +326,12 @@ class _Search:
             out[possible] += known(allowed)
         return np.asarray(out), carried < LEAST_CARRIED
 
-    def weigh(self, n: int) -> WeightedPoints:
-        """Return n weighted points."""
+    def weigh(self, n: int, across: bool = True) -> WeightedPoints:
+        """Return n weighted points; not ``across``: as if there were the picture's phase only."""
         wide = np.any(np.sqrt(np.diag(self.covariance)) > WIDE * self.problem.prior.sd)
         proposal = Proposal(self.mean, self.covariance, self.problem.prior if wide else None)
         points, log_density = proposal.draw(n, self.rng)
-        log_target, beyond = self.log_target(points)
+        log_target, beyond = self.log_target(points, across)
         return weigh_points(points, log_target - log_density, beyond)
 
     def _too_noisy(self, found: WeightedPoints) -> bool:

@@ -140,6 +140,8 @@ def _odd_against(mean: Float, linear: Float, chains: Sequence[Chains]) -> NDArra
     for chain in chains:
         if chain.odd is not None:
             odd |= np.any(chain.ensemble.design[chain.odd] != 0, axis=0)
+        elif chain.ensemble.rim is not None:
+            odd |= chain.ensemble.design[0] != 0
     against = float(np.sum(mean[odd] * linear[odd])) < -LARGEST_PULL
     return odd & against
 

@@ -113,20 +113,25 @@ class PartitionSurface:
 
     @classmethod
     def pooled(
-        cls, rounds: Sequence[tuple[Float, Float]], odd: NDArray[np.bool_] | None = None
+        cls,
+        rounds: Sequence[tuple[Float, Float]],
+        odd: NDArray[np.bool_] | None = None,
+        chains: Sequence[NDArray[np.int64]] | None = None,
     ) -> PartitionSurface:
         """Return the surface of several rounds: references (R, d) and statistics (R, n, d) each.
 
-        Row r of every round is the same chain; chains are independent. Rounds may differ in n.
+        ``chains`` names the chain of each row of every round, None: row r is chain r; chains are
+        independent. Rounds may differ in n.
         """
+        named = [np.arange(len(places)) for places, _ in rounds] if chains is None else chains
         # cut into pieces of one length; pieces of one reference count as one reference
         length = gcd(*(values.shape[1] for _, values in rounds))
         parts, places, owners = [], [], []
-        for references, values in rounds:
+        for (references, values), names in zip(rounds, named, strict=True):
             for first in range(0, values.shape[1], length):
                 parts.append(values[:, first : first + length])
                 places.append(references)
-                owners.append(np.arange(len(references)))
+                owners.append(names)
         return cls(
             np.concatenate(places), np.concatenate(parts), odd, np.concatenate(owners),
             drop_isolated=True,

@@ -264,7 +264,8 @@ def _sample_region(
             f"the samples behind log Z remember {chains.memory:.0f} sweeps: near a transition, "
             "without cluster moves for this model, the log likelihood is rough"
         )
-    rounds = []
+    rounds: list[tuple[Float, Float]] = []
+    rows: list[NDArray[np.int64]] = []
     for share in SPREADS:
         # Evenly over the ellipsoid: a Gaussian would leave its rim thin
         away = rng.standard_normal((n_replicas, d))
@@ -273,5 +274,11 @@ def _sample_region(
         natural = chains.natural(inside(mean + away @ factor.T, prior))
         between = max(2, round(1.5 * min(chains.memory, LONGEST_MEMORY)))
         trace = chains.trace(natural, 3 * between + 5, N_RECORDS, between)
-        rounds.append((natural, trace))
-    return PartitionSurface.pooled(rounds, chains.odd), notes
+        rounds.append((natural[chains.stays], trace[chains.stays]))
+        rows.append(np.flatnonzero(chains.stays))
+    if any(len(one) < n_replicas for one in rows):
+        notes.append(
+            "inside the held rim the lattice may turn over as a whole at some of these parameters: "
+            "the log likelihood holds the picture's phase alone"
+        )
+    return PartitionSurface.pooled(rounds, chains.odd, rows), notes

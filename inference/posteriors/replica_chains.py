@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physlearn.inference.posteriors.lattice_population import Population
 from physlearn.inference.posteriors.local_controls import recentre
+from physlearn.inference.posteriors.opposite_phase import HeldRim
 
 __all__ = ["Chains", "Ensemble", "chain_memory"]
 
@@ -52,6 +53,8 @@ class Ensemble:
     parts
         int, shape (n_sites,): which picture a site belongs to, ascending, where there are several;
         with two states and a field alone each picture is turned over by itself.
+    rim
+        What is held around a picture of one phase; None: there is no other phase to be missed.
     """
 
     population: Population
@@ -62,6 +65,7 @@ class Ensemble:
     clusters: Callable[[], Population] | None = None
     controls: Callable[[NDArray[np.uint8], Float], Float] | None = None
     parts: NDArray[np.int64] | None = None
+    rim: HeldRim | None = None
 
     @property
     def turned(self) -> NDArray[np.bool_] | None:
@@ -91,6 +95,7 @@ class Chains:
         self.n_sweeps = 0
         self._starts = _picture_starts(ensemble)
         self.clusters = False
+        self.stays: NDArray[np.bool_] = np.ones(self.population.n_replicas, bool)
         self._rng = rng
         self._n_sites = len(self.population.codes())
 
@@ -111,8 +116,11 @@ class Chains:
             self.sweep(natural[: self.population.n_replicas], CLUSTER_BURN_IN, True)
 
     def switch_to_clusters(self) -> bool:
-        """Go on with cluster moves from these states, where there are any."""
-        if self.clusters or self.ensemble.clusters is None:
+        """Go on with cluster moves from these states, where there are any.
+
+        Not inside a rim of the picture's phase: the largest cluster holds on to it.
+        """
+        if self.clusters or self.ensemble.clusters is None or self.ensemble.rim is not None:
             return False
         codes = self.population.codes()
         self.population = self.ensemble.clusters()
@@ -166,7 +174,8 @@ class Chains:
     ) -> Float:
         """Return statistics of replicas at their parameters, shape (R, n_records, d_nat).
 
-        Learns how long replicas remember; ``alike``: all have the same parameters.
+        Learns how long replicas remember; ``alike``: all have the same parameters. Inside a held
+        rim replicas that leave the picture's phase are told in ``stays`` and brought back.
         """
         if burn_in:
             self.sweep(natural, burn_in, turn)
@@ -181,8 +190,20 @@ class Chains:
             out[:, record] = sign * population.statistics()
             if controls is not None:
                 zeros[:, record] = sign * controls(population.codes(), given)
-        self.memory = chain_memory(out, between, self.odd, alike=alike)
+        self._bring_back(out)
+        self.memory = chain_memory(out[self.stays], between, self.odd, alike=alike)
         return out if controls is None else recentre(out, zeros)
+
+    def _bring_back(self, trace: Float) -> None:
+        """Tell which replicas stayed in the picture's phase, and put the others beside them."""
+        rim, n_replicas = self.ensemble.rim, len(trace)
+        self.stays = np.ones(n_replicas, bool) if rim is None else rim.stays(trace)
+        if np.all(self.stays) or not np.any(self.stays):
+            self.stays = np.ones(n_replicas, bool)
+            return
+        source = np.arange(n_replicas)
+        source[~self.stays] = self._rng.choice(source[self.stays], int(np.sum(~self.stays)))
+        self.population.restart(self.population.codes()[:, source])
 
 
 def _picture_starts(ensemble: Ensemble) -> NDArray[np.int64] | None:

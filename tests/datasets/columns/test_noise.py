@@ -85,3 +85,35 @@ def test_planted_correlation_comes_back_and_inflates_as_simulated():
     pieces = many.reshape(50, 21, 50, 21).swapaxes(1, 2).reshape(-1, 21, 21)
     simulated = np.var((pieces * slope).sum(axis=(1, 2))) / (slope**2).sum()
     assert factor == pytest.approx(simulated, rel=4 * np.sqrt(2 / len(pieces)))
+
+
+@pytest.mark.parametrize("distance", [14.0, 8.0])
+def test_inflation_of_overlapping_columns_is_the_scatter_of_fits(distance):
+    # oracle: least-squares steps of all columns together, in many fields of correlated noise
+    rng = np.random.default_rng(6)
+    j, i = np.mgrid[:4, :4]
+    places = distance * np.stack([i + 0.5 * (j % 2), j * 0.87], -1).reshape(-1, 2) + 1.2 * distance
+    shape = (int(5.2 * distance), int(6.0 * distance))
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    slopes = [np.ones(shape), x, y]
+    for px, py in places:
+        u, v = (x - px) / 2.5, (y - py) / 2.5
+        value = np.exp(-0.5 * (u * u + v * v))
+        slopes += [value * u, value * v, value, value * (u * u + v * v)]
+    design = np.array(slopes).reshape(len(slopes), -1)
+    blur = 0.9
+    fields = ndimage.gaussian_filter(
+        rng.normal(size=(1500, *shape)), (0, blur, blur), mode="wrap"
+    ) * (2 * np.sqrt(np.pi) * blur)  # fmt: skip
+    lags = np.arange(-5, 6)
+    correlation = np.exp(-(lags[:, None] ** 2 + lags**2) / (4 * blur**2))
+    bread = np.linalg.inv(design @ design.T)
+    steps = bread @ (design @ fields.reshape(1500, -1).T)
+    ratio = (steps.var(axis=1) / np.diag(bread))[3:].reshape(-1, 4)
+    columns = np.column_stack([places, np.zeros(16), np.full(16, np.log(2.5))])
+    factor = noise.joint_variance_inflation(correlation, np.ones(shape), columns)
+    inner = [5, 6, 9, 10]
+    np.testing.assert_allclose(factor, ratio[inner].mean(axis=0), rtol=0.12)
+    white = np.zeros((11, 11))
+    white[5, 5] = 1.0
+    assert noise.joint_variance_inflation(white, np.ones(shape), columns).tolist() == [1.0] * 4
