@@ -301,11 +301,12 @@ def _write(
         trace = np.trace(covariance, axis1=1, axis2=2)
     product = covariance @ covariance
     second = np.maximum(np.trace(product, axis1=1, axis2=2), 1e-300)
-    third = np.maximum(np.einsum("nij,nji->n", product, covariance), 1e-300)
+    third = np.einsum("nij,nji->n", product, covariance)
     count = here.sum(axis=1)
+    trace = np.maximum(trace, 0.0)
     tables[1][part, column] = np.sqrt(trace / count)
     # a weighted sum of squares has the three first moments of a shifted chi-square
-    freedom = second**3 / third**2
+    freedom = second * (second / np.maximum(third, 1e-300)) ** 2
     standard = (square * count - trace) / np.sqrt(2 * second)
     tables[2][part, column] = chi2.sf(freedom + standard * np.sqrt(2 * freedom), freedom)
 
