@@ -128,17 +128,21 @@ def measure_covariance(
         weight = 1.0 / np.maximum(noise[0] + noise[1] * model, noise[2])
     weight = np.ascontiguousarray(weight, dtype=np.float64)
     columns = np.ascontiguousarray(columns, dtype=np.float64)
+    # masked rows could be just those that are read
+    coarse = bool(weight.min() > 0)
     pairs = _overlapping(columns)
     own, blocks = np.empty((n, 4, 4)), np.empty((len(pairs), 4, 4))
     selves = np.repeat(np.arange(n, dtype=np.int64)[:, None], 2, axis=1)
-    information.pair_information(weight, columns, selves, own)
+    information.pair_information(weight, columns, selves, coarse, own)
     own[:, 3, 3] += width_precision
-    information.pair_information(weight, columns, pairs, blocks)
+    information.pair_information(weight, columns, pairs, coarse, blocks)
     steps = [
         (length - 1) / (count - 1) for length, count in zip(weight.shape, nodes_shape, strict=True)
     ]
     shares, first = np.empty((n, 9, 4)), np.empty((n, 2), np.int64)
-    information.background_share(weight, columns, reach, *steps, *nodes_shape, shares, first)
+    information.background_share(
+        weight, columns, reach, *steps, *nodes_shape, coarse, shares, first
+    )
     roots, strength = np.zeros((n, 4, 4)), np.empty(len(pairs))
     kernels.whiten(own, shares, roots)
     kernels.whiten_pairs(blocks, roots, pairs, strength)
