@@ -106,5 +106,12 @@ __getattr__, __dir__, __all__ = attach(
         "LocalSymmetry": ".structure.local_symmetry",
         "score_local_symmetry": ".structure.local_symmetry",
         "geometric_phase_strain": ".structure.geometric_phase",
+        "BenchmarkScene": ".synthetic.atom_scenes",
+        "list_benchmark_scenes": ".synthetic.atom_scenes",
+        "make_benchmark_scene": ".synthetic.atom_scenes",
+        "PositionScore": ".synthetic.score_positions",
+        "score_positions": ".synthetic.score_positions",
+        "column_shapes": ".structure.column_shapes",
+        "summarize_column_shapes": ".structure.column_shapes",
     },
 )
