@@ -7,16 +7,18 @@ from numpy.typing import NDArray
 
 from physlearn.datasets.columns.column_covariance import ColumnCovariance, measure_covariance
 from physlearn.datasets.columns.column_fit import SMALLEST_WIDTH_PX, ColumnFit, Report
-from physlearn.datasets.columns.detection import discoveries, significance, sound
+from physlearn.datasets.columns.detection import (
+    learn_widths,
+    lowest_significant,
+    significance,
+    sound,
+)
 from physlearn.datasets.columns.noise import residual_autocorrelation, variance_inflation
 
 __all__ = ["doubt_about", "finish", "measure_errors"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-FEWEST_FOR_PRIOR = 20
-SMALLEST_SCATTER = 0.01
-"""Least relative scatter of widths that is believed."""
 WIDEST_SHARE_OF_EDGE = 0.125
 LONG_CORRELATION = 0.4
 MOSTLY_EXPLAINED = 0.9
@@ -26,10 +28,13 @@ PIXELS_FOR_CORRELATION = 300_000
 
 def finish(fit: ColumnFit, report: Report) -> tuple[ColumnCovariance, Floats]:
     """Free the widths, drop what is not significant; return covariances and correlation."""
-    fit.sweep(max(2, fit.options.max_sweeps // 6), free_width=True)
+    if fit.width > WIDEST_SHARE_OF_EDGE * min(fit.image.shape):
+        fit.keep(np.zeros(len(fit.columns), dtype=np.bool_))
+    if fit.width_prior[1] == 0.0:
+        fit.sweep(max(2, fit.options.max_sweeps // 6), free_width=True)
+        fit.width_prior = learn_widths(fit)
     fit.keep(sound(fit))
     fit.refit_noise()
-    fit.width_prior = learn_widths(fit)
     fit.sweep(max(2, fit.options.max_sweeps // 2), free_width=True)
     report(0.7, "widths")
     correlation, inflation = _noise_left(fit)
@@ -44,29 +49,6 @@ def finish(fit: ColumnFit, report: Report) -> tuple[ColumnCovariance, Floats]:
     return covariance, correlation
 
 
-def learn_widths(fit: ColumnFit) -> tuple[float, float]:
-    """Return the columns' mean log width and the precision of their scatter about it.
-
-    A faint column's width is uncertain; what the picture's columns have in common steadies it
-    (empirical Bayes; DerSimonian and Laird 1986, doi:10.1016/0197-2456(86)90046-2).
-    """
-    if len(fit.columns) < FEWEST_FOR_PRIOR:
-        return 0.0, 0.0
-    widths = fit.columns[:, 3]
-    error = 1.0 / np.maximum(significance(fit)[0], 1.0) ** 2
-    center, scatter = float(np.median(widths)), float(np.var(widths))
-    for _ in range(50):
-        total = scatter + error
-        rest = np.clip(widths - center, -3.0 * np.sqrt(total), 3.0 * np.sqrt(total))
-        center += float((rest / total).sum() / (1.0 / total).sum())
-        new = float(((rest**2 - error) / total**2).sum() / (1.0 / total**2).sum())
-        new = max(new, SMALLEST_SCATTER**2)
-        if abs(new - scatter) < 1e-3 * scatter:
-            break
-        scatter = new
-    return center, 1.0 / scatter
-
-
 def _significant(fit: ColumnFit, covariance: ColumnCovariance, inflation: Floats) -> Flags:
     """Flag discoveries: the likelihood ratio, less what neighbours and background would take up."""
     if len(fit.columns) == 0:
@@ -75,8 +57,8 @@ def _significant(fit: ColumnFit, covariance: ColumnCovariance, inflation: Floats
     blocks = covariance.blocks
     given = blocks[:, 2, 2] - blocks[:, 2, 3] ** 2 / blocks[:, 3, 3]
     left = 1.0 / np.maximum(given * information, inflation[2])
-    z = z * np.sqrt(left)
-    lowest = discoveries(z, fit.width, fit.n_pixels, fit.options.false_discovery_rate)
+    z = z * np.sqrt(left * inflation[2])
+    lowest = lowest_significant(fit, z, float(np.sqrt(inflation[2])))
     # what is as narrow as the bound is a hot pixel, not a column
     return np.asarray((z >= lowest) & (fit.columns[:, 3] > np.log(1.01 * SMALLEST_WIDTH_PX)))
 
@@ -134,8 +116,6 @@ def doubt_about(fit: ColumnFit, correlation: Floats) -> str:
     noise left over is short-ranged, when the columns explain the picture, or when they stand in
     order (a Bragg peak of their structure factor).
     """
-    if fit.width > WIDEST_SHARE_OF_EDGE * min(fit.image.shape):
-        return "what stands out is as wide as the picture's own gradients: no columns."
     lag = correlation.shape[0] // 2
     nearest = 0.5 * (correlation[lag, lag + 1] + correlation[lag + 1, lag])
     if nearest < LONG_CORRELATION:

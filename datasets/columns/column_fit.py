@@ -36,6 +36,7 @@ class ColumnFit:
     """The state of a running fit (pixels).
 
     ``weight`` is the inverse variance of each pixel (0 where masked), frozen during a sweep;
+    ``spread`` is the standard deviation of the residual's z, ``decoys`` the depths of its minima.
     ``sign`` is -1 for columns darker than their surroundings; ``width_prior`` the centre and
     precision of a prior on the log width.
     """
@@ -54,6 +55,8 @@ class ColumnFit:
     weight: Floats = field(default_factory=lambda: np.empty((0, 0)))
     width_prior: tuple[float, float] = (0.0, 0.0)
     joint_share: float = 0.75
+    spread: float = 1.0
+    decoys: Floats = field(default_factory=lambda: np.empty(0))
 
     @property
     def sign(self) -> float:

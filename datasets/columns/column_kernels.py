@@ -108,7 +108,7 @@ def own_information(
     image: Floats, model: Floats, weight: Floats, column: Floats, reach: float, sign: float,
     work: Floats, score: Floats, information: Floats, level: Floats,
 ) -> int:  # fmt: skip
-    """Write score (4,), lower Fisher information (4, 4) and what a constant shares (4,) of one column.
+    """Write score, Fisher information (lower half) and what a constant shares of one column.
 
     Return the pixels of its window. Sums along a row are moments in u, down the rows in v.
     """
@@ -283,9 +283,9 @@ def removal_gain(
     image: Floats, model: Floats, weight: Floats, columns: Floats, chosen: Integers,
     noise: Floats, reach: float, sign: float,
 ) -> Floats:  # fmt: skip
-    """Return (n, 2): twice the log likelihood that each chosen column brings, all else held, and
-    the information on its log amplitude.
+    """Return (n, 2): twice the log likelihood that each column brings, and its information.
 
+    All else is held; the information is that on the log amplitude.
     ``noise`` = (offset, gain, smallest variance): quasi-likelihood of variance = offset + gain x
     mean, which is Poisson's for (0, 1) and Gaussian for gain 0.
     """

@@ -176,7 +176,7 @@ def match_columns(
 def low_quantiles(
     values: Singles, rows: Integers, columns: Integers, half: int, stride: int, share: float
 ) -> Floats:
-    """Return the ``share`` quantile of the box about each (row, column), every ``stride`` pixels."""
+    """Return the ``share`` quantile of every ``stride``-th pixel of a box about each place."""
     out = np.empty((rows.size, columns.size))
     work = np.empty((2 * half // stride + 2) ** 2, np.float32)
     for a in range(rows.size):

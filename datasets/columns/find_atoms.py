@@ -60,8 +60,8 @@ def find_atoms(
         Standard deviation of a typical column, in pixels; None measures it.
     mask
         Shape of the picture, True where a pixel counts: leaves out dead rows, saturated or foreign
-        parts. Saturated pixels (plateaus at the picture's largest value) are left out by themselves,
-        with a warning.
+        parts. Saturated pixels (plateaus at the largest value) are left out by themselves, with a
+        warning.
     options
         See ``FindAtomsOptions``: polarity, row offsets, false-discovery rate.
     progress

@@ -15,21 +15,24 @@ Integers = NDArray[np.int64]
 
 @kernel
 def local_maxima(values: Pictures, threshold: float) -> Integers:
-    """Return (row, column) of each pixel above ``threshold`` and not below its 8 neighbours."""
+    """Return (row, column) of each pixel above ``threshold`` and not below its neighbours.
+
+    Pixels of the border count too; of equal neighbours the first one wins.
+    """
     n_rows, n_columns = values.shape
     found = np.empty((values.size // 4 + 1, 2), np.int64)
     count = 0
-    for j in range(1, n_rows - 1):
-        for i in range(1, n_columns - 1):
+    for j in range(n_rows):
+        for i in range(n_columns):
             here = values[j, i]
             if not here > threshold:
                 continue
             highest = True
-            for dj in range(-1, 2):
-                for di in range(-1, 2):
-                    later = dj > 0 or (dj == 0 and di > 0)
-                    there = values[j + dj, i + di]
-                    if there > here or (there == here and (dj != 0 or di != 0) and not later):
+            for other_j in range(max(0, j - 1), min(n_rows, j + 2)):
+                for other_i in range(max(0, i - 1), min(n_columns, i + 2)):
+                    there = values[other_j, other_i]
+                    later = other_j > j or (other_j == j and other_i >= i)
+                    if there > here or (there == here and not later):
                         highest = False
             if highest:
                 found[count, 0] = j
