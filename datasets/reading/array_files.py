@@ -14,6 +14,7 @@ from physlearn.checks import InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
 from physlearn.datasets.reading.channels import Axis, Channel, name_axes
 from physlearn.datasets.reading.files import need, unreadable
+from physlearn.datasets.reading.hdf5_files import open_hdf5
 
 __all__ = ["list_netcdf", "list_npz", "list_zarr", "npz_arrays"]
 
@@ -82,6 +83,8 @@ def list_netcdf(path: Path) -> list[Channel]:
     """Return the channels of a netCDF file (3 or 4): its variables of two and more dimensions."""
     with path.open("rb") as stream:
         hdf5 = stream.read(4) == b"\x89HDF"
+    if hdf5:  # h5netcdf leaves a half-made object behind when this fails
+        open_hdf5(path).close()
     return _list_xarray(path, "h5netcdf" if hdf5 else "scipy")
 
 

@@ -19,7 +19,7 @@ from physlearn.datasets.reading.acquisition import (
 )
 from physlearn.datasets.reading.files import check_memory, unreadable
 
-__all__ = ["Axis", "Channel", "channel_array", "length_unit", "name_axes"]
+__all__ = ["Axis", "Channel", "channel_array", "length_unit", "name_axes", "picture_axes"]
 
 LENGTHS = {
     "m": (1e9, "nm"), "mm": (1e3, "um"), "µm": (1.0, "um"), "μm": (1.0, "um"), "um": (1.0, "um"),
@@ -108,6 +108,15 @@ def name_axes(names: Sequence[str]) -> tuple[str, ...]:
         chosen = found or name.strip() or f"axis_{place}"
         result.append(chosen if chosen not in result else f"{chosen}_{place}")
     return tuple(result)
+
+
+def picture_axes(n_x: int, n_y: int, step_x: float, step_y: float, unit: str) -> tuple[Axis, Axis]:
+    """Return the axes y and x of a picture; a step of zero means that none is stated."""
+    unit = unit if step_x > 0 and step_y > 0 else ""
+    return (
+        Axis("y", np.arange(n_y, dtype=np.float64) * (step_y or 1.0), unit),
+        Axis("x", np.arange(n_x, dtype=np.float64) * (step_x or 1.0), unit),
+    )
 
 
 def length_unit(unit: str) -> tuple[float, str] | None:

@@ -33,6 +33,7 @@ def list_electron(path: Path) -> list[Channel]:
     options: dict[str, Any] = {"select_type": "images"} if plugin == "emd" else {}
     try:
         signals = _signals(module, path, options)
+        return [_channel(signal, number, path) for number, signal in enumerate(signals)]
     except (ModuleNotFoundError, ImportError) as error:
         raise BackendUnavailable(
             f"reading {path.name} needs a library that RosettaSciIO asks for ({one_line(error)})."
@@ -41,7 +42,6 @@ def list_electron(path: Path) -> list[Channel]:
         raise
     except Exception as error:  # each of its plugins raises its own kinds
         raise unreadable(path, error) from None
-    return [_channel(signal, number, path) for number, signal in enumerate(signals)]
 
 
 def _signals(module: Any, path: Path, options: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -32,12 +32,12 @@ READERS: dict[str, tuple[str, str]] = {
     ".zspy": EM, ".ser": EM, ".emi": EM, ".mib": EM, ".tvips": EM, ".blo": EM, ".nxs": EM,
     ".rpl": EM, ".prz": EM, ".unf": EM, ".bcf": EM, ".sur": EM, ".pro": EM,
     ".ibw": ("probe_files", "list_igor"),
-    ".gwy": ("probe_files", "list_gwyddion"),
+    ".gwy": ("gwyddion_files", "list_gwyddion"),
     ".sxm": ("nanonis_files", "list_nanonis"),
     ".mtrx": ("probe_files", "list_matrix"),
     ".sm4": ("probe_files", "list_rhk"),
     ".3ds": ("nanonis_files", "list_nanonis_grid"),
-    ".gsf": ("probe_files", "list_gsf"),
+    ".gsf": ("gwyddion_files", "list_gsf"),
     ".mdt": SPM, ".spm": SPM, ".asc": SPM, ".axz": SPM, ".top": SPM,
     ".stp": SPM,
 }  # fmt: skip
@@ -72,7 +72,7 @@ def channels_of(path: Path) -> list[Channel]:
             "picture with read_image and a film with read_video."
         )
     module, name = READERS[key]
-    if module == "probe_files":
+    if module in ("probe_files", "gwyddion_files"):
         check_size(path)
     listing = cast(
         "Callable[[Path], list[Channel]]",

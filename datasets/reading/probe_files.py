@@ -1,10 +1,11 @@
-"""Channels of probe microscopes' files: Igor, Gwyddion, Omicron, RHK, those of SciFiReaders."""
+"""Channels of probe microscopes' files: Igor, Omicron, RHK and those of SciFiReaders."""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,10 @@ from numpy.typing import NDArray
 
 from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
-from physlearn.datasets.reading.channels import Axis, Channel, name_axes
+from physlearn.datasets.reading.channels import Axis, Channel, name_axes, picture_axes
 from physlearn.datasets.reading.files import need, one_line, unreadable
 
-__all__ = [
-    "list_gsf", "list_gwyddion", "list_igor", "list_matrix", "list_rhk", "list_scifireaders",
-]  # fmt: skip
+__all__ = ["igor_conditions", "list_igor", "list_matrix", "list_rhk", "list_scifireaders"]
 
 SCIFIREADERS = {
     ".mdt": "MDTReader", ".spm": "BrukerAFMReader", ".asc": "AscReader", ".axz": "AxzReader",
@@ -32,20 +31,24 @@ IGOR_UNITS = {
 ASYLUM_TAIL = re.compile(r"(Retrace|Trace)\w*$")
 
 
-def _image_axes(n_x: int, n_y: int, step_x: float, step_y: float, unit: str) -> tuple[Axis, Axis]:
-    """Return the axes y and x of a picture; a step of zero means that none is stated."""
-    unit = unit if step_x > 0 and step_y > 0 else ""
-    return (
-        Axis("y", np.arange(n_y, dtype=np.float64) * (step_y or 1.0), unit),
-        Axis("x", np.arange(n_x, dtype=np.float64) * (step_x or 1.0), unit),
-    )
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a library from logging what the reader says in its own sentence."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def list_igor(path: Path) -> list[Channel]:
     """Return the channels of an Igor binary wave (Asylum Research, or exported from MATRIX)."""
     binarywave = need("igor2.binarywave", path, "formats")
     try:
-        wave = binarywave.load(str(path))["wave"]
+        with _quiet("igor2"):
+            wave = binarywave.load(str(path))["wave"]
         header, values = wave["wave_header"], np.asarray(wave["wData"])
         note = bytes(wave["note"]).decode("utf-8", "replace")
         names = [
@@ -63,11 +66,11 @@ def list_igor(path: Path) -> list[Channel]:
             "map."
         )
     said = _igor_note(note)
-    known, texts = _igor_conditions(said, values.shape[0])
+    known, texts = igor_conditions(said, values.shape[0])
     if values.ndim == 3 and not names and units[2] != units[0]:  # spectra at each pixel
         return [_igor_spectra(path, wave, values, steps, units, value_unit, said)]
     planes = values.reshape(values.shape[0], values.shape[1], -1)
-    axes = _image_axes(values.shape[0], values.shape[1], steps[0], steps[1], units[0])
+    axes = picture_axes(values.shape[0], values.shape[1], steps[0], steps[1], units[0])
     channels = []
     for number in range(planes.shape[2]):
         name = names[number] if number < len(names) and names[number] else f"channel {number}"
@@ -97,7 +100,7 @@ def _igor_spectra(
     start = float(wave["wave_header"]["sfB"][2])
     places = start + steps[2] * np.arange(values.shape[2], dtype=np.float64)
     third = Axis("bias" if units[2] == "V" else "axis_2", places, units[2])
-    axes = _image_axes(values.shape[0], values.shape[1], steps[0], steps[1], units[0])
+    axes = picture_axes(values.shape[0], values.shape[1], steps[0], steps[1], units[0])
     return Channel(
         path.stem, (*axes, third), lambda: values.transpose(1, 0, 2)[::-1], value_unit,
         str(values.dtype), said,
@@ -125,7 +128,7 @@ def _igor_note(note: str) -> dict[str, str | float | bool]:
     return flatten_metadata(said)
 
 
-def _igor_conditions(
+def igor_conditions(
     said: Mapping[str, str | float | bool], n_x: int
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Return line time (one trace and one retrace), dwell time and direction of an Asylum scan."""
@@ -136,78 +139,6 @@ def _igor_conditions(
     down = said.get("ScanDown")
     texts = {"scan_direction": "down" if down else "up"} if isinstance(down, float) else {}
     return known, texts
-
-
-def list_gwyddion(path: Path) -> list[Channel]:
-    """Return the channels of a Gwyddion file."""
-    gwyfile = need("gwyfile", path, "formats")
-    with path.open("rb") as stream:
-        if stream.read(4) == b"GWYO":
-            raise InputError(
-                f"{path} is of Gwyddion's format before version 2, which gwyfile does not read; "
-                "save it again with a newer Gwyddion."
-            )
-    try:
-        content = gwyfile.load(str(path))
-        fields = [
-            (int(match.group(1)), key)
-            for key in content
-            if (match := re.fullmatch(r"/(\d+)/data", str(key)))
-        ]
-        channels = []
-        for number, key in sorted(fields):
-            data = content[key]
-            n_x, n_y = int(data["xres"]), int(data["yres"])
-            unit = str(_unit_of(data, "si_unit_xy"))
-            title = str(content.get(f"/{number}/data/title", f"channel {number}"))
-            values = np.asarray(data["data"]).reshape(n_y, n_x)
-            axes = _image_axes(n_x, n_y, data["xreal"] / n_x, data["yreal"] / n_y, unit)
-            said = flatten_metadata(dict(content.get(f"/{number}/meta", {})))
-            rate = re.match(r"[\d.eE+-]+", str(said.get("ScanRate", "")))
-            known = _igor_conditions({"ScanRate": float(rate.group())}, n_x)[0] if rate else {}
-            channels.append(
-                Channel(
-                    title, axes, lambda values=values: values,  # type: ignore[misc]
-                    str(_unit_of(data, "si_unit_z")), str(values.dtype), said, known,
-                )
-            )  # fmt: skip
-    except Exception as error:  # gwyfile raises what its parsing meets
-        raise unreadable(path, error, "Gwyddion") from None
-    return channels
-
-
-def list_gsf(path: Path) -> list[Channel]:
-    """Return the one picture of a Gwyddion Simple Field."""
-    content = path.read_bytes()
-    text, zero, _ = content.partition(b"\x00")
-    lines = text.decode("utf-8", "replace").splitlines()
-    said = {key.strip(): value.strip() for key, _, value in (row.partition("=") for row in lines)}
-    try:
-        if not lines[0].startswith("Gwyddion Simple Field") or not zero:
-            raise ValueError("it has no header of a Gwyddion Simple Field")
-        n_x, n_y = int(said["XRes"]), int(said["YRes"])
-        width, height = (float(said.get(name, 0.0)) for name in ("XReal", "YReal"))
-    except (IndexError, KeyError, ValueError) as error:
-        raise unreadable(path, error, "GSF") from None
-    start = len(text) + 4 - len(text) % 4  # one to four zeros end the header
-    if len(content) < start + 4 * n_x * n_y:
-        raise InputError(
-            f"{path} announces {n_y} x {n_x} pixels and holds {(len(content) - start) // 4}; it is "
-            "truncated: export it again."
-        )
-    axes = _image_axes(n_x, n_y, width / n_x, height / n_y, said.get("XYUnits", ""))
-    values = np.frombuffer(content, "<f4", n_x * n_y, start).reshape(n_y, n_x)
-    return [
-        Channel(
-            said.get("Title") or path.stem, axes, lambda: values, said.get("ZUnits", ""),
-            "float32", flatten_metadata(said),
-        )
-    ]  # fmt: skip
-
-
-def _unit_of(data: Any, name: str) -> str:
-    unit = data.get(name)
-    return "" if unit is None else str(unit.get("unitstr", ""))
 
 
 def list_matrix(path: Path) -> list[Channel]:
@@ -232,7 +163,7 @@ def list_matrix(path: Path) -> list[Channel]:
             continue
         name, unit = image.channel_name_and_unit
         n_y, n_x = values.shape
-        axes = _image_axes(n_x, n_y, float(image.width) / n_x, float(image.height) / n_y, "m")
+        axes = picture_axes(n_x, n_y, float(image.width) / n_x, float(image.height) / n_y, "m")
         # rows are stored from the bottom of the scanned frame upwards
         direction = "up" if "up" in str(trace) else "down"
         channels.append(
