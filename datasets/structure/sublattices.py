@@ -22,6 +22,9 @@ Integers = NDArray[np.int64]
 FEWEST_ATOMS = 16
 WIDER = {(1, 1): ((1, 1), (1, -1)), (1, 0): ((2, 0), (0, 1)), (0, 1): ((1, 0), (0, 2))}
 """Vectors of the lattice of every second site along each step, in the finer one's vectors."""
+OWN_LATTICE, WIDER_AREA, CLEAR_GAP = 0.8, 1.5, 4.0
+"""Two kinds stand apart when each has this share of its atoms on a lattice of its own, with cells
+this much larger; brightness tells kinds when it differs by this many standard deviations."""
 ALTERNATING_Z = 8.0
 """Brightness alternates when the two halves' medians differ by this many standard errors."""
 SAME_PHASE = 0.2
@@ -34,14 +37,12 @@ def lattice_parts(atoms: AtomicConfiguration) -> tuple[Floats, list[Sublattice]]
         raise NotIdentified(
             f"{atoms.n} atoms are too few to show a lattice; {FEWEST_ATOMS} are needed."
         )
-    weights = np.ones(atoms.n) if atoms.intensity is None else np.maximum(atoms.intensity, 0.0)
-    vectors = reduced_vectors(lattice_vectors(atoms.positions, weights))
-    parts = [
-        part for part in find_sublattices(atoms.positions, vectors)
-        if len(part.members) >= FEWEST_ATOMS and np.ptp(part.indices, axis=0).min() > 0
-    ]  # fmt: skip
+    vectors, parts = _connected(atoms, np.arange(atoms.n))
     if not parts:
         raise NotIdentified("no lattice: no set of atoms hangs together along lattice vectors.")
+    apart = _kinds_apart(atoms, vectors)
+    if apart is not None:
+        return apart
     step = _alternating(atoms, parts[0])
     if step is None:
         return vectors, parts
@@ -49,6 +50,78 @@ def lattice_parts(atoms: AtomicConfiguration) -> tuple[Floats, list[Sublattice]]
     wider = np.array(WIDER[step])
     halves = [half for part in parts for half in _halves(part, step, wider)]
     return wider @ vectors, sorted(halves, key=lambda part: -len(part.members))
+
+
+def _connected(atoms: AtomicConfiguration, chosen: Integers) -> tuple[Floats, list[Sublattice]]:
+    """Return lattice vectors of some atoms and their connected sets; indices of all atoms."""
+    places = atoms.positions[chosen]
+    weights = np.ones(len(chosen))
+    if atoms.intensity is not None:
+        weights = np.maximum(atoms.intensity[chosen], 0.0)
+    vectors = reduced_vectors(lattice_vectors(places, weights))
+    parts = [
+        Sublattice(chosen[part.members], part.indices)
+        for part in find_sublattices(places, vectors)
+        if len(part.members) >= FEWEST_ATOMS and np.ptp(part.indices, axis=0).min() > 0
+    ]
+    return vectors, parts
+
+
+def _kinds_apart(
+    atoms: AtomicConfiguration, vectors: Floats
+) -> tuple[Floats, list[Sublattice]] | None:
+    """Return the common lattice of two kinds that each stand on a wider one, or None.
+
+    In a cell-centred pattern of unlike columns the shortest translation leads from one kind to the
+    other; solutes on sites of one lattice do not have a lattice of their own.
+    """
+    kinds = _two_kinds(atoms)
+    if kinds is None:
+        return None
+    area = abs(float(np.linalg.det(vectors)))
+    found = []
+    for kind in kinds:
+        if len(kind) < FEWEST_ATOMS:
+            return None
+        try:
+            own, parts = _connected(atoms, kind)
+        except NotIdentified:
+            return None
+        whole = sum(len(part.members) for part in parts) > OWN_LATTICE * len(kind)
+        if not whole or abs(float(np.linalg.det(own))) < WIDER_AREA * area:
+            return None
+        found.append((own, parts))
+    (one, first), (two, second) = found
+    turns = two @ np.linalg.inv(one)
+    whole_turns = np.round(turns).astype(np.int64)
+    if np.abs(turns - whole_turns).max() > SAME_PHASE:
+        return None
+    # the second kind's indices along the first kind's vectors
+    second = [Sublattice(part.members, part.indices @ whole_turns) for part in second]
+    return one, sorted([*first, *second], key=lambda part: -len(part.members))
+
+
+def _two_kinds(atoms: AtomicConfiguration) -> tuple[Integers, Integers] | None:
+    """Return the atoms of two species, or of two clearly different brightnesses, or None."""
+    if atoms.species is not None and len(np.unique(atoms.species)) == 2:
+        low = int(atoms.species.min())
+        return np.flatnonzero(atoms.species == low), np.flatnonzero(atoms.species != low)
+    if atoms.intensity is None or np.min(atoms.intensity) <= 0:
+        return None
+    level = np.log(atoms.intensity)
+    order = np.sort(level)
+    n = len(order)
+    below = np.cumsum(order)[:-1] / np.arange(1, n)
+    above = (order.sum() - np.cumsum(order)[:-1]) / np.arange(n - 1, 0, -1)
+    share = np.arange(1, n) / n
+    cut = int(np.argmax(share * (1 - share) * (above - below) ** 2))
+    dim = level <= order[cut]
+    if dim.all():
+        return None
+    spread = max(level[dim].std(), level[~dim].std())
+    if above[cut] - below[cut] < CLEAR_GAP * spread:
+        return None
+    return np.flatnonzero(dim), np.flatnonzero(~dim)
 
 
 def sublattice_codes(atoms: AtomicConfiguration) -> Integers:

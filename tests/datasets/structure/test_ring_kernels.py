@@ -1,5 +1,7 @@
 """Cell-list bonds and face tracing against plain Python, a KD-tree and known networks."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
@@ -82,7 +84,7 @@ def test_compiled_and_plain_forms_agree():
 def test_half_edges_run_counter_clockwise():
     _, (_, starts, targets, steps) = network(200)
     kernels.sort_by_angle(starts, targets, steps)
-    for low, high in zip(starts[:-1], starts[1:], strict=True):
+    for low, high in pairwise(starts):
         angles = np.arctan2(steps[low:high, 1], steps[low:high, 0]) % (2 * np.pi)
         assert np.all(np.diff(angles) >= 0)
 
