@@ -261,7 +261,7 @@ def _places(fitted: Fitted, affine: Affine | None) -> tuple[Floats, Floats]:
     """
     covariance = fitted.covariance[:, :2, :2].copy()
     design = fitted.problem.design
-    held = [design[fitted.indexed.on_lattice].mean(axis=0)]
+    held = [design[fitted.problem.on_lattice].mean(axis=0)]
     if affine is not None:
         trend = np.zeros(design.shape[1])
         trend[fitted.indexed.n_parts : fitted.indexed.n_parts + 2] = affine.drift_by_x
@@ -269,7 +269,7 @@ def _places(fitted: Fitted, affine: Affine | None) -> tuple[Floats, Floats]:
     posterior = replace(
         fitted.posterior, lattice_covariance=_given(fitted.posterior.lattice_covariance, held)
     )
-    added = shift_variance(fitted.problem, posterior)[1]
+    added = shift_variance(fitted.problem, posterior)[1][: len(covariance)]
     own = covariance[:, 0, 0].copy()
     covariance[:, 0, 0] = np.maximum(own + added, 1e-2 * own)
     if affine is None:

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_choice, check_positive
+from physlearn.datasets.reading.pictures import picture_frame
 from physlearn.datasets.scan.declared_lattice import undo_drift_of
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
 from physlearn.records import AtomicConfiguration
@@ -86,7 +87,7 @@ def measure_drift(
     rows_per_frame
         Row times from one frame's start to the next's; None takes the rows of a frame (no pause).
     largest_shift_px
-        See ``register_images``; applies from frame to frame.
+        See ``register_images``; about where even drift would have brought each frame.
     progress
         Called with the share done and a word.
 
@@ -121,17 +122,23 @@ def measure_drift(
     if rows_per_frame is not None:
         per_frame = check_positive("rows_per_frame", rows_per_frame)
     found: list[Registration] = []
+    expected = np.zeros(2)
     for k, picture in enumerate(pictures[1:]):
         found.append(
             register_images(
-                pictures[0], picture, model=model, largest_shift_px=_radius(largest_shift_px, k)
+                pictures[0], picture, model=model, largest_shift_px=largest_shift_px,
+                around_px=(float(expected[0]), float(expected[1])),
             )
-        )
+        )  # fmt: skip
+        pixel = _pixel(pictures[0])
+        last = found[-1].shift / pixel
+        # the drift goes on as it began: the search for the next frame starts there
+        expected = last * (k + 2) / (k + 1)
         if progress is not None:
             progress((k + 1) / (len(pictures) - 1), "frames")
     numbers = np.array([_numbers(r) for r in found])
     line, line_sd, ratio = _even(numbers, [_covariance(r) for r in found])
-    pixel = _row_distance(pictures[0])
+    pixel = float(_pixel(pictures[0])[1])
     # a row's distance is measured on the drifting sample: the share per row of the row distance
     share, share_sd = line[:2] / (per_frame * pixel), line_sd[:2] / (per_frame * pixel)
     shear, shear_sd = line[3:].reshape(2, 2), line_sd[3:].reshape(2, 2)
@@ -147,11 +154,6 @@ def measure_drift(
         tuple(found), shift, shift_sd, line[:2], line_sd[:2], float(line[2]), float(line_sd[2]),
         shear, shear_sd, ratio, share, share_sd, found[0].unit, warnings,
     )  # fmt: skip
-
-
-def _radius(given: float | None, k: int) -> float | None:
-    """Return the search radius of a later frame, which may have drifted on."""
-    return None if given is None else given * (k + 1)
 
 
 def _pictures(frames: xr.DataArray | Sequence[xr.DataArray] | ArrayLike) -> list[xr.DataArray]:
@@ -172,11 +174,9 @@ def _pictures(frames: xr.DataArray | Sequence[xr.DataArray] | ArrayLike) -> list
     return listed
 
 
-def _row_distance(picture: xr.DataArray) -> float:
-    """Return the distance of rows in the picture's unit."""
-    from physlearn.datasets.reading.pictures import picture_frame
-
-    return float(picture_frame(picture).pixel_size[1])
+def _pixel(picture: xr.DataArray) -> Floats:
+    """Return the pixel size (x, y) in the picture's unit."""
+    return np.array(picture_frame(picture).pixel_size)
 
 
 def _numbers(r: Registration) -> Floats:

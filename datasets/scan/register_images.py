@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from physlearn.checks import InputError, NotIdentified, check_choice, check_positive
+from physlearn.checks import InputError, NotIdentified, check_array, check_choice, check_positive
 from physlearn.datasets.reading.pictures import PictureFrame, picture_frame
 from physlearn.datasets.scan.registration_fit import (
     PairFit,
@@ -30,6 +30,7 @@ RIVAL_LOG_LIKELIHOOD = 6.0
 SMALLEST_CORRELATION = 0.02
 SIGNIFICANT_Z = 5.0
 EDGE_FILTER_PX = 1.5
+RANKING_FILTER_PX = 1.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +116,7 @@ def register_images(
     model: str = "rigid",
     contrast: str = "same",
     largest_shift_px: float | None = None,
+    around_px: tuple[float, float] = (0.0, 0.0),
 ) -> Registration:
     """Measure how the second picture is shifted, turned or sheared against the first.
 
@@ -134,6 +136,8 @@ def register_images(
     largest_shift_px
         Search radius in pixels; None takes a quarter of the shorter edge. A crystal repeats
         itself: give less than half its period where the true shift is known to be small.
+    around_px
+        (x, y): the search starts there.
 
     Returns
     -------
@@ -171,9 +175,9 @@ def register_images(
     radius = 0.25 * min(first.values.shape)
     if largest_shift_px is not None:
         radius = check_positive("largest_shift_px", largest_shift_px)
+    around = check_array("around_px", around_px, shape=(2,))
     one, two = _prepared(first, contrast), _prepared(second, contrast)
-    fits = _fits(one, two, MODELS[model], radius)
-    best, rivals = fits[0], _rivals(fits)
+    best, rivals = _fits(one, two, MODELS[model], radius, around)
     scale = np.array(first.pixel_size)
     correlation = _correlation(one, two, best)
     warnings = list(dict.fromkeys((*first.warnings, *second.warnings)))
@@ -220,22 +224,24 @@ def _prepared(frame: PictureFrame, contrast: str) -> Floats:
     return values
 
 
-def _fits(one: Floats, two: Floats, size: int, radius: float) -> list[PairFit]:
-    """Return the fits from the best starts, likeliest first."""
+def _fits(
+    one: Floats, two: Floats, size: int, radius: float, around: Floats
+) -> tuple[PairFit, Floats]:
+    """Return the likeliest fit and the rival shifts; starts are compared at one filter."""
     found = []
-    for start in coarse_shifts(one, two, radius, MOST_PEAKS):
-        fit = fit_pair(one, two, start, None if not found else found[0].filter_px)
+    for start in coarse_shifts(one, two, radius, MOST_PEAKS, around):
+        fit = fit_pair(one, two, start, RANKING_FILTER_PX)
         if size > 2:
             more = np.concatenate([fit.parameters, np.zeros(size - 2)])
-            fit = fit_pair(one, two, more, fit.filter_px)
-        near = 2.0 * fit.filter_px + radius
-        if np.isfinite(fit.parameters).all() and np.hypot(*fit.parameters[:2]) <= near:
+            fit = fit_pair(one, two, more, RANKING_FILTER_PX)
+        near = 2.0 + radius
+        if np.isfinite(fit.parameters).all() and np.hypot(*(fit.parameters[:2] - around)) <= near:
             found.append(fit)
     if not found:
         raise NotIdentified("the two pictures have no place in common within the search radius.")
     found.sort(key=lambda fit: fit.residual)
     _common(one, two, found[0])
-    return found
+    return fit_pair(one, two, found[0].parameters), _rivals(found)
 
 
 def _common(one: Floats, two: Floats, best: PairFit) -> None:

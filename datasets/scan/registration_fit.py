@@ -15,7 +15,7 @@ FILTERS_PX = (1.0, 1.5, 2.2, 3.3, 5.0)
 MOST_STEPS = 25
 SETTLED_PX = 1e-4
 MARGIN_FILTERS = 4.0
-LARGEST_LAG_FILTERS = 4.0
+LAG_FILTERS, SMALLEST_LAG_PX = 8.0, 8.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,7 @@ def _flat(values: Floats) -> Floats:
     return np.asarray((left / max(float(left.std()), 1e-300)).reshape(values.shape))
 
 
-def coarse_shifts(one: Floats, two: Floats, largest: float, most: int) -> Floats:
+def coarse_shifts(one: Floats, two: Floats, largest: float, most: int, around: Floats) -> Floats:
     """Return the whole-pixel shifts (x, y) of the best peaks of the cross-correlation."""
     window = np.outer(np.hanning(one.shape[0]), np.hanning(one.shape[1]))
     first = ndimage.gaussian_filter(_flat(one), 1.5) * window
@@ -76,7 +76,7 @@ def coarse_shifts(one: Floats, two: Floats, largest: float, most: int) -> Floats
     middle = [length // 2 for length in shape]
     rows, columns = np.indices(score.shape)
     rows, columns = rows - middle[0], columns - middle[1]
-    score = np.where(np.hypot(rows, columns) <= largest, score, -np.inf)
+    score = np.where(np.hypot(rows - around[1], columns - around[0]) <= largest, score, -np.inf)
     peaks = score == ndimage.maximum_filter(score, size=5)
     where = np.argwhere(peaks & np.isfinite(score))
     order = np.argsort(-score[tuple(where.T)])[:most]
@@ -234,21 +234,19 @@ class _System:
         inside = self.inside
         spread = self._spread()
         scaled = np.where(inside, self.residual / spread, 0.0)
-        lag = int(np.ceil(LARGEST_LAG_FILTERS * self.pair.filter_px)) + 2
-        shape = [length + lag for length in inside.shape]
+        reach = max(LAG_FILTERS * self.pair.filter_px, SMALLEST_LAG_PX)
+        shape = [length + int(3 * reach) for length in inside.shape]
 
         def spectrum(values: Floats) -> NDArray[np.complex128]:
             return np.asarray(np.fft.rfft2(values, shape))
 
-        area = np.fft.irfft2(np.abs(spectrum(inside.astype(np.float64))) ** 2, shape)
-        noise = np.fft.irfft2(np.abs(spectrum(scaled)) ** 2, shape)
-        correlation = noise / np.maximum(area, 1.0)
+        # a power spectrum, tapered in lags by a Gaussian: no direction can get a negative variance
+        correlation = np.fft.irfft2(np.abs(spectrum(scaled)) ** 2, shape)
         correlation /= max(float(correlation[0, 0]), 1e-300)
-        near = np.zeros(shape)
         for length, axis in zip(shape, (0, 1), strict=True):
-            distance = np.minimum(np.arange(length), length - np.arange(length))
-            near += (distance**2).reshape((-1, 1) if axis == 0 else (1, -1))
-        correlation = np.where(near <= lag * lag, correlation, 0.0)
+            lag = np.minimum(np.arange(length), length - np.arange(length))
+            taper = np.exp(-0.5 * (lag / reach) ** 2)
+            correlation *= taper.reshape((-1, 1) if axis == 0 else (1, -1))
         response = np.fft.rfft2(correlation, shape)
         steering = 0.5 * (self.one + self.two) * spread
         smeared = np.stack(

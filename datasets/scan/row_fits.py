@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
+from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError
 from physlearn.datasets.columns.find_atoms import find_atoms
@@ -31,6 +32,7 @@ RAGGED_WIDTHS = 0.12
 """Jitter, in column widths, from which ragged columns are found anew on the straightened picture:
 score tests on their ragged residual add columns that are not there."""
 MOST_DETECTIONS = 2
+GUEST_WIDTHS = 3.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,14 +171,18 @@ def _fit_pixels(start: Fitted, image: Floats, order: int) -> Fitted:
     indexed = start.indexed
     fit = _pixel_fit(start, image)
     fit.refit(6)
+    n = len(start.places)
     design = indexed.design(order, start.places)
+    guests = len(fit.columns) - n
+    design = np.concatenate([design, np.zeros((guests, design.shape[1]))])
+    on_lattice = np.concatenate([indexed.on_lattice, np.zeros(guests, dtype=np.bool_)])
     hyper, spread = start.hyper, start.hyper_covariance
     problem, posterior, covariance = start.problem, start.posterior, start.covariance
     lattice = start.lattice
     for round_number in range(ROUNDS):
-        lattice = _lattice_start(design, fit.columns[:, 0], indexed.on_lattice)
+        lattice = _lattice_start(design, fit.columns[:, 0], on_lattice)
         away = fit.columns[:, 0] - design @ lattice
-        problem, covariance = quadratic_of(fit, away, design, indexed.on_lattice, 1.0)
+        problem, covariance = quadratic_of(fit, away, design, on_lattice, 1.0)
         hyper, spread = fit_hyperparameters(problem, hyper)
         posterior = solve_rows(problem, hyper)
         moved = float(np.abs(posterior.shift - fit.shift).max())
@@ -185,7 +191,7 @@ def _fit_pixels(start: Fitted, image: Floats, order: int) -> Fitted:
         if moved < SETTLED_PX and round_number:
             break
     pixel, _ = in_pixels(start.atoms)
-    columns = fit.columns
+    columns, covariance = fit.columns[:n], covariance[:n]
     # log intensity = log amplitude + 2 log width
     relative = covariance[:, 2, 2] + 4 * covariance[:, 2, 3] + 4 * covariance[:, 3, 3]
     intensity = 2 * np.pi * np.exp(columns[:, 2] + 2 * columns[:, 3])
@@ -212,7 +218,45 @@ def _pixel_fit(start: Fitted, image: Floats) -> ShiftedFit:
         float(atoms.metadata.get("noise_offset", 0.0)),
         float(atoms.metadata.get("noise_gain", 1.0)),
     )
-    return start_fit(image, np.ascontiguousarray(columns), start.posterior.shift, noise)
+    guests = _guests(start, image.shape, columns)
+    return start_fit(image, np.ascontiguousarray(columns), guests, start.posterior.shift, noise)
+
+
+def _guests(start: Fitted, shape: tuple[int, ...], columns: Floats) -> Floats:
+    """Return columns at lattice sites just outside the picture, whose flanks reach into it."""
+    indexed = start.indexed
+    on = indexed.on_lattice
+    design = indexed.design(1, start.places)[on]
+    line = np.linalg.lstsq(design, start.places[on], rcond=None)[0]
+    typical = np.median(columns[on, 2:], axis=0)
+    reach = GUEST_WIDTHS * float(np.exp(typical[1]))
+    extent = np.array(shape)[::-1] - 1.0
+    corners = np.array(
+        [[x, y] for x in (-reach, extent[0] + reach) for y in (-reach, extent[1] + reach)]
+    )
+    found = [np.empty((0, 2))]
+    for part in range(indexed.n_parts):
+        at = (corners - line[part]) @ np.linalg.inv(line[-2:])
+        low, high = np.floor(at.min(axis=0)).astype(int), np.ceil(at.max(axis=0)).astype(int)
+        steps = np.stack(
+            np.meshgrid(np.arange(low[0], high[0] + 1), np.arange(low[1], high[1] + 1)), axis=-1
+        ).reshape(-1, 2)
+        sites = steps @ line[-2:] + line[part]
+        beyond = np.maximum(-sites, sites - extent).max(axis=1)
+        found.append(sites[(beyond > 0.0) & (beyond < reach)])
+    sites = np.concatenate(found)
+    if len(sites) == 0:
+        return np.empty((0, 4))
+    # fragments of one sublattice name a site twice, and found columns may stand there already
+    distance, near = cKDTree(np.concatenate([start.places, sites])).query(sites, k=2)
+    own = np.arange(len(sites)) + len(start.places)
+    other = np.where(near[:, 0] == own, near[:, 1], near[:, 0])
+    apart = np.where(near[:, 0] == own, distance[:, 1], distance[:, 0])
+    alone = (apart > 1.5 * float(np.exp(typical[1]))) | (
+        (other >= len(start.places)) & (other > own)
+    )
+    sites = sites[alone]
+    return np.column_stack([sites, np.tile(typical - [0.3, 0.0], (len(sites), 1))])
 
 
 def _lattice_start(design: Floats, x: Floats, on_lattice: NDArray[np.bool_]) -> Floats:

@@ -23,6 +23,8 @@ REACH_WIDTHS = 4.0
 BACKGROUND_WIDTHS = 12.0
 BACKGROUND_STEPS = 4
 SMALLEST_VARIANCE = 0.02
+GUEST_TIES = np.array([0.3**-2, 0.3**-2, 1.0, 0.1**-2])
+"""Precisions of x, y (pixels), log amplitude and log width."""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,8 @@ class ShiftedFit:
     nodes: Floats
     model: Floats
     slope: Floats
+    anchors: Floats
+    ties: Floats
 
     @property
     def window(self) -> int:
@@ -62,7 +66,7 @@ class ShiftedFit:
             self._background()
             moved = column_steps(
                 self.image, self.model, self.columns, self.shift, self.noise,
-                REACH_WIDTHS, self.window, self.widths,
+                REACH_WIDTHS, self.window, self.widths, self.anchors, self.ties,
             )  # fmt: skip
             if moved < tolerance:
                 break
@@ -86,9 +90,9 @@ def _tents(length: int, spacing: float) -> Floats:
 
 
 def start_fit(
-    image: Floats, columns: Floats, shift: Floats, noise: tuple[float, float]
+    image: Floats, columns: Floats, guests: Floats, shift: Floats, noise: tuple[float, float]
 ) -> ShiftedFit:
-    """Return a fit of the picture that starts at given columns and row shifts."""
+    """Return a fit that starts at given columns and row shifts; ``guests`` stand outside."""
     width = float(np.median(columns[:, 3]))
     spacing = max(24.0, BACKGROUND_WIDTHS * float(np.exp(width)))
     tents = (_tents(image.shape[0], spacing), _tents(image.shape[1], spacing))
@@ -97,9 +101,15 @@ def start_fit(
     nodes = np.full((tents[0].shape[1], tents[1].shape[1]), float(np.quantile(image, 0.1)))
     limits = np.array([width - 0.6, width + 0.6])
     empty = np.empty((0, 0))
+    ties = np.zeros_like(columns)
+    if len(guests):
+        # columns outside the picture reach into it; they stay near where the lattice puts them
+        columns = np.ascontiguousarray(np.concatenate([columns, guests]))
+        ties = np.concatenate([ties, np.tile(GUEST_TIES, (len(guests), 1))])
     fit = ShiftedFit(
-        image, np.array(columns), np.array(shift), typical, limits, tents, nodes, empty, empty
-    )
+        image, np.array(columns), np.array(shift), typical, limits, tents, nodes, empty, empty,
+        np.array(columns), ties,
+    )  # fmt: skip
     fit.draw()
     return fit
 

@@ -135,11 +135,12 @@ def column_statistics(
 @kernel
 def column_steps(
     image: Floats, model: Floats, columns: Floats, row_shift: Floats,
-    noise: Floats, reach: float, n_rows: int, widths: Floats,
+    noise: Floats, reach: float, n_rows: int, widths: Floats, anchors: Floats, ties: Floats,
 ) -> float:  # fmt: skip
     """Refit every column once on the live model, the row shifts held; return the largest step.
 
-    ``widths`` holds the smallest and largest log width. The step is in standard errors.
+    ``widths`` holds the smallest and largest log width; ``ties`` (n, 4) are precisions that hold
+    columns at ``anchors`` (n, 4). The step is in standard errors.
     """
     score = np.zeros(PARAMETERS)
     information = np.zeros((PARAMETERS, PARAMETERS))
@@ -152,7 +153,8 @@ def column_steps(
         block = information[:4, :4].copy()
         for a in range(4):
             block[a, a] *= 1.0 + RIDGE
-            block[a, a] += 1e-300
+            block[a, a] += 1e-300 + ties[k, a]
+            score[a] += ties[k, a] * (anchors[k, a] - columns[k, a])
         step = np.linalg.solve(block, score[:4])
         gain = 0.0
         for a in range(4):

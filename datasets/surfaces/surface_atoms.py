@@ -24,7 +24,7 @@ __all__ = ["SurfaceAtoms", "compare_biases", "find_surface_atoms"]
 Floats = NDArray[np.float64]
 POLARITIES = ("auto", "bright", "dark")
 SMALLEST_SKEWNESS = 0.1
-FEWEST_ATOMS = 8
+FEWEST_ATOMS = 24
 FEWEST_PAIRS = 12
 NEAREST_SHARE = 0.4
 
@@ -43,7 +43,7 @@ class SurfaceAtoms:
     leveled
         The levelled picture with plane, row levels and noise.
     tip
-        Where the tip changed; None for fewer than 8 atoms.
+        Where the tip changed; None for fewer than 24 atoms.
     """
 
     atoms: AtomicConfiguration
@@ -122,7 +122,7 @@ def find_surface_atoms(
     tip = None
     if atoms.n >= FEWEST_ATOMS:
         atoms = atoms.with_changes(metadata={**atoms.metadata, "polarity": side})
-        tip = find_tip_changes(level_scan(flat, atoms).image, atoms)
+        tip = find_tip_changes(flat, atoms)
         if len(tip.broken_rows):
             mask[tip.broken_rows] = False
             atoms = find_atoms(flat, noise="gaussian", width=width, mask=mask, options=settings)
