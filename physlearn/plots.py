@@ -4,6 +4,7 @@ from physlearn.report.draw_atoms import plot_atoms, plot_image, plot_patches, pl
 from physlearn.report.draw_causal import plot_effects, plot_graph
 from physlearn.report.draw_defects import plot_vacancies
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings, plot_posterior
+from physlearn.report.draw_rings import plot_rings
 from physlearn.report.draw_strain import plot_row_shifts, plot_strain
 from physlearn.report.draw_thermodynamics import plot_phase_diagram, plot_thermodynamics
 from physlearn.report.draw_walls import (
@@ -25,6 +26,7 @@ __all__ = [
     "plot_patches",
     "plot_phase_diagram",
     "plot_posterior",
+    "plot_rings",
     "plot_row_shifts",
     "plot_species",
     "plot_strain",

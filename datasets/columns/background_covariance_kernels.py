@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 SMALLEST_SHARE = 0.002
-"""Of a node's information that columns leave to it at least."""
+"""Of a node's information that columns leave to it at least, else more is added."""
 
 
 @kernel
@@ -101,12 +101,12 @@ def take_columns(
 
 
 @kernel
-def fill_surroundings(a: int, b: int, stencil: Floats, full: Floats) -> None:
-    """Write the lower (25, 25) information of the 5 x 5 nodes about a node; absent ones are 1."""
+def fill_surroundings(a: int, b: int, stencil: Floats, absent: float, full: Floats) -> None:
+    """Write the lower (25, 25) information of the 5 x 5 nodes about a node, some absent."""
     full[:] = 0.0
     for one in range(25):
         y, x = a - 2 + one // 5, b - 2 + one % 5
-        full[one, one] = 1.0
+        full[one, one] = absent
         if y < 0 or x < 0 or y >= stencil.shape[0] or x >= stencil.shape[1]:
             continue
         full[one, one] = stencil[y, x, 2, 2]
@@ -119,32 +119,53 @@ def fill_surroundings(a: int, b: int, stencil: Floats, full: Floats) -> None:
 
 
 @kernel
-def node_inverses(stencil: Floats, level: Floats, result: Floats) -> None:
+def cholesky(full: Floats, smallest: float) -> bool:
+    """Replace the lower triangle by its root with inverted diagonal; False for a small pivot."""
+    n = full.shape[0]
+    for c in range(n):
+        if not full[c, c] > smallest:
+            return False
+        pivot = 1.0 / np.sqrt(full[c, c])
+        full[c, c] = pivot
+        for r in range(c + 1, n):
+            full[r, c] *= pivot
+        for r in range(c + 1, n):
+            value = full[r, c]
+            if value != 0.0:
+                for i in range(c + 1, r + 1):
+                    full[r, i] -= value * full[i, c]
+    return True
+
+
+@kernel
+def node_inverses(stencil: Floats, before: Floats, result: Floats) -> None:
     """Write the covariance (rows, columns, 9, 25) of the nodes about each with the 5 x 5 about it.
 
-    ``level`` is the nodes' information (rows, columns) before columns took theirs. Nodes further
-    away count as known: what they add falls by about .27 a node.
+    ``before`` is the nodes' information before columns took theirs; a growing share of it is added
+    where what the columns left is not positive. Nodes further away count as known: what they add
+    falls by about .27 a node.
     """
     full = np.empty((25, 25))
+    other = np.empty((25, 25))
     column = np.empty(25)
-    least = 1e-6 * level.max() + 1e-300
+    largest = before[:, :, 2, 2].max() + 1e-300
+    least = 1e-9 * largest
     for a in range(result.shape[0]):
         for b in range(result.shape[1]):
-            fill_surroundings(a, b, stencil, full)
-            floor = max(SMALLEST_SHARE * level[a, b], least)
-            for c in range(25):
-                pivot = 1.0 / np.sqrt(max(full[c, c], floor))
-                full[c, c] = pivot
-                for r in range(c + 1, 25):
-                    full[r, c] *= pivot
-                for r in range(c + 1, 25):
-                    value = full[r, c]
-                    if value != 0.0:
-                        for i in range(c + 1, r + 1):
-                            full[r, i] -= value * full[i, c]
+            fill_surroundings(a, b, stencil, largest, full)
+            smallest = max(SMALLEST_SHARE * before[a, b, 2, 2], least)
+            share = SMALLEST_SHARE
+            while not cholesky(full, smallest):
+                fill_surroundings(a, b, stencil, largest, full)
+                fill_surroundings(a, b, before, 0.0, other)
+                for r in range(25):
+                    for c in range(r + 1):
+                        full[r, c] += share * other[r, c]
+                    full[r, r] += smallest * share / SMALLEST_SHARE * 2.0
+                share *= 4.0
             for inner in range(9):
                 center = 5 * (1 + inner // 3) + 1 + inner % 3
-                for r in range(25):
+                for r in range(center):
                     column[r] = 0.0
                 for r in range(center, 25):
                     total = 1.0 if r == center else 0.0

@@ -150,7 +150,7 @@ def measure_covariance(
     information.cell_moments(weight, *steps, sums)
     stencil = np.zeros((*nodes_shape, 5, 5))
     background.node_information(sums, stencil)
-    level = np.ascontiguousarray(stencil[:, :, 2, 2])
+    before = stencil.copy()
     pull, mixed = np.empty((n, 9, 4)), np.zeros((len(pairs), 4, 4))
     starts = np.zeros(n + 1, dtype=np.int64)
     near, lookup = np.empty(2 * len(pairs), np.int64), np.empty(2 * len(pairs), np.int64)
@@ -163,7 +163,7 @@ def measure_covariance(
     safe = np.bincount(pairs.ravel(), np.repeat(norms, 2), minlength=n).max() < SAFE_SUM
     background.take_columns(blocks, pairs, shares, pull, first, stencil)
     inverses = np.empty((*nodes_shape, 9, 25))
-    background.node_inverses(stencil, level, inverses)
+    background.node_inverses(stencil, before, inverses)
     levels = np.zeros_like(mixed)
     background.add_background(pairs, pull, first, inverses, own, levels)
     if not safe:

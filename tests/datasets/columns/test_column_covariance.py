@@ -106,6 +106,18 @@ def test_masked_pixels_carry_no_information():
     np.testing.assert_allclose(np.sqrt(np.einsum("nii->ni", said.blocks)), sd, rtol=0.05)
 
 
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_large_masked_parts_and_any_scale_stay_finite(scale):
+    mean, columns, nodes, _, _ = scene("square", 6, 16.0)
+    weight = scale / mean
+    weight[:, 50:] = 0.0
+    here = columns[:, 0] < 45
+    said = measure_covariance(mean, columns[here], np.zeros(3), nodes, weight=weight)
+    assert np.isfinite(said.sparse().toarray()).all()
+    one = measure_covariance(mean, columns[here], np.zeros(3), nodes, weight=weight / scale)
+    np.testing.assert_allclose(said.blocks * scale, one.blocks, rtol=1e-6, atol=1e-12)
+
+
 def test_prior_on_the_width_narrows_it():
     mean, columns, nodes, _, _ = scene("square", 5, 13.0)
     free = measure_covariance(mean, columns, np.array([0.0, 1.0, 1e-6]), nodes)
