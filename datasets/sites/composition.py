@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy.stats import beta, chi2
 
 from physlearn.checks import InputError
 from physlearn.datasets.sites.intensity_mixture import share_interval
 from physlearn.datasets.sites.species import check_ratios, fit_species
 from physlearn.records import AtomicConfiguration
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["binomial_interval", "species_composition"]
 
@@ -91,6 +94,8 @@ def species_composition(
     >>> species_composition(atoms)["share"].round(2).tolist()
     [0.9, 0.1]
     """
+    import pandas as pd
+
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1; got {level}.")
     ratios = check_ratios(n_species, intensity_ratios)

@@ -16,7 +16,7 @@ __all__ = ["add_hidden_sublattices"]
 Floats = NDArray[np.float64]
 STEPS = 24
 SMALLEST_Z = 10.0
-SMALLEST_SHARE = 0.08
+SMALLEST_SHARE = 0.03
 """Amplitude of a hidden sublattice in units of the brightest one's."""
 CLOSEST = 0.35
 """Closest place to a known sublattice, in units of the shorter lattice vector."""
@@ -42,7 +42,10 @@ def add_hidden_sublattices(
         length = min(np.hypot(*frame.vectors[0]), np.hypot(*frame.vectors[1]))
         off = trial[:, None, :] - phases
         near = np.hypot(*np.moveaxis((off - np.round(off)) @ frame.vectors, 2, 0)).min(axis=1)
-        z[(near < CLOSEST * length) | (mean < SMALLEST_SHARE * bright)] = -np.inf
+        free = near > CLOSEST * length
+        # tails of the bright columns lift every place between them alike
+        floor = float(np.median(mean[free]))
+        z[~free | (mean - floor < np.maximum(SMALLEST_SHARE * bright, 0.3 * mean))] = -np.inf
         best = int(np.argmax(z))
         if not z[best] > SMALLEST_Z:
             break

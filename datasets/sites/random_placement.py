@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -15,6 +14,9 @@ from physlearn.datasets.sites.placement_kernels import count_clusters, count_pai
 from physlearn.datasets.sites.site_states import SiteStates
 from physlearn.lattice_models import site_graph_from_positions
 from physlearn.records import LatticeSnapshots, SiteGraph
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["defect_clusters", "dopant_pairs", "vacancy_lines"]
 
@@ -75,6 +77,8 @@ def vacancy_lines(
     >>> bool(lines.query("direction == 'all' and length == 0")["p"].iloc[0] < 0.01)
     True
     """
+    import pandas as pd
+
     members, chosen = _members(sites, kind, sublattice)
     draws = _placements(len(members), [len(chosen)], [chosen], n_permutations, rng)
     directions = _directions(sites.vectors)
@@ -140,6 +144,8 @@ def defect_clusters(
     >>> float(table.loc["largest cluster", "observed"])
     6.0
     """
+    import pandas as pd
+
     members, chosen = _members(sites, kind, sublattice)
     ideal = sites.indices[members] @ sites.vectors
     graph = site_graph_from_positions(ideal, shell_bounds(sites.vectors, n_shells), unit=sites.unit)
@@ -202,6 +208,8 @@ def dopant_pairs(
     >>> int(pairs["observed"][0]), bool(pairs["p_more"][0] < 0.02)
     (2, True)
     """
+    import pandas as pd
+
     if state not in snapshots.state_values:
         raise InputError(
             f"state must be one of {', '.join(map(str, snapshots.state_values))}; got {state}."

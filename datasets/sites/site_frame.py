@@ -19,7 +19,7 @@ from physlearn.datasets.sites.lattice_finding import (
 )
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["SiteFrame", "find_site_frame"]
+__all__ = ["SiteFrame", "find_site_frame", "lay_out_sites", "site_spacing"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,6 +29,11 @@ PHASE_RADIUS = 0.12
 """Columns of one sublattice stand within this share of the nearest-neighbour distance."""
 NEIGHBOURS = 19
 FEWEST_NEIGHBOURS = 5
+LARGEST_SITES = 40_000_000
+SMALLEST_SHARE_ON_SITES = 0.6
+LARGEST_MISS = 0.13
+"""Typical distance, per axis, of columns from their predicted sites, in nearest distances of sites:
+columns strewn at random would show 0.17."""
 ROBUST = 1.4826
 
 
@@ -79,11 +84,30 @@ def find_site_frame(atoms: AtomicConfiguration) -> SiteFrame:
     anchor, vectors, offset = refine_sublattice(positions, anchor, vectors, weights)
     place = _cell_places(positions, anchor.members, anchor.indices, vectors, offset)
     phases = _phases(place, anchor.members, vectors, weights)
-    indices, sublattice, column = _occupy(place, phases, vectors, weights)
+    occupied = _occupy(place, phases, vectors, weights)
+    share = len(occupied[2]) / atoms.n
+    if share < SMALLEST_SHARE_ON_SITES:
+        raise NotIdentified(f"only {share:.0%} of the columns stand on sites of one lattice.")
     view = atoms.field_of_view
     if view is None:
         view = (*positions.min(axis=0), *positions.max(axis=0))
-    return _whole_frame(positions, view, (vectors, offset, phases), indices, sublattice, column)
+    frame = lay_out_sites(positions, view, (vectors, offset, phases), occupied)
+    spread = float(np.sqrt(np.median(frame.covariance[:, 0, 0]))) if len(frame.column) else np.inf
+    if spread > LARGEST_MISS * site_spacing(vectors, phases):
+        raise NotIdentified(
+            "no lattice: the columns stand no closer to its sites than columns strewn at random."
+        )
+    return frame
+
+
+def site_spacing(vectors: Floats, phases: Floats) -> float:
+    """Return the shortest distance of two sites."""
+    spacing = float(min(np.hypot(*vectors[0]), np.hypot(*vectors[1])))
+    places = phases @ vectors
+    for one in range(len(phases)):
+        for two in range(one):
+            spacing = min(spacing, _cell_distance(places[one], places[two], vectors))
+    return spacing
 
 
 def _cell_places(
@@ -147,13 +171,7 @@ def _occupy(
     distance = np.sqrt((((off - index) @ vectors) ** 2).sum(axis=2))
     best = distance.argmin(axis=1)
     rows = np.arange(len(place))
-    length = float(min(np.hypot(*vectors[0]), np.hypot(*vectors[1])))
-    spacing = length
-    for one in range(len(phases)):
-        for two in range(one):
-            spacing = min(
-                spacing, _cell_distance(phases[one] @ vectors, phases[two] @ vectors, vectors)
-            )
+    spacing = site_spacing(vectors, phases)
     close = distance[rows, best] < 0.35 * spacing
     # of several columns at one site the brighter takes it, unless it stands much farther away
     order = np.argsort(distance[rows, best] / (0.35 * spacing) - weights / weights.max())
@@ -164,12 +182,16 @@ def _occupy(
     return index[kept, best[kept]], best[kept].astype(np.int64), kept.astype(np.int64)
 
 
-def _whole_frame(
+def lay_out_sites(
     positions: Floats, view: tuple[float, ...], lattice: tuple[Floats, Floats, Floats],
-    indices: Integers, sublattice: Integers, column: Integers,
+    occupied: tuple[Integers, Integers, Integers],
 ) -> SiteFrame:  # fmt: skip
-    """Fit the common lattice, lay out all sites and predict each from its neighbours."""
+    """Lay out all sites of a lattice (vectors, offset, phases); predict each from its neighbours.
+
+    ``occupied`` = index, sublattice and column number of the sites whose columns are known.
+    """
     vectors, offset, phases = lattice
+    indices, sublattice, column = occupied
     ideal = (indices + phases[sublattice]) @ vectors + offset
     shift = positions[column] - ideal
     taken_key = {
@@ -178,7 +200,7 @@ def _whole_frame(
             zip(indices[:, 0].tolist(), indices[:, 1].tolist(), sublattice.tolist(), strict=True)
         )
     }
-    all_indices, all_sublattice = _layout(indices, len(phases))
+    all_indices, all_sublattice = _layout(indices, phases, vectors, offset, view)
     all_ideal = (all_indices + phases[all_sublattice]) @ vectors + offset
     tree = cKDTree(ideal)
     length = float(min(np.hypot(*vectors[0]), np.hypot(*vectors[1])))
@@ -216,16 +238,30 @@ def _whole_frame(
     )  # fmt: skip
 
 
-def _layout(indices: Integers, n_sublattices: int) -> tuple[Integers, Integers]:
-    """Return index and sublattice of all sites in the box of the known ones, one cell beyond."""
-    low, high = indices.min(axis=0) - 1, indices.max(axis=0) + 2
+def _layout(
+    indices: Integers, phases: Floats, vectors: Floats, offset: Floats, view: tuple[float, ...]
+) -> tuple[Integers, Integers]:
+    """Return index and sublattice of all sites in the view, a cell beyond its edges."""
+    low, high = np.array(view[:2]), np.array(view[2:])
+    area = abs(float(np.linalg.det(vectors)))
+    margin = float(np.hypot(*vectors).max()) + 0.1 * float(np.ptp([low, high], axis=0).max())
+    if float(np.prod(high - low + 2 * margin)) / area > LARGEST_SITES:
+        raise NotIdentified("no lattice: the cell found is too small for the picture.")
+    corners = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])])
+    bounds = (corners - offset) @ np.linalg.inv(vectors)
+    first = np.minimum(indices.min(axis=0), np.floor(bounds.min(axis=0)).astype(np.int64)) - 1
+    last = np.maximum(indices.max(axis=0), np.ceil(bounds.max(axis=0)).astype(np.int64)) + 2
+    if int(np.prod(last - first)) > LARGEST_SITES:
+        raise NotIdentified("no lattice: the indices of its sites run away.")
     grid = np.stack(
-        np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1]), indexing="ij"), -1
+        np.meshgrid(np.arange(first[0], last[0]), np.arange(first[1], last[1]), indexing="ij"), -1
     ).reshape(-1, 2)
-    return (
-        np.repeat(grid, n_sublattices, axis=0).astype(np.int64),
-        np.tile(np.arange(n_sublattices), len(grid)).astype(np.int64),
-    )
+    n = len(phases)
+    whole = np.repeat(grid, n, axis=0).astype(np.int64)
+    part = np.tile(np.arange(n), len(grid)).astype(np.int64)
+    place = (whole + phases[part]) @ vectors + offset
+    near = np.all((place > low - margin) & (place < high + margin), axis=1)
+    return whole[near], part[near]
 
 
 def _local_affine(

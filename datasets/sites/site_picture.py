@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from physlearn.datasets.reading.pictures import PictureFrame
 from physlearn.datasets.sites.vacancy_kernels import draw_columns
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["SitePicture", "neighbour_lists", "site_picture"]
+__all__ = ["SitePicture", "neighbour_lists", "site_picture", "with_columns"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -38,6 +38,8 @@ class SitePicture:
         By what correlated pixels and misfit raise an amplitude's variance.
     origin, scale
         (x, y) of the first pixel, and pixel size, in the unit of the atoms.
+    noise, counted
+        Variance = offset + gain x (sign x model), and whether the pixels are counted events.
     """
 
     image: Floats
@@ -47,6 +49,8 @@ class SitePicture:
     dispersion: float
     origin: Floats
     scale: Floats
+    noise: tuple[float, float, float]
+    counted: bool
 
     @property
     def widths(self) -> Floats:
@@ -114,13 +118,31 @@ def site_picture(atoms: AtomicConfiguration, frame: PictureFrame) -> SitePicture
         raise InputError("atoms stand outside of image: give the picture that they were found in.")
     sign = -1.0 if atoms.metadata.get("polarity") == "dark" else 1.0
     image = sign * frame.values
+    noise = (
+        float(atoms.metadata.get("noise_offset", 0.0)),
+        float(atoms.metadata.get("noise_gain", 0.0)),
+        sign,
+    )
+    counted = atoms.metadata.get("noise_model") == "poisson"
+    return _with_model(
+        SitePicture(image, image, image, columns, 1.0, origin, scale, noise, counted)
+    )
+
+
+def with_columns(picture: SitePicture, new: Floats) -> SitePicture:
+    """Return the picture with further columns, and the background fitted anew."""
+    columns = np.ascontiguousarray(np.concatenate([picture.columns, new]))
+    return _with_model(replace(picture, columns=columns))
+
+
+def _with_model(picture: SitePicture) -> SitePicture:
+    """Return the picture with model, weights and dispersion of its columns."""
+    image = picture.image
     drawn = np.zeros_like(image)
-    draw_columns(drawn, columns)
-    typical = float(np.median(width))
-    background = _background(image - drawn, typical)
-    model = background + drawn
-    offset = float(atoms.metadata.get("noise_offset", 0.0))
-    gain = float(atoms.metadata.get("noise_gain", 0.0))
+    draw_columns(drawn, picture.columns)
+    typical = float(np.median(picture.widths))
+    model = _background(image - drawn, typical) + drawn
+    offset, gain, sign = picture.noise
     rest = image - model
     level = (1.4826 * float(np.median(np.abs(rest - np.median(rest))))) ** 2
     if offset == 0.0 and gain == 0.0:
@@ -128,10 +150,8 @@ def site_picture(atoms: AtomicConfiguration, frame: PictureFrame) -> SitePicture
     variance = offset + gain * sign * model
     variance = np.maximum(variance, 0.05 * max(float(np.median(variance)), 1e-3 * level, 1e-300))
     weight = 1.0 / variance
-    return SitePicture(
-        image, model, weight, columns, _dispersion(rest * np.sqrt(weight), typical, atoms), origin,
-        scale,
-    )  # fmt: skip
+    dispersion = _dispersion(rest * np.sqrt(weight), typical, counted=picture.counted)
+    return replace(picture, model=model, weight=weight, dispersion=dispersion)
 
 
 def _background(rest: Floats, width: float) -> Floats:
@@ -164,7 +184,7 @@ def _middle(values: Floats) -> Floats:
     return np.asarray(ordered[cut : len(ordered) - cut])
 
 
-def _dispersion(scaled: Floats, width: float, atoms: AtomicConfiguration) -> float:
+def _dispersion(scaled: Floats, width: float, *, counted: bool) -> float:
     """Return the factor on an amplitude's variance: pixel correlation and residual variance.
 
     A matched filter of a Gaussian sums correlations at lag d with weight exp(-d^2 / (4 width^2)).
@@ -185,7 +205,7 @@ def _dispersion(scaled: Floats, width: float, atoms: AtomicConfiguration) -> flo
             # only what hangs together with the pixel itself is noise; far waves are structure
             if max(dy, abs(dx)) <= 2 and correlation > max(noise, 0.01):
                 factor += 2 * correlation * np.exp(-(dx * dx + dy * dy) / (4 * width**2))
-    if atoms.metadata.get("noise_model") == "poisson":
+    if counted:
         return float(max(1.0, factor))
     return float(max(0.5, factor * level))
 

@@ -6,34 +6,40 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp, ndtr
-from scipy.stats import chi2
+from scipy.special import ndtr
 
 from physlearn.checks import InputError
 from physlearn.datasets.reading.pictures import picture_frame
 from physlearn.datasets.sites.amplitude_mixture import (
     OTHER_RANGE,
     AmplitudeMixture,
-    amplitude_share_interval,
     fit_amplitudes,
 )
+from physlearn.datasets.sites.confirmed_columns import confirmed_columns
 from physlearn.datasets.sites.hidden_sublattices import add_hidden_sublattices
+from physlearn.datasets.sites.site_decisions import (
+    find_interstitials,
+    name_states,
+    share_table,
+    state_probabilities,
+)
 from physlearn.datasets.sites.site_frame import SiteFrame, find_site_frame
 from physlearn.datasets.sites.site_picture import SitePicture, neighbour_lists, site_picture
-from physlearn.datasets.sites.site_states import SITE_STATES, SiteStates
+from physlearn.datasets.sites.site_states import SiteStates
 from physlearn.datasets.sites.vacancy_kernels import site_evidence
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["find_vacancies", "select_discoveries"]
+__all__ = ["find_vacancies"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 EDGE_WIDTHS = 1.0
 FEWEST_FOR_SURFACE = 100
 FIRST_SPREAD = 0.15
+SMALLEST_PREDICTION = 0.15
+"""Share of the misses' variance that a prediction keeps when fit errors are taken out."""
 
 
 def find_vacancies(
@@ -102,24 +108,35 @@ def find_vacancies(
         frame = add_hidden_sublattices(frame, picture, warnings)
     frame = _whole_sites(frame, picture)
     possible = _possible(frame, atoms_per_column)
-    levels, surface, evidence, amplitudes = _measure(frame, picture, possible)
+    fitted = None
+    if atoms.position_covariance is not None:
+        fitted = np.median(atoms.position_covariance[:, :2, :2], axis=0)
+    measured = _measure(frame, picture, possible, fitted)
+    more = confirmed_columns(frame, picture, measured[2], measured[3])
+    if more is not None:
+        # columns that the finder missed and their sites show: they are neighbours as well
+        frame, picture = more
+        frame = _whole_sites(frame, picture)
+        measured = _measure(frame, picture, possible, fitted)
+    levels, surface, evidence, amplitudes = measured
+    frame = replace(frame, column=np.where(frame.column < atoms.n, frame.column, -1))
     keep = np.isfinite(amplitudes[:, 2])
     frame = _subset(frame, keep)
     evidence, amplitudes, surface = evidence[keep], amplitudes[keep], surface[keep]
     typical = np.array([level.center for level in levels])[frame.sublattice] * surface
     relative, relative_sd = amplitudes[:, 2] / typical, amplitudes[:, 3] / typical
-    probability = _probabilities(evidence, frame.sublattice, levels)
+    probability = state_probabilities(evidence, frame.sublattice, levels)
     spread = np.array([level.spread / level.center for level in levels])[frame.sublattice]
     too_dim = ndtr((relative - 1.0) / np.hypot(relative_sd, spread))
-    state = _states(probability, too_dim, false_discovery_rate)
-    interstitials, off_p = _interstitials(atoms, frame, picture, false_discovery_rate)
+    state = name_states(probability, too_dim, false_discovery_rate)
+    interstitials, off_p = find_interstitials(atoms, frame, picture, false_discovery_rate)
     warnings += _remarks(frame, levels, relative_sd)
     return SiteStates(
         picture.to_unit(np.where(frame.column[:, None] >= 0, amplitudes[:, :2],
                                  picture.to_pixel(frame.predicted))),
         atoms.unit, frame.indices, frame.sublattice, frame.vectors, frame.phases, frame.column,
         relative, relative_sd, evidence, probability, state, interstitials, off_p,
-        _share_table(frame, levels, possible, state, relative * typical / surface,
+        share_table(frame, levels, possible, state, relative * typical / surface,
                      relative_sd * typical / surface),
         _metadata(atoms, frame, levels, false_discovery_rate),
         tuple(dict.fromkeys(warnings)),
@@ -157,7 +174,7 @@ def _subset(frame: SiteFrame, keep: Flags) -> SiteFrame:
 
 
 def _measure(
-    frame: SiteFrame, picture: SitePicture, possible: Flags
+    frame: SiteFrame, picture: SitePicture, possible: Flags, fit_covariance: Floats | None
 ) -> tuple[list[AmplitudeMixture], Floats, Floats, Floats]:
     """Return each sublattice's amplitudes, the surface, evidence (n, 4) and amplitudes (n, 4)."""
     n_parts = len(frame.phases)
@@ -169,16 +186,20 @@ def _measure(
     ]
     place = picture.to_pixel(frame.predicted)
     scale = picture.scale
-    covariance = frame.covariance / (scale[:, None] * scale)
-    # what the columns' own fit errors add to the misses is not an error of the prediction
-    precision = np.linalg.inv(covariance)
+    covariance = frame.covariance
+    if fit_covariance is not None:
+        # the misses held the fit errors of the columns that were asked; the place itself has none
+        variance = np.diagonal(covariance, axis1=1, axis2=2)
+        less = np.maximum(variance - np.diag(fit_covariance), SMALLEST_PREDICTION * variance)
+        covariance = less[:, :, None] * np.eye(2)
+    precision = np.linalg.inv(covariance / (scale[:, None] * scale))
     starts, neighbours = neighbour_lists(place, frame.column, picture)
     evidence = amplitudes = np.empty((0, 4))
     for last in (False, True):
         states = _state_table(frame.sublattice, levels, surface, possible, last=last)
         evidence, amplitudes = site_evidence(
-            picture.image, picture.model, picture.weight, picture.columns, frame.column, place,
-            precision, widths[frame.sublattice], states, starts, neighbours, picture.dispersion,
+            picture.image, picture.model, picture.weight / picture.dispersion, picture.columns,
+            frame.column, place, precision, widths[frame.sublattice], states, starts, neighbours,
         )  # fmt: skip
         if last:
             break
@@ -271,109 +292,6 @@ def _surface(
         )[0]
         surface = np.clip(design @ line, 0.3, 3.0)
     return np.asarray(surface / surface.mean())
-
-
-def _probabilities(
-    evidence: Floats, sublattice: NDArray[np.int64], levels: list[AmplitudeMixture]
-) -> Floats:
-    """Return the probability of each state, its share in the sublattice fitted to the evidence."""
-    result = np.zeros_like(evidence)
-    for part in range(len(levels)):
-        here = sublattice == part
-        logs = evidence[here]
-        n = len(logs)
-        shares = np.where(np.isfinite(logs).any(axis=0), 1.0, 0.0) if n else np.ones(4)
-        shares = shares / shares.sum()
-        for _ in range(300):
-            with np.errstate(divide="ignore"):
-                joint = logs + np.log(shares)
-            result[here] = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
-            # half a site of each possible state: no share is ever exactly none
-            mass = result[here].sum(axis=0) + 0.5 * (shares > 0)
-            new = mass / mass.sum()
-            if np.abs(new - shares).max() < 1e-7:
-                break
-            shares = new
-    return result
-
-
-def select_discoveries(p_values: Floats, rate: float) -> Flags:
-    """Return which tests Benjamini and Hochberg's procedure selects at a false-discovery rate."""
-    order = np.argsort(p_values)
-    passed = p_values[order] <= rate * np.arange(1, len(order) + 1) / max(len(order), 1)
-    selected = np.zeros(len(order), dtype=np.bool_)
-    if passed.any():
-        selected[order[: int(np.flatnonzero(passed)[-1]) + 1]] = True
-    return selected
-
-
-def _states(probability: Floats, too_dim: Floats, rate: float) -> NDArray[np.int64]:
-    """Return the state of each site; vacant and half need the false-discovery control."""
-    state = probability.argmax(axis=1)
-    dim = select_discoveries(too_dim, rate)
-    refused = ((state == 1) | (state == 2)) & ~dim
-    others = probability.copy()
-    others[:, 1:3] = -1.0
-    state[refused] = others[refused].argmax(axis=1)
-    return np.asarray(state, dtype=np.int64)
-
-
-def _interstitials(
-    atoms: AtomicConfiguration, frame: SiteFrame, picture: SitePicture, rate: float
-) -> tuple[NDArray[np.int64], Floats]:
-    """Return columns that stand on no site, and how improbable that is for a site's column."""
-    from scipy.spatial import cKDTree
-
-    off = frame.off_lattice
-    if len(off) == 0 or len(frame.predicted) == 0:
-        return np.empty(0, dtype=np.int64), np.empty(0)
-    positions = atoms.positions[off, :2]
-    near = cKDTree(frame.predicted).query(positions)[1]
-    miss = positions - frame.predicted[near]
-    covariance = frame.covariance[near]
-    if atoms.position_covariance is not None:
-        covariance = covariance + atoms.position_covariance[off, :2, :2]
-    square = np.einsum("ni,nij,nj->n", miss, np.linalg.inv(covariance), miss)
-    p = chi2.sf(square, 2)
-    place = picture.to_pixel(positions)
-    rows, columns = picture.image.shape
-    margin = EDGE_WIDTHS * float(np.median(picture.widths))
-    inside = np.all(place >= margin, axis=1) & (place[:, 0] <= columns - 1 - margin)
-    inside &= place[:, 1] <= rows - 1 - margin
-    if atoms.intensity_sd is not None and atoms.intensity is not None:
-        # a column as dim as noise makes one is none
-        real = ndtr(-atoms.intensity[off] / np.maximum(atoms.intensity_sd[off], 1e-300))
-        p = np.maximum(p, real)
-    # every column was asked whether it stands on its site
-    everyone = np.concatenate([p, np.ones(max(atoms.n - len(p), 0))])
-    chosen = select_discoveries(everyone, rate)[: len(p)] & inside
-    return off[chosen], p[chosen]
-
-
-def _share_table(
-    frame: SiteFrame, levels: list[AmplitudeMixture], possible: Flags, state: NDArray[np.int64],
-    values: Floats, errors: Floats,
-) -> pd.DataFrame:  # fmt: skip
-    """Return share and interval of each state on each sublattice, from all amplitudes together."""
-    rows = []
-    for part in range(len(levels)):
-        here = frame.sublattice == part
-        if here.sum() < 4:
-            continue
-        best = fit_amplitudes(values[here], errors[here], possible[part], start=levels[part])
-        for code, name in enumerate(SITE_STATES):
-            if possible[part, code]:
-                low, high = amplitude_share_interval(
-                    values[here], errors[here], possible[part], best, code
-                )
-                rows.append(
-                    {
-                        "sublattice": part, "state": name, "n_sites": int(here.sum()),
-                        "count": int((state[here] == code).sum()),
-                        "share": float(best.shares[code]), "low": low, "high": high,
-                    }
-                )  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def _remarks(frame: SiteFrame, levels: list[AmplitudeMixture], error: Floats) -> list[str]:
