@@ -57,7 +57,7 @@ from physlearn.report.drawing import (
 )
 
 HERE = Path(__file__).parent
-DOTS_PER_INCH = 130
+DOTS_PER_INCH = 100
 
 
 def panels(n: int, height: float = 5.2) -> tuple[Figure, list[Axes]]:

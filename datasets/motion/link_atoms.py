@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, check_array, check_count, check_positive
+from physlearn.datasets.motion.common_shift import measure_shift, refined_shift
 from physlearn.records import AtomicConfiguration, Trajectory
 
 __all__ = ["LinkedAtoms", "link_atoms"]
@@ -17,9 +19,13 @@ __all__ = ["LinkedAtoms", "link_atoms"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 MANY_AMBIGUOUS = 0.05
-DRIFT_ROUNDS = 4
-FEWEST_FOR_REFINEMENT, REFINEMENTS = 8, 4
-OUTLYING = 3.0
+
+
+class _Group(NamedTuple):
+    """Atoms that may be linked to one another: rows of each frame, and how far."""
+
+    rows: list[Integers]
+    reach: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +48,7 @@ class LinkedAtoms:
     frame_shift
         Shape (n_frames, 2): common shift of each frame against the first, already taken off.
     search_range, memory
-        As used: length in the trajectory's unit, and frames a particle may be missing.
+        As used: the longest length in the trajectory's unit, and frames a particle may be missing.
     warnings
         Sentences that travel to the report.
 
@@ -69,7 +75,7 @@ class LinkedAtoms:
 def link_atoms(
     frames: Sequence[AtomicConfiguration],
     *,
-    search_range: float | None = None,
+    search_range: float | Mapping[str, float] | None = None,
     memory: int = 0,
     times: ArrayLike | None = None,
     frame_shift: ArrayLike | str = "measure",
@@ -87,7 +93,8 @@ def link_atoms(
     search_range
         Longest displacement of an atom between two sightings, in the frames' unit; None takes half
         of the median distance of nearest neighbours, beyond which identity is not certain. Atoms
-        that hop between sites need more: a little above the hop.
+        that hop between sites need more: a little above the hop. A mapping gives some species,
+        by name, a range of their own and links within species.
     memory
         Frames that a particle may be missing and still keep its identity.
     times
@@ -125,23 +132,32 @@ def link_atoms(
     moments = np.arange(n, dtype=np.float64)
     if times is not None:
         moments = check_array("times", times, shape=(n,))
-    reach = _search_range(frames) if search_range is None else float(search_range)
-    check_positive("search_range", reach)
+    own = dict(search_range) if isinstance(search_range, Mapping) else {}
+    within_species = within_species or bool(own)
+    given = None if own else search_range
+    usual = _search_range(frames) if given is None else float(given)  # type: ignore[arg-type]
+    for length in (usual, *own.values()):
+        check_positive("search_range", length)
     measured = isinstance(frame_shift, str)
     if measured:
         if frame_shift != "measure":
             raise InputError(
                 f"frame_shift must be 'measure' or an array of shape ({n}, 2); got {frame_shift!r}."
             )
-        shift = _measure_shift(frames)
+        shift = measure_shift(frames)
     else:
         shift = check_array("frame_shift", frame_shift, shape=(n, 2))
     places = _without(frames, shift)
-    particle = _identities(frames, places, reach, memory, within_species=within_species)
+    groups = _groups(frames, usual, own) if within_species else [
+        _Group([np.arange(frame.n) for frame in frames], usual)
+    ]  # fmt: skip
+    particle = _identities(frames, places, groups, memory)
     if measured:
-        shift = _refined_shift(frames, shift, particle)
+        shift = refined_shift(frames, shift, particle)
         places = _without(frames, shift)
-    return _linked(frames, places, particle, shift, moments, reach, memory, unit, times is None)
+    return _linked(
+        frames, places, particle, groups, shift, moments, memory, unit, times is None
+    )  # fmt: skip
 
 
 def _without(frames: Sequence[AtomicConfiguration], shift: Floats) -> list[Floats]:
@@ -177,100 +193,40 @@ def _search_range(frames: Sequence[AtomicConfiguration]) -> float:
     return 0.5 * float(np.median(np.concatenate(nearest)))
 
 
-def _measure_shift(frames: Sequence[AtomicConfiguration]) -> Floats:
-    """Return the common shift of each frame against the first that holds atoms."""
-    shift = np.zeros((len(frames), 2))
-    last: Floats | None = None
-    for t, frame in enumerate(frames):
-        if t:
-            shift[t] = shift[t - 1]
-        if frame.n == 0:
-            continue
-        if last is not None:
-            shift[t] += _pair_shift(last, frame.positions - shift[t])
-        last = frame.positions - shift[t]
-    return shift
-
-
-def _pair_shift(before: Floats, after: Floats) -> Floats:
-    """Return the median displacement between points that are each other's nearest."""
-    tree, move = cKDTree(before), np.zeros(2)
-    for _ in range(DRIFT_ROUNDS):
-        moved = after - move
-        distance, there = tree.query(moved)
-        _, back = cKDTree(moved).query(before)
-        mutual = np.asarray(back)[there] == np.arange(len(moved))
-        mutual &= distance <= 2.0 * np.median(distance[mutual]) + 1e-12
-        step = np.median((moved - before[there])[mutual], axis=0)
-        move = move + step
-        if np.hypot(*step) < 1e-9:
-            break
-    return np.asarray(move)
-
-
-def _refined_shift(
-    frames: Sequence[AtomicConfiguration], shift: Floats, particle: list[Integers]
-) -> Floats:
-    """Return the shift against where each particle mostly stands: steps no longer add up."""
-    who = np.concatenate(particle)
-    frame_of = np.repeat(np.arange(len(frames)), [frame.n for frame in frames])
-    places = np.concatenate([frame.positions for frame in frames])
-    lasting = np.bincount(who)[who] > 0.5 * len(frames)
-    if np.unique(who[lasting]).size < FEWEST_FOR_REFINEMENT:
-        return shift
-    shift = shift.copy()
-    mine, when = who[lasting], frame_of[lasting]
-    for _ in range(REFINEMENTS):
-        still = (places - shift[frame_of])[lasting]
-        off = still - _medians(still, mine)[mine]
-        # atoms that hopped all the same way would pull a mean, and less so a median
-        near = np.hypot(*(off - np.median(off, axis=0)).T)
-        near = near < OUTLYING * np.median(near)
-        members = np.maximum(np.bincount(when[near], minlength=len(frames)), 1)
-        for axis in range(2):
-            sums = np.bincount(when[near], off[near, axis], minlength=len(frames))
-            shift[:, axis] += sums / members
-    return np.asarray(shift - shift[0])
-
-
-def _medians(values: Floats, group: Integers) -> Floats:
-    """Return the median of each group along both axes; 0 for a group without members."""
-    n = int(group.max()) + 1
-    found = np.zeros((n, 2))
-    counts = np.bincount(group, minlength=n)
-    ends = np.cumsum(counts)
-    full = np.flatnonzero(counts)
-    for axis in range(2):
-        ordered = values[np.lexsort((values[:, axis], group)), axis]
-        low = ordered[ends[full] - counts[full] + (counts[full] - 1) // 2]
-        found[full, axis] = 0.5 * (low + ordered[ends[full] - counts[full] + counts[full] // 2])
-    return found
+def _groups(
+    frames: Sequence[AtomicConfiguration], usual: float, own: Mapping[str, float]
+) -> list[_Group]:
+    """Return the atoms of each species in each frame, with the species' search range."""
+    if any(frame.species is None for frame in frames):
+        raise InputError(
+            "within_species needs classified frames: give what classify_species returns."
+        )
+    names = max((frame.species_names for frame in frames), key=len)
+    unknown = [name for name in own if name not in names]
+    if unknown:
+        raise InputError(
+            f"search_range names the species {unknown[0]!r}; the frames have {', '.join(names)}."
+        )
+    codes = sorted({int(code) for frame in frames for code in np.unique(frame.species)})
+    return [
+        _Group(
+            [np.flatnonzero(frame.species == code) for frame in frames],
+            float(own.get(names[code] if code < len(names) else "", usual)),
+        )
+        for code in codes
+    ]
 
 
 def _identities(
-    frames: Sequence[AtomicConfiguration],
-    places: list[Floats],
-    reach: float,
-    memory: int,
-    *,
-    within_species: bool,
+    frames: Sequence[AtomicConfiguration], places: list[Floats], groups: list[_Group], memory: int
 ) -> list[Integers]:
     """Return the particle number of every atom of every frame."""
     found = [np.full(frame.n, -1, dtype=np.int64) for frame in frames]
-    if not within_species:
-        groups = [[np.arange(frame.n) for frame in frames]]
-    else:
-        if any(frame.species is None for frame in frames):
-            raise InputError(
-                "within_species needs classified frames: give what classify_species returns."
-            )
-        codes = sorted({int(code) for frame in frames for code in np.unique(frame.species)})
-        groups = [[np.flatnonzero(frame.species == code) for frame in frames] for code in codes]
     first = 0
-    for rows in groups:
-        coordinates = [place[row] for place, row in zip(places, rows, strict=True)]
-        numbers = _trackpy_numbers(coordinates, reach, memory)
-        for t, row in enumerate(rows):
+    for group in groups:
+        coordinates = [place[row] for place, row in zip(places, group.rows, strict=True)]
+        numbers = _trackpy_numbers(coordinates, group.reach, memory)
+        for t, row in enumerate(group.rows):
             found[t][row] = numbers[t] + first
         first += 1 + max((int(part.max()) for part in numbers if len(part)), default=-1)
     return found
@@ -291,6 +247,19 @@ def _trackpy_numbers(coordinates: list[Floats], reach: float, memory: int) -> li
             f"search_range {reach:.4g} is so long that too many atoms may be each other's "
             "successors; shorten it, or link within_species."
         ) from None
+
+
+def _all_ambiguous(
+    places: list[Floats], particle: list[Integers], groups: list[_Group]
+) -> list[NDArray[np.bool_]]:
+    """Flag atoms whose link had another candidate of their own group."""
+    flags = [np.zeros(len(place), dtype=np.bool_) for place in places]
+    for group in groups:
+        parts = [[values[row] for values, row in zip(arrays, group.rows, strict=True)]
+                 for arrays in (places, particle)]  # fmt: skip
+        for t, part in enumerate(_ambiguous(parts[0], parts[1], group.reach)):
+            flags[t][group.rows[t]] = part
+    return flags
 
 
 def _ambiguous(
@@ -315,9 +284,9 @@ def _linked(
     frames: Sequence[AtomicConfiguration],
     places: list[Floats],
     particle: list[Integers],
+    groups: list[_Group],
     shift: Floats,
     moments: Floats,
-    reach: float,
     memory: int,
     unit: str,
     counts_frames: bool,
@@ -330,7 +299,8 @@ def _linked(
     atom = np.concatenate([np.arange(size) for size in sizes])[order]
     covariance = _joined(frames, "position_covariance", order)
     names = max((frame.species_names for frame in frames), key=len)
-    ambiguous = np.concatenate(_ambiguous(places, particle, reach))[order]
+    reach = max(group.reach for group in groups)
+    ambiguous = np.concatenate(_all_ambiguous(places, particle, groups))[order]
     warnings = list(dict.fromkeys(text for frame in frames for text in frame.warnings))
     if ambiguous.mean() > MANY_AMBIGUOUS:
         warnings.append(

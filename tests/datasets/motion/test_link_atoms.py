@@ -67,6 +67,31 @@ def test_memory_decides_whether_a_gap_ends_a_trajectory():
     assert link_atoms([here, empty, here], memory=1).trajectory.n_particles == 2
 
 
+def test_hoppers_reach_further_than_their_host():
+    film = make_hopping_film(
+        10, HoppingSettings(sites=(8, 8), n_hoppers=3, hop_probability=0.1), rng=3
+    )
+    rng = np.random.default_rng(1)
+    frames = []
+    for t in range(10):
+        rows = film.truth.frame == t
+        hoppers = film.truth.positions[rows]
+        gap = np.hypot(*(film.sites[:, None] - hoppers).transpose(2, 0, 1)).min(axis=1)
+        places = np.concatenate([film.sites[gap > 1], hoppers])
+        frames.append(
+            AtomicConfiguration(
+                places + rng.normal(0, 0.05, places.shape), species_names=("host", "dopant"),
+                species=np.repeat([0, 1], [len(places) - 3, 3]),
+            )
+        )  # fmt: skip
+    linked = link_atoms(frames, search_range={"dopant": 13.0}, memory=2)
+    dopants = linked.trajectory.particle[linked.species == 1]
+    assert len(np.unique(dopants)) == 3
+    assert find_hops(linked, shortest=6.0).n_hops == len(film.hops) > 0
+    with pytest.raises(InputError, match="names the species 'Re'"):
+        link_atoms(frames, search_range={"Re": 13.0})
+
+
 def test_hops_found_are_the_hops_made(oracle):
     rng = np.random.default_rng(5)
     frames, who, hops = walkers(400, 20, 0.02, rng, hop=1.0)
