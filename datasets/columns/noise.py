@@ -13,6 +13,7 @@ __all__ = [
     "pixel_noise_variance",
     "residual_autocorrelation",
     "variance_inflation",
+    "without_common_misfit",
 ]
 
 Floats = NDArray[np.float64]
@@ -20,6 +21,8 @@ Floats = NDArray[np.float64]
 INFLATION_REACH_WIDTHS = 7.0
 COLUMNS_FOR_INFLATION = 9
 RIDGE = 1e-9
+FEWEST_FOR_MISFIT = 30
+MOST_FOR_MISFIT = 4000
 SMALLEST_SHARE = 0.02
 """Smallest variance that a pixel may have, as a share of the picture's median variance."""
 
@@ -233,3 +236,36 @@ def joint_variance_inflation(correlation: Floats, weight: Floats, columns: Float
         with threadpool_limits(1, "blas"):
             factors.append(_sandwich(np.array(slopes) * np.sqrt(part), correlation))
     return np.asarray(np.median(factors, axis=0), dtype=np.float64)
+
+
+def without_common_misfit(scaled: Floats, columns: Floats) -> Floats:
+    """Return residuals without what all columns leave alike: it is their shape, not pixel noise.
+
+    Parameters
+    ----------
+    scaled
+        (picture - model) / standard deviation, shape (rows, columns).
+    columns
+        Shape (n, 4): x, y in pixels of ``scaled``, log amplitude, log width. Fewer than 30 with
+        their whole window inside change nothing.
+    """
+    width = float(np.exp(np.median(columns[:, 3]))) if len(columns) else 1.0
+    half = int(np.ceil(4.0 * width))
+    x, y = np.rint(columns[:, 0]).astype(np.int64), np.rint(columns[:, 1]).astype(np.int64)
+    whole = (x >= half) & (y >= half)
+    whole &= (x < scaled.shape[1] - half) & (y < scaled.shape[0] - half)
+    x, y, height = x[whole], y[whole], np.exp(columns[whole, 2] - np.max(columns[:, 2], initial=0))
+    if len(x) < FEWEST_FOR_MISFIT:
+        return scaled
+    step = 1 + len(x) // MOST_FOR_MISFIT
+    offsets = np.arange(-half, half + 1)
+    flat = (offsets[:, None] * scaled.shape[1] + offsets).ravel()
+    at = (y * scaled.shape[1] + x)[:, None] + flat
+    values = scaled.ravel()
+    template = height[::step] @ values[at[::step]] / (height[::step] ** 2).sum()
+    misfit = np.bincount(
+        at.ravel(), weights=(height[:, None] * template).ravel(), minlength=values.size
+    )
+    # overlapping windows would take away twice what they share
+    share = np.bincount(at.ravel(), minlength=values.size)
+    return np.asarray((values - misfit / np.maximum(share, 1)).reshape(scaled.shape))

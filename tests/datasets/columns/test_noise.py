@@ -117,3 +117,32 @@ def test_inflation_of_overlapping_columns_is_the_scatter_of_fits(distance):
     white = np.zeros((11, 11))
     white[5, 5] = 1.0
     assert noise.joint_variance_inflation(white, np.ones(shape), columns).tolist() == [1.0] * 4
+
+
+def test_what_all_columns_leave_alike_is_not_pixel_noise():
+    rng = np.random.default_rng(0)
+    j, i = np.mgrid[:14, :14]
+    places = 14.0 * (np.stack([i, j], -1).reshape(-1, 2) + 1.1) + rng.normal(0, 0.4, (196, 2))
+    heights = np.where(rng.random(196) < 0.5, 1.0, 0.6)
+    y, x = np.mgrid[:214, :214].astype(float)
+    misfit = np.zeros(x.shape)
+    for (px, py), height in zip(places, heights, strict=True):
+        u, v = (x - px) / 2.5, (y - py) / 2.5
+        misfit += 1.5 * height * (u * u - v * v) * np.exp(-0.5 * (u * u + v * v))
+    white = rng.normal(size=x.shape)
+    columns = np.column_stack([places, np.log(100 * heights), np.full(196, np.log(2.5))])
+    flags = np.array([0.0, 1.0, 0.1])
+    found = {}
+    for name, scaled in (
+        ("elliptical", white + misfit),
+        ("removed", noise.without_common_misfit(white + misfit, columns)),
+        ("white", noise.without_common_misfit(white, columns)),
+    ):
+        correlation, found[name] = noise.residual_autocorrelation(scaled, 0, TYPICAL, flags)
+        middle = correlation.shape[0] // 2
+        wanted = 0.1 if name == "elliptical" else 0.0
+        assert correlation[middle, middle + 1] == pytest.approx(wanted, abs=0.03)
+    assert found["removed"] == pytest.approx(1.0, abs=0.03)
+    assert found["white"] == pytest.approx(1.0, abs=0.03)
+    few = noise.without_common_misfit(white, columns[:5])
+    assert few is white
