@@ -13,6 +13,7 @@ from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
 from physlearn.datasets.reading.channels import Axis, Channel, name_axes
 from physlearn.datasets.reading.files import need, one_line, unreadable
+from physlearn.datasets.reading.hdf5_files import check_tree
 
 __all__ = ["PLUGINS", "list_electron"]
 
@@ -23,6 +24,7 @@ PLUGINS = {
     ".rpl": "ripple", ".prz": "pantarhei", ".unf": "semper", ".bcf": "bruker",
     ".sur": "digitalsurf", ".pro": "digitalsurf",
 }  # fmt: skip
+HDF5_BASED = (".emd", ".de5", ".hspy", ".nxs")
 SECONDS_PER_US = 1e-6
 
 
@@ -31,6 +33,8 @@ def list_electron(path: Path) -> list[Channel]:
     plugin = PLUGINS[path.suffix.lower()]
     module = need(f"rsciio.{plugin}", path, "formats")
     options: dict[str, Any] = {"select_type": "images"} if plugin == "emd" else {}
+    if path.suffix.lower() in HDF5_BASED:
+        check_tree(path)  # RosettaSciIO walks a damaged tree without end
     try:
         signals = _signals(module, path, options)
         return [_channel(signal, number, path) for number, signal in enumerate(signals)]

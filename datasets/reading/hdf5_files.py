@@ -14,7 +14,7 @@ from physlearn.datasets.reading.acquisition import flatten_metadata
 from physlearn.datasets.reading.channels import Axis, Channel, length_unit, name_axes
 from physlearn.datasets.reading.files import unreadable
 
-__all__ = ["list_hdf5", "open_hdf5"]
+__all__ = ["check_tree", "list_hdf5", "open_hdf5"]
 
 USID_LINKS = (
     "Position_Indices", "Position_Values", "Spectroscopic_Indices", "Spectroscopic_Values",
@@ -30,6 +30,15 @@ def open_hdf5(path: Path) -> Any:
         return h5py.File(path, "r")
     except (OSError, RuntimeError, ValueError) as error:
         raise unreadable(path, error, "HDF5") from None
+
+
+def check_tree(path: Path) -> None:
+    """Refuse an HDF5 file whose tree of groups is damaged."""
+    with open_hdf5(path) as file:
+        try:
+            file.visititems(lambda _, item: len(item.attrs) < 0 or None)
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise unreadable(path, error, "HDF5") from None
 
 
 def list_hdf5(path: Path) -> list[Channel]:
