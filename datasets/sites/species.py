@@ -13,7 +13,7 @@ from physlearn.datasets.sites.intensity_mixture import (
     fit_mixture_with_surface,
     skewed_single,
 )
-from physlearn.datasets.sites.neighbour_likeness import neighbour_likeness
+from physlearn.datasets.sites.neighbour_likeness import expected_likeness, neighbour_likeness
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["classify_species"]
@@ -24,6 +24,7 @@ SMALLEST_SEPARATION = 1.8
 """Neighbouring classes closer than this, in joint standard deviations, are one class."""
 HELD_DEVIATIONS = 3.0
 UNUSUAL_LIKENESS = 6.0
+CORRELATED_ERRORS = 0.03
 
 
 def classify_species(
@@ -112,7 +113,15 @@ def classify_species(
     )
     z, likeness = neighbour_likeness(atoms.positions, rest)
     metadata |= {"intensity_likeness_z": z, "intensity_likeness": likeness}
-    if z > UNUSUAL_LIKENESS and likeness > 0.1:
+    expected = expected_likeness(atoms)
+    if expected is not None:
+        metadata["intensity_likeness_expected"] = expected
+        if abs(expected) > CORRELATED_ERRORS:
+            warnings.append(
+                f"fit errors of neighbours' intensities correlate by {expected:.2f}, since they "
+                "share background and light; the log-likelihoods treat them as independent."
+            )
+    if z > UNUSUAL_LIKENESS and likeness > 0.1 + max(expected or 0.0, 0.0):
         warnings.append(
             f"intensities of neighbouring columns of one species are alike (correlation "
             f"{likeness:.2f}, {z:.0f} standard errors): haze, contamination or thickness that the "

@@ -37,26 +37,27 @@ def overlapping(n, share, seed):
     return atoms, rare
 
 
-def test_two_per_cent_at_thirty_per_cent_overlap_are_not_biased(oracle):
+@pytest.mark.parametrize("n_scenes", [10, pytest.param(200, marks=pytest.mark.slow)])
+def test_two_per_cent_at_thirty_per_cent_overlap_are_not_biased(n_scenes, oracle):
     off = []
-    for seed in range(40):
+    for seed in range(n_scenes):
         atoms, _ = overlapping(4000, 0.02, seed)
         metadata = classify_species(atoms, intensity_ratios=(1.0, RATIO)).metadata
         off.append(metadata["species_1_share"] - 0.02)
     error = np.std(off, ddof=1) / np.sqrt(len(off))
-    oracle("share of 2 % at 30 % overlap, ratios declared", z=float(np.mean(off) / error))
-    assert abs(np.mean(off)) < 0.002
+    oracle(f"2 % at 30 % overlap, {n_scenes} scenes", z=float(np.mean(off) / error))
+    assert abs(np.mean(off)) < 0.002 + 3 * (n_scenes < 50) * error
 
 
 def test_the_interval_of_a_share_holds_it():
     inside = []
-    for seed in range(12):
-        atoms, rare = overlapping(2000, 0.05, 100 + seed)
+    for seed in range(8):
+        atoms, _ = overlapping(2000, 0.05, 100 + seed)
         row = species_composition(atoms, intensity_ratios=(1.0, RATIO)).iloc[1]
         inside.append(row["low"] <= 0.05 <= row["high"])
         assert row["low"] <= row["share"] <= row["high"]
-    # 95 %: fewer than 8 of 12 happens once in 5000 times
-    assert sum(inside) >= 8
+    # 95 %: fewer than 5 of 8 happens once in 2700 times
+    assert sum(inside) >= 5
 
 
 def test_well_apart_shares_are_binomial():
@@ -125,15 +126,15 @@ def test_error_of_the_lattice_constant_is_the_scatter(oracle):
     ideal = index @ vectors
     ideal = ideal[np.all((ideal > 0) & (ideal < 250), axis=1)]
     z = []
-    for seed in range(60):
+    for seed in range(40):
         places = ideal + np.random.default_rng(seed).normal(0, 0.3, ideal.shape)
         constant = measure_lattice_constant(AtomicConfiguration(places))
         z.append((constant.value - 12.0) / constant.statistical_sd)
     assert constant.lattice == "triangular"
     assert constant.scale_sd == 0.0
     # robust errors over some 25 blocks scatter by 14 % themselves
-    assert abs(np.std(z) - 1) < 4 / np.sqrt(2 * 60) + 0.1
-    oracle("lattice constant, mean of z", z=float(np.mean(z) * np.sqrt(60)))
+    assert abs(np.std(z) - 1) < 4 / np.sqrt(2 * 40) + 0.1
+    oracle("lattice constant, mean of z", z=float(np.mean(z) * np.sqrt(40)))
 
 
 def test_real_sulphide_has_its_lattice_constant(public_file):
