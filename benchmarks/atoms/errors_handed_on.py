@@ -36,6 +36,7 @@ from physlearn.results import Fit
 PUBLIC = "stem_mo_re_s2/re05.tiff"
 PLANTED = {"couplings[1]": 0.2, "field": 0.1}
 PEAKS = (26.0, 30.0)
+HALF_WIDTH = 1.645
 
 
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,6 +49,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--shells", type=int, default=None, help="shells of neighbours (2; 1)")
     parser.add_argument("--sites", type=int, default=40, help="planted sites along an edge")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pictures", type=int, default=1, help="planted: this many, summed up")
     return parser.parse_args(arguments)
 
 
@@ -105,9 +107,31 @@ def compare(
     return lines
 
 
+def repeated(given: argparse.Namespace, console: Console) -> list[tuple[str, ...]]:
+    """Print how the two posteriors of the coupling stand to the truth over many pictures."""
+    name, off = "couplings[1]", np.empty((given.pictures, 2))
+    for k in range(given.pictures):
+        snapshots = planted_sites(given.sites, given.seed + k)
+        for column, fit in enumerate(both_posteriors(snapshots, 1, given.seed + k)):
+            row = rows_of(fit)[name]
+            off[k, column] = (row["mean"] - PLANTED[name]) / row["sd"]
+    table = Table("coupling", "mean of (found - planted) / sd", "its sd", "in the 90 % interval")
+    lines = []
+    for column, word in enumerate(("labels as if certain", "their errors handed on")):
+        z = off[:, column]
+        inside = int((np.abs(z) < HALF_WIDTH).sum())
+        lines.append((word, f"{z.mean():+.2f} +- {z.std(ddof=1) / np.sqrt(len(z)):.2f}",
+                      f"{z.std(ddof=1):.2f}", f"{inside} of {len(z)}"))  # fmt: skip
+        table.add_row(*lines[-1])
+    console.print(table)
+    return lines
+
+
 def main(arguments: Sequence[str] | None = None) -> list[tuple[str, ...]]:
     """Print both posteriors side by side and return the rows."""
     given, console = options(arguments), Console(width=160)
+    if given.planted and given.pictures > 1:
+        return repeated(given, console)
     truth = None
     if given.planted:
         snapshots, truth = planted_sites(given.sites, given.seed), PLANTED

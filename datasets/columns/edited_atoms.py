@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -178,7 +179,7 @@ def _compare(atoms: AtomicConfiguration, places: Floats, pixel: Floats) -> _Diff
     tree = cKDTree(own)
     reach = 0.0
     if atoms.n > 1:
-        reach = MOVED_SHARE * float(np.median(tree.query(own, k=2)[0][:, 1]))
+        reach = MOVED_SHARE * float(np.median(np.asarray(tree.query(own, k=2)[0])[:, 1]))
     pairs = cKDTree(scaled).sparse_distance_matrix(tree, max(reach, 1.0), output_type="ndarray")
     pairs = pairs[np.argsort(pairs["v"], kind="stable")]
     taken = np.zeros(atoms.n, dtype=np.bool_)
@@ -207,7 +208,7 @@ def _check_rows(atoms: AtomicConfiguration, places: Floats, pixel: Floats) -> No
                 f"edited must stay inside the picture; row {outside[0] + 1} stands at x {x:.6g}, "
                 f"y {y:.6g} and {outside.size - 1} other(s) outside."
             )
-    twins = (
+    twins: Any = (
         cKDTree(places / pixel).query_pairs(SAME_PX, output_type="ndarray") if len(places) else []
     )
     if len(twins):

@@ -39,7 +39,7 @@ def _pair_shift(before: Floats, after: Floats) -> Floats:
     tree, move = cKDTree(before), np.zeros(2)
     for _ in range(DRIFT_ROUNDS):
         moved = after - move
-        distance, there = tree.query(moved)
+        distance, there = (np.asarray(part) for part in tree.query(moved))
         _, back = cKDTree(moved).query(before)
         mutual = np.asarray(back)[there] == np.arange(len(moved))
         mutual &= distance <= 2.0 * np.median(distance[mutual]) + 1e-12

@@ -137,7 +137,7 @@ def _draw(
 ) -> tuple[Floats, Floats, Floats]:
     """Return draws of counts and probabilities (draws, kinds, kinds), and sightings by kind."""
     n, length, k = chains.shape
-    alive = np.isfinite(chains).all(axis=2)
+    alive = np.asarray(np.isfinite(chains).all(axis=2))
     living = alive.sum(axis=0)
     likelihood = np.where(alive[:, :, None], np.exp(chains), 0.0)
     certain = bool(np.all(likelihood.max(axis=2)[alive] > 0) and _is_certain(likelihood, alive))

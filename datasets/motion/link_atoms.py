@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -181,7 +181,7 @@ def _check_frames(frames: Sequence[AtomicConfiguration]) -> str:
 def _search_range(frames: Sequence[AtomicConfiguration]) -> float:
     """Return half of the median distance of nearest neighbours."""
     nearest = [
-        cKDTree(frame.positions).query(frame.positions, k=2)[0][:, 1]
+        np.asarray(cKDTree(frame.positions).query(frame.positions, k=2)[0])[:, 1]
         for frame in frames
         if frame.n > 1
     ]
@@ -207,14 +207,19 @@ def _groups(
         raise InputError(
             f"search_range names the species {unknown[0]!r}; the frames have {', '.join(names)}."
         )
-    codes = sorted({int(code) for frame in frames for code in np.unique(frame.species)})
+    codes = sorted({int(code) for frame in frames for code in np.unique(_species_of(frame))})
     return [
         _Group(
-            [np.flatnonzero(frame.species == code) for frame in frames],
+            [np.flatnonzero(_species_of(frame) == code) for frame in frames],
             float(own.get(names[code] if code < len(names) else "", usual)),
         )
         for code in codes
     ]
+
+
+def _species_of(frame: AtomicConfiguration) -> Integers:
+    """Return the species of a classified frame."""
+    return np.empty(0, dtype=np.int64) if frame.species is None else frame.species
 
 
 def _identities(
@@ -255,9 +260,9 @@ def _all_ambiguous(
     """Flag atoms whose link had another candidate of their own group."""
     flags = [np.zeros(len(place), dtype=np.bool_) for place in places]
     for group in groups:
-        parts = [[values[row] for values, row in zip(arrays, group.rows, strict=True)]
-                 for arrays in (places, particle)]  # fmt: skip
-        for t, part in enumerate(_ambiguous(parts[0], parts[1], group.reach)):
+        near = [place[row] for place, row in zip(places, group.rows, strict=True)]
+        who = [number[row] for number, row in zip(particle, group.rows, strict=True)]
+        for t, part in enumerate(_ambiguous(near, who, group.reach)):
             flags[t][group.rows[t]] = part
     return flags
 
@@ -273,7 +278,7 @@ def _ambiguous(
         if tree is None or following is None:
             continue
         ahead = following.query_ball_point(places[t], reach, return_length=True)
-        behind = tree.query_ball_point(places[t + 1], reach, return_length=True)
+        behind = np.asarray(tree.query_ball_point(places[t + 1], reach, return_length=True))
         number = dict(zip(particle[t + 1].tolist(), behind.tolist(), strict=True))
         shared = np.array([number.get(who, 0) for who in particle[t].tolist()])
         flags[t] = (np.asarray(ahead) > 1) | (shared > 1)
@@ -323,7 +328,7 @@ def _linked(
     )  # fmt: skip
 
 
-def _joined(frames: Sequence[AtomicConfiguration], name: str, order: Integers) -> NDArray | None:
+def _joined(frames: Sequence[AtomicConfiguration], name: str, order: Integers) -> Any:
     """Return one attribute of all frames, or None where a frame with atoms lacks it."""
     parts = [getattr(frame, name) for frame in frames if frame.n]
     if any(part is None for part in parts):

@@ -164,10 +164,10 @@ def make_hopping_film(
     generator, seed = as_generator(rng)
     rows, columns = s.sites
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
-    sites = s.spacing_px * (grid + 1.0)
+    sites = np.asarray(s.spacing_px * (grid + 1.0), dtype=np.float64)
     place, kind, hops = _course(n_frames, s, grid, sites, generator)
     seen = generator.random(place.shape) >= s.blink_probability
-    shift = np.arange(n_frames)[:, None] * np.array(s.drift_px)
+    shift = np.arange(n_frames, dtype=np.float64)[:, None] * np.array(s.drift_px, dtype=float)
     shape = (round(s.spacing_px * (rows + 1)), round(s.spacing_px * (columns + 1)))
     pictures, spots = [], []
     for t in range(n_frames):
