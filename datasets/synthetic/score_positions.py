@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import check_array, check_positive
-from physlearn.datasets.columns.column_bounds import column_bounds
+from physlearn.datasets.columns.column_bounds import ColumnBounds, column_bounds
 from physlearn.datasets.synthetic.atom_scenes import BenchmarkScene
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["PositionScore", "score_positions"]
+__all__ = ["PositionScore", "scene_bounds", "score_positions"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -75,6 +75,7 @@ def score_positions(
     positions: ArrayLike | None = None,
     match_px: float | None = None,
     least_snr: float = LEAST_SNR,
+    bounds: ColumnBounds | None = None,
 ) -> PositionScore:
     """Score found columns against a benchmark picture's truth.
 
@@ -94,6 +95,8 @@ def score_positions(
         Largest distance; None: 1.5 widths or .45 of the nearest distance, whichever is smaller.
     least_snr
         Columns of a smaller matched signal-to-noise ratio have no part in the error.
+    bounds
+        ``scene_bounds(scene)``, where many results are scored on one picture; None computes it.
 
     Returns
     -------
@@ -123,13 +126,8 @@ def score_positions(
     radius = near if match_px is None else check_positive("match_px", match_px)
     mine, theirs = match_columns(places, true, radius)
     inside = _inside(true, scene)
-    bounds = column_bounds(
-        scene.seen, scene.peaks, scene.width_px, background=scene.background,
-        shape=(scene.image.shape[0], scene.image.shape[1]), noise_offset=scene.noise_offset,
-        noise_gain=scene.noise_gain, which=np.flatnonzero(inside),
-    )  # fmt: skip
-    sd, snr = np.full((len(true), 2), np.nan), np.zeros(len(true))
-    sd[inside], snr[inside] = bounds.position_sd, bounds.matched_snr
+    limit = scene_bounds(scene) if bounds is None else bounds
+    sd, snr = limit.position_sd, limit.matched_snr
     scored = inside & (snr >= least_snr)
     was_found = np.zeros(len(true), dtype=np.bool_)
     was_found[theirs] = True
@@ -145,6 +143,23 @@ def score_positions(
         _mean(was_found[scored]), (in_picture - len(mine)) / max(in_picture, 1),
         in_picture - len(mine), _rms(error), _rms(error / sd[theirs[use]]),
         float(z.std()) if z.size else float("nan"), int(z.size),
+    )  # fmt: skip
+
+
+def scene_bounds(scene: BenchmarkScene) -> ColumnBounds:
+    """Return the joint Cramer-Rao bound of every column of a benchmark picture, as it is seen.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import make_benchmark_scene
+    >>> scene = make_benchmark_scene("isolated", columns_along_edge=6, rng=1)
+    >>> scene_bounds(scene).position_sd.shape
+    (36, 2)
+    """
+    return column_bounds(
+        scene.seen, scene.peaks, scene.width_px, background=scene.background,
+        shape=(scene.image.shape[0], scene.image.shape[1]), noise_offset=scene.noise_offset,
+        noise_gain=scene.noise_gain,
     )  # fmt: skip
 
 
