@@ -24,6 +24,7 @@ LIBRARIES = (
 EXTRAS = {
     "ase": ("ase", "read and write ASE structures"),
     "formats": ("rsciio", "vendors' microscope files"),
+    "spm": ("SciFiReaders", "further probe microscopes' files"),
     "cluster": ("distributed", "runs on a cluster"),
     "instrument": ("bluesky", "plans as bluesky plans"),
 }

@@ -98,9 +98,7 @@ def _typical(fit: ColumnFit) -> tuple[float, float, float]:
     """Return width, amplitude and background of a typical column."""
     background = float(np.median(fit.nodes))
     if len(fit.columns) == 0:
-        amplitude = 1.0 / np.sqrt(
-            max(float(np.median(fit.weight[:: len(fit.weight) // 8])), 1e-300)
-        )
+        amplitude = fit.typical_noise()
         return fit.width, amplitude, background
     return (
         float(np.exp(np.median(fit.columns[:, 3]))),

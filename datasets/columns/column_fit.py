@@ -20,7 +20,9 @@ Report = Callable[[float, str], None]
 SMALLEST_WIDTH_PX = 0.6
 PIXELS_FOR_NOISE = 200_000
 RESTING_SHARE = 0.002
-LARGEST_FALL = 0.5
+LARGEST_FALL, LARGEST_RISE = 0.5, 2.0
+NODE_DAMPING = 0.01
+"""Added to the nodes' information, as a share of the median: masked nodes take small steps."""
 STALLED = 0.6
 LARGEST_NODE_STEP = 0.3
 """A background step, in its own standard errors, below which it counts as settled."""
@@ -67,6 +69,12 @@ class ColumnFit:
     def n_pixels(self) -> int:
         """Pixels that are not masked."""
         return int(self.mask.sum()) if self.mask.size else self.image.size
+
+    def typical_noise(self) -> float:
+        """Return the standard deviation of a typical pixel that counts."""
+        weight = self.weight[:: 1 + self.image.size // 50_000]
+        weight = weight[weight > 0]
+        return 1.0 / float(np.sqrt(np.median(weight))) if len(weight) else 1.0
 
     def background(self) -> Floats:
         """Return the picture without its columns."""
@@ -140,12 +148,15 @@ class ColumnFit:
             background_kernels.absorb_columns(
                 matrix, self.columns, self.absorbed, self.image.shape, share
             )
+        matrix[:, :, 0] += NODE_DAMPING * np.median(scale)
+        scale += NODE_DAMPING * np.median(scale)
         step = np.empty_like(right)
         background_kernels.solve_nodes(matrix, right, scale, 40, step)
         if self.noise[1] > 0:
-            # weights are the present model's: the variance of the background falls by bounded steps
+            # weights are the present model's: the background's variance moves by bounded steps
             room = np.maximum(self.noise[0] + self.noise[1] * self.nodes, self.noise[2])
-            step = np.maximum(step, -LARGEST_FALL * room / self.noise[1])
+            room /= self.noise[1]
+            step = np.clip(step, -LARGEST_FALL * room, LARGEST_RISE * room)
         self.nodes += step
         background_kernels.add_background(self.model, step)
         if self.row_levels.size:

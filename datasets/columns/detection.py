@@ -247,8 +247,7 @@ def sound(fit: ColumnFit, *, margin: float = 1.0) -> Flags:
     x, y, brightness = fit.columns[:, 0], fit.columns[:, 1], fit.columns[:, 2]
     keep: Flags = (x > -edge) & (y > -edge) & (x < n_columns - 1 + edge) & (y < n_rows - 1 + edge)
     keep &= np.isfinite(fit.columns).all(axis=1)
-    typical = np.median(fit.weight[:: 1 + fit.image.size // 50_000])
-    keep &= brightness > -0.5 * np.log(max(typical, 1e-300)) - 6.0
+    keep &= brightness > np.log(fit.typical_noise()) - 6.0
     order = np.argsort(-brightness, kind="stable")
     order = order[keep[order]]
     if len(order) > 1:

@@ -21,7 +21,7 @@ __all__ = ["add_trials", "spread_over", "try_cell"]
 
 COLUMNS_ALONG_EDGE = 16.0
 MATCH_SHARE = 0.4
-MATCH_WIDTHS = 1.5
+VACANT_SHARE = 0.06
 PLACE_NOISE = 0.03
 """Random shift of each column, in spacings: real lattices are not on the pixel grid."""
 
@@ -51,31 +51,37 @@ def spread_over(table: pd.DataFrame, n: int) -> NDArray[np.int64]:
 
 
 def try_cell(cell: EnvelopeCell, rng: np.random.Generator) -> dict[str, float]:
-    """Return what one picture shows: found shares, error over bound, wrong labels, false share."""
+    """Return what one picture shows: found shares, errors, wrong labels, false and missed sites."""
     d = cell.spacing / cell.pixel_size
     half = 0.5 * COLUMNS_ALONG_EDGE * d
     places, species = cell.columns(half)
     places = places + d + rng.normal(0.0, PLACE_NOISE * d, places.shape)
     peaks = cell.peak * np.where(species == species[0], 1.0, cell.weak)
+    bright, weak = species == species[0], species != species[0]
+    vacant = weak & (rng.random(len(places)) < VACANT_SHARE)
     edge = int(2 * half + 2 * d) + 1
     settings = ImagingSettings(
         width_px=cell.width_px, background_counts=cell.background * cell.peak
     )
-    scene = image_columns(places, peaks, (edge, edge), settings, rng=rng)
+    scene = image_columns(places[~vacant], peaks[~vacant], (edge, edge), settings, rng=rng)
     atoms = find_atoms(scene.image, noise="poisson")
-    bright, weak = species == species[0], species != species[0]
+    empty, weak = vacant, weak & ~vacant
     result = {
         "found": 0.0, "found_weak": 0.0, "false_share": 0.0, "position_rms": np.nan,
         "position_rms_weak": np.nan, "species_error": np.nan,
+        "vacancy_error": 0.5,
     }  # fmt: skip
     if atoms.n == 0:
         return result
     distance, near = cKDTree(atoms.positions).query(places)
-    found = distance < max(MATCH_WIDTHS * cell.width_px, MATCH_SHARE * d) * 0.5
-    back, _ = cKDTree(places).query(atoms.positions)
-    result["found"] = float(found[bright].mean())
-    result["found_weak"] = float(found[weak].mean())
+    taken = distance < MATCH_SHARE * d
+    back, _ = cKDTree(places[~vacant]).query(atoms.positions)
+    result["found"] = float(taken[bright].mean())
+    result["found_weak"] = float(taken[weak].mean())
     result["false_share"] = float((back > MATCH_SHARE * d).mean())
+    if empty.any():
+        result["vacancy_error"] = 0.5 * float((~taken[weak]).mean() + taken[empty].mean())
+    found = distance < min(MATCH_SHARE * d, 1.5 * cell.width_px)
     for name, these in (("position_rms", bright), ("position_rms_weak", weak)):
         these = these & found
         if these.any():

@@ -180,7 +180,8 @@ def operating_envelope(
         detection), ``species_error`` (wrong labels at equal shares), ``vacancy_error`` (wrong
         verdicts, present or absent, on a weak column's known site), ``displacement_power``
         (probability that the shift of one weak column is seen), ``smallest_displacement`` (seen
-        with probability .9); ``can_tell_*``; and ``simulated_*`` where simulated.
+        with probability .9); ``can_tell_*``; and ``simulated_*`` where simulated (vacancies there
+        without knowing the sites; the shift's power from the simulated error).
 
     Raises
     ------
@@ -224,6 +225,8 @@ def operating_envelope(
         from physlearn.datasets.columns.envelope_trials import add_trials
 
         table = add_trials(table, rows, verify, rng)
+        ratio = table["displacement"] / table["simulated_position_rms_weak"]
+        table["simulated_displacement_power"] = [_displacement_power(r, error_rate) for r in ratio]
     return OperatingEnvelope(table, error_rate)
 
 
