@@ -3,6 +3,7 @@
 from physlearn.report.draw_atoms import plot_atoms, plot_image, plot_patches, plot_species
 from physlearn.report.draw_causal import plot_effects, plot_graph
 from physlearn.report.draw_defects import plot_vacancies
+from physlearn.report.draw_envelope import plot_envelope
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings, plot_posterior
 from physlearn.report.draw_rings import plot_rings
 from physlearn.report.draw_strain import plot_row_shifts, plot_strain
@@ -20,6 +21,7 @@ __all__ = [
     "plot_couplings",
     "plot_domain_share",
     "plot_effects",
+    "plot_envelope",
     "plot_graph",
     "plot_image",
     "plot_laws",

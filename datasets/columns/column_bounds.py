@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
 
@@ -232,7 +233,8 @@ class _Scene:
             low = corner * TILE_WIDTHS * typical - margin
             high = (corner + 1) * TILE_WIDTHS * typical + margin
             near = np.flatnonzero(((self.places >= low) & (self.places < high)).all(axis=1))
-            inverse, own = self.tile(weight, near, low, high)
+            with threadpool_limits(1, "blas"):
+                inverse, own = self.tile(weight, near, low, high)
             at = 4 * np.searchsorted(near, chosen[inner])
             block = at[:, None] + np.arange(4)
             covariance[inner] = inverse[block[:, :, None], block[:, None, :]]

@@ -103,7 +103,12 @@ def _typical_slopes(width: float, amplitude: float, background: float, noise: Fl
 
 
 def residual_autocorrelation(
-    scaled: Floats, n_columns: int, typical: tuple[float, float, float], noise: Floats
+    scaled: Floats,
+    n_columns: int,
+    typical: tuple[float, float, float],
+    noise: Floats,
+    *,
+    width_precision: float = 0.0,
 ) -> tuple[Floats, float]:
     """Return the pixel noise's autocorrelation, and its variance in units of the assumed one.
 
@@ -118,6 +123,8 @@ def residual_autocorrelation(
         Width (pixel), amplitude and background of a typical column.
     noise
         (offset, gain, smallest variance).
+    width_precision
+        Precision of the prior on each log width: what it holds, the fit does not take.
 
     Returns
     -------
@@ -131,13 +138,16 @@ def residual_autocorrelation(
     slopes = _typical_slopes(*typical, noise)
     basis = np.linalg.qr(slopes.reshape(4, -1).T)[0].T.reshape(slopes.shape)
     own = np.array([_correlate(part[None], lag) for part in basis])
-    taken = np.ones(4)
+    information = slopes.reshape(4, -1) @ slopes.reshape(4, -1).T
+    alone = information[3, 3] - information[2, 3] ** 2 / information[2, 2]
+    fitted = np.array([1.0, 1.0, 1.0, alone / (alone + width_precision)])
+    taken = fitted.copy()
     for _ in range(3 if n_columns else 1):
         freedom = max(scaled.size - n_columns * taken.sum(), 0.2 * scaled.size)
         level = float(sums[lag, lag] / freedom)
         whole = sums + n_columns * level * np.einsum("a,aij->ij", taken, own)
         correlation = _hanging_together(whole / whole[lag, lag], 4.0 / np.sqrt(scaled.size))
-        taken = np.clip(np.einsum("aij,ij->a", own, correlation), 0.0, None)
+        taken = fitted * np.clip(np.einsum("aij,ij->a", own, correlation), 0.0, None)
     return correlation, level
 
 

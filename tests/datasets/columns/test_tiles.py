@@ -40,9 +40,9 @@ def test_tiles_equal_the_whole_picture(counts, whole, tmp_path):
     assert atoms.n == whole.n
     distance, near = cKDTree(atoms.positions).query(whole.positions)
     assert len(np.unique(near)) == atoms.n
-    # both are the same estimate but for where sweeps stop: far below the statistical error
+    # noise, prior of the widths and where sweeps stop are each tile's own
     sd = np.sqrt(whole.position_covariance[:, 0, 0])
-    assert np.sqrt(np.mean((distance / sd) ** 2)) < 0.1
+    assert np.sqrt(np.mean((distance / sd) ** 2)) < 0.2
     assert heard[-1] == 1.0
     assert heard == sorted(heard)
     assert AtomicConfiguration.load(path).n == atoms.n
