@@ -13,7 +13,11 @@ from physlearn.datasets.columns.detection import (
     significance,
     sound,
 )
-from physlearn.datasets.columns.noise import residual_autocorrelation, variance_inflation
+from physlearn.datasets.columns.noise import (
+    joint_variance_inflation,
+    residual_autocorrelation,
+    without_common_misfit,
+)
 
 __all__ = ["doubt_about", "finish", "measure_errors"]
 
@@ -85,13 +89,16 @@ def _noise_left(fit: ColumnFit) -> tuple[Floats, Floats]:
     part = slice(low, low + rows)
     scaled = (fit.image[part] - fit.model[part]) * np.sqrt(fit.weight[part])
     inside = (fit.columns[:, 1] >= low) & (fit.columns[:, 1] < low + rows)
-    typical = _typical(fit)
-    correlation, level = residual_autocorrelation(scaled, int(inside.sum()), typical, fit.noise)
-    if len(fit.columns) == 0:
+    shifted = fit.columns[inside].copy()
+    shifted[:, 1] -= low
+    scaled = without_common_misfit(scaled, shifted)
+    correlation, level = residual_autocorrelation(scaled, len(shifted), _typical(fit), fit.noise)
+    if len(fit.columns) == 0 or fit.kind == "poisson":
+        # counted pixels are independent
         return correlation, np.ones(4)
-    factor = variance_inflation(correlation, typical, fit.noise)
+    factor = joint_variance_inflation(correlation, fit.weight, fit.columns)
     # correlated noise hides in the fitted columns: the residuals' variance is too small
-    return correlation, factor * (1.0 if fit.kind == "poisson" else max(1.0, level))
+    return correlation, factor * max(1.0, level)
 
 
 def _typical(fit: ColumnFit) -> tuple[float, float, float]:

@@ -269,6 +269,9 @@ def column_sweep(
         for a in range(4):
             new[a] = columns[k, a] + scale * step[a]
         new[3] = min(max(new[3], rules[1]), rules[2])
+        # a column that runs away stays where it can be seen and dropped
+        new[0] = min(max(new[0], -2.0 * width), model.shape[1] - 1.0 + 2.0 * width)
+        new[1] = min(max(new[1], -2.0 * width), model.shape[0] - 1.0 + 2.0 * width)
         replace_column(model, columns[k], new, reach, sign, work)
         columns[k] = new
         if gain < rules[4] * rules[4]:

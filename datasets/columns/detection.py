@@ -27,6 +27,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 LOWEST_Z = 2.0
+FEWEST_SEEN = 0.2
 CANDIDATE_SHARE = 0.5
 """Share of false maxima among the candidates of a round; the refit decides which stay."""
 FEWEST_FOR_WIDTH = 4
@@ -93,6 +94,10 @@ def match(fit: ColumnFit, width: float, half: int) -> tuple[NDArray[np.float32],
     taps = gaussian_taps(width)
     squared = gaussian_taps(width / np.sqrt(2.0))
     filter_kernels.match_columns(pull, weight, taps, squared, half, z, amplitude)
+    if fit.mask.size:
+        # a place seen only by a column's faint tail says nothing of a column there
+        seen = filter_kernels.smooth(fit.mask.astype(np.float32), squared)
+        z[seen < FEWEST_SEEN * (2.0 * squared.sum() - 1.0) ** 2] = 0.0
     return z, amplitude
 
 
