@@ -20,6 +20,7 @@ __all__ = ["noise_left"]
 
 Floats = NDArray[np.float64]
 PIXELS_FOR_CORRELATION = 300_000
+EDGE_WIDTHS = 4.0
 NO_COUNTS_ABOVE = 0.1
 """Correlation of neighbouring pixels above which a picture of counts holds none."""
 
@@ -30,13 +31,17 @@ def noise_left(fit: ColumnFit) -> tuple[Floats, Floats]:
     What all columns leave alike is taken off first: it is their shape. Counted pixels are
     independent; only a correlation that counts cannot have raises their errors.
     """
-    rows = min(len(fit.image), max(16, PIXELS_FOR_CORRELATION // fit.image.shape[1]))
+    # columns beyond the edge reach in and are in no model
+    edge = int(np.ceil(EDGE_WIDTHS * fit.width))
+    edge = edge if min(fit.image.shape) > 6 * edge else 0
+    n_columns = fit.image.shape[1] - 2 * edge
+    rows = min(len(fit.image) - 2 * edge, max(16, PIXELS_FOR_CORRELATION // n_columns))
     low = (len(fit.image) - rows) // 2
-    part = slice(low, low + rows)
+    part = (slice(low, low + rows), slice(edge, edge + n_columns))
     scaled = (fit.image[part] - fit.model[part]) * np.sqrt(fit.weight[part])
-    inside = (fit.columns[:, 1] >= low) & (fit.columns[:, 1] < low + rows)
-    here = fit.columns[inside]
-    here[:, 1] -= low
+    x, y = fit.columns[:, 0] - edge, fit.columns[:, 1] - low
+    inside = (x >= 0) & (x < n_columns) & (y >= 0) & (y < rows)
+    here = np.column_stack([x, y, fit.columns[:, 2:]])[inside]
     scaled = without_common_misfit(scaled, here)
     correlation, level = residual_autocorrelation(
         scaled, len(here), _typical(fit), fit.noise, width_precision=fit.width_prior[1]

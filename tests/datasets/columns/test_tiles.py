@@ -52,7 +52,9 @@ def test_tiles_equal_the_whole_picture(counts, whole, tmp_path):
     root = np.sqrt(whole.covariance.diagonal())
     difference = (mine - whole.covariance).tocoo()
     relative = np.abs(difference.data) / (root[difference.row] * root[difference.col])
-    assert np.quantile(relative, 0.999) < 0.05
+    places = (difference.row % 4 < 2) & (difference.col % 4 < 2)
+    assert np.quantile(relative[places], 0.999) < 0.05
+    assert np.quantile(relative, 0.999) < 0.25  # the prior of the widths is each tile's own
     np.testing.assert_allclose(
         atoms.position_covariance[:, 0, 0], joint.diagonal()[::4], rtol=1e-4
     )
