@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["column_shapes", "summarize_column_shapes"]
 
 Floats = NDArray[np.float64]
-REACH_WIDTHS = 3.0
+REACH_WIDTHS, LIVE_WIDTHS = 3.5, 5.0
+"""A column is fitted within the first and takes part in its neighbours' windows to the second."""
 BACKGROUND_WIDTHS = 4.0
 TOLERANCE = 0.01
-N_SWEEPS = 30
+N_SWEEPS, N_ROUNDS = 30, 2
 
 
 def column_shapes(
@@ -127,24 +128,23 @@ def _fit(
     values: Floats, columns: Floats, atoms: AtomicConfiguration, sign: float, max_sweeps: int
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Fit ``columns`` in place; return covariances (n, 2, 2) of the stretch, and which are good."""
-    model = np.zeros_like(values)
-    for column in columns:
-        add_shape(model, column, REACH_WIDTHS + 2.0, 1.0)
     typical = float(np.exp(np.median(columns[:, 3]))) if len(columns) else 1.0
-    background = ndimage.gaussian_filter(values - model, BACKGROUND_WIDTHS * typical)
-    model += background
+    model = _model(values, columns, typical)
     offset = atoms.metadata.get("noise_offset")
     gain = atoms.metadata.get("noise_gain")
     if offset is None or gain is None:
         offset, gain = float(np.mean((values - model) ** 2)), 0.0
-    mean = np.maximum(model, background) if sign > 0 else model
-    variance = float(offset) + float(gain) * sign * mean
+    variance = float(offset) + float(gain) * sign * model
     floor = max(0.05 * float(np.median(variance)), 1e-12)
     weight = 1.0 / np.maximum(variance, floor)
     flags = np.ones(len(columns))
-    for _ in range(max_sweeps):
-        if shape_sweep(values, model, weight, columns, REACH_WIDTHS, flags) < TOLERANCE:
-            break
+    for _ in range(N_ROUNDS):
+        for _ in range(max_sweeps):
+            largest = shape_sweep(values, model, weight, columns, REACH_WIDTHS, LIVE_WIDTHS, flags)
+            if largest < TOLERANCE:
+                break
+        # what round columns left beside elongated ones is no background
+        model = _model(values, columns, typical)
     weight /= _correlated_pixels((values - model) * np.sqrt(weight))
     covariance = np.full((len(columns), 2, 2), np.nan)
     good = flags > 0
@@ -157,6 +157,14 @@ def _fit(
             good[k] &= solve(information, unit, step)
             covariance[k, m] = step[4:6]
     return covariance, good
+
+
+def _model(values: Floats, columns: Floats, typical: float) -> Floats:
+    """Return the picture of all columns on the smooth part of what they leave."""
+    model = np.zeros_like(values)
+    for column in columns:
+        add_shape(model, column, LIVE_WIDTHS, 1.0)
+    return np.asarray(model + ndimage.gaussian_filter(values - model, BACKGROUND_WIDTHS * typical))
 
 
 def _correlated_pixels(residual: Floats) -> float:

@@ -306,7 +306,8 @@ def _write(
     trace = np.maximum(trace, 0.0)
     tables[1][part, column] = np.sqrt(trace / count)
     # a weighted sum of squares has the three first moments of a shifted chi-square
-    freedom = second * (second / np.maximum(third, 1e-300)) ** 2
+    ratio = np.minimum(np.sqrt(second) * second / np.maximum(third, 1e-300), 1e6)
+    freedom = ratio**2
     standard = (square * count - trace) / np.sqrt(2 * second)
     tables[2][part, column] = chi2.sf(freedom + standard * np.sqrt(2 * freedom), freedom)
 

@@ -261,7 +261,8 @@ def _table(rings: Rings, found: _Defects, probability: Floats, warnings: list[st
         (1.0 / np.repeat(sizes, sizes), (defect, members)), shape=(len(sizes), rings.atoms.n)
     )
     operator = sparse.csr_array(sparse.kron(share, sparse.eye_array(2), format="csr"))
-    covariance = position_errors(rings.atoms).blocks(operator, 2)
+    errors = position_errors(rings.atoms)
+    covariance = errors.blocks(operator, 2)
     sd = np.sqrt(covariance[:, [0, 1], [0, 1]])
     table = pd.DataFrame(
         {
@@ -273,6 +274,6 @@ def _table(rings: Rings, found: _Defects, probability: Floats, warnings: list[st
         }
     )  # fmt: skip
     table.attrs.update(
-        normal_size=rings.normal_size, unit=rings.atoms.unit, warnings=tuple(warnings)
+        normal_size=rings.normal_size, unit=rings.atoms.unit, warnings=(*warnings, *errors.warnings)
     )
     return table

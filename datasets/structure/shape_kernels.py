@@ -144,12 +144,14 @@ def limited(value: float, most: float) -> float:
 
 @kernel
 def shape_sweep(
-    image: Floats, model: Floats, weight: Floats, columns: Floats, reach: float, good: Floats
-) -> float:
+    image: Floats, model: Floats, weight: Floats, columns: Floats, reach: float, live: float,
+    good: Floats,
+) -> float:  # fmt: skip
     """Take one Fisher step of each column in turn; return the largest step in standard errors.
 
-    ``model`` holds the background and all columns without offsets and is kept live; ``good`` is set
-    to 0 for columns whose information cannot be inverted.
+    ``model`` holds the background and all columns out to ``live`` widths, without offsets, and is
+    kept so; a column is fitted within ``reach`` widths. ``good`` is set to 0 for columns whose
+    information cannot be inverted.
     """
     score, information, step = np.empty(SIZE), np.empty((SIZE, SIZE)), np.empty(SIZE)
     largest = 0.0
@@ -163,7 +165,7 @@ def shape_sweep(
             good[k] = 0.0
             continue
         good[k] = 1.0
-        add_shape(model, column, reach, -1.0)
+        add_shape(model, column, live, -1.0)
         width = np.exp(column[3])
         for m in range(SIZE):
             if m < 2:
@@ -177,5 +179,5 @@ def shape_sweep(
             column[m] += step[m]
         for m in range(4, 6):
             column[m] = limited(column[m], LARGEST_STRETCH)
-        add_shape(model, column, reach, 1.0)
+        add_shape(model, column, live, 1.0)
     return largest
