@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.datasets.columns import filter_kernels
 from physlearn.datasets.columns.column_covariance import ColumnCovariance, measure_covariance
 from physlearn.datasets.columns.column_fit import SMALLEST_WIDTH_PX, ColumnFit, Report
 from physlearn.datasets.columns.detection import (
@@ -24,6 +25,8 @@ __all__ = ["doubt_about", "finish", "measure_errors"]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 WIDEST_SHARE_OF_EDGE = 0.125
+MOST_DROPS = 4
+SHARED_SPOT_WIDTHS = 4.0
 LONG_CORRELATION = 0.4
 MOSTLY_EXPLAINED = 0.9
 SMALLEST_PEAK_OF_ORDER = 30.0
@@ -41,12 +44,13 @@ def finish(fit: ColumnFit, report: Report) -> tuple[ColumnCovariance, Floats]:
     fit.refit_noise()
     fit.sweep(max(2, fit.options.max_sweeps // 2), free_width=True)
     report(0.7, "widths")
-    correlation, inflation = _noise_left(fit)
-    covariance = _covariance(fit, inflation)
-    keep = _significant(fit, covariance, inflation)
-    if not keep.all():
-        fit.keep(keep)
+    for _ in range(MOST_DROPS):
+        correlation, inflation = _noise_left(fit)
+        covariance = _covariance(fit, inflation)
+        if not fit.keep(_significant(fit, covariance, inflation)):
+            break
         fit.sweep(max(2, fit.options.max_sweeps // 4), free_width=True)
+    else:
         correlation, inflation = _noise_left(fit)
         covariance = _covariance(fit, inflation)
     report(0.8, "errors")
@@ -64,7 +68,11 @@ def _significant(fit: ColumnFit, covariance: ColumnCovariance, inflation: Floats
     z = z * np.sqrt(left * inflation[2])
     lowest = lowest_significant(fit, z, float(np.sqrt(inflation[2])))
     # what is as narrow as the bound is a hot pixel, not a column
-    return np.asarray((z >= lowest) & (fit.columns[:, 3] > np.log(1.01 * SMALLEST_WIDTH_PX)))
+    weak = np.flatnonzero((z < lowest) | (fit.columns[:, 3] < np.log(1.01 * SMALLEST_WIDTH_PX)))
+    # of columns that share one spot the weakest goes first: without it the others may be sure
+    order = weak[np.argsort(z[weak], kind="stable")]
+    points = np.ascontiguousarray(fit.columns[:, :2])
+    return ~filter_kernels.thin_out(points, order, 0, SHARED_SPOT_WIDTHS * fit.width)
 
 
 def measure_errors(fit: ColumnFit) -> tuple[ColumnCovariance, Floats]:

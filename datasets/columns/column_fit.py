@@ -23,6 +23,7 @@ RESTING_SHARE = 0.002
 LARGEST_FALL, LARGEST_RISE = 0.5, 2.0
 NODE_DAMPING = 0.01
 """Added to the nodes' information, as a share of the median: masked nodes take small steps."""
+LEAST_JOINT = 0.3
 STALLED = 0.6
 LARGEST_NODE_STEP = 0.3
 """A background step, in its own standard errors, below which it counts as settled."""
@@ -127,7 +128,7 @@ class ColumnFit:
             step = self.background_step(share)
             self.reweigh()
             if share and step > max(STALLED * last, LARGEST_NODE_STEP):
-                self.joint_share *= 0.6
+                self.joint_share = max(LEAST_JOINT, 0.6 * self.joint_share)
             share, last = self.joint_share, step
             if step >= LARGEST_NODE_STEP:
                 work[:] = True
