@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from physlearn.datasets.reading.channels import Axis, Channel, name_axes
 from physlearn.datasets.reading.files import need, unreadable
 from physlearn.datasets.reading.hdf5_files import open_hdf5
 
-__all__ = ["list_netcdf", "list_npz", "list_zarr", "npz_arrays"]
+__all__ = ["list_netcdf", "list_npz", "list_zarr", "load_npz", "npz_arrays"]
 
 PLAIN = "biufc"
 
@@ -38,9 +38,18 @@ def npz_arrays(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
                     )
                     shape, _, dtype = read(stream)
                 found[name.removesuffix(".npy")] = shape, dtype
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
+    except Exception as error:  # a damaged archive or header raises many kinds
         raise unreadable(path, error) from None
     return found
+
+
+def load_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Return the named arrays of an NPZ file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in names}
+    except Exception as error:  # zipfile, zlib and numpy raise kinds of their own
+        raise unreadable(path, error) from None
 
 
 def list_npz(path: Path) -> list[Channel]:
@@ -51,11 +60,14 @@ def list_npz(path: Path) -> list[Channel]:
             f"{path} holds Python objects, which are not opened because they may run code; save "
             "plain arrays with numpy.savez."
         )
-    small = {
-        name: np.load(path, allow_pickle=False)[name]
-        for name, (shape, dtype) in arrays.items()
-        if len(shape) <= 1 and int(np.prod(shape)) <= 16 and dtype.kind in "biufSU"
-    }
+    small = load_npz(
+        path,
+        [
+            name
+            for name, (shape, dtype) in arrays.items()
+            if len(shape) <= 1 and int(np.prod(shape)) <= 16 and dtype.kind in "biufSU"
+        ],
+    )
     channels = []
     for name, (shape, dtype) in arrays.items():
         if len(shape) < 2 or dtype.kind not in PLAIN:
@@ -71,12 +83,7 @@ def list_npz(path: Path) -> list[Channel]:
 
 
 def _npz_loader(path: Path, name: str) -> Callable[[], Any]:
-    def load() -> NDArray[Any]:
-        with np.load(path, allow_pickle=False) as file:
-            values: NDArray[Any] = file[name]
-        return values
-
-    return load
+    return lambda: load_npz(path, [name])[name]
 
 
 def list_netcdf(path: Path) -> list[Channel]:

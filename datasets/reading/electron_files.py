@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
 from physlearn.datasets.reading.channels import Axis, Channel, name_axes
+from physlearn.datasets.reading.damage_checks import check_dm_tags
 from physlearn.datasets.reading.files import need, one_line, unreadable
 from physlearn.datasets.reading.hdf5_files import check_tree
 
@@ -36,6 +37,8 @@ def list_electron(path: Path) -> list[Channel]:
     if path.suffix.lower() in HDF5_BASED:
         check_tree(path)  # RosettaSciIO walks a damaged tree without end
     try:
+        if plugin == "digitalmicrograph":
+            check_dm_tags(path)
         signals = _signals(module, path, options)
         return [_channel(signal, number, path) for number, signal in enumerate(signals)]
     except (ModuleNotFoundError, ImportError) as error:

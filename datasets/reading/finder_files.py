@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array
-from physlearn.datasets.reading.array_files import npz_arrays
+from physlearn.datasets.reading.array_files import load_npz, npz_arrays
 from physlearn.datasets.reading.files import check_memory, one_line, unreadable
 from physlearn.datasets.reading.hdf5_files import open_hdf5
 from physlearn.records import AtomicConfiguration
@@ -63,7 +63,7 @@ def read_array(path: Path, frame: int, columns: Sequence[str] | None) -> AtomicC
         raise InputError(f"frame must be 0: {path} holds one frame; got {frame}.")
     try:
         header = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # a damaged header raises many kinds
         if any(word in str(error).lower() for word in ("pickle", "python objects")):
             raise _pickled(path) from None
         raise unreadable(path, error) from None
@@ -92,8 +92,7 @@ def read_atomai(path: Path, frame: int) -> AtomicConfiguration:
         )
     if frame not in numbers:
         raise InputError(f"frame must be one of {numbers[0]} to {numbers[-1]}; got {frame!r}.")
-    with np.load(path, allow_pickle=False) as file:
-        rows = file[str(frame)]
+    rows = load_npz(path, [str(frame)])[str(frame)]
     if rows.ndim != 2 or rows.shape[1] not in (2, 3):
         raise InputError(
             f"{path} must hold rows of (row, column, class) in frame {frame}, got shape "
@@ -129,7 +128,7 @@ def read_atomap(path: Path, frame: int) -> AtomicConfiguration:
                 names.append(name or f"sublattice {code}")
                 sizes.append(float(group.attrs.get("pixel_size", 1.0)))
                 widths.append(_atomap_width(group, len(rows)))
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
+        except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(

@@ -37,7 +37,7 @@ def check_tree(path: Path) -> None:
     with open_hdf5(path) as file:
         try:
             file.visititems(lambda _, item: len(item.attrs) < 0 or None)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             raise unreadable(path, error, "HDF5") from None
 
 
@@ -59,7 +59,7 @@ def list_hdf5(path: Path) -> list[Channel]:
                 channels = [_usid(path, file, item) for item in usid]
             else:
                 channels = [_generic(path, item) for item in found if _is_array(item)]
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             if isinstance(error, InputError):
                 raise
             raise unreadable(path, error, "HDF5") from None

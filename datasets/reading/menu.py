@@ -43,6 +43,7 @@ READERS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 FOLDERS = (".zarr", ".zspy")
 MOST_NAMED = 12
+LONGEST_NAME = 40
 
 
 def _key(path: Path) -> str:
@@ -94,7 +95,10 @@ def pick_channel(
     InputError
         When none or several fit; the message holds the menu.
     """
-    menu = ", ".join(f"{number} {one.name}" for number, one in enumerate(channels[:MOST_NAMED]))
+    menu = ", ".join(
+        f"{number} {''.join(letter for letter in one.name if letter.isprintable())[:LONGEST_NAME]}"
+        for number, one in enumerate(channels[:MOST_NAMED])
+    )
     if len(channels) > MOST_NAMED:
         menu += f" and {len(channels) - MOST_NAMED} more"
     if channel is None:

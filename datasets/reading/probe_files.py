@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
 from physlearn.datasets.reading.channels import Axis, Channel, name_axes, picture_axes
+from physlearn.datasets.reading.damage_checks import check_igor_header
 from physlearn.datasets.reading.files import need, one_line, unreadable
 
 __all__ = ["igor_conditions", "list_igor", "list_matrix", "list_rhk", "list_scifireaders"]
@@ -47,6 +48,7 @@ def list_igor(path: Path) -> list[Channel]:
     """Return the channels of an Igor binary wave (Asylum Research, or exported from MATRIX)."""
     binarywave = need("igor2.binarywave", path, "formats")
     try:
+        check_igor_header(path)
         with _quiet("igor2"):
             wave = binarywave.load(str(path))["wave"]
         header, values = wave["wave_header"], np.asarray(wave["wData"])

@@ -174,7 +174,7 @@ def _stack(path: Path, n_frames: int) -> InputError:
 def _read_npy(path: Path) -> NDArray[Any]:
     try:
         header = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # a damaged header raises many kinds
         raise _unreadable(path, error) from None
     if not isinstance(header, np.ndarray):
         raise InputError(f"{path} holds several arrays; save the picture alone with numpy.save.")

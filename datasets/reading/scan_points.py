@@ -19,7 +19,7 @@ from physlearn.datasets.reading.acquisition import (
     metadata_text,
     missing_conditions,
 )
-from physlearn.datasets.reading.array_files import npz_arrays
+from physlearn.datasets.reading.array_files import load_npz, npz_arrays
 from physlearn.datasets.reading.files import check_file, check_memory, one_line, unreadable
 from physlearn.datasets.reading.hdf5_files import open_hdf5
 from physlearn.records.atoms import LENGTH_UNITS
@@ -171,7 +171,7 @@ def _read_csv(path: Path, columns: Columns) -> Found:
 def _read_npy(path: Path, columns: Columns) -> Found:
     try:
         header = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # a damaged header raises many kinds
         raise unreadable(path, error) from None
     if not isinstance(header, np.ndarray):
         raise InputError(f"{path} holds several arrays; name it .npz.")
@@ -185,16 +185,17 @@ def _read_npz(path: Path, columns: Columns) -> Found:
     if columns is not None:
         raise InputError(f"columns go with a bare table (CSV, NPY); {path} names its own.")
     headers = npz_arrays(path)
-    length = headers.get("x", ((0,), None))[0]
+    length = headers["x"][0] if "x" in headers else (0,)
     check_memory(path, (*length, max(len(headers), 1)))
-    said: dict[str, Any] = {}
-    arrays: dict[str, NDArray[Any]] = {}
-    with np.load(path, allow_pickle=False) as file:
-        for name, (shape, dtype) in headers.items():
-            if shape == length and dtype.kind in "biuf":
-                arrays[name] = file[name]
-            elif len(shape) <= 1 and dtype.kind in "biufSU":
-                said[name] = file[name]
+    arrays = load_npz(
+        path, [name for name, (s, kind) in headers.items() if s == length and kind.kind in "biuf"]
+    )
+    said: dict[str, Any] = dict(
+        load_npz(path, [
+            name for name, (s, kind) in headers.items()
+            if name not in arrays and len(s) <= 1 and kind.kind in "biufSU"
+        ])
+    )  # fmt: skip
     unit = said.pop("unit", None)
     return arrays, said, None if unit is None else str(np.asarray(unit).reshape(-1)[0])
 
@@ -212,7 +213,7 @@ def _read_hdf5(path: Path, columns: Columns) -> Found:
             }
             said = dict(file.attrs.items())
             stated = "x" in file and file["x"].attrs.get("units")
-        except (OSError, RuntimeError, KeyError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             raise InputError(f"{path} cannot be read as HDF5 ({one_line(error)}).") from None
     if isinstance(stated, bytes):
         stated = stated.decode()

@@ -134,7 +134,11 @@ def _ase_frame(atoms: Any, path: Path, kind: str, number: int) -> Frame:
             "taken: give unit='reduced' for Lennard-Jones units."
         )
     occupancy = atoms.info.get("occupancy")
-    if occupancy and any(share < 1 for one in occupancy.values() for share in one.values()):
+    if isinstance(occupancy, dict) and any(
+        isinstance(share, int | float) and share < 1
+        for one in occupancy.values()
+        for share in one.values()
+    ):
         notes.append(
             f"{path.name} has sites that two species share or that are partly empty; the more "
             "frequent species stands at each."

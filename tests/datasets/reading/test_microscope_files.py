@@ -198,13 +198,43 @@ def test_gwyddion_file(tmp_path, picture):
         read_image(tmp_path / "c.gwy")
 
 
+def dm3_bytes(n_fields):
+    """Return a Gatan file of one tag: a structure that announces ``n_fields`` and describes one."""
+    struct_tag = b"%%%%" + np.array([5, 15, 0, n_fields, 0, 3], ">u4").tobytes() + bytes(4)
+    tags = b"\x00\x00" + np.array([1], ">u4").tobytes() + b"\x15\x00\x01a" + struct_tag
+    return np.array([3, len(tags), 1], ">u4").tobytes() + tags + bytes(8)
+
+
+def test_damaged_counts_are_found_before_a_reader_follows_them(tmp_path, public_file):
+    from physlearn.datasets.reading.damage_checks import check_dm_tags, check_igor_header
+
+    path = tmp_path / "a.dm3"
+    path.write_bytes(dm3_bytes(1))
+    check_dm_tags(path)  # whole
+    path.write_bytes(dm3_bytes(2**31))
+    with pytest.raises(ValueError, match="more fields than it describes"):
+        check_dm_tags(path)
+    with pytest.raises(InputError, match=r"a\.dm3 cannot be read as DM3 \(a structure announces"):
+        read_image(path)
+    wave = public_file("pfm_ibw_stripes/IgorIBWReader_P0089OP0027.ibw")
+    check_igor_header(wave)
+    content = bytearray(wave.read_bytes())
+    content[100] ^= 64
+    (tmp_path / "a.ibw").write_bytes(content)
+    with pytest.raises(InputError, match="checksum of its header is wrong"):
+        list_channels(tmp_path / "a.ibw")
+    (tmp_path / "b.ibw").write_bytes(wave.read_bytes()[:100000])
+    with pytest.raises(InputError, match="cannot be read as IBW"):
+        list_channels(tmp_path / "b.ibw")
+
+
 def test_missing_libraries_are_named_with_their_extra(tmp_path, monkeypatch):
     def absent(name):
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(files, "import_module", absent)
     for name, library, extra in (
-        ("a.dm4", "rsciio", "formats"), ("a.ibw", "igor2", "formats"), ("a.gwy", "gwyfile",
+        ("a.mrc", "rsciio", "formats"), ("a.ibw", "igor2", "formats"), ("a.gwy", "gwyfile",
         "formats"), ("a.mdt", "SciFiReaders", "spm"), ("a.sm4", "spym", "spm"),
         ("a.Z_mtrx", "access2thematrix", "formats"),
     ):  # fmt: skip
