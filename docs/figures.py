@@ -14,6 +14,7 @@ from pathlib import Path
 
 import figures_from_results as measured
 import matplotlib
+from figures_envelope import envelope_figure
 from figures_gallery import gallery_figure
 from figures_physics import ising_figure
 from figures_prediction import prediction_figure
@@ -30,6 +31,7 @@ DOTS_PER_INCH = 200
 FIGURES: dict[str, Callable[[], Figure]] = {
     "ising": ising_figure,
     "gallery": gallery_figure,
+    "envelope": envelope_figure,
     "oracles": measured.oracle_figure,
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,
