@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
-from physlearn.datasets.sites.site_frame import SiteFrame
+from physlearn.datasets.sites.site_frame import SiteFrame, site_spacing
 from physlearn.datasets.sites.site_picture import SitePicture
 
 __all__ = ["add_hidden_sublattices"]
@@ -16,7 +17,7 @@ __all__ = ["add_hidden_sublattices"]
 Floats = NDArray[np.float64]
 STEPS = 24
 SMALLEST_Z = 10.0
-SMALLEST_SHARE = 0.03
+SMALLEST_SHARE = 0.015
 """Amplitude of a hidden sublattice in units of the brightest one's."""
 CLOSEST = 0.35
 """Closest place to a known sublattice, in units of the shorter lattice vector."""
@@ -54,7 +55,7 @@ def add_hidden_sublattices(
         apart = np.hypot(*((known - np.round(known)) @ frame.vectors).T).min()
         if apart < CLOSEST * length:
             break
-        frame = _with_phase(frame, phase)
+        frame = _with_phase(frame, phase, picture)
         phases = frame.phases
         warnings.append(
             f"sublattice {len(phases) - 1} is too dim to be found column by column; the average of "
@@ -105,12 +106,10 @@ def _climb(
     return np.asarray(phase)
 
 
-def _with_phase(frame: SiteFrame, phase: Floats) -> SiteFrame:
+def _with_phase(frame: SiteFrame, phase: Floats, picture: SitePicture) -> SiteFrame:
     """Return the frame with one more sublattice; its sites are predicted from the anchor's."""
     anchor = np.flatnonzero(frame.sublattice == 0)
     # the mean of the nearest anchor sites' own predictions carries the local distortion
-    from scipy.spatial import cKDTree
-
     ideal = (frame.indices[anchor] + frame.phases[0]) @ frame.vectors
     goals = (frame.indices[anchor] + phase) @ frame.vectors
     known = frame.predicted[anchor] - ideal
@@ -120,8 +119,12 @@ def _with_phase(frame: SiteFrame, phase: Floats) -> SiteFrame:
     inside &= np.all(predicted < frame.predicted.max(axis=0), axis=1)
     chosen = np.flatnonzero(inside)
     n = len(chosen)
+    own, left = _claim(
+        frame, predicted[chosen], picture, np.concatenate([frame.phases, phase[None]])
+    )
     return replace(
         frame,
+        off_lattice=left,
         phases=np.concatenate([frame.phases, phase[None]]),
         indices=np.concatenate([frame.indices, frame.indices[anchor][chosen]]),
         sublattice=np.concatenate(
@@ -129,5 +132,24 @@ def _with_phase(frame: SiteFrame, phase: Floats) -> SiteFrame:
         ),
         predicted=np.concatenate([frame.predicted, predicted[chosen]]),
         covariance=np.concatenate([frame.covariance, frame.covariance[anchor][near[chosen, 0]]]),
-        column=np.concatenate([frame.column, np.full(n, -1, dtype=np.int64)]),
+        column=np.concatenate([frame.column, own]),
     )
+
+
+def _claim(
+    frame: SiteFrame, places: Floats, picture: SitePicture, phases: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the column that stands on each new site, or -1, and those that stand on none."""
+    own = np.full(len(places), -1, dtype=np.int64)
+    free = frame.off_lattice
+    if len(free) == 0 or len(places) == 0:
+        return own, free
+    distance, site = cKDTree(places).query(picture.to_unit(picture.columns[free, :2]))
+    reach = 0.3 * site_spacing(frame.vectors, phases)
+    claimed = np.zeros(len(free), dtype=np.bool_)
+    for k in np.argsort(distance):
+        if distance[k] > reach:
+            break
+        if own[site[k]] < 0:
+            own[site[k]], claimed[k] = free[k], True
+    return own, free[~claimed]

@@ -14,7 +14,7 @@ from physlearn.datasets.reading.pictures import PictureFrame
 from physlearn.datasets.sites.vacancy_kernels import draw_columns
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["SitePicture", "neighbour_lists", "site_picture", "with_columns"]
+__all__ = ["SitePicture", "neighbour_lists", "site_picture", "with_columns", "with_only"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -133,6 +133,11 @@ def with_columns(picture: SitePicture, new: Floats) -> SitePicture:
     """Return the picture with further columns, and the background fitted anew."""
     columns = np.ascontiguousarray(np.concatenate([picture.columns, new]))
     return _with_model(replace(picture, columns=columns))
+
+
+def with_only(picture: SitePicture, kept: Integers) -> SitePicture:
+    """Return the picture with some of its columns only: the others stay in the residual."""
+    return _with_model(replace(picture, columns=np.ascontiguousarray(picture.columns[kept])))
 
 
 def _with_model(picture: SitePicture) -> SitePicture:
