@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array, csc_array, dia_array
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.reading.pictures import picture_frame
@@ -19,7 +20,7 @@ from physlearn.datasets.scan.declared_lattice import (
     undo_drift_of,
 )
 from physlearn.datasets.scan.row_fits import Fitted, fit_picture, fit_positions, in_pixels
-from physlearn.datasets.scan.row_model import RowHyperparameters, shift_variance
+from physlearn.datasets.scan.row_model import RowHyperparameters, shared_errors, shift_variance
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["ScanCorrection", "correct_scan"]
@@ -211,7 +212,7 @@ def _result(fitted: Fitted, declared: Floats | None, straighten: bool) -> ScanCo
     vectors, vector_covariance = _vectors(fitted, indexed)
     affine = None if declared is None else drift_of(vectors, vector_covariance, declared)
     straight = affine if straighten else None
-    places, covariance = _places(fitted, straight)
+    places, covariance, joint = _places(fitted, straight)
     hyper = fitted.hyper
     log_jitter_sd, atanh_sd = np.sqrt(np.diag(fitted.hyper_covariance))[:2]
     length = -1.0 / np.log(hyper.correlation) if hyper.correlation > 1e-3 else 0.0
@@ -223,7 +224,7 @@ def _result(fitted: Fitted, declared: Floats | None, straighten: bool) -> ScanCo
     corrected = atoms.with_changes(
         positions=origin + places * pixel,
         position_covariance=covariance * pixel[:, None] * pixel,
-        covariance=None,
+        covariance=_in_unit(joint, pixel, len(places)),
         row_error=(hyper.jitter_px * float(pixel[0]), length),
         metadata={**atoms.metadata, "scan_corrected": True, "jitter_px": hyper.jitter_px,
                   "jitter_correlation": hyper.correlation},
@@ -252,14 +253,13 @@ def _result(fitted: Fitted, declared: Floats | None, straighten: bool) -> ScanCo
     )
 
 
-def _places(fitted: Fitted, affine: Affine | None) -> tuple[Floats, Floats]:
-    """Return corrected places and covariances (n, 2, 2), freed of ``affine``'s drift if given.
+def _places(fitted: Fitted, affine: Affine | None) -> tuple[Floats, Floats, csc_array | None]:
+    """Return corrected places and covariances (n, 2, 2), the joint one; ``affine``'s drift undone.
 
     A move of the whole picture is no error: the mean of lattice and rows is held. The declared
     shape fixes the trend along x: its error leaves the row shifts and the lattice together, and
     what the y parts of the vectors leave open of it comes in.
     """
-    covariance = fitted.covariance[:, :2, :2].copy()
     design = fitted.problem.design
     held = [design[fitted.problem.on_lattice].mean(axis=0)]
     if affine is not None:
@@ -269,19 +269,59 @@ def _places(fitted: Fitted, affine: Affine | None) -> tuple[Floats, Floats]:
     posterior = replace(
         fitted.posterior, lattice_covariance=_given(fitted.posterior.lattice_covariance, held)
     )
-    added = shift_variance(fitted.problem, posterior)[1][: len(covariance)]
-    own = covariance[:, 0, 0].copy()
-    covariance[:, 0, 0] = np.maximum(own + added, 1e-2 * own)
+    n = len(fitted.places)
+    added = shift_variance(fitted.problem, posterior)[1][:n]
+    own = fitted.covariance
+    whole = own.copy()
+    whole[:, 0, 0] = np.maximum(own[:, 0, 0] + added, 1e-2 * own[:, 0, 0])
+    shared = shared_errors(fitted.problem, posterior, n)
     if affine is None:
-        return fitted.places, covariance
-    change = np.eye(2)
+        return fitted.places, whole[:, :2, :2], _joint(whole, shared)
+    change = np.eye(own.shape[1])
     change[0, 1] = -affine.drift[0]
     change[1, 1] = 1.0 - affine.drift[1]
-    covariance = change @ covariance @ change.T
+    whole = change @ whole @ change.T
     row = fitted.places[:, 1]
-    covariance[:, 0, 0] += (affine.drift_left_sd * (row - row.mean())) ** 2
-    covariance[:, 1, 1] += (affine.drift_sd[1] * (row - row.mean())) ** 2
-    return undo_drift_of(fitted.places, affine.drift), covariance
+    whole[:, 0, 0] += (affine.drift_left_sd * (row - row.mean())) ** 2
+    whole[:, 1, 1] += (affine.drift_sd[1] * (row - row.mean())) ** 2
+    places = undo_drift_of(fitted.places, affine.drift)
+    return places, whole[:, :2, :2], _joint(whole, shared)
+
+
+def _joint(blocks: Floats, shared: csc_array | None) -> csc_array | None:
+    """Return the sparse covariance of all parameters: own blocks, and rows in common along x."""
+    if shared is None:
+        return None
+    n, size, _ = blocks.shape
+    entries = shared.tocoo()
+    apart = entries.row != entries.col
+    base = size * np.arange(n)[:, None, None]
+    steps = np.arange(size)
+    rows = np.broadcast_to(base + steps[:, None], blocks.shape).ravel()
+    columns = np.broadcast_to(base + steps, blocks.shape).ravel()
+    return csc_array(
+        coo_array(
+            (
+                np.concatenate([blocks.ravel(), entries.data[apart]]),
+                (
+                    np.concatenate([rows, size * entries.row[apart]]),
+                    np.concatenate([columns, size * entries.col[apart]]),
+                ),
+            ),
+            shape=(size * n, size * n),
+        )
+    )
+
+
+def _in_unit(joint: csc_array | None, pixel: Floats, n: int) -> csc_array | None:
+    """Return the joint covariance with x and y in the atoms' unit instead of pixels."""
+    if joint is None:
+        return None
+    size = joint.shape[0] // n
+    scale = np.ones(size)
+    scale[:2] = pixel
+    diagonal = dia_array((np.tile(scale, n)[None], [0]), shape=joint.shape)
+    return csc_array(diagonal @ joint @ diagonal)
 
 
 def _given(covariance: Floats, held: list[Floats]) -> Floats:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.columns.find_atoms import find_atoms
 from physlearn.datasets.scan.declared_lattice import IndexedColumns, index_columns
 from physlearn.datasets.scan.row_model import (
@@ -114,15 +114,17 @@ def fit_picture(
         if fitted.hyper.jitter_px < RAGGED_WIDTHS * width / float(in_pixels(atoms)[0][0]):
             break
         again = _find_again(fitted, image)
-        if again.n < len(indexed.part) // 2:
+        if again.n < len(indexed.part) // 2 or _alike(fitted, again):
             break
         pixel, origin = in_pixels(again)
-        indexed = index_columns((again.positions - origin) / pixel, np.asarray(again.intensity))
-        before = len(fitted.places)
-        fitted = _fit_pixels(_restart(fitted, again, indexed, order), image, order)
-        if again.n == before:
+        try:
+            places = (again.positions - origin) / pixel
+            indexed = index_columns(places, np.asarray(again.intensity))
+        except NotIdentified:
+            # the first columns did show the lattice: theirs is the better answer
             break
-    return fitted
+        fitted = _fit_pixels(_restart(fitted, again, indexed, order), image, order)
+    return _fit_pixels(fitted, image, order, calibrate=True)
 
 
 def straightened(image: Floats, shift: Floats) -> Floats:
@@ -137,9 +139,8 @@ def _find_again(fitted: Fitted, image: Floats) -> AtomicConfiguration:
     """Return the columns of the straightened picture, in the atoms' unit."""
     atoms = fitted.atoms
     pixel, origin = in_pixels(atoms)
-    kind = str(atoms.metadata.get("noise_model", "gain"))
     picture = straightened(image, fitted.posterior.shift)
-    found = find_atoms(picture, noise=kind if kind in ("poisson", "gaussian", "gain") else "gain")
+    found = find_atoms(picture, noise=_noise_kind(atoms))
     if found.n == 0:
         return found
     return atoms.with_changes(
@@ -150,6 +151,22 @@ def _find_again(fitted: Fitted, image: Floats) -> AtomicConfiguration:
         detection_probability=found.detection_probability, species=None, species_names=(),
         species_log_likelihood=None,
     )  # fmt: skip
+
+
+def _alike(fitted: Fitted, again: AtomicConfiguration) -> bool:
+    """Return whether columns found anew are those that were fitted."""
+    if again.n != len(fitted.places):
+        return False
+    pixel, origin = in_pixels(again)
+    distance = cKDTree((again.positions - origin) / pixel).query(fitted.places)[0]
+    width = float(np.median(np.asarray(fitted.atoms.width))) / pixel[0]
+    return bool(distance.max() < 0.5 * width)
+
+
+def _noise_kind(atoms: AtomicConfiguration) -> str:
+    """Return the noise model that the columns were fitted with."""
+    kind = str(atoms.metadata.get("noise_model", "gain"))
+    return kind if kind in ("poisson", "gaussian") else "gain"
 
 
 def _restart(
@@ -166,8 +183,8 @@ def _restart(
     )  # fmt: skip
 
 
-def _fit_pixels(start: Fitted, image: Floats, order: int) -> Fitted:
-    """Fit columns and rows on the raw pixels, by turns."""
+def _fit_pixels(start: Fitted, image: Floats, order: int, *, calibrate: bool = False) -> Fitted:
+    """Fit columns and rows on the raw pixels, by turns; at the end, measure the pixels' noise."""
     indexed = start.indexed
     fit = _pixel_fit(start, image)
     fit.refit(6)
@@ -179,17 +196,26 @@ def _fit_pixels(start: Fitted, image: Floats, order: int) -> Fitted:
     hyper, spread = start.hyper, start.hyper_covariance
     problem, posterior, covariance = start.problem, start.posterior, start.covariance
     lattice = start.lattice
-    for round_number in range(ROUNDS):
+    kind = _noise_kind(start.atoms)
+    inflation = np.ones(4)
+    settled = False
+    for round_number in range(ROUNDS + 1):
+        last = settled or round_number == ROUNDS
+        if last and calibrate:
+            # only now: before, the jitter's ragged residual would pass for correlated noise
+            fit.refit_noise(kind)
+            inflation = fit.inflation(kind)
         lattice = _lattice_start(design, fit.columns[:, 0], on_lattice)
         away = fit.columns[:, 0] - design @ lattice
-        problem, covariance = quadratic_of(fit, away, design, on_lattice, 1.0)
+        problem, covariance = quadratic_of(fit, away, design, on_lattice, inflation)
         hyper, spread = fit_hyperparameters(problem, hyper)
         posterior = solve_rows(problem, hyper)
         moved = float(np.abs(posterior.shift - fit.shift).max())
         fit.shift = posterior.shift.copy()
         fit.refit(6)
-        if moved < SETTLED_PX and round_number:
+        if last:
             break
+        settled = moved < SETTLED_PX and round_number > 0
     pixel, _ = in_pixels(start.atoms)
     columns, covariance = fit.columns[:n], covariance[:n]
     # log intensity = log amplitude + 2 log width

@@ -14,10 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
 from scipy.optimize import minimize
+from scipy.sparse import coo_array, csc_array
 
 from physlearn.datasets.scan.scan_kernels import row_precision
 
-__all__ = ["RowHyperparameters", "RowPosterior", "RowProblem", "fit_hyperparameters", "solve_rows"]
+__all__ = [
+    "RowHyperparameters",
+    "RowPosterior",
+    "RowProblem",
+    "fit_hyperparameters",
+    "shared_errors",
+    "shift_variance",
+    "solve_rows",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -25,6 +34,7 @@ BOUNDS_JITTER_PX = (1e-3, 20.0)
 BOUNDS_DISPLACEMENT_PX = (1e-3, 5.0)
 LARGEST_CORRELATION = 0.999
 INVERSE_BLOCK = 512
+WHOLE_COLUMNS, TAPER_WINDOWS, MOST_ENTRIES = 1500, 3, 12_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +213,62 @@ def _covariance(loss: Callable[[Floats], float], place: Floats) -> Floats:
     if values.min() < 0.5 * _SPREAD.max() ** -2.0:
         hessian = vectors @ np.diag(np.maximum(values, 0.0)) @ vectors.T + floor
     return np.asarray(np.linalg.inv(hessian))
+
+
+def shared_errors(problem: RowProblem, posterior: RowPosterior, n: int) -> csc_array | None:
+    """Return the covariance (n, n) that row shifts add between columns near each other in rows.
+
+    Element (i, j) is ``w_i' P w_j - g_j w_i' R_j - g_i w_j' R_i`` with ``R_k`` the covariance of
+    shifts and lattice with column k's own noise (see ``shift_variance``). Whole for up to
+    ``WHOLE_COLUMNS`` columns; beyond, tapered to zero over ``TAPER_WINDOWS`` windows of rows (a
+    triangle keeps it positive); None where even that is too much.
+    """
+    n_rows, window = len(problem.shift), problem.shared.shape[1]
+    reach_rows = n_rows if n <= WHOLE_COLUMNS else TAPER_WINDOWS * window
+    order = np.argsort(problem.first[:n], kind="stable")
+    begins = problem.first[:n][order]
+    ends = np.searchsorted(begins, begins + reach_rows, side="right")
+    if 2 * int((ends - np.arange(n)).sum()) > MOST_ENTRIES:
+        return None
+    weights = problem.shared / np.maximum(problem.information, 1e-300)[:, None]
+    lattice = posterior.cross @ posterior.lattice_covariance
+    rows, columns, values = [], [], []
+    for low in range(0, n_rows, INVERSE_BLOCK):
+        high = min(n_rows, low + INVERSE_BLOCK + reach_rows + window)
+        unit = np.zeros((n_rows, high - low))
+        unit[np.arange(low, high), np.arange(high - low)] = 1.0
+        block = cho_solve_banded((posterior.factor, True), unit, check_finite=False)
+        block = block[low:high] + lattice[low:high] @ posterior.cross[low:high].T
+        start, stop = np.searchsorted(begins, [low, min(n_rows, low + INVERSE_BLOCK)])
+        last = int(ends[start:stop].max()) if stop > start else stop
+        members = order[start:last]
+        local = np.zeros((len(members), high - low))
+        for m, k in enumerate(members):
+            a = problem.first[k] - low
+            size = min(window, high - low - a)
+            local[m, a : a + size] = weights[k, :size]
+        common = local @ block @ local.T
+        own = common - (local @ lattice[low:high]) @ problem.design[members].T
+        stiff = posterior.stiffness[members]
+        whole = common - own * stiff - (own * stiff).T
+        for m in range(stop - start):
+            reach = slice(m, int(ends[start + m]) - start)
+            rows.append(np.full(reach.stop - m, members[m]))
+            columns.append(members[reach])
+            gap = problem.first[members[reach]] - problem.first[members[m]]
+            taper = 1.0 if n <= WHOLE_COLUMNS else np.maximum(1.0 - gap / reach_rows, 0.0)
+            values.append(whole[m, reach] * taper)
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    value = np.concatenate(values)
+    apart = row != column
+    full = coo_array(
+        (
+            np.concatenate([value, value[apart]]),
+            (np.concatenate([row, column[apart]]), np.concatenate([column, row[apart]])),
+        ),
+        shape=(n, n),
+    )
+    return csc_array(full)
 
 
 def shift_variance(problem: RowProblem, posterior: RowPosterior) -> tuple[Floats, Floats]:

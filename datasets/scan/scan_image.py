@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.datasets.columns.noise import (
+    fit_pixel_variance,
+    joint_variance_inflation,
+    residual_autocorrelation,
+)
 from physlearn.datasets.scan.row_model import RowProblem
 from physlearn.datasets.scan.scan_kernels import (
     column_statistics,
@@ -72,6 +77,20 @@ class ShiftedFit:
                 break
         self.draw()
 
+    def refit_noise(self, kind: str) -> None:
+        """Fit the noise model to what the straightened columns leave."""
+        n_parameters = 4 * len(self.columns) + self.nodes.size + len(self.shift)
+        self.noise = fit_pixel_variance(self.image - self.model, self.model, kind, n_parameters)
+
+    def inflation(self, kind: str) -> Floats:
+        """Return what correlated pixels multiply the columns' variances with, shape (4,)."""
+        scaled = (self.image - self.model) / np.sqrt(self.variance())
+        typical = np.median(self.columns, axis=0)
+        shape = (float(np.exp(typical[3])), float(np.exp(typical[2])), float(np.median(self.nodes)))
+        correlation, level = residual_autocorrelation(scaled, len(self.columns), shape, self.noise)
+        factor = joint_variance_inflation(correlation, 1.0 / self.variance(), self.columns)
+        return np.asarray(factor * (1.0 if kind == "poisson" else max(1.0, level)))
+
     def _background(self) -> None:
         """Move the background's nodes by damped weighted residuals."""
         one, two = self.tents
@@ -115,7 +134,7 @@ def start_fit(
 
 
 def quadratic_of(
-    fit: ShiftedFit, away: Floats, design: Floats, on_lattice: NDArray[np.bool_], inflation: float
+    fit: ShiftedFit, away: Floats, design: Floats, on_lattice: NDArray[np.bool_], inflation: Floats
 ) -> tuple[RowProblem, Floats]:
     """Return the log-likelihood's quadratic in columns' x and rows; and (n, 4, 4) covariances.
 
@@ -151,12 +170,13 @@ def quadratic_of(
     pulls = np.einsum("kab,kb->ka", rest, scores[:, 1:])
     lost = np.einsum("kwa,ka->kw", shared[:, :, 1:], pulls)
     row_score -= _on_rows(rows, lost, n_rows)
-    f = 1.0 / inflation
+    f = 1.0 / float(inflation[0])
     problem = RowProblem(
         information * f, score * f, np.ascontiguousarray(own * f), first, band * f, row_score * f,
         away, design, on_lattice, fit.shift,
     )  # fmt: skip
-    covariance = np.linalg.inv(informations)[:, :4, :4] * inflation
+    root = np.sqrt(inflation)
+    covariance = np.linalg.inv(informations)[:, :4, :4] * root[:, None] * root
     return problem, covariance
 
 
