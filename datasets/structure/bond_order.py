@@ -49,6 +49,14 @@ class BondOrder:
         bool (n,): the Voronoi cell reaches beyond the atoms' bounding box, so it is not closed.
     warnings
         Sentences for the report.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import measure_bond_order
+    >>> y, x = np.mgrid[:5, :5].reshape(2, -1) * 1.0
+    >>> order = measure_bond_order(AtomicConfiguration(np.stack([x, y], axis=1)), 4)
+    >>> order.n_fold, int(order.n_neighbors.max())
+    (4, 4)
     """
 
     n_fold: int
@@ -216,7 +224,7 @@ def _nearest_atoms(
     if count >= atoms.n:
         raise InputError(f"neighbors must be below the number of atoms, {atoms.n}; got {count}.")
     if atoms.cell is None:
-        near = cKDTree(atoms.positions).query(atoms.positions, k=count + 1)[1][:, 1:]
+        near = np.asarray(cKDTree(atoms.positions).query(atoms.positions, k=count + 1)[1])[:, 1:]
         return np.stack([np.repeat(np.arange(atoms.n), count), near.ravel()], axis=1)
     query = freud.locality.AABBQuery(box, points).query(
         points, {"num_neighbors": count, "exclude_ii": True}

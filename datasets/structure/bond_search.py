@@ -44,7 +44,7 @@ class BondNetwork:
     longest: float
     warnings: tuple[str, ...]
 
-    def pairs(self) -> tuple[Integers, Floats]:
+    def pairs(self) -> tuple[Integers, Integers]:
         """Return each bond once (first atom < second), shape (m, 2), and its half-edge."""
         first = self.order[np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))]
         second = self.order[self.targets]
@@ -106,7 +106,7 @@ def _sample(positions: Floats) -> Floats:
     n_strips = 4
     low, high = positions[:, 1].min(), positions[:, 1].max()
     share = (positions[:, 1] - low) / max(high - low, 1e-300) * n_strips
-    return positions[share - np.floor(share) < LARGEST_SAMPLE / n]
+    return np.asarray(positions[share - np.floor(share) < LARGEST_SAMPLE / n])
 
 
 def bond_cut(positions: Floats) -> tuple[float, float, float]:

@@ -44,6 +44,14 @@ class Rings:
         The cut between bonded and not, in ``atoms.unit``.
     warnings
         Sentences for the report.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import find_rings
+    >>> square = AtomicConfiguration([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    >>> rings = find_rings(square, bond_length=1.2)
+    >>> rings.n, rings.normal_size, rings.centers()[0].tolist()
+    (1, 4, [[0.5, 0.5]])
     """
 
     atoms: AtomicConfiguration

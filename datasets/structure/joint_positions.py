@@ -67,7 +67,7 @@ class PositionErrors:
         for spread, core in self.terms:
             rows = operator if spread is None else operator @ spread
             product = rows @ core @ rows.T
-            total += product.toarray() if sparse.issparse(product) else product
+            total += np.asarray(product.toarray() if hasattr(product, "toarray") else product)
         return total
 
     def joint(self, operator: sparse.csr_array) -> sparse.csr_array | None:

@@ -55,6 +55,14 @@ class LocalSymmetry:
         Radius of a neighbourhood in the atoms' unit.
     warnings
         Sentences for the report.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import score_local_symmetry
+    >>> y, x = np.mgrid[:5, :5].reshape(2, -1) * 1.0
+    >>> found = score_local_symmetry(AtomicConfiguration(np.stack([x, y], axis=1)))
+    >>> bool(found.deviations[12, 2] < 1e-9), found.point_groups()[12]
+    (True, '?')
     """
 
     deviations: Floats

@@ -91,9 +91,9 @@ def find_ring_defects(
     Examples
     --------
     >>> from physlearn.datasets import make_stone_wales_graphene
-    >>> truth = make_stone_wales_graphene(2, rng=1).scene.truth
+    >>> truth = make_stone_wales_graphene(1, shape=(170, 170), rng=1).scene.truth
     >>> find_ring_defects(truth)["kind"].tolist()
-    ['stone-wales', 'stone-wales']
+    ['stone-wales']
     """
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 0:
         raise InputError(f"draws must be an integer of at least 0; got {draws!r}.")
@@ -153,7 +153,11 @@ def _defects(rings: Rings) -> _Defects:
     turned = _turned_bonds(rings)
     odd = rings.sizes != rings.normal_size
     used = np.zeros(rings.n, dtype=np.bool_)
-    centers, kinds, sizes, angles, ends = [], [], [], [], []
+    centers: list[Floats] = []
+    kinds: list[str] = []
+    sizes: list[tuple[int, ...]] = []
+    angles: list[float] = []
+    ends: list[Integers] = []
     positions = rings.atoms.positions
     for bond, four in turned:
         used[four] = True

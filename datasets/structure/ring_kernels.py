@@ -231,9 +231,9 @@ def next_half_edge(
 ) -> int:
     """Return the next half-edge of the face on the left of ``h``."""
     v = targets[h]
-    g = twins[h]
+    g = int(twins[h])
     for _ in range(starts[v + 1] - starts[v]):
-        g = g - 1 if g > starts[v] else starts[v + 1] - 1
+        g = g - 1 if g > starts[v] else int(starts[v + 1]) - 1
         if live[g]:
             return g
     return int(twins[h])

@@ -66,6 +66,14 @@ class StrainField:
         What the positions' errors are, for means over atoms.
     unit, row_mean_identified, warnings
         Unit of lengths; whether a shift of whole scan rows is excluded; sentences for the report.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import measure_strain
+    >>> y, x = np.mgrid[:6, :6].reshape(2, -1) * 2.5
+    >>> field = measure_strain(AtomicConfiguration(np.stack([x, y], axis=1)))
+    >>> bool(abs(field.mean()[0]).max() < 1e-9)
+    True
     """
 
     members: Integers
@@ -182,7 +190,7 @@ def measure_strain(
     complete = np.concatenate([full for _, _, full in local])
     n = len(members)
     found = np.stack([operator @ positions[:, k] for k in range(2)], axis=-1).reshape(n, 2, 2)
-    inverse = np.linalg.inv(undeformed)
+    inverse = np.asarray(np.linalg.inv(undeformed), dtype=np.float64)
     gradients = np.swapaxes(inverse @ found, 1, 2) - np.eye(2)
     strain = gradients.reshape(n, 4) @ TO_STRAIN.T
     rows = np.repeat(usable, 4)

@@ -37,6 +37,12 @@ class RingScene:
         Shape (n_defects, 2): middle of each turned bond, in pixels.
     bonds
         int64, shape (m, 2): true bonds between ``scene.truth``'s atoms.
+
+    Examples
+    --------
+    >>> made = make_stone_wales_graphene(0, shape=(64, 64), rng=0)
+    >>> made.defects.shape, made.bonds.shape[1]
+    ((0, 2), 2)
     """
 
     scene: AtomScene
@@ -56,6 +62,12 @@ class PolarScene:
         Shape (m, 2): centre of each cell's four A columns, in pixels.
     displacements
         Shape (m, 2): how far the B column stands from there, in pixels.
+
+    Examples
+    --------
+    >>> made = make_polar_perovskite((2, 2), domains="none", rng=0)
+    >>> made.centers.shape, float(abs(made.displacements).max())
+    ((4, 2), 0.0)
     """
 
     scene: AtomScene
@@ -77,6 +89,12 @@ class StrainScene:
         Shape (n, 2, 2): ``gradients[i, a, b]`` = du_a / dr_b at each atom.
     vectors
         Shape (2, 2): undeformed lattice vectors, rows, in pixels.
+
+    Examples
+    --------
+    >>> made = make_strained_crystal((4, 5), rng=0)
+    >>> made.sites.shape, made.gradients.shape
+    ((20, 2), (20, 2, 2))
     """
 
     scene: AtomScene
