@@ -126,28 +126,28 @@ def measure_covariance(
         return ColumnCovariance(empty, np.empty((0, 2), np.int64), empty.astype(np.float32))
     if weight is None:
         weight = 1.0 / np.maximum(noise[0] + noise[1] * model, noise[2])
-    weight = np.ascontiguousarray(weight, dtype=np.float64)
+    weights: Floats = np.ascontiguousarray(weight, dtype=np.float64)
     columns = np.ascontiguousarray(columns, dtype=np.float64)
     # masked rows could be just those that are read
-    coarse = bool(weight.min() > 0)
+    coarse = bool(weights.min() > 0)
     pairs = _overlapping(columns)
     own, blocks = np.empty((n, 4, 4)), np.empty((len(pairs), 4, 4))
     selves = np.repeat(np.arange(n, dtype=np.int64)[:, None], 2, axis=1)
-    information.pair_information(weight, columns, selves, coarse, own)
+    information.pair_information(weights, columns, selves, coarse, own)
     own[:, 3, 3] += width_precision
-    information.pair_information(weight, columns, pairs, coarse, blocks)
-    steps = [
-        (length - 1) / (count - 1) for length, count in zip(weight.shape, nodes_shape, strict=True)
-    ]
+    information.pair_information(weights, columns, pairs, coarse, blocks)
+    n_rows, n_columns = nodes_shape
+    step_y = (weights.shape[0] - 1) / (n_rows - 1)
+    step_x = (weights.shape[1] - 1) / (n_columns - 1)
     shares, first = np.empty((n, 9, 4)), np.empty((n, 2), np.int64)
     information.background_share(
-        weight, columns, reach, *steps, *nodes_shape, coarse, shares, first
+        weights, columns, reach, step_y, step_x, n_rows, n_columns, coarse, shares, first
     )
     roots, strength = np.zeros((n, 4, 4)), np.empty(len(pairs))
     kernels.whiten(own, shares, roots)
     kernels.whiten_pairs(blocks, roots, pairs, strength)
-    sums = np.zeros((nodes_shape[0] - 1, nodes_shape[1] - 1, 3, 3))
-    information.cell_moments(weight, *steps, sums)
+    sums = np.zeros((n_rows - 1, n_columns - 1, 3, 3))
+    information.cell_moments(weights, step_y, step_x, sums)
     stencil = np.zeros((*nodes_shape, 5, 5))
     background.node_information(sums, stencil)
     before = stencil.copy()

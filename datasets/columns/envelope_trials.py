@@ -73,9 +73,10 @@ def try_cell(cell: EnvelopeCell, rng: np.random.Generator) -> dict[str, float]:
     }  # fmt: skip
     if atoms.n == 0:
         return result
-    distance, near = cKDTree(atoms.positions).query(places)
+    nearest = cKDTree(atoms.positions).query(places)
+    distance, near = np.asarray(nearest[0]), np.asarray(nearest[1])
     taken = distance < MATCH_SHARE * d
-    back, _ = cKDTree(places[~vacant]).query(atoms.positions)
+    back = np.asarray(cKDTree(places[~vacant]).query(atoms.positions)[0])
     result["found"] = float(taken[bright].mean())
     result["found_weak"] = float(taken[weak].mean())
     result["false_share"] = float((back > MATCH_SHARE * d).mean())

@@ -213,8 +213,8 @@ def operating_envelope(
     if lists["weak"].max() > 1:
         raise InputError("weak must be at most 1: the first species is the brighter one.")
     rows = []
-    for values in product(*lists.values()):
-        numbers = dict(zip(lists, map(float, values), strict=True))
+    for combination in product(*lists.values()):
+        numbers = dict(zip(lists, map(float, combination), strict=True))
         if displacement is None:
             numbers["displacement"] = 0.1 * numbers["width"]
         rows.append(EnvelopeCell(**numbers, lattice=lattice))

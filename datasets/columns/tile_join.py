@@ -165,7 +165,7 @@ def _record(
         frame = picture_frame(picture[:size, :size])
         origin, pixel, unit, source = frame.origin, frame.pixel_size, frame.unit, frame.source
     scale = np.array(pixel)
-    values = {
+    values: dict[str, Any] = {
         name: np.concatenate(found[name])[keep]
         for name in ("width", "intensity", "intensity_sd", "detection_probability")
         if found[name]
