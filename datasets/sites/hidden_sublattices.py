@@ -66,11 +66,11 @@ def add_hidden_sublattices(
     return frame
 
 
-def _places(frame: SiteFrame, phase: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return where a place of the cell lies in each cell, and in which the anchor site is seen."""
+def _places(frame: SiteFrame, phase: Floats) -> Floats:
+    """Return where a place of the cell lies in each cell whose anchor site is in view."""
     anchor = np.flatnonzero(frame.sublattice == 0)
     shift = (phase - frame.phases[0]) @ frame.vectors
-    return frame.predicted[anchor] + shift, anchor
+    return np.asarray(frame.predicted[anchor] + shift)
 
 
 def _folded(
@@ -80,7 +80,7 @@ def _folded(
     z, mean = np.empty(len(trial)), np.empty(len(trial))
     rows, columns = amplitude.shape
     for k, phase in enumerate(trial):
-        where = picture.to_pixel(_places(frame, phase)[0])[:, ::-1]
+        where = picture.to_pixel(_places(frame, phase))[:, ::-1]
         inside = np.all(where > 3, axis=1) & np.all(where < np.array([rows, columns]) - 4, axis=1)
         seen = ndimage.map_coordinates(amplitude, where[inside].T, order=1)
         weight = 1.0 / ndimage.map_coordinates(variance, where[inside].T, order=1)
@@ -113,7 +113,7 @@ def _with_phase(frame: SiteFrame, phase: Floats, picture: SitePicture) -> SiteFr
     ideal = (frame.indices[anchor] + frame.phases[0]) @ frame.vectors
     goals = (frame.indices[anchor] + phase) @ frame.vectors
     known = frame.predicted[anchor] - ideal
-    near = cKDTree(ideal).query(goals, k=3)[1]
+    near = np.asarray(cKDTree(ideal).query(goals, k=3)[1])
     predicted = goals + known[near].mean(axis=1)
     inside = np.all(predicted > frame.predicted.min(axis=0), axis=1)
     inside &= np.all(predicted < frame.predicted.max(axis=0), axis=1)
@@ -144,7 +144,8 @@ def _claim(
     free = frame.off_lattice
     if len(free) == 0 or len(places) == 0:
         return own, free
-    distance, site = cKDTree(places).query(picture.to_unit(picture.columns[free, :2]))
+    found = cKDTree(places).query(picture.to_unit(picture.columns[free, :2]))
+    distance, site = np.asarray(found[0]), np.asarray(found[1])
     reach = 0.3 * site_spacing(frame.vectors, phases)
     claimed = np.zeros(len(free), dtype=np.bool_)
     for k in np.argsort(distance):

@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-OUTLIER_SHARE = 0.002
+OUTLIER_SHARE = 0.0002
 FEWEST_FOR_SURFACE = 100
 STEPS, TOLERANCE = 600, 1e-4
 

@@ -27,7 +27,7 @@ def neighbour_likeness(positions: Floats, values: Floats) -> tuple[float, float]
         return 0.0, 0.0
     seen = np.clip((values - np.median(values)) / spread, -LARGEST, LARGEST)
     seen = seen - seen.mean()
-    near = cKDTree(positions).query(positions, k=4)[1][:, 1:]
+    near = np.asarray(cKDTree(positions).query(positions, k=4)[1])[:, 1:]
     pairs = np.unique(
         np.sort(np.column_stack([np.repeat(np.arange(n), 3), near.ravel()]), axis=1), axis=0
     )
@@ -52,6 +52,6 @@ def expected_likeness(atoms: AtomicConfiguration) -> float | None:
     to_log = csr_array((weights, (rows, columns)), shape=(atoms.n, atoms.covariance.shape[0]))
     joint = (to_log @ atoms.covariance.astype(np.float64) @ to_log.T).tocsr()
     variance = np.maximum(joint.diagonal(), 1e-300)
-    near = cKDTree(atoms.positions).query(atoms.positions, k=2)[1][:, 1]
+    near = np.asarray(cKDTree(atoms.positions).query(atoms.positions, k=2)[1])[:, 1]
     shared = np.asarray(joint[np.arange(atoms.n), near]).ravel()
     return float(np.mean(shared / np.sqrt(variance * variance[near])))

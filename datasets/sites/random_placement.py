@@ -159,7 +159,7 @@ def defect_clusters(
         )
     rows.append({"statistic": "largest cluster", **_row(largest, both=True)})
     nearest = np.array(
-        [cKDTree(ideal[draw]).query(ideal[draw], k=2)[0][:, 1].mean() for draw in draws]
+        [np.asarray(cKDTree(ideal[draw]).query(ideal[draw], k=2)[0])[:, 1].mean() for draw in draws]
     )
     rows.append({"statistic": "mean nearest distance", **_row(nearest, both=True)})
     table = pd.DataFrame(rows)

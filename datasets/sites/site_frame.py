@@ -273,7 +273,8 @@ def _local_affine(
     """
     count = min(NEIGHBOURS, len(ideal))
     distance, near = tree.query(goals, k=count)
-    distance, near = distance.reshape(-1, count), near.reshape(-1, count)
+    distance = np.asarray(distance).reshape(-1, count)
+    near = np.asarray(near).reshape(-1, count)
     reach = np.maximum(1.05 * distance[:, -1], 1.2 * length)
     weight = np.clip(1.0 - (distance / reach[:, None]) ** 2, 0.0, None) ** 2
     weight[near == own[:, None]] = 0.0

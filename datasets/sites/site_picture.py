@@ -221,7 +221,7 @@ def neighbour_lists(
     """Return the columns near each site, without its own, as starts and one list; nearest first."""
     tree = cKDTree(picture.columns[:, :2])
     reach = NEIGHBOUR_WIDTHS * float(np.median(picture.widths))
-    lists = tree.query_ball_point(places, reach)
+    lists = np.asarray(tree.query_ball_point(places, reach), dtype=object)
     parts, starts = [], np.zeros(len(places) + 1, dtype=np.int64)
     for k, near in enumerate(lists):
         members = np.array([m for m in near if m != own[k]], dtype=np.int64)

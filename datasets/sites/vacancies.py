@@ -192,7 +192,7 @@ def _measure(
         variance = np.diagonal(covariance, axis1=1, axis2=2)
         less = np.maximum(variance - np.diag(fit_covariance), SMALLEST_PREDICTION * variance)
         covariance = less[:, :, None] * np.eye(2)
-    precision = np.linalg.inv(covariance / (scale[:, None] * scale))
+    precision = np.asarray(np.linalg.inv(covariance / (scale[:, None] * scale)), dtype=np.float64)
     starts, neighbours = neighbour_lists(place, frame.column, picture)
     evidence = amplitudes = np.empty((0, 4))
     for last in (False, True):

@@ -278,7 +278,7 @@ def log_prior(x: float, y: float, place: Floats, precision: Floats) -> float:
     far = precision[0, 0] * off_x * off_x + precision[1, 1] * off_y * off_y
     far += 2.0 * precision[0, 1] * off_x * off_y
     determinant = precision[0, 0] * precision[1, 1] - precision[0, 1] * precision[0, 1]
-    return 0.5 * math.log(determinant) - 0.5 * far
+    return float(0.5 * math.log(determinant) - 0.5 * far)
 
 
 @kernel
@@ -288,7 +288,7 @@ def site_window(image: Floats, place: Floats, half: float, window: Integers) -> 
     window[1] = min(image.shape[0], math.floor(place[1] + half) + 1)
     window[2] = max(0, math.ceil(place[0] - half))
     window[3] = min(image.shape[1], math.floor(place[0] + half) + 1)
-    return window[1] - window[0] >= 3 and window[3] - window[2] >= 3
+    return bool(window[1] - window[0] >= 3 and window[3] - window[2] >= 3)
 
 
 @kernel
