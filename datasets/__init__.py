@@ -40,7 +40,6 @@ __getattr__, __dir__, __all__ = attach(
         "atoms_from_mask": ".reading.masks",
         "find_atoms_in_tiles": ".columns.tiles",
         "read_tile_covariance": ".columns.tiles",
-        "column_shapes": ".columns.column_shapes",
         "find_atoms": ".columns.find_atoms",
         "find_vacancies": ".sites.vacancies",
         "vacancy_lines": ".sites.random_placement",

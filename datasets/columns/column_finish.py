@@ -14,11 +14,7 @@ from physlearn.datasets.columns.detection import (
     significance,
     sound,
 )
-from physlearn.datasets.columns.noise import (
-    joint_variance_inflation,
-    residual_autocorrelation,
-    without_common_misfit,
-)
+from physlearn.datasets.columns.noise_left import noise_left
 
 __all__ = ["doubt_about", "finish", "measure_errors"]
 
@@ -30,7 +26,6 @@ SHARED_SPOT_WIDTHS = 4.0
 LONG_CORRELATION = 0.4
 MOSTLY_EXPLAINED = 0.9
 SMALLEST_PEAK_OF_ORDER = 30.0
-PIXELS_FOR_CORRELATION = 300_000
 
 
 def finish(fit: ColumnFit, report: Report) -> tuple[ColumnCovariance, Floats]:
@@ -45,13 +40,13 @@ def finish(fit: ColumnFit, report: Report) -> tuple[ColumnCovariance, Floats]:
     fit.sweep(max(2, fit.options.max_sweeps // 2), free_width=True)
     report(0.7, "widths")
     for _ in range(MOST_DROPS):
-        correlation, inflation = _noise_left(fit)
+        correlation, inflation = noise_left(fit)
         covariance = _covariance(fit, inflation)
         if not fit.keep(_significant(fit, covariance, inflation)):
             break
         fit.sweep(max(2, fit.options.max_sweeps // 4), free_width=True)
     else:
-        correlation, inflation = _noise_left(fit)
+        correlation, inflation = noise_left(fit)
         covariance = _covariance(fit, inflation)
     report(0.8, "errors")
     return covariance, correlation
@@ -77,7 +72,7 @@ def _significant(fit: ColumnFit, covariance: ColumnCovariance, inflation: Floats
 
 def measure_errors(fit: ColumnFit) -> tuple[ColumnCovariance, Floats]:
     """Return the covariances of a finished fit and its pixels' correlation."""
-    correlation, inflation = _noise_left(fit)
+    correlation, inflation = noise_left(fit)
     return _covariance(fit, inflation), correlation
 
 
@@ -88,38 +83,6 @@ def _covariance(fit: ColumnFit, inflation: Floats) -> ColumnCovariance:
         reach=fit.options.reach_widths, weight=fit.weight, width_precision=fit.width_prior[1],
     )  # fmt: skip
     return covariance if np.all(inflation == 1.0) else covariance.scaled(inflation)
-
-
-def _noise_left(fit: ColumnFit) -> tuple[Floats, Floats]:
-    """Return the pixels' autocorrelation, and by what it raises the columns' variances (4,)."""
-    rows = min(len(fit.image), max(16, PIXELS_FOR_CORRELATION // fit.image.shape[1]))
-    low = (len(fit.image) - rows) // 2
-    part = slice(low, low + rows)
-    scaled = (fit.image[part] - fit.model[part]) * np.sqrt(fit.weight[part])
-    inside = (fit.columns[:, 1] >= low) & (fit.columns[:, 1] < low + rows)
-    shifted = fit.columns[inside].copy()
-    shifted[:, 1] -= low
-    scaled = without_common_misfit(scaled, shifted)
-    correlation, level = residual_autocorrelation(scaled, len(shifted), _typical(fit), fit.noise)
-    if len(fit.columns) == 0 or fit.kind == "poisson":
-        # counted pixels are independent
-        return correlation, np.ones(4)
-    factor = joint_variance_inflation(correlation, fit.weight, fit.columns)
-    # correlated noise hides in the fitted columns: the residuals' variance is too small
-    return correlation, factor * max(1.0, level)
-
-
-def _typical(fit: ColumnFit) -> tuple[float, float, float]:
-    """Return width, amplitude and background of a typical column."""
-    background = float(np.median(fit.nodes))
-    if len(fit.columns) == 0:
-        amplitude = fit.typical_noise()
-        return fit.width, amplitude, background
-    return (
-        float(np.exp(np.median(fit.columns[:, 3]))),
-        float(np.exp(np.median(fit.columns[:, 2]))),
-        background,
-    )
 
 
 def doubt_about(fit: ColumnFit, correlation: Floats) -> str:
