@@ -22,6 +22,7 @@ LARGEST_LOG_AMPLITUDE_STEP = 0.7
 LARGEST_LOG_WIDTH_STEP = 0.2
 LARGEST_SHIFT_WIDTHS = 0.5
 RIDGE = 1e-9
+CERTAIN = 900.0
 
 
 @kernel
@@ -281,14 +282,15 @@ def column_sweep(
     return moving
 
 
-@kernel
+@summing_kernel
 def removal_gain(
     image: Floats, model: Floats, weight: Floats, columns: Floats, chosen: Integers,
     noise: Floats, reach: float, sign: float,
 ) -> Floats:  # fmt: skip
     """Return (n, 2): twice the log likelihood that each column brings, and its information.
 
-    All else is held; the information is that on the log amplitude.
+    All else is held; the information is that on the log amplitude. Where it leaves no doubt it
+    stands in for the likelihood.
     ``noise`` = (offset, gain, smallest variance): quasi-likelihood of variance = offset + gain x
     mean, which is Poisson's for (0, 1) and Gaussian for gain 0.
     """
@@ -302,14 +304,23 @@ def removal_gain(
         profile(column[0], width, x_low, x_high, work[0])
         profile(column[1], width, y_low, y_high, work[1])
         amplitude = sign * np.exp(column[2])
-        total = power = 0.0
+        power = 0.0
+        for j in range(y_low, y_high):
+            height = amplitude * work[1, j - y_low]
+            for i in range(x_low, x_high):
+                value = height * work[0, i - x_low]
+                power += value * value * weight[j, i]
+        result[c, 1] = power
+        if power > CERTAIN:
+            result[c, 0] = power
+            continue
+        total = 0.0
         for j in range(y_low, y_high):
             for i in range(x_low, x_high):
                 if not weight[j, i] > 0.0:
                     continue
                 value = amplitude * work[1, j - y_low] * work[0, i - x_low]
                 rest = image[j, i] - model[j, i]
-                power += value * value * weight[j, i]
                 if noise[1] > 0.0:
                     high = max(noise[0] + noise[1] * model[j, i], noise[2])
                     low = max(high - noise[1] * value, noise[2])
@@ -319,5 +330,4 @@ def removal_gain(
                 else:
                     total += weight[j, i] * ((rest + value) ** 2 - rest**2)
         result[c, 0] = total
-        result[c, 1] = power
     return result

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
-from physlearn.datasets.reading.channels import Axis, Channel, name_axes
+from physlearn.datasets.reading.channels import Axis, Channel, counted, name_axes
 from physlearn.datasets.reading.files import need, unreadable
 from physlearn.datasets.reading.hdf5_files import open_hdf5
 
@@ -73,7 +73,7 @@ def list_npz(path: Path) -> list[Channel]:
         if len(shape) < 2 or dtype.kind not in PLAIN:
             continue
         axes = tuple(
-            Axis(axis, np.arange(length, dtype=np.float64))
+            Axis(axis, counted(length))
             for axis, length in zip(name_axes([""] * len(shape)), shape, strict=True)
         )
         channels.append(
@@ -129,7 +129,7 @@ def _zarr_channel(name: str, item: Any, said: dict[str, Any], root: Any) -> Chan
     for place, (label, chosen) in enumerate(
         zip(labels, name_axes([str(label or "") for label in labels]), strict=True)
     ):
-        values, unit = np.arange(item.shape[place], dtype=np.float64), ""
+        values, unit = counted(item.shape[place]), ""
         where = f"{folder}/{label}".strip("/")
         if label and hasattr(root, "arrays") and where in root:
             beside = root[where]
@@ -170,7 +170,7 @@ def _xarray_channel(
     for dim, chosen in zip(variable.dims, names, strict=True):
         known = dim in variable.coords and variable.coords[dim].dtype.kind in "iuf"
         values = (
-            variable.coords[dim].to_numpy() if known else np.arange(variable.sizes[dim])
+            variable.coords[dim].to_numpy() if known else counted(variable.sizes[dim])
         ).astype(np.float64)
         unit = str(variable.coords[dim].attrs.get("units", "")) if known else ""
         axes.append(Axis(chosen, values, unit))

@@ -19,7 +19,15 @@ from physlearn.datasets.reading.acquisition import (
 )
 from physlearn.datasets.reading.files import check_memory, unreadable
 
-__all__ = ["Axis", "Channel", "channel_array", "length_unit", "name_axes", "picture_axes"]
+__all__ = [
+    "Axis",
+    "Channel",
+    "channel_array",
+    "counted",
+    "length_unit",
+    "name_axes",
+    "picture_axes",
+]
 
 LENGTHS = {
     "m": (1e9, "nm"), "mm": (1e3, "um"), "µm": (1.0, "um"), "μm": (1.0, "um"), "um": (1.0, "um"),
@@ -33,7 +41,7 @@ SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9
 X_NAMES = ("x", "width", "column", "columns", "xposition", "positionx")
 Y_NAMES = ("y", "height", "row", "rows", "yposition", "positiony")
 TIME_NAMES = ("time", "t", "frame", "frames", "imagenumber", "image")
-UNEVEN_SHARE = 1e-4
+LONGEST_AXIS = 10**8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +90,13 @@ class Channel:
         return "picture" if not rest else "film" if rest == {"time"} else "spectra"
 
 
+def counted(n: int) -> NDArray[np.float64]:
+    """Return 0 ... n - 1, or refuse a length that no axis of a picture has (a damaged header)."""
+    if not 0 <= n <= LONGEST_AXIS:
+        raise InputError(f"an axis of {n} places is announced; the file's header is damaged.")
+    return np.arange(n, dtype=np.float64)
+
+
 def plain(name: str) -> str:
     """Return a name in small letters without anything but letters and digits."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
@@ -114,8 +129,8 @@ def picture_axes(n_x: int, n_y: int, step_x: float, step_y: float, unit: str) ->
     """Return the axes y and x of a picture; a step of zero means that none is stated."""
     unit = unit if step_x > 0 and step_y > 0 else ""
     return (
-        Axis("y", np.arange(n_y, dtype=np.float64) * (step_y or 1.0), unit),
-        Axis("x", np.arange(n_x, dtype=np.float64) * (step_x or 1.0), unit),
+        Axis("y", counted(n_y) * (step_y or 1.0), unit),
+        Axis("x", counted(n_x) * (step_x or 1.0), unit),
     )
 
 

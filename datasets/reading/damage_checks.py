@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["check_dm_tags", "check_igor_header"]
+__all__ = ["check_dm_tags", "check_igor_header", "check_mrc_header"]
 
 IGOR_HEADER_BYTES = 384  # version 5: 64 of the file's header and 320 of the wave's (Tech Note 003)
 DM_BYTES = {2: 2, 3: 4, 4: 2, 5: 4, 6: 4, 7: 8, 8: 1, 9: 1, 10: 1, 11: 8, 12: 8}
+MRC_BYTES = {0: 1, 1: 2, 2: 4, 3: 4, 4: 8, 6: 2, 12: 2}
 DM_GROUP, DM_DATA, DM_STRUCT, DM_STRING, DM_ARRAY = 20, 21, 15, 18, 20
 DEEPEST = 64
 
@@ -25,6 +26,25 @@ def check_igor_header(path: Path) -> None:
     order = "<" if head[:2] == b"\x05\x00" else ">" if head[:2] == b"\x00\x05" else ""
     if order and int(np.frombuffer(head, f"{order}i2").astype(np.int64).sum()) % 65536:
         raise ValueError("the checksum of its header is wrong")
+
+
+def check_mrc_header(path: Path) -> None:
+    """Raise ValueError where an MRC file (MRC2014) announces more voxels than it holds."""
+    with path.open("rb") as stream:
+        head = stream.read(1024)
+    if len(head) < 1024:
+        raise ValueError("its header is cut off")
+    size = path.stat().st_size
+    needed = []
+    for order in ("<", ">"):
+        words = np.frombuffer(head, f"{order}i4")
+        voxel = MRC_BYTES.get(int(words[3]))
+        if voxel is None or min(words[:3]) < 1 or words[23] < 0:
+            continue
+        n_voxels = int(words[0]) * int(words[1]) * int(words[2])
+        needed.append(1024 + int(words[23]) + voxel * n_voxels)
+    if needed and min(needed) > size:
+        raise ValueError(f"its header announces {min(needed)} bytes and it holds {size}")
 
 
 class _DmWalk:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
-from physlearn.datasets.reading.channels import Axis, Channel, name_axes
-from physlearn.datasets.reading.damage_checks import check_dm_tags
+from physlearn.datasets.reading.channels import Axis, Channel, counted, name_axes
+from physlearn.datasets.reading.damage_checks import check_dm_tags, check_mrc_header
 from physlearn.datasets.reading.files import need, one_line, unreadable
 from physlearn.datasets.reading.hdf5_files import check_tree
 
@@ -25,6 +25,7 @@ PLUGINS = {
     ".rpl": "ripple", ".prz": "pantarhei", ".unf": "semper", ".bcf": "bruker",
     ".sur": "digitalsurf", ".pro": "digitalsurf",
 }  # fmt: skip
+FIRST_LOOKS = {"digitalmicrograph": check_dm_tags, "mrc": check_mrc_header}
 HDF5_BASED = (".emd", ".de5", ".hspy", ".nxs")
 SECONDS_PER_US = 1e-6
 
@@ -37,8 +38,8 @@ def list_electron(path: Path) -> list[Channel]:
     if path.suffix.lower() in HDF5_BASED:
         check_tree(path)  # RosettaSciIO walks a damaged tree without end
     try:
-        if plugin == "digitalmicrograph":
-            check_dm_tags(path)
+        if plugin in FIRST_LOOKS:
+            FIRST_LOOKS[plugin](path)
         signals = _signals(module, path, options)
         return [_channel(signal, number, path) for number, signal in enumerate(signals)]
     except (ModuleNotFoundError, ImportError) as error:
@@ -93,7 +94,7 @@ def _places(axis: Mapping[str, Any], length: int) -> NDArray[np.float64]:
     if "axis" in axis:
         return np.asarray(axis["axis"], np.float64)
     scale, offset = float(axis.get("scale", 1.0)), float(axis.get("offset", 0.0))
-    return offset + scale * np.arange(length, dtype=np.float64)
+    return offset + scale * counted(length)
 
 
 def _unit(axis: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
-from physlearn.datasets.reading.channels import Axis, Channel, length_unit, name_axes
+from physlearn.datasets.reading.channels import Axis, Channel, counted, length_unit, name_axes
 from physlearn.datasets.reading.files import unreadable
 
 __all__ = ["check_tree", "list_hdf5", "open_hdf5"]
@@ -60,7 +60,7 @@ def list_hdf5(path: Path) -> list[Channel]:
             else:
                 channels = [_generic(path, item) for item in found if _is_array(item)]
         except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-            if isinstance(error, InputError):
+            if isinstance(error, InputError) and str(path) in str(error):
                 raise
             raise unreadable(path, error, "HDF5") from None
     return _even_out_scales(channels, path)
@@ -119,7 +119,7 @@ def _nsid(path: Path, item: Any) -> Channel:
     names = name_axes(labels)
     axes = []
     for place, (name, scale) in enumerate(zip(names, scales, strict=True)):
-        values = np.arange(item.shape[place]) if scale is None else scale[()]
+        values = counted(item.shape[place]) if scale is None else scale[()]
         unit = "" if scale is None else _text(scale.attrs, "units")
         axes.append(Axis(name, np.asarray(values, np.float64), unit))
     said: dict[str, Any] = dict(item.attrs.items())
@@ -180,7 +180,7 @@ def _generic(path: Path, item: Any) -> Channel:
         label = item.dims[place].label or ("" if scale is None else scale.name.rsplit("/", 1)[-1])
         usable = scale is not None and scale.shape == (item.shape[place],)
         names.append(label)
-        values.append(scale[()] if usable and scale is not None else np.arange(item.shape[place]))
+        values.append(scale[()] if usable and scale is not None else counted(item.shape[place]))
         units.append(_text(scale.attrs, "units") if scale is not None else "")
     axes = tuple(
         Axis(name, np.asarray(value, np.float64), unit)

@@ -79,7 +79,12 @@ def channels_of(path: Path) -> list[Channel]:
         "Callable[[Path], list[Channel]]",
         getattr(import_module(f"physlearn.datasets.reading.{module}"), name),
     )
-    found = listing(path)
+    try:
+        found = listing(path)
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from None
     if not found:
         raise InputError(f"{path} holds no array of two or more dimensions; there is no picture.")
     return found

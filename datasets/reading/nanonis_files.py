@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
-from physlearn.datasets.reading.channels import Axis, Channel
+from physlearn.datasets.reading.channels import Axis, Channel, counted
 from physlearn.datasets.reading.files import unreadable
 
 __all__ = ["list_nanonis", "list_nanonis_grid"]
@@ -56,8 +56,8 @@ def list_nanonis(path: Path) -> list[Channel]:
     up = said.get("SCAN_DIR", "down").strip().lower() == "up"
     flat = flatten_metadata(said)
     axes = (
-        Axis("y", np.arange(n_y) * height / n_y, "m"),
-        Axis("x", np.arange(n_x) * width / n_x, "m"),
+        Axis("y", counted(n_y) * height / n_y, "m"),
+        Axis("x", counted(n_x) * width / n_x, "m"),
     )
     channels, place = [], 0
     for row, ways in zip(rows, directions, strict=True):
@@ -152,8 +152,8 @@ def list_nanonis_grid(path: Path) -> list[Channel]:
     first = np.fromfile(path, ">f4", 2, offset=start)
     sweep, _, unit = said.get("Sweep Signal", "sweep").partition(" (")
     axes = (
-        Axis("y", np.arange(n_y, dtype=np.float64) * height / n_y, "m"),
-        Axis("x", np.arange(n_x, dtype=np.float64) * width / n_x, "m"),
+        Axis("y", counted(n_y) * height / n_y, "m"),
+        Axis("x", counted(n_x) * width / n_x, "m"),
         Axis(sweep.lower(), np.linspace(first[0], first[1], n_points), unit.rstrip(")")),
     )
 

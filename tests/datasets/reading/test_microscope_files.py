@@ -73,6 +73,11 @@ def test_mrc_and_its_truncation(tmp_path, picture):
     (tmp_path / "b.mrc").write_bytes(mrc_bytes(picture)[:2000])
     with pytest.raises(InputError, match=r"b\.mrc cannot be read as MRC"):
         read_image(tmp_path / "b.mrc")
+    damaged = bytearray(mrc_bytes(picture))
+    damaged[11] = 0x70  # almost two thousand million sections
+    (tmp_path / "c.mrc").write_bytes(damaged)
+    with pytest.raises(InputError, match=r"c\.mrc"):
+        read_image(tmp_path / "c.mrc")
 
 
 def sxm_bytes(planes, *, up=False, both=True, n_x=32, n_y=24):
