@@ -60,7 +60,11 @@ def bond_network(
     """
     n = places.shape[0]
     first, order = bins_of(places, n_x, n_y)
-    near = places[order]
+    # loops, not slices: numba takes seconds to compile those
+    near = np.empty((n, 2))
+    for i in range(n):
+        near[i, 0] = places[order[i], 0]
+        near[i, 1] = places[order[i], 1]
     square = longest * longest
     starts = np.zeros(n + 1, np.int64)
     targets, steps = np.empty(8 * n + 64, np.int64), np.empty((8 * n + 64, 2))
@@ -86,8 +90,10 @@ def bond_network(
                         more = 2 * targets.shape[0] + end - begin
                         old_targets, old_steps = targets, steps
                         targets, steps = np.empty(more, np.int64), np.empty((more, 2))
-                        targets[:at] = old_targets[:at]
-                        steps[:at] = old_steps[:at]
+                        for k in range(at):
+                            targets[k] = old_targets[k]
+                            steps[k, 0] = old_steps[k, 0]
+                            steps[k, 1] = old_steps[k, 1]
                     for j in range(begin, end):
                         u, v = near[j, 0] - x, near[j, 1] - y
                         if periodic:
@@ -252,7 +258,8 @@ def bond_faces(
     n_half = targets.shape[0]
     origin = np.empty(n_half, np.int64)
     for i in range(starts.shape[0] - 1):
-        origin[starts[i] : starts[i + 1]] = i
+        for h in range(starts[i], starts[i + 1]):
+            origin[h] = i
     left = np.full(n_half, -1, np.int64)
     seen = np.zeros(n_half, np.bool_)
     ring_starts = np.zeros(n_half + 1, np.int64)
