@@ -27,7 +27,10 @@ __all__ = ["Fitted", "fit_picture", "fit_positions", "in_pixels", "straightened"
 Floats = NDArray[np.float64]
 ROUNDS = 5
 SETTLED_PX = 0.005
-START = RowHyperparameters(0.3, 0.3, 0.05)
+MEAN_ERROR, MEAN_SHRINKS = 0.25, 1.5
+LIKELY_CORRELATION = 0.6
+"""Of the spread of columns about the lattice: error of taking a column's place for the mean of its
+rows' shifts, and by what single rows scatter more than such means."""
 RAGGED_WIDTHS = 0.12
 """Jitter, in column widths, from which ragged columns are found anew on the straightened picture:
 score tests on their ragged residual add columns that are not there."""
@@ -66,9 +69,18 @@ def in_pixels(atoms: AtomicConfiguration) -> tuple[Floats, Floats]:
 
 
 def fit_positions(
-    atoms: AtomicConfiguration, indexed: IndexedColumns, n_rows: int, order: int
+    atoms: AtomicConfiguration,
+    indexed: IndexedColumns,
+    n_rows: int,
+    order: int,
+    *,
+    infer: bool = True,
 ) -> Fitted:
-    """Fit the rows to finished positions, each an average over the rows it crosses."""
+    """Fit the rows to finished positions, each an average over the rows it crosses.
+
+    Without ``infer`` the jitter is guessed: a smooth start for the fit of the pixels, which an
+    overshooting zigzag from row to row would lead astray.
+    """
     pixel, origin = in_pixels(atoms)
     places = (atoms.positions - origin) / pixel
     covariance = np.asarray(atoms.position_covariance) / pixel[:, None] / pixel
@@ -79,7 +91,13 @@ def fit_positions(
     # the slope of a Gaussian column along x squared, summed over a row, falls as exp(-v^2)
     share = np.exp(-(((rows - places[:, 1:]) / width[:, None]) ** 2)) * (rows < n_rows)
     share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
-    information = 1.0 / np.maximum(covariance[:, 0, 0], 1e-12)
+    design = indexed.design(order, places)
+    lattice = _lattice_start(design, places[:, 0], indexed.on_lattice)
+    away = places[:, 0] - design @ lattice
+    ragged = max(float(np.std(away[indexed.on_lattice])), 1e-3)
+    belief = RowHyperparameters(MEAN_SHRINKS * ragged, LIKELY_CORRELATION, MEAN_ERROR * ragged)
+    # a ragged column's place is only about the mean of its rows' shifts
+    information = 1.0 / np.maximum(covariance[:, 0, 0] + (MEAN_ERROR * ragged) ** 2, 1e-12)
     shared = np.ascontiguousarray(share * information[:, None])
     band = np.zeros((window, n_rows))
     for a in range(window):
@@ -87,13 +105,13 @@ def fit_positions(
         seen = rows[:, : window - a]
         total = np.bincount(seen.ravel(), weights=products.ravel(), minlength=n_rows)
         band[a] = total[:n_rows]
-    design = indexed.design(order, places)
-    lattice = _lattice_start(design, places[:, 0], indexed.on_lattice)
     problem = RowProblem(
         information, np.zeros(len(places)), shared, first, band, np.zeros(n_rows),
-        places[:, 0] - design @ lattice, design, indexed.on_lattice, np.zeros(n_rows),
+        away, design, indexed.on_lattice, np.zeros(n_rows),
     )  # fmt: skip
-    hyper, spread = fit_hyperparameters(problem, START)
+    hyper, spread = belief, np.eye(3)
+    if infer:
+        hyper, spread = fit_hyperparameters(problem, belief, belief=belief)
     posterior = solve_rows(problem, hyper)
     corrected = places.copy()
     seen = np.minimum(rows, n_rows - 1)
@@ -108,7 +126,8 @@ def fit_picture(
     atoms: AtomicConfiguration, image: Floats, indexed: IndexedColumns, order: int
 ) -> Fitted:
     """Fit columns and rows on the raw pixels; find ragged columns anew once straightened."""
-    fitted = _fit_pixels(fit_positions(atoms, indexed, image.shape[0], order), image, order)
+    first = fit_positions(atoms, indexed, image.shape[0], order, infer=False)
+    fitted = _fit_pixels(first, image, order)
     for _ in range(MOST_DETECTIONS):
         width = float(np.median(np.asarray(fitted.atoms.width)))
         if fitted.hyper.jitter_px < RAGGED_WIDTHS * width / float(in_pixels(atoms)[0][0]):

@@ -28,8 +28,9 @@ REACH_WIDTHS = 4.0
 BACKGROUND_WIDTHS = 12.0
 BACKGROUND_STEPS = 4
 SMALLEST_VARIANCE = 0.02
+COLUMN_TIES = np.array([1.0 / 9.0, 1.0 / 9.0, 0.0, 0.0])
 GUEST_TIES = np.array([0.3**-2, 0.3**-2, 1.0, 0.1**-2])
-"""Precisions of x, y (pixels), log amplitude and log width."""
+"""Precisions that keep a column from running away: x, y (pixels), log amplitude and log width."""
 
 
 @dataclass(slots=True)
@@ -120,7 +121,7 @@ def start_fit(
     nodes = np.full((tents[0].shape[1], tents[1].shape[1]), float(np.quantile(image, 0.1)))
     limits = np.array([width - 0.6, width + 0.6])
     empty = np.empty((0, 0))
-    ties = np.zeros_like(columns)
+    ties = np.tile(COLUMN_TIES, (len(columns), 1))
     if len(guests):
         # columns outside the picture reach into it; they stay near where the lattice puts them
         columns = np.ascontiguousarray(np.concatenate([columns, guests]))

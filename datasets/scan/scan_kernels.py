@@ -110,7 +110,7 @@ def one_statistic(
     for a in range(PARAMETERS):
         for b in range(a):
             information[b, a] = information[a, b]
-    return low
+    return min(low, image.shape[0] - 1)
 
 
 @kernel
