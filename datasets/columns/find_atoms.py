@@ -55,7 +55,7 @@ def find_atoms(
     noise
         ``poisson`` (the picture holds counts), ``gaussian`` (one variance), ``gain`` (variance =
         offset + gain x mean, fitted on the residuals) or ``auto``: poisson where the picture's
-        attribute ``counts`` says ``known``, else gain.
+        attribute ``counts`` says ``known``, gaussian with ``row_levels``, else gain.
     width
         Standard deviation of a typical column, in pixels; None measures it.
     mask
@@ -111,6 +111,9 @@ def find_atoms(
     kind = noise
     if noise == "auto":
         kind = "poisson" if frame.counts_known else "gain"
+        if options.row_levels:
+            # a row's offset is no signal: the variance cannot follow the mean
+            kind = "gaussian"
     if kind == "poisson" and frame.values.min() < 0:
         raise InputError(
             "image holds negative values, so it is not counts; "

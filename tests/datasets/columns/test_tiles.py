@@ -55,9 +55,7 @@ def test_tiles_equal_the_whole_picture(counts, whole, tmp_path):
     places = (difference.row % 4 < 2) & (difference.col % 4 < 2)
     assert np.quantile(relative[places], 0.999) < 0.05
     assert np.quantile(relative, 0.999) < 0.25  # the prior of the widths is each tile's own
-    np.testing.assert_allclose(
-        atoms.position_covariance[:, 0, 0], joint.diagonal()[::4], rtol=1e-4
-    )
+    np.testing.assert_allclose(atoms.position_covariance[:, 0, 0], joint.diagonal()[::4], rtol=1e-4)
     some = read_tile_covariance(path, [5, 2]).toarray()
     dense = joint.toarray()
     pick = np.r_[20:24, 8:12]
