@@ -22,9 +22,11 @@ from physlearn.datasets.columns.column_bounds import ColumnBounds
 from physlearn.datasets.synthetic.atom_scenes import BenchmarkScene
 from physlearn.datasets.synthetic.score_positions import PositionScore
 
-__all__ = ["PICTURES", "Picture", "compare", "pooled"]
+__all__ = ["PICTURES", "SPEED", "TOOLS", "Picture", "Tool", "compare", "pooled"]
 
 Floats = NDArray[np.float64]
+COLUMNS = 14
+"""Columns along an edge: atomap fits some 40 a second."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,13 @@ class Picture:
 
     scene: str
     peak: float
-    columns: int = 20
+    columns: int = COLUMNS
     gated: bool = True
 
     @property
     def name(self) -> str:
         """What the table calls it."""
-        size = "" if self.columns == 20 else f", {self.columns}^2 columns"
+        size = "" if self.columns == COLUMNS else f", {self.columns}^2 columns"
         return f"{self.scene}, peak {self.peak:g}{size}"
 
 

@@ -2,8 +2,9 @@
 
 Tasks: ``trackpy``, ``blob_log`` and ``peak_local_max`` (scikit-image, both with a centroid
 refinement), ``atomap`` (centre of mass, then two-dimensional Gaussians). Options: ``image`` (a
-.npy file), ``width`` and ``spacing`` in pixels, ``threshold`` (in the tool's own unit). ``{"threshold": t}`` changes it; ``{"rough": 1}`` runs without atomap's slow
-Gaussians; ``{"positions": path}`` writes x, y of the last run to a .npy file.
+.npy file), ``width`` and ``spacing`` in pixels, ``threshold`` (in the tool's own unit).
+``{"threshold": t}`` changes it; ``{"rough": 1}`` runs without atomap's slow Gaussians;
+``{"positions": path}`` writes x, y of the last run to a .npy file.
 """
 
 from __future__ import annotations
