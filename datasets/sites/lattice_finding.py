@@ -106,15 +106,21 @@ def _clusters(differences: Floats, radius: float) -> Floats:
 
 
 def _support(positions: Floats, weights: Floats, tree: cKDTree, vector: Floats) -> float:
-    """Return the share of columns (by brightness) that ``vector`` carries onto a column."""
+    """Return the share of columns (by brightness) that ``vector`` carries onto a column.
+
+    Forth and back, the smaller: from bright to dim columns leads one way only.
+    """
     low, high = positions.min(axis=0), positions.max(axis=0)
-    moved = positions + vector
-    inside = np.all((moved >= low) & (moved <= high), axis=1)
-    if inside.sum() < 8:
-        return 0.0
-    distance, _ = tree.query(moved[inside])
-    hit = distance < TOLERANCE * np.hypot(*vector)
-    return float(weights[inside][hit].sum() / weights[inside].sum())
+    shares = []
+    for step in (vector, -vector):
+        moved = positions + step
+        inside = np.all((moved >= low) & (moved <= high), axis=1)
+        if inside.sum() < 8:
+            return 0.0
+        distance, _ = tree.query(moved[inside])
+        hit = distance < TOLERANCE * np.hypot(*vector)
+        shares.append(float(weights[inside][hit].sum() / weights[inside].sum()))
+    return min(shares)
 
 
 def find_sublattices(positions: Floats, vectors: Floats) -> list[Sublattice]:

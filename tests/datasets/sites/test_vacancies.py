@@ -115,6 +115,18 @@ def test_shares_hold_the_truth_where_single_sites_cannot_be_told():
     assert sum(inside) >= 1
 
 
+def test_a_very_dim_sublattice_does_not_shrink_the_cell():
+    settings = DefectSettings(
+        lattice="honeycomb", spacing_px=16.0, peak_counts=(60.0, 6.0), vacancy_share=(0.0, 0.05),
+        half_share=(0.0, 0.0),
+    )  # fmt: skip
+    made = make_defect_scene((200, 200), settings, ImagingSettings(background_counts=6.0), rng=0)
+    found = sites_of(made)
+    assert np.hypot(*found.vectors.T) == pytest.approx([16.0, 16.0], rel=0.01)
+    assert len(found.phases) == 2
+    assert found.flags("vacant", 0).sum() == 0
+
+
 def test_interstitials_are_named_and_no_others():
     settings = DefectSettings(lattice="square", vacancy_share=(0.03,), interstitial_share=0.03)
     named = false = 0
