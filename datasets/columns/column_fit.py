@@ -166,7 +166,10 @@ class ColumnFit:
 
     def refit_noise(self) -> None:
         """Fit the noise model to the present residuals, on every so many rows of the picture."""
-        rows = slice(None, None, 1 + self.image.size // PIXELS_FOR_NOISE)
+        step = 1 + self.image.size // PIXELS_FOR_NOISE
+        rows: slice | NDArray[np.int64] = slice(None, None, step)
+        if self.mask.size:  # masked rows may lie at the same step
+            rows = np.flatnonzero(self.mask.any(axis=1))[::step]
         model = self.model[rows]
         residual = self.image[rows] - model
         if self.mask.size:
