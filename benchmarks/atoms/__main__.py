@@ -143,9 +143,9 @@ def markdown(content: Mapping[str, Any]) -> str:
         + said_surroundings(content["surroundings"]),
         "", "Named pictures of `make_benchmark_scene`, scored by `score_positions`: every finder "
         "on the same pixels, CPU time of one thread, medians over interleaved runs; ours from "
-        f"{PICTURES_OF_OURS} pictures, theirs from the first. Others are told the true width and spacing and get the "
-        "threshold that finds best on the truth; physlearn is told nothing. Error / bound: root "
-        "mean square over the joint Cramer-Rao bound, columns found with matched signal-to-noise "
+        f"{PICTURES_OF_OURS} pictures, theirs from the first. Others are told the true width and "
+        "spacing and get the threshold that finds best on the truth; physlearn is told nothing. "
+        "Error / bound: root mean square over the joint Cramer-Rao bound, columns found with matched signal-to-noise "
         "of at least 6.",
         "", *finder_lines(cases), "", *speed_lines(cases), "",
         "| question | measured | goal | |", "|---|---|---|---|",
