@@ -15,7 +15,7 @@ FILTERS_PX = (1.0, 1.5, 2.2, 3.3, 5.0)
 MOST_STEPS = 25
 SETTLED_PX = 1e-4
 MARGIN_FILTERS = 4.0
-LAG_FILTERS, SMALLEST_LAG_PX = 8.0, 8.0
+LAG_FILTERS, SMALLEST_LAG_PX = 14.0, 14.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -174,7 +174,7 @@ def _polarity(values: Floats) -> str:
     rough = values - np.median(values, axis=1, keepdims=True)
     x = np.arange(values.shape[1]) - 0.5 * (values.shape[1] - 1)
     rough = rough - (rough @ x / (x @ x))[:, None] * x
-    best, where = 0.0, 0.0
+    best, where, chance = 0.0, 0.0, 1.0
     for scale in (1.0, 2.0, 4.0):
         band = ndimage.gaussian_filter(rough, scale)
         band = band - ndimage.gaussian_filter(rough, 4.0 * scale)
@@ -186,7 +186,9 @@ def _polarity(values: Floats) -> str:
                 np.mean((band - band.mean()) ** 3) / max(float(band.std()) ** 3, 1e-300)
             )
             best, where = energy, skewness
-    if abs(where) < SMALLEST_SKEWNESS:
+            # three standard errors of noise that is as smooth as this scale
+            chance = 3.0 * float(np.sqrt(6.0 * 2.0 * np.pi * scale**2 / band.size))
+    if abs(where) < max(SMALLEST_SKEWNESS, chance):
         raise NotIdentified(
             f"bumps and dents cannot be told apart (skewness {where:+.2f}): give polarity='bright' "
             "or polarity='dark'."

@@ -26,9 +26,7 @@ def errors(positions, truth):
     return error - error.mean(axis=0), good
 
 
-@pytest.mark.parametrize(
-    ("sd", "rho", "peak"), [(0.3, 0.0, 100), (0.3, 0.8, 100), (1.0, 0.0, 300)]
-)
+@pytest.mark.parametrize(("sd", "rho", "peak"), [(0.3, 0.0, 100), (0.3, 0.8, 100), (1.0, 0.0, 300)])
 def test_x_error_comes_down_to_the_y_error(sd, rho, peak, oracle):
     scene = scene_of(sd, rho, peak, 1)
     atoms = find_atoms(scene.images[0])

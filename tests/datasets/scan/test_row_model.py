@@ -98,7 +98,6 @@ def test_error_of_corrected_columns_is_right(oracle):
 
 
 def test_hyperparameters_are_recovered():
-    problem, whole, _ = make_problem(3)
     rng = np.random.default_rng(4)
     n_rows = 600
     first = rng.integers(0, n_rows - WINDOW + 1, 3000)
@@ -144,9 +143,7 @@ def test_kernels_equal_their_python(name):
         else:
             scan_kernels.draw_columns(model, slope, moved, shift, 4.0)
             limits = np.array([0.0, 1.5])
-            function(
-                image, model, moved, shift, noise, 4.0, 20, limits, columns, np.zeros((2, 4))
-            )
+            function(image, model, moved, shift, noise, 4.0, 20, limits, columns, np.zeros((2, 4)))
             results.append((model, moved))
     for one, two in zip(*results, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-9)
@@ -157,7 +154,5 @@ def test_row_precision_equals_its_python():
     out = [np.empty_like(problem.band) for _ in range(2)]
     weights = 1.0 / problem.information
     scan_kernels.row_precision(problem.band, problem.shared, problem.first, weights, out[0])
-    scan_kernels.row_precision.py_func(
-        problem.band, problem.shared, problem.first, weights, out[1]
-    )
+    scan_kernels.row_precision.py_func(problem.band, problem.shared, problem.first, weights, out[1])
     np.testing.assert_allclose(out[0], out[1], atol=1e-12)
