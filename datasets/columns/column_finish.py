@@ -62,6 +62,7 @@ def _significant(fit: ColumnFit, covariance: ColumnCovariance, inflation: Floats
     left = 1.0 / np.maximum(given * information, inflation[2])
     z = z * np.sqrt(left * inflation[2])
     lowest = lowest_significant(fit, z, float(np.sqrt(inflation[2])))
+    fit.significance, fit.lowest = z / np.sqrt(inflation[2]), lowest / float(np.sqrt(inflation[2]))
     # what is as narrow as the bound is a hot pixel, not a column
     weak = np.flatnonzero((z < lowest) | (fit.columns[:, 3] < np.log(1.01 * SMALLEST_WIDTH_PX)))
     # of columns that share one spot the weakest goes first: without it the others may be sure

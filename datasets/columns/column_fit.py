@@ -60,6 +60,8 @@ class ColumnFit:
     joint_share: float = 0.75
     spread: float = 1.0
     decoys: Floats = field(default_factory=lambda: np.empty(0))
+    significance: Floats = field(default_factory=lambda: np.empty(0))
+    lowest: float = 0.0
 
     @property
     def sign(self) -> float:

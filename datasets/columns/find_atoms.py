@@ -16,6 +16,7 @@ from physlearn.datasets.columns.column_fit import ColumnFit, Report
 from physlearn.datasets.columns.column_options import FindAtomsOptions
 from physlearn.datasets.columns.column_start import start
 from physlearn.datasets.columns.detection import detect, threshold_z
+from physlearn.datasets.columns.detection_probability import detection_probability
 from physlearn.datasets.columns.usable_pixels import usable_pixels
 from physlearn.datasets.reading.pictures import PictureFrame, free_memory_bytes, picture_frame
 from physlearn.records import AtomicConfiguration
@@ -178,11 +179,15 @@ def _record(
             "counts, or columns are not Gaussian; error bars are too small by the square root."
         )
     origin = np.array(frame.origin)
+    chance = None
+    if len(fit.significance) == len(inside) and len(columns):
+        chance = detection_probability(fit.significance[inside], fit.lowest)
     return AtomicConfiguration(
         origin + columns[:, :2] * scale,
         unit=frame.unit,
         position_covariance=np.ascontiguousarray(blocks[:, :2, :2]),
         covariance=joint.sparse(),
+        detection_probability=chance,
         width=np.exp(columns[:, 3]) * float(np.sqrt(scale[0] * scale[1])),
         intensity=intensity,
         intensity_sd=intensity * np.sqrt(np.maximum(relative, 0.0)),
