@@ -68,7 +68,7 @@ def test_tables_name_goals_met_and_missed(tmp_path):
 
     ours = {
         "recall": 1.0, "false_share": 0.0, "error_over_bound": 1.2, "z_sd": 1.0, "cpu_s": 0.1,
-        "atoms_per_s": 60_000.0,
+        "atoms_per_s": 60_000.0, "n_scored": 400,
     }  # fmt: skip
     other = {**ours, "z_sd": float("nan"), "cpu_s": 0.02, "version": "1.0"}
     case = {"rows": {"physlearn": ours, "trackpy": other, "X": {"absent": "why"}}, "gated": True,
