@@ -218,7 +218,7 @@ def _row_shift(n_rows: int, s: ImagingSettings, generator: np.random.Generator) 
         for row in range(1, n_rows):
             jitter[row] = s.jitter_correlation * jitter[row - 1] + root * kicks[row]
         shift[:, 0] += s.jitter_px * jitter
-    return shift
+    return np.asarray(shift)
 
 
 def _haze(shape: tuple[int, int], s: ImagingSettings, generator: np.random.Generator) -> Floats:

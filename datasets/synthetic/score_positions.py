@@ -170,9 +170,9 @@ def match_columns(found: Floats, true: Floats, radius: float) -> tuple[Integers,
     if len(found) == 0 or len(true) == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     distance, there = cKDTree(true).query(found)
-    back = cKDTree(found).query(true)[1]
+    there, back = np.asarray(there), np.asarray(cKDTree(found).query(true)[1])
     mutual = (back[there] == np.arange(len(found))) & (distance <= radius)
-    return np.flatnonzero(mutual), np.asarray(there[mutual], dtype=np.int64)
+    return np.flatnonzero(mutual), there[mutual].astype(np.int64)
 
 
 def _inside(true: Floats, scene: BenchmarkScene) -> NDArray[np.bool_]:
