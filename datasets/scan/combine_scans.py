@@ -132,12 +132,14 @@ def combine_scans(rows_first: AtomicConfiguration, columns_first: AtomicConfigur
 
 def _matched(first: AtomicConfiguration, second: AtomicConfiguration) -> Integers:
     """Return mutually nearest columns, after the common move and the smooth distortion."""
-    spacing = float(np.median(cKDTree(first.positions).query(first.positions, k=2)[0][:, 1]))
+    spacing = float(
+        np.median(np.asarray(cKDTree(first.positions).query(first.positions, k=2)[0])[:, 1])
+    )
     moved = second.positions.copy()
     pairs = np.empty((0, 2), dtype=np.int64)
     for _ in range(6):
-        distance, near = cKDTree(moved).query(first.positions)
-        back = cKDTree(first.positions).query(moved)[1]
+        distance, near = map(np.asarray, cKDTree(moved).query(first.positions))
+        back = np.asarray(cKDTree(first.positions).query(moved)[1])
         mutual = (back[near] == np.arange(first.n)) & (distance < NEAREST_SHARE * spacing)
         pairs = np.column_stack([np.flatnonzero(mutual), near[mutual]])
         if len(pairs) < FEWEST_PAIRS:
@@ -217,7 +219,7 @@ class _TwoWay:
         loss = 0.5 * (self.square - float(half @ half)) - 0.5 * log_prior
         loss += float(np.log(np.diag(factor)).sum())
         loss += 0.5 * float(np.sum(((numbers - START) / 3.0) ** 2))
-        return loss, mean, factor
+        return loss, np.asarray(mean), np.asarray(factor)
 
 
 def _two_way(
@@ -230,8 +232,12 @@ def _two_way(
     trends = np.column_stack([np.ones(len(one)), centred[0], -centred[1]])
     difference = one - two
     problem = _TwoWay(difference, total, weights, trends)
+
+    def loss(numbers: Floats) -> float:
+        return problem.solve(numbers)[0]
+
     found = minimize(
-        lambda numbers: problem.solve(numbers)[0], START, method="Nelder-Mead",
+        loss, START, method="Nelder-Mead",
         options={"xatol": 0.03, "fatol": 0.02, "maxfev": 100},
     )  # fmt: skip
     _, mean, factor = problem.solve(found.x)

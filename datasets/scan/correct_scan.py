@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array, csc_array, dia_array
+from scipy.sparse import coo_array, csc_array
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.reading.pictures import picture_frame
@@ -320,8 +320,10 @@ def _in_unit(joint: csc_array | None, pixel: Floats, n: int) -> csc_array | None
     size = joint.shape[0] // n
     scale = np.ones(size)
     scale[:2] = pixel
-    diagonal = dia_array((np.tile(scale, n)[None], [0]), shape=joint.shape)
-    return csc_array(diagonal @ joint @ diagonal)
+    every = np.tile(scale, n)
+    entries = joint.tocoo()
+    data = entries.data * every[entries.row] * every[entries.col]
+    return csc_array(coo_array((data, (entries.row, entries.col)), shape=joint.shape))
 
 
 def _given(covariance: Floats, held: list[Floats]) -> Floats:

@@ -186,7 +186,8 @@ def _solve_affine(vectors: Floats, basis: Floats) -> Floats:
         seen = undo_drift_of(vectors, p[:2])
         turned = np.exp(p[3] + 1j * p[2]) * plane
         difference = seen[:, 0] + 1j * seen[:, 1] - turned
-        return np.concatenate([difference.real, difference.imag]) / np.abs(plane).mean()
+        both = np.concatenate([difference.real, difference.imag])
+        return np.asarray(both / np.abs(plane).mean())
 
     start = np.array([0.0, 0.0, np.angle(factor), np.log(np.abs(factor))])
     return np.asarray(least_squares(misfit, start, xtol=1e-14, ftol=1e-14, gtol=1e-14).x)

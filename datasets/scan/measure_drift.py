@@ -130,8 +130,7 @@ def measure_drift(
                 around_px=(float(expected[0]), float(expected[1])),
             )
         )  # fmt: skip
-        pixel = _pixel(pictures[0])
-        last = found[-1].shift / pixel
+        last = found[-1].shift / _pixel(pictures[0])
         # the drift goes on as it began: the search for the next frame starts there
         expected = last * (k + 2) / (k + 1)
         if progress is not None:
@@ -199,7 +198,7 @@ def _covariance(r: Registration) -> Floats:
     if size == 6:
         to[2, 2:] = [0.0, -0.5, 0.5, 0.0]
         to[3:, 2:] = np.eye(4) - np.outer([0.0, -1.0, 1.0, 0.0], [0.0, -0.5, 0.5, 0.0])
-    return to @ r.covariance @ to.T
+    return np.asarray(to @ r.covariance @ to.T)
 
 
 def _even(numbers: Floats, covariances: list[Floats]) -> tuple[Floats, Floats, float]:

@@ -24,9 +24,10 @@ __all__ = ["Registration", "register_images"]
 Floats = NDArray[np.float64]
 MODELS = {"shift": 2, "rigid": 3, "affine": 6}
 CONTRASTS = ("same", "edges")
-MOST_PEAKS = 4
+MOST_PEAKS = 8
 RIVAL_LOG_LIKELIHOOD = 6.0
 """Rivals whose log-likelihood is within this of the best are named (odds of 400)."""
+RIVAL_SDS = 3.0
 SMALLEST_CORRELATION = 0.02
 SIGNIFICANT_Z = 5.0
 EDGE_FILTER_PX = 1.5
@@ -241,7 +242,16 @@ def _fits(
         raise NotIdentified("the two pictures have no place in common within the search radius.")
     found.sort(key=lambda fit: fit.residual)
     _common(one, two, found[0])
-    return fit_pair(one, two, found[0].parameters), _rivals(found)
+    rivals = _rivals(found)
+    if len(rivals):
+        # of shifts that fit alike, the nearest to where the search began
+        alike = [found[0]] + [
+            fit for fit in found[1:] if np.any(np.all(fit.parameters[:2] == rivals, axis=1))
+        ]
+        alike.sort(key=lambda fit: float(np.hypot(*(fit.parameters[:2] - around))))
+        rivals = np.array([fit.parameters[:2] for fit in alike[1:]])
+        return fit_pair(one, two, alike[0].parameters), rivals
+    return fit_pair(one, two, found[0].parameters), rivals
 
 
 def _common(one: Floats, two: Floats, best: PairFit) -> None:
@@ -275,6 +285,8 @@ def _rivals(fits: list[PairFit]) -> Floats:
         apart = np.hypot(*(fit.parameters[:2] - best.parameters[:2]))
         independent = min(fit.pixels, best.pixels) / best.correlated_pixels
         gap = 0.5 * independent * np.log(fit.residual / best.residual)
+        # the two overlap on different pixels, whose own noise differs by this much
+        gap -= RIVAL_SDS * np.sqrt(max(independent, 1.0))
         known = any(np.hypot(*(fit.parameters[:2] - r)) < 1.0 for r in rivals)
         if apart > 2.0 * best.filter_px and gap < RIVAL_LOG_LIKELIHOOD and not known:
             rivals.append(fit.parameters[:2])

@@ -135,7 +135,8 @@ def _fit_filtered(pair: _Pair, start: Floats) -> PairFit:
     parameters = np.array(start, dtype=np.float64)
     shape = pair.first.shape
     center = 0.5 * np.array([shape[1] - 1.0, shape[0] - 1.0])
-    rows, columns = np.indices(shape, dtype=np.float64)
+    grid: Floats = np.indices(shape, dtype=np.float64)
+    rows, columns = grid[0], grid[1]
     size = len(parameters)
     scale = np.ones(size)
     scale[2:] = 2.0 / max(shape)
@@ -235,7 +236,8 @@ class _System:
         spread = self._spread()
         scaled = np.where(inside, self.residual / spread, 0.0)
         reach = max(LAG_FILTERS * self.pair.filter_px, SMALLEST_LAG_PX)
-        shape = [length + int(3 * reach) for length in inside.shape]
+        n_rows, n_columns = map(int, self.pair.first.shape)
+        shape = (n_rows + int(3 * reach), n_columns + int(3 * reach))
 
         def spectrum(values: Floats) -> NDArray[np.complex128]:
             return np.asarray(np.fft.rfft2(values, shape))
@@ -243,14 +245,14 @@ class _System:
         # a power spectrum, tapered in lags by a Gaussian: no direction can get a negative variance
         correlation = np.fft.irfft2(np.abs(spectrum(scaled)) ** 2, shape)
         correlation /= max(float(correlation[0, 0]), 1e-300)
-        for length, axis in zip(shape, (0, 1), strict=True):
+        for axis, length in enumerate(shape):
             lag = np.minimum(np.arange(length), length - np.arange(length))
             taper = np.exp(-0.5 * (lag / reach) ** 2)
             correlation *= taper.reshape((-1, 1) if axis == 0 else (1, -1))
         response = np.fft.rfft2(correlation, shape)
         steering = 0.5 * (self.one + self.two) * spread
         smeared = np.stack(
-            [np.fft.irfft2(spectrum(part) * response, shape)[: inside.shape[0], : inside.shape[1]]
+            [np.fft.irfft2(spectrum(part) * response, shape)[:n_rows, :n_columns]
              for part in steering]
         )  # fmt: skip
         meat = np.einsum("prc,qrc->pq", steering, smeared)

@@ -177,7 +177,7 @@ def _alike(fitted: Fitted, again: AtomicConfiguration) -> bool:
     if again.n != len(fitted.places):
         return False
     pixel, origin = in_pixels(again)
-    distance = cKDTree((again.positions - origin) / pixel).query(fitted.places)[0]
+    distance = np.asarray(cKDTree((again.positions - origin) / pixel).query(fitted.places)[0])
     width = float(np.median(np.asarray(fitted.atoms.width))) / pixel[0]
     return bool(distance.max() < 0.5 * width)
 
@@ -293,7 +293,8 @@ def _guests(start: Fitted, shape: tuple[int, ...], columns: Floats) -> Floats:
     if len(sites) == 0:
         return np.empty((0, 4))
     # fragments of one sublattice name a site twice, and found columns may stand there already
-    distance, near = cKDTree(np.concatenate([start.places, sites])).query(sites, k=2)
+    found_pairs = cKDTree(np.concatenate([start.places, sites])).query(sites, k=2)
+    distance, near = np.asarray(found_pairs[0]), np.asarray(found_pairs[1])
     own = np.arange(len(sites)) + len(start.places)
     other = np.where(near[:, 0] == own, near[:, 1], near[:, 0])
     apart = np.where(near[:, 0] == own, distance[:, 1], distance[:, 0])
@@ -302,8 +303,3 @@ def _guests(start: Fitted, shape: tuple[int, ...], columns: Floats) -> Floats:
     )
     sites = sites[alone]
     return np.column_stack([sites, np.tile(typical - [0.3, 0.0], (len(sites), 1))])
-
-
-def _lattice_start(design: Floats, x: Floats, on_lattice: NDArray[np.bool_]) -> Floats:
-    """Return the least-squares lattice parameters along one axis."""
-    return np.asarray(np.linalg.lstsq(design[on_lattice], x[on_lattice], rcond=None)[0])

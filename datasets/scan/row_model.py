@@ -157,7 +157,7 @@ def solve_rows(problem: RowProblem, hyper: RowHyperparameters) -> RowPosterior:
         - float(np.sum(tightness * problem.away**2))
         - problem.shift @ _times(prior, problem.shift)
     )  # fmt: skip
-    evidence = value + 0.5 * float(
+    evidence = float(value) + 0.5 * float(
         np.sum(np.log(np.where(problem.on_lattice, stiffness, 1.0)))
         + log_prior
         - 2.0 * np.sum(np.log(lower[0]))

@@ -110,7 +110,8 @@ def one_statistic(
     for a in range(PARAMETERS):
         for b in range(a):
             information[b, a] = information[a, b]
-    return min(low, image.shape[0] - 1)
+    begin: int = min(low, image.shape[0] - 1)
+    return begin
 
 
 @kernel

@@ -191,7 +191,7 @@ def _noise_colour(noise: Floats) -> tuple[float, float, float]:
     def loss(numbers: Floats) -> float:
         expected = model(numbers)
         prior = ((numbers[2] - 1.0) / 0.7) ** 2 / noise.shape[0]
-        return float(np.sum(np.log(expected) + power / expected)) + prior
+        return float(np.sum(np.log(expected) + power / expected)) + float(prior)
 
     start = np.array([np.log(top), np.log(max(power[0] * frequency[0], 1e-3 * top)), 1.0])
     found = minimize(loss, start, method="Nelder-Mead", options={"maxfev": 600, "fatol": 1e-7})

@@ -233,9 +233,9 @@ def compare_biases(first: SurfaceAtoms, second: SurfaceAtoms) -> pd.DataFrame:
     a, b = first.atoms.positions, second.atoms.positions
     if min(len(a), len(b)) < FEWEST_PAIRS:
         raise NotIdentified(f"fewer than {FEWEST_PAIRS} atoms at one of the biases.")
-    spacing = float(np.median(cKDTree(a).query(a, k=2)[0][:, 1]))
-    distance, near = cKDTree(b).query(a)
-    mutual = cKDTree(a).query(b)[1][near] == np.arange(len(a))
+    spacing = float(np.median(np.asarray(cKDTree(a).query(a, k=2)[0])[:, 1]))
+    distance, near = map(np.asarray, cKDTree(b).query(a))
+    mutual = np.asarray(cKDTree(a).query(b)[1])[near] == np.arange(len(a))
     kept = np.flatnonzero(mutual & (distance < NEAREST_SHARE * spacing))
     if len(kept) < FEWEST_PAIRS:
         raise NotIdentified(
