@@ -77,7 +77,8 @@ class Tool:
 
 
 TOOLS = (
-    Tool("trackpy", "trackpy", "trackpy", "trackpy", (0, 0.01, 0.03, 0.06, 0.1, 0.2, 0.4), 0, True),
+    Tool("trackpy", "trackpy", "trackpy", "trackpy", (0, 1e-6, 0.01, 0.03, 0.06, 0.1, 0.2, 0.4),
+         0, True),
     Tool("scikit-image blob_log + centroid", "trackpy", "blob_log", "scikit-image",
          (0.01, 0.02, 0.04, 0.08, 0.15, 0.2, 0.3), 0.2),
     Tool("scikit-image peak_local_max + centroid", "trackpy", "peak_local_max", "scikit-image",

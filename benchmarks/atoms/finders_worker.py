@@ -55,7 +55,9 @@ class Finder:
         trackpy.quiet()
         diameter = 2 * round(2.0 * self.width) + 1
         found = trackpy.locate(
-            self.image, diameter, minmass=self.threshold, noise_size=0.5 * self.width,
+            # its default percentile, 64, hides weak columns between strong ones
+            self.image, diameter, minmass=self.threshold,
+            percentile=64 if self.threshold == 0 else 30, noise_size=0.5 * self.width,
             separation=max(0.6 * self.spacing, 2.0), engine="numba",
         )  # fmt: skip
         return found[["x", "y"]].to_numpy()
