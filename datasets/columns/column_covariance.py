@@ -130,7 +130,7 @@ def measure_covariance(
     columns = np.ascontiguousarray(columns, dtype=np.float64)
     # masked rows could be just those that are read
     coarse = bool(weights.min() > 0)
-    pairs = _overlapping(columns)
+    pairs = overlapping_pairs(columns)
     own, blocks = np.empty((n, 4, 4)), np.empty((len(pairs), 4, 4))
     selves = np.repeat(np.arange(n, dtype=np.int64)[:, None], 2, axis=1)
     information.pair_information(weights, columns, selves, coarse, own)
@@ -173,7 +173,7 @@ def measure_covariance(
     return ColumnCovariance(own, pairs, mixed.astype(np.float32))
 
 
-def _overlapping(columns: Floats) -> Integers:
+def overlapping_pairs(columns: Floats) -> Integers:
     """Return pairs i < j of columns that share information."""
     widths = np.exp(columns[:, 3])
     pairs = cKDTree(columns[:, :2]).query_pairs(

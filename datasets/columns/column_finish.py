@@ -14,6 +14,7 @@ from physlearn.datasets.columns.detection import (
     significance,
     sound,
 )
+from physlearn.datasets.columns.joint_step import refit
 from physlearn.datasets.columns.noise_left import noise_left
 
 __all__ = ["doubt_about", "finish", "measure_errors"]
@@ -37,14 +38,14 @@ def finish(fit: ColumnFit, report: Report) -> tuple[ColumnCovariance, Floats]:
         fit.width_prior = learn_widths(fit)
     fit.keep(sound(fit))
     fit.refit_noise()
-    fit.sweep(max(2, fit.options.max_sweeps // 2), free_width=True)
+    refit(fit, max(2, fit.options.max_sweeps // 2))
     report(0.7, "widths")
     for _ in range(MOST_DROPS):
         correlation, inflation = noise_left(fit)
         covariance = _covariance(fit, inflation)
         if not fit.keep(_significant(fit, covariance, inflation)):
             break
-        fit.sweep(max(2, fit.options.max_sweeps // 4), free_width=True)
+        refit(fit, max(2, fit.options.max_sweeps // 4))
     else:
         correlation, inflation = noise_left(fit)
         covariance = _covariance(fit, inflation)

@@ -155,16 +155,21 @@ class ColumnFit:
         scale += NODE_DAMPING * np.median(scale)
         step = np.empty_like(right)
         background_kernels.solve_nodes(matrix, right, scale, 40, step)
-        if self.noise[1] > 0:
-            # weights are the present model's: the background's variance moves by bounded steps
-            room = np.maximum(self.noise[0] + self.noise[1] * self.nodes, self.noise[2])
-            room /= self.noise[1]
-            step = np.clip(step, -LARGEST_FALL * room, LARGEST_RISE * room)
+        step = self.bounded(step)
         self.nodes += step
         background_kernels.add_background(self.model, step)
         if self.row_levels.size:
             background_kernels.row_steps(self.image, self.model, self.weight, self.row_levels)
         return float(np.max(np.abs(step) * np.sqrt(np.maximum(matrix[:, :, 0], 0.1 * scale))))
+
+    def bounded(self, step: Floats) -> Floats:
+        """Return a step of the nodes by which the background's variance stays in bounds."""
+        if not self.noise[1] > 0:
+            return step
+        # weights are the present model's
+        room = np.maximum(self.noise[0] + self.noise[1] * self.nodes, self.noise[2])
+        room /= self.noise[1]
+        return np.clip(step, -LARGEST_FALL * room, LARGEST_RISE * room)
 
     def refit_noise(self) -> None:
         """Fit the noise model to the present residuals, on every so many rows of the picture."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from physlearn.lattice_models.kernels import kernel, summing_kernel
 
-__all__ = ["add_columns", "column_sweep", "removal_gain"]
+__all__ = ["add_columns", "column_scores", "column_sweep", "removal_gain"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -280,6 +280,23 @@ def column_sweep(
         else:
             moving += 1
     return moving
+
+
+@kernel
+def column_scores(
+    image: Floats, model: Floats, weight: Floats, columns: Floats, reach: float, sign: float,
+    scores: Floats, own: Floats,
+) -> None:  # fmt: skip
+    """Write each column's score (n, 4) and its own Fisher information (n, 4, 4), all held."""
+    work = np.empty((4, max(16, max(model.shape[0], model.shape[1]))))
+    level = np.empty(4)
+    for k in range(columns.shape[0]):
+        own_information(
+            image, model, weight, columns[k], reach, sign, work, scores[k], own[k], level
+        )
+        for a in range(4):
+            for b in range(a):
+                own[k, b, a] = own[k, a, b]
 
 
 @summing_kernel

@@ -1,0 +1,139 @@
+"""One joint Newton step of columns, background and common width: what sweeps reach slowly.
+
+Columns that overlap through each other and a supple background have slow common modes (all widths
+up, the background down): fits by turns stop on the way, biased by a good part of their errors. The
+whole information, solved by conjugate gradients, takes such a mode in one step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.datasets.columns import (
+    background_kernels,
+    column_kernels,
+    information_kernels,
+    joint_kernels,
+)
+from physlearn.datasets.columns.column_covariance import overlapping_pairs
+
+if TYPE_CHECKING:
+    from physlearn.datasets.columns.column_fit import ColumnFit
+
+__all__ = ["center_prior", "joint_step", "refit", "settle"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+GRADIENT_STEPS = 60
+ACCURACY = 0.003
+SETTLED_GAIN = 1e-3
+"""Mean gain of a step, in squared standard errors of a column, below which the fit is at rest."""
+CLEAR_SCATTERS = 3.0
+LARGEST_STEP = np.array([0.5, 0.5, 0.7, 0.2])
+"""Longest step of x and y (in widths), log amplitude and log width."""
+
+
+def center_prior(fit: ColumnFit) -> NDArray[np.bool_]:
+    """Move the width prior to the mean of the widths near it; flag those.
+
+    That is the prior's own maximum of the likelihood: a centre once measured and then held draws
+    all widths to where the fit was when it was measured.
+    """
+    center, precision = fit.width_prior
+    if precision == 0.0:
+        return np.zeros(len(fit.columns), dtype=np.bool_)
+    widths = fit.columns[:, 3]
+    for _ in range(3):
+        near = np.abs(widths - center) <= CLEAR_SCATTERS / np.sqrt(precision)
+        if not near.any():
+            break
+        center = float(widths[near].mean())
+    fit.width_prior = (center, precision)
+    return np.asarray(near, dtype=np.bool_)
+
+
+def settle(fit: ColumnFit, n_steps: int = 4, *, free_width: bool = True) -> float:
+    """Take joint steps until the fit rests; return the last one's mean gain per column."""
+    gain = 0.0
+    for _ in range(n_steps):
+        gain = joint_step(fit, free_width=free_width)
+        if not gain > SETTLED_GAIN:
+            break
+    return gain
+
+
+def refit(fit: ColumnFit, n_sweeps: int, *, free_width: bool = True) -> None:
+    """Fit columns, background and common width until they rest.
+
+    Joint steps do it; where they do not (rows with own levels, columns far from their place),
+    up to ``n_sweeps`` sweeps come first.
+    """
+    if not fit.row_levels.size and settle(fit, free_width=free_width) <= SETTLED_GAIN:
+        return
+    fit.sweep(n_sweeps, free_width=free_width)
+    settle(fit, free_width=free_width)
+    if fit.row_levels.size:
+        fit.sweep(n_sweeps, free_width=free_width)
+
+
+def joint_step(fit: ColumnFit, *, free_width: bool = True) -> float:
+    """Take one joint step; return its mean gain in squared standard errors per column."""
+    n = len(fit.columns)
+    if n == 0:
+        return 0.0
+    near = center_prior(fit)
+    scores, own = np.empty((n, 4)), np.empty((n, 4, 4))
+    column_kernels.column_scores(
+        fit.image, fit.model, fit.weight, fit.columns, fit.options.reach_widths, fit.sign,
+        scores, own,
+    )  # fmt: skip
+    center, precision = fit.width_prior
+    scores[:, 3] += precision * (center - fit.columns[:, 3])
+    own[:, 3, 3] += precision
+    common = near * np.sqrt(precision / max(1, int(near.sum())))
+    matrix, right = np.empty((*fit.nodes.shape, 5)), np.empty(fit.nodes.shape)
+    background_kernels.normal_equations(fit.image, fit.model, fit.weight, matrix, right)
+    pairs, blocks, shares, first = _shared(fit)
+    step, node_step = np.empty((n, 4)), np.empty(fit.nodes.shape)
+    gain = joint_kernels.solve_jointly(
+        own, blocks, pairs, shares, first, matrix, common, scores, right,
+        4 if free_width else 3, GRADIENT_STEPS, ACCURACY, step, node_step,
+    )  # fmt: skip
+    _move(fit, step, node_step)
+    return float(gain)
+
+
+def _shared(fit: ColumnFit) -> tuple[Integers, Floats, Floats, Integers]:
+    """Return pairs and blocks of overlapping columns, and what each shares with which nodes."""
+    coarse = not fit.mask.size
+    n, shape = len(fit.columns), fit.nodes.shape
+    pairs = overlapping_pairs(fit.columns)
+    blocks = np.empty((len(pairs), 4, 4))
+    information_kernels.pair_information(fit.weight, fit.columns, pairs, coarse, blocks)
+    shares, first = np.empty((n, 9, 4)), np.empty((n, 2), np.int64)
+    step_y, step_x = ((fit.image.shape[k] - 1) / (shape[k] - 1) for k in (0, 1))
+    information_kernels.background_share(
+        fit.weight, fit.columns, fit.options.reach_widths, step_y, step_x, shape[0], shape[1],
+        coarse, shares, first,
+    )  # fmt: skip
+    return pairs, blocks, shares * fit.sign, first
+
+
+def _move(fit: ColumnFit, step: Floats, node_step: Floats) -> None:
+    """Apply a step, no column's and no node's beyond its bound, and redraw the model."""
+    width = np.exp(fit.columns[:, 3])
+    longest = np.abs(step) / LARGEST_STEP
+    longest[:, :2] /= width[:, None]
+    columns = fit.columns + step / np.maximum(1.0, longest.max(axis=1))[:, None]
+    rules = fit.rules(free_width=True)
+    columns[:, 3] = np.clip(columns[:, 3], rules[1], rules[2])
+    for axis, length in ((0, fit.image.shape[1]), (1, fit.image.shape[0])):
+        columns[:, axis] = np.clip(columns[:, axis], -2.0 * width, length - 1.0 + 2.0 * width)
+    fit.columns = np.ascontiguousarray(columns)
+    fit.nodes += fit.bounded(node_step)
+    fit.rebuild()
+    if fit.width_prior[1]:
+        center_prior(fit)
