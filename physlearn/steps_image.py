@@ -74,10 +74,9 @@ def _estimate(findings: Findings) -> None:
     if table is None or graph is None:
         return
     for cause, outcome in _questions(findings):
-        low, high = np.quantile(table.frame[cause], [0.1, 0.9])
         findings.effects.append(
             estimate_effect(
-                table, graph, cause, outcome, contrast=(float(low), float(high)),
+                table, graph, cause, outcome, contrast=_contrast(table.frame[cause].to_numpy()),
                 rng=findings.rng(f"effect of {cause}"),
             )
         )  # fmt: skip
@@ -88,6 +87,13 @@ def _estimate(findings: Findings) -> None:
             else "the patch table has no response channel whose causes could be asked for; give "
             "one with --channel."
         )
+
+
+def _contrast(values: np.ndarray) -> tuple[float, float]:
+    """Return the two values of a cause between which its effect is asked for."""
+    low, high = (float(value) for value in np.quantile(values, [0.1, 0.9]))
+    # a column that is the same in nine of ten patches differs only in its extremes
+    return (low, high) if low < high else (float(values.min()), float(values.max()))
 
 
 def _questions(findings: Findings) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
 from physlearn.checks import InputError, NotIdentified, check_positive
+from physlearn.datasets.motion.broken_tracks import count_broken_tracks
 from physlearn.datasets.motion.link_atoms import LinkedAtoms
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class HopEvents:
         drift left over and scan errors make it exceed 1.
     smallest_hop
         Length of a hop that is found with probability .95.
+    n_broken
+        Trajectories that end where, in the next frame, another begins beyond the search range: what
+        a hop longer than that range leaves. They are no rows of ``table``.
     warnings
         Sentences that travel to the report.
 
@@ -64,6 +68,7 @@ class HopEvents:
     unit: str
     error_scale: float
     smallest_hop: float
+    n_broken: int = 0
     warnings: tuple[str, ...] = ()
 
     @property
@@ -74,15 +79,17 @@ class HopEvents:
     def rate(self, level: float = 0.9) -> tuple[float, float, float]:
         """Return hops per particle and unit of time, with the exact Poisson interval.
 
-        Only hops between successive frames count, over the time watched that way. Two hops within
-        one frame are seen as one or none: the rate is too low where it nears one a frame. Garwood
-        (1936), doi:10.1093/biomet/28.3-4.437.
+        Only hops between successive frames count, over the time watched that way; the interval's
+        upper end counts the ``n_broken`` trajectories as hops too. Two hops within one frame are
+        seen as one or none: the rate is too low where it nears one a frame. Garwood (1936),
+        doi:10.1093/biomet/28.3-4.437.
         """
         step = self.table["frame_after"] - self.table["frame_before"]
         n = int((step == 1).sum())
         tail = 0.5 * (1.0 - level)
         low = 0.5 * float(chi2.ppf(tail, 2 * n)) if n else 0.0
-        high = 0.5 * float(chi2.ppf(1.0 - tail, 2 * n + 2))
+        most = n + self.n_broken
+        high = 0.5 * float(chi2.ppf(1.0 - tail, 2 * most + 2))
         return n / self.watched_time, low / self.watched_time, high / self.watched_time
 
 
@@ -100,7 +107,8 @@ def find_hops(
     Parameters
     ----------
     linked
-        What ``link_atoms`` returned; its search range must reach as far as a hop.
+        What ``link_atoms`` returned; its search range must reach as far as a hop: a longer hop
+        breaks the trajectory, which is counted (``n_broken``) and warned of.
     false_share
         Expected share of false hops among those found.
     shortest
@@ -155,9 +163,11 @@ def find_hops(
     waits = track.times[track.frame[after]] - track.times[track.frame[before]]
     typical = scale * float(np.sqrt(np.median(0.5 * np.einsum("nii->n", joint))))
     least = float(np.sqrt(chi2.isf(max(cut, 1e-300), 2))) + float(norm.ppf(POWER))
+    broken, clear = count_broken_tracks(linked)
     return HopEvents(
         table, int(direct.sum()), float(waits[direct].sum()), track.time_unit, track.unit, scale,
-        max(shortest, typical * least), _warnings(linked, table, scale),
+        max(shortest, typical * least), broken,
+        _broken_warning(linked, broken, len(table), clear=clear) + _warnings(linked, table, scale),
     )  # fmt: skip
 
 
@@ -218,6 +228,25 @@ def _table(
             "p": p[jump], "ambiguous": linked.ambiguous[a],
         }
     ).sort_values(["frame_after", "particle"], ignore_index=True)  # fmt: skip
+
+
+def _broken_warning(
+    linked: LinkedAtoms, broken: int, n_hops: int, *, clear: bool
+) -> tuple[str, ...]:
+    """Return the sentence on trajectories that longer hops, or missed atoms, have broken."""
+    if not clear:
+        missed = (
+            f"{broken} trajectories broke inside the film, as many as atoms missed for a frame "
+            "make by chance; the upper end of rate() counts them as hops: link with memory.",
+        )
+        return missed if broken > max(n_hops, 2) else ()
+    return (
+        f"{broken} trajectories broke inside the film, each with another one beginning next to it: "
+        f"that is what a hop longer than the search range ({linked.search_range:.4g} "
+        f"{linked.trajectory.unit}) leaves, and no such hop is in the table; link again with "
+        "search_range a little above a hop, and with memory where atoms may be missed for a frame. "
+        "The upper end of rate() counts them.",
+    )
 
 
 def _warnings(linked: LinkedAtoms, table: pd.DataFrame, scale: float) -> tuple[str, ...]:

@@ -138,6 +138,60 @@ def test_rate_interval_covers(oracle):
     oracle("rate interval", p=stats.binomtest(inside, 60, 0.9, "less").pvalue)
 
 
+def lattice_gas(n, n_frames, rate, rng, *, side=8, sd=0.1, seen=1.0):
+    """Return frames of atoms that hop to free neighbouring sites 10 apart, and the hops."""
+    taken = [divmod(int(site), side) for site in rng.permutation(side**2)[:n]]
+    frames, hops = [], 0
+    for t in range(n_frames):
+        for k in np.flatnonzero(rng.random(n) < rate) if t else ():
+            steps = ((1, 0), (-1, 0), (0, 1), (0, -1))
+            around = [(taken[k][0] + a, taken[k][1] + b) for a, b in steps]
+            free = [x for x in around if min(x) >= 0 and max(x) < side and x not in taken]
+            if free:
+                taken[k] = free[rng.integers(len(free))]
+                hops += 1
+        places = 10.0 * np.array(taken)[rng.random(n) < seen]
+        covariance = np.broadcast_to(sd**2 * np.eye(2), (len(places), 2, 2))
+        places = places + rng.normal(0, sd, places.shape)
+        frames.append(AtomicConfiguration(places, position_covariance=covariance))
+    return frames, hops
+
+
+@pytest.mark.parametrize(("n", "rate", "memory"), [(22, 0.05, 0), (61, 0.02, 0), (61, 0.02, 2)])
+def test_hops_beyond_the_search_range_are_said_and_bound_the_rate(n, rate, memory):
+    inside = 0
+    for seed in range(8):
+        frames, hops = lattice_gas(n, 40, rate, np.random.default_rng(seed))
+        found = find_hops(link_atoms(frames, memory=memory))
+        assert found.n_hops == 0 < hops
+        assert any("longer than the search range" in text for text in found.warnings)
+        # a few pairs of hops within one frame are seen as one
+        assert 0.8 * hops <= found.n_broken <= hops
+        low, high = found.rate()[1:]
+        inside += low <= hops / (n * 39) <= high
+    assert inside == 8
+
+
+def test_a_search_range_beyond_the_hop_breaks_no_track():
+    frames, hops = lattice_gas(22, 40, 0.05, np.random.default_rng(1))
+    found = find_hops(link_atoms(frames, search_range=14.0), shortest=5.0)
+    assert found.n_broken == 0
+    assert found.n_hops >= 0.9 * hops
+    assert not any("broke" in text for text in found.warnings)
+
+
+def test_atoms_that_blink_are_not_taken_for_hops():
+    warned = 0
+    for seed in range(20):
+        frames, _ = lattice_gas(30, 30, 0.0, np.random.default_rng(seed), seen=0.9)
+        warned += any("longer than" in text for text in find_hops(link_atoms(frames)).warnings)
+        joined = find_hops(link_atoms(frames, memory=3))
+        assert joined.n_hops == 0
+        assert joined.n_broken <= 1
+    # three standard deviations of the chance matches
+    assert warned <= 2
+
+
 def test_vibration_is_not_hopping():
     rng = np.random.default_rng(2)
     frames, *_ = walkers(400, 12, 0.0, rng, sd=0.3)
