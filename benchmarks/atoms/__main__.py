@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,16 @@ def jobs(quick: bool, peers: bool) -> dict[str, Callable[[], Any]]:
     return out
 
 
+def guarded(job: Callable[[], Any]) -> Any:
+    """Return a case's figures, or what went wrong: the other cases are measured all the same."""
+    try:
+        return job()
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        words = f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
+        return {"failed": words, "load": load_average()}
+
+
 def number(row: Mapping[str, Any], name: str, form: str) -> str:
     """Return a figure, or nothing where there is none."""
     value = row.get(name)
@@ -83,7 +94,9 @@ def finder_lines(cases: Mapping[str, Any]) -> list[str]:
     ]
     for picture in (*PICTURES, SPEED):
         case = cases.get(picture.name)
-        for name, row in (case["rows"] if case else {}).items():
+        if case and "failed" in case:
+            lines.append(f"| {picture.name} | | | | | | | | FAILED: {case['failed']} |")
+        for name, row in (case or {}).get("rows", {}).items():
             first = picture.name if name == "physlearn" else ""
             if "absent" in row:
                 if picture == PICTURES[0]:
@@ -111,7 +124,7 @@ def speed_lines(cases: Mapping[str, Any]) -> list[str]:
         lines.append(f"| {what} | {measured} | {goal} | {'met' if met else 'MISSED'} |")
 
     case = cases.get(SPEED.name)
-    if case:
+    if case and "rows" in case:
         ours = case["rows"]["physlearn"]
         add(
             f"{SPEED.name}, errors included", f"{ours['atoms_per_s']:,.0f} atoms/s",
@@ -152,7 +165,10 @@ def markdown(content: Mapping[str, Any]) -> str:
         "| question | measured | goal | |", "|---|---|---|---|",
     ]  # fmt: skip
     for name in CHECKS:
-        for row in cases.get(name, {}).get("checks", []):
+        case = cases.get(name, {})
+        if "failed" in case:
+            lines.append(f"| {name} | FAILED: {case['failed']} | | |")
+        for row in case.get("checks", []):
             met = "" if row["met"] is None else "met" if row["met"] else "MISSED"
             lines.append(f"| {row['what']} | {row['measured']} | {row['goal']} | {met} |")
     loads = [case["load"] for case in cases.values() if case.get("load") is not None]
@@ -172,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         if asked.resume and name in content["cases"]:
             continue
-        content["cases"][name] = job()
+        content["cases"][name] = guarded(job)
         console.print(name, content["cases"][name])
         if not asked.quick:
             asked.out.parent.mkdir(parents=True, exist_ok=True)
