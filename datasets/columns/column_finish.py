@@ -15,7 +15,7 @@ from physlearn.datasets.columns.detection import (
     sound,
 )
 from physlearn.datasets.columns.joint_step import refit
-from physlearn.datasets.columns.noise_left import noise_left
+from physlearn.datasets.columns.noise_left import noise_left, settle_noise
 
 __all__ = ["doubt_about", "finish", "measure_errors"]
 
@@ -39,6 +39,9 @@ def finish(fit: ColumnFit, report: Report) -> tuple[ColumnCovariance, Floats]:
     fit.keep(sound(fit))
     fit.refit_noise()
     refit(fit, max(2, fit.options.max_sweeps // 2))
+    if fit.kind != "poisson":
+        settle_noise(fit)
+        refit(fit, max(2, fit.options.max_sweeps // 4))
     report(0.7, "widths")
     for _ in range(MOST_DROPS):
         correlation, inflation = noise_left(fit)
@@ -74,6 +77,7 @@ def _significant(fit: ColumnFit, covariance: ColumnCovariance, inflation: Floats
 
 def measure_errors(fit: ColumnFit) -> tuple[ColumnCovariance, Floats]:
     """Return the covariances of a finished fit and its pixels' correlation."""
+    settle_noise(fit)
     correlation, inflation = noise_left(fit)
     return _covariance(fit, inflation), correlation
 

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from physlearn.datasets.columns.noise_taken import LocalFit, mean_taken, smear
+
 __all__ = [
     "fit_pixel_variance",
     "joint_variance_inflation",
@@ -23,6 +25,7 @@ COLUMNS_FOR_INFLATION = 9
 RIDGE = 1e-9
 FEWEST_FOR_MISFIT = 30
 MOST_FOR_MISFIT = 4000
+GIVE_BACK_ROUNDS = 6
 SMALLEST_SHARE = 0.02
 """Smallest variance that a pixel may have, as a share of the picture's median variance."""
 
@@ -40,7 +43,9 @@ def pixel_noise_variance(image: Floats) -> float:
     return max(spread * spread, 1e-12 * float(np.var(image)), np.finfo(np.float64).tiny)
 
 
-def fit_pixel_variance(residual: Floats, mean: Floats, kind: str, n_parameters: int) -> Floats:
+def fit_pixel_variance(
+    residual: Floats, mean: Floats, kind: str, n_parameters: int, left: Floats | None = None
+) -> Floats:
     """Return (offset, gain, smallest variance) of ``variance = offset + gain * mean``.
 
     Parameters
@@ -51,25 +56,29 @@ def fit_pixel_variance(residual: Floats, mean: Floats, kind: str, n_parameters: 
         ``poisson`` (offset 0, gain 1), ``gaussian`` (gain 0) or ``gain`` (both fitted by the
         quasi-likelihood of squared residuals, whose variance is twice the squared variance).
     n_parameters
-        Parameters of the fitted picture; their degrees of freedom are given back.
+        Parameters of the fitted picture; their degrees of freedom are given back evenly.
+    left
+        Share of its variance that each pixel's residual keeps, in place of ``n_parameters``.
     """
     if kind == "poisson":
         median = max(float(np.median(mean)), np.finfo(np.float64).tiny)
         return np.array([0.0, 1.0, SMALLEST_SHARE * median])
-    freedom = residual.size / max(residual.size - n_parameters, 0.2 * residual.size)
-    square = residual.ravel() ** 2 * freedom
-    level = float(square.mean())
+    share = np.full(residual.size, max(1.0 - n_parameters / residual.size, 0.2))
+    if left is not None:
+        share = left.ravel()
+    square = residual.ravel() ** 2
+    level = float(square.sum() / share.sum())
     if kind == "gaussian" or not level > 0:
         level = max(level, np.finfo(np.float64).tiny)
         return np.array([level, 0.0, SMALLEST_SHARE * level])
     step = max(1, square.size // 100_000)
-    square, means = square[::step], mean.ravel()[::step]
+    square, means, share = square[::step], mean.ravel()[::step], share[::step]
     center = float(means.mean())
-    design = np.stack([np.ones_like(means), means - center], axis=1)
+    design = share[:, None] * np.stack([np.ones_like(means), means - center], axis=1)
     floor = SMALLEST_SHARE * level
     line = np.array([level, 0.0])
     for _ in range(30):
-        variance = np.maximum(design @ line, floor)
+        variance = np.maximum(design @ line, floor * share)
         weight = design / variance[:, None] ** 2
         new = np.linalg.solve(design.T @ weight + 1e-12 * np.eye(2) / level**2, weight.T @ square)
         if new[1] < 0:
@@ -107,8 +116,7 @@ def residual_autocorrelation(
     n_columns: int,
     typical: tuple[float, float, float],
     noise: Floats,
-    *,
-    width_precision: float = 0.0,
+    fits: list[LocalFit] | None = None,
 ) -> tuple[Floats, float]:
     """Return the pixel noise's autocorrelation, and its variance in units of the assumed one.
 
@@ -117,14 +125,14 @@ def residual_autocorrelation(
     scaled
         (picture - model) / standard deviation, shape (rows, columns).
     n_columns
-        Fitted columns. Each takes the noise's projection on its four derivative pictures out of the
-        residuals, more of it the longer the noise is correlated; this is given back (three rounds).
+        Fitted columns. Each takes noise out of the residuals, more of it the longer the noise is
+        correlated; this is given back.
     typical
         Width (pixel), amplitude and background of a typical column.
     noise
         (offset, gain, smallest variance).
-    width_precision
-        Precision of the prior on each log width: what it holds, the fit does not take.
+    fits
+        Some columns as the fit sees them (``local_fits``); None: one typical column alone.
 
     Returns
     -------
@@ -135,20 +143,23 @@ def residual_autocorrelation(
     lag = int(np.clip(np.ceil(3 * typical[0]), 3, min(12, min(scaled.shape) // 4)))
     centred = scaled - scaled.mean()
     sums = _correlate(centred[None], lag)
-    slopes = _typical_slopes(*typical, noise)
-    basis = np.linalg.qr(slopes.reshape(4, -1).T)[0].T.reshape(slopes.shape)
-    own = np.array([_correlate(part[None], lag) for part in basis])
-    information = slopes.reshape(4, -1) @ slopes.reshape(4, -1).T
-    alone = information[3, 3] - information[2, 3] ** 2 / information[2, 2]
-    fitted = np.array([1.0, 1.0, 1.0, alone / (alone + width_precision)])
-    taken = fitted.copy()
-    for _ in range(3 if n_columns else 1):
-        freedom = max(scaled.size - n_columns * taken.sum(), 0.2 * scaled.size)
-        level = float(sums[lag, lag] / freedom)
-        whole = sums + n_columns * level * np.einsum("a,aij->ij", taken, own)
-        correlation = _hanging_together(whole / whole[lag, lag], 4.0 / np.sqrt(scaled.size))
-        taken = fitted * np.clip(np.einsum("aij,ij->a", own, correlation), 0.0, None)
+    error = 4.0 / np.sqrt(scaled.size)
+    correlation = _hanging_together(sums / sums[lag, lag], error)
+    level = float(sums[lag, lag] / scaled.size)
+    fits = fits or [_alone(typical, noise)]
+    for _ in range(GIVE_BACK_ROUNDS if n_columns else 0):
+        taken = n_columns * mean_taken(fits, correlation)[0]
+        level = float(sums[lag, lag] / max(scaled.size - taken[lag, lag], 0.2 * scaled.size))
+        whole = sums + level * taken
+        correlation = _hanging_together(whole / whole[lag, lag], error)
     return correlation, level
+
+
+def _alone(typical: tuple[float, float, float], noise: Floats) -> LocalFit:
+    """Return the fit of one typical column on a known background."""
+    slopes = _typical_slopes(*typical, noise)
+    flat = slopes.reshape(4, -1)
+    return LocalFit(slopes, np.linalg.inv(flat @ flat.T), np.ones(slopes.shape[1:], dtype=np.bool_))
 
 
 def _hanging_together(correlation: Floats, error: float) -> Floats:
@@ -185,15 +196,7 @@ def variance_inflation(
 
 def _sandwich(slopes: Floats, correlation: Floats) -> Floats:
     """Return the factor (4,) on the variances of the first four of noise-scaled slope pictures."""
-    lag = correlation.shape[0] // 2
-    size = max(slopes.shape[1:]) + 2 * lag
-    spectrum = np.fft.rfft2(slopes, (size, size))
-    kernel = np.zeros((size, size))
-    for row in range(-lag, lag + 1):
-        for column in range(-lag, lag + 1):
-            kernel[row, column] = correlation[row + lag, column + lag]
-    smeared = np.fft.irfft2(spectrum * np.fft.rfft2(kernel), (size, size))
-    smeared = smeared[:, : slopes.shape[1], : slopes.shape[2]].reshape(len(slopes), -1)
+    smeared = smear(slopes, correlation)
     flat = slopes.reshape(len(slopes), -1)
     scale = 1.0 / np.sqrt(np.maximum((flat**2).sum(axis=1), 1e-300))
     information = (flat @ flat.T) * scale[:, None] * scale

@@ -6,21 +6,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from physlearn.datasets.columns.noise import (
+    fit_pixel_variance,
     joint_variance_inflation,
     residual_autocorrelation,
     without_common_misfit,
 )
+from physlearn.datasets.columns.noise_taken import LocalFit, local_fits, mean_taken
 
 if TYPE_CHECKING:
     from physlearn.datasets.columns.column_fit import ColumnFit
 
-__all__ = ["noise_left"]
+__all__ = ["noise_left", "settle_noise"]
 
 Floats = NDArray[np.float64]
 PIXELS_FOR_CORRELATION = 300_000
 EDGE_WIDTHS = 4.0
+SETTLING_ROUNDS = 2
+PIXELS_FOR_NOISE = 60_000
+LEAST_LEFT = 0.1
+"""Smallest share of its noise that a pixel's residual is taken to keep."""
 NO_COUNTS_ABOVE = 0.1
 """Correlation of neighbouring pixels above which a picture of counts holds none."""
 
@@ -44,7 +51,7 @@ def noise_left(fit: ColumnFit) -> tuple[Floats, Floats]:
     here = np.column_stack([x, y, fit.columns[:, 2:]])[inside]
     scaled = without_common_misfit(scaled, here)
     correlation, level = residual_autocorrelation(
-        scaled, len(here), _typical(fit), fit.noise, width_precision=fit.width_prior[1]
+        scaled, len(here), _typical(fit), fit.noise, _local_fits(fit)
     )
     if len(fit.columns) == 0:
         return correlation, np.ones(4)
@@ -55,6 +62,40 @@ def noise_left(fit: ColumnFit) -> tuple[Floats, Floats]:
     factor = joint_variance_inflation(correlation, fit.weight, fit.columns)
     # correlated noise hides in the fitted columns: the residuals' variance is too small
     return correlation, factor * (1.0 if fit.kind == "poisson" else max(1.0, level))
+
+
+def settle_noise(fit: ColumnFit) -> None:
+    """Fit the noise anew, each pixel's residual as large as the fit around it has left it.
+
+    The columns take up noise where they stand, so that an even give-back would make the noise under
+    them, and with it the gain, too small.
+    """
+    if fit.kind == "poisson" or not _local_fits(fit):
+        return
+    sample = np.arange(0, fit.image.size, 1 + fit.image.size // PIXELS_FOR_NOISE)
+    if fit.mask.size:
+        sample = np.flatnonzero(fit.mask)[:: 1 + fit.n_pixels // PIXELS_FOR_NOISE]
+    points = np.column_stack([sample % fit.image.shape[1], sample // fit.image.shape[1]])
+    _, nearest = cKDTree(fit.columns[:, :2]).query(points)
+    offsets = points - np.rint(fit.columns[nearest, :2]).astype(np.int64)
+    mean = fit.model.ravel()[sample]
+    residual = fit.image.ravel()[sample] - mean
+    for _ in range(SETTLING_ROUNDS):
+        correlation, _ = noise_left(fit)
+        _, taken = mean_taken(_local_fits(fit), correlation)
+        half = len(taken) // 2
+        near = (np.abs(offsets) <= half).all(axis=1)
+        left = np.ones(len(sample))
+        left[near] -= taken[offsets[near, 1] + half, offsets[near, 0] + half]
+        fit.noise = fit_pixel_variance(residual, mean, fit.kind, 0, np.maximum(left, LEAST_LEFT))
+        fit.reweigh()
+
+
+def _local_fits(fit: ColumnFit) -> list[LocalFit]:
+    """Return some columns as the fit sees them."""
+    if len(fit.columns) == 0:
+        return []
+    return local_fits(fit.columns, fit.weight, fit.width_prior[1])
 
 
 def _typical(fit: ColumnFit) -> tuple[float, float, float]:
