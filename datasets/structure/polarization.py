@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from physlearn.checks import InputError, NotIdentified
+from physlearn.checks import InputError, NotIdentified, check_positive
 from physlearn.datasets.structure.bond_search import planar
 from physlearn.datasets.structure.joint_positions import (
     PositionErrors,
     position_errors,
     scan_doubt,
 )
+from physlearn.datasets.structure.row_shifts import row_shifts_left_out
 from physlearn.datasets.structure.sublattices import center_and_cage
 from physlearn.records import AtomicConfiguration
 
@@ -52,6 +53,8 @@ class PolarizationField:
         Sparse (2m, 2N): displacements are ``operator @ positions``.
     errors
         What the positions' errors are; cells that share cage atoms correlate.
+    scan_rows
+        float64 (N,): y of each atom in picture rows (in ``unit`` where no pixel size is known).
     unit, row_mean_identified, warnings
         Unit of lengths; whether a shift of whole scan rows is excluded; sentences for the report.
 
@@ -71,6 +74,7 @@ class PolarizationField:
     covariance: Floats
     operator: sparse.csr_array
     errors: PositionErrors
+    scan_rows: Floats
     unit: str
     row_mean_identified: bool
     warnings: tuple[str, ...]
@@ -95,26 +99,26 @@ class PolarizationField:
         """Return the sparse covariance (2m, 2m) of all displacements, or None without errors."""
         return self.errors.joint(self.operator)
 
-    def without_row_means(self) -> Floats:
-        """Return the displacements less the mean x of each scan row of cells: what a jitter left.
+    def without_row_means(self, rows: float = 1.0) -> tuple[Floats, Floats]:
+        """Return displacements (m, 2) less what row shifts could make, covariance (m, 2, 2).
 
-        Cells belong to a row when their centres' y differ by less than half a cell.
+        A shift f of each scan row along x moves centres and cages: d_x = A f. What any f explains
+        (least squares) is taken off, of real displacements too. Cells that f alone can explain are
+        left with 0 and variance 0.
+
+        Parameters
+        ----------
+        rows
+            Scan rows from one free value of f to the next, straight lines between: 1 for shifts
+            that are independent from row to row.
+
+        Raises
+        ------
+        NotIdentified
+            When such shifts could make nine tenths of all displacements or more.
         """
-        order = np.argsort(self.positions[:, 1], kind="stable")
-        y = self.positions[order, 1]
-        cell = float(np.median(np.hypot(*self._edges().T)))
-        row = np.empty(len(order), dtype=np.int64)
-        row[order] = np.cumsum(np.concatenate([[0], np.diff(y) > 0.25 * cell]))
-        mean = np.bincount(row, self.displacements[:, 0]) / np.bincount(row)
-        left = self.displacements.copy()
-        left[:, 0] -= mean[row]
-        return left
-
-    def _edges(self) -> Floats:
-        """Return vectors from each cell's centre to the nearest other one."""
-        near = cKDTree(self.positions).query(self.positions, k=min(2, len(self.positions)))[1]
-        near = np.asarray(near).reshape(len(self.positions), -1)[:, -1]
-        return np.asarray(self.positions[near] - self.positions)
+        check_positive("rows", rows)
+        return row_shifts_left_out(self, rows)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row a cell: place, displacement, errors, length, angle, p of no displacement.
@@ -232,9 +236,11 @@ def measure_polarization(
     doubt = scan_doubt(atoms, scanned, "displacement")
     if doubt:
         warnings.append(doubt + " See without_row_means().")
+    step = 1.0 if atoms.pixel_size is None else float(atoms.pixel_size[1])
     return PolarizationField(
         cells, cages, positions[cages].mean(axis=1), one @ positions, errors.blocks(operator, 2),
-        operator, errors, atoms.unit, not doubt, tuple(dict.fromkeys(warnings)),
+        operator, errors, positions[:, 1] / step, atoms.unit, not doubt,
+        tuple(dict.fromkeys(warnings)),
     )  # fmt: skip
 
 
