@@ -173,17 +173,15 @@ def measure_covariance(
     return ColumnCovariance(own, pairs, mixed.astype(np.float32))
 
 
-def overlapping_pairs(columns: Floats) -> Integers:
-    """Return pairs i < j of columns that share information."""
+def overlapping_pairs(columns: Floats, reach: float = COUPLED_WIDTHS) -> Integers:
+    """Return pairs i < j of columns, within ``reach`` widths, that share information."""
     widths = np.exp(columns[:, 3])
-    pairs = cKDTree(columns[:, :2]).query_pairs(
-        COUPLED_WIDTHS * widths.max(), output_type="ndarray"
-    )
+    pairs = cKDTree(columns[:, :2]).query_pairs(reach * widths.max(), output_type="ndarray")
     pairs = pairs.astype(np.int64).reshape(-1, 2)
     one, two = columns[pairs[:, 0]], columns[pairs[:, 1]]
     square = (one[:, 0] - two[:, 0]) ** 2 + (one[:, 1] - two[:, 1]) ** 2
     total = widths[pairs[:, 0]] ** 2 + widths[pairs[:, 1]] ** 2
-    return np.ascontiguousarray(np.sort(pairs[square < 0.5 * COUPLED_WIDTHS**2 * total], axis=1))
+    return np.ascontiguousarray(np.sort(pairs[square < 0.5 * reach**2 * total], axis=1))
 
 
 def _definite(own: Floats, mixed: Floats, levels: Floats, pairs: Integers) -> tuple[Floats, Floats]:
@@ -193,6 +191,10 @@ def _definite(own: Floats, mixed: Floats, levels: Floats, pairs: Integers) -> tu
     background's part, and where that is not enough the other, is drawn towards 0. The smallest
     eigenvalue is concave, so that a mean of two matrices has at least the mean of theirs.
     """
+    values, vectors = np.linalg.eigh(own)
+    floor = 1e-9 * values[:, -1:]
+    if (values < floor).any():  # columns that all but coincide
+        own[:] = (vectors * np.maximum(values, floor)[:, None, :]) @ vectors.transpose(0, 2, 1)
     roots = np.linalg.inv(np.linalg.cholesky(own))
 
     def lowest(cross: Floats) -> float:

@@ -17,6 +17,10 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 CROP_PX = 256
 CROPS_ALONG_EDGE = 3
+SMOOTHING = 0.7
+"""Smoothing before the background's start, in widths of a column."""
+FEWEST_COUNTS = 3.0
+"""Counts under that smoothing below which its low quantile is 0, not the background."""
 BACKGROUND_SHARE = 0.15
 """Quantile of the smoothed picture that stands for the background at the start."""
 
@@ -40,15 +44,19 @@ def start(
     level = float(np.median([pixel_noise_variance(crop) for crop in crops]))
     noise = np.array([level, 0.0, 0.02 * level])
     if kind == "poisson":
+        # the spread of few counts, most of them 0, says nothing: their mean is their variance
+        level = max(float(filled.mean()), np.finfo(np.float64).tiny)
         sample = filled[:: 1 + image.size // 1_000_000]
         noise = fit_pixel_variance(sample, np.full_like(sample, sample.mean()), kind, 0)
     guess = width if width is not None else _guess_width(crops, level, min(image.shape))
     spacing = options.background_spacing_px or max(24.0, 12.0 * guess)
     counts = [max(2, round((length - 1) / spacing) + 1) for length in image.shape]
     sign = -1.0 if options.polarity == "dark" else 1.0
-    fit = ColumnFit(
-        image, kind, guess, options, noise, _low_background(filled, guess, counts, sign)
-    )
+    if kind == "poisson" and level * 4.0 * np.pi * (SMOOTHING * guess) ** 2 < FEWEST_COUNTS:
+        nodes = np.full(counts, level)
+    else:
+        nodes = _low_background(filled, guess, counts, sign)
+    fit = ColumnFit(image, kind, guess, options, noise, nodes)
     if mask is not None:
         fit.mask = np.ascontiguousarray(mask)
     if options.row_levels:
@@ -100,7 +108,7 @@ def _guess_width(crops: list[Floats], level: float, edge: int) -> float:
 
 def _low_background(image: Floats, width: float, counts: list[int], sign: float) -> Floats:
     """Return nodes at a low quantile (high for dark columns) of the smoothed picture nearby."""
-    taps = gaussian_taps(0.7 * width)
+    taps = gaussian_taps(SMOOTHING * width)
     taps /= 2.0 * taps.sum() - 1.0
     smoothed = filter_kernels.smooth((sign * image).astype(np.float32), taps)
     places = [

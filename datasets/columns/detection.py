@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from physlearn.datasets.columns import column_kernels, filter_kernels
 from physlearn.datasets.columns.column_fit import SMALLEST_WIDTH_PX, ColumnFit, Report
 from physlearn.datasets.columns.column_start import gaussian_taps
+from physlearn.datasets.columns.joint_step import settle
 from physlearn.datasets.columns.peak_kernels import local_maxima
 
 __all__ = [
@@ -38,6 +39,8 @@ SMALLEST_SCATTER = 0.01
 """Least relative scatter of widths that is believed."""
 FIRST_SHARE = 0.3
 """The first round, which knows the noise least, takes what reaches this share of the strongest."""
+NEAR_REST = 10.0
+"""Mean gain of a joint step, in squared errors, that is near enough to learn the width from."""
 SETTLED_SHARE = 0.002
 
 
@@ -206,7 +209,8 @@ def _measure_width(fit: ColumnFit) -> None:
     """Take the median width of the brighter columns as the common one."""
     options = fit.options
     fit.options, fit.width_prior = replace(options, width_range=(0.35, 2.8)), (0.0, 0.0)
-    fit.sweep(6, free_width=True)
+    fit.sweep(2, free_width=True)
+    settle(fit, 3, enough=NEAR_REST)
     fit.options = options
     bright = fit.columns[:, 2] >= np.quantile(fit.columns[:, 2], 0.6)
     fit.width = max(SMALLEST_WIDTH_PX, float(np.exp(np.median(fit.columns[bright, 3]))))

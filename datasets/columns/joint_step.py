@@ -28,9 +28,12 @@ __all__ = ["center_prior", "joint_step", "refit", "settle"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 GRADIENT_STEPS = 60
-ACCURACY = 0.003
-SETTLED_GAIN = 1e-3
-"""Mean gain of a step, in squared standard errors of a column, below which the fit is at rest."""
+ACCURACY = 0.004
+COUPLED_WIDTHS = 6.5
+"""A step does well without what columns further apart share (.0005 of their information)."""
+SETTLED_GAIN = 0.02
+"""Mean gain of a step, in squared standard errors that leaves next to nothing behind."""
+STALLED = 0.5
 CLEAR_SCATTERS = 3.0
 LARGEST_STEP = np.array([0.5, 0.5, 0.7, 0.2])
 """Longest step of x and y (in widths), log amplitude and log width."""
@@ -55,12 +58,14 @@ def center_prior(fit: ColumnFit) -> NDArray[np.bool_]:
     return np.asarray(near, dtype=np.bool_)
 
 
-def settle(fit: ColumnFit, n_steps: int = 4, *, free_width: bool = True) -> float:
-    """Take joint steps until the fit rests; return the last one's mean gain per column."""
-    gain = 0.0
+def settle(
+    fit: ColumnFit, n_steps: int = 4, *, free_width: bool = True, enough: float = SETTLED_GAIN
+) -> float:
+    """Take joint steps until the fit rests or stalls; return the last one's gain per column."""
+    gain, last = 0.0, np.inf
     for _ in range(n_steps):
-        gain = joint_step(fit, free_width=free_width)
-        if not gain > SETTLED_GAIN:
+        last, gain = gain or last, joint_step(fit, free_width=free_width)
+        if not enough < gain < STALLED * last:
             break
     return gain
 
@@ -68,14 +73,16 @@ def settle(fit: ColumnFit, n_steps: int = 4, *, free_width: bool = True) -> floa
 def refit(fit: ColumnFit, n_sweeps: int, *, free_width: bool = True) -> None:
     """Fit columns, background and common width until they rest.
 
-    Joint steps do it; where they do not (rows with own levels, columns far from their place),
-    up to ``n_sweeps`` sweeps come first.
+    Joint steps do it; up to ``n_sweeps`` sweeps follow where some columns do not come to rest that
+    way (faint ones that wander), or rows have their own levels.
     """
-    if not fit.row_levels.size and settle(fit, free_width=free_width) <= SETTLED_GAIN:
+    rows = bool(fit.row_levels.size)
+    gain = np.inf if rows else settle(fit, free_width=free_width)
+    if gain <= SETTLED_GAIN:
         return
     fit.sweep(n_sweeps, free_width=free_width)
     settle(fit, free_width=free_width)
-    if fit.row_levels.size:
+    if rows:
         fit.sweep(n_sweeps, free_width=free_width)
 
 
@@ -110,7 +117,7 @@ def _shared(fit: ColumnFit) -> tuple[Integers, Floats, Floats, Integers]:
     """Return pairs and blocks of overlapping columns, and what each shares with which nodes."""
     coarse = not fit.mask.size
     n, shape = len(fit.columns), fit.nodes.shape
-    pairs = overlapping_pairs(fit.columns)
+    pairs = overlapping_pairs(fit.columns, COUPLED_WIDTHS)
     blocks = np.empty((len(pairs), 4, 4))
     information_kernels.pair_information(fit.weight, fit.columns, pairs, coarse, blocks)
     shares, first = np.empty((n, 9, 4)), np.empty((n, 2), np.int64)

@@ -75,7 +75,7 @@ def test_held_widths_do_not_move():
 
 def test_slow_common_modes_come_to_rest(oracle):
     fit = crowded_fit(np.random.default_rng(2))
-    assert settle(fit, 8) < 1e-3
+    assert settle(fit, 8, enough=1e-3) < 1e-3
     assert joint_step(fit) < 1e-6
     widths = np.exp(fit.columns[:, 3])
     # a fit by turns rests .03 to .1 low here
