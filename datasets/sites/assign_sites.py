@@ -17,6 +17,7 @@ from physlearn.datasets.sites.lattice_finding import (
     Sublattice,
     choose_sublattice,
     find_sublattices,
+    lattice_distortion,
     lattice_kind,
     lattice_vectors,
     local_goal,
@@ -103,7 +104,7 @@ def assign_sites(
         raise NotIdentified(f"only {share:.0%} of the columns stand on one lattice.")
     chosen, vectors, offset = refine_sublattice(atoms.positions, chosen, vectors, weights)
     chosen = _whole(atoms, chosen, warnings)
-    kind, ideal_vectors = lattice_kind(vectors)
+    kind, ideal_vectors = lattice_kind(vectors, lattice)
     if lattice not in ("auto", kind):
         raise NotIdentified(f"the columns show a {kind} lattice, not a {lattice} one.")
     lattice_fit = Lattice(kind, vectors, ideal_vectors, offset)
@@ -229,7 +230,6 @@ def _snapshots(
     lengths = np.hypot(*vectors.T)
     vacant = _empty_sites(part, vectors, sites.positions, atoms)
     bond, bond_sd = _spacing(graph.edges[graph.shell == 0], sites.positions)
-    third = float(np.hypot(*(vectors[0] - vectors[1])))
     metadata = {
         "source": str(atoms.metadata.get("source", "")), "lattice": lattice.kind,
         "lattice_constant": float(np.hypot(*lattice.ideal[0])), "mean_bond": bond,
@@ -240,10 +240,10 @@ def _snapshots(
         "n_vacant_sites": vacant, "n_columns_off_lattice": int(atoms.n - len(part.members)),
         "vector_length_ratio": float(max(lengths) / min(lengths)),
     }  # fmt: skip
-    distortion = _distortion(lattice, third)
+    distortion = lattice_distortion(vectors, lattice.kind)
     if distortion > 0.04:
         warnings.append(
-            f"the lattice is distorted by {distortion:.0%} (unequal neighbour distances): scan "
+            f"the lattice is distorted by {distortion:.0%} (longest over shortest axis): scan "
             "drift or strain; the lattice constant is that of the mean cell area."
         )
     if vacant:
@@ -272,19 +272,6 @@ def _subset(atoms: AtomicConfiguration, members: Integers) -> AtomicConfiguratio
         if getattr(atoms, name) is not None
     }  # fmt: skip
     return atoms.with_changes(**picked, covariance=None)
-
-
-def _distortion(lattice: Lattice, third: float) -> float:
-    """Return the largest relative difference of distances that are equal in the ideal lattice."""
-    lengths = list(np.hypot(*lattice.vectors.T))
-    if lattice.kind == "triangular":
-        lengths.append(third)
-    elif lattice.kind == "square":
-        other = float(np.hypot(*lattice.vectors.sum(axis=0)))
-        return float(max(max(lengths) / min(lengths), max(third, other) / min(third, other)) - 1)
-    else:
-        return 0.0
-    return float(max(lengths) / min(lengths) - 1)
 
 
 def _spacing(bonds: Integers, positions: Floats) -> tuple[float, float]:

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from physlearn.checks import InputError, NotIdentified, check_positive
-from physlearn.datasets.sites.lattice_finding import lattice_kind
+from physlearn.datasets.sites.lattice_errors import lattice_error
+from physlearn.datasets.sites.lattice_finding import (
+    lattice_distortion,
+    lattice_kind,
+    reduced_vectors,
+)
 from physlearn.datasets.sites.site_frame import find_site_frame
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["LatticeConstant", "measure_lattice_constant"]
 
 Floats = NDArray[np.float64]
-BLOCKS = 5
-FEWEST_BLOCKS = 6
+SMALLEST_DISTORTION = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,11 @@ class LatticeConstant:
     Attributes
     ----------
     value, unit
-        From the mean cell area: the edge of an undistorted cell of that area.
+        From the mean cell area: the edge of an undistorted cell of that area. For a rectangular or
+        oblique lattice the edge of a square of that area, which no bond has: see ``lengths``.
     statistical_sd
-        Standard error, distortions that neighbouring columns share included.
+        Standard error; shifts that a region, a scan row or a column of pixels shares are included,
+        a drift that is linear over the picture is not (it is part of the lattice seen).
     low, high
         95 % statistical interval.
     scale_sd
@@ -39,9 +44,12 @@ class LatticeConstant:
     lattice
         square, triangular, rectangular or oblique.
     distortion
-        Largest relative difference of lengths that are equal in that lattice (scan drift, strain).
+        Stretch of the longest direction over the shortest, from the ideal square or triangular
+        lattice to this one, minus 1 (scan drift, strain); 0 for the others.
     n_columns
         Columns that were used.
+    lengths, angle
+        Lengths of the two shortest lattice vectors and the angle between them (degrees).
 
     Examples
     --------
@@ -62,13 +70,23 @@ class LatticeConstant:
     lattice: str
     distortion: float
     n_columns: int
+    lengths: tuple[float, float] = (float("nan"), float("nan"))
+    angle: float = float("nan")
 
     def __str__(self) -> str:
-        """Return both intervals in words."""
-        said = (
-            f"lattice constant {self.value:.5g} {self.unit}; statistical 95 % interval "
-            f"{self.low:.5g} to {self.high:.5g} {self.unit}"
-        )
+        """Return lattice and both intervals in words."""
+        if self.lattice in ("square", "triangular"):
+            said = f"{self.lattice} lattice"
+            if self.distortion > SMALLEST_DISTORTION:
+                said += f" distorted by {self.distortion:.1%} (drift, strain or another lattice)"
+            said += f", lattice constant {self.value:.5g} {self.unit}"
+        else:
+            said = (
+                f"{self.lattice} lattice of {self.lengths[0]:.5g} x {self.lengths[1]:.5g} "
+                f"{self.unit} at {self.angle:.1f} degrees, edge of a square of the cell's area "
+                f"{self.value:.5g} {self.unit}"
+            )
+        said += f"; statistical 95 % interval {self.low:.5g} to {self.high:.5g} {self.unit}"
         if self.scale_sd == 0:
             return said + "; no scale error declared"
         return (
@@ -87,10 +105,12 @@ def measure_lattice_constant(
     """Measure the lattice constant of the brightest sublattice.
 
     All columns' places are fitted by vectors and offset (least squares); the constant is that of
-    the undistorted lattice of the same cell area. The statistical error is the cluster-robust one
-    (Liang and Zeger, 1986, doi:10.1093/biomet/73.1.13) over blocks of the picture, since scan
-    distortion and strain move neighbouring columns alike. The scale of the picture is a further,
-    common error and stays apart.
+    the undistorted lattice of the same cell area. Scan distortion and strain move columns alike:
+    the statistical error is the largest of the jackknife's over 5 x 5 blocks of the picture and of
+    those where bands along y (scan rows), or along x, shift together with a memory from none to a
+    random walk, strength and memory integrated over the restricted likelihood (Patterson and
+    Thompson, 1971, doi:10.1093/biomet/58.3.545). A drift linear in y changes the lattice itself and
+    is no part of it. The scale of the picture is a further, common error and stays apart.
 
     Parameters
     ----------
@@ -127,45 +147,27 @@ def measure_lattice_constant(
     indices = frame.indices[used].astype(np.float64)
     positions = atoms.positions[frame.column[used], :2]
     design = np.column_stack([indices, np.ones(len(indices))])
-    normal = np.linalg.inv(design.T @ design)
-    solution = normal @ design.T @ positions
+    solution = np.linalg.lstsq(design, positions, rcond=None)[0]
     rest = positions - design @ solution
-    block = _blocks(positions)
-    n_blocks = int(block.max()) + 1
-    if n_blocks < FEWEST_BLOCKS:
-        raise NotIdentified("the crystal is too small to judge the error of its lattice constant.")
-    # order of the coefficients: both axes of vector 1, vector 2, offset
-    scores = np.zeros((n_blocks, 6))
-    np.add.at(scores, block, np.einsum("na,nd->nad", design, rest).reshape(-1, 6))
-    meat = scores.T @ scores * n_blocks / (n_blocks - 1)
-    bread = np.kron(normal, np.eye(2))
-    covariance = bread @ meat @ bread
     vectors = solution[:2]
     kind, ideal = lattice_kind(vectors)
     (ax, ay), (bx, by) = vectors
     area = ax * by - ay * bx
-    gradient = 0.5 * np.array([by, -bx, -ay, ax, 0.0, 0.0]) / area
-    value = float(np.hypot(*ideal[0])) if kind in ("square", "triangular") else float(
-        np.sqrt(abs(area))
-    )  # fmt: skip
-    sd = value * float(np.sqrt(gradient @ covariance @ gradient))
+    root = float(np.sqrt(abs(area)))
+    # of the root of the cell's area by the coefficients: vector 1, vector 2, offset
+    slope = 0.5 * root * np.array([[by, -bx], [-ay, ax], [0.0, 0.0]]) / area
+    error = lattice_error(design, positions, rest, slope, root)
+    if error is None:
+        raise NotIdentified("the crystal is too small to judge the error of its lattice constant.")
+    value = float(np.hypot(*ideal[0])) if kind in ("square", "triangular") else root
+    sd, half = error.sd * value / root, error.reach * value / root
     scale = 0.0 if atoms.unit in ("pixel", "reduced") else scale_sd
-    reach = float(student.ppf(0.975, n_blocks - 1))
     total = float(np.hypot(sd, scale * value))
-    wide = float(np.hypot(reach * sd, 1.96 * scale * value))
-    lengths = [float(np.hypot(*vector)) for vector in vectors]
-    if kind == "triangular":
-        lengths.append(float(np.hypot(*(vectors[0] - vectors[1]))))
-    distortion = max(lengths) / min(lengths) - 1 if kind in ("square", "triangular") else 0.0
+    wide = float(np.hypot(half, 1.96 * scale * value))
+    one, two = reduced_vectors(vectors)
+    lengths = (float(np.hypot(*one)), float(np.hypot(*two)))
+    angle = float(np.degrees(np.arccos(np.clip(one @ two / (lengths[0] * lengths[1]), -1, 1))))
     return LatticeConstant(
-        value, atoms.unit, sd, value - reach * sd, value + reach * sd, scale, total, value - wide,
-        value + wide, kind, distortion, int(used.sum()),
+        value, atoms.unit, sd, value - half, value + half, scale, total, value - wide,
+        value + wide, kind, lattice_distortion(vectors, kind), int(used.sum()), lengths, angle,
     )  # fmt: skip
-
-
-def _blocks(positions: Floats) -> NDArray[np.int64]:
-    """Return the block of the picture that each column lies in, numbered without gaps."""
-    low, size = positions.min(axis=0), np.ptp(positions, axis=0)
-    cell = np.minimum((positions - low) / np.maximum(size, 1e-300) * BLOCKS, BLOCKS - 1)
-    number = cell.astype(np.int64) @ np.array([1, BLOCKS])
-    return np.asarray(np.unique(number, return_inverse=True)[1], dtype=np.int64)

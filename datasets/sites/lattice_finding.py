@@ -18,6 +18,7 @@ __all__ = [
     "Sublattice",
     "choose_sublattice",
     "find_sublattices",
+    "lattice_distortion",
     "lattice_kind",
     "lattice_vectors",
     "local_goal",
@@ -32,6 +33,13 @@ FEWEST_ATOMS = 16
 TOLERANCE = 0.22
 """How far a neighbour may stand from where a lattice vector points, as a share of its length."""
 SMALLEST_SUPPORT = 0.5
+IDEAL = {"square": np.eye(2), "triangular": np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])}
+LARGEST_DISTORTION = {"square": 0.1, "triangular": 0.25}
+LARGEST_SHEAR, EQUAL_LENGTHS = 0.25, 1.05
+"""Largest stretch along one direction of a square or triangular lattice; that of a declared lattice
+or of a square whose lengths differ by less than 5 % (what a rectangular cell's do not)."""
+LARGEST_COSINE = 0.05
+"""A cell is rectangular when its angle is right within 3 degrees."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +136,11 @@ def find_sublattices(positions: Floats, vectors: Floats) -> list[Sublattice]:
     tree = cKDTree(positions)
     steps = [np.array(step) for step in product((-1, 0, 1), repeat=2) if step != (0, 0)]
     length = min(np.hypot(*vectors[0]), np.hypot(*vectors[1]))
-    steps = [step for step in steps if np.hypot(*(step @ vectors)) < 1.25 * length]
+    # both vectors, however unlike their lengths, and what else is as short (a triangle's third)
+    steps = [
+        step for step in steps
+        if 0 in step or np.hypot(*(step @ vectors)) < 1.25 * length
+    ]  # fmt: skip
     goals = positions[:, None, :] + np.array([step @ vectors for step in steps])
     distance, reached = tree.query(goals, distance_upper_bound=TOLERANCE * length)
     targets = np.where(np.isfinite(distance), reached, -1).tolist()
@@ -209,21 +221,41 @@ def reduced_vectors(vectors: Floats) -> Floats:
     return np.array([one, two if one @ two >= 0 else -two])
 
 
-def lattice_kind(vectors: Floats) -> tuple[str, Floats]:
+def lattice_kind(vectors: Floats, declared: str | None = None) -> tuple[str, Floats]:
     """Return the lattice's name and its undistorted vectors of equal cell area.
 
-    Scan distortion shears a picture by some percent: the lattice is triangular when the third
-    shortest vector is nearer to the first two (ratio 1) than to a square's diagonal (1.41).
+    Drift stretches real pictures of triangular crystals by up to 19 %; cells near the triangular
+    one are rare, rectangular ones near the square are not. The nearer of the two is taken up to its
+    ``LARGEST_DISTORTION``, the square beyond it only where its lengths agree or where it is
+    ``declared``. A turned crystal has the same name.
     """
-    one, two = vectors
-    area = abs(one[0] * two[1] - one[1] * two[0])
-    mean = 0.5 * (np.hypot(*one) + np.hypot(*two))
-    if np.hypot(*two) > 1.2 * np.hypot(*one):
-        return "rectangular" if one @ two < 0.17 * mean**2 else "oblique", vectors
-    if np.hypot(*(one - two)) < 1.2 * mean:
-        constant = np.sqrt(2.0 * area / np.sqrt(3.0))
-        return "triangular", constant * np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
-    return "square", np.sqrt(area) * np.eye(2)
+    one, two = reduced_vectors(vectors)
+    first, second = np.hypot(*one), np.hypot(*two)
+    area = abs(float(np.linalg.det(vectors)))
+    near = min(IDEAL, key=lambda kind: lattice_distortion(vectors, kind))
+    limit = LARGEST_DISTORTION[near]
+    if near == declared or (near == "square" and second < EQUAL_LENGTHS * first):
+        limit = LARGEST_SHEAR
+    if lattice_distortion(vectors, near) < limit:
+        shape = IDEAL[near]
+        return near, shape * np.sqrt(area / abs(np.linalg.det(shape)))
+    return "rectangular" if one @ two < LARGEST_COSINE * first * second else "oblique", vectors
+
+
+def lattice_distortion(vectors: Floats, kind: str) -> float:
+    """Return the stretch from the ideal lattice, longest direction over shortest, minus 1.
+
+    Turns do not change it; 0 for a rectangular or oblique lattice.
+    """
+    if kind not in IDEAL:
+        return 0.0
+    one, two = reduced_vectors(vectors)
+    # either order of the vectors, either hand
+    stretches = [
+        np.linalg.svd(np.linalg.solve(IDEAL[kind], basis), compute_uv=False)
+        for basis in (np.array([one, two]), np.array([two, one]))
+    ]
+    return float(min(values[0] / values[1] for values in stretches) - 1.0)
 
 
 def _affine(indices: Integers, positions: Floats) -> tuple[Floats, Floats]:

@@ -221,7 +221,8 @@ def lay_out_sites(
         ],
         dtype=np.int64,
     )
-    moved, leverage, known = _local_affine(all_ideal, own, ideal, shift, tree, length)
+    longer = float(max(np.hypot(*vectors[0]), np.hypot(*vectors[1])))
+    moved, leverage, known = _local_affine(all_ideal, own, ideal, shift, tree, (length, longer))
     predicted = all_ideal + moved
     inside = known & np.all(predicted >= np.array(view[:2]), axis=1)
     inside &= np.all(predicted <= np.array(view[2:]), axis=1)
@@ -265,12 +266,15 @@ def _layout(
 
 
 def _local_affine(
-    goals: Floats, own: Integers, ideal: Floats, shift: Floats, tree: cKDTree, length: float
-) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    goals: Floats, own: Integers, ideal: Floats, shift: Floats, tree: cKDTree,
+    lengths: tuple[float, float],
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:  # fmt: skip
     """Return displacement that the neighbours' affine fit gives each goal, leverage, and if known.
 
-    Two robust rounds: a neighbour far from the others' fit loses its say.
+    ``lengths`` of the lattice vectors. Two robust rounds: a neighbour far from the others' fit
+    loses its say.
     """
+    length, longer = lengths
     count = min(NEIGHBOURS, len(ideal))
     distance, near = tree.query(goals, k=count)
     distance = np.asarray(distance).reshape(-1, count)
@@ -279,7 +283,7 @@ def _local_affine(
     weight = np.clip(1.0 - (distance / reach[:, None]) ** 2, 0.0, None) ** 2
     weight[near == own[:, None]] = 0.0
     # no fit from one side only over many cells
-    weight[distance > 3.0 * length] = 0.0
+    weight[distance > max(3.0 * length, 1.6 * longer)] = 0.0
     known = (weight > 0).sum(axis=1) >= FEWEST_NEIGHBOURS
     arm = (ideal[near] - goals[:, None, :]) / length
     design = np.concatenate([np.ones((*near.shape, 1)), arm], axis=2)
