@@ -22,6 +22,8 @@ SMALLEST_SHARE = 0.015
 CLOSEST = 0.35
 """Closest place to a known sublattice, in units of the shorter lattice vector."""
 FEWEST_CELLS = 30
+LOBES = 3.0
+"""A column's excess over the floor of the cell, in units of the deepest place's lack."""
 
 
 def add_hidden_sublattices(
@@ -36,34 +38,47 @@ def add_hidden_sublattices(
         np.exp(np.median(picture.columns[frame.column[anchor & (frame.column >= 0)], 2]))
     )
     phases = frame.phases
-    for _ in range(2):
-        steps = (np.arange(STEPS) + 0.5) / STEPS
-        trial = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
-        z, mean = _folded(trial, frame, picture, amplitude, variance)
-        length = min(np.hypot(*frame.vectors[0]), np.hypot(*frame.vectors[1]))
-        off = trial[:, None, :] - phases
-        near = np.hypot(*np.moveaxis((off - np.round(off)) @ frame.vectors, 2, 0)).min(axis=1)
-        free = near > CLOSEST * length
-        # tails of the bright columns lift every place between them alike
-        floor = float(np.median(mean[free]))
-        z[~free | (mean - floor < np.maximum(SMALLEST_SHARE * bright, 0.3 * mean))] = -np.inf
-        best = int(np.argmax(z))
-        if not z[best] > SMALLEST_Z:
-            break
-        phase = _climb(trial[best], frame, picture, amplitude, variance)
-        known = phase - phases
-        apart = np.hypot(*((known - np.round(known)) @ frame.vectors).T).min()
-        if apart < CLOSEST * length:
-            break
-        frame = _with_phase(frame, phase, picture)
-        phases = frame.phases
+    steps = (np.arange(STEPS) + 0.5) / STEPS
+    trial = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
+    z, mean = _folded(trial, frame, picture, amplitude, variance)
+    length = min(np.hypot(*frame.vectors[0]), np.hypot(*frame.vectors[1]))
+    off = trial[:, None, :] - phases
+    near = np.hypot(*np.moveaxis((off - np.round(off)) @ frame.vectors, 2, 0)).min(axis=1)
+    free = near > CLOSEST * length
+    # tails of the bright columns lift every place between them alike
+    floor, lowest = float(np.median(mean[free])), float(mean[free].min())
+    dim = mean - floor < np.maximum(SMALLEST_SHARE * bright, 0.3 * mean)
+    z[~free | dim] = -np.inf
+    best = int(np.argmax(z))
+    if not z[best] > SMALLEST_Z:
+        return frame
+    # a profile that is not round leaves lobes of both signs at its columns' feet
+    lobe = mean[best] - floor < LOBES * (floor - lowest)
+    if lobe or not _is_summit(mean, best):
         warnings.append(
-            f"sublattice {len(phases) - 1} is too dim to be found column by column; the average of "
-            f"all cells shows it ({mean[best] / bright:.0%} of the brightest, {z[best]:.0f} "
-            "standard errors)."
+            "the average of all cells shows lobes beside the columns, whose profile is not the "
+            "fitted one (tilt, astigmatism, scan jitter): no dim sublattice can be told from them."
         )
-        break
-    return frame
+        return frame
+    phase = _climb(trial[best], frame, picture, amplitude, variance)
+    known = phase - phases
+    if np.hypot(*((known - np.round(known)) @ frame.vectors).T).min() < CLOSEST * length:
+        return frame
+    warnings.append(
+        f"sublattice {len(phases)} is too dim to be found column by column; the average of "
+        f"all cells shows it ({mean[best] / bright:.0%} of the brightest, {z[best]:.0f} "
+        "standard errors)."
+    )
+    return _with_phase(frame, phase, picture)
+
+
+def _is_summit(mean: Floats, best: int) -> bool:
+    """Return whether a place of the cell is no lower than the eight around it."""
+    cell = mean.reshape(STEPS, STEPS)
+    row, column = divmod(best, STEPS)
+    around = cell.take([row - 1, row, row + 1], axis=0, mode="wrap")
+    around = around.take([column - 1, column, column + 1], axis=1, mode="wrap")
+    return bool(mean[best] >= around.max())
 
 
 def _places(frame: SiteFrame, phase: Floats) -> Floats:
