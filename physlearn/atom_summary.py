@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physlearn.atom_words import dilation_beyond_errors
+from physlearn.atom_words import strain_beyond_errors
 from physlearn.findings import Findings
 
 if TYPE_CHECKING:
@@ -123,11 +123,13 @@ def _vacancies(sites: SiteStates) -> dict[str, Any]:
 
 
 def _strain(field: StrainField) -> dict[str, Any]:
-    excess, error = dilation_beyond_errors(field)
     rows = field.complete & np.isfinite(field.covariance[:, 0, 0])
     return {
         "atoms": int(rows.sum()),
-        "dilation_variance_beyond_errors": excess, "its_error": error,
+        "variance_beyond_errors": {
+            name: {"value": value, "error": error}
+            for name, (value, error) in strain_beyond_errors(field).items()
+        },
         "median_sd_xx": float(np.sqrt(np.median(field.covariance[rows, 0, 0])))
         if rows.any() else None,
         "row_mean_identified": bool(field.row_mean_identified),

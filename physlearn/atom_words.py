@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physlearn.findings import Findings
 from physlearn.phrases import Answer, said_number, species_counts, unit_text
@@ -13,8 +14,9 @@ from physlearn.phrases import Answer, said_number, species_counts, unit_text
 if TYPE_CHECKING:
     from physlearn.datasets import ConsistencyCheck, ScanCorrection, SiteStates, StrainField
 
-__all__ = ["atom_answers", "dilation_beyond_errors", "edit_text"]
+__all__ = ["atom_answers", "edit_text", "strain_beyond_errors"]
 
+Floats = NDArray[np.float64]
 CLEAR = 4.0
 FEWEST_SHARE = 1e-3
 NEIGHBOURHOOD = 7.0
@@ -48,7 +50,7 @@ def atom_answers(findings: Findings) -> Iterable[Answer]:
     if findings.vacancies is not None:
         yield from _vacancies(findings.vacancies)
     if findings.strain is not None:
-        yield _strain(findings.strain, corrected=findings.scan is not None)
+        yield _strain(findings.strain)
 
 
 def edit_text(findings: Findings) -> str:
@@ -73,13 +75,18 @@ def _consistency(check: ConsistencyCheck) -> Answer:
     )
     x, y = (said_number(value, 3) for value in check.z_sd)
     expected = said_number(check.expected_z_sd, 3)
-    detail = (
-        f"differences over their error bars scatter by {x} (x) and {y} (y), {expected} expected; "
+    counts = (
         f"{check.n_both:,} atoms in both halves, "
         f"{check.n_only_first + check.n_only_second:,} in one only"
     )
     if not check.judged:
-        return Answer(question, f"These data can’t tell: {check.reason}.", "open", detail)
+        # halves that share their noise agree whatever the error bars: their scatter says nothing
+        return Answer(question, f"These data can’t tell: {check.reason}.", "open", counts)
+    errors = [said_number(value, 1) for value in check.z_sd_error]
+    detail = (
+        f"differences over their error bars scatter by {x} ± {errors[0]} (x) and {y} ± {errors[1]} "
+        f"(y), {expected} expected; {counts}"
+    )
     if check.passed:
         return Answer(question, f"{halves} agree within the error bars.", "settled", detail)
     wide = [axis for axis, sd in zip("xy", check.z_sd, strict=True) if sd > check.expected_z_sd]
@@ -126,41 +133,54 @@ def _scan_verdict(scan: ScanCorrection) -> str:
     )
 
 
-def dilation_beyond_errors(field: StrainField) -> tuple[float, float]:
-    """Return the variance of the dilation that the errors do not explain, and its error.
+def strain_beyond_errors(field: StrainField) -> dict[str, tuple[float, float]]:
+    """Return the variance that the errors do not explain, and its error, of xx, yy and xy.
 
-    Dilation is (xx + yy) / 2 at atoms whose neighbours are all there. Neighbouring values share
-    positions: a seventh of the atoms count as independent.
+    Atoms whose neighbours are all there; a seventh of them count as independent.
     """
     rows = field.complete & np.isfinite(field.covariance[:, 0, 0])
-    if rows.sum() < 2 * NEIGHBOURHOOD:
+    return {
+        name: _beyond(field.strain[rows, k], field.covariance[rows, k, k])
+        for k, name in enumerate(("xx", "yy", "xy"))
+    }
+
+
+def _beyond(value: Floats, variance: Floats) -> tuple[float, float]:
+    """Return the variance beyond that of the errors; neighbouring values share positions."""
+    if len(value) < 2 * NEIGHBOURHOOD:
         return float("nan"), float("nan")
-    value = 0.5 * (field.strain[rows, 0] + field.strain[rows, 1])
-    covariance = field.covariance[rows]
-    variance = 0.25 * (covariance[:, 0, 0] + covariance[:, 1, 1] + 2 * covariance[:, 0, 1])
     excess = (value - value.mean()) ** 2 - variance
     error = float(excess.std(ddof=1) / np.sqrt(len(excess) / NEIGHBOURHOOD))
     return float(excess.mean()), error
 
 
-def _strain(field: StrainField, *, corrected: bool) -> Answer:
+def _strain(field: StrainField) -> Answer:
     question = "Is the lattice strained?"
-    excess, error = dilation_beyond_errors(field)
+    found = strain_beyond_errors(field)
     rows = field.complete & np.isfinite(field.covariance[:, 0, 0])
     typical = float(np.sqrt(np.median(field.covariance[rows, 0, 0]))) if rows.any() else np.nan
     detail = f"{int(rows.sum()):,} atoms, each strain placed to about {typical:.2%}"
-    if not np.isfinite(excess):
+    if not all(np.isfinite(excess) for excess, _ in found.values()):
         return Answer(question, "These data can’t tell: too few whole neighbourhoods.", "open",
                       detail)  # fmt: skip
-    limit = f"{np.sqrt(max(excess + 1.645 * error, 0.0)):.2%}"
-    if excess > CLEAR * error:
-        cause = "" if corrected else ": strain, scan errors or both"
+    clear = {name: excess for name, (excess, error) in found.items() if excess > CLEAR * error}
+    if clear:
+        said = ", ".join(f"{name} by {np.sqrt(excess):.2%}" for name, excess in clear.items())
+        # a slow drift of the scan strains a picture as a crystal does, in rows put in order too
+        rival = "row shifts of the scan" if list(clear) == ["xy"] else "scan errors (drift)"
         return Answer(
             question,
-            f"The dilation varies by {np.sqrt(excess):.2%} (rms) from place to place beyond its "
-            f"error bars{cause}.", "settled" if corrected else "open", detail,
+            f"Its strain varies from place to place beyond the error bars: {said} (rms). Real "
+            f"strain, {rival} or both.", "open", detail,
         )  # fmt: skip
+    if all(excess < -CLEAR * error for excess, error in found.values()):
+        return Answer(
+            question,
+            "No strain stands out, and its error bars are too wide: strain scatters less than they "
+            "say.", "open", detail,
+        )  # fmt: skip
+    limits = [max(excess, 0.0) + 1.645 * error for excess, error in found.values()]
     return Answer(
-        question, f"No strain stands out: variations of the dilation above {limit} would.",
+        question, f"No strain stands out: variations above {np.sqrt(max(limits)):.2%} (rms) would.",
         "open", detail,
     )  # fmt: skip

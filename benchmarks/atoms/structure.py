@@ -20,7 +20,7 @@ from physlearn.datasets import (
     measure_polarization,
     measure_strain,
 )
-from physlearn.datasets.structure.strain import TO_STRAIN
+from physlearn.datasets.structure.strain import polar_strain
 from physlearn.datasets.synthetic.relaxed_graphene import honeycomb
 from physlearn.records import AtomicConfiguration
 
@@ -62,7 +62,7 @@ def strain() -> None:
             atoms = find_atoms(made.scene.image)
             near = cKDTree(made.scene.truth.positions).query(atoms.positions)[1]
             field = measure_strain(atoms, reference=made.vectors)
-            truth = (made.gradients.reshape(-1, 4) @ TO_STRAIN.T)[near[field.members]]
+            truth = polar_strain(made.gradients)[near[field.members]]
             sd = np.sqrt(np.einsum("nii->ni", field.covariance))
             scores.append(((field.strain - truth) / sd)[field.complete])
         z = np.concatenate(scores)

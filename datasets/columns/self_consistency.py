@@ -54,7 +54,7 @@ class ConsistencyCheck:
         Both standard deviations agree with the expected one: within .05 from 4,000 pairs on, within
         4 standard errors below. None when not judged.
     reason
-        Why it was not judged, or what was compared.
+        Why it was not judged; or what was compared, passed or not, and with which numbers.
 
     Examples
     --------
@@ -260,6 +260,10 @@ def _verdict(
     error = np.sqrt(np.var(z**2, axis=0) / n) / (2 * np.maximum(sd, 1e-300))
     allowed = np.full(2, CLOSE) if n >= MANY else LARGEST_Z * error
     close = bool(np.all(np.abs(sd - expected) <= allowed))
+    if judged:
+        word = "passed" if close else "not passed"
+        said = ", ".join(f"{value:.2f} +- {e:.2f}" for value, e in zip(sd, error, strict=True))
+        reason += f": {word}, z sd {said} (x, y) for {expected:.2f} expected"
     correlation = [float(whole.metadata.get(f"pixel_correlation_{a}", np.nan)) for a in "xy"]
     return ConsistencyCheck(
         method, z, (float(sd[0]), float(sd[1])), (float(error[0]), float(error[1])), expected,

@@ -24,6 +24,7 @@ BURN_IN = 100
 LEVELS = (0.05, 0.95)
 FAST = 0.2
 CERTAIN = 0.999
+UNEVEN = 0.01
 APPEARED, VANISHED = "appeared", "vanished"
 
 
@@ -55,7 +56,8 @@ def count_transitions(
     networkx.DiGraph
         A node a kind: ``frames`` (sightings, mean), ``share``. An edge a -> b between kinds:
         ``count`` (mean), ``count_q05``, ``count_q95``; ``probability`` per frame with ``_q05`` and
-        ``_q95``; ``rate`` per unit of time with the same; ``count_labels``, the plain count of the
+        ``_q95``; ``rate`` per unit of time with the same (NaN unless frames are evenly
+        spaced); ``count_labels``, the plain count of the
         labels. Edges from ``appeared`` and to ``vanished`` count trajectories that begin or end
         within the film (exact Poisson interval). Graph attributes: ``frame_interval``,
         ``time_unit``, ``labels``, ``seed``, ``warnings``.
@@ -86,7 +88,7 @@ def count_transitions(
         raise NotIdentified("no particle was seen in two frames, so no change can be counted.")
     names = _names(linked, chains.shape[2])
     counts, probabilities, frames = _draw(chains, n_draws, generator)
-    interval = float(np.median(np.diff(linked.trajectory.times)))
+    interval = _interval(linked)
     graph = _graph(
         names, counts, probabilities, frames, _plain_counts(linked, len(names)), interval
     )
@@ -98,6 +100,13 @@ def count_transitions(
         "warnings": _warnings(linked, probabilities, hidden=hidden),
     }  # fmt: skip
     return graph
+
+
+def _interval(linked: LinkedAtoms) -> float:
+    """Return the time between frames, or NaN where it is not one time."""
+    steps = np.diff(linked.trajectory.times)
+    typical = float(np.median(steps))
+    return typical if np.abs(steps - typical).max() <= UNEVEN * typical else float("nan")
 
 
 def _names(linked: LinkedAtoms, n_kinds: int) -> list[str]:
@@ -252,6 +261,11 @@ def _births_and_deaths(graph: nx.DiGraph[str], linked: LinkedAtoms, names: list[
 
 def _warnings(linked: LinkedAtoms, probabilities: Floats, *, hidden: bool) -> tuple[str, ...]:
     found = list(linked.warnings)
+    if not np.isfinite(_interval(linked)):
+        found.append(
+            "frames are not evenly spaced in time: probabilities are means over intervals of "
+            "different length and there is no rate (NaN); give evenly spaced frames."
+        )
     staying = np.einsum("dkk->dk", probabilities).mean(axis=0)
     if not hidden:
         found.append(

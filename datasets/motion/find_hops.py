@@ -22,6 +22,14 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 MEDIAN_CHI2_2 = float(chi2.median(2))
 FEWEST_STEPS = 20
+FEWEST_FOR_TAIL = 500
+TAIL, HEAVY = 0.99, 1.3
+LASTING = 0.01
+"""A jump lasts when the places a frame further apart differ at this level too."""
+HEAVY_TAILS = (
+    "steps have heavier tails than a normal law: the positions' errors are not what they say for "
+    "some atoms. Hops are judged by the tails; give shortest where the length of a hop is known.",
+)
 POWER = 0.95
 
 
@@ -151,13 +159,20 @@ def find_hops(
     errors = _covariances(linked, before, after)
     move = track.positions[after] - track.positions[before]
     joint = errors[before] + errors[after]
-    square = np.einsum("ni,ni->n", move, np.linalg.solve(joint, move[..., None])[..., 0])
+    square = _squares(move, joint)
     # without given errors the scale IS the error; with them it may only widen
     floor = 0.0 if linked.covariance is None else 1.0
     scale = float(np.sqrt(max(floor, np.median(square) / MEDIAN_CHI2_2)))
-    p = chi2.sf(square / scale**2, 2)
-    cut = _cut(p, false_share)
-    jump = (p <= cut) & (np.hypot(*move.T) >= shortest)
+    reach = np.hypot(*move.T) >= shortest
+    # who says how short a hop can be has said what a hop is; else it must last
+    lasting = square if shortest > 0 else np.minimum(square, _lasting(linked, errors, order, same))
+    p, cut, jump = _judge(square, lasting, scale, false_share, reach)
+    # what stays behind tells the tails: a normal law has chi^2 above 9.2 in one step of a hundred
+    tail = float(np.sqrt(np.quantile(square[~jump], TAIL) / chi2.ppf(TAIL, 2)))
+    heavy = tail > HEAVY * scale and (~jump).sum() >= FEWEST_FOR_TAIL
+    if heavy:
+        scale = tail
+        p, cut, jump = _judge(square, lasting, scale, false_share, reach)
     table = _table(linked, errors * scale**2, before, after, p, jump)
     direct = np.diff(track.frame[np.stack([before, after])], axis=0)[0] == 1
     waits = track.times[track.frame[after]] - track.times[track.frame[before]]
@@ -167,7 +182,8 @@ def find_hops(
     return HopEvents(
         table, int(direct.sum()), float(waits[direct].sum()), track.time_unit, track.unit, scale,
         max(shortest, typical * least), broken,
-        _broken_warning(linked, broken, len(table), clear=clear) + _warnings(linked, table, scale),
+        _broken_warning(linked, broken, len(table), clear=clear)
+        + (HEAVY_TAILS if heavy else ()) + _warnings(linked, table, scale),
     )  # fmt: skip
 
 
@@ -179,6 +195,44 @@ def _covariances(linked: LinkedAtoms, before: Integers, after: Integers) -> Floa
     move = positions[after] - positions[before]
     variance = float(np.median((move**2).sum(axis=1))) / MEDIAN_CHI2_2 / 2
     return np.broadcast_to(max(variance, 1e-300) * np.eye(2), (len(positions), 2, 2))
+
+
+def _squares(move: Floats, joint: Floats) -> Floats:
+    """Return d' S^-1 d."""
+    return np.einsum("ni,ni->n", move, np.linalg.solve(joint, move[..., None])[..., 0])
+
+
+def _judge(
+    square: Floats, lasting: Floats, scale: float, false_share: float, reach: NDArray[np.bool_]
+) -> tuple[Floats, float, NDArray[np.bool_]]:
+    """Return the p of each step, the largest that passes, and which steps are jumps."""
+    p = chi2.sf(square / scale**2, 2)
+    cut = _cut(p, false_share)
+    lasts = lasting > scale**2 * chi2.isf(LASTING, 2)
+    return p, cut, (p <= cut) & lasts & reach
+
+
+def _lasting(
+    linked: LinkedAtoms, errors: Floats, order: Integers, same: NDArray[np.bool_]
+) -> Floats:
+    """Return, for each step, the smaller z^2 of the two moves that reach a frame further.
+
+    One skips the position after the step, one that before it: where that position alone is off,
+    the move that skips it is a usual one. Infinite where a track offers neither.
+    """
+    first = np.flatnonzero(same)
+    last = len(same) - 1
+    least = np.full(len(first), np.inf)
+    positions = linked.trajectory.positions
+    for start, end, fits in (
+        (first, first + 2, same[np.minimum(first + 1, last)] & (first < last)),
+        (first - 1, first + 1, same[np.maximum(first - 1, 0)] & (first > 0)),
+    ):
+        a, b = order[start[fits]], order[end[fits]]
+        least[fits] = np.minimum(
+            least[fits], _squares(positions[b] - positions[a], errors[a] + errors[b])
+        )
+    return least
 
 
 def _cut(p: Floats, false_share: float) -> float:

@@ -14,6 +14,7 @@ __all__ = ["PositionErrors", "position_errors", "scan_doubt"]
 
 Floats = NDArray[np.float64]
 NO_ERRORS = "the atoms carry no position errors: every error bar is missing (NaN), not zero."
+SAME = 0.01
 FARTHEST_ROWS = 8.0
 """Row errors further apart than this many correlation lengths are independent."""
 
@@ -109,11 +110,13 @@ def _core(atoms: AtomicConfiguration) -> tuple[sparse.csr_array | None, str, tup
         per = int(said) if said else size // n
         if per >= 2 and (said or size % n == 0) and size >= per * n:
             where = (np.arange(n)[:, None] * per + np.arange(2)).ravel()
-            joint = atoms.covariance.tocsr()[where][:, where]
-            return sparse.csr_array(joint.astype(np.float64)), "joint", ()
+            joint = sparse.csr_array(atoms.covariance.tocsr()[where][:, where].astype(np.float64))
+            if _same_errors(joint, atoms.position_covariance):
+                return joint, "joint", ()
         warnings = (
-            f"covariance of shape {atoms.covariance.shape} does not belong to {n} atoms: the "
-            "errors of neighbours were taken as independent.",
+            f"covariance of shape {atoms.covariance.shape} does not belong to these {n} atoms, or "
+            "contradicts their position_covariance: the latter was taken and the errors of "
+            "neighbours as independent.",
         )
     if atoms.position_covariance is None:
         return None, "none", (*warnings, NO_ERRORS)
@@ -122,6 +125,14 @@ def _core(atoms: AtomicConfiguration) -> tuple[sparse.csr_array | None, str, tup
         shape=(2 * n, 2 * n),
     )
     return sparse.csr_array(blocks), "per atom", warnings
+
+
+def _same_errors(joint: sparse.csr_array, alone: Floats | None) -> bool:
+    """Return whether the joint covariance holds the atoms' own variances, so that it is theirs."""
+    if alone is None:
+        return True
+    variance = np.einsum("nii->ni", np.asarray(alone)).ravel()
+    return bool(np.allclose(joint.diagonal(), variance, rtol=SAME, atol=0.0))
 
 
 def _rows(atoms: AtomicConfiguration) -> tuple[sparse.csr_array, sparse.csr_array]:

@@ -24,17 +24,14 @@ from physlearn.records import AtomicConfiguration
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["StrainField", "measure_strain"]
+__all__ = ["StrainField", "measure_strain", "polar_strain"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-LARGEST_ROTATION = 0.1
+LARGEST_TURN = 0.03
+"""Rotations that vary by more make the least-squares lattice of all atoms a compromise."""
 COMPONENTS = ("xx", "yy", "xy", "rotation")
-TO_STRAIN = np.array(
-    [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0], [0.0, 0.5, 0.5, 0.0], [0.0, -0.5, 0.5, 0.0]]
-)
-"""From du_x/dx, du_x/dy, du_y/dx, du_y/dy to xx, yy, xy and the rotation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,9 +125,10 @@ def measure_strain(
     """Measure the strain at each atom from the best affine map of its lattice neighbours.
 
     With lattice indices s and places x of an atom and its neighbours, the rows of M in x = x0 + s M
-    are the local lattice vectors (least squares); grad u = (R^-1 M)^T - 1 with the undeformed
-    vectors R; strain is its symmetric part (small strain). Each sublattice is measured on its own,
-    so that a shift between sublattices is no strain.
+    are the local lattice vectors (least squares); F = 1 + grad u = (R^-1 M)^T with the undeformed
+    vectors R. F is a rotation times a stretch U (polar decomposition); strain is U - 1, in the
+    undeformed lattice's axes, which a rotation of any size leaves alone. Each sublattice
+    is measured on its own, so that a shift between sublattices is no strain.
 
     Parameters
     ----------
@@ -162,9 +160,9 @@ def measure_strain(
 
     Notes
     -----
-    Small strain: second orders of strain and rotation are left out. With a strain that bends within
-    the neighbourhood the result is its mean there. A row-wise shift of the scan changes du_x/dy and
-    with it xy and rotation.
+    Errors are of first order in the strain and in how much rotations vary. With a strain that bends
+    within the neighbourhood the result is its mean there. A row-wise shift of the scan changes
+    du_x/dy and with it xy and rotation.
 
     Examples
     --------
@@ -192,25 +190,56 @@ def measure_strain(
     found = np.stack([operator @ positions[:, k] for k in range(2)], axis=-1).reshape(n, 2, 2)
     inverse = np.asarray(np.linalg.inv(undeformed), dtype=np.float64)
     gradients = np.swapaxes(inverse @ found, 1, 2) - np.eye(2)
-    strain = gradients.reshape(n, 4) @ TO_STRAIN.T
+    strain = polar_strain(gradients)
+    common = float(np.median(strain[usable, 3])) if usable.any() else 0.0
     rows = np.repeat(usable, 4)
-    linear = sparse.csr_array(_position_operator(operator, inverse)[rows])
-    shared = _position_operator(sparse.csr_array(fitted), inverse).toarray()
+    linear = sparse.csr_array(_position_operator(operator, inverse, common)[rows])
+    shared = _position_operator(sparse.csr_array(fitted), inverse, common).toarray()
     errors = position_errors(atoms)
     warnings += errors.warnings
     doubt = scan_doubt(atoms, scanned, "displacement")
     if doubt:
         warnings.append(doubt + " It enters du_x/dy, so xy and rotation.")
-    if usable.any() and np.abs(np.median(strain[usable, 3])) > LARGEST_ROTATION:
+    spread = float(np.quantile(np.abs(strain[usable, 3] - common), 0.9)) if usable.any() else 0.0
+    if reference is None and region is None and spread > LARGEST_TURN:
         warnings.append(
-            f"the lattice stands rotated by {np.median(strain[usable, 3]):.2f} radians against the "
-            "reference: strain is linear in the rotation only; turn the reference."
+            f"local rotations differ by {spread:.2f} radians from their median: where these are "
+            "grains, the mean lattice of all atoms is a compromise and seems strained in each; "
+            "give reference or region."
         )
     return StrainField(
         members[usable], positions[members[usable]], strain[usable],
         errors.blocks(linear, 4, shared), gradients[usable], complete[usable], undeformed, linear,
         shared, errors, atoms.unit, not doubt, tuple(dict.fromkeys(warnings)),
     )  # fmt: skip
+
+
+def polar_strain(gradients: Floats) -> Floats:
+    """Return xx, yy, xy of the stretch less 1, and the rotation, of displacement gradients."""
+    deformation = gradients + np.eye(2)
+    turn = np.arctan2(
+        deformation[:, 1, 0] - deformation[:, 0, 1], deformation[:, 0, 0] + deformation[:, 1, 1]
+    )
+    stretch = _turns(-turn) @ deformation
+    return np.stack(
+        [stretch[:, 0, 0] - 1, stretch[:, 1, 1] - 1,
+         0.5 * (stretch[:, 0, 1] + stretch[:, 1, 0]), turn], axis=1,
+    )  # fmt: skip
+
+
+def _turns(angle: Floats) -> Floats:
+    """Return rotation matrices (n, 2, 2)."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.stack([np.stack([c, -s], axis=-1), np.stack([s, c], axis=-1)], axis=-2)
+
+
+def _to_strain(turn: float) -> Floats:
+    """Return (4, 4): from du_x/dx, du_x/dy, du_y/dx, du_y/dy to strain, about a pure rotation."""
+    c, s = np.cos(turn), np.sin(turn)
+    # dU = R^T dF - J d(turn), and J has no symmetric part
+    back = np.kron(np.array([[c, s], [-s, c]]), np.eye(2))
+    symmetric = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0], [0.0, 0.5, 0.5, 0.0]])
+    return np.concatenate([symmetric @ back, 0.5 * np.array([[-s, -c, c, -s]])])
 
 
 def _reference(
@@ -296,13 +325,14 @@ def _local_vectors(
     return operator, usable, here.all(axis=1)
 
 
-def _position_operator(local: sparse.csr_array, inverse: Floats) -> sparse.csr_array:
+def _position_operator(local: sparse.csr_array, inverse: Floats, turn: float) -> sparse.csr_array:
     """Return the (4n, 2N) matrix from positions to strain, of one from them to local vectors."""
+    to_strain = _to_strain(turn)
     n = local.shape[0] // 2
     turned = sparse.kron(sparse.eye_array(n), inverse, format="csr") @ local
     # a row of ``turned`` is the axis b of du_a/dr_b; the axis a is that of the position
     parts = []
     for a in range(2):
-        strain_of = sparse.kron(sparse.eye_array(n), TO_STRAIN[:, 2 * a : 2 * a + 2], format="csr")
+        strain_of = sparse.kron(sparse.eye_array(n), to_strain[:, 2 * a : 2 * a + 2], format="csr")
         parts.append(sparse.kron(strain_of @ turned, np.eye(2)[a : a + 1], format="csr"))
     return sparse.csr_array(parts[0] + parts[1])

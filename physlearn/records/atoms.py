@@ -157,6 +157,7 @@ class AtomicConfiguration:
         for name in ("row_error", "field_of_view", "pixel_size"):
             if getattr(self, name) is not None:
                 checked[name] = tuple(float(number) for number in getattr(self, name))
+        _check_numbers(checked)
         checked["metadata"] = dict(self.metadata)
         freeze(self, checked)
 
@@ -368,6 +369,19 @@ class AtomicConfiguration:
             species_names=names,
             cell=np.asarray(atoms.cell) if all(atoms.pbc) else None,
         )
+
+
+def _check_numbers(checked: dict[str, Any]) -> None:
+    """Refuse numbers about the picture that can't be what they are said to be."""
+    row = checked.get("row_error")
+    if row is not None and not (len(row) == 2 and all(np.isfinite(x) and x >= 0 for x in row)):
+        raise InputError(
+            "row_error must be a standard deviation and a correlation length, both finite and 0 or "
+            f"more; got {row}."
+        )
+    pixel = checked.get("pixel_size")
+    if pixel is not None and not (len(pixel) == 2 and all(np.isfinite(x) and x > 0 for x in pixel)):
+        raise InputError(f"pixel_size must be two positive lengths (x, y); got {pixel}.")
 
 
 def _import_ase() -> Any:

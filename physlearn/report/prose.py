@@ -353,8 +353,7 @@ def methods(findings: Findings) -> list[str]:
         "likelihood; each position carries the covariance of that fit.",
         "species": "Species come from a mixture over the fitted intensities that takes each atom’s "
         "own intensity error into account; likelihoods, not probabilities, are handed on.",
-        "consistency": "The error bars were checked on the picture itself: columns of its even and "
-        "odd rows were fitted apart and compared.",
+        "consistency": _of_check(findings),
         "scan": "Scan rows were put in order by the declared lattice, whose vectors were inferred; "
         "what is left of their error is in the positions’ covariances.",
         "vacancies": "Each site’s state is the likelihood of the picture there, integrated over "
@@ -377,6 +376,19 @@ def methods(findings: Findings) -> list[str]:
         "inside a hard envelope of dose and sites.",
     }  # fmt: skip
     return [text for name, text in texts.items() if name in done]
+
+
+def _of_check(findings: Findings) -> str:
+    """Return how the error bars were checked, as it was done."""
+    check = findings.consistency
+    if check is None:
+        return ""
+    done = {
+        "rows": "columns of its even and of its odd rows were fitted apart and compared",
+        "thin": "each count was dealt to one of two pictures, whose columns were compared",
+        "repeat": "columns of two pictures of the same field were compared",
+    }[check.method]
+    return f"The error bars were checked on the picture itself: {done}."
 
 
 def _of_fit(fit: Fit | None) -> str:

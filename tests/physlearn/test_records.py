@@ -310,3 +310,18 @@ def test_a_record_prints_in_one_short_line(make):
     assert text.startswith(type(make()).__name__ + "(")
     assert "\n" not in text
     assert len(text) < 600
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"row_error": (np.nan, 1.0)},
+        {"row_error": (0.3, -1.0)},
+        {"row_error": (0.3,)},
+        {"pixel_size": (0.1, 0.0)},
+        {"pixel_size": (np.inf, 1.0)},
+    ],
+)
+def test_numbers_of_the_picture_are_checked(changes):
+    with pytest.raises(InputError, match=next(iter(changes))):
+        AtomicConfiguration([[0.0, 0.0]], **changes)

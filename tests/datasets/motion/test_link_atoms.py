@@ -204,6 +204,24 @@ def test_vibration_is_not_hopping():
     assert any("times what the positions' errors say" in text for text in found.warnings)
 
 
+@pytest.mark.parametrize("freedom", [3, 5])
+def test_heavy_tails_are_not_hopping(freedom):
+    rng = np.random.default_rng(4)
+    home = 10.0 * np.argwhere(np.ones((14, 14))).astype(float)
+    covariance = np.broadcast_to(0.01 * np.eye(2), (len(home), 2, 2))
+    frames = [
+        AtomicConfiguration(
+            home + 0.1 * rng.standard_t(freedom, home.shape), position_covariance=covariance
+        )
+        for _ in range(20)
+    ]
+    found = find_hops(link_atoms(frames))
+    # a misplaced position in the first or last frame can't be told from a hop
+    assert found.n_hops <= 2
+    assert any("heavier tails" in text for text in found.warnings)
+    assert find_hops(link_atoms(frames), shortest=4.0).n_hops == 0
+
+
 def two_kinds(rng, matrix, n, n_frames, *, distance=2.5):
     """Return frames of particles whose kind is seen through a normal reading."""
     kind = np.empty((n_frames, n), dtype=int)
@@ -256,6 +274,22 @@ def test_transition_probabilities_are_calibrated(oracle):
             inside[k] += edge["probability_q05"] <= matrix[k, 1 - k] <= edge["probability_q95"]
     for k, count in enumerate(inside):
         oracle(f"interval of transition {k}", p=stats.binomtest(count, 200, 0.9).pvalue)
+
+
+def test_uneven_times_have_no_rate_per_unit_of_time():
+    frames, _ = two_kinds(
+        np.random.default_rng(4), np.array([[0.9, 0.1], [0.2, 0.8]]), 60, 10, distance=60.0
+    )
+    still = np.zeros((10, 2))
+    even = link_atoms(frames, frame_shift=still, times=2.0 * np.arange(10))
+    edge = count_transitions(even, rng=1).edges["single", "pair"]
+    assert np.isclose(edge["rate"], edge["probability"] / 2)
+    paused = link_atoms(frames, frame_shift=still, times=[*range(9), 900])
+    graph = count_transitions(paused, rng=1)
+    edge = graph.edges["single", "pair"]
+    assert np.isnan([edge["rate"], edge["rate_q05"], edge["rate_q95"]]).all()
+    assert edge["probability"] > 0
+    assert any("not evenly spaced" in text for text in graph.graph["warnings"])
 
 
 def test_certain_labels_give_the_closed_form(oracle):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.linalg import polar
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import (
@@ -12,12 +13,12 @@ from physlearn.datasets import (
     make_strained_crystal,
     measure_strain,
 )
-from physlearn.datasets.structure.strain import TO_STRAIN
+from physlearn.datasets.structure.strain import polar_strain
 from physlearn.records import AtomicConfiguration
 
 
 def true_strain(made):
-    return made.gradients.reshape(-1, 4) @ TO_STRAIN.T
+    return polar_strain(made.gradients)
 
 
 def noisy(truth, seed, sd=0.06):
@@ -40,12 +41,70 @@ def test_a_uniform_strain_and_rotation_come_back_exactly(lattice):
     matrix = [[0.01, 0.004], [-0.002, -0.006]]
     made = make_strained_crystal((12, 12), lattice=lattice, displacement=affine(matrix), rng=0)
     field = measure_strain(made.scene.truth, reference=made.vectors)
-    assert np.allclose(field.strain, [0.01, -0.006, 0.001, -0.003], atol=1e-9)
+    turn, stretch = polar(np.eye(2) + matrix)
+    expected = [*np.diag(stretch - np.eye(2)), stretch[0, 1], np.arctan2(turn[1, 0], turn[0, 0])]
+    assert np.allclose(expected, [0.01, -0.006, 0.001, -0.003], atol=3e-5)
+    assert np.allclose(field.strain, expected, atol=1e-9)
     assert np.allclose(field.gradients, matrix, atol=1e-9)
     free = measure_strain(made.scene.truth)
     assert np.allclose(free.strain, 0.0, atol=1e-9)
     shells = measure_strain(made.scene.truth, reference=made.vectors, shells=3)
     assert np.allclose(shells.strain, field.strain[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("angle", [0.03, 0.06, 0.09, -0.2])
+def test_a_turned_crystal_is_not_strained(angle, oracle):
+    places = 10.0 * np.argwhere(np.ones((20, 20)))[:, ::-1].astype(float)
+    c, s = np.cos(angle), np.sin(angle)
+    turn = np.array([[c, -s], [s, c]])
+    means, scores = [], []
+    for seed in range(6):
+        kick = np.random.default_rng(seed).normal(0, [0.02, 0.06], places.shape)
+        atoms = AtomicConfiguration(
+            places @ turn.T + kick,
+            position_covariance=np.tile(np.diag([0.0004, 0.0036]), (len(places), 1, 1)),
+        )
+        field = measure_strain(atoms, reference=10 * np.eye(2))
+        mean, covariance = field.mean()
+        means.append((mean - [0, 0, 0, angle]) / np.sqrt(np.diag(covariance)))
+        gap = (field.strain - [0, 0, 0, angle])[field.complete]
+        scores.append(gap / np.sqrt(np.einsum("nii->ni", field.covariance))[field.complete])
+    for k, z in enumerate(np.sum(means, axis=0) / np.sqrt(len(means))):
+        oracle(f"mean of component {k}", z=z)
+    z = np.concatenate(scores)
+    for k in range(4):
+        oracle(f"z sd of component {k}", z=(z[:, k].std() - 1) * np.sqrt(2 * len(z) / 4))
+
+
+def test_grains_against_their_mean_lattice_are_said():
+    places = 12.0 * np.argwhere(np.ones((20, 20)))[:, ::-1].astype(float)
+    angle = np.where(places[:, 0] < 114, 0.06, -0.06)
+    c, s = np.cos(angle), np.sin(angle)
+    x, y = (places - 114).T
+    atoms = AtomicConfiguration(np.stack([c * x - s * y, s * x + c * y], axis=1))
+    found = [text for text in measure_strain(atoms).warnings if "grains" in text]
+    assert len(found) == 1
+    still = measure_strain(atoms, reference=12.0 * np.eye(2))
+    assert not any("grains" in text for text in still.warnings)
+    assert abs(np.median(still.strain[:, :3])) < 1e-9
+
+
+def test_errors_of_other_atoms_are_not_taken():
+    """A subset that keeps the whole joint covariance, or other errors than that one holds."""
+    atoms = find_atoms(make_strained_crystal((12, 12), rng=0).scene.image)
+    declared = 100 * atoms.position_covariance
+    for changed in (
+        atoms.with_changes(position_covariance=declared),
+        AtomicConfiguration(
+            atoms.positions[48:], position_covariance=declared[48:], covariance=atoms.covariance,
+            pixel_size=atoms.pixel_size,
+        ),
+    ):  # fmt: skip
+        field = measure_strain(changed)
+        assert any("contradicts" in text for text in field.warnings)
+        alone = measure_strain(changed.with_changes(covariance=None))
+        assert np.allclose(field.covariance, alone.covariance)
+    assert measure_strain(atoms).errors.source == "joint"
 
 
 @pytest.mark.parametrize("lattice", ["square", "triangular"])
