@@ -29,6 +29,11 @@ LARGEST_NODE_STEP = 0.3
 """A background step, in its own standard errors, below which it counts as settled."""
 
 
+def _no_picture() -> Floats:
+    """Return the empty array that stands for no picture."""
+    return np.empty((0, 0))
+
+
 def _no_mask() -> Flags:
     """Return the empty array that stands for no mask."""
     return np.empty((0, 0), dtype=np.bool_)
@@ -41,7 +46,7 @@ class ColumnFit:
     ``weight`` is the inverse variance of each pixel (0 where masked), frozen during a sweep;
     ``spread`` is the standard deviation of the residual's z, ``decoys`` the depths of its minima.
     ``sign`` is -1 for columns darker than their surroundings; ``width_prior`` the centre and
-    precision of a prior on the log width.
+    precision of a prior on the log width. ``known`` is light that the fit holds, such as tails.
     """
 
     image: Floats
@@ -56,6 +61,7 @@ class ColumnFit:
     absorbed: Floats = field(default_factory=lambda: np.empty(0))
     model: Floats = field(default_factory=lambda: np.empty((0, 0)))
     weight: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    known: Floats = field(default_factory=_no_picture)
     width_prior: tuple[float, float] = (0.0, 0.0)
     joint_share: float = 0.75
     spread: float = 1.0
@@ -90,6 +96,8 @@ class ColumnFit:
     def rebuild(self) -> None:
         """Draw the model picture anew from nodes and columns."""
         self.model = self.background()
+        if self.known.size:
+            self.model += self.known
         column_kernels.add_columns(self.model, self.columns, self.options.reach_widths, self.sign)
         if len(self.absorbed) != len(self.columns):
             self.absorbed = np.zeros(len(self.columns))

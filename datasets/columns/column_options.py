@@ -9,6 +9,7 @@ from physlearn.checks import InputError, check_choice, check_positive
 __all__ = ["FindAtomsOptions"]
 
 POLARITIES = ("bright", "dark")
+SHAPES = ("round", "two_widths")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class FindAtomsOptions:
         Share of the columns found that may be noise; in an empty picture, the chance of any.
     polarity
         ``bright`` or ``dark``: columns stand above or below their surroundings.
+    shape
+        ``round``: each column one Gaussian. ``two_widths``: amplitude x (exp(-r^2/2w^2) + s
+        exp(-r^2/2(kw)^2)) with s and k fitted, the same for all columns of the picture (a probe's
+        tails, which leave dim false columns beside bright ones); intensities then hold the tail.
+        Columns that are elliptical: ``column_shapes``.
     row_levels
         Fit an offset to each row beside the smooth background (scanning tunnelling pictures).
     background_spacing_px
@@ -51,9 +57,11 @@ class FindAtomsOptions:
     max_rounds: int = 8
     max_sweeps: int = 60
     tolerance: float = 0.03
+    shape: str = "round"
 
     def __post_init__(self) -> None:
         check_choice("polarity", self.polarity, POLARITIES)
+        check_choice("shape", self.shape, SHAPES)
         for name in ("false_discovery_rate", "reach_widths", "max_sweeps", "tolerance"):
             check_positive(name, getattr(self, name))
         low, high = self.width_range

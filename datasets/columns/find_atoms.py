@@ -15,6 +15,7 @@ from physlearn.datasets.columns.column_finish import doubt_about, finish
 from physlearn.datasets.columns.column_fit import ColumnFit, Report
 from physlearn.datasets.columns.column_options import FindAtomsOptions
 from physlearn.datasets.columns.column_start import start
+from physlearn.datasets.columns.column_tails import CommonTail, finish_with_tails
 from physlearn.datasets.columns.detection import detect, threshold_z
 from physlearn.datasets.columns.detection_probability import detection_probability
 from physlearn.datasets.columns.usable_pixels import usable_pixels
@@ -129,12 +130,15 @@ def find_atoms(
     fit = start(frame.values, kind, width, options, good)
     detect(fit, free_width=width is None, report=report)
     covariance, correlation = finish(fit, report)
+    tail = None
+    if options.shape == "two_widths":
+        covariance, correlation, tail = finish_with_tails(fit, report, warnings)
     doubt = doubt_about(fit, correlation) if len(fit.columns) else ""
     if doubt:
         warnings.append(doubt)
         covariance = covariance.keep(np.zeros(len(fit.columns), dtype=np.bool_))
         fit.keep(np.zeros(len(fit.columns), dtype=np.bool_))
-    return _record(fit, frame, covariance, correlation, warnings)
+    return _record(fit, frame, covariance, correlation, warnings, tail)
 
 
 def _record(
@@ -143,6 +147,7 @@ def _record(
     covariance: ColumnCovariance,
     correlation: Floats,
     warnings: list[str],
+    tail: CommonTail | None = None,
 ) -> AtomicConfiguration:
     """Return the fitted columns in the picture's own unit."""
     n_rows, n_columns = frame.values.shape
@@ -157,6 +162,8 @@ def _record(
     joint = joint.in_unit(frame.pixel_size)
     blocks = joint.blocks
     intensity = 2 * np.pi * np.exp(columns[:, 2] + 2 * columns[:, 3])
+    if tail is not None:
+        intensity = intensity * (1.0 + tail.volume)
     # log intensity = log amplitude + 2 log width
     relative = blocks[:, 2, 2] + 4 * blocks[:, 2, 3] + 4 * blocks[:, 3, 3]
     lag = correlation.shape[0] // 2
@@ -169,6 +176,13 @@ def _record(
         "polarity": fit.options.polarity,
         "intensity_definition": "2 pi amplitude width^2, intensity x pixel^2",
     }  # fmt: skip
+    if tail is not None:
+        metadata |= {
+            "column_tail_height": tail.height, "column_tail_height_sd": tail.height_sd,
+            "column_tail_widths": tail.widths,
+            "intensity_definition": "2 pi amplitude width^2 (1 + tail_height tail_widths^2), "
+            "intensity x pixel^2",
+        }  # fmt: skip
     chi_square = sum_of_squares(fit.image, fit.model, fit.weight) / fit.n_pixels
     metadata["residual_chi_square_per_pixel"] = chi_square
     if len(columns) == 0:

@@ -26,6 +26,7 @@ RIDGE = 1e-9
 FEWEST_FOR_MISFIT = 30
 MOST_FOR_MISFIT = 4000
 GIVE_BACK_ROUNDS = 6
+SETTLED_CORRELATION = 0.003
 SMALLEST_SHARE = 0.02
 """Smallest variance that a pixel may have, as a share of the picture's median variance."""
 
@@ -151,7 +152,10 @@ def residual_autocorrelation(
         taken = n_columns * mean_taken(fits, correlation)[0]
         level = float(sums[lag, lag] / max(scaled.size - taken[lag, lag], 0.2 * scaled.size))
         whole = sums + level * taken
+        before = correlation
         correlation = _hanging_together(whole / whole[lag, lag], error)
+        if np.abs(correlation - before).max() < SETTLED_CORRELATION:
+            break
     return correlation, level
 
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 __all__ = ["LocalFit", "local_fits", "mean_taken"]
 
 Floats = NDArray[np.float64]
-REACH_WIDTHS = 6.0
-COLUMNS_LOOKED_AT = 4
-MOST_NEIGHBOURS = 16
+REACH_WIDTHS = 5.0
+COLUMNS_LOOKED_AT = 3
+MOST_NEIGHBOURS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +53,12 @@ def local_fits(columns: Floats, weight: Floats, width_precision: float) -> list[
     chosen = inner[some.astype(np.int64)[1:-1] if len(some) > 2 else some.astype(np.int64)]
     tree = cKDTree(columns[:, :2])
     fits = []
-    for k in chosen:
-        around = np.array(tree.query_ball_point(columns[k, :2], 3.0 * half))
-        distance = np.hypot(x[around] - x[k], y[around] - y[k])
-        around = around[np.argsort(distance, kind="stable")]
-        fits.append(_local_fit(columns[around], weight, half, width_precision))
+    with threadpool_limits(1, "blas"):
+        for k in chosen:
+            around = np.array(tree.query_ball_point(columns[k, :2], 3.0 * half))
+            distance = np.hypot(x[around] - x[k], y[around] - y[k])
+            around = around[np.argsort(distance, kind="stable")]
+            fits.append(_local_fit(columns[around], weight, half, width_precision))
     return fits
 
 
@@ -80,12 +82,11 @@ def _local_fit(columns: Floats, weight: Floats, half: int, width_precision: floa
         slopes += [value * u, value * v, value, value * square]
     slopes.append(root)
     flat = np.array(slopes).reshape(len(slopes), -1)
-    with threadpool_limits(1, "blas"):
-        information = flat @ flat.T
-        information[3:-1:4, 3:-1:4] += width_precision * np.eye(len(columns))
-        scale = 1.0 / np.sqrt(np.maximum(np.diag(information), 1e-300))
-        scaled = information * scale[:, None] * scale + 1e-9 * np.eye(len(scale))
-        inverse = np.linalg.inv(scaled) * scale[:, None] * scale
+    information = flat @ flat.T
+    information[3:-1:4, 3:-1:4] += width_precision * np.eye(len(columns))
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(information), 1e-300))
+    scaled = information * scale[:, None] * scale + 1e-9 * np.eye(len(scale))
+    inverse = np.linalg.inv(scaled) * scale[:, None] * scale
     return LocalFit(flat.reshape(-1, size, size), inverse, own)
 
 
@@ -117,15 +118,15 @@ def _fold(product: Floats, fit: LocalFit) -> Floats:
 
 def _lag_sums(mapped: Floats, other: Floats, fit: LocalFit, lag: int) -> Floats:
     """Return the sums over own pixels i of T(i, i + lag), made even in the lag."""
-    shape = [length + lag for length in fit.own.shape]
+    shape = [fft.next_fast_len(length + lag, real=True) for length in fit.own.shape]
     pictures = [
-        np.fft.rfft2(part.reshape(fit.slopes.shape) * cut, shape)
+        fft.rfft2((part.reshape(fit.slopes.shape) * cut).astype(np.float32), shape)
         for part in (mapped, other)
         for cut in (fit.own, np.ones_like(fit.own))
     ]
     power = (np.conj(pictures[0]) * pictures[3] + np.conj(pictures[2]) * pictures[1]).sum(axis=0)
     lags = np.arange(-lag, lag + 1)
-    part = np.fft.irfft2(power, shape)[np.ix_(lags, lags)]
+    part = fft.irfft2(power, shape)[np.ix_(lags, lags)].astype(np.float64)
     return np.asarray(0.5 * (part + part[::-1, ::-1]), dtype=np.float64)
 
 
@@ -134,11 +135,11 @@ def smear(slopes: Floats, correlation: Floats) -> Floats:
     lag = correlation.shape[0] // 2
     if np.count_nonzero(correlation) <= 1:
         return slopes.reshape(len(slopes), -1) * correlation[lag, lag]
-    size = max(slopes.shape[1:]) + 2 * lag
-    spectrum = np.fft.rfft2(slopes, (size, size))
-    kernel = np.zeros((size, size))
+    size = fft.next_fast_len(max(slopes.shape[1:]) + 2 * lag, real=True)
+    spectrum = fft.rfft2(slopes.astype(np.float32), (size, size))
+    kernel = np.zeros((size, size), dtype=np.float32)
     lags = np.arange(-lag, lag + 1)
     kernel[np.ix_(lags, lags)] = correlation
-    smeared = np.fft.irfft2(spectrum * np.fft.rfft2(kernel), (size, size))
+    smeared = fft.irfft2(spectrum * fft.rfft2(kernel), (size, size))
     smeared = smeared[:, : slopes.shape[1], : slopes.shape[2]]
     return np.asarray(smeared.reshape(len(slopes), -1), dtype=np.float64)
