@@ -108,6 +108,12 @@ class OperatingEnvelope:
         One row a combination of conditions; see ``operating_envelope``.
     error_rate
         Errors that were called acceptable.
+
+    Examples
+    --------
+    >>> envelope = operating_envelope([100, 10000], pixel_size=0.1, width=0.4, spacing=2.0)
+    >>> len(envelope.table), len(envelope.verdict)
+    (2, 4)
     """
 
     table: pd.DataFrame
@@ -190,7 +196,7 @@ def operating_envelope(
 
     Examples
     --------
-    >>> envelope = operating_envelope([300, 10000], pixel_size=0.1, width=0.4, spacing=2.0)
+    >>> envelope = operating_envelope([100, 10000], pixel_size=0.1, width=0.4, spacing=2.0)
     >>> envelope.table["can_tell_species"].tolist()
     [False, True]
     """

@@ -48,6 +48,18 @@ class ScanPair:
         Shape (n, 2): numbers of the matched columns in the two inputs.
     not_identified
         What the two scans cannot tell.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> true = rng.uniform(5, 95, (300, 2))
+    >>> common = {"position_covariance": np.tile(1e-4 * np.eye(2), (300, 1, 1)),
+    ...     "pixel_size": (1.0, 1.0), "field_of_view": (0, 0, 99, 99)}
+    >>> one, two = true + rng.normal(0, 0.01, (2, 300, 2))
+    >>> pair = combine_scans(
+    ...     AtomicConfiguration(one, **common), AtomicConfiguration(two, **common))
+    >>> pair.atoms.n
+    300
     """
 
     atoms: AtomicConfiguration

@@ -45,6 +45,14 @@ class DriftSeries:
         Of shifts and velocity.
     warnings
         What to know.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import make_scan_series
+    >>> series = make_scan_series((64, 64), 3, velocity_px=(1.0, 0.0), rng=1)
+    >>> drift = measure_drift(series.images, model="shift", largest_shift_px=4.0)
+    >>> bool(abs(drift.velocity[0] - 1.0) < 0.1)
+    True
     """
 
     registrations: tuple[Registration, ...]

@@ -56,6 +56,14 @@ class Registration:
         Unit of ``shift`` and ``center``.
     warnings
         What to know before using it.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(2)
+    >>> picture = rng.normal(size=(48, 48))
+    >>> found = register_images(picture, picture + rng.normal(0, 0.1, (48, 48)), model="shift")
+    >>> bool(np.abs(found.shift).max() < 0.1), found.shift_sd.shape
+    (True, (2,))
     """
 
     shift: Floats
@@ -178,8 +186,8 @@ def register_images(
         radius = check_positive("largest_shift_px", largest_shift_px)
     around = check_array("around_px", around_px, shape=(2,))
     one, two = _prepared(first, contrast), _prepared(second, contrast)
-    best, rivals = _fits(one, two, MODELS[model], radius, around)
     scale = np.array(first.pixel_size)
+    best, rivals = _fits(one, two, MODELS[model], radius, around, float(scale[0] / scale[1]))
     correlation = _correlation(one, two, best)
     warnings = list(dict.fromkeys((*first.warnings, *second.warnings)))
     if len(rivals):
@@ -187,14 +195,17 @@ def register_images(
             f"{len(rivals)} other shift(s) fit nearly as well (the structure repeats): the shift "
             "is known only up to a period; give largest_shift_px."
         )
-    units = np.ones(len(best.parameters))
-    units[:2] = scale
+    # entries of the matrix, in rows: pixels need not be square
+    units = np.concatenate([scale, [1.0, scale[0] / scale[1], scale[1] / scale[0], 1.0]])
+    units = units[: len(best.parameters)]
+    # the same place may have another name in the second picture's coordinates
+    moved = np.array(second.origin) - np.array(first.origin)
     center = 0.5 * np.array([one.shape[1] - 1.0, one.shape[0] - 1.0])
-    matrix = transform_matrix(best.parameters)
+    matrix = transform_matrix(best.parameters, float(scale[0] / scale[1]))
     return Registration(
-        best.parameters[:2] * scale, matrix * scale[:, None] / scale,
+        best.parameters[:2] * scale + moved, matrix * scale[:, None] / scale,
         np.array(first.origin) + center * scale, best.covariance * units[:, None] * units,
-        rivals * scale, correlation, first.unit, tuple(warnings),
+        rivals * scale + moved, correlation, first.unit, tuple(warnings),
     )  # fmt: skip
 
 
@@ -226,15 +237,15 @@ def _prepared(frame: PictureFrame, contrast: str) -> Floats:
 
 
 def _fits(
-    one: Floats, two: Floats, size: int, radius: float, around: Floats
+    one: Floats, two: Floats, size: int, radius: float, around: Floats, aspect: float
 ) -> tuple[PairFit, Floats]:
     """Return the likeliest fit and the rival shifts; starts are compared at one filter."""
     found = []
     for start in coarse_shifts(one, two, radius, MOST_PEAKS, around):
-        fit = fit_pair(one, two, start, RANKING_FILTER_PX)
+        fit = fit_pair(one, two, start, RANKING_FILTER_PX, aspect)
         if size > 2:
             more = np.concatenate([fit.parameters, np.zeros(size - 2)])
-            fit = fit_pair(one, two, more, RANKING_FILTER_PX)
+            fit = fit_pair(one, two, more, RANKING_FILTER_PX, aspect)
         near = 2.0 + radius
         if np.isfinite(fit.parameters).all() and np.hypot(*(fit.parameters[:2] - around)) <= near:
             found.append(fit)
@@ -250,8 +261,8 @@ def _fits(
         ]
         alike.sort(key=lambda fit: float(np.hypot(*(fit.parameters[:2] - around))))
         rivals = np.array([fit.parameters[:2] for fit in alike[1:]])
-        return fit_pair(one, two, alike[0].parameters), rivals
-    return fit_pair(one, two, found[0].parameters), rivals
+        return fit_pair(one, two, alike[0].parameters, aspect=aspect), rivals
+    return fit_pair(one, two, found[0].parameters, aspect=aspect), rivals
 
 
 def _common(one: Floats, two: Floats, best: PairFit) -> None:

@@ -34,7 +34,8 @@ class LeveledScan:
     plane
         (x, y) slope in height per unit of length.
     row_level, row_level_sd
-        Shape (rows,): offset of each row beside the plane, and its standard error.
+        Shape (rows,): offset of each row beside the plane, and its standard error, which holds
+        the 1/f noise as its spectrum within rows foretells it (an extrapolation).
     white_noise
         Standard deviation of a pixel's own noise.
     pink_noise
@@ -43,6 +44,13 @@ class LeveledScan:
         Power ~ 1/f^exponent of the noise in the time of the scan; NaN where white noise hides it.
     warnings
         What levelling may have done to the surface.
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:32, :32]
+    >>> found = level_scan(0.3 * x + np.random.default_rng(0).normal(0, 1, (32, 32)))
+    >>> found.image.shape, len(found.row_level)
+    ((32, 32), 32)
     """
 
     image: xr.DataArray
@@ -117,7 +125,7 @@ def level_scan(
         picture,
         (slope_x / pixel[0], slope_y / pixel[1]),
         level - slope_y * y,
-        np.full(len(level), float(noise.std()) / np.sqrt(values.shape[1])),
+        np.full(len(level), _level_sd(values.shape, white, pink, exponent)),
         white,
         pink,
         exponent,
@@ -170,6 +178,23 @@ def _rows_and_slope(left: Floats, *, robust: bool) -> tuple[float, Floats]:
             break
         slope = new
     return slope, level
+
+
+def _level_sd(shape: tuple[int, ...], white: float, pink: float, exponent: float) -> float:
+    """Return the standard error of a row's level: white noise, and 1/f noise as fast as the scan.
+
+    The noise's spectrum within rows is carried on to the time of the whole picture: what is slower
+    than a row moves its mean and can't be told from a line offset.
+    """
+    n_rows, length = shape
+    variance = white**2 / length
+    if pink > 0:
+        frequency = np.fft.rfftfreq(length)[1:]
+        height = 0.5 * length * pink**2 / float(np.sum(frequency**-exponent))
+        f = np.geomspace(1.0 / (length * n_rows), 0.5, 4000)
+        # the mean over a row passes sinc^2; both signs of the frequency
+        variance += 2.0 * float(np.trapezoid(height * f**-exponent * np.sinc(f * length) ** 2, f))
+    return float(np.sqrt(variance))
 
 
 def _noise_colour(noise: Floats) -> tuple[float, float, float]:

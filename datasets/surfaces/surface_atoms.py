@@ -44,6 +44,13 @@ class SurfaceAtoms:
         The levelled picture with plane, row levels and noise.
     tip
         Where the tip changed; None for fewer than 24 atoms.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import make_stm_image
+    >>> found = find_surface_atoms(make_stm_image((96, 96), rng=3).image)
+    >>> found.atoms.n > 20
+    True
     """
 
     atoms: AtomicConfiguration

@@ -54,6 +54,13 @@ class TipChanges:
         Rows whose level jumps within the row.
     row_mask
         Shape (rows,): False at broken rows and where a change is placed.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import make_stm_image, StmSettings
+    >>> scene = make_stm_image((128, 128), StmSettings(row_level_pm=2.0), rng=1)
+    >>> len(find_tip_changes(scene.image, scene.truth.atoms).rows)
+    0
     """
 
     rows: Integers

@@ -67,6 +67,12 @@ class BenchmarkScene:
     made
         The generator's own result, with what is particular to it (defects, displacements, row
         shifts, strain).
+
+    Examples
+    --------
+    >>> scene = make_benchmark_scene("isolated", columns_along_edge=6, rng=1)
+    >>> scene.name, scene.seen.shape
+    ('isolated', (36, 2))
     """
 
     name: str

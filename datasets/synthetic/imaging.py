@@ -111,6 +111,12 @@ class AtomScene:
         Shape (rows, 2): how far (x, y) the sample stood from its place when a row was scanned.
     seed
         Makes the same picture again.
+
+    Examples
+    --------
+    >>> scene = image_columns([[20.0, 22.0]], 100.0, (48, 48), rng=1)
+    >>> scene.truth.n, scene.peaks.tolist(), scene.row_shift.shape
+    (1, [100.0], (48, 2))
     """
 
     image: xr.DataArray

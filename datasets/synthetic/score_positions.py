@@ -49,6 +49,13 @@ class PositionScore:
         Standard deviation of error / (its own error bar); NaN without error bars.
     n_z
         Number of x and y it is taken over.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import make_benchmark_scene
+    >>> scene = make_benchmark_scene("isolated", columns_along_edge=6, rng=1)
+    >>> score_positions(scene.seen[1:], scene).recall < 1
+    True
     """
 
     n_true: int

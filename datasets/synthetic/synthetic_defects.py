@@ -123,6 +123,12 @@ class DefectScene:
         float64, shape (n, 2).
     vectors
         float64, shape (2, 2): rows are the lattice vectors in pixels.
+
+    Examples
+    --------
+    >>> made = make_defect_scene((128, 128), DefectSettings(vacancy_share=(0.1,)), rng=1)
+    >>> made.sites.shape[0] == len(made.states) == len(made.sublattice)
+    True
     """
 
     scene: AtomScene

@@ -35,6 +35,12 @@ class ScanScene:
         Each frame's own truth (row shifts included).
     seed
         Makes the same pictures again.
+
+    Examples
+    --------
+    >>> scene = make_scan_series((64, 64), 2, rng=1)
+    >>> scene.images.dims, len(scene.scenes)
+    (('frame', 'y', 'x'), 2)
     """
 
     images: xr.DataArray

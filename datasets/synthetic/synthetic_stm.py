@@ -131,6 +131,12 @@ class StmTruth:
         Shape (rows,): factor on all heights.
     seed
         Makes the same picture again.
+
+    Examples
+    --------
+    >>> truth = make_stm_image((96, 96), rng=1).truth
+    >>> truth.atoms.n > 20
+    True
     """
 
     atoms: AtomicConfiguration
@@ -145,7 +151,14 @@ class StmTruth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SyntheticStm:
-    """A topograph (y, x) in pm, attributes ``bias_v`` and ``units``; and its truth."""
+    """A topograph (y, x) in pm, attributes ``bias_v`` and ``units``; and its truth.
+
+    Examples
+    --------
+    >>> scene = make_stm_image((96, 96), rng=1)
+    >>> scene.image.shape
+    (96, 96)
+    """
 
     image: xr.DataArray
     truth: StmTruth = field(repr=False)
