@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, check_array, check_positive
 from physlearn.datasets.columns.given_columns import fit_given_columns
+from physlearn.datasets.columns.recorded_settings import check_same_mask, recorded_options
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["apply_edits", "edited_by_hand"]
@@ -50,6 +51,7 @@ def apply_edits(
     edited: pd.DataFrame | str | os.PathLike[str],
     image: xr.DataArray | ArrayLike,
     *,
+    mask: ArrayLike | None = None,
     hand_error_px: float = 1.0,
     progress: Report | None = None,
 ) -> AtomicConfiguration:
@@ -68,8 +70,9 @@ def apply_edits(
     edited
         The edited CSV file, or a table with columns x and y in the atoms' unit; further columns
         are ignored, because everything is measured anew.
-    image
-        The picture, as it was given to ``find_atoms``.
+    image, mask
+        The picture and the mask, as they were given to ``find_atoms``; its options (polarity, row
+        levels, shape) and its noise are those that the atoms' metadata say.
     hand_error_px
         Standard deviation of a place pointed at by hand, in pixels.
     progress
@@ -86,7 +89,8 @@ def apply_edits(
     Raises
     ------
     InputError
-        For a table without x and y, in another unit, with a row outside the picture or twice.
+        For a table without x and y, in another unit, with a row outside the picture or twice, and
+        for another mask than that of ``find_atoms``.
 
     Examples
     --------
@@ -98,6 +102,7 @@ def apply_edits(
     (1, 1, 2)
     """
     check_positive("hand_error_px", hand_error_px)
+    check_same_mask(atoms.metadata, mask)
     places, origin = _read(edited, atoms)
     pixel = np.array(atoms.pixel_size or (1.0, 1.0))
     difference = _compare(atoms, places, pixel)
@@ -113,9 +118,14 @@ def apply_edits(
     # light that a person calls no atom is still there: it is fitted, and left out afterwards
     aside = _apart(atoms.positions[difference.removed], places[~same], pixel, width_px)
     start = np.concatenate([start, aside])
-    fitted = fit_given_columns(image, start, noise=noise, width=width_px, progress=progress)
+    fitted = fit_given_columns(
+        image, start, noise=noise, width=width_px, mask=mask,
+        options=recorded_options(atoms.metadata), progress=progress,
+    )  # fmt: skip
     fitted = _picked(fitted, np.arange(len(places)))
-    fitted, unsupported = _trusted(fitted, places, added | difference.moved, hand_error_px * pixel)
+    fitted, unsupported = _trusted(
+        fitted, start[: len(places)], added | difference.moved, hand_error_px * pixel
+    )
     return _recorded(fitted, atoms, difference, unsupported, origin)
 
 
@@ -250,11 +260,16 @@ def _trusted(
     assert fitted.position_covariance is not None  # noqa: S101
     flight = np.hypot(*(fitted.positions - places).T)
     weak = np.abs(fitted.intensity) < SMALLEST_SIGNIFICANCE * fitted.intensity_sd
-    unsupported = hand & (weak | (flight > LARGEST_FLIGHT_WIDTHS * fitted.width))
-    if not unsupported.any():
+    view = np.array(fitted.field_of_view)
+    edge = 0.5 * np.array(fitted.pixel_size)
+    outside = fitted.positions < view[:2] - edge
+    outside = (outside | (fitted.positions > view[2:] + edge)).any(axis=1)
+    unsupported = hand & (weak | outside | (flight > LARGEST_FLIGHT_WIDTHS * fitted.width))
+    back = unsupported | outside
+    if not back.any():
         return fitted, unsupported
     positions, covariance = fitted.positions.copy(), fitted.position_covariance.copy()
-    positions[unsupported] = places[unsupported]
+    positions[back] = places[back]
     covariance[unsupported] = np.diag(error**2)
     return (
         fitted.with_changes(positions=positions, position_covariance=covariance, covariance=None),

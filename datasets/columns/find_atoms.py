@@ -18,6 +18,7 @@ from physlearn.datasets.columns.column_start import start
 from physlearn.datasets.columns.column_tails import CommonTail, finish_with_tails
 from physlearn.datasets.columns.detection import detect, threshold_z
 from physlearn.datasets.columns.detection_probability import detection_probability
+from physlearn.datasets.columns.recorded_settings import recorded_settings
 from physlearn.datasets.columns.usable_pixels import usable_pixels
 from physlearn.datasets.reading.pictures import PictureFrame, free_memory_bytes, picture_frame
 from physlearn.records import AtomicConfiguration
@@ -138,7 +139,7 @@ def find_atoms(
         warnings.append(doubt)
         covariance = covariance.keep(np.zeros(len(fit.columns), dtype=np.bool_))
         fit.keep(np.zeros(len(fit.columns), dtype=np.bool_))
-    return _record(fit, frame, covariance, correlation, warnings, tail)
+    return _record(fit, frame, covariance, correlation, warnings, tail, mask)
 
 
 def _record(
@@ -148,14 +149,19 @@ def _record(
     correlation: Floats,
     warnings: list[str],
     tail: CommonTail | None = None,
+    mask: ArrayLike | None = None,
+    *,
+    everywhere: bool = False,
 ) -> AtomicConfiguration:
-    """Return the fitted columns in the picture's own unit."""
+    """Return the fitted columns in the picture's own unit, those inside it or all."""
     n_rows, n_columns = frame.values.shape
     columns = fit.columns
     inside = (
         (columns[:, 0] >= -0.5) & (columns[:, 0] <= n_columns - 0.5)
         & (columns[:, 1] >= -0.5) & (columns[:, 1] <= n_rows - 0.5)
     )  # fmt: skip
+    if everywhere:
+        inside = np.ones(len(columns), dtype=np.bool_)
     columns = columns[inside]
     scale = np.array(frame.pixel_size)
     joint = covariance if inside.all() else covariance.keep(inside)
@@ -176,6 +182,7 @@ def _record(
         "polarity": fit.options.polarity,
         "intensity_definition": "2 pi amplitude width^2, intensity x pixel^2",
     }  # fmt: skip
+    metadata |= recorded_settings(fit.options, mask)
     if tail is not None:
         metadata |= {
             "column_tail_height": tail.height, "column_tail_height_sd": tail.height_sd,

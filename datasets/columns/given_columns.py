@@ -8,20 +8,27 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import check_array, check_positive
+from physlearn.checks import InputError, check_array, check_choice, check_positive
 from physlearn.datasets.columns import find_atoms
 from physlearn.datasets.columns.column_finish import measure_errors
 from physlearn.datasets.columns.column_fit import ColumnFit
 from physlearn.datasets.columns.column_options import FindAtomsOptions
 from physlearn.datasets.columns.column_start import start
+from physlearn.datasets.columns.column_tails import CommonTail, fit_tails
+from physlearn.datasets.columns.detection import learn_widths
+from physlearn.datasets.columns.joint_step import refit
+from physlearn.datasets.columns.noise_left import noise_left, settle_noise
 from physlearn.datasets.columns.usable_pixels import usable_pixels
-from physlearn.datasets.reading.pictures import picture_frame
+from physlearn.datasets.reading.pictures import PictureFrame, picture_frame
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["fit_given_columns"]
 
 Floats = NDArray[np.float64]
 Report = Callable[[float, str], None]
+FARTHEST_WIDTHS = 1.0
+"""How far beyond the picture's edge a column's centre may be fitted."""
+FAINTEST_SHARE = 0.1
 
 
 def fit_given_columns(
@@ -34,27 +41,108 @@ def fit_given_columns(
     options: FindAtomsOptions | None = None,
     progress: Report | None = None,
 ) -> AtomicConfiguration:
-    """Fit columns jointly from given places; one row of the result for each, in their order."""
+    """Fit columns jointly from given places; one row of the result for each, in their order.
+
+    A column whose fit leaves the picture (by more than its width) stays on its given place.
+    """
     options = options or FindAtomsOptions()
+    check_choice("noise", noise, find_atoms.NOISE_KINDS)
     if width is not None:
         check_positive("width", width)
     frame = picture_frame(image)
-    places = check_array("positions", positions, shape=(None, 2), allow_empty=True)
+    pixels = _pixels(check_array("positions", positions, shape=(None, 2), allow_empty=True), frame)
     kind = noise
     if noise == "auto":
         kind = "poisson" if frame.counts_known else "gain"
+        if options.row_levels:
+            kind = "gaussian"
+    if kind == "poisson" and frame.values.min() < 0:
+        raise InputError(
+            "image holds negative values, so it is not counts; "
+            "give noise='gain' (or 'gaussian') instead of 'poisson'."
+        )
     warnings = list(frame.warnings)
     good = usable_pixels(frame.values, mask, options.polarity, warnings)
     fit = start(frame.values, kind, width, options, good)
-    pixels = (places - np.array(frame.origin)) / np.array(frame.pixel_size)
     fit.add(_start_columns(fit, pixels))
-    report = progress or _silent
-    for n_sweeps, free_width in ((8, False), (options.max_sweeps // 2, True), (10, True)):
-        fit.sweep(n_sweeps, free_width=free_width)
-        fit.refit_noise()
-        report(0.8, "fit")
+    tail = _fit(fit, progress or _silent, warnings)
+    _hold(fit, pixels)
     covariance, correlation = measure_errors(fit)
-    return find_atoms._record(fit, frame, covariance, correlation, warnings)
+    return find_atoms._record(
+        fit, frame, covariance, correlation, warnings, tail, mask, everywhere=True
+    )
+
+
+def _pixels(places: Floats, frame: PictureFrame) -> Floats:
+    """Return places in pixels; refuse those outside the picture, where nothing can be fitted."""
+    pixels = (places - np.array(frame.origin)) / np.array(frame.pixel_size)
+    last = np.array(frame.values.shape[::-1]) - 1.0
+    outside = np.flatnonzero(((pixels < -0.5) | (pixels > last + 0.5)).any(axis=1))
+    if outside.size:
+        x, y = places[outside[0]]
+        raise InputError(
+            f"positions must lie in the picture; row {outside[0]} stands at x {x:.6g}, y {y:.6g} "
+            f"and {outside.size - 1} other(s) outside."
+        )
+    return pixels
+
+
+def _fit(fit: ColumnFit, report: Report, warnings: list[str]) -> CommonTail | None:
+    """Fit as ``find_atoms`` does at its end, with no column dropped; return the common tail."""
+    n_sweeps = fit.options.max_sweeps
+    fit.sweep(8, free_width=False)
+    fit.refit_noise()
+    report(0.3, "fit")
+    fit.sweep(max(2, n_sweeps // 2), free_width=True)
+    fit.width_prior = learn_widths(fit)
+    fit.refit_noise()
+    refit(fit, max(2, n_sweeps // 2))
+    if fit.kind != "poisson":
+        settle_noise(fit)
+        refit(fit, max(2, n_sweeps // 4))
+    report(0.7, "widths")
+    if fit.options.shape != "two_widths":
+        return None
+    tail = fit_tails(fit, float(noise_left(fit)[1][2]))
+    if tail is None:
+        warnings.append("the columns show no common tail: they were fitted as one Gaussian.")
+    return tail
+
+
+def _hold(fit: ColumnFit, pixels: Floats) -> None:
+    """Put columns that left the picture back on their places, with what light is there."""
+    beyond = FARTHEST_WIDTHS * fit.width
+    last = np.array(fit.image.shape[::-1]) - 1.0
+    inside = ((fit.columns[:, :2] >= -beyond) & (fit.columns[:, :2] <= last + beyond)).all(axis=1)
+    gone = np.flatnonzero(~(inside & np.isfinite(fit.columns).all(axis=1)))
+    if len(gone) == 0:
+        return
+    held = fit.columns.copy()
+    held[gone] = np.column_stack(
+        [pixels[gone], np.full(len(gone), -50.0), np.full(len(gone), np.log(fit.width))]
+    )
+    fit.columns = held
+    fit.rebuild()
+    for row in gone:
+        held[row, 2] = _log_amplitude(fit, held[row])
+    fit.rebuild()
+
+
+def _log_amplitude(fit: ColumnFit, column: Floats) -> float:
+    """Return the log amplitude that the residual has for a column held on its place."""
+    reach = fit.options.reach_widths * fit.width
+    low = np.maximum(np.floor(column[:2] - reach), 0).astype(np.int64)
+    high = np.ceil(column[:2] + reach).astype(np.int64) + 1
+    part = np.s_[low[1] : high[1], low[0] : high[0]]
+    weight = fit.weight[part]
+    y, x = np.mgrid[low[1] : low[1] + weight.shape[0], low[0] : low[0] + weight.shape[1]]
+    square = (x - column[0]) ** 2 + (y - column[1]) ** 2
+    profile = np.exp(-0.5 * square * np.exp(-2.0 * column[3]))
+    information = max(float((profile**2 * weight).sum()), np.finfo(np.float64).tiny)
+    residual = fit.sign * (fit.image - fit.model)[part]
+    amplitude = float((residual * profile * weight).sum()) / information
+    # a column has light, if next to none: its amplitude is a logarithm
+    return float(np.log(max(amplitude, FAINTEST_SHARE / np.sqrt(information))))
 
 
 def _silent(_share: float, _word: str) -> None:
