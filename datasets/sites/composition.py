@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["binomial_interval", "species_composition"]
 
+WIDEST_SHARE = 0.3
+
 
 def binomial_interval(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
     """Return the exact interval of a share (Clopper and Pearson, 1934, doi:10.2307/2331986).
@@ -78,7 +80,9 @@ def species_composition(
     pandas.DataFrame
         One row a species, dimmest first: ``mean_intensity``, ``share``, ``low``, ``high`` (of the
         mixture) and ``count``, ``count_share``, ``count_low``, ``count_high`` (likeliest labels
-        with class weights; exact binomial interval).
+        with class weights; exact binomial interval). The last three are NaN where the mixture's
+        interval is wider than 0.3: the species overlap too much to be counted, and ``share`` is
+        only as good as its interval.
 
     Raises
     ------
@@ -108,11 +112,15 @@ def species_composition(
         one = len(mixture.means) == 1
         low, high = (1.0, 1.0) if one else share_interval(mixture, code, drop)
         count_low, count_high = binomial_interval(int(counts[code]), atoms.n, level)
+        count_share = float(counts[code] / atoms.n)
+        if high - low > WIDEST_SHARE:
+            # labels of classes that cannot be told apart count nothing
+            count_share = count_low = count_high = float("nan")
         rows.append(
             {
                 "species": code, "mean_intensity": float(mixture.means[code] * scale),
                 "share": float(mixture.weights[code]), "low": low, "high": high,
-                "count": int(counts[code]), "count_share": float(counts[code] / atoms.n),
+                "count": int(counts[code]), "count_share": count_share,
                 "count_low": count_low, "count_high": count_high,
             }
         )  # fmt: skip

@@ -19,6 +19,8 @@ FEWEST_BLOCKS = 6
 MOST_BANDS = 40
 MEMORY = (0.0, 0.3, 0.6, 0.8, 0.9, 0.96, 0.99, 0.999)
 """Correlation of the shifts of neighbouring bands, from none to a random walk."""
+MEMORY_SHARE = np.diff([0.0, *(0.5 * (np.array(MEMORY[1:]) + np.array(MEMORY[:-1]))), 1.0])
+"""Every correlation between 0 and 1 is equally likely beforehand."""
 STRENGTH = tuple(np.geomspace(0.02, 2e4, 13).tolist())
 """Variance of a band's common shift over the squared error of its columns' mean; evenly likely
 beforehand, and together as likely as no common shift."""
@@ -115,22 +117,21 @@ def _band_posterior(
     lever = shared @ np.linalg.solve(gram, gradient)
     white = float(gradient @ np.linalg.solve(gram, gradient))
     gaps = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
-    per_band = n / count
-    logs, variances = [], []
-    cases = [(0.0, 0.0), *product(MEMORY, STRENGTH)]
-    for memory, strength in cases:
-        shift = strength / per_band * (memory**gaps if memory else np.eye(count))
-        # Woodbury: V^-1 = 1 - Z T Z', T = shift (1 + N shift)^-1
-        inner = np.eye(count) + sizes[:, None] * shift
-        middle = shift @ np.linalg.inv(inner)
-        information = gram - shared.T @ middle @ shared
-        pull = -shared.T @ middle @ total
-        left = square - total @ middle @ total - pull @ np.linalg.solve(information, pull)
-        logs.append(
-            -0.5 * np.linalg.slogdet(inner)[1] - 0.5 * np.linalg.slogdet(information)[1]
-            - 0.5 * (n - terms) * np.log(max(float(left), 1e-300))
-        )  # fmt: skip
-        variances.append(float(left) / (n - terms) * (white + float(lever @ shift @ lever)))
-    log = np.array(logs)
-    log[0] += np.log(len(cases) - 1)
-    return log - logsumexp(log), np.maximum(np.array(variances), 0.0)
+    cases = np.array([(0.0, 0.0), *product(MEMORY, STRENGTH)])
+    shift = cases[:, 1, None, None] * count / n * cases[:, 0, None, None] ** gaps
+    # Woodbury: V^-1 = 1 - Z T Z', T = shift (1 + N shift)^-1
+    inner = np.eye(count) + sizes[:, None] * shift
+    middle = shift @ np.linalg.inv(inner)
+    information = gram - shared.T @ middle @ shared
+    pull = -(middle @ total) @ shared
+    solved = np.linalg.solve(information, pull[:, :, None])[:, :, 0]
+    left = square - (middle @ total) @ total - (pull * solved).sum(axis=1)
+    left = np.maximum(left, 1e-300)
+    log = -0.5 * (
+        np.linalg.slogdet(inner)[1] + np.linalg.slogdet(information)[1]
+        + (n - terms) * np.log(left)
+    )  # fmt: skip
+    log[0] += np.log(len(STRENGTH))
+    log[1:] += np.log(np.repeat(MEMORY_SHARE, len(STRENGTH)))
+    variance = left / (n - terms) * (white + (shift @ lever) @ lever)
+    return log - logsumexp(log), np.maximum(variance, 0.0)

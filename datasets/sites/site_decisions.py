@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp, ndtr
-from scipy.stats import chi2
+from scipy.special import logsumexp
 
 from physlearn.datasets.sites.amplitude_mixture import (
     AmplitudeMixture,
@@ -15,15 +14,12 @@ from physlearn.datasets.sites.amplitude_mixture import (
     fit_amplitudes,
 )
 from physlearn.datasets.sites.site_frame import SiteFrame
-from physlearn.datasets.sites.site_picture import SitePicture
 from physlearn.datasets.sites.site_states import SITE_STATES
-from physlearn.records import AtomicConfiguration
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "find_interstitials",
     "name_states",
     "select_discoveries",
     "share_table",
@@ -32,7 +28,6 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-EDGE_WIDTHS = 1.0
 
 
 def state_probabilities(
@@ -78,38 +73,6 @@ def name_states(probability: Floats, too_dim: Floats, rate: float) -> NDArray[np
     others[:, 1:3] = -1.0
     state[refused] = others[refused].argmax(axis=1)
     return np.asarray(state, dtype=np.int64)
-
-
-def find_interstitials(
-    atoms: AtomicConfiguration, frame: SiteFrame, picture: SitePicture, rate: float
-) -> tuple[NDArray[np.int64], Floats]:
-    """Return columns that stand on no site, and how improbable that is for a site's column."""
-    from scipy.spatial import cKDTree
-
-    off = frame.off_lattice
-    if len(off) == 0 or len(frame.predicted) == 0:
-        return np.empty(0, dtype=np.int64), np.empty(0)
-    positions = atoms.positions[off, :2]
-    near = cKDTree(frame.predicted).query(positions)[1]
-    miss = positions - frame.predicted[near]
-    covariance = frame.covariance[near]
-    if atoms.position_covariance is not None:
-        covariance = covariance + atoms.position_covariance[off, :2, :2]
-    square = np.einsum("ni,nij,nj->n", miss, np.linalg.inv(covariance), miss)
-    p = chi2.sf(square, 2)
-    place = picture.to_pixel(positions)
-    rows, columns = picture.image.shape
-    margin = EDGE_WIDTHS * float(np.median(picture.widths))
-    inside = np.all(place >= margin, axis=1) & (place[:, 0] <= columns - 1 - margin)
-    inside &= place[:, 1] <= rows - 1 - margin
-    if atoms.intensity_sd is not None and atoms.intensity is not None:
-        # a column as dim as noise makes one is none
-        real = ndtr(-atoms.intensity[off] / np.maximum(atoms.intensity_sd[off], 1e-300))
-        p = np.maximum(p, real)
-    # every column was asked whether it stands on its site
-    everyone = np.concatenate([p, np.ones(max(atoms.n - len(p), 0))])
-    chosen = select_discoveries(everyone, rate)[: len(p)] & inside
-    return off[chosen], p[chosen]
 
 
 def share_table(

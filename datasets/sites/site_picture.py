@@ -21,6 +21,9 @@ Integers = NDArray[np.int64]
 NEIGHBOUR_WIDTHS = 7.0
 BACKGROUND_WIDTHS = 12.0
 LARGEST_LAG = 6
+LOCAL_WIDTHS = 4.0
+SMALLEST_SHARE_SHOWN = 0.6
+"""Share of the atoms' brightness, far background apart, that their picture must show."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,9 +127,26 @@ def site_picture(atoms: AtomicConfiguration, frame: PictureFrame) -> SitePicture
         sign,
     )
     counted = atoms.metadata.get("noise_model") == "poisson"
+    _check_same_picture(image, columns)
     return _with_model(
         SitePicture(image, image, image, columns, 1.0, origin, scale, noise, counted)
     )
+
+
+def _check_same_picture(image: Floats, columns: Floats) -> None:
+    """Refuse a picture that does not show the columns where the atoms stand, as bright as they."""
+    drawn = np.zeros_like(image)
+    draw_columns(drawn, columns)
+    local = LOCAL_WIDTHS * float(np.exp(np.median(columns[:, 3])))
+    shown, expected = (
+        values - ndimage.gaussian_filter(values, local, mode="nearest") for values in (image, drawn)
+    )
+    share = float((shown * expected).sum() / max(float((expected**2).sum()), 1e-300))
+    if not share > SMALLEST_SHARE_SHOWN:
+        raise InputError(
+            f"image must be the picture that the atoms were found in; it shows {share:.0%} of "
+            "their brightness where they stand."
+        )
 
 
 def with_columns(picture: SitePicture, new: Floats) -> SitePicture:

@@ -11,9 +11,9 @@ from physlearn.checks import InputError
 from physlearn.datasets.sites.intensity_mixture import (
     IntensityMixture,
     fit_mixture_with_surface,
-    skewed_single,
 )
 from physlearn.datasets.sites.neighbour_likeness import expected_likeness, neighbour_likeness
+from physlearn.datasets.sites.single_species import single_species_score
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["classify_species"]
@@ -48,8 +48,9 @@ def classify_species(
     n_species
         Number of species, 1 to 5, or ``auto``: the smallest Bayesian information criterion
         (Schwarz, 1978, doi:10.1214/aos/1176344136) among mixtures whose neighbouring classes are
-        1.8 joint standard deviations apart; a single class of skewed intensities is a candidate
-        too, so that skewness alone makes no second species.
+        1.8 joint standard deviations apart; single classes of skewed, flat or heavy-tailed
+        intensities (Student's law) are candidates too, so that the shape of one peak alone makes
+        no second species.
     names
         A name for each species, dimmest first.
     intensity_ratios
@@ -183,9 +184,8 @@ def fit_species(
         return fit_mixture_with_surface(places, values, errors, int(n_species), ratios), scale
     best = fit_mixture_with_surface(places, values, errors, 1, ratios)
     penalty = np.log(atoms.n)
-    score = -2 * best.log_likelihood + 2 * penalty
-    # one class of skewed intensities has a parameter more, and no second species
-    score = min(score, -2 * skewed_single(best) + 3 * penalty)
+    # skewed, flat or heavy-tailed intensities are no second species
+    score = single_species_score(best)
     misses = 0
     for count in range(2, MOST_SPECIES + 1):
         if atoms.n < 3 * count or misses >= 2:

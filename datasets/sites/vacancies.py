@@ -19,8 +19,8 @@ from physlearn.datasets.sites.amplitude_mixture import (
 )
 from physlearn.datasets.sites.confirmed_columns import confirmed_columns
 from physlearn.datasets.sites.hidden_sublattices import add_hidden_sublattices
+from physlearn.datasets.sites.interstitials import find_interstitials
 from physlearn.datasets.sites.site_decisions import (
-    find_interstitials,
     name_states,
     share_table,
     state_probabilities,
@@ -129,7 +129,7 @@ def find_vacancies(
     spread = np.array([level.spread / level.center for level in levels])[frame.sublattice]
     too_dim = ndtr((relative - 1.0) / np.hypot(relative_sd, spread))
     state = name_states(probability, too_dim, false_discovery_rate)
-    interstitials, off_p = find_interstitials(atoms, frame, picture, false_discovery_rate)
+    interstitials, off_p = find_interstitials(atoms, frame, picture, false_discovery_rate, warnings)
     warnings += _remarks(frame, levels, relative_sd)
     return SiteStates(
         picture.to_unit(np.where(frame.column[:, None] >= 0, amplitudes[:, :2],

@@ -137,6 +137,75 @@ def test_error_of_the_lattice_constant_is_the_scatter(oracle):
     oracle("lattice constant, mean of z", z=float(np.mean(z) * np.sqrt(40)))
 
 
+def crystal_of_rows(kind, seed, n=14):
+    """Return a square crystal of 3 angstrom whose rows shift along y by 0.046 angstrom."""
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(np.arange(n), np.arange(n))
+    steps = rng.normal(size=n)
+    shift = np.zeros(n)
+    if kind == "memory":
+        for k in range(n):
+            shift[k] = 0.5 * shift[k - 1] * (k > 0) + (0.75**0.5 if k else 1.0) * steps[k]
+    elif kind == "walk":
+        shift = np.cumsum(0.5 * steps)
+    places = 3.0 * np.stack([x, y + 0.046 / 3.0 * shift[:, None]], axis=-1).reshape(-1, 2)
+    places += rng.normal(0, 0.03, places.shape)
+    return AtomicConfiguration(places, unit="angstrom")
+
+
+@pytest.mark.parametrize(("kind", "least"), [("white", 0.95), ("memory", 0.95), ("walk", 0.85)])
+def test_the_interval_holds_shifts_that_rows_share(kind, least, oracle):
+    n = 60
+    held, z = 0, []
+    for seed in range(n):
+        constant = measure_lattice_constant(crystal_of_rows(kind, seed))
+        held += constant.low <= 3.0 <= constant.high
+        z.append((constant.value - 3.0) / constant.statistical_sd)
+    # a walk's slope is part of the lattice seen: its interval rests on the memory alone
+    error = np.sqrt(least * (1 - least) / n)
+    oracle(f"coverage with {kind} rows", error=least - held / n, bound=4 * error)
+    oracle(f"mean of z with {kind} rows", z=float(np.mean(z) * np.sqrt(n) / max(np.std(z), 1)))
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.4])
+@pytest.mark.parametrize(
+    ("ratio", "angle", "kind"),
+    [(1.2, 90, "rectangular"), (1.3, 90, "rectangular"), (1.5, 75, "oblique"),
+     (2.0, 90, "rectangular"), (3.0, 90, "rectangular"), (2.0, 82, "oblique"), (1.0, 75, "oblique")],
+)  # fmt: skip
+def test_rectangular_and_oblique_lattices_are_found_and_named(ratio, angle, kind, turn):
+    radians = np.radians(angle)
+    vectors = 3.0 * np.array([[1, 0], [ratio * np.cos(radians), ratio * np.sin(radians)]])
+    cosine, sine = np.cos(turn), np.sin(turn)
+    vectors = vectors @ np.array([[cosine, sine], [-sine, cosine]])
+    index = np.stack(np.meshgrid(np.arange(-60, 60), np.arange(-60, 60)), -1).reshape(-1, 2)
+    places = index @ vectors
+    places = places[np.all((places > 0) & (places < 42 * np.sqrt(ratio)), axis=1)]
+    places += np.random.default_rng(0).normal(0, 0.03, places.shape)
+    constant = measure_lattice_constant(AtomicConfiguration(places, unit="angstrom"))
+    assert constant.n_columns > 0.97 * len(places)
+    assert constant.lattice == kind
+    assert sorted(constant.lengths) == pytest.approx([3.0, 3.0 * ratio], rel=0.005)
+    assert constant.angle == pytest.approx(angle, abs=0.5)
+    assert constant.low < 3.0 * np.sqrt(ratio * np.sin(radians)) < constant.high
+    assert "edge of a square" in str(constant)
+
+
+def test_a_distorted_square_says_so():
+    x, y = np.meshgrid(np.arange(14.0), np.arange(14.0))
+    places = np.stack([3.0 * x, 3.2 * y], axis=-1).reshape(-1, 2)
+    said = str(measure_lattice_constant(AtomicConfiguration(places)))
+    assert said.startswith("square lattice distorted by 6.7%")
+
+
+def test_labels_of_classes_that_overlap_too_much_are_not_counted():
+    atoms, _ = overlapping(400, 0.02, 2)
+    table = species_composition(atoms, 2)
+    wide = table["high"] - table["low"] > 0.3
+    assert wide.any()
+    assert table["count_share"].isna().equals(wide)
+
+
 def test_real_sulphide_has_its_lattice_constant(public_file):
     public_file("stem_mos2_scilink/MoS2_stem_Exp-000-2.json")
     image = read_image(public_file("stem_mos2_scilink/MoS2_stem_Exp-000-2.npy"))

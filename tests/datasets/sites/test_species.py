@@ -85,3 +85,18 @@ def test_names_and_bad_arguments():
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):
             classify_species(*arguments)
+
+
+def test_a_flat_or_heavy_tailed_peak_is_one_species():
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        for values in (
+            1 + 0.3 * (rng.random(400) - 0.5), np.exp(0.15 * rng.standard_t(4, 400)),
+        ):  # fmt: skip
+            seen = np.maximum(values + rng.normal(0, 0.02, 400), 0.05)
+            atoms = AtomicConfiguration(
+                rng.uniform(0, 500, (400, 2)), intensity=seen, intensity_sd=np.full(400, 0.02)
+            )
+            assert len(classify_species(atoms).species_names) == 1
+        two = np.where(rng.random(400) < 0.3, 1.5, 1.0) * (1 + 0.05 * rng.normal(size=400))
+        assert len(classify_species(atoms.with_changes(intensity=two)).species_names) == 2

@@ -142,6 +142,37 @@ def test_interstitials_are_named_and_no_others():
     assert false <= 0.1 * named
 
 
+@pytest.mark.parametrize("ellipticity", [0.1, 0.4])
+def test_columns_that_are_not_round_make_no_sublattice(ellipticity):
+    settings = DefectSettings(vacancy_share=(0.0,), lattice="square")
+    imaging = ImagingSettings(width_px=2.5, ellipticity=ellipticity, ellipse_angle=0.5)
+    found = sites_of(make_defect_scene((200, 200), settings, imaging, rng=0))
+    assert len(found.phases) == 1
+    assert any("lobes" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize(
+    "imaging",
+    [ImagingSettings(width_px=2.5, tail_share=0.3, tail_widths=2.5),
+     ImagingSettings(width_px=2.5, jitter_px=0.8, jitter_correlation=0.7)],
+)  # fmt: skip
+def test_tails_and_torn_columns_are_no_interstitials(imaging):
+    settings = DefectSettings(vacancy_share=(0.0,), lattice="square", peak_counts=(300.0,))
+    for seed in range(2):
+        found = sites_of(make_defect_scene((200, 200), settings, imaging, rng=seed))
+        assert len(found.phases) == 1
+        assert len(found.interstitials) == 0
+
+
+def test_another_picture_is_refused():
+    made = make_defect_scene((160, 200), rng=1)
+    atoms = find_atoms(made.scene.image)
+    other = make_defect_scene((160, 200), DefectSettings(lattice="square", spacing_px=13.0), rng=2)
+    for image in (other.scene.image, made.scene.image[:, ::-1].values):
+        with pytest.raises(InputError, match="picture that the atoms were found in"):
+            find_vacancies(atoms, image)
+
+
 def test_a_dopant_is_no_vacancy():
     settings = DefectSettings(vacancy_share=(0.04,), dopant_share=0.05, dopant_ratio=0.36)
     made = make_defect_scene((256, 256), settings, rng=3)
