@@ -210,7 +210,9 @@ def _measure_width(fit: ColumnFit) -> None:
     options = fit.options
     fit.options, fit.width_prior = replace(options, width_range=(0.35, 2.8)), (0.0, 0.0)
     fit.sweep(2, free_width=True)
-    settle(fit, 3, enough=NEAR_REST)
+    fit.refit_noise()
+    if not settle(fit, 3, enough=NEAR_REST) <= NEAR_REST:
+        fit.sweep(6, free_width=True)
     fit.options = options
     bright = fit.columns[:, 2] >= np.quantile(fit.columns[:, 2], 0.6)
     fit.width = max(SMALLEST_WIDTH_PX, float(np.exp(np.median(fit.columns[bright, 3]))))

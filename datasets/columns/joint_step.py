@@ -35,6 +35,8 @@ SETTLED_GAIN = 0.02
 """Mean gain of a step, in squared standard errors that leaves next to nothing behind."""
 STALLED = 0.5
 CLEAR_SCATTERS = 3.0
+MOST_HALVINGS = 3
+SLACK = 1.0
 LARGEST_STEP = np.array([0.5, 0.5, 0.7, 0.2])
 """Longest step of x and y (in widths), log amplitude and log width."""
 
@@ -65,7 +67,8 @@ def settle(
     gain, last = 0.0, np.inf
     for _ in range(n_steps):
         last, gain = gain or last, joint_step(fit, free_width=free_width)
-        if not enough < gain < STALLED * last:
+        # far from rest steps are bounded and may gain alike; near it only wanderers do
+        if gain <= enough or STALLED * last < gain < 1.0:
             break
     return gain
 
@@ -130,17 +133,26 @@ def _shared(fit: ColumnFit) -> tuple[Integers, Floats, Floats, Integers]:
 
 
 def _move(fit: ColumnFit, step: Floats, node_step: Floats) -> None:
-    """Apply a step, no column's and no node's beyond its bound, and redraw the model."""
+    """Apply a step within its bounds, shorter where it does not fit better; redraw the model."""
     width = np.exp(fit.columns[:, 3])
     longest = np.abs(step) / LARGEST_STEP
     longest[:, :2] /= width[:, None]
-    columns = fit.columns + step / np.maximum(1.0, longest.max(axis=1))[:, None]
+    step /= np.maximum(1.0, longest.max(axis=1))[:, None]
+    node_step = fit.bounded(node_step)
     rules = fit.rules(free_width=True)
-    columns[:, 3] = np.clip(columns[:, 3], rules[1], rules[2])
-    for axis, length in ((0, fit.image.shape[1]), (1, fit.image.shape[0])):
-        columns[:, axis] = np.clip(columns[:, axis], -2.0 * width, length - 1.0 + 2.0 * width)
-    fit.columns = np.ascontiguousarray(columns)
-    fit.nodes += fit.bounded(node_step)
-    fit.rebuild()
+    columns, nodes, weight = fit.columns, fit.nodes, fit.weight.copy()
+    before = background_kernels.chi_square(fit.image, fit.model, weight)
+    for halvings in range(MOST_HALVINGS + 1):
+        share = 0.5**halvings
+        new = columns + share * step
+        new[:, 3] = np.clip(new[:, 3], rules[1], rules[2])
+        for axis, length in ((0, fit.image.shape[1]), (1, fit.image.shape[0])):
+            new[:, axis] = np.clip(new[:, axis], -2.0 * width, length - 1.0 + 2.0 * width)
+        fit.columns, fit.nodes = np.ascontiguousarray(new), nodes + share * node_step
+        fit.rebuild()
+        after = background_kernels.chi_square(fit.image, fit.model, weight)
+        # the width prior may cost a little
+        if after <= before + SLACK * len(columns):
+            break
     if fit.width_prior[1]:
         center_prior(fit)

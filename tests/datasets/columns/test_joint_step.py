@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from physlearn.datasets import FindAtomsOptions
+from physlearn.datasets import (
+    DefectSettings,
+    FindAtomsOptions,
+    ImagingSettings,
+    find_atoms,
+    make_benchmark_scene,
+    make_defect_scene,
+)
 from physlearn.datasets.columns import column_kernels, joint_kernels
 from physlearn.datasets.columns.column_fit import ColumnFit
 from physlearn.datasets.columns.joint_step import joint_step, refit, settle
@@ -89,3 +96,17 @@ def test_the_common_width_is_free_of_where_its_prior_began(oracle):
         refit(fit, 10)
         rest.append(fit.columns[:, 3].mean())
     oracle("common log width from two starts", error=abs(rest[0] - rest[1]), bound=1e-3)
+
+
+@pytest.mark.parametrize(("resampling", "rng"), [(1.0, 3), (1.5, 1), (1.5, 2)])
+def test_clear_columns_of_resampled_pictures_are_all_found(resampling, rng):
+    made = make_defect_scene(
+        (200, 200), DefectSettings(vacancy_share=(0.0,), lattice="square", peak_counts=(60.0,)),
+        ImagingSettings(width_px=2.5, resampling_px=resampling), rng=rng,
+    )  # fmt: skip
+    assert find_atoms(made.scene.image).n == made.scene.truth.n
+
+
+def test_columns_of_less_than_a_count(oracle):
+    scene = make_benchmark_scene("isolated", peak=0.5, rng=101)
+    oracle("columns found of 400", error=abs(find_atoms(scene.image).n / 400 - 0.95), bound=0.06)
