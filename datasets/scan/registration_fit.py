@@ -30,23 +30,26 @@ class PairFit:
     filter_px: float
 
 
-def transform_matrix(parameters: Floats) -> Floats:
-    """Return the matrix (2, 2) of parameters: shift alone, with an angle, or with four entries."""
+def transform_matrix(parameters: Floats, aspect: float = 1.0) -> Floats:
+    """Return the matrix (2, 2) of parameters: shift alone, with an angle, or with four entries.
+
+    ``aspect`` is a pixel's width over its height: an angle turns lengths, not pixels.
+    """
     if len(parameters) == 2:
         return np.eye(2)
     if len(parameters) == 3:
         c, s = np.cos(parameters[2]), np.sin(parameters[2])
-        return np.array([[c, -s], [s, c]])
+        return np.array([[c, -s / aspect], [s * aspect, c]])
     return np.eye(2) + parameters[2:6].reshape(2, 2)
 
 
-def _turning(parameters: Floats) -> Floats:
+def _turning(parameters: Floats, aspect: float) -> Floats:
     """Return the derivatives (k, 2, 2) of the matrix by the parameters after the shift."""
     if len(parameters) == 2:
         return np.empty((0, 2, 2))
     if len(parameters) == 3:
         c, s = np.cos(parameters[2]), np.sin(parameters[2])
-        return np.array([[[-s, -c], [c, -s]]])
+        return np.array([[[-s, -c / aspect], [c * aspect, -s]]])
     return np.eye(4).reshape(4, 2, 2)
 
 
@@ -111,26 +114,30 @@ def _pair(one: Floats, two: Floats, filter_px: float) -> _Pair:
     return _Pair(first, second, slopes, spline, by, filter_px)
 
 
-def fit_pair(one: Floats, two: Floats, start: Floats, filter_px: float | None = None) -> PairFit:
+def fit_pair(
+    one: Floats, two: Floats, start: Floats, filter_px: float | None = None, aspect: float = 1.0
+) -> PairFit:
     """Return the transform that carries ``one`` onto ``two``, from a start near it.
 
     Of the two pictures' slopes the mean steers and their product weighs: the noise of both is
     counted once (a slope of one picture alone holds noise that it shares with the residual).
     """
     if filter_px is not None:
-        return _fit_filtered(_pair(one, two, filter_px), start)
+        return _fit_filtered(_pair(one, two, filter_px), start, aspect)
     best = None
     for width in FILTERS_PX:
         if 2 * (MARGIN_FILTERS * width + np.abs(start[:2]).max()) > 0.6 * min(one.shape):
             break
-        found = _fit_filtered(_pair(one, two, width), start)
+        found = _fit_filtered(_pair(one, two, width), start, aspect)
         size = float(np.trace(found.covariance[:2, :2]))
         if best is None or size < float(np.trace(best.covariance[:2, :2])):
             best = found
-    return best if best is not None else _fit_filtered(_pair(one, two, FILTERS_PX[0]), start)
+    if best is None:
+        return _fit_filtered(_pair(one, two, FILTERS_PX[0]), start, aspect)
+    return best
 
 
-def _fit_filtered(pair: _Pair, start: Floats) -> PairFit:
+def _fit_filtered(pair: _Pair, start: Floats, aspect: float) -> PairFit:
     """Gauss-Newton at one filter width."""
     parameters = np.array(start, dtype=np.float64)
     shape = pair.first.shape
@@ -140,7 +147,7 @@ def _fit_filtered(pair: _Pair, start: Floats) -> PairFit:
     size = len(parameters)
     scale = np.ones(size)
     scale[2:] = 2.0 / max(shape)
-    system = _System(pair, center, rows, columns)
+    system = _System(pair, center, rows, columns, aspect)
     for _ in range(MOST_STEPS):
         system.evaluate(parameters)
         bread = system.bread()
@@ -163,8 +170,10 @@ def _fit_filtered(pair: _Pair, start: Floats) -> PairFit:
 class _System:
     """The normal equations at one set of parameters; gain and offset of the second are free."""
 
-    def __init__(self, pair: _Pair, center: Floats, rows: Floats, columns: Floats) -> None:
-        self.pair, self.center = pair, center
+    def __init__(
+        self, pair: _Pair, center: Floats, rows: Floats, columns: Floats, aspect: float
+    ) -> None:
+        self.pair, self.center, self.aspect = pair, center, aspect
         self.rows, self.columns = rows, columns
         self.inside = np.ones(rows.shape, dtype=np.bool_)
         self.residual = np.zeros(rows.shape)
@@ -172,7 +181,7 @@ class _System:
 
     def evaluate(self, parameters: Floats) -> None:
         """Warp the first picture onto the second; keep residual and both sets of slopes."""
-        matrix = transform_matrix(parameters)
+        matrix = transform_matrix(parameters, self.aspect)
         inverse = np.linalg.inv(matrix)
         dx = self.columns - self.center[0] - parameters[0]
         dy = self.rows - self.center[1] - parameters[1]
@@ -195,7 +204,7 @@ class _System:
         turned = -np.einsum("ji,jrc->irc", inverse, slopes)
         gain, offset = self._levels(warped)
         self.residual = np.where(inside, self.pair.second - offset - gain * warped, 0.0)
-        turning = _turning(parameters)
+        turning = _turning(parameters, self.aspect)
         own = self._stack(gain * turned, turning, wx, wy, gain * warped)
         other = self._stack(-self.pair.slopes, turning, wx, wy, self.pair.second - offset)
         self.one, self.two = own * inside, other * inside

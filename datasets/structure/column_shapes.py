@@ -96,7 +96,7 @@ def column_shapes(
     amplitude = np.abs(atoms.intensity) / (2 * np.pi * width**2)
     columns[:, 2], columns[:, 3] = np.log(np.maximum(amplitude, 1e-300)), np.log(width)
     covariance, good = _fit(values, columns, atoms, sign, max_sweeps)
-    stretch = columns[:, 4:6]
+    stretch, covariance = _in_length(columns[:, 4:6], covariance, float(scale[0] / scale[1]))
     g = np.hypot(*stretch.T)
     # e = (long - short) / mean = 2 tanh(g / 2); the two are alike for small g
     ratio = np.where(g > 1e-9, 2 * np.tanh(0.5 * g) / np.maximum(g, 1e-300), 1.0)
@@ -122,6 +122,28 @@ def column_shapes(
             "p_round": np.where(good, chi2.sf(square, 2), np.nan),
         }
     )  # fmt: skip
+
+
+def _in_length(stretch: Floats, covariance: Floats, aspect: float) -> tuple[Floats, Floats]:
+    """Return stretches and covariances in length units, of those in pixels that are not square."""
+    if aspect == 1.0:
+        return stretch, covariance
+    step = 1e-5
+    slope = np.stack(
+        [(_scaled(stretch + step * unit, aspect) - _scaled(stretch - step * unit, aspect))
+         / (2 * step) for unit in np.eye(2)], axis=-1,
+    )  # fmt: skip
+    return _scaled(stretch, aspect), slope @ covariance @ np.swapaxes(slope, 1, 2)
+
+
+def _scaled(stretch: Floats, aspect: float) -> Floats:
+    """Return M' with exp(M') = D exp(M) D, M = [[s, t], [t, -s]], D = diag(a, 1/a)^(1/2)."""
+    g = np.maximum(np.hypot(*stretch.T), 1e-12)
+    plus, cross = (np.sinh(g) / g)[:, None].T * stretch.T
+    xx, yy = aspect * (np.cosh(g) + plus), (np.cosh(g) - plus) / aspect
+    turned = np.stack([0.5 * (xx - yy), cross], axis=1)
+    size = np.maximum(np.hypot(*turned.T), 1e-12)
+    return np.asarray(turned * (np.arcsinh(size) / size)[:, None])
 
 
 def _fit(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from physlearn.checks import InputError, check_array
+from physlearn.checks import InputError, NotIdentified, check_array
 from physlearn.datasets.sites.lattice_finding import Sublattice
 from physlearn.datasets.structure.bond_search import planar
 from physlearn.datasets.structure.joint_positions import (
@@ -156,7 +156,7 @@ def measure_strain(
     InputError
         For a reference that is no lattice of these atoms, or a region with under 16 of them.
     NotIdentified
-        Where the atoms show no lattice.
+        Where the atoms show no lattice, or none has neighbours in two directions.
 
     Notes
     -----
@@ -191,7 +191,11 @@ def measure_strain(
     inverse = np.asarray(np.linalg.inv(undeformed), dtype=np.float64)
     gradients = np.swapaxes(inverse @ found, 1, 2) - np.eye(2)
     strain = polar_strain(gradients)
-    common = float(np.median(strain[usable, 3])) if usable.any() else 0.0
+    common = float(np.median(strain[usable, 3]))
+    if not usable.any():
+        raise NotIdentified(
+            "no atom has lattice neighbours in two directions to measure strain by."
+        )
     rows = np.repeat(usable, 4)
     linear = sparse.csr_array(_position_operator(operator, inverse, common)[rows])
     shared = _position_operator(sparse.csr_array(fitted), inverse, common).toarray()
@@ -200,7 +204,7 @@ def measure_strain(
     doubt = scan_doubt(atoms, scanned, "displacement")
     if doubt:
         warnings.append(doubt + " It enters du_x/dy, so xy and rotation.")
-    spread = float(np.quantile(np.abs(strain[usable, 3] - common), 0.9)) if usable.any() else 0.0
+    spread = float(np.quantile(np.abs(strain[usable, 3] - common), 0.9))
     if reference is None and region is None and spread > LARGEST_TURN:
         warnings.append(
             f"local rotations differ by {spread:.2f} radians from their median: where these are "
@@ -287,13 +291,17 @@ def _reference(
 
 
 def _shell_steps(vectors: Floats, shells: int) -> Integers:
-    """Return the index steps to the neighbours of the first shells; lengths within 25 % are one."""
+    """Return the index steps to the neighbours of the first shells; lengths within 25 % are one.
+
+    The first shell always holds both lattice vectors: one direction alone shows no strain.
+    """
     steps = np.array([step for step in product(range(-4, 5), repeat=2) if step != (0, 0)])
     lengths = np.hypot(*(steps @ vectors).T)
     edge = 0.0
     for _ in range(shells):
         edge = 1.25 * lengths[lengths > edge].min()
-    return np.asarray(steps[lengths <= edge])
+    own = np.abs(steps).sum(axis=1) == 1
+    return np.asarray(steps[(lengths <= edge) | own])
 
 
 def _local_vectors(

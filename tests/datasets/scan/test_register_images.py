@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import chi2
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import (
@@ -136,3 +137,52 @@ def test_crossed_scans_correct_each_other():
     assert np.all(spread[1] < 0.5 * spread[0])
     with pytest.raises(NotIdentified):
         combine_scans(atoms[0], atoms[1].with_changes(positions=atoms[1].positions + 500.0))
+
+
+def oblong(image, pixel, origin=(0.0, 0.0)):
+    """Return a picture with pixels of this size (x, y) in nm."""
+    coords = {
+        axis: (axis, start + size * np.arange(n), {"units": "nm"})
+        for axis, start, size, n in zip("yx", origin[::-1], pixel[::-1], image.shape, strict=True)
+    }
+    return xr.DataArray(image, dims=("y", "x"), coords=coords)
+
+
+def turned_pair(rng, pixel, angle, shape=(120, 160)):
+    """Return two noisy pictures of spots round in length, the second turned by ``angle``."""
+    y, x = (size * np.arange(n) for size, n in zip(pixel[::-1], shape, strict=True))
+    spots = rng.uniform(0, 1, (60, 2)) * [x[-1], y[-1]]
+    middle = np.array([x[-1], y[-1]]) / 2
+    c, s = np.cos(angle), np.sin(angle)
+    width = 2.5 * max(pixel)
+    pair = []
+    for places in (spots, (spots - middle) @ np.array([[c, -s], [s, c]]).T + middle):
+        image = rng.normal(0, 0.05, shape)
+        for a, b in places:
+            image += np.outer(np.exp(-(((y - b) / width) ** 2) / 2),
+                              np.exp(-(((x - a) / width) ** 2) / 2))  # fmt: skip
+        pair.append(oblong(image, pixel))
+    return pair
+
+
+@pytest.mark.parametrize("model", ["rigid", "affine"])
+def test_angles_are_those_of_lengths_on_pixels_that_are_not_square(model, oracle):
+    z = []
+    for seed in range(8):
+        angle = np.deg2rad(1.5)
+        pair = turned_pair(np.random.default_rng(seed), (0.1, 0.2), angle)
+        found = register_images(*pair, model=model)
+        z.append((found.angle - angle) / found.angle_sd)
+        if model == "rigid":
+            assert np.allclose(found.matrix @ found.matrix.T, np.eye(2))
+    oracle(f"angle, {model}", z=np.sum(z) / np.sqrt(len(z)))
+    oracle(f"spread of the angle, {model}", p=chi2.sf(np.sum(np.square(z)), len(z)))
+
+
+def test_places_keep_their_names_where_the_second_picture_starts_elsewhere():
+    image = turned_pair(np.random.default_rng(1), (0.1, 0.1), 0.0)[0].values
+    one = oblong(image[:, :120], (0.1, 0.1))
+    two = oblong(image[:, 30:150], (0.1, 0.1), origin=(3.0, 0.0))
+    found = register_images(one, two, model="shift")
+    assert np.abs(found.shift).max() < 0.01
+    assert np.abs(found.apply([[6.0, 6.0]]) - [[6.0, 6.0]]).max() < 0.01

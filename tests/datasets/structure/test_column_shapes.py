@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import (
@@ -13,6 +14,7 @@ from physlearn.datasets import (
     summarize_column_shapes,
 )
 from physlearn.datasets.structure import shape_kernels as kernels
+from physlearn.records import AtomicConfiguration
 
 Y, X = np.mgrid[:20, :20].reshape(2, -1) * 13.0 + 16.0
 
@@ -153,3 +155,37 @@ def test_what_cannot_be_used_is_refused():
         summarize_column_shapes(shapes, [1, 2])
     with pytest.raises(InputError, match="signs"):
         summarize_column_shapes(shapes, signs=[0.5])
+
+
+@pytest.mark.parametrize("pixel", [(0.2, 0.3), (0.3, 0.2), (0.2, 0.2)])
+def test_round_columns_are_round_in_length_on_pixels_that_are_not_square(pixel, oracle):
+    rng = np.random.default_rng(3)
+    sites = 3.0 * np.argwhere(np.ones((12, 12))).astype(float) + 3.0
+    shape = (round(39 / pixel[1]), round(39 / pixel[0]))
+    y, x = (np.arange(n) * p for n, p in zip(shape, pixel[::-1], strict=True))
+    mean = np.full(shape, 10.0)
+    for a, b in sites:
+        mean += 400 * np.outer(np.exp(-((y - b) ** 2) / 0.5), np.exp(-((x - a) ** 2) / 0.5))
+    image = rng.poisson(mean).astype(float)
+    picture = xr.DataArray(
+        image, dims=("y", "x"),
+        coords={"y": ("y", y, {"units": "angstrom"}), "x": ("x", x, {"units": "angstrom"})},
+    )  # fmt: skip
+    root = np.sqrt(pixel[0] * pixel[1])
+    width = np.full(len(sites), 0.5)
+    atoms = AtomicConfiguration(
+        sites, unit="angstrom", width=width, pixel_size=pixel, field_of_view=(0, 0, x[-1], y[-1]),
+        intensity=2 * np.pi * 400 * (width / root) ** 2,
+        position_covariance=np.tile(1e-4 * np.eye(2), (len(sites), 1, 1)),
+        metadata={"noise_offset": 0.0, "noise_gain": 1.0},
+    )  # fmt: skip
+    shapes = column_shapes(picture, atoms)
+    oracle("long and short (angstrom)", error=np.median(shapes["long"] / shapes["short"]) - 1,
+           bound=0.06)  # fmt: skip
+    oracle("mean width (angstrom)", error=np.sqrt(shapes["long"] * shapes["short"]).mean() - 0.5,
+           bound=0.005)  # fmt: skip
+    for name in ("e_plus", "e_cross"):
+        z = shapes[name] / shapes[f"{name}_sd"]
+        oracle(f"mean {name}", z=z.mean() * np.sqrt(len(z)))
+        if pixel[0] == pixel[1]:
+            oracle(f"spread of {name}", z=(z.std() - 1) * np.sqrt(2 * len(z)))

@@ -76,6 +76,18 @@ def test_a_turned_crystal_is_not_strained(angle, oracle):
         oracle(f"z sd of component {k}", z=(z[:, k].std() - 1) * np.sqrt(2 * len(z) / 4))
 
 
+@pytest.mark.parametrize("ratio", [1.0, 1.3, 1.8, 2.5])
+def test_rectangular_lattices_have_strain_at_every_atom(ratio):
+    places = np.argwhere(np.ones((14, 14)))[:, ::-1] * [3.0, 3.0 * ratio]
+    rng = np.random.default_rng(0)
+    atoms = AtomicConfiguration(places * [1.01, 0.98] + rng.normal(0, 0.003, places.shape))
+    field = measure_strain(atoms, reference=[[3.0, 0.0], [0.0, 3.0 * ratio]])
+    # a corner has two neighbours only
+    assert len(field.members) == 192
+    assert field.complete.sum() == 144
+    assert np.abs(field.strain.mean(axis=0) - [0.01, -0.02, 0.0, 0.0]).max() < 1e-3
+
+
 def test_grains_against_their_mean_lattice_are_said():
     places = 12.0 * np.argwhere(np.ones((20, 20)))[:, ::-1].astype(float)
     angle = np.where(places[:, 0] < 114, 0.06, -0.06)
