@@ -154,6 +154,10 @@ def _start_columns(fit: ColumnFit, pixels: Floats) -> Floats:
     rows = np.clip(np.round(pixels[:, 1]), 0, fit.image.shape[0] - 1).astype(np.int64)
     columns = np.clip(np.round(pixels[:, 0]), 0, fit.image.shape[1] - 1).astype(np.int64)
     height = fit.sign * (fit.image - fit.model)[rows, columns]
-    least = 1.0 / np.sqrt(np.maximum(fit.weight[rows, columns], 1e-300))
+    least = np.full(len(pixels), fit.typical_noise())
+    usable = fit.weight[rows, columns] > 0
+    least[usable] = 1.0 / np.sqrt(fit.weight[rows, columns][usable])
+    # a masked pixel says nothing of its column
+    height[~usable] = np.median(height[usable]) if usable.any() else 0.0
     width = np.full(len(pixels), np.log(fit.width))
     return np.ascontiguousarray(np.column_stack([pixels, np.log(np.maximum(height, least)), width]))

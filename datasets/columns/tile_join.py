@@ -86,7 +86,7 @@ def _same(places: Floats, outside: Floats, owner: Integers, width: float) -> NDA
 
 
 def join_tiles(
-    picture: Any, plan: TilePlan, folder: Path, path: Path, kind: str
+    picture: Any, plan: TilePlan, folder: Path, path: Path, settings: dict[str, Any]
 ) -> AtomicConfiguration:
     """Write the record of all tiles, its covariance tile by tile; return the record."""
     import h5py
@@ -106,7 +106,7 @@ def join_tiles(
     outside = np.concatenate(found["outside"])
     owner = np.repeat(np.arange(len(files)), sizes)
     keep = _same(places, outside, owner, plan.width)
-    atoms = _record(picture, plan, found, keep, kind)
+    atoms = _record(picture, plan, found, keep, settings)
     number = np.where(keep, np.cumsum(keep) - 1, -1)
     edge = np.flatnonzero(keep & (outside > -BORDER_WIDTHS * plan.width))
     tree = cKDTree(places[edge]) if len(edge) else None
@@ -156,7 +156,11 @@ def _across(
 
 
 def _record(
-    picture: Any, plan: TilePlan, found: dict[str, list[Any]], keep: NDArray[np.bool_], kind: str
+    picture: Any,
+    plan: TilePlan,
+    found: dict[str, list[Any]],
+    keep: NDArray[np.bool_],
+    settings: dict[str, Any],
 ) -> AtomicConfiguration:
     """Return the columns of all tiles in the picture's own unit."""
     size = min(32, *plan.shape)
@@ -180,7 +184,7 @@ def _record(
         text if count == n_tiles else f"in {count} of {n_tiles} tiles: {text}"
         for text, count in sorted(said.items(), key=lambda item: -item[1])[:MOST_WARNINGS]
     )
-    offset, gain = np.median(np.array(found["noise"]), axis=0)
+    offset, gain = np.nanmedian(np.array(found["noise"]), axis=0)  # of tiles that were fitted
     return AtomicConfiguration(
         np.array(origin) + np.concatenate(found["positions"])[keep] * scale,
         unit=unit,
@@ -193,8 +197,9 @@ def _record(
         ),
         pixel_size=(float(scale[0]), float(scale[1])),
         metadata={
-            "source": source, "noise_model": kind, "noise_offset": float(offset),
-            "noise_gain": float(gain), "column_width_px": plan.width, "tiles": n_tiles,
+            **settings, "source": source,
+            "noise_offset": float(offset), "noise_gain": float(gain),
+            "column_width_px": plan.width, "tiles": n_tiles,
             "intensity_definition": "2 pi amplitude width^2, intensity x pixel^2",
         },
         warnings=warnings,

@@ -12,12 +12,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, atomic_write, check_positive
+from physlearn.checks import InputError, atomic_write, check_choice, check_positive
 from physlearn.datasets.columns.column_covariance import ColumnCovariance
 from physlearn.datasets.columns.column_fit import Report
 from physlearn.datasets.columns.column_options import FindAtomsOptions
-from physlearn.datasets.columns.find_atoms import find_atoms
+from physlearn.datasets.columns.find_atoms import NOISE_KINDS, find_atoms
+from physlearn.datasets.columns.recorded_settings import recorded_settings
 from physlearn.datasets.columns.tile_join import GROUP, TilePlan, join_tiles, tile_file
+from physlearn.datasets.columns.usable_pixels import FEWEST_USABLE_SHARE
 from physlearn.records import AtomicConfiguration
 
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ OVERLAP_WIDTHS = 24.0
 """Two spacings of the background's nodes: columns further out change a fit by less than .1 %."""
 SAMPLE_PX = 1024
 ROWS_AT_ONCE = 1_000_000
+ENOUGH_USABLE = 0.5
+SMALLEST_PART = 32
+"""Edge of the smallest part that is fitted, in pixels."""
+Part = tuple[slice, slice]
 
 
 def find_atoms_in_tiles(
@@ -59,7 +65,8 @@ def find_atoms_in_tiles(
         The netCDF file to write: ``AtomicConfiguration.load`` reads it, ``read_tile_covariance``
         the joint covariance.
     noise, width, options, mask
-        As in ``find_atoms``; a common width that is not given is measured on the middle.
+        As in ``find_atoms``; a common width that is not given is measured on the middle (where
+        that is masked, on the part of which most counts). A tile that is masked has no atoms.
     tile
         Edge of a tile in pixels, at least 128; 1536 takes about .5 GB.
     progress
@@ -95,8 +102,8 @@ def find_atoms_in_tiles(
     picture = _opened(image)
     if picture.ndim != 2:
         raise InputError(f"image must have shape (rows, columns); got {picture.shape}.")
-    flags = None if mask is None else np.asarray(mask)
-    arguments: dict[str, Any] = {"noise": _kind(picture, noise), "options": options}
+    flags = _flags(mask, picture.shape)
+    arguments: dict[str, Any] = {"noise": _kind(picture, noise, options), "options": options}
     if width is None:
         width = _common_width(picture, flags, arguments)
     plan = TilePlan(picture.shape, int(tile), int(np.ceil(OVERLAP_WIDTHS * width)), width)
@@ -111,7 +118,10 @@ def find_atoms_in_tiles(
                 np.savez(file, **arrays)
         if progress is not None:
             progress(0.95 * (done + 1) / len(numbers), "tiles")
-    atoms = join_tiles(picture, plan, folder, Path(path), arguments["noise"])
+    settings = options or FindAtomsOptions()
+    said = {"noise_model": arguments["noise"], "polarity": settings.polarity}
+    said |= recorded_settings(settings, flags)
+    atoms = join_tiles(picture, plan, folder, Path(path), said)
     shutil.rmtree(folder)
     if progress is not None:
         progress(1.0, "joined")
@@ -124,13 +134,34 @@ def _opened(image: Any) -> Any:
         if not str(image).endswith(".npy"):
             raise InputError(f"image must be an array or the path of an NPY file; got {image}.")
         return np.load(image, mmap_mode="r")
-    return image if isinstance(image, xr.DataArray) else np.asanyarray(image)
+    if not isinstance(image, xr.DataArray):
+        return np.asanyarray(image)
+    # rows first, whatever the order of the dimensions
+    return image.transpose("y", "x") if set(image.dims) == {"y", "x"} else image
 
 
-def _kind(picture: Any, noise: str) -> str:
+def _flags(mask: ArrayLike | None, shape: tuple[int, int]) -> Any:
+    """Return the mask, checked, or None where all pixels count."""
+    if mask is None:
+        return None
+    flags = np.asanyarray(mask)
+    if flags.shape != tuple(shape) or flags.dtype != np.bool_:
+        raise InputError(
+            f"mask must be a boolean array of the picture's shape {tuple(shape)} (True where a "
+            f"pixel counts); got {flags.dtype} of shape {flags.shape}."
+        )
+    if not flags.any():
+        raise InputError("mask leaves nothing of the picture; some pixels must count.")
+    return flags
+
+
+def _kind(picture: Any, noise: str, options: FindAtomsOptions | None) -> str:
     """Return the noise model of all tiles."""
+    check_choice("noise", noise, NOISE_KINDS)
     if noise != "auto":
         return noise
+    if options is not None and options.row_levels:
+        return "gaussian"
     known = isinstance(picture, xr.DataArray) and picture.attrs.get("counts") == "known"
     return "poisson" if known else "gain"
 
@@ -142,14 +173,58 @@ def _pixels(picture: Any, rows: slice, columns: slice) -> NDArray[Any]:
 
 
 def _common_width(picture: Any, flags: Any, arguments: dict[str, Any]) -> float:
-    """Return the columns' width in the middle of the picture."""
-    middle = [
-        slice(max(0, (length - SAMPLE_PX) // 2), (length + min(length, SAMPLE_PX)) // 2)
-        for length in picture.shape
-    ]
-    good = None if flags is None else flags[tuple(middle)]
-    atoms = find_atoms(_pixels(picture, *middle), mask=good, **arguments)
+    """Return the columns' width in the middle of the picture, or where most of it counts."""
+    edges = [min(length, SAMPLE_PX) for length in picture.shape]
+    lows = [(length - edge) // 2 for length, edge in zip(picture.shape, edges, strict=True)]
+    part = _part(lows, edges)
+    if flags is not None and flags[part].mean() < ENOUGH_USABLE:
+        starts = [
+            np.unique(np.append(np.arange(0, length - edge, max(1, edge // 2)), length - edge))
+            for length, edge in zip(picture.shape, edges, strict=True)
+        ]
+        parts = [_part([int(y), int(x)], edges) for y in starts[0] for x in starts[1]]
+        part = max(parts, key=lambda one: float(flags[one].mean()))
+    crop, good = _usable(part, flags)
+    if crop is None:
+        raise InputError(
+            f"mask leaves less than 5 % of each {edges[0]} x {edges[1]} pixels; give the columns' "
+            "width or another mask."
+        )
+    atoms = find_atoms(_pixels(picture, *crop), mask=good, **arguments)
     return float(atoms.metadata["column_width_px"])
+
+
+def _part(lows: list[int], edges: list[int]) -> Part:
+    """Return the slices of a part of the picture."""
+    rows, columns = (slice(low, low + edge) for low, edge in zip(lows, edges, strict=True))
+    return rows, columns
+
+
+def _usable(part: Part, flags: Any) -> tuple[Part | None, Any]:
+    """Return what is left of a part without its masked margins, and its mask.
+
+    None where next to nothing of it counts.
+    """
+    if flags is None:
+        return part, None
+    good = flags[part]
+    if not good.any():
+        return None, None
+    inner = []
+    for axis in (0, 1):
+        there = np.flatnonzero(good.any(axis=1 - axis))
+        short = max(0, SMALLEST_PART - int(there[-1] + 1 - there[0]))
+        low = max(0, int(there[0]) - short)
+        high = max(int(there[-1]) + 1, low + SMALLEST_PART)
+        inner.append(slice(low, min(good.shape[axis], high)))
+    good = good[inner[0], inner[1]]
+    if good.mean() < FEWEST_USABLE_SHARE:
+        return None, None
+    offset = [edge.start for edge in part]
+    rows, columns = (
+        slice(edge.start + low, edge.stop + low) for edge, low in zip(inner, offset, strict=True)
+    )
+    return (rows, columns), good
 
 
 def _claim(
@@ -180,8 +255,12 @@ def _fit_tile(
     picture: Any, flags: Any, plan: TilePlan, number: tuple[int, int], arguments: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the columns that a tile answers for, and what they share with those next door."""
-    rows, columns = plan.window(number[0], 0), plan.window(number[1], 1)
-    good = None if flags is None else flags[rows, columns]
+    window = plan.window(number[0], 0), plan.window(number[1], 1)
+    some = flags is None or bool(flags[_core(plan, number)].any())
+    part, good = _usable(window, flags) if some else (None, None)
+    if part is None:
+        return _empty_tile(some=some)
+    rows, columns = part
     atoms = find_atoms(_pixels(picture, rows, columns), mask=good, width=plan.width, **arguments)
     places = atoms.positions + np.array([columns.start, rows.start])
     outside = plan.outside(number, places)
@@ -212,6 +291,27 @@ def _fit_tile(
         "border": local[pairs[border, 0]], "border_places": places[pairs[border, 1]],
         "border_cross": cross[border].astype(np.float32),
         "noise": np.array(noise), "warnings": np.array(atoms.warnings, dtype=np.str_),
+    }  # fmt: skip
+
+
+def _core(plan: TilePlan, number: tuple[int, int]) -> Part:
+    """Return the pixels that the columns of a tile's own part reach."""
+    reach = int(np.ceil(4.0 * plan.width))
+    (y0, y1), (x0, x1) = plan.core(number[0], 0), plan.core(number[1], 1)
+    return slice(max(0, y0 - reach), y1 + reach), slice(max(0, x0 - reach), x1 + reach)
+
+
+def _empty_tile(*, some: bool) -> dict[str, Any]:
+    """Return a tile of which nothing counts."""
+    said = ["less than 5 % of the tile's pixels count (mask): it was left out."] if some else []
+    pairs, blocks = np.empty((0, 2), np.int64), np.empty((0, 4, 4), np.float32)
+    none = np.empty(0)
+    return {
+        "positions": np.empty((0, 2)), "position_covariance": np.empty((0, 2, 2)),
+        "outside": none, "width": none, "intensity": none, "intensity_sd": none,
+        "detection_probability": none, "blocks": blocks, "pairs": pairs, "cross": blocks,
+        "border": np.empty(0, np.int64), "border_places": np.empty((0, 2)), "border_cross": blocks,
+        "noise": np.full(2, np.nan), "warnings": np.array(said, dtype=np.str_),
     }  # fmt: skip
 
 
