@@ -22,8 +22,8 @@ SMALLEST_SHARE = 0.015
 CLOSEST = 0.35
 """Closest place to a known sublattice, in units of the shorter lattice vector."""
 FEWEST_CELLS = 30
-LOBES = 3.0
-"""A column's excess over the floor of the cell, in units of the deepest place's lack."""
+FOOT_WIDTHS = 2.5
+"""A misfit of the profile's shape is largest 2 widths from its column."""
 
 
 def add_hidden_sublattices(
@@ -44,17 +44,19 @@ def add_hidden_sublattices(
     length = min(np.hypot(*frame.vectors[0]), np.hypot(*frame.vectors[1]))
     off = trial[:, None, :] - phases
     near = np.hypot(*np.moveaxis((off - np.round(off)) @ frame.vectors, 2, 0)).min(axis=1)
-    free = near > CLOSEST * length
+    width = float(np.median(picture.widths) * np.sqrt(np.prod(picture.scale)))
+    free = near > max(CLOSEST * length, FOOT_WIDTHS * width)
+    if not free.any():
+        return frame
     # tails of the bright columns lift every place between them alike
-    floor, lowest = float(np.median(mean[free])), float(mean[free].min())
+    floor = float(np.median(mean[free]))
     dim = mean - floor < np.maximum(SMALLEST_SHARE * bright, 0.3 * mean)
     z[~free | dim] = -np.inf
     best = int(np.argmax(z))
     if not z[best] > SMALLEST_Z:
         return frame
-    # a profile that is not round leaves lobes of both signs at its columns' feet
-    lobe = mean[best] - floor < LOBES * (floor - lowest)
-    if lobe or not _is_summit(mean, best):
+    # a profile that is not round leaves lobes at its columns' feet: the way up leads there
+    if not free[_summit(mean, best)]:
         warnings.append(
             "the average of all cells shows lobes beside the columns, whose profile is not the "
             "fitted one (tilt, astigmatism, scan jitter): no dim sublattice can be told from them."
@@ -72,13 +74,18 @@ def add_hidden_sublattices(
     return _with_phase(frame, phase, picture)
 
 
-def _is_summit(mean: Floats, best: int) -> bool:
-    """Return whether a place of the cell is no lower than the eight around it."""
+def _summit(mean: Floats, place: int) -> int:
+    """Return the place of the cell that the steepest way up ends at."""
     cell = mean.reshape(STEPS, STEPS)
-    row, column = divmod(best, STEPS)
-    around = cell.take([row - 1, row, row + 1], axis=0, mode="wrap")
-    around = around.take([column - 1, column, column + 1], axis=1, mode="wrap")
-    return bool(mean[best] >= around.max())
+    steps = np.array([(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1)])
+    for _ in range(STEPS):
+        around = (np.array(divmod(place, STEPS)) + steps) % STEPS
+        highest = around[np.argmax(cell[around[:, 0], around[:, 1]])]
+        now = int(highest[0] * STEPS + highest[1])
+        if mean[now] <= mean[place]:
+            break
+        place = now
+    return place
 
 
 def _places(frame: SiteFrame, phase: Floats) -> Floats:

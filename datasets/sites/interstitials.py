@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from scipy.special import ndtr
 from scipy.stats import chi2
 
+from physlearn.datasets.sites.amplitude_mixture import OTHER_RANGE
 from physlearn.datasets.sites.site_decisions import select_discoveries
 from physlearn.datasets.sites.site_frame import SiteFrame
 from physlearn.datasets.sites.site_picture import SitePicture, with_only
@@ -58,7 +59,7 @@ def find_interstitials(
         p = np.maximum(p, real)
     p = np.maximum(p, _misfit(place, frame, picture))
     pieces = _pieces(atoms, frame, picture)
-    p[pieces] = 1.0
+    p[pieces | _too_dim(atoms, frame)] = 1.0
     if pieces.sum() > MANY * len(frame.predicted):
         shattered = pieces.sum() > SHATTERED * len(frame.predicted)
         if shattered:
@@ -74,14 +75,30 @@ def find_interstitials(
     return off[chosen], p[chosen]
 
 
+def _full(atoms: AtomicConfiguration, frame: SiteFrame) -> Floats:
+    """Return the intensity of a full column of each sublattice, NaN where it has none."""
+    assert atoms.intensity is not None  # noqa: S101 -- find_vacancies has checked it
+    columns = [frame.column[(frame.sublattice == k) & (frame.column >= 0)]
+               for k in range(len(frame.phases))]  # fmt: skip
+    return np.array([np.median(atoms.intensity[own]) if len(own) else np.nan for own in columns])
+
+
+def _too_dim(atoms: AtomicConfiguration, frame: SiteFrame) -> Flags:
+    """Return which columns off the lattice are dimmer than any other species may be."""
+    full = _full(atoms, frame)
+    if atoms.intensity is None or not np.isfinite(full).any():
+        return np.zeros(len(frame.off_lattice), dtype=np.bool_)
+    least = OTHER_RANGE[0] * np.nanmin(full)
+    return np.asarray(atoms.intensity[frame.off_lattice] < least)
+
+
 def _pieces(atoms: AtomicConfiguration, frame: SiteFrame, picture: SitePicture) -> Flags:
     """Return which of the columns off the lattice are parts of a site's own column."""
     own, off = frame.column[frame.column >= 0], frame.off_lattice
     if len(own) == 0 or atoms.intensity is None:
         return np.zeros(len(off), dtype=np.bool_)
     part = frame.sublattice[frame.column >= 0]
-    full = np.array([np.median(atoms.intensity[own[part == k]]) if (part == k).any() else np.nan
-                     for k in range(len(frame.phases))])[part]  # fmt: skip
+    full = _full(atoms, frame)[part]
     place = picture.to_pixel(atoms.positions[:, :2])
     distance, near = cKDTree(place[own]).query(place[off])
     alone = atoms.intensity[own[near]] / full[near]

@@ -59,7 +59,8 @@ def find_vacancies(
     sublattice's own amplitude and spread), vacant (0), half (half of it), other (any amplitude:
     another species). Sites that are vacant or half are selected by Benjamini and Hochberg's
     procedure (1995, doi:10.1111/j.2517-6161.1995.tb02031.x) on the probability that a present
-    column looks as dim.
+    column looks as dim. An interstitial is a column off the sites that is no piece of a site's own
+    column, at least 0.12 of a full one, and higher than what the sites' columns leave.
 
     Parameters
     ----------

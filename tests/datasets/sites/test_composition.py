@@ -155,7 +155,7 @@ def crystal_of_rows(kind, seed, n=14):
 
 @pytest.mark.parametrize(("kind", "least"), [("white", 0.95), ("memory", 0.95), ("walk", 0.85)])
 def test_the_interval_holds_shifts_that_rows_share(kind, least, oracle):
-    n = 60
+    n = 40
     held, z = 0, []
     for seed in range(n):
         constant = measure_lattice_constant(crystal_of_rows(kind, seed))
@@ -171,7 +171,8 @@ def test_the_interval_holds_shifts_that_rows_share(kind, least, oracle):
 @pytest.mark.parametrize(
     ("ratio", "angle", "kind"),
     [(1.2, 90, "rectangular"), (1.3, 90, "rectangular"), (1.5, 75, "oblique"),
-     (2.0, 90, "rectangular"), (3.0, 90, "rectangular"), (2.0, 82, "oblique"), (1.0, 75, "oblique")],
+     (2.0, 90, "rectangular"), (3.0, 90, "rectangular"), (2.0, 82, "oblique"),
+     (1.0, 75, "oblique")],
 )  # fmt: skip
 def test_rectangular_and_oblique_lattices_are_found_and_named(ratio, angle, kind, turn):
     radians = np.radians(angle)
@@ -213,4 +214,6 @@ def test_real_sulphide_has_its_lattice_constant(public_file):
     assert constant.unit == "nm"
     assert abs(constant.value / 0.316 - 1) < 0.05
     assert constant.total_low < 0.316 < constant.total_high
-    assert constant.statistical_sd < 0.002
+    # the picture's rows wander (18 % drift): bands along y, not blocks, give the error
+    assert constant.low < 0.316 < constant.high
+    assert constant.statistical_sd < 0.01 * constant.value
