@@ -85,7 +85,12 @@ class Rings:
         return places, position_errors(atoms).blocks(operator, 2)
 
     def counts(self) -> pd.DataFrame:
-        """Return rows size, count, share with its equal-tailed interval (Jeffreys, 90 %)."""
+        """Return rows size, count, share with its equal-tailed interval (Jeffreys, 90 %).
+
+        The interval takes rings as independent. Defects make rings in fixed groups (a turned bond:
+        two pentagons and two heptagons), so that shares of odd rings vary more: there, take the
+        interval of ``count_ring_defects``.
+        """
         import pandas as pd
         from scipy.stats import beta
 

@@ -5,6 +5,7 @@ import pytest
 
 from physlearn.causal import CausalGraph
 from physlearn.causal.graphs import GraphEdge
+from physlearn.datasets import make_strained_crystal, measure_strain
 from physlearn.findings import Findings, PlantedTruth
 from physlearn.results import fit_from_draws
 from physlearn.summary import truth_beside_answers
@@ -48,6 +49,50 @@ def test_couplings_with_doubtful_error_bars_are_not_settled(warning, state):
     assert answer.state == state
     assert ("not to be trusted" in answer.sentence) == (state == "open")
     assert (warning in answer.detail) == (state == "open")
+
+
+def strain_sentence(displacement, seed=0, sd=0.03):
+    """Return what is said of a crystal with these displacements and right error bars."""
+    made = make_strained_crystal((24, 24), displacement=displacement, rng=seed)
+    truth = made.scene.truth
+    kick = np.random.default_rng(seed).normal(0, sd, (truth.n, 2))
+    atoms = truth.with_changes(
+        positions=truth.positions + kick,
+        position_covariance=np.tile(sd**2 * np.eye(2), (truth.n, 1, 1)),
+    )
+    findings = Findings("a", 1, atoms=atoms, strain=measure_strain(atoms))
+    return next(a for a in headlines(findings) if a.question == "Is the lattice strained?")
+
+
+K = 2 * np.pi / 120
+
+
+@pytest.mark.parametrize(
+    ("displacement", "names"),
+    [
+        (lambda p: 0.01 / K * np.sin(K * p.sum(axis=1))[:, None] * [1.0, -1.0], ("xx by", "yy by")),
+        (lambda p: 0.03 / K * np.sin(K * p[:, 0])[:, None] * [0.0, 1.0], ("xy by",)),
+    ],
+)
+def test_strain_of_any_component_is_said_and_stays_open(displacement, names):
+    answer = strain_sentence(displacement)
+    assert all(name in answer.sentence for name in names)
+    # a drift of the scan does the same to a picture
+    assert answer.state == "open"
+
+
+def test_no_strain_is_not_found_and_the_limit_is_a_number():
+    answer = strain_sentence(lambda p: 0.0 * p)
+    assert "No strain stands out: variations above 0." in answer.sentence
+    assert " 0.00%" not in answer.sentence
+
+
+def test_error_bars_that_are_too_wide_are_called_so():
+    made = make_strained_crystal((24, 24), displacement=lambda p: 0.0 * p, rng=0)
+    truth = made.scene.truth
+    wide = truth.with_changes(position_covariance=np.tile(np.eye(2), (truth.n, 1, 1)))
+    findings = Findings("a", 1, atoms=wide, strain=measure_strain(wide))
+    assert any("too wide" in answer.sentence for answer in headlines(findings))
 
 
 def wall_fit(verdict="", warnings=()):
