@@ -60,14 +60,16 @@ def log_normal_interval(low: float, high: float) -> float:
 
 @kernel
 def nuisance_design(
-    columns: Floats, neighbours: Integers, window: Integers, place: Floats, design: Floats
-) -> int:
+    columns: Floats, neighbours: Integers, first: int, last: int, window: Integers, place: Floats,
+    design: Floats,
+) -> int:  # fmt: skip
     """Fill the columns of ``design``: a constant, neighbours' amplitudes, near ones' places."""
     y_low, y_high, x_low, x_high = window[0], window[1], window[2], window[3]
-    design[: (y_high - y_low) * (x_high - x_low), 0] = 1.0
+    for p in range((y_high - y_low) * (x_high - x_low)):
+        design[p, 0] = 1.0
     count = 1
     along = np.empty(x_high - x_low)
-    for m in range(len(neighbours)):
+    for m in range(first, last):
         column = columns[neighbours[m]]
         width = math.exp(column[3])
         distance = math.hypot(column[0] - place[0], column[1] - place[1])
@@ -98,15 +100,16 @@ def nuisance_fit(
     pull: Floats,
 ) -> None:  # fmt: skip
     """Write the factor of the nuisance parameters' information and what they take up."""
-    lower[:size, :size] = 0.0
-    pull[:size] = 0.0
+    for a in range(size):
+        pull[a] = 0.0
+        for b in range(a + 1):
+            lower[a, b] = 0.0
     for p in range(n_pixels):
-        row = design[p, :size]
         for a in range(size):
-            part = weight[p] * row[a]
+            part = weight[p] * design[p, a]
             pull[a] += part * rest[p]
             for b in range(a + 1):
-                lower[a, b] += part * row[b]
+                lower[a, b] += part * design[p, b]
     cholesky(lower, size)
     forward(lower, size, pull)
 
@@ -147,8 +150,10 @@ def local_sums(
     ``out`` = g.g, g.r, gx.r, gy.r, gx.g, gy.g, gx.gx, gx.gy, gy.gy, where u.v is weighted and what
     the nuisance parameters explain is taken out.
     """
-    out[:] = 0.0
-    cross[:] = 0.0
+    for m in range(9):
+        out[m] = 0.0
+    for m in range(size):
+        cross[0, m] = cross[1, m] = cross[2, m] = 0.0
     stride = window[3] - window[2]
     reach = PROFILE_WIDTHS * width
     low = max(window[2], int(x - reach))
@@ -175,12 +180,11 @@ def local_sums(
             out[6] += w * gx * gx
             out[7] += w * gx * gy
             out[8] += w * gy * gy
-            row = design[p, :size]
             g, gx, gy = w * g, w * gx, w * gy
             for m in range(size):
-                cross[0, m] += row[m] * g
-                cross[1, m] += row[m] * gx
-                cross[2, m] += row[m] * gy
+                cross[0, m] += design[p, m] * g
+                cross[1, m] += design[p, m] * gx
+                cross[2, m] += design[p, m] * gy
     for a in range(3):
         forward(lower, size, cross[a])
     for m in range(size):
@@ -325,8 +329,13 @@ def site_evidence(
     """
     n, n_states = len(places), states.shape[1]
     evidence = np.zeros((n, n_states))
-    amplitudes = np.full((n, 4), np.nan)
-    largest = int(2 * math.ceil(WINDOW_WIDTHS * widths.max()) + 3) ** 2
+    amplitudes = np.empty((n, 4))
+    widest = 0.0
+    for k in range(n):
+        widest = max(widest, widths[k])
+        for m in range(4):
+            amplitudes[k, m] = math.nan
+    largest = int(2 * math.ceil(WINDOW_WIDTHS * widest) + 3) ** 2
     design = np.empty((largest, LARGEST_SIZE))
     rest = np.empty(largest)
     local = np.empty(largest)
@@ -343,7 +352,7 @@ def site_evidence(
             continue
         n_pixels = site_rest(image, model, weight, window, columns, own[k], rest, local)
         size = nuisance_design(
-            columns, neighbours[starts[k] : starts[k + 1]], window, places[k], design
+            columns, neighbours, starts[k], starts[k + 1], window, places[k], design
         )
         nuisance_fit(design, local, rest, n_pixels, size, lower, pull)
         found[0], found[1] = places[k, 0], places[k, 1]
@@ -378,6 +387,11 @@ def site_evidence(
                 node += 1
                 if node < 9:
                     x, y, log_weight = node_place(found, node)
-            best = logs.max()
-            evidence[k, s] = best + math.log(np.exp(logs - best).sum())
+            best = logs[0]
+            for m in range(1, 9):
+                best = max(best, logs[m])
+            total = 0.0
+            for m in range(9):
+                total += math.exp(logs[m] - best)
+            evidence[k, s] = best + math.log(total)
     return evidence, amplitudes
