@@ -38,6 +38,9 @@ def atom_answers(findings: Findings) -> Iterable[Answer]:
     if findings.snapshots is not None:
         detail = ", ".join(f"{n:,} {name}" for name, n in species_counts(findings).items())
         detail += f" on {findings.snapshots.n_observed:,} lattice sites"
+        elsewhere = atoms.n - findings.snapshots.n_observed
+        if elsewhere > 0:
+            detail += f"; {elsewhere:,} on other sublattices or on no site"
     edits = edit_text(findings)
     sentence = f"{atoms.n:,} atom columns were found."
     if edits:

@@ -271,7 +271,7 @@ def _next(findings: Findings) -> list[Answer]:
     elif first.verb == "expose_site":
         act += f" at x {said_number(first.number('x'))}, y {said_number(first.number('y'))}"
     question = plan.steps[0].expect[0].question if plan.steps[0].expect else ""
-    detail = f"to learn {question}" if question else ""
+    detail = f"the question: {_plain_name(question)}?" if question else ""
     return [Answer("What to do next?", f"{act}, first of {len(plan.steps)} steps.", "plan", detail)]
 
 
