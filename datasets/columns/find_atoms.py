@@ -27,6 +27,7 @@ __all__ = ["find_atoms"]
 
 Floats = NDArray[np.float64]
 NOISE_KINDS = ("auto", "poisson", "gaussian", "gain")
+LARGEST_ASPECT = 1.05
 ARRAYS_HELD = 14
 """Copies of the picture that the fit holds at its peak, for the refusal of huge ones."""
 
@@ -126,6 +127,13 @@ def find_atoms(
         warnings.append(
             "counts unknown: the picture's noise was fitted as variance = offset + gain x mean "
             "on the residuals."
+        )
+    aspect = frame.pixel_size[0] / frame.pixel_size[1]
+    if max(aspect, 1.0 / aspect) > LARGEST_ASPECT:
+        warnings.append(
+            f"pixels are {aspect:.3g} times as wide as high: columns that are round in length are "
+            "ellipses in pixels, which round columns do not fit (their error bars and widths are "
+            "off); resample the picture to square pixels first."
         )
     good = usable_pixels(frame.values, mask, options.polarity, warnings)
     fit = start(frame.values, kind, width, options, good)

@@ -67,3 +67,11 @@ def test_round_columns_stay_round():
 def test_shape_is_a_known_word():
     with pytest.raises(InputError, match="shape"):
         FindAtomsOptions(shape="square")
+
+
+def test_pixels_that_are_not_square_are_named():
+    scene = tailed(1, 0.0, 2.0, 8)
+    image = scene.image.assign_coords(x=scene.image.x * 0.5)
+    image.x.attrs["units"] = image.y.attrs["units"] = "nm"
+    assert any("square pixels" in warning for warning in find_atoms(image).warnings)
+    assert not any("square pixels" in warning for warning in find_atoms(scene.image).warnings)
