@@ -115,7 +115,10 @@ def test_a_column_that_leaves_is_held_on_its_place():
     ("change", "words"),
     [
         ({"noise": "foo"}, "noise must be one of"),
-        ({"image": np.random.default_rng(0).normal(0.0, 1.0, (40, 40)), "noise": "poisson"}, "negative values"),
+        (
+            {"image": np.random.default_rng(0).normal(0.0, 1.0, (40, 40)), "noise": "poisson"},
+            "negative values",
+        ),
         ({"positions": [[10.0, 10.0], [60.0, 5.0]]}, "row 1 stands at x 60"),
     ],
 )
