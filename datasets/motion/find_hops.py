@@ -199,7 +199,8 @@ def _covariances(linked: LinkedAtoms, before: Integers, after: Integers) -> Floa
 
 def _squares(move: Floats, joint: Floats) -> Floats:
     """Return d' S^-1 d."""
-    return np.einsum("ni,ni->n", move, np.linalg.solve(joint, move[..., None])[..., 0])
+    solved = np.linalg.solve(joint, move[..., None])[..., 0]
+    return np.asarray(np.einsum("ni,ni->n", move, solved))
 
 
 def _judge(
