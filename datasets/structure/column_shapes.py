@@ -125,7 +125,10 @@ def column_shapes(
 
 
 def _in_length(stretch: Floats, covariance: Floats, aspect: float) -> tuple[Floats, Floats]:
-    """Return stretches and covariances in length units, of those in pixels that are not square."""
+    """Return stretches and covariances in length units, of those in pixels that are not square.
+
+    Pixels of 2 : 3 were seen to leave the errors 5 to 15 % too small (z sd 1.05 to 1.15).
+    """
     if aspect == 1.0:
         return stretch, covariance
     step = 1e-5
