@@ -16,6 +16,7 @@ __all__ = ["add_background", "node_information", "node_inverses", "take_columns"
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+LARGEST_SHARE = 1e6
 SMALLEST_SHARE = 0.002
 """Of a node's information that columns leave to it at least, else more is added."""
 
@@ -156,7 +157,10 @@ def node_inverses(stencil: Floats, before: Floats, result: Floats) -> None:
             smallest = max(SMALLEST_SHARE * before[a, b, 2, 2], least)
             share = SMALLEST_SHARE
             while not cholesky(full, smallest):
-                fill_surroundings(a, b, stencil, largest, full)
+                if share < LARGEST_SHARE:
+                    fill_surroundings(a, b, stencil, largest, full)
+                else:
+                    full[:] = 0.0
                 fill_surroundings(a, b, before, 0.0, other)
                 for r in range(25):
                     for c in range(r + 1):

@@ -25,6 +25,8 @@ COUPLED_WIDTHS = 6.5
 """Columns further apart share less than .001 of their information."""
 WEAKEST_CHAIN = 0.07
 SMALLEST_EIGENVALUE = 0.02
+LARGEST_INVERSE = 1e6
+"""Of whitened information: what is larger is the overflow of a crowd's rounding."""
 SAFE_SUM = 0.9
 LANCZOS_STEPS = 24
 
@@ -158,6 +160,7 @@ def measure_covariance(
     kernels.local_inverses(
         blocks, strength, starts, near, lookup, shares, first, WEAKEST_CHAIN, own, mixed, pull
     )
+    _own_only(own, mixed, pull, shares, pairs)
     # whitened own blocks are at least 1: Gershgorin's theorem, by blocks, before the background
     norms = np.sqrt(np.einsum("pab,pab->p", mixed, mixed))
     safe = np.bincount(pairs.ravel(), np.repeat(norms, 2), minlength=n).max() < SAFE_SUM
@@ -182,6 +185,14 @@ def overlapping_pairs(columns: Floats, reach: float = COUPLED_WIDTHS) -> Integer
     square = (one[:, 0] - two[:, 0]) ** 2 + (one[:, 1] - two[:, 1]) ** 2
     total = widths[pairs[:, 0]] ** 2 + widths[pairs[:, 1]] ** 2
     return np.ascontiguousarray(np.sort(pairs[square < 0.5 * reach**2 * total], axis=1))
+
+
+def _own_only(own: Floats, mixed: Floats, pull: Floats, shares: Floats, pairs: Integers) -> None:
+    """Give columns of crowds that have no inverse there their own (whitened: 1) information."""
+    bad = ~(np.isfinite(own).all(axis=(1, 2)) & np.isfinite(pull).all(axis=(1, 2)))
+    bad |= np.abs(own).max(axis=(1, 2)) > LARGEST_INVERSE
+    own[bad], pull[bad] = np.eye(4), shares[bad]
+    mixed[bad[pairs].any(axis=1) | ~np.isfinite(mixed).all(axis=(1, 2))] = 0.0
 
 
 def _definite(own: Floats, mixed: Floats, levels: Floats, pairs: Integers) -> tuple[Floats, Floats]:
