@@ -47,6 +47,7 @@ def finish_with_tails(
     fit: ColumnFit, report: Report, warnings: list[str]
 ) -> tuple[ColumnCovariance, Floats, CommonTail | None]:
     """Fit the common tail and drop the columns that only stood for it, until none goes."""
+    tail: CommonTail | None = None
     for _ in range(MOST_FINISHES):
         before = len(fit.columns)
         tail = fit_tails(fit, float(noise_left(fit)[1][2]))
@@ -55,7 +56,8 @@ def finish_with_tails(
         covariance, correlation = finish(fit, report)
         if tail is None or len(fit.columns) == before:
             return covariance, correlation, tail
-    draw_tails(fit, tail)
+    if tail is not None:
+        draw_tails(fit, tail)
     covariance, correlation = measure_errors(fit)
     return covariance, correlation, tail
 
@@ -102,7 +104,8 @@ def draw_tails(fit: ColumnFit, tail: CommonTail) -> None:
 
 def _wide(fit: ColumnFit, tail: CommonTail) -> Floats:
     """Return the tails as columns of their own."""
-    return fit.columns + np.array([0.0, 0.0, np.log(tail.height), np.log(tail.widths)])
+    columns = fit.columns + np.array([0.0, 0.0, np.log(tail.height), np.log(tail.widths)])
+    return np.asarray(columns, dtype=np.float64)
 
 
 def _first(fit: ColumnFit, inflation: float) -> CommonTail:

@@ -163,7 +163,8 @@ def _alone(typical: tuple[float, float, float], noise: Floats) -> LocalFit:
     """Return the fit of one typical column on a known background."""
     slopes = _typical_slopes(*typical, noise)
     flat = slopes.reshape(4, -1)
-    return LocalFit(slopes, np.linalg.inv(flat @ flat.T), np.ones(slopes.shape[1:], dtype=np.bool_))
+    inverse = np.asarray(np.linalg.inv(flat @ flat.T), dtype=np.float64)
+    return LocalFit(slopes, inverse, np.ones(slopes.shape[1:], dtype=np.bool_))
 
 
 def _hanging_together(correlation: Floats, error: float) -> Floats:

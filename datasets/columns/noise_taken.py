@@ -98,15 +98,16 @@ def mean_taken(fits: list[LocalFit], correlation: Floats) -> tuple[Floats, Float
     pixels for each lag (the shape of ``correlation``), and pixel by pixel about the column.
     """
     lag = correlation.shape[0] // 2
-    sums, near, count = np.zeros_like(correlation), 0.0, 0.0
+    sums = np.zeros_like(correlation)
+    near, count = (np.zeros(fits[0].own.shape) for _ in range(2))
     with threadpool_limits(1, "blas"):
         for fit in fits:
             flat = fit.slopes.reshape(len(fit.slopes), -1)
             smeared = smear(fit.slopes, correlation)
             mapped = fit.inverse @ flat
             other = smeared - 0.5 * (flat @ smeared.T) @ mapped
-            near = near + np.where(fit.own, 2.0 * _fold(mapped * other, fit), 0.0)
-            count = count + fit.own
+            near += np.where(fit.own, 2.0 * _fold(mapped * other, fit), 0.0)
+            count += fit.own
             sums += _lag_sums(mapped, other, fit, lag) / len(fits)
     return sums, np.asarray(near / np.maximum(count, 1.0))
 
@@ -134,7 +135,7 @@ def smear(slopes: Floats, correlation: Floats) -> Floats:
     """Return pictures (n, rows, columns) convolved with the pixels' correlation, as (n, pixels)."""
     lag = correlation.shape[0] // 2
     if np.count_nonzero(correlation) <= 1:
-        return slopes.reshape(len(slopes), -1) * correlation[lag, lag]
+        return np.asarray(slopes.reshape(len(slopes), -1) * correlation[lag, lag])
     size = fft.next_fast_len(max(slopes.shape[1:]) + 2 * lag, real=True)
     spectrum = fft.rfft2(slopes.astype(np.float32), (size, size))
     kernel = np.zeros((size, size), dtype=np.float32)
