@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array, csc_array
+from scipy.sparse import csc_array
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.reading.pictures import picture_frame
+from physlearn.datasets.columns.column_options import FindAtomsOptions
+from physlearn.datasets.columns.recorded_settings import check_same_mask, recorded_options
+from physlearn.datasets.columns.usable_pixels import usable_pixels
+from physlearn.datasets.reading.pictures import PictureFrame, picture_frame
+from physlearn.datasets.scan.corrected_covariance import held_fixed, in_unit, joint_of
 from physlearn.datasets.scan.declared_lattice import (
     Affine,
     IndexedColumns,
@@ -20,7 +24,13 @@ from physlearn.datasets.scan.declared_lattice import (
     undo_drift_of,
 )
 from physlearn.datasets.scan.row_fits import Fitted, fit_picture, fit_positions, in_pixels
-from physlearn.datasets.scan.row_model import RowHyperparameters, shared_errors, shift_variance
+from physlearn.datasets.scan.row_model import (
+    RowHyperparameters,
+    common_lever,
+    shared_errors,
+    shift_variance,
+)
+from physlearn.datasets.scan.scan_image import Picture
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["ScanCorrection", "correct_scan"]
@@ -59,6 +69,14 @@ class ScanCorrection:
         Which columns stand on the lattice and so tell of the rows.
     not_identified
         What the data cannot tell, one sentence each.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import find_atoms, make_scan_pair
+    >>> image = make_scan_pair((64, 64), rng=1).images[0]
+    >>> found = correct_scan(find_atoms(image), image, lattice="square")
+    >>> found.row_shift.shape, isinstance(found.verdict, str)
+    ((64,), True)
     """
 
     atoms: AtomicConfiguration
@@ -103,6 +121,7 @@ def correct_scan(
     lattice: str | ArrayLike,
     undo_drift: bool = True,
     strain_order: int = 1,
+    mask: ArrayLike | None = None,
 ) -> ScanCorrection:
     """Infer how far each scan row was displaced, and free the columns of it.
 
@@ -126,6 +145,9 @@ def correct_scan(
         Also undo the even drift that distorts the declared shape (``any`` knows of none).
     strain_order
         1: a straight lattice; 2 or 3 lets it bend smoothly to that order.
+    mask
+        The one that ``find_atoms`` was given: True where a pixel counts. Its options (polarity,
+        row levels) are known from the atoms.
 
     Returns
     -------
@@ -178,7 +200,10 @@ def correct_scan(
                 f"image must be the picture of the atoms, {shape[0]} x {shape[1]} pixels by their "
                 f"field of view; got {frame.values.shape[0]} x {frame.values.shape[1]}."
             )
-        fitted = fit_picture(atoms, frame.values, indexed, strain_order)
+        options = recorded_options(atoms.metadata)
+        check_same_mask(atoms.metadata, mask)
+        picture, atoms = _picture(atoms, frame, mask, options)
+        fitted = fit_picture(atoms, picture, indexed, strain_order, options)
     return _result(fitted, declared, undo_drift)
 
 
@@ -194,6 +219,25 @@ def _check(atoms: AtomicConfiguration, strain_order: int) -> None:
         )
     if strain_order not in (1, 2, 3):
         raise InputError(f"strain_order must be 1, 2 or 3; got {strain_order!r}.")
+
+
+def _picture(
+    atoms: AtomicConfiguration,
+    frame: PictureFrame,
+    mask: ArrayLike | None,
+    options: FindAtomsOptions,
+) -> tuple[Picture, AtomicConfiguration]:
+    """Return the picture with bright columns and usable pixels, and atoms that say what was not."""
+    said: list[str] = []
+    good = usable_pixels(frame.values, mask, options.polarity, said)
+    if good is None:
+        good = np.ones(frame.values.shape, dtype=np.bool_)
+    sign = -1.0 if options.polarity == "dark" else 1.0
+    picture = Picture(
+        np.ascontiguousarray(sign * frame.values), np.ascontiguousarray(good), sign,
+        options.row_levels,
+    )  # fmt: skip
+    return picture, atoms.with_changes(warnings=tuple(dict.fromkeys((*atoms.warnings, *said))))
 
 
 def _picture_shape(atoms: AtomicConfiguration) -> tuple[int, int]:
@@ -224,7 +268,7 @@ def _result(fitted: Fitted, declared: Floats | None, straighten: bool) -> ScanCo
     corrected = atoms.with_changes(
         positions=origin + places * pixel,
         position_covariance=covariance * pixel[:, None] * pixel,
-        covariance=_in_unit(joint, pixel, len(places)),
+        covariance=in_unit(joint, pixel, len(places)),
         row_error=(hyper.jitter_px * float(pixel[0]), length),
         metadata={**atoms.metadata, "scan_corrected": True, "jitter_px": hyper.jitter_px,
                   "jitter_correlation": hyper.correlation},
@@ -267,7 +311,7 @@ def _places(fitted: Fitted, affine: Affine | None) -> tuple[Floats, Floats, csc_
         trend[fitted.indexed.n_parts : fitted.indexed.n_parts + 2] = affine.drift_by_x
         held.append(trend)
     posterior = replace(
-        fitted.posterior, lattice_covariance=_given(fitted.posterior.lattice_covariance, held)
+        fitted.posterior, lattice_covariance=held_fixed(fitted.posterior.lattice_covariance, held)
     )
     n = len(fitted.places)
     added = shift_variance(fitted.problem, posterior)[1][:n]
@@ -276,61 +320,17 @@ def _places(fitted: Fitted, affine: Affine | None) -> tuple[Floats, Floats, csc_
     whole[:, 0, 0] = np.maximum(own[:, 0, 0] + added, 1e-2 * own[:, 0, 0])
     shared = shared_errors(fitted.problem, posterior, n)
     if affine is None:
-        return fitted.places, whole[:, :2, :2], _joint(whole, shared)
+        return fitted.places, whole[:, :2, :2], joint_of(whole, shared)
     change = np.eye(own.shape[1])
     change[0, 1] = -affine.drift[0]
     change[1, 1] = 1.0 - affine.drift[1]
     whole = change @ whole @ change.T
-    row = fitted.places[:, 1]
-    whole[:, 0, 0] += (affine.drift_left_sd * (row - row.mean())) ** 2
-    whole[:, 1, 1] += (affine.drift_sd[1] * (row - row.mean())) ** 2
+    lever = fitted.places[:, 1] - fitted.places[:, 1].mean()
+    drift = np.array([affine.drift_left_sd, affine.drift_sd[1]])
+    whole[:, [0, 1], [0, 1]] += (drift * lever[:, None]) ** 2
     places = undo_drift_of(fitted.places, affine.drift)
-    return places, whole[:, :2, :2], _joint(whole, shared)
-
-
-def _joint(blocks: Floats, shared: csc_array | None) -> csc_array | None:
-    """Return the sparse covariance of all parameters: own blocks, and rows in common along x."""
-    if shared is None:
-        return None
-    n, size, _ = blocks.shape
-    entries = shared.tocoo()
-    apart = entries.row != entries.col
-    base = size * np.arange(n)[:, None, None]
-    steps = np.arange(size)
-    rows = np.broadcast_to(base + steps[:, None], blocks.shape).ravel()
-    columns = np.broadcast_to(base + steps, blocks.shape).ravel()
-    return csc_array(
-        coo_array(
-            (
-                np.concatenate([blocks.ravel(), entries.data[apart]]),
-                (
-                    np.concatenate([rows, size * entries.row[apart]]),
-                    np.concatenate([columns, size * entries.col[apart]]),
-                ),
-            ),
-            shape=(size * n, size * n),
-        )
-    )
-
-
-def _in_unit(joint: csc_array | None, pixel: Floats, n: int) -> csc_array | None:
-    """Return the joint covariance with x and y in the atoms' unit instead of pixels."""
-    if joint is None:
-        return None
-    size = joint.shape[0] // n
-    scale = np.ones(size)
-    scale[:2] = pixel
-    every = np.tile(scale, n)
-    entries = joint.tocoo()
-    data = entries.data * every[entries.row] * every[entries.col]
-    return csc_array(coo_array((data, (entries.row, entries.col)), shape=joint.shape))
-
-
-def _given(covariance: Floats, held: list[Floats]) -> Floats:
-    """Return a covariance given that some linear combinations are known."""
-    combinations = np.stack(held)
-    tied = covariance @ combinations.T
-    return np.asarray(covariance - tied @ np.linalg.pinv(combinations @ tied) @ tied.T)
+    levers = None if shared is None else common_lever(fitted.problem, lever, shared)
+    return places, whole[:, :2, :2], joint_of(whole, shared, levers, drift)
 
 
 def _vectors(fitted: Fitted, indexed: IndexedColumns) -> tuple[Floats, Floats]:

@@ -138,7 +138,8 @@ def measure_drift(
                 around_px=(float(expected[0]), float(expected[1])),
             )
         )  # fmt: skip
-        last = found[-1].shift / _pixel(pictures[0])
+        apart = np.subtract(picture_frame(picture).origin, picture_frame(pictures[0]).origin)
+        last = (found[-1].shift - apart) / _pixel(pictures[0])
         # the drift goes on as it began: the search for the next frame starts there
         expected = last * (k + 2) / (k + 1)
         if progress is not None:

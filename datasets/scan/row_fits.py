@@ -10,6 +10,7 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.columns.column_options import FindAtomsOptions
 from physlearn.datasets.columns.find_atoms import find_atoms
 from physlearn.datasets.scan.declared_lattice import IndexedColumns, index_columns
 from physlearn.datasets.scan.row_model import (
@@ -19,7 +20,7 @@ from physlearn.datasets.scan.row_model import (
     fit_hyperparameters,
     solve_rows,
 )
-from physlearn.datasets.scan.scan_image import ShiftedFit, quadratic_of, start_fit
+from physlearn.datasets.scan.scan_image import Picture, ShiftedFit, quadratic_of, start_fit
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["Fitted", "fit_picture", "fit_positions", "in_pixels", "straightened"]
@@ -123,16 +124,20 @@ def fit_positions(
 
 
 def fit_picture(
-    atoms: AtomicConfiguration, image: Floats, indexed: IndexedColumns, order: int
+    atoms: AtomicConfiguration,
+    picture: Picture,
+    indexed: IndexedColumns,
+    order: int,
+    options: FindAtomsOptions,
 ) -> Fitted:
     """Fit columns and rows on the raw pixels; find ragged columns anew once straightened."""
-    first = fit_positions(atoms, indexed, image.shape[0], order, infer=False)
-    fitted = _fit_pixels(first, image, order)
+    first = fit_positions(atoms, indexed, picture.image.shape[0], order, infer=False)
+    fitted = _fit_pixels(first, picture, order)
     for _ in range(MOST_DETECTIONS):
         width = float(np.median(np.asarray(fitted.atoms.width)))
         if fitted.hyper.jitter_px < RAGGED_WIDTHS * width / float(in_pixels(atoms)[0][0]):
             break
-        again = _find_again(fitted, image)
+        again = _find_again(fitted, picture, options)
         if again.n < len(indexed.part) // 2 or _alike(fitted, again):
             break
         pixel, origin = in_pixels(again)
@@ -142,8 +147,8 @@ def fit_picture(
         except NotIdentified:
             # the first columns did show the lattice: theirs is the better answer
             break
-        fitted = _fit_pixels(_restart(fitted, again, indexed, order), image, order)
-    return _fit_pixels(fitted, image, order, calibrate=True)
+        fitted = _fit_pixels(_restart(fitted, again, indexed, order), picture, order)
+    return _fit_pixels(fitted, picture, order, calibrate=True)
 
 
 def straightened(image: Floats, shift: Floats) -> Floats:
@@ -154,12 +159,17 @@ def straightened(image: Floats, shift: Floats) -> Floats:
     )
 
 
-def _find_again(fitted: Fitted, image: Floats) -> AtomicConfiguration:
+def _find_again(fitted: Fitted, picture: Picture, options: FindAtomsOptions) -> AtomicConfiguration:
     """Return the columns of the straightened picture, in the atoms' unit."""
     atoms = fitted.atoms
     pixel, origin = in_pixels(atoms)
-    picture = straightened(image, fitted.posterior.shift)
-    found = find_atoms(picture, noise=_noise_kind(atoms))
+    shift = fitted.posterior.shift
+    straight = straightened(picture.sign * picture.image, shift)
+    mask = None
+    if not picture.usable.all():
+        # a pixel that holds any share of one that does not count does not count
+        mask = straightened(np.where(picture.usable, 0.0, 1.0), shift) < 1e-9
+    found = find_atoms(straight, noise=_noise_kind(atoms), mask=mask, options=options)
     if found.n == 0:
         return found
     return atoms.with_changes(
@@ -202,10 +212,10 @@ def _restart(
     )  # fmt: skip
 
 
-def _fit_pixels(start: Fitted, image: Floats, order: int, *, calibrate: bool = False) -> Fitted:
+def _fit_pixels(start: Fitted, picture: Picture, order: int, *, calibrate: bool = False) -> Fitted:
     """Fit columns and rows on the raw pixels, by turns; at the end, measure the pixels' noise."""
     indexed = start.indexed
-    fit = _pixel_fit(start, image)
+    fit = _pixel_fit(start, picture)
     fit.refit(6)
     n = len(start.places)
     design = indexed.design(order, start.places)
@@ -250,21 +260,21 @@ def _fit_pixels(start: Fitted, image: Floats, order: int, *, calibrate: bool = F
     )  # fmt: skip
 
 
-def _pixel_fit(start: Fitted, image: Floats) -> ShiftedFit:
+def _pixel_fit(start: Fitted, picture: Picture) -> ShiftedFit:
     """Return the pixel fit that starts at the given columns and row shifts."""
     atoms = start.atoms
     pixel, _ = in_pixels(atoms)
     width = np.maximum(np.asarray(atoms.width) / float(np.sqrt(pixel[0] * pixel[1])), 0.5)
     width = np.clip(width, 0.6 * np.median(width), 1.6 * np.median(width))
     amplitude = np.asarray(atoms.intensity) / (2 * np.pi * width**2)
-    amplitude = np.maximum(amplitude, 1e-6 * np.abs(image).max())
+    amplitude = np.maximum(amplitude, 1e-6 * np.abs(picture.image).max())
     columns = np.column_stack([start.places, np.log(amplitude), np.log(width)])
     noise = (
         float(atoms.metadata.get("noise_offset", 0.0)),
         float(atoms.metadata.get("noise_gain", 1.0)),
     )
-    guests = _guests(start, image.shape, columns)
-    return start_fit(image, np.ascontiguousarray(columns), guests, start.posterior.shift, noise)
+    guests = _guests(start, picture.image.shape, columns)
+    return start_fit(picture, np.ascontiguousarray(columns), guests, start.posterior.shift, noise)
 
 
 def _guests(start: Fitted, shape: tuple[int, ...], columns: Floats) -> Floats:

@@ -22,6 +22,7 @@ __all__ = [
     "RowHyperparameters",
     "RowPosterior",
     "RowProblem",
+    "common_lever",
     "fit_hyperparameters",
     "shared_errors",
     "shift_variance",
@@ -280,6 +281,20 @@ def shared_errors(problem: RowProblem, posterior: RowPosterior, n: int) -> csc_a
         shape=(n, n),
     )
     return csc_array(full)
+
+
+def common_lever(problem: RowProblem, lever: Floats, shared: csc_array) -> Floats:
+    """Return ``lever_i lever_j`` for the entries of ``shared`` (as ``tocoo`` orders them).
+
+    Tapered as ``shared_errors`` is, so that the sum stays positive.
+    """
+    entries = shared.tocoo()
+    product = lever[entries.row] * lever[entries.col]
+    if shared.shape[0] <= WHOLE_COLUMNS:
+        return np.asarray(product)
+    gap = np.abs(problem.first[entries.row] - problem.first[entries.col])
+    reach_rows = TAPER_WINDOWS * problem.shared.shape[1]
+    return np.asarray(product * np.maximum(1.0 - gap / reach_rows, 0.0))
 
 
 def shift_variance(problem: RowProblem, posterior: RowPosterior) -> tuple[Floats, Floats]:

@@ -1,7 +1,8 @@
 """Compiled core of scan correction: columns whose rows were shifted along x, and row statistics.
 
 A column is a row (x, y, log amplitude, log width) in pixels; in picture row ``j`` it stands at
-``x + row_shift[j]``. The pixel variance is ``offset + gain * model``, bounded below.
+``x + row_shift[j]``. The pixel variance is ``offset + gain * model``, bounded below; pixels that
+are not ``usable`` are left out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from physlearn.lattice_models.kernels import kernel
 __all__ = ["column_statistics", "column_steps", "draw_columns", "row_precision"]
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
 PARAMETERS = 5
@@ -71,7 +73,7 @@ def draw_columns(
 
 @kernel
 def one_statistic(
-    image: Floats, model: Floats, column: Floats, row_shift: Floats,
+    image: Floats, usable: Flags, model: Floats, column: Floats, row_shift: Floats,
     noise: Floats, reach: float, score: Floats, information: Floats, shared: Floats,
 ) -> int:  # fmt: skip
     """Write score (5,), information (5, 5) and what rows share (rows, 5); return its first row.
@@ -93,6 +95,8 @@ def one_statistic(
         center = column[0] + row_shift[j]
         left, right = shifted_edges(center, reach * width, image.shape[1])
         for i in range(left, right):
+            if not usable[j, i]:
+                continue
             u = (i - center) * inverse
             value = height * np.exp(-0.5 * u * u)
             weight = 1.0 / max(noise[0] + noise[1] * model[j, i], noise[2])
@@ -116,7 +120,7 @@ def one_statistic(
 
 @kernel
 def column_statistics(
-    image: Floats, model: Floats, columns: Floats, row_shift: Floats,
+    image: Floats, usable: Flags, model: Floats, columns: Floats, row_shift: Floats,
     noise: Floats, reach: float, n_rows: int,
 ) -> tuple[Floats, Floats, Floats, Integers]:  # fmt: skip
     """Return scores (n, 5), informations (n, 5, 5), shares (n, n_rows, 5) and first rows (n,)."""
@@ -127,7 +131,7 @@ def column_statistics(
     first = np.zeros(n, np.int64)
     for k in range(n):
         first[k] = one_statistic(
-            image, model, columns[k], row_shift, noise, reach,
+            image, usable, model, columns[k], row_shift, noise, reach,
             scores[k], informations[k], shared[k],
         )  # fmt: skip
     return scores, informations, shared, first
@@ -135,7 +139,7 @@ def column_statistics(
 
 @kernel
 def column_steps(
-    image: Floats, model: Floats, columns: Floats, row_shift: Floats,
+    image: Floats, usable: Flags, model: Floats, columns: Floats, row_shift: Floats,
     noise: Floats, reach: float, n_rows: int, widths: Floats, anchors: Floats, ties: Floats,
 ) -> float:  # fmt: skip
     """Refit every column once on the live model, the row shifts held; return the largest step.
@@ -148,7 +152,9 @@ def column_steps(
     shared = np.zeros((n_rows, PARAMETERS))
     largest = 0.0
     for k in range(columns.shape[0]):
-        one_statistic(image, model, columns[k], row_shift, noise, reach, score, information, shared)
+        one_statistic(
+            image, usable, model, columns[k], row_shift, noise, reach, score, information, shared
+        )
         if not information[0, 0] > 0.0:
             continue
         block = information[:4, :4].copy()

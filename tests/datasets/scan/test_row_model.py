@@ -126,6 +126,7 @@ def test_hyperparameters_are_recovered():
 def test_kernels_equal_their_python(name):
     rng = np.random.default_rng(0)
     image = rng.poisson(20.0, (24, 28)).astype(float)
+    usable = rng.uniform(size=image.shape) < 0.9
     columns = np.array([[9.3, 11.8, 3.0, 0.7], [19.1, 8.2, 3.2, 0.8]])
     shift = rng.normal(0, 0.5, 24)
     noise = np.array([0.0, 1.0, 0.1])
@@ -139,11 +140,12 @@ def test_kernels_equal_their_python(name):
             function(model, slope, moved, shift, 4.0)
             results.append((model, slope))
         elif name == "column_statistics":
-            results.append(function(image, model, moved, shift, noise, 4.0, 20))
+            results.append(function(image, usable, model, moved, shift, noise, 4.0, 20))
         else:
             scan_kernels.draw_columns(model, slope, moved, shift, 4.0)
             limits = np.array([0.0, 1.5])
-            function(image, model, moved, shift, noise, 4.0, 20, limits, columns, np.zeros((2, 4)))
+            ties = np.zeros((2, 4))
+            function(image, usable, model, moved, shift, noise, 4.0, 20, limits, columns, ties)
             results.append((model, moved))
     for one, two in zip(*results, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-9)
