@@ -262,8 +262,8 @@ def _trusted(
     weak = np.abs(fitted.intensity) < SMALLEST_SIGNIFICANCE * fitted.intensity_sd
     view = np.array(fitted.field_of_view)
     edge = 0.5 * np.array(fitted.pixel_size)
-    outside = fitted.positions < view[:2] - edge
-    outside = (outside | (fitted.positions > view[2:] + edge)).any(axis=1)
+    beyond = (fitted.positions < view[:2] - edge) | (fitted.positions > view[2:] + edge)
+    outside = np.asarray(beyond.any(axis=1))
     unsupported = hand & (weak | outside | (flight > LARGEST_FLIGHT_WIDTHS * fitted.width))
     back = unsupported | outside
     if not back.any():

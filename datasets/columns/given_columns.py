@@ -84,7 +84,7 @@ def _pixels(places: Floats, frame: PictureFrame) -> Floats:
             f"positions must lie in the picture; row {outside[0]} stands at x {x:.6g}, y {y:.6g} "
             f"and {outside.size - 1} other(s) outside."
         )
-    return pixels
+    return np.asarray(pixels)
 
 
 def _fit(fit: ColumnFit, report: Report, warnings: list[str]) -> CommonTail | None:
