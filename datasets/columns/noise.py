@@ -62,7 +62,8 @@ def fit_pixel_variance(
         Share of its variance that each pixel's residual keeps, in place of ``n_parameters``.
     """
     if kind == "poisson":
-        median = max(float(np.median(mean)), np.finfo(np.float64).tiny)
+        # a background of zero counts would weigh without bound
+        median = max(float(np.median(mean)), 0.1 * float(mean.mean()), np.finfo(np.float64).tiny)
         return np.array([0.0, 1.0, SMALLEST_SHARE * median])
     share = np.full(residual.size, max(1.0 - n_parameters / residual.size, 0.2))
     if left is not None:
