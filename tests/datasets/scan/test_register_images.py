@@ -148,7 +148,7 @@ def oblong(image, pixel, origin=(0.0, 0.0)):
     return xr.DataArray(image, dims=("y", "x"), coords=coords)
 
 
-def turned_pair(rng, pixel, angle, shape=(100, 160)):
+def turned_pair(rng, pixel, angle, shape=(120, 160)):
     """Return two noisy pictures of spots round in length, the second turned by ``angle``."""
     y, x = (size * np.arange(n) for size, n in zip(pixel[::-1], shape, strict=True))
     spots = rng.uniform(0, 1, (60, 2)) * [x[-1], y[-1]]
