@@ -34,6 +34,7 @@ MOVED_SHARE = 0.5
 SMALLEST_SIGNIFICANCE = 3.0
 LARGEST_FLIGHT_WIDTHS = 1.0
 CROWDED_WIDTHS = 2.0
+LARGEST_SHIFT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ def apply_edits(
     fitted, unsupported = _trusted(
         fitted, start[: len(places)], added | difference.moved, hand_error_px * pixel
     )
-    return _recorded(fitted, atoms, difference, unsupported, origin)
+    edited_atoms = _recorded(fitted, atoms, difference, unsupported, origin)
+    return _doubted(edited_atoms, atoms, difference, same)
 
 
 def edited_by_hand(atoms: AtomicConfiguration) -> bool:
@@ -310,6 +312,29 @@ def _recorded(
         row_error=atoms.row_error, thickness_columns=atoms.thickness_columns, metadata=metadata,
         warnings=tuple(dict.fromkeys((*said, *atoms.warnings, *fitted.warnings))),
     )  # fmt: skip
+
+
+def _doubted(
+    edited: AtomicConfiguration,
+    atoms: AtomicConfiguration,
+    difference: _Difference,
+    same: NDArray[np.bool_],
+) -> AtomicConfiguration:
+    """Say when atoms that nobody touched are elsewhere after the fit."""
+    if atoms.position_covariance is None or not same.any():
+        return edited
+    before = difference.kept[same]
+    shift = edited.positions[same] - atoms.positions[before]
+    sd = np.sqrt(np.einsum("nii->ni", atoms.position_covariance[before]))
+    off = int((np.abs(shift) > LARGEST_SHIFT * sd).any(axis=1).sum())
+    if off == 0:
+        return edited
+    said = (
+        f"{off} atom(s) that nobody touched moved by more than {LARGEST_SHIFT:g} of their own "
+        "errors when the edited columns were fitted: the picture holds light (columns cut by a "
+        "mask or an edge) that these columns do not explain."
+    )
+    return edited.with_changes(warnings=(*edited.warnings, said))
 
 
 def _listed(rows: Integers) -> str:

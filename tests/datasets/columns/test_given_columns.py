@@ -65,6 +65,21 @@ def test_common_tails_are_kept(oracle):
     oracle("light with its tail against found", error=abs(light), bound=0.03)
 
 
+def test_untouched_atoms_that_move_are_named(counts):
+    image = counts[:, :110]
+    mask = np.ones(image.shape, dtype=np.bool_)
+    mask[:, :62] = False
+    atoms = find_atoms(image, mask=mask)
+    quiet = apply_edits(atoms, atoms.to_pandas().iloc[1:], image, mask=mask)
+    sd = np.sqrt(np.einsum("nii->ni", atoms.position_covariance[1:]))
+    moved = (np.abs(quiet.positions - atoms.positions[1:]) > 2 * sd).any()
+    assert any("nobody touched" in text for text in quiet.warnings) == moved
+    elsewhere = atoms.positions + 3 * np.sqrt(np.einsum("nii->ni", atoms.position_covariance))
+    wrong = atoms.with_changes(positions=elsewhere)
+    loud = apply_edits(wrong, wrong.to_pandas().iloc[1:], image, mask=mask)
+    assert any("nobody touched" in text for text in loud.warnings)
+
+
 def test_another_mask_is_refused(counts):
     image, how = picture(counts, "mask")
     atoms = find_atoms(image, **how)
