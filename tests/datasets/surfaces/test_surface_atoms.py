@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
+from scipy.stats import poisson
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import (
+    FindAtomsOptions,
     StmSettings,
     compare_biases,
     find_surface_atoms,
@@ -25,7 +27,7 @@ def matched(found, truth):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_atoms_and_heights_with_their_errors(dark, oracle):
-    z, heights = [], []
+    z, heights, false, total = [], [], 0, 0
     for seed in range(6):
         scene = make_stm_image(SHAPE, StmSettings(dark=dark), rng=seed)
         found = find_surface_atoms(scene.image)
@@ -33,11 +35,16 @@ def test_atoms_and_heights_with_their_errors(dark, oracle):
         assert found.atoms.metadata["bias_v"] == -0.2
         assert any("bias" in text for text in found.atoms.warnings)
         good, near = matched(found, scene.truth)
-        assert good.sum() == scene.truth.atoms.n == found.atoms.n
+        assert good.sum() == scene.truth.atoms.n
+        false += found.atoms.n - good.sum()
+        total += found.atoms.n
         error = found.atoms.positions[good] - scene.truth.atoms.positions[near]
         sd = np.sqrt(np.einsum("kaa->ka", np.asarray(found.atoms.position_covariance)[good]))
         z.append(error / sd)
         heights.append((found.height[good] - scene.truth.height_pm[near]) / found.height_sd[good])
+    # what the finder promises: at most this share of the columns is noise
+    share = FindAtomsOptions().false_discovery_rate
+    oracle(f"false atoms, {'dark' if dark else 'bright'}", p=poisson.sf(false - 1, share * total))
     for name, values in (
         ("places", np.concatenate(z).ravel()),
         ("heights", np.concatenate(heights)),
