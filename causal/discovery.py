@@ -21,7 +21,7 @@ from physlearn.causal.columns import (
 from physlearn.causal.graphs import CausalGraph, GraphEdge
 from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_layout import Floats
-from physlearn.causal.spatial_test import SpatialIndependenceTest, SpatialScore
+from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialIndependenceTest, SpatialScore
 from physlearn.checks import InputError, NotIdentified, as_generator, check_choice
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ def discover_graph(
             f"only column {columns.names[0]!r} varies; a graph needs at least 2 columns."
         )
     columns, notes = _without_determined(columns, table)
+    columns = _without_pure_noise(columns, table, notes)
     known_tiers = {name: known_tiers[name] for name in columns.names if name in known_tiers}
     test = SpatialIndependenceTest(columns, alpha=alpha)
     marks = _run_pc(test, known_tiers)
@@ -321,6 +322,25 @@ def _without_determined(columns: Columns, table: PatchTable) -> tuple[Columns, l
         return columns, notes
     kept = prepare_columns(table, names=names, drop=True, layout=columns.layout)
     return kept, notes
+
+
+def _without_pure_noise(columns: Columns, table: PatchTable, notes: list[str]) -> Columns:
+    """Leave out columns that hardly vary beyond their errors: none can be held fixed in a test.
+
+    One such column beside a true cause, by chance, would leave every link of the two untestable.
+    """
+    variance = np.mean(columns.values**2, axis=0)
+    share = 1.0 - np.diag(columns.noise) / np.maximum(variance, 1e-300)
+    kept = [name for name, true in zip(columns.names, share, strict=True) if true > MIN_RELIABILITY]
+    if len(kept) == len(columns.names) or len(kept) < 2:
+        return columns
+    for name, true in zip(columns.names, share, strict=True):
+        if name not in kept:
+            notes.append(
+                f"column {name!r} was left out: only {max(true, 0.0):.0%} of its variance is not "
+                "measurement noise, so nothing can be said of its links."
+            )
+    return prepare_columns(table, names=kept, drop=True, layout=columns.layout)
 
 
 def _typical_detectable(test: SpatialIndependenceTest) -> float:

@@ -143,7 +143,7 @@ def _clear_maxima(
     fit: ColumnFit, z: NDArray[np.float32], threshold: float
 ) -> tuple[Floats, Floats, Flags]:
     """Return maxima (x, y), their z, and which stand clear of columns and of higher maxima."""
-    found = local_maxima(z, np.float32(threshold))
+    found = local_maxima(z, float(np.float32(threshold)))
     rows, columns = found.T
     here = z[rows, columns].astype(np.float64)
     offsets = []

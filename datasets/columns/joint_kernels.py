@@ -185,4 +185,5 @@ def solve_jointly(
             for b in range(right.shape[1]):
                 node_step[a, b] += length * node_ahead[a, b]
                 node_rest[a, b] -= length * node_turned[a, b]
-    return gain / max(1, n)
+    mean_gain: float = gain / max(1, n)
+    return mean_gain

@@ -156,3 +156,21 @@ def test_sachs_links_are_accepted_ones_and_those_of_causal_learn(public_file):
     names = list(frame.columns)
     other = {frozenset((names[i], names[j])) for i, j in np.argwhere(theirs)}
     assert len(found ^ other) <= 1
+
+
+def test_a_column_of_pure_noise_is_left_out_and_hides_no_cause():
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[:16, :16].reshape(2, -1)
+    cause = rng.normal(size=256)
+    # noise that happens to go with the cause: held fixed, it would make the link untestable
+    noise = rng.normal(size=256) + 0.3 * cause
+    noise /= noise.std()
+    frame = pd.DataFrame({"a": cause, "b": noise, "response": cause + rng.normal(size=256)})
+    table = PatchTable.from_frame(
+        frame, np.stack([x, y], 1), 1.0, unit="nm", tiers={"a": 0, "b": 0, "response": 2},
+        measurement_covariance=np.diag([0.0, 0.95, 0.0])[None],
+    )  # fmt: skip
+    graph = discover_graph(table, n_resamples=10, rng=0)
+    assert graph.columns == ("a", "response")
+    assert graph.causes_of("response") == ["a"]
+    assert any("'b' was left out" in note for note in graph.warnings)
