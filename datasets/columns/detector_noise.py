@@ -11,18 +11,23 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, NotIdentified, check_array
+from physlearn.datasets.columns.find_atoms import find_atoms
+from physlearn.datasets.columns.recorded_settings import recorded_options
 from physlearn.datasets.reading.pictures import picture_frame
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["DetectorNoise", "measure_detector"]
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 CELL_PX = 8
 """Edge of the squares whose means and variances are taken."""
 FAR_WIDTHS = 5.0
 FEWEST_EMPTY = 6
 GAP_ERRORS = 6.0
 LARGEST_RELATIVE_ERROR = 0.3
+EDGE_WIDTHS = 4.0
+SMALLEST_SAMPLE_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,8 @@ def measure_detector(
 
     The variance of a pixel, ``read_noise^2 + gain (mean - offset)``, grows with its mean by the
     gain, which ``find_atoms`` fits on its residuals. Zero level and read noise are told only by a
-    region without sample: one that is flat and darker than all else by a gap, or one that you name.
+    region without sample: one that is flat and darker than all else by a gap, or one that you name;
+    where there is one, the gain is fitted again without it and its edge.
 
     Parameters
     ----------
@@ -96,7 +102,6 @@ def measure_detector(
 
     Examples
     --------
-    >>> from physlearn.datasets import find_atoms
     >>> y, x = np.mgrid[:160, :220]
     >>> mean = 15 + 90 * np.exp(-((x % 14 - 7) ** 2 + (y % 14 - 7) ** 2) / (2 * 2.5**2))
     >>> rng = np.random.default_rng(0)
@@ -140,11 +145,41 @@ def measure_detector(
             "no empty region: the zero level and the read noise cannot be told from counts."
         )
         return DetectorNoise(gain, gain_sd, None, None, None, 0.0, tuple(sentences))
+    beside = _gain_of_the_sample(image, atoms, chosen)
+    if beside is None:
+        sentences.append(
+            "too little of the picture lies beside the empty region: misfit at its edge is in the "
+            "gain, which may be a tenth too large."
+        )
+    else:
+        gain = beside
     spread = float(pixels.std())
     return DetectorNoise(
         gain, gain_sd, float(pixels.mean()), spread / float(np.sqrt(len(pixels))), spread,
         len(pixels) / values.size, tuple(sentences),
     )  # fmt: skip
+
+
+def _gain_of_the_sample(
+    image: xr.DataArray | ArrayLike, atoms: AtomicConfiguration, empty: Flags
+) -> float | None:
+    """Return the gain fitted beside the empty region and its edge; None where little is left.
+
+    The smooth background cannot follow the sharp edge of a vacuum; what it misses there looks like
+    noise of the brighter pixels (a tenth of the gain where the edge is long).
+    """
+    values = picture_frame(image).values
+    reach = int(np.ceil(EDGE_WIDTHS * float(atoms.metadata["column_width_px"])))
+    rows, columns = (np.flatnonzero(empty.any(axis=axis)) for axis in (1, 0))
+    parts = [
+        values[: max(0, rows[0] - reach)], values[rows[-1] + 1 + reach :],
+        values[:, : max(0, columns[0] - reach)], values[:, columns[-1] + 1 + reach :],
+    ]  # fmt: skip
+    largest = max(parts, key=lambda part: part.size)
+    if largest.size < SMALLEST_SAMPLE_SHARE * values.size:
+        return None
+    again = find_atoms(largest, noise="gain", options=recorded_options(atoms.metadata))
+    return float(again.metadata["noise_gain"])
 
 
 def _gain_error(values: Floats, offset: float, gain: float) -> float:

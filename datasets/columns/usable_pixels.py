@@ -33,7 +33,9 @@ def saturated_pixels(image: Floats) -> Flags:
     inner = highest & (around > PLATEAU_NEIGHBOURS - 0.5)
     if inner.sum() < PLATEAU_SHARE * count:
         return none
-    return np.asarray(ndimage.binary_dilation(highest, np.ones((3, 3), dtype=np.bool_)), dtype=np.bool_)
+    return np.asarray(
+        ndimage.binary_dilation(highest, np.ones((3, 3), dtype=np.bool_)), dtype=np.bool_
+    )
 
 
 def usable_pixels(
