@@ -97,7 +97,6 @@ def find_atoms(
     >>> atoms.n, bool(np.abs(atoms.positions - [20.3, 24.6]).max() < 0.2)
     (1, True)
     """
-    check_choice("noise", noise, NOISE_KINDS)
     options = options or FindAtomsOptions()
     if width is not None:
         check_positive("width", width)
@@ -112,17 +111,7 @@ def find_atoms(
     frame = picture_frame(image)
     report = progress or _no_report
     warnings = list(frame.warnings)
-    kind = noise
-    if noise == "auto":
-        kind = "poisson" if frame.counts_known else "gain"
-        if options.row_levels:
-            # a row's offset is no signal: the variance cannot follow the mean
-            kind = "gaussian"
-    if kind == "poisson" and frame.values.min() < 0:
-        raise InputError(
-            "image holds negative values, so it is not counts; "
-            "give noise='gain' (or 'gaussian') instead of 'poisson'."
-        )
+    kind = noise_kind(noise, frame, options)
     if kind == "gain" and noise == "auto":
         warnings.append(
             "counts unknown: the picture's noise was fitted as variance = offset + gain x mean "
@@ -148,6 +137,23 @@ def find_atoms(
         covariance = covariance.keep(np.zeros(len(fit.columns), dtype=np.bool_))
         fit.keep(np.zeros(len(fit.columns), dtype=np.bool_))
     return _record(fit, frame, covariance, correlation, warnings, tail, mask)
+
+
+def noise_kind(noise: str, frame: PictureFrame, options: FindAtomsOptions) -> str:
+    """Return the noise model that ``noise`` names for this picture."""
+    check_choice("noise", noise, NOISE_KINDS)
+    kind = noise
+    if noise == "auto":
+        kind = "poisson" if frame.counts_known else "gain"
+        if options.row_levels:
+            # a row's offset is no signal: the variance cannot follow the mean
+            kind = "gaussian"
+    if kind == "poisson" and frame.values.min() < 0:
+        raise InputError(
+            "image holds negative values, so it is not counts; "
+            "give noise='gain' (or 'gaussian') instead of 'poisson'."
+        )
+    return kind
 
 
 def _record(

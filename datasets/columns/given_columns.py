@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_array, check_choice, check_positive
+from physlearn.checks import InputError, check_array, check_positive
 from physlearn.datasets.columns import find_atoms
 from physlearn.datasets.columns.column_finish import measure_errors
 from physlearn.datasets.columns.column_fit import ColumnFit
@@ -46,21 +46,11 @@ def fit_given_columns(
     A column whose fit leaves the picture (by more than its width) stays on its given place.
     """
     options = options or FindAtomsOptions()
-    check_choice("noise", noise, find_atoms.NOISE_KINDS)
     if width is not None:
         check_positive("width", width)
     frame = picture_frame(image)
     pixels = _pixels(check_array("positions", positions, shape=(None, 2), allow_empty=True), frame)
-    kind = noise
-    if noise == "auto":
-        kind = "poisson" if frame.counts_known else "gain"
-        if options.row_levels:
-            kind = "gaussian"
-    if kind == "poisson" and frame.values.min() < 0:
-        raise InputError(
-            "image holds negative values, so it is not counts; "
-            "give noise='gain' (or 'gaussian') instead of 'poisson'."
-        )
+    kind = find_atoms.noise_kind(noise, frame, options)
     warnings = list(frame.warnings)
     good = usable_pixels(frame.values, mask, options.polarity, warnings)
     fit = start(frame.values, kind, width, options, good)
