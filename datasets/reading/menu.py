@@ -117,6 +117,8 @@ def pick_channel(
             )
         held = sorted({one.kind for one in channels})
         raise InputError(f"{path} holds no {kind}, but {', '.join(held)} ({menu}).")
+    if isinstance(channel, np.integer):  # a number taken from list_channels' table
+        channel = int(channel)
     if isinstance(channel, bool) or not isinstance(channel, int | str):
         raise InputError(f"channel must be a number or a name; got {channel!r}.")
     if isinstance(channel, int):

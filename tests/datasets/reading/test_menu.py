@@ -67,6 +67,14 @@ def test_no_channel_is_chosen_silently(tmp_path, picture):
         read_video(tmp_path / "a.h5", channel="Height")
 
 
+def test_numbers_and_names_of_the_menu_are_taken(tmp_path, picture):
+    write_nsid(tmp_path / "two.h5", picture)
+    menu = list_channels(tmp_path / "two.h5")
+    for column in ("channel", "name"):
+        read = [read_image(tmp_path / "two.h5", channel=one) for one in menu[column]]
+        assert np.allclose(read[1].to_numpy(), 2 * read[0].to_numpy())
+
+
 def test_usid_is_unfolded_along_its_dimensions(tmp_path):
     loops = np.random.default_rng(1).normal(size=(17, 20, 5))
     with h5py.File(tmp_path / "a.h5", "w") as file:
