@@ -94,11 +94,11 @@ def _consistency(check: ConsistencyCheck) -> Answer:
         return Answer(question, f"{halves} agree within the error bars.", "settled", detail)
     wide = [axis for axis, sd in zip("xy", check.z_sd, strict=True) if sd > check.expected_z_sd]
     if not wide:
-        return Answer(question, f"They are too wide: {halves.lower()} agree better than the error "
-                      "bars say.", "settled", detail)  # fmt: skip
+        return Answer(question, f"The error bars are too wide: {halves.lower()} agree better than "
+                      "they say.", "settled", detail)  # fmt: skip
     factor = max(check.z_sd) / check.expected_z_sd
     sentence = (
-        f"They do not: {halves.lower()} differ by {factor:.1f} times the error bars along "
+        f"The error bars do not hold: {halves.lower()} differ by {factor:.1f} times as much along "
         f"{' and '.join(wide)}"
     )
     if wide == ["x"] or check.z_sd[0] > 1.15 * check.z_sd[1]:
