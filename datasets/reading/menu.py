@@ -112,7 +112,8 @@ def pick_channel(
             return fitting[0]
         if fitting:
             raise InputError(
-                f"{path} holds {len(fitting)} channels; name one with channel= ({menu}), or read "
+                f"{path} holds {len(fitting)} channels; name one with channel= (on the "
+                f"command line --picture): {menu}; or read "
                 "all with read_channels."
             )
         held = sorted({one.kind for one in channels})
