@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 FLOORS = {"lattice_models": 1, "datasets": 2, "inference": 3, "causal": 4}
-GROUND = {"records", "results", "checks", "lazy", "long_run"}
+GROUND = {"records", "results", "checks", "lazy", "long_run", "one_thread"}
 SUBPACKAGES = sorted(SETUP["packages"])
 HEAVY = ("pymc", "arviz", "dowhy", "causallearn", "torch", "matplotlib", "pysr", "numba", "sklearn")
 

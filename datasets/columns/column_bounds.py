@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
+from physlearn.one_thread import one_blas_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -233,7 +233,7 @@ class _Scene:
             low = corner * TILE_WIDTHS * typical - margin
             high = (corner + 1) * TILE_WIDTHS * typical + margin
             near = np.flatnonzero(((self.places >= low) & (self.places < high)).all(axis=1))
-            with threadpool_limits(1, "blas"):
+            with one_blas_thread():
                 inverse, own = self.tile(weight, near, low, high)
             at = 4 * np.searchsorted(near, chosen[inner])
             block = at[:, None] + np.arange(4)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.datasets.columns.noise_taken import LocalFit, mean_taken, smear
+from physlearn.one_thread import one_blas_thread
 
 __all__ = [
     "fit_pixel_variance",
@@ -252,7 +252,7 @@ def joint_variance_inflation(correlation: Floats, weight: Floats, columns: Float
             value = np.exp(columns[m, 2] - columns[k, 2] - 0.5 * square)
             slopes += [value * u, value * v, value, value * square]
         slopes.append(np.ones(part.shape))
-        with threadpool_limits(1, "blas"):
+        with one_blas_thread():
             factors.append(_sandwich(np.array(slopes) * np.sqrt(part), correlation))
     return np.asarray(np.median(factors, axis=0), dtype=np.float64)
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial import cKDTree
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from physlearn.one_thread import one_blas_thread
 
 __all__ = ["LocalFit", "local_fits", "mean_taken"]
 
@@ -53,7 +54,7 @@ def local_fits(columns: Floats, weight: Floats, width_precision: float) -> list[
     chosen = inner[some.astype(np.int64)[1:-1] if len(some) > 2 else some.astype(np.int64)]
     tree = cKDTree(columns[:, :2])
     fits = []
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread():
         for k in chosen:
             around = np.array(tree.query_ball_point(columns[k, :2], 3.0 * half))
             distance = np.hypot(x[around] - x[k], y[around] - y[k])
@@ -100,7 +101,7 @@ def mean_taken(fits: list[LocalFit], correlation: Floats) -> tuple[Floats, Float
     lag = correlation.shape[0] // 2
     sums = np.zeros_like(correlation)
     near, count = (np.zeros(fits[0].own.shape) for _ in range(2))
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread():
         for fit in fits:
             flat = fit.slopes.reshape(len(fit.slopes), -1)
             smeared = smear(fit.slopes, correlation)

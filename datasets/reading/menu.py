@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, SupportsIndex, cast
 
 import numpy as np
 import xarray as xr
@@ -118,8 +119,8 @@ def pick_channel(
             )
         held = sorted({one.kind for one in channels})
         raise InputError(f"{path} holds no {kind}, but {', '.join(held)} ({menu}).")
-    if isinstance(channel, np.integer):  # a number taken from list_channels' table
-        channel = int(channel)
+    if isinstance(channel, SupportsIndex) and not isinstance(channel, bool):
+        channel = index(channel)  # also a NumPy number, taken from list_channels' table
     if isinstance(channel, bool) or not isinstance(channel, int | str):
         raise InputError(f"channel must be a number or a name; got {channel!r}.")
     if isinstance(channel, int):
