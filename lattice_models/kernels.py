@@ -40,10 +40,7 @@ def kernel(function: Function) -> Function:
     >>> twice.py_func(4.0)
     8.0
     """
-    code = getattr(function, "__code__", None)
-    in_a_file = code is None or Path(code.co_filename).is_file()
-    compiled = numba.njit(cache=in_a_file, nogil=True, error_model="numpy")(function)
-    return cast(Function, compiled)
+    return _compiled(function)
 
 
 def summing_kernel(function: Function) -> Function:
@@ -75,9 +72,14 @@ def summing_kernel(function: Function) -> Function:
     >>> total(np.ones(10))
     10.0
     """
+    return _compiled(function, frozenset({"reassoc", "contract"}))
+
+
+def _compiled(function: Function, fastmath: frozenset[str] = frozenset()) -> Function:
+    """Compile with the liberties of ``fastmath``, and with a cache where there is a file."""
     code = getattr(function, "__code__", None)
     in_a_file = code is None or Path(code.co_filename).is_file()
     compiled = numba.njit(
-        cache=in_a_file, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"}
+        cache=in_a_file, nogil=True, error_model="numpy", fastmath=set(fastmath) or False
     )(function)
     return cast(Function, compiled)

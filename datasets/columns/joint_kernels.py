@@ -19,8 +19,8 @@ Integers = NDArray[np.int64]
 
 
 @kernel
-def stencil_product(matrix: Floats, values: Floats, out: Floats) -> None:
-    """Write the nodes' symmetric stencil times ``values``."""
+def apply_stencil(matrix: Floats, values: Floats, out: Floats) -> None:
+    """Write the symmetric stencil times ``values``."""
     n_y, n_x = values.shape
     out[:] = 0.0
     for a in range(n_y):
@@ -51,7 +51,7 @@ def joint_product(
     ``common`` (n,) is a unit vector times the root of the prior's precision: what the log widths
     that it holds have in common costs nothing.
     """
-    stencil_product(matrix, nodes, to_nodes)
+    apply_stencil(matrix, nodes, to_nodes)
     shared = 0.0
     for k in range(own.shape[0]):
         shared += common[k] * columns[k, 3]

@@ -1,5 +1,7 @@
 """The joint Newton step: its kernels, and that a fit with slow common modes comes to rest."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from physlearn.datasets import (
     make_benchmark_scene,
     make_defect_scene,
 )
-from physlearn.datasets.columns import column_kernels, joint_kernels
+from physlearn.datasets.columns import background_kernels, column_kernels, joint_kernels
 from physlearn.datasets.columns.column_fit import ColumnFit
 from physlearn.datasets.columns.joint_step import joint_step, refit, settle
 
@@ -110,3 +112,10 @@ def test_clear_columns_of_resampled_pictures_are_all_found(resampling, rng):
 def test_columns_of_less_than_a_count(oracle):
     scene = make_benchmark_scene("isolated", peak=0.5, rng=101)
     oracle("columns found of 400", error=abs(find_atoms(scene.image).n / 400 - 0.95), bound=0.06)
+
+
+def test_the_stencil_is_one_in_both_files():
+    # numba's cache looks at one file: a kernel's helpers stand beside it, and must stay alike
+    files = (background_kernels, joint_kernels)
+    one, two = (inspect.getsource(file.apply_stencil.py_func) for file in files)
+    assert one == two
