@@ -1,7 +1,7 @@
 """Figures and tables of the pages: ``python docs/figures.py [name ...]``.
 
 Physics is simulated anew with fixed seeds; speeds and comparisons with oracles are read from
-benchmarks/results. A figure whose results file is not there is named and left out.
+benchmarks/results. A figure whose results or public file is not there is named and left out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import figures_from_results as measured
 import matplotlib
+from figures_atoms import ATOM_FIGURES
 from figures_envelope import envelope_figure
 from figures_gallery import gallery_figure
 from figures_physics import ising_figure
@@ -32,6 +33,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "ising": ising_figure,
     "gallery": gallery_figure,
     "envelope": envelope_figure,
+    **ATOM_FIGURES,
     "oracles": measured.oracle_figure,
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,
@@ -59,7 +61,7 @@ def main() -> int:
                 figure = FIGURES[name]()
                 path = chosen.out / f"{name}.png"
                 figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
-        except measured.NoResultsError as error:
+        except (measured.NoResultsError, FileNotFoundError) as error:
             left_out += 1
             console.print(f"{name}: left out; {error}")
             continue

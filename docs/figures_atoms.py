@@ -1,23 +1,18 @@
 """The gallery of atoms: overlays of found atoms on real and synthetic pictures.
 
-``python docs/figures_atoms.py [name ...]``. Real pictures are public files; a figure whose file is
+``python docs/figures.py atoms_rhenium ...``. Real pictures are public files; a figure whose file is
 neither here (PHYSLEARN_DATA_DIR) nor can be downloaded is named and left out.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from physlearn.datasets import (
     DefectSettings,
@@ -51,7 +46,6 @@ from physlearn.report.drawing import (
     ORANGE,
     PURPLE,
     RED,
-    STYLE,
     scale_bar,
     unit_label,
 )
@@ -267,41 +261,11 @@ def _graph_panel(ax: Axes, graph: object, happened: np.ndarray) -> None:
     ax.set_title("changes of kind (red: planted probability)")
 
 
-FIGURES: dict[str, Callable[[], Figure]] = {
-    "rhenium": rhenium_figure,
-    "sulphide": sulphide_figure,
-    "graphene": graphene_figure,
-    "vacancies": vacancy_figure,
-    "strain": strain_figure,
-    "motion": motion_figure,
+ATOM_FIGURES: dict[str, Callable[[], Figure]] = {
+    "atoms_rhenium": rhenium_figure,
+    "atoms_sulphide": sulphide_figure,
+    "atoms_graphene": graphene_figure,
+    "atoms_vacancies": vacancy_figure,
+    "atoms_strain": strain_figure,
+    "atoms_motion": motion_figure,
 }
-
-
-def main() -> int:
-    """Draw the figures that are asked for, or all."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(FIGURES))
-    parser.add_argument("--out", type=Path, default=HERE / "figures")
-    chosen = parser.parse_args()
-    names = chosen.names or list(FIGURES)
-    if unknown := sorted(set(names) - set(FIGURES)):
-        parser.error(f"unknown figure {', '.join(unknown)}; known: {', '.join(FIGURES)}")
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    console, left_out = Console(highlight=False), 0
-    for name in names:
-        begun = time.perf_counter()
-        try:
-            with matplotlib.rc_context(STYLE):
-                figure = FIGURES[name]()
-                path = chosen.out / f"atoms_{name}.png"
-                figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
-        except FileNotFoundError as error:
-            console.print(f"left out {name}: {error}")
-            left_out += 1
-            continue
-        console.print(f"{path}  {time.perf_counter() - begun:.0f} s")
-    return 1 if left_out else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
