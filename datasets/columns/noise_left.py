@@ -32,12 +32,14 @@ NO_COUNTS_ABOVE = 0.1
 """Correlation of neighbouring pixels above which a picture of counts holds none."""
 
 
-def noise_left(fit: ColumnFit) -> tuple[Floats, Floats]:
+def noise_left(fit: ColumnFit, fits: list[LocalFit] | None = None) -> tuple[Floats, Floats]:
     """Return the pixels' autocorrelation, and by what it raises the columns' variances (4,).
 
     What all columns leave alike is taken off first: it is their shape. Counted pixels are
-    independent; only a correlation that counts cannot have raises their errors.
+    independent; only a correlation that counts cannot have raises their errors. ``fits`` saves
+    measuring what the columns take up anew, where the caller has it.
     """
+    fits = _local_fits(fit) if fits is None else fits
     # columns beyond the edge reach in and are in no model
     edge = int(np.ceil(EDGE_WIDTHS * fit.width))
     edge = edge if min(fit.image.shape) > 6 * edge else 0
@@ -50,9 +52,7 @@ def noise_left(fit: ColumnFit) -> tuple[Floats, Floats]:
     inside = (x >= 0) & (x < n_columns) & (y >= 0) & (y < rows)
     here = np.column_stack([x, y, fit.columns[:, 2:]])[inside]
     scaled = without_common_misfit(scaled, here)
-    correlation, level = residual_autocorrelation(
-        scaled, len(here), _typical(fit), fit.noise, _local_fits(fit)
-    )
+    correlation, level = residual_autocorrelation(scaled, len(here), _typical(fit), fit.noise, fits)
     if len(fit.columns) == 0:
         return correlation, np.ones(4)
     lag = correlation.shape[0] // 2
@@ -70,7 +70,7 @@ def settle_noise(fit: ColumnFit) -> None:
     The columns take up noise where they stand, so that an even give-back would make the noise under
     them, and with it the gain, too small.
     """
-    if fit.kind == "poisson" or not _local_fits(fit):
+    if fit.kind == "poisson" or len(fit.columns) == 0:
         return
     sample = np.arange(0, fit.image.size, 1 + fit.image.size // PIXELS_FOR_NOISE)
     if fit.mask.size:
@@ -81,8 +81,11 @@ def settle_noise(fit: ColumnFit) -> None:
     mean = fit.model.ravel()[sample]
     residual = fit.image.ravel()[sample] - mean
     for _ in range(SETTLING_ROUNDS):
-        correlation, _ = noise_left(fit)
-        _, taken = mean_taken(_local_fits(fit), correlation)
+        fits = _local_fits(fit)
+        if not fits:
+            return
+        correlation, _ = noise_left(fit, fits)
+        _, taken = mean_taken(fits, correlation)
         half = len(taken) // 2
         near = (np.abs(offsets) <= half).all(axis=1)
         left = np.ones(len(sample))
