@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ __all__ = ["TIERS", "PatchTable"]
 TIERS = ("composition", "structure", "response")
 TEXTS = (
     "unit", "units", "tiers", "error_correlation_length", "patch_size", "overlap", "selection",
-    "metadata", "warnings",
+    "chosen_by_result", "derived", "flags", "errors_unknown", "metadata", "warnings",
 )  # fmt: skip
 
 
@@ -60,7 +60,16 @@ class PatchTable:
     overlap
         Share of a patch that its neighbour shares, 0 when they only touch.
     selection
-        How patches were chosen; "all" when none was left out for what it shows.
+        How patches were chosen; "all" when none was left out.
+    chosen_by_result
+        Whether what a patch shows decided that it is in the table: choosing so makes independent
+        causes look dependent.
+    derived
+        Column -> the columns that it is computed from or repeats (a slope of the height).
+    flags
+        Column -> what must be known before it is used ("no signal above its noise").
+    errors_unknown
+        Columns whose measurement error nobody knows; their entries of the covariance are 0.
     covariates
         Acquisition columns (row, drift, dose, frame, time) by patch, or None.
     metadata, warnings
@@ -89,6 +98,10 @@ class PatchTable:
     error_correlation_length: float | None = field(default=None, kw_only=True)
     overlap: float = field(default=0.0, kw_only=True)
     selection: str = field(default="all", kw_only=True)
+    chosen_by_result: bool = field(default=False, kw_only=True)
+    derived: Mapping[str, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
+    flags: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    errors_unknown: tuple[str, ...] = field(default=(), kw_only=True)
     covariates: pd.DataFrame | None = field(default=None, kw_only=True)
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
@@ -115,7 +128,11 @@ class PatchTable:
         checked["centers"] = check_array("centers", self.centers, shape=(n, 2))
         checked["patch_size"] = check_positive("patch_size", self.patch_size)
         check_choice("unit", self.unit, LENGTH_UNITS)
-        for name, given in (("units", self.units), ("tiers", self.tiers)):
+        named: tuple[tuple[str, Collection[str]], ...] = (
+            ("units", self.units), ("tiers", self.tiers), ("derived", self.derived),
+            ("flags", self.flags), ("errors_unknown", self.errors_unknown),
+        )  # fmt: skip
+        for name, given in named:
             unknown = [key for key in given if key not in columns]
             if unknown:
                 raise InputError(f"{name} must name columns of frame; {unknown[0]!r} is none.")
@@ -142,6 +159,10 @@ class PatchTable:
             if len(self.covariates) != n:
                 raise InputError(f"covariates must have {n} rows, got {len(self.covariates)}.")
             checked["covariates"] = self.covariates.reset_index(drop=True).copy()
+        checked["chosen_by_result"] = bool(self.chosen_by_result)
+        checked["derived"] = {name: tuple(map(str, of)) for name, of in self.derived.items()}
+        checked["flags"] = {name: str(text) for name, text in self.flags.items()}
+        checked["errors_unknown"] = tuple(map(str, self.errors_unknown))
         checked["metadata"] = dict(self.metadata)
         checked["warnings"] = tuple(map(str, self.warnings))
         freeze(self, checked)

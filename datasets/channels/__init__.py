@@ -1,0 +1,1 @@
+"""Channels of one place: registered, of one resolution, their noise and what they repeat."""

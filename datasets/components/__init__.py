@@ -1,0 +1,1 @@
+"""Few numbers that stand for many: components, classes, spectra from patches, fused channels."""

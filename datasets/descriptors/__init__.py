@@ -1,0 +1,1 @@
+"""What a square of pixels shows: moments, periods, symmetry, and the controlled names."""

@@ -1,0 +1,91 @@
+"""Descriptors of patches that belong together: values, errors, units, tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ColumnBlock", "mean_block"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnBlock:
+    """Descriptors of every patch whose measurement errors may be correlated with one another.
+
+    Attributes
+    ----------
+    names
+        Controlled names of the columns.
+    values
+        Shape (n_patches, n_columns); NaN where a patch does not have a descriptor.
+    tiers
+        0 composition, 1 structure, 2 response, by column.
+    units
+        Unit of each column, "1" for a pure number.
+    covariance
+        Of the measurement errors, shape (n_patches or 1, n_columns, n_columns); None when unknown.
+    error_length
+        Length over which the errors of neighbouring patches agree, or None.
+    derived
+        Column -> the columns that it is computed from, or that it repeats.
+    flags
+        Column -> what must be known before it is used ("no signal above its noise").
+    notes
+        Sentences for the table's warnings.
+    """
+
+    names: tuple[str, ...]
+    values: Floats
+    tiers: tuple[int, ...]
+    units: tuple[str, ...]
+    covariance: Floats | None = None
+    error_length: float | None = None
+    derived: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    flags: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        k = len(self.names)
+        if self.values.ndim != 2 or not self.values.shape[1] == len(self.tiers) == k:
+            raise ValueError(f"a block of {k} names holds values of shape {self.values.shape}")
+        if len(self.units) != k:
+            raise ValueError(f"a block of {k} names holds {len(self.units)} units")
+        if self.covariance is not None and (
+            self.covariance.shape[1:] != (k, k) or len(self.covariance) not in (1, len(self.values))
+        ):
+            raise ValueError(f"a block of {k} names holds covariances {self.covariance.shape}")
+
+
+def mean_block(
+    name: str,
+    members: tuple[Integers, Integers],
+    n_patches: int,
+    values: Floats,
+    variances: Floats | None,
+    *,
+    tier: int,
+    unit: str = "1",
+    notes: Sequence[str] = (),
+) -> ColumnBlock:
+    """Return the patch means of independent values (one a point) with the variance of each mean.
+
+    ``members`` are the (patch, point) pairs of ``PatchPlaces.members``; NaN values are passed over;
+    a patch without values is NaN; ``variances`` None leaves the errors unknown.
+    """
+    patch, point = members
+    good = np.isfinite(values[point])
+    patch, point = patch[good], point[good]
+    number = np.bincount(patch, minlength=n_patches).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(patch, weights=values[point], minlength=n_patches) / number
+        covariance = None
+        if variances is not None:
+            total = np.bincount(patch, weights=variances[point], minlength=n_patches)
+            covariance = np.nan_to_num(total / number**2)[:, None, None]
+    return ColumnBlock((name,), mean[:, None], (tier,), (unit,), covariance, notes=tuple(notes))

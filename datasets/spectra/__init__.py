@@ -1,0 +1,1 @@
+"""A spectrum in every pixel: loops, resonances, stacks of spectra, robust to spoilt pixels."""
