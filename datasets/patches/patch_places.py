@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -98,8 +99,9 @@ class PatchPlaces:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         half = 0.5 * self.size
         slack = ROUNDING * max(self.size, float(np.abs(points).max()))
-        near: list[list[int]] = list(
-            cKDTree(points).query_ball_point(self.centers, half + slack, p=np.inf)
+        near = cast(
+            "list[list[int]]",
+            cKDTree(points).query_ball_point(self.centers, half + slack, p=np.inf),
         )
         number = np.array([len(each) for each in near], dtype=np.int64)
         patch = np.repeat(np.arange(self.n), number)
