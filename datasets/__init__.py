@@ -116,5 +116,8 @@ __getattr__, __dir__, __all__ = attach(
         "score_positions": ".synthetic.score_positions",
         "column_shapes": ".structure.column_shapes",
         "summarize_column_shapes": ".structure.column_shapes",
+        "DescriptorTerm": ".descriptors.vocabulary",
+        "descriptor_terms": ".descriptors.vocabulary",
+        "controlled_channel_name": ".descriptors.channel_names",
     },
 )
