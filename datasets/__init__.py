@@ -42,6 +42,7 @@ __getattr__, __dir__, __all__ = attach(
         "detection_probability": ".columns.detection_probability",
         "domain_fraction": ".walls.normalize_frames",
         "describe_patches": ".patches.describe_patches",
+        "PatchOptions": ".patches.patch_options",
         "configuration_from_ase": ".reading.read_structures",
         "atoms_from_mask": ".reading.masks",
         "find_atoms_in_tiles": ".columns.tiles",

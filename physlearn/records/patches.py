@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,6 +183,47 @@ class PatchTable:
     def columns(self) -> list[str]:
         """Names of the descriptors."""
         return [str(name) for name in self.frame.columns]
+
+    def take(
+        self,
+        rows: ArrayLike,
+        *,
+        selection: str | None = None,
+        chosen_by_result: bool | None = None,
+    ) -> PatchTable:
+        """Return the table of some patches, by number or by a mask.
+
+        Give the rule as ``selection``; ``chosen_by_result`` is True where what a patch shows
+        decided (it stays True once it was).
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> table = PatchTable.from_frame(pd.DataFrame({"a": [0.0, 1.0]}), [[0, 0], [8, 0]], 8.0)
+        >>> table.take([1], selection="the right patch").frame["a"].tolist()
+        [1.0]
+        """
+        given = np.asarray(rows)
+        if given.dtype == bool and len(given) != self.n_patches:
+            raise InputError(f"rows must hold {self.n_patches} answers, got {len(given)}.")
+        index = np.flatnonzero(given) if given.dtype == bool else check_array(
+            "rows", given, ndim=1, dtype=np.int64, allow_empty=True
+        )  # fmt: skip
+        if not len(index) or index.min() < -self.n_patches or index.max() >= self.n_patches:
+            raise InputError(f"rows must name at least one of {self.n_patches} patches.")
+        covariance = self.measurement_covariance
+        if covariance is not None and len(covariance) > 1:
+            covariance = covariance[index]
+        told = f"{len(index)} of {self.n_patches} patches" if selection is None else selection
+        return replace(
+            self,
+            frame=self.frame.iloc[index],
+            centers=self.centers[index],
+            measurement_covariance=covariance,
+            covariates=None if self.covariates is None else self.covariates.iloc[index],
+            selection=told if self.selection == "all" else f"{self.selection}; {told}",
+            chosen_by_result=self.chosen_by_result or bool(chosen_by_result),
+        )
 
     def to_pandas(self) -> pd.DataFrame:
         """Return patch centres (``x``, ``y``), descriptors and their standard errors (``_sd``)."""

@@ -1,0 +1,102 @@
+"""Every block of descriptors of one set of patches, asked of those who know how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from physlearn.datasets.patches.column_block import ColumnBlock
+from physlearn.datasets.patches.patch_options import PatchOptions
+from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.patch_sources import Sources
+
+__all__ = ["collect_blocks"]
+
+Floats = NDArray[np.float64]
+Report = Callable[[float, str], None]
+
+PICTURE_GROUPS = ("mean", "variance", "crystallinity", "gradient")
+CHANNEL_GROUPS = ("mean",)
+
+
+def collect_blocks(
+    sources: Sources,
+    places: PatchPlaces,
+    options: PatchOptions,
+    *,
+    noises: Mapping[str, Any],
+    frame: int = 0,
+    pooled: bool = False,
+) -> list[ColumnBlock]:
+    """Return the blocks of one frame: atoms, picture and channels, spectra, walls.
+
+    ``noises`` holds what is known of each channel's noise, by name.
+    """
+    blocks: list[ColumnBlock] = []
+    if sources.atoms is not None:
+        blocks += _atom_blocks(sources, places, pooled)
+    if sources.picture is not None:
+        blocks += _pixel_blocks("image", sources.picture, places, options, noises, pooled)
+    for name, channel in sources.channels.items():
+        blocks += _pixel_blocks(name, channel, places, options, noises, pooled)
+    if sources.spectra:
+        from physlearn.datasets.spectra.spectra_blocks import spectra_blocks
+
+        for one in sources.spectra.values():
+            blocks += spectra_blocks(one, places)
+    if sources.walls is not None:
+        from physlearn.datasets.patches.wall_blocks import wall_blocks
+
+        blocks += wall_blocks(sources.walls, places, frame=frame)
+    return blocks
+
+
+def _atom_blocks(sources: Sources, places: PatchPlaces, pooled: bool) -> list[ColumnBlock]:
+    try:
+        from physlearn.datasets.patches.atom_blocks import atom_blocks
+    except ModuleNotFoundError:
+        from physlearn.datasets.patches.old_blocks import old_atom_blocks
+
+        return old_atom_blocks(sources.atoms, sources.snapshots, places)
+    assert sources.atoms is not None  # noqa: S101 -- the caller has checked it
+    return atom_blocks(
+        sources.atoms, sources.snapshots, places, sources.measurements, pooled=pooled
+    )
+
+
+def _pixel_blocks(
+    name: str,
+    channel: xr.DataArray,
+    places: PatchPlaces,
+    options: PatchOptions,
+    noises: Mapping[str, Any],
+    pooled: bool,
+) -> list[ColumnBlock]:
+    """Return the chosen groups of one channel's pixels, and the user's own descriptors of it."""
+    alone = name == "image"
+    try:
+        from physlearn.datasets.descriptors.pixel_blocks import pixel_blocks
+    except ModuleNotFoundError:
+        from physlearn.datasets.patches.old_blocks import old_pixel_blocks
+
+        return old_pixel_blocks(name, channel, places, options.tiers.get(name, 2), alone)
+    groups = options.descriptors
+    if groups is None:
+        groups = PICTURE_GROUPS if alone else CHANNEL_GROUPS
+    noise = noises.get(name)
+    blocks = pixel_blocks(
+        name, channel, places, groups, noise, tier=options.tiers.get(name, 2), alone=alone,
+        pooled=pooled,
+    )  # fmt: skip
+    if options.extra:
+        from physlearn.datasets.descriptors.custom import custom_block
+
+        for key, descriptor in options.extra.items():
+            of, column = key if isinstance(key, tuple) else (name, key)
+            if of == name:
+                blocks.append(custom_block(column, descriptor, name, channel, places, noise))
+    return blocks

@@ -1,0 +1,140 @@
+"""Where the patches of a table lie: a coarse channel's cells, lattice constants, chosen points."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from physlearn.checks import InputError, check_positive
+from physlearn.datasets.patches.patch_options import PatchOptions
+from physlearn.datasets.patches.patch_places import (
+    AxisFrame,
+    PatchPlaces,
+    axis_frame,
+    grid_places,
+)
+from physlearn.datasets.patches.patch_sources import Sources
+
+__all__ = ["choose_places"]
+
+Floats = NDArray[np.float64]
+
+SPACINGS_PER_PATCH = 3.0
+PATCHES_PER_EDGE = 16
+SMALLEST_PATCH_PX = 8
+SPECTRA_PER_EDGE = 4
+"""Enough spectra in a patch that a quarter of them may be spoilt."""
+COARSE_CELLS = 64
+"""A channel with at most this many cells an edge may set the patch grid by its own cells."""
+
+
+def choose_places(
+    sources: Sources, patch_size: float | None, options: PatchOptions
+) -> tuple[PatchPlaces, AxisFrame | None]:
+    """Return where the patches lie, and the pixels of the first picture (rows of the scan).
+
+    Raises
+    ------
+    InputError
+        When units differ, or the patches are too large for the picture.
+    """
+    frames = {name: axis_frame(name, one) for name, one in sources.maps.items()}
+    spectral = {name: axis_frame(name, one) for name, one in sources.spectra.items()}
+    every = [*frames.values(), *spectral.values()]
+    unit = _unit(sources, {**frames, **spectral})
+    first = every[0] if every else None
+    if patch_size is not None:
+        check_positive("patch_size", patch_size)
+    elif options.centers is None and sources.picture is None:
+        coarse = [f for f in frames.values() if max(f.shape) <= COARSE_CELLS]
+        if coarse and abs(coarse[0].step[0] - coarse[0].step[1]) < 1e-6 * coarse[0].step[0]:
+            low, high = _extent([coarse[0]])
+            cell = coarse[0].step[0]
+            return grid_places(low, high, cell, overlap=options.overlap, unit=unit), first
+    low, high = _field_of_view(sources, every)
+    size = patch_size
+    if size is None:
+        size = _usual_size(sources, every, float(np.min(high - low)), bool(spectral))
+    if options.centers is None:
+        return grid_places(low, high, size, overlap=options.overlap, unit=unit), first
+    return _at_points(sources, size, unit, options), first
+
+
+def _unit(sources: Sources, frames: dict[str, AxisFrame]) -> str:
+    """Return the unit that everything shares."""
+    units = {name: frame.unit for name, frame in frames.items()}
+    if sources.walls is not None:
+        units = {"walls": sources.walls.unit, **units}
+    if sources.atoms is not None:
+        units = {"picture": sources.atoms.unit, **units}
+    first = next(iter(units.values()))
+    for name, unit in units.items():
+        if unit != first:
+            raise InputError(
+                f"channels must share the picture's unit {first}; {name} is in {unit}."
+            )
+    return first
+
+
+def _extent(frames: list[AxisFrame]) -> tuple[Floats, Floats]:
+    """Return the lower and upper corner (x, y) of the area that all pictures cover."""
+    start = np.array([f.start for f in frames])
+    step = np.array([f.step for f in frames])
+    end = start + step * (np.array([f.shape[::-1] for f in frames]) - 1)
+    return (start - 0.5 * step).max(axis=0), (end + 0.5 * step).min(axis=0)
+
+
+def _field_of_view(sources: Sources, frames: list[AxisFrame]) -> tuple[Floats, Floats]:
+    """Return the corners of what is described."""
+    if sources.atoms is not None:
+        view = sources.atoms.field_of_view
+        if view is None:
+            places = sources.atoms.positions[:, :2]
+            view = (*places.min(axis=0), *places.max(axis=0))
+        return np.array(view[:2]), np.array(view[2:])
+    if frames:
+        low, high = _extent(frames)
+        if not (high > low).all():
+            raise InputError("the channels do not overlap: no patch lies in all of them.")
+        return low, high
+    assert sources.walls is not None  # noqa: S101 -- there is no other source
+    points = sources.walls.table[["x", "y"]].to_numpy()
+    if len(points) < 2:
+        raise InputError("walls hold fewer than two points, so they give no area to describe.")
+    return points.min(axis=0), points.max(axis=0)
+
+
+def _usual_size(sources: Sources, frames: list[AxisFrame], edge: float, spectral: bool) -> float:
+    """Return lattice constants, a few spectra, or a share of the picture."""
+    snapshots, atoms = sources.snapshots, sources.atoms
+    if snapshots is not None and "lattice_constant" in snapshots.metadata:
+        return SPACINGS_PER_PATCH * float(snapshots.metadata["lattice_constant"])
+    if atoms is None and spectral and max(frames[0].shape) <= 4 * COARSE_CELLS:
+        return SPECTRA_PER_EDGE * max(frames[-1].step)
+    pixel = 1.0
+    if atoms is not None and atoms.pixel_size is not None:
+        pixel = max(atoms.pixel_size)
+    elif frames:
+        pixel = max(frames[0].step)
+    elif atoms is None:
+        pixel = 0.0
+    return max(edge / PATCHES_PER_EDGE, SMALLEST_PATCH_PX * pixel)
+
+
+def _at_points(sources: Sources, size: float, unit: str, options: PatchOptions) -> PatchPlaces:
+    """Return patches at chosen points, with the overlap of a typical patch and its nearest."""
+    if isinstance(options.centers, str):
+        if sources.atoms is None:
+            raise InputError('centers="atoms" puts a patch on every atom; give atoms as source.')
+        centers, chosen = sources.atoms.positions[:, :2], "a patch on every atom"
+    else:
+        centers, chosen = np.asarray(options.centers, dtype=np.float64), "at given centres"
+    places = PatchPlaces(np.array(centers), float(size), unit, selection=chosen)
+    if places.n < 2:
+        return places
+    distance = np.asarray(cKDTree(centers).query(centers, k=2, p=np.inf)[0])[:, 1]
+    shared = 1.0 - float(np.median(distance)) / size
+    return replace(places, overlap=float(np.clip(shared, 0.0, 1.0 - 1e-9)))
