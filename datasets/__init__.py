@@ -126,5 +126,11 @@ __getattr__, __dir__, __all__ = attach(
         "DescriptorTerm": ".descriptors.vocabulary",
         "descriptor_terms": ".descriptors.vocabulary",
         "controlled_channel_name": ".descriptors.channel_names",
+        "check_layout": ".layouts.data_layout",
+        "layout_schema": ".layouts.data_layout",
+        "load_channels": ".layouts.save_channels",
+        "required_metadata": ".layouts.required_metadata",
+        "save_channels": ".layouts.save_channels",
+        "save_table": ".layouts.save_table",
     },
 )

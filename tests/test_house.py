@@ -115,7 +115,10 @@ def test_wheel_holds_the_package_and_nothing_else(tmp_path):
     expected = {str(path.relative_to(ROOT)) for path in source_files()}
     expected = {name if name.startswith("physlearn/") else f"physlearn/{name}" for name in expected}
     assert modules == expected
-    for data in ("py.typed", "datasets/registry.csv", "causal/schemas/experiment_plan.schema.json"):
+    for data in (
+        "py.typed", "datasets/registry.csv", "causal/schemas/experiment_plan.schema.json",
+        "datasets/layouts/schemas/data_layout.schema.json",
+    ):  # fmt: skip
         assert f"physlearn/{data}" in names
     assert any(name.startswith("physlearn/report/") and name.endswith(".j2") for name in names)
 

@@ -1,0 +1,1 @@
+"""A patch of atoms as a simulation cell."""
