@@ -132,5 +132,6 @@ __getattr__, __dir__, __all__ = attach(
         "required_metadata": ".layouts.required_metadata",
         "save_channels": ".layouts.save_channels",
         "save_table": ".layouts.save_table",
+        "patch_to_cell": ".layouts.patch_cell",
     },
 )

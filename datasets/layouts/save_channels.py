@@ -247,7 +247,11 @@ def _restored(dataset: xr.Dataset) -> xr.Dataset:
             dataset[name] = xr.Variable(channel.dims[:-1], values, channel.attrs)
     for each in (dataset, *(dataset[name] for name in dataset.variables)):
         other = json.loads(each.attrs.get(JSON_ATTRIBUTES, "{}"))
-        kept = {key: value for key, value in each.attrs.items() if key not in OURS}
+        kept = {
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in each.attrs.items()
+            if key not in OURS
+        }
         each.attrs = {
             **kept,
             **{k: tuple(v) if isinstance(v, list) else v for k, v in other.items()},
