@@ -7,12 +7,20 @@ from typing import Any
 
 import xarray as xr
 
+from physlearn.datasets.patches.channel_knowledge import know_channels
 from physlearn.datasets.patches.covariates import acquisition_covariates
 from physlearn.datasets.patches.patch_assembly import assemble_table, stack_frames
 from physlearn.datasets.patches.patch_blocks import collect_blocks
 from physlearn.datasets.patches.patch_layout import choose_places
 from physlearn.datasets.patches.patch_options import PatchOptions
-from physlearn.datasets.patches.patch_sources import Channels, PatchSource, gather_sources
+from physlearn.datasets.patches.patch_sources import (
+    Channels,
+    PatchSource,
+    Sources,
+    gather_sources,
+)
+from physlearn.datasets.patches.repeat_sources import align_sources
+from physlearn.datasets.patches.repeated_scan import merge_repeat
 from physlearn.records import LatticeSnapshots, PatchTable, WallTrack
 
 __all__ = ["describe_patches"]
@@ -90,17 +98,30 @@ def describe_patches(
     """
     chosen = options or PatchOptions()
     sources = gather_sources(source, snapshots, channels, walls, spectra, measurements)
+    metadata: dict[str, Any] = {"frame_of_reference": chosen.frame_of_reference}
+    again: Sources | None = None
+    notes = sources.warnings
+    if repeat is not None:
+        sources, again, metadata["repeat"], said = align_sources(sources, repeat)
+        notes += said
     places, frame = choose_places(sources, patch_size, chosen)
-    frames = [
-        collect_blocks(sources.at_frame(k), places, chosen, noises={}, frame=k)
-        for k in range(sources.n_frames)
-    ]
+    knowledge = know_channels(sources)
+    blocks = stack_frames(
+        [
+            collect_blocks(sources.at_frame(k), places, chosen, knowledge=knowledge, frame=k)
+            for k in range(sources.n_frames)
+        ]
+    )
+    if again is not None:
+        second = collect_blocks(again, places, chosen, knowledge=knowledge)
+        blocks, found = merge_repeat(blocks, second, places, each=chosen.covariance == "each")
+        metadata["repeat"] = {**metadata["repeat"], **found}
     return assemble_table(
-        stack_frames(frames),
+        blocks,
         places,
         chosen,
         covariates=acquisition_covariates(sources, places, frame, chosen),
-        metadata={"frame_of_reference": chosen.frame_of_reference},
-        warnings=sources.warnings,
+        metadata=metadata,
+        warnings=(*notes, *knowledge.notes),
         n_frames=sources.n_frames,
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from physlearn.datasets.patches.channel_knowledge import ChannelKnowledge, mark_block
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_options import PatchOptions
 from physlearn.datasets.patches.patch_places import PatchPlaces
@@ -17,7 +15,6 @@ from physlearn.datasets.patches.patch_sources import Sources
 __all__ = ["collect_blocks"]
 
 Floats = NDArray[np.float64]
-Report = Callable[[float, str], None]
 
 PICTURE_GROUPS = ("mean", "variance", "crystallinity", "gradient")
 CHANNEL_GROUPS = ("mean",)
@@ -28,21 +25,18 @@ def collect_blocks(
     places: PatchPlaces,
     options: PatchOptions,
     *,
-    noises: Mapping[str, Any],
+    knowledge: ChannelKnowledge,
     frame: int = 0,
     pooled: bool = False,
 ) -> list[ColumnBlock]:
-    """Return the blocks of one frame: atoms, picture and channels, spectra, walls.
-
-    ``noises`` holds what is known of each channel's noise, by name.
-    """
+    """Return the blocks of one frame: atoms, picture and channels, spectra, walls."""
     blocks: list[ColumnBlock] = []
     if sources.atoms is not None:
         blocks += _atom_blocks(sources, places, pooled)
     if sources.picture is not None:
-        blocks += _pixel_blocks("image", sources.picture, places, options, noises, pooled)
+        blocks += _pixel_blocks("image", sources.picture, places, options, knowledge, pooled)
     for name, channel in sources.channels.items():
-        blocks += _pixel_blocks(name, channel, places, options, noises, pooled)
+        blocks += _pixel_blocks(name, channel, places, options, knowledge, pooled)
     if sources.spectra:
         from physlearn.datasets.spectra.spectra_blocks import spectra_blocks
 
@@ -73,7 +67,7 @@ def _pixel_blocks(
     channel: xr.DataArray,
     places: PatchPlaces,
     options: PatchOptions,
-    noises: Mapping[str, Any],
+    knowledge: ChannelKnowledge,
     pooled: bool,
 ) -> list[ColumnBlock]:
     """Return the chosen groups of one channel's pixels, and the user's own descriptors of it."""
@@ -87,7 +81,7 @@ def _pixel_blocks(
     groups = options.descriptors
     if groups is None:
         groups = PICTURE_GROUPS if alone else CHANNEL_GROUPS
-    noise = noises.get(name)
+    noise = knowledge.noises.get(name)
     blocks = pixel_blocks(
         name, channel, places, groups, noise, tier=options.tiers.get(name, 2), alone=alone,
         pooled=pooled,
@@ -99,4 +93,4 @@ def _pixel_blocks(
             of, column = key if isinstance(key, tuple) else (name, key)
             if of == name:
                 blocks.append(custom_block(column, descriptor, name, channel, places, noise))
-    return blocks
+    return [mark_block(block, name, knowledge) for block in blocks]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -115,10 +115,10 @@ def gather_sources(
             "source must be an AtomicConfiguration, a WallTrack, a Dataset, a DataArray or a "
             f"mapping of DataArrays; got {type(source).__name__}."
         )
-    if isinstance(source, xr.DataArray) or (source is None and walls is None):
-        # one array without atoms or walls beside it is the picture, whatever its name
-        if given and isinstance(given[0], xr.DataArray) and "channel" not in given[0].dims:
-            picture = given.pop(0)
+    # one array without atoms or walls beside it is the picture, whatever its name
+    single = given and isinstance(given[0], xr.DataArray) and "channel" not in given[0].dims
+    if single and (isinstance(source, xr.DataArray) or (source is None and walls is None)):
+        picture = cast("xr.DataArray", given.pop(0))
     maps, curves = _by_kind(_pairs_of(given))
     curves.update(_named_spectra(spectra, taken=set(maps)))
     if picture is not None and _kind("of source", picture) == "spectra":
@@ -134,10 +134,10 @@ def gather_sources(
     if records and atoms is None:
         raise InputError("measurements are measured on atoms; give the atoms as source too.")
     # a map of any order of dims; the owners of the descriptors rely on (time, y, x)
-    single = None if picture is None else picture.transpose(..., "y", "x")
+    turned = None if picture is None else picture.transpose(..., "y", "x")
     found = Sources(
-        atoms, snapshots, single, maps, curves, walls, records,
-        warnings=_said(atoms, snapshots, walls, *given, *([] if single is None else [single])),
+        atoms, snapshots, turned, maps, curves, walls, records,
+        warnings=_said(atoms, snapshots, walls, *given, *([] if turned is None else [turned])),
     )  # fmt: skip
     times, unit = _frame_times(found)
     return replace(found, frame_times=times, time_unit=unit)

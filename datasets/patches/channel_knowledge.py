@@ -1,0 +1,125 @@
+"""What is known of each channel before it is described: noise, signal, what it is derived from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.channels.channel_noise import ChannelNoise
+from physlearn.datasets.patches.column_block import ColumnBlock
+from physlearn.datasets.patches.patch_sources import Sources
+
+__all__ = ["ChannelKnowledge", "know_channels", "mark_block"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelKnowledge:
+    """Noise, flags and origin of the channels.
+
+    Attributes
+    ----------
+    noises
+        Channel -> what is known of its noise, None where nothing is.
+    flags
+        Channel -> what must be known before it is used.
+    derived
+        Channel -> the channels that it repeats or is computed from.
+    notes
+        Sentences for the table's warnings.
+    """
+
+    noises: Mapping[str, ChannelNoise | None]
+    flags: Mapping[str, str]
+    derived: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+def know_channels(sources: Sources) -> ChannelKnowledge:
+    """Return noise, flags and origin of every map; of a video, those of its middle frame."""
+    from physlearn.datasets.channels.measure_noise import NO_SIGNAL
+
+    middle = sources.at_frame(sources.n_frames // 2)
+    noises: dict[str, ChannelNoise | None] = {}
+    flags: dict[str, str] = {}
+    notes: list[str] = []
+    for name, channel in middle.maps.items():
+        noise = _noise_of(name, channel, notes)
+        noises[name] = noise
+        if noise is not None and not noise.has_signal:
+            flags[name] = NO_SIGNAL
+            notes.append(f"{_called(name)} holds no signal above its noise; it is kept and marked.")
+    if sources.n_frames > 1 and noises:
+        notes.append("the noise of the channels was measured on the middle frame of the video.")
+    known = [name for name, noise in noises.items() if noise is not None]
+    if len(known) > 1:
+        notes.append(
+            "the errors of different channels are taken as independent; a repeated scan (repeat=) "
+            "measures what they share."
+        )
+    derived = _derived(middle.channels, notes) if len(middle.channels) > 1 else {}
+    return ChannelKnowledge(noises, flags, derived, tuple(dict.fromkeys(notes)))
+
+
+def _called(name: str) -> str:
+    return "the picture" if name == "image" else f"channel {name}"
+
+
+def _noise_of(name: str, channel: xr.DataArray, notes: list[str]) -> ChannelNoise | None:
+    """Return the declared or measured noise of one channel, None where it can't be known."""
+    from physlearn.datasets.channels.measure_noise import measure_channel_noise
+
+    try:
+        noise = measure_channel_noise(channel.rename(name))
+    except (InputError, NotIdentified) as error:
+        declared = channel.attrs.get("noise_sd")
+        if declared is not None:
+            return ChannelNoise(float(declared))
+        if np.isfinite(channel.to_numpy()).any():
+            notes.append(f"the measurement noise of {_called(name)} is unknown: {error}")
+        return None
+    if noise.source == "picture":
+        notes.append(
+            f"the noise of {_called(name)} was measured on its own pixels: noise that neighbours "
+            "share in full is not in it."
+        )
+    notes += [f"{_called(name)}: {text}" for text in noise.warnings]
+    return noise
+
+
+def _derived(channels: Mapping[str, xr.DataArray], notes: list[str]) -> dict[str, tuple[str, ...]]:
+    """Return the channels that others give, asked of channels of one shape."""
+    from physlearn.datasets.channels.derived_channels import find_derived_channels
+
+    shapes: dict[tuple[int, ...], dict[str, xr.DataArray]] = {}
+    for name, channel in channels.items():
+        shapes.setdefault(channel.shape, {})[name] = channel.reset_coords(drop=True)
+    derived = {}
+    for alike in shapes.values():
+        if len(alike) < 2:
+            continue
+        try:
+            found = find_derived_channels(xr.Dataset(alike))
+        except (InputError, NotIdentified) as error:
+            notes.append(f"whether a channel repeats another was not tested: {error}")
+            continue
+        for name, each in found.items():
+            derived[str(name)] = tuple(map(str, each.sources))
+            notes.append(each.sentence)
+    return derived
+
+
+def mark_block(block: ColumnBlock, channel: str, knowledge: ChannelKnowledge) -> ColumnBlock:
+    """Return the block of a channel with the channel's flag and origin on every column."""
+    flags, derived = dict(block.flags), dict(block.derived)
+    for name in block.names:
+        if channel in knowledge.flags:
+            flags.setdefault(name, knowledge.flags[channel])
+        if channel in knowledge.derived:
+            # a descriptor repeats the same descriptor of the channels it is derived from
+            rest = name.removeprefix(channel)
+            derived.setdefault(name, tuple(each + rest for each in knowledge.derived[channel]))
+    return replace(block, flags=flags, derived=derived)

@@ -1,0 +1,164 @@
+"""A second measurement of one place brought onto the first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.patches.patch_sources import PatchSource, Sources, gather_sources
+from physlearn.records import AtomicConfiguration
+
+__all__ = ["align_sources"]
+
+Floats = NDArray[np.float64]
+
+FEWEST_SHARED = 0.5
+"""Share of the atoms of the smaller set that must be found again."""
+ROUNDS = 5
+
+
+def align_sources(
+    sources: Sources, repeat: PatchSource
+) -> tuple[Sources, Sources, dict[str, Any], tuple[str, ...]]:
+    """Return both measurements on common coordinates, how they were brought there, and notes.
+
+    The second holds only what the repeat measured.
+
+    Atoms are matched to the nearest; pictures and channels are registered with an error bar and
+    cut to what both cover. Walls and spectra carry nothing to register by and are taken as they
+    lie.
+
+    Raises
+    ------
+    InputError
+        When the repeat is of another kind, is a video, or does not overlap with the first.
+    """
+    second = gather_sources(repeat, None, None, None, None, ())
+    if sources.n_frames > 1 or second.n_frames > 1:
+        raise InputError("repeat needs one frame of each scan; a video is its own repeat.")
+    if second.atoms is not None and sources.atoms is not None:
+        return sources, *_align_atoms(sources, second.atoms)
+    if second.maps:
+        return _align_maps(sources, second)
+    if (second.walls is None or sources.walls is None) and not (
+        set(second.spectra) & set(sources.spectra)
+    ):
+        raise InputError("repeat must be of the kind of source or of channels; it is of neither.")
+    note = (
+        "walls and spectra of the repeat were taken in their own coordinates: they are not "
+        "registered."
+    )
+    return sources, second, {"registered": False}, (note,)
+
+
+def _align_maps(
+    sources: Sources, second: Sources
+) -> tuple[Sources, Sources, dict[str, Any], tuple[str, ...]]:
+    """Register the picture or the channels that both scans hold."""
+    from physlearn.datasets.channels.repeats import align_repeat
+
+    common = [name for name in sources.maps if name in second.maps]
+    if not common:
+        raise InputError(
+            f"repeat must hold a channel of the first scan ({', '.join(sources.maps)}); it holds "
+            f"{', '.join(second.maps)}."
+        )
+    first_maps = {name: sources.maps[name] for name in common}
+    second_maps = {name: second.maps[name] for name in common}
+    if len({one.shape for one in first_maps.values()}) > 1:
+        raise InputError(
+            "channels of a repeated scan must share one shape; give repeats of each shape by "
+            "themselves."
+        )
+    pair = align_repeat(xr.Dataset(first_maps), xr.Dataset(second_maps))
+    found = pair.registration
+    told = {
+        "registered": True,
+        "shift": [float(v) for v in found.shift],
+        "shift_sd": [float(v) for v in found.shift_sd],
+        "correlation": float(found.correlation),
+    }
+    one, two = (
+        {str(k): v for k, v in part.data_vars.items()} for part in (pair.first, pair.second)
+    )
+    first = replace(
+        sources, picture=one.pop("image", None) if "image" in common else sources.picture,
+        channels={**sources.channels, **one},
+    )  # fmt: skip
+    again = Sources(picture=two.pop("image", None), channels=two)
+    return first, again, told, tuple(pair.warnings)
+
+
+def _align_atoms(
+    sources: Sources, second: AtomicConfiguration
+) -> tuple[Sources, dict[str, Any], tuple[str, ...]]:
+    """Bring the second set of atoms onto the first by a rigid motion of the matched ones."""
+    first = sources.atoms
+    assert first is not None  # noqa: S101 -- the caller has checked it
+    if second.unit != first.unit:
+        raise InputError(f"repeat must share the unit {first.unit}; it is in {second.unit}.")
+    one, two = first.positions[:, :2], second.positions[:, :2]
+    near = np.asarray(cKDTree(one).query(one, k=2)[0])[:, 1]
+    gap = float(np.median(near))
+    # a crystal fits itself after every lattice vector: the stages' coordinates decide which
+    turn, shift = np.eye(2), _middle_shift(one, two, gap)
+    center = one.mean(axis=0)
+    matched = np.zeros(0, dtype=np.int64)
+    for _ in range(ROUNDS):
+        moved = (two - center - shift) @ turn.T + center
+        distance, partner = cKDTree(one).query(moved, distance_upper_bound=0.35 * gap)
+        matched = np.flatnonzero(np.isfinite(distance))
+        if len(matched) < FEWEST_SHARED * min(len(one), len(two)):
+            raise NotIdentified(
+                f"the repeat shares {len(matched)} of {len(one)} atoms with the first picture, "
+                "which is too few: it shows another place or moved by more than a third of a "
+                "spacing; register the pictures first (register_images)."
+            )
+        left, right = one[partner[matched]] - center, two[matched] - center
+        angle = _angle(left, right)
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        shift = (right - left @ turn).mean(axis=0)
+    back = (second.positions[:, :2] - center - shift) @ turn.T + center
+    covariance = second.position_covariance
+    if covariance is not None:
+        covariance = turn @ covariance @ turn.T
+    moved_atoms = second.with_changes(
+        positions=back, position_covariance=covariance, covariance=None,
+        field_of_view=first.field_of_view,
+    )  # fmt: skip
+    snapshots, notes = None, []
+    if sources.snapshots is not None:
+        from physlearn.datasets.sites.assign_sites import assign_sites
+
+        snapshots = assign_sites(moved_atoms)
+    if sources.measurements:
+        notes.append("what was measured on the atoms has no repeat and keeps its own errors.")
+    residual = (one[partner[matched]] - back[matched]).std(axis=0) / np.sqrt(len(matched))
+    told = {
+        "registered": True, "shift": [float(v) for v in shift],
+        "shift_sd": [float(v) for v in residual], "angle": angle, "n_matched": len(matched),
+    }  # fmt: skip
+    again = Sources(atoms=moved_atoms, snapshots=snapshots)
+    return again, told, tuple(notes)
+
+
+def _middle_shift(one: Floats, two: Floats, gap: float) -> Floats:
+    """Return the commonest step from an atom of the first to a near atom of the second."""
+    tree = cKDTree(one)
+    distance, partner = tree.query(two)
+    steps = two - one[partner]
+    steps = steps[distance < 0.5 * gap]
+    return np.zeros(2) if not len(steps) else np.asarray(np.median(steps, axis=0))
+
+
+def _angle(left: Floats, right: Floats) -> float:
+    """Return the rotation from left to right, x towards y."""
+    left, right = left - left.mean(axis=0), right - right.mean(axis=0)
+    cross = (left[:, 0] * right[:, 1] - left[:, 1] * right[:, 0]).sum()
+    return float(np.arctan2(cross, (left * right).sum()))

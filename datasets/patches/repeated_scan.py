@@ -1,0 +1,309 @@
+"""Measurement errors of descriptors from the same place measured twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError
+from physlearn.datasets.patches.column_block import ColumnBlock
+from physlearn.datasets.patches.patch_places import PatchPlaces
+
+__all__ = ["RepeatNoise", "difference_noise", "merge_repeat"]
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+PERIODS = {"deg": 360.0, "degree": 360.0, "degrees": 360.0, "rad": 2 * np.pi, "radian": 2 * np.pi}
+FEWEST_PATCHES = 12
+PATCHES_PER_COLUMN = 3
+"""With fewer patches a column the errors' correlations are not measured."""
+FURTHEST_LAG = 8
+DISAGREEMENT = 1.5
+"""Ratio of the two scans' error to that of one scan's own estimate that is worth a sentence."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RepeatNoise:
+    """What two measurements of one place say of the errors.
+
+    Attributes
+    ----------
+    covariance
+        Of one measurement, shape (k, k): ``cov(Z1 - Z2) / 2``.
+    residual
+        Z1 - Z2 without offset, plane and what a shift of the second explains, shape (n, k).
+    length
+        Distance at which the errors' correlation has fallen to 1/e; 0 where neighbours share
+        nothing that can be seen.
+    offset
+        Mean of Z1 - Z2 by column.
+    correlated
+        Whether the errors' correlations between columns were measured.
+
+    Examples
+    --------
+    >>> RepeatNoise(np.eye(1), np.zeros((3, 1)), 0.0, np.zeros(1), True).length
+    0.0
+    """
+
+    covariance: Floats
+    residual: Floats
+    length: float
+    offset: Floats
+    correlated: bool
+
+
+def difference_noise(
+    first: Floats,
+    second: Floats,
+    places: PatchPlaces,
+    *,
+    periods: Sequence[float | None] | None = None,
+) -> RepeatNoise:
+    """Return the errors of columns measured twice, ``cov(Z1 - Z2) / 2`` for one measurement.
+
+    An offset and a plane of the difference (drift of the signal between and along the scans) and
+    what a common shift of the second scan explains (gradients of the mean; the rest of the
+    registration's error) are fitted and taken out, column by column, with the fitted numbers
+    counted. What both scans share (a fixed pattern) is not in the difference.
+
+    Parameters
+    ----------
+    first, second
+        Shape (n, k): columns of both scans; rows with NaN are passed over.
+    places
+        Where the patches lie.
+    periods
+        Period of each column that is an angle, else None.
+
+    Raises
+    ------
+    InputError
+        For fewer than 12 patches that both scans have.
+
+    Examples
+    --------
+    >>> from physlearn.datasets.patches.patch_places import grid_places
+    >>> places = grid_places([0, 0], [400, 400], 8.0)
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.normal(size=(places.n, 1))
+    >>> noise = difference_noise(*(truth + rng.normal(0, 2, truth.shape) for _ in "ab"), places)
+    >>> bool(abs(noise.covariance[0, 0] - 4.0) < 0.5), noise.length
+    (True, 0.0)
+    """
+    k = first.shape[1]
+    turn = np.array([p or np.inf for p in (periods or [None] * k)])
+    difference = _wrapped(first - second, turn)
+    both = np.isfinite(difference).all(axis=1)
+    if both.sum() < FEWEST_PATCHES:
+        raise InputError(
+            f"the repeat covers {int(both.sum())} patches of the first scan; at least "
+            f"{FEWEST_PATCHES} are needed to measure errors: give scans of one place, or smaller "
+            "patches."
+        )
+    mean = first - 0.5 * difference
+    residual = np.full(difference.shape, np.nan)
+    free = np.empty(k)
+    place = (places.centers - places.centers.mean(axis=0)) / places.size
+    for i in range(k):
+        columns = [np.ones(places.n), *place.T, *_slopes(mean[:, i], turn[i], places, both)]
+        design = np.stack(columns, axis=1)[both]
+        left, singular, _ = np.linalg.svd(design / np.linalg.norm(design, axis=0), False)
+        left = left[:, singular > 1e-8 * singular[0]]
+        residual[both, i] = difference[both, i] - left @ (left.T @ difference[both, i])
+        free[i] = both.sum() - left.shape[1]
+    good = residual[both]
+    covariance = good.T @ good / (2.0 * np.sqrt(np.outer(free, free)))
+    correlated = bool(both.sum() >= PATCHES_PER_COLUMN * k)
+    if not correlated:
+        covariance = np.diag(np.diag(covariance))
+    return RepeatNoise(
+        covariance, residual, _correlation_length(residual, places), difference[both].mean(axis=0),
+        correlated,
+    )  # fmt: skip
+
+
+def _wrapped(difference: Floats, period: Floats) -> Floats:
+    """Return differences of angles within half a turn."""
+    with np.errstate(invalid="ignore"):
+        turns = np.where(np.isfinite(period), np.round(difference / period), 0.0)
+    return np.asarray(
+        np.where(np.isfinite(period), difference - turns * np.nan_to_num(period), difference)
+    )
+
+
+def _slopes(values: Floats, period: float, places: PatchPlaces, both: Mask) -> list[Floats]:
+    """Return the column's slopes from patch to patch along x and y, 0 where a neighbour lacks.
+
+    The neighbours' mean of two scans of equal error knows nothing of this patch's difference.
+    """
+    if places.shape is None or min(places.shape) < 3 or np.isfinite(period):
+        return []
+    grid = np.where(both, values, np.nan).reshape(places.shape)
+    slopes = []
+    for axis in (1, 0):
+        slope = np.full(grid.shape, np.nan)
+        inner = [slice(None), slice(None)]
+        ahead, behind = list(inner), list(inner)
+        inner[axis], ahead[axis], behind[axis] = slice(1, -1), slice(2, None), slice(None, -2)
+        slope[tuple(inner)] = 0.5 * (grid[tuple(ahead)] - grid[tuple(behind)])
+        flat = slope.ravel()
+        known = np.isfinite(flat)
+        if known.sum() < FEWEST_PATCHES or not np.ptp(flat[known]) > 0:
+            continue
+        slopes.append(np.where(known, flat, flat[known].mean()))
+    return slopes
+
+
+def _correlation_length(residual: Floats, places: PatchPlaces) -> float:
+    """Return where the mean autocorrelation of the errors falls to 1/e, along x and y."""
+    if places.shape is None or min(places.shape) < 3:
+        return 0.0
+    scale = np.sqrt(np.nanmean(residual**2, axis=0))
+    field = (residual[:, scale > 0] / scale[scale > 0]).reshape(*places.shape, -1)
+    step = places.size * (1.0 - places.overlap)
+    furthest = min(FURTHEST_LAG, min(places.shape) - 2)
+    correlation, error = [1.0], [0.0]
+    for lag in range(1, furthest + 1):
+        products = [field[lag:] * field[:-lag], field[:, lag:] * field[:, :-lag]]
+        values = np.concatenate([np.nanmean(p, axis=2).ravel() for p in products])
+        values = values[np.isfinite(values)]
+        if len(values) < FEWEST_PATCHES:
+            break
+        correlation.append(float(values.mean()))
+        error.append(float(values.std() / np.sqrt(len(values))))
+    if len(correlation) < 2 or correlation[1] < 4.0 * error[1]:
+        return 0.0
+    below = np.flatnonzero(np.array(correlation) < np.exp(-1.0))
+    if not len(below):
+        return float((len(correlation) - 1) * step)
+    k = int(below[0])
+    before, after = correlation[k - 1], correlation[k]
+    return float((k - 1 + (before - np.exp(-1.0)) / (before - after)) * step)
+
+
+def merge_repeat(
+    blocks: Sequence[ColumnBlock],
+    again: Sequence[ColumnBlock],
+    places: PatchPlaces,
+    *,
+    each: bool = False,
+) -> tuple[list[ColumnBlock], dict[str, object]]:
+    """Return the blocks with what was measured twice averaged, and what the repeat found.
+
+    Columns that both have become one block of means ``(Z1 + Z2) / 2`` with the covariance
+    ``cov(Z1 - Z2) / 4``, the same for all patches; with ``each`` the patches' own error bars are
+    scaled by column to agree with it on average, and its correlations are kept.
+    """
+    second = {name: block.values[:, i] for block in again for i, name in enumerate(block.names)}
+    rest, twice = [], []
+    for block in blocks:
+        common = [i for i, name in enumerate(block.names) if name in second]
+        if common:
+            twice.append(_part(block, common))
+        if len(common) < len(block.names):
+            rest.append(_part(block, [i for i in range(len(block.names)) if i not in common]))
+    if not twice:
+        raise InputError(
+            "repeat shows no column that source or channels show; measure the same place again."
+        )
+    names = tuple(name for block in twice for name in block.names)
+    one = np.concatenate([block.values for block in twice], axis=1)
+    two = np.stack([second[name] for name in names], axis=1)
+    units = tuple(unit for block in twice for unit in block.units)
+    periods = [PERIODS.get(unit) for unit in units]
+    noise = difference_noise(one, two, places, periods=periods)
+    difference = _wrapped(one - two, np.array([p or np.inf for p in periods]))
+    own = [_own_sd(block) for block in twice]
+    covariance = 0.5 * noise.covariance[None]
+    model = None if any(sd is None for sd in own) else np.concatenate(
+        [cast("Floats", sd) for sd in own], axis=1
+    )  # fmt: skip
+    if each and model is not None:
+        covariance = 0.5 * _scaled(noise.covariance, model)
+    merged = ColumnBlock(
+        names, one - 0.5 * difference, tuple(t for b in twice for t in b.tiers), units, covariance,
+        noise.length if noise.length > 0 else None,
+        {name: of for b in twice for name, of in b.derived.items()},
+        {name: text for b in twice for name, text in b.flags.items()},
+        tuple(note for b in twice for note in b.notes) + _repeat_notes(noise, own, names),
+    )  # fmt: skip
+    found = {
+        "sd_of_one_scan": _by_name(names, np.sqrt(np.diag(noise.covariance))),
+        "offset": _by_name(names, noise.offset),
+        "error_correlation_length": noise.length,
+    }
+    return [*rest, merged], found
+
+
+def _by_name(names: Sequence[str], values: Floats) -> dict[str, float]:
+    return {name: float(value) for name, value in zip(names, values, strict=True)}
+
+
+def _part(block: ColumnBlock, columns: list[int]) -> ColumnBlock:
+    """Return some columns of a block."""
+    if len(columns) == len(block.names):
+        return block
+    names = tuple(block.names[i] for i in columns)
+    covariance = block.covariance
+    return replace(
+        block,
+        names=names,
+        values=block.values[:, columns],
+        tiers=tuple(block.tiers[i] for i in columns),
+        units=tuple(block.units[i] for i in columns),
+        covariance=None if covariance is None else covariance[:, columns][:, :, columns],
+        derived={name: of for name, of in block.derived.items() if name in names},
+        flags={name: text for name, text in block.flags.items() if name in names},
+    )
+
+
+def _own_sd(block: ColumnBlock) -> Floats | None:
+    """Return the error bars that one scan gave by itself, shape (n or 1, k)."""
+    if block.covariance is None:
+        return None
+    sd = np.sqrt(np.maximum(np.diagonal(block.covariance, axis1=1, axis2=2), 0.0))
+    return np.broadcast_to(sd, block.values.shape) if (sd > 0).any(axis=0).all() else None
+
+
+def _scaled(covariance: Floats, sd: Floats) -> Floats:
+    """Return covariances by patch: a single scan's error bars, scaled to the repeat's."""
+    wanted = np.sqrt(np.diag(covariance))
+    scaled = sd * (wanted / np.sqrt(np.nanmean(sd**2, axis=0)))
+    correlation = covariance / np.maximum(np.outer(wanted, wanted), 1e-300)
+    return np.asarray(np.nan_to_num(correlation * scaled[:, :, None] * scaled[:, None, :]))
+
+
+def _repeat_notes(
+    noise: RepeatNoise, own: Sequence[Floats | None], names: Sequence[str]
+) -> tuple[str, ...]:
+    """Return what to know of errors that come from a repeat."""
+    notes = [
+        "measurement errors come from a repeated scan, var(Z1 - Z2)/4 for the mean of both: an "
+        "error that both scans share (a fixed pattern) is not seen."
+    ]
+    if not noise.correlated:
+        notes.append(
+            f"too few patches for {len(names)} columns: the errors of different columns were "
+            "taken as independent."
+        )
+    first = 0
+    for sd in own:
+        width = 1 if sd is None else sd.shape[1]
+        if sd is not None:
+            here = slice(first, first + width)
+            seen = np.sqrt(np.diag(noise.covariance))[here]
+            ratio = seen / np.sqrt(np.nanmean(sd**2, axis=0))
+            for name, each in zip(names[here], ratio, strict=True):
+                if not 1 / DISAGREEMENT < each < DISAGREEMENT:
+                    notes.append(
+                        f"the repeat finds the error of {name} {each:.2g} times as large as one "
+                        "scan's own estimate."
+                    )
+        first += width
+    return tuple(notes)
