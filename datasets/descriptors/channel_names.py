@@ -6,7 +6,7 @@ import re
 
 from physlearn.checks import InputError
 
-__all__ = ["CHANNEL_NAMES", "controlled_channel_name"]
+__all__ = ["CHANNEL_NAMES", "controlled_channel_name", "plain_channel_name"]
 
 CHANNEL_NAMES = {
     "height": ("topography", "topo", "z", "zsensor", "z_sensor", "z_height"),
@@ -67,6 +67,18 @@ def controlled_channel_name(name: str) -> str:
     return "_".join([CONTROLLED.get(plain, plain), *number, *direction])
 
 
+def plain_channel_name(name: str) -> str:
+    """Return a channel's own name in small letters with underscores; "channel" without letters.
+
+    Examples
+    --------
+    >>> plain_channel_name("HeightRetrace"), plain_channel_name("Piezo 2")
+    ('height_retrace', 'piezo_2')
+    """
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", _spaced(str(name))) if word]
+    return "_".join(words).lower() or "channel"
+
+
 def _words(name: str) -> list[str]:
     """Return the words of a name in small letters: split at signs, capitals and numbers."""
     # brackets hold a unit, or the direction of the scan
@@ -75,6 +87,10 @@ def _words(name: str) -> list[str]:
         lambda found: f" {found[1]} " if found[1].lower() in DIRECTIONS else " ",
         name,
     )
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    spaced = re.sub(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", " ", spaced)
+    spaced = re.sub(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", " ", _spaced(name))
     return [word.lower() for word in re.split(r"[^A-Za-z0-9]+", spaced) if word]
+
+
+def _spaced(name: str) -> str:
+    """Return a name with a space before each capital that begins a word."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
