@@ -15,7 +15,9 @@ Floats = NDArray[np.float64]
 ORDER = 5
 """Order of the difference across scan lines: it leaves 2 % of a period of 5 lines."""
 LOWER_ORDER = 3
-LARGEST_LAG = 16
+LARGEST_LAG = 32
+FAR_CORRELATION = 0.1
+"""Correlation at the largest lag above which the noise is said to reach farther."""
 N_LEVELS = 12
 MEDIAN_OF_SQUARE = 0.454936423119573
 """Median of a squared standard normal number."""
@@ -56,7 +58,7 @@ def picture_noise(values: Floats) -> PictureNoise:
     finest = row_differences(values, ORDER)
     finest = finest - np.nanmean(finest, axis=1, keepdims=True)
     variance = _median_square(finest)
-    correlation, reach = _lags(finest)
+    correlation = _lags(finest)
     # each line's own mean was taken away, and with it this share of the noise
     columns = values.shape[1]
     lost = min(float(correlation.sum()) / columns, 0.5)
@@ -79,14 +81,15 @@ def picture_noise(values: Floats) -> PictureNoise:
             f"{ratio:.2f} times the variance of fifth ones): the noise is a bound where the scene "
             "is this sharp, and too small where the picture was smoothed; a repeated scan tells."
         )
-    return (
-        PictureNoise(variance, error, correlation, gain, level, tuple(notes))
-        if reach
-        else (PictureNoise(variance, error, np.ones((1, 1)), gain, level, tuple(notes)))
-    )
+    if correlation.size > 1 and correlation[0, 0] > FAR_CORRELATION:
+        notes.append(
+            f"its noise along the lines reaches farther than {correlation.shape[1] // 2} pixels: "
+            "the error of a patch's mean is a lower bound; level the lines, or repeat the scan."
+        )
+    return PictureNoise(variance, error, correlation, gain, level, tuple(notes))
 
 
-def _lags(differences: Floats) -> tuple[Floats, int]:
+def _lags(differences: Floats) -> Floats:
     """Return the autocorrelation (1, 2 q + 1) along a line, cut where it is lost in its error.
 
     Sums and differences of pixels a lag apart tell their correlation by medians (Gnanadesikan
@@ -109,7 +112,7 @@ def _lags(differences: Floats) -> tuple[Floats, int]:
     while len(kept) > 1 and abs(kept[-1]) < limit:
         kept.pop()
     half = np.array(kept)
-    return np.concatenate([half[:0:-1], half])[None, :], len(kept) - 1
+    return np.concatenate([half[:0:-1], half])[None, :]
 
 
 def _gain(values: Floats, finest: Floats, variance: float) -> tuple[float, float, float]:
@@ -176,7 +179,7 @@ def angle_noise(angle: Floats) -> PictureNoise:
     expected = 4.0 * (u[1:-3] + u[3:-1]) - (u[:-4] + u[4:])
     turn = np.angle(u[2:-2] * np.conj(expected))
     variance = _median_square(turn) / (70.0 / 36.0)
-    correlation, _ = _lags(turn)
+    correlation = _lags(turn)
     number = int(np.isfinite(turn).sum())
     error = float(np.sqrt(2.0 * 2.8 * float((correlation**2).sum()) / max(number, 1) / 0.37))
     notes = []

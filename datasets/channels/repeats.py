@@ -1,0 +1,300 @@
+"""Two scans of one place brought onto one grid: a repeat, or a field before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError, NotIdentified, check_choice, check_positive
+from physlearn.datasets.channels.measure_noise import signal_test
+from physlearn.datasets.channels.resample import fourier_shift, sample_at, without_gaps
+from physlearn.datasets.channels.same_grid import on_grid_of
+from physlearn.datasets.patches.patch_places import AxisFrame, axis_frame
+from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
+
+__all__ = ["RepeatPair", "align_repeat"]
+
+Floats = NDArray[np.float64]
+Channels = xr.DataArray | xr.Dataset | Mapping[str, xr.DataArray]
+LEAST_OVERLAP_PX = 16
+LARGEST_SHIFT_SHARE = 0.5
+SIGNAL_P = 1e-3
+AGREE_SDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RepeatPair:
+    """Two scans on one grid, cut to where both saw the sample.
+
+    Attributes
+    ----------
+    first, second
+        Of the kind that was given, on the first scan's coordinates.
+    registration
+        How the second scan lay on the first.
+    channel
+        Channel by which they were brought together.
+    overlap_share
+        Share of the first scan that both saw.
+    same_sampling
+        Whether both scans had pixels of one size; else the second was brought onto the first's
+        grid, its noise is another one, and half of var(Z1 - Z2) is nobody's.
+    warnings
+        What to know.
+    """
+
+    first: Channels
+    second: Channels
+    registration: Registration
+    channel: str
+    overlap_share: float
+    same_sampling: bool
+    warnings: tuple[str, ...]
+
+
+def align_repeat(
+    first: Channels,
+    second: Channels,
+    *,
+    channel: str | None = None,
+    model: str = "shift",
+    largest_shift_px: float | None = None,
+) -> RepeatPair:
+    """Bring a second scan of one place onto the first one's grid without changing its noise.
+
+    One registration holds for all channels of a scan. The second scan is moved by a phase in
+    Fourier space (``shift``; mirrored at its edges), which keeps its noise as it is, or sampled by
+    a windowed sinc (``rigid``, ``affine``: even drift within the scan), and both are cut to where
+    they overlap. Also for a field before and after a change: what changed must be the smaller part.
+
+    Parameters
+    ----------
+    first, second
+        DataArray (y, x) with or without other dims, Dataset, or mapping of channels (of any
+        shapes), with the same channels. Pixels of another size are first brought onto the first's.
+    channel
+        Which one to register by; None takes the one that tells the shift best.
+    model
+        ``shift``, ``rigid`` or ``affine``.
+    largest_shift_px
+        Search radius in pixels of the first; None takes half of the shorter edge.
+
+    Returns
+    -------
+    RepeatPair
+        Both scans on one grid, the registration, and what to know.
+
+    Raises
+    ------
+    NotIdentified
+        Where they have nothing in common, or overlap by less than 16 pixels.
+    InputError
+        For channels or units that differ.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> y, x = np.mgrid[:64, :64]
+    >>> spots = rng.uniform(0, 64, (30, 2))
+    >>> def draw(d):
+    ...     scene = sum(np.exp(-((x - a - d) ** 2 + (y - b) ** 2) / 18) for a, b in spots)
+    ...     return xr.DataArray(scene + rng.normal(0, 0.02, (64, 64)), dims=("y", "x"))
+    >>> pair = align_repeat(draw(0.0), draw(2.4))
+    >>> bool(np.abs(pair.registration.shift - [2.4, 0.0]).max() < 0.1), pair.second.sizes["x"]
+    (True, 61)
+    """
+    check_choice("model", model, tuple(MODELS))
+    one, two = _channels("first", first), _channels("second", second)
+    if set(one) != set(two):
+        odd = sorted(set(one) ^ set(two))[0]
+        raise InputError(f"first and second must hold the same channels; only one holds {odd!r}.")
+    notes: list[str] = []
+    same = True
+    for name in one:
+        two[name], alike = on_grid_of(name, one[name], two[name])
+        same = same and alike
+    if not same:
+        notes.append(
+            "the two scans had pixels of different size: the second was brought onto the first's "
+            "grid, so that the scatter between them is that of two different noises."
+        )
+    best, registration = _register(one, two, channel, model, largest_shift_px, notes)
+    cut_one, cut_two, share = {}, {}, 1.0
+    for name in one:
+        cut_one[name], cut_two[name], each = _moved(name, one[name], two[name], registration, model)
+        share = min(share, each)
+    notes += [text for text in registration.warnings if text not in notes]
+    return RepeatPair(
+        _like(first, cut_one), _like(second, cut_two), registration, best, share, same,
+        tuple(notes),
+    )  # fmt: skip
+
+
+def _channels(name: str, given: Channels) -> dict[str, xr.DataArray]:
+    """Return the channels by name; all must have dims y and x."""
+    if isinstance(given, xr.DataArray):
+        found = {str(given.name or "picture"): given}
+    else:
+        found = {str(key): part for key, part in given.items()}
+    if not found:
+        raise InputError(f"{name} must hold a channel; got none.")
+    for key, part in found.items():
+        if not {"y", "x"} <= set(part.dims):
+            raise InputError(
+                f"channel {key} of {name} must have dims y and x; got {tuple(map(str, part.dims))}."
+            )
+    if isinstance(given, xr.DataArray):
+        return {"picture": given}
+    return found
+
+
+def _like(given: Channels, parts: dict[str, xr.DataArray]) -> Channels:
+    """Return the channels in the shape in which they were given."""
+    if isinstance(given, xr.DataArray):
+        return parts["picture"]
+    if isinstance(given, xr.Dataset):
+        return xr.Dataset(parts, attrs=given.attrs)
+    return parts
+
+
+def _picture(channel: xr.DataArray) -> xr.DataArray:
+    """Return one picture (y, x) of a channel: the mean over what else it has; gaps filled."""
+    others = [dim for dim in channel.dims if dim not in ("y", "x")]
+    flat = channel.mean(others) if others else channel
+    flat = flat.transpose("y", "x")
+    values, _ = without_gaps(np.asarray(flat.to_numpy(), dtype=np.float64))
+    numbered = {dim: np.arange(flat.sizes[dim]) for dim in ("y", "x") if dim not in flat.coords}
+    return flat.copy(data=values).assign_coords(numbered).assign_attrs(counts="unknown")
+
+
+def _seen(channel: xr.DataArray) -> dict[str, slice]:
+    """Return the rows and columns in which a smaller field lies that was brought onto this grid."""
+    finite = np.isfinite(_plane(channel))
+    if float(finite.mean()) > 0.9:
+        return {"y": slice(None), "x": slice(None)}
+    rows, columns = (np.flatnonzero(finite.mean(axis=axis) > 0.1) for axis in (1, 0))
+    if not len(rows) or not len(columns):
+        return {"y": slice(None), "x": slice(None)}
+    return {"y": slice(rows[0], rows[-1] + 1), "x": slice(columns[0], columns[-1] + 1)}
+
+
+def _plane(channel: xr.DataArray) -> Floats:
+    """Return the picture (y, x) of a channel: the mean over what else it has."""
+    others = [dim for dim in channel.dims if dim not in ("y", "x")]
+    flat = channel.mean(others) if others else channel
+    return np.asarray(flat.transpose("y", "x").to_numpy(), dtype=np.float64)
+
+
+def _register(
+    one: dict[str, xr.DataArray], two: dict[str, xr.DataArray], channel: str | None, model: str,
+    largest: float | None, notes: list[str],
+) -> tuple[str, Registration]:  # fmt: skip
+    """Return the channel that tells the transform best, and the transform."""
+    if channel is not None:
+        check_choice("channel", channel, tuple(one))
+    found: dict[str, Registration] = {}
+    refused: list[str] = []
+    for name in [channel] if channel is not None else list(one):
+        seen = _seen(two[name])
+        before, after = _picture(one[name]).isel(seen), _picture(two[name]).isel(seen)
+        if not all(signal_test(part.to_numpy())[1] < SIGNAL_P for part in (before, after)):
+            refused.append(f"{name} holds no signal above its noise")
+            continue
+        radius = (
+            LARGEST_SHIFT_SHARE * min(before.shape)
+            if largest is None
+            else check_positive("largest_shift_px", largest)
+        )
+        try:
+            found[name] = register_images(before, after, model=model, largest_shift_px=radius)
+        except NotIdentified as error:
+            refused.append(f"{name}: {error}")
+    if not found:
+        raise NotIdentified(
+            "the second scan cannot be brought onto the first, they may not overlap: "
+            + "; ".join(refused)
+        )
+    best = min(found, key=lambda name: float(np.trace(found[name].covariance[:2, :2])))
+    for name, other in found.items():
+        apart = other.shift - found[best].shift
+        sd = np.sqrt(np.diag(other.covariance)[:2] + np.diag(found[best].covariance)[:2])
+        if np.any(np.abs(apart) > AGREE_SDS * sd) and len(other.rivals) == 0:
+            notes.append(
+                f"channel {name} is shifted by {apart[0]:.3g}, {apart[1]:.3g} {other.unit} against "
+                f"channel {best} between the scans, more than {AGREE_SDS:.0f} standard errors."
+            )
+    return best, found[best]
+
+
+def _moved(
+    name: str, one: xr.DataArray, two: xr.DataArray, registration: Registration, model: str
+) -> tuple[xr.DataArray, xr.DataArray, float]:
+    """Return both scans of one channel on the first's grid, cut to the overlap, and its share."""
+    frame, other = axis_frame(name, one), axis_frame(name, two)
+    one, two = one.transpose(..., "y", "x"), two.transpose(..., "y", "x")
+    rows, columns = _places(frame, other, registration)
+    values = np.asarray(two.to_numpy(), dtype=np.float64)
+    flat = values.reshape(-1, *values.shape[-2:])
+    out = np.empty((len(flat), *frame.shape))
+    for number, part in enumerate(flat):
+        if model == "shift":
+            out[number] = fourier_shift(part, float(columns[0, 0]), float(rows[0, 0]))
+        else:
+            out[number] = sample_at(part, rows, columns)
+    inside = (rows >= 0) & (rows <= other.shape[0] - 1)
+    inside &= (columns >= 0) & (columns <= other.shape[1] - 1)
+    if not np.isfinite(_plane(two)).all():
+        # a smaller field ends inside the grid; single gaps stay gaps
+        seen = np.zeros(other.shape, dtype=np.bool_)
+        bounds = _seen(two)
+        seen[bounds["y"], bounds["x"]] = True
+        near_y = np.clip(np.round(rows).astype(int), 0, other.shape[0] - 1)
+        near_x = np.clip(np.round(columns).astype(int), 0, other.shape[1] - 1)
+        inside &= seen[near_y, near_x]
+    y, x = _rectangle(inside)
+    if min(y.stop - y.start, x.stop - x.start) < LEAST_OVERLAP_PX:
+        raise NotIdentified(
+            f"the two scans overlap by {max(y.stop - y.start, 0)} x {max(x.stop - x.start, 0)} "
+            f"pixels of channel {name}; at least {LEAST_OVERLAP_PX} x {LEAST_OVERLAP_PX} are "
+            "needed."
+        )
+    moved = one.copy(data=out.reshape(one.shape)).assign_attrs(two.attrs)
+    cut = {"y": y, "x": x}
+    return one.isel(cut), moved.isel(cut), float(inside.mean())
+
+
+def _places(
+    frame: AxisFrame, other: AxisFrame, registration: Registration
+) -> tuple[Floats, Floats]:
+    """Return where the first scan's pixels lie in the second: rows and columns of its pixels."""
+    grid = np.indices(frame.shape, dtype=np.float64)
+    points = np.stack(
+        [frame.start[0] + frame.step[0] * grid[1].ravel(),
+         frame.start[1] + frame.step[1] * grid[0].ravel()], axis=1,
+    )  # fmt: skip
+    there = (registration.apply(points) - np.array(other.start)) / np.array(other.step)
+    # whole pixels stay whole
+    near = np.round(there)
+    there = np.where(np.abs(there - near) < 1e-9, near, there)
+    return there[:, 1].reshape(frame.shape), there[:, 0].reshape(frame.shape)
+
+
+def _rectangle(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return a rectangle of rows and columns that lies inside: edges are cut where most is out."""
+    top, left, bottom, right = 0, 0, *inside.shape
+    while top < bottom and left < right:
+        part = inside[top:bottom, left:right]
+        out = [
+            float((~part[0]).mean()), float((~part[-1]).mean()),
+            float((~part[:, 0]).mean()), float((~part[:, -1]).mean()),
+        ]  # fmt: skip
+        worst = int(np.argmax(out))
+        if out[worst] == 0.0:
+            break
+        top, bottom = top + (worst == 0), bottom - (worst == 1)
+        left, right = left + (worst == 2), right - (worst == 3)
+    return slice(top, bottom), slice(left, right)

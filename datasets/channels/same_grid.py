@@ -1,0 +1,87 @@
+"""Channels of different pixel size brought onto one grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import signal
+
+from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.channels.resample import rescaled, without_gaps
+from physlearn.datasets.patches.patch_places import axis_frame
+
+__all__ = ["on_grid_of"]
+
+Floats = NDArray[np.float64]
+SAME_STEP = 1e-3
+LEAST_LIKENESS = 0.2
+LEAST_PX = 32
+
+
+def on_grid_of(name: str, first: xr.DataArray, second: xr.DataArray) -> tuple[xr.DataArray, bool]:
+    """Return the second picture with the first's steps and shape, and whether nothing was done.
+
+    A smaller field is found in the larger by its correlation and padded with NaN to its place.
+    """
+    one, two = axis_frame(name, first), axis_frame(name, second)
+    if one.unit != two.unit:
+        raise InputError(
+            f"channel {name} is in {one.unit} in the first scan and in {two.unit} in the second: "
+            "give both coordinates of one unit."
+        )
+    ratio = (one.step[1] / two.step[1], one.step[0] / two.step[0])
+    if max(abs(each - 1.0) for each in ratio) < SAME_STEP and one.shape == two.shape:
+        return second, True
+    if set(second.dims) != {"y", "x"}:
+        raise InputError(f"channel {name} must have one shape in both scans; got other dims too.")
+    values = np.asarray(second.transpose("y", "x").to_numpy(), dtype=np.float64)
+    own = tuple(
+        int(np.floor((length - 1) / each + 1e-9)) + 1
+        for length, each in zip(two.shape, ratio, strict=True)
+    )
+    if max(abs(each - 1.0) for each in ratio) >= SAME_STEP:
+        values = rescaled(values, ratio, (own[0], own[1]))
+    row, column = _place(name, np.asarray(first.transpose("y", "x").to_numpy(), float), values)
+    out = np.full(one.shape, np.nan)
+    low = (max(row, 0), max(column, 0))
+    high = (min(row + values.shape[0], one.shape[0]), min(column + values.shape[1], one.shape[1]))
+    out[low[0] : high[0], low[1] : high[1]] = values[
+        low[0] - row : high[0] - row, low[1] - column : high[1] - column
+    ]
+    moved = first.transpose("y", "x").copy(data=out).assign_attrs(second.attrs)
+    return moved, False
+
+
+def _place(name: str, larger: Floats, smaller: Floats) -> tuple[int, int]:
+    """Return the first row and column of the second picture in the first one's pixels."""
+    from skimage.feature import match_template
+
+    if larger.shape == smaller.shape:
+        return 0, 0
+    one, two = _plain(larger), _plain(smaller)
+    if any(a > b for a, b in zip(two.shape, one.shape, strict=True)):
+        if any(a < b for a, b in zip(two.shape, one.shape, strict=True)):
+            raise InputError(
+                f"channel {name}: of two scans of different size one must hold the other; got "
+                f"{larger.shape} and {smaller.shape} pixels of the first's size."
+            )
+        score = match_template(two, one)
+        sign = -1
+    else:
+        score, sign = match_template(one, two), 1
+    if min(smaller.shape) < LEAST_PX or float(score.max()) < LEAST_LIKENESS:
+        raise NotIdentified(
+            f"channel {name}: the second scan is not found in the first (best correlation "
+            f"{float(score.max()):.2f}, {smaller.shape} pixels): they may not overlap."
+        )
+    row, column = np.unravel_index(int(np.argmax(score)), score.shape)
+    return sign * int(row), sign * int(column)
+
+
+def _plain(values: Floats) -> Floats:
+    """Return a picture without gaps and without its plane, at unit spread."""
+    filled, _ = without_gaps(values)
+    level = signal.detrend(signal.detrend(filled, axis=0), axis=1)
+    # some correlation code takes small numbers (metres) for nothing
+    return np.asarray(level / max(float(level.std()), 1e-300))
