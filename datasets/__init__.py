@@ -5,6 +5,9 @@ from physlearn.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "PolarFourier": ".descriptors.polar_fourier",
+        "PolarOptions": ".descriptors.polar_fourier",
+        "polar_fourier": ".descriptors.polar_fourier",
         "FindAtomsOptions": ".columns.column_options",
         "HoppingFilm": ".motion.synthetic_hops",
         "HoppingSettings": ".motion.synthetic_hops",
@@ -97,6 +100,10 @@ __getattr__, __dir__, __all__ = attach(
         "find_tip_changes": ".surfaces.tip_changes",
         "level_scan": ".surfaces.level_scan",
         "ScanScene": ".synthetic.synthetic_scan",
+        "SpectraScene": ".synthetic.synthetic_spectra",
+        "make_spectra": ".synthetic.synthetic_spectra",
+        "describe_loops": ".spectra.loops",
+        "fit_harmonic_oscillator": ".spectra.oscillator",
         "StmSettings": ".synthetic.synthetic_stm",
         "StmTruth": ".synthetic.synthetic_stm",
         "SyntheticStm": ".synthetic.synthetic_stm",

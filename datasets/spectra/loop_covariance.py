@@ -1,0 +1,167 @@
+"""Covariance of fitted hysteresis loops, with the correlation that their residuals show."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.datasets.spectra.loop_kernels import CUTOFF, N_PARAMETERS
+
+__all__ = ["LoopFits", "loop_covariances"]
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+BLOCK = 1000
+"""Loops at a time: their derivatives fit into the cache and into any memory."""
+LEAST_SHARE = 0.5
+CLEAR_ECHO = 3.0
+"""Standard errors from which the residuals' correlation is taken for real."""
+LARGEST_ECHO = 0.9
+REACH = 1.5
+MOST_POINTS = 0.6
+"""A step is seen when 60 % of the points within 1.5 widths are there, on either side."""
+WORST_CONDITION = 1e12
+
+
+class LoopFits(NamedTuple):
+    """Parameters of all loops (n, 7), their covariances, shares passed over, and correlation.
+
+    ``seen`` (n, 2): whether the rising and the falling step have enough of their points.
+    """
+
+    parameters: Floats
+    covariance: Floats
+    shares: Floats
+    echo: float
+    seen: Flags
+
+
+def loop_covariances(
+    voltage: Floats, rising: Flags, spectra: Floats, parameters: Floats, scales: Floats,
+    narrow: float,
+) -> LoopFits:  # fmt: skip
+    """Return the sandwich covariance of each bisquare fit.
+
+    The correlation of residuals one point apart is one number for the field (the median loop's,
+    less the -7/m that seven parameters leave in white noise) and enters as ``echo ** steps``
+    where it is clear. A step as narrow as the sweep can show lies anywhere between two voltages:
+    a twelfth of a voltage step squared joins its variance.
+    """
+    n, m = spectra.shape
+    residuals = np.concatenate(
+        [
+            spectra[block] - _model(voltage, rising, parameters[block])[0]
+            for block in _blocks(n)
+        ]
+    )  # fmt: skip
+    with np.errstate(invalid="ignore"):
+        used = np.abs(residuals) < CUTOFF * scales[:, None]
+    shares = 1.0 - used.mean(axis=1)
+    echo = _echo(residuals, used, shares)
+    lags = np.abs(np.arange(m)[:, None] - np.arange(m))
+    correlation = np.where(lags == 0, 1.0, echo**lags)
+    covariance = np.empty((n, N_PARAMETERS, N_PARAMETERS))
+    for block in _blocks(n):
+        slopes = _model(voltage, rising, parameters[block])[1]
+        covariance[block] = _sandwich(
+            slopes, residuals[block], used[block], scales[block], correlation, np.log(narrow),
+            parameters[block],
+        )  # fmt: skip
+    step = float(np.median(np.abs(np.diff(voltage))))
+    for place in (3, 4):
+        sharp = parameters[:, place + 2] <= np.log(narrow) + 1e-9
+        covariance[sharp, place, place] += step**2 / 12.0
+    seen = np.stack(
+        [
+            _seen(voltage, branch, used, parameters[:, k], np.exp(parameters[:, k + 2]), step)
+            for k, branch in ((3, rising), (4, ~rising))
+        ],
+        axis=1,
+    )  # fmt: skip
+    return LoopFits(parameters, covariance, shares, echo, seen)
+
+
+def _seen(
+    voltage: Floats, branch: Flags, used: Flags, place: Floats, width: Floats, step: float
+) -> Flags:
+    """Return which steps have most of their points, and some on both sides."""
+    distance = np.where(branch, voltage - place[:, None], np.inf)
+    reach = REACH * np.maximum(width, step)[:, None]
+    near = np.abs(distance) <= reach
+    left, right = near & (distance <= 0), near & (distance > 0)
+    whole = np.ones(len(place), dtype=bool)
+    for side in (left, right):
+        whole &= (side & used).sum(axis=1) >= np.maximum(MOST_POINTS * side.sum(axis=1), 1)
+    return whole
+
+
+def _blocks(n: int) -> list[slice]:
+    """Return slices over all loops."""
+    return [slice(first, first + BLOCK) for first in range(0, n, BLOCK)]
+
+
+def _model(voltage: Floats, rising: Flags, p: Floats) -> tuple[Floats, Floats]:
+    """Return responses (n, m) and their derivatives by the parameters (n, m, 7)."""
+    place = np.where(rising, p[:, 3, None], p[:, 4, None])
+    width = np.exp(np.where(rising, p[:, 5, None], p[:, 6, None]))
+    u = (voltage - place) / width
+    t = np.tanh(u)
+    bell = p[:, 2, None] * (1.0 - t * t)
+    slopes = np.zeros((*u.shape, N_PARAMETERS))
+    slopes[..., 0], slopes[..., 1], slopes[..., 2] = 1.0, voltage, t
+    for k, branch in ((3, rising), (4, ~rising)):
+        slopes[..., k] = np.where(branch, -bell / width, 0.0)
+        slopes[..., k + 2] = np.where(branch, -bell * u, 0.0)
+    return p[:, 0, None] + p[:, 1, None] * voltage + p[:, 2, None] * t, slopes
+
+
+def _echo(residuals: Floats, used: Flags, shares: Floats) -> float:
+    """Return the correlation of residuals one point apart, 0 where it is not clear."""
+    good = shares < LEAST_SHARE
+    if not good.any():
+        return 0.0
+    m = residuals.shape[1]
+    kept = np.where(used, residuals, 0.0)[good]
+    product = (kept[:, 1:] * kept[:, :-1]).sum(axis=1)
+    square = np.maximum((kept**2).sum(axis=1), 1e-300)
+    found = float(np.median(product / square)) + N_PARAMETERS / m
+    clear = found > CLEAR_ECHO * 1.25 / np.sqrt(m * good.sum())
+    return min(found, LARGEST_ECHO) if clear else 0.0
+
+
+def _sandwich(
+    slopes: Floats, residuals: Floats, used: Flags, scales: Floats, correlation: Floats,
+    narrowest: float, parameters: Floats,
+) -> Floats:  # fmt: skip
+    """Return the covariance of each fit; NaN where the data do not determine it."""
+    u = np.where(used, residuals / (CUTOFF * scales[:, None]), 1.0) ** 2
+    slopes = np.where(used[..., None], slopes, 0.0)
+    for place in (5, 6):
+        # a width at its fence is held there
+        slopes[parameters[:, place] <= narrowest + 1e-9, :, place] = 0.0
+    bread = np.swapaxes(slopes, 1, 2) @ slopes
+    size = np.sqrt(np.einsum("nii->ni", bread))
+    free = size > 0
+    size = np.where(free, size, 1.0)
+    bread = bread / size[:, :, None] / size[:, None, :]
+    held = np.arange(N_PARAMETERS)
+    bread[:, held, held] = 1.0
+    meat = np.swapaxes(slopes, 1, 2) @ (correlation @ slopes)
+    meat = meat / size[:, :, None] / size[:, None, :]
+    number = used.sum(axis=1)
+    total = (np.where(used, residuals, 0.0) ** 2 * (1.0 - u) ** 4).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        curve = ((1.0 - u) * (1.0 - 5.0 * u)).sum(axis=1) / number
+        variance = total / (number - N_PARAMETERS) / curve**2
+    sound = np.isfinite(bread).all(axis=(1, 2)) & (number > N_PARAMETERS) & (curve > 0)
+    bread[~sound] = np.eye(N_PARAMETERS)
+    sound &= (free[:, :5]).all(axis=1) & (np.linalg.cond(bread) < WORST_CONDITION)
+    bread[~sound] = np.eye(N_PARAMETERS)
+    inverse = np.linalg.inv(bread)
+    covariance = inverse @ meat @ inverse / size[:, :, None] / size[:, None, :]
+    covariance *= variance[:, None, None]
+    covariance[~sound] = np.nan
+    return np.asarray(covariance)

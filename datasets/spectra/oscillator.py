@@ -1,0 +1,154 @@
+"""Band-excitation spectra: the oscillator behind each pixel's response, with errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError
+from physlearn.datasets.spectra.oscillator_kernels import fit_oscillators
+from physlearn.datasets.spectra.pixel_spectra import PixelSpectra, maps_of, pixel_spectra
+
+__all__ = ["RESONANCE_COLUMNS", "fit_harmonic_oscillator"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+RESONANCE_COLUMNS = ("amplitude", "resonance_frequency", "quality_factor", "phase")
+REASONS = (
+    "measured",
+    "more than half of the points are missing or spikes",
+    "no resonance above the noise",
+    "the resonance lies at the end of the band",
+    "the points of the resonance are missing or spikes",
+)
+LEAST_Z = 4.0
+LEAST_SEEN = 0.5
+"""Share of the points within a peak's full width that a fit needs."""
+MOST_SPOILT = 0.5
+
+
+def fit_harmonic_oscillator(spectra: xr.DataArray) -> xr.Dataset:
+    r"""Fit a driven, damped harmonic oscillator to the complex response of every pixel.
+
+    .. math:: y(f) = A e^{i\varphi} \, f_0^2 / (f_0^2 - f^2 + i f f_0 / Q)
+
+    by Gauss-Newton steps on Tukey's bisquare of the complex residuals, from the best of a grid of
+    starts; spikes do not enter. The drive is taken to be even over the band (divide by it first
+    where it is not). Errors are those of white noise, equal in both quadratures, of the size that
+    the spectrum's own residuals show.
+
+    Parameters
+    ----------
+    spectra
+        DataArray (y, x, frequency), (pixel, frequency) or (frequency,), complex, NaN where
+        missing; frequencies in rising even or uneven steps.
+
+    Returns
+    -------
+    xarray.Dataset
+        By pixel: ``amplitude`` A (the static response; the peak is A Q high),
+        ``resonance_frequency``, ``quality_factor`` and ``phase`` (rad; -pi/2 at the peak is phase
+        0 here), each with ``_sd``, their ``covariance``, ``noise_sd`` of a quadrature,
+        ``spoilt_share`` and ``reason`` (0 measured; its attributes say what the others mean).
+
+    Raises
+    ------
+    InputError
+        For real values, fewer than 8 points, or frequencies that do not rise.
+
+    Examples
+    --------
+    >>> f = np.linspace(300e3, 340e3, 64)
+    >>> response = 0.02 * np.exp(0.5j) * 320e3**2 / (320e3**2 - f**2 + 1j * f * 320e3 / 80)
+    >>> rng = np.random.default_rng(1)
+    >>> response = response + 0.02 * (rng.normal(size=64) + 1j * rng.normal(size=64))
+    >>> found = fit_harmonic_oscillator(xr.DataArray(response, {"frequency": f}, ("frequency",)))
+    >>> round(float(found.phase), 1), abs(float(found.resonance_frequency) - 320e3) < 100
+    (0.5, True)
+    """
+    pixels = pixel_spectra("spectra", spectra, least=8)
+    if pixels.values.dtype.kind != "c":
+        raise InputError(
+            "spectra must be complex (amplitude times exp(i phase)); an amplitude alone has lost "
+            "the phase, and its noise is not Gaussian off the resonance."
+        )
+    if not (np.diff(pixels.axis) > 0).all() or pixels.axis[0] <= 0:
+        raise InputError(f"{pixels.dim} must rise from above 0; sort the spectra by frequency.")
+    n = pixels.n
+    center = float(pixels.axis.mean())
+    size = np.nanmedian(np.abs(pixels.values), axis=1, keepdims=True)
+    size = np.where(size > 0, size, 1.0)
+    parameters, bread, noise = np.empty((n, 4)), np.empty((n, 4, 4)), np.empty(n)
+    shares, seen = np.empty(n), np.empty(n, dtype=np.int64)
+    fit_oscillators(
+        pixels.axis / center, pixels.values / size, parameters, bread, noise, shares, seen
+    )
+    covariance = noise[:, None, None] * _inverse(bread)
+    values, jacobian = _columns(parameters, center, size[:, 0])
+    covariance = jacobian @ covariance @ jacobian.transpose(0, 2, 1)
+    why = _judge(values, covariance, parameters, shares, seen, pixels.axis / center)
+    units = (pixels.unit, pixels.axis_unit, "1", "rad")
+    attrs = {"model": "A exp(i phase) f0^2 / (f0^2 - f^2 + i f f0 / Q)"}
+    result = maps_of(pixels, RESONANCE_COLUMNS, units, values, covariance, REASONS, why, attrs)
+    return _with_extras(result, pixels, np.sqrt(noise) * size[:, 0], shares)
+
+
+def _with_extras(
+    result: xr.Dataset, pixels: PixelSpectra, noise: Floats, shares: Floats
+) -> xr.Dataset:
+    """Add the noise and the share of points passed over."""
+    result["noise_sd"] = (pixels.dims, noise.reshape(pixels.shape), {"units": pixels.unit})
+    result["spoilt_share"] = (pixels.dims, shares.reshape(pixels.shape), {"units": "1"})
+    return result
+
+
+def _inverse(bread: Floats) -> Floats:
+    """Return the inverses of positive definite matrices; NaN where there is none."""
+    size = np.sqrt(np.einsum("nii->ni", bread))
+    sound = (size > 0).all(axis=1)
+    size = np.where(sound[:, None], size, 1.0)
+    scaled = np.where(sound[:, None, None], bread / size[:, :, None] / size[:, None, :], np.eye(4))
+    sound &= np.linalg.cond(scaled) < 1e12
+    scaled[~sound] = np.eye(4)
+    inverse = np.linalg.inv(scaled) / size[:, :, None] / size[:, None, :]
+    inverse[~sound] = np.nan
+    return np.asarray(inverse)
+
+
+def _columns(p: Floats, center: float, size: Floats) -> tuple[Floats, Floats]:
+    """Return amplitude, resonance, quality and phase and their derivatives by the parameters."""
+    length = np.hypot(p[:, 0], p[:, 1])
+    values = np.stack(
+        [length * size, p[:, 2] * center, p[:, 2] / p[:, 3], np.arctan2(p[:, 1], p[:, 0])], axis=1
+    )
+    jacobian = np.zeros((len(p), 4, 4))
+    for k in (0, 1):
+        jacobian[:, 0, k] = p[:, k] / length * size
+    jacobian[:, 1, 2] = center
+    jacobian[:, 2, 2] = 1.0 / p[:, 3]
+    jacobian[:, 2, 3] = -p[:, 2] / p[:, 3] ** 2
+    jacobian[:, 3, 0] = -p[:, 1] / length**2
+    jacobian[:, 3, 1] = p[:, 0] / length**2
+    return values, jacobian
+
+
+def _judge(
+    values: Floats, covariance: Floats, p: Floats, shares: Floats, seen: Integers, x: Floats
+) -> Integers:
+    """Return why a pixel is given up, 0 where it is not."""
+    step = float(np.median(np.diff(x)))
+    with np.errstate(invalid="ignore"):
+        sd = np.sqrt(np.einsum("nii->ni", covariance))
+        clear = values[:, 0] > LEAST_Z * sd[:, 0]
+        clear &= values[:, 2] > LEAST_Z * sd[:, 2]
+        inside = (p[:, 2] > x[0]) & (p[:, 2] < x[-1])
+        reach = np.maximum(p[:, 3], step)
+        wanted = (np.abs(x - p[:, 2, None]) <= reach[:, None]).sum(axis=1)
+    why = np.zeros(len(values), dtype=np.int64)
+    why[seen < np.maximum(LEAST_SEEN * wanted, 1)] = 4
+    why[~inside] = 3
+    why[~clear] = 2
+    why[~(shares <= MOST_SPOILT)] = 1
+    return why
