@@ -1,0 +1,211 @@
+"""Descriptors of patches from atoms, their sites and what was measured on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError
+from physlearn.datasets.patches.atom_column import AtomColumn, mean_weights, patch_means
+from physlearn.datasets.patches.atom_errors import AtomErrors, atom_errors
+from physlearn.datasets.patches.bond_columns import atom_bonds, bond_columns, inner_atoms
+from physlearn.datasets.patches.column_block import ColumnBlock
+from physlearn.datasets.patches.joint_columns import joint_blocks
+from physlearn.datasets.patches.measured_columns import measured_columns
+from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.site_columns import (
+    atom_chances,
+    composition_columns,
+    density_column,
+    missing_neighbours,
+    site_chances,
+    site_rows,
+)
+from physlearn.datasets.patches.strain_columns import patch_strain
+from physlearn.datasets.structure.joint_positions import scan_doubt
+from physlearn.datasets.structure.strain import StrainField
+from physlearn.records import AtomicConfiguration, LatticeSnapshots
+
+__all__ = ["atom_blocks"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+FREE_ORDERS = (6,)
+
+
+def atom_blocks(
+    atoms: AtomicConfiguration,
+    snapshots: LatticeSnapshots | None,
+    places: PatchPlaces,
+    measurements: Sequence[object] = (),
+    *,
+    orders: tuple[int, ...] = (),
+    pooled: bool = False,
+) -> list[ColumnBlock]:
+    """Describe patches by their atoms, with one covariance between all columns of a patch.
+
+    Every column is taken to second order in the errors of the atoms' positions, intensities and
+    widths, which have one joint covariance: columns that use the same atoms have correlated errors.
+
+    Parameters
+    ----------
+    atoms
+        Atoms in the plane; errors as far as they carry them.
+    snapshots
+        Their sites (``assign_sites``), or None: no strain and no site composition.
+    places
+        Where the patches lie; they may overlap.
+    measurements
+        Records measured on these atoms: ``StrainField`` (takes the place of the patches' own
+        strain), ``PolarizationField``, ``Rings``, ``SiteStates``, ``LocalSymmetry``, or the table
+        of ``column_shapes``.
+    orders
+        Further k of |psi_k|, beside that of the lattice (6 without one).
+    pooled
+        Hand on the mean covariance of all patches instead of one a patch.
+
+    Returns
+    -------
+    list of ColumnBlock
+        One block of the columns with known errors, one of those without. Lengths in ``atoms.unit``;
+        patches without a descriptor hold NaN.
+
+    Raises
+    ------
+    InputError
+        For atoms not in the plane, snapshots or measurements of other atoms, or orders out of
+        range.
+
+    Examples
+    --------
+    >>> from physlearn.datasets.patches.patch_places import grid_places
+    >>> y, x = np.mgrid[:12, :12].reshape(2, -1) * 2.5
+    >>> atoms = AtomicConfiguration(
+    ...     np.stack([x, y], axis=1), position_covariance=np.tile(1e-4 * np.eye(2), (144, 1, 1))
+    ... )
+    >>> block, = atom_blocks(atoms, None, grid_places([0, 0], [30, 30], 10.0))
+    >>> block.names
+    ('density', 'spacing', 'coordination', 'bond_order')
+    """
+    if atoms.dimension != 2:
+        raise InputError(
+            f"atoms must lie in the plane, positions of shape (n, 2); got {atoms.positions.shape}."
+        )
+    for order in orders:
+        if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 24:
+            raise InputError(f"orders must be integers from 1 to 24; got {order!r}.")
+    notes: list[str] = []
+    errors = atom_errors(atoms)
+    notes.extend(errors.warnings)
+    if snapshots is None or snapshots.graph.positions is None:
+        notes.append("no lattice: strain and site composition are left out of the patches.")
+        columns = _free_columns(atoms, places, errors, orders, notes)
+    else:
+        fields = [record for record in measurements if isinstance(record, StrainField)]
+        columns = _site_columns(
+            atoms, snapshots, places, errors, orders, notes, own_strain=not fields
+        )
+    width = _width(atoms, places, errors)
+    columns += [] if width is None else [width]
+    columns += measured_columns(atoms, measurements, places, errors, notes)
+    blocks = joint_blocks(columns, errors, pooled=pooled)
+    return _with_notes(blocks, notes, _error_length(atoms))
+
+
+def _with_notes(
+    blocks: list[ColumnBlock], notes: list[str], length: float | None
+) -> list[ColumnBlock]:
+    """Return the blocks with what must be said of them (once) and the errors' length."""
+    from dataclasses import replace
+
+    said = tuple(dict.fromkeys(notes))
+    return [
+        replace(block, notes=said if k == 0 else (), error_length=length)
+        for k, block in enumerate(blocks)
+    ]
+
+
+def _error_length(atoms: AtomicConfiguration) -> float | None:
+    """Return the length over which errors agree: errors of columns agree over about their width."""
+    return None if atoms.width is None else float(np.median(atoms.width))
+
+
+def _free_columns(
+    atoms: AtomicConfiguration,
+    places: PatchPlaces,
+    errors: AtomErrors,
+    orders: tuple[int, ...],
+    notes: list[str],
+) -> list[AtomColumn]:
+    """Return what atoms without a lattice show."""
+    everyone = np.arange(atoms.n)
+    columns = [density_column(atoms, places, errors)]
+    chance = atom_chances(atoms)
+    columns += composition_columns(atoms, everyone, chance, places, errors, notes)
+    bonds = atom_bonds(atoms, None, notes)
+    if bonds is not None:
+        wanted = tuple(dict.fromkeys((*FREE_ORDERS, *orders)))
+        columns += bond_columns(atoms, bonds, everyone, places, errors, wanted, dilated=False)
+    return columns
+
+
+def _site_columns(
+    atoms: AtomicConfiguration,
+    snapshots: LatticeSnapshots,
+    places: PatchPlaces,
+    errors: AtomErrors,
+    orders: tuple[int, ...],
+    notes: list[str],
+    *,
+    own_strain: bool,
+) -> list[AtomColumn]:
+    """Return composition, intensity, strain and order of the sites in each patch."""
+    positions = snapshots.graph.positions
+    assert positions is not None  # noqa: S101 -- the caller has checked it
+    said = snapshots.metadata
+    rows = site_rows(atoms, positions)
+    edges = snapshots.graph.edges[snapshots.graph.shell == 0]
+    columns = composition_columns(atoms, rows, site_chances(snapshots), places, errors, notes)
+    order = {"square": 4}.get(str(said.get("lattice", "")), 6)
+    bonds = atom_bonds(atoms, rows[edges], notes)
+    if bonds is not None and said.get("n_vacant_sites", 0):
+        inner = inner_atoms(atoms, rows, float(np.median(bonds.lengths)))[rows]
+        columns.append(missing_neighbours(len(positions), edges, inner, positions, order, places))
+    strained = "vector_1_x" in said
+    if strained and own_strain:
+        vectors = np.array(
+            [[said["vector_1_x"], said["vector_1_y"]], [said["vector_2_x"], said["vector_2_y"]]]
+        )
+        columns += patch_strain(rows, positions, vectors, edges, places, errors)
+        doubt = scan_doubt(atoms, None, "displacement")
+        if doubt:
+            notes.append(f"{doubt} It enters shear_strain and lattice_rotation of the patches.")
+    elif not strained:
+        notes.append("the sites carry no lattice vectors: strain is left out.")
+    if bonds is not None:
+        wanted = tuple(dict.fromkeys((order, *orders)))
+        columns += bond_columns(
+            atoms, bonds, rows, places, errors, wanted, dilated=strained or not own_strain
+        )
+    return columns
+
+
+def _width(
+    atoms: AtomicConfiguration, places: PatchPlaces, errors: AtomErrors
+) -> AtomColumn | None:
+    """Return the mean log width of columns against that of all, where its error is known."""
+    if atoms.width is None or "width" not in errors.known or not np.all(atoms.width > 0):
+        return None
+    level = np.log(atoms.width)
+    if np.ptp(level) <= 1e-12:
+        return None
+    weights = mean_weights(places, atoms.positions)
+    common = np.zeros(errors.size)
+    common[3 * errors.n :] = 1.0 / atoms.n
+    return AtomColumn(
+        "width_residual", patch_means(weights, level - level.mean()), 1, "1",
+        errors.of_atoms(weights, "width"), common, needs=frozenset({"width"}),
+    )  # fmt: skip

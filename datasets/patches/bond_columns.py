@@ -1,0 +1,244 @@
+"""Spacing, coordination and bond-orientational order of patches, with derivatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.special import ndtr
+
+from physlearn.checks import NotIdentified
+from physlearn.datasets.patches.atom_column import (
+    AtomColumn,
+    Curvature,
+    mean_weights,
+    patch_means,
+    square_root,
+)
+from physlearn.datasets.patches.atom_errors import AtomErrors
+from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.structure.bond_search import find_bonds
+from physlearn.records import AtomicConfiguration
+
+__all__ = ["Bonds", "atom_bonds", "bond_columns", "inner_atoms", "order_column"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+FEWEST_NEIGHBOURS = 3
+"""One or two bonds are always in order: sums over bonds are divided by at least this."""
+EDGE_SHARE = 0.5
+"""Atoms nearer than this share of a bond to the convex hull lack neighbours beyond it."""
+LARGEST_TURN = 1.0
+"""k times a bond angle's standard deviation above which order cannot be told from its noise."""
+CUT_SD = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bonds:
+    """Bonds, each once: atoms (m, 2), steps (m, 2), which were cut at which length."""
+
+    pairs: Integers
+    steps: Floats
+    longest: float | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lengths(self) -> Floats:
+        """Lengths (m,)."""
+        return np.asarray(np.hypot(self.steps[:, 0], self.steps[:, 1]))
+
+
+def atom_bonds(
+    atoms: AtomicConfiguration, edges: Integers | None, notes: list[str]
+) -> Bonds | None:
+    """Return the lattice's nearest-neighbour bonds, or those that the distances show, or None."""
+    if edges is not None:
+        steps = atoms.positions[edges[:, 1]] - atoms.positions[edges[:, 0]]
+        return Bonds(edges, steps, None) if len(edges) else None
+    try:
+        network = find_bonds(atoms)
+    except NotIdentified as problem:
+        notes.append(f"no bonds: {problem}")
+        return None
+    pairs, once = network.pairs()
+    notes.extend(network.warnings)
+    return Bonds(pairs, network.steps[once], network.longest)
+
+
+def step_operator(bonds: Bonds, errors: AtomErrors) -> sparse.csr_array:
+    """Return (2m, sources): the x and y of each bond's step."""
+    m = len(bonds.pairs)
+    row = np.repeat(np.arange(m), 2)
+    sign = np.tile([-1.0, 1.0], m)
+    one = sparse.csr_array((sign, (row, bonds.pairs.ravel())), shape=(m, errors.n))
+    return errors.of_positions(
+        sparse.csr_array(sparse.kron(one, sparse.eye_array(2), format="csr"))
+    )
+
+
+def along(operator: sparse.csr_array, vectors: Floats) -> sparse.csr_array:
+    """Return (m, sources): each pair of rows of ``operator`` (2m, sources) along a vector."""
+    m = len(vectors)
+    rows = np.repeat(np.arange(m), 2)
+    pick = sparse.csr_array((vectors.ravel(), (rows, np.arange(2 * m))), shape=(m, 2 * m))
+    return sparse.csr_array(pick @ operator)
+
+
+def inner_atoms(atoms: AtomicConfiguration, chosen: Integers, bond: float) -> Flags:
+    """Return which atoms stand inside the convex hull of the chosen ones by half a bond."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    if atoms.cell is not None:
+        return np.ones(atoms.n, dtype=np.bool_)
+    try:
+        sides = ConvexHull(atoms.positions[chosen]).equations
+    except QhullError:
+        return np.zeros(atoms.n, dtype=np.bool_)
+    inside = -(atoms.positions @ sides[:, :2].T + sides[:, 2]).max(axis=1)
+    return np.asarray(inside > EDGE_SHARE * bond)
+
+
+def bond_columns(
+    atoms: AtomicConfiguration,
+    bonds: Bonds,
+    chosen: Integers,
+    places: PatchPlaces,
+    errors: AtomErrors,
+    orders: tuple[int, ...],
+    *,
+    dilated: bool,
+) -> list[AtomColumn]:
+    """Return spacing, coordination and |psi_k| for each of ``orders`` (the first: bond_order)."""
+    steps = step_operator(bonds, errors)
+    middle = atoms.positions[bonds.pairs[:, 0]] + 0.5 * bonds.steps
+    weights = mean_weights(places, middle)
+    columns = [_spacing(bonds, steps, weights, errors, atoms.unit, dilated)]
+    inner = inner_atoms(atoms, chosen, float(np.median(bonds.lengths)))
+    part = np.zeros(atoms.n, dtype=np.bool_)
+    part[chosen] = True
+    weights = mean_weights(places, atoms.positions, inner & part)
+    if not dilated:
+        columns.append(_coordination(atoms.n, bonds, steps, weights, errors))
+    for number, order in enumerate(orders):
+        name = "bond_order" if number == 0 else f"bond_order_{order}"
+        columns.append(order_column(name, order, bonds, steps, weights, errors))
+    return columns
+
+
+def _spacing(
+    bonds: Bonds,
+    steps: sparse.csr_array,
+    weights: sparse.csr_array,
+    errors: AtomErrors,
+    unit: str,
+    dilated: bool,
+) -> AtomColumn:
+    """Return the mean nearest-neighbour distance of the bonds with their middle in a patch."""
+    length = bonds.lengths
+    unit_vectors = bonds.steps / length[:, None]
+    across = np.stack([-unit_vectors[:, 1], unit_vectors[:, 0]], axis=1)
+    sideways = along(steps, across)
+    # errors across a bond make it longer: r + d^2 / (2 r)
+    values = length - errors.variances(sideways) / (2.0 * length)
+    linear = sparse.csr_array(weights @ along(steps, unit_vectors))
+    shape = Curvature(sideways, sparse.csr_array(weights @ sparse.diags_array(1.0 / length)))
+    return AtomColumn(
+        "spacing", patch_means(weights, values), 1, unit, linear, None, shape,
+        frozenset({"position"}), derived=("dilation",) if dilated else (),
+    )  # fmt: skip
+
+
+def _coordination(
+    n: int, bonds: Bonds, steps: sparse.csr_array, weights: sparse.csr_array, errors: AtomErrors
+) -> AtomColumn:
+    """Return the mean number of bonds; its error is that of bonds near the cut."""
+    count = np.bincount(bonds.pairs.ravel(), minlength=n).astype(np.float64)
+    own = np.zeros(weights.shape[0])
+    if bonds.longest is not None and errors.errors.known:
+        length = bonds.lengths
+        sd = np.sqrt(errors.variances(along(steps, bonds.steps / length[:, None])))
+        with np.errstate(divide="ignore"):
+            margin = np.where(sd > 0, (bonds.longest - length) / np.maximum(sd, 1e-300), np.inf)
+        # a bond shorter than the cut by its error; as many again stand beyond the cut
+        doubt = 2.0 * ndtr(-np.minimum(margin, CUT_SD * 8)) * (margin < CUT_SD)
+        row = bonds.pairs.ravel()
+        column = np.repeat(np.arange(len(bonds.pairs)), 2)
+        ends = sparse.csr_array((np.ones(len(row)), (row, column)), shape=(n, len(bonds.pairs)))
+        own = sparse.csr_array(weights @ ends).power(2) @ doubt
+    return AtomColumn(
+        "coordination", patch_means(weights, count), 1, "neighbours per column", own=own,
+        needs=frozenset({"position"}),
+    )  # fmt: skip
+
+
+def order_column(
+    name: str,
+    order: int,
+    bonds: Bonds,
+    steps: sparse.csr_array,
+    weights: sparse.csr_array,
+    errors: AtomErrors,
+) -> AtomColumn:
+    """Return the root mean square |psi_k| of a patch's atoms, without what position noise takes.
+
+    |psi|^2 = (1/n^2) sum over bonds j, l of cos k(theta_j - theta_l); angles with normal errors
+    shorten each cosine by exp(-k^2 var(theta_j - theta_l) / 2), which is undone.
+    """
+    n = errors.n
+    angle = np.arctan2(bonds.steps[:, 1], bonds.steps[:, 0])
+    square = bonds.lengths**2
+    turn = along(steps, np.stack([-bonds.steps[:, 1], bonds.steps[:, 0]], 1) / square[:, None])
+    owner, first, second, gap = _bond_pairs(bonds, angle, n)
+    count = np.bincount(bonds.pairs.ravel(), minlength=n)
+    divisor = np.maximum(count, FEWEST_NEIGHBOURS).astype(np.float64)
+    apart = sparse.csr_array(turn[second] - turn[first])
+    variance = order**2 * errors.variances(apart)
+    typical = float(np.median(variance)) if len(variance) else 0.0
+    raised = np.exp(0.5 * np.minimum(variance, 2.0 * LARGEST_TURN))
+    share = 2.0 / divisor[owner] ** 2
+    values = count / divisor**2
+    values += np.bincount(owner, share * raised * np.cos(order * gap), n)
+    gather = sparse.csr_array(
+        (np.ones(len(owner)), (owner, np.arange(len(owner)))), (n, len(owner))
+    )
+    per_pair = sparse.csr_array(weights @ gather)
+    slope = -order * share * raised * np.sin(order * gap)
+    bend = -(order**2) * share * raised * np.cos(order * gap)
+    flag = ""
+    if typical > 2.0 * LARGEST_TURN:
+        flag = f"position errors turn bonds by more than psi_{order} can bear: order is lost"
+    column = AtomColumn(
+        name, patch_means(weights, values), 1, "1",
+        sparse.csr_array(per_pair @ sparse.diags_array(slope) @ apart), None,
+        Curvature(apart, sparse.csr_array(per_pair @ sparse.diags_array(bend))),
+        frozenset({"position"}), flag=flag,
+    )  # fmt: skip
+    return square_root(column)
+
+
+def _bond_pairs(bonds: Bonds, angle: Floats, n: int) -> tuple[Integers, Integers, Integers, Floats]:
+    """Return for each atom all pairs of its bonds: atom, both bonds, angle from one to the other.
+
+    A bond's own angle differs by pi at its two ends; both of a pair are taken at the atom.
+    """
+    end = bonds.pairs.ravel()
+    bond = np.repeat(np.arange(len(bonds.pairs)), 2)
+    here = np.repeat(angle, 2) + np.tile([0.0, np.pi], len(bonds.pairs))
+    order = np.argsort(end, kind="stable")
+    end, bond, here = end[order], bond[order], here[order]
+    start = np.searchsorted(end, np.arange(n + 1))
+    most = int(np.diff(start).max()) if len(end) else 0
+    position = np.arange(len(end)) - start[end]
+    owners, one, two = [], [], []
+    for shift in range(1, most):
+        left = np.flatnonzero(position + shift < np.diff(start)[end])
+        owners.append(end[left])
+        one.append(left)
+        two.append(left + shift)
+    empty = [np.empty(0, dtype=np.int64)]
+    a, b = np.concatenate(one or empty), np.concatenate(two or empty)
+    return np.concatenate(owners or empty), bond[a], bond[b], here[b] - here[a]
