@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import xarray as xr
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.channels.channel_noise import ChannelNoise
+from physlearn.datasets.descriptors.channel_names import plain_channel_name
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_sources import Sources
 
@@ -38,8 +39,11 @@ class ChannelKnowledge:
     notes: tuple[str, ...]
 
 
-def know_channels(sources: Sources) -> ChannelKnowledge:
-    """Return noise, flags and origin of every map; of a video, those of its middle frame."""
+def know_channels(sources: Sources, *, repeated: Collection[str] = ()) -> ChannelKnowledge:
+    """Return noise, flags and origin of every map; of a video, those of its middle frame.
+
+    Of channels that were ``repeated`` nothing is said of their errors: the repeat tells them.
+    """
     from physlearn.datasets.channels.measure_noise import NO_SIGNAL
 
     middle = sources.at_frame(sources.n_frames // 2)
@@ -47,14 +51,14 @@ def know_channels(sources: Sources) -> ChannelKnowledge:
     flags: dict[str, str] = {}
     notes: list[str] = []
     for name, channel in middle.maps.items():
-        noise = _noise_of(name, channel, notes)
+        noise = _noise_of(name, channel, [] if name in repeated else notes)
         noises[name] = noise
         if noise is not None and not noise.has_signal:
             flags[name] = NO_SIGNAL
             notes.append(f"{_called(name)} holds no signal above its noise; it is kept and marked.")
     if sources.n_frames > 1 and noises:
         notes.append("the noise of the channels was measured on the middle frame of the video.")
-    known = [name for name, noise in noises.items() if noise is not None]
+    known = [name for name, noise in noises.items() if noise and name not in repeated]
     if len(known) > 1:
         notes.append(
             "the errors of different channels are taken as independent; a repeated scan (repeat=) "
@@ -91,25 +95,19 @@ def _noise_of(name: str, channel: xr.DataArray, notes: list[str]) -> ChannelNois
 
 
 def _derived(channels: Mapping[str, xr.DataArray], notes: list[str]) -> dict[str, tuple[str, ...]]:
-    """Return the channels that others give, asked of channels of one shape."""
+    """Return the channels that others give, under controlled names."""
     from physlearn.datasets.channels.derived_channels import find_derived_channels
 
-    shapes: dict[tuple[int, ...], dict[str, xr.DataArray]] = {}
-    for name, channel in channels.items():
-        shapes.setdefault(channel.shape, {})[name] = channel.reset_coords(drop=True)
-    derived = {}
-    for alike in shapes.values():
-        if len(alike) < 2:
-            continue
-        try:
-            found = find_derived_channels(xr.Dataset(alike))
-        except (InputError, NotIdentified) as error:
-            notes.append(f"whether a channel repeats another was not tested: {error}")
-            continue
-        for name, each in found.items():
-            derived[str(name)] = tuple(map(str, each.sources))
-            notes.append(each.sentence)
-    return derived
+    try:
+        found = find_derived_channels(channels)
+    except (InputError, NotIdentified) as error:
+        notes.append(f"whether a channel repeats another was not tested: {error}")
+        return {}
+    notes += [each.sentence for each in found.values()]
+    return {
+        name: tuple(plain_channel_name(source) for source in each.of)
+        for name, each in found.items()
+    }
 
 
 def mark_block(block: ColumnBlock, channel: str, knowledge: ChannelKnowledge) -> ColumnBlock:

@@ -105,7 +105,8 @@ def describe_patches(
         sources, again, metadata["repeat"], said = align_sources(sources, repeat)
         notes += said
     places, frame = choose_places(sources, patch_size, chosen)
-    knowledge = know_channels(sources)
+    metadata["channels"] = [*sources.channels, *sources.spectra]
+    knowledge = know_channels(sources, repeated=() if again is None else list(again.maps))
     blocks = stack_frames(
         [
             collect_blocks(sources.at_frame(k), places, chosen, knowledge=knowledge, frame=k)

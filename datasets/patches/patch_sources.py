@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
+from physlearn.datasets.descriptors.channel_names import plain_channel_name
 from physlearn.records import AtomicConfiguration, LatticeSnapshots, WallTrack
 
 __all__ = ["RESERVED_NAMES", "Channels", "PatchSource", "Sources", "gather_sources"]
@@ -122,7 +123,9 @@ def gather_sources(
     maps, curves = _by_kind(_pairs_of(given))
     curves.update(_named_spectra(spectra, taken=set(maps)))
     if picture is not None and _kind("of source", picture) == "spectra":
-        curves[_clean(str(picture.name or "spectra"))] = picture.transpose("y", "x", ...)
+        curves[plain_channel_name(str(picture.name or "spectra"))] = picture.transpose(
+            "y", "x", ...
+        )
         picture = None
     if atoms is None and picture is None and walls is None and not maps and not curves:
         raise InputError(
@@ -169,12 +172,6 @@ def _pairs_of(given: Iterable[Channels]) -> list[tuple[str, xr.DataArray]]:
     return pairs
 
 
-def _clean(name: str) -> str:
-    """Return a name in lower case with underscores."""
-    clean = "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
-    return clean or "channel"
-
-
 def _kind(name: str, value: object) -> str:
     """Return map, video or spectra by an array's dims."""
     dims = set(value.dims) if isinstance(value, xr.DataArray) else set()
@@ -197,7 +194,7 @@ def _by_kind(
     maps: dict[str, xr.DataArray] = {}
     spectra: dict[str, xr.DataArray] = {}
     for name, value in pairs:
-        kind, clean = _kind(name, value), _clean(name)
+        kind, clean = _kind(name, value), plain_channel_name(name)
         if clean in maps or clean in spectra or clean in RESERVED_NAMES:
             raise InputError(f"channel name {name!r} is taken; rename the channel.")
         if kind == "spectra":
@@ -222,9 +219,9 @@ def _named_spectra(
             raise InputError(
                 f"spectra {name} must be a DataArray with dims (y, x, axis of the spectrum)."
             )
-        if _clean(name) in taken:
+        if plain_channel_name(name) in taken:
             raise InputError(f"the name of spectra {name!r} is taken; rename them.")
-        result[_clean(name)] = value.transpose("y", "x", ...)
+        result[plain_channel_name(name)] = value.transpose("y", "x", ...)
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -71,12 +71,7 @@ def _align_maps(
         )
     first_maps = {name: sources.maps[name] for name in common}
     second_maps = {name: second.maps[name] for name in common}
-    if len({one.shape for one in first_maps.values()}) > 1:
-        raise InputError(
-            "channels of a repeated scan must share one shape; give repeats of each shape by "
-            "themselves."
-        )
-    pair = align_repeat(xr.Dataset(first_maps), xr.Dataset(second_maps))
+    pair = align_repeat(first_maps, second_maps)
     found = pair.registration
     told = {
         "registered": True,
@@ -84,9 +79,8 @@ def _align_maps(
         "shift_sd": [float(v) for v in found.shift_sd],
         "correlation": float(found.correlation),
     }
-    one, two = (
-        {str(k): v for k, v in part.data_vars.items()} for part in (pair.first, pair.second)
-    )
+    one = dict(cast("dict[str, xr.DataArray]", pair.first))
+    two = dict(cast("dict[str, xr.DataArray]", pair.second))
     first = replace(
         sources, picture=one.pop("image", None) if "image" in common else sources.picture,
         channels={**sources.channels, **one},

@@ -183,8 +183,8 @@ def _correlation_length(residual: Floats, places: PatchPlaces) -> float:
     if not len(below):
         return float((len(correlation) - 1) * step)
     k = int(below[0])
-    before, after = correlation[k - 1], correlation[k]
-    return float((k - 1 + (before - np.exp(-1.0)) / (before - after)) * step)
+    before, after = np.log(correlation[k - 1]), np.log(max(correlation[k], 1e-3))
+    return float((k - 1 + (before + 1.0) / (before - after)) * step)
 
 
 def merge_repeat(
@@ -228,7 +228,7 @@ def merge_repeat(
         covariance = 0.5 * _scaled(noise.covariance, model)
     merged = ColumnBlock(
         names, one - 0.5 * difference, tuple(t for b in twice for t in b.tiers), units, covariance,
-        noise.length if noise.length > 0 else None,
+        noise.length,
         {name: of for b in twice for name, of in b.derived.items()},
         {name: text for b in twice for name, text in b.flags.items()},
         tuple(note for b in twice for note in b.notes) + _repeat_notes(noise, own, names),
