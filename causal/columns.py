@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physlearn.causal.spatial_layout import Floats, SpatialLayout
+from physlearn.causal.table_notes import require_patches
 from physlearn.checks import InputError, NotIdentified
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
-MIN_PATCHES = 30
-"""With fewer patches nothing is said about dependence."""
 DUPLICATE = 1.0 - 1e-6
 NEAR_DETERMINISTIC = 0.9999
 
@@ -84,15 +83,12 @@ def prepare_columns(
     InputError
         For unknown names, a name given twice, constant or duplicate columns.
     NotIdentified
-        For fewer than 30 patches, or no column left.
+        For fewer than 30 patches (or as much as 30 that do not overlap), several frames of the
+        same places, or no column left.
     """
     wanted = list(table.columns if names is None else names)
     _check_names(table, wanted)
-    if table.n_patches < MIN_PATCHES:
-        raise NotIdentified(
-            f"the table holds {table.n_patches} patches; at least {MIN_PATCHES} are needed to "
-            "say anything about dependence: use smaller patches or more images."
-        )
+    require_patches(table)
     raw = table.frame[wanted].to_numpy(dtype=np.float64)
     keep, notes = _usable(raw, wanted)
     if notes and not drop:
@@ -220,8 +216,15 @@ def _noise_notes(table: PatchTable, names: Sequence[str], noise: Floats) -> list
             "the measurement errors of the columns are unknown and were taken as zero: noise in "
             "one column leaves part of its influence to look like other edges."
         ]
+    notes = []
+    unknown = [name for name in names if name in table.errors_unknown]
+    if unknown:
+        notes.append(
+            f"the measurement errors of {', '.join(unknown)} are unknown and were taken as zero: "
+            "noise in a column leaves part of its influence to look like other edges."
+        )
     share = np.diag(noise)
     buried = [names[int(k)] for k in np.flatnonzero(share > 0.85)]
     if buried:
-        return [f"column(s) {', '.join(buried)}: more than 85 % of the variance is noise."]
-    return []
+        notes.append(f"column(s) {', '.join(buried)}: more than 85 % of the variance is noise.")
+    return notes

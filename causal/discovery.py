@@ -22,12 +22,12 @@ from physlearn.causal.graphs import CausalGraph, GraphEdge
 from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialIndependenceTest, SpatialScore
+from physlearn.causal.table_notes import graph_notes, without_derived
 from physlearn.checks import InputError, NotIdentified, as_generator, check_choice
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
-SAFE_PATCHES = 24 * 24
 MAX_GIVEN = 3
 """Largest conditioning set: the level of the test is measured up to here."""
 MIN_FREQUENCY = 0.5
@@ -111,19 +111,21 @@ def discover_graph(
         raise InputError(f"n_resamples must be a whole number of at least 0; got {n_resamples!r}.")
     generator, seed = as_generator(rng)
     known_tiers = table_tiers(table, tiers)
-    columns = prepare_columns(table, drop=True)
+    said: list[str] = []
+    columns = prepare_columns(table, names=without_derived(table, said), drop=True)
     if len(columns.names) < 2:
         raise NotIdentified(
             f"only column {columns.names[0]!r} varies; a graph needs at least 2 columns."
         )
     columns, notes = _without_determined(columns, table)
+    notes = said + notes
     columns = _without_pure_noise(columns, table, notes)
     known_tiers = {name: known_tiers[name] for name in columns.names if name in known_tiers}
     test = SpatialIndependenceTest(columns, alpha=alpha)
     marks = _run_pc(test, known_tiers)
     frequency = _adjacency_frequency(test, known_tiers, n_resamples, generator)
     detectable = _typical_detectable(test)
-    notes += _table_notes(table, known_tiers, columns, detectable)
+    notes += graph_notes(table, known_tiers, columns.names, detectable)
     return CausalGraph(
         columns.names,
         tuple(_edges(test, marks, frequency, known_tiers)),
@@ -346,26 +348,3 @@ def _without_pure_noise(columns: Columns, table: PatchTable, notes: list[str]) -
 def _typical_detectable(test: SpatialIndependenceTest) -> float:
     values = [r.detectable for r in test.results.values() if np.isfinite(r.detectable)]
     return float(np.median(values)) if values else float("nan")
-
-
-def _table_notes(
-    table: PatchTable, tiers: Mapping[str, int], columns: Columns, detectable: float
-) -> list[str]:
-    notes = [
-        "a hidden common cause of two columns looks like an edge between them; "
-        "only an intervention tells."
-    ]
-    if table.n_patches < SAFE_PATCHES:
-        notes.append(
-            f"{table.n_patches} patches are few (below {SAFE_PATCHES}): links with a partial "
-            f"correlation below about {min(detectable, 1):.2f} are missed more often than found."
-        )
-    if table.selection != "all":
-        notes.append(
-            f"the patches were chosen ({table.selection}): choosing by a result makes "
-            "independent causes look linked."
-        )
-    loose = [name for name in columns.names if name not in tiers]
-    if loose:
-        notes.append(f"no tier is known for {', '.join(loose)}: directions there stay open.")
-    return notes

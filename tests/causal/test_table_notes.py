@@ -1,0 +1,77 @@
+"""What a table says of itself reaches whoever looks for causes in it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from physlearn.causal import discover_graph, spatial_independence
+from physlearn.causal.table_notes import touching_patches
+from physlearn.checks import NotIdentified
+from physlearn.records import PatchTable
+
+SIZE, STEP, EDGE = 8, 4, 192
+
+
+def patch_means(field, step=STEP):
+    """Return means over squares of 8 x 8 pixels, and their centres."""
+    total = np.pad(field, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    first = np.arange(0, EDGE - SIZE + 1, step)
+    corners = [total[np.ix_(first + a, first + b)] for a in (0, SIZE) for b in (0, SIZE)]
+    means = (corners[3] - corners[2] - corners[1] + corners[0]) / SIZE**2
+    centers = np.stack(np.meshgrid(first, first), axis=-1).reshape(-1, 2) + SIZE / 2
+    return means.ravel(), centers
+
+
+def test_a_derived_column_is_left_out_and_it_is_said(planted):
+    table = planted(24, 0, 0).table
+    frame = table.frame.assign(slope=table.frame["response"] ** 2)
+    marked = PatchTable.from_frame(
+        frame, table.centers, 8.0, tiers=table.tiers,
+        derived={"slope": ("response",), "strain": ("no column",)},
+    )  # fmt: skip
+    graph = discover_graph(marked, n_resamples=0, rng=0)
+    assert "slope" not in graph.columns
+    assert "strain" in graph.columns  # what it is computed from is not in the table
+    assert any("'slope' is computed from 'response'" in note for note in graph.warnings)
+
+
+def test_marks_choice_overlap_and_unknown_errors_are_said(planted):
+    table = planted(24, 0, 0).table
+    marked = PatchTable.from_frame(
+        table.frame, table.centers, 8.0, tiers=table.tiers, chosen_by_result=True,
+        selection="bright ones", flags={"strain": "no signal above its noise"}, overlap=0.1,
+        errors_unknown=("response",), measurement_covariance=np.zeros((1, 5, 5)),
+    )  # fmt: skip
+    notes = " ".join(discover_graph(marked, n_resamples=0, rng=0).warnings)
+    for words in ("chosen by what they show (bright ones)", "strain: no signal above its noise",
+                  "overlap by 10%", "467 that only touch", "errors of response are unknown"):  # fmt: skip
+        assert words in notes
+
+
+def test_overlap_and_frames_do_not_make_evidence():
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:8, :8].reshape(2, -1)
+    frame = pd.DataFrame(rng.normal(size=(64, 2)), columns=["a", "b"])
+    table = PatchTable.from_frame(frame, np.stack([x, y], 1) * 4.0, 8.0, overlap=0.5)
+    assert touching_patches(table) == 16
+    with pytest.raises(NotIdentified, match="no more than 16 that only touch"):
+        spatial_independence(table, "a", "b")
+    film = PatchTable.from_frame(frame, np.tile(np.stack([x, y], 1)[:32], (2, 1)), 1.0)
+    with pytest.raises(NotIdentified, match="64 patches at 32 places"):
+        discover_graph(film)
+
+
+def test_overlapping_patches_keep_the_level_of_the_test():
+    """Independent pixel noise in two channels; patches that share half of their edge."""
+    claims = 0
+    repeats = 60
+    for seed in range(repeats):
+        rng = np.random.default_rng(seed)
+        a, centers = patch_means(rng.normal(size=(EDGE, EDGE)))
+        b, _ = patch_means(rng.normal(size=(EDGE, EDGE)))
+        table = PatchTable.from_frame(
+            pd.DataFrame({"a": a, "b": b}), centers, float(SIZE), overlap=0.5
+        )
+        claims += spatial_independence(table, "a", "b").p_value < 0.05
+    # binomial(60, .05): above 9 with probability 1e-3
+    assert claims <= 9
