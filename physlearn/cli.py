@@ -31,6 +31,9 @@ EXAMPLES = """
 
   physlearn study haadf.tiff --channel piezo.npy --out study     and what causes the response
 
+  physlearn study scan.ibw --picture Height --channel scan.ibw --repeat again.ibw --out study
+                                                 every channel, with its noise from a second scan
+
   physlearn study walls.gif --drive bias.csv --out study         walls and their law from a video
 
   physlearn study image.tiff --atoms study/atoms.csv --out again     with atoms edited by hand
@@ -113,7 +116,10 @@ def study(
     ],
     channel: Annotated[
         list[Path] | None,
-        typer.Option(help="Another picture of the same field, a response; may stand repeatedly."),
+        typer.Option(
+            help="Another picture of the same field, a response, or a file with several; may stand "
+            "repeatedly."
+        ),
     ] = None,
     drive: Annotated[
         Path | None, typer.Option(help="CSV with one row a frame: the drive of a video.")
@@ -131,6 +137,13 @@ def study(
     picture: Annotated[
         str | None, typer.Option(help="Which picture of a file that holds several; by its name.")
     ] = None,
+    repeat: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A second scan of the same place (of the channels where there are any): it "
+            "measures the noise; may stand repeatedly."
+        ),
+    ] = None,
     seed: Seed = None,
 ) -> None:
     """Study your own picture or video: a folder with every artefact and report.html."""
@@ -138,7 +151,10 @@ def study(
 
     with _progress() as progress:
         result = run_study(
-            Study(path, tuple(channel or ()), drive, atoms=atoms, lattice=lattice, picture=picture),
+            Study(
+                path, tuple(channel or ()), drive, atoms=atoms, lattice=lattice, picture=picture,
+                repeat=tuple(repeat or ()),
+            ),
             out=out, seed=seed, progress=progress,
         )  # fmt: skip
     _tell(result)

@@ -75,6 +75,7 @@ class Findings:
     source: str = ""
     image: xr.DataArray | None = None
     channels: xr.Dataset | None = None
+    repeat: xr.DataArray | xr.Dataset | None = None
     edited: str | os.PathLike[str] | None = None
     lattice: str | None = None
     atoms: AtomicConfiguration | None = None
@@ -124,6 +125,9 @@ class Findings:
         for name, record in sources:
             for sentence in getattr(record, "warnings", ()) or ():
                 seen.setdefault(str(sentence), name)
+        if self.patches is not None:
+            for column, text in self.patches.flags.items():
+                seen.setdefault(f"{column.replace('_', ' ')}: {text}.", "patches")
         if self.scan is not None:
             for sentence in self.scan.not_identified:
                 seen.setdefault(sentence, "scan")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from physlearn.checks import InputError, check_array
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["count_frames", "read_channels", "read_drive", "read_input"]
+__all__ = ["count_frames", "read_channels", "read_drive", "read_input", "read_repeat"]
 
 HDF5, NUMPY, GIF = b"\x89HDF", b"\x93NUMPY", b"GIF8"
 TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -196,14 +196,16 @@ def read_drive(path: str | os.PathLike[str], n_frames: int) -> np.ndarray:
 def read_channels(
     paths: Sequence[str | os.PathLike[str]], image: xr.DataArray
 ) -> xr.Dataset | None:
-    """Read further channels of a picture as a dataset, named by their files.
+    """Read further channels of a picture as a dataset.
 
-    A channel with fewer or more pixels is taken to span the same field of view.
+    A file with one picture gives a channel of the file's name; a file with several gives all of
+    its pictures under their own names. A channel with fewer or more pixels is taken to span the
+    same field of view.
 
     Raises
     ------
     InputError
-        When a channel's aspect ratio is not the picture's, or two files have the same name.
+        When a channel's aspect ratio is not the picture's, or two channels have the same name.
 
     Examples
     --------
@@ -213,22 +215,20 @@ def read_channels(
     """
     import xarray as xr
 
-    from physlearn.datasets.reading.read_images import read_image
-
     if not paths:
         return None
-    names = [Path(path).stem for path in paths]
+    given = [pair for path in paths for pair in _pictures_of(Path(path))]
+    names = [name for name, _ in given]
     if len(set(names)) < len(names):
-        raise InputError(f"channel files must have different names; got {', '.join(names)}.")
+        raise InputError(f"channels must have different names; got {', '.join(names)}.")
     channels = {}
-    for name, path in zip(names, paths, strict=True):
-        channel = read_image(path)
+    for name, channel in given:
         scale = [image.sizes[dim] / channel.sizes[dim] for dim in ("y", "x")]
         # Rounding to whole pixels may bend the aspect ratio by that much, and no more
         rounding = 1.0 / min(channel.shape)
         if abs(scale[0] / scale[1] - 1) > rounding * (channel.shape != image.shape):
             raise InputError(
-                f"channel {Path(path).name} must show the picture's field of view {image.shape}, "
+                f"channel {name} must show the picture's field of view {image.shape}, "
                 f"got {channel.shape} of another aspect ratio; crop it first."
             )
         channels[name] = channel.assign_coords(
@@ -240,6 +240,83 @@ def read_channels(
             f"channels must have one pixel size; got shapes {', '.join(map(str, shapes))}."
         )
     return xr.Dataset(channels)
+
+
+def read_repeat(
+    paths: Sequence[str | os.PathLike[str]], image: xr.DataArray, channels: xr.Dataset | None
+) -> xr.DataArray | xr.Dataset | None:
+    """Read the second scan of a place: of the channels where there are any, else of the picture.
+
+    Files with one picture stand for the channels in their order; a file with several pictures
+    holds them under the names of the first scan.
+
+    Raises
+    ------
+    InputError
+        When the number of files or the names do not fit the first scan.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> read_repeat([], xr.DataArray(np.zeros((20, 30)), dims=("y", "x")), None) is None
+    True
+    """
+    from physlearn.datasets.reading.read_images import read_image
+
+    if not paths:
+        return None
+    if channels is None:
+        if len(paths) > 1:
+            raise InputError(
+                f"repeat must be one file, the second scan of the picture; got {len(paths)}."
+            )
+        channel = image.attrs.get("channel")
+        return read_image(paths[0], channel=channel if isinstance(channel, str) else None)
+    given = [_pictures_of(Path(path)) for path in paths]
+    if all(len(found) == 1 for found in given) and len(given) == len(channels):
+        pairs = [(name, found[0][1]) for name, found in zip(channels, given, strict=True)]
+    else:
+        pairs = [pair for found in given for pair in found if pair[0] in channels]
+    if not pairs or len({name for name, _ in pairs}) < len(pairs):
+        raise InputError(
+            f"repeat must be one file a channel, in the order of the channels, or files that hold "
+            f"channels of the names {', '.join(map(str, channels))}; got "
+            f"{', '.join(name for found in given for name, _ in found)}."
+        )
+    return _on_same_grid(pairs, channels)
+
+
+def _on_same_grid(pairs: Sequence[tuple[Hashable, xr.DataArray]], like: xr.Dataset) -> xr.Dataset:
+    """Return a second scan on the coordinates of the first, whose shape it must have."""
+    import xarray as xr
+
+    shape = (like.sizes["y"], like.sizes["x"])
+    axes = {dim: like.coords[dim] for dim in ("y", "x")}
+    for name, channel in pairs:
+        if channel.shape != shape:
+            raise InputError(
+                f"the repeat of {name} must have the first scan's shape {shape}; got "
+                f"{channel.shape}."
+            )
+    return xr.Dataset({name: channel.assign_coords(axes) for name, channel in pairs})
+
+
+def _pictures_of(path: Path) -> list[tuple[str, xr.DataArray]]:
+    """Return every picture of a file: its channels by name, or one by the file's name."""
+    from physlearn.datasets.reading.menu import has_menu, read_channels
+    from physlearn.datasets.reading.read_images import read_image
+
+    if path.is_file() and (has_menu(path) or _starts_with(path, HDF5)):
+        held = read_channels(path)
+        pictures = [(str(n), one) for n, one in held.items() if set(one.dims) == {"y", "x"}]
+        if len(pictures) > 1:
+            return pictures
+    return [(path.stem, read_image(path))]
+
+
+def _starts_with(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(mark)) == mark
 
 
 def _spanning(axis: xr.DataArray, n: int) -> xr.Variable:

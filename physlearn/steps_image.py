@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,11 @@ import pandas as pd
 from physlearn.checks import NotIdentified
 from physlearn.findings import Findings, Step
 from physlearn.steps_atoms import ATOM_STEPS, N_SHELLS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from physlearn.records import AtomicConfiguration
 
 __all__ = ["IMAGE_STEPS"]
 
@@ -36,16 +42,54 @@ def _describe(findings: Findings) -> None:
     from physlearn.datasets.columns.edited_atoms import edited_by_hand
     from physlearn.datasets.patches.describe_patches import describe_patches
 
+    channels = findings.channels
     if findings.atoms is not None:
-        table = describe_patches(findings.atoms, findings.snapshots, findings.channels)
+        table = describe_patches(
+            findings.atoms, findings.snapshots, _other_channels(findings),
+            repeat=_repeated(findings),
+        )  # fmt: skip
         if edited_by_hand(findings.atoms):
             # the causal step warns of patches that were chosen; so were the atoms in these
             table = replace(table, selection=f"{table.selection}, of atoms that a person edited")
-        findings.patches = table
-    elif findings.channels is None:
-        findings.patches = describe_patches(None, None, findings.image)
+    elif channels is None:
+        table = describe_patches(findings.image, repeat=findings.repeat)
     else:
-        findings.patches = describe_patches(None, None, findings.channels)
+        table = describe_patches(None, None, channels, repeat=findings.repeat)
+    findings.patches = table
+
+
+def _other_channels(findings: Findings) -> xr.Dataset | None:
+    """Return the channels without the picture itself, which the atoms stand for."""
+    image, channels = findings.image, findings.channels
+    if image is None or channels is None:
+        return channels
+    own = [
+        name
+        for name, channel in channels.data_vars.items()
+        if name == image.attrs.get("channel")
+        and channel.attrs.get("source") == image.attrs.get("source")
+    ]
+    kept = channels.drop_vars(own)
+    return kept if kept.data_vars else None
+
+
+def _repeated(findings: Findings) -> AtomicConfiguration | xr.Dataset | None:
+    """Return what the second scan shows: channels, or else the atoms of its picture."""
+    import xarray as xr
+
+    from physlearn.datasets.columns.find_atoms import find_atoms
+    from physlearn.datasets.sites.species import classify_species
+
+    if findings.repeat is None:
+        return None
+    if isinstance(findings.repeat, xr.Dataset):
+        others = _other_channels(findings)
+        names = [] if others is None else [n for n in findings.repeat if n in others]
+        return findings.repeat[names] if names else None
+    again = find_atoms(findings.repeat)
+    if again.n == 0:
+        raise NotIdentified("no atom columns stand out of the noise of the repeated picture.")
+    return classify_species(again)
 
 
 def _discover(findings: Findings) -> None:

@@ -37,6 +37,10 @@ class Study:
         removed or moved. All is fitted again from there, and the report says what was changed.
     picture
         Name or number of the picture or video in a file that holds several.
+    repeat
+        A second scan of the same place: of the channels where there are any (one file a channel,
+        or a file with all of them), else of the picture. Measurement errors then come from the
+        difference of the two.
     lattice
         The lattice that the sample is declared to have (``square``, ``triangular`` or ``any``):
         row shifts of the scan are then told from displacements of atoms and taken out.
@@ -54,9 +58,11 @@ class Study:
     atoms: str | os.PathLike[str] | None = None
     lattice: str | None = None
     picture: str | int | None = None
+    repeat: tuple[str | os.PathLike[str], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
+        object.__setattr__(self, "repeat", tuple(self.repeat))
         if not self.title:
             object.__setattr__(self, "title", Path(self.path).name)
 
@@ -149,7 +155,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
     InputError
         When a file cannot be read, or channels are given for a video.
     """
-    from physlearn.inputs import read_channels, read_input
+    from physlearn.inputs import read_channels, read_input, read_repeat
     from physlearn.steps_image import IMAGE_STEPS
     from physlearn.steps_plan import PLAN_STEPS
     from physlearn.steps_video import VIDEO_STEPS
@@ -158,7 +164,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
     findings = Findings(study.title, number, source=Path(study.path).name)
     data = read_input(study.path, drive=study.drive, channel=study.picture)
     if "time" in data.dims:
-        for name in ("channels", "atoms", "lattice"):
+        for name in ("channels", "atoms", "lattice", "repeat"):
             if getattr(study, name):
                 raise InputError(
                     f"{name} go with a picture; this input is a video: leave them out."
@@ -167,6 +173,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
         return findings, VIDEO_STEPS + PLAN_STEPS
     findings.image = data
     findings.channels = read_channels(study.channels, data)
+    findings.repeat = read_repeat(study.repeat, data, findings.channels)
     findings.edited, findings.lattice = study.atoms, study.lattice
     if study.atoms is not None and not Path(study.atoms).is_file():
         raise FileNotFoundError(f"no such file: {study.atoms}")

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,8 +151,7 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
     if findings.couplings is not None:
         findings.couplings.save(place("posterior.nc"))
     if findings.patches is not None:
-        findings.patches.to_pandas().to_csv(place("patches.csv"), index=False)
-        findings.patches.save(place("patches.nc"))
+        _write_patches(findings, place)
     if findings.graph is not None:
         findings.graph.to_json(place("graph.json"))
     if findings.plan is not None:
@@ -166,6 +165,20 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
         text = json.dumps({"laws": rows}, indent=1, allow_nan=False)
         place("laws.json").write_text(text + "\n", encoding="utf-8")
     return names
+
+
+def _write_patches(findings: Findings, place: Callable[[str], Path]) -> None:
+    """Write the patch table, what its columns mean, and both in the documented layout."""
+    import pandas as pd
+
+    from physlearn.datasets.layouts.save_table import save_table
+    from physlearn.patch_summary import column_rows, scan_metadata
+
+    table = findings.patches
+    if table is not None:
+        table.to_pandas().to_csv(place("patches.csv"), index=False)
+        pd.DataFrame(column_rows(table)).to_csv(place("patches_columns.csv"), index=False)
+        save_table(place("patches.nc"), table, scan_metadata(findings))
 
 
 def _write_atoms(atoms: AtomicConfiguration, path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from physlearn.atom_summary import atoms_content
 from physlearn.findings import Findings
+from physlearn.patch_summary import patches_content
 from physlearn.results import library_versions, plain_json
 from physlearn.words import claims_a_cause, headlines, species_counts
 
@@ -51,7 +52,7 @@ def summarize(findings: Findings) -> dict[str, Any]:
         "correlations": []
         if findings.correlations is None
         else findings.correlations.to_dict("records"),
-        "patches": _patches(findings),
+        "patches": patches_content(findings.patches),
         "graph": _graph(findings),
         "effects": [{**e.summary(), "warnings": list(e.warnings)} for e in findings.effects],
         "counterfactuals": [_counterfactual(answer) for answer in findings.counterfactuals],
@@ -172,17 +173,6 @@ def _sites(findings: Findings) -> dict[str, Any] | None:
         "shell_radii": list(snapshots.graph.shell_radii),
         "unit": snapshots.graph.unit,
     }
-
-
-def _patches(findings: Findings) -> dict[str, Any] | None:
-    table = findings.patches
-    if table is None:
-        return None
-    return {
-        "count": table.n_patches, "columns": table.columns, "units": dict(table.units),
-        "tiers": dict(table.tiers), "patch_size": table.patch_size, "unit": table.unit,
-        "selection": table.selection,
-    }  # fmt: skip
 
 
 def _graph(findings: Findings) -> dict[str, Any] | None:

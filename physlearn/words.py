@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from physlearn.atom_words import atom_answers
 from physlearn.findings import COULD_NOT, Findings
+from physlearn.patch_summary import patch_answers
 from physlearn.phrases import (
     Answer,
     as_sentence,
@@ -96,6 +97,7 @@ def headlines(findings: Findings) -> list[Answer]:
     answers = [
         *atom_answers(findings),
         *_couplings(findings),
+        *patch_answers(findings.patches),
         *_causes(findings),
         *_walls(findings),
     ]
@@ -137,15 +139,19 @@ def _causes(findings: Findings) -> Iterable[Answer]:
     if graph is None:
         return
     last = max(graph.tiers.values(), default=0)
+    without = []
     for response in (name for name in graph.columns if graph.tiers.get(name) == last):
         causes = [name for name in graph.columns if claims_a_cause(graph, name, response)]
-        question = f"What changes the {_plain_name(response)}?"
         if causes:
+            question = f"What changes the {_plain_name(response)}?"
             yield _named_causes(graph, causes, response, question)
         elif last == RESPONSE_TIER:
-            yield Answer(
-                question, f"No cause of the {_plain_name(response)} was established.", "open"
-            )
+            without.append(_plain_name(response))
+    if without:
+        named = " or ".join([", ".join(without[:-1]), without[-1]] if without[1:] else without)
+        yield Answer(
+            f"What changes the {named}?", f"No cause of the {named} was established.", "open"
+        )
 
 
 def _named_causes(graph: CausalGraph, causes: list[str], response: str, question: str) -> Answer:

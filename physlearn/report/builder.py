@@ -9,6 +9,7 @@ from typing import Any
 from physlearn.atom_words import atom_answers
 from physlearn.findings import Findings
 from physlearn.report.figures import Picture
+from physlearn.report.patch_prose import patch_rows, patches_text, repeat_text
 from physlearn.report.plan_prose import plan_rows, plan_text
 from physlearn.report.prose import (
     assumptions,
@@ -17,7 +18,6 @@ from physlearn.report.prose import (
     lead,
     methods,
     narrow,
-    patches_text,
     scale_notes,
     walls_text,
     what_if,
@@ -126,6 +126,8 @@ def _context(
         "lattice_declared": findings.lattice is not None,
         "coupling_rows": [number_row(row) for row in summary["couplings"]],
         "patches_text": patches_text(findings),
+        "repeat_text": repeat_text(findings),
+        "patch_rows": patch_rows(summary["patches"]),
         "patch_pictures": [name for name in pictures if name.startswith("patch_")],
         "graph_claims": findings.graph.claims() if findings.graph else [],
         "effect_rows": [_effect_row(row) for row in summary["effects"]],

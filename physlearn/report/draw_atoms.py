@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.patheffects
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable
-from physlearn.report.drawing import COLORS, MARKS, get_axes, scale_bar, unit_label
+from physlearn.report.drawing import COLORS, INK, MARKS, RED, get_axes, scale_bar, unit_label
 
 __all__ = ["plot_atoms", "plot_image", "plot_patches", "plot_species", "site_atoms"]
 
@@ -92,6 +93,9 @@ def plot_species(found: AtomicConfiguration | LatticeSnapshots, *, ax: Axes | No
 def plot_patches(table: PatchTable, column: str, *, ax: Axes | None = None) -> Axes:
     """Draw one descriptor as a map of coloured squares.
 
+    The mark beside the scale of colours spans two standard errors of one patch, where they are
+    known. What the table flags is said below the map.
+
     Examples
     --------
     >>> import pandas as pd
@@ -124,7 +128,28 @@ def plot_patches(table: PatchTable, column: str, *, ax: Axes | None = None) -> A
         bar.outline.set_visible(False)
         bar.set_label(unit_label("", table.units[column]).strip())
         bar.ax.ticklabel_format(scilimits=(-3, 4))
+        _mark_error(bar.ax, table, column)
+    note = table.flags.get(column, "")
+    if column in table.derived:
+        note = note or f"computed from {', '.join(table.derived[column])}".replace("_", " ")
+    if note:
+        ax.set_xlabel(textwrap.fill(note, 34), color=RED, fontsize=8.5)
     return ax
+
+
+def _mark_error(bar: Axes, table: PatchTable, column: str) -> None:
+    """Draw the median error of one patch, up and down, beside the middle of the colour scale."""
+    if table.measurement_covariance is None or column in table.errors_unknown:
+        return
+    index = table.columns.index(column)
+    error = float(np.sqrt(np.median(table.measurement_covariance[:, index, index])))
+    low, high = bar.get_ylim()
+    if error > 0:
+        middle = 0.5 * (low + high)
+        ends = np.clip([middle - error, middle + error], low, high)
+        bar.plot([-0.35, -0.35], ends, color=INK, lw=2.2, clip_on=False, solid_capstyle="butt")
+        for end in ends:
+            bar.plot([-0.6, -0.1], [end, end], color=INK, lw=1.2, clip_on=False)
 
 
 def _extent(image: xr.DataArray) -> tuple[float, float, float, float]:

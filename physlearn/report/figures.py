@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from physlearn.findings import Findings
+from physlearn.patch_summary import column_rows
 from physlearn.records import AtomicConfiguration
 from physlearn.report.draw_atoms import (
     plot_atoms,
@@ -238,14 +239,17 @@ def _patches(findings: Findings) -> Iterator[Drawn]:
     table = findings.patches
     if table is None:
         return
+    rows = {row["name"]: row for row in column_rows(table)}
     for column in table.columns[:MAX_PATCH_MAPS]:
-        figure, ax = _canvas(2.75, 2.4)
+        figure, ax = _canvas(2.75, 2.4 if not table.flags and not table.derived else 2.7)
         plot_patches(table, column, ax=ax)
-        values = table.frame[column]
+        values, row = table.frame[column], rows[column]
+        what = row["formula"] if row["term"] else "patch by patch"
+        bar = " The bar beside the colours: error of one patch." if row["error"] else ""
         yield (f"patch_{_file_name(column)}", figure,
                f"Map of {column.replace('_', ' ')} over the patches, from "
                f"{said_number(float(values.min()))} to {said_number(float(values.max()))}.",
-               f"{column.replace('_', ' ')}, patch by patch.")  # fmt: skip
+               f"{column.replace('_', ' ')}: {what}.{bar}")  # fmt: skip
 
 
 def _causes(findings: Findings) -> Iterator[Drawn]:

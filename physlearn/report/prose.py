@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "assumptions", "atoms_text", "illumination_jumps", "laws_text", "lead", "methods", "narrow",
-    "patches_text", "scale_notes", "walls_text", "what_if",
+    "scale_notes", "walls_text", "what_if",
 ]  # fmt: skip
 
 
@@ -169,24 +169,6 @@ def atoms_text(findings: Findings) -> str:
     if atoms.pixel_size is not None and atoms.unit != "pixel":
         text += f"; one pixel is {said_number(atoms.pixel_size[0])} {unit_text(atoms.unit)}"
     return text + "."
-
-
-def patches_text(findings: Findings) -> str:
-    """Return what the patch table holds.
-
-    Examples
-    --------
-    >>> patches_text(Findings("a picture", 1))
-    ''
-    """
-    table = findings.patches
-    if table is None:
-        return ""
-    return (
-        f"{table.n_patches} patches of {said_number(table.patch_size)} {unit_text(table.unit)}, "
-        f"each described by {len(table.columns)} numbers. Neighbouring patches are not "
-        "independent; the tests below count them for what they are worth."
-    )
 
 
 def what_if(findings: Findings) -> list[str]:
