@@ -10,23 +10,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, check_array
-from physlearn.datasets.patches.column_block import mean_block
 from physlearn.datasets.patches.patch_options import PatchOptions
 from physlearn.datasets.patches.patch_places import AxisFrame, PatchPlaces, axis_frame
 from physlearn.datasets.patches.patch_sources import Sources
 
-__all__ = ["acquisition_covariates", "pixel_points"]
+__all__ = ["acquisition_covariates"]
 
 Floats = NDArray[np.float64]
-
-
-def pixel_points(frame: AxisFrame) -> Floats:
-    """Return x, y of every pixel, row by row, shape (n, 2)."""
-    x = frame.start[0] + frame.step[0] * np.arange(frame.shape[1])
-    y = frame.start[1] + frame.step[1] * np.arange(frame.shape[0])
-    points = np.empty((*frame.shape, 2))
-    points[..., 0], points[..., 1] = x[None, :], y[:, None]
-    return points.reshape(-1, 2)
+Integers = NDArray[np.int64]
 
 
 def acquisition_covariates(
@@ -79,9 +70,24 @@ def _scan_time(sources: Sources, places: PatchPlaces) -> dict[str, Floats]:
 def _map_mean(name: str, picture: xr.DataArray, places: PatchPlaces) -> Floats:
     """Return the mean of a map in each patch; the map's mean where a patch holds none of it."""
     values = check_array(name, picture.transpose("y", "x").to_numpy(), ndim=2, finite=False)
-    members = places.members(pixel_points(axis_frame(name, picture)))
-    mean = mean_block(name, members, places.n, values.ravel(), None, tier=0).values[:, 0]
-    return np.where(np.isfinite(mean), mean, np.nanmean(mean))
+    known = np.isfinite(values)
+    first, window = places.windows(axis_frame(name, picture))
+    low = np.clip(first, 0, values.shape)
+    high = np.clip(first + np.array(window), 0, values.shape)
+    number = _window_sums(known.astype(np.float64), low, high)
+    total = _window_sums(np.where(known, values, 0.0), low, high)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(number > 0, total / number, values[known].mean() if known.any() else 0.0)
+
+
+def _window_sums(values: Floats, low: Integers, high: Integers) -> Floats:
+    """Return the sum over rows and columns low <= (row, column) < high of each patch."""
+    table = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
+    np.cumsum(np.cumsum(values, axis=0), axis=1, out=table[1:, 1:])
+    (top, left), (bottom, right) = low.T, high.T
+    return np.asarray(
+        table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
+    )
 
 
 def _drift(drift: Any, n_frames: int, n: int, options: PatchOptions) -> dict[str, Floats]:
