@@ -6,4 +6,35 @@ from physlearn.datasets.descriptors.descriptor_term import DescriptorTerm
 
 __all__ = ["WALL_TERMS"]
 
-WALL_TERMS: tuple[DescriptorTerm, ...] = ()
+STILL = ("rotation", "shift", "mirror image", "intensity scale", "intensity offset")
+TURNING = ("shift", "intensity scale", "intensity offset")
+
+WALL_TERMS: tuple[DescriptorTerm, ...] = (
+    DescriptorTerm(
+        "wall_distance", "{length}", 1,
+        "distance from the patch's centre to the circle fitted to the nearest wall, half a patch "
+        "(at most 0.6 radians) of wall on either side",
+        STILL,
+    ),
+    DescriptorTerm(
+        "wall_curvature", "1/{length}", 1,
+        "curvature of that circle, positive where the positive domain is convex",
+        STILL,
+    ),
+    DescriptorTerm(
+        "wall_length", "{length}", 1, "length of all walls in the patch, along the smoothed wall",
+        ("shift", "intensity scale", "intensity offset", "mirror image"),
+    ),
+    DescriptorTerm(
+        "wall_normal_x", "1", 1,
+        "x of the circle's unit normal at its point nearest to the patch's centre, from the "
+        "positive to the negative domain",
+        (*TURNING, "length scale"),
+    ),
+    DescriptorTerm(
+        "wall_normal_y", "1", 1,
+        "y of the circle's unit normal at its point nearest to the patch's centre, from the "
+        "positive to the negative domain",
+        (*TURNING, "length scale"),
+    ),
+)  # fmt: skip
