@@ -89,12 +89,13 @@ def describe_loops(
     Returns
     -------
     xarray.Dataset
-        By pixel (NaN where it needs a step whose points are missing or spikes): ``coercive_voltage_rising`` V+, ``coercive_voltage_falling`` V-, ``imprint``
-        (V+ + V-)/2, ``remanent_response`` (half the opening at 0 V), ``switchable_response`` 2a
-        (negative for an inverted loop), ``loop_area``, ``vertical_offset`` c, ``response_slope``
-        s; each with ``_sd``, their ``covariance``, ``spoilt_share`` and ``reason`` (0 measured,
-        else why the pixel is NaN: its attributes say). ``attrs["error_correlation"]`` is the
-        correlation of residuals one point apart that went into the errors.
+        By pixel (NaN where it needs a step whose points are missing or spikes):
+        ``coercive_voltage_rising`` V+, ``coercive_voltage_falling`` V-, ``imprint`` (V+ + V-)/2,
+        ``remanent_response`` (half the opening at 0 V), ``switchable_response`` 2a (negative for
+        an inverted loop), ``loop_area``, ``vertical_offset`` c, ``response_slope`` s; each with
+        ``_sd``, their ``covariance``, ``spoilt_share`` and ``reason`` (0 measured, else why the
+        pixel is NaN: its attributes say). ``attrs["error_correlation"]`` is the correlation of
+        residuals one point apart that went into the errors.
 
     Raises
     ------
