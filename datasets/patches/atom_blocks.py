@@ -8,13 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
-from physlearn.datasets.patches.atom_column import AtomColumn, mean_weights, patch_means
+from physlearn.datasets.patches.atom_column import AtomColumn
 from physlearn.datasets.patches.atom_errors import AtomErrors, atom_errors
-from physlearn.datasets.patches.bond_columns import atom_bonds, bond_columns, inner_atoms
+from physlearn.datasets.patches.bond_columns import (
+    atom_bonds,
+    bond_columns,
+    inner_atoms,
+    strongest_order,
+)
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.joint_columns import joint_blocks
 from physlearn.datasets.patches.measured_columns import measured_columns
 from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.patches.site_columns import (
     atom_chances,
     composition_columns,
@@ -33,7 +39,7 @@ __all__ = ["atom_blocks"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-FREE_ORDERS = (6,)
+FREE_ORDERS = (6, 4, 3)
 
 
 def atom_blocks(
@@ -147,7 +153,10 @@ def _free_columns(
     columns += composition_columns(atoms, everyone, chance, places, errors, notes)
     bonds = atom_bonds(atoms, None, notes)
     if bonds is not None:
-        wanted = tuple(dict.fromkeys((*FREE_ORDERS, *orders)))
+        inner = inner_atoms(atoms, everyone, float(np.median(bonds.lengths)))
+        main = strongest_order(bonds, inner, errors, FREE_ORDERS) if inner.any() else FREE_ORDERS[0]
+        notes.append(f"bond_order is |psi_{main}|, the strongest of {FREE_ORDERS} over all atoms.")
+        wanted = tuple(dict.fromkeys((main, *orders)))
         columns += bond_columns(atoms, bonds, everyone, places, errors, wanted, dilated=False)
     return columns
 
@@ -202,10 +211,11 @@ def _width(
     level = np.log(atoms.width)
     if np.ptp(level) <= 1e-12:
         return None
-    weights = mean_weights(places, atoms.positions)
+    points = point_set(places, atoms.positions, errors.position_sd())
     common = np.zeros(errors.size)
     common[3 * errors.n :] = 1.0 / atoms.n
     return AtomColumn(
-        "width_residual", patch_means(weights, level - level.mean()), 1, "1",
-        errors.of_atoms(weights, "width"), common, needs=frozenset({"width"}),
+        "width_residual", points.means(level - level.mean()), 1, "1",
+        errors.of_atoms(points.weights, "width"), common, needs=frozenset({"width"}),
+        points=points, point_values=level,
     )  # fmt: skip

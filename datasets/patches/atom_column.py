@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from physlearn.datasets.patches.atom_errors import AtomErrors
-from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.point_sets import PointSet
 
-__all__ = ["AtomColumn", "Curvature", "mean_weights", "scaled", "sum_of_squares"]
+__all__ = ["AtomColumn", "Curvature", "scaled", "square_root", "sum_of_squares"]
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+
+SMALLEST_ROOT = 0.1
+"""The slope of a root is taken no steeper than here."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +49,9 @@ class AtomColumn:
         Kinds of errors without which the column's own error is unknown.
     own, shared
         Further variance (n_patches,), and covariances with other columns by their names.
+    points, point_values, point_noise, point_factor
+        The column is the mean of these values, of these error variances, of these points (times a
+        factor a patch): points near an edge may belong to the next patch.
     derived
         The columns that it repeats.
     flag
@@ -64,30 +68,12 @@ class AtomColumn:
     needs: frozenset[str] = frozenset()
     own: Floats | None = None
     shared: Mapping[str, Floats] = field(default_factory=dict)
+    points: PointSet | None = None
+    point_values: Floats | None = None
+    point_noise: Floats | None = None
+    point_factor: Floats | None = None
     derived: tuple[str, ...] = ()
     flag: str = ""
-
-
-def mean_weights(
-    places: PatchPlaces, points: Floats, kept: Flags | None = None
-) -> sparse.csr_array:
-    """Return the (n_patches, n_points) weights of the mean over the kept points in each patch."""
-    patch, point = places.members(points)
-    if kept is not None:
-        patch, point = patch[kept[point]], point[kept[point]]
-    number = np.bincount(patch, minlength=places.n)
-    share = 1.0 / number[patch]
-    return sparse.csr_array((share, (patch, point)), shape=(places.n, len(points)))
-
-
-def empty_patches(weights: sparse.csr_array) -> Flags:
-    """Return which patches hold no point."""
-    return np.asarray(np.diff(weights.indptr) == 0)
-
-
-def patch_means(weights: sparse.csr_array, values: Floats) -> Floats:
-    """Return the mean of each patch; NaN where it holds no point."""
-    return np.where(empty_patches(weights), np.nan, weights @ values)
 
 
 def scaled(rows: sparse.csr_array, factor: Floats) -> sparse.csr_array:
@@ -108,7 +94,8 @@ def sum_of_squares(
     (and errors) of ``column`` are replaced.
     """
     square = found**2 - errors.variances(rows)
-    values = patch_means(weights, square)
+    values = np.asarray(weights @ square)
+    values[np.diff(weights.indptr) == 0] = np.nan
     linear = sparse.csr_array(weights @ scaled(rows, 2.0 * found))
     shape = Curvature(rows, sparse.csr_array(2.0 * weights))
     return replace(column, values=values, linear=linear, curvature=shape)
@@ -117,12 +104,10 @@ def sum_of_squares(
 def square_root(column: AtomColumn) -> AtomColumn:
     """Return the root of a column's values with its derivatives; 0 where they are not positive."""
     root = np.sqrt(np.maximum(column.values, 0.0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = np.where(root > 0, 0.5 / root, 0.0)
-    slope = np.nan_to_num(slope)
+    slope = 0.5 / np.where(root > SMALLEST_ROOT, root, SMALLEST_ROOT)
     linear, curvature = column.linear, column.curvature
     return replace(
-        column, values=root,
+        column, values=root, point_factor=slope,
         linear=None if linear is None else scaled(linear, slope),
         curvature=None if curvature is None
         else Curvature(curvature.rows, scaled(curvature.weights, slope)),

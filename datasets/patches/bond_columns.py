@@ -13,16 +13,15 @@ from physlearn.checks import NotIdentified
 from physlearn.datasets.patches.atom_column import (
     AtomColumn,
     Curvature,
-    mean_weights,
-    patch_means,
     square_root,
 )
 from physlearn.datasets.patches.atom_errors import AtomErrors
 from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.point_sets import PointSet, point_set
 from physlearn.datasets.structure.bond_search import find_bonds
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["Bonds", "atom_bonds", "bond_columns", "inner_atoms", "order_column"]
+__all__ = ["Bonds", "atom_bonds", "bond_columns", "inner_atoms", "strongest_order"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -33,7 +32,7 @@ FEWEST_NEIGHBOURS = 3
 EDGE_SHARE = 0.5
 """Atoms nearer than this share of a bond to the convex hull lack neighbours beyond it."""
 LARGEST_TURN = 1.0
-"""k times a bond angle's standard deviation above which order cannot be told from its noise."""
+"""Half of k^2 times the variance of a bond's angle above which order is lost in its noise."""
 CUT_SD = 5.0
 
 
@@ -115,24 +114,27 @@ def bond_columns(
     """Return spacing, coordination and |psi_k| for each of ``orders`` (the first: bond_order)."""
     steps = step_operator(bonds, errors)
     middle = atoms.positions[bonds.pairs[:, 0]] + 0.5 * bonds.steps
-    weights = mean_weights(places, middle)
-    columns = [_spacing(bonds, steps, weights, errors, atoms.unit, dilated)]
+    middles = point_set(places, middle, errors.position_sd(bonds.pairs))
+    columns = [_spacing(bonds, steps, middles, errors, atoms.unit, dilated)]
     inner = inner_atoms(atoms, chosen, float(np.median(bonds.lengths)))
     part = np.zeros(atoms.n, dtype=np.bool_)
     part[chosen] = True
-    weights = mean_weights(places, atoms.positions, inner & part)
+    points = point_set(places, atoms.positions, errors.position_sd(), inner & part)
     if not dilated:
-        columns.append(_coordination(atoms.n, bonds, steps, weights, errors))
-    for number, order in enumerate(orders):
-        name = "bond_order" if number == 0 else f"bond_order_{order}"
-        columns.append(order_column(name, order, bonds, steps, weights, errors))
+        columns.append(_coordination(atoms.n, bonds, steps, points, errors))
+    network = BondAngles.of(bonds, steps, errors)
+    columns.append(square_root(order_column("bond_order", orders[0], network, points, errors)))
+    for order in orders[1:]:
+        # where a lattice has no such order it is near 0, and so is its root's slope infinite
+        name = f"bond_order_squared_{order}"
+        columns.append(order_column(name, order, network, points, errors))
     return columns
 
 
 def _spacing(
     bonds: Bonds,
     steps: sparse.csr_array,
-    weights: sparse.csr_array,
+    points: PointSet,
     errors: AtomErrors,
     unit: str,
     dilated: bool,
@@ -144,20 +146,23 @@ def _spacing(
     sideways = along(steps, across)
     # errors across a bond make it longer: r + d^2 / (2 r)
     values = length - errors.variances(sideways) / (2.0 * length)
-    linear = sparse.csr_array(weights @ along(steps, unit_vectors))
-    shape = Curvature(sideways, sparse.csr_array(weights @ sparse.diags_array(1.0 / length)))
+    lengthways = along(steps, unit_vectors)
+    linear = sparse.csr_array(points.weights @ lengthways)
+    bend = sparse.csr_array(points.weights @ sparse.diags_array(1.0 / length))
     return AtomColumn(
-        "spacing", patch_means(weights, values), 1, unit, linear, None, shape,
-        frozenset({"position"}), derived=("dilation",) if dilated else (),
+        "spacing", points.means(values), 1, unit, linear, None, Curvature(sideways, bend),
+        frozenset({"position"}), points=points, point_values=values,
+        point_noise=errors.variances(lengthways),
+        derived=("dilation",) if dilated else (),
     )  # fmt: skip
 
 
 def _coordination(
-    n: int, bonds: Bonds, steps: sparse.csr_array, weights: sparse.csr_array, errors: AtomErrors
+    n: int, bonds: Bonds, steps: sparse.csr_array, points: PointSet, errors: AtomErrors
 ) -> AtomColumn:
     """Return the mean number of bonds; its error is that of bonds near the cut."""
     count = np.bincount(bonds.pairs.ravel(), minlength=n).astype(np.float64)
-    own = np.zeros(weights.shape[0])
+    own = np.zeros(len(points.number))
     if bonds.longest is not None and errors.errors.known:
         length = bonds.lengths
         sd = np.sqrt(errors.variances(along(steps, bonds.steps / length[:, None])))
@@ -168,56 +173,80 @@ def _coordination(
         row = bonds.pairs.ravel()
         column = np.repeat(np.arange(len(bonds.pairs)), 2)
         ends = sparse.csr_array((np.ones(len(row)), (row, column)), shape=(n, len(bonds.pairs)))
-        own = sparse.csr_array(weights @ ends).power(2) @ doubt
+        own = sparse.csr_array(points.weights @ ends).power(2) @ doubt
     return AtomColumn(
-        "coordination", patch_means(weights, count), 1, "neighbours per column", own=own,
-        needs=frozenset({"position"}),
+        "coordination", points.means(count), 1, "neighbours per column", own=own,
+        needs=frozenset({"position"}), points=points, point_values=count,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BondAngles:
+    """All pairs of bonds of one atom: the atom, the angle between them, its derivatives and error.
+
+    ``count`` (n_atoms,) are the bonds of each atom; ``apart`` is sparse (pairs, sources).
+    """
+
+    owner: Integers
+    gap: Floats
+    apart: sparse.csr_array
+    variance: Floats
+    count: Integers
+
+    @classmethod
+    def of(cls, bonds: Bonds, steps: sparse.csr_array, errors: AtomErrors) -> BondAngles:
+        """Return the pairs of a bond network."""
+        angle = np.arctan2(bonds.steps[:, 1], bonds.steps[:, 0])
+        square = bonds.lengths**2
+        across = np.stack([-bonds.steps[:, 1], bonds.steps[:, 0]], axis=1) / square[:, None]
+        turn = along(steps, across)
+        owner, first, second, gap = _bond_pairs(bonds, angle, errors.n)
+        apart = sparse.csr_array(turn[second] - turn[first])
+        count = np.bincount(bonds.pairs.ravel(), minlength=errors.n)
+        return cls(owner, gap, apart, errors.variances(apart), count)
+
+
+def squared_order(order: int, network: BondAngles) -> tuple[Floats, Floats, Floats]:
+    """Return |psi_k|^2 of each atom, and its slope and bend by each angle between two bonds."""
+    n = len(network.count)
+    divisor = np.maximum(network.count, FEWEST_NEIGHBOURS).astype(np.float64)
+    # normal errors shorten each cosine by exp(-k^2 variance / 2)
+    raised = np.exp(np.minimum(0.5 * order**2 * network.variance, LARGEST_TURN))
+    share = 2.0 * raised / divisor[network.owner] ** 2
+    angle = order * network.gap
+    values = network.count / divisor**2
+    values += np.bincount(network.owner, share * np.cos(angle), n)
+    return values, -order * share * np.sin(angle), -(order**2) * share * np.cos(angle)
 
 
 def order_column(
-    name: str,
-    order: int,
-    bonds: Bonds,
-    steps: sparse.csr_array,
-    weights: sparse.csr_array,
-    errors: AtomErrors,
+    name: str, order: int, network: BondAngles, points: PointSet, errors: AtomErrors
 ) -> AtomColumn:
-    """Return the root mean square |psi_k| of a patch's atoms, without what position noise takes.
+    """Return the mean square |psi_k| of a patch's atoms, without what position noise takes.
 
-    |psi|^2 = (1/n^2) sum over bonds j, l of cos k(theta_j - theta_l); angles with normal errors
-    shorten each cosine by exp(-k^2 var(theta_j - theta_l) / 2), which is undone.
+    |psi|^2 = (1/n^2) sum over bonds j, l of cos k(theta_j - theta_l).
     """
-    n = errors.n
-    angle = np.arctan2(bonds.steps[:, 1], bonds.steps[:, 0])
-    square = bonds.lengths**2
-    turn = along(steps, np.stack([-bonds.steps[:, 1], bonds.steps[:, 0]], 1) / square[:, None])
-    owner, first, second, gap = _bond_pairs(bonds, angle, n)
-    count = np.bincount(bonds.pairs.ravel(), minlength=n)
-    divisor = np.maximum(count, FEWEST_NEIGHBOURS).astype(np.float64)
-    apart = sparse.csr_array(turn[second] - turn[first])
-    variance = order**2 * errors.variances(apart)
-    typical = float(np.median(variance)) if len(variance) else 0.0
-    raised = np.exp(0.5 * np.minimum(variance, 2.0 * LARGEST_TURN))
-    share = 2.0 / divisor[owner] ** 2
-    values = count / divisor**2
-    values += np.bincount(owner, share * raised * np.cos(order * gap), n)
-    gather = sparse.csr_array(
-        (np.ones(len(owner)), (owner, np.arange(len(owner)))), (n, len(owner))
-    )
-    per_pair = sparse.csr_array(weights @ gather)
-    slope = -order * share * raised * np.sin(order * gap)
-    bend = -(order**2) * share * raised * np.cos(order * gap)
+    values, slope, bend = squared_order(order, network)
+    owner = network.owner
+    pair = np.arange(len(owner))
+    gather = sparse.csr_array((np.ones(len(owner)), (owner, pair)), (errors.n, len(owner)))
+    per_pair = sparse.csr_array(points.weights @ gather)
     flag = ""
-    if typical > 2.0 * LARGEST_TURN:
+    if len(owner) and 0.5 * order**2 * float(np.median(network.variance)) > LARGEST_TURN:
         flag = f"position errors turn bonds by more than psi_{order} can bear: order is lost"
-    column = AtomColumn(
-        name, patch_means(weights, values), 1, "1",
-        sparse.csr_array(per_pair @ sparse.diags_array(slope) @ apart), None,
-        Curvature(apart, sparse.csr_array(per_pair @ sparse.diags_array(bend))),
-        frozenset({"position"}), flag=flag,
+    return AtomColumn(
+        name, points.means(values), 1, "1",
+        sparse.csr_array(per_pair @ sparse.diags_array(slope) @ network.apart), None,
+        Curvature(network.apart, sparse.csr_array(per_pair @ sparse.diags_array(bend))),
+        frozenset({"position"}), points=points, point_values=values, flag=flag,
     )  # fmt: skip
-    return square_root(column)
+
+
+def strongest_order(bonds: Bonds, chosen: Flags, errors: AtomErrors, among: tuple[int, ...]) -> int:
+    """Return the k whose |psi_k| is largest over the chosen atoms."""
+    network = BondAngles.of(bonds, step_operator(bonds, errors), errors)
+    found = [float(squared_order(order, network)[0][chosen].mean()) for order in among]
+    return among[int(np.argmax(found))]
 
 
 def _bond_pairs(bonds: Bonds, angle: Floats, n: int) -> tuple[Integers, Integers, Integers, Floats]:

@@ -66,6 +66,7 @@ def _covariance(columns: list[AtomColumn], errors: AtomErrors, pooled: bool) -> 
     """Return the covariance (n_patches or 1, k, k) of the columns' errors."""
     n, k = len(columns[0].values), len(columns)
     second, ratio = _second_order(columns, errors, n)
+    second += _crossing(columns, n)
     total = np.zeros((1 if pooled else n, k, k))
     lacking = np.stack([~np.isfinite(column.values) for column in columns], axis=1)
     number = np.maximum((~lacking[:, :, None] & ~lacking[:, None, :]).sum(axis=0), 1.0)
@@ -92,6 +93,26 @@ def _covariance(columns: list[AtomColumn], errors: AtomErrors, pooled: bool) -> 
             total[0] += found.sum(axis=0) / number
         else:
             total[part] = found
+    return total
+
+
+def _crossing(columns: list[AtomColumn], n: int) -> Floats:
+    """Return what points near the patches' edges add (n, k, k): means of the same points agree."""
+    total = np.zeros((n, len(columns), len(columns)))
+    for i, one in enumerate(columns):
+        for j, two in enumerate(columns[: i + 1]):
+            if one.points is None or one.points is not two.points:
+                continue
+            if one.point_values is None or two.point_values is None:
+                continue
+            found = one.points.crossing(one.point_values, two.point_values)
+            if one is two:
+                noise = 0.0 if one.point_noise is None else one.points.noise_there(one.point_noise)
+                found = np.maximum(found - noise, 0.0)
+            for column in (one, two):
+                if column.point_factor is not None:
+                    found = found * column.point_factor
+            total[:, i, j] = total[:, j, i] = found
     return total
 
 

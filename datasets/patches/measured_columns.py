@@ -12,12 +12,11 @@ from scipy import sparse
 from physlearn.checks import InputError
 from physlearn.datasets.patches.atom_column import (
     AtomColumn,
-    mean_weights,
-    patch_means,
     sum_of_squares,
 )
 from physlearn.datasets.patches.atom_errors import AtomErrors
 from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.patches.ring_columns import ring_columns
 from physlearn.datasets.patches.strain_columns import field_strain
 from physlearn.datasets.patches.symmetry_columns import symmetry_columns
@@ -91,12 +90,13 @@ def _polar_columns(
     field: PolarizationField, places: PatchPlaces, errors: AtomErrors
 ) -> list[AtomColumn]:
     """Return the mean polar displacement (x, y) and its mean square over the cells of a patch."""
-    weights = mean_weights(places, field.positions)
+    points = point_set(places, field.positions, None)
+    weights = points.weights
     rows = errors.of_positions(field.operator)
     needs = frozenset({"position"})
     columns = [
         AtomColumn(
-            f"polar_displacement_{axis}", patch_means(weights, field.displacements[:, k]), 1,
+            f"polar_displacement_{axis}", points.means(field.displacements[:, k]), 1,
             field.unit, sparse.csr_array(weights @ rows[k::2]), needs=needs,
         )
         for k, axis in enumerate("xy")
@@ -110,8 +110,8 @@ def _polar_columns(
 
 def _vacancy_columns(sites: SiteStates, places: PatchPlaces) -> list[AtomColumn]:
     """Return the share of sites in each state but present, from the states' probabilities."""
-    weights = mean_weights(places, sites.positions)
-    square = weights.power(2)
+    points = point_set(places, sites.positions, None)
+    square = points.weights.power(2)
     states = [
         k for k in range(1, len(SITE_STATES)) if sites.probability[:, k].max() > SMALLEST_DOUBT
     ]
@@ -124,7 +124,7 @@ def _vacancy_columns(sites: SiteStates, places: PatchPlaces) -> list[AtomColumn]
         }
         columns.append(
             AtomColumn(
-                f"{SITE_STATES[k]}_sites", patch_means(weights, chance), 0,
+                f"{SITE_STATES[k]}_sites", points.means(chance), 0,
                 own=square @ (chance * (1.0 - chance)), shared=shared,
             )
         )  # fmt: skip
@@ -138,13 +138,13 @@ def _shape_columns(
     numbers = shapes[list(SHAPE_COLUMNS)].to_numpy(dtype=np.float64)
     good = np.isfinite(numbers).all(axis=1)
     numbers = np.where(good[:, None], numbers, 0.0)
-    weights = mean_weights(places, positions, good)
-    square = weights.power(2)
+    points = point_set(places, positions, None, good)
+    square = points.weights.power(2)
     plus = AtomColumn(
-        "ellipticity_plus", patch_means(weights, numbers[:, 0]), 1, own=square @ numbers[:, 2] ** 2
+        "ellipticity_plus", points.means(numbers[:, 0]), 1, own=square @ numbers[:, 2] ** 2
     )
     cross = AtomColumn(
-        "ellipticity_cross", patch_means(weights, numbers[:, 1]), 1,
+        "ellipticity_cross", points.means(numbers[:, 1]), 1,
         own=square @ numbers[:, 3] ** 2, shared={"ellipticity_plus": square @ numbers[:, 4]},
     )  # fmt: skip
     return [plus, cross]

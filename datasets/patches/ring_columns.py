@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from physlearn.checks import NotIdentified
-from physlearn.datasets.patches.atom_column import AtomColumn, mean_weights, patch_means
+from physlearn.datasets.patches.atom_column import AtomColumn
 from physlearn.datasets.patches.atom_errors import AtomErrors
 from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.structure.bond_search import half_edges
 from physlearn.datasets.structure.find_rings import Rings, find_rings
 
@@ -57,8 +58,8 @@ def ring_columns(
 
 def _shares(rings: Rings, sizes: list[int], places: PatchPlaces) -> Floats:
     """Return the share (n_patches, n_sizes) of each size among the rings centred in a patch."""
-    weights = mean_weights(places, rings.centers()[0])
-    found = [patch_means(weights, (rings.sizes == size).astype(np.float64)) for size in sizes]
+    points = point_set(places, rings.centers()[0], None)
+    found = [points.means((rings.sizes == size).astype(np.float64)) for size in sizes]
     return np.stack(found, axis=1)
 
 

@@ -9,9 +9,10 @@ from scipy.spatial import cKDTree
 from scipy.special import expit, log_softmax, softmax
 
 from physlearn.checks import InputError
-from physlearn.datasets.patches.atom_column import AtomColumn, mean_weights, patch_means
+from physlearn.datasets.patches.atom_column import AtomColumn
 from physlearn.datasets.patches.atom_errors import AtomErrors
 from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.point_sets import point_set
 from physlearn.records import AtomicConfiguration, LatticeSnapshots
 
 __all__ = [
@@ -98,12 +99,23 @@ def composition_columns(
     their errors add c (1 - c) times 1, D^2 (1 - 2 w) and -D (1 - w) to both variances and the
     covariance.
     """
-    weights = mean_weights(places, atoms.positions[rows])
+    sd = errors.position_sd()
+    points = point_set(places, atoms.positions[rows], None if sd is None else sd[rows])
+    weights = points.weights
     columns = []
     doubt = None
     if chance is not None and np.ptp(chance) > 0:
         doubt = weights.power(2) @ (chance * (1.0 - chance))
-        columns.append(AtomColumn("composition", patch_means(weights, chance), 0, own=doubt))
+        columns.append(
+            AtomColumn(
+                "composition",
+                points.means(chance),
+                0,
+                own=doubt,
+                points=points,
+                point_values=chance,
+            )
+        )
     if atoms.intensity is None:
         return columns
     intensity = atoms.intensity[rows]
@@ -119,19 +131,19 @@ def composition_columns(
     )
     common = np.zeros(errors.size)
     common[2 * errors.n + rows] = 1.0 / len(rows)
+    noise = errors.variances(errors.of_atoms(pick, "intensity"))
     own, shared = None, {}
     if doubt is not None:
         distance = float(means[1] - means[0])
-        share = _measured_share(
-            level, certain, means, errors.variances(errors.of_atoms(pick, "intensity"))
-        )
+        share = _measured_share(level, certain, means, noise)
         own = np.maximum(distance**2 * (1.0 - 2.0 * share) * doubt, 0.0)
         shared = {"composition": -distance * (1.0 - share) * doubt}
     linear = errors.of_atoms(sparse.csr_array(weights @ pick), "intensity")
     columns.append(
         AtomColumn(
-            "intensity_residual", patch_means(weights, residual), 0, "1", linear, common,
-            needs=frozenset({"intensity"}), own=own, shared=shared,
+            "intensity_residual", points.means(residual), 0, "1", linear, common,
+            needs=frozenset({"intensity"}), own=own, shared=shared, points=points,
+            point_values=residual, point_noise=noise,
         )
     )  # fmt: skip
     return columns
@@ -164,8 +176,8 @@ def missing_neighbours(
     """Return how many nearest neighbours a patch's sites lack; sites at the edge do not count."""
     number = np.bincount(edges.ravel(), minlength=n_sites)
     missing = np.where(inner, np.maximum(wanted - number, 0), 0).astype(np.float64)
-    weights = mean_weights(places, positions)
-    return AtomColumn("missing_neighbours", patch_means(weights, missing), 0, "neighbours per site")
+    points = point_set(places, positions, None)
+    return AtomColumn("missing_neighbours", points.means(missing), 0, "neighbours per site")
 
 
 def density_column(
@@ -173,32 +185,9 @@ def density_column(
 ) -> AtomColumn:
     """Return columns per area; the error is that of columns which theirs may carry over an edge."""
     area = places.size**2
-    patch, _ = places.members(atoms.positions)
-    count = np.bincount(patch, minlength=places.n).astype(np.float64)
-    own = np.zeros(places.n)
-    if "position" in errors.known:
-        own = _edge_doubt(atoms.positions, places, errors) / area**2
+    points = point_set(places, atoms.positions, errors.position_sd())
+    own = points.doubt.sum(axis=1) / area**2
     return AtomColumn(
-        "density", count / area, 0, f"1/{atoms.unit}^2", own=own, needs=frozenset({"position"})
-    )
-
-
-def _edge_doubt(positions: Floats, places: PatchPlaces, errors: AtomErrors) -> Floats:
-    """Return the variance of each patch's count from atoms near its edges."""
-    from dataclasses import replace
-
-    from scipy.special import ndtr
-
-    n = len(positions)
-    pick = sparse.csr_array(sparse.eye_array(2 * n))
-    sd = np.sqrt(np.maximum(errors.variances(errors.of_positions(pick)), 1e-300)).reshape(n, 2)
-    wide = replace(places, size=places.size + 8.0 * float(sd.max()))
-    patch, point = wide.members(positions)
-    off = np.abs(positions[point] - places.centers[patch])
-    half = 0.5 * places.size
-    inside = ndtr((half - off) / sd[point]) * ndtr((half + off) / sd[point])
-    chance = inside[:, 0] * inside[:, 1]
-    # the square of (here or not as measured) less (here or not in truth)
-    here = np.all(off < half, axis=1)
-    doubt = np.where(here, 1.0 - chance, chance)
-    return np.bincount(patch, doubt, places.n)
+        "density", points.number / area, 0, f"1/{atoms.unit}^2", own=np.asarray(own),
+        needs=frozenset({"position"}),
+    )  # fmt: skip

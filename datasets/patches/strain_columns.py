@@ -11,12 +11,11 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from physlearn.datasets.patches.atom_column import (
     AtomColumn,
-    mean_weights,
-    patch_means,
     sum_of_squares,
 )
 from physlearn.datasets.patches.atom_errors import AtomErrors
 from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.structure.strain import StrainField, polar_strain
 
 __all__ = ["field_strain", "lattice_indices", "patch_strain"]
@@ -86,21 +85,21 @@ def patch_strain(
         (np.ones(len(rows)), (np.arange(len(rows)), rows)), shape=(len(rows), errors.n)
     )
     linear = _rows_of_strain(sparse.csr_array(solver @ of_atoms), slopes, errors)
-    reference = np.linalg.inv(undeformed) @ (fit @ of_atoms.toarray()) if len(rows) else None
+    reference = np.linalg.inv(undeformed) @ (of_atoms.T @ fit.T).T if len(rows) else None
     common = None if reference is None else _common(reference, slopes[~lacking], errors)
     return _columns(values, linear, common, errors)
 
 
 def field_strain(field: StrainField, places: PatchPlaces, errors: AtomErrors) -> list[AtomColumn]:
     """Return the mean of a measured strain field over the atoms in each patch."""
-    weights = mean_weights(places, field.positions)
-    component = [patch_means(weights, field.strain[:, k]) for k in range(4)]
+    points = point_set(places, field.positions, None)
+    component = [points.means(field.strain[:, k]) for k in range(4)]
     values = np.stack(component, axis=1) @ COMBINED.T
     linear = []
     for k in range(4):
         parts = [COMBINED[k, c] * field.operator[c::4] for c in range(4) if COMBINED[k, c]]
         total = parts[0] if len(parts) == 1 else parts[0] + parts[1]
-        linear.append(errors.of_positions(sparse.csr_array(weights @ total)))
+        linear.append(errors.of_positions(sparse.csr_array(points.weights @ total)))
     common = np.zeros((4, errors.size))
     common[:, : 2 * errors.n] = COMBINED @ field.shared
     return _columns(values, linear, common, errors)

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from physlearn.datasets.patches.atom_column import AtomColumn, mean_weights, sum_of_squares
+from physlearn.datasets.patches.atom_column import AtomColumn, sum_of_squares
 from physlearn.datasets.patches.atom_errors import AtomErrors
 from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.structure.bond_search import bond_cut, half_edges
 from physlearn.datasets.structure.local_symmetry import LocalSymmetry
 from physlearn.records import AtomicConfiguration
@@ -33,7 +34,8 @@ def symmetry_columns(
     order, starts, targets, steps = half_edges(atoms.positions, atoms.cell, found.radius)
     atom = order[np.repeat(np.arange(atoms.n), np.diff(starts))]
     other = order[targets]
-    weights = mean_weights(places, atoms.positions, ~found.edge & (found.n_neighbors > 0))
+    inner = ~found.edge & (found.n_neighbors > 0)
+    weights = point_set(places, atoms.positions, None, inner).weights
     typical_deviation = np.nanmedian(
         np.where(found.edge[:, None], np.nan, found.deviations), axis=0
     )
