@@ -145,5 +145,11 @@ __getattr__, __dir__, __all__ = attach(
         "save_channels": ".layouts.save_channels",
         "save_table": ".layouts.save_table",
         "patch_to_cell": ".layouts.patch_cell",
+        "BlockFolds": ".components.block_folds",
+        "block_folds": ".components.block_folds",
+        "Components": ".components.find_components",
+        "find_components": ".components.find_components",
+        "PatchClusters": ".components.cluster_patches",
+        "cluster_patches": ".components.cluster_patches",
     },
 )
