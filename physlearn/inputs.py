@@ -261,8 +261,6 @@ def read_repeat(
     >>> read_repeat([], xr.DataArray(np.zeros((20, 30)), dims=("y", "x")), None) is None
     True
     """
-    from physlearn.datasets.reading.read_images import read_image
-
     if not paths:
         return None
     if channels is None:
@@ -270,8 +268,11 @@ def read_repeat(
             raise InputError(
                 f"repeat must be one file, the second scan of the picture; got {len(paths)}."
             )
-        channel = image.attrs.get("channel")
-        return read_image(paths[0], channel=channel if isinstance(channel, str) else None)
+        held = dict(_pictures_of(Path(paths[0])))
+        name = image.attrs.get("channel")
+        if len(held) > 1 and name not in held:
+            raise InputError(f"repeat must hold the picture {name!r}; it holds {', '.join(held)}.")
+        return held[name] if len(held) > 1 else next(iter(held.values()))
     given = [_pictures_of(Path(path)) for path in paths]
     if all(len(found) == 1 for found in given) and len(given) == len(channels):
         pairs = [(name, found[0][1]) for name, found in zip(channels, given, strict=True)]
