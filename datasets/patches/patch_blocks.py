@@ -77,7 +77,8 @@ def _pixel_blocks(
     except ModuleNotFoundError:
         from physlearn.datasets.patches.old_blocks import old_pixel_blocks
 
-        return old_pixel_blocks(name, channel, places, options.tiers.get(name, 2), alone)
+        old = old_pixel_blocks(name, channel, places, options.tiers.get(name, 2), alone)
+        return [mark_block(block, name, knowledge) for block in old]
     groups = options.descriptors
     if groups is None:
         groups = PICTURE_GROUPS if alone else CHANNEL_GROUPS

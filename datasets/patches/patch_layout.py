@@ -46,6 +46,8 @@ def choose_places(
     every = [*frames.values(), *spectral.values()]
     unit = _unit(sources, {**frames, **spectral})
     first = every[0] if every else None
+    if every and not np.greater(*_extent(every)[::-1]).all():
+        raise InputError("the channels do not overlap: no patch lies in all of them.")
     if patch_size is not None:
         check_positive("patch_size", patch_size)
     elif options.centers is None and sources.picture is None:
@@ -96,10 +98,7 @@ def _field_of_view(sources: Sources, frames: list[AxisFrame]) -> tuple[Floats, F
             view = (*places.min(axis=0), *places.max(axis=0))
         return np.array(view[:2]), np.array(view[2:])
     if frames:
-        low, high = _extent(frames)
-        if not (high > low).all():
-            raise InputError("the channels do not overlap: no patch lies in all of them.")
-        return low, high
+        return _extent(frames)
     assert sources.walls is not None  # noqa: S101 -- there is no other source
     points = sources.walls.table[["x", "y"]].to_numpy()
     if len(points) < 2:

@@ -129,7 +129,10 @@ def _align_atoms(
     snapshots, notes = None, []
     if sources.snapshots is not None:
         from physlearn.datasets.sites.assign_sites import assign_sites
+        from physlearn.datasets.sites.species import classify_species
 
+        if moved_atoms.species is None:
+            moved_atoms = classify_species(moved_atoms)
         snapshots = assign_sites(moved_atoms)
     if sources.measurements:
         notes.append("what was measured on the atoms has no repeat and keeps its own errors.")

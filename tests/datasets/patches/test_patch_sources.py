@@ -1,0 +1,190 @@
+"""What is given is sorted by kind, lies where it should, and is refused in one sentence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets import PatchOptions, describe_patches
+from physlearn.records import AtomicConfiguration, WallTrack
+
+
+def picture(shape=(64, 64), seed=0, step=1.0, **attrs):
+    rng = np.random.default_rng(seed)
+    coords = {
+        "y": ("y", step * np.arange(shape[0]), {"units": "nm"}),
+        "x": ("x", step * np.arange(shape[1]), {"units": "nm"}),
+    }
+    smooth = np.add.outer(np.sin(np.arange(shape[0]) / 9), np.cos(np.arange(shape[1]) / 7))
+    return xr.DataArray(
+        smooth + 0.1 * rng.normal(size=shape), dims=("y", "x"), coords=coords,
+        attrs={"noise_sd": 0.1, **attrs},
+    )  # fmt: skip
+
+
+def test_every_way_to_hand_over_channels_gives_one_table():
+    maps = {"Height Retrace": picture(seed=1), "Amp": picture(seed=2)}
+    mapping = describe_patches(maps, patch_size=8.0)
+    assert mapping.columns == ["height_retrace", "amp"]
+    assert mapping.n_patches == 64
+    stacked = xr.concat(list(maps.values()), "channel").assign_coords(channel=list(maps))
+    for other in (
+        describe_patches(xr.Dataset(maps), patch_size=8.0),
+        describe_patches(None, None, maps, patch_size=8.0),
+        describe_patches(stacked, patch_size=8.0),
+    ):
+        assert np.allclose(other.frame, mapping.frame)
+        assert np.allclose(other.measurement_covariance, mapping.measurement_covariance)
+    assert mapping.metadata["channels"] == ["height_retrace", "amp"]
+    assert mapping.covariates is not None
+    assert list(mapping.covariates) == ["row", "column"]
+
+
+def test_channels_of_other_pixel_size_lie_on_the_same_patches():
+    fine = picture((128, 128), step=0.5)
+    wide = picture((70, 66), seed=3)
+    table = describe_patches({"fine": fine, "wide": wide}, patch_size=8.0)
+    assert table.n_patches == 64  # the area that both cover
+    center = table.centers[9]
+    inside = wide.sel(
+        x=slice(center[0] - 4 + 1e-6, center[0] + 4), y=slice(center[1] - 4 + 1e-6, center[1] + 4)
+    )
+    assert abs(table.frame["wide"][9] - float(inside.mean())) < 0.1
+
+
+def test_a_video_gives_a_row_a_patch_and_frame():
+    film = xr.concat([picture(seed=k) + k for k in range(3)], "time").assign_coords(
+        time=("time", [0.0, 2.0, 5.0], {"units": "s"})
+    )
+    table = describe_patches(
+        {"height": film}, patch_size=16.0,
+        options=PatchOptions(drift=[[0, 0], [1, 0], [2, 0]], dose=[1.0, 2.0, 3.0]),
+    )  # fmt: skip
+    assert table.n_patches == 48
+    assert np.allclose(table.centers[:16], table.centers[16:32])
+    covariates = table.covariates
+    assert np.array_equal(covariates["frame"], np.repeat([0.0, 1, 2], 16))
+    assert np.array_equal(covariates["time"], np.repeat([0.0, 2, 5], 16))
+    assert np.array_equal(covariates["drift_x"], covariates["frame"])
+    assert np.array_equal(covariates["dose"], covariates["frame"] + 1)
+    means = table.frame["height"].groupby(covariates["frame"]).mean()
+    assert np.allclose(np.diff(means), 1.0, atol=0.02)
+    with pytest.raises(InputError, match="2 frames and a 3"):
+        describe_patches({"a": film, "b": film[:2]})
+
+
+def test_scan_time_and_a_dose_map_are_covariates():
+    scan = picture(dwell_time_s=1e-3, flyback_time_s=0.0)
+    dose = scan.copy(data=np.tile(np.arange(64.0), (64, 1)))
+    table = describe_patches({"a": scan}, patch_size=16.0, options=PatchOptions(dose=dose))
+    rows = table.covariates["row"].to_numpy()
+    assert np.allclose(table.covariates["dose"], table.covariates["column"])
+    expected = rows * 0.064 + table.covariates["column"].to_numpy() * 1e-3
+    assert np.allclose(table.covariates["scan_time"], expected)
+
+
+def test_chosen_centres_and_chosen_patches_are_recorded():
+    rng = np.random.default_rng(2)
+    centers = rng.uniform(10, 54, (60, 2))
+    table = describe_patches(
+        {"a": picture()}, patch_size=8.0,
+        options=PatchOptions(centers=centers, select=lambda frame: frame["a"] > 0),
+    )  # fmt: skip
+    assert table.chosen_by_result
+    assert "given centres" in table.selection
+    assert "chosen by a function of the result" in table.selection
+    assert table.frame["a"].min() > 0
+    assert table.overlap > 0
+    half = describe_patches({"a": picture()}, patch_size=8.0, options=PatchOptions(overlap=0.5))
+    assert (half.n_patches, half.overlap) == (225, 0.5)
+    edge = describe_patches(
+        {"a": picture()}, patch_size=8.0,
+        options=PatchOptions(centers=[[30.0, 30.0], [40.0, 30.0], [-40.0, 0.0]]),
+    )  # fmt: skip
+    assert "2 of 3 patches that have every descriptor" in edge.selection
+    with pytest.raises(NotIdentified, match="none of the patches"):
+        describe_patches(
+            {"a": picture()}, options=PatchOptions(select=lambda frame: frame["a"] > 1e9)
+        )
+
+
+def test_atoms_as_centres():
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:12, :12].reshape(2, -1) * 5.0 + 4.0
+    positions = np.stack([x, y], 1) + rng.normal(0, 0.1, (144, 2))
+    atoms = AtomicConfiguration(positions, unit="nm", field_of_view=(0, 0, 64, 64))
+    table = describe_patches(
+        atoms, None, {"a": picture()}, patch_size=6.0, options=PatchOptions(centers="atoms")
+    )
+    inside = np.all((positions > 4) & (positions < 60), axis=1)
+    assert {tuple(each) for each in table.centers} <= {tuple(each) for each in positions}
+    assert 90 <= table.n_patches <= inside.sum()
+    assert "on every atom" in table.selection
+    with pytest.raises(InputError, match="give atoms as source"):
+        describe_patches({"a": picture()}, options=PatchOptions(centers="atoms"))
+
+
+def test_gaps_cost_only_the_patches_they_fill():
+    holed = picture()
+    holed[:8, :16] = np.nan
+    holed[40, 40] = np.nan
+    table = describe_patches({"a": holed}, patch_size=8.0)
+    assert table.n_patches == 62
+    assert "62 of 64" in table.selection
+    with pytest.raises(NotIdentified, match="no patch"):
+        describe_patches({"a": holed * np.nan}, patch_size=8.0)
+
+
+def test_tiers_and_pooled_covariance():
+    both = {"a": picture(seed=1), "b": picture(seed=2)}
+    table = describe_patches(
+        both, patch_size=8.0, options=PatchOptions(tiers={"a": 1}, covariance="pooled")
+    )
+    assert table.tiers == {"a": 1, "b": 2}
+    assert table.measurement_covariance.shape == (1, 2, 2)
+    each = describe_patches(both, patch_size=8.0, options=PatchOptions(covariance="each"))
+    assert np.allclose(
+        each.measurement_covariance.mean(axis=0), table.measurement_covariance[0], rtol=1e-6
+    )
+
+
+def walls():
+    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    circle = pd.DataFrame(
+        {"frame": 0, "wall": 0, "time": 0.0, "x": 32 + 15 * np.cos(angle),
+         "y": 32 + 15 * np.sin(angle), "normal_x": np.cos(angle), "normal_y": np.sin(angle),
+         "normal_error": 0.1, "error_correlation_length": 1.0, "arc_length": 15 * angle,
+         "curvature": 1 / 15, "normal_velocity": np.nan}
+    )  # fmt: skip
+    return WallTrack(circle, [0.0], unit="nm", closed={0: True})
+
+
+def test_bad_sources_get_one_sentence():
+    a = picture()
+    atoms = AtomicConfiguration(np.random.default_rng(0).uniform(0, 60, (50, 2)), unit="nm")
+    cases = [
+        (lambda: describe_patches("a.tif"), "source must be an AtomicConfiguration"),
+        (lambda: describe_patches(None), "nothing to describe"),
+        (lambda: describe_patches({"a": a}, patch_size=50.0), "too large"),
+        (lambda: describe_patches({"a": a, "A": a}), "is taken"),
+        (lambda: describe_patches({"a": a}, measurements=[1]), "give the atoms as source"),
+        (lambda: describe_patches(walls(), walls=walls()), "given twice"),
+        (lambda: describe_patches({"a": a.expand_dims(z=2, w=2)}), "must be a DataArray"),
+        (lambda: describe_patches({"a": a}, spectra=a), "axis of the spectrum"),
+        (lambda: describe_patches({"a": a, "b": a.assign_coords(x=a.x + 100)}), "do not overlap"),
+        (lambda: describe_patches(atoms, None, a.expand_dims(time=2).rename("f")), "one moment"),
+        (lambda: describe_patches({"a": a}, options=PatchOptions(require=("b",))), "'b' is none"),
+        (lambda: PatchOptions(overlap=1.0), "overlap must be"),
+        (lambda: PatchOptions(centers=[[0, 0], [0, 0]]), "coincide"),
+        (lambda: PatchOptions(centers=[[0, 0]], overlap=0.5), "belongs to a grid"),
+        (lambda: PatchOptions(centers="sites"), "centers"),
+        (lambda: PatchOptions(covariance="none"), "covariance"),
+        (lambda: PatchOptions(descriptors="moments"), "tuple of groups"),
+        (lambda: PatchOptions(tiers={"a": 3}), "0, 1 or 2"),
+        (lambda: describe_patches({"a": a}, options=PatchOptions(drift=[[0, 0]] * 2)), "drift"),
+        (lambda: describe_patches({"a": a}, options=PatchOptions(dose=[1.0, 2.0])), "dose"),
+    ]
+    for call, words in cases:
+        with pytest.raises(InputError, match=words):
+            call()
