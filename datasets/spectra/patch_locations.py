@@ -55,7 +55,6 @@ def patch_locations(
     found = np.full((n_patches, k), np.nan)
     scatter = np.zeros((n_patches, k, k))
     number = np.zeros((n_patches, k), dtype=np.int64)
-    gain = np.full((n_patches, k), np.nan)
     freedom = np.zeros((n_patches, k))
     if most == 0:
         return PatchLocations(found, np.full((n_patches, k, k), np.nan), number)
@@ -72,11 +71,9 @@ def patch_locations(
             y = np.where(there, values[which, c], np.nan)
             found[rows, c], pulls[:, :, c], freedom[rows, c] = _plane(offset, y)
             number[rows, c] = np.isfinite(y).sum(axis=1)
-        square = (pulls**2).sum(axis=1)
         scatter[rows] = np.swapaxes(pulls, 1, 2) @ pulls
-        gain[rows] = np.where(square > 0, 1.0 / np.maximum(number[rows], 1), np.nan)
     enough = number >= np.maximum(LEAST_PIXELS, least_share * size[:, None])
-    covariance = _moderated(scatter, freedom, gain, number, enough)
+    covariance = _moderated(scatter, freedom, number, enough)
     found[~enough] = np.nan
     covariance[~enough] = np.nan
     covariance.swapaxes(1, 2)[~enough] = np.nan
@@ -130,11 +127,9 @@ def _plane(offset: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     return beta[:, 0], pull, freedom.astype(float)
 
 
-def _moderated(
-    scatter: Floats, freedom: Floats, gain: Floats, number: Integers, enough: Flags
-) -> Floats:
+def _moderated(scatter: Floats, freedom: Floats, number: Integers, enough: Flags) -> Floats:
     """Draw each patch's covariance, in units of one pixel's, towards the usual one."""
-    n, k = freedom.shape
+    k = freedom.shape[1]
     scale = np.sqrt(np.maximum(number, 1))
     one = scatter * scale[:, :, None] * scale[:, None, :]
     variance = np.einsum("nii->ni", one)

@@ -161,9 +161,11 @@ def spectra_blocks(
     if lost > 0:
         notes.append(f"{lost:.0%} of the spectra could not be measured in full ({kind}).")
     notes += list(maps.attrs.get("warnings", ()))
+    # an edge's name is the user's; the controlled word stands behind it
+    columns = tuple(f"{name}_edge_counts" for name in names) if kind == "edges" else names
     return [
         ColumnBlock(
-            names, found.values, (tier,) * len(names),
+            columns, found.values, (tier,) * len(names),
             tuple(str(maps[name].attrs["units"]) for name in names), found.covariance,
             derived=derived, notes=tuple(notes),
         )
