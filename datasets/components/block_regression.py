@@ -1,0 +1,116 @@
+"""Many numbers from many numbers: models chosen by held-out blocks, intervals from them too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.checks import CREDIBLE_MASS
+from physlearn.datasets.components.block_folds import BlockFolds
+
+__all__ = ["MODELS", "Regression", "conformal_factor", "regress_in_blocks"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+MODELS = ("mean", "ridge", "gaussian_process")
+PENALTIES = np.logspace(-3, 5, 17)
+MOST_KERNEL_ROWS = 1500
+"""Rows that a Gaussian process learns from; its cost grows with their cube."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regression:
+    """Held-out predictions (n, m) by the best model, and what fits on all say of every row.
+
+    ``comparison``: model -> mean squared error of each known row, held out (n_known,).
+    """
+
+    model: str
+    held_out: Floats
+    predictions: Floats
+    comparison: dict[str, Floats]
+
+
+def regress_in_blocks(
+    inputs: Floats,
+    targets: Floats,
+    known: Integers,
+    folds: BlockFolds,
+    models: tuple[str, ...],
+    weights: Floats,
+    seed: int,
+) -> Regression:
+    """Return predictions of ``targets`` (n_known, m) from ``inputs`` (n, d) of all rows.
+
+    ``folds`` are of the known rows. ``weights`` (m,) put the targets' errors on one scale before
+    they are averaged.
+    """
+    held_out, errors = {}, {}
+    for name in models:
+        predicted = np.empty_like(targets)
+        for learned, held in folds.split():
+            fit = _fit(name, inputs[known[learned]], targets[learned], seed)
+            predicted[held] = fit(inputs[known[held]])
+        held_out[name] = predicted
+        errors[name] = (((targets - predicted) * weights) ** 2).mean(axis=1)
+    best = min(models, key=lambda name: float(errors[name].mean()))
+    fit = _fit(best, inputs[known], targets, seed)
+    return Regression(best, held_out[best], fit(inputs), errors)
+
+
+def conformal_factor(scores: Floats, blocks: Integers, mass: float = CREDIBLE_MASS) -> Floats:
+    """Return the quantile of held-out |errors| (n, m) that a new block's error keeps below.
+
+    The quantile of each column is taken at the level that n independent errors need, n being the
+    number of blocks: rows of one block go wrong together.
+    """
+    n = len(np.unique(blocks))
+    level = min(mass * (1.0 + 1.0 / n), 1.0)
+    return np.asarray(np.quantile(scores, level, axis=0, method="higher"))
+
+
+def _fit(name: str, inputs: Floats, targets: Floats, seed: int) -> Any:
+    """Return a function that predicts rows of targets from rows of inputs."""
+    mean, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    spread = np.where(spread > 1e-12 * np.abs(mean), spread, 1.0)
+    middle = targets.mean(axis=0)
+
+    def scaled(rows: Floats) -> Floats:
+        return np.asarray((rows - mean) / spread)
+
+    if name == "mean":
+        return lambda rows: np.broadcast_to(middle, (len(rows), len(middle)))
+    size = np.maximum(targets.std(axis=0), 1e-300)
+    wanted = (targets - middle) / size
+    learner = _ridge() if name == "ridge" else _gaussian_process(inputs.shape[1], seed)
+    rows = np.arange(len(inputs))
+    if name != "ridge" and len(rows) > MOST_KERNEL_ROWS:
+        rows = np.random.default_rng(seed).choice(len(rows), MOST_KERNEL_ROWS, replace=False)
+    learner.fit(scaled(inputs[rows]), wanted[rows])
+
+    def predict(new: Floats) -> Floats:
+        return np.asarray(learner.predict(scaled(new))).reshape(len(new), -1) * size + middle
+
+    return predict
+
+
+def _ridge() -> Any:
+    """Return linear regression with a penalty chosen by leaving rows out."""
+    from sklearn.linear_model import RidgeCV
+
+    return RidgeCV(PENALTIES, alpha_per_target=True)
+
+
+def _gaussian_process(d: int, seed: int) -> Any:
+    """Return a Gaussian process: a line, a smooth part and noise, one length for all inputs."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
+
+    smooth = ConstantKernel(0.5, (1e-3, 1e2)) * RBF(np.sqrt(d), (0.3, 100.0))
+    line = ConstantKernel(0.5 / d, (1e-4, 1e2)) * DotProduct(0.0, "fixed")
+    return GaussianProcessRegressor(
+        smooth + line + WhiteKernel(0.3, (1e-4, 1e1)), random_state=seed
+    )

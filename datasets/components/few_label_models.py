@@ -1,0 +1,101 @@
+"""Class probabilities from few labels: discriminants, or heaps shaped by unlabelled patches."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MODELS", "class_log_probabilities", "fit_temperature", "nearest_distance"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+MODELS = ("discriminant", "heaps")
+UNKNOWN = -1
+ITERATIONS = 40
+SETTLED = 1e-4
+TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 61))
+TEMPERATURE_SD = 0.5
+"""Prior spread of ln T about 0: few labels do not say much about it."""
+
+
+def class_log_probabilities(model: str, scores: Floats, codes: Integers, k: int) -> Floats:
+    """Return ln p(class | patch), (n, k), of every row from those whose code is not -1."""
+    known = codes != UNKNOWN
+    means, shared = _labelled_heaps(scores[known], codes[known], k)
+    heaps = np.broadcast_to(shared, (k, *shared.shape))
+    log_p = _normal(scores, means, heaps, np.full(k, 1.0 / k))
+    if model == "discriminant":
+        return log_p
+    d = scores.shape[1]
+    for _ in range(ITERATIONS):
+        share = np.exp(log_p)
+        share[known] = np.eye(k)[codes[known]]
+        size = share.sum(axis=0)
+        means = share.T @ scores / size[:, None]
+        scatter = np.empty((k, d, d))
+        for each in range(k):
+            offset = scores - means[each]
+            scatter[each] = (share[:, each, None] * offset).T @ offset
+        # heaps of few patches lean on what all heaps have in common
+        common = scatter.sum(axis=0) / len(scores)
+        heaps = (scatter + (d + 2) * common) / (size + d + 2)[:, None, None]
+        before, log_p = log_p, _normal(scores, means, heaps, size / len(scores))
+        if np.abs(np.exp(log_p) - np.exp(before)).max() < SETTLED:
+            break
+    return log_p
+
+
+def fit_temperature(log_p: Floats, codes: Integers) -> float:
+    """Return T for which softmax(ln p / T) foretells labels that were left out best."""
+    loss = []
+    for temperature in TEMPERATURES:
+        scaled = log_p / temperature
+        scaled = scaled - _log_sum(scaled)
+        log_likelihood = scaled[np.arange(len(codes)), codes].sum()
+        loss.append(-log_likelihood + 0.5 * (np.log(temperature) / TEMPERATURE_SD) ** 2)
+    return float(TEMPERATURES[int(np.argmin(loss))])
+
+
+def nearest_distance(scores: Floats, share: Floats) -> Floats:
+    """Return each row's squared Mahalanobis distance to the nearest class, given class shares."""
+    d = scores.shape[1]
+    size = share.sum(axis=0)
+    means = share.T @ scores / size[:, None]
+    least = np.full(len(scores), np.inf)
+    for each in range(share.shape[1]):
+        offset = scores - means[each]
+        heap = (share[:, each, None] * offset).T @ offset / size[each]
+        heap += 1e-9 * np.trace(heap) / d * np.eye(d)
+        least = np.minimum(least, np.einsum("ni,ni->n", offset, np.linalg.solve(heap, offset.T).T))
+    return least
+
+
+def _labelled_heaps(rows: Floats, codes: Integers, k: int) -> tuple[Floats, Floats]:
+    """Return class means and the covariance that the classes share, shrunk (Ledoit and Wolf)."""
+    from sklearn.covariance import ledoit_wolf
+
+    means = np.array([rows[codes == each].mean(axis=0) for each in range(k)])
+    inside = rows - means[codes]
+    free = max(len(rows) - k, 1)
+    shared = np.asarray(ledoit_wolf(inside, assume_centered=True)[0]) * len(rows) / free
+    if free == 1 or not np.trace(shared) > 0:
+        # one label a class: nothing is known of the spread but that classes differ by more
+        shared = np.diag(np.maximum(rows.var(axis=0), 1e-12)) / k
+    return means, shared + 1e-9 * np.trace(shared) * np.eye(rows.shape[1])
+
+
+def _normal(scores: Floats, means: Floats, heaps: Floats, weights: Floats) -> Floats:
+    """Return ln of the class probabilities of Gaussian heaps."""
+    log_p = np.empty((len(scores), len(means)))
+    for each, (mean, heap) in enumerate(zip(means, heaps, strict=True)):
+        root = np.linalg.cholesky(heap)
+        z = np.linalg.solve(root, (scores - mean).T)
+        log_p[:, each] = np.log(weights[each]) - np.log(np.diag(root)).sum()
+        log_p[:, each] -= 0.5 * (z**2).sum(axis=0)
+    return log_p - _log_sum(log_p)
+
+
+def _log_sum(log_p: Floats) -> Floats:
+    """Return ln of the sum of exponentials of each row, (n, 1)."""
+    top = log_p.max(axis=1, keepdims=True)
+    return np.asarray(top + np.log(np.exp(log_p - top).sum(axis=1, keepdims=True)))
