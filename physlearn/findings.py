@@ -76,6 +76,7 @@ class Findings:
     image: xr.DataArray | None = None
     channels: xr.Dataset | None = None
     repeat: xr.DataArray | xr.Dataset | None = None
+    spectra: xr.Dataset | None = None
     edited: str | os.PathLike[str] | None = None
     lattice: str | None = None
     atoms: AtomicConfiguration | None = None
@@ -139,6 +140,9 @@ class Findings:
                     f"{self.image.shape[1]} x {self.image.shape[0]}: it is taken to span the same "
                     "field of view."
                 ] = "channels"
+        if self.image is not None:
+            for sentence in self.image.attrs.get("warnings", ()):
+                seen.setdefault(str(sentence), "picture")
         return [(name, sentence) for sentence, name in seen.items()]
 
 

@@ -14,7 +14,10 @@ from physlearn.checks import InputError, check_array
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["count_frames", "read_channels", "read_drive", "read_input", "read_repeat"]
+__all__ = [
+    "count_frames", "picture_of_spectra", "read_channels", "read_drive", "read_input",
+    "read_repeat", "read_spectra",
+]  # fmt: skip
 
 HDF5, NUMPY, GIF = b"\x89HDF", b"\x93NUMPY", b"GIF8"
 TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -270,9 +273,11 @@ def read_repeat(
             )
         held = dict(_pictures_of(Path(paths[0])))
         name = image.attrs.get("channel")
-        if len(held) > 1 and name not in held:
+        if len(held) == 1:
+            return next(iter(held.values()))
+        if not isinstance(name, str) or name not in held:
             raise InputError(f"repeat must hold the picture {name!r}; it holds {', '.join(held)}.")
-        return held[name] if len(held) > 1 else next(iter(held.values()))
+        return held[name]
     given = [_pictures_of(Path(path)) for path in paths]
     if all(len(found) == 1 for found in given) and len(given) == len(channels):
         pairs = [(name, found[0][1]) for name, found in zip(channels, given, strict=True)]
@@ -285,6 +290,59 @@ def read_repeat(
             f"{', '.join(name for found in given for name, _ in found)}."
         )
     return _on_same_grid(pairs, channels)
+
+
+def read_spectra(path: str | os.PathLike[str]) -> xr.Dataset | None:
+    """Read a file that holds spectra by pixel and no picture; None for any other file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> name = Path(tempfile.mkdtemp()) / "picture.npy"
+    >>> np.save(name, np.zeros((20, 30)))
+    >>> read_spectra(name) is None
+    True
+    """
+    from physlearn.checks import BackendUnavailable
+    from physlearn.datasets.reading.menu import channels_of, has_menu, read_channels
+
+    file = Path(path)
+    if not file.is_file() or not (has_menu(file) or _starts_with(file, HDF5)):
+        return None
+    try:
+        kinds = {one.kind for one in channels_of(file)}
+    except (InputError, BackendUnavailable):
+        return None  # the reader of pictures says what is wrong
+    if "spectra" not in kinds or kinds & {"picture", "film"}:
+        return None
+    held = read_channels(file)
+    return held if all({"y", "x"} < set(one.dims) for one in held.values()) else None
+
+
+def picture_of_spectra(spectra: xr.Dataset) -> xr.DataArray:
+    """Return what stands for the picture of a field of spectra: their median at each pixel.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> stack = xr.DataArray(np.ones((20, 30, 5)), dims=("y", "x", "bias"), name="response")
+    >>> picture_of_spectra(stack.to_dataset()).dims
+    ('y', 'x')
+    """
+    import xarray as xr
+
+    name, first = next(iter(spectra.data_vars.items()))
+    axis = next(dim for dim in first.dims if dim not in ("y", "x"))
+    values = np.abs(first.to_numpy()) if first.dtype.kind == "c" else first.to_numpy()
+    middle = np.nanmedian(values, axis=first.dims.index(axis))
+    note = (
+        f"the file holds spectra and no picture: the median of {name} over {axis} stands for one."
+    )
+    coords = {dim: first.coords[dim] for dim in ("y", "x") if dim in first.coords}
+    picture = xr.DataArray(
+        middle, dims=[dim for dim in first.dims if dim != axis], coords=coords, attrs=first.attrs
+    ).transpose("y", "x")
+    return picture.assign_attrs(warnings=(*first.attrs.get("warnings", ()), note))
 
 
 def _on_same_grid(pairs: Sequence[tuple[Hashable, xr.DataArray]], like: xr.Dataset) -> xr.Dataset:

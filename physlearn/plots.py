@@ -6,6 +6,7 @@ from physlearn.report.draw_defects import plot_vacancies
 from physlearn.report.draw_envelope import plot_envelope
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings, plot_posterior
 from physlearn.report.draw_rings import plot_rings
+from physlearn.report.draw_spectra import plot_spectra
 from physlearn.report.draw_strain import plot_row_shifts, plot_strain
 from physlearn.report.draw_thermodynamics import plot_phase_diagram, plot_thermodynamics
 from physlearn.report.draw_walls import (
@@ -31,6 +32,7 @@ __all__ = [
     "plot_rings",
     "plot_row_shifts",
     "plot_species",
+    "plot_spectra",
     "plot_strain",
     "plot_thermodynamics",
     "plot_vacancies",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["IMAGE_STEPS"]
 
 FEWEST_PATCHES = 30
+RESPONSE_TIER = 2
 
 
 def _fit_couplings(findings: Findings) -> None:
@@ -51,10 +52,12 @@ def _describe(findings: Findings) -> None:
         if edited_by_hand(findings.atoms):
             # the causal step warns of patches that were chosen; so were the atoms in these
             table = replace(table, selection=f"{table.selection}, of atoms that a person edited")
-    elif channels is None:
+    elif channels is None and findings.spectra is None:
         table = describe_patches(findings.image, repeat=findings.repeat)
     else:
-        table = describe_patches(None, None, channels, repeat=findings.repeat)
+        spectra = findings.spectra
+        stacks = None if spectra is None else {str(n): one for n, one in spectra.items()}
+        table = describe_patches(None, None, channels, spectra=stacks, repeat=findings.repeat)
     findings.patches = table
 
 
@@ -98,7 +101,7 @@ def _discover(findings: Findings) -> None:
     table = findings.patches
     if table is None:
         return
-    if findings.atoms is None and findings.channels is None:
+    if findings.atoms is None and findings.channels is None and findings.spectra is None:
         raise NotIdentified(
             "without atoms or further channels every descriptor is a function of the same pixels, "
             "and such descriptors do not cause one another; give a channel with --channel."
@@ -127,7 +130,7 @@ def _estimate(findings: Findings) -> None:
     if not findings.effects:
         raise NotIdentified(
             "no link leads to a descriptor of the last tier, so there is no effect to estimate."
-            if findings.channels is not None
+            if max(table.tiers.values(), default=0) == RESPONSE_TIER
             else "the patch table has no response channel whose causes could be asked for; give "
             "one with --channel."
         )

@@ -25,7 +25,7 @@ class Study:
     Attributes
     ----------
     path
-        A picture or a video; which of the two, its content tells.
+        A picture, a video, or spectra by pixel (loops, band excitation); its content tells which.
     channels
         Further pictures of the same field: responses whose causes are asked for.
     drive
@@ -155,14 +155,26 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
     InputError
         When a file cannot be read, or channels are given for a video.
     """
-    from physlearn.inputs import read_channels, read_input, read_repeat
+    from physlearn.inputs import (
+        picture_of_spectra,
+        read_channels,
+        read_input,
+        read_repeat,
+        read_spectra,
+    )
     from physlearn.steps_image import IMAGE_STEPS
     from physlearn.steps_plan import PLAN_STEPS
     from physlearn.steps_video import VIDEO_STEPS
 
     _, number = as_generator(seed)
     findings = Findings(study.title, number, source=Path(study.path).name)
-    data = read_input(study.path, drive=study.drive, channel=study.picture)
+    findings.spectra = read_spectra(study.path)
+    if findings.spectra is None:
+        data = read_input(study.path, drive=study.drive, channel=study.picture)
+    elif study.drive is not None:
+        raise InputError(f"drive goes with a video; {study.path} holds spectra: leave it out.")
+    else:
+        data = picture_of_spectra(findings.spectra)
     if "time" in data.dims:
         for name in ("channels", "atoms", "lattice", "repeat"):
             if getattr(study, name):

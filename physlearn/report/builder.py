@@ -128,6 +128,7 @@ def _context(
         "patches_text": patches_text(findings),
         "repeat_text": repeat_text(findings),
         "patch_rows": patch_rows(summary["patches"]),
+        "spectrum_pictures": [name for name in pictures if name.startswith("spectra_")],
         "patch_pictures": [name for name in pictures if name.startswith("patch_")],
         "graph_claims": findings.graph.claims() if findings.graph else [],
         "effect_rows": [_effect_row(row) for row in summary["effects"]],

@@ -21,6 +21,9 @@ __all__ = ["plot_atoms", "plot_image", "plot_patches", "plot_species", "site_ato
 SCATTER_POINTS = 200.0
 """Marks of a square picture, side by side, fill this many points."""
 
+NOTE_LETTERS, TITLE_LETTERS = 27, 18
+"""What fits below a small map in one line, and above it in full size."""
+
 RING_COLORS = ("#56b4e9", "#ff9a4d", "#35d0a0", "#f0e442", "#e79ac6", "#ffffff")
 """As `COLORS`, lighter, for rings on a dark picture."""
 
@@ -119,7 +122,9 @@ def plot_patches(table: PatchTable, column: str, *, ax: Axes | None = None) -> A
     ax.autoscale_view()
     ax.set_aspect("equal")
     ax.invert_yaxis()
-    ax.set(xticks=[], yticks=[], title=column.replace("_", " "))
+    ax.set(xticks=[], yticks=[])
+    title = column.replace("_", " ")
+    ax.set_title(title, fontsize=11 if len(title) <= TITLE_LETTERS else 8.5)
     for spine in ax.spines.values():
         spine.set_visible(False)
     figure = ax.get_figure()
@@ -131,9 +136,9 @@ def plot_patches(table: PatchTable, column: str, *, ax: Axes | None = None) -> A
         _mark_error(bar.ax, table, column)
     note = table.flags.get(column, "")
     if column in table.derived:
-        note = note or f"computed from {', '.join(table.derived[column])}".replace("_", " ")
+        note = note or f"follows from {', '.join(table.derived[column])}".replace("_", " ")
     if note:
-        ax.set_xlabel(textwrap.fill(note, 34), color=RED, fontsize=8.5)
+        ax.set_xlabel(textwrap.fill(note, NOTE_LETTERS), color=RED, fontsize=8.5)
     return ax
 
 

@@ -27,6 +27,7 @@ from physlearn.report.draw_atoms import (
 from physlearn.report.draw_causal import plot_effects, plot_graph
 from physlearn.report.draw_defects import plot_vacancies
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings
+from physlearn.report.draw_spectra import plot_spectra
 from physlearn.report.draw_strain import plot_row_shifts, plot_strain
 from physlearn.report.draw_walls import (
     plot_domain_share,
@@ -239,6 +240,15 @@ def _patches(findings: Findings) -> Iterator[Drawn]:
     table = findings.patches
     if table is None:
         return
+    for name, spectra in ({} if findings.spectra is None else findings.spectra).items():
+        if spectra.dtype.kind == "c":
+            continue
+        figure, ax = _canvas(5.6, 3.6)
+        plot_spectra(spectra, ax=ax)
+        yield (f"spectra_{_file_name(str(name))}", figure,
+               f"Median and mean spectrum of {name} over all pixels.",
+               f"{name}: the median of the sound pixels, two standard errors shaded, beside the "
+               "mean of all.")  # fmt: skip
     rows = {row["name"]: row for row in column_rows(table)}
     for column in table.columns[:MAX_PATCH_MAPS]:
         figure, ax = _canvas(2.75, 2.4 if not table.flags and not table.derived else 2.7)

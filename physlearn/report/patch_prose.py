@@ -12,6 +12,8 @@ __all__ = ["patch_rows", "patches_text", "repeat_text"]
 
 WORTH_SAYING = 0.2
 """Share of a column's variance from which on its errors are named beside it."""
+SMALLEST_DECIMAL = 1e-3
+"""Numbers of a smaller spread are said with a power of ten."""
 
 
 def patches_text(findings: Findings) -> str:
@@ -87,7 +89,7 @@ def patch_rows(content: Mapping[str, Any] | None) -> list[dict[str, str]]:
         remarks = [row["flag"]] if row["flag"] else []
         if row["derived_from"]:
             of = row["derived_from"].replace("_", " ")
-            remarks.append(f"computed from {of}, or repeats it")
+            remarks.append(f"follows from {of}")
         if row["error"] is None:
             remarks.append("its error is unknown")
         elif row["noise_share"] is not None and row["noise_share"] > WORTH_SAYING:
@@ -107,6 +109,6 @@ def patch_rows(content: Mapping[str, Any] | None) -> list[dict[str, str]]:
 
 def _mean_beside(mean: float, spread: float | None) -> str:
     """Return a mean with as many decimals as the spread about it deserves."""
-    if spread is None or not spread > 0:
+    if spread is None or not spread > SMALLEST_DECIMAL:
         return said_number(mean)
     return said_interval(mean, mean - spread, mean + spread)[0]

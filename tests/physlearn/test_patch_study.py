@@ -14,6 +14,7 @@ from physlearn.datasets import (
     check_layout,
     descriptor_terms,
     make_channel_scene,
+    make_spectra,
 )
 from physlearn.findings import Findings
 from physlearn.inputs import read_channels, read_repeat
@@ -99,7 +100,7 @@ def test_rows_say_what_is_known_and_what_is_not():
     assert said["dilation"] == ""
     assert "no signal" in said["idle"]
     assert "% of its variance is noise" in said["idle"]
-    assert said["slope"] == "computed from dilation, or repeats it"
+    assert said["slope"] == "follows from dilation"
     assert said["mine"] == "its error is unknown"
 
 
@@ -128,7 +129,7 @@ def test_a_map_shows_error_and_flag():
     assert "no signal" in ax.get_xlabel()
     bar = ax.get_figure().axes[1]
     assert np.ptp(bar.lines[0].get_ydata()) > 1.0
-    assert plot_patches(table(), "slope").get_xlabel() == "computed from dilation"
+    assert plot_patches(table(), "slope").get_xlabel() == "follows from dilation"
     assert not plot_patches(table(), "mine").get_figure().axes[1].lines
 
 
@@ -165,6 +166,8 @@ def test_a_repeat_that_does_not_fit_is_refused(scans, tmp_path):
     channels = read_channels([folder / "scan0.nc"], image)
     np.save(tmp_path / "one.npy", np.random.default_rng(0).normal(size=(96, 96)))
     np.save(tmp_path / "small.npy", np.random.default_rng(0).normal(size=(40, 96)))
+    with pytest.raises(InputError, match="must hold the picture"):
+        read_repeat([folder / "scan1.nc"], image.assign_attrs(channel="other"), None)
     with pytest.raises(InputError, match="one file a channel"):
         read_repeat([tmp_path / "one.npy"], image, channels)
     with pytest.raises(InputError, match="must be one file"):
@@ -173,3 +176,21 @@ def test_a_repeat_that_does_not_fit_is_refused(scans, tmp_path):
         read_repeat([tmp_path / "small.npy"], image, channels[["height"]])
     with pytest.raises(InputError, match="different names"):
         read_channels([tmp_path / "one.npy"] * 2, image)
+
+
+def test_a_file_of_spectra_gives_loops_in_patches(tmp_path):
+    stack = make_spectra("loops", (24, 24), rng=1).spectra
+    stack.to_dataset(name="response").to_netcdf(tmp_path / "loops.nc", engine="h5netcdf")
+    result = run_study(tmp_path / "loops.nc", out=tmp_path / "study", seed=1)
+    assert "imprint" in result.findings.patches.columns
+    assert (result.folder / "figures" / "spectra_response.png").is_file()
+    page = result.report.read_text(encoding="utf-8")
+    assert "median of the sound pixels" in page
+    assert "no picture: the median of response" in page
+
+
+def test_a_drive_does_not_go_with_spectra(tmp_path):
+    stack = make_spectra("loops", (20, 20), rng=1).spectra
+    stack.to_dataset(name="response").to_netcdf(tmp_path / "loops.nc", engine="h5netcdf")
+    with pytest.raises(InputError, match="holds spectra"):
+        run_study(Study(tmp_path / "loops.nc", drive="drive.csv"), out=tmp_path / "study")
