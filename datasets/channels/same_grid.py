@@ -11,7 +11,7 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.channels.resample import rescaled, without_gaps
 from physlearn.datasets.patches.patch_places import axis_frame
 
-__all__ = ["on_grid_of"]
+__all__ = ["on_grid_of", "plain_picture"]
 
 Floats = NDArray[np.float64]
 SAME_STEP = 1e-3
@@ -59,7 +59,7 @@ def _place(name: str, larger: Floats, smaller: Floats) -> tuple[int, int]:
 
     if larger.shape == smaller.shape:
         return 0, 0
-    one, two = _plain(larger), _plain(smaller)
+    one, two = plain_picture(larger), plain_picture(smaller)
     if any(a > b for a, b in zip(two.shape, one.shape, strict=True)):
         if any(a < b for a, b in zip(two.shape, one.shape, strict=True)):
             raise InputError(
@@ -79,7 +79,7 @@ def _place(name: str, larger: Floats, smaller: Floats) -> tuple[int, int]:
     return sign * int(row), sign * int(column)
 
 
-def _plain(values: Floats) -> Floats:
+def plain_picture(values: Floats) -> Floats:
     """Return a picture without gaps and without its plane, at unit spread."""
     filled, _ = without_gaps(values)
     level = signal.detrend(signal.detrend(filled, axis=0), axis=1)
