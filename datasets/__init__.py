@@ -5,6 +5,7 @@ from physlearn.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "Descriptor": ".descriptors.custom",
         "PolarFourier": ".descriptors.polar_fourier",
         "PolarOptions": ".descriptors.polar_fourier",
         "polar_fourier": ".descriptors.polar_fourier",

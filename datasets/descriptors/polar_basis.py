@@ -110,7 +110,8 @@ def polar_basis(shape: tuple[int, int], order: int, fill: float) -> PolarBasis:
     rings = np.arange(int(np.ceil(RINGS_PER_PX * np.hypot(*shape))) + 2) / RINGS_PER_PX
     along = oscillator_functions((1, len(rings)), (0.0, 0.0), scale, numbers, table, rings)
     return PolarBasis(
-        shape, order, float(scale), numbers, order // 2 + 1, _mass_weights(order // 2 + 1, scale, half), table, functions,
+        shape, order, float(scale), numbers, order // 2 + 1,
+        _mass_weights(order // 2 + 1, scale, half), table, functions,
         disc / disc.sum(), np.abs(along[:, 0, :].T) ** 2,
     )  # fmt: skip
 

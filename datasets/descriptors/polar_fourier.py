@@ -24,7 +24,7 @@ from physlearn.datasets.descriptors.polar_kernels import (
 )
 from physlearn.one_thread import one_blas_thread
 
-__all__ = ["PolarFourier", "PolarOptions", "polar_fourier"]
+__all__ = ["PolarFourier", "PolarOptions", "PolarParts", "polar_fourier", "polar_parts"]
 
 Floats = NDArray[np.float64]
 BATCH = 512
@@ -103,10 +103,10 @@ def polar_fourier(
 
     ``c_pm = sum_pixels I(r, theta) R_pm(r) exp(-i m theta)`` with the orthonormal Laguerre-Gauss
     functions R_pm about the motif's centre. A turn multiplies c_pm by a phase, so that c_p0 and
-    |c_pm| do not feel it. The centre is the point at which ``sum_p c_p0^2 + 3 g^2`` is largest, with
-    the power of the part that does not depend on theta and the light g under a Gaussian a quarter
-    of the patch wide: found on a grid and by Newton steps. The mean of the inscribed disc is taken
-    off first. Noise adds ``v`` to |c_pm|^2; it is taken away.
+    |c_pm| do not feel it. The centre is the point at which ``sum_p c_p0^2 + 3 g^2`` is largest,
+    with the power of the part that does not depend on theta and the light g under a Gaussian a
+    quarter of the patch wide: found on a grid and by Newton steps. The mean of the inscribed disc
+    is taken off first. Noise adds ``v`` to |c_pm|^2; it is taken away.
 
     Parameters
     ----------
@@ -238,6 +238,51 @@ def _describe(
     return PolarFourier(values, basis.modes, names, centers + shift, found, covariance)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PolarParts:
+    """What is known of a batch of patches: c_p0 and |c_pm|, their noise and their gradients.
+
+    ``clean`` is the power without the noise's share ``added``; ``amplitude`` its root, or c_p0.
+    """
+
+    amplitude: Floats
+    clean: Floats
+    added: Floats
+    turning: NDArray[np.bool_]
+    centers: Floats
+    found: NDArray[np.bool_]
+    gradients: Floats | None
+
+
+def polar_parts(
+    pixels: Floats | NDArray[np.float32],
+    middles: Floats,
+    basis: PolarBasis,
+    noise: PixelNoise | None,
+    options: PolarOptions,
+    variance: Floats | None,
+    with_gradients: bool,
+) -> PolarParts:
+    """Return amplitudes about each patch's own centre, and how they change with each pixel."""
+    flat, centers, found, real, imaginary = _coefficients(pixels, middles, basis, options)
+    turning = basis.modes[:, 1] > 0
+    power = real**2 + imaginary**2
+    added = np.zeros_like(power)
+    if noise is not None and variance is not None:
+        added = _noise_power(variance, centers, basis, noise)
+    clean = np.where(turning, power - added, power)
+    amplitude = np.where(turning, np.sqrt(np.maximum(clean, 0.0)), real)
+    gradients = None
+    if with_gradients:
+        gradients = np.empty((*real.shape, *pixels.shape[1:]))
+        window_gradients(
+            flat, centers, found, options.recenter == "symmetry", basis.scale, basis.order,
+            basis.modes, basis.n_circular, basis.mass, basis.table, gradients,
+        )  # fmt: skip
+        gradients -= basis.disc * gradients.sum(axis=(2, 3))[..., None, None]
+    return PolarParts(amplitude, clean, added, turning, centers, found, gradients)
+
+
 def describe_batch(
     pixels: NDArray[np.float32],
     middles: Floats,
@@ -247,38 +292,27 @@ def describe_batch(
     with_errors: bool,
 ) -> tuple[Floats, Floats, NDArray[np.bool_], Floats]:
     """Return values, centres, whether found, and covariances of a batch of patches."""
-    flat, centers, found, real, imaginary = _coefficients(pixels, middles, basis, options)
-    turning = basis.modes[:, 1] > 0
-    power = real**2 + imaginary**2
-    added = np.zeros_like(power)
-    variance = np.empty((0, 0, 0))
-    if noise is not None:
-        variance = noise.variance(pixels)
-        added = _noise_power(variance, centers, basis, noise)
-    clean = np.where(turning, power - added, power)
-    amplitude = np.where(turning, np.sqrt(np.maximum(clean, 0.0)), real)
-    values = amplitude if options.value == "amplitude" else np.where(turning, clean, real)
+    variance = None if noise is None else noise.variance(pixels)
+    parts = polar_parts(pixels, middles, basis, noise, options, variance, with_errors)
+    amplitude, turning = parts.amplitude, parts.turning
+    values = amplitude
+    if options.value == "power":
+        values = np.where(turning, parts.clean, amplitude)
     total = np.ones(len(pixels))
     if options.intensity == "divide":
-        total = np.maximum((power - added).sum(axis=1), 1e-3 * power.sum(axis=1))
-        total = np.maximum(total, np.finfo(np.float64).tiny)
-        scale = np.sqrt(total)[:, None]
+        whole = parts.clean + np.where(turning, parts.added, 0.0)
+        total = (whole - parts.added).sum(axis=1)
+        total = np.maximum(total, np.maximum(1e-3 * whole.sum(axis=1), np.finfo(float).tiny))
         squares = turning if options.value == "power" else np.zeros_like(turning)
-        values = values / np.where(squares, total[:, None], scale)
+        values = values / np.where(squares, total[:, None], np.sqrt(total)[:, None])
     errors = np.empty((0, 0, 0))
-    if with_errors and noise is not None:
-        gradients = np.empty((*real.shape, *pixels.shape[1:]))
-        window_gradients(
-            flat, centers, found, options.recenter == "symmetry", basis.scale, basis.order,
-            basis.modes, basis.n_circular, basis.mass, basis.table, gradients,
-        )  # fmt: skip
-        gradients -= basis.disc * gradients.sum(axis=(2, 3))[..., None, None]
-        gradients = _value_gradients(gradients, amplitude, total, turning, options)
+    if parts.gradients is not None and noise is not None and variance is not None:
+        gradients = _value_gradients(parts.gradients, amplitude, total, turning, options)
         errors = linear_covariance(gradients, variance, noise)
         if options.value == "power":
-            second = np.where(turning, added**2, 0.0) / total[:, None] ** 2
+            second = np.where(turning, parts.added**2, 0.0) / total[:, None] ** 2
             errors[:, np.arange(len(turning)), np.arange(len(turning))] += second
-    return values, centers, found, errors
+    return values, parts.centers, parts.found, errors
 
 
 def _value_gradients(
@@ -297,12 +331,12 @@ def _value_gradients(
 
 
 def _coefficients(
-    pixels: NDArray[np.float32], middles: Floats, basis: PolarBasis, options: PolarOptions
+    pixels: Floats | NDArray[np.float32], middles: Floats, basis: PolarBasis, options: PolarOptions
 ) -> tuple[NDArray[np.float32], Floats, NDArray[np.bool_], Floats, Floats]:
     """Return patches without their disc's mean, centres, whether found, and real, imaginary c."""
     n, k = len(pixels), len(basis.modes)
-    mean = np.einsum("nij,ij->n", pixels, basis.disc.astype(np.float32))
-    flat = pixels - mean[:, None, None].astype(np.float32)
+    mean = np.einsum("nij,ij->n", pixels, basis.disc)
+    flat = np.ascontiguousarray(pixels - mean[:, None, None], dtype=np.float32)
     starts = np.array(middles, dtype=np.float64)
     recenter = options.recenter == "symmetry"
     if recenter:

@@ -1,0 +1,74 @@
+"""Fourier power of windowed patches: bands, the noise's share, and gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.datasets.descriptors.pixel_noise import PixelNoise
+
+__all__ = ["BandPower", "hann_window"]
+
+Floats = NDArray[np.float64]
+
+
+def hann_window(shape: tuple[int, int]) -> Floats:
+    """Return the Hann window of a patch, nowhere 0, with a mean square of 1."""
+    window = np.outer(*(np.hanning(length + 2)[1:-1] for length in shape))
+    return np.asarray(window / np.sqrt(np.mean(window**2)))
+
+
+class BandPower:
+    """Power of windowed patches in sets of frequencies, in squared units of the pixels.
+
+    The power of all frequencies is the mean square of the windowed pixels.
+    """
+
+    def __init__(self, shape: tuple[int, int], masks: Floats, noise: PixelNoise | None) -> None:
+        self.shape = shape
+        self.masks = masks  # (bands, rows, columns) on the grid of fft2, 0 or 1
+        self.window = hann_window(shape)
+        self.pixels = shape[0] * shape[1]
+        self.added, self.lines, self.second = (np.zeros(len(masks)) for _ in range(3))
+        if noise is not None:
+            self._measure_noise(noise)
+
+    def _measure_noise(self, noise: PixelNoise) -> None:
+        """Work out what unit noise and the lines add to each band, and how it scatters."""
+        n_rows, n_columns = self.shape
+        spectrum = np.abs(np.fft.fft2(self.window**2)) ** 2
+        for band, mask in enumerate(self.masks):
+            rows, columns = np.nonzero(mask)
+            if not len(rows):
+                continue
+            waves = np.exp(
+                -2j * np.pi
+                * (rows[:, None, None] * np.arange(n_rows)[:, None] / n_rows
+                   + columns[:, None, None] * np.arange(n_columns) / n_columns)
+            ) * self.window  # fmt: skip
+            even, lines = noise.power(waves)
+            self.added[band] = even.sum() / self.pixels**2
+            self.lines[band] = lines.sum() / self.pixels**2
+            # sum over pairs k, k' of |W2(k - k')|^2: how many independent waves the band holds
+            pairs = np.fft.ifft2(np.abs(np.fft.fft2(mask)) ** 2).real
+            white = mask.sum() * float((self.window**2).sum()) / self.pixels**2
+            raise_ = (self.added[band] / white) ** 2
+            self.second[band] = 2.0 * float((pairs * spectrum).sum()) * raise_ / self.pixels**4
+
+    def transform(self, away: Floats) -> NDArray[np.complex128]:
+        """Return the Fourier transform of the windowed pixels (n, rows, columns)."""
+        return np.asarray(np.fft.fft2(away * self.window))
+
+    def power(self, transform: NDArray[np.complex128]) -> Floats:
+        """Return the power in each band (n, bands), with the noise's share."""
+        square = (transform.real**2 + transform.imag**2).reshape(len(transform), -1)
+        return np.asarray(square @ self.masks.reshape(len(self.masks), -1).T / self.pixels**2)
+
+    def gradients(self, transform: NDArray[np.complex128], masks: Floats) -> Floats:
+        """Return how the power under masks (n or 1, k, rows, columns) changes with the pixels.
+
+        The mean of a patch, taken off before, moves with its pixels too.
+        """
+        back = np.fft.ifft2(transform[:, None] * masks).real
+        pictures = 2.0 * back * self.window / self.pixels
+        return np.asarray(pictures - pictures.mean(axis=(2, 3), keepdims=True))

@@ -1,0 +1,151 @@
+"""Orientation-free texture of a patch: symmetry orders, anisotropy, roughness."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.datasets.descriptors.pixel_noise import PixelNoise
+from physlearn.datasets.descriptors.polar_basis import polar_basis
+from physlearn.datasets.descriptors.polar_fourier import PolarOptions, polar_parts
+from physlearn.datasets.descriptors.window_batch import GroupResult, WindowBatch
+
+__all__ = ["POLAR_ORDER", "PolarColumns", "Roughness", "SymmetryOrders", "table_order"]
+
+Floats = NDArray[np.float64]
+ORDERS = (2, 3, 4, 6)
+POLAR_ORDER = 8
+
+
+def table_order(shape: tuple[int, int]) -> int:
+    """Return the order of polar-Fourier columns of a table: 8 (25 columns), less if small."""
+    return int(np.clip(round(0.42 * min(shape)), 4, POLAR_ORDER))
+
+
+class PolarColumns:
+    """Polar-Fourier amplitudes about each patch's own centre."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.basis = polar_basis(shape, table_order(shape), 0.8)
+        self.options = PolarOptions()
+        self.middle = 0.5 * (np.array(shape[::-1]) - 1.0)
+        k = len(self.basis.modes)
+        self.words = tuple(f"polar_fourier_{number + 1}" for number in range(k))
+        self.tiers = (1,) * k
+        self.units = ("{channel}",) * k
+
+    def describe(self, batch: WindowBatch) -> GroupResult:
+        """Return what the patches show."""
+        parts = polar_parts(
+            batch.pixels, np.broadcast_to(self.middle, (len(batch.pixels), 2)), self.basis,
+            batch.noise, self.options, batch.variance, batch.with_errors,
+        )  # fmt: skip
+        return GroupResult(parts.amplitude, parts.gradients)
+
+
+class SymmetryOrders:
+    """Share of the power that turns with the patch in each angular order: |psi_m|^2 of pixels."""
+
+    words = tuple(f"symmetry_{m}" for m in ORDERS)
+    tiers = (1,) * len(ORDERS)
+    units = ("1",) * len(ORDERS)
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.basis = polar_basis(shape, max(table_order(shape), max(ORDERS)), 0.8)
+        self.options = PolarOptions()
+        self.middle = 0.5 * (np.array(shape[::-1]) - 1.0)
+
+    def describe(self, batch: WindowBatch) -> GroupResult:
+        """Return what the patches show."""
+        parts = polar_parts(
+            batch.pixels, np.broadcast_to(self.middle, (len(batch.pixels), 2)), self.basis,
+            batch.noise, self.options, batch.variance, batch.with_errors,
+        )  # fmt: skip
+        order = self.basis.modes[:, 1]
+        which = np.array([order == m for m in ORDERS], dtype=np.float64)
+        turning = (order > 0).astype(np.float64)
+        whole = parts.clean @ turning
+        raw = whole + parts.added @ turning
+        noise = np.sqrt((parts.added**2) @ turning)
+        whole = np.maximum(np.maximum(whole, 2.0 * noise), np.maximum(1e-9 * raw, 1e-300))
+        values = (parts.clean @ which.T) / whole[:, None]
+        gradients, second = None, None
+        if parts.gradients is not None:
+            rise = 2.0 * parts.amplitude[:, :, None, None] * parts.gradients
+            of_order = np.einsum("mk,nkij->nmij", which, rise)
+            of_all = np.einsum("k,nkij->nij", turning, rise)[:, None]
+            scale = whole[:, None, None, None]
+            gradients = (of_order - values[:, :, None, None] * of_all) / scale
+            second = (parts.added**2) @ which.T / whole[:, None] ** 2
+        return GroupResult(values, gradients, second)
+
+
+class Roughness:
+    """Root mean square slope between neighbouring pixels, less noise, and how one-sided it is.
+
+    The structure tensor J = mean of grad I grad I^T: slope_rms^2 = J_xx + J_yy and
+    anisotropy = sqrt((J_xx - J_yy)^2 + 4 J_xy^2) / (J_xx + J_yy) (Bigun and Granlund, 1987).
+    """
+
+    words = ("slope_rms", "anisotropy")
+    tiers = (1, 1)
+    units = ("{channel}/{length}", "1")
+
+    def __init__(self, step: tuple[float, float], noise: PixelNoise | None) -> None:
+        self.step = step
+        self.added = np.zeros(3)
+        self.lines = np.zeros(3)
+        if noise is not None:
+            box = np.zeros((2, 5, 5))
+            box[0, 2, 1], box[0, 2, 3] = -0.5 / step[0], 0.5 / step[0]
+            box[1, 1, 2], box[1, 3, 2] = -0.5 / step[1], 0.5 / step[1]
+            even, lines = noise.power(box)
+            self.added[:2], self.lines[:2] = even, lines
+
+    def describe(self, batch: WindowBatch) -> GroupResult:
+        """Return what the patches show."""
+        pixels = batch.pixels
+        gx = (pixels[:, 1:-1, 2:] - pixels[:, 1:-1, :-2]) * (0.5 / self.step[0])
+        gy = (pixels[:, 2:, 1:-1] - pixels[:, :-2, 1:-1]) * (0.5 / self.step[1])
+        number = gx[0].size
+        raw = np.stack([(a * b).sum(axis=(1, 2)) / number
+                        for a, b in ((gx, gx), (gy, gy), (gx, gy))], axis=1)  # fmt: skip
+        tensor = raw - batch.mean_variance[:, None] * self.added - self.lines
+        square = tensor[:, 0] + tensor[:, 1]
+        # below a share of the noise neither a slope nor its direction is known
+        floor = np.maximum(0.05 * (raw[:, 0] + raw[:, 1]), 1e-300)
+        slope = np.sqrt(np.maximum(square, 0.0))
+        difference = tensor[:, 0] - tensor[:, 1]
+        apart = np.hypot(difference, 2.0 * tensor[:, 2])
+        whole = np.maximum(square, floor)
+        values = np.stack([slope, apart / whole], axis=1)
+        if not batch.with_errors:
+            return GroupResult(values)
+        safe = np.maximum(apart, 1e-300)
+        known = (square > floor).astype(np.float64)
+        by_slope = 0.5 / np.maximum(slope, np.sqrt(floor))
+        to_xx = difference / (safe * whole) - known * apart / whole**2
+        to_yy = -difference / (safe * whole) - known * apart / whole**2
+        to_xy = 4.0 * tensor[:, 2] / (safe * whole)
+        gradients = np.stack(
+            [
+                self._pictures(gx, gy, by_slope, by_slope, np.zeros_like(by_slope), pixels.shape),
+                self._pictures(gx, gy, to_xx, to_yy, to_xy, pixels.shape),
+            ],
+            axis=1,
+        )
+        return GroupResult(values, gradients)
+
+    def _pictures(
+        self, gx: Floats, gy: Floats, xx: Floats, yy: Floats, xy: Floats, shape: tuple[int, ...]
+    ) -> Floats:
+        """Return how xx J_xx + yy J_yy + xy J_xy changes with each pixel."""
+        xx, yy, xy = (part[:, None, None] / gx[0].size for part in (xx, yy, xy))
+        on_x = (2.0 * xx * gx + xy * gy) * (0.5 / self.step[0])
+        on_y = (2.0 * yy * gy + xy * gx) * (0.5 / self.step[1])
+        out = np.zeros(shape)
+        out[:, 1:-1, 2:] += on_x
+        out[:, 1:-1, :-2] -= on_x
+        out[:, 2:, 1:-1] += on_y
+        out[:, :-2, 1:-1] -= on_y
+        return out

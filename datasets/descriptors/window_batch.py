@@ -1,0 +1,86 @@
+"""Some hundred patches' pixels at a time, and what a group of descriptors makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.datasets.descriptors.pixel_noise import PixelNoise
+
+__all__ = ["DescriptorGroup", "GroupResult", "WindowBatch"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowBatch:
+    """Pixels of patches, without gaps.
+
+    Attributes
+    ----------
+    pixels
+        (n, rows, columns); gaps hold the mean of the patch's other pixels.
+    seen
+        Which pixels are no gaps, as 1.0 and 0.0.
+    variance
+        Of each pixel's noise, 0 in gaps; None when unknown.
+    noise
+        What is known of the noise.
+    step
+        Pixel size (x, y).
+    period
+        Of an angle (360 or 2 pi), else None. Pixels are then within half a period of the mean.
+    with_errors
+        Whether gradients are wanted.
+    """
+
+    pixels: Floats
+    seen: Floats
+    variance: Floats | None
+    noise: PixelNoise | None
+    step: tuple[float, float]
+    period: float | None
+    with_errors: bool
+
+    @property
+    def mean_variance(self) -> Floats:
+        """Mean variance of a patch's pixels, (n,); 0 where unknown."""
+        if self.variance is None:
+            return np.zeros(len(self.pixels))
+        return np.asarray(
+            self.variance.sum(axis=(1, 2)) / np.maximum(self.seen.sum(axis=(1, 2)), 1.0)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupResult:
+    """Values (n, k), their gradients by each pixel (n, k, rows, columns), and further variance.
+
+    ``second`` is the part of the errors' variance that is not linear in the noise.
+    """
+
+    values: Floats
+    gradients: Floats | None = None
+    second: Floats | None = None
+
+
+class DescriptorGroup(Protocol):
+    """Descriptors that are computed together."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Terms of the vocabulary, without the channel's name; "" is the mean."""
+
+    @property
+    def tiers(self) -> tuple[int | None, ...]:
+        """Tier of each, None for the channel's own."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units, with {channel} and {length} to fill in."""
+
+    def describe(self, batch: WindowBatch) -> GroupResult:
+        """Return what the patches show."""

@@ -1,0 +1,153 @@
+"""Pixel descriptors of channels: names, gaps, edges, angles and errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.ndimage import gaussian_filter
+
+from physlearn.checks import InputError
+from physlearn.datasets.channels.channel_noise import ChannelNoise
+from physlearn.datasets.descriptors.custom import Descriptor, custom_block
+from physlearn.datasets.descriptors.pixel_blocks import pixel_blocks
+from physlearn.datasets.patches.patch_places import PatchPlaces, grid_places
+
+GROUPS = ("moments", "texture", "periodicity", "radial", "polar_fourier")
+
+
+def channel(values, unit="nm"):
+    """Return pixels as a channel."""
+    return xr.DataArray(values, dims=("y", "x"), attrs={"units": unit})
+
+
+@pytest.fixture(scope="module")
+def field():
+    """A triangular lattice of uneven strength on an uneven ground."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:192, :192].astype(float)
+    waves = [np.cos(2 * np.pi * (x * np.cos(a) + y * np.sin(a)) / 6.1) for a in (0.2, 1.247, 2.294)]
+    strength = 1 + 15 * gaussian_filter(rng.normal(size=x.shape), 15)
+    ground = 20 * gaussian_filter(rng.normal(size=x.shape), 3)
+    return 10 + ground + strength * sum(waves)
+
+
+@pytest.fixture(scope="module")
+def places():
+    """Patches of 24 pixels, 8 by 8."""
+    return grid_places([-0.5, -0.5], [191.5, 191.5], 24)
+
+
+def test_names_units_and_shapes(field, places):
+    (block,) = pixel_blocks("height", channel(field), places, GROUPS, 0.5, tier=2)
+    assert block.names[:4] == (
+        "height", "height_local_variance", "height_skewness", "height_gradient",
+    )  # fmt: skip
+    assert block.units[:4] == ("nm", "nm^2", "1", "nm/pixel")
+    assert set(block.tiers) == {2}
+    k = len(block.names)
+    assert block.covariance.shape == (64, k, k)
+    assert np.linalg.eigvalsh(block.covariance).min() > -1e-9
+    usual = ("mean", "variance", "crystallinity", "gradient")
+    (alone,) = pixel_blocks("image", channel(field), places, usual, alone=True)
+    assert alone.names == ("mean_intensity", "local_variance", "crystallinity", "gradient")
+    assert alone.tiers == (0, 1, 1, 1)
+    assert alone.covariance is None
+
+
+def test_patches_outside_and_gaps_are_rows_of_nan(field):
+    gaps = field.copy()
+    gaps[40:60, 40:60] = np.nan
+    gaps[100:103, 100:110] = np.nan
+    centers = np.array([[2.0, 50.0], [50.0, 50.0], [105.0, 100.0], [150.0, 150.0]])
+    (block,) = pixel_blocks("h", channel(gaps), PatchPlaces(centers, 24.0, "pixel"), GROUPS, 0.5)
+    assert np.isnan(block.values[:2]).all()
+    assert np.isfinite(block.values[2:]).all()
+    assert np.isfinite(block.covariance[2:]).all()
+
+
+def test_angles_do_not_jump_at_half_a_turn(places):
+    rng = np.random.default_rng(1)
+    even = 20 * gaussian_filter(rng.normal(size=(192, 192)), 3) * 10
+    turned = (even + 175 + 180) % 360 - 180
+    straight = pixel_blocks("phase", channel(even, "deg"), places, GROUPS, 1.0)[0]
+    wrapped = pixel_blocks("phase", channel(turned, "deg"), places, GROUPS, 1.0)[0]
+    moved = (wrapped.values[:, 0] - straight.values[:, 0] - 175 + 180) % 360 - 180
+    assert np.abs(moved).max() < 1e-9
+    assert np.allclose(wrapped.values[:, 1:], straight.values[:, 1:], rtol=1e-3, atol=1e-3)
+
+
+def scores(field, places, groups, noise, draw, repeats, seed):
+    """Return (values - truth) / sd of repeats, and truth / sd: (repeats, patches, columns)."""
+    rng = np.random.default_rng(seed)
+    truth = pixel_blocks("h", channel(field), places, groups)[0]
+    z, strength = [], []
+    for _ in range(repeats):
+        block = pixel_blocks("h", channel(draw(field, rng)), places, groups, noise)[0]
+        sd = np.sqrt(np.einsum("nkk->nk", block.covariance))
+        z.append((block.values - truth.values) / sd)
+        strength.append(np.abs(truth.values) / sd)
+    return truth.names, np.array(z), np.array(strength)
+
+
+def test_errors_of_moments_and_spectra(field, places, oracle):
+    groups = ("mean", "variance", "gradient", "lock_in", "radial")
+    names, z, strength = scores(
+        field, places, groups, 0.6, lambda f, rng: f + 0.6 * rng.normal(size=f.shape), 80, 3
+    )
+    for column, name in enumerate(names):
+        known = strength[:, :, column] > 4
+        if known.sum() > 4000:
+            oracle(f"z sd of {name}", error=z[:, :, column][known].std() - 1.0, bound=0.05)
+
+
+def test_errors_under_correlated_noise(field, places, oracle):
+    smooth = np.array([0.25, 0.5, 0.25])
+    lags = np.convolve(smooth, smooth)
+    noise = ChannelNoise(0.4, np.outer(lags, lags) / lags.max() ** 2, row_sd=0.1)
+    names, z, strength = scores(
+        field, places, ("mean", "variance", "gradient", "lock_in"), noise,
+        lambda f, rng: f + noise.draw(f.shape, rng), 80, 4,
+    )  # fmt: skip
+    for column, name in enumerate(names):
+        known = strength[:, :, column] > 4
+        if known.sum() > 4000:
+            oracle(f"z sd of {name}", error=z[:, :, column][known].std() - 1.0, bound=0.05)
+
+
+def test_correlations_between_columns_are_right(field, places, oracle):
+    """Draws of the same field: the covariance of the errors, not only their size."""
+    rng = np.random.default_rng(5)
+    groups = ("mean", "variance", "gradient", "lock_in")
+    draws = [
+        pixel_blocks("h", channel(field + rng.normal(size=field.shape)), places, groups, 1.0)[0]
+        for _ in range(80)
+    ]
+    values = np.array([block.values for block in draws])
+    away = values - values.mean(axis=0)
+    said = np.mean([block.covariance for block in draws], axis=0)
+    sd = np.sqrt(np.einsum("nkk->nk", said))
+    seen = np.einsum("rni,rnj->ij", away / sd, away / sd) / (79 * len(sd))
+    expected = (said / sd[:, :, None] / sd[:, None, :]).mean(axis=0)
+    oracle("correlation of errors", error=np.abs(seen - expected).max(), bound=0.08)
+
+
+def test_a_users_function_has_errors_too(field, places, oracle):
+    measure = Descriptor(lambda pixels: pixels.max(axis=(1, 2)), "{channel}", 1, formula="max")
+    plain = custom_block("top", lambda pixels: pixels.mean(axis=(1, 2)), "h", channel(field),
+                         places, 0.5)  # fmt: skip
+    assert plain.names == ("h_top",)
+    mean = pixel_blocks("h", channel(field), places, ("mean",), 0.5)[0]
+    ratio = plain.covariance[:, 0, 0].mean() / mean.covariance[:, 0, 0].mean()
+    oracle("variance by drawing again", z=(ratio - 1) / np.sqrt(2 / (31 * 64)))
+    assert custom_block("top", measure, "h", channel(field), places).units == ("nm",)
+    with pytest.raises(InputError, match="one finite number"):
+        custom_block("bad", lambda pixels: pixels[:, 0], "h", channel(field), places)
+
+
+def test_pooled_and_unknown_group(field, places):
+    each = pixel_blocks("h", channel(field), places, ("moments",), 0.5)[0]
+    pooled = pixel_blocks("h", channel(field), places, ("moments",), 0.5, pooled=True)[0]
+    assert np.allclose(each.covariance.mean(axis=0), pooled.covariance[0])
+    with pytest.raises(InputError, match="descriptors"):
+        pixel_blocks("h", channel(field), places, ("momentum",))
