@@ -71,7 +71,8 @@ def patch_strain(
     fit = np.linalg.pinv(design)
     undeformed = fit @ positions
     ideal = index @ undeformed
-    solver = _patch_solver(ideal, part, n_parts, places.members(positions), places.n)
+    members = places.members(_expected_places(positions - ideal, ideal, edges))
+    solver = _patch_solver(ideal, part, n_parts, members, places.n)
     if abs(np.linalg.det(undeformed)) < 1e-12:
         return []
     lacking = np.asarray(abs(solver).sum(axis=1)).ravel().reshape(-1, 2).sum(axis=1) == 0
@@ -103,6 +104,23 @@ def field_strain(field: StrainField, places: PatchPlaces, errors: AtomErrors) ->
     common = np.zeros((4, errors.size))
     common[:, : 2 * errors.n] = COMBINED @ field.shared
     return _columns(values, linear, common, errors)
+
+
+def _expected_places(shift: Floats, ideal: Floats, edges: Integers) -> Floats:
+    """Return where each site's neighbours say that it stands.
+
+    Sites chosen by their own measured place would lean inwards at a patch's edge: those that an
+    error carries in are taken, those that it carries out are not.
+    """
+    n = len(ideal)
+    number = np.bincount(edges.ravel(), minlength=n)
+    total = np.zeros((n, 2))
+    for one, two in ((0, 1), (1, 0)):
+        for axis in range(2):
+            total[:, axis] += np.bincount(edges[:, one], shift[edges[:, two], axis], n)
+    alone = number == 0
+    total[alone], number = shift[alone], np.maximum(number, 1)
+    return np.asarray(ideal + total / number[:, None])
 
 
 def _patch_solver(
