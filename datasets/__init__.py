@@ -152,5 +152,12 @@ __getattr__, __dir__, __all__ = attach(
         "find_components": ".components.find_components",
         "PatchClusters": ".components.cluster_patches",
         "cluster_patches": ".components.cluster_patches",
+        "PatchClasses": ".components.classify_patches",
+        "classify_patches": ".components.classify_patches",
+        "Prediction": ".components.predict_spectra",
+        "predict_spectra": ".components.predict_spectra",
+        "predict_patches": ".components.predict_spectra",
+        "FusedModalities": ".components.fuse_modalities",
+        "fuse_modalities": ".components.fuse_modalities",
     },
 )
