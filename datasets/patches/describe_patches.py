@@ -106,6 +106,8 @@ def describe_patches(
         notes += said
     places, frame = choose_places(sources, patch_size, chosen)
     metadata["channels"] = [*sources.channels, *sources.spectra]
+    if chosen.spectra is not None and sources.spectra:
+        metadata["channels"] += [str(edge) for edge in chosen.spectra.edges]
     knowledge = know_channels(sources, repeated=() if again is None else list(again.maps))
     blocks = stack_frames(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,39 +46,73 @@ class _Kept:
 
 
 def stack_frames(frames: Sequence[Sequence[ColumnBlock]]) -> list[ColumnBlock]:
-    """Return the blocks of several frames as blocks of all their patches, frame by frame."""
+    """Return the blocks of several frames as blocks of all their patches, frame by frame.
+
+    A frame may lack columns of a block (there is no wall in it): its patches lack them too.
+    """
     if len(frames) == 1:
         return list(frames[0])
-    result = []
-    for parts in zip(*frames, strict=True):
-        first = parts[0]
-        if any(part.names != first.names for part in parts):
-            raise InputError(
-                f"the frames give different columns beside {first.names[0]}; describe each frame "
-                "by itself."
-            )
-        n = len(first.values)
-        covariance = None
-        if all(part.covariance is not None for part in parts):
-            known = [part.covariance for part in parts if part.covariance is not None]
-            shape = (n, *known[0].shape[1:])
-            if all(len(each) == 1 for each in known):
-                covariance = np.mean(known, axis=0)
-            else:
-                covariance = np.concatenate([np.broadcast_to(each, shape) for each in known])
-        lengths = [part.error_length for part in parts if part.error_length is not None]
-        result.append(
-            replace(
-                first,
-                values=np.concatenate([part.values for part in parts]),
-                covariance=covariance,
-                error_length=max(lengths) if lengths else None,
-                derived={k: v for part in parts for k, v in part.derived.items()},
-                flags={k: v for part in parts for k, v in part.flags.items()},
-                notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
-            )
+    if len({len(blocks) for blocks in frames}) > 1:
+        raise InputError("the frames give different descriptors; describe each frame by itself.")
+    return [_stacked(parts) for parts in zip(*frames, strict=True)]
+
+
+def _stacked(parts: Sequence[ColumnBlock]) -> ColumnBlock:
+    """Return the blocks of one kind, one a frame, as one."""
+    first = max(parts, key=lambda part: len(part.names))
+    parts = [_widened(part, first.names) for part in parts]
+    n, k = first.values.shape
+    known = [part.covariance for part in parts if part.covariance is not None]
+    covariance = None
+    if len(known) == len(parts):
+        if all(len(each) == 1 for each in known):
+            covariance = np.mean(known, axis=0)
+        else:
+            covariance = np.concatenate([np.broadcast_to(each, (n, k, k)) for each in known])
+    lengths = [part.error_length for part in parts if part.error_length is not None]
+    return replace(
+        first,
+        values=np.concatenate([part.values for part in parts]),
+        covariance=covariance,
+        error_length=max(lengths) if lengths else None,
+        derived={name: of for part in parts for name, of in part.derived.items()},
+        flags={name: text for part in parts for name, text in part.flags.items()},
+        notes=_once([note for part in parts for note in part.notes], len(parts)),
+    )
+
+
+def _widened(block: ColumnBlock, names: tuple[str, ...]) -> ColumnBlock:
+    """Return the block with NaN for the columns of ``names`` that it lacks."""
+    if block.names == names:
+        return block
+    if not set(block.names) <= set(names):
+        raise InputError(
+            f"the frames give different columns beside {names[0]}; describe each frame by itself."
         )
-    return result
+    place = [names.index(name) for name in block.names]
+    values = np.full((len(block.values), len(names)), np.nan)
+    values[:, place] = block.values
+    covariance = None
+    if block.covariance is not None:
+        covariance = np.zeros((len(block.covariance), len(names), len(names)))
+        covariance[np.ix_(np.arange(len(covariance)), place, place)] = block.covariance
+    return replace(
+        block, names=names, values=values, covariance=covariance, tiers=(0,) * len(names),
+        units=("1",) * len(names),
+    )  # fmt: skip
+
+
+def _once(notes: Sequence[str], n_frames: int) -> tuple[str, ...]:
+    """Return each sentence once, also where only its numbers change from frame to frame."""
+    said: dict[str, list[str]] = {}
+    for note in notes:
+        said.setdefault(re.sub(r"[0-9.]+", "#", note), []).append(note)
+    return tuple(
+        first
+        if len({first, *more}) == 1
+        else f"{first} (so in {len(more) + 1} of {n_frames} frames, with other numbers)"
+        for first, *more in said.values()
+    )
 
 
 def assemble_table(

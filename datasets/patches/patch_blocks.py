@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -40,8 +42,9 @@ def collect_blocks(
     if sources.spectra:
         from physlearn.datasets.spectra.spectra_blocks import spectra_blocks
 
-        for one in sources.spectra.values():
-            blocks += spectra_blocks(one, places)
+        for name, one in sources.spectra.items():
+            own = spectra_blocks(one, places, options.spectra)
+            blocks += own if len(sources.spectra) == 1 else [prefixed(each, name) for each in own]
     if sources.walls is not None:
         from physlearn.datasets.patches.wall_blocks import wall_blocks
 
@@ -49,13 +52,23 @@ def collect_blocks(
     return blocks
 
 
-def _atom_blocks(sources: Sources, places: PatchPlaces, pooled: bool) -> list[ColumnBlock]:
-    try:
-        from physlearn.datasets.patches.atom_blocks import atom_blocks
-    except ModuleNotFoundError:
-        from physlearn.datasets.patches.old_blocks import old_atom_blocks
+def prefixed(block: ColumnBlock, name: str) -> ColumnBlock:
+    """Return the block with a channel's name before those of its columns."""
 
-        return old_atom_blocks(sources.atoms, sources.snapshots, places)
+    def named(column: str) -> str:
+        return f"{name}_{column}"
+
+    return replace(
+        block,
+        names=tuple(map(named, block.names)),
+        derived={named(column): tuple(map(named, of)) for column, of in block.derived.items()},
+        flags={named(column): text for column, text in block.flags.items()},
+    )
+
+
+def _atom_blocks(sources: Sources, places: PatchPlaces, pooled: bool) -> list[ColumnBlock]:
+    from physlearn.datasets.patches.atom_blocks import atom_blocks
+
     assert sources.atoms is not None  # noqa: S101 -- the caller has checked it
     return atom_blocks(
         sources.atoms, sources.snapshots, places, sources.measurements, pooled=pooled
@@ -71,14 +84,9 @@ def _pixel_blocks(
     pooled: bool,
 ) -> list[ColumnBlock]:
     """Return the chosen groups of one channel's pixels, and the user's own descriptors of it."""
-    alone = name == "image"
-    try:
-        from physlearn.datasets.descriptors.pixel_blocks import pixel_blocks
-    except ModuleNotFoundError:
-        from physlearn.datasets.patches.old_blocks import old_pixel_blocks
+    from physlearn.datasets.descriptors.pixel_blocks import pixel_blocks
 
-        old = old_pixel_blocks(name, channel, places, options.tiers.get(name, 2), alone)
-        return [mark_block(block, name, knowledge) for block in old]
+    alone = name == "image"
     groups = options.descriptors
     if groups is None:
         groups = PICTURE_GROUPS if alone else CHANNEL_GROUPS

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from physlearn.datasets.scan.measure_drift import DriftSeries
+    from physlearn.datasets.spectra.spectra_blocks import SpectraOptions
 
 __all__ = ["PatchOptions"]
 
@@ -41,6 +42,8 @@ class PatchOptions:
     extra
         Column -> ``Descriptor``, or a plain function of pixels (n, rows, columns) -> (n,); it is
         applied to every channel, or to one channel when the key is (channel, column).
+    spectra
+        How spectra are measured (``SpectraOptions``); None decides by their axis.
     tiers
         Column or channel -> 0 composition, 1 structure, 2 response, against the usual tier.
     require
@@ -73,6 +76,7 @@ class PatchOptions:
     select: Callable[[pd.DataFrame], ArrayLike] | None = None
     descriptors: tuple[str, ...] | None = None
     extra: Mapping[str | tuple[str, str], Any] = field(default_factory=dict)
+    spectra: SpectraOptions | None = None
     tiers: Mapping[str, int] = field(default_factory=dict)
     require: tuple[str, ...] = ()
     covariance: str = "auto"

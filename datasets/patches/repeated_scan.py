@@ -219,19 +219,25 @@ def merge_repeat(
     periods = [PERIODS.get(unit) for unit in units]
     noise = difference_noise(one, two, places, periods=periods)
     difference = _wrapped(one - two, np.array([p or np.inf for p in periods]))
-    own = [_own_sd(block) for block in twice]
+    measured = np.isfinite(noise.residual).all(axis=1)
+    own = [_own_sd(block, measured) for block in twice]
     covariance = 0.5 * noise.covariance[None]
     model = None if any(sd is None for sd in own) else np.concatenate(
         [cast("Floats", sd) for sd in own], axis=1
     )  # fmt: skip
-    if each and model is not None:
+    notes = _repeat_notes(noise, own, names)
+    if each and model is None:
+        notes += (
+            "one scan gave no error bars of its own: all patches have the repeat's mean one.",
+        )
+    elif each and model is not None:
         covariance = 0.5 * _scaled(noise.covariance, model)
     merged = ColumnBlock(
         names, one - 0.5 * difference, tuple(t for b in twice for t in b.tiers), units, covariance,
         noise.length,
         {name: of for b in twice for name, of in b.derived.items()},
         {name: text for b in twice for name, text in b.flags.items()},
-        tuple(note for b in twice for note in b.notes) + _repeat_notes(noise, own, names),
+        tuple(note for b in twice for note in b.notes) + notes,
     )  # fmt: skip
     found = {
         "sd_of_one_scan": _by_name(names, np.sqrt(np.diag(noise.covariance))),
@@ -263,12 +269,14 @@ def _part(block: ColumnBlock, columns: list[int]) -> ColumnBlock:
     )
 
 
-def _own_sd(block: ColumnBlock) -> Floats | None:
-    """Return the error bars that one scan gave by itself, shape (n or 1, k)."""
+def _own_sd(block: ColumnBlock, measured: Mask) -> Floats | None:
+    """Return the error bars that one scan gave by itself, NaN where nothing was ``measured``."""
     if block.covariance is None:
         return None
     sd = np.sqrt(np.maximum(np.diagonal(block.covariance, axis1=1, axis2=2), 0.0))
-    return np.broadcast_to(sd, block.values.shape) if (sd > 0).any(axis=0).all() else None
+    if not (sd > 0).any(axis=0).all():
+        return None
+    return np.where(measured[:, None], np.broadcast_to(sd, block.values.shape), np.nan)
 
 
 def _scaled(covariance: Floats, sd: Floats) -> Floats:

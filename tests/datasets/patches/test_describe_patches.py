@@ -99,7 +99,9 @@ def test_channels_are_averaged_with_unit_and_noise():
     same = describe_patches(atoms, sites, xr.Dataset({"pfm_amplitude": channel}), patch_size=40.0)
     assert np.allclose(same.frame["pfm_amplitude"], table.frame["pfm_amplitude"])
     bare = describe_patches(atoms, sites, channel.drop_attrs().rename("a"), patch_size=40.0)
-    assert any("noise of channel a is unknown" in text for text in bare.warnings)
+    assert any("noise of channel a was measured on its own" in text for text in bare.warnings)
+    j = list(bare.frame.columns).index("a")
+    assert np.allclose(np.sqrt(bare.measurement_covariance[:, j, j]), sd, rtol=0.15)
 
 
 def test_a_coarse_channel_sets_the_patches():

@@ -150,7 +150,7 @@ def test_tiers_and_pooled_covariance():
 
 
 def walls():
-    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    angle = np.linspace(0, 2 * np.pi, 190, endpoint=False)
     circle = pd.DataFrame(
         {"frame": 0, "wall": 0, "time": 0.0, "x": 32 + 15 * np.cos(angle),
          "y": 32 + 15 * np.sin(angle), "normal_x": np.cos(angle), "normal_y": np.sin(angle),
@@ -188,3 +188,29 @@ def test_bad_sources_get_one_sentence():
     for call, words in cases:
         with pytest.raises(InputError, match=words):
             call()
+
+
+def test_walls_and_a_frame_without_any():
+    track = walls()
+    moved = track.table.assign(frame=2, time=2.0, x=track.table["x"] + 3)
+    film = WallTrack(pd.concat([track.table, moved]), [0.0, 1.0, 2.0], unit="nm", closed={0: True})
+    table = describe_patches(film, patch_size=6.0)
+    assert {"wall_distance", "wall_length"} <= set(table.columns)
+    assert set(table.covariates["frame"]) == {0.0, 2.0}  # no distance where there is no wall
+    assert "that have every descriptor" in table.selection
+    both = describe_patches({"a": picture()}, walls=walls(), patch_size=8.0)
+    assert both.n_patches == 64
+    assert both.columns[0] == "a"
+
+
+def test_spectra_and_their_names():
+    from physlearn.datasets import make_spectra
+
+    spectra = make_spectra("loops", (24, 24), rng=1).spectra
+    table = describe_patches(spectra)
+    assert "coercive_voltage_rising" in table.columns
+    assert table.n_patches <= 36
+    twice = describe_patches(None, spectra={"one": spectra, "two": spectra + 1e-3})
+    assert "one_coercive_voltage_rising" in twice.columns
+    assert "two_imprint" in twice.columns
+    assert all(of[0].startswith(name[:4]) for name, of in twice.derived.items())

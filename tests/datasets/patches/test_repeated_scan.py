@@ -97,8 +97,8 @@ def test_z_scores_of_a_table_from_two_scans(oracle, sharing):
 def test_each_patch_keeps_the_shape_of_its_own_error():
     scene = make_channel_scene(ChannelSceneSettings(shape=(200, 200), noise=0.5), rng=6)
     first, second = (scan[["height"]] for scan in scene.scans)
-    first["height"][:100, ::2] = np.nan  # half of the pixels of the upper half are lost
-    second["height"][:100, ::2] = np.nan
+    first["height"][:100, ::3] = np.nan  # a third of the pixels of the upper half is lost
+    second["height"][:100, ::3] = np.nan
     each = describe_patches(
         first, repeat=second, patch_size=40.0, options=PatchOptions(covariance="each")
     )
@@ -106,7 +106,7 @@ def test_each_patch_keeps_the_shape_of_its_own_error():
     variance = each.measurement_covariance[:, 0, 0]
     upper = each.centers[:, 1] < 100 * 4.0 - 40
     assert variance.mean() == pytest.approx(pooled.measurement_covariance[0, 0, 0], rel=1e-6)
-    assert variance[upper].mean() / variance[~upper].mean() == pytest.approx(2.0, rel=0.2)
+    assert variance[upper].mean() / variance[~upper].mean() == pytest.approx(1.5, rel=0.15)
 
 
 def crystal(seed, moved=(0.0, 0.0), angle=0.0, noise=0.15):
