@@ -47,6 +47,34 @@ def _median(x: Floats, n: int) -> float:
 
 
 @kernel
+def _split(
+    v: Floats, rising: Flags, y: Floats, n: int, up: float, down: float, work: Floats
+) -> int:
+    """Put responses above the steps into one row of ``work``, the others into the next."""
+    above = 0
+    for k in range(n):
+        if v[k] > (up if rising[k] else down):
+            work[0, above] = y[k]
+            above += 1
+        else:
+            work[1, k - above] = y[k]
+    return above
+
+
+@kernel
+def _gather(
+    voltage: Floats, rising: Flags, spectrum: Floats, v: Floats, up: Flags, y: Floats
+) -> int:
+    """Copy the points that are there; return their number."""
+    n = 0
+    for k in range(len(voltage)):
+        if not np.isnan(spectrum[k]):
+            v[n], y[n], up[n] = voltage[k], spectrum[k], rising[k]
+            n += 1
+    return n
+
+
+@kernel
 def _start(
     v: Floats, rising: Flags, y: Floats, n: int, low: float, high: float, work: Floats, p: Floats
 ) -> bool:
@@ -56,14 +84,8 @@ def _start(
     step = (high - low) / (N_STARTS + 1)
     for i in range(1, N_STARTS + 1):
         for j in range(1, N_STARTS + 1):
-            n_up, n_down = 0, 0
-            for k in range(n):
-                if v[k] > low + step * (i if rising[k] else j):
-                    work[0, n_up] = y[k]
-                    n_up += 1
-                else:
-                    work[1, n_down] = y[k]
-                    n_down += 1
+            n_up = _split(v, rising, y, n, low + step * i, low + step * j, work)
+            n_down = n - n_up
             if n_up < 3 or n_down < 3:
                 continue
             top, bottom = _median(work[0], n_up), _median(work[1], n_down)
@@ -222,11 +244,8 @@ def fit_loops(
     for i in range(len(spectra)):
         parameters[i] = np.nan
         scales[i] = np.nan
-        n = 0
-        for k in range(m):
-            if not np.isnan(spectra[i, k]):
-                v[n], y[n], up[n] = voltage[k], spectra[i, k], rising[k]
-                n += 1
+        n = _gather(voltage, rising, spectra[i], v, up, y)
         if n >= 2 * N_PARAMETERS and _start(v, up, y, n, low, high, work, p):
             scales[i] = _refine(v, up, y, n, low, high, narrow, work, p)
-            parameters[i] = p
+            for a in range(N_PARAMETERS):
+                parameters[i, a] = p[a]

@@ -81,8 +81,9 @@ def _start(
 ) -> None:
     """Keep the resonance and damping of a grid that explain most points at the noise."""
     best = np.inf
-    for i in range(n):
-        for j in range(WIDTHS):
+    for j in range(WIDTHS):
+        # a wide peak need not be tried at every point
+        for i in range(0, n, max(2**j // 2, 1)):
             x0, b = x[i], step * 2.0**j
             reach = max(b, 3.0 * step)
             near = 0
@@ -146,6 +147,17 @@ def _scale(r: Complexes, n: int, work: Floats) -> float:
     for k in range(n):
         work[k] = sqrt(r[k].real ** 2 + r[k].imag ** 2)
     return float(_median(work, n) / 1.17741 * sqrt(2.0 * n / max(2 * n - N_PARAMETERS, 1)) + 1e-12)
+
+
+@kernel
+def _gather(x: Floats, spectrum: Complexes, v: Floats, y: Complexes) -> int:
+    """Copy the points that are there; return their number."""
+    n = 0
+    for k in range(len(x)):
+        if not np.isnan(spectrum[k].real):
+            v[n], y[n] = x[k], spectrum[k]
+            n += 1
+    return n
 
 
 @kernel
@@ -213,11 +225,7 @@ def fit_oscillators(
         parameters[i] = np.nan
         bread[i] = 0.0
         noise[i], shares[i], seen[i] = np.nan, 1.0, 0
-        n = 0
-        for k in range(m):
-            if not np.isnan(spectra[i, k].real):
-                v[n], y[n] = x[k], spectra[i, k]
-                n += 1
+        n = _gather(x, spectra[i], v, y)
         if n < 2 * N_PARAMETERS:
             continue
         scale = _rough_noise(y, n, work)
@@ -237,7 +245,8 @@ def fit_oscillators(
             for a in range(N_PARAMETERS):
                 for b in range(N_PARAMETERS):
                     bread[i, a, b] += (jac[k, a].conjugate() * jac[k, b]).real
-        parameters[i] = p
+        for a in range(N_PARAMETERS):
+            parameters[i, a] = p[a]
         shares[i] = 1.0 - used / m
         if 2 * used > N_PARAMETERS and curve > 0.0:
             noise[i] = total / (2 * used - N_PARAMETERS) / (curve / used) ** 2

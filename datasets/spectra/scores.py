@@ -20,8 +20,11 @@ MOST_COMPONENTS = 12
 N_ROUNDS = 4
 N_FILLS = 6
 CUTOFF = 6.0
+ODD_SD = 10.0
 MOST_SPOILT = 0.5
 NORMAL = 1.4826
+LEAST_NOISE = 0.3
+"""Smallest noise of a point in units of the usual one."""
 
 
 def score_spectra(spectra: xr.DataArray, n_components: int | None = None) -> xr.Dataset:
@@ -73,7 +76,7 @@ def score_spectra(spectra: xr.DataArray, n_components: int | None = None) -> xr.
         raise InputError("spectra must be real for scores; take amplitude or one quadrature.")
     if n_components is not None:
         check_count("n_components", n_components, 1)
-    used = ~spoilt_points(pixels.values)
+    used = ~(spoilt_points(pixels.values) | _odd(pixels.values))
     share = 1.0 - used.mean(axis=1)
     sound = share <= MOST_SPOILT
     if sound.sum() < 8 or used[sound].sum(axis=0).min() < 8:
@@ -103,33 +106,46 @@ def score_spectra(spectra: xr.DataArray, n_components: int | None = None) -> xr.
     return result.assign_coords({pixels.dim: spectra.coords[pixels.dim]})
 
 
+def _odd(y: Floats) -> Flags:
+    """Return points that no other spectrum comes near at their place of the axis."""
+    middle = np.nanmedian(y, axis=0)
+    wide = NORMAL * np.nanmedian(np.abs(y - middle), axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(y - middle) > ODD_SD * np.maximum(wide, 1e-300))
+
+
 def _components(
     y: Floats, used: Flags, sound: Flags, wanted: int | None
 ) -> tuple[Floats, Floats, Floats, Flags]:
     """Return mean, noise, shapes (m, r) and the points that they leave in use."""
     noise = np.ones(y.shape[1])
     mean = np.nanmedian(np.where(used & sound[:, None], y, np.nan), axis=0)
-    rank = 0
     shapes = np.empty((y.shape[1], 0))
     for _ in range(N_ROUNDS):
-        rank, mean, shapes = _low_rank(y, used & sound[:, None], mean, shapes, noise, wanted)
+        mean, shapes = _low_rank(y, used & sound[:, None], mean, shapes, noise, wanted)
         fitted = _scores(y - mean, used, noise, shapes)[0] @ shapes.T
         residual = y - mean - fitted
-        freedom = max(1.0 - rank / y.shape[1], 0.1)
         away = np.where(used & sound[:, None], np.abs(residual), np.nan)
-        noise = NORMAL * np.nanmedian(away, axis=0) / np.sqrt(freedom)
-        noise = np.maximum(noise, 1e-9 * max(float(noise.max()), 1e-300))
+        noise = NORMAL * np.nanmedian(away, axis=0) / np.sqrt(_left(noise, shapes))
+        # a point that the components follow wholly would seem to have no noise at all
+        noise = np.maximum(noise, LEAST_NOISE * np.median(noise) + 1e-300)
         used = used & (np.abs(residual) < CUTOFF * noise)
     return mean, noise, shapes, used
 
 
+def _left(noise: Floats, shapes: Floats) -> Floats:
+    """Return the share of the noise variance at each point that least squares leave over."""
+    scaled = shapes / noise[:, None]
+    hat = np.linalg.pinv(scaled.T @ scaled)
+    return np.asarray(np.maximum(1.0 - np.einsum("ma,ab,mb->m", scaled, hat, scaled), 0.1))
+
+
 def _low_rank(
     y: Floats, used: Flags, mean: Floats, shapes: Floats, noise: Floats, wanted: int | None
-) -> tuple[int, Floats, Floats]:
+) -> tuple[Floats, Floats]:
     """Fill what is missing, and take the singular vectors above the cut."""
     rows = used.any(axis=1)
     y, used = y[rows], used[rows]
-    rank = shapes.shape[1]
     for _ in range(N_FILLS):
         fitted = mean + _scores(y - mean, used, noise, shapes)[0] @ shapes.T
         full = np.where(used, y, fitted)
@@ -145,7 +161,7 @@ def _low_rank(
                 "average more pixels, or give n_components."
             )
         shapes = vectors[:, ::-1][:, :rank] * noise[:, None]
-    return rank, mean, shapes
+    return mean, shapes
 
 
 def _rank(singular: Floats, n: int, m: int) -> int:

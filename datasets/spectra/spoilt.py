@@ -20,8 +20,10 @@ SPIKE_SD = 8.0
 """A point is a spike this many of its usual distances from its neighbours along the spectrum."""
 REACH = 2
 """Neighbours of a point on either side."""
-RATIO_SD = 5.0
-"""Robust standard deviations beyond the field from which a spectrum's reach or noise is odd."""
+REACH_SD = 10.0
+ROUGH_SD = 5.0
+"""Robust standard deviations beyond the field from which a spectrum's reach, or the logarithm of
+its noise, is odd."""
 MOST_SPIKES = 0.25
 REASONS = ("sound", "missing or constant", "too many spikes", "much more noise than the others")
 
@@ -53,13 +55,12 @@ def spoilt_points(values: NDArray[np.generic]) -> Flags:
     middle = np.nanmedian(y, axis=1, keepdims=True)
     low, high = np.nanpercentile(y, [25, 75], axis=1)
     spread = np.maximum(0.5 * (high - low)[:, None], floor)
-    reach = np.log(np.abs(y - middle) / spread + 1e-3)
-    # what the field reaches at a place, taken over all places where one spectrum is all there is
+    reach = np.abs(y - middle) / spread
+    # what the field's spectra reach at this place of the axis
     usual_reach = np.nanmedian(reach, axis=0)
     wide = NORMAL * np.nanmedian(np.abs(reach - usual_reach), axis=0)
-    most = np.maximum(usual_reach + RATIO_SD * np.maximum(wide, 0.2), np.log(SPIKE_SD))
     with np.errstate(invalid="ignore"):
-        far = reach > most
+        far = reach > np.maximum(usual_reach + REACH_SD * wide, SPIKE_SD)
     return np.asarray(missing | spikes | far)
 
 
@@ -126,7 +127,7 @@ def _judge(
         middle = np.nanmedian(log)
         spread = max(NORMAL * float(np.nanmedian(np.abs(log - middle))), 0.1)
         with np.errstate(invalid="ignore"):
-            why[log - middle > RATIO_SD * spread] = 3
+            why[log - middle > ROUGH_SD * spread] = 3
     why[share > most_spikes] = 2
     values = np.abs(pixels.values)
     there = ~np.isnan(values).all(axis=1)
