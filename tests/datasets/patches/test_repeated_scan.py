@@ -13,8 +13,9 @@ from physlearn.datasets import (
     describe_patches,
     make_channel_scene,
 )
+from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import grid_places
-from physlearn.datasets.patches.repeated_scan import difference_noise
+from physlearn.datasets.patches.repeated_scan import difference_noise, merge_repeat
 from physlearn.records import AtomicConfiguration
 
 PLACES = grid_places([0, 0], [720, 720], 10.0)
@@ -94,19 +95,25 @@ def test_z_scores_of_a_table_from_two_scans(oracle, sharing):
     assert any("fixed pattern" in note for note in table.warnings)
 
 
-def test_each_patch_keeps_the_shape_of_its_own_error():
-    scene = make_channel_scene(ChannelSceneSettings(shape=(200, 200), noise=0.5), rng=6)
-    first, second = (scan[["height"]] for scan in scene.scans)
-    first["height"][:100, ::3] = np.nan  # a third of the pixels of the upper half is lost
-    second["height"][:100, ::3] = np.nan
-    each = describe_patches(
-        first, repeat=second, patch_size=40.0, options=PatchOptions(covariance="each")
-    )
-    pooled = describe_patches(first, repeat=second, patch_size=40.0)
-    variance = each.measurement_covariance[:, 0, 0]
-    upper = each.centers[:, 1] < 100 * 4.0 - 40
-    assert variance.mean() == pytest.approx(pooled.measurement_covariance[0, 0, 0], rel=1e-6)
-    assert variance[upper].mean() / variance[~upper].mean() == pytest.approx(1.5, rel=0.15)
+def test_each_patch_keeps_the_shape_of_its_own_error(oracle):
+    """One scan says which patches are noisier; the repeat says how noisy they are."""
+    rng = np.random.default_rng(6)
+    sd = np.where(PLACES.centers[:, 1] < 360, 1.0, 3.0)[:, None]
+    truth = 5 * np.stack([smooth(rng), smooth(rng)], axis=1)
+
+    def scan():
+        values = truth + sd * rng.normal(size=truth.shape)
+        own = 0.25 * sd[:, :, None] ** 2 * np.eye(2)  # half of the true error
+        return ColumnBlock(("a", "b"), values, (2, 2), ("1", "1"), own)
+
+    (merged,), found = merge_repeat([scan()], [scan()], PLACES, each=True)
+    z = (merged.values - truth) / np.sqrt(np.diagonal(merged.covariance, axis1=1, axis2=2))
+    for half in (sd[:, 0] == 1, sd[:, 0] == 3):
+        oracle("z sd of a half", error=abs(z[half].std() - 1), bound=0.05)
+    assert any("the error of a 2" in note for note in merged.notes)
+    (pooled,), _ = merge_repeat([scan()], [scan()], PLACES)
+    assert pooled.covariance.shape == (1, 2, 2)
+    assert found["sd_of_one_scan"]["a"] == pytest.approx(np.sqrt(5.0), rel=0.05)
 
 
 def crystal(seed, moved=(0.0, 0.0), angle=0.0, noise=0.15):
