@@ -12,8 +12,8 @@ TURNING = ("shift", "intensity scale", "intensity offset")
 WALL_TERMS: tuple[DescriptorTerm, ...] = (
     DescriptorTerm(
         "wall_distance", "{length}", 1,
-        "distance from the patch's centre to the circle fitted to the nearest wall, half a patch "
-        "(at most 0.6 radians) of wall on either side",
+        "distance from the patch's centre to the circle fitted to the nearest wall, two smoothing "
+        "lengths (at most half a patch, 0.35 radians) of wall on either side",
         STILL,
     ),
     DescriptorTerm(

@@ -27,6 +27,8 @@ Integers = NDArray[np.int64]
 NAMES = ("wall_distance", "wall_curvature", "wall_length", "wall_normal_x", "wall_normal_y")
 STRUCTURE = 1
 CHUNK = 4000
+SECTION_SMOOTHINGS = 2.0
+"""Wall on either side of the nearest point that a circle is fitted to, in smoothing lengths."""
 LARGEST_GAP_STEPS = 4.0
 """Points of a wall farther apart than this many usual steps are not joined: the wall is unseen."""
 
@@ -36,13 +38,13 @@ def wall_blocks(
 ) -> list[ColumnBlock]:
     """Return distance, curvature, length and normal of the walls of one frame, with covariances.
 
-    A circle (or line) is fitted to the nearest wall within half a patch along it, less where it
-    bends by more than 0.6 radians: ``wall_distance`` is the distance of the patch's centre to that
-    circle, ``wall_curvature`` its curvature (positive where the positive domain is convex),
-    ``wall_normal_x`` and ``wall_normal_y`` its normal there, from the positive to the negative
-    domain. ``wall_length`` is the length of all walls in the patch. Distance and curvature do not
-    depend on how the picture is turned; the normal turns with it, and the length depends on how
-    the square patch lies.
+    A circle (or line) is fitted to the nearest wall within two smoothing lengths along it (at most
+    half a patch, less where it bends by more than 0.35 radians): ``wall_distance`` is the distance
+    of the patch's centre to that circle, ``wall_curvature`` its curvature (positive where the
+    positive domain is convex), ``wall_normal_x`` and ``wall_normal_y`` its normal there, from the
+    positive to the negative domain. ``wall_length`` is the length of all walls in the patch.
+    Distance and curvature do not depend on how the picture is turned; the normal turns with it,
+    and the length depends on how the square patch lies.
 
     Parameters
     ----------
@@ -123,6 +125,9 @@ def _measure(
     """Return values (n, 5), covariance (n, 5, 5) and how many patches look at the end of a wall."""
     walls = _wall_points(table, track)
     half = 0.5 * places.size
+    # the wall is known on the scale on which it was smoothed; on a longer one it is no circle
+    smoothed = float(track.metadata.get("smoothing_length", 3.0 * walls.step))
+    reach = min(half, SECTION_SMOOTHINGS * smoothed)
     shared = track.metadata.get("frame_shift_error", ())
     shift_error = float(shared[frame]) if frame < len(shared) else 0.0
     nearest = cKDTree(smoothing(walls) @ walls.places).query(places.centers)[1].astype(np.int64)
@@ -133,7 +138,7 @@ def _measure(
     for start in range(0, places.n, CHUNK):
         part = slice(start, start + CHUNK)
         found, weights, at_end, near_center = fit_nearest(
-            places.centers[part], half, nearest[part], walls
+            places.centers[part], reach, nearest[part], walls
         )
         values[part, :2], values[part, 2] = found[:, :2], length[part]
         values[part, 3:] = found[:, 2:]

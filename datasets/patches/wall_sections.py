@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-LARGEST_TURN = 0.6
+LARGEST_TURN = 0.35
 """Radians of wall on either side of the nearest point that a circle is fitted to."""
 LEAST_POINTS = 4
 LEAST_SLOPE = 0.5

@@ -1,0 +1,1 @@
+"""Descriptors of patches beside others: clusters, disorder, few labels, errors, speed, memory."""

@@ -1,0 +1,227 @@
+"""Are the error bars true? Planted noise, fits, repeated scans, walls, registration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.datasets import (
+    ChannelSceneSettings,
+    PatchOptions,
+    PatchSceneSettings,
+    describe_patches,
+    make_channel_scene,
+    make_patch_scene,
+)
+
+__all__ = ["ERRORS"]
+
+Floats = NDArray[np.float64]
+Row = dict[str, Any]
+LEAST, LARGEST = 0.95, 1.05
+MEANS = ("height", "amplitude", "phase", "deflection", "idle")
+
+
+def judged(what: str, z: Floats, effective: float | None = None) -> Row:
+    """Return a row for z; with few values, within four standard errors of 1."""
+    known = z[np.isfinite(z)]
+    n = effective or float(known.size)
+    room = max(LARGEST - 1.0, 4.0 / np.sqrt(2.0 * n))
+    sd = float(np.sqrt(np.mean(known**2)))
+    measured = f"z sd {sd:.3f}, mean {known.mean():+.3f} ({known.size:,} values)"
+    return {
+        "what": what, "measured": measured,
+        "goal": f"{LEAST} to {LARGEST}" if room <= 0.05001 else f"within {room:.2f} of 1",
+        "met": bool(abs(sd - 1.0) <= room),
+    }  # fmt: skip
+
+
+def repeated_scan(quick: bool) -> list[Row]:
+    """Compare the means of channels with the truth, errors from a second scan."""
+    rows = []
+    for name, settings, overlap in (
+        ("white noise", {}, 0.0),
+        ("noise over 1.5 pixels", {"noise_correlation_px": 1.5}, 0.0),
+        ("shift of (2.4, -1.7) pixels", {"shift_px": (2.4, -1.7)}, 0.0),
+        ("noise shared by channels", {"noise_sharing": 0.5}, 0.0),
+        ("patches that overlap by half", {}, 0.5),
+    ):
+        scene = make_channel_scene(
+            ChannelSceneSettings(shape=(256, 256) if quick else (512, 512), **settings), rng=1
+        )
+        size = 8 * 4.0
+        options = PatchOptions(overlap=overlap)
+        table = describe_patches(
+            None, channels=scene.scans[0], repeat=scene.scans[1], patch_size=size, options=options
+        )
+        truth = np.stack([_patch_means(scene.truth[each], table.centers, size) for each in MEANS])
+        values = np.stack([table.frame[each].to_numpy() for each in MEANS])
+        covariance = np.asarray(table.measurement_covariance)
+        order = [table.columns.index(each) for each in MEANS]
+        sub = covariance[:, order][:, :, order]
+        sd = np.sqrt(np.einsum("nii->in", np.broadcast_to(sub, (table.n_patches, 5, 5))))
+        away = values - truth
+        away[MEANS.index("phase")] = (away[MEANS.index("phase")] + 180.0) % 360.0 - 180.0
+        rows.append(judged(f"means, errors from a repeated scan: {name}", away / sd))
+        if name == "noise shared by channels":
+            root = np.linalg.cholesky(np.broadcast_to(sub, (table.n_patches, 5, 5)))
+            white = np.linalg.solve(root, away.T[:, :, None])[:, :, 0]
+            rows.append(judged("the same, whitened by the covariance", white))
+    return rows
+
+
+def _patch_means(channel: Any, centers: Floats, size: float) -> Floats:
+    """Return the mean over the pixels of each patch, of angles the circular one."""
+    from physlearn.datasets.patches.patch_places import PatchPlaces, axis_frame
+
+    first, (height, width) = PatchPlaces(centers, size, "nm").windows(axis_frame("truth", channel))
+    windows = np.lib.stride_tricks.sliding_window_view(channel.to_numpy(), (height, width))
+    pixels = windows[first[:, 0], first[:, 1]]
+    if channel.attrs.get("units") == "deg":
+        mean = np.exp(1j * np.radians(pixels)).mean(axis=(1, 2))
+        return np.asarray(np.degrees(np.angle(mean)))
+    return np.asarray(pixels.mean(axis=(1, 2)))
+
+
+def pixel_noise(quick: bool) -> list[Row]:
+    """Compare invariants of noisy motifs with those of the noise-free picture."""
+    from physlearn.datasets import polar_fourier
+    from physlearn.datasets.descriptors.polar_fourier import PolarOptions
+
+    rows = []
+    for peak in (100.0, 20.0):
+        scene = make_patch_scene(
+            n_patches=100 if quick else 1000,
+            settings=PatchSceneSettings(peak_counts=peak, off_center_px=0.5), rng=1,
+        )  # fmt: skip
+        options = PolarOptions(value="power", covariance="each")
+        given = (scene.centers, scene.patch_px)
+        found = polar_fourier(scene.image.to_numpy(), *given, noise="counts", options=options)
+        truth = polar_fourier(scene.mean, *given, options=options)
+        variance = np.einsum("nii->ni", np.asarray(found.covariance))
+        z = (found.values - truth.values) / np.sqrt(variance)
+        rows.append(judged(f"polar-Fourier powers, peak {peak:g} counts, errors from counts", z))
+        root = np.linalg.cholesky(
+            np.asarray(found.covariance)
+            + 1e-9 * np.einsum("nii->n", found.covariance)[:, None, None] * np.eye(z.shape[1])
+        )
+        white = np.linalg.solve(root, (found.values - truth.values)[:, :, None])[:, :, 0]
+        rows.append(judged(f"the same, whitened, peak {peak:g}", white))
+    return rows
+
+
+def walls(quick: bool) -> list[Row]:
+    """Compare distances and curvatures of tracked walls with the planted ones."""
+    from physlearn.datasets import make_wall_video, track_walls
+    from physlearn.datasets.patches.patch_places import grid_places
+    from physlearn.datasets.patches.wall_blocks import wall_blocks
+
+    away, places = [], grid_places([0, 0], [160, 160], 16.0)
+    for seed in range(4 if quick else 40):
+        film = make_wall_video(n_frames=3, rng=seed)
+        block = wall_blocks(track_walls(film.video), places, 0)[0]
+        coarse = np.linspace(0, 2 * np.pi, film.radii.shape[2] + 1)
+        angle = np.linspace(0, 2 * np.pi, 16 * film.radii.shape[2], endpoint=False)
+        out = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        points = np.concatenate(
+            [
+                center + np.interp(angle, coarse, [*radius, radius[0]])[:, None] * out
+                for center, radius in zip(film.centers, film.radii[0], strict=True)
+            ]
+        )
+        truth = np.array([np.hypot(*(points - each).T).min() for each in places.centers])
+        use = truth > 2.0
+        away.append(
+            (block.values[use, 0] - truth[use]) / np.sqrt(block.covariance[use, 0, 0])
+        )  # fmt: skip
+    z = np.concatenate(away)
+    # patches 16 pixels apart mostly look at walls of their own
+    return [judged("distance to tracked walls", z, 0.5 * len(z))]
+
+
+def registration(quick: bool) -> list[Row]:
+    """Compare the error of a shift between two scans with its Cramer-Rao bound."""
+    from physlearn.datasets import register_channels
+
+    found, said, bound = [], [], []
+    n = 10 if quick else 120
+    for seed in range(n):
+        settings = ChannelSceneSettings(
+            shape=(64, 64), noise=0.5, feature_px=3.0, pixel_size_nm=1.0,
+            channel_shift_px={"amplitude": (1.3, -0.6)},
+        )  # fmt: skip
+        scene = make_channel_scene(settings, rng=seed)
+        scan = scene.scans[0]
+        pair = scan[["height", "deflection"]].copy()
+        moved = make_channel_scene(
+            ChannelSceneSettings(
+                shape=(64, 64), noise=0.5, feature_px=3.0, pixel_size_nm=1.0,
+                shift_px=(1.3, -0.6),
+            ),
+            rng=seed,
+        )  # fmt: skip
+        pair["deflection"] = moved.scans[1]["height"].rename("deflection")
+        result = register_channels(pair, reference="height")
+        row = result.table.set_index("channel").loc["deflection"]
+        found.append([row["shift_x"] - 1.3, row["shift_y"] + 0.6])
+        said.append([row["shift_x_sd"], row["shift_y_sd"]])
+        bound.append(_shift_bound(moved.truth["height"].to_numpy(), 0.5 * 2.0))
+    away = np.array(found)
+    ratio = float(np.sqrt((away**2).mean() / np.square(bound).mean()))
+    spread = 1.0 / np.sqrt(4.0 * n)
+    return [
+        {"what": f"shift between two scans of one place, {n} pairs: rms error over its bound",
+         "measured": f"{ratio:.2f} +- {ratio * spread:.2f}", "goal": "at most 1.1",
+         "met": bool(ratio - 2 * ratio * spread <= 1.1)},
+        judged("the same: error bar of the shift", away / np.array(said)),
+    ]  # fmt: skip
+
+
+def _shift_bound(signal: Floats, noise: float) -> Floats:
+    """Return the bound on the shift (x, y) between two scans of an unknown scene."""
+    gradients = np.stack([g.ravel() for g in np.gradient(signal)[::-1]])
+    # the scene itself is not known: the difference of both scans has twice the variance
+    information = gradients @ gradients.T / (2.0 * noise**2)
+    return np.asarray(np.sqrt(np.diag(np.linalg.inv(information))))
+
+
+def fitted_atoms(quick: bool) -> list[Row]:
+    """Compare strain and spacing of patches of fitted atoms with those of the true positions."""
+    from dataclasses import replace
+
+    from physlearn.datasets import find_atoms, make_strained_crystal
+
+    parts: dict[str, list[Floats]] = {}
+    for seed in range(2 if quick else 12):
+        made = make_strained_crystal((30, 30), rng=seed)
+        atoms = find_atoms(made.scene.image)
+        truth = replace(
+            made.scene.truth, field_of_view=atoms.field_of_view, pixel_size=atoms.pixel_size
+        )  # fmt: skip
+        size = 5.0 * float(np.linalg.norm(made.vectors[0]))
+        found = describe_patches(atoms, patch_size=size)
+        true = describe_patches(truth, patch_size=size, options=PatchOptions(centers=found.centers))
+        for name in set(found.columns) & set(true.columns):
+            if name in found.errors_unknown or true.n_patches != found.n_patches:
+                continue
+            k = found.columns.index(name)
+            variance = np.asarray(found.measurement_covariance)[:, k, k]
+            away = found.frame[name].to_numpy() - true.frame[name].to_numpy()
+            good = variance > 0
+            parts.setdefault(name, []).append(away[good] / np.sqrt(variance[good]))
+    return [
+        judged(f"{name} of fitted atoms", np.concatenate(z))
+        for name, z in sorted(parts.items())
+        if sum(map(len, z))
+    ]
+
+
+ERRORS = {
+    "repeated scan": repeated_scan,
+    "pixel noise": pixel_noise,
+    "fitted atoms": fitted_atoms,
+    "walls": walls,
+    "registration": registration,
+}
