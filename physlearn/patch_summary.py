@@ -14,7 +14,7 @@ from physlearn.phrases import Answer
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
-__all__ = ["column_rows", "patch_answers", "patches_content", "scan_metadata"]
+__all__ = ["MOSTLY_NOISE", "column_rows", "patch_answers", "patches_content", "scan_metadata"]
 
 NOT_RECORDED = "not recorded"
 NO_SIGNAL = "no signal above its noise"

@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from physlearn.findings import Findings
-from physlearn.patch_summary import column_rows
-from physlearn.records import AtomicConfiguration
+from physlearn.patch_summary import MOSTLY_NOISE, column_rows
+from physlearn.records import AtomicConfiguration, PatchTable
 from physlearn.report.draw_atoms import (
     plot_atoms,
     plot_image,
@@ -38,7 +38,7 @@ from physlearn.report.draw_walls import (
 from physlearn.report.drawing import STYLE, blank_figure
 from physlearn.words import said_number, species_counts
 
-__all__ = ["MAX_PATCH_MAPS", "Picture", "draw_pictures", "effect_rows"]
+__all__ = ["MAX_PATCH_MAPS", "Picture", "draw_pictures", "effect_rows", "maps_shown"]
 
 DOTS_PER_INCH = 170
 MAX_PATCH_MAPS = 8
@@ -250,7 +250,7 @@ def _patches(findings: Findings) -> Iterator[Drawn]:
                f"{name}: the median of the sound pixels, two standard errors shaded, beside the "
                "mean of all.")  # fmt: skip
     rows = {row["name"]: row for row in column_rows(table)}
-    for column in table.columns[:MAX_PATCH_MAPS]:
+    for column in maps_shown(table):
         figure, ax = _canvas(2.75, 2.4 if not table.flags and not table.derived else 2.7)
         plot_patches(table, column, ax=ax)
         values, row = table.frame[column], rows[column]
@@ -260,6 +260,18 @@ def _patches(findings: Findings) -> Iterator[Drawn]:
                f"Map of {column.replace('_', ' ')} over the patches, from "
                f"{said_number(float(values.min()))} to {said_number(float(values.max()))}.",
                f"{column.replace('_', ' ')}: {what}.{bar}")  # fmt: skip
+
+
+def maps_shown(table: PatchTable) -> list[str]:
+    """Return the columns whose maps the report holds: where many, the ones that say most."""
+    rows = {row["name"]: row for row in column_rows(table)}
+
+    def rank(column: str) -> tuple[bool, bool]:
+        noisy = (rows[column]["noise_share"] or 0.0) > MOSTLY_NOISE
+        return column in table.derived, noisy and column not in table.flags
+
+    kept = sorted(table.columns, key=rank)[:MAX_PATCH_MAPS]
+    return [column for column in table.columns if column in kept]
 
 
 def _causes(findings: Findings) -> Iterator[Drawn]:

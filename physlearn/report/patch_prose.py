@@ -7,13 +7,15 @@ from typing import Any
 
 from physlearn.findings import Findings
 from physlearn.phrases import said_interval, said_number, unit_text
+from physlearn.report.figures import maps_shown
 
 __all__ = ["patch_rows", "patches_text", "repeat_text"]
 
 WORTH_SAYING = 0.2
-"""Share of a column's variance from which on its errors are named beside it."""
+"""Share of a column's variance from which on its errors are named beside it; share of a patch from
+which on the reach of errors is."""
 SMALLEST_DECIMAL = 1e-3
-"""Numbers of a smaller spread are said with a power of ten."""
+"""Smaller numbers are said with a power of ten."""
 
 
 def patches_text(findings: Findings) -> str:
@@ -35,6 +37,11 @@ def patches_text(findings: Findings) -> str:
         text += f"Each shares {table.overlap:.0%} of its edge with the next. "
     if table.chosen_by_result:
         text += "They were chosen by what they show, which makes independent causes look tied. "
+    left = len(table.columns) - len(maps_shown(table))
+    if left:
+        text += (
+            f"Maps of {left} that follow from others, are mostly noise or come last are left out. "
+        )
     return (
         f"{text}Neighbouring patches are not independent; the tests below count them for what "
         "they are worth."
@@ -66,7 +73,7 @@ def repeat_text(findings: Findings) -> list[str]:
         "both scans share is not seen in it."
     )
     length = table.error_correlation_length
-    if length:
+    if length and length > WORTH_SAYING * table.patch_size:
         texts.append(
             f"Errors of patches nearer than about {said_number(float(length))} "
             f"{unit_text(table.unit)} agree."
@@ -109,6 +116,6 @@ def patch_rows(content: Mapping[str, Any] | None) -> list[dict[str, str]]:
 
 def _mean_beside(mean: float, spread: float | None) -> str:
     """Return a mean with as many decimals as the spread about it deserves."""
-    if spread is None or not spread > SMALLEST_DECIMAL:
+    if spread is None or not spread > 0 or max(spread, abs(mean)) < SMALLEST_DECIMAL:
         return said_number(mean)
     return said_interval(mean, mean - spread, mean + spread)[0]
