@@ -5,6 +5,8 @@ from physlearn.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "crystallinity_map": ".descriptors.crystallinity",
+        "sliding_fft": ".descriptors.crystallinity",
         "Descriptor": ".descriptors.custom",
         "PolarFourier": ".descriptors.polar_fourier",
         "PolarOptions": ".descriptors.polar_fourier",
@@ -159,5 +161,7 @@ __getattr__, __dir__, __all__ = attach(
         "predict_patches": ".components.predict_spectra",
         "FusedModalities": ".components.fuse_modalities",
         "fuse_modalities": ".components.fuse_modalities",
+        "AlignedPatches": ".components.align_patches",
+        "align_patches": ".components.align_patches",
     },
 )
