@@ -56,6 +56,13 @@ def know_channels(sources: Sources, *, repeated: Collection[str] = ()) -> Channe
         if noise is not None and not noise.has_signal:
             flags[name] = NO_SIGNAL
             notes.append(f"{_called(name)} holds no signal above its noise; it is kept and marked.")
+    seen = [name for name, noise in noises.items() if noise and noise.source == "picture"]
+    if seen := [name for name in seen if name not in repeated]:
+        called = "the picture" if seen == ["image"] else f"channel {', '.join(seen)}"
+        notes.append(
+            f"the noise of {called} was measured on its own pixels: noise that neighbours share "
+            "in full is not in it."
+        )
     if sources.n_frames > 1 and noises:
         notes.append("the noise of the channels was measured on the middle frame of the video.")
     known = [name for name, noise in noises.items() if noise and name not in repeated]
@@ -85,11 +92,6 @@ def _noise_of(name: str, channel: xr.DataArray, notes: list[str]) -> ChannelNois
         if np.isfinite(channel.to_numpy()).any():
             notes.append(f"the measurement noise of {_called(name)} is unknown: {error}")
         return None
-    if noise.source == "picture":
-        notes.append(
-            f"the noise of {_called(name)} was measured on its own pixels: noise that neighbours "
-            "share in full is not in it."
-        )
     notes += [f"{_called(name)}: {text}" for text in noise.warnings]
     return noise
 

@@ -38,15 +38,21 @@ def describe_patches(
     patch_size: float | None = None,
     options: PatchOptions | None = None,
 ) -> PatchTable:
-    """Describe square patches by what their columns, channels, spectra and walls show.
+    """Describe square patches by what their atoms, pixels, spectra and walls show.
 
-    Tier 0 (composition): ``composition`` (share of state +1), ``intensity_residual`` (mean log
-    intensity against its species), ``missing_neighbours`` (where sites are vacant). Tier 1
-    (structure): ``dilation``, ``deviatoric_strain`` (xx - yy) and ``shear_strain`` (xy + yx) of the
-    affine map from the mean lattice, fitted to the patch's positions; ``bond_order``
-    (|psi_6| or |psi_4|; Steinhardt et al., 1983, doi:10.1103/PhysRevB.28.784). Tier 2 (response):
-    the mean of each channel. A picture without atoms gives ``mean_intensity`` (0),
-    ``local_variance``, ``crystallinity`` and ``gradient`` (1).
+    One row a patch (and frame), one column a descriptor with unit, tier and measurement error
+    (``descriptor_terms`` lists formulas and invariances). Tier 0, composition: ``composition``
+    (share of state +1), ``intensity_residual``, ``density``, ``missing_neighbours``. Tier 1,
+    structure: ``dilation``, ``deviatoric_strain`` (xx - yy), ``shear_strain`` (xy + yx),
+    ``lattice_rotation``, ``spacing``, ``bond_order`` (|psi_6| or |psi_4|), what ``measurements``
+    hold, ``wall_distance``, ``wall_length``. Tier 2, response: the mean of each channel, and what
+    spectra show (coercive voltages, resonance). One picture without a name gives
+    ``mean_intensity`` (0), ``local_variance``, ``crystallinity`` and ``gradient`` (1).
+
+    Errors come from the atoms' covariances, from each channel's noise (declared or measured) and
+    the scatter of spectra; or, with ``repeat``, from two scans: both are registered, every column
+    is computed on both, the table holds ``(Z1 + Z2) / 2`` with the covariance
+    ``cov(Z1 - Z2) / 4``. What both scans share (a fixed pattern) is not seen.
 
     Parameters
     ----------
@@ -62,7 +68,7 @@ def describe_patches(
     walls
         Domain walls in the same coordinates.
     spectra
-        Spectra by pixel, dims (y, x, axis).
+        Spectra by pixel, dims (y, x, axis), beside those among the channels.
     repeat
         The same place measured again: of the kind of ``source`` or ``channels``.
     measurements
@@ -76,25 +82,33 @@ def describe_patches(
     Returns
     -------
     PatchTable
-        ``measurement_covariance`` comes from the columns' covariances, the label likelihoods and
-        the channels' noise; patches that lack a descriptor are left out and counted in
-        ``selection``; columns that do not vary are left out and named in ``warnings``.
+        Patches that lack a descriptor are left out and counted in ``selection``; a column that
+        more than half of the patches lack is left out instead unless ``PatchOptions.require``
+        names it; columns that do not vary are left out. ``flags`` mark channels without a signal
+        above their noise, ``derived`` those that repeat another, ``errors_unknown`` columns whose
+        error nobody knows. ``covariates``: row, column, frame, time, scan_time, drift, dose.
 
     Raises
     ------
     InputError
-        When there is nothing to describe, units differ, or the patches are too large.
+        When there is nothing to describe, units differ, the patches are too large, or a repeat is
+        of another kind.
     NotIdentified
-        When no patch has every descriptor.
+        When no patch has every descriptor, or the repeat does not overlap.
 
     Examples
     --------
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
-    >>> picture = xr.DataArray(rng.normal(size=(64, 64)), dims=("y", "x"))
-    >>> table = describe_patches(picture, patch_size=16.0)
+    >>> scene = 5 * np.sin(np.arange(96) / 7)[:, None] * np.cos(np.arange(96) / 9)
+    >>> scans = [xr.DataArray(scene + rng.normal(size=(96, 96)), dims=("y", "x")) for _ in "ab"]
+    >>> table = describe_patches(scans[0], patch_size=16.0)
     >>> table.n_patches, table.tiers["mean_intensity"]
-    (16, 0)
+    (36, 0)
+    >>> twice = describe_patches({"height": scans[0]}, repeat={"height": scans[1]}, patch_size=8.0)
+    >>> variance = float(twice.measurement_covariance[0, 0, 0])
+    >>> abs(variance - 1 / 64 / 2) < 0.3 / 64  # of the mean of 64 pixels of two scans
+    True
     """
     chosen = options or PatchOptions()
     sources = gather_sources(source, snapshots, channels, walls, spectra, measurements)

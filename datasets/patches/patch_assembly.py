@@ -95,7 +95,8 @@ def _widened(block: ColumnBlock, names: tuple[str, ...]) -> ColumnBlock:
     covariance = None
     if block.covariance is not None:
         covariance = np.zeros((len(block.covariance), len(names), len(names)))
-        covariance[np.ix_(np.arange(len(covariance)), place, place)] = block.covariance
+        here = np.array(place)
+        covariance[:, here[:, None], here] = block.covariance
     return replace(
         block, names=names, values=values, covariance=covariance, tiers=(0,) * len(names),
         units=("1",) * len(names),

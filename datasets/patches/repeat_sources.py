@@ -106,7 +106,7 @@ def _align_atoms(
     matched = np.zeros(0, dtype=np.int64)
     for _ in range(ROUNDS):
         moved = (two - center - shift) @ turn.T + center
-        distance, partner = cKDTree(one).query(moved, distance_upper_bound=0.35 * gap)
+        distance, partner = _nearest(one, moved, 0.35 * gap)
         matched = np.flatnonzero(np.isfinite(distance))
         if len(matched) < FEWEST_SHARED * min(len(one), len(two)):
             raise NotIdentified(
@@ -147,11 +147,16 @@ def _align_atoms(
 
 def _middle_shift(one: Floats, two: Floats, gap: float) -> Floats:
     """Return the commonest step from an atom of the first to a near atom of the second."""
-    tree = cKDTree(one)
-    distance, partner = tree.query(two)
-    steps = two - one[partner]
-    steps = steps[distance < 0.5 * gap]
+    distance, partner = _nearest(one, two, 0.5 * gap)
+    near = np.isfinite(distance)
+    steps = two[near] - one[partner[near]]
     return np.zeros(2) if not len(steps) else np.asarray(np.median(steps, axis=0))
+
+
+def _nearest(one: Floats, two: Floats, reach: float) -> tuple[Floats, NDArray[np.int64]]:
+    """Return distance (infinite beyond reach) and number of the nearest of the first."""
+    distance, partner = cKDTree(one).query(two, distance_upper_bound=reach)
+    return np.asarray(distance, dtype=np.float64), np.asarray(partner, dtype=np.int64)
 
 
 def _angle(left: Floats, right: Floats) -> float:

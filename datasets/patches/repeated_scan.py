@@ -25,6 +25,8 @@ PATCHES_PER_COLUMN = 3
 FURTHEST_LAG = 8
 DISAGREEMENT = 1.5
 """Ratio of the two scans' error to that of one scan's own estimate that is worth a sentence."""
+SMALL_ERROR = 1e-2
+"""An error below this share of a column's scatter is of no consequence, whatever its ratio."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +101,7 @@ def difference_noise(
     k = first.shape[1]
     turn = np.array([p or np.inf for p in (periods or [None] * k)])
     difference = _wrapped(first - second, turn)
-    both = np.isfinite(difference).all(axis=1)
+    both = np.asarray(np.isfinite(difference).all(axis=1))
     if both.sum() < FEWEST_PATCHES:
         raise InputError(
             f"the repeat covers {int(both.sum())} patches of the first scan; at least "
@@ -219,13 +221,13 @@ def merge_repeat(
     periods = [PERIODS.get(unit) for unit in units]
     noise = difference_noise(one, two, places, periods=periods)
     difference = _wrapped(one - two, np.array([p or np.inf for p in periods]))
-    measured = np.isfinite(noise.residual).all(axis=1)
+    measured = np.asarray(np.isfinite(noise.residual).all(axis=1))
     own = [_own_sd(block, measured) for block in twice]
     covariance = 0.5 * noise.covariance[None]
     model = None if any(sd is None for sd in own) else np.concatenate(
         [cast("Floats", sd) for sd in own], axis=1
     )  # fmt: skip
-    notes = _repeat_notes(noise, own, names)
+    notes = _repeat_notes(noise, own, names, np.nanstd(one, axis=0))
     if each and model is None:
         notes += (
             "one scan gave no error bars of its own: all patches have the repeat's mean one.",
@@ -288,7 +290,7 @@ def _scaled(covariance: Floats, sd: Floats) -> Floats:
 
 
 def _repeat_notes(
-    noise: RepeatNoise, own: Sequence[Floats | None], names: Sequence[str]
+    noise: RepeatNoise, own: Sequence[Floats | None], names: Sequence[str], scatter: Floats
 ) -> tuple[str, ...]:
     """Return what to know of errors that come from a repeat."""
     notes = [
@@ -306,9 +308,11 @@ def _repeat_notes(
         if sd is not None:
             here = slice(first, first + width)
             seen = np.sqrt(np.diag(noise.covariance))[here]
-            ratio = seen / np.sqrt(np.nanmean(sd**2, axis=0))
-            for name, each in zip(names[here], ratio, strict=True):
-                if not 1 / DISAGREEMENT < each < DISAGREEMENT:
+            said = np.sqrt(np.nanmean(sd**2, axis=0))
+            matters = np.maximum(seen, said) > SMALL_ERROR * scatter[here]
+            ratio = seen / said
+            for name, each, large in zip(names[here], ratio, matters, strict=True):
+                if large and not 1 / DISAGREEMENT < each < DISAGREEMENT:
                     notes.append(
                         f"the repeat finds the error of {name} {each:.2g} times as large as one "
                         "scan's own estimate."
