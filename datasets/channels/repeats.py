@@ -8,22 +8,36 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from physlearn.checks import InputError, NotIdentified, check_choice, check_positive
+from physlearn.datasets.channels.angles import angle_period
 from physlearn.datasets.channels.measure_noise import signal_test
+from physlearn.datasets.channels.noise_estimate import row_differences
 from physlearn.datasets.channels.resample import fourier_shift, sample_at, without_gaps
 from physlearn.datasets.channels.same_grid import on_grid_of
 from physlearn.datasets.patches.patch_places import AxisFrame, axis_frame
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
 
-__all__ = ["RepeatPair", "align_repeat"]
+__all__ = [
+    "RepeatPair",
+    "align_repeat",
+    "common_part",
+    "like_given",
+    "moved_scan",
+    "named_channels",
+    "register_scan",
+]
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Channels = xr.DataArray | xr.Dataset | Mapping[str, xr.DataArray]
 LEAST_OVERLAP_PX = 16
 LARGEST_SHIFT_SHARE = 0.5
 SIGNAL_P = 1e-3
 AGREE_SDS = 5.0
+NEAR_PX = 4.0
+MOST_CHANNELS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +122,7 @@ def align_repeat(
     (True, 61)
     """
     check_choice("model", model, tuple(MODELS))
-    one, two = _channels("first", first), _channels("second", second)
+    one, two = named_channels("first", first), named_channels("second", second)
     if set(one) != set(two):
         odd = sorted(set(one) ^ set(two))[0]
         raise InputError(f"first and second must hold the same channels; only one holds {odd!r}.")
@@ -122,19 +136,22 @@ def align_repeat(
             "the two scans had pixels of different size: the second was brought onto the first's "
             "grid, so that the scatter between them is that of two different noises."
         )
-    best, registration = _register(one, two, channel, model, largest_shift_px, notes)
+    best, registration = register_scan(one, two, channel, model, largest_shift_px, notes)
     cut_one, cut_two, share = {}, {}, 1.0
     for name in one:
-        cut_one[name], cut_two[name], each = _moved(name, one[name], two[name], registration, model)
-        share = min(share, each)
+        moved, inside = moved_scan(name, one[name], two[name], registration, model)
+        y, x = common_part(name, inside)
+        cut_one[name] = one[name].transpose(..., "y", "x").isel(y=y, x=x)
+        cut_two[name] = moved.isel(y=y, x=x)
+        share = min(share, float(inside.mean()))
     notes += [text for text in registration.warnings if text not in notes]
     return RepeatPair(
-        _like(first, cut_one), _like(second, cut_two), registration, best, share, same,
+        like_given(first, cut_one), like_given(second, cut_two), registration, best, share, same,
         tuple(notes),
     )  # fmt: skip
 
 
-def _channels(name: str, given: Channels) -> dict[str, xr.DataArray]:
+def named_channels(name: str, given: Channels) -> dict[str, xr.DataArray]:
     """Return the channels by name; all must have dims y and x."""
     if isinstance(given, xr.DataArray):
         found = {str(given.name or "picture"): given}
@@ -152,7 +169,7 @@ def _channels(name: str, given: Channels) -> dict[str, xr.DataArray]:
     return found
 
 
-def _like(given: Channels, parts: dict[str, xr.DataArray]) -> Channels:
+def like_given(given: Channels, parts: dict[str, xr.DataArray]) -> Channels:
     """Return the channels in the shape in which they were given."""
     if isinstance(given, xr.DataArray):
         return parts["picture"]
@@ -167,6 +184,11 @@ def _picture(channel: xr.DataArray) -> xr.DataArray:
     flat = channel.mean(others) if others else channel
     flat = flat.transpose("y", "x")
     values, _ = without_gaps(np.asarray(flat.to_numpy(), dtype=np.float64))
+    period = angle_period(channel)
+    if period is not None:
+        # a direction's part along the commonest axis does not jump where the angle wraps
+        u = np.exp(2j * np.pi * values / period)
+        values = np.asarray((u * np.exp(-0.5j * np.angle((u**2).mean()))).real)
     numbered = {dim: np.arange(flat.sizes[dim]) for dim in ("y", "x") if dim not in flat.coords}
     return flat.copy(data=values).assign_coords(numbered).assign_attrs(counts="unknown")
 
@@ -189,30 +211,35 @@ def _plane(channel: xr.DataArray) -> Floats:
     return np.asarray(flat.transpose("y", "x").to_numpy(), dtype=np.float64)
 
 
-def _register(
+def register_scan(
     one: dict[str, xr.DataArray], two: dict[str, xr.DataArray], channel: str | None, model: str,
     largest: float | None, notes: list[str],
 ) -> tuple[str, Registration]:  # fmt: skip
     """Return the channel that tells the transform best, and the transform."""
     if channel is not None:
         check_choice("channel", channel, tuple(one))
-    found: dict[str, Registration] = {}
     refused: list[str] = []
-    for name in [channel] if channel is not None else list(one):
-        seen = _seen(two[name])
-        before, after = _picture(one[name]).isel(seen), _picture(two[name]).isel(seen)
-        if not all(signal_test(part.to_numpy())[1] < SIGNAL_P for part in (before, after)):
-            refused.append(f"{name} holds no signal above its noise")
-            continue
-        radius = (
-            LARGEST_SHIFT_SHARE * min(before.shape)
-            if largest is None
-            else check_positive("largest_shift_px", largest)
-        )
+    pairs = _candidates(one, two, [channel] if channel is not None else list(one), refused)
+    found: dict[str, Registration] = {}
+    for name, (before, after) in pairs.items():
+        radius = LARGEST_SHIFT_SHARE * min(before.shape)
+        if largest is not None:
+            radius = check_positive("largest_shift_px", largest)
+        around = (0.0, 0.0)
+        if found:
+            # the search is over; this channel says whether it agrees
+            step = axis_frame(name, before).step
+            known = next(iter(found.values())).shift
+            around = (float(known[0] / step[0]), float(known[1] / step[1]))
+            radius = NEAR_PX
         try:
-            found[name] = register_images(before, after, model=model, largest_shift_px=radius)
+            found[name] = register_images(
+                before, after, model=model, largest_shift_px=radius, around_px=around
+            )
         except NotIdentified as error:
             refused.append(f"{name}: {error}")
+        if len(found) == MOST_CHANNELS:
+            break
     if not found:
         raise NotIdentified(
             "the second scan cannot be brought onto the first, they may not overlap: "
@@ -225,15 +252,38 @@ def _register(
         if np.any(np.abs(apart) > AGREE_SDS * sd) and len(other.rivals) == 0:
             notes.append(
                 f"channel {name} is shifted by {apart[0]:.3g}, {apart[1]:.3g} {other.unit} against "
-                f"channel {best} between the scans, more than {AGREE_SDS:.0f} standard errors."
+                f"channel {best} between the scans, more than {AGREE_SDS:.0f} standard errors: a "
+                "fixed pattern, or a change of the sample."
             )
     return best, found[best]
 
 
-def _moved(
+def _candidates(
+    one: dict[str, xr.DataArray], two: dict[str, xr.DataArray], names: list[str],
+    refused: list[str],
+) -> dict[str, tuple[xr.DataArray, xr.DataArray]]:  # fmt: skip
+    """Return pairs of pictures with a signal, the one first that should tell a shift best."""
+    pairs, worth = {}, {}
+    for name in names:
+        seen = _seen(two[name])
+        before, after = (_picture(part[name]).isel(seen) for part in (one, two))
+        if not all(signal_test(part.to_numpy())[1] < SIGNAL_P for part in (before, after)):
+            refused.append(f"{name} holds no signal above its noise")
+            continue
+        pairs[name] = (before, after)
+        values = before.to_numpy()
+        slope = ndimage.gaussian_gradient_magnitude(values, 1.5)
+        noise = float(np.median(row_differences(values, 3) ** 2))
+        worth[name] = float((slope**2).mean()) / max(noise, 1e-300)
+        if angle_period(one[name]) is not None:
+            worth[name] = 0.0
+    return {name: pairs[name] for name in sorted(pairs, key=lambda name: -worth[name])}
+
+
+def moved_scan(
     name: str, one: xr.DataArray, two: xr.DataArray, registration: Registration, model: str
-) -> tuple[xr.DataArray, xr.DataArray, float]:
-    """Return both scans of one channel on the first's grid, cut to the overlap, and its share."""
+) -> tuple[xr.DataArray, Flags]:
+    """Return one channel of the second scan on the first's grid, and where it was seen."""
     frame, other = axis_frame(name, one), axis_frame(name, two)
     one, two = one.transpose(..., "y", "x"), two.transpose(..., "y", "x")
     rows, columns = _places(frame, other, registration)
@@ -241,10 +291,7 @@ def _moved(
     flat = values.reshape(-1, *values.shape[-2:])
     out = np.empty((len(flat), *frame.shape))
     for number, part in enumerate(flat):
-        if model == "shift":
-            out[number] = fourier_shift(part, float(columns[0, 0]), float(rows[0, 0]))
-        else:
-            out[number] = sample_at(part, rows, columns)
+        out[number] = _sampled(part, rows, columns, model, angle_period(two))
     inside = (rows >= 0) & (rows <= other.shape[0] - 1)
     inside &= (columns >= 0) & (columns <= other.shape[1] - 1)
     if not np.isfinite(_plane(two)).all():
@@ -255,6 +302,28 @@ def _moved(
         near_y = np.clip(np.round(rows).astype(int), 0, other.shape[0] - 1)
         near_x = np.clip(np.round(columns).astype(int), 0, other.shape[1] - 1)
         inside &= seen[near_y, near_x]
+    return one.copy(data=out.reshape(one.shape)).assign_attrs(two.attrs), inside
+
+
+def _sampled(
+    values: Floats, rows: Floats, columns: Floats, model: str, period: float | None
+) -> Floats:
+    """Return a picture at places; an angle by its direction."""
+    if period is not None:
+        turn = 2.0 * np.pi / period
+        parts = [
+            _sampled(part(values * turn), rows, columns, model, None) for part in (np.cos, np.sin)
+        ]
+        turned = np.arctan2(parts[1], parts[0]) / turn
+        low = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
+        return np.asarray(low + np.mod(turned - low, period))
+    if model == "shift":
+        return fourier_shift(values, float(columns[0, 0]), float(rows[0, 0]))
+    return sample_at(values, rows, columns)
+
+
+def common_part(name: str, inside: Flags) -> tuple[slice, slice]:
+    """Return the rows and columns that both scans saw, or refuse too few of them."""
     y, x = _rectangle(inside)
     if min(y.stop - y.start, x.stop - x.start) < LEAST_OVERLAP_PX:
         raise NotIdentified(
@@ -262,9 +331,7 @@ def _moved(
             f"pixels of channel {name}; at least {LEAST_OVERLAP_PX} x {LEAST_OVERLAP_PX} are "
             "needed."
         )
-    moved = one.copy(data=out.reshape(one.shape)).assign_attrs(two.attrs)
-    cut = {"y": y, "x": x}
-    return one.isel(cut), moved.isel(cut), float(inside.mean())
+    return y, x
 
 
 def _places(

@@ -1,0 +1,140 @@
+"""The noise of a channel from what repeated scans do not share."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+from physlearn.datasets.channels.channel_noise import ChannelNoise
+from physlearn.datasets.channels.measure_noise import flatten_lines
+
+__all__ = ["repeat_noise", "spoilt_lines"]
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+LARGEST_LAG = 16
+SPOILT_SDS = 6.0
+SPOILT_RATIO = 2.0
+EDGE_RATIO = 1.5
+
+
+def spoilt_lines(values: Floats) -> NDArray[np.int64]:
+    """Return the lines (rows) of one scan that stand out of their neighbours.
+
+    A line's mean square against the mean of its two neighbours, in robust standard deviations over
+    lines, and the largest of its neighbourhood: a line that jumped, or an edge of the scene along
+    it (which a repeated scan has too).
+    """
+    padded = np.pad(values, ((1, 1), (0, 0)), mode="reflect")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        square = np.nanmean((values - 0.5 * (padded[:-2] + padded[2:])) ** 2, axis=1)
+    square = np.nan_to_num(square)
+    level = float(np.median(square))
+    spread = 1.4826 * float(np.median(np.abs(square - level)))
+    out = (square > level + SPOILT_SDS * spread) & (square > SPOILT_RATIO * level)
+    around = np.pad(square, 1, mode="edge")
+    out &= (square >= around[:-2]) & (square >= around[2:])
+    return np.asarray(np.flatnonzero(out), dtype=np.int64)
+
+
+def repeat_noise(
+    scans: Floats, unit: str = "1", *, false_alarm: float = 1e-3, angle: bool = False
+) -> ChannelNoise:
+    """Return the noise of one scan from repeated scans (n, rows, columns) on one grid.
+
+    NaN are passed over. ``sd^2 = sum_s (z_s - mean)^2 / (n - 1)`` without the lines' own offsets,
+    whose spread is ``row_sd``; the autocorrelation is that of the residuals, cut where it is lost
+    in its error. A signal is what two scans share, line by line (a t test of their products).
+    """
+    n = len(scans)
+    mean = np.nanmean(scans, axis=0)
+    known = np.isfinite(scans).all(axis=0)
+    residual = np.where(known, scans - mean, 0.0) * np.sqrt(n / (n - 1.0))
+    count = np.maximum(known.sum(axis=1), 1)
+    offsets = residual.sum(axis=2) / count
+    free = np.where(known, residual - offsets[:, :, None], 0.0)
+    covariance, number = _autocovariance(free, known)
+    p, q = (length // 2 for length in covariance.shape)
+    # a line's mean took this share of its noise with it; a row too short cannot tell
+    reach = float(covariance[p].sum() / max(covariance[p, q], 1e-300))
+    taken = float(np.clip(max(reach, 1.0) / np.median(count), 0.0, 0.5))
+    variance = float(covariance[p, q]) / (1.0 - taken)
+    correlation = _cut(covariance / max(float(covariance[p, q]), 1e-300), number)
+    own = variance * float(correlation[correlation.shape[0] // 2].sum()) / float(np.median(count))
+    rows_used = offsets[:, known.any(axis=1)]
+    seen = float((rows_used**2).mean())
+    extra = seen - own
+    row_sd = float(np.sqrt(extra)) if extra > 4 * own * np.sqrt(2.0 / rows_used.size) else 0.0
+    share, probability = _shared(scans)
+    effective = number * (n - 1) / max(float((correlation**2).sum()), 1.0)
+    notes = _edges(residual, mean, known)
+    sd = float(np.sqrt(max(variance, 0.0)))
+    return ChannelNoise(
+        sd=sd, autocorrelation=correlation, row_sd=row_sd, level=float(np.nanmean(mean)),
+        signal_share=share, signal_p=probability, has_signal=bool(probability < false_alarm),
+        source="repeat", angle=angle, unit=unit, warnings=notes,
+        sd_error=sd / float(np.sqrt(2.0 * max(effective, 1.0))),
+    )  # fmt: skip
+
+
+def _autocovariance(residual: Floats, known: Flags) -> tuple[Floats, float]:
+    """Return the mean autocovariance of residuals up to the largest lag, and pixels known."""
+    rows, columns = known.shape
+    lags = (min(LARGEST_LAG, rows // 4), min(LARGEST_LAG, columns // 4))
+    shape = (rows + lags[0], columns + lags[1])
+    power = (np.abs(np.fft.rfft2(residual, shape)) ** 2).mean(axis=0)
+    sums = np.fft.irfft2(power, shape)
+    pairs = np.fft.irfft2(np.abs(np.fft.rfft2(known.astype(np.float64), shape)) ** 2, shape)
+    index = np.ix_(np.arange(-lags[0], lags[0] + 1), np.arange(-lags[1], lags[1] + 1))
+    return sums[index] / np.maximum(pairs[index], 1.0), float(known.sum())
+
+
+def _cut(correlation: Floats, number: float) -> Floats:
+    """Zero what is lost in its error or does not hang together with the middle, and trim it."""
+    limit = 4.0 / np.sqrt(max(number, 1.0))
+    p, q = (length // 2 for length in correlation.shape)
+    labels, _ = ndimage.label(np.abs(correlation) > limit)
+    kept = np.where(labels == labels[p, q], correlation, 0.0)
+    rows = np.flatnonzero(kept.any(axis=1))
+    columns = np.flatnonzero(kept.any(axis=0))
+    i = int(np.abs(rows - p).max(initial=0))
+    j = int(np.abs(columns - q).max(initial=0))
+    return np.asarray(kept[p - i : p + i + 1, q - j : q + j + 1])
+
+
+def _shared(scans: Floats) -> tuple[float, float]:
+    """Return the share of the variance that scans share, and the chance that noise shares it."""
+    flat = [np.nan_to_num(np.real(flatten_lines(part))) for part in scans]
+    total = np.sum(flat, axis=0)
+    own = np.sum([part**2 for part in flat], axis=0).sum(axis=1)
+    # all pairs of scans at once
+    products = 0.5 * ((total**2).sum(axis=1) - own)
+    pairs = 0.5 * len(scans) * (len(scans) - 1)
+    power = float(own.sum()) / len(scans)
+    share = float(products.sum()) / pairs / max(power, 1e-300)
+    scatter = float(products.std(ddof=1))
+    if not scatter > 0:
+        return float(np.clip(share, 0.0, 1.0)), float(share <= 0)
+    t = float(products.mean()) / scatter * np.sqrt(len(products))
+    return float(np.clip(share, 0.0, 1.0)), float(stats.t.sf(t, len(products) - 1))
+
+
+def _edges(residual: Floats, mean: Floats, known: Flags) -> tuple[str, ...]:
+    """Return a sentence where scans differ more at the edges of the scene than elsewhere."""
+    filled = np.where(np.isfinite(mean), mean, float(np.nanmean(mean)))
+    slope = ndimage.gaussian_gradient_magnitude(filled, 1.5)[known]
+    if slope.size < 400:
+        return ()
+    square = (residual**2).mean(axis=0)[known]
+    steep = slope > np.quantile(slope, 0.9)
+    ratio = float(square[steep].mean() / max(float(square[~steep].mean()), 1e-300))
+    if ratio < EDGE_RATIO:
+        return ()
+    return (
+        f"the scans differ more where the scene is steep ({ratio:.1f} times the mean square "
+        "elsewhere): drift within the scans or a change of the sample is counted as noise.",
+    )
