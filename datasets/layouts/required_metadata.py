@@ -22,7 +22,13 @@ STEP_TOLERANCE = 1e-6
 
 
 def required_metadata() -> dict[str, str]:
-    """Return the names that the metadata of a file must hold, each with what it means."""
+    """Return the names that the metadata of a file must hold, each with what it means.
+
+    Examples
+    --------
+    >>> list(required_metadata())[:3]
+    ['pixel_size', 'pixel_size_unit', 'dose_e_per_angstrom2']
+    """
     metadata = layout_schema()["$defs"]["metadata"]
     return {name: metadata["properties"][name]["description"] for name in metadata["required"]}
 
