@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from physlearn.findings import Findings
 from physlearn.phrases import Answer
 
@@ -25,8 +23,8 @@ MOSTLY_NOISE = 0.5
 def column_rows(table: PatchTable) -> list[dict[str, Any]]:
     """Return what must be known of each column, one dict a column.
 
-    ``spread`` is the standard deviation over the patches, ``error`` the median measurement error
-    of one patch (None when nobody knows it), ``noise_share`` the share of the variance over the
+    ``spread`` is the standard deviation over the patches, ``error`` the measurement error of one
+    patch (root mean square; None when nobody knows it), ``noise_share`` the share of the variance over the
     patches that the errors make up.
 
     Examples
@@ -65,12 +63,11 @@ def column_rows(table: PatchTable) -> list[dict[str, Any]]:
 
 
 def _error_of(table: PatchTable, index: int, spread: float) -> tuple[float | None, float | None]:
-    """Return the median error of a column's patches, and its share of the column's variance."""
+    """Return the error of a column's patches, and its share of the column's variance."""
     if table.measurement_covariance is None or table.columns[index] in table.errors_unknown:
         return None, None
-    variance = table.measurement_covariance[:, index, index]
-    share = float(variance.mean()) / spread**2 if spread > 0 else None
-    return float(np.sqrt(np.median(variance))), share
+    variance = float(table.measurement_covariance[:, index, index].mean())
+    return math.sqrt(variance), variance / spread**2 if spread > 0 else None
 
 
 def patches_content(table: PatchTable | None) -> dict[str, Any] | None:

@@ -143,11 +143,11 @@ def plot_patches(table: PatchTable, column: str, *, ax: Axes | None = None) -> A
 
 
 def _mark_error(bar: Axes, table: PatchTable, column: str) -> None:
-    """Draw the median error of one patch, up and down, beside the middle of the colour scale."""
+    """Draw the error of one patch, up and down, beside the middle of the colour scale."""
     if table.measurement_covariance is None or column in table.errors_unknown:
         return
     index = table.columns.index(column)
-    error = float(np.sqrt(np.median(table.measurement_covariance[:, index, index])))
+    error = float(np.sqrt(table.measurement_covariance[:, index, index].mean()))
     low, high = bar.get_ylim()
     if error > 0:
         middle = 0.5 * (low + high)
