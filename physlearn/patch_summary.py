@@ -24,8 +24,8 @@ def column_rows(table: PatchTable) -> list[dict[str, Any]]:
     """Return what must be known of each column, one dict a column.
 
     ``spread`` is the standard deviation over the patches, ``error`` the measurement error of one
-    patch (root mean square; None when nobody knows it), ``noise_share`` the share of the variance over the
-    patches that the errors make up.
+    patch (root mean square; None when nobody knows it), ``noise_share`` the share of the variance
+    over the patches that the errors make up.
 
     Examples
     --------
