@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import as_generator, check_count
+from physlearn.checks import InputError, as_generator, check_count
 
 __all__ = ["ChannelNoise", "white_correlation"]
 
@@ -106,9 +106,12 @@ class ChannelNoise:
         Lines' own offsets are included; a gain is not (scale by ``variance(level)`` for that).
         """
         generator, _ = as_generator(rng)
+        if len(shape) < 2:
+            raise InputError(f"shape must end with rows and columns; got {shape}.")
         rows, columns = (check_count("shape", length, 1) for length in shape[-2:])
+        more = shape[: len(shape) - 2]
         p, q = (length // 2 for length in self.autocorrelation.shape)
-        white = generator.normal(size=(*shape[:-2], rows + 2 * p, columns + 2 * q))
+        white = generator.normal(size=(*more, rows + 2 * p, columns + 2 * q))
         if p or q:
             power = np.zeros(white.shape[-2:])
             if 2 * p + 1 > power.shape[0] or 2 * q + 1 > power.shape[1]:
@@ -123,5 +126,5 @@ class ChannelNoise:
             white = np.fft.irfft2(np.fft.rfft2(white) * root, power.shape) / max(weight, 1e-300)
         noise = self.sd * white[..., p : p + rows, q : q + columns]
         if self.row_sd > 0:
-            noise = noise + self.row_sd * generator.normal(size=(*shape[:-2], rows, 1))
+            noise = noise + self.row_sd * generator.normal(size=(*more, rows, 1))
         return np.asarray(noise, dtype=np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -24,6 +25,8 @@ EDGE_PX = 4
 LEAST_COPY = 0.9
 LEAST_PIXELS = 400
 MOST_PX = 512
+RANKED_EACH = 7
+"""Every which pixel is ranked: neighbours say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,27 +157,39 @@ class _Channel:
             for dim in ("y", "x")
         ]
 
+        self._made: dict[tuple[float, int], Floats] = {}
+
     @property
     def usable(self) -> bool:
         """Whether there is anything to compare."""
-        return self.scale > 0 and min(self.shape) > 4 * EDGE_PX
+        return self.scale > 0 and min(self.values.shape) > 4 * EDGE_PX
+
+    def flat(self, width: float, axis: int = -1) -> Floats:
+        """Return the smoothed channel at unit spread, or its slope along an axis, lines level."""
+        if (width, axis) not in self._made:
+            values = self.values / self.scale
+            if width:
+                values = ndimage.gaussian_filter(values, width)
+            if axis >= 0:
+                values = np.gradient(values, axis=axis)
+            self._made[width, axis] = np.asarray(np.real(flatten_lines(values)))
+        return self._made[width, axis]
 
 
-def _compare(one: NDArray[np.generic], two: NDArray[np.generic], known: NDArray[np.bool_]) -> float:
-    """Return the R^2 of two pictures (real or complex) whose lines' offsets are taken away."""
+def _compare(one: NDArray[Any], two: NDArray[Any], known: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return R^2 of two level pictures, real or complex, and how much of the second is the first.
+
+    Edges and gaps are left out.
+    """
     inner = (slice(EDGE_PX, -EDGE_PX), slice(EDGE_PX, -EDGE_PX))
-    a, b = (np.asarray(flatten_lines(np.where(known, part, np.nan)))[inner] for part in (one, two))
     use = known[inner]
-    a, b = a[use], b[use]
-    power = float((np.abs(a) ** 2).sum()) * float((np.abs(b) ** 2).sum())
+    a, b = one[inner] * use, two[inner] * use
+    own = float(np.vdot(a, a).real)
+    power = own * float(np.vdot(b, b).real)
     if not power > 0:
-        return 0.0
-    return float(np.abs((a * np.conj(b)).sum()) ** 2 / power)
-
-
-def _smooth(values: Floats, width: float) -> Floats:
-    """Return the picture smoothed by a Gaussian."""
-    return np.asarray(ndimage.gaussian_filter(values, width)) if width else values
+        return 0.0, 0.0
+    both = complex(np.vdot(a, b))
+    return abs(both) ** 2 / power, both.real / own
 
 
 def _slopes(source: _Channel, channel: _Channel, least: float) -> list[tuple[str, float, float]]:
@@ -184,23 +199,13 @@ def _slopes(source: _Channel, channel: _Channel, least: float) -> list[tuple[str
     known = source.known & channel.known
     result = []
     for axis, word in ((1, "slope along x"), (0, "slope along y")):
-        best = (0.0, 0.0)
-        for width in SMOOTHING_PX:
-            slope = np.gradient(_smooth(source.values / source.scale, width), axis=axis)
-            other = _smooth(channel.values / channel.scale, width)
-            share = _compare(slope, other, known)
-            if share > best[0]:
-                best = (share, _coefficient(slope, other))
-        if best[0] >= least:
+        share, coefficient = max(
+            _compare(source.flat(width, axis), channel.flat(width), known) for width in SMOOTHING_PX
+        )
+        if share >= least:
             factor = channel.scale / source.scale * source.steps[axis]
-            result.append((word, best[0], best[1] * factor))
+            result.append((word, share, coefficient * factor))
     return result
-
-
-def _coefficient(one: Floats, two: Floats) -> float:
-    """Return how much of the second goes with the first, lines' offsets taken away."""
-    a, b = np.real(flatten_lines(one)), np.real(flatten_lines(two))
-    return float((a * b).sum() / max(float((a * a).sum()), 1e-300))
 
 
 def _copies(source: _Channel, channel: _Channel) -> list[tuple[str, float, float]]:
@@ -212,23 +217,22 @@ def _copies(source: _Channel, channel: _Channel) -> list[tuple[str, float, float
         if not (source.period and channel.period):
             return []
         one, two = (
-            np.exp(2j * np.pi * each.values / float(each.period or 1.0))
+            flatten_lines(np.exp(2j * np.pi * each.values / float(each.period or 1.0)))
             for each in (source, channel)
         )
-        share = max(_compare(one, two, known), _compare(one, np.conj(two), known))
+        share = max(_compare(one, two, known)[0], _compare(one, np.conj(two), known)[0])
         return [("copy", share, float("nan"))] if share >= LEAST_COPY else []
-    best = (0.0, 0.0)
-    for width in SMOOTHING_PX:
-        one = _smooth(source.values / source.scale, width)
-        two = _smooth(channel.values / channel.scale, width)
-        share = _compare(one, two, known)
-        if share > best[0]:
-            best = (share, _coefficient(one, two))
-    if best[0] >= LEAST_COPY:
-        return [("copy", best[0], best[1] * channel.scale / source.scale)]
+    share, coefficient = max(
+        _compare(source.flat(width), channel.flat(width), known) for width in SMOOTHING_PX
+    )
+    if share >= LEAST_COPY:
+        return [("copy", share, coefficient * channel.scale / source.scale)]
     if known.sum() < LEAST_PIXELS:
         return []
-    ranks = [stats.rankdata(_smooth(each.values, 1.0)[known]) for each in (source, channel)]
+    ranks = [
+        stats.rankdata(ndimage.gaussian_filter(each.values, 1.0)[known][::RANKED_EACH])
+        for each in (source, channel)
+    ]
     share = float(np.corrcoef(ranks[0], ranks[1])[0, 1] ** 2)
     return [("monotone copy", share, float("nan"))] if share >= LEAST_COPY else []
 

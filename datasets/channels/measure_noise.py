@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ __all__ = ["NO_SIGNAL", "declare_noise", "measure_channel_noise", "signal_test"]
 Floats = NDArray[np.float64]
 NO_SIGNAL = "no signal above its noise"
 FEWEST_LINES, FEWEST_COLUMNS = 12, 12
+MOST_PX = 512
+CROPS = ((0.5, 0.5), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 
 
 def signal_test(values: NDArray[np.float64 | np.complex128]) -> tuple[float, float]:
@@ -168,10 +172,25 @@ def _noise(
         return PictureNoise(sd**2, 0.0, correlation, 0.0, level, ()), 0.0, "declared"
     if channel.attrs.get("counts") == "known" and float(np.nanmin(values)) >= 0:
         return PictureNoise(level, 0.0, white_correlation(), 1.0, level, ()), 0.0, "counts"
+    part = _enough(values)
     if angle:
-        return angle_noise(values * turn), 0.0, "picture"
-    found = picture_noise(values)
-    return found, row_offsets_sd(values, found), "picture"
+        return angle_noise(part * turn), 0.0, "picture"
+    found = picture_noise(part)
+    if found.gain > 0:
+        # the level of a part is not that of the whole
+        grown = found.variance + found.gain * (level - found.level)
+        found = replace(found, variance=max(grown, 0.02 * found.variance), level=level)
+    return found, row_offsets_sd(part, found), "picture"
+
+
+def _enough(values: Floats) -> Floats:
+    """Return the picture, or of a large one the 512 x 512 pixels with the fewest gaps."""
+    spare = [max(length - MOST_PX, 0) for length in values.shape]
+    if spare == [0, 0]:
+        return values
+    starts = [(int(a * spare[0]), int(b * spare[1])) for a, b in CROPS]
+    parts = [values[y : y + MOST_PX, x : x + MOST_PX] for y, x in starts]
+    return max(parts, key=lambda part: float(np.isfinite(part).mean()))
 
 
 def _declared_correlation(channel: xr.DataArray) -> Floats:

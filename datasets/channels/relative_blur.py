@@ -49,7 +49,9 @@ def relative_blur(first: Floats, second: Floats) -> tuple[float, float]:
     def over(values: NDArray[np.generic]) -> NDArray[np.complex128]:
         flat = np.asarray(values, dtype=np.complex128).ravel()
         total = np.bincount(ring.ravel(), flat.real) + 1j * np.bincount(ring.ravel(), flat.imag)
-        return (total / np.maximum(np.bincount(ring.ravel()), 1))[1 : last + 1]
+        return np.asarray(
+            (total / np.maximum(np.bincount(ring.ravel()), 1))[1 : last + 1], dtype=np.complex128
+        )
 
     # rings are steep: where their common structure lies counts
     square = over(k**2 * np.abs(a * b)).real / np.maximum(over(np.abs(a * b)).real, 1e-300)

@@ -55,8 +55,6 @@ def on_grid_of(name: str, first: xr.DataArray, second: xr.DataArray) -> tuple[xr
 
 def _place(name: str, larger: Floats, smaller: Floats) -> tuple[int, int]:
     """Return the first row and column of the second picture in the first one's pixels."""
-    from skimage.feature import match_template
-
     if larger.shape == smaller.shape:
         return 0, 0
     one, two = plain_picture(larger), plain_picture(smaller)
@@ -66,10 +64,10 @@ def _place(name: str, larger: Floats, smaller: Floats) -> tuple[int, int]:
                 f"channel {name}: of two scans of different size one must hold the other; got "
                 f"{larger.shape} and {smaller.shape} pixels of the first's size."
             )
-        score = match_template(two, one)
+        score = _likeness(two, one)
         sign = -1
     else:
-        score, sign = match_template(one, two), 1
+        score, sign = _likeness(one, two), 1
     if min(smaller.shape) < LEAST_PX or float(score.max()) < LEAST_LIKENESS:
         raise NotIdentified(
             f"channel {name}: the second scan is not found in the first (best correlation "
@@ -77,6 +75,14 @@ def _place(name: str, larger: Floats, smaller: Floats) -> tuple[int, int]:
         )
     row, column = np.unravel_index(int(np.argmax(score)), score.shape)
     return sign * int(row), sign * int(column)
+
+
+def _likeness(larger: Floats, smaller: Floats) -> Floats:
+    """Return the correlation of the smaller picture with each place in the larger."""
+    from skimage.feature import match_template
+
+    score: Floats = match_template(larger, smaller)  # type: ignore[no-untyped-call]
+    return score
 
 
 def plain_picture(values: Floats) -> Floats:

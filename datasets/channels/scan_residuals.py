@@ -52,7 +52,7 @@ def repeat_noise(
     """
     n = len(scans)
     mean = np.nanmean(scans, axis=0)
-    known = np.isfinite(scans).all(axis=0)
+    known: Flags = np.asarray(np.isfinite(scans).all(axis=0))
     residual = np.where(known, scans - mean, 0.0) * np.sqrt(n / (n - 1.0))
     count = np.maximum(known.sum(axis=1), 1)
     offsets = residual.sum(axis=2) / count
