@@ -60,6 +60,14 @@ class AlignedPatches:
         bool (n,): the best shift lies at the end of ``largest_shift_px``.
     seed
         Repeats the result.
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:24, :24] - 11.5
+    >>> spot = np.exp(-((x - 1) ** 2 + y**2) / 8)
+    >>> found = align_patches(spot[None], references=np.exp(-(x**2 + y**2) / 8), rotate=False)
+    >>> found.shift.round(1), found.vectors().shape
+    (array([[1., 0.]]), (1, 276))
     """
 
     patches: Floats

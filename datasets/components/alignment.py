@@ -138,38 +138,37 @@ def refine_poses(
         for low in range(0, len(mine), BATCH):
             rows = mine[low : low + BATCH]
             pixels = stack[rows][:, disc.mask]
-            pose = refined[rows]
-            for step in range(STEPS + 1):
-                model, slopes = _model(spline, disc, pose)
-                design = np.concatenate([slopes[:, :free], _lines(model)], axis=1)
-                bright = np.where(np.abs(lines[rows, 1]) > 0, lines[rows, 1], 1.0)
-                if step == 0:
-                    bright = _brightness(model, pixels)
-                design[:, :free] *= bright[:, None, None]
-                normal = np.einsum("nam,nbm->nab", design, design)
-                normal += (
-                    1e-9 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(free + 2)
-                )
-                inverse = np.linalg.inv(normal)
-                change = np.einsum("nab,nbm,nm->na", inverse, design, pixels)
-                lines[rows] = change[:, free:]
-                if step == STEPS:
-                    break
-                length = np.abs(change[:, :free]).max(axis=1, keepdims=True)
-                move = change[:, :free] * np.minimum(1.0, LONGEST_STEP / np.maximum(length, 1e-12))
-                pose[:, :free] += move
-                if np.abs(move).max() < SETTLED_PX:
-                    break
-            refined[rows] = pose
-            fitted = lines[rows, :1] + lines[rows, 1:] * model
-            variance = ((pixels - fitted) ** 2).sum(axis=1) / max(pixels.shape[1] - free - 2, 1)
+            pose, line, inverse, variance = _refine(spline, pixels, refined[rows], disc, free)
+            refined[rows], lines[rows] = pose, line
             if noise is not None:
                 variance = np.full(len(rows), noise**2)
-            covariance[np.ix_(rows, range(free), range(free))] = (
-                inverse[:, :free, :free] * variance[:, None, None]
-            )
+            covariance[rows, :free, :free] = inverse * variance[:, None, None]
     refined[:, 2] = (refined[:, 2] + np.pi) % (2 * np.pi) - np.pi
     return refined, lines, covariance
+
+
+def _refine(
+    spline: Floats, pixels: Floats, pose: Floats, disc: Disc, free: int
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return poses, lines, inverse information of the poses and the variance of the misfit."""
+    model, slopes = _model(spline, disc, pose)
+    bright = _brightness(model, pixels)
+    for step in range(STEPS + 1):
+        design = np.concatenate([slopes[:, :free] * bright[:, None, None], _lines(model)], axis=1)
+        normal = np.einsum("nam,nbm->nab", design, design)
+        ridge = 1e-9 * np.trace(normal, axis1=1, axis2=2)
+        inverse = np.linalg.inv(normal + ridge[:, None, None] * np.eye(free + 2))
+        change = np.einsum("nab,nbm,nm->na", inverse, design, pixels)
+        lines, move = change[:, free:], change[:, :free]
+        length = np.abs(move).max(axis=1, keepdims=True)
+        if step == STEPS or length.max() < SETTLED_PX:
+            break
+        pose[:, :free] += move * np.minimum(1.0, LONGEST_STEP / np.maximum(length, 1e-12))
+        model, slopes = _model(spline, disc, pose)
+        bright = np.where(np.abs(lines[:, 1]) > 0, lines[:, 1], bright)
+    fitted = lines[:, :1] + lines[:, 1:] * model
+    variance = ((pixels - fitted) ** 2).sum(axis=1) / max(pixels.shape[1] - free - 2, 1)
+    return pose, lines, inverse[:, :free, :free], np.asarray(variance)
 
 
 def own_center(poses: Floats) -> Floats:

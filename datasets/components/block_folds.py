@@ -190,28 +190,13 @@ def folds_of(
     generator, seed = as_generator(rng)
     groups = repeated_rows(table.values)
     if table.centers is None:
-        fold = generator.permutation(int(groups.max()) + 1)[groups] % n_folds
-        points = np.arange(table.n, dtype=np.float64)[:, None] * 2
-        note = "rows without places: folds are scattered rows, as if all were independent."
-        return BlockFolds(
-            fold, groups, n_folds, 0.0, 0.0, None, None, 0.0, None, seed, (note,), points, groups
-        )
+        return _scattered(table.n, groups, n_folds, generator, seed)
     notes: list[str] = []
     length = _correlation_length(table, table.centers, generator)
-    extent = np.ptp(table.centers, axis=0) + table.patch_size
     if block_length is None:
-        block_length = table.patch_size + LENGTHS_A_BLOCK * length
-        most = _longest_block(extent, BLOCKS_A_FOLD * n_folds)
-        if most < block_length:
-            notes.append(
-                f"the columns are alike over {length:.3g}: blocks of {block_length:.3g} would be "
-                f"too few for {n_folds} folds, so that blocks of {most:.3g} are not quite "
-                "independent."
-            )
-            block_length = most
+        block_length = _block_edge(table, table.centers, length, n_folds, notes)
     edge = check_positive("block_length", block_length)
-    block = np.floor((table.centers - table.centers.min(axis=0)) / edge + 1e-9).astype(np.int64)
-    keys = [block]
+    keys = [np.floor((table.centers - table.centers.min(axis=0)) / edge + 1e-9).astype(np.int64)]
     duration, time, time_gap = block_duration, None, None
     if table.times is not None:
         time = _correlation_time(table, table.centers, table.times)
@@ -220,16 +205,16 @@ def folds_of(
             start = (table.times - table.times.min()) / check_positive("block_duration", duration)
             keys.append(np.floor(start + 1e-9).astype(np.int64)[:, None])
             time_gap = max(time, float(np.diff(np.unique(table.times)).min()))
-    _, blocks = np.unique(np.hstack(keys), axis=0, return_inverse=True)
-    blocks = np.asarray(blocks.ravel(), dtype=np.int64)
+    _, block = np.unique(np.hstack(keys), axis=0, return_inverse=True)
+    blocks = np.asarray(block.ravel(), dtype=np.int64)
     if blocks.max() + 1 < n_folds:
         raise InputError(
             f"n_folds must not exceed the number of blocks, {blocks.max() + 1} of edge "
             f"{edge:.3g}; got {n_folds}: take fewer folds or a smaller block_length."
         )
     if gap is None:
-        gap = max(table.patch_size * (1 - 1e-9) + table.error_length, length)
-        gap = min(gap, max(0.5 * edge, table.patch_size * (1 - 1e-9)))
+        touching = table.patch_size * (1 - 1e-9)
+        gap = min(max(touching + table.error_length, length), max(0.5 * edge, touching))
     check_positive("gap", gap, allow_zero=True)
     points = table.centers / max(gap, 1e-300)
     if time_gap is not None and table.times is not None:
@@ -244,6 +229,35 @@ def folds_of(
             "patches."
         )
     return folds
+
+
+def _scattered(
+    n: int, groups: Integers, n_folds: int, generator: np.random.Generator, seed: int
+) -> BlockFolds:
+    """Return folds of rows without places; equal rows stay together."""
+    if groups.max() + 1 < n_folds:
+        raise InputError(f"n_folds must not exceed the {groups.max() + 1} different rows.")
+    fold = generator.permutation(int(groups.max()) + 1)[groups] % n_folds
+    points = np.arange(n, dtype=np.float64)[:, None] * 2
+    note = "rows without places: folds are scattered rows, as if all were independent."
+    return BlockFolds(
+        fold, groups, n_folds, 0.0, 0.0, None, None, 0.0, None, seed, (note,), points, groups
+    )
+
+
+def _block_edge(
+    table: PreparedTable, centers: Floats, length: float, n_folds: int, notes: list[str]
+) -> float:
+    """Return the edge of a block: longer than the columns are alike, yet enough of them."""
+    wanted = table.patch_size + LENGTHS_A_BLOCK * length
+    extent = np.ptp(centers, axis=0) + table.patch_size
+    most = _longest_block(extent, BLOCKS_A_FOLD * n_folds)
+    if most < wanted:
+        notes.append(
+            f"the columns are alike over {length:.3g}: blocks of {wanted:.3g} would be too few "
+            f"for {n_folds} folds, so that blocks of {most:.3g} are not quite independent."
+        )
+    return min(most, wanted)
 
 
 def _correlation_length(
@@ -273,7 +287,7 @@ def _correlation_length(
     count = np.bincount(number)
     mean = np.bincount(number, weights=products[pairs]) / np.maximum(count, 1)
     lags = np.flatnonzero((count > 0) & (np.arange(len(count)) > 0))
-    return _fall(lags * step, mean[lags] * len(rows) / float(np.trace(products)))
+    return _fall(lags * step, np.asarray(mean[lags] * len(rows) / float(np.trace(products))))
 
 
 def _correlation_time(table: PreparedTable, centers: Floats, times: Floats) -> float:

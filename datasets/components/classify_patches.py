@@ -75,6 +75,15 @@ class PatchClasses:
         Repeats the result.
     warnings
         What was left out or doubtful.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).normal(size=(60, 2))
+    >>> rows[40:] += 9.0
+    >>> labels = np.full(60, -1)
+    >>> labels[:3], labels[-3:] = 0, 1
+    >>> classify_patches(rows, labels, rng=0).classes
+    ('0', '1')
     """
 
     labels: NDArray[np.object_]

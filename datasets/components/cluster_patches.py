@@ -67,6 +67,13 @@ class PatchClusters:
         Repeats the result.
     warnings
         What was left out or doubtful.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).normal(size=(60, 2))
+    >>> rows[40:] += 9.0
+    >>> cluster_patches(rows, 2, rng=0).weights.round(2)
+    array([0.67, 0.33])
     """
 
     labels: Integers

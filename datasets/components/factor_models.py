@@ -70,7 +70,7 @@ def _fit_pca(rows: Floats, rank: int, seed: int) -> Floats:
     pca.fit(rows)
     patterns = cast("Floats", pca.components_)
     largest = np.abs(patterns).argmax(axis=1)
-    return patterns * np.sign(patterns[np.arange(len(patterns)), largest])[:, None]
+    return np.asarray(patterns * np.sign(patterns[np.arange(len(patterns)), largest])[:, None])
 
 
 def _least_squares(patterns: Floats, entries: Floats, kept: Integers) -> Floats:

@@ -68,6 +68,15 @@ class FusedModalities:
         Repeats the result.
     warnings
         What to know before using it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> y, x = np.mgrid[:8, :8].reshape(2, -1) * 1.0
+    >>> both = {name: PatchTable.from_frame(pd.DataFrame({name: column}), np.stack([x, y], 1), 1.0)
+    ...         for name, column in (("right", x), ("down", y))}
+    >>> fuse_modalities(both, x + y, rng=0).kind
+    'numbers'
     """
 
     kind: str

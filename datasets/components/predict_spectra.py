@@ -68,6 +68,15 @@ class Prediction:
         Repeats the result.
     warnings
         What to know before using it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> y, x = np.mgrid[:8, :8].reshape(2, -1) * 1.0
+    >>> table = PatchTable.from_frame(pd.DataFrame({"slope": x}), np.stack([x, y], axis=1), 1.0)
+    >>> found = predict_spectra(table, np.stack([x, 2 * x], axis=1), model="ridge", rng=0)
+    >>> found.mean.shape, found.model
+    ((64, 2), 'ridge')
     """
 
     mean: Floats
@@ -227,7 +236,7 @@ def _predict(
     """Return the prediction of targets (n, m), NaN rows unknown, from inputs (n, d)."""
     check_choice("model", model, ("auto", *MODELS))
     _, seed = as_generator(rng)
-    whole = np.isfinite(targets).all(axis=1)
+    whole = np.asarray(np.isfinite(targets).all(axis=1))
     known = np.flatnonzero(whole)
     if len(known) < FEWEST_KNOWN:
         raise InputError(
