@@ -1,6 +1,7 @@
 """A study's patch table: errors from a second scan, flags, derived columns, and its files."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import xarray as xr
 
 from physlearn.checks import InputError
+from physlearn.cli import main
 from physlearn.datasets import (
     ChannelSceneSettings,
     check_layout,
@@ -194,3 +196,20 @@ def test_a_drive_does_not_go_with_spectra(tmp_path):
     stack.to_dataset(name="response").to_netcdf(tmp_path / "loops.nc", engine="h5netcdf")
     with pytest.raises(InputError, match="holds spectra"):
         run_study(Study(tmp_path / "loops.nc", drive="drive.csv"), out=tmp_path / "study")
+
+
+def test_the_command_line_hands_on_channels_and_repeats(monkeypatch, capsys):
+    given = []
+
+    def remember(study, **_):
+        given.append(study)
+        raise InputError("seen.")
+
+    monkeypatch.setattr("physlearn.study.run_study", remember)
+    words = ["study", "a.nc", "--channel", "a.nc", "--repeat", "b.nc", "--repeat", "c.nc"]
+    monkeypatch.setattr(sys, "argv", ["physlearn", *words, "--out", "study"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == "physlearn: seen.\n"
+    assert [path.name for path in given[0].repeat] == ["b.nc", "c.nc"]
+    assert [path.name for path in given[0].channels] == ["a.nc"]
