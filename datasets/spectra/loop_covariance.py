@@ -60,20 +60,7 @@ def loop_covariances(
     with np.errstate(invalid="ignore"):
         used = np.abs(residuals) < CUTOFF * scales[:, None]
     shares = 1.0 - used.mean(axis=1)
-    echo = _echo(residuals, used, shares)
-    lags = np.abs(np.arange(m)[:, None] - np.arange(m))
-    correlation = np.where(lags == 0, 1.0, echo**lags)
-    covariance = np.empty((n, N_PARAMETERS, N_PARAMETERS))
-    for block in _blocks(n):
-        slopes = _model(voltage, rising, parameters[block])[1]
-        covariance[block] = _sandwich(
-            slopes, residuals[block], used[block], scales[block], correlation, np.log(narrow),
-            parameters[block],
-        )  # fmt: skip
     step = float(np.median(np.abs(np.diff(voltage))))
-    for place in (3, 4):
-        sharp = parameters[:, place + 2] <= np.log(narrow) + 1e-9
-        covariance[sharp, place, place] += step**2 / 12.0
     seen = np.stack(
         [
             _seen(voltage, branch, used, parameters[:, k], np.exp(parameters[:, k + 2]), step)
@@ -81,6 +68,24 @@ def loop_covariances(
         ],
         axis=1,
     )  # fmt: skip
+    echo = _echo(residuals, used, shares)
+    lags = np.abs(np.arange(m)[:, None] - np.arange(m))
+    correlation = np.where(lags == 0, 1.0, echo**lags)
+    covariance = np.empty((n, N_PARAMETERS, N_PARAMETERS))
+    for block in _blocks(n):
+        slopes = _model(voltage, rising, parameters[block])[1]
+        # a width at its fence, and a step that is not seen, are held where they are
+        fenced = parameters[block, 5:7] <= np.log(narrow) + 1e-9
+        for k in (0, 1):
+            hidden = ~seen[block, k]
+            slopes[hidden, :, 3 + k] = 0.0
+            slopes[hidden | fenced[:, k], :, 5 + k] = 0.0
+        covariance[block] = _sandwich(
+            slopes, residuals[block], used[block], scales[block], correlation
+        )
+    for place in (3, 4):
+        sharp = parameters[:, place + 2] <= np.log(narrow) + 1e-9
+        covariance[sharp, place, place] += step**2 / 12.0
     return LoopFits(parameters, covariance, shares, echo, seen)
 
 
@@ -95,7 +100,9 @@ def _seen(
     whole = np.ones(len(place), dtype=bool)
     for side in (left, right):
         whole &= (side & used).sum(axis=1) >= np.maximum(MOST_POINTS * side.sum(axis=1), 1)
-    return whole
+    # at an end of the sweep a step may lie anywhere beyond
+    inside = (place > voltage.min() + step) & (place < voltage.max() - step)
+    return np.asarray(whole & inside)
 
 
 def _blocks(n: int) -> list[slice]:
@@ -133,15 +140,11 @@ def _echo(residuals: Floats, used: Flags, shares: Floats) -> float:
 
 
 def _sandwich(
-    slopes: Floats, residuals: Floats, used: Flags, scales: Floats, correlation: Floats,
-    narrowest: float, parameters: Floats,
-) -> Floats:  # fmt: skip
+    slopes: Floats, residuals: Floats, used: Flags, scales: Floats, correlation: Floats
+) -> Floats:
     """Return the covariance of each fit; NaN where the data do not determine it."""
     u = np.where(used, residuals / (CUTOFF * scales[:, None]), 1.0) ** 2
     slopes = np.where(used[..., None], slopes, 0.0)
-    for place in (5, 6):
-        # a width at its fence is held there
-        slopes[parameters[:, place] <= narrowest + 1e-9, :, place] = 0.0
     bread = np.swapaxes(slopes, 1, 2) @ slopes
     size = np.sqrt(np.einsum("nii->ni", bread))
     free = size > 0
@@ -153,14 +156,17 @@ def _sandwich(
     meat = meat / size[:, :, None] / size[:, None, :]
     number = used.sum(axis=1)
     total = (np.where(used, residuals, 0.0) ** 2 * (1.0 - u) ** 4).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        curve = ((1.0 - u) * (1.0 - 5.0 * u)).sum(axis=1) / number
-        variance = total / (number - N_PARAMETERS) / curve**2
-    sound = np.isfinite(bread).all(axis=(1, 2)) & (number > N_PARAMETERS) & (curve > 0)
+    sound = np.isfinite(bread).all(axis=(1, 2)) & (number > N_PARAMETERS) & free[:, :3].all(axis=1)
     bread[~sound] = np.eye(N_PARAMETERS)
-    sound &= (free[:, :5]).all(axis=1) & (np.linalg.cond(bread) < WORST_CONDITION)
+    sound &= np.linalg.cond(bread) < WORST_CONDITION
     bread[~sound] = np.eye(N_PARAMETERS)
     inverse = np.linalg.inv(bread)
+    # the fit takes up as much of correlated noise as this trace says: 7 points of white noise
+    taken = np.einsum("nij,nji->n", inverse, meat)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        curve = ((1.0 - u) * (1.0 - 5.0 * u)).sum(axis=1) / number
+        variance = total / (number - taken) / curve**2
+    sound &= (curve > 0) & (taken < number)
     covariance = inverse @ meat @ inverse / size[:, :, None] / size[:, None, :]
     covariance *= variance[:, None, None]
     covariance[~sound] = np.nan

@@ -16,7 +16,7 @@ Flags = NDArray[np.bool_]
 
 N_PARAMETERS = 7
 """Offset, slope, half switch, rising and falling step voltage, log widths of the two."""
-N_STARTS = 12
+N_STARTS = 8
 KEPT = 0.7
 """Share of the points that judges a start: the rest may be spikes."""
 CUTOFF = 6.0

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, check_choice
 from physlearn.datasets.spectra.loop_covariance import LoopFits, loop_covariances
 from physlearn.datasets.spectra.loop_kernels import N_PARAMETERS, fit_loops
-from physlearn.datasets.spectra.pixel_spectra import PixelSpectra, maps_of, pixel_spectra
+from physlearn.datasets.spectra.pixel_spectra import (
+    PixelSpectra,
+    maps_of,
+    median_of_known,
+    pixel_spectra,
+)
 
 __all__ = ["LOOP_COLUMNS", "describe_loops", "sweep_directions"]
 
@@ -25,7 +30,7 @@ REASONS = (
     "measured",
     "more than half of the points are missing or spikes",
     "no hysteresis above the noise",
-    "a step lies at the end of the swept voltages",
+    "neither step lies within the sweep with its points there",
     "the fit determines no errors",
 )
 LEAST_SHARE = 0.5
@@ -69,7 +74,7 @@ def describe_loops(
 
     .. math:: R(V) = c + s V + a \tanh((V - V_\pm) / w_\pm),
 
-    fitted with Tukey's bisquare from the best of 144 starts, each judged by its best 70 % of
+    fitted with Tukey's bisquare from the best of 64 starts, each judged by its best 70 % of
     points: spikes do not enter. Errors are the sandwich covariance of that fit with the noise of
     the loop's own residuals; where residuals of neighbouring points agree over the field (a model
     that is not quite the loop's shape, or slow noise), that correlation enters.
@@ -136,7 +141,7 @@ def describe_loops(
     factor = unit[:, None] ** response
     values = values * factor
     covariance = covariance * factor[:, :, None] * factor[:, None, :]
-    why = _judge(values, covariance, fits, pixels.axis, max_spoilt)
+    why = _judge(values, covariance, fits, max_spoilt)
     volt, of = pixels.axis_unit, pixels.unit
     units = (volt, volt, volt, of, of, f"{of} {volt}", of, f"{of}/{volt}")
     attrs = {
@@ -157,10 +162,8 @@ def _hidden(seen: Flags) -> Flags:
 
 def _own_units(values: Floats) -> Floats:
     """Return a robust size of each spectrum's changes: fits run on numbers of order one."""
-    there = ~np.isnan(values).all(axis=1)
-    size = np.ones(len(values))
-    middle = np.nanmedian(values[there], axis=1, keepdims=True)
-    size[there] = np.nanmedian(np.abs(values[there] - middle), axis=1)
+    middle = median_of_known(values, 1)[:, None]
+    size = median_of_known(np.abs(values - middle), 1)
     return np.where(size > 0, size, 1.0)
 
 
@@ -176,7 +179,8 @@ def _fit(pixels: PixelSpectra, rising: Flags, unit: Floats) -> LoopFits:
 
 def _columns(fits: LoopFits, voltage: Floats, level: str) -> tuple[Floats, Floats]:
     """Return the descriptors and their covariance, by differences of the fit's parameters."""
-    p = fits.parameters
+    # a pixel without a fit keeps its NaN, whatever the formulas make of it
+    p = np.where(np.isnan(fits.covariance[:, :1, 0]), np.nan, fits.parameters)
     sd = np.sqrt(np.maximum(np.einsum("nii->ni", fits.covariance), 0.0))
     step = np.clip(np.nan_to_num(1e-3 * sd), 1e-6, 1e-3)
     jacobian = np.empty((len(p), len(LOOP_COLUMNS), p.shape[1]))
@@ -207,8 +211,9 @@ def _descriptors(p: Floats, voltage: Floats, level: str) -> Floats:
 def _under(place: Floats, width: Floats, voltage: Floats) -> Floats:
     """Return the integral of tanh((V - place) / width) over the swept range."""
     high, low = (voltage.max() - place) / width, (voltage.min() - place) / width
-    # log cosh without overflow; its constant -log 2 cancels
-    return np.asarray(width * (np.logaddexp(high, -high) - np.logaddexp(low, -low)))
+    # log cosh without overflow; its constant -log 2 cancels; pixels without a fit are NaN
+    with np.errstate(invalid="ignore"):
+        return np.asarray(width * (np.logaddexp(high, -high) - np.logaddexp(low, -low)))
 
 
 def _crossing(p: Floats, near: Floats, width: Floats, place: Floats, voltage: Floats) -> Floats:
@@ -232,21 +237,16 @@ def _crossing(p: Floats, near: Floats, width: Floats, place: Floats, voltage: Fl
     return np.where(crosses.any(axis=1), 0.5 * (low + high)[:, 0], np.nan)
 
 
-def _judge(
-    values: Floats, covariance: Floats, fits: LoopFits, voltage: Floats, max_spoilt: float
-) -> Integers:
+def _judge(values: Floats, covariance: Floats, fits: LoopFits, max_spoilt: float) -> Integers:
     """Return why a pixel is given up, 0 where it is not."""
     with np.errstate(invalid="ignore"):
         sd = np.sqrt(np.einsum("nii->ni", covariance))
         ratio = np.abs(values[:, 4:6]) / sd[:, 4:6]
         # where a step's points are missing there is no area, and the switch alone decides
         opening = np.fmin(ratio[:, 0], ratio[:, 1])
-        step = np.median(np.abs(np.diff(voltage)))
-        places = fits.parameters[:, 3:5]
-        edge = (places < voltage.min() + step) | (places > voltage.max() - step)
     why = np.zeros(len(values), dtype=np.int64)
     why[~np.isfinite(sd[:, 4])] = 4
-    why[edge.any(axis=1)] = 3
+    why[~fits.seen.any(axis=1)] = 3
     why[~(opening > LEAST_Z)] = 2
     why[~(fits.shares <= max_spoilt)] = 1
     return why

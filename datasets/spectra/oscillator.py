@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.spectra.oscillator_kernels import fit_oscillators
-from physlearn.datasets.spectra.pixel_spectra import PixelSpectra, maps_of, pixel_spectra
+from physlearn.datasets.spectra.pixel_spectra import (
+    PixelSpectra,
+    maps_of,
+    median_of_known,
+    pixel_spectra,
+)
 
 __all__ = ["RESONANCE_COLUMNS", "fit_harmonic_oscillator"]
 
@@ -78,7 +83,7 @@ def fit_harmonic_oscillator(spectra: xr.DataArray) -> xr.Dataset:
         raise InputError(f"{pixels.dim} must rise from above 0; sort the spectra by frequency.")
     n = pixels.n
     center = float(pixels.axis.mean())
-    size = np.nanmedian(np.abs(pixels.values), axis=1, keepdims=True)
+    size = median_of_known(np.abs(pixels.values), 1)[:, None]
     size = np.where(size > 0, size, 1.0)
     parameters, bread, noise = np.empty((n, 4)), np.empty((n, 4, 4)), np.empty(n)
     shares, seen = np.empty(n), np.empty(n, dtype=np.int64)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
+from physlearn.datasets.spectra.pixel_spectra import median_of_known
+
 __all__ = ["PatchLocations", "patch_locations"]
 
 Floats = NDArray[np.float64]
@@ -64,8 +66,9 @@ def patch_locations(
         slot = first[rows, None] + np.arange(most)
         there = np.arange(most) < size[rows, None]
         which = point[np.minimum(slot, len(point) - 1)]
-        offset = np.where(there[..., None], points[which], np.nan)
-        offset = np.nan_to_num(offset - np.nanmean(offset, axis=1, keepdims=True))
+        offset = np.where(there[..., None], points[which], 0.0)
+        middle = offset.sum(axis=1) / np.maximum(size[rows, None], 1)
+        offset = np.where(there[..., None], offset - middle[:, None], 0.0)
         pulls = np.empty((len(rows), most, k))
         for c in range(k):
             y = np.where(there, values[which, c], np.nan)
@@ -94,8 +97,7 @@ def _plane(offset: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     few = number < LEAST_PLANE
     design[few, :, 1:] = 0.0
     p = np.where(few, 1, 3)
-    middle = np.nanmedian(np.where(good, y, np.nan), axis=1, keepdims=True) if len(y) else y
-    middle = np.nan_to_num(middle)
+    middle = np.nan_to_num(median_of_known(np.where(good, y, np.nan), 1))[:, None]
     beta = np.concatenate([middle, np.zeros((len(y), 2))], axis=1)
     floor = 1e-12 * np.abs(y).max(axis=1) + 1e-300
     weight = good.astype(float)
@@ -105,7 +107,7 @@ def _plane(offset: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     for _ in range(N_ROUNDS):
         r = y - np.einsum("nmi,ni->nm", design, beta)
         away = np.where(good, np.abs(r), np.nan)
-        spread = np.nan_to_num(np.nanmedian(away, axis=1))
+        spread = np.nan_to_num(median_of_known(away, 1))
         scale = np.maximum(NORMAL * spread * np.sqrt(number / np.maximum(number - p, 1)), floor)
         u = np.where(good, np.minimum((r / (CUTOFF * scale[:, None])) ** 2, 1.0), 1.0)
         weight = (1.0 - u) ** 2

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 
-__all__ = ["PixelSpectra", "maps_of", "pixel_spectra"]
+__all__ = ["PixelSpectra", "maps_of", "median_of_known", "pixel_spectra"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -96,6 +96,19 @@ def pixel_spectra(name: str, spectra: xr.DataArray, *, least: int = 4) -> PixelS
         matrix, axis, dim, str(spectra.coords[dim].attrs.get("units", "1")),
         str(spectra.attrs.get("units", "1")), dims, shape, coords,
     )  # fmt: skip
+
+
+def median_of_known(values: Floats, axis: int) -> Floats:
+    """Return the median of the numbers that are not NaN; NaN where there is none."""
+    ordered = np.sort(values, axis=axis)
+    number = np.count_nonzero(~np.isnan(values), axis=axis)
+    slots = [np.expand_dims(np.maximum(number - k, 0) // 2, axis) for k in (1, 0)]
+    low, high = (
+        np.take_along_axis(ordered, np.minimum(slot, values.shape[axis] - 1), axis=axis)
+        for slot in slots
+    )
+    median = 0.5 * (low + high).squeeze(axis)
+    return np.asarray(np.where(number > 0, median, np.nan))
 
 
 def maps_of(

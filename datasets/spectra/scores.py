@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, check_count
-from physlearn.datasets.spectra.pixel_spectra import maps_of, pixel_spectra
+from physlearn.datasets.spectra.pixel_spectra import maps_of, median_of_known, pixel_spectra
 from physlearn.datasets.spectra.spoilt import spoilt_points
 
 __all__ = ["score_spectra"]
@@ -108,8 +108,8 @@ def score_spectra(spectra: xr.DataArray, n_components: int | None = None) -> xr.
 
 def _odd(y: Floats) -> Flags:
     """Return points that no other spectrum comes near at their place of the axis."""
-    middle = np.nanmedian(y, axis=0)
-    wide = NORMAL * np.nanmedian(np.abs(y - middle), axis=0)
+    middle = median_of_known(y, 0)
+    wide = NORMAL * median_of_known(np.abs(y - middle), 0)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.abs(y - middle) > ODD_SD * np.maximum(wide, 1e-300))
 
@@ -119,14 +119,14 @@ def _components(
 ) -> tuple[Floats, Floats, Floats, Flags]:
     """Return mean, noise, shapes (m, r) and the points that they leave in use."""
     noise = np.ones(y.shape[1])
-    mean = np.nanmedian(np.where(used & sound[:, None], y, np.nan), axis=0)
+    mean = median_of_known(np.where(used & sound[:, None], y, np.nan), 0)
     shapes = np.empty((y.shape[1], 0))
     for _ in range(N_ROUNDS):
         mean, shapes = _low_rank(y, used & sound[:, None], mean, shapes, noise, wanted)
         fitted = _scores(y - mean, used, noise, shapes)[0] @ shapes.T
         residual = y - mean - fitted
         away = np.where(used & sound[:, None], np.abs(residual), np.nan)
-        noise = NORMAL * np.nanmedian(away, axis=0) / np.sqrt(_left(noise, shapes))
+        noise = NORMAL * median_of_known(away, 0) / np.sqrt(_left(noise, shapes))
         # a point that the components follow wholly would seem to have no noise at all
         noise = np.maximum(noise, LEAST_NOISE * np.median(noise) + 1e-300)
         used = used & (np.abs(residual) < CUTOFF * noise)

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
-from physlearn.datasets.spectra.pixel_spectra import PixelSpectra, pixel_spectra
+from physlearn.datasets.spectra.pixel_spectra import PixelSpectra, median_of_known, pixel_spectra
 
 __all__ = ["find_spoilt_spectra", "robust_spectrum", "spoilt_points"]
 
@@ -45,20 +45,20 @@ def spoilt_points(values: NDArray[np.generic]) -> Flags:
     m = y.shape[1]
     shifts = [k for k in range(2 * REACH + 1) if k != REACH]
     near = np.stack([padded[:, k : k + m] for k in shifts])
-    distance = np.abs(y - np.nanmedian(np.where(np.isnan(near), y, near), axis=0))
-    own = np.nanmedian(distance, axis=1, keepdims=True)
+    distance = np.abs(y - median_of_known(near, 0))
+    own = median_of_known(distance, 1)[:, None]
     floor = 1e-9 * np.nanmax(np.abs(y), axis=1, keepdims=True) + 1e-300
     own = np.maximum(own, floor)
-    usual = np.maximum(np.nanmedian(distance / own, axis=0), 1.0)
+    usual = np.maximum(median_of_known(distance / own, 0), 1.0)
     with np.errstate(invalid="ignore"):
         spikes = distance > SPIKE_SD * NORMAL * own * usual
-    middle = np.nanmedian(y, axis=1, keepdims=True)
+    middle = median_of_known(y, 1)[:, None]
     low, high = np.nanpercentile(y, [25, 75], axis=1)
     spread = np.maximum(0.5 * (high - low)[:, None], floor)
     reach = np.abs(y - middle) / spread
     # what the field's spectra reach at this place of the axis
-    usual_reach = np.nanmedian(reach, axis=0)
-    wide = NORMAL * np.nanmedian(np.abs(reach - usual_reach), axis=0)
+    usual_reach = median_of_known(reach, 0)
+    wide = NORMAL * median_of_known(np.abs(reach - usual_reach), 0)
     with np.errstate(invalid="ignore"):
         far = reach > np.maximum(usual_reach + REACH_SD * wide, SPIKE_SD)
     return np.asarray(missing | spikes | far)
@@ -116,9 +116,7 @@ def _judge(
 ) -> NDArray[np.int64]:
     """Return why a pixel is spoilt, 0 where it is not."""
     clean = np.where(points, np.nan, np.abs(np.diff(pixels.values, axis=1, prepend=np.nan)))
-    rough = np.full(len(points), np.nan)
-    some = (~np.isnan(clean)).any(axis=1)
-    rough[some] = np.nanmedian(clean[some], axis=1)
+    rough = median_of_known(clean, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         log = np.log(rough)
     log[~np.isfinite(log)] = np.nan

@@ -1,0 +1,46 @@
+"""Scores of spectra on their own shapes."""
+
+import numpy as np
+import pytest
+
+from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets import make_spectra, score_spectra
+
+
+@pytest.mark.parametrize("spoilt_share", [0.0, 0.25])
+def test_errors_are_those_of_planted_noise(spoilt_share, oracle):
+    scene = make_spectra("tunnelling", (60, 60), spoilt_share=spoilt_share, rng=3)
+    clean = make_spectra("tunnelling", (60, 60), noise=1e-9, spoilt_share=0.0, rng=3)
+    found = score_spectra(scene.spectra)
+    assert found.sizes["component"] == 5  # what its singular values hold above the noise
+    weight = 1.0 / found.noise_sd.to_numpy()
+    shapes = (found.components.to_numpy() * weight).T
+    target = (clean.spectra.to_numpy().reshape(-1, 64) - found["mean"].to_numpy()) * weight
+    truth = np.linalg.lstsq(shapes, target.T, rcond=None)[0]
+    for k in range(5):
+        z = found[f"spectral_score_{k + 1}"].to_numpy().ravel() - truth[k]
+        z = z / found[f"spectral_score_{k + 1}_sd"].to_numpy().ravel()
+        good = np.isfinite(z)
+        assert good.mean() > 0.98
+        oracle(f"score {k + 1} z sd", error=z[good].std() - 1.0, bound=0.08)
+    assert float(found.noise_sd.median()) == pytest.approx(0.05, rel=0.05)
+
+
+def test_shapes_do_not_turn_with_the_sign_or_the_scale():
+    scene = make_spectra("tunnelling", (16, 16), rng=2)
+    plain, scaled = score_spectra(scene.spectra), score_spectra(7.0 * scene.spectra)
+    np.testing.assert_allclose(scaled.spectral_score_1, 7.0 * plain.spectral_score_1, rtol=1e-6)
+    assert (np.abs(plain.components).max("bias") == plain.components.max("bias")).all()
+
+
+def test_noise_has_no_shape_and_bad_input_gets_one_sentence():
+    scene = make_spectra("tunnelling", (12, 12), rng=1)
+    noise = scene.spectra.copy(data=np.random.default_rng(1).normal(size=scene.spectra.shape))
+    with pytest.raises(NotIdentified, match="do not differ by more than their noise"):
+        score_spectra(noise)
+    with pytest.raises(InputError, match="at least 8 sound spectra"):
+        score_spectra(scene.spectra[:2, :2])
+    with pytest.raises(InputError, match="must be real"):
+        score_spectra(scene.spectra + 0j)
+    with pytest.raises(InputError, match="n_components"):
+        score_spectra(scene.spectra, 0)
