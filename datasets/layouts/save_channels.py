@@ -89,7 +89,10 @@ def save_channels(
         if variable.dtype.kind == "f"
     }
     with atomic_write(path) as temporary:
-        stored.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        try:
+            stored.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        except (ValueError, TypeError, NotImplementedError) as error:
+            raise InputError(f"channels must be what netCDF can hold: {error}.") from None
 
 
 def load_channels(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -159,13 +162,15 @@ def _on_one_grid(
                 f"channels must lie on one grid: {error}; save each grid in a file of its own, or "
                 "bring them together with register_channels."
             ) from None
-    dataset = channels.copy()
+    dataset = channels.drop_encoding()  # else a file's old packing would round the numbers
     if not dataset.data_vars:
         raise InputError("channels must hold at least one channel; got none.")
     for name, variable in dataset.variables.items():
         dataset[name].attrs = dict(variable.attrs)
-        if "/" in str(name):
-            raise InputError(f"channels must have names without a slash; got {name!r}.")
+        if not isinstance(name, str) or "/" in name or name == PART:
+            raise InputError(
+                f"channels must have names without a slash and other than {PART!r}; got {name!r}."
+            )
         if variable.dtype.kind not in "biufcUO" or (
             variable.dtype.kind in "UO" and name in dataset.data_vars
         ):

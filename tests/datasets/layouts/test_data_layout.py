@@ -69,6 +69,14 @@ def test_round_trip_loses_nothing(tmp_path):
     xr.testing.assert_identical(load_channels(tmp_path / "again.nc"), back)
 
 
+def test_an_old_packing_does_not_round_the_numbers(tmp_path):
+    data = scan()[["single"]]
+    data.single.encoding = {"dtype": "int16", "scale_factor": 0.1, "_FillValue": -1}
+    save_channels(tmp_path / "scan.nc", data, METADATA)
+    back = load_channels(tmp_path / "scan.nc")
+    np.testing.assert_array_equal(back.single.to_numpy(), data.single.to_numpy())
+
+
 def test_schema_is_sound_and_a_file_fits_it(tmp_path):
     jsonschema.Draft202012Validator.check_schema(layout_schema())
     save_channels(tmp_path / "scan.nc", scan(), METADATA)
@@ -126,6 +134,9 @@ def test_channels_that_do_not_fit_are_refused(tmp_path):
         ({"a": good, "b": picture((5, 4), units="1")}, "one grid"),
         ({"a": picture((4, 4))}, "units"),
         ({"a/b": good}, "slash"),
+        ({"complex_part": good}, "complex_part"),
+        ({"a": good.assign_attrs({"": "x"})}, "netCDF can hold"),
+        ({"a": good.assign_attrs(shape=np.ones((2, 2)))}, "attributes must be"),
         ({}, "at least one"),
         ({"a": xr.DataArray([["x"]], dims=("y", "x"), attrs={"units": "1"})}, "numbers"),
         (3.0, "mapping"),
