@@ -17,6 +17,7 @@ import matplotlib
 from figures_atoms import ATOM_FIGURES
 from figures_envelope import envelope_figure
 from figures_gallery import gallery_figure
+from figures_patches import PATCH_FIGURES
 from figures_physics import ising_figure
 from figures_prediction import prediction_figure
 from matplotlib.figure import Figure
@@ -34,6 +35,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "gallery": gallery_figure,
     "envelope": envelope_figure,
     **ATOM_FIGURES,
+    **PATCH_FIGURES,
     "oracles": measured.oracle_figure,
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,

@@ -104,19 +104,22 @@ def by_itself(made: PatchScene, n_draws: int) -> dict[str, Any]:
     labels = made.labels[_rows_of(table.centers, made.centers)]
     told = cluster_patches(table, int(labels.max()) + 1, rng=1)
     found = cluster_patches(table, "auto", rng=1)
-    generator, scores = np.random.default_rng(1), []
+    generator, scores, surety = np.random.default_rng(1), [], []
+    names = np.array(made.names)[labels]
     for _ in range(n_draws):
         given = draw_labels(labels, LABELS_PER_CLASS, generator)
-        partial = np.full(len(labels), -1)
-        partial[given] = labels[given]
-        guess = classify_patches(table, partial, rng=1).labels
+        partial = np.full(len(labels), None, dtype=object)
+        partial[given] = names[given]
+        classes = classify_patches(table, partial, rng=1)
         rest = np.setdiff1d(np.arange(len(labels)), given)
-        scores.append(float((guess[rest] == labels[rest]).mean()))
+        scores.append(float((np.asarray(classes.labels)[rest] == names[rest]).mean()))
+        surety.append(float(np.asarray(classes.probabilities)[rest].max(axis=1).mean()))
     return {
         "n": len(table.columns),
         "index": float(adjusted_rand_score(labels, told.labels)),
         "way": f"cluster_patches told 4; by itself it finds {int(found.n_clusters)} clusters, "
-        f"index {adjusted_rand_score(labels, found.labels):.3f}",
+        f"index {adjusted_rand_score(labels, found.labels):.3f}; classify_patches says it is right "
+        f"with {np.mean(surety):.3f}",
         "few": float(np.mean(scores)),
     }
 

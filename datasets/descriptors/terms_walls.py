@@ -18,7 +18,8 @@ WALL_TERMS: tuple[DescriptorTerm, ...] = (
     ),
     DescriptorTerm(
         "wall_curvature", "1/{length}", 1,
-        "curvature of that circle, positive where the positive domain is convex",
+        "curvature of the circle through half a patch (at most 0.6 radians) of the nearest wall on "
+        "either side, positive where the positive domain is convex",
         STILL,
     ),
     DescriptorTerm(
@@ -27,13 +28,13 @@ WALL_TERMS: tuple[DescriptorTerm, ...] = (
     ),
     DescriptorTerm(
         "wall_normal_x", "1", 1,
-        "x of the circle's unit normal at its point nearest to the patch's centre, from the "
+        "x of the first circle's unit normal at its point nearest to the patch's centre, from the "
         "positive to the negative domain",
         (*TURNING, "length scale"),
     ),
     DescriptorTerm(
         "wall_normal_y", "1", 1,
-        "y of the circle's unit normal at its point nearest to the patch's centre, from the "
+        "y of the first circle's unit normal at its point nearest to the patch's centre, from the "
         "positive to the negative domain",
         (*TURNING, "length scale"),
     ),

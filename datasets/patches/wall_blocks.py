@@ -28,7 +28,9 @@ NAMES = ("wall_distance", "wall_curvature", "wall_length", "wall_normal_x", "wal
 STRUCTURE = 1
 CHUNK = 4000
 SECTION_SMOOTHINGS = 2.0
-"""Wall on either side of the nearest point that a circle is fitted to, in smoothing lengths."""
+"""Wall on either side of the nearest point that gives distance and normal, in smoothing lengths."""
+NEAR_TURN, WIDE_TURN = 0.35, 0.6
+"""Largest part of that wall, and of the half patch that gives the curvature, in radians."""
 LARGEST_GAP_STEPS = 4.0
 """Points of a wall farther apart than this many usual steps are not joined: the wall is unseen."""
 
@@ -38,13 +40,14 @@ def wall_blocks(
 ) -> list[ColumnBlock]:
     """Return distance, curvature, length and normal of the walls of one frame, with covariances.
 
-    A circle (or line) is fitted to the nearest wall within two smoothing lengths along it (at most
-    half a patch, less where it bends by more than 0.35 radians): ``wall_distance`` is the distance
-    of the patch's centre to that circle, ``wall_curvature`` its curvature (positive where the
-    positive domain is convex), ``wall_normal_x`` and ``wall_normal_y`` its normal there, from the
-    positive to the negative domain. ``wall_length`` is the length of all walls in the patch.
-    Distance and curvature do not depend on how the picture is turned; the normal turns with it,
-    and the length depends on how the square patch lies.
+    Circles (or lines) are fitted to the nearest wall. ``wall_distance`` is the distance of the
+    patch's centre to the one through two smoothing lengths of wall on either side (at most half a
+    patch or 0.35 radians), ``wall_normal_x`` and ``wall_normal_y`` its normal there, from the
+    positive to the negative domain. ``wall_curvature`` is the curvature on the scale of a patch:
+    of the circle through half a patch on either side (at most 0.6 radians), positive where the
+    positive domain is convex. ``wall_length`` is the length of all walls in the patch. Distance
+    and curvature do not depend on how the picture is turned; the normal turns with it, and the
+    length depends on how the square patch lies.
 
     Parameters
     ----------
@@ -138,8 +141,12 @@ def _measure(
     for start in range(0, places.n, CHUNK):
         part = slice(start, start + CHUNK)
         found, weights, at_end, near_center = fit_nearest(
-            places.centers[part], reach, nearest[part], walls
+            places.centers[part], reach, NEAR_TURN, nearest[part], walls
         )
+        wide, of_wide, _, _ = fit_nearest(
+            places.centers[part], half, WIDE_TURN, nearest[part], walls
+        )
+        found[:, 1], weights[1] = wide[:, 1], of_wide[1]
         values[part, :2], values[part, 2] = found[:, :2], length[part]
         values[part, 3:] = found[:, 2:]
         weights.insert(2, of_length[part])

@@ -14,8 +14,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-LARGEST_TURN = 0.35
-"""Radians of wall on either side of the nearest point that a circle is fitted to."""
 LEAST_POINTS = 4
 LEAST_SLOPE = 0.5
 """Distance from the centre of the wall's circle, in radii, below which no normal is known."""
@@ -65,8 +63,10 @@ class WallPoints:
         return np.where(around > 0, np.minimum(way, np.abs(around - way)), way)
 
 
-def _section(middle: Integers, half: float, walls: WallPoints) -> tuple[Integers, Mask]:
-    """Return points about a middle (n, k) and which lie within ``half``, less where it bends."""
+def _section(
+    middle: Integers, half: float, turn: float, walls: WallPoints
+) -> tuple[Integers, Mask]:
+    """Return points about a middle (n, k) and which lie within ``half`` and ``turn`` radians."""
     reach = int(np.ceil(half / max(walls.step, 1e-12))) + 2
     offset = np.arange(-reach, reach + 1)
     first, last = walls.first[middle][:, None], walls.last[middle][:, None]
@@ -78,14 +78,14 @@ def _section(middle: Integers, half: float, walls: WallPoints) -> tuple[Integers
     way = walls.way(point, np.broadcast_to(middle[:, None], point.shape))
     near &= way <= half
     bend = np.abs((walls.curvature[point] * near).sum(axis=1)) / near.sum(axis=1)
-    shorter = np.minimum(half, LARGEST_TURN / np.maximum(bend, 1e-12))
+    shorter = np.minimum(half, turn / np.maximum(bend, 1e-12))
     return point, near & (way <= shorter[:, None])
 
 
 def fit_nearest(
-    centers: Floats, half: float, middle: Integers, walls: WallPoints
+    centers: Floats, half: float, turn: float, middle: Integers, walls: WallPoints
 ) -> tuple[Floats, list[sparse.csr_array], Mask, Mask]:
-    """Fit a circle to the wall about each patch's nearest point.
+    """Fit a circle to the wall about each patch's nearest point, at most ``turn`` radians of it.
 
     Returns values (n, 4): distance, curvature, normal x and y; for each of them how far it moves
     when a point of the wall moves along its normal, (n, m) sparse; which patches look at the end
@@ -94,7 +94,7 @@ def fit_nearest(
     """
     for last in (False, True):
         # the point that noise put nearest names a section, the foot on its circle a better one
-        point, near = _section(middle, half, walls)
+        point, near = _section(middle, half, turn, walls)
         fit = _fit(centers, point, near, walls)
         if last:
             break
