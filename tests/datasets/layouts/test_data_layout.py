@@ -9,6 +9,7 @@ import xarray as xr
 from physlearn.checks import InputError
 from physlearn.datasets import (
     check_layout,
+    descriptor_terms,
     layout_schema,
     load_channels,
     read_channels,
@@ -190,7 +191,8 @@ def test_a_patch_table_keeps_everything_in_the_same_layout(tmp_path):
     with xr.open_dataset(tmp_path / "patches.nc", engine="h5netcdf") as opened:
         assert opened.column_phase.attrs["controlled_name"] == "channel_mean"
         assert opened.column_mine.attrs["controlled_name"] == "none"
-        assert "share of the patch's sites" in opened.column_composition.attrs["formula"]
+        formula = descriptor_terms().set_index("name").loc["composition", "formula"]
+        assert opened.column_composition.attrs["formula"] == formula
     table.save(tmp_path / "plain.nc")
     assert any("dwell_time_s is missing" in text for text in check_layout(tmp_path / "plain.nc"))
     with pytest.raises(InputError, match="not recorded"):
