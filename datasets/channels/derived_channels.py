@@ -164,6 +164,11 @@ class _Channel:
         """Whether there is anything to compare."""
         return self.scale > 0 and min(self.values.shape) > 4 * EDGE_PX
 
+    def inner(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the numbers (n,) away from the edges, 0 in gaps."""
+        kept = slice(EDGE_PX, -EDGE_PX)
+        return np.asarray(np.where(self.known, values, 0.0)[kept, kept].ravel())
+
     def flat(self, width: float, axis: int = -1) -> Floats:
         """Return the smoothed channel at unit spread, or its slope along an axis, lines level."""
         if (width, axis) not in self._made:
@@ -172,23 +177,18 @@ class _Channel:
                 values = ndimage.gaussian_filter(values, width)
             if axis >= 0:
                 values = np.gradient(values, axis=axis)
-            self._made[width, axis] = np.asarray(np.real(flatten_lines(values)))
+            self._made[width, axis] = self.inner(np.real(flatten_lines(values)))
         return self._made[width, axis]
 
 
-def _compare(one: NDArray[Any], two: NDArray[Any], known: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return R^2 of two level pictures, real or complex, and how much of the second is the first.
-
-    Edges and gaps are left out.
-    """
-    inner = (slice(EDGE_PX, -EDGE_PX), slice(EDGE_PX, -EDGE_PX))
-    use = known[inner]
-    a, b = one[inner] * use, two[inner] * use
-    own = float(np.vdot(a, a).real)
-    power = own * float(np.vdot(b, b).real)
+def _compare(one: NDArray[Any], two: NDArray[Any]) -> tuple[float, float]:
+    """Return R^2 of two level pictures, and how much of the first is in the second."""
+    # einsum: a threaded BLAS waits longer for its threads than this takes
+    own = float(np.einsum("i,i->", one, np.conj(one)).real)
+    power = own * float(np.einsum("i,i->", two, np.conj(two)).real)
     if not power > 0:
         return 0.0, 0.0
-    both = complex(np.vdot(a, b))
+    both = complex(np.einsum("i,i->", np.conj(one), two))
     return abs(both) ** 2 / power, both.real / own
 
 
@@ -196,11 +196,10 @@ def _slopes(source: _Channel, channel: _Channel, least: float) -> list[tuple[str
     """Return (relation, R^2, coefficient) where the channel is a slope of the source."""
     if not source.usable or not channel.usable or source.period or channel.period:
         return []
-    known = source.known & channel.known
     result = []
     for axis, word in ((1, "slope along x"), (0, "slope along y")):
         share, coefficient = max(
-            _compare(source.flat(width, axis), channel.flat(width), known) for width in SMOOTHING_PX
+            _compare(source.flat(width, axis), channel.flat(width)) for width in SMOOTHING_PX
         )
         if share >= least:
             factor = channel.scale / source.scale * source.steps[axis]
@@ -217,13 +216,13 @@ def _copies(source: _Channel, channel: _Channel) -> list[tuple[str, float, float
         if not (source.period and channel.period):
             return []
         one, two = (
-            flatten_lines(np.exp(2j * np.pi * each.values / float(each.period or 1.0)))
+            each.inner(flatten_lines(np.exp(2j * np.pi * each.values / float(each.period or 1.0))))
             for each in (source, channel)
         )
-        share = max(_compare(one, two, known)[0], _compare(one, np.conj(two), known)[0])
+        share = max(_compare(one, two)[0], _compare(one, np.conj(two))[0])
         return [("copy", share, float("nan"))] if share >= LEAST_COPY else []
     share, coefficient = max(
-        _compare(source.flat(width), channel.flat(width), known) for width in SMOOTHING_PX
+        _compare(source.flat(width), channel.flat(width)) for width in SMOOTHING_PX
     )
     if share >= LEAST_COPY:
         return [("copy", share, coefficient * channel.scale / source.scale)]
