@@ -60,7 +60,10 @@ class Variance:
 
 
 class Skewness:
-    """Third moment about the mean over the variance, with noise, to the power 3/2."""
+    """Third moment about the mean over the variance, less noise, to the power 3/2.
+
+    The variance counts as at least a quarter of what it is with its noise.
+    """
 
     words = ("skewness",)
     tiers = (None,)
@@ -70,11 +73,17 @@ class Skewness:
         """Return what the patches show."""
         away, number = _from_mean(batch)
         n = number[:, None, None]
-        square = np.maximum((away**2).sum(axis=(1, 2)) / number, 1e-300)[:, None, None]
+        whole = np.maximum((away**2).sum(axis=(1, 2)) / number, 1e-300)
+        added = batch.mean_variance
+        if batch.noise is not None:
+            even, lines, _ = _noise_of_variance(batch.noise, batch.pixels.shape[1:])
+            added = added * even + lines
+        clean = np.maximum(whole - added, 0.25 * whole)[:, None, None]
+        grows = np.where(whole - added >= 0.25 * whole, 1.0, 0.25)[:, None, None]
         cube = ((away**3).sum(axis=(1, 2)) / number)[:, None, None]
-        values = cube / square**1.5
-        rise = 3.0 * (away**2 - square) * batch.seen / n
-        gradients = rise / square**1.5 - 3.0 * values * away / (n * square)
+        values = cube / clean**1.5
+        rise = 3.0 * (away**2 - whole[:, None, None]) * batch.seen / n
+        gradients = rise / clean**1.5 - 3.0 * grows * values * away / (n * clean)
         return GroupResult(values[:, :, 0], gradients[:, None])
 
 

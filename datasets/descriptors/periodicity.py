@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.datasets.channels.channel_noise import ChannelNoise
 from physlearn.datasets.descriptors.pixel_noise import PixelNoise
 from physlearn.datasets.descriptors.spectral_windows import BandPower, hann_window
 from physlearn.datasets.descriptors.window_batch import GroupResult, WindowBatch
 
-__all__ = ["Crystallinity", "LockIn", "picture_periods"]
+__all__ = ["Crystallinity", "LockIn", "Sharpness", "picture_periods"]
 
 Floats = NDArray[np.float64]
 MOST_PERIODS = 6
+N_LUCK = 64
+STRONGEST = 3
+"""Periods of a patch: two make a square lattice, three a triangular one."""
 LEAST_OF_STRONGEST = 0.05
 LEAST_OVER_MEDIAN = 20.0
 
@@ -59,63 +63,129 @@ def picture_periods(picture: Floats, most: int = MOST_PERIODS) -> Floats:
     return np.array(result)
 
 
-class Crystallinity:
-    """Share of a patch's power, less the noise's, in the strongest period that it has itself."""
-
-    words = ("crystallinity",)
-    tiers = (1,)
-    units = ("1",)
+class SpectrumOfPatch:
+    """Power of a patch without its plane, under a Hann window, and the noise's share of it."""
 
     def __init__(self, shape: tuple[int, int], noise: PixelNoise | None) -> None:
         self.shape = shape
         every = np.ones((1, *shape))
         every[0, 0, 0] = 0.0
         self.bands = BandPower(shape, every, noise)
-        rows, columns = np.ogrid[: shape[0], : shape[1]]
-        x = columns - 0.5 * (shape[1] - 1)
-        y = rows - 0.5 * (shape[0] - 1)
-        self.plane = np.stack([np.broadcast_to(part, shape) / np.sqrt((np.broadcast_to(
-            part, shape) ** 2).sum()) for part in (x, y)])  # fmt: skip
+        rows, columns = np.indices(shape)
+        tilts = np.stack([columns - 0.5 * (shape[1] - 1), rows - 0.5 * (shape[0] - 1)])
+        self.plane = tilts / np.sqrt((tilts**2).sum(axis=(1, 2)))[:, None, None]
+
+    def powers(self, batch: WindowBatch) -> tuple[NDArray[np.complex128], Floats, Floats]:
+        """Return transforms, and the power of each frequency with and of the noise alone."""
+        away = batch.pixels - batch.pixels.mean(axis=(1, 2), keepdims=True)
+        slopes = np.einsum("nij,aij->na", away, self.plane)
+        transform = self.bands.transform(away - np.einsum("na,aij->nij", slopes, self.plane))
+        power = np.abs(transform) ** 2 / self.bands.pixels**2
+        power[:, 0, 0] = 0.0
+        return transform, power, self.bands.noise_of_waves(batch.mean_variance)
+
+    def gradients(self, transform: NDArray[np.complex128], weights: Floats) -> Floats:
+        """Return how sums of powers with weights (n, rows, columns) change with each pixel."""
+        pictures = self.bands.gradients(transform, weights[:, None])
+        back = np.einsum("nkij,aij->nka", pictures, self.plane)
+        return pictures - np.einsum("nka,aij->nkij", back, self.plane)
+
+
+class Crystallinity:
+    """Share of a patch's power, less the noise's, in its three strongest periods."""
+
+    words = ("crystallinity",)
+    tiers = (1,)
+    units = ("1",)
+
+    def __init__(self, shape: tuple[int, int], noise: PixelNoise | None) -> None:
+        self.spectrum = SpectrumOfPatch(shape, noise)
+        self.luck = 0.0
+        if noise is not None:
+            self.luck = self._luck(shape, noise)
+
+    def _luck(self, shape: tuple[int, int], noise: PixelNoise) -> float:
+        """Return the power by which the strongest periods of unit noise stand out by chance."""
+        bands = self.spectrum.bands
+        unit = ChannelNoise(1.0, noise.correlation)
+        # the noise's own sampling, the same for the same input
+        pixels = unit.draw((N_LUCK, *shape), np.random.default_rng(30))
+        power = np.abs(bands.transform(pixels)) ** 2 / bands.pixels**2 - bands.even_waves
+        power[:, 0, 0] = 0.0
+        return float((power * _around_peaks(power)).sum(axis=(1, 2)).mean())
 
     def describe(self, batch: WindowBatch) -> GroupResult:
         """Return what the patches show."""
-        away = batch.pixels - batch.pixels.mean(axis=(1, 2), keepdims=True)
-        slopes = np.einsum("nij,aij->na", away, self.plane)
-        away = away - np.einsum("na,aij->nij", slopes, self.plane)
-        transform = self.bands.transform(away)
-        power = np.abs(transform) ** 2 / self.bands.pixels**2
-        power[:, 0, 0] = 0.0
-        near = _around_peak(power)
-        peak = (power * near).sum(axis=(1, 2))
-        level = batch.mean_variance
-        per_wave = (level * self.bands.added[0] + self.bands.lines[0]) / (self.bands.pixels - 1)
-        total = power.sum(axis=(1, 2)) - per_wave * (self.bands.pixels - 1)
-        peak = np.maximum(peak - per_wave * near.sum(axis=(1, 2)), 0.0)
-        floor = 2.0 * np.sqrt(level**2 * self.bands.second[0])
+        transform, power, added = self.spectrum.powers(batch)
+        clean = power - added
+        near = _around_peaks(clean)
+        found = (clean * near).sum(axis=(1, 2))
+        luck = batch.mean_variance * self.luck
+        # the strongest of many waves of noise stand out: a patch of noise has no crystal
+        peak = np.sqrt(np.maximum(found**2 - luck**2, 0.0)) * (found > 0)
+        total = clean.sum(axis=(1, 2))
+        floor = 4.0 * batch.mean_variance * np.sqrt(self.spectrum.bands.second[0])
         whole = np.maximum(np.maximum(total, peak), np.maximum(floor, 1e-300))
         values = peak / whole
         gradients = None
         if batch.with_errors:
-            part = self.bands.gradients(transform, near[:, None])
-            free = total >= np.maximum(peak, floor)
-            share = (values * free)[:, None, None, None]
-            gradients = part - share * self.bands.gradients(transform, self.bands.masks[None])
-            gradients = gradients / whole[:, None, None, None]
-            back = np.einsum("nkij,aij->nka", gradients, self.plane)
-            gradients = gradients - np.einsum("nka,aij->nkij", back, self.plane)
+            free = (total >= np.maximum(peak, floor)) * values
+            weights = (near - free[:, None, None]) / whole[:, None, None]
+            gradients = self.spectrum.gradients(transform, weights)
         return GroupResult(values[:, None], gradients)
 
 
-def _around_peak(power: Floats) -> Floats:
-    """Return a mask of 3 x 3 frequencies around each patch's strongest one, and opposite."""
+class Sharpness:
+    """How few waves a patch consists of: sum of squared powers over the square of their sum.
+
+    Without the noise's share: ``|F|^4`` has the mean ``S^2 + 4 S v + 2 v^2`` for a power S under
+    noise v.
+    """
+
+    words = ("sharpness",)
+    tiers = (1,)
+    units = ("1",)
+
+    def __init__(self, shape: tuple[int, int], noise: PixelNoise | None) -> None:
+        self.spectrum = SpectrumOfPatch(shape, noise)
+
+    def describe(self, batch: WindowBatch) -> GroupResult:
+        """Return what the patches show."""
+        transform, power, v = self.spectrum.powers(batch)
+        square = (power**2 - 4.0 * power * v + 2.0 * v**2).sum(axis=(1, 2))
+        total = (power - v).sum(axis=(1, 2))
+        floor = 2.0 * batch.mean_variance * np.sqrt(self.spectrum.bands.second[0])
+        whole = np.maximum(total, np.maximum(floor, 1e-150))
+        values = np.clip(square / whole**2, 0.0, 1.0)
+        gradients = None
+        if batch.with_errors:
+            free = 2.0 * (total > floor) * values / whole
+            weights = (2.0 * power - 4.0 * v) / whole[:, None, None] ** 2 - free[:, None, None]
+            gradients = self.spectrum.gradients(transform, weights)
+        return GroupResult(values[:, None], gradients)
+
+
+def _around_peaks(power: Floats) -> Floats:
+    """Return a mask of 3 x 3 frequencies around each patch's strongest ones, and opposite.
+
+    The sum over 3 x 3 decides which is strongest: the mask's power then does not jump when the
+    noise makes another frequency the strongest.
+    """
+    from scipy.ndimage import uniform_filter
+
     n, n_rows, n_columns = power.shape
-    row, column = np.divmod(power.reshape(n, -1).argmax(axis=1), n_columns)
     mask = np.zeros_like(power)
+    left = power.copy()
     patch = np.arange(n)
-    for sign in (1, -1):
-        for i in (-1, 0, 1):
-            for j in (-1, 0, 1):
-                mask[patch, (sign * row + i) % n_rows, (sign * column + j) % n_columns] = 1.0
+    for _ in range(STRONGEST):
+        around = uniform_filter(left, (0, 3, 3), mode="wrap")
+        row, column = np.divmod(around.reshape(n, -1).argmax(axis=1), n_columns)
+        for sign in (1, -1):
+            for i in (-1, 0, 1):
+                for j in (-1, 0, 1):
+                    where = patch, (sign * row + i) % n_rows, (sign * column + j) % n_columns
+                    mask[where] = 1.0
+                    left[where] = 0.0
     mask[:, 0, 0] = 0.0
     return mask
 
@@ -123,12 +193,14 @@ def _around_peak(power: Floats) -> Floats:
 class LockIn:
     """Root mean square amplitude of the picture's own periods in a patch, less the noise's share.
 
-    ``sqrt(mean_j |2 sum w I exp(-2 pi i q_j r) / sum w|^2)`` over the picture's periods q_j.
+    ``a_j = 2 sum w I exp(-2 pi i q_j r) / sum w`` for the picture's periods q_j, under a Hann
+    window w: the lattice amplitude is the root mean square of |a_j|; the lattice order is
+    ``sum |a_j|^2 / 2`` over the variance of the patch under the same window, both less noise.
     """
 
-    words = ("lattice_amplitude",)
-    tiers = (1,)
-    units = ("{channel}",)
+    words = ("lattice_amplitude", "lattice_order")
+    tiers = (1, 1)
+    units = ("{channel}", "1")
 
     def __init__(self, shape: tuple[int, int], picture: Floats, noise: PixelNoise | None) -> None:
         self.periods = picture_periods(picture)
@@ -141,21 +213,37 @@ class LockIn:
         # a constant must give nothing although the window's tail reaches the period
         flat = np.array([2.0 * (wave - window * wave.sum()) for wave in waves])
         self.waves = flat
+        self.window = window
+        self.kept, self.row_variance = 1.0, 0.0
         self.added, self.lines = np.zeros(len(flat)), np.zeros(len(flat))
         if noise is not None:
             self.added, self.lines = noise.power(flat)
+            # the weighted mean takes up a part of the noise
+            self.kept = 1.0 - float(noise.power(window[None])[0][0])
+            self.row_variance = noise.row_variance
 
     def describe(self, batch: WindowBatch) -> GroupResult:
         """Return what the patches show."""
         n, count = len(batch.pixels), len(self.waves)
         flat = self.waves.reshape(count, -1)
+        level = batch.mean_variance
         response = batch.pixels.reshape(n, -1) @ flat.T
-        square = (np.abs(response) ** 2).mean(axis=1)
-        added = batch.mean_variance * self.added.mean() + self.lines.mean()
-        values = np.sqrt(np.maximum(square - added, 0.0))
-        gradients = None
-        if batch.with_errors:
-            along = response.conj() / (count * np.maximum(np.sqrt(square), 1e-300)[:, None])
-            pictures = (along @ flat).real
-            gradients = pictures.reshape(n, 1, *batch.pixels.shape[1:])
-        return GroupResult(values[:, None], gradients)
+        raw = (np.abs(response) ** 2).mean(axis=1)
+        square = np.maximum(raw - level * self.added.mean() - self.lines.mean(), 0.0)
+        mean = np.einsum("nij,ij->n", batch.pixels, self.window)
+        away = batch.pixels - mean[:, None, None]
+        whole = np.einsum("nij,ij->n", away**2, self.window)
+        clean = whole - (level + self.row_variance) * self.kept
+        clean = np.maximum(clean, np.maximum(0.25 * whole, 1e-300))
+        order = 0.5 * count * square / clean
+        values = np.stack([np.sqrt(square), order], axis=1)
+        if not batch.with_errors:
+            return GroupResult(values)
+        rise = (2.0 / count) * (response.conj() @ flat).real.reshape(batch.pixels.shape)
+        length = 2.0 * np.maximum(np.sqrt(raw), 1e-300)
+        spread = 2.0 * self.window * away
+        by_order = 0.5 * count * rise - order[:, None, None] * spread
+        gradients = np.stack(
+            [rise / length[:, None, None], by_order / clean[:, None, None]], axis=1
+        )
+        return GroupResult(values, gradients)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import check_choice
 from physlearn.datasets.descriptors.moments import Gradient, Mean, Skewness, Variance
-from physlearn.datasets.descriptors.periodicity import Crystallinity, LockIn
+from physlearn.datasets.descriptors.periodicity import Crystallinity, LockIn, Sharpness
 from physlearn.datasets.descriptors.pixel_noise import PixelNoise
 from physlearn.datasets.descriptors.radial import RadialPower
 from physlearn.datasets.descriptors.texture import PolarColumns, Roughness, SymmetryOrders
@@ -19,13 +19,13 @@ from physlearn.datasets.patches.patch_places import AxisFrame
 __all__ = ["GROUPS", "make_groups"]
 
 GROUPS = (
-    "mean", "variance", "skewness", "gradient", "crystallinity", "lock_in", "moments", "texture",
-    "periodicity", "radial", "polar_fourier",
+    "mean", "variance", "skewness", "gradient", "crystallinity", "sharpness", "lock_in",
+    "moments", "texture", "periodicity", "radial", "polar_fourier",
 )  # fmt: skip
 PARTS = {
     "moments": ("mean", "variance", "skewness", "gradient"),
     "texture": ("symmetry", "roughness"),
-    "periodicity": ("crystallinity", "lock_in"),
+    "periodicity": ("crystallinity", "sharpness", "lock_in"),
 }
 
 
@@ -62,6 +62,8 @@ def _group(
         return Gradient()
     if part == "crystallinity":
         return Crystallinity(shape, noise)
+    if part == "sharpness":
+        return Sharpness(shape, noise)
     if part == "lock_in":
         return LockIn(shape, picture, noise)
     if part == "symmetry":

@@ -16,6 +16,8 @@ GRID_STEP_PX = 0.5
 RINGS_PER_PX = 2.0
 MASS_WIDTH = 0.5
 """Width of the Gaussian under which a motif's light is gathered, in half edges of a patch."""
+NEARNESS = 3.0
+"""A centre this many reaches away counts exp(-1/2) as much."""
 MASS_SAY = 3.0
 """Weight of that light squared against the circular power: 1 to 10 cluster equally well."""
 
@@ -67,7 +69,9 @@ class PolarBasis:
         parts = flat.reshape(len(flat), -1) @ functions
         parts *= parts
         power = parts.reshape(len(flat), len(shifts), self.n_circular + 1).sum(axis=2)
-        return shifts[np.argmax(power, axis=1)]
+        # of two centres that are equally good the nearer one; Newton steps know nothing of this
+        far = (shifts**2).sum(axis=1) / (NEARNESS * reach) ** 2
+        return shifts[np.argmax(power * np.exp(-0.5 * far), axis=1)]
 
     def _grid(self, reach: float) -> tuple[Floats, NDArray[np.float32]]:
         """Return shifts within reach, nearest first, and the circular functions at each."""

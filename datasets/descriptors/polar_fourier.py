@@ -52,6 +52,11 @@ class PolarOptions:
         "none", "pooled" (one matrix, the mean over up to 512 patches) or "each".
     fill
         Share of the half edge at which the outermost function has its turning point.
+
+    Examples
+    --------
+    >>> PolarOptions(order=8, intensity="divide").recenter
+    'symmetry'
     """
 
     order: int | None = None
@@ -81,6 +86,12 @@ class PolarFourier:
         Whether a centre was found within reach; else the patch's middle, or the best of the grid.
     covariance
         Of the measurement errors, (n or 1, k, k); None when the noise is not known.
+
+    Examples
+    --------
+    >>> found = polar_fourier(np.random.default_rng(0).poisson(9.0, (5, 16, 16)), noise="counts")
+    >>> found.values.shape, found.names[:2], found.covariance.shape
+    ((5, 20), ('p0_m0', 'p1_m0'), (1, 20, 20))
     """
 
     values: Floats

@@ -30,6 +30,7 @@ class BandPower:
         self.window = hann_window(shape)
         self.pixels = shape[0] * shape[1]
         self.added, self.lines, self.second = (np.zeros(len(masks)) for _ in range(3))
+        self.even_waves, self.line_waves = np.zeros(shape), np.zeros(shape)
         if noise is not None:
             self._measure_noise(noise)
 
@@ -47,6 +48,8 @@ class BandPower:
                    + columns[:, None, None] * np.arange(n_columns) / n_columns)
             ) * self.window  # fmt: skip
             even, lines = noise.power(waves)
+            self.even_waves[rows, columns] = even / self.pixels**2
+            self.line_waves[rows, columns] = lines / self.pixels**2
             self.added[band] = even.sum() / self.pixels**2
             self.lines[band] = lines.sum() / self.pixels**2
             # sum over pairs k, k' of |W2(k - k')|^2: how many independent waves the band holds
@@ -54,6 +57,10 @@ class BandPower:
             white = mask.sum() * float((self.window**2).sum()) / self.pixels**2
             raise_ = (self.added[band] / white) ** 2
             self.second[band] = 2.0 * float((pairs * spectrum).sum()) * raise_ / self.pixels**4
+
+    def noise_of_waves(self, level: Floats) -> Floats:
+        """Return what noise of each patch's variance adds to each frequency's power."""
+        return np.asarray(level[:, None, None] * self.even_waves + self.line_waves)
 
     def transform(self, away: Floats) -> NDArray[np.complex128]:
         """Return the Fourier transform of the windowed pixels (n, rows, columns)."""

@@ -120,7 +120,7 @@ def test_correlations_between_columns_are_right(field, places, oracle):
     rng = np.random.default_rng(5)
     groups = ("mean", "variance", "gradient", "lock_in")
     draws = [
-        pixel_blocks("h", channel(field + rng.normal(size=field.shape)), places, groups, 1.0)[0]
+        pixel_blocks("h", channel(field + rng.normal(0, 0.5, field.shape)), places, groups, 0.5)[0]
         for _ in range(80)
     ]
     values = np.array([block.values for block in draws])
