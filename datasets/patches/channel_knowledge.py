@@ -12,9 +12,14 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.channels.channel_noise import ChannelNoise
 from physlearn.datasets.descriptors.channel_names import plain_channel_name
 from physlearn.datasets.patches.column_block import ColumnBlock
+from physlearn.datasets.patches.patch_places import PatchPlaces, axis_frame
 from physlearn.datasets.patches.patch_sources import Sources
 
 __all__ = ["ChannelKnowledge", "know_channels", "mark_block"]
+
+
+FEWEST_PIXELS = 4
+"""Along a patch's edge, for the channel's noise to be told from what differs between patches."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +44,13 @@ class ChannelKnowledge:
     notes: tuple[str, ...]
 
 
-def know_channels(sources: Sources, *, repeated: Collection[str] = ()) -> ChannelKnowledge:
+def know_channels(
+    sources: Sources, places: PatchPlaces, *, repeated: Collection[str] = ()
+) -> ChannelKnowledge:
     """Return noise, flags and origin of every map; of a video, those of its middle frame.
 
+    Noise is measured on pixels that are much smaller than the patches: on larger ones it looks
+    like what differs between patches.
     Of channels that were ``repeated`` nothing is said of their errors: the repeat tells them.
     """
     from physlearn.datasets.channels.measure_noise import NO_SIGNAL
@@ -51,7 +60,9 @@ def know_channels(sources: Sources, *, repeated: Collection[str] = ()) -> Channe
     flags: dict[str, str] = {}
     notes: list[str] = []
     for name, channel in middle.maps.items():
-        noise = _noise_of(name, channel, [] if name in repeated else notes)
+        said = [] if name in repeated else notes
+        pixels = min(places.windows(axis_frame(name, channel))[1])
+        noise = _noise_of(name, channel, pixels, said)
         noises[name] = noise
         if noise is not None and not noise.has_signal:
             flags[name] = NO_SIGNAL
@@ -79,10 +90,23 @@ def _called(name: str) -> str:
     return "the picture" if name == "image" else f"channel {name}"
 
 
-def _noise_of(name: str, channel: xr.DataArray, notes: list[str]) -> ChannelNoise | None:
-    """Return the declared or measured noise of one channel, None where it can't be known."""
+def _noise_of(
+    name: str, channel: xr.DataArray, pixels: int, notes: list[str]
+) -> ChannelNoise | None:
+    """Return the declared or measured noise of one channel, None where it can't be known.
+
+    ``pixels`` is how many of them lie along a patch's edge.
+    """
     from physlearn.datasets.channels.measure_noise import measure_channel_noise
 
+    stated = "noise_sd" in channel.attrs or channel.attrs.get("counts") == "known"
+    if pixels < FEWEST_PIXELS and not stated:
+        notes.append(
+            f"the measurement noise of {_called(name)} is unknown: its pixels are about as large "
+            "as the patches, so that noise looks like what differs between them; give the "
+            "attribute noise_sd, or repeat the scan (repeat=)."
+        )
+        return None
     try:
         noise = measure_channel_noise(channel.rename(name))
     except (InputError, NotIdentified) as error:

@@ -122,7 +122,7 @@ def describe_patches(
     metadata["channels"] = [*sources.channels, *sources.spectra]
     if chosen.spectra is not None and sources.spectra:
         metadata["channels"] += [str(edge) for edge in chosen.spectra.edges]
-    knowledge = know_channels(sources, repeated=() if again is None else list(again.maps))
+    knowledge = know_channels(sources, places, repeated=() if again is None else list(again.maps))
     blocks = stack_frames(
         [
             collect_blocks(sources.at_frame(k), places, chosen, knowledge=knowledge, frame=k)
