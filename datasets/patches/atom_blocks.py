@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from physlearn.checks import InputError
 from physlearn.datasets.patches.atom_column import AtomColumn
@@ -14,6 +16,7 @@ from physlearn.datasets.patches.bond_columns import (
     atom_bonds,
     bond_columns,
     inner_atoms,
+    middle_operator,
     strongest_order,
 )
 from physlearn.datasets.patches.column_block import ColumnBlock
@@ -29,7 +32,7 @@ from physlearn.datasets.patches.site_columns import (
     site_chances,
     site_rows,
 )
-from physlearn.datasets.patches.strain_columns import patch_strain
+from physlearn.datasets.patches.strain_columns import LatticeFit, fit_lattice, patch_strain
 from physlearn.datasets.structure.joint_positions import scan_doubt
 from physlearn.datasets.structure.strain import StrainField
 from physlearn.records import AtomicConfiguration, LatticeSnapshots
@@ -40,6 +43,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 FREE_ORDERS = (6, 4, 3)
+SMALLEST_SCATTER = 0.8
+VECTORS = ("vector_1_x", "vector_1_y", "vector_2_x", "vector_2_y")
 
 
 def atom_blocks(
@@ -114,7 +119,7 @@ def atom_blocks(
         columns = _site_columns(
             atoms, snapshots, places, errors, orders, notes, own_strain=not fields
         )
-    width = _width(atoms, places, errors)
+    width = _width(atoms, places, errors, notes)
     columns += [] if width is None else [width]
     columns += measured_columns(atoms, measurements, places, errors, notes)
     blocks = joint_blocks(columns, errors, pooled=pooled)
@@ -148,17 +153,21 @@ def _free_columns(
 ) -> list[AtomColumn]:
     """Return what atoms without a lattice show."""
     everyone = np.arange(atoms.n)
+    sd = errors.position_sd()
+    points = point_set(places, atoms.positions, sd)
     columns = [density_column(atoms, places, errors)]
-    chance = atom_chances(atoms)
-    columns += composition_columns(atoms, everyone, chance, places, errors, notes)
+    columns += composition_columns(atoms, everyone, atom_chances(atoms), points, errors, notes)
     bonds = atom_bonds(atoms, None, notes)
-    if bonds is not None:
-        inner = inner_atoms(atoms, everyone, float(np.median(bonds.lengths)))
-        main = strongest_order(bonds, inner, errors, FREE_ORDERS) if inner.any() else FREE_ORDERS[0]
-        notes.append(f"bond_order is |psi_{main}|, the strongest of {FREE_ORDERS} over all atoms.")
-        wanted = tuple(dict.fromkeys((main, *orders)))
-        columns += bond_columns(atoms, bonds, everyone, places, errors, wanted, dilated=False)
-    return columns
+    if bonds is None:
+        return columns
+    inner = inner_atoms(atoms, everyone, float(np.median(bonds.lengths)))
+    main = strongest_order(bonds, inner, errors, FREE_ORDERS) if inner.any() else FREE_ORDERS[0]
+    notes.append(f"bond_order is |psi_{main}|, the strongest of {FREE_ORDERS} over all atoms.")
+    middle = atoms.positions[bonds.pairs[:, 0]] + 0.5 * bonds.steps
+    middles = point_set(places, middle, errors.position_sd(middle_operator(bonds, atoms.n)))
+    inside = point_set(places, atoms.positions, sd, inner)
+    wanted = tuple(dict.fromkeys((main, *orders)))
+    return columns + bond_columns(atoms, bonds, middles, inside, errors, wanted, on_lattice=False)
 
 
 def _site_columns(
@@ -177,39 +186,86 @@ def _site_columns(
     said = snapshots.metadata
     rows = site_rows(atoms, positions)
     edges = snapshots.graph.edges[snapshots.graph.shell == 0]
-    columns = composition_columns(atoms, rows, site_chances(snapshots), places, errors, notes)
+    lattice = None
+    if all(name in said for name in VECTORS):
+        vectors = np.array([float(said[name]) for name in VECTORS]).reshape(2, 2)
+        lattice = fit_lattice(rows, positions, vectors, edges)
+    if lattice is None:
+        notes.append("the sites carry no lattice vectors: strain is left out.")
+    sites = _SitePlaces.of(atoms, rows, lattice, errors)
+    points = point_set(places, sites.places[rows], sites.sd_of(rows))
+    columns = composition_columns(atoms, rows, site_chances(snapshots), points, errors, notes)
     order = {"square": 4}.get(str(said.get("lattice", "")), 6)
     bonds = atom_bonds(atoms, rows[edges], notes)
     if bonds is not None and said.get("n_vacant_sites", 0):
         inner = inner_atoms(atoms, rows, float(np.median(bonds.lengths)))[rows]
-        columns.append(missing_neighbours(len(positions), edges, inner, positions, order, places))
-    strained = "vector_1_x" in said
-    if strained and own_strain:
-        vectors = np.array(
-            [[said["vector_1_x"], said["vector_1_y"]], [said["vector_2_x"], said["vector_2_y"]]]
-        )
-        columns += patch_strain(rows, positions, vectors, edges, places, errors)
+        columns.append(missing_neighbours(len(rows), edges, inner, order, points))
+    if lattice is not None and own_strain:
+        columns += patch_strain(lattice, places, errors)
         doubt = scan_doubt(atoms, None, "displacement")
         if doubt:
             notes.append(f"{doubt} It enters shear_strain and lattice_rotation of the patches.")
-    elif not strained:
-        notes.append("the sites carry no lattice vectors: strain is left out.")
-    if bonds is not None:
-        wanted = tuple(dict.fromkeys((order, *orders)))
-        columns += bond_columns(
-            atoms, bonds, rows, places, errors, wanted, dilated=strained or not own_strain
-        )
-    return columns
+    if bonds is None:
+        return columns
+    inner = inner_atoms(atoms, rows, float(np.median(bonds.lengths)))
+    inner &= np.isin(np.arange(atoms.n), rows)
+    middle = middle_operator(bonds, atoms.n)
+    middles = point_set(places, middle @ sites.places, sites.sd_of(middle))
+    inside = point_set(places, sites.places, sites.sd_of(None), inner)
+    wanted = tuple(dict.fromkeys((order, *orders)))
+    return columns + bond_columns(atoms, bonds, middles, inside, errors, wanted, on_lattice=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _SitePlaces:
+    """Where each atom counts as standing: where its lattice neighbours say, else itself."""
+
+    places: Floats
+    operator: sparse.csr_array
+    errors: AtomErrors
+
+    @classmethod
+    def of(
+        cls, atoms: AtomicConfiguration, rows: Integers, lattice: LatticeFit | None,
+        errors: AtomErrors,
+    ) -> _SitePlaces:  # fmt: skip
+        """Return the places of all atoms; those that are no sites keep their own."""
+        own = sparse.csr_array(sparse.eye_array(atoms.n))
+        if lattice is None:
+            return cls(atoms.positions, own, errors)
+        places = atoms.positions.copy()
+        places[rows] = lattice.expected
+        other = np.ones(atoms.n)
+        other[rows] = 0.0
+        n = len(rows)
+        back = sparse.csr_array((np.ones(n), (rows, np.arange(n))), shape=(atoms.n, n))
+        operator = back @ lattice.of_atoms(lattice.near, atoms.n) + sparse.diags_array(other)
+        return cls(places, sparse.csr_array(operator), errors)
+
+    def sd_of(self, chosen: Integers | sparse.csr_array | None) -> Floats | None:
+        """Return the errors of the places of some atoms, or of means of them."""
+        if chosen is None:
+            return self.errors.position_sd(self.operator)
+        if isinstance(chosen, np.ndarray):
+            return self.errors.position_sd(sparse.csr_array(self.operator[chosen]))
+        return self.errors.position_sd(sparse.csr_array(chosen @ self.operator))
 
 
 def _width(
-    atoms: AtomicConfiguration, places: PatchPlaces, errors: AtomErrors
+    atoms: AtomicConfiguration, places: PatchPlaces, errors: AtomErrors, notes: list[str]
 ) -> AtomColumn | None:
     """Return the mean log width of columns against that of all, where its error is known."""
     if atoms.width is None or "width" not in errors.known or not np.all(atoms.width > 0):
         return None
     level = np.log(atoms.width)
     if np.ptp(level) <= 1e-12:
+        return None
+    noise = errors.variances(errors.of_atoms(sparse.csr_array(sparse.eye_array(atoms.n)), "width"))
+    if float(level.var()) < SMALLEST_SCATTER * float(noise.mean()):
+        notes.append(
+            "the columns' widths scatter less than their errors (the fit holds them together): "
+            "width_residual is left out of the patches."
+        )
         return None
     points = point_set(places, atoms.positions, errors.position_sd())
     common = np.zeros(errors.size)
@@ -218,4 +274,5 @@ def _width(
         "width_residual", points.means(level - level.mean()), 1, "1",
         errors.of_atoms(points.weights, "width"), common, needs=frozenset({"width"}),
         points=points, point_values=level,
+        point_noise=noise,
     )  # fmt: skip

@@ -66,21 +66,14 @@ class AtomErrors:
             return np.zeros(operator.shape[0])
         return self.errors.blocks(operator, 1)[:, 0, 0]
 
-    def position_sd(self, pairs: Integers | None = None) -> Floats | None:
-        """Return the errors (m, 2) along x and y of atoms, or of middles of pairs (m, 2) of them.
+    def position_sd(self, operator: sparse.csr_array | None = None) -> Floats | None:
+        """Return the errors (m, 2) along x and y of places ``operator`` (m, n) @ positions.
 
-        None where positions have no errors.
+        None for the operator: of each atom. None is returned where positions have no errors.
         """
         if "position" not in self.known:
             return None
-        if pairs is None:
-            one = sparse.csr_array(sparse.eye_array(self.n))
-        else:
-            m = len(pairs)
-            one = sparse.csr_array(
-                (np.full(2 * m, 0.5), (np.repeat(np.arange(m), 2), pairs.ravel())),
-                shape=(m, self.n),
-            )
+        one = sparse.csr_array(sparse.eye_array(self.n)) if operator is None else operator
         both = sparse.csr_array(sparse.kron(one, sparse.eye_array(2), format="csr"))
         return np.sqrt(np.maximum(self.variances(self.of_positions(both)), 0.0)).reshape(-1, 2)
 

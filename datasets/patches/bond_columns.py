@@ -16,12 +16,18 @@ from physlearn.datasets.patches.atom_column import (
     square_root,
 )
 from physlearn.datasets.patches.atom_errors import AtomErrors
-from physlearn.datasets.patches.patch_places import PatchPlaces
-from physlearn.datasets.patches.point_sets import PointSet, point_set
+from physlearn.datasets.patches.point_sets import PointSet
 from physlearn.datasets.structure.bond_search import find_bonds
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["Bonds", "atom_bonds", "bond_columns", "inner_atoms", "strongest_order"]
+__all__ = [
+    "Bonds",
+    "atom_bonds",
+    "bond_columns",
+    "inner_atoms",
+    "middle_operator",
+    "strongest_order",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -79,6 +85,13 @@ def step_operator(bonds: Bonds, errors: AtomErrors) -> sparse.csr_array:
     )
 
 
+def middle_operator(bonds: Bonds, n: int) -> sparse.csr_array:
+    """Return (m, n): the mean of both ends of each bond."""
+    m = len(bonds.pairs)
+    ends = (np.repeat(np.arange(m), 2), bonds.pairs.ravel())
+    return sparse.csr_array((np.full(2 * m, 0.5), ends), shape=(m, n))
+
+
 def along(operator: sparse.csr_array, vectors: Floats) -> sparse.csr_array:
     """Return (m, sources): each pair of rows of ``operator`` (2m, sources) along a vector."""
     m = len(vectors)
@@ -104,23 +117,20 @@ def inner_atoms(atoms: AtomicConfiguration, chosen: Integers, bond: float) -> Fl
 def bond_columns(
     atoms: AtomicConfiguration,
     bonds: Bonds,
-    chosen: Integers,
-    places: PatchPlaces,
+    middles: PointSet,
+    points: PointSet,
     errors: AtomErrors,
     orders: tuple[int, ...],
     *,
-    dilated: bool,
+    on_lattice: bool,
 ) -> list[AtomColumn]:
-    """Return spacing, coordination and |psi_k| for each of ``orders`` (the first: bond_order)."""
+    """Return spacing, coordination and |psi_k| for each of ``orders`` (the first: bond_order).
+
+    ``middles`` are the bonds in each patch; ``points`` its atoms, those at the edge left out.
+    """
     steps = step_operator(bonds, errors)
-    middle = atoms.positions[bonds.pairs[:, 0]] + 0.5 * bonds.steps
-    middles = point_set(places, middle, errors.position_sd(bonds.pairs))
-    columns = [_spacing(bonds, steps, middles, errors, atoms.unit, dilated)]
-    inner = inner_atoms(atoms, chosen, float(np.median(bonds.lengths)))
-    part = np.zeros(atoms.n, dtype=np.bool_)
-    part[chosen] = True
-    points = point_set(places, atoms.positions, errors.position_sd(), inner & part)
-    if not dilated:
+    columns = [_spacing(bonds, steps, middles, errors, atoms.unit, on_lattice)]
+    if not on_lattice:
         columns.append(_coordination(atoms.n, bonds, steps, points, errors))
     network = BondAngles.of(bonds, steps, errors)
     columns.append(square_root(order_column("bond_order", orders[0], network, points, errors)))

@@ -23,6 +23,7 @@ PATCHES_AT_ONCE = 4_096
 ROWS_AT_ONCE = 3_000
 """Rows of second derivatives that are multiplied with one another at once."""
 SMALLEST_PART = 0.5
+LARGEST_CUT = 0.9
 SPREAD_SAMPLE = 64
 """Patches from which the scatter of squared gradients by noise alone is taken."""
 
@@ -81,7 +82,8 @@ def _covariance(columns: list[AtomColumn], errors: AtomErrors, pooled: bool) -> 
         found += second[part]
         for i, column in enumerate(columns):
             if column.own is not None:
-                found[:, i, i] += column.own[part]
+                # labels in doubt may take off some of the error of a measurement
+                found[:, i, i] += np.maximum(column.own[part], -LARGEST_CUT * found[:, i, i])
             for j, other in enumerate(columns):
                 if other.name in column.shared:
                     extra = np.nan_to_num(column.shared[other.name][part])

@@ -12,7 +12,7 @@ from physlearn.checks import InputError
 from physlearn.datasets.patches.atom_column import AtomColumn
 from physlearn.datasets.patches.atom_errors import AtomErrors
 from physlearn.datasets.patches.patch_places import PatchPlaces
-from physlearn.datasets.patches.point_sets import point_set
+from physlearn.datasets.patches.point_sets import PointSet, point_set
 from physlearn.records import AtomicConfiguration, LatticeSnapshots
 
 __all__ = [
@@ -87,7 +87,7 @@ def composition_columns(
     atoms: AtomicConfiguration,
     rows: Integers,
     chance: Floats | None,
-    places: PatchPlaces,
+    points: PointSet,
     errors: AtomErrors,
     notes: list[str],
 ) -> list[AtomColumn]:
@@ -99,8 +99,6 @@ def composition_columns(
     their errors add c (1 - c) times 1, D^2 (1 - 2 w) and -D (1 - w) to both variances and the
     covariance.
     """
-    sd = errors.position_sd()
-    points = point_set(places, atoms.positions[rows], None if sd is None else sd[rows])
     weights = points.weights
     columns = []
     doubt = None
@@ -136,7 +134,7 @@ def composition_columns(
     if doubt is not None:
         distance = float(means[1] - means[0])
         share = _measured_share(level, certain, means, noise)
-        own = np.maximum(distance**2 * (1.0 - 2.0 * share) * doubt, 0.0)
+        own = distance**2 * (1.0 - 2.0 * share) * doubt
         shared = {"composition": -distance * (1.0 - share) * doubt}
     linear = errors.of_atoms(sparse.csr_array(weights @ pick), "intensity")
     columns.append(
@@ -169,14 +167,12 @@ def missing_neighbours(
     n_sites: int,
     edges: Integers,
     inner: Flags,
-    positions: Floats,
     wanted: int,
-    places: PatchPlaces,
+    points: PointSet,
 ) -> AtomColumn:
     """Return how many nearest neighbours a patch's sites lack; sites at the edge do not count."""
     number = np.bincount(edges.ravel(), minlength=n_sites)
     missing = np.where(inner, np.maximum(wanted - number, 0), 0).astype(np.float64)
-    points = point_set(places, positions, None)
     return AtomColumn("missing_neighbours", points.means(missing), 0, "neighbours per site")
 
 

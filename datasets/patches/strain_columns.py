@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.structure.strain import StrainField, polar_strain
 
-__all__ = ["field_strain", "lattice_indices", "patch_strain"]
+__all__ = ["LatticeFit", "field_strain", "fit_lattice", "patch_strain"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -26,6 +26,7 @@ Integers = NDArray[np.int64]
 FEWEST_SITES = 4
 WORST_SHAPE = 1e-3
 """Smallest over largest moment of a patch's sites: below, they stand on a line."""
+SMALLEST_CELL = 1e-3
 STEP = 1e-6
 COMBINED = np.array([[1.0, 1.0, 0.0, 0.0], [1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0],
                      [0.0, 0.0, 0.0, 1.0]])  # fmt: skip
@@ -34,7 +35,71 @@ NAMES = ("dilation", "deviatoric_strain", "shear_strain", "lattice_rotation")
 UNITS = ("1", "1", "1", "rad")
 
 
-def lattice_indices(positions: Floats, vectors: Floats, edges: Integers) -> tuple[Floats, Integers]:
+@dataclass(frozen=True, slots=True, eq=False)
+class LatticeFit:
+    """The mean lattice of sites, by least squares, and where each site should stand.
+
+    Attributes
+    ----------
+    rows
+        Atom of each site.
+    positions, ideal
+        Measured places and those of the mean lattice (connected parts each on their own).
+    part
+        Connected part of each site.
+    vectors, fit
+        Undeformed lattice vectors = ``fit @ positions``.
+    near
+        Sparse (n, n): the mean over each site's nearest neighbours (itself where it has none).
+    """
+
+    rows: Integers
+    positions: Floats
+    ideal: Floats
+    part: Integers
+    vectors: Floats
+    fit: Floats
+    near: sparse.csr_array
+
+    @property
+    def expected(self) -> Floats:
+        """Return where each site's neighbours say that it stands.
+
+        Sites chosen by their own measured place would lean inwards at a patch's edge: those that an
+        error carries in are taken, those that it carries out are not.
+        """
+        return np.asarray(self.ideal + self.near @ (self.positions - self.ideal))
+
+    def of_atoms(self, operator: sparse.csr_array, n: int) -> sparse.csr_array:
+        """Return an operator on sites as one on all n atoms."""
+        m = len(self.rows)
+        pick = sparse.csr_array((np.ones(m), (np.arange(m), self.rows)), shape=(m, n))
+        return sparse.csr_array(operator @ pick)
+
+
+def fit_lattice(
+    rows: Integers, positions: Floats, vectors: Floats, edges: Integers
+) -> LatticeFit | None:
+    """Return the mean lattice of sites that hang together by ``edges``; None for a chain."""
+    index, part = _lattice_indices(positions, vectors, edges)
+    number = np.bincount(part).astype(np.float64)
+    mean = np.stack([np.bincount(part, index[:, k]) / number for k in range(2)], axis=1)
+    fit = np.linalg.pinv(index - mean[part])
+    undeformed = fit @ positions
+    if abs(np.linalg.det(undeformed)) < SMALLEST_CELL * abs(np.linalg.det(vectors)):
+        return None
+    n = len(positions)
+    both = np.concatenate([edges, edges[:, ::-1]])
+    alone = np.setdiff1d(np.arange(n), both)
+    both = np.concatenate([both, np.stack([alone, alone], axis=1)])
+    count = np.bincount(both[:, 0], minlength=n)
+    near = sparse.csr_array((1.0 / count[both[:, 0]], (both[:, 0], both[:, 1])), shape=(n, n))
+    return LatticeFit(rows, positions, index @ undeformed, part, undeformed, fit, near)
+
+
+def _lattice_indices(
+    positions: Floats, vectors: Floats, edges: Integers
+) -> tuple[Floats, Integers]:
     """Return each site's lattice indices and its connected part, by walking the bonds."""
     n = len(positions)
     net = sparse.csr_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(n, n))
@@ -50,45 +115,25 @@ def lattice_indices(positions: Floats, vectors: Floats, edges: Integers) -> tupl
     return index, np.asarray(part, dtype=np.int64)
 
 
-def patch_strain(
-    rows: Integers,
-    positions: Floats,
-    vectors: Floats,
-    edges: Integers,
-    places: PatchPlaces,
-    errors: AtomErrors,
-) -> list[AtomColumn]:
+def patch_strain(lattice: LatticeFit, places: PatchPlaces, errors: AtomErrors) -> list[AtomColumn]:
     """Return strains of the affine map from the mean lattice to each patch's sites.
 
-    ``rows`` are the sites' atoms; the mean lattice is the least-squares one of all sites, and its
-    own error is common to all patches.
+    The mean lattice's own error is common to all patches.
     """
-    index, part = lattice_indices(positions, vectors, edges)
-    n_parts = int(part.max()) + 1
-    number = np.bincount(part).astype(np.float64)
-    mean = np.stack([np.bincount(part, index[:, k]) / number for k in range(2)], axis=1)
-    design = index - mean[part]
-    fit = np.linalg.pinv(design)
-    undeformed = fit @ positions
-    ideal = index @ undeformed
-    members = places.members(_expected_places(positions - ideal, ideal, edges))
-    solver = _patch_solver(ideal, part, n_parts, members, places.n)
-    if abs(np.linalg.det(undeformed)) < 1e-12:
-        return []
+    members = places.members(lattice.expected)
+    solver = _patch_solver(
+        lattice.ideal, lattice.part, int(lattice.part.max()) + 1, members, places.n
+    )
     lacking = np.asarray(abs(solver).sum(axis=1)).ravel().reshape(-1, 2).sum(axis=1) == 0
-    shift = positions - ideal
+    shift = lattice.positions - lattice.ideal
     # row 2 p + b of the solver gives du / dr_b of patch p
     found = np.stack([solver @ shift[:, a] for a in range(2)], axis=-1).reshape(-1, 2, 2)
-    gradients = np.swapaxes(found, 1, 2)
-    values, slopes = _with_slopes(gradients)
+    values, slopes = _with_slopes(np.swapaxes(found, 1, 2))
     values[lacking] = np.nan
-    of_atoms = sparse.csr_array(
-        (np.ones(len(rows)), (np.arange(len(rows)), rows)), shape=(len(rows), errors.n)
-    )
-    linear = _rows_of_strain(sparse.csr_array(solver @ of_atoms), slopes, errors)
-    reference = np.linalg.inv(undeformed) @ (of_atoms.T @ fit.T).T if len(rows) else None
-    common = None if reference is None else _common(reference, slopes[~lacking], errors)
-    return _columns(values, linear, common, errors)
+    linear = _rows_of_strain(lattice.of_atoms(solver, errors.n), slopes, errors)
+    reference = np.zeros((2, errors.n))
+    reference[:, lattice.rows] = np.linalg.inv(lattice.vectors) @ lattice.fit
+    return _columns(values, linear, _common(reference, slopes[~lacking], errors), errors)
 
 
 def field_strain(field: StrainField, places: PatchPlaces, errors: AtomErrors) -> list[AtomColumn]:
@@ -104,23 +149,6 @@ def field_strain(field: StrainField, places: PatchPlaces, errors: AtomErrors) ->
     common = np.zeros((4, errors.size))
     common[:, : 2 * errors.n] = COMBINED @ field.shared
     return _columns(values, linear, common, errors)
-
-
-def _expected_places(shift: Floats, ideal: Floats, edges: Integers) -> Floats:
-    """Return where each site's neighbours say that it stands.
-
-    Sites chosen by their own measured place would lean inwards at a patch's edge: those that an
-    error carries in are taken, those that it carries out are not.
-    """
-    n = len(ideal)
-    number = np.bincount(edges.ravel(), minlength=n)
-    total = np.zeros((n, 2))
-    for one, two in ((0, 1), (1, 0)):
-        for axis in range(2):
-            total[:, axis] += np.bincount(edges[:, one], shift[edges[:, two], axis], n)
-    alone = number == 0
-    total[alone], number = shift[alone], np.maximum(number, 1)
-    return np.asarray(ideal + total / number[:, None])
 
 
 def _patch_solver(
@@ -159,7 +187,6 @@ def _patch_solver(
 
 def _with_slopes(gradients: Floats) -> tuple[Floats, Floats]:
     """Return the four strains (n, 4) and their derivatives (n, 4, 4) by xx, xy, yx, yy of du/dr."""
-    gradients = np.nan_to_num(gradients)
     values = polar_strain(gradients) @ COMBINED.T
     slopes = np.empty((len(gradients), 4, 4))
     for k in range(4):
