@@ -21,8 +21,10 @@ CLEAR_ECHO = 3.0
 """Standard errors from which the residuals' correlation is taken for real."""
 LARGEST_ECHO = 0.9
 REACH = 1.5
-MOST_POINTS = 0.6
-"""A step is seen when 60 % of the points within 1.5 widths are there, on either side."""
+REACH_STEPS = 2.5
+MOST_POINTS = 0.7
+"""A step is seen when 70 % of the points within 1.5 widths (2.5 voltages) are there, and one on
+either side."""
 WORST_CONDITION = 1e12
 
 
@@ -94,12 +96,11 @@ def _seen(
 ) -> Flags:
     """Return which steps have most of their points, and some on both sides."""
     distance = np.where(branch, voltage - place[:, None], np.inf)
-    reach = REACH * np.maximum(width, step)[:, None]
+    reach = np.maximum(REACH * width, REACH_STEPS * step)[:, None]
     near = np.abs(distance) <= reach
-    left, right = near & (distance <= 0), near & (distance > 0)
-    whole = np.ones(len(place), dtype=bool)
-    for side in (left, right):
-        whole &= (side & used).sum(axis=1) >= np.maximum(MOST_POINTS * side.sum(axis=1), 1)
+    whole = (near & used).sum(axis=1) >= MOST_POINTS * near.sum(axis=1)
+    for side in (distance <= 0, (distance > 0) & (distance < np.inf)):
+        whole &= (near & side & used).any(axis=1)
     # at an end of the sweep a step may lie anywhere beyond
     inside = (place > voltage.min() + step) & (place < voltage.max() - step)
     return np.asarray(whole & inside)

@@ -87,9 +87,8 @@ def fit_harmonic_oscillator(spectra: xr.DataArray) -> xr.Dataset:
     size = np.where(size > 0, size, 1.0)
     parameters, bread, noise = np.empty((n, 4)), np.empty((n, 4, 4)), np.empty(n)
     shares, seen = np.empty(n), np.empty(n, dtype=np.int64)
-    fit_oscillators(
-        pixels.axis / center, pixels.values / size, parameters, bread, noise, shares, seen
-    )
+    scaled = np.asarray(pixels.values / size, dtype=np.complex128)
+    fit_oscillators(pixels.axis / center, scaled, parameters, bread, noise, shares, seen)
     covariance = noise[:, None, None] * _inverse(bread)
     values, jacobian = _columns(parameters, center, size[:, 0])
     covariance = jacobian @ covariance @ jacobian.transpose(0, 2, 1)

@@ -181,5 +181,5 @@ def _scores(y: Floats, used: Flags, noise: Floats, shapes: Floats) -> tuple[Floa
     pairs = (scaled[:, :, None] * scaled[:, None, :]).reshape(-1, r * r)
     bread = (used.astype(np.float64) @ pairs).reshape(-1, r, r) + 1e-10 * np.eye(r)
     right = np.where(used, y / noise, 0.0) @ scaled
-    covariance = np.linalg.inv(bread)
+    covariance = np.asarray(np.linalg.inv(bread), dtype=np.float64)
     return np.asarray((covariance @ right[..., None])[..., 0]), covariance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -138,7 +139,7 @@ def make_spectra(
 
 
 Truth = dict[str, tuple[Floats, str]]
-Made = tuple[NDArray[np.generic], Floats, str, tuple[str, str], Truth]
+Made = tuple[NDArray[Any], Floats, str, tuple[str, str], Truth]
 
 
 def _field(shape: tuple[int, int], smooth_px: float, generator: np.random.Generator) -> Floats:
@@ -231,7 +232,7 @@ def _tunnelling(fields: list[Floats], n_points: int, _: float) -> Made:
 
 
 def _spoil(
-    spectra: NDArray[np.generic], share: float, size: float, generator: np.random.Generator
+    spectra: NDArray[Any], share: float, size: float, generator: np.random.Generator
 ) -> Flags:
     """Put bursts of spikes into a share of the spectra, in place; return which."""
     shape, n_points = spectra.shape[:-1], spectra.shape[-1]
