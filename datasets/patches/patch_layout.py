@@ -100,6 +100,9 @@ def _field_of_view(sources: Sources, frames: list[AxisFrame]) -> tuple[Floats, F
     if frames:
         return _extent(frames)
     assert sources.walls is not None  # noqa: S101 -- there is no other source
+    seen = sources.walls.metadata.get("field_of_view")
+    if seen is not None:
+        return np.array(seen[:2], dtype=np.float64), np.array(seen[2:], dtype=np.float64)
     points = sources.walls.table[["x", "y"]].to_numpy()
     if len(points) < 2:
         raise InputError("walls hold fewer than two points, so they give no area to describe.")

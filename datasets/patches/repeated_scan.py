@@ -25,6 +25,8 @@ PATCHES_PER_COLUMN = 3
 FURTHEST_LAG = 8
 DISAGREEMENT = 1.5
 """Ratio of the two scans' error to that of one scan's own estimate that is worth a sentence."""
+SIGNAL_SDS = 3.1
+"""The scans of a column without signal agree more than this in one of a thousand."""
 SMALL_ERROR = 1e-2
 """An error below this share of a column's scatter is of no consequence, whatever its ratio."""
 
@@ -241,12 +243,40 @@ def merge_repeat(
         {name: text for b in twice for name, text in b.flags.items()},
         tuple(note for b in twice for note in b.notes) + notes,
     )  # fmt: skip
+    merged = replace(merged, flags=_flags_of_signal(one, two, noise, merged, places))
     found = {
         "sd_of_one_scan": _by_name(names, np.sqrt(np.diag(noise.covariance))),
         "offset": _by_name(names, noise.offset),
         "error_correlation_length": noise.length,
     }
     return [*rest, merged], found
+
+
+def _flags_of_signal(
+    one: Floats, two: Floats, noise: RepeatNoise, merged: ColumnBlock, places: PatchPlaces
+) -> dict[str, str]:
+    """Return the flags, with "no signal" decided by whether the scans agree.
+
+    The noise of two scans is independent, so that without a signal the correlation of the scans
+    has variance ``sum_lags rho_1 rho_2 / n`` (Clifford, Richardson and Hemon, 1989).
+    """
+    from physlearn.datasets.channels.measure_noise import NO_SIGNAL
+
+    flags = {name: text for name, text in merged.flags.items() if text != NO_SIGNAL}
+    both = np.asarray(np.isfinite(noise.residual).all(axis=1))
+    plane = np.column_stack([np.ones(places.n), places.centers - places.centers.mean(axis=0)])
+    left = np.linalg.qr(plane[both])[0]
+    parts = [part[both] - left @ (left.T @ part[both]) for part in (one, two)]
+    sizes = [np.sqrt((part**2).sum(axis=0)) for part in parts]
+    step = places.size * (1.0 - places.overlap)
+    independent = len(left) / (1.0 + 2.0 * np.pi * (noise.length / step) ** 2)
+    for k, name in enumerate(merged.names):
+        if not (sizes[0][k] > 0 and sizes[1][k] > 0):
+            continue
+        alike = float(parts[0][:, k] @ parts[1][:, k] / (sizes[0][k] * sizes[1][k]))
+        if alike < SIGNAL_SDS / np.sqrt(independent):
+            flags[name] = NO_SIGNAL
+    return flags
 
 
 def _by_name(names: Sequence[str], values: Floats) -> dict[str, float]:

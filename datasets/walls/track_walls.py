@@ -293,6 +293,12 @@ def _as_track(
         "frame_shift_error": _shift_errors(normal, scale * scene.width, len(times)),
         "frame_rows": int(video.sizes["y"]),
         "frame_columns": int(video.sizes["x"]),
+        "field_of_view": [
+            origin[0] - 0.5 * scale,
+            origin[1] - 0.5 * scale,
+            origin[0] + (video.sizes["x"] - 0.5) * scale,
+            origin[1] + (video.sizes["y"] - 0.5) * scale,
+        ],
         "frames_flattened": int(normal.attrs.get("flattened", 0)),
     }
     return WallTrack(

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy.ndimage import gaussian_filter
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import PatchOptions, describe_patches
@@ -198,6 +199,10 @@ def test_walls_and_a_frame_without_any():
     assert {"wall_distance", "wall_length"} <= set(table.columns)
     assert set(table.covariates["frame"]) == {0.0, 2.0}  # no distance where there is no wall
     assert "that have every descriptor" in table.selection
+    whole = WallTrack(
+        film.table, film.frame_times, unit="nm", metadata={"field_of_view": [0, 0, 64, 64]}
+    )
+    assert len(np.unique(describe_patches(whole, patch_size=6.0).centers, axis=0)) == 100
     both = describe_patches({"a": picture()}, walls=walls(), patch_size=8.0)
     assert both.n_patches == 64
     assert both.columns[0] == "a"
@@ -214,3 +219,32 @@ def test_spectra_and_their_names():
     assert "one_coercive_voltage_rising" in twice.columns
     assert "two_imprint" in twice.columns
     assert all(of[0].startswith(name[:4]) for name, of in twice.derived.items())
+
+
+def test_noise_is_not_measured_on_pixels_as_large_as_patches():
+    rough = xr.DataArray(np.random.default_rng(0).normal(size=(16, 16)), dims=("y", "x"))
+    table = describe_patches({"map": rough}, patch_size=1.0)
+    assert table.errors_unknown == ("map",)
+    assert table.flags == {}
+    assert any("as large as the patches" in note for note in table.warnings)
+    declared = describe_patches({"map": rough.assign_attrs(noise_sd=0.2)}, patch_size=1.0)
+    assert np.allclose(declared.measurement_covariance, 0.04)
+
+
+def test_channels_that_say_nothing_of_their_own_are_marked():
+    scene = 20 * gaussian_filter(np.random.default_rng(5).normal(size=(96, 96)), 5)
+    height = picture((96, 96)).copy(data=scene).drop_attrs(deep=False)
+    slope = height.copy(data=np.gradient(height.to_numpy(), axis=1))
+    idle = height.copy(data=np.random.default_rng(1).normal(size=(96, 96)))
+    channels = {"Height": height, "Deflection": slope, "Idle": idle}
+    table = describe_patches(
+        channels, patch_size=12.0, options=PatchOptions(descriptors=("mean", "variance"))
+    )
+    assert table.flags["idle"] == "no signal above its noise"
+    assert table.derived["deflection"] == ("height",)
+    assert all(
+        of == tuple(name.replace("deflection", "height") for _ in of)
+        for name, of in table.derived.items()
+        if name.startswith("deflection")
+    )
+    assert any("no signal above its noise; it is kept" in note for note in table.warnings)

@@ -116,6 +116,15 @@ def test_each_patch_keeps_the_shape_of_its_own_error(oracle):
     assert found["sd_of_one_scan"]["a"] == pytest.approx(np.sqrt(5.0), rel=0.05)
 
 
+def test_two_scans_tell_noise_from_signal_also_where_one_cannot():
+    settings = ChannelSceneSettings(shape=(200, 200), noise=0.5, noise_correlation_px=1.5)
+    scene = make_channel_scene(settings, rng=9)
+    first, second = (scan[["height", "idle"]] for scan in scene.scans)
+    assert describe_patches(first, patch_size=32.0).flags == {}  # smooth noise looks like a scene
+    table = describe_patches(first, repeat=second, patch_size=32.0)
+    assert table.flags == {"idle": "no signal above its noise"}
+
+
 def crystal(seed, moved=(0.0, 0.0), angle=0.0, noise=0.15):
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:45, :45].reshape(2, -1) * 10.0
