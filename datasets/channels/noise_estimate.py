@@ -44,6 +44,14 @@ def row_differences(values: Floats, order: int) -> Floats:
     return np.asarray(left / np.sqrt(comb(2 * order, order)))
 
 
+def _line_means(values: Floats) -> Floats:
+    """Return the mean of each line, NaN for a line without a pixel."""
+    good = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        total = np.where(good, values, 0.0).sum(axis=1, keepdims=True)
+        return np.asarray(total / good.sum(axis=1, keepdims=True))
+
+
 def _median_square(values: Floats) -> float:
     """Return the variance of Gaussian numbers from the median of their squares; NaN passed over."""
     square = values[np.isfinite(values)] ** 2
@@ -56,7 +64,7 @@ def picture_noise(values: Floats) -> PictureNoise:
     Lines are taken to be independent; pixels of one line need not be. NaN pixels are passed over.
     """
     finest = row_differences(values, ORDER)
-    finest = finest - np.nanmean(finest, axis=1, keepdims=True)
+    finest = finest - _line_means(finest)
     variance = _median_square(finest)
     correlation = _lags(finest)
     # each line's own mean was taken away, and with it this share of the noise
@@ -74,19 +82,25 @@ def picture_noise(values: Floats) -> PictureNoise:
         variance = at_level / (1.0 - lost)
     notes = []
     lower = row_differences(values, LOWER_ORDER)
-    ratio = _median_square(lower - np.nanmean(lower, axis=1, keepdims=True)) / max(variance, 1e-300)
+    ratio = _median_square(lower - _line_means(lower)) / max(variance, 1e-300)
     if ratio > SAME_NOISE + 4 * error:
         notes.append(
             f"its finest structure along the slow axis is not noise alone (third differences hold "
             f"{ratio:.2f} times the variance of fifth ones): the noise is a bound where the scene "
             "is this sharp, and too small where the picture was smoothed; a repeated scan tells."
         )
-    if correlation.size > 1 and correlation[0, 0] > FAR_CORRELATION:
+    reach = correlation.shape[1] // 2
+    if reach == _most_lags(columns) and correlation[0, 0] > FAR_CORRELATION:
         notes.append(
-            f"its noise along the lines reaches farther than {correlation.shape[1] // 2} pixels: "
+            f"its noise along the lines reaches farther than {reach} pixels: "
             "the error of a patch's mean is a lower bound; level the lines, or repeat the scan."
         )
     return PictureNoise(variance, error, correlation, gain, level, tuple(notes))
+
+
+def _most_lags(columns: int) -> int:
+    """Return the largest lag along a line that is looked at."""
+    return max(min(LARGEST_LAG, columns // 8), 1)
 
 
 def _lags(differences: Floats) -> Floats:
@@ -96,7 +110,7 @@ def _lags(differences: Floats) -> Floats:
     and Kettenring, 1972), so that few sharp edges do not count.
     """
     columns = differences.shape[1]
-    most = min(LARGEST_LAG, columns // 8)
+    most = _most_lags(columns)
     number = max(int(np.isfinite(differences).sum()), 1)
     limit = 4.0 * np.sqrt(2.909 / number / 0.37)
     kept = [1.0]
@@ -161,7 +175,7 @@ def _gain(values: Floats, finest: Floats, variance: float) -> tuple[float, float
 def row_offsets_sd(values: Floats, noise: PictureNoise) -> float:
     """Return the standard deviation of what is common to a scan line beyond its pixels' noise."""
     count = np.isfinite(values).sum(axis=1)
-    means = np.nanmean(values, axis=1, keepdims=True)
+    means = _line_means(values)
     left = row_differences(means, ORDER)
     own = noise.variance * float(noise.autocorrelation.sum()) / max(float(np.median(count)), 1.0)
     seen = _median_square(left)
