@@ -23,8 +23,10 @@ PATCHES_AT_ONCE = 4_096
 ROWS_AT_ONCE = 3_000
 """Rows of second derivatives that are multiplied with one another at once."""
 SMALLEST_PART = 0.5
+"""The second derivatives' part of an error is not taken smaller than this share of itself."""
 LARGEST_CUT = 0.9
-SPREAD_SAMPLE = 64
+"""Doubt about labels takes off at most this share of a measurement's variance."""
+SPREAD_SAMPLE = 24
 """Patches from which the scatter of squared gradients by noise alone is taken."""
 
 
@@ -110,7 +112,7 @@ def _crossing(columns: list[AtomColumn], n: int) -> Floats:
             found = one.points.crossing(one.point_values, two.point_values)
             if one is two:
                 noise = 0.0 if one.point_noise is None else one.points.noise_there(one.point_noise)
-                found = np.maximum(found - noise, 0.0)
+                found = found - noise
             for column in (one, two):
                 if column.point_factor is not None:
                     found = found * column.point_factor
@@ -159,7 +161,8 @@ def _second_order(columns: list[AtomColumn], errors: AtomErrors, n: int) -> tupl
             continue
         product = errors.errors.joint(sparse.csr_array(rows[used]))
         assert product is not None  # noqa: S101 -- errors are known here
-        squared = sparse.csr_array(product.power(2))
+        squared = sparse.csr_array(product)
+        squared.data **= 2
         narrow = [sparse.csr_array(each[part][:, used]) for each in wide]
         for a, left in enumerate(narrow):
             heavy = sparse.csr_array(left @ squared)
