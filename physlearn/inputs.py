@@ -231,9 +231,9 @@ def read_channels(
         rounding = 1.0 / min(channel.shape)
         if abs(scale[0] / scale[1] - 1) > rounding * (channel.shape != image.shape):
             raise InputError(
-                f"channel {name} ({channel.attrs.get('source', 'no file')}) must show the picture's "
-                f"field of view {image.shape}, got {channel.shape} of another aspect ratio; crop "
-                "it first."
+                f"channel {name} ({channel.attrs.get('source', 'no file')}) must show the "
+                f"picture's field of view {image.shape}, got {channel.shape} of another aspect "
+                "ratio; crop it first."
             )
         channels[name] = channel.assign_coords(
             {dim: _spanning(image.coords[dim], channel.sizes[dim]) for dim in ("y", "x")}
