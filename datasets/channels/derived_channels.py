@@ -112,27 +112,40 @@ def find_derived_channels(
             of = (declared,) if isinstance(declared, str) else tuple(map(str, declared))
             found[str(name)] = DerivedChannel(str(name), of, "declared", 1.0, float("nan"))
     prepared = {name: _Channel(part) for name, part in pictures.items()}
-    names = list(prepared)
+    # the likeliest relation first: what it makes derived is nobody's source any more
+    for each in sorted(_relations(prepared, least), key=_rank):
+        free = not any(source in found for source in each.of)
+        used = any(each.name in known.of for known in found.values())
+        if each.name not in found and free and not used:
+            found[each.name] = each
+    return {name: found[name] for name in map(str, channels) if name in found}
+
+
+def _rank(relation: DerivedChannel) -> tuple[bool, float]:
+    """Return what sorts copies before all else, and larger shares before smaller ones."""
+    return ("copy" not in relation.relation, -relation.share)
+
+
+def _relations(channels: dict[str, _Channel], least: float) -> list[DerivedChannel]:
+    """Return every relation between channels that is clear enough."""
+    result = []
+    names = list(channels)
     for later, name in enumerate(names):
-        if name in found:
-            continue
-        best: DerivedChannel | None = None
         for earlier, other in enumerate(names):
-            if other == name or prepared[other].shape != prepared[name].shape:
+            if other == name or channels[other].shape != channels[name].shape:
                 continue
+            options = _slopes(channels[other], channels[name], least)
             # of two copies the first is the source; a slope has one direction
-            options = _slopes(prepared[other], prepared[name], least)
             if earlier < later:
-                options += _copies(prepared[other], prepared[name])
-            for relation, share, coefficient in options:
-                if best is None or share > best.share:
-                    best = DerivedChannel(name, (other,), relation, share, coefficient)
-        part_of = _part_of_response(name, prepared)
-        if part_of is not None and (best is None or part_of.share > best.share):
-            best = part_of
-        if best is not None and not any(source in found for source in best.of):
-            found[name] = best
-    return found
+                options += _copies(channels[other], channels[name])
+            result += [
+                DerivedChannel(name, (other,), relation, share, coefficient)
+                for relation, share, coefficient in options
+            ]
+        part_of = _part_of_response(name, channels)
+        if part_of is not None:
+            result.append(part_of)
+    return result
 
 
 class _Channel:

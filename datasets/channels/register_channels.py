@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, NotIdentified, check_choice, check_positive
 from physlearn.datasets.channels.angles import angle_period
 from physlearn.datasets.channels.contrast import match_contrast, matched_picture
-from physlearn.datasets.channels.derived_channels import find_derived_channels
+from physlearn.datasets.channels.derived_channels import DerivedChannel, find_derived_channels
 from physlearn.datasets.channels.measure_noise import signal_test
 from physlearn.datasets.channels.resample import fourier_shift, without_gaps
 from physlearn.datasets.patches.patch_places import axis_frame
@@ -112,8 +112,8 @@ def register_channels(
 
     Notes
     -----
-    A channel that is the slope of another along x cannot be told from a shifted copy of a part of
-    it: derived channels (``find_derived_channels``) are left in place.
+    A slope of the reference cannot be told from what a shift adds to it: error signals and parts
+    of a response (``find_derived_channels``) are left in place; copies (trace and retrace) move.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def register_channels(
             why = f"channel {name} holds no signal above its noise"
         elif angle_period(pictures[name]) is not None:
             why = f"channel {name} is an angle (register its complex_response)"
-        elif name in derived:
+        elif name in derived and "copy" not in derived[name].relation:
             why = derived[name].sentence.rstrip(".")
         else:
             try:
@@ -202,7 +202,7 @@ def _values(channel: xr.DataArray) -> Floats:
 
 
 def _clearest(
-    names: list[str], p_values: Mapping[str, float], derived: Mapping[str, object],
+    names: list[str], p_values: Mapping[str, float], derived: Mapping[str, DerivedChannel],
     pictures: Mapping[str, xr.DataArray],
 ) -> str:  # fmt: skip
     """Return the channel with the clearest signal that is neither derived nor an angle."""
