@@ -18,14 +18,14 @@ N_LUCK = 64
 STRONGEST = 3
 """Periods of a patch: two make a square lattice, three a triangular one."""
 LEAST_OF_STRONGEST = 0.05
-LEAST_OVER_MEDIAN = 20.0
+LEAST_OVER_MEDIAN = 32.0
 
 
 def picture_periods(picture: Floats, most: int = MOST_PERIODS) -> Floats:
     """Return the spatial frequencies (n, 2: x, y in cycles per pixel) of a picture's peaks.
 
     Peaks of the power under a Hann window, half a plane of them, strongest first, refined by a
-    parabola through the logarithm; at least 20 times the median of their surroundings in
+    parabola through the logarithm; at least 32 times the median of their surroundings in
     frequency and 5 % of the strongest. A picture without periods gives none.
     """
     from scipy.ndimage import maximum_filter, median_filter
@@ -88,7 +88,7 @@ class SpectrumOfPatch:
         """Return how sums of powers with weights (n, rows, columns) change with each pixel."""
         pictures = self.bands.gradients(transform, weights[:, None])
         back = np.einsum("nkij,aij->nka", pictures, self.plane)
-        return pictures - np.einsum("nka,aij->nkij", back, self.plane)
+        return np.asarray(pictures - np.einsum("nka,aij->nkij", back, self.plane))
 
 
 class Crystallinity:

@@ -17,6 +17,7 @@ from physlearn.datasets.descriptors.pixel_noise import (
     linear_covariance,
     pixel_noise,
 )
+from physlearn.datasets.descriptors.texture import PolarColumns
 from physlearn.datasets.descriptors.window_batch import DescriptorGroup, GroupResult, WindowBatch
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import AxisFrame, PatchPlaces, axis_frame
@@ -118,7 +119,9 @@ def pixel_blocks(
                   for word, of in zip(group.words, group.tiers, strict=True)),
             tuple(each.replace("{channel}", unit).replace("{length}", frame.unit)
                   for group in made for each in group.units),
-            covariance, length if len(words) else None,
+            covariance, length,
+            notes=tuple(f"{name}: {group.note()}" for group in made
+                        if isinstance(group, PolarColumns) and group.note()),
         )
     ]  # fmt: skip
 
@@ -151,6 +154,12 @@ def _joined(groups: Sequence[DescriptorGroup], batch: WindowBatch) -> tuple[Floa
     )
     diagonal = np.arange(values.shape[1])
     covariance[:, diagonal, diagonal] += second
+    if any(part.jump is not None for part in parts):
+        jump = np.concatenate(
+            [np.zeros_like(part.values) if part.jump is None else part.jump for part in parts],
+            axis=1,
+        )
+        covariance += jump[:, :, None] * jump[:, None, :]
     return values, covariance
 
 

@@ -31,7 +31,7 @@ class PixelNoise:
         """Whether pixels are independent of one another."""
         return self.correlation.size == 1 and self.row_variance == 0.0
 
-    def variance(self, pixels: Floats) -> Floats:
+    def variance(self, pixels: NDArray[np.floating]) -> Floats:
         """Return the variance of each pixel; pixels of any shape."""
         if self.gain == 0.0:
             return np.full(pixels.shape, self.offset)
@@ -47,12 +47,12 @@ class PixelNoise:
         smeared: Floats = correlate(pictures, self.correlation.reshape(shape), mode="constant")
         return smeared
 
-    def power(self, functions: Floats) -> tuple[Floats, Floats]:
+    def power(self, functions: Floats | NDArray[np.complex128]) -> tuple[Floats, Floats]:
         """Return what noise of unit variance, and of the lines, gives to each function's square.
 
         ``functions`` (k, rows, columns) may be complex.
         """
-        real = [functions.real, functions.imag]
+        real = [np.asarray(functions.real), np.asarray(functions.imag)]
         even = sum(np.einsum("kij,kij->k", self.smeared(part), part) for part in real)
         lines = self.row_variance * (np.abs(functions.sum(axis=2)) ** 2).sum(axis=1)
         return np.asarray(even), np.asarray(lines)

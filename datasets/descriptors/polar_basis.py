@@ -16,6 +16,7 @@ GRID_STEP_PX = 0.5
 RINGS_PER_PX = 2.0
 MASS_WIDTH = 0.5
 """Width of the Gaussian under which a motif's light is gathered, in half edges of a patch."""
+LEAST_APART_PX = 1.5
 NEARNESS = 3.0
 """A centre this many reaches away counts exp(-1/2) as much."""
 MASS_SAY = 3.0
@@ -61,8 +62,11 @@ class PolarBasis:
     rings_per_px: float = RINGS_PER_PX
     grids: dict[float, tuple[Floats, NDArray[np.float32]]] = field(default_factory=dict)
 
-    def best_of_grid(self, flat: NDArray[np.float32], reach: float) -> Floats:
-        """Return the shift (x, y) from the middle at which each patch is most circular, (n, 2)."""
+    def best_of_grid(self, flat: NDArray[np.float32], reach: float) -> tuple[Floats, Floats]:
+        """Return the shift (x, y) from the middle at which each patch is most circular, (n, 2).
+
+        And the best of those 1.5 pixels or more away from it, which noise could have made the best.
+        """
         if reach not in self.grids:
             self.grids[reach] = self._grid(reach)
         shifts, functions = self.grids[reach]
@@ -70,8 +74,11 @@ class PolarBasis:
         parts *= parts
         power = parts.reshape(len(flat), len(shifts), self.n_circular + 1).sum(axis=2)
         # of two centres that are equally good the nearer one; Newton steps know nothing of this
-        far = (shifts**2).sum(axis=1) / (NEARNESS * reach) ** 2
-        return shifts[np.argmax(power * np.exp(-0.5 * far), axis=1)]
+        power *= np.exp(-0.5 * (shifts**2).sum(axis=1) / (NEARNESS * reach) ** 2)
+        best = np.argmax(power, axis=1)
+        apart = np.hypot(*(shifts[:, None] - shifts[None]).transpose(2, 0, 1)) >= LEAST_APART_PX
+        second = np.argmax(np.where(apart[best], power, -1.0), axis=1)
+        return shifts[best], shifts[second]
 
     def _grid(self, reach: float) -> tuple[Floats, NDArray[np.float32]]:
         """Return shifts within reach, nearest first, and the circular functions at each."""
@@ -163,7 +170,7 @@ def oscillator_functions(
     return result
 
 
-def _hermite(place: Floats, scale: float, order: int) -> Floats:
+def _hermite(place: NDArray[np.floating], scale: float, order: int) -> Floats:
     """Return the orthonormal Hermite functions of place / scale, (order + 1, n)."""
     u = np.asarray(place, dtype=np.float64) / scale
     result = [np.pi**-0.25 * np.exp(-0.5 * u * u) / np.sqrt(scale)]

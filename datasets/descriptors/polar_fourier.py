@@ -17,14 +17,10 @@ from physlearn.datasets.descriptors.pixel_noise import (
     pixel_noise,
 )
 from physlearn.datasets.descriptors.polar_basis import PolarBasis, polar_basis
-from physlearn.datasets.descriptors.polar_kernels import (
-    describe_windows,
-    ring_sums,
-    window_gradients,
-)
+from physlearn.datasets.descriptors.polar_parts import PolarParts, jump_of, polar_parts
 from physlearn.one_thread import one_blas_thread
 
-__all__ = ["PolarFourier", "PolarOptions", "PolarParts", "polar_fourier", "polar_parts"]
+__all__ = ["PolarFourier", "PolarOptions", "polar_fourier"]
 
 Floats = NDArray[np.float64]
 BATCH = 512
@@ -249,51 +245,6 @@ def _describe(
     return PolarFourier(values, basis.modes, names, centers + shift, found, covariance)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PolarParts:
-    """What is known of a batch of patches: c_p0 and |c_pm|, their noise and their gradients.
-
-    ``clean`` is the power without the noise's share ``added``; ``amplitude`` its root, or c_p0.
-    """
-
-    amplitude: Floats
-    clean: Floats
-    added: Floats
-    turning: NDArray[np.bool_]
-    centers: Floats
-    found: NDArray[np.bool_]
-    gradients: Floats | None
-
-
-def polar_parts(
-    pixels: Floats | NDArray[np.float32],
-    middles: Floats,
-    basis: PolarBasis,
-    noise: PixelNoise | None,
-    options: PolarOptions,
-    variance: Floats | None,
-    with_gradients: bool,
-) -> PolarParts:
-    """Return amplitudes about each patch's own centre, and how they change with each pixel."""
-    flat, centers, found, real, imaginary = _coefficients(pixels, middles, basis, options)
-    turning = basis.modes[:, 1] > 0
-    power = real**2 + imaginary**2
-    added = np.zeros_like(power)
-    if noise is not None and variance is not None:
-        added = _noise_power(variance, centers, basis, noise)
-    clean = np.where(turning, power - added, power)
-    amplitude = np.where(turning, np.sqrt(np.maximum(clean, 0.0)), real)
-    gradients = None
-    if with_gradients:
-        gradients = np.empty((*real.shape, *pixels.shape[1:]))
-        window_gradients(
-            flat, centers, found, options.recenter == "symmetry", basis.scale, basis.order,
-            basis.modes, basis.n_circular, basis.mass, basis.table, gradients,
-        )  # fmt: skip
-        gradients -= basis.disc * gradients.sum(axis=(2, 3))[..., None, None]
-    return PolarParts(amplitude, clean, added, turning, centers, found, gradients)
-
-
 def describe_batch(
     pixels: NDArray[np.float32],
     middles: Floats,
@@ -304,30 +255,48 @@ def describe_batch(
 ) -> tuple[Floats, Floats, NDArray[np.bool_], Floats]:
     """Return values, centres, whether found, and covariances of a batch of patches."""
     variance = None if noise is None else noise.variance(pixels)
-    parts = polar_parts(pixels, middles, basis, noise, options, variance, with_errors)
-    amplitude, turning = parts.amplitude, parts.turning
-    values = amplitude
+    parts = polar_parts(
+        pixels, middles, basis, noise, variance=variance, with_gradients=with_errors,
+        reach=options.reach_px if options.recenter == "symmetry" else None,
+    )  # fmt: skip
+    turning = parts.turning
+    values, total = _values(parts, options)
+    errors = np.empty((0, 0, 0))
+    if parts.gradients is not None and noise is not None and variance is not None:
+        gradients = _value_gradients(parts.gradients, parts.amplitude, total, turning, options)
+        errors = linear_covariance(gradients, variance, noise)
+        if options.value == "power":
+            second = np.where(turning, parts.added**2, 0.0) / total[:, None] ** 2
+            errors[:, np.arange(len(turning)), np.arange(len(turning))] += second
+        if parts.other is not None:
+            jump = jump_of(parts, values, _values(parts.other, options)[0])
+            if jump is not None:
+                errors += jump[:, :, None] * jump[:, None, :]
+    return values, parts.centers, parts.found, errors
+
+
+def _values(parts: PolarParts, options: PolarOptions) -> tuple[Floats, Floats]:
+    """Return amplitudes or powers, and the total power by which they are divided."""
+    turning = parts.turning
+    values = parts.amplitude
     if options.value == "power":
-        values = np.where(turning, parts.clean, amplitude)
-    total = np.ones(len(pixels))
+        values = np.where(turning, parts.clean, values)
+    total = np.ones(len(values))
     if options.intensity == "divide":
         whole = parts.clean + np.where(turning, parts.added, 0.0)
         total = (whole - parts.added).sum(axis=1)
         total = np.maximum(total, np.maximum(1e-3 * whole.sum(axis=1), np.finfo(float).tiny))
         squares = turning if options.value == "power" else np.zeros_like(turning)
         values = values / np.where(squares, total[:, None], np.sqrt(total)[:, None])
-    errors = np.empty((0, 0, 0))
-    if parts.gradients is not None and noise is not None and variance is not None:
-        gradients = _value_gradients(parts.gradients, amplitude, total, turning, options)
-        errors = linear_covariance(gradients, variance, noise)
-        if options.value == "power":
-            second = np.where(turning, parts.added**2, 0.0) / total[:, None] ** 2
-            errors[:, np.arange(len(turning)), np.arange(len(turning))] += second
-    return values, parts.centers, parts.found, errors
+    return values, total
 
 
 def _value_gradients(
-    gradients: Floats, amplitude: Floats, total: Floats, turning: Floats, options: PolarOptions
+    gradients: Floats,
+    amplitude: Floats,
+    total: Floats,
+    turning: NDArray[np.bool_],
+    options: PolarOptions,
 ) -> Floats:
     """Return the gradients of the values from those of c_p0 and |c_pm|."""
     spread = amplitude[..., None, None]
@@ -339,33 +308,3 @@ def _value_gradients(
     if options.value == "power":
         gradients = np.where(turning[:, None, None], 2.0 * spread, 1.0) * gradients
     return gradients
-
-
-def _coefficients(
-    pixels: Floats | NDArray[np.float32], middles: Floats, basis: PolarBasis, options: PolarOptions
-) -> tuple[NDArray[np.float32], Floats, NDArray[np.bool_], Floats, Floats]:
-    """Return patches without their disc's mean, centres, whether found, and real, imaginary c."""
-    n, k = len(pixels), len(basis.modes)
-    mean = np.einsum("nij,ij->n", pixels, basis.disc)
-    flat = np.ascontiguousarray(pixels - mean[:, None, None], dtype=np.float32)
-    starts = np.array(middles, dtype=np.float64)
-    recenter = options.recenter == "symmetry"
-    if recenter:
-        starts += basis.best_of_grid(flat, options.reach_px)
-    centers, found = np.empty((n, 2)), np.empty(n, dtype=np.bool_)
-    real, imaginary = np.empty((n, k)), np.empty((n, k))
-    describe_windows(
-        flat, starts, recenter, 0.75, basis.scale, basis.order, basis.modes, basis.n_circular,
-        basis.mass, basis.table, centers, found, real, imaginary,
-    )  # fmt: skip
-    return flat, centers, found, real, imaginary
-
-
-def _noise_power(variance: Floats, centers: Floats, basis: PolarBasis, noise: PixelNoise) -> Floats:
-    """Return what the noise adds to each |c_pm|^2 of each patch, shape (n, k)."""
-    even, lines = noise.power(basis.functions)
-    if noise.gain == 0.0:
-        return np.broadcast_to(noise.offset * even + lines, (len(centers), len(even)))
-    rings = np.zeros((len(variance), len(basis.ring_weights)))
-    ring_sums(variance, centers, basis.rings_per_px, rings)
-    return np.asarray((rings @ basis.ring_weights) * even + lines)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.datasets.descriptors.pixel_noise import PixelNoise
+from physlearn.datasets.channels.channel_noise import ChannelNoise
+from physlearn.datasets.descriptors.pixel_noise import PixelNoise, linear_covariance
 from physlearn.datasets.descriptors.polar_basis import polar_basis
-from physlearn.datasets.descriptors.polar_fourier import PolarOptions, polar_parts
+from physlearn.datasets.descriptors.polar_parts import PolarParts, jump_of, polar_parts
 from physlearn.datasets.descriptors.window_batch import GroupResult, WindowBatch
 
 __all__ = ["POLAR_ORDER", "PolarColumns", "Roughness", "SymmetryOrders", "table_order"]
@@ -15,6 +16,9 @@ __all__ = ["POLAR_ORDER", "PolarColumns", "Roughness", "SymmetryOrders", "table_
 Floats = NDArray[np.float64]
 ORDERS = (2, 3, 4, 6)
 POLAR_ORDER = 8
+REACH_PX = 2.5
+N_DRAWS = 200
+LOST = 0.2
 
 
 def table_order(shape: tuple[int, int]) -> int:
@@ -27,20 +31,37 @@ class PolarColumns:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.basis = polar_basis(shape, table_order(shape), 0.8)
-        self.options = PolarOptions()
         self.middle = 0.5 * (np.array(shape[::-1]) - 1.0)
         k = len(self.basis.modes)
         self.words = tuple(f"polar_fourier_{number + 1}" for number in range(k))
         self.tiers = (1,) * k
         self.units = ("{channel}",) * k
+        self.described, self.centered = 0, 0
 
     def describe(self, batch: WindowBatch) -> GroupResult:
         """Return what the patches show."""
         parts = polar_parts(
             batch.pixels, np.broadcast_to(self.middle, (len(batch.pixels), 2)), self.basis,
-            batch.noise, self.options, batch.variance, batch.with_errors,
+            batch.noise,
+            reach=REACH_PX, variance=batch.variance, with_gradients=batch.with_errors,
         )  # fmt: skip
-        return GroupResult(parts.amplitude, parts.gradients)
+        self.described += len(parts.found)
+        self.centered += int(parts.found.sum())
+        jump = None
+        if parts.other is not None:
+            jump = jump_of(parts, parts.amplitude, parts.other.amplitude)
+        return GroupResult(parts.amplitude, parts.gradients, jump=jump)
+
+    def note(self) -> str | None:
+        """Return a sentence when many patches have no motif to be centred on."""
+        lost = self.described - self.centered
+        if lost <= LOST * self.described:
+            return None
+        return (
+            f"{100 * lost / self.described:.0f} % of the patches have no motif within {REACH_PX} "
+            "pixels of their middle to be centred on: their polar-Fourier numbers depend on where "
+            "the patch lies."
+        )
 
 
 class SymmetryOrders:
@@ -52,24 +73,21 @@ class SymmetryOrders:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.basis = polar_basis(shape, max(table_order(shape), max(ORDERS)), 0.8)
-        self.options = PolarOptions()
+        order = self.basis.modes[:, 1]
+        self.which = np.array([order == m for m in ORDERS], dtype=np.float64)
+        self.turning = (order > 0).astype(np.float64)
         self.middle = 0.5 * (np.array(shape[::-1]) - 1.0)
 
     def describe(self, batch: WindowBatch) -> GroupResult:
         """Return what the patches show."""
         parts = polar_parts(
             batch.pixels, np.broadcast_to(self.middle, (len(batch.pixels), 2)), self.basis,
-            batch.noise, self.options, batch.variance, batch.with_errors,
+            batch.noise,
+            reach=REACH_PX, variance=batch.variance, with_gradients=batch.with_errors,
         )  # fmt: skip
-        order = self.basis.modes[:, 1]
-        which = np.array([order == m for m in ORDERS], dtype=np.float64)
-        turning = (order > 0).astype(np.float64)
-        whole = parts.clean @ turning
-        raw = whole + parts.added @ turning
-        noise = np.sqrt((parts.added**2) @ turning)
-        whole = np.maximum(np.maximum(whole, 2.0 * noise), np.maximum(1e-9 * raw, 1e-300))
-        values = (parts.clean @ which.T) / whole[:, None]
-        gradients, second = None, None
+        which, turning = self.which, self.turning
+        values, whole = self._shares(parts)
+        gradients, second, jump = None, None, None
         if parts.gradients is not None:
             rise = 2.0 * parts.amplitude[:, :, None, None] * parts.gradients
             of_order = np.einsum("mk,nkij->nmij", which, rise)
@@ -77,7 +95,17 @@ class SymmetryOrders:
             scale = whole[:, None, None, None]
             gradients = (of_order - values[:, :, None, None] * of_all) / scale
             second = (parts.added**2) @ which.T / whole[:, None] ** 2
-        return GroupResult(values, gradients, second)
+        if parts.other is not None:
+            jump = jump_of(parts, values, self._shares(parts.other)[0])
+        return GroupResult(values, gradients, second, jump)
+
+    def _shares(self, parts: PolarParts) -> tuple[Floats, Floats]:
+        """Return the share of each order, and the power of all that turn."""
+        whole = parts.clean @ self.turning
+        raw = whole + parts.added @ self.turning
+        noise = np.sqrt((parts.added**2) @ self.turning)
+        whole = np.maximum(np.maximum(whole, 2.0 * noise), np.maximum(1e-9 * raw, 1e-300))
+        return (parts.clean @ self.which.T) / whole[:, None], whole
 
 
 class Roughness:
@@ -95,7 +123,9 @@ class Roughness:
         self.step = step
         self.added = np.zeros(3)
         self.lines = np.zeros(3)
+        self.scatter = 0.0
         if noise is not None:
+            self.scatter = _scatter(noise)
             box = np.zeros((2, 5, 5))
             box[0, 2, 1], box[0, 2, 3] = -0.5 / step[0], 0.5 / step[0]
             box[1, 1, 2], box[1, 3, 2] = -0.5 / step[1], 0.5 / step[1]
@@ -110,23 +140,24 @@ class Roughness:
         number = gx[0].size
         raw = np.stack([(a * b).sum(axis=(1, 2)) / number
                         for a, b in ((gx, gx), (gy, gy), (gx, gy))], axis=1)  # fmt: skip
-        tensor = raw - batch.mean_variance[:, None] * self.added - self.lines
+        noise = batch.mean_variance[:, None] * self.added + self.lines
+        tensor = raw - noise
         square = tensor[:, 0] + tensor[:, 1]
         # below a share of the noise neither a slope nor its direction is known
         floor = np.maximum(0.05 * (raw[:, 0] + raw[:, 1]), 1e-300)
         slope = np.sqrt(np.maximum(square, 0.0))
         difference = tensor[:, 0] - tensor[:, 1]
         apart = np.hypot(difference, 2.0 * tensor[:, 2])
-        whole = np.maximum(square, floor)
-        values = np.stack([slope, apart / whole], axis=1)
+        total = np.maximum(square, floor)
+        values = np.stack([slope, apart / total], axis=1)
         if not batch.with_errors:
             return GroupResult(values)
         safe = np.maximum(apart, 1e-300)
         known = (square > floor).astype(np.float64)
-        by_slope = 0.5 / np.maximum(slope, np.sqrt(floor))
-        to_xx = difference / (safe * whole) - known * apart / whole**2
-        to_yy = -difference / (safe * whole) - known * apart / whole**2
-        to_xy = 4.0 * tensor[:, 2] / (safe * whole)
+        by_slope = 0.5 / np.sqrt(total)
+        to_xx = difference / (safe * total) - known * apart / total**2
+        to_yy = -difference / (safe * total) - known * apart / total**2
+        to_xy = 4.0 * tensor[:, 2] / (safe * total)
         gradients = np.stack(
             [
                 self._pictures(gx, gy, by_slope, by_slope, np.zeros_like(by_slope), pixels.shape),
@@ -134,7 +165,15 @@ class Roughness:
             ],
             axis=1,
         )
-        return GroupResult(values, gradients)
+        second = np.zeros_like(values)
+        if batch.noise is not None and batch.variance is not None:
+            # squares of noise scatter by ``alone``; the measured gradients hold twice as much
+            alone = self.scatter * (noise[:, 0] + noise[:, 1]) ** 2 / (4.0 * number * total)
+            linear = linear_covariance(gradients[:, :1], batch.variance, batch.noise)[:, 0, 0]
+            keep = np.clip(1.0 - 2.0 * alone / np.maximum(linear, 1e-300), 0.05, 1.0)
+            gradients[:, 0] *= np.sqrt(keep)[:, None, None]
+            second[:, 0] = alone
+        return GroupResult(values, gradients, second)
 
     def _pictures(
         self, gx: Floats, gy: Floats, xx: Floats, yy: Floats, xy: Floats, shape: tuple[int, ...]
@@ -149,3 +188,14 @@ class Roughness:
         out[:, 2:, 1:-1] += on_y
         out[:, :-2, 1:-1] -= on_y
         return out
+
+
+def _scatter(noise: PixelNoise) -> float:
+    """Return pixels times the variance of the mean square slope of pure noise, over its square."""
+    edge = 24
+    rng = np.random.default_rng(40)  # the noise's own sampling, the same for the same input
+    pixels = ChannelNoise(1.0, noise.correlation).draw((N_DRAWS, edge, edge), rng)
+    gx = pixels[:, 1:-1, 2:] - pixels[:, 1:-1, :-2]
+    gy = pixels[:, 2:, 1:-1] - pixels[:, :-2, 1:-1]
+    square = (gx**2 + gy**2).mean(axis=(1, 2))
+    return float(square.var() / square.mean() ** 2) * (edge - 2) ** 2

@@ -59,12 +59,14 @@ class WindowBatch:
 class GroupResult:
     """Values (n, k), their gradients by each pixel (n, k, rows, columns), and further variance.
 
-    ``second`` is the part of the errors' variance that is not linear in the noise.
+    ``second`` is the part of the errors' variance that is not linear in the noise; ``jump`` a
+    further error (n, k) common to all columns: the patch's centre may be another one.
     """
 
     values: Floats
     gradients: Floats | None = None
     second: Floats | None = None
+    jump: Floats | None = None
 
 
 class DescriptorGroup(Protocol):
