@@ -152,14 +152,22 @@ def assemble_table(
     unknown = tuple(
         part.block.names[i] for part in kept if part.block.covariance is None for i in part.columns
     )
+    if n < len(names):
+        notes.append(
+            f"{n} patches hold {len(names)} columns: with fewer patches than columns no column can "
+            "be told from a combination of the others; take smaller patches or fewer descriptors."
+        )
     lengths = [p.block.error_length for p in kept if p.block.error_length is not None]
+    if places.overlap > 0 and covariance is not None:
+        # means of white noise over squares that share 37 % of their edge agree by 1/e
+        lengths.append((1.0 - np.exp(-1.0)) * places.size)
     tiers = {part.block.names[i]: part.block.tiers[i] for part in kept for i in part.columns}
     tiers.update({name: tier for name, tier in options.tiers.items() if name in tiers})
     table = PatchTable(
         frame, centers, places.size, unit=places.unit, tiers=tiers,
         units={part.block.names[i]: part.block.units[i] for part in kept for i in part.columns},
         measurement_covariance=covariance,
-        error_correlation_length=max(lengths) if lengths else None,
+        error_correlation_length=float(max(lengths)) if lengths else None,
         overlap=places.overlap, selection=selection, chosen_by_result=places.chosen_by_result,
         derived=_of_columns(names, *(p.block.derived for p in kept)),
         flags=_of_columns(names, *(p.block.flags for p in kept)),

@@ -99,6 +99,7 @@ def test_chosen_centres_and_chosen_patches_are_recorded():
     assert table.overlap > 0
     half = describe_patches({"a": picture()}, patch_size=8.0, options=PatchOptions(overlap=0.5))
     assert (half.n_patches, half.overlap) == (225, 0.5)
+    assert half.error_correlation_length == pytest.approx(8.0 * (1 - np.exp(-1)))
     edge = describe_patches(
         {"a": picture()}, patch_size=8.0,
         options=PatchOptions(centers=[[30.0, 30.0], [40.0, 30.0], [-40.0, 0.0]]),
@@ -248,3 +249,25 @@ def test_channels_that_say_nothing_of_their_own_are_marked():
         if name.startswith("deflection")
     )
     assert any("no signal above its noise; it is kept" in note for note in table.warnings)
+
+
+def test_every_group_of_descriptors_and_fewer_patches_than_columns():
+    options = PatchOptions(
+        descriptors=("moments", "texture", "periodicity", "polar_fourier", "radial"),
+        extra={"range": lambda pixels: np.ptp(pixels, axis=(1, 2)),
+               ("b", "top"): lambda pixels: pixels.max(axis=(1, 2))},
+    )  # fmt: skip
+    maps = {"a": picture((72, 72)), "b": picture((72, 72), seed=4)}
+    table = describe_patches(maps, patch_size=12.0, options=options)
+    assert {
+        "a",
+        "b_local_variance",
+        "a_symmetry_6",
+        "b_polar_fourier_1",
+        "a_range",
+        "b_top",
+    } <= set(table.columns)
+    assert "a_top" not in table.columns
+    assert table.measurement_covariance.shape == (36, len(table.columns), len(table.columns))
+    assert any("fewer patches than columns" in note for note in table.warnings)
+    assert np.linalg.eigvalsh(table.measurement_covariance).min() > -1e-9
