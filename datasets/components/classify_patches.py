@@ -14,10 +14,12 @@ from scipy import stats
 from physlearn.checks import CREDIBLE_MASS, InputError, as_generator
 from physlearn.datasets.components.few_label_models import (
     MODELS,
+    TEMPERATURES,
     UNKNOWN,
     class_log_probabilities,
-    fit_temperature,
     nearest_distance,
+    temperature_weights,
+    tempered,
 )
 from physlearn.datasets.components.prepared_table import (
     PreparedTable,
@@ -66,7 +68,7 @@ class PatchClasses:
     model
         ``discriminant`` or ``heaps``, chosen by that log loss.
     temperature
-        What ln p was divided by.
+        What ln p was divided by (geometric mean over those that left-out labels bear out).
     columns
         Names of the columns used.
     centers
@@ -130,7 +132,8 @@ def classify_patches(
     Two models: a discriminant (classes share one spread, from the labels) and heaps (each class a
     Gaussian that the unlabelled patches shape too). Each label is left out in turn, together with
     patches that share its pixels or repeat it; the model with the smaller log loss is taken, and
-    its probabilities are drawn together or apart by one temperature.
+    its probabilities are drawn together or apart by temperatures, averaged as those labels bear
+    them out.
 
     Parameters
     ----------
@@ -175,18 +178,21 @@ def classify_patches(
         scores = signal_space(data, n_components, seed)
         left = {name: _left_out(name, data, scores, codes, len(classes), seed) for name in MODELS}
         truth = codes[known]
-        rows = []
+        rows: list[dict[str, object]] = []
+        heat: dict[str, Floats] = {}
         for name, log_p in left.items():
-            temperature = fit_temperature(log_p, truth)
-            chance = _softmax(log_p / temperature)
+            heat[name] = temperature_weights(log_p, truth)
+            chance = tempered(log_p, heat[name])
             loss = -np.log(np.maximum(chance[np.arange(len(known)), truth], 1e-12)).mean()
             right = float((chance.argmax(axis=1) == truth).mean())
-            rows.append({"model": name, "accuracy": right, "log_loss": float(loss),
-                         "temperature": temperature})  # fmt: skip
+            typical = float(np.exp(heat[name] @ np.log(TEMPERATURES)))
+            rows.append(
+                {"model": name, "accuracy": right, "log_loss": float(loss), "temperature": typical}
+            )
         best = min(rows, key=lambda row: float(str(row["log_loss"])))
         model, temperature = str(best["model"]), float(str(best["temperature"]))
-        chance = _softmax(class_log_probabilities(model, scores, codes, len(classes)) / temperature)
-        chance[known] = _softmax(left[model] / temperature)
+        chance = tempered(class_log_probabilities(model, scores, codes, len(classes)), heat[model])
+        chance[known] = tempered(left[model], heat[model])
     hits = round(float(str(best["accuracy"])) * len(known))
     if stats.binomtest(hits, len(known), 1 / len(classes), alternative="greater").pvalue > CHANCE_P:
         notes.append(
@@ -248,12 +254,6 @@ def _left_out(
         log_p = class_log_probabilities(model, scores, others, k)
         result[group == number] = log_p[held]
     return result
-
-
-def _softmax(log_p: Floats) -> Floats:
-    """Return probabilities of each row."""
-    p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
-    return np.asarray(p / p.sum(axis=1, keepdims=True))
 
 
 def _record(

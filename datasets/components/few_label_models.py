@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MODELS", "class_log_probabilities", "fit_temperature", "nearest_distance"]
+__all__ = [
+    "MODELS",
+    "TEMPERATURES",
+    "class_log_probabilities",
+    "nearest_distance",
+    "temperature_weights",
+    "tempered",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -14,7 +21,7 @@ UNKNOWN = -1
 ITERATIONS = 40
 SETTLED = 1e-4
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 61))
-TEMPERATURE_SD = 0.5
+TEMPERATURE_SD = 1.0
 """Prior spread of ln T about 0: few labels do not say much about it."""
 
 
@@ -22,8 +29,7 @@ def class_log_probabilities(model: str, scores: Floats, codes: Integers, k: int)
     """Return ln p(class | patch), (n, k), of every row from those whose code is not -1."""
     known = codes != UNKNOWN
     means, shared = _labelled_heaps(scores[known], codes[known], k)
-    heaps = np.broadcast_to(shared, (k, *shared.shape))
-    log_p = _normal(scores, means, heaps, np.full(k, 1.0 / k))
+    log_p = _student(scores, means, shared, np.bincount(codes[known], minlength=k))
     if model == "discriminant":
         return log_p
     d = scores.shape[1]
@@ -45,15 +51,24 @@ def class_log_probabilities(model: str, scores: Floats, codes: Integers, k: int)
     return log_p
 
 
-def fit_temperature(log_p: Floats, codes: Integers) -> float:
-    """Return T for which softmax(ln p / T) foretells labels that were left out best."""
-    loss = []
-    for temperature in TEMPERATURES:
+def temperature_weights(log_p: Floats, codes: Integers) -> Floats:
+    """Return how credible each temperature is by labels that were left out, (61,)."""
+    score = -0.5 * (np.log(TEMPERATURES) / TEMPERATURE_SD) ** 2
+    for number, temperature in enumerate(TEMPERATURES):
         scaled = log_p / temperature
         scaled = scaled - _log_sum(scaled)
-        log_likelihood = scaled[np.arange(len(codes)), codes].sum()
-        loss.append(-log_likelihood + 0.5 * (np.log(temperature) / TEMPERATURE_SD) ** 2)
-    return float(TEMPERATURES[int(np.argmin(loss))])
+        score[number] += scaled[np.arange(len(codes)), codes].sum()
+    weights = np.exp(score - score.max())
+    return np.asarray(weights / weights.sum())
+
+
+def tempered(log_p: Floats, weights: Floats) -> Floats:
+    """Return probabilities softmax(ln p / T), averaged over the temperatures."""
+    result = np.zeros_like(log_p)
+    for temperature, weight in zip(TEMPERATURES, weights, strict=True):
+        scaled = log_p / temperature
+        result += weight * np.exp(scaled - _log_sum(scaled))
+    return result
 
 
 def nearest_distance(scores: Floats, share: Floats) -> Floats:
@@ -82,6 +97,24 @@ def _labelled_heaps(rows: Floats, codes: Integers, k: int) -> tuple[Floats, Floa
         # one label a class: nothing is known of the spread but that classes differ by more
         shared = np.diag(np.maximum(rows.var(axis=0), 1e-12)) / k
     return means, shared + 1e-9 * np.trace(shared) * np.eye(rows.shape[1])
+
+
+def _student(scores: Floats, means: Floats, shared: Floats, number: Integers) -> Floats:
+    """Return ln of class probabilities when means and spread are known from few labels.
+
+    What a label foretells is a Student t: wider by the error of its class's mean, with heavy tails
+    for the error of the spread.
+    """
+    d = scores.shape[1]
+    free = max(int(number.sum()) - len(means), 1)
+    root = np.linalg.cholesky(shared)
+    log_p = np.empty((len(scores), len(means)))
+    for each, mean in enumerate(means):
+        wider = 1.0 + 1.0 / number[each]
+        z = np.linalg.solve(root, (scores - mean).T)
+        distance = (z**2).sum(axis=0) / (wider * free)
+        log_p[:, each] = -0.5 * (free + d) * np.log1p(distance) - 0.5 * d * np.log(wider)
+    return log_p - _log_sum(log_p)
 
 
 def _normal(scores: Floats, means: Floats, heaps: Floats, weights: Floats) -> Floats:
