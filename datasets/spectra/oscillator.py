@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
+from physlearn.datasets.spectra.oscillator_amplitude import fit_amplitudes
 from physlearn.datasets.spectra.oscillator_kernels import fit_oscillators
 from physlearn.datasets.spectra.pixel_spectra import (
     PixelSpectra,
@@ -34,34 +37,46 @@ LEAST_SEEN = 0.5
 MOST_SPOILT = 0.5
 
 
+class _Fits(NamedTuple):
+    """Static response (two parts), resonance and damping (n, 4), and how well they are known."""
+
+    parameters: Floats
+    covariance: Floats
+    noise: Floats
+    shares: Floats
+    seen: Integers
+
+
 def fit_harmonic_oscillator(spectra: xr.DataArray) -> xr.Dataset:
-    r"""Fit a driven, damped harmonic oscillator to the complex response of every pixel.
+    r"""Fit a driven, damped harmonic oscillator to the response of every pixel over frequency.
 
     .. math:: y(f) = A e^{i\varphi} \, f_0^2 / (f_0^2 - f^2 + i f f_0 / Q)
 
     by Gauss-Newton steps on Tukey's bisquare of the complex residuals, from the best of a grid of
     starts; spikes do not enter. The drive is taken to be even over the band (divide by it first
     where it is not). Errors are those of white noise, equal in both quadratures, of the size that
-    the spectrum's own residuals show.
+    the spectrum's own residuals show. Real spectra are amplitudes: they are fitted by the mean and
+    variance of Rice's distribution, which the noise gives them off the resonance, without a phase.
 
     Parameters
     ----------
     spectra
-        DataArray (y, x, frequency), (pixel, frequency) or (frequency,), complex, NaN where
-        missing; frequencies in rising even or uneven steps.
+        DataArray (y, x, frequency), (pixel, frequency) or (frequency,), complex or an amplitude of
+        at least 0, NaN where missing; frequencies in rising even or uneven steps.
 
     Returns
     -------
     xarray.Dataset
         By pixel: ``amplitude`` A (the static response; the peak is A Q high),
         ``resonance_frequency``, ``quality_factor`` and ``phase`` (rad; -pi/2 at the peak is phase
-        0 here), each with ``_sd``, their ``covariance``, ``noise_sd`` of a quadrature,
-        ``spoilt_share`` and ``reason`` (0 measured; its attributes say what the others mean).
+        0 here; not for amplitudes), each with ``_sd``, their ``covariance``, ``noise_sd`` of a
+        quadrature, ``spoilt_share`` and ``reason`` (0 measured; its attributes say what the others
+        mean).
 
     Raises
     ------
     InputError
-        For real values, fewer than 8 points, or frequencies that do not rise.
+        For negative amplitudes, fewer than 8 points, or frequencies that do not rise.
 
     Examples
     --------
@@ -74,29 +89,56 @@ def fit_harmonic_oscillator(spectra: xr.DataArray) -> xr.Dataset:
     (0.5, True)
     """
     pixels = pixel_spectra("spectra", spectra, least=8)
-    if pixels.values.dtype.kind != "c":
-        raise InputError(
-            "spectra must be complex (amplitude times exp(i phase)); an amplitude alone has lost "
-            "the phase, and its noise is not Gaussian off the resonance."
-        )
     if not (np.diff(pixels.axis) > 0).all() or pixels.axis[0] <= 0:
         raise InputError(f"{pixels.dim} must rise from above 0; sort the spectra by frequency.")
-    n = pixels.n
     center = float(pixels.axis.mean())
-    size = median_of_known(np.abs(pixels.values), 1)[:, None]
+    size = median_of_known(np.abs(pixels.values), 1)
     size = np.where(size > 0, size, 1.0)
+    x, scaled = pixels.axis / center, pixels.values / size[:, None]
+    if np.iscomplexobj(scaled):
+        names, fits = RESONANCE_COLUMNS, _complex_fits(x, scaled)
+    else:
+        if np.nanmin(scaled, initial=0.0) < 0:
+            raise InputError(
+                "spectra must be complex, or amplitudes of at least 0; these real numbers are "
+                "negative (one quadrature, or a logarithm?)."
+            )
+        names, fits = RESONANCE_COLUMNS[:3], _amplitude_fits(x, scaled)
+    values, jacobian = _columns(fits.parameters, center, size)
+    values, jacobian = values[:, : len(names)], jacobian[:, : len(names)]
+    covariance = jacobian @ fits.covariance @ jacobian.transpose(0, 2, 1)
+    why = _judge(values, covariance, fits, x)
+    units = (pixels.unit, pixels.axis_unit, "1", "rad")[: len(names)]
+    attrs = {"model": "A exp(i phase) f0^2 / (f0^2 - f^2 + i f f0 / Q)"}
+    result = maps_of(pixels, names, units, values, covariance, REASONS, why, attrs)
+    return _with_extras(result, pixels, fits.noise * size, fits.shares)
+
+
+def _complex_fits(x: Floats, scaled: NDArray[np.complex128]) -> _Fits:
+    """Fit complex spectra."""
+    n = len(scaled)
     parameters, bread, noise = np.empty((n, 4)), np.empty((n, 4, 4)), np.empty(n)
     shares, seen = np.empty(n), np.empty(n, dtype=np.int64)
-    scaled = np.asarray(pixels.values / size, dtype=np.complex128)
-    fit_oscillators(pixels.axis / center, scaled, parameters, bread, noise, shares, seen)
-    covariance = noise[:, None, None] * _inverse(bread)
-    values, jacobian = _columns(parameters, center, size[:, 0])
-    covariance = jacobian @ covariance @ jacobian.transpose(0, 2, 1)
-    why = _judge(values, covariance, parameters, shares, seen, pixels.axis / center)
-    units = (pixels.unit, pixels.axis_unit, "1", "rad")
-    attrs = {"model": "A exp(i phase) f0^2 / (f0^2 - f^2 + i f f0 / Q)"}
-    result = maps_of(pixels, RESONANCE_COLUMNS, units, values, covariance, REASONS, why, attrs)
-    return _with_extras(result, pixels, np.sqrt(noise) * size[:, 0], shares)
+    fit_oscillators(x, scaled, parameters, bread, noise, shares, seen)
+    return _Fits(parameters, noise[:, None, None] * _inverse(bread), np.sqrt(noise), shares, seen)
+
+
+def _amplitude_fits(x: Floats, scaled: Floats) -> _Fits:
+    """Fit amplitudes; the phase is held at 0."""
+    found = fit_amplitudes(x, scaled)
+    amplitude, place, damping = found.parameters.T
+    parameters = np.stack([amplitude, np.zeros_like(amplitude), place, damping], axis=1)
+    inside = np.abs(x - place[:, None]) <= np.maximum(damping, np.median(np.diff(x)))[:, None]
+    # from the logarithms of amplitude and damping to themselves
+    turn = np.zeros((len(scaled), 4, 3))
+    turn[:, 0, 0], turn[:, 2, 1], turn[:, 3, 2] = amplitude, 1.0, damping
+    covariance = turn @ _inverse(found.bread) @ turn.transpose(0, 2, 1)
+    few = found.used.sum(axis=1) < 8
+    covariance[few] = np.nan
+    return _Fits(
+        parameters, covariance, np.sqrt(found.variance), 1.0 - found.used.mean(axis=1),
+        (inside & found.used).sum(axis=1),
+    )  # fmt: skip
 
 
 def _with_extras(
@@ -110,12 +152,13 @@ def _with_extras(
 
 def _inverse(bread: Floats) -> Floats:
     """Return the inverses of positive definite matrices; NaN where there is none."""
+    unit = np.eye(bread.shape[1])
     size = np.sqrt(np.einsum("nii->ni", bread))
     sound = (size > 0).all(axis=1)
     size = np.where(sound[:, None], size, 1.0)
-    scaled = np.where(sound[:, None, None], bread / size[:, :, None] / size[:, None, :], np.eye(4))
+    scaled = np.where(sound[:, None, None], bread / size[:, :, None] / size[:, None, :], unit)
     sound &= np.linalg.cond(scaled) < 1e12
-    scaled[~sound] = np.eye(4)
+    scaled[~sound] = unit
     inverse = np.linalg.inv(scaled) / size[:, :, None] / size[:, None, :]
     inverse[~sound] = np.nan
     return np.asarray(inverse)
@@ -138,10 +181,9 @@ def _columns(p: Floats, center: float, size: Floats) -> tuple[Floats, Floats]:
     return values, jacobian
 
 
-def _judge(
-    values: Floats, covariance: Floats, p: Floats, shares: Floats, seen: Integers, x: Floats
-) -> Integers:
+def _judge(values: Floats, covariance: Floats, fits: _Fits, x: Floats) -> Integers:
     """Return why a pixel is given up, 0 where it is not."""
+    p, shares, seen = fits.parameters, fits.shares, fits.seen
     step = float(np.median(np.diff(x)))
     with np.errstate(invalid="ignore"):
         sd = np.sqrt(np.einsum("nii->ni", covariance))

@@ -48,8 +48,9 @@ class SpectraOptions:
     Attributes
     ----------
     kind
-        ``loops``, ``resonance``, ``edges``, ``scores``, or ``auto``: complex spectra hold a
-        resonance, a sweep up and down holds a loop, windows make edges, any other is scored.
+        ``loops``, ``resonance``, ``edges``, ``scores``, or ``auto``: complex spectra, and those
+        over a frequency, hold a resonance, a sweep up and down holds a loop, windows make edges,
+        any other is scored.
     columns
         Which descriptors to keep; None: all.
     level
@@ -91,7 +92,8 @@ def pixel_descriptors(
         names: Sequence[str] = LOOP_COLUMNS
         maps = describe_loops(spectra, level=options.level)
     elif kind == "resonance":
-        names, maps = RESONANCE_COLUMNS, fit_harmonic_oscillator(spectra)
+        maps = fit_harmonic_oscillator(spectra)
+        names = [name for name in RESONANCE_COLUMNS if name in maps]
     elif kind == "edges":
         names, maps = tuple(options.edges), measure_edges(spectra, options.edges, gain=options.gain)
     else:
@@ -112,7 +114,7 @@ def _kind(spectra: xr.DataArray, options: SpectraOptions) -> str:
     if options.edges:
         return "edges"
     pixels = pixel_spectra("spectra", spectra)
-    if np.iscomplexobj(pixels.values):
+    if np.iscomplexobj(pixels.values) or pixels.axis_unit.endswith("Hz"):
         return "resonance"
     try:
         sweep_directions(pixels.axis)
