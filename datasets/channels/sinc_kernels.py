@@ -12,7 +12,7 @@ __all__ = ["HALF", "sample_sinc"]
 Floats = NDArray[np.float64]
 HALF = 12
 """Pixels on each side that enter."""
-SHARPNESS = 2.5
+SHARPNESS = 4.0
 """Kaiser's beta: little, for a narrow edge of the pass band."""
 
 
