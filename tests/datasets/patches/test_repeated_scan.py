@@ -16,7 +16,7 @@ from physlearn.datasets import (
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import grid_places
 from physlearn.datasets.patches.repeated_scan import difference_noise, merge_repeat
-from physlearn.records import AtomicConfiguration
+from physlearn.records import AtomicConfiguration, PatchTable
 
 PLACES = grid_places([0, 0], [720, 720], 10.0)
 
@@ -116,13 +116,17 @@ def test_each_patch_keeps_the_shape_of_its_own_error(oracle):
     assert found["sd_of_one_scan"]["a"] == pytest.approx(np.sqrt(5.0), rel=0.05)
 
 
-def test_two_scans_tell_noise_from_signal_also_where_one_cannot():
+def test_two_scans_tell_noise_from_signal_also_where_one_cannot(tmp_path):
     settings = ChannelSceneSettings(shape=(200, 200), noise=0.5, noise_correlation_px=1.5)
     scene = make_channel_scene(settings, rng=9)
     first, second = (scan[["height", "idle"]] for scan in scene.scans)
     assert describe_patches(first, patch_size=32.0).flags == {}  # smooth noise looks like a scene
     table = describe_patches(first, repeat=second, patch_size=32.0)
     assert table.flags == {"idle": "no signal above its noise"}
+    table.save(tmp_path / "table.nc")
+    again = PatchTable.load(tmp_path / "table.nc")
+    assert again.metadata == table.metadata
+    assert again.flags == table.flags
 
 
 def crystal(seed, moved=(0.0, 0.0), angle=0.0, noise=0.15):
