@@ -111,6 +111,11 @@ def atom_blocks(
     notes: list[str] = []
     errors = atom_errors(atoms)
     notes.extend(errors.warnings)
+    if len(errors.errors.terms) > 1:
+        notes.append(
+            "patches along a scan row share its error (row_error): errors of patches agree along x "
+            "beyond the error correlation length."
+        )
     if snapshots is None or snapshots.graph.positions is None:
         notes.append("no lattice: strain and site composition are left out of the patches.")
         columns = _free_columns(atoms, places, errors, orders, notes)

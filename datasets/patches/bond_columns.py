@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ EDGE_SHARE = 0.5
 LARGEST_TURN = 1.0
 """Half of k^2 times the variance of a bond's angle above which order is lost in its noise."""
 CUT_SD = 5.0
+LARGEST_DOUBT = 0.01
+"""Mean share of bonds that errors may make or break above which their columns are flagged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,15 +132,22 @@ def bond_columns(
     """
     steps = step_operator(bonds, errors)
     columns = [_spacing(bonds, steps, middles, errors, atoms.unit, on_lattice)]
+    doubt = cut_doubt(bonds, steps, errors)
     if not on_lattice:
-        columns.append(_coordination(atoms.n, bonds, steps, points, errors))
+        columns.append(_coordination(atoms.n, bonds, doubt, points))
     network = BondAngles.of(bonds, steps, errors)
     columns.append(square_root(order_column("bond_order", orders[0], network, points, errors)))
     for order in orders[1:]:
         # where a lattice has no such order it is near 0, and so is its root's slope infinite
         name = f"bond_order_squared_{order}"
         columns.append(order_column(name, order, network, points, errors))
-    return columns
+    if doubt.mean() <= LARGEST_DOUBT:
+        return columns
+    flag = (
+        f"position errors put {doubt.mean():.0%} of the bonds in doubt; the error bar leaves out "
+        "what a bond that comes or goes does to spacing and order"
+    )
+    return [replace(column, flag=column.flag or flag) for column in columns]
 
 
 def _spacing(
@@ -167,27 +176,30 @@ def _spacing(
     )  # fmt: skip
 
 
-def _coordination(
-    n: int, bonds: Bonds, steps: sparse.csr_array, points: PointSet, errors: AtomErrors
-) -> AtomColumn:
+def _coordination(n: int, bonds: Bonds, doubt: Floats, points: PointSet) -> AtomColumn:
     """Return the mean number of bonds; its error is that of bonds near the cut."""
     count = np.bincount(bonds.pairs.ravel(), minlength=n).astype(np.float64)
-    own = np.zeros(len(points.number))
-    if bonds.longest is not None and errors.errors.known:
-        length = bonds.lengths
-        sd = np.sqrt(errors.variances(along(steps, bonds.steps / length[:, None])))
-        with np.errstate(divide="ignore"):
-            margin = np.where(sd > 0, (bonds.longest - length) / np.maximum(sd, 1e-300), np.inf)
-        # a bond shorter than the cut by its error; as many again stand beyond the cut
-        doubt = 2.0 * ndtr(-np.minimum(margin, CUT_SD * 8)) * (margin < CUT_SD)
-        row = bonds.pairs.ravel()
-        column = np.repeat(np.arange(len(bonds.pairs)), 2)
-        ends = sparse.csr_array((np.ones(len(row)), (row, column)), shape=(n, len(bonds.pairs)))
-        own = sparse.csr_array(points.weights @ ends).power(2) @ doubt
+    row = bonds.pairs.ravel()
+    column = np.repeat(np.arange(len(bonds.pairs)), 2)
+    ends = sparse.csr_array((np.ones(len(row)), (row, column)), shape=(n, len(bonds.pairs)))
+    own = sparse.csr_array(points.weights @ ends).power(2) @ doubt
     return AtomColumn(
         "coordination", points.means(count), 1, "neighbours per column", own=own,
         needs=frozenset({"position"}), points=points, point_values=count,
     )  # fmt: skip
+
+
+def cut_doubt(bonds: Bonds, steps: sparse.csr_array, errors: AtomErrors) -> Floats:
+    """Return the probability that a bond is on the wrong side of the cut, doubled.
+
+    As many pairs stand beyond the cut that position errors may bring within it.
+    """
+    if bonds.longest is None or not errors.errors.known:
+        return np.zeros(len(bonds.pairs))
+    length = bonds.lengths
+    sd = np.sqrt(errors.variances(along(steps, bonds.steps / length[:, None])))
+    margin = (bonds.longest - length) / np.maximum(sd, 1e-12 * bonds.longest)
+    return np.asarray(np.where(margin < CUT_SD, 2.0 * ndtr(-np.clip(margin, 0.0, CUT_SD)), 0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

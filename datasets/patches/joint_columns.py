@@ -179,7 +179,7 @@ def _second_order(columns: list[AtomColumn], errors: AtomErrors, n: int) -> tupl
         square = errors.variances(linear)
         ratio[:, i], weight[:, a] = _true_share(square, trace, columns[i].values, spread[a])
     traces *= 0.5 * weight[:, :, None] * weight[:, None, :]
-    second[np.ix_(np.arange(n), curved, curved)] = traces
+    second[:, np.array(curved)[:, None], np.array(curved)] = traces
     return second, ratio
 
 

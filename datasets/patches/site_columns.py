@@ -48,7 +48,7 @@ def site_chances(snapshots: LatticeSnapshots) -> Floats:
     The share of +1 that the prior needs is the one at which prior and mean probability agree.
     """
     states = snapshots.states[0]
-    plus = (states > 0).astype(np.float64)
+    plus: Floats = (states > 0).astype(np.float64)
     if snapshots.label_log_likelihood is None:
         return plus
     labels = snapshots.label_log_likelihood[0]
@@ -70,7 +70,7 @@ def atom_chances(atoms: AtomicConfiguration) -> Floats | None:
         return None
     last = int(atoms.species.max())
     if atoms.species_log_likelihood is None:
-        return (atoms.species == last).astype(np.float64)
+        return np.asarray(atoms.species == last, dtype=np.float64)
     labels = atoms.species_log_likelihood
     shares = np.bincount(atoms.species, minlength=labels.shape[1]) / atoms.n
     chances = np.zeros(labels.shape)

@@ -84,7 +84,7 @@ def fit_lattice(
     index, part = _lattice_indices(positions, vectors, edges)
     number = np.bincount(part).astype(np.float64)
     mean = np.stack([np.bincount(part, index[:, k]) / number for k in range(2)], axis=1)
-    fit = np.linalg.pinv(index - mean[part])
+    fit = np.asarray(np.linalg.pinv(index - mean[part]), dtype=np.float64)
     undeformed = fit @ positions
     if abs(np.linalg.det(undeformed)) < SMALLEST_CELL * abs(np.linalg.det(vectors)):
         return None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physlearn.checks import InputError
-from physlearn.datasets import assign_sites
+from physlearn.datasets import assign_sites, classify_species, find_atoms, read_image
 from physlearn.datasets.patches.atom_blocks import atom_blocks
 from physlearn.datasets.patches.patch_places import PatchPlaces, grid_places
 from physlearn.datasets.patches.site_columns import site_rows
@@ -275,3 +275,28 @@ def test_bad_arguments():
     with pytest.raises(InputError, match="these atoms"):
         sites = assign_sites(atoms)
         atom_blocks(atoms.with_changes(positions=places + 3.0), sites, patches)
+
+
+@pytest.mark.slow
+def test_real_picture_has_composition_spacing_and_strain_with_covariances(public_file):
+    image = read_image(public_file("stem_mo_re_s2/re05.tiff"))
+    atoms = classify_species(find_atoms(image))
+    sites = assign_sites(atoms)
+    view = np.array(atoms.field_of_view)
+    patches = grid_places(view[:2], view[2:], 3 * sites.metadata["lattice_constant"])
+    block = atom_blocks(atoms, sites, patches)[0]
+    assert {"composition", "spacing", "bond_order", *LINEAR} <= set(block.names)
+    whole = np.isfinite(block.values).all(axis=1)
+    assert whole.sum() >= 60
+    values = dict(zip(block.names, block.values[whole].T, strict=True))
+    covariance = block.covariance[whole]
+    sd = dict(zip(block.names, np.sqrt(np.einsum("nii->in", covariance)), strict=True))
+    assert values["composition"].mean() == pytest.approx(0.019, abs=0.006)
+    assert values["spacing"].mean() == pytest.approx(30.2, abs=0.3)
+    for name in (*LINEAR, "bond_order"):
+        # what patches differ by is at least what errors make of it
+        assert 0.7 < values[name].std() / np.sqrt(np.mean(sd[name] ** 2)) < 5, name
+    assert np.linalg.eigvalsh(covariance).min() > -1e-12
+    i, j = block.names.index("dilation"), block.names.index("spacing")
+    mean = covariance.mean(axis=0)
+    assert 0.2 < mean[i, j] / np.sqrt(mean[i, i] * mean[j, j]) < 0.7

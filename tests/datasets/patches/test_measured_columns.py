@@ -196,3 +196,13 @@ def test_records_of_other_atoms_are_refused():
             atom_blocks(atoms, None, patches, [record])
     with pytest.raises(InputError, match="twice"):
         atom_blocks(atoms, None, patches, [measure_strain(atoms), measure_strain(atoms)])
+
+
+def test_bonds_in_doubt_are_flagged():
+    patches = grid_places([-5, -5], [135, 135], 35.0)
+    for sd, doubtful in ((0.1, False), (1.2, True)):
+        blocks = atom_blocks(square(sd=sd), None, patches)
+        flags = {name for block in blocks for name in block.flags}
+        assert ("spacing" in flags) == doubtful
+        assert ("bond_order" in flags) == doubtful
+        assert column(blocks, "coordination")[1].max() > (1e-3 if doubtful else -1)
