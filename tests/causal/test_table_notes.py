@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import ndimage
 
 from physlearn.causal import discover_graph, spatial_independence
 from physlearn.causal.table_notes import touching_patches
@@ -61,17 +62,40 @@ def test_overlap_and_frames_do_not_make_evidence():
         discover_graph(film)
 
 
-def test_overlapping_patches_keep_the_level_of_the_test():
-    """Independent pixel noise in two channels; patches that share half of their edge."""
+def share_of_claims(overlap, length_px, noise, repeats):
+    """Return how often independent channels are called linked, with a common cause held fixed."""
+    step = round(SIZE * (1 - overlap))
     claims = 0
-    repeats = 60
     for seed in range(repeats):
-        rng = np.random.default_rng(seed)
-        a, centers = patch_means(rng.normal(size=(EDGE, EDGE)))
-        b, _ = patch_means(rng.normal(size=(EDGE, EDGE)))
-        table = PatchTable.from_frame(
-            pd.DataFrame({"a": a, "b": b}), centers, float(SIZE), overlap=0.5
+        rng = np.random.default_rng([seed, 7])
+        fields = ndimage.gaussian_filter(
+            rng.normal(size=(3, EDGE, EDGE)), (0, length_px, length_px), mode="wrap"
         )
-        claims += spatial_independence(table, "a", "b").p_value < 0.05
+        fields /= fields.std(axis=(1, 2), keepdims=True)
+        columns = np.stack([patch_means(each, step)[0] for each in fields], axis=1)
+        columns[:, :2] += columns[:, 2:]  # the third is the common cause
+        sd = noise * columns.std(axis=0) * SIZE
+        for k in range(3):
+            columns[:, k] += patch_means(sd[k] * rng.normal(size=(EDGE, EDGE)), step)[0]
+        table = PatchTable.from_frame(
+            pd.DataFrame(columns, columns=list("abc")), patch_means(fields[0], step)[1],
+            float(SIZE), overlap=overlap, measurement_covariance=np.diag((sd / SIZE) ** 2)[None],
+        )  # fmt: skip
+        claims += spatial_independence(table, "a", "b", ["c"]).verdict == "dependent"
+    return claims / repeats
+
+
+def test_overlapping_patches_keep_the_level_of_the_test():
     # binomial(60, .05): above 9 with probability 1e-3
-    assert claims <= 9
+    assert share_of_claims(0.5, 0.0, 0.0, 60) <= 9 / 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlap", [0.5, 0.75])
+@pytest.mark.parametrize("length_px", [0.0, 4.0, 12.0])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_overlap_table(overlap, length_px, noise, record_property):
+    share = share_of_claims(overlap, length_px, noise, 200)
+    record_property("share_of_claims", share)
+    # binomial(200, .05): above 22 with probability 2e-4
+    assert share <= 22 / 200
