@@ -26,7 +26,7 @@ __all__ = ["AlignedPatches", "align_patches"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 SMALLEST_EDGE = 8
-CANDIDATES = 24
+CANDIDATES = 12
 """Patches among which the first reference is looked for."""
 ROUNDS = 4
 

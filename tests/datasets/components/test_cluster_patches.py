@@ -1,0 +1,107 @@
+"""Classes without labels: their number, whatever the overlap and however alike neighbours are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+from sklearn.metrics import adjusted_rand_score
+
+from physlearn.checks import InputError
+from physlearn.datasets import cluster_patches, make_patch_scene
+from physlearn.datasets.descriptors.polar_fourier import polar_fourier
+from physlearn.records import PatchTable
+
+
+def on_grid(values, n, size=1.0, **options):
+    y, x = np.mgrid[:n, :n].reshape(2, -1) * 1.0
+    return PatchTable.from_frame(pd.DataFrame(values), np.stack([x, y], axis=1), size, **options)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_planted_number_of_heaps_is_found(k):
+    random = np.random.default_rng(k)
+    means = 6.0 * np.linalg.qr(random.normal(size=(5, 5)))[0][:k]
+    labels = random.integers(k, size=500)
+    found = cluster_patches(means[labels] + random.normal(size=(500, 5)), rng=0)
+    assert found.n_clusters == k
+    if k > 1:
+        assert adjusted_rand_score(labels, found.labels) > 0.95
+    assert np.allclose(found.probabilities.sum(axis=1), 1.0)
+
+
+def test_probabilities_are_calibrated(oracle):
+    random = np.random.default_rng(0)
+    labels = random.random(4000) < 0.3
+    rows = random.normal(size=(4000, 2)) + 2.0 * labels[:, None]
+    found = cluster_patches(rows, 2, rng=0)
+    p = found.probabilities[:, 1]  # 0 is the most frequent
+    z = (labels - p).sum() / np.sqrt((p * (1 - p)).sum())
+    oracle("share of the smaller class", z=z)
+    unsure = (p > 0.2) & (p < 0.8)
+    z = (labels - p)[unsure].sum() / np.sqrt((p * (1 - p))[unsure].sum())
+    oracle("share among unsure patches", z=z)
+
+
+def test_smooth_fields_without_classes_are_one_class():
+    # counted as independent, 1024 patches of smooth fields look like many classes
+    naive, aware = [], []
+    for seed in range(2):
+        field = np.random.default_rng(seed).normal(size=(3, 32, 32))
+        field = ndimage.gaussian_filter(field, (0, 2, 2), mode="wrap")
+        values = (field / field.std(axis=(1, 2), keepdims=True)).reshape(3, -1).T
+        aware.append(cluster_patches(on_grid(values, 32), rng=0).n_clusters)
+        naive.append(cluster_patches(values, rng=0).n_clusters)
+    assert aware == [1, 1]
+    assert min(naive) > 2
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_overlap_makes_no_classes_and_hides_none(k):
+    random = np.random.default_rng(k)
+    noise = ndimage.uniform_filter(random.normal(size=(3, 42, 42)), (0, 2, 2))[:, 1:41, 1:41] * 2
+    domain = ndimage.gaussian_filter(random.normal(size=(40, 40)), 4, mode="wrap") > 0
+    values = noise.reshape(3, -1).T + (2.5 * domain.reshape(-1, 1) if k == 2 else 0.0)
+    found = cluster_patches(on_grid(values, 40, 2.0, overlap=0.5), rng=0)
+    assert found.n_clusters == k
+    assert found.effective_patches <= 400.5
+
+
+def test_turned_and_shifted_motifs_fall_into_their_classes():
+    scene = make_patch_scene("motifs", n_patches=300, rng=3)
+    described = polar_fourier(
+        scene.image, centers=scene.centers, size=scene.patch_px, noise="counts"
+    )
+    table = PatchTable.from_frame(
+        pd.DataFrame(described.values), scene.centers, float(scene.patch_px),
+        measurement_covariance=described.covariance,
+    )  # fmt: skip
+    found = cluster_patches(table, rng=0)
+    assert found.n_clusters == 4
+    assert adjusted_rand_score(scene.labels, found.labels) >= 0.95
+
+
+def test_repeated_rows_do_not_break_it():
+    random = np.random.default_rng(0)
+    rows = np.repeat(random.normal(size=(20, 3)), 10, axis=0)
+    found = cluster_patches(rows, rng=0)
+    assert any("repeat another one exactly" in each for each in found.warnings)
+
+
+def test_fewer_patches_than_columns_still_gives_classes():
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(30, 80))
+    rows[15:] += 1.5
+    found = cluster_patches(rows, 2, rng=0)
+    assert adjusted_rand_score(np.arange(30) >= 15, found.labels) > 0.8
+    assert any("fewer patches (30) than columns (80)" in each for each in found.warnings)
+
+
+def test_too_many_classes_get_a_sentence():
+    with pytest.raises(InputError, match="n_clusters must not exceed half of the 20 patches"):
+        cluster_patches(np.random.default_rng(0).normal(size=(20, 2)), 11, rng=0)
+
+
+def test_same_seed_same_classes():
+    rows = np.random.default_rng(0).normal(size=(100, 3))
+    first, second = (cluster_patches(rows, 3, rng=5) for _ in range(2))
+    assert np.array_equal(first.labels, second.labels)
