@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 BAD_INPUT, INTERRUPTED = 2, 130
+
+stop = threading.Event()
+"""Set by Ctrl-C: a compiled library that is just being imported may swallow the exception."""
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -60,7 +64,9 @@ Seed = Annotated[
 def main() -> None:
     """Run the command line; bad input is one sentence and exit code 2."""
     # A polite end (a scheduler's SIGTERM) cleans up as Ctrl-C does
-    signal.signal(signal.SIGTERM, _interrupt)
+    stop.clear()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     # Of a damaged file the reader's own sentence says enough
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     try:
@@ -70,6 +76,8 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(_complain("Stopped; nothing was left behind.", INTERRUPTED))
     except Exception as error:
+        if stop.is_set():
+            sys.exit(_complain("Stopped; nothing was left behind.", INTERRUPTED))
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own
             sys.exit(_complain(error.format_message(), int(error.exit_code)))
         raise
@@ -77,6 +85,7 @@ def main() -> None:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    stop.set()
     raise KeyboardInterrupt
 
 
@@ -245,6 +254,8 @@ def _progress() -> Iterator[Callable[[str, float], None]]:
         task = bar.add_task("Start", total=1.0)
 
         def update(title: str, share: float) -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
             bar.update(task, description=title, completed=share)
 
         yield update
