@@ -54,7 +54,7 @@ def planted(n, sd, n_grids, *, lattice, overlap=0.0, disorder=0.0, orders=(), wa
     for _ in range(n_grids):
         corner = places.min(axis=0) + rng.uniform(0, SPACING, 2)
         patches = grid_places(
-            corner, corner + 0.95 * np.ptp(places, axis=0).min(), 3.3 * SPACING, overlap=overlap
+            corner, corner + 0.95 * np.ptp(places, axis=0).min(), 2.6 * SPACING, overlap=overlap
         )
 
         def block(atoms, patches=patches):
@@ -103,7 +103,7 @@ LINEAR = ("intensity_residual", "dilation", "deviatoric_strain", "shear_strain",
 
 
 def test_errors_and_correlations_are_those_of_planted_noise():
-    names, errors, covariances = planted(50, 0.3, 10, lattice=True)
+    names, errors, covariances = planted(50, 0.3, 6, lattice=True)
     found = check_errors(names, errors, covariances, (*LINEAR, "bond_order", "shear_squared"))
     errors, covariances, claimed = found
     spacing, dilation = LINEAR.index("spacing"), LINEAR.index("dilation")
@@ -123,13 +123,13 @@ def test_errors_and_correlations_are_those_of_planted_noise():
 
 
 def test_errors_without_a_lattice():
-    names, errors, covariances = planted(50, 0.2, 10, lattice=False, disorder=0.02, orders=(3,))
+    names, errors, covariances = planted(50, 0.2, 6, lattice=False, disorder=0.02, orders=(3,))
     assert "bond_order_squared_3" in names
     check_errors(names, errors, covariances, ("intensity_residual", "spacing", "bond_order"))
 
 
 def test_errors_of_overlapping_patches():
-    names, errors, covariances = planted(30, 0.3, 8, lattice=True, overlap=0.5)
+    names, errors, covariances = planted(30, 0.3, 5, lattice=True, overlap=0.5)
     check_errors(names, errors, covariances, LINEAR)
 
 
