@@ -26,9 +26,12 @@ __all__ = ["AlignedPatches", "align_patches"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 SMALLEST_EDGE = 8
-CANDIDATES = 12
+CANDIDATES = 16
 """Patches among which the first reference is looked for."""
-ROUNDS = 4
+ROUNDS = 3
+STARTS = 4
+PART = 120
+"""Patches from which references are found before all are used."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -210,8 +213,26 @@ def _stack_of(
 def _find_references(
     stack: Floats, count: int, disc: Disc, rotate: bool, generator: np.random.Generator
 ) -> Floats:
-    """Return patches that resemble many others, each the most unlike those before; then means."""
+    """Return references from the start that resembles a part of the patches best, then all."""
+    part = stack[generator.choice(len(stack), min(PART, len(stack)), replace=False)]
+    best, most = part[:count], -np.inf
+    for _ in range(STARTS if count > 1 else 1):
+        means = _first_references(part, count, disc, rotate, generator)
+        for _ in range(ROUNDS):
+            means = _better_references(part, means, disc, rotate)
+        alike = float(best_pose(part, pose_bank(means, disc, rotate), disc)[2].mean())
+        if alike > most:
+            best, most = means, alike
+    return _better_references(stack, best, disc, rotate)
+
+
+def _first_references(
+    stack: Floats, count: int, disc: Disc, rotate: bool, generator: np.random.Generator
+) -> Floats:
+    """Return patches that resemble many others, each unlike those before."""
     some = generator.choice(len(stack), min(CANDIDATES, len(stack)), replace=False)
+    if count > len(some):
+        some = np.arange(len(stack))
     alike = np.stack(
         [
             best_pose(stack[some], pose_bank(stack[each][None], disc, rotate), disc)[2]
@@ -219,26 +240,30 @@ def _find_references(
         ]
     )
     chosen = [int(alike.mean(axis=1).argmax())]
-    while len(chosen) < min(count, len(some)):
+    while len(chosen) < count:
         # of the patches that no reference resembles, the one that resembles the others of them
         left = np.clip(1.0 - alike[chosen].max(axis=0), 0.0, None)
-        chosen.append(int((alike * left).sum(axis=1).argmax()))
-        if len(set(chosen)) < len(chosen):
-            chosen[-1] = int(np.setdiff1d(np.arange(len(some)), chosen[:-1])[0])
-    means = stack[some[chosen]]
-    for _ in range(ROUNDS):
-        poses, kind, _ = best_pose(stack, pose_bank(means, disc, rotate), disc)
-        poses, _, _ = refine_poses(stack, means, kind, poses, disc, rotate, None)
-        for each in range(len(means)):
-            own = poses[kind == each]
-            if len(own):
-                # the reference's middle moves to the motif's centre
-                center = own_center(own)
-                c, s = np.cos(own[:, 2]), np.sin(own[:, 2])
-                own[:, 0] += c * center[0] - s * center[1]
-                own[:, 1] += s * center[0] + c * center[1]
-                mine = resample(stack[kind == each], own)
-                seen = np.isfinite(mine).sum(axis=0)
-                mean = np.nansum(mine, axis=0) / np.maximum(seen, 1)
-                means[each] = np.where(seen > 0, mean, float(np.nanmean(mine)))
+        value = (alike * left).sum(axis=1)
+        value[chosen] = -np.inf
+        chosen.append(int(value.argmax()))
+    return stack[some[chosen]]
+
+
+def _better_references(stack: Floats, references: Floats, disc: Disc, rotate: bool) -> Floats:
+    """Return the means of the patches aligned on each reference, centred."""
+    means = references.copy()
+    poses, kind, _ = best_pose(stack, pose_bank(means, disc, rotate), disc)
+    poses, _, _ = refine_poses(stack, means, kind, poses, disc, rotate, None)
+    for each in range(len(means)):
+        own = poses[kind == each]
+        if len(own):
+            # the reference's middle moves to the motif's centre
+            center = own_center(own)
+            c, s = np.cos(own[:, 2]), np.sin(own[:, 2])
+            own[:, 0] += c * center[0] - s * center[1]
+            own[:, 1] += s * center[0] + c * center[1]
+            mine = resample(stack[kind == each], own)
+            seen = np.isfinite(mine).sum(axis=0)
+            mean = np.nansum(mine, axis=0) / np.maximum(seen, 1)
+            means[each] = np.where(seen > 0, mean, float(np.nanmean(mine)))
     return means

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 MODELS = ("mean", "ridge", "gaussian_process")
 PENALTIES = np.logspace(-3, 5, 17)
-MOST_KERNEL_ROWS = 400
+MOST_KERNEL_ROWS = 800
+MOST_TUNED_ROWS = 250
 """Rows that a Gaussian process learns from; its cost grows with their cube."""
 LEVELS = np.append(np.linspace(0.8, 0.995, 40), 1.0)
 MOST_GROUPS = 20
@@ -53,15 +55,18 @@ def regress_in_blocks(
     they are averaged.
     """
     held_out, errors = {}, {}
+    kernel = None
+    if "gaussian_process" in models:
+        kernel = _tuned_kernel(inputs[known], targets, seed)
     for name in models:
         predicted = np.empty_like(targets)
         for learned, held in folds.split():
-            fit = fit_rows(name, inputs[known[learned]], targets[learned], seed)
+            fit = fit_rows(name, inputs[known[learned]], targets[learned], seed, kernel)
             predicted[held] = fit(inputs[known[held]])
         held_out[name] = predicted
         errors[name] = (((targets - predicted) * weights) ** 2).mean(axis=1)
     best = min(models, key=lambda name: float(errors[name].mean()))
-    fit = fit_rows(best, inputs[known], targets, seed)
+    fit = fit_rows(best, inputs[known], targets, seed, kernel)
     return Regression(best, held_out[best], fit(inputs), errors)
 
 
@@ -86,49 +91,62 @@ def conformal_factor(wrong: Floats, blocks: Integers, mass: float = CREDIBLE_MAS
     return np.asarray(np.quantile(wrong, level, axis=0, method="higher"))
 
 
-def fit_rows(name: str, inputs: Floats, targets: Floats, seed: int) -> Any:
+def fit_rows(
+    name: str, inputs: Floats, targets: Floats, seed: int, kernel: Any = None
+) -> Callable[[Floats], Floats]:
     """Return a function that predicts rows of targets from rows of inputs."""
-    mean, spread = inputs.mean(axis=0), inputs.std(axis=0)
-    spread = np.where(spread > 1e-12 * np.abs(mean), spread, 1.0)
+    scaled = _scaler(inputs)
     middle = targets.mean(axis=0)
-
-    def scaled(rows: Floats) -> Floats:
-        return np.asarray((rows - mean) / spread)
-
     if name == "mean":
         return lambda rows: np.broadcast_to(middle, (len(rows), len(middle)))
     size = np.maximum(targets.std(axis=0), 1e-300)
     wanted = (targets - middle) / size
-    learner = _ridge() if name == "ridge" else _gaussian_process(inputs.shape[1], seed)
     rows = np.arange(len(inputs))
-    if name != "ridge" and len(rows) > MOST_KERNEL_ROWS:
-        rows = np.random.default_rng(seed).choice(len(rows), MOST_KERNEL_ROWS, replace=False)
-    with warnings.catch_warnings():
-        # a length at the end of its range is a straight line, which is fine
-        warnings.simplefilter("ignore")
-        learner.fit(scaled(inputs[rows]), wanted[rows])
+    if name == "ridge":
+        from sklearn.linear_model import RidgeCV
+
+        learner = RidgeCV(PENALTIES, alpha_per_target=True)
+    else:
+        from sklearn.gaussian_process import GaussianProcessRegressor
+
+        kernel = _tuned_kernel(inputs, targets, seed) if kernel is None else kernel
+        learner = GaussianProcessRegressor(kernel, optimizer=None)
+        if len(rows) > MOST_KERNEL_ROWS:
+            rows = np.random.default_rng(seed).choice(len(rows), MOST_KERNEL_ROWS, replace=False)
+    learner.fit(scaled(inputs[rows]), wanted[rows])
 
     def predict(new: Floats) -> Floats:
-        rows = np.asarray(learner.predict(scaled(new))).reshape(len(new), -1)
-        return np.asarray(rows * size + middle)
+        found = np.asarray(learner.predict(scaled(new))).reshape(len(new), -1)
+        return np.asarray(found * size + middle)
 
     return predict
 
 
-def _ridge() -> Any:
-    """Return linear regression with a penalty chosen by leaving rows out."""
-    from sklearn.linear_model import RidgeCV
+def _scaler(inputs: Floats) -> Callable[[Floats], Floats]:
+    """Return a function that gives rows mean 0 and spread 1, as learned from ``inputs``."""
+    mean, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    spread = np.where(spread > 1e-12 * np.abs(mean), spread, 1.0)
+    return lambda rows: np.asarray((rows - mean) / spread)
 
-    return RidgeCV(PENALTIES, alpha_per_target=True)
 
+def _tuned_kernel(inputs: Floats, targets: Floats, seed: int) -> Any:
+    """Return the kernel of a Gaussian process: a line, a smooth part and noise.
 
-def _gaussian_process(d: int, seed: int) -> Any:
-    """Return a Gaussian process: a line, a smooth part and noise, one length for all inputs."""
+    Its four numbers are those of the largest likelihood of some rows; one kernel serves all folds.
+    """
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
+    d = inputs.shape[1]
+    rows = np.arange(len(inputs))
+    if len(rows) > MOST_TUNED_ROWS:
+        rows = np.random.default_rng(seed).choice(len(rows), MOST_TUNED_ROWS, replace=False)
     smooth = ConstantKernel(0.5, (1e-3, 1e2)) * RBF(np.sqrt(d), (0.3, 100.0))
     line = ConstantKernel(0.5 / d, (1e-4, 1e2)) * DotProduct(0.0, "fixed")
-    return GaussianProcessRegressor(
-        smooth + line + WhiteKernel(0.3, (1e-4, 1e1)), random_state=seed
-    )
+    learner = GaussianProcessRegressor(smooth + line + WhiteKernel(0.3, (1e-4, 1e1)))
+    size = np.maximum(targets.std(axis=0), 1e-300)
+    with warnings.catch_warnings():
+        # a length at the end of its range is a straight line, which is fine
+        warnings.simplefilter("ignore")
+        learner.fit(_scaler(inputs)(inputs[rows]), ((targets - targets.mean(axis=0)) / size)[rows])
+    return learner.kernel_

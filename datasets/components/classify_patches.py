@@ -38,7 +38,7 @@ __all__ = ["PatchClasses", "classify_patches", "read_labels"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-MOST_LEFT_OUT = 60
+MOST_LEFT_OUT = 30
 """Labels up to which each is left out by itself; beyond, they are left out in so many groups."""
 UNLIKE_P = 1e-3
 """A patch farther from every class than all but this share of a class is like none."""
@@ -142,7 +142,7 @@ def classify_patches(
     labels
         One a patch, None, NaN, "" or -1 where unknown; at least two patches of each class.
     rng
-        Groups of labels when there are more than 60.
+        Groups of labels when there are more than 30.
 
     Returns
     -------

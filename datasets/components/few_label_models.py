@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 __all__ = [
     "MODELS",
@@ -122,7 +123,7 @@ def _normal(scores: Floats, means: Floats, heaps: Floats, weights: Floats) -> Fl
     log_p = np.empty((len(scores), len(means)))
     for each, (mean, heap) in enumerate(zip(means, heaps, strict=True)):
         root = np.linalg.cholesky(heap)
-        z = np.linalg.solve(root, (scores - mean).T)
+        z = solve_triangular(root, (scores - mean).T, lower=True, check_finite=False)
         log_p[:, each] = np.log(weights[each]) - np.log(np.diag(root)).sum()
         log_p[:, each] -= 0.5 * (z**2).sum(axis=0)
     return log_p - _log_sum(log_p)

@@ -220,7 +220,8 @@ def _read_target(target: object, n: int) -> tuple[tuple[str, ...], Integers, Flo
     if given.dtype.kind == "f":
         if given.shape != (n,):
             raise InputError(f"target must have shape ({n},), got {given.shape}.")
-        if np.nanstd(given) == 0:
+        seen = given[np.isfinite(given)]
+        if len(seen) > 1 and np.ptp(seen) == 0:
             raise InputError("target is constant: there is nothing to foretell.")
         return (), np.empty(0, dtype=np.int64), given.astype(np.float64)
     classes, codes = read_labels(target, n)

@@ -22,6 +22,7 @@ SMALLEST_ERROR = 1e-3
 """Share of a column's spread below which its measurement error is not trusted: weights stay
 finite where an error is given as nearly 0."""
 NO_SIGNAL = "no signal"
+OUTLYING_SDS = 20.0
 TIME_COLUMNS = ("time", "frame")
 
 
@@ -236,6 +237,7 @@ def _without_constants(table: PreparedTable) -> PreparedTable:
     repeated = n - len(np.unique(table.values, axis=0))
     if repeated:
         notes.append(f"{repeated} of {n} patches repeat another one exactly (read twice?).")
+    notes += _outlying(table.values[:, moving])
     kept = int(moving.sum())
     if n <= kept:
         notes.append(f"fewer patches ({n}) than columns ({kept}): only a few patterns can be told.")
@@ -248,6 +250,20 @@ def _without_constants(table: PreparedTable) -> PreparedTable:
         noise=None if table.noise is None else table.noise[:, index][:, :, index],
         warnings=tuple(notes),
     )
+
+
+def _outlying(values: Floats) -> list[str]:
+    """Return a sentence about patches so far off that they would decide alone."""
+    offset = np.abs(values - np.median(values, axis=0))
+    spread = np.median(offset, axis=0) / 0.6745
+    far = offset > OUTLYING_SDS * np.where(spread > 0, spread, np.inf)
+    count = int(far.any(axis=1).sum())
+    if not count:
+        return []
+    return [
+        f"{count} of {len(values)} patches lie over {OUTLYING_SDS:.0f} robust spreads off in some "
+        "column and may decide everything: look at them (spikes: find_spoilt_spectra)."
+    ]
 
 
 def _with_metric(table: PreparedTable, full_metric: bool) -> PreparedTable:

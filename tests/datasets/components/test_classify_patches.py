@@ -55,7 +55,7 @@ def test_is_as_sure_as_it_is_right_where_classes_overlap(grains, count, bound, o
     # disorder of two levels: nobody tells all patches apart
     table, truth = grains
     right, sure = [], []
-    for seed in range(12):
+    for seed in range(8):
         labels = some_labels(truth, seed, count)
         found = classify_patches(table, labels, rng=0)
         unseen = labels < 0
