@@ -59,6 +59,14 @@ class AveragedScans:
         Of lengths.
     warnings
         What to know.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import ChannelSceneSettings, make_channel_scene
+    >>> scene = make_channel_scene(ChannelSceneSettings(shape=(64, 64)), rng=1)
+    >>> averaged = average_scans(scene.scans, largest_shift_px=4.0)
+    >>> averaged.noise["idle"].has_signal, averaged.noise["height"].has_signal
+    (False, True)
     """
 
     mean: Channels

@@ -47,6 +47,11 @@ class DerivedChannel:
     coefficient
         Of the relation: channel per source (per unit of length for a slope); NaN where there is
         no single one.
+
+    Examples
+    --------
+    >>> DerivedChannel("deflection", ("height",), "slope along x", 0.99, -8.3).sentence
+    'channel deflection is the slope along x of height (R^2 = 0.990): it is derived.'
     """
 
     name: str

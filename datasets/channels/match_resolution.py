@@ -51,6 +51,13 @@ class MatchedChannels:
         Of lengths.
     warnings
         What to know.
+
+    Examples
+    --------
+    >>> picture = xr.DataArray(np.random.default_rng(0).normal(size=(32, 32)), dims=("y", "x"))
+    >>> found = match_resolution({"a": picture, "b": picture}, {"a": 0.0, "b": 1.5})
+    >>> found.blur, found.table.added.tolist()
+    (1.5, [1.5, 0.0])
     """
 
     dataset: xr.Dataset

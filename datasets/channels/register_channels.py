@@ -53,6 +53,14 @@ class RegisteredChannels:
         Of lengths.
     warnings
         What to know.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import ChannelSceneSettings, make_channel_scene
+    >>> scene = make_channel_scene(ChannelSceneSettings(shape=(64, 64)), rng=1)
+    >>> found = register_channels(scene.scans[0][["height", "idle"]])
+    >>> found.reference, found.table.contrast.tolist()
+    ('height', ['same', 'none'])
     """
 
     dataset: xr.Dataset

@@ -59,6 +59,14 @@ class RepeatPair:
         grid, its noise is another one, and half of var(Z1 - Z2) is nobody's.
     warnings
         What to know.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import ChannelSceneSettings, make_channel_scene
+    >>> scene = make_channel_scene(ChannelSceneSettings(shape=(64, 64)), rng=1)
+    >>> pair = align_repeat(*scene.scans, largest_shift_px=4.0)
+    >>> pair.same_sampling, bool((pair.registration.shift_sd < 2.0).all())
+    (True, True)
     """
 
     first: Channels
