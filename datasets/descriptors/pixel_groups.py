@@ -12,19 +12,21 @@ from physlearn.datasets.descriptors.moments import Gradient, Mean, Skewness, Var
 from physlearn.datasets.descriptors.periodicity import Crystallinity, LockIn, Sharpness
 from physlearn.datasets.descriptors.pixel_noise import PixelNoise
 from physlearn.datasets.descriptors.radial import RadialPower
-from physlearn.datasets.descriptors.texture import PolarColumns, Roughness, SymmetryOrders
+from physlearn.datasets.descriptors.symmetry import SymmetryOrders, Threefold
+from physlearn.datasets.descriptors.texture import PolarColumns, Roughness
 from physlearn.datasets.descriptors.window_batch import DescriptorGroup
 from physlearn.datasets.patches.patch_places import AxisFrame
 
 __all__ = ["GROUPS", "make_groups"]
 
 GROUPS = (
-    "mean", "variance", "skewness", "gradient", "crystallinity", "sharpness", "lock_in",
-    "moments", "texture", "periodicity", "radial", "polar_fourier",
+    "mean", "variance", "skewness", "gradient", "symmetry", "threefold", "roughness",
+    "crystallinity", "sharpness", "lock_in", "moments", "texture",
+    "periodicity", "radial", "polar_fourier",
 )  # fmt: skip
 PARTS = {
     "moments": ("mean", "variance", "skewness", "gradient"),
-    "texture": ("symmetry", "roughness"),
+    "texture": ("symmetry", "threefold", "roughness"),
     "periodicity": ("crystallinity", "sharpness", "lock_in"),
 }
 
@@ -67,7 +69,9 @@ def _group(
     if part == "lock_in":
         return LockIn(shape, picture, noise)
     if part == "symmetry":
-        return SymmetryOrders(shape)
+        return SymmetryOrders(shape, noise)
+    if part == "threefold":
+        return Threefold(shape)
     if part == "roughness":
         return Roughness(frame.step, noise)
     if part == "radial":

@@ -26,7 +26,7 @@ class BandPower:
 
     def __init__(self, shape: tuple[int, int], masks: Floats, noise: PixelNoise | None) -> None:
         self.shape = shape
-        self.masks = masks  # (bands, rows, columns) on the grid of fft2, 0 or 1
+        self.masks = masks  # (bands, rows, columns) on the grid of fft2: weights
         self.window = hann_window(shape)
         self.pixels = shape[0] * shape[1]
         self.added, self.lines, self.second = (np.zeros(len(masks)) for _ in range(3))
@@ -50,8 +50,9 @@ class BandPower:
             even, lines = noise.power(waves)
             self.even_waves[rows, columns] = even / self.pixels**2
             self.line_waves[rows, columns] = lines / self.pixels**2
-            self.added[band] = even.sum() / self.pixels**2
-            self.lines[band] = lines.sum() / self.pixels**2
+            weights = mask[rows, columns]
+            self.added[band] = (weights * even).sum() / self.pixels**2
+            self.lines[band] = (weights * lines).sum() / self.pixels**2
             # sum over pairs k, k' of |W2(k - k')|^2: how many independent waves the band holds
             pairs = np.fft.ifft2(np.abs(np.fft.fft2(mask)) ** 2).real
             white = mask.sum() * float((self.window**2).sum()) / self.pixels**2

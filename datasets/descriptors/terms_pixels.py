@@ -48,9 +48,15 @@ PIXEL_TERMS = (
     ),
     DescriptorTerm(
         "symmetry", "1", None,
-        "sum_p |c_pm|^2 / sum_(p, m > 0) |c_pm|^2 for m = 2, 3, 4, 6 (the number at the end), less "
-        "noise, with the coefficients of polar_fourier", FREE, LAGUERRE,
-        of_channel=True, numbered=True,
+        "|sum_q S(q) exp(i m phi_q)| / sum_q S(q) for m = 2, 4, 6 (the number at the end), S the "
+        "power under a Hann window less noise, limited softly at 1 - 3 cycles a patch and .4 - .5 "
+        "cycles a pixel",
+        FREE, of_channel=True, numbered=True,
+    ),
+    DescriptorTerm(
+        "threefold", "1", None,
+        "sum_p |c_p3|^2 / sum_(p, m > 0) |c_pm|^2 less noise, with the coefficients of "
+        "polar_fourier about the motif's centre", FREE, LAGUERRE, of_channel=True,
     ),
     DescriptorTerm(
         "crystallinity", "1", None,

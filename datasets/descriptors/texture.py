@@ -1,4 +1,4 @@
-"""Orientation-free texture of a patch: symmetry orders, anisotropy, roughness."""
+"""Texture of a patch: polar-Fourier amplitudes about its own centre, anisotropy, roughness."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from physlearn.datasets.channels.channel_noise import ChannelNoise
 from physlearn.datasets.descriptors.pixel_noise import PixelNoise, linear_covariance
 from physlearn.datasets.descriptors.polar_basis import polar_basis
-from physlearn.datasets.descriptors.polar_parts import PolarParts, jump_of, polar_parts
+from physlearn.datasets.descriptors.polar_parts import jump_of, polar_parts
 from physlearn.datasets.descriptors.window_batch import GroupResult, WindowBatch
 
-__all__ = ["POLAR_ORDER", "PolarColumns", "Roughness", "SymmetryOrders", "table_order"]
+__all__ = ["POLAR_ORDER", "PolarColumns", "Roughness", "table_order"]
 
 Floats = NDArray[np.float64]
-ORDERS = (2, 3, 4, 6)
 POLAR_ORDER = 8
 REACH_PX = 2.5
 N_DRAWS = 200
@@ -62,50 +61,6 @@ class PolarColumns:
             "pixels of their middle to be centred on: their polar-Fourier numbers depend on where "
             "the patch lies."
         )
-
-
-class SymmetryOrders:
-    """Share of the power that turns with the patch in each angular order: |psi_m|^2 of pixels."""
-
-    words = tuple(f"symmetry_{m}" for m in ORDERS)
-    tiers = (1,) * len(ORDERS)
-    units = ("1",) * len(ORDERS)
-
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self.basis = polar_basis(shape, max(table_order(shape), max(ORDERS)), 0.8)
-        order = self.basis.modes[:, 1]
-        self.which = np.array([order == m for m in ORDERS], dtype=np.float64)
-        self.turning = (order > 0).astype(np.float64)
-        self.middle = 0.5 * (np.array(shape[::-1]) - 1.0)
-
-    def describe(self, batch: WindowBatch) -> GroupResult:
-        """Return what the patches show."""
-        parts = polar_parts(
-            batch.pixels, np.broadcast_to(self.middle, (len(batch.pixels), 2)), self.basis,
-            batch.noise,
-            reach=REACH_PX, variance=batch.variance, with_gradients=batch.with_errors,
-        )  # fmt: skip
-        which, turning = self.which, self.turning
-        values, whole = self._shares(parts)
-        gradients, second, jump = None, None, None
-        if parts.gradients is not None:
-            rise = 2.0 * parts.amplitude[:, :, None, None] * parts.gradients
-            of_order = np.einsum("mk,nkij->nmij", which, rise)
-            of_all = np.einsum("k,nkij->nij", turning, rise)[:, None]
-            scale = whole[:, None, None, None]
-            gradients = (of_order - values[:, :, None, None] * of_all) / scale
-            second = (parts.added**2) @ which.T / whole[:, None] ** 2
-        if parts.other is not None:
-            jump = jump_of(parts, values, self._shares(parts.other)[0])
-        return GroupResult(values, gradients, second, jump)
-
-    def _shares(self, parts: PolarParts) -> tuple[Floats, Floats]:
-        """Return the share of each order, and the power of all that turn."""
-        whole = parts.clean @ self.turning
-        raw = whole + parts.added @ self.turning
-        noise = np.sqrt((parts.added**2) @ self.turning)
-        whole = np.maximum(np.maximum(whole, 2.0 * noise), np.maximum(1e-9 * raw, 1e-300))
-        return (parts.clean @ self.which.T) / whole[:, None], whole
 
 
 class Roughness:

@@ -18,6 +18,7 @@ PLACE = PatchPlaces(np.array([[15.5, 15.5]]), float(EDGE), "pixel")
 LOOSE = {
     "radial_power": 0.1,
     "skewness": 0.01,
+    "symmetry": 0.12,
     "crystallinity": 0.15,
     "sharpness": 0.06,
     "anisotropy": 0.1,

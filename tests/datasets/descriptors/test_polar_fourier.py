@@ -9,6 +9,11 @@ from physlearn.checks import InputError
 from physlearn.datasets import PolarOptions, make_patch_scene, polar_fourier
 from physlearn.datasets.channels.channel_noise import ChannelNoise
 from physlearn.datasets.descriptors.polar_basis import polar_basis
+from physlearn.datasets.descriptors.polar_kernels import (
+    describe_windows,
+    ring_sums,
+    window_gradients,
+)
 
 MOTIF = np.array([[-4.0, -2.0], [4.0, -2.0], [0.0, 4.5], [0.0, 0.5]])
 
@@ -114,6 +119,41 @@ def test_four_motifs_cluster_by_themselves(oracle):
     labels = KMeans(4, n_init=10, random_state=0).fit_predict(found.values)
     oracle("one minus adjusted Rand", error=1 - adjusted_rand_score(scene.labels, labels),
            bound=0.05)  # fmt: skip
+
+
+def test_kernels_equal_their_plain_form():
+    basis = polar_basis((12, 12), 4, 0.8)
+    rng = np.random.default_rng(8)
+    windows = np.stack([rendered(edge=12, width=2.0, points=MOTIF / 2) for _ in range(2)])
+    windows = (windows - windows.mean() + 0.05 * rng.normal(size=windows.shape)).astype(np.float32)
+    starts = np.full((2, 2), 5.4)
+    results = []
+    for plain in (False, True):
+        kernels = [describe_windows, window_gradients, ring_sums]
+        describe, slopes, rings = (k.py_func if plain else k for k in kernels)
+        centers, found = np.empty((2, 2)), np.empty(2, dtype=bool)
+        real, imaginary = (np.empty((2, len(basis.modes))) for _ in range(2))
+        describe(windows, starts, True, 0.75, basis.scale, 4, basis.modes, basis.n_circular,
+                 basis.mass, basis.table, centers, found, real, imaginary)  # fmt: skip
+        pictures = np.empty((2, len(basis.modes), 12, 12))
+        slopes(windows, centers, found, True, basis.scale, 4, basis.modes, basis.n_circular,
+               basis.mass, basis.table, pictures)  # fmt: skip
+        summed = np.zeros((2, 20))
+        rings(windows.astype(float), centers, 2.0, summed)
+        results.append((centers, found, real, imaginary, pictures, summed))
+    for compiled, plain in zip(*results, strict=True):
+        assert np.allclose(compiled, plain, rtol=1e-5, atol=1e-6)
+
+
+def test_a_centre_in_doubt_widens_the_errors(oracle):
+    """A dimer whose atoms are as good a centre as its middle: the error knows of the jump."""
+    pair = 20 * rendered(width=1.2, points=np.array([[-1.6, 0.0], [1.6, 0.0]])) + 2
+    rng = np.random.default_rng(9)
+    options = PolarOptions(covariance="each")
+    found = polar_fourier(rng.poisson(pair, size=(400, 24, 24)), noise="counts", options=options)
+    said = np.einsum("nkk->nk", found.covariance).mean(axis=0)
+    ratio = found.values.var(axis=0) / said
+    oracle("variance against what is said", error=np.abs(np.log(ratio[:5])).max(), bound=0.35)
 
 
 def test_bad_input_is_one_sentence():
