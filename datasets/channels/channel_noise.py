@@ -108,9 +108,8 @@ class ChannelNoise:
         generator, _ = as_generator(rng)
         if len(shape) < 2:
             raise InputError(f"shape must end with rows and columns; got {shape}.")
-        rows = check_count("shape", shape[len(shape) - 2], 1)
-        columns = check_count("shape", shape[len(shape) - 1], 1)
-        more = shape[: len(shape) - 2]
+        *others, rows, columns = (check_count("shape", length, 1) for length in shape)
+        more = tuple(others)
         p, q = (length // 2 for length in self.autocorrelation.shape)
         white = generator.normal(size=(*more, rows + 2 * p, columns + 2 * q))
         if p or q:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -51,7 +52,7 @@ def signal_test(values: NDArray[np.float64 | np.complex128]) -> tuple[float, flo
     >>> p > 0.001
     True
     """
-    flat = np.nan_to_num(flatten_lines(values))
+    flat: NDArray[Any] = np.nan_to_num(flatten_lines(values))
     power = float((np.abs(flat) ** 2).sum())
     # rounding leaves a constant channel no exact zeros
     size = float(np.nanmean(np.abs(values) ** 2)) if np.isfinite(values).any() else 0.0

@@ -221,3 +221,28 @@ def test_no_two_real_fields_are_of_one_place(one, two, public_file):
     )
     with pytest.raises(NotIdentified, match="overlap"):
         align_repeat(first, second)
+
+
+@pytest.mark.parametrize("model", ["rigid", "affine"])
+def test_before_and_after_a_change_with_turn_and_drift(model, oracle):
+    draw = scene(size=320, width=6.0, seed=13)
+    rng = np.random.default_rng(14)
+    whole = draw(0, 0, (256, 256))
+    rows, columns = np.indices((128, 128), dtype=float)
+    x, y = columns - 63.5, rows - 63.5
+    turn = 0.01
+    shear = 0.01 if model == "affine" else 0.0
+    there_x = np.cos(turn) * x - np.sin(turn) * y + shear * y + 127.0
+    there_y = np.sin(turn) * x + np.cos(turn) * y + 126.0
+    before = whole[64:192, 64:192] + rng.normal(0, 0.1, (128, 128))
+    after = sample_at(whole, there_y, there_x)
+    after[40:60, 50:80] += 1.5  # a domain that switched
+    after += rng.normal(0, 0.1, (128, 128))
+    pair = align_repeat(channel(before), channel(after), model=model, largest_shift_px=6.0)
+    gap = (pair.second - pair.first).to_numpy()
+    changed = gap > 0.75
+    # 600 pixels switched; the rest is noise of both, not edges out of place
+    assert abs(int(changed.sum()) - 600) < 60
+    oracle(f"after {model}", error=float(gap[~changed & (np.abs(gap) < 0.75)].std()), bound=0.18)
+    still = align_repeat(channel(before), channel(after), model="shift", largest_shift_px=6.0)
+    assert float((still.second - still.first).std()) > float(np.nanstd(gap))
