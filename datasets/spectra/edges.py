@@ -103,7 +103,7 @@ def measure_edges(
                 f"the background window of {name} scatters {misfit:.2g} times as much as counts "
                 "do: gain, or the power law, is not right, and the errors are not either."
             )
-    covariance = np.einsum("nam,nm,nbm->nab", influence, variance, influence)
+    covariance = (influence * variance[:, None]) @ np.swapaxes(influence, 1, 2)
     attrs = {"gain": gain, "warnings": tuple(warnings)}
     units = ["counts"] * len(names)
     result = maps_of(pixels, names, units, net, covariance, REASONS, why, attrs)
@@ -145,7 +145,7 @@ def _edge(
     influence = np.zeros((n, len(energy)))
     influence[:, under] = 1.0
     # a count more at a point of the background window moves the fit by F^-1 x
-    pull = np.einsum("nm,am,nab->nb", carried, ahead, inverse)
+    pull = ((carried @ ahead.T)[:, None] @ inverse)[:, 0]
     influence[:, before] -= (pull @ x) * used
     freedom = np.maximum(used.sum(axis=1) - 2, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -167,7 +167,7 @@ def _power_law(x: Floats, y: Floats, used: Flags, sound: Flags) -> tuple[Floats,
     fisher = np.broadcast_to(np.eye(2), (n, 2, 2)).copy()
     for _ in range(N_STEPS):
         mean = np.exp(np.clip(theta @ x, -700, 700)) * used
-        fisher[sound] = np.einsum("nm,am,bm->nab", mean[sound], x, x)
+        fisher[sound] = (mean[sound][:, None] * x) @ x.T
         score = ((y - mean) * used) @ x.T
         step = np.zeros_like(theta)
         step[sound] = np.linalg.solve(fisher[sound], score[sound][..., None])[..., 0]

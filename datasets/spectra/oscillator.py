@@ -95,8 +95,9 @@ def fit_harmonic_oscillator(spectra: xr.DataArray) -> xr.Dataset:
     size = median_of_known(np.abs(pixels.values), 1)
     size = np.where(size > 0, size, 1.0)
     x, scaled = pixels.axis / center, pixels.values / size[:, None]
+    names: tuple[str, ...] = RESONANCE_COLUMNS
     if np.iscomplexobj(scaled):
-        names, fits = RESONANCE_COLUMNS, _complex_fits(x, scaled)
+        fits = _complex_fits(x, np.asarray(scaled, dtype=np.complex128))
     else:
         if np.nanmin(scaled, initial=0.0) < 0:
             raise InputError(

@@ -126,8 +126,9 @@ def _evaluate(
     u = _distance(mean, spread, y, there)
     weight = (1.0 - u) ** 2
     slopes = slopes * slope[..., None]
-    step = np.einsum("nm,nmi,nm->ni", weight / spread, slopes, y - mean)
-    bread = np.einsum("nm,nmi,nmj->nij", weight / spread, slopes, slopes)
+    weighted = np.swapaxes(slopes * (weight / spread)[..., None], 1, 2)
+    step = (weighted @ (y - mean)[..., None])[..., 0]
+    bread = weighted @ slopes
     used = u < 1.0
     found = (used * (y - mean) ** 2 / spread).sum(axis=1)
     found *= variance / np.maximum(used.sum(axis=1) - 3.0, 1.0)

@@ -111,8 +111,8 @@ def _plane(offset: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
         scale = np.maximum(NORMAL * spread * np.sqrt(number / np.maximum(number - p, 1)), floor)
         u = np.where(good, np.minimum((r / (CUTOFF * scale[:, None])) ** 2, 1.0), 1.0)
         weight = (1.0 - u) ** 2
-        bread = np.einsum("nm,nmi,nmj->nij", weight, design, design) + ridge
-        step = np.linalg.solve(bread, np.einsum("nm,nmi,nm->ni", weight, design, r)[..., None])
+        weighted = np.swapaxes(design * weight[..., None], 1, 2)
+        step = np.linalg.solve(weighted @ design + ridge, weighted @ r[..., None])
         beta = beta + step[..., 0]
         if (np.abs(step[:, 0, 0]) < 1e-4 * scale).all():
             break
@@ -120,7 +120,7 @@ def _plane(offset: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     used = (weight > 0).sum(axis=1)
     curve = ((1.0 - u) * (1.0 - 5.0 * u)).sum(axis=1) / np.maximum(used, 1)
     inside = weight > 0
-    bread = np.einsum("nm,nmi,nmj->nij", inside, design, design) + ridge
+    bread = np.swapaxes(design * inside[..., None], 1, 2) @ design + ridge
     lever = np.einsum("nij,nmj->nmi", np.linalg.inv(bread), design)[..., 0]
     freedom = np.maximum(used - p, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -147,7 +147,8 @@ def _moderated(scatter: Floats, freedom: Floats, number: Integers, enough: Flags
         agreement = (one[known] / sd[known, :, None] / sd[known, None, :]).mean(axis=0)
     target = agreement * np.sqrt(usual[:, None] * usual)
     own = np.sqrt(freedom[:, :, None] * freedom[:, None, :])
-    mixed = (weight * target + own * one) / (weight + own)
+    # less 2: the mean of a variance that is known no better than so many degrees of freedom tell
+    mixed = (weight * target + own * one) / np.maximum(weight + own - 2.0, 1.0)
     return np.asarray(mixed / scale[:, :, None] / scale[:, None, :])
 
 

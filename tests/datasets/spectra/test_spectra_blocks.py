@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from physlearn.checks import InputError
-from physlearn.datasets import SpectraOptions, make_spectra, read_channels
+from physlearn.datasets import (
+    PatchOptions,
+    SpectraOptions,
+    describe_patches,
+    make_spectra,
+    read_channels,
+)
 from physlearn.datasets.descriptors.terms_spectra import SPECTRUM_TERMS
 from physlearn.datasets.patches.patch_places import grid_places
 from physlearn.datasets.spectra.patch_locations import patch_locations
@@ -109,6 +115,17 @@ def test_a_phase_about_pi_has_no_jump():
     phase = block.values[:, block.names.index("phase")]
     assert np.ptp(phase) < 0.2
     assert np.abs(np.abs(phase) - np.pi).max() < 0.1
+
+
+def test_a_patch_table_takes_spectra_with_their_covariance():
+    scene = make_spectra("loops", (20, 20), rng=9)
+    options = PatchOptions(spectra=SpectraOptions(columns=("imprint", "switchable_response")))
+    table = describe_patches(None, spectra=scene.spectra, patch_size=100.0, options=options)
+    assert table.columns == ["imprint", "switchable_response"]
+    assert table.units == {"imprint": "V", "switchable_response": "pm"}
+    assert table.measurement_covariance is not None
+    assert (np.einsum("nii->ni", table.measurement_covariance) > 0).all()
+    assert table.n_patches == 16
 
 
 def test_recorded_loops_fill_a_patch_table(public_file):
