@@ -72,8 +72,8 @@ def plain_channel_name(name: str) -> str:
 
     Examples
     --------
-    >>> plain_channel_name("HeightRetrace"), plain_channel_name("Piezo 2")
-    ('height_retrace', 'piezo_2')
+    >>> plain_channel_name("HeightRetrace"), plain_channel_name("UserIn0Retrace")
+    ('height_retrace', 'user_in0_retrace')
     """
     words = [word for word in re.split(r"[^A-Za-z0-9]+", _spaced(str(name))) if word]
     return "_".join(words).lower() or "channel"
@@ -93,4 +93,4 @@ def _words(name: str) -> list[str]:
 
 def _spaced(name: str) -> str:
     """Return a name with a space before each capital that begins a word."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", " ", name)

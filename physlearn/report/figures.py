@@ -254,12 +254,13 @@ def _patches(findings: Findings) -> Iterator[Drawn]:
         figure, ax = _canvas(2.75, 2.4 if not table.flags and not table.derived else 2.7)
         plot_patches(table, column, ax=ax)
         values, row = table.frame[column], rows[column]
-        what = row["formula"] if row["term"] else "patch by patch"
-        bar = " The bar beside the colours: error of one patch." if row["error"] else ""
+        what = row["formula"].split(";")[0] if row["term"] else "patch by patch"
+        if row["term"] == "channel_mean":
+            what = "mean in each patch"
         yield (f"patch_{_file_name(column)}", figure,
                f"Map of {column.replace('_', ' ')} over the patches, from "
                f"{said_number(float(values.min()))} to {said_number(float(values.max()))}.",
-               f"{column.replace('_', ' ')}: {what}.{bar}")  # fmt: skip
+               f"{column.replace('_', ' ')}: {what}.")  # fmt: skip
 
 
 def maps_shown(table: PatchTable) -> list[str]:

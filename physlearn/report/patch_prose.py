@@ -37,6 +37,8 @@ def patches_text(findings: Findings) -> str:
         text += f"Each shares {table.overlap:.0%} of its edge with the next. "
     if table.chosen_by_result:
         text += "They were chosen by what they show, which makes independent causes look tied. "
+    if table.measurement_covariance is not None:
+        text += "The bar beside each map’s colours is the error of one patch, up and down. "
     left = len(table.columns) - len(maps_shown(table))
     if left:
         text += (
