@@ -53,7 +53,7 @@ def _best_cpu(job: Any, repeats: int) -> float:
 
 def rates(quick: bool) -> list[Row]:
     """Time 24 by 24 patches: each group of descriptors and all together, one core."""
-    n = 900 if quick else 10_000
+    n = 900 if quick else 4_000
     made = make_patch_scene(n_patches=n, rng=1)
     picture = made.image
     rows = []
@@ -66,7 +66,7 @@ def rates(quick: bool) -> list[Row]:
         def describe(options: PatchOptions = options) -> None:
             describe_patches(picture, patch_size=24.0, options=options)
 
-        seconds = _best_cpu(describe, 1 if quick else 3)
+        seconds = _best_cpu(describe, 1 if quick else 2)
         gated = name == "all groups"
         rows.append({
             "what": f"describe_patches with {name}, pooled covariance, 24 x 24 pixels",
