@@ -114,8 +114,6 @@ class ChannelNoise:
         white = generator.normal(size=(*more, rows + 2 * p, columns + 2 * q))
         if p or q:
             power = np.zeros(white.shape[-2:])
-            if 2 * p + 1 > power.shape[0] or 2 * q + 1 > power.shape[1]:
-                raise ValueError(f"shape {shape} is smaller than the autocorrelation")
             power[: 2 * p + 1, : 2 * q + 1] = self.autocorrelation
             power = np.roll(power, (-p, -q), axis=(0, 1))
             # an autocorrelation cut off at its edge may have slightly negative powers

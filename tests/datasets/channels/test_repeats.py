@@ -223,7 +223,7 @@ def test_no_two_real_fields_are_of_one_place(one, two, public_file):
         align_repeat(first, second)
 
 
-@pytest.mark.parametrize("model", ["rigid", "affine"])
+@pytest.mark.parametrize("model", ["rigid", pytest.param("affine", marks=pytest.mark.slow)])
 def test_before_and_after_a_change_with_turn_and_drift(model, oracle):
     draw = scene(size=320, width=6.0, seed=13)
     rng = np.random.default_rng(14)
