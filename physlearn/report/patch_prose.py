@@ -33,6 +33,8 @@ def patches_text(findings: Findings) -> str:
         f"{table.n_patches} patches of {said_number(table.patch_size)} {unit_text(table.unit)}, "
         f"each described by {len(table.columns)} numbers. "
     )
+    if table.selection != "all":
+        text += f"Which are in: {table.selection}. "
     if table.overlap:
         text += f"Each shares {table.overlap:.0%} of its edge with the next. "
     if table.chosen_by_result:
