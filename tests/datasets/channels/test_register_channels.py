@@ -37,7 +37,7 @@ def channel(values, **attrs):
 @pytest.mark.parametrize("contrast", list(CONTRASTS))
 @pytest.mark.parametrize("snr", [3.0, 10.0])
 def test_error_is_near_the_bound_whatever_the_contrast(contrast, snr, oracle):
-    ratio, z, bar = _trials(contrast, snr, 40)
+    ratio, z, bar = _trials(contrast, snr, 16)
     n = 2 * len(ratio)
     rms = np.sqrt(np.mean(np.square(ratio)))
     oracle(f"rms over bound, {contrast}, {snr}", error=rms, bound=1.1 * (1 + 4 / np.sqrt(2 * n)))
