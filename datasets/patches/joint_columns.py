@@ -93,6 +93,9 @@ def _covariance(columns: list[AtomColumn], errors: AtomErrors, pooled: bool) -> 
                     found[:, j, i] += extra
         found = np.where(lacking[part][:, :, None] | lacking[part][:, None, :], 0.0, found)
         found = np.nan_to_num(found)
+        diagonal = np.arange(k)
+        # sums of squares of nothing may round to below 0
+        found[:, diagonal, diagonal] = np.maximum(found[:, diagonal, diagonal], 0.0)
         if pooled:
             total[0] += found.sum(axis=0) / number
         else:
