@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -133,7 +135,8 @@ def _measure(
     reach = min(half, SECTION_SMOOTHINGS * smoothed)
     shared = track.metadata.get("frame_shift_error", ())
     shift_error = float(shared[frame]) if frame < len(shared) else 0.0
-    nearest = cKDTree(smoothing(walls) @ walls.places).query(places.centers)[1].astype(np.int64)
+    tree = cKDTree(smoothing(walls) @ walls.places)
+    nearest = np.atleast_1d(np.asarray(tree.query(places.centers)[1], dtype=np.int64))
     patch, piece = _candidates(walls, places)
     length, of_length = measure_length(places.centers, half, patch, piece, walls)
     values, covariance = np.empty((places.n, 5)), np.empty((places.n, 5, 5))
@@ -214,7 +217,10 @@ def _candidates(walls: WallPoints, places: PatchPlaces) -> tuple[Integers, Integ
     one, two = walls.places[piece], walls.places[walls.following[piece]]
     # smoothing moves points by less than the longest piece
     reach = 0.5 * places.size + 1.5 * float(np.abs(two - one).max())
-    near = cKDTree(0.5 * (one + two)).query_ball_point(places.centers, reach, p=np.inf)
+    near = cast(
+        "list[list[int]]",
+        cKDTree(0.5 * (one + two)).query_ball_point(places.centers, reach, p=np.inf),
+    )
     patch = np.repeat(np.arange(places.n), [len(each) for each in near])
     flat = np.concatenate([np.asarray(each, dtype=np.int64) for each in near])
     return patch, piece[flat]

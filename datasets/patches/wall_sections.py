@@ -260,7 +260,8 @@ def measure_length(
     mean /= np.maximum(np.hypot(*mean.T), 1e-12)[:, None]
     way = np.stack([mean[:, 1], -mean[:, 0]], axis=1)
     at, step = places[a] - centers[patch], places[b] - places[a]
-    length = np.bincount(patch, _clipped(at, step, half, way), len(centers))
+    length = np.zeros(len(centers))
+    np.add.at(length, patch, _clipped(at, step, half, way))
     size = np.maximum(np.maximum(walls.error[a], walls.error[b]), 1e-4 * half)[:, None]
     grown = np.zeros((2, len(piece)))
     for sign in (-1.0, 1.0):
