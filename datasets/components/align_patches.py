@@ -29,7 +29,7 @@ SMALLEST_EDGE = 8
 CANDIDATES = 16
 """Patches among which the first reference is looked for."""
 ROUNDS = 3
-STARTS = 4
+STARTS = 3
 PART = 120
 """Patches from which references are found before all are used."""
 

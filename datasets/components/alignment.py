@@ -63,35 +63,27 @@ def pose_bank(references: Floats, disc: Disc, rotate: bool) -> PoseBank:
     angles = 2 * np.pi * np.arange(turns) / turns
     edge = references.shape[1]
     middle = 0.5 * (edge - 1)
-    plain = disc.points
-    rows, kind, turn, shift = [], [], [], []
-    # the disc moves with the motif: pixel numbers of the moved disc
-    axis = np.rint(plain + middle).astype(np.int64)
-    windows = np.zeros((len(disc.shifts), edge * edge), dtype=np.float32)
-    places = []
-    for number, (dx, dy) in enumerate(disc.shifts.astype(np.int64)):
-        x, y = axis[:, 0] + dx, axis[:, 1] + dy
-        legal = (x >= 0) & (x < edge) & (y >= 0) & (y < edge)
-        flat = np.where(legal, y * edge + x, -1)
-        windows[number, flat[legal]] = 1.0
-        places.append(flat)
-    for which, reference in enumerate(references):
+    # the disc moves with the motif: pixel numbers of the moved disc, a spare one for those outside
+    axis = np.rint(disc.points + middle).astype(np.int64)
+    moved = axis[None] + disc.shifts.astype(np.int64)[:, None]
+    inside = np.all((moved >= 0) & (moved < edge), axis=2)
+    places = np.where(inside, moved[..., 1] * edge + moved[..., 0], edge * edge)
+    n_shifts = len(places)
+    number = np.arange(n_shifts)[:, None]
+    windows = np.zeros((n_shifts, edge * edge + 1), dtype=np.float32)
+    windows[number, places] = 1.0
+    rows = np.zeros((len(references) * turns * n_shifts, edge * edge + 1), dtype=np.float32)
+    start = 0
+    for reference in references:
         spline = ndimage.spline_filter(reference, order=3, mode="mirror")
         for angle in angles:
-            turned = _sample(spline, _turn(plain, -angle))
+            turned = _sample(spline, _turn(disc.points, -angle))
             turned = turned - turned.mean()
             turned /= max(float(np.linalg.norm(turned)), 1e-300)
-            for number, flat in enumerate(places):
-                row = np.zeros(edge * edge, dtype=np.float32)
-                row[flat[flat >= 0]] = turned[flat >= 0]
-                rows.append(row)
-                kind.append(which)
-                turn.append(angle)
-                shift.append(number)
-    return PoseBank(
-        np.stack(rows), np.array(kind, dtype=np.int64), np.array(turn),
-        np.array(shift, dtype=np.int64), windows,
-    )  # fmt: skip
+            rows[start + number, places] = turned
+            start += n_shifts
+    kind, turn, shift = np.indices((len(references), turns, n_shifts)).reshape(3, -1)
+    return PoseBank(rows[:, :-1], kind, angles[turn], shift, windows[:, :-1])
 
 
 def best_pose(stack: Floats, bank: PoseBank, disc: Disc) -> tuple[Floats, Integers, Floats]:

@@ -287,7 +287,8 @@ def _correlation_length(
     count = np.bincount(number)
     mean = np.bincount(number, weights=products[pairs]) / np.maximum(count, 1)
     lags = np.flatnonzero((count > 0) & (np.arange(len(count)) > 0))
-    return _fall(lags * step, np.asarray(mean[lags] * len(rows) / float(np.trace(products))))
+    total = float(np.trace(products)) / len(rows)
+    return _fall(np.asarray(lags * step, dtype=np.float64), np.asarray(mean[lags] / total))
 
 
 def _correlation_time(table: PreparedTable, centers: Floats, times: Floats) -> float:

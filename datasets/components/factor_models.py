@@ -121,7 +121,7 @@ def _fit_dictionary(rows: Floats, rank: int, seed: int) -> Floats:
         for _ in range(DICTIONARY_PASSES):
             weights = _sparse(patterns, rows, every)
             idle = ~weights.any(axis=0)
-            patterns = np.linalg.lstsq(weights, rows, rcond=None)[0]
+            patterns = np.asarray(np.linalg.lstsq(weights, rows, rcond=None)[0], dtype=np.float64)
             length = np.linalg.norm(patterns, axis=1)
             if (idle | (length < 1e-12)).any():
                 # a pattern that no patch uses starts again from the patch explained worst

@@ -19,8 +19,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 MODELS = ("discriminant", "heaps")
 UNKNOWN = -1
-ITERATIONS = 40
-SETTLED = 1e-4
+ITERATIONS = 30
+SETTLED = 1e-3
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 61))
 TEMPERATURE_SD = 1.0
 """Prior spread of ln T about 0: few labels do not say much about it."""

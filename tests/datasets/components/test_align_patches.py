@@ -67,7 +67,7 @@ def test_shifts_only(posed, oracle):
 
 def test_one_motif_in_all_poses_is_one_pattern_once_aligned(posed):
     clean, _, _ = posed
-    noisy = clean[:300] + 0.1 * np.random.default_rng(3).normal(size=(300, 24, 24))
+    noisy = clean[:200] + 0.1 * np.random.default_rng(3).normal(size=(200, 24, 24))
     found = align_patches(noisy, rng=0)
     share = find_components(found.vectors(), n_components=1, rng=0).held_out
     raw = find_components(noisy[:, found.disc], n_components=10, rng=0).held_out
@@ -78,9 +78,9 @@ def test_one_motif_in_all_poses_is_one_pattern_once_aligned(posed):
 
 
 def test_pixels_of_four_motifs_tell_them_apart_once_aligned():
-    scene = make_patch_scene("motifs", n_patches=240, rng=4)
+    scene = make_patch_scene("motifs", n_patches=160, rng=4)
     stack = scene.stack().astype(float)
-    raw = cluster_patches(stack.reshape(240, -1), 4, rng=0)
+    raw = cluster_patches(stack.reshape(160, -1), 4, rng=0)
     found = align_patches(stack, n_references=4, rng=0)
     aligned = cluster_patches(found.vectors(), 4, rng=0)
     assert adjusted_rand_score(scene.labels, raw.labels) < 0.6

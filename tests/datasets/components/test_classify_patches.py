@@ -55,7 +55,7 @@ def test_is_as_sure_as_it_is_right_where_classes_overlap(grains, count, bound, o
     # disorder of two levels: nobody tells all patches apart
     table, truth = grains
     right, sure = [], []
-    for seed in range(8):
+    for seed in range(6):
         labels = some_labels(truth, seed, count)
         found = classify_patches(table, labels, rng=0)
         unseen = labels < 0
@@ -69,8 +69,8 @@ def test_left_out_accuracy_is_that_of_unseen_patches(oracle):
     expected, seen = [], []
     for seed in range(10):
         random = np.random.default_rng(seed)
-        truth = random.integers(2, size=300)
-        rows = random.normal(size=(300, 3)) + 1.2 * truth[:, None]
+        truth = random.integers(2, size=200)
+        rows = random.normal(size=(200, 3)) + 1.2 * truth[:, None]
         labels = some_labels(truth, seed, 12)
         found = classify_patches(rows, labels, rng=0)
         unseen = labels < 0
