@@ -172,6 +172,8 @@ def _columns(p: Floats, center: float, size: Floats) -> tuple[Floats, Floats]:
         [length * size, p[:, 2] * center, p[:, 2] / p[:, 3], np.arctan2(p[:, 1], p[:, 0])], axis=1
     )
     jacobian = np.zeros((len(p), 4, 4))
+    # a spectrum of zeros has no phase: its pixel is given up
+    length = np.where(length > 0, length, np.nan)
     for k in (0, 1):
         jacobian[:, 0, k] = p[:, k] / length * size
     jacobian[:, 1, 2] = center

@@ -60,7 +60,7 @@ def _fit_block(x: Floats, y: Floats) -> AmplitudeFits:
     bend = np.where(there, y, np.nan)
     bend = np.abs(bend[:, 2:] - 2.0 * bend[:, 1:-1] + bend[:, :-2])
     rough = NORMAL * np.nan_to_num(median_of_known(bend, 1)) / np.sqrt(6.0)
-    variance = np.maximum(rough, 1e-9 * np.abs(y).max(axis=1) + 1e-300) ** 2
+    variance = np.maximum(rough, 1e-9 * np.abs(y).max(axis=1) + 1e-12) ** 2
     p = _start(x, y, there, variance)
     damping = np.full(len(y), 1e-3)
     loss, step, bread, noise, used = _evaluate(p, x, y, there, variance)

@@ -87,6 +87,17 @@ def test_what_cannot_be_measured_is_said():
         fit_harmonic_oscillator(scene.spectra.isel(frequency=slice(None, None, -1)))
 
 
+@pytest.mark.parametrize("part", [lambda s: s, np.abs])
+@pytest.mark.filterwarnings("error")
+def test_empty_constant_and_holed_spectra_are_given_up_without_a_word(part):
+    spectra = make_spectra("resonance", (8, 8), spoilt_share=0.0, rng=1).spectra
+    spectra[0, 0], spectra[0, 1], spectra[0, 2] = np.nan, 0.0, 1.0
+    spectra[0, 3, :40] = np.nan
+    found = fit_harmonic_oscillator(part(spectra))
+    assert (found.reason[0, :4] > 0).all()
+    assert float((found.reason[1:] == 0).mean()) > 0.9
+
+
 def test_compiled_kernels_equal_the_plain_ones():
     scene = make_spectra("resonance", (1, 2), n_points=24, rng=1)
     x = scene.spectra.frequency.to_numpy() / 320e3
