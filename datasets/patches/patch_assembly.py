@@ -117,7 +117,7 @@ def _once(notes: Sequence[str], n_frames: int) -> tuple[str, ...]:
 
 
 def assemble_table(
-    blocks: Sequence[ColumnBlock],
+    blocks: list[ColumnBlock],
     places: PatchPlaces,
     options: PatchOptions,
     *,
@@ -126,7 +126,7 @@ def assemble_table(
     warnings: Sequence[str],
     n_frames: int = 1,
 ) -> PatchTable:
-    """Return the table of the patches that have every descriptor.
+    """Return the table of the patches that have every descriptor; ``blocks`` is emptied.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def assemble_table(
     notes = list(warnings)
     for block in blocks:
         notes += block.notes
-    _check_names(blocks, options)
+    _check_names(blocks, options, metadata.get("channels", ()))
     complete, present = _complete(blocks, options, notes)
     kept, n_columns = _varying(blocks, present, complete, notes)
     n, total = int(complete.sum()), len(complete)
@@ -146,7 +146,6 @@ def assemble_table(
     if n < total:
         lacking = f"{n} of {total} patches that have every descriptor"
         selection = lacking if selection == "all" else f"{selection}; {lacking}"
-    frame, covariance = _numbers(kept, complete, n_columns, options, notes)
     names = [part.block.names[i] for part in kept for i in part.columns]
     centers = np.tile(places.centers, (n_frames, 1))[complete]
     unknown = tuple(
@@ -158,21 +157,25 @@ def assemble_table(
             "be told from a combination of the others; take smaller patches or fewer descriptors."
         )
     lengths = [p.block.error_length for p in kept if p.block.error_length is not None]
-    if places.overlap > 0 and covariance is not None:
+    if places.overlap > 0 and len(unknown) < len(names):
         # means of white noise over squares that share 37 % of their edge agree by 1/e
         lengths.append((1.0 - np.exp(-1.0)) * places.size)
     tiers = {part.block.names[i]: part.block.tiers[i] for part in kept for i in part.columns}
     tiers.update({name: tier for name, tier in options.tiers.items() if name in tiers})
+    units = {part.block.names[i]: part.block.units[i] for part in kept for i in part.columns}
+    derived = _of_columns(names, *(part.block.derived for part in kept))
+    flags = _of_columns(names, *(part.block.flags for part in kept))
+    frame, covariance = _numbers(kept, complete, n_columns, options, notes)
+    # the numbers stand twice now: of 1e5 patches the blocks' own are hundreds of megabytes
+    kept.clear()
+    blocks.clear()
     table = PatchTable(
-        frame, centers, places.size, unit=places.unit, tiers=tiers,
-        units={part.block.names[i]: part.block.units[i] for part in kept for i in part.columns},
+        frame, centers, places.size, unit=places.unit, tiers=tiers, units=units,
         measurement_covariance=covariance,
         error_correlation_length=float(max(lengths)) if lengths else None,
         overlap=places.overlap, selection=selection, chosen_by_result=places.chosen_by_result,
-        derived=_of_columns(names, *(p.block.derived for p in kept)),
-        flags=_of_columns(names, *(p.block.flags for p in kept)),
-        errors_unknown=unknown, covariates=covariates[complete], metadata=metadata,
-        warnings=tuple(dict.fromkeys(notes)),
+        derived=derived, flags=flags, errors_unknown=unknown, covariates=covariates[complete],
+        metadata=metadata, warnings=tuple(dict.fromkeys(notes)),
     )  # fmt: skip
     return _selected(table, options)
 
@@ -182,12 +185,19 @@ def _of_columns(names: Sequence[str], *parts: Mapping[str, Any]) -> dict[str, An
     return {name: said for part in parts for name, said in part.items() if name in names}
 
 
-def _check_names(blocks: Sequence[ColumnBlock], options: PatchOptions) -> None:
-    """Refuse two columns of one name and required columns that are none."""
+def _check_names(
+    blocks: Sequence[ColumnBlock], options: PatchOptions, channels: Sequence[str]
+) -> None:
+    """Refuse two columns of one name, and required columns or tiers of what is none."""
     names = [name for block in blocks for name in block.names]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"two descriptors are called {twice!r}; rename the channel of one.")
+    loose = [name for name in options.tiers if name not in names and name not in channels]
+    if loose:
+        raise InputError(
+            f"tiers must name columns or channels; {loose[0]!r} is none of {', '.join(names)}."
+        )
     missing = [name for name in options.require if name not in names]
     if missing:
         raise InputError(

@@ -177,6 +177,7 @@ def test_bad_sources_get_one_sentence():
         (lambda: describe_patches({"a": a, "b": a.assign_coords(x=a.x + 100)}), "do not overlap"),
         (lambda: describe_patches(atoms, None, a.expand_dims(time=2).rename("f")), "one moment"),
         (lambda: describe_patches({"a": a}, options=PatchOptions(require=("b",))), "'b' is none"),
+        (lambda: describe_patches({"a": a}, options=PatchOptions(tiers={"b": 1})), "tiers must"),
         (lambda: PatchOptions(overlap=1.0), "overlap must be"),
         (lambda: PatchOptions(centers=[[0, 0], [0, 0]]), "coincide"),
         (lambda: PatchOptions(centers=[[0, 0]], overlap=0.5), "belongs to a grid"),
