@@ -114,12 +114,26 @@ def composition_columns(
                 point_values=chance,
             )
         )
+    residual = _residual_column(atoms, rows, chance, doubt, points, errors, notes)
+    return columns if residual is None else [*columns, residual]
+
+
+def _residual_column(
+    atoms: AtomicConfiguration,
+    rows: Integers,
+    chance: Floats | None,
+    doubt: Floats | None,
+    points: PointSet,
+    errors: AtomErrors,
+    notes: list[str],
+) -> AtomColumn | None:
+    """Return the intensity residual; ``doubt`` is the variance of each patch's composition."""
     if atoms.intensity is None:
-        return columns
+        return None
     intensity = atoms.intensity[rows]
     if not np.all(intensity > 0):
         notes.append("some intensities are not positive: the intensity residual is left out.")
-        return columns
+        return None
     level = np.log(intensity)
     certain = np.zeros(len(rows)) if chance is None else chance
     means = _kind_means(level, certain)
@@ -136,15 +150,12 @@ def composition_columns(
         share = _measured_share(level, certain, means, noise)
         own = distance**2 * (1.0 - 2.0 * share) * doubt
         shared = {"composition": -distance * (1.0 - share) * doubt}
-    linear = errors.of_atoms(sparse.csr_array(weights @ pick), "intensity")
-    columns.append(
-        AtomColumn(
-            "intensity_residual", points.means(residual), 0, "1", linear, common,
-            needs=frozenset({"intensity"}), own=own, shared=shared, points=points,
-            point_values=residual, point_noise=noise,
-        )
+    linear = errors.of_atoms(sparse.csr_array(points.weights @ pick), "intensity")
+    return AtomColumn(
+        "intensity_residual", points.means(residual), 0, "1", linear, common,
+        needs=frozenset({"intensity"}), own=own, shared=shared, points=points,
+        point_values=residual, point_noise=noise,
     )  # fmt: skip
-    return columns
 
 
 def _kind_means(level: Floats, chance: Floats) -> Floats:
