@@ -13,6 +13,7 @@ from scipy import ndimage, stats
 
 from physlearn.checks import InputError, check_positive
 from physlearn.datasets.channels.angles import angle_period
+from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import flatten_lines
 from physlearn.datasets.channels.resample import without_gaps
 
@@ -109,13 +110,14 @@ def find_derived_channels(
     least = check_positive("least_share", least_share)
     if least > 1:
         raise InputError(f"least_share must be at most 1; got {least_share!r}.")
-    pictures = {str(name): part for name, part in channels.items() if set(part.dims) == {"y", "x"}}
+    given = channel_items(channels)
+    pictures = {name: part for name, part in given.items() if set(part.dims) == {"y", "x"}}
     found: dict[str, DerivedChannel] = {}
-    for name, part in channels.items():
+    for name, part in given.items():
         declared = part.attrs.get("derived_from")
         if declared is not None:
             of = (declared,) if isinstance(declared, str) else tuple(map(str, declared))
-            found[str(name)] = DerivedChannel(str(name), of, "declared", 1.0, float("nan"))
+            found[name] = DerivedChannel(name, of, "declared", 1.0, float("nan"))
     prepared = {name: _Channel(part) for name, part in pictures.items()}
     # the likeliest relation first: what it makes derived is nobody's source any more
     for each in sorted(_relations(prepared, least), key=_rank):
@@ -123,7 +125,7 @@ def find_derived_channels(
         used = any(each.name in known.of for known in found.values())
         if each.name not in found and free and not used:
             found[each.name] = each
-    return {name: found[name] for name in map(str, channels) if name in found}
+    return {name: found[name] for name in given if name in found}
 
 
 def _rank(relation: DerivedChannel) -> tuple[bool, float]:

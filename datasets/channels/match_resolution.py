@@ -14,6 +14,7 @@ from scipy import ndimage
 from physlearn.checks import InputError, NotIdentified, check_choice, check_positive
 from physlearn.datasets.channels.angles import angle_period
 from physlearn.datasets.channels.channel_noise import ChannelNoise
+from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import declare_noise, measure_channel_noise
 from physlearn.datasets.channels.relative_blur import relative_blur
 from physlearn.datasets.channels.resample import blurred
@@ -118,9 +119,10 @@ def match_resolution(
     >>> bool(abs(matched.blur - 2.0) < 4 * matched.table.blur_sd[1])
     True
     """
+    given = channel_items(channels, finite=True)
     pictures = {
-        str(name): part.transpose("y", "x")
-        for name, part in channels.items() if set(part.dims) == {"y", "x"}
+        name: part.transpose("y", "x") for name, part in given.items()
+        if set(part.dims) == {"y", "x"}
     }  # fmt: skip
     if not pictures:
         raise InputError("channels must hold a channel with dims (y, x); got none.")
@@ -140,7 +142,7 @@ def match_resolution(
     check_choice("reference", reference, tuple(names))
     notes = [
         f"channel {name} has other dims than (y, x) and is left out."
-        for name in map(str, channels) if name not in pictures
+        for name in given if name not in pictures
     ]  # fmt: skip
     widths, errors, sources = _widths(pictures, known, reference, step, notes)
     before = {

@@ -14,6 +14,7 @@ from physlearn.checks import InputError, NotIdentified, check_choice, check_posi
 from physlearn.datasets.channels.angles import angle_period
 from physlearn.datasets.channels.contrast import match_contrast, matched_picture
 from physlearn.datasets.channels.derived_channels import DerivedChannel, find_derived_channels
+from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import signal_test
 from physlearn.datasets.channels.resample import fourier_shift, without_gaps
 from physlearn.datasets.patches.patch_places import axis_frame
@@ -180,8 +181,8 @@ def register_channels(
 def _pictures(channels: xr.Dataset | Mapping[str, xr.DataArray]) -> dict[str, xr.DataArray]:
     """Return the channels (y, x), or refuse them."""
     pictures = {
-        str(name): part.transpose("y", "x")
-        for name, part in channels.items() if set(part.dims) == {"y", "x"}
+        name: part.transpose("y", "x")
+        for name, part in channel_items(channels).items() if set(part.dims) == {"y", "x"}
     }  # fmt: skip
     if len(pictures) < 2:
         raise InputError(

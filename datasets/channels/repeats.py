@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from physlearn.checks import InputError, NotIdentified, check_choice, check_positive
 from physlearn.datasets.channels.angles import angle_period
+from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import signal_test
 from physlearn.datasets.channels.noise_estimate import row_differences
 from physlearn.datasets.channels.resample import fourier_shift, sample_at, without_gaps
@@ -37,6 +38,7 @@ LARGEST_SHIFT_SHARE = 0.5
 SIGNAL_P = 1e-3
 AGREE_SDS = 5.0
 NEAR_PX = 4.0
+BOW_SHARE = 0.1
 MOST_CHANNELS = 2
 
 
@@ -164,7 +166,7 @@ def named_channels(name: str, given: Channels) -> dict[str, xr.DataArray]:
     if isinstance(given, xr.DataArray):
         found = {str(given.name or "picture"): given}
     else:
-        found = {str(key): part for key, part in given.items()}
+        found = channel_items(given)
     if not found:
         raise InputError(f"{name} must hold a channel; got none.")
     for key, part in found.items():
@@ -186,19 +188,22 @@ def like_given(given: Channels, parts: dict[str, xr.DataArray]) -> Channels:
     return parts
 
 
-def _picture(channel: xr.DataArray) -> xr.DataArray:
+def _picture(channel: xr.DataArray, seen: dict[str, slice]) -> xr.DataArray:
     """Return one picture (y, x) of a channel: the mean over what else it has; gaps filled."""
     others = [dim for dim in channel.dims if dim not in ("y", "x")]
     flat = channel.mean(others) if others else channel
     flat = flat.transpose("y", "x")
+    numbered = {dim: np.arange(flat.sizes[dim]) for dim in ("y", "x") if dim not in flat.coords}
+    flat = flat.assign_coords(numbered).isel(seen)
     values, _ = without_gaps(np.asarray(flat.to_numpy(), dtype=np.float64))
     period = angle_period(channel)
     if period is not None:
         # a direction's part along the commonest axis does not jump where the angle wraps
         u = np.exp(2j * np.pi * values / period)
         values = np.asarray((u * np.exp(-0.5j * np.angle((u**2).mean()))).real)
-    numbered = {dim: np.arange(flat.sizes[dim]) for dim in ("y", "x") if dim not in flat.coords}
-    return flat.copy(data=values).assign_coords(numbered).assign_attrs(counts="unknown")
+    # a tilt or a long bow tells no shift, and makes a smooth scene look like a single place
+    values = values - ndimage.gaussian_filter(values, BOW_SHARE * min(values.shape))
+    return flat.copy(data=values).assign_attrs(counts="unknown")
 
 
 def _seen(channel: xr.DataArray) -> dict[str, slice]:
@@ -274,7 +279,7 @@ def _candidates(
     pairs, worth = {}, {}
     for name in names:
         seen = _seen(two[name])
-        before, after = (_picture(part[name]).isel(seen) for part in (one, two))
+        before, after = (_picture(part[name], seen) for part in (one, two))
         if not all(signal_test(part.to_numpy())[1] < SIGNAL_P for part in (before, after)):
             refused.append(f"{name} holds no signal above its noise")
             continue
