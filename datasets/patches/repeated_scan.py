@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import PatchPlaces
 
@@ -202,7 +202,8 @@ def merge_repeat(
 
     Columns that both have become one block of means ``(Z1 + Z2) / 2`` with the covariance
     ``cov(Z1 - Z2) / 4``, the same for all patches; with ``each`` the patches' own error bars are
-    scaled by column to agree with it on average, and its correlations are kept.
+    scaled by column to agree with it on average, and its correlations are kept. Scans that agree
+    in no column are refused (NotIdentified).
     """
     second = {name: block.values[:, i] for block in again for i, name in enumerate(block.names)}
     rest, twice = [], []
@@ -243,7 +244,13 @@ def merge_repeat(
         {name: text for b in twice for name, text in b.flags.items()},
         tuple(note for b in twice for note in b.notes) + notes,
     )  # fmt: skip
-    merged = replace(merged, flags=_flags_of_signal(one, two, noise, merged, places))
+    flags, agree = _flags_of_signal(one, two, noise, merged, places)
+    if not agree:
+        raise NotIdentified(
+            "the two scans agree in no descriptor beyond chance: they may not overlap, or the "
+            "patches hold nothing but noise; give a repeat of the same place, or larger patches."
+        )
+    merged = replace(merged, flags=flags)
     found = {
         "sd_of_one_scan": _by_name(names, np.sqrt(np.diag(noise.covariance))),
         "offset": _by_name(names, noise.offset),
@@ -254,8 +261,8 @@ def merge_repeat(
 
 def _flags_of_signal(
     one: Floats, two: Floats, noise: RepeatNoise, merged: ColumnBlock, places: PatchPlaces
-) -> dict[str, str]:
-    """Return the flags, with "no signal" decided by whether the scans agree.
+) -> tuple[dict[str, str], bool]:
+    """Return the flags, with "no signal" decided by whether the scans agree, and if any does.
 
     The noise of two scans is independent, so that without a signal the correlation of the scans
     has variance ``sum_lags rho_1 rho_2 / n`` (Clifford, Richardson and Hemon, 1989).
@@ -263,6 +270,7 @@ def _flags_of_signal(
     from physlearn.datasets.channels.measure_noise import NO_SIGNAL
 
     flags = {name: text for name, text in merged.flags.items() if text != NO_SIGNAL}
+    agree = False
     both = np.asarray(np.isfinite(noise.residual).all(axis=1))
     plane = np.column_stack([np.ones(places.n), places.centers - places.centers.mean(axis=0)])
     left = np.linalg.qr(plane[both])[0]
@@ -276,7 +284,9 @@ def _flags_of_signal(
         alike = float(parts[0][:, k] @ parts[1][:, k] / (sizes[0][k] * sizes[1][k]))
         if alike < SIGNAL_SDS / np.sqrt(independent):
             flags[name] = NO_SIGNAL
-    return flags
+        else:
+            agree = True
+    return flags, agree
 
 
 def _by_name(names: Sequence[str], values: Floats) -> dict[str, float]:
