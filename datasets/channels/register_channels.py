@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from physlearn.checks import InputError, NotIdentified, check_choice, check_positive
 from physlearn.datasets.channels.angles import angle_period
@@ -29,6 +30,7 @@ Floats = NDArray[np.float64]
 SIGNAL_P = 1e-3
 SMOOTHINGS_PX = (0.5, 1.0, 2.0)
 NEAR_PX = 3.0
+BOW_SHARE = 0.1
 SAME_STEP = 1e-3
 FEWEST_PX = 32
 SIGNIFICANT_SHIFT = 3.0
@@ -251,8 +253,10 @@ def _same(first: Floats, second: Floats, near: tuple[float, float]) -> Registrat
 
 
 def _register(one: Floats, two: Floats, near: tuple[float, float]) -> Registration:
-    """Register near a known shift."""
-    return register_images(one, two, model="shift", largest_shift_px=NEAR_PX, around_px=near)
+    """Register near a known shift; a tilt or a long bow tells no shift."""
+    width = BOW_SHARE * min(one.shape)
+    flat = (part - ndimage.gaussian_filter(part, width) for part in (one, two))
+    return register_images(*flat, model="shift", largest_shift_px=NEAR_PX, around_px=near)
 
 
 def _pair(registration: Registration) -> tuple[float, float]:
