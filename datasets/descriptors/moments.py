@@ -33,7 +33,9 @@ class Mean:
         away = turn * batch.pixels - angle[:, None, None]
         length = np.maximum(np.abs(direction), 1e-12)[:, None, None]
         weights = np.cos(away) * batch.seen / (number * length)
-        return GroupResult((angle / turn)[:, None], weights[:, None])
+        values = angle / turn
+        values = values - batch.period * np.round((values - batch.branch) / batch.period)
+        return GroupResult(values[:, None], weights[:, None])
 
 
 class Variance:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.datasets.channels.channel_noise import ChannelNoise
-from physlearn.datasets.descriptors.pixel_noise import PixelNoise
+from physlearn.datasets.descriptors.pixel_noise import PixelNoise, signal_gradients
 from physlearn.datasets.descriptors.spectral_windows import BandPower, hann_window
 from physlearn.datasets.descriptors.window_batch import GroupResult, WindowBatch
 
@@ -92,6 +92,14 @@ class SpectrumOfPatch:
         back = np.einsum("nkij,aij->nka", pictures, self.plane)
         return np.asarray(pictures - np.einsum("nka,aij->nkij", back, self.plane))
 
+    def scatter(self, weights: Floats, batch: WindowBatch) -> Floats:
+        """Return the variance (n, 1) that noise alone gives to sums of powers with weights.
+
+        As if the weights did not depend on where a frequency lies next to others.
+        """
+        square = (weights**2).sum(axis=(1, 2)) / (self.bands.pixels - 1)
+        return np.asarray((batch.mean_variance**2 * self.bands.second[0] * square)[:, None])
+
 
 class Crystallinity:
     """Share of a patch's power, less the noise's, in its three strongest periods."""
@@ -129,12 +137,14 @@ class Crystallinity:
         floor = 4.0 * batch.mean_variance * np.sqrt(self.spectrum.bands.second[0])
         whole = np.maximum(np.maximum(total, peak), np.maximum(floor, 1e-300))
         values = peak / whole
-        gradients = None
+        gradients, alone = None, None
         if batch.with_errors:
             free = (total >= np.maximum(peak, floor)) * values
             weights = (near - free[:, None, None]) / whole[:, None, None]
             gradients = self.spectrum.gradients(transform, weights)
-        return GroupResult(values[:, None], gradients)
+            alone = self.spectrum.scatter(weights, batch)
+            gradients = signal_gradients(gradients, alone, batch.variance, batch.noise)
+        return GroupResult(values[:, None], gradients, alone)
 
 
 class Sharpness:
@@ -159,12 +169,14 @@ class Sharpness:
         floor = 2.0 * batch.mean_variance * np.sqrt(self.spectrum.bands.second[0])
         whole = np.maximum(total, np.maximum(floor, 1e-150))
         values = np.clip(square / whole**2, 0.0, 1.0)
-        gradients = None
+        gradients, alone = None, None
         if batch.with_errors:
             free = 2.0 * (total > floor) * values / whole
             weights = (2.0 * power - 4.0 * v) / whole[:, None, None] ** 2 - free[:, None, None]
             gradients = self.spectrum.gradients(transform, weights)
-        return GroupResult(values[:, None], gradients)
+            alone = self.spectrum.scatter(weights, batch)
+            gradients = signal_gradients(gradients, alone, batch.variance, batch.noise)
+        return GroupResult(values[:, None], gradients, alone)
 
 
 def _around_peaks(power: Floats) -> Floats:
@@ -216,13 +228,14 @@ class LockIn:
         flat = np.array([2.0 * (wave - window * wave.sum()) for wave in waves])
         self.waves = flat
         self.window = window
-        self.kept, self.row_variance = 1.0, 0.0
+        self.kept, self.row_variance, self.independent = 1.0, 0.0, 1.0
         self.added, self.lines = np.zeros(len(flat)), np.zeros(len(flat))
         if noise is not None:
             self.added, self.lines = noise.power(flat)
             # the weighted mean takes up a part of the noise
             self.kept = 1.0 - float(noise.power(window[None])[0][0])
             self.row_variance = noise.row_variance
+            self.independent = float((noise.correlation**2).sum())
 
     def describe(self, batch: WindowBatch) -> GroupResult:
         """Return what the patches show."""
@@ -248,4 +261,7 @@ class LockIn:
         gradients = np.stack(
             [rise / length[:, None, None], by_order / clean[:, None, None]], axis=1
         )
-        return GroupResult(values, gradients)
+        spread = 2.0 * float((self.window**2).sum()) * self.independent
+        alone = np.stack([np.zeros(n), level**2 * spread * (order / clean) ** 2], axis=1)
+        gradients = signal_gradients(gradients, alone, batch.variance, batch.noise)
+        return GroupResult(values, gradients, alone)

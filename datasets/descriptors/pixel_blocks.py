@@ -180,6 +180,7 @@ def channel_windows(
         return
     view = np.lib.stride_tricks.sliding_window_view(values, shape)
     size = BATCH_WITH_ERRORS if with_errors else BATCH
+    branch = 0.0 if period is None else _branch(values, period)
     for low in range(0, len(numbers), size):
         rows = numbers[low : low + size]
         pixels = view[first[rows, 0], first[rows, 1]].astype(np.float64)
@@ -196,8 +197,19 @@ def channel_windows(
         yield (
             rows,
             WindowBatch(pixels, seen.astype(np.float64), variance, noise, frame.step, period,
-                        with_errors),
+                        with_errors, branch),
         )  # fmt: skip
+
+
+def _branch(values: NDArray[np.floating], period: float) -> float:
+    """Return the direction that angles are laid about: the channel's mean, in twelfths of a turn.
+
+    Patches about the commonest direction must not be torn apart at half a turn; rounded, so that
+    two scans of one place share it.
+    """
+    good = values[np.isfinite(values)]
+    mean = np.angle(np.exp(2j * np.pi * good / period).mean()) if good.size else 0.0
+    return float(np.round(12.0 * mean / (2.0 * np.pi)) * period / 12.0)
 
 
 def _without_gaps(pixels: Floats, seen: NDArray[np.bool_], period: float | None) -> Floats:

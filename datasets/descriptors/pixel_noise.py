@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, check_positive
 from physlearn.datasets.channels.channel_noise import ChannelNoise, white_correlation
 
-__all__ = ["NoiseGiven", "PixelNoise", "linear_covariance", "pixel_noise"]
+__all__ = ["NoiseGiven", "PixelNoise", "linear_covariance", "pixel_noise", "signal_gradients"]
 
 Floats = NDArray[np.float64]
 NoiseGiven = ChannelNoise | float | Literal["counts"] | None
@@ -88,3 +88,24 @@ def linear_covariance(gradients: Floats, variance: Floats, noise: PixelNoise) ->
         lines = gradients.sum(axis=3)
         total = total + noise.row_variance * (lines @ lines.transpose(0, 2, 1))
     return np.asarray(0.5 * (total + total.transpose(0, 2, 1)))
+
+
+def signal_gradients(
+    gradients: Floats, alone: Floats, variance: Floats | None, noise: PixelNoise | None
+) -> Floats:
+    """Return gradients (n, k, rows, columns) without what the noise itself puts into them.
+
+    Squares of pure noise scatter by the variance ``alone`` (n, k). Gradients taken at noisy pixels
+    hold twice that on average: it is taken out here, and ``alone`` added once to the variance.
+    """
+    if noise is None or variance is None:
+        return gradients
+    linear = np.stack(
+        [
+            linear_covariance(gradients[:, k : k + 1], variance, noise)[:, 0, 0]
+            for k in range(gradients.shape[1])
+        ],
+        axis=1,
+    )
+    keep = np.clip(1.0 - 2.0 * alone / np.maximum(linear, 1e-300), 0.05, 1.0)
+    return np.asarray(gradients * np.sqrt(keep)[..., None, None])

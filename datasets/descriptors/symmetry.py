@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.datasets.channels.channel_noise import ChannelNoise
-from physlearn.datasets.descriptors.pixel_noise import PixelNoise, linear_covariance
+from physlearn.datasets.descriptors.pixel_noise import PixelNoise, signal_gradients
 from physlearn.datasets.descriptors.polar_basis import polar_basis
 from physlearn.datasets.descriptors.polar_parts import PolarParts, jump_of, polar_parts
 from physlearn.datasets.descriptors.spectral_windows import BandPower
@@ -83,15 +83,10 @@ class SymmetryOrders:
         rise = rise + along.imag[..., None, None] * pictures[:, 1 + count :]
         free = (values * (total > floor)[:, None])[..., None, None]
         gradients = (rise - free * pictures[:, :1]) / whole[..., None, None]
-        if batch.noise is None or batch.variance is None:
-            return GroupResult(values, gradients)
-        # powers of noise scatter by ``alone``; the measured gradients hold twice as much
         chance = 0.5 * self.chance + values**2 * self.bands.second[0]
         alone = level[:, None] ** 2 * chance / whole**2
-        linear = linear_covariance(gradients, batch.variance, batch.noise)
-        linear = np.maximum(np.einsum("nkk->nk", linear), 1e-300)
-        keep = np.sqrt(np.clip(1.0 - 2.0 * alone / linear, 0.05, 1.0))
-        return GroupResult(values, gradients * keep[..., None, None], alone)
+        gradients = signal_gradients(gradients, alone, batch.variance, batch.noise)
+        return GroupResult(values, gradients, alone)
 
 
 class Threefold:

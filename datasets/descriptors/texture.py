@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.datasets.channels.channel_noise import ChannelNoise
-from physlearn.datasets.descriptors.pixel_noise import PixelNoise, linear_covariance
+from physlearn.datasets.descriptors.pixel_noise import PixelNoise, signal_gradients
 from physlearn.datasets.descriptors.polar_basis import polar_basis
 from physlearn.datasets.descriptors.polar_parts import jump_of, polar_parts
 from physlearn.datasets.descriptors.window_batch import GroupResult, WindowBatch
@@ -121,13 +121,10 @@ class Roughness:
             axis=1,
         )
         second = np.zeros_like(values)
-        if batch.noise is not None and batch.variance is not None:
-            # squares of noise scatter by ``alone``; the measured gradients hold twice as much
-            alone = self.scatter * (noise[:, 0] + noise[:, 1]) ** 2 / (4.0 * number * total)
-            linear = linear_covariance(gradients[:, :1], batch.variance, batch.noise)[:, 0, 0]
-            keep = np.clip(1.0 - 2.0 * alone / np.maximum(linear, 1e-300), 0.05, 1.0)
-            gradients[:, 0] *= np.sqrt(keep)[:, None, None]
-            second[:, 0] = alone
+        second[:, 0] = self.scatter * (noise[:, 0] + noise[:, 1]) ** 2 / (4.0 * number * total)
+        gradients[:, :1] = signal_gradients(
+            gradients[:, :1], second[:, :1], batch.variance, batch.noise
+        )
         return GroupResult(values, gradients, second)
 
     def _pictures(

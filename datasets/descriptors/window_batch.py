@@ -35,6 +35,8 @@ class WindowBatch:
         Of an angle (360 or 2 pi), else None. Pixels are then within half a period of the mean.
     with_errors
         Whether gradients are wanted.
+    branch
+        Angles are given within half a period of it.
     """
 
     pixels: Floats
@@ -44,6 +46,7 @@ class WindowBatch:
     step: tuple[float, float]
     period: float | None
     with_errors: bool
+    branch: float = 0.0
 
     @property
     def mean_variance(self) -> Floats:

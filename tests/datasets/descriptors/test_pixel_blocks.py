@@ -77,6 +77,16 @@ def test_angles_do_not_jump_at_half_a_turn(places):
     assert np.allclose(wrapped.values[:, 1:], straight.values[:, 1:], rtol=1e-3, atol=1e-3)
 
 
+def test_angles_are_laid_about_the_commonest_direction():
+    phase = np.full((96, 96), 82.0)
+    phase[:, 48:] = -160.0  # 200 degrees
+    rng = np.random.default_rng(2)
+    noisy = (phase + rng.normal(0, 5, phase.shape) + 180) % 360 - 180
+    some = grid_places([-0.5, -0.5], [95.5, 95.5], 24)
+    values = pixel_blocks("phase", channel(noisy, "deg"), some, ("mean",), 5.0)[0].values
+    assert set(np.round(values.ravel() / 2) * 2) <= {82.0, 200.0}
+
+
 def scores(field, places, groups, noise, draw, repeats, seed):
     """Return (values - truth) / sd of repeats, and truth / sd: (repeats, patches, columns)."""
     rng = np.random.default_rng(seed)
