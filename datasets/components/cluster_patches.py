@@ -29,7 +29,10 @@ SHAPES = ("full", "tied", "diag", "spherical")
 MOST_CLUSTERS = 10
 STARTS = 4
 PATIENCE = 3
+NEIGHBORHOOD = 5.0
+"""Patches, and frames, over which the autocorrelation is summed."""
 FEWEST_A_CLUSTER = 2
+MOST_COMPARED = 1000
 MOST_FITTED = 20_000
 """Patches that a mixture is fitted to; all are assigned."""
 RIDGE = 1e-4
@@ -254,7 +257,7 @@ def _independent_share(
     """Return the share of patches that count as independent, given their classes.
 
     1 over the sum of the autocorrelation of the deviations from the class means, over neighbours
-    within three patches; at most what the overlap alone leaves.
+    within five patches and frames; at most what the overlap alone leaves.
     """
     if data.centers is None:
         return 1.0
@@ -262,12 +265,13 @@ def _independent_share(
     mixture = min(fits, key=lambda fit: float(fit["mixture"].bic(scores[rows])))["mixture"]
     deviation = scores - mixture.means_[mixture.predict(scores)]
     deviation /= np.maximum(deviation.std(axis=0), 1e-300)
-    chosen = rows[: min(len(rows), 2000)]
+    chosen = rows[:: max(len(rows) // MOST_COMPARED, 1)]
     places = data.centers / data.patch_size
     if data.times is not None:
-        # frames of one place stand apart: only neighbours of the same frame are compared
-        places = np.hstack([places, 1e6 * np.unique(data.times, return_inverse=True)[1][:, None]])
-    near = cKDTree(places).query_ball_point(places[chosen], 3.0, p=np.inf)
+        # a patch is not new evidence in the next frame either: frames count as steps
+        frame = np.unique(data.times, return_inverse=True)[1]
+        places = np.hstack([places, frame.reshape(-1, 1).astype(np.float64)])
+    near = cKDTree(places).query_ball_point(places[chosen], NEIGHBORHOOD, p=np.inf)
     total = 0.0
     for row, others in zip(chosen, near, strict=True):
         total += float((deviation[others] @ deviation[row]).sum()) / deviation.shape[1]

@@ -105,3 +105,18 @@ def test_same_seed_same_classes():
     rows = np.random.default_rng(0).normal(size=(100, 3))
     first, second = (cluster_patches(rows, 3, rng=5) for _ in range(2))
     assert np.array_equal(first.labels, second.labels)
+
+
+def test_frames_of_one_place_are_not_counted_as_new_patches():
+    random = np.random.default_rng(0)
+    still = random.normal(size=(144, 2))
+    values = np.concatenate([still + 0.1 * random.normal(size=(144, 2)) for _ in range(10)])
+    y, x = np.mgrid[:12, :12].reshape(2, -1) * 1.0
+    frames = pd.DataFrame({"frame": np.repeat(np.arange(10.0), 144)})
+    film = PatchTable.from_frame(
+        pd.DataFrame(values), np.tile(np.stack([x, y], axis=1), (10, 1)), 1.0, covariates=frames
+    )
+    found = cluster_patches(film, rng=0)
+    assert found.n_clusters == 1
+    assert found.effective_patches < 500
+    assert cluster_patches(values, rng=0).effective_patches == 1440
