@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 NO_SIGNAL = "no signal above its noise"
 FEWEST_LINES, FEWEST_COLUMNS = 12, 12
 MOST_PX = 512
+FAR_LAGS = 12
 SCALES = ((0.0, 1), (2.0, 2), (6.0, 4))
 """Smoothing along the line in pixels, and lines before, of the test for a signal."""
 CROPS = ((0.5, 0.5), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
@@ -37,8 +38,9 @@ def signal_test(values: NDArray[np.float64 | np.complex128]) -> tuple[float, flo
     Each line's mean and slope are taken away. Lines of pure noise are independent of one another,
     so that the products ``a_r = <z_r, z_{r-1} + ... + z_{r-m}>`` have mean 0 and are uncorrelated,
     however pixels of one line hang together: their mean against its own scatter is a t test. Three
-    scales (smoothed along the line by 0, 2 and 6 pixels; m = 1, 2, 4) are tried, and the smallest
-    probability counted three times. Complex numbers are directions.
+    scales (smoothed along the line by 0, 2 and 6 pixels; m = 1, 2, 4) are tried, each
+    also with all lines at unit size against lines far apart (a signal in few lines), and the
+    smallest probability is counted six times. Complex numbers are directions.
 
     Parameters
     ----------
@@ -74,7 +76,29 @@ def signal_test(values: NDArray[np.float64 | np.complex128]) -> tuple[float, flo
             best = min(best, float(stats.t.sf(t, len(product) - 1)))
         elif mean > 0:
             best = 0.0
-    return likeness, min(best * len(SCALES), 1.0)
+        best = min(best, _alike(part, lines))
+    return likeness, min(best * 2 * len(SCALES), 1.0)
+
+
+def _alike(part: NDArray[Any], lines: int) -> float:
+    """Return the chance that the directions of lines agree so well with those just before.
+
+    Each line counts alike, so that a signal in few lines is seen too; how far lines of pure noise
+    agree by chance is seen on lines far apart.
+    """
+    size = np.sqrt((np.abs(part) ** 2).sum(axis=1, keepdims=True))
+    unit = part / np.where(size > 0, size, 1.0)
+
+    def agreement(lag: int) -> Floats:
+        return np.asarray(np.einsum("rc,rc->r", unit[lag:], np.conj(unit[:-lag])).real)
+
+    rows = len(unit)
+    far = np.unique(np.linspace(rows // 4, rows // 2, FAR_LAGS).astype(int))
+    chance = float(np.mean(np.concatenate([agreement(int(lag)) for lag in far]) ** 2))
+    near = np.concatenate([agreement(lag) for lag in range(1, lines + 1)])
+    if not chance > 0:
+        return 1.0
+    return float(stats.norm.sf(near.sum() / np.sqrt(chance * len(near))))
 
 
 def flatten_lines(values: NDArray[np.float64 | np.complex128]) -> NDArray[np.complex128] | Floats:
