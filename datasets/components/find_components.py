@@ -204,7 +204,7 @@ def find_components(
                     "columns share nothing beyond their noise; give n_components to see patterns."
                 )
         result = _fitted(data, model, rank, seed)
-    if rank == most == largest_rank(data, splits) and n_components == "auto":
+    if n_components == "auto" and rank == most < len(data.columns):
         notes.append(f"the largest number tried ({most}) is the best: there may be more.")
     return _record(data, model, result, _errors_table(mean, se), seed, notes)
 
