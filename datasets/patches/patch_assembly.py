@@ -273,7 +273,7 @@ def _numbers(
         if len(covariance) == 1 and len(own) > 1:
             own = own.mean(axis=0, keepdims=True)
         covariance[:, here, here] = own
-    if pooled and known and not alike:
+    if pooled and known:
         notes.append(
             "the patches share one mean measurement covariance"
             + (": one by patch would be too large." if options.covariance == "auto" else ".")

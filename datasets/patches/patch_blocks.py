@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physlearn.datasets.patches.channel_knowledge import ChannelKnowledge, mark_block
 from physlearn.datasets.patches.column_block import ColumnBlock
+from physlearn.datasets.patches.patch_assembly import is_pooled
 from physlearn.datasets.patches.patch_options import PatchOptions
 from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.patch_sources import Sources
@@ -39,6 +40,9 @@ def collect_blocks(
         blocks += _pixel_blocks("image", sources.picture, places, options, knowledge, pooled)
     for name, channel in sources.channels.items():
         blocks += _pixel_blocks(name, channel, places, options, knowledge, pooled)
+        if not pooled and is_pooled(options, places.n, sum(len(each.names) for each in blocks)):
+            # covariances by patch would fill the memory before the table takes their mean
+            pooled, blocks = True, [_with_mean_covariance(each) for each in blocks]
     if sources.spectra:
         from physlearn.datasets.spectra.spectra_blocks import spectra_blocks
 
@@ -50,6 +54,16 @@ def collect_blocks(
 
         blocks += wall_blocks(sources.walls, places, frame=frame)
     return blocks
+
+
+def _with_mean_covariance(block: ColumnBlock) -> ColumnBlock:
+    """Return the block with one covariance: the mean over the patches that have its columns."""
+    covariance = block.covariance
+    if covariance is None or len(covariance) == 1:
+        return block
+    known = np.isfinite(block.values).all(axis=1)
+    mean = covariance[known].mean(axis=0) if known.any() else covariance.mean(axis=0)
+    return replace(block, covariance=mean[None])
 
 
 def prefixed(block: ColumnBlock, name: str) -> ColumnBlock:
