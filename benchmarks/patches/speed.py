@@ -21,12 +21,15 @@ ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
 MEMORY = """
-import resource, sys
+import sys
 import numpy as np, xarray as xr
 from physlearn.datasets import PatchOptions, describe_patches
 edge, size, overlap = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    # not ru_maxrss: that of the parent process is handed down
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 2**20
 rng = np.random.default_rng(0)
 small = xr.Dataset({"a": (("y", "x"), rng.normal(size=(128, 128)))})
 describe_patches(None, channels=small, patch_size=16.0)
