@@ -253,10 +253,13 @@ def _same(first: Floats, second: Floats, near: tuple[float, float]) -> Registrat
 
 
 def _register(one: Floats, two: Floats, near: tuple[float, float]) -> Registration:
-    """Register near a known shift; a tilt or a long bow tells no shift."""
-    width = BOW_SHARE * min(one.shape)
-    flat = (part - ndimage.gaussian_filter(part, width) for part in (one, two))
-    return register_images(*flat, model="shift", largest_shift_px=NEAR_PX, around_px=near)
+    """Register near a known shift; where a scene is too smooth for that, by its finer part."""
+    try:
+        return register_images(one, two, model="shift", largest_shift_px=NEAR_PX, around_px=near)
+    except NotIdentified:
+        width = BOW_SHARE * min(one.shape)
+        flat = (part - ndimage.gaussian_filter(part, width) for part in (one, two))
+        return register_images(*flat, model="shift", largest_shift_px=NEAR_PX, around_px=near)
 
 
 def _pair(registration: Registration) -> tuple[float, float]:

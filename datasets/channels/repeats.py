@@ -201,8 +201,6 @@ def _picture(channel: xr.DataArray, seen: dict[str, slice]) -> xr.DataArray:
         # a direction's part along the commonest axis does not jump where the angle wraps
         u = np.exp(2j * np.pi * values / period)
         values = np.asarray((u * np.exp(-0.5j * np.angle((u**2).mean()))).real)
-    # a tilt or a long bow tells no shift, and makes a smooth scene look like a single place
-    values = values - ndimage.gaussian_filter(values, BOW_SHARE * min(values.shape))
     return flat.copy(data=values).assign_attrs(counts="unknown")
 
 
@@ -246,9 +244,7 @@ def register_scan(
             around = (float(known[0] / step[0]), float(known[1] / step[1]))
             radius = NEAR_PX
         try:
-            found[name] = register_images(
-                before, after, model=model, largest_shift_px=radius, around_px=around
-            )
+            found[name] = _registered(before, after, model, radius, around)
         except NotIdentified as error:
             refused.append(f"{name}: {error}")
         if len(found) == MOST_CHANNELS:
@@ -269,6 +265,24 @@ def register_scan(
                 "fixed pattern, or a change of the sample."
             )
     return best, found[best]
+
+
+def _registered(
+    before: xr.DataArray, after: xr.DataArray, model: str, radius: float,
+    around: tuple[float, float],
+) -> Registration:  # fmt: skip
+    """Register two pictures; where a scene is too smooth for that, by its finer part."""
+    try:
+        return register_images(
+            before, after, model=model, largest_shift_px=radius, around_px=around
+        )
+    except NotIdentified:
+        width = BOW_SHARE * min(before.shape)
+        flat = (
+            part.copy(data=part.to_numpy() - ndimage.gaussian_filter(part.to_numpy(), width))
+            for part in (before, after)
+        )
+        return register_images(*flat, model=model, largest_shift_px=radius, around_px=around)
 
 
 def _candidates(
