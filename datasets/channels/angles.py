@@ -8,32 +8,38 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, check_array
 
-__all__ = ["angle_period", "complex_response", "is_angle"]
+__all__ = ["angle_period", "angle_with_unit", "complex_response", "is_angle"]
 
 Floats = NDArray[np.float64]
-DEGREES = ("deg", "degree", "degrees", "°", "grad")
-RADIANS = ("rad", "radian", "radians")
+PERIODS = {
+    **dict.fromkeys(("deg", "degree", "degrees", "°", "\N{MASCULINE ORDINAL INDICATOR}"), 360.0),
+    **dict.fromkeys(("mdeg", "millidegree", "millidegrees"), 360e3),
+    **dict.fromkeys(("rad", "radian", "radians"), 2.0 * np.pi),
+    **dict.fromkeys(("mrad", "milliradian", "milliradians"), 2e3 * np.pi),
+    **dict.fromkeys(("gon", "grad", "grads", "gradian", "gradians"), 400.0),
+    **dict.fromkeys(("turn", "turns"), 1.0),
+}
+"""A full turn in every unit of angle."""
 SMALLEST_AXIS = 0.05
 """Share of the response that must lie along one axis for the phase offset to be known."""
 
 
 def angle_period(channel: xr.DataArray) -> float | None:
-    """Return the period of a channel that is an angle (360 or 2 pi), None for any other channel.
+    """Return the period of a channel that is an angle in its unit, None for any other channel.
 
-    A unit of degrees or radians makes an angle; so does the word "phase" in the name of a channel
-    without a unit, whose values then fit into one turn (of 2 pi or 360, the smaller that holds
-    them).
+    A unit of angle makes one (degrees 360, radians 2 pi, mrad 2000 pi, gon or grad 400, turns 1);
+    so does the word "phase" in the name of a channel without a unit, whose values then fit into
+    one turn (of 2 pi or 360, the smaller that holds them).
 
     Examples
     --------
     >>> angle_period(xr.DataArray([[10.0, 350.0]], attrs={"units": "deg"}))
     360.0
     """
-    unit = str(channel.attrs.get("units", "")).strip().lower()
-    if unit in DEGREES:
-        return 360.0
-    if unit in RADIANS:
-        return float(2.0 * np.pi)
+    unit = str(channel.attrs.get("units", "")).strip()
+    period = _period_of_unit(unit)
+    if period is not None:
+        return period
     name = f"{channel.name or ''} {channel.attrs.get('channel', '')}".lower()
     if "phase" not in name or unit not in ("", "1"):
         return None
@@ -43,6 +49,33 @@ def angle_period(channel: xr.DataArray) -> float | None:
         return None
     span = float(values.max() - values.min())
     return float(2.0 * np.pi) if span <= 2.0 * np.pi * (1 + 1e-6) else 360.0
+
+
+def _period_of_unit(unit: str) -> float | None:
+    """Return a full turn in a unit of angle; "Grad" is German for degree, "grad" a gon."""
+    return PERIODS["deg"] if unit == "Grad" else PERIODS.get(unit.lower())
+
+
+def angle_with_unit(name: str, channel: xr.DataArray) -> tuple[xr.DataArray, str | None]:
+    """Return a channel whose name alone makes it an angle with its unit, and a sentence.
+
+    Any other channel comes back as it is, without a sentence: who asks later needs the unit only.
+
+    Examples
+    --------
+    >>> phase, said = angle_with_unit("phase", xr.DataArray([[-170.0, 170.0]]))
+    >>> phase.attrs["units"], said
+    ('deg', "channel phase has no unit: its numbers are taken as an angle in deg.")
+    """
+    if _period_of_unit(str(channel.attrs.get("units", "")).strip()) is not None:
+        return channel, None
+    period = angle_period(channel.rename(name))
+    if period is None:
+        return channel, None
+    unit = "deg" if period == PERIODS["deg"] else "rad"
+    return channel.assign_attrs(units=unit), (
+        f"channel {name} has no unit: its numbers are taken as an angle in {unit}."
+    )
 
 
 def is_angle(channel: xr.DataArray) -> bool:

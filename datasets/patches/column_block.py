@@ -38,6 +38,10 @@ class ColumnBlock:
         Column -> what must be known before it is used ("no signal above its noise").
     notes
         Sentences for the table's warnings.
+    periods
+        Column -> a full turn in its unit, for directions.
+    pixels_of
+        Column -> the channel whose pixels it is computed from.
     """
 
     names: tuple[str, ...]
@@ -49,6 +53,8 @@ class ColumnBlock:
     derived: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     flags: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    periods: Mapping[str, float] = field(default_factory=dict)
+    pixels_of: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         k = len(self.names)

@@ -165,6 +165,8 @@ def assemble_table(
     units = {part.block.names[i]: part.block.units[i] for part in kept for i in part.columns}
     derived = _of_columns(names, *(part.block.derived for part in kept))
     flags = _of_columns(names, *(part.block.flags for part in kept))
+    pixels = _of_columns(names, *(part.block.pixels_of for part in kept))
+    metadata = {**metadata, "pixels_of": pixels} if pixels else metadata
     frame, covariance = _numbers(kept, complete, n_columns, options, notes)
     # the numbers stand twice now: of 1e5 patches the blocks' own are hundreds of megabytes
     kept.clear()

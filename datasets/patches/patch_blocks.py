@@ -77,6 +77,7 @@ def prefixed(block: ColumnBlock, name: str) -> ColumnBlock:
         names=tuple(map(named, block.names)),
         derived={named(column): tuple(map(named, of)) for column, of in block.derived.items()},
         flags={named(column): text for column, text in block.flags.items()},
+        periods={named(column): period for column, period in block.periods.items()},
     )
 
 

@@ -121,6 +121,7 @@ def gather_sources(
     if single and (isinstance(source, xr.DataArray) or (source is None and walls is None)):
         picture = cast("xr.DataArray", given.pop(0))
     maps, curves = _by_kind(_pairs_of(given))
+    maps, angles = _with_angles(maps)
     curves.update(_named_spectra(spectra, taken=set(maps)))
     if picture is not None and _kind("of source", picture) == "spectra":
         curves[plain_channel_name(str(picture.name or "spectra"))] = picture.transpose(
@@ -138,10 +139,13 @@ def gather_sources(
         raise InputError("measurements are measured on atoms; give the atoms as source too.")
     # a map of any order of dims; the owners of the descriptors rely on (time, y, x)
     turned = None if picture is None else picture.transpose(..., "y", "x")
+    if turned is not None:
+        named, more = _with_angles({str(turned.name or "image"): turned})
+        (turned,), angles = named.values(), (*angles, *more)
+    said = _said(atoms, snapshots, walls, *given, *([] if turned is None else [turned]))
     found = Sources(
-        atoms, snapshots, turned, maps, curves, walls, records,
-        warnings=_said(atoms, snapshots, walls, *given, *([] if turned is None else [turned])),
-    )  # fmt: skip
+        atoms, snapshots, turned, maps, curves, walls, records, warnings=(*said, *angles)
+    )
     times, unit = _frame_times(found)
     return replace(found, frame_times=times, time_unit=unit)
 
@@ -202,6 +206,21 @@ def _by_kind(
         else:
             maps[clean] = value.transpose(..., "y", "x")
     return maps, spectra
+
+
+def _with_angles(
+    maps: Mapping[str, xr.DataArray],
+) -> tuple[dict[str, xr.DataArray], tuple[str, ...]]:
+    """Return the maps, those that only their name makes angles with a unit, and sentences.
+
+    Decided here, once: whoever gets the channel later may not know what it was called.
+    """
+    from physlearn.datasets.channels.angles import angle_with_unit
+
+    both = {name: angle_with_unit(name, one) for name, one in maps.items()}
+    return {name: one for name, (one, _) in both.items()}, tuple(
+        text for _, text in both.values() if text
+    )
 
 
 def _named_spectra(

@@ -18,7 +18,6 @@ __all__ = ["RepeatNoise", "difference_noise", "merge_repeat"]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-PERIODS = {"deg": 360.0, "degree": 360.0, "degrees": 360.0, "rad": 2 * np.pi, "radian": 2 * np.pi}
 FEWEST_PATCHES = 12
 PATCHES_PER_COLUMN = 3
 """With fewer patches a column the errors' correlations are not measured."""
@@ -221,7 +220,7 @@ def merge_repeat(
     one = np.concatenate([block.values for block in twice], axis=1)
     two = np.stack([second[name] for name in names], axis=1)
     units = tuple(unit for block in twice for unit in block.units)
-    periods = [PERIODS.get(unit) for unit in units]
+    periods = [block.periods.get(name) for block in twice for name in block.names]
     noise = difference_noise(one, two, places, periods=periods)
     difference = _wrapped(one - two, np.array([p or np.inf for p in periods]))
     measured = np.asarray(np.isfinite(noise.residual).all(axis=1))
@@ -243,6 +242,8 @@ def merge_repeat(
         {name: of for b in twice for name, of in b.derived.items()},
         {name: text for b in twice for name, text in b.flags.items()},
         tuple(note for b in twice for note in b.notes) + notes,
+        {name: period for b in twice for name, period in b.periods.items()},
+        {name: channel for b in twice for name, channel in b.pixels_of.items()},
     )  # fmt: skip
     flags, agree = _flags_of_signal(one, two, noise, merged, places)
     if not agree:
@@ -308,6 +309,8 @@ def _part(block: ColumnBlock, columns: list[int]) -> ColumnBlock:
         covariance=None if covariance is None else covariance[:, columns][:, :, columns],
         derived={name: of for name, of in block.derived.items() if name in names},
         flags={name: text for name, text in block.flags.items() if name in names},
+        periods={name: period for name, period in block.periods.items() if name in names},
+        pixels_of={name: of for name, of in block.pixels_of.items() if name in names},
     )
 
 

@@ -170,6 +170,7 @@ def spectra_blocks(
             columns, found.values, (tier,) * len(names),
             tuple(str(maps[name].attrs["units"]) for name in names), found.covariance,
             derived=derived, notes=tuple(notes),
+            periods={} if turn is None else {"phase": 2.0 * np.pi},
         )
     ]  # fmt: skip
 
