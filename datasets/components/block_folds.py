@@ -18,7 +18,7 @@ from physlearn.datasets.components.prepared_table import (
 )
 from physlearn.records import PatchTable
 
-__all__ = ["BlockFolds", "block_folds", "folds_of"]
+__all__ = ["BlockFolds", "alike_length", "block_folds", "folds_of"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -183,16 +183,21 @@ def folds_of(
     block_length: float | None = None,
     gap: float | None = None,
     block_duration: float | None = None,
+    least_length: float = 0.0,
     rng: int | np.random.Generator | None = None,
 ) -> BlockFolds:
-    """Return the folds of a prepared table; rows without places are scattered over the folds."""
+    """Return the folds of a prepared table; rows without places are scattered over the folds.
+
+    ``least_length``: over which something else than the columns is known to be alike.
+    """
     check_count("n_folds", n_folds, 2)
     generator, seed = as_generator(rng)
     groups = repeated_rows(table.values)
     if table.centers is None:
         return _scattered(table.n, groups, n_folds, generator, seed)
     notes: list[str] = []
-    length = _correlation_length(table, table.centers, generator)
+    scaled = (table.values - table.values.mean(axis=0)) / table.values.std(axis=0)
+    length = max(alike_length(table, scaled, generator), least_length)
     if block_length is None:
         block_length = _block_edge(table, table.centers, length, n_folds, notes)
     edge = check_positive("block_length", block_length)
@@ -260,11 +265,15 @@ def _block_edge(
     return min(most, wanted)
 
 
-def _correlation_length(
-    table: PreparedTable, centers: Floats, generator: np.random.Generator
-) -> float:
-    """Return the distance over which the columns' mean autocorrelation falls to 1/e."""
-    rows = np.arange(table.n)
+def alike_length(table: PreparedTable, values: Floats, generator: np.random.Generator) -> float:
+    """Return the distance over which the autocorrelation of values (n, m) falls to 1/e.
+
+    Columns of the values count by their variance; places and times are those of ``table``. 0 for
+    rows without places.
+    """
+    if table.centers is None:
+        return 0.0
+    centers, rows = table.centers, np.arange(table.n)
     if table.times is not None:
         # one frame: pairs of one place at two times are no neighbours
         times, counts = np.unique(table.times, return_counts=True)
@@ -274,7 +283,7 @@ def _correlation_length(
         middle = centers[generator.choice(rows)]
         order = np.argsort(np.abs(centers[rows] - middle).max(axis=1), kind="stable")
         rows = rows[order[:MOST_COMPARED]]
-    scaled = (table.values[rows] - table.values.mean(axis=0)) / table.values.std(axis=0)
+    scaled = values[rows]
     products = scaled @ scaled.T / scaled.shape[1]
     near = centers[rows]
     distance = np.linalg.norm(near[:, None] - near[None], axis=2)

@@ -58,11 +58,7 @@ def factor_model(name: str) -> FactorModel:
 
 
 def _fit_pca(rows: Floats, rank: int, seed: int) -> Floats:
-    """Return orthonormal patterns in the order of their variance.
-
-    The rows are centred already, with the mean of all rows: a fold's own mean would make another
-    model.
-    """
+    """Return orthonormal patterns of centred rows, in the order of their variance."""
     from sklearn.decomposition import PCA
 
     pca = PCA(n_components=min(rank, *rows.shape), random_state=seed)

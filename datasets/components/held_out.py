@@ -38,7 +38,8 @@ def held_out_errors(
     With known errors each measurement is thinned into two of independent noise: one half of
     the learned patches makes the components, one half of the held-out patches their weights, and
     the other half is predicted. Without errors, groups of the held-out patches' columns are
-    predicted from the other columns (bi-cross-validation).
+    predicted from the other columns (bi-cross-validation). Every rank is judged around the mean of
+    the learned patches: a mean of all would know the held-out ones, and rank 0 would lose to it.
     """
     generator = np.random.default_rng(rng)
     known = table.noise is not None
@@ -47,15 +48,18 @@ def held_out_errors(
     groups = [every] if known else _column_groups(len(every), generator)
     splits = list(folds.split())
     errors = [np.empty(table.n)]
-    widest = []
+    widest, middles = [], []
     for learned, held in splits:
-        errors[0][held] = ((target[held] - given[learned].mean(axis=0)) ** 2).mean(axis=1)
-        widest.append(model.fit(given[learned], most, rng) if model.nested else None)
+        mean = given[learned].mean(axis=0)
+        errors[0][held] = ((target[held] - mean) ** 2).mean(axis=1)
+        middles.append(mean if model.centered else np.zeros_like(mean))
+        rows = given[learned] - middles[-1]
+        widest.append(model.fit(rows, most, rng) if model.nested else None)
     for rank in range(1, most + 1):
         errors.append(np.zeros(table.n))
-        for (learned, held), all_patterns in zip(splits, widest, strict=True):
+        for (learned, held), middle, all_patterns in zip(splits, middles, widest, strict=True):
             if all_patterns is None:
-                patterns = model.fit(given[learned], rank, rng)
+                patterns = model.fit(given[learned] - middle, rank, rng)
             else:
                 patterns = all_patterns[:rank]
             shrink: Floats | float = 1.0
@@ -63,8 +67,9 @@ def held_out_errors(
                 shrink = _shrinkage(patterns, given[learned])
             for group in groups:
                 kept = every if known else np.setdiff1d(every, group)
-                weights = shrink * model.encode(patterns, given[np.ix_(held, kept)], kept)
-                wrong = target[np.ix_(held, group)] - weights @ patterns[:, group]
+                entries = given[np.ix_(held, kept)] - middle[kept]
+                weights = shrink * model.encode(patterns, entries, kept)
+                wrong = target[np.ix_(held, group)] - middle[group] - weights @ patterns[:, group]
                 errors[rank][held] += (wrong**2).sum(axis=1) / len(every)
         if not model.nested and rank - int(np.argmin([each.mean() for each in errors])) >= PATIENCE:
             break
