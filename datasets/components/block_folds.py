@@ -259,7 +259,7 @@ def _block_edge(
     most = _longest_block(extent, BLOCKS_A_FOLD * n_folds)
     if most < wanted:
         notes.append(
-            f"the columns are alike over {length:.3g}: blocks of {wanted:.3g} would be too few "
+            f"patches are alike over {length:.3g}: blocks of {wanted:.3g} would be too few "
             f"for {n_folds} folds, so that blocks of {most:.3g} are not quite independent."
         )
     return min(most, wanted)

@@ -9,11 +9,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import pdist
 
 from physlearn.checks import CREDIBLE_MASS
 from physlearn.datasets.components.block_folds import BlockFolds
 
-__all__ = ["MODELS", "Regression", "conformal_factor", "fit_rows", "regress_in_blocks"]
+__all__ = [
+    "MODELS",
+    "Regression",
+    "conformal_factor",
+    "fit_rows",
+    "regress_in_blocks",
+    "widening_elsewhere",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -23,6 +33,9 @@ MOST_KERNEL_ROWS = 800
 MOST_TUNED_ROWS = 250
 """Rows that a Gaussian process learns from; its cost grows with their cube."""
 LEVELS = np.append(np.linspace(0.8, 0.995, 40), 1.0)
+MOST_COMPARED = 1500
+LEAST_AREAS = 1.7
+"""Independent areas below which a field says nothing of what another would differ by."""
 MOST_GROUPS = 20
 """Groups of blocks that are left out in turn to find the level of an interval."""
 
@@ -89,6 +102,35 @@ def conformal_factor(wrong: Floats, blocks: Integers, mass: float = CREDIBLE_MAS
     enough = np.flatnonzero(inside / len(wrong) >= mass)
     level = LEVELS[enough[0]] if len(enough) else 1.0
     return np.asarray(np.quantile(wrong, level, axis=0, method="higher"))
+
+
+def widening_elsewhere(
+    wrong: Floats, places: Floats, length: float, seed: int
+) -> tuple[Floats, float]:
+    """Return by how much errors (n, m) grow in a region apart, (m,), and the independent areas.
+
+    Errors that are alike over ``length`` spread less around their own mean, share 1 - 1 / areas of
+    the variance, than around that of another region, 1 + 1 / areas, and their spread is known from
+    few areas only (Student t; squares decorrelate over half an area). Areas: 1 over the mean
+    correlation exp(-(d / length)^2) of two places. Only the share of a column's errors that the
+    next neighbour has too grows so.
+    """
+    if length <= 0 or len(places) < 3:
+        return np.ones(wrong.shape[1]), float(len(places))
+    _, near = cKDTree(places).query(places, k=2)
+    near = np.where(near[:, 0] == np.arange(len(near)), near[:, 1], near[:, 0])
+    error = wrong - wrong.mean(axis=0)
+    power = np.maximum((error**2).sum(axis=0), 1e-300)
+    shared = np.clip((error * error[near]).sum(axis=0) / power, 0.0, 1.0)
+    rows = np.arange(len(places))
+    if len(rows) > MOST_COMPARED:
+        rows = np.random.default_rng(seed).choice(rows, MOST_COMPARED, replace=False)
+    pairs = np.exp(-((pdist(places[rows]) / length) ** 2)).mean()
+    areas = max(1.0 / (float(pairs) + 1.0 / len(places)), LEAST_AREAS)
+    growth = (1.0 + 1.0 / areas) / (1.0 - 1.0 / areas)
+    tail = 0.5 + 0.5 * CREDIBLE_MASS
+    growth *= float(stats.t.ppf(tail, 2.0 * areas - 1.0) / stats.norm.ppf(tail)) ** 2
+    return np.asarray(np.sqrt(1.0 + shared * (growth - 1.0))), areas
 
 
 def fit_rows(
