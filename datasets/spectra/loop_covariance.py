@@ -39,11 +39,12 @@ class LoopFits(NamedTuple):
     shares: Floats
     echo: float
     seen: Flags
+    scales: Floats
 
 
 def loop_covariances(
     voltage: Floats, rising: Flags, spectra: Floats, parameters: Floats, scales: Floats,
-    narrow: float,
+    narrow: float, step: float,
 ) -> LoopFits:  # fmt: skip
     """Return the sandwich covariance of each bisquare fit.
 
@@ -62,7 +63,6 @@ def loop_covariances(
     with np.errstate(invalid="ignore"):
         used = np.abs(residuals) < CUTOFF * scales[:, None]
     shares = 1.0 - used.mean(axis=1)
-    step = float(np.median(np.abs(np.diff(voltage))))
     seen = np.stack(
         [
             _seen(voltage, branch, used, parameters[:, k], np.exp(parameters[:, k + 2]), step)
@@ -88,7 +88,7 @@ def loop_covariances(
     for place in (3, 4):
         sharp = parameters[:, place + 2] <= np.log(narrow) + 1e-9
         covariance[sharp, place, place] += step**2 / 12.0
-    return LoopFits(parameters, covariance, shares, echo, seen)
+    return LoopFits(parameters, covariance, shares, echo, seen, scales)
 
 
 def _seen(

@@ -55,8 +55,8 @@ def _residuals(p: Floats, x: Floats, y: Complexes, n: int, r: Complexes, jac: Co
     """Write residuals and the response's derivatives by the parameters."""
     static = complex(p[0], p[1])
     for k in range(n):
-        denominator = complex(p[2] ** 2 - x[k] ** 2, x[k] * p[3])
-        gain = p[2] ** 2 / denominator
+        denominator = complex(p[2] * p[2] - x[k] * x[k], x[k] * p[3])
+        gain = p[2] * p[2] / denominator
         jac[k, 0] = gain
         jac[k, 1] = complex(-gain.imag, gain.real)
         jac[k, 2] = static * (2.0 * p[2] / denominator) * (1.0 - gain)
@@ -90,13 +90,13 @@ def _start(
             for k in range(n):
                 if abs(x[k] - x0) <= reach:
                     # the static response that this point alone asks for
-                    each = y[k] * complex(x0**2 - x[k] ** 2, x[k] * b) / x0**2
+                    each = y[k] * complex(x0 * x0 - x[k] * x[k], x[k] * b) / (x0 * x0)
                     work[near], work[n + near] = each.real, each.imag
                     near += 1
             static = complex(_median(work[:n], near), _median(work[n:], near))
             score = 0.0
             for k in range(n):
-                r = y[k] - static * x0**2 / complex(x0**2 - x[k] ** 2, x[k] * b)
+                r = y[k] - static * (x0 * x0) / complex(x0 * x0 - x[k] * x[k], x[k] * b)
                 score += min((r.real**2 + r.imag**2) / (CUTOFF * scale) ** 2, 1.0)
             if score < best:
                 best = score
@@ -108,8 +108,11 @@ def _normal(
     r: Complexes, jac: Complexes, n: int, scale: float, matrix: Floats, right: Floats
 ) -> None:
     """Write the re-weighted normal equations."""
-    matrix[:] = 0.0
-    right[:] = 0.0
+    # a slice assigned to would double the time of the first call
+    for a in range(N_PARAMETERS):
+        right[a] = 0.0
+        for b in range(N_PARAMETERS):
+            matrix[a, b] = 0.0
     for k in range(n):
         u = (r[k].real ** 2 + r[k].imag ** 2) / (CUTOFF * scale) ** 2
         if u < 1.0:
@@ -222,8 +225,10 @@ def fit_oscillators(
     r, jac = np.empty(m, dtype=np.complex128), np.empty((m, N_PARAMETERS), dtype=np.complex128)
     p = np.empty(N_PARAMETERS)
     for i in range(len(spectra)):
-        parameters[i] = np.nan
-        bread[i] = 0.0
+        for a in range(N_PARAMETERS):
+            parameters[i, a] = np.nan
+            for b in range(N_PARAMETERS):
+                bread[i, a, b] = 0.0
         noise[i], shares[i], seen[i] = np.nan, 1.0, 0
         n = _gather(x, spectra[i], v, y)
         if n < 2 * N_PARAMETERS:

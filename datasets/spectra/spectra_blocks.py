@@ -13,7 +13,8 @@ from physlearn.checks import InputError, check_choice
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.spectra.edges import measure_edges
-from physlearn.datasets.spectra.loops import LOOP_COLUMNS, describe_loops, sweep_directions
+from physlearn.datasets.spectra.loop_sweep import sweep_directions
+from physlearn.datasets.spectra.loops import LOOP_COLUMNS, describe_loops
 from physlearn.datasets.spectra.oscillator import RESONANCE_COLUMNS, fit_harmonic_oscillator
 from physlearn.datasets.spectra.patch_locations import patch_locations
 from physlearn.datasets.spectra.pixel_spectra import pixel_spectra

@@ -4,7 +4,7 @@ import numpy as np
 
 from physlearn.datasets import make_spectra
 from physlearn.datasets.spectra import loop_kernels as kernels
-from physlearn.datasets.spectra.loops import sweep_directions
+from physlearn.datasets.spectra.loop_sweep import sweep_directions
 
 PARAMETERS = np.array([0.1, 0.02, 1.1, 3.5, -2.5, -0.1, 0.2])
 

@@ -6,7 +6,8 @@ import xarray as xr
 
 from physlearn.checks import InputError
 from physlearn.datasets import describe_loops, make_spectra, read_channels, robust_spectrum
-from physlearn.datasets.spectra.loops import LOOP_COLUMNS, sweep_directions
+from physlearn.datasets.spectra.loop_sweep import sweep_directions, sweep_step
+from physlearn.datasets.spectra.loops import LOOP_COLUMNS
 
 
 def z_scores(found, scene):
@@ -122,6 +123,66 @@ def test_recorded_loops_cross_zero_where_the_median_does(public_file):
     assert float((pixels.reason == 0).mean()) > 0.7
     assert float(pixels.coercive_voltage_rising.median()) == pytest.approx(5.3, abs=0.5)
     assert float(pixels.coercive_voltage_falling.median()) == pytest.approx(-3.0, abs=0.5)
+
+
+def plain_loops(n, up=3.0, down=-2.0, noise=0.05, seed=1, hold=1):
+    """Return n equal loops of a triangle of 1 V steps from 0 up, each voltage held, with noise."""
+    voltage = np.concatenate([np.arange(9), np.arange(7, -9, -1), np.arange(-7, 0)]) * 1.0
+    rising = np.repeat(np.r_[np.ones(9), np.zeros(16), np.ones(7)] > 0, hold)
+    voltage = np.repeat(voltage, hold)
+    loop = np.tanh((voltage - np.where(rising, up, down)) / 0.7)
+    loop = loop + np.random.default_rng(seed).normal(0, noise, (n, len(voltage)))
+    return xr.DataArray(loop, {"voltage": voltage}, ("pixel", "voltage")), rising
+
+
+def test_branches_on_one_another_are_no_loop():
+    spectra, _ = plain_loops(300, up=1.0, down=1.0)
+    # before, a sixth were measured: the steps at one voltage hid the area, and the switch decided
+    assert (describe_loops(spectra).reason == 2).mean() > 0.99
+
+
+def test_one_branch_is_no_loop():
+    spectra, rising = plain_loops(100)
+    found = describe_loops(spectra.where(xr.DataArray(rising, dims="voltage")))
+    assert (found.reason == 6).all()
+    assert np.isnan(found.switchable_response).all()
+
+
+def test_open_loops_of_another_shape_are_not_called_closed():
+    spectra, _ = plain_loops(200)
+    found = describe_loops(spectra + 0.02 * spectra.voltage**2)
+    # the opening is 40 noise sd
+    assert (found.reason == 5).mean() > 0.95
+    assert "V^2" in found.attrs["warnings"][0]
+    assert describe_loops(spectra).attrs["warnings"] == ()
+    closed, _ = plain_loops(200, up=1.0, down=1.0, seed=2)
+    assert (describe_loops(closed + 0.02 * closed.voltage**2).reason == 5).mean() < 0.01
+
+
+@pytest.mark.parametrize("hold", [2, 6])
+def test_a_voltage_read_back_with_jitter_keeps_its_directions(hold, oracle):
+    spectra, rising = plain_loops(400, hold=hold)
+    jitter = np.random.default_rng(3).normal(0, 0.02, spectra.shape[1])
+    read = spectra.assign_coords(voltage=spectra.voltage + jitter)
+    voltage = read.voltage.to_numpy()
+    wrong = sweep_directions(voltage) != rising
+    # a point on a turning plateau may belong to either way: both states are the same there
+    assert (np.abs(np.abs(voltage[wrong]) - 8.0) < 0.2).all()
+    found = describe_loops(read)
+    assert (found.reason == 0).mean() > 0.97
+    for name, truth in (("rising", 3.0), ("falling", -2.0)):
+        error = found[f"coercive_voltage_{name}"] - truth
+        oracle(f"{name} error", error=float(np.abs(error).max()), bound=0.35)
+    assert sweep_step(voltage) == pytest.approx(1.0, abs=0.05)
+
+
+def test_small_turns_of_a_sweep_are_turns():
+    # cycles that grow, in even steps, and a sweep that is slow at its ends
+    growing = np.concatenate([np.arange(0, 3), np.arange(1, -3, -1), np.arange(-1, 9)]) * 1.0
+    directions = sweep_directions(growing)
+    assert directions.tolist() == [True] * 3 + [False] * 4 + [True] * 10
+    phase = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    assert (sweep_directions(np.sin(phase))[1:] == (np.diff(np.sin(phase)) > 0)).all()
 
 
 def test_pauses_of_the_sweep_go_with_the_next_move():
