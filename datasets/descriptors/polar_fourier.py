@@ -17,6 +17,7 @@ from physlearn.datasets.descriptors.pixel_noise import (
     pixel_noise,
 )
 from physlearn.datasets.descriptors.polar_basis import PolarBasis, polar_basis
+from physlearn.datasets.descriptors.polar_errors import amplitude_share, likely_power
 from physlearn.datasets.descriptors.polar_parts import PolarParts, jump_of, polar_parts
 from physlearn.one_thread import one_blas_thread
 
@@ -133,8 +134,9 @@ def polar_fourier(
     -------
     PolarFourier
         ``values`` in the unit of the pixels (amplitude) or squared (power). The covariance follows
-        every pixel's noise to first order, through the centre too. An amplitude near its own noise
-        has a bias of up to a third of it; powers have none.
+        every pixel's noise to first order, through the centre too; how an amplitude scatters near
+        its own noise is counted exactly, with the true power taken from all patches. Such an
+        amplitude has a bias of up to a third of its noise; powers have none.
 
     Raises
     ------
@@ -202,13 +204,13 @@ def _windows(
 
 def _batches(
     windows: Floats, corners: NDArray[np.int64] | None, which: NDArray[np.int64], batch: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+) -> Iterator[tuple[NDArray[np.int64], Floats]]:
     """Yield patch numbers and their pixels, some hundred at a time."""
     for low in range(0, len(which), batch):
         rows = which[low : low + batch]
         where = rows if corners is None else (corners[rows, 1], corners[rows, 0])
         taken = windows[where]
-        yield rows, np.ascontiguousarray(taken, dtype=np.float32)
+        yield rows, np.ascontiguousarray(taken, dtype=np.float64)
 
 
 def _describe(
@@ -246,7 +248,7 @@ def _describe(
 
 
 def describe_batch(
-    pixels: NDArray[np.float32],
+    pixels: Floats,
     middles: Floats,
     basis: PolarBasis,
     noise: PixelNoise | None,
@@ -263,11 +265,16 @@ def describe_batch(
     values, total = _values(parts, options)
     errors = np.empty((0, 0, 0))
     if parts.gradients is not None and noise is not None and variance is not None:
-        gradients = _value_gradients(parts.gradients, parts.amplitude, total, turning, options)
+        likely = np.where(turning, likely_power(parts.clean, parts.added), 0.0)
+        size = np.where(turning, np.sqrt(likely), parts.amplitude)
+        gradients = _value_gradients(parts.gradients, size, total, turning, options)
         errors = linear_covariance(gradients, variance, noise)
         if options.value == "power":
             second = np.where(turning, parts.added**2, 0.0) / total[:, None] ** 2
             errors[:, np.arange(len(turning)), np.arange(len(turning))] += second
+        else:
+            share = np.sqrt(np.where(turning, amplitude_share(likely, parts.added), 1.0))
+            errors *= share[:, :, None] * share[:, None, :]
         if parts.other is not None:
             jump = jump_of(parts, values, _values(parts.other, options)[0])
             if jump is not None:

@@ -67,8 +67,10 @@ def polar_parts(
 
     ``reach`` None leaves the centre in the middle of the patch.
     """
-    mean = np.einsum("nij,ij->n", pixels, basis.disc)
-    flat = np.ascontiguousarray(pixels - mean[:, None, None], dtype=np.float32)
+    # the offset goes before the precision does
+    mean = pixels.reshape(len(pixels), -1) @ basis.disc.ravel()
+    flat = np.empty(pixels.shape, dtype=np.float32)
+    np.subtract(pixels, mean[:, None, None], out=flat, casting="same_kind")
     starts = np.array(middles, dtype=np.float64)
     nexts = starts
     if reach is not None:
