@@ -33,6 +33,9 @@ class ChannelNoise:
         are independent.
     row_sd
         Standard deviation of what is common to all pixels of a scan line, in ``unit``.
+    row_correlation
+        Shape (2 m + 1,): autocorrelation of that over lines, 1 in the middle; (1,) where lines are
+        independent (a blur across them makes them alike).
     gain
         Growth of a pixel's variance by unit of the level: 0 for an even noise, 1 for counts.
     level
@@ -64,6 +67,7 @@ class ChannelNoise:
     sd: float
     autocorrelation: Floats = field(default_factory=white_correlation)
     row_sd: float = 0.0
+    row_correlation: Floats = field(default_factory=lambda: np.ones(1))
     gain: float = 0.0
     level: float = 0.0
     signal_share: float = 1.0
@@ -91,14 +95,14 @@ class ChannelNoise:
     def variance_of_mean(self, rows: int, columns: int) -> float:
         """Return the variance of the mean of a window of pixels at the mean level.
 
-        ``sd^2 / (r c) * sum_ij (1 - |i|/r) (1 - |j|/c) rho_ij + row_sd^2 / r``, with r rows and
-        c columns and the autocorrelation rho.
+        ``sd^2 / (r c) * sum_ij (1 - |i|/r) (1 - |j|/c) rho_ij + row_sd^2 / r * sum_i (1 - |i|/r)
+        eta_i``, with r rows, c columns, and the autocorrelations rho of pixels and eta of lines.
         """
         p, q = (length // 2 for length in self.autocorrelation.shape)
-        i = np.maximum(1.0 - np.abs(np.arange(-p, p + 1)) / rows, 0.0)
-        j = np.maximum(1.0 - np.abs(np.arange(-q, q + 1)) / columns, 0.0)
-        total = float(i @ self.autocorrelation @ j)
-        return self.sd**2 * max(total, 0.0) / (rows * columns) + self.row_sd**2 / rows
+        total = float(_overlap(p, rows) @ self.autocorrelation @ _overlap(q, columns))
+        lines = float(_overlap(len(self.row_correlation) // 2, rows) @ self.row_correlation)
+        own = self.sd**2 * max(total, 0.0) / (rows * columns)
+        return own + self.row_sd**2 * max(lines, 0.0) / rows
 
     def draw(self, shape: tuple[int, ...], rng: int | np.random.Generator | None = None) -> Floats:
         """Return noise (..., rows, columns) of this size and autocorrelation, mean 0.
@@ -112,17 +116,30 @@ class ChannelNoise:
         more = tuple(others)
         p, q = (length // 2 for length in self.autocorrelation.shape)
         white = generator.normal(size=(*more, rows + 2 * p, columns + 2 * q))
-        if p or q:
-            power = np.zeros(white.shape[-2:])
-            power[: 2 * p + 1, : 2 * q + 1] = self.autocorrelation
-            power = np.roll(power, (-p, -q), axis=(0, 1))
-            # an autocorrelation cut off at its edge may have slightly negative powers
-            root = np.sqrt(np.maximum(np.fft.rfft2(power).real, 0.0))
-            weight = np.sqrt(
-                float(np.mean(np.abs(np.fft.irfft2(root, power.shape)) ** 2)) * power.size
-            )
-            white = np.fft.irfft2(np.fft.rfft2(white) * root, power.shape) / max(weight, 1e-300)
+        white = _coloured(white, self.autocorrelation)
         noise = self.sd * white[..., p : p + rows, q : q + columns]
         if self.row_sd > 0:
-            noise = noise + self.row_sd * generator.normal(size=(*more, rows, 1))
+            m = len(self.row_correlation) // 2
+            lines = generator.normal(size=(*more, rows + 2 * m, 1))
+            lines = _coloured(lines, self.row_correlation[:, None])
+            noise = noise + self.row_sd * lines[..., m : m + rows, :]
         return np.asarray(noise, dtype=np.float64)
+
+
+def _overlap(reach: int, length: int) -> Floats:
+    """Return the share of a window's pixels that have a partner at each lag within it."""
+    return np.asarray(np.maximum(1.0 - np.abs(np.arange(-reach, reach + 1)) / length, 0.0))
+
+
+def _coloured(white: Floats, autocorrelation: Floats) -> Floats:
+    """Return independent unit numbers (..., rows, columns) with an autocorrelation, on a torus."""
+    p, q = (length // 2 for length in autocorrelation.shape)
+    if not p and not q:
+        return white
+    power = np.zeros(white.shape[-2:])
+    power[: 2 * p + 1, : 2 * q + 1] = autocorrelation
+    power = np.roll(power, (-p, -q), axis=(0, 1))
+    # an autocorrelation cut off at its edge may have slightly negative powers
+    root = np.sqrt(np.maximum(np.fft.fft2(power).real, 0.0))
+    weight = np.sqrt(float(np.mean(np.abs(np.fft.ifft2(root)) ** 2)) * power.size)
+    return np.asarray(np.fft.ifft2(np.fft.fft2(white) * root).real / max(weight, 1e-300))

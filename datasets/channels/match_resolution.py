@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,8 +36,8 @@ class MatchedChannels:
     Attributes
     ----------
     dataset
-        The channels; attributes ``noise_sd``, ``noise_autocorrelation`` and ``noise_rows`` say
-        what noise they have now, ``blur`` how wide the common blur is.
+        The channels; the attributes that ``declare_noise`` writes say what noise they have now,
+        ``blur`` how wide the common blur is.
     blur
         Common blur (standard deviation of a Gaussian) in ``unit``; where blurs were estimated,
         beyond that of ``reference``.
@@ -250,7 +250,8 @@ def _blurred_channel(
 def blurred_noise(noise: ChannelNoise, widths: tuple[float, float]) -> ChannelNoise:
     """Return the noise after a Gaussian blur of widths (y, x) in pixels.
 
-    The autocorrelation is smeared by that of the blur, a Gaussian ``sqrt(2)`` times as wide.
+    The autocorrelation is smeared by that of the blur, a Gaussian ``sqrt(2)`` times as wide; that
+    of the lines' own offsets across the lines alone.
 
     Examples
     --------
@@ -258,34 +259,43 @@ def blurred_noise(noise: ChannelNoise, widths: tuple[float, float]) -> ChannelNo
     >>> bool(abs(after.sd - 1 / (2 * np.sqrt(np.pi) * 2.0)) < 2e-3)
     True
     """
-    reach = [int(np.ceil(5.7 * width)) for width in widths]
-    wide = np.pad(noise.autocorrelation, ((reach[0], reach[0]), (reach[1], reach[1])))
+    wide = noise.autocorrelation
     for axis, width in enumerate(widths):
-        if width > 0:
-            # the discrete blur's own autocorrelation, as it is applied to the pixels
-            half = int(4.0 * width + 0.5)
-            unit = np.zeros(2 * half + 1)
-            unit[half] = 1.0
-            weights = ndimage.gaussian_filter1d(unit, width, mode="constant")
-            own = np.convolve(weights, weights[::-1])
-            middle = len(own) // 2
-            use = own[max(middle - reach[axis], 0) : middle + reach[axis] + 1]
-            wide = ndimage.convolve1d(wide, use, axis=axis, mode="constant")
+        wide = _smeared(wide, width, axis)
     p, q = (length // 2 for length in wide.shape)
     share = float(wide[p, q])
-    correlation = wide / share
-    keep = [
-        int(np.max(np.abs(np.flatnonzero(np.abs(correlation).max(axis=1 - axis) > 1e-3) - middle)))
-        for axis, middle in ((0, p), (1, q))
-    ]
-    correlation = correlation[p - keep[0] : p + keep[0] + 1, q - keep[1] : q + keep[1] + 1]
-    from dataclasses import replace
-
-    # neighbouring lines' offsets are averaged too
-    lines = noise.row_sd
-    if lines > 0 and widths[0] > 0:
-        lines *= float(np.sqrt(1.0 / max(2.0 * np.sqrt(np.pi) * widths[0], 1.0)))
+    # what a line shares is not averaged along the line, and hangs together across lines
+    lines = _smeared(noise.row_correlation[:, None], widths[0], 0)[:, 0]
+    lines_share = float(lines[len(lines) // 2])
     return replace(
         noise, sd=noise.sd * float(np.sqrt(share)), sd_error=noise.sd_error * float(np.sqrt(share)),
-        gain=noise.gain * share, autocorrelation=correlation, row_sd=lines,
+        gain=noise.gain * share, autocorrelation=_trimmed(wide / share),
+        row_sd=noise.row_sd * float(np.sqrt(lines_share)),
+        row_correlation=_trimmed(lines[:, None] / lines_share)[:, 0],
     )  # fmt: skip
+
+
+def _smeared(correlation: Floats, width: float, axis: int) -> Floats:
+    """Return an autocovariance after a Gaussian blur along one axis, as applied to the pixels."""
+    if not width > 0:
+        return correlation
+    half = int(4.0 * width + 0.5)
+    unit = np.zeros(2 * half + 1)
+    unit[half] = 1.0
+    weights = ndimage.gaussian_filter1d(unit, width, mode="constant")
+    own = np.convolve(weights, weights[::-1])
+    pads = [(0, 0), (0, 0)]
+    pads[axis] = (len(own) // 2, len(own) // 2)
+    wide = np.pad(correlation, pads)
+    return np.asarray(ndimage.convolve1d(wide, own, axis=axis, mode="constant"))
+
+
+def _trimmed(correlation: Floats) -> Floats:
+    """Return an autocorrelation without the outer lags at which nothing is left."""
+    middle = [length // 2 for length in correlation.shape]
+    keep = [
+        int(np.max(np.abs(np.flatnonzero(np.abs(correlation).max(axis=1 - axis) > 1e-3) - m)))
+        for axis, m in enumerate(middle)
+    ]
+    (p, q), (i, j) = middle, keep
+    return correlation[p - i : p + i + 1, q - j : q + j + 1]

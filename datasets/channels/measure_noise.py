@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage, stats
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
 from physlearn.datasets.channels.angles import angle_period
@@ -19,101 +17,32 @@ from physlearn.datasets.channels.noise_estimate import (
     picture_noise,
     row_offsets_sd,
 )
+from physlearn.datasets.channels.signal_test import (
+    either_test,
+    flatten_lines,
+    line_signal_test,
+    pixel_signal_test,
+    signal_test,
+)
 
-__all__ = ["NO_SIGNAL", "declare_noise", "measure_channel_noise", "signal_test"]
+__all__ = [
+    "NO_SIGNAL",
+    "declare_noise",
+    "flatten_lines",
+    "measure_channel_noise",
+    "signal_test",
+]
 
 Floats = NDArray[np.float64]
 NO_SIGNAL = "no signal above its noise"
+ALONG_LINES = (
+    "beyond its noise it holds only what each scan line shares as a whole: walls or lamellae along "
+    "the fast axis, a tilted plane, or offsets of the lines that drift; a scan turned by 90 "
+    "degrees tells."
+)
 FEWEST_LINES, FEWEST_COLUMNS = 12, 12
 MOST_PX = 512
-FAR_LAGS = 12
-SCALES = ((0.0, 1), (2.0, 2), (6.0, 4))
-"""Smoothing along the line in pixels, and lines before, of the test for a signal."""
 CROPS = ((0.5, 0.5), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
-
-
-def signal_test(values: NDArray[np.float64 | np.complex128]) -> tuple[float, float]:
-    """Return (correlation of neighbouring scan lines, probability that pure noise is as alike).
-
-    Each line's mean and slope are taken away. Lines of pure noise are independent of one another,
-    so that the products ``a_r = <z_r, z_{r-1} + ... + z_{r-m}>`` have mean 0 and are uncorrelated,
-    however pixels of one line hang together: their mean against its own scatter is a t test. Three
-    scales (smoothed along the line by 0, 2 and 6 pixels; m = 1, 2, 4) are tried, each
-    also with all lines at unit size against lines far apart (a signal in few lines), and the
-    smallest probability is counted six times. Complex numbers are directions.
-
-    Parameters
-    ----------
-    values
-        Shape (lines, pixels); NaN are passed over.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> likeness, p = signal_test(rng.normal(size=(64, 64)))
-    >>> p > 0.001
-    True
-    """
-    flat: NDArray[Any] = np.nan_to_num(flatten_lines(values))
-    power = float((np.abs(flat) ** 2).sum())
-    # rounding leaves a constant channel no exact zeros
-    size = float(np.nanmean(np.abs(values) ** 2)) if np.isfinite(values).any() else 0.0
-    if not power > 1e-24 * size * flat.size:
-        return 0.0, 1.0
-    likeness, best = 0.0, 1.0
-    for width, lines in SCALES:
-        part = ndimage.gaussian_filter1d(flat, width, axis=1) if width else flat
-        before = np.zeros_like(part)
-        for lag in range(1, lines + 1):
-            before[lag:] += part[:-lag]
-        product = (part[1:] * np.conj(before[1:])).real.sum(axis=1)
-        if (width, lines) == SCALES[0]:
-            likeness = float(product.sum()) / power
-        scatter = float(product.std(ddof=1))
-        mean = float(product.mean())
-        if scatter > 0:
-            t = mean / scatter * np.sqrt(len(product))
-            best = min(best, float(stats.t.sf(t, len(product) - 1)))
-        elif mean > 0:
-            best = 0.0
-        best = min(best, _alike(part, lines))
-    return likeness, min(best * 2 * len(SCALES), 1.0)
-
-
-def _alike(part: NDArray[Any], lines: int) -> float:
-    """Return the chance that the directions of lines agree so well with those just before.
-
-    Each line counts alike, so that a signal in few lines is seen too; how far lines of pure noise
-    agree by chance is seen on lines far apart.
-    """
-    size = np.sqrt((np.abs(part) ** 2).sum(axis=1, keepdims=True))
-    unit = part / np.where(size > 0, size, 1.0)
-
-    def agreement(lag: int) -> Floats:
-        return np.asarray(np.einsum("rc,rc->r", unit[lag:], np.conj(unit[:-lag])).real)
-
-    rows = len(unit)
-    far = np.unique(np.linspace(rows // 4, rows // 2, FAR_LAGS).astype(int))
-    chance = float(np.mean(np.concatenate([agreement(int(lag)) for lag in far]) ** 2))
-    near = np.concatenate([agreement(lag) for lag in range(1, lines + 1)])
-    if not chance > 0:
-        return 1.0
-    return float(stats.norm.sf(near.sum() / np.sqrt(chance * len(near))))
-
-
-def flatten_lines(values: NDArray[np.float64 | np.complex128]) -> NDArray[np.complex128] | Floats:
-    """Return lines without their own mean and slope; NaN stay NaN."""
-    x = np.linspace(-1.0, 1.0, values.shape[1])
-    good = np.isfinite(values)
-    weight = good.astype(np.float64)
-    count = np.maximum(weight.sum(axis=1, keepdims=True), 1.0)
-    filled = np.where(good, values, 0.0)
-    mean = filled.sum(axis=1, keepdims=True) / count
-    middle = (weight * x).sum(axis=1, keepdims=True) / count
-    centred = weight * (x - middle)
-    spread = np.maximum((centred * (x - middle)).sum(axis=1, keepdims=True), 1e-300)
-    slope = (centred * filled).sum(axis=1, keepdims=True) / spread
-    return np.asarray(np.where(good, values - mean - slope * (x - middle), np.nan))
 
 
 def measure_channel_noise(
@@ -122,7 +51,8 @@ def measure_channel_noise(
     """Measure the noise of a channel's pixels, and test whether there is more than noise.
 
     What is declared is taken: attributes ``noise_sd`` (with ``noise_autocorrelation``, a flat list
-    of a square or, with ``noise_rows``, of a rectangle) or ``counts = "known"`` (variance = level).
+    of a square or, with ``noise_rows``, of a rectangle; ``noise_row_sd``, ``noise_gain`` at
+    ``noise_level``; see ``declare_noise``) or ``counts = "known"`` (variance = level).
     Else scan lines are taken to carry independent noise, and the scene to be smooth from line to
     line: the fifth difference across lines (median of squares, so that few edges do not count)
     holds the noise, and its autocorrelation along the lines that of the noise.
@@ -150,6 +80,9 @@ def measure_channel_noise(
     -----
     A single picture cannot tell noise from structure that changes from line to line, nor see a
     noise that lines share (a picture that was smoothed): a repeated scan can (``average_scans``).
+    Nor can it tell walls or lamellae along the fast axis, or a tilted plane, from offsets of the
+    lines that drift: such a channel has a signal, and ``warnings`` say that it may be drift. One
+    weak wave through all lines (less than a tenth of the variance) is taken for hum, not a signal.
 
     Examples
     --------
@@ -181,21 +114,33 @@ def measure_channel_noise(
     period = angle_period(channel)
     turn = 1.0 if period is None else 2.0 * np.pi / period
     lines = values if period is None else np.exp(1j * values * turn)
-    _, p = signal_test(lines)
+    _, p_pixels = pixel_signal_test(lines)
+    p_lines = line_signal_test(lines)
+    p = either_test(p_pixels, p_lines)
     found, row_sd, source = _noise(channel, values, turn, period is not None)
     sd = float(np.sqrt(found.variance)) / turn
-    spread = float(np.nanmean(np.abs(flatten_lines(lines)) ** 2))
     own = found.variance if period is None else 1.0 - float(np.exp(-found.variance))
+    along = 2.0 * p_lines < rate
+    if along:
+        spread = float(np.nanmean(np.abs(lines - np.nanmean(lines)) ** 2))
+        own += (row_sd * turn) ** 2
+    else:
+        spread = float(np.nanmean(np.abs(flatten_lines(lines)) ** 2))
     share = float(np.clip(1.0 - own / max(spread, 1e-300), 0.0, 1.0)) if spread > 0 else 0.0
-    correlation = found.autocorrelation
+    notes = found.notes
+    if along and not 2.0 * p_pixels < rate:
+        notes = (*notes, ALONG_LINES)
+    correlation, between = found.autocorrelation, np.ones(1)
+    if source == "declared":
+        row_sd, between = _declared_lines(channel)
+    elif fast_axis == "y":
+        correlation, row_sd = correlation.T, 0.0
     return ChannelNoise(
-        sd=sd,
-        autocorrelation=correlation if fast_axis == "x" else correlation.T,
-        row_sd=row_sd if fast_axis == "x" else 0.0,
+        sd=sd, autocorrelation=correlation, row_sd=row_sd, row_correlation=between,
         gain=found.gain, level=found.level, signal_share=share, signal_p=p,
         has_signal=bool(p < rate), source=source, angle=period is not None,
         unit=str(channel.attrs.get("units", "1")), sd_error=0.5 * found.relative_error * sd,
-        warnings=found.notes,
+        warnings=notes,
     )  # fmt: skip
 
 
@@ -207,8 +152,7 @@ def _noise(
     declared = channel.attrs.get("noise_sd")
     if declared is not None:
         sd = check_positive("the attribute noise_sd", float(declared), allow_zero=True) * turn
-        correlation = _declared_correlation(channel)
-        return PictureNoise(sd**2, 0.0, correlation, 0.0, level, ()), 0.0, "declared"
+        return _declared_noise(channel, sd, level), _declared_lines(channel)[0], "declared"
     if channel.attrs.get("counts") == "known" and float(np.nanmin(values)) >= 0:
         return PictureNoise(level, 0.0, white_correlation(), 1.0, level, ()), 0.0, "counts"
     part = _enough(values)
@@ -230,6 +174,29 @@ def _enough(values: Floats) -> Floats:
     starts = [(int(a * spare[0]), int(b * spare[1])) for a, b in CROPS]
     parts = [values[y : y + MOST_PX, x : x + MOST_PX] for y, x in starts]
     return max(parts, key=lambda part: float(np.isfinite(part).mean()))
+
+
+def _declared_noise(channel: xr.DataArray, sd: float, level: float) -> PictureNoise:
+    """Return the noise that the attributes declare."""
+    gain = check_positive(
+        "the attribute noise_gain", float(channel.attrs.get("noise_gain", 0.0)), allow_zero=True
+    )
+    at = float(channel.attrs.get("noise_level", level))
+    if not np.isfinite(at):
+        raise InputError(f"the attribute noise_level must be finite; got {at}.")
+    return PictureNoise(sd**2, 0.0, _declared_correlation(channel), gain, at, ())
+
+
+def _declared_lines(channel: xr.DataArray) -> tuple[float, Floats]:
+    """Return the declared spread of the lines' offsets and their autocorrelation."""
+    sd = float(channel.attrs.get("noise_row_sd", 0.0))
+    sd = check_positive("the attribute noise_row_sd", sd, allow_zero=True)
+    given = channel.attrs.get("noise_row_correlation", (1.0,))
+    name = "the attribute noise_row_correlation"
+    lags = check_array(name, np.ravel(given), ndim=1)
+    if not lags.size % 2:
+        raise InputError(f"{name} must list 2m+1 lags of lines; got {lags.size} numbers.")
+    return sd, lags
 
 
 def _declared_correlation(channel: xr.DataArray) -> Floats:
@@ -260,4 +227,8 @@ def declare_noise(channel: xr.DataArray, noise: ChannelNoise) -> xr.DataArray:
     attrs["noise_sd"] = noise.sd
     attrs["noise_autocorrelation"] = [float(v) for v in noise.autocorrelation.ravel()]
     attrs["noise_rows"] = int(noise.autocorrelation.shape[0])
+    attrs["noise_row_sd"] = float(noise.row_sd)
+    attrs["noise_row_correlation"] = [float(v) for v in noise.row_correlation]
+    attrs["noise_gain"] = float(noise.gain)
+    attrs["noise_level"] = float(noise.level)
     return channel.assign_attrs(attrs)

@@ -25,6 +25,7 @@ class PixelNoise:
     gain: float = 0.0
     correlation: Floats = field(default_factory=white_correlation)
     row_variance: float = 0.0
+    row_correlation: Floats = field(default_factory=lambda: np.ones(1))
 
     @property
     def is_white(self) -> bool:
@@ -70,7 +71,8 @@ def pixel_noise(noise: NoiseGiven) -> PixelNoise | None:
         return PixelNoise(0.0, 1.0)
     if isinstance(noise, ChannelNoise):
         offset = noise.sd**2 - noise.gain * noise.level
-        return PixelNoise(offset, noise.gain, noise.autocorrelation, noise.row_sd**2)
+        return PixelNoise(offset, noise.gain, noise.autocorrelation, noise.row_sd**2,
+                          noise.row_correlation)  # fmt: skip
     return PixelNoise(check_positive("noise", noise) ** 2)
 
 
@@ -86,7 +88,12 @@ def linear_covariance(gradients: Floats, variance: Floats, noise: PixelNoise) ->
     total = left @ right.transpose(0, 2, 1)
     if noise.row_variance > 0:
         lines = gradients.sum(axis=3)
-        total = total + noise.row_variance * (lines @ lines.transpose(0, 2, 1))
+        alike = lines
+        if noise.row_correlation.size > 1:
+            from scipy.ndimage import correlate1d
+
+            alike = correlate1d(lines, noise.row_correlation, axis=2, mode="constant")
+        total = total + noise.row_variance * (lines @ alike.transpose(0, 2, 1))
     return np.asarray(0.5 * (total + total.transpose(0, 2, 1)))
 
 
