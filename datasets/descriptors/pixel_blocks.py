@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -10,15 +10,11 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.channels.angles import angle_period
-from physlearn.datasets.descriptors.pixel_groups import make_groups
-from physlearn.datasets.descriptors.pixel_noise import (
-    NoiseGiven,
-    PixelNoise,
-    linear_covariance,
-    pixel_noise,
-)
-from physlearn.datasets.descriptors.texture import PolarColumns
-from physlearn.datasets.descriptors.window_batch import DescriptorGroup, GroupResult, WindowBatch
+from physlearn.datasets.descriptors.custom import CustomColumns, Descriptor, PixelFunction
+from physlearn.datasets.descriptors.pixel_columns import PixelColumns
+from physlearn.datasets.descriptors.pixel_groups import make_groups, need_squares
+from physlearn.datasets.descriptors.pixel_noise import NoiseGiven, PixelNoise, pixel_noise
+from physlearn.datasets.descriptors.window_batch import WindowBatch
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import AxisFrame, PatchPlaces, axis_frame
 from physlearn.one_thread import one_blas_thread
@@ -33,6 +29,9 @@ POOLED_FROM = 512
 MOST_NUMBERS = 2e7
 """Covariances of more numbers than this are pooled into one matrix."""
 LEAST_SEEN = 0.5
+MOST_GAPS, MOST_UNFILLED = 0.05, 0.01
+"""Share of a patch's pixels that may lack, all and in clusters, where all of them are needed."""
+OBLONG = 1e-3
 
 
 def pixel_blocks(
@@ -42,6 +41,7 @@ def pixel_blocks(
     groups: Sequence[str],
     noise: NoiseGiven = None,
     *,
+    extra: Mapping[str, Descriptor | PixelFunction] | None = None,
     tier: int = 2,
     alone: bool = False,
     pooled: bool = False,
@@ -60,6 +60,8 @@ def pixel_blocks(
         Out of ``pixel_groups.GROUPS``.
     noise
         `ChannelNoise`, a pixel's standard deviation, "counts", or None: errors are not known.
+    extra
+        The user's own descriptors by the word that stands behind the channel's name.
     tier
         Of the channel's own mean and shape.
     alone
@@ -71,40 +73,49 @@ def pixel_blocks(
     -------
     list of ColumnBlock
         One, whose covariance holds all columns: they share pixels. Patches outside the picture, or
-        with more than half of their pixels missing, are rows of NaN.
+        with more than half of their pixels missing, are rows of NaN. Moments, gradient and
+        roughness pass over gaps. For the others lone gaps are filled by the cubic through their
+        neighbours; they are NaN in patches that lack more than 5 % of their pixels, or 1 % in
+        clusters. Descriptors that turn with the pattern are left out where pixels are not square.
 
     Raises
     ------
     InputError
-        For an unknown group, or a channel whose coordinates are not even.
+        For an unknown group, a channel whose coordinates are not even, or pixels that are not
+        square where every group needs squares.
     """
     frame = axis_frame(name, channel)
     values = channel.transpose("y", "x").to_numpy()
     level = pixel_noise(noise)
     period = angle_period(channel)
     _, shape = places.windows(frame)
-    some = _filled(values)
-    made = make_groups(groups, shape, some, frame, level)
-    words = [word for group in made for word in group.words]
+    groups, notes = _square_groups(name, groups, frame, bool(extra))
+    made = PixelColumns(
+        make_groups(groups, shape, _filled(values), frame, level), CustomColumns(extra or {})
+    )
+    words = made.words
     k, n = len(words), places.n
     if len(set(words)) < k:
-        raise InputError(f"descriptors must name each group once; got {tuple(groups)}.")
+        twice = next(word for word in words if words.count(word) > 1)
+        raise InputError(
+            f"extra must not use the name of a descriptor that is there already; got {twice!r}."
+        )
     pooled = pooled or n * k * k > MOST_NUMBERS
     each = level is not None and not pooled
     table = np.full((n, k), np.nan)
     covariance = np.zeros((n, k, k)) if each else None
+    lacking = 0
     with one_blas_thread():
         for rows, batch in channel_windows(values, places, frame, level, period, each):
-            table[rows], errors = _joined(made, batch)
+            table[rows], errors = made.describe(batch)
+            lacking += int(batch.incomplete.sum())
             if covariance is not None and errors is not None:
                 covariance[rows] = errors
         if level is not None and pooled:
+            picked = _some_complete(table)
             covariance = np.zeros((1, k, k))
-            good = np.flatnonzero(np.isfinite(table).all(axis=1))
-            picked = good[np.unique(np.linspace(0, len(good) - 1, POOLED_FROM).astype(int))] \
-                if len(good) else good  # fmt: skip
             for _, batch in channel_windows(values, places, frame, level, period, True, picked):
-                errors = _joined(made, batch)[1]
+                errors = made.describe(batch)[1]
                 if errors is not None:
                     covariance[0] += errors.sum(axis=0) / len(picked)
     unit = str(channel.attrs.get("units", "intensity" if alone else "1")) or "1"
@@ -112,18 +123,71 @@ def pixel_blocks(
     if level is not None:
         reach = max(float(np.sqrt(level.correlation.sum())), 1.0)
         length = reach * max(frame.step)
+    columns = tuple(_column(name, word, alone) for word in words)
+    notes += made.notes(name)
+    whole = [_column(name, word, alone) for word in made.need_whole()]
+    if lacking:
+        notes.append(
+            f"{name}: {lacking} patches lack more than {MOST_GAPS:.0%} of their pixels (or "
+            f"{MOST_UNFILLED:.0%} in clusters): moments, gradient and roughness are those of the "
+            "pixels seen, and their errors do not know what the others would show"
+            + (f"; {', '.join(whole[:4])}{' and others' if len(whole) > 4 else ''} are missing."
+               if whole else ".")
+        )  # fmt: skip
+    directions = {_column(name, "", alone): period} if period and "" in words else {}
     return [
         ColumnBlock(
-            tuple(_column(name, word, alone) for word in words), table,
-            tuple(_tier(word, of, tier, alone) for group in made
-                  for word, of in zip(group.words, group.tiers, strict=True)),
+            columns, table,
+            tuple(made.tiers(tier, alone)),
             tuple(each.replace("{channel}", unit).replace("{length}", frame.unit)
-                  for group in made for each in group.units),
+                  for each in made.units),
             covariance, length,
-            notes=tuple(f"{name}: {group.note()}" for group in made
-                        if isinstance(group, PolarColumns) and group.note()),
+            flags={column: text for column, turn in directions.items()
+                   if (text := _flag_of_angle(table[:, columns.index(column)], turn, unit))},
+            notes=tuple(notes), periods=directions, pixels_of=dict.fromkeys(columns, name),
         )
     ]  # fmt: skip
+
+
+def _some_complete(table: Floats) -> Integers:
+    """Return up to 512 patches that have every column that any patch has."""
+    known = np.isfinite(table)
+    number = known.sum(axis=1)
+    good = np.flatnonzero((number == number.max()) & (number > 0))
+    if not len(good):
+        return np.asarray(good, dtype=np.int64)
+    return np.asarray(good[np.unique(np.linspace(0, len(good) - 1, POOLED_FROM).astype(int))])
+
+
+def _square_groups(
+    name: str, groups: Sequence[str], frame: AxisFrame, others: bool
+) -> tuple[Sequence[str], list[str]]:
+    """Return the groups that the pixels' shape allows, and a sentence on the others."""
+    if abs(frame.step[0] - frame.step[1]) <= OBLONG * max(frame.step):
+        return groups, []
+    stay, left = need_squares(groups)
+    if not left:
+        return groups, []
+    text = (
+        f"{', '.join(left)} of channel {name} need square pixels, and a pixel is "
+        f"{frame.step[0]:.4g} x {frame.step[1]:.4g} {frame.unit}: resample the channel to square "
+        "pixels to have them."
+    )
+    if not stay and not others:
+        raise InputError(text)
+    return stay, [text]
+
+
+def _flag_of_angle(values: Floats, period: float, unit: str) -> str:
+    """Return what must be known of angles that do not fit into half a turn, else nothing."""
+    known = values[np.isfinite(values)]
+    if not len(known) or np.ptp(known) <= 0.5 * period:
+        return ""
+    return (
+        f"a direction that spans {np.ptp(known) / period:.0%} of a turn of {period:.4g} {unit}: as "
+        "a straight number it jumps or bends; use its cosine and sine, or complex_response with "
+        "its amplitude"
+    )
 
 
 def _column(name: str, word: str, alone: bool) -> str:
@@ -131,36 +195,6 @@ def _column(name: str, word: str, alone: bool) -> str:
     if alone:
         return word or "mean_intensity"
     return f"{name}_{word}" if word else name
-
-
-def _tier(word: str, of: int | None, tier: int, alone: bool) -> int:
-    """Return the tier of a column: its own, or its channel's; a channel's shape is the channel."""
-    if alone:
-        return 0 if not word else (1 if of is None else of)
-    return tier
-
-
-def _joined(groups: Sequence[DescriptorGroup], batch: WindowBatch) -> tuple[Floats, Floats | None]:
-    """Return the values of all groups and the covariance of their errors."""
-    parts: list[GroupResult] = [group.describe(batch) for group in groups]
-    values = np.concatenate([part.values for part in parts], axis=1)
-    if not batch.with_errors or batch.noise is None or batch.variance is None:
-        return values, None
-    gradients = np.concatenate([part.gradients for part in parts if part.gradients is not None], 1)
-    covariance = linear_covariance(gradients, batch.variance, batch.noise)
-    second = np.concatenate(
-        [np.zeros_like(part.values) if part.second is None else part.second for part in parts],
-        axis=1,
-    )
-    diagonal = np.arange(values.shape[1])
-    covariance[:, diagonal, diagonal] += second
-    if any(part.jump is not None for part in parts):
-        jump = np.concatenate(
-            [np.zeros_like(part.values) if part.jump is None else part.jump for part in parts],
-            axis=1,
-        )
-        covariance += jump[:, :, None] * jump[:, None, :]
-    return values, covariance
 
 
 def channel_windows(
@@ -179,17 +213,22 @@ def channel_windows(
     if not len(numbers):
         return
     view = np.lib.stride_tricks.sliding_window_view(values, shape)
+    mended = view
+    if period is None and not np.isfinite(values).all():
+        mended = np.lib.stride_tricks.sliding_window_view(_from_neighbours(values), shape)
     size = BATCH_WITH_ERRORS if with_errors else BATCH
     branch = 0.0 if period is None else _branch(values, period)
     for low in range(0, len(numbers), size):
         rows = numbers[low : low + size]
-        pixels = view[first[rows, 0], first[rows, 1]].astype(np.float64)
-        seen = np.isfinite(pixels)
+        pixels = mended[first[rows, 0], first[rows, 1]].astype(np.float64)
+        seen = np.isfinite(view[first[rows, 0], first[rows, 1]])
         enough = seen.mean(axis=(1, 2)) >= LEAST_SEEN
         if not enough.all():
             rows, pixels, seen = rows[enough], pixels[enough], seen[enough]
         if not len(rows):
             continue
+        left = np.isfinite(pixels).mean(axis=(1, 2)) < 1.0 - MOST_UNFILLED
+        incomplete = left | (seen.mean(axis=(1, 2)) < 1.0 - MOST_GAPS)
         pixels = _without_gaps(pixels, seen, period)
         variance = None
         if noise is not None:
@@ -197,7 +236,7 @@ def channel_windows(
         yield (
             rows,
             WindowBatch(pixels, seen.astype(np.float64), variance, noise, frame.step, period,
-                        with_errors, branch),
+                        with_errors, branch, incomplete),
         )  # fmt: skip
 
 
@@ -212,8 +251,36 @@ def _branch(values: NDArray[np.floating], period: float) -> float:
     return float(np.round(12.0 * mean / (2.0 * np.pi)) * period / 12.0)
 
 
+def _from_neighbours(values: NDArray[np.floating]) -> Floats:
+    """Return pixels with lone gaps filled from their neighbours along x and y; others stay NaN.
+
+    By the cubic through the two pixels on either side where all are there, else by the mean of
+    the nearest.
+    """
+    known = np.isfinite(values)
+    rows, columns = np.nonzero(~known)
+    padded = np.pad(np.where(known, values, np.nan), 2, constant_values=np.nan)
+    guesses = []
+    for down, right in ((1, 0), (0, 1)):
+        near, far = (
+            [padded[rows + 2 + s * k * down, columns + 2 + s * k * right] for s in (-1, 1)]
+            for k in (1, 2)
+        )
+        straight = 0.5 * (near[0] + near[1])
+        cubic = (4.0 * (near[0] + near[1]) - (far[0] + far[1])) / 6.0
+        guesses.append(np.where(np.isfinite(cubic), cubic, straight))
+    both = np.array(guesses)
+    there = np.isfinite(both)
+    number = there.sum(axis=0)
+    filled = np.array(values, dtype=np.float64)
+    filled[rows, columns] = np.where(
+        number > 0, np.where(there, both, 0.0).sum(axis=0) / np.maximum(number, 1), np.nan
+    )
+    return filled
+
+
 def _without_gaps(pixels: Floats, seen: NDArray[np.bool_], period: float | None) -> Floats:
-    """Return pixels with gaps at their patch's mean; angles within half a period of it."""
+    """Return pixels with what gaps are left at their patch's mean; angles half a period off it."""
     number = seen.sum(axis=(1, 2))
     filled = np.where(seen, pixels, 0.0)
     if period is not None:
@@ -223,10 +290,11 @@ def _without_gaps(pixels: Floats, seen: NDArray[np.bool_], period: float | None)
         away = filled - mean
         filled = np.where(seen, mean + away - period * np.round(away / period), mean)
         return np.asarray(filled)
-    if seen.all():
+    lacking = ~np.isfinite(pixels)
+    if not lacking.any():
         return pixels
-    mean = filled.sum(axis=(1, 2)) / number
-    return np.where(seen, pixels, mean[:, None, None])
+    mean = np.where(seen, pixels, 0.0).sum(axis=(1, 2)) / number
+    return np.where(lacking, mean[:, None, None], pixels)
 
 
 def _filled(values: NDArray[np.floating]) -> Floats:

@@ -17,7 +17,7 @@ from physlearn.datasets.descriptors.texture import PolarColumns, Roughness
 from physlearn.datasets.descriptors.window_batch import DescriptorGroup
 from physlearn.datasets.patches.patch_places import AxisFrame
 
-__all__ = ["GROUPS", "make_groups"]
+__all__ = ["GROUPS", "make_groups", "need_squares", "to_redraw"]
 
 GROUPS = (
     "mean", "variance", "skewness", "gradient", "symmetry", "threefold", "roughness",
@@ -29,6 +29,19 @@ PARTS = {
     "texture": ("symmetry", "threefold", "roughness"),
     "periodicity": ("crystallinity", "sharpness", "lock_in"),
 }
+
+
+SQUARE = ("symmetry", "threefold", "radial", "polar_fourier")
+"""Groups that speak of angles or distances in a patch, and count them in pixels."""
+
+
+def need_squares(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the parts of the named groups that any pixels allow, and those for square ones."""
+    parts: list[str] = []
+    for name in names:
+        check_choice("descriptors", name, GROUPS)
+        parts += PARTS.get(name, (name,))
+    return [p for p in parts if p not in SQUARE], [p for p in parts if p in SQUARE]
 
 
 def make_groups(
@@ -44,6 +57,21 @@ def make_groups(
         check_choice("descriptors", name, GROUPS)
         parts += PARTS.get(name, (name,))
     return [_group(part, shape, picture, frame, noise) for part in dict.fromkeys(parts)]
+
+
+def to_redraw(groups: Sequence[DescriptorGroup], noise: PixelNoise | None) -> NDArray[np.bool_]:
+    """Return the columns (k,) whose errors are calibrated by drawing the noise again.
+
+    Their values jump, or are shares near 0 or 1. Lines in common reach few waves with a
+    large share of the noise: then all but the mean.
+    """
+    rough = (Skewness, Roughness, Crystallinity, Threefold, PolarColumns)
+    lines = noise is not None and noise.row_variance > 0.0
+    chosen = [
+        isinstance(group, rough) or (lines and not isinstance(group, Mean))
+        for group in groups for _ in group.words
+    ]  # fmt: skip
+    return np.array(chosen, dtype=np.bool_)
 
 
 def _group(

@@ -18,6 +18,7 @@ POLAR_ORDER = 8
 REACH_PX = 2.5
 N_DRAWS = 200
 LOST = 0.2
+FEWEST_SLOPES = 8
 
 
 def table_order(shape: tuple[int, int]) -> int:
@@ -73,6 +74,7 @@ class Roughness:
     words = ("slope_rms", "anisotropy")
     tiers = (1, 1)
     units = ("{channel}/{length}", "1")
+    takes_gaps = True
 
     def __init__(self, step: tuple[float, float], noise: PixelNoise | None) -> None:
         self.step = step
@@ -89,10 +91,14 @@ class Roughness:
 
     def describe(self, batch: WindowBatch) -> GroupResult:
         """Return what the patches show."""
-        pixels = batch.pixels
-        gx = (pixels[:, 1:-1, 2:] - pixels[:, 1:-1, :-2]) * (0.5 / self.step[0])
-        gy = (pixels[:, 2:, 1:-1] - pixels[:, :-2, 1:-1]) * (0.5 / self.step[1])
-        number = gx[0].size
+        pixels, seen = batch.pixels, batch.seen
+        # a slope next to a gap is nobody's
+        both = (seen[:, 1:-1, 2:] * seen[:, 1:-1, :-2]) * (seen[:, 2:, 1:-1] * seen[:, :-2, 1:-1])
+        gx = both * (pixels[:, 1:-1, 2:] - pixels[:, 1:-1, :-2]) * (0.5 / self.step[0])
+        gy = both * (pixels[:, 2:, 1:-1] - pixels[:, :-2, 1:-1]) * (0.5 / self.step[1])
+        number = both.sum(axis=(1, 2))
+        few = number < FEWEST_SLOPES
+        number = np.maximum(number, 1.0)
         raw = np.stack([(a * b).sum(axis=(1, 2)) / number
                         for a, b in ((gx, gx), (gy, gy), (gx, gy))], axis=1)  # fmt: skip
         noise = batch.mean_variance[:, None] * self.added + self.lines
@@ -105,6 +111,7 @@ class Roughness:
         apart = np.hypot(difference, 2.0 * tensor[:, 2])
         total = np.maximum(square, floor)
         values = np.stack([slope, apart / total], axis=1)
+        values[few] = np.nan
         if not batch.with_errors:
             return GroupResult(values)
         safe = np.maximum(apart, 1e-300)
@@ -115,8 +122,8 @@ class Roughness:
         to_xy = 4.0 * tensor[:, 2] / (safe * total)
         gradients = np.stack(
             [
-                self._pictures(gx, gy, by_slope, by_slope, np.zeros_like(by_slope), pixels.shape),
-                self._pictures(gx, gy, to_xx, to_yy, to_xy, pixels.shape),
+                self._pictures(gx, gy, np.stack([by_slope, by_slope, 0.0 * by_slope]) / number),
+                self._pictures(gx, gy, np.stack([to_xx, to_yy, to_xy]) / number),
             ],
             axis=1,
         )
@@ -127,14 +134,15 @@ class Roughness:
         )
         return GroupResult(values, gradients, second)
 
-    def _pictures(
-        self, gx: Floats, gy: Floats, xx: Floats, yy: Floats, xy: Floats, shape: tuple[int, ...]
-    ) -> Floats:
-        """Return how xx J_xx + yy J_yy + xy J_xy changes with each pixel."""
-        xx, yy, xy = (part[:, None, None] / gx[0].size for part in (xx, yy, xy))
+    def _pictures(self, gx: Floats, gy: Floats, weights: Floats) -> Floats:
+        """Return how xx sum gx^2 + yy sum gy^2 + xy sum gx gy changes with each pixel.
+
+        ``weights`` (3, n): xx, yy, xy of each patch.
+        """
+        xx, yy, xy = weights[:, :, None, None]
         on_x = (2.0 * xx * gx + xy * gy) * (0.5 / self.step[0])
         on_y = (2.0 * yy * gy + xy * gx) * (0.5 / self.step[1])
-        out = np.zeros(shape)
+        out = np.zeros((len(gx), gx.shape[1] + 2, gx.shape[2] + 2))
         out[:, 1:-1, 2:] += on_x
         out[:, 1:-1, :-2] -= on_x
         out[:, 2:, 1:-1] += on_y

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ class WindowBatch:
     Attributes
     ----------
     pixels
-        (n, rows, columns); gaps hold the mean of the patch's other pixels.
+        (n, rows, columns); lone gaps hold what their neighbours say, others the patch's mean.
     seen
         Which pixels are no gaps, as 1.0 and 0.0.
     variance
@@ -37,6 +37,8 @@ class WindowBatch:
         Whether gradients are wanted.
     branch
         Angles are given within half a period of it.
+    incomplete
+        (n,): patches that lack too many pixels for what needs all of them.
     """
 
     pixels: Floats
@@ -47,6 +49,7 @@ class WindowBatch:
     period: float | None
     with_errors: bool
     branch: float = 0.0
+    incomplete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(1, dtype=np.bool_))
 
     @property
     def mean_variance(self) -> Floats:
@@ -73,7 +76,7 @@ class GroupResult:
 
 
 class DescriptorGroup(Protocol):
-    """Descriptors that are computed together."""
+    """Descriptors that are computed together; with an attribute ``takes_gaps`` also of gaps."""
 
     @property
     def words(self) -> tuple[str, ...]:

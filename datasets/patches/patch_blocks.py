@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from physlearn.checks import InputError
+from physlearn.datasets.descriptors.channel_names import plain_channel_name
 from physlearn.datasets.patches.channel_knowledge import ChannelKnowledge, mark_block
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_assembly import is_pooled
@@ -15,7 +17,7 @@ from physlearn.datasets.patches.patch_options import PatchOptions
 from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.patch_sources import Sources
 
-__all__ = ["collect_blocks"]
+__all__ = ["check_extra", "collect_blocks"]
 
 Floats = NDArray[np.float64]
 
@@ -54,6 +56,24 @@ def collect_blocks(
 
         blocks += wall_blocks(sources.walls, places, frame=frame)
     return blocks
+
+
+def check_extra(sources: Sources, options: PatchOptions) -> None:
+    """Refuse the user's descriptors of channels that are not there.
+
+    Raises
+    ------
+    InputError
+        Naming the channels that are.
+    """
+    if options.extra and not sources.maps:
+        raise InputError("extra holds functions of pixels; source and channels have none.")
+    for key in options.extra:
+        if isinstance(key, tuple) and plain_channel_name(key[0]) not in sources.maps:
+            raise InputError(
+                f"extra must name channels that are there; {key[0]!r} is none of "
+                f"{', '.join(sources.maps)}."
+            )
 
 
 def _with_mean_covariance(block: ColumnBlock) -> ColumnBlock:
@@ -105,16 +125,13 @@ def _pixel_blocks(
     groups = options.descriptors
     if groups is None:
         groups = PICTURE_GROUPS if alone else CHANNEL_GROUPS
-    noise = knowledge.noises.get(name)
+    extra = {}
+    for key, descriptor in options.extra.items():
+        of, column = key if isinstance(key, tuple) else (name, key)
+        if plain_channel_name(of) == name:
+            extra[column] = descriptor
     blocks = pixel_blocks(
-        name, channel, places, groups, noise, tier=options.tiers.get(name, 2), alone=alone,
-        pooled=pooled,
+        name, channel, places, groups, knowledge.noises.get(name), extra=extra,
+        tier=options.tiers.get(name, 2), alone=alone, pooled=pooled,
     )  # fmt: skip
-    if options.extra:
-        from physlearn.datasets.descriptors.custom import custom_block
-
-        for key, descriptor in options.extra.items():
-            of, column = key if isinstance(key, tuple) else (name, key)
-            if of == name:
-                blocks.append(custom_block(column, descriptor, name, channel, places, noise))
     return [mark_block(block, name, knowledge) for block in blocks]

@@ -41,7 +41,8 @@ class PatchOptions:
         of a picture without a name mean, variance, crystallinity and gradient.
     extra
         Column -> ``Descriptor``, or a plain function of pixels (n, rows, columns) -> (n,); it is
-        applied to every channel, or to one channel when the key is (channel, column).
+        applied to every channel, or to one channel when the key is (channel, column). Each patch
+        is described by itself; lone gaps are filled before.
     spectra
         How spectra are measured (``SpectraOptions``); None decides by their axis.
     tiers
@@ -106,5 +107,16 @@ class PatchOptions:
         if bad:
             name, tier = next(iter(bad.items()))
             raise InputError(f"tiers must be 0, 1 or 2; got {tier!r} for {name!r}.")
+        for key in self.extra:
+            parts = key if isinstance(key, tuple) else (key,)
+            if not (
+                len(parts) in (1, 2)
+                and all(isinstance(part, str) and part.strip() for part in parts)
+                and "/" not in parts[-1]
+            ):
+                raise InputError(
+                    "extra must name a column, or (channel, column), by words without a slash "
+                    f"(files take that for a folder); got {key!r}."
+                )
         if self.frame is not None:
             check_count("frame", self.frame, 0)

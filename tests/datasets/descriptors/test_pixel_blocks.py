@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from physlearn.checks import InputError
 from physlearn.datasets.channels.channel_noise import ChannelNoise
-from physlearn.datasets.descriptors.custom import Descriptor, custom_block
+from physlearn.datasets.descriptors.custom import Descriptor
 from physlearn.datasets.descriptors.pixel_blocks import pixel_blocks
 from physlearn.datasets.patches.patch_places import PatchPlaces, grid_places
 
@@ -59,11 +59,55 @@ def test_patches_outside_and_gaps_are_rows_of_nan(field):
     gaps = field.copy()
     gaps[40:60, 40:60] = np.nan
     gaps[100:103, 100:110] = np.nan
+    gaps[140:160:4, 150] = np.nan
     centers = np.array([[2.0, 50.0], [50.0, 50.0], [105.0, 100.0], [150.0, 150.0]])
     (block,) = pixel_blocks("h", channel(gaps), PatchPlaces(centers, 24.0, "pixel"), GROUPS, 0.5)
     assert np.isnan(block.values[:2]).all()
-    assert np.isfinite(block.values[2:]).all()
+    seen = np.isfinite(block.values[2])
+    assert set(np.array(block.names)[seen]) == {
+        "h", "h_local_variance", "h_skewness", "h_gradient", "h_slope_rms", "h_anisotropy",
+    }  # fmt: skip
+    assert np.isfinite(block.values[3]).all()
     assert np.isfinite(block.covariance[2:]).all()
+    assert "lack more than 5% of their pixels" in block.notes[-1]
+
+
+def test_lone_gaps_hardly_change_what_a_patch_shows(field, places):
+    """A gap at the patch's mean is a spot: crystals lost up to 1 sd at 2 % of gaps."""
+    rng = np.random.default_rng(5)
+    noisy = field + rng.normal(0, 0.5, field.shape)
+    groups = ("symmetry", "sharpness", "lock_in", "radial")
+    whole = pixel_blocks("h", channel(noisy), places, groups, 0.5)[0]
+    noisy[rng.random(noisy.shape) < 0.02] = np.nan
+    gaps = pixel_blocks("h", channel(noisy), places, groups, 0.5)[0]
+    sd = np.sqrt(np.diagonal(whole.covariance, axis1=1, axis2=2))
+    away = (gaps.values - whole.values) / sd
+    assert np.abs(np.nanmedian(away, axis=0)).max() < 0.1
+    assert np.nanmean(away**2, axis=0).max() < 0.2
+
+
+def test_slopes_pass_over_gaps(oracle):
+    rng = np.random.default_rng(6)
+    x = np.arange(160.0)
+    values = 0.05 * x + rng.normal(0, 0.01, (160, 160))
+    values[rng.random(values.shape) < 0.3] = np.nan
+    some = grid_places([-0.5, -0.5], [159.5, 159.5], 16)
+    block = pixel_blocks("h", channel(values), some, ("gradient", "roughness"), 0.01)[0]
+    sd = np.sqrt(np.diagonal(block.covariance, axis1=1, axis2=2))
+    z = (block.values - [0.05, 0.05, 1.0]) / sd
+    oracle("slopes over gaps, mean", z=np.abs(z.mean(axis=0)).max() * 10.0)
+    assert 0.8 < z[:, 0].std() < 1.2
+    assert 0.8 < z[:, 1].std() < 1.2
+
+
+def test_pixels_that_are_not_square(field):
+    oblong = channel(field).assign_coords(x=np.arange(192) * 0.5, y=np.arange(192) * 1.0)
+    some = grid_places([0.0, 0.0], [96.0, 192.0], 16.0)
+    block = pixel_blocks("h", oblong, some, ("mean", "texture", "radial"), 0.5)[0]
+    assert block.names == ("h", "h_slope_rms", "h_anisotropy")
+    assert "need square pixels, and a pixel is 0.5 x 1" in block.notes[0]
+    with pytest.raises(InputError, match="need square pixels"):
+        pixel_blocks("h", oblong, some, ("symmetry",), 0.5)
 
 
 def test_angles_do_not_jump_at_half_a_turn(places):
@@ -143,16 +187,52 @@ def test_correlations_between_columns_are_right(field, places, oracle):
 
 
 def test_a_users_function_has_errors_too(field, places, oracle):
+    extra = {"own": lambda pixels: pixels.mean(axis=(1, 2)), "left": lambda p: p[:, :, :12].mean(
+        axis=(1, 2))}  # fmt: skip
+    block = pixel_blocks("h", channel(field), places, ("mean",), 0.5, extra=extra)[0]
+    assert block.names == ("h", "h_own", "h_left")
+    assert block.tiers == (2, 2, 2)
+    assert block.pixels_of == dict.fromkeys(block.names, "h")
+    mean = block.covariance.mean(axis=0) / (0.5 / 24) ** 2
+    oracle("variance by drawing again", z=(mean[1, 1] - 1) / np.sqrt(2 / (31 * 64)))
+    # the same pixels: the mean of all is the mean, that of half of them shares half
+    assert mean[0, 1] == pytest.approx(1.0, abs=0.08)
+    assert mean[0, 2] == pytest.approx(1.0, abs=0.12)
+    assert mean[1, 2] == pytest.approx(1.0, abs=0.12)
+    assert np.linalg.eigvalsh(block.covariance).min() > -1e-12
+    pooled = pixel_blocks("h", channel(field), places, ("mean",), 0.5, extra=extra, pooled=True)
+    assert np.allclose(pooled[0].covariance[0], block.covariance.mean(axis=0), rtol=0.2)
     measure = Descriptor(lambda pixels: pixels.max(axis=(1, 2)), "{channel}", 1, formula="max")
-    plain = custom_block("top", lambda pixels: pixels.mean(axis=(1, 2)), "h", channel(field),
-                         places, 0.5)  # fmt: skip
-    assert plain.names == ("h_top",)
-    mean = pixel_blocks("h", channel(field), places, ("mean",), 0.5)[0]
-    ratio = plain.covariance[:, 0, 0].mean() / mean.covariance[:, 0, 0].mean()
-    oracle("variance by drawing again", z=(ratio - 1) / np.sqrt(2 / (31 * 64)))
-    assert custom_block("top", measure, "h", channel(field), places).units == ("nm",)
-    with pytest.raises(InputError, match="one finite number"):
-        custom_block("bad", lambda pixels: pixels[:, 0], "h", channel(field), places)
+    alone = pixel_blocks("image", channel(field), places, (), extra={"top": measure}, alone=True)
+    assert (alone[0].names, alone[0].units, alone[0].tiers) == (("top",), ("nm",), (1,))
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda p: p[:, 0], "one finite number"),
+        (lambda p: p.mean(axis=(1, 2)) / p.std(), "each patch by itself"),
+        (lambda p: p.mean(axis=(1, 2)) * 1j, "real numbers"),
+        (lambda p: np.random.default_rng().normal(size=len(p)), "must not be random"),
+    ],
+)
+def test_users_functions_that_are_none(field, places, function, said):
+    with pytest.raises(InputError, match=said):
+        pixel_blocks("h", channel(field), places, ("mean",), extra={"bad": function})
+
+
+def test_a_users_function_cannot_change_the_pixels(field, places):
+    def spoils(pixels):
+        pixels -= pixels.mean(axis=(1, 2), keepdims=True)
+        return pixels.std(axis=(1, 2))
+
+    def top(pixels):
+        return pixels.max(axis=(1, 2))
+
+    both = pixel_blocks("h", channel(field), places, ("mean",), 0.5, extra={"a": spoils, "b": top})
+    alone = pixel_blocks("h", channel(field), places, ("mean",), 0.5, extra={"b": top})
+    assert np.array_equal(both[0].values[:, [0, 2]], alone[0].values)
+    assert np.allclose(both[0].covariance[:, 2, 2], alone[0].covariance[:, 1, 1])
 
 
 def test_pooled_and_unknown_group(field, places):
