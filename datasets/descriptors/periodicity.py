@@ -21,12 +21,15 @@ LEAST_OF_STRONGEST = 0.05
 LEAST_OVER_NOISE = 22.0
 
 
-def picture_periods(picture: Floats, most: int = MOST_PERIODS) -> Floats:
+def picture_periods(
+    picture: Floats, most: int = MOST_PERIODS, row_variance: float = 0.0
+) -> Floats:
     """Return the spatial frequencies (n, 2: x, y in cycles per pixel) of a picture's peaks.
 
     Peaks of the power under a Hann window, half a plane of them, strongest first, refined by a
     parabola through the logarithm; at least 22 times their surroundings in frequency (noise gets
     there once in e^22) and 5 % of the strongest. A picture without periods gives none.
+    ``row_variance`` is that of the scan lines' own offsets: they are no periods.
     """
     from scipy.ndimage import maximum_filter, uniform_filter
 
@@ -38,6 +41,10 @@ def picture_periods(picture: Floats, most: int = MOST_PERIODS) -> Floats:
     # the mean logarithm of noise lies .577 below the logarithm of its mean; peaks hardly move it
     logarithm = np.log(np.maximum(power, 1e-12 * max(float(power.max()), 1e-300)))
     around = np.exp(uniform_filter(logarithm, 15, mode="wrap") + 0.5772)
+    if row_variance > 0.0:
+        along, across = np.hanning(n_columns + 2)[1:-1], np.hanning(n_rows + 2)[1:-1]
+        lines = np.fft.fftshift(np.abs(np.fft.fft(along)) ** 2) * float((across**2).sum())
+        around = np.maximum(around, row_variance * lines)
     peak = (power == maximum_filter(power, size=5, mode="wrap")) & (
         power > LEAST_OVER_NOISE * around
     )
@@ -210,6 +217,7 @@ class LockIn:
     ``a_j = 2 sum w I exp(-2 pi i q_j r) / sum w`` for the picture's periods q_j, under a Hann
     window w: the lattice amplitude is the root mean square of |a_j|; the lattice order is
     ``sum |a_j|^2 / 2`` over the variance of the patch under the same window, both less noise.
+    The errors hold the periods fixed: whether the picture has any is not doubted.
     """
 
     words = ("lattice_amplitude", "lattice_order")
@@ -217,7 +225,8 @@ class LockIn:
     units = ("{channel}", "1")
 
     def __init__(self, shape: tuple[int, int], picture: Floats, noise: PixelNoise | None) -> None:
-        self.periods = picture_periods(picture)
+        lines = 0.0 if noise is None else noise.row_variance
+        self.periods = picture_periods(picture, row_variance=lines)
         window = hann_window(shape)
         window = window / window.sum()
         y, x = np.indices(shape)

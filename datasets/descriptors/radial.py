@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.datasets.descriptors.pixel_noise import PixelNoise
+from physlearn.datasets.descriptors.pixel_noise import PixelNoise, signal_gradients
 from physlearn.datasets.descriptors.spectral_windows import BandPower
 from physlearn.datasets.descriptors.window_batch import GroupResult, WindowBatch
 
@@ -43,10 +43,9 @@ class RadialPower:
         power = self.bands.power(transform)
         level = batch.mean_variance[:, None]
         clean = power - level * self.bands.added - self.bands.lines
-        second = level**2 * self.bands.second
+        second = self.bands.scatter(batch.mean_variance)
         gradients = None
         if batch.with_errors:
-            keep = np.sqrt(np.clip(clean / np.maximum(power, 1e-300), 0.0, 1.0))
             gradients = self.bands.gradients(transform, self.bands.masks[None])
-            gradients = gradients * keep[:, :, None, None]
+            gradients = signal_gradients(gradients, second, batch.variance, batch.noise)
         return GroupResult(clean, gradients, second)

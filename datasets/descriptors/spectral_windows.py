@@ -30,6 +30,7 @@ class BandPower:
         self.window = hann_window(shape)
         self.pixels = shape[0] * shape[1]
         self.added, self.lines, self.second = (np.zeros(len(masks)) for _ in range(3))
+        self.second_lines, self.second_both = np.zeros(len(masks)), np.zeros(len(masks))
         self.even_waves, self.line_waves = np.zeros(shape), np.zeros(shape)
         if noise is not None:
             self._measure_noise(noise)
@@ -58,6 +59,25 @@ class BandPower:
             white = mask.sum() * float((self.window**2).sum()) / self.pixels**2
             raise_ = (self.added[band] / white) ** 2
             self.second[band] = 2.0 * float((pairs * spectrum).sum()) * raise_ / self.pixels**4
+            if noise.row_variance > 0.0:
+                self._measure_lines(band, mask, noise)
+
+    def _measure_lines(self, band: int, mask: Floats, noise: PixelNoise) -> None:
+        """Work out how a band's power scatters with the lines: 2 tr(A C A C), C their share."""
+        each = np.zeros((self.shape[0], *self.shape))
+        each[np.arange(self.shape[0]), np.arange(self.shape[0])] = 1.0
+        each -= each.mean(axis=(1, 2), keepdims=True)
+        made = np.fft.ifft2(np.fft.fft2(each * self.window) * mask).real * self.window
+        made = (made - made.mean(axis=(1, 2), keepdims=True)) / self.pixels
+        lines = made.sum(axis=2)
+        self.second_lines[band] = 2.0 * noise.row_variance**2 * float((lines**2).sum())
+        even = float((noise.smeared(made) * made).sum())
+        self.second_both[band] = 4.0 * noise.row_variance * even
+
+    def scatter(self, level: Floats) -> Floats:
+        """Return the variance (n, bands) that noise of each patch's variance gives to the bands."""
+        own = level[:, None]
+        return np.asarray(own**2 * self.second + own * self.second_both + self.second_lines)
 
     def noise_of_waves(self, level: Floats) -> Floats:
         """Return what noise of each patch's variance adds to each frequency's power."""
