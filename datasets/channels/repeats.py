@@ -15,8 +15,8 @@ from physlearn.datasets.channels.angles import angle_period
 from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import signal_test
 from physlearn.datasets.channels.noise_estimate import row_differences
+from physlearn.datasets.channels.repeat_pairs import alike_channels, numbered
 from physlearn.datasets.channels.resample import fourier_shift, sample_at, without_gaps
-from physlearn.datasets.channels.same_grid import on_grid_of
 from physlearn.datasets.patches.patch_places import AxisFrame, axis_frame
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
 
@@ -49,7 +49,8 @@ class RepeatPair:
     Attributes
     ----------
     first, second
-        Of the kind that was given, on the first scan's coordinates.
+        Of the kind that was given, on the first scan's coordinates (its pixels' numbers where it
+        has none) and in its units.
     registration
         How the second scan lay on the first.
     channel
@@ -117,7 +118,8 @@ def align_repeat(
     NotIdentified
         Where they have nothing in common, or overlap by less than 16 pixels.
     InputError
-        For channels or units that differ.
+        For other channels, units that no known factor turns into one another, or a second scan
+        that holds the numbers of the first.
 
     Examples
     --------
@@ -137,10 +139,7 @@ def align_repeat(
         odd = sorted(set(one) ^ set(two))[0]
         raise InputError(f"first and second must hold the same channels; only one holds {odd!r}.")
     notes: list[str] = []
-    same = True
-    for name in one:
-        two[name], alike = on_grid_of(name, one[name], two[name])
-        same = same and alike
+    same = alike_channels(one, two, notes)
     if not same:
         notes.append(
             "the two scans had pixels of different size: the second was brought onto the first's "
@@ -193,8 +192,7 @@ def _picture(channel: xr.DataArray, seen: dict[str, slice]) -> xr.DataArray:
     others = [dim for dim in channel.dims if dim not in ("y", "x")]
     flat = channel.mean(others) if others else channel
     flat = flat.transpose("y", "x")
-    numbered = {dim: np.arange(flat.sizes[dim]) for dim in ("y", "x") if dim not in flat.coords}
-    flat = flat.assign_coords(numbered).isel(seen)
+    flat = numbered(flat).isel(seen)
     values, _ = without_gaps(np.asarray(flat.to_numpy(), dtype=np.float64))
     period = angle_period(channel)
     if period is not None:

@@ -11,7 +11,7 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.channels.resample import rescaled, without_gaps
 from physlearn.datasets.patches.patch_places import axis_frame
 
-__all__ = ["on_grid_of", "plain_picture"]
+__all__ = ["common_cut", "on_grid_of", "plain_picture", "same_step"]
 
 Floats = NDArray[np.float64]
 SAME_STEP = 1e-3
@@ -51,6 +51,41 @@ def on_grid_of(name: str, first: xr.DataArray, second: xr.DataArray) -> tuple[xr
     ]
     moved = first.transpose("y", "x").copy(data=out).assign_attrs(second.attrs)
     return moved, False
+
+
+def common_cut(
+    name: str, first: xr.DataArray, second: xr.DataArray, place: tuple[int, int] | None = None
+) -> tuple[xr.DataArray, xr.DataArray, tuple[int, int]]:
+    """Return what two scans of one pixel size and different shape share, on the first's grid.
+
+    Where the second lies is found by its correlation unless ``place`` (row, column) says it.
+    """
+    one, two = first.transpose(..., "y", "x"), second.transpose(..., "y", "x")
+    if place is None:
+        middle = (_middle(each) for each in (one, two))
+        place = _place(name, *middle)
+    parts: tuple[dict[str, slice], dict[str, slice]] = ({}, {})
+    for dim, start in zip(("y", "x"), place, strict=True):
+        low, high = max(start, 0), min(start + two.sizes[dim], one.sizes[dim])
+        parts[0][dim], parts[1][dim] = slice(low, high), slice(low - start, high - start)
+    kept = one.isel(parts[0])
+    axes = {dim: kept.coords[dim] for dim in ("y", "x") if dim in kept.coords}
+    cut = two.isel(parts[1]).drop_vars(("y", "x"), errors="ignore").assign_coords(axes)
+    return kept, cut, place
+
+
+def _middle(channel: xr.DataArray) -> Floats:
+    """Return one picture (y, x) of a channel: the mean over what else it has."""
+    others = [dim for dim in channel.dims if dim not in ("y", "x")]
+    flat = channel.mean(others) if others else channel
+    return np.asarray(flat.to_numpy(), dtype=np.float64)
+
+
+def same_step(name: str, first: xr.DataArray, second: xr.DataArray) -> bool:
+    """Return whether two scans have pixels of one size."""
+    one, two = axis_frame(name, first), axis_frame(name, second)
+    pairs = zip(one.step, two.step, strict=True)
+    return one.unit == two.unit and all(abs(a / b - 1.0) < SAME_STEP for a, b in pairs)
 
 
 def _place(name: str, larger: Floats, smaller: Floats) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from physlearn.datasets.patches.patch_options import PatchOptions
 from physlearn.datasets.patches.patch_places import AxisFrame, PatchPlaces, axis_frame
 from physlearn.datasets.patches.patch_sources import Sources
 
-__all__ = ["acquisition_covariates"]
+__all__ = ["acquisition_covariates", "seen_share"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -71,13 +71,28 @@ def _map_mean(name: str, picture: xr.DataArray, places: PatchPlaces) -> Floats:
     """Return the mean of a map in each patch; the map's mean where a patch holds none of it."""
     values = check_array(name, picture.transpose("y", "x").to_numpy(), ndim=2, finite=False)
     known = np.isfinite(values)
-    first, window = places.windows(axis_frame(name, picture))
-    low = np.clip(first, 0, values.shape)
-    high = np.clip(first + np.array(window), 0, values.shape)
+    low, high = _window_edges(name, picture, places)
     number = _window_sums(known.astype(np.float64), low, high)
     total = _window_sums(np.where(known, values, 0.0), low, high)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(number > 0, total / number, values[known].mean() if known.any() else 0.0)
+
+
+def seen_share(name: str, picture: xr.DataArray, places: PatchPlaces) -> Floats:
+    """Return the share of each patch's pixels that a picture (y, x) holds, without its gaps."""
+    known = np.isfinite(picture.transpose("y", "x").to_numpy())
+    _, window = places.windows(axis_frame(name, picture))
+    low, high = _window_edges(name, picture, places)
+    return _window_sums(known.astype(np.float64), low, high) / float(np.prod(window))
+
+
+def _window_edges(
+    name: str, picture: xr.DataArray, places: PatchPlaces
+) -> tuple[Integers, Integers]:
+    """Return first and last (row, column) of each patch's pixels, within the picture."""
+    first, window = places.windows(axis_frame(name, picture))
+    shape = (picture.sizes["y"], picture.sizes["x"])
+    return np.clip(first, 0, shape), np.clip(first + np.array(window), 0, shape)
 
 
 def _window_sums(values: Floats, low: Integers, high: Integers) -> Floats:

@@ -13,13 +13,14 @@ from physlearn.datasets.patches.patch_assembly import assemble_table, stack_fram
 from physlearn.datasets.patches.patch_blocks import collect_blocks
 from physlearn.datasets.patches.patch_layout import choose_places
 from physlearn.datasets.patches.patch_options import PatchOptions
+from physlearn.datasets.patches.patch_places import axis_frame
 from physlearn.datasets.patches.patch_sources import (
     Channels,
     PatchSource,
     Sources,
     gather_sources,
 )
-from physlearn.datasets.patches.repeat_sources import align_sources
+from physlearn.datasets.patches.repeat_sources import align_sources, thin_patches
 from physlearn.datasets.patches.repeated_scan import merge_repeat
 from physlearn.records import LatticeSnapshots, PatchTable, WallTrack
 
@@ -114,7 +115,7 @@ def describe_patches(
     sources = gather_sources(source, snapshots, channels, walls, spectra, measurements)
     metadata: dict[str, Any] = {"frame_of_reference": chosen.frame_of_reference}
     again: Sources | None = None
-    notes = sources.warnings
+    scanned, notes = sources, sources.warnings
     if repeat is not None:
         sources, again, metadata["repeat"], said = align_sources(sources, repeat)
         notes += said
@@ -130,14 +131,22 @@ def describe_patches(
         ]
     )
     if again is not None:
-        second = collect_blocks(again, places, chosen, knowledge=knowledge)
-        blocks, found = merge_repeat(blocks, second, places, each=chosen.covariance == "each")
+        own = know_channels(again, places, repeated=list(again.maps))
+        second = collect_blocks(again, places, chosen, knowledge=own)
+        thin, said = thin_patches(again, places)
+        blocks, found = merge_repeat(
+            blocks, second, places, each=chosen.covariance == "each", thin=thin
+        )
         metadata["repeat"] = {**metadata["repeat"], **found}
+        notes += said
+        if scanned.maps:
+            # rows and times count from the first line that was scanned, not from the cut
+            frame = axis_frame(*next(iter(scanned.maps.items())))
     return assemble_table(
         blocks,
         places,
         chosen,
-        covariates=acquisition_covariates(sources, places, frame, chosen),
+        covariates=acquisition_covariates(scanned, places, frame, chosen),
         metadata=metadata,
         warnings=(*notes, *knowledge.notes),
         n_frames=sources.n_frames,

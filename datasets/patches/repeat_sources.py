@@ -11,16 +11,28 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.channels.angles import angle_period
+from physlearn.datasets.channels.repeat_pairs import check_another_scan
+from physlearn.datasets.channels.scan_gain import scan_gain
+from physlearn.datasets.channels.scan_units import scaled_channel
+from physlearn.datasets.patches.covariates import seen_share
+from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.patch_sources import PatchSource, Sources, gather_sources
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["align_sources"]
+__all__ = ["align_sources", "thin_patches"]
 
 Floats = NDArray[np.float64]
 
 FEWEST_SHARED = 0.5
 """Share of the atoms of the smaller set that must be found again."""
+THIN_SHARE = 0.9
+"""A patch with fewer of its pixels than this share of what is usual is left out."""
 ROUNDS = 5
+GAIN_SDS = 4.0
+"""A gain between the scans this many of its standard errors from 1 is taken out."""
+LARGEST_GAIN = 30.0
+"""A gain beyond this, or below its inverse, is a unit that nobody stated."""
 
 
 def align_sources(
@@ -31,13 +43,17 @@ def align_sources(
     The second holds only what the repeat measured.
 
     Atoms are matched to the nearest; pictures and channels are registered with an error bar and
-    cut to what both cover. Walls and spectra carry nothing to register by and are taken as they
+    cut to what both cover, the second at the first one's units and gain, with gaps where either
+    has one. Walls and spectra carry nothing to register by and are taken as they
     lie.
 
     Raises
     ------
     InputError
-        When the repeat is of another kind, is a video, or does not overlap with the first.
+        When the repeat is of another kind, is a video, holds the numbers of the first, or shows
+        it in another unit or with the opposite contrast.
+    NotIdentified
+        When it does not overlap with the first.
     """
     second = gather_sources(repeat, None, None, None, None, ())
     if sources.n_frames > 1 or second.n_frames > 1:
@@ -50,6 +66,10 @@ def align_sources(
         set(second.spectra) & set(sources.spectra)
     ):
         raise InputError("repeat must be of the kind of source or of channels; it is of neither.")
+    for name in set(second.spectra) & set(sources.spectra):
+        check_another_scan(
+            f"spectra {name}", sources.spectra[name].to_numpy(), second.spectra[name].to_numpy()
+        )
     note = (
         "walls and spectra of the repeat were taken in their own coordinates: they are not "
         "registered."
@@ -69,11 +89,11 @@ def _align_maps(
             f"repeat must hold a channel of the first scan ({', '.join(sources.maps)}); it holds "
             f"{', '.join(second.maps)}."
         )
-    first_maps = {name: sources.maps[name] for name in common}
-    second_maps = {name: second.maps[name] for name in common}
-    pair = align_repeat(first_maps, second_maps)
+    pair = align_repeat(
+        {name: sources.maps[name] for name in common}, {name: second.maps[name] for name in common}
+    )
     found = pair.registration
-    told = {
+    told: dict[str, Any] = {
         "registered": True,
         "shift": [float(v) for v in found.shift],
         "shift_sd": [float(v) for v in found.shift_sd],
@@ -81,12 +101,91 @@ def _align_maps(
     }
     one = dict(cast("dict[str, xr.DataArray]", pair.first))
     two = dict(cast("dict[str, xr.DataArray]", pair.second))
+    notes = list(pair.warnings)
+    for name in common:
+        check_another_scan(_called(name), one[name].to_numpy(), two[name].to_numpy())
+        two[name], gain = _at_gain_of(name, one[name], two[name], notes)
+        if gain is not None:
+            told.setdefault("gain", {})[name] = gain
+        one[name], two[name] = _seen_by_both(one[name], two[name])
     first = replace(
         sources, picture=one.pop("image", None) if "image" in common else sources.picture,
         channels={**sources.channels, **one},
     )  # fmt: skip
     again = Sources(picture=two.pop("image", None), channels=two)
-    return first, again, told, tuple(pair.warnings)
+    return first, again, told, tuple(notes)
+
+
+def thin_patches(
+    again: Sources, places: PatchPlaces
+) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
+    """Return the patches of which the scans saw less than of most, and what to say of them.
+
+    Their means stand for a part of the patch; how far that is from the whole is not in the
+    difference of the scans.
+    """
+    if not again.maps:
+        return None, ()
+    seen = np.min([seen_share(name, one, places) for name, one in again.maps.items()], axis=0)
+    usual = float(np.median(seen))
+    thin = (seen < THIN_SHARE * usual) & (seen > 0)
+    if not thin.any():
+        return None, ()
+    return thin, (
+        f"{int(thin.sum())} patches of which not both scans saw {THIN_SHARE * usual:.0%} were left "
+        "out: the repeat does not tell how far what they lack would move them.",
+    )
+
+
+def _called(name: str) -> str:
+    return "the picture" if name == "image" else f"channel {name}"
+
+
+def _at_gain_of(
+    name: str, first: xr.DataArray, second: xr.DataArray, notes: list[str]
+) -> tuple[xr.DataArray, list[float] | None]:
+    """Return the second scan of a channel at the first one's gain, and the gain with its error.
+
+    A gain that cannot be told from 1 changes nothing.
+    """
+    if angle_period(first) is not None:
+        return second, None
+    values = [part.transpose("y", "x").to_numpy().astype(np.float64) for part in (first, second)]
+    try:
+        found = scan_gain(*values)
+    except NotIdentified:
+        # without structure in common there is nothing that a gain could bend
+        return second, None
+    if found.gain < 0:
+        raise InputError(
+            f"{_called(name)} has the opposite contrast in the second scan (gain {found.gain:.3g} "
+            f"+- {found.sd:.2g}): turn its sign, or give another repeat."
+        )
+    if not 1.0 / LARGEST_GAIN < found.gain < LARGEST_GAIN:
+        raise InputError(
+            f"{_called(name)} is {found.gain:.3g} times as large in the second scan: that is "
+            "another unit or another quantity; give both scans in one unit."
+        )
+    if abs(found.gain - 1.0) > GAIN_SDS * found.sd:
+        second = scaled_channel(second, 1.0 / found.gain, found.offset)
+        notes.append(
+            f"{_called(name)} of the second scan was {found.gain:.4g} +- {found.sd:.2g} times that "
+            "of the first and was brought to the first one's gain and level."
+        )
+    return second, [found.gain, found.sd]
+
+
+def _seen_by_both(first: xr.DataArray, second: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return both scans of a channel with a gap where either has one.
+
+    Means over different pixels of one patch differ by the structure between them.
+    """
+    gap = ~(np.isfinite(first.to_numpy()) & np.isfinite(second.to_numpy()))
+    if not gap.any():
+        return first, second
+    return first.copy(data=np.where(gap, np.nan, first)), second.copy(
+        data=np.where(gap, np.nan, second)
+    )
 
 
 def _align_atoms(
@@ -97,6 +196,7 @@ def _align_atoms(
     assert first is not None  # noqa: S101 -- the caller has checked it
     if second.unit != first.unit:
         raise InputError(f"repeat must share the unit {first.unit}; it is in {second.unit}.")
+    check_another_scan("the atoms", first.positions, second.positions)
     one, two = first.positions[:, :2], second.positions[:, :2]
     near = np.asarray(cKDTree(one).query(one, k=2)[0])[:, 1]
     gap = float(np.median(near))

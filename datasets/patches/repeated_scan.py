@@ -19,15 +19,14 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FEWEST_PATCHES = 12
-PATCHES_PER_COLUMN = 3
-"""With fewer patches a column the errors' correlations are not measured."""
-FURTHEST_LAG = 8
+PATCHES_PER_COLUMN = 3  # with fewer the errors' correlations are not measured
 DISAGREEMENT = 1.5
 """Ratio of the two scans' error to that of one scan's own estimate that is worth a sentence."""
 SIGNAL_SDS = 3.1
 """The scans of a column without signal agree more than this in one of a thousand."""
-SMALL_ERROR = 1e-2
-"""An error below this share of a column's scatter is of no consequence, whatever its ratio."""
+OFFSET_SDS = 3.0
+"""A mean difference of more than this many errors of one scan is worth a sentence."""
+SMALL_ERROR = 1e-2  # of a column's scatter: of no consequence, whatever the ratio
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,12 +40,14 @@ class RepeatNoise:
     residual
         Z1 - Z2 without offset, plane and what a shift of the second explains, shape (n, k).
     length
-        Distance at which the errors' correlation has fallen to 1/e; 0 where neighbours share
-        nothing that can be seen.
+        Distance at which the errors' correlation has fallen to 1/e, along the axis where it is
+        longer; 0 where neighbours share nothing that can be seen.
     offset
         Mean of Z1 - Z2 by column.
     correlated
         Whether the errors' correlations between columns were measured.
+    reach
+        That distance in patches, along y and x.
 
     Examples
     --------
@@ -59,6 +60,7 @@ class RepeatNoise:
     length: float
     offset: Floats
     correlated: bool
+    reach: tuple[float, float] = (0.0, 0.0)
 
 
 def difference_noise(
@@ -125,9 +127,10 @@ def difference_noise(
     correlated = bool(both.sum() >= PATCHES_PER_COLUMN * k)
     if not correlated:
         covariance = np.diag(np.diag(covariance))
+    reach = _correlation_reach(residual, places)
     return RepeatNoise(
-        covariance, residual, _correlation_length(residual, places), difference[both].mean(axis=0),
-        correlated,
+        covariance, residual, max(reach) * places.size * (1.0 - places.overlap),
+        difference[both].mean(axis=0), correlated, reach,
     )  # fmt: skip
 
 
@@ -163,31 +166,36 @@ def _slopes(values: Floats, period: float, places: PatchPlaces, both: Mask) -> l
     return slopes
 
 
-def _correlation_length(residual: Floats, places: PatchPlaces) -> float:
-    """Return where the mean autocorrelation of the errors falls to 1/e, along x and y."""
+def _correlation_reach(residual: Floats, places: PatchPlaces) -> tuple[float, float]:
+    """Return after how many patches along y and x the errors' autocorrelation falls to 1/e.
+
+    What scan lines have in common reaches along them and not across.
+    """
     if places.shape is None or min(places.shape) < 3:
-        return 0.0
+        return 0.0, 0.0
     scale = np.sqrt(np.nanmean(residual**2, axis=0))
     field = (residual[:, scale > 0] / scale[scale > 0]).reshape(*places.shape, -1)
-    step = places.size * (1.0 - places.overlap)
-    furthest = min(FURTHEST_LAG, min(places.shape) - 2)
-    correlation, error = [1.0], [0.0]
-    for lag in range(1, furthest + 1):
-        products = [field[lag:] * field[:-lag], field[:, lag:] * field[:, :-lag]]
-        values = np.concatenate([np.nanmean(p, axis=2).ravel() for p in products])
-        values = values[np.isfinite(values)]
+    return _reach(field), _reach(field.swapaxes(0, 1))
+
+
+def _reach(field: Floats) -> float:
+    """Return the rows after which the autocorrelation is 1/e; 0 where none can be seen."""
+    before = 1.0
+    for lag in range(1, len(field) - 1):
+        products = field[lag:] * field[:-lag]
+        known = np.isfinite(products)
+        values = np.where(known, products, 0.0).sum(axis=2) / np.maximum(known.sum(axis=2), 1)
+        values = values[known.any(axis=2)]
         if len(values) < FEWEST_PATCHES:
             break
-        correlation.append(float(values.mean()))
-        error.append(float(values.std() / np.sqrt(len(values))))
-    if len(correlation) < 2 or correlation[1] < 4.0 * error[1]:
-        return 0.0
-    below = np.flatnonzero(np.array(correlation) < np.exp(-1.0))
-    if not len(below):
-        return float((len(correlation) - 1) * step)
-    k = int(below[0])
-    before, after = np.log(correlation[k - 1]), np.log(max(correlation[k], 1e-3))
-    return float((k - 1 + (before + 1.0) / (before - after)) * step)
+        found = float(values.mean())
+        if lag == 1 and found < 4.0 * float(values.std() / np.sqrt(len(values))):
+            return 0.0
+        if found < np.exp(-1.0):
+            first, last = np.log(before), np.log(max(found, 1e-3))
+            return float(lag - 1 + (first + 1.0) / (first - last))
+        before = found
+    return float(len(field) - 1) if before < 1.0 else 0.0
 
 
 def merge_repeat(
@@ -196,13 +204,15 @@ def merge_repeat(
     places: PatchPlaces,
     *,
     each: bool = False,
+    thin: Mask | None = None,
 ) -> tuple[list[ColumnBlock], dict[str, object]]:
     """Return the blocks with what was measured twice averaged, and what the repeat found.
 
     Columns that both have become one block of means ``(Z1 + Z2) / 2`` with the covariance
     ``cov(Z1 - Z2) / 4``, the same for all patches; with ``each`` the patches' own error bars are
     scaled by column to agree with it on average, and its correlations are kept. Scans that agree
-    in no column are refused (NotIdentified).
+    in no column are refused (NotIdentified). Patches that are ``thin`` (with more gaps than most)
+    are left out: what they lack is not in the difference of the scans.
     """
     second = {name: block.values[:, i] for block in again for i, name in enumerate(block.names)}
     rest, twice = [], []
@@ -219,17 +229,20 @@ def merge_repeat(
     names = tuple(name for block in twice for name in block.names)
     one = np.concatenate([block.values for block in twice], axis=1)
     two = np.stack([second[name] for name in names], axis=1)
+    if thin is not None and thin.any():
+        one, two = (np.where(thin[:, None], np.nan, part) for part in (one, two))
     units = tuple(unit for block in twice for unit in block.units)
     periods = [block.periods.get(name) for block in twice for name in block.names]
     noise = difference_noise(one, two, places, periods=periods)
     difference = _wrapped(one - two, np.array([p or np.inf for p in periods]))
     measured = np.asarray(np.isfinite(noise.residual).all(axis=1))
-    own = [_own_sd(block, measured) for block in twice]
+    own = [_own_sd(block, again, measured) for block in twice]
     covariance = 0.5 * noise.covariance[None]
     model = None if any(sd is None for sd in own) else np.concatenate(
         [cast("Floats", sd) for sd in own], axis=1
     )  # fmt: skip
     notes = _repeat_notes(noise, own, names, np.nanstd(one, axis=0))
+    notes += _offset_notes(noise, names, units)
     if each and model is None:
         notes += (
             "one scan gave no error bars of its own: all patches have the repeat's mean one.",
@@ -277,8 +290,10 @@ def _flags_of_signal(
     left = np.linalg.qr(plane[both])[0]
     parts = [part[both] - left @ (left.T @ part[both]) for part in (one, two)]
     sizes = [np.sqrt((part**2).sum(axis=0)) for part in parts]
-    step = places.size * (1.0 - places.overlap)
-    independent = len(left) / (1.0 + 2.0 * np.pi * (noise.length / step) ** 2)
+    independent = float(len(left))
+    for length, number in zip(noise.reach, places.shape or (1, 1), strict=True):
+        # what lines have in common reaches along all of them, and each line is another
+        independent /= min(np.sqrt(1.0 + 2.0 * np.pi * length**2), float(number))
     for k, name in enumerate(merged.names):
         if not (sizes[0][k] > 0 and sizes[1][k] > 0):
             continue
@@ -288,6 +303,19 @@ def _flags_of_signal(
         else:
             agree = True
     return flags, agree
+
+
+def _offset_notes(
+    noise: RepeatNoise, names: Sequence[str], units: Sequence[str]
+) -> tuple[str, ...]:
+    """Say which columns the second scan shows higher or lower throughout."""
+    sd = np.sqrt(np.diag(noise.covariance))
+    return tuple(
+        f"{name} is {abs(offset):.3g} {unit} {'lower' if offset > 0 else 'higher'} in the second "
+        "scan: the table holds the middle, and errors hold nothing of it."
+        for name, unit, offset, each in zip(names, units, noise.offset, sd, strict=True)
+        if abs(offset) > OFFSET_SDS * each
+    )
 
 
 def _by_name(names: Sequence[str], values: Floats) -> dict[str, float]:
@@ -314,14 +342,21 @@ def _part(block: ColumnBlock, columns: list[int]) -> ColumnBlock:
     )
 
 
-def _own_sd(block: ColumnBlock, measured: Mask) -> Floats | None:
-    """Return the error bars that one scan gave by itself, NaN where nothing was ``measured``."""
-    if block.covariance is None:
+def _own_sd(block: ColumnBlock, again: Sequence[ColumnBlock], measured: Mask) -> Floats | None:
+    """Return the error bars of one scan that the two gave by themselves, in root mean square.
+
+    NaN where nothing was ``measured``, None where a scan knows nothing.
+    """
+    variance = np.zeros(block.values.shape)
+    for name_at, name in enumerate(block.names):
+        for part in (block, next(other for other in again if name in other.names)):
+            if part.covariance is None:
+                return None
+            at = part.names.index(name)
+            variance[:, name_at] += 0.5 * np.maximum(part.covariance[:, at, at], 0.0)
+    if not (variance > 0).any(axis=0).all():
         return None
-    sd = np.sqrt(np.maximum(np.diagonal(block.covariance, axis1=1, axis2=2), 0.0))
-    if not (sd > 0).any(axis=0).all():
-        return None
-    return np.where(measured[:, None], np.broadcast_to(sd, block.values.shape), np.nan)
+    return np.where(measured[:, None], np.sqrt(variance), np.nan)
 
 
 def _scaled(covariance: Floats, sd: Floats) -> Floats:
@@ -357,8 +392,8 @@ def _repeat_notes(
             for name, each, large in zip(names[here], ratio, matters, strict=True):
                 if large and not 1 / DISAGREEMENT < each < DISAGREEMENT:
                     notes.append(
-                        f"the repeat finds the error of {name} {each:.2g} times as large as one "
-                        "scan's own estimate."
+                        f"the repeat finds the error of {name} {each:.2g} times as large as the "
+                        "scans' own estimates."
                     )
         first += width
     return tuple(notes)
