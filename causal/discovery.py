@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from physlearn.causal.graphs import CausalGraph, GraphEdge
 from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialIndependenceTest, SpatialScore
-from physlearn.causal.table_notes import graph_notes, without_derived
+from physlearn.causal.table_notes import graph_notes, shared_pixels, without_derived
 from physlearn.checks import InputError, NotIdentified, as_generator, check_choice
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def discover_graph(
     Returns
     -------
     CausalGraph
-        Links found in less than half of the half-samples, or that the noise leaves open, are
-        "undecided".
+        Links found in less than half of the half-samples, that the noise leaves open, or between
+        descriptors of the same pixels of one channel (arithmetic may link them), are "undecided".
 
     Raises
     ------
@@ -126,9 +126,10 @@ def discover_graph(
     frequency = _adjacency_frequency(test, known_tiers, n_resamples, generator)
     detectable = _typical_detectable(test)
     notes += graph_notes(table, known_tiers, columns.names, detectable)
+    edges = _without_arithmetic(_edges(test, marks, frequency, known_tiers), table, notes)
     return CausalGraph(
         columns.names,
-        tuple(_edges(test, marks, frequency, known_tiers)),
+        tuple(edges),
         tiers=known_tiers,
         method="PC (causal-learn), spatial errors-in-variables test",
         alpha=alpha,
@@ -277,6 +278,28 @@ def _edges(
             }.get(heads, ("circle", "arrow"))
         edges.append(_edge(test, first, second, ends, float(frequency[i, j])))
     return edges
+
+
+def _without_arithmetic(
+    edges: list[GraphEdge], table: PatchTable, notes: list[str]
+) -> list[GraphEdge]:
+    """Return the edges with those between descriptors of the same pixels left open."""
+    checked, said = [], []
+    for edge in edges:
+        channel = shared_pixels(table, edge.source, edge.target)
+        if channel:
+            said.append(f"{edge.source} and {edge.target}")
+            reason = (
+                f"both are computed from the same pixels of {channel}: arithmetic may link them"
+            )
+            edge = replace(edge, presence="undecided", reason=reason)
+        checked.append(edge)
+    if said:
+        notes.append(
+            f"{', '.join(said)} are descriptors of the same pixels: a link between them may be "
+            "arithmetic, and is left undecided."
+        )
+    return checked
 
 
 def _edge(

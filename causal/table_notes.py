@@ -65,6 +65,13 @@ def without_derived(table: PatchTable, notes: list[str]) -> list[str]:
     return kept
 
 
+def shared_pixels(table: PatchTable, first: str, second: str) -> str:
+    """Return the channel whose pixels both columns are computed from, "" for none."""
+    pixels = table.metadata.get("pixels_of", {})
+    channel = pixels.get(first, "") if isinstance(pixels, Mapping) else ""
+    return str(channel) if channel and pixels.get(second) == channel else ""
+
+
 def selection_notes(table: PatchTable, names: Sequence[str]) -> list[str]:
     """Return what the choice, overlap and marks of the patches mean for a graph."""
     notes = []

@@ -64,7 +64,7 @@ def know_channels(
         pixels = min(places.windows(axis_frame(name, channel))[1])
         noise = _noise_of(name, channel, pixels, said)
         noises[name] = noise
-        if noise is not None and not noise.has_signal:
+        if noise is not None and not noise.has_signal and not _is_constant(channel):
             flags[name] = NO_SIGNAL
             notes.append(f"{_called(name)} holds no signal above its noise; it is kept and marked.")
     seen = [name for name, noise in noises.items() if noise and noise.source == "picture"]
@@ -84,6 +84,13 @@ def know_channels(
         )
     derived = _derived(middle.channels, notes) if len(middle.channels) > 1 else {}
     return ChannelKnowledge(noises, flags, derived, tuple(dict.fromkeys(notes)))
+
+
+def _is_constant(channel: xr.DataArray) -> bool:
+    """Return whether all pixels are alike; its columns then go for not varying, which is said."""
+    values = channel.to_numpy()
+    values = values[np.isfinite(values)]
+    return not (values.size and float(np.ptp(values)) > 1e-12 * float(np.abs(values).max()))
 
 
 def _called(name: str) -> str:
@@ -141,7 +148,7 @@ def mark_block(block: ColumnBlock, channel: str, knowledge: ChannelKnowledge) ->
     flags, derived = dict(block.flags), dict(block.derived)
     for name in block.names:
         if channel in knowledge.flags:
-            flags.setdefault(name, knowledge.flags[channel])
+            flags[name] = knowledge.flags[channel]
         if channel in knowledge.derived:
             # a descriptor repeats the same descriptor of the channels it is derived from
             rest = name.removeprefix(channel)

@@ -10,7 +10,7 @@ import xarray as xr
 from physlearn.datasets.patches.channel_knowledge import know_channels
 from physlearn.datasets.patches.covariates import acquisition_covariates
 from physlearn.datasets.patches.patch_assembly import assemble_table, stack_frames
-from physlearn.datasets.patches.patch_blocks import collect_blocks
+from physlearn.datasets.patches.patch_blocks import check_extra, collect_blocks
 from physlearn.datasets.patches.patch_layout import choose_places
 from physlearn.datasets.patches.patch_options import PatchOptions
 from physlearn.datasets.patches.patch_places import axis_frame
@@ -113,6 +113,7 @@ def describe_patches(
     """
     chosen = options or PatchOptions()
     sources = gather_sources(source, snapshots, channels, walls, spectra, measurements)
+    check_extra(sources, chosen)
     metadata: dict[str, Any] = {"frame_of_reference": chosen.frame_of_reference}
     again: Sources | None = None
     scanned, notes = sources, sources.warnings

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from physlearn.checks import InputError, check_positive
 from physlearn.datasets.patches.patch_options import PatchOptions
 from physlearn.datasets.patches.patch_places import (
+    ROUNDING,
     AxisFrame,
     PatchPlaces,
     axis_frame,
@@ -62,7 +63,7 @@ def choose_places(
         size = _usual_size(sources, every, float(np.min(high - low)), bool(spectral))
     if options.centers is None:
         return grid_places(low, high, size, overlap=options.overlap, unit=unit), first
-    return _at_points(sources, size, unit, options), first
+    return _at_points(sources, size, unit, options, (low, high)), first
 
 
 def _unit(sources: Sources, frames: dict[str, AxisFrame]) -> str:
@@ -126,14 +127,30 @@ def _usual_size(sources: Sources, frames: list[AxisFrame], edge: float, spectral
     return max(edge / PATCHES_PER_EDGE, SMALLEST_PATCH_PX * pixel)
 
 
-def _at_points(sources: Sources, size: float, unit: str, options: PatchOptions) -> PatchPlaces:
-    """Return patches at chosen points, with the overlap of a typical patch and its nearest."""
+def _at_points(
+    sources: Sources, size: float, unit: str, options: PatchOptions, view: tuple[Floats, Floats]
+) -> PatchPlaces:
+    """Return patches at chosen points, with the overlap of a typical patch and its nearest.
+
+    A patch that hangs over the edge of what was seen would count the unseen part as empty.
+    """
     if isinstance(options.centers, str):
         if sources.atoms is None:
             raise InputError('centers="atoms" puts a patch on every atom; give atoms as source.')
         centers, chosen = sources.atoms.positions[:, :2], "a patch on every atom"
     else:
         centers, chosen = np.asarray(options.centers, dtype=np.float64), "at given centres"
+    reach = 0.5 * size * (1.0 - 2.0 * ROUNDING)
+    inside = ((centers - reach >= view[0]) & (centers + reach <= view[1])).all(axis=1)
+    if not inside.any():
+        raise InputError(
+            f"every patch of {size:.4g} {unit} hangs over the edge of the picture; take smaller "
+            "patches or centres further inside."
+        )
+    if not inside.all():
+        over = len(inside) - int(inside.sum())
+        chosen += f"; {over} of {len(inside)} hang over the edge and are left out"
+        centers = centers[inside]
     places = PatchPlaces(np.array(centers), float(size), unit, selection=chosen)
     if places.n < 2:
         return places

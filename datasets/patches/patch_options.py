@@ -33,6 +33,7 @@ class PatchOptions:
         Share of a patch that its neighbour on the grid shares, in [0, 1).
     centers
         Shape (n, 2): x, y of each patch instead of a grid; "atoms" puts a patch on every atom.
+        Patches that hang over the edge are left out, and ``selection`` says how many.
     select
         Function of the finished frame -> bool for each patch. What a patch shows then decides
         that it is kept: the table says ``chosen_by_result``.

@@ -99,3 +99,21 @@ def test_overlap_table(overlap, length_px, noise, record_property):
     record_property("share_of_claims", share)
     # binomial(200, .05): above 22 with probability 2e-4
     assert share <= 22 / 200
+
+
+def test_descriptors_of_the_same_pixels_are_no_causes_of_one_another(planted):
+    table = planted(24, 0, 0).table
+    rng = np.random.default_rng(7)
+    frame = table.frame.assign(
+        response_top=table.frame["response"] + 0.3 * rng.normal(size=table.n_patches)
+    )
+    marked = PatchTable.from_frame(
+        frame, table.centers, 8.0, tiers={**table.tiers, "response_top": 1},
+        metadata={"pixels_of": {"response": "response", "response_top": "response"}},
+    )  # fmt: skip
+    graph = discover_graph(marked, n_resamples=0, rng=0)
+    (edge,) = [e for e in graph.edges if {e.source, e.target} == {"response", "response_top"}]
+    assert not edge.is_cause_claim
+    assert "same pixels of response" in edge.reason
+    assert any("descriptors of the same pixels" in note for note in graph.warnings)
+    assert any(e.is_cause_claim for e in graph.edges)

@@ -104,7 +104,11 @@ def test_chosen_centres_and_chosen_patches_are_recorded():
         {"a": picture()}, patch_size=8.0,
         options=PatchOptions(centers=[[30.0, 30.0], [40.0, 30.0], [-40.0, 0.0]]),
     )  # fmt: skip
-    assert "2 of 3 patches that have every descriptor" in edge.selection
+    assert edge.selection == "at given centres; 1 of 3 hang over the edge and are left out"
+    with pytest.raises(InputError, match="every patch of 8 nm hangs over the edge"):
+        describe_patches(
+            {"a": picture()}, patch_size=8.0, options=PatchOptions(centers=[[-40.0, 0.0]])
+        )
     with pytest.raises(NotIdentified, match="none of the patches"):
         describe_patches(
             {"a": picture()}, options=PatchOptions(select=lambda frame: frame["a"] > 1e9)
@@ -125,6 +129,94 @@ def test_atoms_as_centres():
     assert "on every atom" in table.selection
     with pytest.raises(InputError, match="give atoms as source"):
         describe_patches({"a": picture()}, options=PatchOptions(centers="atoms"))
+
+
+def test_patches_on_atoms_do_not_count_the_unseen_as_empty():
+    y, x = np.mgrid[:40, :40].reshape(2, -1) * 2.5 + 1.25
+    rng = np.random.default_rng(3)
+    atoms = AtomicConfiguration(
+        np.stack([x, y], 1) + rng.normal(0, 0.02, (1600, 2)), unit="nm",
+        field_of_view=(0, 0, 100, 100),
+    )  # fmt: skip
+    table = describe_patches(atoms, patch_size=15.0, options=PatchOptions(centers="atoms"))
+    assert table.centers.min() >= 7.5
+    density = table.frame["density"].to_numpy()
+    outermost = (np.abs(table.centers - 50.0) > 40.0).any(axis=1)
+    assert density[outermost].mean() == pytest.approx(density[~outermost].mean(), rel=0.03)
+    assert "hang over the edge and are left out" in table.selection
+
+
+def test_a_phase_without_unit_is_an_angle_however_it_is_given():
+    y, x = np.mgrid[:64, :64].astype(float)
+    turned = 175.0 + 30.0 * np.sin(x / 9) * np.cos(y / 7)
+    phase = xr.DataArray((turned + 180.0) % 360.0 - 180.0, dims=("y", "x"))
+    mapped = describe_patches({"phase": phase}, patch_size=8.0)
+    dataset = describe_patches(xr.Dataset({"phase": phase}), patch_size=8.0)
+    picture_ = describe_patches(phase.rename("phase"), patch_size=8.0)
+    assert mapped.units["phase"] == "deg"
+    assert any("phase has no unit" in text for text in mapped.warnings)
+    truth = turned.reshape(8, 8, 8, 8).mean(axis=(1, 3)).ravel()
+    for table in (mapped, dataset, picture_):
+        away = (table.frame.iloc[:, 0].to_numpy() - truth + 180.0) % 360.0 - 180.0
+        assert np.abs(away).max() < 0.2
+    assert np.ptp(mapped.frame["phase"]) < 70.0
+    assert not mapped.flags
+
+
+@pytest.mark.parametrize(
+    ("unit", "turn"), [("mrad", 2000 * np.pi), ("°", 360.0), ("grad", 400.0), ("turn", 1.0)]
+)
+def test_repeated_angles_of_any_unit_do_not_jump(unit, turn):
+    y, x = np.mgrid[:64, :64].astype(float)
+    rng = np.random.default_rng(4)
+    scans = []
+    for _ in "ab":
+        value = 0.49 + 0.1 * np.sin(x / 5) * np.cos(y / 4) + 0.01 * rng.normal(size=x.shape)
+        scans.append({"phase": xr.DataArray(((value + 0.5) % 1.0 - 0.5) * turn, dims=("y", "x"),
+                                            attrs={"units": unit})})  # fmt: skip
+    table = describe_patches(scans[0], repeat=scans[1], patch_size=4.0)
+    assert np.ptp(table.frame["phase"]) < 0.25 * turn
+    sd = float(np.sqrt(table.measurement_covariance[0, 0, 0])) / turn
+    assert sd == pytest.approx(0.01 / 4 / np.sqrt(2), rel=0.3)
+
+
+def test_an_angle_that_spans_more_than_half_a_turn_is_marked():
+    rng = np.random.default_rng(5)
+    field = 200.0 * np.sin(np.arange(64) / 5)[:, None] * np.cos(np.arange(64) / 6)
+    field = field + rng.normal(0, 1.0, field.shape)
+    phase = xr.DataArray((field + 180.0) % 360.0 - 180.0, dims=("y", "x"), attrs={"units": "deg"})
+    table = describe_patches({"phase": phase}, patch_size=4.0)
+    assert "use its cosine and sine, or complex_response" in table.flags["phase"]
+
+
+def test_users_descriptors_are_checked_before_the_work():
+    def top(pixels):
+        return pixels.max(axis=(1, 2))
+
+    with pytest.raises(InputError, match="'nope' is none of a"):
+        describe_patches({"a": picture()}, options=PatchOptions(extra={("nope", "top"): top}))
+    for key in ("my/top", "", ("a", "b", "c"), 3):
+        with pytest.raises(InputError, match="without a slash"):
+            PatchOptions(extra={key: top})
+    table = describe_patches(
+        {"a": picture(), "b": picture()}, patch_size=8.0,
+        options=PatchOptions(extra={("a", "top"): top}),
+    )  # fmt: skip
+    assert "a_top" in table.columns
+    assert "b_top" not in table.columns
+    assert table.tiers["a_top"] == 2
+    here = [table.columns.index(name) for name in ("a", "a_top")]
+    assert table.measurement_covariance.mean(axis=0)[tuple(here)] > 0
+    assert table.metadata["pixels_of"]["a_top"] == "a"
+
+
+def test_a_constant_channel_is_said_once():
+    maps = {"a": picture(), "flat": picture() * 0.0 + 3.0}
+    table = describe_patches(maps, patch_size=8.0)
+    assert list(table.columns) == ["a"]
+    assert [text for text in table.warnings if "flat" in text] == [
+        "flat does not vary between patches and was left out."
+    ]
 
 
 def test_gaps_cost_only_the_patches_they_fill():
