@@ -20,6 +20,8 @@ __all__ = [
 ]  # fmt: skip
 
 HDF5, NUMPY, GIF = b"\x89HDF", b"\x93NUMPY", b"GIF8"
+SAME_PIXEL = 0.01
+"""Share by which the pixel sizes that two files state may differ by rounding."""
 TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
@@ -257,7 +259,7 @@ def read_repeat(
     Raises
     ------
     InputError
-        When the number of files or the names do not fit the first scan.
+        When the number of files, the names, the shape or the pixel size do not fit the first scan.
 
     Examples
     --------
@@ -347,8 +349,10 @@ def picture_of_spectra(spectra: xr.Dataset) -> xr.DataArray:
 
 
 def _on_same_grid(pairs: Sequence[tuple[Hashable, xr.DataArray]], like: xr.Dataset) -> xr.Dataset:
-    """Return a second scan on the coordinates of the first, whose shape it must have."""
+    """Return a second scan on the coordinates of the first, whose pixels it must have."""
     import xarray as xr
+
+    from physlearn.datasets.channels.same_grid import pixel_ratio
 
     shape = (like.sizes["y"], like.sizes["x"])
     axes = {dim: like.coords[dim] for dim in ("y", "x")}
@@ -357,6 +361,12 @@ def _on_same_grid(pairs: Sequence[tuple[Hashable, xr.DataArray]], like: xr.Datas
             raise InputError(
                 f"the repeat of {name} must have the first scan's shape {shape}; got "
                 f"{channel.shape}."
+            )
+        ratio = pixel_ratio(channel, like)
+        if ratio is not None and abs(ratio - 1.0) > SAME_PIXEL:
+            raise InputError(
+                f"the repeat of {name} must have the first scan's pixel size; its pixels are "
+                f"{ratio:.4g} times as large: scan the same field again, or resample it first."
             )
     return xr.Dataset({name: channel.assign_coords(axes) for name, channel in pairs})
 

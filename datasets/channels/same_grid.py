@@ -9,9 +9,10 @@ from scipy import signal
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.channels.resample import rescaled, without_gaps
+from physlearn.datasets.channels.scan_units import unit_factor
 from physlearn.datasets.patches.patch_places import axis_frame
 
-__all__ = ["common_cut", "on_grid_of", "plain_picture", "same_step"]
+__all__ = ["common_cut", "on_grid_of", "pixel_ratio", "plain_picture", "same_step"]
 
 Floats = NDArray[np.float64]
 SAME_STEP = 1e-3
@@ -86,6 +87,20 @@ def same_step(name: str, first: xr.DataArray, second: xr.DataArray) -> bool:
     one, two = axis_frame(name, first), axis_frame(name, second)
     pairs = zip(one.step, two.step, strict=True)
     return one.unit == two.unit and all(abs(a / b - 1.0) < SAME_STEP for a, b in pairs)
+
+
+def pixel_ratio(channel: xr.DataArray, like: xr.DataArray | xr.Dataset) -> float | None:
+    """Return how much larger a channel's pixels are, None where a file states no size."""
+    steps = []
+    for given in (channel, like):
+        if "x" not in given.coords or given.sizes["x"] < 2:
+            return None
+        factor = unit_factor(str(given.coords["x"].attrs.get("units", "pixel")), "m")
+        if factor is None:
+            return None
+        values = given.coords["x"].to_numpy()
+        steps.append(factor * float(values[-1] - values[0]) / (len(values) - 1))
+    return steps[0] / steps[1]
 
 
 def _place(name: str, larger: Floats, smaller: Floats) -> tuple[int, int]:

@@ -199,6 +199,8 @@ def _by_kind(
     spectra: dict[str, xr.DataArray] = {}
     for name, value in pairs:
         kind, clean = _kind(name, value), plain_channel_name(name)
+        # "image" is the picture that has no name of its own
+        clean = "image_channel" if clean == "image" else clean
         if clean in maps or clean in spectra or clean in RESERVED_NAMES:
             raise InputError(f"channel name {name!r} is taken; rename the channel.")
         if kind == "spectra":
