@@ -15,9 +15,9 @@ __all__ = ["channel_items"]
 def channel_items(
     channels: xr.Dataset | Mapping[str, xr.DataArray], *, finite: bool = False
 ) -> dict[str, xr.DataArray]:
-    """Return channels by name, or say what was given instead.
+    """Return channels by name, each under its own name, or say what was given instead.
 
-    With ``finite`` a channel (y, x) without a finite pixel is refused.
+    What "phase" without a unit is, only its name tells. With ``finite`` a channel (y, x) without a finite pixel is refused.
     """
     if not isinstance(channels, xr.Dataset | Mapping):
         raise InputError(
@@ -32,4 +32,5 @@ def channel_items(
             )
         if finite and set(part.dims) == {"y", "x"} and not np.isfinite(part.to_numpy()).any():
             raise InputError(f"channel {name} must hold a finite pixel; all of them are NaN.")
+        found[name] = part.rename(name)
     return found
