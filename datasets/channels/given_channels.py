@@ -17,7 +17,8 @@ def channel_items(
 ) -> dict[str, xr.DataArray]:
     """Return channels by name, each under its own name, or say what was given instead.
 
-    What "phase" without a unit is, only its name tells. With ``finite`` a channel (y, x) without a finite pixel is refused.
+    What a phase without a unit is, only its name tells. With ``finite`` a channel (y, x) without
+    a finite pixel is refused.
     """
     if not isinstance(channels, xr.Dataset | Mapping):
         raise InputError(
