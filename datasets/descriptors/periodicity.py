@@ -21,9 +21,7 @@ LEAST_OF_STRONGEST = 0.05
 LEAST_OVER_NOISE = 22.0
 
 
-def picture_periods(
-    picture: Floats, most: int = MOST_PERIODS, row_variance: float = 0.0
-) -> Floats:
+def picture_periods(picture: Floats, most: int = MOST_PERIODS, row_variance: float = 0.0) -> Floats:
     """Return the spatial frequencies (n, 2: x, y in cycles per pixel) of a picture's peaks.
 
     Peaks of the power under a Hann window, half a plane of them, strongest first, refined by a

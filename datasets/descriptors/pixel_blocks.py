@@ -12,8 +12,9 @@ from physlearn.checks import InputError
 from physlearn.datasets.channels.angles import angle_period
 from physlearn.datasets.descriptors.custom import CustomColumns, Descriptor, PixelFunction
 from physlearn.datasets.descriptors.pixel_columns import PixelColumns
-from physlearn.datasets.descriptors.pixel_groups import make_groups, need_squares
+from physlearn.datasets.descriptors.pixel_groups import make_groups, need_squares, to_redraw
 from physlearn.datasets.descriptors.pixel_noise import NoiseGiven, PixelNoise, pixel_noise
+from physlearn.datasets.descriptors.redrawn_noise import SAMPLE, fit_calibration, redrawn_variance
 from physlearn.datasets.descriptors.window_batch import WindowBatch
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import AxisFrame, PatchPlaces, axis_frame
@@ -111,13 +112,23 @@ def pixel_blocks(
             lacking += int(batch.incomplete.sum())
             if covariance is not None and errors is not None:
                 covariance[rows] = errors
+        picked = _some_complete(table)
         if level is not None and pooled:
-            picked = _some_complete(table)
-            covariance = np.zeros((1, k, k))
-            for _, batch in channel_windows(values, places, frame, level, period, True, picked):
+            covariance = np.zeros((len(picked), k, k))
+            for rows, batch in channel_windows(values, places, frame, level, period, True, picked):
                 errors = made.describe(batch)[1]
                 if errors is not None:
-                    covariance[0] += errors.sum(axis=0) / len(picked)
+                    covariance[np.searchsorted(picked, rows)] = errors
+        which = to_redraw(made.groups, level, k)
+        if covariance is not None and which.any() and len(picked):
+            some = _spread(picked, SAMPLE)
+            own = np.searchsorted(picked, some) if pooled else some
+            windows = channel_windows(values, places, frame, level, period, False, some)
+            drawn = redrawn_variance(made.groups, (batch for _, batch in windows), which)
+            linear = np.einsum("nkk->nk", covariance[own])
+            fit_calibration(linear, drawn, which).apply(covariance)
+        if covariance is not None and pooled:
+            covariance = covariance.sum(axis=0, keepdims=True) / max(len(picked), 1)
     unit = str(channel.attrs.get("units", "intensity" if alone else "1")) or "1"
     length = None
     if level is not None:
@@ -154,9 +165,14 @@ def _some_complete(table: Floats) -> Integers:
     known = np.isfinite(table)
     number = known.sum(axis=1)
     good = np.flatnonzero((number == number.max()) & (number > 0))
-    if not len(good):
-        return np.asarray(good, dtype=np.int64)
-    return np.asarray(good[np.unique(np.linspace(0, len(good) - 1, POOLED_FROM).astype(int))])
+    return _spread(np.asarray(good, dtype=np.int64), POOLED_FROM)
+
+
+def _spread(numbers: Integers, most: int) -> Integers:
+    """Return up to ``most`` of the numbers, evenly spread."""
+    if len(numbers) <= most:
+        return numbers
+    return np.asarray(numbers[np.linspace(0, len(numbers) - 1, most).astype(int)])
 
 
 def _square_groups(

@@ -59,19 +59,22 @@ def make_groups(
     return [_group(part, shape, picture, frame, noise) for part in dict.fromkeys(parts)]
 
 
-def to_redraw(groups: Sequence[DescriptorGroup], noise: PixelNoise | None) -> NDArray[np.bool_]:
+def to_redraw(
+    groups: Sequence[DescriptorGroup], noise: PixelNoise | None, n_columns: int
+) -> NDArray[np.bool_]:
     """Return the columns (k,) whose errors are calibrated by drawing the noise again.
 
-    Their values jump, or are shares near 0 or 1. Lines in common reach few waves with a
-    large share of the noise: then all but the mean.
+    Their values jump, or are shares near 0 or 1. Lines in common give few waves a large share of
+    the noise: then all but those that know how lines scatter. Columns behind the groups' are not.
     """
-    rough = (Skewness, Roughness, Crystallinity, Threefold, PolarColumns)
+    rough = (Skewness, Crystallinity, Threefold, PolarColumns)
+    exact = (Mean, Variance, RadialPower)
     lines = noise is not None and noise.row_variance > 0.0
     chosen = [
-        isinstance(group, rough) or (lines and not isinstance(group, Mean))
+        isinstance(group, rough) or (lines and not isinstance(group, exact))
         for group in groups for _ in group.words
     ]  # fmt: skip
-    return np.array(chosen, dtype=np.bool_)
+    return np.array([*chosen, *[False] * (n_columns - len(chosen))], dtype=np.bool_)
 
 
 def _group(

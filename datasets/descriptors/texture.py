@@ -80,9 +80,9 @@ class Roughness:
         self.step = step
         self.added = np.zeros(3)
         self.lines = np.zeros(3)
-        self.scatter = 0.0
+        self.scatter = np.zeros(3)
         if noise is not None:
-            self.scatter = _scatter(noise)
+            self.scatter = _scatter(noise, step)
             box = np.zeros((2, 5, 5))
             box[0, 2, 1], box[0, 2, 3] = -0.5 / step[0], 0.5 / step[0]
             box[1, 1, 2], box[1, 3, 2] = -0.5 / step[1], 0.5 / step[1]
@@ -108,13 +108,17 @@ class Roughness:
         floor = np.maximum(0.05 * (raw[:, 0] + raw[:, 1]), 1e-300)
         slope = np.sqrt(np.maximum(square, 0.0))
         difference = tensor[:, 0] - tensor[:, 1]
-        apart = np.hypot(difference, 2.0 * tensor[:, 2])
+        level = noise[:, 0] + noise[:, 1]
+        alone = level[:, None] ** 2 * self.scatter / number[:, None]
+        # noise alone has a direction too, by chance
+        long = np.hypot(difference, 2.0 * tensor[:, 2])
+        apart = np.sqrt(np.maximum(long**2 - alone[:, 1] - alone[:, 2], 0.0))
         total = np.maximum(square, floor)
         values = np.stack([slope, apart / total], axis=1)
         values[few] = np.nan
         if not batch.with_errors:
             return GroupResult(values)
-        safe = np.maximum(apart, 1e-300)
+        safe = np.maximum(long, 1e-300)
         known = (square > floor).astype(np.float64)
         by_slope = 0.5 / np.sqrt(total)
         to_xx = difference / (safe * total) - known * apart / total**2
@@ -127,11 +131,14 @@ class Roughness:
             ],
             axis=1,
         )
-        second = np.zeros_like(values)
-        second[:, 0] = self.scatter * (noise[:, 0] + noise[:, 1]) ** 2 / (4.0 * number * total)
-        gradients[:, :1] = signal_gradients(
-            gradients[:, :1], second[:, :1], batch.variance, batch.noise
+        cosine, sine = (difference / safe) ** 2, (2.0 * tensor[:, 2] / safe) ** 2
+        direction = cosine * alone[:, 1] + sine * alone[:, 2]
+        ratio = apart / total
+        second = np.stack(
+            [alone[:, 0] / (4.0 * total), (direction + known * ratio**2 * alone[:, 0]) / total**2],
+            axis=1,
         )
+        gradients = signal_gradients(gradients, second, batch.variance, batch.noise)
         return GroupResult(values, gradients, second)
 
     def _pictures(self, gx: Floats, gy: Floats, weights: Floats) -> Floats:
@@ -150,12 +157,16 @@ class Roughness:
         return out
 
 
-def _scatter(noise: PixelNoise) -> float:
-    """Return pixels times the variance of the mean square slope of pure noise, over its square."""
+def _scatter(noise: PixelNoise, step: tuple[float, float]) -> Floats:
+    """Return number of slopes times the variance of pure noise's Jxx + Jyy, Jxx - Jyy and 2 Jxy.
+
+    Over the square of Jxx + Jyy.
+    """
     edge = 24
     rng = np.random.default_rng(40)  # the noise's own sampling, the same for the same input
     pixels = ChannelNoise(1.0, noise.correlation).draw((N_DRAWS, edge, edge), rng)
-    gx = pixels[:, 1:-1, 2:] - pixels[:, 1:-1, :-2]
-    gy = pixels[:, 2:, 1:-1] - pixels[:, :-2, 1:-1]
-    square = (gx**2 + gy**2).mean(axis=(1, 2))
-    return float(square.var() / square.mean() ** 2) * (edge - 2) ** 2
+    gx = (pixels[:, 1:-1, 2:] - pixels[:, 1:-1, :-2]) / step[0]
+    gy = (pixels[:, 2:, 1:-1] - pixels[:, :-2, 1:-1]) / step[1]
+    sums = [part.mean(axis=(1, 2)) for part in (gx**2 + gy**2, gx**2 - gy**2, 2.0 * gx * gy)]
+    scatter = np.var(sums, axis=1) / sums[0].mean() ** 2
+    return np.asarray(scatter * (edge - 2) ** 2)
