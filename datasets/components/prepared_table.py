@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, check_array
 from physlearn.records import PatchTable
 
-__all__ = ["PreparedTable", "prepare_table", "repeated_rows"]
+__all__ = ["TIME_COLUMNS", "PreparedTable", "prepare_table", "repeated_rows"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -180,7 +180,7 @@ def _from_stack(stack: xr.DataArray) -> PreparedTable:
     notes = (f"{(~whole).sum()} pixels with NaN values left out.",) if not whole.all() else ()
     names = _spectral_names(cube, str(spectral[0]))
     unit = str(stack.attrs.get("units", "1"))
-    step = min((float(np.diff(each).min()) for each in grid if len(each) > 1), default=1.0)
+    step = min((float(np.abs(np.diff(each)).min()) for each in grid if len(each) > 1), default=1.0)
     return replace(
         _plain(rows[whole], names, (unit,) * len(names)),
         centers=centers[whole],
@@ -242,12 +242,23 @@ def _without_constants(table: PreparedTable) -> PreparedTable:
     if n <= kept:
         notes.append(f"fewer patches ({n}) than columns ({kept}): only a few patterns can be told.")
     index = np.flatnonzero(moving)
+    noise = None if table.noise is None else table.noise[:, index][:, :, index]
+    if noise is not None:
+        none = ~np.einsum("nii->ni", noise).any(axis=0)
+        if none.any():
+            # a column without error would outweigh all others
+            names = [table.columns[i] for i in index[none]]
+            noise = None
+            notes.append(
+                f"weighted by spread, not by errors: the errors of {', '.join(names)} are given as "
+                "0; leave such columns out to weight the others by theirs."
+            )
     return replace(
         table,
         values=table.values[:, index],
         columns=tuple(table.columns[i] for i in index),
         units=tuple(table.units[i] for i in index),
-        noise=None if table.noise is None else table.noise[:, index][:, :, index],
+        noise=noise,
         warnings=tuple(notes),
     )
 

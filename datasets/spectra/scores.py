@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, check_count
 from physlearn.datasets.spectra.pixel_spectra import maps_of, median_of_known, pixel_spectra
+from physlearn.datasets.spectra.real_features import repeated_features
 from physlearn.datasets.spectra.spoilt import spoilt_points
 
 __all__ = ["score_spectra"]
@@ -23,6 +24,7 @@ CUTOFF = 6.0
 ODD_SD = 10.0
 MOST_SPOILT = 0.5
 NORMAL = 1.4826
+CLEAR_ECHO = 0.1
 LEAST_NOISE = 0.3
 """Smallest noise of a point in units of the usual one."""
 
@@ -51,7 +53,7 @@ def score_spectra(spectra: xr.DataArray, n_components: int | None = None) -> xr.
         in the unit of the spectra (components have a mean square of 1 over the axis),
         ``spoilt_share``, ``reason``; over the axis: ``components`` (component, axis), ``mean`` and
         ``noise_sd``. The errors are given the components: their own error, common to all pixels,
-        is not in them.
+        is not in them. ``attrs["warnings"]`` says where the noise is not white along the axis.
 
     Raises
     ------
@@ -86,6 +88,7 @@ def score_spectra(spectra: xr.DataArray, n_components: int | None = None) -> xr.
     y = np.where(used, pixels.values, 0.0)
     mean, noise, shapes, used = _components(y, used, sound, n_components)
     scores, covariance = _scores(y - mean, used, noise, shapes)
+    left = (y - mean - scores @ shapes.T) / noise
     # a mean square of 1: a score then reads in the unit of the spectra
     size = np.sqrt((shapes**2).mean(axis=0))
     shapes, scores = shapes / size, scores * size
@@ -94,9 +97,11 @@ def score_spectra(spectra: xr.DataArray, n_components: int | None = None) -> xr.
     shapes, scores, covariance = shapes * sign, scores * sign, covariance * sign[:, None] * sign
     names = [f"spectral_score_{k + 1}" for k in range(shapes.shape[1])]
     why = np.where(1.0 - used.mean(axis=1) > MOST_SPOILT, 1, 0)
+    warnings = _warnings(len(names) if n_components is None else 0, _echo(left, used))
     result = maps_of(
-        pixels, names, [pixels.unit] * len(names), scores, covariance, REASONS, why, {}
-    )
+        pixels, names, [pixels.unit] * len(names), scores, covariance, REASONS, why,
+        {"warnings": warnings},
+    )  # fmt: skip
     share = 1.0 - used.mean(axis=1)
     result["spoilt_share"] = (pixels.dims, share.reshape(pixels.shape), {"units": "1"})
     units = {"units": pixels.unit}
@@ -107,11 +112,34 @@ def score_spectra(spectra: xr.DataArray, n_components: int | None = None) -> xr.
 
 
 def _odd(y: Floats) -> Flags:
-    """Return points that no other spectrum comes near at their place of the axis."""
+    """Return points that no spectrum comes near at their place, but features that some share."""
     middle = median_of_known(y, 0)
     wide = NORMAL * median_of_known(np.abs(y - middle), 0)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.abs(y - middle) > ODD_SD * np.maximum(wide, 1e-300))
+        odd = np.asarray(np.abs(y - middle) > ODD_SD * np.maximum(wide, 1e-300))
+    return odd & ~repeated_features(y, odd)
+
+
+def _echo(left: Floats, used: Flags) -> float:
+    """Return the correlation of residuals one point of the axis apart."""
+    left = np.where(used, left, 0.0)
+    return float((left[:, 1:] * left[:, :-1]).sum() / max(float((left**2).sum()), 1e-300))
+
+
+def _warnings(number: int, echo: float) -> tuple[str, ...]:
+    """Return what speaks against the number of shapes and the errors."""
+    found = []
+    if number == MOST_COMPONENTS:
+        found.append(
+            f"{number} shapes stand above white noise, the most that are taken: noise that is "
+            "correlated along the axis does this, and shapes that move do; give n_components."
+        )
+    if echo > CLEAR_ECHO:
+        found.append(
+            f"the noise of neighbouring points correlates by {echo:.2f}: errors of the scores, "
+            "which take it for white, are too small, and the last shapes may be noise."
+        )
+    return tuple(found)
 
 
 def _components(

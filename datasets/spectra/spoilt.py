@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.spectra.pixel_spectra import PixelSpectra, median_of_known, pixel_spectra
+from physlearn.datasets.spectra.real_features import repeated_features, smooth_features
 
 __all__ = ["find_spoilt_spectra", "robust_spectrum", "spoilt_points"]
 
@@ -36,6 +37,8 @@ def spoilt_points(values: NDArray[Any]) -> Flags:
     Two signs: a point far from the median of its four neighbours, as measured by what is usual at
     this place of the axis and for this spectrum; and a value far outside its own spectrum's
     quartiles, as measured by what the field's spectra do there (a peak that all share is none).
+    Two kinds of runs are features of few pixels, not spikes: smooth ones of five points or more,
+    and such of three or more that three other pixels hold at the same place in the same shape.
     """
     if np.iscomplexobj(values):
         parts: list[Flags] = [spoilt_points(values.real), spoilt_points(values.imag)]
@@ -64,7 +67,9 @@ def spoilt_points(values: NDArray[Any]) -> Flags:
     wide = NORMAL * median_of_known(np.abs(reach - usual_reach), 0)
     with np.errstate(invalid="ignore"):
         far = reach > np.maximum(usual_reach + REACH_SD * wide, SPIKE_SD)
-    return np.asarray(missing | spikes | far)
+    odd = spikes | far
+    odd &= ~(smooth_features(y, odd) | repeated_features(y, odd))
+    return np.asarray(missing | odd)
 
 
 def find_spoilt_spectra(spectra: xr.DataArray, *, most_spikes: float = MOST_SPIKES) -> xr.Dataset:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from physlearn.checks import InputError
 from physlearn.datasets import make_spectra, measure_edges
@@ -48,6 +49,31 @@ def test_a_wrong_gain_is_noticed_and_the_right_one_repairs_it():
     np.testing.assert_allclose(right.nitrogen, plain.nitrogen, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("share", "height", "width"), [(0.1, 1000, 2), (0.1, 300, 4), (0.03, 1000, 2)]
+)
+def test_an_element_in_few_pixels_is_no_spike(share, height, width, oracle):
+    """A sharp line of a tenth of the pixels is counted where it is, and no pixel is given up."""
+    rng = np.random.default_rng(1)
+    energy = np.linspace(300.0, 560.0, 130)
+    holds = np.arange(400) < share * 400
+    line = height * np.exp(-((energy - 430) ** 2) / 2 / width**2)
+    counts = rng.poisson(200 * (energy / 300) ** -3.0 + holds[:, None] * line).astype(float)
+    stack = xr.DataArray(counts, {"energy": energy}, ("pixel", "energy"))
+    found = measure_edges(stack, {"line": ((330.0, 395.0), (400.0, 460.0))})
+    assert (found.reason == 0).all()
+    assert found.attrs["warnings"] == ()
+    z = ((found.line - holds * line.sum()) / found.line_sd).to_numpy()
+    oracle("mean z of carriers", error=z[holds].mean(), bound=4 / np.sqrt(holds.sum()))
+    oracle("z sd", error=z.std() - 1.0, bound=0.15)
+    # the same height in one or two points of single pixels is a spike still
+    spiked = counts.copy()
+    spiked[np.arange(300, 400, 10), rng.integers(55, 80, 10)] += height
+    found = measure_edges(stack.copy(data=spiked), {"line": ((330.0, 395.0), (400.0, 460.0))})
+    assert (found.reason[300::10] == 1).all()
+    assert "2% of the pixels are given up" in found.attrs["warnings"][0]
+
+
 def test_bad_input_gets_one_sentence():
     scene = make_spectra("edges", (3, 3), n_points=64, spoilt_share=0.0, rng=7)
     with pytest.raises(InputError, match="share none"):
@@ -60,3 +86,4 @@ def test_bad_input_gets_one_sentence():
         measure_edges(scene.spectra.assign_coords(energy_loss=np.arange(64.0) - 10), WINDOWS)
     empty = measure_edges(0.0 * scene.spectra, WINDOWS)
     assert (empty.reason == 2).all()
+    assert empty.attrs["warnings"] == ()

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import xarray as xr
+from scipy.ndimage import gaussian_filter1d
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import make_spectra, score_spectra
@@ -31,6 +33,21 @@ def test_shapes_do_not_turn_with_the_sign_or_the_scale():
     plain, scaled = score_spectra(scene.spectra), score_spectra(7.0 * scene.spectra)
     np.testing.assert_allclose(scaled.spectral_score_1, 7.0 * plain.spectral_score_1, rtol=1e-6)
     assert (np.abs(plain.components).max("bias") == plain.components.max("bias")).all()
+
+
+def test_noise_that_is_correlated_along_the_axis_is_said():
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(900, 48))
+    level = rng.normal(size=(900, 1))
+    axis = {"bias": np.arange(48.0)}
+    white = score_spectra(xr.DataArray(level + noise, axis, ("pixel", "bias")))
+    assert white.sizes["component"] == 1
+    assert white.attrs["warnings"] == ()
+    smooth = gaussian_filter1d(noise, 2.0, axis=1)
+    found = score_spectra(xr.DataArray(level + smooth, axis, ("pixel", "bias")))
+    assert "the most that are taken" in found.attrs["warnings"][0]
+    one = score_spectra(xr.DataArray(level + smooth, axis, ("pixel", "bias")), 1)
+    assert "neighbouring points correlates by 0.9" in one.attrs["warnings"][0]
 
 
 def test_noise_has_no_shape_and_bad_input_gets_one_sentence():

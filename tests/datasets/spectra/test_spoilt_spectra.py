@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from physlearn.checks import InputError
-from physlearn.datasets import find_spoilt_spectra, make_spectra, read_channels, robust_spectrum
+from physlearn.datasets import (
+    find_spoilt_spectra,
+    make_spectra,
+    read_channels,
+    robust_spectrum,
+    score_spectra,
+)
+from physlearn.datasets.spectra.spoilt import spoilt_points
 
 
 @pytest.mark.parametrize("kind", ["loops", "resonance", "edges", "tunnelling"])
@@ -16,6 +24,41 @@ def test_spoilt_pixels_are_found_and_sound_ones_are_not(kind):
     # a sharp peak that moves from pixel to pixel can look like a spike
     assert points[~scene.spoilt].mean() < 0.01
     assert not found.spoilt.to_numpy()[~scene.spoilt].any()
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1])
+@pytest.mark.parametrize("height", [1.0, 5.0])
+def test_a_state_in_few_pixels_is_no_spike(height, share):
+    rng = np.random.default_rng(1)
+    bias = np.linspace(-1.0, 1.0, 64)
+    spectra = 0.5 + bias**2 + rng.normal(0, 0.03, (400, 64))
+    holds = np.arange(400) < share * 400
+    state = height * np.exp(-((bias - 0.2) ** 2) / 2 / 0.05**2)
+    spectra[holds] += state
+    # bursts of spikes, as tall as the state, in other pixels
+    for row in range(200, 300):
+        first, length = rng.integers(0, 56), rng.integers(1, 8)
+        spectra[row, first : first + length] += height * rng.uniform(0.3, 1.5, length)
+    data = xr.DataArray(spectra.reshape(20, 20, 64), {"bias": bias}, ("y", "x", "bias"))
+    found = find_spoilt_spectra(data).spoilt_points.to_numpy().reshape(400, 64)
+    assert not found[holds].any()
+    assert found[200:300].any(axis=1).mean() > 0.9
+    scores = score_spectra(data).spectral_score_1.to_numpy().ravel()
+    sound = np.r_[0:200, 300:400]
+    step = scores[sound][holds[sound]].mean() - scores[sound][~holds[sound]].mean()
+    # a component has a mean square of 1: the score is the state's root mean square
+    assert step == pytest.approx(np.sqrt((state**2).mean()), rel=0.05)
+
+
+def test_one_pixels_smooth_feature_is_kept_and_its_burst_is_not():
+    rng = np.random.default_rng(2)
+    bias = np.linspace(-1.0, 1.0, 64)
+    spectra = 0.5 + bias**2 + rng.normal(0, 0.03, (100, 64))
+    spectra[3] += 3.0 * np.exp(-((bias - 0.2) ** 2) / 2 / 0.1**2)
+    spectra[4, 30:42] += rng.uniform(0.3, 3.0, 12)
+    points = spoilt_points(spectra)
+    assert not points[3].any()
+    assert points[4, 30:42].mean() > 0.6
 
 
 def test_dead_constant_and_noisy_pixels_have_their_reason():
