@@ -18,7 +18,7 @@ from physlearn.datasets.components.prepared_table import (
 )
 from physlearn.records import PatchTable
 
-__all__ = ["BlockFolds", "alike_length", "block_folds", "folds_of"]
+__all__ = ["BlockFolds", "alike_length", "alike_time", "block_folds", "folds_of"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -204,7 +204,7 @@ def folds_of(
     keys = [np.floor((table.centers - table.centers.min(axis=0)) / edge + 1e-9).astype(np.int64)]
     duration, time, time_gap = block_duration, None, None
     if table.times is not None:
-        time = _correlation_time(table, table.centers, table.times)
+        time = alike_time(table.centers, table.times, scaled)
         duration = _block_duration(table.times, time) if duration is None else duration
         if duration is not None:
             start = (table.times - table.times.min()) / check_positive("block_duration", duration)
@@ -300,9 +300,8 @@ def alike_length(table: PreparedTable, values: Floats, generator: np.random.Gene
     return _fall(np.asarray(lags * step, dtype=np.float64), np.asarray(mean[lags] / total))
 
 
-def _correlation_time(table: PreparedTable, centers: Floats, times: Floats) -> float:
-    """Return the time over which a place's columns stay alike, from frame to frame."""
-    scaled = (table.values - table.values.mean(axis=0)) / table.values.std(axis=0)
+def alike_time(centers: Floats, times: Floats, scaled: Floats) -> float:
+    """Return the time over which a place's values (n, m) stay alike, from frame to frame."""
     _, place = np.unique(centers, axis=0, return_inverse=True)
     instants, frame = np.unique(times, return_inverse=True)
     cube = np.full((int(place.max()) + 1, len(instants), scaled.shape[1]), np.nan)

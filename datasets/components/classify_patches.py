@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +20,12 @@ from physlearn.datasets.components.few_label_models import (
     UNKNOWN,
     class_log_probabilities,
     nearest_distance,
+    spot_log_probabilities,
     temperature_weights,
     tempered,
 )
-from physlearn.datasets.components.prepared_table import (
-    PreparedTable,
-    prepare_table,
-    repeated_rows,
-)
+from physlearn.datasets.components.left_out_labels import find_spots, left_out, untested_note
+from physlearn.datasets.components.prepared_table import PreparedTable, prepare_table
 from physlearn.datasets.components.signal_space import signal_space
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import PatchTable
@@ -38,10 +38,12 @@ __all__ = ["PatchClasses", "classify_patches", "read_labels"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-MOST_LEFT_OUT = 30
-"""Labels up to which each is left out by itself; beyond, they are left out in so many groups."""
+UNKNOWN_NAMES = ("", "-1", "-1.0", "nan", "NaN", "None", "NaT", "<NA>")
+"""Texts that stand for no label: an array of texts turns None and NaN into such."""
 UNLIKE_P = 1e-3
 """A patch farther from every class than all but this share of a class is like none."""
+UNLIKE_SHARE = 0.05
+"""Share of patches like none above which a class may lack labels."""
 CHANCE_P = 0.05
 
 
@@ -57,12 +59,13 @@ class PatchClasses:
         Names of the classes, in the order of ``probabilities``.
     probabilities
         float64 (n_patches, n_classes), calibrated on labels that were left out; for labelled
-        patches what the others say.
+        patches what the others say. They are of the labelled classes only: see ``unlike``.
     unlike
         bool (n_patches,): farther from every class than 99.9 % of its patches: perhaps none of
         them.
     accuracy, accuracy_interval
-        Share of left-out labels that were foretold, and its 90 % interval.
+        Share of left-out labels that were foretold (labels of one spot count as one), and its 90 %
+        interval; NaN and (0, 1) where all labels of a class lie on one spot.
     comparison
         pandas: accuracy and log loss of left-out labels by model, after the temperature.
     model
@@ -131,16 +134,19 @@ def classify_patches(
     Patches are compared in the principal components that carry signal, made from all patches.
     Two models: a discriminant (classes share one spread, from the labels) and heaps (each class a
     Gaussian that the unlabelled patches shape too). Each label is left out in turn, together with
-    patches that share its pixels or repeat it; the model with the smaller log loss is taken, and
-    its probabilities are drawn together or apart by temperatures, averaged as those labels bear
-    them out.
+    those that share its pixels, repeat it, or lie so near that patches of one class are alike
+    there (though not farther than most patches are from a label); the model with the smaller log
+    loss is taken, and its probabilities are drawn together or apart by temperatures, averaged as
+    those labels bear them out. Where all labels of a class lie on one such spot, nothing tests
+    what is said elsewhere: classes are then told by spots with the spread of all patches.
 
     Parameters
     ----------
     table, columns, errors, n_components
         As in ``find_components`` and ``cluster_patches``.
     labels
-        One a patch, None, NaN, "" or -1 where unknown; at least two patches of each class.
+        One a patch, None, NaN, "" or -1 (also as texts: "None", "nan", "-1") where unknown; at
+        least two patches of each class. 1 and 1.0 are one class.
     rng
         Groups of labels when there are more than 30.
 
@@ -152,7 +158,8 @@ def classify_patches(
     Raises
     ------
     InputError
-        For fewer than two classes, a class with one label, or labels of another length.
+        For fewer than two classes, a class with one label, labels of another length, or texts
+        such as "1" and "1.0" that write one number in two ways.
 
     References
     ----------
@@ -174,34 +181,64 @@ def classify_patches(
     _, seed = as_generator(rng)
     known = np.flatnonzero(codes != UNKNOWN)
     notes = list(data.warnings)
+    k, truth = len(classes), codes[known]
     with one_blas_thread():
         scores = signal_space(data, n_components, seed)
-        left = {name: _left_out(name, data, scores, codes, len(classes), seed) for name in MODELS}
-        truth = codes[known]
-        rows: list[dict[str, object]] = []
-        heat: dict[str, Floats] = {}
-        for name, log_p in left.items():
-            heat[name] = temperature_weights(log_p, truth)
-            chance = tempered(log_p, heat[name])
-            loss = -np.log(np.maximum(chance[np.arange(len(known)), truth], 1e-12)).mean()
-            right = float((chance.argmax(axis=1) == truth).mean())
-            typical = float(np.exp(heat[name] @ np.log(TEMPERATURES)))
-            rows.append(
-                {"model": name, "accuracy": right, "log_loss": float(loss), "temperature": typical}
-            )
-        best = min(rows, key=lambda row: float(str(row["log_loss"])))
-        model, temperature = str(best["model"]), float(str(best["temperature"]))
-        chance = tempered(class_log_probabilities(model, scores, codes, len(classes)), heat[model])
-        chance[known] = tempered(left[model], heat[model])
-    hits = round(float(str(best["accuracy"])) * len(known))
-    if stats.binomtest(hits, len(known), 1 / len(classes), alternative="greater").pvalue > CHANCE_P:
+        spots = find_spots(data, scores, codes, k, seed)
+        alone = untested_note(classes, spots, codes)
+        heed = spots.weights if alone is None else np.zeros(len(known))
+        left = dict.fromkeys(MODELS, np.zeros((len(known), k)))
+        if alone is None:
+            left = {name: left_out(name, scores, codes, k, spots) for name in MODELS}
+        heat = {name: temperature_weights(log_p, truth, heed) for name, log_p in left.items()}
+        comparison = _comparison(left, heat, truth, heed)
+        model = str(comparison["model"].iloc[int(comparison["log_loss"].fillna(0.0).argmin())])
+        if alone is None:
+            log_p = class_log_probabilities(model, scores, codes, k)
+            chance = tempered(log_p, heat[model])
+            chance[known] = tempered(left[model], heat[model])
+        else:
+            chance = np.exp(spot_log_probabilities(scores, codes, spots.spot, k))
+    chosen = comparison.set_index("model").loc[model]
+    n_spots = float(heed.sum())
+    hits = round(float(chosen["accuracy"]) * n_spots) if alone is None else 0
+    if alone is not None:
+        notes.append(alone)
+    elif _by_chance(hits, round(n_spots), k):
         notes.append(
-            f"left-out labels are foretold no better than by chance ({hits} of {len(known)}): the "
-            "columns do not tell these classes apart."
+            f"left-out labels are foretold no better than by chance ({hits} of "
+            f"{round(n_spots)}): the columns do not tell these classes apart."
         )
     return _record(
-        data, scores, chance, codes, classes, hits, rows, model, temperature, seed, notes
+        data, scores, chance, codes, classes, (hits, round(n_spots)), comparison, model, seed, notes
     )
+
+
+def _comparison(
+    left: dict[str, Floats], heat: dict[str, Floats], truth: Integers, heed: Floats
+) -> pd.DataFrame:
+    """Return accuracy and log loss of left-out labels by model; NaN where none is a test."""
+    import pandas as pd
+
+    rows, total = [], float(heed.sum())
+    for name, log_p in left.items():
+        chance = tempered(log_p, heat[name])
+        loss = -np.log(np.maximum(chance[np.arange(len(truth)), truth], 1e-12))
+        right = chance.argmax(axis=1) == truth
+        rows.append(
+            {
+                "model": name,
+                "accuracy": float(heed @ right) / total if total else np.nan,
+                "log_loss": float(heed @ loss) / total if total else np.nan,
+                "temperature": float(np.exp(heat[name] @ np.log(TEMPERATURES))),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _by_chance(hits: int, n: int, k: int) -> bool:
+    """Return whether guesses would be right as often."""
+    return bool(stats.binomtest(hits, n, 1 / k, alternative="greater").pvalue > CHANCE_P)
 
 
 def read_labels(labels: object, n: int) -> tuple[tuple[str, ...], Integers]:
@@ -211,10 +248,14 @@ def read_labels(labels: object, n: int) -> tuple[tuple[str, ...], Integers]:
     given = pd.Series(np.asarray(labels, dtype=object).ravel())
     if len(given) != n:
         raise InputError(f"labels must name {n} patches (None where unknown), got {len(given)}.")
-    unknown = given.isna() | given.isin(["", UNKNOWN])
+    names = given.map(_label_name)
+    unknown = (given.isna() | names.isin(UNKNOWN_NAMES)).to_numpy()
     codes = np.full(n, UNKNOWN, dtype=np.int64)
-    kinds, index = np.unique(given[~unknown].astype(str).to_numpy(), return_inverse=True)
-    codes[~unknown.to_numpy()] = index
+    kinds, index = np.unique(names[~unknown].to_numpy(dtype=str), return_inverse=True)
+    codes[~unknown] = index
+    same = [f"{a} and {b}" for a, b in combinations(kinds, 2) if _one_number(a, b)]
+    if same:
+        raise InputError(f"labels must write a class in one way; {same[0]} are one number.")
     if len(kinds) < 2:
         raise InputError(f"labels must name at least two classes; got {len(kinds)}.")
     number = np.bincount(index)
@@ -226,34 +267,20 @@ def read_labels(labels: object, n: int) -> tuple[tuple[str, ...], Integers]:
     return tuple(str(kind) for kind in kinds), codes
 
 
-def _left_out(
-    model: str, data: PreparedTable, scores: Floats, codes: Integers, k: int, seed: int
-) -> Floats:
-    """Return ln p of each labelled patch by a model that has not seen its label."""
-    known = np.flatnonzero(codes != UNKNOWN)
-    group = np.arange(len(known))
-    if len(known) > MOST_LEFT_OUT:
-        group = np.random.default_rng(seed).permutation(len(known)) % MOST_LEFT_OUT
-    repeats = repeated_rows(data.values)
-    result = np.empty((len(known), k))
-    for number in range(int(group.max()) + 1):
-        held = known[group == number]
-        near = np.isin(repeats[known], repeats[held])
-        if data.centers is not None:
-            apart = np.abs(data.centers[known][:, None] - data.centers[held][None]).max(axis=2)
-            if data.times is not None:
-                apart[data.times[known][:, None] != data.times[held][None]] = np.inf
-            near |= (apart < data.patch_size * (1 - 1e-9)).any(axis=1)
-        others = codes.copy()
-        others[known[near]] = UNKNOWN
-        others[held] = UNKNOWN
-        if len(np.unique(others[others != UNKNOWN])) < k:
-            # all labels of a class lie on one spot: leave out only the label itself
-            others = codes.copy()
-            others[held] = UNKNOWN
-        log_p = class_log_probabilities(model, scores, others, k)
-        result[group == number] = log_p[held]
-    return result
+def _label_name(label: object) -> str:
+    """Return the name of a label; 1 and 1.0 are one class."""
+    if isinstance(label, Real) and not isinstance(label, bool):
+        number = float(label)
+        return str(int(number)) if number.is_integer() else str(number)
+    return str(label).strip()
+
+
+def _one_number(first: str, second: str) -> bool:
+    """Return whether two names are the same number, written in two ways."""
+    try:
+        return float(first) == float(second)
+    except ValueError:
+        return False
 
 
 def _record(
@@ -262,25 +289,29 @@ def _record(
     chance: Floats,
     codes: Integers,
     classes: tuple[str, ...],
-    hits: int,
-    rows: list[dict[str, object]],
+    hits: tuple[int, int],
+    comparison: pd.DataFrame,
     model: str,
-    temperature: float,
     seed: int,
     notes: list[str],
 ) -> PatchClasses:
-    """Return the record of the classes."""
-    import pandas as pd
-
+    """Return the record of the classes; ``hits``: spots foretold, of how many (0: no test)."""
     known = codes != UNKNOWN
     best = np.where(known, codes, chance.argmax(axis=1))
-    n = int(known.sum())
-    interval = stats.binomtest(hits, n).proportion_ci(CREDIBLE_MASS, method="wilson")
-    share = chance.copy()
-    share[known] = np.eye(len(classes))[codes[known]]
-    unlike = nearest_distance(scores, share) > stats.chi2.isf(UNLIKE_P, scores.shape[1])
+    chosen = comparison.set_index("model").loc[model]
+    interval = (0.0, 1.0)
+    if hits[1]:
+        found = stats.binomtest(*hits).proportion_ci(CREDIBLE_MASS, method="wilson")
+        interval = (float(found.low), float(found.high))
+    distance = nearest_distance(scores, codes, best, len(classes))
+    unlike = distance > stats.chi2.isf(UNLIKE_P, scores.shape[1])
+    if unlike.mean() > UNLIKE_SHARE:
+        notes.append(
+            f"{int(unlike.sum())} of {data.n} patches are like no labelled class (a class without "
+            "a label?): their probabilities say nothing."
+        )
     return PatchClasses(
-        np.array(classes, dtype=object)[best], classes, chance, unlike, hits / n,
-        (float(interval.low), float(interval.high)), pd.DataFrame(rows), model, temperature,
-        data.columns, data.centers, seed, tuple(notes),
+        np.array(classes, dtype=object)[best], classes, chance, unlike, float(chosen["accuracy"]),
+        interval, comparison, model, float(chosen["temperature"]), data.columns, data.centers,
+        seed, tuple(notes),
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.linalg import solve_triangular
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "TEMPERATURES",
     "class_log_probabilities",
     "nearest_distance",
+    "spot_log_probabilities",
     "temperature_weights",
     "tempered",
 ]
@@ -21,6 +23,10 @@ MODELS = ("discriminant", "heaps")
 UNKNOWN = -1
 ITERATIONS = 30
 SETTLED = 1e-3
+CORE = 0.25
+"""Share of a class's patches from which its heap grows: strangers may be three times as many."""
+HELD = 0.975
+UNLIKELY = 0.01
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 61))
 TEMPERATURE_SD = 1.0
 """Prior spread of ln T about 0: few labels do not say much about it."""
@@ -52,13 +58,41 @@ def class_log_probabilities(model: str, scores: Floats, codes: Integers, k: int)
     return log_p
 
 
-def temperature_weights(log_p: Floats, codes: Integers) -> Floats:
-    """Return how credible each temperature is by labels that were left out, (61,)."""
+def spot_log_probabilities(scores: Floats, codes: Integers, spot: Integers, k: int) -> Floats:
+    """Return ln p(class | patch), (n, k), where a spot of labels (n_known,) counts as one label.
+
+    Patches are compared along the discriminants of the labels. The spread of a class from place to
+    place is unknown; that of all patches is taken, its upper bound.
+    """
+    known = np.flatnonzero(codes != UNKNOWN)
+    means, shared = _labelled_heaps(scores[known], codes[known], k)
+    number = np.empty(k)
+    for each in range(k):
+        mine = codes[known] == each
+        spots = [scores[known[mine & (spot == one)]].mean(axis=0) for one in np.unique(spot[mine])]
+        means[each], number[each] = np.mean(spots, axis=0), len(spots)
+    root = np.linalg.cholesky(shared)
+    centers = np.linalg.solve(root, (means - means.mean(axis=0)).T).T
+    axes = np.linalg.svd(centers, full_matrices=False)[2][: k - 1]
+    places = np.linalg.solve(root, (scores - means.mean(axis=0)).T).T @ axes.T
+    common = np.atleast_2d(np.cov(places.T))
+    wider = 1.0 + 1.0 / number
+    log_p = np.stack([_distance(places, each, common) for each in centers @ axes.T], axis=1) / (
+        -2.0 * wider
+    ) - 0.5 * len(axes) * np.log(wider)
+    return np.asarray(log_p - _log_sum(log_p))
+
+
+def temperature_weights(log_p: Floats, codes: Integers, heed: Floats) -> Floats:
+    """Return how credible each temperature is by labels that were left out, (61,).
+
+    ``heed``: weight of each label; labels of one spot count as one.
+    """
     score = -0.5 * (np.log(TEMPERATURES) / TEMPERATURE_SD) ** 2
     for number, temperature in enumerate(TEMPERATURES):
         scaled = log_p / temperature
         scaled = scaled - _log_sum(scaled)
-        score[number] += scaled[np.arange(len(codes)), codes].sum()
+        score[number] += heed @ scaled[np.arange(len(codes)), codes]
     weights = np.exp(score - score.max())
     return np.asarray(weights / weights.sum())
 
@@ -72,18 +106,49 @@ def tempered(log_p: Floats, weights: Floats) -> Floats:
     return result
 
 
-def nearest_distance(scores: Floats, share: Floats) -> Floats:
-    """Return each row's squared Mahalanobis distance to the nearest class, given class shares."""
+def nearest_distance(scores: Floats, codes: Integers, best: Integers, k: int) -> Floats:
+    """Return each row's squared Mahalanobis distance to the nearest class.
+
+    A class's heap grows from its labels: the quarter of its patches (``best``) nearest to them,
+    then those that belong to what has been found, in turn. All of its patches would hold those of
+    a class that nobody labelled too, which would then be far from nothing.
+    """
+    known = codes != UNKNOWN
     d = scores.shape[1]
-    size = share.sum(axis=0)
-    means = share.T @ scores / size[:, None]
-    least = np.full(len(scores), np.inf)
-    for each in range(share.shape[1]):
-        offset = scores - means[each]
-        heap = (share[:, each, None] * offset).T @ offset / size[each]
-        heap += 1e-9 * np.trace(heap) / d * np.eye(d)
-        least = np.minimum(least, np.einsum("ni,ni->n", offset, np.linalg.solve(heap, offset.T).T))
-    return least
+    means, shared = _labelled_heaps(scores[known], codes[known], k)
+    nearest = np.full(len(scores), np.inf)
+    for each in range(k):
+        rows = scores[best == each]
+        mine = scores[codes == each]
+        mean, heap = means[each], shared
+        core = min(max(int(np.ceil(CORE * len(rows))), len(mine)), len(rows))
+        inside = np.argsort(_distance(rows, mean, heap), kind="stable")[:core]
+        held = core / len(rows)
+        for _ in range(ITERATIONS):
+            # what is cut off at a quantile of a Gaussian leaves a narrower heap
+            wider = held / stats.chi2.cdf(stats.chi2.ppf(held, d), d + 2)
+            mean = rows[inside].mean(axis=0)
+            offset = rows[inside] - mean
+            scatter = wider * offset.T @ offset + (d + 2) * shared
+            heap = scatter / (len(inside) + d + 2)
+            members = np.flatnonzero(_distance(rows, mean, heap) <= stats.chi2.ppf(HELD, d))
+            if len(members) < 2 or (held == HELD and np.array_equal(members, inside)):
+                break
+            inside, held = members, HELD
+        own = float(_distance(mine, mean, heap).sum())
+        if own > stats.chi2.isf(UNLIKELY, d * len(mine)):
+            # the labels themselves lie farther out: the class is no single heap
+            heap = heap * own / (d * len(mine))
+        nearest = np.minimum(nearest, _distance(scores, mean, heap))
+    return nearest
+
+
+def _distance(rows: Floats, mean: Floats, heap: Floats) -> Floats:
+    """Return squared Mahalanobis distances."""
+    d = len(mean)
+    offset = rows - mean
+    solid = heap + 1e-9 * max(np.trace(heap), 1e-300) / d * np.eye(d)
+    return np.asarray(np.einsum("ni,ni->n", offset, np.linalg.solve(solid, offset.T).T))
 
 
 def _labelled_heaps(rows: Floats, codes: Integers, k: int) -> tuple[Floats, Floats]:

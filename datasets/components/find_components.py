@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Components", "find_components"]
 
 Floats = NDArray[np.float64]
+COPIED = 0.999
+"""Correlation of two columns above which one repeats the other."""
+MOST_NAMED = 40
+"""Columns up to which copies are looked for: more are a spectrum, whose neighbours are alike."""
 NEGATIVE_SDS = 5.0
 """A value this many errors below 0 is no noise on a non-negative quantity."""
 NEGATIVE_SHARE = 0.02
@@ -179,6 +183,8 @@ def find_components(
     notes = list(data.warnings)
     if method == "nmf":
         notes += _check_sign(data)
+    if not isinstance(table, xr.DataArray):
+        notes += _copies(data)
     _, seed = as_generator(rng)
     splits = folds if folds is not None else folds_of(data, rng=seed)
     if len(splits.fold) != data.n:
@@ -207,6 +213,19 @@ def find_components(
     if n_components == "auto" and rank == most < len(data.columns):
         notes.append(f"the largest number tried ({most}) is the best: there may be more.")
     return _record(data, model, result, _errors_table(mean, se), seed, notes)
+
+
+def _copies(data: PreparedTable) -> list[str]:
+    """Return a sentence about columns that repeat one another, where errors do not weigh them."""
+    if data.noise is not None or len(data.columns) > MOST_NAMED:
+        return []
+    alike = np.abs(np.corrcoef(data.values.T).reshape(len(data.columns), -1)) > COPIED
+    groups = {tuple(np.flatnonzero(row).tolist()) for row in alike if row.sum() > 1}
+    return [
+        f"columns {', '.join(data.columns[i] for i in group)} repeat one another and count "
+        f"{len(group)} times in the spread: leave all but one out."
+        for group in sorted(groups)
+    ]
 
 
 def _check_sign(data: PreparedTable) -> list[str]:

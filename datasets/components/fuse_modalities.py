@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, as_generator
 from physlearn.datasets.components.block_folds import BlockFolds, folds_of
@@ -21,7 +22,11 @@ from physlearn.datasets.components.fusion_weights import (
     line_loss,
     line_opinions,
 )
-from physlearn.datasets.components.prepared_table import PreparedTable, prepare_table
+from physlearn.datasets.components.prepared_table import (
+    TIME_COLUMNS,
+    PreparedTable,
+    prepare_table,
+)
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import PatchTable
 from physlearn.records.storage import short_repr
@@ -36,6 +41,8 @@ Integers = NDArray[np.int64]
 Pairs = list[tuple[Integers, Integers]]
 SAME_PLACE = 0.5
 """Share of a patch by which centres of two tables may differ and still be one patch."""
+NEARER = 1e-6
+"""Share of a patch by which another patch must be nearer to be the one that is meant."""
 FEWEST_KNOWN = 8
 
 
@@ -109,7 +116,8 @@ def fuse_modalities(
     Parameters
     ----------
     tables
-        Modality -> table, all of the same patches.
+        Modality -> table, all of the same patches in the same order; of several patches at one
+        place each table must say the time or frame (covariate).
     target
         Floating-point numbers (NaN where unknown), or labels as in ``classify_patches``.
     folds
@@ -125,7 +133,8 @@ def fuse_modalities(
     Raises
     ------
     InputError
-        For fewer than two modalities, tables of other patches, or fewer than 8 known targets.
+        For fewer than two modalities, tables of other patches or in another order (of places, of
+        times), or fewer than 8 known targets.
 
     References
     ----------
@@ -155,7 +164,7 @@ def fuse_modalities(
     known = np.flatnonzero(codes != UNKNOWN) if classes else np.flatnonzero(np.isfinite(numbers))
     if len(known) < FEWEST_KNOWN:
         raise InputError(f"at least {FEWEST_KNOWN} patches must have a target; {len(known)} have.")
-    pairs = _pairs(known, splits, codes if classes else None)
+    pairs, beside = _pairs(known, splits, codes if classes else None)
     with one_blas_thread():
         if classes:
             answers = [class_opinions(each, codes, len(classes), pairs, seed) for each in prepared]
@@ -172,6 +181,11 @@ def fuse_modalities(
     notes = [f"{name}: {note}" for name, each in zip(names, prepared, strict=True)
              for note in each.warnings]  # fmt: skip
     notes += splits.warnings
+    if beside:
+        notes.append(
+            f"{beside} labels have all others of a class beside them: what is held out was known "
+            "from neighbours there, and losses are too good."
+        )
     chance = _softmax(fused) if classes else None
     prediction: NDArray[np.object_] | Floats
     if chance is not None:
@@ -193,14 +207,42 @@ def _same_patches(tables: Mapping[str, PatchTable]) -> tuple[list[str], list[Pre
     first = tables[next(iter(tables))]
     for name, table in tables.items():
         same = table.n_patches == first.n_patches and table.unit == first.unit
-        if not same or (
-            np.abs(table.centers - first.centers).max() > SAME_PLACE * first.patch_size
-        ):
+        if not same or not _same_places(table, first):
             raise InputError(
-                f"tables must describe the same patches; those of {name} are others than those of "
-                f"{names[0]}: describe both at the same centres."
+                f"tables must describe the same patches in the same order; those of {name} are "
+                f"others than those of {names[0]}: describe both at the same centres."
             )
+        _check_order_of_frames(table, first, (str(name), names[0]))
     return names, [prepare_table(table) for table in tables.values()]
+
+
+def _same_places(table: PatchTable, first: PatchTable) -> bool:
+    """Return whether each patch lies on its namesake, and nearer to it than to any other."""
+    away = np.linalg.norm(table.centers - first.centers, axis=1)
+    if (np.abs(table.centers - first.centers) > SAME_PLACE * first.patch_size).any():
+        return False
+    nearest, _ = cKDTree(first.centers).query(table.centers)
+    return bool((away <= nearest + NEARER * first.patch_size).all())
+
+
+def _check_order_of_frames(table: PatchTable, first: PatchTable, names: tuple[str, str]) -> None:
+    """Refuse tables whose rows are of other times, or of places seen repeatedly without times."""
+    given = [{} if each.covariates is None else dict(each.covariates.items())
+             for each in (table, first)]  # fmt: skip
+    both = [name for name in TIME_COLUMNS if all(name in each for each in given)]
+    for name in both:
+        one, other = (each[name].to_numpy(dtype=np.float64) for each in given)
+        if not np.allclose(one, other, rtol=1e-9, atol=0.0, equal_nan=True):
+            raise InputError(
+                f"tables must describe the same patches in the same order; the covariate {name} of "
+                f"{names[0]} differs from that of {names[1]}: sort both by place and time."
+            )
+    repeated = len(np.unique(first.centers, axis=0)) < first.n_patches
+    if repeated and not both and table is not first:
+        raise InputError(
+            f"tables hold several patches at one place: {names[0]} and {names[1]} must both have "
+            "the covariate time (or frame), so that their order can be compared."
+        )
 
 
 def _joined(prepared: list[PreparedTable]) -> PreparedTable:
@@ -228,27 +270,30 @@ def _read_target(target: object, n: int) -> tuple[tuple[str, ...], Integers, Flo
     return classes, codes, np.empty(0)
 
 
-def _pairs(known: Integers, folds: BlockFolds, codes: Integers | None) -> Pairs:
-    """Return (learned from, held out) row numbers among the known ones.
+def _pairs(known: Integers, folds: BlockFolds, codes: Integers | None) -> tuple[Pairs, int]:
+    """Return (learned from, held out) row numbers among the known ones, and doubtful ones.
 
-    Folds, when each leaves labels of every class; else each label by itself.
+    Folds, when each leaves labels of every class; else each label by itself. Doubtful are those
+    whose neighbours hold all other labels of a class, which then are learned from.
     """
     pairs = [(np.intersect1d(learned, known), np.intersect1d(held, known))
              for learned, held in folds.split()]  # fmt: skip
     pairs = [(learned, held) for learned, held in pairs if len(held)]
     if codes is None:
-        return pairs
+        return pairs, 0
     kinds = len(np.unique(codes[known]))
     if all(len(np.unique(codes[learned])) == kinds for learned, _ in pairs):
-        return pairs
+        return pairs, 0
     single: Pairs = []
+    beside = 0
     for row in known:
         held = np.array([row])
         learned = np.intersect1d(folds.away_from(held), known)
         if len(np.unique(codes[learned])) < kinds:
             learned = known[known != row]
+            beside += 1
         single.append((learned, held))
-    return single
+    return single, beside
 
 
 def _ablation(

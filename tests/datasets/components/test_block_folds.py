@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy import ndimage
 
 from physlearn.checks import InputError
@@ -113,3 +114,17 @@ def test_works_as_splitter_of_scikit_learn():
 def test_bad_choices_get_a_sentence(options, message):
     with pytest.raises(InputError, match=message):
         block_folds(smooth_table(1), rng=0, **options)
+
+
+@pytest.mark.parametrize("smoothed", [0.0, 2.0])
+def test_a_coordinate_may_fall(smoothed):
+    cube = np.random.default_rng(1).normal(size=(24, 24, 10))
+    if smoothed:
+        cube = ndimage.gaussian_filter(cube, (smoothed, smoothed, 0))
+    found = []
+    for sign in (1, -1):
+        along = {name: 0.5 * np.arange(24.0)[::sign] for name in "yx"}
+        stack = xr.DataArray(cube, dims=("y", "x", "energy"), coords=along)
+        folds = block_folds(stack, rng=0)
+        found.append((folds.block_length, folds.gap, folds.correlation_length, folds.warnings))
+    assert found[0] == found[1]

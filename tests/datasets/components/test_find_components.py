@@ -169,6 +169,29 @@ def test_constant_repeated_few_and_flagged_are_said():
     assert set(found.columns) == {f"c{k}" for k in range(12)}
 
 
+def test_a_column_whose_error_is_given_as_0_does_not_decide_alone():
+    signal, random = planted(2, 0, 300, 6)
+    rows = signal + 0.1 * random.normal(size=signal.shape)
+    rows[:, 5] = random.normal(size=300)
+    y, x = np.mgrid[:15, :20].reshape(2, -1) * 1.0
+    table = PatchTable.from_frame(
+        pd.DataFrame(rows, columns=list("abcdef")), np.stack([x, y], axis=1), 1.0,
+        measurement_covariance=np.diag([0.01] * 5 + [0.0])[None],
+    )  # fmt: skip
+    found = find_components(table, n_components=1, rng=0)
+    assert any("errors of f are given as 0" in each for each in found.warnings)
+    share = found.loadings[0] / rows.std(axis=0)
+    assert abs(share[5]) < 0.2 * np.abs(share).max()
+
+
+def test_columns_that_repeat_one_another_are_named():
+    random = np.random.default_rng(0)
+    one, other = random.normal(size=(2, 300))
+    rows = np.stack([one, one, -2 * one, other], axis=1) + 1e-6 * random.normal(size=(300, 4))
+    found = find_components(rows, n_components=1, rng=0)
+    assert any("columns 0, 1, 2 repeat one another" in each for each in found.warnings)
+
+
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [

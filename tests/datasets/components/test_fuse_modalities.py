@@ -99,6 +99,63 @@ def test_a_modality_told_twice_is_not_believed_twice():
     assert rows.loc["all, equal weights", "loss"] > rows.loc["all", "loss"]
 
 
+def other_order(name):
+    """Return two tables of the same patches and a target; the second in another order."""
+    random = np.random.default_rng(0)
+    n = 16
+    y, x = np.mgrid[:n, :n].reshape(2, -1) * 2.0
+    places, truth = np.stack([x, y], axis=1), random.normal(size=n * n)
+    frame = np.zeros(n * n)
+    order = np.arange(n * n)
+    if name == "neighbours swapped":
+        order = order ^ 1
+    if name.startswith("frames"):
+        places = np.vstack([places[: n * n // 2]] * 2)
+        frame = np.repeat([0.0, 1.0], n * n // 2)
+        order = np.roll(order, n * n // 2)
+    tables = []
+    for rows in (np.arange(n * n), order):
+        values = truth[rows, None] + 0.1 * random.normal(size=(n * n, 1))
+        told = pd.DataFrame({"frame": frame[rows]}) if name == "frames exchanged" else None
+        tables.append(PatchTable.from_frame(
+            pd.DataFrame(values), places[rows], 8.0, overlap=0.75, covariates=told
+        ))  # fmt: skip
+    return dict(zip("ab", tables, strict=True)), truth
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("neighbours swapped", "those of b are others than those of a"),
+        ("frames exchanged", "the covariate frame of b differs from that of a"),
+        ("frames without numbers", "must both have the covariate time"),
+    ],
+)
+def test_tables_in_another_order_are_refused(name, message):
+    tables, truth = other_order(name)
+    with pytest.raises(InputError, match=message):
+        fuse_modalities(tables, truth, rng=0)
+
+
+def test_centres_may_differ_by_less_than_to_the_next_patch():
+    tables, truth = other_order("the same")
+    shifted = table(tables["b"].frame.to_numpy(), tables["b"].centers + 0.4)
+    near = PatchTable.from_frame(shifted.frame, shifted.centers, 8.0, overlap=0.75)
+    fused = fuse_modalities({"a": tables["a"], "b": near}, truth, rng=0)
+    assert abs(fused.weights["a"] - fused.weights["b"]) < 0.2
+
+
+def test_labels_beside_each_other_are_said_to_be_no_test():
+    random = np.random.default_rng(0)
+    truth = (X > N / 2).astype(int)
+    tables = {name: table(truth[:, None] + smooth(random, 3.0)[:, None]) for name in "ab"}
+    labels = np.full(N * N, -1)
+    for k, start in ((0, 2), (1, 20)):
+        labels[[N * row + column for row in range(4) for column in range(start, start + 2)]] = k
+    fused = fuse_modalities(tables, labels, rng=0)
+    assert any("labels have all others of a class beside them" in each for each in fused.warnings)
+
+
 @pytest.mark.parametrize(
     ("change", "target", "message"),
     [
