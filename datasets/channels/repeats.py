@@ -14,10 +14,11 @@ from physlearn.checks import InputError, NotIdentified, check_choice, check_posi
 from physlearn.datasets.channels.angles import angle_period
 from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import signal_test
+from physlearn.datasets.channels.moved_scans import filled_from, moved_scan, seen_bounds
 from physlearn.datasets.channels.noise_estimate import row_differences
 from physlearn.datasets.channels.repeat_pairs import alike_channels, numbered
-from physlearn.datasets.channels.resample import fourier_shift, sample_at, without_gaps
-from physlearn.datasets.patches.patch_places import AxisFrame, axis_frame
+from physlearn.datasets.channels.resample import without_gaps
+from physlearn.datasets.patches.patch_places import axis_frame
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
 
 __all__ = [
@@ -40,6 +41,7 @@ AGREE_SDS = 5.0
 NEAR_PX = 4.0
 BOW_SHARE = 0.1
 MOST_CHANNELS = 2
+GAP_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,37 +189,23 @@ def like_given(given: Channels, parts: dict[str, xr.DataArray]) -> Channels:
     return parts
 
 
-def _picture(channel: xr.DataArray, seen: dict[str, slice]) -> xr.DataArray:
-    """Return one picture (y, x) of a channel: the mean over what else it has; gaps filled."""
+def _bare(channel: xr.DataArray) -> xr.DataArray:
+    """Return one picture (y, x) of a channel, without what its attributes say of counts."""
     others = [dim for dim in channel.dims if dim not in ("y", "x")]
     flat = channel.mean(others) if others else channel
-    flat = flat.transpose("y", "x")
-    flat = numbered(flat).isel(seen)
+    return numbered(flat.transpose("y", "x")).assign_attrs(counts="unknown")
+
+
+def _picture(channel: xr.DataArray, seen: dict[str, slice]) -> xr.DataArray:
+    """Return one picture (y, x) of a channel: the mean over what else it has; gaps filled."""
+    flat = _bare(channel).isel(seen)
     values, _ = without_gaps(np.asarray(flat.to_numpy(), dtype=np.float64))
     period = angle_period(channel)
     if period is not None:
         # a direction's part along the commonest axis does not jump where the angle wraps
         u = np.exp(2j * np.pi * values / period)
         values = np.asarray((u * np.exp(-0.5j * np.angle((u**2).mean()))).real)
-    return flat.copy(data=values).assign_attrs(counts="unknown")
-
-
-def _seen(channel: xr.DataArray) -> dict[str, slice]:
-    """Return the rows and columns in which a smaller field lies that was brought onto this grid."""
-    finite = np.isfinite(_plane(channel))
-    if float(finite.mean()) > 0.9:
-        return {"y": slice(None), "x": slice(None)}
-    rows, columns = (np.flatnonzero(finite.mean(axis=axis) > 0.1) for axis in (1, 0))
-    if not len(rows) or not len(columns):
-        return {"y": slice(None), "x": slice(None)}
-    return {"y": slice(rows[0], rows[-1] + 1), "x": slice(columns[0], columns[-1] + 1)}
-
-
-def _plane(channel: xr.DataArray) -> Floats:
-    """Return the picture (y, x) of a channel: the mean over what else it has."""
-    others = [dim for dim in channel.dims if dim not in ("y", "x")]
-    flat = channel.mean(others) if others else channel
-    return np.asarray(flat.transpose("y", "x").to_numpy(), dtype=np.float64)
+    return flat.copy(data=values)
 
 
 def register_scan(
@@ -245,6 +233,8 @@ def register_scan(
             found[name] = _registered(before, after, model, radius, around)
         except NotIdentified as error:
             refused.append(f"{name}: {error}")
+        if name in found and model == "shift" and angle_period(one[name]) is None:
+            found[name] = _without_their_gaps(name, one, two, found[name])
         if len(found) == MOST_CHANNELS:
             break
     if not found:
@@ -283,6 +273,30 @@ def _registered(
         return register_images(*flat, model=model, largest_shift_px=radius, around_px=around)
 
 
+def _without_their_gaps(
+    name: str, one: dict[str, xr.DataArray], two: dict[str, xr.DataArray], found: Registration
+) -> Registration:
+    """Register again with each scan's gaps filled from the other: nearest pixels make up edges."""
+    seen = seen_bounds(two[name])
+    parts = [_bare(part[name]).isel(seen) for part in (one, two)]
+    before, after = (np.asarray(part.to_numpy(), dtype=np.float64) for part in parts)
+    if np.isfinite(before).all() and np.isfinite(after).all():
+        return found
+    frames = [axis_frame(name, part) for part in parts]
+    for _ in range(GAP_ROUNDS):
+        apart = found.shift - np.subtract(frames[1].start, frames[0].start)
+        x, y = apart / np.array(frames[0].step)
+        pair = (
+            parts[0].copy(data=filled_from(before, after, (-x, -y))),
+            parts[1].copy(data=filled_from(after, before, (x, y))),
+        )
+        try:
+            found = _registered(*pair, "shift", NEAR_PX, (float(x), float(y)))
+        except NotIdentified:
+            break
+    return found
+
+
 def _candidates(
     one: dict[str, xr.DataArray], two: dict[str, xr.DataArray], names: list[str],
     refused: list[str],
@@ -290,7 +304,7 @@ def _candidates(
     """Return pairs of pictures with a signal, the one first that should tell a shift best."""
     pairs, worth = {}, {}
     for name in names:
-        seen = _seen(two[name])
+        seen = seen_bounds(two[name])
         before, after = (_picture(part[name], seen) for part in (one, two))
         if not all(signal_test(part.to_numpy())[1] < SIGNAL_P for part in (before, after)):
             refused.append(f"{name} holds no signal above its noise")
@@ -305,48 +319,6 @@ def _candidates(
     return {name: pairs[name] for name in sorted(pairs, key=lambda name: -worth[name])}
 
 
-def moved_scan(
-    name: str, one: xr.DataArray, two: xr.DataArray, registration: Registration, model: str
-) -> tuple[xr.DataArray, Flags]:
-    """Return one channel of the second scan on the first's grid, and where it was seen."""
-    frame, other = axis_frame(name, one), axis_frame(name, two)
-    one, two = one.transpose(..., "y", "x"), two.transpose(..., "y", "x")
-    rows, columns = _places(frame, other, registration)
-    values = np.asarray(two.to_numpy(), dtype=np.float64)
-    flat = values.reshape(-1, *values.shape[-2:])
-    out = np.empty((len(flat), *frame.shape))
-    for number, part in enumerate(flat):
-        out[number] = _sampled(part, rows, columns, model, angle_period(two))
-    inside = (rows >= 0) & (rows <= other.shape[0] - 1)
-    inside &= (columns >= 0) & (columns <= other.shape[1] - 1)
-    if not np.isfinite(_plane(two)).all():
-        # a smaller field ends inside the grid; single gaps stay gaps
-        seen = np.zeros(other.shape, dtype=np.bool_)
-        bounds = _seen(two)
-        seen[bounds["y"], bounds["x"]] = True
-        near_y = np.clip(np.round(rows).astype(int), 0, other.shape[0] - 1)
-        near_x = np.clip(np.round(columns).astype(int), 0, other.shape[1] - 1)
-        inside &= seen[near_y, near_x]
-    return one.copy(data=out.reshape(one.shape)).assign_attrs(two.attrs), inside
-
-
-def _sampled(
-    values: Floats, rows: Floats, columns: Floats, model: str, period: float | None
-) -> Floats:
-    """Return a picture at places; an angle by its direction."""
-    if period is not None:
-        turn = 2.0 * np.pi / period
-        parts = [
-            _sampled(part(values * turn), rows, columns, model, None) for part in (np.cos, np.sin)
-        ]
-        turned = np.arctan2(parts[1], parts[0]) / turn
-        low = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
-        return np.asarray(low + np.mod(turned - low, period))
-    if model == "shift":
-        return fourier_shift(values, float(columns[0, 0]), float(rows[0, 0]))
-    return sample_at(values, rows, columns)
-
-
 def common_part(name: str, inside: Flags) -> tuple[slice, slice]:
     """Return the rows and columns that both scans saw, or refuse too few of them."""
     y, x = _rectangle(inside)
@@ -357,22 +329,6 @@ def common_part(name: str, inside: Flags) -> tuple[slice, slice]:
             "needed."
         )
     return y, x
-
-
-def _places(
-    frame: AxisFrame, other: AxisFrame, registration: Registration
-) -> tuple[Floats, Floats]:
-    """Return where the first scan's pixels lie in the second: rows and columns of its pixels."""
-    grid = np.indices(frame.shape, dtype=np.float64)
-    points = np.stack(
-        [frame.start[0] + frame.step[0] * grid[1].ravel(),
-         frame.start[1] + frame.step[1] * grid[0].ravel()], axis=1,
-    )  # fmt: skip
-    there = (registration.apply(points) - np.array(other.start)) / np.array(other.step)
-    # whole pixels stay whole
-    near = np.round(there)
-    there = np.where(np.abs(there - near) < 1e-9, near, there)
-    return there[:, 1].reshape(frame.shape), there[:, 0].reshape(frame.shape)
 
 
 def _rectangle(inside: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -20,7 +20,7 @@ from physlearn.datasets.patches.patch_sources import (
     Sources,
     gather_sources,
 )
-from physlearn.datasets.patches.repeat_sources import align_sources, thin_patches
+from physlearn.datasets.patches.repeat_sources import align_sources, seen_twice
 from physlearn.datasets.patches.repeated_scan import merge_repeat
 from physlearn.records import LatticeSnapshots, PatchTable, WallTrack
 
@@ -118,8 +118,9 @@ def describe_patches(
     again: Sources | None = None
     scanned, notes = sources, sources.warnings
     if repeat is not None:
-        sources, again, metadata["repeat"], said = align_sources(sources, repeat)
-        notes += said
+        aligned = align_sources(sources, repeat)
+        sources, again = aligned.first, aligned.again
+        notes += aligned.notes
     places, frame = choose_places(sources, patch_size, chosen)
     metadata["channels"] = [*sources.channels, *sources.spectra]
     if chosen.spectra is not None and sources.spectra:
@@ -134,12 +135,16 @@ def describe_patches(
     if again is not None:
         own = know_channels(again, places, repeated=list(again.maps))
         second = collect_blocks(again, places, chosen, knowledge=own)
-        thin, said = thin_patches(again, places)
-        blocks, found = merge_repeat(
-            blocks, second, places, each=chosen.covariance == "each", thin=thin
-        )
-        metadata["repeat"] = {**metadata["repeat"], **found}
-        notes += said
+        seen, pair = None, None
+        if aligned.seen is not None:
+            seen = seen_twice(aligned.seen.again, places)
+            pair = (
+                collect_blocks(aligned.seen.first, places, chosen, knowledge=knowledge),
+                collect_blocks(aligned.seen.again, places, chosen, knowledge=own),
+            )
+        each = chosen.covariance == "each"
+        blocks, found = merge_repeat(blocks, second, places, each=each, seen=seen, by_both=pair)
+        metadata["repeat"] = {**aligned.told, **found}
         if scanned.maps:
             # rows and times count from the first line that was scanned, not from the cut
             frame = axis_frame(*next(iter(scanned.maps.items())))

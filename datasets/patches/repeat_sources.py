@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -20,14 +21,13 @@ from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.patch_sources import PatchSource, Sources, gather_sources
 from physlearn.records import AtomicConfiguration
 
-__all__ = ["align_sources", "thin_patches"]
+__all__ = ["AlignedSources", "SeenByBoth", "align_sources", "seen_twice"]
 
 Floats = NDArray[np.float64]
 
 FEWEST_SHARED = 0.5
 """Share of the atoms of the smaller set that must be found again."""
-THIN_SHARE = 0.9
-"""A patch with fewer of its pixels than this share of what is usual is left out."""
+FEWEST_PIXELS = 12
 ROUNDS = 5
 GAIN_SDS = 4.0
 """A gain between the scans this many of its standard errors from 1 is taken out."""
@@ -35,16 +35,43 @@ LARGEST_GAIN = 30.0
 """A gain beyond this, or below its inverse, is a unit that nobody stated."""
 
 
-def align_sources(
-    sources: Sources, repeat: PatchSource
-) -> tuple[Sources, Sources, dict[str, Any], tuple[str, ...]]:
-    """Return both measurements on common coordinates, how they were brought there, and notes.
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenByBoth:
+    """Maps of the first and the second scan with a gap where either has one."""
 
-    The second holds only what the repeat measured.
+    first: Sources
+    again: Sources
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlignedSources:
+    """Both measurements on common coordinates.
+
+    Attributes
+    ----------
+    first, again
+        The second holds only what the repeat measured.
+    told
+        How they were brought there.
+    notes
+        What to know.
+    seen
+        What both saw, for the errors; None where neither has gaps.
+    """
+
+    first: Sources
+    again: Sources
+    told: dict[str, Any]
+    notes: tuple[str, ...]
+    seen: SeenByBoth | None = None
+
+
+def align_sources(sources: Sources, repeat: PatchSource) -> AlignedSources:
+    """Return both measurements on common coordinates.
 
     Atoms are matched to the nearest; pictures and channels are registered with an error bar and
-    cut to what both cover, the second at the first one's units and gain, with gaps where either
-    has one. Walls and spectra carry nothing to register by and are taken as they
+    cut to what both cover, the second at the first one's units and gain, the gaps of one
+    filled from the other. Walls and spectra carry nothing to register by and are taken as they
     lie.
 
     Raises
@@ -59,7 +86,7 @@ def align_sources(
     if sources.n_frames > 1 or second.n_frames > 1:
         raise InputError("repeat needs one frame of each scan; a video is its own repeat.")
     if second.atoms is not None and sources.atoms is not None:
-        return sources, *_align_atoms(sources, second.atoms)
+        return AlignedSources(sources, *_align_atoms(sources, second.atoms))
     if second.maps:
         return _align_maps(sources, second)
     if (second.walls is None or sources.walls is None) and not (
@@ -74,12 +101,10 @@ def align_sources(
         "walls and spectra of the repeat were taken in their own coordinates: they are not "
         "registered."
     )
-    return sources, second, {"registered": False}, (note,)
+    return AlignedSources(sources, second, {"registered": False}, (note,))
 
 
-def _align_maps(
-    sources: Sources, second: Sources
-) -> tuple[Sources, Sources, dict[str, Any], tuple[str, ...]]:
+def _align_maps(sources: Sources, second: Sources) -> AlignedSources:
     """Register the picture or the channels that both scans hold."""
     from physlearn.datasets.channels.repeats import align_repeat
 
@@ -101,39 +126,41 @@ def _align_maps(
     }
     one = dict(cast("dict[str, xr.DataArray]", pair.first))
     two = dict(cast("dict[str, xr.DataArray]", pair.second))
-    notes = list(pair.warnings)
+    notes, gaps = list(pair.warnings), {}
     for name in common:
         check_another_scan(_called(name), one[name].to_numpy(), two[name].to_numpy())
         two[name], gain = _at_gain_of(name, one[name], two[name], notes)
         if gain is not None:
             told.setdefault("gain", {})[name] = gain
-        one[name], two[name] = _seen_by_both(one[name], two[name])
-    first = replace(
-        sources, picture=one.pop("image", None) if "image" in common else sources.picture,
-        channels={**sources.channels, **one},
+        gaps[name] = ~np.isfinite(one[name].to_numpy()) | ~np.isfinite(two[name].to_numpy())
+        one[name], two[name] = _filled_by_each_other(one[name], two[name])
+    both = _with_maps(sources, one), _with_maps(Sources(), two)
+    seen = None
+    if any(each.any() for each in gaps.values()):
+        notes.append(
+            "pixels that one scan did not see were filled from the other; errors come from pixels "
+            "that both saw."
+        )
+        seen = SeenByBoth(*(
+            _with_maps(start, {name: part.where(~gaps[name]) for name, part in maps.items()})
+            for start, maps in ((Sources(), one), (Sources(), two))
+        ))  # fmt: skip
+    return AlignedSources(*both, told, tuple(notes), seen)
+
+
+def _with_maps(sources: Sources, maps: Mapping[str, xr.DataArray]) -> Sources:
+    """Return sources with other maps."""
+    channels = {name: part for name, part in maps.items() if name != "image"}
+    return replace(
+        sources, picture=maps.get("image", sources.picture),
+        channels={**sources.channels, **channels},
     )  # fmt: skip
-    again = Sources(picture=two.pop("image", None), channels=two)
-    return first, again, told, tuple(notes)
 
 
-def thin_patches(
-    again: Sources, places: PatchPlaces
-) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
-    """Return the patches of which the scans saw less than of most, and what to say of them.
-
-    Their means stand for a part of the patch; how far that is from the whole is not in the
-    difference of the scans.
-    """
-    if not again.maps:
-        return None, ()
-    seen = np.min([seen_share(name, one, places) for name, one in again.maps.items()], axis=0)
-    usual = float(np.median(seen))
-    thin = (seen < THIN_SHARE * usual) & (seen > 0)
-    if not thin.any():
-        return None, ()
-    return thin, (
-        f"{int(thin.sum())} patches of which not both scans saw {THIN_SHARE * usual:.0%} were left "
-        "out: the repeat does not tell how far what they lack would move them.",
+def seen_twice(again: Sources, places: PatchPlaces) -> Floats:
+    """Return the share of each patch's pixels that both scans saw, of the channel with fewest."""
+    return np.asarray(
+        np.min([seen_share(name, one, places) for name, one in again.maps.items()], axis=0)
     )
 
 
@@ -175,17 +202,24 @@ def _at_gain_of(
     return second, [found.gain, found.sd]
 
 
-def _seen_by_both(first: xr.DataArray, second: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return both scans of a channel with a gap where either has one.
+def _filled_by_each_other(
+    first: xr.DataArray, second: xr.DataArray
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return both scans of a channel with the gaps of one filled from the other at its level.
 
-    Means over different pixels of one patch differ by the structure between them.
+    A patch of which one scan saw a part only would else be that part.
     """
-    gap = ~(np.isfinite(first.to_numpy()) & np.isfinite(second.to_numpy()))
-    if not gap.any():
+    pair = [part.transpose("y", "x") for part in (first, second)]
+    one, two = (np.asarray(part.to_numpy(), dtype=np.float64) for part in pair)
+    gaps = [~np.isfinite(one), ~np.isfinite(two)]
+    both = ~gaps[0] & ~gaps[1]
+    if both.all() or both.sum() < FEWEST_PIXELS or angle_period(first) is not None:
         return first, second
-    return first.copy(data=np.where(gap, np.nan, first)), second.copy(
-        data=np.where(gap, np.nan, second)
-    )
+    y, x = np.indices(one.shape, dtype=np.float64)
+    design = np.stack([np.ones(one.shape), y / len(y), x / len(x)], axis=-1)
+    plane = design @ np.linalg.lstsq(design[both], (one - two)[both], rcond=None)[0]
+    filled = np.where(gaps[0], two + plane, one), np.where(gaps[1], one - plane, two)
+    return pair[0].copy(data=filled[0]), pair[1].copy(data=filled[1])
 
 
 def _align_atoms(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.patches.repeat_notes import error_notes, offset_notes
 
 __all__ = ["RepeatNoise", "difference_noise", "merge_repeat"]
 
@@ -20,13 +21,9 @@ Mask = NDArray[np.bool_]
 
 FEWEST_PATCHES = 12
 PATCHES_PER_COLUMN = 3  # with fewer the errors' correlations are not measured
-DISAGREEMENT = 1.5
-"""Ratio of the two scans' error to that of one scan's own estimate that is worth a sentence."""
 SIGNAL_SDS = 3.1
 """The scans of a column without signal agree more than this in one of a thousand."""
-OFFSET_SDS = 3.0
-"""A mean difference of more than this many errors of one scan is worth a sentence."""
-SMALL_ERROR = 1e-2  # of a column's scatter: of no consequence, whatever the ratio
+USUAL_SHARE = 0.9  # of the pixels that both scans saw of most patches
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,17 +201,19 @@ def merge_repeat(
     places: PatchPlaces,
     *,
     each: bool = False,
-    thin: Mask | None = None,
+    seen: Floats | None = None,
+    by_both: tuple[Sequence[ColumnBlock], Sequence[ColumnBlock]] | None = None,
 ) -> tuple[list[ColumnBlock], dict[str, object]]:
     """Return the blocks with what was measured twice averaged, and what the repeat found.
 
     Columns that both have become one block of means ``(Z1 + Z2) / 2`` with the covariance
     ``cov(Z1 - Z2) / 4``, the same for all patches; with ``each`` the patches' own error bars are
     scaled by column to agree with it on average, and its correlations are kept. Scans that agree
-    in no column are refused (NotIdentified). Patches that are ``thin`` (with more gaps than most)
-    are left out: what they lack is not in the difference of the scans.
+    in no column are refused (NotIdentified). Where scans have gaps, the errors come from
+    the columns ``by_both`` of the pixels that both saw, in patches of which they saw as much
+    (``seen``, a share of their pixels) as of most; a mean's variance grows by what was seen once.
     """
-    second = {name: block.values[:, i] for block in again for i, name in enumerate(block.names)}
+    second = {name for block in again for name in block.names}
     rest, twice = [], []
     for block in blocks:
         common = [i for i, name in enumerate(block.names) if name in second]
@@ -228,12 +227,14 @@ def merge_repeat(
         )
     names = tuple(name for block in twice for name in block.names)
     one = np.concatenate([block.values for block in twice], axis=1)
-    two = np.stack([second[name] for name in names], axis=1)
-    if thin is not None and thin.any():
-        one, two = (np.where(thin[:, None], np.nan, part) for part in (one, two))
+    two = _columns(again, names)
+    pair = one, two
+    if seen is not None and by_both is not None:
+        usual = seen >= USUAL_SHARE * np.median(seen)
+        pair = tuple(np.where(usual[:, None], _columns(part, names), np.nan) for part in by_both)
     units = tuple(unit for block in twice for unit in block.units)
     periods = [block.periods.get(name) for block in twice for name in block.names]
-    noise = difference_noise(one, two, places, periods=periods)
+    noise = difference_noise(*pair, places, periods=periods)
     difference = _wrapped(one - two, np.array([p or np.inf for p in periods]))
     measured = np.asarray(np.isfinite(noise.residual).all(axis=1))
     own = [_own_sd(block, again, measured) for block in twice]
@@ -241,14 +242,18 @@ def merge_repeat(
     model = None if any(sd is None for sd in own) else np.concatenate(
         [cast("Floats", sd) for sd in own], axis=1
     )  # fmt: skip
-    notes = _repeat_notes(noise, own, names, np.nanstd(one, axis=0))
-    notes += _offset_notes(noise, names, units)
+    notes = error_notes(noise.covariance, noise.correlated, own, names, np.nanstd(one, axis=0))
+    notes += offset_notes(noise.covariance, noise.offset, names, units)
     if each and model is None:
         notes += (
             "one scan gave no error bars of its own: all patches have the repeat's mean one.",
         )
     elif each and model is not None:
         covariance = 0.5 * _scaled(noise.covariance, model)
+    if seen is not None:
+        # a pixel that one scan saw counts with its own variance, one of both with half
+        grown = (2.0 - seen) / (2.0 - float(np.median(seen)))
+        covariance = covariance * np.maximum(grown, 1.0)[:, None, None]
     merged = ColumnBlock(
         names, one - 0.5 * difference, tuple(t for b in twice for t in b.tiers), units, covariance,
         noise.length,
@@ -258,7 +263,7 @@ def merge_repeat(
         {name: period for b in twice for name, period in b.periods.items()},
         {name: channel for b in twice for name, channel in b.pixels_of.items()},
     )  # fmt: skip
-    flags, agree = _flags_of_signal(one, two, noise, merged, places)
+    flags, agree = _flags_of_signal(*pair, noise, merged, places)
     if not agree:
         raise NotIdentified(
             "the two scans agree in no descriptor beyond chance: they may not overlap, or the "
@@ -305,21 +310,14 @@ def _flags_of_signal(
     return flags, agree
 
 
-def _offset_notes(
-    noise: RepeatNoise, names: Sequence[str], units: Sequence[str]
-) -> tuple[str, ...]:
-    """Say which columns the second scan shows higher or lower throughout."""
-    sd = np.sqrt(np.diag(noise.covariance))
-    return tuple(
-        f"{name} is {abs(offset):.3g} {unit} {'lower' if offset > 0 else 'higher'} in the second "
-        "scan: the table holds the middle, and errors hold nothing of it."
-        for name, unit, offset, each in zip(names, units, noise.offset, sd, strict=True)
-        if abs(offset) > OFFSET_SDS * each
-    )
-
-
 def _by_name(names: Sequence[str], values: Floats) -> dict[str, float]:
     return {name: float(value) for name, value in zip(names, values, strict=True)}
+
+
+def _columns(blocks: Sequence[ColumnBlock], names: Sequence[str]) -> Floats:
+    """Return columns of several blocks by name, shape (n, k)."""
+    held = {name: block.values[:, i] for block in blocks for i, name in enumerate(block.names)}
+    return np.stack([held[name] for name in names], axis=1)
 
 
 def _part(block: ColumnBlock, columns: list[int]) -> ColumnBlock:
@@ -365,35 +363,3 @@ def _scaled(covariance: Floats, sd: Floats) -> Floats:
     scaled = sd * (wanted / np.sqrt(np.nanmean(sd**2, axis=0)))
     correlation = covariance / np.maximum(np.outer(wanted, wanted), 1e-300)
     return np.asarray(np.nan_to_num(correlation * scaled[:, :, None] * scaled[:, None, :]))
-
-
-def _repeat_notes(
-    noise: RepeatNoise, own: Sequence[Floats | None], names: Sequence[str], scatter: Floats
-) -> tuple[str, ...]:
-    """Return what to know of errors that come from a repeat."""
-    notes = [
-        "measurement errors come from a repeated scan, var(Z1 - Z2)/4 for the mean of both: an "
-        "error that both scans share (a fixed pattern) is not seen."
-    ]
-    if not noise.correlated:
-        notes.append(
-            f"too few patches for {len(names)} columns: the errors of different columns were "
-            "taken as independent."
-        )
-    first = 0
-    for sd in own:
-        width = 1 if sd is None else sd.shape[1]
-        if sd is not None:
-            here = slice(first, first + width)
-            seen = np.sqrt(np.diag(noise.covariance))[here]
-            said = np.sqrt(np.nanmean(sd**2, axis=0))
-            matters = np.maximum(seen, said) > SMALL_ERROR * scatter[here]
-            ratio = seen / said
-            for name, each, large in zip(names[here], ratio, matters, strict=True):
-                if large and not 1 / DISAGREEMENT < each < DISAGREEMENT:
-                    notes.append(
-                        f"the repeat finds the error of {name} {each:.2g} times as large as the "
-                        "scans' own estimates."
-                    )
-        first += width
-    return tuple(notes)
