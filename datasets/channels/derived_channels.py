@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage, optimize
 
 from physlearn.checks import InputError, check_positive
-from physlearn.datasets.channels.angles import angle_period
+from physlearn.datasets.channels.compared_channel import (
+    ComparedChannel,
+    chance_of,
+    chance_of_pair,
+    fitting_width,
+    product,
+    shared_part,
+)
 from physlearn.datasets.channels.given_channels import channel_items
-from physlearn.datasets.channels.measure_noise import flatten_lines
-from physlearn.datasets.channels.resample import without_gaps
 
 __all__ = ["DerivedChannel", "find_derived_channels"]
 
 Floats = NDArray[np.float64]
-SMOOTHING_PX = (0.0, 1.0, 2.0, 4.0)
-"""Both channels are smoothed alike: their noise is not part of what one makes of the other."""
-EDGE_PX = 4
-LEAST_COPY = 0.9
+LEAST_COPY, LEAST_MONOTONE, LEAST_PART = 0.98, 0.97, 0.95
+DOUBT_SDS = 2.0
+LARGEST_CHANCE = 1e-5
+"""That independent channels share so much; smooth ones have few independent places."""
 LEAST_PIXELS = 400
-MOST_PX = 512
-RANKED_EACH = 7
-"""Every which pixel is ranked: neighbours say the same."""
+FITTED_NUMBERS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class DerivedChannel:
-    """A channel that says nothing its source does not say.
+    """A channel that says next to nothing beyond its noise that its source does not say.
 
     Attributes
     ----------
@@ -44,7 +46,8 @@ class DerivedChannel:
         "slope along x", "slope along y", "copy", "monotone copy", "part of the response" or
         "declared" (attribute ``derived_from``).
     share
-        Share of its variance (lines' offsets and slopes removed) that the relation makes: R^2.
+        Share of its variance (without lines' offsets and slopes, and without noise where that is
+        large enough to count) that the relation makes: R^2.
     coefficient
         Of the relation: channel per source (per unit of length for a slope); NaN where there is
         no single one.
@@ -75,15 +78,19 @@ class DerivedChannel:
 
 
 def find_derived_channels(
-    channels: xr.Dataset | Mapping[str, xr.DataArray], *, least_share: float = 0.8
+    channels: xr.Dataset | Mapping[str, xr.DataArray], *, least_share: float = 0.9
 ) -> dict[str, DerivedChannel]:
     """Find channels that are the slope of another (an error signal), a copy, or part of one.
 
     A feedback's error signal (deflection) is about the slope of the height along the fast axis:
-    ``R^2`` between the channel and the centred difference of each other channel, both smoothed
-    alike by 0, 1, 2 and 4 pixels, lines' offsets and slopes taken away. A copy has ``R^2 >= 0.9``
-    with the channel itself (in ranks: "monotone copy"; angles as directions); in-phase and
-    quadrature parts lie in ``A cos(phi)`` and ``A sin(phi)``.
+    ``R^2`` between the channel and the centred difference of each other channel, lines' offsets
+    and slopes taken away. A copy has ``R^2 >= 0.98`` with the channel itself (0.97 with a rising or
+    falling function of it: "monotone copy"; angles as directions); in-phase and quadrature parts
+    lie in ``A cos(phi)`` and ``A sin(phi)`` (0.95). Where R^2 of the pixels is smaller, the
+    variances are taken without the channels' noise (``measure_channel_noise``), after as little
+    smoothing (0, 1, 2 or 4 pixels) as tells them from it, and only if smoothing takes away no more
+    of the channel than of its source: structure of a channel's own makes it no copy. Relations
+    that smooth channels of few independent places would show by chance are left out.
 
     Parameters
     ----------
@@ -118,7 +125,7 @@ def find_derived_channels(
         if declared is not None:
             of = (declared,) if isinstance(declared, str) else tuple(map(str, declared))
             found[name] = DerivedChannel(name, of, "declared", 1.0, float("nan"))
-    prepared = {name: _Channel(part) for name, part in pictures.items()}
+    prepared = {name: ComparedChannel(part) for name, part in pictures.items()}
     # the likeliest relation first: what it makes derived is nobody's source any more
     for each in sorted(_relations(prepared, least), key=_rank):
         free = not any(source in found for source in each.of)
@@ -133,7 +140,7 @@ def _rank(relation: DerivedChannel) -> tuple[bool, float]:
     return ("copy" not in relation.relation, -relation.share)
 
 
-def _relations(channels: dict[str, _Channel], least: float) -> list[DerivedChannel]:
+def _relations(channels: dict[str, ComparedChannel], least: float) -> list[DerivedChannel]:
     """Return every relation between channels that is clear enough."""
     result = []
     names = list(channels)
@@ -155,108 +162,85 @@ def _relations(channels: dict[str, _Channel], least: float) -> list[DerivedChann
     return result
 
 
-class _Channel:
-    """A channel without gaps, at unit spread, and what its values are."""
-
-    def __init__(self, channel: xr.DataArray) -> None:
-        ordered = channel.transpose("y", "x")
-        whole = np.asarray(ordered.to_numpy(), dtype=np.float64)
-        self.shape = whole.shape
-        # the middle of a large picture tells enough
-        middle = tuple(
-            slice((n - min(n, MOST_PX)) // 2, (n + min(n, MOST_PX)) // 2) for n in whole.shape
-        )
-        values = whole[middle]
-        self.period = angle_period(channel)
-        self.known = np.isfinite(values)
-        usable = bool(self.known.any()) and values.size >= LEAST_PIXELS
-        self.values = without_gaps(values)[0] if usable else np.zeros(values.shape)
-        self.scale = float(self.values.std())
-        self.steps = [
-            abs(float(np.diff(ordered[dim].to_numpy()[:2])[0])) if dim in ordered.coords else 1.0
-            for dim in ("y", "x")
-        ]
-
-        self._made: dict[tuple[float, int], Floats] = {}
-
-    @property
-    def usable(self) -> bool:
-        """Whether there is anything to compare."""
-        return self.scale > 0 and min(self.values.shape) > 4 * EDGE_PX
-
-    def inner(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return the numbers (n,) away from the edges, 0 in gaps."""
-        kept = slice(EDGE_PX, -EDGE_PX)
-        return np.asarray(np.where(self.known, values, 0.0)[kept, kept].ravel())
-
-    def flat(self, width: float, axis: int = -1) -> Floats:
-        """Return the smoothed channel at unit spread, or its slope along an axis, lines level."""
-        if (width, axis) not in self._made:
-            values = self.values / self.scale
-            if width:
-                values = ndimage.gaussian_filter(values, width)
-            if axis >= 0:
-                values = np.gradient(values, axis=axis)
-            self._made[width, axis] = self.inner(np.real(flatten_lines(values)))
-        return self._made[width, axis]
-
-
-def _compare(one: NDArray[Any], two: NDArray[Any]) -> tuple[float, float]:
-    """Return R^2 of two level pictures, and how much of the first is in the second."""
-    # einsum: a threaded BLAS waits longer for its threads than this takes
-    own = float(np.einsum("i,i->", one, np.conj(one)).real)
-    power = own * float(np.einsum("i,i->", two, np.conj(two)).real)
-    if not power > 0:
-        return 0.0, 0.0
-    both = complex(np.einsum("i,i->", np.conj(one), two))
-    return abs(both) ** 2 / power, both.real / own
-
-
-def _slopes(source: _Channel, channel: _Channel, least: float) -> list[tuple[str, float, float]]:
+def _slopes(
+    source: ComparedChannel, channel: ComparedChannel, least: float
+) -> list[tuple[str, float, float]]:
     """Return (relation, R^2, coefficient) where the channel is a slope of the source."""
     if not source.usable or not channel.usable or source.period or channel.period:
         return []
     result = []
     for axis, word in ((1, "slope along x"), (0, "slope along y")):
-        share, coefficient = max(
-            _compare(source.flat(width, axis), channel.flat(width)) for width in SMOOTHING_PX
-        )
-        if share >= least:
+        share, error, coefficient = shared_part(source, channel, axis, least)
+        if share + DOUBT_SDS * error < least:
+            continue
+        if chance_of_pair(share, source, channel, axis) < LARGEST_CHANCE:
             factor = channel.scale / source.scale * source.steps[axis]
             result.append((word, share, coefficient * factor))
     return result
 
 
-def _copies(source: _Channel, channel: _Channel) -> list[tuple[str, float, float]]:
+def _copies(source: ComparedChannel, channel: ComparedChannel) -> list[tuple[str, float, float]]:
     """Return (relation, R^2, coefficient) where the channel repeats the source."""
     if not source.usable or not channel.usable:
         return []
-    known = source.known & channel.known
     if source.period or channel.period:
-        if not (source.period and channel.period):
-            return []
-        one, two = (
-            each.inner(flatten_lines(np.exp(2j * np.pi * each.values / float(each.period or 1.0))))
-            for each in (source, channel)
-        )
-        share = max(_compare(one, two)[0], _compare(one, np.conj(two))[0])
-        return [("copy", share, float("nan"))] if share >= LEAST_COPY else []
-    share, coefficient = max(
-        _compare(source.flat(width), channel.flat(width)) for width in SMOOTHING_PX
+        return _same_angle(source, channel) if source.period and channel.period else []
+    share, error, coefficient = shared_part(source, channel, -1, LEAST_COPY)
+    if share + DOUBT_SDS * error >= LEAST_COPY:
+        if chance_of_pair(share, source, channel) < LARGEST_CHANCE:
+            return [("copy", share, coefficient * channel.scale / source.scale)]
+        return []
+    return _follows(source, channel)
+
+
+def _same_angle(
+    source: ComparedChannel, channel: ComparedChannel
+) -> list[tuple[str, float, float]]:
+    """Return the relation where two angles are one, or opposite in sign."""
+    one, two = source.directions(), channel.directions()
+    beyond = [
+        product(u, u) / u.size + float(np.expm1(-each.pixel_noise()[0]))
+        for u, each in ((one, source), (two, channel))
+    ]
+    if not min(beyond) > 0:
+        return []
+    powers = [abs(complex(np.einsum("ij,ij->", np.conj(one), u))) ** 2 for u in (two, two.conj())]
+    share = min(max(powers) / one.size**2 / (beyond[0] * beyond[1]), 1.0)
+    if share < LEAST_COPY or chance_of(share, one, two) >= LARGEST_CHANCE:
+        return []
+    return [("copy", share, float("nan"))]
+
+
+def _follows(source: ComparedChannel, channel: ComparedChannel) -> list[tuple[str, float, float]]:
+    """Return the relation where a channel is a rising or falling function of its source."""
+    width = fitting_width(source, channel)
+    if not np.isfinite(width):
+        return []
+    one, two = (
+        each.inner(ndimage.gaussian_filter(each.values, width) if width else each.values)
+        for each in (source, channel)
     )
-    if share >= LEAST_COPY:
-        return [("copy", share, coefficient * channel.scale / source.scale)]
+    known = source.inner(source.known) * channel.inner(channel.known) > 0
     if known.sum() < LEAST_PIXELS:
         return []
-    ranks = [
-        stats.rankdata(ndimage.gaussian_filter(each.values, 1.0)[known][::RANKED_EACH])
-        for each in (source, channel)
-    ]
-    share = float(np.corrcoef(ranks[0], ranks[1])[0, 1] ** 2)
-    return [("monotone copy", share, float("nan"))] if share >= LEAST_COPY else []
+    order = np.argsort(one[known], kind="stable")
+    said = two[known][order]
+    rises = float(np.corrcoef(np.arange(said.size), said)[0, 1]) >= 0 if np.ptp(said) > 0 else True
+    fit = optimize.isotonic_regression(said, increasing=rises).x
+    made = np.zeros(one.shape)
+    made[known] = fit[np.argsort(order)]
+    wanted = float(two[known].var()) - channel.noise(width) * channel.scale**2
+    share = min(1.0 - (float((two - made)[known].var()) - (float(two[known].var()) - wanted))
+                / max(wanted, 1e-300), 1.0)  # fmt: skip
+    if share < LEAST_MONOTONE:
+        return []
+    level_part, own = (np.where(known, part - part[known].mean(), 0.0) for part in (made, two))
+    if chance_of(share, level_part, own, FITTED_NUMBERS) >= LARGEST_CHANCE:
+        return []
+    return [("monotone copy", share, float("nan"))]
 
 
-def _part_of_response(name: str, channels: dict[str, _Channel]) -> DerivedChannel | None:
+def _part_of_response(name: str, channels: dict[str, ComparedChannel]) -> DerivedChannel | None:
     """Return the relation of a channel to an amplitude and a phase, if it has one."""
     own = channels[name]
     if not own.usable or own.period:
@@ -274,7 +258,13 @@ def _part_of_response(name: str, channels: dict[str, _Channel]) -> DerivedChanne
             turn = 2.0 * np.pi / angle.period
             response = amplitude.values / amplitude.scale * np.exp(1j * angle.values * turn)
             share = _explained(response, own.values / own.scale, known)
-            if share >= LEAST_COPY and (best is None or share > best.share):
+            parts = (np.where(known, part - part[known].mean(), 0.0) if known.any() else part * 0
+                     for part in (response, own.values / own.scale))  # fmt: skip
+            if (
+                share >= LEAST_PART
+                and chance_of(share, *parts, 2) < LARGEST_CHANCE
+                and (best is None or share > best.share)
+            ):
                 best = DerivedChannel(
                     name, (size, phase), "part of the response", share, float("nan")
                 )

@@ -30,6 +30,7 @@ __all__ = [
     "declare_noise",
     "flatten_lines",
     "measure_channel_noise",
+    "pixels_noise",
     "signal_test",
 ]
 
@@ -117,7 +118,7 @@ def measure_channel_noise(
     _, p_pixels = pixel_signal_test(lines)
     p_lines = line_signal_test(lines)
     p = either_test(p_pixels, p_lines)
-    found, row_sd, source = _noise(channel, values, turn, period is not None)
+    found, row_sd, source = pixels_noise(channel, values, turn, period is not None)
     sd = float(np.sqrt(found.variance)) / turn
     own = found.variance if period is None else 1.0 - float(np.exp(-found.variance))
     along = 2.0 * p_lines < rate
@@ -144,7 +145,7 @@ def measure_channel_noise(
     )  # fmt: skip
 
 
-def _noise(
+def pixels_noise(
     channel: xr.DataArray, values: Floats, turn: float, angle: bool
 ) -> tuple[PictureNoise, float, str]:
     """Return the declared noise, or the measured one, the lines' own part, and where it is from."""

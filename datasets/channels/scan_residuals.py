@@ -24,21 +24,28 @@ EDGE_RATIO = 1.5
 def spoilt_lines(values: Floats) -> NDArray[np.int64]:
     """Return the lines (rows) of one scan that stand out of their neighbours.
 
-    A line's mean square against the mean of its two neighbours, in robust standard deviations over
-    lines, and the largest of its neighbourhood: a line that jumped, or an edge of the scene along
-    it (which a repeated scan has too).
+    A line's difference from the mean of its two neighbours, its mean and its mean square about
+    that each in robust standard deviations over lines, and the largest of its neighbourhood: a line
+    that jumped more than the lines' own offsets scatter, or an edge of the scene along it (which a
+    repeated scan has too).
     """
     padded = np.pad(values, ((1, 1), (0, 0)), mode="reflect")
+    left = values - 0.5 * (padded[:-2] + padded[2:])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        square = np.nanmean((values - 0.5 * (padded[:-2] + padded[2:])) ** 2, axis=1)
-    square = np.nan_to_num(square)
-    level = float(np.median(square))
-    spread = 1.4826 * float(np.median(np.abs(square - level)))
-    out = (square > level + SPOILT_SDS * spread) & (square > SPOILT_RATIO * level)
-    around = np.pad(square, 1, mode="edge")
-    out &= (square >= around[:-2]) & (square >= around[2:])
-    return np.asarray(np.flatnonzero(out), dtype=np.int64)
+        offset = np.nan_to_num(np.nanmean(left, axis=1))
+        square = np.nanmean((left - offset[:, None]) ** 2, axis=1)
+    found = _outstanding(np.nan_to_num(square), SPOILT_RATIO) | _outstanding(np.abs(offset), 1.0)
+    return np.asarray(np.flatnonzero(found), dtype=np.int64)
+
+
+def _outstanding(size: Floats, ratio: float) -> Flags:
+    """Return which lines' sizes are far above the others' and above their neighbours'."""
+    level = float(np.median(size))
+    spread = 1.4826 * float(np.median(np.abs(size - level)))
+    out = (size > level + SPOILT_SDS * spread) & (size > ratio * level)
+    around = np.pad(size, 1, mode="edge")
+    return np.asarray(out & (size >= around[:-2]) & (size >= around[2:]))
 
 
 def repeat_noise(

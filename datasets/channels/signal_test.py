@@ -25,6 +25,7 @@ LEAST_P = 0.02
 HUM_SHARE = 0.1
 """Of the variance: a wave that holds more is a scene."""
 HUM_CYCLES = 3.0
+WITHIN_SDS = 2.0
 SMALLEST_SIZE = 0.2
 """Of the typical line's scatter: a line is not blown up by more."""
 
@@ -152,8 +153,8 @@ def line_signal_test(values: NDArray[np.float64 | np.complex128]) -> float:
         # what rounding leaves of levelled lines is no structure
         if float(np.abs(line).max()) > 1e-9 * spread:
             scatter = max(1.4826 * float(np.median(np.abs(line))), 1e-3 * float(np.abs(line).max()))
-            # a single odd line must not hide the others
-            line = line / np.maximum(np.abs(line) / (5.0 * scatter), 1.0)
+            # few odd lines, or lines that scatter more than others, must not count for all
+            line = line / np.maximum(np.abs(line) / (WITHIN_SDS * scatter), 1.0)
             gram = np.asarray(np.outer(line, np.conj(line)).real)
             sums += [(gram, lags) for lags in LINE_LAGS]
     return _shuffled(sums) if sums else 1.0

@@ -72,10 +72,51 @@ def test_declared_parts_and_scene():
 
 
 def test_no_false_relation_between_smooth_channels():
-    # few independent places: a slope must not be found by chance
-    for seed in range(20):
-        parts = {str(k): channel(smooth(100 * seed + k, 6.0, (64, 64))) for k in range(4)}
-        assert not find_derived_channels(parts)
+    # few independent places: a relation must not be found by chance
+    for seed in range(12):
+        for width, shape, noise in ((6.0, (64, 64), 0.0), (16.0, (64, 64), 0.02),
+                                    (30.0, (64, 64), 0.0), (32.0, (128, 128), 1.0)):  # fmt: skip
+            rng = np.random.default_rng(seed)
+            parts = {
+                str(k): channel(
+                    smooth(100 * seed + k, width, shape) + noise * rng.normal(size=shape)
+                )
+                for k in range(3)
+            }
+            assert not find_derived_channels(parts)
+
+
+def test_a_channel_with_structure_of_its_own_is_no_copy():
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        height, fine = smooth(seed, 6.0), smooth(50 + seed, 1.0)
+        slope = np.gradient(height, axis=1)
+        noise = rng.normal(0, 0.01, (4, 128, 128))
+        near = 0.96 * height + np.sqrt(1 - 0.96**2) * smooth(90 + seed, 6.0)
+        found = find_derived_channels({
+            "height": channel(height + noise[0]),
+            "little": channel(height + 0.2 * fine + noise[1]),
+            "current": channel(height + 0.6 * fine + noise[2]),
+            "near": channel(near + noise[3]),
+            "slope": channel(slope / slope.std() + smooth(70 + seed, 0.8)),
+        })  # fmt: skip
+        assert not found
+
+
+def test_noise_hides_no_copy_and_the_slope_has_the_sign_of_the_axis():
+    height = smooth(1)
+    noise = np.random.default_rng(0).normal(0, 0.7, (2, 128, 128))
+    found = find_derived_channels({
+        "height": channel(height + noise[0]), "copy": channel(3.0 * (height + noise[1])),
+    })  # fmt: skip
+    assert found["copy"].relation == "copy"
+    assert abs(found["copy"].coefficient - 3.0) < 0.1
+    down = np.arange(128)[::-1] * 2.0
+    pair = {
+        "height": channel(height).assign_coords(x=down),
+        "error": channel(np.gradient(height, down, axis=1)).assign_coords(x=down),
+    }
+    assert abs(find_derived_channels(pair)["error"].coefficient - 1.0) < 1e-4
 
 
 @pytest.mark.parametrize("name", [

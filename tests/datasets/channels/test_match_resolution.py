@@ -109,3 +109,22 @@ def test_refusals():
         match_resolution({**given, "other": channel(np.ones((32, 32)))})
     with pytest.raises(InputError, match="none"):
         match_resolution({"spectra": xr.DataArray(np.ones((4, 4, 4)), dims=("y", "x", "V"))})
+
+
+def test_lines_offsets_are_not_averaged_along_the_lines(oracle):
+    before = ChannelNoise(0.1, row_sd=1.0)
+    after = blurred_noise(before, (2.0, 2.0))
+    drawn = gaussian_filter(before.draw((2000, 40, 32), rng=1), (0.0, 2.0, 2.0))[:, 12:28, 8:24]
+    for rows in (1, 4, 16):
+        seen = drawn[:, :rows].mean(axis=(1, 2)).var()
+        ratio = seen / after.variance_of_mean(rows, 16)
+        oracle(f"lines blurred, {rows} rows", z=(ratio - 1) / np.sqrt(2 / len(drawn)))
+    again = after.draw((3000, 20, 16), rng=2)[:, :16].mean(axis=(1, 2)).var()
+    ratio = again / after.variance_of_mean(16, 16)
+    oracle("drawn lines", z=(ratio - 1) / np.sqrt(2 / 3000))
+    scene = gaussian_filter(np.random.default_rng(3).normal(size=(64, 64)), 3) * 10
+    lines = channel(scene + before.draw((64, 64), rng=4))
+    made = match_resolution({"a": lines, "b": lines}, {"a": 0.0, "b": 2.0})
+    kept = measure_channel_noise(made.dataset["a"])
+    assert kept.row_sd == made.noise["a"].row_sd > 0
+    assert kept.variance_of_mean(16, 16) == made.noise["a"].variance_of_mean(16, 16)
