@@ -10,7 +10,7 @@ from physlearn.datasets.descriptors.pixel_noise import PixelNoise, signal_gradie
 from physlearn.datasets.descriptors.spectral_windows import BandPower, hann_window
 from physlearn.datasets.descriptors.window_batch import GroupResult, WindowBatch
 
-__all__ = ["Crystallinity", "LockIn", "Sharpness", "picture_periods"]
+__all__ = ["Crystallinity", "LockIn", "Sharpness", "SpectrumOfPatch", "picture_periods"]
 
 Floats = NDArray[np.float64]
 MOST_PERIODS = 6
@@ -19,6 +19,8 @@ STRONGEST = 3
 """Periods of a patch: two make a square lattice, three a triangular one."""
 LEAST_OF_STRONGEST = 0.05
 LEAST_OVER_NOISE = 22.0
+MARGIN = 8
+"""Rows beyond the half plane that filters of 15 frequencies reach."""
 
 
 def picture_periods(picture: Floats, most: int = MOST_PERIODS, row_variance: float = 0.0) -> Floats:
@@ -29,23 +31,30 @@ def picture_periods(picture: Floats, most: int = MOST_PERIODS, row_variance: flo
     there once in e^22) and 5 % of the strongest. A picture without periods gives none.
     ``row_variance`` is that of the scan lines' own offsets: they are no periods.
     """
+    from scipy.fft import fft2, fftshift
     from scipy.ndimage import maximum_filter, uniform_filter
 
     n_rows, n_columns = picture.shape
-    window = np.outer(np.hanning(n_rows + 2)[1:-1], np.hanning(n_columns + 2)[1:-1])
-    power = np.fft.fftshift(np.abs(np.fft.fft2((picture - picture.mean()) * window)) ** 2)
-    row, column = np.indices(power.shape)
-    dy, dx = row - n_rows // 2, column - n_columns // 2
+    across, along = np.hanning(n_rows + 2)[1:-1], np.hanning(n_columns + 2)[1:-1]
+    away = ((picture - picture.mean()) * along * across[:, None]).astype(np.float32)
+    power = fftshift(np.abs(fft2(away)) ** 2)
+    # of each pair of opposite peaks one: the upper half, and what the filters reach beyond it
+    middle = n_rows // 2
+    reach = min(MARGIN, middle)
+    rows = np.arange(middle - reach, n_rows + reach) % n_rows
+    half = power[rows]
     # the mean logarithm of noise lies .577 below the logarithm of its mean; peaks hardly move it
-    logarithm = np.log(np.maximum(power, 1e-12 * max(float(power.max()), 1e-300)))
-    around = np.exp(uniform_filter(logarithm, 15, mode="wrap") + 0.5772)
+    logarithm = np.log(np.maximum(half, max(1e-12 * float(half.max()), 1e-37)))
+    around = np.exp(uniform_filter(logarithm, 15, mode=("nearest", "wrap")) + 0.5772)
     if row_variance > 0.0:
-        along, across = np.hanning(n_columns + 2)[1:-1], np.hanning(n_rows + 2)[1:-1]
         lines = np.fft.fftshift(np.abs(np.fft.fft(along)) ** 2) * float((across**2).sum())
         around = np.maximum(around, row_variance * lines)
-    peak = (power == maximum_filter(power, size=5, mode="wrap")) & (
-        power > LEAST_OVER_NOISE * around
-    )
+    highest = maximum_filter(half, size=5, mode=("nearest", "wrap"))
+    some = (half == highest) & (half > LEAST_OVER_NOISE * around)
+    peak = np.zeros(power.shape, dtype=np.bool_)
+    peak[middle:] = some[reach : reach + n_rows - middle]
+    row, column = np.indices(power.shape, sparse=True)
+    dy, dx = row - middle, column - n_columns // 2
     # three periods across the picture at least, and one of each pair of opposite peaks
     peak &= np.hypot(dy * min(picture.shape) / n_rows, dx * min(picture.shape) / n_columns) >= 3
     peak &= (dy > 0) | ((dy == 0) & (dx > 0))
@@ -81,12 +90,23 @@ class SpectrumOfPatch:
         rows, columns = np.indices(shape)
         tilts = np.stack([columns - 0.5 * (shape[1] - 1), rows - 0.5 * (shape[0] - 1)])
         self.plane = tilts / np.sqrt((tilts**2).sum(axis=(1, 2)))[:, None, None]
+        self.last: WindowBatch | None = None
+        self.found: tuple[NDArray[np.complex128], Floats, Floats] | None = None
 
     def powers(self, batch: WindowBatch) -> tuple[NDArray[np.complex128], Floats, Floats]:
-        """Return transforms, and the power of each frequency with and of the noise alone."""
+        """Return transforms, and the power of each frequency with and of the noise alone.
+
+        Two descriptors ask for the same patches one after the other: computed once.
+        """
+        if self.found is None or batch is not self.last:
+            self.last, self.found = batch, self._powers(batch)
+        return self.found
+
+    def _powers(self, batch: WindowBatch) -> tuple[NDArray[np.complex128], Floats, Floats]:
         away = batch.pixels - batch.pixels.mean(axis=(1, 2), keepdims=True)
-        slopes = np.einsum("nij,aij->na", away, self.plane)
-        transform = self.bands.transform(away - np.einsum("na,aij->nij", slopes, self.plane))
+        plane = self.plane.reshape(2, -1)
+        slopes = away.reshape(len(away), -1) @ plane.T
+        transform = self.bands.transform(away - (slopes @ plane).reshape(away.shape))
         power = np.abs(transform) ** 2 / self.bands.pixels**2
         power[:, 0, 0] = 0.0
         return transform, power, self.bands.noise_of_waves(batch.mean_variance)
@@ -113,8 +133,10 @@ class Crystallinity:
     tiers = (1,)
     units = ("1",)
 
-    def __init__(self, shape: tuple[int, int], noise: PixelNoise | None) -> None:
-        self.spectrum = SpectrumOfPatch(shape, noise)
+    def __init__(
+        self, shape: tuple[int, int], noise: PixelNoise | None, spectrum: SpectrumOfPatch
+    ) -> None:
+        self.spectrum = spectrum
         self.luck = 0.0
         if noise is not None:
             self.luck = self._luck(shape, noise)
@@ -163,8 +185,8 @@ class Sharpness:
     tiers = (1,)
     units = ("1",)
 
-    def __init__(self, shape: tuple[int, int], noise: PixelNoise | None) -> None:
-        self.spectrum = SpectrumOfPatch(shape, noise)
+    def __init__(self, spectrum: SpectrumOfPatch) -> None:
+        self.spectrum = spectrum
 
     def describe(self, batch: WindowBatch) -> GroupResult:
         """Return what the patches show."""
@@ -190,14 +212,12 @@ def _around_peaks(power: Floats) -> Floats:
     The sum over 3 x 3 decides which is strongest: the mask's power then does not jump when the
     noise makes another frequency the strongest.
     """
-    from scipy.ndimage import uniform_filter
-
     n, n_rows, n_columns = power.shape
     mask = np.zeros_like(power)
     left = power.copy()
     patch = np.arange(n)
     for _ in range(STRONGEST):
-        around = uniform_filter(left, (0, 3, 3), mode="wrap")
+        around = _sum_of_three(_sum_of_three(left, 1), 2)
         row, column = np.divmod(around.reshape(n, -1).argmax(axis=1), n_columns)
         for sign in (1, -1):
             for i in (-1, 0, 1):
@@ -207,6 +227,17 @@ def _around_peaks(power: Floats) -> Floats:
                     left[where] = 0.0
     mask[:, 0, 0] = 0.0
     return mask
+
+
+def _sum_of_three(values: Floats, axis: int) -> Floats:
+    """Return each value plus its neighbours along an axis that is closed to a ring."""
+    moved = np.moveaxis(values, axis, -1)
+    total = moved.copy()
+    total[..., 1:] += moved[..., :-1]
+    total[..., :-1] += moved[..., 1:]
+    total[..., 0] += moved[..., -1]
+    total[..., -1] += moved[..., 0]
+    return np.moveaxis(total, -1, axis)
 
 
 class LockIn:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import check_choice
 from physlearn.datasets.descriptors.moments import Gradient, Mean, Skewness, Variance
-from physlearn.datasets.descriptors.periodicity import Crystallinity, LockIn, Sharpness
+from physlearn.datasets.descriptors.periodicity import (
+    Crystallinity,
+    LockIn,
+    Sharpness,
+    SpectrumOfPatch,
+)
 from physlearn.datasets.descriptors.pixel_noise import PixelNoise
 from physlearn.datasets.descriptors.radial import RadialPower
 from physlearn.datasets.descriptors.symmetry import SymmetryOrders, Threefold
-from physlearn.datasets.descriptors.texture import PolarColumns, Roughness
+from physlearn.datasets.descriptors.texture import (
+    CenteredPatches,
+    PolarColumns,
+    Roughness,
+    table_order,
+)
 from physlearn.datasets.descriptors.window_batch import DescriptorGroup
 from physlearn.datasets.patches.patch_places import AxisFrame
 
@@ -31,6 +42,7 @@ PARTS = {
 }
 
 
+LEAST_OF_THREEFOLD = 6
 SQUARE = ("symmetry", "threefold", "radial", "polar_fourier")
 """Groups that speak of angles or distances in a patch, and count them in pixels."""
 
@@ -56,7 +68,32 @@ def make_groups(
     for name in names:
         check_choice("descriptors", name, GROUPS)
         parts += PARTS.get(name, (name,))
-    return [_group(part, shape, picture, frame, noise) for part in dict.fromkeys(parts)]
+    shared = _Shared(shape, noise)
+    return [_group(part, shared, picture, frame) for part in dict.fromkeys(parts)]
+
+
+class _Shared:
+    """What several groups compute from the same patches."""
+
+    def __init__(self, shape: tuple[int, int], noise: PixelNoise | None) -> None:
+        self.shape, self.noise = shape, noise
+
+    @cached_property
+    def spectrum(self) -> SpectrumOfPatch:
+        """Powers of patches without their plane."""
+        return SpectrumOfPatch(self.shape, self.noise)
+
+    @cached_property
+    def centered(self) -> CenteredPatches:
+        """Polar-Fourier coefficients about each patch's own centre."""
+        return CenteredPatches(self.shape, table_order(self.shape))
+
+    @cached_property
+    def centered_for_three(self) -> CenteredPatches:
+        """The same with orders enough to tell three-fold from others."""
+        if table_order(self.shape) >= LEAST_OF_THREEFOLD:
+            return self.centered
+        return CenteredPatches(self.shape, LEAST_OF_THREEFOLD)
 
 
 def to_redraw(
@@ -78,13 +115,10 @@ def to_redraw(
 
 
 def _group(
-    part: str,
-    shape: tuple[int, int],
-    picture: NDArray[np.float64],
-    frame: AxisFrame,
-    noise: PixelNoise | None,
+    part: str, shared: _Shared, picture: NDArray[np.float64], frame: AxisFrame
 ) -> DescriptorGroup:
     """Return one group."""
+    shape, noise = shared.shape, shared.noise
     if part == "mean":
         return Mean()
     if part == "variance":
@@ -94,17 +128,17 @@ def _group(
     if part == "gradient":
         return Gradient()
     if part == "crystallinity":
-        return Crystallinity(shape, noise)
+        return Crystallinity(shape, noise, shared.spectrum)
     if part == "sharpness":
-        return Sharpness(shape, noise)
+        return Sharpness(shared.spectrum)
     if part == "lock_in":
         return LockIn(shape, picture, noise)
     if part == "symmetry":
         return SymmetryOrders(shape, noise)
     if part == "threefold":
-        return Threefold(shape)
+        return Threefold(shared.centered_for_three)
     if part == "roughness":
         return Roughness(frame.step, noise)
     if part == "radial":
         return RadialPower(shape, noise)
-    return PolarColumns(shape)
+    return PolarColumns(shared.centered)

@@ -55,8 +55,20 @@ class PixelNoise:
         """
         real = [np.asarray(functions.real), np.asarray(functions.imag)]
         even = sum(np.einsum("kij,kij->k", self.smeared(part), part) for part in real)
-        lines = self.row_variance * (np.abs(functions.sum(axis=2)) ** 2).sum(axis=1)
+        sums = functions.sum(axis=2)
+        lines = self.row_variance * (sums.conj() * self.alike(sums)).sum(axis=1).real
         return np.asarray(even), np.asarray(lines)
+
+    def alike(self, lines: NDArray[np.inexact]) -> NDArray[np.inexact]:
+        """Return the autocorrelation of the lines' offsets applied to numbers (n, rows)."""
+        if self.row_correlation.size == 1:
+            return lines
+        from scipy.ndimage import correlate1d
+
+        smeared: NDArray[np.inexact] = correlate1d(
+            lines, self.row_correlation, axis=1, mode="constant"
+        )
+        return smeared
 
 
 def pixel_noise(noise: NoiseGiven) -> PixelNoise | None:

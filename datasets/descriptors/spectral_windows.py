@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import fft2
 
 from physlearn.datasets.descriptors.pixel_noise import PixelNoise
 
@@ -37,23 +38,12 @@ class BandPower:
 
     def _measure_noise(self, noise: PixelNoise) -> None:
         """Work out what unit noise and the lines add to each band, and how it scatters."""
-        n_rows, n_columns = self.shape
         spectrum = np.abs(np.fft.fft2(self.window**2)) ** 2
+        used = np.any(self.masks != 0.0, axis=0)
+        self.even_waves, self.line_waves = (used * each for each in self._noise_of_each(noise))
         for band, mask in enumerate(self.masks):
-            rows, columns = np.nonzero(mask)
-            if not len(rows):
-                continue
-            waves = np.exp(
-                -2j * np.pi
-                * (rows[:, None, None] * np.arange(n_rows)[:, None] / n_rows
-                   + columns[:, None, None] * np.arange(n_columns) / n_columns)
-            ) * self.window  # fmt: skip
-            even, lines = noise.power(waves)
-            self.even_waves[rows, columns] = even / self.pixels**2
-            self.line_waves[rows, columns] = lines / self.pixels**2
-            weights = mask[rows, columns]
-            self.added[band] = (weights * even).sum() / self.pixels**2
-            self.lines[band] = (weights * lines).sum() / self.pixels**2
+            self.added[band] = (mask * self.even_waves).sum()
+            self.lines[band] = (mask * self.line_waves).sum()
             # sum over pairs k, k' of |W2(k - k')|^2: how many independent waves the band holds
             pairs = np.fft.ifft2(np.abs(np.fft.fft2(mask)) ** 2).real
             white = mask.sum() * float((self.window**2).sum()) / self.pixels**2
@@ -61,6 +51,35 @@ class BandPower:
             self.second[band] = 2.0 * float((pairs * spectrum).sum()) * raise_ / self.pixels**4
             if noise.row_variance > 0.0:
                 self._measure_lines(band, mask, noise)
+
+    def _noise_of_each(self, noise: PixelNoise) -> tuple[Floats, Floats]:
+        """Return what unit noise, and the lines, give to each frequency's power.
+
+        ``sum over lags d of rho(d) sum_r w(r) w(r + d) exp(-i q d)``, over pixels^2.
+        """
+        n_rows, n_columns = self.shape
+        lags = np.zeros(self.shape)
+        p, q = (length // 2 for length in noise.correlation.shape)
+        for i in range(-min(p, n_rows - 1), min(p, n_rows - 1) + 1):
+            for j in range(-min(q, n_columns - 1), min(q, n_columns - 1) + 1):
+                one = self.window[max(i, 0) : n_rows + min(i, 0), max(j, 0) : n_columns + min(j, 0)]
+                two = self.window[
+                    max(-i, 0) : n_rows + min(-i, 0), max(-j, 0) : n_columns + min(-j, 0)
+                ]
+                lags[i % n_rows, j % n_columns] += (
+                    noise.correlation[i + p, j + q] * (one * two).sum()
+                )
+        even = np.fft.fft2(lags).real
+        rows = np.fft.fft(self.window, axis=1)
+        alike = np.zeros((n_rows, n_columns))
+        middle = noise.row_correlation.size // 2
+        for i in range(-min(middle, n_rows - 1), min(middle, n_rows - 1) + 1):
+            product = (
+                rows[max(i, 0) : n_rows + min(i, 0)] * rows[max(-i, 0) : n_rows + min(-i, 0)].conj()
+            )
+            alike[i % n_rows] += noise.row_correlation[i + middle] * product.sum(axis=0).real
+        lines = noise.row_variance * np.fft.fft(alike, axis=0).real
+        return even / self.pixels**2, lines / self.pixels**2
 
     def _measure_lines(self, band: int, mask: Floats, noise: PixelNoise) -> None:
         """Work out how a band's power scatters with the lines: 2 tr(A C A C), C their share."""
@@ -85,7 +104,7 @@ class BandPower:
 
     def transform(self, away: Floats) -> NDArray[np.complex128]:
         """Return the Fourier transform of the windowed pixels (n, rows, columns)."""
-        return np.asarray(np.fft.fft2(away * self.window))
+        return np.asarray(fft2(away * self.window))
 
     def power(self, transform: NDArray[np.complex128]) -> Floats:
         """Return the power in each band (n, bands), with the noise's share."""

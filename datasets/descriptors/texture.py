@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from physlearn.datasets.channels.channel_noise import ChannelNoise
 from physlearn.datasets.descriptors.pixel_noise import PixelNoise, signal_gradients
 from physlearn.datasets.descriptors.polar_basis import polar_basis
-from physlearn.datasets.descriptors.polar_parts import jump_of, polar_parts
+from physlearn.datasets.descriptors.polar_parts import PolarParts, jump_of, polar_parts
 from physlearn.datasets.descriptors.window_batch import GroupResult, WindowBatch
 
-__all__ = ["POLAR_ORDER", "PolarColumns", "Roughness", "table_order"]
+__all__ = ["POLAR_ORDER", "CenteredPatches", "PolarColumns", "Roughness", "table_order"]
 
 Floats = NDArray[np.float64]
 POLAR_ORDER = 8
@@ -26,13 +26,33 @@ def table_order(shape: tuple[int, int]) -> int:
     return int(np.clip(round(0.42 * min(shape)), 4, POLAR_ORDER))
 
 
+class CenteredPatches:
+    """Polar-Fourier coefficients of the last patches, for all descriptors that need them."""
+
+    def __init__(self, shape: tuple[int, int], order: int) -> None:
+        self.basis = polar_basis(shape, order, 0.8)
+        self.middle = 0.5 * (np.array(shape[::-1]) - 1.0)
+        self.last: WindowBatch | None = None
+        self.found: PolarParts | None = None
+
+    def parts(self, batch: WindowBatch) -> PolarParts:
+        """Return the coefficients of the patches; asked for the same ones again, they are kept."""
+        if self.found is None or batch is not self.last:
+            self.last = batch
+            self.found = polar_parts(
+                batch.pixels, np.broadcast_to(self.middle, (len(batch.pixels), 2)), self.basis,
+                batch.noise, reach=REACH_PX, variance=batch.variance,
+                with_gradients=batch.with_errors,
+            )  # fmt: skip
+        return self.found
+
+
 class PolarColumns:
     """Polar-Fourier amplitudes about each patch's own centre."""
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self.basis = polar_basis(shape, table_order(shape), 0.8)
-        self.middle = 0.5 * (np.array(shape[::-1]) - 1.0)
-        k = len(self.basis.modes)
+    def __init__(self, centered: CenteredPatches) -> None:
+        self.patches = centered
+        k = len(centered.basis.modes)
         self.words = tuple(f"polar_fourier_{number + 1}" for number in range(k))
         self.tiers = (1,) * k
         self.units = ("{channel}",) * k
@@ -40,11 +60,7 @@ class PolarColumns:
 
     def describe(self, batch: WindowBatch) -> GroupResult:
         """Return what the patches show."""
-        parts = polar_parts(
-            batch.pixels, np.broadcast_to(self.middle, (len(batch.pixels), 2)), self.basis,
-            batch.noise,
-            reach=REACH_PX, variance=batch.variance, with_gradients=batch.with_errors,
-        )  # fmt: skip
+        parts = self.patches.parts(batch)
         self.described += len(parts.found)
         self.centered += int(parts.found.sum())
         jump = None
