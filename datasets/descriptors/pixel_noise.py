@@ -100,11 +100,7 @@ def linear_covariance(gradients: Floats, variance: Floats, noise: PixelNoise) ->
     total = left @ right.transpose(0, 2, 1)
     if noise.row_variance > 0:
         lines = gradients.sum(axis=3)
-        alike = lines
-        if noise.row_correlation.size > 1:
-            from scipy.ndimage import correlate1d
-
-            alike = correlate1d(lines, noise.row_correlation, axis=2, mode="constant")
+        alike = noise.alike(lines.reshape(-1, lines.shape[2])).reshape(lines.shape)
         total = total + noise.row_variance * (lines @ alike.transpose(0, 2, 1))
     return np.asarray(0.5 * (total + total.transpose(0, 2, 1)))
 
@@ -119,12 +115,11 @@ def signal_gradients(
     """
     if noise is None or variance is None:
         return gradients
-    linear = np.stack(
-        [
-            linear_covariance(gradients[:, k : k + 1], variance, noise)[:, 0, 0]
-            for k in range(gradients.shape[1])
-        ],
-        axis=1,
-    )
+    scaled = gradients * np.sqrt(variance)[:, None]
+    linear = (scaled * noise.smeared(scaled)).sum(axis=(2, 3))
+    if noise.row_variance > 0:
+        lines = gradients.sum(axis=3).reshape(-1, gradients.shape[2])
+        square = (lines * noise.alike(lines)).sum(axis=1)
+        linear = linear + noise.row_variance * square.reshape(linear.shape)
     keep = np.clip(1.0 - 2.0 * alone / np.maximum(linear, 1e-300), 0.05, 1.0)
     return np.asarray(gradients * np.sqrt(keep)[..., None, None])
