@@ -181,13 +181,18 @@ def _reach(field: Floats) -> float:
     for lag in range(1, len(field) - 1):
         products = field[lag:] * field[:-lag]
         known = np.isfinite(products)
-        values = np.where(known, products, 0.0).sum(axis=2) / np.maximum(known.sum(axis=2), 1)
-        values = values[known.any(axis=2)]
-        if len(values) < FEWEST_PATCHES:
+        number = known.sum(axis=(1, 2))
+        rows = np.where(known, products, 0.0).sum(axis=(1, 2))[number > 0]
+        number = number[number > 0]
+        if number.sum() < FEWEST_PATCHES:
             break
-        found = float(values.mean())
-        if lag == 1 and found < 4.0 * float(values.std() / np.sqrt(len(values))):
-            return 0.0
+        found = float(rows.sum() / number.sum())
+        if lag == 1:
+            # what patches of one row have in common counts once: rows are compared, not patches
+            scatter = np.sqrt(((rows - found * number) ** 2).sum()) / number.sum()
+            alone = float(products[known].std() / np.sqrt(number.sum()))
+            if found < 4.0 * max(float(scatter), alone):
+                return 0.0
         if found < np.exp(-1.0):
             first, last = np.log(before), np.log(max(found, 1e-3))
             return float(lag - 1 + (first + 1.0) / (first - last))
