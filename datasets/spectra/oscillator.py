@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
-from physlearn.datasets.spectra.oscillator_amplitude import fit_amplitudes
-from physlearn.datasets.spectra.oscillator_kernels import fit_oscillators
+from physlearn.datasets.spectra.oscillator_amplitude import fit_amplitudes, rice_moments
+from physlearn.datasets.spectra.oscillator_kernels import CUTOFF, fit_oscillators
 from physlearn.datasets.spectra.pixel_spectra import (
     PixelSpectra,
     maps_of,
@@ -30,11 +30,18 @@ REASONS = (
     "no resonance above the noise",
     "the resonance lies at the end of the band",
     "the points of the resonance are missing or spikes",
+    "the phase runs the other way over the resonance: take the complex conjugate",
+    "the response stands above the noise, but one resonance does not fit it",
 )
 LEAST_Z = 4.0
 LEAST_SEEN = 0.5
 """Share of the points within a peak's full width that a fit needs."""
 MOST_SPOILT = 0.5
+TURNED = 0.2
+MUCH_UNFITTED = 0.05
+LARGEST_MISFIT = 1.2
+CLEAR = 4.0
+"""Standard errors from which a field's misfit is no chance."""
 
 
 class _Fits(NamedTuple):
@@ -70,8 +77,11 @@ def fit_harmonic_oscillator(spectra: xr.DataArray) -> xr.Dataset:
         By pixel: ``amplitude`` A (the static response; the peak is A Q high),
         ``resonance_frequency``, ``quality_factor`` and ``phase`` (rad; -pi/2 at the peak is phase
         0 here; not for amplitudes), each with ``_sd``, their ``covariance``, ``noise_sd`` of a
-        quadrature, ``spoilt_share`` and ``reason`` (0 measured; its attributes say what the others
-        mean).
+        quadrature, ``spoilt_share``, ``misfit`` (residual variance over that of its changes from
+        one frequency to the next: 1 for noise, with the standard deviation ``misfit.chance``;
+        more where the response is not one oscillator's) and ``reason`` (0 measured; its attributes
+        say what the others mean). ``attrs["warnings"]`` says where the misfit of the field is no
+        chance: cross-talk, a second mode, a drive that is not even.
 
     Raises
     ------
@@ -109,10 +119,20 @@ def fit_harmonic_oscillator(spectra: xr.DataArray) -> xr.Dataset:
     values, jacobian = values[:, : len(names)], jacobian[:, : len(names)]
     covariance = jacobian @ fits.covariance @ jacobian.transpose(0, 2, 1)
     why = _judge(values, covariance, fits, x)
+    if np.iscomplexobj(scaled):
+        why = _other_sense(why, x, scaled)
+    misfit, chance = _misfit(fits, x, scaled)
+    why[(why == 2) & (misfit > 1.0 + CLEAR * chance)] = 6
     units = (pixels.unit, pixels.axis_unit, "1", "rad")[: len(names)]
-    attrs = {"model": "A exp(i phase) f0^2 / (f0^2 - f^2 + i f f0 / Q)"}
+    attrs = {
+        "model": "A exp(i phase) f0^2 / (f0^2 - f^2 + i f f0 / Q)",
+        "warnings": _warnings(np.where(why == 0, misfit, np.nan), chance, why),
+    }
     result = maps_of(pixels, names, units, values, covariance, REASONS, why, attrs)
-    return _with_extras(result, pixels, fits.noise * size, fits.shares)
+    result = _with_extras(result, pixels, fits.noise * size, fits.shares)
+    held = np.where(why == 0, misfit, np.nan).reshape(pixels.shape)
+    result["misfit"] = (pixels.dims, held, {"units": "1", "chance": chance})
+    return result
 
 
 def _complex_fits(x: Floats, scaled: NDArray[np.complex128]) -> _Fits:
@@ -140,6 +160,78 @@ def _amplitude_fits(x: Floats, scaled: Floats) -> _Fits:
         parameters, covariance, np.sqrt(found.variance), 1.0 - found.used.mean(axis=1),
         (inside & found.used).sum(axis=1),
     )  # fmt: skip
+
+
+def _misfit(fits: _Fits, x: Floats, scaled: NDArray[Any]) -> tuple[Floats, float]:
+    """Return residual variance over that of residuals' steps from point to point, and its sd.
+
+    1 for white noise, whose steps have twice its variance (von Neumann's ratio, inverted).
+    """
+    p = fits.parameters
+    place, damping = p[:, 2, None], p[:, 3, None]
+    static = (p[:, 0] + 1j * p[:, 1])[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        response = static * place**2 / (place**2 - x**2 + 1j * x * damping)
+    variance = fits.noise[:, None] ** 2
+    if np.iscomplexobj(scaled):
+        left, wide, parts, taken = scaled - response, variance + 0.0 * x, 2.0, 4.0
+    else:
+        mean, wide, _ = rice_moments(np.abs(response), np.maximum(variance, 1e-300))
+        # each amplitude's noise is its own: in units of it residuals are alike
+        left, wide, parts, taken = (scaled - mean) / np.sqrt(wide), np.ones_like(wide), 1.0, 3.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        used = np.abs(left) < CUTOFF * np.sqrt(wide)
+        square = np.where(used, np.abs(left) ** 2, 0.0).sum(axis=1)
+        freedom = parts * used.sum(axis=1) - taken
+        both = used[:, 1:] & used[:, :-1]
+        steps = np.where(both, np.abs(np.diff(left, axis=1)) ** 2, 0.0).sum(axis=1)
+        # the fit takes the smooth part of the noise: steps keep nearly all of theirs
+        ratio = (square / freedom) / (0.5 * steps / (parts * both.sum(axis=1)))
+    chance = float(1.0 / np.sqrt(max(np.median(freedom), 1.0)))
+    return np.asarray(ratio), chance
+
+
+def _warnings(misfit: Floats, chance: float, why: Integers) -> tuple[str, ...]:
+    """Return what speaks against the model over the field."""
+    found = []
+    known = misfit[~np.isnan(misfit)]
+    if len(known):
+        usual = float(np.median(known))
+        if usual > max(LARGEST_MISFIT, 1.0 + CLEAR * 1.25 * chance / np.sqrt(len(known))):
+            found.append(
+                f"residuals of neighbouring frequencies agree (misfit {usual:.2g}, 1 for noise): "
+                "cross-talk, a second mode or an uneven drive is in the response, and phase, "
+                "quality factor and their errors are not right; take the background out first."
+            )
+    other = float(np.mean(why == 6))
+    if other > MUCH_UNFITTED:
+        found.append(
+            f"{other:.0%} of the responses stand above the noise and are not one resonance's: "
+            "look for a second mode or cross-talk."
+        )
+    turned = float(np.mean(why == 5))
+    if turned > 0:
+        found.append(
+            f"{turned:.0%} of the responses follow exp(-i w t): fit their complex conjugate, and "
+            "turn the sign of its phase."
+        )
+    return tuple(found)
+
+
+def _other_sense(why: Integers, x: Floats, scaled: NDArray[Any]) -> Integers:
+    """Return reasons where no resonance was found but the complex conjugate holds one."""
+    lost = np.flatnonzero((why == 2) | (why == 3))
+    if len(lost) == 0:
+        return why
+    fits = _complex_fits(x, np.conj(scaled[lost]))
+    values, jacobian = _columns(fits.parameters, 1.0, np.ones(len(lost)))
+    covariance = jacobian @ fits.covariance @ jacobian.transpose(0, 2, 1)
+    turned = lost[_judge(values, covariance, fits, x) == 0]
+    why = why.copy()
+    # noise alone has a peak now and then: one that is there in many is the convention
+    if len(turned) > TURNED * len(lost):
+        why[turned] = 5
+    return why
 
 
 def _with_extras(

@@ -10,7 +10,7 @@ from scipy.special import i0e, i1e
 
 from physlearn.datasets.spectra.pixel_spectra import median_of_known
 
-__all__ = ["AmplitudeFits", "fit_amplitudes"]
+__all__ = ["AmplitudeFits", "fit_amplitudes", "rice_moments"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -101,7 +101,7 @@ def _response(p: Floats, x: Floats) -> tuple[Floats, Floats]:
     return height, slopes
 
 
-def _rice(height: Floats, s2: Floats) -> tuple[Floats, Floats, Floats]:
+def rice_moments(height: Floats, s2: Floats) -> tuple[Floats, Floats, Floats]:
     """Return mean and variance of an amplitude with noise, and the mean's slope by the height."""
     q = 0.25 * height**2 / s2
     zero, one = i0e(q), i1e(q)
@@ -122,7 +122,7 @@ def _evaluate(
 ) -> tuple[Floats, Floats, Floats, Floats, Flags]:
     """Return bisquare loss, score, information, the noise that residuals show, and what is used."""
     height, slopes = _response(p, x)
-    mean, spread, slope = _rice(height, variance[:, None])
+    mean, spread, slope = rice_moments(height, variance[:, None])
     u = _distance(mean, spread, y, there)
     weight = (1.0 - u) ** 2
     slopes = slopes * slope[..., None]

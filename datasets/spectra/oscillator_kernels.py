@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from physlearn.lattice_models.kernels import kernel
 
-__all__ = ["fit_oscillators"]
+__all__ = ["CUTOFF", "fit_oscillators"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from physlearn.checks import InputError
 from physlearn.datasets import fit_harmonic_oscillator, make_spectra
@@ -61,6 +62,50 @@ def test_amplitudes_alone_give_what_they_hold(oracle):
     both = fit_harmonic_oscillator(scene.spectra)
     ratio = (found.amplitude / both.amplitude).median()
     assert float(ratio) == pytest.approx(1.0, abs=0.01)
+
+
+def noisy(clean, n=200, noise=0.05, seed=1):
+    """Return n pixels of one response with complex noise."""
+    rng = np.random.default_rng(seed)
+    parts = rng.normal(size=(2, n, len(clean)))
+    axis = {"frequency": np.linspace(300e3, 340e3, len(clean))}
+    return xr.DataArray(clean + noise * (parts[0] + 1j * parts[1]), axis, ("pixel", "frequency"))
+
+
+def response(place=320e3, quality=80.0, phase=0.5, height=1.6, m=64):
+    """Return an oscillator's response over 300 to 340 kHz."""
+    f = np.linspace(300e3, 340e3, m)
+    static = height / quality * np.exp(1j * phase)
+    return static * place**2 / (place**2 - f**2 + 1j * f * place / quality)
+
+
+@pytest.mark.parametrize("part", [lambda s: s, np.abs])
+def test_what_is_not_one_oscillator_is_said(part, oracle):
+    plain = fit_harmonic_oscillator(part(noisy(response())))
+    misfit = plain.misfit.to_numpy()
+    chance = plain.misfit.attrs["chance"]
+    oracle("misfit of noise", error=np.median(misfit) - 1.0, bound=5 * chance / np.sqrt(200))
+    oracle("its spread", error=misfit.std() / chance - 1.0, bound=0.25)
+    assert plain.attrs["warnings"] == ()
+    # cross-talk of a sixteenth of the peak moves the phase by four of its errors
+    talk = fit_harmonic_oscillator(part(noisy(response() + 0.1)))
+    assert (talk.misfit > 1 + 4 * chance).mean() > 0.95
+    assert "cross-talk" in talk.attrs["warnings"][0]
+    two = fit_harmonic_oscillator(part(noisy(response(315e3) + response(328e3, height=1.2))))
+    assert "second mode" in two.attrs["warnings"][0]
+    delay = np.exp(-2j * np.pi * np.linspace(-20e3, 20e3, 64) * 1e-5)
+    if part is not np.abs:
+        late = fit_harmonic_oscillator(part(noisy(response() * delay)))
+        assert float(late.misfit.median()) > 3
+
+
+def test_the_other_sign_of_time_is_named():
+    found = fit_harmonic_oscillator(np.conj(noisy(response())))
+    assert (found.reason == 5).all()
+    assert "complex conjugate" in found.attrs["warnings"][0]
+    nothing = fit_harmonic_oscillator(noisy(np.zeros(64)))
+    assert (nothing.reason == 2).mean() > 0.95
+    assert nothing.attrs["warnings"] == ()
 
 
 def test_scale_and_a_common_phase_move_what_they_should():
