@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.channels.channel_noise import ChannelNoise
+from physlearn.datasets.descriptors.redrawn_noise import quiet_patches
 from physlearn.datasets.descriptors.window_batch import WindowBatch
 
 __all__ = ["CustomColumns", "Descriptor"]
@@ -41,10 +42,10 @@ class Descriptor:
 
     Notes
     -----
-    The error is the scatter of the descriptor over 32 patches with the channel's noise added once
-    more, from a fixed seed: right to first order in the noise, known to 13 %. The same draws give
-    its covariance with the other columns of the channel. Lone gaps are filled from
-    their neighbours; patches that lack more than 5 % of their pixels have none.
+    The error is the scatter of the descriptor over 32 draws of the channel's noise, from a fixed
+    seed, about the patch without the power of its noise: known to 13 %. The same draws give its
+    covariance with the other columns of the channel. Lone gaps are filled from their neighbours;
+    patches that lack more than 5 % of their pixels have none.
 
     Examples
     --------
@@ -102,8 +103,10 @@ class CustomColumns:
         scatter by themselves.
         """
         assert batch.noise is not None  # noqa: S101 -- without noise there are no errors
-        assert batch.variance is not None  # noqa: S101
-        noise, size = batch.noise, np.sqrt(batch.variance)
+        noise = batch.noise
+        # about the measured pixels the noise would count twice
+        quiet = quiet_patches(batch)
+        size = np.sqrt(noise.variance(quiet)) * batch.seen
         n, k = values.shape
         n_linear = 0 if gradients is None else gradients.shape[1]
         draws = np.empty((N_DRAWS, n, n_linear + k))
@@ -113,7 +116,7 @@ class CustomColumns:
             if noise.row_variance > 0:
                 lines = self.rng.normal(size=(n, batch.pixels.shape[1], 1))
                 added += np.sqrt(noise.row_variance) * lines * batch.seen
-            draws[draw, :, n_linear:] = self._called(batch.pixels + added)
+            draws[draw, :, n_linear:] = self._called(quiet + added)
             if gradients is not None:
                 draws[draw, :, :n_linear] = np.einsum("nkij,nij->nk", gradients, added)
         draws -= draws.mean(axis=0)

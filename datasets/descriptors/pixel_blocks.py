@@ -25,7 +25,7 @@ __all__ = ["channel_windows", "pixel_blocks"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 BATCH = 256
-BATCH_WITH_ERRORS = 64
+BATCH_WITH_ERRORS = 32
 POOLED_FROM = 512
 MOST_NUMBERS = 2e7
 """Covariances of more numbers than this are pooled into one matrix."""
@@ -237,7 +237,8 @@ def channel_windows(
     for low in range(0, len(numbers), size):
         rows = numbers[low : low + size]
         pixels = mended[first[rows, 0], first[rows, 1]].astype(np.float64)
-        seen = np.isfinite(view[first[rows, 0], first[rows, 1]])
+        whole = pixels if mended is view else view[first[rows, 0], first[rows, 1]]
+        seen = np.isfinite(whole)
         enough = seen.mean(axis=(1, 2)) >= LEAST_SEEN
         if not enough.all():
             rows, pixels, seen = rows[enough], pixels[enough], seen[enough]

@@ -216,6 +216,27 @@ def test_a_users_function_has_errors_too(field, places, oracle):
     assert (alone[0].names, alone[0].units, alone[0].tiers) == (("top",), ("nm",), (1,))
 
 
+def test_errors_of_users_functions_hold_where_noise_is_as_large_as_the_signal(field):
+    """About the noisy patch the noise counted twice: the variance of a range came out 1.5 x."""
+    ground = field - gaussian_filter(field, 8)
+    ground = 0.5 * ground / ground.std()
+    some = grid_places([-0.5, -0.5], [191.5, 191.5], 12)
+    extra = {"range": lambda p: np.ptp(p, axis=(1, 2)), "sd": lambda p: p.std(axis=(1, 2))}
+    rng = np.random.default_rng(9)
+    scans = [
+        pixel_blocks("h", channel(ground + rng.normal(size=field.shape)), some, ("mean",), 1.0,
+                     extra=extra)[0]
+        for _ in range(8)
+    ]  # fmt: skip
+    values = np.array([block.values for block in scans])
+    values -= values.mean(axis=0)
+    seen = np.einsum("rna,rnb->ab", values, values) / (7 * values.shape[1])
+    said = np.mean([block.covariance.mean(axis=0) for block in scans], axis=0)
+    assert np.allclose(np.diag(said), np.diag(seen), rtol=0.15)
+    size = np.sqrt(np.diag(seen))
+    assert np.abs((said - seen) / np.outer(size, size)).max() < 0.15
+
+
 @pytest.mark.parametrize(
     ("function", "said"),
     [
