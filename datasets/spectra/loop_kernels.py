@@ -62,19 +62,6 @@ def _split(
 
 
 @kernel
-def _gather(
-    voltage: Floats, rising: Flags, spectrum: Floats, v: Floats, up: Flags, y: Floats
-) -> int:
-    """Copy the points that are there; return their number."""
-    n = 0
-    for k in range(len(voltage)):
-        if not np.isnan(spectrum[k]):
-            v[n], y[n], up[n] = voltage[k], spectrum[k], rising[k]
-            n += 1
-    return n
-
-
-@kernel
 def _start(
     v: Floats, rising: Flags, y: Floats, n: int, low: float, high: float, work: Floats, p: Floats
 ) -> bool:
@@ -218,7 +205,8 @@ def _refine(
             break
         for a in range(N_PARAMETERS):
             p[a] = trial[a]
-        _residuals(p, v, rising, y, n, r, jac)
+        r, trial_r = trial_r, r
+        jac, trial_jac = trial_jac, jac
         damping = max(damping * 0.2, 1e-9)
         new = _scale(r, n, work)
         settled = abs(new - scale) < 1e-4 * scale and before - after < 1e-7
@@ -228,7 +216,6 @@ def _refine(
     return scale
 
 
-@kernel
 def fit_loops(
     voltage: Floats, rising: Flags, spectra: Floats, narrow: float, parameters: Floats,
     scales: Floats,
@@ -236,20 +223,18 @@ def fit_loops(
     """Fit every loop of ``spectra`` (n, m), numbers of order one; NaN points are passed over.
 
     ``narrow`` is the smallest width of a step. Writes ``parameters`` (n, 7) and ``scales``, the
-    noise sd; both NaN where fewer than 14 points are left.
+    noise sd; both NaN where fewer than 14 points are left. Plain: one more kernel around the
+    others would compile all of them once more, and a call costs a hundredth of a fit.
     """
     m = spectra.shape[1]
-    low, high = voltage[0], voltage[0]
-    for k in range(m):
-        low, high = min(low, voltage[k]), max(high, voltage[k])
-    v, y, up = np.empty(m), np.empty(m), np.empty(m, dtype=np.bool_)
+    low, high = float(voltage.min()), float(voltage.max())
     work, p = np.empty((5, m)), np.empty(N_PARAMETERS)
+    parameters[:] = np.nan
+    scales[:] = np.nan
     for i in range(len(spectra)):
-        for a in range(N_PARAMETERS):
-            parameters[i, a] = np.nan
-        scales[i] = np.nan
-        n = _gather(voltage, rising, spectra[i], v, up, y)
+        there = ~np.isnan(spectra[i])
+        v, up, y = voltage[there], rising[there], spectra[i, there]
+        n = len(y)
         if n >= 2 * N_PARAMETERS and _start(v, up, y, n, low, high, work, p):
             scales[i] = _refine(v, up, y, n, low, high, narrow, work, p)
-            for a in range(N_PARAMETERS):
-                parameters[i, a] = p[a]
+            parameters[i] = p

@@ -76,10 +76,9 @@ def _loss(r: Complexes, n: int, scale: float) -> float:
 
 
 @kernel
-def _start(
-    x: Floats, y: Complexes, n: int, step: float, scale: float, work: Floats, p: Floats
-) -> None:
+def _start(x: Floats, y: Complexes, n: int, step: float, scale: float, p: Floats) -> None:
     """Keep the resonance and damping of a grid that explain most points at the noise."""
+    real, imaginary = np.empty(n), np.empty(n)
     best = np.inf
     for j in range(WIDTHS):
         # a wide peak need not be tried at every point
@@ -91,9 +90,9 @@ def _start(
                 if abs(x[k] - x0) <= reach:
                     # the static response that this point alone asks for
                     each = y[k] * complex(x0 * x0 - x[k] * x[k], x[k] * b) / (x0 * x0)
-                    work[near], work[n + near] = each.real, each.imag
+                    real[near], imaginary[near] = each.real, each.imag
                     near += 1
-            static = complex(_median(work[:n], near), _median(work[n:], near))
+            static = complex(_median(real, near), _median(imaginary, near))
             score = 0.0
             for k in range(n):
                 r = y[k] - static * (x0 * x0) / complex(x0 * x0 - x[k] * x[k], x[k] * b)
@@ -153,17 +152,6 @@ def _scale(r: Complexes, n: int, work: Floats) -> float:
 
 
 @kernel
-def _gather(x: Floats, spectrum: Complexes, v: Floats, y: Complexes) -> int:
-    """Copy the points that are there; return their number."""
-    n = 0
-    for k in range(len(x)):
-        if not np.isnan(spectrum[k].real):
-            v[n], y[n] = x[k], spectrum[k]
-            n += 1
-    return n
-
-
-@kernel
 def _refine(
     x: Floats, y: Complexes, n: int, step: float, scale: float, work: Floats, p: Floats,
     r: Complexes, jac: Complexes,
@@ -198,7 +186,10 @@ def _refine(
             break
         for a in range(N_PARAMETERS):
             p[a] = trial[a]
-        _residuals(p, x, y, n, r, jac)
+        for k in range(n):
+            r[k] = trial_r[k]
+            for a in range(N_PARAMETERS):
+                jac[k, a] = trial_jac[k, a]
         damping = max(damping * 0.2, 1e-9)
         new = _scale(r, n, work)
         settled = abs(new - scale) < 1e-4 * scale and before - after < 1e-7
@@ -209,6 +200,30 @@ def _refine(
 
 
 @kernel
+def _summary(
+    v: Floats, r: Complexes, jac: Complexes, n: int, scale: float, reach: float, place: float,
+    bread: Floats, found: Floats,
+) -> None:  # fmt: skip
+    """Add J'J of the used points to ``bread``; write the variance factor, and points used, seen."""
+    total, curve, used, seen = 0.0, 0.0, 0, 0
+    for k in range(n):
+        square = r[k].real ** 2 + r[k].imag ** 2
+        u = square / (CUTOFF * scale) ** 2
+        if u >= 1.0:
+            continue
+        used += 1
+        total += square * (1.0 - u) ** 4
+        curve += (1.0 - u) * (1.0 - 3.0 * u)
+        if abs(v[k] - place) <= reach:
+            seen += 1
+        for a in range(N_PARAMETERS):
+            for b in range(N_PARAMETERS):
+                bread[a, b] += (jac[k, a].conjugate() * jac[k, b]).real
+    found[0], found[1], found[2] = np.nan, used, seen
+    if 2 * used > N_PARAMETERS and curve > 0.0:
+        found[0] = total / (2 * used - N_PARAMETERS) / (curve / used) ** 2
+
+
 def fit_oscillators(
     x: Floats, spectra: Complexes, parameters: Floats, bread: Floats, noise: Floats, shares: Floats,
     seen: Integers,
@@ -217,41 +232,23 @@ def fit_oscillators(
 
     Writes ``parameters`` (n, 4), their ``bread`` J'J (n, 4, 4), the variance factor ``noise`` by
     which its inverse is the covariance, the ``shares`` of points passed over, and how many used
-    points lie within the peak's width (``seen``).
+    points lie within the peak's width (``seen``). Plain: one more kernel around the others would
+    compile all of them once more.
     """
     m = len(x)
-    step = (x[m - 1] - x[0]) / (m - 1)
-    v, y, work = np.empty(m), np.empty(m, dtype=np.complex128), np.empty(2 * m)
+    step = float(x[m - 1] - x[0]) / (m - 1)
+    work = np.empty(2 * m)
     r, jac = np.empty(m, dtype=np.complex128), np.empty((m, N_PARAMETERS), dtype=np.complex128)
-    p = np.empty(N_PARAMETERS)
+    p, found = np.empty(N_PARAMETERS), np.empty(3)
+    parameters[:], bread[:], noise[:], shares[:], seen[:] = np.nan, 0.0, np.nan, 1.0, 0
     for i in range(len(spectra)):
-        for a in range(N_PARAMETERS):
-            parameters[i, a] = np.nan
-            for b in range(N_PARAMETERS):
-                bread[i, a, b] = 0.0
-        noise[i], shares[i], seen[i] = np.nan, 1.0, 0
-        n = _gather(x, spectra[i], v, y)
+        there = ~np.isnan(spectra[i])
+        v, y = x[there], spectra[i, there]
+        n = len(y)
         if n < 2 * N_PARAMETERS:
             continue
         scale = _rough_noise(y, n, work)
-        _start(v, y, n, step, scale, work, p)
+        _start(v, y, n, step, scale, p)
         scale = _refine(v, y, n, step, scale, work, p, r, jac)
-        total, curve, used = 0.0, 0.0, 0
-        for k in range(n):
-            square = r[k].real ** 2 + r[k].imag ** 2
-            u = square / (CUTOFF * scale) ** 2
-            if u >= 1.0:
-                continue
-            used += 1
-            total += square * (1.0 - u) ** 4
-            curve += (1.0 - u) * (1.0 - 3.0 * u)
-            if abs(v[k] - p[2]) <= max(p[3], step):
-                seen[i] += 1
-            for a in range(N_PARAMETERS):
-                for b in range(N_PARAMETERS):
-                    bread[i, a, b] += (jac[k, a].conjugate() * jac[k, b]).real
-        for a in range(N_PARAMETERS):
-            parameters[i, a] = p[a]
-        shares[i] = 1.0 - used / m
-        if 2 * used > N_PARAMETERS and curve > 0.0:
-            noise[i] = total / (2 * used - N_PARAMETERS) / (curve / used) ** 2
+        _summary(v, r, jac, n, scale, max(float(p[3]), step), float(p[2]), bread[i], found)
+        parameters[i], noise[i], shares[i], seen[i] = p, found[0], 1.0 - found[1] / m, found[2]

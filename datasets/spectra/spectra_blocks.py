@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_choice
+from physlearn.datasets.channels.angles import wide_angle_flag
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.spectra.edges import measure_edges
@@ -146,7 +147,7 @@ def spectra_blocks(
     axes = [_coordinate(spectra, name) for name in ("x", "y")]
     points = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
     values = np.stack([maps[name].to_numpy().ravel() for name in names], axis=1)
-    turn = None
+    turn, wide = None, ""
     if "phase" in names:
         # a phase is measured from its own mean, so that no patch sees the jump at pi
         k = names.index("phase")
@@ -157,6 +158,7 @@ def spectra_blocks(
     )
     if turn is not None:
         found.values[:, names.index("phase")] += turn
+        wide = wide_angle_flag(found.values[:, names.index("phase")], 2.0 * np.pi, "rad")
     tier = COMPOSITION if kind == "edges" else RESPONSE
     derived = {name: of for name, of in DERIVED.items() if name in names and set(of) <= set(names)}
     notes = [NOTE.format(kind=kind)]
@@ -171,6 +173,7 @@ def spectra_blocks(
             columns, found.values, (tier,) * len(names),
             tuple(str(maps[name].attrs["units"]) for name in names), found.covariance,
             derived=derived, notes=tuple(notes),
+            flags={"phase": wide} if wide else {},
             periods={} if turn is None else {"phase": 2.0 * np.pi},
         )
     ]  # fmt: skip

@@ -18,12 +18,6 @@ def loops(n=2):
 
 def test_compiled_kernels_equal_the_plain_ones():
     voltage, rising, spectra = loops()
-    fits = []
-    for run in (kernels.fit_loops, kernels.fit_loops.py_func):
-        parameters, scales = np.empty((2, 7)), np.empty(2)
-        run(voltage, rising, spectra, 0.2, parameters, scales)
-        fits.append((parameters, scales))
-    np.testing.assert_allclose(fits[0][0], fits[1][0], rtol=1e-9)
     n, work = len(voltage), np.empty((5, len(voltage)))
     for name in ("_start", "_refine"):
         results = []
