@@ -39,13 +39,12 @@ class ComparedChannel:
 
     def __init__(self, channel: xr.DataArray) -> None:
         ordered = channel.transpose("y", "x")
-        whole = np.asarray(ordered.to_numpy(), dtype=np.float64)
-        self.shape = whole.shape
+        self.shape = ordered.shape
         # the middle of a large picture tells enough
         middle = tuple(
-            slice((n - min(n, MOST_PX)) // 2, (n + min(n, MOST_PX)) // 2) for n in whole.shape
+            slice((n - min(n, MOST_PX)) // 2, (n + min(n, MOST_PX)) // 2) for n in ordered.shape
         )
-        values = whole[middle]
+        values = np.asarray(ordered.data[middle], dtype=np.float64)
         self.period = angle_period(channel)
         self.known = np.isfinite(values)
         usable = bool(self.known.any()) and values.size >= LEAST_PIXELS

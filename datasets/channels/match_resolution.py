@@ -102,6 +102,7 @@ def match_resolution(
     -------
     MatchedChannels
         Channels whose blur is neither declared nor identified stay as they are, with a warning.
+        Pixels beside a gap become gaps where more than a tenth of the blur's weight is in it.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -43,6 +44,9 @@ ALONG_LINES = (
 )
 FEWEST_LINES, FEWEST_COLUMNS = 12, 12
 MOST_PX = 512
+MOST_PIXELS = 4_000_000
+BANDS, BAND_PIXELS = 6, 300_000
+"""Of a larger picture: lines spread over it."""
 CROPS = ((0.5, 0.5), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 
 
@@ -81,9 +85,11 @@ def measure_channel_noise(
     -----
     A single picture cannot tell noise from structure that changes from line to line, nor see a
     noise that lines share (a picture that was smoothed): a repeated scan can (``average_scans``).
-    Nor can it tell walls or lamellae along the fast axis, or a tilted plane, from offsets of the
-    lines that drift: such a channel has a signal, and ``warnings`` say that it may be drift. One
-    weak wave through all lines (less than a tenth of the variance) is taken for hum, not a signal.
+    Of more than 4 million pixels, six bands of lines spread over the picture are tested, and 512 x
+    512 pixels give the noise. Nor can a picture tell walls or lamellae along the fast axis, or a
+    tilted plane, from offsets of the lines that drift: such a channel has a signal, and
+    ``warnings`` say that it may be drift. One weak wave through all lines (less than a tenth of
+    the variance) is taken for hum, not a signal.
 
     Examples
     --------
@@ -103,22 +109,27 @@ def measure_channel_noise(
     if channel.ndim != 2 or set(channel.dims) != {"y", "x"}:
         raise InputError(f"channel must have dims (y, x); got {tuple(map(str, channel.dims))}.")
     order = ("y", "x") if fast_axis == "x" else ("x", "y")
-    values = check_array("channel", channel.transpose(*order).to_numpy(), ndim=2, finite=False)
-    if values.shape[0] < FEWEST_LINES or values.shape[1] < FEWEST_COLUMNS:
+    whole = channel.transpose(*order).to_numpy()
+    if whole.shape[0] < FEWEST_LINES or whole.shape[1] < FEWEST_COLUMNS:
         raise InputError(
             f"channel must hold at least {FEWEST_LINES} lines of {FEWEST_COLUMNS} pixels; got "
-            f"{values.shape}."
+            f"{whole.shape}."
         )
-    values = np.where(np.isfinite(values), values, np.nan)
+    bands = [_finite(whole[rows]) for rows in _bands(whole.shape)]
+    values = bands[0] if len(bands) == 1 else np.concatenate(bands)
     if not np.isfinite(values).any():
         raise InputError("channel must hold finite pixels; all of them are NaN.")
     period = angle_period(channel)
     turn = 1.0 if period is None else 2.0 * np.pi / period
-    lines = values if period is None else np.exp(1j * values * turn)
-    _, p_pixels = pixel_signal_test(lines)
-    p_lines = line_signal_test(lines)
+    tested = bands if period is None else [np.exp(1j * part * turn) for part in bands]
+    p_pixels = min(min(pixel_signal_test(part)[1] for part in tested) * len(bands), 1.0)
+    p_lines = min(min(line_signal_test(part) for part in tested) * len(bands), 1.0)
     p = either_test(p_pixels, p_lines)
-    found, row_sd, source = pixels_noise(channel, values, turn, period is not None)
+    lines = tested[0] if len(bands) == 1 else np.concatenate(tested)
+    part = values if len(bands) == 1 else _finite(_enough(whole))
+    found, row_sd, source = pixels_noise(
+        channel, part, turn, period is not None, float(np.nanmean(values))
+    )
     sd = float(np.sqrt(found.variance)) / turn
     own = found.variance if period is None else 1.0 - float(np.exp(-found.variance))
     along = 2.0 * p_lines < rate
@@ -146,10 +157,10 @@ def measure_channel_noise(
 
 
 def pixels_noise(
-    channel: xr.DataArray, values: Floats, turn: float, angle: bool
+    channel: xr.DataArray, values: Floats, turn: float, angle: bool, level: float | None = None
 ) -> tuple[PictureNoise, float, str]:
     """Return the declared noise, or the measured one, the lines' own part, and where it is from."""
-    level = float(np.nanmean(values))
+    level = float(np.nanmean(values)) if level is None else level
     declared = channel.attrs.get("noise_sd")
     if declared is not None:
         sd = check_positive("the attribute noise_sd", float(declared), allow_zero=True) * turn
@@ -167,7 +178,23 @@ def pixels_noise(
     return found, row_offsets_sd(part, found), "picture"
 
 
-def _enough(values: Floats) -> Floats:
+def _finite(values: NDArray[np.generic]) -> Floats:
+    """Return numbers with infinities as gaps."""
+    checked = check_array("channel", values, ndim=2, finite=False)
+    return np.where(np.isfinite(checked), checked, np.nan)
+
+
+def _bands(shape: tuple[int, ...]) -> list[slice]:
+    """Return the lines that are looked at: all, or of a large picture bands spread over it."""
+    rows, columns = shape
+    if rows * columns <= MOST_PIXELS:
+        return [slice(None)]
+    height = min(max(BAND_PIXELS // columns, 4 * FEWEST_LINES), rows // BANDS)
+    return [slice(start, start + height) for start in
+            np.linspace(0, rows - height, BANDS).astype(int)]  # fmt: skip
+
+
+def _enough(values: NDArray[Any]) -> NDArray[Any]:
     """Return the picture, or of a large one the 512 x 512 pixels with the fewest gaps."""
     spare = [max(length - MOST_PX, 0) for length in values.shape]
     if spare == [0, 0]:

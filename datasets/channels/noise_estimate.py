@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import comb
 
@@ -12,6 +13,7 @@ from scipy import ndimage
 __all__ = ["PictureNoise", "angle_noise", "picture_noise", "row_differences", "row_offsets_sd"]
 
 Floats = NDArray[np.float64]
+Square = Callable[[NDArray[np.float64]], float]
 ORDER = 5
 """Order of the difference across scan lines: it leaves 2 % of a period of 5 lines."""
 LOWER_ORDER = 3
@@ -22,6 +24,9 @@ N_LEVELS = 12
 MEDIAN_OF_SQUARE = 0.454936423119573
 """Median of a squared standard normal number."""
 SIGNIFICANT_SLOPE = 5.0
+MANY_EQUAL = 0.3
+LEAST_RELIABLE = 0.3
+EDGES_ALONE = 1.4
 SAME_NOISE = 1.1
 """Ratio of two orders' variances up to which the finest structure is called noise."""
 
@@ -52,6 +57,27 @@ def _line_means(values: Floats) -> Floats:
         return np.asarray(total / good.sum(axis=1, keepdims=True))
 
 
+def _mean_square(values: Floats) -> float:
+    """Return the mean square; NaN passed over."""
+    square = values[np.isfinite(values)] ** 2
+    return float(square.mean()) if square.size else float("nan")
+
+
+def _few_numbers(values: Floats) -> bool:
+    """Return whether neighbours are often equal without edges being all that differs.
+
+    Medians of few distinct numbers (low counts, coarse steps) tell no variance. Of noise the mean
+    square of first differences is that of fifth ones; edges between equal levels make it larger.
+    """
+    with np.errstate(invalid="ignore"):
+        step = np.diff(values, axis=0)
+    step = step[np.isfinite(step)]
+    if not step.size or not MANY_EQUAL < float((step == 0).mean()) < 1.0:
+        return False
+    first = float((step**2).mean()) / 2.0
+    return first < EDGES_ALONE * _mean_square(row_differences(values, ORDER))
+
+
 def _median_square(values: Floats) -> float:
     """Return the variance of Gaussian numbers from the median of their squares; NaN passed over."""
     square = values[np.isfinite(values)] ** 2
@@ -65,8 +91,10 @@ def picture_noise(values: Floats) -> PictureNoise:
     """
     finest = row_differences(values, ORDER)
     finest = finest - _line_means(finest)
-    variance = _median_square(finest)
-    correlation = _lags(finest)
+    few = _few_numbers(values)
+    square: Square = _mean_square if few else _median_square
+    variance = square(finest)
+    correlation = _lags(finest, square)
     # each line's own mean was taken away, and with it this share of the noise
     columns = values.shape[1]
     lost = min(float(correlation.sum()) / columns, 0.5)
@@ -77,12 +105,17 @@ def picture_noise(values: Floats) -> PictureNoise:
         comb(4 * ORDER, 2 * ORDER) / comb(2 * ORDER, ORDER) ** 2 * float((correlation**2).sum())
     )
     error = float(np.sqrt(2.0 * shared / max(number, 1) / 0.37))
-    gain, level, at_level = _gain(values, finest, variance)
+    gain, level, at_level = _gain(values, finest, variance, square)
     if gain > 0:
         variance = at_level / (1.0 - lost)
     notes = []
+    if few:
+        notes.append(
+            "it holds few distinct numbers (low counts or coarse steps): its noise is a mean "
+            "square, in which sharp edges of the scene count."
+        )
     lower = row_differences(values, LOWER_ORDER)
-    ratio = _median_square(lower - _line_means(lower)) / max(variance, 1e-300)
+    ratio = square(lower - _line_means(lower)) / max(variance, 1e-300)
     if ratio > SAME_NOISE + 4 * error:
         notes.append(
             f"its finest structure along the slow axis is not noise alone (third differences hold "
@@ -103,7 +136,7 @@ def _most_lags(columns: int) -> int:
     return max(min(LARGEST_LAG, columns // 8), 1)
 
 
-def _lags(differences: Floats) -> Floats:
+def _lags(differences: Floats, square: Square | None = None) -> Floats:
     """Return the autocorrelation (1, 2 q + 1) along a line, cut where it is lost in its error.
 
     Sums and differences of pixels a lag apart tell their correlation by medians (Gnanadesikan
@@ -111,13 +144,14 @@ def _lags(differences: Floats) -> Floats:
     """
     columns = differences.shape[1]
     most = _most_lags(columns)
+    square = square or _median_square
     number = max(int(np.isfinite(differences).sum()), 1)
     limit = 4.0 * np.sqrt(2.909 / number / 0.37)
     kept = [1.0]
     misses = 0
     for lag in range(1, most + 1):
         one, two = differences[:, lag:], differences[:, :-lag]
-        plus, minus = _median_square(one + two), _median_square(one - two)
+        plus, minus = square(one + two), square(one - two)
         value = (plus - minus) / max(plus + minus, 1e-300)
         kept.append(value)
         misses = misses + 1 if abs(value) < limit else 0
@@ -129,7 +163,9 @@ def _lags(differences: Floats) -> Floats:
     return np.concatenate([half[:0:-1], half])[None, :]
 
 
-def _gain(values: Floats, finest: Floats, variance: float) -> tuple[float, float, float]:
+def _gain(
+    values: Floats, finest: Floats, variance: float, square_of: Square
+) -> tuple[float, float, float]:
     """Return how the variance grows with the level, the mean level and the variance there.
 
     Groups of pixels of like level; the level's own noise flattens the line and is given back.
@@ -154,7 +190,7 @@ def _gain(values: Floats, finest: Floats, variance: float) -> tuple[float, float
         if inside.sum() < 100:
             continue
         where.append(float(x[inside].mean()))
-        height.append(_median_square(y[inside]))
+        height.append(square_of(y[inside]))
         error.append(height[-1] * np.sqrt(2.0 * 2.909 / inside.sum() / 0.37))
     px, py = np.array(where), np.array(height)
     weight = 1.0 / np.maximum(np.array(error), 1e-300)
@@ -167,7 +203,10 @@ def _gain(values: Floats, finest: Floats, variance: float) -> tuple[float, float
         return 0.0, level_mean, variance
     # variance of the smoothed level's own noise: a Gaussian of 1 px, and the lines' weights
     own = variance * 0.0796 * 0.75
-    reliable = max(1.0 - own / max(float(np.var(x)), 1e-300), 0.2)
+    reliable = 1.0 - own / max(float(np.var(x)), 1e-300)
+    if reliable < LEAST_RELIABLE:
+        # levels differ by their own noise: they tell no gain
+        return 0.0, level_mean, variance
     gain = float(line[1]) / reliable
     return gain, level_mean, float(line[0] + gain * (level_mean - center))
 

@@ -12,6 +12,7 @@ __all__ = ["blurred", "fourier_shift", "rescaled", "sample_at", "without_gaps"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+LEAST_WEIGHT = 0.9
 TOUCHED_PX = 3
 """Pixels around a gap that take up what was filled into it."""
 
@@ -74,10 +75,19 @@ def sample_at(values: Floats, rows: Floats, columns: Floats) -> Floats:
 
 
 def blurred(values: Floats, widths: tuple[float, float]) -> Floats:
-    """Return the picture blurred by a Gaussian of widths (y, x) in pixels; NaN stay NaN."""
-    filled, gaps = without_gaps(values)
-    smooth = ndimage.gaussian_filter(filled, widths, mode="reflect")
-    return np.asarray(np.where(gaps, np.nan, smooth))
+    """Return the picture blurred by a Gaussian of widths (y, x) in pixels; NaN stay NaN.
+
+    Beside gaps the known pixels alone are averaged; where more than a tenth of the weight is in a
+    gap nothing is known.
+    """
+    gaps = ~np.isfinite(values)
+    if not gaps.any():
+        return np.asarray(ndimage.gaussian_filter(values, widths, mode="reflect"))
+    level = float(values[~gaps].mean()) if not gaps.all() else 0.0
+    left = ndimage.gaussian_filter(np.where(gaps, 0.0, values - level), widths, mode="reflect")
+    weight = ndimage.gaussian_filter((~gaps).astype(np.float64), widths, mode="reflect")
+    lost = gaps | (weight < LEAST_WEIGHT)
+    return np.asarray(np.where(lost, np.nan, level + left / np.maximum(weight, LEAST_WEIGHT)))
 
 
 def rescaled(values: Floats, ratio: tuple[float, float], shape: tuple[int, int]) -> Floats:

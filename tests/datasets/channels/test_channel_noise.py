@@ -16,7 +16,7 @@ from physlearn.datasets import (
     measure_channel_noise,
     read_channels,
 )
-from physlearn.datasets.channels.measure_noise import signal_test
+from physlearn.datasets.channels.measure_noise import _bands, signal_test
 
 
 def channel(values, **attrs):
@@ -233,3 +233,30 @@ def test_real_channel_without_a_signal_is_the_only_one(name, public_file):
     empty = [str(key) for key, part in channels.items()
              if not measure_channel_noise(part).has_signal]  # fmt: skip
     assert empty == (["UserIn0Retrace"] if "ibw" in name else [])
+
+
+def test_few_distinct_numbers_and_flat_counts(oracle):
+    rng = np.random.default_rng(9)
+    for mean in (0.05, 0.2, 1.0, 5.0):
+        found = measure_channel_noise(channel(rng.poisson(mean, (128, 128)).astype(float)))
+        oracle(f"counts of mean {mean}", z=(found.sd - np.sqrt(mean)) / found.sd_error)
+        assert found.gain == 0.0
+    wave = 2.5 * np.sin(X / 9) * np.cos(Y / 11)
+    for step in (2, 3):
+        coarse = np.round((wave + rng.normal(size=Y.shape)) / step) * step
+        found = measure_channel_noise(channel(coarse))
+        # rounding adds its own noise
+        oracle(f"steps of {step}", error=abs(found.sd / np.sqrt(1 + step**2 / 12) - 1), bound=0.05)
+        assert found.row_sd == 0.0
+        assert "few distinct numbers" in found.warnings[0]
+    # walls between two levels are no noise
+    assert measure_channel_noise(channel((wave > 0) * 1.0)).sd == 0.0
+
+
+def test_large_pictures_are_measured_in_parts():
+    rng = np.random.default_rng(10)
+    large = rng.normal(size=(2048, 2000)).astype(np.float32)
+    found = measure_channel_noise(channel(large))
+    assert abs(found.sd - 1) < 4 * found.sd_error
+    assert not found.has_signal
+    assert len(_bands(large.shape)) == 6

@@ -128,3 +128,15 @@ def test_lines_offsets_are_not_averaged_along_the_lines(oracle):
     kept = measure_channel_noise(made.dataset["a"])
     assert kept.row_sd == made.noise["a"].row_sd > 0
     assert kept.variance_of_mean(16, 16) == made.noise["a"].variance_of_mean(16, 16)
+
+
+def test_beside_a_gap_only_what_was_seen_is_averaged():
+    scene = gaussian_filter(np.random.default_rng(0).normal(size=(128, 128)), 3)
+    scene /= scene.std()
+    holes = scene.copy()
+    holes[40:70, 30:70] = np.nan
+    made = match_resolution({"a": channel(holes), "b": channel(scene)}, {"a": 0.0, "b": 2.0})
+    left = (made.dataset["a"] - gaussian_filter(scene, 2.0)).to_numpy()
+    assert np.nanmax(np.abs(left)) < 0.15
+    assert np.isnan(left[40:70, 30:70]).all()
+    assert np.isnan(left).sum() < 2 * 30 * 40
