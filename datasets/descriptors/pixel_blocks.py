@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
-from physlearn.datasets.channels.angles import angle_period
+from physlearn.datasets.channels.angles import angle_period, wide_angle_flag
 from physlearn.datasets.descriptors.custom import CustomColumns, Descriptor, PixelFunction
 from physlearn.datasets.descriptors.pixel_columns import PixelColumns
 from physlearn.datasets.descriptors.pixel_groups import make_groups, need_squares, to_redraw
@@ -132,7 +132,7 @@ def pixel_blocks(
     unit = str(channel.attrs.get("units", "intensity" if alone else "1")) or "1"
     length = None
     if level is not None:
-        reach = max(float(np.sqrt(level.correlation.sum())), 1.0)
+        reach = float(np.sqrt(max(float(level.correlation.sum()), 1.0)))
         length = reach * max(frame.step)
     columns = tuple(_column(name, word, alone) for word in words)
     notes += made.notes(name)
@@ -154,7 +154,7 @@ def pixel_blocks(
                   for each in made.units),
             covariance, length,
             flags={column: text for column, turn in directions.items()
-                   if (text := _flag_of_angle(table[:, columns.index(column)], turn, unit))},
+                   if (text := wide_angle_flag(table[:, columns.index(column)], turn, unit))},
             notes=tuple(notes), periods=directions, pixels_of=dict.fromkeys(columns, name),
         )
     ]  # fmt: skip
@@ -192,18 +192,6 @@ def _square_groups(
     if not stay and not others:
         raise InputError(text)
     return stay, [text]
-
-
-def _flag_of_angle(values: Floats, period: float, unit: str) -> str:
-    """Return what must be known of angles that do not fit into half a turn, else nothing."""
-    known = values[np.isfinite(values)]
-    if not len(known) or np.ptp(known) <= 0.5 * period:
-        return ""
-    return (
-        f"a direction that spans {np.ptp(known) / period:.0%} of a turn of {period:.4g} {unit}: as "
-        "a straight number it jumps or bends; use its cosine and sine, or complex_response with "
-        "its amplitude"
-    )
 
 
 def _column(name: str, word: str, alone: bool) -> str:

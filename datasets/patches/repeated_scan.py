@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -37,14 +37,14 @@ class RepeatNoise:
     residual
         Z1 - Z2 without offset, plane and what a shift of the second explains, shape (n, k).
     length
-        Distance at which the errors' correlation has fallen to 1/e, along the axis where it is
-        longer; 0 where neighbours share nothing that can be seen.
+        Distance at which the errors' correlation has fallen to 1/e, of the column and along the
+        axis where it is longest; 0 where neighbours share nothing that can be seen.
     offset
         Mean of Z1 - Z2 by column.
     correlated
         Whether the errors' correlations between columns were measured.
     reach
-        That distance in patches, along y and x.
+        That distance in patches along y and x, shape (k, 2).
 
     Examples
     --------
@@ -57,7 +57,7 @@ class RepeatNoise:
     length: float
     offset: Floats
     correlated: bool
-    reach: tuple[float, float] = (0.0, 0.0)
+    reach: Floats = field(default_factory=lambda: np.zeros((1, 2)))
 
 
 def difference_noise(
@@ -126,7 +126,7 @@ def difference_noise(
         covariance = np.diag(np.diag(covariance))
     reach = _correlation_reach(residual, places)
     return RepeatNoise(
-        covariance, residual, max(reach) * places.size * (1.0 - places.overlap),
+        covariance, residual, float(reach.max()) * places.size * (1.0 - places.overlap),
         difference[both].mean(axis=0), correlated, reach,
     )  # fmt: skip
 
@@ -163,26 +163,30 @@ def _slopes(values: Floats, period: float, places: PatchPlaces, both: Mask) -> l
     return slopes
 
 
-def _correlation_reach(residual: Floats, places: PatchPlaces) -> tuple[float, float]:
-    """Return after how many patches along y and x the errors' autocorrelation falls to 1/e.
+def _correlation_reach(residual: Floats, places: PatchPlaces) -> Floats:
+    """Return after how many patches along y and x each column's errors agree by 1/e only.
 
     What scan lines have in common reaches along them and not across.
     """
+    reach = np.zeros((residual.shape[1], 2))
     if places.shape is None or min(places.shape) < 3:
-        return 0.0, 0.0
-    scale = np.sqrt(np.nanmean(residual**2, axis=0))
-    field = (residual[:, scale > 0] / scale[scale > 0]).reshape(*places.shape, -1)
-    return _reach(field), _reach(field.swapaxes(0, 1))
+        return reach
+    for k, column in enumerate(residual.T):
+        scale = np.sqrt(np.nanmean(column**2))
+        if scale > 0:
+            grid = (column / scale).reshape(places.shape)
+            reach[k] = _reach(grid), _reach(grid.T)
+    return reach
 
 
-def _reach(field: Floats) -> float:
+def _reach(grid: Floats) -> float:
     """Return the rows after which the autocorrelation is 1/e; 0 where none can be seen."""
     before = 1.0
-    for lag in range(1, len(field) - 1):
-        products = field[lag:] * field[:-lag]
+    for lag in range(1, len(grid) - 1):
+        products = grid[lag:] * grid[:-lag]
         known = np.isfinite(products)
-        number = known.sum(axis=(1, 2))
-        rows = np.where(known, products, 0.0).sum(axis=(1, 2))[number > 0]
+        number = known.sum(axis=1)
+        rows = np.where(known, products, 0.0).sum(axis=1)[number > 0]
         number = number[number > 0]
         if number.sum() < FEWEST_PATCHES:
             break
@@ -197,7 +201,7 @@ def _reach(field: Floats) -> float:
             first, last = np.log(before), np.log(max(found, 1e-3))
             return float(lag - 1 + (first + 1.0) / (first - last))
         before = found
-    return float(len(field) - 1) if before < 1.0 else 0.0
+    return float(len(grid) - 1) if before < 1.0 else 0.0
 
 
 def merge_repeat(
@@ -300,15 +304,15 @@ def _flags_of_signal(
     left = np.linalg.qr(plane[both])[0]
     parts = [part[both] - left @ (left.T @ part[both]) for part in (one, two)]
     sizes = [np.sqrt((part**2).sum(axis=0)) for part in parts]
-    independent = float(len(left))
-    for length, number in zip(noise.reach, places.shape or (1, 1), strict=True):
-        # what lines have in common reaches along all of them, and each line is another
-        independent /= min(np.sqrt(1.0 + 2.0 * np.pi * length**2), float(number))
+    # what lines have in common reaches along all of them, and each line is another
+    most = np.array(places.shape or (1, 1), dtype=np.float64)
+    alone = np.minimum(np.sqrt(1.0 + 2.0 * np.pi * noise.reach**2), most).prod(axis=1)
+    independent = len(left) / alone
     for k, name in enumerate(merged.names):
         if not (sizes[0][k] > 0 and sizes[1][k] > 0):
             continue
         alike = float(parts[0][:, k] @ parts[1][:, k] / (sizes[0][k] * sizes[1][k]))
-        if alike < SIGNAL_SDS / np.sqrt(independent):
+        if alike < SIGNAL_SDS / np.sqrt(independent[k]):
             flags[name] = NO_SIGNAL
         else:
             agree = True

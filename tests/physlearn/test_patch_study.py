@@ -176,6 +176,12 @@ def test_a_repeat_that_does_not_fit_is_refused(scans, tmp_path):
         read_repeat([tmp_path / "one.npy"] * 2, image, None)
     with pytest.raises(InputError, match="first scan's shape"):
         read_repeat([tmp_path / "small.npy"], image, channels[["height"]])
+    coarse = scene.scans[1].assign_coords(
+        {dim: scene.scans[1][dim].copy(data=3 * scene.scans[1][dim].to_numpy()) for dim in "yx"}
+    )
+    coarse.to_netcdf(tmp_path / "coarse.nc", engine="h5netcdf")
+    with pytest.raises(InputError, match="its pixels are 3 times as large"):
+        read_repeat([tmp_path / "coarse.nc"], image, channels)
     with pytest.raises(InputError, match="different names"):
         read_channels([tmp_path / "one.npy"] * 2, image)
 

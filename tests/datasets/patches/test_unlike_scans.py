@@ -167,11 +167,13 @@ def test_errors_that_lines_share_reach_along_the_lines():
     places = grid_places([0, 0], [400, 400], 10.0)
     rng = np.random.default_rng(6)
     planted = ndimage.gaussian_filter(rng.normal(size=places.shape), 3) * 40
-    scans = [
-        (planted + rng.normal(size=(40, 1)) + 0.2 * rng.normal(size=(40, 40))).reshape(-1, 1)
-        for _ in "ab"
-    ]
+    scans = []
+    for _ in "ab":
+        lines = np.array([[1.0], [0.0]])[..., None] * rng.normal(size=(40, 1))
+        both = planted + lines + 0.2 * rng.normal(size=(2, 40, 40))
+        scans.append(both.reshape(2, -1).T)
     found = difference_noise(*scans, places)
-    assert found.reach[0] == 0.0
-    assert found.reach[1] > 15
-    assert found.length == found.reach[1] * 10.0
+    assert found.reach[0, 0] == 0.0
+    assert found.reach[0, 1] > 15
+    assert found.reach[1].tolist() == [0.0, 0.0]
+    assert found.length == found.reach[0, 1] * 10.0
