@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, check_array
 
-__all__ = ["angle_period", "angle_with_unit", "complex_response", "is_angle"]
+__all__ = ["angle_period", "angle_with_unit", "complex_response", "is_angle", "wide_angle_flag"]
 
 Floats = NDArray[np.float64]
 PERIODS = {
@@ -59,13 +59,13 @@ def _period_of_unit(unit: str) -> float | None:
 def angle_with_unit(name: str, channel: xr.DataArray) -> tuple[xr.DataArray, str | None]:
     """Return a channel whose name alone makes it an angle with its unit, and a sentence.
 
-    Any other channel comes back as it is, without a sentence: who asks later needs the unit only.
+    Any other channel comes back as it is, without a sentence: who asks later needs the unit alone.
 
     Examples
     --------
     >>> phase, said = angle_with_unit("phase", xr.DataArray([[-170.0, 170.0]]))
     >>> phase.attrs["units"], said
-    ('deg', "channel phase has no unit: its numbers are taken as an angle in deg.")
+    ('deg', 'channel phase has no unit: its numbers are taken as an angle in deg.')
     """
     if _period_of_unit(str(channel.attrs.get("units", "")).strip()) is not None:
         return channel, None
@@ -75,6 +75,24 @@ def angle_with_unit(name: str, channel: xr.DataArray) -> tuple[xr.DataArray, str
     unit = "deg" if period == PERIODS["deg"] else "rad"
     return channel.assign_attrs(units=unit), (
         f"channel {name} has no unit: its numbers are taken as an angle in {unit}."
+    )
+
+
+def wide_angle_flag(values: Floats, period: float, unit: str) -> str:
+    """Return what must be known of angles that do not fit into half a turn, else nothing.
+
+    Examples
+    --------
+    >>> wide_angle_flag(np.array([0.0, 20.0]), 360.0, "deg")
+    ''
+    """
+    known = values[np.isfinite(values)]
+    if not len(known) or np.ptp(known) <= 0.5 * period:
+        return ""
+    return (
+        f"a direction that spans {np.ptp(known) / period:.0%} of a turn of {period:.4g} {unit}: as "
+        "a straight number it jumps or bends; use its cosine and sine, or complex_response with "
+        "its amplitude"
     )
 
 

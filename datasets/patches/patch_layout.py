@@ -141,15 +141,16 @@ def _at_points(
     else:
         centers, chosen = np.asarray(options.centers, dtype=np.float64), "at given centres"
     reach = 0.5 * size * (1.0 - 2.0 * ROUNDING)
-    inside = ((centers - reach >= view[0]) & (centers + reach <= view[1])).all(axis=1)
-    if not inside.any():
+    within = (centers - reach >= view[0]) & (centers + reach <= view[1])
+    inside = np.flatnonzero(np.all(within, axis=1))
+    if not len(inside):
         raise InputError(
             f"every patch of {size:.4g} {unit} hangs over the edge of the picture; take smaller "
             "patches or centres further inside."
         )
-    if not inside.all():
-        over = len(inside) - int(inside.sum())
-        chosen += f"; {over} of {len(inside)} hang over the edge and are left out"
+    if len(inside) < len(centers):
+        over = len(centers) - len(inside)
+        chosen += f"; {over} of {len(centers)} hang over the edge and are left out"
         centers = centers[inside]
     places = PatchPlaces(np.array(centers), float(size), unit, selection=chosen)
     if places.n < 2:
