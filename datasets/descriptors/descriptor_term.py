@@ -30,7 +30,10 @@ class DescriptorTerm:
         How it is computed from the pixels, atoms, walls or spectra of one patch.
     invariant_under
         Which of `INVARIANCES` leave it unchanged up to noise. For descriptors of atoms and walls,
-        "intensity scale" speaks of the picture that they were found in.
+        "intensity scale" speaks of the picture that they were found in. A square of pixels sees a
+        turned pattern through other corners: under rotation and shift, descriptors of a patch's
+        power (symmetry, crystallinity, sharpness, radial_power) and anisotropy keep their value to
+        6 - 15 %, polar_fourier to 2 % of the largest of its kind.
     source
         Paper with DOI, or "definition".
     of_channel

@@ -53,7 +53,7 @@ def picture_periods(picture: Floats, most: int = MOST_PERIODS, row_variance: flo
     some = (half == highest) & (half > LEAST_OVER_NOISE * around)
     peak = np.zeros(power.shape, dtype=np.bool_)
     peak[middle:] = some[reach : reach + n_rows - middle]
-    row, column = np.indices(power.shape, sparse=True)
+    row, column = np.ogrid[:n_rows, :n_columns]
     dy, dx = row - middle, column - n_columns // 2
     # three periods across the picture at least, and one of each pair of opposite peaks
     peak &= np.hypot(dy * min(picture.shape) / n_rows, dx * min(picture.shape) / n_columns) >= 3
@@ -127,7 +127,12 @@ class SpectrumOfPatch:
 
 
 class Crystallinity:
-    """Share of a patch's power, less the noise's, in its three strongest periods."""
+    """Share of a patch's power, less the noise's, in its three strongest periods.
+
+    Its errors are calibrated by drawing the noise again. Noise that is as strong as the pattern
+    biases it downwards, by up to .8 of its error at 20 counts; where nearly all power lies in the
+    periods its error bar is a third too long.
+    """
 
     words = ("crystallinity",)
     tiers = (1,)

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 SAMPLE = 128
 """Patches that a column is calibrated on, evenly spread."""
 N_DRAWS = 16
-LEAST_OVER_NOISE = 3.0
+LEAST_OVER_NOISE = 4.0
 """A wave below this many times the noise's power is left out of a quiet patch."""
 STEEPEST = 1.5
 SMALLEST = 1e-4

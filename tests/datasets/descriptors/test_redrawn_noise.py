@@ -57,7 +57,7 @@ def test_errors_of_shares_in_a_crystal(oracle):
     groups = ("skewness", "roughness", "crystallinity")
     found = ratios(CRYSTAL, 16, groups, 0.5, lambda f, rng: f + rng.normal(0, 0.5, f.shape))
     # linearisation alone: .25 where nearly all power lies in the strongest periods
-    oracle("log ratio of crystallinity", error=abs(np.log(found["h_crystallinity"][0])), bound=0.6)
+    oracle("log ratio of crystallinity", error=abs(np.log(found["h_crystallinity"][0])), bound=0.5)
     for word in ("skewness", "slope_rms", "anisotropy"):
         oracle(f"log ratio of {word}", error=abs(np.log(found[f"h_{word}"][0])), bound=0.15)
 
