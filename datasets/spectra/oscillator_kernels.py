@@ -85,7 +85,8 @@ def _start(x: Floats, y: Complexes, n: int, step: float, scale: float, p: Floats
         for i in range(0, n, max(2**j // 2, 1)):
             x0, b = x[i], step * 2.0**j
             reach = max(b, 3.0 * step)
-            near = 0
+            # a literal 0 would compile the median once more
+            near = 0 * n
             for k in range(n):
                 if abs(x[k] - x0) <= reach:
                     # the static response that this point alone asks for
