@@ -218,8 +218,8 @@ def channel_windows(
         return
     view = np.lib.stride_tricks.sliding_window_view(values, shape)
     mended = view
-    if period is None and not np.isfinite(values).all():
-        mended = np.lib.stride_tricks.sliding_window_view(_from_neighbours(values), shape)
+    if not np.isfinite(values).all():
+        mended = np.lib.stride_tricks.sliding_window_view(_mended(values, period), shape)
     size = BATCH_WITH_ERRORS if with_errors else BATCH
     branch = 0.0 if period is None else _branch(values, period)
     for low in range(0, len(numbers), size):
@@ -256,6 +256,16 @@ def _branch(values: NDArray[np.floating], period: float) -> float:
     return float(np.round(12.0 * mean / (2.0 * np.pi)) * period / 12.0)
 
 
+def _mended(values: NDArray[np.floating], period: float | None) -> Floats:
+    """Return pixels with lone gaps filled; angles by way of their cosine and sine."""
+    if period is None:
+        return _from_neighbours(values)
+    turn = 2.0 * np.pi / period
+    real, imaginary = (_from_neighbours(part(turn * values)) for part in (np.cos, np.sin))
+    known = np.isfinite(values)
+    return np.asarray(np.where(known, values, np.arctan2(imaginary, real) / turn), np.float64)
+
+
 def _from_neighbours(values: NDArray[np.floating]) -> Floats:
     """Return pixels with lone gaps filled from their neighbours along x and y; others stay NaN.
 
@@ -288,18 +298,17 @@ def _without_gaps(pixels: Floats, seen: NDArray[np.bool_], period: float | None)
     """Return pixels with what gaps are left at their patch's mean; angles half a period off it."""
     number = seen.sum(axis=(1, 2))
     filled = np.where(seen, pixels, 0.0)
+    known = np.isfinite(pixels)
     if period is not None:
         turn = 2.0 * np.pi / period
         direction = (np.exp(1j * turn * filled) * seen).sum(axis=(1, 2))
         mean = np.angle(direction)[:, None, None] / turn
-        away = filled - mean
-        filled = np.where(seen, mean + away - period * np.round(away / period), mean)
-        return np.asarray(filled)
-    lacking = ~np.isfinite(pixels)
-    if not lacking.any():
+        away = np.where(known, pixels, mean) - mean
+        return np.asarray(mean + away - period * np.round(away / period))
+    if known.all():
         return pixels
-    mean = np.where(seen, pixels, 0.0).sum(axis=(1, 2)) / number
-    return np.where(lacking, mean[:, None, None], pixels)
+    mean = filled.sum(axis=(1, 2)) / number
+    return np.where(known, pixels, mean[:, None, None])
 
 
 def _filled(values: NDArray[np.floating]) -> Floats:

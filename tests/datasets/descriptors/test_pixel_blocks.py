@@ -86,6 +86,19 @@ def test_lone_gaps_hardly_change_what_a_patch_shows(field, places):
     assert np.nanmean(away**2, axis=0).max() < 0.2
 
 
+def test_lone_gaps_of_angles_are_filled_across_the_jump(places):
+    rng = np.random.default_rng(8)
+    even = 200 * gaussian_filter(rng.normal(size=(192, 192)), 3)
+    turned = (even + 175 + 180) % 360 - 180
+    whole = pixel_blocks("phase", channel(turned, "deg"), places, ("mean", "sharpness"))[0]
+    turned[rng.random(turned.shape) < 0.02] = np.nan
+    gaps = pixel_blocks("phase", channel(turned, "deg"), places, ("mean", "sharpness"))[0]
+    assert np.isfinite(gaps.values).mean() > 0.95
+    away = np.nanmax(np.abs(gaps.values - whole.values), axis=0)
+    assert away[0] < 3.0
+    assert away[1] < 0.02
+
+
 def test_slopes_pass_over_gaps(oracle):
     rng = np.random.default_rng(6)
     x = np.arange(160.0)
