@@ -21,7 +21,9 @@ from physlearn.datasets.channels.repeats import (
     named_channels,
     register_scan,
 )
+from physlearn.datasets.channels.scan_difference import difference_notes
 from physlearn.datasets.channels.scan_residuals import repeat_noise, spoilt_lines
+from physlearn.datasets.channels.scan_units import in_unit_of
 from physlearn.datasets.patches.patch_places import axis_frame
 from physlearn.datasets.scan.register_images import Registration
 
@@ -111,7 +113,8 @@ def average_scans(
     NotIdentified
         Where a scan has nothing in common with the first.
     InputError
-        For fewer than 2 scans, or channels or pixel sizes that differ.
+        For fewer than 2 scans, channels or pixel sizes that differ, or units that no known factor
+        turns into one another.
 
     Examples
     --------
@@ -131,15 +134,25 @@ def average_scans(
     first = {name: part.transpose("y", "x") for name, part in channels[0].items()}
     notes: list[str] = [FIXED_PATTERN]
     found: list[Registration | None] = [None]
+    told: list[tuple[int, str]] = []
     for number, other in enumerate(channels[1:], start=1):
         _check_alike(number, first, other)
         own: list[str] = []
-        found.append(register_scan(first, other, channel, model, largest_shift_px, own)[1])
+        for name, part in other.items():
+            other[name], said = in_unit_of(f"channel {name}", first[name], part)
+            own += [] if said is None else [said]
+        best, how = register_scan(first, other, channel, model, largest_shift_px, own)
+        found.append(how)
+        told.append((number, best))
         notes += [f"scan {number}: {text}" for text in (*own, *found[-1].warnings)]  # type: ignore[union-attr]
     jumped = _jumped(channels, first, found)
     stacks, spoilt, (y, x) = _stacked(channels, first, found, jumped, model)
     if spoilt.any():
         notes.append(f"{sum(map(len, jumped))} line(s) jumped in one scan and are left out there.")
+    for number, best in told:
+        template = first[best].isel(y=y, x=x)
+        pair = (template.copy(data=stacks[best][k]) for k in (0, number))
+        notes += [f"scan {number}: {text}" for text in difference_notes(best, *pair)]
     mean, noise, mean_noise = {}, {}, {}
     for name, part in first.items():
         template = part.transpose("y", "x").isel(y=y, x=x)

@@ -18,6 +18,7 @@ from physlearn.datasets.channels.moved_scans import filled_from, moved_scan, see
 from physlearn.datasets.channels.noise_estimate import row_differences
 from physlearn.datasets.channels.repeat_pairs import alike_channels, numbered
 from physlearn.datasets.channels.resample import without_gaps
+from physlearn.datasets.channels.scan_difference import difference_notes
 from physlearn.datasets.patches.patch_places import axis_frame
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
 
@@ -156,6 +157,7 @@ def align_repeat(
         cut_two[name] = moved.isel(y=y, x=x)
         share = min(share, float(inside.mean()))
     notes += [text for text in registration.warnings if text not in notes]
+    notes += difference_notes(best, cut_one[best], cut_two[best])
     return RepeatPair(
         like_given(first, cut_one), like_given(second, cut_two), registration, best, share, same,
         tuple(notes),
