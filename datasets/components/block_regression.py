@@ -117,7 +117,7 @@ def widening_elsewhere(
     """
     if length <= 0 or len(places) < 3:
         return np.ones(wrong.shape[1]), float(len(places))
-    _, near = cKDTree(places).query(places, k=2)
+    near = np.asarray(cKDTree(places).query(places, k=2)[1], dtype=np.int64)
     near = np.where(near[:, 0] == np.arange(len(near)), near[:, 1], near[:, 0])
     error = wrong - wrong.mean(axis=0)
     power = np.maximum((error**2).sum(axis=0), 1e-300)

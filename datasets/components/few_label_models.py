@@ -29,7 +29,9 @@ HELD = 0.975
 UNLIKELY = 0.01
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 61))
 TEMPERATURE_SD = 1.0
-"""Prior spread of ln T about 0: few labels do not say much about it."""
+"""Prior spread of ln T: few labels do not say much about it."""
+USUAL_LOG_TEMPERATURE = 0.3
+"""Prior mean of ln T: models of few labels are too sure."""
 
 
 def class_log_probabilities(model: str, scores: Floats, codes: Integers, k: int) -> Floats:
@@ -83,18 +85,19 @@ def spot_log_probabilities(scores: Floats, codes: Integers, spot: Integers, k: i
     return np.asarray(log_p - _log_sum(log_p))
 
 
-def temperature_weights(log_p: Floats, codes: Integers, heed: Floats) -> Floats:
-    """Return how credible each temperature is by labels that were left out, (61,).
+def temperature_weights(log_p: Floats, codes: Integers, heed: Floats) -> tuple[Floats, float]:
+    """Return how credible each temperature is by labels that were left out, (61,), and ln p.
 
-    ``heed``: weight of each label; labels of one spot count as one.
+    ``heed``: weight of each label; labels of one spot count as one. The second is the logarithm
+    of what all temperatures together foretell, by which models are weighed.
     """
-    score = -0.5 * (np.log(TEMPERATURES) / TEMPERATURE_SD) ** 2
+    score = -0.5 * ((np.log(TEMPERATURES) - USUAL_LOG_TEMPERATURE) / TEMPERATURE_SD) ** 2
     for number, temperature in enumerate(TEMPERATURES):
         scaled = log_p / temperature
         scaled = scaled - _log_sum(scaled)
         score[number] += heed @ scaled[np.arange(len(codes)), codes]
     weights = np.exp(score - score.max())
-    return np.asarray(weights / weights.sum())
+    return np.asarray(weights / weights.sum()), float(score.max() + np.log(weights.sum()))
 
 
 def tempered(log_p: Floats, weights: Floats) -> Floats:

@@ -51,7 +51,7 @@ def test_five_labels_of_each_motif_are_enough(motifs):
         assert found.accuracy >= 0.9
 
 
-@pytest.mark.parametrize(("count", "bound"), [(5, 0.12), (25, 0.06)])
+@pytest.mark.parametrize(("count", "bound"), [(5, 0.06), (25, 0.03)])
 def test_is_as_sure_as_it_is_right_where_classes_overlap(grains, count, bound, oracle):
     # disorder of two levels: nobody tells all patches apart
     table, truth = grains
@@ -64,6 +64,24 @@ def test_is_as_sure_as_it_is_right_where_classes_overlap(grains, count, bound, o
         sure.append(found.probabilities[unseen].max(axis=1).mean())
     assert 0.6 < np.mean(right) < 0.95
     oracle("confidence less accuracy", error=np.mean(sure) - np.mean(right), bound=bound)
+
+
+def test_sure_answers_from_five_labels_are_right_as_often_as_said(oracle):
+    # the better of two models alone was .07 too sure; standard error .015
+    sure, right = [], []
+    for seed in range(500, 530):
+        random = np.random.default_rng(seed)
+        means = random.normal(size=(2, 4)) / np.sqrt(2)
+        truth = random.integers(0, 2, 300)
+        rows = means[truth] + random.normal(size=(300, 4))
+        labels = some_labels(truth, seed)
+        found = classify_patches(rows, labels, rng=0)
+        top = found.probabilities.max(axis=1)
+        told = (labels < 0) & (top > 0.8)
+        sure.append(top[told])
+        right.append(found.labels[told] == truth[told].astype(str))
+    gap = np.concatenate(sure).mean() - np.concatenate(right).mean()
+    oracle("said less right, of answers above .8", error=gap, bound=0.05)
 
 
 def test_left_out_accuracy_is_that_of_unseen_patches(oracle):
@@ -107,7 +125,7 @@ def on_a_field(seed, spots, labels_a_class=15, shift=0.5, slow=4.0, n=30):
 def test_neighbours_do_not_foretell_each_others_labels(oracle):
     # leaving out only what shares pixels promised .99; three spots of five labels are few
     gap, inside = [], []
-    for seed in range(10):
+    for seed in range(8):
         table, truth, labels = on_a_field(seed, 3)
         found = classify_patches(table, labels, rng=0)
         unseen = labels < 0
@@ -121,7 +139,7 @@ def test_neighbours_do_not_foretell_each_others_labels(oracle):
 
 def test_labels_on_one_spot_test_nothing_and_promise_little():
     sure, right = [], []
-    for seed in range(8):
+    for seed in range(6):
         table, truth, labels = on_a_field(seed, 1)
         found = classify_patches(table, labels, rng=0)
         unseen = labels < 0

@@ -32,15 +32,15 @@ def test_planted_number_is_found(rank, n, c, errors):
 @pytest.mark.parametrize("errors", [1.0, None])
 def test_columns_without_anything_in_common_are_not_answered(n, c, errors):
     claimed = 0
-    for seed in range(25):
+    for seed in range(20):
         rows = np.random.default_rng(1000 + seed).normal(size=(n, c))
         try:
             find_components(rows, errors=errors, rng=seed % 2)
             claimed += 1
         except NotIdentified as sentence:
             assert "nothing beyond their noise" in str(sentence)
-    # 5 % may be wrong: more than 5 of 25 would be in 1 of 1000 runs
-    assert claimed <= 5
+    # 5 % may be wrong: more than 4 of 20 would be in 3 of 1000 runs; it was 11 of 30 and more
+    assert claimed <= 4
 
 
 def test_error_of_entries_that_were_used_would_choose_more():

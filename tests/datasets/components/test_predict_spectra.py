@@ -64,7 +64,7 @@ def unseen_third(seed, slow, n=24):
     return table, rows, unseen
 
 
-@pytest.mark.parametrize("slow", [3.0, 6.0])
+@pytest.mark.parametrize("slow", [pytest.param(3.0, marks=pytest.mark.slow), 6.0])
 def test_intervals_know_of_causes_that_vary_slowly_and_are_not_measured(slow, oracle):
     # blocks as long as the white descriptor asks for hold .82 and .67 of the unseen third
     inside, told = [], []
