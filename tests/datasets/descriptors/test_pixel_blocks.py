@@ -175,12 +175,15 @@ def test_errors_of_moments_and_spectra(field, places, oracle):
             oracle(f"scatter of {name}", error=spread[column] - 1.0, bound=0.15)
 
 
-def test_errors_under_correlated_noise(field, places, oracle):
+@pytest.mark.parametrize(
+    ("groups", "row_sd"), [(("mean", "variance"), 0.1), (("gradient", "lock_in"), 0.0)]
+)  # with lines the others are calibrated: test_redrawn_noise.py
+def test_errors_under_correlated_noise(field, places, oracle, groups, row_sd):
     smooth = np.array([0.25, 0.5, 0.25])
     lags = np.convolve(smooth, smooth)
-    noise = ChannelNoise(0.4, np.outer(lags, lags) / lags.max() ** 2, row_sd=0.1)
+    noise = ChannelNoise(0.4, np.outer(lags, lags) / lags.max() ** 2, row_sd=row_sd)
     names, z, strength, spread = scores(
-        field, places, ("mean", "variance", "gradient", "lock_in"), noise,
+        field, places, groups, noise,
         lambda f, rng: f + noise.draw(f.shape, rng), 70, 4,
     )  # fmt: skip
     for column, name in enumerate(names):
