@@ -258,13 +258,13 @@ def _part_of_response(name: str, channels: dict[str, ComparedChannel]) -> Derive
             turn = 2.0 * np.pi / angle.period
             response = amplitude.values / amplitude.scale * np.exp(1j * angle.values * turn)
             share = _explained(response, own.values / own.scale, known)
-            parts = (np.where(known, part - part[known].mean(), 0.0) if known.any() else part * 0
-                     for part in (response, own.values / own.scale))  # fmt: skip
-            if (
-                share >= LEAST_PART
-                and chance_of(share, *parts, 2) < LARGEST_CHANCE
-                and (best is None or share > best.share)
-            ):
+            if share < LEAST_PART or (best is not None and share <= best.share):
+                continue
+            level = [
+                np.where(known, part - part[known].mean(), 0.0)
+                for part in (response, own.values / own.scale)
+            ]
+            if chance_of(share, level[0], level[1], 2) < LARGEST_CHANCE:
                 best = DerivedChannel(
                     name, (size, phase), "part of the response", share, float("nan")
                 )

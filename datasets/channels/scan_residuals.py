@@ -19,6 +19,7 @@ LARGEST_LAG = 16
 SPOILT_SDS = 6.0
 SPOILT_RATIO = 2.0
 EDGE_RATIO = 1.5
+LINES_P = 1e-3
 
 
 def spoilt_lines(values: Floats) -> NDArray[np.int64]:
@@ -55,7 +56,8 @@ def repeat_noise(
 
     NaN are passed over. ``sd^2 = sum_s (z_s - mean)^2 / (n - 1)`` without the lines' own offsets,
     whose spread is ``row_sd``; the autocorrelation is that of the residuals, cut where it is lost
-    in its error. A signal is what two scans share, line by line (a t test of their products).
+    in its error. A signal is what two scans share, line by line (a t test of their products; lines'
+    own means and slopes apart from the rest).
     """
     n = len(scans)
     mean = np.nanmean(scans, axis=0)
@@ -114,20 +116,40 @@ def _cut(correlation: Floats, number: float) -> Floats:
 
 
 def _shared(scans: Floats) -> tuple[float, float]:
-    """Return the share of the variance that scans share, and the chance that noise shares it."""
-    flat = [np.nan_to_num(np.real(flatten_lines(part))) for part in scans]
-    total = np.sum(flat, axis=0)
-    own = np.sum([part**2 for part in flat], axis=0).sum(axis=1)
+    """Return the share of the variance that scans share, and the chance that noise shares it.
+
+    Of pixels with level lines, and of the lines' means and slopes (walls or lamellae along them).
+    """
+    flat = np.stack([np.nan_to_num(np.real(flatten_lines(part))) for part in scans])
+    level = np.stack([np.nan_to_num(part - np.nanmean(part)) for part in scans])
+    # rounding leaves a constant channel no exact zeros
+    size = 1e-12 * float(np.sqrt(np.nanmean(scans**2)))
+    flat, level = (np.where(np.abs(part) > size, part, 0.0) for part in (flat, level))
+    share, likely = _alike(flat)
+    whole, _ = _alike(level)
+    rough = level - flat
+    # a line's mean and its slope, as two numbers a line
+    along = [rough.mean(axis=2)[:, :, None], (rough[:, :, -1] - rough[:, :, 0])[:, :, None]]
+    lines = 2.0 * min(_alike(part)[1] for part in along)
+    if 2.0 * lines < LINES_P:
+        share = whole
+    return float(np.clip(share, 0.0, 1.0)), min(2.0 * min(likely, lines), 1.0)
+
+
+def _alike(scans: Floats) -> tuple[float, float]:
+    """Return the share that scans (n, lines, numbers) share, and a t test of it over lines."""
+    total = scans.sum(axis=0)
+    own = (scans**2).sum(axis=(0, 2))
     # all pairs of scans at once
     products = 0.5 * ((total**2).sum(axis=1) - own)
     pairs = 0.5 * len(scans) * (len(scans) - 1)
     power = float(own.sum()) / len(scans)
     share = float(products.sum()) / pairs / max(power, 1e-300)
     scatter = float(products.std(ddof=1))
-    if not scatter > 0:
-        return float(np.clip(share, 0.0, 1.0)), float(share <= 0)
+    if not scatter > 1e-12 * max(power, 1e-300):
+        return share, float(share <= 0 or not power > 0)
     t = float(products.mean()) / scatter * np.sqrt(len(products))
-    return float(np.clip(share, 0.0, 1.0)), float(stats.t.sf(t, len(products) - 1))
+    return share, float(stats.t.sf(t, len(products) - 1))
 
 
 def _edges(residual: Floats, mean: Floats, known: Flags) -> tuple[str, ...]:
@@ -138,6 +160,8 @@ def _edges(residual: Floats, mean: Floats, known: Flags) -> tuple[str, ...]:
         return ()
     square = (residual**2).mean(axis=0)[known]
     steep = slope > np.quantile(slope, 0.9)
+    if not 0 < steep.sum() < steep.size or not square.any():
+        return ()
     ratio = float(square[steep].mean() / max(float(square[~steep].mean()), 1e-300))
     if ratio < EDGE_RATIO:
         return ()

@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from physlearn.checks import InputError
 from physlearn.datasets import align_repeat, average_scans
+from physlearn.datasets.channels.scan_residuals import repeat_noise
 
 
 def spots(dx=0.0, dy=0.0, noise=0.03, seed=0):
@@ -67,3 +68,14 @@ def test_offsets_of_lines_are_no_spoilt_lines(oracle):
         error = size**2 * np.sqrt(2 / (4 * 128))
         oracle(f"row noise {size}", z=(np.mean(found) - size**2) / error)
         assert out <= 4
+
+
+def test_repeats_tell_structure_along_the_lines_from_their_offsets():
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:96, :96]
+    for scene in (20.0 * (y > 50), 10 * np.sin(y / 3), 8.0 * x, None):
+        scans = rng.normal(size=(2, 96, 96)) + 0.3 * rng.normal(size=(2, 96, 1))
+        found = repeat_noise(scans if scene is None else scans + scene)
+        assert found.has_signal == (scene is not None)
+        assert (found.signal_share > 0.9) == (scene is not None)
+    assert not repeat_noise(np.ones((2, 24, 24))).has_signal
