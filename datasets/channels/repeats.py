@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -233,6 +233,8 @@ def register_scan(
             radius = NEAR_PX
         try:
             found[name] = _registered(before, after, model, radius, around)
+            if len(found[name].rivals) and radius > NEAR_PX:
+                found[name] = _nearer(before, after, model, found[name])
         except NotIdentified as error:
             refused.append(f"{name}: {error}")
         if name in found and model == "shift" and angle_period(one[name]) is None:
@@ -273,6 +275,19 @@ def _registered(
             for part in (before, after)
         )
         return register_images(*flat, model=model, largest_shift_px=radius, around_px=around)
+
+
+def _nearer(
+    before: xr.DataArray, after: xr.DataArray, model: str, found: Registration
+) -> Registration:
+    """Return the registration about no shift where it fits better: a coarse search may miss it."""
+    try:
+        near = _registered(before, after, model, NEAR_PX, (0.0, 0.0))
+    except NotIdentified:
+        return found
+    if near.correlation <= found.correlation:
+        return found
+    return replace(near, rivals=found.rivals, warnings=found.warnings)
 
 
 def _without_their_gaps(

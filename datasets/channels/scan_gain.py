@@ -74,7 +74,7 @@ def scan_gain(first: Floats, second: Floats) -> ScanGain:
     if both.sum() < BLOCKS**2 or min(first.shape) < 2 * LAGS:
         raise NotIdentified("the scans share too few pixels for a gain between them.")
     one, two = (_flat(part, both) for part in (first, second))
-    parts = np.array([_covariances(one, two, lag) for lag in range(1, LAGS + 1)])
+    parts = np.stack([_covariances(one, two, lag) for lag in range(1, LAGS + 1)])
     totals = parts.sum(axis=2)
     blocks = parts.shape[2]
     whole = _gain(totals)
@@ -91,10 +91,10 @@ def scan_gain(first: Floats, second: Floats) -> ScanGain:
 
 def _flat(values: Floats, both: NDArray[np.bool_]) -> Floats:
     """Return the picture without its plane, 0 where one scan saw nothing."""
-    y, x = np.indices(values.shape, dtype=np.float64)
-    design = np.column_stack([np.ones(int(both.sum())), y[both], x[both]])
+    grid: Floats = np.indices(values.shape, dtype=np.float64)
+    design = np.column_stack([np.ones(int(both.sum())), grid[0][both], grid[1][both]])
     left = np.linalg.qr(design)[0]
-    flat = np.zeros(values.shape)
+    flat: Floats = np.zeros(values.shape)
     flat[both] = values[both] - left @ (left.T @ values[both])
     return flat
 

@@ -215,8 +215,9 @@ def _filled_by_each_other(
     both = ~gaps[0] & ~gaps[1]
     if both.all() or both.sum() < FEWEST_PIXELS or angle_period(first) is not None:
         return first, second
-    y, x = np.indices(one.shape, dtype=np.float64)
-    design = np.stack([np.ones(one.shape), y / len(y), x / len(x)], axis=-1)
+    grid: Floats = np.indices(one.shape, dtype=np.float64)
+    sides = (grid[0] / one.shape[0], grid[1] / one.shape[1])
+    design = np.stack([np.ones(one.shape), *sides], axis=-1)
     plane = design @ np.linalg.lstsq(design[both], (one - two)[both], rcond=None)[0]
     filled = np.where(gaps[0], two + plane, one), np.where(gaps[1], one - plane, two)
     return pair[0].copy(data=filled[0]), pair[1].copy(data=filled[1])

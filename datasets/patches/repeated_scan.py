@@ -240,7 +240,8 @@ def merge_repeat(
     pair = one, two
     if seen is not None and by_both is not None:
         usual = seen >= USUAL_SHARE * np.median(seen)
-        pair = tuple(np.where(usual[:, None], _columns(part, names), np.nan) for part in by_both)
+        parts = [np.where(usual[:, None], _columns(part, names), np.nan) for part in by_both]
+        pair = parts[0], parts[1]
     units = tuple(unit for block in twice for unit in block.units)
     periods = [block.periods.get(name) for block in twice for name in block.names]
     noise = difference_noise(*pair, places, periods=periods)

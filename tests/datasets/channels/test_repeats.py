@@ -246,3 +246,16 @@ def test_before_and_after_a_change_with_turn_and_drift(model, oracle):
     oracle(f"after {model}", error=float(gap[~changed & (np.abs(gap) < 0.75)].std()), bound=0.18)
     still = align_repeat(channel(before), channel(after), model="shift", largest_shift_px=6.0)
     assert float((still.second - still.first).std()) > float(np.nanstd(gap))
+
+
+def test_no_shift_is_tried_where_a_scene_repeats_itself():
+    y, x = np.mgrid[:256, :256]
+    waves = np.sin(x / 9) * np.cos(y / 11) + 0.3 * np.sin(x / 3.1 + y / 4)
+    rng = np.random.default_rng(3)
+    angles = [
+        np.mod(358.9 + 21.6 * waves + rng.normal(0, 7.2, waves.shape), 360) - 180 for _ in "ab"
+    ]
+    # this draw's coarse search finds a period and misses 0
+    pair = align_repeat(*(channel(each, units="deg") for each in angles))
+    assert np.abs(pair.registration.shift).max() < 0.3
+    assert len(pair.registration.rivals)
