@@ -66,7 +66,7 @@ def without_derived(table: PatchTable, notes: list[str]) -> list[str]:
 
 
 def shared_pixels(table: PatchTable, first: str, second: str) -> str:
-    """Return the channel whose pixels both columns are computed from, "" for none."""
+    """Return what both columns are computed from (a channel, a response, spectra), "" for none."""
     pixels = table.metadata.get("pixels_of", {})
     channel = pixels.get(first, "") if isinstance(pixels, Mapping) else ""
     return str(channel) if channel and pixels.get(second) == channel else ""

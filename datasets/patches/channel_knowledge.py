@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.channels.channel_noise import ChannelNoise
-from physlearn.datasets.descriptors.channel_names import plain_channel_name
+from physlearn.datasets.descriptors.channel_names import (
+    controlled_channel_name,
+    plain_channel_name,
+)
 from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import PatchPlaces, axis_frame
 from physlearn.datasets.patches.patch_sources import Sources
@@ -36,12 +40,15 @@ class ChannelKnowledge:
         Channel -> the channels that it repeats or is computed from.
     notes
         Sentences for the table's warnings.
+    responses
+        Channel -> the response of which it is one part (amplitude or phase).
     """
 
     noises: Mapping[str, ChannelNoise | None]
     flags: Mapping[str, str]
     derived: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
+    responses: Mapping[str, str] = field(default_factory=dict)
 
 
 def know_channels(
@@ -83,7 +90,23 @@ def know_channels(
             "measures what they share."
         )
     derived = _derived(middle.channels, notes) if len(middle.channels) > 1 else {}
-    return ChannelKnowledge(noises, flags, derived, tuple(dict.fromkeys(notes)))
+    responses = _responses(middle.channels, notes)
+    return ChannelKnowledge(noises, flags, derived, tuple(dict.fromkeys(notes)), responses)
+
+
+def _responses(channels: Collection[str], notes: list[str]) -> dict[str, str]:
+    """Return the channels that are amplitude and phase of one response, by their names."""
+    of = {controlled_channel_name(name): name for name in channels if re.search("[a-z]", name)}
+    found: dict[str, str] = {}
+    for controlled, amplitude in of.items():
+        phase = of.get(controlled.replace("amplitude", "phase", 1))
+        if "amplitude" in controlled.split("_") and phase is not None:
+            notes.append(
+                f"channels {amplitude} and {phase} are two parts of one response and share its "
+                "noise and its background: complex_response gives what is one number a pixel."
+            )
+            found.update(dict.fromkeys((amplitude, phase), f"{amplitude} and {phase}"))
+    return found
 
 
 def _is_constant(channel: xr.DataArray) -> bool:
@@ -153,4 +176,7 @@ def mark_block(block: ColumnBlock, channel: str, knowledge: ChannelKnowledge) ->
             # a descriptor repeats the same descriptor of the channels it is derived from
             rest = name.removeprefix(channel)
             derived.setdefault(name, tuple(each + rest for each in knowledge.derived[channel]))
-    return replace(block, flags=flags, derived=derived)
+    pixels = dict(block.pixels_of)
+    if channel in knowledge.responses:
+        pixels = dict.fromkeys(block.names, knowledge.responses[channel])
+    return replace(block, flags=flags, derived=derived, pixels_of=pixels)

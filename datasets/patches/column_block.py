@@ -41,7 +41,8 @@ class ColumnBlock:
     periods
         Column -> a full turn in its unit, for directions.
     pixels_of
-        Column -> the channel whose pixels it is computed from.
+        Column -> the channel, response or spectra whose pixels it is computed from: links between
+        columns of the same may be arithmetic.
     """
 
     names: tuple[str, ...]

@@ -98,6 +98,7 @@ def prefixed(block: ColumnBlock, name: str) -> ColumnBlock:
         derived={named(column): tuple(map(named, of)) for column, of in block.derived.items()},
         flags={named(column): text for column, text in block.flags.items()},
         periods={named(column): period for column, period in block.periods.items()},
+        pixels_of={named(column): f"{of} of {name}" for column, of in block.pixels_of.items()},
     )
 
 

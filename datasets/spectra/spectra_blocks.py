@@ -175,6 +175,8 @@ def spectra_blocks(
             derived=derived, notes=tuple(notes),
             flags={"phase": wide} if wide else {},
             periods={} if turn is None else {"phase": 2.0 * np.pi},
+            # numbers of one fitted curve; counts of different edges are different elements
+            pixels_of={} if kind == "edges" else dict.fromkeys(columns, "the spectra"),
         )
     ]  # fmt: skip
 

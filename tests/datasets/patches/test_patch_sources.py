@@ -7,7 +7,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets import PatchOptions, describe_patches
+from physlearn.datasets import PatchOptions, SpectraOptions, describe_patches, make_spectra
 from physlearn.records import AtomicConfiguration, WallTrack
 
 
@@ -303,8 +303,6 @@ def test_walls_and_a_frame_without_any():
 
 
 def test_spectra_and_their_names():
-    from physlearn.datasets import make_spectra
-
     spectra = make_spectra("loops", (24, 24), rng=1).spectra
     table = describe_patches(spectra)
     assert "coercive_voltage_rising" in table.columns
@@ -364,3 +362,26 @@ def test_every_group_of_descriptors_and_fewer_patches_than_columns():
     assert table.measurement_covariance.shape == (36, len(table.columns), len(table.columns))
     assert any("fewer patches than columns" in note for note in table.warnings)
     assert np.linalg.eigvalsh(table.measurement_covariance).min() > -1e-9
+
+
+def test_amplitude_and_phase_are_one_response():
+    rng = np.random.default_rng(0)
+    maps = {
+        name: xr.DataArray(rng.normal(size=(64, 64)), dims=("y", "x"), attrs={"units": unit})
+        for name, unit in (("AmplitudeRetrace", "pm"), ("PhaseRetrace", "deg"), ("Phase2", "deg"))
+    }
+    table = describe_patches(maps, patch_size=8.0)
+    pixels = table.metadata["pixels_of"]
+    assert pixels["amplitude_retrace"] == pixels["phase_retrace"]
+    assert pixels["phase2"] == "phase2"
+    assert any("two parts of one response" in text for text in table.warnings)
+
+
+def test_numbers_of_one_loop_are_marked_as_such():
+    loops = make_spectra("loops", (24, 24), rng=1).spectra
+    table = describe_patches(None, spectra=loops)
+    assert set(table.metadata["pixels_of"].values()) == {"the spectra"}
+    stack = make_spectra("edges", (24, 24), rng=1).spectra
+    edges = SpectraOptions(edges={"nitrogen": ((340.0, 396.0), (400.0, 460.0))})
+    elements = describe_patches(None, spectra=stack, options=PatchOptions(spectra=edges))
+    assert "pixels_of" not in elements.metadata
