@@ -75,8 +75,8 @@ def describe_patches(
     measurements
         Records measured on the atoms: ``SiteStates``, ``PolarizationField``, ``Rings``...
     patch_size
-        Edge in the unit of length; None takes the cells of a coarse channel, else 3 lattice
-        constants, else a sixteenth of the picture.
+        Edge in the unit of length; None takes the cells of a channel much coarser than the rest,
+        else 3 lattice constants, else a sixteenth of the picture (8 pixels at least).
     options
         Overlap, centres, descriptors and more: ``PatchOptions``.
 

@@ -29,7 +29,10 @@ SMALLEST_PATCH_PX = 8
 SPECTRA_PER_EDGE = 4
 """Enough spectra in a patch that a quarter of them may be spoilt."""
 COARSE_CELLS = 64
-"""A channel with at most this many cells an edge may set the patch grid by its own cells."""
+"""A channel with at most this many cells an edge may set the patch grid by its own cells, ..."""
+COARSE_CELLS_ALONE = 32
+"""... or this many, where nothing finer is there to be described in them."""
+FINER = 4.0
 
 
 def choose_places(
@@ -52,7 +55,7 @@ def choose_places(
     if patch_size is not None:
         check_positive("patch_size", patch_size)
     elif options.centers is None and sources.picture is None:
-        coarse = [f for f in frames.values() if max(f.shape) <= COARSE_CELLS]
+        coarse = _coarse(sources, list(frames.values()))
         if coarse and abs(coarse[0].step[0] - coarse[0].step[1]) < 1e-6 * coarse[0].step[0]:
             low, high = _extent([coarse[0]])
             cell = coarse[0].step[0]
@@ -64,6 +67,17 @@ def choose_places(
     if options.centers is None:
         return grid_places(low, high, size, overlap=options.overlap, unit=unit), first
     return _at_points(sources, size, unit, options, (low, high)), first
+
+
+def _coarse(sources: Sources, frames: list[AxisFrame]) -> list[AxisFrame]:
+    """Return the maps whose cells may be the patches: coarser than what else is described."""
+
+    def most_cells(frame: AxisFrame) -> int:
+        finer = any(FINER * max(other.step) <= min(frame.step) for other in frames)
+        others = sources.atoms is not None or sources.walls is not None
+        return COARSE_CELLS if finer or others else COARSE_CELLS_ALONE
+
+    return [frame for frame in frames if max(frame.shape) <= most_cells(frame)]
 
 
 def _unit(sources: Sources, frames: dict[str, AxisFrame]) -> str:

@@ -116,6 +116,17 @@ def test_a_coarse_channel_sets_the_patches():
     assert np.allclose(table.centers[9], [45.0, 45.0])
 
 
+def test_a_small_scan_alone_is_described_in_patches_of_several_pixels():
+    rng = np.random.default_rng(0)
+    scan = xr.DataArray(rng.normal(size=(64, 64)), dims=("y", "x"), name="height")
+    assert describe_patches({"height": scan}).patch_size == 8.0
+    cells = xr.DataArray(rng.normal(size=(16, 16)), dims=("y", "x"), name="height")
+    assert describe_patches({"height": cells}).patch_size == 1.0
+    coords = {dim: (dim, 0.25 * np.arange(256) - 0.375) for dim in ("y", "x")}
+    fine = xr.DataArray(rng.normal(size=(256, 256)), dims=("y", "x"), coords=coords)
+    assert describe_patches({"height": scan, "fine": fine}).patch_size == 1.0
+
+
 def test_picture_without_atoms_gets_picture_descriptors():
     y, x = np.mgrid[:128, :128]
     rng = np.random.default_rng(5)
