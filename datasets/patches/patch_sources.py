@@ -114,8 +114,8 @@ def gather_sources(
     elif source is not None:
         raise InputError(
             "source must be an AtomicConfiguration, a WallTrack, a Dataset, a DataArray or a "
-            f"mapping of DataArrays; got {type(source).__name__}. read_channels(path) makes one of a "
-            "file, xarray.DataArray(numbers, dims=('y', 'x')) of an array."
+            f"mapping of DataArrays; got {type(source).__name__}. read_channels(path) makes one "
+            "of a file, xarray.DataArray(numbers, dims=('y', 'x')) of an array."
         )
     # one array without atoms or walls beside it is the picture, whatever its name
     single = given and isinstance(given[0], xr.DataArray) and "channel" not in given[0].dims
