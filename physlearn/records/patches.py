@@ -143,7 +143,10 @@ class PatchTable:
             checked["measurement_covariance"] = covariance
         if not 0 <= self.overlap < 1:
             raise InputError(f"overlap must be at least 0 and below 1; got {self.overlap!r}.")
-        if self.covariates is not None:
+        if self.covariates is not None and self.covariates.shape[1] == 0:
+            # a file cannot tell a table without columns from none
+            checked["covariates"] = None
+        elif self.covariates is not None:
             if len(self.covariates) != n:
                 raise InputError(f"covariates must have {n} rows, got {len(self.covariates)}.")
             checked["covariates"] = self.covariates.reset_index(drop=True).copy()

@@ -325,3 +325,13 @@ def test_a_record_prints_in_one_short_line(make):
 def test_numbers_of_the_picture_are_checked(changes):
     with pytest.raises(InputError, match=next(iter(changes))):
         AtomicConfiguration([[0.0, 0.0]], **changes)
+
+
+def test_a_patch_table_without_covariates_comes_back(tmp_path):
+    empty = pd.DataFrame(index=range(3))
+    table = PatchTable(
+        pd.DataFrame({"a": [1.0, 2.0, 3.0]}), np.zeros((3, 2)), 1.0, covariates=empty
+    )
+    assert table.covariates is None
+    table.save(tmp_path / "table.nc")
+    assert PatchTable.load(tmp_path / "table.nc").frame.equals(table.frame)
