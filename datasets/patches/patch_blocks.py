@@ -32,9 +32,9 @@ def collect_blocks(
     *,
     knowledge: ChannelKnowledge,
     frame: int = 0,
-    pooled: bool = False,
 ) -> list[ColumnBlock]:
     """Return the blocks of one frame: atoms, picture and channels, spectra, walls."""
+    pooled = options.covariance == "pooled"
     blocks: list[ColumnBlock] = []
     if sources.atoms is not None:
         blocks += _atom_blocks(sources, places, pooled)

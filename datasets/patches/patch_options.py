@@ -51,8 +51,9 @@ class PatchOptions:
     require
         Columns that every patch must have: patches without are left out, however many.
     covariance
-        "each" keeps a covariance for each patch, "pooled" their mean, "auto" the first unless
-        patches x columns^2 exceeds 2e7.
+        "each" keeps a covariance for each patch, "pooled" their mean (of pixels over up to 512
+        patches, which is several times quicker), "auto" the first unless patches x columns^2
+        exceeds 2e7.
     dose
         Dose of the whole picture, of each frame, or a map (y, x): a covariate.
     drift
