@@ -16,6 +16,7 @@ from benchmarks.atoms.checks import CHECKS
 from benchmarks.atoms.finders import PICTURES, SPEED, TOOLS, close_all, compare
 from benchmarks.monte_carlo.results import (
     RESULTS,
+    check_lines,
     load_average,
     read_results,
     said_surroundings,
@@ -162,19 +163,8 @@ def markdown(content: Mapping[str, Any]) -> str:
         "Error / bound: root mean square over the joint Cramer-Rao bound, columns found with "
         "matched signal-to-noise of at least 6.",
         "", *finder_lines(cases), "", *speed_lines(cases), "",
-        "| question | measured | goal | |", "|---|---|---|---|",
+        *check_lines(cases, CHECKS),
     ]  # fmt: skip
-    for name in CHECKS:
-        case = cases.get(name, {})
-        if "failed" in case:
-            lines.append(f"| {name} | FAILED: {case['failed']} | | |")
-        for row in case.get("checks", []):
-            met = "" if row["met"] is None else "met" if row["met"] else "MISSED"
-            lines.append(f"| {row['what']} | {row['measured']} | {row['goal']} | {met} |")
-    loads = [case["load"] for case in cases.values() if case.get("load") is not None]
-    if loads:
-        lines += ["", f"Load average of the machine while measuring: {min(loads)} to {max(loads)} "
-                  "(1 is this benchmark alone)."]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +162,20 @@ def markdown(content: Mapping[str, Any]) -> str:
         lines += ["", f"Load average of the machine while measuring: {min(loads)} to {max(loads)} "
                   "(1 is this benchmark alone)."]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def check_lines(cases: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return the table of questions with a goal, and the load under which all was measured."""
+    lines = ["| question | measured | goal | |", "|---|---|---|---|"]
+    for name in names:
+        case = cases.get(name, {})
+        if "failed" in case:
+            lines.append(f"| {name} | FAILED: {case['failed']} | | |")
+        for row in case.get("checks", []):
+            met = "" if row["met"] is None else "met" if row["met"] else "MISSED"
+            lines.append(f"| {row['what']} | {row['measured']} | {row['goal']} | {met} |")
+    loads = [case["load"] for case in cases.values() if case.get("load") is not None]
+    if loads:
+        lines += ["", f"Load average of the machine while measuring: {min(loads)} to {max(loads)} "
+                  "(1 is this benchmark alone)."]  # fmt: skip
+    return lines

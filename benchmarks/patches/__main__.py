@@ -12,6 +12,7 @@ from rich.console import Console
 
 from benchmarks.monte_carlo.results import (
     RESULTS,
+    check_lines,
     load_average,
     read_results,
     said_surroundings,
@@ -132,19 +133,8 @@ def markdown(content: Mapping[str, Any]) -> str:
         "Area under the curve for telling disordered from ordered patches (columns shifted by "
         "7 % of the spacing against 4 %). The last row knows every column's shift: what a shift "
         "drawn at random lets be known.", "", *disorder_lines(cases), "",
-        "| question | measured | goal | |", "|---|---|---|---|",
+        *check_lines(cases, CHECKS),
     ]  # fmt: skip
-    for name in CHECKS:
-        case = cases.get(name, {})
-        if "failed" in case:
-            lines.append(f"| {name} | FAILED: {case['failed']} | | |")
-        for row in case.get("checks", []):
-            met = "" if row["met"] is None else "met" if row["met"] else "MISSED"
-            lines.append(f"| {row['what']} | {row['measured']} | {row['goal']} | {met} |")
-    loads = [case["load"] for case in cases.values() if case.get("load") is not None]
-    if loads:
-        lines += ["", f"Load average of the machine while measuring: {min(loads)} to {max(loads)} "
-                  "(1 is this benchmark alone)."]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
