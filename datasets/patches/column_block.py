@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ColumnBlock", "mean_block"]
+__all__ = ["ColumnBlock"]
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,32 +66,3 @@ class ColumnBlock:
             self.covariance.shape[1:] != (k, k) or len(self.covariance) not in (1, len(self.values))
         ):
             raise ValueError(f"a block of {k} names holds covariances {self.covariance.shape}")
-
-
-def mean_block(
-    name: str,
-    members: tuple[Integers, Integers],
-    n_patches: int,
-    values: Floats,
-    variances: Floats | None,
-    *,
-    tier: int,
-    unit: str = "1",
-    notes: Sequence[str] = (),
-) -> ColumnBlock:
-    """Return the patch means of independent values (one a point) with the variance of each mean.
-
-    ``members`` are the (patch, point) pairs of ``PatchPlaces.members``; NaN values are passed over;
-    a patch without values is NaN; ``variances`` None leaves the errors unknown.
-    """
-    patch, point = members
-    good = np.isfinite(values[point])
-    patch, point = patch[good], point[good]
-    number = np.bincount(patch, minlength=n_patches).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(patch, weights=values[point], minlength=n_patches) / number
-        covariance = None
-        if variances is not None:
-            total = np.bincount(patch, weights=variances[point], minlength=n_patches)
-            covariance = np.nan_to_num(total / number**2)[:, None, None]
-    return ColumnBlock((name,), mean[:, None], (tier,), (unit,), covariance, notes=tuple(notes))

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from physlearn.checks import InputError
-from physlearn.datasets.patches.column_block import ColumnBlock, mean_block
+from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_places import axis_frame, grid_places
 
 
@@ -43,17 +43,6 @@ def test_overlap_is_the_shared_share():
         grid_places([0, 0], [10, 10], 2.0, overlap=1.0)
     with pytest.raises(InputError, match="too large"):
         grid_places([0, 0], [10, 10], 9.0)
-
-
-def test_means_pass_over_gaps_and_divide_the_variance():
-    members = (np.array([0, 0, 0, 1]), np.array([0, 1, 2, 3]))
-    block = mean_block(
-        "a", members, 3, np.array([1.0, 3.0, np.nan, 5.0]), np.full(4, 0.5), tier=1, unit="nm"
-    )
-    assert block.values[:2, 0].tolist() == [2.0, 5.0]
-    assert np.isnan(block.values[2, 0])
-    assert block.covariance is not None
-    assert block.covariance[:, 0, 0].tolist() == [0.25, 0.5, 0.0]
 
 
 def test_a_block_checks_its_shapes():
