@@ -26,14 +26,20 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["EVENT_KINDS", "WALL_COLUMNS", "WallTrack"]
+__all__ = ["EVENT_KINDS", "OPTIONAL_COLUMNS", "WALL_COLUMNS", "WALL_KINDS", "WallTrack"]
 
 WALL_COLUMNS = (
     "frame", "wall", "time", "x", "y", "normal_x", "normal_y", "normal_error",
     "error_correlation_length", "arc_length", "curvature", "normal_velocity",
 )  # fmt: skip
-MAY_BE_UNKNOWN = ("normal_velocity", "curvature")
-EVENT_KINDS = ("birth", "vanish", "merge", "split")
+OPTIONAL_COLUMNS = (
+    "normal_velocity_error", "curvature_error", "feature_distance", "feature_distance_error",
+)  # fmt: skip
+"""Columns of a table that may be left out: NaN where nobody measured them."""
+MAY_BE_UNKNOWN = ("normal_velocity", "curvature", *OPTIONAL_COLUMNS)
+EVENT_KINDS = ("birth", "vanish", "merge", "split", "enter", "leave")
+EVENT_NUMBERS = ("x", "y", "time")
+WALL_KINDS = ("ferroelectric", "ferroelastic", "unknown")
 TEXTS = ("unit", "time_unit", "drive_unit", "metadata", "warnings")
 
 
@@ -41,6 +47,20 @@ def _no_events() -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame({"frame": np.empty(0, np.int64), "wall": np.empty(0, np.int64), "kind": []})
+
+
+def _check_events(events: pd.DataFrame) -> pd.DataFrame:
+    """Return the events with every column, -1 and NaN where nothing was said."""
+    wrong = sorted(set(events["kind"]) - set(EVENT_KINDS))
+    if wrong:
+        raise InputError(f"events must be of kind {', '.join(EVENT_KINDS)}; got {wrong[0]!r}.")
+    whole = events[["frame", "wall", "kind"]].reset_index(drop=True).copy()
+    others = events["other"].to_numpy() if "other" in events else np.full(len(events), -1)
+    whole["other"] = np.asarray(others, dtype=np.int64)
+    for name in EVENT_NUMBERS:
+        given = events[name].to_numpy() if name in events else np.full(len(events), np.nan)
+        whole[name] = np.asarray(given, dtype=np.float64)
+    return whole
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -54,19 +74,26 @@ class WallTrack:
         from the positive to the negative domain), normal_error (standard deviation along the
         normal), error_correlation_length (along the wall), arc_length, curvature (positive where
         the positive domain is convex), normal_velocity (positive where the positive domain
-        grows; NaN where unknown). Lengths in ``unit``, times in ``time_unit``.
+        grows; NaN where unknown); and, NaN where not measured, normal_velocity_error,
+        curvature_error (standard deviations), feature_distance, feature_distance_error (to the
+        nearest other feature, such as a ferroelastic wall). Lengths in ``unit``, times in
+        ``time_unit``.
     unit, time_unit
         Units; ``pixel`` and ``frame`` when the file had no scale.
     frame_times
         float64, shape (n_frames,).
     events
-        Columns frame, wall, kind (birth, vanish, merge, split).
+        Columns frame, wall, kind (birth, vanish, merge, split; enter, leave at the edge of the
+        view), other (the wall it merged into or split from, -1 for none), x, y, time (NaN where
+        unknown).
     drive
         float64, shape (n_frames,): the drive that acts from a frame to the next, or None.
     drive_unit
         Unit of the drive.
     closed
         Wall identity -> whether its contour closes.
+    kinds
+        Wall identity -> ferroelectric, ferroelastic or unknown; empty where nobody asked.
     metadata, warnings
         As in ``AtomicConfiguration``.
 
@@ -95,6 +122,7 @@ class WallTrack:
     drive: NDArray[np.float64] | None = field(default=None, kw_only=True)
     drive_unit: str = field(default="", kw_only=True)
     closed: Mapping[int, bool] = field(default_factory=dict, kw_only=True)
+    kinds: Mapping[int, str] = field(default_factory=dict, kw_only=True)
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
@@ -106,9 +134,10 @@ class WallTrack:
             raise InputError(
                 f"table must have the columns of a WallTrack; missing {', '.join(missing)}."
             )
-        table = self.table[list(WALL_COLUMNS)].reset_index(drop=True).copy()
+        table = self.table.reindex(columns=[*WALL_COLUMNS, *OPTIONAL_COLUMNS])
+        table = table.reset_index(drop=True)
         times = check_array("frame_times", self.frame_times, ndim=1)
-        for name in WALL_COLUMNS:
+        for name in table.columns:
             whole = name in ("frame", "wall")
             table[name] = check_array(
                 f"table[{name!r}]", table[name].to_numpy(),
@@ -120,16 +149,16 @@ class WallTrack:
                 f"table['frame'] must be below {len(times)} (length of frame_times); "
                 f"got {table['frame'].max()}."
             )
-        wrong = sorted(set(self.events["kind"]) - set(EVENT_KINDS))
-        if wrong:
-            raise InputError(f"events must be of kind {', '.join(EVENT_KINDS)}; got {wrong[0]!r}.")
+        for wall, kind in self.kinds.items():
+            check_choice(f"kinds[{wall}]", kind, WALL_KINDS)
         check_choice("unit", self.unit, LENGTH_UNITS)
         check_choice("time_unit", self.time_unit, TIME_UNITS)
         checked: dict[str, object] = {
             "table": table,
             "frame_times": times,
-            "events": self.events[["frame", "wall", "kind"]].reset_index(drop=True).copy(),
+            "events": _check_events(self.events),
             "closed": {int(wall): bool(closed) for wall, closed in self.closed.items()},
+            "kinds": {int(wall): str(kind) for wall, kind in self.kinds.items()},
             "metadata": dict(self.metadata),
             "warnings": tuple(map(str, self.warnings)),
         }
@@ -171,18 +200,23 @@ class WallTrack:
         """Write everything as netCDF."""
         texts = {name: getattr(self, name) for name in TEXTS}
         texts["closed"] = sorted(self.closed.items())
+        texts["kinds"] = sorted(self.kinds.items())
         save_dataset(self.to_xarray(), path, "WallTrack", texts)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> WallTrack:
         """Read what ``save`` wrote."""
         dataset, texts = load_dataset(path, "WallTrack")
-        events = frame_from_dataset(dataset, ["frame", "wall", "kind"], "event_")
+        columns = [name for name in (*WALL_COLUMNS, *OPTIONAL_COLUMNS) if name in dataset]
+        told = ("frame", "wall", "kind", "other", *EVENT_NUMBERS)
+        known = [name for name in told if f"event_{name}" in dataset]
+        events = frame_from_dataset(dataset, known, "event_")
         return cls(
-            frame_from_dataset(dataset, list(WALL_COLUMNS)),
+            frame_from_dataset(dataset, columns),
             dataset["frame_times"].to_numpy(),
             events=events if len(events) else _no_events(),
             drive=dataset["drive"].to_numpy() if "drive" in dataset else None,
             closed=dict(texts.pop("closed")),
+            kinds=dict(texts.pop("kinds", [])),
             **texts,
         )

@@ -1,0 +1,1 @@
+"""Ginzburg-Landau parameters from films and pictures of an order parameter."""

@@ -1,0 +1,1 @@
+"""Hysteresis loops into Landau coefficients."""
