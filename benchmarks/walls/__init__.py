@@ -1,0 +1,1 @@
+"""Domain walls and Ginzburg-Landau films: what is reached, beside other ways."""
