@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = attach(
         "family_of": ".lattices.fit_contents",
         "fit_batch": ".batch",
         "fit_binary_units": ".networks.binary_units",
+        "fit_drive_law": ".walls.drive_laws",
         "fit_hamiltonian_to_energies": ".energies.cluster_expansion",
         "fit_lattice_hamiltonian": ".lattices.lattice_hamiltonian",
         "fit_wall_dynamics": ".walls.wall_dynamics",

@@ -1,0 +1,427 @@
+"""How fast a wall moves at a drive: linear, creep and depinning laws through measured speeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, stats
+
+from physlearn.checks import InputError, NotIdentified, as_generator, check_array, check_choice
+from physlearn.results import Fit, fit_from_draws
+
+__all__ = ["DRIVE_LAWS", "LawPosterior", "draw_law", "fit_drive_law"]
+
+Floats = NDArray[np.float64]
+
+DRIVE_LAWS = ("linear", "creep", "depinning")
+FORMULAS = {
+    "linear": "v = drive_mobility * E",
+    "creep": "v = v0 exp(-(E0 / |E|)^creep_exponent) sign(E)",
+    "depinning": "v = depinning_velocity (|E| / depinning_field - 1)^depinning_exponent sign(E)",
+}
+UNKNOWNS = {"linear": 1, "creep": 3, "depinning": 3}
+CREEP_EXPONENTS = (0.02, 3.0)
+STEEPEST_CREEP = 200.0
+DEPINNING_EXPONENTS = (0.05, 3.0)
+GRID = 121
+REFINEMENTS = 40
+FEWEST_CELLS = 300.0
+DOUBTFUL_P = 1e-3
+MOVING_SIGMA = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LawPosterior:
+    """Draws of a drive law's parameters with what must be said about them.
+
+    Attributes
+    ----------
+    draws
+        Variable -> (n_draws,).
+    units
+        Variable -> unit.
+    prior_sd
+        Variable -> standard deviation of its prior, where it has a proper one.
+    diagnostics
+        chi2, its degrees of freedom and tail probability, numbers of levels.
+    warnings
+        Sentences.
+    """
+
+    draws: dict[str, Floats]
+    units: dict[str, str]
+    prior_sd: dict[str, float]
+    diagnostics: dict[str, object]
+    warnings: tuple[str, ...] = field(default=())
+
+
+def fit_drive_law(
+    levels: ArrayLike,
+    velocities: ArrayLike,
+    covariance: ArrayLike,
+    law: str = "creep",
+    *,
+    exponent: tuple[float, float] | None = None,
+    drive_unit: str = "",
+    velocity_unit: str = "",
+    rng: int | np.random.Generator | None = None,
+    n_draws: int = 4000,
+) -> Fit:
+    """Fit a linear, creep or depinning law to speeds measured at several drives.
+
+    Parameters
+    ----------
+    levels
+        Drives, shape (n,); a negative one has the mirrored velocity.
+    velocities
+        Measured velocities, shape (n,), such as ``drive_velocity`` of a fit with
+        ``law="levels"``.
+    covariance
+        Of the velocities, shape (n, n); or their standard deviations, shape (n,).
+    law
+        ``linear``: v = m E. ``creep``: v = v0 exp(-(E0 / E)^mu). ``depinning``:
+        v = v1 (E / Ec - 1)^beta above the threshold field Ec, 0 below.
+    exponent
+        (value, sd) of the exponent, where it is known from elsewhere.
+    drive_unit, velocity_unit
+        Units, for the summary.
+    rng
+        Seed or generator of the draws.
+    n_draws
+        Posterior draws.
+
+    Returns
+    -------
+    Fit
+        ``linear``: ``drive_mobility``. ``creep``: ``creep_exponent``, ``creep_barrier``
+        ((E0 / E_ref)^mu, the barrier over kT at the geometric mean E_ref of the levels),
+        ``reference_velocity`` (at E_ref), ``log_creep_velocity`` (ln v0) and ``log_creep_field``
+        (ln E0). ``depinning``: ``depinning_field``, ``depinning_exponent``,
+        ``depinning_velocity`` (at twice the threshold field). ``diagnostics``: chi2, p.
+
+    Raises
+    ------
+    InputError
+        For shapes that do not fit, a covariance that is not positive, or an unknown law.
+    NotIdentified
+        If there are fewer distinct drives than unknowns (two fields cannot test a creep
+        exponent), or no velocity that differs from zero.
+
+    Notes
+    -----
+    The velocities are Gaussian about the law (their logarithms are not: a slow level may have
+    been measured negative). The law's speed enters linearly and is integrated out exactly; the
+    two others lie on a grid that is refined about its mass. Priors: exponents even from 0.02
+    (0.05) to 3, the speed even above 0, the relative steepness d ln v / d ln E of creep even from
+    0 to 200, the threshold even from 0 to the largest drive. Creep of domain walls: Lemerle et
+    al., Phys. Rev. Lett. 80, 849 (1998), doi:10.1103/PhysRevLett.80.849; in ferroelectrics Tybell
+    et al., Phys. Rev. Lett. 89, 097601 (2002), doi:10.1103/PhysRevLett.89.097601.
+
+    Examples
+    --------
+    >>> drives = np.linspace(0.5, 1.5, 6)
+    >>> speeds = 3.0 * np.exp(-((2.0 / drives) ** 0.5))
+    >>> fit = fit_drive_law(drives, speeds, 0.002 * speeds, rng=1)
+    >>> low, high = fit.interval("creep_exponent")
+    >>> bool(low < 0.5 < high < 0.7)
+    True
+    """
+    generator, seed = as_generator(rng)
+    fields, speeds, spread = _checked(levels, velocities, covariance, law, n_draws)
+    found = draw_law(fields, speeds, spread, law, generator, n_draws, exponent=exponent)
+    per_drive = f"{velocity_unit}/{drive_unit}" if drive_unit else velocity_unit
+    named = {"velocity": velocity_unit, "drive": drive_unit, "velocity/drive": per_drive}
+    return fit_from_draws(
+        found.draws,
+        model=FORMULAS[law],
+        likelihood="measured velocities, Gaussian with their covariance",
+        approximation="none: the speed in closed form, the rest on a refined grid",
+        seed=seed,
+        data=[fields, speeds, spread],
+        prior_sd=found.prior_sd,
+        units={name: named.get(unit, unit) or "1" for name, unit in found.units.items()},
+        diagnostics=found.diagnostics,
+        warnings=found.warnings,
+        attrs={"law": law},
+    )
+
+
+def draw_law(
+    levels: Floats,
+    velocities: Floats,
+    covariance: Floats,
+    law: str,
+    generator: np.random.Generator,
+    n_draws: int,
+    *,
+    exponent: tuple[float, float] | None = None,
+) -> LawPosterior:
+    """Draw a law's parameters; see `fit_drive_law` for the arguments.
+
+    Raises
+    ------
+    NotIdentified
+        As `fit_drive_law`.
+
+    Examples
+    --------
+    >>> found = draw_law(np.array([1.0, 2.0]), np.array([2.0, 4.0]), np.diag([0.01, 0.01]),
+    ...     "linear", np.random.default_rng(1), 1000)
+    >>> bool(abs(found.draws["drive_mobility"].mean() - 2.0) < 0.1)
+    True
+    """
+    moving = levels != 0
+    texts: tuple[str, ...] = ()
+    if not moving.all():
+        texts = (f"{(~moving).sum()} level(s) of zero drive say nothing here and were left out",)
+    sign = np.sign(levels[moving])
+    strength = np.abs(levels[moving])
+    speeds = velocities[moving] * sign
+    spread = covariance[np.ix_(moving, moving)] * np.outer(sign, sign)
+    _check_levels(strength, speeds, spread, law, exponent)
+    weight = np.linalg.cholesky(np.linalg.inv(spread)).T
+    data = weight @ speeds
+    if law == "linear":
+        found = _draw_linear(strength, weight, data, generator, n_draws)
+    else:
+        found = _draw_curved(law, strength, weight, data, exponent, generator, n_draws)
+    n_levels = int(np.unique(strength).size)
+    freedom = len(strength) - UNKNOWNS[law] + (exponent is not None)
+    chi2 = float(found.diagnostics["chi2"])  # type: ignore[arg-type]
+    tail = float(stats.chi2.sf(chi2, freedom)) if freedom > 0 else float("nan")
+    if freedom <= 0:
+        texts += (f"{n_levels} drives fix the {law} law and cannot test it: measure more levels",)
+    elif tail < DOUBTFUL_P:
+        texts += (
+            f"the {law} law does not fit: chi2 {chi2:.3g} at {freedom} degrees of freedom (p = "
+            f"{tail:.1g}); its intervals are too narrow",
+        )
+    asymmetric = bool((sign > 0).any() and (sign < 0).any())
+    if asymmetric:
+        texts += ("drives of both signs were taken to act alike (no imprint)",)
+    diagnostics = {
+        **found.diagnostics, "degrees_of_freedom": freedom, "p": tail, "n_levels": n_levels,
+    }  # fmt: skip
+    return LawPosterior(found.draws, found.units, found.prior_sd, diagnostics, texts)
+
+
+def _checked(
+    levels: ArrayLike, velocities: ArrayLike, covariance: ArrayLike, law: str, n_draws: int
+) -> tuple[Floats, Floats, Floats]:
+    """Return drives, velocities and covariance, or say what is wrong with them."""
+    check_choice("law", law, DRIVE_LAWS)
+    fields = check_array("levels", levels, shape=(None,))
+    speeds = check_array("velocities", velocities, shape=(fields.size,))
+    spread = check_array("covariance", covariance)
+    if spread.ndim == 1:
+        spread = np.diag(check_array("covariance", spread, shape=(fields.size,)) ** 2)
+    spread = check_array("covariance", spread, shape=(fields.size, fields.size))
+    if not (np.linalg.eigvalsh(0.5 * (spread + spread.T))[0] > 0):
+        raise InputError("covariance must be positive definite; leave no velocity without error.")
+    if n_draws < 100:
+        raise InputError(f"n_draws must be at least 100, got {n_draws}.")
+    return fields, speeds, 0.5 * (spread + spread.T)
+
+
+def _check_levels(
+    strength: Floats,
+    speeds: Floats,
+    spread: Floats,
+    law: str,
+    exponent: tuple[float, float] | None,
+) -> None:
+    """Refuse data that leave the law open."""
+    n_levels = np.unique(strength).size
+    if exponent is not None:
+        value, sd = exponent
+        if law == "linear":
+            raise InputError("exponent belongs to law='creep' or 'depinning'; leave it out.")
+        if not (value > 0 and sd > 0):
+            raise InputError(f"exponent must be (value > 0, sd > 0); got {exponent}.")
+    needed = UNKNOWNS[law] - (exponent is not None)
+    if n_levels < needed:
+        raise NotIdentified(
+            f"{n_levels} drive level(s) cannot test a {law} "
+            f"{'exponent' if law != 'linear' else 'law'}: it needs {needed} distinct fields"
+            + ("" if exponent or law == "linear" else ", or exponent=(value, sd) from elsewhere")
+            + "."
+        )
+    fast = speeds > MOVING_SIGMA * np.sqrt(np.diag(spread))
+    least = 1 if law == "linear" else needed
+    if np.unique(strength[fast]).size < least:
+        raise NotIdentified(
+            f"the wall moves (3 standard deviations) at {np.unique(strength[fast]).size} drive "
+            f"level(s); a {law} law needs {least}: measure longer or at stronger drives."
+        )
+
+
+def _draw_linear(
+    strength: Floats, weight: Floats, data: Floats, generator: np.random.Generator, n_draws: int
+) -> LawPosterior:
+    column = weight @ strength
+    sd = 1.0 / np.sqrt(column @ column)
+    mean = float(column @ data) * sd**2
+    draws = {"drive_mobility": mean + sd * generator.standard_normal(n_draws)}
+    chi2 = float(((data - mean * column) ** 2).sum())
+    return LawPosterior(draws, {"drive_mobility": "velocity/drive"}, {}, {"chi2": chi2})
+
+
+def _shapes(law: str, strength: Floats, first: Floats, second: Floats) -> Floats:
+    """Speeds per unit of the linear parameter, (n_cells, n)."""
+    if law == "creep":  # steepness at the reference drive, exponent
+        ratio = np.log(strength / np.exp(np.mean(np.log(strength))))
+        bend = -np.expm1(-second[:, None] * ratio) / second[:, None]
+        result: Floats = np.exp(np.clip(first[:, None] * bend, -300, 300))
+        return result
+    over = np.maximum(strength / first[:, None] - 1.0, 0.0)  # threshold, exponent
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.exp(second[:, None] * np.log(over)), dtype=np.float64)
+
+
+def _draw_curved(
+    law: str,
+    strength: Floats,
+    weight: Floats,
+    data: Floats,
+    exponent: tuple[float, float] | None,
+    generator: np.random.Generator,
+    n_draws: int,
+) -> LawPosterior:
+    """Grid over two parameters, the speed integrated out; refined about its mass."""
+    ends = CREEP_EXPONENTS if law == "creep" else DEPINNING_EXPONENTS
+    top = STEEPEST_CREEP if law == "creep" else float(strength.max())
+    limits = np.array([(1e-6 * top, top), ends])
+    # Cells lie along the axes of the mass that the round before found, whatever its correlation
+    center, axes = _peak(law, strength, weight, data, exponent, limits)
+    reach, settled = np.array([[-8.0, 8.0], [-8.0, 8.0]]), 0
+    for _ in range(REFINEMENTS):
+        cells, size = _cells(reach)
+        points = center + cells @ axes.T
+        legal = ((points > limits[:, 0]) & (points < limits[:, 1])).all(axis=1)
+        log_mass, best, scale, gain = _integrated(
+            _shapes(law, strength, *np.where(legal[:, None], points, limits.mean(axis=1)).T)
+            @ weight.T, data,
+        )  # fmt: skip
+        if exponent is not None:
+            log_mass = log_mass - 0.5 * ((points[:, 1] - exponent[0]) / exponent[1]) ** 2
+        mass, resolved = _resolved_mass(np.where(legal, log_mass, -np.inf))
+        settled += resolved
+        if settled > 2:
+            break
+        center = mass @ points
+        axes = np.linalg.cholesky((points - center).T @ ((points - center) * mass[:, None]))
+        reach = _reach(np.linalg.solve(axes, (points - center).T), mass)
+    else:
+        raise NotIdentified(
+            f"the posterior of the {law} law does not settle on a grid: its parameters trade off "
+            "against each other; measure more levels."
+        )
+    chosen = generator.choice(mass.size, size=n_draws, p=mass)
+    jitter = size * generator.uniform(-0.5, 0.5, (n_draws, 2))
+    one, two = np.clip(points[chosen] + jitter @ axes.T, *limits.T).T
+    mean, sd = best[chosen], scale[chosen]
+    tail = generator.uniform(stats.norm.cdf(-mean / sd), 1.0)
+    speed = mean + sd * np.minimum(stats.norm.ppf(tail), 9.0)
+    chi2 = float(data @ data - np.where(best > 0, gain, 0.0)[legal].max())
+    named, units = _named(law, strength, one, two, np.maximum(speed, 1e-300))
+    name = "creep_exponent" if law == "creep" else "depinning_exponent"
+    prior = exponent[1] if exponent else (ends[1] - ends[0]) / np.sqrt(12)
+    priors = {name: float(prior)}
+    if law == "depinning":
+        priors["depinning_field"] = top / np.sqrt(12)
+    return LawPosterior(named, units, priors, {"chi2": chi2})
+
+
+def _integrated(shapes: Floats, data: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Log mass of every cell, the speed integrated out; its mean and sd; the gain along it."""
+    square = (shapes**2).sum(-1)
+    along = shapes @ data
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        best = np.where(square > 0, along / square, 0.0)
+        scale = np.where(square > 0, 1.0 / np.sqrt(square), np.nan)
+        log_mass = 0.5 * best * along + np.log(scale) + stats.norm.logcdf(best / scale)
+    return np.where(np.isfinite(log_mass), log_mass, -np.inf), best, scale, best * along
+
+
+def _resolved_mass(log_mass: Floats) -> tuple[Floats, bool]:
+    """Mass of every cell, flattened as far as a coarse grid needs not to miss the peak."""
+    for halvings in range(60):
+        mass = np.exp((log_mass - log_mass.max()) * 0.5**halvings)
+        mass /= mass.sum()
+        if 1.0 / (mass**2).sum() > FEWEST_CELLS:
+            break
+    return mass, halvings == 0
+
+
+def _peak(
+    law: str,
+    strength: Floats,
+    weight: Floats,
+    data: Floats,
+    exponent: tuple[float, float] | None,
+    limits: Floats,
+) -> tuple[Floats, Floats]:
+    """Place of the best fit, and a square root of the covariance of the two parameters there."""
+    known = exponent or (0.0, np.inf)
+
+    def miss(points: Floats) -> Floats:
+        columns = _shapes(law, strength, points[:, 0], points[:, 1]) @ weight.T
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            speed = np.maximum((columns @ data) / (columns**2).sum(-1), 0.0)
+            left = np.nan_to_num(data - speed[:, None] * columns, nan=1e100, posinf=1e100)
+        prior = (points[:, 1] - known[0]) / known[1]
+        return np.concatenate([left, prior[:, None]], axis=1)
+
+    ticks = [np.geomspace(max(low, 1e-3 * high), high, 3 * GRID + 2)[1:-1] for low, high in limits]
+    cells = np.stack(np.meshgrid(*ticks, indexing="ij"), axis=-1).reshape(-1, 2)
+    with np.errstate(over="ignore"):
+        start = cells[np.argmin((miss(cells) ** 2).sum(axis=1))]
+    wide = 0.25 * np.diff(limits)[:, 0]
+    found = optimize.least_squares(
+        lambda point: miss(point[None])[0], start, bounds=limits.T + np.outer([1, -1], 1e-9 * wide),
+        x_scale=start, jac="3-point",
+    )  # fmt: skip
+    information = found.jac.T @ found.jac + np.diag(wide**-2.0)
+    return found.x, np.linalg.cholesky(np.linalg.inv(information))
+
+
+def _cells(reach: Floats) -> tuple[Floats, Floats]:
+    """Middles of the cells of a grid, (GRID^2, 2), and their size."""
+    size = np.diff(reach)[:, 0] / GRID
+    ticks = reach[:, :1] + (np.arange(GRID) + 0.5) * size[:, None]
+    return np.stack(np.meshgrid(*ticks, indexing="ij"), axis=-1).reshape(-1, 2), size
+
+
+def _reach(places: Floats, mass: Floats) -> Floats:
+    """Bounds along both axes that hold all but a millionth of the mass, with a margin."""
+    bounds = []
+    for axis in places:
+        order = np.argsort(axis)
+        total = np.cumsum(mass[order])
+        ends = np.searchsorted(total, [5e-7, 1 - 5e-7])
+        low, high = axis[order[np.minimum(ends, axis.size - 1)]]
+        bounds.append((low - 0.1 * (high - low), high + 0.1 * (high - low)))
+    return np.array(bounds)
+
+
+def _named(
+    law: str, strength: Floats, first: Floats, second: Floats, speed: Floats
+) -> tuple[dict[str, Floats], dict[str, str]]:
+    """Draws under the names that the law's users know."""
+    if law == "depinning":
+        draws = {
+            "depinning_field": first, "depinning_exponent": second, "depinning_velocity": speed,
+        }  # fmt: skip
+        return draws, {"depinning_field": "drive", "depinning_velocity": "velocity"}
+    reference = float(np.mean(np.log(strength)))
+    barrier = first / second
+    draws = {
+        "creep_exponent": second,
+        "creep_barrier": barrier,
+        "reference_velocity": speed,
+        "log_creep_velocity": np.log(speed) + barrier,
+        "log_creep_field": reference + np.log(barrier) / second,
+    }
+    return draws, {"reference_velocity": "velocity"}
