@@ -188,7 +188,7 @@ def forward_pass(start: Floats, push: Floats, theta: Floats, grid: Floats, weigh
 def tangent_rate(order: Floats, change: Floats, values: Floats, slopes: Floats, kinds: Any,
                  push: Floats, theta: Floats, turn: Floats, grid: Floats, conserved: bool,
                  mirror: bool, rooms: Floats, out: Floats) -> None:  # fmt: skip
-    """Derivative of the rate along ``change`` of P and ``turn`` of the parameters."""
+    """Set ``out`` to the rate's derivative along ``change`` of P, ``turn`` of the parameters."""
     work, room, other = rooms[0], rooms[1], rooms[2]
     gradient = theta[3]
     laplacian(change, work, gradient * grid[0], gradient * grid[1], mirror)

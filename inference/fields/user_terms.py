@@ -104,7 +104,7 @@ class FieldTerm:
         return (self.value(order + step, field) - self.value(order - step, field)) / (2 * step)
 
     def _complex_slope(self, order: Floats, field: Floats) -> Floats | None:
-        """The imaginary part of a tiny complex step, where the function is analytic."""
+        """Return the imaginary part of a tiny complex step, where the function is analytic."""
         if not self._takes_complex:
             return None
         with np.errstate(all="ignore"):
