@@ -1,8 +1,10 @@
 """Forward, tangent and adjoint passes of an order parameter, conserved or not, to the last bit.
 
-The rate is ``T(N(P))`` with ``N = -alpha P - beta P^3 - gamma P^5 + gradient lap P + field E +
-sum_k theta_k O_k[phi_k]`` and T = 1, or T = -lap where P is conserved. Time steps are those of the
-stabilised Runge-Kutta-Legendre scheme of second order: the adjoint is that of these very steps.
+The rate is ``T(N(P))`` with ``N = bias - alpha P - cubic P^2 - beta P^3 - gamma P^5 +
+gradient_x d2P/dx2 + gradient_y d2P/dy2 + field E(t) profile + sum_k theta_k O_k[phi_k]`` and T = 1,
+or T = -lap where P is conserved; ``theta`` holds these numbers in this order, the gradients per
+pixel^2. Time steps are those of the stabilised Runge-Kutta-Legendre scheme of second order: the
+adjoint is that of these very steps.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ __all__ = ["adjoint_pass", "forward_pass", "laplacian", "operate", "stage_rate",
 
 Floats = NDArray[np.float64]
 IDENTITY, LAPLACIAN, GRADIENT_X, GRADIENT_Y = 0, 1, 2, 3
+BUILT_IN = 8  # parameters before those of the users
 
 
 @summing_kernel
@@ -98,27 +101,19 @@ def transport(field: Floats, out: Floats, grid: Floats, conserved: bool, mirror:
 
 
 @summing_kernel
-def stage_rate(order: Floats, extra: Floats, push: Floats, theta: Floats, grid: Floats,
-               conserved: bool, mirror: bool, work: Floats, out: Floats) -> None:  # fmt: skip
-    """Set ``out`` to dP/dt. ``theta``: alpha, beta, gamma, gradient, field; ``push``: E.
-
-    ``extra`` holds the users' terms, or (0, 0); ``push`` the field of every cell, or (1, 1).
-    """
-    alpha, beta, gamma, gradient, coupling = theta[0], theta[1], theta[2], theta[3], theta[4]
-    laplacian(order, work, gradient * grid[0], gradient * grid[1], mirror)
-    even = push.shape[1] == 1
+def stage_rate(order: Floats, extra: Floats, wave: float, profile: Floats, theta: Floats,
+               grid: Floats, conserved: bool, mirror: bool, work: Floats, out: Floats,
+               ) -> None:  # fmt: skip
+    """Set ``out`` to dP/dt; E is ``wave`` x ``profile``, ``extra`` users' terms or (0, 0)."""
+    bias, alpha, cubic, beta, gamma = theta[0], theta[1], theta[2], theta[3], theta[4]
+    push = theta[7] * wave
+    laplacian(order, work, theta[5], theta[6], mirror)
     for i in range(order.shape[0]):
-        row, target = order[i], work[i]
+        row, target, shape = order[i], work[i], profile[i]
         for j in range(order.shape[1]):
             p = row[j]
             q = p * p
-            target[j] -= p * (alpha + q * (beta + q * gamma))
-        if even:
-            for j in range(order.shape[1]):
-                target[j] += coupling * push[0, 0]
-        else:
-            for j in range(order.shape[1]):
-                target[j] += coupling * push[i, j]
+            target[j] += bias + push * shape[j] - p * (alpha + p * cubic + q * (beta + q * gamma))
         if extra.shape[0] > 0:
             for j in range(order.shape[1]):
                 target[j] += extra[i, j]
@@ -147,13 +142,13 @@ def combine(stages: Floats, out: Floats, rate: Floats, first: Floats, weights: F
 
 
 @summing_kernel
-def forward_pass(start: Floats, push: Floats, theta: Floats, grid: Floats, weights: Floats,
-                 n_steps: Any, lengths: Floats, conserved: bool, mirror: bool, stages: Floats,
-                 frames: Floats) -> bool:  # fmt: skip
+def forward_pass(start: Floats, waves: Floats, profile: Floats, theta: Floats, grid: Floats,
+                 weights: Floats, n_steps: Any, lengths: Floats, conserved: bool, mirror: bool,
+                 stages: Floats, frames: Floats) -> bool:  # fmt: skip
     """Fill ``frames`` and every stage of every step; return whether all stayed finite.
 
-    ``push``: (n_intervals, n_rows, n_columns) or (n_intervals, 1, 1); ``n_steps``, ``lengths``: of
-    the steps of each interval; ``stages``: (steps in all, n_stages, n_rows, n_columns).
+    ``waves``: E of every step; ``n_steps``: steps of each interval; ``lengths``: of the steps of
+    each interval; ``stages``: (steps in all, n_stages, n_rows, n_columns).
     """
     n_stages = weights.shape[0]
     work, rate, first = np.empty_like(start), np.empty_like(start), np.empty_like(start)
@@ -167,8 +162,8 @@ def forward_pass(start: Floats, push: Floats, theta: Floats, grid: Floats, weigh
             block[0] = now
             for stage in range(n_stages):
                 target = first if stage == 0 else rate
-                stage_rate(block[stage], nothing, push[interval], theta, grid, conserved, mirror,
-                           work, target)  # fmt: skip
+                stage_rate(block[stage], nothing, waves[step], profile, theta, grid, conserved,
+                           mirror, work, target)  # fmt: skip
                 if stage < n_stages - 1:
                     after = block[stage + 1]
                 elif sub < n_steps[interval] - 1:
@@ -186,30 +181,32 @@ def forward_pass(start: Floats, push: Floats, theta: Floats, grid: Floats, weigh
 
 @summing_kernel
 def tangent_rate(order: Floats, change: Floats, values: Floats, slopes: Floats, kinds: Any,
-                 push: Floats, theta: Floats, turn: Floats, grid: Floats, conserved: bool,
-                 mirror: bool, rooms: Floats, out: Floats) -> None:  # fmt: skip
+                 wave: float, profile: Floats, theta: Floats, turn: Floats, turned: bool,
+                 grid: Floats, conserved: bool, mirror: bool, rooms: Floats,
+                 out: Floats) -> None:  # fmt: skip
     """Set ``out`` to the rate's derivative along ``change`` of P, ``turn`` of the parameters."""
     work, room, other = rooms[0], rooms[1], rooms[2]
-    gradient = theta[3]
-    laplacian(change, work, gradient * grid[0], gradient * grid[1], mirror)
-    if turn[3] != 0.0:
-        laplacian(order, room, turn[3] * grid[0], turn[3] * grid[1], mirror)
-        for i in range(order.shape[0]):
-            for j in range(order.shape[1]):
-                work[i, j] += room[i, j]
-    even = push.shape[1] == 1
+    laplacian(change, work, theta[5], theta[6], mirror)
     for i in range(order.shape[0]):
         row, move, target = order[i], change[i], work[i]
         for j in range(order.shape[1]):
             p = row[j]
             q = p * p
-            bend = theta[0] + q * (3.0 * theta[1] + q * 5.0 * theta[2])
-            target[j] -= bend * move[j] + p * (turn[0] + q * (turn[1] + q * turn[2]))
-        if turn[4] != 0.0:
+            bend = theta[1] + 2.0 * p * theta[2] + q * (3.0 * theta[3] + q * 5.0 * theta[4])
+            target[j] -= bend * move[j]
+    if turned:
+        laplacian(order, room, turn[5], turn[6], mirror)
+        for i in range(order.shape[0]):
+            row, target, add, shape = order[i], work[i], room[i], profile[i]
             for j in range(order.shape[1]):
-                target[j] += turn[4] * (push[0, 0] if even else push[i, j])
+                p = row[j]
+                q = p * p
+                target[j] += (
+                    add[j] + turn[0] + turn[7] * wave * shape[j]
+                    - p * (turn[1] + p * turn[2] + q * (turn[3] + q * turn[4]))
+                )  # fmt: skip
     for k in range(kinds.size):
-        weight, add = theta[5 + k], turn[5 + k]
+        weight, add = theta[BUILT_IN + k], turn[BUILT_IN + k]
         for i in range(order.shape[0]):
             for j in range(order.shape[1]):
                 room[i, j] = weight * slopes[k, i, j] * change[i, j] + add * values[k, i, j]
@@ -222,8 +219,8 @@ def tangent_rate(order: Floats, change: Floats, values: Floats, slopes: Floats, 
 
 @summing_kernel
 def tangent_pass(start: Floats, turn: Floats, stages: Floats, values: Floats, slopes: Floats,
-                 kinds: Any, push: Floats, theta: Floats, grid: Floats, weights: Floats,
-                 n_steps: Any, lengths: Floats, conserved: bool, mirror: bool,
+                 kinds: Any, waves: Floats, profile: Floats, theta: Floats, grid: Floats,
+                 weights: Floats, n_steps: Any, lengths: Floats, conserved: bool, mirror: bool,
                  frames: Floats) -> None:  # fmt: skip
     """Change of the frames with a change of the start and of the parameters.
 
@@ -234,6 +231,7 @@ def tangent_pass(start: Floats, turn: Floats, stages: Floats, values: Floats, sl
     block = np.empty((n_stages + 1, shape[0], shape[1]))
     rooms, rate, first = np.empty((3, *shape)), np.empty(shape), np.empty(shape)
     none = np.empty((0, 0, 0))
+    turned = np.abs(turn).sum() > 0.0
     block[0] = start
     frames[0] = start
     step = 0
@@ -245,7 +243,8 @@ def tangent_pass(start: Floats, turn: Floats, stages: Floats, values: Floats, sl
                     stages[step, stage], block[stage],
                     values[step, stage] if kinds.size else none,
                     slopes[step, stage] if kinds.size else none,
-                    kinds, push[interval], theta, turn, grid, conserved, mirror, rooms, target,
+                    kinds, waves[step], profile, theta, turn, turned, grid, conserved, mirror,
+                    rooms, target,
                 )  # fmt: skip
                 combine(block, block[stage + 1], target, first, weights, stage, lengths[interval])
             block[0] = block[n_stages]
@@ -255,45 +254,49 @@ def tangent_pass(start: Floats, turn: Floats, stages: Floats, values: Floats, sl
 
 @summing_kernel
 def adjoint_rate(order: Floats, force: Floats, scale: float, values: Floats, slopes: Floats,
-                 kinds: Any, push: Floats, theta: Floats, grid: Floats, conserved: bool,
-                 mirror: bool, rooms: Floats, gradient: Floats, out: Floats) -> None:  # fmt: skip
+                 kinds: Any, wave: float, profile: Floats, theta: Floats, grid: Floats,
+                 conserved: bool, mirror: bool, rooms: Floats, gradient: Floats,
+                 out: Floats) -> None:  # fmt: skip
     """Add ``scale`` x the transposed derivative of the rate times ``force`` to ``out``."""
-    moved, work, other = rooms[0], rooms[1], rooms[2]
+    moved, along_x, along_y = rooms[0], rooms[1], rooms[2]
     transport(force, moved, grid, conserved, mirror)
-    laplacian(moved, work, grid[0], grid[1], mirror)
-    sum_a, sum_b, sum_c, sum_g, sum_e = 0.0, 0.0, 0.0, 0.0, 0.0
-    even = push.shape[1] == 1
+    laplacian(moved, along_x, 1.0, 0.0, mirror)
+    laplacian(moved, along_y, 0.0, 1.0, mirror)
+    total, first, second, third, fifth, push = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    bend_x, bend_y = 0.0, 0.0
     for i in range(order.shape[0]):
-        row, pull, bent, target = order[i], moved[i], work[i], out[i]
+        row, pull, east, south = order[i], moved[i], along_x[i], along_y[i]
+        target, shape = out[i], profile[i]
         for j in range(order.shape[1]):
             p = row[j]
             q = p * p
             m = pull[j]
-            sum_a += p * m
-            sum_b += p * q * m
-            sum_c += p * q * q * m
-            sum_g += p * bent[j]
-            bend = theta[0] + q * (3.0 * theta[1] + q * 5.0 * theta[2])
-            target[j] += scale * (theta[3] * bent[j] - bend * m)
-        if even:
-            for j in range(order.shape[1]):
-                sum_e += push[0, 0] * pull[j]
-        else:
-            for j in range(order.shape[1]):
-                sum_e += push[i, j] * pull[j]
-    gradient[0] -= scale * sum_a
-    gradient[1] -= scale * sum_b
-    gradient[2] -= scale * sum_c
-    gradient[3] += scale * sum_g
-    gradient[4] += scale * sum_e
+            total += m
+            push += shape[j] * m
+            first += p * m
+            second += q * m
+            third += p * q * m
+            fifth += p * q * q * m
+            bend_x += p * east[j]
+            bend_y += p * south[j]
+            bend = theta[1] + 2.0 * p * theta[2] + q * (3.0 * theta[3] + q * 5.0 * theta[4])
+            target[j] += scale * (theta[5] * east[j] + theta[6] * south[j] - bend * m)
+    gradient[0] += scale * total
+    gradient[1] -= scale * first
+    gradient[2] -= scale * second
+    gradient[3] -= scale * third
+    gradient[4] -= scale * fifth
+    gradient[5] += scale * bend_x
+    gradient[6] += scale * bend_y
+    gradient[7] += scale * wave * push
     for k in range(kinds.size):
-        operate(kinds[k], moved, other, grid, True, mirror)
+        operate(kinds[k], moved, along_x, grid, True, mirror)
         total = 0.0
         for i in range(order.shape[0]):
             for j in range(order.shape[1]):
-                total += values[k, i, j] * other[i, j]
-                out[i, j] += scale * theta[5 + k] * slopes[k, i, j] * other[i, j]
-        gradient[5 + k] += scale * total
+                total += values[k, i, j] * along_x[i, j]
+                out[i, j] += scale * theta[BUILT_IN + k] * slopes[k, i, j] * along_x[i, j]
+        gradient[BUILT_IN + k] += scale * total
 
 
 @summing_kernel
@@ -306,8 +309,8 @@ def add_scaled(out: Floats, field: Floats, factor: float) -> None:
 
 @summing_kernel
 def adjoint_pass(force: Floats, stages: Floats, values: Floats, slopes: Floats, kinds: Any,
-                 push: Floats, theta: Floats, grid: Floats, weights: Floats, n_steps: Any,
-                 lengths: Floats, conserved: bool, mirror: bool, start: Floats,
+                 waves: Floats, profile: Floats, theta: Floats, grid: Floats, weights: Floats,
+                 n_steps: Any, lengths: Floats, conserved: bool, mirror: bool, start: Floats,
                  gradient: Floats) -> None:  # fmt: skip
     """Transpose of ``tangent_pass``: fill ``start`` and ``gradient`` from forces on the frames."""
     n_stages = weights.shape[0]
@@ -340,7 +343,7 @@ def adjoint_pass(force: Floats, stages: Floats, values: Floats, slopes: Floats, 
                     stages[step, stage], pull, scale,
                     values[step, stage] if kinds.size else none,
                     slopes[step, stage] if kinds.size else none,
-                    kinds, push[interval], theta, grid, conserved, mirror, rooms, gradient,
+                    kinds, waves[step], profile, theta, grid, conserved, mirror, rooms, gradient,
                     bars[stage],
                 )  # fmt: skip
             start[:] = bars[0]

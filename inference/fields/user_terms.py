@@ -14,7 +14,9 @@ __all__ = ["OPERATORS", "FieldTerm"]
 
 Floats = NDArray[np.float64]
 OPERATORS = ("identity", "laplacian", "gradient_x", "gradient_y")
-BUILT_IN = ("alpha", "beta", "gamma", "gradient", "field")
+BUILT_IN = (
+    "bias", "alpha", "cubic", "beta", "gamma", "gradient_x", "gradient_y", "field", "gradient"
+)  # fmt: skip
 PROBES = np.linspace(-1.3, 1.3, 12).reshape(3, 4)
 FINE = 1e-5  # relative step of the central difference
 COMPLEX_STEP = 1e-20
@@ -27,7 +29,7 @@ class FieldTerm:
     Attributes
     ----------
     name
-        Of the coefficient in the posterior; not one of alpha, beta, gamma, gradient, field.
+        Of the coefficient in the posterior; not that of a built-in term (alpha, beta, ...).
     function
         phi: takes the order parameter P and the field E (arrays of one shape; E is 0 without a
         drive) and returns an array of that shape, each value from its own P and E only.
