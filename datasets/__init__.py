@@ -82,6 +82,8 @@ __getattr__, __dir__, __all__ = attach(
         "read_trajectory": ".reading.read_trajectories",
         "read_video": ".reading.read_video",
         "track_walls": ".walls.track_walls",
+        "smooth_walls": ".walls.smooth_walls",
+        "WallPrior": ".walls.space_time_prior",
         "PolarScene": ".synthetic.synthetic_structure",
         "RingScene": ".synthetic.synthetic_structure",
         "Rings": ".structure.find_rings",
