@@ -40,6 +40,7 @@ __getattr__, __dir__, __all__ = attach(
         "fit_hamiltonian_to_energies": ".energies.cluster_expansion",
         "fit_lattice_hamiltonian": ".lattices.lattice_hamiltonian",
         "fit_wall_dynamics": ".walls.wall_dynamics",
+        "fit_wall_profile": ".walls.wall_profile",
         "hamiltonian_from_energies": ".energies.cluster_ordering",
         "join_energies_and_snapshots": ".energies.energy_prior",
         "lattice_family": ".lattices.lattice_family",
@@ -60,6 +61,6 @@ __getattr__, __dir__, __all__ = attach(
         "snapshots_of": ".lattices.fit_contents",
         "theta_of": ".lattices.fit_contents",
         "unit_network": ".networks.binary_units",
-        "wall_dynamics_bound": ".walls.wall_dynamics",
+        "wall_dynamics_bound": ".walls.wall_bound",
     },
 )
