@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = attach(
         "find_hops": ".motion.find_hops",
         "HopEvents": ".motion.find_hops",
         "count_transitions": ".motion.count_transitions",
-        "TrackWallsOptions": ".walls.track_walls",
+        "TrackWallsOptions": ".walls.track_options",
         "WallVideoOptions": ".synthetic.synthetic_walls",
         "StemSettings": ".synthetic.synthetic_stem",
         "AtomScene": ".synthetic.imaging",

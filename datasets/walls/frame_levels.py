@@ -9,25 +9,27 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from physlearn.checks import NotIdentified
+from physlearn.datasets.walls.frame_level_kernels import label_inner, scale_blocks, split_in_two
 
-__all__ = ["FrameLevels", "fit_levels", "otsu_cut", "smooth_known", "steady_scales"]
+__all__ = ["BLOCK_PIXEL", "FrameLevels", "fit_levels", "otsu_cut", "smooth_known", "steady_scales"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-LABEL_SMOOTHING_PIXEL = 1.5
-WALL_MARGIN_PIXEL = 4
-LEVEL_SCALES_PIXEL = ((10.0, 1.0), (40.0, 1e-3), (160.0, 1e-6))
 BLOCK_PIXEL = 4
+LEVEL_SCALES_PIXEL = ((10.0, 1.0), (40.0, 1e-3), (160.0, 1e-6))
 ITERATIONS = 4
 SMALLEST_DOMAIN_FRACTION = 2e-3
+ONE_LEVEL_SHARE = 0.5
+"""A frame whose two classes stand closer than this share of the usual shows one level only."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameLevels:
     """Maps of the two domain levels, and the scale of every frame: frame = offset + gain * level.
 
-    ``errors`` (n_frames, 2): standard errors of each frame's low and high level.
+    ``errors`` (n_frames, 2): standard errors of each frame's low and high level; infinite where a
+    frame does not show it.
     """
 
     low: Floats
@@ -52,141 +54,100 @@ def smooth_known(frame: Floats, scale: float) -> Floats:
 def otsu_cut(sample: Floats) -> float:
     """Return the cut that best splits a sample in two (Otsu, doi:10.1109/TSMC.1979.4310076)."""
     low, high = np.percentile(sample, [0.1, 99.9])
-    counts, edges = np.histogram(sample, bins=256, range=(low, max(high, low + 1e-12)))
-    middle = 0.5 * (edges[1:] + edges[:-1])
-    below = np.cumsum(counts)
-    mass = np.cumsum(counts * middle)
-    above = below[-1] - below
-    with np.errstate(all="ignore"):
-        between = below * above * (mass / below - (mass[-1] - mass) / above) ** 2
-    return float(middle[int(np.nanargmax(np.where(np.isfinite(between), between, -1.0)))])
+    classes = np.empty((1, 3))
+    split_in_two(np.clip(sample, low, high)[None], np.ones((1, sample.size), bool), classes)
+    return float(classes[0, 0]) if np.isfinite(classes[0, 0]) else float(low)
 
 
-def fit_levels(values: Floats, seen: Mask) -> FrameLevels:
-    """Alternate between the pixels' domains, the maps of their levels and the frames' scales."""
-    smooth = np.stack([smooth_known(frame, LABEL_SMOOTHING_PIXEL) for frame in values])
-    gain, offset = _first_scales(smooth[:, seen])
-    scaled = (smooth - offset[:, None, None]) / gain[:, None, None]
-    cut = np.full(seen.shape, otsu_cut(scaled[:, seen].ravel()))
-    low = high = np.zeros(seen.shape)
-    errors = np.zeros((len(values), 2))
+def fit_levels(
+    sums: Floats, counts: Floats, shape: tuple[int, int], margin: int = 1
+) -> FrameLevels:
+    """Alternate between the blocks' domains, the maps of their levels and the frames' scales.
+
+    ``sums``, ``counts`` (n_frames, n_rows, n_columns): of the known pixels over blocks of
+    ``BLOCK_PIXEL``; ``shape`` that of a frame. Blocks up to ``margin`` from a wall are left out.
+    """
+    known = counts >= 0.5 * BLOCK_PIXEL**2
+    means = np.where(known, sums / np.maximum(counts, 1.0), 0.0)
+    smooth = _smooth_labels(means, known)
+    scales = _first_scales(smooth, known)
+    scaled = (smooth - scales[:, 1, None, None]) / scales[:, 0, None, None]
+    cut = np.full(known.shape[1:], otsu_cut(scaled[known]))
+    labels = np.zeros(known.shape, dtype=np.int8)
+    errors = np.full((len(sums), 2), np.inf)
+    low = high = np.zeros(known.shape[1:])
     for _ in range(ITERATIONS):
-        above = scaled > cut
-        positive = np.stack([_inner(frame & seen) for frame in above])
-        negative = np.stack([_inner(~frame & seen) for frame in above])
-        shares = positive.sum() / positive.size, negative.sum() / negative.size
+        label_inner(smooth, known, cut, scales, margin, labels)
+        shares = [float((labels == side).sum()) / max(known.sum(), 1) for side in (-1, 1)]
         if min(shares) < SMALLEST_DOMAIN_FRACTION:
+            if margin > 1:
+                return fit_levels(sums, counts, shape)
             raise NotIdentified(
                 "video shows one level only (the smaller domain covers less than 0.2 % of the "
-                "view): "
-                "there is no wall to track."
+                "view): there is no wall to track."
             )
-        raw = (values - offset[:, None, None]) / gain[:, None, None]
-        low, high = _level_map(raw, negative), _level_map(raw, positive)
-        gain, offset, errors = _regress(values, positive, negative, low, high)
-        scaled = (smooth - offset[:, None, None]) / gain[:, None, None]
+        raw = (means - scales[:, 1, None, None]) / scales[:, 0, None, None]
+        low, high = (_level_map(raw, labels == side, counts) for side in (-1, 1))
+        scale_blocks(means, counts, labels, low, high, scales, errors)
+        scales[:, 0] = np.maximum(scales[:, 0], 1e-3)
+        middle = np.median(scales[np.isfinite(errors).any(axis=1)], axis=0)
+        scales = np.stack(
+            [scales[:, 0] / middle[0], scales[:, 1] - scales[:, 0] * (middle[1] / middle[0])],
+            axis=1,
+        )
         cut = 0.5 * (low + high)
-    return FrameLevels(low, high, gain, offset, errors)
+    return FrameLevels(
+        _whole(low, shape), _whole(high, shape), scales[:, 0].copy(), scales[:, 1].copy(), errors
+    )
 
 
-def _first_scales(pixels: Floats) -> tuple[Floats, Floats]:
+def _smooth_labels(means: Floats, known: Mask) -> Floats:
+    """Means over 3 x 3 blocks, the middle ones heavier, without the unknown ones."""
+    taps = np.array([0.25, 0.5, 0.25])
+    total, weight = means, known.astype(float)
+    for axis in (1, 2):
+        total = ndimage.correlate1d(total, taps, axis=axis, mode="constant")
+        weight = ndimage.correlate1d(weight, taps, axis=axis, mode="constant")
+    return np.ascontiguousarray(total / np.maximum(weight, 1e-9))
+
+
+def _first_scales(smooth: Floats, known: Mask) -> Floats:
     """Gain and offset that bring the two classes of every frame to those of the median frame."""
-    pairs = np.empty((len(pixels), 2))
-    for index, frame in enumerate(pixels):
-        cut = otsu_cut(frame)
-        lower, upper = frame[frame <= cut], frame[frame > cut]
-        pairs[index] = np.median(lower), np.median(upper) if upper.size else cut
-    middle = np.median(pairs, axis=0)
-    contrast = middle[1] - middle[0]
-    if not contrast > 0:
+    classes = np.empty((len(smooth), 3))
+    split_in_two(smooth, known, classes)
+    seen = np.isfinite(classes[:, 0])
+    pairs = classes[:, 1:]
+    apart = pairs[:, 1] - pairs[:, 0]
+    usual = float(np.median(apart[seen])) if seen.any() else 0.0
+    if not usual > 0:
         raise NotIdentified("video shows one level only: there is no wall to track.")
-    gain = np.clip((pairs[:, 1] - pairs[:, 0]) / contrast, 0.3, 3.0)
-    offset = pairs.mean(axis=1) - gain * middle.mean()
-    return gain, offset
+    two = seen & (apart > ONE_LEVEL_SHARE * usual)
+    middle = np.median(pairs[two], axis=0)
+    contrast = middle[1] - middle[0]
+    scales = np.tile([1.0, 0.0], (len(smooth), 1))
+    scales[two, 0] = np.clip(apart[two] / contrast, 0.3, 3.0)
+    scales[two, 1] = pairs[two].mean(axis=1) - scales[two, 0] * middle.mean()
+    return scales
 
 
-def _inner(domain: Mask) -> Mask:
-    """Return the domain without a margin along its walls."""
-    size = 2 * WALL_MARGIN_PIXEL + 1
-    return ndimage.minimum_filter(domain.view(np.uint8), size).astype(bool)
-
-
-def _level_map(raw: Floats, members: Mask) -> Floats:
+def _level_map(raw: Floats, members: Mask, counts: Floats) -> Floats:
     """Smooth map of one domain's level; where the domain was never seen, from ever farther away."""
-    weight = _blocks(members.sum(axis=0).astype(float))
-    total = _blocks(np.where(members, raw, 0.0).sum(axis=0))
+    number = np.where(members, counts, 0.0)
+    weight, total = number.sum(axis=0), (number * raw).sum(axis=0)
     above = np.zeros_like(total)
     below = np.zeros_like(total)
     for scale, share in LEVEL_SCALES_PIXEL:
         above += share * ndimage.gaussian_filter(total, scale / BLOCK_PIXEL, truncate=3)
         below += share * ndimage.gaussian_filter(weight, scale / BLOCK_PIXEL, truncate=3)
-    coarse = above / np.maximum(below, 1e-300)
-    rows, columns = members.shape[1:]
-    y = (np.arange(rows) + 0.5) / BLOCK_PIXEL - 0.5
-    x = (np.arange(columns) + 0.5) / BLOCK_PIXEL - 0.5
+    return above / np.maximum(below, 1e-300)
+
+
+def _whole(coarse: Floats, shape: tuple[int, int]) -> Floats:
+    """Interpolate a map of blocks to the pixels."""
+    y, x = ((np.arange(n) + 0.5) / BLOCK_PIXEL - 0.5 for n in shape)
     grid = np.meshgrid(y, x, indexing="ij")
     result: Floats = ndimage.map_coordinates(coarse, grid, order=1, mode="nearest")
     return result
-
-
-def _blocks(picture: Floats) -> Floats:
-    """Return sums over square blocks; the last blocks are padded with zeros."""
-    rows, columns = (-(-n // BLOCK_PIXEL) for n in picture.shape)
-    padded = np.zeros((rows * BLOCK_PIXEL, columns * BLOCK_PIXEL))
-    padded[: picture.shape[0], : picture.shape[1]] = picture
-    result: Floats = padded.reshape(rows, BLOCK_PIXEL, columns, BLOCK_PIXEL).sum(axis=(1, 3))
-    return result
-
-
-def _regress(
-    values: Floats, positive: Mask, negative: Mask, low: Floats, high: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Robust gain and offset of every frame against the level maps; median gain 1, offset 0.
-
-    The third array holds the standard errors of the low and the high level.
-    """
-    gain = np.ones(len(values))
-    offset = np.zeros(len(values))
-    errors = np.zeros((len(values), 2))
-    for index, frame in enumerate(values):
-        upper, lower = positive[index], negative[index]
-        level = np.concatenate([high[upper], low[lower]])
-        value = np.concatenate([frame[upper], frame[lower]])
-        keep = np.isfinite(value)
-        for _ in range(5):
-            if keep.sum() < 64 or np.ptp(level[keep]) == 0:
-                break
-            slope, constant = np.polyfit(level[keep], value[keep], 1)
-            gain[index], offset[index] = slope, constant
-            residual = value - constant - slope * level
-            spread = 1.4826 * float(np.nanmedian(np.abs(residual)))
-            keep = np.isfinite(value) & (np.abs(residual) <= 3 * spread)
-        picture = frame - offset[index] - gain[index] * np.where(upper, high, low)
-        for side, domain in enumerate((lower, upper)):
-            errors[index, side] = _mean_error(picture, domain)
-    gain = np.maximum(gain, 1e-3)
-    scale = float(np.median(gain))
-    shift = float(np.median(offset)) / scale
-    return gain / scale, offset - gain / scale * shift, errors
-
-
-def _mean_error(picture: Floats, domain: Mask) -> float:
-    """Return the standard error of a domain's mean, from the scatter of block means."""
-    count = _blocks(domain.astype(float))
-    total = _blocks(np.where(domain, picture, 0.0))
-    half = [-(-n // 2) for n in count.shape]
-    padded = np.zeros((2, 2 * half[0], 2 * half[1]))
-    padded[:, : count.shape[0], : count.shape[1]] = count, total
-    count, total = padded.reshape(2, half[0], 2, half[1], 2).sum(axis=(2, 4))
-    full = count >= 0.75 * (2 * BLOCK_PIXEL) ** 2
-    if full.sum() < 6:
-        known = picture[domain]
-        return (
-            float(known.std() / np.sqrt(max(known.size, 1)) * 2.0) if known.size else float("inf")
-        )
-    means = total[full] / count[full]
-    spread = 1.4826 * float(np.median(np.abs(means - np.median(means))))
-    return spread * float(np.sqrt((2 * BLOCK_PIXEL) ** 2 / count.sum()))
 
 
 def steady_scales(levels: FrameLevels, low: float, high: float) -> tuple[Floats, Floats, Floats]:
@@ -199,17 +160,24 @@ def steady_scales(levels: FrameLevels, low: float, high: float) -> tuple[Floats,
     found, remain = [], []
     for side, level in enumerate((low, high)):
         value = levels.offset + levels.gain * level
+        unseen = ~np.isfinite(levels.errors[:, side])
         error = np.clip(levels.errors[:, side], 1e-12, 10.0 * (high - low))
-        middle = float(np.median(value))
-        spread = (1.4826 * float(np.median(np.abs(value - middle)))) ** 2
-        extra = max(0.0, spread - float(np.median(error)) ** 2)
-        jumps = np.abs(value - middle) > 4.0 * np.sqrt(error**2 + extra)
+        middle = float(np.median(value[~unseen]))
+        spread = (1.4826 * float(np.median(np.abs(value[~unseen] - middle)))) ** 2
+        extra = max(0.0, spread - float(np.median(error[~unseen])) ** 2)
+        jumps = ~unseen & (np.abs(value - middle) > 4.0 * np.sqrt(error**2 + extra))
         weight = np.where(jumps, 0.0, 1.0 / (error**2 + extra))
         if weight.sum() > 0:
             middle = float((weight * value).sum() / weight.sum())
         share = np.where(jumps, 1.0, extra / (extra + error**2))
         found.append(middle + share * (value - middle))
         remain.append(error * np.sqrt(share))
+    lacking = ~np.isfinite(levels.errors)
+    for side in (0, 1):
+        # where one level only is seen, the other moves with it
+        alone = lacking[:, side] & ~lacking[:, 1 - side]
+        shift = found[1 - side] - np.median(found[1 - side][~lacking[:, 1 - side]])
+        found[side] = np.where(alone, found[side] + shift, found[side])
     gain = np.maximum((found[1] - found[0]) / (high - low), 1e-3)
     offset = found[0] - gain * low
     level_error = np.hypot(*remain) / (found[1] - found[0])

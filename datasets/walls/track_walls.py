@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from physlearn.checks import InputError, NotIdentified, check_positive
-from physlearn.datasets.walls.normalize_frames import normalize_frames
-from physlearn.datasets.walls.wall_contours import (
-    Contour,
-    WallImage,
-    fit_width,
-    measure_noise,
-    refine_contours,
-    seed_contours,
-)
-from physlearn.datasets.walls.wall_identities import Identities, identify_walls, normal_velocities
-from physlearn.records import WallTrack, check_video
+from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.walls.frame_film import plain_film, prepare_film
+from physlearn.datasets.walls.frame_scene import Scene, measure_scene
+from physlearn.datasets.walls.frame_times import line_time_of, video_of
+from physlearn.datasets.walls.track_options import TrackWallsOptions
+from physlearn.datasets.walls.wall_contours import BLOCK_PIXEL, Contour
+from physlearn.datasets.walls.wall_events import FollowedWalls, follow_walls
+from physlearn.datasets.walls.wall_identities import normal_velocities
+from physlearn.records import WallTrack
 
 __all__ = ["TrackWallsOptions", "track_walls"]
 
@@ -32,60 +27,22 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 logger = logging.getLogger(__name__)
 
-FIRST_WIDTH_PIXEL = 2.0
-LARGEST_NOISE = 2.0
-WIDEST_WALL = 0.12
-LEAST_AGREEMENT = 0.5
-FRAMES_FOR_WIDTH = 6
-
-
-@dataclass(frozen=True, slots=True)
-class TrackWallsOptions:
-    """How walls are followed; lengths in pixels.
-
-    Attributes
-    ----------
-    wall_width_pixel
-        w of the profile tanh(distance / w); None measures it.
-    spacing_pixel
-        Distance of the contour points: each is fitted to the pixels nearest to it.
-    smoothing_pixel
-        Scale along the wall over which normals and curvature are smoothed.
-    shortest_wall_pixel
-        Shorter contours are left out.
-    largest_step_pixel
-        A wall that moves farther between two frames is taken for another wall.
-    normalize
-        Bring the frames to one scale first (`normalize_frames`).
-
-    Examples
-    --------
-    >>> TrackWallsOptions(wall_width_pixel=2.0).smoothing_pixel
-    3.0
-    """
-
-    wall_width_pixel: float | None = None
-    spacing_pixel: float = 1.0
-    smoothing_pixel: float = 3.0
-    shortest_wall_pixel: float = 15.0
-    largest_step_pixel: float = 6.0
-    normalize: bool = True
+LARGEST_EXCESS = 1.1
+THIN_WALL_PIXEL = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Scene:
-    """Normalised frames with the noise and width found in them."""
+class _Found:
+    """Contours of every frame, the positive domains at blocks of 2 x 2 pixels, and the misfit."""
 
-    frames: Floats
-    valid: Mask
-    width: float
-    noise_sd: float
-    noise_correlation: Floats
-    seed_scale: float
+    frames: list[list[Contour]]
+    domains: Mask
+    seen: Mask
+    excess: Floats
 
 
 def track_walls(
-    video: xr.DataArray,
+    video: xr.DataArray | xr.Dataset | list[NDArray[np.float64]],
     options: TrackWallsOptions | None = None,
     *,
     progress: Callable[[float], None] | None = None,
@@ -100,7 +57,11 @@ def track_walls(
     Parameters
     ----------
     video
-        DataArray (time, y, x), optionally with the coordinate ``drive`` along time.
+        DataArray (time, y, x), optionally with the coordinate ``drive`` along time; NaN marks
+        pixels or frames that are missing. A complex one, or a Dataset with ``amplitude`` and
+        ``phase`` (radians; degrees where its attribute ``units`` says so), is projected on the
+        axis between its two domains, which leaves out a complex offset. A list of frames is taken
+        at times 0, 1, 2 ...
     options
         `TrackWallsOptions`.
     progress
@@ -110,8 +71,9 @@ def track_walls(
     -------
     WallTrack
         In the units of the video; pixels and frames where it has none. ``metadata`` holds
-        ``wall_width``, ``noise_sd`` (fraction of half the contrast), the smoothing lengths and
-        ``frame_shift_error`` (one a frame: error along the normals that all its walls share).
+        ``wall_width``, ``noise_sd`` (fraction of half the contrast), the smoothing lengths,
+        ``missing_frames`` and ``frame_shift_error`` (one a frame: error along the normals that all
+        its walls share). ``warnings`` say which frames were left out and why.
 
     Raises
     ------
@@ -134,194 +96,158 @@ def track_walls(
     (4, 0.12)
     """
     chosen = options or TrackWallsOptions()
-    for name in ("spacing_pixel", "smoothing_pixel", "shortest_wall_pixel", "largest_step_pixel"):
-        check_positive(name, getattr(chosen, name))
-    checked = check_video(video)
-    normal = normalize_frames(checked) if chosen.normalize else checked
-    scene = _prepare(normal.to_numpy(), chosen)
-    frames: list[list[Contour]] = []
-    misfit = np.zeros(2)
-    for index in range(len(scene.frames)):
-        contours, residual = _track_frame(scene, index, chosen)
-        frames.append(contours)
-        misfit += residual
-        if progress is not None:
-            progress((index + 1) / len(scene.frames))
-    if not any(frames):
+    checked, told = video_of(video)
+    scale = _pixel_size(checked)
+    values = checked.to_numpy()
+    film = prepare_film(values) if chosen.normalize else plain_film(values)
+    scene = measure_scene(film, chosen)
+    found = _find(scene, progress)
+    if not any(found.frames):
         raise NotIdentified("video shows no wall longer than the shortest that is looked for.")
     times = checked["time"].to_numpy()
-    found = identify_walls(frames, chosen.largest_step_pixel)
-    excess = float(misfit[0] / max(misfit[1], 1.0) / scene.noise_sd**2)
-    return _as_track(checked, normal, scene, frames, found, excess, times, chosen)
+    followed = follow_walls(
+        found.frames, found.domains, times, seen=found.seen, usable=scene.film.present,
+        reach=chosen.largest_step_pixel, block=BLOCK_PIXEL,
+    )  # fmt: skip
+    line_time = line_time_of(checked, chosen)
+    warnings = (*told, *_warnings(checked, scene, found))
+    return _as_track(checked, scene, found, followed, chosen, scale, line_time, warnings)
 
 
-def _images(scene: _Scene, indices: list[int], options: TrackWallsOptions) -> list[WallImage]:
-    return [
-        WallImage(
-            frame=scene.frames[index], valid=scene.valid, width=scene.width,
-            noise_sd=scene.noise_sd, noise_correlation=scene.noise_correlation,
-            spacing=options.spacing_pixel, smoothing=options.smoothing_pixel,
-        )
-        for index in indices
-    ]  # fmt: skip
-
-
-def _prepare(values: Floats, options: TrackWallsOptions) -> _Scene:
-    """Measure noise and width on a few frames, and see whether there are walls at all."""
-    valid: Mask = np.asarray(np.isfinite(values).all(axis=0))
-    indices = sorted(set(np.linspace(0, len(values) - 1, FRAMES_FOR_WIDTH).astype(int).tolist()))
-    smooth = np.stack(
-        [ndimage.gaussian_filter(np.where(valid, values[i], 0.0), 1.5) for i in indices]
-    )
-    _check_persistence(smooth > 0, valid)
-    noise, correlation = _noise(values, valid, smooth, indices, FIRST_WIDTH_PIXEL)
-    if noise > LARGEST_NOISE:
-        raise NotIdentified(
-            f"video shows noise of {noise:.1f} times half the contrast: no domains stand out; "
-            "average "
-            "frames or pixels first."
-        )
-    scale = float(np.clip(noise / (0.2 * 2 * np.sqrt(np.pi)), 1.5, 4.0))
-    width = options.wall_width_pixel or FIRST_WIDTH_PIXEL
-    scene = _Scene(values, valid, width, noise, correlation, scale)
-    if options.wall_width_pixel is None:
-        for _ in range(3):
-            seeds = [
-                seed_contours(values[i], valid, scale, options.shortest_wall_pixel) for i in indices
-            ]
-            width = fit_width(_images(scene, indices, options), seeds)
-            scene = replace(scene, width=width)
-    if scene.width > WIDEST_WALL * min(values.shape[1:]):
-        raise NotIdentified(
-            f"video changes gradually (over {scene.width:.0f} pixels): there are no walls in it."
-        )
-    noise, correlation = _noise(values, valid, smooth, indices, scene.width)
-    return replace(scene, noise_sd=noise, noise_correlation=correlation)
-
-
-def _check_persistence(above: Mask, valid: Mask) -> None:
-    """Domains stay from one picked frame to the next; noise does not."""
-    share = above[:, valid].mean()
-    if not 0 < share < 1:
-        raise NotIdentified("video shows one level only: there is no wall to track.")
-    agreement = np.mean([(one == two)[valid].mean() for one, two in pairwise(above)])
-    chance = share**2 + (1 - share) ** 2
-    if (agreement - chance) / (1 - chance) < LEAST_AGREEMENT:
-        raise NotIdentified(
-            "video shows no domains that last: the sign of the pixels agrees between frames "
-            "hardly more "
-            "than by chance."
-        )
-
-
-def _noise(
-    values: Floats, valid: Mask, smooth: Floats, indices: list[int], width: float
-) -> tuple[float, Floats]:
-    """Noise sd and autocorrelation, averaged over the picked frames."""
-    sds, correlations = [], []
-    for picture, index in zip(smooth, indices, strict=True):
-        domain = picture > 0
-        edge = domain != ndimage.minimum_filter(domain, 3)
-        away = ndimage.distance_transform_edt(~edge) > 4 * width
-        if (away & valid).sum() < 500:
-            away = np.abs(picture) > 0.5
-        sd, correlation = measure_noise(values[index], valid, away)
-        if np.isfinite(sd):
-            sds.append(sd)
-            correlations.append(correlation)
-    if not sds:
-        raise NotIdentified("video has too few pixels inside its domains to measure the noise.")
-    mean: Floats = np.mean(correlations, axis=0)
-    significant = np.abs(mean) > max(0.02, 4.0 / np.sqrt(len(sds) * valid.sum() * 0.5))
-    return max(float(np.sqrt(np.mean(np.square(sds)))), 1e-6), np.where(significant, mean, 0.0)
-
-
-def _track_frame(
-    scene: _Scene, index: int, options: TrackWallsOptions
-) -> tuple[list[Contour], Floats]:
-    image = _images(scene, [index], options)[0]
-    seeds = seed_contours(image.frame, scene.valid, scene.seed_scale, options.shortest_wall_pixel)
-    contours, fit = refine_contours(image, seeds)
-    if fit is None:
-        return contours, np.zeros(2)
-    return contours, fit.residual - [0.0, len(fit.nodes)]
+def _find(scene: Scene, progress: Callable[[float], None] | None) -> _Found:
+    """Fit the contours of every frame."""
+    film, model, finder = scene.film, scene.model, scene.finder
+    space = film.buffer()
+    n_frames = len(film.present)
+    frames: list[list[Contour]] = []
+    domains = np.zeros((n_frames, *space.sums.shape), dtype=bool)
+    seen = np.zeros(space.sums.shape, dtype=bool)
+    excess = np.full(n_frames, np.nan)
+    for index in range(n_frames):
+        contours: list[Contour] = []
+        if film.present[index]:
+            frame = film.scale(index, space)
+            points, ends, closed, domains[index], known = finder.seed(frame, model)
+            seen |= known
+            fit = finder.fit(frame, model, points, ends, closed)
+            if fit is not None:
+                contours = finder.contours(model, fit)
+                free = max(fit.residual[1] - len(fit.nodes), 1.0)
+                excess[index] = fit.residual[0] / free / model.noise_sd**2
+        frames.append(contours)
+        if progress is not None:
+            progress((index + 1) / n_frames)
+    return _Found(frames, domains, seen, excess)
 
 
 def _as_track(
     video: xr.DataArray,
-    normal: xr.DataArray,
-    scene: _Scene,
-    frames: list[list[Contour]],
-    found: Identities,
-    excess: float,
-    times: Floats,
+    scene: Scene,
+    found: _Found,
+    followed: FollowedWalls,
     options: TrackWallsOptions,
+    scale: float,
+    line_time: float,
+    warnings: tuple[str, ...],
 ) -> WallTrack:
-    scale = _pixel_size(video)
-    speeds = normal_velocities(frames, found.walls, times, 1.5 * options.largest_step_pixel)
-    inflation = np.sqrt(excess) if excess > 1.1 else 1.0
-    rows = []
-    closed: dict[int, bool] = {}
+    """Put all contours into one table, in the units of the video."""
+    times = video["time"].to_numpy()
     origin = float(video["x"][0]), float(video["y"][0])
-    for frame, contours in enumerate(frames):
-        for contour, wall, speed in zip(contours, found.walls[frame], speeds[frame], strict=True):
-            closed[wall] = closed.get(wall, True) and contour.closed
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "frame": frame,
-                        "wall": wall,
-                        "time": times[frame],
-                        "x": origin[0] + scale * contour.points[:, 0],
-                        "y": origin[1] + scale * contour.points[:, 1],
-                        "normal_x": contour.normals[:, 0],
-                        "normal_y": contour.normals[:, 1],
-                        "normal_error": scale * inflation * contour.normal_error,
-                        "error_correlation_length": scale * contour.correlation_length,
-                        "arc_length": scale * contour.arc_length,
-                        "curvature": contour.curvature / scale,
-                        "normal_velocity": scale * speed,
-                    }
-                )
-            )
-    metadata = {
-        "wall_width": scale * scene.width,
-        "noise_sd": scene.noise_sd,
-        "profile_misfit": excess,
-        "point_spacing": scale * options.spacing_pixel,
-        "smoothing_length": scale * options.smoothing_pixel,
-        "frame_shift_error": _shift_errors(normal, scale * scene.width, len(times)),
-        "frame_rows": int(video.sizes["y"]),
-        "frame_columns": int(video.sizes["x"]),
-        "field_of_view": [
-            origin[0] - 0.5 * scale,
-            origin[1] - 0.5 * scale,
-            origin[0] + (video.sizes["x"] - 0.5) * scale,
-            origin[1] + (video.sizes["y"] - 0.5) * scale,
-        ],
-        "frames_flattened": int(normal.attrs.get("flattened", 0)),
+    lines = [contour for contours in found.frames for contour in contours]
+    counts = [len(contour.points) for contour in lines]
+    frame_of = np.repeat(np.arange(len(times)), [len(contours) for contours in found.frames])
+    wall_of = np.array([wall for walls in followed.walls for wall in walls], dtype=np.int64)
+    frame, wall = np.repeat(frame_of, counts), np.repeat(wall_of, counts)
+    points = np.concatenate([contour.points for contour in lines])
+    normals = np.concatenate([contour.normals for contour in lines])
+    speeds = normal_velocities(
+        found.frames, followed.walls, times, 1.5 * options.largest_step_pixel
+    )
+    typical = _excess(found)
+    inflation = np.sqrt(typical) if typical > LARGEST_EXCESS else 1.0
+    joined = {
+        name: np.concatenate([getattr(contour, name) for contour in lines])
+        for name in ("normal_error", "arc_length", "curvature", "curvature_error")
     }
+    table = pd.DataFrame({
+        "frame": frame,
+        "wall": wall,
+        "time": times[frame] + line_time * points[:, 1],
+        "x": origin[0] + scale * points[:, 0],
+        "y": origin[1] + scale * points[:, 1],
+        "normal_x": normals[:, 0],
+        "normal_y": normals[:, 1],
+        "normal_error": scale * inflation * joined["normal_error"],
+        "error_correlation_length": scale
+        * np.repeat([contour.correlation_length for contour in lines], counts),
+        "arc_length": scale * joined["arc_length"],
+        "curvature": joined["curvature"] / scale,
+        "curvature_error": inflation * joined["curvature_error"] / scale,
+        "normal_velocity": scale * np.concatenate([line for lines in speeds for line in lines]),
+    })  # fmt: skip
+    events = followed.events.copy()
+    for name, start in zip(("x", "y"), origin, strict=True):
+        if name in events:
+            events[name] = start + scale * events[name].to_numpy(dtype=np.float64)
+    closed: dict[int, bool] = {}
+    for one, contour in zip(wall_of.tolist(), lines, strict=True):
+        closed[one] = closed.get(one, True) and contour.closed
     return WallTrack(
-        pd.concat(rows, ignore_index=True),
+        table,
         times,
         unit=str(video["x"].attrs["units"]),
         time_unit=str(video["time"].attrs["units"]),
-        events=found.events,
+        events=events,
         drive=video["drive"].to_numpy() if "drive" in video.coords else None,
         drive_unit=str(video["drive"].attrs.get("units", "")) if "drive" in video.coords else "",
         closed=closed,
-        metadata=metadata,
-        warnings=_warnings(video, excess, scene),
+        metadata=_metadata(video, scene, typical, options, scale, line_time),
+        warnings=warnings,
     )
 
 
-def _shift_errors(normal: xr.DataArray, width: float, n_frames: int) -> list[float]:
-    """Per frame: sd of the shift that all its walls share because the zero level is uncertain.
+def _excess(found: _Found) -> float:
+    """Variance of the pixels near the walls, in noise variances."""
+    known = found.excess[np.isfinite(found.excess)]
+    return float(np.median(known)) if known.size else 1.0
 
-    A level that is off by e shifts the tanh fit by 1.5 width e along the normal.
-    """
-    errors = normal.attrs.get("frame_level_error", [0.0] * n_frames)
-    return [1.5 * width * float(error) for error in errors]
+
+def _metadata(
+    video: xr.DataArray,
+    scene: Scene,
+    excess: float,
+    options: TrackWallsOptions,
+    scale: float,
+    line_time: float,
+) -> dict[str, object]:
+    film, model = scene.film, scene.model
+    x, y = float(video["x"][0]), float(video["y"][0])
+    rows, columns = film.seen.shape
+    return {
+        "wall_width": scale * model.width,
+        "noise_sd": model.noise_sd,
+        "profile_misfit": excess,
+        "point_spacing": scale * options.spacing_pixel,
+        "smoothing_length": scale * options.smoothing_pixel,
+        # a level that is off by e shifts the tanh fit by 1.5 width e along the normal
+        "frame_shift_error": (1.5 * scale * model.width * _level_error(video, scene)).tolist(),
+        "frame_rows": rows,
+        "frame_columns": columns,
+        "field_of_view": [
+            x - 0.5 * scale, y - 0.5 * scale, x + (columns - 0.5) * scale, y + (rows - 0.5) * scale,
+        ],
+        "frames_flattened": int(film.flattened) or int(video.attrs.get("flattened", 0)),
+        "missing_frames": np.flatnonzero(~film.present).tolist(),
+        "line_time": line_time,
+    }  # fmt: skip
+
+
+def _level_error(video: xr.DataArray, scene: Scene) -> Floats:
+    """Sd of every frame's zero level; a film normalised before brings its own."""
+    given = video.attrs.get("frame_level_error")
+    if given is not None and not scene.film.level_error.any():
+        return np.asarray(given, dtype=np.float64)
+    return scene.film.level_error
 
 
 def _pixel_size(video: xr.DataArray) -> float:
@@ -337,18 +263,38 @@ def _pixel_size(video: xr.DataArray) -> float:
     return sizes[0]
 
 
-def _warnings(video: xr.DataArray, excess: float, scene: _Scene) -> tuple[str, ...]:
+def _warnings(video: xr.DataArray, scene: Scene, found: _Found) -> tuple[str, ...]:
     texts = []
+    excess = _excess(found)
     if video["x"].attrs["units"] == "pixel":
         texts.append("the video has no length scale: lengths are in pixels")
     if video["time"].attrs["units"] == "frame":
         texts.append("the video has no time scale: times are in frames")
-    if excess > 1.1:
+    if excess > LARGEST_EXCESS:
         texts.append(
             f"the pixels near the walls scatter {np.sqrt(excess):.1f} times the noise (blur or "
-            "contrast "
-            "vary along the walls): the normal errors were enlarged by that factor"
+            "contrast vary along the walls): the normal errors were enlarged by that factor"
         )
-    if np.count_nonzero(scene.noise_correlation) > 1:
+    if len(scene.model.noise_lags) > 1:
         texts.append("the pixel noise is correlated; the normal errors account for it")
+    if scene.model.width < THIN_WALL_PIXEL:
+        texts.append(
+            f"the walls are thinner than a pixel (width {scene.model.width:.2f} pixels): their "
+            "width is that of the pixels, and places are no better than the steps between pixels"
+        )
+    bare = [
+        index for index, contours in enumerate(found.frames)
+        if scene.film.present[index] and not contours
+    ]  # fmt: skip
+    if bare:
+        texts.append(f"no wall was found in {_listed(bare)}; the other frames were tracked")
+    missing = np.flatnonzero(~scene.film.present).tolist()
+    if missing:
+        texts.append(f"{_listed(missing)} held no pixels and count as missing")
     return tuple(texts)
+
+
+def _listed(frames: list[int]) -> str:
+    """Frame numbers for a sentence."""
+    shown = ", ".join(map(str, frames[:8])) + (" ..." if len(frames) > 8 else "")
+    return f"frame{'s' if len(frames) > 1 else ''} {shown}"

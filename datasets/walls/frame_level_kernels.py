@@ -1,0 +1,176 @@
+"""Compiled parts of the domain levels: the two classes of a frame's blocks, its gain and offset."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.lattice_models.kernels import kernel
+
+__all__ = ["label_inner", "scale_blocks", "split_in_two"]
+
+Floats = NDArray[np.float64]
+Signs = NDArray[np.int8]
+
+BINS = 256
+
+
+@kernel
+def split_in_two(pictures: Floats, known: NDArray[np.bool_], classes: Floats) -> None:
+    """Best cut of every picture's values and the medians of both sides, (n, 3), in place.
+
+    Otsu's criterion (doi:10.1109/TSMC.1979.4310076) on 256 bins; NaN where nothing is known.
+    """
+    for index in range(len(pictures)):
+        classes[index] = np.nan
+        low, high = np.inf, -np.inf
+        for place in np.ndindex(pictures[index].shape):
+            if known[index][place]:
+                low = min(low, pictures[index][place])
+                high = max(high, pictures[index][place])
+        if not high > low:
+            continue
+        counts = np.zeros(BINS)
+        scale = (BINS - 1e-6) / (high - low)
+        for place in np.ndindex(pictures[index].shape):
+            if known[index][place]:
+                counts[int((pictures[index][place] - low) * scale)] += 1.0
+        total, mass = counts.sum(), 0.0
+        for k in range(BINS):
+            mass += counts[k] * k
+        best, at, below, weight = -1.0, 0, 0.0, 0.0
+        for k in range(BINS - 1):
+            below += counts[k]
+            weight += counts[k] * k
+            above = total - below
+            if below > 0.0 and above > 0.0:
+                between = below * above * (weight / below - (mass - weight) / above) ** 2
+                if between > best:
+                    best, at = between, k
+        classes[index, 0] = low + (at + 1.0) / scale
+        for side in range(2):
+            first, last = (0, at + 1) if side == 0 else (at + 1, BINS)
+            half, running, k = 0.5 * counts[first:last].sum(), 0.0, first
+            while k < last - 1 and running + counts[k] < half:
+                running += counts[k]
+                k += 1
+            classes[index, 1 + side] = low + (k + 0.5) / scale
+
+
+@kernel
+def label_inner(
+    pictures: Floats, known: NDArray[np.bool_], cut: Floats, scales: Floats, margin: int,
+    labels: Signs,
+) -> None:  # fmt: skip
+    """Label blocks +1 above ``cut``, -1 below, 0 where unknown or nearer the other kind, in place.
+
+    ``scales`` (n, 2): gain and offset of every picture. A block counts as inner when all known
+    blocks up to ``margin`` rows and columns away are of its kind.
+    """
+    n_rows, n_columns = pictures.shape[1:]
+    side = np.zeros((n_rows, n_columns), np.int8)
+    for index in range(len(pictures)):
+        for i in range(n_rows):
+            for j in range(n_columns):
+                side[i, j] = 0
+                if known[index, i, j]:
+                    value = (pictures[index, i, j] - scales[index, 1]) / scales[index, 0]
+                    side[i, j] = 1 if value > cut[i, j] else -1
+        for i in range(n_rows):
+            for j in range(n_columns):
+                own = side[i, j]
+                labels[index, i, j] = own
+                if own == 0:
+                    continue
+                for a in range(max(0, i - margin), min(n_rows, i + margin + 1)):
+                    for b in range(max(0, j - margin), min(n_columns, j + margin + 1)):
+                        if side[a, b] == -own:
+                            labels[index, i, j] = 0
+
+
+@kernel
+def scale_blocks(
+    pictures: Floats, counts: Floats, labels: Signs, low: Floats, high: Floats, scales: Floats,
+    errors: Floats,
+) -> None:  # fmt: skip
+    """Regress every picture on the two levels of its labelled blocks, in place.
+
+    ``scales`` (n, 2) receives gain and offset (the gain is kept where one level only is seen) and
+    ``errors`` (n, 2) the standard errors of the means of the low and the high domain, from the
+    scatter of means over 2 x 2 blocks; infinite where a domain is not seen.
+    """
+    n_rows, n_columns = low.shape
+    level = np.empty(low.size)
+    value = np.empty(low.size)
+    for index in range(len(pictures)):
+        n = 0
+        sides = np.zeros(2)
+        for i in range(n_rows):
+            for j in range(n_columns):
+                label = labels[index, i, j]
+                if label != 0:
+                    level[n] = high[i, j] if label > 0 else low[i, j]
+                    value[n] = pictures[index, i, j]
+                    sides[(label + 1) // 2] += 1.0
+                    n += 1
+        errors[index] = np.inf
+        if n < 4:
+            continue
+        gain, offset, limit = scales[index, 0], scales[index, 1], np.inf
+        for _ in range(5):
+            kept = sum_l = sum_v = 0.0
+            for k in range(n):
+                if abs(value[k] - offset - gain * level[k]) <= limit:
+                    kept += 1.0
+                    sum_l += level[k]
+                    sum_v += value[k]
+            mean_l, mean_v = sum_l / max(kept, 1.0), sum_v / max(kept, 1.0)
+            square = cross = 0.0
+            for k in range(n):
+                if abs(value[k] - offset - gain * level[k]) <= limit:
+                    square += (level[k] - mean_l) ** 2
+                    cross += (level[k] - mean_l) * (value[k] - mean_v)
+            if kept < 4.0:
+                break
+            if min(sides[0], sides[1]) >= 4.0 and square > 0.0:
+                gain = cross / square
+            offset = mean_v - gain * mean_l
+            spread = 0.0
+            for k in range(n):
+                spread += min(abs(value[k] - offset - gain * level[k]), limit)
+            limit = 3.0 * 1.2533 * spread / n
+        scales[index, 0] = gain
+        scales[index, 1] = offset
+        group_errors(pictures[index], counts[index], labels[index], low, high, gain, offset,
+                     errors[index])  # fmt: skip
+
+
+@kernel
+def group_errors(
+    picture: Floats, counts: Floats, labels: Signs, low: Floats, high: Floats, gain: float,
+    offset: float, errors: Floats,
+) -> None:  # fmt: skip
+    """Standard errors of the means of both domains of one picture, from 2 x 2 groups, in place."""
+    n_rows, n_columns = low.shape
+    for side in range(2):
+        level = low if side == 0 else high
+        groups = squares = weight = blocks = total = 0.0
+        for i in range(0, n_rows - 1, 2):
+            for j in range(0, n_columns - 1, 2):
+                number = rest = 0.0
+                for a in range(2):
+                    for b in range(2):
+                        if labels[i + a, j + b] == 2 * side - 1:
+                            number += counts[i + a, j + b]
+                            gap = picture[i + a, j + b] - offset - gain * level[i + a, j + b]
+                            rest += counts[i + a, j + b] * gap
+                            total += gap * gap
+                            blocks += 1.0
+                weight += number
+                if number >= 0.75 * 4.0 * counts.max():
+                    groups += 1.0
+                    squares += (rest / number) ** 2 * number
+        if groups >= 6.0:
+            errors[side] = np.sqrt(squares / groups / weight)
+        elif blocks >= 2.0:
+            errors[side] = 2.0 * np.sqrt(total) / blocks

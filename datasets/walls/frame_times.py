@@ -1,0 +1,120 @@
+"""What a film was given as: frames that cannot be used set aside, and the time of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError
+from physlearn.datasets.walls.complex_frames import in_phase_video
+from physlearn.datasets.walls.track_options import TrackWallsOptions
+from physlearn.records import check_video
+
+__all__ = ["line_time_of", "video_of"]
+
+Floats = NDArray[np.float64]
+
+
+def video_of(
+    video: xr.DataArray | xr.Dataset | Sequence[NDArray[np.float64]],
+) -> tuple[xr.DataArray, tuple[str, ...]]:
+    """Return a checked, real video and what had to be set aside to get it.
+
+    Frames of another size and frames whose time goes back become missing (NaN); a complex film is
+    projected on the axis between its domains.
+    """
+    told: list[str] = []
+    if isinstance(video, list | tuple):
+        video = _stack(video, told)
+    if isinstance(video, xr.Dataset) or (
+        isinstance(video, xr.DataArray) and np.iscomplexobj(video.dtype.type())
+    ):
+        video = in_phase_video(video)
+    if isinstance(video, xr.DataArray) and "time" in video.dims:
+        video = _forward(video, told)
+    return check_video(video), tuple(told)
+
+
+def _stack(frames: Sequence[NDArray[np.float64]], told: list[str]) -> xr.DataArray:
+    """Stack frames of one size; those of another become NaN."""
+    arrays = [np.asarray(frame) for frame in frames]
+    if not arrays or any(array.ndim != 2 for array in arrays):
+        raise InputError("video given as a list must hold frames of 2 dimensions (y, x).")
+    shapes = [array.shape for array in arrays]
+    usual = max(set(shapes), key=shapes.count)
+    kind = np.result_type(*arrays, np.float64)
+    stack = np.full((len(arrays), *usual), np.nan, dtype=kind)
+    for index, array in enumerate(arrays):
+        if array.shape == usual:
+            stack[index] = array
+        else:
+            told.append(
+                f"frame {index} is {array.shape[0]} x {array.shape[1]} pixels, the others "
+                f"{usual[0]} x {usual[1]}: it counts as missing"
+            )
+    return xr.DataArray(stack, dims=("time", "y", "x"))
+
+
+def _forward(video: xr.DataArray, told: list[str]) -> xr.DataArray:
+    """Set aside frames whose time is not after all earlier ones."""
+    if "time" not in video.coords:
+        return video
+    times = np.asarray(video["time"].to_numpy(), dtype=np.float64)
+    if times.ndim != 1 or len(times) < 2 or not np.isfinite(times).all():
+        return video
+    late = np.concatenate([[True], times[1:] > np.maximum.accumulate(times)[:-1]])
+    if late.all():
+        return video
+    if late.sum() < 2 or late.sum() < 0.5 * len(times):
+        raise InputError(
+            "the video's time coordinate goes back in most frames: sort the frames by time first."
+        )
+    gone = np.flatnonzero(~late)
+    shown = ", ".join(map(str, gone[:8])) + (" ..." if len(gone) > 8 else "")
+    told.append(
+        f"the time axis goes back at frame{'s' if len(gone) > 1 else ''} {shown}: there the frames "
+        "count as missing and the times are interpolated"
+    )
+    numbers = np.arange(len(times))
+    kept = numbers[late]
+    mended = np.interp(numbers, kept, times[late])
+    tail = numbers > kept[-1]
+    step = float(np.median(np.diff(times[late])))
+    mended[tail] = times[late][-1] + step * (numbers[tail] - kept[-1])
+    keep = xr.DataArray(late, dims="time")
+    attrs = dict(video["time"].attrs)
+    result = video.drop_vars("time").where(keep)
+    result.attrs = dict(video.attrs)
+    result = result.assign_coords(time=("time", mended, attrs))
+    if "drive" in video.coords:
+        result = result.assign_coords(drive=("time", video["drive"].to_numpy(),
+                                             dict(video["drive"].attrs)))  # fmt: skip
+    return result
+
+
+def line_time_of(video: xr.DataArray, options: TrackWallsOptions) -> float:
+    """Time from one row of the scan to the next, 0 where frames have one time."""
+    if options.line_time is not None:
+        given: object = options.line_time
+    elif "line_time" in video.attrs:
+        given = video.attrs["line_time"]
+    elif "line_time_s" in video.attrs and video["time"].attrs["units"] == "s":
+        given = video.attrs["line_time_s"]
+    else:
+        return 0.0
+    try:
+        value = float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        value = float("nan")
+    shortest = float(np.diff(video["time"].to_numpy()).min())
+    scan = abs(value) * (video.sizes["y"] - 1)
+    if not np.isfinite(value) or scan > shortest * (1 + 1e-9):
+        raise InputError(
+            "line_time must be the time of one row of the scan, so that a frame's rows end before "
+            f"the next frame; got {given!r} for {video.sizes['y']} rows and {shortest:.4g} between "
+            "frames."
+        )
+    return value
