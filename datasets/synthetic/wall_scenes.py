@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 KINDS = ("line", "nuclei", "domains", "driven_topology")
 INSTANTS_PER_FRAME = 4
 LINE_DRIVE = 0.5
+SHORTEST_PIXEL = 6.0
+"""Shorter closed walls are crumbs of a merging, no domains."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,10 +194,11 @@ def _shapes(level: Floats, spacing: float) -> list[_Shape]:
         points = points - np.clip(value / spacing, -0.5, 0.5)[:, None] * normals
     normals, bend = level_geometry(level, points)
     shapes = []
-    for first, last in pairwise(starts):
-        line = lines[len(shapes)]
+    for line, (first, last) in zip(lines, pairwise(starts), strict=True):
         closed = bool(np.allclose(line[0], line[-1]))
         own = slice(first, last - 1 if closed else last)
+        if closed and np.hypot(*np.diff(line, axis=0).T).sum() * spacing < SHORTEST_PIXEL:
+            continue
         shapes.append(_Shape(spacing * points[own], normals[own], bend[own] / spacing, closed))
     return shapes
 

@@ -37,11 +37,14 @@ def join(parents: Integers, one: int, two: int) -> int:
 
 
 @kernel
-def label_domains(positive: Mask, seen: Mask, labels: Integers, parents: Integers) -> int:
+def label_domains(
+    positive: Mask, seen: Mask, labels: Integers, parents: Integers, touching: Mask
+) -> int:
     """Label the domains, positive ones by 4 neighbours and negative ones by 8; return their number.
 
     ``labels`` (rows, columns) receives 0, 1, ... and -1 where nothing is seen; ``parents`` is work
-    space for rows x columns labels. With these neighbours every wall separates exactly one positive
+    space for rows x columns labels; ``touching`` (one a label, False) receives which domains reach
+    the edge of the view. With these neighbours every wall separates exactly one positive
     from one negative domain.
     """
     n_rows, n_columns = positive.shape
@@ -87,8 +90,14 @@ def label_domains(positive: Mask, seen: Mask, labels: Integers, parents: Integer
             parents[label] = parents[parents[label]]
     for i in range(n_rows):
         for j in range(n_columns):
-            if labels[i, j] >= 0:
-                labels[i, j] = parents[labels[i, j]]
+            if labels[i, j] < 0:
+                continue
+            labels[i, j] = parents[labels[i, j]]
+            inside = 0 < i < n_rows - 1 and 0 < j < n_columns - 1
+            if inside:
+                inside = seen[i - 1, j] and seen[i + 1, j] and seen[i, j - 1] and seen[i, j + 1]
+            if not inside:
+                touching[labels[i, j]] = True
     return count
 
 

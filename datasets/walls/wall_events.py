@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,8 +18,15 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from physlearn.datasets.walls.domain_kernels import label_domains, overlap_domains, vote_sides
+from physlearn.datasets.walls.wall_necks import (
+    WallEvent,
+    WallShape,
+    date_contacts,
+    drop_crumbs,
+    settle_events,
+)
 
-__all__ = ["FollowedWalls", "WallShape", "follow_walls"]
+__all__ = ["FollowedWalls", "follow_walls"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -30,47 +36,12 @@ LEAST_OVERLAP = 0.1
 """Of the smaller domain, for two domains of neighbouring frames to be the same one."""
 
 
-class WallShape(Protocol):
-    """What must be known of a wall in one frame; lengths in pixels.
-
-    ``points`` and ``normals`` (toward the negative domain): (n, 2), x and y.
-    """
-
-    @property
-    def points(self) -> Floats:
-        """X and y of the points, in order along the wall."""
-        ...
-
-    @property
-    def normals(self) -> Floats:
-        """Unit normals toward the negative domain."""
-        ...
-
-    @property
-    def closed(self) -> bool:
-        """Whether the wall closes on itself."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class FollowedWalls:
     """Identity of every wall, frame by frame, and the events (x and y in pixels)."""
 
     walls: list[list[int]]
     events: pd.DataFrame
-
-
-@dataclass(slots=True)
-class _Event:
-    """An event between two frames."""
-
-    frame: int
-    wall: int
-    kind: str
-    other: int
-    x: float
-    y: float
-    time: float
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +53,9 @@ class _Frame:
     labels: Labels
     n_labels: int
     pairs: NDArray[np.int64]
+    positive: Mask
+    touching: Mask
+    block: int
     own: list[int] = field(default_factory=list)
 
 
@@ -130,7 +104,7 @@ def follow_walls(
     good = np.ones(len(frames), dtype=bool) if usable is None else usable
     parents = np.empty(view.size, dtype=np.int32)
     walls: list[list[int]] = [[] for _ in frames]
-    events: list[_Event] = []
+    events: list[WallEvent] = []
     before: _Frame | None = None
     following = 0
     for index in np.flatnonzero(good):
@@ -144,11 +118,13 @@ def follow_walls(
             following = _continue(before, here, linked, following, time, events)
         walls[index] = here.own
         before = here
-    _settle(walls, events, flicker_frames, 3.0 * reach)
+    settle_events(walls, events, flicker_frames, 3.0 * reach)
+    drop_crumbs(events, flicker_frames)
+    date_contacts(events, frames, domains, times, np.flatnonzero(good), block)
     return FollowedWalls(walls, _table(events))
 
 
-def _table(events: list[_Event]) -> pd.DataFrame:
+def _table(events: list[WallEvent]) -> pd.DataFrame:
     """Return the events as the columns of a WallTrack."""
     names = ("frame", "wall", "kind", "other", "x", "y", "time")
     columns = {name: [getattr(event, name) for event in events] for name in names}
@@ -161,14 +137,15 @@ def _label(
 ) -> _Frame:
     """Label the domains of a frame and find those on both sides of every wall."""
     labels = np.empty(positive.shape, dtype=np.int32)
-    n_labels = label_domains(positive, seen, labels, parents)
+    touching = np.zeros(positive.size, dtype=bool)
+    n_labels = label_domains(positive, seen, labels, parents, touching)
     pairs = np.full((len(shapes), 2), -1, dtype=np.int64)
     if shapes:
         points = np.concatenate([np.hstack([wall.points, wall.normals]) for wall in shapes])
         points[:, :2] = (points[:, :2] - 0.5 * (block - 1)) / block
         starts = np.cumsum([0, *(len(wall.points) for wall in shapes)])
         vote_sides(labels, positive, points, starts, pairs, np.zeros(n_labels, dtype=np.int64))
-    return _Frame(index, shapes, labels, n_labels, pairs)
+    return _Frame(index, shapes, labels, n_labels, pairs, positive, touching[:n_labels], block)
 
 
 def _same_domains(before: _Frame, here: _Frame) -> Floats:
@@ -218,16 +195,42 @@ def _mean_gap(one: WallShape, two: WallShape) -> float:
     return float(max(there, back))
 
 
-def _closest(one: WallShape, two: WallShape) -> tuple[float, float]:
-    """Return the middle of the shortest connection of two walls."""
-    gap, owner = cKDTree(two.points).query(one.points)
-    k = int(np.argmin(gap))
-    middle = 0.5 * (one.points[k] + two.points[owner[k]])
-    return float(middle[0]), float(middle[1])
+def _chain(
+    frame: _Frame, other: _Frame, main: int, members: list[int]
+) -> list[tuple[int, float, float]]:
+    """Hang walls onto the main one, the nearest first: (wall, x, y of the contact).
+
+    A contact is where the pixels between two walls changed their domain.
+    """
+    switched = frame.positive != other.positive
+    together, left, contacts = [main], [k for k in members if k != main], []
+    while left:
+        points = np.concatenate([frame.shapes[k].points for k in together])
+        tree = cKDTree(points)
+        best = (np.inf, left[0], 0.0, 0.0)
+        for k in left:
+            gap, owner = tree.query(frame.shapes[k].points)
+            middle = 0.5 * (frame.shapes[k].points + points[owner])
+            block = np.rint((middle - 0.5 * (frame.block - 1)) / frame.block).astype(int)
+            cells = np.clip(block, 0, np.array(switched.shape[::-1]) - 1)
+            score = np.where(switched[cells[:, 1], cells[:, 0]], gap, gap + 1e3)
+            nearest = int(np.argmin(score))
+            if score[nearest] < best[0]:
+                best = (float(score[nearest]), k, *(float(v) for v in middle[nearest]))
+        contacts.append(best[1:])
+        together.append(best[1])
+        left.remove(best[1])
+    return contacts
 
 
 def _center(wall: WallShape) -> tuple[float, float]:
     return float(wall.points[:, 0].mean()), float(wall.points[:, 1].mean())
+
+
+def _open(frame: _Frame, wall: int) -> bool:
+    """Tell whether a wall runs to the edge of the view: then the domains on both sides reach it."""
+    sides = frame.pairs[wall]
+    return bool((sides >= 0).all() and frame.touching[sides].all())
 
 
 def _groups(linked: Mask) -> list[tuple[list[int], list[int]]]:
@@ -249,7 +252,7 @@ def _longest(shapes: Sequence[WallShape], members: list[int]) -> int:
 
 
 def _continue(
-    before: _Frame, here: _Frame, linked: Mask, following: int, time: float, events: list[_Event]
+    before: _Frame, here: _Frame, linked: Mask, following: int, time: float, events: list[WallEvent]
 ) -> int:
     """Hand the identities on, note the events, and return the next free identity."""
     here.own = [-1] * len(here.shapes)
@@ -258,66 +261,24 @@ def _continue(
         if not old:
             for k in new:
                 here.own[k], following = following, following + 1
-                kind = "birth" if here.shapes[k].closed else "enter"
-                events.append(_Event(frame, here.own[k], kind, -1, *_center(here.shapes[k]), time))
+                kind = "enter" if _open(here, k) else "birth"
+                events.append(
+                    WallEvent(frame, here.own[k], kind, -1, *_center(here.shapes[k]), time)
+                )
             continue
         main = _longest(before.shapes, old)
         if not new:
             for k in old:
-                kind = "vanish" if before.shapes[k].closed else "leave"
+                kind = "leave" if _open(before, k) else "vanish"
                 place = _center(before.shapes[k])
-                events.append(_Event(frame, before.own[k], kind, -1, *place, time))
+                events.append(WallEvent(frame, before.own[k], kind, -1, *place, time))
             continue
         heir = _longest(here.shapes, new)
         here.own[heir] = before.own[main]
-        for k in old:
-            if k != main:
-                place = _closest(before.shapes[main], before.shapes[k])
-                event = _Event(frame, before.own[k], "merge", before.own[main], *place, time)
-                events.append(event)
-        for k in new:
-            if k != heir:
-                here.own[k], following = following, following + 1
-                place = _closest(here.shapes[heir], here.shapes[k])
-                events.append(_Event(frame, here.own[k], "split", here.own[heir], *place, time))
+        for k, x, y in _chain(before, here, main, old):
+            event = WallEvent(frame, before.own[k], "merge", before.own[main], x, y, time)
+            events.append(event)
+        for k, x, y in _chain(here, before, heir, new):
+            here.own[k], following = following, following + 1
+            events.append(WallEvent(frame, here.own[k], "split", here.own[heir], x, y, time))
     return following
-
-
-OPPOSITE = {"merge": "split", "split": "merge", "vanish": "birth", "leave": "enter"}
-
-
-def _settle(walls: list[list[int]], events: list[_Event], frames: int, reach: float) -> None:
-    """Take out pairs of events that undo each other at once, in place."""
-    k = 0
-    while k < len(events):
-        first = events[k]
-        match = next(
-            (n for n in range(k + 1, len(events)) if _undoes(first, events[n], frames, reach)), None
-        )
-        if match is None or first.kind not in OPPOSITE:
-            k += 1
-            continue
-        second = events[match]
-        if first.kind != "split":  # the wall that comes back is the one that went
-            _rename(walls, events, second.wall, first.wall)
-        del events[match], events[k]
-
-
-def _undoes(first: _Event, second: _Event, frames: int, reach: float) -> bool:
-    """Tell whether an event takes back an earlier one."""
-    if second.frame - first.frame > frames or OPPOSITE.get(first.kind) != second.kind:
-        return False
-    if first.kind == "split" and {first.wall, first.other} != {second.wall, second.other}:
-        return False
-    if first.kind == "merge" and first.other != second.other:
-        return False
-    return float(np.hypot(second.x - first.x, second.y - first.y)) <= reach
-
-
-def _rename(walls: list[list[int]], events: list[_Event], old: int, new: int) -> None:
-    for own in walls:
-        for k, wall in enumerate(own):
-            own[k] = new if wall == old else wall
-    for event in events:
-        event.wall = new if event.wall == old else event.wall
-        event.other = new if event.other == old else event.other
