@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -244,7 +245,13 @@ def fit_from_draws(
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that make the numbers."""
-    return {name: importlib.metadata.version(name) for name in REPORTED_VERSIONS}
+    return dict(_installed_versions())
+
+
+@functools.cache
+def _installed_versions() -> tuple[tuple[str, str], ...]:
+    # Reading the metadata from the disk takes longer than a small fit
+    return tuple((name, importlib.metadata.version(name)) for name in REPORTED_VERSIONS)
 
 
 def data_fingerprint(data: bytes | Sequence[NDArray[Any]]) -> str:
