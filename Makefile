@@ -14,7 +14,7 @@ demo: setup ## the whole path on embedded data; writes physlearn-demo/report.htm
 	@$(BIN)/physlearn demo --out physlearn-demo
 
 test: lint ## lint, types, tests and examples (set-up included)
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
