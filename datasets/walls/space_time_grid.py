@@ -313,10 +313,8 @@ def _local_factor(grid: WallGrid, mean: Floats, variances: Floats) -> Floats:
 
     The smoother's own kernel (its gain, mode by mode) says what is near.
     """
-    gain = variances * mean[None, :]
-    gain = np.where(mean[None, :] > 0, gain, gain.mean(axis=1, keepdims=True))
+    gain = variances / np.maximum(variances[1:].max(axis=0), 1e-300)
     gain[0] = 1.0
-    gain = np.clip(gain, 0.0, 1.0)
     near = from_modes(to_modes(grid.lumped, grid.closed) * gain, grid.closed)
     relative = np.where(mean[:, None] > 0, near / np.maximum(mean[:, None], 1e-300), 1.0)
     # information from other frames and the prior softens the dependence on this frame's weight

@@ -1,0 +1,89 @@
+"""Compiled part of wall velocities: where a point's normal crosses the wall of another frame."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.lattice_models.kernels import kernel
+
+__all__ = ["crossings"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+LEAST_FACING = 0.3
+NEAR = 12
+
+
+@kernel
+def segment_crossing(
+    point: int, first: int, last: int, places: Floats, longest: float, found: Floats
+) -> bool:
+    """Cross a point's normal with one segment; keep it where it is the nearest yet."""
+    x, y, nx, ny = places[point, 0], places[point, 1], places[point, 2], places[point, 3]
+    ax, ay = places[first, 0] - x, places[first, 1] - y
+    bx, by = places[last, 0] - x, places[last, 1] - y
+    before, after = ay * nx - ax * ny, by * nx - bx * ny
+    if before * after > 0.0 or before == after:
+        return False
+    if (bx - ax) ** 2 + (by - ay) ** 2 > longest * longest:
+        return False
+    share = before / (before - after)
+    facing_x = (1.0 - share) * places[first, 2] + share * places[last, 2]
+    facing_y = (1.0 - share) * places[first, 3] + share * places[last, 3]
+    facing = facing_x * nx + facing_y * ny
+    distance = (1.0 - share) * (ax * nx + ay * ny) + share * (bx * nx + by * ny)
+    if facing < LEAST_FACING or abs(distance) >= abs(found[0]):
+        return False
+    found[0], found[1], found[2] = distance, share, facing
+    return True
+
+
+@kernel
+def crossings(
+    starts: Integers, other: Integers, closed: NDArray[np.bool_], places: Floats, scatter: Floats,
+    longest: float, result: Floats,
+) -> None:
+    """Fill where the points' normals cross the wall of another frame, in place.
+
+    ``starts`` (n_contours + 1,) of the contours in the points; ``other`` (n_contours,) the contour
+    to cross, -1 for none; ``places`` (n_points, 4): x, y and normal; ``scatter`` (n_points, 3):
+    error, correlation of the errors of neighbours, time. ``result`` (n_points, 3): distance along
+    the normal (NaN where there is no crossing), its variance, time there. Segments longer than
+    ``longest`` are gaps.
+    """
+    found = np.zeros(3)
+    for contour in range(other.size):
+        result[starts[contour] : starts[contour + 1], 0] = np.nan
+        if other[contour] < 0:
+            continue
+        low, high = starts[other[contour]], starts[other[contour] + 1]
+        count = high - low
+        segments = count if closed[other[contour]] and count > 2 else count - 1
+        last_hit = -1
+        for point in range(starts[contour], starts[contour + 1]):
+            found[0] = np.inf
+            hit = -1
+            if last_hit >= 0:
+                # neighbours cross neighbouring segments
+                for near in range(last_hit - NEAR, last_hit + NEAR + 1):
+                    segment = near % count if segments == count else near
+                    if 0 <= segment < segments and segment_crossing(
+                        point, low + segment, low + (segment + 1) % count, places, longest, found
+                    ):
+                        hit = segment
+            if hit < 0:
+                for segment in range(segments):
+                    if segment_crossing(
+                        point, low + segment, low + (segment + 1) % count, places, longest, found
+                    ):
+                        hit = segment
+            last_hit = hit
+            if hit < 0:
+                continue
+            one, two, share = low + hit, low + (hit + 1) % count, found[1]
+            a, b = (1.0 - share) * scatter[one, 0], share * scatter[two, 0]
+            variance = a * a + b * b + (scatter[one, 1] + scatter[two, 1]) * a * b
+            result[point, 0] = found[0]
+            result[point, 1] = variance / (found[2] * found[2])
+            result[point, 2] = (1.0 - share) * scatter[one, 2] + share * scatter[two, 2]
