@@ -37,6 +37,7 @@ __getattr__, __dir__, __all__ = attach(
         "fit_batch": ".batch",
         "fit_binary_units": ".networks.binary_units",
         "fit_drive_law": ".walls.drive_laws",
+        "fit_ginzburg_landau": ".fields.ginzburg_landau_fit",
         "fit_hamiltonian_to_energies": ".energies.cluster_expansion",
         "fit_lattice_hamiltonian": ".lattices.lattice_hamiltonian",
         "fit_wall_dynamics": ".walls.wall_dynamics",

@@ -178,7 +178,7 @@ def demo_seed_table(seeds: Iterable[int], progress: Progress | None = None) -> d
 
 
 def _judged_seed(seed: int) -> dict[str, Any]:
-    from physlearn.inference.walls.wall_dynamics import wall_dynamics_bound
+    from physlearn.inference.walls.wall_bound import wall_dynamics_bound
     from physlearn.steps_image import IMAGE_STEPS
     from physlearn.steps_video import VIDEO_STEPS
     from physlearn.summary import truth_beside_answers

@@ -3,49 +3,73 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, NotIdentified, as_generator, check_array
-from physlearn.datasets.synthetic.synthetic_walls import SyntheticWalls
-from physlearn.inference.walls.wall_fronts import FrontModel, area_rates, shape_basis, usable_runs
+from physlearn.checks import InputError, NotIdentified, as_generator, check_array, check_choice
+from physlearn.inference.walls.drive_laws import draw_law
+from physlearn.inference.walls.wall_drive import Scales, WallDrive, drive_design, scale_draws
+from physlearn.inference.walls.wall_fronts import FrontModel, area_rates, make_front
+from physlearn.inference.walls.wall_judgement import judge_walls
 from physlearn.inference.walls.wall_posterior import WallOptimum, draw_parameters, optimize_walls
-from physlearn.lattice_models.walls.wall_front import polar_geometry, propagate_polar_front
+from physlearn.inference.walls.wall_runs import WallRun, usable_runs
+from physlearn.one_thread import one_blas_thread
 from physlearn.records import WallTrack
 from physlearn.results import Fit, fit_from_draws
 
-__all__ = ["fit_wall_dynamics", "wall_dynamics_bound"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["fit_wall_dynamics"]
 
 Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
-LARGEST_PARETO_K = 0.7
-INADEQUATE_SIGMA = 4.0
-INADEQUATE_MARGIN = 1.15
+LAWS = ("linear", "levels", "creep", "depinning")
+PRIOR_REPEATED = 0.5
+NONE_OF_IT = 1e-9
 
 
 def fit_wall_dynamics(
-    track: WallTrack,
+    data: WallTrack | xr.DataArray | NDArray[Any],
     *,
     drive: ArrayLike | None = None,
+    flip_rate: float | None = None,
+    law: str = "linear",
+    tension: tuple[float, float] | None = None,
+    drive_pressure: tuple[float, float] | None = None,
+    pinning: bool = False,
     rng: int | np.random.Generator | None = None,
     n_draws: int = 4000,
 ) -> Fit:
-    """Fit ``v_n = drive_mobility drive(t) - curvature_mobility curvature`` to tracked walls.
+    """Fit ``v_n = drive_mobility drive(t) - curvature_mobility curvature`` to walls.
 
-    Every closed wall is a front that is propagated from a free first shape (Fourier modes,
-    integrated out); the likelihood is that of the contour points of all frames, with their normal
-    errors. The track's ``normal_velocity`` is not used: it comes from the same noisy points.
+    Every wall is a front that is propagated from a free first shape (integrated out): a radius
+    over the angle where it closes, a height over a line where it ends at the edge of the view. The
+    likelihood is that of the contour points of all frames, with their normal errors and row times.
+    The track's ``normal_velocity`` is not used: it comes from the same noisy points.
 
     Parameters
     ----------
-    track
-        From `track_walls`.
+    data
+        From `track_walls`; or a thresholded film of two values (time, y, x), which goes to
+        `fit_binary_walls`.
     drive
         Drive that acts from a frame to the next, shape (n_frames,); None takes the track's. Where
         there is none, the velocity that the walls share, ``drive_velocity``, is fitted in its
         place.
+    flip_rate
+        Share of wrong pixels of a thresholded film; None infers it. Not for tracks.
+    law
+        ``linear`` in the drive; ``levels``: one velocity for each value of the drive; ``creep`` or
+        ``depinning``: that law through the velocities of the levels (`fit_drive_law`).
+    tension, drive_pressure
+        (value, sd) of the line tension (energy per length), or of the force per length of wall and
+        per unit of drive, where one is known: only then can mobility and tension be told apart.
+    pinning
+        Infer the frozen pinning field that an open wall moves through (`fit_pinning_map`).
     rng
         Seed or generator of the draws.
     n_draws
@@ -54,26 +78,28 @@ def fit_wall_dynamics(
     Returns
     -------
     Fit
-        Variables ``drive_mobility`` (length / time per unit of drive; or ``drive_velocity``,
-        length / time) and ``curvature_mobility`` (mobility times tension, length^2 / time).
-        ``diagnostics``: ``chi2_per_point``, ``low_mode_chi2`` (the same for the modes 0 to 2:
-        moves that the law does not explain), ``excess_roughness``, ``pareto_k``, numbers of walls
-        and points.
+        Variables ``drive_mobility`` (length / time per unit of drive; or ``drive_velocity``, or
+        ``level_velocity`` with the dimension drive_level, length / time) and
+        ``curvature_mobility`` (mobility times tension, length^2 / time); those of the drive law;
+        ``mobility``, ``tension`` and ``drive_pressure`` where a scale was given. ``diagnostics``:
+        ``chi2_per_point``, ``low_mode_chi2`` (the same for the longest waves: moves that the law
+        does not explain), ``excess_roughness``, ``pareto_k``, numbers of walls and points.
 
     Raises
     ------
     InputError
-        If ``drive`` does not fit the track.
+        If ``drive`` does not fit the track, or the track was smoothed.
     NotIdentified
-        If no wall can be used, saying why; or if the walls do not tell the two parameters apart.
+        If no wall can be used, saying why; if the walls do not tell the parameters apart; or the
+        levels do not fix the law.
 
     Notes
     -----
-    Gauss-Newton on all shapes and both parameters; the parameters' posterior is a Gaussian
-    corrected by importance weights of the profile likelihood (Vehtari et al. 2024, J. Mach. Learn.
-    Res. 25(72), for the Pareto k that judges them). Walls that are open, touch, merge, or are not
-    star-shaped are left out and counted in ``warnings``. A model that does not fit is flagged, its
-    errors are not inflated.
+    Gauss-Newton on all shapes and parameters; the parameters' posterior is a Gaussian corrected by
+    importance weights of the profile likelihood (Vehtari et al. 2024, J. Mach. Learn. Res. 25(72),
+    for the Pareto k that judges them). Walls that touch, merge, or that no radius or height
+    describes are left out and counted in ``warnings``; frames that miss a wall are bridged. A model
+    that does not fit is flagged, its errors are not inflated.
 
     Examples
     --------
@@ -84,209 +110,247 @@ def fit_wall_dynamics(
     >>> bool(0.4 < low < high < 0.6)
     True
     """
-    generator, seed = as_generator(rng)
+    check_choice("law", law, LAWS)
     if n_draws < 100:
         raise InputError(f"n_draws must be at least 100, got {n_draws}.")
-    force, known = _drive_of(track, drive)
+    scales = Scales(tension, drive_pressure)
+    if not isinstance(data, WallTrack):
+        return _fit_film(data, drive, flip_rate, law, scales, pinning, rng, n_draws)
+    if flip_rate is not None:
+        raise InputError("flip_rate belongs to a thresholded film; a track has none: leave it out.")
+    if data.metadata.get("smoothed"):
+        raise InputError(
+            "the track was smoothed: its points' errors depend on each other and its prior is not "
+            "the law; fit the track that track_walls gave."
+        )
+    told = drive_design(data, drive, law)
+    if pinning:
+        from physlearn.inference.walls.pinning_map import fit_pinning_map
+
+        if scales.asked or law != "linear":
+            raise InputError("pinning=True goes with law='linear' and no scale; drop the others.")
+        return fit_pinning_map(data, drive=drive, rng=rng)
+    with one_blas_thread():
+        return _fit_track(data, told, law, scales, rng, n_draws)
+
+
+def _fit_film(
+    data: Any, drive: ArrayLike | None, flip_rate: float | None, law: str, scales: Scales,
+    pinning: bool, rng: int | np.random.Generator | None, n_draws: int,
+) -> Fit:  # fmt: skip
+    """Send a film of two values to its own fit, or say what is wrong with the data."""
+    values = np.asarray(getattr(data, "values", data))
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    numeric = values.dtype.kind in "biuf" and values.ndim == 3
+    if not (numeric and np.isin(finite, (0, 1)).all()):
+        raise InputError(
+            "data must be a WallTrack (see track_walls) or a film (time, y, x) of the values 0 and "
+            f"1; got {type(data).__name__} of shape {values.shape}."
+        )
+    if scales.asked or pinning:
+        raise InputError(
+            "tension, drive_pressure and pinning need a WallTrack; a thresholded film gives "
+            "products only: leave them out."
+        )
+    from physlearn.inference.walls.binary_walls import fit_binary_walls
+
+    return fit_binary_walls(
+        data, drive=drive, flip_rate=flip_rate, law=law, rng=rng, n_draws=n_draws
+    )
+
+
+def _fit_track(
+    track: WallTrack, told: WallDrive, law: str, scales: Scales,
+    rng: int | np.random.Generator | None, n_draws: int,
+) -> Fit:  # fmt: skip
+    """Fit the fronts, then the drive law and the scales; see `fit_wall_dynamics`."""
+    generator, seed = as_generator(rng)
     runs, left_out = usable_runs(track)
     if not runs:
         reasons = "; ".join(f"{count} {reason}" for reason, count in left_out.items())
         raise NotIdentified(
-            "the track holds no closed wall that can be followed over 3 frames "
-            f"({reasons or 'no walls'}): "
-            "take a film with whole domains in view."
+            "the track holds no wall that can be followed over 3 frames "
+            f"({reasons or 'no walls'}): take a longer film with whole walls in view."
         )
-    models = [FrontModel(run, force, track.frame_times) for run in runs]
+    texts = [f"left out: {count} wall(s), {reason}" for reason, count in left_out.items()]
+    told, unseen = _seen_levels(told, runs)
+    texts += unseen
+    models = [make_front(run, told.design, track.frame_times) for run in runs]
     shift_sd = _shift_sd(track)
     prior_sd = _prior_sd(models)
-    start, shapes = _first_guess(track, models, force)
-    optimum = optimize_walls(models, start, shapes, np.concatenate([prior_sd, shift_sd]))
-    draws, pareto_k = draw_parameters(models, optimum, prior_sd, shift_sd, generator, n_draws)
-    diagnostics, texts = _judge(models, optimum, pareto_k)
-    texts += [f"left out: {count} wall(s), {reason}" for reason, count in left_out.items()]
-    first = "drive_mobility" if known else "drive_velocity"
-    units = _units(track, known)
-    if not known:
+    start, shapes = _first_guess(track, models, told)
+    sds = np.concatenate([prior_sd, shift_sd])
+    optimum = optimize_walls(models, start, shapes, sds)
+    straight = _refuse_trade_off(models, optimum, sds, told, scales)
+    if straight:  # the curvature's share is set to none, which costs the speeds nothing
+        texts.append(
+            "the walls are too straight to show curvature_mobility: it was left out (zero)"
+        )
+        sds[prior_sd.size - 1] *= NONE_OF_IT
+        start[-1] = 0.0
+        optimum = optimize_walls(models, start, shapes, sds)
+    draws, pareto_k = draw_parameters(
+        models, optimum, sds[: prior_sd.size], shift_sd, generator, n_draws
+    )
+    diagnostics, doubts = judge_walls(models, optimum, pareto_k)
+    texts += doubts
+    speed = draws[:, :-1]
+    named = {told.name: speed if told.levels.size else speed[:, 0]}
+    if not straight:
+        named["curvature_mobility"] = draws[:, -1]
+    units = _units(track, told)
+    if law in ("creep", "depinning"):
+        found = draw_law(
+            told.levels, speed.mean(axis=0), np.atleast_2d(np.cov(speed.T)), law, generator, n_draws
+        )
+        named.update(found.draws)
+        units.update(_law_units(found.units, track))
+        texts += found.warnings
+        diagnostics["drive_law"] = found.diagnostics
+    if scales.asked:
+        named = scale_draws(named, scales, told.name, generator)
+        texts.append("mobility and tension are told apart by the scale that was given, not by data")
+    if not told.known:
         texts.append("no drive was given: drive_velocity is the velocity that the walls share")
     texts += [
         text for text in track.warnings if "no length scale" in text or "no time scale" in text
     ]
-    flagged = any("does not fit" in text for text in texts)
+    flagged = any("law does not fit" in text for text in texts)
     verdict = "model inadequate: the interval is too narrow" if flagged else ""
     logger.info("wall dynamics: %d runs, %d points", len(runs), diagnostics["n_points"])
+    first = told.name + {"drive_mobility": " * drive", "level_velocity": "[drive]"}.get(
+        told.name, ""
+    )
     return fit_from_draws(
-        {first: draws[:, 0], "curvature_mobility": draws[:, 1]},
-        model=f"v_n = {first}{' * drive' if known else ''} - curvature_mobility * curvature",
+        named,
+        model=f"v_n = {first} - curvature_mobility * curvature",
         likelihood="normal distances of contour points to propagated fronts, Gaussian",
         approximation="shapes: Laplace; parameters: profile likelihood by importance weights",
         seed=seed,
-        data=[track.table.to_numpy(dtype=float), track.frame_times, force],
-        prior_sd={first: float(prior_sd[0]), "curvature_mobility": float(prior_sd[1])},
-        units={first: units[0], "curvature_mobility": units[1]},
+        data=[track.table.to_numpy(dtype=float), track.frame_times, told.force],
+        prior_sd={told.name: prior_sd[:-1] if told.levels.size else float(prior_sd[0]),
+                  "curvature_mobility": float(prior_sd[-1])},
+        units=units,
+        dims={"level_velocity": ["drive_level"]} if told.levels.size else None,
+        coords={"drive_level": told.levels} if told.levels.size else None,
         diagnostics=diagnostics,
         warnings=texts,
-        verdicts={first: verdict, "curvature_mobility": verdict} if verdict else {},
+        verdicts=dict.fromkeys(named, verdict) if verdict else {},
+        attrs={"subject": "walls", "law": law, "time_unit": track.time_unit, "unit": track.unit},
+    )  # fmt: skip
+
+
+def _seen_levels(told: WallDrive, runs: list[WallRun]) -> tuple[WallDrive, list[str]]:
+    """Leave out the levels that acted while no usable wall was in view."""
+    if not told.levels.size:
+        return told, []
+    used = np.zeros(told.levels.size, dtype=bool)
+    for run in runs:
+        used |= told.design[run.frames[:-1]].any(axis=0)
+    if used.all():
+        return told, []
+    lost = ", ".join(f"{level:.4g}" for level in told.levels[~used])
+    kept = WallDrive(
+        told.design[:, used], told.name, told.levels[used], True, told.constant, told.force
     )
-
-
-def _drive_of(track: WallTrack, drive: ArrayLike | None) -> tuple[Floats, bool]:
-    given = track.drive if drive is None else drive
-    if given is None:
-        return np.ones(track.n_frames), False
-    force = check_array("drive", given, shape=(track.n_frames,))
-    if not force[:-1].any():
-        raise NotIdentified("drive is zero in every frame: its mobility cannot show; leave it out.")
-    return force, True
+    return kept, [f"no usable wall was in view at the drive(s) {lost}"]
 
 
 def _shift_sd(track: WallTrack) -> Floats:
     """Sd of the shift along the normals that all walls of a frame share (never quite zero)."""
     errors = track.metadata.get("frame_shift_error", [0.0] * track.n_frames)
-    smallest = 1e-4 * float(track.table["normal_error"].median())
+    smallest = max(1e-4 * float(track.table["normal_error"].median()), 1e-9)
     given = check_array("frame_shift_error", errors, shape=(track.n_frames,))
     result: Floats = np.maximum(given, smallest)
     return result
 
 
-def _units(track: WallTrack, known: bool) -> tuple[str, str]:
+def _units(track: WallTrack, told: WallDrive) -> dict[str, str]:
     speed = f"{track.unit}/{track.time_unit}"
-    if known and track.drive_unit not in ("", "1"):
-        speed += f"/{track.drive_unit}"
-    return speed, f"{track.unit}^2/{track.time_unit}"
+    per = f"/{track.drive_unit}" if track.drive_unit not in ("", "1") else ""
+    first = speed + (per if told.name == "drive_mobility" else "")
+    return {told.name: first, "curvature_mobility": f"{track.unit}^2/{track.time_unit}"}
+
+
+def _law_units(units: dict[str, str], track: WallTrack) -> dict[str, str]:
+    known = {"velocity": f"{track.unit}/{track.time_unit}", "drive": track.drive_unit or "1"}
+    return {name: known.get(unit, unit) for name, unit in units.items()}
 
 
 def _prior_sd(models: list[FrontModel]) -> Floats:
     """Wide Gaussian priors: a wall that crosses, or a circle that vanishes, within one frame."""
-    radius = float(np.mean([model.run.mean_radius for model in models]))
+    size = float(np.mean([model.run.size for model in models]))
     interval = float(np.median(np.concatenate([np.diff(model.times) for model in models])))
-    force = max(
-        float(np.sqrt(np.mean(np.concatenate([model.drive**2 for model in models])))), 1e-12
-    )
-    return np.array([radius / interval / force, radius**2 / interval])
+    design = np.concatenate([model.design for model in models])
+    used = (design**2).sum(axis=0) / np.maximum((design != 0).sum(axis=0), 1)
+    force = np.maximum(np.sqrt(used), 1e-12)
+    return np.concatenate([size / interval / force, [size**2 / interval]])
 
 
 def _first_guess(
-    track: WallTrack, models: list[FrontModel], force: Floats
+    track: WallTrack, models: list[FrontModel], told: WallDrive
 ) -> tuple[Floats, list[Floats]]:
-    """Globals by regression on the exact integrals of every wall and interval; first shapes."""
-    rates = [area_rates(model.run, track.frame_times) for model in models]
+    """Globals by regression on the mean rates of every wall and interval; first shapes."""
     columns, values, weights = [], [], []
-    for rate in rates:
-        push = force[rate["interval"].to_numpy()]
-        columns.append(np.column_stack([push, -rate["curvature"].to_numpy()]))
-        values.append(rate["velocity"].to_numpy())
-        weights.append(1.0 / rate["velocity_error"].to_numpy())
+    for model in models:
+        if model.run.closed:
+            rate = area_rates(model.run, track.frame_times)
+            index = rate["interval"].to_numpy()
+            speed, error = rate["velocity"].to_numpy(), rate["velocity_error"].to_numpy()
+            bend = rate["curvature"].to_numpy()
+        else:
+            index, speed, error = _height_rates(model.run, track.frame_times)
+            bend = np.zeros(index.size)
+        columns.append(np.column_stack([told.design[index], -bend]))
+        values.append(speed)
+        weights.append(1.0 / error)
     weight = np.concatenate(weights)
     matrix = np.concatenate(columns) * weight[:, None]
-    start, *_ = np.linalg.lstsq(matrix, np.concatenate(values) * weight, rcond=None)
+    usual = np.sqrt((matrix**2).sum(axis=0).mean())
+    ridge = 1e-3 * usual * np.eye(matrix.shape[1])
+    guess = np.concatenate([np.concatenate(values) * weight, np.zeros(len(ridge))])
+    start, *_ = np.linalg.lstsq(np.concatenate([matrix, ridge]), guess, rcond=None)
+    if not any(model.run.closed for model in models):
+        interval = float(np.median(np.diff(track.frame_times)))
+        start[-1] = 0.1 * min(model.run.spacing for model in models) ** 2 / interval
     return np.asarray(start, dtype=np.float64), [model.first_shape() for model in models]
 
 
-def _judge(
-    models: list[FrontModel], optimum: WallOptimum, pareto_k: float
-) -> tuple[dict[str, object], list[str]]:
-    """How well the law fits, and what must be said about it."""
-    residual = np.concatenate(optimum.residuals)
-    n_shape = sum(shape.size for shape in optimum.shapes)
-    freedom = max(residual.size - n_shape - 2, 1)
-    chi2 = float((residual**2).sum()) / freedom
-    low = np.concatenate([
-        model.low_modes(part).ravel()
-        for model, part in zip(models, optimum.residuals, strict=True)
-    ])  # fmt: skip
-    low_freedom = max(low.size - 5 * len(models) - 2, 1)
-    low_chi2 = float((low**2).sum()) / low_freedom
-    errors = np.concatenate([np.concatenate(model.run.errors) for model in models])
-    excess = float(np.mean((residual**2 - freedom / residual.size) * errors**2))
-    diagnostics: dict[str, object] = {
-        "chi2_per_point": chi2,
-        "low_mode_chi2": low_chi2,
-        "excess_roughness": float(np.sqrt(max(excess, 0.0))),
-        "pareto_k": pareto_k,
-        "largest_frame_shift": float(np.abs(optimum.globals[2:]).max()),
-        "converged": optimum.converged,
-        "n_walls": len(models),
-        "n_points": int(residual.size),
-        "n_shape_modes": [model.n_modes for model in models],
-    }
-    texts = []
-    for value, count, what in (
-        (chi2, freedom, "the contour points"), (low_chi2, low_freedom, "the walls as a whole")
-    ):  # fmt: skip
-        if value > INADEQUATE_MARGIN + INADEQUATE_SIGMA * np.sqrt(2.0 / count):
-            texts.append(
-                f"the law does not fit: {what} scatter {np.sqrt(value):.1f} times their errors "
-                "(pinning, "
-                "thermal motion or another law); the intervals are too narrow"
-            )
-    if not pareto_k < LARGEST_PARETO_K:
-        texts.append(
-            f"the posterior is not near a Gaussian (Pareto k {pareto_k:.2f}): do not trust it"
+def _height_rates(run: WallRun, times: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Mean rise of an open wall between the frames that show it: interval, speed, error."""
+    frames = np.unique(run.frame)
+    ends = [(run.place[run.frame == f].min(), run.place[run.frame == f].max()) for f in frames]
+    low, high = max(end[0] for end in ends), min(end[1] for end in ends)
+    inside = (
+        (run.place >= low) & (run.place <= high) if low < high else np.ones(len(run.place), bool)
+    )
+    means, errors = [], []
+    for frame in frames:
+        rows = inside & (run.frame == frame)
+        means.append(run.value[rows].mean() if rows.any() else np.nan)
+        errors.append(np.sqrt((run.error[rows] ** 2).sum()) / max(rows.sum(), 1))
+    span = np.diff(times[run.frames][frames])
+    speed = np.diff(means) / span
+    spread = np.hypot(errors[1:], errors[:-1]) / span + 1e-12
+    good = np.isfinite(speed) & (np.diff(frames) == 1)
+    return run.frames[frames][:-1][good], speed[good], spread[good]
+
+
+def _refuse_trade_off(
+    models: list[FrontModel], optimum: WallOptimum, sds: Floats, told: WallDrive, scales: Scales
+) -> bool:
+    """Return whether the curvature has no say; refuse where nothing else has one either."""
+    marginal, n = optimum.marginal, optimum.n_law
+    if not np.isfinite(marginal).all():
+        return False
+    scaled = np.linalg.pinv(marginal * np.outer(sds[:n], sds[:n]), hermitian=True)
+    share = np.sqrt(np.maximum(np.diag(scaled), 0.0))
+    # A straight wall stays straight under any tension
+    lost = bool(share[-1] > PRIOR_REPEATED) or all(model.run.straight for model in models)
+    if lost and (scales.asked or (share[:-1] > PRIOR_REPEATED).any()):
+        what = "a constant drive" if told.constant else "the drive"
+        raise NotIdentified(
+            f"the walls do not tell {what} from the tension: take walls of several radii, or a "
+            "drive that changes."
         )
-    if not optimum.converged:
-        texts.append("the fit did not converge: do not trust the numbers")
-    return diagnostics, texts
-
-
-def wall_dynamics_bound(
-    scene: SyntheticWalls, *, shape_modes: int | None = None
-) -> dict[str, float]:
-    """Smallest standard deviations that any unbiased estimator can reach on a planted wall film.
-
-    The Cramer-Rao bound from the pixels: noise and profile known, first shapes free (as Fourier
-    modes) and integrated out.
-
-    Parameters
-    ----------
-    scene
-        From `make_wall_video`.
-    shape_modes
-        Highest free mode of the first shapes; None takes the planted one.
-
-    Returns
-    -------
-    dict
-        Standard deviations of ``drive_mobility`` and ``curvature_mobility``, in pixels and frames.
-
-    Raises
-    ------
-    InputError
-        If the film was planted without noise.
-
-    Examples
-    --------
-    >>> from physlearn.datasets import make_wall_video
-    >>> bound = wall_dynamics_bound(make_wall_video(n_frames=6, rng=1))
-    >>> 0 < bound["drive_mobility"] < bound["curvature_mobility"] < 0.2
-    True
-    """
-    planted = scene.options
-    if not planted.noise_sd > 0:
-        raise InputError("scene was planted without noise: the bound is zero.")
-    modes = planted.shape_modes if shape_modes is None else int(shape_modes)
-    n_angles = scene.radii.shape[2]
-    basis = shape_basis(n_angles, modes)
-    times = np.arange(len(scene.radii), dtype=float)
-    per_length = 4.0 / (3.0 * planted.wall_width_pixel * planted.noise_sd**2)
-    truth = np.array([planted.drive_mobility, planted.curvature_mobility])
-    information = np.zeros((2, 2))
-    for radii in np.moveaxis(scene.radii, 1, 0):
-        step = np.concatenate([[1e-4, 1e-4], np.full(basis.shape[1], 1e-3)])
-        size = step.size
-        moves = np.concatenate([np.diag(step), -np.diag(step)])
-        fronts = propagate_polar_front(
-            radii[0] + moves[:, 2:] @ basis.T,
-            (truth[0] + moves[:, :1]) * scene.drive[:-1],
-            truth[1] + moves[:, 1],
-            times,
-            substeps=8,
-        )
-        slopes = (fronts[:, :size] - fronts[:, size:]) / (2 * step[:, None])
-        stretch, _, _ = polar_geometry(radii)
-        weight = np.sqrt(per_length * stretch * 2 * np.pi / n_angles) * radii / stretch
-        jacobian = (slopes * weight[:, None]).transpose(0, 2, 1).reshape(-1, size)
-        cross, own = jacobian[:, :2], jacobian[:, 2:]
-        free = cross - own @ np.linalg.lstsq(own, cross, rcond=None)[0]
-        information += free.T @ free
-    spread = np.sqrt(np.diag(np.linalg.inv(information)))
-    return {"drive_mobility": float(spread[0]), "curvature_mobility": float(spread[1])}
+    return lost

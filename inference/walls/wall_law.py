@@ -8,7 +8,8 @@ import pandas as pd
 from physlearn.checks import NotIdentified
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.symbolic import SymbolicRegressor
-from physlearn.inference.walls.wall_fronts import area_rates, usable_runs
+from physlearn.inference.walls.wall_fronts import area_rates
+from physlearn.inference.walls.wall_runs import usable_runs
 from physlearn.records import WallTrack
 
 __all__ = ["discover_wall_law", "wall_law_points"]
@@ -47,7 +48,7 @@ def wall_law_points(track: WallTrack) -> pd.DataFrame:
     (12, ['curvature', 'drive'])
     """
     runs, left_out = usable_runs(track)
-    tables = [area_rates(run, track.frame_times) for run in runs]
+    tables = [area_rates(run, track.frame_times) for run in runs if run.closed]
     count = sum(len(table) for table in tables)
     if count < FEWEST_POINTS:
         reasons = "; ".join(f"{number} {reason}" for reason, number in left_out.items())

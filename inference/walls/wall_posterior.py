@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from physlearn.checks import NotIdentified
 from physlearn.inference.walls.wall_fronts import FrontModel
@@ -17,11 +19,12 @@ Floats = NDArray[np.float64]
 ITERATIONS = 12
 CONVERGED = 1e-6
 LEAST_EFFECTIVE_DRAWS = 20
+HELD_MASS = 0.9987
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WallOptimum:
-    """The mode: globals (two parameters, then the shift of every frame), shapes, information."""
+    """The mode: globals (the law's parameters, then the frames' shifts), shapes, information."""
 
     globals: Floats
     shapes: list[Floats]
@@ -29,19 +32,22 @@ class WallOptimum:
     jacobians: list[Floats]
     residuals: list[Floats]
     converged: bool
+    n_law: int
 
     @property
     def marginal(self) -> Floats:
-        """Information of the two parameters, shapes and shifts integrated out."""
-        inside, cross = self.information[2:, 2:], self.information[2:, :2]
-        result: Floats = self.information[:2, :2] - cross.T @ np.linalg.solve(inside, cross)
+        """Information of the law's parameters, shapes and shifts integrated out."""
+        n = self.n_law
+        inside, cross = self.information[n:, n:], self.information[n:, :n]
+        result: Floats = self.information[:n, :n] - cross.T @ np.linalg.solve(inside, cross)
         return result
 
 
 def _miss(model: FrontModel, point: Floats, shape: Floats) -> Floats:
-    """Standardised residuals of one wall, (n_points,), at two parameters and the frames' shifts."""
-    free = model.residuals(point[None, :2], shape[None])[0]
-    result: Floats = free - model.shift_effect(point[2:])
+    """Standardised residuals of one wall, (n_rows,), at the law's parameters and the shifts."""
+    n = point.size - model.n_film
+    free = model.residuals(point[None, :n], shape[None])[0]
+    result: Floats = free - model.shift_effect(point[n:])
     return result
 
 
@@ -53,22 +59,31 @@ def _cost(models: list[FrontModel], point: Floats, shapes: list[Floats], prior_s
 
 
 def _linearize(model: FrontModel, point: Floats, shape: Floats) -> tuple[Floats, Floats, Floats]:
-    """Residuals, derivatives by the globals (n_points, 2 + n_frames), and by the shape."""
-    residual, jacobian = model.linearize(point[:2], shape)
-    cross = np.concatenate([jacobian[:, :2], model.shift_columns(point.size - 2)], axis=1)
-    return residual - model.shift_effect(point[2:]), cross, jacobian[:, 2:]
+    """Residuals, derivatives by the globals (n_rows, n_law + n_frames), and by the shape."""
+    n = point.size - model.n_film
+    residual, jacobian = model.linearize(point[:n], shape)
+    cross = np.concatenate([jacobian[:, :n], model.shift_columns()], axis=1)
+    return residual - model.shift_effect(point[n:]), cross, jacobian[:, n:]
 
 
 def optimize_walls(
-    models: list[FrontModel], start: Floats, shapes: list[Floats], prior_sd: Floats
+    models: list[FrontModel],
+    start: Floats,
+    shapes: list[Floats],
+    prior_sd: Floats,
 ) -> WallOptimum:
-    """Gauss-Newton with backtracking; the shapes are eliminated wall by wall (Schur complement)."""
+    """Gauss-Newton with backtracking; the shapes are eliminated wall by wall (Schur complement).
+
+    The curvature's mobility stays above zero: below it a front's smallest waves grow without
+    bounds and fit the noise.
+    """
+    n_law = start.size
     for model in models:
-        model.settle_substeps(*start)
-    point = np.concatenate([start, np.zeros(prior_sd.size - 2)])
+        model.settle_substeps(start)
+    point = np.concatenate([start, np.zeros(prior_sd.size - n_law)])
     cost = _cost(models, point, shapes, prior_sd)
     if not np.isfinite(cost):
-        point[1] = 0.0
+        point[n_law - 1] = 0.0
         cost = _cost(models, point, shapes, prior_sd)
     converged = False
     for _ in range(ITERATIONS):
@@ -85,8 +100,14 @@ def optimize_walls(
             blocks.append((inner @ (own.T @ residual), gain))
             residuals.append(residual)
             jacobians.append(np.concatenate([cross, own], axis=1))
-        here = WallOptimum(point, shapes, information, jacobians, residuals, converged)
+        here = WallOptimum(point, shapes, information, jacobians, residuals, converged, n_law)
+        free = np.ones(point.size, dtype=bool)
         step = np.linalg.solve(information, gradient)
+        if point[n_law - 1] + step[n_law - 1] < 0:
+            free[n_law - 1] = False
+            step[n_law - 1] = -point[n_law - 1]
+            push = gradient - information[:, n_law - 1] * step[n_law - 1]
+            step[free] = np.linalg.solve(information[np.ix_(free, free)], push[free])
         moves = [move - gain @ step for move, gain in blocks]
         for fraction in (1.0, 0.5, 0.25, 0.1, 0.02):
             trial = point + fraction * step
@@ -121,26 +142,32 @@ def draw_parameters(
             "the wall law makes a front collapse within the film, so it has no likelihood there: "
             "the walls move by another law."
         )
-    values, vectors = np.linalg.eigh(marginal)
+    values, vectors = np.linalg.eigh(marginal * np.outer(prior_sd, prior_sd))
     if not values[0] > 1e-12 * values[-1]:
         raise NotIdentified("the walls do not tell the drive from the curvature: take more radii.")
-    center = optimum.globals[:2]
-    root = vectors / np.sqrt(values)
-    spokes = np.arange(8) * np.pi / 4
-    unit = np.stack([np.cos(spokes), np.sin(spokes)], axis=1)
-    design = np.concatenate([np.zeros((1, 2)), 1.25 * unit, 2.5 * unit])
+    n = optimum.n_law
+    center = optimum.globals[:n]
+    root = prior_sd[:, None] * vectors / np.sqrt(values)
+    design = _spokes(n)
     points = center + design @ root.T
+    legal = points[:, n - 1] >= 0
+    design, points = design[legal], points[legal]
     profile = 0.5 * ((points / prior_sd) ** 2).sum(axis=1)
     profile += _profile(models, optimum, points, shift_sd)
     excess = profile - profile[0] - 0.5 * (design**2).sum(axis=1)
     if not np.isfinite(excess).all():
-        return center + generator.standard_normal((n_draws, 2)) @ root.T, float("inf")
+        drawn = center + generator.standard_normal((n_draws, n)) @ root.T
+        drawn[:, n - 1] = np.abs(drawn[:, n - 1])
+        return drawn, float("inf")
     coefficients, *_ = np.linalg.lstsq(_polynomial(design), excess, rcond=None)
     # Proposals are wider than the Gaussian and held where the profile was evaluated
-    proposals = 1.1 * generator.standard_normal((4 * n_draws, 2))
-    proposals = proposals[(proposals**2).sum(axis=1) < 4.0**2]
+    wider = 1.1 if n == 2 else 1.0
+    proposals = wider * generator.standard_normal((4 * n_draws, n))
     square = (proposals**2).sum(axis=1)
-    log_weight = -0.5 * square + 0.5 * square / 1.1**2 - _polynomial(proposals) @ coefficients
+    inside = square < stats.chi2.ppf(HELD_MASS, n) * wider**2
+    inside &= center[n - 1] + proposals @ root[n - 1] >= 0
+    proposals, square = proposals[inside], square[inside]
+    log_weight = -0.5 * square + 0.5 * square / wider**2 - _polynomial(proposals) @ coefficients
     smoothed, pareto_k = _pareto_smooth(log_weight)
     effective = 1.0 / float((smoothed**2).sum())
     if not effective > LEAST_EFFECTIVE_DRAWS:
@@ -152,22 +179,38 @@ def draw_parameters(
     return center + proposals[chosen] @ root.T, pareto_k
 
 
+def _spokes(n: int) -> Floats:
+    """Points about the mode, in standard deviations, at which the profile is evaluated."""
+    none = np.zeros((1, n))
+    if n == 2:
+        turns = np.arange(8) * np.pi / 4
+        unit = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+        return np.concatenate([none, 1.25 * unit, 2.5 * unit])
+    axes = np.concatenate([size * np.eye(n) for size in (-2.5, -1.25, 1.25, 2.5)])
+    corners = [
+        one * np.eye(n)[i] + other * np.eye(n)[j]
+        for i, j in combinations(range(n), 2) for one in (-1.5, 1.5) for other in (-1.5, 1.5)
+    ]  # fmt: skip
+    return np.concatenate([none, axes, np.array(corners).reshape(-1, n)])
+
+
 def _profile(
     models: list[FrontModel], optimum: WallOptimum, points: Floats, shift_sd: Floats
 ) -> Floats:
     """Half the smallest sum of squares over shapes and shifts, at every point."""
-    inside = optimum.information[2:, 2:]
-    follow = np.linalg.solve(inside, optimum.information[2:, :2])
-    away = points - optimum.globals[:2]
-    shifts: Floats = np.asarray(optimum.globals[2:] - away @ follow.T, dtype=np.float64)
+    n = optimum.n_law
+    inside = optimum.information[n:, n:]
+    follow = np.linalg.solve(inside, optimum.information[n:, :n])
+    away = points - optimum.globals[:n]
+    shifts: Floats = np.asarray(optimum.globals[n:] - away @ follow.T, dtype=np.float64)
     shapes: list[Floats] = []
     solvers: list[tuple[Floats, Floats]] = []
     for shape, jacobian in zip(optimum.shapes, optimum.jacobians, strict=True):
-        cross, own = jacobian[:, : 2 + shift_sd.size], jacobian[:, 2 + shift_sd.size :]
+        cross, own = jacobian[:, : n + shift_sd.size], jacobian[:, n + shift_sd.size :]
         solve = np.asarray(np.linalg.solve(own.T @ own, own.T), dtype=np.float64)
-        moved = np.concatenate([away, shifts - optimum.globals[2:]], axis=1)
+        moved = np.concatenate([away, shifts - optimum.globals[n:]], axis=1)
         shapes.append(shape - moved @ (solve @ cross).T)
-        solvers.append((solve, cross[:, 2:] - own @ (solve @ cross[:, 2:])))
+        solvers.append((solve, cross[:, n:] - own @ (solve @ cross[:, n:])))
     total = np.zeros(len(points))
     for last in (False, True):
         gradient = -shifts / shift_sd**2
@@ -189,11 +232,19 @@ def _profile(
 
 
 def _polynomial(design: Floats) -> Floats:
-    x, y = design.T
-    return np.column_stack([
-        x * x, x * y, y * y, x**3, x * x * y, x * y * y, y**3,
-        x**4, x**3 * y, x * x * y * y, x * y**3, y**4,
-    ])  # fmt: skip
+    """Powers of the distances from the mode: all to the fourth, or along axes and pairs."""
+    n = design.shape[1]
+    if n == 2:
+        x, y = design.T
+        return np.column_stack([
+            x, y, x * x, x * y, y * y, x**3, x * x * y, x * y * y, y**3,
+            x**4, x**3 * y, x * x * y * y, x * y**3, y**4,
+        ])  # fmt: skip
+    columns = [design, design**2, design**3, design**4]
+    for i, j in combinations(range(n), 2):
+        x, y = design[:, i], design[:, j]
+        columns.append(np.column_stack([x * y, x * x * y, x * y * y]))
+    return np.concatenate(columns, axis=1)
 
 
 def _pareto_smooth(log_weight: Floats) -> tuple[Floats, float]:
