@@ -40,6 +40,7 @@ __getattr__, __dir__, __all__ = attach(
         "fit_ginzburg_landau": ".fields.ginzburg_landau_fit",
         "fit_hamiltonian_to_energies": ".energies.cluster_expansion",
         "fit_lattice_hamiltonian": ".lattices.lattice_hamiltonian",
+        "fit_nucleation_rate": ".walls.nucleation",
         "fit_wall_dynamics": ".walls.wall_dynamics",
         "fit_wall_profile": ".walls.wall_profile",
         "hamiltonian_from_energies": ".energies.cluster_ordering",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from physlearn.checks import NotIdentified
 from physlearn.inference.fields.field_frames import FieldFrames
 from physlearn.inference.fields.field_model import FieldModel
 
-__all__ = ["FieldOptimum", "Unknowns", "fit_field", "solve_start"]
+__all__ = ["FieldOptimum", "Problem", "Unknowns", "fit_field", "solve_start"]
 
 Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 HALVINGS = 12
 SOLVES = 60
 LOOSE, TIGHT = 0.1, 0.02
-BATCH = 8
+NEAR = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,6 @@ class FieldOptimum:
     iterations: int
     halvings: int
     converged: bool
-    model: FieldModel
     frames: Floats
     prior_weight: float
 
@@ -85,6 +84,13 @@ class Problem:
     prior: Floats  # (n_few, 2): mean and sd
     guess: Floats  # start field that the weak prior is about
     prior_sd: float
+    refine: int = 1
+
+    def fit_steps(self, theta: Floats) -> None:
+        """Take steps that suit these parameters, if others than before."""
+        model = self.model.with_steps(theta, self.refine)
+        if not np.array_equal(model.steps.counts, self.model.steps.counts):
+            self.model = model
 
     def residual(self, point: Unknowns) -> tuple[Floats, Floats]:
         """Run the model; return its frames and the residual of what was seen."""
@@ -97,7 +103,9 @@ class Problem:
     def cost(self, point: Unknowns, residual: Floats, noise_sd: float) -> float:
         """Return - 2 log posterior times noise_sd^2."""
         total = float(np.vdot(residual, residual))
-        total += noise_sd**2 * float((((point.few - self.prior[:, 0]) / self.prior[:, 1]) ** 2).sum())
+        total += noise_sd**2 * float(
+            (((point.few - self.prior[:, 0]) / self.prior[:, 1]) ** 2).sum()
+        )
         total += (noise_sd / self.prior_sd) ** 2 * float(((point.start - self.guess) ** 2).sum())
         return total if np.isfinite(total) else np.inf
 
@@ -119,20 +127,26 @@ class Problem:
 
 
 def solve_start(
-    problem: Problem, wanted: Floats, weight: float, tolerance: float, first: Floats | None = None,
+    problem: Problem, wanted: Floats, weight: float, whole: Floats, share: float,
+    first: Floats | None = None,
 ) -> tuple[Floats, Floats, int]:  # fmt: skip
     """Solve the start's information for several right sides by conjugate gradients.
 
-    Returns the solutions, what is left of the right sides, and how many products it took.
+    Stops where what is left (its square bounds the error's energy, for each start pixel is itself
+    seen about once) is below ``share`` of ``whole`` less the energy explained so far. Returns the
+    solutions, what is left of the right sides, and how many products it took.
     """
-    found = np.zeros_like(wanted) if first is None else first.copy()
-    left = wanted.copy() if first is None else wanted - problem.curve(found, weight)
-    aim = tolerance**2 * np.einsum("mij,mij->m", wanted, wanted)
+    found = np.zeros_like(wanted)
+    left = wanted.copy()
+    if first is not None and first.any():
+        found += first
+        left -= problem.curve(found, weight)
     size = np.einsum("mij,mij->m", left, left)
     path = left.copy()
     count = 0
     for count in range(SOLVES):  # noqa: B007 -- counts
-        active = np.flatnonzero(size > aim)
+        explained = np.einsum("mij,mij->m", found, wanted + left)
+        active = np.flatnonzero(size > share * np.abs(whole - explained))
         if not active.size:
             break
         bent = problem.curve(path[active], weight)
@@ -171,7 +185,9 @@ def linear_step(
     guess = None
     if ridge is not None:
         guess = np.concatenate([ridge, np.zeros_like(right[:1])])
-    solved, left, products = solve_start(problem, right, weight, tolerance, guess)
+    # the way's energy counts from zero: it stops at a share of what it has, or of one sd
+    whole = np.concatenate([np.diag(own), [-(noise_sd**2)]])
+    solved, left, products = solve_start(problem, right, weight, whole, tolerance, guess)
     ties, pulls = right[:-1], right[-1]
     ridges, way = solved[:-1], solved[-1]
     over = np.tensordot(ridges, ties + left[:-1], ((1, 2), (1, 2)))
@@ -182,24 +198,21 @@ def linear_step(
 
 
 def fit_field(
-    model: FieldModel,
-    camera: FieldFrames,
+    problem: Problem,
     point: Unknowns,
-    prior: Floats,
     *,
-    prior_sd: float,
-    iterations: int = 25,
+    iterations: int = 30,
     tolerance: float = 0.05,
     progress: Callable[[int, int], object] | None = None,
 ) -> FieldOptimum:
     """Find the mode by Gauss-Newton with halved steps, and the few's information there.
 
-    ``prior`` (n_few, 2): Gaussian priors of terms and nuisances; ``prior_sd``: of the start field
-    about its first guess. Converged when a step is below ``tolerance`` standard deviations.
+    Converged when a step of the few is below ``tolerance`` standard deviations.
     """
-    problem = Problem(model.with_steps(point.theta), camera, prior, point.start, prior_sd)
+    camera, n_start = problem.camera, point.start.size
+    freedom = max(camera.n_seen - n_start - point.few.size, 1)
+    problem.fit_steps(point.theta)
     frames, residual = problem.residual(point)
-    freedom = max(camera.n_seen - model.shape[0] * model.shape[1] - point.few.size, 1)
     if not np.isfinite(residual).all():
         raise NotIdentified(
             "the model's field grows without end from the first guess of its parameters: give "
@@ -212,38 +225,49 @@ def fit_field(
             problem, point, frames, residual, noise_sd, TIGHT if near else LOOSE, ridge
         )
         ridge = step.ridge
-        scale = noise_sd / np.sqrt(np.maximum(np.diag(step.information), 1e-300))
-        spread = noise_sd * np.sqrt(np.maximum(np.diag(np.linalg.pinv(step.information)), 0))
-        size = float(np.max(np.abs(step.few) / np.maximum(spread, scale)))
+        size = _step_size(step, noise_sd)
         logger.debug("iteration %d: %.6g, step %.3g sd, %d products", iteration, noise_sd, size,
                      step.products)  # fmt: skip
-        before, length = problem.cost(point, residual, noise_sd), 1.0
-        old_model = problem.model
-        for _ in range(HALVINGS):
-            trial = point.moved(length * step.start, length * step.few)
-            problem.model = old_model.with_steps(trial.theta)
-            if problem.model.steps.n_steps == old_model.steps.n_steps:
-                problem.model = old_model
-            trial_frames, trial_residual = problem.residual(trial)
-            if problem.cost(trial, trial_residual, noise_sd) <= before * (1 + 1e-12):
-                point, frames, residual = trial, trial_frames, trial_residual
-                break
-            length *= 0.5
-            halvings += 1
-        else:
-            problem.model = old_model
+        taken = _halved(problem, point, residual, step, noise_sd)
+        if taken is None:
+            # no step lowers the cost: at rounding's floor, or lost
             frames, residual = problem.residual(point)
-            converged = size < 1.0
+            converged, halvings = near and size < 10 * tolerance, halvings + HALVINGS
             break
+        point, frames, residual, again = taken
+        halvings += again
         if progress is not None:
             progress(iteration, iterations)
         if size < tolerance and near:
             converged = True
             break
-        near = size < 3.0
+        near = size < NEAR
     noise_sd = float(np.sqrt(np.vdot(residual, residual) / freedom))
     return FieldOptimum(
         point, step.information / noise_sd**2, step.ridge, residual, noise_sd,
-        problem.cost(point, residual, noise_sd), iteration, halvings, converged, problem.model,
-        frames, (noise_sd / prior_sd) ** 2,
+        problem.cost(point, residual, noise_sd), iteration, halvings, converged, frames,
+        (noise_sd / problem.prior_sd) ** 2,
     )  # fmt: skip
+
+
+def _step_size(step: Step, noise_sd: float) -> float:
+    """Largest step of the few in standard deviations."""
+    covariance = np.linalg.pinv(step.information, hermitian=True)
+    spread = noise_sd * np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    return float(np.max(np.abs(step.few) / spread))
+
+
+def _halved(
+    problem: Problem, point: Unknowns, residual: Floats, step: Step, noise_sd: float
+) -> tuple[Unknowns, Floats, Floats, int] | None:
+    """Halve the step until the cost falls; None where it never does."""
+    before, length, old = problem.cost(point, residual, noise_sd), 1.0, problem.model
+    for again in range(HALVINGS):
+        trial = point.moved(length * step.start, length * step.few)
+        problem.fit_steps(trial.theta)
+        frames, left = problem.residual(trial)
+        if problem.cost(trial, left, noise_sd) <= before * (1 + 1e-12):
+            return trial, frames, left, again
+        length *= 0.5
+    problem.model = old
+    return None

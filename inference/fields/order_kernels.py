@@ -8,8 +8,6 @@ local rate there are kept, so that a stage of the tangent and of the transpose i
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from physlearn.inference.fields.field_model import TimeSteps
 from physlearn.inference.fields.order_kernels import (
@@ -22,6 +23,7 @@ Drive = Callable[[Floats, NDArray[np.int64]], Floats]
 
 TERMS = ("bias", "alpha", "cubic", "beta", "gamma", "gradient", "gradient_x", "gradient_y", "field")
 SLOTS = ("bias", "alpha", "cubic", "beta", "gamma", "gradient_x", "gradient_y", "field")
+SECOND = (1.0, -2.0, 1.0)
 STABLE = 2.4  # of 2.78, the limit of the method on the negative axis: the fit moves on from here
 FINEST = 0.5  # length of a step in units of the fastest local relaxation
 
@@ -112,6 +114,21 @@ class PolynomialField:
             steps = TimeSteps(steps.times, steps.counts * refine)
         return replace(self, steps=steps, stages=np.zeros((0, 4, 0, 0)),
                        slopes=np.zeros((0, 4, 0, 0)))  # fmt: skip
+
+    def features(self, frame: Floats, index: int, noise_sd: float) -> Floats:
+        """Return what each term multiplies, with the mean effect of white noise taken off."""
+        p, power, edge = frame, noise_sd**2, "reflect" if self.mirror else "wrap"
+        p3 = p**3 - 3 * power * p
+        p5 = p**5 - 10 * power * p3 - 15 * power**2 * p
+        moment, interval = self.steps.times[index : index + 1], min(index, self.n_frames - 2)
+        push = 0.0 if self.drive is None else self.drive(moment, np.array([interval]))
+        maps = {
+            "bias": np.ones_like(p), "alpha": -p, "cubic": power - p**2, "beta": -p3, "gamma": -p5,
+            "gradient_x": ndimage.correlate1d(p, SECOND, axis=1, mode=edge),
+            "gradient_y": ndimage.correlate1d(p, SECOND, axis=0, mode=edge),
+            "field": self.profile * push,
+        }  # fmt: skip
+        return np.tensordot(self.selection.T, np.stack([maps[slot] for slot in SLOTS]), 1)
 
     def _waves(self) -> Floats:
         """Drive at the times of every stage, (n_steps, 4)."""

@@ -1,0 +1,193 @@
+"""From what a user hands over to what a fit of a film needs: frames, times, drive, edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from physlearn.checks import InputError, check_array, check_choice
+from physlearn.inference.fields.initial_field import estimate_noise
+from physlearn.lattice_models.fields.forcing import FieldDrive
+from physlearn.records.video import check_video
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["FilmData", "film_data", "film_drive"]
+
+Floats = NDArray[np.float64]
+Drive = Callable[[Floats, NDArray[np.int64]], Floats]
+
+EDGES = ("auto", "periodic", "no_flux", "open")
+LEAST_FRAMES = 3
+WRAP_EXCESS = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class FilmData:
+    """Frames with zeros where nothing was seen, their weights, and what is known about them."""
+
+    values: Floats
+    weights: Floats
+    times: Floats
+    pixel_size: tuple[float, float]
+    length_unit: str
+    time_unit: str
+    order_unit: str
+    edges: str
+    noise_guess: float
+    drive: NDArray[np.float64] | None
+
+    @property
+    def interval(self) -> float:
+        """Middle interval between frames."""
+        return float(np.median(np.diff(self.times)))
+
+
+def film_data(
+    video: xr.DataArray | ArrayLike, frame_times: ArrayLike | None, edges: str,
+    order_unit: str | None,
+) -> FilmData:  # fmt: skip
+    """Check a film; frames before the first seen one are dropped."""
+    import xarray as xr
+
+    if not isinstance(video, xr.DataArray):
+        array = check_array("video", video, ndim=3, finite=False)
+        video = xr.DataArray(array, dims=("time", "y", "x"))
+    if frame_times is not None:
+        times = check_array("frame_times", frame_times, shape=(video.sizes["time"],))
+        unit = {"units": str(video.coords["time"].attrs.get("units", "frame"))
+                if "time" in video.coords else "frame"}  # fmt: skip
+        video = video.assign_coords(time=("time", times, unit))
+    film = check_video(video)
+    values = film.to_numpy()
+    seen = ~np.isnan(values)
+    first = int(np.argmax(seen.any(axis=(1, 2))))
+    n_seen = int(seen.any(axis=(1, 2)).sum())
+    if n_seen < LEAST_FRAMES:
+        raise InputError(
+            f"video must show the field in at least {LEAST_FRAMES} frames; {n_seen} hold pixels "
+            "that are not NaN."
+        )
+    values, seen = np.where(seen, values, 0.0)[first:], seen[first:]
+    spacing = []
+    for axis in ("x", "y"):
+        steps = np.diff(film.coords[axis].to_numpy())
+        if np.ptp(steps) > 1e-3 * steps.mean():
+            raise InputError(f"the video's {axis} coordinate must be even; interpolate it first.")
+        spacing.append(float(steps.mean()))
+    noise = estimate_noise(values, seen)
+    drive = film.coords["drive"].to_numpy()[first:] if "drive" in film.coords else None
+    return FilmData(
+        values, seen.astype(float), film.coords["time"].to_numpy()[first:],
+        (spacing[0], spacing[1]), str(film.coords["x"].attrs["units"]),
+        str(film.coords["time"].attrs["units"]), str(order_unit or film.attrs.get("units", "1")),
+        _edges_of(check_choice_of(edges), film, values, seen, noise), noise, drive,
+    )  # fmt: skip
+
+
+def check_choice_of(edges: str) -> str:
+    """Return one of the kinds of edges."""
+    check_choice("edges", edges, EDGES)
+    return edges
+
+
+def _edges_of(edges: str, film: xr.DataArray, values: Floats, seen: NDArray[np.bool_],
+              noise: float) -> str:  # fmt: skip
+    """Settle ``auto``: what the simulation says, or periodic where the edges continue each other."""
+    if edges != "auto":
+        return edges
+    told = film.attrs.get("boundary")
+    if told in ("periodic", "no_flux"):
+        return str(told)
+    return "periodic" if all(_wraps(values, seen, noise, axis) for axis in (1, 2)) else "open"
+
+
+def _wraps(values: Floats, seen: NDArray[np.bool_], noise: float, axis: int) -> bool:
+    """Whether the last line continues in the first as neighbouring lines do, and not by chance."""
+    rolled, known = np.roll(values, 1, axis), seen & np.roll(seen, 1, axis)
+    other = 2 if axis == 1 else 1
+    square = np.where(known, (values - rolled) ** 2, 0.0).sum(axis=(0, other))
+    excess = square / np.maximum(known.sum(axis=(0, other)), 1) - 2 * noise**2
+    far, both = np.roll(values, values.shape[axis] // 2, axis), seen
+    both = both & np.roll(seen, values.shape[axis] // 2, axis)
+    strangers = float(np.where(both, (values - far) ** 2, 0.0).sum() / max(both.sum(), 1))
+    edge_line = np.where(seen, values, np.nan).take(0, axis=axis)
+    varied = float(np.nanvar(edge_line)) > 0.05 * float(np.var(values[seen]))
+    usual = float(np.quantile(excess[1:], 0.9))
+    alike = excess[0] < max(WRAP_EXCESS * usual, 0.2 * noise**2)
+    return bool(alike and varied and excess[0] < 0.3 * strangers)
+
+
+def film_drive(
+    drive: FieldDrive | ArrayLike | Callable[[Floats], ArrayLike] | None, film: FilmData,
+    n_dropped: int, between: str,
+) -> tuple[Drive | None, Floats | None, float, Floats]:  # fmt: skip
+    """Return the drive as a function of time and interval, its profile, its size, and samples.
+
+    The samples are the drive at the middle of every interval between frames.
+    """
+    check_choice("drive_between", between, ("held", "linear"))
+    profile: Floats | None = None
+    given = film.drive if drive is None else drive
+    if given is None:
+        return None, None, 0.0, np.zeros(0)
+    if isinstance(given, FieldDrive):
+        if given.profile is not None:
+            profile = check_array("drive.profile", given.profile, shape=film.values.shape[1:])
+        given = given.waveform
+    if callable(given):
+        wave_of = given
+
+        def sampled(times: Floats, intervals: NDArray[np.int64]) -> Floats:
+            return check_array("drive", wave_of(times), shape=np.shape(times))
+
+        found: Drive = sampled
+    else:
+        found = _tabulated(np.asarray(given, dtype=float), film.times, n_dropped, between)
+    middles = 0.5 * (film.times[1:] + film.times[:-1])
+    values = found(middles, np.arange(middles.size))
+    size = float(np.sqrt(np.mean(values**2)))
+    if not np.isfinite(size):
+        raise InputError("drive must be finite at all times of the film.")
+    return found, profile, size, values
+
+
+def _tabulated(wave: Floats, times: Floats, n_dropped: int, between: str) -> Drive:
+    """Drive from a number or numbers per frame."""
+    if wave.ndim == 0:
+        return lambda moments, intervals: np.full(np.shape(moments), float(wave))
+    wave = check_array("drive", wave, ndim=1)
+    total = times.size + n_dropped
+    wave = wave[n_dropped:] if wave.size in (total, total - 1) else wave
+    if wave.size not in (times.size, times.size - 1):
+        raise InputError(
+            f"drive must be a number, a function of time, ({total},) or ({total - 1},) values for "
+            f"{total} frames; got {wave.size}."
+        )
+    if between == "linear":
+        if wave.size != times.size:
+            raise InputError("drive_between='linear' needs one drive per frame.")
+        return lambda moments, intervals: np.interp(moments, times, wave)
+    return lambda moments, intervals: wave[intervals]
+
+
+def grid_mode(edges: str) -> str:
+    """Name of the edges for scipy's filters."""
+    return "wrap" if edges == "periodic" else "reflect"
+
+
+def padded(picture: Floats, margin: int) -> Floats:
+    """Widen a picture by what its edge shows, smoothed along the edge."""
+    if margin == 0:
+        return picture
+    wide = np.pad(picture, margin, mode="edge")
+    calm = ndimage.gaussian_filter(wide, 2.0, mode="nearest")
+    inside = np.zeros(wide.shape, dtype=bool)
+    inside[margin:-margin, margin:-margin] = True
+    return np.where(inside, wide, calm)

@@ -1,0 +1,220 @@
+"""One film, one field model: guess, Gauss-Newton, draws, guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.checks import NotIdentified
+from physlearn.inference.fields.conserved_model import make_term_model
+from physlearn.inference.fields.field_frames import FieldFrames
+from physlearn.inference.fields.field_model import FieldModel
+from physlearn.inference.fields.field_posterior import (
+    FieldDraws,
+    LastField,
+    draw_few,
+    last_field,
+    time_step_shift,
+)
+from physlearn.inference.fields.film_data import Drive, FilmData, grid_mode, padded
+from physlearn.inference.fields.gauss_newton import FieldOptimum, Problem, Unknowns, fit_field
+from physlearn.inference.fields.initial_field import first_field, weak_guess
+from physlearn.inference.fields.polynomial_field import TERMS, make_polynomial_field
+from physlearn.inference.fields.residual_guard import ResidualGuard, guard_residual
+from physlearn.inference.fields.user_terms import FieldTerm
+
+__all__ = ["FilmFit", "FilmModel", "fit_film", "term_names", "term_units"]
+
+Floats = NDArray[np.float64]
+
+MARGIN = 6
+POWERS = {"bias": -1, "alpha": 0, "cubic": 1, "beta": 2, "gamma": 4}
+WIDE = 10.0  # prior sd of a term: it alone would move the field this many ranges in a frame
+DRIFT_SD = 1.0  # pixels in a frame
+STEP_SHIFT = 0.15  # posterior sd: steps that move the result more are halved
+FEW_PROBES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class FilmModel:
+    """What is fitted: terms, dynamics, drive, blur, drift."""
+
+    terms: tuple[str | FieldTerm, ...]
+    conserved: bool
+    drive: Drive | None
+    profile: Floats | None
+    drive_size: float
+    psf: tuple[float, float]
+    drift: bool
+
+
+@dataclass(frozen=True, eq=False)
+class FilmFit:
+    """Result of `fit_film`."""
+
+    problem: Problem
+    optimum: FieldOptimum
+    draws: FieldDraws
+    last: LastField
+    guard: ResidualGuard
+    step_shift: Floats
+    prior: Floats
+    nuisances: tuple[str, ...]
+    margin: int
+
+
+def term_names(terms: Sequence[str | FieldTerm]) -> tuple[str, ...]:
+    """Names of built-in and user-written terms."""
+    return tuple(term if isinstance(term, str) else term.name for term in terms)
+
+
+def term_units(model: FilmModel, film: FilmData, drive_unit: str) -> tuple[str, ...]:
+    """Units of mobility x term."""
+    length = f" {film.length_unit}^2" if model.conserved else ""
+    order = "" if film.order_unit == "1" else f" {film.order_unit}"
+    found = []
+    for term in model.terms:
+        if not isinstance(term, str):
+            found.append("as its function asks for")
+        elif term.startswith("gradient"):
+            power = 4 if model.conserved else 2
+            found.append(f"{film.length_unit}^{power}/{film.time_unit}")
+        elif term == "field":
+            per = "" if drive_unit in ("", "1") else f"/{drive_unit}"
+            found.append(f"{order.strip() or '1'}{length}/{film.time_unit}{per}".strip())
+        else:
+            power = POWERS[term]
+            unit = (
+                ""
+                if film.order_unit == "1" or power == 0
+                else (f" {film.order_unit}" if power < 0 else f" {film.order_unit}^-{power}")
+            )
+            found.append(f"{(unit + length).strip() or '1'}/{film.time_unit}")
+    return tuple(found)
+
+
+def make_model(
+    model: FilmModel, film: FilmData, times: Floats, margin: int, largest: float
+) -> FieldModel:
+    """Build the model's grid over these times."""
+    shape = (film.values.shape[1] + 2 * margin, film.values.shape[2] + 2 * margin)
+    profile = None if model.profile is None else np.pad(model.profile, margin, mode="edge")
+    mirror = film.edges != "periodic"
+    plain = not model.conserved and all(isinstance(t, str) and t in TERMS for t in model.terms)
+    if plain:
+        return make_polynomial_field(
+            shape, times, term_names(model.terms), pixel_size=film.pixel_size, mirror=mirror,
+            drive=model.drive, profile=profile, largest=largest,
+        )  # fmt: skip
+    return make_term_model(
+        shape, times, model.terms, conserved=model.conserved, pixel_size=film.pixel_size,
+        mirror=mirror, drive=model.drive, profile=profile, largest=largest,
+    )  # fmt: skip
+
+
+def _features(model: FilmModel, film: FilmData, largest: float) -> Callable[..., Floats]:
+    """What each term multiplies in a frame: the response to the terms over a short time."""
+    n_terms = len(model.terms)
+    brief = 1e-3 * film.interval
+
+    def features(frame: Floats, index: int, noise_sd: float) -> Floats:
+        del noise_sd
+        moment = film.times[index]
+        drive = model.drive
+        interval = min(index, film.times.size - 2)
+
+        def wave(times: Floats, intervals: NDArray[np.int64]) -> Floats:
+            assert drive is not None  # noqa: S101 -- for the type checker
+            return drive(times, np.full(np.shape(intervals), interval))
+
+        short = FilmModel(model.terms, model.conserved, None if drive is None else wave,
+                          model.profile, 0.0, (0.0, 0.0), False)  # fmt: skip
+        pair = make_model(short, film, np.array([moment, moment + brief]), 0, largest)
+        pair.forward(frame, np.zeros(n_terms))
+        zeros = np.zeros((n_terms, *pair.shape))
+        return pair.tangent(zeros, np.eye(n_terms))[:, 1] / brief
+
+    return features
+
+
+def _prior_of(model: FilmModel, film: FilmData, scale: float) -> tuple[Floats, tuple[str, ...]]:
+    """Wide Gaussian priors of terms, and of the camera's nuisances, with the latter's names."""
+    dx, dy = film.pixel_size
+    area = dx * dy if model.conserved else 1.0
+    rows = []
+    for term in model.terms:
+        if not isinstance(term, str):
+            size = scale
+        elif term.startswith("gradient"):
+            size = dx * dy
+        elif term == "field":
+            size = scale / max(model.drive_size, 1e-300)
+        else:
+            size = scale ** -POWERS[term]
+        rows.append((0.0, WIDE * size * area / film.interval))
+    names: list[str] = []
+    if model.drift:
+        for name, pixel in (("drift_x", dx), ("drift_y", dy)):
+            names.append(name)
+            rows.append((0.0, DRIFT_SD * pixel / film.interval))
+    if model.psf[1] > 0:
+        names.append("psf_width")
+        rows.append(model.psf)
+    return np.array(rows), tuple(names)
+
+
+def _start_values(
+    model: FilmModel, film: FilmData, built: FieldModel, given: dict[str, float], largest: float
+) -> Floats:
+    """First guess of the terms: weak form, then whatever the user knows better."""
+    features = getattr(built, "features", None) or _features(model, film, largest)
+    guess = weak_guess(
+        film.values, film.weights, film.times, features, film.noise_guess, grid_mode(film.edges)
+    )
+    for index, name in enumerate(term_names(model.terms)):
+        if name.startswith("gradient"):
+            guess[index] = max(guess[index], 1e-3 * np.prod(film.pixel_size) / film.interval)
+        guess[index] = given.get(name, guess[index])
+    return guess
+
+
+def fit_film(
+    film: FilmData, model: FilmModel, *, start_values: dict[str, float], n_draws: int,
+    rng: np.random.Generator, progress: Callable[[int, int], object] | None = None,
+) -> FilmFit:  # fmt: skip
+    """Fit a model to a film."""
+    seen = film.values[film.weights > 0]
+    scale, largest = float(np.std(seen)), 1.15 * float(np.quantile(np.abs(seen), 0.999))
+    margin = MARGIN if film.edges == "open" else 0
+    prior, nuisances = _prior_of(model, film, scale)
+    flat = make_model(model, film, film.times, 0, largest)
+    theta = _start_values(model, film, flat, start_values, largest)
+    start = padded(first_field(film.values, film.weights, grid_mode(film.edges)), margin)
+    built = flat if margin == 0 else make_model(model, film, film.times, margin, largest)
+    first = np.zeros(len(nuisances))
+    if "psf_width" in nuisances:
+        first[nuisances.index("psf_width")] = model.psf[0]
+    camera = FieldFrames(
+        film.values, film.weights, film.times, film.pixel_size, margin, film.edges != "periodic",
+        nuisances, prior[len(theta) :], model.psf[0],
+    )  # fmt: skip
+    problem = Problem(built, camera, prior, start, scale)
+    optimum = fit_field(problem, Unknowns(start, theta, first), progress=progress)
+    shift = time_step_shift(problem, optimum)
+    while float(np.abs(shift).max()) > STEP_SHIFT and problem.refine < 16:
+        problem.refine *= 2
+        optimum = fit_field(problem, optimum.point, progress=progress)
+        shift = time_step_shift(problem, optimum)
+    problem.residual(optimum.point)
+    if not np.all(np.linalg.eigvalsh(optimum.information) > 0):
+        raise NotIdentified(
+            "the film does not fix all terms: the information about them is singular; leave out a "
+            "term, or take a film in which the field moves more."
+        )
+    last = last_field(problem, optimum, rng, FEW_PROBES)
+    guard = guard_residual(optimum.residual, camera.weights, optimum.noise_sd, last.probes)
+    draws = draw_few(problem, optimum, rng, n_draws)
+    return FilmFit(problem, optimum, draws, last, guard, shift, prior, nuisances, margin)
