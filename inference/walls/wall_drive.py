@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, NotIdentified, check_array
 from physlearn.records import WallTrack
 
-__all__ = ["Scales", "WallDrive", "drive_design", "scale_draws"]
+__all__ = ["Scales", "WallDrive", "design_of", "drive_design", "scale_draws"]
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +47,12 @@ class WallDrive:
 
 
 def drive_design(track: WallTrack, drive: ArrayLike | None, law: str) -> WallDrive:
-    """Read the drive of a track, or of the caller, as columns of speeds.
+    """Read the drive of a track, or of the caller; see `design_of`."""
+    return design_of(track.drive if drive is None else drive, track.n_frames, law)
+
+
+def design_of(given: ArrayLike | None, n_frames: int, law: str) -> WallDrive:
+    """Read a drive as columns of speeds.
 
     Raises
     ------
@@ -56,13 +61,12 @@ def drive_design(track: WallTrack, drive: ArrayLike | None, law: str) -> WallDri
     NotIdentified
         For a drive that is zero throughout.
     """
-    given = track.drive if drive is None else drive
     if given is None:
         if law != "linear":
             raise InputError(f"law={law!r} needs the drive of every frame: give drive=(n_frames,).")
-        ones = np.ones(track.n_frames)
+        ones = np.ones(n_frames)
         return WallDrive(ones[:, None], "drive_velocity", np.empty(0), False, True, ones)
-    force = check_array("drive", given, shape=(track.n_frames,))
+    force = check_array("drive", given, shape=(n_frames,))
     if not force[:-1].any():
         raise NotIdentified("drive is zero in every frame: its mobility cannot show; leave it out.")
     constant = bool(np.ptp(force[:-1]) <= 1e-12 * np.abs(force).max())
