@@ -26,7 +26,7 @@ def segment_crossing(
     before, after = ay * nx - ax * ny, by * nx - bx * ny
     if before * after > 0.0 or before == after:
         return False
-    if (bx - ax) ** 2 + (by - ay) ** 2 > longest * longest:
+    if abs(before - after) > longest:
         return False
     share = before / (before - after)
     facing_x = (1.0 - share) * places[first, 2] + share * places[last, 2]
@@ -40,17 +40,32 @@ def segment_crossing(
 
 
 @kernel
+def nearest(point: int, low: int, count: int, places: Floats) -> int:
+    """Return which of ``count`` points from ``low`` on lies nearest."""
+    least, best = np.inf, 0
+    for index in range(count):
+        dx = places[low + index, 0] - places[point, 0]
+        dy = places[low + index, 1] - places[point, 1]
+        if dx * dx + dy * dy < least:
+            least, best = dx * dx + dy * dy, index
+    return best
+
+
+@kernel
 def crossings(
     starts: Integers, other: Integers, closed: NDArray[np.bool_], places: Floats, scatter: Floats,
     longest: float, result: Floats,
 ) -> None:
     """Fill where the points' normals cross the wall of another frame, in place.
 
+    Only the segments about the point nearest to it, or about its neighbour's crossing, are looked
+    at: a line may well cross another part of the same wall.
+
     ``starts`` (n_contours + 1,) of the contours in the points; ``other`` (n_contours,) the contour
     to cross, -1 for none; ``places`` (n_points, 4): x, y and normal; ``scatter`` (n_points, 3):
     error, correlation of the errors of neighbours, time. ``result`` (n_points, 3): distance along
-    the normal (NaN where there is no crossing), its variance, time there. Segments longer than
-    ``longest`` are gaps.
+    the normal (NaN where there is no crossing), its variance, time there. Segments that reach more
+    than ``longest`` across the normal are gaps.
     """
     found = np.zeros(3)
     for contour in range(other.size):
@@ -60,25 +75,21 @@ def crossings(
         low, high = starts[other[contour]], starts[other[contour] + 1]
         count = high - low
         segments = count if closed[other[contour]] and count > 2 else count - 1
-        last_hit = -1
+        hit = -1
         for point in range(starts[contour], starts[contour + 1]):
-            found[0] = np.inf
+            center, found[0] = hit, np.inf
             hit = -1
-            if last_hit >= 0:
-                # neighbours cross neighbouring segments
-                for near in range(last_hit - NEAR, last_hit + NEAR + 1):
+            for attempt in range(2):
+                if center < 0 or attempt == 1:
+                    center = nearest(point, low, count, places)
+                for near in range(center - NEAR, center + NEAR + 1):
                     segment = near % count if segments == count else near
                     if 0 <= segment < segments and segment_crossing(
                         point, low + segment, low + (segment + 1) % count, places, longest, found
                     ):
                         hit = segment
-            if hit < 0:
-                for segment in range(segments):
-                    if segment_crossing(
-                        point, low + segment, low + (segment + 1) % count, places, longest, found
-                    ):
-                        hit = segment
-            last_hit = hit
+                if hit >= 0:
+                    break
             if hit < 0:
                 continue
             one, two, share = low + hit, low + (hit + 1) % count, found[1]
