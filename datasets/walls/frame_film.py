@@ -1,4 +1,4 @@
-"""A film on one scale: what brings each raw frame to -1 and +1, and the scaled frames one by one."""
+"""A film on one scale: what brings each raw frame to -1 and +1, and the scaled frames."""
 
 from __future__ import annotations
 

@@ -16,28 +16,32 @@ BINS = 256
 
 
 @kernel
-def split_in_two(pictures: Floats, known: NDArray[np.bool_], classes: Floats) -> None:
-    """Best cut of every picture's values and the medians of both sides, (n, 3), in place.
+def split_in_two(values: Floats, known: NDArray[np.bool_], classes: Floats) -> None:
+    """Best cut of every row's values and the medians of both sides, (n, 3), in place.
 
     Otsu's criterion (doi:10.1109/TSMC.1979.4310076) on 256 bins; NaN where nothing is known.
     """
-    for index in range(len(pictures)):
-        classes[index] = np.nan
+    counts = np.zeros(BINS)
+    for index in range(values.shape[0]):
+        for k in range(3):
+            classes[index, k] = np.nan
         low, high = np.inf, -np.inf
-        for place in np.ndindex(pictures[index].shape):
-            if known[index][place]:
-                low = min(low, pictures[index][place])
-                high = max(high, pictures[index][place])
+        for k in range(values.shape[1]):
+            if known[index, k]:
+                low = min(low, values[index, k])
+                high = max(high, values[index, k])
         if not high > low:
             continue
-        counts = np.zeros(BINS)
-        scale = (BINS - 1e-6) / (high - low)
-        for place in np.ndindex(pictures[index].shape):
-            if known[index][place]:
-                counts[int((pictures[index][place] - low) * scale)] += 1.0
-        total, mass = counts.sum(), 0.0
         for k in range(BINS):
-            mass += counts[k] * k
+            counts[k] = 0.0
+        scale = (BINS - 1e-6) / (high - low)
+        total = mass = 0.0
+        for k in range(values.shape[1]):
+            if known[index, k]:
+                place = int((values[index, k] - low) * scale)
+                counts[place] += 1.0
+                total += 1.0
+                mass += place
         best, at, below, weight = -1.0, 0, 0.0, 0.0
         for k in range(BINS - 1):
             below += counts[k]
@@ -48,13 +52,16 @@ def split_in_two(pictures: Floats, known: NDArray[np.bool_], classes: Floats) ->
                 if between > best:
                     best, at = between, k
         classes[index, 0] = low + (at + 1.0) / scale
-        for side in range(2):
-            first, last = (0, at + 1) if side == 0 else (at + 1, BINS)
-            half, running, k = 0.5 * counts[first:last].sum(), 0.0, first
-            while k < last - 1 and running + counts[k] < half:
-                running += counts[k]
-                k += 1
-            classes[index, 1 + side] = low + (k + 0.5) / scale
+        below = 0.0
+        for k in range(at + 1):
+            below += counts[k]
+        running = 0.0
+        for k in range(BINS):
+            running += counts[k]
+            if np.isnan(classes[index, 1]) and running >= 0.5 * below:
+                classes[index, 1] = low + (k + 0.5) / scale
+            if np.isnan(classes[index, 2]) and running >= 0.5 * (below + total):
+                classes[index, 2] = low + (k + 0.5) / scale
 
 
 @kernel
@@ -90,30 +97,31 @@ def label_inner(
 
 @kernel
 def scale_blocks(
-    pictures: Floats, counts: Floats, labels: Signs, low: Floats, high: Floats, scales: Floats,
-    errors: Floats,
+    pictures: Floats, counts: Floats, labels: Signs, low: Floats, high: Floats,
+    full: float, scales: Floats, errors: Floats,
 ) -> None:  # fmt: skip
     """Regress every picture on the two levels of its labelled blocks, in place.
 
     ``scales`` (n, 2) receives gain and offset (the gain is kept where one level only is seen) and
     ``errors`` (n, 2) the standard errors of the means of the low and the high domain, from the
-    scatter of means over 2 x 2 blocks; infinite where a domain is not seen.
+    scatter of means over 2 x 2 blocks of at most ``full`` pixels each; infinite where a domain is
+    not seen.
     """
     n_rows, n_columns = low.shape
     level = np.empty(low.size)
     value = np.empty(low.size)
     for index in range(len(pictures)):
         n = 0
-        sides = np.zeros(2)
+        lows = 0
         for i in range(n_rows):
             for j in range(n_columns):
                 label = labels[index, i, j]
                 if label != 0:
                     level[n] = high[i, j] if label > 0 else low[i, j]
                     value[n] = pictures[index, i, j]
-                    sides[(label + 1) // 2] += 1.0
+                    lows += label < 0
                     n += 1
-        errors[index] = np.inf
+        errors[index, 0] = errors[index, 1] = np.inf
         if n < 4:
             continue
         gain, offset, limit = scales[index, 0], scales[index, 1], np.inf
@@ -132,7 +140,7 @@ def scale_blocks(
                     cross += (level[k] - mean_l) * (value[k] - mean_v)
             if kept < 4.0:
                 break
-            if min(sides[0], sides[1]) >= 4.0 and square > 0.0:
+            if min(lows, n - lows) >= 4 and square > 0.0:
                 gain = cross / square
             offset = mean_v - gain * mean_l
             spread = 0.0
@@ -141,36 +149,35 @@ def scale_blocks(
             limit = 3.0 * 1.2533 * spread / n
         scales[index, 0] = gain
         scales[index, 1] = offset
-        group_errors(pictures[index], counts[index], labels[index], low, high, gain, offset,
-                     errors[index])  # fmt: skip
+        group_errors(pictures, counts, labels, low, high, full, scales, index, errors)
 
 
 @kernel
 def group_errors(
-    picture: Floats, counts: Floats, labels: Signs, low: Floats, high: Floats, gain: float,
-    offset: float, errors: Floats,
+    pictures: Floats, counts: Floats, labels: Signs, low: Floats, high: Floats, full: float,
+    scales: Floats, index: int, errors: Floats,
 ) -> None:  # fmt: skip
-    """Standard errors of the means of both domains of one picture, from 2 x 2 groups, in place."""
+    """Fill the standard errors of the means of both domains of a picture, from 2 x 2 groups."""
     n_rows, n_columns = low.shape
     for side in range(2):
-        level = low if side == 0 else high
         groups = squares = weight = blocks = total = 0.0
         for i in range(0, n_rows - 1, 2):
             for j in range(0, n_columns - 1, 2):
                 number = rest = 0.0
-                for a in range(2):
-                    for b in range(2):
-                        if labels[i + a, j + b] == 2 * side - 1:
-                            number += counts[i + a, j + b]
-                            gap = picture[i + a, j + b] - offset - gain * level[i + a, j + b]
-                            rest += counts[i + a, j + b] * gap
-                            total += gap * gap
-                            blocks += 1.0
+                for k in range(4):
+                    a, b = i + k // 2, j + k % 2
+                    if labels[index, a, b] == 2 * side - 1:
+                        number += counts[index, a, b]
+                        level = low[a, b] if side == 0 else high[a, b]
+                        gap = pictures[index, a, b] - scales[index, 1] - scales[index, 0] * level
+                        rest += counts[index, a, b] * gap
+                        total += gap * gap
+                        blocks += 1.0
                 weight += number
-                if number >= 0.75 * 4.0 * counts.max():
+                if number >= 3.0 * full:
                     groups += 1.0
                     squares += (rest / number) ** 2 * number
         if groups >= 6.0:
-            errors[side] = np.sqrt(squares / groups / weight)
+            errors[index, side] = np.sqrt(squares / groups / weight)
         elif blocks >= 2.0:
-            errors[side] = 2.0 * np.sqrt(total) / blocks
+            errors[index, side] = 2.0 * np.sqrt(total) / blocks

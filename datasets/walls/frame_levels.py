@@ -88,7 +88,7 @@ def fit_levels(
             )
         raw = (means - scales[:, 1, None, None]) / scales[:, 0, None, None]
         low, high = (_level_map(raw, labels == side, counts) for side in (-1, 1))
-        scale_blocks(means, counts, labels, low, high, scales, errors)
+        scale_blocks(means, counts, labels, low, high, BLOCK_PIXEL**2, scales, errors)
         scales[:, 0] = np.maximum(scales[:, 0], 1e-3)
         middle = np.median(scales[np.isfinite(errors).any(axis=1)], axis=0)
         scales = np.stack(
@@ -114,7 +114,8 @@ def _smooth_labels(means: Floats, known: Mask) -> Floats:
 def _first_scales(smooth: Floats, known: Mask) -> Floats:
     """Gain and offset that bring the two classes of every frame to those of the median frame."""
     classes = np.empty((len(smooth), 3))
-    split_in_two(smooth, known, classes)
+    flat = len(smooth), -1
+    split_in_two(smooth.reshape(flat), known.reshape(flat), classes)
     seen = np.isfinite(classes[:, 0])
     pairs = classes[:, 1:]
     apart = pairs[:, 1] - pairs[:, 0]

@@ -1,4 +1,4 @@
-"""What a film's walls look like: noise and width measured on a few frames, or why there are none."""
+"""What a film's walls look like: noise and width, or why there are none."""
 
 from __future__ import annotations
 

@@ -23,7 +23,11 @@ def gaussian_taps(sigma: float) -> Floats:
     plain = np.empty(2 * half + 1)
     for k in range(-half, half + 1):
         plain[k + half] = np.exp(-0.5 * (k / sigma) ** 2)
-    plain /= plain.sum()
+    total = 0.0
+    for k in range(2 * half + 1):
+        total += plain[k]
+    for k in range(2 * half + 1):
+        plain[k] /= total
     taps = np.zeros(4 * half + 1)
     for k in range(2 * half + 1):
         taps[k + half] += 2.0 * plain[k]
@@ -174,12 +178,13 @@ def curvature_errors(
     smoothing: float,
     errors: Floats,
 ) -> None:
-    """Standard errors of the curvature for unit noise, in place; NaN where nothing is known.
+    """Fill the standard errors of the curvature for unit noise; NaN where nothing is known.
 
     ``covariance`` (n_points, lags): of single offsets with those that follow. The curvature is the
     second difference of the smoothed offsets.
     """
-    errors[:] = np.nan
+    for k in range(len(errors)):
+        errors[k] = np.nan
     for line in range(len(closed)):
         begin, end = starts[line], starts[line + 1]
         n = end - begin
@@ -192,14 +197,21 @@ def curvature_errors(
             taps[k + 2] += smooth[k]
         half = len(taps) // 2
         # what neighbours add, from the mean covariance along the line
-        mean = np.zeros(covariance.shape[1])
+        own = together = variance = 0.0
         for k in range(begin, end):
             if keep[k]:
-                mean += covariance[k]
-        own = together = np.sum(taps * taps)
-        for lag in range(1, len(mean)):
-            if mean[0] > 0.0 and mean[lag] != 0.0 and lag < len(taps):
-                together += 2.0 * mean[lag] / mean[0] * np.sum(taps[lag:] * taps[: len(taps) - lag])
+                variance += covariance[k, 0]
+        for lag in range(covariance.shape[1]):
+            mean = overlap = 0.0
+            for k in range(begin, end):
+                if keep[k]:
+                    mean += covariance[k, lag]
+            for k in range(lag, len(taps)):
+                overlap += taps[k] * taps[k - lag]
+            if lag == 0:
+                own = together = overlap
+            elif variance > 0.0:
+                together += 2.0 * mean / variance * overlap
         ratio = max(together / own, 0.0)
         for k in range(n):
             total = weight = 0.0

@@ -18,7 +18,7 @@ from physlearn.datasets.walls.frame_times import line_time_of, video_of
 from physlearn.datasets.walls.track_options import TrackWallsOptions
 from physlearn.datasets.walls.wall_contours import BLOCK_PIXEL, Contour
 from physlearn.datasets.walls.wall_events import FollowedWalls, follow_walls
-from physlearn.datasets.walls.wall_identities import normal_velocities
+from physlearn.datasets.walls.wall_velocities import measure_velocities
 from physlearn.records import WallTrack
 
 __all__ = ["TrackWallsOptions", "track_walls"]
@@ -111,7 +111,8 @@ def track_walls(
     )  # fmt: skip
     line_time = line_time_of(checked, chosen)
     warnings = (*told, *_warnings(checked, scene, found))
-    return _as_track(checked, scene, found, followed, chosen, scale, line_time, warnings)
+    track = _as_track(checked, scene, found, followed, chosen, scale, line_time, warnings)
+    return measure_velocities(track)
 
 
 def _find(scene: Scene, progress: Callable[[float], None] | None) -> _Found:
@@ -160,9 +161,6 @@ def _as_track(
     frame, wall = np.repeat(frame_of, counts), np.repeat(wall_of, counts)
     points = np.concatenate([contour.points for contour in lines])
     normals = np.concatenate([contour.normals for contour in lines])
-    speeds = normal_velocities(
-        found.frames, followed.walls, times, 1.5 * options.largest_step_pixel
-    )
     typical = _excess(found)
     inflation = np.sqrt(typical) if typical > LARGEST_EXCESS else 1.0
     joined = {
@@ -183,7 +181,7 @@ def _as_track(
         "arc_length": scale * joined["arc_length"],
         "curvature": joined["curvature"] / scale,
         "curvature_error": inflation * joined["curvature_error"] / scale,
-        "normal_velocity": scale * np.concatenate([line for lines in speeds for line in lines]),
+        "normal_velocity": np.nan,
     })  # fmt: skip
     events = followed.events.copy()
     for name, start in zip(("x", "y"), origin, strict=True):

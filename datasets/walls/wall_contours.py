@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.datasets.walls.frame_film import ScaledFrame
-from physlearn.datasets.walls.frame_kernels import smooth_blocks, trace_lines
+from physlearn.datasets.walls.frame_kernels import smooth_blocks
+from physlearn.datasets.walls.frame_lines import trace_lines
 from physlearn.datasets.walls.profile_curves import curvature_errors, lay_curves, move_curves
 from physlearn.datasets.walls.wall_kernels import (
     collect_pixels,
@@ -133,8 +134,10 @@ class ContourFinder:
     def smooth_frame(self, frame: ScaledFrame, scale: float) -> tuple[Floats, Mask]:
         """Smoothed frame at blocks of 2 x 2 pixels, and the blocks in view."""
         taps = _taps(np.sqrt(max(scale**2 - 0.25, 0.04)) / BLOCK_PIXEL)
-        smooth_blocks(frame.sums, taps, self.smooth)
-        smooth_blocks(frame.counts, taps, self.weight)
+        half, (rows, columns) = len(taps) - 1, self.smooth.shape
+        padded, across = np.zeros(columns + 2 * half), np.zeros((rows + 2 * half, columns))
+        smooth_blocks(frame.sums, taps, padded, across, self.smooth)
+        smooth_blocks(frame.counts, taps, padded, across, self.weight)
         known = frame.counts > 0.5
         with np.errstate(invalid="ignore", divide="ignore"):
             smooth = np.where(known, self.smooth / self.weight, 0.0)
@@ -145,6 +148,7 @@ class ContourFinder:
     ) -> tuple[Floats, Integers, Mask, Mask, Mask]:
         """Zero lines of the smoothed frame (points, ends, closed), positive and known blocks."""
         smooth, known = self.smooth_frame(frame, model.seed_scale)
+        self.visited.fill(0)
         count = trace_lines(
             smooth, known, model.shortest / BLOCK_PIXEL, self.visited, self.line, self.points,
             self.ends, self.closed,

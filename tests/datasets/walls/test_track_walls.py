@@ -154,7 +154,8 @@ def test_correlated_noise_enlarges_the_errors():
 
 
 @pytest.mark.parametrize(
-    ("make", "reason"), [("noise", "one level only|no domains that last"), ("ramp", "changes gradually")]
+    ("make", "reason"),
+    [("noise", "one level only|no domains that last"), ("ramp", "changes gradually")],
 )  # fmt: skip
 def test_a_film_without_walls_is_refused(make, reason):
     generator = np.random.default_rng(1)
