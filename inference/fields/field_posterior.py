@@ -16,7 +16,8 @@ Floats = NDArray[np.float64]
 PROBE_SHARE = 0.03
 GAUSSIAN = 0.3  # nats at two standard deviations
 WEIGHTED = 300
-LEAST_EFFECTIVE = 20
+WIDER = 1.1
+KERNEL = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +86,53 @@ class FieldDraws:
     deviation: float
 
 
-def _excess(problem: Problem, optimum: FieldOptimum, change: Floats) -> float:
-    """Half the cost above the mode's along the ridge, in nats."""
-    point = optimum.point.moved(-np.tensordot(change, optimum.ridge, 1), change)
-    _, residual = problem.residual(point)
-    cost = problem.cost(point, residual, optimum.noise_sd)
-    return 0.5 * (cost - optimum.cost) / optimum.noise_sd**2
+@dataclass(eq=False)
+class Ridge:
+    """The start's best field as a function of the few: linear, then bent along each axis."""
+
+    problem: Problem
+    optimum: FieldOptimum
+    root: Floats
+    bend: Floats | None = None
+
+    def point(self, steps: Floats) -> Unknowns:
+        """Return the point these many standard deviations along the axes."""
+        change = self.root @ steps
+        start = -np.tensordot(change, self.optimum.ridge, 1)
+        if self.bend is not None:
+            start += np.tensordot(steps**2, self.bend, 1)
+        return self.optimum.point.moved(start, change)
+
+    def excess(self, steps: Floats) -> float:
+        """Half the cost above the mode's there, in nats."""
+        point = self.point(steps)
+        _, residual = self.problem.residual(point)
+        cost = self.problem.cost(point, residual, self.optimum.noise_sd)
+        return 0.5 * (cost - self.optimum.cost) / self.optimum.noise_sd**2
+
+    def bent(self) -> float:
+        """Fit the start anew, to first order, two deviations out on each axis; bend the ridge.
+
+        Returns how far the profile likelihood is from a Gaussian's there.
+        """
+        size, found, pulls = len(self.root), [], []
+        weight = self.optimum.prior_weight
+        ends = [sign * 2.0 * axis for axis in np.eye(size) for sign in (1.0, -1.0)]
+        for steps in ends:
+            point = self.point(steps)
+            _, residual = self.problem.residual(point)
+            cost = self.problem.cost(point, residual, self.optimum.noise_sd)
+            found.append(0.5 * (cost - self.optimum.cost) / self.optimum.noise_sd**2)
+            pull = self.problem.pull(residual[None])[0]
+            pulls.append(pull - weight * (point.start - self.problem.guess))
+        self.problem.residual(self.optimum.point)
+        right = np.stack(pulls)
+        none = np.zeros(len(right))
+        ways, left, _ = solve_start(self.problem, right, weight, none, PROBE_SHARE)
+        gain = np.einsum("mij,mij->m", ways, right + left)
+        self.bend = ways.reshape(size, 2, *ways.shape[1:]).sum(1) / 8.0
+        excess = np.array(found) - 0.5 * gain / self.optimum.noise_sd**2
+        return float(np.abs(excess - 2.0).max())
 
 
 def draw_few(
@@ -100,46 +142,43 @@ def draw_few(
 
     The likelihood is looked at two standard deviations out along every principal axis first.
     """
-    covariance = optimum.covariance
-    values, axes = np.linalg.eigh(covariance)
-    root = axes * np.sqrt(np.maximum(values, 0))
-    worst = 0.0
-    for axis in root.T:
-        for sign in (2.0, -2.0):
-            worst = max(worst, abs(_excess(problem, optimum, sign * axis) - 2.0))
+    values, axes = np.linalg.eigh(optimum.covariance)
+    ridge = Ridge(problem, optimum, axes * np.sqrt(np.maximum(values, 0)))
+    ends = 2.0 * np.concatenate([np.eye(values.size), -np.eye(values.size)])
+    worst = max(abs(ridge.excess(steps) - 2.0) for steps in ends)
+    if worst > GAUSSIAN:
+        worst = ridge.bent()
     freedom = max(problem.camera.n_seen - optimum.point.start.size, 10)
     if worst <= GAUSSIAN:
         scale = np.sqrt(freedom / rng.chisquare(freedom, n_draws))
-        changes = scale[:, None] * (rng.normal(size=(n_draws, len(values))) @ root.T)
+        steps = scale[:, None] * rng.normal(size=(n_draws, values.size))
         text = "Laplace, checked at two standard deviations along each axis"
-        few, shape = optimum.point.few + changes, float("nan")
+        shape = float("nan")
     else:
-        few, shape = _weighted(problem, optimum, root, rng, n_draws)
+        steps, shape = _weighted(ridge, rng, n_draws)
         text = "profile likelihood by importance weights of a Student proposal"
     problem.residual(optimum.point)
-    return FieldDraws(few, text, shape, worst)
+    return FieldDraws(optimum.point.few + steps @ ridge.root.T, text, shape, worst)
 
 
-def _weighted(
-    problem: Problem, optimum: FieldOptimum, root: Floats, rng: np.random.Generator, n_draws: int
-) -> tuple[Floats, float]:
-    """Draw by importance from a Student distribution of 8 degrees; return draws and Pareto k."""
+def _weighted(ridge: Ridge, rng: np.random.Generator, n_draws: int) -> tuple[Floats, float]:
+    """Draw by importance from a Student distribution of 8 degrees; return steps and Pareto k."""
     from arviz import psislw
 
-    size, degrees = root.shape[0], 8
+    size, degrees = len(ridge.root), 8
     normal = rng.normal(size=(WEIGHTED, size))
-    stretch = np.sqrt(degrees / rng.chisquare(degrees, WEIGHTED))
-    changes = 1.1 * stretch[:, None] * (normal @ root.T)
-    square = (stretch[:, None] * normal * 1.0) ** 2
-    proposal = -0.5 * (degrees + size) * np.log1p(square.sum(1) / degrees)
-    target = np.array([-_excess(problem, optimum, change) for change in changes])
+    stretch = np.sqrt(degrees / rng.chisquare(degrees, WEIGHTED))[:, None] * WIDER
+    steps = stretch * normal
+    square = ((steps / WIDER) ** 2).sum(1)
+    proposal = -0.5 * (degrees + size) * np.log1p(square / degrees)
+    target = np.array([-ridge.excess(step) for step in steps])
     weights = np.where(np.isfinite(target), target - proposal, -1e300)
     smooth, shape = psislw(weights)  # type: ignore[no-untyped-call]
     share = np.exp(np.asarray(smooth))
-    chosen = rng.choice(WEIGHTED, n_draws, p=share / share.sum())
+    share /= share.sum()
+    centre = share @ steps
+    chosen = rng.choice(WEIGHTED, n_draws, p=share)
     # few distinct points: a narrow kernel keeps the quantiles from being steps
-    width = 0.3
-    centre = share @ changes / share.sum()
-    jitter = rng.normal(size=(n_draws, size)) @ root.T
-    spread = centre + np.sqrt(1 - width**2) * (changes[chosen] - centre) + width * jitter
-    return optimum.point.few + spread, float(shape)
+    jitter = KERNEL * rng.normal(size=(n_draws, size))
+    spread: Floats = centre + np.sqrt(1 - KERNEL**2) * (steps[chosen] - centre) + jitter
+    return spread, float(shape)

@@ -25,7 +25,7 @@ Drive = Callable[[Floats, NDArray[np.int64]], Floats]
 
 EDGES = ("auto", "periodic", "no_flux", "open")
 LEAST_FRAMES = 3
-WRAP_EXCESS = 2.0
+WRAP_EXCESS = 1.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,31 +97,38 @@ def check_choice_of(edges: str) -> str:
     return edges
 
 
-def _edges_of(edges: str, film: xr.DataArray, values: Floats, seen: NDArray[np.bool_],
-              noise: float) -> str:  # fmt: skip
-    """Settle ``auto``: what the simulation says, or periodic where the edges continue each other."""
+def _edges_of(
+    edges: str, film: xr.DataArray, values: Floats, seen: NDArray[np.bool_], noise: float
+) -> str:
+    """Settle ``auto``: what the simulation says, or periodic where opposite edges continue."""
     if edges != "auto":
         return edges
     told = film.attrs.get("boundary")
     if told in ("periodic", "no_flux"):
         return str(told)
-    return "periodic" if all(_wraps(values, seen, noise, axis) for axis in (1, 2)) else "open"
+    signs = [_wraps(values, seen, noise, axis) for axis in (1, 2)]
+    return "periodic" if min(signs) >= 0 and max(signs) > 0 else "open"
 
 
-def _wraps(values: Floats, seen: NDArray[np.bool_], noise: float, axis: int) -> bool:
-    """Whether the last line continues in the first as neighbouring lines do, and not by chance."""
-    rolled, known = np.roll(values, 1, axis), seen & np.roll(seen, 1, axis)
-    other = 2 if axis == 1 else 1
-    square = np.where(known, (values - rolled) ** 2, 0.0).sum(axis=(0, other))
-    excess = square / np.maximum(known.sum(axis=(0, other)), 1) - 2 * noise**2
-    far, both = np.roll(values, values.shape[axis] // 2, axis), seen
-    both = both & np.roll(seen, values.shape[axis] // 2, axis)
-    strangers = float(np.where(both, (values - far) ** 2, 0.0).sum() / max(both.sum(), 1))
-    edge_line = np.where(seen, values, np.nan).take(0, axis=axis)
-    varied = float(np.nanvar(edge_line)) > 0.05 * float(np.var(values[seen]))
-    usual = float(np.quantile(excess[1:], 0.9))
-    alike = excess[0] < max(WRAP_EXCESS * usual, 0.2 * noise**2)
-    return bool(alike and varied and excess[0] < 0.3 * strangers)
+def _wraps(values: Floats, seen: NDArray[np.bool_], noise: float, axis: int) -> int:
+    """Whether the last line continues in the first as neighbouring lines do.
+
+    1: it does, and its walls could not do so by chance; 0: it does, without walls; -1: no.
+    """
+    over = (0, 2 if axis == 1 else 1)
+
+    def excess(distance: int) -> Floats:
+        known = seen & np.roll(seen, distance, axis)
+        square = np.where(known, (values - np.roll(values, distance, axis)) ** 2, 0.0)
+        return square.sum(axis=over) / np.maximum(known.sum(axis=over), 1) - 2 * noise**2
+
+    near = excess(1)
+    limit = max(WRAP_EXCESS * float(near[1:].max()), 0.2 * noise**2)
+    if near[0] > min(limit, 0.3 * float(excess(values.shape[axis] // 2).mean())):
+        return -1
+    line = values.take(0, axis=axis)[seen.take(0, axis=axis)]
+    whole = float(np.var(values[seen])) - noise**2
+    return int(line.size > 1 and float(np.var(line)) - noise**2 > 0.05 * whole)
 
 
 def film_drive(
@@ -145,6 +152,7 @@ def film_drive(
         wave_of = given
 
         def sampled(times: Floats, intervals: NDArray[np.int64]) -> Floats:
+            del intervals
             return check_array("drive", wave_of(times), shape=np.shape(times))
 
         found: Drive = sampled
@@ -160,21 +168,23 @@ def film_drive(
 
 def _tabulated(wave: Floats, times: Floats, n_dropped: int, between: str) -> Drive:
     """Drive from a number or numbers per frame."""
-    if wave.ndim == 0:
-        return lambda moments, intervals: np.full(np.shape(moments), float(wave))
-    wave = check_array("drive", wave, ndim=1)
-    total = times.size + n_dropped
-    wave = wave[n_dropped:] if wave.size in (total, total - 1) else wave
-    if wave.size not in (times.size, times.size - 1):
-        raise InputError(
-            f"drive must be a number, a function of time, ({total},) or ({total - 1},) values for "
-            f"{total} frames; got {wave.size}."
-        )
-    if between == "linear":
-        if wave.size != times.size:
+    if wave.ndim:
+        wave, total = check_array("drive", wave, ndim=1), times.size + n_dropped
+        wave = wave[n_dropped:] if wave.size in (total, total - 1) else wave
+        if wave.size not in (times.size, times.size - 1):
+            raise InputError(
+                f"drive must be a number, a function of time, ({total},) or ({total - 1},) values "
+                f"for {total} frames; got {wave.size}."
+            )
+        if between == "linear" and wave.size != times.size:
             raise InputError("drive_between='linear' needs one drive per frame.")
-        return lambda moments, intervals: np.interp(moments, times, wave)
-    return lambda moments, intervals: wave[intervals]
+
+    def tabulated(moments: Floats, intervals: NDArray[np.int64]) -> Floats:
+        if wave.ndim == 0:
+            return np.full(np.shape(moments), float(wave))
+        return np.interp(moments, times, wave) if between == "linear" else wave[intervals]
+
+    return tabulated
 
 
 def grid_mode(edges: str) -> str:

@@ -116,7 +116,7 @@ def make_model(
 
 
 def _features(model: FilmModel, film: FilmData, largest: float) -> Callable[..., Floats]:
-    """What each term multiplies in a frame: the response to the terms over a short time."""
+    """Return a function: what each term multiplies, by its effect over a short time."""
     n_terms = len(model.terms)
     brief = 1e-3 * film.interval
 

@@ -52,8 +52,8 @@ class Unknowns:
 class FieldOptimum:
     """The mode and what is needed to judge it and to go on from it.
 
-    ``information``: of terms and nuisances with the start integrated out, in units of 1 / noise_sd^2
-    already applied. ``ridge``: change of the start per unit of each, (n_few, ...). ``residual``: of
+    ``information``: of terms and nuisances with the start integrated out, with the noise in.
+    ``ridge``: change of the start per unit of each, (n_few, ...). ``residual``: of
     the seen pixels, zero elsewhere.
     """
 
@@ -188,7 +188,7 @@ def linear_step(
     # the way's energy counts from zero: it stops at a share of what it has, or of one sd
     whole = np.concatenate([np.diag(own), [-(noise_sd**2)]])
     solved, left, products = solve_start(problem, right, weight, whole, tolerance, guess)
-    ties, pulls = right[:-1], right[-1]
+    ties = right[:-1]
     ridges, way = solved[:-1], solved[-1]
     over = np.tensordot(ridges, ties + left[:-1], ((1, 2), (1, 2)))
     information = own - 0.5 * (over + over.T)

@@ -271,8 +271,8 @@ def _texts(film: FilmData, result: FilmFit, names: Sequence[str]) -> tuple[list[
              if error > UNKNOWN * abs(value)]  # fmt: skip
     if len(loose) == len(names):
         texts.append(
-            "no term is known to a third of its value: the field hardly moves in this film; a still "
-            "picture holds only their ratios"
+            "no term is known to a third of its value: the field hardly moves in this film; a "
+            "still picture holds only their ratios"
         )
     if film.edges == "open":
         texts.append(f"edges: open; {result.margin} pixels beyond the picture are fitted along")
