@@ -17,7 +17,7 @@ SMOOTHING = 1.5  # pixels, before the zero line is drawn
 SPACING = 0.5  # pixels between the points of a drawn line
 SHORTEST = 12.0  # pixels of wall that are worth a line
 EDGE = 3.0  # pixels: where blur and smoothing reach over the picture's edge
-SHARPEST = 0.4  # reach x curvature, above which pixels have no one place along the wall
+SHARPEST = 0.7  # reach x curvature, above which pixels have no one place along the wall
 
 
 @dataclass(frozen=True, eq=False)
