@@ -1,0 +1,390 @@
+"""The pixels of a thresholded film given its walls: Gauss-Newton and the spread of the estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import minimize_scalar
+from scipy.stats import norm
+
+from physlearn.checks import NotIdentified
+from physlearn.inference.walls.binary_fronts import ChainFront, chain_geometry
+from physlearn.inference.walls.binary_kernels import find_feet, score_pixels
+
+__all__ = [
+    "BinaryFilm",
+    "BinaryOptimum",
+    "WallPixels",
+    "optimize_fronts",
+    "simulate_films",
+    "wall_jitter",
+]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Labels = NDArray[np.uint8]
+
+BLURS = (1.5, 1.5, 0.8, 0.4)
+BANDS = 3.0
+LEAST_BAND = 1.2
+SMALLEST_SHARE = 0.2
+LARGEST_SHIFT = 3.0
+SETTLED = 0.05
+MOST_STEPS = 12
+STRETCH_PIXELS = 8.0
+STRETCH_FRAMES = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinaryFilm:
+    """A thresholded film as the fit sees it.
+
+    Attributes
+    ----------
+    labels
+        Shape (n_frames, rows, columns), 1 in the True domain.
+    usable
+        Same shape: pixels that count.
+    times
+        Shape (n_frames,).
+    design
+        Shape (n_frames - 1, n_speeds): share of each speed in the velocity between two frames.
+    flip
+        Probability that a label is wrong, above zero.
+    """
+
+    labels: Labels
+    usable: NDArray[np.bool_]
+    times: Floats
+    design: Floats
+    flip: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WallPixels:
+    """Pixels near the walls, and all walls as one list of nodes in the order of the frames."""
+
+    nodes: Floats
+    normals: Floats
+    curvatures: Floats
+    found: Integers
+    feet: Floats
+
+
+class Layout:
+    """Where the nodes of every front and frame stand in the list of all nodes."""
+
+    def __init__(self, fronts: Sequence[ChainFront]) -> None:
+        places = sorted(
+            (int(frame), k, row)
+            for k, front in enumerate(fronts)
+            for row, frame in enumerate(front.frames)
+        )
+        self.rows: list[list[int]] = [[0] * len(front.frames) for front in fronts]
+        following, role, frame_of = [], [], []
+        total = 0
+        for frame, k, row in places:
+            n = fronts[k].n_nodes
+            self.rows[k][row] = total
+            link = np.arange(total + 1, total + n + 1)
+            kind = np.zeros(n, dtype=np.int64)
+            link[-1] = total if fronts[k].closed else -1
+            if not fronts[k].closed:
+                kind[0], kind[-1] = 1, 2
+            following.append(link)
+            role.append(kind)
+            frame_of.append(np.full(n, frame))
+            total += n
+        self.size = total
+        self.following: Integers = np.concatenate(following)
+        self.role: Integers = np.concatenate(role)
+        self.frame_of: Integers = np.concatenate(frame_of).astype(np.int64)
+
+    def index(self, k: int, n_nodes: int) -> Integers:
+        """Places of a front's nodes, shape (n_frames of the piece, n_nodes)."""
+        return np.asarray(self.rows[k])[:, None] + np.arange(n_nodes)
+
+
+def near_pixels(
+    film: BinaryFilm,
+    layout: Layout,
+    nodes: Floats,
+    normals: Floats,
+    curvatures: Floats,
+    band: float,
+    shift: Floats | None = None,
+) -> WallPixels:
+    """Find the pixels within ``band`` of a wall and their distances to it."""
+    nearest = np.full((*film.labels.shape[1:], 3), np.inf)
+    size = int(4.0 * (band + 1) * layout.size)
+    offset = np.zeros(2) if shift is None else shift
+    while True:
+        found, feet = np.empty((size, 4), dtype=np.int64), np.empty((size, 2))
+        count = find_feet(
+            nodes, normals, curvatures, layout.following, layout.role, layout.frame_of,
+            film.usable, band, offset, nearest, found, feet,
+        )  # fmt: skip
+        if count <= size:
+            return WallPixels(nodes, normals, curvatures, found[:count], feet[:count])
+        size = count
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinaryOptimum:
+    """Where Gauss-Newton ended.
+
+    Attributes
+    ----------
+    parameters
+        Speeds and curvature mobility.
+    shapes
+        First shape of every front.
+    information
+        Shape (n, n): parameters first, then all shapes.
+    slopes
+        Of every front: outward shift of its nodes per parameter and coefficient.
+    pixels
+        Pixels near the walls at the end.
+    layout
+        Of all nodes.
+    last_step
+        Largest shift of a node in the last step, pixels.
+    """
+
+    parameters: Floats
+    shapes: list[Floats]
+    information: Floats
+    slopes: list[Floats]
+    pixels: WallPixels
+    layout: Layout
+    last_step: float
+
+    @property
+    def converged(self) -> bool:
+        """Whether the last step moved no node by more than a fiftieth of a pixel."""
+        return self.last_step < SETTLED
+
+
+def optimize_fronts(
+    film: BinaryFilm, fronts: Sequence[ChainFront], start: Floats, prior_sd: Floats, blur: float
+) -> BinaryOptimum:
+    """Climb the pixels' likelihood, from walls blurred over pixels to sharp ones."""
+    layout = Layout(fronts)
+    parameters = start.copy()
+    shapes = [np.zeros(front.n_shape) for front in fronts]
+    step_size = np.inf
+    schedule = [*BLURS, *([blur] * MOST_STEPS)]
+    for number, width in enumerate(schedule):
+        pixels, slopes = _linearized(film, fronts, layout, parameters, shapes, width)
+        gradient, information = _assemble(
+            film, fronts, layout, pixels, slopes, shapes, parameters, prior_sd, width
+        )
+        optimum = BinaryOptimum(
+            parameters, shapes, information, slopes, pixels, layout, float(step_size)
+        )
+        if (optimum.converged and number > len(BLURS)) or number == len(schedule) - 1:
+            break
+        step = cho_solve(cho_factor(information), gradient)
+        if not np.isfinite(step).all():
+            raise NotIdentified(
+                "the walls of this film do not follow a front from frame to frame: the fit broke "
+                "down; take more frames a second."
+            )
+        parameters, shapes, step_size = _moved(fronts, slopes, parameters, shapes, step)
+    return optimum
+
+
+def _linearized(
+    film: BinaryFilm, fronts: Sequence[ChainFront], layout: Layout, parameters: Floats,
+    shapes: list[Floats], blur: float,
+) -> tuple[WallPixels, list[Floats]]:  # fmt: skip
+    """Pixels near the propagated walls, and how far each node moves per unknown."""
+    nodes = np.empty((layout.size, 2))
+    normals, curvatures = np.empty_like(nodes), np.empty(layout.size)
+    slopes = []
+    for k, front in enumerate(fronts):
+        chain, slope = front.linearized(shapes[k], parameters, film.design, film.times)
+        index = layout.index(k, front.n_nodes)
+        nodes[index] = chain
+        normals[index], curvatures[index] = chain_geometry(chain, front.closed)
+        slopes.append(slope)
+    if not np.isfinite(nodes).all():
+        raise NotIdentified(
+            "a wall of this film collapses in the model and not in the film: the law does not "
+            "describe it; leave out the frames in which it vanishes."
+        )
+    return near_pixels(film, layout, nodes, normals, curvatures, _band(blur)), slopes
+
+
+def _moved(
+    fronts: Sequence[ChainFront], slopes: list[Floats], parameters: Floats, shapes: list[Floats],
+    step: Floats,
+) -> tuple[Floats, list[Floats], float]:  # fmt: skip
+    """Take a step that moves no node too far and keeps the curvature mobility positive."""
+    q, shift, position = parameters.size, 0.0, parameters.size
+    parts = []
+    for front, slope in zip(fronts, slopes, strict=True):
+        parts.append(step[position : position + front.n_shape])
+        position += front.n_shape
+        moved = slope @ np.concatenate([step[:q], parts[-1]])
+        shift = max(shift, float(np.abs(moved).max()))
+    damp = min(1.0, LARGEST_SHIFT / max(shift, 1e-12))
+    result = parameters + damp * step[:q]
+    result[-1] = max(result[-1], SMALLEST_SHARE * parameters[-1])
+    return result, [old + damp * part for old, part in zip(shapes, parts, strict=True)], shift
+
+
+def _band(blur: float) -> float:
+    """Distance within which pixels pull on a wall, pixels."""
+    return max(BANDS * blur, LEAST_BAND)
+
+
+def _assemble(
+    film: BinaryFilm,
+    fronts: Sequence[ChainFront],
+    layout: Layout,
+    pixels: WallPixels,
+    slopes: list[Floats],
+    shapes: list[Floats],
+    parameters: Floats,
+    prior_sd: Floats,
+    blur: float,
+) -> tuple[Floats, Floats]:
+    """Slope and expected information of the log posterior in parameters and shapes."""
+    frame, row, column = pixels.found[:, :3].T
+    pull, diagonal, beside = (np.zeros(layout.size) for _ in range(3))
+    score_pixels(
+        film.labels[frame, row, column], pixels.found, pixels.feet, layout.following, blur,
+        film.flip, pull, diagonal, beside,
+    )  # fmt: skip
+    q = parameters.size
+    size = q + sum(front.n_shape for front in fronts)
+    gradient, information = np.zeros(size), np.zeros((size, size))
+    gradient[:q] = -parameters / prior_sd**2
+    information[:q, :q] = np.diag(prior_sd**-2.0)
+    position = q
+    for k, (front, slope, shape) in enumerate(zip(fronts, slopes, shapes, strict=True)):
+        index = layout.index(k, front.n_nodes)
+        weighted = diagonal[index][..., None] * slope
+        share = beside[index][..., None]
+        weighted += share * np.roll(slope, -1, axis=1)
+        weighted += np.roll(share, 1, axis=1) * np.roll(slope, 1, axis=1)
+        width = slope.shape[2]
+        block = slope.reshape(-1, width).T @ weighted.reshape(-1, width)
+        part = slope.reshape(-1, width).T @ pull[index].ravel()
+        own = slice(position, position + front.n_shape)
+        information[:q, :q] += block[:q, :q]
+        information[:q, own] = block[:q, q:]
+        information[own, :q] = block[q:, :q]
+        information[own, own] = block[q:, q:] + front.penalty
+        gradient[:q] += part[:q]
+        gradient[own] = part[q:] - front.penalty @ shape
+        position = own.stop
+    return gradient, information
+
+
+def wall_jitter(film: BinaryFilm, optimum: BinaryOptimum) -> float:
+    """Blur of the threshold that suits the pixels best, pixels."""
+    pixels, layout = optimum.pixels, optimum.layout
+    frame, row, column = pixels.found[:, :3].T
+    label = film.labels[frame, row, column]
+    scratch = [np.zeros(layout.size) for _ in range(3)]
+
+    def cost(log_blur: float) -> float:
+        return -score_pixels(
+            label, pixels.found, pixels.feet, layout.following, float(np.exp(log_blur)), film.flip,
+            *scratch,
+        )  # fmt: skip
+
+    best = minimize_scalar(cost, bounds=(np.log(0.005), np.log(2.0)), method="bounded",
+                           options={"xatol": 0.02})  # fmt: skip
+    return float(np.exp(best.x))
+
+
+def simulate_films(
+    film: BinaryFilm, fronts: Sequence[ChainFront], optimum: BinaryOptimum, blur: float,
+    jitter: float, generator: np.random.Generator, n_films: int,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Errors of the estimate (n_films, n_parameters) in films of the fitted walls, and misfits.
+
+    Each film has the pixels of the picture at another place under the walls, its own label noise,
+    and takes one Gauss-Newton step from the truth. The misfits (1 + n_films,) are the mean squared
+    pull on stretches of wall over its expected information: of the film itself, then of the others.
+    """
+    layout, response = optimum.layout, _response(fronts, optimum)
+    stretches = _stretches(fronts, layout)
+    walls = optimum.pixels
+    errors, misfits = np.empty((n_films, len(response))), np.empty(n_films + 1)
+    for number in range(n_films + 1):
+        if number == 0:
+            pixels = walls
+            label = film.labels[tuple(pixels.found[:, :3].T)]
+        else:
+            pixels = near_pixels(
+                film, layout, walls.nodes, walls.normals, walls.curvatures, _band(blur),
+                generator.uniform(-0.5, 0.5, 2),
+            )  # fmt: skip
+            noise = jitter * generator.standard_normal(len(pixels.feet))
+            inside = pixels.feet[:, 0] + noise < 0
+            label = (inside ^ (generator.random(inside.size) < film.flip)).astype(np.uint8)
+        pull, diagonal, beside = (np.zeros(layout.size) for _ in range(3))
+        score_pixels(
+            label, pixels.found, pixels.feet, layout.following, blur, film.flip,
+            pull, diagonal, beside,
+        )  # fmt: skip
+        weight = np.bincount(stretches, diagonal + 2.0 * beside)
+        square = np.bincount(stretches, pull) ** 2
+        misfits[number] = float((square[weight > 0] / weight[weight > 0]).mean())
+        if number:
+            errors[number - 1] = response @ pull
+    return errors / answer_share(blur, jitter, film.flip), misfits
+
+
+def answer_share(blur: float, jitter: float, flip: float) -> float:
+    """Pull of a shifted wall on labels of threshold scatter ``jitter`` over what ``blur`` expects.
+
+    The step of simulated films divides by the expected information, the estimate itself rests
+    where the pull of the labels that are there vanishes.
+    """
+    at = np.linspace(-8.0, 8.0, 4001)
+    slope, chance = _label_chance(at, flip)
+    expected = np.trapezoid(slope**2 / (chance * (1.0 - chance)), at)
+    width = max(jitter / blur, 2e-2)
+    moved = (1.0 - 2.0 * flip) * norm.pdf(at / width) / width
+    return float(np.trapezoid(moved * slope / (chance * (1.0 - chance)), at) / expected)
+
+
+def _label_chance(at: Floats, flip: float) -> tuple[Floats, Floats]:
+    """Slope and chance of a True label at distances in units of the blur."""
+    return (1.0 - 2.0 * flip) * norm.pdf(at), flip + (1.0 - 2.0 * flip) * norm.cdf(at)
+
+
+def _response(fronts: Sequence[ChainFront], optimum: BinaryOptimum) -> Floats:
+    """Shift of every parameter per pull on every node, (n_parameters, n_nodes)."""
+    q = optimum.parameters.size
+    solve = np.linalg.inv(optimum.information)[:q]
+    response = np.zeros((q, optimum.layout.size))
+    position = q
+    for k, (front, slope) in enumerate(zip(fronts, optimum.slopes, strict=True)):
+        own = np.concatenate([solve[:, :q], solve[:, position : position + front.n_shape]], axis=1)
+        response[:, optimum.layout.index(k, front.n_nodes)] = np.moveaxis(slope @ own.T, 2, 0)
+        position += front.n_shape
+    return response
+
+
+def _stretches(fronts: Sequence[ChainFront], layout: Layout) -> Integers:
+    """Number of the stretch of wall, in space and time, that every node belongs to."""
+    result = np.zeros(layout.size, dtype=np.int64)
+    total = 0
+    for k, front in enumerate(fronts):
+        length = float(np.hypot(*np.diff(front.start, axis=0).T).sum())
+        count = max(int(length / STRETCH_PIXELS), 1)
+        place = np.arange(front.n_nodes) * count // front.n_nodes
+        late = np.arange(len(front.frames)) // STRETCH_FRAMES
+        result[layout.index(k, front.n_nodes)] = total + late[:, None] * count + place
+        total += (int(late[-1]) + 1) * count
+    return result
