@@ -23,8 +23,13 @@ Mask = NDArray[np.bool_]
 
 
 def wall_rows(
-    grid: WallGrid, posterior: GridPosterior, chart: WallChart, times: Floats, late: Floats,
-    side: float, scale: float,
+    grid: WallGrid,
+    posterior: GridPosterior,
+    chart: WallChart,
+    times: Floats,
+    late: Floats,
+    side: float,
+    scale: float,
 ) -> pd.DataFrame:
     """Return the rows of a wall for the nodes that were seen (see ``WallTrack``)."""
     frames, count = grid.shape
@@ -48,7 +53,9 @@ def wall_rows(
     arc = np.concatenate([np.zeros((frames, 1)), np.cumsum(steps, axis=1)], axis=1)
     seen = _seen(grid)
     frame, _ = np.nonzero(seen)
-    first = np.array([row[mask][0] if mask.any() else 0.0 for row, mask in zip(arc, seen)])
+    first = np.array(
+        [row[mask][0] if mask.any() else 0.0 for row, mask in zip(arc, seen, strict=True)]
+    )
     columns = {
         "frame": frame,
         "time": elapsed[seen],
@@ -87,7 +94,7 @@ def _points(chart: WallChart, grid: WallGrid, height: Floats) -> Floats:
 def _geometry(
     grid: WallGrid, chart: WallChart, modes: Floats, waves: Floats, side: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Normals, curvature, and the normals' share along the direction of displacements."""
+    """Return normals, curvature, and the normals' share along the direction of displacements."""
     smooth = from_modes(modes, grid.closed)
     bend = from_modes(-(waves[:, None] ** 2) * modes, grid.closed)
     along = grid.start + grid.spacing * np.arange(grid.shape[1])

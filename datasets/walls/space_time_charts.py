@@ -28,23 +28,30 @@ class LineChart:
         """Unit vector in which displacements are measured."""
         return np.array([-self.along[1], self.along[0]])
 
-    def place(self, points: Floats, frames: Integers) -> tuple[Floats, Floats]:
+    def place(self, points: Floats, frames: Integers) -> tuple[Floats, Floats]:  # noqa: ARG002
         """Return coordinates along and across of points (n, 2) of the given frames."""
         offset = points - self.origin
         return offset @ self.along, offset @ self.across
 
     def components(
-        self, points: Floats, normals: Floats, frames: Integers
+        self,
+        points: Floats,  # noqa: ARG002
+        normals: Floats,
+        frames: Integers,  # noqa: ARG002
     ) -> tuple[Floats, Floats]:
         """Return how fast both coordinates change along the normals."""
         return normals @ self.along, normals @ self.across
 
-    def rebuild(self, along: Floats, across: Floats, frames: Integers) -> Floats:
+    def rebuild(self, along: Floats, across: Floats, frames: Integers) -> Floats:  # noqa: ARG002
         """Return points (n, 2) from their coordinates."""
         return self.origin + along[:, None] * self.along + across[:, None] * self.across
 
     def tangents(
-        self, along: Floats, across: Floats, slope: Floats, bend: Floats
+        self,
+        along: Floats,  # noqa: ARG002
+        across: Floats,
+        slope: Floats,
+        bend: Floats,
     ) -> tuple[Floats, Floats, Floats]:
         """Return the curve's first two derivatives and the direction of displacements."""
         ones = np.ones_like(across)[..., None]

@@ -101,8 +101,16 @@ def slope_along(field: Floats, closed: bool) -> Floats:
 
 
 def make_grid(
-    along: Floats, height: Floats, variance: Floats, frames: Integers, spans: Floats,
-    *, spacing: float, period: float | None, ends: tuple[float, float] | None, shift: Floats,
+    along: Floats,
+    height: Floats,
+    variance: Floats,
+    frames: Integers,
+    spans: Floats,
+    *,
+    spacing: float,
+    period: float | None,
+    ends: tuple[float, float] | None,
+    shift: Floats,
 ) -> WallGrid:
     """Lay nodes about ``spacing`` apart over the points; ``period`` closes the coordinate."""
     if period is None:
@@ -212,7 +220,9 @@ def grid_modes(grid: WallGrid) -> ModeData:
     field = field[:, inner]
     count = field.shape[1]
     waves = wave_numbers(count, grid.spacing, grid.closed)
-    damping = 1.0 - 2.0 * np.mean(grid.share * (1 - grid.share)) * (1 - np.cos(waves * grid.spacing))
+    damping = 1.0 - 2.0 * np.mean(grid.share * (1 - grid.share)) * (
+        1 - np.cos(waves * grid.spacing)
+    )
     values = to_modes(field, grid.closed) / np.sqrt(damping)[:, None]
     weights = grid.lumped[:, inner].mean(axis=1)
     noise = _noise(grid, weights, count)
@@ -239,8 +249,12 @@ class GridPosterior:
 
 
 def solve_grid(
-    grid: WallGrid, prior: WallPrior, uniform: tuple[float, float], speeds: Floats,
-    *, variances: bool = True,
+    grid: WallGrid,
+    prior: WallPrior,
+    uniform: tuple[float, float],
+    speeds: Floats,
+    *,
+    variances: bool = True,
 ) -> GridPosterior:
     """Return the posterior of the wall on the nodes.
 

@@ -12,8 +12,17 @@ from scipy import optimize
 from physlearn.checks import CREDIBLE_MASS, check_positive
 from physlearn.datasets.walls.space_time_kernels import log_likelihood, mode_means
 
-__all__ = ["InferredPrior", "ModeData", "WallPrior", "infer_prior", "infer_uniform", "memory_spans",
-           "mode_strengths", "relative_speeds", "start_of"]
+__all__ = [
+    "InferredPrior",
+    "ModeData",
+    "WallPrior",
+    "infer_prior",
+    "infer_uniform",
+    "memory_spans",
+    "mode_strengths",
+    "relative_speeds",
+    "start_of",
+]
 
 Floats = NDArray[np.float64]
 NAMES = ("power", "correlation_length", "falloff", "rate", "rate_growth", "rate_speed")
@@ -123,14 +132,16 @@ def memory_spans(spans: Floats, speeds: Floats, prior: WallPrior) -> Floats:
 
 
 def relative_speeds(data: ModeData, uniform: tuple[float, float]) -> Floats:
-    """Return the wall's mean speed since the frame before over its root mean square, (n_frames,)."""
+    """Return the mean speed since the frame before over its root mean square, (n_frames,)."""
     used = data.waves == 0
     means = np.empty((1, len(data.spans)))
     mode_means(
         data.values[used], data.noise[used], data.spans, np.array(uniform[:1]),
         np.array(uniform[1:]), True, means,
     )  # fmt: skip
-    speeds = np.abs(np.diff(means[0], prepend=means[0, 0])) / np.where(data.spans > 0, data.spans, 1)
+    speeds = np.abs(np.diff(means[0], prepend=means[0, 0])) / np.where(
+        data.spans > 0, data.spans, 1
+    )
     if len(speeds) < 3 or not speeds.any():
         return np.ones(len(speeds))
     typical = float(np.sqrt(np.mean(speeds[1:] ** 2)))
@@ -187,8 +198,8 @@ def infer_prior(data: ModeData, motions: Sequence[bool] = (True, False)) -> Infe
             best, kept = found, gliding
     assert best is not None  # noqa: S101 -- there is at least one motion
     sds = _laplace_sds(lambda point: loss(point, kept), best.x, spread)
-    ends = [np.where(LOGARITHMIC, np.exp(end), end)
-            for end in (best.x - NORMAL_QUANTILE * sds, best.x + NORMAL_QUANTILE * sds)]  # fmt: skip
+    ends = [np.where(LOGARITHMIC, np.exp(best.x + side * sds), best.x + side * sds)
+            for side in (-NORMAL_QUANTILE, NORMAL_QUANTILE)]  # fmt: skip
     return InferredPrior(_as_prior(best.x, kept), ends[0], ends[1], uniform, speeds)
 
 
@@ -220,10 +231,12 @@ def _weak_prior(data: ModeData) -> tuple[Floats, Floats]:
     length = 7.0 * spacing
     power = 4.0 * length * max(float(square), 1e-6 * spacing**2)
     rate = 0.05 / max(float(step), 1e-300)
-    center = np.array([np.log(power), np.log(length), FALLOFF[0], np.log(rate), RATE_GROWTH[0],
-                       RATE_SPEED[0]])
-    spread = np.array([LOG_POWER_SD, LOG_LENGTH_SD, FALLOFF[1], LOG_RATE_SD, RATE_GROWTH[1],
-                       RATE_SPEED[1]])
+    center = np.array(
+        [np.log(power), np.log(length), FALLOFF[0], np.log(rate), RATE_GROWTH[0], RATE_SPEED[0]]
+    )
+    spread = np.array(
+        [LOG_POWER_SD, LOG_LENGTH_SD, FALLOFF[1], LOG_RATE_SD, RATE_GROWTH[1], RATE_SPEED[1]]
+    )
     return center, spread
 
 

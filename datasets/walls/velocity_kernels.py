@@ -53,8 +53,13 @@ def nearest(point: int, low: int, count: int, places: Floats) -> int:
 
 @kernel
 def crossings(
-    starts: Integers, other: Integers, closed: NDArray[np.bool_], places: Floats, scatter: Floats,
-    longest: float, result: Floats,
+    starts: Integers,
+    other: Integers,
+    closed: NDArray[np.bool_],
+    places: Floats,
+    scatter: Floats,
+    longest: float,
+    result: Floats,
 ) -> None:
     """Fill where the points' normals cross the wall of another frame, in place.
 
