@@ -148,13 +148,13 @@ def _areas(track: WallTrack, area: float | tuple[float, float] | ArrayLike | Non
             "area must be given: the track does not say how large its field of view is."
         )
     given = check_array("area", found)
+    if area is None and given.shape == (4,):  # x0, y0, x1, y1, as track_walls writes it
+        sides = abs(given[2] - given[0]) * abs(given[3] - given[1])
+        return np.full(track.n_frames, check_positive("area", float(sides)))
     if given.ndim == 0 or given.size == 1:
         return np.full(track.n_frames, check_positive("area", float(given.ravel()[0])))
     if given.shape == (2,) and track.n_frames != 2:
         return np.full(track.n_frames, check_positive("area", float(given.prod())))
-    if given.shape == (4,) and track.n_frames != 4:  # x0, x1, y0, y1
-        sides = abs(given[1] - given[0]) * abs(given[3] - given[2])
-        return np.full(track.n_frames, check_positive("area", float(sides)))
     whole = check_array("area", given, shape=(track.n_frames,), minimum=0.0)
     if not whole[1:].sum() > 0:
         raise InputError("area must be above zero in some frame.")
