@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.fields.gauss_newton import FieldOptimum, Problem, solve_start
+from physlearn.inference.fields.gauss_newton import FieldOptimum, Problem, Unknowns, solve_start
 
 __all__ = ["FieldDraws", "LastField", "draw_few", "last_field", "time_step_shift"]
 
 Floats = NDArray[np.float64]
 
 PROBE_SHARE = 0.03
-GAUSSIAN = 0.3  # nats at two standard deviations
+GAUSSIAN = 0.03  # nats at two standard deviations
+SKEWED = 1.0
 WEIGHTED = 300
 WIDER = 1.1
 KERNEL = 0.3
@@ -110,55 +111,71 @@ class Ridge:
         cost = self.problem.cost(point, residual, self.optimum.noise_sd)
         return 0.5 * (cost - self.optimum.cost) / self.optimum.noise_sd**2
 
-    def bent(self) -> float:
-        """Fit the start anew, to first order, two deviations out on each axis; bend the ridge.
+    def ends(self, *, bend: bool) -> Floats:
+        """Nats above the mode two deviations out, (n_axes, 2: plus and minus).
 
-        Returns how far the profile likelihood is from a Gaussian's there.
+        With ``bend`` the start is fitted anew there, to first order, and the ridge is bent.
         """
         size, found, pulls = len(self.root), [], []
-        weight = self.optimum.prior_weight
-        ends = [sign * 2.0 * axis for axis in np.eye(size) for sign in (1.0, -1.0)]
-        for steps in ends:
-            point = self.point(steps)
-            _, residual = self.problem.residual(point)
-            cost = self.problem.cost(point, residual, self.optimum.noise_sd)
-            found.append(0.5 * (cost - self.optimum.cost) / self.optimum.noise_sd**2)
-            pull = self.problem.pull(residual[None])[0]
-            pulls.append(pull - weight * (point.start - self.problem.guess))
+        for steps in (sign * 2.0 * axis for axis in np.eye(size) for sign in (1.0, -1.0)):
+            found.append(self.excess(steps))
+            if bend:
+                point = self.point(steps)
+                _, residual = self.problem.residual(point)
+                pull = self.problem.pull(residual[None])[0]
+                pulls.append(pull - self.optimum.prior_weight * (point.start - self.problem.guess))
         self.problem.residual(self.optimum.point)
-        right = np.stack(pulls)
-        none = np.zeros(len(right))
-        ways, left, _ = solve_start(self.problem, right, weight, none, PROBE_SHARE)
-        gain = np.einsum("mij,mij->m", ways, right + left)
-        self.bend = ways.reshape(size, 2, *ways.shape[1:]).sum(1) / 8.0
-        excess = np.array(found) - 0.5 * gain / self.optimum.noise_sd**2
-        return float(np.abs(excess - 2.0).max())
+        excess = np.array(found)
+        if bend:
+            right, none = np.stack(pulls), np.zeros(len(pulls))
+            ways, left, _ = solve_start(
+                self.problem, right, self.optimum.prior_weight, none, PROBE_SHARE
+            )
+            gain = np.einsum("mij,mij->m", ways, right + left)
+            self.bend = ways.reshape(size, 2, *ways.shape[1:]).sum(1) / 8.0
+            excess -= 0.5 * gain / self.optimum.noise_sd**2
+        return excess.reshape(size, 2)
 
 
 def draw_few(
     problem: Problem, optimum: FieldOptimum, rng: np.random.Generator, n_draws: int
 ) -> FieldDraws:
-    """Draw from the Gaussian at the mode, weighted by the profile likelihood where it is not one.
+    """Draw from the Gaussian at the mode, corrected by the profile likelihood.
 
-    The likelihood is looked at two standard deviations out along every principal axis first.
+    The likelihood is looked at two standard deviations out along every principal axis; what it
+    differs by there is a third and a fourth power along the axis, unless it is large: then the
+    draws are weighted by the likelihood itself.
     """
     values, axes = np.linalg.eigh(optimum.covariance)
     ridge = Ridge(problem, optimum, axes * np.sqrt(np.maximum(values, 0)))
-    ends = 2.0 * np.concatenate([np.eye(values.size), -np.eye(values.size)])
-    worst = max(abs(ridge.excess(steps) - 2.0) for steps in ends)
-    if worst > GAUSSIAN:
-        worst = ridge.bent()
+    ends = ridge.ends(bend=False)
+    if np.abs(ends - 2.0).max() > SKEWED:
+        ends = ridge.ends(bend=True)
+    worst, shape = float(np.abs(ends - 2.0).max()), float("nan")
     freedom = max(problem.camera.n_seen - optimum.point.start.size, 10)
-    if worst <= GAUSSIAN:
-        scale = np.sqrt(freedom / rng.chisquare(freedom, n_draws))
-        steps = scale[:, None] * rng.normal(size=(n_draws, values.size))
-        text = "Laplace, checked at two standard deviations along each axis"
-        shape = float("nan")
-    else:
+    scale = np.sqrt(freedom / rng.chisquare(freedom, n_draws))
+    steps = scale[:, None] * rng.normal(size=(n_draws, values.size))
+    text = "Laplace, checked at two standard deviations along each axis"
+    if worst > SKEWED:
         steps, shape = _weighted(ridge, rng, n_draws)
         text = "profile likelihood by importance weights of a Student proposal"
+    elif worst > GAUSSIAN:
+        steps = _skewed(steps, ends, rng)
+        text = "Laplace with the third and fourth power of the profile likelihood along each axis"
     problem.residual(optimum.point)
     return FieldDraws(optimum.point.few + steps @ ridge.root.T, text, shape, worst)
+
+
+def _skewed(steps: Floats, ends: Floats, rng: np.random.Generator) -> Floats:
+    """Resample each axis by the third and fourth power that its ends ask for."""
+    third = (ends[:, 0] - ends[:, 1]) / 16
+    fourth = (ends.mean(axis=1) - 2.0) / 16
+    near = np.clip(steps, -3.0, 3.0)
+    found = np.empty_like(steps)
+    for axis in range(steps.shape[1]):
+        weight = np.exp(-(third[axis] * near[:, axis] ** 3 + fourth[axis] * near[:, axis] ** 4))
+        found[:, axis] = rng.choice(steps[:, axis], len(steps), p=weight / weight.sum())
+    return found
 
 
 def _weighted(ridge: Ridge, rng: np.random.Generator, n_draws: int) -> tuple[Floats, float]:

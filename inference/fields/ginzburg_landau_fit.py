@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_choice, check_count
+from physlearn.checks import InputError, NotIdentified, as_generator, check_choice, check_count
 from physlearn.inference.fields.film_data import FilmData, film_data, film_drive
 from physlearn.inference.fields.film_fit import (
     FilmFit,
@@ -151,8 +151,16 @@ def fit_ginzburg_landau(
     if previous is not None:
         from physlearn.inference.fields.live_update import update_fit
 
-        return update_fit(previous, video, frame_times=frame_times, drive=drive, rng=generator)
+        return update_fit(
+            previous, video, frame_times=frame_times, drive=drive, drive_between=drive_between,
+            terms=terms, rng=generator,
+        )  # fmt: skip
     if np.ndim(video) == 2:
+        if temperature is not None:
+            raise NotIdentified(
+                "a still picture has no dynamics: temperature cannot give a mobility there; leave "
+                "it out, or give a film."
+            )
         return _still(video, terms, psf_width, energy_scale, order_unit, n_draws, generator)
     film = film_data(video, frame_times, edges, order_unit)
     n_all = int(np.shape(video)[0])
@@ -201,10 +209,16 @@ def _thermal(
     """Hand a film with thermal noise to its own likelihood."""
     from physlearn.inference.fields.thermal_field import fit_thermal_field
 
+    if model.psf != (0.0, 0.0):
+        raise InputError(
+            "psf_width must be left out with a temperature: blur mixes thermal motion with the "
+            "noise of measurement."
+        )
     values = np.where(film.weights > 0, film.values, np.nan)
     return fit_thermal_field(
-        values, film.times, temperature=temperature, terms=model.terms, drive=model.drive,
-        pixel_size=film.pixel_size, edges=film.edges, rng=generator, n_draws=n_draws,
+        values, film.times, temperature=temperature, terms=model.terms, conserved=model.conserved,
+        drive=model.drive, profile=model.profile, edges=film.edges, pixel_size=film.pixel_size,
+        n_draws=n_draws, rng=generator,
     )  # fmt: skip
 
 
@@ -338,6 +352,9 @@ def _dressed(
             "last_field": last.mode,
             "field_sensitivity": last.sensitivity[:n_terms],
             "field_deviations": last.deviations,
+            "few_mean": optimum.point.few,
+            "few_information": optimum.information,
+            "few_sensitivity": last.sensitivity,
             "landau_mean": optimum.point.theta,
             "landau_information": np.linalg.inv(covariance[:n_terms, :n_terms]),
             "noise_sd": np.array(optimum.noise_sd),
@@ -377,5 +394,6 @@ def _settings(
         "last_time": float(film.times[-1]), "frame_interval": film.interval,
         "order_unit": film.order_unit, "length_unit": film.length_unit,
         "time_unit": film.time_unit, "n_terms": n_terms,
+        "few": [*names, *result.nuisances],
         "profile": None if model.profile is None else model.profile.tolist(),
     }  # fmt: skip

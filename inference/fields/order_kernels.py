@@ -1,7 +1,8 @@
 """Compiled Runge-Kutta steps of a scalar order parameter, their tangent and their transpose.
 
-``dP/dt = bias - alpha P - cubic P^2 - beta P^3 - gamma P^5 + gradient_x d2P/dx2 + gradient_y
-d2P/dy2 + field E(t) profile(y, x)``; ``full`` holds the eight numbers in this order, gradients per pixel^2.
+``dP/dt = bias - alpha P - cubic P^2 - beta P^3 - gamma P^5 + gradient_x d2P/dx2
++ gradient_y d2P/dy2 + field E(t) profile(y, x)``; ``full`` holds the eight numbers in this order,
+gradients per pixel^2.
 The classical method of fourth order: the field at each of its four stages and the slope of the
 local rate there are kept, so that a stage of the tangent and of the transpose is one sweep.
 """
