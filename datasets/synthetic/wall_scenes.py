@@ -143,7 +143,9 @@ def _truth(
         pixels = np.stack([level[::REFINEMENT, ::REFINEMENT] for level in fine])
         levels = np.stack([_scanned(pixels, frame, options.line_time) for frame in range(n_frames)])
         shapes = [_shapes(level, 1.0) for level in levels]
-        followed = follow_walls(shapes, levels < 0, times, flicker_frames=0)
+        followed = follow_walls(
+            shapes, levels < 0, times, flicker_frames=0, shortest=SHORTEST_PIXEL
+        )
         return levels, _as_track(kind, shapes, followed.walls, followed.events, drive, options)
     together = INSTANTS_PER_FRAME if kind != "line" else 1
     spacing = 1.0 / REFINEMENT
@@ -151,7 +153,9 @@ def _truth(
     # the walls are followed on the grid of the levels, with lengths in its cells
     cells = [[_Shape(REFINEMENT * s.points, s.normals, s.curvature, s.closed) for s in frame]
              for frame in whole]  # fmt: skip
-    followed = follow_walls(cells, np.stack(fine) < 0, instants, flicker_frames=0)
+    followed = follow_walls(
+        cells, np.stack(fine) < 0, instants, flicker_frames=0, shortest=SHORTEST_PIXEL * REFINEMENT
+    )
     levels = np.stack([level[::REFINEMENT, ::REFINEMENT] for level in fine[::together]])
     walls = followed.walls[::together]
     events = followed.events

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from physlearn.lattice_models.kernels import kernel
 
-__all__ = ["label_domains", "overlap_domains", "vote_sides"]
+__all__ = ["border_points", "label_domains", "overlap_domains", "vote_sides"]
 
 Integers = NDArray[np.int32]
 Counts = NDArray[np.int64]
@@ -99,6 +99,37 @@ def label_domains(
             if not inside:
                 touching[labels[i, j]] = True
     return count
+
+
+@kernel
+def border_points(labels: Integers, positive: Mask, pairs: Integers, points: Floats) -> int:
+    """List the edges between blocks of domains of opposite sign, in place; return their number.
+
+    ``pairs`` (n, 2) receives the labels of the positive and the negative domain, ``points`` (n, 2)
+    the middle of the edge, x and y. Edges that do not fit in are left out.
+    """
+    n_rows, n_columns = labels.shape
+    n = 0
+    for i in range(n_rows):
+        for j in range(n_columns):
+            here = labels[i, j]
+            if here < 0:
+                continue
+            sign = positive[i, j]
+            for down in range(2):
+                row = i + down
+                column = j + 1 - down
+                if row >= n_rows or column >= n_columns or n >= pairs.shape[0]:
+                    continue
+                there = labels[row, column]
+                if there < 0 or positive[row, column] == sign:
+                    continue
+                pairs[n, 0] = here if sign else there
+                pairs[n, 1] = there if sign else here
+                points[n, 0] = j + 0.5 * (1 - down)
+                points[n, 1] = i + 0.5 * down
+                n += 1
+    return n
 
 
 @kernel

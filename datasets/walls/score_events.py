@@ -167,7 +167,7 @@ def _shrunk(
         change = np.diff((length >= shortest).astype(int))
         for k in np.flatnonzero(change):
             frame = int(k) + (1 if change[k] > 0 else 0)
-            kind = "birth" if change[k] > 0 else "vanish"
             x, y = places.loc[(frame, wall)]
-            rows.append((int(k) + 1, wall, kind, -1, x, y, float(middle[k])))
+            for kind in ("birth", "enter") if change[k] > 0 else ("vanish", "leave"):
+                rows.append((int(k) + 1, wall, kind, -1, x, y, float(middle[k])))
     return pd.DataFrame(rows, columns=["frame", "wall", "kind", "other", "x", "y", "time"])
