@@ -22,6 +22,7 @@ FLATTEN_ABOVE = 0.05
 SMALLEST_LOCAL_CONTRAST = 0.5
 REFERENCE_FRAMES = 9
 CLIP_NOISES = 3.0
+FIRST_MARGIN = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +52,8 @@ class Film:
         Frames with repaired rows.
     n_repaired
         Number of repaired rows.
+    noise
+        Sd of the pixel noise in the raw unit, roughly.
     block_sums, block_counts
         Of the known pixels over blocks of ``BLOCK_PIXEL``, kept to find the levels again.
     """
@@ -65,6 +68,7 @@ class Film:
     half: Floats
     repaired: dict[int, Floats]
     n_repaired: int
+    noise: float
     block_sums: Floats
     block_counts: Floats
 
@@ -125,15 +129,15 @@ def prepare_film(values: Floats) -> Film:
     one = np.ones((1, 1))
     zeros = np.zeros(n_frames)
     film = Film(
-        values, seen, present, zeros + 1.0, zeros, zeros, 0 * one, one, repaired, n_repaired, sums,
-        counts,
+        values, seen, present, zeros + 1.0, zeros, zeros, 0 * one, one, repaired, n_repaired, noise,
+        sums, counts,
     )  # fmt: skip
-    return find_levels(film, margin=1)
+    return find_levels(film, FIRST_MARGIN)
 
 
 def find_levels(film: Film, margin: int) -> Film:
     """Return the film with levels and scales from blocks at least ``margin`` from the walls."""
-    levels = fit_levels(film.block_sums, film.block_counts, film.seen.shape, margin)
+    levels = fit_levels(film.block_sums, film.block_counts, film.seen.shape, film.noise, margin)
     low, high, seen = levels.low, levels.high, film.seen
     contrast = float(np.median((high - low)[seen]))
     spread = max(float(np.std(low[seen])), float(np.std(high[seen]))) / contrast

@@ -69,7 +69,7 @@ def label_inner(
     pictures: Floats, known: NDArray[np.bool_], cut: Floats, scales: Floats, margin: int,
     labels: Signs,
 ) -> None:  # fmt: skip
-    """Label blocks +1 above ``cut``, -1 below, 0 where unknown or nearer the other kind, in place.
+    """Label blocks +1 above ``cut``, -1 below, 0 where unknown or near the other kind, in place.
 
     ``scales`` (n, 2): gain and offset of every picture. A block counts as inner when all known
     blocks up to ``margin`` rows and columns away are of its kind.
@@ -125,7 +125,7 @@ def scale_blocks(
         if n < 4:
             continue
         gain, offset, limit = scales[index, 0], scales[index, 1], np.inf
-        for _ in range(5):
+        for _ in range(8):
             kept = sum_l = sum_v = 0.0
             for k in range(n):
                 if abs(value[k] - offset - gain * level[k]) <= limit:
@@ -143,10 +143,14 @@ def scale_blocks(
             if min(lows, n - lows) >= 4 and square > 0.0:
                 gain = cross / square
             offset = mean_v - gain * mean_l
-            spread = 0.0
+            spread = kept = 0.0
             for k in range(n):
-                spread += min(abs(value[k] - offset - gain * level[k]), limit)
-            limit = 3.0 * 1.2533 * spread / n
+                gap = abs(value[k] - offset - gain * level[k])
+                if gap <= limit:
+                    spread += gap
+                    kept += 1.0
+            # of Gaussian values cut at 2.5 sd the mean size is .77 sd
+            limit = 2.5 * (1.2533 if limit == np.inf else 1.30) * spread / max(kept, 1.0)
         scales[index, 0] = gain
         scales[index, 1] = offset
         group_errors(pictures, counts, labels, low, high, full, scales, index, errors)

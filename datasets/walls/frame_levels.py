@@ -20,6 +20,9 @@ BLOCK_PIXEL = 4
 LEVEL_SCALES_PIXEL = ((10.0, 1.0), (40.0, 1e-3), (160.0, 1e-6))
 ITERATIONS = 4
 SMALLEST_DOMAIN_FRACTION = 2e-3
+LEAST_INNER_SHARE = 5e-3
+LABEL_NOISE = 0.08
+"""Noise of a block's mean, as a share of the contrast, above which labels need smoother blocks."""
 ONE_LEVEL_SHARE = 0.5
 """A frame whose two classes stand closer than this share of the usual shows one level only."""
 
@@ -60,17 +63,21 @@ def otsu_cut(sample: Floats) -> float:
 
 
 def fit_levels(
-    sums: Floats, counts: Floats, shape: tuple[int, int], margin: int = 1
+    sums: Floats, counts: Floats, shape: tuple[int, int], noise: float, margin: int
 ) -> FrameLevels:
     """Alternate between the blocks' domains, the maps of their levels and the frames' scales.
 
     ``sums``, ``counts`` (n_frames, n_rows, n_columns): of the known pixels over blocks of
-    ``BLOCK_PIXEL``; ``shape`` that of a frame. Blocks up to ``margin`` from a wall are left out.
+    ``BLOCK_PIXEL``; ``shape`` that of a frame; ``noise`` of a pixel. Blocks up to
+    ``margin`` from a wall are left out.
     """
     known = counts >= 0.5 * BLOCK_PIXEL**2
     means = np.where(known, sums / np.maximum(counts, 1.0), 0.0)
-    smooth = _smooth_labels(means, known)
-    scales = _first_scales(smooth, known)
+    scales, contrast = _first_scales(means, known)
+    smooth = means
+    if noise / BLOCK_PIXEL > LABEL_NOISE * contrast:
+        smooth = _smooth_labels(means, known)
+        scales, contrast = _first_scales(smooth, known)
     scaled = (smooth - scales[:, 1, None, None]) / scales[:, 0, None, None]
     cut = np.full(known.shape[1:], otsu_cut(scaled[known]))
     labels = np.zeros(known.shape, dtype=np.int8)
@@ -79,9 +86,9 @@ def fit_levels(
     for _ in range(ITERATIONS):
         label_inner(smooth, known, cut, scales, margin, labels)
         shares = [float((labels == side).sum()) / max(known.sum(), 1) for side in (-1, 1)]
+        if margin > 1 and min(shares) < LEAST_INNER_SHARE:
+            return fit_levels(sums, counts, shape, noise, margin - 1)
         if min(shares) < SMALLEST_DOMAIN_FRACTION:
-            if margin > 1:
-                return fit_levels(sums, counts, shape)
             raise NotIdentified(
                 "video shows one level only (the smaller domain covers less than 0.2 % of the "
                 "view): there is no wall to track."
@@ -111,8 +118,8 @@ def _smooth_labels(means: Floats, known: Mask) -> Floats:
     return np.ascontiguousarray(total / np.maximum(weight, 1e-9))
 
 
-def _first_scales(smooth: Floats, known: Mask) -> Floats:
-    """Gain and offset that bring the two classes of every frame to those of the median frame."""
+def _first_scales(smooth: Floats, known: Mask) -> tuple[Floats, float]:
+    """Gain and offset that bring the two classes of every frame to the usual ones; the contrast."""
     classes = np.empty((len(smooth), 3))
     flat = len(smooth), -1
     split_in_two(smooth.reshape(flat), known.reshape(flat), classes)
@@ -128,7 +135,7 @@ def _first_scales(smooth: Floats, known: Mask) -> Floats:
     scales = np.tile([1.0, 0.0], (len(smooth), 1))
     scales[two, 0] = np.clip(apart[two] / contrast, 0.3, 3.0)
     scales[two, 1] = pairs[two].mean(axis=1) - scales[two, 0] * middle.mean()
-    return scales
+    return scales, float(contrast)
 
 
 def _level_map(raw: Floats, members: Mask, counts: Floats) -> Floats:

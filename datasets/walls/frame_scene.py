@@ -16,7 +16,7 @@ from physlearn.datasets.walls.profile_width import fit_width
 from physlearn.datasets.walls.track_options import TrackWallsOptions
 from physlearn.datasets.walls.wall_contours import ContourFinder, FrameFit, WallModel
 
-__all__ = ["Scene", "measure_scene"]
+__all__ = ["Scene", "measure_scene", "settle_levels"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -50,23 +50,45 @@ def measure_scene(film: Film, options: TrackWallsOptions) -> Scene:
     frames = np.flatnonzero(film.present)
     picked = np.unique(np.linspace(0, len(frames) - 1, FRAMES_FOR_WIDTH).astype(int))
     _check_persistence(film, finder, frames, picked)
-    given = options.wall_width_pixel
-    model = WallModel(
-        given or FIRST_WIDTH_PIXEL, 0.0, np.array([[0.0, 0.0, 1.0]]), FIRST_SCALE_PIXEL,
-        options.spacing_pixel, options.smoothing_pixel, options.shortest_wall_pixel,
-    )  # fmt: skip
-    model = _with_noise(film, finder, model, frames[picked])
-    if given is None:
-        model = _with_width(film, finder, model, frames[picked])
-        if model.width > WIDE_WALL_PIXEL and len(film.block_sums.shape) == 3:
-            margin = int(np.ceil(MARGIN_WIDTHS * model.width / BLOCK_PIXEL))
-            film = find_levels(film, margin)
-            model = _with_width(film, finder, model, frames[picked])
+    film, model = _settle(film, finder, options, frames[picked])
     if model.width > WIDEST_WALL * min(film.seen.shape):
         raise NotIdentified(
             f"video changes gradually (over {model.width:.0f} pixels): there are no walls in it."
         )
     return Scene(film, _with_noise(film, finder, model, frames[picked]), finder)
+
+
+def settle_levels(film: Film) -> Film:
+    """Take the levels from farther off where the walls turn out to be wide."""
+    frames = np.flatnonzero(film.present)
+    picked = np.unique(np.linspace(0, len(frames) - 1, FRAMES_FOR_WIDTH).astype(int))
+    try:
+        options = TrackWallsOptions()
+        return _settle(film, ContourFinder(film.seen), options, frames[picked])[0]
+    except NotIdentified:
+        return film
+
+
+def _settle(
+    film: Film, finder: ContourFinder, options: TrackWallsOptions, picked: NDArray[np.int64]
+) -> tuple[Film, WallModel]:
+    """Measure the width; where it is large, find the levels again farther from the walls."""
+    given = options.wall_width_pixel
+    model = WallModel(
+        given or FIRST_WIDTH_PIXEL, 0.0, np.array([[0.0, 0.0, 1.0]]), FIRST_SCALE_PIXEL,
+        options.spacing_pixel, options.smoothing_pixel, options.shortest_wall_pixel,
+    )  # fmt: skip
+    model = _with_noise(film, finder, model, picked)
+    if given is None:
+        model = _with_width(film, finder, model, picked)
+    widest = WIDEST_WALL * min(film.seen.shape)
+    if WIDE_WALL_PIXEL < model.width < widest and film.block_sums.ndim == 3:
+        film = find_levels(
+            film, int(np.ceil((MARGIN_WIDTHS * model.width + 0.5 * BLOCK_PIXEL) / BLOCK_PIXEL))
+        )
+        if given is None:
+            model = _with_width(film, finder, model, picked)
+    return film, model
 
 
 def _check_persistence(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from physlearn.datasets.walls.frame_film import prepare_film
 from physlearn.datasets.walls.frame_levels import smooth_known
+from physlearn.datasets.walls.frame_scene import settle_levels
 from physlearn.records import check_video
 
 __all__ = ["domain_fraction", "normalize_frames"]
@@ -63,7 +64,7 @@ def normalize_frames(video: xr.DataArray) -> xr.DataArray:
     [1.0, 1.0, 0.8, 1.0]
     """
     checked = check_video(video)
-    film = prepare_film(checked.to_numpy())
+    film = settle_levels(prepare_film(checked.to_numpy()))
     space = film.buffer()
     scaled = np.stack([film.scale(k, space).pixels.copy() for k in range(len(film.gain))])
     result = checked.copy(data=scaled)

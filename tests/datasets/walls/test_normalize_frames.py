@@ -46,7 +46,7 @@ def test_steady_frames_are_left_alone():
 def test_switching_is_not_taken_for_illumination():
     shape = (12, 64, 64)
     columns = np.arange(64)
-    frames = np.stack([np.tile(np.tanh((columns - 16 - 3 * k) / 2.0), (64, 1)) for k in range(12)])
+    frames = np.stack([np.tile(np.tanh((columns - 16.4 - 3 * k) / 2.0), (64, 1)) for k in range(12)])
     frames = frames + 0.1 * np.random.default_rng(3).standard_normal(shape)
     fraction = domain_fraction(normalize_frames(xr.DataArray(frames, dims=("time", "y", "x"))))
     np.testing.assert_allclose(np.diff(fraction), -3 / 64, atol=0.004)
@@ -104,7 +104,7 @@ def test_illumination_jumps_of_the_xpeem_film_are_not_switching(public_file, nam
     assert max(jumps_of(dark, (11, 14))) < 1.5
     assert dark[15] - dark[14] < 0.01 < naive[15] - naive[14]
     assert 0.08 < dark[-1] - dark[0] < 0.13
-    assert (np.diff(dark) > -0.01).all()  # the false jumps of the raw film are .03
+    assert (np.diff(dark) > -0.002).all()  # the false jumps of the raw film are .03
 
 
 def test_walls_of_the_xpeem_film_in_pixels_per_frame(public_file):

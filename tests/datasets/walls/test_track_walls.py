@@ -123,13 +123,14 @@ def test_birth_merge_and_vanish_are_events():
     shape = (80, 110)
     lone, second = disc(shape, 30, 40, 16), disc(shape, 75, 40, 12)
     joined = np.maximum(np.maximum(lone, second), disc(shape, 54, 40, 12))
-    frames = [lone, lone, np.maximum(lone, second), np.maximum(lone, second), joined, joined]
+    both = np.maximum(lone, second)
+    frames = [lone, lone, both, both, both, both, joined, joined]
     kinds = track_walls(film(noisy(frames))).events
     assert kinds[kinds["frame"] == 2]["kind"].tolist() == ["birth"]
-    assert set(kinds[kinds["frame"] == 4]["kind"]) == {"merge"}
+    assert set(kinds[kinds["frame"] == 6]["kind"]) == {"merge"}
     back = track_walls(film(noisy(frames[::-1]))).events
     assert set(back[back["frame"] == 2]["kind"]) == {"split"}
-    assert back[back["frame"] == 4]["kind"].tolist() == ["vanish"]
+    assert back[back["frame"] == 6]["kind"].tolist() == ["vanish"]
 
 
 def test_a_straight_wall_is_open():
