@@ -47,9 +47,7 @@ def variance_factor(pixels: WallPixels, residuals: Floats, influence: Floats) ->
         full = fftconvolve(picture, picture[::-1, ::-1], mode="full")
         rows, columns = picture.shape
         up, across = min(LARGEST_LAG, rows - 1), min(LARGEST_LAG, columns - 1)
-        return np.asarray(
-            full[rows - 1 - up : rows + up, columns - 1 - across : columns + across]
-        )
+        return np.asarray(full[rows - 1 - up : rows + up, columns - 1 - across : columns + across])
 
     shared, pairs = lags(residuals), lags(np.ones(residuals.size))
     correlation = shared / np.maximum(pairs, 1.0) / float(np.mean(residuals**2))

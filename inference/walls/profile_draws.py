@@ -7,8 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.inference.walls.profile_coordinates import (
+    LARGEST_ANGLE,
+    Coordinates,
+    LeaningCoordinates,
+    PolarCoordinates,
+    trace_ridge,
+)
 from physlearn.inference.walls.profile_posterior import (
     SEXTIC_PRIOR,
+    TANH_SPREAD,
     NodeFits,
     ProfileMode,
     ProfileModel,
@@ -18,66 +26,25 @@ __all__ = ["ProfileGrid", "draw_profiles", "evaluate_grid"]
 
 Floats = NDArray[np.float64]
 
-N_WIDTH, N_BLUR, N_SHAPE, N_FREE = 19, 7, 13, 21
+N_WIDTH, N_BLUR, N_SHAPE = 19, 7, 13
 REACH = 4.5
 """First half range of the widths, in conditional standard errors."""
 FAINT = 9.0
 """Log density below its maximum at which the grid may end."""
 WIDENINGS = 5
+LEAST_NEAR = 6
 FINEST = 12
 SHAPE_RANGE = (-4.5, 4.5)
-TANH_SPREAD = np.pi**2 / 12
-"""Variance of a wall's slope over the square of its width."""
-MOST_ANGLE = np.pi / 2 - 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProfileGrid:
-    """Log posterior density on a grid of (width coordinate, blur coordinate, ln Q).
+    """Log posterior density on a grid of three coordinates; ``fits`` of its nodes are flat."""
 
-    ``widths`` and ``blurs`` have the grid's shape; ``fits`` are flat.
-    """
-
+    coordinates: Coordinates
     axes: tuple[Floats, ...]
     density: Floats
     fits: NodeFits
-
-    def transform(self, model: ProfileModel, mode: ProfileMode, at: Floats) -> Floats:
-        """Return ln w, blur and ln Q (3, n) at grid coordinates (3, n)."""
-        return _physical(model, mode, at)
-
-
-def _physical(model: ProfileModel, mode: ProfileMode, at: Floats) -> Floats:
-    """Coordinates -> ln w, blur, ln Q.
-
-    Point spread known to an error: (what ln w keeps after its regression on the blur, blur). Free:
-    (ln of the blurred wall's width t, angle) with t sin(angle) = s, t cos(angle) = the wall's.
-    """
-    first, second, third = at
-    if model.blur.free:
-        log_width = first + np.log(np.cos(second)) - 0.5 * np.log(TANH_SPREAD)
-        return np.stack([log_width, np.sin(second) * np.exp(first), third])
-    lean = 0.0 if model.blur.known else mode.covariance[0, 1] / mode.covariance[1, 1]
-    tilt = mode.covariance[0, 2] / mode.covariance[2, 2] if model.sextic else 0.0
-    log_width = first + lean * (second - mode.blur)
-    if model.sextic:
-        log_width = log_width + np.clip(tilt, -1, 1) * (np.clip(third, -3, 3) - mode.log_shape)
-    return np.stack([log_width, second, third])
-
-
-def _axes(model: ProfileModel, mode: ProfileMode, low: float, high: float) -> tuple[Floats, ...]:
-    """Return the axes of the grid for a range of the width coordinate."""
-    first = np.linspace(low, high, N_WIDTH)
-    if model.blur.free:
-        second = np.linspace(0.0, MOST_ANGLE, N_FREE)
-    elif model.blur.known:
-        second = np.array([model.blur.mean])
-    else:
-        sd = np.sqrt(mode.covariance[1, 1])
-        second = mode.blur + sd * np.linspace(-4.0, 4.0, N_BLUR)
-        second = np.linspace(max(second[0], 0.0), second[-1], N_BLUR)
-    third = np.linspace(*SHAPE_RANGE, N_SHAPE) if model.sextic else np.zeros(1)
-    return first, second, third
 
 
 def evaluate_grid(model: ProfileModel, mode: ProfileMode, temper: float) -> ProfileGrid:
@@ -85,45 +52,82 @@ def evaluate_grid(model: ProfileModel, mode: ProfileMode, temper: float) -> Prof
 
     ``temper`` >= 1 divides the log likelihood: residuals that are correlated count less.
     """
-    extent, edge = model.pixels.extent, min(model.pixels.size)
+    third = np.linspace(*SHAPE_RANGE, N_SHAPE) if model.sextic else np.zeros(1)
     if model.blur.free:
-        middle = 0.5 * np.log(np.exp(2 * mode.log_width) * TANH_SPREAD + mode.blur**2)
-        low, high = middle - 0.35, middle + 0.35
-        bounds = (np.log(0.1 * edge), np.log(2 * extent))
-    else:
-        rest = mode.covariance[0, 0]
-        for k, active in ((1, not model.blur.known), (2, model.sextic)):
-            if active and mode.covariance[k, k] > 0:
-                rest = rest - mode.covariance[0, k] ** 2 / mode.covariance[k, k]
-        half = REACH * np.sqrt(temper * max(rest, 1e-8))
-        low, high = mode.log_width - half, mode.log_width + half
-        bounds = (np.log(1e-2 * edge), np.log(2 * extent))
+        polar = _polar(model, mode, temper)
+        first = np.linspace(-REACH - 1, REACH + 1, N_WIDTH)
+        return _nodes(model, mode, polar, (first, polar.angles, third), temper)
+    leaning = LeaningCoordinates.of(model, mode)
+    second = np.array([model.blur.mean])
+    if not model.blur.known:
+        reach = 4.0 * np.sqrt(mode.covariance[1, 1])
+        second = np.linspace(max(mode.blur - reach, 0.0), mode.blur + reach, N_BLUR)
+    rest = mode.covariance[0, 0]
+    for k, active in ((1, not model.blur.known), (2, model.sextic)):
+        if active and mode.covariance[k, k] > 0:
+            rest = rest - mode.covariance[0, k] ** 2 / mode.covariance[k, k]
+    half = REACH * np.sqrt(temper * max(rest, 1e-8))
+    low, high = mode.log_width - half, mode.log_width + half
+    bounds = (np.log(1e-2 * min(model.pixels.size)), np.log(2 * model.pixels.extent))
     for _ in range(WIDENINGS):
         low, high = max(low, bounds[0]), min(high, bounds[1])
-        axes = _axes(model, mode, low, high)
-        density, fits = _density(model, mode, axes, temper)
-        peak = density.max()
-        below = peak - density[0].max() < FAINT and low > bounds[0]
-        above = peak - density[-1].max() < FAINT and high < bounds[1]
-        near = density.max(axis=(1, 2)) > peak - FAINT
-        if not below and not above and near.sum() >= 6:
+        first = np.linspace(low, high, N_WIDTH)
+        grid = _nodes(model, mode, leaning, (first, second, third), temper)
+        best = grid.density.max(axis=(1, 2))
+        below = best[0] > -FAINT and low > bounds[0]
+        above = best[-1] > -FAINT and high < bounds[1]
+        near = best > -FAINT
+        if not below and not above and near.sum() >= LEAST_NEAR:
             break
-        if not below and not above:
-            kept = axes[0][near]
-            spread = max(float(np.ptp(kept)), axes[0][1] - axes[0][0])
-            low, high = kept[0] - 0.7 * spread, kept[-1] + 0.7 * spread
-            continue
         span = high - low
-        low, high = low - 0.6 * span * below, high + 0.6 * span * above
-    return ProfileGrid(axes, density, fits)
+        if below or above:
+            low, high = low - 0.6 * span * below, high + 0.6 * span * above
+            continue
+        kept = first[near]
+        spread = max(float(np.ptp(kept)), span / (N_WIDTH - 1))
+        low, high = kept[0] - 0.7 * spread, kept[-1] + 0.7 * spread
+    return grid
+
+
+def _polar(model: ProfileModel, mode: ProfileMode, temper: float) -> PolarCoordinates:
+    """Follow the ridge of equal blurred width, closing in on the angles that carry the mass."""
+    start = mode.log_width + 0.5 * np.log(TANH_SPREAD)
+    zero = np.zeros(1)
+
+    def density(log_total: Floats, angle: Floats) -> Floats:
+        plain = PolarCoordinates(np.array([0.0, LARGEST_ANGLE]), np.zeros(2), np.ones(2))
+        at = np.stack([log_total, angle, np.broadcast_to(zero, angle.shape)])
+        return _density(model, mode, plain, at, temper)[0]
+
+    low, high = 0.0, LARGEST_ANGLE
+    for _ in range(WIDENINGS):
+        polar, best = trace_ridge(density, start, low, high)
+        near = np.flatnonzero(best + np.log(polar.scale) > best.max() - FAINT)
+        if near.size >= LEAST_NEAR:
+            break
+        step = (high - low) / (polar.angles.size - 1)
+        start = float(polar.ridge[near].mean())
+        low = max(0.0, polar.angles[near[0]] - step)
+        high = min(LARGEST_ANGLE, polar.angles[near[-1]] + step)
+    return polar
+
+
+def _nodes(
+    model: ProfileModel, mode: ProfileMode, coordinates: Coordinates, axes: tuple[Floats, ...],
+    temper: float,
+) -> ProfileGrid:  # fmt: skip
+    """Evaluate all nodes of a grid."""
+    at = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")])
+    found, fits = _density(model, mode, coordinates, at, temper)
+    found = np.maximum(found - found.max(), -200.0)
+    return ProfileGrid(coordinates, axes, found.reshape([axis.size for axis in axes]), fits)
 
 
 def _density(
-    model: ProfileModel, mode: ProfileMode, axes: tuple[Floats, ...], temper: float
+    model: ProfileModel, mode: ProfileMode, coordinates: Coordinates, at: Floats, temper: float
 ) -> tuple[Floats, NodeFits]:
     """Log posterior density at the nodes; the arc and the linear numbers are integrated out."""
-    grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")])
-    log_width, blur, log_shape = _physical(model, mode, grid)
+    log_width, blur, log_shape = coordinates.physical(at)
     ridge = model.ridge(mode.amplitude, mode.noise_sd)
     shapes = np.exp(log_shape) if model.sextic else None
     width = np.clip(np.exp(log_width), 1e-2 * min(model.pixels.size), 4 * model.pixels.extent)
@@ -135,16 +139,12 @@ def _density(
     else:
         found = -0.5 * (n - k) / temper * np.log(squares)
     found = found - fits.halves - model.n_moves * np.log(np.abs(fits.answers[:, 0]) + 1e-12)
-    found = found + model.blur.log_density(blur)
+    found = found + model.blur.log_density(blur) + coordinates.log_jacobian(at)
     if not model.blur.free:
         found = found + _reference_prior(log_width, blur, model.pixels.size)
-    if model.blur.free:
-        found = found + 2 * grid[0]  # flat in width and blur, which are polar coordinates
     if model.sextic:
         found = found - 0.5 * ((log_shape - SEXTIC_PRIOR[0]) / SEXTIC_PRIOR[1]) ** 2
-    found = np.where(np.isfinite(found), found, -np.inf)
-    found = np.maximum(found - found.max(), -200.0)
-    return found.reshape([axis.size for axis in axes]), fits
+    return np.where(np.isfinite(found), found, -np.inf), fits
 
 
 def _reference_prior(log_width: Floats, blur: Floats, edges: tuple[float, float]) -> Floats:
@@ -185,7 +185,7 @@ def draw_profiles(
             step = points[1] - points[0]
             at[k] += step * (generator.random(n_draws) - 0.5)
             at[k] = np.clip(at[k], points[0], points[-1])
-    physical = _physical(model, mode, at)
+    physical = grid.coordinates.physical(at)
     place = np.stack([
         np.zeros(n_draws) if axis.size == 1 else (at[k] - axis[0]) / (axis[1] - axis[0])
         for k, axis in enumerate(grid.axes)

@@ -11,7 +11,15 @@ from physlearn.inference.walls.profile_kernels import fit_nodes, read_tables
 from physlearn.inference.walls.profile_pixels import Arc, WallPixels
 from physlearn.inference.walls.profile_shapes import profile_tables
 
-__all__ = ["BlurPrior", "NodeFits", "ProfileModel", "ProfileMode", "find_mode", "width_influence"]
+__all__ = [
+    "TANH_SPREAD",
+    "BlurPrior",
+    "NodeFits",
+    "ProfileMode",
+    "ProfileModel",
+    "find_mode",
+    "width_influence",
+]
 
 Floats = NDArray[np.float64]
 
@@ -19,6 +27,8 @@ ITERATIONS = 40
 SETTLED = 1e-4
 """Largest last step, in standard errors of each parameter."""
 EPSILON = 1e-3
+TANH_SPREAD = np.pi**2 / 12
+"""Variance of a wall's slope over the square of its width."""
 SEXTIC_PRIOR = (0.0, 1.5)
 """Normal prior of ln Q: 1 is a shape between tanh (Q large) and a first-order wall (Q small)."""
 
@@ -154,9 +164,7 @@ class ProfileMode:
     converged: bool
 
 
-def _columns(
-    model: ProfileModel, arc: Arc, point: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _columns(model: ProfileModel, arc: Arc, point: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Linear columns (k, n) and changes of the profile with ln w, blur, ln Q (3, n)."""
     w, s, q = np.exp(point[0]), point[1], point[2]
     blur_step = max(EPSILON * w, 1e-3 * s)
@@ -214,9 +222,9 @@ def find_mode(model: ProfileModel, arc: Arc, log_width: float, blur: float) -> P
         linear, moves, changes, residual = state
         jacobian = np.concatenate([linear, moves, changes])
         ridge = np.zeros(jacobian.shape[0])
-        ridge[linear.shape[0] : linear.shape[0] + model.n_moves] = (
-            model.ridge(1.0, noise)[model.n_linear :]
-        )
+        ridge[linear.shape[0] : linear.shape[0] + model.n_moves] = model.ridge(1.0, noise)[
+            model.n_linear :
+        ]
         ridge[-active.sum() :] += (noise / prior_sd[active]) ** 2
         gram = jacobian @ jacobian.T + np.diag(ridge)
         right = jacobian @ residual

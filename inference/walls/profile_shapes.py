@@ -122,9 +122,7 @@ def _signs(n: int) -> Floats:
     return np.where(np.arange(n // 2 + 1) % 2 == 0, 1.0, -1.0)
 
 
-def _curve(
-    waves: Floats, wave: Floats, step: float, n: int, half: float
-) -> tuple[Floats, Floats]:
+def _curve(waves: Floats, wave: Floats, step: float, n: int, half: float) -> tuple[Floats, Floats]:
     """Return slope and profile from the waves of the slope."""
     turned = waves / step * _signs(n)
     slope = np.fft.irfft(turned, n=n, axis=1)

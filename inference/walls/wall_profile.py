@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,8 @@ def fit_wall_profile(
         fixes ratios of the free energy only: ``minus_a_over_c`` = P0^2 (in the picture's units
         squared), ``minus_kappa_over_a`` = w^2 / 2 of `LandauPotential`, or for a sextic wall
         ``sextic_shape`` Q and ``a_over_e``, ``c_over_e``, ``kappa_over_e``. ``diagnostics``:
-        ``log_width_bound`` (Cramer-Rao bound on ln(width) at the fit), ``neighbour_z``,
+        ``log_width_bound`` (Cramer-Rao bound on ln(width) at the fit; the
+        posterior's sd for a free point spread), ``neighbour_z``,
         ``variance_factor``. For rows with widths of their own: ``mean_log_width``,
         ``log_width_spread``, ``row_width``, ``row_position``, ``mean_width``.
 
@@ -199,10 +201,11 @@ def _start(model: ProfileModel) -> ProfileMode:
     if model.hint is not None:
         arc = Arc(model.hint[0], arc.angle)
     edge = max(model.pixels.size)
-    blur = model.blur.mean if not model.blur.free else 0.5 * edge
+    # a free blur and the width are one direction: the arc comes from a wall without blur
+    searched = replace(model, blur=BlurPrior(0.0, 0.0)) if model.blur.free else model
     best: ProfileMode | None = None
     for width in (2.0 * edge, 6.0 * edge):
-        mode = find_mode(model, arc, float(np.log(width)), blur)
+        mode = find_mode(searched, arc, float(np.log(width)), model.blur.mean)
         if best is None or mode.noise_sd < best.noise_sd * (1 - 1e-6):
             best = mode
         if mode.converged and mode.noise_sd < 0.7:
@@ -225,6 +228,8 @@ def _fit_wall(
     _refuse(model, mode, bound)
     grid = evaluate_grid(model, mode, temper)
     draws = draw_profiles(model, mode, grid, temper, n_draws, generator)
+    if model.blur.free:
+        bound = float(draws["log_width"].std())
     values, units, texts = _named(model, mode, draws, unit)
     if temper > 1:
         texts.append(
