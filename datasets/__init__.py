@@ -83,6 +83,8 @@ __getattr__, __dir__, __all__ = attach(
         "read_video": ".reading.read_video",
         "track_walls": ".walls.track_walls",
         "smooth_walls": ".walls.smooth_walls",
+        "measure_roughness": ".walls.wall_roughness",
+        "WallRoughness": ".walls.wall_roughness",
         "measure_velocities": ".walls.wall_velocities",
         "WallPrior": ".walls.space_time_prior",
         "PolarScene": ".synthetic.synthetic_structure",

@@ -174,7 +174,7 @@ def wave_numbers(count: int, spacing: float, closed: bool) -> Floats:
     return np.asarray(2 * np.pi * ((np.arange(count) + 1) // 2) / (count * spacing))
 
 
-def _filled(grid: WallGrid) -> Floats:
+def filled_heights(grid: WallGrid) -> Floats:
     """Heights on all nodes: gathered about a smooth pilot, interpolated where none was seen."""
     level = LEAST_WEIGHT * grid.frame_weight()[:, None]
     total = grid.gather(grid.weight * grid.height)
@@ -201,7 +201,7 @@ def _interpolate(values: Floats, seen: NDArray[np.bool_], closed: bool) -> Float
     return result
 
 
-def _noise(grid: WallGrid, weights: Floats, count: int) -> Floats:
+def mode_noise(grid: WallGrid, weights: Floats, count: int) -> Floats:
     """Noise variance of the modes: that of a node, and the frame's shift in the uniform mode."""
     with np.errstate(divide="ignore"):
         noise = np.tile(np.where(weights > 0, 1.0 / weights, np.inf), (count, 1))
@@ -215,7 +215,7 @@ def grid_modes(grid: WallGrid) -> ModeData:
     Gathering points onto nodes damps signal and noise alike by T(q) = 1 - 2 <share (1 - share)>
     (1 - cos q); waves that a frame's points are too sparse for count as not measured.
     """
-    field = _filled(grid)
+    field = filled_heights(grid)
     inner = slice(grid.pad, grid.shape[1] - grid.pad) if grid.pad else slice(None)
     field = field[:, inner]
     count = field.shape[1]
@@ -225,7 +225,7 @@ def grid_modes(grid: WallGrid) -> ModeData:
     )
     values = to_modes(field, grid.closed) / np.sqrt(damping)[:, None]
     weights = grid.lumped[:, inner].mean(axis=1)
-    noise = _noise(grid, weights, count)
+    noise = mode_noise(grid, weights, count)
     points = np.bincount(grid.left // grid.shape[1], minlength=grid.shape[0])
     finest = np.pi / grid.spacing * np.minimum(0.9 * points / count, 1.0)
     noise[waves[:, None] > finest] = np.inf
@@ -267,7 +267,7 @@ def solve_grid(
     power, rates = mode_strengths(prior, waves, grid.spacing, uniform)
     mean = grid.frame_weight()
     even = np.maximum(mean, grid.lumped.max(axis=1) / 1.9)
-    noise = _noise(grid, even, count)
+    noise = mode_noise(grid, even, count)
     scale = np.where(even > 0, 1.0 / np.maximum(even, 1e-300), 0.0)[:, None]
     means = np.empty((count, frames))
     # the uniform mode keeps the clock's time: it is its speed that the others' memory follows
@@ -283,11 +283,11 @@ def solve_grid(
         return from_modes(means, grid.closed)
 
     tolerance = CLOSE_ENOUGH / np.sqrt(max(mean.max(), 1e-300))
-    height = _fixed_point(improve, _filled(grid), grid.lumped > 0, tolerance)
+    height = _fixed_point(improve, filled_heights(grid), grid.lumped > 0, tolerance)
     spread, steps = np.zeros((count, frames)), np.zeros((count, frames))
     if not variances:
         return GridPosterior(height, spread, steps, waves, np.ones(grid.shape))
-    noise = _noise(grid, mean, count)
+    noise = mode_noise(grid, mean, count)
     for own, spans in parts:
         mode_variances(
             noise[own], spans, power[own], rates[own], prior.gliding, spread[own], steps[own]

@@ -20,8 +20,8 @@ __all__ = [
     "infer_uniform",
     "memory_spans",
     "mode_strengths",
+    "pilot_prior",
     "relative_speeds",
-    "start_of",
 ]
 
 Floats = NDArray[np.float64]
@@ -29,6 +29,8 @@ NAMES = ("power", "correlation_length", "falloff", "rate", "rate_growth", "rate_
 LOGARITHMIC = np.array([True, True, False, True, False, False])
 FALLOFF, RATE_GROWTH, RATE_SPEED = (4.5, 2.0), (1.0, 1.0), (0.0, 0.7)
 SLOWEST = 0.1
+FORGETFUL = 1e4
+LEAST_MODES = 24
 LOG_LENGTH_SD, LOG_RATE_SD, LOG_POWER_SD = 1.5, 2.0, 3.0
 SMALLEST_POWER = 1e-12
 NORMAL_QUANTILE = 1.6448536269514722
@@ -177,7 +179,7 @@ def infer_prior(data: ModeData, motions: Sequence[bool] = (True, False)) -> Infe
     center, spread = _weak_prior(data)
     uniform = infer_uniform(data, True)
     speeds = relative_speeds(data, uniform)
-    used = data.waves > 0
+    used = _telling(data)
     values, noise, waves = data.values[used], data.noise[used], data.waves[used]
 
     def loss(point: Floats, gliding: bool) -> float:
@@ -197,17 +199,30 @@ def infer_prior(data: ModeData, motions: Sequence[bool] = (True, False)) -> Infe
         if best is None or found.fun < best.fun:
             best, kept = found, gliding
     assert best is not None  # noqa: S101 -- there is at least one motion
-    sds = _laplace_sds(lambda point: loss(point, kept), best.x, spread)
+    sds = np.sqrt(np.diag(laplace_covariance(lambda point: loss(point, kept), best.x, spread)))
     ends = [np.where(LOGARITHMIC, np.exp(best.x + side * sds), best.x + side * sds)
             for side in (-NORMAL_QUANTILE, NORMAL_QUANTILE)]  # fmt: skip
     return InferredPrior(_as_prior(best.x, kept), ends[0], ends[1], uniform, speeds)
 
 
-def start_of(data: ModeData) -> tuple[float, float, float, float]:
-    """Return power, length, falloff and rate in the middle of the weak prior."""
-    center = _weak_prior(data)[0]
-    return float(np.exp(center[0])), float(np.exp(center[1])), float(center[2]), float(
-        np.exp(center[3]))  # fmt: skip
+def _telling(data: ModeData) -> NDArray[np.bool_]:
+    """Return the modes to infer from: up to half again the last one that stands out of the noise.
+
+    Shorter waves hold noise only, whatever the prior; they would only take time.
+    """
+    seen = np.isfinite(data.noise)
+    excess = np.where(seen, data.values**2 / np.where(seen, data.noise, 1.0) - 1.0, 0.0)
+    counts = np.maximum(seen.sum(axis=1), 1)
+    smooth = np.convolve(excess.sum(axis=1) / counts, np.ones(8) / 8, mode="same")
+    level = max(4.0 * np.sqrt(2.0 / (8 * counts.max())), 0.1)
+    last = int(np.flatnonzero(smooth > level).max(initial=0))
+    return np.asarray((data.waves > 0) & (np.arange(len(counts)) <= max(1.5 * last, LEAST_MODES)))
+
+
+def pilot_prior(data: ModeData) -> WallPrior:
+    """Return a prior for a first estimate: the middle of the weak prior, each frame on its own."""
+    power, length, rate = np.exp(_weak_prior(data)[0][[0, 1, 3]])
+    return WallPrior(float(power), float(length), FALLOFF[0], float(rate) * FORGETFUL)
 
 
 def _as_prior(point: Floats, gliding: bool) -> WallPrior:
@@ -240,8 +255,8 @@ def _weak_prior(data: ModeData) -> tuple[Floats, Floats]:
     return center, spread
 
 
-def _laplace_sds(loss: object, point: Floats, spread: Floats) -> Floats:
-    """Return sds from the curvature of the loss at its minimum."""
+def laplace_covariance(loss: object, point: Floats, spread: Floats) -> Floats:
+    """Return the covariance from the curvature of the loss at its minimum."""
     assert callable(loss)  # noqa: S101 -- for the type checker
     n, step = len(point), 0.03 * np.minimum(spread, 1.0)
     hessian = np.empty((n, n))
@@ -253,10 +268,12 @@ def _laplace_sds(loss: object, point: Floats, spread: Floats) -> Floats:
         for j in range(i):
             both = loss(point + step * (np.eye(n)[i] + np.eye(n)[j]))
             hessian[i, j] = hessian[j, i] = (both - plus[i] - plus[j] + middle) / step[i] / step[j]
+    if not np.isfinite(hessian).all():
+        return np.diag(spread**2)
     values, vectors = np.linalg.eigh(hessian * np.outer(spread, spread))
     # the weak prior has curvature 1 here: less can only be rounding
     covariance = (vectors / np.maximum(values, 1.0)) @ vectors.T
-    return np.asarray(spread * np.sqrt(np.diag(covariance)))
+    return np.asarray(covariance * np.outer(spread, spread))
 
 
 assert CREDIBLE_MASS == 0.90  # noqa: S101 -- NORMAL_QUANTILE belongs to it

@@ -18,7 +18,7 @@ from physlearn.datasets.walls.space_time_grid import (
     slope_along,
     solve_grid,
 )
-from physlearn.datasets.walls.space_time_prior import WallPrior, infer_uniform, start_of
+from physlearn.datasets.walls.space_time_prior import infer_uniform, pilot_prior
 from physlearn.records import WallTrack
 
 __all__ = [
@@ -116,7 +116,7 @@ def pilot_grid(wall: WallPoints) -> WallGrid:
     grid = first_grid(wall)
     data = grid_modes(grid)
     field = solve_grid(
-        grid, WallPrior(*start_of(data)), infer_uniform(data, True), np.ones(len(wall.times)),
+        grid, pilot_prior(data), infer_uniform(data, True), np.ones(len(wall.times)),
         variances=False,
     ).height  # fmt: skip
     return crossing_grid(wall, grid, field)
