@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from physlearn.lattice_models.kernels import kernel
 
-__all__ = ["border_points", "label_domains", "overlap_domains", "vote_sides"]
+__all__ = ["border_points", "fine_domains", "label_domains", "overlap_domains", "vote_sides"]
 
 Integers = NDArray[np.int32]
 Counts = NDArray[np.int64]
@@ -99,6 +99,34 @@ def label_domains(
             if not inside:
                 touching[labels[i, j]] = True
     return count
+
+
+@kernel
+def fine_domains(
+    pixels: Floats, smooth: Floats, limit: float, taps: Floats, positive: Mask
+) -> None:
+    """Tell the domain of every pixel, in place: that of its block, or near walls its own.
+
+    ``pixels`` (rows, columns), NaN where nothing is seen; ``smooth``: the smoothed frame at blocks
+    of 2 x 2 pixels. Where it lies within ``limit`` of zero, ``positive`` is the sign of the pixels
+    averaged with the weights ``taps`` (half of a separable filter, middle first).
+    """
+    n_rows, n_columns = pixels.shape
+    half = taps.size - 1
+    for i in range(n_rows):
+        for j in range(n_columns):
+            value = smooth[i // 2, j // 2]
+            if abs(value) > limit:
+                positive[i, j] = value > 0.0
+                continue
+            total = 0.0
+            for a in range(max(0, i - half), min(n_rows, i + half + 1)):
+                row = 0.0
+                for b in range(max(0, j - half), min(n_columns, j + half + 1)):
+                    if pixels[a, b] == pixels[a, b]:
+                        row += taps[abs(b - j)] * pixels[a, b]
+                total += taps[abs(a - i)] * row
+            positive[i, j] = total > 0.0
 
 
 @kernel

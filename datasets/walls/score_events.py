@@ -65,7 +65,8 @@ def score_events(
 
     A planted event counts when each wall that it is about is longer than ``shortest`` in at least
     three frames near it (``frames`` before or after); birth and vanishing are then taken at the
-    moment when the wall passes that length. What happens to shorter walls counts neither way.
+    moment when the wall passes that length. What happens to shorter walls, or after the last
+    frame, counts neither way.
 
     Parameters
     ----------
@@ -100,6 +101,7 @@ def score_events(
     hit[columns] = True
     known = np.zeros(len(reported), dtype=bool)
     known[rows] = True
+    known |= reported["time"].to_numpy() > truth.frame_times[-1]  # after the end of the film
     errors = reported["time"].to_numpy()[rows] - planted["time"].to_numpy()[columns]
     return EventScore(
         n_true=int(counts.sum()), n_found=len(reported), n_matched=int((hit & counts).sum()),
