@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 LAWS = ("linear", "levels", "creep", "depinning")
 PRIOR_REPEATED = 0.5
 NONE_OF_IT = 1e-9
+MAP_DRAWS = 60
 
 
 def fit_wall_dynamics(
@@ -129,7 +130,7 @@ def fit_wall_dynamics(
 
         if scales.asked or law != "linear":
             raise InputError("pinning=True goes with law='linear' and no scale; drop the others.")
-        return fit_pinning_map(data, drive=drive, rng=rng)
+        return fit_pinning_map(data, drive=drive, n_draws=min(n_draws, MAP_DRAWS), rng=rng)
     with one_blas_thread():
         return _fit_track(data, told, law, scales, rng, n_draws)
 
