@@ -169,7 +169,7 @@ def _with_width(
                 finder.contours(model, fit)
                 fits.append(replace(fit, places=fit.places.copy(), pixels=fit.pixels.copy()))
         before = model.width
-        model = replace(model, width=fit_width(fits, model.width))
+        model = replace(model, width=fit_width(fits, model.width, model.noise_sd))
         if abs(model.width / before - 1.0) < 3e-3:
             break
     return model
