@@ -30,7 +30,7 @@ __all__ = ["FilmFit", "FilmModel", "fit_film", "term_names", "term_units"]
 
 Floats = NDArray[np.float64]
 
-MARGIN = 6
+MARGIN = 8
 POWERS = {"bias": -1, "alpha": 0, "cubic": 1, "beta": 2, "gamma": 4}
 WIDE = 10.0  # prior sd of a term: it alone would move the field this many ranges in a frame
 DRIFT_SD = 1.0  # pixels in a frame

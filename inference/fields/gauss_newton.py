@@ -27,6 +27,8 @@ HALVINGS = 12
 SOLVES = 60
 LOOSE, TIGHT = 0.1, 0.02
 NEAR = 3.0
+DAMPED = 1.0  # start pixels beyond the picture are held as if seen once, less with each step
+UNDAMPED = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +174,7 @@ class Step:
 
 def linear_step(
     problem: Problem, point: Unknowns, frames: Floats, residual: Floats, noise_sd: float,
-    tolerance: float, ridge: Floats | None,
+    tolerance: float, ridge: Floats | None, damping: float = 0.0,
 ) -> Step:  # fmt: skip
     """Solve the normal equations; the information's error is of second order in ``tolerance``."""
     weight = (noise_sd / problem.prior_sd) ** 2
@@ -187,7 +189,7 @@ def linear_step(
         guess = np.concatenate([ridge, np.zeros_like(right[:1])])
     # the way's energy counts from zero: it stops at a share of what it has, or of one sd
     whole = np.concatenate([np.diag(own), [-(noise_sd**2)]])
-    solved, left, products = solve_start(problem, right, weight, whole, tolerance, guess)
+    solved, left, products = solve_start(problem, right, weight + damping, whole, tolerance, guess)
     ties = right[:-1]
     ridges, way = solved[:-1], solved[-1]
     over = np.tensordot(ridges, ties + left[:-1], ((1, 2), (1, 2)))
@@ -209,8 +211,9 @@ def fit_field(
 
     Converged when a step of the few is below ``tolerance`` standard deviations.
     """
-    camera, n_start = problem.camera, point.start.size
-    freedom = max(camera.n_seen - n_start - point.few.size, 1)
+    camera = problem.camera
+    freedom = max(camera.n_seen - camera.values[0].size - point.few.size, 1)
+    damping = DAMPED if camera.margin else 0.0
     problem.fit_steps(point.theta)
     frames, residual = problem.residual(point)
     if not np.isfinite(residual).all():
@@ -222,7 +225,7 @@ def fit_field(
     for iteration in range(1, iterations + 1):
         noise_sd = float(np.sqrt(np.vdot(residual, residual) / freedom))
         step = linear_step(
-            problem, point, frames, residual, noise_sd, TIGHT if near else LOOSE, ridge
+            problem, point, frames, residual, noise_sd, TIGHT if near else LOOSE, ridge, damping
         )
         ridge = step.ridge
         size = _step_size(step, noise_sd)
@@ -236,9 +239,10 @@ def fit_field(
             break
         point, frames, residual, again = taken
         halvings += again
+        damping *= 4.0 ** min(again, 3) if again else 0.2
         if progress is not None:
             progress(iteration, iterations)
-        if size < tolerance and near:
+        if size < tolerance and near and damping < UNDAMPED:
             converged = True
             break
         near = size < NEAR
