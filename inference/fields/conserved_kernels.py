@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from physlearn.lattice_models.kernels import summing_kernel
 
-__all__ = ["adjoint_pass", "forward_pass", "laplacian", "operate", "stage_rate", "tangent_pass"]
+__all__ = [
+    "adjoint_pass",
+    "bend_stages",
+    "forward_pass",
+    "laplacian",
+    "operate",
+    "stage_rate",
+    "tangent_pass",
+]
 
 Floats = NDArray[np.float64]
 IDENTITY, LAPLACIAN, GRADIENT_X, GRADIENT_Y = 0, 1, 2, 3
@@ -180,20 +188,27 @@ def forward_pass(start: Floats, waves: Floats, profile: Floats, theta: Floats, g
 
 
 @summing_kernel
-def tangent_rate(order: Floats, change: Floats, values: Floats, slopes: Floats, kinds: Any,
-                 wave: float, profile: Floats, theta: Floats, turn: Floats, turned: bool,
-                 grid: Floats, conserved: bool, mirror: bool, rooms: Floats,
+def bend_stages(stages: Floats, theta: Floats, bends: Any) -> None:
+    """Set ``bends`` (float32, flat) to the slope of the local force at every stage (flat)."""
+    alpha, twice, triple, fifth = theta[1], 2.0 * theta[2], 3.0 * theta[3], 5.0 * theta[4]
+    for i in range(stages.size):
+        p = stages[i]
+        q = p * p
+        bends[i] = alpha + twice * p + q * (triple + q * fifth)
+
+
+@summing_kernel
+def tangent_rate(order: Floats, bends: Any, change: Floats, values: Floats, slopes: Floats,
+                 kinds: Any, wave: float, profile: Floats, theta: Floats, turn: Floats,
+                 turned: bool, grid: Floats, conserved: bool, mirror: bool, rooms: Floats,
                  out: Floats) -> None:  # fmt: skip
     """Set ``out`` to the rate's derivative along ``change`` of P, ``turn`` of the parameters."""
     work, room, other = rooms[0], rooms[1], rooms[2]
     laplacian(change, work, theta[5], theta[6], mirror)
     for i in range(order.shape[0]):
-        row, move, target = order[i], change[i], work[i]
+        bend, move, target = bends[i], change[i], work[i]
         for j in range(order.shape[1]):
-            p = row[j]
-            q = p * p
-            bend = theta[1] + 2.0 * p * theta[2] + q * (3.0 * theta[3] + q * 5.0 * theta[4])
-            target[j] -= bend * move[j]
+            target[j] -= bend[j] * move[j]
     if turned:
         laplacian(order, room, turn[5], turn[6], mirror)
         for i in range(order.shape[0]):
@@ -218,9 +233,9 @@ def tangent_rate(order: Floats, change: Floats, values: Floats, slopes: Floats, 
 
 
 @summing_kernel
-def tangent_pass(start: Floats, turn: Floats, stages: Floats, values: Floats, slopes: Floats,
-                 kinds: Any, waves: Floats, profile: Floats, theta: Floats, grid: Floats,
-                 weights: Floats, n_steps: Any, lengths: Floats, conserved: bool, mirror: bool,
+def tangent_pass(start: Floats, turn: Floats, stages: Floats, bends: Any, values: Floats,
+                 slopes: Floats, kinds: Any, waves: Floats, profile: Floats, theta: Floats,
+                 grid: Floats, weights: Floats, n_steps: Any, lengths: Floats, conserved: bool, mirror: bool,
                  frames: Floats) -> None:  # fmt: skip
     """Change of the frames with a change of the start and of the parameters.
 
@@ -240,7 +255,7 @@ def tangent_pass(start: Floats, turn: Floats, stages: Floats, values: Floats, sl
             for stage in range(n_stages):
                 target = first if stage == 0 else rate
                 tangent_rate(
-                    stages[step, stage], block[stage],
+                    stages[step, stage], bends[step, stage], block[stage],
                     values[step, stage] if kinds.size else none,
                     slopes[step, stage] if kinds.size else none,
                     kinds, waves[step], profile, theta, turn, turned, grid, conserved, mirror,
@@ -253,20 +268,16 @@ def tangent_pass(start: Floats, turn: Floats, stages: Floats, values: Floats, sl
 
 
 @summing_kernel
-def adjoint_rate(order: Floats, force: Floats, scale: float, values: Floats, slopes: Floats,
-                 kinds: Any, wave: float, profile: Floats, theta: Floats, grid: Floats,
-                 conserved: bool, mirror: bool, rooms: Floats, gradient: Floats,
-                 out: Floats) -> None:  # fmt: skip
-    """Add ``scale`` x the transposed derivative of the rate times ``force`` to ``out``."""
-    moved, along_x, along_y = rooms[0], rooms[1], rooms[2]
-    transport(force, moved, grid, conserved, mirror)
+def adjoint_sums(order: Floats, moved: Floats, scale: float, wave: float, profile: Floats,
+                 rooms: Floats, mirror: bool, gradient: Floats) -> None:  # fmt: skip
+    """Add the built-in parameters' share of a stage to their gradient."""
+    along_x, along_y = rooms[1], rooms[2]
     laplacian(moved, along_x, 1.0, 0.0, mirror)
     laplacian(moved, along_y, 0.0, 1.0, mirror)
     total, first, second, third, fifth, push = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     bend_x, bend_y = 0.0, 0.0
     for i in range(order.shape[0]):
-        row, pull, east, south = order[i], moved[i], along_x[i], along_y[i]
-        target, shape = out[i], profile[i]
+        row, pull, east, south, shape = order[i], moved[i], along_x[i], along_y[i], profile[i]
         for j in range(order.shape[1]):
             p = row[j]
             q = p * p
@@ -279,8 +290,6 @@ def adjoint_rate(order: Floats, force: Floats, scale: float, values: Floats, slo
             fifth += p * q * q * m
             bend_x += p * east[j]
             bend_y += p * south[j]
-            bend = theta[1] + 2.0 * p * theta[2] + q * (3.0 * theta[3] + q * 5.0 * theta[4])
-            target[j] += scale * (theta[5] * east[j] + theta[6] * south[j] - bend * m)
     gradient[0] += scale * total
     gradient[1] -= scale * first
     gradient[2] -= scale * second
@@ -289,13 +298,30 @@ def adjoint_rate(order: Floats, force: Floats, scale: float, values: Floats, slo
     gradient[5] += scale * bend_x
     gradient[6] += scale * bend_y
     gradient[7] += scale * wave * push
+
+
+@summing_kernel
+def adjoint_rate(order: Floats, bends: Any, force: Floats, scale: float, values: Floats,
+                 slopes: Floats, kinds: Any, wave: float, profile: Floats, theta: Floats,
+                 grid: Floats, conserved: bool, mirror: bool, with_theta: bool, rooms: Floats,
+                 gradient: Floats, out: Floats) -> None:  # fmt: skip
+    """Add ``scale`` x the transposed derivative of the rate times ``force`` to ``out``."""
+    moved, work = rooms[0], rooms[1]
+    transport(force, moved, grid, conserved, mirror)
+    if with_theta:
+        adjoint_sums(order, moved, scale, wave, profile, rooms, mirror, gradient)
+    laplacian(moved, work, theta[5], theta[6], mirror)
+    for i in range(order.shape[0]):
+        bend, pull, spread, target = bends[i], moved[i], work[i], out[i]
+        for j in range(order.shape[1]):
+            target[j] += scale * (spread[j] - bend[j] * pull[j])
     for k in range(kinds.size):
-        operate(kinds[k], moved, along_x, grid, True, mirror)
+        operate(kinds[k], moved, work, grid, True, mirror)
         total = 0.0
         for i in range(order.shape[0]):
             for j in range(order.shape[1]):
-                total += values[k, i, j] * along_x[i, j]
-                out[i, j] += scale * theta[BUILT_IN + k] * slopes[k, i, j] * along_x[i, j]
+                total += values[k, i, j] * work[i, j]
+                out[i, j] += scale * theta[BUILT_IN + k] * slopes[k, i, j] * work[i, j]
         gradient[BUILT_IN + k] += scale * total
 
 
@@ -308,10 +334,10 @@ def add_scaled(out: Floats, field: Floats, factor: float) -> None:
 
 
 @summing_kernel
-def adjoint_pass(force: Floats, stages: Floats, values: Floats, slopes: Floats, kinds: Any,
-                 waves: Floats, profile: Floats, theta: Floats, grid: Floats, weights: Floats,
-                 n_steps: Any, lengths: Floats, conserved: bool, mirror: bool, start: Floats,
-                 gradient: Floats) -> None:  # fmt: skip
+def adjoint_pass(force: Floats, stages: Floats, bends: Any, values: Floats, slopes: Floats,
+                 kinds: Any, waves: Floats, profile: Floats, theta: Floats, grid: Floats,
+                 weights: Floats, n_steps: Any, lengths: Floats, conserved: bool, mirror: bool,
+                 with_theta: bool, start: Floats, gradient: Floats) -> None:  # fmt: skip
     """Transpose of ``tangent_pass``: fill ``start`` and ``gradient`` from forces on the frames."""
     n_stages = weights.shape[0]
     shape = start.shape
@@ -340,11 +366,11 @@ def adjoint_pass(force: Floats, stages: Floats, values: Floats, slopes: Floats, 
                     add_scaled(first, bar, weights[stage, 4] * length)
                     pull, scale = bar, weights[stage, 3] * length
                 adjoint_rate(
-                    stages[step, stage], pull, scale,
+                    stages[step, stage], bends[step, stage], pull, scale,
                     values[step, stage] if kinds.size else none,
                     slopes[step, stage] if kinds.size else none,
-                    kinds, waves[step], profile, theta, grid, conserved, mirror, rooms, gradient,
-                    bars[stage],
+                    kinds, waves[step], profile, theta, grid, conserved, mirror, with_theta, rooms,
+                    gradient, bars[stage],
                 )  # fmt: skip
             start[:] = bars[0]
             step -= 1

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError
 from physlearn.inference.fields.conserved_kernels import (
     adjoint_pass,
+    bend_stages,
     combine,
     forward_pass,
     operate,
@@ -26,7 +27,7 @@ __all__ = ["TermModel", "make_term_model", "stage_weights"]
 Floats = NDArray[np.float64]
 Drive = Callable[[Floats, NDArray[np.int64]], Floats]
 N_BUILT_IN = 8  # parameters of the kernels before the users'
-RESOLVED_SHARES = (0.12, 0.6)  # of the fastest local change in one step; conserved: wide margin
+RESOLVED_SHARES = (0.12, 2.0)  # of the fastest local change in one step; conserved: wide margin
 FEWEST_STAGES, MOST_STAGES = 3, 25
 SAFE = 0.8  # of the stability limit: P may leave the range that was assumed
 NONE = np.zeros((0, 0, 0, 0, 0))
@@ -76,6 +77,7 @@ class TermModel:
     values: Floats = field(default_factory=lambda: NONE)
     slopes: Floats = field(default_factory=lambda: NONE)
     full: Floats = field(default_factory=lambda: np.zeros(0))
+    bends: NDArray[np.float32] | None = None
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -105,7 +107,8 @@ class TermModel:
             return np.zeros(steps.n_steps)
         middles = steps.starts + 0.5 * steps.lengths
         waves = np.broadcast_to(self.drive(middles, steps.intervals), middles.shape)
-        return np.ascontiguousarray(waves, dtype=np.float64)
+        # a copy: a read-only array would compile the kernels once more
+        return np.array(waves, dtype=np.float64)
 
     @cached_property
     def weights(self) -> Floats:
@@ -123,6 +126,7 @@ class TermModel:
         room = (self.steps.n_steps, self.n_stages, *self.shape)
         if self.stages.shape != room:
             self.stages = np.empty(room)
+        self.bends = None
         frames = np.full((self.n_frames, *self.shape), np.nan)
         start = np.ascontiguousarray(start, dtype=np.float64)
         if self.user_terms:
@@ -173,6 +177,13 @@ class TermModel:
                 self.values[step, :, k] = term.value(self.stages[step], push)
                 self.slopes[step, :, k] = term.slope(self.stages[step], push)
 
+    def _bends(self) -> NDArray[np.float32]:
+        """Slopes of the local force at all stages; single precision halves what is read."""
+        if self.bends is None:
+            self.bends = np.empty(self.stages.shape, np.float32)
+            bend_stages(self.stages.reshape(-1), self.full, self.bends.reshape(-1))
+        return self.bends
+
     def tangent(self, start_changes: Floats, theta_changes: Floats | None = None) -> Floats:
         """Return the frames' changes, one for each direction."""
         changes = np.empty((len(start_changes), self.n_frames, *self.shape))
@@ -181,25 +192,25 @@ class TermModel:
             if theta_changes is not None:
                 turn = self.selection @ theta_changes[k]
             tangent_pass(
-                np.ascontiguousarray(start), turn, self.stages, self.values, self.slopes,
-                self.kinds, self.waves, self.profile, self.full, self.grid, self.weights,
-                self.steps.counts, self.lengths, self.conserved, self.mirror, changes[k],
+                np.ascontiguousarray(start), turn, self.stages, self._bends(), self.values,
+                self.slopes, self.kinds, self.waves, self.profile, self.full, self.grid,
+                self.weights, self.steps.counts, self.lengths, self.conserved, self.mirror,
+                changes[k],
             )  # fmt: skip
         return changes
 
     def adjoint(self, forces: Floats, *, theta: bool = True) -> tuple[Floats, Floats]:
-        """Return the transposed derivatives; the parameters' come along at no cost."""
+        """Return the transposed derivatives."""
         starts = np.empty((len(forces), *self.shape))
         slants = np.zeros((len(forces), self.full.size))
         for k, force in enumerate(forces):
             adjoint_pass(
-                np.ascontiguousarray(force), self.stages, self.values, self.slopes, self.kinds,
-                self.waves, self.profile, self.full, self.grid, self.weights, self.steps.counts,
-                self.lengths, self.conserved, self.mirror, starts[k], slants[k],
+                np.ascontiguousarray(force), self.stages, self._bends(), self.values, self.slopes,
+                self.kinds, self.waves, self.profile, self.full, self.grid, self.weights,
+                self.steps.counts, self.lengths, self.conserved, self.mirror, theta, starts[k],
+                slants[k],
             )  # fmt: skip
-        return starts, slants @ self.selection if theta else np.zeros(
-            (len(forces), len(self.all_terms))
-        )
+        return starts, slants @ self.selection
 
     def with_steps(self, theta: Floats, refine: int = 1) -> TermModel:
         """Return the model with steps that resolve the local change, stages that stay stable."""
@@ -310,7 +321,7 @@ def make_term_model(
     when = np.asarray(times, dtype=float)
     return TermModel(
         tuple(terms), units or ("1",) * len(names), shape, TimeSteps.of(when, np.inf), selection,
-        drive, np.ones(shape) if profile is None else np.ascontiguousarray(profile, dtype=float),
+        drive, np.ones(shape) if profile is None else np.array(profile, dtype=float),
         np.array([1 / dx**2, 1 / dy**2]), conserved, mirror, largest,
     )  # fmt: skip
 
