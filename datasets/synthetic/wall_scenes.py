@@ -84,9 +84,11 @@ def make_wall_scene(
 
     Examples
     --------
-    >>> scene = make_wall_scene("driven_topology", (96, 96), 12, rng=1)
-    >>> sorted(set(scene.track.events["kind"]))
-    ['merge', 'split']
+    >>> planted = WallSceneOptions(radius_pixel=10.0)
+    >>> scene = make_wall_scene(
+    ...     "driven_topology", (60, 60), 8, options=planted, drive=np.ones(8), rng=1)
+    >>> scene.track.events[["kind", "frame"]].to_numpy().tolist()
+    [['merge', 3]]
     """
     check_choice("kind", kind, KINDS)
     planted = options or WallSceneOptions()

@@ -84,8 +84,12 @@ def score_events(
 
     Examples
     --------
-    >>> from physlearn.datasets import make_wall_scene
-    >>> scene = make_wall_scene("domains", (64, 64), 4, options=None, rng=1)  # doctest: +SKIP
+    >>> from physlearn.datasets import WallSceneOptions, make_wall_scene
+    >>> planted = WallSceneOptions(radius_pixel=10.0)
+    >>> truth = make_wall_scene(
+    ...     "driven_topology", (60, 60), 8, options=planted, drive=np.ones(8), rng=1).track
+    >>> score_events(truth, truth).recall
+    1.0
     """
     for name, value in (("shortest", shortest), ("frames", frames), ("reach", reach)):
         check_positive(name, value)
