@@ -40,6 +40,7 @@ __getattr__, __dir__, __all__ = attach(
         "fit_drive_law": ".walls.drive_laws",
         "fit_ginzburg_landau": ".fields.ginzburg_landau_fit",
         "fit_hamiltonian_to_energies": ".energies.cluster_expansion",
+        "fit_landau_loop": ".hysteresis.landau_loop",
         "fit_lattice_hamiltonian": ".lattices.lattice_hamiltonian",
         "fit_nucleation_rate": ".walls.nucleation",
         "fit_pinning_map": ".walls.pinning_map",

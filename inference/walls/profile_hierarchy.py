@@ -162,7 +162,7 @@ def _mode(target: _Target) -> tuple[Floats, Floats]:
 def _sample(
     target: _Target, center: Floats, covariance: Floats, generator: np.random.Generator
 ) -> tuple[Floats, float, float, str]:
-    """Importance draws in rounds, the proposal fitted to the last; a random walk if k > .7."""
+    """Draw by importance in rounds, the proposal fitted to the last; by a walk if k > .7."""
     from arviz import psislw
 
     folded = bool(target.free[5])

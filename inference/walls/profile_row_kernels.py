@@ -1,4 +1,4 @@
-"""Rows across a wall: each row's likelihood by its position and width, summed for shared numbers."""
+"""Each row's likelihood by its wall's position and width, summed for the shared numbers."""
 
 from __future__ import annotations
 
@@ -154,7 +154,8 @@ def draw_rows(
 ) -> None:  # fmt: skip
     """Draw every row's ln width and position at each theta.
 
-    Equal thetas that follow each other share their tables. ``uniforms`` (n, n_rows, 4); ``widths``, ``positions`` (n, n_rows).
+    Equal thetas that follow each other share their tables. ``uniforms`` (n, n_rows, 4);
+    ``widths``, ``positions`` (n, n_rows).
     """
     n_widths = sums.shape[2] // blurs.size
     weights = np.empty(blurs.size)

@@ -1,0 +1,336 @@
+"""What hysteresis loops tell: imprint, coercive voltages, shape; a free energy only if declared."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError, NotIdentified, as_generator
+from physlearn.datasets import describe_loops
+from physlearn.datasets.spectra.loop_sweep import sweep_directions
+from physlearn.inference.hysteresis.landau_branches import LARGEST_SHAPE, coefficients_of_loop
+from physlearn.inference.hysteresis.median_loop import block_medians, branch_crossings
+from physlearn.inference.hysteresis.pixel_pooling import PooledPixels, design_effect, pool_pixels
+from physlearn.inference.hysteresis.uniform_film import fit_uniform_loop
+from physlearn.results import Fit, fit_from_draws
+
+__all__ = ["fit_landau_loop"]
+
+Floats = NDArray[np.float64]
+
+LEAST_PIXELS = 3
+N_MEDIANS = 400
+POOLED = ("coercive_voltage_rising", "coercive_voltage_falling", "log_switchable_response",
+          "squareness")  # fmt: skip
+NUCLEATION = (
+    "no Landau coefficients: under a tip, and in most films, a domain nucleates before the uniform "
+    "state loses its stability, so that the coercive field is no property of the free energy; "
+    "homogeneous_switching=True declares otherwise"
+)
+LARGEST_MISFIT = 3.0
+"""Of the median loop, in bootstrapped errors."""
+MUCH_MISFIT = 0.1
+"""Of the median loop, as a share of the remanent response."""
+
+
+def fit_landau_loop(
+    loops: xr.DataArray,
+    *,
+    level: str = "middle",
+    homogeneous_switching: bool = False,
+    polarisation: tuple[float, float] | None = None,
+    field: tuple[float, float] | None = None,
+    rng: int | np.random.Generator | None = None,
+    n_draws: int = 2000,
+) -> Fit:
+    r"""Measure imprint, coercive voltages and shape of hysteresis loops over a map of pixels.
+
+    Every pixel's loop is fitted robustly (`describe_loops`); a Student population behind the
+    pixels' Gaussian errors pools them. Landau coefficients are given only for uniform switching
+    that the user declares, with calibrated polarisation and field:
+
+    .. math:: E = a P + c P^3 + e P^5, \qquad
+        p = P / P_r: \; E / E_c = k(h) \, (-p + (1 - h) p^3 + h p^5) .
+
+    Parameters
+    ----------
+    loops
+        DataArray (y, x, voltage), (pixel, voltage) or (voltage,), real, NaN where missing, the
+        voltage in the order of the sweep.
+    level
+        Where a branch's coercive voltage is read, as in `describe_loops`.
+    homogeneous_switching
+        The whole volume switches at once, where its state loses stability (a defect-free uniform
+        capacitor): the only case in which a loop's coercive field belongs to the free energy.
+    polarisation
+        (value, sd) of the remanent polarisation P_r, in C/m^2.
+    field
+        (value, sd) of the field per voltage, in V/m per V: 1 / thickness.
+    rng
+        Seed or generator.
+    n_draws
+        Posterior draws.
+
+    Returns
+    -------
+    Fit
+        Of the population: ``coercive_voltages`` (dim ``branch``: rising, falling), ``imprint``
+        (their mean), ``coercive_voltage`` (half their distance), ``loop_shape`` (dim ``shape``:
+        ``squareness``, remanent over saturated response; ``relative_imprint``, imprint over
+        coercive voltage), ``pixel_spread`` (dim ``branch``, scale of the pixels' differences),
+        ``switchable_response`` (typical size), ``median_loop_crossings`` (dim ``branch``: where
+        the median loop changes sign; absent where it does not). For one loop its own values. With
+        ``homogeneous_switching``: ``landau_shape`` h, ``landau`` (dim ``term``: a, c, e),
+        ``barrier`` (J/m^3) and ``internal_field``. ``constant_data`` holds maps after pooling:
+        ``pixel_mean`` and ``pixel_sd`` (pixel, quantity), ``pixel_index``. ``diagnostics``: the
+        counts of pixels given up and why, ``design_effect`` (neighbours that repeat each other).
+
+    Raises
+    ------
+    InputError
+        For loops of another kind, or calibrations that are no (value, sd).
+    NotIdentified
+        When fewer than three pixels of a map (or the one loop) show a loop; when coefficients are
+        asked for without ``homogeneous_switching``, or it is declared without calibrations.
+
+    Examples
+    --------
+    >>> voltage = np.concatenate([np.arange(0, 9), np.arange(7, -9, -1), np.arange(-7, 0)]) * 1.0
+    >>> rising = np.r_[np.ones(9), np.zeros(16), np.ones(7)] > 0
+    >>> rng = np.random.default_rng(1)
+    >>> loop = np.tanh(voltage - np.where(rising, 4.0, -2.0)) + rng.normal(0, 0.02, (6, 8, 32))
+    >>> loop[::2, ::2, 5] += 40.0
+    >>> fit = fit_landau_loop(
+    ...     xr.DataArray(loop, {"voltage": voltage}, ("y", "x", "voltage")), rng=1)
+    >>> fit["imprint"].mean().round(1), fit["coercive_voltages"].mean(axis=0).round(1).tolist()
+    (np.float64(1.0), [4.0, -2.0])
+    """
+    generator, seed = as_generator(rng)
+    calibrated = [_pair(name, pair) for name, pair in
+                  (("polarisation", polarisation), ("field", field))]  # fmt: skip
+    _check_declared(homogeneous_switching, calibrated)
+    described = describe_loops(loops, level=level)
+    dims = described["reason"].dims
+    shape = described["reason"].shape
+    kept = np.flatnonzero(_usable(described))
+    texts = [*described.attrs["warnings"]]
+    if kept.size < (LEAST_PIXELS if dims else 1):
+        raise NotIdentified(
+            f"{kept.size} of {described['reason'].size} pixels show a loop with both steps "
+            f"(at least {LEAST_PIXELS} are pooled): {_reasons(described)}."
+        )
+    values, covariance = _columns(described, kept)
+    pooled, effects = _pooled(values, covariance, kept, shape, generator)
+    chosen = generator.integers(0, len(pooled.center), n_draws)
+    center = pooled.center[chosen]
+    draws = _population(center, pooled.spread[chosen], kept.size)
+    voltage, spectra = _sweep(loops, dims)
+    rising = sweep_directions(voltage)
+    near = (float(np.median(center[:, 0])), float(np.median(center[:, 1])))
+    medians = block_medians(spectra, shape, N_MEDIANS, generator) if dims else None
+    if medians is not None:
+        _add_crossings(draws, texts, voltage, rising, medians, near, generator, n_draws)
+    diagnostics: dict[str, Any] = {
+        "n_pixels": int(kept.size), "given_up": _counts(described),
+        "design_effect": effects.tolist(), "tails": float(np.median(pooled.tails)),
+    }  # fmt: skip
+    if homogeneous_switching:
+        curves = spectra if medians is None else np.concatenate([medians[0][None], medians[1]])
+        texts += _add_landau(
+            draws, diagnostics, voltage, rising, curves, center, calibrated, generator
+        )
+    else:
+        texts.append(NUCLEATION)
+    unit = str(described["imprint"].attrs.get("units", "V"))
+    response = str(described["switchable_response"].attrs.get("units", "1"))
+    return fit_from_draws(
+        draws,
+        model="two tanh steps a loop, Student population of pixels"
+        + ("; uniform 2-4-6 film" if homogeneous_switching else ""),
+        likelihood="Gaussian errors of robust fits of each pixel",
+        approximation="pixels: sandwich covariance; population: Gibbs draws, widened by the "
+        "design effect of neighbouring pixels",
+        seed=seed,
+        data=[np.nan_to_num(spectra), voltage],
+        units=_units(draws, unit, response),
+        dims={"coercive_voltages": ["branch"], "pixel_spread": ["branch"],
+              "median_loop_crossings": ["branch"], "loop_shape": ["shape"], "landau": ["term"]},
+        coords={"branch": ["rising", "falling"], "shape": ["squareness", "relative_imprint"],
+                "term": ["a", "c", "e"]},
+        diagnostics=diagnostics,
+        warnings=texts,
+        attrs={"quantities": json.dumps(POOLED), "map_shape": json.dumps(list(shape))},
+        constants={"pixel_mean": pooled.pixel_mean, "pixel_sd": pooled.pixel_sd,
+                   "pixel_index": kept},
+    )  # fmt: skip
+
+
+def _pair(name: str, given: tuple[float, float] | None) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    pair = np.asarray(given, dtype=float)
+    if pair.shape != (2,) or not np.isfinite(pair).all() or pair[0] <= 0 or pair[1] < 0:
+        raise InputError(f"{name} must be (value, sd), value > 0, sd at least 0; got {given!r}.")
+    return float(pair[0]), float(pair[1])
+
+
+def _check_declared(declared: bool, calibrated: list[tuple[float, float] | None]) -> None:
+    """Refuse coefficients that rest on nothing."""
+    if declared and None in calibrated:
+        raise NotIdentified(
+            "homogeneous_switching gives Landau coefficients only with polarisation=(value, sd) "
+            "and field=(value, sd): the loop itself has neither C/m^2 nor V/m."
+        )
+    if not declared and any(pair is not None for pair in calibrated):
+        raise NotIdentified(f"polarisation and field were given, but {NUCLEATION}.")
+
+
+def _usable(described: xr.Dataset) -> NDArray[np.bool_]:
+    """Return which pixels have all of the pooled columns."""
+    good = described["reason"].to_numpy().ravel() == 0
+    for name in ("coercive_voltage_rising", "coercive_voltage_falling", "remanent_response",
+                 "switchable_response"):  # fmt: skip
+        sd = described[f"{name}_sd"].to_numpy().ravel()
+        good &= np.isfinite(described[name].to_numpy().ravel()) & np.isfinite(sd) & (sd > 0)
+    swing = described["switchable_response"].to_numpy().ravel()
+    return np.asarray(good & (swing != 0))
+
+
+def _counts(described: xr.Dataset) -> dict[str, int]:
+    meaning = described["reason"].attrs
+    numbers, counts = np.unique(described["reason"].to_numpy(), return_counts=True)
+    return {str(meaning[str(k)]): int(n) for k, n in zip(numbers, counts, strict=True)}
+
+
+def _reasons(described: xr.Dataset) -> str:
+    return "; ".join(f"{count} {reason}" for reason, count in _counts(described).items())
+
+
+def _columns(described: xr.Dataset, kept: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return the pooled columns of the kept pixels and their covariance."""
+    names = list(described["column"].to_numpy())
+    full = described["covariance"].to_numpy().reshape(-1, len(names), len(names))[kept]
+    rows = [names.index(name) for name in ("coercive_voltage_rising", "coercive_voltage_falling",
+                                           "switchable_response", "remanent_response")]  # fmt: skip
+    full = full[:, rows][:, :, rows]
+    up, down, swing, rest = (described[names[k]].to_numpy().ravel()[kept] for k in rows)
+    values = np.stack([up, down, np.log(np.abs(swing)), 2 * rest / swing], axis=1)
+    jacobian = np.zeros((kept.size, 4, 4))
+    jacobian[:, 0, 0] = jacobian[:, 1, 1] = 1.0
+    jacobian[:, 2, 2] = 1 / swing
+    jacobian[:, 3, 2], jacobian[:, 3, 3] = -2 * rest / swing**2, 2 / swing
+    return values, jacobian @ full @ jacobian.transpose(0, 2, 1)
+
+
+def _pooled(
+    values: Floats, covariance: Floats, kept: NDArray[np.int64], shape: tuple[int, ...],
+    generator: np.random.Generator,
+) -> tuple[PooledPixels, Floats]:  # fmt: skip
+    """Pool the pixels and widen the centre by what neighbours repeat; one pixel stands alone."""
+    k = values.shape[1]
+    if len(values) == 1:
+        drawn = generator.multivariate_normal(values[0], covariance[0], 2000)
+        sd = np.sqrt(np.diag(covariance[0]))[None]
+        alone = PooledPixels(drawn, np.zeros((2000, k)), np.full(2000, np.inf), values, sd)
+        return alone, np.ones(k)
+    pooled = pool_pixels(values, covariance, generator)
+    effects = np.ones(k)
+    if len(shape) == 2:
+        measured = np.zeros(int(np.prod(shape)), dtype=bool)
+        measured[kept] = True
+        effects = np.array([
+            design_effect(column, measured.reshape(shape)) for column in pooled.pixel_mean.T
+        ])  # fmt: skip
+    middle = pooled.center.mean(axis=0)
+    wide = middle + np.sqrt(effects) * (pooled.center - middle)
+    return PooledPixels(
+        wide, pooled.spread, pooled.tails, pooled.pixel_mean, pooled.pixel_sd
+    ), effects
+
+
+def _population(center: Floats, spread: Floats, n_pixels: int) -> dict[str, Floats]:
+    """Return the population's variables."""
+    half = 0.5 * (center[:, 0] - center[:, 1])
+    imprint = 0.5 * (center[:, 0] + center[:, 1])
+    draws = {
+        "coercive_voltages": center[:, :2], "imprint": imprint, "coercive_voltage": half,
+        "loop_shape": np.stack([center[:, 3], imprint / half], axis=1),
+        "switchable_response": np.exp(center[:, 2]),
+    }  # fmt: skip
+    if n_pixels > 1:
+        draws["pixel_spread"] = spread[:, :2]
+    return draws
+
+
+def _sweep(loops: xr.DataArray, dims: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """Return voltage (n,) and loops (n_pixels, n)."""
+    axis = next(str(dim) for dim in loops.dims if dim not in dims)
+    spectra = loops.transpose(*dims, axis).to_numpy().astype(np.float64)
+    return loops[axis].to_numpy().astype(np.float64), spectra.reshape(-1, spectra.shape[-1])
+
+
+def _add_crossings(
+    draws: dict[str, Floats], texts: list[str], voltage: Floats, rising: NDArray[np.bool_],
+    medians: tuple[Floats, Floats], near: tuple[float, float], generator: np.random.Generator,
+    n_draws: int,
+) -> None:  # fmt: skip
+    """Add where the median loop changes sign, with the spread over blocks of pixels."""
+    own = branch_crossings(voltage, rising, medians[0][None], near)[0]
+    drawn = branch_crossings(voltage, rising, medians[1], near)
+    good = np.isfinite(drawn).all(axis=1)
+    if np.isnan(own).any() or good.mean() < 0.95:
+        texts.append("a branch of the median loop does not change sign: no crossings are given")
+        return
+    found = drawn[good]
+    draws["median_loop_crossings"] = found[generator.integers(0, len(found), n_draws)]
+
+
+def _add_landau(
+    draws: dict[str, Floats], diagnostics: dict[str, Any], voltage: Floats,
+    rising: NDArray[np.bool_], curves: Floats, center: Floats,
+    calibrated: list[tuple[float, float] | None], generator: np.random.Generator,
+) -> list[str]:  # fmt: skip
+    """Add the coefficients of a uniform film; return what does not fit."""
+    steps = np.array([np.median(center[:, 0]), np.median(center[:, 1])])
+    found, left = fit_uniform_loop(voltage, rising, curves, steps)
+    n = len(center)
+    index = generator.integers(0, found.shape[1], n)
+    shape = np.clip(found[0, index], 0.0, LARGEST_SHAPE)
+    scales = [
+        pair[0] * np.exp(generator.standard_normal(n) * pair[1] / pair[0])
+        for pair in calibrated if pair is not None
+    ]  # fmt: skip
+    coercive = 0.5 * (center[:, 0] - center[:, 1]) * scales[1]
+    terms = coefficients_of_loop(scales[0], coercive, shape)
+    draws["landau_shape"] = shape
+    draws["landau"] = np.stack([terms["a"], terms["c"], terms["e"]], axis=1)
+    draws["barrier"] = terms["barrier"]
+    draws["internal_field"] = -draws["imprint"] * scales[1]
+    noise = np.nanstd(curves[1:], axis=0).mean() if len(curves) > 1 else np.nan
+    misfit = float(np.sqrt(np.nanmean(left**2)))
+    diagnostics["misfit_over_response"] = misfit / abs(float(found[1, 0]))
+    diagnostics["misfit_over_error"] = float(misfit / noise)
+    texts = ["homogeneous switching was declared by the user; nothing in the loops proves it"]
+    share = misfit / abs(float(found[1, 0]))
+    if share > MUCH_MISFIT or (noise > 0 and misfit > LARGEST_MISFIT * noise):
+        texts.append(
+            f"the median loop is not that of a uniform film: it misses by "
+            f"{share:.0%} of the remanent response; do not use the "
+            "coefficients"
+        )
+    return texts
+
+
+def _units(draws: dict[str, Floats], volt: str, response: str) -> dict[str, str]:
+    units = dict.fromkeys(
+        ("coercive_voltages", "imprint", "coercive_voltage", "pixel_spread",
+         "median_loop_crossings"), volt,
+    )  # fmt: skip
+    units["switchable_response"] = response
+    units.update({"barrier": "J/m^3", "internal_field": "V/m",
+                  "landau": "V m/C; V m^5/C^3; V m^9/C^5"})  # fmt: skip
+    return {name: unit for name, unit in units.items() if name in draws}
