@@ -235,8 +235,8 @@ def tangent_rate(order: Floats, bends: Any, change: Floats, values: Floats, slop
 @summing_kernel
 def tangent_pass(start: Floats, turn: Floats, stages: Floats, bends: Any, values: Floats,
                  slopes: Floats, kinds: Any, waves: Floats, profile: Floats, theta: Floats,
-                 grid: Floats, weights: Floats, n_steps: Any, lengths: Floats, conserved: bool, mirror: bool,
-                 frames: Floats) -> None:  # fmt: skip
+                 grid: Floats, weights: Floats, n_steps: Any, lengths: Floats, conserved: bool,
+                 mirror: bool, frames: Floats) -> None:  # fmt: skip
     """Change of the frames with a change of the start and of the parameters.
 
     ``values``, ``slopes``: (steps, n_stages, n_user_terms, n_rows, n_columns), or five zeros.

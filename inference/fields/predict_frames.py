@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["predict_frames"]
 
 Floats = NDArray[np.float64]
+REACH = 1.2  # of the film's largest value
 
 
 def predict_frames(
@@ -143,7 +144,9 @@ def _drawn(state: FieldState, generator: np.random.Generator) -> tuple[Floats, F
     mixture = generator.normal(size=len(state.deviations)) / np.sqrt(len(state.deviations))
     start = (state.field + np.tensordot(change, state.sensitivity, 1)
              + np.tensordot(mixture, state.deviations, 1))  # fmt: skip
-    return state.mean + change, start
+    # beyond open edges nothing holds a draw within what the model's steps are made for
+    reach = REACH * float(state.settings["largest"])
+    return state.mean + change, np.clip(start, -reach, reach)
 
 
 def _dressed(

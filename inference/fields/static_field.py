@@ -23,6 +23,7 @@ WEIGHTS = WEIGHTS / WEIGHTS.sum()
 PIXEL_BLUR = 1.0 / 12.0  # variance of a pixel's own square, pixels^2
 REACH = 4.0  # widths on each side of a wall that are used
 LARGEST_SD = 0.30  # of the logarithm of the width: beyond it a width is not known
+RANGE = (float(np.log(0.2)), float(np.log(100.0)))  # of ln w, pixels
 ROUNDS = 40
 MISFIT = 1.15  # residual over the noise of flat domains
 
@@ -171,7 +172,12 @@ def _fit_walls(
         reach = min(max(REACH * np.hypot(width, blur), 4.0), min(picture.shape) / 4)
         pixels, jump = wall_pixels(picture, reach, max(np.hypot(width, blur), 2.0))
         solution = _least_squares(pixels, jump, width, blur, blur_sd, noise_sd)
-        before, width = width, float(np.exp(solution.theta[2]))
+        before, width = width, float(np.exp(np.clip(solution.theta[2], *RANGE)))
+        if not RANGE[0] + 0.1 < solution.theta[2] < RANGE[1] - 0.1:
+            raise NotIdentified(
+                "the picture holds no wall of a width that can be seen: what was found is thinner "
+                "than a fifth of a pixel or wider than the picture."
+            )
         if abs(np.log(width / before)) < 0.1:
             break
     return pixels, solution
@@ -204,6 +210,7 @@ def _least_squares(
     lost = max(rows.size - pixels.n_knots - free, 1)
     variance = noise_sd**2 if noise_sd else (0.1 * jump) ** 2
     cost, damping = np.inf, 1e-3
+    limits = np.array([jump, jump, 1.0, width**2 + blur**2])[:free]
     for _ in range(ROUNDS):
         system = _system(pixels, place, theta, shifts, free, variance, blur, blur_sd)
         new_cost = system[0]
@@ -211,7 +218,8 @@ def _least_squares(
             variance = system[4] / lost
         step, turn, covariance = _solved(*system[1:4], free, damping)
         trial, moved = theta.copy(), shifts + turn
-        trial[:free] += np.clip(step, -0.5, 0.5) if free else step
+        trial[:free] += np.clip(step, -0.5 * limits, 0.5 * limits)
+        trial[2] = np.clip(trial[2], *RANGE)
         after = _system(pixels, place, trial, moved, free, variance, blur, blur_sd)[0]
         now = _system(pixels, place, theta, shifts, free, variance, blur, blur_sd)[0]
         if after <= now:

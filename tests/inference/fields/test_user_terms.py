@@ -1,0 +1,52 @@
+"""Terms that users write: checked where they are made, their slopes exact."""
+
+import numpy as np
+import pytest
+
+from physlearn.checks import InputError
+from physlearn.inference import FieldTerm
+
+ORDER = np.linspace(-1.2, 1.4, 12).reshape(3, 4)
+FIELD = np.full((3, 4), 0.3)
+
+
+@pytest.mark.parametrize(
+    ("function", "slope"),
+    [
+        (lambda order, field: order**2, 2 * ORDER),
+        (lambda order, field: np.tanh(order) * field, 0.3 / np.cosh(ORDER) ** 2),
+        (lambda order, field: np.abs(order) * order, 2 * np.abs(ORDER)),
+        (lambda order, field: np.where(order > 0, order**2, 0.0), 2 * np.maximum(ORDER, 0)),
+        (lambda order, field: 1.0, 0 * ORDER),
+    ],
+)
+def test_slopes_by_complex_step_or_differences(function, slope):
+    term = FieldTerm("own", function)
+    assert np.allclose(term.slope(ORDER, FIELD), slope, atol=2e-5)
+    assert term.value(ORDER, FIELD).shape == ORDER.shape
+
+
+def test_a_given_derivative_is_used_and_checked():
+    term = FieldTerm("own", lambda order, field: order**2, lambda order, field: 2 * order)
+    assert np.array_equal(term.slope(ORDER, FIELD), 2 * ORDER)
+    with pytest.raises(InputError, match="must be that of its function"):
+        FieldTerm("own", lambda order, field: order**2, lambda order, field: 3 * order)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": "alpha"}, "built-in"),
+        ({"name": "two words"}, "must be a word"),
+        ({"operator": "curl"}, "operator"),
+        ({"function": 3}, "callable"),
+        ({"function": lambda order, field: np.log(order)}, "finite"),
+        ({"function": lambda order, field: np.roll(order, 1)}, "mixes neighbours"),
+        ({"function": lambda order, field: order - order.mean()}, "mixes neighbours"),
+        ({"function": lambda order, field: np.ones(7)}, "must return the shape"),
+        ({"function": lambda order, field: 1j * order}, "real"),
+    ],
+)
+def test_functions_that_cannot_be_used_are_said(given, words):
+    with pytest.raises(InputError, match=words):
+        FieldTerm(**{"name": "own", "function": lambda order, field: order, **given})
