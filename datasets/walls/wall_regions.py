@@ -12,9 +12,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from physlearn.datasets.walls.domain_kernels import (
-    border_points,
-    label_domains,
-    overlap_domains,
+    find_runs,
+    label_runs,
+    list_borders,
+    overlap_runs,
     vote_sides,
 )
 from physlearn.datasets.walls.wall_necks import WallShape
@@ -41,8 +42,10 @@ class Regions:
     ----------
     index
         Number of the frame.
-    positive, labels
-        Sign and label of each block; -1 where nothing is seen.
+    positive
+        Sign of each block.
+    row_starts, starts, labels
+        Runs of one sign (see ``domain_kernels``) and the domain of each.
     pairs
         Of each wall: labels of the positive and the negative domain, shape (n_walls, 2).
     points
@@ -57,6 +60,8 @@ class Regions:
 
     index: int
     positive: Mask
+    row_starts: Labels
+    starts: Labels
     labels: Labels
     n_labels: int
     pairs: NDArray[np.int64]
@@ -95,43 +100,52 @@ class RegionFinder:
         self.seen = np.ascontiguousarray(seen)
         self.block = block
         self.fewest = shortest / (LENGTH_PER_EDGE * block)
-        self.parents = np.empty(seen.size, dtype=np.int32)
+        self.starts = np.empty(seen.size, dtype=np.int32)
+        self.signs = np.empty(seen.size, dtype=np.int8)
         self.pairs = np.empty((seen.size, 2), dtype=np.int32)
         self.points = np.empty((seen.size, 2))
 
     def find(self, index: int, positive: Mask, shapes: Sequence[WallShape]) -> Regions:
         """Return the regions of a frame whose contours are ``shapes``."""
-        labels = np.empty(positive.shape, dtype=np.int32)
-        touching = np.zeros(positive.size, dtype=bool)
-        n_labels = label_domains(positive, self.seen, labels, self.parents, touching)
-        n = border_points(labels, positive, self.pairs, self.points)
+        n_rows, n_columns = positive.shape
+        rows = np.empty(n_rows + 1, dtype=np.int32)
+        count = find_runs(positive, self.seen, rows, self.starts, self.signs)
+        starts, signs = self.starts[:count].copy(), self.signs[:count]
+        labels, touching = np.empty(count, dtype=np.int32), np.zeros(count, dtype=bool)
+        n_labels = label_runs(rows, starts, signs, n_columns, labels, touching)
+        n = list_borders(rows, starts, signs, labels, n_columns, self.pairs, self.points)
         keys = self.pairs[:n, 0].astype(np.int64) * n_labels + self.pairs[:n, 1]
         order = np.argsort(keys, kind="stable")
-        found, starts, counts = np.unique(keys[order], return_index=True, return_counts=True)
+        ordered = keys[order]
+        first = np.flatnonzero(np.diff(ordered, prepend=-1))
+        counts = np.diff(first, append=n)
         long = counts >= self.fewest
-        pairs = np.stack([found[long] // max(n_labels, 1), found[long] % max(n_labels, 1)], axis=1)
+        found = ordered[first[long]]
+        pairs = np.stack([found // max(n_labels, 1), found % max(n_labels, 1)], axis=1)
         places = self.points[:n][order] * self.block + 0.5 * (self.block - 1)
-        points = [places[a : a + m] for a, m in zip(starts[long], counts[long], strict=True)]
+        points = [places[a : a + m] for a, m in zip(first[long], counts[long], strict=True)]
         to_edge = touching[pairs].all(axis=1).tolist()
-        names = {(int(a), int(b)): k for k, (a, b) in enumerate(pairs)}
-        sides = self._sides(labels, positive, shapes, n_labels)
-        contours = [names.get((int(a), int(b)), -1) for a, b in sides]
-        return Regions(
-            index, positive, labels, n_labels, pairs, points, to_edge, contours, self.block
-        )
-
-    def _sides(
-        self, labels: Labels, positive: Mask, shapes: Sequence[WallShape], n_labels: int
-    ) -> NDArray[np.int64]:
-        """Return the domains on both sides of each contour."""
         sides = np.full((len(shapes), 2), -1, dtype=np.int64)
         if shapes:
-            points = np.concatenate([np.hstack([wall.points, wall.normals]) for wall in shapes])
-            points[:, :2] = (points[:, :2] - 0.5 * (self.block - 1)) / self.block
-            starts = np.cumsum([0, *(len(wall.points) for wall in shapes)])
+            ends = np.cumsum([0, *(len(wall.points) for wall in shapes)])
             votes = np.zeros(n_labels, dtype=np.int64)
-            vote_sides(labels, positive, points, starts, sides, votes)
-        return sides
+            vote_sides(
+                rows, starts, signs, labels, n_columns, self._places(shapes), ends, sides, votes
+            )
+        names = {(int(a), int(b)): k for k, (a, b) in enumerate(pairs)}
+        contours = [names.get((int(a), int(b)), -1) for a, b in sides]
+        return Regions(
+            index, positive, rows, starts, labels, n_labels, pairs, points, to_edge, contours,
+            self.block,
+        )  # fmt: skip
+
+    def _places(self, shapes: Sequence[WallShape]) -> Floats:
+        """Return the points of all contours in blocks, with their normals."""
+        points = np.empty((sum(len(wall.points) for wall in shapes), 4))
+        np.concatenate([wall.points for wall in shapes], out=points[:, :2])
+        np.concatenate([wall.normals for wall in shapes], out=points[:, 2:])
+        points[:, :2] = (points[:, :2] - 0.5 * (self.block - 1)) / self.block
+        return points
 
 
 def _same_domains(before: Regions, here: Regions) -> Floats:
@@ -144,7 +158,10 @@ def _same_domains(before: Regions, here: Regions) -> Floats:
         tables.append(table)
         sizes.append(used.size)
     counts = np.zeros((sizes[0] + 1, sizes[1] + 1), dtype=np.int64)
-    overlap_domains(before.labels, here.labels, tables[0], tables[1], counts)
+    overlap_runs(
+        before.row_starts, before.starts, tables[0][before.labels], here.row_starts, here.starts,
+        tables[1][here.labels], before.positive.shape[1], counts,
+    )  # fmt: skip
     smaller = np.minimum(counts[:-1, -1:], counts[-1:, :-1])
     share = counts[:-1, :-1] / np.maximum(smaller, 1)
     one, two = tables[0][before.pairs], tables[1][here.pairs]
