@@ -99,7 +99,8 @@ def pool_pixels(values: Floats, covariance: Floats, generator: np.random.Generat
     mean, square = mean / steps, square / steps
     sd = np.sqrt(np.maximum(square - mean**2, 0.0))
     return PooledPixels(
-        np.array(centers) * unit + shift, np.array(spreads) * unit, np.array(tails), mean * unit + shift, sd * unit,
+        np.array(centers) * unit + shift, np.array(spreads) * unit, np.array(tails),
+        mean * unit + shift, sd * unit,
     )  # fmt: skip
 
 
