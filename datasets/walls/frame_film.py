@@ -160,7 +160,9 @@ def plain_film(values: Floats) -> Film:
         finite += np.isfinite(values[index])
     seen: Mask = np.asarray(finite >= 0.5 * present.sum())
     zeros, one = np.zeros(len(values)), np.ones((1, 1))
-    return Film(values, seen, present, zeros + 1.0, zeros, zeros, 0 * one, one, {}, 0, 0.0, zeros, zeros)
+    return Film(
+        values, seen, present, zeros + 1.0, zeros, zeros, 0 * one, one, {}, 0, 0.0, zeros, zeros
+    )
 
 
 def _present(values: Floats) -> Mask:

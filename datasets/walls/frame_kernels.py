@@ -15,20 +15,35 @@ Mask = NDArray[np.bool_]
 
 @kernel
 def regress_frame(frame: Floats, seen: Mask, reference: Floats, step: int, line: Floats) -> None:
-    """Slope and constant of a frame on a reference, from every ``step``-th row and column."""
-    n = mean_r = mean_f = square = cross = 0.0
-    for i in range(step // 2, frame.shape[0], step):
-        for j in range(step // 2, frame.shape[1], step):
-            value = frame[i, j]
-            if seen[i, j] and value == value:
+    """Slope and constant of a frame on a reference, from every ``step``-th row and column.
+
+    Pixels that stand off by more than 3 mean distances (switched ones) are left out, three times.
+    """
+    limit = np.inf
+    slope = constant = 0.0
+    for turn in range(4):
+        n = mean_r = mean_f = square = cross = size = 0.0
+        for i in range(step // 2, frame.shape[0], step):
+            for j in range(step // 2, frame.shape[1], step):
+                value = frame[i, j]
+                if not (seen[i, j] and value == value):
+                    continue
+                gap = abs(value - constant - slope * reference[i, j])
+                if turn > 0 and gap > limit:
+                    continue
+                size += gap
                 n += 1.0
                 gap_r, gap_f = reference[i, j] - mean_r, value - mean_f
                 mean_r += gap_r / n
                 mean_f += gap_f / n
                 square += gap_r * (reference[i, j] - mean_r)
                 cross += gap_r * (value - mean_f)
-    line[0] = cross / square if square > 0.0 else 0.0
-    line[1] = mean_f - line[0] * mean_r
+        if turn > 0:
+            limit = 3.0 * size / max(n, 1.0)
+        slope = cross / square if square > 0.0 else 0.0
+        constant = mean_f - slope * mean_r
+    line[0] = slope
+    line[1] = constant
 
 
 @summing_kernel

@@ -23,14 +23,15 @@ Mask = NDArray[np.bool_]
 
 FIRST_WIDTH_PIXEL = 2.0
 FIRST_SCALE_PIXEL = 1.5
-SEED_NOISE = 0.2
-SCALES_PIXEL = 1.5, 4.0
+SEED_NOISE = 0.12
+SCALES_PIXEL = 0.7, 4.0
 LARGEST_NOISE = 2.0
 WIDEST_WALL = 0.12
 LEAST_AGREEMENT = 0.5
 FRAMES_FOR_WIDTH = 6
 FRAMES_FOR_NOISE = 3
 WIDTH_ROUNDS = 3
+AWAY_BLOCKS = 1.5
 WIDE_WALL_PIXEL = 2.6
 MARGIN_WIDTHS = 1.7
 
@@ -148,7 +149,7 @@ def _away(finder: ContourFinder, frame: ScaledFrame, width: float) -> Mask:
     smooth, known = finder.smooth_frame(frame, FIRST_SCALE_PIXEL)
     domain = smooth > 0
     edge = domain != ndimage.minimum_filter(domain, 3)
-    away = (ndimage.distance_transform_edt(~edge) > 2 * width) & known
+    away = (ndimage.distance_transform_edt(~edge) > 2 * width + AWAY_BLOCKS) & known
     if away.sum() < 125:
         away = (np.abs(smooth) > 0.5) & known
     rows, columns = frame.pixels.shape
@@ -163,7 +164,7 @@ def _with_width(
         fits: list[FrameFit] = []
         for index in picked:
             frame = film.scale(int(index), space)
-            points, ends, closed, _, _ = finder.seed(frame, model)
+            points, ends, closed, _ = finder.seed(frame, model)
             fit = finder.fit(frame, model, points, ends, closed)
             if fit is not None:
                 finder.contours(model, fit)

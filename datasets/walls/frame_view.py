@@ -60,7 +60,9 @@ def field_of_view(values: Floats, present: Mask) -> tuple[Mask, float]:
         return seen, sd
     largest = int(np.argmax(np.bincount(labels.ravel())[1:])) + 1
     filled = ndimage.binary_fill_holes(labels == largest)
-    loud_rim = (~filled)[[0, -1]].mean() > 0.5 or (~filled)[:, [0, -1]].mean() > 0.5
+    # a rim is loud itself; a wall that moves across the picture cuts off a quiet part
+    rim = ~seen | (noise > cut)
+    loud_rim = rim[[0, -1]].mean() > 0.5 or rim[:, [0, -1]].mean() > 0.5
     if loud_rim:
         eroded: Mask = ndimage.binary_erosion(filled, iterations=6)
         seen = eroded & seen

@@ -12,12 +12,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.walls.domain_kernels import fine_domains
 from physlearn.datasets.walls.frame_film import plain_film, prepare_film
 from physlearn.datasets.walls.frame_scene import Scene, measure_scene
 from physlearn.datasets.walls.frame_times import line_time_of, video_of
 from physlearn.datasets.walls.track_options import TrackWallsOptions
-from physlearn.datasets.walls.wall_contours import BLOCK_PIXEL, Contour
+from physlearn.datasets.walls.wall_contours import Contour
 from physlearn.datasets.walls.wall_events import FollowedWalls, follow_walls
+from physlearn.datasets.walls.wall_regions import sign_taps
 from physlearn.datasets.walls.wall_velocities import measure_velocities
 from physlearn.records import WallTrack
 
@@ -28,16 +30,19 @@ Mask = NDArray[np.bool_]
 logger = logging.getLogger(__name__)
 
 LARGEST_EXCESS = 1.1
-THIN_WALL_PIXEL = 0.6
+OWN_SIGN_BELOW = 0.8
+"""Where the smoothed frame lies nearer to zero, the sign of single pixels tells the domain."""
+THIN_WALL_PIXEL = 0.75
+BLURRED_STEP_PIXEL, STEP_VARIANCE = 1.3, 0.03
+"""Sharp steps between pixels pass for walls of about one pixel that leave this variance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Found:
-    """Contours of every frame, the positive domains at blocks of 2 x 2 pixels, and the misfit."""
+    """Contours and positive domains of every frame, and the misfit."""
 
     frames: list[list[Contour]]
     domains: Mask
-    seen: Mask
     excess: Floats
 
 
@@ -106,8 +111,8 @@ def track_walls(
         raise NotIdentified("video shows no wall longer than the shortest that is looked for.")
     times = checked["time"].to_numpy()
     followed = follow_walls(
-        found.frames, found.domains, times, seen=found.seen, usable=scene.film.present,
-        reach=chosen.largest_step_pixel, block=BLOCK_PIXEL,
+        found.frames, found.domains, times, seen=scene.film.seen, usable=scene.film.present,
+        reach=chosen.largest_step_pixel,
     )  # fmt: skip
     line_time = line_time_of(checked, chosen)
     warnings = (*told, *_warnings(checked, scene, found))
@@ -121,15 +126,15 @@ def _find(scene: Scene, progress: Callable[[float], None] | None) -> _Found:
     space = film.buffer()
     n_frames = len(film.present)
     frames: list[list[Contour]] = []
-    domains = np.zeros((n_frames, *space.sums.shape), dtype=bool)
-    seen = np.zeros(space.sums.shape, dtype=bool)
+    domains = np.zeros((n_frames, *film.seen.shape), dtype=bool)
+    taps = sign_taps(model.noise_sd)
     excess = np.full(n_frames, np.nan)
     for index in range(n_frames):
         contours: list[Contour] = []
         if film.present[index]:
             frame = film.scale(index, space)
-            points, ends, closed, domains[index], known = finder.seed(frame, model)
-            seen |= known
+            points, ends, closed, smooth = finder.seed(frame, model)
+            fine_domains(frame.pixels, smooth, OWN_SIGN_BELOW, taps, domains[index])
             fit = finder.fit(frame, model, points, ends, closed)
             if fit is not None:
                 contours = finder.contours(model, fit)
@@ -138,7 +143,7 @@ def _find(scene: Scene, progress: Callable[[float], None] | None) -> _Found:
         frames.append(contours)
         if progress is not None:
             progress((index + 1) / n_frames)
-    return _Found(frames, domains, seen, excess)
+    return _Found(frames, domains, excess)
 
 
 def _as_track(
@@ -275,7 +280,8 @@ def _warnings(video: xr.DataArray, scene: Scene, found: _Found) -> tuple[str, ..
         )
     if len(scene.model.noise_lags) > 1:
         texts.append("the pixel noise is correlated; the normal errors account for it")
-    if scene.model.width < THIN_WALL_PIXEL:
+    unexplained = max(excess - 1.0, 0.0) * scene.model.noise_sd**2
+    if scene.model.width < (BLURRED_STEP_PIXEL if unexplained > STEP_VARIANCE else THIN_WALL_PIXEL):
         texts.append(
             f"the walls are thinner than a pixel (width {scene.model.width:.2f} pixels): their "
             "width is that of the pixels, and places are no better than the steps between pixels"

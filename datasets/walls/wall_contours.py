@@ -143,10 +143,8 @@ class ContourFinder:
             smooth = np.where(known, self.smooth / self.weight, 0.0)
         return smooth, known
 
-    def seed(
-        self, frame: ScaledFrame, model: WallModel
-    ) -> tuple[Floats, Integers, Mask, Mask, Mask]:
-        """Zero lines of the smoothed frame (points, ends, closed), positive and known blocks."""
+    def seed(self, frame: ScaledFrame, model: WallModel) -> tuple[Floats, Integers, Mask, Floats]:
+        """Zero lines of the smoothed frame (points, ends, closed), and that frame at blocks."""
         smooth, known = self.smooth_frame(frame, model.seed_scale)
         self.visited.fill(0)
         count = trace_lines(
@@ -154,7 +152,7 @@ class ContourFinder:
             self.ends, self.closed,
         )  # fmt: skip
         points = self.points[: self.ends[count]] * BLOCK_PIXEL + 0.5 * (BLOCK_PIXEL - 1)
-        return points, self.ends[: count + 1].copy(), self.closed[:count].copy(), smooth > 0, known
+        return points, self.ends[: count + 1].copy(), self.closed[:count].copy(), smooth
 
     def fit(
         self, frame: ScaledFrame, model: WallModel, points: Floats, ends: Integers, closed: Mask
