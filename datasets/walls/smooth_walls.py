@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.walls.smooth_geometry import wall_rows
-from physlearn.datasets.walls.space_time_grid import WallGrid, grid_modes, solve_grid
+from physlearn.datasets.walls.space_time_grid import ROUGHLY, WallGrid, grid_modes, solve_grid
 from physlearn.datasets.walls.space_time_prior import (
     NAMES,
     InferredPrior,
@@ -132,7 +132,7 @@ def _smooth_wall(
     found = infer_prior(data) if strength is None else None
     prior, uniform, speeds = _strength(data, strength, found)
     uniform = (uniform[0] * grid.shape[1] / len(data.waves), uniform[1])
-    field = solve_grid(grid, prior, uniform, speeds, variances=False).height
+    field = solve_grid(grid, prior, uniform, speeds, variances=False, close=ROUGHLY).height
     grid = crossing_grid(wall, grid, field)
     posterior = solve_grid(grid, prior, uniform, speeds)
     rows = wall_rows(

@@ -23,8 +23,8 @@ Integers = NDArray[np.int64]
 PAD_NODES = 24
 LEAST_WEIGHT = 0.05
 MOST_ITERATIONS = 40
-CLOSE_ENOUGH = 3e-3
-MEMORY = 4
+CLOSE_ENOUGH, ROUGHLY = 1e-3, 1e-2
+MEMORY = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -255,6 +255,7 @@ def solve_grid(
     speeds: Floats,
     *,
     variances: bool = True,
+    close: float = CLOSE_ENOUGH,
 ) -> GridPosterior:
     """Return the posterior of the wall on the nodes.
 
@@ -282,7 +283,7 @@ def solve_grid(
             )
         return from_modes(means, grid.closed)
 
-    tolerance = CLOSE_ENOUGH / np.sqrt(max(mean.max(), 1e-300))
+    tolerance = close / np.sqrt(max(mean.max(), 1e-300))
     height = _fixed_point(improve, filled_heights(grid), grid.lumped > 0, tolerance)
     spread, steps = np.zeros((count, frames)), np.zeros((count, frames))
     if not variances:

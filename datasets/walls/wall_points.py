@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError
 from physlearn.datasets.walls.space_time_charts import PolarChart, WallChart, choose_chart
 from physlearn.datasets.walls.space_time_grid import (
+    ROUGHLY,
     WallGrid,
     grid_modes,
     make_grid,
@@ -117,7 +118,7 @@ def pilot_grid(wall: WallPoints) -> WallGrid:
     data = grid_modes(grid)
     field = solve_grid(
         grid, pilot_prior(data), infer_uniform(data, True), np.ones(len(wall.times)),
-        variances=False,
+        variances=False, close=ROUGHLY,
     ).height  # fmt: skip
     return crossing_grid(wall, grid, field)
 
