@@ -76,23 +76,28 @@ def label_inner(
     """
     n_rows, n_columns = pictures.shape[1:]
     side = np.zeros((n_rows, n_columns), np.int8)
+    near = np.zeros((n_rows, n_columns), np.int8)
     for index in range(len(pictures)):
+        gain, offset = scales[index, 0], scales[index, 1]
         for i in range(n_rows):
             for j in range(n_columns):
                 side[i, j] = 0
                 if known[index, i, j]:
-                    value = (pictures[index, i, j] - scales[index, 1]) / scales[index, 0]
+                    value = (pictures[index, i, j] - offset) / gain
                     side[i, j] = 1 if value > cut[i, j] else -1
+            # bit 1: a negative block in the window of this row, bit 2: a positive one
+            for j in range(n_columns):
+                bits = 0
+                for b in range(max(0, j - margin), min(n_columns, j + margin + 1)):
+                    bits |= (side[i, b] < 0) | ((side[i, b] > 0) << 1)
+                near[i, j] = bits
         for i in range(n_rows):
             for j in range(n_columns):
-                own = side[i, j]
-                labels[index, i, j] = own
-                if own == 0:
-                    continue
+                bits = 0
                 for a in range(max(0, i - margin), min(n_rows, i + margin + 1)):
-                    for b in range(max(0, j - margin), min(n_columns, j + margin + 1)):
-                        if side[a, b] == -own:
-                            labels[index, i, j] = 0
+                    bits |= near[a, j]
+                own = side[i, j]
+                labels[index, i, j] = own if bits == (1 if own < 0 else 2) else 0
 
 
 @kernel
@@ -125,32 +130,34 @@ def scale_blocks(
         if n < 4:
             continue
         gain, offset, limit = scales[index, 0], scales[index, 1], np.inf
-        for _ in range(8):
-            kept = sum_l = sum_v = 0.0
-            for k in range(n):
-                if abs(value[k] - offset - gain * level[k]) <= limit:
-                    kept += 1.0
-                    sum_l += level[k]
-                    sum_v += value[k]
-            mean_l, mean_v = sum_l / max(kept, 1.0), sum_v / max(kept, 1.0)
-            square = cross = 0.0
-            for k in range(n):
-                if abs(value[k] - offset - gain * level[k]) <= limit:
-                    square += (level[k] - mean_l) ** 2
-                    cross += (level[k] - mean_l) * (value[k] - mean_v)
-            if kept < 4.0:
-                break
-            if min(lows, n - lows) >= 4 and square > 0.0:
-                gain = cross / square
-            offset = mean_v - gain * mean_l
-            spread = kept = 0.0
+        for turn in range(8):
+            kept = spread = mean_l = mean_v = square = cross = 0.0
             for k in range(n):
                 gap = abs(value[k] - offset - gain * level[k])
                 if gap <= limit:
-                    spread += gap
+                    # sums about the first value stay exact where levels are large
+                    x, v = level[k] - level[0], value[k] - value[0]
                     kept += 1.0
-            # of Gaussian values cut at 2.5 sd the mean size is .77 sd
-            limit = 2.5 * (1.2533 if limit == np.inf else 1.30) * spread / max(kept, 1.0)
+                    spread += gap
+                    mean_l += x
+                    mean_v += v
+                    square += x * x
+                    cross += x * v
+            if kept < 4.0:
+                break
+            if turn > 0:
+                # of Gaussian values cut at 2.5 sd the mean size is .77 sd
+                before = limit
+                limit = 2.5 * (1.2533 if limit == np.inf else 1.30) * spread / kept
+                if abs(limit - before) < 1e-3 * limit:
+                    break
+            mean_l /= kept
+            mean_v /= kept
+            square -= kept * mean_l * mean_l
+            cross -= kept * mean_l * mean_v
+            if min(lows, n - lows) >= 4 and square > 0.0:
+                gain = cross / square
+            offset = value[0] + mean_v - gain * (level[0] + mean_l)
         scales[index, 0] = gain
         scales[index, 1] = offset
         group_errors(pictures, counts, labels, low, high, full, scales, index, errors)

@@ -19,6 +19,7 @@ Mask = NDArray[np.bool_]
 BLOCK_PIXEL = 4
 LEVEL_SCALES_PIXEL = ((10.0, 1.0), (40.0, 1e-3), (160.0, 1e-6))
 ITERATIONS = 4
+FRAMES_FOR_MAPS = 40
 SMALLEST_DOMAIN_FRACTION = 2e-3
 LEAST_INNER_SHARE = 5e-3
 LABEL_NOISE = 0.08
@@ -78,34 +79,61 @@ def fit_levels(
     if noise / BLOCK_PIXEL > LABEL_NOISE * contrast:
         smooth = _smooth_labels(means, known)
         scales, contrast = _first_scales(smooth, known)
+    picked = np.unique(np.linspace(0, len(sums) - 1, FRAMES_FOR_MAPS).astype(int))
+    some = smooth[picked], known[picked], means[picked], counts[picked]
+    maps = _level_maps(*some, scales[picked], margin)
+    while maps is None and margin > 1:
+        margin -= 1
+        maps = _level_maps(*some, scales[picked], margin)
+    if maps is None:
+        raise NotIdentified(
+            "video shows one level only (the smaller domain covers less than 0.2 % of the view): "
+            "there is no wall to track."
+        )
+    low, high, middle = maps
+    scales = _relative(scales, middle)
+    labels = np.zeros(known.shape, dtype=np.int8)
+    errors = np.full((len(sums), 2), np.inf)
+    for _ in range(2):
+        label_inner(smooth, known, 0.5 * (low + high), scales, margin, labels)
+        scale_blocks(means, counts, labels, low, high, BLOCK_PIXEL**2, scales, errors)
+        scales[:, 0] = np.maximum(scales[:, 0], 1e-3)
+    return FrameLevels(
+        _whole(low, shape), _whole(high, shape), scales[:, 0].copy(), scales[:, 1].copy(), errors
+    )
+
+
+def _level_maps(
+    smooth: Floats, known: Mask, means: Floats, counts: Floats, scales: Floats, margin: int
+) -> tuple[Floats, Floats, Floats] | None:
+    """Return maps of the low and the high level and their scale; None with one level."""
     scaled = (smooth - scales[:, 1, None, None]) / scales[:, 0, None, None]
     cut = np.full(known.shape[1:], otsu_cut(scaled[known]))
     labels = np.zeros(known.shape, dtype=np.int8)
-    errors = np.full((len(sums), 2), np.inf)
+    errors = np.full((len(means), 2), np.inf)
     low = high = np.zeros(known.shape[1:])
+    total = np.array([1.0, 0.0])
+    least = SMALLEST_DOMAIN_FRACTION if margin == 1 else LEAST_INNER_SHARE
     for _ in range(ITERATIONS):
         label_inner(smooth, known, cut, scales, margin, labels)
         shares = [float((labels == side).sum()) / max(known.sum(), 1) for side in (-1, 1)]
-        if margin > 1 and min(shares) < LEAST_INNER_SHARE:
-            return fit_levels(sums, counts, shape, noise, margin - 1)
-        if min(shares) < SMALLEST_DOMAIN_FRACTION:
-            raise NotIdentified(
-                "video shows one level only (the smaller domain covers less than 0.2 % of the "
-                "view): there is no wall to track."
-            )
+        if min(shares) < least:
+            return None
         raw = (means - scales[:, 1, None, None]) / scales[:, 0, None, None]
         low, high = (_level_map(raw, labels == side, counts) for side in (-1, 1))
         scale_blocks(means, counts, labels, low, high, BLOCK_PIXEL**2, scales, errors)
         scales[:, 0] = np.maximum(scales[:, 0], 1e-3)
         middle = np.median(scales[np.isfinite(errors).any(axis=1)], axis=0)
-        scales = np.stack(
-            [scales[:, 0] / middle[0], scales[:, 1] - scales[:, 0] * (middle[1] / middle[0])],
-            axis=1,
-        )
+        scales = _relative(scales, middle)
+        total = np.array([total[0] * middle[0], total[1] + total[0] * middle[1]])
         cut = 0.5 * (low + high)
-    return FrameLevels(
-        _whole(low, shape), _whole(high, shape), scales[:, 0].copy(), scales[:, 1].copy(), errors
-    )
+    return low, high, total
+
+
+def _relative(scales: Floats, middle: Floats) -> Floats:
+    """Gains and offsets relative to a common gain and offset."""
+    gain = scales[:, 0] / middle[0]
+    return np.stack([gain, scales[:, 1] - gain * middle[1]], axis=1)
 
 
 def _smooth_labels(means: Floats, known: Mask) -> Floats:

@@ -104,9 +104,11 @@ def _check_persistence(
             smooth, known = finder.smooth_frame(film.scale(int(frames[at]), space), 2.0)
             pair.append((smooth > 0, known))
         both = pair[0][1] & pair[1][1]
+        if not both.any():
+            continue
         agreements.append(float((pair[0][0] == pair[1][0])[both].mean()))
         shares.append(float(pair[1][0][both].mean()))
-    share = float(np.mean(shares))
+    share = float(np.mean(shares)) if shares else 0.0
     if not 0 < share < 1:
         raise NotIdentified("video shows one level only: there is no wall to track.")
     chance = share**2 + (1 - share) ** 2

@@ -14,7 +14,7 @@ __all__ = ["field_of_view"]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-PAIRS = 8
+PAIRS = 6
 LEAST_SHARE_KNOWN = 0.5
 LEAST_PIXELS = 256
 
@@ -24,7 +24,7 @@ def field_of_view(values: Floats, present: Mask) -> tuple[Mask, float]:
 
     Of two noise classes that stand apart the quieter is in view: a round aperture leaves a rim
     that is black (constant) or, after division by a flat field, much noisier than the picture.
-    Judged on 8 pairs of neighbouring frames that are spread over the film.
+    Judged on 6 pairs of neighbouring frames that are spread over the film.
     """
     frames = np.flatnonzero(present)
     firsts = np.unique(np.linspace(0, len(frames) - 2, PAIRS).astype(int))

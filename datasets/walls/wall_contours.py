@@ -169,17 +169,19 @@ class ContourFinder:
         self, frame: ScaledFrame, model: WallModel, points: Floats, ends: Integers, closed: Mask,
         *, first: bool,
     ) -> FrameFit:  # fmt: skip
-        steps = np.hypot(*np.diff(points, axis=0).T)
-        room = int(1.2 * steps.sum() / model.spacing) + 16 * len(closed) + 2 * len(points)
-        nodes, arc = np.empty((room, 5)), np.empty(room)
+        # seeds lie up to 2 sqrt(2) pixels apart
+        room = int((3.0 if first else 1.5) * len(points) / min(model.spacing, 1.0))
         starts, lengths = np.zeros(len(closed) + 1, np.int64), np.empty(len(closed))
-        lay_curves(
-            points, ends, closed, model.spacing, model.smoothing, first, nodes, arc, starts, lengths
-        )
+        laid = -1
+        while laid < len(closed):
+            room = 2 * room if laid >= 0 else room + 16 * len(closed)
+            nodes, arc = np.empty((room, 5)), np.empty(room)
+            laid = lay_curves(
+                points, ends, closed, model.spacing, model.smoothing, first, nodes, arc, starts,
+                lengths,
+            )  # fmt: skip
         n = int(starts[-1])
         nodes, arc = nodes[:n], arc[:n]
-        if not first:
-            forget_pixels(self.places, 0, self.owner)
         count = collect_pixels(
             nodes, 0.5 * model.spacing, REACH_WIDTHS * model.width + 1.0, frame.pixels,
             self.nearest, self.owner, self.places, self.pixels,

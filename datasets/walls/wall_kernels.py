@@ -57,7 +57,7 @@ def collect_pixels(
     touched = 0
     for node in range(nodes.shape[0]):
         x, y, along_x, along_y, bend = nodes[node]
-        aside = 1.5 * half_spacing * (1.0 + abs(bend) * reach) + 0.75
+        aside = 1.2 * half_spacing * (1.0 + abs(bend) * reach) + 0.35
         height = reach * abs(along_y) + aside * abs(along_x)
         for i in range(max(0, int(np.ceil(y - height))), min(n_rows - 1, int(y + height)) + 1):
             dy = i - y
