@@ -79,7 +79,7 @@ def follow_walls(
         when its points lie so close to it; pixels.
     flicker_frames
         Walls that touch and part again (or part and touch, or disappear and come back) at the same
-        place within so many frames have no event.
+        place within so many frames have no event, nor has a wall that comes and goes within them.
     block
         Pixels along the edge of the blocks.
     shortest

@@ -30,6 +30,8 @@ LEAST_OVERLAP = 0.1
 """Of the smaller domain, for two domains of neighbouring frames to be the same one."""
 SIGN_NOISE = 0.1
 SIGN_SCALES = 0.6, 3.0
+CONTACT_PIXEL = 10.0
+"""Radius over which the middle of a contact is taken."""
 LENGTH_PER_EDGE = np.pi / 4
 """Mean length of a wall for each edge between blocks that it separates."""
 
@@ -148,8 +150,8 @@ class RegionFinder:
         return points
 
 
-def _same_domains(before: Regions, here: Regions) -> Floats:
-    """Share of the smaller domain that the domains on both sides of two walls have in common."""
+def _same_domains(before: Regions, here: Regions) -> tuple[Floats, Floats]:
+    """Share of the smaller domain that walls have in common on their positive, negative side."""
     tables, sizes = [], []
     for frame in (before, here):
         used = np.unique(frame.pairs)
@@ -165,22 +167,22 @@ def _same_domains(before: Regions, here: Regions) -> Floats:
     smaller = np.minimum(counts[:-1, -1:], counts[-1:, :-1])
     share = counts[:-1, :-1] / np.maximum(smaller, 1)
     one, two = tables[0][before.pairs], tables[1][here.pairs]
-    result: Floats = np.minimum(
-        share[np.ix_(one[:, 0], two[:, 0])], share[np.ix_(one[:, 1], two[:, 1])]
-    )
-    return result
+    return share[np.ix_(one[:, 0], two[:, 0])], share[np.ix_(one[:, 1], two[:, 1])]
 
 
 def linked_walls(before: Regions, here: Regions, reach: float) -> Mask:
     """Tell which walls of two frames are the same; (n_before, n_here)."""
     if not before.points or not here.points:
         return np.zeros((len(before.points), len(here.points)), dtype=bool)
-    linked: Mask = _same_domains(before, here) >= LEAST_OVERLAP
+    positive, negative = _same_domains(before, here)
+    linked: Mask = np.minimum(positive, negative) >= LEAST_OVERLAP
     lost = np.flatnonzero(~linked.any(axis=1))
     found = np.flatnonzero(~linked.any(axis=0))
     if lost.size and found.size:  # a narrow domain may move farther than its width
+        side = np.maximum(positive, negative)[np.ix_(lost, found)] >= LEAST_OVERLAP
         gaps = np.array([[_mean_gap(before.points[i], here.points[j]) for j in found]
                          for i in lost])  # fmt: skip
+        gaps[~side] = np.inf
         while gaps.min() <= reach:
             i, j = np.unravel_index(int(np.argmin(gaps)), gaps.shape)
             linked[lost[i], found[j]] = True
@@ -216,7 +218,9 @@ def contacts(
             score = np.where(switched[cells[:, 1], cells[:, 0]], gap, gap + 1e3)
             nearest = int(np.argmin(score))
             if score[nearest] < best[0]:
-                place = middle[nearest]
+                near = score <= score[nearest] + 1.0
+                near &= np.hypot(*(middle - middle[nearest]).T) < CONTACT_PIXEL
+                place = middle[near].mean(axis=0)
                 best = (float(score[nearest]), k, float(place[0]), float(place[1]))
         found.append(best[1:])
         together.append(best[1])

@@ -1,0 +1,74 @@
+"""Movies of walls on raw frames: what is drawn where, and what is read back."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from physlearn.checks import BackendUnavailable, InputError
+from physlearn.datasets import (
+    WallSceneOptions,
+    draw_walls,
+    make_wall_scene,
+    read_video,
+    save_wall_movie,
+)
+from physlearn.datasets.walls.wall_movie import EVENT_COLOURS, WALL_COLOURS
+from physlearn.records import WallTrack
+
+
+@pytest.fixture(scope="module")
+def scene():
+    options = WallSceneOptions(noise_sd=0.0, radius_pixel=10.0, n_domains=1)
+    return make_wall_scene("domains", (48, 48), 3, options=options, rng=1)
+
+
+def test_the_wall_is_drawn_where_it_is(scene):
+    picture = draw_walls(scene.track, scene.video, 1, magnification=4).astype(float)
+    colour = WALL_COLOURS[scene.track.walls[0] % len(WALL_COLOURS)]
+    rows, columns = np.nonzero(np.abs(picture - colour).max(axis=2) < 12)
+    assert len(rows) > 100
+    place = np.stack([(columns + 0.5) / 4 - 0.5, (rows + 0.5) / 4 - 0.5], axis=1)
+    wall = scene.track.contour(1, scene.track.walls[0])[["x", "y"]].to_numpy()
+    gaps = np.hypot(*(place[:, None] - wall[None]).transpose(2, 0, 1)).min(axis=1)
+    assert gaps.max() < 0.5
+
+
+def test_an_event_has_a_ring_of_its_colour(scene):
+    events = pd.DataFrame({"frame": [1], "wall": [0], "kind": ["merge"], "x": [24.0], "y": [20.0]})
+    track = WallTrack(scene.track.table, scene.track.frame_times, events=events)
+    marked = np.array(EVENT_COLOURS["merge"])
+    for frame, there in ((0, False), (1, True), (2, True)):
+        picture = draw_walls(track, scene.video, frame, magnification=2).astype(int)
+        assert bool((np.abs(picture - marked).max(axis=2) < 12).any()) == there
+
+
+def test_a_gif_is_read_back_as_a_film_of_the_frames(scene, tmp_path):
+    file = save_wall_movie(scene.track, scene.video, tmp_path / "walls.gif", magnification=2)
+    film = read_video(file)
+    assert film.shape == (3, 96, 96)
+    assert any("coloured" in note for note in film.attrs["warnings"])
+
+
+def test_mp4_is_written_where_there_is_an_encoder_and_refused_otherwise(scene, tmp_path):
+    try:
+        file = save_wall_movie(scene.track, scene.video, tmp_path / "walls.mp4")
+    except BackendUnavailable as refusal:
+        assert "pip install av" in str(refusal)
+    else:
+        assert read_video(file).sizes["time"] == 3
+
+
+def test_a_complex_film_is_shown_along_its_main_axis():
+    options = WallSceneOptions(complex_signal=True, noise_sd=0.02, radius_pixel=10.0, n_domains=1)
+    scene = make_wall_scene("domains", (48, 48), 3, options=options, rng=1)
+    picture = draw_walls(scene.track, scene.video, 0, magnification=1)[..., 0].astype(float)
+    inside = scene.levels[0] < -4
+    outside = scene.levels[0] > 4
+    assert abs(picture[inside].mean() - picture[outside].mean()) > 150
+
+
+def test_other_files_and_frames_are_refused(scene, tmp_path):
+    with pytest.raises(InputError, match="must end in"):
+        save_wall_movie(scene.track, scene.video, tmp_path / "walls.png")
+    with pytest.raises(InputError, match="from 0 to 2"):
+        draw_walls(scene.track, scene.video, 3)
