@@ -37,6 +37,7 @@ NOISE_SD = 0.05
 LARGEST_BEND = 3.0
 WIDEST = 1.0
 REACH = 6.0
+STEEPNESS = 0.0, 6.0
 COLUMNS = (
     "wall",
     "exponent",
@@ -152,10 +153,10 @@ def measure_roughness(
             grid = pilot_grid(wall)
             modes = _wall_modes(grid, shortest, longest, ends, FALLOFF[0])
             facts = _exponent(modes)
-            if ends == "cut" and not grid.closed and np.isfinite(facts.get("fall", np.nan)):
+            if ends == "cut" and not grid.closed and "point" in facts:
                 # the modes of the spectrum that was found
-                modes = _wall_modes(grid, shortest, longest, ends, round(2 * facts["fall"]) / 2)
-                facts = _exponent(modes)
+                modes = _wall_modes(grid, shortest, longest, ends, round(2 * facts["point"][1]) / 2)
+                facts = _exponent(modes, facts["point"])
             bands.append(modes.band)
             rows.append({"wall": number, **facts})
     if not rows:
@@ -251,7 +252,7 @@ def _cut_modes(count: int, fall: float) -> tuple[Floats, Floats, Floats, Floats]
     return vectors, basis, inner, waves
 
 
-def _exponent(modes: _WallModes) -> dict[str, Any]:
+def _exponent(modes: _WallModes, begin: Floats | None = None) -> dict[str, Any]:
     """Return a wall's exponent with its interval, or why there is none."""
     count = len(modes.waves)
     facts: dict[str, Any] = {"n_modes": count, "n_frames": len(modes.spans), "refused": ""}
@@ -275,8 +276,9 @@ def _exponent(modes: _WallModes) -> dict[str, Any]:
         )
         return float(0.5 * (((point - center) / spread) ** 2).sum() - chance)
 
-    best, kept, start = None, True, center[:-1]
+    best, kept, start = None, True, center[:-1] if begin is None else begin
     bounds = np.stack([center - REACH * spread, center + REACH * spread], axis=1)[:-1]
+    bounds[1] = STEEPNESS
     for gliding in (True, False) if len(modes.spans) > 1 else (True,):
         found = optimize.minimize(
             lambda point, motion: loss(np.append(point, 0.0), motion), start, args=(gliding,),
@@ -291,7 +293,7 @@ def _exponent(modes: _WallModes) -> dict[str, Any]:
         lambda point: loss(np.append(point, 0.0), kept), best.x, spread[:-1]
     )
     inflation = _inflation(modes, base, _density(base, *best.x[:2], 0.0), np.exp(2 * best.x[4]))
-    facts["fall"] = float(best.x[1])
+    facts["point"] = best.x
     facts["bend_z"] = _bend(lambda point: loss(point, kept), straight, spread) / np.sqrt(
         inflation[1]
     )
