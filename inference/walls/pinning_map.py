@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified, as_generator
 from physlearn.inference.walls.pinning_search import FieldSearch
-from physlearn.inference.walls.pinning_solver import PinningOptimum, draw_unknowns
+from physlearn.inference.walls.pinning_solver import PinningOptimum
 from physlearn.inference.walls.wall_drive import WallDrive, drive_design
 from physlearn.inference.walls.wall_runs import WallRun, usable_runs
 from physlearn.one_thread import one_blas_thread
@@ -149,11 +149,9 @@ def fit_pinning_map(
     with one_blas_thread():
         search = FieldSearch(run, told, track.frame_times, fixed, not small_slopes, generator)
         line, optimum = search.best()
-        draws = draw_unknowns(line, optimum, n_draws, generator)
-    fields = np.array([line.unpack(draw)[1] for draw in draws])
-    named = _named(told, np.array([line.unpack(d)[2] for d in draws]), search, generator)
+        speeds, fields, _ = search.draws(line, optimum, n_draws, generator)
+    named = _named(told, speeds, search.draw(n_draws, generator))
     texts = _doubts(optimum, search, told)
-    mode = line.unpack(optimum.theta)
     speed = f"{track.unit}/{track.time_unit}"
     x = run.center[0] + line.places[:, None] * run.axes[0, 0] + line.heights * run.axes[1, 0]
     y = run.center[1] + line.places[:, None] * run.axes[0, 1] + line.heights * run.axes[1, 1]
@@ -178,8 +176,8 @@ def fit_pinning_map(
         warnings=texts,
         attrs={"subject": "walls", "law": "pinning", "unit": track.unit},
         constants={
-            "pinning_mean": mode[1], "pinning_sd": fields.std(axis=0, ddof=1), "pinning_x": x,
-            "pinning_y": y, "pinning_swept": swept,
+            "pinning_mean": fields.mean(axis=0), "pinning_sd": fields.std(axis=0, ddof=1),
+            "pinning_x": x, "pinning_y": y, "pinning_swept": swept,
         },
     )  # fmt: skip
 
@@ -216,11 +214,8 @@ def _sweep(run: WallRun) -> float:
     return float(np.ptp(means))
 
 
-def _named(
-    told: WallDrive, speeds: Floats, search: FieldSearch, generator: np.random.Generator
-) -> dict[str, Floats]:
-    """Draws by name: the field's numbers from the evidence about its best, the speed given them."""
-    logs = search.draw(len(speeds), generator)
+def _named(told: WallDrive, speeds: Floats, logs: Floats) -> dict[str, Floats]:
+    """Draws by name."""
     return {
         told.name: speeds, "curvature_mobility": np.exp(logs[:, 0]),
         "pinning_strength": np.exp(logs[:, 1]), "pinning_length": np.exp(logs[:, 2]),

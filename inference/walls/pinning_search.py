@@ -12,6 +12,7 @@ from physlearn.inference.walls.pinned_line import PinnedLine
 from physlearn.inference.walls.pinning_solver import (
     PinningOptimum,
     curvature_log_determinant,
+    draw_unknowns,
     solve_line,
 )
 from physlearn.inference.walls.wall_drive import WallDrive
@@ -28,6 +29,7 @@ MOST_TRIALS = 45
 FIRST_STEPS = (0.7, -0.5, 0.4)
 BEND_STEPS = (0.3, 0.15, 0.15)
 LEAST_INFORMATION = 0.25
+NUMBERS_DRAWN = 10
 FARTHEST = 6.0
 
 
@@ -74,6 +76,29 @@ class FieldSearch:
         optimum = solve_line(line, np.zeros(line.size), grow=True)
         _, self.effective = curvature_log_determinant(line, np.random.default_rng(self.seed))
         return line, optimum
+
+    def draws(
+        self, line: PinnedLine, optimum: PinningOptimum, count: int,
+        generator: np.random.Generator,
+    ) -> tuple[Floats, Floats, Floats]:  # fmt: skip
+        """Draws of speed (count,), field (count, n, n_knots), logarithms (count, 3).
+
+        A few draws of the three numbers, the map solved anew for each, and draws about each.
+        """
+        n_numbers = min(NUMBERS_DRAWN, count) if self.free.any() else 1
+        numbers = self.draw(n_numbers, generator)
+        state = line.unpack(optimum.theta)
+        speeds, fields = [], []
+        shares = np.array_split(np.arange(count), n_numbers)
+        for logs, share in zip(numbers, shares, strict=True):
+            here = self._line(self.run, logs)
+            found = solve_line(here, here.whiten(*state), grow=False)
+            for theta in draw_unknowns(here, found, len(share), generator):
+                _, field, speed = here.unpack(theta)
+                speeds.append(speed)
+                fields.append(field)
+        repeated = np.repeat(numbers, [len(share) for share in shares], axis=0)
+        return np.array(speeds), np.array(fields), repeated
 
     def _line(self, run: WallRun, logs: Floats) -> PinnedLine:
         mobility, strength, length = np.exp(logs)

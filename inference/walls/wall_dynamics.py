@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 LAWS = ("linear", "levels", "creep", "depinning")
 PRIOR_REPEATED = 0.5
 NONE_OF_IT = 1e-9
+STRONG_PULL = 4.0
 MAP_DRAWS = 60
 
 
@@ -182,11 +183,9 @@ def _fit_track(
     start, shapes = _first_guess(track, models, told)
     sds = np.concatenate([prior_sd, shift_sd])
     optimum = optimize_walls(models, start, shapes, sds)
-    straight = _refuse_trade_off(models, optimum, sds, told, scales)
-    if straight:  # the curvature's share is set to none, which costs the speeds nothing
-        texts.append(
-            "the walls are too straight to show curvature_mobility: it was left out (zero)"
-        )
+    reason = _no_curvature(models, optimum, sds, told, scales)
+    if reason:  # the curvature's share is set to none, which costs the speeds nothing
+        texts.append(f"{reason}: curvature_mobility was left out (zero)")
         sds[prior_sd.size - 1] *= NONE_OF_IT
         start[-1] = 0.0
         optimum = optimize_walls(models, start, shapes, sds)
@@ -197,7 +196,7 @@ def _fit_track(
     texts += doubts
     speed = draws[:, :-1]
     named = {told.name: speed if told.levels.size else speed[:, 0]}
-    if not straight:
+    if not reason:
         named["curvature_mobility"] = draws[:, -1]
     units = _units(track, told)
     if law in ("creep", "depinning"):
@@ -337,13 +336,13 @@ def _height_rates(run: WallRun, times: Floats) -> tuple[NDArray[np.int64], Float
     return run.frames[frames][:-1][good], speed[good], spread[good]
 
 
-def _refuse_trade_off(
+def _no_curvature(
     models: list[FrontModel], optimum: WallOptimum, sds: Floats, told: WallDrive, scales: Scales
-) -> bool:
-    """Return whether the curvature has no say; refuse where nothing else has one either."""
+) -> str:
+    """Return why the curvature has no say, if so; refuse where nothing else has one either."""
     marginal, n = optimum.marginal, optimum.n_law
     if not np.isfinite(marginal).all():
-        return False
+        return ""
     scaled = np.linalg.pinv(marginal * np.outer(sds[:n], sds[:n]), hermitian=True)
     share = np.sqrt(np.maximum(np.diag(scaled), 0.0))
     # A straight wall stays straight under any tension
@@ -354,4 +353,10 @@ def _refuse_trade_off(
             f"the walls do not tell {what} from the tension: take walls of several radii, or a "
             "drive that changes."
         )
-    return lost
+    if lost:
+        return "the walls are too straight to show the tension"
+    # The data may pull it below zero, where fronts are unstable and there is nothing to draw
+    pull = optimum.pull[n - 1] / np.sqrt(marginal[n - 1, n - 1])
+    if optimum.globals[n - 1] <= 0 and pull < -STRONG_PULL:
+        return "bends grow faster than any tension lets them (pinning or another law)"
+    return ""

@@ -234,7 +234,7 @@ class LineFront(FrontModel):
 
     def __init__(self, run: WallRun, design: Floats, times: Floats) -> None:
         super().__init__(run, design, times)
-        low, high = float(run.place.min()), float(run.place.max())
+        low, high = run.extent
         self.node_spacing = max(run.spacing, (high - low) * (1 + 2 * MARGIN) / MOST_NODES)
         margin = max(MARGIN * (high - low), LEAST_MARGIN * self.node_spacing)
         self.n_nodes = int(np.ceil((high - low + 2 * margin) / self.node_spacing)) + 1

@@ -24,7 +24,7 @@ HELD_MASS = 0.9987
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WallOptimum:
-    """The mode: globals (the law's parameters, then the frames' shifts), shapes, information."""
+    """The mode: globals (the law's, then the frames' shifts), shapes, information, gradient."""
 
     globals: Floats
     shapes: list[Floats]
@@ -33,6 +33,7 @@ class WallOptimum:
     residuals: list[Floats]
     converged: bool
     n_law: int
+    pull: Floats
 
     @property
     def marginal(self) -> Floats:
@@ -100,7 +101,9 @@ def optimize_walls(
             blocks.append((inner @ (own.T @ residual), gain))
             residuals.append(residual)
             jacobians.append(np.concatenate([cross, own], axis=1))
-        here = WallOptimum(point, shapes, information, jacobians, residuals, converged, n_law)
+        here = WallOptimum(
+            point, shapes, information, jacobians, residuals, converged, n_law, gradient
+        )
         free = np.ones(point.size, dtype=bool)
         step = np.linalg.solve(information, gradient)
         if point[n_law - 1] + step[n_law - 1] < 0:
@@ -133,8 +136,8 @@ def draw_parameters(
 ) -> tuple[Floats, float]:
     """Draws of the parameters: Gaussian, reweighted by the profile likelihood.
 
-    Raises `NotIdentified` where the information is not finite and positive, or hardly a draw
-    carries weight.
+    Raises `NotIdentified` where the information is not finite and positive. Where hardly a draw
+    carries weight the plain Gaussian's are given, with an infinite Pareto k.
     """
     marginal = optimum.marginal
     if not np.isfinite(marginal).all():
@@ -156,9 +159,7 @@ def draw_parameters(
     profile += _profile(models, optimum, points, shift_sd)
     excess = profile - profile[0] - 0.5 * (design**2).sum(axis=1)
     if not np.isfinite(excess).all():
-        drawn = center + generator.standard_normal((n_draws, n)) @ root.T
-        drawn[:, n - 1] = np.abs(drawn[:, n - 1])
-        return drawn, float("inf")
+        return _gaussian_draws(center, root, generator, n_draws), float("inf")
     coefficients, *_ = np.linalg.lstsq(_polynomial(design), excess, rcond=None)
     # Proposals are wider than the Gaussian and held where the profile was evaluated
     wider = 1.1 if n == 2 else 1.0
@@ -171,12 +172,18 @@ def draw_parameters(
     smoothed, pareto_k = _pareto_smooth(log_weight)
     effective = 1.0 / float((smoothed**2).sum())
     if not effective > LEAST_EFFECTIVE_DRAWS:
-        raise NotIdentified(
-            f"the posterior of the wall law rests on {effective:.0f} of {len(smoothed)} draws "
-            "(a front collapses close by): it has no width that could be trusted."
-        )
+        return _gaussian_draws(center, root, generator, n_draws), float("inf")
     chosen = generator.choice(len(proposals), size=n_draws, p=smoothed)
     return center + proposals[chosen] @ root.T, pareto_k
+
+
+def _gaussian_draws(
+    center: Floats, root: Floats, generator: np.random.Generator, count: int
+) -> Floats:
+    """Draws of the plain Gaussian, where weights cannot correct it; the judge flags them."""
+    drawn: Floats = center + generator.standard_normal((count, center.size)) @ root.T
+    drawn[:, -1] = np.abs(drawn[:, -1])
+    return drawn
 
 
 def _spokes(n: int) -> Floats:

@@ -330,7 +330,7 @@ def _missed(run: WallRun, design: Floats, times: Floats, draws: Floats, n_frames
 def _growth(
     ahead: Floats, excess: Floats, usual: Floats, horizon: Floats, independent: int
 ) -> Floats:
-    """Return the standard deviation sqrt(D t^p) of the excess; none where it is within its own scatter."""
+    """Return the sd sqrt(D t^p) of the excess; none where it is within its own scatter."""
     best = (np.inf, 1.0, 0.0)
     for power in (0.5, 1.0, 1.5, 2.0):
         shape = ahead**power

@@ -50,6 +50,10 @@ class WallRun:
         error correlation).
     spacing
         Usual distance between points along the wall.
+    size
+        Mean radius, or a quarter of the length along the line.
+    extent
+        Smallest and largest place.
     """
 
     wall: int
@@ -64,11 +68,8 @@ class WallRun:
     value: Floats
     error: Floats
     spacing: float
-
-    @property
-    def size(self) -> float:
-        """Mean radius, or a quarter of the length along the line."""
-        return float(self.value.mean() if self.closed else 0.25 * np.ptp(self.place))
+    size: float
+    extent: tuple[float, float]
 
     @property
     def straight(self) -> bool:
@@ -188,7 +189,8 @@ def _polar_run(wall: int, rows: pd.DataFrame, frames: Integers) -> WallRun | Non
     angle = np.arctan2(offset[:, 1], offset[:, 0])
     return WallRun(
         wall=wall, closed=True, center=center, axes=np.eye(2), sign=sign, place=angle,
-        value=radius, **_common(rows, frames),  # type: ignore[arg-type]
+        value=radius, size=float(radius.mean()), extent=(-np.pi, np.pi),
+        **_common(rows, frames),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -210,5 +212,6 @@ def _line_run(wall: int, rows: pd.DataFrame, frames: Integers) -> WallRun | None
         return None
     return WallRun(
         wall=wall, closed=False, center=center, axes=axes, sign=1, place=place, value=height,
+        size=0.25 * float(np.ptp(place)), extent=(float(place.min()), float(place.max())),
         **common,  # type: ignore[arg-type]
     )  # fmt: skip
