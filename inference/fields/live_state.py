@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_array
+from physlearn.checks import InputError, check_array, check_choice
 from physlearn.inference.fields.conserved_model import make_term_model
 from physlearn.inference.fields.field_frames import FieldFrames
 from physlearn.inference.fields.field_model import FieldModel
@@ -142,9 +142,15 @@ def _terms(
 def drive_between_frames(
     drive: FieldDrive | ArrayLike | Callable[[Floats], ArrayLike] | None,
     settings: dict[str, Any],
-    n_intervals: int,
+    times: Floats,
+    between: str = "held",
 ) -> Drive | None:
-    """Return E in the intervals that follow the last frame, or say what is missing."""
+    """Return E in the intervals that follow the last frame, or say what is missing.
+
+    ``times``: the last frame's and those of the frames that follow.
+    """
+    check_choice("drive_between", between, ("held", "linear"))
+    n_intervals = times.size - 1
     if "field" not in settings["terms"] and not settings["user_terms"]:
         return None
     if drive is None:
@@ -159,6 +165,9 @@ def drive_between_frames(
         return lambda times, _: check_array("drive", given(times), shape=np.shape(times))
     wave = np.asarray(given, dtype=float)
     if wave.ndim == 0:
-        wave = np.full(n_intervals, float(wave))
+        wave = np.full(n_intervals + (between == "linear"), float(wave))
+    if between == "linear":
+        ends = check_array("drive", wave, shape=(n_intervals + 1,))
+        return lambda moments, _: np.interp(moments, times, ends)
     wave = check_array("drive", wave, shape=(n_intervals,))
     return lambda _, intervals: wave[intervals]

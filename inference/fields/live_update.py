@@ -55,6 +55,7 @@ def update_fit(
     *,
     frame_times: ArrayLike | None = None,
     drive: FieldDrive | ArrayLike | Callable[[Floats], ArrayLike] | None = None,
+    drive_between: str = "held",
     terms: Sequence[str | FieldTerm] | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> Fit:
@@ -77,6 +78,9 @@ def update_fit(
         Of the new frames; None: the film's usual interval goes on.
     drive
         E from the last frame on, one number per new frame, or a function of time.
+    drive_between
+        ``held``: the numbers are those of the intervals that end with the new frames; ``linear``:
+        those of the last frame and of each new one, with straight lines between.
     terms
         The fit's terms again, where they hold `FieldTerm` records.
     rng
@@ -114,7 +118,7 @@ def update_fit(
     state = state_of(previous, terms)
     generator, seed = as_generator(rng)
     frames, times = _checked_frames(state, video, frame_times)
-    wave = drive_between_frames(drive, state.settings, len(frames))
+    wave = drive_between_frames(drive, state.settings, np.append(state.time, times), drive_between)
     surprises = []
     with one_blas_thread():
         for index, (frame, time) in enumerate(zip(frames, times, strict=True)):

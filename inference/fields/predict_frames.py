@@ -31,6 +31,7 @@ def predict_frames(
     *,
     frame_times: ArrayLike | None = None,
     drive: FieldDrive | ArrayLike | Callable[[Floats], ArrayLike] | None = None,
+    drive_between: str = "held",
     n_futures: int = 50,
     measured: bool = False,
     terms: Sequence[str | FieldTerm] | None = None,
@@ -53,6 +54,8 @@ def predict_frames(
     drive
         E from the last frame on, one number per new frame, or a function of time; needed where the
         fit has a field term.
+    drive_between
+        ``held`` (numbers of the intervals) or ``linear`` (of the last frame and each new one).
     n_futures
         Futures.
     measured
@@ -102,7 +105,7 @@ def predict_frames(
     state = state_of(fit, terms)
     generator, seed = as_generator(rng)
     times = _checked_times(state, frame_times, count)
-    wave = drive_between_frames(drive, state.settings, count)
+    wave = drive_between_frames(drive, state.settings, np.append(state.time, times), drive_between)
     model = state.model(np.append(state.time, times), wave)
     futures = np.empty((draws, count, *state.view))
     margin = int(state.settings["margin"])

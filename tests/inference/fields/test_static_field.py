@@ -71,7 +71,7 @@ def test_what_a_still_picture_cannot_tell_is_said():
     with pytest.raises(NotIdentified, match="no wall"):
         fit_still_field(np.random.default_rng(1).normal(size=(40, 40)), psf_width=0.0)
     with pytest.raises(NotIdentified, match="no better than"):
-        fit_still_field(still(2, width=1.0, noise=0.5), psf_width=(1.0, 0.5))
+        fit_still_field(still(2, width=1.0, noise=0.2), psf_width=2.0)
     with pytest.raises(InputError, match="fit_wall_profile"):
         fit_still_field(still(2), psf_width="free")
     with pytest.raises(InputError, match="psf_width must be given"):

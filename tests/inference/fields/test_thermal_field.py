@@ -11,7 +11,7 @@ from physlearn.lattice_models.fields import LandauPotential, simulate_ginzburg_l
 POTENTIAL = LandauPotential(a=-1.0, c=1.0, kappa_x=1.2, kappa_y=1.2)
 
 
-def warm_film(seed, *, thermal=0.02, noise=0.02, edge=32, n_frames=30, conserved=False):
+def warm_film(seed, *, thermal=0.02, noise=0.02, edge=24, n_frames=24, conserved=False):
     """A coarsening film with thermal and measurement noise."""
     from scipy.ndimage import gaussian_filter
 
@@ -21,7 +21,7 @@ def warm_film(seed, *, thermal=0.02, noise=0.02, edge=32, n_frames=30, conserved
     film = simulate_ginzburg_landau(
         POTENTIAL, start / start.std(), "conserved" if conserved else "nonconserved",
         frame_times=np.append(0.0, 4.0 + times), mobility=0.5, thermal_energy=thermal,
-        time_step=0.005, method="explicit", rng=seed,
+        time_step=0.01, method="explicit", rng=seed,
     ).to_numpy()[1:]  # fmt: skip
     return film + noise * rng.normal(size=film.shape), times
 
@@ -29,7 +29,7 @@ def warm_film(seed, *, thermal=0.02, noise=0.02, edge=32, n_frames=30, conserved
 def test_mobility_and_coefficients_have_honest_intervals(oracle):
     truth = np.array([-0.5, 0.5, 0.6, 0.5, -1.0, 1.0, 1.2, 0.02])
     scores = []
-    for seed in range(10):
+    for seed in range(6):
         film, times = warm_film(seed)
         fit = fit_thermal_field(film, times, temperature=0.02, edges="periodic", rng=1)
         draws = np.column_stack([fit["landau"], fit["mobility"], fit["coefficient"],
@@ -38,16 +38,16 @@ def test_mobility_and_coefficients_have_honest_intervals(oracle):
     scores = np.array(scores)
     names = ("alpha", "beta", "gradient", "mobility", "a", "c", "kappa", "noise")
     for column, name in enumerate(names):
-        oracle(f"thermal {name}: mean", z=scores[:, column].mean() * np.sqrt(10))
+        oracle(f"thermal {name}: mean", z=scores[:, column].mean() * np.sqrt(6))
         spread = np.sqrt((scores[:, column] ** 2).mean())
-        oracle(f"thermal {name}: spread", z=max(spread - 1.0, 0.0) * np.sqrt(20))
+        oracle(f"thermal {name}: spread", z=max(spread - 1.0, 0.0) * np.sqrt(12))
 
 
 def test_a_temperature_known_to_a_tenth_widens_the_mobility_only():
-    film, times = warm_film(3)
+    film, times = warm_film(3, edge=32, n_frames=18)
     film[7] = np.nan
     sharp, wide = (
-        fit_thermal_field(film, times, temperature=kt, noise_sd=0.02, edges="open", rng=1)
+        fit_thermal_field(film, times, temperature=kt, noise_sd=0.02, edges="periodic", rng=1)
         for kt in (0.02, (0.02, 0.002))
     )
     assert np.allclose(sharp["landau"].std(0), wide["landau"].std(0), rtol=0.1)
@@ -90,3 +90,13 @@ def test_one_known_energy_gives_the_mobility_with_its_uncertainty():
         mobility_draws(products, terms, {"gamma": (2.0, 0.1)}, rng)
     with pytest.raises(InputError, match="third of its value"):
         mobility_draws(products, terms, {"alpha": (-2.0, 1.0)}, rng)
+
+
+def test_open_edges_leave_out_a_rim():
+    film, times = warm_film(5, edge=40, n_frames=16)
+    cut = film[:, 4:-4, 4:-4]
+    fit = fit_thermal_field(cut, times, temperature=0.02, noise_sd=0.02, edges="open", rng=1)
+    assert abs(fit["landau"].mean(0)[2] - 0.6) < 4 * fit["landau"].std(0)[2]
+    closed = fit_thermal_field(film, times, temperature=0.02, noise_sd=0.02, edges="periodic",
+                               rng=1)  # fmt: skip
+    assert fit["mobility"].std() > closed["mobility"].std()
