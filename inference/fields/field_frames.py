@@ -56,12 +56,10 @@ class FieldFrames:
     mirror
         Whether the model's outer edge mirrors (or goes on periodically).
     nuisances
-        Names out of ``drift_x``, ``drift_y`` (length / time) and ``psf_width`` (length), fitted
-        along with the model's parameters.
-    prior
-        (n_nuisances, 2): Gaussian priors, mean and sd.
+        Names out of ``drift_x`` and ``drift_y`` (length / time), fitted along with the model's
+        parameters.
     psf_width
-        Of the blur where it is known.
+        Standard deviation of the blur.
     """
 
     values: Floats
@@ -71,7 +69,6 @@ class FieldFrames:
     margin: int = 0
     mirror: bool = False
     nuisances: tuple[str, ...] = ()
-    prior: Floats = field(default_factory=lambda: np.zeros((0, 2)))
     psf_width: float = 0.0
     taps: dict[str, Floats] = field(default_factory=dict)
     cells: dict[str, NDArray[np.int64]] = field(default_factory=dict)
@@ -94,15 +91,9 @@ class FieldFrames:
     def place(self, nuisance: Floats) -> None:
         """Build the filters for these values of the nuisances."""
         given = dict(zip(self.nuisances, np.asarray(nuisance, dtype=float), strict=True))
-        width = abs(given.get("psf_width", self.psf_width))
-        moves = ("drift_x" in given) or ("drift_y" in given)
-        plain = not moves and width == 0 and "psf_width" not in given
-        widest = width
-        if "psf_width" in given:
-            mean, sd = self.prior[self.nuisances.index("psf_width")]
-            widest = mean + 3 * sd
-        blurred = int(np.ceil(3.5 * widest / min(self.pixel_size))) + 1 if widest > 0 else 0
-        reach = 0 if plain else HALF_WIDTH + blurred
+        width = self.psf_width
+        blurred = int(np.ceil(3.5 * width / min(self.pixel_size))) + 1 if width > 0 else 0
+        reach = 0 if not given and width == 0 else HALF_WIDTH + blurred
         for axis, size, pixel in (("x", self.values.shape[2], self.pixel_size[0]),
                                   ("y", self.values.shape[1], self.pixel_size[1])):  # fmt: skip
             shift = given.get(f"drift_{axis}", 0.0) * (self.times - self.times[0]) / pixel
@@ -115,8 +106,6 @@ class FieldFrames:
                 rate = (self.times - self.times[0])[:, None] / pixel
                 ahead, back = (shift_taps(part + h, blur, reach) for h in (STEP, -STEP))
                 self.taps[f"drift_{axis}"] = rate * (ahead - back) / (2 * STEP)
-                wider, finer = (shift_taps(part, abs(blur + h), reach) for h in (STEP, -STEP))
-                self.taps[f"psf_{axis}"] = (wider - finer) / (2 * STEP * pixel)
             first = self.margin - reach - whole.astype(np.int64)
             index = first[:, None] + np.arange(size + 2 * reach)
             self.cells[axis] = self._wrapped(index, size + 2 * self.margin)
@@ -163,13 +152,8 @@ class FieldFrames:
         """Return the change of the seen frames by each nuisance, (n_nuisances, n_frames, ...)."""
         found = np.zeros((len(self.nuisances), *self.values.shape))
         for index, name in enumerate(self.nuisances):
-            if name == "psf_width":
-                found[index] = (self.observe(frames[None], "psf_y", "x")
-                                + self.observe(frames[None], "y", "psf_x"))[0]  # fmt: skip
-            elif name == "drift_x":
-                found[index] = self.observe(frames[None], "y", "drift_x")[0]
-            else:
-                found[index] = self.observe(frames[None], "drift_y", "x")[0]
+            taps = ("y", name) if name == "drift_x" else (name, "x")
+            found[index] = self.observe(frames[None], *taps)[0]
         return found
 
     @property

@@ -14,6 +14,7 @@ __all__ = ["FieldDraws", "LastField", "draw_few", "last_field", "time_step_shift
 Floats = NDArray[np.float64]
 
 PROBE_SHARE = 0.03
+NUDGE = 0.1
 GAUSSIAN = 0.03  # nats at two standard deviations
 SKEWED = 1.0
 WEIGHTED = 300
@@ -26,13 +27,15 @@ class LastField:
     """The last frame of the model's grid: its mode, change with the few, and deviations.
 
     ``deviations``: draws about the mode at fixed parameters, (n, n_rows, n_columns). ``probes``:
-    white noise and what the fit leaves of it, for `guard_residual`.
+    white noise and what the fit leaves of it, for `guard_residual`. ``shift``: of the few, from
+    the likelihood's ridge to the likelihood with the start integrated out.
     """
 
     mode: Floats
     sensitivity: Floats
     deviations: Floats
     probes: list[tuple[Floats, Floats]]
+    shift: Floats
 
 
 def last_field(
@@ -54,10 +57,34 @@ def last_field(
     slopes = np.zeros((len(optimum.ridge), n_terms))
     slopes[:n_terms] = np.eye(n_terms)
     sensitivity = problem.model.tangent(-optimum.ridge, slopes)[:, -1]
+    shift = _marginal_shift(problem, optimum, starts, noise - left)
+    mode = optimum.frames[-1] + np.tensordot(shift, sensitivity, 1)
     return LastField(
-        optimum.frames[-1], sensitivity, noise_sd * moved[:, -1],
+        mode, sensitivity, noise_sd * moved[:, -1],
         list(zip(noise, left, strict=True)),
+        shift,
     )  # fmt: skip
+
+
+def _marginal_shift(
+    problem: Problem, optimum: FieldOptimum, starts: Floats, seen: Floats
+) -> Floats:
+    """Return how the few move when the start is integrated out instead of fitted.
+
+    The start's information H adds ``- log det H / 2`` to the log likelihood of the few; its slope
+    along the ridge is the mean of ``- J x . (dJ) x`` over posterior draws x of the start.
+    """
+    covariance = optimum.covariance
+    spread, slope = np.sqrt(np.diag(covariance)), np.zeros(len(covariance))
+    for index in range(optimum.point.theta.size):
+        step = NUDGE * spread[index]
+        change = np.zeros(len(covariance))
+        change[index] = step
+        problem.residual(optimum.point.moved(-step * optimum.ridge[index], change))
+        there = problem.camera.observe(problem.model.tangent(starts))
+        slope[index] = -float(np.vdot(seen, there - seen)) / step / len(starts)
+    problem.residual(optimum.point)
+    return np.asarray(covariance @ slope)
 
 
 def time_step_shift(problem: Problem, optimum: FieldOptimum) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,9 +160,6 @@ def _prior_of(model: FilmModel, film: FilmData, scale: float) -> tuple[Floats, t
         for name, pixel in (("drift_x", dx), ("drift_y", dy)):
             names.append(name)
             rows.append((0.0, DRIFT_SD * pixel / film.interval))
-    if model.psf[1] > 0:
-        names.append("psf_width")
-        rows.append(model.psf)
     return np.array(rows), tuple(names)
 
 
@@ -195,11 +192,9 @@ def fit_film(
     start = padded(first_field(film.values, film.weights, grid_mode(film.edges)), margin)
     built = flat if margin == 0 else make_model(model, film, film.times, margin, largest)
     first = np.zeros(len(nuisances))
-    if "psf_width" in nuisances:
-        first[nuisances.index("psf_width")] = model.psf[0]
     camera = FieldFrames(
         film.values, film.weights, film.times, film.pixel_size, margin, film.edges != "periodic",
-        nuisances, prior[len(theta) :], model.psf[0],
+        nuisances, model.psf[0],
     )  # fmt: skip
     problem = Problem(built, camera, prior, start, scale)
     optimum = fit_field(problem, Unknowns(start, theta, first), progress=progress)
@@ -217,4 +212,26 @@ def fit_film(
     last = last_field(problem, optimum, rng, FEW_PROBES)
     guard = guard_residual(optimum.residual, camera.weights, optimum.noise_sd, last.probes)
     draws = draw_few(problem, optimum, rng, n_draws)
+    draws = replace(draws, few=draws.few + last.shift)
+    if model.psf[1] > 0:
+        optimum, draws = _with_blur_error(problem, optimum, draws, model.psf, rng)
     return FilmFit(problem, optimum, draws, last, guard, shift, prior, nuisances, margin)
+
+
+def _with_blur_error(
+    problem: Problem, optimum: FieldOptimum, draws: FieldDraws, psf: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[FieldOptimum, FieldDraws]:  # fmt: skip
+    """Carry the blur's error into the few: fitted again with a blur one sd wider.
+
+    The film does not say how wide the blur is: the start's fine waves, which it damps, are free.
+    """
+    width, error = psf
+    problem.camera.psf_width = width + error
+    moved = fit_field(problem, optimum.point).point.few - optimum.point.few
+    problem.camera.psf_width = width
+    problem.residual(optimum.point)
+    information = np.linalg.inv(optimum.covariance + np.outer(moved, moved))
+    few = draws.few + rng.normal(size=(len(draws.few), 1)) * moved
+    text = draws.approximation + "; the blur's error carried to first order"
+    return replace(optimum, information=information), replace(draws, few=few, approximation=text)

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 HALVINGS = 12
 SOLVES = 60
-LOOSE, TIGHT = 0.1, 0.02
+LOOSE, TIGHT = 0.1, 0.005
 NEAR = 3.0
 DAMPED = 1.0  # start pixels beyond the picture are held as if seen once, less with each step
 UNDAMPED = 0.01

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 LARGEST_PARETO_K = 0.7
 UNKNOWN = 1 / 3  # of its value: a term known no better is said to be
 LARGEST_BLUR = 64.0
+DECIDED = 1.0
 
 
 def fit_ginzburg_landau(
@@ -83,8 +84,8 @@ def fit_ginzburg_landau(
     drive_between
         ``held``: a frame's drive acts until the next frame; ``linear``: between them.
     psf_width
-        Standard deviation of the blur in the film's unit of length: a value, or (value, sd). None:
-        no blur.
+        Standard deviation of the blur in the film's unit of length: a value, or (value, sd), whose
+        error is carried into the terms (the film does not tell the blur). None: no blur.
     drift
         Whether the picture may drift evenly; its velocity is then fitted along.
     edges
@@ -114,7 +115,7 @@ def fit_ginzburg_landau(
     -------
     Fit
         ``landau`` (dim ``term``): mobility x term; ``drift`` (dim ``axis``: x, y; length / time)
-        and ``psf_width`` where fitted. ``diagnostics``: ``noise_sd``, the guard's scores of the
+        where fitted. ``diagnostics``: ``noise_sd``, the guard's scores of the
         residual, ``time_step_shift``. ``constant_data``: the last frame and its spread.
 
     Raises
@@ -288,9 +289,19 @@ def _texts(film: FilmData, result: FilmFit, names: Sequence[str]) -> tuple[list[
             "no term is known to a third of its value: the field hardly moves in this film; a "
             "still picture holds only their ratios"
         )
+    if _marginal_shift(result) > DECIDED:
+        texts.append(
+            "the film hardly moves: how its unknown first frame is weighed moves the terms by "
+            f"{_marginal_shift(result):.1f} standard deviations; trust at most their ratios"
+        )
     if film.edges == "open":
         texts.append(f"edges: open; {result.margin} pixels beyond the picture are fitted along")
     return texts, bool(flagged) or not result.optimum.converged
+
+
+def _marginal_shift(result: FilmFit) -> float:
+    """Largest shift from integrating out the first frame, in standard deviations."""
+    return float(np.abs(result.last.shift / np.sqrt(np.diag(result.optimum.covariance))).max())
 
 
 def _dressed(
@@ -310,10 +321,6 @@ def _dressed(
         dims["drift"], coords["axis"] = ["axis"], ["x", "y"]
         units["drift"] = f"{film.length_unit}/{film.time_unit}"
         prior_sd["drift"] = result.prior[n_terms : n_terms + 2, 1]
-    if "psf_width" in result.nuisances:
-        draws["psf_width"] = few[:, -1]
-        units["psf_width"] = film.length_unit
-        prior_sd["psf_width"] = result.prior[-1, 1]
     if energy_scale is not None:
         from physlearn.inference.fields.thermal_scale import mobility_draws
 
@@ -336,6 +343,7 @@ def _dressed(
             "guard": result.guard.scores,
             "guard_flagged": list(result.guard.flagged),
             "time_step_shift": float(np.abs(result.step_shift).max()),
+            "marginal_shift": _marginal_shift(result),
             "laplace_deviation": result.draws.deviation,
             "pareto_k": result.draws.pareto_k,
             "iterations": optimum.iterations, "halvings": optimum.halvings,
@@ -352,10 +360,10 @@ def _dressed(
             "last_field": last.mode,
             "field_sensitivity": last.sensitivity[:n_terms],
             "field_deviations": last.deviations,
-            "few_mean": optimum.point.few,
+            "few_mean": optimum.point.few + last.shift,
             "few_information": optimum.information,
             "few_sensitivity": last.sensitivity,
-            "landau_mean": optimum.point.theta,
+            "landau_mean": (optimum.point.few + last.shift)[:n_terms],
             "landau_information": np.linalg.inv(covariance[:n_terms, :n_terms]),
             "noise_sd": np.array(optimum.noise_sd),
             "frame_times": film.times,
@@ -381,13 +389,12 @@ def _settings(
     """Return what live updates and predictions need to rebuild the model."""
     n_terms, point = len(names), result.optimum.point
     drift = point.nuisance[:2].tolist() if "drift_x" in result.nuisances else [0.0, 0.0]
-    blur = point.nuisance[-1] if "psf_width" in result.nuisances else model.psf[0]
     steps = result.problem.model.steps
     return {
         "dynamics": "conserved" if model.conserved else "nonconserved",
         "terms": list(names), "user_terms": [t.name for t in model.terms if not isinstance(t, str)],
         "edges": film.edges, "margin": result.margin, "pixel_size": list(film.pixel_size),
-        "psf_width": float(blur), "drift": drift,
+        "psf_width": model.psf[0], "psf_width_sd": model.psf[1], "drift": drift,
         "steps_per_time": float(steps.n_steps / (film.times[-1] - film.times[0])),
         "largest": float(getattr(result.problem.model, "largest", 1.0)),
         "noise_sd": result.optimum.noise_sd, "first_time": float(film.times[0]),

@@ -1,0 +1,145 @@
+"""Films of known Landau terms: what the fit finds, what it flags, what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from physlearn.checks import InputError, NotIdentified
+from physlearn.inference import fit_ginzburg_landau
+from physlearn.inference.fields.residual_guard import residual_correlations
+from physlearn.inference.fields.synthetic_film import planted_film
+from physlearn.results import Fit
+
+
+def _scores(fit, film):
+    draws = fit["landau"]
+    return (draws.mean(axis=0) - film.theta) / draws.std(axis=0)
+
+
+@pytest.fixture(scope="module")
+def usual():
+    film = planted_film((32, 32), 24, rng=1)
+    return film, fit_ginzburg_landau(film.video, drive=film.drive, drift=False, rng=1)
+
+
+def test_terms_are_found_with_their_errors(usual, oracle):
+    film, fit = usual
+    for name, z in zip(film.terms, _scores(fit, film), strict=True):
+        oracle(f"film_{name}", z=float(z))
+    assert fit.diagnostics["guard_flagged"] == []
+    assert fit.diagnostics["converged"]
+    assert fit.diagnostics["edges"] == "periodic"
+    assert abs(fit.diagnostics["noise_sd"] / 0.05 - 1) < 4 / np.sqrt(2 * 23 * 1024)
+    assert json.loads(fit.attrs["term_units"])[2] == "pixel^2/frame"
+
+
+def test_the_fit_keeps_what_live_use_needs(usual, tmp_path):
+    film, fit = usual
+    fit.save(tmp_path / "fit.nc")
+    constants = Fit.load(tmp_path / "fit.nc").idata["constant_data"]
+    last = constants["last_field"].to_numpy()
+    assert last.shape == (32, 32)
+    sd = constants["field_deviations"].to_numpy().std()
+    off = last - film.clean[-1]
+    assert 0.3 * sd < off.std() < 3 * sd
+    assert constants["few_sensitivity"].shape == (4, 32, 32)
+    settings = json.loads(fit.attrs["field_model"])
+    assert settings["few"] == list(film.terms)
+
+
+def test_drift_missing_frames_and_pixels_and_blur(oracle):
+    film = planted_film((32, 32), 30, rng=2, drift=(0.03, -0.02), missing=0.3, blur=0.8,
+                        missing_pixels=0.05)  # fmt: skip
+    fit = fit_ginzburg_landau(film.video, drive=film.drive, psf_width=(0.8, 0.04), rng=1)
+    for name, z in zip(film.terms, _scores(fit, film), strict=True):
+        oracle(f"film_hard_{name}", z=float(z))
+    drift = fit["drift"]
+    for axis, truth in enumerate((0.03, -0.02)):
+        oracle(
+            f"film_drift_{axis}", z=float((drift[:, axis].mean() - truth) / drift[:, axis].std())
+        )
+
+
+def test_units_of_the_film_scale_the_terms(usual):
+    film, fit = usual
+    video = xr.DataArray(
+        3.0 * film.video.to_numpy(), dims=("time", "y", "x"),
+        coords={"time": ("time", 0.5 * np.arange(24.0), {"units": "s"}),
+                "y": ("y", 2.0 * np.arange(32.0), {"units": "nm"}),
+                "x": ("x", 2.0 * np.arange(32.0), {"units": "nm"})},
+    )  # fmt: skip
+    other = fit_ginzburg_landau(
+        video, drive=lambda times: film.drive(times / 0.5), drift=False, rng=1, order_unit="uC/cm^2"
+    )
+    factor = np.array([2.0, 2.0 / 9, 8.0, 6.0])
+    sd = fit["landau"].std(axis=0)
+    np.testing.assert_allclose(
+        other["landau"].mean(axis=0) / factor, fit["landau"].mean(axis=0), atol=0.2 * sd.min()
+    )
+    assert json.loads(other.attrs["term_units"]) == [
+        "1/s", "uC/cm^2^-2/s", "nm^2/s", "uC/cm^2/s"]  # fmt: skip
+
+
+def test_drift_that_is_not_modelled_is_flagged():
+    film = planted_film((32, 32), 24, rng=3, drift=(0.1, 0.0))
+    fit = fit_ginzburg_landau(film.video, drive=film.drive, drift=False, rng=1)
+    assert fit.diagnostics["guard_flagged"]
+    assert "does not hold" in fit.warnings[0]
+    assert fit.summary()["verdict"].str.contains("inadequate").all()
+
+
+def test_correlations_of_white_noise_are_standard_normal():
+    rng = np.random.default_rng(4)
+    weights = (rng.random((20, 24, 24)) > 0.2).astype(float)
+    scores = np.array([
+        residual_correlations(2.0 * rng.normal(size=weights.shape) * weights, weights, 2.0)
+        for _ in range(300)
+    ])  # fmt: skip
+    assert np.abs(scores.mean(axis=0)).max() < 4 / np.sqrt(300)
+    assert np.abs(scores.std(axis=0) - 1).max() < 4 / np.sqrt(600)
+
+
+def test_what_is_refused(usual):
+    film, _ = usual
+    video = film.video.to_numpy()
+    for words, match in (
+        ({"terms": ("alpha", "delta")}, "terms may hold"),
+        ({"terms": ("alpha", "field")}, "needs a drive"),
+        ({"terms": ("gradient", "gradient_x")}, "gradient is"),
+        ({"dynamics": "ballistic"}, "dynamics"),
+        ({"edges": "hard"}, "edges"),
+        ({"drive": np.ones(7)}, "drive must be"),
+        ({"psf_width": -1.0}, "psf_width"),
+        ({"psf_width": 1e3}, "unit of length"),
+        ({"frame_times": np.arange(24.0)[::-1]}, "increase"),
+    ):
+        with pytest.raises(InputError, match=match):
+            fit_ginzburg_landau(video, **words)
+    with pytest.raises(InputError, match="psf_width"):
+        fit_ginzburg_landau(video[0])
+    with pytest.raises(NotIdentified, match="still picture"):
+        fit_ginzburg_landau(video[0], temperature=1.0)
+    empty = np.full_like(video, np.nan)
+    empty[:2] = video[:2]
+    with pytest.raises(InputError, match="at least 3 frames"):
+        fit_ginzburg_landau(empty)
+
+
+def test_a_film_that_does_not_move_says_so():
+    rng = np.random.default_rng(5)
+    wall = 0.9 * np.tanh((np.arange(32) - 15.5) / 2.0)
+    still = np.broadcast_to(wall, (6, 32, 32)) + 0.05 * rng.normal(size=(6, 32, 32))
+    fit = fit_ginzburg_landau(still, drift=False, edges="no_flux", rng=1)
+    assert any("do not trust" in text or "hardly moves" in text for text in fit.warnings)
+
+
+@pytest.mark.slow
+def test_open_edges_recover_the_terms(oracle):
+    film = planted_film((72, 72), 20, rng=6)
+    crop = film.video.to_numpy()[:, 20:52, 20:52]
+    fit = fit_ginzburg_landau(crop, drive=film.drive, drift=False, rng=1)
+    assert fit.diagnostics["edges"] == "open"
+    for name, z in zip(film.terms, _scores(fit, film), strict=True):
+        oracle(f"film_open_{name}", z=float(z))
