@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, as_generator
 from physlearn.datasets import describe_loops
-from physlearn.datasets.spectra.loop_sweep import sweep_directions
+from physlearn.datasets.spectra.loop_sweep import sweep_directions, sweep_step
 from physlearn.inference.hysteresis.landau_branches import LARGEST_SHAPE, coefficients_of_loop
 from physlearn.inference.hysteresis.median_loop import block_medians, branch_crossings
 from physlearn.inference.hysteresis.pixel_pooling import PooledPixels, design_effect, pool_pixels
+from physlearn.inference.hysteresis.sharp_steps import common_rounding, sharp_columns
 from physlearn.inference.hysteresis.uniform_film import fit_uniform_loop
 from physlearn.results import Fit, fit_from_draws
 
@@ -49,7 +50,8 @@ def fit_landau_loop(
 ) -> Fit:
     r"""Measure imprint, coercive voltages and shape of hysteresis loops over a map of pixels.
 
-    Every pixel's loop is fitted robustly (`describe_loops`); a Student population behind the
+    Every pixel's loop is fitted robustly (`describe_loops`; where uniform switching is declared, by
+    jumps between two voltages of the sweep); a Student population behind the
     pixels' Gaussian errors pools them. Landau coefficients are given only for uniform switching
     that the user declares, with calibrated polarisation and field:
 
@@ -116,20 +118,28 @@ def fit_landau_loop(
     described = describe_loops(loops, level=level)
     dims = described["reason"].dims
     shape = described["reason"].shape
-    kept = np.flatnonzero(_usable(described))
-    texts = [*described.attrs["warnings"]]
+    voltage, spectra = _sweep(loops, dims)
+    rising = sweep_directions(voltage)
+    if homogeneous_switching:
+        values, covariance, good = sharp_columns(voltage, rising, spectra)
+    else:
+        good = _usable(described)
+        values, covariance = _columns(described)
+    kept = np.flatnonzero(good)
+    texts = [] if homogeneous_switching else [*described.attrs["warnings"]]
     if kept.size < (LEAST_PIXELS if dims else 1):
         raise NotIdentified(
             f"{kept.size} of {described['reason'].size} pixels show a loop with both steps "
             f"(at least {LEAST_PIXELS} are pooled): {_reasons(described)}."
         )
-    values, covariance = _columns(described, kept)
+    values, covariance = values[kept], covariance[kept]
     pooled, effects = _pooled(values, covariance, kept, shape, generator)
     chosen = generator.integers(0, len(pooled.center), n_draws)
     center = pooled.center[chosen]
+    if homogeneous_switching:
+        step = sweep_step(voltage)
+        center[:, :2] += common_rounding(step, pooled.spread[chosen, :2], generator)
     draws = _population(center, pooled.spread[chosen], kept.size)
-    voltage, spectra = _sweep(loops, dims)
-    rising = sweep_directions(voltage)
     near = (float(np.median(center[:, 0])), float(np.median(center[:, 1])))
     medians = block_medians(spectra, shape, N_MEDIANS, generator) if dims else None
     if medians is not None:
@@ -210,16 +220,17 @@ def _reasons(described: xr.Dataset) -> str:
     return "; ".join(f"{count} {reason}" for reason, count in _counts(described).items())
 
 
-def _columns(described: xr.Dataset, kept: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return the pooled columns of the kept pixels and their covariance."""
+def _columns(described: xr.Dataset) -> tuple[Floats, Floats]:
+    """Return the pooled columns of all pixels and their covariance; NaN where there is no loop."""
     names = list(described["column"].to_numpy())
-    full = described["covariance"].to_numpy().reshape(-1, len(names), len(names))[kept]
+    full = described["covariance"].to_numpy().reshape(-1, len(names), len(names))
     rows = [names.index(name) for name in ("coercive_voltage_rising", "coercive_voltage_falling",
                                            "switchable_response", "remanent_response")]  # fmt: skip
     full = full[:, rows][:, :, rows]
-    up, down, swing, rest = (described[names[k]].to_numpy().ravel()[kept] for k in rows)
+    up, down, swing, rest = (described[names[k]].to_numpy().ravel() for k in rows)
+    swing = np.where(swing == 0, np.nan, swing)
     values = np.stack([up, down, np.log(np.abs(swing)), 2 * rest / swing], axis=1)
-    jacobian = np.zeros((kept.size, 4, 4))
+    jacobian = np.zeros((swing.size, 4, 4))
     jacobian[:, 0, 0] = jacobian[:, 1, 1] = 1.0
     jacobian[:, 2, 2] = 1 / swing
     jacobian[:, 3, 2], jacobian[:, 3, 3] = -2 * rest / swing**2, 2 / swing
