@@ -37,6 +37,7 @@ __getattr__, __dir__, __all__ = attach(
         "family_of": ".lattices.fit_contents",
         "fit_batch": ".batch",
         "fit_binary_units": ".networks.binary_units",
+        "fit_binary_walls": ".walls.binary_walls",
         "fit_drive_law": ".walls.drive_laws",
         "fit_ginzburg_landau": ".fields.ginzburg_landau_fit",
         "fit_hamiltonian_to_energies": ".energies.cluster_expansion",

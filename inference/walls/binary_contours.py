@@ -32,6 +32,7 @@ CLEAR_SHARE = 0.15
 STRAY_DISTANCE = 4
 FARTHEST_STEP = 10.0
 TURN_LENGTH = 6.0
+SEEN_WEIGHT = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +109,9 @@ def film_contours(
         smooth = gaussian_filter(np.where(seen, label, 0).astype(np.float32), smoothing)
         smooth = np.where(weight > 0.05, smooth / np.maximum(weight, 0.05), 0.5).astype(float)
         smooth_labels[index] = smooth > 0.5
-        for line in find_contours(smooth, 0.5):
+        # a wall that reaches unseen pixels ends there, as at the edge of the picture
+        mask = None if seen.all() else weight > SEEN_WEIGHT
+        for line in find_contours(smooth, 0.5, mask=mask):
             contour = _as_contour(index, line[:, ::-1], smooth)
             if contour is not None:
                 found.append(contour)
@@ -123,7 +126,7 @@ def _as_contour(frame: int, line: Floats, smooth: Floats) -> BinaryContour | Non
         return None
     closed = bool(np.hypot(*(line[0] - line[-1])) < 1e-6)
     arc = np.concatenate([[0.0], np.cumsum(steps)])
-    n_points = max(int(round(length)), 8)
+    n_points = max(round(length), 8)
     place = np.linspace(0.0, length, n_points + 1)[: n_points if closed else n_points + 1]
     points = np.column_stack([np.interp(place, arc, line[:, axis]) for axis in (0, 1)])
     along = np.gradient(points, axis=0)

@@ -22,6 +22,7 @@ KNOT_SPACING = 3.0
 SMOOTHING_POINTS = 1.5
 SHAPE_STEP = 1e-3
 PARAMETER_STEP = 1e-3
+BEND_SD, UNSEEN_BEND_SD, SHIFT_SD = 0.5, 4.0, 8.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +64,7 @@ class ChainFront:
             points, contour.closed, min(NODE_SPACING, LATE_SPACING * contour.length / longest)
         )
         normals, _ = chain_geometry(start[None], contour.closed)
-        basis, penalty = _shape_basis(start, contour.closed)
+        basis, penalty = _shape_basis(start, contour.closed, 0.0 if contour.closed else margin)
         return cls(contour.closed, start, normals[0], basis, penalty, piece.frames)
 
     @property
@@ -180,11 +181,11 @@ def _evenly(points: Floats, closed: bool, spacing: float) -> Floats:
     return result
 
 
-def _shape_basis(start: Floats, closed: bool) -> tuple[Floats, Floats]:
+def _shape_basis(start: Floats, closed: bool, margin: float) -> tuple[Floats, Floats]:
     """Cubic B-splines along the chain and the precision of a smooth random line."""
     n_nodes = len(start)
     length = float(np.hypot(*np.diff(start, axis=0).T).sum())
-    count = max(int(round(length / KNOT_SPACING)), 6)
+    count = max(round(length / KNOT_SPACING), 6)
     if closed:
         place = np.arange(n_nodes) * count / n_nodes
         knots = np.arange(-3, count + 4, dtype=float)
@@ -198,9 +199,11 @@ def _shape_basis(start: Floats, closed: bool) -> tuple[Floats, Floats]:
         place[-1] = count - 1e-9
         basis = BSpline.design_matrix(place, knots, 3).toarray()
         bend = np.diff(np.eye(basis.shape[1]), n=2, axis=0)
-    penalty = bend.T @ bend / BEND_SD**2 + np.eye(basis.shape[1]) / SHIFT_SD**2
+        place = np.arange(len(bend)) * length / count
+    sd = np.full(len(bend), BEND_SD)
+    if not closed:
+        # nothing was seen of the wall out there, only that it is one
+        beyond = np.minimum(place, length - place) < margin + KNOT_SPACING
+        sd[beyond] = UNSEEN_BEND_SD
+    penalty = (bend.T / sd**2) @ bend + np.eye(basis.shape[1]) / SHIFT_SD**2
     return np.ascontiguousarray(basis), penalty
-
-
-BEND_SD = 0.5
-SHIFT_SD = 3.0

@@ -176,7 +176,7 @@ def optimize_fronts(
     layout = Layout(fronts)
     parameters = start.copy()
     shapes = [np.zeros(front.n_shape) for front in fronts]
-    step_size = np.inf
+    step_size, damping = np.inf, 1.0
     schedule = [*BLURS, *([blur] * MOST_STEPS)]
     for number, width in enumerate(schedule):
         pixels, slopes = _linearized(film, fronts, layout, parameters, shapes, width)
@@ -194,7 +194,15 @@ def optimize_fronts(
                 "the walls of this film do not follow a front from frame to frame: the fit broke "
                 "down; take more frames a second."
             )
-        parameters, shapes, step_size = _moved(fronts, slopes, parameters, shapes, step)
+        corner = np.array(film.labels.shape[:0:-1]) - 0.5
+        within = ((pixels.nodes > -0.5) & (pixels.nodes < corner)).all(axis=1)
+        inside = [within[layout.index(k, front.n_nodes)] for k, front in enumerate(fronts)]
+        shift = _shift(fronts, slopes, inside, parameters.size, step)
+        if number > len(BLURS) and shift > 0.7 * step_size:
+            damping *= 0.5  # labels jump: a full step may go to and fro
+        step_size = shift
+        step = step * min(damping, LARGEST_SHIFT / max(shift, 1e-12))
+        parameters, shapes = _moved(fronts, parameters, shapes, step)
     return optimum
 
 
@@ -220,22 +228,32 @@ def _linearized(
     return near_pixels(film, layout, nodes, normals, curvatures, _band(blur)), slopes
 
 
-def _moved(
-    fronts: Sequence[ChainFront], slopes: list[Floats], parameters: Floats, shapes: list[Floats],
+def _shift(
+    fronts: Sequence[ChainFront], slopes: list[Floats], inside: list[NDArray[np.bool_]], q: int,
     step: Floats,
-) -> tuple[Floats, list[Floats], float]:  # fmt: skip
-    """Take a step that moves no node too far and keeps the curvature mobility positive."""
-    q, shift, position = parameters.size, 0.0, parameters.size
-    parts = []
-    for front, slope in zip(fronts, slopes, strict=True):
-        parts.append(step[position : position + front.n_shape])
+) -> float:  # fmt: skip
+    """Largest move of a node in the picture; what lies outside moves as it likes."""
+    shift, position = 0.0, q
+    for front, slope, within in zip(fronts, slopes, inside, strict=True):
+        part = step[position : position + front.n_shape]
         position += front.n_shape
-        moved = slope @ np.concatenate([step[:q], parts[-1]])
-        shift = max(shift, float(np.abs(moved).max()))
-    damp = min(1.0, LARGEST_SHIFT / max(shift, 1e-12))
-    result = parameters + damp * step[:q]
+        moved = slope[within] @ np.concatenate([step[:q], part])
+        shift = max(shift, float(np.abs(moved).max(initial=0.0)))
+    return shift
+
+
+def _moved(
+    fronts: Sequence[ChainFront], parameters: Floats, shapes: list[Floats], step: Floats
+) -> tuple[Floats, list[Floats]]:
+    """Take a step; the curvature mobility stays positive."""
+    position = parameters.size
+    result = parameters + step[:position]
     result[-1] = max(result[-1], SMALLEST_SHARE * parameters[-1])
-    return result, [old + damp * part for old, part in zip(shapes, parts, strict=True)], shift
+    moved = []
+    for front, shape in zip(fronts, shapes, strict=True):
+        moved.append(shape + step[position : position + front.n_shape])
+        position += front.n_shape
+    return result, moved
 
 
 def _band(blur: float) -> float:
@@ -309,13 +327,14 @@ def simulate_films(
     film: BinaryFilm, fronts: Sequence[ChainFront], optimum: BinaryOptimum, blur: float,
     jitter: float, generator: np.random.Generator, n_films: int,
 ) -> tuple[Floats, Floats]:  # fmt: skip
-    """Errors of the estimate (n_films, n_parameters) in films of the fitted walls, and misfits.
+    """Covariance of the estimate in films of the fitted walls, and misfits.
 
     Each film has the pixels of the picture at another place under the walls, its own label noise,
     and takes one Gauss-Newton step from the truth. The misfits (1 + n_films,) are the mean squared
     pull on stretches of wall over its expected information: of the film itself, then of the others.
     """
-    layout, response = optimum.layout, _response(fronts, optimum)
+    layout = optimum.layout
+    response, unseen = _response(fronts, optimum)
     stretches = _stretches(fronts, layout)
     walls = optimum.pixels
     errors, misfits = np.empty((n_films, len(response))), np.empty(n_films + 1)
@@ -341,7 +360,8 @@ def simulate_films(
         misfits[number] = float((square[weight > 0] / weight[weight > 0]).mean())
         if number:
             errors[number - 1] = response @ pull
-    return errors / answer_share(blur, jitter, film.flip), misfits
+    errors /= answer_share(blur, jitter, film.flip)
+    return errors.T @ errors / n_films + unseen, misfits
 
 
 def answer_share(blur: float, jitter: float, flip: float) -> float:
@@ -363,21 +383,23 @@ def _label_chance(at: Floats, flip: float) -> tuple[Floats, Floats]:
     return (1.0 - 2.0 * flip) * norm.pdf(at), flip + (1.0 - 2.0 * flip) * norm.cdf(at)
 
 
-def _response(fronts: Sequence[ChainFront], optimum: BinaryOptimum) -> Floats:
-    """Shift of every parameter per pull on every node, (n_parameters, n_nodes)."""
+def _response(fronts: Sequence[ChainFront], optimum: BinaryOptimum) -> tuple[Floats, Floats]:
+    """Shift of every parameter per pull on every node; covariance from shapes of their prior."""
     q = optimum.parameters.size
     solve = np.linalg.inv(optimum.information)[:q]
-    response = np.zeros((q, optimum.layout.size))
+    response, unseen = np.zeros((q, optimum.layout.size)), np.zeros((q, q))
     position = q
     for k, (front, slope) in enumerate(zip(fronts, optimum.slopes, strict=True)):
-        own = np.concatenate([solve[:, :q], solve[:, position : position + front.n_shape]], axis=1)
+        shape = solve[:, position : position + front.n_shape]
+        unseen += shape @ front.penalty @ shape.T
+        own = np.concatenate([solve[:, :q], shape], axis=1)
         response[:, optimum.layout.index(k, front.n_nodes)] = np.moveaxis(slope @ own.T, 2, 0)
         position += front.n_shape
-    return response
+    return response, unseen
 
 
 def _stretches(fronts: Sequence[ChainFront], layout: Layout) -> Integers:
-    """Number of the stretch of wall, in space and time, that every node belongs to."""
+    """Return the stretch of wall, in space and time, that every node belongs to."""
     result = np.zeros(layout.size, dtype=np.int64)
     total = 0
     for k, front in enumerate(fronts):

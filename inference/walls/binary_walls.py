@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 import xarray as xr
@@ -29,7 +28,7 @@ from physlearn.inference.walls.binary_likelihood import (
 )
 from physlearn.inference.walls.binary_start import first_parameters, widest_priors
 from physlearn.inference.walls.drive_laws import draw_law
-from physlearn.inference.walls.wall_drive import WallDrive, drive_design
+from physlearn.inference.walls.wall_drive import WallDrive, design_of
 from physlearn.one_thread import one_blas_thread
 from physlearn.results import Fit, fit_from_draws
 
@@ -141,8 +140,7 @@ def fit_binary_walls(
     if flip_rate is not None and not 0 <= flip_rate < MOST_FLIPS:
         raise InputError(f"flip_rate must lie between 0 and {MOST_FLIPS}; got {flip_rate}.")
     seen = _labels_of(video)
-    given = SimpleNamespace(drive=seen.drive if drive is None else drive, n_frames=len(seen.labels))
-    told = drive_design(given, None, law)  # type: ignore[arg-type]
+    told = design_of(seen.drive if drive is None else drive, len(seen.labels), law)
     generator, seed = as_generator(rng)
     with one_blas_thread():
         return _fit(seen, told, flip_rate, law, generator, seed, n_draws)
@@ -164,10 +162,9 @@ def _fit(
     prior_sd = widest_priors(pieces, film)
     optimum = optimize_fronts(film, fronts, start, prior_sd, BLUR)
     jitter = wall_jitter(film, optimum)
-    errors, misfits = simulate_films(
+    covariance, misfits = simulate_films(
         film, fronts, optimum, BLUR, jitter, generator, SIMULATED_FILMS
     )
-    covariance = np.atleast_2d(errors.T @ errors / len(errors))
     if (np.sqrt(np.diag(covariance)) > PRIOR_SHARE * prior_sd).any() or not optimum.converged:
         raise NotIdentified(
             "the film does not tell speed and curvature mobility apart, or its walls do not move "
