@@ -35,7 +35,12 @@ PRIOR = WallPrior(power=60.0, correlation_length=8.0, falloff=5.0, rate=0.15)
 
 
 def _row(what: str, measured: object, goal: str = "", met: bool | None = None) -> Row:
-    return {"what": what, "measured": measured, "goal": goal, "met": met if met is None else bool(met)}
+    return {
+        "what": what,
+        "measured": measured,
+        "goal": goal,
+        "met": met if met is None else bool(met),
+    }
 
 
 def _bound_row(what: str, value: float, most: float) -> Row:

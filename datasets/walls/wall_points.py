@@ -37,6 +37,7 @@ LEAST_POINTS = 12
 SMALLEST_ERROR = 1e-6
 LEAST_FACING = 0.2
 CROSSING_STEPS = 3
+OUTLYING = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +144,7 @@ def _grid(
     return make_grid(
         along, height, error**2, wall.frames, np.diff(wall.times, prepend=wall.times[0]),
         spacing=spacing, period=period, ends=ends,
-        shift=wall.shift * float(np.abs(facing).mean()),
+        shift=wall.shift * float(np.median(np.abs(facing))),
     )  # fmt: skip
 
 
@@ -156,7 +157,7 @@ def crossing_grid(wall: WallPoints, grid: WallGrid, field: Floats) -> WallGrid:
     chart = wall.chart
     slope = slope_along(field, grid.closed) / grid.spacing
     step = np.zeros(len(wall.points))
-    most = 4.0 * wall.error + wall.spacing
+    most = 4.0 * wall.error + 3.0 * wall.spacing
     for _ in range(CROSSING_STEPS):
         points = wall.points + step[:, None] * wall.normals
         along, height = chart.place(points, wall.frames)
@@ -168,7 +169,9 @@ def crossing_grid(wall: WallPoints, grid: WallGrid, field: Floats) -> WallGrid:
     points = wall.points + step[:, None] * wall.normals
     along, height = chart.place(points, wall.frames)
     ends = None if grid.closed else grid.ends
-    return _grid(wall, along, height - step * facing, facing, grid.spacing, ends)
+    # a point that lies off by far more than its error says counts as much as it lies off
+    far = np.maximum(np.abs(step) / (OUTLYING * wall.error), 1.0)
+    return _grid(wall, along, height - step * facing, facing * far, grid.spacing, ends)
 
 
 def _shrink(wall: WallPoints, along: Floats) -> float:
