@@ -17,6 +17,7 @@ Mask = NDArray[np.bool_]
 NECK_FRAMES = 3
 NECK_REACH = 10.0
 """Frames and radius (pixels) in which the width of a closing neck is measured."""
+SIGN_REACH = 4.0
 LEAST_CLOSING = 0.1
 LATEST_CLOSING = 2.5
 """Of a neck: pixels a frame, and the frames from the last one before until it closes."""
@@ -65,11 +66,24 @@ def date_contacts(
         if event.kind not in ("merge", "split"):
             continue
         earlier = used[used < event.frame][-NECK_FRAMES:]
-        cell = [int(np.rint((v - 0.5 * (block - 1)) / block)) for v in (event.y, event.x)]
-        i, j = (min(max(v, 0), n - 1) for v, n in zip(cell, domains.shape[1:], strict=True))
-        sign = 1.0 if domains[event.frame, i, j] else -1.0  # the neck was of the other domain
+        if not earlier.size:
+            continue
+        sign = _neck_sign(domains[earlier[-1]], domains[event.frame], event, block)
         widths = np.array([_neck_width(frames[k], event.x, event.y, sign) for k in earlier])
         event.time = _closing_time(times[earlier], widths, event.time, float(times[event.frame]))
+
+
+def _neck_sign(before: Mask, after: Mask, event: WallEvent, block: int) -> float:
+    """Tell which domain the neck was of: +1 negative, -1 positive; from the blocks that changed."""
+    i, j = (
+        min(max(int(np.rint((v - 0.5 * (block - 1)) / block)), 0), n - 1)
+        for v, n in zip((event.y, event.x), after.shape, strict=True)
+    )
+    reach = int(np.ceil(SIGN_REACH / block))
+    window = (slice(max(0, i - reach), i + reach + 1), slice(max(0, j - reach), j + reach + 1))
+    changed = before[window] != after[window]
+    share = after[window][changed].mean() if changed.any() else float(after[i, j])
+    return 1.0 if share > 0.5 else -1.0
 
 
 def _neck_width(shapes: Sequence[WallShape], x: float, y: float, sign: float) -> float:
@@ -90,7 +104,7 @@ def _neck_width(shapes: Sequence[WallShape], x: float, y: float, sign: float) ->
 def _closing_time(times: Floats, widths: Floats, usual: float, after: float) -> float:
     """Return when a neck has closed, extrapolated from its last widths."""
     known = np.isfinite(widths)
-    if known.sum() < 2 or not known[-1]:
+    if known.sum() < 2:
         return usual
     slope, constant = np.polyfit(times[known] - times[-1], widths[known], 1)
     interval = after - times[-1]

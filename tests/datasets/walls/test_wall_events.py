@@ -48,11 +48,11 @@ def story(found):
 
 def test_discs_that_grow_merge_when_their_radii_reach_their_distance():
     radii = 8.0 + np.arange(10)
-    found = followed(discs((60, 80), (25, 30, radii), (56, 30, radii)))
+    found = followed(discs((60, 80), (25.2, 30, radii), (56.3, 30, radii)))
     assert story(found) == [(8, "merge")]
     event = found.events.iloc[0]
-    assert (event.x, event.y) == (pytest.approx(40.5, abs=1), pytest.approx(30, abs=1))
-    assert event.time == pytest.approx(7.5, abs=0.35)  # 31 = 2 (8 + t)
+    assert (event.x, event.y) == (pytest.approx(40.75, abs=1), pytest.approx(30, abs=1))
+    assert event.time == pytest.approx(7.55, abs=0.35)  # 31.1 = 2 (8 + t)
     assert [len(set(own)) for own in found.walls] == [2] * 8 + [1] * 2
     assert event.other in found.walls[-1]
 
