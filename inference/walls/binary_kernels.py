@@ -125,6 +125,37 @@ def _foot_distance(qx, qy, a, b, way, nodes, normals, curvatures):  # type: igno
 
 
 @kernel
+def _box(a, b, nodes, shift, band, rows, columns):  # type: ignore[no-untyped-def]
+    """First and last column and row of the pixels within ``band`` of a stretch of wall."""
+    ax, ay = nodes[a, 0] - shift[0], nodes[a, 1] - shift[1]
+    bx, by = nodes[b, 0] - shift[0], nodes[b, 1] - shift[1]
+    left = max(int(np.ceil(min(ax, bx) - band)), 0)
+    right = min(int(np.floor(max(ax, bx) + band)), columns - 1)
+    low = max(int(np.ceil(min(ay, by) - band)), 0)
+    high = min(int(np.floor(max(ay, by) + band)), rows - 1)
+    return left, right, low, high
+
+
+@kernel
+def _mark(a, b, nodes, shift, band, nearest):  # type: ignore[no-untyped-def]
+    """Note at the pixels around a stretch of wall how near it comes to them, and where."""
+    ax, ay = nodes[a, 0] - shift[0], nodes[a, 1] - shift[1]
+    ex, ey = nodes[b, 0] - nodes[a, 0], nodes[b, 1] - nodes[a, 1]
+    square = ex * ex + ey * ey
+    rows, columns = nearest.shape[:2]
+    left, right, low, high = _box(a, b, nodes, shift, band, rows, columns)
+    for row in range(low, high + 1):
+        for column in range(left, right + 1):
+            qx, qy = column - ax, row - ay
+            way = min(max((qx * ex + qy * ey) / square, 0.0), 1.0)
+            away = (qx - way * ex) ** 2 + (qy - way * ey) ** 2
+            if away < nearest[row, column, 0]:
+                nearest[row, column, 0] = away
+                nearest[row, column, 1] = a
+                nearest[row, column, 2] = way
+
+
+@kernel
 def find_feet(  # type: ignore[no-untyped-def]
     nodes, normals, curvatures, following, role, frame_of, usable, band, shift, nearest, found, feet
 ):
@@ -144,52 +175,34 @@ def find_feet(  # type: ignore[no-untyped-def]
         frame = frame_of[first]
         last = first
         while last < n and frame_of[last] == frame:
+            if following[last] >= 0:
+                _mark(last, following[last], nodes, shift, band, nearest)
             last += 1
-        for again in range(2):
-            for a in range(first, last):
-                b = following[a]
-                if b < 0:
-                    continue
-                ax, ay = nodes[a, 0] - shift[0], nodes[a, 1] - shift[1]
-                ex, ey = nodes[b, 0] - nodes[a, 0], nodes[b, 1] - nodes[a, 1]
-                square = ex * ex + ey * ey
-                left = max(int(np.ceil(min(ax, ax + ex) - band)), 0)
-                right = min(int(np.floor(max(ax, ax + ex) + band)), columns - 1)
-                low = max(int(np.ceil(min(ay, ay + ey) - band)), 0)
-                high = min(int(np.floor(max(ay, ay + ey) + band)), rows - 1)
-                for row in range(low, high + 1):
-                    for column in range(left, right + 1):
-                        if again == 0:
-                            qx, qy = column - ax, row - ay
-                            way = min(max((qx * ex + qy * ey) / square, 0.0), 1.0)
-                            away = (qx - way * ex) ** 2 + (qy - way * ey) ** 2
-                            if away < nearest[row, column, 0]:
-                                nearest[row, column, 0] = away
-                                nearest[row, column, 1] = a
-                                nearest[row, column, 2] = way
-                            continue
-                        away = nearest[row, column, 0]
-                        if away == np.inf:
-                            continue
-                        nearest[row, column, 0] = np.inf
-                        if away > band * band or not usable[frame, row, column]:
-                            continue
-                        c = int(nearest[row, column, 1])
-                        d = following[c]
-                        way = nearest[row, column, 2]
-                        if (way == 0.0 and role[c] == 1) or (way == 1.0 and role[d] == 2):
-                            continue
-                        if count < found.shape[0]:
-                            found[count, 0] = frame
-                            found[count, 1] = row
-                            found[count, 2] = column
-                            found[count, 3] = c
-                            qx, qy = column + shift[0] - nodes[c, 0], row + shift[1] - nodes[c, 1]
-                            feet[count, 0] = _foot_distance(
-                                qx, qy, c, d, way, nodes, normals, curvatures
-                            )
-                            feet[count, 1] = way
-                        count += 1
+        for a in range(first, last):
+            if following[a] < 0:
+                continue
+            left, right, low, high = _box(a, following[a], nodes, shift, band, rows, columns)
+            for row in range(low, high + 1):
+                for column in range(left, right + 1):
+                    away = nearest[row, column, 0]
+                    nearest[row, column, 0] = np.inf
+                    if away > band * band or not usable[frame, row, column]:
+                        continue
+                    c, way = int(nearest[row, column, 1]), nearest[row, column, 2]
+                    d = following[c]
+                    if (way == 0.0 and role[c] == 1) or (way == 1.0 and role[d] == 2):
+                        continue
+                    if count < found.shape[0]:
+                        found[count, 0] = frame
+                        found[count, 1] = row
+                        found[count, 2] = column
+                        found[count, 3] = c
+                        qx, qy = column + shift[0] - nodes[c, 0], row + shift[1] - nodes[c, 1]
+                        feet[count, 0] = _foot_distance(
+                            qx, qy, c, d, way, nodes, normals, curvatures
+                        )
+                        feet[count, 1] = way
+                    count += 1
         first = last
     return count
 

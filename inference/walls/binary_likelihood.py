@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize_scalar
-from scipy.stats import norm
 
 from physlearn.checks import NotIdentified
 from physlearn.inference.walls.binary_fronts import ChainFront, chain_geometry
@@ -18,10 +16,11 @@ from physlearn.inference.walls.binary_kernels import find_feet, score_pixels
 __all__ = [
     "BinaryFilm",
     "BinaryOptimum",
+    "Layout",
     "WallPixels",
+    "near_pixels",
     "optimize_fronts",
-    "simulate_films",
-    "wall_jitter",
+    "pull_band",
 ]
 
 Floats = NDArray[np.float64]
@@ -35,8 +34,6 @@ SMALLEST_SHARE = 0.2
 LARGEST_SHIFT = 3.0
 SETTLED = 0.05
 MOST_STEPS = 12
-STRETCH_PIXELS = 8.0
-STRETCH_FRAMES = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,7 +222,7 @@ def _linearized(
             "a wall of this film collapses in the model and not in the film: the law does not "
             "describe it; leave out the frames in which it vanishes."
         )
-    return near_pixels(film, layout, nodes, normals, curvatures, _band(blur)), slopes
+    return near_pixels(film, layout, nodes, normals, curvatures, pull_band(blur)), slopes
 
 
 def _shift(
@@ -256,7 +253,7 @@ def _moved(
     return result, moved
 
 
-def _band(blur: float) -> float:
+def pull_band(blur: float) -> float:
     """Distance within which pixels pull on a wall, pixels."""
     return max(BANDS * blur, LEAST_BAND)
 
@@ -303,110 +300,3 @@ def _assemble(
         gradient[own] = part[q:] - front.penalty @ shape
         position = own.stop
     return gradient, information
-
-
-def wall_jitter(film: BinaryFilm, optimum: BinaryOptimum) -> float:
-    """Blur of the threshold that suits the pixels best, pixels."""
-    pixels, layout = optimum.pixels, optimum.layout
-    frame, row, column = pixels.found[:, :3].T
-    label = film.labels[frame, row, column]
-    scratch = [np.zeros(layout.size) for _ in range(3)]
-
-    def cost(log_blur: float) -> float:
-        return -score_pixels(
-            label, pixels.found, pixels.feet, layout.following, float(np.exp(log_blur)), film.flip,
-            *scratch,
-        )  # fmt: skip
-
-    best = minimize_scalar(cost, bounds=(np.log(0.005), np.log(2.0)), method="bounded",
-                           options={"xatol": 0.02})  # fmt: skip
-    return float(np.exp(best.x))
-
-
-def simulate_films(
-    film: BinaryFilm, fronts: Sequence[ChainFront], optimum: BinaryOptimum, blur: float,
-    jitter: float, generator: np.random.Generator, n_films: int,
-) -> tuple[Floats, Floats]:  # fmt: skip
-    """Covariance of the estimate in films of the fitted walls, and misfits.
-
-    Each film has the pixels of the picture at another place under the walls, its own label noise,
-    and takes one Gauss-Newton step from the truth. The misfits (1 + n_films,) are the mean squared
-    pull on stretches of wall over its expected information: of the film itself, then of the others.
-    """
-    layout = optimum.layout
-    response, unseen = _response(fronts, optimum)
-    stretches = _stretches(fronts, layout)
-    walls = optimum.pixels
-    errors, misfits = np.empty((n_films, len(response))), np.empty(n_films + 1)
-    for number in range(n_films + 1):
-        if number == 0:
-            pixels = walls
-            label = film.labels[tuple(pixels.found[:, :3].T)]
-        else:
-            pixels = near_pixels(
-                film, layout, walls.nodes, walls.normals, walls.curvatures, _band(blur),
-                generator.uniform(-0.5, 0.5, 2),
-            )  # fmt: skip
-            noise = jitter * generator.standard_normal(len(pixels.feet))
-            inside = pixels.feet[:, 0] + noise < 0
-            label = (inside ^ (generator.random(inside.size) < film.flip)).astype(np.uint8)
-        pull, diagonal, beside = (np.zeros(layout.size) for _ in range(3))
-        score_pixels(
-            label, pixels.found, pixels.feet, layout.following, blur, film.flip,
-            pull, diagonal, beside,
-        )  # fmt: skip
-        weight = np.bincount(stretches, diagonal + 2.0 * beside)
-        square = np.bincount(stretches, pull) ** 2
-        misfits[number] = float((square[weight > 0] / weight[weight > 0]).mean())
-        if number:
-            errors[number - 1] = response @ pull
-    errors /= answer_share(blur, jitter, film.flip)
-    return errors.T @ errors / n_films + unseen, misfits
-
-
-def answer_share(blur: float, jitter: float, flip: float) -> float:
-    """Pull of a shifted wall on labels of threshold scatter ``jitter`` over what ``blur`` expects.
-
-    The step of simulated films divides by the expected information, the estimate itself rests
-    where the pull of the labels that are there vanishes.
-    """
-    at = np.linspace(-8.0, 8.0, 4001)
-    slope, chance = _label_chance(at, flip)
-    expected = np.trapezoid(slope**2 / (chance * (1.0 - chance)), at)
-    width = max(jitter / blur, 2e-2)
-    moved = (1.0 - 2.0 * flip) * norm.pdf(at / width) / width
-    return float(np.trapezoid(moved * slope / (chance * (1.0 - chance)), at) / expected)
-
-
-def _label_chance(at: Floats, flip: float) -> tuple[Floats, Floats]:
-    """Slope and chance of a True label at distances in units of the blur."""
-    return (1.0 - 2.0 * flip) * norm.pdf(at), flip + (1.0 - 2.0 * flip) * norm.cdf(at)
-
-
-def _response(fronts: Sequence[ChainFront], optimum: BinaryOptimum) -> tuple[Floats, Floats]:
-    """Shift of every parameter per pull on every node; covariance from shapes of their prior."""
-    q = optimum.parameters.size
-    solve = np.linalg.inv(optimum.information)[:q]
-    response, unseen = np.zeros((q, optimum.layout.size)), np.zeros((q, q))
-    position = q
-    for k, (front, slope) in enumerate(zip(fronts, optimum.slopes, strict=True)):
-        shape = solve[:, position : position + front.n_shape]
-        unseen += shape @ front.penalty @ shape.T
-        own = np.concatenate([solve[:, :q], shape], axis=1)
-        response[:, optimum.layout.index(k, front.n_nodes)] = np.moveaxis(slope @ own.T, 2, 0)
-        position += front.n_shape
-    return response, unseen
-
-
-def _stretches(fronts: Sequence[ChainFront], layout: Layout) -> Integers:
-    """Return the stretch of wall, in space and time, that every node belongs to."""
-    result = np.zeros(layout.size, dtype=np.int64)
-    total = 0
-    for k, front in enumerate(fronts):
-        length = float(np.hypot(*np.diff(front.start, axis=0).T).sum())
-        count = max(int(length / STRETCH_PIXELS), 1)
-        place = np.arange(front.n_nodes) * count // front.n_nodes
-        late = np.arange(len(front.frames)) // STRETCH_FRAMES
-        result[layout.index(k, front.n_nodes)] = total + late[:, None] * count + place
-        total += (int(late[-1]) + 1) * count
-    return result

@@ -18,13 +18,12 @@ from physlearn.inference.walls.binary_contours import (
     lone_rate,
     stray_pixels,
 )
+from physlearn.inference.walls.binary_errors import simulate_films, wall_jitter
 from physlearn.inference.walls.binary_fronts import ChainFront
 from physlearn.inference.walls.binary_likelihood import (
     BinaryFilm,
     BinaryOptimum,
     optimize_fronts,
-    simulate_films,
-    wall_jitter,
 )
 from physlearn.inference.walls.binary_start import first_parameters, widest_priors
 from physlearn.inference.walls.drive_laws import draw_law

@@ -8,9 +8,9 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import WallSceneOptions, make_wall_scene
 from physlearn.inference import fit_binary_walls
 from physlearn.inference.walls.binary_contours import cut_pieces, film_contours
+from physlearn.inference.walls.binary_errors import answer_share
 from physlearn.inference.walls.binary_fronts import ChainFront, chain_geometry
 from physlearn.inference.walls.binary_kernels import advance_chains, find_feet, score_pixels
-from physlearn.inference.walls.binary_likelihood import answer_share
 from physlearn.lattice_models.walls.wall_front import propagate_polar_front
 
 SIZE, N_FRAMES = 80, 30

@@ -1,0 +1,135 @@
+"""How far an estimate from a thresholded film is off: films of the fitted walls, simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.stats import norm
+
+from physlearn.inference.walls.binary_fronts import ChainFront
+from physlearn.inference.walls.binary_kernels import score_pixels
+from physlearn.inference.walls.binary_likelihood import (
+    BinaryFilm,
+    BinaryOptimum,
+    Layout,
+    near_pixels,
+    pull_band,
+)
+
+__all__ = ["answer_share", "simulate_films", "wall_jitter"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+STRETCH_PIXELS = 8.0
+STRETCH_FRAMES = 5
+
+
+def wall_jitter(film: BinaryFilm, optimum: BinaryOptimum) -> float:
+    """Blur of the threshold that suits the pixels best, pixels."""
+    pixels, layout = optimum.pixels, optimum.layout
+    frame, row, column = pixels.found[:, :3].T
+    label = film.labels[frame, row, column]
+    scratch = [np.zeros(layout.size) for _ in range(3)]
+
+    def cost(log_blur: float) -> float:
+        return -score_pixels(
+            label, pixels.found, pixels.feet, layout.following, float(np.exp(log_blur)), film.flip,
+            *scratch,
+        )  # fmt: skip
+
+    best = minimize_scalar(cost, bounds=(np.log(0.005), np.log(2.0)), method="bounded",
+                           options={"xatol": 0.02})  # fmt: skip
+    return float(np.exp(best.x))
+
+
+def simulate_films(
+    film: BinaryFilm, fronts: Sequence[ChainFront], optimum: BinaryOptimum, blur: float,
+    jitter: float, generator: np.random.Generator, n_films: int,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Covariance of the estimate in films of the fitted walls, and misfits.
+
+    Each film has the pixels of the picture at another place under the walls, its own label noise,
+    and takes one Gauss-Newton step from the truth. The misfits (1 + n_films,) are the mean squared
+    pull on stretches of wall over its expected information: of the film itself, then of the others.
+    """
+    layout = optimum.layout
+    response, unseen = _response(fronts, optimum)
+    stretches = _stretches(fronts, layout)
+    walls = optimum.pixels
+    errors, misfits = np.empty((n_films, len(response))), np.empty(n_films + 1)
+    for number in range(n_films + 1):
+        if number == 0:
+            pixels = walls
+            label = film.labels[tuple(pixels.found[:, :3].T)]
+        else:
+            pixels = near_pixels(
+                film, layout, walls.nodes, walls.normals, walls.curvatures, pull_band(blur),
+                generator.uniform(-0.5, 0.5, 2),
+            )  # fmt: skip
+            noise = jitter * generator.standard_normal(len(pixels.feet))
+            inside = pixels.feet[:, 0] + noise < 0
+            label = (inside ^ (generator.random(inside.size) < film.flip)).astype(np.uint8)
+        pull, diagonal, beside = (np.zeros(layout.size) for _ in range(3))
+        score_pixels(
+            label, pixels.found, pixels.feet, layout.following, blur, film.flip,
+            pull, diagonal, beside,
+        )  # fmt: skip
+        weight = np.bincount(stretches, diagonal + 2.0 * beside)
+        square = np.bincount(stretches, pull) ** 2
+        misfits[number] = float((square[weight > 0] / weight[weight > 0]).mean())
+        if number:
+            errors[number - 1] = response @ pull
+    errors /= answer_share(blur, jitter, film.flip)
+    return errors.T @ errors / n_films + unseen, misfits
+
+
+def answer_share(blur: float, jitter: float, flip: float) -> float:
+    """Pull of a shifted wall on labels of threshold scatter ``jitter`` over what ``blur`` expects.
+
+    The step of simulated films divides by the expected information, the estimate itself rests
+    where the pull of the labels that are there vanishes.
+    """
+    at = np.linspace(-8.0, 8.0, 4001)
+    slope, chance = _label_chance(at, flip)
+    expected = np.trapezoid(slope**2 / (chance * (1.0 - chance)), at)
+    width = max(jitter / blur, 2e-2)
+    moved = (1.0 - 2.0 * flip) * norm.pdf(at / width) / width
+    return float(np.trapezoid(moved * slope / (chance * (1.0 - chance)), at) / expected)
+
+
+def _label_chance(at: Floats, flip: float) -> tuple[Floats, Floats]:
+    """Slope and chance of a True label at distances in units of the blur."""
+    return (1.0 - 2.0 * flip) * norm.pdf(at), flip + (1.0 - 2.0 * flip) * norm.cdf(at)
+
+
+def _response(fronts: Sequence[ChainFront], optimum: BinaryOptimum) -> tuple[Floats, Floats]:
+    """Shift of every parameter per pull on every node; covariance from shapes of their prior."""
+    q = optimum.parameters.size
+    solve = np.linalg.inv(optimum.information)[:q]
+    response, unseen = np.zeros((q, optimum.layout.size)), np.zeros((q, q))
+    position = q
+    for k, (front, slope) in enumerate(zip(fronts, optimum.slopes, strict=True)):
+        shape = solve[:, position : position + front.n_shape]
+        unseen += shape @ front.penalty @ shape.T
+        own = np.concatenate([solve[:, :q], shape], axis=1)
+        response[:, optimum.layout.index(k, front.n_nodes)] = np.moveaxis(slope @ own.T, 2, 0)
+        position += front.n_shape
+    return response, unseen
+
+
+def _stretches(fronts: Sequence[ChainFront], layout: Layout) -> Integers:
+    """Return the stretch of wall, in space and time, that every node belongs to."""
+    result = np.zeros(layout.size, dtype=np.int64)
+    total = 0
+    for k, front in enumerate(fronts):
+        length = float(np.hypot(*np.diff(front.start, axis=0).T).sum())
+        count = max(int(length / STRETCH_PIXELS), 1)
+        place = np.arange(front.n_nodes) * count // front.n_nodes
+        late = np.arange(len(front.frames)) // STRETCH_FRAMES
+        result[layout.index(k, front.n_nodes)] = total + late[:, None] * count + place
+        total += (int(late[-1]) + 1) * count
+    return result
