@@ -125,7 +125,7 @@ def _level_maps(
         scales[:, 0] = np.maximum(scales[:, 0], 1e-3)
         middle = np.median(scales[np.isfinite(errors).any(axis=1)], axis=0)
         scales = _relative(scales, middle)
-        total = np.array([total[0] * middle[0], total[1] + total[0] * middle[1]])
+        total = np.array([total[0] * middle[0], total[1] * middle[0] + middle[1]])
         cut = 0.5 * (low + high)
     return low, high, total
 
@@ -197,6 +197,10 @@ def steady_scales(levels: FrameLevels, low: float, high: float) -> tuple[Floats,
     for side, level in enumerate((low, high)):
         value = levels.offset + levels.gain * level
         unseen = ~np.isfinite(levels.errors[:, side])
+        if unseen.all():
+            raise NotIdentified(
+                "video shows one level only in every frame: there is no wall to track."
+            )
         error = np.clip(levels.errors[:, side], 1e-12, 10.0 * (high - low))
         middle = float(np.median(value[~unseen]))
         spread = (1.4826 * float(np.median(np.abs(value[~unseen] - middle)))) ** 2

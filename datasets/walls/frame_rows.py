@@ -14,6 +14,7 @@ Mask = NDArray[np.bool_]
 LEAST_PIXELS = 16
 LARGEST_SHARE = 0.2
 REACH_ROWS = 9
+GAP_SHARE = 0.2
 
 
 def _limits(noise: float, count: Floats) -> Floats:
@@ -43,9 +44,9 @@ def rows_suspicious(rows: Floats) -> bool:
 def repair_rows(frame: Floats, seen: Mask, expected: Floats) -> tuple[Floats | None, int]:
     """Return the frame with jumps shifted back and broken rows interpolated, and their number.
 
-    ``expected`` is what the film's usual picture predicts. A jump must stand out from the nearest
-    good rows on both sides: where a wall has moved over a row, the row is like one of them. None
-    when nothing was repaired.
+    ``expected`` is what the film's usual picture predicts. A jump must stand out by as much from
+    the nearest good rows on both sides: where a wall has moved over a row, the row is like one of
+    them. None when nothing was repaired.
     """
     wide = np.flatnonzero(seen.sum(axis=1) > LEAST_PIXELS)
     known = np.where(seen, frame, np.nan)[wide]
@@ -56,7 +57,13 @@ def repair_rows(frame: Floats, seen: Mask, expected: Floats) -> tuple[Floats | N
     shift = shift - ndimage.median_filter(shift, REACH_ROWS, mode="nearest")
     noise = float(np.median(scatter))
     limit = _limits(noise, np.isfinite(residual).sum(axis=1).astype(float))
-    broken = scatter > 3 * noise
+    # rows that rough walls have moved over scatter too, but no more than the rows beside them
+    bend = known.copy()
+    bend[1:-1] -= 0.5 * (known[2:] + known[:-2])
+    bend[0], bend[-1] = known[0] - known[1], known[-1] - known[-2]
+    rough = np.nanmedian(np.abs(np.where(np.isfinite(bend), bend, 0.0)), axis=1)
+    usual = ndimage.median_filter(rough, REACH_ROWS, mode="nearest")
+    broken = (scatter > 3 * noise) & (rough > 3 * usual)
     jumps = (np.abs(shift) > limit) & ~broken
     if noise <= 0 or max(jumps.mean(), broken.mean()) > LARGEST_SHARE:
         return None, 0
@@ -67,7 +74,8 @@ def repair_rows(frame: Floats, seen: Mask, expected: Floats) -> tuple[Floats | N
             for near in _nearest(good, int(row))
             if np.isfinite(known[row] - known[near]).any()
         ]
-        jumps[row] = all(gap * shift[row] > 0 and abs(gap) > 0.5 * limit[row] for gap in gaps)
+        slack = GAP_SHARE * abs(shift[row]) + 0.5 * limit[row]
+        jumps[row] = all(abs(gap - shift[row]) < slack for gap in gaps)
     if not (jumps | broken).any():
         return None, 0
     repaired = frame.copy()
