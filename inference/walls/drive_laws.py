@@ -6,9 +6,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import stats
 
 from physlearn.checks import InputError, NotIdentified, as_generator, check_array, check_choice
+from physlearn.inference.walls.law_grid import (
+    cells_of,
+    integrated,
+    law_peak,
+    law_shapes,
+    reach_of,
+    resolved_mass,
+)
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["DRIVE_LAWS", "LawPosterior", "draw_law", "fit_drive_law"]
@@ -25,9 +33,7 @@ UNKNOWNS = {"linear": 1, "creep": 3, "depinning": 3}
 CREEP_EXPONENTS = (0.02, 3.0)
 STEEPEST_CREEP = 200.0
 DEPINNING_EXPONENTS = (0.05, 3.0)
-GRID = 121
 REFINEMENTS = 40
-FEWEST_CELLS = 300.0
 DOUBTFUL_P = 1e-3
 MOVING_SIGMA = 3.0
 
@@ -268,18 +274,6 @@ def _draw_linear(
     return LawPosterior(draws, {"drive_mobility": "velocity/drive"}, {}, {"chi2": chi2})
 
 
-def _shapes(law: str, strength: Floats, first: Floats, second: Floats) -> Floats:
-    """Speeds per unit of the linear parameter, (n_cells, n)."""
-    if law == "creep":  # steepness at the reference drive, exponent
-        ratio = np.log(strength / np.exp(np.mean(np.log(strength))))
-        bend = -np.expm1(-second[:, None] * ratio) / second[:, None]
-        result: Floats = np.exp(np.clip(first[:, None] * bend, -300, 300))
-        return result
-    over = np.maximum(strength / first[:, None] - 1.0, 0.0)  # threshold, exponent
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.exp(second[:, None] * np.log(over)), dtype=np.float64)
-
-
 def _draw_curved(
     law: str,
     strength: Floats,
@@ -294,25 +288,27 @@ def _draw_curved(
     top = STEEPEST_CREEP if law == "creep" else float(strength.max())
     limits = np.array([(1e-6 * top, top), ends])
     # Cells lie along the axes of the mass that the round before found, whatever its correlation
-    center, axes = _peak(law, strength, weight, data, exponent, limits)
+    center, axes = law_peak(law, strength, weight, data, exponent, limits)
     reach, settled = np.array([[-8.0, 8.0], [-8.0, 8.0]]), 0
     for _ in range(REFINEMENTS):
-        cells, size = _cells(reach)
+        cells, size = cells_of(reach)
         points = center + cells @ axes.T
-        legal = ((points > limits[:, 0]) & (points < limits[:, 1])).all(axis=1)
-        log_mass, best, scale, gain = _integrated(
-            _shapes(law, strength, *np.where(legal[:, None], points, limits.mean(axis=1)).T)
+        legal = np.asarray(((points > limits[:, 0]) & (points < limits[:, 1])).all(axis=1))
+        log_mass, best, scale, gain = integrated(
+            law_shapes(law, strength, *np.where(legal[:, None], points, limits.mean(axis=1)).T)
             @ weight.T, data,
         )  # fmt: skip
         if exponent is not None:
             log_mass = log_mass - 0.5 * ((points[:, 1] - exponent[0]) / exponent[1]) ** 2
-        mass, resolved = _resolved_mass(np.where(legal, log_mass, -np.inf))
+        mass, resolved = resolved_mass(np.where(legal, log_mass, -np.inf))
         settled += resolved
         if settled > 2:
             break
         center = mass @ points
-        axes = np.linalg.cholesky((points - center).T @ ((points - center) * mass[:, None]))
-        reach = _reach(np.linalg.solve(axes, (points - center).T), mass)
+        spread = (points - center).T @ ((points - center) * mass[:, None])
+        axes = np.asarray(np.linalg.cholesky(spread), dtype=np.float64)
+        places = np.linalg.solve(axes, (points - center).T)
+        reach = reach_of(np.asarray(places, dtype=np.float64), mass)
     else:
         raise NotIdentified(
             f"the posterior of the {law} law does not settle on a grid: its parameters trade off "
@@ -332,78 +328,6 @@ def _draw_curved(
     if law == "depinning":
         priors["depinning_field"] = top / np.sqrt(12)
     return LawPosterior(named, units, priors, {"chi2": chi2})
-
-
-def _integrated(shapes: Floats, data: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Log mass of every cell, the speed integrated out; its mean and sd; the gain along it."""
-    square = (shapes**2).sum(-1)
-    along = shapes @ data
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        best = np.where(square > 0, along / square, 0.0)
-        scale = np.where(square > 0, 1.0 / np.sqrt(square), np.nan)
-        log_mass = 0.5 * best * along + np.log(scale) + stats.norm.logcdf(best / scale)
-    return np.where(np.isfinite(log_mass), log_mass, -np.inf), best, scale, best * along
-
-
-def _resolved_mass(log_mass: Floats) -> tuple[Floats, bool]:
-    """Mass of every cell, flattened as far as a coarse grid needs not to miss the peak."""
-    for halvings in range(60):
-        mass = np.exp((log_mass - log_mass.max()) * 0.5**halvings)
-        mass /= mass.sum()
-        if 1.0 / (mass**2).sum() > FEWEST_CELLS:
-            break
-    return mass, halvings == 0
-
-
-def _peak(
-    law: str,
-    strength: Floats,
-    weight: Floats,
-    data: Floats,
-    exponent: tuple[float, float] | None,
-    limits: Floats,
-) -> tuple[Floats, Floats]:
-    """Place of the best fit, and a square root of the covariance of the two parameters there."""
-    known = exponent or (0.0, np.inf)
-
-    def miss(points: Floats) -> Floats:
-        columns = _shapes(law, strength, points[:, 0], points[:, 1]) @ weight.T
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            speed = np.maximum((columns @ data) / (columns**2).sum(-1), 0.0)
-            left = np.nan_to_num(data - speed[:, None] * columns, nan=1e100, posinf=1e100)
-        prior = (points[:, 1] - known[0]) / known[1]
-        return np.concatenate([left, prior[:, None]], axis=1)
-
-    ticks = [np.geomspace(max(low, 1e-3 * high), high, 3 * GRID + 2)[1:-1] for low, high in limits]
-    cells = np.stack(np.meshgrid(*ticks, indexing="ij"), axis=-1).reshape(-1, 2)
-    with np.errstate(over="ignore"):
-        start = cells[np.argmin((miss(cells) ** 2).sum(axis=1))]
-    wide = 0.25 * np.diff(limits)[:, 0]
-    found = optimize.least_squares(
-        lambda point: miss(point[None])[0], start, bounds=limits.T + np.outer([1, -1], 1e-9 * wide),
-        x_scale=start, jac="3-point",
-    )  # fmt: skip
-    information = found.jac.T @ found.jac + np.diag(wide**-2.0)
-    return found.x, np.linalg.cholesky(np.linalg.inv(information))
-
-
-def _cells(reach: Floats) -> tuple[Floats, Floats]:
-    """Middles of the cells of a grid, (GRID^2, 2), and their size."""
-    size = np.diff(reach)[:, 0] / GRID
-    ticks = reach[:, :1] + (np.arange(GRID) + 0.5) * size[:, None]
-    return np.stack(np.meshgrid(*ticks, indexing="ij"), axis=-1).reshape(-1, 2), size
-
-
-def _reach(places: Floats, mass: Floats) -> Floats:
-    """Bounds along both axes that hold all but a millionth of the mass, with a margin."""
-    bounds = []
-    for axis in places:
-        order = np.argsort(axis)
-        total = np.cumsum(mass[order])
-        ends = np.searchsorted(total, [5e-7, 1 - 5e-7])
-        low, high = axis[order[np.minimum(ends, axis.size - 1)]]
-        bounds.append((low - 0.1 * (high - low), high + 0.1 * (high - low)))
-    return np.array(bounds)
 
 
 def _named(

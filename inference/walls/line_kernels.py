@@ -1,14 +1,20 @@
 """Compiled steps of an open wall: its height over a straight line, under drive and curvature."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from physlearn.lattice_models.kernels import kernel
 
 __all__ = ["propagate_lines"]
 
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
 
 @kernel
-def line_rate(height, speed, mobility, spacing, rate):  # type: ignore[no-untyped-def]
+def line_rate(height: Floats, speed: float, mobility: float, spacing: float, rate: Floats) -> Any:
     """Write du/dt = speed sqrt(1 + u'^2) + mobility u'' / (1 + u'^2); no bend at free ends."""
     n = height.size
     for i in range(n):
@@ -33,7 +39,15 @@ def line_rate(height, speed, mobility, spacing, rate):  # type: ignore[no-untype
 
 
 @kernel
-def propagate_lines(starts, speeds, mobilities, intervals, counts, spacing, frames):  # type: ignore[no-untyped-def]
+def propagate_lines(
+    starts: Floats,
+    speeds: Floats,
+    mobilities: Floats,
+    intervals: Floats,
+    counts: Integers,
+    spacing: float,
+    frames: Floats,
+) -> Any:
     """Move every case through all intervals by classical Runge-Kutta steps; frames (f, case, n)."""
     n_cases, n = starts.shape
     k1, k2, k3, k4 = np.empty(n), np.empty(n), np.empty(n), np.empty(n)

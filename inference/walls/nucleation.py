@@ -105,8 +105,8 @@ def fit_nucleation_rate(
             f"{levels.size}: round it."
         )
     per_frame = np.bincount(frames - 1, minlength=spans.size).astype(float)
-    counts = np.bincount(group, per_frame, levels.size)
-    whole = np.bincount(group, exposure, levels.size)
+    counts = np.bincount(group, per_frame, levels.size).astype(np.float64)
+    whole = np.bincount(group, exposure, levels.size).astype(np.float64)
     share = _shares(seen, sd, n_draws, generator)
     rate = generator.gamma(counts + SHAPE, size=(n_draws, levels.size)) / whole / share[:, None]
     tail = _dispersion(per_frame, exposure, counts, whole, group)
@@ -130,7 +130,7 @@ def fit_nucleation_rate(
         data=[per_frame, exposure, group],
         units={"nucleation_rate": f"1/{track.unit}^2/{track.time_unit}"},
         dims={"nucleation_rate": ["drive_level"]} if given is not None else None,
-        coords={"drive_level": levels} if given is not None else None,
+        coords={"drive_level": levels.tolist()} if given is not None else None,
         diagnostics={
             "births": counts.astype(int).tolist(), "exposure": whole.tolist(),
             "dispersion_p": tail,

@@ -146,7 +146,8 @@ class PinnedLine:
     def frames(self, theta: Floats) -> Floats:
         """Heights at the frames, (n_frames, n)."""
         ends = np.concatenate([[0], np.cumsum(self.counts)])
-        return self.run_path(theta)[ends]
+        result: Floats = self.run_path(theta)[ends]
+        return result
 
     def residuals(self, theta: Floats) -> Floats:
         """Standardised distances of the points from the line."""
@@ -190,7 +191,8 @@ def _filled(table: Floats) -> Floats:
     """Heights of the first frame on all nodes: what it lacks from later frames or the ends."""
     first = table[0]
     seen = np.isfinite(first)
-    return np.interp(np.arange(first.size), np.flatnonzero(seen), first[seen])
+    filled = np.interp(np.arange(first.size), np.flatnonzero(seen), first[seen])
+    return np.asarray(filled, dtype=np.float64)
 
 
 def _filled_frames(table: Floats) -> Floats:

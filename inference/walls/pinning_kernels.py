@@ -1,14 +1,20 @@
 """Compiled line in a pinning field: forward, tangent and exact adjoint of Heun's step."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from physlearn.lattice_models.kernels import kernel
 
 __all__ = ["adjoint_line", "forward_line", "tangent_line"]
 
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
 
 @kernel
-def line_parts(u, i, spacing, steep):  # type: ignore[no-untyped-def]
+def line_parts(u: Floats, i: int, spacing: float, steep: float) -> Any:
     """Slope, bend and how the law feels the slope: g1, g2 and their derivatives."""
     n = u.size
     if i == 0:
@@ -25,7 +31,7 @@ def line_parts(u, i, spacing, steep):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def knot_of(height, low, step, n_knots):  # type: ignore[no-untyped-def]
+def knot_of(height: float, low: float, step: float, n_knots: int) -> Any:
     """Knot below a height, share of the way to the next, and 0 outside of the map."""
     place = (height - low) / step
     if place <= 0.0:
@@ -37,7 +43,17 @@ def knot_of(height, low, step, n_knots):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def rate_of(u, drive, field, low, step, mobility, spacing, steep, rate):  # type: ignore[no-untyped-def]
+def rate_of(
+    u: Floats,
+    drive: float,
+    field: Floats,
+    low: float,
+    step: float,
+    mobility: float,
+    spacing: float,
+    steep: float,
+    rate: Floats,
+) -> Any:
     """Write du/dt = g1 (drive + field(i, u)) + mobility bend g2."""
     for i in range(u.size):
         bend, g1, g2, _, _ = line_parts(u, i, spacing, steep)
@@ -48,8 +64,18 @@ def rate_of(u, drive, field, low, step, mobility, spacing, steep, rate):  # type
 
 @kernel
 def forward_line(
-    start, drives, counts, intervals, field, low, step, mobility, spacing, steep, path
-):  # type: ignore[no-untyped-def]
+    start: Floats,
+    drives: Floats,
+    counts: Integers,
+    intervals: Floats,
+    field: Floats,
+    low: float,
+    step: float,
+    mobility: float,
+    spacing: float,
+    steep: float,
+    path: Floats,
+) -> Any:
     """Write the heights after every step, path (n_steps + 1, n)."""
     n = start.size
     k1, k2, work = np.empty(n), np.empty(n), np.empty(n)
@@ -68,8 +94,20 @@ def forward_line(
 
 @kernel
 def push_forward(
-    u, du, drive, d_drive, field, d_field, low, step, mobility, d_mobility, spacing, steep, out
-):  # type: ignore[no-untyped-def]
+    u: Floats,
+    du: Floats,
+    drive: float,
+    d_drive: float,
+    field: Floats,
+    d_field: Floats,
+    low: float,
+    step: float,
+    mobility: float,
+    d_mobility: float,
+    spacing: float,
+    steep: float,
+    out: Floats,
+) -> Any:
     """Write the change of the rate for changes of heights, drive, field and mobility."""
     n = u.size
     for i in range(n):
@@ -95,9 +133,22 @@ def push_forward(
 
 @kernel
 def tangent_line(
-    path, d_start, drives, d_drives, counts, intervals, field, d_field, low, step, mobility,
-    d_mobility, spacing, steep, d_frames,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+    path: Floats,
+    d_start: Floats,
+    drives: Floats,
+    d_drives: Floats,
+    counts: Integers,
+    intervals: Floats,
+    field: Floats,
+    d_field: Floats,
+    low: float,
+    step: float,
+    mobility: float,
+    d_mobility: float,
+    spacing: float,
+    steep: float,
+    d_frames: Floats,
+) -> Any:
     """Write the changes of the heights at the frames, d_frames (n_frames, n)."""
     n = d_start.size
     k1, d1, d2, work, d_work = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
@@ -126,7 +177,19 @@ def tangent_line(
 
 
 @kernel
-def pull_back(u, force, drive, field, low, step, mobility, spacing, steep, back, field_back):  # type: ignore[no-untyped-def]
+def pull_back(
+    u: Floats,
+    force: Floats,
+    drive: float,
+    field: Floats,
+    low: float,
+    step: float,
+    mobility: float,
+    spacing: float,
+    steep: float,
+    back: Floats,
+    field_back: Floats,
+) -> Any:
     """Add the transpose of `push_forward`: to heights and field; return drive's and mobility's."""
     n = u.size
     drive_back, mobility_back = 0.0, 0.0
@@ -158,9 +221,21 @@ def pull_back(u, force, drive, field, low, step, mobility, spacing, steep, back,
 
 @kernel
 def adjoint_line(
-    path, forces, drives, counts, intervals, field, low, step, mobility, spacing, steep,
-    field_back, drives_back, back,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+    path: Floats,
+    forces: Floats,
+    drives: Floats,
+    counts: Integers,
+    intervals: Floats,
+    field: Floats,
+    low: float,
+    step: float,
+    mobility: float,
+    spacing: float,
+    steep: float,
+    field_back: Floats,
+    drives_back: Floats,
+    back: Floats,
+) -> Any:
     """Add forces (n_frames, n) on the frames up to the start: ``back`` (n); return mobility's."""
     n = back.size
     k1, work, mu, by_work = np.empty(n), np.empty(n), np.empty(n), np.empty(n)

@@ -232,7 +232,7 @@ def _fit_track(
                   "curvature_mobility": float(prior_sd[-1])},
         units=units,
         dims={"level_velocity": ["drive_level"]} if told.levels.size else None,
-        coords={"drive_level": told.levels} if told.levels.size else None,
+        coords={"drive_level": told.levels.tolist()} if told.levels.size else None,
         diagnostics=diagnostics,
         warnings=texts,
         verdicts=dict.fromkeys(named, verdict) if verdict else {},

@@ -90,7 +90,8 @@ class FrontModel:
 
     # What a front of one kind must say
     basis: Floats
-    growth: float
+    n_nodes: int
+    n_modes: int
 
     def fronts(self, globals_: Floats, shapes: Floats) -> Floats:
         """Values (n_frames, n_cases, n_nodes) for globals (n_cases, n) and shapes (n_cases, m)."""
@@ -330,4 +331,5 @@ def area_rates(run: WallRun, times: Floats) -> pd.DataFrame:
         "velocity_error": spread / (length * span),
         "curvature": run.sign * 2 * np.pi / length,
     })  # fmt: skip
-    return table[np.diff(frames) == 1].reset_index(drop=True)
+    result: pd.DataFrame = table[np.diff(frames) == 1].reset_index(drop=True)
+    return result

@@ -95,8 +95,8 @@ def predict_walls(
     n_frames
         Frames ahead.
     drive
-        Drive up to each future frame, shape (n_frames,): the first acts from the last frame seen.
-        None: the track's last value goes on.
+        Drive that acts from each future frame to the next, shape (n_frames,), as a track of them
+        has it; up to the first of them the track's last value acts. None: that value goes on.
     times
         Times of the future frames, shape (n_frames,); None goes on with the usual interval.
     n_futures
@@ -163,8 +163,7 @@ def _design(
     ahead = np.full(n_frames, track.drive[-1])
     if drive is not None:
         ahead = check_array("drive", drive, shape=(n_frames,))
-    # drive[k] acts from frame k on: what acts up to the first future frame is the last frame's
-    force = np.concatenate([track.drive[:-1], ahead, ahead[-1:]])
+    force = np.concatenate([track.drive, ahead])
     if name == "drive_mobility":
         return np.asarray(force[:, None], dtype=np.float64)
     levels = fit.idata["posterior"]["drive_level"].to_numpy()
@@ -181,7 +180,8 @@ def _design(
 def _times(track: WallTrack, times: ArrayLike | None, n_frames: int) -> Floats:
     last = track.frame_times[-1]
     if times is None:
-        return last + float(np.median(np.diff(track.frame_times))) * np.arange(1, n_frames + 1)
+        usual = float(np.median(np.diff(track.frame_times)))
+        return np.asarray(last + usual * np.arange(1, n_frames + 1), dtype=np.float64)
     ahead = check_array("times", times, shape=(n_frames,))
     if not (np.diff(np.concatenate([[last], ahead])) > 0).all():
         raise InputError("times must ascend and come after the track's last frame.")

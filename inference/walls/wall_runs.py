@@ -98,14 +98,14 @@ def usable_runs(track: WallTrack) -> tuple[list[WallRun], dict[str, int]]:
     runs: list[WallRun] = []
     width = float(track.metadata.get("wall_width", 0.0))
     touching = _touching(track.table, TOUCHING_WIDTHS * width)
-    groups = dict(tuple(track.table.groupby("wall", sort=True)))
-    for wall, rows in groups.items():
+    for wall in track.walls:
+        rows = track.table[track.table["wall"] == wall]
         events = track.events
         named = (events["wall"] == wall) | (events["other"] == wall)
         topological = events["kind"].isin(("merge", "split"))
         cuts = events.loc[named & topological, "frame"].to_numpy()
-        closed = track.closed.get(int(wall), False)
-        found, reason = _runs_of_wall(int(wall), closed, rows, cuts, touching)
+        closed = track.closed.get(wall, False)
+        found, reason = _runs_of_wall(wall, closed, rows, cuts, touching)
         runs += found
         if not found:
             left_out[reason] = left_out.get(reason, 0) + 1
@@ -117,7 +117,8 @@ def _touching(table: pd.DataFrame, gap: float) -> set[tuple[int, int]]:
     result: set[tuple[int, int]] = set()
     if gap <= 0:
         return result
-    for frame, rows in table.groupby("frame"):
+    for frame in np.unique(table["frame"].to_numpy()):
+        rows = table[table["frame"] == frame]
         walls = rows["wall"].to_numpy()
         if (walls == walls[0]).all():
             continue
