@@ -158,4 +158,4 @@ class FieldFrames:
 
     @property
     def _plain(self) -> bool:
-        return self.taps["x"].shape[1] == 1
+        return bool(self.taps["x"].shape[1] == 1)

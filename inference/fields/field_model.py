@@ -41,11 +41,25 @@ class FieldModel(Protocol):
         How time is cut.
     """
 
-    terms: tuple[str, ...]
-    units: tuple[str, ...]
-    shape: tuple[int, int]
-    n_frames: int
-    steps: TimeSteps
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units of the parameters."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+
+    @property
+    def n_frames(self) -> int:
+        """Frames, the start included."""
+
+    @property
+    def steps(self) -> TimeSteps:
+        """How time is cut."""
 
     def forward(self, start: Floats, theta: Floats) -> Floats:
         """Return frames (n_frames, n_rows, n_columns); not finite where the field runs away."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from physlearn.checks import InputError, check_array, check_choice
-from physlearn.inference.fields.initial_field import estimate_noise
+from physlearn.inference.fields.initial_field import EdgeMode, estimate_noise
 from physlearn.lattice_models.fields.forcing import FieldDrive
 from physlearn.records.video import check_video
 
@@ -120,7 +120,8 @@ def _wraps(values: Floats, seen: NDArray[np.bool_], noise: float, axis: int) -> 
     def excess(distance: int) -> Floats:
         known = seen & np.roll(seen, distance, axis)
         square = np.where(known, (values - np.roll(values, distance, axis)) ** 2, 0.0)
-        return square.sum(axis=over) / np.maximum(known.sum(axis=over), 1) - 2 * noise**2
+        mean = square.sum(axis=over) / np.maximum(known.sum(axis=over), 1)
+        return np.asarray(mean - 2 * noise**2, dtype=np.float64)
 
     near = excess(1)
     limit = max(WRAP_EXCESS * float(near[1:].max()), 0.2 * noise**2)
@@ -187,7 +188,7 @@ def _tabulated(wave: Floats, times: Floats, n_dropped: int, between: str) -> Dri
     return tabulated
 
 
-def grid_mode(edges: str) -> str:
+def grid_mode(edges: str) -> EdgeMode:
     """Name of the edges for scipy's filters."""
     return "wrap" if edges == "periodic" else "reflect"
 

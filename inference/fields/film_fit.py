@@ -231,7 +231,7 @@ def _with_blur_error(
     moved = fit_field(problem, optimum.point).point.few - optimum.point.few
     problem.camera.psf_width = width
     problem.residual(optimum.point)
-    information = np.linalg.inv(optimum.covariance + np.outer(moved, moved))
+    information = np.asarray(np.linalg.inv(optimum.covariance + np.outer(moved, moved)), float)
     few = draws.few + rng.normal(size=(len(draws.few), 1)) * moved
     text = draws.approximation + "; the blur's error carried to first order"
     return replace(optimum, information=information), replace(draws, few=few, approximation=text)

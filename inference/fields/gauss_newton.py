@@ -195,7 +195,7 @@ def linear_step(
     over = np.tensordot(ridges, ties + left[:-1], ((1, 2), (1, 2)))
     information = own - 0.5 * (over + over.T)
     aim = slope - np.tensordot(ties, way, 2) - np.tensordot(ridges, left[-1], 2)
-    few = np.linalg.solve(information, aim)
+    few: Floats = np.asarray(np.linalg.solve(information, aim), dtype=np.float64)
     return Step(way - np.tensordot(few, ridges, 1), few, information, ridges, products)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["estimate_noise", "first_field", "weak_guess"]
+__all__ = ["EdgeMode", "estimate_noise", "first_field", "weak_guess"]
 
 Floats = NDArray[np.float64]
+EdgeMode = Literal["reflect", "wrap"]
 Features = Callable[[Floats, int, float], Floats]
 
 SMOOTHING = 1.5  # pixels, of the test functions
@@ -31,7 +33,7 @@ def estimate_noise(values: Floats, seen: NDArray[np.bool_]) -> float:
     return float(np.quantile(found, 0.4) / 0.5244) / SECOND_DIFFERENCE_NORM
 
 
-def smoothed(values: Floats, seen: Floats, width: float, mode: str) -> Floats:
+def smoothed(values: Floats, seen: Floats, width: float, mode: EdgeMode) -> Floats:
     """Smooth pictures in space; pixels that were not seen take their neighbours' mean."""
     sigma = (0,) * (values.ndim - 2) + (width, width)
     total = ndimage.gaussian_filter(values * seen, sigma, mode=mode)
@@ -39,7 +41,7 @@ def smoothed(values: Floats, seen: Floats, width: float, mode: str) -> Floats:
     return np.asarray(total / np.maximum(share, 1e-12))
 
 
-def filled(values: Floats, seen: Floats, mode: str) -> Floats:
+def filled(values: Floats, seen: Floats, mode: EdgeMode) -> Floats:
     """Give pixels that were not seen the smooth of their neighbours."""
     result, width = np.where(seen > 0, values, 0.0), 1.0
     known = seen > 0
@@ -54,7 +56,7 @@ def filled(values: Floats, seen: Floats, mode: str) -> Floats:
     return result
 
 
-def first_field(values: Floats, seen: Floats, mode: str) -> Floats:
+def first_field(values: Floats, seen: Floats, mode: EdgeMode) -> Floats:
     """Return a smooth picture of the first frame, helped by the next two."""
     chosen = np.flatnonzero(seen.any(axis=(1, 2)))[:3]
     share = seen[chosen] * np.array([1.0, 0.5, 0.25])[: chosen.size, None, None]
@@ -76,7 +78,7 @@ def bump_weights(times: Floats) -> tuple[Floats, Floats]:
 
 
 def weak_guess(
-    values: Floats, seen: Floats, times: Floats, features: Features, noise_sd: float, mode: str
+    values: Floats, seen: Floats, times: Floats, features: Features, noise_sd: float, mode: EdgeMode
 ) -> Floats:
     """Regress smoothed rates of change on smoothed features: a first guess, biased by noise.
 
@@ -106,5 +108,5 @@ def weak_guess(
     return found
 
 
-def _blur(pictures: Floats, mode: str) -> Floats:
+def _blur(pictures: Floats, mode: EdgeMode) -> Floats:
     return np.asarray(ndimage.gaussian_filter(pictures, (0, SMOOTHING, SMOOTHING), mode=mode))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from physlearn.inference.fields.field_model import TimeSteps
+from physlearn.inference.fields.initial_field import EdgeMode
 from physlearn.inference.fields.order_kernels import (
     back_through_film,
     run_film,
@@ -117,7 +118,8 @@ class PolynomialField:
 
     def features(self, frame: Floats, index: int, noise_sd: float) -> Floats:
         """Return what each term multiplies, with the mean effect of white noise taken off."""
-        p, power, edge = frame, noise_sd**2, "reflect" if self.mirror else "wrap"
+        p, power = frame, noise_sd**2
+        edge: EdgeMode = "reflect" if self.mirror else "wrap"
         p3 = p**3 - 3 * power * p
         p5 = p**5 - 10 * power * p3 - 15 * power**2 * p
         moment, interval = self.steps.times[index : index + 1], min(index, self.n_frames - 2)
