@@ -10,7 +10,6 @@ from physlearn.lattice_models.kernels import kernel
 
 __all__ = ["advance_chains", "find_feet", "score_pixels"]
 
-GHOSTS = 3
 MOST_SUBSTEPS = 200
 
 
@@ -67,6 +66,27 @@ def _steps_of(x, y, closed, speed, mobility, interval):  # type: ignore[no-untyp
 
 
 @kernel
+def _offset(x, dx, step, out):  # type: ignore[no-untyped-def]
+    """Write ``x + step dx`` into ``out``."""
+    for i in range(3, x.size - 3):
+        out[i] = x[i] + step * dx[i]
+
+
+@kernel
+def _advance(x, y, px, py, dx, dy, closed, speed, mobility, h):  # type: ignore[no-untyped-def]
+    """Make one Runge-Kutta step; ``px``, ``py``, ``dx``, ``dy`` are scratch."""
+    _rates(x, y, closed, speed, mobility, dx[0], dy[0])
+    for stage in range(1, 4):
+        part = h if stage == 3 else 0.5 * h
+        _offset(x, dx[stage - 1], part, px)
+        _offset(y, dy[stage - 1], part, py)
+        _rates(px, py, closed, speed, mobility, dx[stage], dy[stage])
+    for i in range(3, x.size - 3):
+        x[i] += h / 6.0 * (dx[0, i] + 2.0 * dx[1, i] + 2.0 * dx[2, i] + dx[3, i])
+        y[i] += h / 6.0 * (dy[0, i] + 2.0 * dy[1, i] + 2.0 * dy[2, i] + dy[3, i])
+
+
+@kernel
 def advance_chains(start, closed, speeds, mobilities, intervals, frames):  # type: ignore[no-untyped-def]
     """Move chains of nodes by ``v = speed(t) - mobility curvature`` along the outward normal.
 
@@ -89,21 +109,10 @@ def advance_chains(start, closed, speeds, mobilities, intervals, frames):  # typ
         for t in range(intervals.size):
             speed, mobility = speeds[chain, t], mobilities[chain]
             if chain == 0:
+                # all chains take the same steps: their differences are slopes
                 counts[t] = _steps_of(x, y, closed, speed, mobility, intervals[t])
-            h = intervals[t] / counts[t]
             for _ in range(counts[t]):
-                _rates(x, y, closed, speed, mobility, dx[0], dy[0])
-                px[:] = x + 0.5 * h * dx[0]
-                py[:] = y + 0.5 * h * dy[0]
-                _rates(px, py, closed, speed, mobility, dx[1], dy[1])
-                px[:] = x + 0.5 * h * dx[1]
-                py[:] = y + 0.5 * h * dy[1]
-                _rates(px, py, closed, speed, mobility, dx[2], dy[2])
-                px[:] = x + h * dx[2]
-                py[:] = y + h * dy[2]
-                _rates(px, py, closed, speed, mobility, dx[3], dy[3])
-                x += h / 6.0 * (dx[0] + 2.0 * dx[1] + 2.0 * dx[2] + dx[3])
-                y += h / 6.0 * (dy[0] + 2.0 * dy[1] + 2.0 * dy[2] + dy[3])
+                _advance(x, y, px, py, dx, dy, closed, speed, mobility, intervals[t] / counts[t])
             for i in range(n_nodes):
                 frames[t + 1, chain, i, 0] = x[i + 3]
                 frames[t + 1, chain, i, 1] = y[i + 3]
