@@ -34,6 +34,8 @@ LARGEST_Z = 4.0
 BENDS = {"straight": (True, False, False), "tilted": (True, True, False),
          "curved": (True, True, True)}  # fmt: skip
 LEAST_ROWS = 4
+LEAST_GAIN = 60.0
+"""Chi square that a wall must gain over a flat picture: the search through noise gains up to 40."""
 
 
 def fit_wall_profile(
@@ -268,8 +270,8 @@ def _fit_wall(
 def _refuse(model: ProfileModel, mode: ProfileMode, bound: float) -> None:
     """Refuse a picture without a wall, and a width that the pixels do not hold."""
     pixels = model.pixels
-    error = mode.noise_sd / np.sqrt(pixels.values.size)
-    if not abs(mode.amplitude) > LARGEST_Z * error:
+    # pixel values have unit variance: what the wall takes off the squares of a flat picture
+    if not pixels.values.size * (mode.noise_sd**-2 - 1) > LEAST_GAIN:
         raise NotIdentified("the picture shows no wall above its noise.")
     if abs(mode.arc.position) > pixels.extent:
         raise NotIdentified("the wall lies outside the picture: both domains must be seen.")
