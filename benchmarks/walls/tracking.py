@@ -179,7 +179,7 @@ def speed(quick: bool) -> list[Row]:
     return rows
 
 
-def illumination(quick: bool) -> list[Row]:
+def illumination(_quick: bool) -> list[Row]:
     """The public XPEEM film: growth of the dark domain without false switching."""
     film = normalize_frames(read_video(registry.fetch(XPEEM)))
     dark = domain_fraction(film, positive=False)

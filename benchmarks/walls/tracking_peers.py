@@ -24,7 +24,7 @@ def canny_edges(frame: Floats, noise: float) -> Floats:
     return np.argwhere(edges)[:, ::-1].astype(float)
 
 
-def level_contours(frame: Floats, noise: float) -> Floats:
+def level_contours(frame: Floats, _noise: float) -> Floats:
     """Zero level of the smoothed frame by marching squares."""
     from skimage.measure import find_contours
 
@@ -32,7 +32,7 @@ def level_contours(frame: Floats, noise: float) -> Floats:
     return np.concatenate([line[:, ::-1] for line in lines if len(line) > 20])
 
 
-def chan_vese(frame: Floats, noise: float) -> Floats:
+def chan_vese(frame: Floats, _noise: float) -> Floats:
     """Border of the morphological Chan-Vese segmentation."""
     from skimage.measure import find_contours
     from skimage.segmentation import morphological_chan_vese
@@ -43,21 +43,20 @@ def chan_vese(frame: Floats, noise: float) -> Floats:
     return np.concatenate([line[:, ::-1] for line in lines if len(line) > 20])
 
 
-def active_contours(frame: Floats, noise: float) -> Floats:
+def active_contours(frame: Floats, _noise: float) -> Floats:
     """Snakes (Kass et al.) from the level contours, drawn to the edges of the smoothed frame."""
     from skimage.measure import find_contours
     from skimage.segmentation import active_contour
 
     smooth = ndimage.gaussian_filter(frame, 1.5)
-    edges = ndimage.gaussian_gradient_magnitude(smooth, 1.0)
     found = []
     for line in find_contours(smooth, 0.0):
         if len(line) <= 20:
             continue
         closed = bool(np.allclose(line[0], line[-1]))
         found.append(active_contour(
-            edges, line[::2], alpha=0.01, beta=0.1, w_line=5.0, w_edge=0.0, gamma=0.01,
-            max_num_iter=200, boundary_condition="periodic" if closed else "free",
+            smooth, line[::2], alpha=0.001, beta=0.1, w_line=0.0, w_edge=2.0, gamma=0.01,
+            max_num_iter=300, boundary_condition="periodic" if closed else "free",
         )[:, ::-1])  # fmt: skip
     return np.concatenate(found)
 
