@@ -27,7 +27,7 @@ __all__ = ["TermModel", "make_term_model", "stage_weights"]
 Floats = NDArray[np.float64]
 Drive = Callable[[Floats, NDArray[np.int64]], Floats]
 N_BUILT_IN = 8  # parameters of the kernels before the users'
-RESOLVED_SHARES = (0.12, 1.3)  # of the fastest local change in one step; conserved: wide margin
+RESOLVED_SHARES = (0.12, 2.0)  # of the fastest local change in one step; conserved: wide margin
 FEWEST_STAGES, MOST_STAGES = 3, 25
 HALVINGS = 2  # of the steps, where the field runs away
 SAFE = 0.8  # of the stability limit: P may leave the range that was assumed
@@ -51,6 +51,18 @@ def stage_weights(n_stages: int) -> Floats:
     weights[1:, 3] = mu * w
     weights[1:, 4] = -(1 - b[1:-1]) * mu * w
     return weights
+
+
+def reach_of(n_stages: int) -> float:
+    """Length of a stable step over that of the Euler scheme."""
+    return (n_stages**2 + n_stages - 2) / 4
+
+
+def stages_for(stiffness: float) -> int:
+    """Fewest stages, an odd number, for a step of this length times the largest rate."""
+    reach = stiffness / (2.0 * SAFE)
+    n_stages = max(FEWEST_STAGES, int(np.ceil((np.sqrt(9.0 + 16.0 * reach) - 1.0) / 2.0)))
+    return n_stages + (n_stages % 2 == 0)
 
 
 @dataclass(eq=False)
@@ -124,8 +136,14 @@ class TermModel:
     def forward(self, start: Floats, theta: Floats) -> Floats:
         """Return the frames and keep every stage of every step.
 
-        A start rougher than the steps were made for gets steps a half or a quarter as long.
+        Parameters stiffer than the steps were made for get more stages, a start that is rougher
+        steps a half or a quarter as long.
         """
+        _, stiff = self._rates(self.selection @ np.asarray(theta, dtype=float))
+        needed = min(stages_for(float(self.lengths.max()) * stiff), MOST_STAGES)
+        if needed > self.n_stages:
+            self.n_stages = needed
+            self.__dict__.pop("weights", None)
         frames = self._forward(start, theta)
         for _ in range(HALVINGS):
             if np.isfinite(frames[-1]).all():
@@ -230,29 +248,31 @@ class TermModel:
     def with_steps(self, theta: Floats, refine: int = 1) -> TermModel:
         """Return the model with steps that resolve the local change, stages that stay stable."""
         full = self.selection @ np.asarray(theta, dtype=float)
+        local, stiff = self._rates(full)
+        steps = TimeSteps.of(self.steps.times, RESOLVED_SHARES[self.conserved] / local)
+        counts = steps.counts * refine
+        longest = float((np.diff(steps.times) / counts).max())
+        fewest = int(np.ceil(longest * stiff / (2.0 * SAFE) / reach_of(MOST_STAGES)))
+        counts = counts * max(fewest, 1)
+        return TermModel(
+            self.all_terms, self.units, self.shape, TimeSteps(steps.times, counts), self.selection,
+            self.drive, self.profile, self.grid, self.conserved, self.mirror, self.largest,
+            stages_for(longest / max(fewest, 1) * stiff),
+        )  # fmt: skip
+
+    def _rates(self, full: Floats) -> tuple[float, float]:
+        """Largest local rate of change, and the largest rate of all."""
         size = np.linspace(-self.largest, self.largest, 33)
         slope = full[1] + 2 * full[2] * size + 3 * full[3] * size**2 + 5 * full[4] * size**4
         user, drift = self._user_rates(full)
         bend = float(np.abs(slope).max()) + user + 1e-12
         gradient = 4.0 * (abs(full[5]) + abs(full[6]))
+        if not self.conserved:
+            return bend, bend + gradient + drift
         wave = 4.0 * float(self.grid.sum())
-        local, stiff = bend, bend + gradient + drift
-        if self.conserved:
-            # waves of the wall's width change at the local rate; finer ones only decay
-            local = bend * (wave * min(1.0, bend / gradient) if gradient > 0 else wave)
-            stiff *= wave
-        steps = TimeSteps.of(self.steps.times, RESOLVED_SHARES[self.conserved] / local)
-        counts = steps.counts * refine
-        reach = float((np.diff(steps.times) / counts).max()) * stiff / (2.0 * SAFE)
-        if reach > (MOST_STAGES**2 + MOST_STAGES - 2) / 4:
-            counts = counts * int(np.ceil(4 * reach / (MOST_STAGES**2 + MOST_STAGES - 2)))
-            reach = float((np.diff(steps.times) / counts).max()) * stiff / (2.0 * SAFE)
-        n_stages = max(FEWEST_STAGES, int(np.ceil((np.sqrt(9.0 + 16.0 * reach) - 1.0) / 2.0)))
-        return TermModel(
-            self.all_terms, self.units, self.shape, TimeSteps(steps.times, counts), self.selection,
-            self.drive, self.profile, self.grid, self.conserved, self.mirror, self.largest,
-            min(n_stages + (n_stages % 2 == 0), MOST_STAGES),
-        )  # fmt: skip
+        # waves of the wall's width change at the local rate; finer ones only decay
+        square = wave * min(1.0, bend / gradient) if gradient > 0 else wave
+        return bend * square, (bend + gradient + drift) * wave
 
     def _user_rates(self, full: Floats) -> tuple[float, float]:
         """Largest local rate of the users' terms, and what their operators add to the stiffness."""
