@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def read_video(
         Coordinates time (attribute ``units``: s, or frame when the file has no time scale; the
         display time of a GIF is none), y and x (``pixel`` when it has no length scale), and
         ``drive`` when given. Attributes: ``source``, ``dtype`` of the file, ``counts``,
-        ``warnings``. NaN is kept only where a pixel is NaN in every frame (not seen).
+        ``warnings``. NaN is kept where a pixel is NaN in every frame (not seen), and in frames that
+        are NaN as a whole (missing; said in ``warnings``).
 
     Raises
     ------
@@ -103,7 +105,7 @@ def read_video(
         ) from None
     notes: list[str] = []
     values = _grey(raw.frames, path, notes)
-    _check_values(values, path)
+    notes += _missing_note(path, _check_values(values, path))
     if raw.frame_interval_s is None:
         notes.append(f"{path.name} has no time scale: times stay in frames.")
     if raw.pixel_size is None:
@@ -121,7 +123,8 @@ def _film_of_menu(path: Path, channel: int | str | None, drive: ArrayLike | None
         )
     check_memory(path, chosen.shape, COPIES_HELD)
     video = channel_array(chosen, path)
-    _check_values(video.to_numpy(), path)
+    lost = _missing_note(path, _check_values(video.to_numpy(), path))
+    video.attrs["warnings"] = (*video.attrs["warnings"], *lost)
     if video["time"].attrs["units"] == "frame":
         note = f"{path.name} has no time scale: times stay in frames."
         video.attrs["warnings"] = (*video.attrs["warnings"], note)
@@ -213,16 +216,13 @@ def _read_tiff(path: Path) -> _Raw:
 
 
 def _read_movie(path: Path) -> _Raw:
+    if not any(find_spec(decoder) for decoder in ("av", "imageio_ffmpeg")):
+        raise InputError(
+            f"{path} needs a video decoder: pip install imageio[pyav], or export a multi-page TIFF."
+        )
     import imageio.v3 as imageio
 
-    try:
-        frames = np.asarray(imageio.imread(path, index=None))
-    except (ImportError, ValueError) as error:
-        raise InputError(
-            f"{path} needs a video decoder (install imageio[pyav], or export a multi-page TIFF); "
-            f"imageio said: {str(error).splitlines()[0][:80]}"
-        ) from None
-    return _Raw(frames)
+    return _Raw(np.asarray(imageio.imread(path, index=None)))
 
 
 def _grey(frames: NDArray[Any], path: Path, notes: list[str]) -> NDArray[np.float64]:
@@ -237,25 +237,38 @@ def _grey(frames: NDArray[Any], path: Path, notes: list[str]) -> NDArray[np.floa
     return frames.astype(np.float64)
 
 
-def _check_values(values: NDArray[np.float64], path: Path) -> None:
+def _check_values(values: NDArray[np.float64], path: Path) -> list[int]:
+    """Refuse a film with nothing to see in it; return the frames that are missing (all NaN)."""
     if len(values) < 2:
         raise _still(path)
-    unseen = np.isnan(values).all(axis=0)
-    wrong = np.argwhere(~np.isfinite(values) & ~unseen)
-    if unseen.all() or len(wrong):
-        where = tuple(int(i) for i in wrong[0]) if len(wrong) else (0, 0, 0)
+    missing = np.isnan(values).all(axis=(1, 2))
+    there = values[~missing]
+    if not len(there):
+        raise InputError(f"{path} holds NaN only: there is nothing to see in it.")
+    unseen = np.isnan(there).all(axis=0)
+    wrong = np.argwhere(~np.isfinite(there) & ~unseen)
+    if len(wrong):
+        frame = int(np.flatnonzero(~missing)[wrong[0][0]])
+        where = frame, int(wrong[0][1]), int(wrong[0][2])
         raise InputError(
             f"{path} holds NaN or infinite values, first at frame, row, column {where}; "
-            "interpolate them, "
-            "or set a pixel to NaN in every frame to leave it out."
+            "interpolate them, or set a pixel to NaN in every frame, or a whole frame, to leave "
+            "it out."
         )
-    constant = np.flatnonzero(np.nanmax(values, axis=(1, 2)) == np.nanmin(values, axis=(1, 2)))
-    if constant.size:
+    constant = np.nanmax(there, axis=(1, 2)) == np.nanmin(there, axis=(1, 2))
+    if constant.any():
+        first = int(np.flatnonzero(~missing)[np.flatnonzero(constant)[0]])
         raise InputError(
-            f"{path} has {constant.size} constant frame(s), first frame {constant[0]}: there is "
-            "nothing to "
-            "see in it; remove it or check the export."
+            f"{path} has {int(constant.sum())} constant frame(s), first frame {first}: there is "
+            "nothing to see in it; remove it or check the export."
         )
+    return [int(frame) for frame in np.flatnonzero(missing)]
+
+
+def _missing_note(path: Path, missing: list[int]) -> tuple[str, ...]:
+    if not missing:
+        return ()
+    return (f"{path.name} has {len(missing)} missing frame(s), all NaN, first {missing[0]}.",)
 
 
 def _as_video(
