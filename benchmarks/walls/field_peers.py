@@ -28,7 +28,7 @@ def weak_form(film: PlantedFilm) -> Floats:
 
 
 def library_of_terms(film: PlantedFilm) -> Floats | None:
-    """Fit the same four terms with PySINDy's weak library; None where it is not installed."""
+    """Fit with PySINDy's weak library (polynomials to degree 3); None where not installed."""
     if importlib.util.find_spec("pysindy") is None:
         return None
     import pysindy
@@ -41,16 +41,15 @@ def library_of_terms(film: PlantedFilm) -> Floats | None:
         np.meshgrid(np.arange(rows), np.arange(columns), times, indexing="ij"), axis=-1
     ).astype(float)
     library = pysindy.WeakPDELibrary(
-        function_library=pysindy.CustomLibrary([lambda x: x, lambda x: x**3]),
+        function_library=pysindy.PolynomialLibrary(degree=3, include_bias=False),
         derivative_order=2, spatiotemporal_grid=grid, is_uniform=True, K=400,
-        H_xt=[6.0, 6.0, 4.0], include_bias=False, include_interaction=False,
+        H_xt=[6.0, 6.0, 4.0], include_interaction=False,
     )  # fmt: skip
     push = np.broadcast_to(film.drive(times), (rows, columns, n_frames))[..., None]
-    model = pysindy.SINDy(feature_library=library, optimizer=pysindy.STLSQ(threshold=0.0))
+    optimizer = pysindy.STLSQ(threshold=0.0, alpha=1e-9)
+    model = pysindy.SINDy(feature_library=library, optimizer=optimizer)
     model.fit(field, t=times, u=push)
-    names, values = model.get_feature_names(), model.coefficients()[0]
-    table = dict(zip(names, values, strict=True))
-    second = [value for name, value in table.items() if name in ("x0_11", "x0_22")]
-    pick = {"alpha": -table["x0"], "beta": -table[next(n for n in names if "^3" in n or "f1" in n)],
-            "gradient": float(np.mean(second)), "field": table["u0"]}  # fmt: skip
+    table = dict(zip(model.get_feature_names(), model.coefficients()[0], strict=True))
+    pick = {"alpha": -table["x0"], "beta": -table["x0^3"], "field": table["u0"],
+            "gradient": 0.5 * (table["x0_11"] + table["x0_22"])}  # fmt: skip
     return np.array([pick[name] for name in film.terms])

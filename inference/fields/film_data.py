@@ -127,7 +127,8 @@ def _wraps(values: Floats, seen: NDArray[np.bool_], noise: float, axis: int) -> 
     limit = max(WRAP_EXCESS * float(near[1:].max()), 0.2 * noise**2)
     if near[0] > min(limit, 0.3 * float(excess(values.shape[axis] // 2).mean())):
         return -1
-    line = values.take(0, axis=axis)[seen.take(0, axis=axis)]
+    edge = (slice(None), 0) if axis == 1 else (slice(None), slice(None), 0)
+    line = values[edge][seen[edge]]
     whole = float(np.var(values[seen])) - noise**2
     return int(line.size > 1 and float(np.var(line)) - noise**2 > 0.05 * whole)
 

@@ -63,7 +63,9 @@ def first_field(values: Floats, seen: Floats, mode: EdgeMode) -> Floats:
     total = smoothed(values[chosen], share, 0.7, mode)
     weight = ndimage.gaussian_filter(share, (0, 0.7, 0.7), mode=mode)
     mean = (total * weight).sum(0) / np.maximum(weight.sum(0), 1e-12)
-    return filled(mean[None], (weight.sum(0) > 1e-6)[None].astype(float), mode)[0]
+    known = (weight.sum(0) > 1e-6).astype(np.float64)
+    result: Floats = filled(mean[None], known[None], mode)[0]
+    return result
 
 
 def bump_weights(times: Floats) -> tuple[Floats, Floats]:
