@@ -81,13 +81,12 @@ class FieldState:
         """Return the camera of frames at these times; the film's first time stands before them."""
         first = np.array([self.settings["first_time"]])
         nothing = np.zeros((1, *values.shape[1:]))
-        count = len(self.camera_names)
+        dx, dy = self.settings["pixel_size"]
         camera = FieldFrames(
             np.concatenate([nothing, values]), np.concatenate([nothing, weights]),
-            np.concatenate([first, times]), tuple(self.settings["pixel_size"]),
-            int(self.settings["margin"]), self.settings["edges"] != "periodic", self.camera_names,
-            np.column_stack([self.mean[self.n_terms :], np.full(count, 1e-9)]),
-            self.settings["psf_width"],
+            np.concatenate([first, times]), (dx, dy), margin=int(self.settings["margin"]),
+            mirror=self.settings["edges"] != "periodic", nuisances=self.camera_names,
+            psf_width=float(self.settings["psf_width"]),
         )  # fmt: skip
         camera.place(self.mean[self.n_terms :])
         return camera

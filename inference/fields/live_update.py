@@ -65,7 +65,8 @@ def update_fit(
     parameters (exact tangents), and what the frame says about both is added. The parameters'
     information stays whole; what is approximated is the covariance of the field at fixed
     parameters: a standard deviation in each place (from a few draws, pooled over neighbours) and
-    one correlation length. `fit_ginzburg_landau` on the whole film is the check.
+    one correlation length; a blur is taken as known. `fit_ginzburg_landau` on the whole film is
+    the check.
 
     Parameters
     ----------
@@ -277,15 +278,11 @@ def _dressed(
     if "drift_x" in names:
         draws["drift"] = few[:, n_terms : n_terms + 2]
         dims["drift"], coords["axis"] = ["axis"], ["x", "y"]
-    if "psf_width" in names:
-        draws["psf_width"] = few[:, -1]
     attrs = previous.attrs
     count = int(state.settings.get("live_frames", 0)) + len(frames)
     settings = {**state.settings, "last_time": state.time, "live_frames": count}
     if "drift_x" in names:
         settings["drift"] = state.mean[n_terms : n_terms + 2].tolist()
-    if "psf_width" in names:
-        settings["psf_width"] = float(state.mean[-1])
     worst = float(np.nanmax(surprises)) if np.isfinite(surprises).any() else float("nan")
     said = [text for text in previous.warnings if not text.startswith("the newest frame")]
     if worst > SURPRISE:
