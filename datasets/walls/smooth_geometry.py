@@ -97,7 +97,7 @@ def _geometry(
     """Return normals, curvature, and the normals' share along the direction of displacements."""
     smooth = from_modes(modes, grid.closed)
     bend = from_modes(-(waves[:, None] ** 2) * modes, grid.closed)
-    along = grid.start + grid.spacing * np.arange(grid.shape[1])
+    along: Floats = grid.start + grid.spacing * np.arange(grid.shape[1], dtype=np.float64)
     slope = slope_along(smooth, grid.closed) / grid.spacing
     first, second, ray = chart.tangents(along, smooth, slope, bend)
     length = np.maximum(np.hypot(first[..., 0], first[..., 1]), 1e-300)

@@ -83,7 +83,10 @@ def smooth_walls(track: WallTrack, *, strength: WallPrior | None = None) -> Wall
     True
     """
     _check(track, strength)
-    tables, strengths, filled, left = [], {}, {}, []
+    tables: list[pd.DataFrame] = []
+    strengths: dict[str, object] = {}
+    filled: dict[str, list[int]] = {}
+    left: list[int] = []
     with one_blas_thread():
         for number, wall, rows in each_wall(track):
             if wall is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,8 +65,9 @@ class WallGrid:
     def gather(self, values: Floats) -> Floats:
         """Sum values of points onto their nodes: (n_frames, n_nodes)."""
         size = self.lumped.size
-        total = np.bincount(self.left, (1.0 - self.share) * values, size)
-        total += np.bincount(self.right, self.share * values, size)
+        left = np.bincount(self.left, (1.0 - self.share) * values, size)
+        total: Floats = np.asarray(left, dtype=np.float64)
+        total = total + np.bincount(self.right, self.share * values, size)
         return total.reshape(self.shape)
 
     def at_points(self, field: Floats) -> Floats:
@@ -170,7 +172,7 @@ def from_modes(modes: Floats, closed: bool) -> Floats:
 def wave_numbers(count: int, spacing: float, closed: bool) -> Floats:
     """Wave numbers of the modes, per length."""
     if not closed:
-        return np.pi * np.arange(count) / (count * spacing)
+        return np.asarray(np.pi * np.arange(count) / (count * spacing), dtype=np.float64)
     return np.asarray(2 * np.pi * ((np.arange(count) + 1) // 2) / (count * spacing))
 
 
@@ -297,10 +299,9 @@ def solve_grid(
 
 
 def _fixed_point(
-    improve: object, start: Floats, seen: NDArray[np.bool_], tolerance: float
+    improve: Callable[[Floats], Floats], start: Floats, seen: NDArray[np.bool_], tolerance: float
 ) -> Floats:
     """Iterate to a fixed point with Anderson's acceleration."""
-    assert callable(improve)  # noqa: S101 -- for the type checker
     point, moves, gains = start, [], []
     previous: tuple[Floats, Floats] | None = None
     for _ in range(MOST_ITERATIONS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -191,19 +192,22 @@ def infer_prior(data: ModeData) -> InferredPrior:
         spans = memory_spans(data.spans, speeds, prior)
         return total - log_likelihood(values, noise, spans, power, rates, gliding)
 
-    options = {"gtol": 0.5, "maxiter": 60}
-    best, kept = optimize.minimize(loss, center, args=(True,), method="BFGS", options=options), True
+    best, kept = _search(lambda point: loss(point, True), center), True
     # the same wall, diffusing: worth a search of its own only where a look comes near
     looks = best.x + np.outer(LOOKS, np.eye(len(center))[3])
     look = min(looks, key=lambda point: loss(point, False))
     if loss(look, False) < best.fun + NEAR_ENOUGH * values.size:
-        other = optimize.minimize(loss, look, args=(False,), method="BFGS", options=options)
+        other = _search(lambda point: loss(point, False), look)
         if other.fun < best.fun:
             best, kept = other, False
     sds = np.sqrt(np.diag(laplace_covariance(lambda point: loss(point, kept), best.x, spread)))
     ends = [np.where(LOGARITHMIC, np.exp(best.x + side * sds), best.x + side * sds)
             for side in (-NORMAL_QUANTILE, NORMAL_QUANTILE)]  # fmt: skip
     return InferredPrior(_as_prior(best.x, kept), ends[0], ends[1], uniform, speeds)
+
+
+def _search(loss: Callable[[Floats], float], start: Floats) -> optimize.OptimizeResult:
+    return optimize.minimize(loss, start, method="BFGS", options={"gtol": 0.5, "maxiter": 60})
 
 
 def _telling(data: ModeData) -> NDArray[np.bool_]:
@@ -256,9 +260,8 @@ def _weak_prior(data: ModeData) -> tuple[Floats, Floats]:
     return center, spread
 
 
-def laplace_covariance(loss: object, point: Floats, spread: Floats) -> Floats:
+def laplace_covariance(loss: Callable[[Floats], float], point: Floats, spread: Floats) -> Floats:
     """Return the covariance from the curvature of the loss at its minimum."""
-    assert callable(loss)  # noqa: S101 -- for the type checker
     n, step = len(point), 0.03 * np.minimum(spread, 1.0)
     hessian = np.empty((n, n))
     middle = loss(point)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -276,14 +277,14 @@ def _exponent(modes: _WallModes, begin: Floats | None = None) -> dict[str, Any]:
         )
         return float(0.5 * (((point - center) / spread) ** 2).sum() - chance)
 
+    def straight_loss(point: Floats, gliding: bool) -> float:
+        return loss(np.append(point, 0.0), gliding)
+
     best, kept, start = None, True, center[:-1] if begin is None else begin
     bounds = np.stack([center - REACH * spread, center + REACH * spread], axis=1)[:-1]
     bounds[1] = STEEPNESS
     for gliding in (True, False) if len(modes.spans) > 1 else (True,):
-        found = optimize.minimize(
-            lambda point, motion: loss(np.append(point, 0.0), motion), start, args=(gliding,),
-            method="L-BFGS-B", bounds=bounds,
-        )  # fmt: skip
+        found = _search(partial(straight_loss, gliding=gliding), start, bounds)
         start = found.x
         if best is None or found.fun < best.fun:
             best, kept = found, gliding
@@ -292,7 +293,9 @@ def _exponent(modes: _WallModes, begin: Floats | None = None) -> dict[str, Any]:
     covariance = laplace_covariance(
         lambda point: loss(np.append(point, 0.0), kept), best.x, spread[:-1]
     )
-    inflation = _inflation(modes, base, _density(base, *best.x[:2], 0.0), np.exp(2 * best.x[4]))
+    inflation = _inflation(
+        modes, base, _density(base, best.x[0], best.x[1], 0.0), np.exp(2 * best.x[4])
+    )
     facts["point"] = best.x
     facts["bend_z"] = _bend(lambda point: loss(point, kept), straight, spread) / np.sqrt(
         inflation[1]
@@ -346,9 +349,15 @@ def _inflation(
     return factors[0], factors[1]
 
 
-def _bend(loss: object, straight: Floats, spread: Floats) -> float:
+def _search(
+    loss: Callable[[Floats], float], start: Floats, bounds: Floats
+) -> optimize.OptimizeResult:
+    limits = [(float(low), float(high)) for low, high in bounds]
+    return optimize.minimize(loss, start, method="L-BFGS-B", bounds=limits)
+
+
+def _bend(loss: Callable[[Floats], float], straight: Floats, spread: Floats) -> float:
     """Return how many sds a bent spectrum is away from the best straight one (a score test)."""
-    assert callable(loss)  # noqa: S101 -- for the type checker
     covariance = laplace_covariance(loss, straight, spread)
     step = 0.03 * np.append(np.zeros(len(straight) - 1), spread[-1])
     slope = float(loss(straight + step) - loss(straight - step)) / (2 * step[-1])
