@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +28,7 @@ from physlearn.results import Fit, fit_from_draws
 __all__ = ["update_fit"]
 
 Floats = NDArray[np.float64]
+Mode = Literal["wrap", "reflect"]
 POOLING = 2.0  # pixels over which the deviations' variance is pooled
 SOLVES, CLOSE = 30, 1e-3
 SURPRISE = 1.10  # innovation over what was expected, above which the model is doubted
@@ -39,7 +41,7 @@ class Spread:
 
     sd: Floats
     length: float
-    mode: str
+    mode: Mode
 
     def times(self, field: Floats) -> Floats:
         """Return the covariance times a field."""
@@ -194,7 +196,7 @@ def _spread_back(camera: FieldFrames, forces: Floats) -> Floats:
 
 def _field_spread(state: FieldState) -> Spread:
     """Pool the deviations: a standard deviation in each place, one correlation length."""
-    mode = "wrap" if state.settings["edges"] == "periodic" else "reflect"
+    mode: Mode = "wrap" if state.settings["edges"] == "periodic" else "reflect"
     variance = ndimage.gaussian_filter(
         (state.deviations**2).mean(0), POOLING, mode=mode, truncate=3.0
     )

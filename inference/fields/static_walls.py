@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from physlearn.checks import NotIdentified
 __all__ = ["WallPixels", "wall_pixels"]
 
 Floats = NDArray[np.float64]
+Mode = Literal["wrap", "nearest"]
 SMOOTHING = 1.5  # pixels, before the zero line is drawn
 SPACING = 0.5  # pixels between the points of a drawn line
 SHORTEST = 12.0  # pixels of wall that are worth a line
@@ -43,7 +45,7 @@ def _levels(picture: Floats, seen: NDArray[np.bool_]) -> tuple[float, float]:
     from skimage.filters import threshold_otsu
 
     values = picture[seen]
-    middle = float(threshold_otsu(values))
+    middle = float(threshold_otsu(values))  # type: ignore[no-untyped-call]
     for _ in range(3):
         low, high = np.median(values[values < middle]), np.median(values[values >= middle])
         middle = float(low + high) / 2
@@ -55,7 +57,7 @@ def _lines(smooth: Floats, middle: float) -> list[tuple[Floats, bool]]:
     from skimage.measure import find_contours
 
     found = []
-    for line in find_contours(smooth, middle):
+    for line in find_contours(smooth, middle):  # type: ignore[no-untyped-call]
         closed = bool(np.allclose(line[0], line[-1]))
         gaps = np.hypot(*np.diff(line, axis=0).T)
         keep = np.concatenate([[True], gaps > 1e-9])
@@ -66,7 +68,7 @@ def _lines(smooth: Floats, middle: float) -> list[tuple[Floats, bool]]:
         count = int(place[-1] / SPACING)
         even = np.linspace(0.0, place[-1], count, endpoint=not closed)
         points = np.column_stack([np.interp(even, place, line[:, k]) for k in range(2)])
-        mode = "wrap" if closed else "nearest"
+        mode: Mode = "wrap" if closed else "nearest"
         sigma = 2.0 / SPACING
         bent = ndimage.gaussian_filter1d(points, sigma, axis=0, mode=mode)
         if not closed:
@@ -105,7 +107,8 @@ def wall_pixels(image: Floats, reach: float, knot_spacing: float) -> tuple[WallP
     )
     places = np.column_stack([rows, columns]).astype(float)
     tree = cKDTree(points)
-    distance, nearest = tree.query(places, distance_upper_bound=reach + 1.0)
+    found: Any = tree.query(places, distance_upper_bound=reach + 1.0)
+    distance, nearest = found
     near = np.isfinite(distance) & (distance <= reach) & (rim >= EDGE)
     rows, columns, places, nearest = rows[near], columns[near], places[near], nearest[near]
     lone = _one_wall(tree, places, nearest, owner, inner, lines, 2.0 * reach)

@@ -235,7 +235,8 @@ def _terms_of(model: TermModel, order: Floats, length: float) -> Floats:
     short = make_short(model)
     short.forward(order, np.zeros(len(model.terms)))
     change = short.tangent(np.zeros((len(model.terms), *order.shape)), np.eye(len(model.terms)))
-    return change[:, -1] * length / (short.steps.times[-1] - short.steps.times[0])
+    share: Floats = change[:, -1] * length / (short.steps.times[-1] - short.steps.times[0])
+    return share
 
 
 def make_short(model: TermModel) -> TermModel:

@@ -141,4 +141,5 @@ def tiled_covariance(scores: Floats, slopes: Floats, moments: Moments, cross: Fl
     inverse = np.linalg.inv(jacobian)
     covariance: Floats = inverse @ middle @ inverse.T
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    return (vectors * np.maximum(values, 0.0)) @ vectors.T
+    positive: Floats = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    return positive

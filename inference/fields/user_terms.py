@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,17 +110,18 @@ class FieldTerm:
         """Return the imaginary part of a tiny complex step, where the function is analytic."""
         if not self._takes_complex:
             return None
+        nudged: Any = order + 1j * COMPLEX_STEP
         with np.errstate(all="ignore"):
-            found = np.asarray(self.function(order + 1j * COMPLEX_STEP, field))
+            found = np.asarray(self.function(nudged, field))
         return np.ascontiguousarray(np.broadcast_to(found.imag / COMPLEX_STEP, np.shape(order)))
 
     @property
     def _takes_complex(self) -> bool:
         """Whether a complex step gives the derivative: abs, comparisons and casts do not."""
-        none = np.zeros_like(PROBES)
+        none, nudged = np.zeros_like(PROBES), cast(Any, PROBES + 1j * COMPLEX_STEP)
         try:
             with np.errstate(all="ignore"):
-                found = np.asarray(self.function(PROBES + 1j * COMPLEX_STEP, none))
+                found = np.asarray(self.function(nudged, none))
         except (TypeError, ValueError):
             return False
         if not np.iscomplexobj(found):
