@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from physlearn.causal import CausalGraph, Counterfactual, Effect, ExperimentPlan
     from physlearn.datasets import ConsistencyCheck, ScanCorrection, SiteStates, StrainField
     from physlearn.datasets.walls.wall_advance import WallAdvance
+    from physlearn.datasets.walls.wall_roughness import WallRoughness
     from physlearn.inference import EquationSet
     from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable, WallTrack
     from physlearn.results import Fit
@@ -97,6 +98,8 @@ class Findings:
     track: WallTrack | None = None
     domain_shares: pd.DataFrame | None = None
     wall_advance: WallAdvance | None = None
+    wall_roughness: WallRoughness | None = None
+    wall_forecast: pd.DataFrame | None = None
     wall_fit: Fit | None = None
     laws: EquationSet | None = None
     notes: list[StepNote] = field(default_factory=list)

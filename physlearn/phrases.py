@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from physlearn.findings import Findings
 
 __all__ = [
-    "Answer", "as_sentence", "interval_text", "said_interval", "said_number", "species_counts",
-    "unit_text",
+    "Answer", "as_sentence", "doubts_of", "interval_text", "plain_name", "said_interval",
+    "said_number", "said_probability", "species_counts", "unit_text",
 ]  # fmt: skip
 
 UNITS = {"angstrom": "Å", "um": "µm", "pixel": "px", "1": "", "reduced": "", "kT": "kT"}
+
+SETTLED = 0.95
+"""Probability of a sign from which on a headline states it."""
+
+SILENCING = ("not identified", "prior repeated", "inadequate")
+"""What in a verdict keeps a headline from stating a number's sign."""
+
+DOUBTS = ("error bars unreliable", "too narrow", "do not trust", "does not fit")
+"""What in a fit's warnings keeps its headlines from being settled."""
 
 NONE_SEEN = "none seen"
 """How ``assign_sites`` calls the second state where one species is all there is."""
@@ -147,3 +156,20 @@ def species_counts(findings: Findings) -> dict[str, int]:
         for name, value in zip(names, snapshots.state_values, strict=True)
     }
     return {name: count for name, count in counts.items() if count or name != NONE_SEEN}
+
+
+def said_probability(value: float) -> str:
+    """Return ``P = 0.98`` with no-break spaces; 1 is never claimed."""
+    if value > 0.999:
+        return "P\u00a0>\u00a00.999"
+    return f"P\u00a0=\u00a0{value:.2f}" if value < 0.995 else f"P\u00a0=\u00a0{value:.3f}"
+
+
+def doubts_of(warnings: Iterable[str]) -> list[str]:
+    """Return the warnings that keep a headline from being settled."""
+    return [text for text in warnings if any(doubt in text for doubt in DOUBTS)]
+
+
+def plain_name(name: str) -> str:
+    """Return a column's name as people write it."""
+    return name.replace("_", " ")

@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from physlearn.checks import NotIdentified
 from physlearn.findings import Findings, Step
 
 __all__ = ["VIDEO_STEPS"]
+
+MOST_HELD_FRAMES = 3
 
 
 def _normalise(findings: Findings) -> None:
@@ -66,6 +69,36 @@ def _fit_walls(findings: Findings) -> None:
         findings.wall_fit = fit_wall_dynamics(findings.track, rng=findings.rng("wall_parameters"))
 
 
+def _measure_roughness(findings: Findings) -> None:
+    from physlearn.datasets import measure_roughness
+
+    if findings.track is not None:
+        findings.wall_roughness = measure_roughness(findings.track)
+        refused = findings.wall_roughness.table["refused"]
+        if (refused != "").all():
+            raise NotIdentified(f"no wall has a roughness exponent: {refused.iloc[0]}")
+
+
+def _forecast(findings: Findings) -> None:
+    from physlearn.inference import fit_wall_dynamics, hold_out_frames, predict_walls
+
+    track = findings.track
+    if track is None:
+        return
+    n_held = min(MOST_HELD_FRAMES, track.n_frames // 4)
+    if n_held < 1:
+        raise NotIdentified(
+            f"a forecast needs frames to be held out; the film has {track.n_frames}."
+        )
+    rng = findings.rng("wall_forecast")
+    seen, held = hold_out_frames(track, n_held)
+    futures = predict_walls(
+        fit_wall_dynamics(seen, rng=rng), seen, n_held, drive=held.drive,
+        times=held.frame_times, rng=rng,
+    )  # fmt: skip
+    findings.wall_forecast = futures.score(held)
+
+
 def _find_laws(findings: Findings) -> None:
     from physlearn.inference import discover_wall_law
 
@@ -78,5 +111,7 @@ VIDEO_STEPS = (
     Step("walls", "Track walls", _track, ("normalised",)),
     Step("wall_advance", "Measure how fast the walls advance", _measure_advance, ("track",)),
     Step("wall_parameters", "Fit what moves the walls", _fit_walls, ("track",)),
+    Step("wall_forecast", "Forecast frames that were held out", _forecast, ("wall_fit",)),
+    Step("wall_roughness", "Measure how rough the walls are", _measure_roughness, ("track",)),
     Step("laws", "Search for the law", _find_laws, ("track",)),
 )

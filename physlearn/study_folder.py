@@ -158,6 +158,10 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
         findings.plan.to_json(place("plan.json"))
     if findings.track is not None:
         findings.track.save(place("walls.nc"))
+        if findings.video is not None:
+            from physlearn.datasets import save_wall_movie
+
+            save_wall_movie(findings.track, findings.video, place("walls.gif"))
     if findings.wall_fit is not None:
         findings.wall_fit.save(place("wall_posterior.nc"))
     if findings.laws is not None:

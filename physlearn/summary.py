@@ -225,12 +225,15 @@ def _walls(findings: Findings) -> dict[str, Any] | None:
     if track is None:
         return None
     shares = findings.domain_shares
+    rough, forecast = findings.wall_roughness, findings.wall_forecast
     return {
         "count": len(track.walls), "frames": track.n_frames, "points": len(track.table),
         "unit": track.unit, "time_unit": track.time_unit,
         "median_normal_error": float(track.table["normal_error"].median()),
         "mean_normal_velocity": _advance(findings),
         "events": track.events.to_dict("records"),
+        "roughness": [] if rough is None else rough.table.to_dict("records"),
+        "forecast": [] if forecast is None else forecast.to_dict("records"),
         "domain_shares": [] if shares is None else shares.to_dict("records"),
         "metadata": {k: v for k, v in track.metadata.items() if isinstance(v, str | int | float)},
     }  # fmt: skip

@@ -22,6 +22,7 @@ from physlearn.report.prose import (
     walls_text,
     what_if,
 )
+from physlearn.wall_words import forecast_text
 from physlearn.words import (
     as_sentence,
     headlines,
@@ -134,6 +135,7 @@ def _context(
         "effect_rows": [_effect_row(row) for row in summary["effects"]],
         "what_if": what_if(findings),
         "walls_text": walls_text(findings),
+        "forecast_text": forecast_text(findings),
         "wall_pictures": [name for name in pictures if name.startswith("walls_")],
         "wall_rows": [number_row(row) for row in summary["wall_parameters"]],
         "law_rows": _law_rows(summary["laws"]),

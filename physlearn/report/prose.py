@@ -9,13 +9,8 @@ import numpy as np
 import pandas as pd
 
 from physlearn.findings import DONE, Findings
-from physlearn.words import (
-    interval_text,
-    said_number,
-    species_counts,
-    unit_text,
-    walls_followed,
-)
+from physlearn.wall_words import roughness_text, walls_followed
+from physlearn.words import interval_text, said_number, species_counts, unit_text
 
 if TYPE_CHECKING:
     from physlearn.results import Fit
@@ -241,7 +236,7 @@ def walls_text(findings: Findings) -> str:
             f" The illumination jumps in frame{'s' if len(jumps) > 1 else ''} {named}; that is no "
             "switching, and it was removed first."
         )
-    return text
+    return " ".join(part for part in (text, roughness_text(findings)) if part)
 
 
 def illumination_jumps(shares: pd.DataFrame) -> list[int]:
@@ -352,6 +347,10 @@ def methods(findings: Findings) -> list[str]:
         "local normal, after every frame was brought to the same two domain levels.",
         "wall_parameters": f"Wall parameters: {_of_fit(findings.wall_fit)} Fronts are propagated "
         "inside the likelihood of the contour points; contours are never subtracted.",
+        "wall_forecast": "Forecasts propagate posterior draws of parameters and shapes from the "
+        "frames before; what the law has missed so far widens them.",
+        "wall_roughness": "Roughness exponents come from the walls’ spectra, with the points’ "
+        "errors and the cut at the edge of the view in the model.",
         "laws": "Laws were enumerated by complexity; constants enter by least squares, and weights "
         "follow from the description length.",
         "plan": "The plan ranks actions by the expected information about the hypotheses per cost, "
