@@ -280,15 +280,15 @@ def _exponent(modes: _WallModes, begin: Floats | None = None) -> dict[str, Any]:
     def straight_loss(point: Floats, gliding: bool) -> float:
         return loss(np.append(point, 0.0), gliding)
 
-    best, kept, start = None, True, center[:-1] if begin is None else begin
     bounds = np.stack([center - REACH * spread, center + REACH * spread], axis=1)[:-1]
     bounds[1] = STEEPNESS
-    for gliding in (True, False) if len(modes.spans) > 1 else (True,):
-        found = _search(partial(straight_loss, gliding=gliding), start, bounds)
-        start = found.x
-        if best is None or found.fun < best.fun:
-            best, kept = found, gliding
-    assert best is not None  # noqa: S101 -- there is at least one motion
+    start = center[:-1] if begin is None else begin
+    best = _search(partial(straight_loss, gliding=True), start, bounds)
+    kept = True
+    if len(modes.spans) > 1:
+        other = _search(partial(straight_loss, gliding=False), best.x, bounds)
+        if other.fun < best.fun:
+            best, kept = other, False
     straight = np.append(best.x, 0.0)
     covariance = laplace_covariance(
         lambda point: loss(np.append(point, 0.0), kept), best.x, spread[:-1]
