@@ -89,11 +89,12 @@ class PolarCoordinates(Coordinates):
 
 
 def trace_ridge(
-    density: Callable[[Floats, Floats], Floats], start: float, low: float, high: float
+    density: Callable[[Floats, Floats], Floats], start: float, low: float, high: float, most: float
 ) -> tuple[PolarCoordinates, Floats]:
     """Find the best ln t at each of a range of angles, its spread, and the density there.
 
-    ``density(log_total, angle)`` is the log posterior by ln t and the angle, (n,) each.
+    ``density(log_total, angle)`` is the log posterior by ln t and the angle, (n,) each; ln t stays
+    below ``most``.
     """
     angles = np.linspace(low, high, N_ANGLES)
     ridge, half = np.full(N_ANGLES, start), FIRST_HALF
@@ -109,5 +110,5 @@ def trace_ridge(
         below, here, above = density(probe, np.tile(angles, 3)).reshape(3, -1)
         bend = np.maximum((2 * here - below - above) / sd**2, 1e-2 / sd**2)
         ridge = ridge + np.clip((above - below) / (2 * sd * bend), -3 * sd, 3 * sd)
-        sd = 1 / np.sqrt(bend)
+        ridge, sd = np.minimum(ridge, most), np.minimum(1 / np.sqrt(bend), 0.3)
     return PolarCoordinates(angles, ridge, sd), here

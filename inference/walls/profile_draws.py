@@ -92,7 +92,7 @@ def evaluate_grid(model: ProfileModel, mode: ProfileMode, temper: float) -> Prof
 def _polar(model: ProfileModel, mode: ProfileMode, temper: float) -> PolarCoordinates:
     """Follow the ridge of equal blurred width, closing in on the angles that carry the mass."""
     start = mode.log_width + 0.5 * np.log(TANH_SPREAD)
-    zero = np.zeros(1)
+    zero, most = np.zeros(1), float(np.log(2 * model.pixels.extent))
 
     def density(log_total: Floats, angle: Floats) -> Floats:
         plain = PolarCoordinates(np.array([0.0, LARGEST_ANGLE]), np.zeros(2), np.ones(2))
@@ -101,7 +101,7 @@ def _polar(model: ProfileModel, mode: ProfileMode, temper: float) -> PolarCoordi
 
     low, high = 0.0, LARGEST_ANGLE
     for _ in range(WIDENINGS):
-        polar, best = trace_ridge(density, start, low, high)
+        polar, best = trace_ridge(density, start, low, high, most)
         near = np.flatnonzero(best + np.log(polar.scale) > best.max() - FAINT)
         if near.size >= LEAST_NEAR:
             break

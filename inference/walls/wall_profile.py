@@ -273,8 +273,12 @@ def _refuse(model: ProfileModel, mode: ProfileMode, bound: float) -> None:
     # pixel values have unit variance: what the wall takes off the squares of a flat picture
     if not pixels.values.size * (mode.noise_sd**-2 - 1) > LEAST_GAIN:
         raise NotIdentified("the picture shows no wall above its noise.")
-    if abs(mode.arc.position) > pixels.extent:
-        raise NotIdentified("the wall lies outside the picture: both domains must be seen.")
+    wide = np.exp(mode.log_width) > pixels.extent
+    if wide or abs(mode.arc.position) > pixels.extent:
+        raise NotIdentified(
+            "no two domains are in the picture: the change of brightness "
+            + ("is wider than the picture." if wide else "lies outside of it.")
+        )
     if not model.blur.free and not bound <= LARGEST_ERROR:
         raise NotIdentified(
             f"the width is not in the picture: its bound is {bound:.0%} (at most "
