@@ -107,12 +107,14 @@ def film_contours(
             continue
         weight = gaussian_filter(seen.astype(np.float32), smoothing)
         smooth = gaussian_filter(np.where(seen, label, 0).astype(np.float32), smoothing)
-        smooth = np.where(weight > 0.05, smooth / np.maximum(weight, 0.05), 0.5).astype(float)
-        smooth_labels[index] = smooth > 0.5
+        level: Floats = np.where(weight > 0.05, smooth / np.maximum(weight, 0.05), 0.5).astype(
+            np.float64
+        )
+        smooth_labels[index] = level > 0.5
         # a wall that reaches unseen pixels ends there, as at the edge of the picture
         mask = None if seen.all() else weight > SEEN_WEIGHT
-        for line in find_contours(smooth, 0.5, mask=mask):
-            contour = _as_contour(index, line[:, ::-1], smooth)
+        for line in find_contours(level, 0.5, mask=mask):  # type: ignore[no-untyped-call]
+            contour = _as_contour(index, line[:, ::-1], level)
             if contour is not None:
                 found.append(contour)
     return frames, smooth_labels
@@ -245,7 +247,7 @@ def _votes(some: list[BinaryContour], others: list[BinaryContour]) -> Floats:
         query = np.concatenate([contour.points, TURN_LENGTH * _tangents(contour)], axis=1)
         away, nearest = tree.query(query, distance_upper_bound=FARTHEST_STEP)
         near = np.isfinite(away)
-        share[k] = np.bincount(owner[nearest[near]], minlength=len(others)) / len(query)
+        share[k] = np.bincount(owner[np.asarray(nearest)[near]], minlength=len(others)) / len(query)
     return share
 
 

@@ -150,8 +150,9 @@ def chain_geometry(chains: Floats, closed: bool) -> tuple[Floats, Floats]:
 def _smoothed(points: Floats, closed: bool) -> Floats:
     from scipy.ndimage import gaussian_filter1d
 
-    mode = "wrap" if closed else "nearest"
-    smooth: Floats = gaussian_filter1d(points, SMOOTHING_POINTS, axis=0, mode=mode)
+    smooth: Floats = gaussian_filter1d(
+        points, SMOOTHING_POINTS, axis=0, mode="wrap" if closed else "nearest"
+    )
     if not closed:
         smooth[:3], smooth[-3:] = points[:3], points[-3:]
     return smooth

@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physlearn.lattice_models.kernels import kernel
 
 __all__ = ["advance_chains", "find_feet", "score_pixels"]
 
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
 MOST_SUBSTEPS = 200
 
 
 @kernel
-def _ghosts(x, closed):  # type: ignore[no-untyped-def]
+def _ghosts(x: Floats, closed: bool) -> None:
     """Fill three nodes beyond each end: periodic, or straight on."""
     n = x.size - 6
     for j in range(3):
@@ -27,7 +31,9 @@ def _ghosts(x, closed):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _rates(x, y, closed, speed, mobility, dx, dy):  # type: ignore[no-untyped-def]
+def _rates(
+    x: Floats, y: Floats, closed: bool, speed: float, mobility: float, dx: Floats, dy: Floats
+) -> None:
     """Velocity of the nodes: speed along the normal, second derivative for the curvature."""
     _ghosts(x, closed)
     _ghosts(y, closed)
@@ -49,7 +55,9 @@ def _rates(x, y, closed, speed, mobility, dx, dy):  # type: ignore[no-untyped-de
 
 
 @kernel
-def _steps_of(x, y, closed, speed, mobility, interval):  # type: ignore[no-untyped-def]
+def _steps_of(
+    x: Floats, y: Floats, closed: bool, speed: float, mobility: float, interval: float
+) -> int:
     """Count the Runge-Kutta steps that are stable and accurate over an interval."""
     n = x.size - 6
     least = np.inf
@@ -66,14 +74,25 @@ def _steps_of(x, y, closed, speed, mobility, interval):  # type: ignore[no-untyp
 
 
 @kernel
-def _offset(x, dx, step, out):  # type: ignore[no-untyped-def]
+def _offset(x: Floats, dx: Floats, step: float, out: Floats) -> None:
     """Write ``x + step dx`` into ``out``."""
     for i in range(3, x.size - 3):
         out[i] = x[i] + step * dx[i]
 
 
 @kernel
-def _advance(x, y, px, py, dx, dy, closed, speed, mobility, h):  # type: ignore[no-untyped-def]
+def _advance(
+    x: Floats,
+    y: Floats,
+    px: Floats,
+    py: Floats,
+    dx: Floats,
+    dy: Floats,
+    closed: bool,
+    speed: float,
+    mobility: float,
+    h: float,
+) -> None:
     """Make one Runge-Kutta step; ``px``, ``py``, ``dx``, ``dy`` are scratch."""
     _rates(x, y, closed, speed, mobility, dx[0], dy[0])
     for stage in range(1, 4):
@@ -87,7 +106,14 @@ def _advance(x, y, px, py, dx, dy, closed, speed, mobility, h):  # type: ignore[
 
 
 @kernel
-def advance_chains(start, closed, speeds, mobilities, intervals, frames):  # type: ignore[no-untyped-def]
+def advance_chains(
+    start: Floats,
+    closed: bool,
+    speeds: Floats,
+    mobilities: Floats,
+    intervals: Floats,
+    frames: Floats,
+) -> None:
     """Move chains of nodes by ``v = speed(t) - mobility curvature`` along the outward normal.
 
     ``start`` (n_chains, n_nodes, 2) as x, y with the inside on the left; ``speeds`` (n_chains,
@@ -119,7 +145,16 @@ def advance_chains(start, closed, speeds, mobilities, intervals, frames):  # typ
 
 
 @kernel
-def _foot_distance(qx, qy, a, b, way, nodes, normals, curvatures):  # type: ignore[no-untyped-def]
+def _foot_distance(
+    qx: float,
+    qy: float,
+    a: int,
+    b: int,
+    way: float,
+    nodes: Floats,
+    normals: Floats,
+    curvatures: Floats,
+) -> float:
     """Signed distance of a point (relative to node a) to the bowed wall between two nodes."""
     ex, ey = nodes[b, 0] - nodes[a, 0], nodes[b, 1] - nodes[a, 1]
     square = ex * ex + ey * ey
@@ -130,11 +165,14 @@ def _foot_distance(qx, qy, a, b, way, nodes, normals, curvatures):  # type: igno
     if rx * nx + ry * ny < 0.0:
         away = -away
     bow = (1.0 - way) * curvatures[a] + way * curvatures[b]
-    return away - 0.5 * bow * square * way * (1.0 - way)
+    result: float = away - 0.5 * bow * square * way * (1.0 - way)
+    return result
 
 
 @kernel
-def _box(a, b, nodes, shift, band, rows, columns):  # type: ignore[no-untyped-def]
+def _box(
+    a: int, b: int, nodes: Floats, shift: Floats, band: float, rows: int, columns: int
+) -> tuple[int, int, int, int]:
     """First and last column and row of the pixels within ``band`` of a stretch of wall."""
     ax, ay = nodes[a, 0] - shift[0], nodes[a, 1] - shift[1]
     bx, by = nodes[b, 0] - shift[0], nodes[b, 1] - shift[1]
@@ -146,7 +184,7 @@ def _box(a, b, nodes, shift, band, rows, columns):  # type: ignore[no-untyped-de
 
 
 @kernel
-def _mark(a, b, nodes, shift, band, nearest):  # type: ignore[no-untyped-def]
+def _mark(a: int, b: int, nodes: Floats, shift: Floats, band: float, nearest: Floats) -> None:
     """Note at the pixels around a stretch of wall how near it comes to them, and where."""
     ax, ay = nodes[a, 0] - shift[0], nodes[a, 1] - shift[1]
     ex, ey = nodes[b, 0] - nodes[a, 0], nodes[b, 1] - nodes[a, 1]
@@ -165,9 +203,20 @@ def _mark(a, b, nodes, shift, band, nearest):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def find_feet(  # type: ignore[no-untyped-def]
-    nodes, normals, curvatures, following, role, frame_of, usable, band, shift, nearest, found, feet
-):
+def find_feet(
+    nodes: Floats,
+    normals: Floats,
+    curvatures: Floats,
+    following: Integers,
+    role: Integers,
+    frame_of: Integers,
+    usable: NDArray[np.bool_],
+    band: float,
+    shift: Floats,
+    nearest: Floats,
+    found: Integers,
+    feet: Floats,
+) -> int:
     """List the pixels within ``band`` of a wall and return how many there are.
 
     ``nodes``, ``normals`` (n, 2) and ``curvatures`` (n,) of all walls in the order of their frames;
@@ -217,7 +266,17 @@ def find_feet(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def score_pixels(labels, found, feet, following, blur, flip, gradient, diagonal, beside):  # type: ignore[no-untyped-def]
+def score_pixels(
+    labels: NDArray[np.uint8],
+    found: Integers,
+    feet: Floats,
+    following: Integers,
+    blur: float,
+    flip: float,
+    gradient: Floats,
+    diagonal: Floats,
+    beside: Floats,
+) -> float:
     """Add every pixel's pull on the nodes and its information; return the log likelihood.
 
     ``labels`` (m,) 0 or 1; a pixel is inside with the probability ``flip + (1 - 2 flip)

@@ -192,7 +192,9 @@ def optimize_fronts(
                 "down; take more frames a second."
             )
         corner = np.array(film.labels.shape[:0:-1]) - 0.5
-        within = ((pixels.nodes > -0.5) & (pixels.nodes < corner)).all(axis=1)
+        within = np.all((pixels.nodes > -0.5) & (pixels.nodes < corner), axis=1, keepdims=True)[
+            :, 0
+        ]
         inside = [within[layout.index(k, front.n_nodes)] for k, front in enumerate(fronts)]
         shift = _shift(fronts, slopes, inside, parameters.size, step)
         if number > len(BLURS) and shift > 0.7 * step_size:

@@ -352,7 +352,7 @@ def _as_fit(
                   "curvature_mobility": float(prior[-1])},
         units=units,
         dims={"level_velocity": ["drive_level"]} if levels else None,
-        coords={"drive_level": told.levels} if levels else None,
+        coords={"drive_level": told.levels.tolist()} if levels else None,
         diagnostics=diagnostics,
         warnings=texts,
         verdicts=dict.fromkeys(named, verdict) if verdict else {},
