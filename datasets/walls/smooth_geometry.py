@@ -18,8 +18,11 @@ from physlearn.datasets.walls.space_time_grid import (
 
 __all__ = ["wall_rows"]
 
+
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+CROSSING_STEPS = 3
+LEAST_FACING = 0.2
 
 
 def wall_rows(
@@ -49,6 +52,7 @@ def wall_rows(
     bend_variance = facing**6 * spread["bend"][:, None] * local
     bend_variance += 9 * curvature**2 * facing**2 * (1 - facing**2) * slope_variance
     points = _points(chart, grid, height)
+    along_normal = _normal_speed(chart, grid, height, points, normals, elapsed)
     steps = np.hypot(*np.moveaxis(np.diff(points, axis=1), 2, 0))
     arc = np.concatenate([np.zeros((frames, 1)), np.cumsum(steps, axis=1)], axis=1)
     seen = _seen(grid)
@@ -67,7 +71,7 @@ def wall_rows(
         "error_correlation_length": (spread["reach"] * stretch)[frame],
         "arc_length": (arc - first[:, None])[seen],
         "curvature": curvature[seen],
-        "normal_velocity": (side * speed * facing)[seen],
+        "normal_velocity": along_normal[seen],
         "normal_velocity_error": speed_error[seen],
         "curvature_error": np.sqrt(bend_variance)[seen],
     }
@@ -141,6 +145,40 @@ def _velocity(
     speed = (posterior.height[after] - posterior.height[before]) / span
     local = np.sqrt(posterior.local[after] * posterior.local[before])
     return speed, even[:, None] * local / span**2
+
+
+def _normal_speed(
+    chart: WallChart,
+    grid: WallGrid,
+    height: Floats,
+    points: Floats,
+    normals: Floats,
+    elapsed: Floats,
+) -> Floats:
+    """Return mean velocities along the nodes' normals between the neighbouring frames.
+
+    The distance along a normal is not that across the chart times its slope where the wall is
+    curved and moves far.
+    """
+    frames, count = grid.shape
+    flat, normal = points.reshape(-1, 2), normals.reshape(-1, 2)
+    slope = slope_along(height, grid.closed) / grid.spacing
+    own = np.repeat(np.arange(frames), count)
+    reached = []
+    for other in (np.maximum(own - 1, 0), np.minimum(own + 1, frames - 1)):
+        step = np.zeros(len(flat))
+        for _ in range(CROSSING_STEPS):
+            there = flat + step[:, None] * normal
+            along, across = chart.place(there, other)
+            forward, outward = chart.components(there, normal, other)
+            facing = outward - forward * grid.interpolate(slope, other, along)
+            facing = np.where(np.abs(facing) < LEAST_FACING, np.sign(outward), facing)
+            step = step + (grid.interpolate(height, other, along) - across) / facing
+        reached.append(step.reshape(frames, count))
+    before = np.maximum(np.arange(frames) - 1, 0)
+    after = np.minimum(np.arange(frames) + 1, frames - 1)
+    span = elapsed[after] - elapsed[before]
+    return np.asarray((reached[1] - reached[0]) / np.where(span > 0, span, np.inf))
 
 
 def _seen(grid: WallGrid) -> Mask:
