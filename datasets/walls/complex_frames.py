@@ -68,7 +68,7 @@ def in_phase_video(video: xr.DataArray | xr.Dataset) -> xr.DataArray:
         elif values is not None:
             np.multiply(values[index].real, np.cos(turn), out=result[index])
             result[index] += np.sin(turn) * values[index].imag
-        else:
+        elif amplitude is not None and phase is not None:
             # single precision is ample for a phase and several times as fast
             angle = (phase[index] - turn).astype(np.float32)
             np.multiply(amplitude[index], np.cos(angle), out=result[index])

@@ -79,7 +79,8 @@ class Film:
 
     def raw(self, index: int) -> Floats:
         """Return a frame with its rows repaired."""
-        return self.repaired.get(index, self.values[index])
+        frame: Floats = self.repaired.get(index, self.values[index])
+        return frame
 
     def buffer(self) -> ScaledFrame:
         """Return working space for `scale`."""

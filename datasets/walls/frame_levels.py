@@ -175,7 +175,8 @@ def _level_map(raw: Floats, members: Mask, counts: Floats) -> Floats:
     for scale, share in LEVEL_SCALES_PIXEL:
         above += share * ndimage.gaussian_filter(total, scale / BLOCK_PIXEL, truncate=3)
         below += share * ndimage.gaussian_filter(weight, scale / BLOCK_PIXEL, truncate=3)
-    return above / np.maximum(below, 1e-300)
+    result: Floats = above / np.maximum(below, 1e-300)
+    return result
 
 
 def _whole(coarse: Floats, shape: tuple[int, int]) -> Floats:

@@ -27,13 +27,13 @@ def video_of(
     projected on the axis between its domains.
     """
     told: list[str] = []
-    if isinstance(video, list | tuple):
+    if not isinstance(video, xr.DataArray | xr.Dataset):
+        if not isinstance(video, list | tuple):
+            return check_video(video), ()  # which says what it must be
         video = _stack(video, told)
-    if isinstance(video, xr.Dataset) or (
-        isinstance(video, xr.DataArray) and np.iscomplexobj(video.dtype.type())
-    ):
+    if isinstance(video, xr.Dataset) or np.iscomplexobj(video.dtype.type()):
         video = in_phase_video(video)
-    if isinstance(video, xr.DataArray) and "time" in video.dims:
+    if "time" in video.dims:
         video = _forward(video, told)
     return check_video(video), tuple(told)
 

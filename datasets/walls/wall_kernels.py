@@ -30,7 +30,7 @@ def quick_tanh(place: float) -> float:
     end = (1.0 - high * high) / TABLE_STEPS
     gap = high - low
     value = low + s * (rise + s * (3.0 * gap - 2.0 * rise - end + s * (rise + end - 2.0 * gap)))
-    return value if place > 0 else -value
+    return float(value if place > 0 else -value)
 
 
 @kernel

@@ -163,8 +163,10 @@ def test_curvature_errors_are_those_of_drawn_offsets():
     covariance = np.zeros((n, 4))
     covariance[:, 0] = 0.01
     keep, starts = np.ones(n, bool), np.array([0, n])
-    errors = both(curvature_errors, lambda: (covariance, keep, starts, np.array([False]),
-                                             np.array([n - 1.0]), 2.0, np.zeros(n)))[-2]  # fmt: skip
+    line = np.array([False]), np.array([n - 1.0])
+    errors = both(
+        curvature_errors, lambda: (covariance, keep, starts, *line, 2.0, np.zeros(n))
+    )[-2]  # fmt: skip
     found = []
     for _ in range(300):
         offsets = 0.1 * generator.standard_normal(n)

@@ -46,7 +46,8 @@ def test_steady_frames_are_left_alone():
 def test_switching_is_not_taken_for_illumination():
     shape = (12, 64, 64)
     columns = np.arange(64)
-    frames = np.stack([np.tile(np.tanh((columns - 16.4 - 3 * k) / 2.0), (64, 1)) for k in range(12)])
+    walls = [np.tanh((columns - 16.4 - 3 * k) / 2.0) for k in range(12)]
+    frames = np.stack([np.tile(wall, (64, 1)) for wall in walls])
     frames = frames + 0.1 * np.random.default_rng(3).standard_normal(shape)
     fraction = domain_fraction(normalize_frames(xr.DataArray(frames, dims=("time", "y", "x"))))
     np.testing.assert_allclose(np.diff(fraction), -3 / 64, atol=0.004)
@@ -75,7 +76,7 @@ def test_rows_that_jump_or_break_are_repaired():
 def test_one_level_is_refused():
     frames = np.random.default_rng(2).normal(size=(4, 64, 64))
     frames[:, 10, 10] = 50.0
-    with pytest.raises(NotIdentified, match="one level only|no domains that last"):
+    with pytest.raises(NotIdentified, match=r"one level only|no domains that last"):
         track_walls(xr.DataArray(frames, dims=("time", "y", "x")))
 
 
