@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 MARGIN_NODES = 4
 KNOTS_PER_NODE = 2
 BEYOND = 3.0
+AHEAD = 0.3
 LEAST_EIGENVALUE = 1e-3
 START_SD_ERRORS = 3.0
 
@@ -68,7 +69,9 @@ class PinnedLine:
         rate = 4.0 * largest_mobility / self.spacing**2
         self.counts = np.maximum(np.ceil(self.intervals * rate), 3).astype(np.int64)
         self.step = self.spacing / KNOTS_PER_NODE
-        self.low = float(run.value.min()) - BEYOND * self.spacing
+        # What lies ahead is part of the map: there its draws are those of the prior
+        beyond = max(BEYOND * self.spacing, AHEAD * float(np.ptp(run.value)))
+        self.low = float(run.value.min()) - beyond
         self.n_knots = (
             int(np.ceil((run.value.max() + BEYOND * self.spacing - self.low) / self.step)) + 2
         )

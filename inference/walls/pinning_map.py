@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified, as_generator
+from physlearn.inference.walls.pinned_line import PinnedLine
 from physlearn.inference.walls.pinning_search import FieldSearch
 from physlearn.inference.walls.pinning_solver import PinningOptimum
 from physlearn.inference.walls.wall_drive import WallDrive, drive_design
@@ -149,8 +150,8 @@ def fit_pinning_map(
     with one_blas_thread():
         search = FieldSearch(run, told, track.frame_times, fixed, not small_slopes, generator)
         line, optimum = search.best()
-        speeds, fields, _ = search.draws(line, optimum, n_draws, generator)
-    named = _named(told, speeds, search.draw(n_draws, generator))
+        laws, fields, last = search.draws(line, optimum, n_draws, generator)
+    named = _named(told, laws[:, 0], search.draw(n_draws, generator))
     texts = _doubts(optimum, search, told)
     speed = f"{track.unit}/{track.time_unit}"
     x = run.center[0] + line.places[:, None] * run.axes[0, 0] + line.heights * run.axes[1, 0]
@@ -178,6 +179,11 @@ def fit_pinning_map(
         constants={
             "pinning_mean": fields.mean(axis=0), "pinning_sd": fields.std(axis=0, ddof=1),
             "pinning_x": x, "pinning_y": y, "pinning_swept": swept,
+            "pinning_fields": fields.astype(np.float32), "pinning_laws": laws,
+            "pinning_last": last, "pinning_places": line.places, "pinning_heights": line.heights,
+            "pinning_center": run.center, "pinning_axes": run.axes,
+            "pinning_steep": np.array(line.steep), "pinning_wall": np.array(run.wall),
+            "pinning_rate": _last_rate(line, frames), "pinning_seen": np.array(run.extent),
         },
     )  # fmt: skip
 
@@ -212,6 +218,14 @@ def _sweep(run: WallRun) -> float:
     """How far the wall's mean height went."""
     means = [run.value[run.frame == frame].mean() for frame in np.unique(run.frame)]
     return float(np.ptp(means))
+
+
+def _last_rate(line: PinnedLine, frames: Floats) -> Floats:
+    """Velocity of every node over the last two intervals."""
+    last = line.run.frames.size - 1
+    back = max(last - 2, 0)
+    rate: Floats = (frames[last] - frames[back]) / max(line.times[last] - line.times[back], 1e-12)
+    return rate
 
 
 def _named(told: WallDrive, speeds: Floats, logs: Floats) -> dict[str, Floats]:

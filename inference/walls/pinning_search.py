@@ -81,24 +81,24 @@ class FieldSearch:
         self, line: PinnedLine, optimum: PinningOptimum, count: int,
         generator: np.random.Generator,
     ) -> tuple[Floats, Floats, Floats]:  # fmt: skip
-        """Draws of speed (count,), field (count, n, n_knots), logarithms (count, 3).
+        """Draws of (speed, mobility) (count, 2), field (count, n, n_knots), ends (count, n).
 
         A few draws of the three numbers, the map solved anew for each, and draws about each.
         """
         n_numbers = min(NUMBERS_DRAWN, count) if self.free.any() else 1
         numbers = self.draw(n_numbers, generator)
         state = line.unpack(optimum.theta)
-        speeds, fields = [], []
+        laws, fields, ends = [], [], []
         shares = np.array_split(np.arange(count), n_numbers)
         for logs, share in zip(numbers, shares, strict=True):
             here = self._line(self.run, logs)
             found = solve_line(here, here.whiten(*state), grow=False)
             for theta in draw_unknowns(here, found, len(share), generator):
                 _, field, speed = here.unpack(theta)
-                speeds.append(speed)
+                laws.append((speed, np.exp(logs[0])))
                 fields.append(field)
-        repeated = np.repeat(numbers, [len(share) for share in shares], axis=0)
-        return np.array(speeds), np.array(fields), repeated
+                ends.append(here.frames(theta)[self.run.frames.size - 1])
+        return np.array(laws), np.array(fields), np.array(ends)
 
     def _line(self, run: WallRun, logs: Floats) -> PinnedLine:
         mobility, strength, length = np.exp(logs)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified, as_generator, check_array
+from physlearn.inference.walls.pinned_future import pinned_future
 from physlearn.inference.walls.wall_fronts import FrontModel, make_front
 from physlearn.inference.walls.wall_future import WallForecast, WallFuture
 from physlearn.inference.walls.wall_runs import WallRun, usable_runs
@@ -89,7 +90,8 @@ def predict_walls(
     Parameters
     ----------
     fit
-        From `fit_wall_dynamics` without a pinning field, of this track or of one like it.
+        From `fit_wall_dynamics` of this track or of one like it; or with ``pinning=True`` of this
+        track: then the wall goes on through drawn fields, and nothing else is added.
     track
         The frames seen so far.
     n_frames
@@ -130,10 +132,17 @@ def predict_walls(
         raise InputError("n_frames must be at least 1 and n_futures at least 10.")
     generator, _ = as_generator(rng)
     name = next((name for name in SPEEDS if name in fit.variables), None)
-    if name is None or fit.attrs.get("subject") != "walls" or "pinning" in fit.variables:
-        raise InputError("fit must come from fit_wall_dynamics without pinning.")
+    if name is None or fit.attrs.get("subject") != "walls":
+        raise InputError("fit must come from fit_wall_dynamics or fit_pinning_map.")
     design = _design(fit, track, name, drive, n_frames)
     ahead = _times(track, times, n_frames)
+    errors = track.metadata.get("frame_shift_error", [0.0])
+    shift_error = float(np.median(errors))
+    if fit.attrs.get("law") == "pinning":
+        when = np.concatenate([track.frame_times[-1:], ahead])
+        force = design[track.n_frames - 1 :, 0]
+        future = pinned_future(fit, when, force, n_futures, generator)
+        return WallForecast(ahead, (future,), shift_error, track.unit)
     speeds = fit[name] if name == "level_velocity" else fit[name][:, None]
     known = "curvature_mobility" in fit.variables
     bend = fit["curvature_mobility"] if known else np.zeros(len(speeds))
@@ -148,8 +157,7 @@ def predict_walls(
             chosen = draws[generator.integers(0, len(draws), n_futures)]
             spread = _missed(run, design, all_times, draws, n_frames)
             futures.append(_future(run, design, all_times, chosen, n_frames, spread, generator))
-    errors = track.metadata.get("frame_shift_error", [0.0])
-    return WallForecast(ahead, tuple(futures), float(np.median(errors)), track.unit)
+    return WallForecast(ahead, tuple(futures), shift_error, track.unit)
 
 
 def _design(
