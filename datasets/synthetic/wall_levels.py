@@ -75,9 +75,11 @@ def level_geometry(level: Floats, points: Floats) -> tuple[Floats, Floats]:
     values = np.zeros((3, *level.shape))
     values[:, rows, columns] = gx, gy, np.clip(bend, -0.5, 0.5)
     place = points.T[::-1]
-    dx, dy, curvature = (ndimage.map_coordinates(v, place, order=1, mode="nearest") for v in values)
-    length = np.maximum(np.hypot(dx, dy), 1e-9)
-    return np.stack([dx, dy], axis=1) / length[:, None], curvature
+    slope_x, slope_y, curvature = (
+        ndimage.map_coordinates(v, place, order=1, mode="nearest") for v in values
+    )
+    length = np.maximum(np.hypot(slope_x, slope_y), 1e-9)
+    return np.stack([slope_x, slope_y], axis=1) / length[:, None], curvature
 
 
 def redistance(level: Floats, spacing: float, reach: float) -> Floats:

@@ -178,7 +178,7 @@ def run_at(row_starts: Integers, starts: Integers, i: int, j: int) -> int:
             low = middle
         else:
             high = middle
-    return low
+    return int(low)
 
 
 @kernel

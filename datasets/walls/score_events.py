@@ -129,8 +129,8 @@ def _distances(one: pd.DataFrame, two: pd.DataFrame, time: float, reach: float) 
 def _lengths(truth: WallTrack) -> dict[int, Floats]:
     """Length of every wall in every frame, 0 where it is not there."""
     lengths = {wall: np.zeros(truth.n_frames) for wall in truth.walls}
-    last = truth.table.groupby(["frame", "wall"])["arc_length"].max()
-    for (frame, wall), length in last.items():
+    last = truth.table.groupby(["frame", "wall"], as_index=False)["arc_length"].max()
+    for frame, wall, length in last[["frame", "wall", "arc_length"]].to_numpy():
         lengths[int(wall)][int(frame)] = length
     return lengths
 
@@ -143,21 +143,24 @@ def _visible_events(
     events = truth.events.copy()
     counts = np.ones(len(events), dtype=bool)
     middle = 0.5 * (truth.frame_times[1:] + truth.frame_times[:-1])
-    for k, event in enumerate(events.itertuples()):
-        long = np.flatnonzero(lengths.get(int(event.wall), np.zeros(1)) >= shortest)
-        if event.kind in ("birth", "vanish"):
+    times = events["time"].to_numpy(dtype=np.float64).copy()
+    walls, first = events["wall"].tolist(), events["frame"].tolist()
+    for k, kind in enumerate(events["kind"].tolist()):
+        long = np.flatnonzero(lengths.get(walls[k], np.zeros(1)) >= shortest)
+        if kind in ("birth", "vanish"):
             if long.size < 3:
                 counts[k] = False
-            elif event.kind == "birth":
-                events.loc[k, "time"] = max(float(event.time), float(middle[max(long[0] - 1, 0)]))
+            elif kind == "birth":
+                times[k] = max(times[k], middle[max(long[0] - 1, 0)])
             else:
                 at = min(int(long[-1]), len(middle) - 1)
-                events.loc[k, "time"] = min(float(event.time), float(middle[at]))
+                times[k] = min(times[k], middle[at])
             continue
-        after = event.kind in ("split", "enter")
-        near = np.arange(event.frame, event.frame + frames + 1)
+        after = kind in ("split", "enter")
+        near = np.arange(first[k], first[k] + frames + 1)
         near = near if after else near - frames - 1
         counts[k] = np.isin(near, long).sum() >= min(3, frames)
+    events["time"] = times
     shrunk = _shrunk(truth, lengths, shortest, middle)
     counts = np.concatenate([counts, np.zeros(len(shrunk), dtype=bool)])
     return pd.concat([events, shrunk], ignore_index=True), counts

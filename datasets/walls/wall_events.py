@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from physlearn.datasets.walls.wall_necks import (
     WallEvent,
@@ -99,8 +98,8 @@ def follow_walls(
     events: list[WallEvent] = []
     before: Regions | None = None
     following = 0
-    for index in np.flatnonzero(good):
-        here = finder.find(int(index), domains[index], frames[index])
+    for index in np.flatnonzero(good).tolist():
+        here = finder.find(index, domains[index], frames[index])
         if before is None:
             here.own = list(range(len(here.points)))
             following = len(here.own)
@@ -179,7 +178,7 @@ def _name_pieces(
             if name >= 0 and longest[name] == k:
                 continue
             place = np.array(_center(shapes[k].points))
-            gaps = [float(cKDTree(points).query(place[None])[0][0]) for _, points in last]
+            gaps = [float(np.hypot(*(points - place).T).min()) for _, points in last]
             if gaps and min(gaps) <= reach + 5.0:
                 own[k] = last.pop(int(np.argmin(gaps)))[0]
             else:

@@ -188,12 +188,12 @@ def _draw(
         return ((y - y0) / step + 0.5) * scale - 0.5, ((x - x0) / step + 0.5) * scale - 0.5
 
     rows = track.table[track.table["frame"] == frame]
-    for wall, points in rows.groupby("wall", sort=True):
-        points = points.sort_values("arc_length")
+    for wall in np.unique(rows["wall"].to_numpy()).tolist():
+        points = rows[rows["wall"] == wall].sort_values("arc_length")
         line_y, line_x = place(points["x"].to_numpy(), points["y"].to_numpy())
-        colour = KIND_COLOURS.get(track.kinds.get(int(wall), ""))
-        chosen = WALL_COLOURS[int(wall) % len(WALL_COLOURS)] if colour is None else colour
-        _line(canvas, line_y, line_x, np.array(chosen), track.closed.get(int(wall), False), scale)
+        colour = KIND_COLOURS.get(track.kinds.get(wall, ""))
+        chosen = WALL_COLOURS[wall % len(WALL_COLOURS)] if colour is None else colour
+        _line(canvas, line_y, line_x, np.array(chosen), track.closed.get(wall, False), scale)
     recent = track.events[(track.events["frame"] <= frame)
                           & (track.events["frame"] >= frame - EVENT_FRAMES)]  # fmt: skip
     turn = np.linspace(0.0, 2 * np.pi, 60)

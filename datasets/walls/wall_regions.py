@@ -126,7 +126,7 @@ class RegionFinder:
         pairs = np.stack([found // max(n_labels, 1), found % max(n_labels, 1)], axis=1)
         places = self.points[:n][order] * self.block + 0.5 * (self.block - 1)
         points = [places[a : a + m] for a, m in zip(first[long], counts[long], strict=True)]
-        to_edge = touching[pairs].all(axis=1).tolist()
+        to_edge = [bool(both) for both in touching[pairs].all(axis=1)]
         sides = np.full((len(shapes), 2), -1, dtype=np.int64)
         if shapes:
             ends = np.cumsum([0, *(len(wall.points) for wall in shapes)])
@@ -192,9 +192,8 @@ def linked_walls(before: Regions, here: Regions, reach: float) -> Mask:
 
 def _mean_gap(one: Floats, two: Floats) -> float:
     """Larger of the two mean distances between walls."""
-    there = cKDTree(two).query(one)[0].mean()
-    back = cKDTree(one).query(two)[0].mean()
-    return float(max(there, back))
+    there, back = cKDTree(two).query(one)[0], cKDTree(one).query(two)[0]
+    return float(max(np.mean(there), np.mean(back)))
 
 
 def contacts(
