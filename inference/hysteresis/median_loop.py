@@ -46,9 +46,8 @@ def branch_crossings(
     found = np.full((len(loops), 2), np.nan)
     for side, way in enumerate((rising, ~rising)):
         at, start = np.unique(voltage[way], return_inverse=True)
-        branch = np.zeros((len(loops), at.size))
-        np.add.at(branch, (slice(None), start), loops[:, way])
-        branch /= np.bincount(start)
+        same = start[:, None] == np.arange(at.size)
+        branch = loops[:, way] @ (same / same.sum(axis=0))
         left, right = branch[:, :-1], branch[:, 1:]
         with np.errstate(divide="ignore", invalid="ignore"):
             place = at[:-1] + left / (left - right) * np.diff(at)

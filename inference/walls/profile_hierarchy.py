@@ -148,7 +148,7 @@ def _mode(target: _Target) -> tuple[Floats, Floats]:
     found = minimize(cost, np.zeros(start.size), jac=slope, method="BFGS",
                      options={"gtol": 0.05, "maxiter": 60})  # fmt: skip
     best, d = found.x, start.size
-    h = 0.5 * np.sqrt(np.clip(np.diag(found.hess_inv), 1e-4, 4.0))
+    h = 0.5 * np.sqrt(np.clip(np.diag(np.asarray(found.hess_inv)), 1e-4, 4.0))
     bends = np.empty((d, d))
     for k in range(d):
         e = np.zeros(d)
@@ -167,7 +167,9 @@ def _sample(
 
     folded = bool(target.free[5])
     for n in ROUNDS:
-        root = np.linalg.cholesky(covariance + 1e-14 * np.diag(np.diag(covariance)))
+        root = np.asarray(
+            np.linalg.cholesky(covariance + 1e-14 * np.diag(np.diag(covariance))), dtype=np.float64
+        )
         normal = generator.standard_normal((n, center.size))
         points = (
             center
@@ -203,7 +205,7 @@ def _proposal(points: Floats, center: Floats, root: Floats, folded: bool) -> Flo
     """Log density of the (folded) Student proposal up to a constant."""
 
     def student(at: Floats) -> Floats:
-        z = np.linalg.solve(root, (at - center).T) / WIDENING
+        z = np.linalg.solve(root, np.asarray(at - center, dtype=np.float64).T) / WIDENING
         return np.asarray(-0.5 * (DF + center.size) * np.log1p((z**2).sum(axis=0) / DF))
 
     if not folded:

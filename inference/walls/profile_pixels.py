@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified
 
@@ -63,7 +64,7 @@ class Arc:
         return top / below, moves
 
 
-def wall_pixels(image: ArrayLike, pixel_size: float | tuple[float, float]) -> WallPixels:
+def wall_pixels(image: Any, pixel_size: float | tuple[float, float]) -> WallPixels:
     """Check a picture and return its known pixels."""
     picture = np.asarray(getattr(image, "values", image), dtype=np.float64)
     if picture.ndim == 1:

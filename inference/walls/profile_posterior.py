@@ -252,6 +252,7 @@ def find_mode(model: ProfileModel, arc: Arc, log_width: float, blur: float) -> P
     inverse = noise**2 * np.linalg.pinv(scaled) / scale / scale[:, None]
     covariance = np.zeros((3, 3))
     covariance[np.ix_(active, active)] = inverse[-active.sum() :, -active.sum() :]
+    assert state is not None  # noqa: S101 -- the first trial is always kept
     linear, _, _, residual = state
     answer, *_ = np.linalg.lstsq(linear.T, target, rcond=None)
     return ProfileMode(

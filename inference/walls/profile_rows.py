@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,7 +59,7 @@ class RowModel:
 
 def read_rows(rows: ArrayLike | Sequence[ArrayLike]) -> tuple[Floats, Flags]:
     """Return the rows as one array, shorter ones filled up, and which values are known."""
-    given = getattr(rows, "values", rows)
+    given: Any = getattr(rows, "values", rows)
     try:
         listed = [np.asarray(row, dtype=np.float64) for row in given]
     except (TypeError, ValueError):

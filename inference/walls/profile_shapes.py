@@ -72,7 +72,7 @@ def profile_tables(
     fine = min(float(width.min()) / FINENESS, half / 32)
     n = int(min(MOST_POINTS, 2 ** np.ceil(np.log2(2 * half / fine))))
     step = 2 * half / n
-    wave = np.pi / half * np.arange(n // 2 + 1)
+    wave = np.asarray(np.pi / half * np.arange(n // 2 + 1), dtype=np.float64)
     lens = np.exp(-0.5 * (wave * blur[:, None]) ** 2)
     lens *= np.sinc(wave * pixel[0] / (2 * np.pi)) * np.sinc(wave * pixel[1] / (2 * np.pi))
     bumps = bump_slopes = np.zeros((1, 1))
