@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -13,7 +15,9 @@ __all__ = ["in_phase_video"]
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
-PICKED_VALUES = 4096
+BLOCK_PIXEL = 4
+LARGE_FRAME_PIXEL = 192
+LEAST_BLOCKS = 12
 ROUNDS = 12
 JUMP_ERRORS = 4.0
 
@@ -120,15 +124,15 @@ def _axes(
     before = 0.0
     for index in range(n_frames):
         if values is not None:
-            step = max(1, int(np.sqrt(values[index].size / PICKED_VALUES)))
-            sample = values[index, ::step, ::step].ravel()
+            sample = _block_means(lambda place, f=index: values[f][place], values.shape[1:])
         else:
             assert amplitude is not None and phase is not None  # noqa: S101 -- see _parts
-            step = max(1, int(np.sqrt(amplitude[index].size / PICKED_VALUES)))
-            pick = slice(None, None, step)
-            sample = (amplitude[index, pick, pick] * np.exp(1j * phase[index, pick, pick])).ravel()
+            sample = _block_means(
+                lambda place, f=index: amplitude[f][place] * np.exp(1j * phase[f][place]),
+                amplitude.shape[1:],
+            )
         sample = sample[np.isfinite(sample)]
-        if sample.size < 64:
+        if sample.size < LEAST_BLOCKS:
             continue
         axes[index], errors[index] = _axis(sample, before)
         if np.isfinite(errors[index]):
@@ -136,6 +140,20 @@ def _axes(
     if not np.isfinite(errors).any():
         raise NotIdentified("video shows one cluster of complex values only: there is no wall.")
     return axes, errors
+
+
+def _block_means(
+    values_at: Callable[[tuple[slice, slice]], Complexes], shape: tuple[int, ...]
+) -> Complexes:
+    """Means over 4 x 4 pixels, in large frames of every second block along rows and columns."""
+    step = BLOCK_PIXEL * (2 if min(shape) >= LARGE_FRAME_PIXEL else 1)
+    rows, columns = (n // step * step for n in shape)
+    total = sum(
+        values_at((slice(a, rows, step), slice(b, columns, step)))
+        for a in range(BLOCK_PIXEL)
+        for b in range(BLOCK_PIXEL)
+    )
+    return np.asarray(total, dtype=np.complex128).ravel() / BLOCK_PIXEL**2
 
 
 def _axis(sample: Complexes, before: float) -> tuple[float, float]:
