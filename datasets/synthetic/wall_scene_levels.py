@@ -83,7 +83,7 @@ def moving_levels(
     """
     size = [REFINEMENT * (n + 2 * MARGIN_PIXEL - 1) + 1 for n in shape]
     y, x = (np.arange(n) / REFINEMENT - MARGIN_PIXEL for n in size)
-    place = np.meshgrid(y, x, indexing="ij")
+    place = list(np.meshgrid(y, x, indexing="ij"))
     nuclei: list[tuple[float, int]] = []
     if kind == "nuclei":
         nuclei = _nucleus_times(instants, drive, options, generator)
@@ -197,7 +197,8 @@ def _pair_and_dumbbell(
     neck = np.hypot(place[0] - ay - along * (by - ay), place[1] - ax - along * (bx - ax)) - 3.0
     for center in ends:
         level = np.minimum(level, _blob(place, center, small, generator, 0.02))
-    return np.minimum(level, neck)
+    joined: Floats = np.minimum(level, neck)
+    return joined
 
 
 def _nucleus_times(
@@ -234,4 +235,5 @@ def _nucleate(
     chosen = int(generator.choice(free))
     cy, cx = (axis.ravel()[chosen] for axis in place)
     disc = np.hypot(place[0] - cy, place[1] - cx) - radius
-    return np.minimum(level, disc) if sign > 0 else np.maximum(level, -disc)
+    changed: Floats = np.minimum(level, disc) if sign > 0 else np.maximum(level, -disc)
+    return changed

@@ -218,7 +218,8 @@ def _as_track(
     options: WallSceneOptions,
 ) -> WallTrack:
     """Put the true walls into a WallTrack."""
-    parts, closed = [], {}
+    parts: list[pd.DataFrame] = []
+    closed: dict[int, bool] = {}
     law = kind != "line" and not options.pinning_strength
     for frame, (own, names) in enumerate(zip(shapes, walls, strict=True)):
         for wall, name in zip(own, names, strict=True):

@@ -171,12 +171,14 @@ def _shrunk(
 ) -> pd.DataFrame:
     """Moments at which walls become too short to be seen, or long enough."""
     rows = []
-    places = truth.table.groupby(["frame", "wall"])[["x", "y"]].mean()
+    means = truth.table.groupby(["frame", "wall"], as_index=False)[["x", "y"]].mean()
+    places = {(int(row[0]), int(row[1])): (float(row[2]), float(row[3]))
+              for row in means[["frame", "wall", "x", "y"]].to_numpy()}  # fmt: skip
     for wall, length in lengths.items():
         change = np.diff((length >= shortest).astype(int))
         for k in np.flatnonzero(change):
             frame = int(k) + (1 if change[k] > 0 else 0)
-            x, y = places.loc[(frame, wall)]
+            x, y = places[frame, wall]
             for kind in ("birth", "enter") if change[k] > 0 else ("vanish", "leave"):
                 rows.append((int(k) + 1, wall, kind, -1, x, y, float(middle[k])))
     return pd.DataFrame(rows, columns=["frame", "wall", "kind", "other", "x", "y", "time"])
