@@ -69,6 +69,6 @@ def pinned_future(
     steady = last + (times[1:] - times[0])[:, None] * rate
     seen = (float(kept["pinning_seen"][0]), float(kept["pinning_seen"][1]))
     return WallFuture(
-        int(kept["pinning_wall"].item()), False, kept["pinning_center"], kept["pinning_axes"], places,
-        values, last, steady, seen, int(lost.sum()),
+        int(kept["pinning_wall"].item()), False, kept["pinning_center"], kept["pinning_axes"],
+        places, values, last, steady, seen, int(lost.sum()),
     )  # fmt: skip
