@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -122,15 +120,15 @@ def _axes(
     n_frames = len(values) if values is not None else len(amplitude)  # type: ignore[arg-type]
     axes, errors = np.full(n_frames, np.nan), np.full(n_frames, np.inf)
     before = 0.0
+    places = _block_places((values if values is not None else amplitude).shape[1:])  # type: ignore[union-attr]
     for index in range(n_frames):
-        if values is not None:
-            sample = _block_means(lambda place, f=index: values[f][place], values.shape[1:])
-        else:
-            assert amplitude is not None and phase is not None  # noqa: S101 -- see _parts
-            sample = _block_means(
-                lambda place, f=index: amplitude[f][place] * np.exp(1j * phase[f][place]),
-                amplitude.shape[1:],
-            )
+        total: Complexes | float = 0.0
+        for place in places:
+            if values is not None:
+                total = total + values[index][place]
+            elif amplitude is not None and phase is not None:
+                total = total + amplitude[index][place] * np.exp(1j * phase[index][place])
+        sample = np.asarray(total, dtype=np.complex128).ravel() / len(places)
         sample = sample[np.isfinite(sample)]
         if sample.size < LEAST_BLOCKS:
             continue
@@ -142,18 +140,15 @@ def _axes(
     return axes, errors
 
 
-def _block_means(
-    values_at: Callable[[tuple[slice, slice]], Complexes], shape: tuple[int, ...]
-) -> Complexes:
-    """Means over 4 x 4 pixels, in large frames of every second block along rows and columns."""
+def _block_places(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """Pixels of blocks of 4 x 4, one place in all blocks at a time; of large frames a quarter."""
     step = BLOCK_PIXEL * (2 if min(shape) >= LARGE_FRAME_PIXEL else 1)
     rows, columns = (n // step * step for n in shape)
-    total = sum(
-        values_at((slice(a, rows, step), slice(b, columns, step)))
+    return [
+        (slice(a, rows, step), slice(b, columns, step))
         for a in range(BLOCK_PIXEL)
         for b in range(BLOCK_PIXEL)
-    )
-    return np.asarray(total, dtype=np.complex128).ravel() / BLOCK_PIXEL**2
+    ]
 
 
 def _axis(sample: Complexes, before: float) -> tuple[float, float]:

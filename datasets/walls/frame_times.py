@@ -29,7 +29,10 @@ def video_of(
     told: list[str] = []
     if not isinstance(video, xr.DataArray | xr.Dataset):
         if not isinstance(video, list | tuple):
-            return check_video(video), ()  # which says what it must be
+            raise InputError(
+                "video must be an xarray.DataArray with dims (time, y, x); got "
+                f"{type(video).__name__}; read a file with read_video."
+            )
         video = _stack(video, told)
     if isinstance(video, xr.Dataset) or np.iscomplexobj(video.dtype.type()):
         video = in_phase_video(video)
