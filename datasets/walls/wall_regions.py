@@ -126,7 +126,7 @@ class RegionFinder:
         pairs = np.stack([found // max(n_labels, 1), found % max(n_labels, 1)], axis=1)
         places = self.points[:n][order] * self.block + 0.5 * (self.block - 1)
         points = [places[a : a + m] for a, m in zip(first[long], counts[long], strict=True)]
-        to_edge = [bool(both) for both in touching[pairs].all(axis=1)]
+        to_edge = np.asarray(touching[pairs].all(axis=1)).tolist()
         sides = np.full((len(shapes), 2), -1, dtype=np.int64)
         if shapes:
             ends = np.cumsum([0, *(len(wall.points) for wall in shapes)])
