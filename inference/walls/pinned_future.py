@@ -38,11 +38,12 @@ def pinned_future(
     InputError
         If the fit holds no field.
     """
-    if "constant_data" not in fit.idata.groups() or "pinning_fields" not in fit.idata.constant_data:
+    told = fit.idata["constant_data"] if "constant_data" in fit.idata.groups() else {}
+    if "pinning_fields" not in told:
         raise InputError(
             "fit holds no pinning field: make it with fit_wall_dynamics(pinning=True)."
         )
-    kept = {name: fit.idata.constant_data[name].to_numpy() for name in fit.idata.constant_data}
+    kept = {str(name): told[name].to_numpy() for name in told}
     places, heights = kept["pinning_places"], kept["pinning_heights"]
     spacing, step = float(places[1] - places[0]), float(heights[1] - heights[0])
     speeds, mobilities = kept["pinning_laws"].T

@@ -66,11 +66,14 @@ def pinning_of(fit: Fit) -> PinningMap:
     >>> with pytest.raises(InputError, match="pinning=True"):
     ...     pinning_of(plain)
     """
-    if "constant_data" not in fit.idata.groups() or "pinning_mean" not in fit.idata.constant_data:
+    if (
+        "constant_data" not in fit.idata.groups()
+        or "pinning_mean" not in fit.idata["constant_data"]
+    ):
         raise InputError(
             "fit holds no pinning field: make it with fit_wall_dynamics(pinning=True)."
         )
-    kept = fit.idata.constant_data
+    kept = fit.idata["constant_data"]
     return PinningMap(
         kept["pinning_x"].to_numpy(), kept["pinning_y"].to_numpy(),
         kept["pinning_mean"].to_numpy(), kept["pinning_sd"].to_numpy(),

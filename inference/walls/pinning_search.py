@@ -177,7 +177,7 @@ def _rough_numbers(
     means = np.array([run.value[run.frame == frame].mean() for frame in frames])
     rates = np.diff(means) / np.diff(when[frames])
     pushes = force[frames][:-1]
-    speed = float((rates @ pushes) / max(pushes @ pushes, 1e-300))
+    speed = float((rates @ pushes) / max(float(pushes @ pushes), 1e-300))
     scale = float(np.sqrt(np.mean(pushes**2)))
     interval = float(np.median(np.diff(times)))
     usual = max(float(np.sqrt(np.mean(rates**2))), 0.05 * run.spacing / interval)
