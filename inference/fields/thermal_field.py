@@ -32,6 +32,7 @@ __all__ = ["fit_thermal_field"]
 Floats = NDArray[np.float64]
 FEWEST_FRAMES = 8
 ROUNDS = 20
+WEAKEST = 0.3  # correlation of instruments and what they stand for
 LONGEST = 0.5  # of its value: change of a term in a round
 CLOSE = 1e-3  # posterior sd
 CLEAR = 4.0  # sd that the thermal noise must stand above zero
@@ -168,6 +169,12 @@ def fit_thermal_field(
         settled = np.abs(noise - before).max() <= CLOSE * max(noise.max(), 1e-30)
         if np.all(np.abs(change) < CLOSE * spread) and settled:
             break
+    else:
+        if np.any(np.abs(change) > 0.1 * spread):
+            raise NotIdentified(
+                "the fit of the thermal film did not settle: its frames hold too little of how "
+                "the field relaxes; take more frames, closer in time."
+            )
     cross = _cross_slopes(kept, steps, position, theta, moments, probes, known, seed, mask,
                           np.sqrt(np.diag(_covariance(scores, slopes))))  # fmt: skip
     covariance = tiled_covariance(scores, slopes, moments, cross)
@@ -266,7 +273,7 @@ def _scores(
     n_terms = theta.size
     nothing, unit = np.zeros((n_terms, *film.shape[1:])), np.eye(n_terms)
     size = PROBE * float(np.abs(film).max())
-    slopes = np.zeros((n_terms, n_terms))
+    slopes, squares = np.zeros((n_terms, n_terms)), np.zeros((2, n_terms, n_terms))
     errors = np.empty((len(steps), *film.shape[1:]))
     scores = []
     for index, step in enumerate(steps):
@@ -282,12 +289,26 @@ def _scores(
         errors[index] = (
             film[k + 1] - expected - bend * ((noise[0] * length / 2 - noise[1]) / size**2)
         )
-        foreseen = before.forward(film[k - 1], theta)[-1]
-        model.forward(foreseen, theta)
-        instruments = model.tangent(nothing, unit)[:, -1]
-        instruments *= mask
+        if noise[1] > 0:
+            foreseen = before.forward(film[k - 1], theta)[-1]
+            model.forward(foreseen, theta)
+            instruments = model.tangent(nothing, unit)[:, -1] * mask
+        else:
+            # a frame without measurement noise is its own best instrument
+            instruments = regressors * mask
         slopes += np.einsum("aij,bij->ab", instruments, regressors)
+        squares += np.array([np.einsum("aij,bij->ab", maps, maps * mask)
+                             for maps in (instruments, regressors)])  # fmt: skip
         scores.append(_by_tile(instruments * errors[index]))
+    roots = [np.linalg.cholesky(square) for square in squares]
+    first = np.linalg.solve(roots[0], slopes)
+    strength = np.linalg.svd(np.linalg.solve(roots[1], first.T).T, compute_uv=False)
+    if strength[-1] < WEAKEST:
+        raise NotIdentified(
+            "the field's fluctuations forget themselves between frames (a term keeps "
+            f"{strength[-1]:.2f} of its correlation): take frames closer in time, films with "
+            "walls, or, where it is known that the camera adds none, give noise_sd=0."
+        )
     return np.array(scores), slopes, errors
 
 

@@ -19,7 +19,7 @@ __all__ = ["Moments", "noise_moments", "tile_edges", "tiled_covariance"]
 
 Floats = NDArray[np.float64]
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)
-TILE = 16  # pixels
+TILE = 8  # pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Moments:
 
 
 def tile_edges(length: int) -> NDArray[np.int64]:
-    """Return where tiles of about 16 pixels begin."""
+    """Return where tiles of about 8 pixels begin."""
     count = max(1, length // TILE)
     return (np.arange(count) * length) // count
 

@@ -100,3 +100,18 @@ def test_open_edges_leave_out_a_rim():
     closed = fit_thermal_field(film, times, temperature=0.02, noise_sd=0.02, edges="periodic",
                                rng=1)  # fmt: skip
     assert fit["mobility"].std() > closed["mobility"].std()
+
+
+def test_fluctuations_that_forget_themselves_are_refused_unless_the_camera_is_quiet(oracle):
+    film = simulate_ginzburg_landau(
+        POTENTIAL, np.ones((24, 24)), frame_times=0.5 * np.arange(12), mobility=0.5,
+        thermal_energy=0.01, time_step=0.01, method="explicit", rng=1,
+    )  # fmt: skip
+    times = film.time.to_numpy()
+    with pytest.raises(NotIdentified, match="forget themselves"):
+        fit_thermal_field(film.to_numpy(), times, temperature=0.01, edges="periodic", rng=1)
+    fit = fit_thermal_field(
+        film.to_numpy(), times, temperature=0.01, noise_sd=0.0, edges="periodic", rng=1
+    )
+    score = (fit["mobility"].mean() - 0.5) / fit["mobility"].std()
+    oracle("mobility from equilibrium fluctuations", z=score)
