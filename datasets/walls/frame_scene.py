@@ -50,7 +50,8 @@ def measure_scene(film: Film, options: TrackWallsOptions) -> Scene:
     finder = ContourFinder(film.seen)
     frames = np.flatnonzero(film.present)
     picked = np.unique(np.linspace(0, len(frames) - 1, FRAMES_FOR_WIDTH).astype(int))
-    _check_persistence(film, finder, frames, picked)
+    if len(frames) > 1:
+        _check_persistence(film, finder, frames, picked)
     film, model = _settle(film, finder, options, frames[picked])
     if model.width > WIDEST_WALL * min(film.seen.shape):
         raise NotIdentified(

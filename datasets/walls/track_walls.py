@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]
 logger = logging.getLogger(__name__)
 
 LARGEST_EXCESS = 1.1
-OWN_SIGN_BELOW = 0.8
+OWN_SIGN_BELOW = 0.6
 """Where the smoothed frame lies nearer to zero, the sign of single pixels tells the domain."""
 THIN_WALL_PIXEL = 0.75
 BLURRED_STEP_PIXEL, STEP_VARIANCE = 1.3, 0.03
@@ -38,7 +38,7 @@ BLURRED_STEP_PIXEL, STEP_VARIANCE = 1.3, 0.03
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Found:
+class FoundWalls:
     """Contours and positive domains of every frame, and the misfit."""
 
     frames: list[list[Contour]]
@@ -102,11 +102,11 @@ def track_walls(
     """
     chosen = options or TrackWallsOptions()
     checked, told = video_of(video)
-    scale = _pixel_size(checked)
+    scale = pixel_size(checked)
     values = checked.to_numpy()
     film = prepare_film(values) if chosen.normalize else plain_film(values)
     scene = measure_scene(film, chosen)
-    found = _find(scene, progress)
+    found = fit_frames(scene, progress)
     if not any(found.frames):
         raise NotIdentified("video shows no wall longer than the shortest that is looked for.")
     times = checked["time"].to_numpy()
@@ -115,12 +115,12 @@ def track_walls(
         reach=chosen.largest_step_pixel,
     )  # fmt: skip
     line_time = line_time_of(checked, chosen)
-    warnings = (*told, *_warnings(checked, scene, found))
-    track = _as_track(checked, scene, found, followed, chosen, scale, line_time, warnings)
+    warnings = (*told, *film_warnings(checked, scene, found))
+    track = track_of(checked, scene, found, followed, chosen, scale, line_time, warnings)
     return measure_velocities(track)
 
 
-def _find(scene: Scene, progress: Callable[[float], None] | None) -> _Found:
+def fit_frames(scene: Scene, progress: Callable[[float], None] | None) -> FoundWalls:
     """Fit the contours of every frame."""
     film, model, finder = scene.film, scene.model, scene.finder
     space = film.buffer()
@@ -143,13 +143,13 @@ def _find(scene: Scene, progress: Callable[[float], None] | None) -> _Found:
         frames.append(contours)
         if progress is not None:
             progress((index + 1) / n_frames)
-    return _Found(frames, domains, excess)
+    return FoundWalls(frames, domains, excess)
 
 
-def _as_track(
+def track_of(
     video: xr.DataArray,
     scene: Scene,
-    found: _Found,
+    found: FoundWalls,
     followed: FollowedWalls,
     options: TrackWallsOptions,
     scale: float,
@@ -209,7 +209,7 @@ def _as_track(
     )
 
 
-def _excess(found: _Found) -> float:
+def _excess(found: FoundWalls) -> float:
     """Variance of the pixels near the walls, in noise variances."""
     known = found.excess[np.isfinite(found.excess)]
     return float(np.median(known)) if known.size else 1.0
@@ -253,7 +253,8 @@ def _level_error(video: xr.DataArray, scene: Scene) -> Floats:
     return scene.film.level_error
 
 
-def _pixel_size(video: xr.DataArray) -> float:
+def pixel_size(video: xr.DataArray) -> float:
+    """Edge of a pixel in the unit of the video; pixels must be square."""
     sizes = [float(np.mean(np.diff(video[axis].to_numpy()))) for axis in ("x", "y")]
     if (
         abs(sizes[0] / sizes[1] - 1.0) > 1e-3
@@ -266,12 +267,14 @@ def _pixel_size(video: xr.DataArray) -> float:
     return sizes[0]
 
 
-def _warnings(video: xr.DataArray, scene: Scene, found: _Found) -> tuple[str, ...]:
+def film_warnings(video: xr.DataArray, scene: Scene, found: FoundWalls) -> tuple[str, ...]:
+    """List what a user must know of this track."""
     texts = []
     excess = _excess(found)
+    what = "video" if video.sizes["time"] > 1 else "picture"
     if video["x"].attrs["units"] == "pixel":
-        texts.append("the video has no length scale: lengths are in pixels")
-    if video["time"].attrs["units"] == "frame":
+        texts.append(f"the {what} has no length scale: lengths are in pixels")
+    if video["time"].attrs["units"] == "frame" and video.sizes["time"] > 1:
         texts.append("the video has no time scale: times are in frames")
     if excess > LARGEST_EXCESS:
         texts.append(
