@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from physlearn.checks import NotIdentified
 from physlearn.datasets.walls.frame_kernels import regress_frame, scale_frame, scan_frame
 from physlearn.datasets.walls.frame_levels import BLOCK_PIXEL, fit_levels, steady_scales
-from physlearn.datasets.walls.frame_rows import repair_rows, rows_suspicious
+from physlearn.datasets.walls.frame_rows import repair_rows, suspicious_rows
 from physlearn.datasets.walls.frame_view import field_of_view
 
 __all__ = ["Film", "ScaledFrame", "plain_film", "prepare_film"]
@@ -118,8 +118,9 @@ def prepare_film(values: Floats) -> Film:
             frame, seen, reference, line[0], line[1], clip, BLOCK_PIXEL, rows, sums[index],
             counts[index],
         )  # fmt: skip
-        if present.sum() >= 3 and rows_suspicious(rows):
-            mended, number = repair_rows(frame, seen, line[1] + line[0] * reference)
+        suspects = suspicious_rows(rows) if present.sum() >= 3 else np.zeros(0, np.int64)
+        if suspects.size:
+            mended, number = repair_rows(frame, seen, line[1] + line[0] * reference, suspects)
             if mended is not None:
                 repaired[int(index)] = mended
                 n_repaired += number

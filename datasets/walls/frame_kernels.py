@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from physlearn.lattice_models.kernels import kernel, summing_kernel
 
-__all__ = ["regress_frame", "scale_frame", "scan_frame", "smooth_blocks"]
+__all__ = ["regress_frame", "running_median", "scale_frame", "scan_frame", "smooth_blocks"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -44,6 +44,22 @@ def regress_frame(frame: Floats, seen: Mask, reference: Floats, step: int, line:
         constant = mean_f - slope * mean_r
     line[0] = slope
     line[1] = constant
+
+
+@kernel
+def running_median(values: Floats, half: int, result: Floats) -> None:
+    """Median over ``2 half + 1`` neighbours, in place; past the ends the last value repeats."""
+    n = len(values)
+    window = np.empty(2 * half + 1)
+    for k in range(n):
+        for m in range(-half, half + 1):
+            value = values[min(max(k + m, 0), n - 1)]
+            place = m + half
+            while place > 0 and window[place - 1] > value:
+                window[place] = window[place - 1]
+                place -= 1
+            window[place] = value
+        result[k] = window[half]
 
 
 @summing_kernel

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from physlearn.datasets.walls.frame_kernels import (
     regress_frame,
+    running_median,
     scale_frame,
     scan_frame,
     smooth_blocks,
@@ -176,3 +178,9 @@ def test_curvature_errors_are_those_of_drawn_offsets():
                    starts_out, np.zeros(1))  # fmt: skip
         found.append(np.interp(40.0, nodes[: starts_out[1], 0], nodes[: starts_out[1], 4]))
     assert np.std(found) == pytest.approx(errors[40], rel=0.2)
+
+
+def test_running_median():
+    values = np.random.default_rng(4).standard_normal(30)
+    result = both(running_median, lambda: (values, 4, np.zeros(30)))[1]
+    np.testing.assert_array_equal(result, ndimage.median_filter(values, 9, mode="nearest"))

@@ -150,7 +150,7 @@ def test_a_wall_that_moves_over_rows_is_no_row_that_jumps():
     frames[4, 50] -= 0.5
     assert prepare_film(frames).n_repaired == 2
     seen = np.ones((64, 64), bool)
-    mended, count = repair_rows(frames[2], seen, np.median(frames, axis=0))
+    mended, count = repair_rows(frames[2], seen, np.median(frames, axis=0), np.array([12]))
     assert count == 1
     assert abs(np.mean(mended[12] - frames[1, 12])) < 0.06
 
