@@ -88,6 +88,7 @@ __getattr__, __dir__, __all__ = attach(
         "read_trajectory": ".reading.read_trajectories",
         "read_video": ".reading.read_video",
         "track_walls": ".walls.track_walls",
+        "find_walls": ".walls.find_walls",
         "smooth_walls": ".walls.smooth_walls",
         "measure_roughness": ".walls.wall_roughness",
         "WallRoughness": ".walls.wall_roughness",
