@@ -11,11 +11,13 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.walls.picture_grid import picture_grid
 from physlearn.records import WallTrack
 
 __all__ = ["measure_feature_distance"]
 
 Floats = NDArray[np.float64]
+_Grid = tuple[Floats, float]
 PIXEL_ERROR = 1.0 / np.sqrt(12.0)
 SMOOTHING_PIXEL = 1.0
 LEAST_SEPARATION = 3.0
@@ -83,33 +85,29 @@ def measure_feature_distance(track: WallTrack, feature: WallTrack | xr.DataArray
 class _Border:
     """Points on the border of a feature with their errors, and what lies inside."""
 
-    def __init__(self, points: Floats, errors: Floats, mask: xr.DataArray | None = None) -> None:
-        self.points, self.errors, self.mask = points, errors, mask
+    def __init__(
+        self, points: Floats, errors: Floats, mask: NDArray[np.bool_] | None = None,
+        grid: _Grid | None = None,
+    ) -> None:  # fmt: skip
+        self.points, self.errors, self.mask, self.grid = points, errors, mask, grid
 
     def inside(self, places: Floats) -> NDArray[np.bool_]:
         """Tell which places lie in the mask, if there is one."""
-        if self.mask is None:
+        if self.mask is None or self.grid is None:
             return np.zeros(len(places), dtype=bool)
-        origin, step = _grid(self.mask)
+        origin, step = self.grid
         cells = np.rint((places - origin) / step).astype(int)
         rows, columns = self.mask.shape
         known = (cells >= 0).all(axis=1) & (cells[:, 0] < columns) & (cells[:, 1] < rows)
         cells = np.where(known[:, None], cells, 0)
-        values: NDArray[np.bool_] = self.mask.to_numpy()[cells[:, 1], cells[:, 0]]
+        values: NDArray[np.bool_] = self.mask[cells[:, 1], cells[:, 0]]
         return known & values
-
-
-def _grid(picture: xr.DataArray) -> tuple[Floats, float]:
-    """Return the place of the first pixel and the pixel size."""
-    places = [
-        picture[name].to_numpy() if name in picture.coords else np.arange(picture.sizes[name])
-        for name in ("x", "y")
-    ]
-    return np.array([float(p[0]) for p in places]), float(places[0][1] - places[0][0])
 
 
 def _borders(track: WallTrack, feature: WallTrack | xr.DataArray) -> list[_Border | None]:
     """Return the feature's border in its one frame, or in each frame of the track."""
+    if not isinstance(track, WallTrack):
+        raise InputError(f"track must be a WallTrack; got {type(track).__name__}.")
     if isinstance(feature, WallTrack):
         if feature.unit != track.unit:
             raise InputError(
@@ -121,7 +119,9 @@ def _borders(track: WallTrack, feature: WallTrack | xr.DataArray) -> list[_Borde
             rows = feature.table[feature.table["frame"] == frame]
             points = rows[["x", "y"]].to_numpy()
             found.append(_Border(points, rows["normal_error"].to_numpy()) if len(rows) else None)
-    elif isinstance(feature, xr.DataArray) and set(feature.dims) <= {"time", "y", "x"}:
+    elif isinstance(feature, xr.DataArray) and set(feature.dims) in (
+        {"y", "x"}, {"time", "y", "x"},
+    ):  # fmt: skip
         whole = feature if "time" in feature.dims else feature.expand_dims("time")
         whole = whole.transpose("time", "y", "x")
         if whole.sizes["time"] not in (1, track.n_frames):
@@ -130,23 +130,26 @@ def _borders(track: WallTrack, feature: WallTrack | xr.DataArray) -> list[_Borde
                 f"{whole.sizes['time']}."
             )
         mask = whole.dtype == bool
-        found = [_of_mask(frame) if mask else _of_channel(frame) for frame in whole]
+        grid = picture_grid("feature", feature, track)
+        found = [
+            _of_mask(frame, grid) if mask else _of_channel(frame, grid)
+            for frame in whole.to_numpy()
+        ]
     else:
         raise InputError(
-            "feature must be a WallTrack or a DataArray (y, x) or (time, y, x); got "
-            f"{type(feature).__name__}."
+            "feature must be a WallTrack or a DataArray with dims (y, x) or (time, y, x); got "
+            f"{type(feature).__name__} {getattr(feature, 'dims', '')}."
         )
     if all(border is None for border in found):
         raise NotIdentified("feature is nowhere in the picture: there is no distance to it.")
     return found
 
 
-def _of_mask(mask: xr.DataArray) -> _Border | None:
+def _of_mask(inside: NDArray[np.bool_], grid: _Grid) -> _Border | None:
     """Border of a mask: the edges between its pixels and the others."""
-    inside = mask.to_numpy()
     if not inside.any():
         return None
-    origin, step = _grid(mask)
+    origin, step = grid
     padded = np.pad(inside, 1)
     points = []
     for axis in (0, 1):
@@ -159,16 +162,18 @@ def _of_mask(mask: xr.DataArray) -> _Border | None:
                     place = [columns + 0.5 * side, rows + along]
                 points.append(np.stack(place, axis=1))
     border = origin + step * np.concatenate(points)
-    return _Border(border, np.full(len(border), PIXEL_ERROR * step), mask)
+    return _Border(border, np.full(len(border), PIXEL_ERROR * step), inside, grid)
 
 
-def _of_channel(channel: xr.DataArray) -> _Border:
+def _of_channel(channel: Floats, grid: _Grid) -> _Border:
     """Border between the two levels of a channel, to a fraction of a pixel."""
     from skimage.filters import threshold_otsu
     from skimage.measure import find_contours
 
-    values = channel.to_numpy().astype(np.float64)
+    values = channel.astype(np.float64)
     seen = np.isfinite(values)
+    if not seen.any():
+        raise NotIdentified("feature shows no pixel that was seen: there is no border in it.")
     weight = ndimage.gaussian_filter(seen.astype(float), SMOOTHING_PIXEL)
     smooth = ndimage.gaussian_filter(np.where(seen, values, 0.0), SMOOTHING_PIXEL)
     smooth = np.where(weight > 0.3, smooth / np.maximum(weight, 1e-9), np.nan)
@@ -185,6 +190,6 @@ def _of_channel(channel: xr.DataArray) -> _Border:
     noise /= 2.0 * np.sqrt(np.pi) * SMOOTHING_PIXEL
     slopes = np.hypot(*np.gradient(np.nan_to_num(smooth, nan=cut)))
     slope = ndimage.map_coordinates(slopes, points.T[::-1], order=1, mode="nearest")
-    origin, step = _grid(channel)
+    origin, step = grid
     errors = np.minimum(noise / np.maximum(slope, 1e-12), 5.0) * step
     return _Border(origin + step * points, errors)

@@ -89,12 +89,20 @@ def find_walls(
     >>> len(found.walls), round(float(found.table["x"].mean()), 1)
     (1, 30.3)
     """
-    chosen = options or TrackWallsOptions()
+    chosen = TrackWallsOptions() if options is None else options
+    if not isinstance(chosen, TrackWallsOptions):
+        raise InputError(f"options must be TrackWallsOptions; got {type(chosen).__name__}.")
     picture = _picture_of(image)
     if chosen.normalize or np.iscomplexobj(picture.to_numpy()):
         still = scale_picture(picture.to_numpy()[0])
     else:
         values = np.asarray(picture.to_numpy()[0], dtype=np.float64)
+        typical = float(np.nanmedian(np.abs(values))) if np.isfinite(values).any() else 0.0
+        if not 0.5 < typical < 1.5:
+            raise InputError(
+                "image must be -1 and +1 in its domains with normalize=False; the median of its "
+                f"size is {typical:.3g}."
+            )
         still = StillPicture(values, None, float("nan"), 0.0, False, 0)
     video = picture.copy(data=np.ascontiguousarray(still.values)[None])
     video.attrs["frame_level_error"] = [still.level_error]
@@ -193,7 +201,9 @@ def _no_events() -> pd.DataFrame:
     """Return the table of events of a picture, which has none."""
     numbers = dict.fromkeys(("frame", "wall", "other"), np.int64)
     places = dict.fromkeys(("x", "y", "time"), np.float64)
-    columns = {name: [] for name in ("frame", "wall", "kind", "other", "x", "y", "time")}
+    columns: dict[str, list[float]] = {
+        name: [] for name in ("frame", "wall", "kind", "other", "x", "y", "time")
+    }
     return pd.DataFrame(columns).astype(numbers | places | {"kind": str})
 
 

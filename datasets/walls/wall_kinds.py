@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.special import logsumexp
 
 from physlearn.checks import InputError, NotIdentified, check_positive
+from physlearn.datasets.walls.picture_grid import picture_grid
 from physlearn.records import WallTrack
 
 __all__ = ["classify_walls"]
@@ -60,7 +61,8 @@ def classify_walls(
     Raises
     ------
     InputError
-        For a channel of another shape than the picture.
+        For a channel of another shape or unit than the picture, or with pixels that are not
+        square.
     NotIdentified
         When the channel shows one level only, or noise above half its contrast.
 
@@ -125,16 +127,15 @@ def _pictures(track: WallTrack, channel: Any) -> tuple[Floats, tuple[float, floa
         raise InputError("ferroelastic must be a DataArray with dims (y, x) or (time, y, x).")
     whole = channel.expand_dims("time") if channel.ndim == 2 else channel
     values = whole.transpose("time", "y", "x").to_numpy().astype(np.float64)
+    if not isinstance(track, WallTrack):
+        raise InputError(f"track must be a WallTrack; got {type(track).__name__}.")
     if len(values) not in (1, track.n_frames):
         raise InputError(
             f"ferroelastic must have one frame or the track's {track.n_frames}; got {len(values)}."
         )
-    axes = []
-    for name in ("x", "y"):
-        size = channel.sizes[name]
-        place = channel[name].to_numpy() if name in channel.coords else np.arange(size)
-        axes.append((float(place[0]), float(place[1] - place[0])))
-    (x0, step), (y0, _) = axes
+    if not np.isfinite(values).any():
+        raise InputError("ferroelastic must hold pixels that were seen; all are NaN.")
+    (x0, y0), step = picture_grid("ferroelastic", channel, track)
     table = track.table
     inside = table["x"].between(x0 - step, x0 + step * channel.sizes["x"])
     inside &= table["y"].between(y0 - step, y0 + step * channel.sizes["y"])

@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import BackendUnavailable, InputError, check_positive
+from physlearn.datasets.walls.picture_grid import picture_grid
 from physlearn.records import WallTrack
 
 __all__ = ["draw_walls", "save_wall_movie"]
@@ -48,7 +49,8 @@ def draw_walls(
     track
         What was found in ``video``, in its coordinates.
     video
-        DataArray (time, y, x); of a complex one the part along its main axis is shown.
+        DataArray (time, y, x), or (y, x) for a track of one picture; of a complex one the part
+        along its main axis is shown.
     frame
         Which frame.
     magnification
@@ -62,7 +64,7 @@ def draw_walls(
     Raises
     ------
     InputError
-        For a frame that the video has not.
+        For a frame that the video has not, or a video of other units or frames than the track.
 
     Examples
     --------
@@ -71,11 +73,11 @@ def draw_walls(
     >>> draw_walls(track_walls(video), video, 0).shape
     (320, 320, 3)
     """
-    values, limits = _shown(video)
-    if not 0 <= frame < len(values):
-        raise InputError(f"frame must be from 0 to {len(values) - 1}; got {frame}.")
-    check_positive("magnification", magnification)
-    return _draw(track, video, values[frame], limits, frame, int(magnification))
+    values, limits = _shown(track, video)
+    if int(frame) != frame or not 0 <= frame < len(values):
+        raise InputError(f"frame must be a whole number from 0 to {len(values) - 1}; got {frame}.")
+    frame = int(frame)
+    return _draw(track, video, values[frame], limits, frame, _whole(magnification))
 
 
 def save_wall_movie(
@@ -122,12 +124,13 @@ def save_wall_movie(
     if kind not in MOVIES:
         raise InputError(f"path must end in {', '.join(MOVIES)}; got {file.name}.")
     rate = check_positive("frames_per_second", frames_per_second)
-    values, limits = _shown(video)
-    scale = magnification or max(1, -(-FRAME_EDGE // max(values.shape[1:])))
-    check_positive("magnification", scale)
+    if not file.resolve().parent.is_dir():
+        raise InputError(f"path must lie in a folder that exists; {file.parent} does not.")
+    values, limits = _shown(track, video)
+    least = max(1, -(-FRAME_EDGE // max(values.shape[1:])))
+    scale = least if magnification is None else _whole(magnification)
     pictures = [
-        _draw(track, video, picture, limits, frame, int(scale))
-        for frame, picture in enumerate(values)
+        _draw(track, video, picture, limits, frame, scale) for frame, picture in enumerate(values)
     ]
     _write(file, kind, np.stack(pictures), rate)
     return file
@@ -158,11 +161,26 @@ def _write(file: Path, kind: str, pictures: Colours, rate: float) -> None:
     )
 
 
-def _shown(video: xr.DataArray) -> tuple[Floats, tuple[float, float]]:
+def _whole(magnification: float) -> int:
+    """Return the pixels of the picture along one of the video's."""
+    if int(magnification) != magnification or magnification < 1:
+        raise InputError(f"magnification must be a whole number from 1 on; got {magnification}.")
+    return int(magnification)
+
+
+def _shown(track: WallTrack, video: xr.DataArray) -> tuple[Floats, tuple[float, float]]:
     """Return real frames and the values shown black and white."""
+    if not isinstance(track, WallTrack):
+        raise InputError(f"track must be a WallTrack; got {type(track).__name__}.")
+    if isinstance(video, xr.DataArray) and set(video.dims) == {"y", "x"}:
+        video = video.expand_dims("time")
     if not isinstance(video, xr.DataArray) or set(video.dims) != {"time", "y", "x"}:
-        raise InputError("video must be a DataArray with dims time, y and x.")
+        raise InputError("video must be a DataArray with dims time, y and x (one picture: y, x).")
     values = video.transpose("time", "y", "x").to_numpy()
+    if len(values) != track.n_frames:
+        raise InputError(f"video must have the track's {track.n_frames} frames; got {len(values)}.")
+    if not np.isfinite(values).any():
+        raise InputError("video must hold at least one pixel that was seen; all are NaN.")
     if np.iscomplexobj(values):
         known = values[np.isfinite(values)]
         centred = known - known.mean()
@@ -181,8 +199,7 @@ def _draw(
     low, high = limits
     grey = 255.0 * np.clip((np.nan_to_num(picture, nan=low) - low) / (high - low), 0.0, 1.0)
     canvas = np.repeat(np.repeat(grey, scale, axis=0), scale, axis=1)[..., None].repeat(3, axis=2)
-    x0, y0 = float(video["x"][0]), float(video["y"][0])
-    step = float(video["x"][1]) - x0
+    (x0, y0), step = picture_grid("video", video, track)
 
     def place(x: Floats, y: Floats) -> tuple[Floats, Floats]:
         return ((y - y0) / step + 0.5) * scale - 0.5, ((x - x0) / step + 0.5) * scale - 0.5

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets import TrackWallsOptions, find_walls
+from physlearn.datasets import TrackWallsOptions, draw_walls, find_walls
 
 ROWS, COLUMNS = np.mgrid[:96, :96]
 DISTANCE = np.hypot(COLUMNS - 48.2, ROWS - 47.4) - 27.3
@@ -134,6 +134,18 @@ def test_a_picture_on_one_scale_is_taken_as_it_is():
     track = find_walls(picture, TrackWallsOptions(normalize=False, wall_width_pixel=2.0))
     assert track.metadata["wall_width"] == 2.0
     assert np.abs(_misses(track)).max() < 5
+
+
+def test_options_that_do_not_fit_are_said():
+    with pytest.raises(InputError, match="TrackWallsOptions; got dict"):
+        find_walls(_disc(0), {"normalize": False})
+    with pytest.raises(InputError, match="-1 and \\+1"):
+        find_walls(10 * _disc(0).real + 50, TrackWallsOptions(normalize=False))
+
+
+def test_the_map_is_drawn_on_its_picture():
+    picture = xr.DataArray(_disc(0), dims=("y", "x"))
+    assert draw_walls(find_walls(picture), picture, 0).shape == (192, 192, 3)
 
 
 @pytest.mark.parametrize(

@@ -97,3 +97,33 @@ def test_features_that_do_not_fit_are_refused(track):
     with pytest.raises(NotIdentified, match="one level"):
         noise = np.random.default_rng(1).standard_normal((64, 64))
         measure_feature_distance(track, xr.DataArray(noise, dims=("y", "x")))
+
+
+def _placed(step_x, step_y, unit):
+    y, x = (np.arange(64) * step for step in (step_y, step_x))
+    coords = {
+        "x": xr.Variable("x", x, attrs={"units": unit}),
+        "y": xr.Variable("y", y, attrs={"units": unit}),
+    }
+    return xr.DataArray(np.tile(np.where(np.arange(64) < 30, 0.0, 1.0), (64, 1)), dims=("y", "x"),
+                        coords=coords)  # fmt: skip
+
+
+@pytest.mark.parametrize("measure", [classify_walls, measure_feature_distance])
+def test_channels_in_other_units_or_on_other_grids_are_refused(track, measure):
+    with pytest.raises(InputError, match="square pixels"):
+        measure(track, _placed(1.0, 0.5, "pixel"))
+    with pytest.raises(InputError, match="unit pixel; its x is in nm"):
+        measure(track, _placed(1.0, 1.0, "nm"))
+    uneven = _placed(1.0, 1.0, "pixel")
+    uneven = uneven.assign_coords(x=np.where(np.arange(64) < 9, 0.0, 30.0) + np.arange(64))
+    with pytest.raises(InputError, match="evenly spaced"):
+        measure(track, uneven)
+    with pytest.raises(InputError, match="track must be a WallTrack; got str"):
+        measure("a", _placed(1.0, 1.0, "pixel"))
+    with pytest.raises((InputError, NotIdentified), match="seen"):
+        measure(track, _placed(1.0, 1.0, "pixel") * np.nan)
+    with pytest.raises(InputError, match="evenly spaced"):
+        measure(track, xr.DataArray(np.ones((1, 1)), dims=("y", "x")))
+    with pytest.raises(InputError, match="dims"):
+        measure(track, xr.DataArray(np.ones(64), dims="x"))

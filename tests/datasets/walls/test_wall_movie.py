@@ -72,3 +72,22 @@ def test_other_files_and_frames_are_refused(scene, tmp_path):
         save_wall_movie(scene.track, scene.video, tmp_path / "walls.png")
     with pytest.raises(InputError, match="from 0 to 2"):
         draw_walls(scene.track, scene.video, 3)
+
+
+def test_a_movie_that_would_mislead_is_refused(scene, tmp_path):
+    track, video = scene.track, scene.video
+    with pytest.raises(InputError, match="track must be a WallTrack"):
+        save_wall_movie("a", video, tmp_path / "a.gif")
+    with pytest.raises(InputError, match="3 frames; got 2"):
+        save_wall_movie(track, video[:2], tmp_path / "a.gif")
+    with pytest.raises(InputError, match="all are NaN"):
+        draw_walls(track, video * np.nan, 0)
+    with pytest.raises(InputError, match="unit"):
+        draw_walls(track, video.assign_coords(x=video["x"].assign_attrs(units="nm")), 0)
+    for wrong in (0.5, 1.5, 0):
+        with pytest.raises(InputError, match="magnification must be a whole number"):
+            save_wall_movie(track, video, tmp_path / "a.gif", magnification=wrong)
+    with pytest.raises(InputError, match="folder that exists"):
+        save_wall_movie(track, video, tmp_path / "absent" / "a.gif")
+    with pytest.raises(InputError, match="whole number from 0"):
+        draw_walls(track, video, 0.5)
