@@ -30,6 +30,8 @@ __all__ = ["CHECKS"]
 Row = dict[str, Any]
 GOAL = 0.98
 SHAPE, FRAMES = (160, 160), 40
+FIRST_SEED = 100
+"""The linking was tuned on films 0 to 23; these are others."""
 
 
 @dataclass
@@ -130,7 +132,7 @@ def histories(quick: bool) -> list[Row]:
     for nuclei, noises in ((4, (0.1, 0.3, 0.6)), (10, (0.3,))):
         ours = {noise: _Total() for noise in noises}
         plain, plain_kinds = _Total(), _Total()
-        for seed in range(n_films):
+        for seed in range(FIRST_SEED, FIRST_SEED + (n_films if nuclei == 4 or quick else 8)):
             scene = _film(seed, 0.3, nuclei)
             for noise in noises:
                 film = scene.video if noise == 0.3 else _again(scene, noise, seed)
@@ -161,7 +163,7 @@ def disturbed(quick: bool) -> list[Row]:
         ("complex signal with an offset", {"complex_signal": True}),
     ):
         total = _Total()
-        for seed in range(n_films):
+        for seed in range(FIRST_SEED, FIRST_SEED + n_films):
             scene = _film(seed, 0.3, 4, **planted)
             total.add(score_events(track_walls(scene.video), scene.track))
         rows.append(total.row(f"track_walls, noise 0.3, {what}", False))
