@@ -9,14 +9,20 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, NotIdentified, as_generator
+from physlearn.checks import NotIdentified, as_generator, check_count
 from physlearn.datasets import describe_loops
 from physlearn.datasets.spectra.loop_sweep import sweep_directions, sweep_step
 from physlearn.inference.hysteresis.landau_branches import LARGEST_SHAPE, coefficients_of_loop
+from physlearn.inference.hysteresis.loop_options import (
+    NUCLEATION,
+    check_declared,
+    field_per_unit,
+    read_calibration,
+)
 from physlearn.inference.hysteresis.median_loop import block_medians, branch_crossings
 from physlearn.inference.hysteresis.pixel_pooling import PooledPixels, design_effect, pool_pixels
 from physlearn.inference.hysteresis.sharp_steps import common_rounding, sharp_columns
-from physlearn.inference.hysteresis.uniform_film import fit_uniform_loop
+from physlearn.inference.hysteresis.uniform_film import draw_shapes, fit_uniform_loop
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["fit_landau_loop"]
@@ -27,11 +33,8 @@ LEAST_PIXELS = 3
 N_MEDIANS = 400
 POOLED = ("coercive_voltage_rising", "coercive_voltage_falling", "log_switchable_response",
           "squareness")  # fmt: skip
-NUCLEATION = (
-    "no Landau coefficients: under a tip, and in most films, a domain nucleates before the uniform "
-    "state loses its stability, so that the coercive field is no property of the free energy; "
-    "homogeneous_switching=True declares otherwise"
-)
+FEW = 0.5
+"""Share of the pixels below which it is said that the others were given up."""
 LARGEST_MISFIT = 3.0
 """Of the median loop, in bootstrapped errors."""
 MUCH_MISFIT = 0.1
@@ -112,13 +115,17 @@ def fit_landau_loop(
     (np.float64(1.0), [4.0, -2.0])
     """
     generator, seed = as_generator(rng)
-    calibrated = [_pair(name, pair) for name, pair in
+    n_draws = check_count("n_draws", n_draws, 100)
+    calibrated = [read_calibration(name, pair) for name, pair in
                   (("polarisation", polarisation), ("field", field))]  # fmt: skip
-    _check_declared(homogeneous_switching, calibrated)
+    check_declared(homogeneous_switching, calibrated)
     described = describe_loops(loops, level=level)
     dims = described["reason"].dims
     shape = described["reason"].shape
     voltage, spectra = _sweep(loops, dims)
+    unit = str(described["imprint"].attrs.get("units", "V"))
+    if homogeneous_switching:
+        calibrated[1] = field_per_unit(calibrated[1], unit)
     rising = sweep_directions(voltage)
     if homogeneous_switching:
         values, covariance, good = sharp_columns(voltage, rising, spectra)
@@ -127,6 +134,11 @@ def fit_landau_loop(
         values, covariance = _columns(described)
     kept = np.flatnonzero(good)
     texts = [] if homogeneous_switching else [*described.attrs["warnings"]]
+    if kept.size < FEW * good.size:
+        texts.append(
+            f"only {kept.size} of {good.size} pixels show a loop with both steps and are pooled "
+            f"({_reasons(described)}): they may differ from the others"
+        )
     if kept.size < (LEAST_PIXELS if dims else 1):
         raise NotIdentified(
             f"{kept.size} of {described['reason'].size} pixels show a loop with both steps "
@@ -155,7 +167,11 @@ def fit_landau_loop(
         )
     else:
         texts.append(NUCLEATION)
-    unit = str(described["imprint"].attrs.get("units", "V"))
+    if float(np.median(draws["coercive_voltage"])) < 0:
+        texts.append(
+            "the loop runs the other way round (its falling branch steps at the higher voltage): "
+            "check the order of the sweep; charge injection does this, too"
+        )
     response = str(described["switchable_response"].attrs.get("units", "1"))
     return fit_from_draws(
         draws,
@@ -177,26 +193,6 @@ def fit_landau_loop(
         constants={"pixel_mean": pooled.pixel_mean, "pixel_sd": pooled.pixel_sd,
                    "pixel_index": kept},
     )  # fmt: skip
-
-
-def _pair(name: str, given: tuple[float, float] | None) -> tuple[float, float] | None:
-    if given is None:
-        return None
-    pair = np.asarray(given, dtype=float)
-    if pair.shape != (2,) or not np.isfinite(pair).all() or pair[0] <= 0 or pair[1] < 0:
-        raise InputError(f"{name} must be (value, sd), value > 0, sd at least 0; got {given!r}.")
-    return float(pair[0]), float(pair[1])
-
-
-def _check_declared(declared: bool, calibrated: list[tuple[float, float] | None]) -> None:
-    """Refuse coefficients that rest on nothing."""
-    if declared and None in calibrated:
-        raise NotIdentified(
-            "homogeneous_switching gives Landau coefficients only with polarisation=(value, sd) "
-            "and field=(value, sd): the loop itself has neither C/m^2 nor V/m."
-        )
-    if not declared and any(pair is not None for pair in calibrated):
-        raise NotIdentified(f"polarisation and field were given, but {NUCLEATION}.")
 
 
 def _usable(described: xr.Dataset) -> NDArray[np.bool_]:
@@ -248,7 +244,7 @@ def _pooled(
         sd = np.sqrt(np.diag(covariance[0]))[None]
         alone = PooledPixels(drawn, np.zeros((2000, k)), np.full(2000, np.inf), values, sd)
         return alone, np.ones(k)
-    pooled = pool_pixels(values, covariance, generator)
+    pooled = _pool_columns(values, covariance, generator)
     effects = np.ones(k)
     if len(shape) == 2:
         measured = np.zeros(int(np.prod(shape)), dtype=bool)
@@ -261,6 +257,25 @@ def _pooled(
     return PooledPixels(
         wide, pooled.spread, pooled.tails, pooled.pixel_mean, pooled.pixel_sd
     ), effects
+
+
+def _pool_columns(
+    values: Floats, covariance: Floats, generator: np.random.Generator
+) -> PooledPixels:
+    """Pool voltages and response together, the squareness by itself.
+
+    Squareness is a bent function of the voltages with errors far below theirs: pooled as if it
+    were linear in them, it would pull the voltages.
+    """
+    joint = pool_pixels(values[:, :3], covariance[:, :3, :3], generator)
+    alone = pool_pixels(values[:, 3:], covariance[:, 3:, 3:], generator)
+    return PooledPixels(
+        np.concatenate([joint.center, alone.center], axis=1),
+        np.concatenate([joint.spread, alone.spread], axis=1),
+        joint.tails,
+        np.concatenate([joint.pixel_mean, alone.pixel_mean], axis=1),
+        np.concatenate([joint.pixel_sd, alone.pixel_sd], axis=1),
+    )
 
 
 def _population(center: Floats, spread: Floats, n_pixels: int) -> dict[str, Floats]:
@@ -306,16 +321,20 @@ def _add_landau(
     calibrated: list[tuple[float, float] | None], generator: np.random.Generator,
 ) -> list[str]:  # fmt: skip
     """Add the coefficients of a uniform film; return what does not fit."""
-    steps = np.array([np.median(center[:, 0]), np.median(center[:, 1])])
+    steps = np.median(center[:, :2], axis=0)
+    little = 0.02 * float(steps[0] - steps[1])
     found, left = fit_uniform_loop(voltage, rising, curves, steps)
-    n = len(center)
-    index = generator.integers(0, found.shape[1], n)
-    shape = np.clip(found[0, index], 0.0, LARGEST_SHAPE)
+    # an error of the voltages where the branches end bends the fitted shape, too
+    slopes = [
+        (fit_uniform_loop(voltage, rising, curves[:1], steps + little * unit)[0][0, 0]
+         - found[0, 0]) / little for unit in np.eye(2)
+    ]  # fmt: skip
+    shape, chosen = draw_shapes(found, (center[:, :2] - steps) @ np.array(slopes), generator)
     scales = [
-        pair[0] * np.exp(generator.standard_normal(n) * pair[1] / pair[0])
+        pair[0] * np.exp(generator.standard_normal(len(center)) * pair[1] / pair[0])
         for pair in calibrated if pair is not None
     ]  # fmt: skip
-    coercive = 0.5 * (center[:, 0] - center[:, 1]) * scales[1]
+    coercive = 0.5 * (center[chosen, 0] - center[chosen, 1]) * scales[1]
     terms = coefficients_of_loop(scales[0], coercive, shape)
     draws["landau_shape"] = shape
     draws["landau"] = np.stack([terms["a"], terms["c"], terms["e"]], axis=1)
@@ -332,6 +351,11 @@ def _add_landau(
             f"the median loop is not that of a uniform film: it misses by "
             f"{share:.0%} of the remanent response; do not use the "
             "coefficients"
+        )
+    if float(found[0].max()) >= LARGEST_SHAPE:
+        texts.append(
+            f"the loops are squarer than any branch up to h = {LARGEST_SHAPE:g}, the largest "
+            "shape that is tried: do not use the coefficients"
         )
     return texts
 

@@ -7,12 +7,15 @@ from numpy.typing import NDArray
 
 from physlearn.inference.hysteresis.landau_branches import LARGEST_SHAPE, landau_branch
 
-__all__ = ["fit_uniform_loop"]
+__all__ = ["draw_shapes", "fit_uniform_loop"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 N_SHAPES = 33
+LEAST_INSIDE = 0.05
+BEYOND = 2.0
+"""How far an estimate of h may lie beyond the first or last shape tried."""
 JUMP = 0.15
 """Half the opening times this: points nearer to a jump are left out, pixels jump there apart."""
 
@@ -33,8 +36,9 @@ def fit_uniform_loop(
 
     Returns
     -------
-    shape, response
-        h and the response at zero field of each loop, (n,).
+    shape, response, error
+        h (beyond 0 or its largest value where the parabola of the squares leads there), the
+        response at zero field and the error of h by the loop's own residuals, (n,) each.
     residuals
         Of the first loop, NaN where its points were left out, (n_points,).
     """
@@ -56,11 +60,45 @@ def fit_uniform_loop(
     index = np.arange(len(loops))
     low, here, high = (squares[inner + d, index] for d in (-1, 0, 1))
     bend = np.maximum(low + high - 2 * here, 1e-300)
-    shift = np.where(best == inner, np.clip(0.5 * (low - high) / bend, -1, 1), best - inner)
-    found = shapes[inner] + shift * (shapes[1] - shapes[0])
-    return np.stack([found, answers[best, 1, index]]), _left(
-        loops[0], field, sign, away, float(found[0]), answers[best[0], :, 0]
+    step = shapes[1] - shapes[0]
+    most = np.where(best == inner, 1.0, BEYOND / step)
+    shift = np.clip(0.5 * (low - high) / bend, -most, most)
+    found = shapes[inner] + shift * step
+    error = step * np.sqrt(2 * squares[best, index] / max(int(away.sum()) - 3, 1) / bend)
+    nearest = float(np.clip(found[0], 0.0, LARGEST_SHAPE))
+    return np.stack([found, answers[best, 1, index], error]), _left(
+        loops[0], field, sign, away, nearest, answers[best[0], :, 0]
     )
+
+
+def draw_shapes(
+    found: Floats, moved: Floats, generator: np.random.Generator
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Draw h >= 0 with a flat prior; return the draws and which of ``moved`` they go with.
+
+    Parameters
+    ----------
+    found
+        What `fit_uniform_loop` returns; estimates beyond the ends of h are kept as they are.
+    moved
+        What drawn errors of the coercive voltages add to h, (n,).
+    """
+    n, estimates = moved.size, found[0]
+    if estimates.size > 2:
+        own = estimates[1 + generator.integers(0, estimates.size - 1, n)]
+    else:
+        own = estimates[0] + found[2, 0] * generator.standard_normal(n)
+    drawn = own + moved
+    inside = np.flatnonzero((drawn > 0) & (drawn < LARGEST_SHAPE))
+    if inside.size < LEAST_INSIDE * n:
+        # nearly all estimates lie beyond an end: what a normal error leaves within
+        sd, middle = max(float(drawn.std()), 1e-9), float(drawn.mean())
+        end = 0.0 if middle < LARGEST_SHAPE / 2 else LARGEST_SHAPE
+        away = max(abs(middle - end) / sd, 1.0)
+        left = np.minimum(generator.exponential(sd / away, n), LARGEST_SHAPE)
+        return np.abs(end - left), np.arange(n)
+    chosen = inside[generator.integers(0, inside.size, n)]
+    return drawn[chosen], chosen
 
 
 def _left(

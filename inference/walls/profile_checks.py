@@ -10,7 +10,9 @@ from physlearn.inference.walls.profile_pixels import WallPixels
 __all__ = ["residual_correlation", "variance_factor"]
 
 Floats = NDArray[np.float64]
-LARGEST_LAG = 6
+CLEAR = 2.0
+"""Correlation of residuals, in standard errors, that counts."""
+FEWEST_PAIRS = 0.2
 
 
 def _on_grid(pixels: WallPixels, values: Floats) -> Floats:
@@ -35,26 +37,35 @@ def residual_correlation(pixels: WallPixels, residuals: Floats) -> tuple[float, 
 
 
 def variance_factor(pixels: WallPixels, residuals: Floats, influence: Floats) -> float:
-    """Return how much larger the width's variance is than independent residuals would give.
+    """Return how much larger a number's variance is than independent residuals would give.
 
-    ``sum_ij I_i R_ij I_j / sum I_i^2`` with the influence I of each pixel on the width and the
-    residuals' correlation R at lags of up to 6 pixels, tapered; at least 1.
+    ``sum_ij I_i R_ij I_j / sum I_i^2`` with the influence I of each pixel on the number and the
+    residuals' correlation R, summed whole as far as neighbours along an axis agree and tapered to
+    twice that; at least 1.
     """
     from scipy.signal import fftconvolve
 
     def lags(values: Floats) -> Floats:
         picture = _on_grid(pixels, values)
-        full = fftconvolve(picture, picture[::-1, ::-1], mode="full")
-        rows, columns = picture.shape
-        up, across = min(LARGEST_LAG, rows - 1), min(LARGEST_LAG, columns - 1)
-        return np.asarray(full[rows - 1 - up : rows + up, columns - 1 - across : columns + across])
+        return np.asarray(fftconvolve(picture, picture[::-1, ::-1], mode="full"))
 
-    shared, pairs = lags(residuals), lags(np.ones(residuals.size))
-    correlation = shared / np.maximum(pairs, 1.0) / float(np.mean(residuals**2))
+    shared, pairs = lags(residuals), np.maximum(lags(np.ones(residuals.size)), 1.0)
+    correlation = shared / pairs / float(np.mean(residuals**2))
     up, across = (np.array(correlation.shape) - 1) // 2
     taper = np.outer(
-        1 - np.abs(np.arange(-up, up + 1)) / (LARGEST_LAG + 1),
-        1 - np.abs(np.arange(-across, across + 1)) / (LARGEST_LAG + 1),
+        _taper(correlation[:, across], pairs[:, across]), _taper(correlation[up], pairs[up])
     )
     weight = lags(influence) / float((influence**2).sum())
     return max(1.0, float((correlation * taper * weight).sum()))
+
+
+def _taper(correlation: Floats, pairs: Floats) -> Floats:
+    """Return 1 up to the lag L where the correlation is lost in its noise, 0 from 2 L on."""
+    middle = (correlation.size - 1) // 2
+    clear = correlation[middle:] > CLEAR / np.sqrt(pairs[middle:])
+    # the last few lags have too few pairs to say anything
+    clear[pairs[middle:] < FEWEST_PAIRS * pairs[middle]] = True
+    lost = np.flatnonzero(~clear)
+    reach = max(int(lost[0]) if lost.size else middle, 1)
+    away = np.abs(np.arange(correlation.size) - middle)
+    return np.asarray(np.clip(2 - away / reach, 0.0, 1.0))

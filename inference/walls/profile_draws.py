@@ -158,10 +158,13 @@ def _reference_prior(log_width: Floats, blur: Floats, edges: tuple[float, float]
 
 
 def draw_profiles(
-    model: ProfileModel, mode: ProfileMode, grid: ProfileGrid, temper: float, n_draws: int,
+    model: ProfileModel, mode: ProfileMode, grid: ProfileGrid, factors: Floats, n_draws: int,
     generator: np.random.Generator,
 ) -> dict[str, Floats]:  # fmt: skip
-    """Draw ln w, blur, ln Q from the density between the nodes, then everything else given them."""
+    """Draw ln w, blur, ln Q from the density between the nodes, then everything else given them.
+
+    ``factors`` (k,) raise the variances of the linear numbers and the arc's moves.
+    """
     from scipy.interpolate import CubicSpline
     from scipy.ndimage import map_coordinates
 
@@ -202,7 +205,8 @@ def draw_profiles(
         noise = np.sqrt(read(grid.fits.squares) / generator.chisquare(max(n - k, 1), n_draws))
     answers = np.stack([read(np.ascontiguousarray(column)) for column in grid.fits.answers.T])
     root = _root(model, mode)
-    answers += noise * np.sqrt(temper) * (root @ generator.standard_normal((k, n_draws)))
+    raised = np.sqrt(factors)[:, None] * root
+    answers += noise * (raised @ generator.standard_normal((k, n_draws)))
     return {
         "log_width": physical[0], "blur": physical[1], "log_shape": physical[2],
         "noise": noise, "linear": answers[: model.n_linear],

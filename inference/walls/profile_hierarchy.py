@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference.walls.profile_posterior import TANH_SPREAD, BlurPrior
+from physlearn.inference.walls.profile_reading import read_pixel_size
 from physlearn.inference.walls.profile_row_kernels import draw_rows
 from physlearn.inference.walls.profile_rows import RowModel, row_model
 from physlearn.results import Fit, fit_from_draws
@@ -26,8 +27,10 @@ LARGEST_K = 0.7
 ROUNDS = (400, 800, 2000)
 """Proposals of each round; each round's weighted draws shape the next round's proposal."""
 DF, WIDENING = 7.0, 1.1
-WALK = 12_000
+WALKERS, WALK_STEPS = 48, 500
+"""Walkers side by side and their steps, the first sixth of them dropped."""
 LEAST_EFFECTIVE = 400
+LARGEST_SPREAD = 3.0
 NAMES = ("amplitude", "offset", "log_noise", "psf_width", "mean_log_width", "log_width_spread")
 
 
@@ -49,14 +52,20 @@ class _Target:
         thetas[:, self.free] = points
         return thetas
 
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Return the least and largest value of each free number."""
+        low, high = np.full(6, -np.inf), np.full(6, np.inf)
+        low[3] = max(0.0, self.blur.mean - 4 * self.blur.sd)
+        high[3] = self.blur.mean + 4 * self.blur.sd
+        low[4], high[4] = self.model.log_widths[[0, -1]] + np.array([1e-6, -1e-6])
+        low[5], high[5] = -LARGEST_SPREAD, LARGEST_SPREAD
+        return low[self.free], high[self.free]
+
     def __call__(self, points: Floats) -> Floats:
         """Return the log posterior, (n,)."""
         thetas = self.full(points)
-        low, high = self.model.log_widths[[0, -1]]
-        inside = (thetas[:, 4] > low) & (thetas[:, 4] < high) & (np.abs(thetas[:, 5]) < 3.0)
-        inside &= thetas[:, 3] >= 0
-        if not self.blur.known:
-            inside &= np.abs(thetas[:, 3] - self.blur.mean) <= 4 * self.blur.sd
+        low, high = self.bounds()
+        inside = ((points >= low) & (points <= high)).all(axis=1)
         found = np.full(len(points), -np.inf)
         if inside.any():
             found[inside] = self.model.log_likelihood(thetas[inside])
@@ -77,9 +86,7 @@ def fit_profile_rows(
             "psf_width='free' goes with rows='wall': rows with positions of their own need a "
             "point spread, a number or (value, sd)."
         )
-    edge = float(np.ravel(pixel_size)[0])
-    if not edge > 0:
-        raise InputError(f"pixel_size must be positive; got {pixel_size!r}.")
+    edge = read_pixel_size(pixel_size)[0]
     model = row_model(rows, blur, edge, noise_sd)
     pooled = kind == "own widths"
     target = _Target(model, blur, pooled, None if noise_sd is None else noise_sd / model.scale)
@@ -95,6 +102,13 @@ def fit_profile_rows(
             f"{LARGEST_ERROR:.0%} is reported); take more rows, or less noise or blur."
         )
     texts = ["a still wall gives ratios of the free energy's coefficients only"]
+    if model.aside:
+        texts.append(
+            f"rows {', '.join(map(str, model.aside))} do not show the wall that the others show "
+            "(flat, inverted or spoilt) and were left out"
+        )
+    if effective < LEAST_EFFECTIVE:
+        texts.append(f"the draws count as {effective:.0f} independent ones only")
     values = _named(model, target, thetas, pooled, generator)
     if pooled:
         repeated = float(thetas[:, 5].std()) > 0.8 * SPREAD_PRIOR * np.sqrt(1 - 2 / np.pi)
@@ -118,6 +132,7 @@ def fit_profile_rows(
         units={name: text for name, text in units.items() if name in values},
         prior_sd={"log_width_spread": SPREAD_PRIOR * np.sqrt(1 - 2 / np.pi)} if pooled else {},
         dims={name: ["row"] for name in ("row_width", "row_position")},
+        coords={"row": model.names.tolist()},
         diagnostics={
             "pareto_k": pareto_k, "effective_draws": effective, "n_rows": len(model.y),
             "n_numbers": int(target.free.sum()) + len(model.y) * (2 if pooled else 1),
@@ -137,13 +152,21 @@ def _mode(target: _Target) -> tuple[Floats, Floats]:
     units = np.array([noise / size * 2, noise / size * 2, 1 / size, max(target.blur.sd, 1e-6),
                       0.05, 0.05])[target.free]  # fmt: skip
 
+    low, high = target.bounds()
+
+    def costs(z: Floats) -> Floats:
+        # beyond the prior's bounds the density is none: there a parabola leads back
+        points = start + z * units
+        kept = np.clip(points, low, high)
+        return np.asarray(0.5 * (((points - kept) / units) ** 2).sum(axis=1) - target(kept))
+
     def cost(z: Floats) -> float:
-        return -float(target((start + z * units)[None])[0])
+        return float(costs(z[None])[0])
 
     def slope(z: Floats) -> Floats:
         steps = 1e-2 * np.eye(z.size)
-        found = target(start + np.concatenate([z + steps, z - steps]) * units)
-        return np.asarray((found[z.size :] - found[: z.size]) / 2e-2)
+        found = costs(np.concatenate([z + steps, z - steps]))
+        return np.asarray((found[: z.size] - found[z.size :]) / 2e-2)
 
     found = minimize(cost, np.zeros(start.size), jac=slope, method="BFGS",
                      options={"gtol": 0.05, "maxiter": 60})  # fmt: skip
@@ -163,8 +186,9 @@ def _sample(
     target: _Target, center: Floats, covariance: Floats, generator: np.random.Generator
 ) -> tuple[Floats, float, float, str]:
     """Draw by importance in rounds, the proposal fitted to the last; by a walk if k > .7."""
-    from arviz import psislw
+    from physlearn.results import import_arviz
 
+    psislw = import_arviz().psislw
     folded = bool(target.free[5])
     for n in ROUNDS:
         root = np.asarray(
@@ -178,8 +202,10 @@ def _sample(
         if folded:
             points[:, -1] = np.abs(points[:, -1])
         log_weight = target(points) - _proposal(points, center, root, folded)
+        if not np.isfinite(log_weight).any():
+            raise NotIdentified("no widths of the rows fit: take longer rows around each wall.")
         log_weight = np.where(np.isfinite(log_weight), log_weight, -1e300)
-        smoothed, shape = psislw(log_weight)  # type: ignore[no-untyped-call]
+        smoothed, shape = psislw(log_weight)
         weight = np.exp(np.asarray(smoothed) - np.max(smoothed))
         weight /= weight.sum()
         effective = 1 / float((weight**2).sum())
@@ -218,21 +244,26 @@ def _proposal(points: Floats, center: Floats, root: Floats, folded: bool) -> Flo
 def _walk(
     target: _Target, center: Floats, covariance: Floats, generator: np.random.Generator
 ) -> tuple[Floats, float]:
-    """Random walk whose steps follow the covariance."""
-    import arviz
+    """Random walks side by side whose steps follow the covariance, (n_draws, d)."""
+    from physlearn.results import import_arviz
 
-    root = np.linalg.cholesky(covariance) * 2.38 / np.sqrt(center.size)
-    here, chain = center, np.empty((WALK, center.size))
-    density = float(target(here[None])[0])
-    for index in range(WALK):
-        trial = here + root @ generator.standard_normal(center.size)
-        after = float(target(trial[None])[0])
-        if np.log(generator.random()) < after - density:
-            here, density = trial, after
+    root = np.linalg.cholesky(covariance)
+    here = center + generator.standard_normal((WALKERS, center.size)) @ root.T
+    here = np.clip(here, *target.bounds())
+    step = 2.38 / np.sqrt(center.size) * root.T
+    density, chain = target(here), np.empty((WALK_STEPS, WALKERS, center.size))
+    for index in range(WALK_STEPS):
+        trial = here + generator.standard_normal(here.shape) @ step
+        after = target(trial)
+        taken = np.log(generator.random(WALKERS)) < after - density
+        here, density = np.where(taken[:, None], trial, here), np.where(taken, after, density)
         chain[index] = here
-    kept = chain[WALK // 6 :]
-    sizes = [float(arviz.ess(np.abs(column))) for column in kept.T]  # type: ignore[no-untyped-call]
-    return kept, min(sizes)
+    kept = chain[WALK_STEPS // 6 :]
+    if target.free[5]:
+        kept[..., -1] = np.abs(kept[..., -1])
+    ess = import_arviz().ess
+    sizes = [float(ess(np.ascontiguousarray(kept[..., k].T))) for k in range(center.size)]
+    return kept.reshape(-1, center.size), min(sizes)
 
 
 def _named(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified
+from physlearn.inference.walls.profile_reading import read_pixel_size
 
 __all__ = ["Arc", "WallPixels", "first_arc", "wall_pixels"]
 
@@ -66,16 +67,17 @@ class Arc:
 
 def wall_pixels(image: Any, pixel_size: float | tuple[float, float]) -> WallPixels:
     """Check a picture and return its known pixels."""
-    picture = np.asarray(getattr(image, "values", image), dtype=np.float64)
+    try:
+        picture = np.asarray(image, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("image must be a picture (rows, columns) of numbers.") from None
     if picture.ndim == 1:
         picture = picture[None]
     if picture.ndim != 2:
         raise InputError(
             f"image must be a picture (rows, columns) or one row; its shape is {picture.shape}."
         )
-    size = np.broadcast_to(np.asarray(pixel_size, dtype=float), 2)
-    if not (np.isfinite(size).all() and (size > 0).all()):
-        raise InputError(f"pixel_size must be positive, one number or (x, y); got {pixel_size!r}.")
+    size = read_pixel_size(pixel_size)
     known = np.isfinite(picture)
     if known.sum() < LEAST_PIXELS:
         raise InputError(
@@ -90,7 +92,7 @@ def wall_pixels(image: Any, pixel_size: float | tuple[float, float]) -> WallPixe
     level = float(values.mean())
     return WallPixels(
         (columns - middle[0]) * size[0], (rows - middle[1]) * size[1], (values - level) / scale,
-        (float(size[0]), float(size[1])), level, scale,
+        size, level, scale,
         (float(middle[0] * size[0]), float(middle[1] * size[1])),
     )  # fmt: skip
 

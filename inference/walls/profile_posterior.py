@@ -18,7 +18,7 @@ __all__ = [
     "ProfileMode",
     "ProfileModel",
     "find_mode",
-    "width_influence",
+    "influences",
 ]
 
 Floats = NDArray[np.float64]
@@ -261,13 +261,16 @@ def find_mode(model: ProfileModel, arc: Arc, log_width: float, blur: float) -> P
     )  # fmt: skip
 
 
-def width_influence(model: ProfileModel, mode: ProfileMode) -> Floats:
-    """Return how each pixel moves ln w: its column, free of all the others."""
+def influences(model: ProfileModel, mode: ProfileMode) -> tuple[Floats, Floats]:
+    """Return how each pixel moves ln w (n,) and each linear number and move of the arc (k, n).
+
+    A number's column, free of all the others.
+    """
     point = np.array([mode.log_width, mode.blur, mode.log_shape])
     linear, moves, changes, _ = _columns(model, mode.arc, point)
-    others = [linear, moves]
+    columns = np.concatenate([changes[:1], linear, mode.amplitude * moves])
     if model.sextic:
-        others.append(changes[2:])
-    rest = np.concatenate(others)
-    answer, *_ = np.linalg.lstsq(rest.T, changes[0], rcond=None)
-    return np.asarray(changes[0] - answer @ rest)
+        columns = np.concatenate([columns, changes[2:]])
+    size = np.sqrt((columns**2).sum(axis=1, keepdims=True)) + 1e-300
+    found = np.linalg.pinv((columns / size).T)
+    return found[0], found[1 : 1 + model.n_linear + model.n_moves]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ COARSE_WIDTHS = 16
 FINE_WIDTHS = (24, 64)
 N_BLURS = 5
 FAINT = 18.0
+REJECTIONS = 3
+OUTLYING, LEAST_ALIKE = 6.0, 0.6
+"""Standard errors of a row's squares from which it stays out; share of rows that must be alike."""
 ROUNDS = 4
 
 
@@ -45,6 +48,8 @@ class RowModel:
     edge: float
     level: float
     scale: float
+    names: NDArray[np.int64]
+    aside: tuple[int, ...]
 
     def log_likelihood(self, thetas: Floats) -> Floats:
         """Return the log likelihood at thetas (n, 6)."""
@@ -57,8 +62,8 @@ class RowModel:
         return found
 
 
-def read_rows(rows: ArrayLike | Sequence[ArrayLike]) -> tuple[Floats, Flags]:
-    """Return the rows as one array, shorter ones filled up, and which values are known."""
+def read_rows(rows: ArrayLike | Sequence[ArrayLike]) -> tuple[Floats, Flags, NDArray[np.int64]]:
+    """Return the rows as one array, shorter ones filled up, which values are known, and numbers."""
     given: Any = getattr(rows, "values", rows)
     try:
         listed = [np.asarray(row, dtype=np.float64) for row in given]
@@ -73,21 +78,51 @@ def read_rows(rows: ArrayLike | Sequence[ArrayLike]) -> tuple[Floats, Flags]:
     kept = seen.sum(axis=1) >= LEAST_POINTS
     if kept.sum() < 2:
         raise InputError(f"rows must hold at least 2 rows with {LEAST_POINTS} known pixels.")
-    return values[kept], seen[kept]
+    return values[kept], seen[kept], np.flatnonzero(kept)
 
 
 def row_model(
     rows: ArrayLike | Sequence[ArrayLike], blur: BlurPrior, edge: float, noise_sd: float | None
 ) -> RowModel:
-    """Find each row's wall and tabulate sums around it."""
-    values, seen = read_rows(rows)
-    level, scale = float(values[seen].mean()), float(values[seen].std())
-    if not scale > 0:
-        raise NotIdentified("the rows are flat: they show no wall.")
-    y = np.where(seen, (values - level) / scale, 0.0)
-    x = (np.arange(y.shape[1]) - (y.shape[1] - 1) / 2) * edge
-    totals = np.stack([seen.sum(axis=1), y.sum(axis=1), (y**2).sum(axis=1)], axis=1).astype(float)
-    start, places = _first_guess(x, y, seen, totals, blur, edge)
+    """Find each row's wall and tabulate sums around it; rows that show another thing stay out."""
+    values, seen, names = read_rows(rows)
+    x = (np.arange(values.shape[1]) - (values.shape[1] - 1) / 2) * edge
+    given = names
+    for _ in range(REJECTIONS):
+        level, scale = float(values[seen].mean()), float(values[seen].std())
+        if not scale > 0:
+            raise NotIdentified("the rows are flat: they show no wall.")
+        y = np.where(seen, (values - level) / scale, 0.0)
+        totals = np.stack([seen.sum(axis=1), y.sum(axis=1), (y**2).sum(axis=1)], axis=1)
+        totals = totals.astype(float)
+        start, places, left = _first_guess(x, y, seen, totals, blur, edge)
+        good = _alike(left, totals[:, 0])
+        if good.all():
+            break
+        if good.sum() < max(2, LEAST_ALIKE * given.size):
+            raise NotIdentified(
+                f"{good.size - int(good.sum())} of {given.size} rows do not show the wall that the "
+                "others show: take rows across one wall, its brighter side on one side."
+            )
+        values, seen, names = values[good], seen[good], names[good]
+    aside = tuple(int(name) for name in np.setdiff1d(given, names))
+    model = _tables(x, y, seen, totals, blur, edge, (level, scale), start, places, noise_sd)
+    return replace(model, names=names, aside=aside)
+
+
+def _alike(left: Floats, count: Floats) -> Flags:
+    """Return which rows leave no more squares than the rows' usual noise does."""
+    share = left / np.maximum(count - 2, 1.0)
+    usual = float(np.median(share))
+    return np.asarray(share <= usual * (1 + OUTLYING * np.sqrt(2 / np.maximum(count - 2, 1.0))))
+
+
+def _tables(
+    x: Floats, y: Floats, seen: Flags, totals: Floats, blur: BlurPrior, edge: float,
+    units: tuple[float, float], start: Floats, places: Floats, noise_sd: float | None,
+) -> RowModel:  # fmt: skip
+    """Choose the blurs, places and widths to sum over, and tabulate."""
+    level, scale = units
     if noise_sd is not None:
         start[2] = np.log(noise_sd / scale)
     blurs = np.array([blur.mean])
@@ -124,8 +159,9 @@ def _tabulate(
     row_sums(tables.rise, tables.slope, tables.origin, tables.step, x, y, seen, places, sums)
     ranges = np.tile(np.array([0, log_widths.size]), (len(y), 1))
     model = RowModel(
-        x, y, seen, sums, totals, blurs, log_widths, ranges, places, start, edge, level, scale
-    )
+        x, y, seen, sums, totals, blurs, log_widths, ranges, places, start, edge, level, scale,
+        np.arange(len(y)), (),
+    )  # fmt: skip
     by_width = _by_width(model)
     for j, row in enumerate(by_width):
         near = np.flatnonzero(row > row.max() - FAINT)
@@ -171,8 +207,11 @@ def _parabola_sd(by_width: Floats) -> Floats:
 
 def _first_guess(
     x: Floats, y: Floats, seen: Flags, totals: Floats, blur: BlurPrior, edge: float
-) -> tuple[Floats, Floats]:
-    """Return amplitude, offset, log noise, blur, ln w, its spread, and each row's position."""
+) -> tuple[Floats, Floats, Floats]:
+    """Return amplitude, offset, log noise, blur, ln w, its spread; each row's position, squares.
+
+    The squares that a row leaves are those at its own best width.
+    """
     places = np.linspace(x[0], x[-1], 4 * x.size)[2:-2]
     log_widths = np.linspace(np.log(0.3 * edge), np.log(0.3 * x.size * edge), COARSE_WIDTHS)
     tables = profile_tables(
@@ -203,12 +242,14 @@ def _first_guess(
     noise = np.sqrt(max(float(left.sum()), 1e-12) / (totals[:, 0].sum() - 2 - len(y)))
     if not abs(a) * np.sqrt(totals[:, 0].sum()) > 4 * noise:
         raise NotIdentified("the rows show no wall above their noise.")
+    every = base[:, None, None] + a * (a * sums[..., 2] - 2 * sums[..., 0] + 2 * c * sums[..., 1])
+    own = every.min(axis=(1, 2))
     start = np.array([a, c, np.log(noise), blur.mean, log_widths[width], 0.1])
     found = places[best[:, width]]
     one = (tables.rise[width : width + 1], tables.slope[width : width + 1])
     for step in (0.15 * edge, 0.03 * edge, 0.03 * edge):
         found = _refined(x, y, seen, one, (tables.origin, tables.step), start, found, step)
-    return start, found
+    return start, found, own
 
 
 def _refined(

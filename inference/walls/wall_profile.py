@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, NotIdentified, as_generator, check_choice, check_positive
+from physlearn.checks import (
+    InputError,
+    NotIdentified,
+    as_generator,
+    check_choice,
+    check_count,
+    check_positive,
+)
 from physlearn.inference.walls.profile_checks import residual_correlation, variance_factor
 from physlearn.inference.walls.profile_draws import draw_profiles, evaluate_grid
 from physlearn.inference.walls.profile_pixels import Arc, WallPixels, first_arc, wall_pixels
@@ -18,8 +25,9 @@ from physlearn.inference.walls.profile_posterior import (
     ProfileMode,
     ProfileModel,
     find_mode,
-    width_influence,
+    influences,
 )
+from physlearn.inference.walls.profile_reading import check_pair, read_picture
 from physlearn.inference.walls.profile_shapes import sextic_ratios
 from physlearn.results import Fit, fit_from_draws
 
@@ -31,6 +39,8 @@ PointSpread = float | tuple[float, float] | str
 LARGEST_ERROR = 0.3
 """Bound on the error of ln(width) beyond which a width is refused."""
 LARGEST_Z = 4.0
+WIDEST_BEND = 0.5
+"""Curvature times width beyond which the inner domain keeps less than 96 % of its level."""
 BENDS = {"straight": (True, False, False), "tilted": (True, True, False),
          "curved": (True, True, True)}  # fmt: skip
 LEAST_ROWS = 4
@@ -42,8 +52,8 @@ def fit_wall_profile(
     image: ArrayLike | Sequence[ArrayLike],
     *,
     psf_width: PointSpread,
-    pixel_size: float | tuple[float, float] = 1.0,
-    unit: str = "pixel",
+    pixel_size: float | tuple[float, float] | None = None,
+    unit: str | None = None,
     rows: str = "wall",
     wall: str = "curved",
     shape: str = "quartic",
@@ -66,16 +76,17 @@ def fit_wall_profile(
     Parameters
     ----------
     image
-        Picture (rows, columns) that holds one wall, of any direction; NaN where unknown. Or rows
-        across a wall, (n_rows, n_columns), or a list of rows of different lengths.
+        Picture (rows, columns) or DataArray (y, x) that holds one wall, of any direction; NaN or
+        masked where unknown. Or rows across a wall, (n_rows, n_columns), or a list of rows of
+        different lengths.
     psf_width
         Standard deviation s of the point spread (its full width at half maximum / 2.355), in units
         of ``pixel_size``: a number when known, ``(value, sd)``, 0 for a signal without blur, or
         ``"free"``: then width and blur are drawn jointly, and the width is a bound.
     pixel_size
-        Edge of a pixel, one number or (x, y).
+        Edge of a pixel, one number or (x, y); from a DataArray's x and y, or 1, when None.
     unit
-        Unit of ``pixel_size``.
+        Unit of ``pixel_size``; from the coordinates, or ``pixel``, when None.
     rows
         ``wall``: one wall runs through all rows; ``own positions``: every row has a position of
         its own, the width is shared; ``own widths``: every row has a width of its own from a
@@ -143,11 +154,13 @@ def fit_wall_profile(
     check_choice("rows", rows, ("wall", "own positions", "own widths"))
     check_choice("wall", wall, tuple(BENDS))
     check_choice("shape", shape, ("quartic", "sextic"))
-    if n_draws < 100:
-        raise InputError(f"n_draws must be at least 100; got {n_draws}.")
+    n_draws = check_count("n_draws", n_draws, 100)
     if noise_sd is not None:
         check_positive("noise_sd", noise_sd)
+    if position is not None:
+        position = check_pair("position", position)
     blur = _blur_prior(psf_width)
+    image, pixel_size, unit = read_picture(image, pixel_size, unit)
     if rows != "wall":
         return _fit_rows(
             image, blur, rows, pixel_size, unit, noise_sd, generator, seed, n_draws,
@@ -165,10 +178,12 @@ def fit_wall_profile(
 
 def _blur_prior(given: PointSpread) -> BlurPrior:
     """Read ``psf_width``."""
-    if isinstance(given, str):
-        check_choice("psf_width", given, ("free",))
+    if isinstance(given, str) and given == "free":
         return BlurPrior(0.0, 0.0, most=1.0)
-    pair = np.atleast_1d(np.asarray(given, dtype=float))
+    try:
+        pair = np.atleast_1d(np.asarray(given, dtype=float))
+    except (TypeError, ValueError):
+        pair = np.full(3, np.nan)
     if pair.size == 1:
         pair = np.append(pair, 0.0)
     if pair.shape != (2,) or not np.isfinite(pair).all() or (pair < 0).any():
@@ -223,22 +238,31 @@ def _fit_wall(
     pixels = model.pixels
     mode = _start(model)
     across, along = residual_correlation(pixels, mode.residuals)
-    temper = 1.0
-    if max(across, along) > LARGEST_Z:
-        temper = variance_factor(pixels, mode.residuals, width_influence(model, mode))
+    temper, factors = 1.0, np.ones(model.n_linear + model.n_moves)
+    echo = max(across, along) > LARGEST_Z
+    if echo:
+        own, others = influences(model, mode)
+        found = np.array([variance_factor(pixels, mode.residuals, each) for each in (own, *others)])
+        # the fit has taken its share of the few independent values that such noise has
+        found /= np.maximum(1 - found * found.size / pixels.values.size, 0.2)
+        temper, factors = float(found[0]), found[1:]
     bound = float(np.sqrt(temper * mode.covariance[0, 0]))
-    _refuse(model, mode, bound)
+    _refuse(model, mode, bound, echo)
     grid = evaluate_grid(model, mode, temper)
-    draws = draw_profiles(model, mode, grid, temper, n_draws, generator)
+    draws = draw_profiles(model, mode, grid, factors, n_draws, generator)
     if model.blur.free:
         bound = float(draws["log_width"].std())
     values, units, texts = _named(model, mode, draws, unit)
-    if temper > 1:
+    if echo:
         texts.append(
             "neighbouring residuals agree: the pixels are not independent, or the wall has "
-            f"another shape; variances were raised by {temper:.3g}"
+            f"another shape; variances were raised by {temper:.3g} (width) to {factors.max():.3g}"
         )
+    chi_square = float(mode.residuals @ mode.residuals) / mode.noise_sd**2
+    freedom = pixels.values.size - factors.size - 1
+    texts += _doubts(mode, chi_square, freedom, model.noise_sd is not None)
     diagnostics = {
+        "chi_square_per_pixel": chi_square / freedom,
         "log_width_bound": bound, "neighbour_z": [across, along], "variance_factor": temper,
         "noise_over_amplitude": mode.noise_sd / abs(mode.amplitude), "converged": mode.converged,
         "n_pixels": pixels.values.size,
@@ -267,7 +291,23 @@ def _fit_wall(
     )
 
 
-def _refuse(model: ProfileModel, mode: ProfileMode, bound: float) -> None:
+def _doubts(mode: ProfileMode, chi_square: float, freedom: int, given: bool) -> list[str]:
+    """Return what speaks against the fit."""
+    texts = []
+    if given and abs(chi_square - freedom) > LARGEST_Z * np.sqrt(2 * freedom):
+        texts.append(
+            f"noise_sd does not agree with the residuals (chi square {chi_square / freedom:.3g} "
+            "times its degrees of freedom): do not use the intervals"
+        )
+    if abs(mode.arc.curvature) * np.exp(mode.log_width) > WIDEST_BEND:
+        texts.append(
+            "the inner domain is hardly wider than its wall and does not reach its level: a spot "
+            "without a wall looks alike"
+        )
+    return texts
+
+
+def _refuse(model: ProfileModel, mode: ProfileMode, bound: float, echo: bool) -> None:
     """Refuse a picture without a wall, and a width that the pixels do not hold."""
     pixels = model.pixels
     # pixel values have unit variance: what the wall takes off the squares of a flat picture
@@ -279,11 +319,24 @@ def _refuse(model: ProfileModel, mode: ProfileMode, bound: float) -> None:
             "no two domains are in the picture: the change of brightness "
             + ("is wider than the picture." if wide else "lies outside of it.")
         )
+    sharpest = np.log(1e-2 * min(pixels.size))
+    if not model.blur.free and mode.log_width <= sharpest + 0.1:
+        raise NotIdentified(
+            "the width is not in the picture: the step is sharper than its pixels (or than "
+            "psf_width) can show; psf_width='free' says what widths are excluded."
+        )
+    if not model.blur.free and echo and not bound <= LARGEST_ERROR:
+        raise NotIdentified(
+            "the width is not in the picture: what one wall leaves of it is no noise. More than "
+            "one wall, spoilt pixels or another shape do this: cut out one wall, set spoilt "
+            "pixels to NaN."
+        )
     if not model.blur.free and not bound <= LARGEST_ERROR:
         raise NotIdentified(
-            f"the width is not in the picture: its bound is {bound:.0%} (at most "
+            f"the width is not in the picture: its bound is {min(bound, 99):.0%} (at most "
             f"{LARGEST_ERROR:.0%} is reported); the wall is too narrow for the point spread, the "
-            "noise or the number of rows. psf_width='free' says what widths are excluded."
+            "noise or the number of rows (or some pixels are spoilt, or there is more than one "
+            "wall). psf_width='free' says what widths are excluded."
         )
 
 
