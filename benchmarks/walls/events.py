@@ -18,6 +18,7 @@ from physlearn.datasets import (
     WallScene,
     WallSceneOptions,
     classify_walls,
+    find_walls,
     make_wall_scene,
     measure_feature_distance,
     score_events,
@@ -217,6 +218,47 @@ def kinds(quick: bool) -> list[Row]:
     return rows
 
 
+def still_pictures(quick: bool) -> list[Row]:
+    """Map the walls of single pictures, and refuse pictures without antiparallel domains."""
+    y, x = np.mgrid[:128, :128]
+    away = np.hypot(x - 60.2, y - 64.4) - 35.3
+    rows: list[Row] = []
+    for noise in (0.1, 0.3, 0.6):
+        scores = []
+        for seed in range(3 if quick else 20):
+            first, second = noise * np.random.default_rng(seed).standard_normal((2, 128, 128))
+            table = find_walls(-np.tanh(away / 2) * np.exp(0.4j) + first + 1j * second).table
+            misses = np.hypot(table["x"] - 60.2, table["y"] - 64.4) - 35.3
+            scores.append(misses / table["normal_error"])
+        z = np.concatenate(scores)
+        rows.append({
+            "what": f"find_walls, a disc in a complex picture, noise {noise}: error over its sd",
+            "measured": f"mean {z.mean():+.2f}, sd {z.std():.3f} ({len(z)} points)",
+            "goal": "sd within 5 % of 1", "met": bool(abs(z.std() - 1) < 0.05),
+        })  # fmt: skip
+    refused, tried = 0, 0
+    for seed in range(2 if quick else 10):
+        one, two = np.random.default_rng(seed).standard_normal((2, 128, 128))
+        stripes = np.sign(np.sin((x + 0.3 * y) / 6 + seed))
+        speckle = ndimage.gaussian_filter(one, 4) + 1j * ndimage.gaussian_filter(two, 4)
+        quarters = np.exp(0.5j * np.pi * ((x // 32 + 2 * (y // 64)) % 4))
+        noise = 0.2 * (one + 1j * two)
+        for picture in (
+            (2 + stripes) * np.exp(0.3j) + noise, one + 1j * two, one, speckle, speckle.real,
+            ndimage.gaussian_filter(one, 20), quarters + noise, (3 + stripes) * 1j + noise,
+        ):  # fmt: skip
+            tried += 1
+            try:
+                find_walls(picture)
+            except NotIdentified:
+                refused += 1
+    rows.append({
+        "what": "find_walls: stripes in the amplitude, noise, speckle, topography, four phases",
+        "measured": f"{refused} of {tried} refused", "goal": "all", "met": refused == tried,
+    })  # fmt: skip
+    return rows
+
+
 def speed(quick: bool) -> list[Row]:
     """Time what identities and events cost, and the making of scenes."""
     import physlearn.datasets.walls.track_walls as tracker
@@ -258,5 +300,6 @@ CHECKS = {
     "events: histories": histories,
     "events: disturbed films": disturbed,
     "events: kinds and distances": kinds,
+    "events: still pictures": still_pictures,
     "events: speed": speed,
 }
