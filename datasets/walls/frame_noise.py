@@ -32,6 +32,8 @@ def measure_noise(frame: Floats, away: Mask) -> tuple[float, Floats]:
         return float("nan"), correlation
     variance = float((rest**2).sum() / count)
     rows, columns = frame.shape
+    if variance <= 0.0:
+        return 0.0, correlation
     for dy in range(NOISE_LAGS + 1):
         for dx in range(-NOISE_LAGS, NOISE_LAGS + 1):
             if dy == 0 and dx <= 0:

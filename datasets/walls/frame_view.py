@@ -17,6 +17,8 @@ Mask = NDArray[np.bool_]
 PAIRS = 6
 LEAST_SHARE_KNOWN = 0.5
 LEAST_PIXELS = 256
+LEAST_NOISE = 1e-3
+"""Of the film's range: less is no camera's, the film is calculated and nothing in it is a rim."""
 
 
 def field_of_view(values: Floats, present: Mask) -> tuple[Mask, float]:
@@ -35,6 +37,13 @@ def field_of_view(values: Floats, present: Mask) -> tuple[Mask, float]:
         axis=0
     )
     changes: Mask = known & (spread > 0)
+    if (
+        changes.any()
+        and known.sum() >= LEAST_PIXELS
+        and _noise_free(values, frames[firsts], frames[firsts + 1], changes)
+    ):
+        # here what does not change is a domain; no rim can be told from it
+        return known, 0.0
     seen: Mask = changes | (ndimage.binary_closing(changes, iterations=2) & known)
     if int(seen.sum()) < LEAST_PIXELS:
         raise NotIdentified(
@@ -49,6 +58,8 @@ def field_of_view(values: Floats, present: Mask) -> tuple[Mask, float]:
     inside = noise[seen]
     # the median of a squared Gaussian change is .455 x 2 variances, less what the box takes
     sd = float(np.sqrt(np.median(middle[seen]) / 0.455 / 2.0))
+    if sd < LEAST_NOISE * np.ptp(picked[finite]):
+        return known, sd
     cut = otsu_cut(inside)
     quiet, loud = inside[inside <= cut], inside[inside > cut]
     apart = loud.size > 0 and np.median(loud) - np.median(quiet) > np.log(4.0)
@@ -68,3 +79,11 @@ def field_of_view(values: Floats, present: Mask) -> tuple[Mask, float]:
         seen = eroded & seen
         sd = float(np.sqrt(np.median(middle[seen]) / 0.455 / 2.0)) if seen.any() else sd
     return seen, sd
+
+
+def _noise_free(
+    values: Floats, firsts: NDArray[np.int64], seconds: NDArray[np.int64], changes: Mask
+) -> bool:
+    """Whether pixels that switch at some time are otherwise exactly as in the frame before."""
+    change = values[seconds][:, changes] - values[firsts][:, changes]
+    return float(np.mean(change == 0)) > 0.5

@@ -94,7 +94,8 @@ def domain_fraction(video: xr.DataArray, *, positive: bool = True) -> Floats:
     Returns
     -------
     ndarray
-        Shape (n_frames,), between 0 and 1.
+        Shape (n_frames,), between 0 and 1; NaN for a missing frame. Of a frame that is seen in part
+        the share of that part.
 
     Raises
     ------
@@ -111,6 +112,7 @@ def domain_fraction(video: xr.DataArray, *, positive: bool = True) -> Floats:
     values = check_video(video).to_numpy()
     above = np.stack([smooth_known(frame, LABEL_SMOOTHING_PIXEL) > 0 for frame in values])
     seen = np.isfinite(values)
-    fraction = (above & seen).sum(axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1)
+    count = seen.sum(axis=(1, 2))
+    fraction = np.where(count > 0, (above & seen).sum(axis=(1, 2)) / np.maximum(count, 1), np.nan)
     result: Floats = fraction if positive else 1.0 - fraction
     return result

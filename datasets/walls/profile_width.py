@@ -14,7 +14,7 @@ __all__ = ["fit_width"]
 Floats = NDArray[np.float64]
 
 BIN_PIXEL = 0.25
-SMALLEST_WIDTH, LARGEST_WIDTH = 0.2, 100.0
+SMALLEST_WIDTH, LARGEST_WIDTH = 0.6, 100.0
 STEPS = 4
 LEAST_INFORMATION = 0.1
 SMEAR_PLACES, SMEAR_WEIGHTS = np.polynomial.hermite_e.hermegauss(7)

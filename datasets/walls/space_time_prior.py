@@ -35,6 +35,7 @@ LOOKS = np.array([-6.0, -4.5, -3.0, -1.5, 0.0])
 NEAR_ENOUGH = 0.05
 LOG_LENGTH_SD, LOG_RATE_SD, LOG_POWER_SD = 1.5, 2.0, 3.0
 SMALLEST_POWER = 1e-12
+"""Variance of a mode, in squared spacings, below which it only rounds."""
 NORMAL_QUANTILE = 1.6448536269514722
 
 
@@ -124,7 +125,7 @@ def mode_strengths(
     rates = prior.rate * base ** (0.5 * prior.rate_growth)
     if uniform is not None:
         power[waves == 0], rates[waves == 0] = uniform
-    return np.maximum(power, SMALLEST_POWER), rates
+    return np.maximum(power, SMALLEST_POWER * spacing**2), rates
 
 
 def memory_spans(spans: Floats, speeds: Floats, prior: WallPrior) -> Floats:

@@ -32,7 +32,12 @@ logger = logging.getLogger(__name__)
 LARGEST_EXCESS = 1.1
 OWN_SIGN_BELOW = 0.6
 """Where the smoothed frame lies nearer to zero, the sign of single pixels tells the domain."""
+LARGEST_UNEXPLAINED = 0.5
+"""Variance beside the walls beyond the noise, in half contrasts squared, that no step leaves."""
+UNEVEN = 0.02
 THIN_WALL_PIXEL = 0.75
+PIXEL_SD = 12**-0.5
+"""Of a place that may lie anywhere in a pixel."""
 BLURRED_STEP_PIXEL, STEP_VARIANCE = 1.3, 0.03
 """Sharp steps between pixels pass for walls of about one pixel that leave this variance."""
 
@@ -85,8 +90,8 @@ def track_walls(
     InputError
         If ``video`` or an option cannot be used.
     NotIdentified
-        If there are no walls: one level only, noise without domains, or intensity that changes
-        gradually.
+        If there are no walls: one level only, noise without domains, intensity that changes
+        gradually, or outlines instead of domains.
 
     Notes
     -----
@@ -143,7 +148,15 @@ def fit_frames(scene: Scene, progress: Callable[[float], None] | None) -> FoundW
         frames.append(contours)
         if progress is not None:
             progress((index + 1) / n_frames)
-    return FoundWalls(frames, domains, excess)
+    found = FoundWalls(frames, domains, excess)
+    unexplained = (_excess(found) - 1.0) * model.noise_sd**2
+    if unexplained > LARGEST_UNEXPLAINED:
+        raise NotIdentified(
+            "video does not step from one level to another at its walls: the pixels beside them "
+            f"lie off by {np.sqrt(unexplained):.1f} half contrasts; lines or outlines are no "
+            "domains: give the film they were drawn from."
+        )
+    return found
 
 
 def track_of(
@@ -168,6 +181,7 @@ def track_of(
     normals = np.concatenate([contour.normals for contour in lines])
     typical = _excess(found)
     inflation = np.sqrt(typical) if typical > LARGEST_EXCESS else 1.0
+    within = PIXEL_SD if _unresolved(scene, typical) else 0.0
     joined = {
         name: np.concatenate([getattr(contour, name) for contour in lines])
         for name in ("normal_error", "arc_length", "curvature", "curvature_error")
@@ -180,7 +194,7 @@ def track_of(
         "y": origin[1] + scale * points[:, 1],
         "normal_x": normals[:, 0],
         "normal_y": normals[:, 1],
-        "normal_error": scale * inflation * joined["normal_error"],
+        "normal_error": scale * np.hypot(inflation * joined["normal_error"], within),
         "error_correlation_length": scale
         * np.repeat([contour.correlation_length for contour in lines], counts),
         "arc_length": scale * joined["arc_length"],
@@ -213,6 +227,13 @@ def _excess(found: FoundWalls) -> float:
     """Variance of the pixels near the walls, in noise variances."""
     known = found.excess[np.isfinite(found.excess)]
     return float(np.median(known)) if known.size else 1.0
+
+
+def _unresolved(scene: Scene, excess: float) -> bool:
+    """Whether the walls are hard steps between pixels."""
+    unexplained = max(excess - 1.0, 0.0) * scene.model.noise_sd**2
+    limit = BLURRED_STEP_PIXEL if unexplained > STEP_VARIANCE else THIN_WALL_PIXEL
+    return scene.model.width < limit
 
 
 def _metadata(
@@ -255,7 +276,14 @@ def _level_error(video: xr.DataArray, scene: Scene) -> Floats:
 
 def pixel_size(video: xr.DataArray) -> float:
     """Edge of a pixel in the unit of the video; pixels must be square."""
-    sizes = [float(np.mean(np.diff(video[axis].to_numpy()))) for axis in ("x", "y")]
+    steps = [np.diff(video[axis].to_numpy().astype(float)) for axis in ("x", "y")]
+    sizes = [float(np.mean(step)) for step in steps]
+    for name, step, size in zip("xy", steps, sizes, strict=True):
+        if np.abs(step / size - 1.0).max() > UNEVEN:
+            raise InputError(
+                f"video must have evenly spaced pixels, its {name} steps from {step.min():.4g} to "
+                f"{step.max():.4g}: resample it first."
+            )
     if (
         abs(sizes[0] / sizes[1] - 1.0) > 1e-3
         or video["x"].attrs["units"] != video["y"].attrs["units"]
@@ -283,11 +311,10 @@ def film_warnings(video: xr.DataArray, scene: Scene, found: FoundWalls) -> tuple
         )
     if len(scene.model.noise_lags) > 1:
         texts.append("the pixel noise is correlated; the normal errors account for it")
-    unexplained = max(excess - 1.0, 0.0) * scene.model.noise_sd**2
-    if scene.model.width < (BLURRED_STEP_PIXEL if unexplained > STEP_VARIANCE else THIN_WALL_PIXEL):
+    if _unresolved(scene, excess):
         texts.append(
             f"the walls are thinner than a pixel (width {scene.model.width:.2f} pixels): their "
-            "width is that of the pixels, and places are no better than the steps between pixels"
+            "width is that of the pixels, and places are known to .29 pixels at best"
         )
     bare = [
         index for index, contours in enumerate(found.frames)

@@ -219,7 +219,7 @@ class ContourFinder:
             STEP_WINDOW, heights,
         )  # fmt: skip
         forget_pixels(fit.places, count, self.owner)
-        keep = fit.good & (heights > LEAST_STEP)
+        keep = fit.good & (heights > LEAST_STEP) & (covariance[:, 0] > 0)
         bends = np.empty(n)
         curvature_errors(covariance, keep, fit.starts, fit.closed, fit.lengths, model.smoothing,
                          bends)  # fmt: skip

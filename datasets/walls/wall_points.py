@@ -38,6 +38,8 @@ SMALLEST_ERROR = 1e-6
 LEAST_FACING = 0.2
 CROSSING_STEPS = 3
 OUTLYING = 4.0
+NEVER_OUTLYING = 0.25
+"""Spacings within which no point lies off, however exact it is: the grid is no finer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +77,8 @@ def check_measured(track: object) -> WallTrack:
 
 def each_wall(track: WallTrack) -> Iterator[tuple[int, WallPoints | None, pd.DataFrame]]:
     """Yield number, points and rows of the walls; no points where too few or no chart fits."""
-    order = np.argsort(track.table["wall"].to_numpy(), kind="stable")
-    table = track.table.iloc[order]
+    keys = [track.table[name].to_numpy() for name in ("arc_length", "frame", "wall")]
+    table = track.table.iloc[np.lexsort(keys)]
     numbers = table["wall"].to_numpy()
     ends = np.flatnonzero(np.diff(numbers)) + 1
     for start, stop in zip([0, *ends], [*ends, len(numbers)], strict=True):
@@ -170,7 +172,8 @@ def crossing_grid(wall: WallPoints, grid: WallGrid, field: Floats) -> WallGrid:
     along, height = chart.place(points, wall.frames)
     ends = None if grid.closed else grid.ends
     # a point that lies off by far more than its error says counts as much as it lies off
-    far = np.maximum(np.abs(step) / (OUTLYING * wall.error), 1.0)
+    limit = np.maximum(OUTLYING * wall.error, NEVER_OUTLYING * wall.spacing)
+    far = np.maximum(np.abs(step) / limit, 1.0)
     return _grid(wall, along, height - step * facing, facing * far, grid.spacing, ends)
 
 

@@ -12,6 +12,7 @@ from physlearn.datasets.walls.track_walls import track_walls
 
 XPEEM = "xpeem_domain_wall_fluctuations/i161204_084_Original.gif"
 CUT_OUT = "xpeem_domain_wall_fluctuations/i161204_084_DIV_Clear_out.gif"
+OUTLINES = "xpeem_domain_wall_fluctuations/edges_02112018.gif"
 
 
 def jumps_of(fraction, frames):
@@ -106,6 +107,17 @@ def test_illumination_jumps_of_the_xpeem_film_are_not_switching(public_file, nam
     assert dark[15] - dark[14] < 0.01 < naive[15] - naive[14]
     assert 0.08 < dark[-1] - dark[0] < 0.13
     assert (np.diff(dark) > -0.002).all()  # the false jumps of the raw film are .03
+
+
+def test_a_missing_frame_has_no_domain_share():
+    video = make_wall_video(n_frames=5, rng=1).video
+    share = domain_fraction(normalize_frames(video.where(video.time != 3)), positive=False)
+    assert np.isnan(share).tolist() == [False, False, False, True, False]
+
+
+def test_a_film_of_outlines_is_refused(public_file):
+    with pytest.raises(NotIdentified, match=r"outlines are no domains|one level only"):
+        track_walls(read_video(public_file(OUTLINES)))
 
 
 def test_walls_of_the_xpeem_film_in_pixels_per_frame(public_file):

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.synthetic.synthetic_walls import make_wall_video
+from physlearn.datasets.synthetic.synthetic_walls import WallVideoOptions, make_wall_video
 from physlearn.datasets.walls.complex_frames import in_phase_video
 from physlearn.datasets.walls.frame_film import prepare_film
 from physlearn.datasets.walls.frame_rows import repair_rows
@@ -164,3 +164,30 @@ def test_a_normalised_film_can_be_tracked_as_it_is():
     np.testing.assert_allclose(again.table["x"], first.table["x"], atol=1e-6)
     assert again.metadata["frame_shift_error"] == pytest.approx(first.metadata["frame_shift_error"],
                                                                 rel=1e-3)  # fmt: skip
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01, 0.1])
+def test_hard_steps_are_found_within_their_errors_whatever_the_noise(noise):
+    y, x = np.mgrid[:96, :96]
+    frames = [np.where(np.hypot(x - 47.3, y - 48.2) < 20.0 + k, 1.0, -1.0) for k in range(6)]
+    track = track_walls(film(noisy(np.stack(frames), noise)))
+    assert any("thinner than a pixel" in text for text in track.warnings)
+    table = track.table
+    off = np.hypot(table["x"] - 47.3, table["y"] - 48.2) - 20.0 - table["frame"]
+    # a hard step may lie anywhere between two pixels: .29 pixels and what the fit adds
+    assert 0.28 < off.std() < 0.4
+    assert 0.8 < (off / table["normal_error"]).std() < 1.05
+    assert len(table) > 0.75 * 6 * 2 * np.pi * 22.5
+
+
+def test_uneven_pixels_are_refused():
+    video = make_wall_video(n_frames=3, rng=1).video
+    x = video["x"].to_numpy().copy()
+    x[10:] += 7.0
+    with pytest.raises(InputError, match="evenly spaced"):
+        track_walls(video.assign_coords(x=("x", x, video["x"].attrs)))
+
+
+def test_a_calculated_film_without_noise_is_tracked():
+    scene = make_wall_video(n_frames=3, options=WallVideoOptions(noise_sd=0.0), rng=1)
+    assert len(track_walls(scene.video).walls) == 4
