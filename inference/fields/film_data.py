@@ -18,7 +18,7 @@ from physlearn.records.video import check_video
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FilmData", "film_data", "film_drive"]
+__all__ = ["FilmData", "film_data", "film_drive", "film_units", "picture_units"]
 
 Floats = NDArray[np.float64]
 Drive = Callable[[Floats, NDArray[np.int64]], Floats]
@@ -91,6 +91,38 @@ def film_data(
     )  # fmt: skip
 
 
+def picture_units(image: object) -> tuple[float, str, str]:
+    """Return a still picture's pixel size, its unit, and the unit of its values."""
+    coordinates, sizes = getattr(image, "coords", {}), []
+    for axis in ("y", "x"):
+        if axis in coordinates:
+            steps = np.diff(np.asarray(coordinates[axis], dtype=float))
+            unit = str(coordinates[axis].attrs.get("units", "pixel"))
+            if not steps.size or not (steps > 0).all() or np.ptp(steps) > 1e-3 * steps.mean():
+                raise InputError(f"the picture's {axis} coordinate must be even and increase.")
+            sizes.append((float(steps.mean()), unit))
+        else:
+            sizes.append((1.0, "pixel"))
+    (dy, of_y), (dx, of_x) = sizes
+    if of_x != of_y or abs(dx / dy - 1) > 1e-3:
+        raise InputError(
+            f"a still picture must have square pixels; got {dx:g} {of_x} by {dy:g} {of_y}: "
+            "interpolate it first."
+        )
+    return dx, of_x, str(getattr(image, "attrs", {}).get("units", "1"))
+
+
+def film_units(film: FilmData) -> dict[str, str]:
+    """Units of what a thermal film gives."""
+    order = "" if film.order_unit == "1" else f"({film.order_unit})^2 "
+    return {
+        "landau": "mobility x term, see attrs term_units",
+        "mobility": f"{order}{film.length_unit}^2/{film.time_unit}/(energy unit of temperature)",
+        "coefficient": "energy unit of temperature x unit of landau / unit of mobility",
+        "noise_sd": film.order_unit,
+    }
+
+
 def check_choice_of(edges: str) -> str:
     """Return one of the kinds of edges."""
     check_choice("edges", edges, EDGES)
@@ -159,7 +191,13 @@ def film_drive(
 
         found: Drive = sampled
     else:
-        found = _tabulated(np.asarray(given, dtype=float), film.times, n_dropped, between)
+        try:
+            wave = np.asarray(given, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"drive must be numbers or a function of time; got {given!r}."
+            ) from None
+        found = _tabulated(wave, film.times, n_dropped, between)
     middles = 0.5 * (film.times[1:] + film.times[:-1])
     values = found(middles, np.arange(middles.size))
     size = float(np.sqrt(np.mean(values**2)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import NotIdentified
+from physlearn.checks import InputError, NotIdentified
 from physlearn.inference.fields.conserved_model import make_term_model
 from physlearn.inference.fields.field_frames import FieldFrames
 from physlearn.inference.fields.field_model import FieldModel
@@ -20,10 +20,17 @@ from physlearn.inference.fields.field_posterior import (
     time_step_shift,
 )
 from physlearn.inference.fields.film_data import Drive, FilmData, grid_mode, padded
-from physlearn.inference.fields.gauss_newton import FieldOptimum, Problem, Unknowns, fit_field
+from physlearn.inference.fields.gauss_newton import (
+    FieldOptimum,
+    Problem,
+    Unknowns,
+    fit_field,
+    scaled_inverse,
+)
 from physlearn.inference.fields.initial_field import first_field, weak_guess
 from physlearn.inference.fields.polynomial_field import TERMS, make_polynomial_field
 from physlearn.inference.fields.residual_guard import ResidualGuard, guard_residual
+from physlearn.inference.fields.term_scales import POWERS, film_scale, term_factors
 from physlearn.inference.fields.user_terms import FieldTerm
 
 __all__ = ["FilmFit", "FilmModel", "fit_film", "term_names", "term_units"]
@@ -31,11 +38,11 @@ __all__ = ["FilmFit", "FilmModel", "fit_film", "term_names", "term_units"]
 Floats = NDArray[np.float64]
 
 MARGIN = 8
-POWERS = {"bias": -1, "alpha": 0, "cubic": 1, "beta": 2, "gamma": 4}
 WIDE = 10.0  # prior sd of a term: it alone would move the field this many ranges in a frame
 DRIFT_SD = 1.0  # pixels in a frame
 STEP_SHIFT = 0.15  # posterior sd: steps that move the result more are halved
 FEW_PROBES = 8
+BLOCK, UNEVEN = 4, 6.0  # pixels; standard deviations of the frames' unevenness above the noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +60,7 @@ class FilmModel:
 
 @dataclass(frozen=True, eq=False)
 class FilmFit:
-    """Result of `fit_film`."""
+    """Result of `fit_film`; ``problem`` is that of the film divided by ``scale``."""
 
     problem: Problem
     optimum: FieldOptimum
@@ -64,6 +71,7 @@ class FilmFit:
     prior: Floats
     nuisances: tuple[str, ...]
     margin: int
+    scale: float
 
 
 def term_names(terms: Sequence[str | FieldTerm]) -> tuple[str, ...]:
@@ -74,6 +82,8 @@ def term_names(terms: Sequence[str | FieldTerm]) -> tuple[str, ...]:
 def term_units(model: FilmModel, film: FilmData, drive_unit: str) -> tuple[str, ...]:
     """Units of mobility x term."""
     length = f" {film.length_unit}^2" if model.conserved else ""
+    plain = film.order_unit.isalnum()
+    unit_of_order = film.order_unit if plain else f"({film.order_unit})"
     order = "" if film.order_unit == "1" else f" {film.order_unit}"
     found = []
     for term in model.terms:
@@ -90,7 +100,7 @@ def term_units(model: FilmModel, film: FilmData, drive_unit: str) -> tuple[str, 
             unit = (
                 ""
                 if film.order_unit == "1" or power == 0
-                else (f" {film.order_unit}" if power < 0 else f" {film.order_unit}^-{power}")
+                else (f" {film.order_unit}" if power < 0 else f" {unit_of_order}^-{power}")
             )
             found.append(f"{(unit + length).strip() or '1'}/{film.time_unit}")
     return tuple(found)
@@ -178,11 +188,75 @@ def _start_values(
     return guess
 
 
+def _check_uneven(film: FilmData, model: FilmModel) -> None:
+    """Refuse gradient and drift where every frame is even within the noise."""
+    if not model.drift and not any(name.startswith("gradient") for name in term_names(model.terms)):
+        return
+    count, rows, columns = film.values.shape
+    shape = (count, rows // BLOCK, BLOCK, columns // BLOCK, BLOCK)
+    cut = (slice(None), slice(0, shape[1] * BLOCK), slice(0, shape[3] * BLOCK))
+    sums, seen = (a[cut].reshape(shape).sum(axis=(2, 4)).reshape(count, -1)
+                  for a in (film.values * film.weights, film.weights))  # fmt: skip
+    share = np.maximum(seen, 1e-12)
+    mean = sums.sum(1) / np.maximum(seen.sum(1), 1e-12)
+    excess = np.where(seen > 0, (sums - seen * mean[:, None]) ** 2 / share, 0.0).sum(1)
+    frames = np.maximum((seen > 0).sum(1) - 1, 0)
+    power, size = excess / max(film.noise_guess, 1e-300) ** 2 - frames, np.sqrt(2 * frames + 1e-12)
+    clear = max(float((power / size)[frames > 0].max(initial=0.0)),
+                float(power.sum() / np.sqrt((size**2).sum())))  # fmt: skip
+    if frames.any() and clear < UNEVEN:
+        raise NotIdentified(
+            "every frame is even within its noise: without walls or waves a film tells neither "
+            "gradient nor drift; give terms without gradient and drift=False."
+        )
+
+
 def fit_film(
     film: FilmData, model: FilmModel, *, start_values: dict[str, float], n_draws: int,
     rng: np.random.Generator, progress: Callable[[int, int], object] | None = None,
 ) -> FilmFit:  # fmt: skip
-    """Fit a model to a film."""
+    """Fit a model to a film, in units in which its values are of order one."""
+    names = term_names(model.terms)
+    for name in start_values:
+        if name not in names:
+            raise InputError(f"start_values may name {', '.join(names)}; got {name!r}.")
+    _check_uneven(film, model)
+    scale = film_scale(film.values[film.weights > 0], model.terms)
+    factors = term_factors(model.terms, scale)
+    given = {name: float(value) / factors[names.index(name)]
+             for name, value in start_values.items()}  # fmt: skip
+    small = replace(film, values=film.values / scale, noise_guess=film.noise_guess / scale)
+    result = _fitted(small, model, given, n_draws, rng, progress)
+    return _rescaled(result, np.append(factors, np.ones(len(result.nuisances))), scale)
+
+
+def _rescaled(result: FilmFit, factors: Floats, scale: float) -> FilmFit:
+    """Return a result in the film's own units; ``factors``: of the few."""
+    old, last, n_terms = result.optimum, result.last, result.optimum.point.theta.size
+    point = Unknowns(
+        scale * old.point.start, factors[:n_terms] * old.point.theta, old.point.nuisance
+    )
+    optimum = replace(
+        old, point=point, information=old.information / np.outer(factors, factors),
+        ridge=scale * old.ridge / factors[:, None, None], residual=scale * old.residual,
+        noise_sd=scale * old.noise_sd, cost=scale**2 * old.cost, frames=scale * old.frames,
+    )  # fmt: skip
+    return replace(
+        result, optimum=optimum, prior=factors[:, None] * result.prior, scale=scale,
+        draws=replace(result.draws, few=factors * result.draws.few),
+        last=replace(
+            last, mode=scale * last.mode, deviations=scale * last.deviations,
+            sensitivity=scale * last.sensitivity / factors[:, None, None],
+            shift=factors * last.shift,
+        ),
+    )  # fmt: skip
+
+
+def _fitted(
+    film: FilmData, model: FilmModel, start_values: dict[str, float], n_draws: int,
+    rng: np.random.Generator, progress: Callable[[int, int], object] | None,
+) -> FilmFit:  # fmt: skip
+    """Fit a model to a film of order one."""
     seen = film.values[film.weights > 0]
     scale, largest = float(np.std(seen)), 1.15 * float(np.quantile(np.abs(seen), 0.999))
     margin = MARGIN if film.edges == "open" else 0
@@ -204,7 +278,8 @@ def fit_film(
         optimum = fit_field(problem, optimum.point, progress=progress)
         shift = time_step_shift(problem, optimum)
     problem.residual(optimum.point)
-    if not np.all(np.linalg.eigvalsh(optimum.information) > 0):
+    size = np.sqrt(np.maximum(np.diag(optimum.information), 1e-300))
+    if not np.all(np.linalg.eigvalsh(optimum.information / np.outer(size, size)) > 0):
         raise NotIdentified(
             "the film does not fix all terms: the information about them is singular; leave out a "
             "term, or take a film in which the field moves more."
@@ -212,10 +287,9 @@ def fit_film(
     last = last_field(problem, optimum, rng, FEW_PROBES)
     guard = guard_residual(optimum.residual, camera.weights, optimum.noise_sd, last.probes)
     draws = draw_few(problem, optimum, rng, n_draws)
-    draws = replace(draws, few=draws.few + last.shift)
     if model.psf[1] > 0:
         optimum, draws = _with_blur_error(problem, optimum, draws, model.psf, rng)
-    return FilmFit(problem, optimum, draws, last, guard, shift, prior, nuisances, margin)
+    return FilmFit(problem, optimum, draws, last, guard, shift, prior, nuisances, margin, 1.0)
 
 
 def _with_blur_error(
@@ -231,7 +305,7 @@ def _with_blur_error(
     moved = fit_field(problem, optimum.point).point.few - optimum.point.few
     problem.camera.psf_width = width
     problem.residual(optimum.point)
-    information = np.asarray(np.linalg.inv(optimum.covariance + np.outer(moved, moved)), float)
+    information = scaled_inverse(optimum.covariance + np.outer(moved, moved))
     few = draws.few + rng.normal(size=(len(draws.few), 1)) * moved
     text = draws.approximation + "; the blur's error carried to first order"
     return replace(optimum, information=information), replace(draws, few=few, approximation=text)

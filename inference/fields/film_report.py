@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from physlearn.inference.fields.film_data import FilmData
 from physlearn.inference.fields.film_fit import FilmFit, FilmModel, term_names, term_units
+from physlearn.inference.fields.gauss_newton import scaled_inverse
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["dressed_film"]
@@ -55,7 +56,8 @@ def _texts(film: FilmData, result: FilmFit, names: Sequence[str]) -> tuple[list[
         )
     if film.edges == "open":
         texts.append(f"edges: open; {result.margin} pixels beyond the picture are fitted along")
-    return texts, bool(flagged) or not result.optimum.converged
+    lost = _marginal_shift(result) > DECIDED or result.draws.pareto_k >= LARGEST_PARETO_K
+    return texts, bool(flagged) or lost or not result.optimum.converged
 
 
 def _marginal_shift(result: FilmFit) -> float:
@@ -85,9 +87,15 @@ def dressed_film(
 
         mobility, potential = mobility_draws(draws["landau"], names, energy_scale, generator)
         draws["mobility"], draws["potential"] = mobility, potential
+        name = next(iter(energy_scale))
+        own = term_units(model, film, "")[names.index(name)]
+        units["mobility"] = f"({own}) / (unit of energy_scale's {name})"
+        units["potential"] = f"unit of energy_scale's {name} x unit of the term / ({own})"
         dims["potential"] = ["term"]
     texts, failed = _texts(film, result, names)
-    verdict = "model inadequate: the interval is too narrow" if failed else ""
+    verdict = "model inadequate: the interval is too narrow" if result.guard.flagged else ""
+    if failed and not verdict:
+        verdict = "not to be trusted: see the fit's warnings"
     return fit_from_draws(
         draws,
         model=_equation(names, model.conserved),
@@ -131,11 +139,11 @@ def _constants(film: FilmData, result: FilmFit, waves: Floats, n_terms: int) -> 
         "last_field": last.mode,
         "field_sensitivity": last.sensitivity[:n_terms],
         "field_deviations": last.deviations,
-        "few_mean": optimum.point.few + last.shift,
+        "few_mean": optimum.point.few,
         "few_information": optimum.information,
         "few_sensitivity": last.sensitivity,
-        "landau_mean": (optimum.point.few + last.shift)[:n_terms],
-        "landau_information": np.linalg.inv(covariance[:n_terms, :n_terms]),
+        "landau_mean": optimum.point.few[:n_terms],
+        "landau_information": scaled_inverse(covariance[:n_terms, :n_terms]),
         "noise_sd": np.array(optimum.noise_sd),
         "frame_times": film.times,
         "drive": waves,
@@ -166,7 +174,7 @@ def _settings(
         "edges": film.edges, "margin": result.margin, "pixel_size": list(film.pixel_size),
         "psf_width": model.psf[0], "psf_width_sd": model.psf[1], "drift": drift,
         "steps_per_time": float(steps.n_steps / (film.times[-1] - film.times[0])),
-        "largest": float(getattr(result.problem.model, "largest", 1.0)),
+        "largest": result.scale * float(getattr(result.problem.model, "largest", 1.0)),
         "noise_sd": result.optimum.noise_sd, "first_time": float(film.times[0]),
         "last_time": float(film.times[-1]), "frame_interval": film.interval,
         "order_unit": film.order_unit, "length_unit": film.length_unit,

@@ -18,7 +18,7 @@ from physlearn.checks import NotIdentified
 from physlearn.inference.fields.field_frames import FieldFrames
 from physlearn.inference.fields.field_model import FieldModel
 
-__all__ = ["FieldOptimum", "Problem", "Unknowns", "fit_field", "solve_start"]
+__all__ = ["FieldOptimum", "Problem", "Unknowns", "fit_field", "scaled_inverse", "solve_start"]
 
 Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
@@ -29,6 +29,13 @@ LOOSE, TIGHT = 0.1, 0.005
 NEAR = 3.0
 DAMPED = 1.0  # start pixels beyond the picture are held as if seen once, less with each step
 UNDAMPED = 0.01
+
+
+def scaled_inverse(matrix: Floats) -> Floats:
+    """Invert a positive matrix whose rows may have any units."""
+    size = np.sqrt(np.abs(np.diag(matrix)))
+    scale = np.outer(size, size)
+    return np.asarray(np.linalg.inv(matrix / scale) / scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +81,7 @@ class FieldOptimum:
     @property
     def covariance(self) -> Floats:
         """Of terms and nuisances."""
-        return np.asarray(np.linalg.inv(self.information))
+        return scaled_inverse(self.information)
 
 
 @dataclass(eq=False)
@@ -256,8 +263,9 @@ def fit_field(
 
 def _step_size(step: Step, noise_sd: float) -> float:
     """Largest step of the few in standard deviations."""
-    covariance = np.linalg.pinv(step.information, hermitian=True)
-    spread = noise_sd * np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    size = np.sqrt(np.maximum(np.diag(step.information), 1e-300))
+    inverse = np.linalg.pinv(step.information / np.outer(size, size), hermitian=True)
+    spread = noise_sd * np.sqrt(np.maximum(np.diag(inverse), 1e-300)) / size
     return float(np.max(np.abs(step.few) / spread))
 
 

@@ -10,11 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified, as_generator, check_choice, check_count
-from physlearn.inference.fields.film_data import FilmData, film_data, film_drive
+from physlearn.inference.fields.film_data import (
+    FilmData,
+    film_data,
+    film_drive,
+    film_units,
+    picture_units,
+)
 from physlearn.inference.fields.film_fit import (
     FilmModel,
     fit_film,
     term_names,
+    term_units,
 )
 from physlearn.inference.fields.film_report import dressed_film
 from physlearn.inference.fields.polynomial_field import TERMS
@@ -48,6 +55,7 @@ def fit_ginzburg_landau(
     order_unit: str | None = None,
     energy_scale: Mapping[str, tuple[float, float]] | None = None,
     temperature: float | tuple[float, float] | None = None,
+    noise_sd: float | None = None,
     previous: Fit | None = None,
     start_values: Mapping[str, float] | None = None,
     n_draws: int = 4000,
@@ -95,8 +103,12 @@ def fit_ginzburg_landau(
         and ``potential``.
     temperature
         kT where the film shows thermal noise: another likelihood, which gives the mobility.
+    noise_sd
+        Noise of a pixel, where it is known: for a still picture, or with ``temperature`` (0: the
+        camera adds none). Any other film tells it by itself.
     previous
-        A fit of the frames before: the new Fit adds these frames to it (live use).
+        A fit of the frames before: the new Fit adds these frames to it (live use); what it fixes
+        (``dynamics``, ``psf_width``, ...) is not given again.
     start_values
         First guesses of terms, where the film's own are not good enough.
     n_draws
@@ -144,12 +156,17 @@ def fit_ginzburg_landau(
     check_choice("dynamics", dynamics, ("nonconserved", "conserved"))
     generator, seed = as_generator(rng)
     check_count("n_draws", n_draws, 100)
+    fixed = {"psf_width": psf_width, "temperature": temperature, "energy_scale": energy_scale,
+             "start_values": start_values, "noise_sd": noise_sd, "order_unit": order_unit,
+             "edges": None if edges == "auto" else edges,
+             "dynamics": None if dynamics == "nonconserved" else dynamics}  # fmt: skip
     if previous is not None:
         from physlearn.inference.fields.live_update import update_fit
 
+        _refused("a fit that goes on from previous keeps what that was made with", fixed)
         return update_fit(
             previous, video, frame_times=frame_times, drive=drive, drive_between=drive_between,
-            terms=terms, rng=generator,
+            terms=terms, n_draws=n_draws, rng=generator,
         )  # fmt: skip
     if np.ndim(video) == 2:
         if temperature is not None:
@@ -157,7 +174,12 @@ def fit_ginzburg_landau(
                 "a still picture has no dynamics: temperature cannot give a mobility there; leave "
                 "it out, or give a film."
             )
-        return _still(video, terms, psf_width, energy_scale, order_unit, n_draws, generator)
+        moving = {name: fixed[name] for name in ("dynamics", "edges", "start_values")}
+        _refused("a still picture has no dynamics",
+                 {**moving, "drive": drive, "frame_times": frame_times})  # fmt: skip
+        return _still(
+            video, terms, psf_width, energy_scale, order_unit, noise_sd, n_draws, generator
+        )
     film = film_data(video, frame_times, edges, order_unit)
     n_all = int(np.shape(video)[0])
     wave, profile, drive_size, values = film_drive(
@@ -168,7 +190,11 @@ def fit_ginzburg_landau(
         drive_size, _checked_blur(psf_width, film), bool(drift),
     )  # fmt: skip
     if temperature is not None:
-        return _thermal(film, model, temperature, n_draws, generator)
+        _refused("a film at a known temperature has its own likelihood",
+                 {"energy_scale": energy_scale, "start_values": start_values})  # fmt: skip
+        return _thermal(film, model, temperature, noise_sd, n_draws, generator)
+    if noise_sd is not None:
+        raise InputError("noise_sd must be left out: the film tells it (without temperature).")
     with one_blas_thread():
         result = fit_film(
             film, model, start_values=dict(start_values or {}), n_draws=n_draws, rng=generator,
@@ -177,10 +203,17 @@ def fit_ginzburg_landau(
     return dressed_film(film, model, result, values, seed, energy_scale, generator)
 
 
+def _refused(why: str, given: Mapping[str, object]) -> None:
+    """Say which arguments have no meaning here."""
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise InputError(f"{', '.join(names)} must be left out: {why}.")
+
+
 def _still(
     image: Any, terms: Sequence[Any] | None, psf_width: float | tuple[float, float] | None,
-    energy_scale: Mapping[str, tuple[float, float]] | None, order_unit: str | None, n_draws: int,
-    generator: np.random.Generator,
+    energy_scale: Mapping[str, tuple[float, float]] | None, order_unit: str | None,
+    noise_sd: float | None, n_draws: int, generator: np.random.Generator,
 ) -> Fit:  # fmt: skip
     """Fit the ratios that a still picture holds."""
     from physlearn.inference.fields.static_field import fit_still_field
@@ -192,15 +225,19 @@ def _still(
         )
     if terms is not None and any(term not in ("alpha", "beta", "gradient") for term in terms):
         raise InputError("a still picture is fitted with terms alpha, beta and gradient only.")
+    pixel, length, own = picture_units(image)
+    pair = psf_width if isinstance(psf_width, tuple | list) else (psf_width, 0.0)
+    if not isinstance(psf_width, str):
+        psf_width = (float(pair[0]) / pixel, float(pair[1]) / pixel)
     return fit_still_field(
         image, psf_width=psf_width, energy_scale=energy_scale, n_draws=n_draws, rng=generator,
-        order_unit=order_unit or "1",
+        noise_sd=noise_sd, order_unit=order_unit or own, pixel_size=pixel, length_unit=length,
     )  # fmt: skip
 
 
 def _thermal(
-    film: FilmData, model: FilmModel, temperature: float | tuple[float, float], n_draws: int,
-    generator: np.random.Generator,
+    film: FilmData, model: FilmModel, temperature: float | tuple[float, float],
+    noise_sd: float | None, n_draws: int, generator: np.random.Generator,
 ) -> Fit:  # fmt: skip
     """Hand a film with thermal noise to its own likelihood."""
     from physlearn.inference.fields.thermal_field import fit_thermal_field
@@ -214,7 +251,8 @@ def _thermal(
     return fit_thermal_field(
         values, film.times, temperature=temperature, terms=model.terms, conserved=model.conserved,
         drive=model.drive, profile=model.profile, edges=film.edges, pixel_size=film.pixel_size,
-        n_draws=n_draws, rng=generator,
+        noise_sd=noise_sd, n_draws=n_draws, rng=generator, units=film_units(film),
+        term_units=term_units(model, film, ""),
     )  # fmt: skip
 
 
@@ -245,7 +283,13 @@ def _checked_blur(
 ) -> tuple[float, float]:
     """Return mean and sd of the blur."""
     pair = (0.0, 0.0) if psf_width is None else psf_width
-    numbers = np.asarray(pair if isinstance(pair, tuple | list) else (pair, 0.0), dtype=float)
+    try:
+        numbers = np.asarray(pair if isinstance(pair, tuple | list) else (pair, 0.0), dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"psf_width must be a width or (width, sd): a film does not tell its blur; got "
+            f"{psf_width!r}."
+        ) from None
     if numbers.shape != (2,) or not np.isfinite(numbers).all() or (numbers < 0).any():
         raise InputError(
             f"psf_width must be a width or (width, sd), neither below 0; got {psf_width!r}."

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from physlearn.checks import InputError, as_generator, check_array
 from physlearn.inference.fields.field_frames import FieldFrames
+from physlearn.inference.fields.gauss_newton import scaled_inverse
 from physlearn.inference.fields.live_state import (
     Drive,
     FieldState,
@@ -59,6 +60,7 @@ def update_fit(
     drive: FieldDrive | ArrayLike | Callable[[Floats], ArrayLike] | None = None,
     drive_between: str = "held",
     terms: Sequence[str | FieldTerm] | None = None,
+    n_draws: int = N_DRAWS,
     rng: int | np.random.Generator | None = None,
 ) -> Fit:
     """Add one or a few frames to the fit of a film, for use while the film is being taken.
@@ -86,6 +88,8 @@ def update_fit(
         those of the last frame and of each new one, with straight lines between.
     terms
         The fit's terms again, where they hold `FieldTerm` records.
+    n_draws
+        Posterior draws.
     rng
         Seed or generator.
 
@@ -130,14 +134,19 @@ def update_fit(
                 held = lambda moments, intervals, k=index: wave(moments, intervals + k)  # noqa: E731
             state, surprise = _one_frame(state, frame, float(time), held, generator)
             surprises.append(surprise)
-    return _dressed(previous, state, frames, seed, generator, surprises)
+    return _dressed(previous, state, frames, (seed, n_draws), generator, surprises)
 
 
 def _checked_frames(
     state: FieldState, video: ArrayLike, frame_times: ArrayLike | None
 ) -> tuple[Floats, Floats]:
     """Return new frames (n, rows, columns) and their times."""
+    _check_geometry(state, video)
+    if {"y", "x"} <= set(getattr(video, "dims", ())):
+        video = video.transpose(..., "y", "x")  # type: ignore[union-attr]
     frames = check_array("video", video, finite=False)
+    if np.isinf(frames).any():
+        raise InputError("video must hold no infinite values; NaN where nothing was seen.")
     frames = frames[None] if frames.ndim == 2 else frames
     if frames.ndim != 3 or frames.shape[1:] != state.view:
         raise InputError(
@@ -156,6 +165,29 @@ def _checked_frames(
             f"({state.time:g}); got {np.array2string(times[:3], precision=6)}."
         )
     return frames, times
+
+
+def _check_geometry(state: FieldState, video: object) -> None:
+    """Refuse frames whose coordinates are not those of the film."""
+    coordinates, settings = getattr(video, "coords", {}), state.settings
+    expected = dict(zip(("x", "y"), settings["pixel_size"], strict=True))
+    for axis in ("x", "y", "time"):
+        if axis not in coordinates:
+            continue
+        kind = "time_unit" if axis == "time" else "length_unit"
+        unit = coordinates[axis].attrs.get("units")
+        if unit is not None and str(unit) != settings[kind]:
+            raise InputError(
+                f"the new frames' {axis} is in {unit}, the film's was in {settings[kind]}: convert "
+                "it first."
+            )
+        if axis == "time" or coordinates[axis].size < 2:
+            continue
+        step = float(np.mean(np.diff(np.asarray(coordinates[axis], dtype=float))))
+        if abs(step / expected[axis] - 1) > 1e-3:
+            raise InputError(
+                f"the new frames' pixels are {step:g} along {axis}, the film's {expected[axis]:g}."
+            )
 
 
 def _one_frame(
@@ -229,7 +261,7 @@ def _assimilated(
     gains = np.array([spread.times(force) for force in _spread_back(camera, solved)])
     added = np.einsum("aij,bij->ab", slopes, solved[1 : 1 + n_few])
     information = state.information + (added + added.T) / 2
-    change = np.linalg.solve(information, np.einsum("aij,ij->a", slopes, solved[0]))
+    change = scaled_inverse(information) @ np.einsum("aij,ij->a", slopes, solved[0])
     carried = state.sensitivity - gains[1 : 1 + n_few]
     # gains[0] and the carried sensitivity together: the innovation less what the few explain
     field = state.field + gains[0] + np.tensordot(change, carried, 1)
@@ -267,12 +299,13 @@ def _solve(camera: FieldFrames, spread: Spread, noise: float, right: Floats) -> 
 
 
 def _dressed(
-    previous: Fit, state: FieldState, frames: Floats, seed: int, generator: np.random.Generator,
-    surprises: Sequence[float],
+    previous: Fit, state: FieldState, frames: Floats, seeds: tuple[int, int],
+    generator: np.random.Generator, surprises: Sequence[float],
 ) -> Fit:  # fmt: skip
     """Return the new Fit: draws of the few, and the state."""
-    covariance = np.linalg.inv(state.information)
-    few = generator.multivariate_normal(state.mean, covariance, N_DRAWS)
+    (seed, n_draws), covariance = seeds, scaled_inverse(state.information)
+    root = np.linalg.cholesky(covariance)
+    few = state.mean + generator.normal(size=(n_draws, state.mean.size)) @ root.T
     n_terms = state.n_terms
     draws = {"landau": few[:, :n_terms]}
     dims, coords = {"landau": ["term"]}, {"term": list(state.settings["terms"])}
@@ -292,6 +325,9 @@ def _dressed(
             f"the newest frames miss their prediction: {worst:.2f} of the expected chi square; "
             "something changed, or the model does not hold: fit the whole film again."
         )
+    verdicts = json.loads(attrs["verdicts"])
+    if worst > SURPRISE:
+        verdicts = dict.fromkeys(draws, "the newest frames miss their prediction: too narrow")
     digest = hashlib.sha256(attrs["data_sha256"].encode() + frames.tobytes())
     return fit_from_draws(
         draws, model=previous.model, likelihood=attrs["likelihood"],
@@ -299,7 +335,7 @@ def _dressed(
         "one correlation length)",
         seed=seed, data=digest.digest(), units=json.loads(attrs["units"]), dims=dims,
         coords=coords, prior_sd=json.loads(attrs["prior_sd"]), warnings=said,
-        verdicts=json.loads(attrs["verdicts"]),
+        verdicts=verdicts,
         diagnostics={**previous.diagnostics, "live_frames": count, "innovation": surprises},
         attrs={"term_units": attrs["term_units"], "field_model": json.dumps(settings)},
         constants={

@@ -24,6 +24,7 @@ Drive = Callable[[Floats, NDArray[np.int64]], Floats]
 
 TERMS = ("bias", "alpha", "cubic", "beta", "gamma", "gradient", "gradient_x", "gradient_y", "field")
 SLOTS = ("bias", "alpha", "cubic", "beta", "gamma", "gradient_x", "gradient_y", "field")
+POWERS = {"cubic": 1, "beta": 2, "gamma": 4}
 SECOND = (1.0, -2.0, 1.0)
 STABLE = 2.4  # of 2.78, the limit of the method on the negative axis: the fit moves on from here
 FINEST = 0.5  # length of a step in units of the fastest local relaxation
@@ -174,4 +175,6 @@ def make_polynomial_field(
         drive, np.ones(shape) if profile is None else np.ascontiguousarray(profile, dtype=float),
         largest,
     )  # fmt: skip
-    return model.with_steps(np.where(selection.any(0), 0.1, 0.0))
+    reach = max(largest, 1e-300) ** -np.array([float(POWERS.get(term, 0)) for term in terms])
+    reach /= np.abs(selection).max(axis=0) * float(np.median(np.diff(times)))
+    return model.with_steps(0.1 * reach)

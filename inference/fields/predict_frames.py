@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array, check_count
+from physlearn.inference.fields.gauss_newton import scaled_inverse
 from physlearn.inference.fields.live_state import FieldState, drive_between_frames, state_of
 from physlearn.inference.fields.user_terms import FieldTerm
 from physlearn.lattice_models.fields.forcing import FieldDrive
@@ -53,7 +54,8 @@ def predict_frames(
         Their times; None: the film's usual interval goes on.
     drive
         E from the last frame on, one number per new frame, or a function of time; needed where the
-        fit has a field term.
+        fit has a field term. For walls as in `predict_walls`: what acts from each FUTURE frame on
+        (``held.drive`` as it is).
     drive_between
         ``held`` (numbers of the intervals) or ``linear`` (of the last frame and each new one).
     n_futures
@@ -100,8 +102,18 @@ def predict_frames(
             )
         from physlearn.inference.walls.wall_prediction import predict_walls
 
+        if measured or terms is not None or drive_between != "held":
+            raise InputError(
+                "measured, terms and drive_between must be left out for a fit of walls."
+            )
+        if isinstance(drive, FieldDrive) or callable(drive):
+            raise InputError(
+                "drive must be numbers for a fit of walls: what acts from each future frame on."
+            )
         levels = None if drive is None else np.asarray(drive, dtype=float)
-        return predict_walls(fit, track, count, drive=levels, n_futures=draws, rng=rng)
+        return predict_walls(
+            fit, track, count, drive=levels, times=frame_times, n_futures=draws, rng=rng
+        )
     state = state_of(fit, terms)
     generator, seed = as_generator(rng)
     times = _checked_times(state, frame_times, count)
@@ -142,7 +154,7 @@ def _checked_times(state: FieldState, frame_times: ArrayLike | None, count: int)
 
 def _drawn(state: FieldState, generator: np.random.Generator) -> tuple[Floats, Floats]:
     """Draw the few, and the last field that belongs to them."""
-    root = np.linalg.cholesky(np.linalg.inv(state.information))
+    root = np.linalg.cholesky(scaled_inverse(state.information))
     change = root @ generator.normal(size=state.mean.size)
     mixture = generator.normal(size=len(state.deviations)) / np.sqrt(len(state.deviations))
     start = (state.field + np.tensordot(change, state.sensitivity, 1)

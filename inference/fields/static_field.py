@@ -25,6 +25,7 @@ REACH = 4.0  # widths on each side of a wall that are used
 LARGEST_SD = 0.30  # of the logarithm of the width: beyond it a width is not known
 RANGE = (float(np.log(0.2)), float(np.log(100.0)))  # of ln w, pixels
 ROUNDS = 40
+BEYOND = 1.3  # of the picture's half range: a wall's order that was never seen
 MISFIT = 1.15  # residual over the noise of flat domains
 
 
@@ -156,8 +157,9 @@ def _checked_picture(image: ArrayLike) -> Floats:
     """Return the picture; NaN is allowed, but not everywhere."""
     picture = np.asarray(image, dtype=np.float64)
     seen = np.isfinite(picture)
-    if picture.ndim != 2 or seen.mean() < 0.5:
+    if picture.ndim != 2:
         check_image(picture)  # says what is wrong
+    if not seen.mean() >= 0.5:
         raise InputError(f"image must be finite in half of its pixels; got {seen.mean():.0%}.")
     check_image(np.where(seen, picture, np.median(picture[seen])))
     return picture
@@ -173,6 +175,12 @@ def _fit_walls(
         pixels, jump = wall_pixels(picture, reach, max(np.hypot(width, blur), 2.0))
         solution = _least_squares(pixels, jump, width, blur, blur_sd, noise_sd)
         before, width = width, float(np.exp(np.clip(solution.theta[2], *RANGE)))
+        low, high = np.nanquantile(picture, [0.005, 0.995])
+        if solution.theta[1] > BEYOND * (high - low) / 2:
+            raise NotIdentified(
+                "the picture holds no wall between two domains: its values stop far from those "
+                "that the fitted wall leads to, so that neither width nor order can be told."
+            )
         if not RANGE[0] + 0.1 < solution.theta[2] < RANGE[1] - 0.1:
             raise NotIdentified(
                 "the picture holds no wall of a width that can be seen: what was found is thinner "

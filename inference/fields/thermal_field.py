@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +20,7 @@ from physlearn.checks import (
     check_positive,
 )
 from physlearn.inference.fields.conserved_model import Drive, TermModel, make_term_model
+from physlearn.inference.fields.term_scales import film_scale, term_factors
 from physlearn.inference.fields.thermal_moments import (
     Moments,
     noise_moments,
@@ -63,6 +66,8 @@ def fit_thermal_field(
     pixel_size: tuple[float, float] = (1.0, 1.0),
     edges: str = "no_flux",
     n_draws: int = 4000,
+    units: Mapping[str, str] | None = None,
+    term_units: Sequence[str] = (),
     rng: int | np.random.Generator | None = None,
 ) -> Fit:
     """Fit the mobility and every Landau coefficient of a film that thermal noise moves.
@@ -98,6 +103,8 @@ def fit_thermal_field(
         ``periodic``, ``no_flux``, or ``open``: a rim of 6 pixels is then not compared.
     n_draws
         Posterior draws.
+    units, term_units
+        Of the results, and of the terms.
     rng
         Seed or generator.
 
@@ -135,6 +142,8 @@ def fit_thermal_field(
     known = None if noise_sd is None else check_positive("noise_sd", noise_sd, allow_zero=True)
     check_choice("edges", edges, ("periodic", "no_flux", "open"))
     generator, seed = as_generator(rng)
+    scale = film_scale(film[np.isfinite(film)], terms)
+    film, known = film / scale, None if known is None else known / scale
     mask = np.zeros(film.shape[1:])
     rim = RIM if edges == "open" else 0
     mask[rim : film.shape[1] - rim, rim : film.shape[2] - rim] = 1.0
@@ -178,9 +187,13 @@ def fit_thermal_field(
     cross = _cross_slopes(kept, steps, position, theta, moments, probes, known, seed, mask,
                           np.sqrt(np.diag(_covariance(scores, slopes))))  # fmt: skip
     covariance = tiled_covariance(scores, slopes, moments, cross)
+    said = {"units": {**(units or {"coefficient": "energy unit of temperature"})},
+            "attrs": {"subject": "fields", "term_units": json.dumps(list(term_units))}}  # fmt: skip
+    if known is not None:
+        said["units"].pop("noise_sd", None)
     return _wrapped(
-        film, steps[0].model, theta, moments.noise, covariance, (warmth, warmth_sd),
-        known is None, pixel_size, n_draws, generator, seed, len(steps),
+        scale, film, steps[0].model, theta, moments.noise, covariance, (warmth, warmth_sd),
+        known is None, pixel_size, n_draws, generator, seed, len(steps), said,
     )  # fmt: skip
 
 
@@ -347,11 +360,11 @@ def _covariance(scores: Floats, slopes: Floats) -> Floats:
 
 
 def _wrapped(
-    film: Floats, model: TermModel, theta: Floats, noise: Floats, covariance: Floats,
+    scale: float, film: Floats, model: TermModel, theta: Floats, noise: Floats, covariance: Floats,
     warmth: tuple[float, float], noise_found: bool, pixel_size: tuple[float, float], n_draws: int,
-    generator: np.random.Generator, seed: int, n_steps: int,
+    generator: np.random.Generator, seed: int, n_steps: int, said: dict[str, Any],
 ) -> Fit:  # fmt: skip
-    """Draw the posterior and dress it."""
+    """Draw the posterior and dress it, in the film's own units (``scale``)."""
     n_terms = theta.size
     sd = float(np.sqrt(covariance[n_terms, n_terms]))
     if not noise[0] > CLEAR * sd:
@@ -363,11 +376,11 @@ def _wrapped(
     draws = generator.multivariate_normal(np.append(theta, noise), covariance, n_draws)
     kt = np.abs(generator.normal(*warmth, n_draws))
     strength = np.maximum(draws[:, n_terms], 1e-6 * noise[0])
-    mobility = strength * pixel_size[0] * pixel_size[1] / (2 * kt)
-    contents = {"landau": draws[:, :n_terms], "mobility": mobility,
-                "coefficient": draws[:, :n_terms] / mobility[:, None]}  # fmt: skip
+    mobility = scale**2 * strength * pixel_size[0] * pixel_size[1] / (2 * kt)
+    landau = draws[:, :n_terms] * term_factors(model.all_terms, scale)
+    contents = {"landau": landau, "mobility": mobility, "coefficient": landau / mobility[:, None]}
     if noise_found:
-        contents["noise_sd"] = np.sqrt(np.maximum(draws[:, n_terms + 1], 0.0))
+        contents["noise_sd"] = scale * np.sqrt(np.maximum(draws[:, n_terms + 1], 0.0))
     dims = {"landau": ["term"], "coefficient": ["term"]}
     return fit_from_draws(
         contents, model=f"thermal {'conserved' if model.conserved else 'non-conserved'} "
@@ -375,11 +388,10 @@ def _wrapped(
         likelihood="estimating function: means given the frame before, instruments from two "
         "frames before; noise by moments",
         approximation="normal, sandwich over tiles and frames", seed=seed,
-        data=[np.nan_to_num(film)], dims=dims, coords={"term": list(model.terms)},
-        units={"coefficient": "energy unit of temperature"},
-        diagnostics={"thermal_strength": float(noise[0]), "n_pairs": n_steps,
-                     "measurement_sd": float(np.sqrt(max(noise[1], 0.0)))},
+        data=[np.nan_to_num(scale * film)], dims=dims, coords={"term": list(model.terms)},
+        diagnostics={"thermal_strength": scale**2 * float(noise[0]), "n_pairs": n_steps,
+                     "measurement_sd": scale * float(np.sqrt(max(noise[1], 0.0)))},
         warnings=["the thermal noise is taken to be that of kT and white; other noise that moves "
                   "the field would pass for a larger mobility."],
-        attrs={"subject": "fields"},
+        units=said["units"], attrs=said["attrs"],
     )  # fmt: skip

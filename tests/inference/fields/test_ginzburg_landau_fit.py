@@ -10,6 +10,7 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.inference import fit_ginzburg_landau
 from physlearn.inference.fields.residual_guard import residual_correlations
 from physlearn.inference.fields.synthetic_film import planted_film
+from physlearn.lattice_models.fields import LandauPotential, simulate_ginzburg_landau
 from physlearn.results import Fit
 
 
@@ -79,7 +80,7 @@ def test_units_of_the_film_scale_the_terms(usual):
         other["landau"].mean(axis=0) / factor, fit["landau"].mean(axis=0), atol=0.2 * sd.min()
     )
     assert json.loads(other.attrs["term_units"]) == [
-        "1/s", "uC/cm^2^-2/s", "nm^2/s", "uC/cm^2/s"]  # fmt: skip
+        "1/s", "(uC/cm^2)^-2/s", "nm^2/s", "uC/cm^2/s"]  # fmt: skip
 
 
 def test_drift_that_is_not_modelled_is_flagged():
@@ -143,3 +144,78 @@ def test_open_edges_recover_the_terms(oracle):
     assert fit.diagnostics["edges"] == "open"
     for name, z in zip(film.terms, _scores(fit, film), strict=True):
         oracle(f"film_open_{name}", z=float(z))
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e4])
+def test_the_brightness_scale_does_not_matter(factor):
+    film = planted_film((24, 24), 12, rng=1)
+    fit = fit_ginzburg_landau(film.video, drive=film.drive, drift=False, rng=1)
+    other = fit_ginzburg_landau(factor * film.video, drive=film.drive, drift=False, rng=1)
+    scale = np.array([1.0, factor**2, 1.0, 1 / factor])
+    np.testing.assert_allclose(
+        other["landau"] * scale, fit["landau"], atol=1e-3 * fit["landau"].std(axis=0).min()
+    )
+    newer = fit_ginzburg_landau(
+        factor * film.video[-1], previous=other, frame_times=[12.0], drive=[0.0], n_draws=150, rng=1
+    )
+    assert newer["landau"].shape == (150, 4)
+
+
+def test_an_even_film_tells_no_gradient():
+    rng = np.random.default_rng(1)
+    film = np.linspace(0.5, 0.9, 8)[:, None, None] + 0.05 * rng.normal(size=(8, 16, 16))
+    with pytest.raises(NotIdentified, match="even within its noise"):
+        fit_ginzburg_landau(film, edges="periodic", rng=1)
+    fit = fit_ginzburg_landau(film, terms=("alpha",), drift=False, edges="periodic", rng=1)
+    assert fit.diagnostics["converged"]
+
+
+def test_a_still_picture_keeps_its_units():
+    y, x = np.mgrid[:48, :48]
+    rng = np.random.default_rng(1)
+    still = np.tanh((x - 23.3 - 0.1 * y) / 2.5) + 0.05 * rng.normal(size=x.shape)
+    line = 0.5 * np.arange(48)
+    picture = xr.DataArray(
+        still, dims=("y", "x"), attrs={"units": "C/m^2"},
+        coords={"y": ("y", line, {"units": "nm"}), "x": ("x", line, {"units": "nm"})},
+    )  # fmt: skip
+    nm = fit_ginzburg_landau(picture, psf_width=0.5, rng=1)
+    pixels = fit_ginzburg_landau(still, psf_width=1.0, rng=1)
+    np.testing.assert_allclose(nm["wall_width"], 0.5 * pixels["wall_width"])
+    assert json.loads(nm.attrs["units"])["wall_width"] == "nm"
+    with pytest.raises(InputError, match="drive must be left out"):
+        fit_ginzburg_landau(picture, psf_width=0.5, drive=3.0)
+    with pytest.raises(InputError, match="square pixels"):
+        fit_ginzburg_landau(picture.assign_coords(x=np.arange(48.0)), psf_width=0.5)
+    with pytest.raises(NotIdentified, match="no wall between"):
+        fit_ginzburg_landau(x + 0.05 * rng.normal(size=x.shape), psf_width=0.0)
+
+
+def test_arguments_without_meaning_are_refused():
+    film = planted_film((24, 24), 12, rng=1)
+    with pytest.raises(InputError, match="start_values may name"):
+        fit_ginzburg_landau(film.video, drive=film.drive, start_values={"alfa": 1.0})
+    with pytest.raises(InputError, match="psf_width must be"):
+        fit_ginzburg_landau(film.video, psf_width="free")
+    with pytest.raises(InputError, match="drive must be numbers"):
+        fit_ginzburg_landau(film.video, drive="up")
+    with pytest.raises(InputError, match="noise_sd must be left out"):
+        fit_ginzburg_landau(film.video, noise_sd=0.05)
+    fit = fit_ginzburg_landau(film.video, drive=film.drive, drift=False, rng=1)
+    with pytest.raises(InputError, match="psf_width must be left out"):
+        fit_ginzburg_landau(film.video[-1], previous=fit, drive=[0.0], psf_width=1.0)
+    wide = film.video[-1].assign_coords(x=2.0 * np.arange(24))
+    with pytest.raises(InputError, match="pixels are 2 along x"):
+        fit_ginzburg_landau(wide, previous=fit, frame_times=[12.0], drive=[0.0])
+
+
+def test_a_thermal_film_takes_the_camera_s_noise():
+    film = simulate_ginzburg_landau(
+        LandauPotential(a=-1.0, c=1.0, kappa_x=1.0, kappa_y=1.0), np.ones((16, 16)),
+        frame_times=np.arange(12) * 0.5, mobility=0.5, thermal_energy=0.01, rng=1,
+    )  # fmt: skip
+    found = [
+        fit_ginzburg_landau(scale * film, temperature=0.01, noise_sd=0.0, rng=1)["mobility"].mean()
+        for scale in (1.0, 1e-3)
+    ]
+    assert abs(found[1] / found[0] / 1e-6 - 1) < 0.02
