@@ -27,7 +27,8 @@ Labels = NDArray[np.uint8]
 SHORTEST_PERIMETER = 20.0
 SHORTEST_PIECE = 3
 LARGEST_GROWTH = 8.0
-SETTLING_FRAMES = 2
+SETTLING_FRAMES = 4
+LEAVING_FRAMES = 3
 CLEAR_SHARE = 0.15
 STRAY_DISTANCE = 4
 FARTHEST_STEP = 10.0
@@ -195,7 +196,7 @@ def _settled(
     pieces, unused = [], []
     for chain, late, early in finished:
         first = SETTLING_FRAMES if late else 0
-        last = len(chain) - (1 if early else 0)
+        last = len(chain) - (LEAVING_FRAMES if early else 0)
         if last - first < SHORTEST_PIECE:
             unused += chain
             continue

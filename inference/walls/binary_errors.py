@@ -19,13 +19,16 @@ from physlearn.inference.walls.binary_likelihood import (
     pull_band,
 )
 
-__all__ = ["answer_share", "simulate_films", "wall_jitter"]
+__all__ = ["answer_share", "locked_walls", "simulate_films", "wall_jitter"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 STRETCH_PIXELS = 8.0
 STRETCH_FRAMES = 5
+LOCKED_PHASE = 0.8
+LOCKED_RANGE = 2.0
+WITHIN_PIXEL = 0.58  # sd of a travel that is known within a pixel either way
 
 
 def wall_jitter(film: BinaryFilm, optimum: BinaryOptimum) -> float:
@@ -53,8 +56,10 @@ def simulate_films(
     """Covariance of the estimate in films of the fitted walls, and misfits.
 
     Each film has the pixels of the picture at another place under the walls, its own label noise,
-    and takes one Gauss-Newton step from the truth. The misfits (1 + n_films,) are the mean squared
-    pull on stretches of wall over its expected information: of the film itself, then of the others.
+    and takes one Gauss-Newton step from the truth. A wall that keeps within one row or column of
+    pixels is known to that pixel only, and widens the covariance by as much.
+    The misfits (1 + n_films,) are the mean squared pull on stretches of wall over its expected
+    information: of the film itself, then of the others.
     """
     layout = optimum.layout
     response, unseen = _response(fronts, optimum)
@@ -84,7 +89,59 @@ def simulate_films(
         if number:
             errors[number - 1] = response @ pull
     errors /= answer_share(blur, jitter, film.flip)
-    return errors.T @ errors / n_films + unseen, misfits
+    within = _within_pixel(film, fronts, optimum, response, blur)
+    return errors.T @ errors / n_films + unseen + within.T @ within, misfits
+
+
+def locked_walls(
+    film: BinaryFilm, fronts: Sequence[ChainFront], optimum: BinaryOptimum
+) -> list[int]:
+    """Walls that lie along the rows or columns of pixels and never leave theirs."""
+    corner = np.array(film.labels.shape[:0:-1]) - 0.5
+    locked = []
+    for k, front in enumerate(fronts):
+        frames = optimum.pixels.nodes[optimum.layout.index(k, front.n_nodes)]
+        shown = [nodes[np.all((nodes > -0.5) & (nodes < corner), axis=1)] for nodes in frames]
+        shown = [nodes for nodes in shown if len(nodes)]
+        if not shown:
+            continue
+        phase = np.median([np.abs(np.exp(2j * np.pi * n).mean(axis=0)) for n in shown], axis=0)
+        moved = np.ptp([nodes.mean(axis=0) for nodes in shown], axis=0)
+        if ((phase > LOCKED_PHASE) & (moved < LOCKED_RANGE)).any():
+            locked.append(k)
+    return locked
+
+
+def _within_pixel(
+    film: BinaryFilm,
+    fronts: Sequence[ChainFront],
+    optimum: BinaryOptimum,
+    response: Floats,
+    blur: float,
+) -> Floats:
+    """Shift of the parameters as locked walls drift unseen within their pixel, one row a speed."""
+    q = len(response)
+    moved = np.zeros((q - 1, q))
+    locked = locked_walls(film, fronts, optimum)
+    if not locked:
+        return moved
+    pixels, layout = optimum.pixels, optimum.layout
+    label = film.labels[tuple(pixels.found[:, :3].T)]
+    pull, diagonal, beside = (np.zeros(layout.size) for _ in range(3))
+    score_pixels(
+        label, pixels.found, pixels.feet, layout.following, blur, film.flip,
+        pull, diagonal, beside,
+    )  # fmt: skip
+    weight = diagonal + 2.0 * beside
+    for k in locked:
+        index = layout.index(k, fronts[k].n_nodes)
+        for speed in range(q - 1):
+            drift = optimum.slopes[k][..., speed]
+            size = float(np.ptp(drift.mean(axis=1)))
+            if size > 0:
+                shift = WITHIN_PIXEL / size * drift
+                moved[speed] += response[:, index.ravel()] @ (weight[index] * shift).ravel()
+    return moved
 
 
 def answer_share(blur: float, jitter: float, flip: float) -> float:

@@ -185,7 +185,10 @@ def optimize_fronts(
         )
         if (optimum.converged and number > len(BLURS)) or number == len(schedule) - 1:
             break
-        step = cho_solve(cho_factor(information), gradient)
+        try:
+            step = cho_solve(cho_factor(information), gradient)
+        except (np.linalg.LinAlgError, ValueError):  # overflow, or no positive information
+            step = np.full(gradient.size, np.nan)
         if not np.isfinite(step).all():
             raise NotIdentified(
                 "the walls of this film do not follow a front from frame to frame: the fit broke "

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, NotIdentified, as_generator, check_choice
+from physlearn.checks import InputError, NotIdentified, as_generator, check_choice, check_count
 from physlearn.inference.walls.binary_contours import (
     BinaryContour,
     FrontPiece,
@@ -18,7 +18,7 @@ from physlearn.inference.walls.binary_contours import (
     lone_rate,
     stray_pixels,
 )
-from physlearn.inference.walls.binary_errors import simulate_films, wall_jitter
+from physlearn.inference.walls.binary_errors import locked_walls, simulate_films, wall_jitter
 from physlearn.inference.walls.binary_fronts import ChainFront
 from physlearn.inference.walls.binary_likelihood import (
     BinaryFilm,
@@ -91,7 +91,8 @@ def fit_binary_walls(
         Probability that a label is wrong; None infers it from the pixels far from every wall.
     law
         ``linear``: speed = drive_mobility drive. ``levels``: a speed for every level of the
-        drive. ``creep``, ``depinning``: a law through those speeds as well (`fit_drive_law`).
+        drive. ``creep``, ``depinning``: a law through those speeds as well (`fit_drive_law`); the
+        draws of the speeds do not assume it, and are not paired with its own.
     rng
         Seed or generator.
     n_draws
@@ -134,8 +135,7 @@ def fit_binary_walls(
     True
     """
     check_choice("law", law, LAWS)
-    if n_draws < 100:
-        raise InputError(f"n_draws must be at least 100, got {n_draws}.")
+    n_draws = check_count("n_draws", n_draws, 100)
     if flip_rate is not None and not 0 <= flip_rate < MOST_FLIPS:
         raise InputError(f"flip_rate must lie between 0 and {MOST_FLIPS}; got {flip_rate}.")
     seen = _labels_of(video)
@@ -176,6 +176,12 @@ def _fit(
         "last_step": optimum.last_step, "converged": optimum.converged,
     }  # fmt: skip
     texts += _doubts(jitter, misfits)
+    locked = len(locked_walls(film, fronts, optimum))
+    if locked:
+        texts.append(
+            f"{locked} wall(s) lie along the rows or columns of pixels and never leave theirs: "
+            "they are known to a pixel, and the intervals were widened by that"
+        )
     return _as_fit(
         seen, told, law, optimum, covariance, prior_sd, diagnostics, texts, generator, seed, n_draws
     )

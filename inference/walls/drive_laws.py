@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from physlearn.checks import InputError, NotIdentified, as_generator, check_array, check_choice
-from physlearn.inference.walls.law_grid import (
-    cells_of,
-    integrated,
-    law_peak,
-    law_shapes,
-    reach_of,
-    resolved_mass,
+from physlearn.checks import (
+    InputError,
+    NotIdentified,
+    as_generator,
+    check_array,
+    check_choice,
+    check_count,
 )
+from physlearn.inference.walls.law_grid import integrated, law_peak, law_shapes, settled_grid
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["DRIVE_LAWS", "LawPosterior", "draw_law", "fit_drive_law"]
@@ -33,7 +33,6 @@ UNKNOWNS = {"linear": 1, "creep": 3, "depinning": 3}
 CREEP_EXPONENTS = (0.02, 3.0)
 STEEPEST_CREEP = 200.0
 DEPINNING_EXPONENTS = (0.05, 3.0)
-REFINEMENTS = 40
 DOUBTFUL_P = 1e-3
 MOVING_SIGMA = 3.0
 
@@ -226,8 +225,7 @@ def _checked(
     spread = check_array("covariance", spread, shape=(fields.size, fields.size))
     if not (np.linalg.eigvalsh(0.5 * (spread + spread.T))[0] > 0):
         raise InputError("covariance must be positive definite; leave no velocity without error.")
-    if n_draws < 100:
-        raise InputError(f"n_draws must be at least 100, got {n_draws}.")
+    check_count("n_draws", n_draws, 100)
     return fields, speeds, 0.5 * (spread + spread.T)
 
 
@@ -241,7 +239,7 @@ def _check_levels(
     """Refuse data that leave the law open."""
     n_levels = np.unique(strength).size
     if exponent is not None:
-        value, sd = exponent
+        value, sd = check_array("exponent", exponent, shape=(2,))
         if law == "linear":
             raise InputError("exponent belongs to law='creep' or 'depinning'; leave it out.")
         if not (value > 0 and sd > 0):
@@ -287,40 +285,31 @@ def _draw_curved(
     ends = CREEP_EXPONENTS if law == "creep" else DEPINNING_EXPONENTS
     top = STEEPEST_CREEP if law == "creep" else float(strength.max())
     limits = np.array([(1e-6 * top, top), ends])
-    # Cells lie along the axes of the mass that the round before found, whatever its correlation
-    center, axes = law_peak(law, strength, weight, data, exponent, limits)
-    reach, settled = np.array([[-8.0, 8.0], [-8.0, 8.0]]), 0
-    for _ in range(REFINEMENTS):
-        cells, size = cells_of(reach)
-        points = center + cells @ axes.T
+
+    def mass_at(points: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         legal = np.asarray(((points > limits[:, 0]) & (points < limits[:, 1])).all(axis=1))
-        log_mass, best, scale, gain = integrated(
-            law_shapes(law, strength, *np.where(legal[:, None], points, limits.mean(axis=1)).T)
-            @ weight.T, data,
-        )  # fmt: skip
+        inside = np.where(legal[:, None], points, limits.mean(axis=1))
+        shapes = law_shapes(law, strength, *inside.T) @ weight.T
+        log_mass, best, scale, gain = integrated(shapes, data)
         if exponent is not None:
             log_mass = log_mass - 0.5 * ((points[:, 1] - exponent[0]) / exponent[1]) ** 2
-        mass, resolved = resolved_mass(np.where(legal, log_mass, -np.inf))
-        settled += resolved
-        if settled > 2:
-            break
-        center = mass @ points
-        spread = (points - center).T @ ((points - center) * mass[:, None])
-        axes = np.asarray(np.linalg.cholesky(spread), dtype=np.float64)
-        places = np.linalg.solve(axes, (points - center).T)
-        reach = reach_of(np.asarray(places, dtype=np.float64), mass)
-    else:
+        return np.where(legal, log_mass, -np.inf), best, scale, gain
+
+    peak, root = law_peak(law, strength, weight, data, exponent, limits)
+    grid = settled_grid(law, mass_at, peak, root, limits)
+    if grid is None:
         raise NotIdentified(
             f"the posterior of the {law} law does not settle on a grid: its parameters trade off "
             "against each other; measure more levels."
         )
-    chosen = generator.choice(mass.size, size=n_draws, p=mass)
-    jitter = size * generator.uniform(-0.5, 0.5, (n_draws, 2))
-    one, two = np.clip(points[chosen] + jitter @ axes.T, *limits.T).T
+    log_mass, best, scale, gain = mass_at(grid.points)
+    chosen = generator.choice(grid.mass.size, size=n_draws, p=grid.mass)
+    jitter = grid.size * generator.uniform(-0.5, 0.5, (n_draws, 2))
+    one, two = np.clip(grid.points[chosen] + jitter @ grid.axes.T, *limits.T).T
     mean, sd = best[chosen], scale[chosen]
     tail = generator.uniform(stats.norm.cdf(-mean / sd), 1.0)
     speed = mean + sd * np.minimum(stats.norm.ppf(tail), 9.0)
-    chi2 = float(data @ data - np.where(best > 0, gain, 0.0)[legal].max())
+    chi2 = float(data @ data - np.where(best > 0, gain, 0.0)[np.isfinite(log_mass)].max())
     named, units = _named(law, strength, one, two, np.maximum(speed, 1e-300))
     name = "creep_exponent" if law == "creep" else "depinning_exponent"
     prior = exponent[1] if exponent else (ends[1] - ends[0]) / np.sqrt(12)
@@ -335,8 +324,9 @@ def _named(
 ) -> tuple[dict[str, Floats], dict[str, str]]:
     """Draws under the names that the law's users know."""
     if law == "depinning":
+        twice = speed * (strength.max() / first - 1.0) ** -second
         draws = {
-            "depinning_field": first, "depinning_exponent": second, "depinning_velocity": speed,
+            "depinning_field": first, "depinning_exponent": second, "depinning_velocity": twice,
         }  # fmt: skip
         return draws, {"depinning_field": "drive", "depinning_velocity": "velocity"}
     reference = float(np.mean(np.log(strength)))

@@ -6,7 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from physlearn.checks import InputError, NotIdentified, as_generator, check_array, check_positive
+from physlearn.checks import (
+    InputError,
+    NotIdentified,
+    as_generator,
+    check_array,
+    check_count,
+    check_positive,
+)
+from physlearn.inference.walls.wall_drive import drive_levels
 from physlearn.records import WallTrack
 from physlearn.results import Fit, fit_from_draws
 
@@ -82,8 +90,11 @@ def fit_nucleation_rate(
     ([0], True)
     """
     generator, seed = as_generator(rng)
-    if n_draws < 100:
-        raise InputError(f"n_draws must be at least 100, got {n_draws}.")
+    if not isinstance(track, WallTrack):
+        raise InputError(
+            f"track must be a WallTrack (see track_walls); got {type(track).__name__}."
+        )
+    n_draws = check_count("n_draws", n_draws, 100)
     if track.n_frames < 2:
         raise NotIdentified("a rate needs at least 2 frames; the track has 1.")
     spans = np.diff(track.frame_times)
@@ -97,8 +108,7 @@ def fit_nucleation_rate(
     frames = births["frame"].to_numpy()
     frames = frames[frames > 0]
     given = track.drive if drive is None else check_array("drive", drive, shape=(track.n_frames,))
-    levels, group = np.unique(np.zeros(spans.size) if given is None else given[:-1],
-                              return_inverse=True)  # fmt: skip
+    levels, group = drive_levels(np.zeros(spans.size) if given is None else given[:-1])
     if levels.size > MOST_LEVELS:
         raise InputError(
             f"drive must have at most {MOST_LEVELS} levels to give each a rate; it has "
@@ -153,7 +163,12 @@ def _areas(track: WallTrack, area: float | tuple[float, float] | ArrayLike | Non
         return np.full(track.n_frames, check_positive("area", float(sides)))
     if given.ndim == 0 or given.size == 1:
         return np.full(track.n_frames, check_positive("area", float(given.ravel()[0])))
-    if given.shape == (2,) and track.n_frames != 2:
+    if given.shape == (2,) and track.n_frames == 2:
+        raise InputError(
+            "area of two numbers could be (height, width) or the areas of the two frames: give "
+            "their product, one number."
+        )
+    if given.shape == (2,):
         return np.full(track.n_frames, check_positive("area", float(given.prod())))
     whole = check_array("area", given, shape=(track.n_frames,), minimum=0.0)
     if not whole[1:].sum() > 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, NotIdentified, as_generator
+from physlearn.checks import InputError, NotIdentified, as_generator, check_count
 from physlearn.inference.walls.pinned_line import PinnedLine
 from physlearn.inference.walls.pinning_search import FieldSearch
 from physlearn.inference.walls.pinning_solver import PinningOptimum
@@ -146,8 +146,7 @@ def fit_pinning_map(
     fixed = _checked_known(known)
     if track.metadata.get("smoothed"):
         raise InputError("the track was smoothed; fit the track that track_walls gave.")
-    if n_draws < 20:
-        raise InputError(f"n_draws must be at least 20, got {n_draws}.")
+    n_draws = check_count("n_draws", n_draws, 20)
     told = drive_design(track, drive, "linear")
     run = _swept_run(track)
     with one_blas_thread():
@@ -157,6 +156,8 @@ def fit_pinning_map(
     named = _named(told, laws[:, 0], search.draw(n_draws, generator))
     texts = _doubts(optimum, search, told)
     speed = f"{track.unit}/{track.time_unit}"
+    scaled = told.name == "drive_mobility" and track.drive_unit not in ("", "1")
+    per_drive = f"{speed}/{track.drive_unit}" if scaled else speed
     x = run.center[0] + line.places[:, None] * run.axes[0, 0] + line.heights * run.axes[1, 0]
     y = run.center[1] + line.places[:, None] * run.axes[0, 1] + line.heights * run.axes[1, 1]
     frames = line.frames(optimum.theta)
@@ -170,7 +171,7 @@ def fit_pinning_map(
         approximation="Gaussian about the mode at the evidence's best tension, strength and length",
         seed=seed,
         data=[track.table.to_numpy(dtype=float), track.frame_times, told.force],
-        units={told.name: speed, "curvature_mobility": f"{track.unit}^2/{track.time_unit}",
+        units={told.name: per_drive, "curvature_mobility": f"{track.unit}^2/{track.time_unit}",
                "pinning_strength": speed, "pinning_length": track.unit},
         diagnostics={
             "chi2_per_point": _chi2(optimum, search), "effective_parameters": search.effective,
@@ -178,8 +179,10 @@ def fit_pinning_map(
             "n_points": optimum.n_points, "wall": run.wall,
         },
         warnings=texts,
-        attrs={"subject": "walls", "law": "pinning", "unit": track.unit},
+        attrs={"subject": "walls", "law": "pinning", "unit": track.unit,
+               "time_unit": track.time_unit},
         constants={
+            **({} if drive is None else {"drive": told.force}),
             "pinning_mean": fields.mean(axis=0), "pinning_sd": fields.std(axis=0, ddof=1),
             "pinning_x": x, "pinning_y": y, "pinning_swept": swept,
             "pinning_fields": fields.astype(np.float32), "pinning_laws": laws,
@@ -194,9 +197,13 @@ def fit_pinning_map(
 def _checked_known(known: dict[str, float] | None) -> dict[str, float]:
     names = ("speed", "curvature_mobility", "pinning_strength", "pinning_length")
     for name, value in (known or {}).items():
-        if name not in names or not np.isfinite(value):
-            raise InputError(f"known may hold numbers for {', '.join(names)}; got {name}={value}.")
-    return dict(known or {})
+        good = isinstance(value, int | float | np.number) and np.isfinite(value)
+        if name not in names or not good or (name != "speed" and not value > 0):
+            raise InputError(
+                f"known may hold numbers for {', '.join(names)}, above zero but for speed; got "
+                f"{name}={value!r}."
+            )
+    return {name: float(value) for name, value in (known or {}).items()}
 
 
 def _swept_run(track: WallTrack) -> WallRun:

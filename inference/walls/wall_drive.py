@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, NotIdentified, check_array
 from physlearn.records import WallTrack
 
-__all__ = ["Scales", "WallDrive", "design_of", "drive_design", "scale_draws"]
+__all__ = ["Scales", "WallDrive", "design_of", "drive_design", "drive_levels", "scale_draws"]
 
 Floats = NDArray[np.float64]
 
 MOST_LEVELS = 24
+SAME_LEVEL = 1e-9
 CLEARLY_POSITIVE = 0.999
 
 
@@ -72,7 +73,7 @@ def design_of(given: ArrayLike | None, n_frames: int, law: str) -> WallDrive:
     constant = bool(np.ptp(force[:-1]) <= 1e-12 * np.abs(force).max())
     if law == "linear":
         return WallDrive(force[:, None], "drive_mobility", np.empty(0), True, constant, force)
-    levels = np.unique(force[:-1])
+    levels, _ = drive_levels(force[:-1])
     if levels.size > MOST_LEVELS:
         raise InputError(
             f"law={law!r} needs a drive of at most {MOST_LEVELS} levels; it has {levels.size}: "
@@ -81,6 +82,18 @@ def design_of(given: ArrayLike | None, n_frames: int, law: str) -> WallDrive:
     nearest = np.abs(force[:, None] - levels[None]).argmin(axis=1)
     design = (nearest[:, None] == np.arange(levels.size)).astype(float)
     return WallDrive(design, "level_velocity", levels, True, constant, force)
+
+
+def drive_levels(force: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the levels of a drive, ascending, and the level of each value; rounding makes none."""
+    same = SAME_LEVEL * float(np.abs(force).max(initial=0.0))
+    order = np.argsort(force, kind="stable")
+    ascending = force[order]
+    starts = np.concatenate([[True], np.diff(ascending) > same])
+    group = np.empty(force.size, dtype=np.int64)
+    group[order] = np.cumsum(starts) - 1
+    levels = ascending[starts]
+    return np.where(np.abs(levels) <= same, 0.0, levels), group
 
 
 @dataclass(frozen=True, slots=True)

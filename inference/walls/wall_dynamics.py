@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, NotIdentified, as_generator, check_array, check_choice
+from physlearn.checks import (
+    InputError,
+    NotIdentified,
+    as_generator,
+    check_array,
+    check_choice,
+    check_count,
+)
 from physlearn.inference.walls.drive_laws import draw_law
 from physlearn.inference.walls.wall_drive import Scales, WallDrive, drive_design, scale_draws
 from physlearn.inference.walls.wall_fronts import FrontModel, area_rates, make_front
@@ -66,7 +73,8 @@ def fit_wall_dynamics(
         Share of wrong pixels of a thresholded film; None infers it. Not for tracks.
     law
         ``linear`` in the drive; ``levels``: one velocity for each value of the drive; ``creep`` or
-        ``depinning``: that law through the velocities of the levels (`fit_drive_law`).
+        ``depinning``: that law through the velocities of the levels (`fit_drive_law`); the draws
+        of the levels do not assume the law, and are not paired with its own.
     tension, drive_pressure
         (value, sd) of the line tension (energy per length), or of the force per length of wall and
         per unit of drive, where one is known: only then can mobility and tension be told apart.
@@ -113,8 +121,7 @@ def fit_wall_dynamics(
     True
     """
     check_choice("law", law, LAWS)
-    if n_draws < 100:
-        raise InputError(f"n_draws must be at least 100, got {n_draws}.")
+    n_draws = check_count("n_draws", n_draws, 100)
     scales = Scales(tension, drive_pressure)
     if not isinstance(data, WallTrack):
         return _fit_film(data, drive, flip_rate, law, scales, pinning, rng, n_draws)
@@ -133,7 +140,7 @@ def fit_wall_dynamics(
             raise InputError("pinning=True goes with law='linear' and no scale; drop the others.")
         return fit_pinning_map(data, drive=drive, n_draws=min(n_draws, MAP_DRAWS), rng=rng)
     with one_blas_thread():
-        return _fit_track(data, told, law, scales, rng, n_draws)
+        return _fit_track(data, told, drive, law, scales, rng, n_draws)
 
 
 def _fit_film(
@@ -162,7 +169,7 @@ def _fit_film(
 
 
 def _fit_track(
-    track: WallTrack, told: WallDrive, law: str, scales: Scales,
+    track: WallTrack, told: WallDrive, drive: ArrayLike | None, law: str, scales: Scales,
     rng: int | np.random.Generator | None, n_draws: int,
 ) -> Fit:  # fmt: skip
     """Fit the fronts, then the drive law and the scales; see `fit_wall_dynamics`."""
@@ -208,6 +215,7 @@ def _fit_track(
         texts += found.warnings
         diagnostics["drive_law"] = found.diagnostics
     if scales.asked:
+        units |= _scale_units(scales, units[told.name], track)
         named = scale_draws(named, scales, told.name, generator)
         texts.append("mobility and tension are told apart by the scale that was given, not by data")
     if not told.known:
@@ -237,6 +245,7 @@ def _fit_track(
         warnings=texts,
         verdicts=dict.fromkeys(named, verdict) if verdict else {},
         attrs={"subject": "walls", "law": law, "time_unit": track.time_unit, "unit": track.unit},
+        constants=None if drive is None else {"drive": told.force},
     )  # fmt: skip
 
 
@@ -270,6 +279,20 @@ def _units(track: WallTrack, told: WallDrive) -> dict[str, str]:
     per = f"/{track.drive_unit}" if track.drive_unit not in ("", "1") else ""
     first = speed + (per if told.name == "drive_mobility" else "")
     return {told.name: first, "curvature_mobility": f"{track.unit}^2/{track.time_unit}"}
+
+
+def _scale_units(scales: Scales, speed: str, track: WallTrack) -> dict[str, str]:
+    """Units of mobility, tension and pressure, in those of the scale that was given."""
+    if scales.tension is not None:
+        per = f"/{track.drive_unit}" if track.drive_unit not in ("", "1") else ""
+        return {
+            "mobility": f"{track.unit}^2/{track.time_unit}/[tension]", "tension": "[tension]",
+            "drive_pressure": f"[tension]/{track.unit}{per}",
+        }  # fmt: skip
+    return {
+        "mobility": f"{speed}/[drive_pressure]", "drive_pressure": "[drive_pressure]",
+        "tension": f"{track.unit}^2/{track.time_unit}/({speed})*[drive_pressure]",
+    }  # fmt: skip
 
 
 def _law_units(units: dict[str, str], track: WallTrack) -> dict[str, str]:

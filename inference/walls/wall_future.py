@@ -166,6 +166,8 @@ class WallForecast:
         """
         if held.n_frames < 1 or not set(held.walls) & set(self.walls):
             raise InputError("held must hold later frames of walls that were predicted.")
+        if held.unit != self.unit:
+            raise InputError(f"held has the unit {held.unit!r}, the forecast {self.unit!r}.")
         generator = np.random.default_rng(0)  # of the measurement's errors: a part of the interval
         rows = []
         for future in self.futures:

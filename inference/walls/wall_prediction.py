@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, NotIdentified, as_generator, check_array
+from physlearn.checks import InputError, NotIdentified, as_generator, check_array, check_count
 from physlearn.inference.walls.pinned_future import pinned_future
 from physlearn.inference.walls.wall_fronts import FrontModel, make_front
 from physlearn.inference.walls.wall_future import WallForecast, WallFuture
@@ -48,6 +48,7 @@ def hold_out_frames(track: WallTrack, n_frames: int) -> tuple[WallTrack, WallTra
     >>> seen.n_frames, held.n_frames
     (4, 2)
     """
+    n_frames = check_count("n_frames", n_frames, 1)
     first = track.n_frames - n_frames
     if n_frames < 1 or first < 3:
         raise InputError(
@@ -128,12 +129,10 @@ def predict_walls(
     >>> forecast.values[0].shape[:2]
     (100, 2)
     """
-    if n_frames < 1 or n_futures < 10:
-        raise InputError("n_frames must be at least 1 and n_futures at least 10.")
+    n_frames = check_count("n_frames", n_frames, 1)
+    n_futures = check_count("n_futures", n_futures, 10)
     generator, _ = as_generator(rng)
-    name = next((name for name in SPEEDS if name in fit.variables), None)
-    if name is None or fit.attrs.get("subject") != "walls":
-        raise InputError("fit must come from fit_wall_dynamics or fit_pinning_map.")
+    name, track = _agreeing(fit, track)
     design = _design(fit, track, name, drive, n_frames)
     ahead = _times(track, times, n_frames)
     errors = track.metadata.get("frame_shift_error", [0.0])
@@ -158,6 +157,32 @@ def predict_walls(
             spread = _missed(run, design, all_times, draws, n_frames)
             futures.append(_future(run, design, all_times, chosen, n_frames, spread, generator))
     return WallForecast(ahead, tuple(futures), shift_error, track.unit)
+
+
+def _agreeing(fit: Fit, track: WallTrack) -> tuple[str, WallTrack]:
+    """Name of the speeds, and the track with the drive of the fit where the fit had another."""
+    names = [name for name in SPEEDS if isinstance(fit, Fit) and name in fit.variables]
+    if not names or fit.attrs.get("subject") != "walls":
+        raise InputError("fit must come from fit_wall_dynamics or fit_pinning_map.")
+    if not isinstance(track, WallTrack):
+        raise InputError(
+            f"track must be a WallTrack (see track_walls); got {type(track).__name__}."
+        )
+    for what, here in (("unit", track.unit), ("time_unit", track.time_unit)):
+        if fit.attrs.get(what, here) != here:
+            raise InputError(
+                f"the fit has the {what} {fit.attrs[what]!r} and the track {here!r}: convert one."
+            )
+    known = fit.idata["constant_data"] if "constant_data" in fit.idata.groups() else {}
+    told = known["drive"].to_numpy() if "drive" in known else None
+    if told is not None and told.size != track.n_frames:
+        raise InputError(
+            f"the fit was given a drive of {told.size} frames by hand, the track has "
+            f"{track.n_frames}: put the drive into the track before the fit."
+        )
+    if told is not None:
+        track = replace(track, drive=told)
+    return names[0], track
 
 
 def _design(

@@ -178,3 +178,12 @@ def test_kernels_equal_their_plain_form():
 def test_answer_of_labels_that_scatter_as_expected_is_one():
     assert abs(answer_share(0.2, 0.2, 0.01) - 1.0) < 1e-6
     assert answer_share(0.2, 0.0, 1e-9) == pytest.approx(0.886, abs=0.003)
+
+
+def test_a_wall_that_stays_in_its_column_of_pixels_is_known_to_a_pixel():
+    columns = np.mgrid[:48, :48][1]
+    film = np.array([columns < 20.512 + 0.03 * time for time in range(12)])
+    fit = fit_binary_walls(film, rng=1)
+    low, high = fit.interval("drive_velocity")
+    assert low < 0.03 < high < 0.2
+    assert any("known to a pixel" in text for text in fit.warnings)

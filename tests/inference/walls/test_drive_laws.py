@@ -98,3 +98,13 @@ def test_bad_input_gets_one_sentence():
         fit_drive_law(FIELDS, creep(0.5), np.ones(6), "square")
     with pytest.raises(NotIdentified, match="moves"):
         fit_drive_law(FIELDS, 0.1 * np.ones(6), np.ones(6))
+
+
+def test_a_spike_at_a_threshold_just_below_a_drive_does_not_take_the_posterior():
+    rng = np.random.default_rng(1)
+    speed = 1.5 * np.maximum(FIELDS / 0.784 - 1, 0) ** 0.232
+    sd = 0.03 * np.maximum(speed, 0.05)
+    for _ in range(3):
+        fit = fit_drive_law(FIELDS, speed + sd * rng.standard_normal(6), sd, "depinning", rng=rng)
+        low, high = fit.interval("depinning_field")
+        assert high - low > 0.05  # between the drives .7 and .9 nothing fixes it further

@@ -7,6 +7,7 @@ from scipy import stats
 
 from physlearn.checks import InputError
 from physlearn.inference.walls.nucleation import fit_nucleation_rate
+from physlearn.inference.walls.wall_drive import drive_levels
 from physlearn.records import WallTrack
 
 POINT = {
@@ -58,3 +59,14 @@ def test_an_unknown_area_is_asked_for():
         fit_nucleation_rate(film([1, 1]))
     with pytest.raises(InputError, match="detection"):
         fit_nucleation_rate(film([1, 1]), area=1.0, detection=(0.0, 0.1))
+
+
+def test_levels_of_a_rounded_drive_are_one_and_two_areas_are_ambiguous():
+    force = np.sin(np.pi * np.arange(7) / 3)
+    levels, group = drive_levels(force)
+    assert levels.size == 3
+    np.testing.assert_allclose(levels[group], force, atol=1e-12)
+    assert 0.0 in levels
+    track = WallTrack(pd.DataFrame(POINT), np.array([0.0, 1.0]), closed={0: False})
+    with pytest.raises(InputError, match="two frames"):
+        fit_nucleation_rate(track, area=(10.0, 10.0))

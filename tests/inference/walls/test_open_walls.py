@@ -1,5 +1,7 @@
 """Open walls, levels, laws and scales: planted contour points with known noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,6 +120,24 @@ def test_held_out_frames_lie_in_the_fan(n_held, oracle):
     # The points' errors are independent, and most of the spread
     oracle("open walls ahead: cov90", z=(inside / points - 0.9) / np.sqrt(0.09 / points) / 2)
     assert np.mean(better) > 0.9
+
+
+def test_forecasts_keep_the_drive_and_the_units_of_their_fit():
+    seen, held = hold_out_frames(open_wall(np.random.default_rng(0), n_frames=10), 2)
+    plain = predict_walls(fit_wall_dynamics(seen, rng=1), seen, 2, drive=held.drive, rng=1)
+    scaled = fit_wall_dynamics(seen, drive=1000 * seen.drive, rng=1)
+    other = predict_walls(scaled, seen, 2, drive=1000 * held.drive, rng=1)
+    for one, two in zip(plain.score(held)["rmse"], other.score(held)["rmse"], strict=True):
+        assert one == pytest.approx(two, rel=0.05)
+    renamed = replace(seen, unit="nm")
+    with pytest.raises(InputError, match="the unit 'pixel' and the track 'nm'"):
+        predict_walls(scaled, renamed, 2)
+    with pytest.raises(InputError, match="put the drive into the track"):
+        predict_walls(scaled, hold_out_frames(seen, 1)[0], 2)
+    with pytest.raises(InputError, match="whole number"):
+        predict_walls(scaled, seen, 2.5)
+    with pytest.raises(InputError, match="WallTrack"):
+        predict_walls(scaled, None, 2)
 
 
 def test_compiled_lines_equal_python():

@@ -98,6 +98,9 @@ def test_walls_at_rest_closed_or_smoothed_are_refused():
         fit_pinning_map(still)
     with pytest.raises(InputError, match="known may hold"):
         fit_pinning_map(still, known={"mass": 1.0})
+    for name, value in (("pinning_strength", -1.0), ("pinning_length", 0.0), ("speed", "a")):
+        with pytest.raises(InputError, match="above zero but for speed"):
+            fit_pinning_map(still, known={name: value})
 
 
 def test_a_fit_without_a_field_says_so():
