@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,7 +167,6 @@ def draw_profiles(
     ``factors`` (k,) raise the variances of the linear numbers and the arc's moves.
     """
     from scipy.interpolate import CubicSpline
-    from scipy.ndimage import map_coordinates
 
     fine, density = [], grid.density
     for k, axis in enumerate(grid.axes):
@@ -189,21 +189,14 @@ def draw_profiles(
             at[k] += step * (generator.random(n_draws) - 0.5)
             at[k] = np.clip(at[k], points[0], points[-1])
     physical = grid.coordinates.physical(at)
-    place = np.stack([
-        np.zeros(n_draws) if axis.size == 1 else (at[k] - axis[0]) / (axis[1] - axis[0])
-        for k, axis in enumerate(grid.axes)
-    ])  # fmt: skip
-
-    def read(values: Floats) -> Floats:
-        shaped = values.reshape(grid.density.shape)
-        return np.asarray(map_coordinates(shaped, place, order=1, mode="nearest"))
-
+    read = _reader(grid, at)
     n, k = model.pixels.values.size, grid.fits.answers.shape[1]
     if model.noise_sd is not None:
         noise = np.full(n_draws, model.noise_sd)
     else:
-        noise = np.sqrt(read(grid.fits.squares) / generator.chisquare(max(n - k, 1), n_draws))
-    answers = np.stack([read(np.ascontiguousarray(column)) for column in grid.fits.answers.T])
+        squares = read(grid.fits.squares[:, None])[0]
+        noise = np.sqrt(squares / generator.chisquare(max(n - k, 1), n_draws))
+    answers = read(grid.fits.answers)
     root = _root(model, mode)
     raised = np.sqrt(factors)[:, None] * root
     answers += noise * (raised @ generator.standard_normal((k, n_draws)))
@@ -212,6 +205,26 @@ def draw_profiles(
         "noise": noise, "linear": answers[: model.n_linear],
         "moves": answers[model.n_linear :] / answers[0],
     }  # fmt: skip
+
+
+def _reader(grid: ProfileGrid, at: Floats) -> Callable[[Floats], Floats]:
+    """Return a function that reads columns (nodes, k) linearly between nodes, (k, n)."""
+    index, weight = np.zeros((1, at.shape[1]), dtype=np.int64), np.ones((1, at.shape[1]))
+    for k, axis in enumerate(grid.axes):
+        index = index * axis.size
+        if axis.size == 1:
+            continue
+        place = (at[k] - axis[0]) / (axis[1] - axis[0])
+        below = np.clip(place.astype(np.int64), 0, axis.size - 2)
+        share = place - below
+        index = np.concatenate([index + below, index + below + 1])
+        weight = np.concatenate([weight * (1 - share), weight * share])
+
+    def read(columns: Floats) -> Floats:
+        corners = zip(index, weight, strict=True)
+        return np.asarray(sum(columns.T[:, here] * part for here, part in corners))
+
+    return read
 
 
 def _root(model: ProfileModel, mode: ProfileMode) -> Floats:

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.stats import binomtest, chi2
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference import fit_wall_profile
-from physlearn.inference.walls import profile_kernels, profile_row_kernels
+from physlearn.inference.walls import profile_hierarchy, profile_kernels, profile_row_kernels
 from physlearn.inference.walls.profile_pixels import Arc, wall_pixels
 from physlearn.inference.walls.profile_shapes import profile_tables, sextic_ratios
 from physlearn.inference.walls.wall_pictures import make_wall_picture
@@ -110,9 +111,56 @@ def test_what_a_picture_cannot_tell_is_refused_in_a_sentence():
         fit_wall_profile(np.ones((20, 25)), psf_width=1.0)
     with pytest.raises(InputError, match="bump needs position"):
         fit_wall_profile(narrow, psf_width=1.0, bump=True)
-    for wrong in (-1.0, (1.0, -0.1), "wide", (1.0, 2.0, 3.0)):
+    for wrong in (-1.0, (1.0, -0.1), "wide", ("a", "b"), (1.0, 2.0, 3.0)):
         with pytest.raises(InputError, match="psf_width"):
             fit_wall_profile(narrow, psf_width=wrong)
+    for name, wrong in (("position", (1.0, -2.0)), ("position", 1.0), ("n_draws", 500.0),
+                        ("pixel_size", "a"), ("pixel_size", (1.0, 2.0, 3.0))):  # fmt: skip
+        with pytest.raises(InputError, match=name):
+            fit_wall_profile(narrow, psf_width=1.0, **{name: wrong})
+    for wrong in (narrow * 1j, np.where(narrow > 1, np.inf, narrow), "a", None):
+        with pytest.raises(InputError, match="image"):
+            fit_wall_profile(wrong, psf_width=1.0)
+
+
+def test_steps_without_width_several_walls_and_spots_are_told_apart():
+    place, noise = np.arange(40.0), np.random.default_rng(0).standard_normal((40, 40))
+    sharp = np.sign(place - 19.3) * np.ones((20, 1))
+    for picture in (sharp, sharp + 0.05 * noise[:20]):
+        with pytest.raises(NotIdentified, match="sharper than its pixels"):
+            fit_wall_profile(picture, psf_width=0.0)
+    with pytest.raises(NotIdentified, match="More than one wall"):
+        fit_wall_profile(np.sin(place / 3) + 0.05 * noise, psf_width=0.0)
+    away = np.hypot(place - 20, (place - 20)[:, None])
+    spot = fit_wall_profile(np.exp(-(away**2) / 50) + 0.05 * noise, psf_width=0.0, rng=1)
+    assert any("a spot without a wall" in text for text in spot.warnings)
+
+
+def test_coordinates_and_masks_are_read():
+    picture = make_wall_picture(2.0, 1.0, noise_sd=0.05, rng=1)
+    plain = fit_wall_profile(picture, psf_width=1.0, rng=1).interval("wall_width")
+    names = ("y", "x")
+    coords = {name: (name, 0.5 * np.arange(n), {"units": "um"})
+              for name, n in zip(names, picture.shape, strict=True)}  # fmt: skip
+    named = xr.DataArray(picture, coords, names)
+    for array in (named, named.T, named[::-1, ::-1]):
+        fit = fit_wall_profile(array, psf_width=0.5, rng=1)
+        np.testing.assert_allclose(fit.interval("wall_width"), 0.5 * plain, atol=0.01)
+        assert fit.summary().set_index("name")["unit"]["wall_width"] == "um"
+        assert not any("no length scale" in text for text in fit.warnings)
+    with pytest.raises(InputError, match="evenly spaced"):
+        fit_wall_profile(named.assign_coords(x=np.arange(25.0) ** 2), psf_width=1.0)
+    wide = np.hstack([picture, np.full((20, 5), 1.6)])
+    hidden = np.ma.masked_array(wide, mask=np.tile(np.arange(30) >= 25, (20, 1)))
+    found = fit_wall_profile(hidden, psf_width=1.0, rng=1).interval("wall_width")
+    np.testing.assert_allclose(found, plain, atol=0.01)
+
+
+def test_a_wrong_noise_is_said():
+    picture = make_wall_picture(2.0, 1.0, noise_sd=0.05, rng=1)
+    for noise, wrong in ((0.05, False), (0.01, True), (0.5, True)):
+        fit = fit_wall_profile(picture, psf_width=1.0, noise_sd=noise, rng=1)
+        assert any("noise_sd does not agree" in text for text in fit.warnings) == wrong
 
 
 def test_a_bump_and_a_shape_are_found_where_the_position_is_known():
@@ -136,6 +184,20 @@ def test_correlated_noise_widens_the_interval():
     fit = fit_wall_profile(picture, psf_width=1.0, rng=1)
     assert fit.diagnostics["variance_factor"] > 2
     assert any("neighbouring residuals agree" in text for text in fit.warnings)
+
+
+def test_offsets_of_the_scan_lines_widen_the_place_of_the_wall():
+    inside = []
+    for seed in range(8):
+        rng = np.random.default_rng((seed, 9))
+        noise = 0.1 * rng.standard_normal((20, 1)) + 0.05 * rng.standard_normal((20, 25))
+        fit = fit_wall_profile(make_wall_picture(2.0, 1.0) + noise, psf_width=1.0, rng=seed)
+        assert any("neighbouring residuals agree" in text for text in fit.warnings)
+        for name, truth in (("wall_width", 2.0), ("offset", 0.0), ("curvature", 0.0)):
+            low, high = fit.interval(name)
+            inside.append(low < truth < high)
+    # half of them were inside while only the width was widened
+    assert np.mean(inside) > 0.75
 
 
 def _rows(rng, spread, blur=1.0, n=40):
@@ -181,6 +243,33 @@ def test_rows_of_different_lengths_with_one_width():
     assert fit["row_position"].shape[1] == 20
     with pytest.raises(InputError, match="free"):
         fit_wall_profile(ragged, psf_width="free", rows="own widths")
+
+
+@pytest.mark.parametrize("kind", ["own positions", "own widths"])
+def test_rows_that_show_another_thing_stay_out(kind):
+    rng = np.random.default_rng(1)
+    rows, _ = _rows(rng, 0.0, n=12)
+    rows = np.vstack([rows, 0.1 * rng.standard_normal(25), -rows[3]])
+    fit = fit_wall_profile(rows, psf_width=1.0, rows=kind, rng=1, n_draws=500)
+    assert abs(fit["amplitude"].mean() - 1) < 4 * fit["amplitude"].std()
+    assert any(text.startswith("rows 12, 13 do not show") for text in fit.warnings)
+    assert fit["row_position"].shape[1] == 12
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_walk_agrees_with_importance_draws(monkeypatch):
+    rows, _ = _rows(np.random.default_rng((1, 5)), 0.25, n=10)
+    fits = []
+    for largest in (profile_hierarchy.LARGEST_K, -9.0):
+        monkeypatch.setattr(profile_hierarchy, "LARGEST_K", largest)
+        monkeypatch.setattr(profile_hierarchy, "WALK_STEPS", 200)
+        fits.append(fit_wall_profile(rows, psf_width=(1.0, 0.05), rows="own widths", rng=1))
+    assert fits[1].attrs["approximation"].startswith("random walk")
+    for name in ("amplitude", "mean_log_width", "log_width_spread", "noise_sd", "psf_width"):
+        both = [fit[name] for fit in fits]
+        # at least 100 independent draws on either side
+        assert abs(both[0].mean() - both[1].mean()) < 4 * both[0].std() * np.sqrt(0.02)
+        assert 0.7 < both[0].std() / both[1].std() < 1.4
 
 
 def test_compiled_kernels_equal_their_python():
