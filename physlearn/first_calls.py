@@ -7,6 +7,7 @@ real use; ``benchmarks/monte_carlo/first_call.py`` times each in a fresh process
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -244,6 +245,58 @@ def _networks() -> None:
     fit_binary_units(units, n_draws=100, rng=1)
 
 
+def _wall_fits() -> None:
+    from physlearn.datasets import make_wall_scene, track_walls
+    from physlearn.inference import fit_wall_dynamics
+
+    line = make_wall_scene("line", (48, 64), 5, rng=1)
+    track = track_walls(line.video)
+    fit_wall_dynamics(track, rng=1, n_draws=200)
+    closed = make_wall_scene("domains", (96, 96), 5, rng=1)
+    fit_wall_dynamics(closed.binary, rng=1, n_draws=200)
+
+
+def _pinning_maps() -> None:
+    from physlearn.inference import fit_pinning_map
+    from physlearn.lattice_models import random_landscape, simulate_wall
+
+    medium = random_landscape(24, 1.0, 0.2, 3.0, 60.0, rng=1)
+    line = simulate_wall(
+        1.0, 1.0, 0.4, medium, start=np.full(24, 10.0), frame_times=np.arange(0.0, 18.0, 3.0)
+    )
+    known = {
+        "speed": 0.4, "curvature_mobility": 1.0, "pinning_strength": 0.2, "pinning_length": 3.0,
+    }  # fmt: skip
+    measured = replace(line, table=line.table.assign(normal_error=0.1))
+    fit_pinning_map(measured, known=known, small_slopes=True, n_draws=20, rng=1)
+
+
+def _profiles() -> None:
+    from physlearn.inference import fit_wall_profile
+    from physlearn.inference.walls.wall_pictures import make_wall_picture
+
+    picture = make_wall_picture(2.0, 1.0, noise_sd=0.05, rng=1)
+    for rows in ("wall", "own positions", "own widths"):
+        fit_wall_profile(picture, psf_width=1.0, rows=rows, rng=1, n_draws=200)
+
+
+def _field_fits(dynamics: str, own_term: bool = False) -> None:
+    from physlearn.inference import FieldTerm, fit_ginzburg_landau
+    from physlearn.lattice_models import LandauPotential, simulate_ginzburg_landau
+
+    own = (FieldTerm("square", lambda order, _: order**2),) if own_term else ()
+    generator = np.random.default_rng(1)
+    film = simulate_ginzburg_landau(
+        LandauPotential(a=-0.4, c=0.4, kappa_x=0.6, kappa_y=0.6),
+        generator.normal(size=(20, 20)), dynamics, frame_times=np.arange(2.0, 10.0),
+        time_step=0.01,
+    )  # fmt: skip
+    fit_ginzburg_landau(
+        film + 0.05 * generator.normal(size=film.shape), dynamics=dynamics, n_draws=200,
+        terms=("alpha", "beta", "gradient", *own), rng=1,
+    )  # fmt: skip
+
+
 FIRST_CALLS: dict[str, Callable[[], None]] = {
     **{f"simulate_lattice {method}": partial(_lattice, method) for method in METHODS_ON_BYTES},
     "CheckerboardIsing on threads": _checkerboard_on_threads,
@@ -277,6 +330,14 @@ FIRST_CALLS: dict[str, Callable[[], None]] = {
         for dynamics in ("nonconserved", "conserved")
         for method in ("explicit", "spectral")
     },
+    "fit_wall_dynamics": _wall_fits,
+    "fit_pinning_map": _pinning_maps,
+    "fit_wall_profile": _profiles,
+    **{
+        f"fit_ginzburg_landau {dynamics}": partial(_field_fits, dynamics)
+        for dynamics in ("nonconserved", "conserved")
+    },
+    "fit_ginzburg_landau with a term of one's own": partial(_field_fits, "nonconserved", True),
     **{
         f"simulate_ginzburg_landau vector {method}": partial(_vector_field, method)
         for method in ("explicit", "spectral")
