@@ -34,6 +34,7 @@ STRAY_DISTANCE = 4
 FARTHEST_STEP = 10.0
 TURN_LENGTH = 6.0
 SEEN_WEIGHT = 0.7
+GAP_SCALE, GAP_WEIGHT = 2.5, 0.35
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +107,9 @@ def film_contours(
         frames.append(found)
         if not seen.any():
             continue
-        weight = gaussian_filter(seen.astype(np.float32), smoothing)
-        smooth = gaussian_filter(np.where(seen, label, 0).astype(np.float32), smoothing)
+        guess, known = _bridged(label, seen)
+        weight = gaussian_filter(known.astype(np.float32), smoothing)
+        smooth = gaussian_filter(guess, smoothing)
         level: Floats = np.where(weight > 0.05, smooth / np.maximum(weight, 0.05), 0.5).astype(
             np.float64
         )
@@ -119,6 +121,22 @@ def film_contours(
             if contour is not None:
                 found.append(contour)
     return frames, smooth_labels
+
+
+def _bridged(
+    label: Labels, seen: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Labels with narrow gaps filled from around, zero in wide ones, and where they are known."""
+    from scipy.ndimage import gaussian_filter
+
+    own = np.where(seen, label, 0).astype(np.float32)
+    if seen.all():
+        return own, seen
+    near = gaussian_filter(seen.astype(np.float32), GAP_SCALE)
+    known = seen | (near > GAP_WEIGHT)
+    around = gaussian_filter(own, GAP_SCALE) / np.maximum(near, GAP_WEIGHT)
+    filled: NDArray[np.float32] = np.where(seen, own, np.where(known, around, 0))
+    return filled.astype(np.float32), known
 
 
 def _as_contour(frame: int, line: Floats, smooth: Floats) -> BinaryContour | None:

@@ -95,6 +95,16 @@ def test_merging_and_splitting_domains(oracle):
     oracle("thresholded domains that merge and split: mobility", z=z[1])
 
 
+def test_a_strip_of_unseen_columns_is_bridged(oracle):
+    labels, drive = star_film(seed=3)
+    values = labels.astype(float)
+    values[:, :, 38:42] = np.nan
+    fit = fit_binary_walls(values, drive=drive, rng=1)
+    assert fit.diagnostics["n_walls"] == 1
+    for name, z in zip(("speed", "mobility"), z_values(fit), strict=True):
+        oracle(f"thresholded domain behind an unseen strip: {name}", z=z)
+
+
 def test_levels_and_creep_need_a_drive_of_levels():
     labels, drive = star_film()
     fit = fit_binary_walls(labels, drive=drive, law="levels", rng=2)
