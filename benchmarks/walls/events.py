@@ -133,7 +133,7 @@ def histories(quick: bool) -> list[Row]:
     for nuclei, noises in ((4, (0.1, 0.3, 0.6)), (10, (0.3,))):
         ours = {noise: _Total() for noise in noises}
         plain, plain_kinds = _Total(), _Total()
-        for seed in range(FIRST_SEED, FIRST_SEED + (n_films if nuclei == 4 or quick else 8)):
+        for seed in range(FIRST_SEED, FIRST_SEED + (n_films if nuclei == 4 or quick else 4)):
             scene = _film(seed, 0.3, nuclei)
             for noise in noises:
                 film = scene.video if noise == 0.3 else _again(scene, noise, seed)
@@ -156,7 +156,7 @@ def histories(quick: bool) -> list[Row]:
 
 def disturbed(quick: bool) -> list[Row]:
     """Find the events where frames are missing, illumination jumps, or the signal is complex."""
-    n_films = 2 if quick else 8
+    n_films = 2 if quick else 6
     rows = []
     for what, planted in (
         ("two frames missing", {"missing_frames": (9, 22)}),

@@ -98,10 +98,12 @@ class _Border:
         origin, step = self.grid
         cells = np.rint((places - origin) / step).astype(int)
         rows, columns = self.mask.shape
-        known = (cells >= 0).all(axis=1) & (cells[:, 0] < columns) & (cells[:, 1] < rows)
+        known: NDArray[np.bool_] = (
+            (cells >= 0).all(axis=1) & (cells[:, 0] < columns) & (cells[:, 1] < rows)
+        )
         cells = np.where(known[:, None], cells, 0)
-        values: NDArray[np.bool_] = self.mask[cells[:, 1], cells[:, 0]]
-        return known & values
+        known &= self.mask[cells[:, 1], cells[:, 0]]
+        return known
 
 
 def _borders(track: WallTrack, feature: WallTrack | xr.DataArray) -> list[_Border | None]:
