@@ -128,7 +128,7 @@ def refusals(quick: bool) -> list[Row]:
 def free_blur(quick: bool) -> list[Row]:
     """Report how often the upper bound holds when the point spread is free."""
     rows = []
-    n = 10 if quick else 100
+    n = 10 if quick else 50
     for width, blur, noise in ((1, 1, 0.02), (2, 1, 0.02), (2, 2, 0.1), (4, 2, 0.02)):
         above, inside = [], []
         for index in range(n):
@@ -141,6 +141,18 @@ def free_blur(quick: bool) -> list[Row]:
             "measured": f"95 % bound holds in {np.mean(above):.0%}, cov90 {np.mean(inside):.2f}",
             "goal": "", "met": None,
         })  # fmt: skip
+    inside = []
+    for index in range(2 * n):
+        rng = np.random.default_rng((index, 53))
+        width, blur = rng.uniform(0, 5, 2)
+        picture = _picture(width, blur, 0.05, rng)
+        low, high = fit_wall_profile(picture, psf_width="free", rng=index).interval("wall_width")
+        inside.append(low < width < high)
+    rows.append({
+        "what": f"point spread free, width and blur uniform on 0-5 px, noise .05, {2 * n}",
+        "measured": f"cov90 {np.mean(inside):.2f}", "goal": "cov90 .9 on average over the prior",
+        "met": bool(binom.cdf(sum(inside), len(inside), 0.9) > 0.005),
+    })  # fmt: skip
     return rows
 
 
@@ -203,7 +215,7 @@ def _rows(rng: np.random.Generator, spread: float, blur: float, noise: float) ->
 def hierarchy(quick: bool) -> list[Row]:
     """Coverage, time and effective samples a second of 40 rows with widths of their own."""
     rows = []
-    n = 6 if quick else 100
+    n = 4 if quick else 24
     for spread, share, noise in ((0.2, 0.0, 0.1), (0.2, 0.05, 0.1), (0.4, 0.05, 0.03)):
         mean_in, spread_in, own_in, seconds, sizes, shapes, walks = [], [], [], [], [], [], 0
         for index in range(n):
