@@ -39,6 +39,7 @@ LARGEST_BEND = 3.0
 WIDEST = 1.0
 REACH = 6.0
 STEEPNESS = 0.0, 6.0
+AT_THE_END = 0.02
 COLUMNS = (
     "wall",
     "exponent",
@@ -306,6 +307,12 @@ def _exponent(modes: _WallModes, begin: Floats | None = None) -> dict[str, Any]:
         facts["refused"] = (
             "the spectrum is bent between these wavelengths: no single exponent describes it; "
             "choose a narrower band"
+        )
+        return facts
+    if best.x[1] > STEEPNESS[1] - AT_THE_END:
+        facts["refused"] = (
+            "the spectrum falls faster than that of any rough line: the wall is smooth at these "
+            "wavelengths"
         )
         return facts
     if half > WIDEST:

@@ -41,6 +41,7 @@ EVENT_KINDS = ("birth", "vanish", "merge", "split", "enter", "leave")
 EVENT_NUMBERS = ("x", "y", "time")
 WALL_KINDS = ("ferroelectric", "ferroelastic", "unknown")
 TEXTS = ("unit", "time_unit", "drive_unit", "metadata", "warnings")
+LARGEST_NORMAL_GAP = 1e-3
 
 
 def _no_events() -> pd.DataFrame:
@@ -51,7 +52,10 @@ def _no_events() -> pd.DataFrame:
 
 def _check_events(events: pd.DataFrame) -> pd.DataFrame:
     """Return the events with every column, -1 and NaN where nothing was said."""
-    wrong = sorted(set(events["kind"]) - set(EVENT_KINDS))
+    missing = [name for name in ("frame", "wall", "kind") if name not in events]
+    if missing:
+        raise InputError(f"events must have the columns frame, wall, kind; missing {missing[0]}.")
+    wrong = sorted(set(map(str, events["kind"])) - set(EVENT_KINDS))
     if wrong:
         raise InputError(f"events must be of kind {', '.join(EVENT_KINDS)}; got {wrong[0]!r}.")
     whole = events[["frame", "wall", "kind"]].reset_index(drop=True).copy()
@@ -61,6 +65,25 @@ def _check_events(events: pd.DataFrame) -> pd.DataFrame:
         given = events[name].to_numpy() if name in events else np.full(len(events), np.nan)
         whole[name] = np.asarray(given, dtype=np.float64)
     return whole
+
+
+def _check_geometry(table: pd.DataFrame) -> None:
+    """Errors are not negative, normals have length 1."""
+    if not len(table):
+        return
+    for name in ("normal_error", "error_correlation_length"):
+        if table[name].min() < 0:
+            raise InputError(
+                f"table[{name!r}] must not be negative; got {table[name].min():.4g} in row "
+                f"{int(table[name].argmin())}."
+            )
+    length = np.hypot(table["normal_x"].to_numpy(), table["normal_y"].to_numpy())
+    row = int(np.abs(length - 1.0).argmax())
+    if abs(length[row] - 1.0) > LARGEST_NORMAL_GAP:
+        raise InputError(
+            "table must have unit normals (normal_x, normal_y); that of row "
+            f"{row} has length {length[row]:.4g}: divide by it."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -100,7 +123,8 @@ class WallTrack:
     Raises
     ------
     InputError
-        When a column is missing, a number is not finite or a frame has no time.
+        When a column is missing, a number is not finite, an error is negative, a normal has not
+        length 1 or a frame has no time.
 
     Examples
     --------
@@ -149,6 +173,7 @@ class WallTrack:
                 f"table['frame'] must be below {len(times)} (length of frame_times); "
                 f"got {table['frame'].max()}."
             )
+        _check_geometry(table)
         for wall, kind in self.kinds.items():
             check_choice(f"kinds[{wall}]", kind, WALL_KINDS)
         check_choice("unit", self.unit, LENGTH_UNITS)

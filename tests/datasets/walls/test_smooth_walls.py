@@ -1,12 +1,20 @@
 """Walls under the space-time prior: against exact posteriors, planted priors and planted walls."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import fft
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets import WallPrior, make_wall_video, measure_velocities, smooth_walls
+from physlearn.datasets import (
+    WallPrior,
+    make_wall_video,
+    measure_velocities,
+    smooth_walls,
+    track_walls,
+)
 from physlearn.datasets.walls.space_time_grid import make_grid, solve_grid
 from physlearn.datasets.walls.space_time_prior import mode_strengths
 from physlearn.lattice_models import simulate_wall
@@ -243,3 +251,20 @@ def test_what_cannot_be_smoothed_is_said():
         smooth_walls(back)
     with pytest.raises(InputError, match="rate"):
         WallPrior(1.0, 1.0, 2.0, 0.0)
+
+
+def test_neither_the_order_of_rows_nor_the_unit_of_length_matters():
+    track = track_walls(make_wall_video(n_frames=4, rng=5).video)
+    smooth = smooth_walls(track).table
+    mixed = replace(track, table=track.table.sample(frac=1, random_state=0))
+    pd.testing.assert_frame_equal(smooth_walls(mixed).table, smooth)
+    scale = 1e-5
+    lengths = ["x", "y", "normal_error", "error_correlation_length", "arc_length"]
+    small = track.table.copy()
+    small[lengths] *= scale
+    names = ("point_spacing", "smoothing_length", "wall_width")
+    metadata = {**track.metadata, **{name: scale * track.metadata[name] for name in names}}
+    metadata["frame_shift_error"] = [scale * one for one in track.metadata["frame_shift_error"]]
+    tiny = smooth_walls(replace(track, table=small, metadata=metadata)).table
+    np.testing.assert_allclose(tiny["x"] / scale, smooth["x"], atol=0.01)
+    np.testing.assert_allclose(tiny["normal_error"] / scale, smooth["normal_error"], rtol=0.01)

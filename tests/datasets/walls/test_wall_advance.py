@@ -128,9 +128,15 @@ def test_the_xpeem_film_gets_an_answer(public_file):
     track = track_walls(film, TrackWallsOptions(normalize=False))
     area = domain_fraction(film) * np.isfinite(film.to_numpy()[0]).sum()
     found = measure_wall_advance(track, area)
-    assert found.high < 0
-    assert found.high - found.low < 0.6
-    assert found.warnings == ()
+    # the dark domain grows in every frame, ever more slowly: .013 of the view a frame in the first
+    # five, .003 in the last five (.009 and .002 by Otsu's threshold of each raw frame)
+    steps = np.diff(area)
+    assert (steps < 0).all()
+    assert steps[:5].mean() < 3 * steps[-5:].mean()
+    assert -0.6 < found.mean < -0.3
+    # so its velocities hang together, and 15 of them tell no steady mean
+    assert found.low < found.mean < found.high < 0.2
+    assert any("hang together" in text for text in found.warnings)
 
 
 def test_too_little_is_said():

@@ -1,12 +1,20 @@
 """Roughness exponents of lines whose exponent is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from physlearn.checks import InputError
-from physlearn.datasets import measure_roughness
+from physlearn.datasets import (
+    WallSceneOptions,
+    make_wall_scene,
+    make_wall_video,
+    measure_roughness,
+    track_walls,
+)
 from physlearn.lattice_models import LineOptions, simulate_wall
 from physlearn.records import WallTrack
 
@@ -112,3 +120,20 @@ def test_what_cannot_be_measured_is_said():
         measure_roughness(track, ends="loose")
     with pytest.raises(InputError, match="must be a WallTrack"):
         measure_roughness(track.table)
+
+
+def test_smooth_blobs_have_no_roughness_exponent():
+    table = measure_roughness(track_walls(make_wall_video(n_frames=4, rng=5).video)).table
+    smooth = table["refused"].str.contains("smooth at these wavelengths")
+    assert smooth.any()
+    assert table.loc[~smooth & (table["refused"] == ""), "exponent"].between(-0.5, 2.45).all()
+
+
+def test_exact_points_give_the_exponent_of_points_that_are_all_but_exact():
+    scene = make_wall_scene("line", (64, 128), 4, options=WallSceneOptions(noise_sd=0.02), rng=1)
+    found = []
+    for error in (0.0, 1e-3):
+        table = scene.track.table.assign(normal_error=error, error_correlation_length=1.0)
+        track = replace(scene.track, table=table)
+        found.append(measure_roughness(track, shortest=8.0).table.iloc[0]["exponent"])
+    assert abs(found[0] - found[1]) < 0.02
