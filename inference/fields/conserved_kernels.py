@@ -17,14 +17,9 @@ from numpy.typing import NDArray
 from physlearn.lattice_models.kernels import summing_kernel
 
 __all__ = [
-    "adjoint_pass",
-    "bend_stages",
-    "forward_pass",
-    "laplacian",
-    "operate",
-    "stage_rate",
+    "adjoint_pass", "bend_stages", "combine", "forward_pass", "laplacian", "operate", "stage_rate",
     "tangent_pass",
-]
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 IDENTITY, LAPLACIAN, GRADIENT_X, GRADIENT_Y = 0, 1, 2, 3
@@ -32,14 +27,43 @@ BUILT_IN = 8  # parameters before those of the users
 
 
 @summing_kernel
+def copy_field(source: Floats, target: Floats) -> None:
+    """Copy cell by cell: an assignment of slices is slow to compile."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]
+
+
+@summing_kernel
+def clear_field(field: Floats) -> None:
+    """Set to zero."""
+    for i in range(field.shape[0]):
+        for j in range(field.shape[1]):
+            field[i, j] = 0.0
+
+
+@summing_kernel
+def stays_finite(field: Floats) -> bool:
+    """Whether a field's sum is finite."""
+    total = 0.0
+    for i in range(field.shape[0]):
+        for j in range(field.shape[1]):
+            total += field[i, j]
+    return bool(np.isfinite(total))
+
+
+@summing_kernel
 def laplacian(field: Floats, out: Floats, per_x: float, per_y: float, mirror: bool) -> None:
     """Five-point Laplacian; ``per_x``, ``per_y``: 1 / dx^2, 1 / dy^2."""
     n_rows, n_columns = field.shape
+    # beyond an edge: indices, not branches, so that the loops are compiled once
+    north_of_all, south_of_all = (0, n_rows - 1) if mirror else (n_rows - 1, 0)
+    west_of_all, east_of_all = (0, n_columns - 1) if mirror else (n_columns - 1, 0)
     for i in range(n_rows):
-        above = i - 1 if i > 0 else (0 if mirror else n_rows - 1)
-        below = i + 1 if i < n_rows - 1 else (n_rows - 1 if mirror else 0)
+        above = i - 1 if i > 0 else north_of_all
+        below = i + 1 if i < n_rows - 1 else south_of_all
         upper, lower, here, row = field[above], field[below], field[i], out[i]
-        left, right = here[0] if mirror else here[-1], here[1]
+        left, right = here[west_of_all], here[1]
         row[0] = per_x * (left + right - 2.0 * here[0]) + per_y * (
             upper[0] + lower[0] - 2.0 * here[0]
         )
@@ -49,7 +73,7 @@ def laplacian(field: Floats, out: Floats, per_x: float, per_y: float, mirror: bo
         for j in range(n_columns - 2):
             twice = middle[j] + middle[j]
             inner[j] = per_x * (west[j] + east[j] - twice) + per_y * (north[j] + south[j] - twice)
-        left, right = here[-2], here[-1] if mirror else here[0]
+        left, right = here[-2], here[east_of_all]
         row[-1] = per_x * (left + right - 2.0 * here[-1]) + per_y * (
             upper[-1] + lower[-1] - 2.0 * here[-1]
         )
@@ -59,28 +83,21 @@ def laplacian(field: Floats, out: Floats, per_x: float, per_y: float, mirror: bo
 def slope(field: Floats, out: Floats, grid: Floats, along_x: bool, transposed: bool,
           mirror: bool) -> None:  # fmt: skip
     """Central difference along an axis, or its transpose; ``grid``: 1 / dx^2, 1 / dy^2."""
-    n_rows, n_columns = field.shape
-    length = n_columns if along_x else n_rows
+    length = field.shape[1] if along_x else field.shape[0]
     half = 0.5 * np.sqrt(grid[0] if along_x else grid[1])
-    for i in range(n_rows):
-        for j in range(n_columns):
-            place = j if along_x else i
-            low, high = place - 1, place + 1
-            sign_low, sign_high = -half, half
-            if transposed:
-                sign_low, sign_high = half, -half
-            if low < 0:
-                low = 0 if mirror else length - 1
-                if mirror and transposed:
-                    sign_low = -half
-            if high == length:
-                high = length - 1 if mirror else 0
-                if mirror and transposed:
-                    sign_high = half
-            if along_x:
-                out[i, j] = sign_low * field[i, low] + sign_high * field[i, high]
-            else:
-                out[i, j] = sign_low * field[low, j] + sign_high * field[high, j]
+    sign = -half if transposed else half
+    for place in range(length):
+        low, high, sign_low, sign_high = place - 1, place + 1, -sign, sign
+        if low < 0:
+            low, sign_low = (0, -half) if mirror else (length - 1, -sign)
+        if high == length:
+            high, sign_high = (length - 1, half) if mirror else (0, sign)
+        if along_x:
+            for i in range(field.shape[0]):
+                out[i, place] = sign_low * field[i, low] + sign_high * field[i, high]
+        else:
+            for j in range(field.shape[1]):
+                out[place, j] = sign_low * field[low, j] + sign_high * field[high, j]
 
 
 @summing_kernel
@@ -159,15 +176,16 @@ def forward_pass(start: Floats, waves: Floats, profile: Floats, theta: Floats, g
     each interval; ``stages``: (steps in all, n_stages, n_rows, n_columns).
     """
     n_stages = weights.shape[0]
-    work, rate, first = np.empty_like(start), np.empty_like(start), np.empty_like(start)
+    shape = start.shape
+    work, rate, first = np.empty(shape), np.empty(shape), np.empty(shape)
     nothing = np.empty((0, 0))
-    frames[0] = start
+    copy_field(start, frames[0])
     step = 0
     for interval in range(n_steps.size):
         now = frames[interval]
         for sub in range(n_steps[interval]):
             block = stages[step]
-            block[0] = now
+            copy_field(now, block[0])
             for stage in range(n_stages):
                 target = first if stage == 0 else rate
                 stage_rate(block[stage], nothing, waves[step], profile, theta, grid, conserved,
@@ -182,7 +200,7 @@ def forward_pass(start: Floats, waves: Floats, profile: Floats, theta: Floats, g
             step += 1
             if step < stages.shape[0] and sub < n_steps[interval] - 1:
                 now = stages[step, 0]
-        if not np.isfinite(frames[interval + 1].sum()):
+        if not stays_finite(frames[interval + 1]):
             return False
     return True
 
@@ -246,9 +264,11 @@ def tangent_pass(start: Floats, turn: Floats, stages: Floats, bends: Any, values
     block = np.empty((n_stages + 1, shape[0], shape[1]))
     rooms, rate, first = np.empty((3, *shape)), np.empty(shape), np.empty(shape)
     none = np.empty((0, 0, 0))
-    turned = np.abs(turn).sum() > 0.0
-    block[0] = start
-    frames[0] = start
+    turned = False
+    for k in range(turn.size):
+        turned = turned or turn[k] != 0.0
+    copy_field(start, block[0])
+    copy_field(start, frames[0])
     step = 0
     for interval in range(n_steps.size):
         for _ in range(n_steps[interval]):
@@ -262,9 +282,9 @@ def tangent_pass(start: Floats, turn: Floats, stages: Floats, bends: Any, values
                     rooms, target,
                 )  # fmt: skip
                 combine(block, block[stage + 1], target, first, weights, stage, lengths[interval])
-            block[0] = block[n_stages]
+            copy_field(block[n_stages], block[0])
             step += 1
-        frames[interval + 1] = block[0]
+        copy_field(block[0], frames[interval + 1])
 
 
 @summing_kernel
@@ -344,15 +364,17 @@ def adjoint_pass(force: Floats, stages: Floats, bends: Any, values: Floats, slop
     bars = np.empty((n_stages + 1, shape[0], shape[1]))
     rooms, first = np.empty((3, *shape)), np.empty(shape)
     none = np.empty((0, 0, 0))
-    gradient[:] = 0.0
-    start[:] = force[n_steps.size]
+    for k in range(gradient.size):
+        gradient[k] = 0.0
+    copy_field(force[n_steps.size], start)
     step = stages.shape[0] - 1
     for interval in range(n_steps.size - 1, -1, -1):
         length = lengths[interval]
         for _ in range(n_steps[interval]):
-            bars[:] = 0.0
-            bars[n_stages] = start
-            first[:] = 0.0
+            for stage in range(n_stages):
+                clear_field(bars[stage])
+            copy_field(start, bars[n_stages])
+            clear_field(first)
             for stage in range(n_stages - 1, -1, -1):
                 bar = bars[stage + 1]
                 if stage == 0:
@@ -372,6 +394,6 @@ def adjoint_pass(force: Floats, stages: Floats, bends: Any, values: Floats, slop
                     kinds, waves[step], profile, theta, grid, conserved, mirror, with_theta, rooms,
                     gradient, bars[stage],
                 )  # fmt: skip
-            start[:] = bars[0]
+            copy_field(bars[0], start)
             step -= 1
         add_scaled(start, force[interval], 1.0)

@@ -139,12 +139,9 @@ class PolynomialField:
         if self.drive is None:
             return np.zeros((steps.n_steps, 4))
         moments = steps.starts[:, None] + steps.lengths[:, None] * np.array([0.0, 0.5, 0.5, 1.0])
-        waves: Floats = np.ascontiguousarray(
-            np.broadcast_to(
-                self.drive(moments, np.repeat(steps.intervals[:, None], 4, axis=1)), moments.shape
-            )
-        )
-        return waves
+        driven = self.drive(moments, np.repeat(steps.intervals[:, None], 4, axis=1))
+        # a copy: a read-only array would compile the kernels once more
+        return np.array(np.broadcast_to(driven, moments.shape), dtype=np.float64, order="C")
 
 
 def make_polynomial_field(
