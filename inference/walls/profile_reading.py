@@ -34,7 +34,7 @@ def read_picture(
         image = _plain(image)
     if pixel_size is None:
         pixel_size, unit = step or 1.0, unit or own or "pixel"
-    return image, pixel_size, unit or own or "pixel"
+    return image, pixel_size, unit or "pixel"
 
 
 def _plain(image: NDArray[Any]) -> NDArray[Any]:
