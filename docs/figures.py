@@ -20,6 +20,7 @@ from figures_gallery import gallery_figure
 from figures_patches import PATCH_FIGURES
 from figures_physics import ising_figure
 from figures_prediction import prediction_figure
+from figures_walls import WALL_FIGURES
 from matplotlib.figure import Figure
 from rich.console import Console
 from tables import fill
@@ -36,6 +37,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "envelope": envelope_figure,
     **ATOM_FIGURES,
     **PATCH_FIGURES,
+    **WALL_FIGURES,
     "oracles": measured.oracle_figure,
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,
