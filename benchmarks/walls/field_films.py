@@ -55,7 +55,7 @@ def crb(film: PlantedFilm, *, drift: tuple[float, float] | None, blur: float) ->
 def planted(name: str, quick: bool) -> list[Row]:
     """Fit replicates of one case; drift is fitted wherever it is allowed."""
     case = CASES[name]
-    shape, n_frames, replicates = ((32, 32), 24, 3) if quick else ((64, 64), 60, 200)
+    shape, n_frames, replicates = ((32, 32), 24, 3) if quick else ((64, 64), 60, 50)
     scores, inside, seconds, alarms, failed = [], [], [], 0, 0
     for seed in range(replicates):
         film = planted_film(shape, n_frames, rng=10_000 + seed, **case)

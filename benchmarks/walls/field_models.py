@@ -157,9 +157,9 @@ def conserved_films(quick: bool) -> list[Row]:
     """Cahn-Hilliard films, plain, and with missing frames and drift."""
     names, rows = ("alpha", "beta", "gradient"), []
     options: tuple[tuple[str, bool, bool, int], ...] = (
-        ("Cahn-Hilliard 64^2 x 60, noise 0.05", False, False, 2 if quick else 40),
+        ("Cahn-Hilliard 64^2 x 60, noise 0.05", False, False, 2 if quick else 20),
         ("Cahn-Hilliard, 30 % of the frames missing, drift 0.02 px/frame", True, True,
-         1 if quick else 20),
+         1 if quick else 8),
     )  # fmt: skip
     for what, drift, missing, count in options:
 
