@@ -38,7 +38,7 @@ def suspicious_rows(rows: Floats) -> NDArray[np.int64]:
     noise = 1.2533 * float(np.median(scatter))
     suspect = np.abs(shift) > 0.6 * _limits(noise, count)
     suspect |= scatter > 1.5 * np.maximum(_usual(scatter), noise / 1.2533)
-    return wide[suspect]
+    return np.asarray(wide[suspect], dtype=np.int64)
 
 
 def repair_rows(

@@ -83,7 +83,9 @@ def track_walls(
         In the units of the video; pixels and frames where it has none. ``metadata`` holds
         ``wall_width``, ``noise_sd`` (fraction of half the contrast), the smoothing lengths,
         ``missing_frames`` and ``frame_shift_error`` (one a frame: error along the normals that all
-        its walls share). ``warnings`` say which frames were left out and why.
+        its walls share). ``warnings`` say which frames were left out and why. ``curvature`` is that
+        of the wall smoothed over ``smoothing_length``, and ``curvature_error`` holds the pixel
+        noise only: what is rough below that length is in neither.
 
     Raises
     ------
