@@ -141,7 +141,7 @@ def _stars(flip: float, goal: float, exponent: float = 0.5) -> Callable[[bool], 
 def _topology(flip: float, goal: float) -> Callable[[bool], list[Row]]:
     def check(quick: bool) -> list[Row]:
         tally, events = _Tally(), 0
-        for seed in range(2 if quick else 30):
+        for seed in range(2 if quick else 24):
             planted = WallSceneOptions(flip_rate=flip)
             scene = make_wall_scene("driven_topology", (128, 128), 40, options=planted, rng=seed)
             truth = np.array([planted.drive_mobility, planted.curvature_mobility])

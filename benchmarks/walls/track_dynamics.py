@@ -154,7 +154,7 @@ def drive_laws(quick: bool) -> list[Row]:
     for law, name in (("creep", "creep_exponent"), ("depinning", "depinning_exponent")):
         for relative in (0.003, 0.03):
             inside, widths, refused = [], [], 0
-            for _ in range(20 if quick else 300):
+            for _ in range(20 if quick else 150):
                 exponent = rng.uniform(0.2, 1.2)
                 if law == "creep":
                     speed = CREEP[0] * np.exp(-((CREEP[1] / fields) ** exponent))
@@ -205,8 +205,8 @@ def drive_laws(quick: bool) -> list[Row]:
 def forecasts(quick: bool) -> list[Row]:
     """Predict the last five frames of open and closed walls, beside two baselines."""
     rows = []
-    for kind, count in (("open", 30), ("closed", 30), ("pinned, smooth law,", 30),
-                        ("pinned, mapped,", 6)):  # fmt: skip
+    for kind, count in (("open", 30), ("closed", 30), ("pinned, smooth law,", 20),
+                        ("pinned, mapped,", 3)):  # fmt: skip
         tables = []
         for seed in range(min(count, 2) if quick else count):
             rng = np.random.default_rng(seed)
@@ -249,7 +249,7 @@ def _agreement(fit: Fit, planted: PlantedField) -> tuple[float, float]:
 def pinning_maps(quick: bool) -> list[Row]:
     """Map the planted field, beside an oracle that knows all other parameters."""
     ratios, spreads, oracle_spreads, tensions, seconds = [], [], [], [], []
-    for seed in range(1 if quick else 6):
+    for seed in range(1 if quick else 4):
         track, planted = pinned_wall(np.random.default_rng(seed))
         known = {
             "speed": 0.5, "curvature_mobility": 1.2, "pinning_strength": 0.2,
