@@ -128,7 +128,7 @@ def lead_titanate(quick: bool) -> list[Row]:
     own = fit.interval("coercive_voltages")
     found = fit["median_loop_crossings"].mean(axis=0)
     return [{
-        "what": f"beps_pto_loops, {fit.diagnostics['n_pixels']} of {values.shape[0] ** 2} pixels",
+        "what": f"beps_pto_loops, {fit.diagnostics['n_pixels']} of {loops[..., 0].size} pixels",
         "measured": f"median loop crosses at {found[0]:.2f} V ({up[0]:.2f} to {up[1]:.2f}) and "
         f"{found[1]:.2f} V ({down[0]:.2f} to {down[1]:.2f}); population {own[0][0]:.2f} to "
         f"{own[0][1]:.2f} V and {own[1][0]:.2f} to {own[1][1]:.2f} V, imprint {imprint[0]:.2f} to "
