@@ -12,6 +12,7 @@ from physlearn.findings import Findings, Step
 __all__ = ["VIDEO_STEPS"]
 
 MOST_HELD_FRAMES = 3
+WHOLE_FRAME = 0.98
 
 
 def _normalise(findings: Findings) -> None:
@@ -21,7 +22,7 @@ def _normalise(findings: Findings) -> None:
         return
     normal = normalize_frames(findings.video)
     raw = findings.video.to_numpy()
-    seen = ~np.isnan(normal.to_numpy()[0])
+    seen = np.isfinite(normal.to_numpy()).any(axis=0)
     findings.normalised = normal
     findings.domain_shares = pd.DataFrame(
         {
@@ -37,9 +38,12 @@ def _share_above(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the share of pixels above the middle of the first frame's two levels, per frame."""
     from skimage.filters import threshold_otsu
 
-    first = pixels[0][np.isfinite(pixels[0])]
+    begun = pixels[np.isfinite(pixels).any(axis=1)][0]
+    first = begun[np.isfinite(begun)]
     threshold = float(threshold_otsu(first))  # type: ignore[no-untyped-call]
-    share: NDArray[np.float64] = (pixels > threshold).mean(axis=1)
+    known = np.isfinite(pixels).sum(axis=1)
+    above = (pixels > threshold).sum(axis=1)
+    share: NDArray[np.float64] = np.where(known > 0, above / np.maximum(known, 1), np.nan)
     return share
 
 
@@ -59,6 +63,8 @@ def _measure_advance(findings: Findings) -> None:
     steps = [float(np.diff(video.coords[dim].to_numpy()).mean()) for dim in ("y", "x")]
     seen = np.isfinite(video.to_numpy()).sum(axis=(1, 2))
     area = shares["normalised"].to_numpy() * seen * steps[0] * steps[1]
+    # a frame that lacks part of the view would pass for a domain that shrank
+    area = np.where(seen > WHOLE_FRAME * seen.max(), area, np.nan)
     findings.wall_advance = measure_wall_advance(track, area)
 
 

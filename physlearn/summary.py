@@ -216,7 +216,7 @@ def _advance(findings: Findings) -> dict[str, Any] | None:
         return None
     return {
         "mean": found.mean, "q05": found.low, "q95": found.high, "unit": found.unit,
-        "intervals": found.n_intervals,
+        "intervals": found.n_intervals, "film_q05": found.film_low, "film_q95": found.film_high,
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,9 @@ def wall_answers(findings: Findings) -> Iterable[Answer]:
             speed = {"mean": advance.mean, "q05": advance.low, "q95": advance.high,
                      "unit": advance.unit}  # fmt: skip
             detail += f"; walls advance at {interval_text(speed)} on the mean"
+            if math.isfinite(advance.film_low):
+                _, low, high = said_interval(advance.mean, advance.film_low, advance.film_high)
+                detail += f", over this film [{low} to {high}]"
             detail += "".join(f" ({text})" for text in advance.warnings)
         yield Answer(
             "What moves in the video?",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
-from physlearn.checks import CREDIBLE_MASS, NotIdentified, check_array
+from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, check_array
 from physlearn.records import WallTrack
 
 __all__ = ["WallAdvance", "measure_wall_advance"]
@@ -37,6 +37,9 @@ class WallAdvance:
         Posterior mean of the lag-1 autocorrelation of the velocities.
     effective_intervals
         Independent intervals that would tell as much about the mean.
+    film_low, film_high
+        90 % interval of the mean over this very film: only the noise of the areas is in it, and not
+        that another film of the same walls would show another mean.
     warnings
         What must be said about the interval.
 
@@ -53,6 +56,8 @@ class WallAdvance:
     unit: str
     autocorrelation: float = 0.0
     effective_intervals: float = np.nan
+    film_low: float = np.nan
+    film_high: float = np.nan
     warnings: tuple[str, ...] = ()
 
 
@@ -69,7 +74,8 @@ def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdva
     track
         Walls of the film, open or closed.
     positive_area
-        Area of the positive domain, shape (n_frames,), in the squared unit of ``track``.
+        Area of the positive domain, shape (n_frames,), in the squared unit of ``track``; NaN where
+        a frame did not show it.
 
     Returns
     -------
@@ -79,7 +85,7 @@ def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdva
     Raises
     ------
     InputError
-        When the areas are not one finite number a frame.
+        When the areas are not one number a frame, at least 0 or NaN.
     NotIdentified
         When fewer than 3 intervals have a wall at both ends.
 
@@ -102,7 +108,9 @@ def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdva
     >>> measure_wall_advance(track_walls(film), area).n_intervals
     5
     """
-    area = check_array("positive_area", positive_area, shape=(track.n_frames,), minimum=0.0)
+    area = check_array("positive_area", positive_area, shape=(track.n_frames,), finite=False)
+    if np.isinf(area).any() or (area[np.isfinite(area)] < 0).any():
+        raise InputError("positive_area must be at least 0, or NaN where it was not seen.")
     length = np.zeros(track.n_frames)
     for _, points in track.table.groupby(["frame", "wall"]):
         arc = np.sort(points["arc_length"].to_numpy())
@@ -111,14 +119,16 @@ def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdva
         length[frame] += arc[-1] - arc[0]
         if len(arc) > 1 and track.closed.get(int(points["wall"].iloc[0]), True):
             length[frame] += np.median(np.diff(arc))
+    length[np.isnan(area)] = 0.0
     seen = (length[1:] > 0) & (length[:-1] > 0)
     if seen.sum() < LEAST_INTERVALS:
         raise NotIdentified(
             f"the film has walls on both sides of {int(seen.sum())} intervals between frames; "
             f"a mean velocity needs {LEAST_INTERVALS}."
         )
-    speed = np.diff(area) / np.diff(track.frame_times) / ((length[1:] + length[:-1]) / 2 + ~seen)
-    speed = speed[seen]
+    share = 1.0 / np.diff(track.frame_times) / ((length[1:] + length[:-1]) / 2 + ~seen)
+    speed = (np.diff(area) * share)[seen]
+    margin = _film_margin(area, np.where(seen, share, 0.0), track.frame_times)
     low, high, correlation = _mean_interval(speed, np.flatnonzero(seen))
     effective = _effective_count(len(speed), correlation)
     warnings: tuple[str, ...] = ()
@@ -129,8 +139,28 @@ def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdva
         )
     return WallAdvance(
         float(speed.mean()), low, high, len(speed), f"{track.unit}/{track.time_unit}",
-        correlation, effective, warnings,
+        correlation, effective, float(speed.mean()) - margin, float(speed.mean()) + margin,
+        warnings,
     )  # fmt: skip
+
+
+def _film_margin(area: Floats, share: Floats, times: Floats) -> float:
+    """Half the 90 % interval of the mean of ``share * diff(area)`` under the noise of the areas.
+
+    The noise is what a frame's area lies off the line through its neighbours: acceleration counts
+    as noise too, which is cautious.
+    """
+    part = (times[1:-1] - times[:-2]) / (times[2:] - times[:-2])
+    off = area[1:-1] - (1 - part) * area[:-2] - part * area[2:]
+    off = (off / np.sqrt(1 + part**2 + (1 - part) ** 2))[np.isfinite(off)]
+    if not off.size:
+        return float("nan")
+    weight = np.zeros(len(area))
+    weight[1:] += share
+    weight[:-1] -= share
+    noise = float(np.sqrt(np.mean(off**2) * (weight**2).sum())) / np.count_nonzero(share)
+    # the scatter of few differences is itself uncertain
+    return float(noise * -special.stdtrit(off.size, (1 - CREDIBLE_MASS) / 2))
 
 
 def _mean_interval(values: Floats, places: NDArray[np.int64]) -> tuple[float, float, float]:

@@ -100,6 +100,30 @@ def test_velocities_that_hang_together_are_flagged():
     assert even.warnings == ()
 
 
+def test_mean_over_the_film_is_known_to_the_noise_of_its_areas():
+    # the walls slow down, so that another film is hard to foresee; over this one the mean is plain
+    slowing = 0.6 * 0.8 ** np.arange(15)
+    rng, inside = np.random.default_rng(6), 0
+    for _ in range(200):
+        track, area = film_of(slowing)
+        found = measure_wall_advance(track, area + 20.0 * rng.standard_normal(area.size))
+        inside += found.film_low <= slowing.mean() <= found.film_high
+    # slowing down counts as noise, so at least 90 % less four standard errors
+    assert inside / 200 > 0.9 - 4 * np.sqrt(0.09 / 200)
+    assert found.film_high - found.film_low < 0.5 * (found.high - found.low)
+
+
+def test_frames_without_an_area_are_left_out():
+    speeds = np.full(10, 0.3)
+    track, area = film_of(speeds)
+    area[4] = np.nan
+    found = measure_wall_advance(track, area)
+    assert found.n_intervals == 8
+    assert found.mean == pytest.approx(0.3, rel=1e-3)
+    with pytest.raises(InputError, match="at least 0"):
+        measure_wall_advance(track, -area)
+
+
 def test_a_gap_in_the_walls_is_bridged_by_its_length():
     speeds = autoregressive(0.6)(np.random.default_rng(5), 12)
     track, area = film_of(speeds)
