@@ -117,6 +117,13 @@ class WallScene:
         DataArray (y, x): the second channel, +1 and -1 in ferroelastic stripes, or None.
     binary
         DataArray (time, y, x) of bool: the positive pixels, ``flip_rate`` of them flipped.
+
+    Examples
+    --------
+    >>> from physlearn.datasets import make_wall_scene
+    >>> scene = make_wall_scene("line", (48, 48), 4, rng=1)
+    >>> scene.kind, len(scene.track.walls), scene.binary.dtype
+    ('line', 1, dtype('bool'))
     """
 
     kind: str

@@ -31,6 +31,12 @@ class EventScore:
         Found minus true time of the matched events.
     missed, invented
         The events in question.
+
+    Examples
+    --------
+    >>> none = pd.DataFrame()
+    >>> EventScore(4, 4, 3, 1, np.zeros(3), none, none).recall
+    0.75
     """
 
     n_true: int
