@@ -70,10 +70,13 @@ def wall_answers(findings: Findings) -> Iterable[Answer]:
             advance = findings.wall_advance
             speed = {"mean": advance.mean, "q05": advance.low, "q95": advance.high,
                      "unit": advance.unit}  # fmt: skip
-            detail += f"; walls advance at {interval_text(speed)} on the mean"
             if math.isfinite(advance.film_low):
-                _, low, high = said_interval(advance.mean, advance.film_low, advance.film_high)
-                detail += f", over this film [{low} to {high}]"
+                seen = {**speed, "q05": advance.film_low, "q95": advance.film_high}
+                _, low, high = said_interval(advance.mean, advance.low, advance.high)
+                detail += f"; over this film the walls advance at {interval_text(seen)}"
+                detail += f", as a steady velocity [{low} to {high}]"
+            else:
+                detail += f"; walls advance at {interval_text(speed)} on the mean"
             detail += "".join(f" ({text})" for text in advance.warnings)
         yield Answer(
             "What moves in the video?",
