@@ -112,7 +112,7 @@ def _nearest_contours(video: xr.DataArray) -> WallTrack:
         for name, line in here:
             rows.append(pd.DataFrame({
                 "frame": frame, "wall": name, "time": frame, "x": line[:, 0], "y": line[:, 1],
-                "normal_x": 0.0, "normal_y": 0.0, "normal_error": 1.0, "arc_length": 0.0,
+                "normal_x": 1.0, "normal_y": 0.0, "normal_error": 1.0, "arc_length": 0.0,
                 "error_correlation_length": 1.0, "curvature": 0.0, "normal_velocity": np.nan,
             }))  # fmt: skip
         before = here

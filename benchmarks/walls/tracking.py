@@ -132,6 +132,9 @@ def peers(quick: bool) -> list[Row]:
 
 
 def _peer_row(name: str, noise: float, gap: Floats, bound: float, rate: float) -> Row:
+    if not (np.abs(gap) <= 3.0).any():
+        return {"what": f"{name}, domains, noise {noise}", "measured": "found no wall",
+                "goal": "", "met": None}  # fmt: skip
     far = float(np.mean(np.abs(gap) > 3.0))
     near = gap[np.abs(gap) <= 3.0]
     text = f"error {root_mean_square(near):.3f} pixel ({root_mean_square(near) / bound:.2f} x "

@@ -13,6 +13,11 @@ __all__ = ["PEERS"]
 Floats = NDArray[np.float64]
 
 
+def _joined(lines: list[Floats]) -> Floats:
+    """Return all points, none where a way found no line."""
+    return np.concatenate([np.empty((0, 2)), *lines])
+
+
 def canny_edges(frame: Floats, noise: float) -> Floats:
     """Edge pixels of Canny's filter, smoothed as the noise asks."""
     from skimage.feature import canny
@@ -29,7 +34,7 @@ def level_contours(frame: Floats, _noise: float) -> Floats:
     from skimage.measure import find_contours
 
     lines = find_contours(ndimage.gaussian_filter(frame, 1.5), 0.0)
-    return np.concatenate([line[:, ::-1] for line in lines if len(line) > 20])
+    return _joined([line[:, ::-1] for line in lines if len(line) > 20])
 
 
 def chan_vese(frame: Floats, _noise: float) -> Floats:
@@ -40,7 +45,7 @@ def chan_vese(frame: Floats, _noise: float) -> Floats:
     start = ndimage.gaussian_filter(frame, 3.0) > 0
     domain = morphological_chan_vese(frame, 20, init_level_set=start, smoothing=2)
     lines = find_contours(domain.astype(float), 0.5)
-    return np.concatenate([line[:, ::-1] for line in lines if len(line) > 20])
+    return _joined([line[:, ::-1] for line in lines if len(line) > 20])
 
 
 def active_contours(frame: Floats, _noise: float) -> Floats:
@@ -58,7 +63,7 @@ def active_contours(frame: Floats, _noise: float) -> Floats:
             smooth, line[::2], alpha=0.001, beta=0.1, w_line=0.0, w_edge=2.0, gamma=0.01,
             max_num_iter=300, boundary_condition="periodic" if closed else "free",
         )[:, ::-1])  # fmt: skip
-    return np.concatenate(found)
+    return _joined(found)
 
 
 PEERS: dict[str, Callable[[Floats, float], Floats]] = {
