@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmarks.walls.line_scenes import CREEP, PlantedField, creep_drive, open_wall, pinned_wall
 from physlearn.checks import NotIdentified
 from physlearn.datasets import make_wall_video, track_walls
 from physlearn.inference import (
@@ -18,9 +17,15 @@ from physlearn.inference import (
     fit_pinning_map,
     fit_wall_dynamics,
     hold_out_frames,
-    pinning_of,
     predict_walls,
     wall_dynamics_bound,
+)
+from physlearn.inference.walls.planted_lines import (
+    CREEP,
+    creep_drive,
+    field_agreement,
+    open_wall,
+    pinned_wall,
 )
 from physlearn.records import WallTrack
 from physlearn.results import Fit
@@ -242,14 +247,6 @@ def forecasts(quick: bool) -> list[Row]:
     return rows
 
 
-def _agreement(fit: Fit, planted: PlantedField) -> tuple[float, float]:
-    """Correlation with the planted field where the wall passed; sd of the standardised error."""
-    found = pinning_of(fit)
-    truth = planted.at(found.x, found.y)[found.swept]
-    z = (found.field[found.swept] - truth) / found.error[found.swept]
-    return float(np.corrcoef(truth, found.field[found.swept])[0, 1]), float(z.std())
-
-
 def pinning_maps(quick: bool) -> list[Row]:
     """Map the planted field, beside an oracle that knows all other parameters."""
     ratios, spreads, oracle_spreads, tensions, seconds = [], [], [], [], []
@@ -267,8 +264,10 @@ def pinning_maps(quick: bool) -> list[Row]:
             refused += 1
             continue
         seconds.append(time.process_time() - begun)
-        own, spread = _agreement(fit, planted)
-        best, oracle_spread = _agreement(fit_pinning_map(track, known=known, rng=seed), planted)
+        own, spread = field_agreement(fit, planted)
+        best, oracle_spread = field_agreement(
+            fit_pinning_map(track, known=known, rng=seed), planted
+        )
         ratios.append((own, best))
         spreads.append(spread)
         oracle_spreads.append(oracle_spread)

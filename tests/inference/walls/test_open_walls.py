@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.walls.line_scenes import creep_drive, open_wall
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference.walls.line_kernels import line_rate, propagate_lines
+from physlearn.inference.walls.planted_lines import creep_drive, open_wall
 from physlearn.inference.walls.wall_dynamics import fit_wall_dynamics
 from physlearn.inference.walls.wall_prediction import hold_out_frames, predict_walls
 from physlearn.records import WallTrack

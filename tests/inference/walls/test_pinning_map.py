@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from benchmarks.walls.line_scenes import open_wall, pinned_wall
-from benchmarks.walls.track_dynamics import _agreement
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference.walls import pinning_kernels
 from physlearn.inference.walls.pinned_line import PinnedLine
 from physlearn.inference.walls.pinning_map import fit_pinning_map, pinning_of
 from physlearn.inference.walls.pinning_solver import curvature_log_determinant
+from physlearn.inference.walls.planted_lines import field_agreement, open_wall, pinned_wall
 from physlearn.inference.walls.wall_runs import usable_runs
 
 KNOWN = {
@@ -78,7 +77,7 @@ def test_compiled_steps_equal_python(line):
 def test_the_oracle_finds_the_planted_field_with_honest_errors():
     track, planted = pinned_wall(np.random.default_rng(4), length=40, n_frames=24)
     fit = fit_pinning_map(track, known=KNOWN, n_draws=24, rng=1)
-    correlation, spread = _agreement(fit, planted)
+    correlation, spread = field_agreement(fit, planted)
     assert correlation > 0.93
     assert 0.7 < spread < 1.4
     assert not any("does not explain" in text for text in fit.warnings)
@@ -87,8 +86,8 @@ def test_the_oracle_finds_the_planted_field_with_honest_errors():
 @pytest.mark.slow
 def test_the_map_reaches_the_oracle(oracle):
     track, planted = pinned_wall(np.random.default_rng(5))
-    own, _ = _agreement(fit_pinning_map(track, rng=1), planted)
-    best, _ = _agreement(fit_pinning_map(track, known=KNOWN, rng=1), planted)
+    own, _ = field_agreement(fit_pinning_map(track, rng=1), planted)
+    best, _ = field_agreement(fit_pinning_map(track, known=KNOWN, rng=1), planted)
     oracle("correlation of the pinning map beside the oracle", error=1 - own / best, bound=0.05)
 
 

@@ -11,9 +11,11 @@ from scipy import ndimage
 
 from physlearn.inference.walls.line_kernels import propagate_lines
 from physlearn.inference.walls.pinning_kernels import forward_line
+from physlearn.inference.walls.pinning_map import pinning_of
 from physlearn.records import WallTrack
+from physlearn.results import Fit
 
-__all__ = ["PlantedField", "creep_drive", "open_wall", "pinned_wall"]
+__all__ = ["PlantedField", "creep_drive", "field_agreement", "open_wall", "pinned_wall"]
 
 Floats = NDArray[np.float64]
 
@@ -115,3 +117,11 @@ def pinned_wall(
     x = np.arange(float(length))
     tables = [_points(k, x, path[k * per_frame], NOISE, rng) for k in range(n_frames)]
     return _track(tables, np.ones(n_frames)), PlantedField(low, step, field)
+
+
+def field_agreement(fit: Fit, planted: PlantedField) -> tuple[float, float]:
+    """Correlation with the planted field where the wall passed; sd of the standardised error."""
+    found = pinning_of(fit)
+    truth = planted.at(found.x, found.y)[found.swept]
+    z = (found.field[found.swept] - truth) / found.error[found.swept]
+    return float(np.corrcoef(truth, found.field[found.swept])[0, 1]), float(z.std())
