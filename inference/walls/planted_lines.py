@@ -79,15 +79,18 @@ def open_wall(
 ) -> WallTrack:  # fmt: skip
     """Make a smooth wall that leaves the view on both sides, under v_n = F(t) - C curvature."""
     spacing, beyond = 0.5, 80
-    x = spacing * np.arange(int((length + 2 * beyond) / spacing)) - beyond
-    heights = 0.3 * x
+    count = int((length + 2 * beyond) / spacing)
+    x: Floats = spacing * np.arange(count, dtype=np.float64) - beyond
+    heights: Floats = 0.3 * x
     for wave in range(1, 9):
         phase = rng.uniform(0, 2 * np.pi)
         heights += (
             4.0 * rng.standard_normal() / wave * np.cos(2 * np.pi * wave * x / length + phase)
         )
-    force = np.sin(3 * np.pi * np.arange(n_frames) / (n_frames - 1)) if drive is None else drive
-    speed = mobility * force if velocities is None else velocities
+    force: Floats = (
+        np.sin(3 * np.pi * np.arange(n_frames) / (n_frames - 1)) if drive is None else drive
+    )
+    speed: Floats = mobility * force if velocities is None else velocities
     frames = np.empty((n_frames, 1, x.size))
     propagate_lines(
         heights[None].copy(), speed[None, :-1].copy(), np.array([tension]), np.ones(n_frames - 1),
