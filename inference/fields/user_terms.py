@@ -70,6 +70,12 @@ class FieldTerm:
         check_choice("operator", self.operator, OPERATORS)
         if not callable(self.function):
             raise InputError(f"function must be callable; got {type(self.function).__name__}.")
+        # numpy would read E as the place for the result
+        if isinstance(self.function, np.ufunc) and self.function.nin != 2:
+            raise InputError(
+                f"function must take (P, E); np.{self.function.__name__} takes {self.function.nin} "
+                f"argument: write lambda P, E: np.{self.function.__name__}(P)."
+            )
         if self.derivative is not None and not callable(self.derivative):
             raise InputError(f"derivative must be callable; got {type(self.derivative).__name__}.")
         self._check_pointwise()

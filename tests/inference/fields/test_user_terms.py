@@ -50,3 +50,9 @@ def test_a_given_derivative_is_used_and_checked():
 def test_functions_that_cannot_be_used_are_said(given, words):
     with pytest.raises(InputError, match=words):
         FieldTerm(**{"name": "own", "function": lambda order, field: order, **given})
+
+
+def test_a_numpy_function_of_one_argument_is_refused():
+    # numpy would write the result over the drive
+    with pytest.raises(InputError, match=r"must take \(P, E\)"):
+        FieldTerm("square", np.square)
