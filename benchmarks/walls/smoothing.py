@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from physlearn.datasets import (
     WallPrior,
@@ -21,7 +21,7 @@ from physlearn.datasets import (
     smooth_walls,
     track_walls,
 )
-from physlearn.datasets.walls.space_time_prior import NAMES, mode_strengths
+from physlearn.datasets.walls.space_time_prior import NAMES, draw_heights
 from physlearn.lattice_models import LineOptions, simulate_wall
 from physlearn.records import WallTrack
 
@@ -172,19 +172,6 @@ def _prior_on_lines(quick: bool) -> list[Row]:
     return rows
 
 
-def _drawn(prior: WallPrior, n_points: int, times: Floats, rng: np.random.Generator) -> Floats:
-    """Draw heights (n_frames, n_points) from the prior."""
-    waves = np.pi * np.arange(n_points) / n_points
-    power, rates = mode_strengths(prior, waves, 1.0)
-    lag = np.abs(np.subtract.outer(times, times))
-    modes = np.empty((len(times), n_points))
-    for mode, (size, rate) in enumerate(zip(power, rates, strict=True)):
-        shape = np.exp(-rate * lag) * ((1 + rate * lag) if prior.gliding else 1.0)
-        root = np.linalg.cholesky(shape + 1e-10 * np.eye(len(times)))
-        modes[:, mode] = np.sqrt(size) * root @ rng.normal(size=len(times))
-    return np.asarray(fft.idct(modes, norm="ortho", axis=1))
-
-
 def _points(heights: Floats, sd: float, rng: np.random.Generator) -> WallTrack:
     """Return heights as a track, with noise of known size."""
     n_frames, n_points = heights.shape
@@ -208,7 +195,7 @@ def _prior_on_draws(quick: bool) -> list[Row]:
         errors, known, score, speed, held, told = [], [], [], [], [], 0
         for seed in range(n_walls):
             rng = np.random.default_rng(seed)
-            heights = 0.3 * _drawn(prior, 160, times, rng)
+            heights = 0.3 * draw_heights(prior, 160, times, rng)
             planted = replace(prior, power=0.09 * prior.power)
             track = _points(heights, 0.3, rng)
             smooth = smooth_walls(track)

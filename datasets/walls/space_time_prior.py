@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
+from scipy import fft, optimize
 
 from physlearn.checks import CREDIBLE_MASS, check_positive
 from physlearn.datasets.walls.space_time_kernels import log_likelihood, mode_means
@@ -16,6 +16,7 @@ __all__ = [
     "InferredPrior",
     "ModeData",
     "WallPrior",
+    "draw_heights",
     "infer_prior",
     "infer_uniform",
     "memory_spans",
@@ -126,6 +127,21 @@ def mode_strengths(
     if uniform is not None:
         power[waves == 0], rates[waves == 0] = uniform
     return np.maximum(power, SMALLEST_POWER * spacing**2), rates
+
+
+def draw_heights(
+    prior: WallPrior, n_points: int, times: Floats, rng: np.random.Generator
+) -> Floats:
+    """Draw heights (n_frames, n_points) of a line without slope at its ends from the prior."""
+    waves = np.pi * np.arange(n_points) / n_points
+    power, rates = mode_strengths(prior, waves, 1.0)
+    lag = np.abs(np.subtract.outer(times, times))
+    modes = np.empty((len(times), n_points))
+    for mode, (size, rate) in enumerate(zip(power, rates, strict=True)):
+        shape = np.exp(-rate * lag) * ((1 + rate * lag) if prior.gliding else 1.0)
+        root = np.linalg.cholesky(shape + 1e-10 * np.eye(len(times)))
+        modes[:, mode] = np.sqrt(size) * root @ rng.normal(size=len(times))
+    return np.asarray(fft.idct(modes, norm="ortho", axis=1))
 
 
 def memory_spans(spans: Floats, speeds: Floats, prior: WallPrior) -> Floats:

@@ -16,25 +16,12 @@ from physlearn.datasets import (
     track_walls,
 )
 from physlearn.datasets.walls.space_time_grid import make_grid, solve_grid
-from physlearn.datasets.walls.space_time_prior import mode_strengths
+from physlearn.datasets.walls.space_time_prior import draw_heights, mode_strengths
 from physlearn.lattice_models import simulate_wall
 from physlearn.records import WallTrack
 
 PRIOR = WallPrior(power=60.0, correlation_length=8.0, falloff=5.0, rate=0.15)
 NOISE = 0.3
-
-
-def drawn_line(prior, n_points, times, rng):
-    """Draw heights (n_frames, n_points) of a line without slope at its ends from the prior."""
-    waves = np.pi * np.arange(n_points) / n_points
-    power, rates = mode_strengths(prior, waves, 1.0)
-    lag = np.abs(np.subtract.outer(times, times))
-    modes = np.empty((len(times), n_points))
-    for mode, (size, rate) in enumerate(zip(power, rates, strict=True)):
-        shape = np.exp(-rate * lag) * ((1 + rate * lag) if prior.gliding else 1.0)
-        root = np.linalg.cholesky(shape + 1e-10 * np.eye(len(times)))
-        modes[:, mode] = np.sqrt(size) * root @ rng.normal(size=len(times))
-    return fft.idct(modes, norm="ortho", axis=1)
 
 
 def measured(heights, sd, rng, times=None, missing=(), late=0.0):
@@ -111,7 +98,7 @@ def test_errors_of_contour_velocity_and_curvature_are_calibrated(oracle):
     waves = np.pi * np.arange(140) / 140
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        truth = 0.3 * drawn_line(PRIOR, 140, times, rng)
+        truth = 0.3 * draw_heights(PRIOR, 140, times, rng)
         table = smooth_walls(measured(truth, NOISE, rng)).table
         frame, x = table["frame"].to_numpy(), table["x"].to_numpy()
         line = np.array(
@@ -143,7 +130,7 @@ def test_errors_of_contour_velocity_and_curvature_are_calibrated(oracle):
 def test_the_strength_is_inferred_with_its_interval(gliding):
     prior = WallPrior(60.0, 8.0, 4.0, 0.15, 1.2, 0.0, gliding)
     rng = np.random.default_rng(3)
-    track = measured(drawn_line(prior, 120, np.arange(20.0), rng), 0.2, rng)
+    track = measured(draw_heights(prior, 120, np.arange(20.0), rng), 0.2, rng)
     found = smooth_walls(track).metadata["strengths"]["0"]
     assert found["motion"] == ("gliding" if gliding else "diffusing")
     for name in ("power", "correlation_length", "falloff", "rate", "rate_growth"):
@@ -158,7 +145,7 @@ def test_the_strength_is_inferred_with_its_interval(gliding):
 def test_missing_frames_are_filled_and_told():
     rng = np.random.default_rng(1)
     times = np.arange(14.0)
-    truth = drawn_line(PRIOR, 100, times, rng)
+    truth = draw_heights(PRIOR, 100, times, rng)
     smooth = smooth_walls(measured(truth, NOISE, rng, missing=(5, 6)))
     assert smooth.metadata["filled_frames"] == {"0": [5, 6]}
     filled = smooth.table[smooth.table["frame"] == 5]
@@ -193,7 +180,7 @@ def test_closed_walls_keep_size_speed_and_curvature(oracle):
 
 def test_a_smoothed_track_says_so_and_round_trips(tmp_path):
     rng = np.random.default_rng(0)
-    smooth = smooth_walls(measured(drawn_line(PRIOR, 60, np.arange(5.0), rng), NOISE, rng))
+    smooth = smooth_walls(measured(draw_heights(PRIOR, 60, np.arange(5.0), rng), NOISE, rng))
     assert smooth.metadata["smoothed"] is True
     assert any("correlated" in text for text in smooth.warnings)
     smooth.save(tmp_path / "smooth.nc")
@@ -215,7 +202,7 @@ def test_places_keep_the_time_at_which_they_were_scanned():
 
 def test_walls_that_no_chart_holds_stay_as_measured():
     rng = np.random.default_rng(0)
-    track = measured(drawn_line(PRIOR, 60, np.arange(4.0), rng), NOISE, rng)
+    track = measured(draw_heights(PRIOR, 60, np.arange(4.0), rng), NOISE, rng)
     short = track.table[track.table["x"] < 2].assign(wall=9)
     both = WallTrack(
         pd.concat([track.table, short]), track.frame_times, closed={0: False, 9: False}
