@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,14 @@ import pytest
 
 from physlearn.datasets import registry
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+fresh_seeds = runpy.run_path(str(ROOT / "tools" / "fresh_seeds.py"))["install"]()
+
+
+def pytest_report_header():
+    return f"every seed joined with {fresh_seeds}" if fresh_seeds else None
 
 
 @pytest.fixture
