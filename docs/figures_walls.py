@@ -33,7 +33,7 @@ from physlearn.inference import (
     predict_walls,
 )
 from physlearn.inference.fields.synthetic_film import planted_film
-from physlearn.inference.walls.wall_pictures import make_wall_picture
+from physlearn.inference.wall_profiles.wall_pictures import make_wall_picture
 from physlearn.lattice_models import random_landscape, simulate_wall
 from physlearn.plots import plot_domain_share, plot_image, plot_walls
 from physlearn.report.drawing import BLUE, GREY, INK, RED

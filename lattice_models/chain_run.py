@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_choice, check_count
-from physlearn.lattice_models.energy_terms import EnergyTerms, Hamiltonian, state_codes
-from physlearn.lattice_models.engines import METHODS, Engine, make_engine
-from physlearn.lattice_models.method_choice import method_candidates
+from physlearn.lattice_models.hamiltonians.energy_terms import EnergyTerms, Hamiltonian, state_codes
+from physlearn.lattice_models.samplers.engines import METHODS, Engine, make_engine
+from physlearn.lattice_models.samplers.method_choice import method_candidates
 from physlearn.long_run import LongRun
 from physlearn.records import SiteGraph
 

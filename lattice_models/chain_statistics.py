@@ -20,11 +20,11 @@ from physlearn.lattice_models.chain_run import (
     start_chains,
     terms_identity,
 )
-from physlearn.lattice_models.energy_terms import Hamiltonian, state_codes
-from physlearn.lattice_models.engines import SINGLE_SITE, Engine
-from physlearn.lattice_models.hamiltonians import Ising
+from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian, state_codes
+from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import Ising
+from physlearn.lattice_models.samplers.engines import SINGLE_SITE, Engine
+from physlearn.lattice_models.samplers.state_engines import bond_overlap
 from physlearn.lattice_models.simulate import sampled_form
-from physlearn.lattice_models.state_engines import bond_overlap
 from physlearn.records import SiteGraph
 from physlearn.records.storage import short_repr
 

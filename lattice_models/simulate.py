@@ -19,8 +19,8 @@ from physlearn.lattice_models.chain_run import (
     start_chains,
     terms_identity,
 )
-from physlearn.lattice_models.energy_terms import Hamiltonian, check_graph
-from physlearn.lattice_models.hamiltonians import LatticeGas
+from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian, check_graph
+from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import LatticeGas
 from physlearn.records import LatticeSnapshots, SiteGraph
 
 __all__ = ["simulate_lattice"]

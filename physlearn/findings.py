@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from physlearn.causal import CausalGraph, Counterfactual, Effect, ExperimentPlan
     from physlearn.datasets import ConsistencyCheck, ScanCorrection, SiteStates, StrainField
-    from physlearn.datasets.walls.wall_advance import WallAdvance
-    from physlearn.datasets.walls.wall_roughness import WallRoughness
+    from physlearn.datasets.wall_motion.wall_advance import WallAdvance
+    from physlearn.datasets.wall_motion.wall_roughness import WallRoughness
     from physlearn.inference import EquationSet
     from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable, WallTrack
     from physlearn.results import Fit

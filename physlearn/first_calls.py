@@ -80,7 +80,7 @@ def _replicas_of_q_states() -> None:
 
 def _replicas() -> None:
     from physlearn.lattice_models import square_lattice
-    from physlearn.lattice_models.replicas import Replicas
+    from physlearn.lattice_models.replicas.pair_replicas import Replicas
 
     copies = Replicas(square_lattice((4, 4), 2), 2, np.ones(16), 64, np.random.default_rng(1))
     copies.sweep(np.array([0.1, 0.2, 0.1]), 1)
@@ -91,7 +91,7 @@ def _replicas() -> None:
 
 def _replicas_with_triplets() -> None:
     from physlearn.lattice_models import triangular_lattice
-    from physlearn.lattice_models.term_replicas import TermReplicas
+    from physlearn.lattice_models.replicas.term_replicas import TermReplicas
 
     graph, rng = triangular_lattice((4, 4)), np.random.default_rng(1)
     copies = TermReplicas(graph, 1, [(0, 0, 0)], np.zeros(16), 64, rng, extra=np.zeros((1, 16, 2)))
@@ -103,7 +103,7 @@ def _replicas_with_triplets() -> None:
 
 def _replicas_at_fixed_composition() -> None:
     from physlearn.lattice_models import square_lattice
-    from physlearn.lattice_models.exchange_replicas import ExchangeReplicas
+    from physlearn.lattice_models.replicas.exchange_replicas import ExchangeReplicas
 
     graph, rng = square_lattice((4, 4)), np.random.default_rng(1)
     for n_states in (2, 3):
@@ -113,7 +113,7 @@ def _replicas_at_fixed_composition() -> None:
 
 def _replicas_by_clusters() -> None:
     from physlearn.lattice_models import square_lattice
-    from physlearn.lattice_models.cluster_replicas import ClusterReplicas
+    from physlearn.lattice_models.replicas.cluster_replicas import ClusterReplicas
 
     graph, rng = square_lattice((4, 4)), np.random.default_rng(1)
     ClusterReplicas(graph, 1, np.arange(16) % 2, 64, rng).sweep([0.0, 0.1], [-0.3 * np.eye(2)], 1)
@@ -121,7 +121,7 @@ def _replicas_by_clusters() -> None:
 
 def _exact_draws() -> None:
     from physlearn.lattice_models import square_lattice
-    from physlearn.lattice_models.exact_draws import ExactReplicas
+    from physlearn.lattice_models.replicas.exact_draws import ExactReplicas
 
     graph, rng = square_lattice((4, 4)), np.random.default_rng(1)
     ExactReplicas(graph, 1, np.zeros(16), 64, rng).draw([0.0, 0.1], [-0.1 * np.eye(2)])
@@ -273,7 +273,7 @@ def _pinning_maps() -> None:
 
 def _profiles() -> None:
     from physlearn.inference import fit_wall_profile
-    from physlearn.inference.walls.wall_pictures import make_wall_picture
+    from physlearn.inference.wall_profiles.wall_pictures import make_wall_picture
 
     picture = make_wall_picture(2.0, 1.0, noise_sd=0.05, rng=1)
     for rows in ("wall", "own positions", "own widths"):

@@ -37,7 +37,8 @@ def test_names_in_the_text_exist(page):
     import physlearn.datasets as datasets
     import physlearn.inference as inference
     import physlearn.lattice_models as models
-    from physlearn.lattice_models import engines, fields
+    from physlearn.lattice_models import fields
+    from physlearn.lattice_models.samplers import engines
 
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     called = set(re.findall(r"`(?:physlearn\.lattice_models\.)?([A-Za-z_]+)\(", text))

@@ -19,7 +19,7 @@ from benchmarks.monte_carlo import ONE_THREAD
 from benchmarks.monte_carlo.peers import interpreter
 from physlearn.inference import fit_lattice_hamiltonian
 from physlearn.lattice_models import square_lattice
-from physlearn.lattice_models.replicas import Replicas
+from physlearn.lattice_models.replicas.pair_replicas import Replicas
 from physlearn.records import LatticeSnapshots
 from physlearn.results import Fit
 

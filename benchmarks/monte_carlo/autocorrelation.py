@@ -22,12 +22,12 @@ from rich.table import Table
 from benchmarks.monte_carlo.results import RESULTS, said_surroundings, surroundings, write_json
 from benchmarks.monte_carlo.twins import cache_folder
 from physlearn.lattice_models.chain_statistics import autocorrelation_time
-from physlearn.lattice_models.checkerboard import CheckerboardIsing
-from physlearn.lattice_models.engines import make_engine
 from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
-from physlearn.lattice_models.hamiltonians import Ising
-from physlearn.lattice_models.multispin import MultispinIsing
-from physlearn.lattice_models.regular_lattices import square_lattice
+from physlearn.lattice_models.graphs.regular_lattices import square_lattice
+from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import Ising
+from physlearn.lattice_models.samplers.checkerboard import CheckerboardIsing
+from physlearn.lattice_models.samplers.engines import make_engine
+from physlearn.lattice_models.samplers.multispin import MultispinIsing
 
 CRITICAL = float(np.log1p(np.sqrt(2.0)) / 2)
 SIZES = (32, 64, 128)

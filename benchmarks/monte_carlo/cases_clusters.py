@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.monte_carlo.harness import Case, Contender, Peer, compile_c
-from physlearn.lattice_models.clusters import SwendsenWangEngine, WolffEngine
-from physlearn.lattice_models.hamiltonians import Ising
-from physlearn.lattice_models.regular_lattices import square_lattice, triangular_lattice
-from physlearn.lattice_models.state_hamiltonians import Potts
-from physlearn.lattice_models.tempering_engine import TemperingEngine
+from physlearn.lattice_models.graphs.regular_lattices import square_lattice, triangular_lattice
+from physlearn.lattice_models.hamiltonians.state_hamiltonians import Potts
+from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import Ising
+from physlearn.lattice_models.samplers.clusters import SwendsenWangEngine, WolffEngine
+from physlearn.lattice_models.tempering.tempering_engine import TemperingEngine
 
 CRITICAL = float(np.log1p(np.sqrt(2.0)) / 2)
 TRIANGULAR_CRITICAL = float(np.log(3.0) / 4)

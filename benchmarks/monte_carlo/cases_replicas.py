@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.monte_carlo.harness import Case, Peer, compile_c, times_faster
-from physlearn.lattice_models import replicas as module
 from physlearn.lattice_models import square_lattice, triangular_lattice
-from physlearn.lattice_models.replicas import Replicas
+from physlearn.lattice_models.replicas import pair_replicas as module
+from physlearn.lattice_models.replicas.pair_replicas import Replicas
 from physlearn.records import SiteGraph
 
 N_REPLICAS = 128

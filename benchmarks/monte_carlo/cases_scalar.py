@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.monte_carlo.harness import Case, compile_c
 from physlearn.lattice_models import Ising, square_lattice, triangular_lattice
-from physlearn.lattice_models.site_graphs import site_graph_from_networkx
-from physlearn.lattice_models.two_state_engines import TwoStateEngine
+from physlearn.lattice_models.graphs.site_graphs import site_graph_from_networkx
+from physlearn.lattice_models.samplers.two_state_engines import TwoStateEngine
 from physlearn.records import SiteGraph
 
 TABLES = (

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.monte_carlo.harness import Case, Peer, compile_c, times_faster
-from physlearn.lattice_models.checkerboard import CheckerboardIsing
 from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
-from physlearn.lattice_models.multispin import MultispinIsing
+from physlearn.lattice_models.samplers.checkerboard import CheckerboardIsing
+from physlearn.lattice_models.samplers.multispin import MultispinIsing
 
 COUPLING = 0.4406868  # critical
 LARGEST_QUALITY = 256  # equilibrium takes size ** 2.17 sweeps

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from physlearn.lattice_models import Ising, square_lattice
-from physlearn.lattice_models.checkerboard import CheckerboardIsing
-from physlearn.lattice_models.clusters import SwendsenWangEngine
 from physlearn.lattice_models.exact_answers.ising_square import critical_coupling
 from physlearn.lattice_models.fields.explicit_stepper import ScalarSteps
 from physlearn.lattice_models.fields.potentials import LandauPotential
 from physlearn.lattice_models.fields.problem import FieldProblem
-from physlearn.lattice_models.multispin import MultispinIsing
 from physlearn.lattice_models.random_numbers import seed_words
-from physlearn.lattice_models.two_state_engines import TwoStateEngine
+from physlearn.lattice_models.samplers.checkerboard import CheckerboardIsing
+from physlearn.lattice_models.samplers.clusters import SwendsenWangEngine
+from physlearn.lattice_models.samplers.multispin import MultispinIsing
+from physlearn.lattice_models.samplers.two_state_engines import TwoStateEngine
 from physlearn.records import SiteGraph
 
 Stepper = Callable[[int], object]

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from benchmarks.walls.binary_scenes import BinaryScene, make_crossing_wall, make_star_domains
 from physlearn.checks import NotIdentified
 from physlearn.datasets import WallSceneOptions, make_wall_scene
-from physlearn.inference.walls.binary_walls import fit_binary_walls
+from physlearn.inference.binary_walls.binary_walls import fit_binary_walls
 from physlearn.results import Fit
 
 __all__ = ["CHECKS"]
@@ -95,9 +95,9 @@ def _row(what: str, measured: str, goal: str, met: Any) -> Row:
 
 def _regression(scene: BinaryScene) -> Floats:
     """Peer: contours of the smoothed film, areas regressed on lengths; no front, no pixels."""
-    from physlearn.inference.walls.binary_contours import cut_pieces, film_contours
-    from physlearn.inference.walls.binary_likelihood import BinaryFilm
-    from physlearn.inference.walls.binary_start import first_parameters
+    from physlearn.inference.binary_walls.binary_contours import cut_pieces, film_contours
+    from physlearn.inference.binary_walls.binary_likelihood import BinaryFilm
+    from physlearn.inference.binary_walls.binary_start import first_parameters
 
     labels = scene.labels.astype(np.uint8)
     usable = np.ones(labels.shape, dtype=bool)

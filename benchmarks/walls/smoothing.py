@@ -21,7 +21,7 @@ from physlearn.datasets import (
     smooth_walls,
     track_walls,
 )
-from physlearn.datasets.walls.space_time_prior import NAMES, draw_heights
+from physlearn.datasets.wall_motion.space_time_prior import NAMES, draw_heights
 from physlearn.lattice_models import LineOptions, simulate_wall
 from physlearn.records import WallTrack
 

@@ -20,7 +20,7 @@ from physlearn.datasets import (
     registry,
     track_walls,
 )
-from physlearn.datasets.walls.complex_frames import in_phase_video
+from physlearn.datasets.frames.complex_frames import in_phase_video
 from physlearn.datasets.walls.normalize_frames import domain_fraction
 from physlearn.records import WallTrack
 

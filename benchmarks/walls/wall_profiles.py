@@ -12,9 +12,9 @@ from scipy.stats import binom
 
 from physlearn.checks import NotIdentified
 from physlearn.inference import fit_wall_profile
-from physlearn.inference.walls.profile_pixels import Arc, wall_pixels
-from physlearn.inference.walls.profile_posterior import BlurPrior, ProfileModel, find_mode
-from physlearn.inference.walls.wall_pictures import make_wall_picture
+from physlearn.inference.wall_profiles.profile_pixels import Arc, wall_pixels
+from physlearn.inference.wall_profiles.profile_posterior import BlurPrior, ProfileModel, find_mode
+from physlearn.inference.wall_profiles.wall_pictures import make_wall_picture
 
 __all__ = ["CHECKS"]
 

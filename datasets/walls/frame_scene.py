@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from physlearn.checks import NotIdentified
-from physlearn.datasets.walls.frame_film import Film, ScaledFrame, find_levels
-from physlearn.datasets.walls.frame_levels import BLOCK_PIXEL
-from physlearn.datasets.walls.frame_noise import measure_noise, noise_lags
-from physlearn.datasets.walls.profile_width import fit_width
+from physlearn.datasets.contours.contour_width import fit_width
+from physlearn.datasets.contours.wall_contours import ContourFinder, FrameFit, WallModel
+from physlearn.datasets.frames.frame_film import Film, ScaledFrame, find_levels
+from physlearn.datasets.frames.frame_levels import BLOCK_PIXEL
+from physlearn.datasets.frames.frame_noise import measure_noise, noise_lags
 from physlearn.datasets.walls.track_options import TrackWallsOptions
-from physlearn.datasets.walls.wall_contours import ContourFinder, FrameFit, WallModel
 
 __all__ = ["Scene", "measure_scene", "settle_levels"]
 

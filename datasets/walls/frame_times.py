@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
-from physlearn.datasets.walls.complex_frames import in_phase_video
+from physlearn.datasets.frames.complex_frames import in_phase_video
 from physlearn.datasets.walls.track_options import TrackWallsOptions
 from physlearn.records import check_video
 

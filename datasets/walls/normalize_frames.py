@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from physlearn.datasets.walls.frame_film import prepare_film
-from physlearn.datasets.walls.frame_levels import smooth_known
+from physlearn.datasets.frames.frame_film import prepare_film
+from physlearn.datasets.frames.frame_levels import smooth_known
 from physlearn.datasets.walls.frame_scene import settle_levels
 from physlearn.records import check_video
 

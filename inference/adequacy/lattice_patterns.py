@@ -22,7 +22,7 @@ from physlearn.inference.adequacy.lattice_pattern_kernels import (
     spread_from_seeds,
     sum_pair_values,
 )
-from physlearn.lattice_models.site_graphs import BondTable, bond_table
+from physlearn.lattice_models.graphs.site_graphs import BondTable, bond_table
 from physlearn.records import SiteGraph
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from physlearn.inference.lattices.lattice_identification import (
 )
 from physlearn.inference.lattices.lattice_verdicts import prior_flags, state_flags
 from physlearn.inference.posteriors.priors import LatticePrior, Prior, make_prior
-from physlearn.lattice_models.triplets import check_motif
+from physlearn.lattice_models.graphs.triplets import check_motif
 from physlearn.records import LatticeSnapshots
 from physlearn.results import Fit
 

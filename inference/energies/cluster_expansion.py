@@ -38,7 +38,7 @@ from physlearn.inference.energies.cluster_posterior import (
     ShrinkagePrior,
     fit_shrunken_regression,
 )
-from physlearn.lattice_models.triplets import check_motif
+from physlearn.lattice_models.graphs.triplets import check_motif
 from physlearn.records import LatticeSnapshots
 from physlearn.results import Fit, fit_from_draws
 

@@ -24,7 +24,7 @@ from physlearn.inference.energies.cluster_lattices import (
     supercell_sites,
 )
 from physlearn.inference.energies.structure_doubts import check_same_lattice, lattice_doubts
-from physlearn.lattice_models.triplets import check_motif, find_triplets
+from physlearn.lattice_models.graphs.triplets import check_motif, find_triplets
 from physlearn.records import AtomicConfiguration, LatticeSnapshots
 
 __all__ = ["StructureTable", "describe_structures", "wave_sums", "without_copies"]

@@ -20,8 +20,11 @@ from physlearn.checks import (
 )
 from physlearn.inference.energies.cluster_features import wave_sums
 from physlearn.inference.energies.cluster_lattices import PARENTS, neighbour_vectors
-from physlearn.lattice_models.hamiltonians import Ising, coupling_from_bond_energy
-from physlearn.lattice_models.regular_lattices import merge_bonds
+from physlearn.lattice_models.graphs.regular_lattices import merge_bonds
+from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import (
+    Ising,
+    coupling_from_bond_energy,
+)
 from physlearn.lattice_models.simulate import simulate_lattice
 from physlearn.records import SiteGraph
 from physlearn.results import Fit

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array
 from physlearn.inference.lattices.lattice_family import LatticeFamily
-from physlearn.lattice_models.regular_lattices import (
+from physlearn.lattice_models.graphs.regular_lattices import (
     cubic_lattice,
     honeycomb_lattice,
     square_lattice,

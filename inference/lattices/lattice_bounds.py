@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, NotIdentified, as_generator, check_array, check_count
 from physlearn.inference.lattices.lattice_family import LatticeFamily, lattice_family
 from physlearn.inference.posteriors.lattice_population import Population, make_population
-from physlearn.lattice_models.energy_terms import Hamiltonian, check_hamiltonian
+from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian, check_hamiltonian
 from physlearn.records import SiteGraph
 
 __all__ = ["CramerRaoBound", "cramer_rao_bound", "family_and_theta"]

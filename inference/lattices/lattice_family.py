@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_count
-from physlearn.lattice_models.energy_terms import (
+from physlearn.lattice_models.graphs.triplets import check_motif
+from physlearn.lattice_models.hamiltonians.energy_terms import (
     EnergyTerms,
     Motif,
     energy_of_codes,
     make_terms,
 )
-from physlearn.lattice_models.triplets import check_motif
 from physlearn.records import SiteGraph
 
 __all__ = ["MODELS", "LatticeFamily", "Variable", "lattice_family"]

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from physlearn.inference.lattices.lattice_data import LatticeData, PictureGroup
 from physlearn.inference.lattices.lattice_family import LatticeFamily
-from physlearn.lattice_models.site_graphs import keep_sites
+from physlearn.lattice_models.graphs.site_graphs import keep_sites
 from physlearn.records import SiteGraph
 
 __all__ = ["connection_notes", "find_unidentified", "identification_flags"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.inference.lattices.lattice_data import LatticeData, PictureGroup
-from physlearn.lattice_models.site_graphs import keep_sites
+from physlearn.lattice_models.graphs.site_graphs import keep_sites
 
 __all__ = ["window_of", "window_of_data"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_count
-from physlearn.lattice_models.site_graphs import bond_table
+from physlearn.lattice_models.graphs.site_graphs import bond_table
 from physlearn.records import LatticeSnapshots, SiteGraph
 
 __all__ = ["continue_crystal", "term_sites"]

@@ -15,8 +15,8 @@ from physlearn.inference.adequacy.lattice_pattern_kernels import (
 )
 from physlearn.inference.posteriors.lattice_population import Population, make_population
 from physlearn.inference.posteriors.pseudolikelihood import replica_count
-from physlearn.lattice_models.site_graphs import bond_table
-from physlearn.lattice_models.triplets import find_triplets
+from physlearn.lattice_models.graphs.site_graphs import bond_table
+from physlearn.lattice_models.graphs.triplets import find_triplets
 from physlearn.records import SiteGraph
 
 if TYPE_CHECKING:

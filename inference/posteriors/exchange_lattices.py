@@ -12,7 +12,7 @@ from physlearn.inference.posteriors.lattice_population import (
     make_population,
     term_statistics,
 )
-from physlearn.lattice_models.exact_draws import ExactReplicas
+from physlearn.lattice_models.replicas.exact_draws import ExactReplicas
 
 __all__ = ["AuxiliaryLattices", "ExactLattices", "MarkovLattices"]
 

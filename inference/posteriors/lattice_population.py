@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_count
 from physlearn.inference.lattices.lattice_family import LatticeFamily
-from physlearn.lattice_models.cluster_replicas import ClusterReplicas
-from physlearn.lattice_models.exchange_replicas import ExchangeReplicas
-from physlearn.lattice_models.replica_layout import fill_codes
-from physlearn.lattice_models.replicas import Replicas
-from physlearn.lattice_models.state_replicas import StateReplicas
-from physlearn.lattice_models.term_replicas import TermReplicas
+from physlearn.lattice_models.replicas.cluster_replicas import ClusterReplicas
+from physlearn.lattice_models.replicas.exchange_replicas import ExchangeReplicas
+from physlearn.lattice_models.replicas.pair_replicas import Replicas
+from physlearn.lattice_models.replicas.replica_layout import fill_codes
+from physlearn.lattice_models.replicas.state_replicas import StateReplicas
+from physlearn.lattice_models.replicas.term_replicas import TermReplicas
 from physlearn.records import SiteGraph
 
 __all__ = ["Population", "make_population", "permuted_codes", "term_statistics"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from physlearn.inference.lattices.lattice_data import LatticeData, PictureGroup
 from physlearn.inference.lattices.lattice_family import LatticeFamily
-from physlearn.lattice_models.triplets import find_triplets
+from physlearn.lattice_models.graphs.triplets import find_triplets
 
 __all__ = ["picture_sandwich"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.inference.lattices.lattice_family import LatticeFamily
-from physlearn.lattice_models.site_graphs import bond_table
-from physlearn.lattice_models.triplets import find_triplets
+from physlearn.lattice_models.graphs.site_graphs import bond_table
+from physlearn.lattice_models.graphs.triplets import find_triplets
 from physlearn.records import SiteGraph
 
 if TYPE_CHECKING:

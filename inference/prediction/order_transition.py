@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from physlearn.checks import CREDIBLE_MASS
 from physlearn.inference.lattices.lattice_family import LatticeFamily
 from physlearn.lattice_models.exact_answers.ising_square import critical_coupling
-from physlearn.lattice_models.site_graphs import bond_table
+from physlearn.lattice_models.graphs.site_graphs import bond_table
 from physlearn.records import SiteGraph
 
 __all__ = ["Transition", "binder_crossings", "exact_ratios", "highest_points", "without_field"]

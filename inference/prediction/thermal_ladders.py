@@ -22,7 +22,7 @@ from physlearn.inference.energies.periodic_crystal import (
 )
 from physlearn.inference.lattices.lattice_family import LatticeFamily
 from physlearn.inference.posteriors.lattice_population import make_population
-from physlearn.lattice_models.mbar import solve_partition
+from physlearn.lattice_models.tempering.mbar import solve_partition
 
 __all__ = ["LadderSamples", "LadderTask", "run_ladders", "sample_blocks"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
-from physlearn.inference.walls.pinning_kernels import forward_line
+from physlearn.inference.pinning.pinning_kernels import forward_line
 from physlearn.inference.walls.wall_future import WallFuture
 from physlearn.results import Fit
 

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from physlearn.inference.walls.line_kernels import propagate_lines
-from physlearn.inference.walls.pinning_kernels import forward_line
-from physlearn.inference.walls.pinning_map import pinning_of
+from physlearn.inference.fronts.line_kernels import propagate_lines
+from physlearn.inference.pinning.pinning_kernels import forward_line
+from physlearn.inference.pinning.pinning_map import pinning_of
 from physlearn.records import WallTrack
 from physlearn.results import Fit
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from physlearn.checks import InputError
 from physlearn.datasets.synthetic.synthetic_walls import SyntheticWalls
-from physlearn.inference.walls.wall_fronts import shape_basis
+from physlearn.inference.fronts.wall_fronts import shape_basis
 from physlearn.lattice_models.walls.wall_front import polar_geometry, propagate_polar_front
 
 __all__ = ["wall_dynamics_bound"]

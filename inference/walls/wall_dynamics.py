@@ -16,12 +16,12 @@ from physlearn.checks import (
     check_choice,
     check_count,
 )
-from physlearn.inference.walls.drive_laws import draw_law
-from physlearn.inference.walls.wall_drive import Scales, WallDrive, drive_design, scale_draws
-from physlearn.inference.walls.wall_fronts import FrontModel, area_rates, make_front
+from physlearn.inference.fronts.wall_fronts import FrontModel, area_rates, make_front
+from physlearn.inference.fronts.wall_runs import WallRun, usable_runs
+from physlearn.inference.wall_laws.drive_laws import draw_law
+from physlearn.inference.wall_laws.wall_drive import Scales, WallDrive, drive_design, scale_draws
 from physlearn.inference.walls.wall_judgement import judge_walls
 from physlearn.inference.walls.wall_posterior import WallOptimum, draw_parameters, optimize_walls
-from physlearn.inference.walls.wall_runs import WallRun, usable_runs
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import WallTrack
 from physlearn.results import Fit, fit_from_draws
@@ -134,7 +134,7 @@ def fit_wall_dynamics(
         )
     told = drive_design(data, drive, law)
     if pinning:
-        from physlearn.inference.walls.pinning_map import fit_pinning_map
+        from physlearn.inference.pinning.pinning_map import fit_pinning_map
 
         if scales.asked or law != "linear":
             raise InputError("pinning=True goes with law='linear' and no scale; drop the others.")
@@ -161,7 +161,7 @@ def _fit_film(
             "tension, drive_pressure and pinning need a WallTrack; a thresholded film gives "
             "products only: leave them out."
         )
-    from physlearn.inference.walls.binary_walls import fit_binary_walls
+    from physlearn.inference.binary_walls.binary_walls import fit_binary_walls
 
     return fit_binary_walls(
         data, drive=drive, flip_rate=flip_rate, law=law, rng=rng, n_draws=n_draws

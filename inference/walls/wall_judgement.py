@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from physlearn.inference.walls.wall_fronts import FrontModel
+from physlearn.inference.fronts.wall_fronts import FrontModel
 from physlearn.inference.walls.wall_posterior import WallOptimum
 
 __all__ = ["judge_walls"]

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from physlearn.checks import NotIdentified
+from physlearn.inference.fronts.wall_fronts import area_rates
+from physlearn.inference.fronts.wall_runs import usable_runs
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.symbolic import SymbolicRegressor
-from physlearn.inference.walls.wall_fronts import area_rates
-from physlearn.inference.walls.wall_runs import usable_runs
 from physlearn.records import WallTrack
 
 __all__ = ["discover_wall_law", "wall_law_points"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from physlearn.checks import NotIdentified
-from physlearn.inference.walls.wall_fronts import FrontModel
+from physlearn.inference.fronts.wall_fronts import FrontModel
 
 __all__ = ["WallOptimum", "draw_parameters", "optimize_walls"]
 

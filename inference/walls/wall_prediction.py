@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified, as_generator, check_array, check_count
+from physlearn.inference.fronts.wall_fronts import FrontModel, make_front
+from physlearn.inference.fronts.wall_runs import WallRun, usable_runs
 from physlearn.inference.walls.pinned_future import pinned_future
-from physlearn.inference.walls.wall_fronts import FrontModel, make_front
 from physlearn.inference.walls.wall_future import WallForecast, WallFuture
-from physlearn.inference.walls.wall_runs import WallRun, usable_runs
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import WallTrack
 from physlearn.results import Fit

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, as_generator, check_count
-from physlearn.lattice_models.energy_terms import (
+from physlearn.lattice_models.hamiltonians.energy_terms import (
     EnergyTerms,
     Hamiltonian,
     check_graph,

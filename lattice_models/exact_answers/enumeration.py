@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
-from physlearn.lattice_models.energy_terms import (
+from physlearn.lattice_models.hamiltonians.energy_terms import (
     EnergyTerms,
     Hamiltonian,
     check_graph,

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.checks import InputError, check_array
-from physlearn.lattice_models.energy_terms import Hamiltonian
 from physlearn.lattice_models.exact_answers.transfer_matrix import (
     all_rows,
     check_width,
@@ -18,6 +17,7 @@ from physlearn.lattice_models.exact_answers.transfer_matrix import (
     row_to_row,
     widest,
 )
+from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian
 
 __all__ = ["TorusEnsemble", "torus_ensemble", "torus_magnetization_distribution"]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from physlearn.checks import InputError, check_choice
-from physlearn.lattice_models.energy_terms import Hamiltonian, check_hamiltonian
-from physlearn.lattice_models.regular_lattices import square_lattice
+from physlearn.lattice_models.graphs.regular_lattices import square_lattice
+from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian, check_hamiltonian
 
 __all__ = ["InfiniteStrip", "strip_free_energy"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
-from physlearn.lattice_models.energy_terms import Hamiltonian
+from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian
 
 __all__ = [
     "BOLTZMANN_EV_PER_KELVIN",

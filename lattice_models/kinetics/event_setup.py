@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
-from physlearn.lattice_models.energy_terms import Hamiltonian
+from physlearn.lattice_models.graphs.site_graphs import bond_table
+from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian
 from physlearn.lattice_models.kinetics.event_rates import (
     BeamSchedule,
     HopRates,
@@ -24,7 +25,6 @@ from physlearn.lattice_models.kinetics.event_tables import (
     Schedule,
 )
 from physlearn.lattice_models.random_numbers import seed_words
-from physlearn.lattice_models.site_graphs import bond_table
 from physlearn.records import SiteGraph
 
 __all__ = [

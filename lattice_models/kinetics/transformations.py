@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from physlearn.checks import InputError, as_generator
-from physlearn.lattice_models.energy_terms import Hamiltonian
+from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian
 from physlearn.lattice_models.kinetics.event_rates import BeamSchedule, Transformation
 from physlearn.lattice_models.kinetics.event_records import (
     TransformationHistory,

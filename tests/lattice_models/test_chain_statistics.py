@@ -20,7 +20,7 @@ from physlearn.lattice_models import (
     square_lattice,
     triangular_lattice,
 )
-from physlearn.lattice_models.state_engines import bond_overlap
+from physlearn.lattice_models.samplers.state_engines import bond_overlap
 
 GRAPH = triangular_lattice((3, 3), n_shells=2, periodic=False)
 

@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 
 from physlearn.lattice_models import random_numbers, square_lattice
-from physlearn.lattice_models.checkerboard import CheckerboardIsing
 from physlearn.lattice_models.random_numbers import (
     next_word,
     normal,
@@ -16,8 +15,9 @@ from physlearn.lattice_models.random_numbers import (
     uniform,
     ziggurat_tables,
 )
-from physlearn.lattice_models.replicas import Replicas
-from physlearn.lattice_models.state_replicas import StateReplicas
+from physlearn.lattice_models.replicas.pair_replicas import Replicas
+from physlearn.lattice_models.replicas.state_replicas import StateReplicas
+from physlearn.lattice_models.samplers.checkerboard import CheckerboardIsing
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = ("next_word", "uniform", "normal")

@@ -6,15 +6,15 @@ import xarray as xr
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.synthetic.synthetic_walls import WallVideoOptions, make_wall_video
-from physlearn.datasets.walls.track_walls import TrackWallsOptions, track_walls
-from physlearn.datasets.walls.wall_kernels import (
+from physlearn.datasets.contours.contour_kernels import (
     collect_pixels,
     fit_offsets,
     forget_pixels,
     offset_covariance,
     step_heights,
 )
+from physlearn.datasets.synthetic.synthetic_walls import WallVideoOptions, make_wall_video
+from physlearn.datasets.walls.track_walls import TrackWallsOptions, track_walls
 
 
 def film(frames, **coords):

@@ -19,7 +19,7 @@ from physlearn.lattice_models import (
     square_lattice,
     triangular_lattice,
 )
-from physlearn.lattice_models.replicas import Replicas
+from physlearn.lattice_models.replicas.pair_replicas import Replicas
 from physlearn.records import LatticeSnapshots
 
 ONE_SHELL = lattice_family("ising", (-1, 1), 1)
@@ -88,7 +88,7 @@ def test_blocks_belong_to_their_nearest_seeds(pictures):
     from scipy.sparse.csgraph import dijkstra
 
     from physlearn.inference.adequacy.lattice_patterns import _adjacency
-    from physlearn.lattice_models.site_graphs import bond_table
+    from physlearn.lattice_models.graphs.site_graphs import bond_table
 
     table, seeds = bond_table(square_lattice((8, 8), periodic=False), 1), np.array([0, 27, 60])
     steps = dijkstra(_adjacency(table), unweighted=True, indices=seeds)
@@ -110,7 +110,7 @@ def test_blocks_belong_to_their_nearest_seeds(pictures):
 
 def test_kernels_equal_their_python(pictures):
     graph = square_lattice((6, 6), periodic=False)
-    from physlearn.lattice_models.site_graphs import bond_table
+    from physlearn.lattice_models.graphs.site_graphs import bond_table
 
     table = bond_table(graph, 1)
     sites, count = np.arange(36), np.empty(5, np.int32)

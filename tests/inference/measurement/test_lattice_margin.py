@@ -20,7 +20,7 @@ from physlearn.lattice_models import (
     square_lattice,
     triangular_lattice,
 )
-from physlearn.lattice_models.site_graphs import keep_sites
+from physlearn.lattice_models.graphs.site_graphs import keep_sites
 from physlearn.records import LatticeSnapshots, SiteGraph
 
 LATTICES = {

@@ -19,7 +19,7 @@ from physlearn.inference.measurement.nuisances import FlipRate
 from physlearn.inference.posteriors.lattice_posterior import sample_posterior
 from physlearn.inference.posteriors.priors import make_prior
 from physlearn.lattice_models import square_lattice
-from physlearn.lattice_models.site_graphs import remove_sites
+from physlearn.lattice_models.graphs.site_graphs import remove_sites
 from physlearn.records import LatticeSnapshots
 
 SD = [0.5, 0.3]

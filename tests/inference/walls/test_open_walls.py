@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.inference.walls.line_kernels import line_rate, propagate_lines
+from physlearn.inference.fronts.line_kernels import line_rate, propagate_lines
 from physlearn.inference.walls.planted_lines import creep_drive, open_wall
 from physlearn.inference.walls.wall_dynamics import fit_wall_dynamics
 from physlearn.inference.walls.wall_prediction import hold_out_frames, predict_walls

@@ -15,10 +15,15 @@ from physlearn.lattice_models.exact_answers.elimination import (
 from physlearn.lattice_models.exact_answers.enumeration import exact_enumeration
 from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.lattice_models.exact_answers.transfer_matrix import strip_free_energy
-from physlearn.lattice_models.hamiltonians import spin_glass
-from physlearn.lattice_models.regular_lattices import cubic_lattice, honeycomb_lattice
-from physlearn.lattice_models.site_graphs import remove_sites, site_graph_from_networkx
-from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, PairHamiltonian, Potts
+from physlearn.lattice_models.graphs.regular_lattices import cubic_lattice, honeycomb_lattice
+from physlearn.lattice_models.graphs.site_graphs import remove_sites, site_graph_from_networkx
+from physlearn.lattice_models.hamiltonians.state_hamiltonians import (
+    BlumeCapel,
+    Clock,
+    PairHamiltonian,
+    Potts,
+)
+from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import spin_glass
 from physlearn.records import SiteGraph
 
 RNG = np.random.default_rng(21)

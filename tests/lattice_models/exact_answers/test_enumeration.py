@@ -9,7 +9,12 @@ from physlearn.checks import InputError
 from physlearn.lattice_models import Ising, LatticeGas, square_lattice, triangular_lattice
 from physlearn.lattice_models.exact_answers.enumeration import exact_enumeration
 from physlearn.lattice_models.exact_answers.ising_torus import ising_energy_levels, kaufman_torus
-from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, PairHamiltonian, Potts
+from physlearn.lattice_models.hamiltonians.state_hamiltonians import (
+    BlumeCapel,
+    Clock,
+    PairHamiltonian,
+    Potts,
+)
 from physlearn.records import SiteGraph
 
 GRAPH = triangular_lattice((2, 3), 1)

@@ -13,7 +13,12 @@ from physlearn.lattice_models.exact_answers.torus_transfer import (
     torus_ensemble,
     torus_magnetization_distribution,
 )
-from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, PairHamiltonian, Potts
+from physlearn.lattice_models.hamiltonians.state_hamiltonians import (
+    BlumeCapel,
+    Clock,
+    PairHamiltonian,
+    Potts,
+)
 
 KC = critical_coupling()
 CASES = [

@@ -14,7 +14,12 @@ from physlearn.lattice_models.exact_answers.ising_square import (
 from physlearn.lattice_models.exact_answers.ising_torus import kaufman_torus
 from physlearn.lattice_models.exact_answers.torus_transfer import torus_ensemble
 from physlearn.lattice_models.exact_answers.transfer_matrix import strip_free_energy
-from physlearn.lattice_models.state_hamiltonians import BlumeCapel, Clock, PairHamiltonian, Potts
+from physlearn.lattice_models.hamiltonians.state_hamiltonians import (
+    BlumeCapel,
+    Clock,
+    PairHamiltonian,
+    Potts,
+)
 
 KC = critical_coupling()
 

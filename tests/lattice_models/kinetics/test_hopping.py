@@ -13,6 +13,7 @@ from physlearn.lattice_models import (
     square_lattice,
     triangular_lattice,
 )
+from physlearn.lattice_models.hamiltonians.state_hamiltonians import PairHamiltonian
 from physlearn.lattice_models.kinetics.event_rates import BeamSchedule, HopRates, Transformation
 from physlearn.lattice_models.kinetics.event_run import empty_log
 from physlearn.lattice_models.kinetics.hopping import _hop_run, simulate_hop_history, simulate_hops
@@ -20,7 +21,6 @@ from physlearn.lattice_models.kinetics.transformations import (
     simulate_transformation_history,
     simulate_transformations,
 )
-from physlearn.lattice_models.state_hamiltonians import PairHamiltonian
 from physlearn.records import SiteGraph
 
 KT = 8.617333262e-5 * 300.0

@@ -1,0 +1,1 @@
+"""Frames of a film on one scale: domain levels, broken rows, noise, what is in view."""

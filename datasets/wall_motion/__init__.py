@@ -1,0 +1,1 @@
+"""What a track of walls tells of their motion: smoothing in space and time, roughness, advance."""

@@ -1,0 +1,1 @@
+"""Walls of black-and-white films, inside the likelihood of the pixels."""

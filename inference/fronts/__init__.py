@@ -1,0 +1,1 @@
+"""Fronts that move by a law: which walls they can describe, and their motion."""

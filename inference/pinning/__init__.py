@@ -1,0 +1,1 @@
+"""The frozen field that pins a wall."""

@@ -1,0 +1,1 @@
+"""The width of a wall behind the blur of the microscope."""

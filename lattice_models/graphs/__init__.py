@@ -1,0 +1,1 @@
+"""Which sites are neighbours: crystals, measured positions, any graph, triplets of bonds."""

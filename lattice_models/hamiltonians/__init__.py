@@ -1,0 +1,1 @@
+"""Energies of lattice states: frozen records with one definition each, and their common table."""

@@ -1,0 +1,1 @@
+"""Markov chains of one lattice: single-site updates, exchanges, clusters, packed lattices."""

@@ -1,0 +1,1 @@
+"""Ladders of temperatures or Hamiltonians, and the free energies along them."""
