@@ -26,4 +26,5 @@ __getattr__, __dir__, __all__ = attach(
         "check_video": ".records",
         "run_study": ".study",
     },
+    ("causal", "datasets", "inference", "lattice_models", "plots"),
 )

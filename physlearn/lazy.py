@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -24,7 +25,7 @@ class _LazyPackage(ModuleType):
 
 
 def attach(
-    package: str, names: Mapping[str, str]
+    package: str, names: Mapping[str, str], packages: Collection[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Return the ``__getattr__``, ``__dir__`` and ``__all__`` of a package of lazy names.
 
@@ -34,6 +35,8 @@ def attach(
         The package's ``__name__``.
     names
         Public name -> module that defines it, relative to the package (``".find_atoms"``).
+    packages
+        Modules and sub-packages below it that people reach by a dot, without importing them.
 
     Raises
     ------
@@ -52,14 +55,19 @@ def attach(
     """
 
     def load(name: str) -> Any:
+        if name in packages:
+            return importlib.import_module(f"{package}.{name}")
         if name not in names:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            alike = difflib.get_close_matches(name, [*names, *packages], n=1)
+            hint = f"; did you mean {alike[0]!r}?" if alike else ""
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}")
         value = getattr(importlib.import_module(names[name], package), name)
         setattr(sys.modules[package], name, value)
         return value
 
     def names_known() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *names})
+        own = {name for name in vars(sys.modules[package]) if name.startswith("__")}
+        return sorted({*own, *names, *packages})
 
     sys.modules[package].__class__ = _LazyPackage
     return load, names_known, sorted(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import html
 import importlib.metadata
 import json
 import os
@@ -28,10 +29,19 @@ __all__ = ["Fit", "data_fingerprint", "fit_from_draws", "library_versions", "pla
 PRIOR_REPEATED = 0.9
 """Posterior over prior standard deviation above which the data said next to nothing."""
 
+COLUMNS = [
+    "name", "mean", "sd", "q05", "q95", "probability_positive", "unit", "sd_over_prior_sd",
+    "verdict",
+]  # fmt: skip
+SHOWN = ["name", "mean", "sd", "q05", "q95", "unit", "verdict"]
+"""Columns of the summary that a session or a notebook shows."""
+
+ROWS_SHOWN = 50
+
 REPORTED_VERSIONS = ("physlearn", "numpy", "scipy", "numba", "arviz", "xarray", "pandas")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Fit:
     """A posterior, the model behind it, and what its own diagnostics say.
 
@@ -64,6 +74,24 @@ class Fit:
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        table, notes = self._shown()
+        text = table.to_string(index=False, float_format=lambda x: f"{x:.4g}")
+        return "\n".join((f"Fit of {self.model}", text, *notes))
+
+    def _repr_html_(self) -> str:
+        table, notes = self._shown()
+        said = "".join(f"<li>{html.escape(text)}</li>" for text in notes)
+        head = f"<p>Fit of {html.escape(self.model)}</p>"
+        return f"{head}{table.to_html(index=False, float_format='%.4g')}<ul>{said}</ul>"
+
+    def _shown(self) -> tuple[pd.DataFrame, list[str]]:
+        # A map of thousands of numbers is named, not printed
+        sizes = {name: self.idata["posterior"][name].shape[2:] for name in self.variables}
+        small = [name for name, shape in sizes.items() if np.prod(shape) <= ROWS_SHOWN]
+        notes = [f"{name}: {list(shape)}" for name, shape in sizes.items() if name not in small]
+        return self._rows(small)[SHOWN], [*notes, *self.warnings]
+
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Return the draws of one variable, shape (n_draws, ...)."""
         posterior = self.idata["posterior"]
@@ -93,12 +121,15 @@ class Fit:
 
     def summary(self) -> pd.DataFrame:
         """Return one row a number: mean, sd, 90 % interval, sign, unit, prior share, verdict."""
+        return self._rows(self.variables)
+
+    def _rows(self, names: Sequence[str]) -> pd.DataFrame:
         attrs = self.attrs
         units = json.loads(attrs.get("units", "{}"))
         prior_sd = json.loads(attrs.get("prior_sd", "{}"))
         verdicts = json.loads(attrs.get("verdicts", "{}"))
         rows = []
-        for name in self.variables:
+        for name in names:
             draws = self[name]
             flat = draws.reshape(len(draws), -1)
             prior = np.broadcast_to(np.asarray(prior_sd.get(name, np.nan), float), draws.shape[1:])
@@ -118,7 +149,7 @@ class Fit:
                         "verdict": verdict,
                     }
                 )  # fmt: skip
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=COLUMNS)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write posterior, model and diagnostics as netCDF."""
@@ -149,7 +180,9 @@ class Fit:
             whole = attrs.get("physlearn_record") == "Fit"
             diagnostics = json.loads(attrs["diagnostics"]) if whole else {}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} must be a fit that physlearn wrote; {error}.") from None
+            raise InputError(
+                f"{path} must be a fit that physlearn wrote; it lacks or damages {error}."
+            ) from None
         if not whole:
             raise InputError(f"{path} must be a fit that physlearn wrote; it holds something else.")
         return cls(

@@ -15,6 +15,7 @@ from physlearn.records.atoms import LENGTH_UNITS
 from physlearn.records.storage import (
     arrays_of,
     freeze,
+    html_table,
     load_dataset,
     save_dataset,
     short_repr,
@@ -83,6 +84,7 @@ class SiteGraph:
     shell_radii: tuple[float, ...] = field(default=(), kw_only=True)
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_count("n_sites", self.n_sites, 1)
@@ -228,6 +230,7 @@ class LatticeSnapshots:
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         values = tuple(int(value) for value in self.state_values)
@@ -235,8 +238,7 @@ class LatticeSnapshots:
             raise InputError(
                 f"state_values must hold 2 to {MAX_STATES} different whole numbers; got {values}."
             )
-        shape = (None, self.graph.n_sites)
-        states = check_array("states", self.states, shape=shape, dtype=np.int8)
+        states = _check_states(self.states, self.graph.n_sites)
         checked: dict[str, object] = {"states": states, "state_values": values}
         observed = None
         if self.observed is not None:
@@ -253,9 +255,10 @@ class LatticeSnapshots:
         if wrong.any():
             snapshot, site = (int(i) for i in np.argwhere(wrong)[0])
             raise InputError(
-                f"states may hold only {', '.join(map(str, values))} (mark sites not seen in "
-                f"`observed`); found {int(wrong.sum())} other value(s), first "
-                f"{states[snapshot, site]} at snapshot {snapshot}, site {site}."
+                f"states may hold only {', '.join(map(str, values))}; found {int(wrong.sum())} "
+                f"other value(s), first {states[snapshot, site]} at snapshot {snapshot}, site "
+                f"{site}. Name other values by state_values=(0, 1), and mark sites that were not "
+                "seen in `observed`."
             )
         if self.label_log_likelihood is not None:
             labels = check_array(
@@ -354,3 +357,18 @@ class LatticeSnapshots:
             conditions=conditions,
             **texts,
         )
+
+
+def _check_states(states: object, n_sites: int) -> NDArray[np.int8]:
+    given = np.asarray(states)
+    if given.dtype.kind in "US":
+        raise InputError(
+            f"states must hold whole numbers, got texts such as {str(given.ravel()[0])!r}; number them "
+            "and give the texts as state_names, the numbers as state_values."
+        )
+    if given.shape[1:] != (n_sites,) and given.size and given.size % n_sites == 0:
+        raise InputError(
+            f"states must have shape (n, {n_sites}), a row a picture; got {given.shape}. Where "
+            f"the sites are numbered row by row, states.reshape(-1, {n_sites}) is that."
+        )
+    return check_array("states", given, shape=(None, n_sites), dtype=np.int8)

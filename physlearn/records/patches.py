@@ -16,6 +16,7 @@ from physlearn.records.storage import (
     frame_from_dataset,
     frame_to_dataset,
     freeze,
+    html_table,
     load_dataset,
     save_dataset,
     short_repr,
@@ -107,6 +108,7 @@ class PatchTable:
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         frame = _checked_frame(self.frame)

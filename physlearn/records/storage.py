@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ __all__ = ["frame_from_dataset", "frame_to_dataset", "freeze", "load_dataset", "
 
 FORMAT_VERSION = 1
 LONGEST_SHOWN = 4
+ROWS_SHOWN = 5
 
 
 def freeze(record: object, values: Mapping[str, object]) -> None:
@@ -54,6 +56,14 @@ def short_repr(record: Any) -> str:
             text = f"{len(value)} entries" if isinstance(value, dict) else type(value).__name__
         parts.append(f"{item.name}={text}")
     return f"{type(record).__name__}({', '.join(parts)})"
+
+
+def html_table(record: Any) -> str:
+    """Return what a notebook shows of a record: its one line, and the first rows of its table."""
+    line = f"<code>{html.escape(repr(record))}</code>"
+    if not hasattr(record, "to_pandas"):
+        return line
+    return line + record.to_pandas().head(ROWS_SHOWN).to_html(float_format="%.4g")
 
 
 def save_dataset(

@@ -15,6 +15,7 @@ from physlearn.records.atoms import LENGTH_UNITS
 from physlearn.records.storage import (
     arrays_of,
     freeze,
+    html_table,
     load_dataset,
     save_dataset,
     short_repr,
@@ -79,6 +80,7 @@ class Trajectory:
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         positions = check_array("positions", self.positions, ndim=2)

@@ -16,6 +16,7 @@ from physlearn.records.storage import (
     frame_from_dataset,
     frame_to_dataset,
     freeze,
+    html_table,
     load_dataset,
     save_dataset,
     short_repr,
@@ -151,6 +152,7 @@ class WallTrack:
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         missing = [name for name in WALL_COLUMNS if name not in self.table]

@@ -1,5 +1,7 @@
 """Lazy names: cheap, complete, and never hidden by a module of the same name."""
 
+import subprocess
+import sys
 import types
 
 import pytest
@@ -27,3 +29,18 @@ def test_submodules_stay_reachable():
     import physlearn.records
 
     assert physlearn.records.SiteGraph is physlearn.SiteGraph
+
+
+def test_folders_are_reached_by_a_dot():
+    code = (
+        "import physlearn\n"
+        "assert physlearn.lattice_models.square_lattice((2, 2)).n_sites == 4\n"
+        "assert {'causal', 'datasets', 'inference', 'plots'} <= set(dir(physlearn))\n"
+        "assert 'attach' not in dir(physlearn)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_slip_of_the_pen_is_answered_with_the_name():
+    with pytest.raises(AttributeError, match="did you mean 'simulate_lattice'"):
+        physlearn.lattice_models.simulate_latice  # noqa: B018
