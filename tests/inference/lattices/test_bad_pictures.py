@@ -78,7 +78,7 @@ def test_a_disconnected_graph_is_flagged():
 
 
 def test_states_outside_the_alphabet():
-    with pytest.raises(InputError, match=r"states may hold only -1, 1 .* 2 at snapshot 0, site 5"):
+    with pytest.raises(InputError, match=r"states may hold only -1, 1; .* 2 at snapshot 0, site 5"):
         states = np.ones((1, 144))
         states[0, 5] = 2
         LatticeSnapshots(states, GRAPH)
