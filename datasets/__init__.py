@@ -71,6 +71,7 @@ __getattr__, __dir__, __all__ = attach(
         "WallScene": ".synthetic.wall_scene_records",
         "EventScore": ".walls.score_events",
         "score_events": ".walls.score_events",
+        "set_scale": ".reading.set_scale",
         "classify_walls": ".walls.wall_kinds",
         "measure_feature_distance": ".walls.feature_distance",
         "draw_walls": ".walls.wall_movie",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sys
 import threading
@@ -40,6 +41,9 @@ EXAMPLES = """
                                                  every channel, with its noise from a second scan
 
   physlearn study walls.gif --drive bias.csv --out study         walls and their law from a video
+
+  physlearn study film.tif --pixel-size 25nm --frame-interval 2.5 --region 0:200,50:250 --out study
+                                                 a scale that the file does not say; a part of it
 
   physlearn study image.tiff --atoms study/atoms.csv --out again     with atoms edited by hand
 
@@ -170,20 +174,53 @@ def study(
             "measures the noise; may stand repeatedly."
         ),
     ] = None,
+    pixel_size: Annotated[
+        str | None,
+        typer.Option(help="Edge of a pixel, where the file doesn't say it: 0.05nm, 0.4angstrom."),
+    ] = None,
+    frame_interval: Annotated[
+        float | None,
+        typer.Option(help="Seconds from frame to frame, where the video doesn't say it."),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(help="Study only these pixels: columns,rows as 100:400,0:300."),
+    ] = None,
     seed: Seed = None,
 ) -> None:
     """Study your own picture or video: a folder with every artefact and report.html."""
     from physlearn.study import Study, run_study
 
+    size, unit = _length(pixel_size) if pixel_size else (None, "nm")
     with _progress() as progress:
         result = run_study(
             Study(
                 path, tuple(channel or ()), drive, atoms=atoms, lattice=lattice, picture=picture,
-                repeat=tuple(repeat or ()),
+                repeat=tuple(repeat or ()), pixel_size=size, pixel_unit=unit,
+                frame_interval_s=frame_interval, region=_region(region) if region else None,
             ),
             out=out, seed=seed, progress=progress,
         )  # fmt: skip
     _tell(result)
+
+
+def _length(text: str) -> tuple[float, str]:
+    found = re.fullmatch(r"\s*([0-9.eE+-]+)\s*(nm|um|µm|A|Å|angstrom)\s*", text)
+    try:
+        value = float(found[1]) if found else None
+    except ValueError:
+        value = None
+    if found is None or value is None:
+        raise InputError(f"pixel-size must be a number with nm, um or angstrom; got {text!r}.")
+    return value, {"µm": "um", "A": "angstrom", "Å": "angstrom"}.get(found[2], found[2])
+
+
+def _region(text: str) -> tuple[int, int, int, int]:
+    found = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
+    if found is None:
+        raise InputError(f"region must be columns,rows as 100:400,0:300; got {text!r}.")
+    a, b, c, d = (int(number) for number in found.groups())
+    return a, b, c, d
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
-    "count_frames", "picture_of_spectra", "read_channels", "read_drive", "read_input",
+    "count_frames", "cut_region", "picture_of_spectra", "read_channels", "read_drive", "read_input",
     "read_repeat", "read_spectra",
 ]  # fmt: skip
+
+Data = TypeVar("Data", "xr.DataArray", "xr.Dataset")
 
 HDF5, NUMPY, GIF = b"\x89HDF", b"\x93NUMPY", b"GIF8"
 SAME_PIXEL = 0.01
 """Share by which the pixel sizes that two files state may differ by rounding."""
+NOT_A_DRIVE = ("frame", "frames", "index", "time", "time_s", "time (s)", "t", "t_s", "unnamed: 0")
 TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
@@ -155,8 +158,46 @@ def read_input(
     return video.assign_coords(drive=("time", values))
 
 
+def cut_region(
+    data: Data, region: tuple[int, int, int, int], whole: xr.DataArray | xr.Dataset
+) -> Data:
+    """Return the part of ``data`` inside a region given in pixels of the whole picture.
+
+    Parameters
+    ----------
+    data
+        The picture itself, or what shows the same field of view with other pixels.
+    region
+        First column, end, first row, end.
+    whole
+        The whole picture, whose pixels are counted.
+
+    Raises
+    ------
+    InputError
+        For a region that is empty or reaches beyond the picture.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> picture = xr.DataArray(np.zeros((20, 30)), dims=("y", "x"))
+    >>> cut_region(picture, (5, 25, 0, 16), picture).shape
+    (16, 20)
+    """
+    cut = {}
+    for dim, (first, end) in zip(("x", "y"), (region[:2], region[2:]), strict=True):
+        n, own = whole.sizes[dim], data.sizes[dim]
+        if not 0 <= first < end <= n:
+            raise InputError(
+                f"region must lie inside the picture of {n} pixels along {dim}, first below end; "
+                f"got {first}:{end}."
+            )
+        cut[dim] = slice(round(first * own / n), round(end * own / n))
+    return data.isel(cut)
+
+
 def read_drive(path: str | os.PathLike[str], n_frames: int) -> np.ndarray:
-    r"""Read the drive of a video from a CSV file: its column ``drive``, or its last column.
+    r"""Read a video's drive from CSV: the column ``drive``, or the only one beside time.
 
     Parameters
     ----------
@@ -170,7 +211,8 @@ def read_drive(path: str | os.PathLike[str], n_frames: int) -> np.ndarray:
     FileNotFoundError
         When there is no such file.
     InputError
-        When the table cannot be read or has another number of rows.
+        When the table cannot be read, has another number of rows, or several columns of which none
+        is called ``drive``.
 
     Examples
     --------
@@ -194,7 +236,16 @@ def read_drive(path: str | os.PathLike[str], n_frames: int) -> np.ndarray:
             f"drive must have a header line and one row a frame ({n_frames}); "
             f"{file.name} has {len(table)} row(s)."
         )
-    column = "drive" if "drive" in table else table.columns[-1]
+    held = [str(name) for name in table.columns]
+    offered = [name for name in held if name.lower() not in NOT_A_DRIVE]
+    if "drive" in held:
+        offered = ["drive"]
+    if len(offered) != 1:
+        raise InputError(
+            f"drive must be the column called drive of {file.name}, or its only column beside "
+            f"frame and time; it has {', '.join(held)}: rename one."
+        )
+    column = table.columns[held.index(offered[0])]
     return check_array(f"drive[{column!r}]", table[column].to_numpy(), shape=(n_frames,))
 
 

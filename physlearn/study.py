@@ -44,6 +44,13 @@ class Study:
     lattice
         The lattice that the sample is declared to have (``square``, ``triangular`` or ``any``):
         row shifts of the scan are then told from displacements of atoms and taken out.
+    pixel_size, pixel_unit
+        Edge of a pixel in ``angstrom``, ``nm`` or ``um``, for a file that doesn't say it.
+    frame_interval_s
+        Seconds from frame to frame, for a video that doesn't say it.
+    region
+        (first column, end, first row, end) in pixels of the picture or video: only what lies
+        inside is studied, channels and repeat included.
 
     Examples
     --------
@@ -59,6 +66,10 @@ class Study:
     lattice: str | None = None
     picture: str | int | None = None
     repeat: tuple[str | os.PathLike[str], ...] = ()
+    pixel_size: float | None = None
+    pixel_unit: str = "nm"
+    frame_interval_s: float | None = None
+    region: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -155,7 +166,9 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
     InputError
         When a file cannot be read, or channels are given for a video.
     """
+    from physlearn.datasets.reading.set_scale import set_scale
     from physlearn.inputs import (
+        cut_region,
         picture_of_spectra,
         read_channels,
         read_input,
@@ -175,6 +188,18 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
         raise InputError(f"drive goes with a video; {study.path} holds spectra: leave it out.")
     else:
         data = picture_of_spectra(findings.spectra)
+    scale = {
+        "pixel_size": study.pixel_size, "unit": study.pixel_unit,
+        "frame_interval_s": study.frame_interval_s,
+    }  # fmt: skip
+    data = set_scale(data, **scale)
+    whole = data
+    if study.region is not None:
+        data = cut_region(data, study.region, whole)
+    if findings.spectra is not None:
+        findings.spectra = set_scale(findings.spectra, **scale)
+        if study.region is not None:
+            findings.spectra = cut_region(findings.spectra, study.region, whole)
     if "time" in data.dims:
         for name in ("channels", "atoms", "lattice", "repeat"):
             if getattr(study, name):
@@ -184,8 +209,12 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
         findings.video = data
         return findings, VIDEO_STEPS + PLAN_STEPS
     findings.image = data
-    findings.channels = read_channels(study.channels, data)
-    findings.repeat = read_repeat(study.repeat, data, findings.channels)
+    findings.channels = read_channels(study.channels, whole)
+    findings.repeat = read_repeat(study.repeat, whole, findings.channels)
+    if study.region is not None:
+        for name in ("channels", "repeat"):
+            if getattr(findings, name) is not None:
+                setattr(findings, name, cut_region(getattr(findings, name), study.region, whole))
     findings.edited, findings.lattice = study.atoms, study.lattice
     if study.atoms is not None and not Path(study.atoms).is_file():
         raise FileNotFoundError(f"no such file: {study.atoms}")

@@ -363,8 +363,8 @@ def _check_states(states: object, n_sites: int) -> NDArray[np.int8]:
     given = np.asarray(states)
     if given.dtype.kind in "US":
         raise InputError(
-            f"states must hold whole numbers, got texts such as {str(given.ravel()[0])!r}; number them "
-            "and give the texts as state_names, the numbers as state_values."
+            f"states must hold whole numbers, got texts such as {str(given.ravel()[0])!r}; number "
+            "them and give the texts as state_names, the numbers as state_values."
         )
     if given.shape[1:] != (n_sites,) and given.size and given.size % n_sites == 0:
         raise InputError(

@@ -193,3 +193,24 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     assert process.returncode == 130, err.decode()
     assert b"Traceback" not in err
     assert [file.name for file in tmp_path.iterdir()] == ["noise.npy"]
+
+
+def test_scale_and_region_are_given_by_hand(run, tmp_path):
+    np.save(tmp_path / "noise.npy", np.random.default_rng(1).normal(100, 10, (80, 90)))
+    code, _, err = run(
+        "study", str(tmp_path / "noise.npy"), "--out", str(tmp_path / "study"),
+        "--pixel-size", "0.05nm", "--region", "0:64,10:80",
+    )  # fmt: skip
+    assert code == 0, err
+    summary = json.loads((tmp_path / "study" / "summary.json").read_text())
+    assert summary["image"]["shape"] == [70, 64]
+    for option, value, sentence in (
+        ("--pixel-size", "5", "a number with nm, um or angstrom"),
+        ("--region", "5:9", "columns,rows as"),
+        ("--frame-interval", "2", "goes with a film"),
+    ):
+        code, _, err = run(
+            "study", str(tmp_path / "noise.npy"), "--out", str(tmp_path / "other"), option, value
+        )
+        assert code == 2
+        assert sentence in err

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from physlearn.checks import InputError
-from physlearn.inputs import count_frames, read_drive, read_input
+from physlearn.inputs import count_frames, cut_region, read_drive, read_input
 
 
 @pytest.fixture
@@ -74,3 +74,25 @@ def test_drive_needs_one_row_a_frame(tmp_path):
     table.write_text("drive,note\n1.0,a\nx,b\n")
     with pytest.raises(InputError, match="drive"):
         read_drive(table, 2)
+
+
+def test_a_drive_is_the_column_beside_time_or_the_one_called_drive(tmp_path):
+    file = tmp_path / "drive.csv"
+    file.write_text("bias_V,time_s\n1,0\n2,5\n")
+    np.testing.assert_array_equal(read_drive(file, 2), [1.0, 2.0])
+    file.write_text("frame,field,drive\n0,9,1\n1,9,2\n")
+    np.testing.assert_array_equal(read_drive(file, 2), [1.0, 2.0])
+    file.write_text("bias_V,current_A\n1,0\n2,5\n")
+    with pytest.raises(InputError, match="it has bias_V, current_A: rename one"):
+        read_drive(file, 2)
+
+
+def test_a_region_is_counted_in_the_pictures_pixels():
+    import xarray as xr
+
+    picture = xr.DataArray(np.arange(600.0).reshape(20, 30), dims=("y", "x"))
+    coarse = picture.coarsen(y=2, x=2).mean()
+    np.testing.assert_array_equal(cut_region(picture, (2, 6, 4, 8), picture), picture[4:8, 2:6])
+    np.testing.assert_array_equal(cut_region(coarse, (2, 6, 4, 8), picture), coarse[2:4, 1:3])
+    with pytest.raises(InputError, match="inside the picture of 30 pixels along x"):
+        cut_region(picture, (0, 40, 0, 10), picture)

@@ -1,0 +1,110 @@
+"""The scale that a file does not say: size of a pixel, time from frame to frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from physlearn.checks import InputError, check_choice, check_positive
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["set_scale"]
+
+Data = TypeVar("Data", "xr.DataArray", "xr.Dataset")
+
+UNITS = ("angstrom", "nm", "um")
+LACKING = {"pixel_size": (" has no scale", " has no length scale"), "time": (" has no time scale",)}
+
+
+def set_scale(
+    data: Data,
+    *,
+    pixel_size: float | tuple[float, float] | None = None,
+    unit: str = "nm",
+    frame_interval_s: float | None = None,
+) -> Data:
+    """Return a picture, film or set of channels with the scale that its file does not say.
+
+    Parameters
+    ----------
+    data
+        Dims y and x, and time for a film; as ``read_image``, ``read_video`` and
+        ``read_channels`` return it.
+    pixel_size
+        Edge of a pixel in ``unit``; or (along x, along y). None leaves lengths as they are.
+    unit
+        ``angstrom``, ``nm`` or ``um``.
+    frame_interval_s
+        Seconds from one frame to the next. None leaves times as they are.
+
+    Returns
+    -------
+    xarray.DataArray or xarray.Dataset
+        The same values on new coordinates that begin where the old ones did, counted in pixels; a
+        scale that the file had is replaced, and ``warnings`` says so.
+
+    Raises
+    ------
+    InputError
+        For a size or interval that is not positive, another unit, data without y and x, or an
+        interval for a picture.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> film = xr.DataArray(np.zeros((3, 20, 20)), dims=("time", "y", "x"))
+    >>> scaled = set_scale(film, pixel_size=50.0, unit="nm", frame_interval_s=2.5)
+    >>> scaled.x.to_numpy()[:3], scaled.x.units, scaled.time.to_numpy(), scaled.time.units
+    (array([  0.,  50., 100.]), 'nm', array([0. , 2.5, 5. ]), 's')
+    """
+    if not {"y", "x"} <= set(data.dims):
+        raise InputError(
+            f"data must have dims y and x; got {', '.join(map(str, data.dims)) or 'none'}."
+        )
+    check_choice("unit", unit, UNITS)
+    if not hasattr(data, "dtype"):  # a set of channels: each speaks for itself
+        scaled = {
+            name: set_scale(
+                one, pixel_size=pixel_size, unit=unit, frame_interval_s=frame_interval_s
+            )
+            for name, one in data.data_vars.items()
+        }
+        return type(data)(scaled, attrs=data.attrs)
+    notes: list[str] = []
+    if pixel_size is not None:
+        sizes = np.broadcast_to(np.asarray(pixel_size, float), 2)
+        for dim, size in zip(("x", "y"), sizes, strict=True):
+            data = _scaled(data, dim, check_positive("pixel_size", float(size)), unit, notes)
+    if frame_interval_s is not None:
+        if "time" not in data.dims:
+            raise InputError("frame_interval_s goes with a film; the data have no time: leave it.")
+        interval = check_positive("frame_interval_s", frame_interval_s)
+        data = _scaled(data, "time", interval, "s", notes)
+    said = tuple(
+        text
+        for text in data.attrs.get("warnings", ())
+        if not (pixel_size is not None and any(word in text for word in LACKING["pixel_size"]))
+        and not (frame_interval_s is not None and any(word in text for word in LACKING["time"]))
+    )
+    changed: dict[str, object] = {"warnings": (*said, *notes)}
+    if "absent" in data.attrs and pixel_size is not None:
+        changed["absent"] = tuple(name for name in data.attrs["absent"] if name != "scale")
+    return data.assign_attrs(changed)
+
+
+def _scaled(data: Data, dim: str, step: float, unit: str, notes: list[str]) -> Data:
+    old = np.arange(data.sizes[dim], dtype=float)
+    if dim in data.coords:
+        old = data.coords[dim].to_numpy().astype(float)
+        had = str(data.coords[dim].attrs.get("units", "pixel"))
+        spacing = (old[-1] - old[0]) / (len(old) - 1) if len(old) > 1 else 1.0
+        if had not in ("pixel", "frame"):
+            notes.append(
+                f"{dim}: {step:.6g} {unit} a step, given by hand; the file says "
+                f"{spacing:.6g} {had}."
+            )
+        old = old / spacing
+    return data.assign_coords({dim: (dim, old * step, {"units": unit})})

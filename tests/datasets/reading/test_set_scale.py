@@ -1,0 +1,69 @@
+"""A scale given by hand: on pictures, films and channels, and said where it replaces another."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from physlearn.checks import InputError
+from physlearn.datasets import make_wall_scene, read_image, read_video, set_scale, track_walls
+
+
+def test_a_picture_without_scale_gets_one_and_no_longer_says_it_lacks_it(tmp_path):
+    np.save(tmp_path / "picture.npy", np.random.default_rng(1).normal(size=(20, 30)))
+    image = read_image(tmp_path / "picture.npy")
+    scaled = set_scale(image, pixel_size=(0.1, 0.2), unit="angstrom")
+    np.testing.assert_allclose(np.diff(scaled.x), 0.1)
+    np.testing.assert_allclose(np.diff(scaled.y), 0.2)
+    assert scaled.x.attrs["units"] == "angstrom"
+    assert any("no scale" in text for text in image.attrs["warnings"])
+    assert not any("no scale" in text for text in scaled.attrs["warnings"])
+    assert "scale" in image.attrs["absent"]
+    assert "scale" not in scaled.attrs["absent"]
+
+
+def test_a_part_of_a_picture_keeps_its_place():
+    image = xr.DataArray(
+        np.zeros((20, 30)), dims=("y", "x"), coords={"y": np.arange(20), "x": np.arange(30)}
+    )
+    cut = set_scale(image.isel(x=slice(10, 20)), pixel_size=0.5)
+    assert cut.x.to_numpy()[0] == 5.0
+
+
+def test_another_scale_is_said():
+    image = set_scale(xr.DataArray(np.zeros((20, 30)), dims=("y", "x")), pixel_size=2.0)
+    again = set_scale(image, pixel_size=3.0)
+    assert "the file says 2 nm" in again.attrs["warnings"][0]
+
+
+def test_every_channel_is_scaled():
+    channels = xr.Dataset({name: (("y", "x"), np.zeros((20, 30))) for name in ("a", "b")})
+    scaled = set_scale(channels, pixel_size=2.0, unit="um")
+    assert scaled["b"].x.attrs["units"] == "um"
+    assert scaled.x.to_numpy()[-1] == 58.0
+
+
+def test_speeds_of_walls_come_in_the_units_given(tmp_path):
+    video = make_wall_scene("line", (64, 64), 6, rng=1).video
+    np.save(tmp_path / "film.npy", video.to_numpy())
+    plain = read_video(tmp_path / "film.npy")
+    bare = track_walls(plain)
+    scaled = track_walls(set_scale(plain, pixel_size=20.0, frame_interval_s=4.0))
+    assert (scaled.unit, scaled.time_unit) == ("nm", "s")
+    np.testing.assert_allclose(
+        scaled.to_pandas()["normal_velocity"],
+        bare.to_pandas()["normal_velocity"] * 20 / 4,
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"pixel_size": 0.0}, "pixel_size must be"),
+        ({"pixel_size": 1.0, "unit": "mm"}, "unit must be one of angstrom, nm, um"),
+        ({"frame_interval_s": 1.0}, "goes with a film"),
+    ],
+)
+def test_wrong_scales_get_one_sentence(changes, sentence):
+    with pytest.raises(InputError, match=sentence):
+        set_scale(xr.DataArray(np.zeros((20, 30)), dims=("y", "x")), **changes)
