@@ -203,7 +203,7 @@ def test_scale_and_region_are_given_by_hand(run, tmp_path):
     )  # fmt: skip
     assert code == 0, err
     summary = json.loads((tmp_path / "study" / "summary.json").read_text())
-    assert summary["image"]["shape"] == [70, 64]
+    assert summary["inputs"]["image"]["shape"] == [70, 64]
     for option, value, sentence in (
         ("--pixel-size", "5", "a number with nm, um or angstrom"),
         ("--region", "5:9", "columns,rows as"),
