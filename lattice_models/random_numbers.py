@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel
+from physlearn.lattice_models.compiled import kernel
 
 __all__ = ["next_word", "normal", "seed_words", "uniform", "ziggurat_tables"]
 

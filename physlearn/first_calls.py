@@ -103,7 +103,7 @@ def _replicas_with_triplets() -> None:
 
 def _replicas_at_fixed_composition() -> None:
     from physlearn.lattice_models import square_lattice
-    from physlearn.lattice_models.replicas.exchange_replicas import ExchangeReplicas
+    from physlearn.lattice_models.replicas.fixed_composition_replicas import ExchangeReplicas
 
     graph, rng = square_lattice((4, 4)), np.random.default_rng(1)
     for n_states in (2, 3):

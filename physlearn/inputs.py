@@ -52,7 +52,7 @@ def count_frames(path: str | os.PathLike[str]) -> int:
     file = Path(path)
     if not file.exists():
         raise FileNotFoundError(f"no such file: {file}")
-    from physlearn.datasets.reading.menu import FOLDERS, has_menu
+    from physlearn.datasets.reading.read_channels import FOLDERS, has_menu
 
     if file.is_dir() and file.suffix.lower() in FOLDERS:
         return _menu_frames(file)
@@ -98,7 +98,7 @@ def _menu_frames(file: Path) -> int:
     """Return the frames of the first film among a file's channels; 1 where a picture is offered."""
     from physlearn.checks import BackendUnavailable
     from physlearn.datasets.reading.hdf5_files import list_hdf5
-    from physlearn.datasets.reading.menu import channels_of, has_menu
+    from physlearn.datasets.reading.read_channels import channels_of, has_menu
 
     try:
         channels = channels_of(file) if has_menu(file) else list_hdf5(file)
@@ -358,7 +358,7 @@ def read_spectra(path: str | os.PathLike[str]) -> xr.Dataset | None:
     True
     """
     from physlearn.checks import BackendUnavailable
-    from physlearn.datasets.reading.menu import channels_of, has_menu, read_channels
+    from physlearn.datasets.reading.read_channels import channels_of, has_menu, read_channels
 
     file = Path(path)
     if not file.is_file() or not (has_menu(file) or _starts_with(file, HDF5)):
@@ -424,7 +424,7 @@ def _on_same_grid(pairs: Sequence[tuple[Hashable, xr.DataArray]], like: xr.Datas
 
 def _pictures_of(path: Path) -> list[tuple[str, xr.DataArray]]:
     """Return every picture of a file: its channels by name, or one by the file's name."""
-    from physlearn.datasets.reading.menu import has_menu, read_channels
+    from physlearn.datasets.reading.read_channels import has_menu, read_channels
     from physlearn.datasets.reading.read_images import read_image
 
     if path.is_file() and (has_menu(path) or _starts_with(path, HDF5)):

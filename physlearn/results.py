@@ -76,14 +76,14 @@ class Fit:
 
     def __repr__(self) -> str:
         table, notes = self._shown()
-        text = table.to_string(index=False, float_format=lambda x: f"{x:.4g}")
+        text = table.to_string(index=False, float_format=_short)
         return "\n".join((f"Fit of {self.model}", text, *notes))
 
     def _repr_html_(self) -> str:
         table, notes = self._shown()
         said = "".join(f"<li>{html.escape(text)}</li>" for text in notes)
         head = f"<p>Fit of {html.escape(self.model)}</p>"
-        return f"{head}{table.to_html(index=False, float_format='%.4g')}<ul>{said}</ul>"
+        return f"{head}{table.to_html(index=False, float_format=_short)}<ul>{said}</ul>"
 
     def _shown(self) -> tuple[pd.DataFrame, list[str]]:
         # A map of thousands of numbers is named, not printed
@@ -188,6 +188,10 @@ class Fit:
         return cls(
             idata, json.loads(attrs["model"]), diagnostics, tuple(json.loads(attrs["warnings"]))
         )
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def fit_from_draws(

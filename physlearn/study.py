@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,16 +189,16 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
         raise InputError(f"drive goes with a video; {study.path} holds spectra: leave it out.")
     else:
         data = picture_of_spectra(findings.spectra)
-    scale = {
-        "pixel_size": study.pixel_size, "unit": study.pixel_unit,
-        "frame_interval_s": study.frame_interval_s,
-    }  # fmt: skip
-    data = set_scale(data, **scale)
+    rescale = partial(
+        set_scale,
+        pixel_size=study.pixel_size, unit=study.pixel_unit, frame_interval_s=study.frame_interval_s,
+    )  # fmt: skip
+    data = rescale(data)
     whole = data
     if study.region is not None:
         data = cut_region(data, study.region, whole)
     if findings.spectra is not None:
-        findings.spectra = set_scale(findings.spectra, **scale)
+        findings.spectra = rescale(findings.spectra)
         if study.region is not None:
             findings.spectra = cut_region(findings.spectra, study.region, whole)
     if "time" in data.dims:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.monte_carlo.harness import Case, Late, Peer, compile_c, times_faster
+from physlearn.lattice_models.compiled import kernel
 from physlearn.lattice_models.fields import LandauPotential, free_energy
 from physlearn.lattice_models.fields.explicit_kernels import diffuse_tiles, relax_tiles
 from physlearn.lattice_models.fields.explicit_stepper import DEPTHS, tile_rooms
-from physlearn.lattice_models.kernels import kernel
 
 Real = NDArray[Any]
 BEYOND_CACHE = 32 * 2**20  # bytes of one field, from which on the copy limit is a target

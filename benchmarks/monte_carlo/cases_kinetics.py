@@ -10,10 +10,10 @@ import numpy as np
 
 from benchmarks.monte_carlo.harness import Case, compile_c
 from physlearn.lattice_models import Ising, square_lattice, triangular_lattice
+from physlearn.lattice_models.kinetics.event_kernels import run_events
 from physlearn.lattice_models.kinetics.event_rates import BeamSchedule, HopRates, Transformation
 from physlearn.lattice_models.kinetics.event_run import EventRun, empty_log
 from physlearn.lattice_models.kinetics.hopping import _hop_run
-from physlearn.lattice_models.kinetics.hopping_kernels import run_events
 from physlearn.lattice_models.kinetics.transformations import _change_run
 from physlearn.lattice_models.random_numbers import ziggurat_tables
 from physlearn.lattice_models.walls.driven_line_kernels import line_steps

@@ -12,8 +12,10 @@ from benchmarks.monte_carlo.harness import Case, Peer, compile_c, times_faster
 from physlearn.lattice_models.particles import (
     LangevinSettings,
     LennardJones,
-    motion,
     particle_energy,
+)
+from physlearn.lattice_models.particles import (
+    langevin_motion as motion,
 )
 from physlearn.lattice_models.particles.interaction import Interaction, read_particles
 from physlearn.lattice_models.particles.metropolis_walk import MetropolisWalk

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from physlearn.checks import NotIdentified
 from physlearn.inference import FieldTerm, fit_ginzburg_landau, predict_frames
-from physlearn.inference.fields.conserved_model import make_term_model
+from physlearn.inference.fields.term_model import make_term_model
 from physlearn.lattice_models.fields import (
     FieldDrive,
     LandauPotential,

@@ -7,7 +7,7 @@ import importlib.util
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.fields.initial_field import estimate_noise, weak_guess
+from physlearn.inference.fields.first_guesses import estimate_noise, weak_guess
 from physlearn.inference.fields.polynomial_field import make_polynomial_field
 from physlearn.inference.fields.synthetic_film import PlantedFilm
 

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from physlearn.checks import InputError, NotIdentified, check_array
 from physlearn.datasets.columns.find_atoms import find_atoms
 from physlearn.datasets.columns.recorded_settings import recorded_options
-from physlearn.datasets.reading.pictures import picture_frame
+from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["DetectorNoise", "measure_detector"]

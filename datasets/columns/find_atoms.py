@@ -20,7 +20,7 @@ from physlearn.datasets.columns.detection import detect, threshold_z
 from physlearn.datasets.columns.detection_probability import detection_probability
 from physlearn.datasets.columns.recorded_settings import recorded_settings
 from physlearn.datasets.columns.usable_pixels import usable_pixels
-from physlearn.datasets.reading.pictures import PictureFrame, free_memory_bytes, picture_frame
+from physlearn.datasets.reading.picture_frame import PictureFrame, free_memory_bytes, picture_frame
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["find_atoms"]

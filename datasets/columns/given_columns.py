@@ -19,7 +19,7 @@ from physlearn.datasets.columns.detection import learn_widths
 from physlearn.datasets.columns.joint_step import refit
 from physlearn.datasets.columns.noise_left import noise_left, settle_noise
 from physlearn.datasets.columns.usable_pixels import usable_pixels
-from physlearn.datasets.reading.pictures import PictureFrame, picture_frame
+from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["fit_given_columns"]

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from physlearn.checks import InputError, NotIdentified, as_generator, check_choice
 from physlearn.datasets.columns.column_options import FindAtomsOptions
 from physlearn.datasets.columns.find_atoms import find_atoms
-from physlearn.datasets.reading.pictures import PictureFrame, picture_frame
+from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["ConsistencyCheck", "check_consistency"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from physlearn.checks import atomic_write
-from physlearn.datasets.reading.pictures import picture_frame
+from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["GROUP", "TilePlan", "join_tiles", "tile_file"]

@@ -15,9 +15,9 @@ from physlearn.datasets.contours.contour_kernels import (
     step_heights,
 )
 from physlearn.datasets.contours.curve_kernels import curvature_errors, lay_curves, move_curves
-from physlearn.datasets.contours.zero_lines import trace_lines
-from physlearn.datasets.frames.frame_film import ScaledFrame
+from physlearn.datasets.contours.zero_line_kernels import trace_lines
 from physlearn.datasets.frames.frame_kernels import smooth_blocks
+from physlearn.datasets.frames.scaled_film import ScaledFrame
 
 __all__ = ["Contour", "ContourFinder", "FrameFit", "WallModel"]
 

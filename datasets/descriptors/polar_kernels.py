@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import summing_kernel as kernel
+from physlearn.lattice_models.compiled import summing_kernel as kernel
 
 __all__ = ["describe_windows", "ring_sums", "window_gradients"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel, summing_kernel
+from physlearn.lattice_models.compiled import kernel, summing_kernel
 
 __all__ = ["regress_frame", "running_median", "scale_frame", "scan_frame", "smooth_blocks"]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
-from physlearn.datasets.reading.channels import Axis, Channel, counted, name_axes
-from physlearn.datasets.reading.files import need, unreadable
+from physlearn.datasets.reading.channel import Axis, Channel, counted, name_axes
+from physlearn.datasets.reading.file_checks import need, unreadable
 from physlearn.datasets.reading.hdf5_files import open_hdf5
 
 __all__ = ["list_netcdf", "list_npz", "list_zarr", "load_npz", "npz_arrays"]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
-from physlearn.datasets.reading.channels import Axis, Channel, counted, name_axes
+from physlearn.datasets.reading.channel import Axis, Channel, counted, name_axes
 from physlearn.datasets.reading.damage_checks import check_dm_tags, check_mrc_header
-from physlearn.datasets.reading.files import need, one_line, unreadable
+from physlearn.datasets.reading.file_checks import need, one_line, unreadable
 from physlearn.datasets.reading.hdf5_files import check_tree
 
 __all__ = ["PLUGINS", "list_electron"]

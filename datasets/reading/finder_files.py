@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array
 from physlearn.datasets.reading.array_files import load_npz, npz_arrays
-from physlearn.datasets.reading.files import check_memory, one_line, unreadable
+from physlearn.datasets.reading.file_checks import check_memory, one_line, unreadable
 from physlearn.datasets.reading.hdf5_files import open_hdf5
 from physlearn.records import AtomicConfiguration
 

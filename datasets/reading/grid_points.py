@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_choice, check_positive
-from physlearn.datasets.reading.files import check_memory
+from physlearn.datasets.reading.file_checks import check_memory
 from physlearn.records.atoms import LENGTH_UNITS
 
 __all__ = ["grid_scan_points"]

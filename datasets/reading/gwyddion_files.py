@@ -11,8 +11,8 @@ import numpy as np
 
 from physlearn.checks import InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
-from physlearn.datasets.reading.channels import Channel, picture_axes
-from physlearn.datasets.reading.files import need, unreadable
+from physlearn.datasets.reading.channel import Channel, picture_axes
+from physlearn.datasets.reading.file_checks import need, unreadable
 from physlearn.datasets.reading.probe_files import igor_conditions
 
 __all__ = ["list_gsf", "list_gwyddion"]

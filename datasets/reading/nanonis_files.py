@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
-from physlearn.datasets.reading.channels import Axis, Channel, counted
-from physlearn.datasets.reading.files import unreadable
+from physlearn.datasets.reading.channel import Axis, Channel, counted
+from physlearn.datasets.reading.file_checks import unreadable
 
 __all__ = ["list_nanonis", "list_nanonis_grid"]
 

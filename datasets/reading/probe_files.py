@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
-from physlearn.datasets.reading.channels import Axis, Channel, name_axes, picture_axes
+from physlearn.datasets.reading.channel import Axis, Channel, name_axes, picture_axes
 from physlearn.datasets.reading.damage_checks import check_igor_header
-from physlearn.datasets.reading.files import need, one_line, unreadable
+from physlearn.datasets.reading.file_checks import need, one_line, unreadable
 
 __all__ = ["igor_conditions", "list_igor", "list_matrix", "list_rhk", "list_scifireaders"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from physlearn.checks import InputError, check_choice
-from physlearn.datasets.reading.files import check_file, one_line
+from physlearn.datasets.reading.file_checks import check_file, one_line
 from physlearn.datasets.reading.finder_files import (
     read_array,
     read_atomai,

@@ -19,9 +19,9 @@ from physlearn.datasets.reading.acquisition import (
     metadata_text,
     missing_conditions,
 )
-from physlearn.datasets.reading.channels import channel_array
-from physlearn.datasets.reading.files import check_file, check_memory, one_line
-from physlearn.datasets.reading.menu import FOLDERS, channels_of, has_menu, pick_channel
+from physlearn.datasets.reading.channel import channel_array
+from physlearn.datasets.reading.file_checks import check_file, check_memory, one_line
+from physlearn.datasets.reading.read_channels import FOLDERS, channels_of, has_menu, pick_channel
 from physlearn.datasets.reading.tiff_tags import UNITS, Scale, tiff_metadata, tiff_scale
 
 __all__ = ["read_image"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
-from physlearn.datasets.reading.files import check_file, one_line
+from physlearn.datasets.reading.file_checks import check_file, one_line
 from physlearn.datasets.reading.structure_files import ASE_FORMATS, Frame, ase_frames, gsd_frames
 from physlearn.records import Trajectory
 from physlearn.records.atoms import LENGTH_UNITS

@@ -20,7 +20,7 @@ from physlearn.datasets.reading.acquisition import (
     missing_conditions,
 )
 from physlearn.datasets.reading.array_files import load_npz, npz_arrays
-from physlearn.datasets.reading.files import check_file, check_memory, one_line, unreadable
+from physlearn.datasets.reading.file_checks import check_file, check_memory, one_line, unreadable
 from physlearn.datasets.reading.hdf5_files import open_hdf5
 from physlearn.records.atoms import LENGTH_UNITS
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
-from physlearn.datasets.reading.files import check_memory, check_size, need, unreadable
+from physlearn.datasets.reading.file_checks import check_memory, check_size, need, unreadable
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["ASE_FORMATS", "Frame", "ase_frames", "configuration_of", "gsd_frames"]

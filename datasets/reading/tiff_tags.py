@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from physlearn.datasets.reading.channels import length_unit
+from physlearn.datasets.reading.channel import length_unit
 
 __all__ = ["UNITS", "Scale", "tiff_metadata", "tiff_scale"]
 

@@ -13,7 +13,7 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.columns.column_options import FindAtomsOptions
 from physlearn.datasets.columns.recorded_settings import check_same_mask, recorded_options
 from physlearn.datasets.columns.usable_pixels import usable_pixels
-from physlearn.datasets.reading.pictures import PictureFrame, picture_frame
+from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.datasets.scan.corrected_covariance import held_fixed, in_unit, joint_of
 from physlearn.datasets.scan.declared_lattice import (
     Affine,

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_choice, check_positive
-from physlearn.datasets.reading.pictures import picture_frame
+from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.datasets.scan.declared_lattice import undo_drift_of
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
 from physlearn.records import AtomicConfiguration

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from physlearn.checks import InputError, NotIdentified, check_array, check_choice, check_positive
-from physlearn.datasets.reading.pictures import PictureFrame, picture_frame
+from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.datasets.scan.registration_fit import (
     PairFit,
     coarse_shifts,

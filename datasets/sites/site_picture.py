@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError
-from physlearn.datasets.reading.pictures import PictureFrame
+from physlearn.datasets.reading.picture_frame import PictureFrame
 from physlearn.datasets.sites.vacancy_kernels import draw_columns
 from physlearn.records import AtomicConfiguration
 

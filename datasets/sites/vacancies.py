@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from physlearn.checks import InputError
-from physlearn.datasets.reading.pictures import picture_frame
+from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.datasets.sites.amplitude_mixture import (
     OTHER_RANGE,
     AmplitudeMixture,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel
+from physlearn.lattice_models.compiled import kernel
 
 __all__ = ["draw_columns", "site_evidence"]
 

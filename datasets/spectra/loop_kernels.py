@@ -7,7 +7,7 @@ from math import exp, log, sqrt, tanh
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel
+from physlearn.lattice_models.compiled import kernel
 
 __all__ = ["CUTOFF", "N_PARAMETERS", "fit_loops"]
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.reading.pictures import picture_frame
+from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.datasets.structure.bond_search import planar
 from physlearn.datasets.structure.shape_kernels import (
     SIZE,

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from physlearn.checks import InputError, check_array, check_positive
-from physlearn.datasets.reading.pictures import picture_frame
+from physlearn.datasets.reading.picture_frame import picture_frame
 
 __all__ = ["geometric_phase_strain"]
 

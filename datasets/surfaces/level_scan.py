@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError
-from physlearn.datasets.reading.pictures import PictureFrame, picture_frame
+from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.datasets.scan.scan_kernels import draw_columns
 from physlearn.records import AtomicConfiguration
 

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from physlearn.checks import InputError, NotIdentified, check_choice
 from physlearn.datasets.columns.column_options import FindAtomsOptions
 from physlearn.datasets.columns.find_atoms import find_atoms
-from physlearn.datasets.reading.pictures import picture_frame
+from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.datasets.surfaces.level_scan import LeveledScan, level_scan
 from physlearn.datasets.surfaces.tip_changes import TipChanges, find_tip_changes
 from physlearn.records import AtomicConfiguration

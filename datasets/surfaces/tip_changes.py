@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2, norm
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.reading.pictures import PictureFrame, picture_frame
+from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.datasets.scan.declared_lattice import index_columns
 from physlearn.datasets.surfaces.level_scan import atom_picture
 from physlearn.records import AtomicConfiguration

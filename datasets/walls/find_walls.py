@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, check_array
 from physlearn.datasets.contours.wall_contours import Contour
-from physlearn.datasets.frames.frame_film import plain_film
+from physlearn.datasets.frames.scaled_film import plain_film
 from physlearn.datasets.frames.still_levels import (
     ANTIPARALLEL,
     StillPicture,
     complex_picture,
     scale_picture,
 )
-from physlearn.datasets.walls.frame_scene import Scene, measure_scene
 from physlearn.datasets.walls.track_options import TrackWallsOptions
 from physlearn.datasets.walls.track_walls import (
     FoundWalls,
@@ -27,6 +26,7 @@ from physlearn.datasets.walls.track_walls import (
     pixel_size,
     track_of,
 )
+from physlearn.datasets.walls.wall_appearance import Scene, measure_scene
 from physlearn.datasets.walls.wall_events import FollowedWalls
 from physlearn.records import WallTrack
 from physlearn.records.atoms import LENGTH_UNITS

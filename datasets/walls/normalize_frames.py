@@ -13,9 +13,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from physlearn.datasets.frames.frame_film import prepare_film
 from physlearn.datasets.frames.frame_levels import smooth_known
-from physlearn.datasets.walls.frame_scene import settle_levels
+from physlearn.datasets.frames.scaled_film import prepare_film
+from physlearn.datasets.walls.wall_appearance import settle_levels
 from physlearn.records import check_video
 
 __all__ = ["domain_fraction", "normalize_frames"]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.contours.wall_contours import Contour
-from physlearn.datasets.frames.frame_film import plain_film, prepare_film
+from physlearn.datasets.frames.scaled_film import plain_film, prepare_film
 from physlearn.datasets.walls.domain_kernels import fine_domains
-from physlearn.datasets.walls.frame_scene import Scene, measure_scene
-from physlearn.datasets.walls.frame_times import line_time_of, video_of
+from physlearn.datasets.walls.film_input import line_time_of, video_of
 from physlearn.datasets.walls.track_options import TrackWallsOptions
+from physlearn.datasets.walls.wall_appearance import Scene, measure_scene
 from physlearn.datasets.walls.wall_events import FollowedWalls, follow_walls
 from physlearn.datasets.walls.wall_regions import sign_taps
 from physlearn.datasets.walls.wall_velocities import measure_velocities

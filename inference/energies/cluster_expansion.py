@@ -19,7 +19,7 @@ from physlearn.checks import (
     check_choice,
     check_count,
 )
-from physlearn.inference.energies.cluster_checks import (
+from physlearn.inference.energies.expansion_checks import (
     StrainTest,
     alias_groups,
     repeat_error,
@@ -28,12 +28,12 @@ from physlearn.inference.energies.cluster_checks import (
     term_sentences,
     try_other_terms,
 )
-from physlearn.inference.energies.cluster_features import (
+from physlearn.inference.energies.expansion_features import (
     StructureTable,
     describe_structures,
     without_copies,
 )
-from physlearn.inference.energies.cluster_posterior import (
+from physlearn.inference.energies.shrunken_regression import (
     LinearPosterior,
     ShrinkagePrior,
     fit_shrunken_regression,

@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from physlearn.checks import InputError, NotIdentified, as_generator, check_positive
-from physlearn.inference.energies.cluster_ordering import thermal_energy_of
+from physlearn.inference.energies.expansion_ordering import thermal_energy_of
 from physlearn.inference.lattices.fit_contents import family_of
 from physlearn.inference.pooling.fit_likelihoods import log_prior_of, prior_moments
 from physlearn.inference.pooling.same_models import crystals_of, holds_pictures

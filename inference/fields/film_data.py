@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from physlearn.checks import InputError, check_array, check_choice
-from physlearn.inference.fields.initial_field import EdgeMode, estimate_noise
+from physlearn.inference.fields.first_guesses import EdgeMode, estimate_noise
 from physlearn.lattice_models.fields.forcing import FieldDrive
 from physlearn.records.video import check_video
 

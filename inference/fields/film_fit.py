@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.inference.fields.conserved_model import make_term_model
 from physlearn.inference.fields.field_frames import FieldFrames
 from physlearn.inference.fields.field_model import FieldModel
 from physlearn.inference.fields.field_posterior import (
@@ -20,6 +19,7 @@ from physlearn.inference.fields.field_posterior import (
     time_step_shift,
 )
 from physlearn.inference.fields.film_data import Drive, FilmData, grid_mode, padded
+from physlearn.inference.fields.first_guesses import first_field, weak_guess
 from physlearn.inference.fields.gauss_newton import (
     FieldOptimum,
     Problem,
@@ -27,9 +27,9 @@ from physlearn.inference.fields.gauss_newton import (
     fit_field,
     scaled_inverse,
 )
-from physlearn.inference.fields.initial_field import first_field, weak_guess
 from physlearn.inference.fields.polynomial_field import TERMS, make_polynomial_field
 from physlearn.inference.fields.residual_guard import ResidualGuard, guard_residual
+from physlearn.inference.fields.term_model import make_term_model
 from physlearn.inference.fields.term_scales import POWERS, film_scale, term_factors
 from physlearn.inference.fields.user_terms import FieldTerm
 

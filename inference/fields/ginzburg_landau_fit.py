@@ -216,7 +216,7 @@ def _still(
     noise_sd: float | None, n_draws: int, generator: np.random.Generator,
 ) -> Fit:  # fmt: skip
     """Fit the ratios that a still picture holds."""
-    from physlearn.inference.fields.static_field import fit_still_field
+    from physlearn.inference.fields.still_field import fit_still_field
 
     if psf_width is None:
         raise InputError(

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice
-from physlearn.inference.fields.conserved_model import make_term_model
 from physlearn.inference.fields.field_frames import FieldFrames
 from physlearn.inference.fields.field_model import FieldModel
 from physlearn.inference.fields.polynomial_field import make_polynomial_field
+from physlearn.inference.fields.term_model import make_term_model
 from physlearn.inference.fields.user_terms import FieldTerm
 from physlearn.lattice_models.fields.forcing import FieldDrive
 from physlearn.results import Fit

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from physlearn.inference.fields.field_model import TimeSteps
-from physlearn.inference.fields.initial_field import EdgeMode
-from physlearn.inference.fields.order_kernels import (
+from physlearn.inference.fields.first_guesses import EdgeMode
+from physlearn.inference.fields.polynomial_kernels import (
     back_through_film,
     run_film,
     tangent_of_film,

@@ -19,7 +19,7 @@ from physlearn.checks import (
     check_choice,
     check_positive,
 )
-from physlearn.inference.fields.conserved_model import Drive, TermModel, make_term_model
+from physlearn.inference.fields.term_model import Drive, TermModel, make_term_model
 from physlearn.inference.fields.term_scales import film_scale, term_factors
 from physlearn.inference.fields.thermal_moments import (
     Moments,

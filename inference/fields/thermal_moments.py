@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from physlearn.inference.fields.field_model import TimeSteps
 
 if TYPE_CHECKING:
-    from physlearn.inference.fields.conserved_model import TermModel
+    from physlearn.inference.fields.term_model import TermModel
     from physlearn.inference.fields.thermal_field import Step
 
 __all__ = ["Moments", "noise_moments", "tile_edges", "tiled_covariance"]

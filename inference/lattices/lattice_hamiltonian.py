@@ -26,7 +26,7 @@ from physlearn.inference.lattices.lattice_verdicts import (
     sign_verdicts,
     state_flags,
 )
-from physlearn.inference.measurement.nuisances import FLIP_RATE_PRIOR, FlipRate
+from physlearn.inference.measurement.flip_rate import FLIP_RATE_PRIOR, FlipRate
 from physlearn.inference.posteriors.priors import LatticePrior, Prior, make_prior
 from physlearn.records import LatticeSnapshots
 from physlearn.results import Fit, fit_from_draws

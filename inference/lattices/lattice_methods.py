@@ -14,13 +14,13 @@ from physlearn.inference.lattices.lattice_data import LatticeData
 from physlearn.inference.lattices.lattice_trust import trust_flags
 from physlearn.inference.lattices.lattice_window import window_of_data
 from physlearn.inference.lattices.one_state import sample_one_state
+from physlearn.inference.measurement.flip_rate import FlipRate
 from physlearn.inference.measurement.lattice_measurement import (
     HiddenProblem,
     free_problem,
     hidden_problem,
 )
 from physlearn.inference.measurement.measurement_effects import finish_measurement
-from physlearn.inference.measurement.nuisances import FlipRate
 from physlearn.inference.posteriors.lattice_population import Population
 from physlearn.inference.posteriors.lattice_posterior import (
     LatticeProblem,
@@ -324,7 +324,7 @@ def _sandwich(task: Task, mode: Float) -> tuple[Sandwich, str, list[str], dict[s
 
 
 def _exchange(task: Task) -> Answer:
-    from physlearn.inference.posteriors.lattice_exchange import sample_exchange
+    from physlearn.inference.posteriors.exchange_algorithm import sample_exchange
 
     data = task.data
     mode, _ = maximize_pseudolikelihood(data, task.prior)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel
+from physlearn.lattice_models.compiled import kernel
 
 __all__ = ["MAX_CONSTANTS", "OPERATIONS", "evaluate_program", "fit_programs"]
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.inference.lattices.lattice_family import LatticeFamily
+from physlearn.inference.measurement.flip_rate import FlipRate
 from physlearn.inference.measurement.lattice_evidence import FixedTerms, hold_pairs
-from physlearn.inference.measurement.nuisances import FlipRate
 from physlearn.inference.posteriors.lattice_population import Population, make_population
 from physlearn.inference.posteriors.lattice_posterior import Ensemble, LatticeProblem
 from physlearn.inference.posteriors.local_controls import LocalControls

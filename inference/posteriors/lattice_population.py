@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, check_array, check_choice, check_count
 from physlearn.inference.lattices.lattice_family import LatticeFamily
 from physlearn.lattice_models.replicas.cluster_replicas import ClusterReplicas
-from physlearn.lattice_models.replicas.exchange_replicas import ExchangeReplicas
+from physlearn.lattice_models.replicas.fixed_composition_replicas import ExchangeReplicas
 from physlearn.lattice_models.replicas.pair_replicas import Replicas
 from physlearn.lattice_models.replicas.replica_layout import fill_codes
 from physlearn.lattice_models.replicas.state_replicas import StateReplicas

@@ -24,7 +24,7 @@ from physlearn.inference.prediction.picture_doubts import (
     crystal_kind,
     inherited_notes,
 )
-from physlearn.inference.prediction.thermal_plan import (
+from physlearn.inference.prediction.prediction_steps import (
     Plan,
     locate_transition,
     pilot_order,

@@ -19,12 +19,12 @@ from physlearn.inference.prediction.picture_doubts import (
     crystal_kind,
     inherited_notes,
 )
+from physlearn.inference.prediction.prediction_steps import largest_pull
 from physlearn.inference.prediction.thermal_ladders import (
     SWEEPS_BETWEEN_SWAPS,
     make_tasks,
     sample_blocks,
 )
-from physlearn.inference.prediction.thermal_plan import largest_pull
 from physlearn.inference.prediction.thermal_runs import rung_coordinates
 from physlearn.records import LatticeSnapshots
 from physlearn.results import Fit

@@ -31,7 +31,7 @@ from physlearn.inference.prediction.picture_doubts import (
     inherited_notes,
     picture_energies,
 )
-from physlearn.inference.prediction.thermal_plan import (
+from physlearn.inference.prediction.prediction_steps import (
     Plan,
     locate_transition,
     pilot_order,

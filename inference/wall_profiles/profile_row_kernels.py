@@ -7,7 +7,7 @@ from math import exp, inf, log
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel
+from physlearn.lattice_models.compiled import kernel
 
 __all__ = ["draw_rows", "row_densities", "row_sums"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
-from physlearn.lattice_models.fields.couplings import Coupling, check_couplings
 from physlearn.lattice_models.fields.forcing import Pinning, make_forcing
+from physlearn.lattice_models.fields.nonlocal_energies import Coupling, check_couplings
 from physlearn.lattice_models.fields.operators import elastic_form, gradient_symbol
 from physlearn.lattice_models.fields.potentials import (
     LandauPotential,

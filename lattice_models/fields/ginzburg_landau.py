@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array, check_choice, check_positive
-from physlearn.lattice_models.fields.couplings import Coupling, check_couplings
 from physlearn.lattice_models.fields.explicit_stepper import ScalarSteps, VectorSteps
 from physlearn.lattice_models.fields.forcing import FieldDrive, Forcing, Pinning, make_forcing
 from physlearn.lattice_models.fields.free_energy import check_spacing, free_energy
+from physlearn.lattice_models.fields.nonlocal_energies import Coupling, check_couplings
 from physlearn.lattice_models.fields.potentials import (
     LandauPotential,
     VectorLandauPotential,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.fields.couplings import (
+from physlearn.lattice_models.fields.nonlocal_energies import (
     Coupling,
     DepolarizationEnergy,
     ElasticEnergy,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_positive
-from physlearn.lattice_models.fields.couplings import Coupling
+from physlearn.lattice_models.fields.nonlocal_energies import Coupling
 from physlearn.lattice_models.fields.operators import elastic_form, largest_gradient
 from physlearn.lattice_models.fields.potentials import LandauPotential, VectorLandauPotential
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel
+from physlearn.lattice_models.compiled import kernel
 
 __all__ = ["local_force", "local_vector_force"]
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.lattice_models.kinetics.event_kernels import run_events
 from physlearn.lattice_models.kinetics.event_tables import (
     Changes,
     EventLog,
@@ -19,7 +20,6 @@ from physlearn.lattice_models.kinetics.event_tables import (
     Interactions,
     Schedule,
 )
-from physlearn.lattice_models.kinetics.hopping_kernels import run_events
 from physlearn.long_run import LongRun
 
 __all__ = ["EventRun", "Frames", "check_times"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import as_generator, check_choice, check_count, check_positive
 from physlearn.lattice_models.particles.interaction import Term, read_physics
-from physlearn.lattice_models.particles.motion import (
+from physlearn.lattice_models.particles.langevin_motion import (
     SCHEMES,
     LangevinSettings,
     Mover,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified, as_generator, check_count
-from physlearn.lattice_models.replicas.coupling_kernels import bounding_sweeps
+from physlearn.lattice_models.replicas.exact_draw_kernels import bounding_sweeps
 from physlearn.lattice_models.replicas.replica_layout import make_lanes
 from physlearn.lattice_models.replicas.term_replicas import TermReplicas
 from physlearn.records import SiteGraph

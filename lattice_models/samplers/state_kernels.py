@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel
+from physlearn.lattice_models.compiled import kernel
 
 __all__ = [
     "StateTables", "state_exchange_sweeps", "state_heat_bath_sweeps", "state_metropolis_sweeps",

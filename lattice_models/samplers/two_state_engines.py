@@ -13,7 +13,7 @@ from physlearn.lattice_models.graphs.site_graphs import bond_table
 from physlearn.lattice_models.hamiltonians.energy_terms import state_codes
 from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import Ising
 from physlearn.lattice_models.random_numbers import seed_words
-from physlearn.lattice_models.samplers.exchange_kernels import exchange_sweeps
+from physlearn.lattice_models.samplers.kawasaki_kernels import exchange_sweeps
 from physlearn.lattice_models.samplers.two_state_kernels import (
     TwoStateTables,
     chance_table,

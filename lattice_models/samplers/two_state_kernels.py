@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel
+from physlearn.lattice_models.compiled import kernel
 
 __all__ = ["TwoStateTables", "chance_table", "single_site_sweeps"]
 

@@ -63,7 +63,7 @@ def html_table(record: Any) -> str:
     line = f"<code>{html.escape(repr(record))}</code>"
     if not hasattr(record, "to_pandas"):
         return line
-    return line + record.to_pandas().head(ROWS_SHOWN).to_html(float_format="%.4g")
+    return line + record.to_pandas().head(ROWS_SHOWN).to_html(float_format=lambda x: f"{x:.4g}")
 
 
 def save_dataset(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
-from physlearn.inference.measurement.nuisances import FlipRate
+from physlearn.inference.measurement.flip_rate import FlipRate
 from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
 from physlearn.lattice_models.graphs.site_graphs import keep_sites, remove_sites
 from physlearn.records import LatticeSnapshots

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from physlearn.datasets.contours.curve_kernels import curvature_errors, lay_curves
-from physlearn.datasets.contours.zero_lines import trace_lines
+from physlearn.datasets.contours.zero_line_kernels import trace_lines
 from physlearn.datasets.frames.frame_kernels import (
     regress_frame,
     running_median,

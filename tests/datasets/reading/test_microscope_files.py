@@ -5,7 +5,7 @@ import pytest
 
 from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets import list_channels, pixel_times, read_channels, read_image
-from physlearn.datasets.reading import files
+from physlearn.datasets.reading import file_checks
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_missing_libraries_are_named_with_their_extra(tmp_path, monkeypatch):
     def absent(name):
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(files, "import_module", absent)
+    monkeypatch.setattr(file_checks, "import_module", absent)
     for name, library, extra in (
         ("a.mrc", "rsciio", "formats"), ("a.ibw", "igor2", "formats"), ("a.gwy", "gwyfile",
         "formats"), ("a.mdt", "SciFiReaders", "spm"), ("a.sm4", "spym", "spm"),

@@ -9,7 +9,7 @@ from PIL import Image
 
 from physlearn.checks import InputError
 from physlearn.datasets import read_image
-from physlearn.datasets.reading import pictures
+from physlearn.datasets.reading import picture_frame
 
 
 @pytest.fixture
@@ -147,6 +147,6 @@ def test_huge_picture_is_refused_from_its_header(tmp_path, monkeypatch):
     path = tmp_path / "huge.npy"
     header = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(20000, 20000))
     del header  # a sparse file: nothing is written, nothing must be read
-    monkeypatch.setattr(pictures, "free_memory_bytes", lambda: 10**9)
+    monkeypatch.setattr(picture_frame, "free_memory_bytes", lambda: 10**9)
     with pytest.raises(InputError, match=r"20000 x 20000 pixels and needs 12\.8 GB"):
         read_image(path)

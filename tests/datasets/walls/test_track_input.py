@@ -6,8 +6,8 @@ import xarray as xr
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.frames.complex_frames import in_phase_video
-from physlearn.datasets.frames.frame_film import prepare_film
 from physlearn.datasets.frames.frame_rows import repair_rows
+from physlearn.datasets.frames.scaled_film import prepare_film
 from physlearn.datasets.synthetic.synthetic_walls import WallVideoOptions, make_wall_video
 from physlearn.datasets.walls.track_walls import TrackWallsOptions, track_walls
 

@@ -7,12 +7,12 @@ from scipy.special import logsumexp
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.reading.read_structures import read_structures
-from physlearn.inference.energies.cluster_checks import nested_test
 from physlearn.inference.energies.cluster_expansion import (
     EnergyOptions,
     fit_hamiltonian_to_energies,
 )
-from physlearn.inference.energies.cluster_posterior import (
+from physlearn.inference.energies.expansion_checks import nested_test
+from physlearn.inference.energies.shrunken_regression import (
     DECAYS,
     LOG_SIZES,
     PRIOR_SCALE,

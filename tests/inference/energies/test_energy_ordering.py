@@ -12,15 +12,15 @@ from physlearn.inference.energies.cluster_expansion import (
     EnergyOptions,
     fit_hamiltonian_to_energies,
 )
-from physlearn.inference.energies.cluster_ordering import (
+from physlearn.inference.energies.energy_prior import (
+    join_energies_and_snapshots,
+    prior_from_energies,
+)
+from physlearn.inference.energies.expansion_ordering import (
     BOLTZMANN_MEV,
     hamiltonian_from_energies,
     predict_ordering,
     thermal_energy_of,
-)
-from physlearn.inference.energies.energy_prior import (
-    join_energies_and_snapshots,
-    prior_from_energies,
 )
 from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
 from physlearn.lattice_models import (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from physlearn.inference.fields import order_kernels as kernels
+from physlearn.inference.fields import polynomial_kernels as kernels
 from physlearn.inference.fields.field_model import TimeSteps, transpose_gap
 from physlearn.inference.fields.polynomial_field import TERMS, make_polynomial_field
 from physlearn.lattice_models.fields import LandauPotential, simulate_ginzburg_landau

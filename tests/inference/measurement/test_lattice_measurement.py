@@ -12,10 +12,10 @@ from scipy import stats
 from physlearn.checks import InputError
 from physlearn.inference.lattices.lattice_data import gather_snapshots
 from physlearn.inference.lattices.lattice_family import lattice_family
+from physlearn.inference.measurement.flip_rate import FlipRate
 from physlearn.inference.measurement.label_rows import read_labels
 from physlearn.inference.measurement.lattice_measurement import free_problem, hidden_problem
 from physlearn.inference.measurement.measurement_effects import finish_measurement, missed_sites
-from physlearn.inference.measurement.nuisances import FlipRate
 from physlearn.inference.posteriors.lattice_posterior import sample_posterior
 from physlearn.inference.posteriors.priors import make_prior
 from physlearn.lattice_models import square_lattice

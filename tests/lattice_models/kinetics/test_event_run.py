@@ -14,7 +14,7 @@ from physlearn.lattice_models import (
     square_lattice,
     triangular_lattice,
 )
-from physlearn.lattice_models.kinetics import hopping_kernels as kernels
+from physlearn.lattice_models.kinetics import event_kernels as kernels
 from physlearn.lattice_models.kinetics.event_rates import BeamSchedule, HopRates, Transformation
 from physlearn.lattice_models.kinetics.event_run import empty_log
 from physlearn.lattice_models.kinetics.event_setup import sum_levels

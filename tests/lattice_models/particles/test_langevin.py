@@ -19,10 +19,12 @@ from physlearn.lattice_models.particles import (
     StillingerWeberAngle,
     StillingerWeberPair,
     Yukawa,
-    motion,
     motion_kernels,
     simulate_langevin,
     start_checks,
+)
+from physlearn.lattice_models.particles import (
+    langevin_motion as motion,
 )
 from physlearn.lattice_models.particles.interaction import (
     Interaction,

@@ -15,8 +15,10 @@ from physlearn.lattice_models.particles import (
     SplinePotential,
     StillingerWeberAngle,
     Yukawa,
-    motion,
     particle_energy,
+)
+from physlearn.lattice_models.particles import (
+    langevin_motion as motion,
 )
 from physlearn.lattice_models.particles.interaction import read_physics
 from physlearn.lattice_models.particles.metropolis_walk import MetropolisWalk

@@ -10,7 +10,7 @@ from scipy import stats
 from physlearn.checks import InputError, NotIdentified
 from physlearn.lattice_models import square_lattice
 from physlearn.lattice_models.exact_answers import kaufman_torus
-from physlearn.lattice_models.replicas import coupling_kernels, exact_draws
+from physlearn.lattice_models.replicas import exact_draw_kernels, exact_draws
 from physlearn.lattice_models.replicas.exact_draws import ExactReplicas
 
 ISING = np.array([[-1.0, 1.0], [1.0, -1.0]])
@@ -84,8 +84,10 @@ def test_compiled_kernels_equal_their_python_form(monkeypatch):
         return drawn, copies.last_sweeps
 
     compiled = run()
-    for name, member in inspect.getmembers(coupling_kernels, lambda item: hasattr(item, "py_func")):
-        monkeypatch.setattr(coupling_kernels, name, member.py_func)
+    for name, member in inspect.getmembers(
+        exact_draw_kernels, lambda item: hasattr(item, "py_func")
+    ):
+        monkeypatch.setattr(exact_draw_kernels, name, member.py_func)
         if hasattr(exact_draws, name):
             monkeypatch.setattr(exact_draws, name, member.py_func)
     with np.errstate(over="ignore"):

@@ -9,7 +9,7 @@ from scipy import stats
 
 from physlearn.lattice_models import Ising, square_lattice, triangular_lattice
 from physlearn.lattice_models.random_numbers import next_word
-from physlearn.lattice_models.samplers import exchange_kernels, state_kernels
+from physlearn.lattice_models.samplers import kawasaki_kernels, state_kernels
 from physlearn.lattice_models.samplers import two_state_kernels as ising_kernels
 from physlearn.lattice_models.samplers.two_state_engines import (
     CHANCES,
@@ -174,7 +174,7 @@ def test_compiled_kernels_equal_their_python_form(method, counting, monkeypatch)
     compiled = engine(method, counting=counting)
     twin = engine(method, counting=counting)
     compiled.sweep(6)
-    module = exchange_kernels if method.startswith("kawasaki") else ising_kernels
+    module = kawasaki_kernels if method.startswith("kawasaki") else ising_kernels
     name = "exchange_sweeps" if method.startswith("kawasaki") else "single_site_sweeps"
     plain(module, monkeypatch)
     monkeypatch.setattr(
@@ -231,7 +231,7 @@ def test_a_long_run_does_not_drift(method, oracle):
 
 def test_words_of_the_inline_generator_are_the_canonical_ones():
     state = np.array([12345, 678910], np.uint64)
-    for module in (ising_kernels, exchange_kernels, state_kernels):
+    for module in (ising_kernels, kawasaki_kernels, state_kernels):
         first, second, twin = state[0], state[1], state.copy()
         for _ in range(50):
             word, first, second = map(np.uint64, module.advance(first, second))
@@ -243,11 +243,11 @@ def test_copies_of_helpers_are_identical():
     for name in ("advance", "bin_of", "takes", "flip"):
         sources = {
             inspect.getsource(getattr(module, name).py_func)
-            for module in (ising_kernels, exchange_kernels, state_kernels)
+            for module in (ising_kernels, kawasaki_kernels, state_kernels)
             if hasattr(module, name)
         }
         assert len(sources) == 1, name
-    shared = set(vars(ising_kernels)) & set(vars(exchange_kernels))
+    shared = set(vars(ising_kernels)) & set(vars(kawasaki_kernels))
     for name in shared:
         if isinstance(getattr(ising_kernels, name), float | np.generic):
-            assert getattr(ising_kernels, name) == getattr(exchange_kernels, name), name
+            assert getattr(ising_kernels, name) == getattr(kawasaki_kernels, name), name

@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from physlearn.checks import InputError
-from physlearn.inference.energies.cluster_features import describe_structures
-from physlearn.inference.energies.cluster_lattices import (
+from physlearn.inference.energies.expansion_features import describe_structures
+from physlearn.inference.energies.parent_lattices import (
     PARENTS,
     map_to_lattice,
     neighbour_vectors,

@@ -33,7 +33,7 @@ def kernel(function: Function) -> Function:
 
     Examples
     --------
-    >>> from physlearn.lattice_models.kernels import kernel
+    >>> from physlearn.lattice_models.compiled import kernel
     >>> @kernel
     ... def twice(number):
     ...     return 2.0 * number
@@ -61,7 +61,7 @@ def summing_kernel(function: Function) -> Function:
 
     Examples
     --------
-    >>> from physlearn.lattice_models.kernels import summing_kernel
+    >>> from physlearn.lattice_models.compiled import summing_kernel
     >>> @summing_kernel
     ... def total(values):
     ...     result = 0.0

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_count
 from physlearn.lattice_models.random_numbers import seed_words
-from physlearn.lattice_models.replicas.exchange_replica_kernels import exchange_replica_sweeps
+from physlearn.lattice_models.replicas.fixed_composition_kernels import exchange_replica_sweeps
 from physlearn.lattice_models.replicas.replica_layout import checked_sites, partner_groups
 from physlearn.lattice_models.replicas.state_replicas import StateReplicas
 from physlearn.lattice_models.replicas.term_replicas import TermReplicas

@@ -5,7 +5,7 @@ import pytest
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference import fit_ginzburg_landau
-from physlearn.inference.fields.static_field import fit_still_field
+from physlearn.inference.fields.still_field import fit_still_field
 
 FINE = 4
 

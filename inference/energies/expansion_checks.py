@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from physlearn.inference.energies.cluster_features import StructureTable
+from physlearn.inference.energies.expansion_features import StructureTable
 
 __all__ = [
     "StrainTest",

@@ -18,8 +18,8 @@ from physlearn.checks import (
     check_count,
     check_positive,
 )
-from physlearn.inference.energies.cluster_features import wave_sums
-from physlearn.inference.energies.cluster_lattices import PARENTS, neighbour_vectors
+from physlearn.inference.energies.expansion_features import wave_sums
+from physlearn.inference.energies.parent_lattices import PARENTS, neighbour_vectors
 from physlearn.lattice_models.graphs.regular_lattices import merge_bonds
 from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import (
     Ising,

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError
-from physlearn.inference.fields.conserved_kernels import (
+from physlearn.inference.fields.field_model import TimeSteps
+from physlearn.inference.fields.term_kernels import (
     adjoint_pass,
     bend_stages,
     combine,
@@ -19,7 +20,6 @@ from physlearn.inference.fields.conserved_kernels import (
     stage_rate,
     tangent_pass,
 )
-from physlearn.inference.fields.field_model import TimeSteps
 from physlearn.inference.fields.user_terms import BUILT_IN, OPERATORS, FieldTerm
 
 __all__ = ["TermModel", "make_term_model", "stage_weights"]

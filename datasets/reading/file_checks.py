@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from physlearn.checks import BackendUnavailable, InputError
-from physlearn.datasets.reading import pictures
+from physlearn.datasets.reading import picture_frame
 
 __all__ = ["check_file", "check_memory", "check_size", "need", "one_line", "unreadable"]
 
@@ -38,7 +38,7 @@ def check_file(path: Path, wanted: str, folders: Iterable[str] = ()) -> None:
 def check_memory(path: Path, shape: Sequence[int], copies: int = COPIES_HELD) -> None:
     """Refuse data that would not fit into memory, from their announced shape alone."""
     needed = copies * 8 * int(np.prod([int(n) for n in shape], dtype=np.float64))
-    free = pictures.free_memory_bytes()
+    free = picture_frame.free_memory_bytes()
     if needed > free:
         size = " x ".join(str(int(n)) for n in shape)
         what = "pixels" if len(shape) == 2 else "values"
@@ -50,7 +50,7 @@ def check_memory(path: Path, shape: Sequence[int], copies: int = COPIES_HELD) ->
 
 def check_size(path: Path, copies: int = 2) -> None:
     """Refuse a file that a library would read at once, when it does not fit into memory."""
-    size, free = path.stat().st_size, pictures.free_memory_bytes()
+    size, free = path.stat().st_size, picture_frame.free_memory_bytes()
     if path.is_file() and copies * size > free:
         raise InputError(
             f"{path} has {size / 1e9:.1f} GB and is read at once, which needs "

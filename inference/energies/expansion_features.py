@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_choice
 from physlearn.datasets.reading.read_structures import configuration_from_ase
-from physlearn.inference.energies.cluster_lattices import (
+from physlearn.inference.energies.parent_lattices import (
     PARENTS,
     Matrix,
     map_to_lattice,

@@ -9,7 +9,7 @@ import xarray as xr
 
 from physlearn.checks import InputError
 from physlearn.datasets import list_channels, read_channels, read_image, read_video
-from physlearn.datasets.reading import pictures
+from physlearn.datasets.reading import picture_frame
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_files_without_pictures_say_so(tmp_path, picture):
 def test_huge_channels_are_refused_from_their_header(tmp_path, monkeypatch):
     with h5py.File(tmp_path / "huge.h5", "w") as file:
         file.create_dataset("big", shape=(20000, 20000), dtype=np.uint8, chunks=(1000, 1000))
-    monkeypatch.setattr(pictures, "free_memory_bytes", lambda: 10**9)
+    monkeypatch.setattr(picture_frame, "free_memory_bytes", lambda: 10**9)
     assert list_channels(tmp_path / "huge.h5")["shape"].tolist() == [(20000, 20000)]
     with pytest.raises(InputError, match=r"20000 x 20000 pixels and needs 12\.8 GB"):
         read_image(tmp_path / "huge.h5")

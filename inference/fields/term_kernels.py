@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import summing_kernel
+from physlearn.lattice_models.compiled import summing_kernel
 
 __all__ = [
     "adjoint_pass", "bend_stages", "combine", "forward_pass", "laplacian", "operate", "stage_rate",

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_count
 from physlearn.inference.lattices.lattice_data import LatticeData
-from physlearn.inference.posteriors.exchange_lattices import (
+from physlearn.inference.posteriors.auxiliary_pictures import (
     AuxiliaryLattices,
     ExactLattices,
     MarkovLattices,

@@ -8,9 +8,9 @@ from exact_cases import CASES
 from physlearn.checks import InputError
 from physlearn.inference.lattices.lattice_data import gather_snapshots
 from physlearn.inference.lattices.lattice_family import lattice_family
-from physlearn.inference.posteriors import exchange_lattices
-from physlearn.inference.posteriors.exchange_lattices import MarkovLattices, _integrated_memory
-from physlearn.inference.posteriors.lattice_exchange import sample_exchange
+from physlearn.inference.posteriors import auxiliary_pictures
+from physlearn.inference.posteriors.auxiliary_pictures import MarkovLattices, _integrated_memory
+from physlearn.inference.posteriors.exchange_algorithm import sample_exchange
 from physlearn.inference.posteriors.priors import make_prior
 from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
 from physlearn.records import LatticeSnapshots
@@ -108,7 +108,7 @@ def test_memory_is_measured_and_clusters_are_taken_where_it_is_long():
     data = gather_snapshots(picture, lattice_family("ising", (-1, 1), 1))
     near = MarkovLattices(data, 64, rng, np.array([0.0, 0.44]), None)
     assert near._populations[0].dynamics == "clusters"
-    assert exchange_lattices.LEAST_INNER <= near.inner_sweeps < 60
+    assert auxiliary_pictures.LEAST_INNER <= near.inner_sweeps < 60
     far = MarkovLattices(data, 64, rng, np.array([0.0, 0.2]), None)
     assert far._populations[0].dynamics == "heat_bath"
     assert far.inner_sweeps <= 30

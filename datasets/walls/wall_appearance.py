@@ -11,9 +11,9 @@ from scipy import ndimage
 from physlearn.checks import NotIdentified
 from physlearn.datasets.contours.contour_width import fit_width
 from physlearn.datasets.contours.wall_contours import ContourFinder, FrameFit, WallModel
-from physlearn.datasets.frames.frame_film import Film, ScaledFrame, find_levels
 from physlearn.datasets.frames.frame_levels import BLOCK_PIXEL
 from physlearn.datasets.frames.frame_noise import measure_noise, noise_lags
+from physlearn.datasets.frames.scaled_film import Film, ScaledFrame, find_levels
 from physlearn.datasets.walls.track_options import TrackWallsOptions
 
 __all__ = ["Scene", "measure_scene", "settle_levels"]

@@ -17,7 +17,7 @@ from physlearn.datasets.reading.acquisition import (
     metadata_text,
     missing_conditions,
 )
-from physlearn.datasets.reading.files import check_memory, unreadable
+from physlearn.datasets.reading.file_checks import check_memory, unreadable
 
 __all__ = [
     "Axis",

@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from physlearn.checks import InputError
-from physlearn.datasets.reading.channels import Channel, channel_array
-from physlearn.datasets.reading.files import check_file, check_size
+from physlearn.datasets.reading.channel import Channel, channel_array
+from physlearn.datasets.reading.file_checks import check_file, check_size
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.lattice_models.kernels import kernel, summing_kernel
+from physlearn.lattice_models.compiled import kernel, summing_kernel
 
 __all__ = ["back_through_film", "run_film", "tangent_of_film"]
 

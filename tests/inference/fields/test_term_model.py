@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from physlearn.checks import InputError
-from physlearn.inference.fields import conserved_kernels
-from physlearn.inference.fields.conserved_model import make_term_model, stage_weights
+from physlearn.inference.fields import term_kernels
 from physlearn.inference.fields.field_model import transpose_gap
+from physlearn.inference.fields.term_model import make_term_model, stage_weights
 from physlearn.inference.fields.user_terms import FieldTerm
 from physlearn.lattice_models.fields import (
     FieldSettings,
@@ -97,7 +97,7 @@ def test_stage_weights_keep_constants_and_kernels_equal_their_plain_form():
     field, profile = rng.normal(size=(2, 5, 6))
     theta, grid = rng.normal(size=8), np.array([1.0, 0.7])
     found = []
-    for kernel in (conserved_kernels.stage_rate, conserved_kernels.stage_rate.py_func):
+    for kernel in (term_kernels.stage_rate, term_kernels.stage_rate.py_func):
         work, out = np.empty((2, 5, 6))
         kernel(field, np.empty((0, 0)), 0.3, profile, theta, grid, True, True, work, out)
         found.append(out)
@@ -106,8 +106,8 @@ def test_stage_weights_keep_constants_and_kernels_equal_their_plain_form():
         for mirror in (True, False):
             one, other = rng.normal(size=(2, 5, 6))
             ahead, back = np.empty((2, 5, 6))
-            conserved_kernels.operate(kind, one, ahead, grid, False, mirror)
-            conserved_kernels.operate(kind, other, back, grid, True, mirror)
+            term_kernels.operate(kind, one, ahead, grid, False, mirror)
+            term_kernels.operate(kind, other, back, grid, True, mirror)
             assert np.isclose((ahead * other).sum(), (one * back).sum())
 
 

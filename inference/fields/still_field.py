@@ -11,7 +11,7 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
 from physlearn.checks import InputError, NotIdentified, as_generator, check_image, check_positive
-from physlearn.inference.fields.static_walls import WallPixels, wall_pixels
+from physlearn.inference.fields.still_walls import WallPixels, wall_pixels
 from physlearn.inference.fields.thermal_scale import coefficients_from_ratios
 from physlearn.results import Fit, fit_from_draws
 

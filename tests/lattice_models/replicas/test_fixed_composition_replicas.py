@@ -8,8 +8,8 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.lattice_models import find_triplets, square_lattice, triangular_lattice
-from physlearn.lattice_models.replicas import exchange_replica_kernels, exchange_replicas
-from physlearn.lattice_models.replicas.exchange_replicas import ExchangeReplicas
+from physlearn.lattice_models.replicas import fixed_composition_kernels, fixed_composition_replicas
+from physlearn.lattice_models.replicas.fixed_composition_replicas import ExchangeReplicas
 
 
 def numbers(codes, parts, q):
@@ -154,11 +154,11 @@ def run(q, pieces=1):
 def test_compiled_kernels_equal_their_python_form_and_pieces_change_nothing(q, monkeypatch):
     compiled, in_pieces = run(q), run(q, 2)
     for name, member in inspect.getmembers(
-        exchange_replica_kernels, lambda item: hasattr(item, "py_func")
+        fixed_composition_kernels, lambda item: hasattr(item, "py_func")
     ):
-        monkeypatch.setattr(exchange_replica_kernels, name, member.py_func)
-        if hasattr(exchange_replicas, name):
-            monkeypatch.setattr(exchange_replicas, name, member.py_func)
+        monkeypatch.setattr(fixed_composition_kernels, name, member.py_func)
+        if hasattr(fixed_composition_replicas, name):
+            monkeypatch.setattr(fixed_composition_replicas, name, member.py_func)
     with np.errstate(over="ignore"):
         plain = run(q)
     for one, two, three in zip(compiled, in_pieces, plain, strict=True):
