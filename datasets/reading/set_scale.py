@@ -83,12 +83,13 @@ def set_scale(
             raise InputError("frame_interval_s goes with a film; the data have no time: leave it.")
         interval = check_positive("frame_interval_s", frame_interval_s)
         data = _scaled(data, "time", interval, "s", notes)
-    said = tuple(
-        text
+    mended = LACKING["pixel_size"] * (pixel_size is not None)
+    mended += LACKING["time"] * (frame_interval_s is not None)
+    said = [
+        str(text)
         for text in data.attrs.get("warnings", ())
-        if not (pixel_size is not None and any(word in text for word in LACKING["pixel_size"]))
-        and not (frame_interval_s is not None and any(word in text for word in LACKING["time"]))
-    )
+        if not any(words in text for words in mended)
+    ]
     changed: dict[str, object] = {"warnings": (*said, *notes)}
     if "absent" in data.attrs and pixel_size is not None:
         changed["absent"] = tuple(name for name in data.attrs["absent"] if name != "scale")

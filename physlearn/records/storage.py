@@ -63,7 +63,8 @@ def html_table(record: Any) -> str:
     line = f"<code>{html.escape(repr(record))}</code>"
     if not hasattr(record, "to_pandas"):
         return line
-    return line + record.to_pandas().head(ROWS_SHOWN).to_html(float_format=lambda x: f"{x:.4g}")
+    rows = record.to_pandas().head(ROWS_SHOWN)
+    return f"{line}{rows.to_html(float_format=lambda x: f'{x:.4g}')}"
 
 
 def save_dataset(
