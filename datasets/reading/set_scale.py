@@ -85,7 +85,7 @@ def set_scale(
         data = _scaled(data, "time", interval, "s", notes)
     mended = LACKING["pixel_size"] * (pixel_size is not None)
     mended += LACKING["time"] * (frame_interval_s is not None)
-    said = [
+    said: list[str] = [
         str(text)
         for text in data.attrs.get("warnings", ())
         if not any(words in text for words in mended)
