@@ -5,13 +5,13 @@ from physlearn.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "DepolarizationEnergy": ".couplings",
-        "ElasticEnergy": ".couplings",
+        "DepolarizationEnergy": ".nonlocal_energies",
+        "ElasticEnergy": ".nonlocal_energies",
         "FieldDrive": ".forcing",
         "FieldSettings": ".settings",
         "LandauPotential": ".potentials",
         "Pinning": ".forcing",
-        "ThinFilmDepolarization": ".couplings",
+        "ThinFilmDepolarization": ".nonlocal_energies",
         "VectorLandauPotential": ".potentials",
         "free_energy": ".free_energy",
         "random_pinning": ".forcing",

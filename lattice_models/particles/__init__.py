@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "HarmonicTrap": ".harmonic_trap",
         "InversePower": ".potentials",
-        "LangevinSettings": ".motion",
+        "LangevinSettings": ".langevin_motion",
         "LennardJones": ".potentials",
         "MetropolisSettings": ".metropolis",
         "Morse": ".potentials",
