@@ -1,13 +1,16 @@
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from causallearn.search.ConstraintBased.PC import pc
 
-from physlearn.causal import discover_graph
+from physlearn.causal import discover_graph, discovery
+from physlearn.causal.columns import prepare_columns
+from physlearn.causal.spatial_test import IndependenceResult
 from physlearn.checks import InputError, NotIdentified
 from physlearn.records import PatchTable
 
@@ -73,6 +76,51 @@ def test_influences_that_cancel_are_still_found(fields, grid):
     )
     graph = discover_graph(table, n_resamples=20, rng=0)
     assert sorted(graph.causes_of("response")) == ["composition", "strain"]
+
+
+@pytest.mark.parametrize(("p_value", "back"), [(0.02, False), (0.004, True)])
+def test_a_link_is_put_back_at_half_a_per_cent_only(p_value, back):
+    """PC has tested the pair before: at its own 5 % level a null pair would get a second chance."""
+    names = ("composition", "strain", "response")
+
+    class Told:
+        columns = SimpleNamespace(names=names)
+
+        def __call__(self, x, y, given):
+            assert given == (0,)
+            return IndependenceResult("dependent", 1e-9, p_value, 0.1, 500.0, 0.1, "")
+
+    adjacent = np.zeros((3, 3), dtype=bool)
+    adjacent[0, 2] = adjacent[2, 0] = True
+    tiers = {"composition": 0, "strain": 1, "response": 2}
+    marks = discovery._with_cancelled(
+        Told(), discovery._Marks(adjacent, np.zeros((3, 3), dtype=bool)), tiers
+    )
+    assert marks.adjacent[1, 2] == marks.adjacent[2, 1] == back
+    assert not marks.adjacent[0, 1]
+
+
+def test_half_samples_are_complementary_halves(planted, monkeypatch):
+    table = planted(24, 1, 0).table
+    parts = []
+    made = discovery.SpatialIndependenceTest
+
+    def told(columns, **options):
+        if "gram" in options:
+            parts.append((options["gram"], options["share"]))
+        return made(columns, **options)
+
+    monkeypatch.setattr(discovery, "SpatialIndependenceTest", told)
+    discover_graph(table, n_resamples=4, rng=0)
+    values = prepare_columns(table).values
+    whole = values.T @ values / len(values)
+    assert len(parts) == 4
+    for (first, one), (second, two) in zip(parts[::2], parts[1::2], strict=True):
+        assert one + two == pytest.approx(1.0)
+        np.testing.assert_allclose(one * first + two * second, whole, atol=1e-12)
+        # each is a half, not the whole table under another name
+        assert np.abs(first - second).max() > 0.01
+    assert not np.allclose(parts[0][0], parts[2][0], atol=1e-3)
 
 
 def test_independent_columns_give_an_empty_graph(fields, grid):
