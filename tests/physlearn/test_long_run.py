@@ -178,6 +178,20 @@ def test_wrong_files_are_refused(tmp_path, content, sentence):
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"field": 1, "size": 3}, {"seed": 3, "step": 1}, {"seed": 2, "step": 1},
+     {"seed": "1", "step": 2}, {"seed": 1, "step": 2, "wind": 0}],
+)  # fmt: skip
+def test_names_values_and_kinds_tell_calls_apart(tmp_path, other):
+    path = tmp_path / "walk.npz"
+    walk(interrupt_at=150, checkpoint=path, arguments={"seed": 1, "step": 3})
+    with pytest.raises(InputError, match="other arguments"):
+        LongRun(TOTAL, checkpoint=path, arguments=other)
+    # the order in which they are given means nothing
+    assert LongRun(TOTAL, checkpoint=path, arguments={"step": 3, "seed": 1}).done > 0
+
+
 def test_checkpoints_of_other_calls_are_refused(tmp_path):
     path = tmp_path / "walk.npz"
     walk(interrupt_at=150, checkpoint=path, arguments={"field": np.zeros(3)})

@@ -227,6 +227,27 @@ def test_tables_of_pandas():
     assert full_walls().contour(1, 0)["curvature"].iloc[0] == 1 / 6
 
 
+def test_errors_follow_their_rows():
+    """Rows given in any order: each error must stay with its own particle and patch."""
+    particle = np.array([3, 1, 2, 2, 3, 1])
+    walk = Trajectory(
+        [1, 0, 1, 0, 0, 1], particle, np.zeros((6, 2)), [0.0, 0.04], localization_sd=0.01 * particle
+    )
+    assert walk.particle.tolist() == [1, 2, 3, 1, 2, 3]
+    np.testing.assert_array_equal(walk.localization_sd, 0.01 * walk.particle)
+    covariance = np.arange(1.0, 4.0)[:, None, None] * np.array([[2.0, 1.0], [1.0, 2.0]])
+    table = dataclasses.replace(full_patches(), measurement_covariance=covariance)
+    for rows, kept in (([2, 0], [2, 0]), (np.array([False, True, True]), [1, 2]), ([-1], [2])):
+        chosen = table.take(rows)
+        np.testing.assert_array_equal(chosen.measurement_covariance, covariance[kept])
+        np.testing.assert_array_equal(chosen.centers, table.centers[kept])
+        assert chosen.frame["strain"].tolist() == table.frame["strain"].iloc[kept].tolist()
+        row = table.covariates["row"].iloc[kept].tolist()
+        assert chosen.covariates["row"].tolist() == row
+    # one covariance for all stays one
+    assert full_patches().take([2, 0]).measurement_covariance.shape == (1, 2, 2)
+
+
 REFUSED = [
     (lambda: SiteGraph(True, [], [], []), "n_sites must be a whole number .* got True"),
     (lambda: AtomicConfiguration(np.zeros(100)), r"positions must have 2 dimension"),

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from physlearn.causal import CausalGraph
+from physlearn.causal.counterfactuals import Counterfactual
+from physlearn.causal.effects import Effect, EffectMember
 from physlearn.causal.graphs import GraphEdge
 from physlearn.datasets import make_strained_crystal, measure_strain
 from physlearn.findings import Findings, PlantedTruth
 from physlearn.results import fit_from_draws
-from physlearn.summary import truth_beside_answers
+from physlearn.summary import summarize, truth_beside_answers
 from physlearn.words import claims_a_cause, coupling_answer, headlines, said_interval
 
 
@@ -142,6 +144,57 @@ def test_truth_is_judged_by_the_interval():
     assert [row["called_a_cause"] for row in judged["distractors"]] == [False]
     found.couplings = coupling_fit(-0.1, 0.02)
     assert truth_beside_answers(found)["parameters"][0]["inside"] is True
+
+
+def answer_of(direction, mean):
+    """An effect of contrast (0, 3) or back, with the interval mean -+ 0.66."""
+    contrast = (0.0, 3.0)[::direction]
+    member = EffectMember((), mean, 0.4, 1e6, 500.0)
+    return Effect("a", "r", contrast, mean, 0.4, True, "", (), "V", members=(member,))
+
+
+@pytest.mark.parametrize(
+    ("direction", "mean", "truth", "inside"),
+    [(1, 5.8, 6.0, True), (-1, -5.8, -6.0, True), (1, -5.8, 6.0, False), (1, 5.2, 6.0, False)],
+)
+def test_a_planted_slope_is_an_effect_from_the_first_to_the_second_value(
+    direction, mean, truth, inside
+):
+    planted = PlantedTruth({}, slopes={("a", "r"): 2.0})
+    found = Findings("a", 1, effects=[answer_of(direction, mean)], truth=planted)
+    (row,) = truth_beside_answers(found)["effects"]
+    assert (row["truth"], row["mean"], row["inside"]) == (truth, mean, inside)
+    assert (row["q05"], row["q95"]) == pytest.approx((mean - 0.658, mean + 0.658), abs=1e-3)
+
+
+def rows_with_intervals(content):
+    """Yield every dict of a summary that has the ends of an interval."""
+    if isinstance(content, dict):
+        if "q05" in content:
+            yield content
+        content = list(content.values())
+    if isinstance(content, list):
+        for part in content:
+            yield from rows_with_intervals(part)
+
+
+def test_every_interval_of_the_summary_holds_its_mean():
+    what_if = Counterfactual(
+        3, {"a": 1.0}, "r", 1.0, 0.06, 1.4, (np.linspace(0.9, 1.1, 101),), True, "", False, "V"
+    )
+    found = Findings(
+        "a", 1, couplings=coupling_fit(-0.1, 0.02), effects=[answer_of(1, 5.8)],
+        counterfactuals=[what_if],
+        truth=PlantedTruth({"couplings[1]": -0.1}, slopes={("a", "r"): 2.0}),
+    )  # fmt: skip
+    content = summarize(found)
+    rows = list(rows_with_intervals(content))
+    assert len(rows) == 5  # fit, effect, what if; and of the first two beside the truth
+    for row in rows:
+        assert row["q05"] < row["mean"] < row["q95"]
+    (row,) = content["counterfactuals"]
+    assert (row["q05"], row["q95"]) == pytest.approx((0.91, 1.09))
+    assert (row["mean"], row["factual"], row["sd"]) == (1.0, 1.4, 0.06)
 
 
 def test_interval_keeps_two_digits_of_its_width():
