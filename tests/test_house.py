@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import subprocess
 import sys
 import tomllib
@@ -131,9 +132,35 @@ def _clean_copy(folder):
     copy.mkdir()
     for name in ("physlearn", *FLOORS):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    (copy / "tools").mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "tools/build_backend.py"):
         shutil.copy(ROOT / name, copy / name)
     return copy
+
+
+def test_a_folder_called_physlearn_beside_a_script_does_not_hide_the_package(tmp_path):
+    import shutil
+
+    clone = shutil.move(_clean_copy(tmp_path), tmp_path / "physlearn")
+    site = tmp_path / "site"
+    build = f"import build_backend; print(build_backend.build_editable({str(tmp_path)!r}))"
+    built = subprocess.run(
+        [sys.executable, "-c", build], cwd=clone, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(clone / "tools")},
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(site)
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import site; site.addsitedir({str(site)!r})\n"
+        "import physlearn, physlearn.datasets, physlearn.causal\n"
+        "print(physlearn.__version__, physlearn.__file__, physlearn.datasets.__file__)\n"
+    )
+    # -S: without the packages, and the physlearn, that are installed beside this Python
+    done = subprocess.run([sys.executable, "-S", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(str(clone)) == 2
 
 
 def test_import_physlearn_loads_no_heavy_library():
