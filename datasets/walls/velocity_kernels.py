@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 LEAST_FACING = 0.3
 NEAR = 12
+STEEPEST = 2.0
+"""Distance along the normal over the shortest one from line to line, for a wall that moved."""
 
 
 @kernel
@@ -52,6 +54,43 @@ def nearest(point: int, low: int, count: int, places: Floats) -> int:
 
 
 @kernel
+def gap_to(x: float, y: float, low: int, count: int, places: Floats) -> float:
+    """Return the distance of (x, y) to the nearest of ``count`` points from ``low`` on."""
+    least = np.inf
+    for index in range(low, low + count):
+        dx, dy = places[index, 0] - x, places[index, 1] - y
+        if dx * dx + dy * dy < least:
+            least = dx * dx + dy * dy
+    return float(np.sqrt(least))
+
+
+@kernel
+def other_stretch(
+    point: int,
+    distance: float,
+    own: int,
+    n_own: int,
+    low: int,
+    count: int,
+    places: Floats,
+    longest: float,
+) -> bool:
+    """Whether the normal meets a stretch of the wall that is not where this one has moved to.
+
+    A wall that moved lies near its old place all along: neither is the crossing much farther than
+    the nearest point of the new line, nor does the old line pass close by the crossing.
+    """
+    if abs(distance) <= longest:
+        return False
+    x, y = places[point, 0], places[point, 1]
+    away = (abs(distance) - longest) / STEEPEST
+    if gap_to(x, y, low, count, places) < away:
+        return True
+    there_x, there_y = x + distance * places[point, 2], y + distance * places[point, 3]
+    return gap_to(there_x, there_y, own, n_own, places) < away
+
+
+@kernel
 def crossings(
     starts: Integers,
     other: Integers,
@@ -69,8 +108,9 @@ def crossings(
     ``starts`` (n_contours + 1,) of the contours in the points; ``other`` (n_contours,) the contour
     to cross, -1 for none; ``places`` (n_points, 4): x, y and normal; ``scatter`` (n_points, 3):
     error, correlation of the errors of neighbours, time. ``result`` (n_points, 3): distance along
-    the normal (NaN where there is no crossing), its variance, time there. Segments that reach more
-    than ``longest`` across the normal are gaps.
+    the normal (NaN where there is no crossing, infinite where it belongs to another stretch of the
+    wall), its variance, time there. Segments that reach more than ``longest`` across the normal are
+    gaps.
     """
     found = np.zeros(3)
     for contour in range(other.size):
@@ -101,5 +141,10 @@ def crossings(
             a, b = (1.0 - share) * scatter[one, 0], share * scatter[two, 0]
             variance = a * a + b * b + (scatter[one, 1] + scatter[two, 1]) * a * b
             result[point, 0] = found[0]
+            if other_stretch(
+                point, found[0], starts[contour], starts[contour + 1] - starts[contour], low,
+                count, places, longest,
+            ):  # fmt: skip
+                result[point, 0] = np.inf
             result[point, 1] = variance / (found[2] * found[2])
             result[point, 2] = (1.0 - share) * scatter[one, 2] + share * scatter[two, 2]

@@ -16,6 +16,7 @@ __all__ = ["measure_velocities"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 GAP_STEPS = 3.0
 
 
@@ -37,8 +38,10 @@ def measure_velocities(track: WallTrack) -> WallTrack:
     -------
     WallTrack
         The same with ``normal_velocity`` and ``normal_velocity_error`` (in ``unit`` per
-        ``time_unit``; NaN where the normal meets no wall of a neighbouring frame). The shift that
-        all walls of a frame share (``metadata["frame_shift_error"]``) is part of the error.
+        ``time_unit``; NaN where the normal meets no wall of a neighbouring frame, or another
+        stretch of it than the one that moved: at splits, merges and necks; ``warnings`` says how
+        many). The shift that all walls of a frame share (``metadata["frame_shift_error"]``) is part
+        of the error.
 
     Raises
     ------
@@ -97,13 +100,28 @@ def measure_velocities(track: WallTrack) -> WallTrack:
     )  # fmt: skip
     shift = [np.repeat(shifts[heads[other]] ** 2, lengths) for other in (before, after)]
     variances = [side[:, 1] + extra for side, extra in zip(sides, shift, strict=True)]
+    elsewhere = np.isinf(sides[0][:, 0]) | np.isinf(sides[1][:, 0])
+    for side in sides:
+        side[np.isinf(side[:, 0]), 0] = np.nan
     velocity, error = _velocities(
         sides[0], sides[1], variances, own["time"], own["normal_error"] ** 2 + shifts[frame] ** 2
     )
     measured = np.empty((2, len(frame)))
     measured[:, order] = velocity, error
     columns = {"normal_velocity": measured[0], "normal_velocity_error": measured[1]}
-    return replace(track, table=table.assign(**columns))
+    told = [text for text in _told(elsewhere) if text not in track.warnings]
+    return replace(track, table=table.assign(**columns), warnings=(*track.warnings, *told))
+
+
+def _told(elsewhere: Mask) -> tuple[str, ...]:
+    """Say how many points met another stretch of their wall."""
+    lost = int(elsewhere.sum())
+    if not lost:
+        return ()
+    return (
+        f"{lost} of {len(elsewhere)} points have no velocity from one or both neighbouring frames: "
+        "their normal meets another stretch of the wall there (a split, a merge or a neck)",
+    )
 
 
 def _order(table: pd.DataFrame) -> Integers:

@@ -16,7 +16,7 @@ class Line:
     normals: np.ndarray
 
 
-def followed(levels, block=1, **options):
+def followed(levels, block=1, times=None, **options):
     """Follow the zero lines of levels that are negative in the positive domain."""
     frames = []
     for level in levels:
@@ -31,7 +31,9 @@ def followed(levels, block=1, **options):
     signs = levels < 0
     if block == 2:
         signs = signs[:, ::2, ::2]
-    return follow_walls(frames, signs, np.arange(len(levels), dtype=float), block=block, **options)
+    if times is None:
+        times = np.arange(len(levels), dtype=float)
+    return follow_walls(frames, signs, times, block=block, **options)
 
 
 def discs(shape, *parts):
@@ -74,6 +76,15 @@ def test_births_vanishing_and_holes():
     levels = np.stack([ring + 50, *[ring] * 4, filled, ring + 50])
     found = followed(levels)
     assert sorted(story(found)) == [(1, "birth"), (1, "birth"), (5, "vanish"), (6, "vanish")]
+
+
+def test_a_birth_and_a_vanishing_are_dated_halfway_between_the_frames():
+    y, x = np.mgrid[:60, :60]
+    disc, none = np.hypot(x - 30, y - 30) - 12.0, np.full((60, 60), 30.0)
+    times = np.array([0.0, 10.0, 20.0, 40.0, 50.0, 60.0, 90.0])
+    found = followed(np.stack([none, none, none, disc, disc, disc, none]), times=times)
+    assert story(found) == [(3, "birth"), (6, "vanish")]
+    assert found.events["time"].tolist() == [30.0, 75.0]
 
 
 def test_a_strip_cut_in_two_reconnects_its_two_walls():

@@ -71,6 +71,61 @@ def test_the_shift_of_a_whole_frame_is_in_the_error(oracle):
     oracle("z sd under frame shifts", z=(per_frame.std() - 1) * np.sqrt(400))
 
 
+def test_the_first_and_last_frame_carry_their_own_shift_too(oracle):
+    rng = np.random.default_rng(2)
+    means = []
+    for _ in range(200):
+        track = straight(rng.normal(0, 0.3, 2), 0.02, rng, n_points=12, shift=np.full(2, 0.3))
+        table = measure_velocities(track).table
+        score = table["normal_velocity"] / table["normal_velocity_error"]
+        means += score.groupby(table["frame"]).mean().tolist()
+    # both frames of a film see the same two shifts: 200 independent numbers
+    oracle("z sd under shifts of two frames", z=(np.std(means) - 1) * np.sqrt(2 * 200))
+    still = straight([0.0, 0.0], 0.0, rng, n_points=12, shift=[0.3, 0.4])
+    found = measure_velocities(still).table["normal_velocity_error"].dropna()
+    np.testing.assert_allclose(found, 0.5)
+
+
+def two_strands(gap, motion, frames=4, gone=None):
+    """Return one wall of two strands ``gap`` apart that face alike; ``gone`` lacks the first."""
+    rows = []
+    for frame in range(frames):
+        for strand in (0, 1):
+            if frame == gone and strand == 0:
+                continue
+            x = np.arange(40.0)
+            rows.append(pd.DataFrame({
+                "frame": frame, "wall": 0, "time": float(frame), "x": x,
+                "y": strand * gap + motion * frame, "normal_x": 0.0, "normal_y": 1.0,
+                "normal_error": 0.1, "error_correlation_length": 1.0,
+                "arc_length": x + 1000.0 * strand, "curvature": 0.0, "normal_velocity": np.nan,
+            }))  # fmt: skip
+    metadata = {"point_spacing": 1.0}
+    return WallTrack(
+        pd.concat(rows), np.arange(float(frames)), closed={0: False}, metadata=metadata
+    )
+
+
+@pytest.mark.parametrize("gap", [12.0, 58.0])
+def test_a_wall_whose_strand_splits_off_has_not_jumped_to_the_other(gap):
+    # in the last frame the first strand is another wall's
+    track = two_strands(gap, 0.4, gone=3)
+    found = measure_velocities(track)
+    np.testing.assert_allclose(found.table["normal_velocity"].dropna(), 0.4)
+    lost = f"{40} of {len(track.table)} points have no velocity from one or both neighbouring"
+    assert [text[: len(lost)] for text in found.warnings] == [lost]
+    # frame 2 still knows where its first strand was before
+    assert found.table["normal_velocity"].notna().all()
+    assert measure_velocities(found).warnings == found.warnings
+
+
+@pytest.mark.parametrize("motion", [2.0, 9.0, -25.0])
+def test_a_wall_that_moves_far_keeps_its_velocity(motion):
+    found = measure_velocities(two_strands(200.0, motion))
+    np.testing.assert_allclose(found.table["normal_velocity"], motion)
+    assert found.warnings == ()
+
+
 def test_frames_without_the_wall_are_bridged():
     track = straight(np.arange(6.0), 0.0, np.random.default_rng(0), frames=(0, 1, 4, 5))
     table = measure_velocities(track).table
