@@ -323,7 +323,8 @@ def errors_figure() -> Figure:
 
 def _errors(table: PatchTable, truth: xr.Dataset) -> dict[str, np.ndarray]:
     """Return (value - truth) / error of the means of three channels."""
-    from physlearn.datasets.patches.patch_places import PatchPlaces, axis_frame
+    from physlearn.datasets.channels.axis_frame import axis_frame
+    from physlearn.datasets.descriptors.patch_places import PatchPlaces
 
     places = PatchPlaces(table.centers, table.patch_size, table.unit)
     out = {}

@@ -79,7 +79,8 @@ def repeated_scan(quick: bool) -> list[Row]:
 
 def _patch_means(channel: Any, centers: Floats, size: float) -> Floats:
     """Return the mean over the pixels of each patch, of angles the circular one."""
-    from physlearn.datasets.patches.patch_places import PatchPlaces, axis_frame
+    from physlearn.datasets.channels.axis_frame import axis_frame
+    from physlearn.datasets.descriptors.patch_places import PatchPlaces
 
     first, (height, width) = PatchPlaces(centers, size, "nm").windows(axis_frame("truth", channel))
     windows = np.lib.stride_tricks.sliding_window_view(channel.to_numpy(), (height, width))
@@ -120,7 +121,7 @@ def pixel_noise(quick: bool) -> list[Row]:
 def walls(quick: bool) -> list[Row]:
     """Compare distances and curvatures of tracked walls with the planted ones."""
     from physlearn.datasets import make_wall_video, track_walls
-    from physlearn.datasets.patches.patch_places import grid_places
+    from physlearn.datasets.descriptors.patch_places import grid_places
     from physlearn.datasets.patches.wall_blocks import wall_blocks
 
     away, places = [], grid_places([0, 0], [160, 160], 16.0)

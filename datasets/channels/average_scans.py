@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.channels.angles import angle_period
+from physlearn.datasets.channels.axis_frame import axis_frame
 from physlearn.datasets.channels.channel_noise import ChannelNoise
 from physlearn.datasets.channels.measure_noise import declare_noise
 from physlearn.datasets.channels.repeats import (
@@ -24,7 +25,6 @@ from physlearn.datasets.channels.repeats import (
 from physlearn.datasets.channels.scan_difference import difference_notes
 from physlearn.datasets.channels.scan_residuals import repeat_noise, spoilt_lines
 from physlearn.datasets.channels.scan_units import in_unit_of
-from physlearn.datasets.patches.patch_places import axis_frame
 from physlearn.datasets.scan.register_images import Registration
 
 __all__ = ["AveragedScans", "average_scans"]

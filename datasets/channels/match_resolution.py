@@ -13,12 +13,12 @@ from scipy import ndimage
 
 from physlearn.checks import InputError, NotIdentified, check_choice, check_positive
 from physlearn.datasets.channels.angles import angle_period
+from physlearn.datasets.channels.axis_frame import axis_frame
 from physlearn.datasets.channels.channel_noise import ChannelNoise
 from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import declare_noise, measure_channel_noise
 from physlearn.datasets.channels.relative_blur import relative_blur
 from physlearn.datasets.channels.resample import blurred
-from physlearn.datasets.patches.patch_places import axis_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from physlearn.datasets.channels.angles import angle_period
+from physlearn.datasets.channels.axis_frame import AxisFrame, axis_frame
 from physlearn.datasets.channels.resample import fourier_shift, sample_at, without_gaps
-from physlearn.datasets.patches.patch_places import AxisFrame, axis_frame
 from physlearn.datasets.scan.register_images import Registration
 
 __all__ = ["filled_from", "moved_scan", "seen_bounds"]

@@ -13,12 +13,12 @@ from scipy import ndimage
 
 from physlearn.checks import InputError, NotIdentified, check_choice, check_positive
 from physlearn.datasets.channels.angles import angle_period
+from physlearn.datasets.channels.axis_frame import axis_frame
 from physlearn.datasets.channels.contrast import match_contrast, matched_picture
 from physlearn.datasets.channels.derived_channels import DerivedChannel, find_derived_channels
 from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import signal_test
 from physlearn.datasets.channels.resample import fourier_shift, without_gaps
-from physlearn.datasets.patches.patch_places import axis_frame
 from physlearn.datasets.scan.register_images import Registration, register_images
 
 if TYPE_CHECKING:

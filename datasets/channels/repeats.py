@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from physlearn.checks import InputError, NotIdentified, check_choice, check_positive
 from physlearn.datasets.channels.angles import angle_period
+from physlearn.datasets.channels.axis_frame import axis_frame
 from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import signal_test
 from physlearn.datasets.channels.moved_scans import filled_from, moved_scan, seen_bounds
@@ -19,7 +20,6 @@ from physlearn.datasets.channels.noise_estimate import row_differences
 from physlearn.datasets.channels.repeat_pairs import alike_channels, numbered
 from physlearn.datasets.channels.resample import without_gaps
 from physlearn.datasets.channels.scan_difference import difference_notes
-from physlearn.datasets.patches.patch_places import axis_frame
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
 
 __all__ = [

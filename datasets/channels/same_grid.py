@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.channels.axis_frame import axis_frame
 from physlearn.datasets.channels.resample import rescaled, without_gaps
 from physlearn.datasets.channels.scan_units import unit_factor
-from physlearn.datasets.patches.patch_places import axis_frame
 
 __all__ = ["common_cut", "on_grid_of", "pixel_ratio", "plain_picture", "same_step"]
 

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.channels.angles import angle_period, wide_angle_flag
+from physlearn.datasets.channels.axis_frame import AxisFrame, axis_frame
+from physlearn.datasets.descriptors.column_block import ColumnBlock
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.descriptors.pixel_columns import PixelColumns
 from physlearn.datasets.descriptors.pixel_groups import make_groups, need_squares, to_redraw
 from physlearn.datasets.descriptors.pixel_noise import NoiseGiven, PixelNoise, pixel_noise
 from physlearn.datasets.descriptors.redrawn_noise import SAMPLE, fit_calibration, redrawn_variance
 from physlearn.datasets.descriptors.user_descriptor import CustomColumns, Descriptor, PixelFunction
 from physlearn.datasets.descriptors.window_batch import WindowBatch
-from physlearn.datasets.patches.column_block import ColumnBlock
-from physlearn.datasets.patches.patch_places import AxisFrame, PatchPlaces, axis_frame
 from physlearn.one_thread import one_blas_thread
 
 __all__ = ["channel_windows", "pixel_blocks"]

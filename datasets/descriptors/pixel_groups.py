@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import check_choice
+from physlearn.datasets.channels.axis_frame import AxisFrame
 from physlearn.datasets.descriptors.moments import Gradient, Mean, Skewness, Variance
 from physlearn.datasets.descriptors.periodicity import (
     Crystallinity,
@@ -26,7 +27,6 @@ from physlearn.datasets.descriptors.texture import (
     table_order,
 )
 from physlearn.datasets.descriptors.window_batch import DescriptorGroup
-from physlearn.datasets.patches.patch_places import AxisFrame
 
 __all__ = ["GROUPS", "make_groups", "need_squares", "to_redraw"]
 

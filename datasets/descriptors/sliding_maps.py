@@ -7,10 +7,11 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_count
+from physlearn.datasets.channels.axis_frame import AxisFrame, axis_frame
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.descriptors.pixel_blocks import channel_windows, pixel_blocks
 from physlearn.datasets.descriptors.pixel_noise import NoiseGiven, pixel_noise
 from physlearn.datasets.descriptors.spectral_windows import BandPower
-from physlearn.datasets.patches.patch_places import AxisFrame, PatchPlaces, axis_frame
 
 __all__ = ["crystallinity_map", "sliding_fft"]
 

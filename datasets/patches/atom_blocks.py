@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from physlearn.checks import InputError
+from physlearn.datasets.descriptors.column_block import ColumnBlock
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.atom_column import AtomColumn
 from physlearn.datasets.patches.atom_errors import AtomErrors, atom_errors
 from physlearn.datasets.patches.bond_columns import (
@@ -19,10 +21,8 @@ from physlearn.datasets.patches.bond_columns import (
     middle_operator,
     strongest_order,
 )
-from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.joint_columns import joint_blocks
 from physlearn.datasets.patches.measured_columns import measured_columns
-from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.patches.site_columns import (
     atom_chances,
@@ -92,7 +92,7 @@ def atom_blocks(
 
     Examples
     --------
-    >>> from physlearn.datasets.patches.patch_places import grid_places
+    >>> from physlearn.datasets.descriptors.patch_places import grid_places
     >>> y, x = np.mgrid[:12, :12].reshape(2, -1) * 2.5
     >>> atoms = AtomicConfiguration(
     ...     np.stack([x, y], axis=1), position_covariance=np.tile(1e-4 * np.eye(2), (144, 1, 1))

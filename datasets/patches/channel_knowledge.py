@@ -10,13 +10,14 @@ import numpy as np
 import xarray as xr
 
 from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets.channels.axis_frame import axis_frame
 from physlearn.datasets.channels.channel_noise import ChannelNoise
 from physlearn.datasets.descriptors.channel_names import (
     controlled_channel_name,
     plain_channel_name,
 )
-from physlearn.datasets.patches.column_block import ColumnBlock
-from physlearn.datasets.patches.patch_places import PatchPlaces, axis_frame
+from physlearn.datasets.descriptors.column_block import ColumnBlock
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.patch_sources import Sources
 
 __all__ = ["ChannelKnowledge", "know_channels", "mark_block"]

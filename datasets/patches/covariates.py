@@ -10,8 +10,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, check_array
+from physlearn.datasets.channels.axis_frame import AxisFrame, axis_frame
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.patch_options import PatchOptions
-from physlearn.datasets.patches.patch_places import AxisFrame, PatchPlaces, axis_frame
 from physlearn.datasets.patches.patch_sources import Sources
 
 __all__ = ["acquisition_covariates", "seen_share"]

@@ -7,13 +7,13 @@ from typing import Any
 
 import xarray as xr
 
+from physlearn.datasets.channels.axis_frame import axis_frame
 from physlearn.datasets.patches.channel_knowledge import know_channels
 from physlearn.datasets.patches.covariates import acquisition_covariates
 from physlearn.datasets.patches.patch_assembly import assemble_table, stack_frames
 from physlearn.datasets.patches.patch_blocks import check_extra, collect_blocks
 from physlearn.datasets.patches.patch_layout import choose_places
 from physlearn.datasets.patches.patch_options import PatchOptions
-from physlearn.datasets.patches.patch_places import axis_frame
 from physlearn.datasets.patches.patch_sources import (
     Channels,
     PatchSource,

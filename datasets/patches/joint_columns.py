@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from physlearn.datasets.descriptors.column_block import ColumnBlock
 from physlearn.datasets.patches.atom_column import AtomColumn, Curvature
 from physlearn.datasets.patches.atom_errors import AtomErrors
-from physlearn.datasets.patches.column_block import ColumnBlock
 
 __all__ = ["joint_blocks"]
 

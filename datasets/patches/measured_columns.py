@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from physlearn.checks import InputError
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.atom_column import (
     AtomColumn,
     sum_of_squares,
 )
 from physlearn.datasets.patches.atom_errors import AtomErrors
-from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.patches.ring_columns import ring_columns
 from physlearn.datasets.patches.strain_columns import field_strain

@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified, check_array
-from physlearn.datasets.patches.column_block import ColumnBlock
+from physlearn.datasets.descriptors.column_block import ColumnBlock
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.patch_options import PatchOptions
-from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.records import PatchTable
 
 __all__ = ["MOST_COVARIANCES", "assemble_table", "is_pooled", "stack_frames"]

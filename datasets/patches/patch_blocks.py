@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.datasets.descriptors.channel_names import plain_channel_name
+from physlearn.datasets.descriptors.column_block import ColumnBlock
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.channel_knowledge import ChannelKnowledge, mark_block
-from physlearn.datasets.patches.column_block import ColumnBlock
 from physlearn.datasets.patches.patch_assembly import is_pooled
 from physlearn.datasets.patches.patch_options import PatchOptions
-from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.patch_sources import Sources
 
 __all__ = ["check_extra", "collect_blocks"]

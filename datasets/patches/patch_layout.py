@@ -9,14 +9,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, check_positive
+from physlearn.datasets.channels.axis_frame import AxisFrame, axis_frame
+from physlearn.datasets.descriptors.patch_places import ROUNDING, PatchPlaces, grid_places
 from physlearn.datasets.patches.patch_options import PatchOptions
-from physlearn.datasets.patches.patch_places import (
-    ROUNDING,
-    AxisFrame,
-    PatchPlaces,
-    axis_frame,
-    grid_places,
-)
 from physlearn.datasets.patches.patch_sources import Sources
 
 __all__ = ["choose_places"]

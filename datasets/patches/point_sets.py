@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import ndtr
 
-from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 
 __all__ = ["PointSet", "point_set"]
 

@@ -16,8 +16,8 @@ from physlearn.datasets.channels.angles import angle_period
 from physlearn.datasets.channels.repeat_pairs import check_another_scan
 from physlearn.datasets.channels.scan_gain import scan_gain
 from physlearn.datasets.channels.scan_units import scaled_channel
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.covariates import seen_share
-from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.patch_sources import PatchSource, Sources, gather_sources
 from physlearn.records import AtomicConfiguration
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.datasets.patches.column_block import ColumnBlock
-from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.descriptors.column_block import ColumnBlock
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.repeat_notes import error_notes, offset_notes
 
 __all__ = ["RepeatNoise", "difference_noise", "merge_repeat"]
@@ -90,7 +90,7 @@ def difference_noise(
 
     Examples
     --------
-    >>> from physlearn.datasets.patches.patch_places import grid_places
+    >>> from physlearn.datasets.descriptors.patch_places import grid_places
     >>> places = grid_places([0, 0], [400, 400], 8.0)
     >>> rng = np.random.default_rng(0)
     >>> truth = rng.normal(size=(places.n, 1))

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from physlearn.checks import NotIdentified
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.atom_column import AtomColumn
 from physlearn.datasets.patches.atom_errors import AtomErrors
-from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.structure.bond_search import half_edges
 from physlearn.datasets.structure.find_rings import Rings, find_rings

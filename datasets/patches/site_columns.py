@@ -9,9 +9,9 @@ from scipy.spatial import cKDTree
 from scipy.special import expit, log_softmax, softmax
 
 from physlearn.checks import InputError
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.atom_column import AtomColumn
 from physlearn.datasets.patches.atom_errors import AtomErrors
-from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.point_sets import PointSet, point_set
 from physlearn.records import AtomicConfiguration, LatticeSnapshots
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.atom_column import (
     AtomColumn,
     sum_of_squares,
 )
 from physlearn.datasets.patches.atom_errors import AtomErrors
-from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.structure.strain import StrainField, polar_strain
 

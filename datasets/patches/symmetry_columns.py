@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.atom_column import AtomColumn, sum_of_squares
 from physlearn.datasets.patches.atom_errors import AtomErrors
-from physlearn.datasets.patches.patch_places import PatchPlaces
 from physlearn.datasets.patches.point_sets import point_set
 from physlearn.datasets.structure.bond_search import bond_cut, half_edges
 from physlearn.datasets.structure.local_symmetry import LocalSymmetry

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError
-from physlearn.datasets.patches.column_block import ColumnBlock
-from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.descriptors.column_block import ColumnBlock
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.patches.wall_sections import (
     WallPoints,
     fit_nearest,
@@ -79,7 +79,7 @@ def wall_blocks(
     Examples
     --------
     >>> from physlearn.datasets import make_wall_video, track_walls
-    >>> from physlearn.datasets.patches.patch_places import grid_places
+    >>> from physlearn.datasets.descriptors.patch_places import grid_places
     >>> track = track_walls(make_wall_video(n_frames=3, rng=1).video)
     >>> block = wall_blocks(track, grid_places([0, 0], [160, 160], 16.0), 0)[0]
     >>> block.names[:3], block.values.shape

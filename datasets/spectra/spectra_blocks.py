@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_choice
 from physlearn.datasets.channels.angles import wide_angle_flag
-from physlearn.datasets.patches.column_block import ColumnBlock
-from physlearn.datasets.patches.patch_places import PatchPlaces
+from physlearn.datasets.descriptors.column_block import ColumnBlock
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.spectra.edges import measure_edges
 from physlearn.datasets.spectra.loop_sweep import sweep_directions
 from physlearn.datasets.spectra.loops import LOOP_COLUMNS, describe_loops

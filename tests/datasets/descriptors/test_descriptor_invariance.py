@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.descriptors.pixel_blocks import pixel_blocks
 from physlearn.datasets.descriptors.vocabulary import find_term
-from physlearn.datasets.patches.patch_places import PatchPlaces
 
 EDGE = 32
 GROUPS = ("moments", "texture", "periodicity", "radial", "polar_fourier")

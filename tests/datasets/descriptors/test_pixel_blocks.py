@@ -9,9 +9,9 @@ from scipy.ndimage import gaussian_filter
 
 from physlearn.checks import InputError
 from physlearn.datasets.channels.channel_noise import ChannelNoise
+from physlearn.datasets.descriptors.patch_places import PatchPlaces, grid_places
 from physlearn.datasets.descriptors.pixel_blocks import pixel_blocks
 from physlearn.datasets.descriptors.user_descriptor import Descriptor
-from physlearn.datasets.patches.patch_places import PatchPlaces, grid_places
 
 GROUPS = ("moments", "texture", "periodicity", "radial", "polar_fourier")
 

@@ -8,12 +8,12 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from physlearn.datasets.channels.channel_noise import ChannelNoise
+from physlearn.datasets.descriptors.patch_places import grid_places
 from physlearn.datasets.descriptors.periodicity import picture_periods
 from physlearn.datasets.descriptors.pixel_blocks import pixel_blocks
 from physlearn.datasets.descriptors.pixel_noise import pixel_noise
 from physlearn.datasets.descriptors.redrawn_noise import fit_calibration, quiet_patches
 from physlearn.datasets.descriptors.window_batch import WindowBatch
-from physlearn.datasets.patches.patch_places import grid_places
 
 REPEATS = 10
 Y, X = np.mgrid[:96, :96].astype(float)

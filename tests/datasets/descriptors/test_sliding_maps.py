@@ -8,9 +8,9 @@ import xarray as xr
 
 from physlearn.checks import InputError
 from physlearn.datasets import crystallinity_map, make_patch_scene, sliding_fft
+from physlearn.datasets.descriptors.patch_places import PatchPlaces
 from physlearn.datasets.descriptors.periodicity import picture_periods
 from physlearn.datasets.descriptors.pixel_blocks import pixel_blocks
-from physlearn.datasets.patches.patch_places import PatchPlaces
 
 
 def triangular(shape, spacing, angle):

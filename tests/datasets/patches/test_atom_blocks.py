@@ -7,8 +7,8 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.datasets import assign_sites, classify_species, find_atoms, read_image
+from physlearn.datasets.descriptors.patch_places import PatchPlaces, grid_places
 from physlearn.datasets.patches.atom_blocks import atom_blocks
-from physlearn.datasets.patches.patch_places import PatchPlaces, grid_places
 from physlearn.datasets.patches.site_columns import site_rows
 from physlearn.records import AtomicConfiguration, LatticeSnapshots, SiteGraph
 

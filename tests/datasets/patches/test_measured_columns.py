@@ -14,8 +14,8 @@ from physlearn.datasets import (
     measure_strain,
     score_local_symmetry,
 )
+from physlearn.datasets.descriptors.patch_places import PatchPlaces, grid_places
 from physlearn.datasets.patches.atom_blocks import atom_blocks
-from physlearn.datasets.patches.patch_places import PatchPlaces, grid_places
 from physlearn.datasets.sites.site_states import SiteStates
 from physlearn.records import AtomicConfiguration
 

@@ -13,8 +13,8 @@ from physlearn.datasets import (
     describe_patches,
     make_channel_scene,
 )
-from physlearn.datasets.patches.column_block import ColumnBlock
-from physlearn.datasets.patches.patch_places import grid_places
+from physlearn.datasets.descriptors.column_block import ColumnBlock
+from physlearn.datasets.descriptors.patch_places import grid_places
 from physlearn.datasets.patches.repeated_scan import difference_noise, merge_repeat
 from physlearn.records import AtomicConfiguration, PatchTable
 

@@ -9,7 +9,7 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import PatchOptions, align_repeat, describe_patches
 from physlearn.datasets.channels.scan_gain import scan_gain
 from physlearn.datasets.channels.scan_units import in_unit_of, unit_factor
-from physlearn.datasets.patches.patch_places import grid_places
+from physlearn.datasets.descriptors.patch_places import grid_places
 from physlearn.datasets.patches.repeated_scan import difference_noise
 
 WIDE = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(180, 180)), 3)

@@ -8,7 +8,7 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.datasets import make_wall_video, track_walls
-from physlearn.datasets.patches.patch_places import PatchPlaces, grid_places
+from physlearn.datasets.descriptors.patch_places import PatchPlaces, grid_places
 from physlearn.datasets.patches.wall_blocks import wall_blocks
 from physlearn.records import WallTrack
 

@@ -11,8 +11,8 @@ from physlearn.datasets import (
     make_spectra,
     read_channels,
 )
+from physlearn.datasets.descriptors.patch_places import grid_places
 from physlearn.datasets.descriptors.terms_spectra import SPECTRUM_TERMS
-from physlearn.datasets.patches.patch_places import grid_places
 from physlearn.datasets.spectra.patch_locations import patch_locations
 from physlearn.datasets.spectra.spectra_blocks import spectra_blocks
 

@@ -5,8 +5,9 @@ import pytest
 import xarray as xr
 
 from physlearn.checks import InputError
-from physlearn.datasets.patches.column_block import ColumnBlock
-from physlearn.datasets.patches.patch_places import axis_frame, grid_places
+from physlearn.datasets.channels.axis_frame import axis_frame
+from physlearn.datasets.descriptors.column_block import ColumnBlock
+from physlearn.datasets.descriptors.patch_places import grid_places
 
 
 def test_touching_patches_share_no_point_and_lose_none():
