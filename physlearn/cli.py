@@ -7,8 +7,6 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from physlearn.checks import BackendUnavailable, InputError, NotIdentified
+from physlearn.shown_progress import shown_progress
 
 if TYPE_CHECKING:
     from physlearn.study import StudyResult
@@ -192,7 +191,7 @@ def study(
     from physlearn.study import Study, run_study
 
     size, unit = _length(pixel_size) if pixel_size else (None, "nm")
-    with _progress() as progress:
+    with shown_progress(stop) as progress:
         result = run_study(
             Study(
                 path, tuple(channel or ()), drive, atoms=atoms, lattice=lattice, picture=picture,
@@ -234,7 +233,7 @@ def demo(
     """Run the whole path on embedded data, the truth beside every answer; no network."""
     from physlearn.demo import run_demo, write_seed_table
 
-    with _progress() as progress:
+    with shown_progress(stop) as progress:
         if seeds:
             table = write_seed_table(range(seed, seed + seeds), Path("demo_seeds.json"), progress)
         else:
@@ -260,7 +259,7 @@ def doctor(
 
     console = Console()
     if warm:
-        with _progress() as progress:
+        with shown_progress(stop) as progress:
             seconds = warm_kernels(progress)
         console.print(f"Kernels are compiled and cached: {seconds:.1f} s.")
         return
@@ -288,28 +287,5 @@ def _tell(result: StudyResult) -> None:
     console.print(f"\nReport: {result.report}", soft_wrap=True)
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """Show one bar whose text is the step that runs, on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description:32}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("Start", total=1.0)
-
-        def update(title: str, share: float) -> None:
-            if stop.is_set():
-                raise KeyboardInterrupt
-            bar.update(task, description=title, completed=share)
-
-        yield update
+if __name__ == "__main__":
+    main()

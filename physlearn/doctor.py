@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import shutil
 import sys
 from collections.abc import Callable
+from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -16,18 +16,24 @@ if TYPE_CHECKING:
 
 __all__ = ["diagnosis", "warm_kernels"]
 
+PIP = f"{sys.executable} -m pip install"
+"""Packages are named one by one: the name physlearn on PyPI belongs to other people's package."""
+
 LIBRARIES = (
     "numpy", "scipy", "numba", "pandas", "xarray", "networkx", "pymc", "arviz", "dowhy",
     "causal-learn", "pysr", "scikit-image", "scikit-learn", "sympy", "trackpy", "freud-analysis",
     "h5netcdf", "matplotlib",
 )  # fmt: skip
 EXTRAS = {
-    "ase": ("ase", "read and write ASE structures"),
-    "formats": ("rsciio", "vendors' microscope files"),
-    "spm": ("SciFiReaders", "further probe microscopes' files"),
-    "cluster": ("distributed", "runs on a cluster"),
-    "instrument": ("bluesky", "plans as bluesky plans"),
+    "ase": (("ase",), "read and write ASE structures"),
+    "formats": (
+        ("access2thematrix", "gsd", "gwyfile", "igor2", "rosettasciio", "sparse", "zarr"),
+        "vendors' microscope files",
+    ),
+    "spm": (("SciFiReaders", "spym"), "further probe microscopes' files"),
+    "video": (("av",), "MP4, MOV, AVI and MKV films"),
 }
+"""Extra of pyproject.toml -> the packages it brings, and what for."""
 
 
 def diagnosis() -> Table:
@@ -56,10 +62,8 @@ def diagnosis() -> Table:
         "Julia",
         julia or "absent: PySR needs it (https://julialang.org); the built-in engine does not",
     )
-    for extra, (module, purpose) in EXTRAS.items():
-        found = importlib.util.find_spec(module) is not None
-        missing = f"absent ({purpose}): pip install 'physlearn\\[{extra}]'"
-        table.add_row(f"extra {extra}", "present" if found else missing)
+    for extra, (packages, purpose) in EXTRAS.items():
+        table.add_row(f"extra {extra}", _extra(packages, purpose))
     table.add_row("kernel cache", _cache_folder())
     data = os.environ.get("PHYSLEARN_DATA_DIR")
     table.add_row("public data", data or "downloaded on first use (PHYSLEARN_DATA_DIR not set)")
@@ -87,18 +91,20 @@ def warm_kernels(progress: Callable[[str, float], None] | None = None) -> float:
     from physlearn.findings import run_steps
     from physlearn.first_calls import FIRST_CALLS
 
+    def say(index: int, title: str) -> None:
+        if progress is not None:
+            progress(f"{index + 1} of {total}: {title}", index / total)
+
     start = perf_counter()
-    for index, (name, call) in enumerate(FIRST_CALLS.items()):
-        if progress is not None:
-            progress(name, 0.5 * index / len(FIRST_CALLS))
-        call()
+    if progress is not None:
+        progress("Make the small data", 0.0)
     findings, steps = demo_findings(seed=0, small=True)
-
-    def second_half(title: str, share: float) -> None:
-        if progress is not None:
-            progress(title, 0.5 + 0.5 * share)
-
-    run_steps(steps, findings, second_half)
+    total = len(FIRST_CALLS) + len(steps)
+    for index, (name, call) in enumerate(FIRST_CALLS.items()):
+        say(index, name)
+        call()
+    titles = count(len(FIRST_CALLS))
+    run_steps(steps, findings, lambda title, share: say(next(titles), title) if share < 1 else None)
     return perf_counter() - start
 
 
@@ -114,9 +120,31 @@ def _library(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return f"MISSING: pip install {name}"
+        return f"MISSING: {PIP} {name}"
+
+
+def _extra(packages: tuple[str, ...], purpose: str) -> str:
+    missing = [name for name in packages if not _installed(name)]
+    if not missing:
+        return f"present ({purpose})"
+    some = "absent" if len(missing) == len(packages) else f"without {', '.join(missing)}"
+    return f"{some} ({purpose}): {PIP} {' '.join(missing)}"
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _cache_folder() -> str:
-    given = os.environ.get("NUMBA_CACHE_DIR")
-    return given if given else "beside the sources (__pycache__); NUMBA_CACHE_DIR moves it"
+    from physlearn.lattice_models.compiled import FOLDER_VARIABLE, cache_folder
+
+    folder = cache_folder()
+    if folder is None:
+        return f"nowhere: no folder can be written to; {FOLDER_VARIABLE} names one"
+    if folder.name == "__pycache__":
+        return f"beside the sources ({folder} and its like); {FOLDER_VARIABLE} moves it"
+    return f"{folder} and beside it"

@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,9 @@ import tifffile
 from PIL import Image
 
 from physlearn.cli import main
+from physlearn.shown_progress import shown_progress
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -153,6 +160,52 @@ def test_doctor_names_what_is_there_and_what_is_missing(run):
     assert code == 0
     for word in ("Python", "cores", "memory", "Julia", "kernel cache", "numba", "dowhy"):
         assert word in out
+
+
+def test_doctor_knows_every_package_of_every_extra(monkeypatch):
+    from physlearn import doctor
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {
+        extra: sorted(re.match(r"[\w-]+", line)[0] for line in lines)
+        for extra, lines in project["optional-dependencies"].items()
+        if extra != "develop"
+    }
+    assert {extra: sorted(names) for extra, (names, _) in doctor.EXTRAS.items()} == wanted
+    monkeypatch.setattr(doctor, "_installed", lambda name: name != "igor2")
+    said = doctor._extra(*doctor.EXTRAS["formats"])
+    assert said.startswith("without igor2 ")
+    assert said.endswith("-m pip install igor2")
+
+
+def test_a_study_in_a_pipe_says_each_step_as_it_begins(tmp_path):
+    np.save(tmp_path / "noise.npy", NOISE)
+    done = subprocess.run(
+        [sys.executable, "-m", "physlearn.cli", "study", "noise.npy", "--out", "study"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "compiled" not in line]
+    assert all(re.match(r" *\d+ s  \w", line) for line in lines), done.stderr
+    titles = [
+        step["title"]
+        for step in json.loads((tmp_path / "study" / "summary.json").read_text())["steps"]
+    ]
+    said = [re.sub(r"^ *\d+ s  | \.\.\.$", "", line) for line in lines]
+    assert said[: len(titles)] == titles
+
+
+def test_the_compiler_is_spoken_of_once(capsys):
+    from numba import njit
+
+    with shown_progress(threading.Event()) as update:
+        update("Fit", 0.0)
+        for number in (1, 2):
+            njit(lambda x, number=number: x + number)(1)
+        update("Fit", 0.5)
+        update("Draw", 0.9)
+    lines = [line.split("s  ")[1] for line in capsys.readouterr().err.splitlines()]
+    assert [line.split()[0] for line in lines] == ["Fit", "Kernels", "Draw"]
 
 
 def test_help_loads_no_heavy_library():
