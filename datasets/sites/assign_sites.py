@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from scipy.special import logsumexp
 
 from physlearn.checks import InputError, NotIdentified, check_choice
+from physlearn.datasets.sites.clumped_states import clump_warning
 from physlearn.datasets.sites.lattice_finding import (
     FEWEST_ATOMS,
     Lattice,
@@ -246,6 +247,9 @@ def _snapshots(
             f"the lattice is distorted by {distortion:.0%} (longest over shortest axis): scan "
             "drift or strain; the lattice constant is that of the mean cell area."
         )
+    clumped = clump_warning(states, names, graph)
+    if clumped:
+        warnings.append(clumped)
     if vacant:
         warnings.append(
             f"{vacant} site(s) inside the lattice hold no column that stands out of the noise "

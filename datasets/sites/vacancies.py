@@ -18,6 +18,7 @@ from physlearn.datasets.sites.amplitude_mixture import (
     fit_amplitudes,
 )
 from physlearn.datasets.sites.confirmed_columns import confirmed_columns
+from physlearn.datasets.sites.crystal_outline import inside_crystal
 from physlearn.datasets.sites.hidden_sublattices import add_hidden_sublattices
 from physlearn.datasets.sites.interstitials import find_interstitials
 from physlearn.datasets.sites.site_decisions import (
@@ -79,7 +80,8 @@ def find_vacancies(
     Returns
     -------
     SiteStates
-        One entry a site inside the view, at least one column width from the edge.
+        One entry a site of the crystal inside the view, at least one column width from the edge;
+        empty sites beyond the crystal's last row are left out.
 
     Raises
     ------
@@ -120,8 +122,8 @@ def find_vacancies(
         frame = _whole_sites(frame, picture)
         measured = _measure(frame, picture, possible, fitted)
     levels, surface, evidence, amplitudes = measured
+    keep = np.isfinite(amplitudes[:, 2]) & _in_crystal(frame, picture, evidence, warnings)
     frame = replace(frame, column=np.where(frame.column < atoms.n, frame.column, -1))
-    keep = np.isfinite(amplitudes[:, 2])
     frame = _subset(frame, keep)
     evidence, amplitudes, surface = evidence[keep], amplitudes[keep], surface[keep]
     typical = np.array([level.center for level in levels])[frame.sublattice] * surface
@@ -163,6 +165,24 @@ def _whole_sites(frame: SiteFrame, picture: SitePicture) -> SiteFrame:
     rows, columns = picture.image.shape
     inside = np.all(place >= margin, axis=1) & (place[:, 0] <= columns - 1 - margin)
     return _subset(frame, inside & (place[:, 1] <= rows - 1 - margin))
+
+
+def _in_crystal(
+    frame: SiteFrame, picture: SitePicture, evidence: Floats, warnings: list[str]
+) -> Flags:
+    """Return which sites belong to the crystal; say how many lie beyond its edge."""
+    filled = (frame.column >= 0) | (evidence[:, [0, 3]].max(axis=1) > 0.0)
+    margin = EDGE_WIDTHS * float(np.median(picture.widths))
+    rows, columns = picture.image.shape
+    corners = np.array([[margin, margin], [columns - 1 - margin, rows - 1 - margin]])
+    low, high = picture.to_unit(corners)
+    inside = inside_crystal(frame, filled, low, high)
+    if not inside.all():
+        warnings.append(
+            f"{int((~inside).sum())} empty site(s) beyond the last row of columns were left out: "
+            "the crystal ends there, and they are no vacancies."
+        )
+    return inside
 
 
 def _subset(frame: SiteFrame, keep: Flags) -> SiteFrame:

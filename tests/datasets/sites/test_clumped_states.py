@@ -1,0 +1,46 @@
+"""A rare state that lies in one place is no pattern of the whole crystal."""
+
+import numpy as np
+import pytest
+
+from physlearn.datasets.sites.clumped_states import clump_warning, largest_clump
+from physlearn.lattice_models import Ising, simulate_lattice, triangular_lattice
+
+NAMES = ("dim", "bright")
+
+
+def states_with(graph, rare):
+    states = np.ones(graph.n_sites, dtype=np.int8)
+    states[rare] = -1
+    return states
+
+
+def test_the_largest_clump_is_counted_by_nearest_neighbours():
+    graph = triangular_lattice((8, 8))
+    rare = np.zeros(64, dtype=bool)
+    rare[[0, 1, 2, 30, 45]] = True
+    assert largest_clump(rare, graph)[0] == 3
+    # others: 2 sites in 2 groups, so a group goes on with 0.5 / 3; 3 groups
+    assert largest_clump(rare, graph)[1] == pytest.approx(1 - (1 - (0.5 / 3) ** 2) ** 3)
+    assert largest_clump(np.zeros(64), graph) == (0, 1.0)
+
+
+@pytest.mark.parametrize("rarer", [-1, 1])
+def test_a_clump_is_named_with_its_state_and_a_sprinkle_is_not(rarer):
+    graph = triangular_lattice((30, 30))
+    middle = graph.positions.mean(axis=0)
+    clump = np.argsort(np.hypot(*(graph.positions - middle).T))[:8]
+    far = 2 * np.arange(11)
+    states = -rarer * states_with(graph, np.concatenate([clump, far]))
+    said = clump_warning(states, NAMES, graph)
+    assert f"8 of the 19 {'dim' if rarer == -1 else 'bright'} sites" in said
+    alone = -rarer * states_with(graph, np.random.default_rng(2).choice(900, 19, replace=False))
+    assert clump_warning(alone, NAMES, graph) is None
+
+
+def test_like_neighbours_everywhere_are_no_clump():
+    graph = triangular_lattice((40, 40))
+    snapshots = simulate_lattice(Ising([0.1], field=1.2), graph, 100, 20, rng=1)
+    share = (snapshots.states == -1).mean()
+    assert 0.01 < share < 0.05
+    assert sum(clump_warning(one, NAMES, graph) is not None for one in snapshots.states) <= 2
