@@ -28,7 +28,7 @@ from physlearn.inference.fields.gauss_newton import (
     scaled_inverse,
 )
 from physlearn.inference.fields.polynomial_field import TERMS, make_polynomial_field
-from physlearn.inference.fields.residual_guard import ResidualGuard, guard_residual
+from physlearn.inference.fields.residual_guard import ResidualGuard, guard_residual, kick_score
 from physlearn.inference.fields.term_model import make_term_model
 from physlearn.inference.fields.term_scales import POWERS, film_scale, term_factors
 from physlearn.inference.fields.user_terms import FieldTerm
@@ -125,6 +125,18 @@ def make_model(
     )  # fmt: skip
 
 
+def _within_interval(model: FilmModel, interval: int) -> FilmModel:
+    """Return the model with the drive of one interval between frames, whatever is asked."""
+    drive = model.drive
+    if drive is None:
+        return model
+
+    def wave(times: Floats, intervals: NDArray[np.int64]) -> Floats:
+        return drive(times, np.full(np.shape(intervals), interval))
+
+    return replace(model, drive=wave)
+
+
 def _features(model: FilmModel, film: FilmData, largest: float) -> Callable[..., Floats]:
     """Return a function: what each term multiplies, by its effect over a short time."""
     n_terms = len(model.terms)
@@ -133,15 +145,7 @@ def _features(model: FilmModel, film: FilmData, largest: float) -> Callable[...,
     def features(frame: Floats, index: int, noise_sd: float) -> Floats:
         del noise_sd
         moment = film.times[index]
-        drive = model.drive
-        interval = min(index, film.times.size - 2)
-
-        def wave(times: Floats, intervals: NDArray[np.int64]) -> Floats:
-            assert drive is not None  # noqa: S101 -- for the type checker
-            return drive(times, np.full(np.shape(intervals), interval))
-
-        short = FilmModel(model.terms, model.conserved, None if drive is None else wave,
-                          model.profile, 0.0, (0.0, 0.0), False)  # fmt: skip
+        short = _within_interval(model, min(index, film.times.size - 2))
         pair = make_model(short, film, np.array([moment, moment + brief]), 0, largest)
         pair.forward(frame, np.zeros(n_terms))
         zeros = np.zeros((n_terms, *pair.shape))
@@ -285,11 +289,22 @@ def _fitted(
             "term, or take a film in which the field moves more."
         )
     last = last_field(problem, optimum, rng, FEW_PROBES)
-    guard = guard_residual(optimum.residual, camera.weights, optimum.noise_sd, last.probes)
+    scores = guard_residual(optimum.residual, camera.weights, optimum.noise_sd, last.probes)
+
+    def interval_model(index: int) -> FieldModel:
+        short = _within_interval(model, index)
+        pair = make_model(short, film, film.times[index : index + 2], margin, largest)
+        return pair.with_steps(optimum.point.theta, problem.refine)
+
+    scores["kicks"] = kick_score(
+        problem, optimum, interval_model, last.probes, conserved=model.conserved
+    )
     draws = draw_few(problem, optimum, rng, n_draws)
     if model.psf[1] > 0:
         optimum, draws = _with_blur_error(problem, optimum, draws, model.psf, rng)
-    return FilmFit(problem, optimum, draws, last, guard, shift, prior, nuisances, margin, 1.0)
+    return FilmFit(
+        problem, optimum, draws, last, ResidualGuard(scores), shift, prior, nuisances, margin, 1.0
+    )
 
 
 def _with_blur_error(

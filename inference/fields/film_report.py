@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from physlearn.inference.fields.film_data import FilmData
 from physlearn.inference.fields.film_fit import FilmFit, FilmModel, term_names, term_units
 from physlearn.inference.fields.gauss_newton import scaled_inverse
+from physlearn.inference.fields.residual_guard import GUARD_WORDS
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["dressed_film"]
@@ -30,7 +31,8 @@ def _texts(film: FilmData, result: FilmFit, names: Sequence[str]) -> tuple[list[
     if flagged:
         worst = max(result.guard.scores.values(), key=abs)
         texts.append(
-            f"the model does not hold: its residual is correlated in {', '.join(flagged)} "
+            f"the model does not hold: its residual is correlated in "
+            f"{', '.join(GUARD_WORDS[name] for name in flagged)} "
             f"(score {worst:.1f}): drift that is not even, thermal noise, or a missing term; the "
             "intervals are too narrow"
         )

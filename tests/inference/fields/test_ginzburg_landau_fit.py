@@ -1,6 +1,7 @@
 """Films of known Landau terms: what the fit finds, what it flags, what it refuses."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ import xarray as xr
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference import fit_ginzburg_landau
-from physlearn.inference.fields.residual_guard import residual_correlations
+from physlearn.inference.fields.field_frames import FieldFrames
+from physlearn.inference.fields.gauss_newton import Problem, Unknowns
+from physlearn.inference.fields.polynomial_field import make_polynomial_field
+from physlearn.inference.fields.residual_guard import kick_score, residual_correlations
 from physlearn.inference.fields.synthetic_film import planted_film
 from physlearn.lattice_models.fields import LandauPotential, simulate_ginzburg_landau
 from physlearn.results import Fit
@@ -89,6 +93,56 @@ def test_drift_that_is_not_modelled_is_flagged():
     assert fit.diagnostics["guard_flagged"]
     assert "does not hold" in fit.warnings[0]
     assert fit.summary()["verdict"].str.contains("inadequate").all()
+
+
+@pytest.mark.parametrize("case", [
+    {"shape": (32, 32), "n_frames": 24, "noise_sd": 0.05, "rng": 201},
+    {"shape": (48, 48), "n_frames": 30, "noise_sd": 0.1, "rng": 4},
+])  # fmt: skip
+def test_thermal_noise_is_flagged_where_it_is_weaker_than_the_camera(case):
+    film = planted_film(**case, thermal=0.02)
+    fit = fit_ginzburg_landau(film.video, drive=film.drive, drift=False, rng=1)
+    assert "kicks" in fit.diagnostics["guard_flagged"]
+    assert "thermal noise" in fit.warnings[0]
+    assert fit.summary()["verdict"].str.contains("too narrow").all()
+
+
+def test_kicks_are_carried_back_through_every_interval():
+    # the score's mean and variance, from the matrix of a small film's derivatives
+    film = planted_film((8, 8), 5, rng=7)
+    times, drive = np.arange(5.0), lambda when, _: film.drive(when)
+    model = make_polynomial_field((8, 8), times, film.terms, drive=drive).with_steps(film.theta)
+    camera = FieldFrames(film.clean, np.ones((5, 8, 8)), times, (1.0, 1.0))
+    problem = Problem(model, camera, np.tile([0.0, 1e3], (4, 1)), film.clean[0], 10.0)
+    point = Unknowns(film.clean[0], film.theta, np.zeros(0))
+    frames, _ = problem.residual(point)
+
+    def of_interval(index):
+        pair = make_polynomial_field((8, 8), times[index : index + 2], film.terms, drive=drive)
+        return pair.with_steps(film.theta)
+
+    # what a kick before frame k does to all later frames
+    response = np.zeros((4, 64, 5, 64))
+    for k in range(1, 5):
+        moved = np.eye(64).reshape(64, 8, 8)
+        for t in range(k, 5):
+            response[k - 1, :, t] = moved.reshape(64, 64)
+            if t < 4:
+                pair = of_interval(t)
+                pair.forward(frames[t], film.theta)
+                moved = pair.tangent(moved)[:, 1]
+    matrix = response.reshape(256, 320).T @ response.reshape(256, 320)
+    rng = np.random.default_rng(1)
+    noise, residual = rng.normal(size=(200, 320)), rng.normal(size=320)
+    noise *= np.sqrt((noise**2).sum() / 200 / (noise**2).sum(axis=1))[:, None]
+    freedom = (noise**2).sum() / 200
+    residual *= np.sqrt(freedom / (residual**2).sum())
+    power = np.einsum("ni,ij,nj->n", noise, matrix, noise)
+    expected = (residual @ matrix @ residual - power.mean()) / power.std()
+    probes = [(field, field) for field in noise.reshape(200, 5, 8, 8)]
+    optimum = SimpleNamespace(point=point, frames=frames, residual=residual.reshape(5, 8, 8))
+    found = kick_score(problem, optimum, of_interval, probes, conserved=False)
+    assert found == pytest.approx(expected, rel=0.3, abs=0.1)
 
 
 def test_correlations_of_white_noise_are_standard_normal():
