@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from physlearn.datasets import (
     WallSceneOptions,
     domain_fraction,
-    draw_walls,
     make_wall_scene,
     normalize_frames,
     read_video,
@@ -36,8 +37,14 @@ from physlearn.inference.fields.synthetic_film import planted_film
 from physlearn.inference.wall_profiles.wall_pictures import make_wall_picture
 from physlearn.lattice_models import random_landscape, simulate_wall
 from physlearn.plots import plot_domain_share, plot_image, plot_walls
-from physlearn.report.drawing import BLUE, GREY, INK, RED
+from physlearn.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED
 
+EVENT_MARKS = {
+    "birth or entry": (("birth", "enter"), "o", GREEN),
+    "vanishes or leaves": (("vanish", "leave"), "x", BLUE),
+    "merging": (("merge",), "s", ORANGE),
+    "splitting": (("split",), "^", PURPLE),
+}
 FILM = "xpeem_domain_wall_fluctuations/i161204_084_DIV_Clear_out.gif"
 
 
@@ -68,12 +75,23 @@ def events_figure() -> Figure:
     """Draw six frames of a history of nuclei: births, mergers, splits, and what vanishes."""
     scene = make_wall_scene("nuclei", (160, 160), 40, options=WallSceneOptions(noise_sd=0.3), rng=4)
     track = track_walls(scene.video)
-    figure = Figure(figsize=(10.0, 7.0), layout="constrained")
+    figure = Figure(figsize=(10.5, 7.6), layout="constrained")
     frames = (5, 15, 22, 28, 32, 36)
     for ax, frame in zip(figure.subplots(2, 3).ravel(), frames, strict=True):
-        ax.imshow(draw_walls(track, scene.video, frame, magnification=4))
-        ax.set_title(f"frame {frame}")
-        ax.axis("off")
+        plot_walls(scene.video, track, frame, ax=ax)
+        for kinds, mark, color in EVENT_MARKS.values():
+            here = track.events["kind"].isin(kinds) & track.events["frame"].between(
+                frame - 2, frame
+            )
+            place = track.events[here]
+            for edge, width in (("white", 5.0), (color, 2.4)):
+                ax.plot(place["x"], place["y"], mark, ms=15, mfc="none", mec=edge, mew=width)
+    handles = [
+        Line2D([], [], marker=mark, ls="", ms=11, mfc="none", mec=color, mew=2.4, label=name)
+        for name, (_, mark, color) in EVENT_MARKS.items()
+    ]
+    handles.insert(0, Line2D([], [], color=RED, label="walls found"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=5)
     return figure
 
 
@@ -99,8 +117,9 @@ def smoothing_figure() -> Figure:
         one["x"], one["y"] - 1.645 * one["normal_error"], one["y"] + 1.645 * one["normal_error"],
         color=RED, alpha=0.25,
     )  # fmt: skip
-    line.set(xlabel="x (px)", ylabel="y (px)")
-    line.legend()
+    line.set(xlabel="x (px)", ylabel="y (px), downwards as in the picture", title="frame 20")
+    line.invert_yaxis()
+    line.legend(loc="lower right", ncols=1)
     table = smooth.table[smooth.table["wall"] == wall]
     bound = float(np.nanquantile(np.abs(table["normal_velocity"]), 0.98))
     drawn = jumps.scatter(
@@ -118,7 +137,9 @@ def profile_figure() -> Figure:
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.6))
     left.imshow(picture, cmap="gray")
-    left.set_title("a wall of width 2 px, blur 1.5 px")
+    left.set(title="a wall of width 2 px, blur 1.5 px", xlabel="x (px)", ylabel="y (px)")
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_locator(MaxNLocator(5, integer=True))
     for name, blur, color in (
         ("blur ignored", 0.0, RED), ("blur known", 1.5, BLUE), ("known to 5 %", (1.5, 0.075), INK),
         ("free", "free", GREY),
@@ -163,9 +184,11 @@ def pinning_figure() -> Figure:
     left.set_title("planted force, and the line in every third frame")
     drawn = right.pcolormesh(chart.x, chart.y, shown, **scale)
     right.set_title("mapped where the line passed")
-    figure.colorbar(drawn, ax=right)
+    figure.colorbar(drawn, ax=(left, right), label="force along y (drive = 0.3)")
     for ax in (left, right):
-        ax.set(xlabel="x", ylabel="y")
+        ax.set_xlabel("x (spacings of the line)")
+        ax.tick_params(labelleft=True)
+    left.set_ylabel("y, upwards; the line climbs")
     return figure
 
 
@@ -181,17 +204,21 @@ def forecast_figure() -> Figure:
     for wall in forecast.walls:
         low, _, high = forecast.quantiles(wall, 4)
         last = seen.contour(seen.n_frames - 1, wall)
-        left.plot(last["x"], last["y"], ":", color="white", lw=1.2)
-        for edge in (low, high):
-            left.plot(*np.vstack([edge, edge[:1]]).T, color=RED, lw=1.0)
-    left.set_title("last frame; dotted: 5 frames before; red: 90 % forecast")
+        left.plot(last["x"], last["y"], ":", color="white", lw=3.4)
+        left.plot(last["x"], last["y"], ":", color=BLUE, lw=2.0)
+        band = np.vstack([low, low[:1], high[:1], high[::-1], high[:1], low[:1]])
+        left.fill(*band.T, color=RED, lw=1.6)
+    left.plot([], [], ":", color=BLUE, lw=2.0, label="last seen, 5 frames before")
+    left.plot([], [], color=RED, lw=3.0, label="90 % forecast of this frame")
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2)
+    left.set_title("held-out frame 19")
     film = planted_film((64, 64), 40, rng=1)
     part = film.video[:30]
     fit = fit_ginzburg_landau(part, drive=film.drive, rng=1)
     fan = predict_frames(fit, 10, n_futures=40, drive=film.drive, rng=1)
     row = np.asarray(fan)[:, -1, 32]
     right.plot(row.T, color=BLUE, alpha=0.15, lw=1)
-    right.plot([], [], color=BLUE, label="40 futures of frame 39")
+    right.plot([], [], color=BLUE, label="40 futures of frame 39, without camera noise")
     right.plot(np.asarray(film.video)[39, 32], ".", color=INK, label="frame 39, held out")
     right.plot(np.asarray(film.video)[29, 32], color=GREY, ls=":", label="frame 29, last seen")
     right.set(xlabel="x (px)", ylabel="order parameter along row 32")

@@ -1,15 +1,21 @@
-"""Fill the tables of the pages from benchmarks/results; docs/figures.py calls this."""
+"""Fill the tables of the pages from benchmarks/results; docs/figures.py calls this.
+
+``<!-- table: NAME -->`` takes the tables of ``benchmarks/results/NAME.md`` with the headings
+between them, ``<!-- goals: NAME -->`` one sentence with how many of their goals are met. By itself:
+``python docs/tables.py``.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "benchmarks" / "results"
-BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (table|goals): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fill(pages: Sequence[Path] = (), results: Path = RESULTS) -> list[str]:
@@ -17,13 +23,18 @@ def fill(pages: Sequence[Path] = (), results: Path = RESULTS) -> list[str]:
     missing: list[str] = []
 
     def block(match: re.Match[str]) -> str:
-        name = match.group(2)
+        kind, name = match.group(2), match.group(3)
         source = results / f"{name}.md"
         if not source.is_file():
             missing.append(name)
             return match.group(0)
-        text = _oracles(results / "oracles.json") if name == "oracles" else _tables(source, name)
-        return f"{match.group(1)}{text}\n{match.group(3)}"
+        if kind == "goals":
+            text = _goals(source)
+        elif name == "oracles":
+            text = _oracles(results / "oracles.json")
+        else:
+            text = _tables(source, name)
+        return f"{match.group(1)}{text}\n{match.group(4)}"
 
     for page in pages or sorted(HERE.glob("*.md")):
         page.write_text(BLOCK.sub(block, page.read_text()))
@@ -31,12 +42,19 @@ def fill(pages: Sequence[Path] = (), results: Path = RESULTS) -> list[str]:
 
 
 def _tables(source: Path, name: str) -> str:
-    """Return the tables of a results page, up to its list of every kernel."""
-    text = source.read_text().split("## Every kernel")[0]
-    tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    """Return the tables of a results page and their headings, up to its list of every kernel."""
+    text = source.read_text().split("## Every kernel")[0].split("## What was drawn")[0]
+    parts = re.findall(r"(?:^\|.*\n)+|^## .*\n", text, flags=re.MULTILINE)
     if name == "monte_carlo":  # the quality column is the widest: it stays on the results page
-        tables = [re.sub(r"\|[^|\n]*\|$", "|", table, flags=re.MULTILINE) for table in tables]
-    return "\n".join(tables).rstrip()
+        parts = [re.sub(r"\|[^|\n]*\|$", "|", part, flags=re.MULTILINE) for part in parts]
+    return "\n".join(parts).rstrip()
+
+
+def _goals(source: Path) -> str:
+    """Return how many goals of a results page are met."""
+    cells = re.findall(r"\b(met|MISSED)\s*(?:\(.*?\))?\s*\|", source.read_text())
+    met, all_of_them = cells.count("met"), len(cells)
+    return f"{met} of {all_of_them} goals are met, {all_of_them - met} are missed."
 
 
 def _oracles(source: Path) -> str:
@@ -51,3 +69,7 @@ def _oracles(source: Path) -> str:
         smallest = f"{min(p):.2g}" if p else ""
         lines.append(f"| {file} | {len(part)} | {largest} | {smallest} |")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(int(bool(fill())))
