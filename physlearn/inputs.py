@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from physlearn.checks import InputError, check_array
+from physlearn.checks import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
-    "count_frames", "cut_region", "picture_of_spectra", "read_channels", "read_drive", "read_input",
+    "count_frames", "cut_region", "picture_of_spectra", "read_channels", "read_input",
     "read_repeat", "read_spectra",
 ]  # fmt: skip
 
@@ -24,7 +24,6 @@ Data = TypeVar("Data", "xr.DataArray", "xr.Dataset")
 HDF5, NUMPY, GIF = b"\x89HDF", b"\x93NUMPY", b"GIF8"
 SAME_PIXEL = 0.01
 """Share by which the pixel sizes that two files state may differ by rounding."""
-NOT_A_DRIVE = ("frame", "frames", "index", "time", "time_s", "time (s)", "t", "t_s", "unnamed: 0")
 TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
@@ -154,8 +153,10 @@ def read_input(
     video = read_video(path, channel=channel)
     if drive is None:
         return video
-    values = read_drive(drive, video.sizes["time"])
-    return video.assign_coords(drive=("time", values))
+    from physlearn.datasets.reading.read_drive import read_drive
+
+    values, unit = read_drive(drive, video.sizes["time"])
+    return video.assign_coords(drive=("time", values, {"units": unit}))
 
 
 def cut_region(
@@ -194,59 +195,6 @@ def cut_region(
             )
         cut[dim] = slice(round(first * own / n), round(end * own / n))
     return data.isel(cut)
-
-
-def read_drive(path: str | os.PathLike[str], n_frames: int) -> np.ndarray:
-    r"""Read a video's drive from CSV: the column ``drive``, or the only one beside time.
-
-    Parameters
-    ----------
-    path
-        CSV with a header line and one row a frame.
-    n_frames
-        Number of frames of the video.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there is no such file.
-    InputError
-        When the table cannot be read, has another number of rows, or several columns of which none
-        is called ``drive``.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> name = Path(tempfile.mkdtemp()) / "drive.csv"
-    >>> _ = name.write_text("frame,drive\n0,1.5\n1,-1.5\n")
-    >>> read_drive(name, 2)
-    array([ 1.5, -1.5])
-    """
-    import pandas as pd
-
-    file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(f"no such file: {file}")
-    try:
-        table = pd.read_csv(file)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"drive must be a CSV table; {file.name} is not: {error}.") from None
-    if table.shape[1] == 0 or len(table) != n_frames:
-        raise InputError(
-            f"drive must have a header line and one row a frame ({n_frames}); "
-            f"{file.name} has {len(table)} row(s)."
-        )
-    held = [str(name) for name in table.columns]
-    offered = [name for name in held if name.lower() not in NOT_A_DRIVE]
-    if "drive" in held:
-        offered = ["drive"]
-    if len(offered) != 1:
-        raise InputError(
-            f"drive must be the column called drive of {file.name}, or its only column beside "
-            f"frame and time; it has {', '.join(held)}: rename one."
-        )
-    column = table.columns[held.index(offered[0])]
-    return check_array(f"drive[{column!r}]", table[column].to_numpy(), shape=(n_frames,))
 
 
 def read_channels(

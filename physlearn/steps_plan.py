@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, cast
 
 from physlearn.checks import NotIdentified
 from physlearn.findings import Findings, Step
+from physlearn.phrases import SILENCING, doubts_of
 
 if TYPE_CHECKING:
     from physlearn.causal import Action, ActionLibrary, Hypothesis, SafetyEnvelope
+    from physlearn.results import Fit
 
 __all__ = ["PLAN_STEPS", "PlanLimits"]
 
@@ -35,7 +35,7 @@ class PlanLimits:
     picture_minutes, exposure_minutes, bias_minutes
         Time of one picture of the studied size, of one exposure, and of one step of the bias.
     reach
-        Largest bias over the largest drive that was seen.
+        Largest bias over the largest drive that was applied, of either sign.
     max_exposures
         Steps that cannot be undone.
     reference_share
@@ -48,22 +48,26 @@ class PlanLimits:
     picture_minutes: float = 4.0
     exposure_minutes: float = 2.0
     bias_minutes: float = 1.0
-    reach: float = 2.0
+    reach: float = 1.0
     max_exposures: int = 3
     reference_share: float = 0.05
 
 
 LIMITS = PlanLimits()
 EXPOSED_COLUMN = "composition"
+VOLTS = {"V": 1.0, "mV": 1e-3, "kV": 1e3, "uV": 1e-6, "µV": 1e-6, "MV": 1e6}
+DRIVE_SHARES = (0.25, 0.5, 1.0)
 
 
 def _plan(findings: Findings) -> None:
     from physlearn.causal import plan_interventions
 
-    hypotheses = _hypotheses(findings)
+    reasons: list[str] = []
+    hypotheses = _hypotheses(findings, reasons)
     if not hypotheses:
         raise NotIdentified(
-            "nothing that was found leaves two explanations open that an act could tell apart."
+            "; ".join(reasons)
+            or "nothing that was found leaves two explanations open that an act could tell apart."
         )
     findings.plan = plan_interventions(
         hypotheses,
@@ -74,12 +78,12 @@ def _plan(findings: Findings) -> None:
     )
 
 
-def _hypotheses(findings: Findings) -> list[Hypothesis]:
-    """Return the open questions of every part of the study; a part without one adds nothing."""
-    from physlearn.causal.law_hypotheses import (
-        hypotheses_from_couplings,
-        hypotheses_from_wall_fit,
-    )
+def _hypotheses(findings: Findings, reasons: list[str]) -> list[Hypothesis]:
+    """Return the open questions of every part of the study; a part without one adds nothing.
+
+    Why the walls leave none is added to ``reasons``.
+    """
+    from physlearn.causal.law_hypotheses import hypotheses_from_couplings
     from physlearn.causal.study_hypotheses import hypotheses_from_graph, hypotheses_from_undecided
 
     found: list[Hypothesis] = []
@@ -97,12 +101,62 @@ def _hypotheses(findings: Findings) -> list[Hypothesis]:
                 sites_per_area=_sites_per_area(findings),
                 bonds_per_site=bonds_per_site,
             )
-    if findings.wall_fit is not None and findings.track is not None:
-        drive = findings.track.drive
-        if drive is not None and "drive_mobility" in findings.wall_fit.variables:
-            unit = f"{findings.track.unit}/{findings.track.time_unit}"
-            found += hypotheses_from_wall_fit(findings.wall_fit, drive, unit=unit)
+    try:
+        found += _wall_hypotheses(findings, LIMITS)
+    except NotIdentified as refusal:
+        reasons.append(str(refusal).rstrip("."))
     return found
+
+
+def _wall_hypotheses(findings: Findings, limits: PlanLimits) -> tuple[Hypothesis, ...]:
+    """Return the laws of the drive that a bias inside the limits could tell apart.
+
+    Nothing is extrapolated from a law that does not fit, and no drive is proposed that the sample
+    has not borne already.
+    """
+    from physlearn.causal.actions import BIAS_LIMIT_V
+    from physlearn.causal.law_hypotheses import hypotheses_from_wall_fit
+
+    fit, track = findings.wall_fit, findings.track
+    if fit is None or track is None or track.drive is None or "drive_mobility" not in fit.variables:
+        return ()
+    rows = fit.summary().set_index("name")["verdict"]
+    verdict = str(rows.get("drive_mobility", ""))
+    if doubts_of(fit.warnings) or any(text in verdict for text in SILENCING):
+        raise NotIdentified(
+            "the wall law does not fit this film well enough to foresee another drive from it"
+        )
+    volts = _bias_range(findings, limits)
+    if volts is None:
+        raise NotIdentified(
+            "no step of the bias can be planned from this drive: its unit is "
+            f"{track.drive_unit or 'not known'}; name its column bias_V or bias_mV where it is a "
+            f"bias of up to {BIAS_LIMIT_V:g} V"
+        )
+    scale = VOLTS[track.drive_unit]
+    per_volt = {"drive_mobility": fit["drive_mobility"] / scale}
+    unit = f"{track.unit}/{track.time_unit}"
+    laws = hypotheses_from_wall_fit(cast("Fit", per_volt), scale * track.drive, unit=unit)
+    if limits.reach <= 1 and all(law.name != "threshold" for law in laws):
+        raise NotIdentified(
+            "the laws of the drive that stay open differ only beyond the drives that were applied "
+            f"({volts[0]:.3g} to {volts[1]:.3g} V), and whether the sample bears more this film "
+            "cannot say: where it does, apply more and study that film"
+        )
+    return laws
+
+
+def _bias_range(findings: Findings, limits: PlanLimits) -> tuple[float, float] | None:
+    """Return the bias in volt that may be set: the drives that were applied, times the reach."""
+    from physlearn.causal.actions import BIAS_LIMIT_V
+
+    track = findings.track
+    if track is None or track.drive is None or track.drive_unit not in VOLTS:
+        return None
+    scale = limits.reach * VOLTS[track.drive_unit]
+    low, high = (scale * end(float(extreme), 0.0) for end, extreme in
+                 ((min, track.drive.min()), (max, track.drive.max())))  # fmt: skip
+    return None if max(-low, high) > BIAS_LIMIT_V else (low, high)
 
 
 def _acts(findings: Findings, limits: PlanLimits) -> ActionLibrary:
@@ -143,14 +197,14 @@ def _acts(findings: Findings, limits: PlanLimits) -> ActionLibrary:
                 cost=limits.exposure_minutes,
                 dose_rate=limits.exposure_dose_pictures / (60 * limits.exposure_minutes),
             )
-    drive = None if findings.track is None else findings.track.drive
-    if drive is not None:
-        top_drive = float(f"{np.abs(drive).max():.2g}")
+    volts = _bias_range(findings, limits)
+    if volts is not None:
+        steps = [share * end for end in volts if end for share in DRIVE_SHARES]
         library = library + ActionLibrary(
             tuple(
-                Action("change_bias", {"bias_V": share * top_drive}, 0.0,
+                Action("change_bias", {"bias_V": bias}, 0.0,
                        60 * limits.bias_minutes, limits.bias_minutes)
-                for share in (-limits.reach, -0.5, 0.25, 0.5, limits.reach)
+                for bias in steps
             )
         )  # fmt: skip
     return library
@@ -161,13 +215,11 @@ def _envelope(findings: Findings, limits: PlanLimits) -> SafetyEnvelope:
 
     left, top, right, bottom = _view(findings)
     width, height = right - left, bottom - top
-    drive = None if findings.track is None else findings.track.drive
-    reach = 0.0 if drive is None else limits.reach * float(f"{np.abs(drive).max():.2g}")
     middle = (0.5 * (left + right), 0.5 * (top + bottom), limits.reference_share * width)
     return SafetyEnvelope(
         limits.max_total_dose_pictures,
         (left, top, right + 2 * width, bottom + 2 * height),
-        bias_limits_volt=(-reach, reach) if reach else None,
+        bias_limits_volt=_bias_range(findings, limits),
         max_irreversible=limits.max_exposures,
         forbidden_sites=(middle,) if findings.image is not None else (),
         dose_unit="pictures",

@@ -21,6 +21,9 @@ from physlearn.phrases import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from physlearn.datasets.wall_motion.wall_advance import WallAdvance
     from physlearn.records import WallTrack
 
 __all__ = ["forecast_text", "roughness_text", "wall_answers", "walls_followed"]
@@ -31,6 +34,20 @@ FEWEST_FRAMES = 3
 SMOOTH_FROM = 1.5
 """Exponents certainly above this belong to no rough line (depinning: 1.25)."""
 
+QUESTIONS = {
+    "drive_mobility": ("Does the drive move the walls?", "the drive grows the bright domain",
+                       "the drive shrinks the bright domain"),
+    "drive_velocity": ("Do the walls advance, curvature apart?", "the bright domain grows",
+                       "the bright domain shrinks"),
+    "curvature_mobility": ("Do the walls pull straight?", "walls pull straight", ""),
+}  # fmt: skip
+"""Parameter of a wall law -> the question, and its answer for a positive and a negative number."""
+
+CALLED = {"drive_velocity": "velocity that the walls share"}
+NEVER_NEGATIVE = "curvature_mobility"
+CLEAR_OF_ZERO = 2.0
+"""Mean over standard deviation: that of a Gaussian cut at 0 where 5 % of it were below."""
+
 
 def walls_followed(track: WallTrack) -> str:
     """Say how many walls live long enough to be followed, and how many pieces do not.
@@ -39,11 +56,13 @@ def walls_followed(track: WallTrack) -> str:
     --------
     >>> from physlearn.datasets import make_wall_video, track_walls
     >>> walls_followed(track_walls(make_wall_video(n_frames=4, rng=1).video))
-    '4 walls followed through 4 frames'
+    '4 walls followed over at least 3 of the 4 frames'
     """
     lives = track.table.groupby("wall")["frame"].nunique()
-    long = int((lives >= min(FEWEST_FRAMES, track.n_frames)).sum())
-    text = f"{long or 'no'} wall{'' if long == 1 else 's'} followed through {track.n_frames} frames"
+    fewest = min(FEWEST_FRAMES, track.n_frames)
+    long = int((lives >= fewest).sum())
+    text = f"{long or 'no'} wall{'' if long == 1 else 's'} followed over at least {fewest} of the "
+    text += f"{track.n_frames} frames"
     short = len(lives) - long
     if short:
         text += f", and {short} short-lived piece{'' if short == 1 else 's'}"
@@ -59,51 +78,66 @@ def wall_answers(findings: Findings) -> Iterable[Answer]:
     []
     """
     if findings.track is not None:
-        track = findings.track
         shares = findings.domain_shares
         detail = ""
         if shares is not None:
-            first, last = shares["normalised"].iloc[0], shares["normalised"].iloc[-1]
-            detail = f"share of the bright domain {first:.3f} → {last:.3f}"
-        # Where the law of motion was fitted, a mean over its whole course says nothing more
-        if findings.wall_advance is not None and findings.wall_fit is None:
-            advance = findings.wall_advance
-            speed = {"mean": advance.mean, "q05": advance.low, "q95": advance.high,
-                     "unit": advance.unit}  # fmt: skip
-            if math.isfinite(advance.film_low):
-                seen = {**speed, "q05": advance.film_low, "q95": advance.film_high}
-                _, low, high = said_interval(advance.mean, advance.low, advance.high)
-                detail += f"; over this film the walls advance at {interval_text(seen)}"
-                detail += f", as a steady velocity [{low} to {high}]"
-            else:
-                detail += f"; walls advance at {interval_text(speed)} on the mean"
-            detail += "".join(f" ({text})" for text in advance.warnings)
+            known = shares["normalised"].dropna()
+            if len(known):
+                detail = f"share of the bright domain {known.iloc[0]:.3f} → {known.iloc[-1]:.3f}"
         yield Answer(
             "What moves in the video?",
-            walls_followed(track).capitalize() + ".", "settled", detail,
+            walls_followed(findings.track).capitalize() + ".", "settled", detail,
         )  # fmt: skip
-    if findings.wall_fit is None:
-        return
-    said = {
-        "drive_mobility": ("Does the drive move the walls?", "the drive grows the bright domain",
-                           "the drive shrinks the bright domain"),
-        "drive_velocity": ("Do the walls advance?", "the bright domain grows", "it shrinks"),
-        "curvature_mobility": ("Do the walls pull straight?", "walls pull straight",
-                               "walls bulge"),
-    }  # fmt: skip
-    doubts = doubts_of(findings.wall_fit.warnings)
-    for row in findings.wall_fit.summary().to_dict("records"):
-        if str(row["name"]) in said:
-            yield _wall_answer(row, *said[str(row["name"])], doubts)
+    if findings.wall_advance is not None:
+        yield _advance_answer(findings.wall_advance)
+    if findings.wall_fit is not None:
+        doubts = doubts_of(findings.wall_fit.warnings)
+        for row in findings.wall_fit.summary().to_dict("records"):
+            if str(row["name"]) in QUESTIONS:
+                yield _wall_answer(row, doubts)
+    if _forecast_is_worse(findings.wall_forecast):
+        yield Answer(
+            "Can the next frames be foreseen?",
+            "Not with this law: over the frames that were held out its forecast is worse than "
+            "walls that stand still.",
+            "open", _forecast_errors(findings),
+        )  # fmt: skip
 
 
-def _wall_answer(
-    row: Mapping[Any, Any], question: str, positive: str, negative: str, doubts: list[str]
-) -> Answer:
-    chance, verdict = float(row["probability_positive"]), str(row["verdict"])
+def _advance_answer(advance: WallAdvance) -> Answer:
+    """Say the mean velocity: over this film where its areas tell it, else as a steady one."""
+    question = "Do the walls advance on the whole?"
+    row = {"mean": advance.mean, "q05": advance.low, "q95": advance.high, "unit": advance.unit}
+    steady = ""
+    if math.isfinite(advance.film_low):
+        _, low, high = said_interval(advance.mean, advance.low, advance.high)
+        steady = (
+            "the interval is that of the noise of this film; as a steady velocity, which another "
+            f"film of these walls would show again: [{low} to {high}]"
+        )
+        row |= {"q05": advance.film_low, "q95": advance.film_high}
+    detail = "; ".join(part for part in (steady, *advance.warnings) if part)
+    speed = interval_text(row)
+    where = "Over this film the" if steady else "The"
+    if row["q05"] > 0 or row["q95"] < 0:
+        way = "grows" if row["q05"] > 0 else "shrinks"
+        return Answer(
+            question, f"{where} bright domain {way}: its walls move at {speed}.", "settled", detail
+        )
+    return Answer(
+        question, f"These data can’t tell whether the bright domain grows or shrinks: {speed}.",
+        "open", detail,
+    )  # fmt: skip
+
+
+def _wall_answer(row: Mapping[Any, Any], doubts: list[str]) -> Answer:
+    """Say what one parameter of the wall law tells."""
+    name, verdict = str(row["name"]), str(row["verdict"])
+    question, positive, negative = QUESTIONS[name]
+    chance = float(row["probability_positive"])
     words = positive if chance > 0.5 else negative
     sure = max(chance, 1 - chance)
-    detail = f"{plain_name(str(row['name']))} {interval_text(row)}"
+    detail = f"{CALLED.get(name, plain_name(name))} {interval_text(row)}"
     if verdict:
         detail += f" ({verdict})"
     if doubts or "inadequate" in verdict:
@@ -111,9 +145,19 @@ def _wall_answer(
         why = (
             "the wall law does not fit this film" if misfit else "the wall fit is not to be trusted"
         )
-        sentence = f"These data can’t tell whether {words}: {why}, and its numbers mean little."
-        return Answer(question, sentence, "open", detail)
-    if sure >= SETTLED and not any(text in verdict for text in SILENCING):
+        # What was seen to grow or shrink stays true; only what made it do so is open
+        return Answer(
+            question, f"No law says what moves these walls: {why}, and its numbers mean little.",
+            "open", detail,
+        )  # fmt: skip
+    silenced = any(text in verdict for text in SILENCING)
+    if name == NEVER_NEGATIVE:
+        # The sign is the model's, so that a probability of it would say nothing
+        if float(row["mean"]) > CLEAR_OF_ZERO * float(row["sd"]) and not silenced:
+            return Answer(question, f"{positive.capitalize()}.", "settled", detail)
+        sentence = f"These data can’t tell whether {positive}: the number may be as small as 0."
+        return Answer(question, sentence, "open", f"{detail}; below 0 it is never looked for")
+    if sure >= SETTLED and not silenced:
         return Answer(
             question, f"{words.capitalize()}: {said_probability(sure)}.", "settled", detail
         )
@@ -162,15 +206,39 @@ def forecast_text(findings: Findings) -> str:
     score = findings.wall_forecast
     if score is None:
         return ""
-    last = score[score["frame"] == score["frame"].max()]
-    unit = "" if findings.track is None else unit_text(findings.track.unit)
-    errors = [
-        f"{said_number(float((last[name] ** 2).mean() ** 0.5), 2)}\u00a0{unit}"
-        for name in ("rmse", "persistence_rmse", "steady_rmse")
-    ]
-    return (
+    text = (
         f"The last {score['frame'].nunique()} frames were held out and forecast from the ones "
-        f"before: after the last of them the walls are off by {errors[0]}; standing still would "
-        f"have been off by {errors[1]}, going on at the last velocity by {errors[2]}. "
+        f"before: {_forecast_errors(findings)}. "
         f"{score['covered'].mean():.0%} of the points lie in the 90 % intervals."
+    )
+    if _forecast_is_worse(score):
+        text += " Standing still foresees these walls better than the law: do not forecast with it."
+    return text
+
+
+def _last_errors(score: pd.DataFrame) -> list[float]:
+    """Return the errors in the last frame: of the law, standing still, going on steadily."""
+    last = score[score["frame"] == score["frame"].max()]
+    names = ("rmse", "persistence_rmse", "steady_rmse")
+    return [float((last[name] ** 2).mean() ** 0.5) for name in names]
+
+
+def _forecast_is_worse(score: pd.DataFrame | None) -> bool:
+    """Whether walls that stand still would have been the better forecast."""
+    if score is None:
+        return False
+    law, still, _ = _last_errors(score)
+    return law > still
+
+
+def _forecast_errors(findings: Findings) -> str:
+    if findings.wall_forecast is None:
+        return ""
+    unit = "" if findings.track is None else unit_text(findings.track.unit)
+    law, still, steady = (
+        f"{said_number(error, 2)}\u00a0{unit}" for error in _last_errors(findings.wall_forecast)
+    )
+    return (
+        f"after the last of them the walls are off by {law}; standing still would have been off by "
+        f"{still}, going on at the last velocity by {steady}"
     )

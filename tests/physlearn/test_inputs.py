@@ -5,7 +5,8 @@ import pytest
 import tifffile
 
 from physlearn.checks import InputError
-from physlearn.inputs import count_frames, cut_region, read_drive, read_input
+from physlearn.datasets.reading.read_drive import read_drive
+from physlearn.inputs import count_frames, cut_region, read_input
 
 
 @pytest.fixture
@@ -68,23 +69,43 @@ def test_missing_empty_and_folder_are_named(tmp_path):
 def test_drive_needs_one_row_a_frame(tmp_path):
     table = tmp_path / "drive.csv"
     table.write_text("bias\n1.0\n2.0\n")
-    np.testing.assert_array_equal(read_drive(table, 2), [1.0, 2.0])
+    np.testing.assert_array_equal(read_drive(table, 2)[0], [1.0, 2.0])
     with pytest.raises(InputError, match="one row a frame"):
         read_drive(table, 3)
     table.write_text("drive,note\n1.0,a\nx,b\n")
-    with pytest.raises(InputError, match="drive"):
+    with pytest.raises(InputError, match=r"column drive of drive\.csv holds 'x'"):
         read_drive(table, 2)
 
 
 def test_a_drive_is_the_column_beside_time_or_the_one_called_drive(tmp_path):
     file = tmp_path / "drive.csv"
     file.write_text("bias_V,time_s\n1,0\n2,5\n")
-    np.testing.assert_array_equal(read_drive(file, 2), [1.0, 2.0])
+    np.testing.assert_array_equal(read_drive(file, 2)[0], [1.0, 2.0])
     file.write_text("frame,field,drive\n0,9,1\n1,9,2\n")
-    np.testing.assert_array_equal(read_drive(file, 2), [1.0, 2.0])
+    np.testing.assert_array_equal(read_drive(file, 2)[0], [1.0, 2.0])
     file.write_text("bias_V,current_A\n1,0\n2,5\n")
     with pytest.raises(InputError, match="it has bias_V, current_A: rename one"):
         read_drive(file, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("bias_V", "V"), ("bias (kV)", "kV"), ("bias [mV]", "mV"), ("drive_mV", "mV"), ("drive", ""),
+     ("field_kV/cm", "kV/cm"), ("temperature (K)", "K"), ("tip_bias", ""), ("V", "")],
+)  # fmt: skip
+def test_the_drives_unit_stands_in_its_columns_name(tmp_path, name, unit):
+    file = tmp_path / "drive.csv"
+    file.write_text(f"time_s,{name}\n0,2.5\n1,-1\n")
+    values, found = read_drive(file, 2)
+    assert (values.tolist(), found) == ([2.5, -1.0], unit)
+
+
+def test_a_film_carries_its_drives_unit(tmp_path):
+    np.save(tmp_path / "film.npy", np.random.default_rng(0).normal(size=(3, 20, 20)))
+    (tmp_path / "drive.csv").write_text("frame,note,drive_mV\n0,7,1\n1,7,2\n2,7,3\n")
+    film = read_input(tmp_path / "film.npy", drive=tmp_path / "drive.csv")
+    assert film.coords["drive"].attrs["units"] == "mV"
+    assert film.coords["drive"].to_numpy().tolist() == [1.0, 2.0, 3.0]
 
 
 def test_a_region_is_counted_in_the_pictures_pixels():

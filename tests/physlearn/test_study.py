@@ -43,7 +43,7 @@ def video_study(tmp_path_factory):
     film = make_wall_video(n_frames=8, rng=4)
     np.save(folder / "film.npy", film.video.to_numpy())
     drive = film.video.coords["drive"].to_numpy()
-    pd.DataFrame({"frame": np.arange(8), "drive": drive}).to_csv(folder / "drive.csv", index=False)
+    pd.DataFrame({"frame": np.arange(8), "bias_V": drive}).to_csv(folder / "drive.csv", index=False)
     study = Study(folder / "film.npy", drive=folder / "drive.csv")
     return run_study(study, out=folder / "study", seed=9), film
 
@@ -158,7 +158,7 @@ def test_video_study_measures_both_mobilities(video_study):
     rows = {row["name"]: row for row in result.summary["wall_parameters"]}
     for name, truth in film.truth.items():
         assert abs(rows[name]["mean"] - truth) < 4 * rows[name]["sd"], name
-    assert rows["drive_mobility"]["unit"] == "pixel/frame"
+    assert rows["drive_mobility"]["unit"] == "pixel/frame/V"
     assert WallTrack.load(result.folder / "walls.nc").n_frames == 8
     assert Fit.load(result.folder / "wall_posterior.nc").variables == list(rows)
     assert json.loads((result.folder / "laws.json").read_text())["laws"]
