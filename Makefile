@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint calibrate bench peers oracles figures wheel lock test-minimum clean
+.PHONY: help setup demo test one lint types calibrate bench peers oracles figures wheel lock \
+	test-minimum changelog clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -16,8 +17,14 @@ demo: setup ## the whole path on embedded data; writes physlearn-demo/report.htm
 test: lint ## lint, types, tests and examples (set-up included)
 	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
-lint: setup
+one: setup ## a part of the tests: make one T="tests/test_docstrings.py -k find_atoms"
+	@$(BIN)/pytest $(if $(T),$(T),$(error name the tests: make one T=tests/test_readme.py))
+
+lint: setup ## style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+	@tools/links && $(BIN)/mypy
+
+types: setup ## types alone: the folders are linked together as the package that mypy reads
 	@tools/links && $(BIN)/mypy
 
 calibrate: setup ## the slow calibration studies
@@ -49,6 +56,9 @@ lock: ## resolve the newest joint set anew and write constraints.txt
 
 test-minimum: ## run the tests against the oldest versions that pyproject.toml admits
 	@$(PYTHON) tools/minimum
+
+changelog: setup ## fold changelog.d/ into CHANGELOG.md for a release: make changelog VERSION=0.2.0
+	@$(BIN)/towncrier build --version $(if $(VERSION),$(VERSION),$(error name it: VERSION=0.2.0))
 
 clean: ## remove .venv and everything that was built
 	@rm -rf .venv .venv-minimum .links build dist *.egg-info physlearn-demo
