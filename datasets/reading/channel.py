@@ -46,7 +46,23 @@ LONGEST_AXIS = 10**8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Axis:
-    """One axis: its name, the value at each place and the unit that the file states."""
+    """One axis of a channel, as the file states it.
+
+    Attributes
+    ----------
+    name
+        "y", "x" and "time" have their meaning; any other is an axis of spectra, such as "bias".
+    values
+        float64, shape (n,): the value at each place, even steps along x and y.
+    unit
+        As the file writes it: m to pm and angstrom for x and y, s to ns for time; "" when it
+        states none, and the places are then counted.
+
+    Examples
+    --------
+    >>> Axis("x", np.arange(4) * 0.5, "nm").values.tolist()
+    [0.0, 0.5, 1.0, 1.5]
+    """
 
     name: str
     values: NDArray[np.float64]
@@ -55,10 +71,35 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Channel:
-    """One array of a file, not yet loaded.
+    """One array of a file, not yet loaded: what a reader returns (see `register_reader`).
 
-    ``axes`` stand in the order in which ``load`` gives them; y runs downwards after loading.
-    ``conditions`` are what the format states outright (dwell, bias); ``metadata`` is flat.
+    Attributes
+    ----------
+    name
+        What the channel is called in the file.
+    axes
+        In the order in which ``load`` gives them; y runs downwards after loading.
+    load
+        Called without arguments when the channel is read; returns real numbers of that shape.
+    unit
+        Of the numbers, as the file writes it; "" when it states none.
+    dtype
+        Of the numbers in the file, for the menu.
+    metadata
+        What else the file says, flat: name -> text or number.
+    conditions
+        What the format states outright, by our names (dwell, bias).
+    texts
+        Further attributes of the array.
+    notes
+        Sentences for its warnings.
+
+    Examples
+    --------
+    >>> axes = (Axis("y", np.arange(20.0)), Axis("x", np.arange(30.0)))
+    >>> channel = Channel("height", axes, lambda: np.zeros((20, 30)), unit="nm")
+    >>> channel.kind, channel.shape
+    ('picture', (20, 30))
     """
 
     name: str

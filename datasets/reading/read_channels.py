@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from importlib import import_module
+import re
+from collections.abc import Sequence
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, SupportsIndex, cast
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 import xarray as xr
 
-from physlearn.checks import InputError
+from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets.reading.channel import Channel, channel_array
-from physlearn.datasets.reading.file_checks import check_file, check_size
+from physlearn.datasets.reading.file_checks import check_file, check_size, unreadable
+from physlearn.datasets.reading.readers import find_lister, has_lister
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["FOLDERS", "channels_of", "has_menu", "list_channels", "pick_channel", "read_channels"]
 
-HDF5 = ("hdf5_files", "list_hdf5")
-EM = ("electron_files", "list_electron")
-SPM = ("probe_files", "list_scifireaders")
-READERS: dict[str, tuple[str, str]] = {
-    ".h5": HDF5, ".hdf5": HDF5, ".hf5": HDF5, ".nsid": HDF5, ".usid": HDF5,
-    ".npz": ("array_files", "list_npz"),
-    ".nc": ("array_files", "list_netcdf"), ".cdf": ("array_files", "list_netcdf"),
-    ".zarr": ("array_files", "list_zarr"),
-    ".dm3": EM, ".dm4": EM, ".mrc": EM, ".ali": EM, ".emd": EM, ".de5": EM, ".hspy": EM,
-    ".zspy": EM, ".ser": EM, ".emi": EM, ".mib": EM, ".tvips": EM, ".blo": EM, ".nxs": EM,
-    ".rpl": EM, ".prz": EM, ".unf": EM, ".bcf": EM, ".sur": EM, ".pro": EM,
-    ".ibw": ("probe_files", "list_igor"),
-    ".gwy": ("gwyddion_files", "list_gwyddion"),
-    ".sxm": ("nanonis_files", "list_nanonis"),
-    ".mtrx": ("probe_files", "list_matrix"),
-    ".sm4": ("probe_files", "list_rhk"),
-    ".3ds": ("nanonis_files", "list_nanonis_grid"),
-    ".gsf": ("gwyddion_files", "list_gsf"),
-    ".mdt": SPM, ".spm": SPM, ".asc": SPM, ".axz": SPM, ".top": SPM,
-    ".stp": SPM,
-}  # fmt: skip
 FOLDERS = (".zarr", ".zspy")
+READ_WHOLE = re.compile(r"\.(probe_files|gwyddion_files)$")
+"""Modules whose libraries load a whole file before they say what it holds."""
 MOST_NAMED = 12
 LONGEST_NAME = 40
 
@@ -55,7 +37,7 @@ def _key(path: Path) -> str:
 
 def has_menu(path: Path) -> bool:
     """Return whether a file's suffix is one of those that may hold several channels."""
-    return _key(path) in READERS
+    return has_lister(_key(path))
 
 
 def channels_of(path: Path) -> list[Channel]:
@@ -68,24 +50,32 @@ def channels_of(path: Path) -> list[Channel]:
     """
     check_file(path, "data", FOLDERS)
     key = _key(path)
-    if key not in READERS:
+    if not has_lister(key):
         raise InputError(
             f"{path} is of no kind that has a menu of channels ({key or 'no suffix'}); read one "
-            "picture with read_image and a film with read_video."
+            "picture with read_image and a film with read_video, or tell how such files are read "
+            "with register_reader."
         )
-    module, name = READERS[key]
-    if module in ("probe_files", "gwyddion_files"):
+    listing = find_lister(key)
+    if READ_WHOLE.search(listing.__module__):
         check_size(path)
-    listing = cast(
-        "Callable[[Path], list[Channel]]",
-        getattr(import_module(f"physlearn.datasets.reading.{module}"), name),
-    )
     try:
         found = listing(path)
     except InputError as error:
         if str(path) in str(error):
             raise
         raise InputError(f"{path}: {error}") from None
+    except BackendUnavailable:
+        raise
+    except Exception as error:  # readers from outside raise their own kinds
+        if listing.__module__.startswith("physlearn."):
+            raise
+        raise unreadable(path, error) from None
+    if not all(isinstance(one, Channel) for one in found):
+        raise InputError(
+            f"the reader of {key} files must return a list of Channel; got "
+            f"{', '.join(sorted({type(one).__name__ for one in found}))}."
+        )
     if not found:
         raise InputError(f"{path} holds no array of two or more dimensions; there is no picture.")
     return found
