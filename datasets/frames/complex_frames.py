@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified
 
-__all__ = ["in_phase_video"]
+__all__ = ["amplitude_and_phase", "in_phase_video"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -18,6 +18,8 @@ LARGE_FRAME_PIXEL = 192
 LEAST_BLOCKS = 12
 ROUNDS = 12
 JUMP_ERRORS = 4.0
+ONE_TURN = 2.0 * np.pi + 0.5
+"""Radians, with some noise: a phase that goes farther is in degrees or was unwrapped."""
 
 
 def in_phase_video(video: xr.DataArray | xr.Dataset) -> xr.DataArray:
@@ -33,8 +35,9 @@ def in_phase_video(video: xr.DataArray | xr.Dataset) -> xr.DataArray:
     Parameters
     ----------
     video
-        Complex DataArray (time, y, x), or a Dataset with ``amplitude`` and ``phase`` (radians,
-        or degrees where its attribute ``units`` says deg).
+        Complex DataArray (time, y, x), or a Dataset with amplitude and phase as
+        ``amplitude_and_phase`` finds them (radians, or degrees where its attribute ``units`` says
+        deg).
 
     Returns
     -------
@@ -93,24 +96,61 @@ def _parts(
                 f"video must have dims time, y and x; got {', '.join(map(str, video.dims))}."
             )
         return None, None, video.transpose("time", "y", "x")
-    missing = [name for name in ("amplitude", "phase") if name not in video]
-    if missing:
+    like, phase, angles = amplitude_and_phase("video", video)
+    if set(like.dims) != {"time", "y", "x"} or set(phase.dims) != {"time", "y", "x"}:
         raise InputError(
-            "video given as a Dataset must hold amplitude and phase; missing "
-            f"{' and '.join(missing)}: pass one channel as a DataArray."
+            "video's amplitude and phase must have dims time, y and x; got "
+            f"{', '.join(map(str, like.dims))} and {', '.join(map(str, phase.dims))}: of one "
+            "picture find_walls maps the walls."
         )
-    like = video["amplitude"]
-    if set(like.dims) != {"time", "y", "x"} or set(video["phase"].dims) != {"time", "y", "x"}:
-        raise InputError("amplitude and phase must have dims time, y and x.")
     like = like.transpose("time", "y", "x")
-    phase = video["phase"].transpose("time", "y", "x")
-    unit = str(phase.attrs.get("units", "rad")).lower()
+    turned = phase.copy(data=angles).transpose("time", "y", "x")
+    return np.asarray(like.to_numpy(), dtype=np.float64), turned.to_numpy(), like
+
+
+def amplitude_and_phase(name: str, data: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, Floats]:
+    """Return the channels of amplitude and phase of a dataset, and the phase in radians.
+
+    They are the channels called ``amplitude`` and ``phase``, or the only ones whose names begin so,
+    in whatever case. A phase without a unit is in radians, unless it goes farther than one turn.
+
+    Raises
+    ------
+    InputError
+        When there is none or there are several, or the phase has another unit.
+
+    Examples
+    --------
+    >>> both = xr.Dataset({"AmplitudeRetrace": ("x", [1.0]), "PhaseRetrace": ("x", [180.0])})
+    >>> both["PhaseRetrace"].attrs["units"] = "deg"
+    >>> amplitude_and_phase("image", both)[2]
+    array([3.14159265])
+    """
+    found = []
+    for asked in ("amplitude", "phase"):
+        named = [key for key in data if str(key).lower() == asked]
+        named = named or [key for key in data if str(key).lower().startswith(asked)]
+        if len(named) != 1:
+            held = ", ".join(map(str, data)) or "nothing"
+            raise InputError(
+                f"{name} given as a Dataset must hold one channel called {asked}; it holds {held}: "
+                f"rename one by {name}.rename({{...: '{asked}'}})."
+            )
+        found.append(data[named[0]])
+    like, phase = found
     angles = np.asarray(phase.to_numpy(), dtype=np.float64)
+    unit = str(phase.attrs.get("units", "")).lower()
     if unit.startswith(("deg", "°")):
-        angles = np.deg2rad(angles)
-    elif unit not in ("rad", "radian", "radians", "1", ""):
-        raise InputError(f"the unit of phase must be rad or deg; got {unit!r}.")
-    return np.asarray(like.to_numpy(), dtype=np.float64), angles, like
+        return like, phase, np.deg2rad(angles)
+    if unit not in ("rad", "radian", "radians", "1", ""):
+        raise InputError(f"the unit of {phase.name} must be rad or deg; got {unit!r}.")
+    farthest = float(np.nanmax(np.abs(angles), initial=0.0))
+    if unit in ("1", "") and farthest > ONE_TURN:
+        raise InputError(
+            f"{phase.name} must say its unit: without one it is in radians, but it reaches "
+            f"{farthest:.4g}; set {name}['{phase.name}'].attrs['units'] to 'deg' or 'rad'."
+        )
+    return like, phase, angles
 
 
 def _axes(

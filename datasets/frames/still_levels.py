@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from physlearn.checks import SMALLEST_IMAGE_EDGE, InputError, NotIdentified
+from physlearn.datasets.frames.complex_frames import amplitude_and_phase
 
 __all__ = ["ANTIPARALLEL", "StillPicture", "complex_picture", "scale_picture"]
 
@@ -65,19 +66,7 @@ class StillPicture:
 
 def complex_picture(image: xr.Dataset) -> xr.DataArray:
     """Join amplitude and phase (radians, or degrees by its ``units``) to a complex picture."""
-    missing = [name for name in ("amplitude", "phase") if name not in image]
-    if missing:
-        raise InputError(
-            "image given as a Dataset must hold amplitude and phase; missing "
-            f"{' and '.join(missing)}: rename the channels, or pass one as a DataArray."
-        )
-    like, phase = image["amplitude"], image["phase"]
-    unit = str(phase.attrs.get("units", "rad")).lower()
-    angles = np.asarray(phase.to_numpy(), dtype=np.float64)
-    if unit.startswith(("deg", "°")):
-        angles = np.deg2rad(angles)
-    elif unit not in ("rad", "radian", "radians", "1", ""):
-        raise InputError(f"the unit of phase must be rad or deg; got {unit!r}.")
+    like, phase, angles = amplitude_and_phase("image", image)
     if like.dims != phase.dims:
         raise InputError(f"amplitude and phase must have the same dims; got {like.dims} and "
                          f"{phase.dims}.")  # fmt: skip

@@ -97,7 +97,7 @@ def list_netcdf(path: Path) -> list[Channel]:
 
 def list_zarr(path: Path) -> list[Channel]:
     """Return the channels of a Zarr folder: its arrays of two and more dimensions."""
-    zarr = need("zarr", path, "formats")
+    zarr = need("zarr", path)
     if not path.is_dir():
         raise InputError(f"{path} must be a folder (a Zarr store); got a file: unpack it.")
     try:

@@ -33,7 +33,7 @@ SECONDS_PER_US = 1e-6
 def list_electron(path: Path) -> list[Channel]:
     """Return the channels of a file that RosettaSciIO reads, without loading them."""
     plugin = PLUGINS[path.suffix.lower()]
-    module = need(f"rsciio.{plugin}", path, "formats")
+    module = need(f"rsciio.{plugin}", path)
     options: dict[str, Any] = {"select_type": "images"} if plugin == "emd" else {}
     if path.suffix.lower() in HDF5_BASED:
         check_tree(path)  # RosettaSciIO walks a damaged tree without end

@@ -67,12 +67,17 @@ def unreadable(path: Path, error: BaseException, kind: str = "") -> InputError:
     )
 
 
-def need(module: str, path: Path, extra: str) -> Any:
-    """Import an optional library, or name the extra that brings it."""
+PACKAGES = {"rsciio": "rosettasciio", "SciFiReaders": "scifireaders"}
+"""Libraries whose package has another name than the module."""
+
+
+def need(module: str, path: Path) -> Any:
+    """Import an optional library, or name the package that brings it."""
     try:
         return import_module(module)
     except ImportError as error:
+        name = module.split(".")[0]
         raise BackendUnavailable(
-            f"reading {path.name} needs {module.split('.')[0]} ({one_line(error)}); install it "
-            f"with `pip install 'physlearn[{extra}]'`."
+            f"reading {path.name} needs {name} ({one_line(error)}); install it with "
+            f"`python -m pip install {PACKAGES.get(name, name)}`."
         ) from None

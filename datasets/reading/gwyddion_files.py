@@ -83,7 +83,7 @@ def _walk_component(content: bytes, place: int, end: int, depth: int) -> int:
 
 def list_gwyddion(path: Path) -> list[Channel]:
     """Return the channels of a Gwyddion file."""
-    gwyfile = need("gwyfile", path, "formats")
+    gwyfile = need("gwyfile", path)
     with path.open("rb") as stream:
         if stream.read(4) == b"GWYO":
             raise InputError(

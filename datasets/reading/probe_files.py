@@ -46,7 +46,7 @@ def _quiet(name: str) -> Iterator[None]:
 
 def list_igor(path: Path) -> list[Channel]:
     """Return the channels of an Igor binary wave (Asylum Research, or exported from MATRIX)."""
-    binarywave = need("igor2.binarywave", path, "formats")
+    binarywave = need("igor2.binarywave", path)
     try:
         check_igor_header(path)
         with _quiet("igor2"):
@@ -145,7 +145,7 @@ def igor_conditions(
 
 def list_matrix(path: Path) -> list[Channel]:
     """Return the traces of an Omicron MATRIX result file (its parameter file must lie beside)."""
-    module = need("access2thematrix", path, "formats")
+    module = need("access2thematrix", path)
     reader = module.MtrxData()
     try:
         traces, message = reader.open(str(path))
@@ -183,7 +183,7 @@ def list_matrix(path: Path) -> list[Channel]:
 
 def list_rhk(path: Path) -> list[Channel]:
     """Return the pages of an RHK file (.sm4) that hold pictures, through spym."""
-    module = need("spym.io.rhksm4", path, "spm")
+    module = need("spym.io.rhksm4", path)
     try:
         with redirect_stdout(StringIO()):
             dataset = module.to_dataset(str(path))
@@ -221,7 +221,7 @@ def list_rhk(path: Path) -> list[Channel]:
 def list_scifireaders(path: Path) -> list[Channel]:
     """Return the channels of a file that SciFiReaders reads."""
     with redirect_stdout(StringIO()):
-        module = need("SciFiReaders", path, "spm")
+        module = need("SciFiReaders", path)
         reader = getattr(module, SCIFIREADERS[path.suffix.lower()], None)
         if reader is None:
             raise BackendUnavailable(

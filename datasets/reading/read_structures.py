@@ -173,7 +173,7 @@ def _read_ase(path: Path) -> list[AtomicConfiguration]:
         from ase.io import read
     except ImportError:
         raise BackendUnavailable(
-            f"reading {path.name} needs ASE; install it with `pip install physlearn[ase]`."
+            f"reading {path.name} needs ASE; install it with `python -m pip install ase`."
         ) from None
     try:
         frames = read(path, index=":")

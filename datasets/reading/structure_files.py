@@ -50,7 +50,7 @@ def configuration_of(frame: Frame, unit: str) -> AtomicConfiguration:
 
 def gsd_frames(path: Path, which: int | None) -> tuple[list[Frame], int]:
     """Return one frame (or, for None, all) of a GSD file, and how many the file holds."""
-    hoomd = need("gsd.hoomd", path, "formats")
+    hoomd = need("gsd.hoomd", path)
     try:
         with hoomd.open(str(path), "r") as file:
             count = len(file)
@@ -99,7 +99,7 @@ def _gsd_frame(snapshot: Any, path: Path, number: int) -> Frame:
 
 def ase_frames(path: Path, kind: str, which: int | None) -> tuple[list[Frame], int]:
     """Return one frame (or, for None, all) of a file that ASE reads, and how many it holds."""
-    module = need("ase.io", path, "ase")
+    module = need("ase.io", path)
     check_size(path, TEXT_COPIES)
     try:
         with warnings.catch_warnings():

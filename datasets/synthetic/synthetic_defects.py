@@ -24,7 +24,6 @@ BASES = {
     "triangular": np.zeros((1, 2)),
     "honeycomb": np.array([[0.0, 0.0], [1 / 3, 1 / 3]]),
 }
-STATES = ("present", "half", "vacant")
 
 
 @dataclass(frozen=True, slots=True)

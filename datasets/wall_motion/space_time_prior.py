@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ NEAR_ENOUGH = 0.05
 LOG_LENGTH_SD, LOG_RATE_SD, LOG_POWER_SD = 1.5, 2.0, 3.0
 SMALLEST_POWER = 1e-12
 """Variance of a mode, in squared spacings, below which it only rounds."""
-NORMAL_QUANTILE = 1.6448536269514722
+NORMAL_QUANTILE = NormalDist().inv_cdf(0.5 * (1.0 + CREDIBLE_MASS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +296,3 @@ def laplace_covariance(loss: Callable[[Floats], float], point: Floats, spread: F
     # the weak prior has curvature 1 here: less can only be rounding
     covariance = (vectors / np.maximum(values, 1.0)) @ vectors.T
     return np.asarray(covariance * np.outer(spread, spread))
-
-
-assert CREDIBLE_MASS == 0.90  # noqa: S101 -- NORMAL_QUANTILE belongs to it

@@ -13,9 +13,14 @@ from physlearn.datasets.frames.complex_frames import in_phase_video
 from physlearn.datasets.walls.track_options import TrackWallsOptions
 from physlearn.records import check_video
 
-__all__ = ["line_time_of", "video_of"]
+__all__ = ["SET_ASIDE", "line_time_of", "video_of"]
 
 Floats = NDArray[np.float64]
+
+SET_ASIDE = "frames_set_aside"
+"""Attribute of a video: frames that were given and could not be used, each with its sentence."""
+UNIT_STEP = 1e-3
+LONG_STEP = 1.5
 
 
 def video_of(
@@ -36,9 +41,46 @@ def video_of(
         video = _stack(video, told)
     if isinstance(video, xr.Dataset) or np.iscomplexobj(video.dtype.type()):
         video = in_phase_video(video)
+    if set(video.dims) == {"y", "x"}:
+        raise InputError(
+            "video must have dims time, y and x; got one picture (y, x): find_walls maps its walls."
+        )
     if "time" in video.dims:
         video = _forward(video, told)
-    return check_video(video), tuple(told)
+    told += _unnamed_units(video)
+    checked = check_video(video)
+    told += _uneven(checked)
+    return checked, tuple(told)
+
+
+def _unnamed_units(video: xr.DataArray) -> list[str]:
+    """Say which coordinates are scaled but have no unit: they count as pixels or frames."""
+    texts = []
+    for dim, counted, remedy in (("x", "pixels", "um"), ("y", "pixels", "um"),
+                                 ("time", "frames", "s")):  # fmt: skip
+        if dim not in video.coords or video.sizes[dim] < 2 or video[dim].dtype.kind not in "iuf":
+            continue
+        step = float(np.median(np.diff(video[dim].to_numpy())))
+        if "units" not in video[dim].attrs and abs(step - 1.0) > UNIT_STEP:
+            texts.append(
+                f"{dim} goes on by {step:.4g} a step but has no unit, so that its numbers pass for "
+                f"{counted}: set video.{dim}.attrs['units'] = '{remedy}' (or what it is in)"
+            )
+    return texts
+
+
+def _uneven(video: xr.DataArray) -> list[str]:
+    """Say where frames lie farther apart in time than the others."""
+    steps = np.diff(video["time"].to_numpy())
+    usual = float(np.median(steps))
+    gaps = np.flatnonzero(steps > LONG_STEP * usual)
+    if not gaps.size:
+        return []
+    shown = ", ".join(map(str, gaps[:8])) + (" ..." if len(gaps) > 8 else "")
+    return [
+        f"after frame{'s' if len(gaps) > 1 else ''} {shown} the next frame comes more than "
+        f"{LONG_STEP:g} times the usual interval later: frames may be missing there"
+    ]
 
 
 def _stack(frames: Sequence[NDArray[np.float64]], told: list[str]) -> xr.DataArray:
@@ -48,17 +90,19 @@ def _stack(frames: Sequence[NDArray[np.float64]], told: list[str]) -> xr.DataArr
         raise InputError("video given as a list must hold frames of 2 dimensions (y, x).")
     shapes = [array.shape for array in arrays]
     usual = max(set(shapes), key=shapes.count)
+    aside: list[int] = []
     kind = np.result_type(*arrays, np.float64)
     stack = np.full((len(arrays), *usual), np.nan, dtype=kind)
     for index, array in enumerate(arrays):
         if array.shape == usual:
             stack[index] = array
         else:
+            aside.append(index)
             told.append(
                 f"frame {index} is {array.shape[0]} x {array.shape[1]} pixels, the others "
                 f"{usual[0]} x {usual[1]}: it counts as missing"
             )
-    return xr.DataArray(stack, dims=("time", "y", "x"))
+    return xr.DataArray(stack, dims=("time", "y", "x"), attrs={SET_ASIDE: aside})
 
 
 def _forward(video: xr.DataArray, told: list[str]) -> xr.DataArray:
@@ -90,7 +134,7 @@ def _forward(video: xr.DataArray, told: list[str]) -> xr.DataArray:
     keep = xr.DataArray(late, dims="time")
     attrs = dict(video["time"].attrs)
     result = video.drop_vars("time").where(keep)
-    result.attrs = dict(video.attrs)
+    result.attrs = {**video.attrs, SET_ASIDE: [*video.attrs.get(SET_ASIDE, []), *gone.tolist()]}
     result = result.assign_coords(time=("time", mended, attrs))
     if "drive" in video.coords:
         result = result.assign_coords(drive=("time", video["drive"].to_numpy(),

@@ -15,7 +15,7 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.contours.wall_contours import Contour
 from physlearn.datasets.frames.scaled_film import plain_film, prepare_film
 from physlearn.datasets.walls.domain_kernels import fine_domains
-from physlearn.datasets.walls.film_input import line_time_of, video_of
+from physlearn.datasets.walls.film_input import SET_ASIDE, line_time_of, video_of
 from physlearn.datasets.walls.track_options import TrackWallsOptions
 from physlearn.datasets.walls.wall_appearance import Scene, measure_scene
 from physlearn.datasets.walls.wall_events import FollowedWalls, follow_walls
@@ -303,9 +303,15 @@ def film_warnings(video: xr.DataArray, scene: Scene, found: FoundWalls) -> tuple
     excess = _excess(found)
     what = "video" if video.sizes["time"] > 1 else "picture"
     if video["x"].attrs["units"] == "pixel":
-        texts.append(f"the {what} has no length scale: lengths are in pixels")
+        texts.append(
+            f"the {what} has no length scale: lengths are in pixels (set_scale gives one; on the "
+            "command line --pixel-size)"
+        )
     if video["time"].attrs["units"] == "frame" and video.sizes["time"] > 1:
-        texts.append("the video has no time scale: times are in frames")
+        texts.append(
+            "the video has no time scale: times are in frames (set_scale gives one; on the command "
+            "line --frame-interval)"
+        )
     if excess > LARGEST_EXCESS:
         texts.append(
             f"the pixels near the walls scatter {np.sqrt(excess):.1f} times the noise (blur or "
@@ -324,9 +330,11 @@ def film_warnings(video: xr.DataArray, scene: Scene, found: FoundWalls) -> tuple
     ]  # fmt: skip
     if bare:
         texts.append(f"no wall was found in {_listed(bare)}; the other frames were tracked")
-    missing = np.flatnonzero(~scene.film.present).tolist()
+    aside = set(video.attrs.get(SET_ASIDE, ()))
+    missing = [k for k in np.flatnonzero(~scene.film.present).tolist() if k not in aside]
     if missing:
-        texts.append(f"{_listed(missing)} held no pixels and count as missing")
+        counts = "count" if len(missing) > 1 else "counts"
+        texts.append(f"{_listed(missing)} held no pixels and {counts} as missing")
     return tuple(texts)
 
 

@@ -109,8 +109,9 @@ def follow_walls(
             following = _continue(before, here, linked, following, time, events)
         names[index] = [here.own[k] if k >= 0 else -1 for k in here.contours]
         before = here
-    settle_events(names, events, flicker_frames, SAME_PLACE)
-    drop_crumbs(events, flicker_frames)
+    rank = np.cumsum(good) - 1
+    settle_events(names, events, flicker_frames, SAME_PLACE, rank)
+    drop_crumbs(events, flicker_frames, rank)
     _name_pieces(frames, names, following, reach)
     date_contacts(events, frames, domains, times, np.flatnonzero(good), block)
     return FollowedWalls(names, _table(events))

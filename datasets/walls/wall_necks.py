@@ -19,8 +19,7 @@ NECK_REACH = 10.0
 """Frames and radius (pixels) in which the width of a closing neck is measured."""
 SIGN_REACH = 4.0
 LEAST_CLOSING = 0.1
-LATEST_CLOSING = 2.5
-"""Of a neck: pixels a frame, and the frames from the last one before until it closes."""
+"""Of a neck: pixels a frame."""
 
 
 class WallShape(Protocol):
@@ -110,7 +109,8 @@ def _closing_time(times: Floats, widths: Floats, usual: float, after: float) -> 
     interval = after - times[-1]
     if slope * interval > -LEAST_CLOSING:
         return usual
-    return float(times[-1] + min(max(-constant / slope, 0.0), LATEST_CLOSING * interval))
+    # the frame after shows the neck closed
+    return float(times[-1] + min(max(-constant / slope, 0.0), interval))
 
 
 ENDS = ("vanish", "merge")
@@ -118,14 +118,24 @@ OPPOSITE = {"merge": "split", "split": "merge", "vanish": "birth", "leave": "ent
 
 
 def settle_events(
-    walls: list[list[int]], events: list[WallEvent], frames: int, reach: float
-) -> None:
-    """Take out pairs of events that undo each other at once, in place."""
+    walls: list[list[int]], events: list[WallEvent], frames: int, reach: float,
+    rank: NDArray[np.int64],
+) -> None:  # fmt: skip
+    """Take out pairs of events that undo each other at once, in place.
+
+    ``rank`` (n_frames,) counts the frames that are not missing: what none of them saw in between
+    is no longer than what passes from one frame to the next.
+    """
     k = 0
     while k < len(events):
         first = events[k]
         match = next(
-            (n for n in range(k + 1, len(events)) if _undoes(first, events[n], frames, reach)), None
+            (
+                n
+                for n in range(k + 1, len(events))
+                if _undoes(first, events[n], frames, reach, rank)
+            ),
+            None,
         )
         if match is None or first.kind not in OPPOSITE:
             k += 1
@@ -136,9 +146,12 @@ def settle_events(
         del events[match], events[k]
 
 
-def _undoes(first: WallEvent, second: WallEvent, frames: int, reach: float) -> bool:
+def _undoes(
+    first: WallEvent, second: WallEvent, frames: int, reach: float, rank: NDArray[np.int64]
+) -> bool:
     """Tell whether an event takes back an earlier one."""
-    if not 0 < second.frame - first.frame <= frames or OPPOSITE.get(first.kind) != second.kind:
+    apart = rank[second.frame] - rank[first.frame]
+    if not 0 < apart <= frames or OPPOSITE.get(first.kind) != second.kind:
         return False
     if first.kind == "split" and {first.wall, first.other} != {second.wall, second.other}:
         return False
@@ -147,12 +160,12 @@ def _undoes(first: WallEvent, second: WallEvent, frames: int, reach: float) -> b
     return float(np.hypot(second.x - first.x, second.y - first.y)) <= reach
 
 
-def drop_crumbs(events: list[WallEvent], frames: int) -> None:
+def drop_crumbs(events: list[WallEvent], frames: int, rank: NDArray[np.int64]) -> None:
     """Take out the events of walls that come from a wall and are gone at once, in place."""
     for first in [event for event in events if event.kind in ("split", "birth")]:
         ends = [event for event in events if event.wall == first.wall and event.kind in ENDS]
         last = ends[0] if ends else None
-        if last is not None and last.frame - first.frame <= frames:
+        if last is not None and rank[last.frame] - rank[first.frame] <= frames:
             for event in (first, last):
                 events.remove(event)
 

@@ -67,8 +67,73 @@ def test_the_axis_of_a_complex_film_follows_its_drift():
 def test_complex_noise_without_domains_is_refused():
     with pytest.raises(NotIdentified, match="one cluster"):
         in_phase_video(film(noisy(np.zeros((3, 64, 64), complex), 1.0)))
-    with pytest.raises(InputError, match="amplitude and phase"):
+    with pytest.raises(InputError, match="one channel called amplitude; it holds phase: rename"):
         track_walls(xr.Dataset({"phase": film(discs())}))
+
+
+def test_channels_are_found_as_microscopes_call_them():
+    signal = film(noisy(discs() * np.exp(0.3j), 0.1))
+    amplitude, phase = np.abs(signal), signal.copy(data=np.rad2deg(np.angle(signal)))
+    phase.attrs["units"] = "deg"
+    named = track_walls(xr.Dataset({"amplitude": amplitude, "phase": phase})).table
+    for first, second in (("Amplitude", "Phase"), ("AmplitudeRetrace", "PhaseRetrace")):
+        channels = xr.Dataset({first: amplitude, second: phase, "HeightRetrace": amplitude})
+        np.testing.assert_array_equal(track_walls(channels).table["x"], named["x"])
+    both = xr.Dataset({"AmplitudeTrace": amplitude, "AmplitudeRetrace": amplitude, "Phase": phase})
+    with pytest.raises(InputError, match=r"called amplitude; it holds AmplitudeTrace, Amplitude"):
+        track_walls(both)
+
+
+def test_a_phase_in_degrees_that_does_not_say_so_is_no_phase_in_radians():
+    signal = film(noisy(discs() * np.exp(0.3j), 0.1))
+    phase = signal.copy(data=np.angle(signal))
+    channels = xr.Dataset({"amplitude": np.abs(signal), "phase": phase})
+    assert track_walls(channels).walls == [0]
+    with pytest.raises(InputError, match=r"it reaches 1\d\d\.?\d*; set video\['phase'\].attrs"):
+        track_walls(channels.assign(phase=phase * 180 / np.pi))
+    turned = channels.assign(phase=(phase + 40 * np.pi).assign_attrs(units="rad"))
+    assert track_walls(turned).walls == [0]
+
+
+def test_coordinates_without_a_unit_are_said():
+    scaled = film(noisy(discs()), x=0.05 * np.arange(64), y=0.05 * np.arange(64),
+                  time=2.0 * np.arange(6))  # fmt: skip
+    told = " ".join(track_walls(scaled).warnings)
+    for words in ("x goes on by 0.05 a step but has no unit", "video.y.attrs['units'] = 'um'",
+                  "time goes on by 2 a step", "pass for frames"):  # fmt: skip
+        assert words in told
+    for name, unit in (("x", "um"), ("y", "um"), ("time", "s")):
+        scaled[name].attrs["units"] = unit
+    track = track_walls(scaled)
+    assert (track.unit, track.time_unit) == ("um", "s")
+    assert not any("unit" in text for text in track.warnings)
+    cut = film(noisy(discs()), x=np.arange(64.0) + 100, y=np.arange(64.0))
+    assert not any("no unit" in text for text in track_walls(cut).warnings)
+
+
+def test_frames_left_out_of_a_film_are_missed():
+    frames, times = noisy(discs()), np.array([0.0, 1, 2, 4, 5, 6])
+    told = [text for text in track_walls(film(frames, time=times)).warnings if "later" in text]
+    assert [text[:13] for text in told] == ["after frame 2"]
+    assert not any("later" in text for text in track_walls(film(frames)).warnings)
+
+
+def test_missing_frames_and_frames_left_out_have_the_same_events():
+    frames = [noisy(-np.tanh((np.hypot(*(np.mgrid[:64, :64] - c)) - 9) / 2.0), seed=k)
+              for k, c in enumerate([20, 20, 20, 20, 44, 44, 44, 44, 20, 20])]  # fmt: skip
+    kept = [0, 1, 2, 3, 4, 7, 8, 9]
+    holes = np.array(frames)
+    holes[5:7] = np.nan
+    # at the second place for two frames that were seen, in the film too: too short to be told
+    cut = film(np.array(frames)[kept], time=np.array(kept, float))
+    for found in (track_walls(film(holes)), track_walls(cut)):
+        assert sorted(found.events["kind"]) == []
+    assert sorted(track_walls(film(frames)).events["kind"]) != []
+
+
+def test_a_still_picture_is_sent_to_find_walls():
+    with pytest.raises(InputError, match="find_walls maps its walls"):
+        track_walls(film(discs())[0])
 
 
 def test_missing_frames_and_pixels_are_flagged_and_the_rest_goes_on():
@@ -78,7 +143,7 @@ def test_missing_frames_and_pixels_are_flagged_and_the_rest_goes_on():
     frames[4][np.random.default_rng(1).random(frames[4].shape) < 0.05] = np.nan
     track = track_walls(film(frames))
     assert track.metadata["missing_frames"] == [2]
-    assert any("frame 2 held no pixels" in text for text in track.warnings)
+    assert "frame 2 held no pixels and counts as missing" in track.warnings
     assert sorted(track.table["frame"].unique()) == [0, 1, 3, 4, 5]
     assert track.walls == [0]
     assert_honest(radius_scores(track))
@@ -89,7 +154,10 @@ def test_a_frame_of_another_size_counts_as_missing():
     frames[3] = frames[3][:60]
     track = track_walls(frames)
     assert track.metadata["missing_frames"] == [3]
-    assert any("frame 3 is 60 x 64 pixels" in text for text in track.warnings)
+    # one sentence for one frame
+    assert [text[:25] for text in track.warnings if "missing" in text] == [
+        "frame 3 is 60 x 64 pixels"
+    ]
     assert_honest(radius_scores(track))
 
 
