@@ -19,6 +19,7 @@ class Mean:
     words = ("",)
     tiers = (None,)
     units = ("{channel}",)
+    redraw = "never"
     takes_gaps = True
 
     def describe(self, batch: WindowBatch) -> GroupResult:
@@ -45,6 +46,7 @@ class Variance:
     words = ("local_variance",)
     tiers = (1,)
     units = ("{channel}^2",)
+    redraw = "never"
     takes_gaps = True
 
     def describe(self, batch: WindowBatch) -> GroupResult:
@@ -74,6 +76,7 @@ class Skewness:
     words = ("skewness",)
     tiers = (None,)
     units = ("1",)
+    redraw = "always"
     takes_gaps = True
 
     def describe(self, batch: WindowBatch) -> GroupResult:

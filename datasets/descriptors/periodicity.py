@@ -137,6 +137,7 @@ class Crystallinity:
     words = ("crystallinity",)
     tiers = (1,)
     units = ("1",)
+    redraw = "always"
 
     def __init__(
         self, shape: tuple[int, int], noise: PixelNoise | None, spectrum: SpectrumOfPatch

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.datasets.descriptors.pixel_noise import linear_covariance
-from physlearn.datasets.descriptors.texture import PolarColumns
+from physlearn.datasets.descriptors.polar_columns import PolarColumns
 from physlearn.datasets.descriptors.user_descriptor import CustomColumns
 from physlearn.datasets.descriptors.window_batch import DescriptorGroup, GroupResult, WindowBatch
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,65 +19,25 @@ from physlearn.datasets.descriptors.periodicity import (
     SpectrumOfPatch,
 )
 from physlearn.datasets.descriptors.pixel_noise import PixelNoise
+from physlearn.datasets.descriptors.polar_columns import CenteredPatches, PolarColumns, table_order
 from physlearn.datasets.descriptors.radial import RadialPower
+from physlearn.datasets.descriptors.roughness import Roughness
 from physlearn.datasets.descriptors.symmetry import SymmetryOrders, Threefold
-from physlearn.datasets.descriptors.texture import (
-    CenteredPatches,
-    PolarColumns,
-    Roughness,
-    table_order,
-)
 from physlearn.datasets.descriptors.window_batch import DescriptorGroup
 
-__all__ = ["GROUPS", "make_groups", "need_squares", "to_redraw"]
-
-GROUPS = (
-    "mean", "variance", "skewness", "gradient", "symmetry", "threefold", "roughness",
-    "crystallinity", "sharpness", "lock_in", "moments", "texture",
-    "periodicity", "radial", "polar_fourier",
-)  # fmt: skip
-PARTS = {
-    "moments": ("mean", "variance", "skewness", "gradient"),
-    "texture": ("symmetry", "threefold", "roughness"),
-    "periodicity": ("crystallinity", "sharpness", "lock_in"),
-}
-
+__all__ = ["GROUPS", "KINDS", "make_groups", "need_squares", "to_redraw"]
 
 LEAST_OF_THREEFOLD = 6
-SQUARE = ("symmetry", "threefold", "radial", "polar_fourier")
-"""Groups that speak of angles or distances in a patch, and count them in pixels."""
 
 
-def need_squares(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the parts of the named groups that any pixels allow, and those for square ones."""
-    parts: list[str] = []
-    for name in names:
-        check_choice("descriptors", name, GROUPS)
-        parts += PARTS.get(name, (name,))
-    return [p for p in parts if p not in SQUARE], [p for p in parts if p in SQUARE]
+class _Patches:
+    """What groups are made for: patches of one shape in one picture, and what several share."""
 
-
-def make_groups(
-    names: Sequence[str],
-    shape: tuple[int, int],
-    picture: NDArray[np.float64],
-    frame: AxisFrame,
-    noise: PixelNoise | None,
-) -> list[DescriptorGroup]:
-    """Return what computes the named groups; one named twice is computed once."""
-    parts: list[str] = []
-    for name in names:
-        check_choice("descriptors", name, GROUPS)
-        parts += PARTS.get(name, (name,))
-    shared = _Shared(shape, noise)
-    return [_group(part, shared, picture, frame) for part in dict.fromkeys(parts)]
-
-
-class _Shared:
-    """What several groups compute from the same patches."""
-
-    def __init__(self, shape: tuple[int, int], noise: PixelNoise | None) -> None:
-        self.shape, self.noise = shape, noise
+    def __init__(
+        self, shape: tuple[int, int], picture: NDArray[np.float64], frame: AxisFrame,
+        noise: PixelNoise | None,
+    ) -> None:  # fmt: skip
+        self.shape, self.picture, self.step, self.noise = shape, picture, frame.step, noise
 
     @cached_property
     def spectrum(self) -> SpectrumOfPatch:
@@ -96,49 +57,82 @@ class _Shared:
         return CenteredPatches(self.shape, LEAST_OF_THREEFOLD)
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A class of descriptors, and how one is made for the patches at hand."""
+
+    group: type[DescriptorGroup]
+    make: Callable[[_Patches], DescriptorGroup]
+
+
+KINDS = {
+    "mean": Kind(Mean, lambda _: Mean()),
+    "variance": Kind(Variance, lambda _: Variance()),
+    "skewness": Kind(Skewness, lambda _: Skewness()),
+    "gradient": Kind(Gradient, lambda _: Gradient()),
+    "symmetry": Kind(SymmetryOrders, lambda p: SymmetryOrders(p.shape, p.noise)),
+    "threefold": Kind(Threefold, lambda p: Threefold(p.centered_for_three)),
+    "roughness": Kind(Roughness, lambda p: Roughness(p.step, p.noise)),
+    "crystallinity": Kind(Crystallinity, lambda p: Crystallinity(p.shape, p.noise, p.spectrum)),
+    "sharpness": Kind(Sharpness, lambda p: Sharpness(p.spectrum)),
+    "lock_in": Kind(LockIn, lambda p: LockIn(p.shape, p.picture, p.noise)),
+    "radial": Kind(RadialPower, lambda p: RadialPower(p.shape, p.noise)),
+    "polar_fourier": Kind(PolarColumns, lambda p: PolarColumns(p.centered)),
+}
+"""A further descriptor is one entry here, its class, and its words in the vocabulary."""
+PARTS = {
+    "moments": ("mean", "variance", "skewness", "gradient"),
+    "texture": ("symmetry", "threefold", "roughness"),
+    "periodicity": ("crystallinity", "sharpness", "lock_in"),
+}
+GROUPS = (*KINDS, *PARTS)
+
+
+def _parts(names: Sequence[str]) -> list[str]:
+    """Return the names of kinds, those of several spelled out, each once."""
+    parts: list[str] = []
+    for name in names:
+        check_choice("descriptors", name, GROUPS)
+        parts += PARTS.get(name, (name,))
+    return list(dict.fromkeys(parts))
+
+
+def need_squares(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the parts of the named groups that any pixels allow, and those for square ones."""
+    split: tuple[list[str], list[str]] = ([], [])
+    for part in _parts(names):
+        split[getattr(KINDS[part].group, "needs_squares", False)].append(part)
+    return split
+
+
+def make_groups(
+    names: Sequence[str],
+    shape: tuple[int, int],
+    picture: NDArray[np.float64],
+    frame: AxisFrame,
+    noise: PixelNoise | None,
+) -> list[DescriptorGroup]:
+    """Return what computes the named groups; one named twice is computed once."""
+    patches = _Patches(shape, picture, frame, noise)
+    return [KINDS[part].make(patches) for part in _parts(names)]
+
+
 def to_redraw(
     groups: Sequence[DescriptorGroup], noise: PixelNoise | None, n_columns: int
 ) -> NDArray[np.bool_]:
     """Return the columns (k,) whose errors are calibrated by drawing the noise again.
 
-    Their values jump, or are shares near 0 or 1. Lines in common give few waves a large share of
-    the noise: then all but those that know how lines scatter. Columns behind the groups' are not.
+    Each class says so of itself (`DescriptorGroup`). Lines in common give few waves a large share
+    of the noise: then all but those that know how lines scatter. Columns behind the groups' are
+    not.
     """
-    rough = (Skewness, Crystallinity, Threefold, PolarColumns)
-    exact = (Mean, Variance, RadialPower)
     lines = noise is not None and noise.row_variance > 0.0
     chosen = [
-        isinstance(group, rough) or (lines and not isinstance(group, exact))
+        _redraw(group) == "always" or (lines and _redraw(group) != "never")
         for group in groups for _ in group.words
     ]  # fmt: skip
     return np.array([*chosen, *[False] * (n_columns - len(chosen))], dtype=np.bool_)
 
 
-def _group(
-    part: str, shared: _Shared, picture: NDArray[np.float64], frame: AxisFrame
-) -> DescriptorGroup:
-    """Return one group."""
-    shape, noise = shared.shape, shared.noise
-    if part == "mean":
-        return Mean()
-    if part == "variance":
-        return Variance()
-    if part == "skewness":
-        return Skewness()
-    if part == "gradient":
-        return Gradient()
-    if part == "crystallinity":
-        return Crystallinity(shape, noise, shared.spectrum)
-    if part == "sharpness":
-        return Sharpness(shared.spectrum)
-    if part == "lock_in":
-        return LockIn(shape, picture, noise)
-    if part == "symmetry":
-        return SymmetryOrders(shape, noise)
-    if part == "threefold":
-        return Threefold(shared.centered_for_three)
-    if part == "roughness":
-        return Roughness(frame.step, noise)
-    if part == "radial":
-        return RadialPower(shape, noise)
-    return PolarColumns(shared.centered)
+def _redraw(group: DescriptorGroup) -> str:
+    return str(getattr(group, "redraw", "with lines"))

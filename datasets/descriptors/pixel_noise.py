@@ -27,11 +27,6 @@ class PixelNoise:
     row_variance: float = 0.0
     row_correlation: Floats = field(default_factory=lambda: np.ones(1))
 
-    @property
-    def is_white(self) -> bool:
-        """Whether pixels are independent of one another."""
-        return self.correlation.size == 1 and self.row_variance == 0.0
-
     def variance(self, pixels: NDArray[np.floating]) -> Floats:
         """Return the variance of each pixel; pixels of any shape."""
         if self.gain == 0.0:

@@ -28,6 +28,8 @@ class RadialPower:
     words = tuple(f"radial_power_{band + 1}" for band in range(N_BANDS))
     tiers = (1,) * N_BANDS
     units = ("{channel}^2",) * N_BANDS
+    needs_squares = True
+    redraw = "never"
 
     def __init__(self, shape: tuple[int, int], noise: PixelNoise | None) -> None:
         frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from physlearn.datasets.channels.channel_noise import ChannelNoise
 from physlearn.datasets.descriptors.pixel_noise import PixelNoise, signal_gradients
+from physlearn.datasets.descriptors.polar_columns import CenteredPatches
 from physlearn.datasets.descriptors.polar_parts import PolarParts, jump_of
 from physlearn.datasets.descriptors.spectral_windows import BandPower
-from physlearn.datasets.descriptors.texture import CenteredPatches
 from physlearn.datasets.descriptors.window_batch import GroupResult, WindowBatch
 
 __all__ = ["SymmetryOrders", "Threefold"]
@@ -34,6 +34,7 @@ class SymmetryOrders:
     words = tuple(f"symmetry_{m}" for m in ORDERS)
     tiers = (1,) * len(ORDERS)
     units = ("1",) * len(ORDERS)
+    needs_squares = True
 
     def __init__(self, shape: tuple[int, int], noise: PixelNoise | None) -> None:
         qy, qx = np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1])[None, :]
@@ -100,6 +101,8 @@ class Threefold:
     words = ("threefold",)
     tiers = (1,)
     units = ("1",)
+    needs_squares = True
+    redraw = "always"
 
     def __init__(self, centered: CenteredPatches) -> None:
         self.patches = centered

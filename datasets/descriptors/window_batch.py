@@ -76,7 +76,14 @@ class GroupResult:
 
 
 class DescriptorGroup(Protocol):
-    """Descriptors that are computed together; with an attribute ``takes_gaps`` also of gaps."""
+    """Descriptors that are computed together.
+
+    A class may also say ``takes_gaps`` (True: patches with gaps are described too),
+    ``needs_squares`` (True: it speaks of angles or distances in a patch, counted in pixels) and
+    ``redraw``, whether its errors are calibrated by drawing the noise again: "always" where values
+    jump or are shares near 0 or 1, "never" where it is known how lines in common scatter, else
+    only where there are such lines.
+    """
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from physlearn.datasets import (
     score_local_symmetry,
     track_walls,
 )
+from physlearn.datasets.descriptors.pixel_groups import GROUPS
 from physlearn.datasets.descriptors.vocabulary import DESCRIPTOR_TERMS, find_term
 
 
@@ -69,9 +70,7 @@ def test_columns_of_what_was_measured_on_atoms(picture):
 
 def test_columns_of_pixels():
     scan = make_channel_scene(ChannelSceneSettings(shape=(96, 96)), rng=1).scans[0]
-    options = PatchOptions(
-        descriptors=("moments", "texture", "periodicity", "radial", "polar_fourier")
-    )
+    options = PatchOptions(descriptors=GROUPS)
     both = scan[["height", "phase"]]
     assert unnamed(describe_patches(None, None, both, options=options)) == []
     assert unnamed(describe_patches(scan.height, options=options)) == []
