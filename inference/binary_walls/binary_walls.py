@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -27,7 +27,8 @@ from physlearn.inference.binary_walls.binary_likelihood import (
 )
 from physlearn.inference.binary_walls.binary_start import first_parameters, widest_priors
 from physlearn.inference.wall_laws.drive_laws import draw_law
-from physlearn.inference.wall_laws.wall_drive import WallDrive, design_of
+from physlearn.inference.wall_laws.wall_drive import WallDrive, design_of, unit_of_drive
+from physlearn.inference.wall_laws.wall_units import WallUnits
 from physlearn.one_thread import one_blas_thread
 from physlearn.results import Fit, fit_from_draws
 
@@ -69,6 +70,7 @@ def fit_binary_walls(
     drive: ArrayLike | None = None,
     flip_rate: float | None = None,
     law: str = "linear",
+    drive_unit: str | None = None,
     rng: int | np.random.Generator | None = None,
     n_draws: int = 4000,
 ) -> Fit:
@@ -87,6 +89,8 @@ def fit_binary_walls(
     drive
         Drive that acts from a frame to the next, shape (n_frames,); None takes the coordinate
         ``drive`` of the video, and where there is none fits the velocity that the walls share.
+    drive_unit
+        Unit of ``drive``; None takes the film's, where the drive is the film's, too.
     flip_rate
         Probability that a label is wrong; None infers it from the pixels far from every wall.
     law
@@ -139,6 +143,7 @@ def fit_binary_walls(
     if flip_rate is not None and not 0 <= flip_rate < MOST_FLIPS:
         raise InputError(f"flip_rate must lie between 0 and {MOST_FLIPS}; got {flip_rate}.")
     seen = _labels_of(video)
+    seen = replace(seen, drive_unit=unit_of_drive(seen.drive_unit, drive, drive_unit))
     told = design_of(seen.drive if drive is None else drive, len(seen.labels), law)
     generator, seed = as_generator(rng)
     with one_blas_thread():
@@ -327,20 +332,15 @@ def _as_fit(
         told.name: draws[:, :-1] if levels else draws[:, 0],
         "curvature_mobility": draws[:, -1],
     }
-    speed_unit = f"{seen.unit}/{seen.time_unit}"
-    per_drive = (
-        f"{speed_unit}/{seen.drive_unit}" if seen.drive_unit not in ("", "1") else speed_unit
-    )
-    units = {told.name: per_drive if told.name == "drive_mobility" else speed_unit,
-             "curvature_mobility": f"{seen.unit}^2/{seen.time_unit}"}  # fmt: skip
+    units = WallUnits(seen.unit, seen.time_unit, seen.drive_unit)
+    named_units = units.of_law(told.name)
     if law in ("creep", "depinning"):
         means = (optimum.parameters * scale)[:-1]
         found = draw_law(told.levels, means, spread[:-1, :-1], law, generator, n_draws)
         named.update(found.draws)
         texts += found.warnings
         diagnostics["drive_law"] = found.diagnostics
-        known = {"velocity": speed_unit, "drive": seen.drive_unit, "velocity/drive": per_drive}
-        units.update({name: known.get(unit, unit) or "1" for name, unit in found.units.items()})
+        named_units |= units.of_drive_law(found.units)
     if not told.known:
         texts.append("no drive was given: drive_velocity is the velocity that the walls share")
     flagged = any("the law does not fit" in text for text in texts)
@@ -356,7 +356,7 @@ def _as_fit(
         data=[seen.labels, seen.usable, seen.times, told.force],
         prior_sd={told.name: prior[:-1] if levels else float(prior[0]),
                   "curvature_mobility": float(prior[-1])},
-        units=units,
+        units=named_units,
         dims={"level_velocity": ["drive_level"]} if levels else None,
         coords={"drive_level": told.levels.tolist()} if levels else None,
         diagnostics=diagnostics,

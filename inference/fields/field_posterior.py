@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.inference.fields.gauss_newton import FieldOptimum, Problem, Unknowns, solve_start
+from physlearn.inference.pareto_smoothing import smoothed_weights
 
 __all__ = ["FieldDraws", "LastField", "draw_few", "last_field", "time_step_shift"]
 
@@ -209,8 +210,6 @@ def _skewed(steps: Floats, ends: Floats, rng: np.random.Generator) -> Floats:
 
 def _weighted(ridge: Ridge, rng: np.random.Generator, n_draws: int) -> tuple[Floats, float]:
     """Draw by importance from a Student distribution of 8 degrees; return steps and Pareto k."""
-    from arviz import psislw
-
     size, degrees = len(ridge.root), 8
     normal = rng.normal(size=(WEIGHTED, size))
     stretch = np.sqrt(degrees / rng.chisquare(degrees, WEIGHTED))[:, None] * WIDER
@@ -219,12 +218,10 @@ def _weighted(ridge: Ridge, rng: np.random.Generator, n_draws: int) -> tuple[Flo
     proposal = -0.5 * (degrees + size) * np.log1p(square / degrees)
     target = np.array([-ridge.excess(step) for step in steps])
     weights = np.where(np.isfinite(target), target - proposal, -1e300)
-    smooth, shape = psislw(weights)  # type: ignore[no-untyped-call]
-    share = np.exp(np.asarray(smooth))
-    share /= share.sum()
+    share, shape = smoothed_weights(weights)
     centre = share @ steps
     chosen = rng.choice(WEIGHTED, n_draws, p=share)
     # few distinct points: a narrow kernel keeps the quantiles from being steps
     jitter = KERNEL * rng.normal(size=(n_draws, size))
     spread: Floats = centre + np.sqrt(1 - KERNEL**2) * (steps[chosen] - centre) + jitter
-    return spread, float(shape)
+    return spread, shape

@@ -12,7 +12,8 @@ from physlearn.inference.fronts.wall_runs import WallRun, usable_runs
 from physlearn.inference.pinning.pinned_line import PinnedLine
 from physlearn.inference.pinning.pinning_search import FieldSearch
 from physlearn.inference.pinning.pinning_solver import PinningOptimum
-from physlearn.inference.wall_laws.wall_drive import WallDrive, drive_design
+from physlearn.inference.wall_laws.wall_drive import WallDrive, drive_design, unit_of_drive
+from physlearn.inference.wall_laws.wall_units import WallUnits
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import WallTrack
 from physlearn.results import Fit, fit_from_draws
@@ -87,6 +88,7 @@ def fit_pinning_map(
     drive: ArrayLike | None = None,
     small_slopes: bool = False,
     known: dict[str, float] | None = None,
+    drive_unit: str | None = None,
     n_draws: int = 60,
     rng: int | np.random.Generator | None = None,
 ) -> Fit:
@@ -108,6 +110,8 @@ def fit_pinning_map(
     known
         Values of ``speed`` (drive mobility or velocity), ``curvature_mobility``,
         ``pinning_strength`` or ``pinning_length`` that are known and not to be fitted.
+    drive_unit
+        Unit of ``drive``; None takes the track's, where the drive is the track's, too.
     n_draws
         Draws behind the errors of the map.
     rng
@@ -155,9 +159,9 @@ def fit_pinning_map(
         laws, fields, last = search.draws(line, optimum, n_draws, generator)
     named = _named(told, laws[:, 0], search.draw(n_draws, generator))
     texts = _doubts(optimum, search, told)
-    speed = f"{track.unit}/{track.time_unit}"
-    scaled = told.name == "drive_mobility" and track.drive_unit not in ("", "1")
-    per_drive = f"{speed}/{track.drive_unit}" if scaled else speed
+    units = WallUnits(
+        track.unit, track.time_unit, unit_of_drive(track.drive_unit, drive, drive_unit)
+    )
     x = run.center[0] + line.places[:, None] * run.axes[0, 0] + line.heights * run.axes[1, 0]
     y = run.center[1] + line.places[:, None] * run.axes[0, 1] + line.heights * run.axes[1, 1]
     frames = line.frames(optimum.theta)
@@ -171,8 +175,8 @@ def fit_pinning_map(
         approximation="Gaussian about the mode at the evidence's best tension, strength and length",
         seed=seed,
         data=[track.table.to_numpy(dtype=float), track.frame_times, told.force],
-        units={told.name: per_drive, "curvature_mobility": f"{track.unit}^2/{track.time_unit}",
-               "pinning_strength": speed, "pinning_length": track.unit},
+        units={**units.of_law(told.name), "pinning_strength": units.speed,
+               "pinning_length": track.unit},
         diagnostics={
             "chi2_per_point": _chi2(optimum, search), "effective_parameters": search.effective,
             "tried": len(search.tried), "converged": optimum.converged,

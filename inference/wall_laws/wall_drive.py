@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, NotIdentified, check_array
 from physlearn.records import WallTrack
 
-__all__ = ["Scales", "WallDrive", "design_of", "drive_design", "drive_levels", "scale_draws"]
+__all__ = ["Scales", "WallDrive", "design_of", "drive_design", "drive_levels", "scale_draws",
+           "unit_of_drive"]  # fmt: skip
 
 Floats = NDArray[np.float64]
 
@@ -82,6 +83,13 @@ def design_of(given: ArrayLike | None, n_frames: int, law: str) -> WallDrive:
     nearest = np.abs(force[:, None] - levels[None]).argmin(axis=1)
     design = (nearest[:, None] == np.arange(levels.size)).astype(float)
     return WallDrive(design, "level_velocity", levels, True, constant, force)
+
+
+def unit_of_drive(own: str, drive: ArrayLike | None, given: str | None) -> str:
+    """Return the drive's unit: ``own``, the film's, goes with the film's drive."""
+    if given is not None:
+        return str(given)
+    return own if drive is None else str(getattr(drive, "attrs", {}).get("units", ""))
 
 
 def drive_levels(force: Floats) -> tuple[Floats, NDArray[np.int64]]:

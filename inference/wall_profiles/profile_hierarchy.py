@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, NotIdentified
+from physlearn.inference.pareto_smoothing import smoothed_weights
 from physlearn.inference.wall_profiles.profile_posterior import TANH_SPREAD, BlurPrior
 from physlearn.inference.wall_profiles.profile_reading import read_pixel_size
 from physlearn.inference.wall_profiles.profile_row_kernels import draw_rows
@@ -186,9 +187,6 @@ def _sample(
     target: _Target, center: Floats, covariance: Floats, generator: np.random.Generator
 ) -> tuple[Floats, float, float, str]:
     """Draw by importance in rounds, the proposal fitted to the last; by a walk if k > .7."""
-    from physlearn.results import import_arviz
-
-    psislw = import_arviz().psislw
     folded = bool(target.free[5])
     for n in ROUNDS:
         root = np.asarray(
@@ -205,9 +203,7 @@ def _sample(
         if not np.isfinite(log_weight).any():
             raise NotIdentified("no widths of the rows fit: take longer rows around each wall.")
         log_weight = np.where(np.isfinite(log_weight), log_weight, -1e300)
-        smoothed, shape = psislw(log_weight)
-        weight = np.exp(np.asarray(smoothed) - np.max(smoothed))
-        weight /= weight.sum()
+        weight, shape = smoothed_weights(log_weight)
         effective = 1 / float((weight**2).sum())
         if effective < 2 * center.size:
             covariance = covariance * 1.5
@@ -215,13 +211,13 @@ def _sample(
         center = weight @ points
         away = points - center
         covariance = (weight[:, None] * away).T @ away
-    if float(shape) < LARGEST_K and effective >= LEAST_EFFECTIVE:
+    if shape < LARGEST_K and effective >= LEAST_EFFECTIVE:
         chosen = np.sort(generator.choice(len(points), 8 * len(points), p=weight))
-        return points[chosen], float(shape), effective, "importance draws of the shared numbers"
+        return points[chosen], shape, effective, "importance draws of the shared numbers"
     walk, effective = _walk(target, center, covariance, generator)
     return (
         walk,
-        float(shape),
+        shape,
         effective,
         (f"random walk over the shared numbers (importance weights had Pareto k {shape:.2f})"),
     )

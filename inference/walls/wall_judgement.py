@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from physlearn.checks import NotIdentified
 from physlearn.inference.fronts.wall_fronts import FrontModel
 from physlearn.inference.walls.wall_posterior import WallOptimum
 
-__all__ = ["judge_walls"]
+__all__ = ["check_settled", "doubts_of_draws", "judge_walls", "verdict_of"]
 
 LARGEST_PARETO_K = 0.7
 INADEQUATE_SIGMA = 4.0
 INADEQUATE_MARGIN = 1.15
+NEAR_ZERO = 3.0
+"""Standard deviations: a parameter nearer to zero, where it ends, has a sign by construction."""
+HEAVY = 2.0
+"""Sd over that of a Gaussian with the same 90 % interval, above which a ratio has no useful sd."""
 
 
 def judge_walls(
@@ -45,6 +51,8 @@ def judge_walls(
         "n_shape_modes": [model.n_modes for model in models],
     }
     texts = []
+    if not optimum.converged:
+        texts.append("the fit did not converge: do not trust the numbers")
     for value, count, what in (
         (chi2, freedom, "the contour points"), (low_chi2, low_freedom, "the walls as a whole")
     ):  # fmt: skip
@@ -57,9 +65,48 @@ def judge_walls(
         texts.append(
             f"the posterior is not near a Gaussian (Pareto k {pareto_k:.2f}): do not trust it"
         )
-    if not optimum.converged:
-        texts.append("the fit did not converge: do not trust the numbers")
     return diagnostics, texts
+
+
+def check_settled(optimum: WallOptimum, pareto_k: float, doubts: list[str]) -> None:
+    """Refuse numbers that neither a mode nor weights of the likelihood stand behind."""
+    if not optimum.converged and not np.isfinite(pareto_k):
+        misfit = next((text.split(" (")[0] for text in doubts if "does not fit" in text), "")
+        raise NotIdentified(
+            "the wall law does not settle on these walls: the fit did not converge, and the "
+            f"likelihood gives its draws no weight{f'; {misfit}' if misfit else ''}. Crop the film "
+            "to walls that stay apart, or take measure_wall_advance, which needs no law."
+        )
+
+
+def doubts_of_draws(named: dict[str, NDArray[np.float64]]) -> list[str]:
+    """Return what a reader of means, errors and signs would misread."""
+    texts = []
+    bend = named.get("curvature_mobility")
+    if bend is not None and bend.mean() < NEAR_ZERO * bend.std():
+        texts.append(
+            "curvature_mobility cannot be negative in this model: only the upper end of its "
+            "interval means something"
+        )
+    for name in ("tension", "drive_pressure", "mobility"):
+        if name not in named:
+            continue
+        low, high = np.quantile(named[name], (0.05, 0.95))
+        if named[name].std() > HEAVY * (high - low) / 3.29:
+            texts.append(
+                f"{name} is a ratio whose denominator comes near zero: its mean and sd mean "
+                "nothing, quote the interval"
+            )
+    return texts
+
+
+def verdict_of(texts: list[str]) -> str:
+    """Return the word for all numbers of a fit that was judged so."""
+    if any("law does not fit" in text for text in texts):
+        return "model inadequate: the interval is too narrow"
+    if any("do not trust" in text for text in texts):
+        return "not to be trusted: see the fit's warnings"
+    return ""
 
 
 def _used_freedom(models: list[FrontModel], optimum: WallOptimum) -> float:

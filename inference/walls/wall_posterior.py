@@ -11,6 +11,7 @@ from scipy import stats
 
 from physlearn.checks import NotIdentified
 from physlearn.inference.fronts.wall_fronts import FrontModel
+from physlearn.inference.pareto_smoothing import smoothed_weights
 
 __all__ = ["WallOptimum", "draw_parameters", "optimize_walls"]
 
@@ -169,7 +170,7 @@ def draw_parameters(
     inside &= center[n - 1] + proposals @ root[n - 1] >= 0
     proposals, square = proposals[inside], square[inside]
     log_weight = -0.5 * square + 0.5 * square / wider**2 - _polynomial(proposals) @ coefficients
-    smoothed, pareto_k = _pareto_smooth(log_weight)
+    smoothed, pareto_k = smoothed_weights(log_weight)
     effective = 1.0 / float((smoothed**2).sum())
     if not effective > LEAST_EFFECTIVE_DRAWS:
         return _gaussian_draws(center, root, generator, n_draws), float("inf")
@@ -252,11 +253,3 @@ def _polynomial(design: Floats) -> Floats:
         x, y = design[:, i], design[:, j]
         columns.append(np.column_stack([x * y, x * x * y, x * y * y]))
     return np.concatenate(columns, axis=1)
-
-
-def _pareto_smooth(log_weight: Floats) -> tuple[Floats, float]:
-    from arviz import psislw
-
-    smoothed, shape = psislw(log_weight)  # type: ignore[no-untyped-call]
-    weight = np.exp(np.asarray(smoothed) - np.max(smoothed))
-    return weight / weight.sum(), float(shape)
