@@ -19,6 +19,7 @@ from figures_envelope import envelope_figure
 from figures_gallery import gallery_figure
 from figures_patches import PATCH_FIGURES
 from figures_physics import ising_figure
+from figures_plots import plots_figure
 from figures_prediction import prediction_figure
 from figures_walls import WALL_FIGURES
 from matplotlib.figure import Figure
@@ -43,6 +44,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "scaling": measured.scaling_figure,
     "independent": measured.independent_figure,
     "prediction": prediction_figure,
+    "plots": plots_figure,
 }
 
 

@@ -7,6 +7,7 @@ neither here (PHYSLEARN_DATA_DIR) nor can be downloaded is named and left out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +55,11 @@ HERE = Path(__file__).parent
 DOTS_PER_INCH = 100
 
 
-def panels(n: int, height: float = 5.2) -> tuple[Figure, list[Axes]]:
-    """Return a row of panels."""
+def panels(n: int, height: float = 5.2, *, shared: bool = False) -> tuple[Figure, list[Axes]]:
+    """Return a row of panels; ``shared`` ones show the same field and are of one size."""
     figure = Figure(figsize=(4.8 * n, height), layout="constrained")
-    return figure, list(np.atleast_1d(figure.subplots(1, n)))
+    axes = figure.subplots(1, n, sharex=shared, sharey=shared)
+    return figure, list(np.atleast_1d(axes))
 
 
 def close_up(image: xr.DataArray, atoms: AtomicConfiguration, box: tuple[slice, slice]) -> tuple:
@@ -87,7 +89,12 @@ def rhenium_figure() -> Figure:
     """Draw rhenium in MoS2: the metal sites by species, every column close up, one error each."""
     image = read_image(registry.fetch("stem_mo_re_s2/re05.tiff"))
     atoms = classify_species(find_atoms(image))
+    named_classes = ("faint, beside Re", "sulphur", "metal", "rhenium")
+    if len(atoms.species_names) == len(named_classes):  # by brightness, the faintest first
+        atoms = replace(atoms, species_names=named_classes)
     sites = site_atoms(assign_sites(atoms))
+    if len(named_classes) == len(atoms.species_names):  # the same marks in all panels
+        sites = replace(sites, species=sites.species + 2, species_names=named_classes)
     figure, (whole, near, errors) = panels(3)
     plot_atoms(image, sites, ax=whole)
     named(whole, f"Re in MoS2 (re05.tiff): {sites.n} metal sites")
@@ -112,7 +119,7 @@ def _error_panel(ax: Axes, atoms: AtomicConfiguration) -> None:
     ax.xaxis.set_minor_formatter("")
     ax.set_xlabel("intensity (counts or grey × px²)")
     ax.set_ylabel(unit_label("standard deviation of x and y", atoms.unit))
-    ax.legend(loc="upper right", markerscale=2)
+    ax.legend(loc="lower left", markerscale=2)
 
 
 def sulphide_figure() -> Figure:
@@ -135,15 +142,15 @@ def graphene_figure() -> Figure:
     """Draw synthetic graphene with Stone-Wales defects: picture, rings found, truth."""
     made = make_stone_wales_graphene(6, peak_counts=60.0, rng=4)
     atoms = find_atoms(made.scene.image)
-    figure, (plain, found, truth) = panels(3, 6.2)
+    figure, (plain, found, truth) = panels(3, 5.6, shared=True)
     plot_image(made.scene.image, ax=plain)
     named(plain, "synthetic graphene, peak 60 counts")
     plot_rings(find_rings(atoms), made.scene.image, ax=found)
     named(found, f"rings of {atoms.n:,} atoms found")
     blank = xr.full_like(made.scene.image, 0.0)
     plot_rings(find_rings(made.scene.truth), blank, ax=truth)
-    truth.scatter(*made.defects.T, s=90, facecolors="none", edgecolors=RED, lw=1.4)
-    named(truth, f"truth: {len(made.defects)} turned bonds (circles)")
+    truth.scatter(*made.defects.T, s=190, facecolors="none", edgecolors="white", lw=2.2)
+    named(truth, f"truth: {len(made.defects)} turned bonds (white circles)")
     return figure
 
 
@@ -234,13 +241,14 @@ def motion_figure() -> Figure:
         paths.plot(*track.positions[rows][0], "o", ms=6, mfc="none", color="#ff9a4d")
     rate = hops.rate()
     named(paths, f"{hops.n_hops} hops found in {len(video)} frames ({len(made.hops)} planted)")
+    paths.set_xlabel(f"{rate[0]:.3f} [{rate[1]:.3f} to {rate[2]:.3f}] hops a frame and hopper")
     drift.plot(linked.frame_shift[:, 0], color=BLUE, label="x")
     drift.plot(linked.frame_shift[:, 1], color=RED, label="y")
     frames = np.arange(len(video))
     drift.plot(frames, 0.3 * frames, color=GREY, lw=0.8, ls="--", label="planted")
     drift.plot(frames, -0.2 * frames, color=GREY, lw=0.8, ls="--")
     drift.set(xlabel="frame", ylabel="common shift (px)")
-    drift.set_title(f"drift; {rate[0]:.3f} [{rate[1]:.3f} to {rate[2]:.3f}] hops a frame")
+    drift.set_title("drift common to all atoms")
     drift.legend()
     _graph_panel(kinds, graph, made.kind_counts)
     return figure
@@ -255,10 +263,10 @@ def _graph_panel(ax: Axes, graph: object, happened: np.ndarray) -> None:
                   alpha=0.45)  # fmt: skip
         ax.plot(found["probability"], row, "o", color=BLUE)
         ax.plot(planted, row, marker="|", ms=20, mew=2.5, color=RED)
-        ax.text(0.0, row + 0.16, f"{source} to {target}: {found['count']:.1f} found, "
+        ax.text(0.004, row + 0.16, f"{source} to {target}: {found['count']:.1f} found, "
                 f"{count} happened")  # fmt: skip
     ax.set(ylim=(-0.6, 1.6), yticks=[], xlabel="probability per frame", xlim=(0.0, None))
-    ax.set_title("changes of kind (red: planted probability)")
+    ax.set_title("changes of kind (upright bar: planted)")
 
 
 ATOM_FIGURES: dict[str, Callable[[], Figure]] = {

@@ -21,4 +21,8 @@ def envelope() -> OperatingEnvelope:
 
 def envelope_figure() -> Figure:
     """Draw what can be told over dose and spacing, with simulated pictures."""
-    return plot_envelope(envelope(), against="spacing")
+    figure = plot_envelope(envelope(), against="spacing")
+    for ax in figure.axes:  # the page's lengths are in angstrom; the function's, in any one unit
+        if ax.get_ylabel() == "spacing":
+            ax.set_ylabel("spacing (Å)")
+    return figure

@@ -230,6 +230,7 @@ def independent_figure() -> Figure:
     figure = Figure(figsize=(9.4, 4.2), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     methods = list(dict.fromkeys(row["method"] for row in rows))
+    seen = [color for color in COLORS if color != "#f0e442"]  # yellow is lost on white
     for ax, quantity, said in zip(
         axes, ("energy", "magnetization"), ("a  energy", "b  |magnetization|"), strict=True
     ):
@@ -238,7 +239,7 @@ def independent_figure() -> Figure:
             times = np.array([row[quantity]["ms"] for row in mine])
             errors = times * [row[quantity]["relative_error"] for row in mine]
             ax.errorbar([row["size"] for row in mine], times, errors, ms=6, lw=1.4, label=method,
-                        color=COLORS[index % len(COLORS)], marker=MARKS[index % len(MARKS)],
+                        color=seen[index % len(seen)], marker=MARKS[index % len(MARKS)],
                         zorder=3 - index / 100)  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel="edge L of the square lattice", title=said)
         ax.set_xticks(sorted({row["size"] for row in rows}))

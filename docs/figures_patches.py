@@ -281,7 +281,8 @@ def loops_figure() -> Figure:
     figure, axes = grid(-(-(len(names) + 1) // 5), 5, 3.7, 3.3)
     plot_spectra(spectra, ax=axes[0])
     axes[0].axhline(0.0, color=GREY, lw=0.8)
-    axes[0].set_title("median and mean loop")
+    axes[0].set_title("median and mean loop", fontsize=11)
+    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1)
     maps(axes[1:], table, names)
     return figure
 

@@ -36,14 +36,27 @@ def prediction_figure() -> Figure:
     fine = np.linspace(RATIOS[0], RATIOS[-1], 200)
     truth = [kaufman_torus((EDGE, EDGE), COUPLING / ratio).heat_capacity for ratio in fine]
     middle.plot(fine, truth, color=INK, lw=1.1, ls=(0, (4, 2)), label=f"truth, {EDGE} x {EDGE}")
-    left.plot(fine, onsager_magnetization(COUPLING / fine), color=GREEN, lw=1.1, ls=(0, (4, 2)),
+    left.plot(RATIOS, [_finite_order(ratio) for ratio in RATIOS], color=INK, lw=1.1,
+              ls=(0, (4, 2)), label=f"truth, {EDGE} x {EDGE} (simulated)")  # fmt: skip
+    left.plot(fine, onsager_magnetization(COUPLING / fine), color=GREEN, lw=1.1, ls=(0, (1, 2)),
               label="truth, infinite lattice")  # fmt: skip
-    left.legend(loc="upper right")
-    middle.legend(loc="upper right")
+    for ax in (left, middle):
+        ax.set_title("ferromagnet", pad=18)
+        ax.legend(loc="upper right")
     picture = simulate_lattice(Ising([-COUPLING]), square_lattice((64, 64)), burn_in=800, rng=1)
     diagram = predict_phase_diagram(
         fit_lattice_hamiltonian(picture, 1, rng=1), SHARES, np.linspace(0.2, 1.2, 11),
         shape=(16, 16), options=LadderOptions(n_draws=24, n_sweeps=800, most_rounds=2), rng=1,
     )  # fmt: skip
     plot_phase_diagram(diagram, ax=right)
+    right.set_title("antiferromagnet, fixed composition", pad=18)
+    right.set_xlabel("share of the state +1")
     return figure
+
+
+def _finite_order(ratio: float) -> float:
+    """Return the mean order parameter |m| of the planted lattice of the forecast's size."""
+    drawn = simulate_lattice(
+        Ising([COUPLING / ratio]), square_lattice((EDGE, EDGE)), 2000, method="wolff", rng=7
+    )
+    return float(np.abs(drawn.states.mean(axis=1, dtype=float)).mean())
