@@ -57,7 +57,8 @@ def channels_of(path: Path) -> list[Channel]:
             "with register_reader."
         )
     listing = find_lister(key)
-    if READ_WHOLE.search(listing.__module__):
+    home = str(getattr(listing, "__module__", ""))
+    if READ_WHOLE.search(home):
         check_size(path)
     try:
         found = listing(path)
@@ -68,7 +69,7 @@ def channels_of(path: Path) -> list[Channel]:
     except BackendUnavailable:
         raise
     except Exception as error:  # readers from outside raise their own kinds
-        if listing.__module__.startswith("physlearn."):
+        if home.startswith("physlearn."):
             raise
         raise unreadable(path, error) from None
     if not all(isinstance(one, Channel) for one in found):

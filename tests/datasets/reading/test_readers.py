@@ -109,6 +109,17 @@ def test_what_is_no_reader_is_refused(suffix, lister, said):
         register_reader(suffix, lister)
 
 
+def test_any_callable_will_do(file):
+    class Reader:
+        __module__ = None  # what is typed into a notebook's exec has none
+
+        def __call__(self, path):
+            return list_foo(path)
+
+    register_reader(".foo", Reader())
+    assert read_image(file).shape == (18, 20)
+
+
 def test_every_reader_of_ours_can_be_found():
     for suffix in readers.READERS:
         assert callable(readers.find_lister(suffix))
