@@ -11,6 +11,7 @@ from scipy import sparse
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
 from physlearn.one_thread import one_blas_thread
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ SMALLEST_NODE_SPACING_PX = 24.0
 NODE_SPACING_WIDTHS = 12.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ColumnBounds:
     """The smallest covariance that an unbiased fit of columns can have.
 
@@ -53,6 +54,8 @@ class ColumnBounds:
     covariance: Floats
     intensity: Floats
     matched_snr: Floats
+
+    __repr__ = short_repr
 
     @property
     def position_sd(self) -> Floats:

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from physlearn.datasets.columns import background_covariance_kernels as background
 from physlearn.datasets.columns import covariance_kernels as kernels
 from physlearn.datasets.columns import information_kernels as information
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -31,7 +32,7 @@ SAFE_SUM = 0.9
 LANCZOS_STEPS = 24
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ColumnCovariance:
     """Covariances of columns (x, y, log amplitude, log width) and of those that overlap.
 
@@ -48,6 +49,8 @@ class ColumnCovariance:
     blocks: Floats
     pairs: Integers
     cross: Singles
+
+    __repr__ = short_repr
 
     def keep(self, flags: NDArray[np.bool_]) -> ColumnCovariance:
         """Return the covariance of the flagged columns (the others stay free)."""

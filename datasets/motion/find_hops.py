@@ -12,6 +12,7 @@ from scipy.stats import chi2, norm
 from physlearn.checks import InputError, NotIdentified, check_positive
 from physlearn.datasets.motion.broken_tracks import count_broken_tracks
 from physlearn.datasets.motion.link_atoms import LinkedAtoms
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ HEAVY_TAILS = (
 POWER = 0.95
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HopEvents:
     """Hops of a film, and how much was watched to see them.
 
@@ -78,6 +79,8 @@ class HopEvents:
     smallest_hop: float
     n_broken: int = 0
     warnings: tuple[str, ...] = ()
+
+    __repr__ = short_repr
 
     @property
     def n_hops(self) -> int:

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from physlearn.checks import InputError, check_array, check_count, check_positive
 from physlearn.datasets.motion.common_shift import measure_shift, refined_shift
 from physlearn.records import AtomicConfiguration, Trajectory
+from physlearn.records.storage import short_repr
 
 __all__ = ["LinkedAtoms", "link_atoms"]
 
@@ -28,7 +29,7 @@ class _Group(NamedTuple):
     reach: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LinkedAtoms:
     """Atoms of several frames with the identity of each.
 
@@ -70,6 +71,8 @@ class LinkedAtoms:
     search_range: float
     memory: int
     warnings: tuple[str, ...] = ()
+
+    __repr__ = short_repr
 
 
 def link_atoms(

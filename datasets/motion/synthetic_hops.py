@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, as_generator, check_array, check_count, check_positive
 from physlearn.datasets.synthetic.imaging import ImagingSettings, image_columns
 from physlearn.records import Trajectory
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,7 @@ class HoppingSettings:
             raise InputError("each row of kind_probabilities must sum to 1.")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HoppingFilm:
     """The film and what happened in it.
 
@@ -129,6 +130,8 @@ class HoppingFilm:
     sites: Floats
     frame_shift: Floats
     seed: int
+
+    __repr__ = short_repr
 
 
 def make_hopping_film(

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.scan.row_fits import in_pixels
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 __all__ = ["ScanPair", "combine_scans"]
 
@@ -27,7 +28,7 @@ START = np.array([np.log(0.1), 1.0, np.log(0.1), 1.0])
 """Log standard deviation and logit of the AR(1) coefficient, first and second scan."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ScanPair:
     """One set of columns from two scans, free of both scans' line shifts.
 
@@ -70,6 +71,8 @@ class ScanPair:
     drift_sd: Floats
     pairs: Integers
     not_identified: tuple[str, ...]
+
+    __repr__ = short_repr
 
 
 def combine_scans(rows_first: AtomicConfiguration, columns_first: AtomicConfiguration) -> ScanPair:

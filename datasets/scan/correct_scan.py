@@ -32,6 +32,7 @@ from physlearn.datasets.scan.row_model import (
 )
 from physlearn.datasets.scan.scan_image import Picture
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 __all__ = ["ScanCorrection", "correct_scan"]
 
@@ -40,7 +41,7 @@ FEWEST_COLUMNS = 24
 PRIOR_ONLY_SHARE = 0.9
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ScanCorrection:
     """Columns freed of the scan's row jitter, and what the scan did.
 
@@ -97,6 +98,8 @@ class ScanCorrection:
     scale_sd: float | None
     on_lattice: NDArray[np.bool_]
     not_identified: tuple[str, ...]
+
+    __repr__ = short_repr
 
     @property
     def verdict(self) -> str:

@@ -14,6 +14,7 @@ from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.datasets.scan.declared_lattice import undo_drift_of
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 __all__ = ["DriftSeries", "measure_drift", "undo_drift"]
 
@@ -21,7 +22,7 @@ Floats = NDArray[np.float64]
 Report = Callable[[float, str], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DriftSeries:
     """How the sample moved from frame to frame, and evenly over all of them.
 
@@ -69,6 +70,8 @@ class DriftSeries:
     drift_per_row_sd: Floats
     unit: str
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
 
 
 def measure_drift(

@@ -18,6 +18,7 @@ from physlearn.datasets.scan.registration_fit import (
     transform_matrix,
 )
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 __all__ = ["Registration", "register_images"]
 
@@ -34,7 +35,7 @@ EDGE_FILTER_PX = 1.5
 RANKING_FILTER_PX = 1.5
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Registration:
     """How the second picture lies on the first: ``p' = center + matrix (p - center) + shift``.
 
@@ -74,6 +75,8 @@ class Registration:
     correlation: float
     unit: str
     warnings: tuple[str, ...] = ()
+
+    __repr__ = short_repr
 
     @property
     def shift_sd(self) -> Floats:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, NotIdentified, check_positive
 from physlearn.datasets.sites.lattice_errors import lattice_error
 from physlearn.datasets.sites.lattice_finding import (
-    lattice_distortion,
     lattice_kind,
+    lattice_stretch,
     reduced_vectors,
 )
 from physlearn.datasets.sites.site_frame import find_site_frame
@@ -40,7 +40,9 @@ class LatticeConstant:
     scale_sd
         Declared relative standard deviation of the picture's scale.
     total_sd, total_low, total_high
-        Both errors together, and their 95 % interval.
+        Both errors together, and their 95 % interval. Where the distortion is larger than the
+        scale's error, one axis may be right and the other wrong: half the distortion stands for the
+        scale's error then.
     lattice
         square, triangular, rectangular or oblique.
     distortion
@@ -50,6 +52,8 @@ class LatticeConstant:
         Columns that were used.
     lengths, angle
         Lengths of the two shortest lattice vectors and the angle between them (degrees).
+    stretch_angle
+        Direction of the longest axis of the distortion, degrees from +x towards +y, 0 to 180.
 
     Examples
     --------
@@ -72,14 +76,32 @@ class LatticeConstant:
     n_columns: int
     lengths: tuple[float, float] = (float("nan"), float("nan"))
     angle: float = float("nan")
+    stretch_angle: float = float("nan")
+
+    @property
+    def spacings(self) -> tuple[float, ...]:
+        """Nearest-neighbour distances along the two lattice vectors; triangular: their sum too."""
+        if self.lattice != "triangular":
+            return self.lengths
+        one, two = self.lengths
+        third = one**2 + two**2 - 2 * one * two * abs(np.cos(np.radians(self.angle)))
+        return (one, two, float(np.sqrt(third)))
 
     def __str__(self) -> str:
         """Return lattice and both intervals in words."""
         if self.lattice in ("square", "triangular"):
             said = f"{self.lattice} lattice"
             if self.distortion > SMALLEST_DISTORTION:
-                said += f" distorted by {self.distortion:.1%} (drift, strain or another lattice)"
-            said += f", lattice constant {self.value:.5g} {self.unit}"
+                sides = ", ".join(f"{length:.4g}" for length in self.spacings)
+                said += (
+                    f" distorted by {self.distortion:.1%}, longest at {self.stretch_angle:.0f} "
+                    "degrees from x (an axis of the scan off scale, drift, strain or another "
+                    f"lattice): neighbours {sides} {self.unit} apart, the vectors at "
+                    f"{self.angle:.1f} degrees; lattice constant, the edge of the undistorted cell "
+                    f"of the same area, {self.value:.5g} {self.unit}"
+                )
+            else:
+                said += f", lattice constant {self.value:.5g} {self.unit}"
         else:
             said = (
                 f"{self.lattice} lattice of {self.lengths[0]:.5g} x {self.lengths[1]:.5g} "
@@ -89,10 +111,10 @@ class LatticeConstant:
         said += f"; statistical 95 % interval {self.low:.5g} to {self.high:.5g} {self.unit}"
         if self.scale_sd == 0:
             return said + "; no scale error declared"
-        return (
-            f"{said}; with a scale known to {self.scale_sd:.1%}: {self.total_low:.4g} to "
-            f"{self.total_high:.4g} {self.unit}"
-        )
+        doubt = f"with a scale known to {self.scale_sd:.1%}"
+        if 0.5 * self.distortion > self.scale_sd:
+            doubt += f", which the distortion contradicts ({0.5 * self.distortion:.1%} taken)"
+        return f"{said}; {doubt}: {self.total_low:.4g} to {self.total_high:.4g} {self.unit}"
 
     def deviation_from(self, expected: float) -> float:
         """Return how far the value stands from an expected one, in total standard deviations."""
@@ -162,12 +184,14 @@ def measure_lattice_constant(
     value = float(np.hypot(*ideal[0])) if kind in ("square", "triangular") else root
     sd, half = error.sd * value / root, error.reach * value / root
     scale = 0.0 if atoms.unit in ("pixel", "reduced") else scale_sd
-    total = float(np.hypot(sd, scale * value))
-    wide = float(np.hypot(half, 1.96 * scale * value))
+    distortion, direction = lattice_stretch(vectors, kind)
+    doubt = max(scale, 0.5 * distortion) if scale else 0.0
+    total = float(np.hypot(sd, doubt * value))
+    wide = float(np.hypot(half, 1.96 * doubt * value))
     one, two = reduced_vectors(vectors)
     lengths = (float(np.hypot(*one)), float(np.hypot(*two)))
     angle = float(np.degrees(np.arccos(np.clip(one @ two / (lengths[0] * lengths[1]), -1, 1))))
     return LatticeConstant(
         value, atoms.unit, sd, value - half, value + half, scale, total, value - wide,
-        value + wide, kind, lattice_distortion(vectors, kind), int(used.sum()), lengths, angle,
+        value + wide, kind, distortion, int(used.sum()), lengths, angle, direction,
     )  # fmt: skip

@@ -20,6 +20,7 @@ __all__ = [
     "find_sublattices",
     "lattice_distortion",
     "lattice_kind",
+    "lattice_stretch",
     "lattice_vectors",
     "local_goal",
     "reduced_vectors",
@@ -247,15 +248,24 @@ def lattice_distortion(vectors: Floats, kind: str) -> float:
 
     Turns do not change it; 0 for a rectangular or oblique lattice.
     """
+    return lattice_stretch(vectors, kind)[0]
+
+
+def lattice_stretch(vectors: Floats, kind: str) -> tuple[float, float]:
+    """Return `lattice_distortion` and the longest direction, in degrees from +x towards +y, 0-180.
+
+    NaN for the direction where there is no ideal lattice to compare with.
+    """
     if kind not in IDEAL:
-        return 0.0
+        return 0.0, float("nan")
     one, two = reduced_vectors(vectors)
     # either order of the vectors, either hand
     stretches = [
-        np.linalg.svd(np.linalg.solve(IDEAL[kind], basis), compute_uv=False)
+        np.linalg.svd(np.linalg.solve(IDEAL[kind], basis))
         for basis in (np.array([one, two]), np.array([two, one]))
     ]
-    return float(min(values[0] / values[1] for values in stretches) - 1.0)
+    _, values, axes = min(stretches, key=lambda one: one.S[0] / one.S[1])
+    return float(values[0] / values[1] - 1.0), float(np.degrees(np.arctan2(*axes[0, ::-1])) % 180)
 
 
 def _affine(indices: Integers, positions: Floats) -> tuple[Floats, Floats]:

@@ -77,9 +77,12 @@ def name_states(probability: Floats, too_dim: Floats, rate: float) -> NDArray[np
 
 def share_table(
     frame: SiteFrame, levels: list[AmplitudeMixture], possible: Flags, state: NDArray[np.int64],
-    values: Floats, errors: Floats,
+    values: Floats, errors: Floats, relative: Floats,
 ) -> pd.DataFrame:  # fmt: skip
-    """Return share and interval of each state on each sublattice, from all amplitudes together."""
+    """Return share and interval of each state on each sublattice, from all amplitudes together.
+
+    ``relative`` = amplitude over the sublattice's typical one.
+    """
     import pandas as pd
 
     rows = []
@@ -97,6 +100,7 @@ def share_table(
                     {
                         "sublattice": part, "state": name, "n_sites": int(here.sum()),
                         "count": int((state[here] == code).sum()),
+                        "brighter": int(((state[here] == code) & (relative[here] > 1)).sum()),
                         "share": float(best.shares[code]), "low": low, "high": high,
                     }
                 )  # fmt: skip

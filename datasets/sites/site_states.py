@@ -58,7 +58,9 @@ class SiteStates:
     interstitial_p
         float64: probability that a site's own column stands as far off.
     shares
-        Table: sublattice, state, n_sites, count, share, low and high (95 % interval).
+        Table: sublattice (0 is the brightest), state, n_sites, count, brighter (of these, those
+        above the sublattice's typical height: tells dopants from dimmer ones), share, low and high
+        (95 % interval).
     metadata, warnings
         As in ``AtomicConfiguration``.
 
@@ -112,10 +114,12 @@ class SiteStates:
         return np.asarray(chosen)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row a site; the interstitials follow with kind ``interstitial``.
+        """Return one row a site; interstitials are on none (``interstitials`` numbers their atoms).
 
         Columns: x, y, kind, probability (of that kind), sublattice, index_1, index_2, atom (-1
-        where none), amplitude, amplitude_sd, log_likelihood_* and probability_* for each state.
+        where none), amplitude, amplitude_sd, measured (whether the error is below a full height; at
+        the picture's edge it may not be), log_likelihood_* and probability_* for each state that
+        was possible somewhere. ``attrs["unit"]`` is the unit of x and y.
         """
         import pandas as pd
 
@@ -126,8 +130,12 @@ class SiteStates:
             "sublattice": self.sublattice, "index_1": self.indices[:, 0],
             "index_2": self.indices[:, 1], "atom": self.column,
             "amplitude": self.amplitude, "amplitude_sd": self.amplitude_sd,
+            "measured": self.amplitude_sd < 1.0,
         }  # fmt: skip
         for k, name in enumerate(SITE_STATES):
-            table[f"log_likelihood_{name}"] = self.log_likelihood[:, k]
-            table[f"probability_{name}"] = self.probability[:, k]
-        return pd.DataFrame(table)
+            if np.isfinite(self.log_likelihood[:, k]).any() or not self.n_sites:
+                table[f"log_likelihood_{name}"] = self.log_likelihood[:, k]
+                table[f"probability_{name}"] = self.probability[:, k]
+        frame = pd.DataFrame(table)
+        frame.attrs["unit"] = self.unit
+        return frame

@@ -140,7 +140,7 @@ def find_vacancies(
         atoms.unit, frame.indices, frame.sublattice, frame.vectors, frame.phases, frame.column,
         relative, relative_sd, evidence, probability, state, interstitials, off_p,
         share_table(frame, levels, possible, state, relative * typical / surface,
-                     relative_sd * typical / surface),
+                     relative_sd * typical / surface, relative),
         _metadata(atoms, frame, levels, false_discovery_rate),
         tuple(dict.fromkeys(warnings)),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.structure.bond_search import find_bonds, planar
 from physlearn.datasets.structure.joint_positions import position_errors
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ Flags = NDArray[np.bool_]
 FEWEST_ATOMS = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BondOrder:
     """Order of each atom's bonds.
 
@@ -68,6 +69,8 @@ class BondOrder:
     voronoi_area: Floats
     edge: Flags
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row an atom: |psi| and its sd, the bonds' angle (0 to 2 pi / k), Voronoi."""

@@ -15,6 +15,7 @@ from physlearn.datasets.structure.ring_kernels import (
     sort_by_angle,
 )
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 __all__ = ["BondNetwork", "bond_cut", "distance_gap", "find_bonds", "half_edges", "planar"]
 
@@ -30,7 +31,7 @@ SMALLEST_GAP = 0.2
 """The valley of pair distances may be at most this share of the first peak, or a warning."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BondNetwork:
     """Half-edges of each atom in counter-clockwise order, and what stands in doubt.
 
@@ -43,6 +44,8 @@ class BondNetwork:
     steps: Floats
     longest: float
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
 
     def pairs(self) -> tuple[Integers, Integers]:
         """Return each bond once (first atom < second), shape (m, 2), and its half-edge."""

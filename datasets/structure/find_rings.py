@@ -14,6 +14,7 @@ from physlearn.datasets.structure.bond_search import find_bonds
 from physlearn.datasets.structure.joint_positions import position_errors
 from physlearn.datasets.structure.ring_kernels import bond_faces, twins_of
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Rings:
     """Rings of a planar bond network.
 
@@ -64,6 +65,8 @@ class Rings:
     bond_rings: Integers
     longest_bond: float
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
 
     @property
     def n(self) -> int:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 __all__ = ["PositionErrors", "position_errors", "scan_doubt"]
 
@@ -19,7 +20,7 @@ FARTHEST_ROWS = 8.0
 """Row errors further apart than this many correlation lengths are independent."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PositionErrors:
     """Covariance of x, y of all atoms as a sum of ``spread @ core @ spread.T``.
 
@@ -30,6 +31,8 @@ class PositionErrors:
     terms: tuple[tuple[sparse.csr_array | None, sparse.csr_array], ...]
     source: str
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
 
     @property
     def known(self) -> bool:

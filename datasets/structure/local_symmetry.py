@@ -12,6 +12,7 @@ from physlearn.checks import InputError, NotIdentified, check_positive
 from physlearn.datasets.structure.bond_search import bond_cut, distance_gap, half_edges, planar
 from physlearn.datasets.structure.joint_positions import position_errors
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ MOST_NEIGHBORS = 40
 CHUNK = 2_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LocalSymmetry:
     """Symmetry of neighbourhoods; columns of the tables are c2, c3, c4, c6, mirror.
 
@@ -73,6 +74,8 @@ class LocalSymmetry:
     edge: Flags
     radius: float
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
 
     def point_groups(self) -> list[str]:
         """Return the largest point group of each atom that is not rejected at p < 0.01.

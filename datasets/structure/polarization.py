@@ -20,6 +20,7 @@ from physlearn.datasets.structure.joint_positions import (
 from physlearn.datasets.structure.row_shifts import row_shifts_left_out
 from physlearn.datasets.structure.sublattices import center_and_cage
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ WIDEST_ANGLE = 1.6
 """The largest angle between neighbours of a whole cage, in shares of the even one."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PolarizationField:
     """Polar displacements.
 
@@ -78,6 +79,22 @@ class PolarizationField:
     unit: str
     row_mean_identified: bool
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+
+    def __str__(self) -> str:
+        """Return the mean displacement with its errors, and the warnings."""
+        mean, covariance = self.mean()
+        said = ", ".join(
+            f"{axis} {value:.4g} ± {error:.2g} {self.unit}"
+            for axis, value, error in zip("xy", mean, np.sqrt(np.diag(covariance)), strict=True)
+        )
+        shifts = "excluded" if self.row_mean_identified else "not excluded"
+        head = (
+            f"polar displacements of {len(self.centers):,} cells, mean {said}; shifts of whole "
+            f"scan rows are {shifts}"
+        )
+        return "\n- ".join([head, *self.warnings])
 
     def mean(self, selection: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """Return the mean displacement (2,) of selected cells and its joint covariance (2, 2)."""

@@ -20,6 +20,7 @@ from physlearn.datasets.structure.joint_positions import (
 )
 from physlearn.datasets.structure.sublattices import FEWEST_ATOMS, lattice_parts
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ LARGEST_TURN = 0.03
 COMPONENTS = ("xx", "yy", "xy", "rotation")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StrainField:
     """Strain at atoms.
 
@@ -46,7 +47,9 @@ class StrainField:
         float64 (n, 2), in ``unit``.
     strain
         float64 (n, 4): xx, yy, xy (tensor shear, half the engineering one) and rotation
-        (radians, positive from +x to +y), dimensionless, relative to ``reference``.
+        (radians, positive from +x to +y), dimensionless, relative to ``reference``. Where
+        ``complete`` is False a value leans on few neighbours: ``mean(field.complete)`` leaves those
+        out.
     covariance
         float64 (n, 4, 4); NaN when the atoms carry no errors.
     gradients
@@ -86,6 +89,26 @@ class StrainField:
     unit: str
     row_mean_identified: bool
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+
+    def __str__(self) -> str:
+        """Return the mean strain of whole neighbourhoods with its errors, and the warnings."""
+        whole = self.complete if self.complete.any() else np.ones_like(self.complete)
+        mean, covariance = self.mean(whole)
+        errors = np.sqrt(np.diag(covariance))
+        said = ", ".join(
+            f"{name} {value:.3%} ± {error:.3%}" if name != "rotation"
+            else f"{name} {value:.4f} ± {error:.4f} rad"
+            for name, value, error in zip(COMPONENTS, mean, errors, strict=True)
+        )  # fmt: skip
+        shifts = "excluded" if self.row_mean_identified else "not excluded"
+        head = (
+            f"strain of {len(self.members):,} atoms, {int(self.complete.sum()):,} of them with all "
+            f"neighbours; mean of {int(whole.sum()):,}: {said}; shifts of whole scan rows are "
+            f"{shifts}"
+        )
+        return "\n- ".join([head, *self.warnings])
 
     def mean(self, selection: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """Return the mean strain (4,) of selected rows and its covariance (4, 4), jointly."""

@@ -12,6 +12,7 @@ from physlearn.checks import InputError
 from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.datasets.scan.scan_kernels import draw_columns
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 __all__ = ["LeveledScan", "atom_picture", "level_scan"]
 
@@ -23,7 +24,7 @@ FEWEST_ROWS = 16
 LOW_QUANTILE = 0.3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LeveledScan:
     """A surface without tilt and line offsets, and what was taken away.
 
@@ -61,6 +62,8 @@ class LeveledScan:
     pink_noise: float
     pink_exponent: float
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
 
 
 def level_scan(

@@ -18,6 +18,7 @@ from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.datasets.surfaces.level_scan import LeveledScan, level_scan
 from physlearn.datasets.surfaces.tip_changes import TipChanges, find_tip_changes
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 __all__ = ["SurfaceAtoms", "compare_biases", "find_surface_atoms"]
 
@@ -29,7 +30,7 @@ FEWEST_PAIRS = 12
 NEAREST_SHARE = 0.4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SurfaceAtoms:
     """Atoms of a surface, its levelled picture, and what the tip did.
 
@@ -58,6 +59,8 @@ class SurfaceAtoms:
     height_sd: Floats
     leveled: LeveledScan
     tip: TipChanges | None
+
+    __repr__ = short_repr
 
 
 def find_surface_atoms(

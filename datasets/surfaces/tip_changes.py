@@ -14,6 +14,7 @@ from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.datasets.scan.declared_lattice import index_columns
 from physlearn.datasets.surfaces.level_scan import atom_picture
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import short_repr
 
 __all__ = ["TipChanges", "find_tip_changes"]
 
@@ -28,7 +29,7 @@ LEVEL_HEADROOM = 1.25
 """How far a level's jump must exceed the Gaussian limit: levels have heavier tails than Gauss."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TipChanges:
     """Where the tip changed, and what is alike between the changes.
 
@@ -74,6 +75,8 @@ class TipChanges:
     height_factor_sd: Floats
     broken_rows: Integers
     row_mask: NDArray[np.bool_]
+
+    __repr__ = short_repr
 
 
 def find_tip_changes(

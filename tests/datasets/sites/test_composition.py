@@ -197,6 +197,31 @@ def test_a_distorted_square_says_so():
     places = np.stack([3.0 * x, 3.2 * y], axis=-1).reshape(-1, 2)
     said = str(measure_lattice_constant(AtomicConfiguration(places)))
     assert said.startswith("square lattice distorted by 6.7%")
+    assert "longest at 90 degrees from x" in said
+    assert "neighbours 3, 3.2 pixel apart, the vectors at 90.0 degrees" in said
+
+
+@pytest.mark.parametrize(("along", "scale_sd"), [(0.0, 0.02), (30.0, 0.02), (130.0, 0.1)])
+def test_a_stretched_triangular_lattice_names_its_axis_and_doubts_the_scale(along, scale_sd):
+    turn = np.radians(along)
+    axis = np.array([np.cos(turn), np.sin(turn)])
+    stretch = np.eye(2) + 0.08 * np.outer(axis, axis)
+    index = np.stack(np.meshgrid(np.arange(18), np.arange(18)), -1).reshape(-1, 2)
+    vectors = 3.0 * np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]]) @ stretch
+    places = index @ vectors + np.random.default_rng(0).normal(0, 0.002, (len(index), 2))
+    constant = measure_lattice_constant(
+        AtomicConfiguration(places, unit="angstrom"), scale_sd=scale_sd
+    )
+    assert constant.distortion == pytest.approx(0.08, abs=0.003)
+    assert abs((constant.stretch_angle - along + 90) % 180 - 90) < 2
+    lengths = np.hypot(*np.array([vectors[0], vectors[1], vectors[0] - vectors[1]]).T)
+    assert sorted(constant.spacings) == pytest.approx(sorted(lengths), abs=0.005)
+    assert constant.value == pytest.approx(3.0 * np.sqrt(1.08), abs=0.005)
+    # an axis that is off by 8 % is not known to 2 %
+    half = 1.96 * max(scale_sd, 0.04) * constant.value
+    assert constant.total_high - constant.value == pytest.approx(half, rel=0.01)
+    assert ("contradicts (4.0% taken)" in str(constant)) == (scale_sd < 0.04)
+    assert "edge of the undistorted cell" in str(constant)
 
 
 def test_labels_of_classes_that_overlap_too_much_are_not_counted():
