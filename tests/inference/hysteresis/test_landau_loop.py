@@ -79,6 +79,23 @@ def test_neighbours_that_repeat_each_other_are_counted():
     assert 6 < design_effect(coarse.ravel(), everywhere) < 40
 
 
+def test_pixels_that_repeat_each_other_widen_the_error():
+    few = make_loop_map((6, 6), spoilt_share=0.0, rng=5).loops
+    rng = np.random.default_rng(1)
+    values = np.kron(few.to_numpy(), np.ones((4, 4, 1)))
+    values += rng.normal(0.0, 0.01 * np.abs(values).max(), values.shape)
+    order = rng.permutation(24 * 24)
+    mixed = values.reshape(24 * 24, -1)[order].reshape(values.shape)
+    blocks, shuffled = (
+        fit_landau_loop(xr.DataArray(v, {"voltage": few["voltage"]}, few.dims), rng=1)
+        for v in (values, mixed)
+    )
+    effects = [np.mean(fit.diagnostics["design_effect"][:2]) for fit in (blocks, shuffled)]
+    assert effects[0] > 5 * effects[1]
+    ratio = blocks["imprint"].std() / shuffled["imprint"].std()
+    assert ratio == pytest.approx(np.sqrt(effects[0] / effects[1]), rel=0.15)
+
+
 @pytest.mark.parametrize("shape", [0.5, 2.0])
 def test_a_uniform_film_gives_its_free_energy(shape):
     scene = make_loop_map((8, 8), steps=STEPS, spread=0.05, noise_sd=0.03, landau_shape=shape,

@@ -73,6 +73,21 @@ def test_two_fields_cannot_test_an_exponent_unless_it_is_known():
     assert any("cannot test it" in text for text in fit.warnings)
 
 
+@pytest.mark.parametrize(("law", "known"), [
+    ("creep", (0.5, 0.02)), ("creep", (0.8, 0.05)), ("depinning", (0.6, 0.03)),
+])  # fmt: skip
+def test_two_fields_leave_a_known_exponent_as_it_was_given(law, known):
+    # two speeds fix two numbers and cannot pull the third, wherever it lies
+    fields = FIELDS[:2]
+    fit = fit_drive_law(
+        fields, creep(0.5, fields), 0.001 * creep(0.5, fields), law, exponent=known, rng=1,
+        n_draws=20000,
+    )  # fmt: skip
+    drawn = fit[f"{law}_exponent"]
+    assert drawn.mean() == pytest.approx(known[0], abs=0.3 * known[1])
+    assert drawn.std() == pytest.approx(known[1], rel=0.1)
+
+
 def test_the_wrong_law_is_flagged_and_the_right_one_is_not():
     speed = creep(1.0)
     wrong = fit_drive_law(FIELDS, speed, 0.002 * speed, "linear", rng=1)

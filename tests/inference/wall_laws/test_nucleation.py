@@ -47,6 +47,14 @@ def test_levels_get_rates_of_their_own_and_a_view_is_read_from_the_track(oracle)
     oracle("births: 90 % intervals", p=stats.binomtest(int(np.sum(inside)), 400, 0.9).pvalue)
 
 
+def test_a_birth_counts_for_the_drive_of_the_frame_before_it():
+    # between frames k - 1 and k the drive of frame k - 1 acts: births at every second interval
+    drive = np.array([1.0, 2.0] * 5 + [1.0])
+    fit = fit_nucleation_rate(film([0, 5] * 5, drive), area=10.0, rng=1)
+    assert fit.diagnostics["births"] == [0, 25]
+    assert fit.diagnostics["exposure"] == [50.0, 50.0]
+
+
 def test_no_birth_is_a_bound_and_bursts_are_flagged():
     none = fit_nucleation_rate(film([0, 0, 0]), area=10.0, rng=1)
     assert any("upper bound" in text for text in none.warnings)
