@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_count
+from physlearn.lattice_models.argument_hints import IN_KT, SEED, explain_arguments
 from physlearn.lattice_models.chain_run import (
     ChainPlan,
     ChainWork,
@@ -131,6 +132,7 @@ def autocorrelation_time(samples: ArrayLike) -> float:
     return float(max(tau[enough[0]], 0.0)) if len(enough) else float(n)
 
 
+@explain_arguments(IN_KT | SEED)
 def sample_statistics(
     hamiltonian: Hamiltonian,
     graph: SiteGraph,
@@ -148,6 +150,8 @@ def sample_statistics(
 ) -> ChainStatistics:
     """Draw energy, magnetization and sums over bonds along Markov chains, without the pictures.
 
+    All are sums over the whole lattice: divide by ``graph.n_sites`` to compare them with
+    ``onsager_energy`` or, the mean of their absolute value, with ``onsager_magnetization``.
     Single-site methods and exchanges keep the sums with every accepted change; the other methods
     have them summed over the states of each sample.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from physlearn.checks import InputError, check_count
+from physlearn.lattice_models.argument_hints import IN_KT, SEED, explain_arguments
 from physlearn.lattice_models.chain_run import (
     ChainPlan,
     ChainWork,
@@ -19,13 +20,18 @@ from physlearn.lattice_models.chain_run import (
     start_chains,
     terms_identity,
 )
-from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian, check_graph
+from physlearn.lattice_models.hamiltonians.energy_terms import (
+    Hamiltonian,
+    check_graph,
+    check_hamiltonian,
+)
 from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import LatticeGas
 from physlearn.records import LatticeSnapshots, SiteGraph
 
 __all__ = ["simulate_lattice"]
 
 
+@explain_arguments(IN_KT | SEED)
 def simulate_lattice(
     hamiltonian: Hamiltonian,
     graph: SiteGraph,
@@ -46,8 +52,8 @@ def simulate_lattice(
     Parameters
     ----------
     hamiltonian
-        ``Ising``, ``LatticeGas`` (occupied sites are +1, empty ones -1), ``BlumeCapel``, ``Potts``,
-        ``Clock`` or ``PairHamiltonian``.
+        ``Ising`` or any other ``Hamiltonian``, one of your own included; of a ``LatticeGas``
+        occupied sites are +1 and empty ones -1.
     graph
         Sites and bonds.
     n_snapshots
@@ -65,7 +71,8 @@ def simulate_lattice(
         ``metadata["method"]`` and ``["method_reason"]`` say what was picked and why. Name
         ``heat_bath`` or ``metropolis`` to see a quench: clusters and tempering leave it at once.
     burn_in
-        Sweeps before the first picture.
+        Sweeps before the first picture; picture k of a chain stands after
+        ``burn_in + k * sweeps_between`` sweeps.
     start
         States to start from, shape (n_sites,), or (n_chains, n_sites); random by default.
     n_chains
@@ -91,8 +98,9 @@ def simulate_lattice(
     Raises
     ------
     InputError
-        For counts below their least, an unknown method or one that does not fit, a start outside
-        the states, an exchange without ``start``, or more than 4 GiB of pictures.
+        For counts below their least, one picture without a sweep before it, an unknown method or
+        one that does not fit, a start outside the states, an exchange without ``start``, or more
+        than 4 GiB of pictures.
     KeyboardInterrupt
         After Ctrl-C, when a checkpoint holds the run or there is no picture yet.
 
@@ -102,8 +110,24 @@ def simulate_lattice(
     >>> pictures = simulate_lattice(Ising([0.2]), square_lattice((8, 8)), n_snapshots=3, rng=1)
     >>> pictures.states.shape, pictures.metadata["method"]
     ((3, 64), 'heat_bath')
+
+    A field swept down and up again, where each picture starts from the one before (hysteresis):
+
+    >>> graph, states, loop = square_lattice((16, 16)), np.ones(256), []
+    >>> for field in (0.3, -0.3, -1.5, -0.3, 0.3):
+    ...     drawn = simulate_lattice(
+    ...         Ising([0.6], field), graph, method="heat_bath", burn_in=5, start=states, rng=1)
+    ...     states = drawn.states[0]
+    ...     loop.append(int(np.sign(states.sum())))
+    >>> loop
+    [1, 1, -1, -1, -1]
     """
     check_count("n_snapshots", n_snapshots, 1)
+    if n_snapshots == 1 and isinstance(burn_in, int | np.integer) and burn_in == 0:
+        raise InputError(
+            "burn_in must be at least 1 for one picture: without a sweep before it, the picture is "
+            "the start; got 0."
+        )
     plan = ChainPlan(n_chains, n_snapshots, burn_in, sweeps_between)
     work = ChainWork(progress, checkpoint, executor)
     sampled = sampled_form(hamiltonian, graph)
@@ -133,9 +157,4 @@ def sampled_form(hamiltonian: Hamiltonian, graph: SiteGraph) -> Hamiltonian:
     check_graph(graph)
     if isinstance(hamiltonian, LatticeGas):
         return hamiltonian.to_ising(graph)
-    if not all(hasattr(hamiltonian, name) for name in ("terms", "energy", "state_values")):
-        raise InputError(
-            "hamiltonian must be a Hamiltonian such as Ising, LatticeGas, BlumeCapel, Potts, Clock "
-            f"or PairHamiltonian; got {type(hamiltonian).__name__}."
-        )
-    return hamiltonian
+    return check_hamiltonian(hamiltonian)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import check_array, check_choice
+from physlearn.lattice_models.exact_answers.ising_square import plain
 
 __all__ = [
     "hexagonal_energy",
@@ -24,7 +25,6 @@ __all__ = [
 Float = NDArray[np.float64]
 Number = NDArray[np.inexact]
 LATTICES = ("triangular", "honeycomb")
-BONDS = {"triangular": 3.0, "honeycomb": 1.5}
 """Bonds a site."""
 TINY = 1e-30
 
@@ -138,7 +138,7 @@ def hexagonal_free_energy(coupling: ArrayLike, lattice: str = "triangular") -> N
             answers.append(np.log(2.0) / 4 + mean / 2 + 1.5 * size)
         else:
             answers.append(mean + (3.0 if ferromagnetic else 1.0) * size)
-    return np.asarray(-np.where(k >= 0, *answers), np.float64)
+    return plain(-np.where(k >= 0, *answers))
 
 
 def _slope(size: Number, lattice: str, ferromagnetic: bool) -> Number:
@@ -179,7 +179,7 @@ def hexagonal_energy(coupling: ArrayLike, lattice: str = "triangular") -> NDArra
     k = check_array("coupling", coupling)
     size = np.abs(k)
     both = [_slope(size, lattice, ferromagnetic) for ferromagnetic in (True, False)]
-    return np.asarray(-size * np.where(k >= 0, *both), np.float64)
+    return plain(-size * np.where(k >= 0, *both))
 
 
 def hexagonal_heat_capacity(
@@ -208,7 +208,7 @@ def hexagonal_heat_capacity(
     k = check_array("coupling", coupling)
     step = np.abs(k) * (1.0 + 1j * TINY)
     both = [_slope(step, lattice, ferromagnetic).imag / TINY for ferromagnetic in (True, False)]
-    return np.asarray(np.abs(k) * np.where(k >= 0, *both), np.float64)
+    return plain(np.abs(k) * np.where(k >= 0, *both))
 
 
 def hexagonal_magnetization(
@@ -244,4 +244,4 @@ def hexagonal_magnetization(
         lost = 16 * x**6 / ((1 + 3 * x**2) * (1 - x**2) ** 3)
     else:
         lost = 16 * x**3 * (1 + x**3) / ((1 - x) ** 3 * (1 - x**2) ** 3)
-    return np.asarray(np.maximum(1.0 - lost, 0.0) ** 0.125, np.float64)
+    return plain(np.maximum(1.0 - lost, 0.0) ** 0.125)

@@ -111,6 +111,17 @@ def _couplings(coupling: ArrayLike, coupling_y: ArrayLike | None) -> tuple[Float
     return k_x, k_y
 
 
+def plain(values: Float) -> Float:
+    """Return an array, or the number of one coupling, as numpy's own functions do.
+
+    Examples
+    --------
+    >>> plain(np.array(0.5)).ndim, type(plain(np.array(0.5))) is np.float64
+    (0, True)
+    """
+    return np.asarray(values, np.float64)[()]  # type: ignore[no-any-return]
+
+
 def onsager_free_energy(
     coupling: ArrayLike, coupling_y: ArrayLike | None = None
 ) -> NDArray[np.float64]:
@@ -123,14 +134,15 @@ def onsager_free_energy(
     Parameters
     ----------
     coupling
-        K_x, of any shape; negative for antiferromagnets.
+        K_x = J_x / kT, of any shape; negative for antiferromagnets. At a temperature T in units of
+        J / k_B that is 1 / T.
     coupling_y
-        K_y; as ``coupling`` when None.
+        K_y = J_y / kT; as ``coupling`` when None.
 
     Returns
     -------
     numpy.ndarray
-        In kT, of the couplings' shape; exact to about 1e-15.
+        In kT, of the couplings' shape (a number for one coupling); exact to about 1e-15.
 
     Raises
     ------
@@ -148,7 +160,7 @@ def onsager_free_energy(
     root = np.sqrt(low * (low + 2 * at.sine_y))
     # the mean of log(low + sine_y + root) over angles; the scale is added back
     mean = np.log(low + at.sine_y + root) @ WEIGHTS / np.pi
-    return np.asarray(-(np.log(2.0) + mean) / 2 - (k_x + k_y)[..., 0], np.float64)
+    return plain(np.asarray(-(np.log(2.0) + mean) / 2 - (k_x + k_y)[..., 0], np.float64))
 
 
 def _bond_mean(k_x: NDArray[np.inexact], k_y: NDArray[np.inexact]) -> NDArray[np.inexact]:
@@ -170,7 +182,8 @@ def onsager_energy(coupling: ArrayLike, coupling_y: ArrayLike | None = None) -> 
     Parameters
     ----------
     coupling, coupling_y
-        As in ``onsager_free_energy``.
+        K_x = J_x / kT and K_y = J_y / kT (``coupling`` again when None), of any shape: at a
+        temperature T in units of J / k_B that is 1 / T.
 
     Raises
     ------
@@ -185,7 +198,7 @@ def onsager_energy(coupling: ArrayLike, coupling_y: ArrayLike | None = None) -> 
     """
     k_x, k_y = (np.abs(k) for k in _couplings(coupling, coupling_y))
     mean = k_x * _bond_mean(k_x, k_y) + k_y * _bond_mean(k_y, k_x)
-    return np.asarray(-mean, np.float64)
+    return plain(np.asarray(-mean, np.float64))
 
 
 def onsager_heat_capacity(
@@ -199,7 +212,8 @@ def onsager_heat_capacity(
     Parameters
     ----------
     coupling, coupling_y
-        As in ``onsager_free_energy``.
+        K_x = J_x / kT and K_y = J_y / kT (``coupling`` again when None), of any shape: at a
+        temperature T in units of J / k_B that is 1 / T.
 
     Raises
     ------
@@ -217,7 +231,7 @@ def onsager_heat_capacity(
         k_x * _bond_mean(k_x * step, k_y * step) + k_y * _bond_mean(k_y * step, k_x * step)
     ).imag / TINY
     off = np.expm1(-4 * k_x) * np.expm1(-4 * k_y) / 4 - np.exp(-2 * (k_x + k_y))
-    return np.asarray(np.where(off == 0.0, np.inf, slope), np.float64)
+    return plain(np.where(off == 0.0, np.inf, slope))
 
 
 def onsager_magnetization(
@@ -232,7 +246,8 @@ def onsager_magnetization(
     Parameters
     ----------
     coupling, coupling_y
-        As in ``onsager_free_energy``.
+        K_x = J_x / kT and K_y = J_y / kT (``coupling`` again when None), of any shape: at a
+        temperature T in units of J / k_B that is 1 / T.
 
     Raises
     ------
@@ -243,6 +258,8 @@ def onsager_magnetization(
     --------
     >>> onsager_magnetization([0.4, 0.5]).round(6).tolist()
     [0.0, 0.911319]
+    >>> float(onsager_magnetization(1 / 2.2).round(6))   # at T = 2.2 J / k_B
+    0.784754
     """
     k_x, k_y = (np.abs(k) for k in _couplings(coupling, coupling_y))
     # 1 / (sinh sinh), without overflow
@@ -250,7 +267,7 @@ def onsager_magnetization(
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = ratio / (np.expm1(-4 * k_x) * np.expm1(-4 * k_y))
     ordered = inverse < 1.0
-    return np.where(ordered, (1.0 - np.where(ordered, inverse, 0.0) ** 2) ** 0.125, 0.0)
+    return plain(np.where(ordered, (1.0 - np.where(ordered, inverse, 0.0) ** 2) ** 0.125, 0.0))
 
 
 def onsager_interface_tension(
@@ -265,7 +282,8 @@ def onsager_interface_tension(
     Parameters
     ----------
     coupling, coupling_y
-        As in ``onsager_free_energy``, but positive: antiferromagnets have walls of other kinds.
+        K_x = J_x / kT and K_y = J_y / kT (``coupling`` again when None), positive: antiferromagnets
+        have walls of other kinds.
 
     Raises
     ------
@@ -281,4 +299,4 @@ def onsager_interface_tension(
     for name, k in (("coupling", k_x), ("coupling_y", k_y)):
         if not np.all(k > 0.0):
             raise InputError(f"{name} must be above 0 for a wall; got {k[~(k > 0.0)][0]}.")
-    return np.maximum(2 * k_y + np.log(np.tanh(k_x)), 0.0)
+    return plain(np.maximum(2 * k_y + np.log(np.tanh(k_x)), 0.0))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array, check_choice, check_positive
+from physlearn.lattice_models.argument_hints import SEED, explain_arguments
 from physlearn.lattice_models.fields.explicit_stepper import ScalarSteps, VectorSteps
 from physlearn.lattice_models.fields.forcing import FieldDrive, Forcing, Pinning, make_forcing
 from physlearn.lattice_models.fields.free_energy import check_spacing, free_energy
@@ -41,6 +42,13 @@ WAVE_SAMPLES = 64  # per interval, to know how strong a drive becomes
 TOO_LARGE = 1e3  # times the range of P
 
 
+@explain_arguments(
+    SEED
+    | dict.fromkeys(
+        ("temperature", "T", "kT"), "give thermal_energy=kT, in the unit of the potential's energy"
+    )
+    | {"dt": "give time_step", "times": "give frame_times"}
+)
 def simulate_ginzburg_landau(
     potential: LandauPotential | VectorLandauPotential,
     start: ArrayLike,

@@ -92,7 +92,8 @@ class LandauPotential:
         if not bounded and not (flat and self.b == 0 and self.a >= 0):
             raise InputError(
                 "the potential must rise for large P: give e > 0, or e = 0 with c > 0; "
-                f"got a = {self.a}, b = {self.b}, c = {self.c}, e = {self.e}."
+                f"got a = {self.a}, b = {self.b}, c = {self.c}, e = {self.e} (numbers without a "
+                "name are a, b, c and e in turn: name them, as in a=-1.0, c=1.0)."
             )
 
     @property

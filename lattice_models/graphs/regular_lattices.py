@@ -25,6 +25,8 @@ CUBIC_MOTIFS = {
     "fcc": np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [0.0, 0.5, 0.5]]),
 }
 MAX_SHELLS = 30
+MOST_SITES = 1 << 28
+"""16 GiB of edges a shell; more is a slip of the keyboard."""
 
 
 def square_lattice(shape: tuple[int, int], n_shells: int = 1, periodic: bool = True) -> SiteGraph:
@@ -43,8 +45,8 @@ def square_lattice(shape: tuple[int, int], n_shells: int = 1, periodic: bool = T
     Raises
     ------
     InputError
-        For a shape that is not two whole numbers, or one so small that a site would be its own
-        neighbour.
+        For a shape that is not two whole numbers, one so small that a site would be its own
+        neighbour, or one of more than 2 ** 28 sites.
 
     Examples
     --------
@@ -167,7 +169,8 @@ def _crystal(
     staggered: bool = False,
 ) -> SiteGraph:
     """Return the graph of a crystal; ``staggered`` moves each row back to make a rectangle."""
-    sizes = check_array("shape", shape, shape=(len(basis),), dtype=np.int64, minimum=1)
+    sizes = _check_sizes(shape, len(basis))
+    _check_memory(sizes, len(motif))
     shells = _shell_steps(basis, motif, n_shells)
     cells = np.indices(tuple(sizes)).reshape(len(sizes), -1)  # slowest axis first
     place = cells[::-1].copy()  # along the basis: x first
@@ -193,6 +196,32 @@ def _crystal(
         cell=sizes[::-1, None] * basis if periodic else None,
         shell_radii=tuple(steps.radius for steps in shells),
     )  # fmt: skip
+
+
+def _check_sizes(shape: tuple[int, ...], n_axes: int) -> Int:
+    """Return the numbers of cells along each axis, slowest first."""
+    try:
+        return check_array("shape", shape, shape=(n_axes,), dtype=np.int64, minimum=1)
+    except InputError:
+        wanted, usual = (
+            ("two whole numbers (rows, columns)", "(32, 32)")
+            if n_axes == 2
+            else ("three whole numbers (layers, rows, columns)", "(8, 8, 8)")
+        )
+        raise InputError(
+            f"shape must be {wanted} of at least 1, such as {usual}; got {shape!r}."
+        ) from None
+
+
+def _check_memory(sizes: Int, n_motif: int) -> None:
+    """Refuse crystals whose list of bonds would not fit into any memory."""
+    n_sites = float(np.prod(sizes.astype(np.float64))) * n_motif
+    if n_sites > MOST_SITES:
+        raise InputError(
+            f"shape must leave at most {MOST_SITES:,} sites in a graph; "
+            f"{' x '.join(str(int(size)) for size in sizes)} cells have {n_sites:.3g}. Larger "
+            "Ising squares need no graph: CheckerboardIsing and MultispinIsing hold the spins only."
+        )
 
 
 def _bonds_of_step(

@@ -71,11 +71,29 @@ class EnergyTerms(NamedTuple):
 class Hamiltonian(Protocol):
     """What every lattice Hamiltonian offers: its states, its energy and its tables.
 
+    A class of your own that has these three is sampled and enumerated as the ready-made ones are:
+    ``make_terms`` lays out its tables, ``energy_of_codes`` sums them. A model of pairs and triplets
+    needs no class: ``PairHamiltonian`` takes the tables themselves.
+
     Examples
     --------
-    >>> from physlearn.lattice_models import Ising
-    >>> Ising([0.2]).state_values
-    (-1, 1)
+    Charges -1, 0 and 1, of which neighbours attract or repel by 0.4 kT and each costs 0.3 kT:
+
+    >>> from physlearn.lattice_models import simulate_lattice, square_lattice
+    >>> class Charges:
+    ...     state_values = (-1, 0, 1)
+    ...
+    ...     def terms(self, graph):
+    ...         charge = np.array(self.state_values)
+    ...         pairs = 0.4 * np.multiply.outer(charge, charge)
+    ...         return make_terms(graph, self.state_values, 0.3 * charge**2, [pairs])
+    ...
+    ...     def energy(self, states, graph):
+    ...         codes = state_codes(states, self.state_values, graph.n_sites)
+    ...         return energy_of_codes(self.terms(graph), codes)
+    >>> pictures = simulate_lattice(Charges(), square_lattice((8, 8)), n_snapshots=3, rng=1)
+    >>> pictures.state_values, pictures.metadata["method"]
+    ((-1, 0, 1), 'heat_bath')
     """
 
     @property
@@ -100,7 +118,7 @@ def make_terms(
     bonds: NDArray[np.float64] | None = None,
     triplets: Mapping[Motif, ArrayLike] | None = None,
 ) -> EnergyTerms:
-    """Lay out energies by site, by shell and by motif of triplets on a graph.
+    """Lay out energies by site, by shell and by motif of triplets on a graph, for a Hamiltonian.
 
     Parameters
     ----------
@@ -186,11 +204,17 @@ def check_graph(graph: SiteGraph) -> SiteGraph:
 
 
 def check_hamiltonian(hamiltonian: Hamiltonian) -> Hamiltonian:
-    """Return the Hamiltonian when it is one."""
-    if not hasattr(hamiltonian, "terms") or not hasattr(hamiltonian, "state_values"):
+    """Return the Hamiltonian when it is one: the one check of all samplers and exact methods."""
+    if isinstance(hamiltonian, type):
         raise InputError(
-            "hamiltonian must be one such as Ising([0.2]), Potts(3, [0.5]) or PairHamiltonian; "
-            f"got {type(hamiltonian).__name__}."
+            f"hamiltonian must be a Hamiltonian with its numbers, such as Ising([0.2]); got the "
+            f"class {hamiltonian.__name__} itself."
+        )
+    if not all(hasattr(hamiltonian, name) for name in ("terms", "energy", "state_values")):
+        raise InputError(
+            "hamiltonian must be a Hamiltonian such as Ising([0.2]) or Potts(3, [0.5]), or an "
+            "object of your own with state_values, terms and energy (see Hamiltonian); got "
+            f"{type(hamiltonian).__name__}."
         )
     return hamiltonian
 
@@ -219,6 +243,20 @@ def check_bonds(graph: SiteGraph, bonds: NDArray[np.float64] | None) -> NDArray[
 
 def state_codes(states: ArrayLike, state_values: tuple[int, ...], n_sites: int) -> NDArray[np.intp]:
     """Return the code of every state, its place among ``state_values``.
+
+    Parameters
+    ----------
+    states
+        Shape (..., n_sites).
+    state_values
+        The q states, ascending; their codes are 0 ... q - 1.
+    n_sites
+        Number of sites of the graph.
+
+    Returns
+    -------
+    numpy.ndarray
+        intp, of the shape of ``states``.
 
     Raises
     ------
@@ -251,7 +289,19 @@ def state_codes(states: ArrayLike, state_values: tuple[int, ...], n_sites: int) 
 
 
 def energy_of_codes(terms: EnergyTerms, codes: NDArray[np.intp]) -> Float:
-    """Return the energy in kT of codes of shape (..., n_sites), by the sum in ``EnergyTerms``.
+    """Return the energy in kT of states given by their codes, by the sum in ``EnergyTerms``.
+
+    Parameters
+    ----------
+    terms
+        The tables of a Hamiltonian on a graph.
+    codes
+        Shape (..., n_sites), of ``state_codes``.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, shape (...).
 
     Examples
     --------

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.lattice_models.argument_hints import IN_KT, explain_fields
 from physlearn.lattice_models.graphs.triplets import motif_pairs
 from physlearn.lattice_models.hamiltonians.energy_terms import (
     EnergyTerms,
@@ -60,6 +61,7 @@ def _by_site(value: Float | float, graph: SiteGraph, name: str) -> Float:
     return np.broadcast_to(array, (graph.n_sites,)).astype(np.float64)
 
 
+@explain_fields(IN_KT)
 @dataclass(frozen=True, slots=True, eq=False)
 class BlumeCapel:
     """Spin-1 sites: states -1 and +1, and 0 for a vacancy or a neutral site.
@@ -122,6 +124,7 @@ class BlumeCapel:
         return make_terms(graph, self.state_values, sites, pairs, self.bonds)
 
 
+@explain_fields(IN_KT)
 @dataclass(frozen=True, slots=True, eq=False)
 class Potts:
     """Sites with q states, 0 to q - 1, that count only whether neighbours are equal.
@@ -184,6 +187,7 @@ class Potts:
         return make_terms(graph, self.state_values, sites, pairs, self.bonds)
 
 
+@explain_fields(IN_KT)
 @dataclass(frozen=True, slots=True, eq=False)
 class Clock:
     """Planar spins that point in q directions, at angles 2 pi a / q for a = 0 ... q - 1.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array, check_choice, check_positive
+from physlearn.lattice_models.argument_hints import IN_KT, explain_fields
 from physlearn.lattice_models.graphs.triplets import find_triplets, motif_pairs
 from physlearn.lattice_models.hamiltonians.energy_terms import (
     EnergyTerms,
@@ -86,6 +87,7 @@ def fixed_triplets(triplets: Triplets) -> tuple[tuple[Motif, float], ...]:
     )
 
 
+@explain_fields(IN_KT)
 @dataclass(frozen=True, slots=True, eq=False)
 class Ising:
     """Two-state sites with pair couplings by shell, and random bonds, fields and triplets.
@@ -237,6 +239,15 @@ def spin_glass(
     return Ising(couplings, np.asarray(field), bonds=bonds)
 
 
+@explain_fields(
+    IN_KT
+    | {
+        "mu": "give chemical_potential=mu / kT",
+        "V": "give interactions=[V / kT], one number a shell of neighbours",
+        "couplings": "give interactions=[V / kT]: its sign is the other one, V > 0 repels",
+        "field": "give chemical_potential=mu / kT",
+    }
+)
 @dataclass(frozen=True, slots=True, eq=False)
 class LatticeGas:
     """Sites that are empty (0) or occupied (1), as a view of an Ising model.

@@ -52,6 +52,21 @@ def test_errors_of_correlated_means_are_as_large_as_the_scatter(oracle):
     oracle("size of errors of correlated means", z=(np.var(z) - 1) / np.sqrt(2 / 400))
 
 
+def test_chains_that_disagree_have_not_forgotten_their_starts():
+    """Each chain alone is white noise; about their common mean they remember for ever."""
+    noise = np.random.default_rng(5).normal(size=(2, 4000))
+    assert autocorrelation_time(noise) < 1.2
+    assert autocorrelation_time(noise + np.array([[0.0], [5.0]])) > 1000
+    up, down = np.ones(64), -np.ones(64)
+    drawn = sample_statistics(
+        Ising([0.7]), square_lattice((8, 8)), 500, method="heat_bath", start=[up, down],
+        n_chains=2, rng=1,
+    )  # fmt: skip
+    assert any("shorter than" in text and "magnetization" in text for text in drawn.warnings)
+    row = drawn.estimates.loc["magnetization"]
+    assert row["standard_error"] > 10 and abs(row["mean"]) < 3 * row["standard_error"]
+
+
 MODELS = {
     "Ising": Ising([0.1, -0.05], 0.1),
     "Ising with triplets": Ising([0.1, -0.05], 0.1, triplets={(0, 0, 0): 0.05}),

@@ -194,7 +194,7 @@ def test_order_by_degree_follows_a_ring():
         (lambda: exact_thermodynamics(Ising([0.1]), square_lattice((200, 200))), "span 22 sites"),
         (lambda: exact_thermodynamics(Clock(100, [0.1]), square_lattice((3, 3))), "span 3 sites"),
         (lambda: exact_thermodynamics(Ising([0.1]), (3, 3)), "graph must be a SiteGraph"),
-        (lambda: exact_thermodynamics(0.1, TORUS), "hamiltonian must be one such as"),
+        (lambda: exact_thermodynamics(0.1, TORUS), "hamiltonian must be a Hamiltonian such as"),
         (lambda: draw_exact_snapshots(Ising([0.1]), TORUS, 0), "n_snapshots must be"),
         (lambda: draw_exact_snapshots(Ising([0.1]), TORUS, 1.0), "n_snapshots must be"),
         (lambda: draw_exact_snapshots(Ising([0.1]), TORUS, rng=-1), "rng must be"),

@@ -100,7 +100,7 @@ def test_too_many_states_are_refused(model, shape, most):
 
 
 def test_other_arguments_are_refused():
-    with pytest.raises(InputError, match="hamiltonian must be one such as"):
+    with pytest.raises(InputError, match="hamiltonian must be a Hamiltonian such as"):
         exact_enumeration([0.1], square_lattice((2, 2)))
     with pytest.raises(InputError, match="graph must be a SiteGraph"):
         exact_enumeration(Ising([0.1]), (2, 2))

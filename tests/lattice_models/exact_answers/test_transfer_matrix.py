@@ -202,7 +202,7 @@ GRAPH = square_lattice((7, 7), 8)
     [
         (lambda: strip_free_energy(Ising([0.1]), 1), "width must be a whole number of at least 2"),
         (lambda: strip_free_energy(Ising([0.1]), 4.0), "width must be a whole number"),
-        (lambda: strip_free_energy(0.1, 4), "hamiltonian must be one such as"),
+        (lambda: strip_free_energy(0.1, 4), "hamiltonian must be a Hamiltonian such as"),
         (lambda: strip_free_energy(Ising([0.1]), 19), "at most 18 for 2 states"),
         (lambda: strip_free_energy(Ising([0.1]), 10**9), "at most 18 for 2 states"),
         (lambda: strip_free_energy(Ising([0.1, 0.1]), 13), "at most 12 for 2 states with diag"),

@@ -170,8 +170,14 @@ def test_sites_that_are_removed_take_their_bonds_along():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: square_lattice((0, 4)), "shape must be at least 1"),
-        (lambda: square_lattice((4, 4, 4)), "shape must have shape"),
+        (
+            lambda: square_lattice((0, 4)),
+            r"whole numbers \(rows, columns\) of at least 1.*got \(0, 4",
+        ),
+        (lambda: square_lattice((4, 4, 4)), r"such as \(32, 32\); got \(4, 4, 4\)"),
+        (lambda: square_lattice(32), r"two whole numbers .* such as \(32, 32\); got 32\."),
+        (lambda: square_lattice((4.5, 4)), r"two whole numbers .*; got \(4.5, 4\)"),
+        (lambda: square_lattice((100_000, 100_000)), "at most 268,435,456 sites.* have 1e[+]10"),
         (lambda: square_lattice((2.5, 4)), "whole numbers"),
         (lambda: square_lattice((4, 4), 0), "n_shells must be a whole number from 1 to 30"),
         (lambda: square_lattice((4, 4), True), "n_shells"),
@@ -179,7 +185,7 @@ def test_sites_that_are_removed_take_their_bonds_along():
         (lambda: honeycomb_lattice((1, 1), 2), "its own neighbour"),
         (lambda: cubic_lattice((2, 2, 2), "sc", 4), "its own neighbour"),
         (lambda: cubic_lattice((3, 3, 3), "hcp"), "sc, bcc, fcc"),
-        (lambda: cubic_lattice((3, 3)), "shape must have shape"),
+        (lambda: cubic_lattice((3, 3)), r"three whole numbers \(layers, rows, columns\)"),
         (lambda: remove_sites(square_lattice((3, 3)), [9]), "below 9"),
         (lambda: remove_sites(square_lattice((3, 3)), [1, 1]), "comes 2 times"),
         (lambda: remove_sites(square_lattice((3, 3)), range(9)), "at least one site"),

@@ -453,6 +453,25 @@ def test_adaptation_reaches_its_aim_and_stops():
     assert inside.min() >= 0 and (inside <= np.diag(cell)).all()
 
 
+def test_reported_acceptance_is_that_of_equilibrium(oracle):
+    """A far start accepts half of all moves on its way in; that must not be counted."""
+    stiffness, reach = 100.0, 0.5
+    found = []
+    for seed in range(8):
+        sample = sample_positions(
+            HarmonicTrap(stiffness), [[1500.0, 0.0]], 1, 20_000, temperature=KT,
+            settings=MetropolisSettings(20_000, displacement=reach), rng=seed,
+        )[0]  # fmt: skip
+        found.append(sample.metadata["acceptance"])
+    generator = np.random.default_rng(1)
+    x = generator.normal(0.0, np.sqrt(KT / stiffness), (1_000_000, 2))
+    y = x + generator.uniform(-reach, reach, x.shape)
+    rise = stiffness / 2 * ((y**2).sum(axis=1) - (x**2).sum(axis=1)) / KT
+    exact = np.minimum(1.0, np.exp(-rise)).mean()
+    error = np.std(found, ddof=1) / np.sqrt(8)
+    oracle("reported acceptance", p=2 * stats.t.sf(abs(np.mean(found) - exact) / error, 7))
+
+
 def test_same_seed_and_a_stopped_run_goes_on(tmp_path):
     x, cell = crowd()
     start = AtomicConfiguration(x, unit="nm", cell=cell)

@@ -394,7 +394,7 @@ def test_engine_of_the_front_end_samples_the_hamiltonian_itself(oracle):
         ({"sweeps_between": 1.5}, "sweeps_between"),
         ({"n_samples": 10**9}, "4 GiB"),
         ({"start": np.zeros(9)}, "states"),
-        ({"hamiltonian": [0.3]}, "hamiltonian must be one such as"),
+        ({"hamiltonian": [0.3]}, "hamiltonian must be a Hamiltonian such as"),
         ({"graph": "x"}, "graph must be a SiteGraph; got str"),
         ({"ladder": ["a"]}, "ladder"),
         ({"hamiltonian": LatticeGas([0.3]), "start": np.zeros(9)}, "only -1, 1"),
