@@ -12,7 +12,6 @@ from physlearn.findings import Findings, Step
 __all__ = ["VIDEO_STEPS"]
 
 MOST_HELD_FRAMES = 3
-WHOLE_FRAME = 0.98
 
 
 def _normalise(findings: Findings) -> None:
@@ -57,15 +56,8 @@ def _track(findings: Findings) -> None:
 def _measure_advance(findings: Findings) -> None:
     from physlearn.datasets import measure_wall_advance
 
-    track, video, shares = findings.track, findings.normalised, findings.domain_shares
-    if track is None or video is None or shares is None:
-        return
-    steps = [float(np.diff(video.coords[dim].to_numpy()).mean()) for dim in ("y", "x")]
-    seen = np.isfinite(video.to_numpy()).sum(axis=(1, 2))
-    area = shares["normalised"].to_numpy() * seen * steps[0] * steps[1]
-    # a frame that lacks part of the view would pass for a domain that shrank
-    area = np.where(seen > WHOLE_FRAME * seen.max(), area, np.nan)
-    findings.wall_advance = measure_wall_advance(track, area)
+    if findings.track is not None and findings.normalised is not None:
+        findings.wall_advance = measure_wall_advance(findings.track, findings.normalised)
 
 
 def _fit_walls(findings: Findings) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, check_array
+from physlearn.datasets.walls.normalize_frames import domain_fraction, normalize_frames
 from physlearn.records import WallTrack
 
 __all__ = ["WallAdvance", "measure_wall_advance"]
 
 Floats = NDArray[np.float64]
 
+WHOLE_FRAME = 0.98
+LEAST_DOMAIN_PIXELS = 9
 LEAST_INTERVALS = 3
 LEAST_EFFECTIVE = 3.0
 CORRELATIONS = 2 * (np.arange(100) + 0.5) / 100 - 1
@@ -61,7 +65,7 @@ class WallAdvance:
     warnings: tuple[str, ...] = ()
 
 
-def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdvance:
+def measure_wall_advance(track: WallTrack, positive_area: ArrayLike | xr.DataArray) -> WallAdvance:
     """Return the mean normal velocity of the walls, from the area that the positive domain wins.
 
     Between two frames the area changes by the integral of the normal velocity along the wall, so
@@ -74,8 +78,9 @@ def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdva
     track
         Walls of the film, open or closed.
     positive_area
-        Area of the positive domain, shape (n_frames,), in the squared unit of ``track``; NaN where
-        a frame did not show it.
+        The film that was tracked (time, y, x), normalised or not: the area is then measured in it.
+        Or the area of the positive domain, shape (n_frames,), in the squared unit of ``track``; NaN
+        where a frame did not show it.
 
     Returns
     -------
@@ -85,7 +90,8 @@ def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdva
     Raises
     ------
     InputError
-        When the areas are not one number a frame, at least 0 or NaN.
+        When the areas are not one number a frame, at least 0 or NaN; larger than the field of view,
+        or smaller than any domain with a wall; or the film is not the one of the track.
     NotIdentified
         When fewer than 3 intervals have a wall at both ends.
 
@@ -102,23 +108,18 @@ def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdva
     Examples
     --------
     >>> from physlearn.datasets import make_wall_video, track_walls
-    >>> from physlearn.datasets.walls.normalize_frames import domain_fraction
     >>> film = make_wall_video(n_frames=6, rng=1).video
-    >>> area = domain_fraction(film) * film[0].size
-    >>> measure_wall_advance(track_walls(film), area).n_intervals
-    5
+    >>> found = measure_wall_advance(track_walls(film), film)
+    >>> found.n_intervals, found.unit
+    (5, 'pixel/frame')
     """
+    if isinstance(positive_area, xr.DataArray) and positive_area.ndim > 1:
+        positive_area = _area_in(positive_area, track)
     area = check_array("positive_area", positive_area, shape=(track.n_frames,), finite=False)
     if np.isinf(area).any() or (area[np.isfinite(area)] < 0).any():
         raise InputError("positive_area must be at least 0, or NaN where it was not seen.")
-    length = np.zeros(track.n_frames)
-    for _, points in track.table.groupby(["frame", "wall"]):
-        arc = np.sort(points["arc_length"].to_numpy())
-        # the last point of a closed contour is one spacing away from the first
-        frame = int(points["frame"].iloc[0])
-        length[frame] += arc[-1] - arc[0]
-        if len(arc) > 1 and track.closed.get(int(points["wall"].iloc[0]), True):
-            length[frame] += np.median(np.diff(arc))
+    _check_size(area, track)
+    length = _wall_length(track)
     length[np.isnan(area)] = 0.0
     seen = (length[1:] > 0) & (length[:-1] > 0)
     if seen.sum() < LEAST_INTERVALS:
@@ -142,6 +143,61 @@ def measure_wall_advance(track: WallTrack, positive_area: ArrayLike) -> WallAdva
         correlation, effective, float(speed.mean()) - margin, float(speed.mean()) + margin,
         warnings,
     )  # fmt: skip
+
+
+def _wall_length(track: WallTrack) -> Floats:
+    """Return the length of all walls of each frame."""
+    length = np.zeros(track.n_frames)
+    for _, points in track.table.groupby(["frame", "wall"]):
+        arc = np.sort(points["arc_length"].to_numpy())
+        # the last point of a closed contour is one spacing away from the first
+        frame = int(points["frame"].iloc[0])
+        length[frame] += arc[-1] - arc[0]
+        if len(arc) > 1 and track.closed.get(int(points["wall"].iloc[0]), True):
+            length[frame] += np.median(np.diff(arc))
+    return length
+
+
+def _area_in(film: xr.DataArray, track: WallTrack) -> Floats:
+    """Return the area of the positive domain in each frame of a film; NaN where part is missing."""
+    if set(film.dims) != {"time", "y", "x"} or film.sizes["time"] != track.n_frames:
+        raise InputError(
+            f"positive_area must be the film of the track (time, y, x) of {track.n_frames} frames, "
+            f"or one area a frame; got dims {', '.join(map(str, film.dims))} of shape {film.shape}."
+        )
+    unit = str(film["x"].attrs.get("units", "pixel")) if "x" in film.coords else "pixel"
+    if unit != track.unit:
+        raise InputError(
+            f"positive_area must be a film in the track's unit {track.unit}; its x is in {unit}."
+        )
+    # a film that was normalised says so
+    normal = film if "frame_gain" in film.attrs else normalize_frames(film)
+    seen = np.isfinite(normal.transpose("time", "y", "x").to_numpy()).sum(axis=(1, 2))
+    steps = [float(np.diff(normal.coords[dim].to_numpy()).mean()) for dim in ("y", "x")]
+    area = domain_fraction(normal) * seen * steps[0] * steps[1]
+    # a frame that lacks part of the view would pass for a domain that shrank
+    return np.where(seen > WHOLE_FRAME * seen.max(), area, np.nan)
+
+
+def _check_size(area: Floats, track: WallTrack) -> None:
+    """Refuse areas in another unit than the track's, as far as the field of view tells."""
+    view, columns = track.metadata.get("field_of_view"), track.metadata.get("frame_columns")
+    if view is None or columns is None or not np.isfinite(area).any():
+        return
+    whole = (view[2] - view[0]) * (view[3] - view[1])
+    pixel = ((view[2] - view[0]) / columns) ** 2
+    largest = float(np.nanmax(area))
+    if largest > whole * (1 + 1e-6):
+        raise InputError(
+            f"positive_area must be in {track.unit}^2, within the field of view of {whole:.6g}; "
+            f"got up to {largest:.6g}: give the film itself, or multiply by the area of a pixel, "
+            f"{pixel:.4g}."
+        )
+    if 0 < largest <= 1 and largest < LEAST_DOMAIN_PIXELS * pixel:
+        raise InputError(
+            f"positive_area must be in {track.unit}^2; no wall goes round {largest:.4g}, which "
+            f"looks like a share: multiply it by the field of view, {whole:.6g}, or give the film."
+        )
 
 
 def _film_margin(area: Floats, share: Floats, times: Floats) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from physlearn.checks import InputError
 from physlearn.datasets.frames.frame_levels import smooth_known
 from physlearn.datasets.frames.scaled_film import prepare_film
 from physlearn.datasets.walls.wall_appearance import settle_levels
@@ -24,6 +25,8 @@ Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 LABEL_SMOOTHING_PIXEL = 1.5
+NEAR_ONE = 0.3, 3.0
+"""Between these lies the median size of the pixels of a film whose domains are at -1 and +1."""
 
 
 def normalize_frames(video: xr.DataArray) -> xr.DataArray:
@@ -100,7 +103,7 @@ def domain_fraction(video: xr.DataArray, *, positive: bool = True) -> Floats:
     Raises
     ------
     InputError
-        If ``video`` is no video.
+        If ``video`` is no video, or its domains are not at -1 and +1.
 
     Examples
     --------
@@ -110,6 +113,16 @@ def domain_fraction(video: xr.DataArray, *, positive: bool = True) -> Floats:
     True
     """
     values = check_video(video).to_numpy()
+    low, usual, high = (
+        np.nanpercentile(values, 0.1),
+        np.nanmedian(np.abs(values)),
+        np.nanmax(values),
+    )
+    if not low < 0 < high or not NEAR_ONE[0] < usual < NEAR_ONE[1]:
+        raise InputError(
+            "video must be -1 and +1 in its domains, as normalize_frames brings it; its values run "
+            f"from {np.nanmin(values):.4g} to {high:.4g}: give normalize_frames(video)."
+        )
     above = np.stack([smooth_known(frame, LABEL_SMOOTHING_PIXEL) > 0 for frame in values])
     seen = np.isfinite(values)
     count = seen.sum(axis=(1, 2))

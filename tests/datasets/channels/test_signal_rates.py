@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from physlearn.datasets import measure_channel_noise
 from physlearn.datasets.channels import repeats, signal_test
 from physlearn.datasets.channels.noise_estimate import picture_noise
 from physlearn.datasets.scan.register_images import Registration
@@ -33,6 +34,28 @@ def test_many_parts_have_one_chance_of_a_false_alarm(monkeypatch, oracle):
     y, x = np.mgrid[:72, :12]
     scene = 4.0 * np.sin(x + y / 3.0) * (y < 12)
     assert signal_test.pixel_signal_test(scene + rng.normal(size=y.shape))[1] < 0.05
+
+
+def test_pixels_far_above_a_stated_noise_are_a_signal_whatever_their_neighbours():
+    """A coarse map of a patchy sample: white from pixel to pixel, and five times its noise."""
+    rng = np.random.default_rng(3)
+    patchy = 3.0 * rng.normal(size=(24, 24))
+    noise = 0.6 * rng.normal(size=(24, 24))
+
+    def told(values, **attrs):
+        return measure_channel_noise(xr.DataArray(values, dims=("y", "x"), attrs=attrs))
+
+    assert told(patchy + noise, noise_sd=0.6).has_signal
+    # without a stated noise nobody can tell them from noise, and noise as stated is none
+    assert not told(patchy + noise).has_signal
+    assert not any(told(0.6 * rng.normal(size=(24, 24)), noise_sd=0.6).has_signal
+                   for _ in range(50))  # fmt: skip
+    # nor where the statement is too low by a third
+    assert not any(told(0.6 * rng.normal(size=(24, 24)), noise_sd=0.45).has_signal
+                   for _ in range(20))  # fmt: skip
+    assert not told(rng.poisson(9.0, (24, 24)).astype(float), counts="known").has_signal
+    uneven = rng.poisson(rng.choice([3.0, 30.0], (24, 24))).astype(float)
+    assert told(uneven, counts="known").has_signal
 
 
 def registered(shift, sd):

@@ -233,18 +233,20 @@ def test_damaged_counts_are_found_before_a_reader_follows_them(tmp_path, public_
         list_channels(tmp_path / "b.ibw")
 
 
-def test_missing_libraries_are_named_with_their_extra(tmp_path, monkeypatch):
+def test_missing_libraries_are_named_with_their_package(tmp_path, monkeypatch):
     def absent(name):
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(file_checks, "import_module", absent)
-    for name, library, extra in (
-        ("a.mrc", "rsciio", "formats"), ("a.ibw", "igor2", "formats"), ("a.gwy", "gwyfile",
-        "formats"), ("a.mdt", "SciFiReaders", "spm"), ("a.sm4", "spym", "spm"),
-        ("a.Z_mtrx", "access2thematrix", "formats"),
+    for name, library, package in (
+        ("a.mrc", "rsciio", "rosettasciio"), ("a.ibw", "igor2", "igor2"),
+        ("a.gwy", "gwyfile", "gwyfile"), ("a.mdt", "SciFiReaders", "scifireaders"),
+        ("a.sm4", "spym", "spym"), ("a.Z_mtrx", "access2thematrix", "access2thematrix"),
     ):  # fmt: skip
         (tmp_path / name).write_bytes(b"some content")
-        with pytest.raises(BackendUnavailable, match=rf"needs {library} .*physlearn\[{extra}\]"):
+        with pytest.raises(
+            BackendUnavailable, match=rf"needs {library} .*python -m pip install {package}`"
+        ):
             list_channels(tmp_path / name)
 
 

@@ -7,6 +7,8 @@ from scipy.signal import lfilter
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.reading.read_video import read_video
+from physlearn.datasets.reading.set_scale import set_scale
+from physlearn.datasets.synthetic.synthetic_walls import make_wall_video
 from physlearn.datasets.wall_motion.wall_advance import measure_wall_advance
 from physlearn.datasets.walls.normalize_frames import domain_fraction, normalize_frames
 from physlearn.datasets.walls.track_walls import TrackWallsOptions, track_walls
@@ -45,6 +47,46 @@ def test_two_walls_share_the_area_by_their_length():
     middle = (growing[1:] + growing[:-1], shrinking[1:] + shrinking[:-1])
     expected = np.mean((0.5 * middle[0] - 0.1 * middle[1]) / (middle[0] + middle[1]))
     assert found.mean == pytest.approx(expected, rel=1e-9)
+
+
+def test_uneven_times_count_in_the_velocity():
+    times = np.array([0.0, 1.0, 3.0, 4.0, 8.0, 8.5])
+    radii = 10 + 0.3 * times
+    table = circles(radii)
+    table["time"] = times[table["frame"]]
+    found = measure_wall_advance(WallTrack(table, times), np.pi * radii**2)
+    assert found.mean == pytest.approx(0.3, rel=1e-9)
+    assert found.film_low <= found.mean <= found.film_high
+
+
+def test_the_film_itself_gives_its_areas():
+    scene = make_wall_video(n_frames=8, rng=1)
+    grey = (120 + 60 * scene.video).assign_attrs(scene.video.attrs)
+    track = track_walls(grey)
+    normal = normalize_frames(grey)
+    area = domain_fraction(normal) * normal[0].size
+    plain = measure_wall_advance(track, area)
+    assert plain.mean != 0
+    for film in (grey, normal):
+        assert measure_wall_advance(track, film).mean == pytest.approx(plain.mean, rel=1e-9)
+    fine = set_scale(grey, pixel_size=0.05, unit="um", frame_interval_s=2.0)
+    scaled = measure_wall_advance(track_walls(fine), fine)
+    assert scaled.unit == "um/s"
+    assert scaled.mean == pytest.approx(plain.mean * 0.05 / 2.0, rel=1e-6)
+    with pytest.raises(InputError, match="track's unit um; its x is in pixel"):
+        measure_wall_advance(track_walls(fine), grey)
+    with pytest.raises(InputError, match="of 8 frames, or one area a frame"):
+        measure_wall_advance(track, grey[:4])
+
+
+def test_areas_in_another_unit_are_refused():
+    film = make_wall_video(n_frames=5, rng=1).video
+    share = domain_fraction(film)
+    with pytest.raises(InputError, match="looks like a share: multiply it by the field of view"):
+        measure_wall_advance(track_walls(film), share)
+    fine = set_scale(film, pixel_size=0.05, unit="um", frame_interval_s=2.0)
+    with pytest.raises(InputError, match=r"in um\^2, within the field of view of 64; got up to"):
+        measure_wall_advance(track_walls(fine), share * film[0].size)
 
 
 def film_of(speeds):

@@ -120,7 +120,10 @@ def test_pictures_without_two_domains_are_refused(picture, says):
         (np.zeros((3, 96, 96)), "2 dimensions"),
         (xr.DataArray(np.zeros((3, 96, 96)), dims=("time", "y", "x")), "use track_walls"),
         (np.zeros((5, 5)), "at least"),
-        (xr.Dataset({"amplitude": (("y", "x"), np.ones((96, 96)))}), "missing phase"),
+        (
+            xr.Dataset({"amplitude": (("y", "x"), np.ones((96, 96)))}),
+            "one channel called phase; it holds amplitude",
+        ),
         (np.where(ROWS == 3, np.inf, DISTANCE), "infinite"),
     ],
 )

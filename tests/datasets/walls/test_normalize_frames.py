@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from physlearn.checks import NotIdentified
+from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.reading.read_video import read_video
 from physlearn.datasets.synthetic.synthetic_walls import WallVideoOptions, make_wall_video
 from physlearn.datasets.walls.normalize_frames import domain_fraction, normalize_frames
@@ -132,3 +132,12 @@ def test_walls_of_the_xpeem_film_in_pixels_per_frame(public_file):
     # The dark domain grows (the positive, bright one recedes); no frame leaps with the illumination
     assert speed.mean() < -0.05
     assert speed.abs().max() < 1.5
+
+
+def test_the_share_of_raw_grey_levels_is_refused():
+    film = make_wall_video(n_frames=3, rng=1).video
+    for raw in (120 + 60 * film, 1e-4 * film, film - 5.0):
+        with pytest.raises(InputError, match=r"give normalize_frames\(video\)"):
+            domain_fraction(raw)
+        share = domain_fraction(normalize_frames(raw))
+        np.testing.assert_allclose(share, domain_fraction(film), atol=0.004)
