@@ -1,8 +1,8 @@
 """Fill the tables of the pages from benchmarks/results; docs/figures.py calls this.
 
 ``<!-- table: NAME -->`` takes the tables of ``benchmarks/results/NAME.md`` with the headings
-between them, ``<!-- goals: NAME -->`` one sentence with how many of their goals are met. By itself:
-``python docs/tables.py``.
+between them, ``<!-- goals: NAME -->`` one sentence with how many of their goals are met (of
+oracles: the worst comparison). By itself: ``python docs/tables.py``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def fill(pages: Sequence[Path] = (), results: Path = RESULTS) -> list[str]:
             missing.append(name)
             return match.group(0)
         if kind == "goals":
-            text = _goals(source)
+            text = _compared(results / "oracles.json") if name == "oracles" else _goals(source)
         elif name == "oracles":
             text = _oracles(results / "oracles.json")
         else:
@@ -55,6 +55,17 @@ def _goals(source: Path) -> str:
     cells = re.findall(r"\b(met|MISSED)\s*(?:\(.*?\))?\s*\|", source.read_text())
     met, all_of_them = cells.count("met"), len(cells)
     return f"{met} of {all_of_them} goals are met, {all_of_them - met} are missed."
+
+
+def _compared(source: Path) -> str:
+    """Return how many comparisons with oracles there are, and the worst of them."""
+    rows = json.loads(source.read_text())["rows"]
+    z = [abs(row["z"]) for row in rows if "z" in row]
+    p = [row["p"] for row in rows if "p" in row]
+    return (
+        f"{len(rows):,} comparisons: the largest of {len(z)} z is {max(z):.2f}, "
+        f"the smallest of {len(p)} p {min(p):.2g}."
+    )
 
 
 def _oracles(source: Path) -> str:
