@@ -47,6 +47,8 @@ MOST_PX = 512
 MOST_PIXELS = 4_000_000
 BANDS, BAND_PIXELS = 6, 300_000
 """Of a larger picture: lines spread over it."""
+WRONG_BY = 2.0
+"""Factor by which a variance that is declared, or that of counts, may be too low."""
 CROPS = ((0.5, 0.5), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 
 
@@ -60,7 +62,9 @@ def measure_channel_noise(
     ``noise_level``; see ``declare_noise``) or ``counts = "known"`` (variance = level).
     Else scan lines are taken to carry independent noise, and the scene to be smooth from line to
     line: the fifth difference across lines (median of squares, so that few edges do not count)
-    holds the noise, and its autocorrelation along the lines that of the noise.
+    holds the noise, and its autocorrelation along the lines that of the noise. Lines of pure noise
+    know nothing of each other; where the noise is stated, pixels that scatter by more than twice
+    its variance are a signal too, whatever their neighbours.
 
     Parameters
     ----------
@@ -139,6 +143,9 @@ def measure_channel_noise(
     else:
         spread = float(np.nanmean(np.abs(flatten_lines(lines)) ** 2))
     share = float(np.clip(1.0 - own / max(spread, 1e-300), 0.0, 1.0)) if spread > 0 else 0.0
+    if source != "picture":
+        number = float(np.isfinite(values).sum() / (found.autocorrelation**2).sum())
+        p = either_test(p, _beyond_stated(spread, own, number))
     notes = found.notes
     if along and not 2.0 * p_pixels < rate:
         notes = (*notes, ALONG_LINES)
@@ -154,6 +161,19 @@ def measure_channel_noise(
         unit=str(channel.attrs.get("units", "1")), sd_error=0.5 * found.relative_error * sd,
         warnings=notes,
     )  # fmt: skip
+
+
+def _beyond_stated(spread: float, own: float, number: float) -> float:
+    """Return the probability that noise of twice the variance stated scatters so much.
+
+    Neighbouring lines of a coarse map may know nothing of each other although each of its pixels
+    is far above its noise; the factor is for statements that are somewhat wrong.
+    """
+    from scipy import stats
+
+    if not own > 0:
+        return 1.0
+    return float(stats.chi2.sf(number * spread / (WRONG_BY * own), number))
 
 
 def pixels_noise(
