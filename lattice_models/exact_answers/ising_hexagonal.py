@@ -25,7 +25,6 @@ __all__ = [
 Float = NDArray[np.float64]
 Number = NDArray[np.inexact]
 LATTICES = ("triangular", "honeycomb")
-"""Bonds a site."""
 TINY = 1e-30
 
 
