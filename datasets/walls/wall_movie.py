@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from physlearn.checks import BackendUnavailable, InputError, check_positive
+from physlearn.datasets.walls.movie_caption import EVENT_COLOURS, captioned
 from physlearn.datasets.walls.picture_grid import picture_grid
 from physlearn.records import WallTrack
 
@@ -21,14 +23,14 @@ Floats = NDArray[np.float64]
 Colours = NDArray[np.uint8]
 
 WALL_COLOURS = np.array(
-    [(255, 80, 60), (60, 170, 255), (90, 220, 90), (255, 200, 40), (220, 110, 255),
-     (60, 230, 220), (255, 140, 200), (170, 200, 60)], dtype=np.float64,
+    [(230, 159, 0), (86, 180, 233), (0, 190, 140), (255, 240, 120), (60, 150, 255),
+     (235, 120, 40), (240, 160, 205)], dtype=np.float64,
 )  # fmt: skip
-KIND_COLOURS = {"ferroelastic": (255, 170, 30), "ferroelectric": (60, 170, 255)}
-EVENT_COLOURS = {
-    "birth": (90, 255, 90), "enter": (90, 255, 90), "vanish": (255, 60, 60), "leave": (255, 60, 60),
-    "merge": (255, 255, 0), "split": (255, 0, 255),
-}  # fmt: skip
+"""After Okabe and Ito, some of them lighter: told apart by the colour blind, and seen on grey."""
+KIND_COLOURS = {"ferroelastic": (230, 159, 0), "ferroelectric": (86, 180, 233)}
+CASING = np.zeros(3)
+CASING_PIXEL, LINE_PIXEL = 2, 1
+"""How far the dark rim of a line and the line itself reach to each side of its middle."""
 EVENT_FRAMES = 2
 EVENT_RADIUS = 6.0
 FRAME_EDGE = 512
@@ -40,9 +42,9 @@ def draw_walls(
 ) -> Colours:
     """Draw the walls and events of one frame on the raw picture.
 
-    Every wall has the colour of its identity (of its kind where kinds are known); a ring marks an
-    event of this frame or the two before: green birth or entry, red vanishing or leaving, yellow
-    merging, magenta splitting.
+    Every wall has the colour of its identity (of its kind where kinds are known), on a dark rim; a
+    ring marks an event of this frame or the two before: green birth or entry, vermilion vanishing
+    or leaving, yellow merging, purple splitting.
 
     Parameters
     ----------
@@ -82,9 +84,12 @@ def draw_walls(
 
 def save_wall_movie(
     track: WallTrack, video: xr.DataArray, path: str | os.PathLike[str], *,
-    frames_per_second: float = 8.0, magnification: int | None = None,
+    frames_per_second: float = 4.0, magnification: int | None = None,
 ) -> Path:  # fmt: skip
     """Save a movie of the walls on the raw frames, as ``draw_walls`` draws them.
+
+    Below the frames stand their number and time, the length of the bar in their lower left corner,
+    and what the rings mean.
 
     Parameters
     ----------
@@ -129,8 +134,10 @@ def save_wall_movie(
     values, limits = _shown(track, video)
     least = max(1, -(-FRAME_EDGE // max(values.shape[1:])))
     scale = least if magnification is None else _whole(magnification)
+    pixel = picture_grid("video", video, track)[1]
     pictures = [
-        _draw(track, video, picture, limits, frame, scale) for frame, picture in enumerate(values)
+        captioned(_draw(track, video, picture, limits, frame, scale), track, frame, pixel / scale)
+        for frame, picture in enumerate(values)
     ]
     _write(file, kind, np.stack(pictures), rate)
     return file
@@ -225,16 +232,23 @@ def _draw(
 
 
 def _line(canvas: Floats, y: Floats, x: Floats, colour: Floats, closed: bool, scale: int) -> None:
-    """Draw a line through points, smooth at its edges; points farther apart are not joined."""
-    from skimage.draw import line_aa
-
+    """Draw a line through points on a dark rim; points farther apart are not joined."""
     if closed and len(y):
         y, x = np.append(y, y[0]), np.append(x, x[0])
+    on = np.zeros(canvas.shape[:2], dtype=bool)
     whole = np.rint(np.stack([y, x], axis=1)).astype(int)
     for (r0, c0), (r1, c1) in pairwise(whole):
         if max(abs(r1 - r0), abs(c1 - c0)) > 8 * scale:
             continue
-        rows, columns, share = line_aa(r0, c0, r1, c1)  # type: ignore[no-untyped-call]
+        n = max(abs(r1 - r0), abs(c1 - c0), 1)
+        rows, columns = (
+            np.rint(np.linspace(first, last, n + 1)).astype(int)
+            for first, last in ((r0, r1), (c0, c1))
+        )
         inside = (rows >= 0) & (columns >= 0) & (rows < len(canvas)) & (columns < canvas.shape[1])
-        rows, columns, share = rows[inside], columns[inside], share[inside, None]
-        canvas[rows, columns] = (1 - share) * canvas[rows, columns] + share * colour
+        on[rows[inside], columns[inside]] = True
+    if not on.any():
+        return
+    canvas[ndimage.binary_dilation(on, iterations=CASING_PIXEL)] = CASING
+    thick = on if scale == 1 else ndimage.binary_dilation(on, iterations=LINE_PIXEL)
+    canvas[thick] = colour

@@ -12,7 +12,8 @@ from physlearn.datasets import (
     read_video,
     save_wall_movie,
 )
-from physlearn.datasets.walls.wall_movie import EVENT_COLOURS, WALL_COLOURS
+from physlearn.datasets.walls.movie_caption import EVENT_COLOURS, RINGS, bar_length, captioned
+from physlearn.datasets.walls.wall_movie import WALL_COLOURS
 from physlearn.records import WallTrack
 
 
@@ -29,6 +30,9 @@ def test_the_wall_is_drawn_where_it_is(scene):
     assert len(rows) > 100
     place = np.stack([(columns + 0.5) / 4 - 0.5, (rows + 0.5) / 4 - 0.5], axis=1)
     wall = scene.track.contour(1, scene.track.walls[0])[["x", "y"]].to_numpy()
+    wall = np.concatenate([wall, wall[:1]])
+    steps = np.linspace(0, len(wall) - 1, 10 * len(wall))
+    wall = np.stack([np.interp(steps, np.arange(len(wall)), part) for part in wall.T], axis=1)
     gaps = np.hypot(*(place[:, None] - wall[None]).transpose(2, 0, 1)).min(axis=1)
     assert gaps.max() < 0.5
 
@@ -45,8 +49,36 @@ def test_an_event_has_a_ring_of_its_colour(scene):
 def test_a_gif_is_read_back_as_a_film_of_the_frames(scene, tmp_path):
     file = save_wall_movie(scene.track, scene.video, tmp_path / "walls.gif", magnification=2)
     film = read_video(file)
-    assert film.shape == (3, 96, 96)
+    assert film.shape[0] == 3
+    assert film.shape[2] == 96
+    assert film.shape[1] > 96  # the caption
     assert any("coloured" in note for note in film.attrs["warnings"])
+
+
+def test_the_caption_names_the_rings_and_the_bar_is_as_long_as_it_says(scene):
+    black = np.zeros((300, 600, 3), np.uint8)
+    first, later = (captioned(black, scene.track, frame, 0.05) for frame in (0, 2))
+    below = first[300:].astype(int)
+    for kind, _ in RINGS:
+        assert (np.abs(below - EVENT_COLOURS[kind]).max(axis=2) == 0).any()
+    white = np.nonzero((first[:300] == 255).all(axis=2).any(axis=0))[0]
+    assert bar_length(0.25 * 600 * 0.05) == 5.0
+    assert np.ptp(white) == 5.0 / 0.05
+    assert np.array_equal(first[:300], later[:300])
+    assert not np.array_equal(first[300:], later[300:])  # the number of the frame
+
+
+def test_walls_stand_out_on_any_grey(scene):
+    for level in (-1.0, 0.0, 1.0):
+        flat = scene.video * 0 + level
+        flat[0, 0, 0], flat[0, 0, 1] = -1.0, 1.0
+        picture = draw_walls(scene.track, flat, 1, magnification=2).astype(float)
+        colour = WALL_COLOURS[scene.track.walls[0] % len(WALL_COLOURS)]
+        line = np.abs(picture - colour).max(axis=2) < 1
+        rim = (picture == 0).all(axis=2)
+        assert line.sum() > 150
+        assert rim.sum() > 150
+        assert np.abs(colour - 255 * (level + 1) / 2).max() > 60
 
 
 def test_mp4_is_written_where_there_is_an_encoder_and_refused_otherwise(scene, tmp_path):
