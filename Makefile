@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test one lint types calibrate bench peers oracles figures wheel lock \
-	test-minimum changelog clean
+.PHONY: help setup demo lessons test one lint types calibrate bench peers oracles figures wheel \
+	lock test-minimum changelog clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -13,6 +13,10 @@ setup: ## make or refresh .venv with the locked packages
 
 demo: setup ## the whole path on embedded data; writes physlearn-demo/report.html
 	@$(BIN)/physlearn demo --out physlearn-demo
+
+lessons: setup ## open the notebooks of papers/ in a browser
+	@$(BIN)/python -m pip install --quiet -c constraints.txt 'jupyterlab>=4'
+	@$(BIN)/jupyter lab papers
 
 test: lint ## lint, types, tests and examples (set-up included)
 	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile

@@ -127,8 +127,8 @@ def _take_temporary_folder() -> bool:
     folder = _own_temporary_folder()
     if folder is None:
         warnings.warn(
-            "No folder can be written to, so compiled kernels are not kept: each process compiles "
-            f"them anew. Set {FOLDER_VARIABLE} to a folder that you can write to.",
+            "No folder of your own can be written to, so compiled kernels are not kept: each "
+            f"process compiles them anew. Set {FOLDER_VARIABLE} to a folder that you can write to.",
             stacklevel=2,
         )
         return False

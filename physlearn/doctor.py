@@ -31,6 +31,7 @@ EXTRAS = {
         "vendors' microscope files",
     ),
     "spm": (("SciFiReaders", "spym"), "further probe microscopes' files"),
+    "lessons": (("jupyterlab",), "opens the notebooks of papers/"),
     "video": (("av",), "MP4, MOV, AVI and MKV films"),
 }
 """Extra of pyproject.toml -> the packages it brings, and what for."""
@@ -147,4 +148,4 @@ def _cache_folder() -> str:
         return f"nowhere: no folder can be written to; {FOLDER_VARIABLE} names one"
     if folder.name == "__pycache__":
         return f"beside the sources ({folder} and its like); {FOLDER_VARIABLE} moves it"
-    return f"{folder} and beside it"
+    return f"{folder.parent}; {FOLDER_VARIABLE} moves it"
