@@ -55,11 +55,6 @@ class SpatialLayout:
         else:
             self._prepare_bins()
 
-    @property
-    def on_grid(self) -> bool:
-        """Whether the centres are cells of one rectangular grid."""
-        return self.cells is not None
-
     def _prepare_grid(self, cells: Integers) -> None:
         rows, columns = (int(k) for k in cells.max(axis=0) + 1)
         self._grid_shape = (rows, columns)

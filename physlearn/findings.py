@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -131,7 +132,13 @@ class Findings:
                 seen.setdefault(str(sentence), name)
         if self.patches is not None:
             for column, text in self.patches.flags.items():
-                seen.setdefault(f"{column.replace('_', ' ')}: {text}.", "patches")
+                # a channel without signal is said once, not again for each of its columns
+                if not any(
+                    text in sentence and column.startswith(channel)
+                    for sentence in self.patches.warnings
+                    for channel in re.findall(r"^channel (\S+) holds", sentence)
+                ):
+                    seen.setdefault(f"{column.replace('_', ' ')}: {text}.", "patches")
         if self.scan is not None:
             for sentence in self.scan.not_identified:
                 seen.setdefault(sentence, "scan")
@@ -143,9 +150,9 @@ class Findings:
                     f"{self.image.shape[1]} x {self.image.shape[0]}: it is taken to span the same "
                     "field of view."
                 ] = "channels"
-        if self.image is not None:
-            for sentence in self.image.attrs.get("warnings", ()):
-                seen.setdefault(str(sentence), "picture")
+        for name, data in (("picture", self.image), ("video", self.video)):
+            for sentence in () if data is None else data.attrs.get("warnings", ()):
+                seen.setdefault(str(sentence), name)
         return [(name, sentence) for sentence, name in seen.items()]
 
 

@@ -16,6 +16,8 @@ __all__ = ["MOSTLY_NOISE", "column_rows", "patch_answers", "patches_content", "s
 
 NOT_RECORDED = "not recorded"
 NO_SIGNAL = "no signal above its noise"
+NO_ERROR = 1e-9
+"""Share of a column's spread below which an error (of labels all but certain) is said as 0."""
 MOSTLY_NOISE = 0.5
 """Share of a column's variance from which on the errors make up most of what one sees."""
 
@@ -67,6 +69,8 @@ def _error_of(table: PatchTable, index: int, spread: float) -> tuple[float | Non
     if table.measurement_covariance is None or table.columns[index] in table.errors_unknown:
         return None, None
     variance = float(table.measurement_covariance[:, index, index].mean())
+    if variance < (NO_ERROR * spread) ** 2:
+        return 0.0, 0.0
     return math.sqrt(variance), variance / spread**2 if spread > 0 else None
 
 

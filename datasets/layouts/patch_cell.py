@@ -257,7 +257,7 @@ def _write(cell: AtomicConfiguration, path: str | os.PathLike[str]) -> None:
         from ase.io.extxyz import write_extxyz
     except ImportError:
         raise BackendUnavailable(
-            "writing a simulation cell needs ASE; install it with `pip install physlearn[ase]`."
+            "writing a simulation cell needs ASE; install it with `python -m pip install ase`."
         ) from None
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         write_extxyz(file, [_ase_atoms(cell)])

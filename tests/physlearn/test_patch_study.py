@@ -104,6 +104,9 @@ def test_rows_say_what_is_known_and_what_is_not():
     assert "% of its variance is noise" in said["idle"]
     assert said["slope"] == "follows from dilation"
     assert said["mine"] == "its error is unknown"
+    certain = np.diag([1e-60, 0.9, 0.04, 0.0])[None]
+    row = column_rows(table(measurement_covariance=certain))[0]
+    assert (row["error"], row["noise_share"]) == (0.0, 0.0)
 
 
 def test_headlines_name_the_silent_channel_and_judge_a_second_scan():
