@@ -19,6 +19,8 @@ __all__ = ["atom_answers", "edit_text", "strain_beyond_errors"]
 Floats = NDArray[np.float64]
 CLEAR = 4.0
 FEWEST_SHARE = 1e-3
+FEW_DOPANTS = 0.1
+"""Share of sites from which on another species is part of the crystal."""
 NEIGHBOURHOOD = 7.0
 """Atoms that share neighbours: their strains are not independent."""
 
@@ -109,10 +111,12 @@ def _consistency(check: ConsistencyCheck) -> Answer:
 def _vacancies(sites: SiteStates) -> Iterable[Answer]:
     """Return one answer a sublattice: the count at the false-discovery rate, share and interval."""
     rate = float(sites.metadata.get("false_discovery_rate", np.nan))
+    yield from _dopants(sites)
     for row in sites.shares[sites.shares["state"].isin(["vacant", "half"])].to_dict("records"):
         n, part = int(row["count"]), int(row["sublattice"])
         kind = "vacant" if row["state"] == "vacant" else "half empty"
-        where = "" if len(sites.phases) == 1 else f" of sublattice {part + 1}"
+        where = _sublattice(sites, part)
+        untold = any(f"sublattice {part} stands out" in text for text in sites.warnings)
         share = f"{row['share']:.1%} [{row['low']:.1%} to {row['high']:.1%}]"
         few = n == 0 and row["low"] < FEWEST_SHARE
         sentence = (
@@ -120,9 +124,35 @@ def _vacancies(sites: SiteStates) -> Iterable[Answer]:
             else f"{n:,} of {int(row['n_sites']):,} sites{where} are {kind}."
         )  # fmt: skip
         yield Answer(
-            f"Are sites{where} {kind}?", sentence, "open" if few else "settled",
-            f"share {share} (95 %); at most {rate:.0%} of those named are expected to be false",
+            f"Are sites{where} {kind}?", sentence, "open" if few or untold else "settled",
+            f"share {share} (95 %); at most {rate:.0%} of those named are expected to be false"
+            + ("; the noise hides single ones here: trust the share" if untold else ""),
         )  # fmt: skip
+
+
+def _sublattice(sites: SiteStates, part: int) -> str:
+    """Return which sublattice is meant, numbered as in the tables; nothing where there is one."""
+    if len(sites.phases) == 1:
+        return ""
+    return f" of sublattice {part}" + (" (the brightest)" if part == 0 else "")
+
+
+def _dopants(sites: SiteStates) -> Iterable[Answer]:
+    """Return how many sites hold another species, brighter or dimmer, where these are few."""
+    table = sites.shares
+    if "brighter" not in table:
+        return
+    for row in table[table["state"] == "other"].to_dict("records"):
+        n, all_sites = int(row["count"]), int(row["n_sites"])
+        if 0 < n <= FEW_DOPANTS * all_sites:
+            where = _sublattice(sites, int(row["sublattice"]))
+            more = int(row["brighter"])
+            yield Answer(
+                f"Do sites{where} hold another species?",
+                f"{n:,} of {all_sites:,} sites{where} look like another species: {more:,} brighter "
+                f"and {n - more:,} dimmer than usual.", "open",
+                "a dopant, a contaminant or a column that the fit missed",
+            )  # fmt: skip
 
 
 def _scan_verdict(scan: ScanCorrection) -> str:

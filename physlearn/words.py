@@ -124,6 +124,9 @@ def _causes(findings: Findings) -> Iterable[Answer]:
     without = []
     for response in (name for name in graph.columns if graph.tiers.get(name) == last):
         causes = [name for name in graph.columns if claims_a_cause(graph, name, response)]
+        flags = {} if findings.patches is None else findings.patches.flags
+        if causes and "no signal" in flags.get(response, ""):
+            continue
         if causes:
             question = f"What changes the {plain_name(response)}?"
             yield _named_causes(graph, causes, response, question)

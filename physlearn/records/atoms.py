@@ -338,7 +338,7 @@ class AtomicConfiguration:
         Raises
         ------
         BackendUnavailable
-            When ASE is not installed (``pip install 'physlearn[ase]'``).
+            When ASE is not installed (``python -m pip install ase``).
         InputError
             When the unit is pixel or reduced, which has no length in angstrom.
         """
@@ -392,6 +392,6 @@ def _import_ase() -> Any:
         import ase.data
     except ImportError:
         raise BackendUnavailable(
-            "ASE is not installed; run: pip install 'physlearn[ase]'."
+            "ASE is not installed; install it with `python -m pip install ase`."
         ) from None
     return ase

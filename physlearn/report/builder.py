@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
 from physlearn.atom_words import atom_answers
 from physlearn.findings import Findings
+from physlearn.report.advice import grouped_warnings, narrow, plain_reason
 from physlearn.report.figures import Picture
 from physlearn.report.patch_prose import patch_rows, patches_text, repeat_text
 from physlearn.report.plan_prose import plan_rows, plan_text
@@ -17,12 +19,11 @@ from physlearn.report.prose import (
     laws_text,
     lead,
     methods,
-    narrow,
     scale_notes,
     walls_text,
     what_if,
 )
-from physlearn.wall_words import forecast_text
+from physlearn.wall_words import CALLED, forecast_text, wall_answers
 from physlearn.words import (
     as_sentence,
     headlines,
@@ -113,14 +114,14 @@ def _context(
         "contents": [(anchor, text) for anchor, text in SECTIONS if anchor not in hidden],
         "answers": answers,
         "coupling_answers": [a for a in answers if a.question.startswith("Who sits")],
-        "wall_answers": [a for a in answers if a.question.startswith("Do")],
+        "wall_answers": list(wall_answers(findings)),
         "chips": CHIPS,
         "as_sentence": as_sentence,
         "planted": _planted(summary["truth"]),
         "assumptions": assumptions(findings),
         "has_image": has_image,
         "has_video": has_video,
-        "notes": findings.notes,
+        "notes": [replace(note, reason=plain_reason(note.reason)) for note in findings.notes],
         "pictures": dict(pictures),
         "atoms_text": atoms_text(findings),
         "atom_answers": list(atom_answers(findings))[1:],
@@ -141,9 +142,9 @@ def _context(
         "law_rows": _law_rows(summary["laws"]),
         "laws_text": laws_text(findings),
         "plan_rows": plan_rows(findings),
-        "plan_text": plan_text(findings),
+        "plan_text": plan_text(),
         "narrow": narrow(findings),
-        "warnings": findings.warnings(),
+        "warnings": grouped_warnings(findings.warnings()),
         "methods": methods(findings),
         "artefacts": artefacts,
         "seed": findings.seed,
@@ -173,6 +174,8 @@ def label(name: str) -> str:
     >>> label("couplings[1]"), label("drive_mobility")
     ('coupling J, shell 1', 'drive mobility')
     """
+    if name in CALLED:
+        return CALLED[name]
     stem, _, inside = name.rstrip("]").partition("[")
     if stem == "couplings":
         return f"coupling J, shell {inside}"
@@ -265,8 +268,8 @@ def _planted(truth: Mapping[str, Any] | None) -> dict[str, Any] | None:
         for c in truth["causes"]
     ]  # fmt: skip
     spared = {
-        False: "not called a cause",
-        True: "wrongly called a cause",
+        False: "not called a cause of the response",
+        True: "wrongly called a cause of the response",
         None: "not judged: no graph",
     }
     lines += [

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from numpy.typing import NDArray
 
+from physlearn.phrases import unit_text
 from physlearn.records.patches import TIERS
 from physlearn.report.drawing import GREY, INK, get_axes, interval_rows
 
@@ -95,7 +96,7 @@ def plot_effects(effects: Sequence[Mapping[str, Any]], *, ax: Axes | None = None
     Parameters
     ----------
     effects
-        Rows with name, mean, q05, q95 (numbers or None), and optionally truth.
+        Rows with name, mean, q05, q95 (numbers or None), and optionally truth and unit.
 
     Examples
     --------
@@ -105,12 +106,16 @@ def plot_effects(effects: Sequence[Mapping[str, Any]], *, ax: Axes | None = None
     """
     ax = get_axes(ax, (5.6, 1.3 + 0.62 * len(effects)))
     known = [row for row in effects if row["mean"] is not None]
-    labels = [textwrap.fill(str(row["name"]).replace("_", " "), 24) for row in known]
+    labels = [
+        textwrap.fill(str(row["name"]).replace("_", " "), 24)
+        + (f"\n({unit_text(str(row['unit']))})" if row.get("unit") not in (None, "", "1") else "")
+        for row in known
+    ]
     mean, low, high = (
         np.array([row[key] for row in known], dtype=np.float64) for key in ("mean", "q05", "q95")
     )
     interval_rows(ax, labels, mean, low, high, truths=[row.get("truth") for row in known])
-    ax.set_xlabel("change of the outcome")
+    ax.set_xlabel("change of the outcome, each in its own unit")
     ax.locator_params(axis="x", nbins=5)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax

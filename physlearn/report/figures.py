@@ -25,7 +25,7 @@ from physlearn.report.draw_atoms import (
     site_atoms,
 )
 from physlearn.report.draw_causal import plot_effects, plot_graph
-from physlearn.report.draw_defects import plot_vacancies
+from physlearn.report.draw_defects import common_species, defect_places, plot_vacancies
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings
 from physlearn.report.draw_spectra import plot_spectra
 from physlearn.report.draw_strain import plot_row_shifts, plot_strain
@@ -158,16 +158,16 @@ def _structure(findings: Findings) -> Iterator[Drawn]:
     if sites is not None and image is not None and atoms is not None:
         figure, ax = _canvas(4.4, 4.6 * image.sizes["y"] / image.sizes["x"] + 0.3)
         plot_vacancies(image, sites, atoms.positions[sites.interstitials], ax=ax)
-        said = ", ".join(
-            f"{int(sites.flags(kind).sum())} {kind}" for kind in ("vacant", "half", "other")
-        )
+        said = ", ".join(f"{len(points)} {kind}" for kind, points in defect_places(sites).items())
+        many = common_species(sites)
         yield (
             "vacancies",
             figure,
             f"The picture with a mark on each site that is not as it should "
             f"be: {said}, {len(sites.interstitials)} interstitial.",
-            "Sites that are vacant, half filled or held by another species, and columns on no "
-            "site.",
+            "Sites that are vacant, half filled or held by another species (brighter or dimmer "
+            "than usual), and columns on no site."
+            + (f" {many:,} sites of a second species are too many to mark." if many else ""),
         )
     if findings.strain is not None and findings.strain.complete.any():
         figure, ax = _canvas(4.4, 4.0)
@@ -312,6 +312,7 @@ def effect_rows(findings: Findings) -> list[Mapping[str, Any]]:
         rows.append(
             {
                 "name": f"{effect.cause} on {effect.outcome}",
+                "unit": effect.unit,
                 "mean": float(effect.mean) if known else None,
                 "q05": float(low) if known else None,
                 "q95": float(high) if known else None,

@@ -14,6 +14,8 @@ __all__ = ["patch_rows", "patches_text", "repeat_text"]
 WORTH_SAYING = 0.2
 """Share of a column's variance from which on its errors are named beside it; share of a patch from
 which on the reach of errors is."""
+NO_ERROR = 1e-3
+"""Of a column's spread: errors below it are not told apart (labels that are certain)."""
 SMALLEST_DECIMAL = 1e-3
 """Smaller numbers are said with a power of ten."""
 
@@ -50,6 +52,14 @@ def patches_text(findings: Findings) -> str:
         f"{text}Neighbouring patches are not independent; the tests below count them for what "
         "they are worth."
     )
+
+
+def _said_error(error: float | None, spread: float) -> str:
+    if error is None:
+        return "unknown"
+    if error < NO_ERROR * spread:
+        return f"below {said_number(NO_ERROR * spread, 1)}"
+    return f"± {said_number(error, 2)}"
 
 
 def repeat_text(findings: Findings) -> list[str]:
@@ -111,7 +121,7 @@ def patch_rows(content: Mapping[str, Any] | None) -> list[dict[str, str]]:
                 "label": row["name"].replace("_", " "), "tier": row["tier"] or "–",
                 "mean": _mean_beside(row["mean"], row["spread"]),
                 "spread": said_number(row["spread"]),
-                "error": "unknown" if row["error"] is None else f"± {said_number(row['error'], 2)}",
+                "error": _said_error(row["error"], row["spread"]),
                 "unit": unit_text(row["unit"]), "remark": "; ".join(remarks),
             }
         )  # fmt: skip

@@ -17,24 +17,20 @@ ACTS = {
 }
 
 
-def plan_text(findings: Findings) -> str:
+def plan_text() -> str:
     """Return what the reader must know before the plan.
 
     Examples
     --------
-    >>> "guesses" in plan_text(Findings("a picture", 1))
+    >>> "guesses" in plan_text()
     True
     """
-    text = (
+    return (
         "Each step was chosen for what its outcome would tell apart, inside limits of dose and of "
         "sites that must not be touched. Doses are counted in pictures like this one. Doses, times "
         "and limits are stated guesses: set them to the instrument, and plan anew, before anything "
         "is run."
     )
-    track = findings.track
-    if track is not None and track.drive is not None and track.drive_unit != "V":
-        text += " The drive of the video has no unit; the plan reads it as a bias in volt."
-    return text
 
 
 def plan_rows(findings: Findings) -> list[dict[str, str]]:

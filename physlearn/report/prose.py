@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from physlearn.results import Fit
 
 __all__ = [
-    "assumptions", "atoms_text", "illumination_jumps", "laws_text", "lead", "methods", "narrow",
+    "assumptions", "atoms_text", "illumination_jumps", "laws_text", "lead", "methods",
     "scale_notes", "walls_text", "what_if",
 ]  # fmt: skip
 
 
 JUMP = 0.02
 """Sudden change of a raw share, in shares of the picture, that is called a jump."""
+
+NOTHING = 1e-6
+"""Of a column's spread: smaller values are said as 0."""
 
 
 def lead(findings: Findings) -> str:
@@ -100,7 +103,7 @@ def assumptions(findings: Findings) -> list[str]:
     Examples
     --------
     >>> assumptions(Findings("a picture", 1))
-    ['The input is what it says it is; nothing else was assumed.']
+    ['The numbers in the file are taken as they are; no model of a material was fitted to them.']
     """
     texts = []
     if findings.couplings is not None or findings.snapshots is not None:
@@ -135,7 +138,9 @@ def assumptions(findings: Findings) -> list[str]:
                 "pinning"
             )
         texts.append(f"{text}.")
-    return texts or ["The input is what it says it is; nothing else was assumed."]
+    return texts or [
+        "The numbers in the file are taken as they are; no model of a material was fitted to them."
+    ]
 
 
 def atoms_text(findings: Findings) -> str:
@@ -182,7 +187,7 @@ def what_if(findings: Findings) -> list[str]:
         if table is not None:
             x, y = (said_number(float(place), 3) for place in table.centers[answer.patch])
             where += f" (x {x}, y {y} {unit_text(table.unit)})"
-            was = {name: float(table.frame[name].iloc[answer.patch]) for name in answer.do}
+            was = {name: _seen(table.frame[name], answer.patch) for name in answer.do}
         changed = " and ".join(
             f"{name.replace('_', ' ')} were {said_number(value)}"
             + (f" instead of {said_number(was[name])}" if name in was else "")
@@ -206,6 +211,12 @@ def what_if(findings: Findings) -> list[str]:
             )
         texts.append((head + body).replace("  ", " "))
     return texts
+
+
+def _seen(column: pd.Series, patch: int) -> float:
+    """Return a patch's value; what is nothing beside the column's spread is 0."""
+    value = float(column.iloc[patch])
+    return value if abs(value) > NOTHING * float(column.std(ddof=0)) else 0.0
 
 
 def walls_text(findings: Findings) -> str:
@@ -274,48 +285,6 @@ def laws_text(findings: Findings) -> str:
     return f"These data leave {count} laws open that together hold 90 % of the weight."
 
 
-def narrow(findings: Findings) -> list[str]:
-    """Return what would make the answers sharper.
-
-    Examples
-    --------
-    >>> narrow(Findings("a picture", 1))
-    ['Nothing was inferred, so there is nothing to narrow.']
-    """
-    texts = []
-    if findings.couplings is not None and findings.snapshots is not None:
-        n = findings.snapshots.n_observed
-        texts.append(
-            f"Couplings: the interval shrinks with the square root of the number of sites; half as "
-            f"wide takes about {4 * n:,} sites of this composition instead of {n:,}."
-        )
-        counts = species_counts(findings)
-        rare = min(counts, key=lambda name: counts[name]) if counts else ""
-        share = counts[rare] / max(sum(counts.values()), 1) if counts else 1.0
-        if share < 0.1:
-            texts.append(
-                f"Only {share:.1%} of the sites hold {rare}: pairs of it are what carries the "
-                "coupling, so a richer composition helps more than a larger field of view."
-            )
-    if findings.graph is not None and not math.isnan(findings.graph.detectable):
-        texts.append(
-            "Causes: links weaker than a partial correlation of "
-            f"{min(findings.graph.detectable, 1):.2f} were out of reach; more patches, or the "
-            "same field scanned twice to know the noise, bring them in."
-        )
-    if findings.wall_fit is not None:
-        texts.append(
-            "Walls: longer contours and more frames narrow both numbers with the square root of "
-            "their product; small bubbles carry the curvature term, large ones the drive."
-        )
-        if findings.track is not None and findings.track.drive is None:
-            texts.append(
-                "A recorded drive that changes its sign would turn the shared velocity into a "
-                "mobility."
-            )
-    return texts or ["Nothing was inferred, so there is nothing to narrow."]
-
-
 def methods(findings: Findings) -> list[str]:
     """Return the methods paragraph of every step that was done.
 
@@ -373,8 +342,13 @@ def _of_check(findings: Findings) -> str:
 
 
 def _of_fit(fit: Fit | None) -> str:
-    """Return likelihood and approximation as the fit itself names them."""
+    """Return in words how the fit was done."""
     if fit is None:
         return ""
     attrs = fit.attrs
-    return f"likelihood: {attrs['likelihood']}; approximation: {attrs['approximation']}."
+    how = str(attrs["approximation"])
+    return (
+        f"{attrs['likelihood']}, approximated by {how}."
+        if how != "none"
+        else (f"{attrs['likelihood']}, without approximation.")
+    )

@@ -88,3 +88,17 @@ def test_real_picture_rows_are_judged_and_not_passed(public_file):
     # even and odd rows hold half of the counts each: what one of them misses is counted
     assert check.n_both > 20
     assert check.n_only_first + check.n_only_second > 0
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_only_noise_that_rows_share_narrows_what_rows_should_show(axis):
+    places = 12.0 * np.argwhere(np.ones((13, 13))).astype(float) + 12.0
+    made = image_columns(places, 100.0, (172, 172), ImagingSettings(width_px=2.2), rng=1)
+    white = np.random.default_rng(2).normal(0, 6.0, (173, 173))
+    # a moving mean over two pixels with weights 1 and .08: neighbours along one axis correlate
+    beside = white[1:, :-1] if axis == "y" else white[:-1, 1:]
+    values = made.mean + white[:-1, :-1] + 0.08 * beside
+    check = check_consistency(values, method="rows")
+    along_y = 0.08 if axis == "y" else 0.0
+    assert check.noise_correlation["xy".index(axis)] == pytest.approx(0.08, abs=0.03)
+    assert check.expected_z_sd == pytest.approx(np.sqrt(1 - 2 * along_y), abs=0.035)

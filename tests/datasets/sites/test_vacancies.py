@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.spatial import cKDTree
 from scipy.stats import rankdata
 
@@ -14,7 +15,8 @@ from physlearn.datasets import (
     make_defect_scene,
     read_image,
 )
-from physlearn.datasets.sites.site_decisions import select_discoveries
+from physlearn.datasets.sites import vacancies
+from physlearn.datasets.sites.site_decisions import name_states, select_discoveries
 from physlearn.records import AtomicConfiguration
 
 WIDTH, MARGIN = 2.5, 8.0
@@ -193,6 +195,38 @@ def test_gain_and_correlated_pixels_leave_the_rate_alone():
         false += (picked & (made.states[true] == 0)).sum()
         assert picked[made.states[true] == 2].mean() > 0.9
     assert false <= 0.1 * named
+
+
+def test_columns_of_unequal_brightness_are_not_too_dim(monkeypatch):
+    # bright enough that only the spread of present columns can explain the dimmer ones
+    seen = []
+
+    def spy(probability, too_dim, rate):
+        seen.append(too_dim)
+        return name_states(probability, too_dim, rate)
+
+    monkeypatch.setattr(vacancies, "name_states", spy)
+    settings = DefectSettings(
+        lattice="square", peak_counts=(400.0,), vacancy_share=(0.0,), brightness_spread=0.15
+    )
+    sites_of(make_defect_scene((256, 256), settings, rng=1))
+    (p,) = seen
+    few = (p < 0.01).sum()
+    assert few <= stats.binom.ppf(1 - 6e-5, len(p), 0.01)
+    assert 0.3 < np.median(p) < 0.7
+
+
+def test_the_table_says_brighter_and_leaves_out_states_not_asked():
+    settings = DefectSettings(lattice="square", dopant_share=0.06, dopant_ratio=1.8)
+    found = sites_of(make_defect_scene((200, 200), settings, rng=3))
+    row = found.shares.query("state == 'other'").iloc[0]
+    bright = found.flags("other") & (found.amplitude > 1)
+    assert row["brighter"] == bright.sum() > 3
+    table = found.to_pandas()
+    assert "log_likelihood_half" not in table
+    assert np.isfinite(table["log_likelihood_other"]).all()
+    assert table.attrs["unit"] == found.unit
+    assert (table["measured"] == (found.amplitude_sd < 1)).all()
 
 
 def test_selection_is_that_of_benjamini_and_hochberg():

@@ -291,3 +291,30 @@ def test_from_the_picture_on_error_bars_hold_the_truth(lattice, oracle):
     z = np.concatenate(scores)
     for k, name in enumerate(("xx", "yy", "xy", "rotation")):
         oracle(f"picture to strain {name}, {lattice}", error=z[:, k].std() - 1, bound=0.05)
+
+
+def test_the_mean_of_a_selection_is_that_of_its_rows_alone(oracle):
+    made = make_strained_crystal((12, 12), displacement=lambda p: 0.0 * p, rng=0)
+    scores = []
+    for seed in range(30):
+        field = measure_strain(noisy(made.scene.truth, seed), reference=made.vectors)
+        quarter = np.all(field.positions < np.median(field.positions, axis=0), axis=1)
+        mean, covariance = field.mean(quarter)
+        scores.append(mean / np.sqrt(np.diag(covariance)))
+    z = np.array(scores)
+    oracle("spread of the mean of a quarter", z=(np.sqrt(np.mean(z**2)) - 1) * np.sqrt(2 * 30))
+    only = np.arange(len(field.members)) == 40
+    mean, covariance = field.mean(only)
+    assert mean == pytest.approx(field.strain[40])
+    assert np.allclose(covariance, field.covariance[40])
+
+
+def test_printing_says_mean_errors_and_whether_row_shifts_are_excluded():
+    made = make_strained_crystal((12, 12), displacement=affine([[0.01, 0], [0, 0]]), rng=0)
+    field = measure_strain(noisy(made.scene.truth, 1), reference=made.vectors)
+    said = str(field)
+    mean, covariance = field.mean(field.complete)
+    assert f"xx {mean[0]:.3%} ± {np.sqrt(covariance[0, 0]):.3%}" in said
+    assert f"{int(field.complete.sum())} of them with all neighbours" in said
+    assert ("are excluded" in said) == field.row_mean_identified
+    assert len(repr(field)) < 1000

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.spatial import cKDTree
 from scipy.stats import poisson
 
@@ -137,3 +138,12 @@ def test_bad_input_gets_a_sentence():
         make_stm_image((20, 200))
     with pytest.raises(InputError):
         StmSettings(second_share=1.0)
+
+
+def test_the_plane_is_a_slope_in_height_per_length():
+    x, y = 0.2 * np.arange(64.0), 0.5 * np.arange(48.0)
+    heights = 3.0 * x - 1.5 * y[:, None] + np.random.default_rng(0).normal(0, 0.05, (48, 64))
+    image = xr.DataArray(heights, {"y": y, "x": x}, ("y", "x"))
+    for axis in "xy":
+        image[axis].attrs["units"] = "nm"
+    assert level_scan(image).plane == pytest.approx((3.0, -1.5), abs=0.02)
