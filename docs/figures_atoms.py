@@ -55,9 +55,11 @@ HERE = Path(__file__).parent
 DOTS_PER_INCH = 100
 
 
-def panels(n: int, height: float = 5.2, *, shared: bool = False) -> tuple[Figure, list[Axes]]:
+def panels(
+    n: int, height: float = 5.2, *, width: float = 4.8, shared: bool = False
+) -> tuple[Figure, list[Axes]]:
     """Return a row of panels; ``shared`` ones show the same field and are of one size."""
-    figure = Figure(figsize=(4.8 * n, height), layout="constrained")
+    figure = Figure(figsize=(width * n, height), layout="constrained")
     axes = figure.subplots(1, n, sharex=shared, sharey=shared)
     return figure, list(np.atleast_1d(axes))
 
@@ -142,7 +144,7 @@ def graphene_figure() -> Figure:
     """Draw synthetic graphene with Stone-Wales defects: picture, rings found, truth."""
     made = make_stone_wales_graphene(6, peak_counts=60.0, rng=4)
     atoms = find_atoms(made.scene.image)
-    figure, (plain, found, truth) = panels(3, 5.6, shared=True)
+    figure, (plain, found, truth) = panels(3, 4.4, width=3.7, shared=True)
     plot_image(made.scene.image, ax=plain)
     named(plain, "synthetic graphene, peak 60 counts")
     plot_rings(find_rings(atoms), made.scene.image, ax=found)
