@@ -93,8 +93,14 @@ class Fit:
         return self._rows(small)[SHOWN], [*notes, *self.warnings]
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
-        """Return the draws of one variable, shape (n_draws, ...)."""
+        """Return the draws of one variable, shape (n_draws, ...), or of one row of the summary."""
         posterior = self.idata["posterior"]
+        whole = name.split("[", 1)[0]
+        if name not in posterior and whole in posterior:
+            labels = _labels(posterior[whole], whole)
+            if name in labels:
+                draws = self[whole]
+                return np.ascontiguousarray(draws.reshape(len(draws), -1)[:, labels.index(name)])
         if name not in posterior:
             raise InputError(
                 f"name must be a variable of this fit ({', '.join(self.variables)}); got {name!r}."
@@ -178,7 +184,8 @@ class Fit:
             idata = arviz.from_netcdf(str(path), engine="h5netcdf").load()
             attrs = idata["posterior"].attrs
             whole = attrs.get("physlearn_record") == "Fit"
-            diagnostics = json.loads(attrs["diagnostics"]) if whole else {}
+            # a file that ``idata.to_netcdf`` wrote has all but the diagnostics
+            diagnostics = json.loads(attrs.get("diagnostics", "{}")) if whole else {}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path} must be a fit that physlearn wrote; it lacks or damages {error}."

@@ -43,10 +43,15 @@ class SimulatedPatterns(NamedTuple):
 
 
 class Residuals(NamedTuple):
-    """Patterns less what the fitted statistics explain, in units of their scatter."""
+    """Patterns less what the fitted statistics explain, in units of their scatter.
+
+    ``expected`` and ``error``: what pictures with the fitted statistics have, on the rows' scales.
+    """
 
     simulated: Float
     observed: Float
+    expected: Float
+    error: Float
     degrees: Float
     used: NDArray[np.bool_]
 
@@ -84,7 +89,8 @@ def conditional_residuals(
     # it as a picture errs on the safe side (to scale it up was tried: 5 % of right models flagged)
     known = 1.0 - within / scatter**2
     reach = 1.0 + np.mean(np.sum(at_picture**2, axis=1)) * repeats
-    observed = there.mean(axis=0) / (scatter * np.sqrt(reach))
+    error = scatter * np.sqrt(reach)
+    observed = there.mean(axis=0) / error
     used = np.array([not is_fitted(row, family) for row in simulated.rows])
     used &= (
         (variance > NO_RESIDUAL * sample.var(axis=0)) & (variance > 0) & (known > LEAST_INFORMATION)
@@ -97,7 +103,10 @@ def conditional_residuals(
             )
             used[index] &= expected >= LEAST_COUNT or counted >= MANY_COUNTED
     degrees = np.maximum(n / repeats - basis.shape[1], 3.0)
-    return Residuals(left / (scatter * np.sqrt(1.0 - leverage)), observed, degrees, used)
+    expected = seen.mean(axis=0) - there.mean(axis=0)
+    return Residuals(
+        left / (scatter * np.sqrt(1.0 - leverage)), observed, expected, error, degrees, used
+    )
 
 
 def _features(statistics: Float, fitted: Float) -> tuple[Float, Float]:
@@ -136,9 +145,11 @@ def family_wise_p(residuals: Residuals) -> Float:
     largest = np.max(np.where(simulated > 0, simulated / high, -simulated / low), axis=1) ** 2
     own = np.where(observed > 0, observed / high, -observed / low) ** 2
     edge = np.quantile(largest, 1 - TAIL)
-    mean_excess = np.mean(largest[largest > edge] - edge)
+    beyond = largest[largest > edge] - edge
     rank = (1 + np.sum(largest[:, None] >= own, axis=0)) / (len(simulated) + 1)
-    out[used] = np.where(own > edge, TAIL * np.exp(-(own - edge) / mean_excess), rank)
+    # pictures that hardly differ have no tail
+    tail = TAIL * np.exp(-(own - edge) / beyond.mean()) if len(beyond) else rank
+    out[used] = np.where(own > edge, tail, rank)
     return out
 
 

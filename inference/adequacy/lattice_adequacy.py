@@ -67,7 +67,8 @@ class Adequacy:
     correlations
         One row a class of pairs: shell, pairs, fitted, distance, observed, predicted_mean,
         predicted_sd, predicted_q05, predicted_q95 (pictures simulated from the posterior),
-        misfit_sd (given the fitted statistics), p (family-wise).
+        given_fitted_mean, given_fitted_sd (those with the picture's own fitted statistics),
+        misfit_sd (from these), p (family-wise).
     patterns
         The same for everything else that was compared, with kind and name.
     p_value
@@ -112,6 +113,8 @@ class Adequacy:
         """One sentence."""
         if self.adequate:
             n = sum(row["tested"] for row in [*self.correlations, *self.patterns])
+            if not n:
+                return "no pattern was left to test the model by"
             return f"no misfit in {n} patterns not fitted (family-wise p = {self.p_value:.2g})"
         wrong = "the model is wrong for this picture: " if self.p_value < FAMILY_WISE else ""
         return wrong + self.sentences[0]
@@ -287,6 +290,8 @@ def _judge(
         levels = np.quantile(sample[:, index], [0.05, 0.5, 0.95])
         raw = sample[:, index] if row.scale == "plain" else back(sample[:, index])
         low, _, high = (float(back(level)) for level in levels)
+        ends = residuals.expected[index] + residuals.error[index] * np.array([-1.0, 0.0, 1.0])
+        below, given, above = (float(back(end)) for end in ends)
         distance = row.distance
         if row.shell and distance is None and row.shell <= len(distances):
             distance = distances[row.shell - 1]
@@ -297,6 +302,7 @@ def _judge(
                 "observed": float(back(seen[:, index].mean())),
                 "predicted_mean": float(np.mean(raw)), "predicted_sd": float(np.std(raw)),
                 "predicted_q05": low, "predicted_q95": high,
+                "given_fitted_mean": given, "given_fitted_sd": abs(above - below) / 2,
                 "misfit_sd": float(abs(residuals.observed[index])), "p": float(p_rows[index]),
                 "tested": bool(residuals.used[index]),
             }
@@ -319,8 +325,9 @@ def _sentences(table: list[dict[str, Any]], support: float) -> tuple[str, ...]:
         row = next(row for row in wrong if row["kind"] == kind)
         out.append(
             f"the model does not explain {SUBJECTS[kind]} {row['name']}: observed "
-            f"{row['observed']:.4g}, predicted {row['predicted_mean']:.4g} +- "
-            f"{row['predicted_sd']:.2g} ({row['misfit_sd']:.1f} sd given what was fitted)"
+            f"{row['observed']:.4g}, predicted {row['given_fitted_mean']:.4g} +- "
+            f"{row['given_fitted_sd']:.2g} for pictures with the fitted statistics "
+            f"({row['misfit_sd']:.1f} sd)"
         )
     if support < OUT_OF_SUPPORT:
         out.append(

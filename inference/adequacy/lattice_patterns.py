@@ -95,7 +95,7 @@ def plan_patterns(
     >>> group = SimpleNamespace(graph=square_lattice((8, 8)), picture=np.zeros(64, int))
     >>> plan = plan_patterns(group, lattice_family("ising", (-1, 1), 1), np.random.default_rng(1))
     >>> [row.name for row in plan.rows[:3]]
-    ['shell 1', '2 steps (1 path)', '2 steps (2 paths)']
+    ['shell 1', '2 steps (2 paths)', '2 steps (1 path)']
     """
     graph, q = group.graph, family.n_states
     table = bond_table(graph, 1)
@@ -290,11 +290,39 @@ def _pair_classes(
             here = _some(np.flatnonzero(paths == found[kind]), MOST_BONDS, rng)
             parts.append(np.column_stack([base[row[here]], column[here]]).astype(np.int64))
             text = f"{length} steps ({found[kind]} path{'s' if found[kind] > 1 else ''})"
-            rows.append(PatternRow("pairs", text, "plain", len(rows) + 1, None))
+            distance = _distance(graph, parts[-1])
+            rows.append(PatternRow("pairs", text, "plain", len(rows) + 1, distance))
         known = known + fresh.astype(bool).tocsr()
         walk = walk.tocsr()
+    parts, rows = _by_distance(parts, rows)
     bounds = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
     return np.ascontiguousarray(np.concatenate(parts), np.int64), bounds, rows
+
+
+def _distance(graph: SiteGraph, pairs: Int) -> float | None:
+    """Return the median distance of pairs (n, 2), by the shortest way around a periodic box."""
+    if graph.positions is None:
+        return None
+    gap = graph.positions[pairs[:, 1]] - graph.positions[pairs[:, 0]]
+    if graph.cell is not None:
+        turns = np.round(gap @ np.linalg.inv(graph.cell))
+        gap = gap - turns @ graph.cell
+    return float(np.median(np.linalg.norm(gap, axis=1)))
+
+
+def _by_distance(parts: list[Int], rows: list[PatternRow]) -> tuple[list[Int], list[PatternRow]]:
+    """Return classes of pairs in the order of their distances, where all are known.
+
+    The graph's own shells keep their numbers, and the others go on counting.
+    """
+    if any(row.distance is None for row in rows):
+        return parts, rows
+    own = sum(row.name.startswith("shell") for row in rows)
+    order = [*range(own), *(own + np.argsort([r.distance for r in rows[own:]], kind="stable"))]
+    numbers = [row.shell for row in rows]
+    return [parts[k] for k in order], [
+        rows[k]._replace(shell=number) for k, number in zip(order, numbers, strict=True)
+    ]
 
 
 def _triplet_classes(

@@ -19,11 +19,8 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError
 from physlearn.inference.lattices.lattice_family import LatticeFamily
 from physlearn.inference.measurement.lattice_measurement import free_problem, hidden_problem
-from physlearn.inference.posteriors.lattice_posterior import (
-    LatticeProblem,
-    LikelihoodPosterior,
-    sample_posterior,
-)
+from physlearn.inference.posteriors.lattice_posterior import sample_posterior
+from physlearn.inference.posteriors.likelihood_records import LatticeProblem, LikelihoodPosterior
 from physlearn.inference.posteriors.partition_surface import PartitionSurface
 from physlearn.inference.posteriors.priors import Prior
 from physlearn.inference.posteriors.pseudolikelihood import maximize_pseudolikelihood, replica_count

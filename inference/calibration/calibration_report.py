@@ -36,7 +36,7 @@ FINISHED_ARRAYS = ("truth", "mean", "sd", "rank", "pit", "n_draws")
 ARRAYS = ("labels", *FINISHED_ARRAYS, "status", "flagged", "seconds", "message")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CalibrationReport:
     """Truths, their ranks among the draws, and what became of every replicate.
 
@@ -93,6 +93,12 @@ class CalibrationReport:
     messages: tuple[str, ...]
     seed: int
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        columns = ["variable", "interval", "coverage", "n", "low", "high", "p_holm", "passes"]
+        tables = (self.table[columns], self.scores)
+        shown = [table.to_string(index=False, float_format="{:.3g}".format) for table in tables]
+        return "\n\n".join((self.verdict, *shown))
 
     @classmethod
     def from_arrays(

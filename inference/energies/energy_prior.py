@@ -175,7 +175,7 @@ def join_energies_and_snapshots(
             f"energy_fit must have the shells of snapshot_fit; they have {energies.shape[1]} and "
             f"{couplings.shape[1:]}."
         )
-    doubts = _check_models(energy_fit, snapshot_fit)
+    _check_models(energy_fit, snapshot_fit)
     temperatures, weights = _temperatures(temperature)
     thermal = np.array([thermal_energy_of(energy_fit, t) for t in temperatures])
     extra = check_positive("discrepancy", discrepancy, allow_zero=True)
@@ -203,9 +203,17 @@ def join_energies_and_snapshots(
     }
     if "field" in snapshot_fit.variables:
         draws["field"] = snapshot_fit["field"][picked]
-    flags = [*doubts, *_joint_flags(effective, p), *snapshot_fit.warnings, *energy_fit.warnings]
+    return _joint_fit(draws, energy_fit, snapshot_fit, seed, effective, p)
+
+
+def _joint_fit(
+    draws: dict[str, Any], energy_fit: Fit, snapshot_fit: Fit, seed: int, effective: float, p: float
+) -> Fit:
+    """Return joint draws with what both fits say of themselves."""
+    flags = [*_joint_flags(effective, p), *snapshot_fit.warnings, *energy_fit.warnings]
+    flags = [*_check_models(energy_fit, snapshot_fit), *flags]
     unit = str(energy_fit.attrs["energy_unit"])
-    labels = list(range(1, couplings.shape[1] + 1))
+    labels = list(range(1, draws["couplings"].shape[1] + 1))
     return fit_from_draws(
         draws,
         model=f"{snapshot_fit.model}; couplings -V / kT with V from: {energy_fit.model}",

@@ -158,7 +158,7 @@ def state_vectors(family: LatticeFamily) -> Float:
     if family.model == "clock":
         angle = 2 * np.pi * np.arange(q) / q
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    from physlearn.inference.lattices.lattice_family import zero_sum_vectors
+    from physlearn.inference.lattices.zero_sum import zero_sum_vectors
 
     return np.asarray(zero_sum_vectors(q).T * np.sqrt(q / (q - 1.0)))
 

@@ -214,10 +214,11 @@ def read_site_field(
     direction = family.covariate_direction
     if given.ndim == 1 and direction is not None:
         given = np.multiply.outer(given, direction)
+    sites = " and ".join(map(str, sorted(sizes)))
     if sizes != {len(given)} or given.ndim != 2 or given.shape[1] != q:
         raise InputError(
-            f"site_field must have shape (n_sites,) or (n_sites, {q}) for {sorted(sizes)} site(s); "
-            f"got shape {np.shape(site_field)}."
+            f"site_field must have shape (n_sites,) or (n_sites, {q}) for pictures of {sites} "
+            f"site(s); got shape {np.shape(site_field)}."
         )
     return [_continued(record, given) for record in records]
 

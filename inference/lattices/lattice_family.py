@@ -15,7 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, check_array, check_choice, check_count
+from physlearn.checks import InputError, check_choice, check_count
+from physlearn.inference.lattices.zero_sum import zero_sum_tables, zero_sum_vectors
 from physlearn.lattice_models.graphs.triplets import check_motif
 from physlearn.lattice_models.hamiltonians.energy_terms import (
     EnergyTerms,
@@ -378,36 +379,3 @@ def _add_triplets(rows: _Rows, model: str, motifs: tuple[Motif, ...]) -> None:
     tables = np.multiply.outer(np.eye(len(motifs)), cube)
     names = tuple("-".join(str(shell + 1) for shell in motif) for motif in motifs)
     rows.add("triplets", "triplet", tables, ("motif",), (names,))
-
-
-def zero_sum_vectors(q: int) -> Float:
-    """Return an orthonormal basis of vectors with zero sum, shape (q - 1, q) (Helmert contrasts).
-
-    Examples
-    --------
-    >>> bool(np.allclose(zero_sum_vectors(3).sum(axis=1), 0))
-    True
-    """
-    basis = np.zeros((q - 1, q))
-    for k in range(1, q):
-        basis[k - 1, :k], basis[k - 1, k] = 1.0, -float(k)
-        basis[k - 1] /= np.sqrt(k * (k + 1.0))
-    return basis
-
-
-def zero_sum_tables(q: int) -> Float:
-    """Return an orthonormal basis of symmetric tables with zero row sums, (q (q - 1) / 2, q, q).
-
-    Examples
-    --------
-    >>> zero_sum_tables(2).round(3).tolist()
-    [[[0.5, -0.5], [-0.5, 0.5]]]
-    """
-    vectors = zero_sum_vectors(q)
-    tables = []
-    for a in range(q - 1):
-        for b in range(a + 1):
-            outer = np.multiply.outer(vectors[a], vectors[b])
-            table = outer + outer.T
-            tables.append(table / np.linalg.norm(table))
-    return np.array(check_array("tables", tables))

@@ -11,18 +11,26 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, as_generator, check_choice, check_count
 from physlearn.inference.adequacy.lattice_adequacy import Adequacy, check_adequacy
 from physlearn.inference.lattices.fit_contents import constants_of, model_attrs
+from physlearn.inference.lattices.lattice_answer import Answer, Task
 from physlearn.inference.lattices.lattice_bounds import CramerRaoBound, cramer_rao_bound
 from physlearn.inference.lattices.lattice_data import LatticeData, as_records, gather_snapshots
+from physlearn.inference.lattices.lattice_doubts import (
+    data_alone,
+    draw_flags,
+    magnetization_flags,
+)
 from physlearn.inference.lattices.lattice_family import LatticeFamily, lattice_family
 from physlearn.inference.lattices.lattice_identification import (
     connection_notes,
     find_unidentified,
     identification_flags,
+    order_flags,
 )
-from physlearn.inference.lattices.lattice_methods import METHODS, Answer, Task, solve
+from physlearn.inference.lattices.lattice_methods import METHODS, solve
 from physlearn.inference.lattices.lattice_verdicts import (
     prior_flags,
     prior_widths,
+    ruled_by_prior,
     sign_verdicts,
     state_flags,
 )
@@ -107,7 +115,7 @@ def fit_lattice_hamiltonian(
     prior
         ``LatticePrior``, or a mapping from names (``field``, ``couplings``, ``couplings[1]``,
         ``flip_rate``) to a standard deviation, (mean, sd) or a PyMC distribution; see
-        ``make_prior``.
+        ``make_prior``. A field that is known to be zero: ``{"field": 0.001}``.
     n_draws
         Number of posterior draws.
     rng
@@ -119,17 +127,25 @@ def fit_lattice_hamiltonian(
     -------
     Fit
         Variables of the model, in kT: ``field`` and ``couplings`` (dim shell, 1-based) for Ising.
+        ``idata`` holds the groups ``posterior`` (resampled draws as one chain: ``r_hat`` says
+        nothing, and ArviZ's ``ess`` counts copies; ``attrs["effective_draws"]`` says what they are
+        worth) and ``constant_data`` (the pictures). There is no ``log_likelihood``: the sites of a
+        picture are not independent, and leaving one out means nothing; compare models with
+        ``compare_models``. A verdict names a sign where the coupling's own 90 % interval leaves 0
+        out: of couplings that are 0, one in ten gets one.
         ``diagnostics`` hold ``correlations`` and ``patterns`` (what pictures simulated from the
         posterior look like beside the observed one), ``method_choice``,
-        ``probability_positive``, and the checks' numbers. ``fit_contents`` reads pictures, model
-        and prior back.
+        ``probability_positive``, and the checks' numbers; ``log_evidence_relative`` is that
+        relative to log Z at ``evidence_reference``, another place in every fit: it compares none.
+        ``fit_contents`` reads pictures, model and prior back.
 
     Raises
     ------
     InputError
         For states that the model does not know, more shells than the graph has, or bad options.
     NotIdentified
-        For fewer than 10 sites with a complete neighbourhood, or labels on less than half.
+        For fewer than 10 sites with a complete neighbourhood, labels on less than half, or a
+        likelihood that fewer than 10 effective draws describe.
 
     Notes
     -----
@@ -164,20 +180,32 @@ def fit_lattice_hamiltonian(
         data, answer.theta, generator, completed=answer.completed, populations=answer.populations,
         distances=_distances(records[0]),
     )  # fmt: skip
+    ruled = ruled_by_prior(answer.theta, full_prior, make_prior(None, data))
     warnings = [
         *data.notes, *connection_notes(data), *identification_flags(data, directions),
-        *state_flags(data), *answer.flags, *found.warnings,
-        *prior_flags(full_prior.names, answer.theta, full_prior),
+        *state_flags(data), *order_flags(data), *answer.flags, *found.warnings,
+        *_prior_notes(data, answer, full_prior, ruled),
+        *magnetization_flags(data, answer.theta, generator), *draw_flags(answer, int(n_draws)),
     ]  # fmt: skip
     options = {
         "label_noise": label_noise, "margin": margin,
         "covariates": covariates if isinstance(covariates, str) else None,
     }  # fmt: skip
     return _wrap(
-        data, full_prior, answer, found, warnings, seed,
+        data, full_prior, answer, found, warnings, seed, ruled,
         model_attrs(family, full_prior, options) | {"method_choice": answer.choice},
         constants_of(data, full_prior, covariates, site_field), flip_rate,
     )  # fmt: skip
+
+
+def _prior_notes(
+    data: LatticeData, answer: Answer, prior: Prior, ruled: NDArray[np.bool_]
+) -> list[str]:
+    """Return what is to be said of the prior; nothing where the posterior is known to be it."""
+    if answer.method == "prior":
+        return []
+    alone = data_alone(data) if ruled.any() else None
+    return prior_flags(prior.names, answer.theta, prior, ruled, alone)
 
 
 def _take_flip_rate(
@@ -216,6 +244,7 @@ def _wrap(
     found: Adequacy,
     warnings: list[str],
     seed: int,
+    ruled: NDArray[np.bool_],
     attrs: dict[str, str | float | int],
     constants: dict[str, NDArray[Any]],
     flip_rate: FlipRate | None,
@@ -265,9 +294,9 @@ def _wrap(
             **answer.numbers,
         },
         warnings=list(dict.fromkeys(warnings)),
-        verdicts=sign_verdicts(data.variables, theta, one_state=alone)
+        verdicts=sign_verdicts(data.variables, theta, one_state=alone, ruled=ruled)
         | {"model": found.verdict},
-        attrs=attrs,
+        attrs=attrs | {"effective_draws": float(answer.numbers.get("effective_draws", len(theta)))},
         constants=constants,
     )  # fmt: skip
 

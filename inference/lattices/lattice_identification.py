@@ -9,10 +9,11 @@ from scipy.sparse.csgraph import connected_components
 
 from physlearn.inference.lattices.lattice_data import LatticeData, PictureGroup
 from physlearn.inference.lattices.lattice_family import LatticeFamily
+from physlearn.inference.lattices.ordered_picture import extreme_direction
 from physlearn.lattice_models.graphs.site_graphs import keep_sites
 from physlearn.records import SiteGraph
 
-__all__ = ["connection_notes", "find_unidentified", "identification_flags"]
+__all__ = ["connection_notes", "find_unidentified", "identification_flags", "order_flags"]
 
 Float = NDArray[np.float64]
 LARGEST_TRIED = 3000
@@ -62,6 +63,20 @@ def identification_flags(data: LatticeData, directions: Float) -> list[str]:
                 "combination of them stays at its prior"
             )
     return flags
+
+
+def order_flags(data: LatticeData) -> list[str]:
+    """Return a sentence where no picture could be more ordered: the data give a bound alone."""
+    if np.count_nonzero(data.state_counts) < data.family.n_states:
+        return []  # said by state_flags
+    direction = extreme_direction(data)
+    if direction is None:
+        return []
+    names = " and ".join(_named(data, np.flatnonzero(direction)))
+    return [
+        f"no picture could show more of what {names} favours: only a bound follows, and how far it "
+        "goes beyond is the prior's"
+    ]
 
 
 def _named(data: LatticeData, used: NDArray[np.intp]) -> list[str]:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotIdentified
+from physlearn.inference.lattices.lattice_answer import Answer, Task
 from physlearn.inference.lattices.lattice_data import LatticeData
 from physlearn.inference.lattices.lattice_trust import trust_flags
 from physlearn.inference.lattices.lattice_window import window_of_data
-from physlearn.inference.lattices.one_state import sample_one_state
-from physlearn.inference.measurement.flip_rate import FlipRate
+from physlearn.inference.lattices.ordered_picture import (
+    extreme_direction,
+    is_ordered,
+    sample_ordered,
+)
 from physlearn.inference.measurement.lattice_measurement import (
     HiddenProblem,
     free_problem,
     hidden_problem,
 )
 from physlearn.inference.measurement.measurement_effects import finish_measurement
-from physlearn.inference.posteriors.lattice_population import Population
-from physlearn.inference.posteriors.lattice_posterior import (
-    LatticeProblem,
-    LikelihoodPosterior,
-    sample_posterior,
-)
+from physlearn.inference.posteriors.lattice_posterior import sample_posterior
+from physlearn.inference.posteriors.likelihood_records import LatticeProblem, LikelihoodPosterior
 from physlearn.inference.posteriors.local_sandwich import picture_sandwich
 from physlearn.inference.posteriors.prior_weights import FEW_DRAWS, gaussian_times_prior
 from physlearn.inference.posteriors.priors import Prior
@@ -38,7 +37,7 @@ from physlearn.inference.posteriors.pseudolikelihood import (
     measure_sandwich,
 )
 
-__all__ = ["METHODS", "Answer", "Task", "solve"]
+__all__ = ["METHODS", "solve"]
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.uint8]
@@ -50,55 +49,17 @@ LARGEST_SIMULATED = 20_000
 """Sites beyond which the sandwich is read off the picture, and a window is simulated."""
 WINDOW_SITES = 8_000
 LEAST_EFFECTIVE = 400.0
+FEW_SITES = 64
+"""Fewest sites on which defects of a perfect order are far enough apart."""
+LOST, MOST_STARTS = 60.0, 3
+"""Effective draws below which replicas lost their way: they start again, by other chances."""
+LEAST_ANSWER, MOST_UNSEEN = 10.0, 0.5
+"""Effective draws below which, and share beyond all replicas above which, there is no posterior."""
 MOST_LOSS = 1.25
 N_REPLICAS = 64
 LOOSE_SD = 3.0
 """Width in kT of the Gaussians that stand for other priors while a maximum is sought."""
 VAGUE_SD = 100.0
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """Draws with how they came about.
-
-    Attributes
-    ----------
-    theta
-        float64, shape (n_draws, d).
-    method, approximation, choice
-        Which likelihood, what stands between it and the exact posterior, and why this way.
-    numbers, flags
-        Diagnostics, and sentences for people.
-    nuisances
-        Draws of further variables, such as ``flip_rate``.
-    completed
-        For each group pictures (n_sites, n) drawn given its labels; None where all are certain.
-    populations
-        Equilibrated free populations, one a group, or None.
-    """
-
-    theta: Float
-    method: str
-    approximation: str
-    choice: str
-    numbers: dict[str, Any] = field(default_factory=dict)
-    flags: list[str] = field(default_factory=list)
-    nuisances: dict[str, Float] = field(default_factory=dict)
-    completed: list[Codes] | None = None
-    populations: list[Population] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """What ``solve`` needs: data, prior, method, number of draws, generator, options."""
-
-    data: LatticeData
-    prior: Prior
-    method: str
-    n_draws: int
-    rng: np.random.Generator
-    flip_rate: FlipRate | None = None
-    progress: Callable[[int, int], Any] | None = None
 
 
 def solve(task: Task) -> Answer:
@@ -119,23 +80,41 @@ def solve(task: Task) -> Answer:
             "one state at fixed composition: nothing to learn",
         )  # fmt: skip
     if (data.state_counts > 0).sum() == 1 and task.method in ("auto", "pseudolikelihood"):
-        return _one_state(task)
+        return _ordered(
+            task, "all sites hold one state: sites that differ are rare, which gives the likelihood"
+        )
+    if task.method in ("auto", "likelihood") and not data.family.fixed_composition:
+        direction = extreme_direction(data)
+        if direction is not None and is_ordered(data, direction):
+            return _perfect_order(task)
     return {
         "auto": _auto, "pseudolikelihood": _pseudolikelihood, "likelihood": _likelihood,
         "exchange": _exchange, "statistical_distance": _statistical_distance,
     }[task.method](task)  # fmt: skip
 
 
-def _one_state(task: Task) -> Answer:
-    """Return bounds where all sites hold one state."""
-    theta, numbers = sample_one_state(task.data, task.prior, task.n_draws, task.rng)
+def _perfect_order(task: Task) -> Answer:
+    """Return bounds from a picture of perfect order, such as a checkerboard.
+
+    Replicas that have no defect at all tell nothing about the far side of the bound: there only the
+    expansion in rare defects is good. Of few sites it is a rough one, and replicas do better.
+    """
+    if task.data.n_terms < FEW_SITES:
+        answer = _likelihood(task, "perfect order on few sites")
+        if answer.numbers["effective_draws"] >= LEAST_EFFECTIVE and not answer.flags:
+            return answer
+    return _ordered(task, "perfect order: sites that differ are rare, which gives the likelihood")
+
+
+def _ordered(task: Task, choice: str) -> Answer:
+    """Return bounds where the pictures are perfectly ordered."""
+    theta, numbers = sample_ordered(task.data, task.prior, task.n_draws, task.rng)
     flags = []
     if numbers["effective_draws"] < LEAST_EFFECTIVE:
         flags.append(f"only {numbers['effective_draws']:.0f} effective draws: quantiles are rough")
     return Answer(
         theta, "likelihood of rare single sites",
-        "prior draws weighted; sites that differ are taken as rare and apart",
-        "all sites hold one state: sites that differ are rare, which gives the likelihood",
+        "prior draws weighted; sites that differ are taken as rare and apart", choice,
         dict(numbers), flags,
     )  # fmt: skip
 
@@ -194,16 +173,31 @@ def _likelihood(task: Task, choice: str = "asked for") -> Answer:
     covariance = np.asarray(np.linalg.inv(curvature + np.diag(task.prior.precision)), np.float64)
     problem, result = _run_likelihood(task, mean, covariance, N_REPLICAS)
     attempts = 1
-    # rounds that never agreed would not agree from a new start either (measured): it stays flagged
     small = data.n_terms <= LARGEST_SIMULATED
     if result.converged and result.effective_draws < LEAST_EFFECTIVE and small:
         attempts, d = 2, len(mean)
         problem, result = _run_likelihood(
             task, result.mean[:d], result.covariance[:d, :d], 2 * N_REPLICAS
         )
+    # rounds that merely never agreed would not agree from a new start either (measured), but those
+    # that lost all weight on the way may find it
+    while _worth(result) < LOST and attempts < MOST_STARTS and small:
+        attempts += 1
+        again = _run_likelihood(task, mean, covariance, 2 * N_REPLICAS)
+        if _worth(again[1]) >= _worth(result):
+            problem, result = again
+        if _unseen(result) > MOST_UNSEEN:
+            break
+    if _worth(result) < LEAST_ANSWER:
+        raise NotIdentified(
+            f"the Monte Carlo likelihood has {result.effective_draws:.1f} effective draws after "
+            f"{attempts} start(s), and {_unseen(result):.0%} of the posterior lies where no "
+            "simulated picture resembles the observed one: too few for a posterior; give a "
+            "narrower prior, fewer shells, a larger picture or another rng."
+        )
     numbers = {
         "effective_draws": result.effective_draws, "rounds": result.rounds, "attempts": attempts,
-        "log_evidence": float(result.log_evidence),
+        "log_evidence_relative": float(result.log_evidence),
         "evidence_reference": np.asarray(result.reference).tolist(), **result.numbers,
     }  # fmt: skip
     flags, theta, nuisances = list(result.flags), result.draws, {}
@@ -220,6 +214,16 @@ def _likelihood(task: Task, choice: str = "asked for") -> Answer:
         numbers, flags, nuisances, completed,
         [one.population for one in problem.ensembles if one.power < 0],
     )  # fmt: skip
+
+
+def _unseen(result: LikelihoodPosterior) -> float:
+    """Return the share of the posterior that lies beyond all replicas."""
+    return float(result.numbers["uncovered_share"])
+
+
+def _worth(result: LikelihoodPosterior) -> float:
+    """Return the effective draws, none where most of the posterior was not seen."""
+    return 0.0 if _unseen(result) > MOST_UNSEEN else result.effective_draws
 
 
 def _run_likelihood(

@@ -11,13 +11,19 @@ from physlearn.inference.lattices.lattice_family import Variable
 from physlearn.inference.posteriors.priors import Prior
 from physlearn.results import PRIOR_REPEATED
 
-__all__ = ["prior_flags", "prior_widths", "sign_verdicts", "state_flags"]
+__all__ = [
+    "prior_flags", "prior_widths", "ruled_by_prior", "sign_verdicts", "state_flags",
+]  # fmt: skip
 
 Float = NDArray[np.float64]
 PRESSED = 0.3
 NEAR_BOUND = 0.05
 CONFLICT = 4.0
 LEAST_WEIGHT = 0.04
+NARROW = 0.2
+"""Width of a prior, as a share of the usual one, below which it was meant to rule."""
+SURE = 0.999
+"""Largest probability that is claimed of draws."""
 WORDS = {
     "couplings": ("like neighbours preferred", "unlike neighbours preferred"),
     "interactions": ("occupied neighbours avoided", "occupied neighbours preferred"),
@@ -36,9 +42,17 @@ def prior_widths(variables: tuple[Variable, ...], prior: Prior) -> dict[str, lis
 
 
 def sign_verdicts(
-    variables: tuple[Variable, ...], theta: Float, *, one_state: bool = False
+    variables: tuple[Variable, ...],
+    theta: Float,
+    *,
+    one_state: bool = False,
+    ruled: NDArray[np.bool_] | None = None,
 ) -> dict[str, str]:
-    """Return what the sign of each coupling says, by label; nothing where one state was seen."""
+    """Return what the sign of each coupling says, by label; nothing where one state was seen.
+
+    A sign is told where the coupling's own 90 % interval leaves 0 out. ``ruled``, shape (d,): the
+    parameters whose prior alone speaks.
+    """
     tail = (1 - CREDIBLE_MASS) / 2
     verdicts = {}
     for variable in variables:
@@ -56,18 +70,40 @@ def sign_verdicts(
             if one_state:
                 # a field alone makes all sites alike, whatever the sign
                 text = f"one state alone says no sign (P({symbol} > 0) = {chance:.2f})"
+            elif ruled is not None and np.any(ruled[: len(row)] & (row != 0)):
+                text = f"the prior alone speaks (P({symbol} > 0) = {chance:.2f})"
             elif low <= 0 <= high:
                 text = f"these data can't tell the sign (P({symbol} > 0) = {chance:.2f})"
             elif low > 0:
-                text = f"{more}: P = {chance:.3g}"
+                text = f"{more}: {_said(chance)}"
             else:
-                text = f"{less}: P = {1 - chance:.3g}"
+                text = f"{less}: {_said(1 - chance)}"
             verdicts[label] = text
     return verdicts
 
 
-def prior_flags(names: tuple[str, ...], theta: Float, prior: Prior) -> list[str]:
-    """Return sentences for parameters where the prior, not the data, has the word."""
+def _said(chance: float) -> str:
+    """Return a probability as draws can tell it: 1 is never claimed."""
+    return f"P > {SURE}" if chance > SURE else f"P = {chance:.3g}"
+
+
+def ruled_by_prior(theta: Float, prior: Prior, usual: Prior) -> NDArray[np.bool_]:
+    """Return the parameters, shape (d,), that a prior much narrower than the usual one decides."""
+    share = theta.std(axis=0) / prior.sd
+    return np.asarray((share > PRIOR_REPEATED) & (prior.sd < NARROW * usual.sd))
+
+
+def prior_flags(
+    names: tuple[str, ...],
+    theta: Float,
+    prior: Prior,
+    ruled: NDArray[np.bool_] | None = None,
+    alone: tuple[Float, Float] | None = None,
+) -> list[str]:
+    """Return sentences for parameters where the prior, not the data, has the word.
+
+    ``ruled`` as ``ruled_by_prior`` tells; ``alone``: means and sds that the data give without it.
+    """
     flags = []
     mean, sd = theta.mean(axis=0), theta.std(axis=0)
     for index, name in enumerate(names):
@@ -79,6 +115,11 @@ def prior_flags(names: tuple[str, ...], theta: Float, prior: Prior) -> list[str]
                 f"{name}: the posterior presses against the prior's bound {pressed}; what lies "
                 "beyond was excluded in advance: widen the prior, or report a bound only"
             )
+        elif ruled is not None and ruled[index] and abs(pull) < CONFLICT:
+            flags.append(
+                f"{name}: the prior rules (its sd of {prior.sd[index]:.2g} is narrower than these "
+                f"data can tell){_by_itself(alone, index)}"
+            )
         elif share > PRIOR_REPEATED and abs(pull) < CONFLICT:
             flags.append(
                 f"{name}: prior repeated (posterior sd is {share:.0%} of the prior's); a larger "
@@ -87,9 +128,17 @@ def prior_flags(names: tuple[str, ...], theta: Float, prior: Prior) -> list[str]
         elif abs(pull) > CONFLICT and prior.shapes[index] is None:
             flags.append(
                 f"{name}: prior and data disagree (what the data say lies {abs(pull):.1f} standard "
-                "deviations from the prior's centre): check the prior"
+                f"deviations from the prior's centre): check the prior{_by_itself(alone, index)}"
             )
     return flags
+
+
+def _by_itself(alone: tuple[Float, Float] | None, index: int) -> str:
+    """Say what the data say of a parameter without the prior, where that was asked for."""
+    if alone is None:
+        return ""
+    center, width = alone[0][index], alone[1][index]
+    return f"; the data by themselves say about {center:.2g} +- {width:.1g}"
 
 
 def _conflict(mean: float, sd: float, prior: Prior, index: int) -> float:

@@ -53,11 +53,14 @@ def read_labels(
     """
     most = (q - 1) / q
     known_rate = isinstance(label_noise, int | float) and not isinstance(label_noise, bool)
+    if known_rate and label_noise == 0:
+        label_noise = None  # certain labels
     if label_noise is not None and label_noise != "unknown" and not (
         known_rate and 0 < float(label_noise) < most
     ):  # fmt: skip
         raise InputError(
-            f"label_noise must lie between 0 and {most:.3g}, or be 'unknown'; got {label_noise!r}."
+            f"label_noise must be at least 0 and below {most:.3g}, or 'unknown'; got "
+            f"{label_noise!r}."
         )
     tables = any(record.label_log_likelihood is not None for record in records)
     if tables and label_noise is not None:

@@ -25,9 +25,10 @@ from physlearn.inference.lattices.lattice_family import LatticeFamily
 from physlearn.inference.measurement.flip_rate import FlipRate
 from physlearn.inference.measurement.lattice_evidence import FixedTerms, hold_pairs
 from physlearn.inference.posteriors.lattice_population import Population, make_population
-from physlearn.inference.posteriors.lattice_posterior import Ensemble, LatticeProblem
+from physlearn.inference.posteriors.likelihood_records import LatticeProblem
 from physlearn.inference.posteriors.local_controls import LocalControls
 from physlearn.inference.posteriors.opposite_phase import HeldRim
+from physlearn.inference.posteriors.replica_chains import Ensemble
 from physlearn.records import SiteGraph
 
 if TYPE_CHECKING:

@@ -62,7 +62,6 @@ class HierarchyDraws:
     spread: Float
     samples: Float
     effective_draws: float
-    log_evidence: float
 
 
 def _inner(data: HierarchyData, taus: Float) -> tuple[Float, Float, Float, Float]:
@@ -187,8 +186,7 @@ def sample_hierarchy(
     while True:
         taus, log_proposal = _proposals(data, n_points, rng)
         log_weight = log_marginal(data, taus) + _log_prior(data, taus) - log_proposal
-        total = logsumexp(log_weight)
-        weight = np.exp(log_weight - total)
+        weight = np.exp(log_weight - logsumexp(log_weight))
         effective = float(1 / (weight**2).sum())
         if progress is not None:
             progress(n_points, most_points)
@@ -199,9 +197,7 @@ def sample_hierarchy(
     places = (np.arange(n_draws) + rng.random()) / n_draws
     picked = np.minimum(np.searchsorted(np.cumsum(weight), places), n_points - 1)
     base, samples = _draw_rest(data, taus[picked], rng)
-    return HierarchyDraws(
-        base, taus[picked], samples, effective, float(total - np.log(n_points))
-    )  # fmt: skip
+    return HierarchyDraws(base, taus[picked], samples, effective)
 
 
 def _draw_rest(data: HierarchyData, taus: Float, rng: np.random.Generator) -> tuple[Float, Float]:

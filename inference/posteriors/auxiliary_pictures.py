@@ -17,6 +17,7 @@ from physlearn.lattice_models.replicas.exact_draws import ExactReplicas
 __all__ = ["AuxiliaryLattices", "ExactLattices", "MarkovLattices"]
 
 Float = NDArray[np.float64]
+Codes = NDArray[np.uint8]
 BURN_IN, RECORDS = 200, 300
 LEAST_INNER, MEMORIES = 10, 6.0
 LONG_MEMORY = 12.0
@@ -36,6 +37,10 @@ class AuxiliaryLattices:
         """Return which parameters (n, d) pictures can be drawn at."""
         return np.ones(len(theta), bool)
 
+    def fit_to(self, theta: Float) -> bool:
+        """Fit the inner sweeps to where the chains went, (n_chains, d); whether that made more."""
+        return not len(theta)
+
     def flags(self) -> list[str]:
         """Return what a reader must know."""
         return []
@@ -54,23 +59,39 @@ class MarkovLattices(AuxiliaryLattices):
     ) -> None:
         self._data, self._n, self._rng = data, n_chains, rng
         self._flags: list[str] = []
-        self._begin("heat_bath", centre)
+        self._given = inner_sweeps is not None
+        wide = np.tile(centre, (n_chains, 1))
+        self._begin("heat_bath", wide)
         if inner_sweeps is not None:
             self.inner_sweeps = check_count("inner_sweeps", inner_sweeps, 1)
             return
-        memory = self._memory(centre)
-        if memory > LONG_MEMORY and data.family.n_states == 2:
-            self._begin("clusters", centre)
-            memory = self._memory(centre)
+        self._plan(wide)
+
+    def _plan(self, theta: Float) -> None:
+        """Take clusters where the heat bath remembers long at (n_chains, d), and sweeps enough."""
+        memory = self._memory(theta)
+        if memory > LONG_MEMORY and self._data.family.n_states == 2 and not self._clusters:
+            self._begin("clusters", theta)
+            memory = self._memory(theta)
         self.inner_sweeps = max(LEAST_INNER, int(np.ceil(MEMORIES * memory)))
+        self._flags = []
         if memory > RECORDS / 20:
             self._flags.append(
                 f"exchange: the lattice's memory of {memory:.0f} sweeps is long beside what was "
                 "recorded; give inner_sweeps, or use method='likelihood'"
             )
 
-    def _begin(self, dynamics: str, centre: Float) -> None:
+    def fit_to(self, theta: Float) -> bool:
+        """Measure the memory where the chains are: the guess may lie on the quiet side of them."""
+        before, clusters = self.inner_sweeps, self._clusters
+        if not self._given:
+            self._plan(theta)
+            self.inner_sweeps = max(before, self.inner_sweeps)
+        return self.inner_sweeps > before or self._clusters != clusters
+
+    def _begin(self, dynamics: str, theta: Float) -> None:
         data = self._data
+        self._clusters = dynamics == "clusters"
         self._populations: list[Population] = [
             make_population(
                 data.family, group.graph, group.codes, self._n, self._rng,
@@ -79,7 +100,7 @@ class MarkovLattices(AuxiliaryLattices):
             )
             for group in data.groups
         ]  # fmt: skip
-        self._sweep(np.broadcast_to(centre, (self._n, len(centre))), BURN_IN)
+        self._sweep(theta, BURN_IN)
 
     def _sweep(self, theta: Float, n_sweeps: int) -> None:
         for group, population in zip(self._data.groups, self._populations, strict=True):
@@ -91,23 +112,69 @@ class MarkovLattices(AuxiliaryLattices):
             total += population.statistics() @ group.design
         return total
 
-    def _memory(self, centre: Float) -> float:
-        """Return the integrated autocorrelation time of the slowest statistic, in sweeps."""
-        theta = np.broadcast_to(centre, (self._n, len(centre)))
-        trace = np.empty((RECORDS, self._n, len(centre)))
+    def _memory(self, theta: Float) -> float:
+        """Return the integrated autocorrelation time of the slowest statistic, in sweeps.
+
+        Chains at different parameters differ in their means, which must not pass for a memory.
+        """
+        trace = np.empty((RECORDS, *theta.shape))
         for record in range(RECORDS):
+            self._relabel(theta)
             self._sweep(theta, 1)
             trace[record] = self._statistics()
-        return max(_integrated_memory(trace[:, :, k]) for k in range(len(centre)))
+        if np.ptp(theta, axis=0).any():
+            trace -= trace.mean(axis=0)
+        return max(_integrated_memory(trace[:, :, k]) for k in range(theta.shape[1]))
 
     def draw(self, theta: Float) -> Float:
         """Return sum of design^T T after the inner sweeps at parameters (n_chains, d)."""
+        self._relabel(theta)
         self._sweep(theta, self.inner_sweeps)
         return self._statistics()
+
+    def _relabel(self, theta: Float) -> None:
+        """Offer one picture of every lattice another order of its states, by Metropolis' rule.
+
+        In an ordered lattice single sites and clusters hardly ever take the whole of it from one
+        phase to another: a field that changed its sign would find it where it was.
+        """
+        family = self._data.family
+        if family.fixed_composition:
+            return
+        for group, population in zip(self._data.groups, self._populations, strict=True):
+            natural = theta @ group.design.T
+            old, before = population.codes(), population.statistics()
+            new = _relabelled(old, group, family.n_states, self._rng)
+            population.restart(new)
+            rise = np.sum(natural * (population.statistics() - before), axis=1)
+            if group.offset is not None:
+                sites = np.arange(group.n_sites)[:, None]
+                rise += (group.offset[sites, new] - group.offset[sites, old]).sum(axis=0)
+            taken = np.log(self._rng.random(self._n)) < rise
+            if not np.all(taken):
+                population.restart(np.where(taken, new, old))
 
     def flags(self) -> list[str]:
         """Return what a reader must know."""
         return self._flags
+
+
+def _relabelled(
+    codes: Codes, group: PictureGroup, n_states: int, rng: np.random.Generator
+) -> Codes:
+    """Return codes (n_sites, R) with two states of one random picture of each replica swapped."""
+    n_replicas = codes.shape[1]
+    random_sites = np.zeros(group.n_sites, bool)
+    random_sites[group.terms] = True
+    numbers = np.unique(group.picture[group.terms])
+    chosen = rng.choice(numbers, n_replicas)
+    first = rng.integers(n_states, size=n_replicas)
+    second = (first + rng.integers(1, n_states, size=n_replicas)) % n_states
+    table = np.tile(np.arange(n_states, dtype=np.uint8), (n_replicas, 1))
+    replicas = np.arange(n_replicas)
+    table[replicas, first], table[replicas, second] = second, first
+    here = random_sites[:, None] & (group.picture[:, None] == chosen)
+    return np.where(here, table[replicas, codes], codes)
 
 
 def _integrated_memory(trace: Float) -> float:

@@ -95,7 +95,8 @@ def sample_exchange(
     """Draw from the posterior of a lattice model by the exchange algorithm.
 
     Many chains step side by side, each with an auxiliary lattice of its own that goes on from where
-    it was (it starts from the picture), ``inner_sweeps`` sweeps a step at the proposed parameters.
+    it was (it starts from the picture), ``inner_sweeps`` sweeps a step at the proposed parameters;
+    before them two of its states are swapped as a whole, by Metropolis' rule.
 
     Parameters
     ----------
@@ -111,8 +112,8 @@ def sample_exchange(
     rng
         Generator.
     inner_sweeps
-        Sweeps between auxiliary pictures; None measures the lattice's memory at the mean and takes
-        six times as many, at least ten.
+        Sweeps between auxiliary pictures; None measures the lattice's memory at the mean, and once
+        more where the chains have gone, and takes six times as many, at least ten.
     exact
         Take exact auxiliary pictures instead, by coupling from the past: for two states with pairs,
         where every coupling favours like states. Draws with another coupling are then refused, and
@@ -161,15 +162,22 @@ def sample_exchange(
     n_keep = -(-n_draws // n_chains)
     n_warm, thin = 60 + 20 * d, 4 + 2 * d
     n_steps = n_warm + n_keep * thin
-    kept = np.empty((n_chains, n_keep, d))
-    for step in range(n_steps):
+    for step in range(n_warm):
         chains.step()
-        if step < n_warm:
-            chains.adapt(step, n_warm)
-        elif (step - n_warm) % thin == thin - 1:
-            kept[:, (step - n_warm) // thin] = chains.theta
+        chains.adapt(step, n_warm)
         if progress is not None:
             progress(step + 1, n_steps)
+    if lattices.fit_to(chains.theta):
+        for _ in range(n_warm):
+            chains.step()
+    chains.accepted = chains.tried = 0
+    kept = np.empty((n_chains, n_keep, d))
+    for step in range(n_keep * thin):
+        chains.step()
+        if step % thin == thin - 1:
+            kept[:, step // thin] = chains.theta
+        if progress is not None:
+            progress(n_warm + step + 1, n_steps)
     acceptance = chains.accepted / max(1, chains.tried)
     effective, rhat = _mixing(kept)
     flags = list(lattices.flags())
@@ -261,7 +269,5 @@ class _Chains:
             spread = np.cov(cloud.T).reshape(len(self._root), -1)
             tiny = 1e-12 * np.trace(self._root @ self._root.T) * np.eye(len(self._root))
             self._root = np.linalg.cholesky(spread + tiny)
-        if step == n_warm - 1:
-            self.accepted = self.tried = 0
         if len(self._recent) > n_warm:
             self._recent.clear()

@@ -9,7 +9,6 @@ posterior from importance weights. The populations move with the posterior until
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,13 +23,13 @@ from physlearn.inference.posteriors.importance import (
     resample,
     weigh_points,
 )
-from physlearn.inference.posteriors.lattice_population import Population
-from physlearn.inference.posteriors.likelihood_mode import PriorShape, find_peak, inside
+from physlearn.inference.posteriors.likelihood_mode import find_peak, inside
+from physlearn.inference.posteriors.likelihood_records import LatticeProblem, LikelihoodPosterior
 from physlearn.inference.posteriors.opposite_phase import OppositePhase
 from physlearn.inference.posteriors.partition_surface import PartitionSurface
-from physlearn.inference.posteriors.replica_chains import Chains, Ensemble
+from physlearn.inference.posteriors.replica_chains import Chains
 
-__all__ = ["Ensemble", "LatticeProblem", "LikelihoodPosterior", "sample_posterior"]
+__all__ = ["sample_posterior"]
 
 Float = NDArray[np.float64]
 MAX_ROUNDS = 12
@@ -52,90 +51,14 @@ LARGEST_LOSS, REPORTED_LOSS = 0.003, 0.01
 """Share of the posterior that may lie there before replicas move again, and before it is said."""
 WIDE = 0.2
 """Posterior over prior standard deviation from which on prior draws are worth proposing."""
+ASTRAY, MOST_ASTRAY_ROUNDS = 0.9, 4
+"""Share of the posterior beyond all replicas, and rounds in a row with it, that end the search."""
 MOST_SECONDS, MOST_SECONDS_IN_ALL, WITH_CLUSTERS = 2.0, 16.0, 2.0
 """About how long the replicas of one ensemble are swept in a round, and in all rounds, at most.
 
 And how many times longer with clusters, which go where it is hardest."""
 LARGEST_SURFACE = 1_500_000
 """Samples times references beyond which the oldest rounds are left out of log Z."""
-
-
-@dataclass(frozen=True, eq=False)
-class LatticeProblem:
-    """A posterior: phi @ linear + sum of power * log Z(design @ phi) + extra(phi) + log prior.
-
-    Attributes
-    ----------
-    ensembles
-        The normalisation constants.
-    linear
-        float64, shape (d_phi,): the observed statistics, mapped to phi.
-    extra
-        Further known terms of the log likelihood, (n, d_phi) -> (n,), or None.
-    prior
-        Of phi.
-    names
-        Of phi.
-    """
-
-    ensembles: tuple[Ensemble, ...]
-    linear: Float
-    extra: Callable[[Float], Float] | None
-    prior: PriorShape
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class LikelihoodPosterior:
-    """Draws from a ``LatticeProblem`` and what is known about them.
-
-    Attributes
-    ----------
-    draws
-        float64, shape (n_draws, d_phi).
-    effective_draws
-        The fewer of: how many independent draws the importance weights are worth, and how many
-        would move the posterior's mean as much as the Monte Carlo noise of log Z does.
-    converged
-        Whether the last rounds agreed in mean and standard deviations.
-    rounds
-        How often the populations moved.
-    mean, covariance
-        Of the posterior, shapes (d_phi,) and (d_phi, d_phi).
-    log_evidence
-        log of the integral of prior times likelihood, with every log Z taken relative to that at
-        ``design @ reference``.
-    reference
-        float64, shape (d_phi,).
-    partition
-        For every ensemble log Z, relative to that at ``design @ reference``.
-    numbers
-        ``monte_carlo_shift`` and ``monte_carlo_sd_change`` (largest over the parameters, in
-        posterior standard deviations), ``importance_draws``, ``memory_sweeps``, ``sweeps``,
-        ``newton_steps``, ``dynamics``.
-    flags
-        What a reader of the result must know; empty where all is well.
-    populations
-        For every ensemble its replicas, in equilibrium at parameters spread like the posterior.
-    """
-
-    draws: Float
-    effective_draws: float
-    converged: bool
-    rounds: int
-    mean: Float
-    covariance: Float
-    log_evidence: float
-    reference: Float
-    partition: list[PartitionSurface]
-    numbers: dict[str, Any]
-    flags: list[str]
-    populations: list[Population]
-
-    @property
-    def surfaces(self) -> list[PartitionSurface]:
-        """The same as ``partition``."""
-        return self.partition
 
 
 def sample_posterior(
@@ -197,6 +120,7 @@ class _Search:
         self.missed: tuple[Float, Float] | None = None
         self.best: tuple[float, list[PartitionSurface], Float, Float] | None = None
         self.seconds = 0.0
+        self.astray = 0
 
     def approach(self, mean: Float, covariance: Float) -> None:
         """Walk to the peak."""
@@ -257,6 +181,9 @@ class _Search:
         worth = share * (1.0 - found.lost) * (1.0 if settled else 0.1)
         if self.best is None or worth >= self.best[0] or self.converged:
             self.best = worth, self.surfaces, self.mean, self.covariance
+        self.astray = self.astray + 1 if found.lost > ASTRAY else 0
+        if self.astray == MOST_ASTRAY_ROUNDS:
+            return False
         if self.rounds >= MAX_ROUNDS or self.seconds > MOST_SECONDS_IN_ALL:
             return False
         return not self.converged or self._too_noisy(found)

@@ -29,6 +29,8 @@ Float = NDArray[np.float64]
 BLOCK = 400_000
 """Exponentials held at once, in single precision."""
 LEAST_KEPT = 0.8
+LARGEST_INFLUENCE = 1e30
+"""References that no sample ties to the others make it endless; single precision holds this."""
 
 
 class PartitionSurface:
@@ -284,7 +286,7 @@ class PartitionSurface:
         moved = surplus @ np.linalg.pinv(curvature, hermitian=True)
         matrix = shares @ (moved - owned).T
         matrix[np.arange(len(shares)), self._group] += 1.0
-        return np.asarray(matrix, np.float32)
+        return np.clip(matrix, -LARGEST_INFLUENCE, LARGEST_INFLUENCE).astype(np.float32)
 
 
 def _whitening(samples: Float) -> Float:

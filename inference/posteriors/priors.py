@@ -224,7 +224,8 @@ def make_prior(
         couplings of ``Ising`` (other models: as wide in the energy of a pair). A ``LatticePrior``.
         A mapping from names (``field``, ``couplings`` for all its elements, ``couplings[1]`` for
         one) to a standard deviation, a pair (mean, standard deviation), or a distribution of PyMC
-        such as ``pm.Uniform.dist(0, 1)``; names left out keep the usual prior. ``field_sd`` and
+        such as ``pm.Uniform.dist(0, 1)`` (of one continuous number, with draws: not
+        ``pm.Flat``, not a vector); names left out keep the usual prior. ``field_sd`` and
         ``coupling_sd`` are names for all terms of single sites and for all others. In models
         with a zero-sum gauge the standard deviation is that along each of its directions.
     parameters
@@ -310,6 +311,12 @@ def _set(prior: Prior, name: str, value: Any, chosen: list[int], gauge: bool) ->
         return prior._with(dict.fromkeys(chosen, shape))
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
         center, width = 0.0, check_positive(f"prior[{name!r}]", float(value))
+    elif isinstance(value, list) and len(chosen) > 1:
+        raise InputError(
+            f"prior[{name!r}] must be a tuple (mean, sd) that holds for all its {len(chosen)} "
+            f"elements; a list may mean one number for each: name them, as in {name}[1]; got "
+            f"{value!r}."
+        )
     elif isinstance(value, tuple | list) and len(value) == 2:
         center = float(check_array(f"prior[{name!r}] mean", value[0], shape=()))
         width = check_positive(f"prior[{name!r}] sd", value[1])

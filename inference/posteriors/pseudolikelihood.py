@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.lattices.lattice_family import zero_sum_vectors
+from physlearn.inference.lattices.zero_sum import zero_sum_vectors
 from physlearn.inference.posteriors.lattice_population import make_population
 from physlearn.inference.posteriors.site_features import (
     SiteRows,

@@ -101,13 +101,18 @@ class LatticePotential:
         Raises
         ------
         InputError
-            For names that the model has not, or that are missing.
+            For names that the model has not, or that are missing, or values of another length.
         """
         pt: Any = import_module("pytensor.tensor")  # untyped functions throughout
 
         theta = pt.as_tensor_variable(
             self._vector(parameters) if isinstance(parameters, Mapping) else parameters
         )
+        if theta.ndim != 1 or theta.type.shape[0] not in (None, len(self.names)):
+            raise InputError(
+                f"parameters must be a vector of {len(self.names)} ({', '.join(self.names)}), or a "
+                f"mapping by variable; got shape {theta.type.shape}."
+            )
         out = pt.dot(theta, self.linear)
         for design, surface in zip(self.designs, self.surfaces, strict=True):
             statistics, log_weight = surface.weighted_samples()
@@ -132,6 +137,11 @@ class LatticePotential:
             flat = variable.map.reshape(-1, len(self.names))
             # A variable in zero-sum gauge is redundant: theta is its least-squares image
             value = pt.as_tensor_variable(given[name]).flatten()
+            if value.type.shape[0] not in (None, len(flat)):
+                raise InputError(
+                    f"parameters[{name!r}] must have {len(flat)} element(s) "
+                    f"({', '.join(variable.labels())}); got {value.type.shape[0]}."
+                )
             out = out + pt.dot(np.linalg.pinv(flat), value)
         return out
 
@@ -145,17 +155,21 @@ class LatticePotential:
             out = out - surface(points @ design.T)
         return np.asarray(out)
 
-    def check(self, theta: ArrayLike) -> list[str]:
-        """Return warnings about draws (n, d) of theta that the samples do not carry.
+    def check(self, theta: Any) -> list[str]:
+        """Return warnings about draws of theta that the samples do not carry.
 
         Parameters
         ----------
         theta
-            Draws in the order of ``names``, such as those that NUTS returned.
+            What ``pymc.sample`` returned (an ``arviz.InferenceData`` or its group ``posterior``),
+            a ``Fit``, or draws (n, d) in the order of ``names``.
+
+        Notes
+        -----
+        A warning is due where more than 1 % of the draws lie where fewer than 50 samples carry log
+        Z, or where log Z is known to less than 0.15 only.
         """
-        points = check_array(
-            "theta", np.atleast_2d(np.asarray(theta)), shape=(None, len(self.names))
-        )
+        points = check_array("theta", self._draws(theta), shape=(None, len(self.names)))
         flags = list(self.notes)
         fewest = np.full(len(points), np.inf)
         noise = np.zeros(len(points))
@@ -176,6 +190,24 @@ class LatticePotential:
             )
         return flags
 
+    def _draws(self, given: Any) -> Float:
+        """Return draws (n, d) from whatever holds them by variable, or as they are."""
+        held = getattr(given, "idata", given)
+        held = getattr(held, "posterior", held)
+        if not hasattr(held, "data_vars"):
+            return np.atleast_2d(np.asarray(held))
+        names = [variable.name for variable in self.variables]
+        if not set(names) <= set(held.data_vars):
+            raise InputError(
+                f"theta must hold {', '.join(names)}; got {', '.join(map(str, held.data_vars))}."
+            )
+        out = 0.0
+        for variable in self.variables:
+            flat = variable.map.reshape(-1, len(self.names))
+            values = held[variable.name].to_numpy()
+            out = out + values.reshape(-1, len(flat)) @ np.linalg.pinv(flat).T
+        return np.asarray(out)
+
 
 def lattice_potential(
     fit: Fit, *, spread: float = 4.0, rng: int | np.random.Generator | None = None
@@ -185,8 +217,8 @@ def lattice_potential(
     Parameters
     ----------
     fit
-        From ``fit_lattice_hamiltonian`` by the likelihood, with certain labels. Its prior plays no
-        part in the potential; its posterior says where to sample.
+        From ``fit_lattice_hamiltonian`` by the likelihood or by ``exchange``, with certain labels
+        on all sites. Its prior plays no part in the potential; its posterior says where to sample.
     spread
         Half width of the region, in posterior standard deviations of the fit. A prior that pulls
         further needs a larger one; ``LatticePotential.check`` says so.
@@ -216,7 +248,7 @@ def lattice_potential(
     """
     check_positive("spread", spread)
     if not isinstance(fit, Fit) or not str(fit.attrs.get("likelihood", "")).startswith(
-        "likelihood"
+        ("likelihood", "exchange")
     ):
         raise InputError(
             'fit must come from fit_lattice_hamiltonian(..., method="likelihood"): the region to '
@@ -224,6 +256,11 @@ def lattice_potential(
         )
     generator, _ = as_generator(rng)
     data = data_of(fit)
+    if data.uncertain:
+        raise InputError(
+            "fit must be of pictures with certain labels on all sites: sums over labels have no "
+            "place in a potential; leave out label_noise and sites that were not observed."
+        )
     prior = prior_of(fit)
     problem = free_problem(data, prior, generator, N_REPLICAS)
     draws = theta_of(fit)

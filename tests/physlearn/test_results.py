@@ -46,6 +46,20 @@ def test_round_trip_keeps_draws_and_doubts(fit, tmp_path):
     fit.save(tmp_path / "fit.nc")  # a loaded fit does not keep its file locked
 
 
+def test_a_row_of_the_summary_names_its_draws(fit):
+    np.testing.assert_array_equal(fit["couplings[2]"], fit["couplings"][:, 1])
+    assert fit["couplings[1]"].mean() == pytest.approx(fit.summary()["mean"][1])
+    with pytest.raises(InputError, match=r"got 'couplings\[3\]'"):
+        fit["couplings[3]"]
+
+
+def test_a_file_that_arviz_wrote_is_a_fit_without_diagnostics(fit, tmp_path):
+    fit.idata.to_netcdf(str(tmp_path / "fit.nc"), engine="h5netcdf")
+    back = Fit.load(tmp_path / "fit.nc")
+    np.testing.assert_array_equal(back["field"], fit["field"])
+    assert back.diagnostics == {}
+
+
 def test_wrong_files_and_names_are_refused(fit, tmp_path):
     with pytest.raises(InputError, match="name must be a variable of this fit"):
         fit["coupling"]

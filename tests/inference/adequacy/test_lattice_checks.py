@@ -169,6 +169,18 @@ def test_rows_are_correlations_environments_and_triplets_by_hand():
     assert found[name] == pytest.approx(straight)
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+def test_classes_of_pairs_come_by_distance(periodic):
+    graph = square_lattice((12, 12), periodic=periodic)
+    states = np.random.default_rng(1).choice([-1, 1], (1, 144))
+    plan = plan_patterns(gathered(states, graph).groups[0], ONE_SHELL, np.random.default_rng(2))
+    pairs = [row for row in plan.rows if row.kind == "pairs"]
+    assert [row.name for row in pairs[:3]] == ["shell 1", "2 steps (2 paths)", "2 steps (1 path)"]
+    assert [row.shell for row in pairs] == list(range(1, len(pairs) + 1))
+    expected = np.sqrt([1, 2, 4, 5])
+    np.testing.assert_allclose([row.distance for row in pairs[:4]], expected)
+
+
 def test_classes_of_a_triangular_lattice_are_its_further_shells():
     three, one = (triangular_lattice((12, 12), n_shells=n) for n in (3, 1))
     states = np.random.default_rng(1).choice([-1, 1], 144)
@@ -379,6 +391,11 @@ def test_a_fit_of_a_wrong_model_says_so():
     record = LatticeSnapshots(missing_second_shell(graph, 1), graph)
     wrong = fit_lattice_hamiltonian(record, 1, rng=1)
     assert any(text.startswith("the model does not explain") for text in wrong.warnings)
+    worst = max((*wrong.correlations, *wrong.patterns), key=lambda row: row["misfit_sd"])
+    # what stands in the sentence differs by as many sds as it says
+    if worst["kind"] == "pairs":
+        gap = abs(worst["observed"] - worst["given_fitted_mean"]) / worst["given_fitted_sd"]
+        assert gap == pytest.approx(worst["misfit_sd"], rel=1e-6)
     assert wrong.diagnostics["adequacy"]["adequate"] is False
     right = fit_lattice_hamiltonian(record, 2, rng=1)
     assert right.diagnostics["adequacy"]["adequate"] is True

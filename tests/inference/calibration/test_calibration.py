@@ -523,6 +523,14 @@ def test_round_trip(tmp_path):
         CalibrationReport.load(tmp_path / "z.npz")
 
 
+def test_a_report_prints_its_verdict_and_tables_only():
+    report = check_calibration(simulate, fit, PRIOR, 60, rng=1)
+    text = str(report)
+    assert text.startswith(report.verdict)
+    assert "coverage" in text and "z_mean" in text
+    assert len(text) < 3000
+
+
 def test_reports_of_several_machines_join():
     parts = [check_calibration(simulate, moody, PRIOR, 30, rng=seed) for seed in (1, 2)]
     both = CalibrationReport.joined(parts)

@@ -14,6 +14,7 @@ from physlearn.inference.networks.binary_units import (
     unit_network,
 )
 from physlearn.inference.networks.binary_units_kernels import draw_sparse
+from physlearn.inference.networks.network_likelihood import summarise_likelihood
 from physlearn.records import SiteGraph
 
 N_UNITS = 7
@@ -72,6 +73,21 @@ def test_probability_of_being_coupled_is_a_frequency(worlds, oracle):
         oracle(f"pairs coupled at stated chance {low} to {high}", z=gap / max(spread, 0.5))
 
 
+def test_error_bars_of_few_samples_are_as_wide_as_the_errors(oracle):
+    """Four samples a parameter: the sandwich by itself would be a third too narrow in variance."""
+    errors, said = [], []
+    for seed in range(240):
+        rng = np.random.default_rng(seed)
+        field, couplings = draw_world(rng)
+        spins = observe(field, couplings, 4 * 28, rng).astype(float)
+        found = summarise_likelihood(spins, PAIRS, OPTIONS.field_sd, True)
+        estimate = np.linalg.solve(found.information, found.linear)
+        errors.append((estimate - np.concatenate([field, couplings])) ** 2)
+        said.append(np.diag(np.linalg.inv(found.information)))
+    ratio = np.mean(errors) / np.mean(said)
+    oracle("squared errors over said variances", error=ratio - 1, bound=0.2)
+
+
 def test_network_is_found_and_given_as_a_graph():
     rng = np.random.default_rng(5)
     couplings = np.where((PAIRS[:, 1] - PAIRS[:, 0]) == 1, 0.4, 0.0)  # a chain
@@ -82,6 +98,16 @@ def test_network_is_found_and_given_as_a_graph():
         abs(edge["coupling"] - 0.4) < 5 * edge["sd"] for _, _, edge in graph.edges(data=True)
     )
     assert fit.warnings == ()
+
+
+def test_the_share_of_coupled_pairs_is_learnt():
+    """Uniform prior, 4 of 21 pairs clearly coupled: Beta(5, 18), mean 0.217 and sd 0.084."""
+    rng = np.random.default_rng(4)
+    couplings = np.zeros(len(PAIRS))
+    couplings[[0, 7, 12, 18]] = 0.5
+    spins = observe(np.zeros(N_UNITS), couplings, 5000, rng)
+    fit = fit_binary_units(spins, rng=1, n_draws=1000)
+    assert np.mean(fit.diagnostics["share_present"]) == pytest.approx(5 / 23, abs=0.084)
 
 
 def test_zeros_and_ones_are_the_same_units_and_a_seed_the_same_answer():

@@ -1,5 +1,7 @@
 """The exchange algorithm against exact posteriors, and what it refuses."""
 
+import itertools
+
 import arviz
 import numpy as np
 import pytest
@@ -89,6 +91,29 @@ def test_a_posterior_that_leaves_ferromagnets_is_cut_and_says_so():
     assert any("favour unlike states were refused" in flag for flag in found.flags)
     assert np.all(found.draws[:, 1] >= 0.0)
     assert found.draws[:, 1].min() < 0.01
+
+
+def test_a_posterior_that_reaches_beyond_the_transition_is_exact_too(oracle):
+    """All sites alike: couplings up to 1 count, where sites never turn the lattice over."""
+    graph = square_lattice((4, 4))
+    alike = LatticeSnapshots(np.ones((1, 16)), graph)
+    data = gather_snapshots(alike, lattice_family("ising", (-1, 1), 1))
+    prior = make_prior(None, data)
+    codes = np.array(list(itertools.product([0, 1], repeat=16)), np.uint8)
+    sums, counts = np.unique(data.family.statistics(codes, graph), axis=0, return_counts=True)
+    grid = np.stack(
+        np.meshgrid(np.linspace(-9, 12, 127), np.linspace(-2, 2, 81), indexing="ij"), -1
+    ).reshape(-1, 2)
+    log_z = np.logaddexp.reduce(grid @ sums.T + np.log(counts), axis=1)
+    log_p = grid @ [16.0, 32.0] - log_z + prior.log_density(grid)
+    weight = np.exp(log_p - log_p.max())
+    weight /= weight.sum()
+    mean = weight @ grid
+    sd = np.sqrt(weight @ (grid - mean) ** 2)
+    start = np.array([1.0, 0.3]), np.diag([1.0, 0.1])
+    draws = sample_exchange(data, prior, *start, 12800, np.random.default_rng(3)).draws
+    oracle("mean", error=np.max(np.abs(draws.mean(axis=0) - mean) / sd), bound=0.08)
+    oracle("sd", error=np.max(np.abs(draws.std(axis=0) / sd - 1)), bound=0.06)
 
 
 def test_without_sweeps_between_pictures_the_posterior_is_wrong():

@@ -10,14 +10,11 @@ from physlearn.inference.lattices.lattice_family import lattice_family
 from physlearn.inference.measurement.lattice_measurement import free_problem, hidden_problem
 from physlearn.inference.posteriors import lattice_posterior
 from physlearn.inference.posteriors.lattice_population import make_population
-from physlearn.inference.posteriors.lattice_posterior import (
-    Ensemble,
-    LatticeProblem,
-    sample_posterior,
-)
+from physlearn.inference.posteriors.lattice_posterior import sample_posterior
+from physlearn.inference.posteriors.likelihood_records import LatticeProblem
 from physlearn.inference.posteriors.priors import Prior, make_prior
 from physlearn.inference.posteriors.pseudolikelihood import maximize_pseudolikelihood
-from physlearn.inference.posteriors.replica_chains import chain_memory
+from physlearn.inference.posteriors.replica_chains import Ensemble, chain_memory
 from physlearn.lattice_models import square_lattice
 from physlearn.records import LatticeSnapshots, SiteGraph
 

@@ -1,5 +1,6 @@
 """The lattice likelihood inside PyMC: against exact posteriors, and where it must warn."""
 
+import arviz
 import numpy as np
 import pymc
 import pytest
@@ -117,12 +118,27 @@ def test_draws_far_away_are_warned_of(potential):
     assert potential.check(potential.mean[None]) == []
 
 
+def test_draws_are_checked_as_pymc_returns_them(potential):
+    """By variable, with chains, whatever the order of the variables."""
+    rng = np.random.default_rng(1)
+    far = potential.mean + 12 * potential.half_width + 0.01 * rng.standard_normal((2, 50, 2))
+    idata = arviz.from_dict(posterior={"couplings": far[:, :, 1:], "field": far[:, :, 0]})
+    assert potential.check(idata) == potential.check(far.reshape(-1, 2)) != []
+    assert potential.check(idata.posterior) == potential.check(idata)
+    with pytest.raises(InputError, match="theta must hold field, couplings; got level"):
+        potential.check(arviz.from_dict(posterior={"level": np.zeros((1, 10))}))
+
+
 def test_bad_input_is_one_sentence(potential):
     record = pictures(1, 3)
     with pytest.raises(InputError, match='method="likelihood"'):
         lattice_potential(fit_lattice_hamiltonian(record, 1, method="pseudolikelihood", rng=1))
     with pytest.raises(InputError, match="field, couplings"):
         potential({"field": 0.0})
+    with pytest.raises(InputError, match=r"\['couplings'\] must have 1 element.*; got 2"):
+        potential({"field": 0.0, "couplings": [0.1, 0.2]})
+    with pytest.raises(InputError, match=r"vector of 2 \(field.*got shape"):
+        potential([0.0, 0.1, 0.2])
     with pytest.raises(InputError, match="spread"):
         lattice_potential(fit_of(record), spread=0.0)
     hidden = LatticeSnapshots(record.states, SQUARE, observed=np.arange(16)[None] > 1)
