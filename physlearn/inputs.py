@@ -88,7 +88,7 @@ def _tiff_frames(file: Path) -> int:
     with tifffile.TiffFile(file) as tiff:
         series = tiff.series[0]
         frames = len(tiff.pages)
-        colour = series.axes.endswith("S")
+        colour = "S" in series.axes and not (series.axes[0] == "S" and series.dtype.kind == "f")
         stacked = len(series.shape) - int(colour) > 2
         return max(frames, int(series.shape[0]) if stacked else 1)
 

@@ -88,7 +88,7 @@ def fit_levels(
     if maps is None:
         raise NotIdentified(
             "video shows one level only (the smaller domain covers less than 0.2 % of the view): "
-            "there is no wall to track."
+            "there is no wall to track; of outlines or lines give the film they were drawn from."
         )
     low, high, middle = maps
     scales = _relative(scales, middle)
@@ -156,7 +156,9 @@ def _first_scales(smooth: Floats, known: Mask) -> tuple[Floats, float]:
     apart = pairs[:, 1] - pairs[:, 0]
     usual = float(np.median(apart[seen])) if seen.any() else 0.0
     if not usual > 0:
-        raise NotIdentified("video shows one level only: there is no wall to track.")
+        raise NotIdentified(
+            "video shows one level only: there is no wall to track; crop it to a part with domains."
+        )
     two = seen & (apart > ONE_LEVEL_SHARE * usual)
     middle = np.median(pairs[two], axis=0)
     contrast = middle[1] - middle[0]

@@ -103,7 +103,8 @@ def _scale_response(values: Values, seen: Mask) -> StillPicture:
     if coherence < LEAST_COHERENCE:
         raise NotIdentified(
             f"image holds no two phases: only {coherence:.2f} of the response lies along one axis "
-            f"({LEAST_COHERENCE} needed), the rest at phases between."
+            f"({LEAST_COHERENCE} needed), the rest at phases between: cut out a part with two "
+            "opposite phases (image.isel), or give another component of the response."
         )
     turned = values * np.exp(-0.5j * np.angle(squared))
     smooth = smooth * np.exp(-0.5j * np.angle(squared))
@@ -119,7 +120,8 @@ def _scale_response(values: Values, seen: Mask) -> StillPicture:
     if 180.0 - abs(step) > ANTIPARALLEL:
         raise NotIdentified(
             f"the phases of the image's domains differ by {abs(step):.0f} degrees: antiparallel "
-            f"domains differ by 180 within {ANTIPARALLEL:.0f}; remove a background first."
+            f"domains differ by 180 within {ANTIPARALLEL:.0f}; subtract the background first, the "
+            "complex response amplitude * exp(i phase) of a place without piezoresponse."
         )
     _check_halves(turned.real, seen, bright)
     along = np.abs(smooth.real)

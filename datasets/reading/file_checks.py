@@ -58,15 +58,42 @@ def check_size(path: Path, copies: int = 2) -> None:
         )
 
 
+def kind_by_content(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return what a file is by its first bytes and the suffixes that go with it, or ("", ())."""
+    if not path.is_file():
+        return "", ()
+    with path.open("rb") as stream:
+        head = stream.read(16)
+    for first, kind, suffixes in FIRST_BYTES:
+        if head.startswith(first):
+            return kind, suffixes
+    return "", ()
+
+
 def unreadable(path: Path, error: BaseException, kind: str = "") -> InputError:
     """Return the one sentence for a file whose content is not what its name says."""
-    kind = kind or path.suffix.lower()[1:].upper()
+    named = path.suffix.lower()[1:].upper()
+    held, suffixes = kind_by_content(path)
+    if held and path.suffix.lower() not in suffixes:
+        return InputError(
+            f"{path} is no {named} file: its first bytes are those of {held}; rename it to "
+            f"{suffixes[0]}."
+        )
     return InputError(
-        f"{path} cannot be read as {kind} ({one_line(error)}); it is truncated or another kind of "
-        "file: export it again."
+        f"{path} cannot be read as {kind or named} ({one_line(error)}); it is truncated or another "
+        "kind of file: export it again."
     )
 
 
+FIRST_BYTES = (
+    (b"II*\x00", "a TIFF", (".tif", ".tiff", ".gel", ".lsm")),
+    (b"MM\x00*", "a TIFF", (".tif", ".tiff")), (b"II+\x00", "a TIFF", (".tif", ".tiff")),
+    (b"\x89PNG", "a PNG", (".png",)), (b"\xff\xd8\xff", "a JPEG", (".jpg", ".jpeg")),
+    (b"GIF8", "a GIF", (".gif",)), (b"\x93NUMPY", "a NumPy array", (".npy",)),
+    (b"PK\x03\x04", "a ZIP archive", (".npz", ".zip", ".xlsx", ".velox", ".odp")),
+    (b"\x89HDF", "an HDF5 file", (".h5", ".hdf5", ".nc", ".emd", ".nxs", ".hspy", ".ome", ".hdf")),
+    (b"CDF", "a netCDF file", (".nc", ".cdf")), (b"%PDF", "a PDF document", (".pdf",)),
+)  # fmt: skip
 PACKAGES = {"rsciio": "rosettasciio", "SciFiReaders": "scifireaders"}
 """Libraries whose package has another name than the module."""
 

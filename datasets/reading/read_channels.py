@@ -104,12 +104,16 @@ def pick_channel(
             return fitting[0]
         if fitting:
             raise InputError(
-                f"{path} holds {len(fitting)} channels; name one with channel= (on the "
-                f"command line --picture): {menu}; or read "
-                "all with read_channels."
+                f"{path} holds {len(fitting)} channels; name one with --picture (in Python "
+                f"channel=): {menu}; or read all with read_channels."
             )
         held = sorted({one.kind for one in channels})
-        raise InputError(f"{path} holds no {kind}, but {', '.join(held)} ({menu}).")
+        remedy = (
+            ": read one with read_image and map its walls with find_walls; several files in a row "
+            "are a film, track_walls([frame, frame, ...])"
+            if kind == "film" and "picture" in held else ": read it with read_channels"
+        )  # fmt: skip
+        raise InputError(f"{path} holds no {kind}, but {', '.join(held)} ({menu}){remedy}.")
     if isinstance(channel, SupportsIndex) and not isinstance(channel, bool):
         channel = index(channel)  # also a NumPy number, taken from list_channels' table
     if isinstance(channel, bool) or not isinstance(channel, int | str):

@@ -20,7 +20,7 @@ from physlearn.datasets.reading.acquisition import (
     missing_conditions,
 )
 from physlearn.datasets.reading.channel import channel_array
-from physlearn.datasets.reading.file_checks import check_file, check_memory, one_line
+from physlearn.datasets.reading.file_checks import check_file, check_memory, unreadable
 from physlearn.datasets.reading.read_channels import FOLDERS, channels_of, has_menu, pick_channel
 from physlearn.datasets.reading.tiff_tags import UNITS, Scale, tiff_metadata, tiff_scale
 
@@ -159,14 +159,6 @@ def _check_file(path: Path, kind: str) -> None:
         )
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
-    """Return the one sentence for a file whose content is not what its name says."""
-    return InputError(
-        f"{path} cannot be read as {path.suffix.lower()[1:].upper()} ({one_line(error)}); "
-        "it is truncated or another kind of file: export it again."
-    )
-
-
 def _stack(path: Path, n_frames: int) -> InputError:
     return InputError(f"{path} is a video of {n_frames} frames; read it with read_video.")
 
@@ -175,7 +167,7 @@ def _read_npy(path: Path) -> NDArray[Any]:
     try:
         header = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header raises many kinds
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if not isinstance(header, np.ndarray):
         raise InputError(f"{path} holds several arrays; save the picture alone with numpy.save.")
     if header.ndim == 3 and header.shape[-1] not in (3, 4):
@@ -205,8 +197,10 @@ def _read_tiff(path: Path) -> tuple[NDArray[Any], Scale | None, dict[str, Any]]:
     except InputError:
         raise
     except Exception as error:  # tifffile and its codecs raise a dozen kinds
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if raw.ndim == 3 and raw.shape[0] in (3, 4) and raw.shape[-1] not in (3, 4):
+        if raw.dtype.kind == "f":  # a stack that its writer took for colours
+            raise _stack(path, raw.shape[0])
         raw = np.moveaxis(raw, 0, -1)
     return np.asarray(raw), scale, told
 
@@ -237,7 +231,7 @@ def _read_picture(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
             f"{path} is too large for a safe read ({error}); save it as TIFF or crop it."
         ) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     return raw, told
 
 
@@ -254,6 +248,14 @@ def _one_channel(
             f"{path} must hold one picture (rows, columns), got shape {raw.shape}; "
             "read a stack or a film with read_video."
         )
+    layers = raw.shape[-1]
+    if raw.dtype.kind == "f" and not (np.nanmin(raw) >= 0 and np.nanmax(raw) <= 1):
+        if channel is None or not 0 <= channel < layers:
+            raise InputError(
+                f"{path} holds {layers} layers of real numbers, which are no colours; name one "
+                f"with --picture (in Python channel=), 0 to {layers - 1}; got {channel}."
+            )
+        return raw[..., channel], f"layer {channel}"
     colours = raw[..., :3]
     if channel is not None:
         if channel not in (0, 1, 2):

@@ -20,7 +20,7 @@ from physlearn.datasets.reading.acquisition import (
     missing_conditions,
 )
 from physlearn.datasets.reading.channel import channel_array
-from physlearn.datasets.reading.file_checks import check_file, check_memory, one_line
+from physlearn.datasets.reading.file_checks import check_file, check_memory, unreadable
 from physlearn.datasets.reading.read_channels import FOLDERS, channels_of, has_menu, pick_channel
 from physlearn.datasets.reading.tiff_tags import Scale, tiff_metadata, tiff_scale
 from physlearn.records import check_video
@@ -99,10 +99,7 @@ def read_video(
     except InputError:
         raise
     except Exception as error:
-        raise InputError(
-            f"{path} cannot be read as {kind[1:].upper()} ({one_line(error)}); it is truncated or "
-            "another kind of file: export it again."
-        ) from None
+        raise unreadable(path, error) from None
     notes: list[str] = []
     values = _grey(raw.frames, path, notes)
     notes += _missing_note(path, _check_values(values, path))
@@ -196,7 +193,8 @@ def _read_tiff(path: Path) -> _Raw:
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
         shape = series.shape
-        colour = "S" in series.axes
+        # planes of real numbers are frames that their writer took for colours
+        colour = "S" in series.axes and not (series.axes[0] == "S" and series.dtype.kind == "f")
         if len(file.series) > 1 and len(shape) - colour == 2:
             frames = np.stack([part.asarray() for part in file.series])
         elif len(shape) - colour == 2:

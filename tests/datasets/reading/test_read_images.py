@@ -8,8 +8,9 @@ import tifffile
 from PIL import Image
 
 from physlearn.checks import InputError
-from physlearn.datasets import read_image
+from physlearn.datasets import read_image, read_video
 from physlearn.datasets.reading import picture_frame
+from physlearn.inputs import count_frames
 
 
 @pytest.fixture
@@ -150,3 +151,43 @@ def test_huge_picture_is_refused_from_its_header(tmp_path, monkeypatch):
     monkeypatch.setattr(picture_frame, "free_memory_bytes", lambda: 10**9)
     with pytest.raises(InputError, match=r"20000 x 20000 pixels and needs 12\.8 GB"):
         read_image(path)
+
+
+def test_a_renamed_file_is_told_by_its_first_bytes(tmp_path, picture):
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "a.tif", picture)
+    np.save(tmp_path / "a.npy", picture)
+    for held, named, kind in (
+        ("a.png", "b.tif", "a PNG; rename it to .png"), ("a.tif", "b.dm4", "a TIFF; rename it"),
+        ("a.tif", "b.npy", "a TIFF; rename it"), ("a.npy", "b.png", "a NumPy array; rename it"),
+        ("a.png", "b.npz", "a PNG; rename it"),
+    ):  # fmt: skip
+        (tmp_path / named).write_bytes((tmp_path / held).read_bytes())
+        with pytest.raises(InputError, match=f"first bytes are those of {kind}"):
+            read_image(tmp_path / named)
+
+
+def test_layers_of_real_numbers_are_no_colours(tmp_path):
+    layers = np.random.default_rng(0).normal(size=(40, 30, 4)) + 10 * np.arange(4)
+    np.save(tmp_path / "a.npy", layers)
+    with pytest.raises(InputError, match=r"4 layers of real numbers.*--picture .*0 to 3; got None"):
+        read_image(tmp_path / "a.npy")
+    for number in range(4):
+        image = read_image(tmp_path / "a.npy", channel=number)
+        assert np.array_equal(image, layers[..., number])
+        assert image.attrs["channel"] == f"layer {number}"
+    np.save(tmp_path / "b.npy", np.random.default_rng(0).random((40, 30, 3)))
+    assert read_image(tmp_path / "b.npy").attrs["channel"] == "luminance"
+
+
+def test_planes_of_real_numbers_are_frames_for_every_reader(tmp_path):
+    frames = np.random.default_rng(0).normal(size=(3, 40, 30)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", frames, photometric="rgb", planarconfig="separate")
+    assert count_frames(tmp_path / "a.tif") == 3
+    assert np.array_equal(read_video(tmp_path / "a.tif"), frames)
+    with pytest.raises(InputError, match="video of 3 frames"):
+        read_image(tmp_path / "a.tif")
+    colours = (100 * np.abs(frames)).clip(0, 255).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "b.tif", colours, photometric="rgb", planarconfig="separate")
+    assert count_frames(tmp_path / "b.tif") == 1
+    assert read_image(tmp_path / "b.tif").attrs["channel"] == "luminance"
