@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from physlearn.checks import NotIdentified, as_generator, check_count
 from physlearn.datasets import describe_loops
 from physlearn.datasets.spectra.loop_sweep import sweep_directions, sweep_step
-from physlearn.inference.hysteresis.landau_branches import LARGEST_SHAPE, coefficients_of_loop
+from physlearn.inference.hysteresis.landau_terms import add_landau_terms
 from physlearn.inference.hysteresis.loop_options import (
     NUCLEATION,
     check_declared,
@@ -22,7 +23,6 @@ from physlearn.inference.hysteresis.loop_options import (
 from physlearn.inference.hysteresis.median_loop import block_medians, branch_crossings
 from physlearn.inference.hysteresis.pixel_pooling import PooledPixels, design_effect, pool_pixels
 from physlearn.inference.hysteresis.sharp_steps import common_rounding, sharp_columns
-from physlearn.inference.hysteresis.uniform_film import draw_shapes, fit_uniform_loop
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["fit_landau_loop"]
@@ -33,12 +33,10 @@ LEAST_PIXELS = 3
 N_MEDIANS = 400
 POOLED = ("coercive_voltage_rising", "coercive_voltage_falling", "log_switchable_response",
           "squareness")  # fmt: skip
-FEW = 0.5
+MOST = 0.8
 """Share of the pixels below which it is said that the others were given up."""
-LARGEST_MISFIT = 3.0
-"""Of the median loop, in bootstrapped errors."""
-MUCH_MISFIT = 0.1
-"""Of the median loop, as a share of the remanent response."""
+TAIL = 1.645
+"""Standard deviations from the middle to the end of a 90 % interval."""
 
 
 def fit_landau_loop(
@@ -88,10 +86,11 @@ def fit_landau_loop(
         ``squareness``, remanent over saturated response; ``relative_imprint``, imprint over
         coercive voltage), ``pixel_spread`` (dim ``branch``, scale of the pixels' differences),
         ``switchable_response`` (typical size), ``median_loop_crossings`` (dim ``branch``: where
-        the median loop changes sign; absent where it does not). For one loop its own values. With
-        ``homogeneous_switching``: ``landau_shape`` h, ``landau`` (dim ``term``: a, c, e),
-        ``barrier`` (J/m^3) and ``internal_field``. ``constant_data`` holds maps after pooling:
-        ``pixel_mean`` and ``pixel_sd`` (pixel, quantity), ``pixel_index``. ``diagnostics``: the
+        the median loop of all pixels, pooled or not, changes sign; absent where it does not, and
+        elsewhere than the steps' middles where the response has an offset). For one loop
+        its own values. With ``homogeneous_switching``: ``landau_shape`` h, ``landau`` (dim
+        ``term``: a, c, e), ``barrier`` (J/m^3) and ``internal_field``. ``constant_data``
+        holds maps after pooling: ``pixel_mean`` and ``pixel_sd`` (pixel, quantity), ``pixel_index``. ``diagnostics``: the
         counts of pixels given up and why, ``design_effect`` (neighbours that repeat each other).
 
     Raises
@@ -119,60 +118,42 @@ def fit_landau_loop(
     calibrated = [read_calibration(name, pair) for name, pair in
                   (("polarisation", polarisation), ("field", field))]  # fmt: skip
     check_declared(homogeneous_switching, calibrated)
-    described = describe_loops(loops, level=level)
-    dims = described["reason"].dims
-    shape = described["reason"].shape
-    voltage, spectra = _sweep(loops, dims)
-    unit = str(described["imprint"].attrs.get("units", "V"))
+    seen = _seen(loops, level)
     if homogeneous_switching:
-        calibrated[1] = field_per_unit(calibrated[1], unit)
-    rising = sweep_directions(voltage)
-    if homogeneous_switching:
-        values, covariance, good = sharp_columns(voltage, rising, spectra)
+        calibrated[1] = field_per_unit(calibrated[1], seen.unit)
+        values, covariance, good = sharp_columns(seen.voltage, seen.rising, seen.spectra)
+        texts = []
     else:
-        good = _usable(described)
-        values, covariance = _columns(described)
+        values, covariance = _columns(seen.described)
+        good = _usable(seen.described)
+        texts = [*seen.described.attrs["warnings"]]
     kept = np.flatnonzero(good)
-    texts = [] if homogeneous_switching else [*described.attrs["warnings"]]
-    if kept.size < FEW * good.size:
-        texts.append(
-            f"only {kept.size} of {good.size} pixels show a loop with both steps and are pooled "
-            f"({_reasons(described)}): they may differ from the others"
-        )
-    if kept.size < (LEAST_PIXELS if dims else 1):
-        raise NotIdentified(
-            f"{kept.size} of {described['reason'].size} pixels show a loop with both steps "
-            f"(at least {LEAST_PIXELS} are pooled): {_reasons(described)}."
-        )
-    values, covariance = values[kept], covariance[kept]
-    pooled, effects = _pooled(values, covariance, kept, shape, generator)
+    texts += _left_out(seen, kept.size)
+    pooled, effects = _pooled(values[kept], covariance[kept], kept, seen.shape, generator)
     chosen = generator.integers(0, len(pooled.center), n_draws)
     center = pooled.center[chosen]
     if homogeneous_switching:
-        step = sweep_step(voltage)
+        step = sweep_step(seen.voltage)
         center[:, :2] += common_rounding(step, pooled.spread[chosen, :2], generator)
     draws = _population(center, pooled.spread[chosen], kept.size)
-    near = (float(np.median(center[:, 0])), float(np.median(center[:, 1])))
-    medians = block_medians(spectra, shape, N_MEDIANS, generator) if dims else None
-    if medians is not None:
-        _add_crossings(draws, texts, voltage, rising, medians, near, generator, n_draws)
+    medians = None
+    if seen.shape:
+        medians = block_medians(seen.spectra, seen.shape, N_MEDIANS, generator)
+        texts += _add_crossings(draws, seen, medians, center, generator)
     diagnostics: dict[str, Any] = {
-        "n_pixels": int(kept.size), "given_up": _counts(described),
+        "n_pixels": int(kept.size), "given_up": _counts(seen.described),
         "design_effect": effects.tolist(), "tails": float(np.median(pooled.tails)),
     }  # fmt: skip
     if homogeneous_switching:
-        curves = spectra if medians is None else np.concatenate([medians[0][None], medians[1]])
-        texts += _add_landau(
-            draws, diagnostics, voltage, rising, curves, center, calibrated, generator
+        curves = seen.spectra
+        if medians is not None:
+            curves = np.concatenate([medians[0][None], medians[1]])
+        texts += add_landau_terms(
+            draws, diagnostics, (seen.voltage, seen.rising, curves), center, calibrated, generator
         )
     else:
         texts.append(NUCLEATION)
-    if float(np.median(draws["coercive_voltage"])) < 0:
-        texts.append(
-            "the loop runs the other way round (its falling branch steps at the higher voltage): "
-            "check the order of the sweep; charge injection does this, too"
-        )
-    response = str(described["switchable_response"].attrs.get("units", "1"))
+    texts += _said_of_axis(seen, draws)
     return fit_from_draws(
         draws,
         model="two tanh steps a loop, Student population of pixels"
@@ -181,18 +162,73 @@ def fit_landau_loop(
         approximation="pixels: sandwich covariance; population: Gibbs draws, widened by the "
         "design effect of neighbouring pixels",
         seed=seed,
-        data=[np.nan_to_num(spectra), voltage],
-        units=_units(draws, unit, response),
+        data=[np.nan_to_num(seen.spectra), seen.voltage],
+        units=_units(draws, seen),
         dims={"coercive_voltages": ["branch"], "pixel_spread": ["branch"],
               "median_loop_crossings": ["branch"], "loop_shape": ["shape"], "landau": ["term"]},
         coords={"branch": ["rising", "falling"], "shape": ["squareness", "relative_imprint"],
                 "term": ["a", "c", "e"]},
         diagnostics=diagnostics,
         warnings=texts,
-        attrs={"quantities": json.dumps(POOLED), "map_shape": json.dumps(list(shape))},
+        attrs={"quantities": json.dumps(POOLED), "map_shape": json.dumps(list(seen.shape))},
         constants={"pixel_mean": pooled.pixel_mean, "pixel_sd": pooled.pixel_sd,
                    "pixel_index": kept},
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """Loops as numbers: what `describe_loops` says, the sweep, spectra (n_pixels, n)."""
+
+    described: xr.Dataset
+    shape: tuple[int, ...]
+    voltage: Floats
+    rising: NDArray[np.bool_]
+    spectra: Floats
+
+    @property
+    def unit(self) -> str:
+        """Unit of the voltage axis."""
+        return str(self.described["imprint"].attrs.get("units", "V"))
+
+
+def _seen(loops: xr.DataArray, level: str) -> _Seen:
+    """Describe every pixel's loop and read the sweep."""
+    described = describe_loops(loops, level=level)
+    voltage, spectra = _sweep(loops, described["reason"].dims)
+    return _Seen(described, described["reason"].shape, voltage, sweep_directions(voltage), spectra)
+
+
+def _left_out(seen: _Seen, n_kept: int) -> list[str]:
+    """Say how many pixels are pooled, and refuse too few."""
+    n_all = seen.described["reason"].size
+    if n_kept < (LEAST_PIXELS if seen.shape else 1):
+        raise NotIdentified(
+            f"{n_kept} of {n_all} pixels show a loop with both steps "
+            f"(at least {LEAST_PIXELS} are pooled): {_reasons(seen.described)}."
+        )
+    if n_kept >= MOST * n_all:
+        return []
+    return [
+        f"only {n_kept} of {n_all} pixels show a loop with both steps and are pooled "
+        f"({_reasons(seen.described)}): they may differ from the others"
+    ]
+
+
+def _said_of_axis(seen: _Seen, draws: dict[str, Floats]) -> list[str]:
+    """Say what the order and the unit of the sweep leave open."""
+    texts = []
+    if float(np.median(draws["coercive_voltage"])) < 0:
+        texts.append(
+            "the loop runs the other way round (its falling branch steps at the higher voltage): "
+            "check the order of the sweep; charge injection does this, too"
+        )
+    if seen.unit == "1":
+        texts.append(
+            "the voltage axis has no unit: give it the attribute units, such as "
+            "loops['voltage'].attrs['units'] = 'V'"
+        )
+    return texts
 
 
 def _usable(described: xr.Dataset) -> NDArray[np.bool_]:
@@ -213,7 +249,10 @@ def _counts(described: xr.Dataset) -> dict[str, int]:
 
 
 def _reasons(described: xr.Dataset) -> str:
-    return "; ".join(f"{count} {reason}" for reason, count in _counts(described).items())
+    return "; ".join(
+        f"{count} {reason if reason != 'measured' else 'described at all'}"
+        for reason, count in _counts(described).items()
+    )
 
 
 def _columns(described: xr.Dataset) -> tuple[Floats, Floats]:
@@ -300,72 +339,36 @@ def _sweep(loops: xr.DataArray, dims: tuple[str, ...]) -> tuple[Floats, Floats]:
 
 
 def _add_crossings(
-    draws: dict[str, Floats], texts: list[str], voltage: Floats, rising: NDArray[np.bool_],
-    medians: tuple[Floats, Floats], near: tuple[float, float], generator: np.random.Generator,
-    n_draws: int,
-) -> None:  # fmt: skip
+    draws: dict[str, Floats], seen: _Seen, medians: tuple[Floats, Floats], center: Floats,
+    generator: np.random.Generator,
+) -> list[str]:  # fmt: skip
     """Add where the median loop changes sign, with the spread over blocks of pixels."""
-    own = branch_crossings(voltage, rising, medians[0][None], near)[0]
-    drawn = branch_crossings(voltage, rising, medians[1], near)
+    near = (float(np.median(center[:, 0])), float(np.median(center[:, 1])))
+    own = branch_crossings(seen.voltage, seen.rising, medians[0][None], near)[0]
+    drawn = branch_crossings(seen.voltage, seen.rising, medians[1], near)
     good = np.isfinite(drawn).all(axis=1)
     if np.isnan(own).any() or good.mean() < 0.95:
-        texts.append("a branch of the median loop does not change sign: no crossings are given")
-        return
+        return ["a branch of the median loop does not change sign: no crossings are given"]
     found = drawn[good]
-    draws["median_loop_crossings"] = found[generator.integers(0, len(found), n_draws)]
+    draws["median_loop_crossings"] = found[generator.integers(0, len(found), len(center))]
+    away = np.abs(found.mean(axis=0) - center[:, :2].mean(axis=0))
+    if (away < TAIL * (found.std(axis=0) + center[:, :2].std(axis=0))).all():
+        return []
+    return [
+        f"coercive_voltages and median_loop_crossings lie up to {away.max():.3g} apart: the first "
+        "are the middles of the pooled pixels' steps, the second where the median of all pixels, "
+        "pooled or not, changes sign, which an offset of the response and unlike pixels move"
+    ]
 
 
-def _add_landau(
-    draws: dict[str, Floats], diagnostics: dict[str, Any], voltage: Floats,
-    rising: NDArray[np.bool_], curves: Floats, center: Floats,
-    calibrated: list[tuple[float, float] | None], generator: np.random.Generator,
-) -> list[str]:  # fmt: skip
-    """Add the coefficients of a uniform film; return what does not fit."""
-    steps = np.median(center[:, :2], axis=0)
-    little = 0.02 * float(steps[0] - steps[1])
-    found, left = fit_uniform_loop(voltage, rising, curves, steps)
-    # an error of the voltages where the branches end bends the fitted shape, too
-    slopes = [
-        (fit_uniform_loop(voltage, rising, curves[:1], steps + little * unit)[0][0, 0]
-         - found[0, 0]) / little for unit in np.eye(2)
-    ]  # fmt: skip
-    shape, chosen = draw_shapes(found, (center[:, :2] - steps) @ np.array(slopes), generator)
-    scales = [
-        pair[0] * np.exp(generator.standard_normal(len(center)) * pair[1] / pair[0])
-        for pair in calibrated if pair is not None
-    ]  # fmt: skip
-    coercive = 0.5 * (center[chosen, 0] - center[chosen, 1]) * scales[1]
-    terms = coefficients_of_loop(scales[0], coercive, shape)
-    draws["landau_shape"] = shape
-    draws["landau"] = np.stack([terms["a"], terms["c"], terms["e"]], axis=1)
-    draws["barrier"] = terms["barrier"]
-    draws["internal_field"] = -draws["imprint"] * scales[1]
-    noise = np.nanstd(curves[1:], axis=0).mean() if len(curves) > 1 else np.nan
-    misfit = float(np.sqrt(np.nanmean(left**2)))
-    diagnostics["misfit_over_response"] = misfit / abs(float(found[1, 0]))
-    diagnostics["misfit_over_error"] = float(misfit / noise)
-    texts = ["homogeneous switching was declared by the user; nothing in the loops proves it"]
-    share = misfit / abs(float(found[1, 0]))
-    if share > MUCH_MISFIT or (noise > 0 and misfit > LARGEST_MISFIT * noise):
-        texts.append(
-            f"the median loop is not that of a uniform film: it misses by "
-            f"{share:.0%} of the remanent response; do not use the "
-            "coefficients"
-        )
-    if float(found[0].max()) >= LARGEST_SHAPE:
-        texts.append(
-            f"the loops are squarer than any branch up to h = {LARGEST_SHAPE:g}, the largest "
-            "shape that is tried: do not use the coefficients"
-        )
-    return texts
-
-
-def _units(draws: dict[str, Floats], volt: str, response: str) -> dict[str, str]:
+def _units(draws: dict[str, Floats], seen: _Seen) -> dict[str, str]:
     units = dict.fromkeys(
         ("coercive_voltages", "imprint", "coercive_voltage", "pixel_spread",
-         "median_loop_crossings"), volt,
+         "median_loop_crossings"), seen.unit,
     )  # fmt: skip
-    units["switchable_response"] = response
+    units["switchable_response"] = str(
+        seen.described["switchable_response"].attrs.get("units", "1")
+    )
     units.update({"barrier": "J/m^3", "internal_field": "V/m",
                   "landau": "V m/C; V m^5/C^3; V m^9/C^5"})  # fmt: skip
     return {name: unit for name, unit in units.items() if name in draws}

@@ -28,7 +28,7 @@ from physlearn.inference.wall_profiles.profile_posterior import (
     influences,
 )
 from physlearn.inference.wall_profiles.profile_reading import check_pair, read_picture
-from physlearn.inference.wall_profiles.profile_shapes import sextic_ratios
+from physlearn.inference.wall_profiles.profile_values import named_values
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["fit_wall_profile"]
@@ -39,6 +39,8 @@ PointSpread = float | tuple[float, float] | str
 LARGEST_ERROR = 0.3
 """Bound on the error of ln(width) beyond which a width is refused."""
 LARGEST_Z = 4.0
+OUTSIDE = 0.05
+"""Share of draws with the wall outside of the picture from which the picture is refused."""
 WIDEST_BEND = 0.5
 """Curvature times width beyond which the inner domain keeps less than 96 % of its level."""
 BENDS = {"straight": (True, False, False), "tilted": (True, True, False),
@@ -250,9 +252,10 @@ def _fit_wall(
     _refuse(model, mode, bound, echo)
     grid = evaluate_grid(model, mode, temper)
     draws = draw_profiles(model, mode, grid, factors, n_draws, generator)
+    _refuse_outside(model, mode, draws["moves"])
     if model.blur.free:
         bound = float(draws["log_width"].std())
-    values, units, texts = _named(model, mode, draws, unit)
+    values, units, texts = named_values(model, mode, draws, unit)
     if echo:
         texts.append(
             "neighbouring residuals agree: the pixels are not independent, or the wall has "
@@ -325,7 +328,9 @@ def _refuse(model: ProfileModel, mode: ProfileMode, bound: float, echo: bool) ->
             "the width is not in the picture: the step is sharper than its pixels (or than "
             "psf_width) can show; psf_width='free' says what widths are excluded."
         )
-    if not model.blur.free and echo and not bound <= LARGEST_ERROR:
+    # a free blur takes the sharpness, not the doubt whether this is one wall
+    shown = not model.blur.free or np.exp(mode.log_width) > max(pixels.size)
+    if shown and echo and not bound <= LARGEST_ERROR:
         raise NotIdentified(
             "the width is not in the picture: what one wall leaves of it is no noise. More than "
             "one wall, spoilt pixels or another shape do this: cut out one wall, set spoilt "
@@ -340,45 +345,15 @@ def _refuse(model: ProfileModel, mode: ProfileMode, bound: float, echo: bool) ->
         )
 
 
-def _named(
-    model: ProfileModel, mode: ProfileMode, draws: dict[str, Floats], unit: str
-) -> tuple[dict[str, Floats], dict[str, str], list[str]]:
-    """Return the variables in the picture's units."""
-    pixels = model.pixels
-    width, linear = np.exp(draws["log_width"]), draws["linear"]
-    height = linear[0] * pixels.scale
-    values: dict[str, Floats] = {
-        "wall_width": width, "amplitude": height,
-        "offset": linear[1] * pixels.scale + pixels.level,
-    }  # fmt: skip
-    arc = (mode.arc.position, mode.arc.angle, mode.arc.curvature)
-    moved = iter(draws["moves"])
-    for name, value, free in zip(("position", "angle", "curvature"), arc, model.free, strict=True):
-        if free:
-            values[name] = value + next(moved)
-    values["noise_sd"] = draws["noise"] * pixels.scale
-    if not model.blur.known:
-        values["psf_width"] = draws["blur"]
-    if model.bump:
-        values["bump"] = linear[2] * pixels.scale
-    if model.sextic:
-        shape = np.exp(draws["log_shape"])
-        values["sextic_shape"] = shape
-        values.update(sextic_ratios(width, height, shape))
-    else:
-        values["minus_a_over_c"] = height**2
-        values["minus_kappa_over_a"] = 0.5 * width**2
-    units = {"wall_width": unit, "position": unit, "angle": "rad", "curvature": f"1/{unit}",
-             "psf_width": unit, "minus_kappa_over_a": f"{unit}^2"}  # fmt: skip
-    texts = ["a still wall gives ratios of the free energy's coefficients only"]
-    if model.sextic:
-        # measured by benchmarks/walls: on planted 2-4-6 walls they held the truth in .7, not .9
-        texts.append("the intervals of a 2-4-6 wall are too narrow: do not trust them as 90 %")
-    if pixels.size == (1.0, 1.0) and unit == "pixel":
-        texts.append("no length scale was given: lengths are in pixels")
-    if model.sextic and float(np.std(draws["log_shape"])) > 1.2:
-        texts.append("the picture says little about the wall's shape: Q repeats its prior")
-    return values, {name: units[name] for name in units if name in values}, texts
+def _refuse_outside(model: ProfileModel, mode: ProfileMode, moves: Floats) -> None:
+    """Refuse a wall that the picture does not hold, once all widths and blurs are drawn."""
+    if model.free[0]:
+        outside = np.abs(mode.arc.position + moves[0]) > model.pixels.extent
+        if outside.mean() > OUTSIDE:
+            raise NotIdentified(
+                f"no two domains are in the picture: the wall lies outside of it in "
+                f"{outside.mean():.0%} of what fits; cut out a picture with the wall in its middle."
+            )
 
 
 def _fit_rows(*arguments: Any, extras: tuple[bool, ...]) -> Fit:

@@ -161,6 +161,11 @@ def test_units_bounds_and_directions_are_said():
     holes = square.copy()
     holes.values[np.random.default_rng(0).random(holes.shape) < 0.2] = np.nan
     assert any("only " in text for text in fit_landau_loop(holes, rng=1).warnings)
+    plain = fit_landau_loop(square.assign_coords(voltage=volt), rng=1)
+    assert any("the voltage axis has no unit" in text for text in plain.warnings)
+    offset = fit_landau_loop(square + 0.4 * float(abs(square).median()), rng=1)
+    assert any("median_loop_crossings lie up to" in text for text in offset.warnings)
+    assert not any("lie up to" in text for text in fit_landau_loop(square, rng=1).warnings)
     for wrong in ({"n_draws": 0}, {"polarisation": "a"}):
         with pytest.raises(InputError):
             fit_landau_loop(square, **wrong)

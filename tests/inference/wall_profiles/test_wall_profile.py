@@ -1,5 +1,7 @@
 """Widths of walls: profiles against brute force, coverage, refusals, rows that share widths."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -15,6 +17,7 @@ from physlearn.inference.wall_profiles import (
 from physlearn.inference.wall_profiles.profile_pixels import Arc, wall_pixels
 from physlearn.inference.wall_profiles.profile_shapes import profile_tables, sextic_ratios
 from physlearn.inference.wall_profiles.wall_pictures import make_wall_picture
+from physlearn.inference.wall_profiles.wall_profile import _refuse_outside
 
 
 def test_fourier_profiles_are_the_sums_over_a_fine_grid():
@@ -133,11 +136,21 @@ def test_steps_without_width_several_walls_and_spots_are_told_apart():
     for picture in (sharp, sharp + 0.05 * noise[:20]):
         with pytest.raises(NotIdentified, match="sharper than its pixels"):
             fit_wall_profile(picture, psf_width=0.0)
-    with pytest.raises(NotIdentified, match="More than one wall"):
-        fit_wall_profile(np.sin(place / 3) + 0.05 * noise, psf_width=0.0)
+    for blur, why in ((0.0, "More than one wall"), ("free", "lies outside of it in")):
+        with pytest.raises(NotIdentified, match=why):
+            fit_wall_profile(np.sin(place / 3) + 0.05 * noise, psf_width=blur)
     away = np.hypot(place - 20, (place - 20)[:, None])
     spot = fit_wall_profile(np.exp(-(away**2) / 50) + 0.05 * noise, psf_width=0.0, rng=1)
     assert any("a spot without a wall" in text for text in spot.warnings)
+
+
+def test_a_wall_whose_draws_lie_outside_of_the_picture_is_refused():
+    rng = np.random.default_rng(1)
+    model = SimpleNamespace(free=(True, True, False), pixels=SimpleNamespace(extent=10.0))
+    mode = SimpleNamespace(arc=Arc(8.0, 0.0))
+    _refuse_outside(model, mode, rng.normal(0.0, 0.5, (2, 1000)))
+    with pytest.raises(NotIdentified, match="outside of it in"):
+        _refuse_outside(model, mode, rng.normal(2.0, 0.5, (2, 1000)))
 
 
 def test_coordinates_and_masks_are_read():
