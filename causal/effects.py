@@ -187,17 +187,9 @@ def estimate_effect(
     contrast = _checked_contrast(table, cause, contrast)
     generator, seed = as_generator(rng)
     warnings = list(columns.warnings)
+    unit = table.units.get(outcome, "1")
     unanswered = Effect(
-        cause,
-        outcome,
-        contrast,
-        mean=math.nan,
-        sd=math.nan,
-        identified=False,
-        reason="",
-        adjustment_set=(),
-        unit=table.units.get(outcome, "1"),
-        seed=seed,
+        cause, outcome, contrast, math.nan, math.nan, False, "", (), unit, seed=seed
     )
     try:
         sets = adjustment_sets(columns, graph, cause, outcome, warnings)

@@ -276,24 +276,11 @@ def _predict(
         wider, areas = widening_elsewhere(measured - held_out, data.centers[known], length, seed)
     width = width * wider
     constant = np.ptp(measured, axis=0) <= 1e-12 * np.abs(measured).max(axis=0)
-    naive = np.empty_like(measured)
-    for learned, held in splits.split():
-        naive[held] = measured[learned].mean(axis=0)
-    power = np.maximum(((measured - naive) ** 2).mean(axis=0), 1e-300)
+    power = _power_of_mean(measured, splits)
     far = _far(inputs, known)
     notes = [*data.warnings, *splits.warnings]
     table, useless = _comparison(fit.comparison, splits.block)
-    if areas < FEW_AREAS:
-        notes.append(
-            f"what is left unexplained is alike over {length:.3g}, so that the known patches hold "
-            f"about {areas:.1f} independent areas: intervals are up to {wider.max():.2f} times "
-            "wider for it, and their coverage elsewhere is little tested."
-        )
-    elif folds is not None and length > splits.gap:
-        notes.append(
-            f"held-out errors are alike over {length:.3g}, beyond the gap of the folds "
-            f"({splits.gap:.3g}): skill and coverage may be too good."
-        )
+    notes += _reach_notes(length, areas, float(wider.max()), splits, folds is not None)
     if constant.any():
         notes.append(f"{int(constant.sum())} columns are constant: nothing is to be foretold.")
     if useless:
@@ -307,6 +294,32 @@ def _predict(
         np.where(constant, np.nan, 1.0 - (wrong**2).mean(axis=0) / power), coverage, coverage_se,
         wider, far, seed, tuple(notes),
     )  # fmt: skip
+
+
+def _power_of_mean(measured: Floats, splits: BlockFolds) -> Floats:
+    """Return the mean square error (m,) of foretelling held-out rows by the others' mean."""
+    naive = np.empty_like(measured)
+    for learned, held in splits.split():
+        naive[held] = measured[learned].mean(axis=0)
+    return np.maximum(((measured - naive) ** 2).mean(axis=0), 1e-300)
+
+
+def _reach_notes(
+    length: float, areas: float, wider: float, splits: BlockFolds, given: bool
+) -> list[str]:
+    """Say where what is left unexplained is alike over much of the field, or beyond the folds."""
+    if areas < FEW_AREAS:
+        return [
+            f"what is left unexplained is alike over {length:.3g}, so that the known patches hold "
+            f"about {areas:.1f} independent areas: intervals are up to {wider:.2f} times "
+            "wider for it, and their coverage elsewhere is little tested."
+        ]
+    if given and length > splits.gap:
+        return [
+            f"held-out errors are alike over {length:.3g}, beyond the gap of the folds "
+            f"({splits.gap:.3g}): skill and coverage may be too good."
+        ]
+    return []
 
 
 def _patterns(rows: Floats) -> tuple[Floats, Floats]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -96,40 +97,14 @@ def pixel_blocks(
         make_groups(groups, shape, _filled(values), frame, level), CustomColumns(extra or {})
     )
     words = made.words
-    k, n = len(words), places.n
-    if len(set(words)) < k:
+    if len(set(words)) < len(words):
         twice = next(word for word in words if words.count(word) > 1)
         raise InputError(
             f"extra must not use the name of a descriptor that is there already; got {twice!r}."
         )
-    pooled = pooled or n * k * k > MOST_NUMBERS
-    each = level is not None and not pooled
-    table = np.full((n, k), np.nan)
-    covariance = np.zeros((n, k, k)) if each else None
-    lacking = 0
-    with one_blas_thread():
-        for rows, batch in channel_windows(values, places, frame, level, period, each):
-            table[rows], errors = made.describe(batch)
-            lacking += int(batch.incomplete.sum())
-            if covariance is not None and errors is not None:
-                covariance[rows] = errors
-        picked = _some_complete(table)
-        if level is not None and pooled:
-            covariance = np.zeros((len(picked), k, k))
-            for rows, batch in channel_windows(values, places, frame, level, period, True, picked):
-                errors = made.describe(batch)[1]
-                if errors is not None:
-                    covariance[np.searchsorted(picked, rows)] = errors
-        which = to_redraw(made.groups, level, k)
-        if covariance is not None and which.any() and len(picked):
-            some = _spread(picked, SAMPLE)
-            own = np.searchsorted(picked, some) if pooled else some
-            windows = channel_windows(values, places, frame, level, period, False, some)
-            drawn = redrawn_variance(made.groups, (batch for _, batch in windows), which)
-            linear = np.einsum("nkk->nk", covariance[own])
-            fit_calibration(linear, drawn, which).apply(covariance)
-        if covariance is not None and pooled:
-            covariance = covariance.sum(axis=0, keepdims=True) / max(len(picked), 1)
+    windows = partial(channel_windows, values, places, frame, level, period)
+    pooled = pooled or places.n * len(words) ** 2 > MOST_NUMBERS
+    table, covariance, lacking = _described(made, windows, places.n, level, pooled)
     unit = str(channel.attrs.get("units", "intensity" if alone else "1")) or "1"
     length = None
     if level is not None:
@@ -137,15 +112,9 @@ def pixel_blocks(
         length = reach * max(frame.step)
     columns = tuple(_column(name, word, alone) for word in words)
     notes += made.notes(name)
-    whole = [_column(name, word, alone) for word in made.need_whole()]
     if lacking:
-        notes.append(
-            f"{name}: {lacking} patches lack more than {MOST_GAPS:.0%} of their pixels (or "
-            f"{MOST_UNFILLED:.0%} in clusters): moments, gradient and roughness are those of the "
-            "pixels seen, and their errors do not know what the others would show"
-            + (f"; {', '.join(whole[:4])}{' and others' if len(whole) > 4 else ''} are missing."
-               if whole else ".")
-        )  # fmt: skip
+        whole = [_column(name, word, alone) for word in made.need_whole()]
+        notes.append(_lacking_note(name, lacking, whole))
     directions = {_column(name, "", alone): period} if period and "" in words else {}
     return [
         ColumnBlock(
@@ -159,6 +128,56 @@ def pixel_blocks(
             notes=tuple(notes), periods=directions, pixels_of=dict.fromkeys(columns, name),
         )
     ]  # fmt: skip
+
+
+def _described(
+    made: PixelColumns,
+    windows: Callable[..., Iterator[tuple[Integers, WindowBatch]]],
+    n: int,
+    level: PixelNoise | None,
+    pooled: bool,
+) -> tuple[Floats, Floats | None, int]:
+    """Return values (n, k), their covariance, and how many patches lack too many pixels."""
+    k = len(made.words)
+    each = level is not None and not pooled
+    table = np.full((n, k), np.nan)
+    covariance = np.zeros((n, k, k)) if each else None
+    lacking = 0
+    with one_blas_thread():
+        for rows, batch in windows(each):
+            table[rows], errors = made.describe(batch)
+            lacking += int(batch.incomplete.sum())
+            if covariance is not None and errors is not None:
+                covariance[rows] = errors
+        picked = _some_complete(table)
+        if level is not None and pooled:
+            covariance = np.zeros((len(picked), k, k))
+            for rows, batch in windows(True, picked):
+                errors = made.describe(batch)[1]
+                if errors is not None:
+                    covariance[np.searchsorted(picked, rows)] = errors
+        which = to_redraw(made.groups, level, k)
+        if covariance is not None and which.any() and len(picked):
+            some = _spread(picked, SAMPLE)
+            own = np.searchsorted(picked, some) if pooled else some
+            again = (batch for _, batch in windows(False, some))
+            drawn = redrawn_variance(made.groups, again, which)
+            linear = np.einsum("nkk->nk", covariance[own])
+            fit_calibration(linear, drawn, which).apply(covariance)
+    if covariance is not None and pooled:
+        covariance = covariance.sum(axis=0, keepdims=True) / max(len(picked), 1)
+    return table, covariance, lacking
+
+
+def _lacking_note(name: str, lacking: int, whole: list[str]) -> str:
+    """Say what patches with many gaps show, and which columns they do not have."""
+    missing = f"{', '.join(whole[:4])}{' and others' if len(whole) > 4 else ''} are missing."
+    return (
+        f"{name}: {lacking} patches lack more than {MOST_GAPS:.0%} of their pixels (or "
+        f"{MOST_UNFILLED:.0%} in clusters): moments, gradient and roughness are those of the "
+        "pixels seen, and their errors do not know what the others would show"
+        + (f"; {missing}" if whole else ".")
+    )
 
 
 def _some_complete(table: Floats) -> Integers:

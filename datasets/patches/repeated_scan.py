@@ -222,18 +222,7 @@ def merge_repeat(
     the columns ``by_both`` of the pixels that both saw, in patches of which they saw as much
     (``seen``, a share of their pixels) as of most; a mean's variance grows by what was seen once.
     """
-    second = {name for block in again for name in block.names}
-    rest, twice = [], []
-    for block in blocks:
-        common = [i for i, name in enumerate(block.names) if name in second]
-        if common:
-            twice.append(_part(block, common))
-        if len(common) < len(block.names):
-            rest.append(_part(block, [i for i in range(len(block.names)) if i not in common]))
-    if not twice:
-        raise InputError(
-            "repeat shows no column that source or channels show; measure the same place again."
-        )
+    rest, twice = _once_and_twice(blocks, again)
     names = tuple(name for block in twice for name in block.names)
     one = np.concatenate([block.values for block in twice], axis=1)
     two = _columns(again, names)
@@ -264,15 +253,7 @@ def merge_repeat(
         # a pixel that one scan saw counts with its own variance, one of both with half
         grown = (2.0 - seen) / (2.0 - float(np.median(seen)))
         covariance = covariance * np.maximum(grown, 1.0)[:, None, None]
-    merged = ColumnBlock(
-        names, one - 0.5 * difference, tuple(t for b in twice for t in b.tiers), units, covariance,
-        noise.length,
-        {name: of for b in twice for name, of in b.derived.items()},
-        {name: text for b in twice for name, text in b.flags.items()},
-        tuple(note for b in twice for note in b.notes) + notes,
-        {name: period for b in twice for name, period in b.periods.items()},
-        {name: channel for b in twice for name, channel in b.pixels_of.items()},
-    )  # fmt: skip
+    merged = _joined(twice, one - 0.5 * difference, covariance, noise.length, notes)
     flags, agree = _flags_of_signal(*pair, noise, merged, places)
     if not agree:
         raise NotIdentified(
@@ -286,6 +267,45 @@ def merge_repeat(
         "error_correlation_length": noise.length,
     }
     return [*rest, merged], found
+
+
+def _once_and_twice(
+    blocks: Sequence[ColumnBlock], again: Sequence[ColumnBlock]
+) -> tuple[list[ColumnBlock], list[ColumnBlock]]:
+    """Return the parts of the blocks that the second scan does not show, and those that it does."""
+    second = {name for block in again for name in block.names}
+    rest, twice = [], []
+    for block in blocks:
+        common = [i for i, name in enumerate(block.names) if name in second]
+        if common:
+            twice.append(_part(block, common))
+        if len(common) < len(block.names):
+            rest.append(_part(block, [i for i in range(len(block.names)) if i not in common]))
+    if not twice:
+        raise InputError(
+            "repeat shows no column that source or channels show; measure the same place again."
+        )
+    return rest, twice
+
+
+def _joined(
+    blocks: Sequence[ColumnBlock],
+    values: Floats,
+    covariance: Floats,
+    length: float,
+    notes: tuple[str, ...],
+) -> ColumnBlock:
+    """Return one block with the columns of several, in their order."""
+    return ColumnBlock(
+        tuple(name for b in blocks for name in b.names), values,
+        tuple(t for b in blocks for t in b.tiers), tuple(u for b in blocks for u in b.units),
+        covariance, length,
+        {name: of for b in blocks for name, of in b.derived.items()},
+        {name: text for b in blocks for name, text in b.flags.items()},
+        tuple(note for b in blocks for note in b.notes) + notes,
+        {name: period for b in blocks for name, period in b.periods.items()},
+        {name: channel for b in blocks for name, channel in b.pixels_of.items()},
+    )  # fmt: skip
 
 
 def _flags_of_signal(
