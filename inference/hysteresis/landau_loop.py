@@ -85,12 +85,12 @@ def fit_landau_loop(
         (their mean), ``coercive_voltage`` (half their distance), ``loop_shape`` (dim ``shape``:
         ``squareness``, remanent over saturated response; ``relative_imprint``, imprint over
         coercive voltage), ``pixel_spread`` (dim ``branch``, scale of the pixels' differences),
-        ``switchable_response`` (typical size), ``median_loop_crossings`` (dim ``branch``: where
-        the median loop of all pixels, pooled or not, changes sign; absent where it does not, and
-        elsewhere than the steps' middles where the response has an offset). For one loop
-        its own values. With ``homogeneous_switching``: ``landau_shape`` h, ``landau`` (dim
-        ``term``: a, c, e), ``barrier`` (J/m^3) and ``internal_field``. ``constant_data``
-        holds maps after pooling: ``pixel_mean`` and ``pixel_sd`` (pixel, quantity), ``pixel_index``. ``diagnostics``: the
+        ``switchable_response`` (typical size), ``median_loop_crossings`` (dim ``branch``: where the
+        median loop of all pixels, pooled or not, changes sign; absent where it does not, and
+        elsewhere than the steps' middles where the response has an offset). For one loop its own
+        values. With ``homogeneous_switching``: ``landau_shape`` h, ``landau`` (dim ``term``: a, c,
+        e), ``barrier`` (J/m^3) and ``internal_field``. ``constant_data`` holds maps after pooling:
+        ``pixel_mean`` and ``pixel_sd`` (pixel, quantity), ``pixel_index``. ``diagnostics``: the
         counts of pixels given up and why, ``design_effect`` (neighbours that repeat each other).
 
     Raises
