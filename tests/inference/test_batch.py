@@ -32,11 +32,6 @@ def test_workers_do_not_change_the_answer():
     assert alone.table["mean"].nunique() == 6
 
 
-def test_equal_data_get_random_numbers_of_their_own():
-    table = fit_batch(mean_of, [DATA[0]] * 6, rng=1).table
-    assert table["mean"].nunique() == 6
-
-
 def test_equal_data_sets_get_random_numbers_of_their_own():
     same = fit_batch(mean_of, [DATA[0]] * 6, rng=3)
     assert same.table["mean"].nunique() == 6

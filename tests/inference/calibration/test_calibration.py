@@ -1,85 +1,22 @@
 """Calibration studies of estimators known to be right, too narrow, too wide, biased, or moody."""
 
 import multiprocessing
-import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import pytest
+from normal_means import EXACT_SD, PRIOR, fit, moody, same, simulate
 from scipy import stats
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference.calibration.calibration import check_calibration
-from physlearn.inference.calibration.calibration_report import CalibrationReport, holm
-from physlearn.inference.calibration.uniformity import ecdf_bands, ecdf_p_value
+from physlearn.inference.calibration.calibration_report import CalibrationReport
+from physlearn.inference.calibration.uniformity import ecdf_p_value
 from physlearn.inference.posteriors.priors import Prior
 from physlearn.results import fit_from_draws
-
-N_DATA = 10
-EXACT_SD = (1.0 + N_DATA) ** -0.5
-PRIOR = {"mean": 1.0}
-
-
-def simulate(theta, rng):
-    return rng.normal(theta["mean"], 1.0, N_DATA)
-
-
-def fit(data, rng, width=1.0, shift=0.0, n_draws=400):
-    """The conjugate posterior of a normal mean, made wider and shifted by so many sds."""
-    center = data.sum() / (1 + N_DATA) + shift * EXACT_SD
-    return {"mean": rng.normal(center, width * EXACT_SD, n_draws)}
-
-
-# ---- uniformity ---------------------------------------------------------------------------------
-
-
-def test_bands_hold_the_whole_ecdf_as_often_as_they_say(oracle):
-    n, mass = 60, 0.9
-    points, low, high = ecdf_bands(n, mass)
-    values = np.random.default_rng(1).random((20000, n))
-    share = np.stack([(values <= z).mean(axis=1) for z in points], axis=1)
-    inside = np.all((share >= low) & (share <= high), axis=1).sum()
-    # counts are whole: the exact mass is a little above the one asked for
-    assert stats.binomtest(int(inside), 20000, mass, "less").pvalue > 1e-4
-    assert inside / 20000 < mass + 0.03
-
-
-def test_p_values_are_uniform_under_the_null(oracle):
-    rng = np.random.default_rng(2)
-    p_values = np.array([ecdf_p_value(rng.random(40)) for _ in range(600)])
-    for level in (0.01, 0.05, 0.2):
-        below = int((p_values <= level).sum())
-        oracle(f"below {level}", p=stats.binomtest(below, 600, level, "greater").pvalue)
-    assert (p_values <= 0.2).mean() > 0.1  # not needlessly cautious
-
-
-def test_two_numbers_by_hand(oracle):
-    """One point, z = 1/2: both numbers on one side have a two-sided tail of 1/2."""
-    oracle("same side", error=ecdf_p_value([0.1, 0.2]) - 0.5, bound=1e-12)
-    oracle("either side", error=ecdf_p_value([0.1, 0.7]) - 1.0, bound=1e-12)
-
-
-@pytest.mark.parametrize("wrong", [[], [0.2, 1.2], [0.2, np.nan], [-0.1]])
-def test_numbers_outside_the_unit_interval_are_refused(wrong):
-    with pytest.raises(InputError, match="values"):
-        ecdf_p_value(wrong)
-    with pytest.raises(InputError, match="mass"):
-        ecdf_bands(10, 1.0)
-
-
-def test_holm_by_hand():
-    adjusted = holm(np.array([0.001, 0.4, 0.02, 0.01]))
-    assert np.allclose(adjusted, [0.004, 0.4, 0.04, 0.03])
-    assert holm(np.array([0.5, 0.9])).max() <= 1.0
-
-
-# ---- estimators -----------------------------------------------------------------------------
 
 
 def test_a_right_estimator_passes_and_the_table_says_what_was_counted(oracle):
@@ -154,14 +91,6 @@ def test_few_draws_with_ties_still_give_uniform_ranks(oracle):
     oracle("ranks", p=stats.kstest(report.pits[:, 0], "uniform").pvalue)
 
 
-def moody(data, rng):
-    if data.mean() > 1.0:
-        raise NotIdentified("the mean is too large to say")
-    if data.mean() < -1.0:
-        raise ZeroDivisionError("a mistake")
-    return fit(data, rng)
-
-
 def test_refusals_and_failures_are_counted_beside_every_coverage():
     report = check_calibration(simulate, moody, PRIOR, 200, rng=6)
     assert report.n_refused > 10
@@ -212,9 +141,6 @@ def test_fits_and_variables_of_several_numbers():
     assert whole.names == ("pair[1]", "pair[2]")
 
 
-# ---- priors -------------------------------------------------------------------------------------
-
-
 def nothing_learnt(data, rng):
     return data(rng)
 
@@ -253,16 +179,6 @@ def test_priors_of_every_form(oracle):
             oracle(f"{name} {label}", p=ecdf_p_value(pits))
 
 
-# ---- the same whatever runs it ------------------------------------------------------------------
-
-
-def same(one, other):
-    return all(
-        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True)
-        for name in ("truths", "means", "sds", "ranks", "pits", "n_draws", "status", "flagged")
-    ) and (one.names, one.messages) == (other.names, other.messages)
-
-
 def test_workers_change_nothing():
     alone = check_calibration(simulate, moody, PRIOR, 40, rng=9)
     with ThreadPoolExecutor(3) as threads:
@@ -291,50 +207,6 @@ def test_progress_counts_to_the_end():
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
 
 
-# ---- interruptions ------------------------------------------------------------------------------
-
-
-class InterruptedOnce:
-    """Raises KeyboardInterrupt inside one replicate, once."""
-
-    def __init__(self, at):
-        self.at, self.calls = at, 0
-
-    def __call__(self, data, rng):
-        self.calls += 1
-        if self.calls == self.at:
-            raise KeyboardInterrupt
-        return fit(data, rng)
-
-
-@pytest.mark.parametrize("at", [1, 2, 9, 30])
-def test_an_interruption_inside_a_fit_loses_nothing(at, tmp_path):
-    path, moody_fit = tmp_path / "c.npz", InterruptedOnce(at)
-    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
-        check_calibration(simulate, moody_fit, PRIOR, 30, rng=2, checkpoint=path)
-    calls = moody_fit.calls
-    report = check_calibration(simulate, moody_fit, PRIOR, 30, rng=2, checkpoint=path)
-    assert moody_fit.calls - calls == 30 - (at - 1)  # what was complete is not done again
-    assert same(report, check_calibration(simulate, fit, PRIOR, 30, rng=2))
-    assert not path.exists()
-
-
-def test_refusals_survive_a_checkpoint(tmp_path):
-    path, calls = tmp_path / "c.npz", []
-
-    def refusing(data, rng):
-        calls.append(1)
-        if len(calls) == 20:
-            raise KeyboardInterrupt
-        return moody(data, rng)
-
-    with pytest.raises(KeyboardInterrupt):
-        check_calibration(simulate, refusing, PRIOR, 40, rng=6, checkpoint=path)
-    report = check_calibration(simulate, refusing, PRIOR, 40, rng=6, checkpoint=path)
-    assert same(report, check_calibration(simulate, moody, PRIOR, 40, rng=6))
-    assert report.n_refused > 0
-
-
 def test_without_a_checkpoint_what_is_done_is_returned():
     def slow(data, rng):
         time.sleep(0.25)
@@ -347,116 +219,6 @@ def test_without_a_checkpoint_what_is_done_is_returned():
     report = check_calibration(simulate, slow, PRIOR, 400, rng=2, progress=stop)
     assert 6 <= report.n_finished < 400
     assert "Stopped after" in report.verdict
-
-
-SCRIPT = """
-    import sys, time
-    import numpy as np
-    from physlearn.inference.calibration.calibration import check_calibration
-
-    def simulate(theta, rng):
-        return rng.normal(theta["mean"], 1.0, 10)
-
-    def fit(data, rng):
-        time.sleep(0.02)
-        return {"mean": rng.normal(data.sum() / 11, 11**-0.5, 400)}
-
-    print("begun", flush=True)
-    report = check_calibration(simulate, fit, {"mean": 1.0}, 100, rng=2, checkpoint=sys.argv[1])
-    report.save(sys.argv[2])
-"""
-
-
-def test_ctrl_c_from_outside_and_on_again(tmp_path):
-    script, path, out = tmp_path / "s.py", tmp_path / "c.npz", tmp_path / "r.npz"
-    script.write_text(textwrap.dedent(SCRIPT))
-    command = [sys.executable, str(script), str(path), str(out)]
-    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert first.stdout.readline() == "begun\n"
-    time.sleep(0.8)
-    os.kill(first.pid, signal.SIGINT)
-    _, said = first.communicate(timeout=60)
-    assert "goes on from there" in said
-    assert path.exists()
-    assert not out.exists()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    assert same(CalibrationReport.load(out), check_calibration(simulate, fit, PRIOR, 100, rng=2))
-
-
-def scaled(data, rng, scale=1.0, **more):
-    return {name: scale * draws for name, draws in fit(data, rng).items()}
-
-
-def closed_over(scale):
-    def inner(data, rng):
-        return scaled(data, rng, scale)
-
-    return inner
-
-
-OTHERS = {
-    "partial's keyword": (partial(scaled, scale=0.3), partial(scaled, scale=1.0)),
-    "partial's list": (partial(scaled, some=[1, {"a": 2}]), partial(scaled, some=[1, {"a": 3}])),
-    "array": (partial(scaled, some=np.zeros(2000)), partial(scaled, some=np.arange(2000) == 9)),
-    "lambda": (lambda d, r: scaled(d, r, 0.3), lambda d, r: scaled(d, r, 1.0)),
-    "closure": (closed_over(0.3), closed_over(1.0)),
-    "default": (lambda d, r, s=0.3: scaled(d, r, s), lambda d, r, s=1.0: scaled(d, r, s)),
-}
-
-
-def stopped_early(call, path):
-    asked = []
-
-    def stop(done, every):
-        if done >= 9 and not asked:
-            asked.append(done)
-            signal.raise_signal(signal.SIGINT)
-
-    def slowly(theta, rng):
-        time.sleep(0.02)
-        return simulate(theta, rng)
-
-    with pytest.raises(KeyboardInterrupt):
-        call(slowly, progress=stop, checkpoint=path)
-    return slowly
-
-
-@pytest.mark.parametrize("what", OTHERS)
-def test_a_checkpoint_of_another_estimator_is_refused(what, tmp_path):
-    path, (one, other) = tmp_path / "c.npz", OTHERS[what]
-
-    def call(simulation, estimator=one, **options):
-        return check_calibration(simulation, estimator, PRIOR, 40, rng=2, **options)
-
-    slowly = stopped_early(call, path)
-    with pytest.raises(InputError, match="other arguments"):
-        call(slowly, other, checkpoint=path)
-    assert call(slowly, checkpoint=path).n_finished == 40
-
-
-def test_a_checkpoint_of_another_prior_is_refused(tmp_path):
-    path = tmp_path / "c.npz"
-    wide, narrow = (lambda rng, sd=sd: {"mean": rng.normal(0, sd)} for sd in (2.0, 1.0))
-
-    def call(simulation, prior=wide, **options):
-        return check_calibration(simulation, fit, prior, 40, rng=2, **options)
-
-    slowly = stopped_early(call, path)
-    with pytest.raises(InputError, match="other arguments"):
-        call(slowly, narrow, checkpoint=path)
-
-
-def test_a_checkpoint_of_another_study_is_refused(tmp_path):
-    path = tmp_path / "c.npz"
-    with pytest.raises(KeyboardInterrupt):
-        check_calibration(simulate, InterruptedOnce(5), PRIOR, 30, rng=2, checkpoint=path)
-    with pytest.raises(InputError, match="other arguments"):
-        check_calibration(simulate, InterruptedOnce(99), PRIOR, 30, rng=3, checkpoint=path)
-    with pytest.raises(InputError, match="other arguments"):
-        check_calibration(simulate, InterruptedOnce(99), {"mean": 2.0}, 30, rng=2, checkpoint=path)
-
-
-# ---- what bad input gets ------------------------------------------------------------------------
 
 
 def never(theta, rng):
@@ -501,9 +263,6 @@ def test_an_estimator_that_always_refuses():
     assert "None of 12 replicates" in report.verdict
     assert len(report.table) == 0
     assert "p_holm" in report.table
-
-
-# ---- report -------------------------------------------------------------------------------------
 
 
 def test_round_trip(tmp_path):
