@@ -268,23 +268,26 @@ def doctor(
 
 def _tell(result: StudyResult) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     from physlearn.words import headlines
 
     console = Console(highlight=False)
     for answer in headlines(result.findings):
-        detail = f" [dim]{answer.detail}[/dim]" if answer.detail else ""
-        console.print(f"• {answer.sentence}{detail}")
+        # Units and ranges stand in square brackets, which would be read as a style
+        detail = f" [dim]{escape(answer.detail)}[/dim]" if answer.detail else ""
+        console.print(f"• {escape(answer.sentence)}{detail}")
     truth = result.summary["truth"]
     if truth is not None:
         for row in truth["parameters"]:
             if row["mean"] is not None:
                 console.print(
                     f"  planted {row['name']} {row['truth']:.4g}, found {row['mean']:.4g} "
-                    f"\\[{row['q05']:.4g} to {row['q95']:.4g}]: "
-                    f"{'inside' if row['inside'] else 'outside'}"
+                    f"[{row['q05']:.4g} to {row['q95']:.4g}]: "
+                    f"{'inside' if row['inside'] else 'outside'}",
+                    markup=False,
                 )
-    console.print(f"\nReport: {result.report}", soft_wrap=True)
+    console.print(f"\nReport: {result.report}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import threading
 import time
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -160,6 +161,18 @@ def test_doctor_names_what_is_there_and_what_is_missing(run):
     assert code == 0
     for word in ("Python", "cores", "memory", "Julia", "kernel cache", "numba", "dowhy"):
         assert word in out
+
+
+def test_brackets_of_a_unit_reach_the_terminal(monkeypatch, capsys):
+    from physlearn import cli, words
+
+    unit = SimpleNamespace(sentence="speed 2 px/frame/[drive]", detail="[0.1 to 0.2] px/[drive]")
+    monkeypatch.setattr(words, "headlines", lambda findings: [unit])
+    cli._tell(SimpleNamespace(findings=None, summary={"truth": None}, report="[a]/report.html"))
+    out = capsys.readouterr().out
+    assert out.count("[drive]") == 2
+    assert "[0.1 to 0.2]" in out
+    assert "[a]/report.html" in out
 
 
 def test_doctor_knows_every_package_of_every_extra(monkeypatch):
