@@ -72,9 +72,14 @@ def _measure_roughness(findings: Findings) -> None:
 
     if findings.track is not None:
         findings.wall_roughness = measure_roughness(findings.track)
-        refused = findings.wall_roughness.table["refused"]
-        if (refused != "").all():
-            raise NotIdentified(f"no wall has a roughness exponent: {refused.iloc[0]}")
+        table = findings.wall_roughness.table
+        if (table["refused"] != "").all():
+            reasons = table.groupby("refused", sort=False)["wall"].apply(list)
+            told = "; ".join(
+                f"wall{'s' if len(walls) > 1 else ''} {', '.join(map(str, walls))}: {reason}"
+                for reason, walls in reasons.items()
+            )
+            raise NotIdentified(f"no wall has a roughness exponent ({told}).")
 
 
 def _forecast(findings: Findings) -> None:

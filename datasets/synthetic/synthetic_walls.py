@@ -9,13 +9,15 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from physlearn.checks import InputError, as_generator, check_array, check_positive
+from physlearn.checks import InputError, as_generator, check_array, check_count, check_positive
 from physlearn.lattice_models.walls.wall_front import polar_geometry, propagate_polar_front
 
-__all__ = ["SyntheticWalls", "WallVideoOptions", "make_wall_video"]
+__all__ = ["SyntheticWalls", "WallVideoOptions", "check_shape", "make_wall_video"]
 
 Floats = NDArray[np.float64]
 PLACES_PER_SIDE = 2
+SMALLEST = 32
+"""Rows and columns that a planted film has at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,11 @@ class WallVideoOptions:
     jump_frames
         Frames whose illumination jumps; those beyond the end of the film are ignored.
 
+    Raises
+    ------
+    InputError
+        For a width or radius that is not positive, or a noise, mobility or scatter below 0.
+
     Examples
     --------
     >>> options = WallVideoOptions(noise_sd=0.2)
@@ -60,6 +67,13 @@ class WallVideoOptions:
     shape_modes: int = 5
     illumination_jump: float = 0.0
     jump_frames: tuple[int, ...] = field(default=(11, 15))
+
+    def __post_init__(self) -> None:
+        check_positive("wall_width_pixel", self.wall_width_pixel)
+        for name in ("noise_sd", "curvature_mobility", "shape_amplitude"):
+            check_positive(name, getattr(self, name), allow_zero=True)
+        for radius in self.radii_pixel:
+            check_positive("radii_pixel", radius)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,10 +155,8 @@ def make_wall_video(
     """
     planted = options or WallVideoOptions()
     generator, seed = as_generator(rng)
-    if n_frames < 3:
-        raise InputError(f"n_frames must be at least 3, got {n_frames}.")
-    if len(shape) != 2 or min(shape) < 32:
-        raise InputError(f"shape must be (rows, columns) of at least 32, got {shape}.")
+    check_count("n_frames", n_frames, 3)
+    shape = check_shape(shape)
     times = np.arange(n_frames, dtype=float)
     force = (
         np.sin(3.0 * np.pi * times / (n_frames - 1))
@@ -164,6 +176,16 @@ def make_wall_video(
                 frames[index] *= 1.0 - planted.illumination_jump
                 frames[index] -= 0.5 * planted.illumination_jump
     return SyntheticWalls(_as_video(frames, times, force), planted, force, centers, radii, seed)
+
+
+def check_shape(shape: object) -> tuple[int, int]:
+    """Return rows and columns of a planted film, at least 32 each."""
+    numbers = np.asarray(shape)
+    if numbers.shape != (2,) or numbers.dtype.kind not in "iu" or numbers.min() < SMALLEST:
+        raise InputError(
+            f"shape must be (rows, columns), two whole numbers from {SMALLEST} on; got {shape!r}."
+        )
+    return int(numbers[0]), int(numbers[1])
 
 
 def _as_video(frames: Floats, times: Floats, drive: Floats) -> xr.DataArray:

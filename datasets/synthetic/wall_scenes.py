@@ -11,7 +11,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from physlearn.checks import InputError, as_generator, check_array, check_choice
+from physlearn.checks import InputError, as_generator, check_array, check_choice, check_count
+from physlearn.datasets.synthetic.synthetic_walls import check_shape
 from physlearn.datasets.synthetic.wall_levels import level_geometry
 from physlearn.datasets.synthetic.wall_scene_levels import REFINEMENT, line_levels, moving_levels
 from physlearn.datasets.synthetic.wall_scene_records import WallScene, WallSceneOptions
@@ -93,10 +94,8 @@ def make_wall_scene(
     check_choice("kind", kind, KINDS)
     planted = options or WallSceneOptions()
     generator, seed = as_generator(rng)
-    if n_frames < 3 or len(shape) != 2 or min(shape) < 32:
-        raise InputError(
-            f"n_frames must be at least 3 and shape at least (32, 32); got {n_frames} and {shape}."
-        )
+    check_count("n_frames", n_frames, 3)
+    shape = check_shape(shape)
     if planted.line_time * shape[0] > 1.0 + 1e-9:
         raise InputError(
             f"line_time must let {shape[0]} rows fit into a frame (at most {1 / shape[0]:.4g}); "

@@ -22,7 +22,12 @@ from physlearn.datasets.wall_motion.space_time_grid import (
 )
 from physlearn.datasets.wall_motion.space_time_kernels import log_likelihood
 from physlearn.datasets.wall_motion.space_time_prior import NORMAL_QUANTILE, laplace_covariance
-from physlearn.datasets.wall_motion.wall_points import check_measured, each_wall, pilot_grid
+from physlearn.datasets.wall_motion.wall_points import (
+    LEAST_POINTS,
+    check_measured,
+    each_wall,
+    pilot_grid,
+)
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import WallTrack
 
@@ -148,9 +153,14 @@ def measure_roughness(
         raise InputError(f"shortest must be below longest; got {shortest:g} and {longest:g}.")
     rows, bands = [], []
     with one_blas_thread():
-        for number, wall, _ in each_wall(track):
+        for number, wall, points in each_wall(track):
             if wall is None:
-                rows.append(_refusal(number, "too few points, or the wall turns back on itself"))
+                few = len(points) < LEAST_POINTS
+                reason = (
+                    f"it has {len(points)} points in all frames together, {LEAST_POINTS} are needed"
+                    if few else "it turns back on itself: no height or radius describes it"
+                )  # fmt: skip
+                rows.append({"wall": number, "refused": reason})
                 continue
             grid = pilot_grid(wall)
             modes = _wall_modes(grid, shortest, longest, ends, FALLOFF[0])
@@ -166,10 +176,6 @@ def measure_roughness(
     band = np.median(bands, axis=0) if bands else np.array([np.nan, np.nan])
     table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
     return WallRoughness(table, shortest or float(band[0]), longest or float(band[1]), track.unit)
-
-
-def _refusal(number: int, reason: str) -> dict[str, object]:
-    return {"wall": number, "refused": reason}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -303,26 +309,29 @@ def _exponent(modes: _WallModes, begin: Floats | None = None) -> dict[str, Any]:
     )
     sd = np.sqrt(covariance[1, 1] * inflation[0])
     zeta, half = 0.5 * (best.x[1] - 1.0), 0.5 * NORMAL_QUANTILE * sd
-    if abs(facts["bend_z"]) > LARGEST_BEND:
-        facts["refused"] = (
-            "the spectrum is bent between these wavelengths: no single exponent describes it; "
-            "choose a narrower band"
-        )
-        return facts
-    if best.x[1] > STEEPNESS[1] - AT_THE_END:
-        facts["refused"] = (
-            "the spectrum falls faster than that of any rough line: the wall is smooth at these "
-            "wavelengths"
-        )
-        return facts
-    if half > WIDEST:
-        facts["refused"] = "the noise or the few waves leave the exponent open"
+    facts["refused"] = _why_none(float(facts["bend_z"]), float(best.x[1]), float(half))
+    if facts["refused"]:
         return facts
     facts.update(
         exponent=float(zeta), low=float(zeta - half), high=float(zeta + half),
         amplitude=float(np.exp(best.x[0])),
     )  # fmt: skip
     return facts
+
+
+def _why_none(bend_z: float, fall: float, half: float) -> str:
+    """Say why a spectrum gives no exponent; empty where it does."""
+    if abs(bend_z) > LARGEST_BEND:
+        return (
+            "the spectrum is bent between these wavelengths: no single exponent describes it; "
+            "choose a narrower band"
+        )
+    if fall > STEEPNESS[1] - AT_THE_END:
+        return (
+            "the spectrum falls faster than that of any rough line: the wall is smooth at these "
+            "wavelengths"
+        )
+    return "the noise or the few waves leave the exponent open" if half > WIDEST else ""
 
 
 def _density(base: Floats, size: float, fall: float, bend: float) -> Floats:

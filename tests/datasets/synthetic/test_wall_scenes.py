@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from physlearn.checks import InputError
-from physlearn.datasets import WallSceneOptions, make_wall_scene
+from physlearn.datasets import WallSceneOptions, make_wall_scene, make_wall_video
 from physlearn.datasets.synthetic import wall_level_kernels
+from physlearn.datasets.synthetic.synthetic_walls import WallVideoOptions
 from physlearn.datasets.synthetic.wall_levels import move_level, redistance, wall_points
 from physlearn.datasets.synthetic.wall_scenes import _shapes
 
@@ -135,3 +136,20 @@ def test_scenes_that_cannot_be_made_say_why(arguments, message):
 def test_a_flip_rate_of_a_half_is_refused():
     with pytest.raises(InputError, match=r"flip_rate must be below 0\.5"):
         WallSceneOptions(flip_rate=0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: make_wall_scene("domains", 96, 8), r"shape must be \(rows, columns\).*got 96"),
+        (lambda: make_wall_video((96, 8)), "two whole numbers from 32 on"),
+        (lambda: make_wall_video((96.5, 96)), "two whole numbers"),
+        (lambda: make_wall_video(n_frames=2), "n_frames must be"),
+        (lambda: WallVideoOptions(noise_sd=-0.1), "noise_sd must"),
+        (lambda: WallVideoOptions(wall_width_pixel=0.0), "wall_width_pixel must"),
+        (lambda: WallVideoOptions(radii_pixel=(9.0, -1.0)), "radii_pixel must"),
+    ],
+)
+def test_films_that_cannot_be_planted_are_refused(call, words):
+    with pytest.raises(InputError, match=words):
+        call()

@@ -137,3 +137,15 @@ def test_exact_points_give_the_exponent_of_points_that_are_all_but_exact():
         track = replace(scene.track, table=table)
         found.append(measure_roughness(track, shortest=8.0).table.iloc[0]["exponent"])
     assert abs(found[0] - found[1]) < 0.02
+
+
+def test_why_a_wall_has_no_chart_is_said():
+    short = track_of(np.zeros((1, 40)), 0.1, np.random.default_rng(0))
+    few = replace(short, table=short.table.iloc[:7])
+    assert measure_roughness(few).table["refused"].item().startswith("it has 7 points in all")
+    turned = short.table.copy()
+    angle = np.linspace(0, 4.5 * np.pi, len(turned))
+    turned["x"], turned["y"] = (5 + angle) * np.cos(angle), (5 + angle) * np.sin(angle)
+    turned["normal_x"], turned["normal_y"] = np.cos(angle), np.sin(angle)
+    spiral = measure_roughness(replace(short, table=turned)).table["refused"].item()
+    assert "turns back on itself" in spiral
