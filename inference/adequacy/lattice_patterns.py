@@ -315,10 +315,11 @@ def _by_distance(parts: list[Int], rows: list[PatternRow]) -> tuple[list[Int], l
 
     The graph's own shells keep their numbers, and the others go on counting.
     """
-    if any(row.distance is None for row in rows):
+    known = [row.distance for row in rows if row.distance is not None]
+    if len(known) < len(rows):
         return parts, rows
     own = sum(row.name.startswith("shell") for row in rows)
-    order = [*range(own), *(own + np.argsort([r.distance for r in rows[own:]], kind="stable"))]
+    order = [*range(own), *(own + np.argsort(known[own:], kind="stable"))]
     numbers = [row.shell for row in rows]
     return [parts[k] for k in order], [
         rows[k]._replace(shell=number) for k, number in zip(order, numbers, strict=True)

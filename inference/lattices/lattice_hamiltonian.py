@@ -261,15 +261,12 @@ def _wrap(
     if "field_response" in units:
         units["field_response"] = "kT per unit of the applied field"
     reference = data.conditions.reference_temperature
-    family = data.family
     alone = bool((data.state_counts > 0).sum() == 1)
-    fixed = ", composition fixed" if family.fixed_composition else ""
-    assumes = ASSUMPTIONS if reference is None else SEVERAL_TEMPERATURES.format(reference)
     states = [record.states for record in data.given]
     tables = [r.label_log_likelihood for r in data.given if r.label_log_likelihood is not None]
     return fit_from_draws(
         draws,
-        model=f"{_title(data)}{fixed}; assumes {assumes}",
+        model=_model_line(data),
         likelihood=answer.method,
         approximation=answer.approximation,
         seed=seed,
@@ -299,6 +296,14 @@ def _wrap(
         attrs=attrs | {"effective_draws": float(answer.numbers.get("effective_draws", len(theta)))},
         constants=constants,
     )  # fmt: skip
+
+
+def _model_line(data: LatticeData) -> str:
+    """Return what was fitted and what that assumes."""
+    reference = data.conditions.reference_temperature
+    fixed = ", composition fixed" if data.family.fixed_composition else ""
+    assumes = ASSUMPTIONS if reference is None else SEVERAL_TEMPERATURES.format(reference)
+    return f"{_title(data)}{fixed}; assumes {assumes}"
 
 
 def _title(data: LatticeData) -> str:

@@ -55,7 +55,7 @@ def extreme_direction(data: LatticeData) -> Float | None:
         A_eq=same if len(same) else None, b_eq=np.zeros(len(same)) if len(same) else None,
         bounds=(-1.0, 1.0),
     )  # fmt: skip
-    if found.status != 0 or -found.fun < LEAST_SLACK:
+    if found.x is None or float((more @ found.x).sum()) < LEAST_SLACK:
         return None
     return np.where(np.abs(found.x) < LEAST_SLACK, 0.0, found.x)
 

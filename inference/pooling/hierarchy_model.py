@@ -55,4 +55,4 @@ def sample_with_nuts(data: HierarchyData, n_draws: int, rng: np.random.Generator
         trace.posterior[name].to_numpy().reshape(-1, *trace.posterior[name].shape[2:])[:n_draws]
         for name in ("base", "spread", "samples")
     ]
-    return HierarchyDraws(values[0], values[1], values[2], effective, float("nan"))
+    return HierarchyDraws(values[0], values[1], values[2], effective)

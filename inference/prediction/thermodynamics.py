@@ -237,7 +237,6 @@ def predict_thermodynamics(
     at_k = None
     if snapshot_temperature is not None:
         at_k = wanted * (1.0 if temperature_k is not None else float(snapshot_temperature[0]))
-    names = list(order.names)
     pictured = picture_energies(fit, family, snapshots, crystal, theta)
     doubts = (
         *inherited_notes(fit, family, snapshots, kind), *clash,
@@ -248,7 +247,7 @@ def predict_thermodynamics(
         pd.DataFrame(summary_rows(here, ratios[:, judged], at_k)),
         _dataset(here, ratios[:, judged]),
         found,
-        {name: names.count(name) / len(names) for name in sorted(set(names))},
+        _shares(list(order.names)),
         order.modes.wavevectors,
         f"{kind} {' x '.join(str(size) for size in crystal.sizes)}",
         doubts,
@@ -258,6 +257,11 @@ def predict_thermodynamics(
             **numbers,
         },
     )  # fmt: skip
+
+
+def _shares(names: list[str]) -> dict[str, float]:
+    """Return the share of the draws that order in each way."""
+    return {name: names.count(name) / len(names) for name in sorted(set(names))}
 
 
 def some_draws(theta: Float, n_draws: int, rng: np.random.Generator) -> Float:
