@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.findings import Findings
-from physlearn.phrases import Answer, said_number, species_counts, unit_text
+from physlearn.phrases import Answer, said_number, said_share, species_counts, unit_text
 
 if TYPE_CHECKING:
     from physlearn.datasets import ConsistencyCheck, ScanCorrection, SiteStates, StrainField
@@ -117,15 +117,16 @@ def _vacancies(sites: SiteStates) -> Iterable[Answer]:
         kind = "vacant" if row["state"] == "vacant" else "half empty"
         where = _sublattice(sites, part)
         untold = any(f"sublattice {part} stands out" in text for text in sites.warnings)
-        share = f"{row['share']:.1%} [{row['low']:.1%} to {row['high']:.1%}]"
+        share, low, high = (said_share(row[key]) for key in ("share", "low", "high"))
         few = n == 0 and row["low"] < FEWEST_SHARE
         sentence = (
-            f"No site{where} stands out as {kind}; more than {row['high']:.1%} would." if few
+            f"No site{where} stands out as {kind}; more than {high} of them would." if few
             else f"{n:,} of {int(row['n_sites']):,} sites{where} are {kind}."
         )  # fmt: skip
         yield Answer(
             f"Are sites{where} {kind}?", sentence, "open" if few or untold else "settled",
-            f"share {share} (95 %); at most {rate:.0%} of those named are expected to be false"
+            f"share {share} [{low} to {high}] (95 %); at most {rate:.0%} of those named are "
+            "expected to be false"
             + ("; the noise hides single ones here: trust the share" if untold else ""),
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from physlearn.findings import Findings
 
 __all__ = [
     "Answer", "as_sentence", "doubts_of", "interval_text", "plain_name", "said_interval",
-    "said_number", "said_probability", "species_counts", "unit_text",
+    "said_number", "said_probability", "said_share", "species_counts", "unit_text",
 ]  # fmt: skip
 
 UNITS = {"angstrom": "Å", "um": "µm", "pixel": "px", "1": "", "reduced": "", "kT": "kT"}
@@ -62,7 +62,7 @@ def unit_text(unit: str) -> str:
     'px²/frame'
     """
     text = unit.replace("pixel", "px").replace("angstrom", "Å").replace("um", "µm")
-    text = text.replace("^2", "²").replace("^3", "³")
+    text = text.replace("^2", "²").replace("^3", "³").replace("/[drive]", " per unit of drive")
     return UNITS.get(unit, text)
 
 
@@ -159,10 +159,29 @@ def species_counts(findings: Findings) -> dict[str, int]:
 
 
 def said_probability(value: float) -> str:
-    """Return ``P = 0.98`` with no-break spaces; 1 is never claimed."""
+    r"""Return ``P = 0.98`` with no-break spaces; 1 is never claimed.
+
+    Examples
+    --------
+    >>> said_probability(0.9983), said_probability(0.9999)
+    ('P\xa0=\xa00.998', 'P\xa0>\xa00.999')
+    """
     if value > 0.999:
         return "P\u00a0>\u00a00.999"
     return f"P\u00a0=\u00a0{value:.2f}" if value < 0.995 else f"P\u00a0=\u00a0{value:.3f}"
+
+
+def said_share(value: float) -> str:
+    """Return a share in per cent, small ones with two digits.
+
+    Examples
+    --------
+    >>> said_share(0.0527), said_share(0.00037), said_share(3e-298)
+    ('5.3%', '0.037%', '0%')
+    """
+    if 1e-7 < value < 1e-3:
+        return f"{100 * value:.2g}%"
+    return f"{value:.1%}" if value > 1e-7 else "0%"
 
 
 def doubts_of(warnings: Iterable[str]) -> list[str]:

@@ -156,19 +156,20 @@ def _atoms(findings: Findings) -> Iterator[Drawn]:
 def _structure(findings: Findings) -> Iterator[Drawn]:
     sites, image, atoms = findings.vacancies, findings.image, findings.atoms
     if sites is not None and image is not None and atoms is not None:
-        figure, ax = _canvas(4.4, 4.6 * image.sizes["y"] / image.sizes["x"] + 0.3)
-        plot_vacancies(image, sites, atoms.positions[sites.interstitials], ax=ax)
-        said = ", ".join(f"{len(points)} {kind}" for kind, points in defect_places(sites).items())
-        many = common_species(sites)
-        yield (
-            "vacancies",
-            figure,
-            f"The picture with a mark on each site that is not as it should "
-            f"be: {said}, {len(sites.interstitials)} interstitial.",
-            "Sites that are vacant, half filled or held by another species (brighter or dimmer "
-            "than usual), and columns on no site."
-            + (f" {many:,} sites of a second species are too many to mark." if many else ""),
-        )
+        marked = {**defect_places(sites), "interstitial": atoms.positions[sites.interstitials]}
+        if any(map(len, marked.values())):
+            figure, ax = _canvas(4.4, 4.6 * image.sizes["y"] / image.sizes["x"] + 0.3)
+            plot_vacancies(image, sites, marked["interstitial"], ax=ax)
+            said = ", ".join(f"{len(points)} {kind}" for kind, points in marked.items())
+            many = common_species(sites)
+            yield (
+                "vacancies",
+                figure,
+                f"The picture with a mark on each site that is not as it should be: {said}.",
+                "Sites that are vacant, half filled or held by another species (brighter or dimmer "
+                "than usual), and columns on no site."
+                + (f" {many:,} sites of a second species are too many to mark." if many else ""),
+            )
     if findings.strain is not None and findings.strain.complete.any():
         figure, ax = _canvas(4.4, 4.0)
         plot_strain(findings.strain, ax=ax)
