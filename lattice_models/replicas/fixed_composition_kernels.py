@@ -12,14 +12,18 @@ Vigna 2021, doi:10.1145/3460772).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.lattice_models.compiled import kernel
 
-__all__ = ["exchange_replica_sweeps"]
+if TYPE_CHECKING:
+    from physlearn.lattice_models.replicas.pair_replicas import NeighbourGroups
+    from physlearn.lattice_models.replicas.replica_layout import PartnerGroups
+
+__all__ = ["ExchangeWeights", "Parts", "exchange_replica_sweeps"]
 
 UInt8 = NDArray[np.uint8]
 Int32 = NDArray[np.int32]
@@ -283,31 +287,42 @@ def put_back(states: UInt8, site: int, other: int, old: UInt8, moves: UInt8) -> 
             states[other, a, r] = old[1, a, r] ^ change
 
 
+class Parts(NamedTuple):
+    """Sites that exchange with one another: site i's part and, one part after the other, members.
+
+    ``members[member_start[p]:member_start[p + 1]]`` are the sites of part p that may change.
+    """
+
+    part: Int64
+    member_start: Int64
+    members: Int64
+
+
+class ExchangeWeights(NamedTuple):
+    """Log weights of ``state_replica_sweeps``, and of pairs of partners those of ``term_sweeps``.
+
+    What is alike on all sites cancels and is left out. ``value`` (n_extra, n_sites, q - 1).
+    """
+
+    active: UInt8
+    unlike: bool
+    base: Single
+    slope: Single
+    bend: Single
+    offset: Single
+    weight: Single
+    value: Single
+
+
 @kernel
 def exchange_replica_sweeps(
     states: UInt8,
     words: UInt64,
     sites: Int64,
-    part: Int64,
-    member_start: Int64,
-    members: Int64,
-    group_start: Int64,
-    entry_start: Int64,
-    kind: Int32,
-    degree: Single,
-    entry: UInt64,
-    active: UInt8,
-    pair_start: Int64,
-    pair_entry_start: Int64,
-    motif: Int32,
-    pair: UInt64,
-    unlike: bool,
-    base: Single,
-    slope: Single,
-    bend: Single,
-    offset: Single,
-    weight: Single,
-    value: Single,
+    parts: Parts,
+    groups: NeighbourGroups,
+    partners: PartnerGroups,
+    weights: ExchangeWeights,
     n_sweeps: int,
     lanes: UInt32,
     common: UInt64,
@@ -317,11 +332,13 @@ def exchange_replica_sweeps(
 ) -> None:
     """Offer every site in turn an exchange with a random site of its part, in all replicas.
 
-    ``members[member_start[p]:member_start[p + 1]]`` are the sites of part p that may change.
-    Log weights are those of ``state_replica_sweeps`` (what is alike on all sites cancels) and, for
-    pairs of partners in triplets, of ``term_sweeps``. ``old`` (2, q - 1, width) and ``count``
-    (q - 1, width) are scratch.
+    ``old`` (2, q - 1, width) and ``count`` (q - 1, width) are scratch; ``count_words`` is the
+    memory of ``count``.
     """
+    part, member_start, members = parts
+    active, unlike, base, slope, bend, offset, weight, value = weights
+    group_start, kind, entry_start = groups.group_start, groups.kind, groups.entry_start
+    pair_start, pair_entry_start, motif, pair = partners
     planes, width = states.shape[1], states.shape[2]
     row, n_planes = np.uint64(width // 8), np.uint64(planes)
     rise = np.zeros((planes, width), np.float32)
@@ -350,11 +367,11 @@ def exchange_replica_sweeps(
                         continue
                     for b in range(planes):
                         count_plane(
-                            count_words, words, row, n_planes, np.uint64(b), entry,
+                            count_words, words, row, n_planes, np.uint64(b), groups.entry,
                             entry_start[g], entry_start[g + 1],
                         )  # fmt: skip
                     for a in range(planes):
-                        add_group(rise, a, base, k, degree[g], slope, count, sign)
+                        add_group(rise, a, base, k, groups.degree[g], slope, count, sign)
                         for b in range(1, planes):
                             add_count(rise, a, slope, k, b, count, sign)
                 for g in range(pair_start[here], pair_start[here + 1]):

@@ -9,7 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_count
 from physlearn.lattice_models.random_numbers import seed_words
-from physlearn.lattice_models.replicas.fixed_composition_kernels import exchange_replica_sweeps
+from physlearn.lattice_models.replicas.fixed_composition_kernels import (
+    ExchangeWeights,
+    Parts,
+    exchange_replica_sweeps,
+)
 from physlearn.lattice_models.replicas.replica_layout import checked_sites, partner_groups
 from physlearn.lattice_models.replicas.state_replicas import StateReplicas
 from physlearn.lattice_models.replicas.term_replicas import TermReplicas
@@ -97,14 +101,12 @@ class ExchangeReplicas:
         self.n_replicas = self.copies.n_replicas
         given = np.zeros(n_sites, np.int64) if parts is None else parts
         given = check_array("parts", given, shape=(n_sites,), dtype=np.int64)
-        _, self._part = np.unique(given, return_inverse=True)
-        self._part = self._part.reshape(-1).astype(np.int64)
+        _, part = np.unique(given, return_inverse=True)
+        part = part.reshape(-1).astype(np.int64)
         chosen = np.unique(checked_sites(sites, n_sites))
-        order = np.argsort(self._part[chosen], kind="stable")
-        self._members = chosen[order]
-        self._member_start = np.searchsorted(
-            self._part[self._members], np.arange(self._part.max() + 2)
-        ).astype(np.int64)
+        members = chosen[np.argsort(part[chosen], kind="stable")]
+        member_start = np.searchsorted(part[members], np.arange(part.max() + 2)).astype(np.int64)
+        self._parts = Parts(part, member_start, members)
         # the copies' own lanes go on, after which the generator gives the stream of pairs
         generator = np.random.default_rng(self.copies.lanes.ravel())
         self._common = seed_words(generator, (2,))
@@ -164,12 +166,11 @@ class ExchangeReplicas:
             active, unlike = np.ones(len(base), np.uint8), False
             bend = np.zeros((0, base.shape[-1]), np.float32)
             partners = partner_groups([], copies.graph.n_sites)
-        groups = copies.groups
+        weights = ExchangeWeights(
+            active, unlike, base, slope, bend, known, weight, value.astype(np.float32)
+        )
         exchange_replica_sweeps(
             self.copies.memory.reshape(len(copies.memory), *self._count.shape), copies.words,
-            copies.sites, self._part, self._member_start, self._members, groups.group_start,
-            groups.entry_start, groups.kind, groups.degree, groups.entry, active, partners.start,
-            partners.entry_start, partners.motif, partners.pair, unlike, base, slope, bend, known,
-            weight, value.astype(np.float32), n_sweeps, copies.lanes, self._common, self._old,
-            self._count, self._count.reshape(-1).view(np.uint64),
+            copies.sites, self._parts, copies.groups, partners, weights, n_sweeps, copies.lanes,
+            self._common, self._old, self._count, self._count.reshape(-1).view(np.uint64),
         )  # fmt: skip

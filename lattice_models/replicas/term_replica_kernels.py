@@ -12,14 +12,18 @@ uint32 of shape (2, width).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.lattice_models.compiled import kernel
 
-__all__ = ["term_scores", "term_sweeps"]
+if TYPE_CHECKING:
+    from physlearn.lattice_models.replicas.pair_replicas import NeighbourGroups
+    from physlearn.lattice_models.replicas.replica_layout import PartnerGroups
+
+__all__ = ["TermWeights", "term_scores", "term_sweeps"]
 
 UInt8 = NDArray[np.uint8]
 Int32 = NDArray[np.int32]
@@ -229,28 +233,27 @@ def draw_row(here: UInt8, odds: Single, lanes: UInt32) -> None:
         here[r] = np.uint8(rises(word, odds[r]))
 
 
+class TermWeights(NamedTuple):
+    """Log-odds in units of log 2, as ``term_sweeps`` reads them."""
+
+    active: UInt8
+    unlike: bool
+    slope: Single
+    base: Single
+    bend: Single
+    field: Single
+    offset: Single
+    weight: Single
+
+
 @kernel
 def term_sweeps(
     states: UInt8,
     words: UInt64,
     sites: Int64,
-    group_start: Int64,
-    entry_start: Int64,
-    kind: Int32,
-    degree: Single,
-    entry: UInt64,
-    active: UInt8,
-    pair_start: Int64,
-    pair_entry_start: Int64,
-    motif: Int32,
-    pair: UInt64,
-    unlike: bool,
-    slope: Single,
-    base: Single,
-    bend: Single,
-    field: Single,
-    offset: Single,
-    weight: Single,
+    groups: NeighbourGroups,
+    partners: PartnerGroups,
+    weights: TermWeights,
     value: Single,
     n_sweeps: int,
     lanes: UInt32,
@@ -264,8 +267,12 @@ def term_sweeps(
     width) times ``value`` (n_extra, n_sites); of kind k of neighbours ``base[k]`` each and
     ``slope[k]`` more where it is 1 (n_kinds, width); ``bend`` (n_motifs, width) for each pair of
     partners that is unlike, or both 1. Site i owns groups ``group_start[i]:group_start[i + 1]`` of
-    neighbours, ``pair_start[i]:pair_start[i + 1]`` of pairs. Kinds that are not ``active`` are 0.
+    neighbours, ``partners.start[i]:partners.start[i + 1]`` of pairs. Kinds that are not ``active``
+    are 0.
     """
+    group_start, kind, entry_start = groups.group_start, groups.kind, groups.entry_start
+    pair_start, pair_entry_start, motif, pair = partners
+    active, unlike, slope, base, bend, field, offset, weight = weights
     row = np.uint64(count_words.shape[0])
     for _ in range(n_sweeps):
         for site in sites:
@@ -274,8 +281,9 @@ def term_sweeps(
                 add_value(odds, weight[k], value[k, site])
             for g in range(group_start[site], group_start[site + 1]):
                 if active[kind[g]]:
-                    count_group(count_words, words, row, entry, entry_start[g], entry_start[g + 1])
-                    add_group(odds, slope[kind[g]], base[kind[g]], count, degree[g])
+                    first, last = entry_start[g], entry_start[g + 1]
+                    count_group(count_words, words, row, groups.entry, first, last)
+                    add_group(odds, slope[kind[g]], base[kind[g]], count, groups.degree[g])
             for g in range(pair_start[site], pair_start[site + 1]):
                 first, last = pair_entry_start[g], pair_entry_start[g + 1]
                 count_pairs(count_words, words, row, pair, first, last, unlike)
@@ -318,17 +326,8 @@ def term_scores(
     states: UInt8,
     words: UInt64,
     sites: Int64,
-    group_start: Int64,
-    entry_start: Int64,
-    kind: Int32,
-    degree: Single,
-    entry: UInt64,
-    feature: Int64,
-    times: Float,
-    pair_start: Int64,
-    pair_entry_start: Int64,
-    motif: Int32,
-    pair: UInt64,
+    groups: NeighbourGroups,
+    partners: PartnerGroups,
     value: Float,
     n_motifs: int,
     maps: Float,
@@ -343,9 +342,11 @@ def term_scores(
     The log-odds of a site are parameters (d, width) times maps (d, n_features) times its features:
     1; by shell, then by motif, the neighbours (2 k + 1) and those in state 1 (2 k + 2); by motif
     the pairs of partners that are both 1; then ``value`` (n_extra, n_sites). Kind k of a group
-    counts ``times[k]`` fold in features ``feature[k]`` and the next. ``score`` (d, width) and
+    counts ``groups.times[k]`` fold. ``score`` (d, width) and
     ``curvature`` (d, d, width; its lower triangle). Only ``sites`` are terms.
     """
+    group_start, kind, entry_start = groups.group_start, groups.kind, groups.entry_start
+    pair_start, pair_entry_start, motif, pair = partners
     row = np.uint64(count_words.shape[0])
     d, width = parameters.shape
     n_features, n_extra = maps.shape[1], value.shape[0]
@@ -357,9 +358,11 @@ def term_scores(
     for site in sites:
         raw[1:] = 0.0
         for g in range(group_start[site], group_start[site + 1]):
-            count_group(count_words, words, row, entry, entry_start[g], entry_start[g + 1])
-            raw[feature[kind[g]]] += times[kind[g]] * np.float64(degree[g])
-            add_counts(raw[feature[kind[g]] + 1], times[kind[g]], count)
+            first, last = entry_start[g], entry_start[g + 1]
+            count_group(count_words, words, row, groups.entry, first, last)
+            feature, times = 1 + 2 * groups.shell[kind[g]], groups.times[kind[g]]
+            raw[feature] += times * np.float64(groups.degree[g])
+            add_counts(raw[feature + 1], times, count)
         for g in range(pair_start[site], pair_start[site + 1]):
             first, last = pair_entry_start[g], pair_entry_start[g + 1]
             count_pairs(count_words, words, row, pair, first, last, False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +22,11 @@ from physlearn.lattice_models.replicas.replica_layout import (
     partner_groups,
     with_partners,
 )
-from physlearn.lattice_models.replicas.term_replica_kernels import term_scores, term_sweeps
+from physlearn.lattice_models.replicas.term_replica_kernels import (
+    TermWeights,
+    term_scores,
+    term_sweeps,
+)
 from physlearn.lattice_models.replicas.term_statistic_kernels import term_statistics
 from physlearn.records import SiteGraph
 
@@ -34,19 +37,6 @@ Single = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 LARGEST_BOND_RUN, LARGEST_CORNER_RUN = 125, 80
 TO_EXPONENT = 1.0 / np.log(2.0)
-
-
-class TermWeights(NamedTuple):
-    """Log-odds in units of log 2, as ``term_sweeps`` reads them."""
-
-    active: NDArray[np.uint8]
-    unlike: bool
-    slope: Single
-    base: Single
-    bend: Single
-    field: Single
-    offset: Single
-    weight: Single
 
 
 class TermReplicas:
@@ -195,14 +185,11 @@ class TermReplicas:
             number.
         """
         n_sweeps = check_count("n_sweeps", n_sweeps, 0)
-        groups, partners = self.groups, self.partners
-        w = self.weights(site_energy, pair_energy, offset, triplet_energy, extra_energy)
+        weights = self.weights(site_energy, pair_energy, offset, triplet_energy, extra_energy)
         term_sweeps(
-            self.memory, self.words, self.sites, groups.group_start, groups.entry_start,
-            groups.kind, groups.degree, groups.entry, w.active, partners.start,
-            partners.entry_start, partners.motif, partners.pair, w.unlike, w.slope, w.base, w.bend,
-            w.field, w.offset, w.weight, self.value.astype(np.float32), n_sweeps, self.lanes,
-            self._odds, self._count, self._count.view(np.uint64),
+            self.memory, self.words, self.sites, self.groups, self.partners, weights,
+            self.value.astype(np.float32), n_sweeps, self.lanes, self._odds, self._count,
+            self._count.view(np.uint64),
         )  # fmt: skip
 
     def weights(
@@ -296,13 +283,10 @@ class TermReplicas:
         full[len(maps) :, maps.shape[1] :] = np.eye(n_extra)
         theta = self._wide("parameters", parameters, (d,))
         score, curvature = np.zeros((d, width)), np.zeros((d, d, width))
-        groups, partners = self.groups, self.partners
         term_scores(
-            self.memory, self.words, checked_sites(terms, self.graph.n_sites),
-            groups.group_start, groups.entry_start, groups.kind, groups.degree, groups.entry,
-            1 + 2 * groups.shell, groups.times, partners.start, partners.entry_start,
-            partners.motif, partners.pair, self.value, len(self.motifs), full, theta, score,
-            curvature, self._count, self._count.view(np.uint64),
+            self.memory, self.words, checked_sites(terms, self.graph.n_sites), self.groups,
+            self.partners, self.value, len(self.motifs), full, theta, score, curvature,
+            self._count, self._count.view(np.uint64),
         )  # fmt: skip
         for k in range(d):
             curvature[:k, k] = curvature[k, :k]
