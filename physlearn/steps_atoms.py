@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from physlearn.checks import NotIdentified
 from physlearn.findings import Findings, Step
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["ATOM_STEPS", "N_SHELLS"]
 
 N_SHELLS = 2
+WIDEST_PIXEL = 5.0
+"""Angstrom: no two atoms beside one another are that far apart."""
 
 
 def _find_atoms(findings: Findings) -> None:
@@ -16,12 +23,31 @@ def _find_atoms(findings: Findings) -> None:
 
     if findings.image is None:
         return
+    if findings.edited is None:
+        _refuse_wide_pixels(findings.image)
     atoms = find_atoms(findings.image)
     if findings.edited is not None:
         atoms = apply_edits(atoms, findings.edited, findings.image)
     if atoms.n == 0:
         raise NotIdentified("no atom columns stand out of the noise of this picture.")
     findings.atoms = atoms
+
+
+def _refuse_wide_pixels(image: xr.DataArray) -> None:
+    """Refuse to see atoms where one pixel is wider than any: what looks round there is no atom."""
+    from physlearn.datasets.reading.picture_frame import picture_frame
+    from physlearn.records.atoms import ANGSTROM_PER
+
+    frame = picture_frame(image)
+    per = ANGSTROM_PER.get(frame.unit)
+    if per is None or min(frame.pixel_size) * per <= WIDEST_PIXEL:
+        return
+    raise NotIdentified(
+        f"one pixel is {min(frame.pixel_size) * per / 10:.3g} nm wide, and atoms are no farther "
+        "apart than that: the picture can show domains, grains or particles. Its patches are "
+        "described; find_walls and describe_patches (Python) take domains, find_atoms takes "
+        "anything round."
+    )
 
 
 def _check_errors(findings: Findings) -> None:

@@ -186,26 +186,8 @@ def _record(
         intensity = intensity * (1.0 + tail.volume)
     # log intensity = log amplitude + 2 log width
     relative = blocks[:, 2, 2] + 4 * blocks[:, 2, 3] + 4 * blocks[:, 3, 3]
-    lag = correlation.shape[0] // 2
-    metadata: dict[str, Any] = {
-        "source": frame.source, "noise_model": fit.kind,
-        "noise_offset": float(fit.noise[0]), "noise_gain": float(fit.noise[1]),
-        "pixel_correlation_x": float(correlation[lag, lag + 1]),
-        "pixel_correlation_y": float(correlation[lag + 1, lag]),
-        "column_width_px": fit.width, "detection_threshold_z": threshold_z(fit),
-        "polarity": fit.options.polarity,
-        "intensity_definition": "2 pi amplitude width^2, intensity x pixel^2",
-    }  # fmt: skip
-    metadata |= recorded_settings(fit.options, mask)
-    if tail is not None:
-        metadata |= {
-            "column_tail_height": tail.height, "column_tail_height_sd": tail.height_sd,
-            "column_tail_widths": tail.widths,
-            "intensity_definition": "2 pi amplitude width^2 (1 + tail_height tail_widths^2), "
-            "intensity x pixel^2",
-        }  # fmt: skip
-    chi_square = sum_of_squares(fit.image, fit.model, fit.weight) / fit.n_pixels
-    metadata["residual_chi_square_per_pixel"] = chi_square
+    metadata = _metadata(fit, frame, correlation, tail, mask)
+    chi_square = metadata["residual_chi_square_per_pixel"]
     if len(columns) == 0:
         warnings.append("no atom columns stand out of the picture's noise.")
     if fit.kind == "poisson" and chi_square > 1.2:
@@ -236,3 +218,32 @@ def _record(
         metadata=metadata,
         warnings=tuple(warnings),
     )
+
+
+def _metadata(
+    fit: ColumnFit, frame: PictureFrame, correlation: Floats, tail: CommonTail | None,
+    mask: ArrayLike | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the noise, width, threshold and settings of a fit."""
+    lag = correlation.shape[0] // 2
+    metadata: dict[str, Any] = {
+        "source": frame.source, "noise_model": fit.kind,
+        "noise_offset": float(fit.noise[0]), "noise_gain": float(fit.noise[1]),
+        "pixel_correlation_x": float(correlation[lag, lag + 1]),
+        "pixel_correlation_y": float(correlation[lag + 1, lag]),
+        "column_width_px": fit.width, "detection_threshold_z": threshold_z(fit),
+        "polarity": fit.options.polarity,
+        "intensity_definition": "2 pi amplitude width^2, intensity x pixel^2",
+    }  # fmt: skip
+    metadata |= recorded_settings(fit.options, mask)
+    if tail is not None:
+        metadata |= {
+            "column_tail_height": tail.height, "column_tail_height_sd": tail.height_sd,
+            "column_tail_widths": tail.widths,
+            "intensity_definition": "2 pi amplitude width^2 (1 + tail_height tail_widths^2), "
+            "intensity x pixel^2",
+        }  # fmt: skip
+    metadata["residual_chi_square_per_pixel"] = (
+        sum_of_squares(fit.image, fit.model, fit.weight) / fit.n_pixels
+    )
+    return metadata
