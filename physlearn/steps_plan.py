@@ -118,7 +118,19 @@ def _wall_hypotheses(findings: Findings, limits: PlanLimits) -> tuple[Hypothesis
     from physlearn.causal.law_hypotheses import hypotheses_from_wall_fit
 
     fit, track = findings.wall_fit, findings.track
-    if fit is None or track is None or track.drive is None or "drive_mobility" not in fit.variables:
+    if track is None:
+        return ()
+    if fit is None:
+        raise NotIdentified(
+            "no law of these walls was found, from which a next film could be planned: cut the "
+            "film to walls that stay apart (--region), or film longer"
+        )
+    if track.drive is None:
+        raise NotIdentified(
+            "no drive was given, from which a next one could be planned: if there was one, give it "
+            "(--drive)"
+        )
+    if "drive_mobility" not in fit.variables:
         return ()
     rows = fit.summary().set_index("name")["verdict"]
     verdict = str(rows.get("drive_mobility", ""))

@@ -157,8 +157,8 @@ def measure_roughness(
             if wall is None:
                 few = len(points) < LEAST_POINTS
                 reason = (
-                    f"it has {len(points)} points in all frames together, {LEAST_POINTS} are needed"
-                    if few else "it turns back on itself: no height or radius describes it"
+                    f"{len(points)} points in all frames together, {LEAST_POINTS} are needed"
+                    if few else "the wall turns back on itself: no height or radius describes it"
                 )  # fmt: skip
                 rows.append({"wall": number, "refused": reason})
                 continue
@@ -208,7 +208,7 @@ def _wall_modes(
     if ends == "cut" and not grid.closed:
         vectors, basis, inner, waves = _cut_modes(count, float(np.clip(fall, 1.5, 4.5)))
         waves = waves / grid.spacing
-        values = vectors.T @ _straightened(field).T
+        values = vectors.T @ field.T  # orthogonal to a constant and to a line
     else:
         waves = wave_numbers(count, grid.spacing, grid.closed)
         basis, inner = np.eye(count)[None], waves * grid.spacing
@@ -266,7 +266,8 @@ def _exponent(modes: _WallModes, begin: Floats | None = None) -> dict[str, Any]:
     facts: dict[str, Any] = {"n_modes": count, "n_frames": len(modes.spans), "refused": ""}
     if count < LEAST_MODES:
         facts["refused"] = (
-            f"only {count} waves lie between the shortest and the longest wavelength; "
+            f"only {count} wave{'' if count == 1 else 's'} between the shortest and the longest "
+            "wavelength; "
             f"{LEAST_MODES} are needed"
         )
         return facts

@@ -162,7 +162,7 @@ def test_rough_smooth_and_untold_walls_are_counted_apart():
 
 
 def planned(drive, unit, fit):
-    film = Findings("a", 1, track=track(drive=np.array(drive), drive_unit=unit), wall_fit=fit)
+    film = Findings("a", 1, track=track(drive=drive, drive_unit=unit), wall_fit=fit)
     run_steps(PLAN_STEPS, film)
     return film
 
@@ -187,6 +187,8 @@ def test_no_bias_is_planned_beyond_what_was_applied():
     [
         ([2.0, 3.0, 4.0, 5.0], "V", law("drive_mobility", 0.3), "differ only beyond the drives"),
         ([5.0] * 4, "V", law("drive_mobility", 0.3, warnings=(MISFIT,)), "does not fit this film"),
+        ([5.0] * 4, "V", None, "no law of these walls was found"),
+        (None, "", law("drive_velocity", 0.3), "no drive was given"),
         ([5.0] * 4, "V", law("drive_mobility", 0.3, verdict="model inadequate: too narrow"),
          "does not fit this film"),
         ([5.0] * 4, "", law("drive_mobility", 0.3), "its unit is not known; name its column"),
