@@ -263,6 +263,11 @@ def _member(
     adjustment: tuple[str, ...] | None,
     warnings: list[str],
 ) -> EffectMember:
+    """Return the effect with some columns held fixed; None: the cause is not upstream.
+
+    The slope of what is left of the outcome on what is left of the cause, the known noise taken
+    out of both moments; its error counts neighbours by the autocovariance of the residuals.
+    """
     if adjustment is None:
         return EffectMember(None, 0.0, 0.0, math.inf, math.nan)
     x, y = columns.index(cause), columns.index(outcome)

@@ -217,6 +217,11 @@ def _choose(
     budget: float,
     n_steps: int,
 ) -> tuple[list[_Candidate], list[float]]:
+    """Return acts, the best next one first, and what each is expected to tell in nats.
+
+    Greedy: each time the act with the most information for its share of dose and budget, given
+    what the ones before are expected to tell; none that the envelope forbids.
+    """
     beliefs = {}
     for question, group in questions.items():
         weights = np.maximum([h.weight for h in group], 1e-12)

@@ -253,6 +253,7 @@ class SpatialIndependenceTest:
         return self.results[key]
 
     def _run(self, x: int, y: int, given: tuple[int, ...]) -> IndependenceResult:
+        """Test two columns given others: dependent, independent, or undecided and why."""
         if self.spatial.determined(given):
             reason = "the conditioning columns determine one another"
             return IndependenceResult("undecided", 1.0, 1.0, np.nan, 0.0, np.nan, reason)

@@ -57,6 +57,22 @@ class PlantedTruth:
     slopes: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
+NEEDED = {
+    "image": "a picture",
+    "video": "a film",
+    "normalised": "a film brought to one scale",
+    "snapshots": "columns on one lattice",
+    "atoms": "atom columns",
+    "lattice": "the crystal's lattice, which nobody declared (--lattice)",
+    "patches": "a table of patches",
+    "graph": "a causal graph",
+    "effects": "an effect that could be estimated",
+    "track": "walls that could be followed",
+    "wall_fit": "a wall law that was fitted",
+}
+"""What a step needs, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepNote:
     """What became of one step: done, could not (and why), or skipped for want of another."""
@@ -211,14 +227,26 @@ def run_steps(
             progress(step.title, index / len(steps))
         missing = [name for name in step.needs if not findings.has(name)]
         if missing:
-            reason = f"it needs the {missing[0].replace('_', ' ')}, which this study does not have."
-            findings.notes.append(StepNote(step.name, step.title, SKIPPED, reason))
+            findings.notes.append(StepNote(step.name, step.title, SKIPPED, lacking(missing[0])))
             continue
         with _noted(step, findings):
             step.run(findings)
     if progress is not None:
         progress("Done", 1.0)
     return findings
+
+
+def lacking(name: str) -> str:
+    """Return why a step is left out that needs what was not found, in a reader's words.
+
+    Examples
+    --------
+    >>> lacking("graph")
+    'it needs a causal graph, and there is none.'
+    """
+    if name == "lattice":
+        return f"it needs {NEEDED[name]}."
+    return f"it needs {NEEDED.get(name, 'the ' + name.replace('_', ' '))}, and there is none."
 
 
 @contextmanager

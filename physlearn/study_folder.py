@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +17,14 @@ from physlearn.checks import InputError
 from physlearn.findings import Findings
 
 if TYPE_CHECKING:
-    from physlearn.records import AtomicConfiguration
+    from physlearn.records import AtomicConfiguration, WallTrack
 
 __all__ = ["MARKER", "check_out", "study_folder", "write_artefacts"]
 
 MARKER = ".physlearn-study"
 """File that marks a folder as ours and lists what we wrote: nothing else is ever replaced."""
+RUNNING = ".physlearn-running"
+"""File in a folder that is being written: the machine and process that does it."""
 MARKER_TITLE = "A study by physlearn; a new run may replace these files:"
 
 
@@ -88,9 +92,12 @@ def study_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     ['.physlearn-study', 'a.txt']
     """
     final = check_out(out)
+    _sweep(final)
     temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}-"))
     try:
+        (temporary / RUNNING).write_text(f"{platform.node()} {os.getpid()}", encoding="utf-8")
         yield temporary
+        (temporary / RUNNING).unlink()
         lines = [MARKER_TITLE, *sorted(_contents(temporary))]
         (temporary / MARKER).write_text("\n".join(lines) + "\n", encoding="utf-8")
         mask = os.umask(0)
@@ -106,6 +113,27 @@ def study_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.rename(final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sweep(final: Path) -> None:
+    """Remove what studies into this place left behind that were killed on this machine."""
+    for running in final.parent.glob(f".{glob.escape(final.name)}-*/{RUNNING}"):
+        machine, _, process = running.read_text(encoding="utf-8", errors="replace").rpartition(" ")
+        if machine == platform.node() and process.isdecimal() and not _lives(int(process)):
+            shutil.rmtree(running.parent, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    """Return whether a process of this number runs, as far as can be told."""
+    if os.name != "posix":  # elsewhere to ask would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def write_artefacts(findings: Findings, summary: Mapping[str, Any], folder: Path) -> list[str]:
@@ -129,6 +157,7 @@ def write_artefacts(findings: Findings, summary: Mapping[str, Any], folder: Path
 
 
 def _write_records(findings: Findings, folder: Path) -> list[str]:
+    """Write what was found, each record in its own format and as a table; return the names."""
     from physlearn.results import plain_json
 
     names: list[str] = []
@@ -158,6 +187,7 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
         findings.plan.to_json(place("plan.json"))
     if findings.track is not None:
         findings.track.save(place("walls.nc"))
+        _write_walls(findings.track, place)
         if findings.video is not None:
             from physlearn.datasets import save_wall_movie
 
@@ -183,6 +213,14 @@ def _write_patches(findings: Findings, place: Callable[[str], Path]) -> None:
         table.to_pandas().to_csv(place("patches.csv"), index=False)
         pd.DataFrame(column_rows(table)).to_csv(place("patches_columns.csv"), index=False)
         save_table(place("patches.nc"), table, scan_metadata(findings))
+
+
+def _write_walls(track: WallTrack, place: Callable[[str], Path]) -> None:
+    """Write the points of all walls and the events, units in the first line."""
+    for name, table in (("walls.csv", track.to_pandas()), ("wall_events.csv", track.events)):
+        with place(name).open("w", encoding="utf-8", newline="") as file:
+            file.write(f"# unit: {track.unit}, time: {track.time_unit}\n")
+            table.to_csv(file, index=False)
 
 
 def _write_atoms(atoms: AtomicConfiguration, path: Path) -> None:

@@ -301,7 +301,7 @@ def _power_of_mean(measured: Floats, splits: BlockFolds) -> Floats:
     naive = np.empty_like(measured)
     for learned, held in splits.split():
         naive[held] = measured[learned].mean(axis=0)
-    return np.maximum(((measured - naive) ** 2).mean(axis=0), 1e-300)
+    return np.asarray(np.maximum(((measured - naive) ** 2).mean(axis=0), 1e-300))
 
 
 def _reach_notes(

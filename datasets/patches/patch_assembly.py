@@ -249,7 +249,13 @@ def _varying(
             kept.append(_Kept(block, columns, first))
             first += len(columns)
     if not kept:
-        raise NotIdentified("no descriptor varies between patches.")
+        names = [block.names[i] for block, stay in zip(blocks, present, strict=True) for i in stay]
+        raise NotIdentified(
+            f"none of the {len(names)} descriptors ({', '.join(names[:6])}"
+            f"{', ...' if len(names) > 6 else ''}) differs between the {int(complete.sum())} "
+            "patches: the picture is the same in all of them (a perfect crystal without noise, or "
+            "patches of whole periods)."
+        )
     return kept, first
 
 

@@ -32,7 +32,7 @@ def test_refusal_is_noted_and_the_rest_goes_on():
     notes = run_steps(steps, Findings("a", 1)).notes
     assert [note.status for note in notes] == ["could not", "skipped", "done"]
     assert notes[0].reason == "the picture holds no columns."
-    assert "atoms" in notes[1].reason
+    assert notes[1].reason == "it needs atom columns, and there is none."
 
 
 def test_unexpected_errors_are_raised():
@@ -66,3 +66,13 @@ def test_warnings_of_every_input_are_said_once():
         ("picture", "no scale."),
         ("video", "film.gif is coloured."),
     ]
+
+
+def test_what_a_step_needs_is_said_in_words():
+    from physlearn.findings import NEEDED
+    from physlearn.steps_image import IMAGE_STEPS
+    from physlearn.steps_plan import PLAN_STEPS
+    from physlearn.steps_video import VIDEO_STEPS
+
+    needed = {name for step in (*IMAGE_STEPS, *VIDEO_STEPS, *PLAN_STEPS) for name in step.needs}
+    assert needed <= set(NEEDED)

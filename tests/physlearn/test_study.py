@@ -159,7 +159,13 @@ def test_video_study_measures_both_mobilities(video_study):
     for name, truth in film.truth.items():
         assert abs(rows[name]["mean"] - truth) < 4 * rows[name]["sd"], name
     assert rows["drive_mobility"]["unit"] == "pixel/frame/V"
-    assert WallTrack.load(result.folder / "walls.nc").n_frames == 8
+    track = WallTrack.load(result.folder / "walls.nc")
+    assert track.n_frames == 8
+    points = pd.read_csv(result.folder / "walls.csv", comment="#")
+    pd.testing.assert_frame_equal(points, track.to_pandas(), check_dtype=False)
+    assert len(pd.read_csv(result.folder / "wall_events.csv", comment="#")) == len(track.events)
+    first = (result.folder / "walls.csv").read_text(encoding="utf-8").split("\n", 1)[0]
+    assert first == "# unit: pixel, time: frame"
     assert Fit.load(result.folder / "wall_posterior.nc").variables == list(rows)
     assert json.loads((result.folder / "laws.json").read_text())["laws"]
     # the laws that stay open differ only where no drive was applied

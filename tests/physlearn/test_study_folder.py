@@ -1,9 +1,14 @@
 """A study's folder appears whole or not at all, and nobody's files are lost."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 
 from physlearn.checks import InputError
-from physlearn.study_folder import MARKER, check_out, study_folder
+from physlearn.study_folder import MARKER, RUNNING, check_out, study_folder
 
 
 def test_nothing_is_left_after_an_error_or_ctrl_c(tmp_path):
@@ -29,6 +34,29 @@ def test_a_failure_keeps_the_earlier_study(tmp_path):
     with pytest.raises(RuntimeError), study_folder(tmp_path / "study") as folder:
         raise RuntimeError
     assert (tmp_path / "study" / "first.txt").read_text() == "first"
+
+
+def test_what_a_killed_study_left_is_removed_by_the_next(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended.wait()
+    left = {}
+    for name, words in (
+        ("study-killed", f"{platform.node()} {ended.pid}"),
+        ("study-running", f"{platform.node()} {os.getpid()}"),
+        ("study-elsewhere", f"another-machine {ended.pid}"),
+        ("study-odd", "nonsense"),
+        ("other-killed", f"{platform.node()} {ended.pid}"),
+    ):
+        left[name] = tmp_path / f".{name}"
+        left[name].mkdir()
+        (left[name] / RUNNING).write_text(words)
+    mine = tmp_path / ".study-notes"  # no study wrote this
+    mine.mkdir()
+    with study_folder(tmp_path / "study") as folder:
+        assert (folder / RUNNING).is_file()
+    assert not left.pop("study-killed").exists()
+    assert all(path.is_dir() for path in (*left.values(), mine))
+    assert [path.name for path in (tmp_path / "study").iterdir()] == [MARKER]
 
 
 def test_other_peoples_files_are_refused(tmp_path):

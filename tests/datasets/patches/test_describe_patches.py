@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from physlearn.checks import InputError
-from physlearn.datasets import assign_sites, describe_patches
+from physlearn.checks import InputError, NotIdentified
+from physlearn.datasets import PatchOptions, assign_sites, describe_patches
 from physlearn.records import AtomicConfiguration
 
 N = 24
@@ -146,6 +146,15 @@ def test_atoms_without_a_lattice_are_described_and_it_is_said():
     table = describe_patches(atoms, None, patch_size=60.0)
     assert {"composition", "bond_order"} <= set(table.frame)
     assert any("no lattice" in text for text in table.warnings)
+
+
+def test_a_perfect_picture_is_told_that_its_patches_are_alike():
+    y, x = np.mgrid[:64, :64]
+    wave = xr.DataArray(3.0 + np.cos(2 * np.pi * x / 8) + 0.0 * y, dims=("y", "x"))
+    with pytest.raises(NotIdentified, match=r"none of the 2 descriptors \(h, h_local_variance\)"):
+        describe_patches(
+            {"h": wave}, patch_size=16.0, options=PatchOptions(descriptors=("mean", "variance"))
+        )
 
 
 def test_bad_arguments():
