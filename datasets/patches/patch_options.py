@@ -39,7 +39,12 @@ class PatchOptions:
         that it is kept: the table says ``chosen_by_result``.
     descriptors
         Groups of descriptors of each channel's pixels; None takes the mean of each channel, and
-        of a picture without a name mean, variance, crystallinity and gradient.
+        of a picture without a name mean, variance, crystallinity and gradient. A group gives the
+        column of its name, but for: variance (local_variance), roughness (slope_rms, anisotropy),
+        symmetry (symmetry_2, 4, 6), lock_in (lattice_amplitude, lattice_order), radial
+        (radial_power_1 to 5), polar_fourier (polar_fourier_1 to 25). moments is mean, variance,
+        skewness, gradient; texture symmetry, threefold, roughness; periodicity crystallinity,
+        sharpness, lock_in.
     extra
         Column -> ``Descriptor``, or a plain function of pixels (n, rows, columns) -> (n,); it is
         applied to every channel, or to one channel when the key is (channel, column). Each patch

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from physlearn.checks import InputError
+from physlearn.datasets import PatchOptions
 from physlearn.datasets.channels.axis_frame import AxisFrame
 from physlearn.datasets.descriptors.pixel_groups import (
     GROUPS,
     KINDS,
+    PARTS,
     make_groups,
     need_squares,
     to_redraw,
@@ -52,3 +54,16 @@ def test_errors_that_are_drawn_again():
             told = to_redraw(groups, PixelNoise(1.0, row_variance=row_variance), n + 3)
             # the user's own columns stand behind: they are drawn anyway
             assert told.tolist() == [drawn] * n + [False] * 3
+
+
+def test_groups_and_their_columns_stand_in_the_options():
+    """Who reads the options need not guess which group gives which column."""
+    said = " ".join(PatchOptions.__doc__.split())
+    for name, kind in KINDS.items():
+        assert name in said
+        words = [word for word in made([name])[0].words if word]
+        if 0 < len(words) < 3 and words != [name]:
+            assert f"{name} ({', '.join(words)})" in said, kind
+    for name, parts in PARTS.items():
+        assert f"{name} " in said
+        assert ", ".join(parts) in said
