@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
@@ -90,40 +92,18 @@ def fit_nucleation_rate(
     ([0], True)
     """
     generator, seed = as_generator(rng)
-    if not isinstance(track, WallTrack):
-        raise InputError(
-            f"track must be a WallTrack (see track_walls); got {type(track).__name__}."
-        )
     n_draws = check_count("n_draws", n_draws, 100)
-    if track.n_frames < 2:
-        raise NotIdentified("a rate needs at least 2 frames; the track has 1.")
-    spans = np.diff(track.frame_times)
-    if not (spans > 0).all():
-        raise InputError("frame_times must ascend to count births per time.")
     seen, sd = check_array("detection", detection, shape=(2,))
     if not (0 < seen <= 1 and sd >= 0):
         raise InputError(f"detection must be (share in (0, 1], sd >= 0); got {detection}.")
-    exposure = _areas(track, area)[1:] * spans
-    births = track.events[track.events["kind"] == "birth"]
-    frames = births["frame"].to_numpy()
-    frames = frames[frames > 0]
-    given = track.drive if drive is None else check_array("drive", drive, shape=(track.n_frames,))
-    levels, group = drive_levels(np.zeros(spans.size) if given is None else given[:-1])
-    if levels.size > MOST_LEVELS:
-        raise InputError(
-            f"drive must have at most {MOST_LEVELS} levels to give each a rate; it has "
-            f"{levels.size}: round it."
-        )
-    per_frame = np.bincount(frames - 1, minlength=spans.size).astype(float)
-    counts = np.bincount(group, per_frame, levels.size).astype(np.float64)
-    whole = np.bincount(group, exposure, levels.size).astype(np.float64)
+    births = _births(track, area, drive)
     share = _shares(seen, sd, n_draws, generator)
-    rate = generator.gamma(counts + SHAPE, size=(n_draws, levels.size)) / whole / share[:, None]
-    tail = _dispersion(per_frame, exposure, counts, whole, group)
-    where = [""] if given is None else [f" at drive {level:.4g}" for level in levels]
+    shape = (n_draws, births.levels.size)
+    rate = generator.gamma(births.counts + SHAPE, size=shape) / births.whole / share[:, None]
+    tail = _dispersion(births)
     texts = [
-        f"no birth{place}: the rate is an upper bound"
-        for place, count in zip(where, counts, strict=True)
+        f"no birth{f' at drive {level:.4g}' if births.driven else ''}: the rate is an upper bound"
+        for level, count in zip(births.levels, births.counts, strict=True)
         if count == 0
     ]
     if tail is not None and tail < DOUBTFUL_P:
@@ -132,22 +112,73 @@ def fit_nucleation_rate(
             "rate, and the intervals are too narrow"
         )
     return fit_from_draws(
-        {"nucleation_rate": rate if given is not None else rate[:, 0]},
+        {"nucleation_rate": rate if births.driven else rate[:, 0]},
         model="births ~ Poisson(nucleation_rate * area * time * detection)",
         likelihood="counts of births between frames, Poisson",
         approximation="none",
         seed=seed,
-        data=[per_frame, exposure, group],
+        data=[births.per_frame, births.exposure, births.group],
         units={"nucleation_rate": f"1/{track.unit}^2/{track.time_unit}"},
-        dims={"nucleation_rate": ["drive_level"]} if given is not None else None,
-        coords={"drive_level": levels.tolist()} if given is not None else None,
+        dims={"nucleation_rate": ["drive_level"]} if births.driven else None,
+        coords={"drive_level": births.levels.tolist()} if births.driven else None,
         diagnostics={
-            "births": counts.astype(int).tolist(), "exposure": whole.tolist(),
+            "births": births.counts.astype(int).tolist(), "exposure": births.whole.tolist(),
             "dispersion_p": tail,
         },
         warnings=texts,
         attrs={"subject": "nucleation"},
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Births:
+    """Births and exposure (area x time) between frames, and summed over each level of the drive.
+
+    ``group``: level of every interval. ``driven``: whether a drive is known.
+    """
+
+    per_frame: Floats
+    exposure: Floats
+    levels: Floats
+    group: NDArray[np.int64]
+    driven: bool
+
+    @property
+    def counts(self) -> Floats:
+        """Births of every level."""
+        return np.bincount(self.group, self.per_frame, self.levels.size).astype(np.float64)
+
+    @property
+    def whole(self) -> Floats:
+        """Exposure of every level."""
+        return np.bincount(self.group, self.exposure, self.levels.size).astype(np.float64)
+
+
+def _births(
+    track: WallTrack, area: float | tuple[float, float] | ArrayLike | None, drive: ArrayLike | None
+) -> _Births:
+    """Count the births between frames for the drive that acted there."""
+    if not isinstance(track, WallTrack):
+        raise InputError(
+            f"track must be a WallTrack (see track_walls); got {type(track).__name__}."
+        )
+    if track.n_frames < 2:
+        raise NotIdentified("a rate needs at least 2 frames; the track has 1.")
+    spans = np.diff(track.frame_times)
+    if not (spans > 0).all():
+        raise InputError("frame_times must ascend to count births per time.")
+    exposure = _areas(track, area)[1:] * spans
+    frames = track.events.loc[track.events["kind"] == "birth", "frame"].to_numpy()
+    frames = frames[frames > 0]
+    given = track.drive if drive is None else check_array("drive", drive, shape=(track.n_frames,))
+    levels, group = drive_levels(np.zeros(spans.size) if given is None else given[:-1])
+    if levels.size > MOST_LEVELS:
+        raise InputError(
+            f"drive must have at most {MOST_LEVELS} levels to give each a rate; it has "
+            f"{levels.size}: round it."
+        )
+    per_frame = np.bincount(frames - 1, minlength=spans.size).astype(np.float64)
+    return _Births(per_frame, exposure, levels, group, given is not None)
 
 
 def _areas(track: WallTrack, area: float | tuple[float, float] | ArrayLike | None) -> Floats:
@@ -185,16 +216,15 @@ def _shares(seen: float, sd: float, count: int, generator: np.random.Generator) 
     return np.maximum(np.asarray(drawn, dtype=np.float64), 1e-3)
 
 
-def _dispersion(
-    per_frame: Floats, exposure: Floats, counts: Floats, whole: Floats, group: NDArray[np.int64]
-) -> float | None:
+def _dispersion(births: _Births) -> float | None:
     """Tail probability of the counts' scatter about a constant rate within every level."""
-    expected = counts[group] / np.where(whole[group] > 0, whole[group], 1.0) * exposure
+    counts, whole, group = births.counts, births.whole, births.group
+    expected = counts[group] / np.where(whole[group] > 0, whole[group], 1.0) * births.exposure
     use = expected > 0
     freedom = int(use.sum() - (counts > 0).sum())
     if counts.sum() < FEWEST_FOR_SCATTER or freedom < 1:
         return None
     # With few births a frame chi2 is discrete; its mean and variance are those of a multinomial
-    score = ((per_frame[use] - expected[use]) ** 2 / expected[use]).sum()
+    score = ((births.per_frame[use] - expected[use]) ** 2 / expected[use]).sum()
     spread = 2.0 * freedom + (1.0 / expected[use]).sum() - use.sum() ** 2 / counts.sum()
     return float(stats.norm.sf((score - freedom) / np.sqrt(max(spread, 2.0 * freedom))))
