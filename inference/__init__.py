@@ -30,7 +30,7 @@ __getattr__, __dir__, __all__ = attach(
         "check_adequacy": ".adequacy.lattice_adequacy",
         "check_calibration": ".calibration.calibration",
         "compare_models": ".adequacy.model_comparison",
-        "cramer_rao_bound": ".lattices.lattice_hamiltonian",
+        "cramer_rao_bound": ".lattices.lattice_bounds",
         "data_of": ".lattices.fit_contents",
         "discover_wall_law": ".walls.wall_law",
         "extend_field_of_view": ".measurement.lattice_margin",

@@ -202,7 +202,7 @@ def _judged_seed(seed: int) -> dict[str, Any]:
 @cache
 def _lattice_bounds(couplings: tuple[float, ...], field: float) -> dict[str, float]:
     """Return the Cramer-Rao standard deviations for the demo's crystal, states known."""
-    from physlearn.inference.lattices.lattice_hamiltonian import cramer_rao_bound
+    from physlearn.inference.lattices.lattice_bounds import cramer_rao_bound
     from physlearn.lattice_models import Ising, square_lattice
 
     graph = square_lattice(SITES, len(couplings), periodic=False)

@@ -22,12 +22,10 @@ from physlearn.inference.lattices.picture_group import PictureGroup, code_statis
 from physlearn.inference.lattices.picture_overlap import count_independent_pictures
 from physlearn.inference.measurement.label_rows import read_labels
 from physlearn.inference.measurement.lattice_rim import continue_crystal, term_sites
-from physlearn.inference.posteriors.priors import LatticePrior
 from physlearn.records import LatticeSnapshots
 
 __all__ = [
     "LatticeData",
-    "LatticePrior",
     "PictureGroup",
     "as_records",
     "code_statistics",

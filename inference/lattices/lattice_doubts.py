@@ -37,7 +37,8 @@ def magnetization_flags(data: LatticeData, theta: Float, rng: np.random.Generato
     plain = all(
         group.offset is None and not len(group.extra) and group.whole for group in data.groups
     )
-    if not (data.family.mirrored and plain and len(data.groups) == 1) or data.uncertain:
+    coupled = data.family.mirrored and data.family.n_shells > 0
+    if not (coupled and plain and len(data.groups) == 1) or data.uncertain:
         return []
     field = theta[:, 0]
     up = float((field > 0).mean())

@@ -210,7 +210,7 @@ def lattice_family(
     state_values
         The states, in the order of the codes.
     n_shells
-        Shells with pair terms.
+        Shells with pair terms; 0: independent sites.
     triplets
         Motifs with a three-site term, three shells each, 0-based.
     fixed_composition
@@ -230,7 +230,7 @@ def lattice_family(
     """
     check_choice("model", model, MODELS)
     values = tuple(int(value) for value in state_values)
-    q, shells = len(values), check_count("n_shells", n_shells, 0 if triplets else 1)
+    q, shells = len(values), check_count("n_shells", n_shells, 0)
     if model == "auto":
         model = "ising" if q == 2 else "blume_capel" if values == (-1, 0, 1) else "pair"
     _check_states(model, values)
@@ -344,6 +344,8 @@ def _add_sites(
 
 def _add_pairs(rows: _Rows, model: str, values: tuple[int, ...]) -> None:
     """Add the terms of pairs, shell by shell."""
+    if not rows.n_shells:
+        return  # independent sites, or triplets alone
     q, shells = len(values), tuple(range(1, rows.n_shells + 1))
     numbers = np.array(values, np.float64)
     turn = np.cos(2 * np.pi * np.subtract.outer(np.arange(q), np.arange(q)) / q)

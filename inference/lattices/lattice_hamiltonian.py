@@ -12,7 +12,6 @@ from physlearn.checks import InputError, as_generator, check_choice, check_count
 from physlearn.inference.adequacy.lattice_adequacy import Adequacy, check_adequacy
 from physlearn.inference.lattices.fit_contents import constants_of, model_attrs
 from physlearn.inference.lattices.lattice_answer import Answer, Task
-from physlearn.inference.lattices.lattice_bounds import CramerRaoBound, cramer_rao_bound
 from physlearn.inference.lattices.lattice_data import LatticeData, as_records, gather_snapshots
 from physlearn.inference.lattices.lattice_doubts import (
     data_alone,
@@ -39,7 +38,7 @@ from physlearn.inference.posteriors.priors import LatticePrior, Prior, make_prio
 from physlearn.records import LatticeSnapshots
 from physlearn.results import Fit, fit_from_draws
 
-__all__ = ["CramerRaoBound", "LatticePrior", "cramer_rao_bound", "fit_lattice_hamiltonian"]
+__all__ = ["fit_lattice_hamiltonian"]
 
 Float = NDArray[np.float64]
 COMPOSITIONS = ("free", "fixed")
@@ -85,7 +84,7 @@ def fit_lattice_hamiltonian(
         ``field_response``: the field is then field + field_response * condition.
         ``metadata["boundary"] = "free"`` says that the crystal ends where the picture does.
     n_shells
-        Shells of neighbours with a coupling.
+        Shells of neighbours with a coupling; 0: independent sites, the first null model.
     model
         ``ising``, ``lattice_gas``, ``potts``, ``clock``, ``blume_capel``, ``pair``, or ``auto``:
         ``ising`` for two states, ``blume_capel`` for -1, 0, 1, otherwise ``pair``.
@@ -313,7 +312,7 @@ def _title(data: LatticeData) -> str:
         "blume_capel": "Blume-Capel", "pair": "pair",
     }  # fmt: skip
     family = data.family
-    parts = [f"{family.n_shells} shell(s) of couplings"]
+    parts = [f"{family.n_shells} shell(s) of couplings"] if family.n_shells else ["no couplings"]
     if family.motifs:
         parts.append(f"{len(family.motifs)} triplet term(s)")
     if not family.fixed_composition:

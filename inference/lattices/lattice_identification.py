@@ -175,7 +175,7 @@ def connection_notes(data: LatticeData) -> list[str]:
     reach = max(
         [data.family.n_shells, *(shell + 1 for motif in data.family.motifs for shell in motif)]
     )
-    for record in data.records:
+    for record in data.records if reach else ():
         notes += _parts(record.graph, reach)
     return list(dict.fromkeys(notes))
 

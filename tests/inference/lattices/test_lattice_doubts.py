@@ -83,6 +83,19 @@ def test_spontaneous_order_is_not_taken_for_a_field(field, said):
     assert magnetization_flags(data, theta, rng) == []
 
 
+def test_independent_sites_are_a_model_too(oracle):
+    """Without couplings the field is arctanh of the mean state, known to 1 / sqrt(n (1 - m^2))."""
+    states = np.where(np.random.default_rng(1).random((1, 256)) < 0.65, 1, -1)
+    fit = fit_lattice_hamiltonian(LatticeSnapshots(states, GRAPH), 0, rng=1)
+    assert fit.variables == ["field"]
+    assert "no couplings" in fit.model
+    assert fit.warnings == ()
+    mean = float(states.mean())
+    sd = 1 / np.sqrt(256 * (1 - mean**2))
+    oracle("field", error=(fit["field"].mean() - np.arctanh(mean)) / sd, bound=0.12)
+    oracle("its sd", error=fit["field"].std() / sd - 1, bound=0.08)
+
+
 def test_copies_among_many_draws_are_counted():
     answer = SimpleNamespace(numbers={"effective_draws": 6000.0})
     assert draw_flags(answer, 4000) == []

@@ -7,11 +7,9 @@ import pytest
 from scipy import stats
 
 from physlearn.checks import InputError, NotIdentified
-from physlearn.inference.lattices.lattice_hamiltonian import (
-    LatticePrior,
-    cramer_rao_bound,
-    fit_lattice_hamiltonian,
-)
+from physlearn.inference.lattices.lattice_bounds import cramer_rao_bound
+from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
+from physlearn.inference.posteriors.priors import LatticePrior
 from physlearn.lattice_models import (
     Ising,
     simulate_lattice,
@@ -339,7 +337,7 @@ def test_same_seed_same_answer():
     ("options", "message"),
     [
         ({"n_shells": 2}, "1 shell"),
-        ({"n_shells": 0}, "n_shells"),
+        ({"n_shells": -1}, "n_shells"),
         ({"n_shells": 1, "method": "magic"}, "method"),
         ({"n_shells": 1, "label_noise": 0.7}, "label_noise"),
         ({"n_shells": 1, "prior": {"width": 1}}, "prior"),
