@@ -107,20 +107,19 @@ def wall_answers(findings: Findings) -> Iterable[Answer]:
 def _advance_answer(advance: WallAdvance) -> Answer:
     """Say the mean velocity: over this film where its areas tell it, else as a steady one."""
     question = "Do the walls advance on the whole?"
-    row = {"mean": advance.mean, "q05": advance.low, "q95": advance.high, "unit": advance.unit}
-    steady = ""
+    low, high, steady = advance.low, advance.high, ""
     if math.isfinite(advance.film_low):
-        _, low, high = said_interval(advance.mean, advance.low, advance.high)
+        _, *ends = said_interval(advance.mean, advance.low, advance.high)
         steady = (
             "the interval is that of the noise of this film; as a steady velocity, which another "
-            f"film of these walls would show again: [{low} to {high}]"
+            f"film of these walls would show again: [{ends[0]} to {ends[1]}]"
         )
-        row |= {"q05": advance.film_low, "q95": advance.film_high}
+        low, high = advance.film_low, advance.film_high
     detail = "; ".join(part for part in (steady, *advance.warnings) if part)
-    speed = interval_text(row)
+    speed = interval_text({"mean": advance.mean, "q05": low, "q95": high, "unit": advance.unit})
     where = "Over this film the" if steady else "The"
-    if row["q05"] > 0 or row["q95"] < 0:
-        way = "grows" if row["q05"] > 0 else "shrinks"
+    if low > 0 or high < 0:
+        way = "grows" if low > 0 else "shrinks"
         return Answer(
             question, f"{where} bright domain {way}: its walls move at {speed}.", "settled", detail
         )
