@@ -64,6 +64,8 @@ def test_a_patch_without_lattice_stands_alone(tmp_path):
     back = ase_io.read(tmp_path / "patch.extxyz", format="extxyz")
     assert not back.pbc.any()
     np.testing.assert_allclose(np.diag(cell.cell), [36.0, 36.0, 16.0])
+    # .05 nm along each axis, in the unit of the cell
+    assert float(back.info["position_sd_angstrom"]) == pytest.approx(0.5)
     inside = np.all(np.abs(atoms.positions) <= 1.0, axis=1)
     assert len(back) == inside.sum()
     np.testing.assert_allclose(
