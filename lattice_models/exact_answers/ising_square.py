@@ -119,7 +119,7 @@ def plain(values: Float) -> Float:
     >>> plain(np.array(0.5)).ndim, type(plain(np.array(0.5))) is np.float64
     (0, True)
     """
-    return np.asarray(values, np.float64)[()]  # type: ignore[no-any-return]
+    return np.asarray(values, np.float64)[()]
 
 
 def onsager_free_energy(

@@ -82,7 +82,8 @@ def find_triplets(graph: SiteGraph, motif: Sequence[int]) -> Int:
     if not len(rows):
         raise InputError(
             f"triplets name the motif {shells}, but the graph has no three sites joined by bonds "
-            "of these shells; check the shells, or whether the graph holds enough of them."
+            "of these shells; check the shells, which count from 0, or whether the graph holds "
+            "enough of them."
         )
     return rows[np.lexsort(rows.T[::-1])]
 

@@ -13,14 +13,17 @@ uint32 of shape (2, width).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.lattice_models.compiled import kernel
 
-__all__ = ["state_replica_statistics", "state_replica_sweeps"]
+if TYPE_CHECKING:
+    from physlearn.lattice_models.replicas.pair_replicas import NeighbourGroups
+
+__all__ = ["StateWeights", "state_replica_statistics", "state_replica_sweeps"]
 
 UInt8 = NDArray[np.uint8]
 Int32 = NDArray[np.int32]
@@ -212,21 +215,23 @@ def set_planes(states: UInt8, site: int, mark: Single, first: Single, height: Si
             states[site, a + 1, r] = beyond
 
 
+class StateWeights(NamedTuple):
+    """Log weights in units of log 2, as ``state_replica_sweeps`` reads them."""
+
+    base: Single
+    slope: Single
+    field: Single
+    offset: Single
+    weight: Single
+
+
 @kernel
 def state_replica_sweeps(
     states: UInt8,
     words: UInt64,
     sites: Int64,
-    group_start: Int64,
-    entry_start: Int64,
-    kind: Int32,
-    degree: Single,
-    entry: UInt64,
-    base: Single,
-    slope: Single,
-    field: Single,
-    offset: Single,
-    weight: Single,
+    groups: NeighbourGroups,
+    weights: StateWeights,
     value: Single,
     n_sweeps: int,
     lanes: UInt32,
@@ -242,6 +247,9 @@ def state_replica_sweeps(
     and ``count_words`` its memory. Helpers get whole arrays: rows cut out here cost more than they
     do.
     """
+    base, slope, field, offset, weight = weights
+    group_start, kind, entry_start = groups.group_start, groups.kind, groups.entry_start
+    entry, degree = groups.entry, groups.degree
     planes, width = states.shape[1], states.shape[2]
     height = np.zeros((planes, width), np.float32)
     row, n_planes = np.uint64(width // 8), np.uint64(planes)

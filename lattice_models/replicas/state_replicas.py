@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,6 +18,7 @@ from physlearn.lattice_models.replicas.replica_layout import (
     make_runs,
 )
 from physlearn.lattice_models.replicas.state_replica_kernels import (
+    StateWeights,
     state_replica_statistics,
     state_replica_sweeps,
 )
@@ -33,16 +32,6 @@ Single = NDArray[np.float32]
 MOST_STATES = 127
 LARGEST_BOND_RUN = 125
 TO_EXPONENT = 1.0 / np.log(2.0)
-
-
-class StateWeights(NamedTuple):
-    """Log weights in units of log 2, as ``state_replica_sweeps`` reads them."""
-
-    base: Single
-    slope: Single
-    field: Single
-    offset: Single
-    weight: Single
 
 
 class StateReplicas:
@@ -178,11 +167,9 @@ class StateReplicas:
             number.
         """
         n_sweeps = check_count("n_sweeps", n_sweeps, 0)
-        groups = self.groups
-        w = self.weights(site_energy, pair_energy, offset, extra_energy)
+        weights = self.weights(site_energy, pair_energy, offset, extra_energy)
         state_replica_sweeps(
-            self.memory, self.words, self.sites, groups.group_start, groups.entry_start,
-            groups.kind, groups.degree, groups.entry, w.base, w.slope, w.field, w.offset, w.weight,
+            self.memory, self.words, self.sites, self.groups, weights,
             self.value.astype(np.float32), n_sweeps, self.lanes, self._count,
             self._count.reshape(-1).view(np.uint64),
         )  # fmt: skip

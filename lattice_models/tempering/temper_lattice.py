@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array, check_count
+from physlearn.lattice_models.argument_hints import IN_KT, SEED, explain_arguments
 from physlearn.lattice_models.chain_run import terms_identity
 from physlearn.lattice_models.hamiltonians.energy_terms import (
     Hamiltonian,
@@ -138,6 +139,7 @@ class TemperingResult:
         return np.asarray(-float(at) * self.energies)
 
 
+@explain_arguments(IN_KT | SEED | {"temperatures": "give ladder, factors on the energy"})
 def temper_lattice(
     hamiltonian: Hamiltonian,
     graph: SiteGraph,
@@ -212,27 +214,13 @@ def temper_lattice(
     check_graph(graph)
     generator, seed = as_generator(rng)
     rungs, factors, chosen = _rungs(hamiltonian, graph, ladder, generator)
-    size = len(factors) * n_samples * graph.n_sites
-    if size > LARGEST_RESULT:
-        raise InputError(
-            f"n_samples must leave the pictures below 4 GiB; {len(factors)} rungs of {n_samples} "
-            f"pictures of {graph.n_sites} sites are {size / 2**30:.0f} GiB."
-        )
+    _check_size(len(factors), n_samples, graph.n_sites)
     first = generator.choice(np.array(hamiltonian.state_values), (len(factors), graph.n_sites))
     if start is not None and isinstance(hamiltonian, LatticeGas):
         start = state_codes(start, (-1, 1), graph.n_sites)
     engine = TemperingEngine(rungs, graph, factors, first if start is None else start, generator)
     states = np.empty((n_samples, len(factors), graph.n_sites), np.int8)
     energies = np.empty((n_samples, len(factors)))
-    n_done = 0
-
-    def arrays() -> dict[str, NDArray[Any]]:
-        kept: dict[str, NDArray[Any]] = {
-            "states": states[:n_done],
-            "kept_energies": energies[:n_done],
-        }
-        return engine.arrays() | kept
-
     total = burn_in + n_samples * sweeps_between
     identity = {
         "seed": seed, "factors": factors, "n_samples": int(n_samples), "burn_in": int(burn_in),
@@ -242,24 +230,56 @@ def temper_lattice(
     for number, rung in enumerate(rungs):
         identity |= {f"rung_{number}_{n}": a for n, a in terms_identity(rung, graph).items()}
     with LongRun(total, progress=progress, checkpoint=checkpoint, arguments=identity) as run:
-        if run.saved is not None:
-            engine.restore(run.saved)
-            n_done = len(run.saved["states"])
-            states[:n_done], energies[:n_done] = run.saved["states"], run.saved["kept_energies"]
-        going = run.advance_to(burn_in, engine.sweep, arrays)
-        if going and run.done == burn_in:
-            engine.forget()
-        while going and n_done < n_samples:
-            going = run.advance_to(burn_in + (n_done + 1) * sweeps_between, engine.sweep, arrays)
-            if going:
-                states[n_done], energies[n_done] = engine.all_states(), engine.energies()
-                n_done += 1
+        n_done = _follow(run, engine, burn_in, sweeps_between, states, energies)
     stopped = run.finish(n_done, n_samples, "samples")
     metadata = {
         "source": "temper_lattice", "method": "tempering", "seed": seed, "boundary": "free",
         "burn_in": int(burn_in), "sweeps_between": int(sweeps_between), "ladder": chosen,
     }  # fmt: skip
     return _result(engine, rungs, graph, states[:n_done], energies[:n_done], metadata, stopped)
+
+
+def _check_size(n_rungs: int, n_samples: int, n_sites: int) -> None:
+    """Refuse more pictures than 4 GiB."""
+    size = n_rungs * n_samples * n_sites
+    if size > LARGEST_RESULT:
+        raise InputError(
+            f"n_samples must leave the pictures below 4 GiB; {n_rungs} rungs of {n_samples} "
+            f"pictures of {n_sites} sites are {size / 2**30:.0f} GiB."
+        )
+
+
+def _follow(
+    run: LongRun,
+    engine: TemperingEngine,
+    burn_in: int,
+    between: int,
+    states: NDArray[np.int8],
+    energies: Float,
+) -> int:
+    """Fill the samples of all rungs, those of a checkpoint first; return how many there are."""
+    n_done = 0
+
+    def arrays() -> dict[str, NDArray[Any]]:
+        kept: dict[str, NDArray[Any]] = {
+            "states": states[:n_done],
+            "kept_energies": energies[:n_done],
+        }
+        return engine.arrays() | kept
+
+    if run.saved is not None:
+        engine.restore(run.saved)
+        n_done = len(run.saved["states"])
+        states[:n_done], energies[:n_done] = run.saved["states"], run.saved["kept_energies"]
+    going = run.advance_to(burn_in, engine.sweep, arrays)
+    if going and run.done == burn_in:
+        engine.forget()
+    while going and n_done < len(states):
+        going = run.advance_to(burn_in + (n_done + 1) * between, engine.sweep, arrays)
+        if going:
+            states[n_done], energies[n_done] = engine.all_states(), engine.energies()
+            n_done += 1
+    return n_done
 
 
 def _energies(hamiltonian: Hamiltonian, states: NDArray[np.int8], graph: SiteGraph) -> Float:

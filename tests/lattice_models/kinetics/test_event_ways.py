@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from physlearn.lattice_models import (
-    square_lattice,
-)
+from physlearn.lattice_models import arrhenius_rate_hz, square_lattice
 from physlearn.lattice_models.hamiltonians.state_hamiltonians import PairHamiltonian
 from physlearn.lattice_models.kinetics.event_rates import BeamSchedule, HopRates, Transformation
 from physlearn.lattice_models.kinetics.event_run import empty_log
@@ -108,3 +106,12 @@ def test_steps_of_a_tracer_are_correlated_by_the_vacancy_as_its_random_walk_says
         found.append((moves[1:] * moves[:-1]).sum(axis=1)[same].mean())
     error = np.std(found, ddof=1) / np.sqrt(len(found))
     oracle("vacancy diffusion, <cos> of steps", z=(np.mean(found) - cosine) / error)
+
+
+def test_thermal_rates_of_a_state_are_arrhenius_rates_by_shell():
+    rates = HopRates({1: [0.3, 0.5], 2: [0.4]}, {1: 1e12, 2: 5e12}, 450.0)
+    assert rates.thermal_rates_hz(1) == pytest.approx(
+        [arrhenius_rate_hz(barrier, 450.0, 1e12) for barrier in (0.3, 0.5)], rel=1e-12
+    )
+    assert rates.thermal_rates_hz(2) == pytest.approx([arrhenius_rate_hz(0.4, 450.0, 5e12)])
+    assert rates.thermal_rates_hz(0).size == 0  # the vacancy itself does not hop
