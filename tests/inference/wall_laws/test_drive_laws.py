@@ -6,6 +6,7 @@ from scipy import stats
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference.wall_laws.drive_laws import fit_drive_law
+from physlearn.inference.wall_laws.wall_drive import Scales, scale_draws
 
 FIELDS = np.linspace(0.5, 1.5, 6)
 
@@ -60,6 +61,25 @@ def test_a_linear_law_is_weighted_least_squares():
         expected, abs=5 / np.sqrt(4e4 * information)
     )
     assert fit["drive_mobility"].std() == pytest.approx(information**-0.5, rel=0.02)
+
+
+def test_the_tail_probability_is_that_of_the_weighted_squares():
+    sd = np.full(6, 0.01)
+    speed = 2.0 * FIELDS + 0.01 * np.array([1.5, -1.0, 2.0, -1.5, 1.0, -2.0])
+    fit = fit_drive_law(FIELDS, speed, sd, "linear", rng=1)
+    best = (FIELDS @ speed) / (FIELDS @ FIELDS)
+    expected = stats.chi2.sf((((speed - best * FIELDS) / sd) ** 2).sum(), 5)
+    assert fit.diagnostics["p"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_is_known_of_the_tension_is_the_error_of_the_mobility():
+    rng = np.random.default_rng(1)
+    sharp = {"drive_mobility": rng.normal(3.0, 1e-4, 20000),
+             "curvature_mobility": rng.normal(1.0, 1e-4, 20000)}  # fmt: skip
+    found = scale_draws(sharp, Scales(tension=(2.0, 0.2)), "drive_mobility", rng)
+    assert found["tension"].std() == pytest.approx(0.2, rel=0.03)
+    assert (1 / found["mobility"]).std() == pytest.approx(0.2, rel=0.03)
+    assert (found["mobility"] * found["tension"]).std() < 2e-4
 
 
 def test_two_fields_cannot_test_an_exponent_unless_it_is_known():

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from physlearn.checks import InputError
-from physlearn.inference.wall_laws.nucleation import fit_nucleation_rate
+from physlearn.inference.wall_laws.nucleation import _Births, _dispersion, fit_nucleation_rate
 from physlearn.inference.wall_laws.wall_drive import drive_levels
 from physlearn.records import WallTrack
 
@@ -60,6 +60,19 @@ def test_no_birth_is_a_bound_and_bursts_are_flagged():
     assert any("upper bound" in text for text in none.warnings)
     bursts = fit_nucleation_rate(film([0, 0, 12, 0, 0, 0, 11, 0, 0, 0]), area=10.0, rng=1)
     assert any("cluster in time" in text for text in bursts.warnings)
+
+
+def test_the_scatter_of_few_births_over_unlike_areas_is_known():
+    # one rate, some frames of which hardly any area is seen: chi2 scatters more than 2 per freedom
+    rng = np.random.default_rng(3)
+    exposure = np.repeat([1.0, 30.0], 20)
+    scores = []
+    for _ in range(2000):
+        counts = rng.multinomial(40, exposure / exposure.sum()).astype(float)
+        births = _Births(counts, exposure, np.zeros(1), np.zeros(40, dtype=int), False)
+        scores.append(stats.norm.isf(_dispersion(births)))
+    assert np.mean(scores) == pytest.approx(0.0, abs=0.15)
+    assert np.std(scores) == pytest.approx(1.0, abs=0.15)
 
 
 def test_an_unknown_area_is_asked_for():
