@@ -241,20 +241,8 @@ def _snapshots(
         "n_vacant_sites": vacant, "n_columns_off_lattice": int(atoms.n - len(part.members)),
         "vector_length_ratio": float(max(lengths) / min(lengths)),
     }  # fmt: skip
-    distortion = lattice_distortion(vectors, lattice.kind)
-    if distortion > 0.04:
-        warnings.append(
-            f"the lattice is distorted by {distortion:.0%} (longest over shortest axis): scan "
-            "drift or strain; the lattice constant is that of the mean cell area."
-        )
     clumped = clump_warning(states, names, graph)
-    if clumped:
-        warnings.append(clumped)
-    if vacant:
-        warnings.append(
-            f"{vacant} site(s) inside the lattice hold no column that stands out of the noise "
-            "(vacant, or dim and missed) and left the graph."
-        )
+    warnings += _remarks(vectors, lattice.kind, vacant) + ([clumped] if clumped else [])
     return LatticeSnapshots(
         states[None],
         graph,
@@ -263,6 +251,23 @@ def _snapshots(
         metadata=metadata,
         warnings=tuple(dict.fromkeys((*atoms.warnings, *warnings))),
     )
+
+
+def _remarks(vectors: Floats, kind: str, vacant: int) -> list[str]:
+    """Return what a reader must know of the lattice and of sites that are not in the graph."""
+    said = []
+    distortion = lattice_distortion(vectors, kind)
+    if distortion > 0.04:
+        said.append(
+            f"the lattice is distorted by {distortion:.0%} (longest over shortest axis): scan "
+            "drift or strain; the lattice constant is that of the mean cell area."
+        )
+    if vacant:
+        said.append(
+            f"{vacant} site(s) inside the lattice hold no column that stands out of the noise "
+            "(vacant, or dim and missed) and left the graph."
+        )
+    return said
 
 
 def _subset(atoms: AtomicConfiguration, members: Integers) -> AtomicConfiguration:

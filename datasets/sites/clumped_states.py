@@ -9,11 +9,12 @@ from scipy.sparse.csgraph import connected_components
 
 from physlearn.records import SiteGraph
 
-__all__ = ["clump_warning", "largest_clump"]
+__all__ = ["IN_ONE_PLACE", "clump_warning", "largest_clump"]
 
 RAREST = 0.05
 """Up to this share of the sites, groups that touch by chance stay small."""
 SMALLEST_CLUMP = 5
+IN_ONE_PLACE = "touch in one place"
 P_CLUMP = 1e-4
 
 
@@ -59,7 +60,7 @@ def clump_warning(states: NDArray[np.int8], names: tuple[str, str], graph: SiteG
     if size < SMALLEST_CLUMP or chance > P_CLUMP:
         return None
     return (
-        f"{size} of the {n} {names[0 if rarer == -1 else 1]} sites touch in one place, which a "
+        f"{size} of the {n} {names[0 if rarer == -1 else 1]} sites {IN_ONE_PLACE}, which a "
         "pattern that is alike everywhere seldom does: a damaged, dirty or misfitted patch. "
         "Couplings fitted to these sites describe that patch; do not trust them for the crystal."
     )

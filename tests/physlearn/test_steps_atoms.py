@@ -1,11 +1,17 @@
 """What a study of a picture refuses before it looks for atoms."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from physlearn.datasets.sites.clumped_states import clump_warning
 from physlearn.findings import Findings, run_steps
+from physlearn.lattice_models import triangular_lattice
+from physlearn.records import LatticeSnapshots
 from physlearn.steps_atoms import ATOM_STEPS
+from physlearn.steps_image import IMAGE_STEPS
 
 FIND = ATOM_STEPS[:1]
 
@@ -32,3 +38,23 @@ def test_no_atoms_are_seen_in_pixels_wider_than_one(pixel, unit, refused):
     if refused:
         assert note.status == "could not"
         assert "find_walls" in note.reason
+
+
+def test_couplings_of_a_clump_are_refused_and_those_of_a_sprinkle_are_not(monkeypatch):
+    graph = triangular_lattice((30, 30))
+    states = np.ones(900, dtype=np.int8)
+    middle = graph.positions.mean(axis=0)
+    states[np.argsort(np.hypot(*(graph.positions - middle).T))[:8]] = -1
+    states[2 * np.arange(11)] = -1
+    said = clump_warning(states, ("dim", "bright"), graph)
+    for warnings, refused in (((said,), True), ((), False)):
+        snapshots = LatticeSnapshots(states[None], graph, warnings=warnings)
+        found = Findings("a", 1, snapshots=snapshots)
+        steps = [step for step in IMAGE_STEPS if step.name == "couplings"]
+        monkeypatch.setattr(
+            "physlearn.inference.fit_lattice_hamiltonian",
+            lambda *_, **__: SimpleNamespace(diagnostics={}),
+        )
+        (note,) = run_steps(steps, found).notes
+        assert (note.status == "could not") == refused
+        assert ("8 of the 19 dim sites" in note.reason) == refused

@@ -17,6 +17,7 @@ from physlearn.datasets import (
     register_images,
     undo_drift,
 )
+from physlearn.records import AtomicConfiguration
 
 
 def pair(seed, size, peak=100, length=80):
@@ -186,3 +187,25 @@ def test_places_keep_their_names_where_the_second_picture_starts_elsewhere():
     found = register_images(one, two, model="shift")
     assert np.abs(found.shift).max() < 0.01
     assert np.abs(found.apply([[6.0, 6.0]]) - [[6.0, 6.0]]).max() < 0.01
+
+
+def test_the_sharper_scan_of_a_pair_counts_more():
+    rng = np.random.default_rng(3)
+    true = 4.0 * np.argwhere(np.ones((8, 8))) + 4.0 + rng.uniform(-1, 1, (64, 2))
+    scans = []
+    for sd in (0.02, 0.3):
+        scans.append(
+            AtomicConfiguration(
+                true + rng.normal(0, sd, true.shape), pixel_size=(1.0, 1.0),
+                position_covariance=np.tile(sd**2 * np.eye(2), (len(true), 1, 1)),
+                field_of_view=(0, 0, 39, 39),
+            )
+        )  # fmt: skip
+    pair = combine_scans(*scans)
+    off = pair.atoms.positions - true[pair.pairs[:, 0]]
+    off -= off.mean(axis=0)
+    error = np.sqrt(np.mean(off**2))
+    # equal or swapped weights would give 0.15 or 0.3
+    assert error < 0.1
+    said = np.sqrt(np.mean(np.einsum("nii->ni", pair.atoms.position_covariance)))
+    assert 0.5 < error / said < 1.5
