@@ -181,14 +181,10 @@ def fit_ginzburg_landau(
             video, terms, psf_width, energy_scale, order_unit, noise_sd, n_draws, generator
         )
     film = film_data(video, frame_times, edges, order_unit)
-    n_all = int(np.shape(video)[0])
-    wave, profile, drive_size, values = film_drive(
-        drive, film, n_all - film.times.size, drive_between
+    before = int(np.shape(video)[0]) - film.times.size
+    model, values = _film_model(
+        film, before, terms, dynamics, (drive, drive_between), psf_width, drift
     )
-    model = FilmModel(
-        _checked_terms(terms, wave is not None), dynamics == "conserved", wave, profile,
-        drive_size, _checked_blur(psf_width, film), bool(drift),
-    )  # fmt: skip
     if temperature is not None:
         _refused("a film at a known temperature has its own likelihood",
                  {"energy_scale": energy_scale, "start_values": start_values})  # fmt: skip
@@ -201,6 +197,20 @@ def fit_ginzburg_landau(
             progress=progress,
         )  # fmt: skip
     return dressed_film(film, model, result, values, seed, energy_scale, generator)
+
+
+def _film_model(
+    film: FilmData, before: int, terms: Sequence[str | FieldTerm] | None, dynamics: str,
+    driven: tuple[FieldDrive | ArrayLike | Callable[[Floats], ArrayLike] | None, str],
+    psf_width: float | tuple[float, float] | None, drift: bool,
+) -> tuple[FilmModel, Floats]:  # fmt: skip
+    """Return what is fitted and the drive's values; ``before``: frames that were left out."""
+    wave, profile, drive_size, values = film_drive(driven[0], film, before, driven[1])
+    model = FilmModel(
+        _checked_terms(terms, wave is not None), dynamics == "conserved", wave, profile,
+        drive_size, _checked_blur(psf_width, film), bool(drift),
+    )  # fmt: skip
+    return model, values
 
 
 def _refused(why: str, given: Mapping[str, object]) -> None:

@@ -2,7 +2,7 @@
 
 The rate is ``T(N(P))`` with ``N = bias - alpha P - cubic P^2 - beta P^3 - gamma P^5 +
 gradient_x d2P/dx2 + gradient_y d2P/dy2 + field E(t) profile + sum_k theta_k O_k[phi_k]`` and T = 1,
-or T = -lap where P is conserved; ``theta`` holds these numbers in this order, the gradients per
+or T = -lap where P is conserved; ``theta`` holds these numbers at BIAS to FIELD, the gradients per
 pixel^2. Time steps are those of the stabilised Runge-Kutta-Legendre scheme of second order: the
 adjoint is that of these very steps.
 """
@@ -23,7 +23,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 IDENTITY, LAPLACIAN, GRADIENT_X, GRADIENT_Y = 0, 1, 2, 3
-BUILT_IN = 8  # parameters before those of the users
+BIAS, ALPHA, CUBIC, BETA, GAMMA, BEND_X, BEND_Y, FIELD, BUILT_IN = 0, 1, 2, 3, 4, 5, 6, 7, 8
 
 
 @summing_kernel
@@ -130,9 +130,9 @@ def stage_rate(order: Floats, extra: Floats, wave: float, profile: Floats, theta
                grid: Floats, conserved: bool, mirror: bool, work: Floats, out: Floats,
                ) -> None:  # fmt: skip
     """Set ``out`` to dP/dt; E is ``wave`` x ``profile``, ``extra`` users' terms or (0, 0)."""
-    bias, alpha, cubic, beta, gamma = theta[0], theta[1], theta[2], theta[3], theta[4]
-    push = theta[7] * wave
-    laplacian(order, work, theta[5], theta[6], mirror)
+    bias, alpha, cubic = theta[BIAS], theta[ALPHA], theta[CUBIC]
+    beta, gamma, push = theta[BETA], theta[GAMMA], theta[FIELD] * wave
+    laplacian(order, work, theta[BEND_X], theta[BEND_Y], mirror)
     for i in range(order.shape[0]):
         row, target, shape = order[i], work[i], profile[i]
         for j in range(order.shape[1]):
@@ -208,7 +208,8 @@ def forward_pass(start: Floats, waves: Floats, profile: Floats, theta: Floats, g
 @summing_kernel
 def bend_stages(stages: Floats, theta: Floats, bends: Any) -> None:
     """Set ``bends`` (float32, flat) to the slope of the local force at every stage (flat)."""
-    alpha, twice, triple, fifth = theta[1], 2.0 * theta[2], 3.0 * theta[3], 5.0 * theta[4]
+    alpha, twice, triple = theta[ALPHA], 2.0 * theta[CUBIC], 3.0 * theta[BETA]
+    fifth = 5.0 * theta[GAMMA]
     for i in range(stages.size):
         p = stages[i]
         q = p * p
@@ -222,21 +223,21 @@ def tangent_rate(order: Floats, bends: Any, change: Floats, values: Floats, slop
                  out: Floats) -> None:  # fmt: skip
     """Set ``out`` to the rate's derivative along ``change`` of P, ``turn`` of the parameters."""
     work, room, other = rooms[0], rooms[1], rooms[2]
-    laplacian(change, work, theta[5], theta[6], mirror)
+    laplacian(change, work, theta[BEND_X], theta[BEND_Y], mirror)
     for i in range(order.shape[0]):
         bend, move, target = bends[i], change[i], work[i]
         for j in range(order.shape[1]):
             target[j] -= bend[j] * move[j]
     if turned:
-        laplacian(order, room, turn[5], turn[6], mirror)
+        laplacian(order, room, turn[BEND_X], turn[BEND_Y], mirror)
         for i in range(order.shape[0]):
             row, target, add, shape = order[i], work[i], room[i], profile[i]
             for j in range(order.shape[1]):
                 p = row[j]
                 q = p * p
                 target[j] += (
-                    add[j] + turn[0] + turn[7] * wave * shape[j]
-                    - p * (turn[1] + p * turn[2] + q * (turn[3] + q * turn[4]))
+                    add[j] + turn[BIAS] + turn[FIELD] * wave * shape[j]
+                    - p * (turn[ALPHA] + p * turn[CUBIC] + q * (turn[BETA] + q * turn[GAMMA]))
                 )  # fmt: skip
     for k in range(kinds.size):
         weight, add = theta[BUILT_IN + k], turn[BUILT_IN + k]
@@ -310,14 +311,14 @@ def adjoint_sums(order: Floats, moved: Floats, scale: float, wave: float, profil
             fifth += p * q * q * m
             bend_x += p * east[j]
             bend_y += p * south[j]
-    gradient[0] += scale * total
-    gradient[1] -= scale * first
-    gradient[2] -= scale * second
-    gradient[3] -= scale * third
-    gradient[4] -= scale * fifth
-    gradient[5] += scale * bend_x
-    gradient[6] += scale * bend_y
-    gradient[7] += scale * wave * push
+    gradient[BIAS] += scale * total
+    gradient[ALPHA] -= scale * first
+    gradient[CUBIC] -= scale * second
+    gradient[BETA] -= scale * third
+    gradient[GAMMA] -= scale * fifth
+    gradient[BEND_X] += scale * bend_x
+    gradient[BEND_Y] += scale * bend_y
+    gradient[FIELD] += scale * wave * push
 
 
 @summing_kernel
@@ -330,7 +331,7 @@ def adjoint_rate(order: Floats, bends: Any, force: Floats, scale: float, values:
     transport(force, moved, grid, conserved, mirror)
     if with_theta:
         adjoint_sums(order, moved, scale, wave, profile, rooms, mirror, gradient)
-    laplacian(moved, work, theta[5], theta[6], mirror)
+    laplacian(moved, work, theta[BEND_X], theta[BEND_Y], mirror)
     for i in range(order.shape[0]):
         bend, pull, spread, target = bends[i], moved[i], work[i], out[i]
         for j in range(order.shape[1]):

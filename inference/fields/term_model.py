@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError
 from physlearn.inference.fields.field_model import TimeSteps
+from physlearn.inference.fields.term_kernels import BUILT_IN as N_BUILT_IN
 from physlearn.inference.fields.term_kernels import (
     adjoint_pass,
     bend_stages,
@@ -26,7 +27,6 @@ __all__ = ["TermModel", "make_term_model", "stage_weights"]
 
 Floats = NDArray[np.float64]
 Drive = Callable[[Floats, NDArray[np.int64]], Floats]
-N_BUILT_IN = 8  # parameters of the kernels before the users'
 RESOLVED_SHARES = (0.12, 2.0)  # of the fastest local change in one step; conserved: wide margin
 FEWEST_STAGES, MOST_STAGES = 3, 25
 HALVINGS = 2  # of the steps, where the field runs away

@@ -12,15 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from physlearn.checks import (
-    InputError,
     NotIdentified,
     as_generator,
-    check_array,
     check_choice,
     check_positive,
 )
 from physlearn.inference.fields.term_model import Drive, TermModel, make_term_model
 from physlearn.inference.fields.term_scales import film_scale, term_factors
+from physlearn.inference.fields.thermal_input import checked_film, checked_temperature
 from physlearn.inference.fields.thermal_moments import (
     Moments,
     noise_moments,
@@ -33,7 +32,6 @@ from physlearn.results import Fit, fit_from_draws
 __all__ = ["fit_thermal_field"]
 
 Floats = NDArray[np.float64]
-FEWEST_FRAMES = 8
 ROUNDS = 20
 WEAKEST = 0.3  # correlation of instruments and what they stand for
 LONGEST = 0.5  # of its value: change of a term in a round
@@ -137,8 +135,8 @@ def fit_thermal_field(
     >>> bool(low < 0.5 < high)
     True
     """
-    film, when = _checked_film(frames, times)
-    warmth, warmth_sd = _checked_temperature(temperature)
+    film, when = checked_film(frames, times)
+    warmth, warmth_sd = checked_temperature(temperature)
     known = None if noise_sd is None else check_positive("noise_sd", noise_sd, allow_zero=True)
     check_choice("edges", edges, ("periodic", "no_flux", "open"))
     generator, seed = as_generator(rng)
@@ -165,8 +163,29 @@ def fit_thermal_field(
     kept, kept_times = film[whole], when[whole]
     position = {int(frame): k for k, frame in enumerate(whole)}
     theta = _first_guess(kept, kept_times, steps, position)
-    noise = np.array([0.0, known**2 if known is not None else 0.0])
     probes = generator.choice([-1.0, 1.0], size=(len(steps), *film.shape[1:]))
+    theta, moments, scores, slopes = _settled(
+        kept, steps, position, theta, known, probes, seed, mask
+    )
+    cross = _cross_slopes(kept, steps, position, theta, moments, probes, known, seed, mask,
+                          np.sqrt(np.diag(_covariance(scores, slopes))))  # fmt: skip
+    covariance = tiled_covariance(scores, slopes, moments, cross)
+    said = {"units": {**(units or {"coefficient": "energy unit of temperature"})},
+            "attrs": {"subject": "fields", "term_units": json.dumps(list(term_units))}}  # fmt: skip
+    if known is not None:
+        said["units"].pop("noise_sd", None)
+    return _wrapped(
+        scale, film, steps[0].model, theta, moments.noise, covariance, (warmth, warmth_sd),
+        known is None, pixel_size, n_draws, generator, seed, len(steps), said,
+    )  # fmt: skip
+
+
+def _settled(
+    kept: Floats, steps: list[Step], position: dict[int, int], theta: Floats, known: float | None,
+    probes: Floats, seed: int, mask: Floats,
+) -> tuple[Floats, Moments, Floats, Floats]:  # fmt: skip
+    """Solve the estimating equations; return terms, moments, scores and their slopes."""
+    noise = np.array([0.0, known**2 if known is not None else 0.0])
     for _ in range(ROUNDS):
         scores, slopes, errors = _scores(kept, steps, position, theta, noise, probes, mask)
         moments = noise_moments(kept, steps, position, theta, errors, known, seed, mask)
@@ -184,49 +203,7 @@ def fit_thermal_field(
                 "the fit of the thermal film did not settle: its frames hold too little of how "
                 "the field relaxes; take more frames, closer in time."
             )
-    cross = _cross_slopes(kept, steps, position, theta, moments, probes, known, seed, mask,
-                          np.sqrt(np.diag(_covariance(scores, slopes))))  # fmt: skip
-    covariance = tiled_covariance(scores, slopes, moments, cross)
-    said = {"units": {**(units or {"coefficient": "energy unit of temperature"})},
-            "attrs": {"subject": "fields", "term_units": json.dumps(list(term_units))}}  # fmt: skip
-    if known is not None:
-        said["units"].pop("noise_sd", None)
-    return _wrapped(
-        scale, film, steps[0].model, theta, moments.noise, covariance, (warmth, warmth_sd),
-        known is None, pixel_size, n_draws, generator, seed, len(steps), said,
-    )  # fmt: skip
-
-
-def _checked_film(frames: ArrayLike, times: ArrayLike) -> tuple[Floats, Floats]:
-    """Return frames and their times."""
-    film = check_array("frames", frames, ndim=3, finite=False)
-    when = check_array("times", times, shape=(len(film),))
-    if np.any(np.diff(when) <= 0):
-        raise InputError("times must increase.")
-    seen = np.isfinite(film)
-    partly = np.flatnonzero(seen.any((1, 2)) & ~seen.all((1, 2)))
-    if partly.size:
-        raise InputError(
-            f"frames must be whole or wholly NaN where temperature is given; frame {partly[0]} "
-            "has some NaN pixels: fill them or set the frame to NaN."
-        )
-    if np.isinf(film).any():
-        raise InputError("frames must hold no infinite values.")
-    if seen.all((1, 2)).sum() < FEWEST_FRAMES:
-        raise InputError(
-            f"frames must hold at least {FEWEST_FRAMES} whole frames; got "
-            f"{int(seen.all((1, 2)).sum())}."
-        )
-    return film, when
-
-
-def _checked_temperature(temperature: float | tuple[float, float]) -> tuple[float, float]:
-    """Return kT and its sd."""
-    pair = temperature if isinstance(temperature, tuple | list) else (temperature, 0.0)
-    if len(pair) != 2:
-        raise InputError(f"temperature must be kT or (kT, sd); got {temperature!r}.")
-    return (check_positive("temperature", pair[0]),
-            check_positive("the sd of temperature", pair[1], allow_zero=True))  # fmt: skip
+    return theta, moments, scores, slopes
 
 
 def _first_guess(

@@ -1,8 +1,8 @@
 """Compiled evaluation and fitting of small expressions in postfix form.
 
-A program is a row of operation codes: 0 to 9 a variable, 10 the next non-linear constant, 11 the
-number one, 20 to 25 functions of one argument, 30 to 34 of two. At most two non-linear constants;
-the scale (and an offset) are linear and are projected out.
+A program is a row of operation codes: 0 to 9 a variable, CONSTANT the next non-linear constant, ONE
+the number one, EXP to SIN functions of one argument, ADD to POW of two. At most two non-linear
+constants; the scale (and an offset) are linear and are projected out.
 """
 
 from __future__ import annotations
@@ -17,13 +17,65 @@ __all__ = ["MAX_CONSTANTS", "OPERATIONS", "evaluate_program", "fit_programs"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-CONSTANT = 10
+# Codes below CONSTANT are variables, up to ONE they push a number, below ADD they take one argument
+CONSTANT, ONE = 10, 11
+EXP, LOG, SQRT, INV, SQUARE, SIN = 20, 21, 22, 23, 24, 25
+ADD, SUB, MUL, DIV, POW = 30, 31, 32, 33, 34
 OPERATIONS = {
-    "exp": 20, "log": 21, "sqrt": 22, "inv": 23, "square": 24, "sin": 25,
-    "add": 30, "sub": 31, "mul": 32, "div": 33, "pow": 34,
+    "exp": EXP, "log": LOG, "sqrt": SQRT, "inv": INV, "square": SQUARE, "sin": SIN,
+    "add": ADD, "sub": SUB, "mul": MUL, "div": DIV, "pow": POW,
 }  # fmt: skip
 MAX_CONSTANTS = 2
 LARGEST_EXPONENT = 50.0
+
+
+@kernel
+def _of_one(code: int, v: float) -> tuple[float, float, bool]:
+    """Value and slope of a function of one argument; False where undefined."""
+    if code == EXP:
+        if v > LARGEST_EXPONENT:
+            return 0.0, 0.0, False
+        r = np.exp(v)
+        return r, r, True
+    if code == LOG:
+        if v <= 0.0:
+            return 0.0, 0.0, False
+        return np.log(v), 1.0 / v, True
+    if code == SQRT:
+        if v <= 0.0:
+            return 0.0, 0.0, False
+        r = np.sqrt(v)
+        return r, 0.5 / r, True
+    if code == INV:
+        if v == 0.0:
+            return 0.0, 0.0, False
+        r = 1.0 / v
+        return r, -r * r, True
+    if code == SQUARE:
+        return v * v, 2.0 * v, True
+    return np.sin(v), np.cos(v), True
+
+
+@kernel
+def _of_two(code: int, u: float, v: float) -> tuple[float, float, float, bool]:
+    """Value and both slopes of a function of two arguments; False where undefined."""
+    if code == ADD:
+        return u + v, 1.0, 1.0, True
+    if code == SUB:
+        return u - v, 1.0, -1.0, True
+    if code == MUL:
+        return u * v, v, u, True
+    if code == DIV:
+        if v == 0.0:
+            return 0.0, 0.0, 0.0, False
+        return u / v, 1.0 / v, -u / (v * v), True
+    if u <= 0.0:
+        return 0.0, 0.0, 0.0, False
+    e = v * np.log(u)
+    if e > LARGEST_EXPONENT:
+        return 0.0, 0.0, 0.0, False
+    r = np.exp(e)
+    return r, r * v / u, r * np.log(u), True
 
 
 @kernel
@@ -36,81 +88,39 @@ def evaluate_program(
     used = 0
     for k in range(length):
         code = program[k]
-        if code < 20:
+        if code <= ONE:
             for i in range(n):
                 slope[top, 0, i] = 0.0
                 slope[top, 1, i] = 0.0
-                if code < 10:
+                if code < CONSTANT:
                     value[top, i] = x[code, i]
-                elif code == 10:
+                elif code == CONSTANT:
                     value[top, i] = constants[used]
                     slope[top, used, i] = 1.0
                 else:
                     value[top, i] = 1.0
-            if code == 10:
+            if code == CONSTANT:
                 used += 1
             top += 1
-        elif code < 30:
+        elif code < ADD:
             a = top - 1
             for i in range(n):
-                v = value[a, i]
-                if code == 20:
-                    if v > LARGEST_EXPONENT:
-                        return False
-                    r = np.exp(v)
-                    d = r
-                elif code == 21:
-                    if v <= 0.0:
-                        return False
-                    r = np.log(v)
-                    d = 1.0 / v
-                elif code == 22:
-                    if v <= 0.0:
-                        return False
-                    r = np.sqrt(v)
-                    d = 0.5 / r
-                elif code == 23:
-                    if v == 0.0:
-                        return False
-                    r = 1.0 / v
-                    d = -r * r
-                elif code == 24:
-                    r = v * v
-                    d = 2.0 * v
-                else:
-                    r = np.sin(v)
-                    d = np.cos(v)
+                r, d, defined = _of_one(code, value[a, i])
+                if not defined:
+                    return False
                 value[a, i] = r
                 slope[a, 0, i] *= d
                 slope[a, 1, i] *= d
         else:
             top -= 1
             a = top - 1
-            b = top
             for i in range(n):
-                u = value[a, i]
-                v = value[b, i]
-                if code == 30:
-                    r, du, dv = u + v, 1.0, 1.0
-                elif code == 31:
-                    r, du, dv = u - v, 1.0, -1.0
-                elif code == 32:
-                    r, du, dv = u * v, v, u
-                elif code == 33:
-                    if v == 0.0:
-                        return False
-                    r, du, dv = u / v, 1.0 / v, -u / (v * v)
-                else:
-                    if u <= 0.0:
-                        return False
-                    e = v * np.log(u)
-                    if e > LARGEST_EXPONENT:
-                        return False
-                    r = np.exp(e)
-                    du, dv = r * v / u, r * np.log(u)
+                r, du, dv, defined = _of_two(code, value[a, i], value[top, i])
+                if not defined:
+                    return False
                 value[a, i] = r
                 for p in range(2):
-                    slope[a, p, i] = du * slope[a, p, i] + dv * slope[b, p, i]
+                    slope[a, p, i] = du * slope[a, p, i] + dv * slope[top, p, i]
     return bool(np.isfinite(value[0]).all())
 
 
@@ -145,6 +155,55 @@ def _project(g: Floats, y: Floats, weight: Floats, offset: bool, linear: Floats)
 
 
 @kernel
+def _constants_columns(
+    g: Floats, slope: Floats, weight: Floats, offset: bool, scale: float, columns: Floats
+) -> None:
+    """Change of the projected law by each constant, ``columns`` (n_constants, n)."""
+    n = g.size
+    sw = 0.0
+    sg = 0.0
+    gg = 0.0
+    if offset:
+        for i in range(n):
+            sw += weight[i]
+            sg += weight[i] * g[i]
+        sg /= sw
+    for i in range(n):
+        gg += weight[i] * (g[i] - sg) ** 2
+    for p in range(columns.shape[0]):
+        mean = 0.0
+        along = 0.0
+        if offset:
+            for i in range(n):
+                mean += weight[i] * slope[p, i]
+            mean /= sw
+        for i in range(n):
+            along += weight[i] * (slope[p, i] - mean) * (g[i] - sg)
+        along /= gg
+        for i in range(n):
+            columns[p, i] = scale * (slope[p, i] - mean - along * (g[i] - sg))
+
+
+@kernel
+def _damped_step(
+    gram: Floats, right: Floats, damping: float, constants: Floats, trial: Floats
+) -> bool:
+    """Put the constants after one damped Gauss-Newton step into ``trial``; False where singular."""
+    m00 = gram[0, 0] * (1.0 + damping) + 1e-300
+    if right.size == 1:
+        trial[0] = constants[0] + right[0] / m00
+        trial[1] = 0.0
+        return True
+    m11 = gram[1, 1] * (1.0 + damping) + 1e-300
+    det = m00 * m11 - gram[0, 1] * gram[0, 1]
+    if not abs(det) > 0.0:
+        return False
+    trial[0] = constants[0] + (m11 * right[0] - gram[0, 1] * right[1]) / det
+    trial[1] = constants[1] + (m00 * right[1] - gram[0, 1] * right[0]) / det
+    return True
+
+
+@kernel
 def _fit_one(
     program: Integers,
     length: int,
@@ -167,57 +226,23 @@ def _fit_one(
     if count == 0 or not np.isfinite(best):
         return best
     damping = 1e-2
-    n = y.size
-    jac = np.zeros((2, n))
+    columns = np.zeros((count, y.size))
+    gram = np.zeros((count, count))
+    right = np.zeros(count)
     for _ in range(steps):
-        sw = 0.0
-        sg = 0.0
-        gg = 0.0
-        if offset:
-            for i in range(n):
-                sw += weight[i]
-                sg += weight[i] * value[0, i]
-            sg /= sw
-        for i in range(n):
-            gg += weight[i] * (value[0, i] - sg) ** 2
-        for p in range(count):
-            mean = 0.0
-            along = 0.0
-            if offset:
-                for i in range(n):
-                    mean += weight[i] * slope[0, p, i]
-                mean /= sw
-            for i in range(n):
-                along += weight[i] * (slope[0, p, i] - mean) * (value[0, i] - sg)
-            along /= gg
-            for i in range(n):
-                jac[p, i] = linear[1] * (slope[0, p, i] - mean - along * (value[0, i] - sg))
-        a00 = 0.0
-        a01 = 0.0
-        a11 = 0.0
-        b0 = 0.0
-        b1 = 0.0
-        for i in range(n):
+        _constants_columns(value[0], slope[0], weight, offset, linear[1], columns)
+        gram[:] = 0.0
+        right[:] = 0.0
+        for i in range(y.size):
             r = weight[i] * (y[i] - linear[0] - linear[1] * value[0, i])
-            b0 += r * jac[0, i]
-            a00 += weight[i] * jac[0, i] ** 2
-            if count == 2:
-                b1 += r * jac[1, i]
-                a01 += weight[i] * jac[0, i] * jac[1, i]
-                a11 += weight[i] * jac[1, i] ** 2
+            for p in range(count):
+                right[p] += r * columns[p, i]
+                for q in range(count):
+                    gram[p, q] += weight[i] * (columns[p, i] * columns[q, i])
         gained = -1.0
         while damping < 1e8:
-            m00 = a00 * (1.0 + damping) + 1e-300
-            if count == 1:
-                trial[0] = constants[0] + b0 / m00
-                trial[1] = 0.0
-            else:
-                m11 = a11 * (1.0 + damping) + 1e-300
-                det = m00 * m11 - a01 * a01
-                if not abs(det) > 0.0:
-                    break
-                trial[0] = constants[0] + (m11 * b0 - a01 * b1) / det
-                trial[1] = constants[1] + (m00 * b1 - a01 * b0) / det
+            if not _damped_step(gram, right, damping, constants, trial):
+                break
             after = np.inf
             small = abs(trial[0]) < 1e5 and abs(trial[1]) < 1e5
             if small and evaluate_program(program, length, x, trial, value, slope):

@@ -11,9 +11,19 @@ from numpy.typing import NDArray
 
 from physlearn.inference.laws.equation_set import BINARY, UNARY, Equation, Term, Token
 from physlearn.inference.laws.expression_kernels import (
+    ADD,
     CONSTANT,
+    DIV,
+    EXP,
+    INV,
+    LOG,
     MAX_CONSTANTS,
+    MUL,
     OPERATIONS,
+    POW,
+    SQRT,
+    SQUARE,
+    SUB,
     evaluate_program,
     fit_programs,
 )
@@ -25,8 +35,6 @@ Integers = NDArray[np.int64]
 Code = tuple[int, ...]
 
 NAMES = {code: name for name, code in OPERATIONS.items()}
-EXP, LOG, SQRT, INV, SQUARE = (OPERATIONS[name] for name in ("exp", "log", "sqrt", "inv", "square"))
-ADD, SUB, MUL, DIV, POW = (OPERATIONS[name] for name in ("add", "sub", "mul", "div", "pow"))
 COMMUTE = (ADD, MUL)
 FEATURE_SIZE = 4
 MOST_FEATURES = 60

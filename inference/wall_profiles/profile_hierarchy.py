@@ -102,19 +102,7 @@ def fit_profile_rows(
             f"the mean width is not in the rows: its error is {error:.0%} (at most "
             f"{LARGEST_ERROR:.0%} is reported); take more rows, or less noise or blur."
         )
-    texts = ["a still wall gives ratios of the free energy's coefficients only"]
-    if model.aside:
-        texts.append(
-            f"rows {', '.join(map(str, model.aside))} do not show the wall that the others show "
-            "(flat, inverted or spoilt) and were left out"
-        )
-    if effective < LEAST_EFFECTIVE:
-        texts.append(f"the draws count as {effective:.0f} independent ones only")
     values = _named(model, target, thetas, pooled, generator)
-    if pooled:
-        repeated = float(thetas[:, 5].std()) > 0.8 * SPREAD_PRIOR * np.sqrt(1 - 2 / np.pi)
-        if repeated:
-            texts.append("the rows say little about the spread of widths: its prior is repeated")
     logger.info("wall rows: %d rows, Pareto k %.2f", len(model.y), pareto_k)
     units = dict.fromkeys(
         ("wall_width", "mean_width", "row_width", "row_position", "psf_width"), unit
@@ -139,8 +127,25 @@ def fit_profile_rows(
             "n_numbers": int(target.free.sum()) + len(model.y) * (2 if pooled else 1),
             "log_width_bound": error,
         },
-        warnings=texts,
+        warnings=_texts(model, thetas, pooled, effective),
     )  # fmt: skip
+
+
+def _texts(model: RowModel, thetas: Floats, pooled: bool, effective: float) -> list[str]:
+    """Return what must be said of the rows."""
+    texts = ["a still wall gives ratios of the free energy's coefficients only"]
+    if model.aside:
+        texts.append(
+            f"rows {', '.join(map(str, model.aside))} do not show the wall that the others show "
+            "(flat, inverted or spoilt) and were left out"
+        )
+    if effective < LEAST_EFFECTIVE:
+        texts.append(f"the draws count as {effective:.0f} independent ones only")
+    if pooled:
+        repeated = float(thetas[:, 5].std()) > 0.8 * SPREAD_PRIOR * np.sqrt(1 - 2 / np.pi)
+        if repeated:
+            texts.append("the rows say little about the spread of widths: its prior is repeated")
+    return texts
 
 
 def _mode(target: _Target) -> tuple[Floats, Floats]:

@@ -5,6 +5,8 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.inference import FieldTerm
+from physlearn.inference.fields import term_kernels
+from physlearn.inference.fields.user_terms import BUILT_IN
 
 ORDER = np.linspace(-1.2, 1.4, 12).reshape(3, 4)
 FIELD = np.full((3, 4), 0.3)
@@ -56,3 +58,13 @@ def test_a_numpy_function_of_one_argument_is_refused():
     # numpy would write the result over the drive
     with pytest.raises(InputError, match=r"must take \(P, E\)"):
         FieldTerm("square", np.square)
+
+
+def test_names_and_places_of_the_built_in_terms_agree():
+    places = [
+        term_kernels.BIAS, term_kernels.ALPHA, term_kernels.CUBIC, term_kernels.BETA,
+        term_kernels.GAMMA, term_kernels.BEND_X, term_kernels.BEND_Y, term_kernels.FIELD,
+    ]  # fmt: skip
+    names = ("bias", "alpha", "cubic", "beta", "gamma", "gradient_x", "gradient_y", "field")
+    assert [BUILT_IN.index(name) for name in names] == places
+    assert len(places) == term_kernels.BUILT_IN
