@@ -5,8 +5,16 @@ import pytest
 from scipy import ndimage, stats
 
 from physlearn.inference.adequacy import lattice_pattern_kernels as kernels
+from physlearn.inference.adequacy.conditional_misfit import (
+    SimulatedPatterns,
+    conditional_residuals,
+)
 from physlearn.inference.adequacy.lattice_adequacy import FAMILY_WISE, Adequacy, check_adequacy
-from physlearn.inference.adequacy.lattice_patterns import measure_patterns, plan_patterns
+from physlearn.inference.adequacy.lattice_patterns import (
+    PatternRow,
+    measure_patterns,
+    plan_patterns,
+)
 from physlearn.inference.lattices.lattice_data import gather_snapshots
 from physlearn.inference.lattices.lattice_family import lattice_family
 from physlearn.inference.posteriors.lattice_population import make_population
@@ -141,6 +149,22 @@ def test_kernels_equal_their_python(pictures):
         assert sum(int(one.sum()) for one in compiled) > 0, name
         for one, two in zip(compiled, plain, strict=True):
             assert np.array_equal(one, two), name
+
+
+def test_misfits_far_from_the_simulated_pictures_count_the_regression_too(oracle):
+    """A picture 3 sd out beside 20 simulated ones: its prediction scatters by a half more."""
+    rng, n, found = np.random.default_rng(1), 20, []
+    row = (PatternRow("triplet", "one", "plain"),)
+    for _ in range(3000):
+        statistics = rng.standard_normal((1, n, 1))
+        values = 0.7 * statistics + rng.standard_normal((1, n, 1))
+        fitted = np.array([[3.0]])
+        seen = 0.7 * fitted + rng.standard_normal((1, 1))
+        simulated = SimulatedPatterns(values, statistics, row)
+        found.append(conditional_residuals(ONE_SHELL, simulated, seen, fitted).observed[0])
+    # a straight line leaves 18 degrees of freedom: Student's t
+    p = stats.kstest(found, stats.t(18).cdf).pvalue
+    oracle("misfits are Student's t", p=p)
 
 
 def test_rows_are_correlations_environments_and_triplets_by_hand():

@@ -1,0 +1,24 @@
+"""The numbers of a prediction's table: intervals by hand, jackknife errors of known means."""
+
+import numpy as np
+import pytest
+
+from physlearn.inference.prediction.thermal_runs import jackknife_error
+from physlearn.inference.prediction.thermodynamics import summary_rows
+
+
+def test_intervals_hold_the_middle_nine_tenths_of_the_draws():
+    draws = np.linspace(0.0, 1.0, 1001)[:, None]
+    values = np.repeat(draws[None], 9, axis=0)  # all of time, and eight blocks left out: no noise
+    (row,) = summary_rows({"heat_capacity": values}, np.ones((1001, 1)), None)
+    assert row["q05"] == pytest.approx(0.05)
+    assert row["q95"] == pytest.approx(0.95)
+    assert row["mean"] == pytest.approx(0.5)
+    assert row["monte_carlo_sd"] == 0.0
+
+
+def test_jackknife_of_a_mean_is_its_standard_error():
+    blocks = np.random.default_rng(1).normal(0.0, 2.0, 25)
+    without = (blocks.sum() - blocks) / 24
+    values = np.concatenate([[blocks.mean()], without])[:, None]
+    assert jackknife_error(values)[0] == pytest.approx(blocks.std(ddof=1) / 5)
