@@ -259,7 +259,7 @@ def onsager_magnetization(
     >>> onsager_magnetization([0.4, 0.5]).round(6).tolist()
     [0.0, 0.911319]
     >>> float(onsager_magnetization(1 / 2.2).round(6))   # at T = 2.2 J / k_B
-    0.784754
+    0.784755
     """
     k_x, k_y = (np.abs(k) for k in _couplings(coupling, coupling_y))
     # 1 / (sinh sinh), without overflow
