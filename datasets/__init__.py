@@ -198,4 +198,5 @@ __getattr__, __dir__, __all__ = attach(
         "average_scans": ".channels.average_scans",
         "AveragedScans": ".channels.average_scans",
     },
+    ("registry",),
 )

@@ -8,6 +8,7 @@ import html
 import importlib.metadata
 import json
 import os
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ SHOWN = ["name", "mean", "sd", "q05", "q95", "unit", "verdict"]
 """Columns of the summary that a session or a notebook shows."""
 
 ROWS_SHOWN = 50
+CACHE_VARIABLE = "XDG_CACHE_HOME"
 
 REPORTED_VERSIONS = ("physlearn", "numpy", "scipy", "numba", "arviz", "xarray", "pandas")
 
@@ -317,10 +319,25 @@ def data_fingerprint(data: bytes | Sequence[NDArray[Any]]) -> str:
 
 
 def import_arviz() -> ModuleType:
-    """Import ArviZ without its notice about a coming release, which users can do nothing about."""
+    """Import ArviZ without its notice about a coming release, which users can do nothing about.
+
+    It notes in the user's cache that it gave notice; where that can't be written to, in a temporary
+    folder instead.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        import arviz
+        try:
+            import arviz
+        except OSError:
+            with tempfile.TemporaryDirectory() as folder:
+                before = os.environ.get(CACHE_VARIABLE)
+                os.environ[CACHE_VARIABLE] = folder
+                try:
+                    import arviz
+                finally:
+                    del os.environ[CACHE_VARIABLE]
+                    if before is not None:
+                        os.environ[CACHE_VARIABLE] = before
     return arviz
 
 

@@ -23,6 +23,7 @@ from physlearn.inference.posteriors.auxiliary_pictures import (
     MarkovLattices,
 )
 from physlearn.inference.posteriors.priors import Prior
+from physlearn.results import import_arviz
 
 __all__ = ["ExchangeDraws", "sample_exchange"]
 
@@ -203,8 +204,7 @@ def _mixing(kept: Float) -> tuple[float, float]:
     """Return effective draws and R-hat of the worst parameter of (n_chains, n_keep, d) draws."""
     if kept.shape[1] < 4:
         return float("nan"), float("nan")
-    import arviz
-
+    arviz = import_arviz()
     # arviz has no types
     ess: Callable[[Float], float] = arviz.ess
     rhat: Callable[[Float], float] = arviz.rhat

@@ -35,6 +35,7 @@ def test_folders_are_reached_by_a_dot():
     code = (
         "import physlearn\n"
         "assert physlearn.lattice_models.square_lattice((2, 2)).n_sites == 4\n"
+        "assert 'list' in dir(physlearn.datasets.registry)\n"
         "assert {'causal', 'datasets', 'inference', 'plots'} <= set(dir(physlearn))\n"
         "assert 'attach' not in dir(physlearn)"
     )

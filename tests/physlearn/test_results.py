@@ -1,6 +1,9 @@
 """A Fit carries its posterior, its provenance and its doubts, and survives a file."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -87,3 +90,18 @@ def test_fingerprint_tells_type_and_shape_apart():
     assert data_fingerprint([base]) != data_fingerprint([base.astype(np.int16)])
     assert data_fingerprint([base]) != data_fingerprint([base.reshape(2, 2)])
     assert data_fingerprint([base]) == data_fingerprint([base.copy()])
+
+
+def test_a_home_that_cannot_be_written_to_stops_no_fit(tmp_path):
+    (tmp_path / "file").touch()  # a folder below a file can't be made, whoever asks
+    code = (
+        "import os, tempfile\n"
+        "from physlearn.results import import_arviz\n"
+        "print(import_arviz().__name__, 'XDG_CACHE_HOME' in os.environ)"
+    )
+    home = {"HOME": str(tmp_path / "file" / "home"), "MPLCONFIGDIR": str(tmp_path)}
+    kept = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**kept, **home}, capture_output=True, text=True
+    )
+    assert done.stdout == "arviz False\n", done.stderr
