@@ -7,6 +7,7 @@ import xarray as xr
 from physlearn.datasets import measure_channel_noise
 from physlearn.datasets.channels import repeats, signal_test
 from physlearn.datasets.channels.noise_estimate import picture_noise
+from physlearn.datasets.channels.scan_gain import scan_gain
 from physlearn.datasets.scan.register_images import Registration
 
 
@@ -78,3 +79,17 @@ def test_channels_that_disagree_are_judged_by_both_their_errors(monkeypatch, apa
     best, found = repeats.register_scan(pair, pair, None, "rigid", 4.0, notes)
     assert (best, found) == ("a", answers[0.3])
     assert bool(notes) == told
+
+
+def test_the_error_of_a_gain_between_scans_is_its_scatter(oracle):
+    """One scene, noise in both scans, 80 pairs: z of the planted gain."""
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[:64, :64]
+    scene = np.sin(x / 5) * np.cos(y / 6) + 0.5 * np.sin((x + 2 * y) / 9)
+    z = []
+    for _ in range(80):
+        found = scan_gain(*(g * scene + rng.normal(0, 0.4, scene.shape) for g in (1.0, 1.3)))
+        z.append((found.gain - 1.3) / found.sd)
+    oracle("gain between scans, mean", z=np.mean(z) * np.sqrt(80) / np.std(z))
+    # blocks of one scene share its waves: the spread is known to a tenth
+    oracle("gain between scans, spread", error=np.std(z) - 1.0, bound=0.35)
