@@ -119,9 +119,10 @@ def _vacancies(sites: SiteStates) -> Iterable[Answer]:
         untold = any(f"sublattice {part} stands out" in text for text in sites.warnings)
         share, low, high = (said_share(row[key]) for key in ("share", "low", "high"))
         few = n == 0 and row["low"] < FEWEST_SHARE
+        verb = "is" if n == 1 else "are"
         sentence = (
             f"No site{where} stands out as {kind}; more than {high} of them would." if few
-            else f"{n:,} of {int(row['n_sites']):,} sites{where} are {kind}."
+            else f"{n:,} of {int(row['n_sites']):,} sites{where} {verb} {kind}."
         )  # fmt: skip
         yield Answer(
             f"Are sites{where} {kind}?", sentence, "open" if few or untold else "settled",
@@ -150,7 +151,8 @@ def _dopants(sites: SiteStates) -> Iterable[Answer]:
             more = int(row["brighter"])
             yield Answer(
                 f"Do sites{where} hold another species?",
-                f"{n:,} of {all_sites:,} sites{where} look like another species: {more:,} brighter "
+                f"{n:,} of {all_sites:,} sites{where} look{'s' if n == 1 else ''} like another "
+                f"species: {more:,} brighter "
                 f"and {n - more:,} dimmer than usual.", "open",
                 "a dopant, a contaminant or a column that the fit missed",
             )  # fmt: skip
