@@ -24,6 +24,8 @@ __all__ = ["predict_frames"]
 
 Floats = NDArray[np.float64]
 REACH = 1.2  # of the film's largest value
+DOUBTFUL = ("do not trust", "does not hold", "trust at most", "miss their prediction")
+"""Words of a fit's warnings that its futures carry along."""
 
 
 def predict_frames(
@@ -72,7 +74,8 @@ def predict_frames(
     Returns
     -------
     xarray.DataArray
-        (draw, time, y, x) for a film; what `predict_walls` returns for a wall fit.
+        (draw, time, y, x) for a film, with the fit's doubts in ``attrs["warnings"]``; what
+        `predict_walls` returns for a wall fit.
 
     Raises
     ------
@@ -134,7 +137,11 @@ def predict_frames(
         else:
             rows, columns = (slice(margin, size - margin) for size in state.field.shape)
             futures[k] = frames[:, rows, columns]
-    return _dressed(futures, times, state, measured, seed)
+    found = _dressed(futures, times, state, measured, seed)
+    doubts = [text for text in fit.warnings if any(word in text for word in DOUBTFUL)]
+    if doubts:  # futures of a fit that is not to be trusted say so wherever they go
+        found.attrs["warnings"] = doubts
+    return found
 
 
 def _checked_times(state: FieldState, frame_times: ArrayLike | None, count: int) -> Floats:

@@ -1,5 +1,7 @@
 """One more frame: the filter against the fit of the whole film, and the fan of futures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,15 @@ def test_live_fit_follows_the_fit_of_the_whole_film(story, oracle):
     oracle("truth under the live fit", z=np.abs((live["landau"].mean(0) - TRUTH) / spread).max())
     assert "filter" in live.attrs["approximation"]
     assert live.diagnostics["live_frames"] == LAST - FIRST
+
+
+def test_futures_of_a_doubtful_fit_say_so(story):
+    live = story[3]
+    doubt = "the fit did not converge: do not trust the numbers"
+    doubtful = replace(live, warnings=("edges: open", doubt))
+    assert predict_frames(doubtful, 1, n_futures=2, rng=1).attrs["warnings"] == [doubt]
+    sound = replace(live, warnings=("edges: open",))
+    assert "warnings" not in predict_frames(sound, 1, n_futures=2, rng=1).attrs
 
 
 def test_futures_cover_the_frames_and_are_those_of_the_whole_film(story, oracle):
