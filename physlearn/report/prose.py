@@ -106,7 +106,7 @@ def assumptions(findings: Findings) -> list[str]:
     ['The numbers in the file are taken as they are; no model of a material was fitted to them.']
     """
     texts = []
-    if findings.couplings is not None or findings.snapshots is not None:
+    if findings.couplings is not None:
         texts += [
             "Equilibrium at one temperature: the arrangement is a fair sample of it. An alloy’s "
             "pattern is often frozen in; the temperature is then that of the freeze.",
