@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 SET_ASIDE = "frames_set_aside"
 """Attribute of a video: frames that were given and could not be used, each with its sentence."""
-UNIT_STEP = 1e-3
+STEP_TOLERANCE = 1e-3
 LONG_STEP = 1.5
 
 
@@ -61,7 +61,7 @@ def _unnamed_units(video: xr.DataArray) -> list[str]:
         if dim not in video.coords or video.sizes[dim] < 2 or video[dim].dtype.kind not in "iuf":
             continue
         step = float(np.median(np.diff(video[dim].to_numpy())))
-        if "units" not in video[dim].attrs and abs(step - 1.0) > UNIT_STEP:
+        if "units" not in video[dim].attrs and abs(step - 1.0) > STEP_TOLERANCE:
             texts.append(
                 f"{dim} goes on by {step:.4g} a step but has no unit, so that its numbers pass for "
                 f"{counted}: set video.{dim}.attrs['units'] = '{remedy}' (or what it is in)"

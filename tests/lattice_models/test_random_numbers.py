@@ -27,8 +27,8 @@ CONSTANTS = (
 )  # fmt: skip
 LANES = ("LANE_ROTATE_A", "LANE_BACK_A", "LANE_SHIFT", "LANE_ROTATE_B", "LANE_BACK_B", "FACTOR")
 LANE_FILES = (
-    "checkerboard_kernels.py", "replica_kernels.py", "state_replica_kernels.py",
-    "term_replica_kernels.py", "exchange_replica_kernels.py", "coupling_kernels.py",
+    "checkerboard_kernels.py", "pair_replica_kernels.py", "state_replica_kernels.py",
+    "term_replica_kernels.py", "fixed_composition_kernels.py", "exact_draw_kernels.py",
 )  # fmt: skip
 LANE_STEPS = ("word", "b", "turned", "first", "second")
 COUNT = 200_000
@@ -83,12 +83,12 @@ def lane_steps(path):
 
 def test_every_copy_of_the_lanes_is_identical():
     folder = ROOT / "lattice_models"
-    owners = {path.name for path in folder.rglob("*.py") if "0x9E3779BB" in path.read_text()}
-    assert owners == set(LANE_FILES)
-    found = [definitions(folder / name, LANES) for name in LANE_FILES]
+    owners = {path.name: path for path in folder.rglob("*.py") if "0x9E3779BB" in path.read_text()}
+    assert set(owners) == set(LANE_FILES)
+    found = [definitions(owners[name], LANES) for name in LANE_FILES]
     constants = [{name: trees[name] for name in LANES} for trees in found]
     assert all(other == constants[0] for other in constants)
-    steps = [lane_steps(folder / name) for name in LANE_FILES]
+    steps = [lane_steps(owners[name]) for name in LANE_FILES]
     assert [text.split(" = ")[0] for text in steps[0][0]] == list(LANE_STEPS)
     assert all(other[0] == steps[0][0] and len(other[1]) == 1 for other in steps)
 
