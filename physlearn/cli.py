@@ -276,7 +276,8 @@ def _tell(result: StudyResult) -> None:
     for answer in headlines(result.findings):
         # Units and ranges stand in square brackets, which would be read as a style
         detail = f" [dim]{escape(answer.detail)}[/dim]" if answer.detail else ""
-        console.print(f"• {escape(answer.sentence)}{detail}")
+        asked = f"{answer.question}: " if answer.state == "none" else ""
+        console.print(f"• {escape(asked + answer.sentence)}{detail}")
     truth = result.summary["truth"]
     if truth is not None:
         for row in truth["parameters"]:

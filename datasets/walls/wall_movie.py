@@ -139,7 +139,10 @@ def save_wall_movie(
         captioned(_draw(track, video, picture, limits, frame, scale), track, frame, pixel / scale)
         for frame, picture in enumerate(values)
     ]
-    _write(file, kind, np.stack(pictures), rate)
+    # The words of a longer time may need one more line
+    rows = max(len(picture) for picture in pictures)
+    alike = [np.pad(one, ((0, rows - len(one)), (0, 0), (0, 0))) for one in pictures]
+    _write(file, kind, np.stack(alike), rate)
     return file
 
 

@@ -55,6 +55,19 @@ def test_a_gif_is_read_back_as_a_film_of_the_frames(scene, tmp_path):
     assert any("coloured" in note for note in film.attrs["warnings"])
 
 
+def test_frames_keep_one_size_though_the_words_of_a_later_time_need_a_line_more(tmp_path):
+    options = WallSceneOptions(noise_sd=0.0, radius_pixel=10.0, n_domains=1)
+    scene = make_wall_scene("domains", (48, 48), 3, options=options, rng=1)
+    late = WallTrack(scene.track.table, scene.track.frame_times * 1.23456e7, time_unit="s")
+    uneven = 0
+    for magnification in range(1, 9):
+        width = 48 * magnification
+        frame = np.zeros((width, width, 3), np.uint8)
+        uneven += len({len(captioned(frame, late, number, 1.0)) for number in range(3)}) > 1
+        save_wall_movie(late, scene.video, tmp_path / "walls.gif", magnification=magnification)
+    assert uneven, "no frame of these widths needs another line: the case tests nothing"
+
+
 def test_the_caption_names_the_rings_and_the_bar_is_as_long_as_it_says(scene):
     black = np.zeros((300, 600, 3), np.uint8)
     first, later = (captioned(black, scene.track, frame, 0.05) for frame in (0, 2))
