@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from physlearn.checks import InputError, check_count
 from physlearn.inference.lattices.lattice_data import LatticeData, PictureGroup
@@ -115,16 +116,18 @@ class MarkovLattices(AuxiliaryLattices):
     def _memory(self, theta: Float) -> float:
         """Return the integrated autocorrelation time of the slowest statistic, in sweeps.
 
-        Chains at different parameters differ in their means, which must not pass for a memory.
+        Chains at different parameters differ in their means, which must not pass for a memory. The
+        squares are looked at too: exchanged states renew the sign of a magnetization, not its size.
         """
         trace = np.empty((RECORDS, *theta.shape))
         for record in range(RECORDS):
             self._relabel(theta)
             self._sweep(theta, 1)
             trace[record] = self._statistics()
+        trace = np.concatenate([trace, trace**2], axis=2)
         if np.ptp(theta, axis=0).any():
             trace -= trace.mean(axis=0)
-        return max(_integrated_memory(trace[:, :, k]) for k in range(theta.shape[1]))
+        return max(_integrated_memory(trace[:, :, k]) for k in range(trace.shape[2]))
 
     def draw(self, theta: Float) -> Float:
         """Return sum of design^T T after the inner sweeps at parameters (n_chains, d)."""
@@ -133,10 +136,11 @@ class MarkovLattices(AuxiliaryLattices):
         return self._statistics()
 
     def _relabel(self, theta: Float) -> None:
-        """Offer one picture of every lattice another order of its states, by Metropolis' rule.
+        """Choose between one picture of every lattice and another order of its states (heat bath).
 
         In an ordered lattice single sites and clusters hardly ever take the whole of it from one
-        phase to another: a field that changed its sign would find it where it was.
+        phase to another: a field that changed its sign would find it where it was. Metropolis' rule
+        would turn a picture without a field over each time, and so tie it to the one before.
         """
         family = self._data.family
         if family.fixed_composition:
@@ -150,7 +154,7 @@ class MarkovLattices(AuxiliaryLattices):
             if group.offset is not None:
                 sites = np.arange(group.n_sites)[:, None]
                 rise += (group.offset[sites, new] - group.offset[sites, old]).sum(axis=0)
-            taken = np.log(self._rng.random(self._n)) < rise
+            taken = self._rng.random(self._n) < expit(rise)
             if not np.all(taken):
                 population.restart(np.where(taken, new, old))
 
