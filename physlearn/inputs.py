@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from physlearn.checks import InputError
+from physlearn.checks import SMALLEST_IMAGE_EDGE, InputError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -194,6 +194,12 @@ def cut_region(
                 f"got {first}:{end}."
             )
         cut[dim] = slice(round(first * own / n), round(end * own / n))
+        if cut[dim].stop - cut[dim].start < SMALLEST_IMAGE_EDGE:
+            raise InputError(
+                f"region must leave at least {SMALLEST_IMAGE_EDGE} pixels along {dim} of the "
+                f"picture and of each channel; {first}:{end} leaves "
+                f"{cut[dim].stop - cut[dim].start} of {own}."
+            )
     return data.isel(cut)
 
 

@@ -16,7 +16,10 @@ UNIT_IN_BRACKETS = re.compile(r"^(?P<name>.*?)[\s_]*[\[(]\s*(?P<unit>[^\])]+?)\s
 UNIT_AT_THE_END = re.compile(
     r"^(?P<name>.+)_(?P<unit>[kmuµM]?[VAT]|[kM]?V/(?:[cmnuµ]?m)|K|N|Pa|[kMG]Pa)$"
 )
-NOT_A_DRIVE = ("frame", "frames", "index", "time", "time_s", "time (s)", "t", "t_s", "unnamed: 0")
+FRAME_OR_TIME = re.compile(
+    r"unnamed: 0|index|frames?([ _](number|no|index))?"
+    r"|(time|t)([ _]?[\[(]?(s|ms|us|µs|min|h)[\])]?)?"
+)
 
 
 def read_drive(path: str | os.PathLike[str], n_frames: int) -> tuple[np.ndarray, str]:
@@ -66,7 +69,7 @@ def read_drive(path: str | os.PathLike[str], n_frames: int) -> tuple[np.ndarray,
             f"{file.name} has {len(table)} row(s)."
         )
     held = [str(name) for name in table.columns]
-    offered = [name for name in held if name.strip().lower() not in NOT_A_DRIVE]
+    offered = [name for name in held if not FRAME_OR_TIME.fullmatch(name.strip().lower())]
     named = [name for name in held if _name_and_unit(name)[0].lower() == "drive"]
     if len(named or offered) != 1:
         raise InputError(

@@ -16,6 +16,8 @@ __all__ = ["set_scale"]
 Data = TypeVar("Data", "xr.DataArray", "xr.Dataset")
 
 UNITS = ("angstrom", "nm", "um")
+COUNTED = ("pixel", "frame")
+UNEVEN = 1e-3
 LACKING = {"pixel_size": (" has no scale", " has no length scale"), "time": (" has no time scale",)}
 
 
@@ -49,8 +51,8 @@ def set_scale(
     Raises
     ------
     InputError
-        For a size or interval that is not positive, another unit, data without y and x, or an
-        interval for a picture.
+        For a size or interval that is not positive, another unit, data without y and x, axes that
+        do not increase or pixels unevenly spaced, or an interval for a picture.
 
     Examples
     --------
@@ -101,11 +103,18 @@ def _scaled(data: Data, dim: str, step: float, unit: str, notes: list[str]) -> D
     if dim in data.coords:
         old = data.coords[dim].to_numpy().astype(float)
         had = str(data.coords[dim].attrs.get("units", "pixel"))
-        spacing = (old[-1] - old[0]) / (len(old) - 1) if len(old) > 1 else 1.0
-        if had not in ("pixel", "frame"):
-            notes.append(
-                f"{dim}: {step:.6g} {unit} a step, given by hand; the file says "
-                f"{spacing:.6g} {had}."
+        steps = np.diff(old)
+        if len(steps) and steps.min() <= 0:
+            raise InputError(
+                f"{dim} must increase; turn it first: data.isel({dim}=slice(None, None, -1))."
             )
-        old = old / spacing
+        if had not in COUNTED:
+            # Frames that were left out make some steps longer than the scan's own
+            own = float(steps.min()) if len(steps) else 1.0
+            notes.append(
+                f"{dim}: {step:.6g} {unit} a step, given by hand; the file says {own:.6g} {had}."
+            )
+            old = old / own
+        if dim != "time" and len(steps) and np.ptp(np.diff(old)) > UNEVEN * np.diff(old).min():
+            raise InputError(f"{dim} must be evenly spaced to be given a pixel size.")
     return data.assign_coords({dim: (dim, old * step, {"units": unit})})

@@ -83,6 +83,9 @@ def test_a_drive_is_the_column_beside_time_or_the_one_called_drive(tmp_path):
     np.testing.assert_array_equal(read_drive(file, 2)[0], [1.0, 2.0])
     file.write_text("frame,field,drive\n0,9,1\n1,9,2\n")
     np.testing.assert_array_equal(read_drive(file, 2)[0], [1.0, 2.0])
+    for header in ("frame,time_ms,bias", "time [s],frame number,bias_mV", "t (s),index,V"):
+        file.write_text(f"{header}\n0,9,1\n1,9,2\n")
+        np.testing.assert_array_equal(read_drive(file, 2)[0], [1.0, 2.0])
     file.write_text("bias_V,current_A\n1,0\n2,5\n")
     with pytest.raises(InputError, match="it has bias_V, current_A: rename one"):
         read_drive(file, 2)
@@ -111,9 +114,12 @@ def test_a_film_carries_its_drives_unit(tmp_path):
 def test_a_region_is_counted_in_the_pictures_pixels():
     import xarray as xr
 
-    picture = xr.DataArray(np.arange(600.0).reshape(20, 30), dims=("y", "x"))
+    picture = xr.DataArray(np.arange(4800.0).reshape(60, 80), dims=("y", "x"))
     coarse = picture.coarsen(y=2, x=2).mean()
-    np.testing.assert_array_equal(cut_region(picture, (2, 6, 4, 8), picture), picture[4:8, 2:6])
-    np.testing.assert_array_equal(cut_region(coarse, (2, 6, 4, 8), picture), coarse[2:4, 1:3])
-    with pytest.raises(InputError, match="inside the picture of 30 pixels along x"):
-        cut_region(picture, (0, 40, 0, 10), picture)
+    region = (4, 44, 8, 48)
+    np.testing.assert_array_equal(cut_region(picture, region, picture), picture[8:48, 4:44])
+    np.testing.assert_array_equal(cut_region(coarse, region, picture), coarse[4:24, 2:22])
+    with pytest.raises(InputError, match="inside the picture of 80 pixels along x"):
+        cut_region(picture, (0, 90, 0, 40), picture)
+    with pytest.raises(InputError, match="0:20 leaves 10 of 40"):
+        cut_region(coarse, (0, 20, 0, 40), picture)

@@ -29,6 +29,27 @@ def test_a_part_of_a_picture_keeps_its_place():
     assert cut.x.to_numpy()[0] == 5.0
 
 
+def test_frames_left_out_keep_their_times():
+    film = xr.DataArray(
+        np.zeros((5, 20, 30)), dims=("time", "y", "x"),
+        coords={"time": ("time", [0.0, 1, 2, 6, 7], {"units": "frame"})},
+    )  # fmt: skip
+    scaled = set_scale(film, frame_interval_s=2.0)
+    np.testing.assert_array_equal(scaled.time, [0, 2, 4, 12, 14])
+    again = set_scale(scaled, frame_interval_s=3.0)
+    np.testing.assert_array_equal(again.time, [0, 3, 6, 18, 21])
+
+
+@pytest.mark.parametrize(
+    ("places", "sentence"),
+    [(np.arange(20.0)[::-1], "y must increase"), (np.arange(20.0) ** 2, "y must be evenly")],
+)
+def test_axes_that_no_scan_has_are_refused(places, sentence):
+    image = xr.DataArray(np.zeros((20, 30)), dims=("y", "x"), coords={"y": places})
+    with pytest.raises(InputError, match=sentence):
+        set_scale(image, pixel_size=1.0)
+
+
 def test_another_scale_is_said():
     image = set_scale(xr.DataArray(np.zeros((20, 30)), dims=("y", "x")), pixel_size=2.0)
     again = set_scale(image, pixel_size=3.0)
