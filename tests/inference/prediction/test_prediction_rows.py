@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from physlearn.inference.prediction.order_transition import Transition
 from physlearn.inference.prediction.thermal_runs import jackknife_error
 from physlearn.inference.prediction.thermodynamics import summary_rows
 
@@ -22,3 +23,12 @@ def test_jackknife_of_a_mean_is_its_standard_error():
     without = (blocks.sum() - blocks) / 24
     values = np.concatenate([[blocks.mean()], without])[:, None]
     assert jackknife_error(values)[0] == pytest.approx(blocks.std(ddof=1) / 5)
+
+
+def test_interval_of_a_transition_leaves_half_the_rest_on_either_side():
+    ratios = np.append(np.linspace(1.0, 2.0, 1001), np.nan)  # one draw has no transition
+    found = Transition(ratios, 300 * ratios, None, "", "uniform", 1.0, False, (0.5, 2.5))
+    assert found.interval() == pytest.approx((1.05, 1.95))
+    assert found.interval(0.5) == pytest.approx((1.25, 1.75))
+    assert found.interval_k() == pytest.approx((315.0, 585.0))
+    assert found.probability == pytest.approx(1001 / 1002)
