@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from lattice_forecasts import fit_of
 from scipy.spatial import Delaunay
 
 from physlearn.checks import InputError
@@ -194,6 +195,21 @@ def test_energy_of_the_picture_is_that_of_its_bonds(diluted):
     expected = -2 * coupling * bond - field * picture.states.mean()
     assert n == picture.graph.n_sites
     np.testing.assert_allclose(energies, expected, atol=1e-12)
+
+
+def test_neighbours_met_twice_round_a_narrow_box_count_twice_in_the_energy():
+    # two rows on a torus: the other row is the neighbour above and the one below
+    graph = square_lattice((2, 5))
+    states = np.array([[1, 1, 1, 1, 1, 1, 1, -1, -1, -1]], np.int8)
+    family = lattice_family("ising", (-1, 1), 1)
+    theta = np.array([[0.3, 0.2], [-0.1, 0.5]])
+    fit = fit_of(theta, family, graph, states=states)
+    energies, n = picture_energies(
+        fit, family, snapshots_of(fit), make_crystal("square", (8, 8), 1), theta_of(fit)
+    )
+    # products of the 20 bonds: across 2 * (2 - 3), along 5 in the first row and 1 in the second
+    assert n == 10
+    np.testing.assert_allclose(energies, -0.4 * theta[:, 0] - 2 * 0.2 * theta[:, 1], atol=1e-12)
 
 
 @pytest.mark.parametrize("periodic", [True, False])
