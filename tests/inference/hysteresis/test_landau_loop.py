@@ -12,6 +12,7 @@ from physlearn.inference.hysteresis.landau_branches import (
     landau_branch,
     landau_stiffness,
 )
+from physlearn.inference.hysteresis.landau_loop import _columns
 from physlearn.inference.hysteresis.loop_scenes import make_loop_map
 from physlearn.inference.hysteresis.pixel_pooling import design_effect, pool_pixels
 from physlearn.lattice_models import LandauPotential
@@ -191,3 +192,22 @@ def test_loops_of_lead_titanate(public_file):
     assert low < 5.5 < high + 0.1
     assert down < -3.0 < up
     assert fit.interval("imprint")[0] > 0
+
+
+def test_squareness_knows_nothing_of_the_gain():
+    names = ["coercive_voltage_rising", "coercive_voltage_falling", "switchable_response",
+             "remanent_response"]  # fmt: skip
+    values = np.array([5.0, -3.0, 4.0, 1.5])
+    gain = 0.1 * np.array([0.0, 0.0, 4.0, 1.5])  # swing and remanence err by one factor
+    apart = np.diag([0.01, 0.04, 0.0, 0.09])  # and what the remanence alone errs by
+    described = xr.Dataset(
+        {name: ("pixel", np.full(2, value)) for name, value in zip(names, values, strict=True)}
+        | {"covariance": (("pixel", "column", "other"),
+                          np.stack([np.outer(gain, gain), np.outer(gain, gain) + apart]))},
+        coords={"column": names},
+    )  # fmt: skip
+    found, covariance = _columns(described)
+    np.testing.assert_allclose(found, [[5.0, -3.0, np.log(4.0), 0.75]] * 2)
+    sizes = np.diagonal(covariance, axis1=1, axis2=2)
+    np.testing.assert_allclose(sizes[0], [0.0, 0.0, 0.01, 0.0], atol=1e-15)
+    np.testing.assert_allclose(sizes[1], [0.01, 0.04, 0.01, 0.25 * 0.09])
