@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy import stats
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.reading.read_video import read_video
@@ -16,6 +17,7 @@ from physlearn.inference.walls.track_fit import _law_of_levels
 from physlearn.inference.walls.wall_bound import wall_dynamics_bound
 from physlearn.inference.walls.wall_dynamics import fit_wall_dynamics
 from physlearn.inference.walls.wall_judgement import check_settled, doubts_of_draws, verdict_of
+from physlearn.inference.walls.wall_posterior import HELD_MASS, WallOptimum, draw_parameters
 from physlearn.records import WallTrack
 
 NAMES = ("drive_mobility", "curvature_mobility")
@@ -268,3 +270,35 @@ def test_the_xpeem_film_is_refused_or_flagged(public_file):
         assert "that a front can follow" in str(reason) or "does not settle" in str(reason)
     else:
         assert fit.warnings
+
+
+def test_draws_of_a_straight_model_are_as_wide_as_its_information(oracle):
+    # residuals linear in law, shift and shape: the posterior is the Gaussian of the information
+    rng = np.random.default_rng(1)
+    columns = rng.normal(size=(12, 4))
+    law, shift, own = columns[:, :2], columns[:, 2:3], columns[:, 3:]
+    # far from the bound of the curvature's mobility
+    seen = rng.normal(size=12) + law @ [0.0, 30.0]
+    model = SimpleNamespace(
+        residuals=lambda points, shape: seen - points @ law.T - shape @ own.T,
+        shift_effect=lambda shifts: shifts @ shift.T,
+    )
+    prior_sd = np.array([50.0, 50.0, 2.0])
+    whole = columns.T @ columns + np.diag(np.append(prior_sd**-2, 0.0))
+    mode = np.linalg.solve(whole, columns.T @ seen)
+    information = whole[:3, :3] - np.outer(whole[:3, 3], whole[:3, 3]) / whole[3, 3]
+    optimum = WallOptimum(
+        mode[:3], [mode[3:]], information, [columns], [seen - columns @ mode], True, 2, np.zeros(3)
+    )
+    n_draws = 4000
+    draws, pareto_k = draw_parameters([model], optimum, prior_sd[:2], prior_sd[2:], rng, n_draws)
+    precision = np.linalg.inv(np.linalg.inv(whole)[:2, :2])
+    away = draws - mode[:2]
+    square = np.einsum("ki,ij,kj->k", away, precision, away)
+    # proposals, 1.1 times as wide, are held within the circle of this squared radius
+    held = 1.1**2 * stats.chi2.ppf(HELD_MASS, 2)
+    mean = 2 - held * np.exp(-held / 2) / (1 - np.exp(-held / 2))
+    # draws are chosen from four times as many proposals
+    error = 2 * np.sqrt(1 / n_draws + 1 / (4 * n_draws))
+    oracle("squared distance from the mode, law of two", z=(square.mean() - mean) / error)
+    assert pareto_k < 0.5
