@@ -7,6 +7,7 @@ import xarray as xr
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import WallSceneOptions, make_wall_scene
 from physlearn.inference import fit_binary_walls
+from physlearn.inference.binary_walls import binary_errors, binary_walls
 from physlearn.inference.binary_walls.binary_contours import cut_pieces, film_contours
 from physlearn.inference.binary_walls.binary_errors import answer_share
 from physlearn.inference.binary_walls.binary_fronts import ChainFront, chain_geometry
@@ -188,6 +189,31 @@ def test_kernels_equal_their_plain_form():
 def test_answer_of_labels_that_scatter_as_expected_is_one():
     assert abs(answer_share(0.2, 0.2, 0.01) - 1.0) < 1e-6
     assert answer_share(0.2, 0.0, 1e-9) == pytest.approx(0.886, abs=0.003)
+
+
+def test_labels_that_answer_by_half_scatter_the_estimate_twice_as_far(monkeypatch):
+    kept = []
+
+    def keep(*given):
+        kept.append(given)
+        return binary_errors.simulate_films(*given)
+
+    monkeypatch.setattr(binary_walls, "simulate_films", keep)
+    rows, columns = np.mgrid[:32, :32]
+    away = np.hypot(rows - 15.3, columns - 15.8)
+    fit_binary_walls(np.array([away < 9.0 + 0.2 * time for time in range(8)]), rng=1)
+    film, fronts, optimum, blur, jitter, *_ = kept[0]
+
+    def covariance(share):
+        monkeypatch.setattr(binary_errors, "answer_share", lambda *_: share)
+        return binary_errors.simulate_films(
+            film, fronts, optimum, blur, jitter, np.random.default_rng(2), 20
+        )[0]
+
+    # what shapes and locked pixels add does not answer: differences of scatter are left
+    half, whole, double = (covariance(share) for share in (0.5, 1.0, 2.0))
+    assert np.diag(whole - double).min() > 0
+    np.testing.assert_allclose(half - whole, 4 * (whole - double), rtol=1e-9)
 
 
 def test_a_wall_that_stays_in_its_column_of_pixels_is_known_to_a_pixel():
