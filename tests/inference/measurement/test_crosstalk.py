@@ -17,6 +17,7 @@ from physlearn.inference.measurement.crosstalk import (
     read_intensities,
     simulate_intensities,
 )
+from physlearn.inference.measurement.crosstalk_fit import PRIOR_SD, TAIL_SD, _Chart, _louis
 from physlearn.inference.measurement.crosstalk_terms import CrosstalkTerms, natural_terms
 from physlearn.inference.measurement.lattice_evidence import join_evidence
 from physlearn.inference.measurement.lattice_measurement import hidden_problem
@@ -255,3 +256,52 @@ def test_what_is_refused():
         Crosstalk((1.0, 2.0), -0.1, 0.3)
     with pytest.raises(InputError, match="noise_sd"):
         Crosstalk((1.0, 2.0), 0.1, 0.0)
+
+
+def with_moments(weights, values):
+    """A few rows whose mean and covariance are those of weighted values."""
+    mean = weights @ values
+    sizes, ways = np.linalg.eigh((weights[:, None] * (values - mean)).T @ (values - mean))
+    root = ways * np.sqrt(np.maximum(sizes, 0.0))
+    size = np.sqrt((2 * len(mean) - 1) / 2)
+    return np.concatenate([mean + size * root.T, mean - size * root.T])
+
+
+def test_information_of_hidden_states_is_the_curvature_of_the_exact_posterior():
+    graph = square_lattice((3, 4), periodic=False)
+    crosstalk = Crosstalk((1.0, 2.0), 0.1, 0.2)
+    intensity = [2.71, 1.99, 2.48, 1.19, 1.31, 1.56, 1.2, 1.35, 1.13, 3.06, 2.55, 2.23]
+    terms = CrosstalkTerms.of(np.array(intensity), graph)
+    chart = _Chart.of(terms)
+    states = 1.0 - 2.0 * ((np.arange(2**12)[:, None] >> np.arange(12)) & 1)
+    a, b = graph.edges.T
+    energies = np.column_stack([states.sum(axis=1), (states[:, a] * states[:, b]).sum(axis=1)])
+    statistics = terms.statistics(states.T)
+    precision = np.array([PRIOR_SD[0] ** -2, PRIOR_SD[1] ** -2, 0.0, 0.0, TAIL_SD**-2, 0.0])
+
+    def weights(at):
+        free = energies @ at[:2]
+        psi = chart.psi(at[2:])
+        return free, free + statistics @ natural_terms(psi) + terms.log_constant(psi)
+
+    def log_posterior(at):
+        free, held = weights(at)
+        return np.logaddexp.reduce(held) - np.logaddexp.reduce(free) - precision @ at**2 / 2
+
+    at = np.concatenate([[0.1, 0.2], chart.coordinates(crosstalk.psi)])
+    free, held = (np.exp(one - np.logaddexp.reduce(one)) for one in weights(at))
+    score, information, sure = _louis(
+        terms, chart, at, with_moments(free, energies),
+        with_moments(held, np.hstack([energies, statistics])),
+    )  # fmt: skip
+    step = 1e-3 * np.eye(6)  # differences of posteriors are right to 1e-4
+    slope = [(log_posterior(at + h) - log_posterior(at - h)) / 2e-3 for h in step]
+    bend = [
+        [(log_posterior(at + h + k) - log_posterior(at + h - k) - log_posterior(at - h + k)
+          + log_posterior(at - h - k)) / 4e-6 for h in step] for k in step
+    ]  # fmt: skip
+    assert sure
+    size = np.sqrt(np.diag(information))
+    np.testing.assert_allclose(score / size, slope / size, rtol=0, atol=2e-4)
+    both = np.outer(size, size)
+    np.testing.assert_allclose(information / both, -np.array(bend) / both, rtol=0, atol=2e-4)
