@@ -7,7 +7,9 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.inference import FieldTerm, fit_ginzburg_landau, predict_frames
-from physlearn.inference.fields.live_update import update_fit
+from physlearn.inference.fields import live_update
+from physlearn.inference.fields.live_state import FieldState
+from physlearn.inference.fields.live_update import Spread, update_fit
 from physlearn.lattice_models.fields import LandauPotential, simulate_ginzburg_landau
 from physlearn.results import Fit
 
@@ -149,3 +151,33 @@ def test_input_that_does_not_follow_is_said(story):
     walls.idata["posterior"].attrs["subject"] = "walls"
     with pytest.raises(InputError, match="track must be given"):
         predict_frames(walls, 2)
+
+
+def test_a_frame_narrows_the_field_as_far_as_its_noise_allows(monkeypatch, oracle):
+    # a field with known waves under white noise: wave by wave, power S becomes S s^2 / (S + s^2)
+    edge, n_draws, noise = 24, 40, 0.5
+    spread = Spread(np.full((edge, edge), 0.7), 1.5, "wrap")
+    monkeypatch.setattr(live_update, "_field_spread", lambda state: spread)
+    point = np.zeros((edge, edge))
+    point[0, 0] = 1.0
+    power = np.fft.fft2(spread.times(point)).real.clip(0.0)
+    rng = np.random.default_rng(1)
+    white = np.fft.fft2(rng.normal(size=(n_draws, edge, edge)))
+    settings = {"few": ["alpha"], "margin": 0, "edges": "periodic", "pixel_size": (1.0, 1.0),
+                "first_time": 0.0, "psf_width": 0.0}  # fmt: skip
+    state = FieldState(
+        settings, ("alpha",), np.zeros(1), np.eye(1), point * 0, np.zeros((1, edge, edge)),
+        np.fft.ifft2(np.sqrt(power) * white).real, 1.0, noise,
+    )  # fmt: skip
+    frame = rng.normal(size=(1, edge, edge))
+    camera = state.camera(frame, np.ones_like(frame), np.array([1.0]))
+    after, _ = live_update._assimilated(state, camera, rng)
+    left = power * noise**2 / (power + noise**2)
+    error = np.sqrt(2 * (left**2).sum() / n_draws) / edge**2
+    oracle("variance of the field after a frame",
+           z=((after.deviations**2).mean() - left.mean()) / error)  # fmt: skip
+    gain = np.fft.ifft2(power / (power + noise**2) * np.fft.fft2(frame[0])).real
+    # the solver leaves this share of the innovation, and a gain is below 1
+    oracle("field after a frame, over the innovation",
+           error=np.linalg.norm(after.field - gain) / np.linalg.norm(frame),
+           bound=live_update.CLOSE)  # fmt: skip
