@@ -10,10 +10,10 @@ from physlearn.causal.counterfactuals import Counterfactual
 from physlearn.datasets import ConsistencyCheck
 from physlearn.findings import Findings
 from physlearn.lattice_models import square_lattice
-from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable
+from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable, WallTrack
 from physlearn.report.advice import grouped_warnings, narrow, plain_reason
 from physlearn.report.builder import build_report, label
-from physlearn.report.prose import atoms_text, laws_text, lead, what_if
+from physlearn.report.prose import atoms_text, laws_text, lead, walls_text, what_if
 from physlearn.results import fit_from_draws
 from physlearn.summary import summarize
 
@@ -24,6 +24,18 @@ def test_position_error_of_page_and_summary_is_one_number():
     found = Findings("a", 1, atoms=atoms)
     assert "each placed to about 2.2 nm" in atoms_text(found)
     assert summarize(found)["atoms"]["median_position_sd"] == pytest.approx(np.sqrt(5))
+
+
+def test_one_lost_point_of_a_wall_does_not_spoil_the_error_of_all():
+    points = pd.DataFrame({
+        "frame": 0, "wall": 0, "time": 0.0, "x": [0.0, 1.0, 2.0], "y": 0.0, "normal_x": 0.0,
+        "normal_y": 1.0, "normal_error": [0.1, 0.2, 9.0], "error_correlation_length": 1.0,
+        "arc_length": [0.0, 1.0, 2.0], "curvature": 0.0, "normal_velocity": np.nan,
+    })  # fmt: skip
+    track = WallTrack(points, np.arange(2.0), unit="nm", time_unit="s")
+    found = Findings("a", 1, track=track)
+    assert "each point placed to about 0.2 nm" in walls_text(found)
+    assert summarize(found)["walls"]["median_normal_error"] == 0.2
 
 
 def test_the_lead_counts_links_that_stand_and_no_others():
