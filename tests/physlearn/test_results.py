@@ -33,6 +33,8 @@ def test_summary_says_prior_repeated_where_it_is(fit):
     assert table.loc["couplings[2]", "verdict"] == "unlike preferred"
     # equal-tailed 90 % of a normal: 1.6449 sd either side, here within 4 sd of the sample quantile
     assert table.loc["couplings[1]", "q95"] == pytest.approx(0.2 + 0.016449, abs=4 * 3.3e-4)
+    n = len(fit["couplings"])
+    assert table.loc["couplings[1]", "sd"] == pytest.approx(0.01, abs=4 * 0.01 / np.sqrt(2 * n))
     assert table.loc["couplings[1]", "probability_positive"] == 1.0
     assert table.loc["couplings[1]", "unit"] == "kT"
 
