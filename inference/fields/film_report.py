@@ -29,7 +29,7 @@ def _texts(film: FilmData, result: FilmFit, names: Sequence[str]) -> tuple[list[
     texts = []
     flagged = result.guard.flagged
     if flagged:
-        worst = max(result.guard.scores.values(), key=abs)
+        worst = max((result.guard.scores[name] for name in flagged), key=abs)
         texts.append(
             f"the model does not hold: its residual is correlated in "
             f"{', '.join(GUARD_WORDS[name] for name in flagged)} "
