@@ -6,12 +6,16 @@ make the picture less likely: the likelihood only bounds them, and the prior say
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import permutations
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import linprog
 
 from physlearn.inference.lattices.lattice_data import LatticeData, PictureGroup
+from physlearn.inference.lattices.period_two import two_colourings
 from physlearn.inference.posteriors.priors import Prior
 from physlearn.inference.posteriors.site_features import make_surroundings, rows_of_group
 from physlearn.lattice_models.graphs.triplets import find_triplets
@@ -30,6 +34,8 @@ STUDENT_DF = 6
 RARE = 0.2
 """Mean -log p(state | neighbours alike) of a site below which a uniform state is a phase."""
 MOST_LOGITS = 4_000_000
+TOLD_APART_BY = 50
+"""Prior draws at which two phases must weigh the same to be one (mirrored or turned) phase."""
 LEAST_SLACK = 1e-6
 
 
@@ -107,18 +113,20 @@ def sample_ordered(
 
     p(a) = exp(theta . T(a)) / Z,   Z >= exp(theta . T(b)) / prod_i p(b_i | neighbours as in b)
 
-    for a and for every uniform picture b, the right side being Z where sites that differ from b are
-    rare and apart. Z is taken as the largest of these: for b = a alone it would be the
-    pseudolikelihood, which mistakes a phase that is merely metastable for an equilibrium. A picture
-    b that its own neighbours would flip is no phase (unlike neighbours preferred, say) and is not
-    counted.
+    for a, for every uniform picture b and for every one of two states that repeats after two cells
+    (stripes along each direction of the lattice, checkerboards), the right side being Z where sites
+    that differ from b are rare and apart. Z is taken as the largest of these: for b = a alone it
+    would be the pseudolikelihood, which mistakes a phase that is merely metastable for an
+    equilibrium. A picture b that its own neighbours would flip is no phase (unlike neighbours
+    preferred, say) and is not counted. Orders of longer periods are not among them.
     """
     points = prior.draw(TRIALS, rng)
-    log_weight = _log_likelihood(data, points)
+    phases = [_distinct(group, points[:TOLD_APART_BY]) for group in _all_phases(data)]
+    log_weight = _log_likelihood(phases, points)
     for _ in range(MOST_ROUNDS):
         if _effective(log_weight) > WANTED:
             break
-        points, log_weight = _propose(data, prior, points, log_weight, rng)
+        points, log_weight = _propose(phases, prior, points, log_weight, rng)
     effective = _effective(log_weight)
     weight = np.exp(log_weight - log_weight.max())
     chosen = rng.choice(len(points), n_draws, p=weight / weight.sum())
@@ -132,7 +140,7 @@ def _effective(log_weight: Float) -> float:
 
 
 def _propose(
-    data: LatticeData, prior: Prior, points: Float, log_weight: Float,
+    phases: list[list[_Phase]], prior: Prior, points: Float, log_weight: Float,
     rng: np.random.Generator,
 ) -> tuple[Float, Float]:  # fmt: skip
     """Return points from prior and from around the last weighted ones, with their weights."""
@@ -153,43 +161,94 @@ def _propose(
     mixture = np.logaddexp(
         np.log(NEAR_SHARE) + proposal.logpdf(new), np.log1p(-NEAR_SHARE) + log_prior
     )
-    return new, _log_likelihood(data, new) + log_prior - mixture
+    return new, _log_likelihood(phases, new) + log_prior - mixture
 
 
-def _log_likelihood(data: LatticeData, theta: Float) -> Float:
-    """Return the log probability of the pictures, shape (n,)."""
-    out = np.zeros(len(theta))
-    for group in data.groups:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Phase:
+    """Sums of a group's picture with one choice of states, and what a change of each site costs."""
+
+    statistics: Float  # (d,)
+    known: float
+    features: Float  # (n, q, d), of sites with the same surroundings
+    offset: Float  # (n, q)
+    counts: Float  # (n, q): sites in each state
+    n_terms: int
+
+    def weigh(self, theta: Float) -> tuple[Float, Float]:
+        """Return theta . T and the log pseudolikelihood of the random sites, (n,) each."""
+        weight = theta @ self.statistics + self.known
+        sites = self.counts.sum(axis=1)
+        log_product = np.zeros(len(theta))
+        block = max(1, MOST_LOGITS // self.offset.size)
+        for first in range(0, len(theta), block):
+            here = theta[first : first + block]
+            logit = np.einsum("nqd,md->mnq", self.features, here) + self.offset
+            top = logit.max(axis=2)
+            total = top + np.log(np.exp(logit - top[..., None]).sum(axis=2))
+            own = np.einsum("nq,mnq->m", self.counts, logit)
+            log_product[first : first + block] = own - total @ sites
+        return weight, log_product
+
+
+def _all_phases(data: LatticeData) -> list[list[_Phase]]:
+    """Return of every group the picture that is seen, and after it those that compete with it."""
+    out = []
+    for number, group in enumerate(data.groups):
+        members = data.conditions.members[number]
+        colours = [two_colourings(data.records[record].graph) for record, _ in members]
+        # pictures of one group that differ in their lattices have only the uniform ones in common
+        alike = len({len(one) for one in colours}) == 1
+        stripes = np.concatenate(colours, axis=1) if alike else np.zeros((0, group.n_sites), bool)
         own = group.codes[group.terms]
-        others = [np.full_like(own, state) for state in range(data.family.n_states)]
+        states = range(data.family.n_states)
+        others = [np.full_like(own, state) for state in states]
+        others += [
+            np.where(one[group.terms], first, second).astype(own.dtype)
+            for one in stripes for first, second in permutations(states, 2)
+        ]  # fmt: skip
         candidates = [own, *(other for other in others if np.any(other != own))]
-        reached = [_log_weight(data, group, theta, states) for states in candidates]
-        phases = np.array([weight - log_product for weight, log_product in reached])
-        stable = np.array([-product < RARE * len(group.terms) for _, product in reached])
-        stable[0] = True
-        out += reached[0][0] - np.where(stable, phases, -np.inf).max(axis=0)
+        out.append([_phase(data, group, states) for states in candidates])
     return out
 
 
-def _log_weight(
-    data: LatticeData, group: PictureGroup, theta: Float, states: Codes
-) -> tuple[Float, Float]:
-    """Return theta . T and the log pseudolikelihood of states of the random sites, (n,) each."""
-    family = data.family
+def _distinct(phases: list[_Phase], points: Float) -> list[_Phase]:
+    """Return the phases without those that weigh what an earlier one does at all points (n, d)."""
+    found: dict[bytes, _Phase] = {}
+    for phase in phases:
+        values = np.concatenate(phase.weigh(points))
+        found.setdefault(np.round(values, 6).tobytes(), phase)
+    return list(found.values())
+
+
+def _phase(data: LatticeData, group: PictureGroup, states: Codes) -> _Phase:
+    """Return what one choice of states of the random sites weighs."""
     codes = group.codes.copy()
     codes[group.terms] = states
-    weight = theta @ (group.design.T @ group.statistics(family, codes))
+    known = 0.0
     if group.offset is not None:
-        weight = weight + group.offset[np.arange(group.n_sites), codes].sum()
-    around = make_surroundings(family, group.graph, group.terms)
-    rows = rows_of_group(family, group, around, codes)
-    sites = rows.counts.sum(axis=1)
-    log_product = np.zeros(len(theta))
-    block = max(1, MOST_LOGITS // rows.offset.size)
-    for first in range(0, len(theta), block):
-        logit = np.einsum("nqd,md->mnq", rows.features, theta[first : first + block]) + rows.offset
-        top = logit.max(axis=2)
-        total = top + np.log(np.exp(logit - top[..., None]).sum(axis=2))
-        own = np.einsum("nq,mnq->m", rows.counts, logit)
-        log_product[first : first + block] = own - total @ sites
-    return weight, log_product
+        known = float(group.offset[np.arange(group.n_sites), codes].sum())
+    around = make_surroundings(data.family, group.graph, group.terms)
+    rows = rows_of_group(data.family, group, around, codes)
+    return _Phase(
+        group.design.T @ group.statistics(data.family, codes), known,
+        np.asarray(rows.features), np.asarray(rows.offset), np.asarray(rows.counts),
+        len(group.terms),
+    )  # fmt: skip
+
+
+def _log_likelihood(phases: list[list[_Phase]], theta: Float) -> Float:
+    """Return the log probability of the pictures, shape (n,)."""
+    out = np.zeros(len(theta))
+    for group in phases:
+        largest = np.zeros(len(theta))
+        for number, phase in enumerate(group):
+            weight, log_product = phase.weigh(theta)
+            reached = weight - log_product
+            if number == 0:
+                out, largest = out + weight, reached
+            else:
+                stable = -log_product < RARE * phase.n_terms
+                largest = np.where(stable, np.maximum(largest, reached), largest)
+        out -= largest
+    return out
