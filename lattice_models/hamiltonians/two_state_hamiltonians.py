@@ -240,8 +240,16 @@ def spin_glass(
 
 
 @explain_fields(
-    IN_KT
+    dict.fromkeys(
+        ("temperature", "T", "kT", "thermal_energy"),
+        "interactions and chemical_potential are in units of kT, so that a temperature is in them "
+        "already: give V / kT and mu / kT",
+    )
     | {
+        "J": "give interactions=[-4 J / kT], one number a shell: V > 0 repels",
+        "coupling": "give interactions=[V / kT], one number a shell: V > 0 repels",
+        "h": "give chemical_potential=mu / kT",
+        "beta": "interactions and chemical_potential are in units of kT: give beta V and beta mu",
         "mu": "give chemical_potential=mu / kT",
         "V": "give interactions=[V / kT], one number a shell of neighbours",
         "couplings": "give interactions=[V / kT]: its sign is the other one, V > 0 repels",
