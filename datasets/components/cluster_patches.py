@@ -35,6 +35,13 @@ FEWEST_A_CLUSTER = 2
 MOST_COMPARED = 1000
 MOST_FITTED = 20_000
 """Patches that a mixture is fitted to; all are assigned."""
+NEAR_CRITERION = 10.0
+"""Mixtures whose criterion is within this of the least are fitted to the end before one wins."""
+SETTLED = 1e-7
+MOST_STEPS = 1000
+"""Change of the log-likelihood a patch at which a mixture has settled, and most steps."""
+SAME_PLACE = 0.5
+"""Patch sizes within which two frames show one place."""
 RIDGE = 1e-4
 """Added to each variance, as a share of the mean variance: equal rows would make it 0."""
 
@@ -126,8 +133,8 @@ def cluster_patches(
     Columns are first turned into the principal components that carry signal (in the metric of the
     measurement errors). BIC = p ln(n_eff) - 2 (n_eff / n) ln L over the number of classes and the
     shape of their covariances, where n_eff counts independent patches: overlapping patches and
-    neighbours whose deviations from their class agree would otherwise be counted as fresh evidence
-    and give too many classes.
+    neighbours whose deviations from their class agree, and frames of a film that show a place as
+    it was, would otherwise be counted as fresh evidence and give too many classes.
 
     Parameters
     ----------
@@ -181,6 +188,10 @@ def cluster_patches(
             rows = np.sort(generator.choice(data.n, MOST_FITTED, replace=False))
         fits = _fit_all(scores[rows], tried, seed)
         share = _independent_share(data, scores, rows, fits)
+        best, criteria = _criteria(fits, share, len(rows))
+        for fit in fits:
+            if fit["bic"] < best["bic"] + NEAR_CRITERION:
+                _settle(fit, scores[rows])
         best, criteria = _criteria(fits, share, len(rows))
         mixture = best["mixture"]
         chance = np.asarray(mixture.predict_proba(scores))
@@ -237,6 +248,30 @@ def _fit_all(scores: Floats, tried: list[int], seed: int) -> list[dict[str, Any]
     return fits
 
 
+def _settle(fit: dict[str, Any], scores: Floats) -> None:
+    """Carry a mixture on to its maximum: the many starts stop where a step gains little.
+
+    Steps of heaps that overlap gain little long before the end, all in one direction: their shares
+    would be off by several standard deviations.
+    """
+    import warnings
+
+    from sklearn.mixture import GaussianMixture
+
+    start = fit["mixture"]
+    settled = GaussianMixture(
+        fit["n_clusters"], covariance_type=fit["shape"], reg_covar=start.reg_covar, tol=SETTLED,
+        max_iter=MOST_STEPS, weights_init=start.weights_, means_init=start.means_,
+        precisions_init=start.precisions_, random_state=start.random_state,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        settled.fit(scores)
+    reached = float(settled.score(scores))
+    if reached >= fit["log_likelihood"]:
+        fit["mixture"], fit["log_likelihood"] = settled, reached
+
+
 def _criteria(
     fits: list[dict[str, Any]], share: float, n: int
 ) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -257,11 +292,11 @@ def _independent_share(
     """Return the share of patches that count as independent, given their classes.
 
     1 over the sum of the autocorrelation of the deviations from the class means, over neighbours
-    within five patches and frames; at most what the overlap alone leaves.
+    within five patches and frames; at most what the overlap and the frames of a place leave.
     """
     if data.centers is None:
         return 1.0
-    bound = (1.0 - data.overlap) ** 2
+    bound = (1.0 - data.overlap) ** 2 * _share_of_frames(data, scores)
     mixture = min(fits, key=lambda fit: float(fit["mixture"].bic(scores[rows])))["mixture"]
     deviation = scores - mixture.means_[mixture.predict(scores)]
     deviation /= np.maximum(deviation.std(axis=0), 1e-300)
@@ -276,3 +311,23 @@ def _independent_share(
     for row, others in zip(chosen, near, strict=True):
         total += float((deviation[others] @ deviation[row]).sum()) / deviation.shape[1]
     return float(min(bound, 1.0 / max(total / len(chosen), 1.0)))
+
+
+def _share_of_frames(data: PreparedTable, scores: Floats) -> float:
+    """Return the share of a film's patches that are new, however well classes describe them.
+
+    1 over the sum over all frames of the correlation at one place. Deviations from classes do not
+    tell it: as many classes as a still film takes for real leave deviations that look independent.
+    """
+    if data.times is None:
+        return 1.0
+    values = (scores - scores.mean(axis=0)) / np.maximum(scores.std(axis=0), 1e-300)
+    chosen = np.arange(data.n)[:: max(data.n // MOST_COMPARED, 1)]
+    places = data.centers / data.patch_size
+    alike = cKDTree(places).query_ball_point(places[chosen], SAME_PLACE, p=np.inf)
+    every = own = 0.0
+    for row, others in zip(chosen, alike, strict=True):
+        product = values[others] @ values[row]
+        every += float(product.sum())
+        own += float(product[data.times[others] == data.times[row]].sum())
+    return float(min(own / max(every, 1e-300), 1.0)) if own > 0 else 1.0

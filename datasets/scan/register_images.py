@@ -269,10 +269,16 @@ def _fits(
 
 
 def _common(one: Floats, two: Floats, best: PairFit) -> None:
-    """Refuse pictures whose overlap is no better than chance."""
+    """Refuse pictures whose overlap is no better than chance.
+
+    The root of twice the log-likelihood ratio against unrelated pictures (Wilks, 1938), which for
+    small correlations is theirs times the root of the independent pixels. Independent is what is
+    left between the pictures; where that is rounding alone, the correlation of 1 decides.
+    """
     correlation = _correlation(one, two, best)
     independent = best.pixels / best.correlated_pixels
-    z = abs(correlation) * np.sqrt(max(independent, 1.0))
+    left = max(1.0 - correlation**2, np.finfo(np.float64).eps)
+    z = np.sqrt(-max(independent, 1.0) * np.log(left))
     if abs(correlation) < SMALLEST_CORRELATION or z < SIGNIFICANT_Z:
         raise NotIdentified(
             f"the two pictures have nothing in common that stands out of the noise (correlation "

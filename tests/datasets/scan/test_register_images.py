@@ -180,8 +180,9 @@ def test_angles_are_those_of_lengths_on_pixels_that_are_not_square(model, oracle
     oracle(f"spread of the angle, {model}", p=chi2.sf(np.sum(np.square(z)), len(z)))
 
 
-def test_places_keep_their_names_where_the_second_picture_starts_elsewhere():
-    image = turned_pair(np.random.default_rng(1), (0.1, 0.1), 0.0)[0].values
+@pytest.mark.parametrize("seed", [1, (1, 3)])  # the second leaves rounding that hangs together
+def test_places_keep_their_names_where_the_second_picture_starts_elsewhere(seed):
+    image = turned_pair(np.random.default_rng(seed), (0.1, 0.1), 0.0)[0].values
     one = oblong(image[:, :120], (0.1, 0.1))
     two = oblong(image[:, 30:150], (0.1, 0.1), origin=(3.0, 0.0))
     found = register_images(one, two, model="shift")
