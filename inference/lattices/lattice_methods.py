@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -51,8 +52,8 @@ WINDOW_SITES = 8_000
 LEAST_EFFECTIVE = 400.0
 FEW_SITES = 64
 """Fewest sites on which defects of a perfect order are far enough apart."""
-LOST, MOST_STARTS = 60.0, 3
-"""Effective draws below which replicas lost their way: they start again, by other chances."""
+LOST = 60.0
+"""Effective draws below which replicas lost their way: they start once more, by other chances."""
 LEAST_ANSWER, MOST_UNSEEN = 10.0, 0.5
 """Effective draws below which, and share beyond all replicas above which, there is no posterior."""
 MOST_LOSS = 1.25
@@ -62,11 +63,18 @@ LOOSE_SD = 3.0
 VAGUE_SD = 100.0
 
 
+class _NoOverlapError(NotIdentified):
+    """No simulated picture resembles the observed one where the posterior lies."""
+
+
 def solve(task: Task) -> Answer:
     """Return posterior draws by the method asked for, or by the one that fits the data."""
     data = task.data
     if data.n_parameters == 0:
-        raise InputError("the model has no parameters to fit; ask for shells or triplets.")
+        raise InputError(
+            "n_shells must be at least 1 where composition='fixed', or triplets be given: "
+            "independent sites have no other parameter than their composition."
+        )
     if data.uncertain:
         if task.method not in ("auto", "likelihood"):
             raise InputError(
@@ -100,9 +108,10 @@ def _perfect_order(task: Task) -> Answer:
     expansion in rare defects is good. Of few sites it is a rough one, and replicas do better.
     """
     if task.data.n_terms < FEW_SITES:
-        answer = _likelihood(task, "perfect order on few sites")
-        if answer.numbers["effective_draws"] >= LEAST_EFFECTIVE and not answer.flags:
-            return answer
+        with suppress(_NoOverlapError):
+            answer = _likelihood(task, "perfect order on few sites")
+            if answer.numbers["effective_draws"] >= LEAST_EFFECTIVE and not answer.flags:
+                return answer
     return _ordered(task, "perfect order: sites that differ are rare, which gives the likelihood")
 
 
@@ -124,16 +133,16 @@ def _auto(task: Task) -> Answer:
     data = task.data
     size = data.n_terms * (1 + data.family.n_shells)
     if size <= LARGEST_LIKELIHOOD:
-        return _likelihood(
+        return _likelihood_if_any(
             task, f"the full likelihood is affordable for {data.n_terms} random sites"
         )
     if data.family.fixed_composition:
-        return _likelihood(
+        return _likelihood_if_any(
             task, "at fixed composition sites are tied together: the likelihood is needed"
         )
     rare = _expected_minority_pairs(data)
     if rare < FEW_PAIRS:
-        return _likelihood(
+        return _likelihood_if_any(
             task,
             f"only {rare:.1f} pairs of the rarer state are expected: the posterior is not Gaussian",
         )
@@ -147,8 +156,21 @@ def _auto(task: Task) -> Answer:
         "; ".join(first.flags)
         or f"the pseudolikelihood would lose a factor {first.numbers['precision_loss']:.2f}"
     )
-    second = _likelihood(task, f"escalated from the pseudolikelihood: {reason}")
+    second = _likelihood_if_any(task, f"escalated from the pseudolikelihood: {reason}", first)
     return replace(second, numbers={**first.numbers, **second.numbers})
+
+
+def _likelihood_if_any(task: Task, choice: str, first: Answer | None = None) -> Answer:
+    """Sample the full likelihood; where it gives no posterior the pseudolikelihood's, flagged."""
+    try:
+        return _likelihood(task, choice)
+    except _NoOverlapError as refusal:
+        rough = first or _pseudolikelihood(task)
+        lost = str(refusal).partition(":")[0]
+        return replace(
+            rough, choice="the full likelihood gave no posterior",
+            flags=[*rough.flags, f"{lost}: this is the pseudolikelihood's, a rough one"],
+        )  # fmt: skip
 
 
 def _expected_minority_pairs(data: LatticeData) -> float:
@@ -181,15 +203,13 @@ def _likelihood(task: Task, choice: str = "asked for") -> Answer:
         )
     # rounds that merely never agreed would not agree from a new start either (measured), but those
     # that lost all weight on the way may find it
-    while _worth(result) < LOST and attempts < MOST_STARTS and small:
-        attempts += 1
+    if _worth(result) < LOST and attempts == 1 and small:
+        attempts = 2
         again = _run_likelihood(task, mean, covariance, 2 * N_REPLICAS)
         if _worth(again[1]) >= _worth(result):
             problem, result = again
-        if _unseen(result) > MOST_UNSEEN:
-            break
     if _worth(result) < LEAST_ANSWER:
-        raise NotIdentified(
+        raise _NoOverlapError(
             f"the Monte Carlo likelihood has {result.effective_draws:.1f} effective draws after "
             f"{attempts} start(s), and {_unseen(result):.0%} of the posterior lies where no "
             "simulated picture resembles the observed one: too few for a posterior; give a "

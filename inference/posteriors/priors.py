@@ -261,7 +261,7 @@ def make_prior(
             "prior must be a LatticePrior, or a mapping from names such as couplings to a standard "
             f"deviation, (mean, sd) or a PyMC distribution; got {type(prior).__name__}."
         )
-    usual, at_site = LatticePrior(), np.array([kind == "site" for kind in parameters.kinds])
+    usual, at_site = LatticePrior(), np.array([kind == "site" for kind in parameters.kinds], bool)
     model = parameters.model
     width = np.where(
         at_site, usual.field_sd * FIELD_SCALE.get(model, 1.0),

@@ -112,6 +112,11 @@ def fit_statistical_distance(
     InputError
         For too few sites that were seen with all their neighbours, or a wrong ``detection``.
     """
+    if not (data.family.n_shells or data.family.motifs):
+        raise InputError(
+            "n_shells must be at least 1 for method='statistical_distance', which compares "
+            "neighbourhoods; got 0: give method='auto', which fits independent sites."
+        )
     seen = _read_detection(detection, data.family.n_states)
     counters = [plan_environments(data.family, group, seen is not None) for group in data.groups]
     model = SimulatedEnvironments(data, counters, seen, rng)

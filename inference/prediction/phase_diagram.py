@@ -21,6 +21,7 @@ from physlearn.inference.lattices.lattice_family import LatticeFamily, lattice_f
 from physlearn.inference.prediction.order_transition import Transition
 from physlearn.inference.prediction.picture_doubts import (
     check_composition,
+    check_coupled,
     crystal_kind,
     inherited_notes,
 )
@@ -144,7 +145,7 @@ def predict_phase_diagram(
     ['checkerboard']
     """
     generator, _ = as_generator(rng)
-    family, chosen = family_of(fit), options or LadderOptions(n_draws=32)
+    family, chosen = check_coupled(family_of(fit)), options or LadderOptions(n_draws=32)
     shares = np.unique(check_array("composition", np.atleast_1d(composition), ndim=1))
     if family.n_states != 2:
         raise InputError(

@@ -23,6 +23,7 @@ from physlearn.results import Fit
 
 __all__ = [
     "check_composition",
+    "check_coupled",
     "check_snapshot_temperature",
     "composition_of",
     "crystal_kind",
@@ -35,6 +36,17 @@ Float = NDArray[np.float64]
 FEW_EMPTY = 0.01
 FAR_OFF = 3.0
 AT_THE_PICTURE = 1e-6
+
+
+def check_coupled(family: LatticeFamily) -> LatticeFamily:
+    """Return the family; raise where its sites are independent."""
+    if not family.n_shells:
+        raise InputError(
+            "fit must have couplings for a prediction at other temperatures; this one is of "
+            "independent sites (n_shells=0), which no temperature orders: give a fit with "
+            "n_shells=1 or more."
+        )
+    return family
 
 
 def crystal_kind(lattice: str | None, snapshots: Sequence[LatticeSnapshots]) -> str:

@@ -15,6 +15,7 @@ from physlearn.inference.energies.periodic_crystal import (
 from physlearn.inference.lattices.fit_contents import family_of, snapshots_of, theta_of
 from physlearn.inference.prediction.picture_doubts import (
     check_composition,
+    check_coupled,
     composition_of,
     crystal_kind,
     inherited_notes,
@@ -85,7 +86,7 @@ def predict_pictures(
     check_count("burn_in_sweeps", burn_in_sweeps, 1)
     ratio = check_positive("temperature_ratio", temperature_ratio)
     generator, seed = as_generator(rng)
-    family, snapshots = family_of(fit), snapshots_of(fit)
+    family, snapshots = check_coupled(family_of(fit)), snapshots_of(fit)
     kind = crystal_kind(lattice, snapshots)
     crystal = make_crystal(kind, shape or USUAL_SIZES[kind], family.n_shells)
     composition = check_composition(composition_of(family, snapshots), crystal)

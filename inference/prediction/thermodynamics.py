@@ -24,6 +24,7 @@ from physlearn.inference.lattices.fit_contents import family_of, snapshots_of, t
 from physlearn.inference.prediction.order_transition import Transition
 from physlearn.inference.prediction.picture_doubts import (
     check_composition,
+    check_coupled,
     check_snapshot_temperature,
     composition_of,
     crystal_kind,
@@ -211,7 +212,7 @@ def predict_thermodynamics(
     chosen = options or LadderOptions()
     wanted_names = check_quantities(None if quantities is None else tuple(quantities))
     generator, seed = as_generator(rng)
-    family = family_of(fit)
+    family = check_coupled(family_of(fit))
     snapshots = snapshots_of(fit)
     kind = crystal_kind(lattice, snapshots)
     crystal = make_crystal(kind, shape or USUAL_SIZES[kind], family.n_shells)

@@ -13,6 +13,9 @@ from physlearn.inference.lattices.lattice_doubts import draw_flags, magnetizatio
 from physlearn.inference.lattices.lattice_family import lattice_family
 from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
 from physlearn.inference.posteriors.priors import make_prior
+from physlearn.inference.prediction.phase_diagram import predict_phase_diagram
+from physlearn.inference.prediction.predicted_pictures import predict_pictures
+from physlearn.inference.prediction.thermodynamics import predict_thermodynamics
 from physlearn.lattice_models import Ising, simulate_lattice, square_lattice
 from physlearn.records import LatticeSnapshots
 
@@ -96,6 +99,26 @@ def test_independent_sites_are_a_model_too(oracle):
     oracle("its sd", error=fit["field"].std() / sd - 1, bound=0.08)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"composition": "fixed"}, "n_shells must be at least 1 where composition='fixed'"),
+     ({"method": "statistical_distance"}, "n_shells must be at least 1 for method='statistical")],
+)  # fmt: skip
+def test_what_independent_sites_cannot_tell_is_said(options, said):
+    with pytest.raises(InputError, match=said):
+        fit_lattice_hamiltonian(PICTURE, 0, rng=1, **options)
+
+
+def test_independent_sites_are_not_predicted_at_other_temperatures():
+    fit = fit_lattice_hamiltonian(PICTURE, 0, n_draws=200, rng=1)
+    for predict in (
+        lambda: predict_thermodynamics(fit, rng=1), lambda: predict_pictures(fit, 1.5, rng=1),
+        lambda: predict_phase_diagram(fit, [0.5], [1.0], rng=1),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match="fit must have couplings"):
+            predict()
+
+
 def test_copies_among_many_draws_are_counted():
     answer = SimpleNamespace(numbers={"effective_draws": 6000.0})
     assert draw_flags(answer, 4000) == []
@@ -120,16 +143,41 @@ def test_replicas_that_lost_their_way_start_again(monkeypatch):
     assert abs(fit["couplings"].mean() - 0.25) < 0.2
 
 
-def test_no_posterior_is_made_of_a_handful_of_draws(monkeypatch):
-    run = lattice_methods._run_likelihood
+@pytest.fixture
+def without_overlap(monkeypatch):
+    """Replicas that never find the picture; returns the list of their starts."""
+    run, starts = lattice_methods._run_likelihood, []
 
     def lose(*given):
         problem, result = run(*given)
+        starts.append(problem)
         return problem, replace(result, effective_draws=3.0, converged=False)
 
     monkeypatch.setattr(lattice_methods, "_run_likelihood", lose)
-    with pytest.raises(NotIdentified, match=r"3\.0 effective draws after 3 start"):
-        fit_lattice_hamiltonian(PICTURE, 1, rng=1)
+    return starts
+
+
+def test_no_posterior_is_made_of_a_handful_of_draws(without_overlap):
+    with pytest.raises(NotIdentified, match=r"3\.0 effective draws after 2 start"):
+        fit_lattice_hamiltonian(PICTURE, 1, method="likelihood", rng=1)
+    assert len(without_overlap) == 2
+
+
+def test_where_replicas_find_nothing_the_pseudolikelihood_answers_and_says_so(without_overlap):
+    fit = fit_lattice_hamiltonian(PICTURE, 1, rng=1)
+    assert len(without_overlap) == 2
+    plain = fit_lattice_hamiltonian(PICTURE, 1, method="pseudolikelihood", rng=1)
+    assert fit.attrs["likelihood"] == plain.attrs["likelihood"] == "pseudolikelihood"
+    assert any("3.0 effective draws after 2 start(s)" in text for text in fit.warnings)
+    assert abs(fit["couplings"].mean() - plain["couplings"].mean()) < 0.2 * plain["couplings"].std()
+
+
+def test_perfect_order_on_few_sites_is_bounded_without_replicas_too(without_overlap):
+    states = np.indices((6, 6)).sum(axis=0).reshape(1, -1) % 2 * 2 - 1
+    fit = fit_lattice_hamiltonian(LatticeSnapshots(states, square_lattice((6, 6))), 1, rng=1)
+    assert without_overlap
+    assert fit.attrs["likelihood"] == "likelihood of rare single sites"
+    assert fit["couplings"].mean() < 0
 
 
 def test_a_checkerboard_is_said_to_be_a_bound():
