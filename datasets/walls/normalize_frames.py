@@ -113,19 +113,24 @@ def domain_fraction(video: xr.DataArray, *, positive: bool = True) -> Floats:
     True
     """
     values = check_video(video).to_numpy()
-    low, usual, high = (
-        np.nanpercentile(values, 0.1),
-        np.nanmedian(np.abs(values)),
-        np.nanmax(values),
-    )
-    if not low < 0 < high or not NEAR_ONE[0] < usual < NEAR_ONE[1]:
+    seen = np.isfinite(values)
+    # frames that normalize_frames brought to -1 and +1 may show one domain only
+    normal = "frame_gain" in video.attrs
+    if seen.any() and not _at_domain_levels(values[seen], one_will_do=normal):
         raise InputError(
             "video must be -1 and +1 in its domains, as normalize_frames brings it; its values run "
-            f"from {np.nanmin(values):.4g} to {high:.4g}: give normalize_frames(video)."
+            f"from {values[seen].min():.4g} to {values[seen].max():.4g}: give "
+            "normalize_frames(video)."
         )
     above = np.stack([smooth_known(frame, LABEL_SMOOTHING_PIXEL) > 0 for frame in values])
-    seen = np.isfinite(values)
     count = seen.sum(axis=(1, 2))
     fraction = np.where(count > 0, (above & seen).sum(axis=(1, 2)) / np.maximum(count, 1), np.nan)
     result: Floats = fraction if positive else 1.0 - fraction
     return result
+
+
+def _at_domain_levels(values: Floats, *, one_will_do: bool) -> bool:
+    """Whether pixels lie about -1 and +1; grey levels of a camera are all positive, or far off."""
+    low, usual = np.percentile(values, 0.1), np.median(np.abs(values))
+    both = low < 0 < values.max()
+    return bool((both or one_will_do) and NEAR_ONE[0] < usual < NEAR_ONE[1])

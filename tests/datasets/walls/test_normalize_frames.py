@@ -141,3 +141,21 @@ def test_the_share_of_raw_grey_levels_is_refused():
             domain_fraction(raw)
         share = domain_fraction(normalize_frames(raw))
         np.testing.assert_allclose(share, domain_fraction(film), atol=0.004)
+
+
+def test_normalized_frames_may_show_one_domain():
+    rows, columns = np.mgrid[:48, :48]
+    radius = np.hypot(rows - 24, columns - 24)
+    disc = np.array([-np.tanh((radius - size) / 2) for size in (16, 14, 12, 10, 8, -9, -9)])
+    noise = 0.05 * np.random.default_rng(1).standard_normal(disc.shape)
+    for sign, share in ((1, 0.0), (-1, 1.0)):
+        raw = xr.DataArray(100 + 20 * sign * (disc + noise), dims=("time", "y", "x"))
+        film = normalize_frames(raw)
+        np.testing.assert_allclose(domain_fraction(film)[-2:], share, atol=1e-3)
+        alone = film.isel(time=slice(5, None))
+        np.testing.assert_allclose(domain_fraction(alone), share, atol=1e-3)
+        with pytest.raises(InputError, match=r"give normalize_frames\(video\)"):
+            domain_fraction(raw.isel(time=slice(5, None)))
+        grey = alone.copy(data=120 + 60 * alone.to_numpy())  # the attributes stay
+        with pytest.raises(InputError, match=r"give normalize_frames\(video\)"):
+            domain_fraction(grey)
