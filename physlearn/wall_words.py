@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from scipy.special import stdtr
+
 from physlearn.findings import Findings
 from physlearn.phrases import (
     SETTLED,
@@ -45,6 +47,8 @@ QUESTIONS = {
 
 CALLED = {"drive_velocity": "velocity that the walls share"}
 NEVER_NEGATIVE = "curvature_mobility"
+BY_CHANCE = 0.05
+"""Chance below which a difference of two forecasts counts."""
 CLEAR_OF_ZERO = 2.0
 """Mean over standard deviation: that of a Gaussian cut at 0 where 5 % of it were below."""
 
@@ -95,11 +99,15 @@ def wall_answers(findings: Findings) -> Iterable[Answer]:
         for row in findings.wall_fit.summary().to_dict("records"):
             if str(row["name"]) in QUESTIONS:
                 yield _wall_answer(row, doubts)
-    if _forecast_is_worse(findings.wall_forecast):
+    worse = _forecast_is_worse(findings.wall_forecast)
+    if worse:
         yield Answer(
             "Can the next frames be foreseen?",
             "Not with this law: over the frames that were held out its forecast is worse than "
-            "walls that stand still.",
+            "walls that stand still."
+            if worse == "surely"
+            else "These data can’t tell: over the frames that were held out walls that stand still "
+            "are as good a forecast as the law, or a better one, by no more than chance explains.",
             "open", _forecast_errors(findings),
         )  # fmt: skip
 
@@ -210,8 +218,14 @@ def forecast_text(findings: Findings) -> str:
         f"before: {_forecast_errors(findings)}. "
         f"{score['covered'].mean():.0%} of the points lie in the 90 % intervals."
     )
-    if _forecast_is_worse(score):
+    worse = _forecast_is_worse(score)
+    if worse == "surely":
         text += " Standing still foresees these walls better than the law: do not forecast with it."
+    elif worse:
+        text += (
+            " Standing still did better than the law, by no more than the walls differ among "
+            "themselves: that may be chance."
+        )
     return text
 
 
@@ -222,12 +236,24 @@ def _last_errors(score: pd.DataFrame) -> list[float]:
     return [float((last[name] ** 2).mean() ** 0.5) for name in names]
 
 
-def _forecast_is_worse(score: pd.DataFrame | None) -> bool:
-    """Whether walls that stand still would have been the better forecast."""
+def _forecast_is_worse(score: pd.DataFrame | None) -> str:
+    """Say whether standing still would have been the better forecast: surely, perhaps, or ''.
+
+    Surely only where the walls agree: squared errors of the last frame, wall by wall, in a paired
+    t-test. A single wall is one comparison and decides nothing.
+    """
     if score is None:
-        return False
+        return ""
     law, still, _ = _last_errors(score)
-    return law > still
+    if not law > still:
+        return ""
+    last = score[score["frame"] == score["frame"].max()]
+    excess = (last["rmse"] ** 2 - last["persistence_rmse"] ** 2).to_numpy()
+    if excess.size < 2:
+        return "perhaps"
+    error = float(excess.std(ddof=1)) / math.sqrt(excess.size)
+    beyond = float(stdtr(excess.size - 1, -excess.mean() / error)) if error > 0 else 0.0
+    return "surely" if beyond < BY_CHANCE else "perhaps"
 
 
 def _forecast_errors(findings: Findings) -> str:

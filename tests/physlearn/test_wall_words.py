@@ -149,6 +149,29 @@ def test_a_forecast_worse_than_standing_still_is_a_headline():
     assert "do not forecast with it" in forecast_text(film)
 
 
+@pytest.mark.parametrize("laws", [[0.21], [0.3, 0.1, 0.22], [0.2, 0.25]])
+def test_a_forecast_worse_by_chance_is_no_verdict_on_the_law(laws):
+    table = pd.DataFrame({
+        "frame": 8, "wall": range(len(laws)), "rmse": laws, "persistence_rmse": 0.2,
+        "steady_rmse": 0.3, "covered": 1.0,
+    })  # fmt: skip
+    film = Findings("a", 1, track=track(), wall_forecast=table)
+    told = answer(film, "foreseen")
+    assert told.state == "open"
+    assert told.sentence.startswith("These data can’t tell")
+    assert "may be chance" in forecast_text(film)
+    assert "do not forecast" not in forecast_text(film)
+
+
+def test_walls_that_agree_decide_between_two_forecasts():
+    table = pd.DataFrame({
+        "frame": 8, "wall": range(4), "rmse": [0.30, 0.33, 0.28, 0.31],
+        "persistence_rmse": [0.2, 0.21, 0.19, 0.2], "steady_rmse": 0.3, "covered": 1.0,
+    })  # fmt: skip
+    film = Findings("a", 1, track=track(), wall_forecast=table)
+    assert answer(film, "foreseen").sentence.startswith("Not with this law")
+
+
 def test_rough_smooth_and_untold_walls_are_counted_apart():
     table = pd.DataFrame({
         "wall": [3, 5, 8, 9], "exponent": [0.66, 2.0, 0.0, 0.0], "low": [0.5, 1.7, 0.0, 0.0],
@@ -180,6 +203,23 @@ def test_no_bias_is_planned_beyond_what_was_applied():
     for step in small.plan.steps:
         (foreseen,) = [e.mean for e in step.expect if e.hypothesis == "proportional"]
         assert foreseen == pytest.approx(0.3 * 1000 * step.action.number("bias_V"), rel=0.05)
+
+
+def test_a_driven_film_gets_the_same_plan_in_every_unit_of_its_drive():
+    plans = {
+        unit: planned(list(np.array([-5.0, 5.0, -5.0, 5.0]) / size), unit,
+                      law("drive_mobility", 0.3 * size, sd=0.01 * size)).plan
+        for unit, size in (("V", 1.0), ("mV", 1e-3), ("kV", 1e3))
+    }  # fmt: skip
+    volts = {u: [step.action.number("bias_V") for step in p.steps] for u, p in plans.items()}
+    assert volts["V"]
+    for unit in ("mV", "kV"):
+        assert volts[unit] == pytest.approx(volts["V"])
+        assert plans[unit].envelope.bias_limits_volt == pytest.approx((-5.0, 5.0))
+        for one, other in zip(plans["V"].steps, plans[unit].steps, strict=True):
+            expected = {e.hypothesis: e.mean for e in one.expect}
+            assert {e.hypothesis: e.mean for e in other.expect} == pytest.approx(expected)
+            assert "threshold" in expected
 
 
 @pytest.mark.parametrize(
