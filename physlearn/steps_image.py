@@ -24,19 +24,12 @@ RESPONSE_TIER = 2
 
 
 def _fit_couplings(findings: Findings) -> None:
-    from physlearn.datasets.sites.clumped_states import IN_ONE_PLACE
     from physlearn.inference import fit_lattice_hamiltonian
 
     if findings.snapshots is not None:
         if len(np.unique(findings.snapshots.states)) < 2:
             raise NotIdentified(
                 "all sites hold one species, so the pattern holds nothing of the couplings."
-            )
-        clumped = [text for text in findings.snapshots.warnings if IN_ONE_PLACE in text]
-        if clumped:
-            raise NotIdentified(
-                f"{clumped[0]} Cut that place off (--region), or fit it in Python all the same "
-                "(fit_lattice_hamiltonian)."
             )
         findings.couplings = fit_lattice_hamiltonian(
             findings.snapshots, n_shells=N_SHELLS, rng=findings.rng("couplings")

@@ -7,60 +7,82 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import Ising
+from physlearn.lattice_models.simulate import simulate_lattice
 from physlearn.records import SiteGraph
 
-__all__ = ["IN_ONE_PLACE", "clump_warning", "largest_clump"]
+__all__ = ["clump_warning", "largest_clump"]
 
 RAREST = 0.05
 """Up to this share of the sites, groups that touch by chance stay small."""
 SMALLEST_CLUMP = 5
-IN_ONE_PLACE = "touch in one place"
-P_CLUMP = 1e-4
+BATCHES = (20, 80, 400)
+"""Patterns simulated, in turn: one with as large a group ends the search."""
+SWEEPS_BETWEEN = 20
+BURN_IN = 200
 
 
-def largest_clump(rare: ArrayLike, graph: SiteGraph) -> tuple[int, float]:
-    """Return the size of the largest group of touching rare sites, and how likely one is by chance.
-
-    Touching: nearest neighbours. Were the pattern alike everywhere, whatever its couplings, small
-    groups would end at each further site with one probability, which the other groups show (half a
-    further member given to them); the chance is that of the largest of that many geometric sizes.
+def largest_clump(rare: ArrayLike, graph: SiteGraph) -> int:
+    """Return the size of the largest group of rare sites that touch (nearest neighbours).
 
     Examples
     --------
     >>> from physlearn.lattice_models import square_lattice
-    >>> graph = square_lattice((12, 12))
     >>> rare = np.isin(np.arange(144), [0, 5, 40, 77, 78, 89, 90, 91, 102, 130])
-    >>> size, chance = largest_clump(rare, graph)
-    >>> size, chance < 0.01
-    (6, True)
+    >>> largest_clump(rare, square_lattice((12, 12)))
+    6
     """
-    flags = np.asarray(rare, dtype=np.bool_)
-    bonds = graph.edges[graph.shell == 0]
-    bonds = bonds[flags[bonds].all(axis=1)]
-    links = sparse.coo_array((np.ones(len(bonds)), bonds.T), shape=(len(flags), len(flags)))
-    label = connected_components(links, directed=False)[1]
-    sizes = np.bincount(label[flags])
-    sizes = sizes[sizes > 0]
-    if not len(sizes):
-        return 0, 1.0
-    largest, others = int(sizes.max()), int(sizes.sum() - sizes.max())
-    groups = len(sizes) - 1
-    further = (others - groups + 0.5) / (others + 1.0)
-    return largest, float(1.0 - (1.0 - further ** (largest - 1)) ** len(sizes))
+    sites = np.flatnonzero(rare)
+    if not len(sites):
+        return 0
+    number = np.full(graph.n_sites, -1)
+    number[sites] = np.arange(len(sites))
+    bonds = number[graph.edges[graph.shell == 0]]
+    bonds = bonds[(bonds >= 0).all(axis=1)]
+    links = sparse.coo_array((np.ones(len(bonds)), bonds.T), shape=(len(sites),) * 2)
+    return int(np.bincount(connected_components(links, directed=False)[1]).max())
 
 
 def clump_warning(states: NDArray[np.int8], names: tuple[str, str], graph: SiteGraph) -> str | None:
-    """Return what to say where the rarer state lies in one place, else None."""
+    """Return what to say where the rarer state lies in one place, else None.
+
+    A pattern that is alike everywhere can hold large groups too, where like neighbours attract.
+    The group is therefore held against 500 patterns of as many rare sites on the same graph at the
+    attraction between nearest neighbours at which the states begin to separate (the critical
+    coupling, tanh K = tan(pi / 2z) of z neighbours): a weaker one makes smaller groups. Nothing is
+    said where one of them has a group as large.
+    """
     rarer = -1 if (states == -1).sum() <= (states == 1).sum() else 1
     rare = states == rarer
     n = int(rare.sum())
-    if not 0 < n <= RAREST * len(states):
-        return None
-    size, chance = largest_clump(rare, graph)
-    if size < SMALLEST_CLUMP or chance > P_CLUMP:
+    size = largest_clump(rare, graph) if 0 < n <= RAREST * len(states) else 0
+    if size < SMALLEST_CLUMP or _as_large_by_attraction(size, n, graph):
         return None
     return (
-        f"{size} of the {n} {names[0 if rarer == -1 else 1]} sites {IN_ONE_PLACE}, which a "
-        "pattern that is alike everywhere seldom does: a damaged, dirty or misfitted patch. "
-        "Couplings fitted to these sites describe that patch; do not trust them for the crystal."
+        f"{size} of the {n} {names[0 if rarer == -1 else 1]} sites touch in one place, more than "
+        "attraction up to the onset of separation explains: a damaged, dirty or misfitted patch, "
+        "or states that separate. Couplings fitted to these sites may describe that place alone."
     )
+
+
+def _as_large_by_attraction(size: int, n_rare: int, graph: SiteGraph) -> bool:
+    """Return whether one of the patterns at the critical coupling has a group of this size."""
+    neighbours = int(np.bincount(graph.edges[graph.shell == 0].ravel()).max())
+    if neighbours < 3:
+        return True
+    # exact for the honeycomb, square and triangular lattices
+    critical = float(np.arctanh(np.tan(np.pi / (2 * neighbours))))
+    model = Ising([critical])
+    rng = np.random.default_rng(0)
+    start = np.ones(graph.n_sites, dtype=np.int8)
+    start[rng.choice(graph.n_sites, n_rare, replace=False)] = -1
+    burn_in = BURN_IN
+    for n_patterns in BATCHES:
+        patterns = simulate_lattice(
+            model, graph, n_patterns, SWEEPS_BETWEEN, method="kawasaki", burn_in=burn_in,
+            start=start, rng=rng,
+        ).states  # fmt: skip
+        if any(largest_clump(one == -1, graph) >= size for one in patterns):
+            return True
+        start, burn_in = patterns[-1], SWEEPS_BETWEEN
+    return False

@@ -40,21 +40,18 @@ def test_no_atoms_are_seen_in_pixels_wider_than_one(pixel, unit, refused):
         assert "find_walls" in note.reason
 
 
-def test_couplings_of_a_clump_are_refused_and_those_of_a_sprinkle_are_not(monkeypatch):
+def test_couplings_of_a_clump_are_fitted_and_the_clump_is_said(monkeypatch):
     graph = triangular_lattice((30, 30))
     states = np.ones(900, dtype=np.int8)
     middle = graph.positions.mean(axis=0)
     states[np.argsort(np.hypot(*(graph.positions - middle).T))[:8]] = -1
     states[2 * np.arange(11)] = -1
     said = clump_warning(states, ("dim", "bright"), graph)
-    for warnings, refused in (((said,), True), ((), False)):
-        snapshots = LatticeSnapshots(states[None], graph, warnings=warnings)
-        found = Findings("a", 1, snapshots=snapshots)
-        steps = [step for step in IMAGE_STEPS if step.name == "couplings"]
-        monkeypatch.setattr(
-            "physlearn.inference.fit_lattice_hamiltonian",
-            lambda *_, **__: SimpleNamespace(diagnostics={}),
-        )
-        (note,) = run_steps(steps, found).notes
-        assert (note.status == "could not") == refused
-        assert ("8 of the 19 dim sites" in note.reason) == refused
+    found = Findings("a", 1, snapshots=LatticeSnapshots(states[None], graph, warnings=(said,)))
+    steps = [step for step in IMAGE_STEPS if step.name == "couplings"]
+    fitted = SimpleNamespace(diagnostics={})
+    monkeypatch.setattr("physlearn.inference.fit_lattice_hamiltonian", lambda *_, **__: fitted)
+    (note,) = run_steps(steps, found).notes
+    assert note.status != "could not"
+    assert found.couplings is fitted
+    assert any("8 of the 19 dim sites" in text for _, text in found.warnings())
