@@ -17,6 +17,7 @@ from physlearn.datasets.sites.lattice_finding import (
     reduced_vectors,
     refine_sublattice,
 )
+from physlearn.datasets.sites.outer_sites import joined_to_outside
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["SiteFrame", "find_site_frame", "lay_out_sites", "site_spacing"]
@@ -204,8 +205,9 @@ def lay_out_sites(
     all_ideal = (all_indices + phases[all_sublattice]) @ vectors + offset
     tree = cKDTree(ideal)
     length = float(min(np.hypot(*vectors[0]), np.hypot(*vectors[1])))
-    # sites far from any column cannot be predicted
+    # sites far from any column cannot be predicted, but between columns on all sides
     near = np.asarray(tree.query(all_ideal)[0]) < 1.5 * length
+    near |= ~joined_to_outside(all_indices, all_indices[near], vectors)
     all_indices, all_sublattice, all_ideal = (
         all_indices[near], all_sublattice[near], all_ideal[near]
     )  # fmt: skip
@@ -282,8 +284,10 @@ def _local_affine(
     reach = np.maximum(1.05 * distance[:, -1], 1.2 * length)
     weight = np.clip(1.0 - (distance / reach[:, None]) ** 2, 0.0, None) ** 2
     weight[near == own[:, None]] = 0.0
-    # no fit from one side only over many cells
-    weight[distance > max(3.0 * length, 1.6 * longer)] = 0.0
+    # no fit from one side only over many cells, but across a void
+    far = distance > max(3.0 * length, 1.6 * longer)
+    enough = ((weight > 0) & ~far).sum(axis=1) >= FEWEST_NEIGHBOURS
+    weight[far & enough[:, None]] = 0.0
     known = (weight > 0).sum(axis=1) >= FEWEST_NEIGHBOURS
     arm = (ideal[near] - goals[:, None, :]) / length
     design = np.concatenate([np.ones((*near.shape, 1)), arm], axis=2)

@@ -63,6 +63,17 @@ def test_a_crystal_that_fills_the_view_keeps_vacancies_at_its_edges(vectors):
         assert kept_empty(frame_of(rest, vectors, view), view) == {tuple(grid[site].tolist())}
 
 
+@pytest.mark.parametrize("vectors", [SQUARE, TRIANGULAR])
+@pytest.mark.parametrize("size", [6, 8])
+@pytest.mark.parametrize("margin", [4.0, 15.0])
+def test_a_void_inside_a_crystal_is_vacancies_however_large(vectors, size, margin):
+    void = {(a, b) for a in range(8, 8 + size) for b in range(8, 8 + size)}
+    indices = np.array([i for i in block(24).tolist() if tuple(i) not in void])
+    places = block(24) @ vectors
+    view = (*(places.min(axis=0) - margin), *(places.max(axis=0) + margin))
+    assert kept_empty(frame_of(indices, vectors, view), view) == void
+
+
 def test_a_crystal_with_an_empty_rim_has_no_vacancies():
     made = make_stem_image((20, 20), rng=1)
     found = find_vacancies(find_atoms(made.image), made.image)
