@@ -113,17 +113,13 @@ def random_walk_track(seed):
 
 
 @pytest.mark.parametrize("seed", range(100, 112))
-def test_walls_that_move_at_random_get_a_width_or_a_reason(seed):
-    # In 4 of these films a perturbed front collapses, in another all draws were one and the same
-    try:
-        fit = fit_wall_dynamics(random_walk_track(seed), rng=1, n_draws=1000)
-    except NotIdentified as reason:
-        assert "collapse" in str(reason) or "does not settle" in str(reason)
-    else:
-        for name in fit.variables:
-            assert np.isfinite(fit[name]).all()
-            assert np.unique(fit[name]).size > 50  # not one draw over and over
-        assert fit.summary()["verdict"].str.contains("inadequate").all()
+def test_walls_that_move_at_random_get_a_width(seed):
+    # In 4 of these films a perturbed front once collapsed, in another all draws were the same
+    fit = fit_wall_dynamics(random_walk_track(seed), rng=1, n_draws=1000)
+    for name in fit.variables:
+        assert np.isfinite(fit[name]).all()
+        assert np.unique(fit[name]).size > 50  # not one draw over and over
+    assert fit.summary()["verdict"].str.contains("inadequate").all()
 
 
 def test_walls_that_move_at_random_are_flagged():
