@@ -12,10 +12,13 @@ import numpy as np
 from physlearn.causal.actions import Action, ActionLibrary, SafetyEnvelope, strict_number
 from physlearn.causal.hypotheses import NONE_OF_THESE, Hypothesis, with_none_of_these
 from physlearn.causal.plan import Abort, Expectation, ExperimentPlan, PlanHypothesis, PlanStep
+from physlearn.causal.simulated_belief import SimulatedBelief
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError, as_generator
 
 N_DRAWS = 512
+CLEARLY_MORE = 3.0
+"""Standard errors, by simulation, by which a lasting change must tell more than a harmless act."""
 APART = 2.0
 """Standard deviations between predictions from which an act tells two hypotheses apart."""
 MIN_INFORMATION_NATS = 1e-3
@@ -36,25 +39,6 @@ class _Candidate:
     draws: dict[str, Floats]
     in_support: bool
     success: float
-
-
-@dataclass(slots=True)
-class _Belief:
-    """Simulated evidence for one question: log likelihoods (n_truths, n_draws, n_hypotheses)."""
-
-    log_weights: Floats
-    log_likelihood: Floats
-
-    def information(self, added: Floats | None = None) -> float:
-        """Return the expected information about the hypotheses, in nats."""
-        total = self.log_likelihood if added is None else self.log_likelihood + added
-        joint = total + self.log_weights
-        peak = joint.max(axis=2, keepdims=True)
-        evidence = peak[:, :, 0] + np.log(np.exp(joint - peak).sum(axis=2))
-        truth = np.arange(total.shape[0])
-        own = total[truth, :, truth]
-        weights = np.exp(self.log_weights)
-        return max(float(weights @ (own - evidence).mean(axis=1)), 0.0)
 
 
 def plan_interventions(
@@ -225,7 +209,7 @@ def _choose(
     beliefs = {}
     for question, group in questions.items():
         weights = np.maximum([h.weight for h in group], 1e-12)
-        beliefs[question] = _Belief(
+        beliefs[question] = SimulatedBelief(
             np.log(weights / weights.sum()), np.zeros((len(group), N_DRAWS, len(group)))
         )
     chosen: list[_Candidate] = []
@@ -248,8 +232,13 @@ def _choose(
             if gain >= MIN_INFORMATION_NATS:
                 offers.append((value, gain, candidate))
         # nothing is changed for good while an act that changes nothing tells as much
-        harmless = max((gain for _, gain, c in offers if not c.action.irreversible), default=0.0)
-        offers = [o for o in offers if not o[2].action.irreversible or o[1] > harmless]
+        harmless = max((o for o in offers if not o[2].action.irreversible), key=_gain, default=None)
+        if harmless is not None:
+            offers = [
+                o for o in offers
+                if not o[2].action.irreversible
+                or o[1] - harmless[1] > CLEARLY_MORE * _doubt(beliefs, o[2], harmless[2])
+            ]  # fmt: skip
         if not offers:
             break
         _, best_gain, best = max(offers, key=lambda offer: offer[0])
@@ -259,6 +248,21 @@ def _choose(
         gains.append(best_gain)
         left = [c for c in left if c is not best]
     return chosen, gains
+
+
+def _gain(offer: tuple[float, float, _Candidate]) -> float:
+    return offer[1]
+
+
+def _doubt(beliefs: dict[str, SimulatedBelief], *candidates: _Candidate) -> float:
+    """Return the standard error, by simulation, of how the candidates' information differs."""
+    return math.sqrt(
+        math.fsum(
+            c.success**2 * beliefs[q].variance(_log_density(c, q))
+            for c in candidates
+            for q in c.draws
+        )
+    )
 
 
 def _widest(candidate: _Candidate, questions: dict[str, list[Hypothesis]]) -> float:
