@@ -24,7 +24,9 @@ Integers = NDArray[np.int64]
 MEDIAN_CHI2_2 = float(chi2.median(2))
 FEWEST_STEPS = 20
 FEWEST_FOR_TAIL = 500
-TAIL, HEAVY = 0.99, 1.3
+TAIL, HEAVY, HEAVY_ERRORS = 0.99, 1.2, 5.0
+"""The tail's scale over the median's is heavy from here on, and by this many standard errors of a
+normal law's: Student's law of 5 degrees of freedom gives 1.3, hops too short to be found 1.07."""
 LASTING = 0.01
 """A jump lasts when the places a frame further apart differ at this level too."""
 HEAVY_TAILS = (
@@ -172,7 +174,11 @@ def find_hops(
     p, cut, jump = _judge(square, lasting, scale, false_share, reach)
     # what stays behind tells the tails: a normal law has chi^2 above 9.2 in one step of a hundred
     tail = float(np.sqrt(np.quantile(square[~jump], TAIL) / chi2.ppf(TAIL, 2)))
-    heavy = tail > HEAVY * scale and (~jump).sum() >= FEWEST_FOR_TAIL
+    n_usual = int((~jump).sum())
+    # the quantile q of chi^2 with 2 degrees of freedom has density (1 - TAIL) / 2; tail is sqrt(q)
+    doubt = np.sqrt(TAIL / (1 - TAIL) / n_usual) / chi2.ppf(TAIL, 2)
+    limit = max(HEAVY, 1.0 + HEAVY_ERRORS * doubt)
+    heavy = tail > limit * scale and n_usual >= FEWEST_FOR_TAIL
     if heavy:
         scale = tail
         p, cut, jump = _judge(square, lasting, scale, false_share, reach)

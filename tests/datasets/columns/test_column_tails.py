@@ -60,8 +60,11 @@ def test_round_columns_stay_round():
     assert "column_tail_height" not in tried.metadata
     assert any("no common tail" in warning for warning in tried.warnings)
     assert tried.n == plain.n
+    # a false column, known to a pixel, may move further: sweeps stop where the whole picture does
+    planted = cKDTree(scene.truth.positions).query(plain.positions)[0] < 2
+    assert planted.sum() == COLUMNS**2
     sd = np.sqrt(np.diagonal(plain.position_covariance, axis1=1, axis2=2))
-    assert np.abs((tried.positions - plain.positions) / sd).max() < 0.2
+    assert np.abs((tried.positions - plain.positions) / sd)[planted].max() < 0.2
 
 
 def test_shape_is_a_known_word():

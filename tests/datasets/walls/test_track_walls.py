@@ -218,7 +218,7 @@ def test_planted_films_refuse_domains_that_touch_or_vanish():
     with pytest.raises(InputError, match="would touch"):
         make_wall_video(options=WallVideoOptions(radii_pixel=(30, 38, 38, 38)), rng=1)
     with pytest.raises(InputError, match="vanish"):
-        make_wall_video(options=WallVideoOptions(curvature_mobility=6.0), rng=1)
+        make_wall_video(n_frames=48, options=WallVideoOptions(curvature_mobility=20.0), rng=1)
     with pytest.raises(InputError, match="drive must have shape"):
         make_wall_video(drive=[1.0], rng=1)
 
