@@ -17,6 +17,8 @@ def install() -> int:
     if salt == 0:
         return 0
     plain = np.random.default_rng
+    if hasattr(plain, "joins"):
+        return salt  # tests import benchmarks, which install it too: once is enough
 
     def default_rng(seed=None):
         if isinstance(seed, np.random.SeedSequence):
@@ -28,5 +30,6 @@ def install() -> int:
             seed = [*(int(word) for word in np.atleast_1d(seed)), salt]
         return plain(seed)
 
+    default_rng.joins = salt
     np.random.default_rng = default_rng
     return salt

@@ -88,8 +88,9 @@ class ModelComparison:
         One row a model: model, n_parameters, log_evidence (the best model has 0), error (one sd of
         the difference to the best), probability (all models equally likely beforehand),
         log_evidence_third and log_evidence_triple (priors of those couplings and triplets that
-        not all models have at a third and three times their sd), adequate and adequacy_p (does the
-        model explain the pictures?), settled.
+        not all models have at a third and three times their sd) with their own error_third and
+        error_triple (a prior far from the one sampled leaves few effective draws), adequate and
+        adequacy_p (does the model explain the pictures?), settled.
     verdicts
         Plain sentences.
     warnings
@@ -309,17 +310,20 @@ def _table(
 ) -> pd.DataFrame:
     import pandas as pd
 
-    value, error = found.log_evidence, found.errors[0]
+    value, errors = found.log_evidence, found.errors
     best = int(value[0].argmax())
     relative = value - value.max(axis=1, keepdims=True)
     weight = np.exp(relative[0])
-    gap = np.sqrt(error**2 + error[best] ** 2)
-    gap[best] = 0.0
+    bests = np.where(np.isnan(value).any(axis=1), best, np.nan_to_num(value).argmax(axis=1))
+    gap = np.sqrt(errors**2 + np.take_along_axis(errors, bests[:, None], axis=1) ** 2)
+    np.put_along_axis(gap, bests[:, None], 0.0, axis=1)
+    gap[np.isnan(value)] = np.nan
     return pd.DataFrame(
         {
             "model": list(names), "n_parameters": [own.n_parameters for own in data],
-            "log_evidence": relative[0], "error": gap, "probability": weight / weight.sum(),
+            "log_evidence": relative[0], "error": gap[0], "probability": weight / weight.sum(),
             "log_evidence_third": relative[1], "log_evidence_triple": relative[2],
+            "error_third": gap[1], "error_triple": gap[2],
             "adequate": [None if check is None else check.adequate for check in checks],
             "adequacy_p": [np.nan if check is None else check.p_value for check in checks],
             "settled": list(found.settled),

@@ -139,7 +139,6 @@ def _weigh(
     problem = _problem(data, wide, rng)
     mean, covariance = _start(data, prior) if start is None else start
     found = sample_posterior(problem, mean, covariance, n_draws, rng)
-    noise = _surface_noise(problem, found) + 1 / found.numbers["importance_draws"]
     value, variance = (np.full(len(PRIOR_FACTORS), np.nan) for _ in range(2))
     draws = found.draws
     for row, factor in enumerate(PRIOR_FACTORS):
@@ -147,6 +146,8 @@ def _weigh(
         if narrow is None:
             continue
         gain, spread, weight = _reweigh(found.draws, wide, narrow)
+        # log Z is as uncertain as it is where this prior's posterior lies
+        noise = _surface_noise(problem, found, weight) + 1 / found.numbers["importance_draws"]
         value[row], variance[row] = found.log_evidence + gain, noise + spread
         if factor == 1.0:
             draws = found.draws[rng.choice(len(weight), min(n_draws, MOST_KEPT), p=weight)]
@@ -268,11 +269,16 @@ def _start(data: LatticeData, prior: Prior) -> tuple[Float, Float]:
     return mode, np.asarray(np.linalg.inv(curvature + np.diag(prior.precision)))
 
 
-def _surface_noise(problem: LatticeProblem, found: LikelihoodPosterior) -> float:
-    """Return the variance of the log evidence from the noise of log Z."""
+def _surface_noise(problem: LatticeProblem, found: LikelihoodPosterior, weight: Float) -> float:
+    """Return the variance of the log evidence from the noise of log Z, draws weighing ``weight``.
+
+    Of 1,000 draws at even steps of the summed weights, which takes no random numbers.
+    """
+    even = (np.arange(1000) + 0.5) / 1000
+    rows = np.minimum(np.searchsorted(np.cumsum(weight), even), len(weight) - 1)
     total = 0.0
     for ensemble, surface in zip(problem.ensembles, found.partition, strict=True):
-        moved = surface.influence(found.draws[:1000] @ ensemble.design.T).mean(axis=0)
+        moved = surface.influence(found.draws[rows] @ ensemble.design.T).mean(axis=0)
         total += float(ensemble.power**2 * np.sum(moved**2))
     return total
 

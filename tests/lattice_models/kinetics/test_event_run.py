@@ -51,7 +51,8 @@ def test_events_replay_to_the_frames_and_no_site_is_entered_twice():
     changes = [
         Transformation(1, 0, 0.05, name="loss"), Transformation(0, 1, 0.05, name="birth"),
     ]  # fmt: skip
-    times = [1.0, 4.0, 20.0]
+    # 0.05 x about 18 empty sites x 80 s: 72 births beside 18 at the start, 90 +- 9 (Poisson)
+    times = [1.0, 4.0, 80.0]
     history = simulate_hop_history(rates, graph, start, times, transformations=changes, rng=3)
     events, trajectory = history.events, history.trajectory
     holder = {int(site): k for k, site in enumerate(np.flatnonzero(start))}
