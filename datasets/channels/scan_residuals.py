@@ -78,7 +78,9 @@ def repeat_noise(
     seen = float((rows_used**2).mean())
     extra = seen - own
     row_sd = float(np.sqrt(extra)) if extra > 4 * own * np.sqrt(2.0 / rows_used.size) else 0.0
-    share, probability = _shared(scans)
+    # lines of smeared noise agree, and so do the products of two scans there
+    together = float((correlation**2).sum() / (correlation[correlation.shape[0] // 2] ** 2).sum())
+    share, probability = _shared(scans, max(together, 1.0))
     effective = number * (n - 1) / max(float((correlation**2).sum()), 1.0)
     notes = _edges(residual, mean, known)
     sd = float(np.sqrt(max(variance, 0.0)))
@@ -115,29 +117,33 @@ def _cut(correlation: Floats, number: float) -> Floats:
     return np.asarray(kept[p - i : p + i + 1, q - j : q + j + 1])
 
 
-def _shared(scans: Floats) -> tuple[float, float]:
+def _shared(scans: Floats, together: float) -> tuple[float, float]:
     """Return the share of the variance that scans share, and the chance that noise shares it.
 
-    Of pixels with level lines, and of the lines' means and slopes (walls or lamellae along them).
+    Of pixels with level lines, and of the lines' means and slopes (walls or lamellae along them);
+    of ``together`` lines the noise counts as one.
     """
     flat = np.stack([np.nan_to_num(np.real(flatten_lines(part))) for part in scans])
     level = np.stack([np.nan_to_num(part - np.nanmean(part)) for part in scans])
     # rounding leaves a constant channel no exact zeros
     size = 1e-12 * float(np.sqrt(np.nanmean(scans**2)))
     flat, level = (np.where(np.abs(part) > size, part, 0.0) for part in (flat, level))
-    share, likely = _alike(flat)
-    whole, _ = _alike(level)
+    share, likely = _alike(flat, together)
+    whole, _ = _alike(level, together)
     rough = level - flat
     # a line's mean and its slope, as two numbers a line
     along = [rough.mean(axis=2)[:, :, None], (rough[:, :, -1] - rough[:, :, 0])[:, :, None]]
-    lines = 2.0 * min(_alike(part)[1] for part in along)
+    lines = 2.0 * min(_alike(part, together)[1] for part in along)
     if 2.0 * lines < LINES_P:
         share = whole
     return float(np.clip(share, 0.0, 1.0)), min(2.0 * min(likely, lines), 1.0)
 
 
-def _alike(scans: Floats) -> tuple[float, float]:
-    """Return the share that scans (n, lines, numbers) share, and a t test of it over lines."""
+def _alike(scans: Floats, together: float) -> tuple[float, float]:
+    """Return the share that scans (n, lines, numbers) share, and a t test of it over lines.
+
+    Products of two scans' noise correlate from line to line by the square of its autocorrelation.
+    """
     total = scans.sum(axis=0)
     own = (scans**2).sum(axis=(0, 2))
     # all pairs of scans at once
@@ -148,8 +154,9 @@ def _alike(scans: Floats) -> tuple[float, float]:
     scatter = float(products.std(ddof=1))
     if not scatter > 1e-12 * max(power, 1e-300):
         return share, float(share <= 0 or not power > 0)
-    t = float(products.mean()) / scatter * np.sqrt(len(products))
-    return share, float(stats.t.sf(t, len(products) - 1))
+    independent = len(products) / together
+    t = float(products.mean()) / scatter * np.sqrt(independent)
+    return share, float(stats.t.sf(t, max(independent - 1.0, 1.0)))
 
 
 def _edges(residual: Floats, mean: Floats, known: Flags) -> tuple[str, ...]:

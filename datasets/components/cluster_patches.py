@@ -319,7 +319,7 @@ def _share_of_frames(data: PreparedTable, scores: Floats) -> float:
     1 over the sum over all frames of the correlation at one place. Deviations from classes do not
     tell it: as many classes as a still film takes for real leave deviations that look independent.
     """
-    if data.times is None:
+    if data.times is None or data.centers is None:
         return 1.0
     values = (scores - scores.mean(axis=0)) / np.maximum(scores.std(axis=0), 1e-300)
     chosen = np.arange(data.n)[:: max(data.n // MOST_COMPARED, 1)]

@@ -90,6 +90,12 @@ def atom_blocks(
         For atoms not in the plane, snapshots or measurements of other atoms, or orders out of
         range.
 
+    Notes
+    -----
+    Second order does not suffice for ``bond_order``, a root of squares: against planted noise its
+    error came out 5 to 6 % too large on a lattice (position errors of 3 % of the spacing) and 6 to
+    8 % too small without one (2 %).
+
     Examples
     --------
     >>> from physlearn.datasets.descriptors.patch_places import grid_places

@@ -189,7 +189,7 @@ def _reach(grid: Floats) -> float:
         rows = np.where(known, products, 0.0).sum(axis=1)[number > 0]
         number = number[number > 0]
         if number.sum() < FEWEST_PATCHES:
-            break
+            return float(len(grid) - 1) if lag > 1 else 0.0
         found = float(rows.sum() / number.sum())
         if lag == 1:
             # what patches of one row have in common counts once: rows are compared, not patches
@@ -201,7 +201,8 @@ def _reach(grid: Floats) -> float:
             first, last = np.log(before), np.log(max(found, 1e-3))
             return float(lag - 1 + (first + 1.0) / (first - last))
         before = found
-    return float(len(grid) - 1) if before < 1.0 else 0.0
+    # as alike at the far end as beside each other: an estimate may exceed 1
+    return float(len(grid) - 1)
 
 
 def merge_repeat(

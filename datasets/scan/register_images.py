@@ -31,6 +31,8 @@ RIVAL_LOG_LIKELIHOOD = 6.0
 RIVAL_SDS = 3.0
 SMALLEST_CORRELATION = 0.02
 SIGNIFICANT_Z = 5.0
+SAME_PICTURE = 0.99
+"""Correlation of pictures between which less than 2 % of the variance is left."""
 EDGE_FILTER_PX = 1.5
 RANKING_FILTER_PX = 1.5
 
@@ -271,15 +273,14 @@ def _fits(
 def _common(one: Floats, two: Floats, best: PairFit) -> None:
     """Refuse pictures whose overlap is no better than chance.
 
-    The root of twice the log-likelihood ratio against unrelated pictures (Wilks, 1938), which for
-    small correlations is theirs times the root of the independent pixels. Independent is what is
-    left between the pictures; where that is rounding alone, the correlation of 1 decides.
+    Independent is what is left between the pictures; where that is next to nothing, rounding or
+    a remainder of the fit, its pixels tell nothing and the correlation decides.
     """
     correlation = _correlation(one, two, best)
     independent = best.pixels / best.correlated_pixels
-    left = max(1.0 - correlation**2, np.finfo(np.float64).eps)
-    z = np.sqrt(-max(independent, 1.0) * np.log(left))
-    if abs(correlation) < SMALLEST_CORRELATION or z < SIGNIFICANT_Z:
+    z = abs(correlation) * np.sqrt(max(independent, 1.0))
+    chance = z < SIGNIFICANT_Z and abs(correlation) < SAME_PICTURE
+    if abs(correlation) < SMALLEST_CORRELATION or chance:
         raise NotIdentified(
             f"the two pictures have nothing in common that stands out of the noise (correlation "
             f"{correlation:.3f}): are they of the same place, and within the search radius?"

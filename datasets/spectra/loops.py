@@ -89,6 +89,8 @@ def describe_loops(
     A term in V^2 is not in the model: with noise of .05 a and 2a = 2, .005 V^2 over +-8 V moves
     the switch by 5 % and the falling step by .1 to .3 V (one standard error, which the residuals'
     correlation widens; the offset by 1.5 to 3); from .02 V^2 loops are given up as not fitting.
+    Against planted noise of .05 a, a quarter of the pixels spoilt, errors scattered by 1 to 6 %
+    more or less than said (five maps of 4900 pixels; sampling alone gives 1 %).
 
     Raises
     ------

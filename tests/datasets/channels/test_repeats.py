@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import ndimage
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import (
@@ -14,6 +15,7 @@ from physlearn.datasets import (
 )
 from physlearn.datasets.channels import sinc_kernels
 from physlearn.datasets.channels.resample import fourier_shift, rescaled, sample_at
+from physlearn.datasets.channels.scan_residuals import repeat_noise
 
 SMALL = {"shape": (128, 128), "feature_px": 4.0}
 
@@ -189,6 +191,18 @@ def test_average_noise_spoilt_lines_and_shifts(oracle):
     assert any("fixed pattern" in text for text in found.warnings)
     video = xr.concat([part.height for part in made.scans], "time")
     assert average_scans(video, largest_shift_px=8.0).shift.shape == (3, 2)
+
+
+def test_smeared_noise_is_no_signal(oracle):
+    """Products of smeared noise agree from line to line: taken as independent, 3 in 10 alarm."""
+    rng = np.random.default_rng(3)
+    n, level = 80, 0.05
+    alarms = 0
+    for _ in range(n):
+        scans = ndimage.gaussian_filter(rng.normal(size=(2, 96, 96)), (0, 1.5, 1.5))
+        alarms += repeat_noise(scans).signal_p < level
+    # at most the level, as the least p of three tests is taken three times
+    oracle("false alarms", z=max((alarms - n * level) / np.sqrt(n * level * (1 - level)), 0.0))
 
 
 def test_smeared_noise_is_seen_by_repeats(oracle):
