@@ -34,6 +34,9 @@ FEWEST_ATOMS = 16
 TOLERANCE = 0.22
 """How far a neighbour may stand from where a lattice vector points, as a share of its length."""
 SMALLEST_SUPPORT = 0.5
+BEYOND_CHANCE = 4.0
+"""Standard errors by which a translation must carry more columns than it would of columns strewn
+at random: those give up to 3.3 over 60 translations, 17 columns of a lattice give 9."""
 IDEAL = {"square": np.eye(2), "triangular": np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])}
 LARGEST_DISTORTION = {"square": 0.1, "triangular": 0.25}
 LARGEST_SHEAR, EQUAL_LENGTHS = 0.25, 1.05
@@ -78,9 +81,16 @@ def lattice_vectors(positions: Floats, weights: Floats) -> Floats:
     if len(differences) < 20:
         raise NotIdentified("the columns stand too far apart to show a lattice.")
     candidates = _clusters(differences, 0.12 * nearest)
+    if not len(candidates):
+        raise NotIdentified("no lattice: no distance between columns comes often enough.")
     support = np.array([_support(positions, weights, tree, v) for v in candidates])
     good = support > max(SMALLEST_SUPPORT, 0.8 * support.max())
     kept = candidates[good]
+    if len(kept) and _beyond_chance(positions, weights, kept, support[good]).max() < BEYOND_CHANCE:
+        raise NotIdentified(
+            "no lattice: translations carry no more columns onto another than they would of "
+            "columns strewn at random."
+        )
     if len(kept) < 2:
         raise NotIdentified(
             "no lattice: the best translation carries only "
@@ -130,6 +140,18 @@ def _support(positions: Floats, weights: Floats, tree: cKDTree, vector: Floats) 
         hit = distance < TOLERANCE * np.hypot(*vector)
         shares.append(float(weights[inside][hit].sum() / weights[inside].sum()))
     return min(shares)
+
+
+def _beyond_chance(positions: Floats, weights: Floats, vectors: Floats, support: Floats) -> Floats:
+    """Return the standard errors by which support exceeds that of columns strewn at random."""
+    sides = np.ptp(positions, axis=0)
+    if not sides.all():
+        return np.full(len(vectors), np.inf)
+    reach = np.pi * (TOLERANCE * np.hypot(*vectors.T)) ** 2
+    # no column within the tolerance, of as many over the same area
+    chance = 1.0 - np.exp(-len(positions) / np.prod(sides) * reach)
+    count = weights.sum() ** 2 / (weights**2).sum()
+    return np.asarray((support - chance) / np.sqrt(chance * (1.0 - chance) / count))
 
 
 def find_sublattices(positions: Floats, vectors: Floats) -> list[Sublattice]:

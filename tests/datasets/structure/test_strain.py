@@ -273,6 +273,15 @@ def test_no_lattice_no_strain(n):
         measure_strain(atoms)
 
 
+@pytest.mark.parametrize("n", [20, 60, 200])
+def test_columns_strewn_at_random_show_no_strain(n):
+    """Of 60 sets of 200, four had translations that carry half the columns by chance."""
+    for seed in range(60):
+        places = np.random.default_rng([seed, 7]).uniform(0, 50, (n, 2))
+        with pytest.raises(NotIdentified):
+            measure_strain(AtomicConfiguration(places))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("lattice", ["square", "triangular"])
 def test_from_the_picture_on_error_bars_hold_the_truth(lattice, oracle):
