@@ -26,7 +26,8 @@ def picture(counts, kind):
     if kind == "dark":
         return 500.0 - counts, {"noise": "gaussian", "options": FindAtomsOptions(polarity="dark")}
     if kind == "row levels":
-        levels = np.cumsum(np.random.default_rng(3).normal(0, 30, len(counts)))
+        # steps of 1.6 times the noise; of five times they are found as columns (the option says so)
+        levels = np.cumsum(np.random.default_rng(3).normal(0, 10, len(counts)))
         return counts + levels[:, None], {"options": FindAtomsOptions(row_levels=True)}
     mask = np.ones(counts.shape, dtype=np.bool_)
     mask[40:46] = False
