@@ -165,7 +165,9 @@ def test_known_and_unknown_flips():
     assert np.allclose(odds / odds.sum(axis=1, keepdims=True), np.where(odds == 1, 0.9, 0.05))
     (unknown,) = gather_snapshots(snapshots, family, label_noise="unknown").groups
     assert not unknown.label.any()
-    for wrong in (0.7, 0.0, "some", True):
+    certain = gather_snapshots(snapshots, family, label_noise=0.0)
+    assert not certain.uncertain
+    for wrong in (0.7, -0.1, "some", True):
         with pytest.raises(InputError, match="label_noise"):
             gather_snapshots(snapshots, family, label_noise=wrong)
 
