@@ -27,7 +27,7 @@ class SimulatedBelief:
     def variance(self, added: Floats) -> float:
         """Return the variance of that information by the number of simulated readouts."""
         weights, each = np.exp(self.log_weights), self._each(added)
-        return float(weights**2 @ each.var(axis=1)) / each.shape[1]
+        return float(weights**2 @ each.var(axis=1) / each.shape[1])
 
     def _each(self, added: Floats | None) -> Floats:
         """Return the information of every simulated readout, (n_truths, n_draws)."""

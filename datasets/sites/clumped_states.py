@@ -72,7 +72,7 @@ def _as_large_by_attraction(size: int, n_rare: int, graph: SiteGraph) -> bool:
         return True
     # exact for the honeycomb, square and triangular lattices
     critical = float(np.arctanh(np.tan(np.pi / (2 * neighbours))))
-    model = Ising([critical])
+    model = Ising(np.array([critical]))
     rng = np.random.default_rng(0)
     start = np.ones(graph.n_sites, dtype=np.int8)
     start[rng.choice(graph.n_sites, n_rare, replace=False)] = -1
