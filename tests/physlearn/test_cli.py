@@ -165,14 +165,18 @@ def test_doctor_names_what_is_there_and_what_is_missing(run):
 
 def test_brackets_of_a_unit_reach_the_terminal(monkeypatch, capsys):
     from physlearn import cli, words
+    from physlearn.phrases import Answer
 
-    unit = SimpleNamespace(sentence="speed 2 px/frame/[drive]", detail="[0.1 to 0.2] px/[drive]")
-    monkeypatch.setattr(words, "headlines", lambda findings: [unit])
+    unit = Answer("How fast?", "speed 2 px/frame/[drive]", "settled", "[0.1 to 0.2] px/[drive]")
+    lost = Answer("Fit couplings", "Could not be done.", "none")
+    monkeypatch.setattr(words, "headlines", lambda findings: [unit, lost])
     cli._tell(SimpleNamespace(findings=None, summary={"truth": None}, report="[a]/report.html"))
     out = capsys.readouterr().out
     assert out.count("[drive]") == 2
     assert "[0.1 to 0.2]" in out
     assert "[a]/report.html" in out
+    assert "Fit couplings: Could not be done." in out
+    assert "How fast?" not in out  # the sentence of an answer says what it is about
 
 
 def test_doctor_knows_every_package_of_every_extra(monkeypatch):

@@ -105,4 +105,4 @@ def test_what_the_fits_say_of_themselves_is_handed_on():
         fit_lattice_hamiltonian(picture, n, prior=tight, method="likelihood", rng=1) for n in (1, 2)
     ]
     from_fits = compare_models(fits, n_draws=1000, rng=1)
-    assert any("2 shells: couplings[2]: prior repeated" in t for t in from_fits.warnings)
+    assert any("2 shells: couplings[2]: the prior rules" in t for t in from_fits.warnings)
