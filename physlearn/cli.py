@@ -280,10 +280,12 @@ def _tell(result: StudyResult) -> None:
         console.print(f"• {escape(asked + answer.sentence)}{detail}")
     truth = result.summary["truth"]
     if truth is not None:
-        for row in truth["parameters"]:
+        named = [(row["name"], row) for row in truth["parameters"]]
+        named += [(f"{row['cause']} -> {row['outcome']}", row) for row in truth["effects"]]
+        for name, row in named:
             if row["mean"] is not None:
                 console.print(
-                    f"  planted {row['name']} {row['truth']:.4g}, found {row['mean']:.4g} "
+                    f"  planted {name} {row['truth']:.4g}, found {row['mean']:.4g} "
                     f"[{row['q05']:.4g} to {row['q95']:.4g}]: "
                     f"{'inside' if row['inside'] else 'outside'}",
                     markup=False,

@@ -284,3 +284,18 @@ def test_scale_and_region_are_given_by_hand(run, tmp_path):
         )
         assert code == 2
         assert sentence in err
+
+
+def test_what_was_planted_and_missed_is_told_as_well_as_what_was_found(monkeypatch, capsys):
+    from physlearn import cli, words
+
+    monkeypatch.setattr(words, "headlines", lambda findings: [])
+    row = {"truth": 2.0, "mean": 3.0, "q05": 2.5, "q95": 3.5, "inside": False}
+    truth = {
+        "parameters": [{"name": "field", **row, "mean": 2.1, "q05": 1.5, "inside": True}],
+        "effects": [{"cause": "dilation", "outcome": "response", **row}],
+    }
+    cli._tell(SimpleNamespace(findings=None, summary={"truth": truth}, report="r.html"))
+    out = capsys.readouterr().out
+    assert "planted field 2, found 2.1 [1.5 to 3.5]: inside" in out
+    assert "planted dilation -> response 2, found 3 [2.5 to 3.5]: outside" in out
