@@ -8,19 +8,7 @@ from collections.abc import Sequence
 from physlearn.findings import Findings
 from physlearn.phrases import doubts_of, species_counts
 
-__all__ = ["grouped_warnings", "narrow", "plain_reason"]
-
-NEEDED = {
-    "snapshots": "columns on one lattice",
-    "atoms": "atom columns",
-    "lattice": "the crystal’s lattice, which nobody declared (--lattice)",
-    "patches": "a table of patches",
-    "graph": "a causal graph",
-    "effects": "an effect that could be estimated",
-    "track": "walls that could be followed",
-    "wall_fit": "a wall law that was fitted",
-}
-"""What a step needs, in words."""
+__all__ = ["grouped_warnings", "narrow"]
 
 
 def narrow(findings: Findings) -> list[str]:
@@ -86,25 +74,6 @@ def _after_nothing(findings: Findings) -> list[str]:
             "cut frames, scale bars and fixed structures off (--region)."
         )
     return texts
-
-
-def plain_reason(reason: str) -> str:
-    """Return why a step was left out, without the program's own names.
-
-    Examples
-    --------
-    >>> plain_reason("it needs the graph, which this study does not have.")
-    'it needs a causal graph, and there is none.'
-    >>> plain_reason("no atoms were found.")
-    'no atoms were found.'
-    """
-    name = reason.removeprefix("it needs the ").removesuffix(", which this study does not have.")
-    key = name.replace(" ", "_")
-    if len(name) != len(reason) - len("it needs the , which this study does not have."):
-        return reason
-    if key == "lattice":
-        return f"it needs {NEEDED[key]}."
-    return f"it needs {NEEDED.get(key, 'the ' + name)}, and there is none."
 
 
 def grouped_warnings(warnings: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:

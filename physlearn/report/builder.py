@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib import resources
 from typing import Any
 
 from physlearn.atom_words import atom_answers
 from physlearn.findings import Findings
-from physlearn.report.advice import grouped_warnings, narrow, plain_reason
+from physlearn.report.advice import grouped_warnings, narrow
 from physlearn.report.figures import Picture
 from physlearn.report.patch_prose import patch_rows, patches_text, repeat_text
 from physlearn.report.plan_prose import plan_rows, plan_text
@@ -121,7 +120,7 @@ def _context(
         "assumptions": assumptions(findings),
         "has_image": has_image,
         "has_video": has_video,
-        "notes": [replace(note, reason=plain_reason(note.reason)) for note in findings.notes],
+        "notes": findings.notes,
         "pictures": dict(pictures),
         "atoms_text": atoms_text(findings),
         "atom_answers": list(atom_answers(findings))[1:],

@@ -8,10 +8,10 @@ import xarray as xr
 from physlearn.causal import CausalGraph, GraphEdge
 from physlearn.causal.counterfactuals import Counterfactual
 from physlearn.datasets import ConsistencyCheck
-from physlearn.findings import Findings
+from physlearn.findings import Findings, lacking
 from physlearn.lattice_models import square_lattice
 from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable, WallTrack
-from physlearn.report.advice import grouped_warnings, narrow, plain_reason
+from physlearn.report.advice import grouped_warnings, narrow
 from physlearn.report.builder import build_report, label
 from physlearn.report.prose import atoms_text, laws_text, lead, walls_text, what_if
 from physlearn.results import fit_from_draws
@@ -115,12 +115,8 @@ def test_warnings_stand_once_under_their_source_those_that_overrule_first():
 
 
 def test_reasons_and_labels_have_no_inner_names():
-    inner = "it needs the {}, which this study does not have."
-    assert plain_reason(inner.format("snapshots")) == (
-        "it needs columns on one lattice, and there is none."
-    )
-    assert "--lattice" in plain_reason(inner.format("lattice"))
-    assert plain_reason("the crystal is too small.") == "the crystal is too small."
+    assert lacking("snapshots") == "it needs columns on one lattice, and there is none."
+    assert "--lattice" in lacking("lattice")
     assert label("drive_velocity") == "velocity that the walls share"
 
 
