@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = attach(
         "IndependenceResult": ".spatial_test",
         "PlanStep": ".plan",
         "SafetyEnvelope": ".actions",
+        "actions_from_event_rates": ".beam_actions",
         "counterfactual": ".counterfactuals",
         "discover_graph": ".discovery",
         "estimate_effect": ".effects",

@@ -124,7 +124,9 @@ class ActionLibrary:
         Candidates.
     attempts
         Verb -> (successes, failures) so far. The success probability is the mean of a Beta
-        distribution that starts flat; a verb never tried is taken to work.
+        distribution that starts flat; a verb never tried is taken to work. A key "verb: label"
+        holds those of the actions with this ``label`` among their arguments, and goes before the
+        verb's; what a fit says about them (`actions_from_event_rates`) need not be whole numbers.
 
     Examples
     --------
@@ -135,7 +137,7 @@ class ActionLibrary:
     """
 
     actions: Sequence[Action]
-    attempts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    attempts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "actions", tuple(self.actions))
@@ -163,20 +165,30 @@ class ActionLibrary:
         """The verbs present."""
         return tuple(dict.fromkeys(action.verb for action in self.actions))
 
-    def observe(self, verb: str, *, succeeded: bool) -> ActionLibrary:
-        """Return the library with one attempt more."""
-        if verb not in VERBS:
+    def observe(self, verb: str | Action, *, succeeded: bool) -> ActionLibrary:
+        """Return the library with one attempt more, of a verb or of an action's label."""
+        if isinstance(verb, str) and verb not in VERBS:
             raise InputError(f"verb must be one of {', '.join(VERBS)}; got {verb!r}.")
-        good, bad = self.attempts.get(verb, (0, 0))
+        key = self._key(verb)
+        good, bad = self.attempts.get(key, (0, 0))
         counted = (good + 1, bad) if succeeded else (good, bad + 1)
-        return replace(self, attempts={**self.attempts, verb: counted})
+        return replace(self, attempts={**self.attempts, key: counted})
 
-    def success_probability(self, verb: str) -> float:
-        """Return the expected share of attempts that work."""
-        if verb not in self.attempts:
+    def success_probability(self, verb: str | Action) -> float:
+        """Return the expected share of attempts that work, of a verb or of an action's label."""
+        key = self._key(verb)
+        if key not in self.attempts:
             return 1.0
-        good, bad = self.attempts[verb]
-        return (good + 1) / (good + bad + 2) if good + bad else 1.0
+        good, bad = self.attempts[key]
+        tried = good + bad != 0 or ":" in key
+        return (good + 1) / (good + bad + 2) if tried else 1.0
+
+    def _key(self, verb: str | Action) -> str:
+        """Return the key of ``attempts`` that speaks of a verb or an action."""
+        if isinstance(verb, str):
+            return verb
+        labelled = f"{verb.verb}: {verb.args.get('label', '')}"
+        return labelled if labelled in self.attempts else verb.verb
 
 
 @dataclass(frozen=True, slots=True)

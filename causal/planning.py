@@ -165,7 +165,7 @@ def _candidate(
     generator: np.random.Generator,
     library: ActionLibrary,
 ) -> _Candidate:
-    candidate = _Candidate(action, {}, {}, {}, True, library.success_probability(action.verb))
+    candidate = _Candidate(action, {}, {}, {}, True, library.success_probability(action))
     supported = True
     for question, group in questions.items():
         drawn = [h.draws(action, generator, N_DRAWS) for h in group]

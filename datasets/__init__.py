@@ -52,6 +52,7 @@ __getattr__, __dir__, __all__ = attach(
         "configuration_from_ase": ".reading.read_structures",
         "atoms_from_mask": ".reading.masks",
         "find_atoms_in_tiles": ".columns.tiles",
+        "read_forces": ".reading.read_forces",
         "read_tile_covariance": ".columns.tiles",
         "find_atoms": ".columns.find_atoms",
         "find_vacancies": ".sites.vacancies",

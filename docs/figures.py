@@ -16,6 +16,7 @@ import figures_from_results as measured
 import matplotlib
 from figures_atoms import ATOM_FIGURES
 from figures_envelope import envelope_figure
+from figures_forces import FORCE_FIGURES
 from figures_gallery import gallery_figure
 from figures_patches import PATCH_FIGURES
 from figures_physics import ising_figure
@@ -39,6 +40,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     **ATOM_FIGURES,
     **PATCH_FIGURES,
     **WALL_FIGURES,
+    **FORCE_FIGURES,
     "oracles": measured.oracle_figure,
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,

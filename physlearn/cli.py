@@ -44,6 +44,9 @@ EXAMPLES = """
   physlearn study film.tif --pixel-size 25nm --frame-interval 2.5 --region 0:200,50:250 --out study
                                                  a scale that the file does not say; a part of it
 
+  physlearn study tracks.csv --pixel-size 0.35um --frame-interval 0.042 --out study
+                                                 diffusion, forces and hops of tracked particles
+
   physlearn study image.tiff --atoms study/atoms.csv --out again     with atoms edited by hand
 
   physlearn doctor                               what is installed, and whether it works
@@ -139,7 +142,9 @@ def _common(
 
 @app.command()
 def study(
-    path: Annotated[Path, typer.Argument(help="A picture or a video; its content tells which.")],
+    path: Annotated[
+        Path, typer.Argument(help="A picture, a video or tracks; its content tells which.")
+    ],
     out: Annotated[
         Path, typer.Option(help="Folder to write: new, empty, or an earlier study (replaced).")
     ],
@@ -187,7 +192,7 @@ def study(
     ] = None,
     seed: Seed = None,
 ) -> None:
-    """Study your own picture or video: a folder with every artefact and report.html."""
+    """Study your own picture, video or tracks: a folder with every artefact and report.html."""
     from physlearn.study import Study, run_study
 
     size, unit = _length(pixel_size) if pixel_size else (None, "nm")

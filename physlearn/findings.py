@@ -20,11 +20,23 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from physlearn.causal import CausalGraph, Counterfactual, Effect, ExperimentPlan
-    from physlearn.datasets import ConsistencyCheck, ScanCorrection, SiteStates, StrainField
+    from physlearn.datasets import (
+        ConsistencyCheck,
+        HopEvents,
+        ScanCorrection,
+        SiteStates,
+        StrainField,
+    )
     from physlearn.datasets.wall_motion.wall_advance import WallAdvance
     from physlearn.datasets.wall_motion.wall_roughness import WallRoughness
-    from physlearn.inference import EquationSet
-    from physlearn.records import AtomicConfiguration, LatticeSnapshots, PatchTable, WallTrack
+    from physlearn.inference import Diffusion, EquationSet
+    from physlearn.records import (
+        AtomicConfiguration,
+        LatticeSnapshots,
+        PatchTable,
+        Trajectory,
+        WallTrack,
+    )
     from physlearn.results import Fit
 
 __all__ = ["Findings", "PlantedTruth", "Step", "StepNote", "run_steps"]
@@ -69,6 +81,9 @@ NEEDED = {
     "effects": "an effect that could be estimated",
     "track": "walls that could be followed",
     "wall_fit": "a wall law that was fitted",
+    "trajectory": "tracked particles",
+    "diffusion": "a diffusion coefficient that could be measured",
+    "hopping": "particles that rest and jump",
 }
 """What a step needs, in words."""
 
@@ -119,6 +134,13 @@ class Findings:
     wall_forecast: pd.DataFrame | None = None
     wall_fit: Fit | None = None
     laws: EquationSet | None = None
+    trajectory: Trajectory | None = None
+    track_report: pd.DataFrame | None = None
+    diffusion: Diffusion | None = None
+    pair_force: Fit | None = None
+    hopping: bool | None = None
+    hops: HopEvents | None = None
+    hop_rates: Fit | None = None
     notes: list[StepNote] = field(default_factory=list)
     truth: PlantedTruth | None = None
 
@@ -140,7 +162,8 @@ class Findings:
             *(("effects", effect) for effect in self.effects),
             *(("what if", answer) for answer in self.counterfactuals),
             ("plan", self.plan), ("walls", self.track), ("wall parameters", self.wall_fit),
-            ("laws", self.laws),
+            ("laws", self.laws), ("tracks", self.trajectory), ("diffusion", self.diffusion),
+            ("pair force", self.pair_force), ("hops", self.hops), ("hop rates", self.hop_rates),
         ]  # fmt: skip
         seen: dict[str, str] = {}
         for name, record in sources:

@@ -12,6 +12,8 @@ from functools import partial
 
 import numpy as np
 
+from physlearn.first_calls_forces import FORCE_CALLS
+
 __all__ = ["FIRST_CALLS"]
 
 METHODS_ON_BYTES = (
@@ -342,5 +344,6 @@ FIRST_CALLS: dict[str, Callable[[], None]] = {
         f"simulate_ginzburg_landau vector {method}": partial(_vector_field, method)
         for method in ("explicit", "spectral")
     },
+    **FORCE_CALLS,
 }
 """Name of a call -> the call, on data so small that only compiling or loading takes time."""

@@ -5,6 +5,12 @@ from physlearn.report.draw_causal import plot_effects, plot_graph
 from physlearn.report.draw_defects import plot_vacancies
 from physlearn.report.draw_envelope import plot_envelope
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings, plot_posterior
+from physlearn.report.draw_motion import (
+    plot_diffusion,
+    plot_pair_force,
+    plot_pair_potential,
+    plot_trajectory,
+)
 from physlearn.report.draw_rings import plot_rings
 from physlearn.report.draw_spectra import plot_spectra
 from physlearn.report.draw_strain import plot_row_shifts, plot_strain
@@ -20,12 +26,15 @@ __all__ = [
     "plot_atoms",
     "plot_correlations",
     "plot_couplings",
+    "plot_diffusion",
     "plot_domain_share",
     "plot_effects",
     "plot_envelope",
     "plot_graph",
     "plot_image",
     "plot_laws",
+    "plot_pair_force",
+    "plot_pair_potential",
     "plot_patches",
     "plot_phase_diagram",
     "plot_posterior",
@@ -35,6 +44,7 @@ __all__ = [
     "plot_spectra",
     "plot_strain",
     "plot_thermodynamics",
+    "plot_trajectory",
     "plot_vacancies",
     "plot_wall_parameters",
     "plot_walls",

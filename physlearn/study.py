@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from physlearn.checks import InputError, as_generator, check_choice
 from physlearn.findings import Findings, Step, run_steps
 from physlearn.study_folder import check_out, study_folder, write_artefacts
+
+if TYPE_CHECKING:
+    from physlearn.records import Trajectory
 
 __all__ = ["Study", "StudyResult", "run_study", "save_study", "study_findings"]
 
@@ -26,7 +29,8 @@ class Study:
     Attributes
     ----------
     path
-        A picture, a video, or spectra by pixel (loops, band excitation); its content tells which.
+        A picture, a video, spectra by pixel (loops, band excitation), or tracked particles (CSV
+        with columns frame, particle, x, y; GSD; LAMMPS dump); its content tells which.
     channels
         Further pictures of the same field: responses whose causes are asked for.
     drive
@@ -115,7 +119,7 @@ def run_study(
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> StudyResult:
-    """Study a picture or a video and write every artefact and a report.
+    """Study a picture, a video or tracked particles and write every artefact and a report.
 
     A step that cannot do its job on this input says so in the report, and the rest goes on.
     ``out`` appears whole or not at all.
@@ -123,7 +127,7 @@ def run_study(
     Parameters
     ----------
     study
-        A `Study`, or the path of a picture or video.
+        A `Study`, or the path of its file.
     out
         Folder to write: new, empty, or an earlier study, which is replaced.
     seed
@@ -179,9 +183,13 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
     from physlearn.steps_image import IMAGE_STEPS
     from physlearn.steps_plan import PLAN_STEPS
     from physlearn.steps_video import VIDEO_STEPS
+    from physlearn.track_input import read_tracks
 
     _, number = as_generator(seed)
     findings = Findings(study.title, number, source=Path(study.path).name)
+    tracks = read_tracks(study.path)
+    if tracks is not None:
+        return _of_tracks(study, tracks, findings)
     findings.spectra = read_spectra(study.path)
     if findings.spectra is None:
         data = read_input(study.path, drive=study.drive, channel=study.picture)
@@ -222,6 +230,25 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
     if study.lattice is not None:
         check_choice("lattice", study.lattice, LATTICES)
     return findings, IMAGE_STEPS + PLAN_STEPS
+
+
+def _of_tracks(
+    study: Study, tracks: Trajectory, findings: Findings
+) -> tuple[Findings, tuple[Step, ...]]:
+    from physlearn.datasets import set_scale
+    from physlearn.steps_tracks import TRACK_STEPS
+
+    for name in ("channels", "drive", "atoms", "lattice", "picture", "repeat", "region"):
+        if getattr(study, name):
+            raise InputError(
+                f"{name} does not go with tracked particles, which {study.path} holds: leave it "
+                "out."
+            )
+    findings.trajectory = set_scale(
+        tracks, pixel_size=study.pixel_size, unit=study.pixel_unit,
+        frame_interval_s=study.frame_interval_s,
+    )  # fmt: skip
+    return findings, TRACK_STEPS
 
 
 def save_study(

@@ -194,6 +194,17 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
             save_wall_movie(findings.track, findings.video, place("walls.gif"))
     if findings.wall_fit is not None:
         findings.wall_fit.save(place("wall_posterior.nc"))
+    if findings.trajectory is not None:
+        findings.trajectory.save(place("tracks.nc"))
+    if findings.track_report is not None:
+        findings.track_report.to_csv(place("linking.csv"), index=False)
+    if findings.diffusion is not None:
+        findings.diffusion.table.to_csv(place("diffusion.csv"), index=False)
+    if findings.hops is not None:
+        findings.hops.table.to_csv(place("hops.csv"), index=False)
+    for fit, name in ((findings.pair_force, "pair_force"), (findings.hop_rates, "hop_rates")):
+        if fit is not None:
+            fit.save(place(f"{name}_posterior.nc"))
     if findings.laws is not None:
         rows = plain_json(findings.laws.table.to_dict("records"), texts=True)
         text = json.dumps({"laws": rows}, indent=1, allow_nan=False)

@@ -8,6 +8,7 @@ from physlearn.atom_summary import atoms_content
 from physlearn.findings import Findings
 from physlearn.patch_summary import patches_content
 from physlearn.results import library_versions, plain_json
+from physlearn.track_words import tracks_content
 from physlearn.words import claims_a_cause, headlines, species_counts
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def summarize(findings: Findings) -> dict[str, Any]:
         "walls": _walls(findings),
         "wall_parameters": _fit_rows(findings.wall_fit),
         "laws": [] if findings.laws is None else _records(findings.laws.table),
+        "tracks": tracks_content(findings),
+        "pair_force": _fit_rows(findings.pair_force),
+        "hop_rates": _fit_rows(findings.hop_rates),
         "steps": [
             {"name": n.name, "title": n.title, "status": n.status, "reason": n.reason,
              "seconds": round(n.seconds, 3)}

@@ -23,6 +23,7 @@ from physlearn.phrases import (
     species_counts,
     unit_text,
 )
+from physlearn.track_words import track_answers
 from physlearn.wall_words import wall_answers, walls_followed
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def headlines(findings: Findings) -> list[Answer]:
         *patch_answers(findings.patches),
         *_causes(findings),
         *wall_answers(findings),
+        *track_answers(findings),
     ]
     answers += [
         Answer(note.title, f"Could not be done. {as_sentence(note.reason)}", "none")

@@ -164,6 +164,14 @@ def markdown(content: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _cell(value: Any) -> str:
+    """Return a value as it stands in a table: numbers with three digits, nothing for None."""
+    if value is None:
+        return ""
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|")
+
+
 def check_lines(cases: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     """Return the table of questions with a goal, and the load under which all was measured."""
     lines = ["| question | measured | goal | |", "|---|---|---|---|"]
@@ -173,7 +181,8 @@ def check_lines(cases: Mapping[str, Any], names: Iterable[str]) -> list[str]:
             lines.append(f"| {name} | FAILED: {case['failed']} | | |")
         for row in case.get("checks", []):
             met = "" if row["met"] is None else "met" if row["met"] else "MISSED"
-            lines.append(f"| {row['what']} | {row['measured']} | {row['goal']} | {met} |")
+            cells = [_cell(row[name]) for name in ("what", "measured", "goal")]
+            lines.append(f"| {' | '.join(cells)} | {met} |")
     loads = [case["load"] for case in cases.values() if case.get("load") is not None]
     if loads:
         lines += ["", f"Load average of the machine while measuring: {min(loads)} to {max(loads)} "

@@ -27,6 +27,8 @@ def count_broken_tracks(linked: LinkedAtoms) -> tuple[int, bool]:
     where an atom hopped away and the memory joined its site to the atom that came next; where the
     runs tell no more than chance (atoms that blink), only ends of whole trajectories count.
     """
+    if not np.isfinite(linked.search_range):  # another program linked: no length to go by
+        return 0, False
     track = linked.trajectory
     order = np.lexsort((track.frame, track.particle))
     other = np.diff(track.particle[order]) != 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.stats import chi2, norm
 from physlearn.checks import InputError, NotIdentified, check_positive
 from physlearn.datasets.motion.broken_tracks import count_broken_tracks
 from physlearn.datasets.motion.link_atoms import LinkedAtoms
+from physlearn.records import Trajectory
 from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ Integers = NDArray[np.int64]
 MEDIAN_CHI2_2 = float(chi2.median(2))
 FEWEST_STEPS = 20
 FEWEST_FOR_TAIL = 500
+MOST_BEFORE_TAIL = 0.08
+"""Share of steps that are judged hops beyond which heavy tails are hops that were not judged so."""
 TAIL, HEAVY, HEAVY_ERRORS = 0.99, 1.2, 5.0
 """The tail's scale over the median's is heavy from here on, and by this many standard errors of a
 normal law's: Student's law of 5 degrees of freedom gives 1.3, hops too short to be found 1.07."""
@@ -107,7 +110,7 @@ class HopEvents:
 
 
 def find_hops(
-    linked: LinkedAtoms, *, false_share: float = 0.01, shortest: float = 0.0
+    linked: LinkedAtoms | Trajectory, *, false_share: float = 0.01, shortest: float = 0.0
 ) -> HopEvents:
     """Find the hops of linked atoms.
 
@@ -121,7 +124,9 @@ def find_hops(
     ----------
     linked
         What ``link_atoms`` returned; its search range must reach as far as a hop: a longer hop
-        breaks the trajectory, which is counted (``n_broken``) and warned of.
+        breaks the trajectory, which is counted (``n_broken``) and warned of. Or a ``Trajectory``
+        in two dimensions that another program linked: its search range is not known, so that
+        longer hops can't be missed by name.
     false_share
         Expected share of false hops among those found.
     shortest
@@ -135,7 +140,8 @@ def find_hops(
     Raises
     ------
     NotIdentified
-        With fewer than 20 steps, from which no usual step can be told.
+        With fewer than 20 steps, from which no usual step can be told, or with hops in so many
+        steps that they can't be told from heavy tails.
 
     Examples
     --------
@@ -152,6 +158,8 @@ def find_hops(
     check_positive("shortest", shortest, allow_zero=True)
     if not 0 < false_share < 1:
         raise InputError(f"false_share must lie between 0 and 1; got {false_share}.")
+    if isinstance(linked, Trajectory):
+        linked = _linked(linked)
     track = linked.trajectory
     order = np.lexsort((track.frame, track.particle))
     same = np.diff(track.particle[order]) == 0
@@ -179,6 +187,12 @@ def find_hops(
     doubt = np.sqrt(TAIL / (1 - TAIL) / n_usual) / chi2.ppf(TAIL, 2)
     limit = max(HEAVY, 1.0 + HEAVY_ERRORS * doubt)
     heavy = tail > limit * scale and n_usual >= FEWEST_FOR_TAIL
+    if heavy and jump.mean() > MOST_BEFORE_TAIL:
+        raise NotIdentified(
+            f"{jump.mean():.0%} of the steps look like hops, too many to tell hops from the tails "
+            "of usual steps: give shortest (the length of a hop), take frames closer together, or "
+            "fit_hop_rates(trajectory), which counts several hops in one step."
+        )
     if heavy:
         scale = tail
         p, cut, jump = _judge(square, lasting, scale, false_share, reach)
@@ -194,6 +208,35 @@ def find_hops(
         _broken_warning(linked, broken, len(table), clear=clear)
         + (HEAVY_TAILS if heavy else ()) + _warnings(linked, table, scale),
     )  # fmt: skip
+
+
+def _linked(track: Trajectory) -> LinkedAtoms:
+    """Return a trajectory that came without the errors and doubts of its linking."""
+    n, d = track.positions.shape
+    if d != 2:
+        raise InputError(f"linked must have positions in two dimensions; got {d}.")
+    order = np.lexsort((track.frame, track.particle))
+    same = np.diff(track.particle[order]) == 0
+    gaps = np.diff(track.frame[order])[same]
+    if track.cell is not None:
+        track = _unwrapped(track, order, same)
+    covariance = None
+    if track.localization_sd is not None:
+        covariance = track.localization_sd[:, None, None] ** 2 * np.eye(2)
+    return LinkedAtoms(
+        track, np.arange(n), covariance, None, (), None, np.zeros(n, dtype=bool),
+        np.zeros((track.n_frames, 2)), np.inf, int(gaps.max(initial=1)) - 1,
+    )  # fmt: skip
+
+
+def _unwrapped(track: Trajectory, order: Integers, same: NDArray[np.bool_]) -> Trajectory:
+    """Return tracks that go on across the border of their periodic cell."""
+    cell = np.asarray(track.cell)
+    steps = np.diff(track.positions[order], axis=0) @ np.linalg.inv(cell)
+    turns = np.where(same[:, None], -np.round(steps), 0.0)
+    moved = np.zeros_like(track.positions)
+    moved[order[1:]] = np.cumsum(turns, axis=0) @ cell
+    return replace(track, positions=track.positions + moved)
 
 
 def _covariances(linked: LinkedAtoms, before: Integers, after: Integers) -> Floats:

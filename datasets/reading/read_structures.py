@@ -34,7 +34,7 @@ def read_structures(
     -------
     list of AtomicConfiguration
         In angstrom, with ``cell``, species and ``metadata``: ``energy_ev`` (whole cell, absent
-        where the file has none), ``tags`` and ``group`` as texts.
+        where the file has none), ``tags``, ``group`` and ``description`` as texts.
 
     Raises
     ------
@@ -163,8 +163,9 @@ def _metadata(entry: Mapping[str, Any], path: Path, number: int) -> dict[str, An
         known["energy_ev"] = float(energy)
     if entry.get("tags"):
         known["tags"] = " ".join(str(tag) for tag in entry["tags"])
-    if entry.get("group"):
-        known["group"] = str(entry["group"])
+    for name in ("group", "description"):
+        if entry.get(name):
+            known[name] = str(entry[name])
     return known
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from physlearn.checks import InputError, check_choice, check_positive
+from physlearn.records import Trajectory
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["set_scale"]
 
-Data = TypeVar("Data", "xr.DataArray", "xr.Dataset")
+Data = TypeVar("Data", "xr.DataArray", "xr.Dataset", Trajectory)
+Labelled = TypeVar("Labelled", "xr.DataArray", "xr.Dataset")
 
 UNITS = ("angstrom", "nm", "um")
 COUNTED = ("pixel", "frame")
@@ -28,13 +31,13 @@ def set_scale(
     unit: str = "nm",
     frame_interval_s: float | None = None,
 ) -> Data:
-    """Return a picture, film or set of channels with the scale that its file does not say.
+    """Return a picture, film, set of channels or trajectory with the scale that its file lacks.
 
     Parameters
     ----------
     data
         Dims y and x, and time for a film; as ``read_image``, ``read_video`` and
-        ``read_channels`` return it.
+        ``read_channels`` return it. Or a ``Trajectory`` counted in pixels and frames.
     pixel_size
         Edge of a pixel in ``unit``; or (along x, along y). None leaves lengths as they are.
     unit
@@ -44,7 +47,7 @@ def set_scale(
 
     Returns
     -------
-    xarray.DataArray or xarray.Dataset
+    xarray.DataArray, xarray.Dataset or Trajectory
         The same values on new coordinates that begin where the old ones did, counted in pixels; a
         scale that the file had is replaced, and ``warnings`` says so.
 
@@ -52,7 +55,8 @@ def set_scale(
     ------
     InputError
         For a size or interval that is not positive, another unit, data without y and x, axes that
-        do not increase or pixels unevenly spaced, or an interval for a picture.
+        do not increase or pixels unevenly spaced, an interval for a picture, or a trajectory that
+        has the scale already.
 
     Examples
     --------
@@ -62,6 +66,8 @@ def set_scale(
     >>> scaled.x.to_numpy()[:3], scaled.x.units, scaled.time.to_numpy(), scaled.time.units
     (array([  0.,  50., 100.]), 'nm', array([0. , 2.5, 5. ]), 's')
     """
+    if isinstance(data, Trajectory):
+        return _scaled_tracks(data, pixel_size, unit, frame_interval_s)
     if not {"y", "x"} <= set(data.dims):
         raise InputError(
             f"data must have dims y and x; got {', '.join(map(str, data.dims)) or 'none'}."
@@ -98,7 +104,7 @@ def set_scale(
     return data.assign_attrs(changed)
 
 
-def _scaled(data: Data, dim: str, step: float, unit: str, notes: list[str]) -> Data:
+def _scaled(data: Labelled, dim: str, step: float, unit: str, notes: list[str]) -> Labelled:
     old = np.arange(data.sizes[dim], dtype=float)
     if dim in data.coords:
         old = data.coords[dim].to_numpy().astype(float)
@@ -118,3 +124,45 @@ def _scaled(data: Data, dim: str, step: float, unit: str, notes: list[str]) -> D
         if dim != "time" and len(steps) and np.ptp(np.diff(old)) > UNEVEN * np.diff(old).min():
             raise InputError(f"{dim} must be evenly spaced to be given a pixel size.")
     return data.assign_coords({dim: (dim, old * step, {"units": unit})})
+
+
+def _scaled_tracks(
+    tracks: Trajectory,
+    pixel_size: float | tuple[float, float] | None,
+    unit: str,
+    frame_interval_s: float | None,
+) -> Trajectory:
+    check_choice("unit", unit, UNITS)
+    changed: dict[str, object] = {}
+    if pixel_size is not None:
+        if tracks.unit != "pixel":
+            raise InputError(
+                f"pixel_size goes with positions in pixels; these are in {tracks.unit} already."
+            )
+        sizes = np.ones(tracks.positions.shape[1])
+        sizes[:] = pixel_size
+        for size in sizes:
+            check_positive("pixel_size", float(size))
+        changed |= {"positions": tracks.positions * sizes, "unit": unit}
+        if tracks.cell is not None:
+            changed["cell"] = tracks.cell * sizes
+        if tracks.localization_sd is not None:
+            if np.ptp(sizes):
+                raise InputError(
+                    "pixel_size must be one number where positions have a localization_sd, which "
+                    f"is the same along every axis; got {pixel_size}."
+                )
+            changed["localization_sd"] = tracks.localization_sd * sizes[0]
+    if frame_interval_s is not None:
+        if tracks.time_unit != "frame":
+            raise InputError(
+                f"frame_interval_s goes with times in frames; these are in {tracks.time_unit} "
+                "already."
+            )
+        interval = check_positive("frame_interval_s", frame_interval_s)
+        changed |= {"times": tracks.times * interval, "time_unit": "s"}
+        lacking = (LACKING["time"][0], "times stay in frames")
+        changed["warnings"] = tuple(
+            text for text in tracks.warnings if not any(words in text for words in lacking)
+        )
+    return replace(tracks, **changed)  # type: ignore[arg-type]

@@ -50,6 +50,24 @@ def narrow(findings: Findings) -> list[str]:
                 "A recorded drive that changes its sign would turn the shared velocity into a "
                 "mobility."
             )
+    if findings.diffusion is not None:
+        texts.append(
+            "Diffusion: the interval shrinks with the square root of the number of particles times "
+            "frames."
+            + (" Short lags were left out because they are smeared: a shorter exposure, and "
+               "positions found in each frame by itself, bring them in."
+               if findings.diffusion.min_lag > 1 else "")
+        )  # fmt: skip
+    if findings.pair_force is not None:
+        texts.append(
+            "Forces: pairs that come close carry them; a denser sample tells more than a longer "
+            "film."
+        )
+    if findings.hop_rates is not None:
+        texts.append(
+            "Hops: a rate at one temperature holds no barrier; films at three temperatures do, and "
+            "films at two dose rates tell heat from beam."
+        )
     return texts or ["No step came far enough for advice: see what each one says it lacks."]
 
 

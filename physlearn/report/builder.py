@@ -22,6 +22,7 @@ from physlearn.report.prose import (
     walls_text,
     what_if,
 )
+from physlearn.track_words import track_answers, tracks_text
 from physlearn.wall_words import CALLED, forecast_text, wall_answers
 from physlearn.words import (
     as_sentence,
@@ -45,8 +46,8 @@ CHIPS = {
 SECTIONS = (
     ("truth", "Truth beside answer"), ("assumptions", "Assumptions"), ("picture", "Atoms"),
     ("couplings", "Couplings"), ("patches", "Patches"), ("causes", "Causes"), ("walls", "Walls"),
-    ("laws", "Laws"), ("next", "Next experiment"), ("warnings", "Warnings"), ("methods", "Methods"),
-    ("files", "Files"),
+    ("laws", "Laws"), ("motion", "Motion"), ("next", "Next experiment"), ("warnings", "Warnings"),
+    ("methods", "Methods"), ("files", "Files"),
 )  # fmt: skip
 SMALLEST_WEIGHT = 0.01
 
@@ -103,6 +104,8 @@ def _context(
         hidden |= {"picture", "couplings", "patches", "causes"}
     if not has_video:
         hidden |= {"walls", "laws"}
+    if findings.trajectory is None:
+        hidden.add("motion")
     if summary["truth"] is None:
         hidden.add("truth")
     return {
@@ -120,6 +123,11 @@ def _context(
         "assumptions": assumptions(findings),
         "has_image": has_image,
         "has_video": has_video,
+        "has_tracks": findings.trajectory is not None,
+        "tracks_text": tracks_text(findings),
+        "track_answers": list(track_answers(findings)),
+        "force_rows": [number_row(row) for row in summary["pair_force"]],
+        "hop_rows": [number_row(row) for row in summary["hop_rates"]],
         "notes": findings.notes,
         "pictures": dict(pictures),
         "atoms_text": atoms_text(findings),
@@ -178,6 +186,8 @@ def label(name: str) -> str:
     stem, _, inside = name.rstrip("]").partition("[")
     if stem == "couplings":
         return f"coupling J, shell {inside}"
+    if stem == "force":
+        return f"force at {said_number(float(inside))}"
     return f"{stem.replace('_', ' ')} {inside}".strip()
 
 

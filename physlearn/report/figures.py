@@ -36,6 +36,7 @@ from physlearn.report.draw_walls import (
     plot_walls,
 )
 from physlearn.report.drawing import STYLE, blank_figure
+from physlearn.report.motion_figures import motion_figures
 from physlearn.words import said_number, species_counts
 
 __all__ = ["MAX_PATCH_MAPS", "Picture", "draw_pictures", "effect_rows", "maps_shown"]
@@ -93,7 +94,7 @@ def draw_pictures(findings: Findings) -> dict[str, Picture]:
     """
     pictures: dict[str, Picture] = {}
     with matplotlib.rc_context(STYLE):
-        for part in (_atoms, _structure, _couplings, _patches, _causes, _walls):
+        for part in (_atoms, _structure, _couplings, _patches, _causes, _walls, motion_figures):
             for name, figure, alt, caption in part(findings):
                 pictures[name] = _rendered(figure, alt, caption)
     return pictures

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from physlearn.findings import DONE, Findings
+from physlearn.track_words import tracks_text
 from physlearn.wall_words import roughness_text, walls_followed
 from physlearn.words import interval_text, said_number, species_counts, unit_text
 
@@ -63,6 +64,8 @@ def lead(findings: Findings) -> str:
         sentences.append(text + ".")
     elif findings.video is not None:
         sentences.append("No domain walls could be followed in the video.")
+    if findings.trajectory is not None:
+        sentences.append(tracks_text(findings))
     if findings.plan is not None and findings.plan.steps:
         sentences.append(
             f"A plan of {len(findings.plan.steps)} steps says what to measure next, and why."
@@ -79,6 +82,16 @@ def scale_notes(findings: Findings) -> list[str]:
     []
     """
     notes = []
+    track = findings.trajectory
+    if track is not None:
+        lacking = [name for name, unit, own in
+                   (("length", track.unit, "pixel"), ("time", track.time_unit, "frame"))
+                   if unit == own]  # fmt: skip
+        if lacking:
+            notes.append(
+                f"The tracks carry no scale of {' or '.join(lacking)}: give it (--pixel-size, "
+                "--frame-interval) to have results in units."
+            )
     for record, what in ((findings.image, "picture"), (findings.video, "video")):
         if record is None or "x" not in record.coords:
             continue
@@ -138,6 +151,15 @@ def assumptions(findings: Findings) -> list[str]:
                 "pinning"
             )
         texts.append(f"{text}.")
+    if findings.trajectory is not None:
+        texts.append(
+            "Tracks: the links between frames are right, and every particle moves by the same law."
+        )
+    if findings.pair_force is not None:
+        texts.append(
+            "Forces act between pairs and depend on their distance alone; what other particles or "
+            "the liquid do to a pair is not counted, nor depth across the plane of the picture."
+        )
     return texts or [
         "The numbers in the file are taken as they are; no model of a material was fitted to them."
     ]
@@ -322,6 +344,12 @@ def methods(findings: Findings) -> list[str]:
         "errors and the cut at the edge of the view in the model.",
         "laws": "Laws were enumerated by complexity; constants enter by least squares, and weights "
         "follow from the description length.",
+        "diffusion": "Diffusion coefficients come from the exact likelihood of successive "
+        "displacements with localisation noise and blur, drift common to all particles removed.",
+        "pair_force": f"The pair force: {_of_fit(findings.pair_force)}",
+        "hops": "Hops are steps that the positions’ errors cannot explain, with a false-discovery "
+        "control.",
+        "hop_rates": f"Rates of hops: {_of_fit(findings.hop_rates)}",
         "plan": "The plan ranks actions by the expected information about the hypotheses per cost, "
         "inside a hard envelope of dose and sites.",
     }  # fmt: skip

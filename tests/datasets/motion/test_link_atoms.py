@@ -1,5 +1,7 @@
 """Identities, hops and changes of kind in films whose truth is known."""
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from physlearn.datasets import (
     link_atoms,
     make_hopping_film,
 )
-from physlearn.records import AtomicConfiguration
+from physlearn.records import AtomicConfiguration, Trajectory
 
 
 def walkers(n, n_frames, rate, rng, *, sd=0.1, hop=1.0, spacing=10.0, seen=1.0, drift=(0.0, 0.0)):
@@ -383,3 +385,36 @@ def test_a_search_range_beyond_reason_is_refused():
     frames = [AtomicConfiguration(rng.uniform(0, 20, (300, 2))) for _ in range(2)]
     with pytest.raises(InputError, match="search_range"):
         link_atoms(frames, search_range=8.0)
+
+
+def test_tracks_that_another_program_linked_have_the_same_hops():
+    frames, _, _ = walkers(36, 60, 0.02, np.random.default_rng(4))
+    linked = link_atoms(frames, search_range=4.0)
+    ours = find_hops(linked)
+    track = replace(linked.trajectory, localization_sd=np.full(len(linked.trajectory.frame), 0.1))
+    theirs = find_hops(track)
+    assert ours.n_hops > 20
+    places = ["particle", "frame_before", "frame_after"]
+    assert theirs.table[places].equals(ours.table[places])
+    with pytest.raises(InputError, match="two dimensions; got 3"):
+        find_hops(Trajectory([0, 1], [0, 0], np.zeros((2, 3)), [0.0, 1.0]))
+
+
+def test_hops_across_the_border_of_a_periodic_cell_are_hops():
+    frames, _, _ = walkers(36, 80, 0.02, np.random.default_rng(4), spacing=2.0)
+    linked = link_atoms(frames, search_range=1.4)
+    track = replace(linked.trajectory, cell=12.0 * np.eye(2))
+    wrapped = replace(track, positions=track.positions % 12.0)
+    assert not np.allclose(wrapped.positions, track.positions)
+    free, folded = find_hops(track), find_hops(wrapped)
+    assert free.n_hops > 20
+    assert folded.table[["particle", "frame_after"]].equals(free.table[["particle", "frame_after"]])
+    np.testing.assert_allclose(folded.table["dx"], free.table["dx"], atol=1e-9)
+    assert not any("search range" in text for text in folded.warnings)
+
+
+def test_hops_in_every_fifth_step_are_refused_not_lost():
+    frames, _, _ = walkers(20, 300, 0.2, np.random.default_rng(5), sd=0.03, hop=1.0, spacing=90.0)
+    track = link_atoms(frames, search_range=4.0).trajectory
+    with pytest.raises(NotIdentified, match="too many to tell hops from the tails"):
+        find_hops(replace(track, localization_sd=np.full(len(track.frame), 0.03)))

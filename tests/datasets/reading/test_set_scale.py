@@ -6,6 +6,7 @@ import xarray as xr
 
 from physlearn.checks import InputError
 from physlearn.datasets import make_wall_scene, read_image, read_video, set_scale, track_walls
+from physlearn.records import Trajectory
 
 
 def test_a_picture_without_scale_gets_one_and_no_longer_says_it_lacks_it(tmp_path):
@@ -88,3 +89,23 @@ def test_speeds_of_walls_come_in_the_units_given(tmp_path):
 def test_wrong_scales_get_one_sentence(changes, sentence):
     with pytest.raises(InputError, match=sentence):
         set_scale(xr.DataArray(np.zeros((20, 30)), dims=("y", "x")), **changes)
+
+
+def test_tracks_in_pixels_and_frames_get_both_scales():
+    tracks = Trajectory(
+        [0, 1], [3, 3], [[1.0, 2.0], [3.0, 4.0]], [0.0, 1.0], unit="pixel", time_unit="frame",
+        localization_sd=[0.1, 0.1], cell=np.diag([10.0, 20.0]),
+        warnings=("a.csv has no time scale: times stay in frames.",),
+    )  # fmt: skip
+    scaled = set_scale(tracks, pixel_size=0.5, unit="um", frame_interval_s=0.04)
+    assert (scaled.unit, scaled.time_unit, scaled.warnings) == ("um", "s", ())
+    np.testing.assert_allclose(scaled.positions, [[0.5, 1.0], [1.5, 2.0]])
+    np.testing.assert_allclose(scaled.times, [0.0, 0.04])
+    np.testing.assert_allclose(scaled.localization_sd, 0.05)
+    np.testing.assert_allclose(scaled.cell, np.diag([5.0, 10.0]))
+    with pytest.raises(InputError, match="these are in um already"):
+        set_scale(scaled, pixel_size=2.0)
+    with pytest.raises(InputError, match="these are in s already"):
+        set_scale(scaled, frame_interval_s=2.0)
+    with pytest.raises(InputError, match="the same along every axis"):
+        set_scale(tracks, pixel_size=(0.5, 0.6))

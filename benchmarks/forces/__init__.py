@@ -1,0 +1,1 @@
+"""Pair forces, hops and beam-driven changes: what is reached, beside other ways."""

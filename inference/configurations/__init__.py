@@ -1,0 +1,1 @@
+"""Pair potentials from snapshots of particles in equilibrium."""

@@ -1,0 +1,1 @@
+"""Force constants and potentials of crystals from the scatter of their atoms."""

@@ -1,0 +1,84 @@
+"""What a fit of springs should say of its own data: Gaussian or not, melted, uneven errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from physlearn.inference.crystals.crystal_data import CrystalFrames
+from physlearn.inference.crystals.spring_model import SpringModel
+from physlearn.inference.crystals.wave_likelihood import WaveLikelihood
+
+__all__ = ["crystal_doubts", "wave_misfit"]
+
+Float = NDArray[np.float64]
+N_BANDS = 8
+SMALLEST_P = 0.001
+UNEVEN = 2.0
+LEAST_SHARE = 0.8
+"""Of the frames, below which it is said that they are not independent."""
+
+
+def crystal_doubts(
+    frames: CrystalFrames, parts: list[Any], model: SpringModel, theta: Float
+) -> tuple[dict[str, Any], list[str]]:
+    """Return diagnostics and warnings."""
+    first = frames.sites[0]
+    square = np.mean([(s.displacement**2).sum(axis=1).mean() for s in frames.sites])
+    noise = first.dimension * float(model.noise(theta).mean())
+    found: dict[str, Any] = {
+        "lattice": first.kind.name, "spacing": model.spacing, "n_atoms": first.n,
+        "n_frames": len(frames.sites), "n_missing": first.n_missing,
+        "lindemann": float(np.sqrt(max(square - noise, 0.0)) / model.spacing),
+    }  # fmt: skip
+    warnings = []
+    if model.error.spread > UNEVEN:
+        warnings.append(
+            "position errors differ between atoms or frames (largest variance "
+            f"{model.error.spread:.1f} x the mean); their mean was used."
+        )
+    if first.n_missing:
+        warnings.append(
+            f"{first.n_missing} site(s) without an atom: the lattice around them was taken as "
+            "perfect, with the atom unseen."
+        )
+    n_frames = len(frames.sites)
+    waves = isinstance(parts[0], WaveLikelihood)
+    worth = parts[0].n_frames if waves else sum(part.weight for part in parts)
+    found["independent_frames"] = float(worth)
+    if worth < LEAST_SHARE * n_frames:
+        kept = "" if waves else f" {len(parts)} of them were used;"
+        warnings.append(
+            f"frames resemble each other: {n_frames} are worth {worth:.1f} independent ones;{kept} "
+            "the intervals are wider for it."
+        )
+    if isinstance(parts[0], WaveLikelihood):
+        found["wave_misfit_p"] = wave_misfit(parts[0], model, theta)
+        if found["wave_misfit_p"] < SMALLEST_P:
+            warnings.append(
+                f"springs of {model.n_springs // 2} shell(s) do not explain the spectrum of "
+                f"waves (p = {found['wave_misfit_p']:.2g}); take more shells, or the atoms are "
+                "not in equilibrium about this lattice."
+            )
+    return found, warnings
+
+
+def wave_misfit(part: WaveLikelihood, model: SpringModel, theta: Float) -> float:
+    """Return p of power over expected power in bands of waves, from soft to stiff."""
+    springs = model.springs(theta).mean(axis=0)
+    noise = float(model.noise(theta).mean())
+    stiff = np.einsum("k,qkij->qij", springs, part.geometry)
+    size = stiff.shape[-1]
+    expected = np.linalg.inv(stiff) + noise * np.eye(size)
+    power = np.einsum("qij,qji->q", np.linalg.inv(expected), part.spectrum)
+    order = np.argsort(np.trace(expected, axis1=1, axis2=2))
+    total = 0.0
+    for band in np.array_split(order, min(N_BANDS, len(order))):
+        # 2 w tr(C^-1 S) is chi-square with 2 w D degrees of freedom
+        freedom = 2.0 * part.weight[band].sum() * size
+        seen = 2.0 * (part.weight[band] * power[band]).sum()
+        total += (seen - freedom) ** 2 / (2.0 * freedom)
+    return float(chi2.sf(total, max(min(N_BANDS, len(order)) - model.n_parameters, 2)))

@@ -1,0 +1,1 @@
+"""Rates of hops and of changes under the beam, barriers and cross sections."""

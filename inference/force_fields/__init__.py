@@ -1,0 +1,1 @@
+"""Potentials from energies and forces of computed structures."""

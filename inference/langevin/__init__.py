@@ -1,0 +1,1 @@
+"""Forces and diffusion from the motion of particles."""
