@@ -24,12 +24,15 @@ __all__ = [
     "check_count",
     "check_image",
     "check_positive",
+    "check_temperature",
 ]
 
 CREDIBLE_MASS = 0.90
 """The one credible mass of the library: equal-tailed intervals that hold 90 %."""
 
 SMALLEST_IMAGE_EDGE = 16
+WIDEST_TEMPERATURE = 1.0 / 3.0
+"""Standard deviation over the mean."""
 
 
 class InputError(ValueError):
@@ -191,6 +194,34 @@ def check_positive(name: str, value: float, *, allow_zero: bool = False) -> floa
         wanted = "a finite number of at least 0" if allow_zero else "a finite number above 0"
         raise InputError(f"{name} must be {wanted}; got {value!r}.")
     return float(value)
+
+
+def check_temperature(temperature: object) -> tuple[float, float]:
+    """Return an uncertain temperature as mean and standard deviation.
+
+    Raises
+    ------
+    InputError
+        For anything but two numbers, a mean that is not above 0, or a standard deviation below 0
+        or above a third of the mean, where draws of the temperature could be negative.
+
+    Examples
+    --------
+    >>> check_temperature((300, 2.0))
+    (300.0, 2.0)
+    """
+    if not isinstance(temperature, Sequence | np.ndarray) or len(temperature) != 2:
+        raise InputError(
+            f"temperature must be (mean, standard deviation) in kelvin; got {temperature!r}."
+        )
+    mean = check_positive("temperature mean (kelvin)", temperature[0])
+    sd = check_positive("temperature sd (kelvin)", temperature[1], allow_zero=True)
+    if sd > WIDEST_TEMPERATURE * mean:
+        raise InputError(
+            "temperature must be known better than to a third (or kT could be negative); got "
+            f"{mean:g} +- {sd:g} K."
+        )
+    return mean, sd
 
 
 def check_count(name: str, value: object, least: int) -> int:

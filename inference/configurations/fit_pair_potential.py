@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, as_generator, check_choice, check_positive
+from physlearn.checks import InputError, as_generator, check_choice, check_temperature
 from physlearn.inference.configurations.phase import judge_phase
 from physlearn.inference.configurations.score_matching import match_score, resemblance
 from physlearn.inference.configurations.snapshot_energies import ThreeBody
@@ -30,8 +30,6 @@ MOST_FOR_LIKELIHOOD = 5000
 """Particles, over all frames, up to which ``auto`` takes the likelihood by simulation."""
 MOST_FOR_SCALE = 10
 """Frames from which the scale of the priors is taken."""
-WIDEST_TEMPERATURE = 1.0 / 3.0
-"""Standard deviation over the mean."""
 NO_POTENTIAL = (
     "No potential: an image averages over a billion vibrations, so the scatter of its positions "
     "is static disorder and fit error, never thermal motion; spacings and static strain are all "
@@ -129,7 +127,8 @@ def fit_pair_potential(
     """
     check_sampling(sampling)
     check_choice("method", method, METHODS)
-    _check_temperature(temperature)
+    if temperature is not None:
+        check_temperature(temperature)
     generator, seed = as_generator(rng)
     if sampling == "time_averaged_image":
         return measure_structure(
@@ -212,22 +211,6 @@ def check_sampling(sampling: str | None) -> None:
             "sampling must say what the positions are, 'thermal_snapshot' (one instant) or "
             "'time_averaged_image' (an electron or tunnelling image, which averages over a billion "
             f"vibrations and holds no thermal scatter); got {sampling!r}."
-        )
-
-
-def _check_temperature(temperature: tuple[float, float] | None) -> None:
-    if temperature is None:
-        return
-    if not isinstance(temperature, Sequence) or len(temperature) != 2:
-        raise InputError(
-            f"temperature must be (mean, standard deviation) in kelvin; got {temperature!r}."
-        )
-    check_positive("temperature[0]", temperature[0])
-    check_positive("temperature[1]", temperature[1], allow_zero=True)
-    if temperature[1] > WIDEST_TEMPERATURE * temperature[0]:
-        raise InputError(
-            "temperature must be known better than to a third (or kT could be negative); got "
-            f"{temperature[0]:g} +- {temperature[1]:g} K."
         )
 
 

@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.inference.configurations.snapshots import Snapshot
-from physlearn.inference.potential_families.fit_contents import name_draws, write_interaction
+from physlearn.inference.potential_families.fit_contents import (
+    add_energies,
+    name_draws,
+    write_interaction,
+)
 from physlearn.inference.potential_families.pair_family import InteractionFamily
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["ThetaPosterior", "fit_of_theta"]
 
 Float = NDArray[np.float64]
-BOLTZMANN_MEV = 0.08617333262
 """Boltzmann's constant in meV / K (from the exact constants of the SI)."""
 
 
@@ -68,12 +71,7 @@ def fit_of_theta(
         named.units["three_body_strength"] = "kT"
         named.prior_sd["three_body_strength"] = three_body_sd
     if temperature is not None:
-        kelvin = np.random.default_rng([seed, 1]).normal(*temperature, len(posterior.draws))
-        for base in [base for base, unit in named.units.items() if unit.startswith("kT")]:
-            named.draws[f"{base}_mev"] = (named.draws[base].T * kelvin * BOLTZMANN_MEV).T
-            named.units[f"{base}_mev"] = named.units[base].replace("kT", "meV")
-            if base in named.dims:
-                named.dims[f"{base}_mev"] = named.dims[base]
+        add_energies(named, temperature, seed)
     if posterior.log_evidence is not None:
         diagnostics = {**(diagnostics or {}), "log_evidence": posterior.log_evidence}
     return fit_from_draws(

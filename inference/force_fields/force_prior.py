@@ -7,18 +7,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, check_positive
+from physlearn.checks import InputError, check_temperature
 from physlearn.inference.force_fields.energy_unit import theta_in
 from physlearn.inference.potential_families.fit_contents import interaction_of
 from physlearn.inference.potential_families.pair_family import InteractionFamily
+from physlearn.lattice_models.kinetics.event_rates import BOLTZMANN_EV_PER_KELVIN
 from physlearn.results import Fit
 
 __all__ = ["prior_from_forces"]
 
 Float = NDArray[np.float64]
-BOLTZMANN = 8.617333262e-5
-"""eV per kelvin."""
-WIDEST_TEMPERATURE = 1 / 3
 
 
 def prior_from_forces(
@@ -68,20 +66,8 @@ def prior_from_forces(
             "fit must be of fit_forces with beyond_pairs='none'; a prior of pairs alone can't "
             "hold its other term."
         )
-    try:
-        mean, sd = temperature
-    except (TypeError, ValueError):
-        raise InputError(
-            f"temperature must be a pair (mean, standard deviation); got {temperature!r}."
-        ) from None
-    mean = check_positive("temperature[0]", mean)
-    sd = check_positive("temperature[1]", sd, allow_zero=True)
-    if sd > WIDEST_TEMPERATURE * mean:
-        raise InputError(
-            "temperature must have a standard deviation of at most a third of its mean; got "
-            f"{temperature!r}."
-        )
-    factor = BOLTZMANN if fit.attrs["energy_unit"] == "eV" else 1.0
+    mean, sd = check_temperature(temperature)
+    factor = BOLTZMANN_EV_PER_KELVIN if fit.attrs["energy_unit"] == "eV" else 1.0
     family = interaction_of(fit)
     draws = np.asarray(fit.idata["constant_data"]["new_condition"], dtype=np.float64)
     center = np.median(draws, axis=0)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from physlearn.checks import InputError, check_choice, check_positive
-from physlearn.inference.langevin.motion_data import check_temperature, check_times
+from physlearn.checks import InputError, check_choice, check_positive, check_temperature
+from physlearn.inference.langevin.motion_data import check_times
 from physlearn.inference.potential_families.pair_family import InteractionFamily, PairFamily
 from physlearn.records import Trajectory
 from physlearn.results import Fit
@@ -128,7 +128,8 @@ def fit_langevin(
         raise InputError(f"equilibrium must be True, False or None; got {equilibrium!r}.")
     if exposure_s is not None:
         check_positive("exposure_s", exposure_s, allow_zero=True)
-    check_temperature(temperature)
+    if temperature is not None:
+        check_temperature(temperature)
     check_times(trajectory)
     noise = _noise(trajectory, localization_sd)
     pairs = dynamics == "overdamped" and forces == "pair"

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import constants, stats
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_temperature
 from physlearn.inference.langevin.force_map_check import (
     MORE,
     TOLERATED,
@@ -32,7 +32,6 @@ __all__ = ["answer", "field_draws"]
 
 Float = NDArray[np.float64]
 METRES = {"angstrom": 1e-10, "nm": 1e-9, "um": 1e-6}
-BOLTZMANN = 1.380649e-23
 DOUBTFUL_P = 1e-3
 FARTHEST = 3.0
 """Bias of the uncorrected likelihood, in standard errors, from which on a warning is due."""
@@ -58,6 +57,8 @@ def answer(
     from physlearn.one_thread import one_blas_thread
 
     generator, seed = random
+    if temperature is not None:
+        _check_absolute(temperature, trajectory)
     with one_blas_thread():
         mode = find_mode(model, series, model.start, progress=progress)
         found, mode = _posterior(model, series, mode, generator, check)
@@ -241,6 +242,16 @@ def _named(
     return draws, units, dims, coords, prior_sd
 
 
+def _check_absolute(temperature: tuple[float, float], trajectory: Trajectory) -> None:
+    """Refuse, before the fit, what gives no drag or stiffness in SI units."""
+    check_temperature(temperature)
+    if trajectory.unit not in METRES or trajectory.time_unit != "s":
+        raise InputError(
+            "temperature gives absolute numbers only for positions in angstrom, nm or um and times "
+            f"in s; got {trajectory.unit} and {trajectory.time_unit}."
+        )
+
+
 def _with_temperature(
     draws: dict[str, Float],
     units: dict[str, str],
@@ -251,17 +262,9 @@ def _with_temperature(
     """Add drag, or mass, and stiffness in SI units, where the temperature is known."""
     if temperature is None:
         return draws, units
-    mean, sd = temperature
-    if not (mean > 0.0 and sd >= 0.0):
-        raise InputError(f"temperature must be (mean > 0, sd >= 0) in kelvin; got {temperature}.")
-    if trajectory.unit not in METRES or trajectory.time_unit != "s":
-        raise InputError(
-            "temperature gives absolute numbers only for positions in angstrom, nm or um and times "
-            f"in s; got {trajectory.unit} and {trajectory.time_unit}."
-        )
     metre = METRES[trajectory.unit]
     n = len(next(iter(draws.values())))
-    energy = BOLTZMANN * np.abs(generator.normal(mean, sd, n))
+    energy = constants.k * np.abs(generator.normal(*temperature, n))
     if "thermal_speed" in draws:
         draws["mass"] = energy / (draws["thermal_speed"] * metre) ** 2
         units["mass"] = "kg"

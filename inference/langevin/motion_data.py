@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, check_positive
+from physlearn.checks import InputError
 from physlearn.records import Trajectory
 
-__all__ = ["MotionData", "check_temperature", "check_times", "read_motion"]
+__all__ = ["MotionData", "check_times", "read_motion"]
 
 Float = NDArray[np.float64]
 UNEVEN = 1e-3
@@ -110,18 +109,6 @@ def check_times(trajectory: Any) -> None:
             "trajectory must have times, not frame numbers, for rates come from the frame "
             "interval; give times in seconds (time_unit='s') or reduced units."
         )
-
-
-def check_temperature(temperature: Any) -> None:
-    """Refuse a temperature that is not (mean, standard deviation) in kelvin."""
-    if temperature is None:
-        return
-    if not isinstance(temperature, Sequence) or len(temperature) != 2:
-        raise InputError(
-            f"temperature must be (mean, standard deviation) in kelvin; got {temperature!r}."
-        )
-    check_positive("temperature mean (kelvin)", temperature[0])
-    check_positive("temperature sd (kelvin)", temperature[1], allow_zero=True)
 
 
 def _box(trajectory: Trajectory) -> Float | None:

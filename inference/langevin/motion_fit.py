@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.configurations.theta_posterior import BOLTZMANN_MEV
 from physlearn.inference.langevin.motion_data import MotionData
 from physlearn.inference.langevin.motion_posterior import MotionPosterior
-from physlearn.inference.potential_families.fit_contents import name_draws, write_interaction
+from physlearn.inference.potential_families.fit_contents import (
+    add_energies,
+    name_draws,
+    write_interaction,
+)
 from physlearn.inference.potential_families.pair_family import InteractionFamily
 from physlearn.results import Fit, fit_from_draws
 
@@ -47,12 +50,7 @@ def fit_of_motion(
     n = family.n_parameters
     named = name_draws(family, result.draws[:, :n], data.unit)
     if temperature is not None:
-        kelvin = np.random.default_rng(seed).normal(*temperature, len(result.draws))
-        for base in [base for base, unit in named.units.items() if unit.startswith("kT")]:
-            named.draws[f"{base}_mev"] = (named.draws[base].T * kelvin * BOLTZMANN_MEV).T
-            named.units[f"{base}_mev"] = named.units[base].replace("kT", "meV")
-            if base in named.dims:
-                named.dims[f"{base}_mev"] = named.dims[base]
+        add_energies(named, temperature, seed)
     if result.draws.shape[1] > n:
         named.draws["diffusion"] = np.exp(result.draws[:, n])
         time = {"s": "s", "reduced": "time"}[data.time_unit]

@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, NotIdentified, as_generator, check_count, check_positive
+from physlearn.checks import (
+    InputError,
+    NotIdentified,
+    as_generator,
+    check_count,
+    check_positive,
+    check_temperature,
+)
 from physlearn.inference.configurations.fit_pair_potential import read_interaction
 from physlearn.inference.langevin.film import Film, film_of, require_motion
 from physlearn.inference.langevin.missed_links import find_swaps
-from physlearn.inference.langevin.motion_data import check_temperature
 from physlearn.inference.langevin.noisy_film import (
     LARGEST_K,
     N_DRAWS,
@@ -22,7 +28,11 @@ from physlearn.inference.langevin.noisy_film import (
 )
 from physlearn.inference.langevin.noisy_motion_start import snapshots_of
 from physlearn.inference.langevin.simulated_posterior import Simulated
-from physlearn.inference.potential_families.fit_contents import name_draws, write_interaction
+from physlearn.inference.potential_families.fit_contents import (
+    add_energies,
+    name_draws,
+    write_interaction,
+)
 from physlearn.inference.potential_families.pair_family import InteractionFamily, PairFamily
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import Trajectory
@@ -37,7 +47,6 @@ SIZES = (60, 60, 180)
 SMALLEST_P = 1e-3
 MOST_IN_VIEW = 12_000
 """Positions of an open field of view that are fitted without a progress call."""
-BOLTZMANN_MEV = 0.08617333262
 
 
 def fit_noisy_motion(
@@ -126,7 +135,8 @@ def fit_noisy_motion(
             "simulated begin in equilibrium; leave it out, or say localization_sd=0."
         )
     trajectory = require_motion(trajectory, 3)
-    check_temperature(temperature)
+    if temperature is not None:
+        check_temperature(temperature)
     generator, seed = as_generator(rng)
     sizes = _sizes(n_simulations)
     _refuse_swaps(trajectory)
@@ -276,12 +286,7 @@ def _wrapped(
         )
     named = name_draws(family, theta, length)
     if temperature is not None:
-        kelvin = np.random.default_rng(seed).normal(*temperature, len(theta))
-        for base in [base for base, unit in named.units.items() if unit.startswith("kT")]:
-            named.draws[f"{base}_mev"] = (named.draws[base].T * kelvin * BOLTZMANN_MEV).T
-            named.units[f"{base}_mev"] = named.units[base].replace("kT", "meV")
-            if base in named.dims:
-                named.dims[f"{base}_mev"] = named.dims[base]
+        add_energies(named, temperature, seed)
     return fit_from_draws(
         {**named.draws, **more},
         model=f"overdamped motion with {' and '.join(sorted({p.name for p in family.parts}))} "

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import constants
 
 from physlearn.checks import InputError, as_generator, check_positive
 from physlearn.results import Fit, fit_from_draws
@@ -13,7 +14,6 @@ from physlearn.results import Fit, fit_from_draws
 __all__ = ["stokes_einstein"]
 
 Float = NDArray[np.float64]
-BOLTZMANN = 1.380649e-23
 N_DRAWS = 4000
 METRES = {"um": 1e-6, "nm": 1e-9, "angstrom": 1e-10, "m": 1.0}
 
@@ -68,7 +68,7 @@ def stokes_einstein(
     size = _drawn("diameter", diameter, generator)
     thickness = _drawn("viscosity", viscosity, generator)
     heat = _drawn("temperature", temperature, generator)
-    diffusion = 1e12 * BOLTZMANN * heat / (3.0 * np.pi * 1e-3 * thickness * 1e-6 * size)
+    diffusion = 1e12 * constants.k * heat / (3.0 * np.pi * 1e-3 * thickness * 1e-6 * size)
     draws: dict[str, Float] = {"diffusion": diffusion}
     units, diagnostics, said = {"diffusion": "um^2/s", "ratio": "1"}, dict[str, Any](), []
     if measured is not None:

@@ -15,12 +15,14 @@ from physlearn.checks import InputError, check_array
 from physlearn.inference.potential_families.make_family import make_family
 from physlearn.inference.potential_families.pair_family import InteractionFamily, PairFamily
 from physlearn.inference.potential_families.user_function import family_from_function
+from physlearn.lattice_models.kinetics.event_rates import BOLTZMANN_EV_PER_KELVIN
 from physlearn.lattice_models.particles.pair_potential import PairPotential
 from physlearn.lattice_models.particles.pair_table import PairTable
 from physlearn.results import Fit
 
 __all__ = [
     "NamedDraws",
+    "add_energies",
     "interaction_of",
     "name_draws",
     "potential_curve",
@@ -65,6 +67,25 @@ def name_draws(family: InteractionFamily, theta: Float, unit: str) -> NamedDraws
         if labels:
             named.dims[base], named.coords[f"{base}_of"] = [f"{base}_of"], labels
     return named
+
+
+def add_energies(named: NamedDraws, temperature: tuple[float, float], seed: int) -> None:
+    """Add each energy (unit kT...) once more as ``<name>_mev``, at an uncertain temperature.
+
+    ``temperature``: mean and standard deviation in kelvin; one temperature a draw, from a stream
+    of its own (``[seed, 1]``), for the draws themselves came from ``seed``.
+    """
+    energies = [base for base, unit in named.units.items() if unit.startswith("kT")]
+    if not energies:
+        return
+    generator = np.random.default_rng([seed, 1])
+    kelvin = generator.normal(*temperature, len(named.draws[energies[0]]))
+    for base in energies:
+        factor = 1e3 * BOLTZMANN_EV_PER_KELVIN * kelvin
+        named.draws[f"{base}_mev"] = (named.draws[base].T * factor).T
+        named.units[f"{base}_mev"] = named.units[base].replace("kT", "meV")
+        if base in named.dims:
+            named.dims[f"{base}_mev"] = named.dims[base]
 
 
 def write_interaction(family: InteractionFamily) -> dict[str, str]:

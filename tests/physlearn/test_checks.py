@@ -11,6 +11,7 @@ from physlearn.checks import (
     check_choice,
     check_image,
     check_positive,
+    check_temperature,
 )
 
 
@@ -93,3 +94,17 @@ def test_atomic_write_leaves_no_half_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(InputError, match="folder that exists"), atomic_write(tmp_path / "b" / "c"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        (300.0, r"must be \(mean, standard deviation\)"), ((1.0, 2.0, 3.0), "standard deviation"),
+        ((0.0, 1.0), "temperature mean"), ((300.0, -1.0), "temperature sd"),
+        ((300.0, np.nan), "temperature sd"), ((300.0, 101.0), "better than to a third"),
+    ],
+)  # fmt: skip
+def test_temperature_is_a_mean_and_a_deviation(bad, sentence):
+    assert check_temperature([300, 100]) == (300.0, 100.0)
+    with pytest.raises(InputError, match=sentence):
+        check_temperature(bad)
