@@ -17,8 +17,9 @@ from physlearn.checks import (
     check_array,
     check_choice,
 )
+from physlearn.inference.law_data.search_data import SearchData
+from physlearn.inference.law_search.expression_search import measure_law, search_laws
 from physlearn.inference.laws.equation_set import Equation, EquationSet, Term, Token
-from physlearn.inference.laws.expression_search import SearchData, measure_law, search_laws
 
 __all__ = ["SymbolicRegressor", "find_julia", "term_from_sympy"]
 

@@ -11,15 +11,16 @@ import sympy
 from physlearn.checks import BackendUnavailable, InputError
 from physlearn.datasets.synthetic.synthetic_walls import make_wall_video
 from physlearn.datasets.walls.track_walls import track_walls
-from physlearn.inference.laws import symbolic
-from physlearn.inference.laws.equation_set import Equation, EquationSet, Term
-from physlearn.inference.laws.expression_kernels import (
+from physlearn.inference.law_data.search_data import SearchData
+from physlearn.inference.law_search.expression_kernels import (
     LARGEST_EXPONENT,
     OPERATIONS,
     evaluate_program,
     fit_programs,
 )
-from physlearn.inference.laws.expression_search import SearchData, enumerate_skeletons
+from physlearn.inference.law_search.expression_search import enumerate_skeletons
+from physlearn.inference.laws import symbolic
+from physlearn.inference.laws.equation_set import Equation, EquationSet, Term
 from physlearn.inference.laws.symbolic import SymbolicRegressor, laws_from_sympy, term_from_sympy
 from physlearn.inference.walls.wall_law import discover_wall_law
 

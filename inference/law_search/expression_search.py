@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.laws.equation_set import BINARY, UNARY, Equation, Term, Token
-from physlearn.inference.laws.expression_kernels import (
+from physlearn.inference.law_data.search_data import SearchData
+from physlearn.inference.law_search.expression_kernels import (
     ADD,
     CONSTANT,
     DIV,
@@ -27,8 +26,9 @@ from physlearn.inference.laws.expression_kernels import (
     evaluate_program,
     fit_programs,
 )
+from physlearn.inference.laws.equation_set import BINARY, UNARY, Equation, Term, Token
 
-__all__ = ["SearchData", "description_length", "enumerate_skeletons", "measure_law", "search_laws"]
+__all__ = ["description_length", "enumerate_skeletons", "measure_law", "search_laws"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -41,22 +41,6 @@ MOST_FEATURES = 60
 SCREEN_POINTS = 48
 KEPT_FOR_REFINEMENT = 150
 LOSS_FLOOR = 1e-20
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SearchData:
-    """Columns (n_variables, n), target, weights (1 / variance where that is known), names."""
-
-    x: Floats
-    y: Floats
-    weight: Floats
-    noise_known: bool
-    names: tuple[str, ...]
-
-    @property
-    def columns(self) -> dict[str, Floats]:
-        """Columns by name."""
-        return dict(zip(self.names, self.x, strict=True))
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,1 @@
+"""Laws of motion: ordinary and partial differential equations, walls, diffusion, pair forces."""

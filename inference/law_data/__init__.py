@@ -1,0 +1,1 @@
+"""What a law is fitted to: points with their noise, units, groups, links and censoring."""

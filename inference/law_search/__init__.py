@@ -1,0 +1,1 @@
+"""Search of expressions: every small one, enumerated, fitted and measured."""
