@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ from benchmarks.atoms.finders import PICTURES, SPEED, TOOLS, close_all, compare
 from benchmarks.monte_carlo.results import (
     RESULTS,
     check_lines,
-    load_average,
     read_results,
     said_surroundings,
     surroundings,
     write_json,
 )
+from benchmarks.parts import guarded
 
 OUT = RESULTS / "atoms.json"
 LARGEST_ERROR, Z_TOLERANCE, LARGEST_FALSE = 1.05, 0.05, 0.01
@@ -53,18 +52,8 @@ def jobs(quick: bool, peers: bool) -> dict[str, Callable[[], Any]]:
     fast = tuple(tool for tool in tools if tool.package != "atomap")
     out[SPEED.name] = lambda: compare(large, 1, 1 if quick else 5, fast)
     for name, check in CHECKS.items():
-        out[name] = lambda c=check: {"checks": c(quick), "load": load_average()}  # type: ignore[misc]
+        out[name] = lambda c=check: {"checks": c(quick)}  # type: ignore[misc]
     return out
-
-
-def guarded(job: Callable[[], Any]) -> Any:
-    """Return a case's figures, or what went wrong: the other cases are measured all the same."""
-    try:
-        return job()
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        words = f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
-        return {"failed": words, "load": load_average()}
 
 
 def number(row: Mapping[str, Any], name: str, form: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,16 @@ from rich.console import Console
 from benchmarks.monte_carlo.results import (
     RESULTS,
     check_lines,
-    load_average,
     read_results,
     said_surroundings,
     surroundings,
     write_json,
 )
+from benchmarks.parts import guarded
 from benchmarks.patches.disorder import compare_disorder
 from benchmarks.patches.errors import ERRORS
 from benchmarks.patches.motifs import LABELS_PER_CLASS, SCENES, compare_motifs
 from benchmarks.patches.speed import SPEED
-from physlearn.one_thread import one_blas_thread
 
 OUT = RESULTS / "patches.json"
 LEAST_INDEX, LEAST_FEW = 0.95, 0.9
@@ -53,17 +51,6 @@ def jobs(quick: bool) -> dict[str, Callable[[], Any]]:
     for name, check in CHECKS.items():
         out[name] = lambda c=check: {"checks": c(quick)}  # type: ignore[misc]
     return out
-
-
-def guarded(job: Callable[[], Any]) -> Any:
-    """Return a case's figures, or what went wrong: the other cases are measured all the same."""
-    try:
-        with one_blas_thread():
-            return {**job(), "load": load_average()}
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        words = f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
-        return {"failed": words, "load": load_average()}
 
 
 def motif_lines(cases: Mapping[str, Any]) -> list[str]:
