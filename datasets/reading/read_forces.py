@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import BackendUnavailable, InputError
+from physlearn.checks import InputError
+from physlearn.datasets.reading.computed_entries import (
+    ase_frames,
+    entry_tags,
+    json_entries,
+    keep_tagged,
+)
 
 __all__ = ["read_forces"]
 
@@ -40,7 +45,7 @@ def read_forces(path: str | os.PathLike[str], tag: str | None = None) -> list[ND
 
     Examples
     --------
-    >>> import tempfile
+    >>> import json, tempfile
     >>> entry = {"structure": {"lattice": {"matrix": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]},
     ...     "sites": [{"label": "Li", "xyz": [0, 0, 0]}]},
     ...     "outputs": {"energy": -1.9, "forces": [[0.0, 0.0, 0.1]]}}
@@ -52,36 +57,24 @@ def read_forces(path: str | os.PathLike[str], tag: str | None = None) -> list[ND
     path = Path(path)
     if not path.is_file():
         raise InputError(f"path {path} does not exist or is a folder; check its name.")
-    entries = _json_entries(path) if path.suffix.lower() == ".json" else None
+    entries = json_entries(path)
     if entries is None:
-        return _ase_forces(path, tag)
-    kept = [
-        (number, one) for number, one in enumerate(entries)
-        if tag is None or tag in [str(name) for name in one.get("tags") or ()]
-    ]  # fmt: skip
-    if not kept:
-        raise InputError(f"path {path} must hold structures with tag {tag!r}; it holds none.")
+        frames = ase_frames(path)
+        tags = [entry_tags(one.info) for one in frames]
+        tables = [(getattr(one.calc, "results", {}).get("forces"), len(one)) for one in frames]
+    else:
+        tags = [entry_tags(one) for one in entries]
+        tables = [
+            (
+                (one.get("outputs") or {}).get("forces"),
+                len((one.get("structure") or {}).get("sites", ())),
+            )
+            for one in entries
+        ]
     return [
-        _checked(
-            (one.get("outputs") or {}).get("forces"),
-            len((one.get("structure") or {}).get("sites", ())), path, number,
-        )
-        for number, one in kept
-    ]  # fmt: skip
-
-
-def _json_entries(path: Path) -> list[dict[str, Any]] | None:
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"path {path} cannot be read as JSON ({error}); export it again."
-        ) from None
-    if not isinstance(entries, list):
-        return None
-    if not all(isinstance(one, dict) for one in entries):
-        raise InputError(f"path {path} must hold a list of entries with outputs and structure.")
-    return entries
+        _checked(forces, n_atoms, path, number)
+        for number, (forces, n_atoms) in keep_tagged(path, list(enumerate(tables)), tags, tag)
+    ]
 
 
 def _checked(forces: Any, n_atoms: int, path: Path, number: int) -> NDArray[np.float64]:
@@ -100,25 +93,3 @@ def _checked(forces: Any, n_atoms: int, path: Path, number: int) -> NDArray[np.f
             f"entry {number}; it holds shape {table.shape}."
         )
     return table
-
-
-def _ase_forces(path: Path, tag: str | None) -> list[NDArray[np.float64]]:
-    if tag is not None:
-        raise InputError(f"tag belongs to JSON lists of entries; {path.name} has none.")
-    try:
-        from ase.io import read
-    except ImportError:
-        raise BackendUnavailable(
-            f"reading {path.name} needs ASE; install it with `python -m pip install ase`."
-        ) from None
-    try:
-        frames = read(path, index=":")
-    except Exception as error:  # ASE's readers raise any error there is
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(
-            f"path {path} cannot be read by ASE ({reason}); check the export."
-        ) from None
-    return [
-        _checked(getattr(one.calc, "results", {}).get("forces"), len(one), path, number)
-        for number, one in enumerate(frames)
-    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from physlearn.checks import BackendUnavailable, InputError
+from physlearn.checks import InputError
+from physlearn.datasets.reading.computed_entries import (
+    ase_frames,
+    entry_tags,
+    json_entries,
+    keep_tagged,
+)
 from physlearn.records import AtomicConfiguration
 
 __all__ = ["configuration_from_ase", "read_structures"]
@@ -28,7 +33,9 @@ def read_structures(
         ``outputs`` (energy in eV of the whole cell, stress) and ``tags``; or any file that ASE
         reads (extxyz, db, POSCAR, ...), all frames of it.
     tag
-        Keep the entries with this tag only (``relax``, ``unrelax`` in ``dft_alloys_bcc``).
+        Keep the entries with this tag only (``relax``, ``unrelax`` in ``dft_alloys_bcc``), the
+        whole tag, blanks and all; for what ASE reads, ``tags`` of a frame's ``info`` or a word of
+        it.
 
     Returns
     -------
@@ -45,7 +52,7 @@ def read_structures(
 
     Examples
     --------
-    >>> import tempfile
+    >>> import json, tempfile
     >>> entry = {"structure": {"lattice": {"matrix": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]},
     ...     "sites": [{"label": "Nb", "xyz": [0, 0, 0]}]}, "outputs": {"energy": -10.1}}
     >>> file = Path(tempfile.mkdtemp()) / "one.json"
@@ -56,19 +63,13 @@ def read_structures(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"path {path} does not exist or is a folder; check its name.")
-    structures = _read_json(path) if path.suffix.lower() == ".json" else None
-    if structures is None:
-        structures = _read_ase(path)
-    kept = [one for one in structures if tag is None or tag in _tags(one)]
-    if not kept:
-        known = sorted({name for one in structures for name in _tags(one)})
-        raise InputError(
-            f"tag must be one of the tags in {path.name} ({', '.join(known) or 'it has none'}); "
-            f"got {tag!r}."
-            if structures
-            else f"path {path} must hold at least one structure; it holds none."
-        )
-    return kept
+    entries = json_entries(path)
+    if entries is not None:
+        structures = [_from_entry(entry, path, number) for number, entry in enumerate(entries)]
+        return keep_tagged(path, structures, [entry_tags(one) for one in entries], tag)
+    frames = ase_frames(path)
+    structures = [configuration_from_ase(frame) for frame in frames]
+    return keep_tagged(path, structures, [entry_tags(one.info) for one in frames], tag)
 
 
 def configuration_from_ase(atoms: Any) -> AtomicConfiguration:
@@ -125,34 +126,18 @@ def _record(
     )  # fmt: skip
 
 
-def _tags(one: AtomicConfiguration) -> list[str]:
-    return str(one.metadata.get("tags", "")).split()
-
-
-def _read_json(path: Path) -> list[AtomicConfiguration] | None:
-    """Return the entries of a JSON list, or None where it is another kind (ASE's database)."""
+def _from_entry(entry: Mapping[str, Any], path: Path, number: int) -> AtomicConfiguration:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+        structure = entry["structure"]
+        cell = np.array(structure["lattice"]["matrix"], np.float64)
+        places = np.array([site["xyz"] for site in structure["sites"]], np.float64)
+        symbols = [str(site["label"]) for site in structure["sites"]]
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"path {path} cannot be read as JSON ({error}); export it again."
+            f"path {path} must hold entries with structure, lattice, matrix and sites; entry "
+            f"{number} lacks {error}."
         ) from None
-    if not isinstance(entries, list):
-        return None
-    out = []
-    for number, entry in enumerate(entries):
-        try:
-            structure = entry["structure"]
-            cell = np.array(structure["lattice"]["matrix"], np.float64)
-            places = np.array([site["xyz"] for site in structure["sites"]], np.float64)
-            symbols = [str(site["label"]) for site in structure["sites"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"path {path} must hold entries with structure, lattice, matrix and sites; entry "
-                f"{number} lacks {error}."
-            ) from None
-        out.append(_record(places, symbols, cell, _metadata(entry, path, number)))
-    return out
+    return _record(places, symbols, cell, _metadata(entry, path, number))
 
 
 def _metadata(entry: Mapping[str, Any], path: Path, number: int) -> dict[str, Any]:
@@ -161,26 +146,10 @@ def _metadata(entry: Mapping[str, Any], path: Path, number: int) -> dict[str, An
     energy = (entry.get("outputs") or {}).get("energy")
     if energy is not None:
         known["energy_ev"] = float(energy)
-    if entry.get("tags"):
-        known["tags"] = " ".join(str(tag) for tag in entry["tags"])
+    tags = entry.get("tags")
+    if tags:
+        known["tags"] = tags if isinstance(tags, str) else " ".join(map(str, tags))
     for name in ("group", "description"):
         if entry.get(name):
             known[name] = str(entry[name])
     return known
-
-
-def _read_ase(path: Path) -> list[AtomicConfiguration]:
-    try:
-        from ase.io import read
-    except ImportError:
-        raise BackendUnavailable(
-            f"reading {path.name} needs ASE; install it with `python -m pip install ase`."
-        ) from None
-    try:
-        frames = read(path, index=":")
-    except Exception as error:  # ASE's readers raise any error there is
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(
-            f"path {path} cannot be read by ASE ({reason}); check the export."
-        ) from None
-    return [configuration_from_ase(frame) for frame in frames]
