@@ -1,0 +1,1 @@
+"""Laws from data: which are found, beside other ways."""
