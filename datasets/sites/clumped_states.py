@@ -20,6 +20,10 @@ BATCHES = (20, 80, 400)
 """Patterns simulated, in turn: one with as large a group ends the search."""
 SWEEPS_BETWEEN = 20
 BURN_IN = 200
+CHANCE_PATTERNS = 500
+BY_CHANCE = 0.01
+"""A group is held to be no chance below this share of patterns without attraction."""
+REST_BY_CHANCE = 0.05
 
 
 def largest_clump(rare: ArrayLike, graph: SiteGraph) -> int:
@@ -32,15 +36,25 @@ def largest_clump(rare: ArrayLike, graph: SiteGraph) -> int:
     >>> largest_clump(rare, square_lattice((12, 12)))
     6
     """
-    sites = np.flatnonzero(rare)
-    if not len(sites):
-        return 0
+    groups = _groups(np.flatnonzero(rare), graph)
+    return int(np.bincount(groups).max()) if len(groups) else 0
+
+
+def _bonds(sites: NDArray[np.int64], graph: SiteGraph) -> NDArray[np.int64]:
+    """Return the nearest-neighbour bonds among the sites, (n_bonds, 2), by their place in them."""
     number = np.full(graph.n_sites, -1)
     number[sites] = np.arange(len(sites))
     bonds = number[graph.edges[graph.shell == 0]]
-    bonds = bonds[(bonds >= 0).all(axis=1)]
+    return bonds[(bonds >= 0).all(axis=1)]
+
+
+def _groups(sites: NDArray[np.int64], graph: SiteGraph) -> NDArray[np.int64]:
+    """Return the number of the group of touching sites that each site is in."""
+    if not len(sites):
+        return np.empty(0, dtype=np.int64)
+    bonds = _bonds(sites, graph)
     links = sparse.coo_array((np.ones(len(bonds)), bonds.T), shape=(len(sites),) * 2)
-    return int(np.bincount(connected_components(links, directed=False)[1]).max())
+    return np.asarray(connected_components(links, directed=False)[1])
 
 
 def clump_warning(states: NDArray[np.int8], names: tuple[str, str], graph: SiteGraph) -> str | None:
@@ -49,17 +63,27 @@ def clump_warning(states: NDArray[np.int8], names: tuple[str, str], graph: SiteG
     A pattern that is alike everywhere can hold large groups too, where like neighbours attract.
     The group is therefore held against 500 patterns of as many rare sites on the same graph at the
     attraction between nearest neighbours at which the states begin to separate (the critical
-    coupling, tanh K = tan(pi / 2z) of z neighbours): a weaker one makes smaller groups. Nothing is
-    said where one of them has a group as large.
+    coupling, tanh K = tan(pi / 2z) of z neighbours): a weaker one makes smaller groups. Where one
+    of them has a group as large, both readings are named if the other rare sites show no
+    attraction, and nothing is said if they do.
     """
     rarer = -1 if (states == -1).sum() <= (states == 1).sum() else 1
     rare = states == rarer
     n = int(rare.sum())
     size = largest_clump(rare, graph) if 0 < n <= RAREST * len(states) else 0
-    if size < SMALLEST_CLUMP or _as_large_by_attraction(size, n, graph):
+    if size < SMALLEST_CLUMP:
         return None
+    found = f"{size} of the {n} {names[0 if rarer == -1 else 1]} sites touch in one place"
+    if _as_large_by_attraction(size, n, graph):
+        if not _one_group_alone(np.flatnonzero(rare), graph):
+            return None
+        return (
+            f"{found}, and the others lie as chance would have them: attraction can do that, and "
+            "so can one damaged, dirty or misfitted patch. The coupling of neighbours rests on "
+            "this group: look at the place before believing it."
+        )
     return (
-        f"{size} of the {n} {names[0 if rarer == -1 else 1]} sites touch in one place, more than "
+        f"{found}, more than "
         "attraction up to the onset of separation explains: a damaged, dirty or misfitted patch, "
         "or states that separate. Couplings fitted to these sites may describe that place alone."
     )
@@ -86,3 +110,21 @@ def _as_large_by_attraction(size: int, n_rare: int, graph: SiteGraph) -> bool:
             return True
         start, burn_in = patterns[-1], SWEEPS_BETWEEN
     return False
+
+
+def _one_group_alone(sites: NDArray[np.int64], graph: SiteGraph) -> bool:
+    """Return whether the largest group is no chance while the other sites touch as by chance."""
+    rng = np.random.default_rng(0)
+    groups = _groups(sites, graph)
+    sizes = np.bincount(groups)
+    rest = sites[groups != sizes.argmax()]
+    members = sites[groups == sizes.argmax()]
+    near = graph.edges[(graph.shell == 0) & np.isin(graph.edges, members).any(axis=1)]
+    free = np.setdiff1d(np.arange(graph.n_sites), near)
+    touching, as_large, as_many = len(_bonds(rest, graph)), 0, 0
+    for _ in range(CHANCE_PATTERNS):
+        drawn = rng.choice(graph.n_sites, len(sites), replace=False)
+        as_large += bool(np.bincount(_groups(drawn, graph)).max() >= sizes.max())
+        others = rng.choice(free, min(len(rest), len(free)), replace=False)
+        as_many += len(_bonds(others, graph)) >= touching
+    return as_large < BY_CHANCE * CHANCE_PATTERNS and as_many >= REST_BY_CHANCE * CHANCE_PATTERNS
