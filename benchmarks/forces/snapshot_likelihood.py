@@ -119,9 +119,9 @@ def _rows(
         ratio = float(np.sqrt(np.mean(errors[:, k] ** 2)) / bound[k])
         peer = float(np.sqrt(np.mean(quick[:, k] ** 2)) / bound[k])
         share = float(np.mean(holds[:, k]))
-        p = 2 * min(binom.cdf(share * n, n, 0.9), binom.sf(share * n - 1, n, 0.9))
+        p = 2 * float(min(binom.cdf(share * n, n, 0.9), binom.sf(share * n - 1, n, 0.9)))
         rows.append({"what": f"{what}: rmse of {name} over the bound (score matching {peer:.2f})",
-                     "measured": ratio, "goal": "<= 1.3", "met": ratio <= 1.3})  # fmt: skip
+                     "measured": ratio, "goal": "<= 1.3", "met": bool(ratio <= 1.3)})  # fmt: skip
         rows.append({"what": f"{what}: 90 % intervals of {name} that hold ({n} replicates)",
                      "measured": share, "goal": "binomial p > .01", "met": p > 0.01})  # fmt: skip
     rows.append({"what": f"{what}: CPU seconds, median", "measured": float(np.median(seconds)),
@@ -172,7 +172,7 @@ def pair_or_three_body(quick: bool) -> list[Row]:
         rows += [
             {"what": f"{what}, {len(places)} particles: log odds of an angle term over none",
              "measured": round(odds, 2), "goal": "> 3" if right != "pair" else "< 0",
-             "met": odds > 3.0 if right != "pair" else odds < 0.0},
+             "met": bool(odds > 3.0 if right != "pair" else odds < 0.0)},
             {"what": f"{what}: strength of the angle term, 90 % interval, CPU seconds",
              "measured": f"{strength.mean():.1f} [{low:.1f}, {high:.1f}], {spent:.0f} s",
              "goal": "25" if right != "pair" else "0", "met": None},
