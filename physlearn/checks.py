@@ -212,14 +212,14 @@ def check_temperature(temperature: object) -> tuple[float, float]:
     """
     if not isinstance(temperature, Sequence | np.ndarray) or len(temperature) != 2:
         raise InputError(
-            f"temperature must be (mean, standard deviation) in kelvin; got {temperature!r}."
+            f"temperature must be a pair (mean, standard deviation); got {temperature!r}."
         )
-    mean = check_positive("temperature mean (kelvin)", temperature[0])
-    sd = check_positive("temperature sd (kelvin)", temperature[1], allow_zero=True)
+    mean = check_positive("temperature mean", temperature[0])
+    sd = check_positive("temperature sd", temperature[1], allow_zero=True)
     if sd > WIDEST_TEMPERATURE * mean:
         raise InputError(
             "temperature must be known better than to a third (or kT could be negative); got "
-            f"{mean:g} +- {sd:g} K."
+            f"{mean:g} +- {sd:g}."
         )
     return mean, sd
 

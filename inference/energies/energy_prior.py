@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import logsumexp
 
-from physlearn.checks import InputError, NotIdentified, as_generator, check_positive
+from physlearn.checks import (
+    InputError,
+    NotIdentified,
+    as_generator,
+    check_positive,
+    check_temperature,
+)
 from physlearn.inference.energies.expansion_ordering import thermal_energy_of
 from physlearn.inference.lattices.fit_contents import family_of
 from physlearn.inference.pooling.fit_likelihoods import log_prior_of, prior_moments
@@ -23,7 +29,6 @@ __all__ = ["join_energies_and_snapshots", "prior_from_energies"]
 Float = NDArray[np.float64]
 N_TEMPERATURES = 200
 N_TRIALS = 32
-WIDEST_TEMPERATURE = 1 / 3
 LEAST_EFFECTIVE = 400.0
 SMALLEST_P = 1e-3
 FARTHEST_BELOW = -6.0
@@ -92,19 +97,7 @@ def _energy_blocks(fit: Fit) -> list[tuple[str, Float, list[str]]]:
 
 def _temperatures(temperature: tuple[float, float]) -> tuple[Float, Float]:
     """Return temperatures and weights of a normal prior."""
-    try:
-        mean, sd = temperature
-    except (TypeError, ValueError):
-        raise InputError(
-            f"temperature must be a pair (mean, standard deviation); got {temperature!r}."
-        ) from None
-    center = check_positive("temperature[0]", mean)
-    width = check_positive("temperature[1]", sd, allow_zero=True)
-    if width > WIDEST_TEMPERATURE * center:
-        raise InputError(
-            f"temperature must have a standard deviation of at most a third of its mean; got "
-            f"{temperature!r}."
-        )
+    center, width = check_temperature(temperature)
     if width == 0:
         return np.array([center]), np.ones(1)
     low = max(0.1 * center, center - 6 * width)

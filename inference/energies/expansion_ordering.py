@@ -25,6 +25,7 @@ from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import (
     Ising,
     coupling_from_bond_energy,
 )
+from physlearn.lattice_models.kinetics.event_rates import BOLTZMANN_EV_PER_KELVIN
 from physlearn.lattice_models.simulate import simulate_lattice
 from physlearn.records import SiteGraph
 from physlearn.results import Fit
@@ -41,7 +42,7 @@ __all__ = [
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-BOLTZMANN_MEV = 0.08617333262
+BOLTZMANN_MEV = 1e3 * BOLTZMANN_EV_PER_KELVIN
 """meV per kelvin (CODATA 2018, exact in SI)."""
 NAMES: dict[str, dict[tuple[float, ...], str]] = {
     "sc": {(0.5, 0.5, 0.5): "rock salt", (0.0, 0.5, 0.5): "columns", (0.0, 0.0, 0.5): "layers"},
