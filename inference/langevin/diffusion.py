@@ -43,7 +43,6 @@ from physlearn.results import Fit, fit_from_draws
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 __all__ = ["Diffusion", "measure_diffusion"]
 
@@ -81,6 +80,8 @@ class Diffusion:
     fit
         The posterior: ``diffusion`` and ``error_variance``.
 
+    ``physlearn.plots.plot_diffusion`` draws it.
+
     Examples
     --------
     >>> rng = np.random.default_rng(1)
@@ -105,12 +106,6 @@ class Diffusion:
     def __repr__(self) -> str:
         head = f"D = {self.diffusion:.4g} ({self.low:.4g} to {self.high:.4g}) {self.unit}, lags of "
         return "\n".join([f"{head}{self.min_lag} frame(s)", *self.warnings])
-
-    def plot(self) -> Figure:
-        """Draw D by lag with 90 % intervals and the result."""
-        from physlearn.inference.langevin.diffusion_plot import draw_diffusion
-
-        return draw_diffusion(self)
 
 
 def measure_diffusion(
