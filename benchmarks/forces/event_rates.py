@@ -218,15 +218,16 @@ def beam(quick: bool) -> list[Row]:
 def exact_coverage(mean: float) -> float:
     """Return how often the exact 90 % interval of a cross section holds it, nothing thermal.
 
-    Half of the exposure with the beam off, so that thermal events there are none; both priors flat
-    in the square root. What differs from .9 is the grain of small counts, not a sampler.
+    Half of the exposure with the beam off, so that thermal events there are none; the prior flat
+    in the square roots of what is counted without and with the beam. What differs from .9 is the
+    grain of small counts, not a sampler.
     """
     held = 0.0
     for events in range(int(mean + 8.0 * np.sqrt(mean)) + 10):
         struck = ((np.sqrt(events + 1.0) + 5.0) * (np.arange(1500) + 0.5) / 1500) ** 2
         thermal = (3.5 * (np.arange(300) + 0.5) / 300) ** 2
         both = thermal[:, None] + struck
-        log_p = events * np.log(both) - both - thermal[:, None]
+        log_p = (events - 0.5) * np.log(both) + 0.5 * np.log(struck) - both - thermal[:, None]
         share = np.cumsum(np.exp(log_p - log_p.max()).sum(axis=0))
         low, high = np.interp([0.05, 0.95], share / share[-1], struck)
         held += float(poisson.pmf(events, mean)) * (low < mean < high)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erfcx
 
 from physlearn.inference.event_rates.beam_table import BeamCounts
 from physlearn.inference.event_rates.knock_on import knock_on_cross_section, largest_transfer_ev
@@ -152,6 +153,7 @@ class BeamModel:
             edge = float(dose.min()) / FASTEST
             part = x[..., t : t + b]
             out = out + np.sum(0.5 * np.log(edge / np.pi) - edge * part**2, axis=-1)
+            out = out + self._given_thermal(x, edge)
         elif self.beam and self.threshold is not None:
             top = float(largest_transfer_ev(c.voltages.max(), self.threshold.element))
             out = out + _normal(x[..., t], top, top) + _normal(x[..., t + 1], 0.0, SCALE_SD)
@@ -160,6 +162,38 @@ class BeamModel:
             out = out + _normal(x[..., -1], 0.0, HEATING_SD) + np.log(2.0)
             out = np.where(x[..., -1] > 0, out, -np.inf)
         return np.asarray(out)
+
+    @property
+    def beam_shares(self) -> tuple[Floats, Floats]:
+        """Return what an electron meets at each voltage, both averaged over the electrons.
+
+        Shares of the temperatures (voltages, temperatures), and the dose rate (voltages,), zero
+        where there was no dose.
+        """
+        c = self.counts
+        electrons = c.n_sites * c.dose
+        shares = np.zeros((len(c.voltages), len(c.temperatures)))
+        np.add.at(shares, (c.volt, c.level), electrons)
+        total = np.maximum(shares.sum(axis=1), 1e-300)
+        rate = np.bincount(c.volt, electrons * c.dose_rate, len(c.voltages)) / total
+        return shares / total[:, None], rate
+
+    def _given_thermal(self, x: Floats, edge: float) -> Floats:
+        """Return log of p(cross sections | thermal rates) over their prior with nothing thermal.
+
+        The reference prior of the counts with the beam ON is (thermal + cross section j)^(-1/2):
+        flat in the square root of what is counted. Flat in the square root of the cross section
+        alone would pull it to zero wherever thermal events are as many (intervals of .88, not .9).
+        """
+        shares, dose_rate = self.beam_shares
+        lit = dose_rate > 0
+        if not (self.thermal and lit.any()):
+            return np.zeros(x.shape[:-1])
+        ratio = (self.thermal_rates(x) @ shares.T)[..., lit] / dose_rate[lit]
+        area = self.cross_sections(x)[..., lit]
+        with np.errstate(divide="ignore"):
+            log_share = 0.5 * (np.log(area) - np.log(np.maximum(area + ratio, 1e-300)))
+        return np.asarray(np.sum(log_share - np.log(erfcx(np.sqrt(edge * ratio))), axis=-1))
 
     def log_density(self, x: Floats) -> Floats:
         """Return the log posterior (n,) up to a constant."""

@@ -99,10 +99,17 @@ def fit_beam_rates(
 
     Notes
     -----
-    Rate = thermal rate + cross section x dose rate. Prior of each: (rate)^(-1/2), the reference
-    prior of counts, so that no event at all gives an upper bound. Where a cross section is zero
-    in truth its interval begins near zero. Heating by the beam is the alternative: the thermal rate
+    Rate = thermal rate + cross section x dose rate. Priors: (rate)^(-1/2) of what is counted, the
+    reference prior of counts [1]_: (thermal rate)^(-1/2) for the counts with the beam off and
+    (thermal rate + cross section x dose rate)^(-1/2), at the dose rate that the mean electron came
+    with, for those with the beam on. No event at all gives an upper bound. Where a cross section
+    is zero in truth its interval begins near zero. Heating by the beam is the alternative: the thermal rate
     grows as exp(heating x dose rate) and nothing is knocked; its odds need three dose rates.
+
+    References
+    ----------
+    .. [1] J. O. Berger and J. M. Bernardo, On the development of reference priors, Bayesian
+       Statistics 4, 35 (1992).
 
     Examples
     --------

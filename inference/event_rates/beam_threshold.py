@@ -50,18 +50,19 @@ def open_upwards(model: BeamModel, sample: RateSample) -> list[str]:
 
 def beam_gains(model: BeamModel, sample: RateSample) -> dict[str, Any]:
     """Return for each voltage whether the beam drives events there, by likelihood ratio."""
-    best = float(model.log_likelihood(sample.mode))
+    best = _best_fit(model, sample, None)
     gains = []
     for v in range(len(model.counts.voltages)):
         used = (model.counts.volt == v) & (model.counts.dose > 0)
-        gains.append(best - _best_without(model, sample, v) if used.any() else float("nan"))
+        gains.append(best - _best_fit(model, sample, v) if used.any() else float("nan"))
     return {"beam_gain": gains}
 
 
-def _best_without(model: BeamModel, sample: RateSample, v: int) -> float:
-    """Return the largest log likelihood with the cross section at one voltage set to zero."""
-    place = model.n_thermal + v
-    keep = np.arange(model.n_parameters) != place
+def _best_fit(model: BeamModel, sample: RateSample, without: int | None) -> float:
+    """Return the largest log likelihood, with the cross section at one voltage set to zero."""
+    keep = np.ones(model.n_parameters, np.bool_)
+    if without is not None:
+        keep[model.n_thermal + without] = False
     unit = np.maximum(np.abs(sample.mode[keep]), 1e-12)
 
     def loss(y: Floats) -> float:

@@ -203,6 +203,14 @@ def _beam_model(fit: Fit) -> pymc.Model:
             edge = float(counts.dose[counts.dose > 0].min()) / FASTEST
             area = _rates(pm, "cross_section", edge, start["cross_section"])
             mean = mean + (area[counts.volt] if area.ndim else area) * counts.dose
+            shares, dose_rate = law.beam_shares
+            lit = np.flatnonzero(dose_rate > 0)
+            ratio = pt.dot(shares[lit], pt.atleast_1d(thermal)) / dose_rate[lit]
+            lit_area = pt.atleast_1d(area)[lit]
+            log_share = 0.5 * (pt.log(lit_area) - pt.log(lit_area + ratio))
+            pm.Potential(
+                "given_thermal", pt.sum(log_share - pt.log(pt.erfcx(pt.sqrt(edge * ratio))))
+            )
         if counts.once:
             pm.Binomial("events", n=counts.n_sites.astype(int), p=-pt.expm1(-mean),
                         observed=counts.events.astype(int))  # fmt: skip

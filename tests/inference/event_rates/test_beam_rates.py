@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.integrate import quad
-from scipy.stats import binomtest
+from scipy.stats import binomtest, poisson
 
 from physlearn.causal import actions_from_event_rates
 from physlearn.checks import InputError, NotIdentified
@@ -17,6 +17,8 @@ from physlearn.inference import (
     knock_on_cross_section,
     transformation_table,
 )
+from physlearn.inference.event_rates.beam_model import BeamModel
+from physlearn.inference.event_rates.beam_table import BeamCounts, read_beam_counts
 from physlearn.inference.event_rates.knock_on import largest_transfer_ev
 from physlearn.lattice_models import (
     BeamSchedule,
@@ -61,7 +63,8 @@ def test_posterior_is_that_of_a_fine_grid(oracle):
     middle = (np.arange(800) + 0.5) / 800
     roots = 0.25 * middle, 0.04 * middle
     thermal, area = np.meshgrid(*(root**2 for root in roots), indexing="ij")
-    log_p = np.zeros(thermal.shape)  # the reference prior is flat in the square roots
+    # flat in the square roots of the thermal rate and of what is counted with the beam on
+    log_p = 0.5 * np.log(area) - 0.5 * np.log(area + thermal / 40.0)
     for k in range(2):
         mean = thermal * duration + area * dose[k]
         log_p += counts[k] * np.log(-np.expm1(-mean)) - (sites - counts[k]) * mean
@@ -72,6 +75,50 @@ def test_posterior_is_that_of_a_fine_grid(oracle):
         sd = float(np.sqrt((p * grid**2).sum() - mean**2))
         error = np.sqrt(1 / fit.diagnostics["effective_draws"] + 1 / 20_000)
         oracle(f"mean of {name}", z=(fit[name].mean() - mean) / sd / error)
+
+
+@pytest.mark.parametrize(("off", "struck"), [(36.0, 34.0), (60.0, 45.0)])
+def test_intervals_hold_the_truth_summed_over_every_count(off, struck, oracle):
+    # 500 films cannot tell .88 from .90: here every pair of counts has its weight, no film is drawn
+    frame = 1e-4  # sites x seconds make the rates those of counts
+    data = BeamCounts(
+        np.zeros(2), np.full(2, 1.0 / frame), np.full(2, frame), np.array([0.0, frame]),
+        np.zeros(2, int), np.array([np.nan]), np.zeros(2, int), np.array([np.nan]), False,
+    )  # fmt: skip
+    n = 130
+    edges = [np.linspace(0.0, np.sqrt(top), n + 1) for top in (
+        off + 6 * np.sqrt(off) + 10, struck + 6 * np.sqrt(2 * off + struck) + 10
+    )]  # fmt: skip
+    x, y = (0.5 * (edge[1:] + edge[:-1]) for edge in edges)
+    roots = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1)
+    dark, lit = x[:, None] ** 2, x[:, None] ** 2 + y**2
+    prior = BeamModel(data).log_prior(roots) - dark - lit
+    held, total = np.zeros(2), 0.0
+    seen = [np.arange(*poisson.ppf([1e-4, 1 - 1e-4], m).astype(int)) for m in (off, off + struck)]
+    for a in seen[0]:
+        for b in seen[1]:
+            log_p = prior + a * np.log(dark) + b * np.log(lit)
+            p = np.exp(log_p - log_p.max())
+            weight = poisson.pmf(a, off) * poisson.pmf(b, off + struck)
+            total += weight
+            for k, truth in enumerate((off, struck)):
+                below = np.append(0.0, np.cumsum(p.sum(axis=1 - k)) / p.sum())
+                held[k] += weight * (0.05 < np.interp(np.sqrt(truth), edges[k], below) < 0.95)
+    for name, share in zip(("thermal rate", "cross section"), held / total, strict=True):
+        oracle(f"exact cov90 of the {name}", error=abs(share - 0.9), bound=0.0125)
+
+
+def test_prior_of_the_cross_section_given_the_thermal_rate_has_a_mass_of_one(oracle):
+    data = read_beam_counts(
+        [1, 2, 3], {"n_sites": 50, "duration_s": 2.0, "dose_rate": [0, 5, 20]}, None
+    )
+    model = BeamModel(data)
+    for rate in (1e-3, 1.0, 300.0):
+        root = np.linspace(-80.0, 80.0, 40_001)
+        both = model.log_prior(np.stack([np.full(root.shape, np.sqrt(rate)), root], axis=1))
+        alone = BeamModel(data, beam=False).log_prior(np.array([[np.sqrt(rate)]]))
+        mass = np.sum(np.exp(both - alone)) * (root[1] - root[0])
+        oracle(f"mass at {rate} /s", error=abs(mass - 1.0), bound=1e-4)
 
 
 def test_one_dose_rate_gives_the_sum_and_two_the_parts():
@@ -190,8 +237,8 @@ def test_sites_lost_to_another_change_were_watched_for_half_the_time(oracle):
 
 def test_no_event_gives_upper_bounds():
     fit = fit_beam_rates([0, 0], n_sites=100, duration_s=10.0, dose_rate=[0, 50], rng=1)
-    # -2 T x^2: half a chi square of 1 over the exposure, both exposures for the thermal part
-    assert fit["thermal_rate"].mean() == pytest.approx(0.5 / 2000, rel=0.15)
+    # half a chi square of 1 over each exposure, the thermal one the smaller of the two
+    assert fit["thermal_rate"].mean() == pytest.approx((0.5 - 1 / np.pi) / 1000, rel=0.05)
     assert "upper bound only" in fit.summary()["verdict"].tolist()
 
 
