@@ -16,12 +16,12 @@ LAWS = Benchmark(
         "dynamics_peers": "PySINDy on the same films and tracks",
         "black_box": "A law beside black boxes",
     },
-    "The suite is split by the SHA-256 digest of a law's name: the kept-out half was run once, when "
-    "the design no longer changed. A law counts as found when the form, its constants refitted to "
-    "the values without noise, gives these exactly, with no constant more than the law has. Every "
-    "method gets the same points and the same functions (exp, log, sqrt, 1/x, squares, cubes; sin "
-    "and cos, or tanh, where the law has them). cov90: the share of 90 % intervals that hold the "
-    "truth; times are CPU seconds of one thread.",
+    "The suite is split by the SHA-256 digest of a law's name: the kept-out half was run once, "
+    "when the design no longer changed. A law counts as found when the form, its constants "
+    "refitted to the values without noise, gives these exactly, with no constant more than the "
+    "law has. Every method gets the same points and the same functions (exp, log, sqrt, 1/x, "
+    "squares, cubes; sin and cos, or tanh, where the law has them). cov90: the share of 90 % "
+    "intervals that hold the truth; times are CPU seconds of one thread.",
 )
 
 if __name__ == "__main__":
