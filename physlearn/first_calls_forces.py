@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -89,9 +89,14 @@ def _diffusion() -> None:
 def _map_of_forces() -> None:
     from physlearn.inference import ForceMapSettings, fit_force_map
 
+    def trap(positions: Any, log_stiffness: float) -> Any:
+        return 0.5 * np.exp(log_stiffness) * (positions**2).sum(axis=-1)
+
     quick = ForceMapSettings(check=False)
-    for field in ("harmonic", "spline"):
-        fit_force_map(_walk(), field, localization_sd=0.0, settings=quick, rng=1)
+    fit_force_map(_walk(), "harmonic", localization_sd=0.0, settings=quick, rng=1)
+    # one parameter: its check by simulated tracks is the cheapest
+    checked = ForceMapSettings(start=[0.0])
+    fit_force_map(_walk(20, 4), trap, localization_sd=0.0, settings=checked, rng=1)
 
 
 def _underdamped() -> None:
