@@ -52,9 +52,11 @@ def program_of(formula: str, constants: Mapping[str, float]) -> tuple[Token, ...
                 return [*of(node.left), *([short] if short else [exponent, "pow"])]
             return [*of(node.left), *of(node.right), BINARY[type(node.op)]]
         if isinstance(node, ast.UnaryOp):
+            if isinstance(node.operand, ast.Constant):
+                return [-node.operand.value]  # type: ignore[operator]
             return [*of(node.operand), "neg"]
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            return [*of(node.args[0]), node.func.id]
+            return [*(token for part in node.args for token in of(part)), node.func.id]
         if isinstance(node, ast.Name):
             return [float(constants[node.id]) if node.id in constants else node.id]
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float):

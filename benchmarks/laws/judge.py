@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.laws.formula import NUMPY, Token
 from benchmarks.laws.suite import LawData
 
-__all__ = ["Verdict", "judge", "program_of_equation", "values_of"]
+__all__ = ["Verdict", "judge", "numbers_of", "program_of_equation", "refit", "values_of"]
 
 Floats = NDArray[np.float64]
 
@@ -96,7 +96,7 @@ def judge(program: Sequence[Token], data: LawData) -> Verdict:
         return Verdict()
     if np.sqrt(np.mean(first**2)) > 2.0 * data.noise_sd + 1e-3 * scale:
         return Verdict()
-    constants, rest = _refit(program, columns, data.clean, start)
+    constants, rest = refit(program, columns, data.clean, start)
     if rest > EXACT * scale:
         return Verdict()
     rank = _rank(program, columns, constants)
@@ -108,12 +108,12 @@ def judge(program: Sequence[Token], data: LawData) -> Verdict:
             continue
         moved = numbers * (1.0 + PERTURBED * np.cos(1.0 + np.arange(len(numbers))))
         wanted = values_of(form, columns, moved)
-        if _refit(program, columns, wanted, constants)[1] <= EXACT * float(wanted.std()):
+        if refit(program, columns, wanted, constants)[1] <= EXACT * float(wanted.std()):
             surplus = 0
     return Verdict(surplus, constants)
 
 
-def _refit(
+def refit(
     program: Sequence[Token], columns: dict[str, Floats], wanted: Floats, start: Floats,
 ) -> tuple[Floats, float]:  # fmt: skip
     """Return the constants that come nearest, and the root mean square that is left."""

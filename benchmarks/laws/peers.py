@@ -1,0 +1,190 @@
+"""Other tools of symbolic regression on the same points, judged in the same way."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.laws.formula import Token, program_of
+from benchmarks.laws.judge import Verdict, judge, numbers_of, refit
+from benchmarks.laws.scoring import Score, score_laws, share
+from benchmarks.laws.suite import Law, LawData, design_laws, kept_out_laws
+
+__all__ = ["CHECKS", "gplearn", "operon", "pysr"]
+
+Row = dict[str, Any]
+Answer = tuple[str, list[str], float]
+
+NOISE = 0.01
+# What their own publications say, on other problems than ours
+PYSR_PUBLISHED = (
+    "published, not measured here (Cranmer 2023, arXiv:2305.01582, its table of nine empirical "
+    "laws such as Planck's and Rydberg's with noise, five tries each): PySR 5/5 on Hubble, Kepler "
+    "and Newton; see the paper for all of them"
+)
+
+
+def operon(data: LawData, seed: int, evaluations: int) -> Answer:
+    """Return pyoperon's choice by description length, its Pareto front, and CPU seconds.
+
+    Two objectives (fit, length), Levenberg-Marquardt in every evaluation, at most 20 nodes, and the
+    true noise: it is told what ours has to infer.
+    """
+    regressor = importlib.import_module("pyoperon.sklearn").SymbolicRegressor
+    extra = [name for name in data.law.functions if name in ("sin", "cos", "tanh")]
+    symbols = ["add", "sub", "mul", "div", "pow", "exp", "log", "sqrt", "square", *extra]
+    model = regressor(
+        allowed_symbols=",".join([*symbols, "constant", "variable"]), objectives=["r2", "length"],
+        max_evaluations=evaluations, generations=100_000, population_size=1000,
+        optimizer_iterations=5, max_length=20, epsilon=1e-6, n_threads=1, random_state=seed,
+        uncertainty=[data.noise_sd],
+    )  # fmt: skip
+    begun = time.process_time()
+    model.fit(data.x, data.y)
+    spent = time.process_time() - begun
+    names = list(data.law.variables)
+    said = [model.get_model_string(one["tree"], 8, names) for one in model.pareto_front_]
+    return model.get_model_string(model.model_, 8, names), said, spent
+
+
+def gplearn(data: LawData, seed: int, evaluations: int) -> Answer:
+    """Return gplearn's best program, the best of every length in its last generation, and seconds.
+
+    Populations of 2000, parsimony "auto"; it has no exponentials of its own: a bounded one is
+    given. Its constants are drawn, not fitted.
+    """
+    genetic = importlib.import_module("gplearn.genetic")
+    functions = importlib.import_module("gplearn.functions")
+
+    def bounded_exp(x: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return np.exp(np.clip(x, -50.0, 50.0))
+
+    exp = functions.make_function(function=bounded_exp, name="exp", arity=1)
+    extra = [name for name in data.law.functions if name in ("sin", "cos")]
+    model = genetic.SymbolicRegressor(
+        population_size=2000, generations=evaluations // 2000, parsimony_coefficient="auto",
+        function_set=("add", "sub", "mul", "div", "sqrt", "log", "inv", exp, *extra),
+        const_range=(-5.0, 5.0), random_state=seed,
+        feature_names=list(data.law.variables),
+    )  # fmt: skip
+    begun = time.process_time()
+    model.fit(data.x, data.y)
+    spent = time.process_time() - begun
+    best: dict[int, Any] = {}
+    for program in model._programs[-1]:
+        if program is not None and (
+            program.length_ not in best or program.raw_fitness_ < best[program.length_].raw_fitness_
+        ):
+            best[program.length_] = program
+    return str(model._program), [str(program) for program in best.values()], spent
+
+
+def pysr(data: LawData, seed: int) -> Answer:
+    """Return what PySR's defaults with these functions choose and list; it needs Julia."""
+    regressor = importlib.import_module("pysr").PySRRegressor
+    extra = [name for name in data.law.functions if name in ("sin", "cos", "tanh")]
+    model = regressor(
+        binary_operators=["+", "-", "*", "/", "^"], random_state=seed, deterministic=True,
+        unary_operators=["exp", "log", "sqrt", "square", *extra], parallelism="serial",
+        progress=False, verbosity=0, temp_equation_file=True,
+    )  # fmt: skip
+    begun = time.process_time()
+    model.fit(data.x, data.y, variable_names=list(data.law.variables))
+    spent = time.process_time() - begun
+    return str(model.get_best()["equation"]), model.equations_["equation"].tolist(), spent
+
+
+def verdict(formula: str, data: LawData) -> Verdict:
+    """Judge a peer's formula after refitting its constants to the data.
+
+    An offset within three standard errors of nothing (linear scaling adds one always) is left out.
+    """
+    try:
+        program = program_of(formula.replace("^", "**"), {})
+    except (SyntaxError, TypeError, RecursionError):
+        return Verdict()
+    columns = dict(zip(data.law.variables, data.x.T, strict=True))
+    candidates = [program]
+    small = 3.0 * data.noise_sd / np.sqrt(len(data.y))
+    if isinstance(program[0], float) and program[-1] == "add" and abs(program[0]) <= small:
+        candidates.insert(0, program[1:-1])
+    verdicts = []
+    for candidate in candidates:
+        numbers = refit(candidate, columns, data.y, numbers_of(candidate))[0]
+        given = iter(numbers.tolist())
+        fitted = tuple(next(given) if isinstance(t, float) else t for t in candidate)
+        verdicts.append(_judged(fitted, data))
+    return min(verdicts, key=lambda v: 99 if v.surplus is None else v.surplus)
+
+
+def _judged(program: Sequence[Token], data: LawData) -> Verdict:
+    try:
+        return judge(program, data)
+    except (ValueError, IndexError, np.linalg.LinAlgError):  # a program that is no expression
+        return Verdict()
+
+
+def score_peer(data: LawData, seed: int, search: Callable[[LawData, int], Answer]) -> Score:
+    """Score a peer as ours is scored; its whole front counts as listed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        chosen, front, seconds = search(data, seed)
+        own = verdict(chosen, data)
+        listed = own.found or any(verdict(formula, data).found for formula in front)
+    return Score(
+        data.law.name, seed, own.found, own.nearly, listed, False, len(front), 0, 0, seconds
+    )
+
+
+SEARCHES: dict[str, tuple[str, Callable[[LawData, int], Answer], int]] = {
+    "Operon, 100k evaluations": ("pyoperon", partial(operon, evaluations=100_000), 3),
+    "Operon, 1M evaluations": ("pyoperon", partial(operon, evaluations=1_000_000), 3),
+    "gplearn, 20k evaluations": ("gplearn", partial(gplearn, evaluations=20_000), 1),
+    "PySR, defaults": ("pysr", pysr, 1),
+}
+
+
+def _case(half: str, laws: Callable[[], list[Law]], peer: str) -> Callable[[bool], list[Row]]:
+    package, search, seeds = SEARCHES[peer]
+
+    def check(quick: bool) -> list[Row]:
+        what = f"{half} half, {peer}, noise {NOISE:g}"
+        try:
+            version = importlib.metadata.version(package)
+            importlib.import_module(package)
+        except Exception as error:  # PySR fetches Julia at its import, which may fail in many ways
+            words = f"not here ({type(error).__name__})"
+            if package == "pysr":
+                words += "; " + PYSR_PUBLISHED
+            return [{"what": what, "measured": words, "goal": "none stated", "met": None}]
+        one = partial(score_peer, search=search)
+        scores = score_laws(laws(), NOISE, quick, one, seeds)
+        found = Counter(s.name for s in scores if s.selected)
+        return [{
+            "what": f"{what}, {len({s.name for s in scores})} laws x {seeds} seeds",
+            "measured": f"{package} {version}: selected {share(scores, 'selected')} (with at most "
+            f"one constant too many {share(scores, 'nearly')}), in its front "
+            f"{share(scores, 'listed')}; median {np.median([s.seconds for s in scores]):.2f} CPU "
+            "s; selected: " + ", ".join(f"{name} {n}" for name, n in sorted(found.items())),
+            "goal": "none stated",
+            "met": None,
+        }]  # fmt: skip
+
+    check.__doc__ = f"{peer} on the {half} half."
+    return check
+
+
+CHECKS = {
+    f"{half} half, {peer}": _case(half, laws, peer)
+    for half, laws in (("design", design_laws), ("kept-out", kept_out_laws))
+    for peer in SEARCHES
+}
