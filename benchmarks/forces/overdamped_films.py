@@ -18,7 +18,17 @@ from physlearn.inference.langevin.static_score import score_sums
 from physlearn.lattice_models.particles import LangevinSettings, LennardJones, simulate_langevin
 from physlearn.records import AtomicConfiguration, Trajectory
 
-__all__ = ["CUTOFF", "NAMES", "TRUTH", "best_errors", "grid_of", "make_films", "row", "share_row"]
+__all__ = [
+    "CUTOFF",
+    "DENSITY",
+    "NAMES",
+    "TRUTH",
+    "best_errors",
+    "grid_of",
+    "make_films",
+    "row",
+    "share_row",
+]
 
 Row = dict[str, Any]
 Float = NDArray[np.float64]
@@ -38,10 +48,10 @@ def grid_of(n_side: int, d: int = 2, density: float = DENSITY) -> tuple[Float, f
 
 @cache
 def make_films(
-    n_side: int, n_frames: int, interval: float, n_films: int, seed: int
+    n_side: int, n_frames: int, interval: float, n_films: int, seed: int, density: float = DENSITY
 ) -> tuple[Trajectory, ...]:
     """Films of one long run, 1500 steps of 4e-5 and more apart from each other."""
-    (places, side), films = grid_of(n_side), []
+    (places, side), films = grid_of(n_side, density=density), []
     fine = max(2, round(interval / 4e-5))
     apart = round(1500 * 4e-5 / (interval / fine))
     for k in range(n_films):

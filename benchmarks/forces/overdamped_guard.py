@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.forces.overdamped_films import CUTOFF, TRUTH, make_films, row
+from benchmarks.forces.overdamped_films import CUTOFF, DENSITY, TRUTH, make_films, row
 from physlearn.checks import NotIdentified
 from physlearn.inference import fit_langevin
 from physlearn.inference.configurations.fit_pair_potential import read_interaction
@@ -27,6 +27,8 @@ CURVED = 5e-4
 SIZES = ((8, 10), (8, 40), (12, 10), (12, 40))
 """Particles to a side, displacements."""
 N_FILMS = 4
+WORLDS = ((DENSITY, 7500), (0.5, 8500))
+"""Density and first seed of the films; the guard was made with others."""
 
 
 def regress(film: Trajectory) -> Regression:
@@ -39,22 +41,25 @@ def regress(film: Trajectory) -> Regression:
     return regress_displacements(frames, family, np.log(TRUTH), mean, precision, data.interval)
 
 
-def _true_biases(n_frames: int) -> tuple[Float, Float]:
-    """Bias of ln depth, ln diameter, ln D by interval from a long film, and precision a row."""
-    biases, rows = [], []
+def _true_biases(n_frames: int, density: float) -> tuple[Float, Float, Float]:
+    """Bias of ln depth, ln diameter, ln D by interval from a long film, errors, precision a row."""
+    biases, rows, errors = [], [], []
     for interval in INTERVALS:
-        found = regress(make_films(16, n_frames + 1, interval, 1, 77)[0])
+        found = regress(make_films(16, n_frames + 1, interval, 1, 77, density)[0])
         biases.append(found.estimate - np.log(TRUTH))
         rows.append(found.precision / (n_frames * 16**2))
-    bias, dt = np.array(biases), np.array(INTERVALS)
+        errors.append(np.sqrt(np.diag(np.linalg.inv(found.precision))))
+    bias, error, dt = np.array(biases), np.array(errors), np.array(INTERVALS)
     # at short intervals the bias drowns in noise: there it follows from the longer ones
     short = dt <= CURVED
     shapes = np.stack([dt, dt**2], axis=1)[short]
     for k in range(bias.shape[1]):
-        weight = np.sqrt([precision[k, k] for precision in np.array(rows)[short]])
-        curve = np.linalg.lstsq(shapes * weight[:, None], bias[short, k] * weight, rcond=None)[0]
+        weighted = shapes / error[short, k, None]
+        curve = np.linalg.lstsq(weighted, bias[short, k] / error[short, k], rcond=None)[0]
+        spread = np.linalg.inv(weighted.T @ weighted)
         bias[short, k] = shapes @ curve
-    return bias, np.array(rows)
+        error[short, k] = np.sqrt(np.einsum("ia,ab,ib->i", shapes, spread, shapes))
+    return bias, error, np.array(rows)
 
 
 def _asked(film: Trajectory, seed: int) -> tuple[bool, float]:
@@ -71,20 +76,33 @@ def _asked(film: Trajectory, seed: int) -> tuple[bool, float]:
 
 
 def refusals(quick: bool) -> list[Row]:
-    """Refusals of regression against its bias, one line a cell and the rates of all."""
-    biases, precisions = _true_biases(20 if quick else 300)
-    rows, cases = [], []
-    for interval, bias, precision in zip(INTERVALS, biases, precisions, strict=True):
+    """Refusals of regression against its bias, at two densities."""
+    return [
+        line
+        for density, seed in (WORLDS[:1] if quick else WORLDS)
+        for line in _world(density, seed, quick)
+    ]
+
+
+def _world(density: float, seed: int, quick: bool) -> list[Row]:
+    """Rates of all films at one density, and one line a cell."""
+    rows, cases, where = [], [], f"guard, density {density:g}"
+    truths = _true_biases(20 if quick else 300, density)
+    for interval, bias, off, precision in zip(INTERVALS, *truths, strict=True):
         for n_side, n_moves in SIZES[:1] if quick else SIZES:
             n = n_side**2
             error = np.sqrt(np.diag(np.linalg.inv(precision * n * n_moves)))
-            true = float(np.abs(bias / error).max())
-            films = make_films(n_side, n_moves + 1, interval, 2 if quick else N_FILMS, 500)
+            worst = int(np.argmax(np.abs(bias / error)))
+            true, known = np.abs(bias / error)[worst], (off / error)[worst]
+            films = make_films(
+                n_side, n_moves + 1, interval, 2 if quick else N_FILMS, seed, density
+            )
             answers = [_asked(film, k) for k, film in enumerate(films)]
-            cases += [(true, *answer) for answer in answers]
+            cases += [(float(true), *answer) for answer in answers]
             rows.append(row(
-                f"guard, dt {interval:g}, {n} x {n_moves}: true bias / se {true:.2f}, predicted "
-                f"{np.median([a[1] for a in answers]):.2f} (median); refused of {len(answers)}",
+                f"{where}, dt {interval:g}, {n} x {n_moves}: true bias / se {true:.2f} +- "
+                f"{known:.2f}, predicted {np.median([a[1] for a in answers]):.2f} (median); "
+                f"refused of {len(answers)}",
                 sum(a[0] for a in answers),
             ))  # fmt: skip
     biased = [case for case in cases if case[0] > 1.0]
@@ -93,11 +111,11 @@ def refusals(quick: bool) -> list[Row]:
     false = float(np.mean([case[1] for case in fine]))
     kept = float(np.mean([case[2] < NO_BIAS for case in biased]))
     return [
-        row(f"guard: refused of {len(biased)} films where the bias exceeds 1 se", caught, 0.95,
+        row(f"{where}: refused of {len(biased)} films where the bias exceeds 1 se", caught, 0.95,
             None if quick else caught >= 0.95),
-        row(f"guard: refused of {len(fine)} films where it does not", false, 0.05,
+        row(f"{where}: refused of {len(fine)} films where it does not", false, 0.05,
             None if quick else false < 0.05),
-        row("guard: regression kept by method='auto' where the bias exceeds 1 se", kept, 0.05,
+        row(f"{where}: regression kept by method='auto' where the bias exceeds 1 se", kept, 0.05,
             None if quick else kept < 0.05),
         *rows,
     ]  # fmt: skip

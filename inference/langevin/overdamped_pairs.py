@@ -27,7 +27,11 @@ from physlearn.inference.langevin.motion_posterior import MotionPosterior, draw_
 from physlearn.inference.langevin.places_of_frames import PlacesTerm, read_places
 from physlearn.inference.langevin.short_runs import Frame, list_frames
 from physlearn.inference.langevin.static_score import match_scores
-from physlearn.inference.langevin.stiffness_guard import predict_regression_bias, stiffness_of
+from physlearn.inference.langevin.stiffness_guard import (
+    diffusion_seen,
+    predict_regression_bias,
+    stiffness_of,
+)
 from physlearn.inference.potential_families.pair_family import InteractionFamily
 from physlearn.one_thread import one_blas_thread
 from physlearn.results import Fit
@@ -200,14 +204,18 @@ def _move(
 
 def _guard(problem: PairMotion, method: str) -> dict[str, Any]:
     """Predicted bias of displacement regression; refuses where it was asked for and is biased."""
-    at, data = problem.start, problem.data
-    step = max(1, len(problem.frames) // 20)
+    at, data = problem.start.copy(), problem.data
+    some = problem.frames[:: max(1, len(problem.frames) // 20)]
+    # the bias grows with diffusion: the start's, a round number above the naive one, won't do
+    at[-1] = diffusion_seen(
+        problem.frames, some, problem.family, at, data.interval, problem.n_steps(at), problem.seed
+    )
     predicted = predict_regression_bias(
-        problem.frames[::step], problem.family, at, data.interval, problem.n_steps(at),
-        problem.seed, problem.prior_precision,
+        some, problem.family, at, data.interval, problem.n_steps(at), problem.seed,
+        problem.prior_precision,
     )  # fmt: skip
     # a part of the frames: the bias is theirs all the same, the standard error is not
-    worst = predicted.worst * np.sqrt(len(problem.frames) / len(problem.frames[::step]))
+    worst = predicted.worst * np.sqrt(len(problem.frames) / len(some))
     said = {
         "stiffness": stiffness_of(
             problem.frames, problem.family, at[:-1], float(np.exp(at[-1])), data.interval

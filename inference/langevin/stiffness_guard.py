@@ -19,7 +19,7 @@ from physlearn.inference.langevin.short_runs import Frame
 from physlearn.inference.potential_families.pair_family import InteractionFamily
 from physlearn.lattice_models.random_numbers import seed_words, ziggurat_tables
 
-__all__ = ["PredictedBias", "predict_regression_bias", "stiffness_of"]
+__all__ = ["PredictedBias", "diffusion_seen", "predict_regression_bias", "stiffness_of"]
 
 Float = NDArray[np.float64]
 QUANTILE = 0.95
@@ -72,6 +72,40 @@ def stiffness_of(
         total = np.bincount(one, part, n) + np.bincount(frame.other, part, n)
         values.append(np.abs(total[frame.use == 1]))
     return float(diffusion * interval * np.quantile(np.concatenate(values), QUANTILE))
+
+
+def diffusion_seen(
+    frames: Sequence[Frame], some: Sequence[Frame], family: InteractionFamily, at: Float,
+    interval: float, n_steps: int, seed: int,
+) -> float:  # fmt: skip
+    """Return ln(diffusion) at which runs from ``some`` frames move as far as all ``frames`` did.
+
+    Forces hold particles back within a frame interval, so what displacements say at once is too
+    little; ``at[-1]`` has to be near.
+    """
+    diffusion = float(np.exp(at[-1]))
+    law = force_tables(family, at[:-1], diffusion * interval / n_steps)
+    ends, free = (
+        sum(
+            _squares(frame, end[:, :, k])[0]
+            for frame, end in zip(
+                some, _ends(some, flat, law.scale, diffusion, interval, n_steps, seed), strict=True
+            )
+            for k in range(kernels.LANES)
+        )
+        for flat in (law.flat, 0.0 * law.flat)
+    )
+    seen = np.sum([_squares(frame, frame.after) for frame in frames], axis=0)
+    # the same noise without forces: its square is known, so the ratio hardly has any
+    return float(np.log(seen[0] / seen[1] / (2.0 * interval) * free / ends))
+
+
+def _squares(frame: Frame, after: Float) -> tuple[float, int]:
+    """Return the sum of squared displacements that count, and how many of them are free."""
+    use = frame.use == 1
+    moved = (after - frame.places)[use]
+    moved = moved - frame.common * moved.mean(axis=0)
+    return float((moved**2).sum()), (len(moved) - frame.common) * moved.shape[1]
 
 
 def predict_regression_bias(
