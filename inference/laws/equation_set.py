@@ -1,192 +1,21 @@
-"""Laws as data: an expression in a small postfix grammar, and a weighted set of them."""
+"""A weighted set of laws."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import CREDIBLE_MASS, InputError, check_array
+from physlearn.inference.laws.equation import Equation, Term
 
-__all__ = ["Equation", "EquationSet", "Term"]
+__all__ = ["EquationSet", "text_of"]
 
 Floats = NDArray[np.float64]
-Token = str | float
-
-UNARY = ("exp", "log", "sqrt", "inv", "square", "sin")
-BINARY = ("add", "sub", "mul", "div", "pow")
-LARGEST_PROGRAM = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """``coefficient`` times a program: a postfix row of variable names, numbers and operations.
-
-    Attributes
-    ----------
-    coefficient
-        The linear constant.
-    program
-        For example ``("x", "inv", -2.0, "mul", "exp")`` for exp(-2 / x); ``(1.0,)`` is the
-        constant.
-
-    Raises
-    ------
-    InputError
-        If the program is no expression.
-
-    Examples
-    --------
-    >>> Term(3.0, ("x", "square")).values({"x": np.array([2.0])})
-    array([12.])
-    """
-
-    coefficient: float
-    program: tuple[Token, ...]
-
-    def __post_init__(self) -> None:
-        depth = 0
-        if not 0 < len(self.program) <= LARGEST_PROGRAM:
-            raise InputError(
-                f"program must have 1 to {LARGEST_PROGRAM} tokens, got {len(self.program)}."
-            )
-        for token in self.program:
-            need = 2 if token in BINARY else 1 if token in UNARY else 0
-            if isinstance(token, bool) or not isinstance(token, str | int | float):
-                raise InputError(f"program may hold names, numbers and operations, got {token!r}.")
-            if not isinstance(token, str) and not math.isfinite(token):
-                raise InputError(f"program must hold finite numbers, got {token!r}.")
-            if depth < need:
-                raise InputError(f"program lacks an argument for {token!r}: {self.program}.")
-            depth += 1 - need
-        if depth != 1:
-            raise InputError(f"program leaves {depth} values, not 1: {self.program}.")
-        if not math.isfinite(self.coefficient):
-            raise InputError(f"coefficient must be finite, got {self.coefficient}.")
-
-    @property
-    def variables(self) -> set[str]:
-        """Names of the variables."""
-        return {t for t in self.program if isinstance(t, str) and t not in UNARY + BINARY}
-
-    def values(self, columns: dict[str, Floats]) -> Floats:
-        """Evaluate on columns of equal length; NaN where undefined."""
-        size = len(next(iter(columns.values())))
-        stack: list[Floats] = []
-        with np.errstate(all="ignore"):
-            for token in self.program:
-                if not isinstance(token, str):
-                    stack.append(np.full(size, float(token)))
-                elif token in BINARY:
-                    right = stack.pop()
-                    stack.append(_binary(token, stack.pop(), right))
-                elif token in UNARY:
-                    stack.append(_unary(token, stack.pop()))
-                else:
-                    stack.append(columns[token])
-        return self.coefficient * stack[0]
-
-    def sympy(self) -> Any:
-        """Return the term as a sympy expression, built node by node (no text is parsed)."""
-        import sympy
-
-        functions = {
-            "exp": sympy.exp, "log": sympy.log, "sqrt": sympy.sqrt, "inv": lambda u: 1 / u,
-            "square": lambda u: u**2, "sin": sympy.sin, "add": lambda u, v: u + v,
-            "sub": lambda u, v: u - v, "mul": lambda u, v: u * v, "div": lambda u, v: u / v,
-            "pow": lambda u, v: u**v,
-        }  # fmt: skip
-        stack: list[Any] = []
-        for token in self.program:
-            if not isinstance(token, str):
-                stack.append(sympy.Integer(1) if token == 1.0 else sympy.Float(float(token), 6))
-            elif token in BINARY:
-                right = stack.pop()
-                stack.append(functions[token](stack.pop(), right))
-            elif token in UNARY:
-                stack.append(functions[token](stack.pop()))
-            else:
-                stack.append(sympy.Symbol(token, real=True))
-        return sympy.Float(self.coefficient, 6) * stack[0]
-
-
-def _unary(name: str, value: Floats) -> Floats:
-    if name == "inv":
-        return 1.0 / value
-    function = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "square": np.square, "sin": np.sin}[
-        name
-    ]
-    result: Floats = function(value)
-    return result
-
-
-def _binary(name: str, left: Floats, right: Floats) -> Floats:
-    function = {
-        "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "pow": np.power,
-    }[name]  # fmt: skip
-    result: Floats = function(left, right)
-    return result
-
-
-@dataclass(frozen=True, slots=True)
-class Equation:
-    """A sum of terms, with how well and how shortly it says the data.
-
-    Attributes
-    ----------
-    terms
-        The sum.
-    loss
-        Mean squared residual (weighted, in units of the noise variance when that was given).
-    description_length
-        In nats, as in `EquationSet`.
-    n_constants
-        Fitted numbers.
-
-    Examples
-    --------
-    >>> law = Equation((Term(2.0, ("x",)),), loss=0.0, description_length=1.0, n_constants=1)
-    >>> law.complexity, law.predict({"x": np.array([1.0, 2.0])}).tolist()
-    (3, [2.0, 4.0])
-    """
-
-    terms: tuple[Term, ...]
-    loss: float
-    description_length: float
-    n_constants: int
-
-    @property
-    def complexity(self) -> int:
-        """Nodes of the expression tree."""
-        nodes = len(self.terms) - 1
-        for term in self.terms:
-            constant = term.program == (1.0,)
-            nodes += 1 if constant else len(term.program) + 2
-        return nodes
-
-    @property
-    def structure(self) -> frozenset[tuple[str, ...]]:
-        """The law without its numbers: the terms' programs with every number written ``c``."""
-        return frozenset(
-            tuple(t if isinstance(t, str) else "c" for t in term.program) for term in self.terms
-        )
-
-    def predict(self, columns: dict[str, Floats]) -> Floats:
-        """Sum of the terms on columns of equal length."""
-        result: Floats = np.sum([term.values(columns) for term in self.terms], axis=0)
-        return result
-
-    def sympy(self) -> Any:
-        """Return the law as a sympy expression."""
-        import sympy
-
-        return sympy.Add(*[term.sympy() for term in self.terms])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

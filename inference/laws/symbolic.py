@@ -19,7 +19,9 @@ from physlearn.checks import (
 )
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.expression_search import measure_law, search_laws
-from physlearn.inference.laws.equation_set import Equation, EquationSet, Term, Token
+from physlearn.inference.laws.equation import Equation, Term
+from physlearn.inference.laws.equation_set import EquationSet
+from physlearn.inference.laws.expression import Token
 
 __all__ = ["SymbolicRegressor", "find_julia", "term_from_sympy"]
 

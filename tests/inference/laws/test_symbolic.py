@@ -20,7 +20,8 @@ from physlearn.inference.law_search.expression_kernels import (
 )
 from physlearn.inference.law_search.expression_search import enumerate_skeletons
 from physlearn.inference.laws import symbolic
-from physlearn.inference.laws.equation_set import Equation, EquationSet, Term
+from physlearn.inference.laws.equation import Equation, Term
+from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.symbolic import SymbolicRegressor, laws_from_sympy, term_from_sympy
 from physlearn.inference.walls.wall_law import discover_wall_law
 
