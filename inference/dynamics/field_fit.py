@@ -1,0 +1,127 @@
+"""One set of test functions: moments, their covariance and the supports that they allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.inference.dynamics.field_moments import (
+    Moments,
+    WeakSystem,
+    cross_moments,
+    left_over,
+    score_covariance,
+    scores,
+)
+from physlearn.inference.dynamics.field_selection import Support, rank_supports
+
+__all__ = ["TargetFit", "fit_target"]
+
+Floats = NDArray[np.float64]
+
+REFERENCES = 6  # at most, of the law at which the covariance is taken
+RELATIVE_FLOOR = 1e-3
+ROUNDING = 1e-8
+SYSTEMATIC = 0.05
+SMALLEST_EIGENVALUE = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class TargetFit:
+    """What one set of windows says of one field's law.
+
+    Attributes
+    ----------
+    moments
+        The normal equations.
+    covariance
+        Of ``moments.moment - moments.inner c``.
+    supports
+        Shortest description first.
+    n_independent
+        Windows that would know as much if they did not overlap.
+    """
+
+    moments: Moments
+    covariance: Floats
+    supports: list[Support]
+    n_independent: float
+
+    @property
+    def best(self) -> Support:
+        """The support of the shortest description."""
+        return self.supports[0]
+
+    @property
+    def nothing(self) -> Support:
+        """The law du/dt = 0."""
+        return next(support for support in self.supports if not support.places)
+
+    def coefficients(self, places: tuple[int, ...]) -> Floats:
+        """Of the scaled features, from the moments of these features only; zero elsewhere."""
+        return solve_support(self.moments, places)
+
+    def constants(self, places: tuple[int, ...]) -> tuple[Floats, Floats]:
+        """Return coefficients of the features as they are and their covariance."""
+        chosen = list(places)
+        if not chosen:
+            return np.zeros(0), np.zeros((0, 0))
+        scale = self.moments.scale[chosen]
+        inverse = np.linalg.pinv(self.moments.inner[np.ix_(chosen, chosen)])
+        spread = inverse @ self.covariance[np.ix_(chosen, chosen)] @ inverse.T
+        return self.coefficients(places)[chosen] / scale, spread / np.outer(scale, scale)
+
+
+def solve_support(moments: Moments, places: tuple[int, ...]) -> Floats:
+    """Solve the normal equations of some features; zero for the others."""
+    result = np.zeros(len(moments.moment))
+    chosen = list(places)
+    if chosen:
+        inner = moments.inner[np.ix_(chosen, chosen)]
+        result[chosen] = np.linalg.lstsq(inner, moments.moment[chosen], rcond=None)[0]
+    return result
+
+
+def fit_target(system: WeakSystem, target: int, sizes: Floats, largest: int) -> TargetFit:
+    """Rank the supports of one field's law.
+
+    The covariance of the moments is that at a reference law: first all features together, then the
+    best support, until that stays. ``sizes``: root mean square of each field.
+    """
+    moments = cross_moments(system, target)
+    count = system.n_independent
+    values, vectors = np.linalg.eigh(moments.inner)
+    kept = values > SMALLEST_EIGENVALUE * values.max()
+    coefficients = vectors[:, kept] @ ((vectors[:, kept].T @ moments.moment) / values[kept])
+    rounding = (ROUNDING * sizes[target] / system.axes[0].half_width) ** 2
+    tried: list[tuple[int, ...]] = []
+    n_terms = int(kept.sum())
+    while True:
+        covariance = _moment_covariance(system, target, moments, coefficients, rounding)
+        covariance = covariance * count / max(count - n_terms, 1.0)
+        supports = rank_supports(moments.inner, moments.moment, covariance, count, largest)
+        best = supports[0].places
+        if best in tried or len(tried) == REFERENCES:
+            return TargetFit(moments, covariance, supports, count)
+        tried.append(best)
+        coefficients, n_terms = solve_support(moments, best), len(best)
+
+
+def _moment_covariance(
+    system: WeakSystem, target: int, moments: Moments, coefficients: Floats, rounding: float
+) -> Floats:
+    """Covariance of the mean score, with floors for rounding and for motion of another origin.
+
+    Motion that the law leaves (beyond its own error) may go along with any feature by chance as a
+    noise that drives the field does: the share SYSTEMATIC of it does not average out.
+    """
+    covariance = score_covariance(system, scores(system, target, moments.scale, coefficients))
+    rest = left_over(system, target, moments.scale, coefficients)
+    mean = moments.unexplained(coefficients)
+    centred = np.where(system.valid[..., None], rest - mean, 0.0)
+    error = float(np.sqrt(max(score_covariance(system, centred)[0, 0], 0.0)))
+    driven = max(mean - 2.0 * error, 0.0)
+    floor = (RELATIVE_FLOOR**2 * max(moments.motion, 0.0) + rounding) / system.n_independent
+    return np.asarray(covariance + (floor + SYSTEMATIC * driven) * moments.own_inner)

@@ -1,0 +1,83 @@
+"""From ranked supports to the set of equations that is handed out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from physlearn.inference.dynamics.field_film import FieldFilm
+from physlearn.inference.dynamics.field_fit import TargetFit
+from physlearn.inference.dynamics.field_library import Feature
+from physlearn.inference.dynamics.field_moments import WeakSystem
+from physlearn.inference.dynamics.field_selection import Support
+from physlearn.inference.laws.equation_set import Equation, EquationSet, Term
+
+__all__ = ["equation_set"]
+
+Floats = NDArray[np.float64]
+
+SMALL_P = 1e-3
+LEAST_EXPLAINED = 0.8
+
+
+def equation_set(
+    film: FieldFilm, library: tuple[Feature, ...], fit: TargetFit, system: WeakSystem, target: int,
+    n_kept: int, remarks: tuple[str, ...],
+) -> EquationSet:  # fmt: skip
+    """Return the laws of one field, with the no-law ``0`` always among them."""
+    kept = fit.supports[:n_kept]
+    if not any(support.places == () for support in kept):
+        kept = [*kept[: n_kept - 1], fit.nothing]
+    equations = tuple(_equation(library, fit, support) for support in kept)
+    chosen = [k for k, feature in enumerate(library) if not feature.constant]
+    seen = system.features[:, system.valid][..., chosen]
+    ranges = np.stack([seen.min(axis=(0, 1)), seen.max(axis=(0, 1))], axis=1)
+    noise = float(np.sqrt(fit.moments.residual(fit.coefficients(fit.best.places))))
+    name = film.names[target]
+    return EquationSet(
+        equations, tuple(library[k].name for k in chosen), f"d{name}/dt", ranges, noise,
+        remarks + _warnings(fit, len(library)),
+    )  # fmt: skip
+
+
+def _equation(library: tuple[Feature, ...], fit: TargetFit, support: Support) -> Equation:
+    constants, covariance = fit.constants(support.places)
+    terms = tuple(
+        Term(float(value), (1,) if library[k].constant else (library[k].name,))
+        for value, k in zip(constants, support.places, strict=True)
+    )
+    loss = fit.moments.residual(fit.coefficients(support.places))
+    known: dict[str, Any] = {"covariance": covariance, "noise_sd": float(np.sqrt(loss))}
+    if not terms:
+        terms, known = (Term(0.0, (1,)),), {"noise_sd": float(np.sqrt(loss))}
+    known = {key: value for key, value in known.items() if key in Equation.__dataclass_fields__}
+    return Equation(terms, loss, support.description_length, len(constants), **known)
+
+
+def _warnings(fit: TargetFit, n_terms: int) -> tuple[str, ...]:
+    found = []
+    best = fit.best
+    freedom = n_terms - len(best.places)
+    if freedom and stats.chi2.sf(best.misfit, freedom) < SMALL_P:
+        found.append(
+            f"the best law leaves a misfit of {best.misfit:.0f} where {freedom} is expected: a "
+            "term is missing from the candidates, or the law changes in space or time"
+        )
+    if best.places and fit.moments.motion > 0:
+        coefficients = fit.coefficients(best.places)
+        share = 1.0 - fit.moments.unexplained(coefficients) / fit.moments.motion
+        if share < LEAST_EXPLAINED:
+            found.append(
+                f"the best law explains {100 * max(share, 0.0):.0f} % of the motion: something "
+                "else drives the field (random forcing, a hidden field), and the constants may be "
+                "biased"
+            )
+    if fit.n_independent < 3 * n_terms:
+        found.append(
+            f"only {fit.n_independent:.0f} independent windows for {n_terms} candidate terms: a "
+            "longer or larger film, or fewer terms, would make this safe"
+        )
+    return tuple(found)
