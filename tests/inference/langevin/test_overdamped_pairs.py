@@ -13,6 +13,7 @@ from physlearn.inference.langevin.motion_equations import MotionProblem, solve_m
 from physlearn.inference.langevin.motion_posterior import MotionPosterior, motion_model
 from physlearn.inference.langevin.short_runs import list_frames, tables_at
 from physlearn.inference.langevin.static_score import score_sums
+from physlearn.inference.langevin.stiffness_guard import diffusion_seen
 from physlearn.inference.potential_families.make_family import make_interaction
 from physlearn.lattice_models.particles import (
     LangevinSettings,
@@ -157,6 +158,21 @@ def test_displacement_regression_is_refused_where_it_is_biased():
     assert alone.diagnostics["largest_bend"] > 0.35
     assert any("too little for intervals" in text for text in alone.warnings)
     assert fit(fine, method="displacement").diagnostics["displacement_bias_over_se"] < 1.0
+
+
+@pytest.mark.parametrize("off", [-0.1, 0.1])
+def test_runs_move_as_far_as_the_film_at_its_own_diffusion(off, oracle):
+    data = read_motion(simulate(10, 21))
+    theta = np.log([DEPTH, DIAMETER])
+    family = make_interaction("lennard_jones", length=1.0, cutoff=CUTOFF)
+    frames = list_frames(data, family, DIFFUSION)
+    moved = np.concatenate([frame.after - frame.places for frame in frames])
+    at = np.append(theta, off)
+    found = diffusion_seen(frames, frames, family, at, data.interval, 40, 3)
+    sd = np.sqrt(2.0 / moved.size)
+    # displacements as they stand are too short by far more than their noise
+    assert np.log(np.mean(moved**2) / (2.0 * data.interval)) < -5.0 * sd
+    oracle("ln diffusion", z=(found - np.log(DIFFUSION)) / sd)
 
 
 def test_motion_out_of_equilibrium_is_told_from_places():
