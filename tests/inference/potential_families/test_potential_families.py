@@ -7,6 +7,7 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.inference.potential_families.fit_contents import (
+    add_energies,
     interaction_of,
     name_draws,
     potential_of,
@@ -79,3 +80,26 @@ def test_priors_in_natural_units():
     assert np.sqrt(family.prior_covariance[1, 1]) == pytest.approx(0.1)
     with pytest.raises(InputError, match="above 0"):
         with_prior(family, {"depth": (-1.0, 1.0)})
+
+
+def test_energies_at_a_temperature_owe_the_draws_nothing(oracle):
+    """k_B in meV / K is 0.08617333262 (SI); the temperature has a stream of its own."""
+    n, seed = 4000, 3
+    family = make_interaction("lennard_jones", 2, length=1.0, cutoff=2.5)
+    theta = np.random.default_rng(seed).multivariate_normal(
+        family.prior_mean, 0.01 * np.eye(family.n_parameters), n
+    )
+    named = name_draws(family, theta, "nm")
+    add_energies(named, (300.0, 30.0), seed)
+    assert {name for name in named.units if name.endswith("_mev")} == {"depth_mev"}
+    assert named.units["depth_mev"] == "meV"
+    assert named.dims["depth_mev"] == named.dims["depth"]
+    kelvin = named.draws["depth_mev"] / named.draws["depth"] / 0.08617333262
+    np.testing.assert_allclose(kelvin[:, 1:], kelvin[:, :-1])
+    kelvin = kelvin[:, 0]
+    oracle("mean temperature", z=(kelvin.mean() - 300.0) / (30.0 / np.sqrt(n)))
+    oracle("sd of temperature", z=(kelvin.std() - 30.0) / (30.0 / np.sqrt(2 * n)))
+    for column in theta.T:
+        oracle("temperature and draws", z=np.corrcoef(column, kelvin)[0, 1] * np.sqrt(n))
+    add_energies(empty := name_draws(family, theta[:1], "nm"), (300.0, 0.0), seed)
+    assert empty.draws["depth_mev"].shape == empty.draws["depth"].shape
