@@ -103,8 +103,9 @@ def fit_beam_rates(
     reference prior of counts [1]_: (thermal rate)^(-1/2) for the counts with the beam off and
     (thermal rate + cross section x dose rate)^(-1/2), at the dose rate that the mean electron came
     with, for those with the beam on. No event at all gives an upper bound. Where a cross section
-    is zero in truth its interval begins near zero. Heating by the beam is the alternative: the thermal rate
-    grows as exp(heating x dose rate) and nothing is knocked; its odds need three dose rates.
+    is zero in truth its interval begins near zero. Heating by the beam is the alternative: the
+    thermal rate grows as exp(heating x dose rate) and nothing is knocked; its odds need three dose
+    rates.
 
     References
     ----------
