@@ -20,6 +20,25 @@ Bool = NDArray[np.bool_]
 
 
 @kernel
+def hermite(t: float, h: float) -> tuple[float, float, float, float, float, float, float]:
+    """Weights of values and slopes at both ends of a cell, and of the slope there.
+
+    ``t``: share of the cell of width ``h``. Value: the first four times (y0, y1, y0', y1');
+    slope: the fifth times y0 - y1, the last two times (y0', y1').
+    """
+    s = 1.0 - t
+    return (
+        s * s * (1.0 + 2.0 * t),
+        t * t * (3.0 - 2.0 * t),
+        h * t * s * s,
+        -h * t * t * s,
+        -6.0 * t * s / h,
+        s * (1.0 - 3.0 * t),
+        t * (3.0 * t - 2.0),
+    )
+
+
+@kernel
 def add_forces(
     pairs: Int, vectors: Float, distance: Float, kinds: Int, grid: Float, table: Float, out: Float
 ) -> None:
@@ -30,12 +49,12 @@ def add_forces(
         if r >= grid[kind, 2]:
             continue
         cell = min(int((r - low) / h), table.shape[1] - 2)
-        t = (r - low) / h - cell
-        s = 1.0 - t
+        a, b, c, e, _, _, _ = hermite((r - low) / h - cell, h)
         slope = (
-            table[kind, cell, 0] * s * s * (1.0 + 2.0 * t)
-            + table[kind, cell + 1, 0] * t * t * (3.0 - 2.0 * t)
-            + h * t * s * (table[kind, cell, 1] * s - table[kind, cell + 1, 1] * t)
+            a * table[kind, cell, 0]
+            + b * table[kind, cell + 1, 0]
+            + c * table[kind, cell, 1]
+            + e * table[kind, cell + 1, 1]
         )
         for d in range(vectors.shape[1]):
             push = slope * vectors[m, d] / r
@@ -68,12 +87,7 @@ def gather_fields(
             continue
         i, j = pairs[m, 0], pairs[m, 1]
         cell = min(int((r - low) / h), table.shape[1] - 2)
-        t = (r - low) / h - cell
-        s = 1.0 - t
-        a, b = s * s * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t)
-        c, e = h * t * s * s, -h * t * t * s
-        da = -6.0 * t * s / h
-        dc, de = s * (1.0 - 3.0 * t), t * (3.0 * t - 2.0)
+        a, b, c, e, da, dc, de = hermite((r - low) / h - cell, h)
         for k in range(first[kind + 1] - first[kind]):
             y0, y1 = table[kind, cell, k, 0], table[kind, cell + 1, k, 0]
             d0, d1 = table[kind, cell, k, 1], table[kind, cell + 1, k, 1]
@@ -111,10 +125,7 @@ def project_fields(
         if not inner[i] and not inner[j]:
             continue
         cell = min(int((r - low) / h), out.shape[1] - 2)
-        t = (r - low) / h - cell
-        s = 1.0 - t
-        a, b = s * s * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t)
-        c, e = h * t * s * s, -h * t * t * s
+        a, b, c, e, _, _, _ = hermite((r - low) / h - cell, h)
         for k in range(n_fields):
             along = 0.0
             for d in range(vectors.shape[1]):
@@ -152,7 +163,9 @@ def add_variances(
     """
     n_dims = vectors.shape[1]
     n_fields = out.shape[0]
-    across, along = np.zeros((n_fields, n_dims)), np.zeros(n_fields)
+    # rows of one component each: the innermost loops run along them
+    own, pulled = np.zeros((n_dims, n_fields)), np.zeros((n_dims, n_fields))
+    steep, even, along = np.zeros(n_fields), np.zeros(n_fields), np.zeros(n_fields)
     for m in range(len(distance)):
         r, kind = distance[m], kinds[m]
         low, h = grid[kind, 0], grid[kind, 1]
@@ -160,12 +173,7 @@ def add_variances(
             continue
         i, j = pairs[m, 0], pairs[m, 1]
         cell = min(int((r - low) / h), table.shape[1] - 2)
-        t = (r - low) / h - cell
-        s = 1.0 - t
-        a, b = s * s * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t)
-        c, e = h * t * s * s, -h * t * t * s
-        da = -6.0 * t * s / h
-        dc, de = s * (1.0 - 3.0 * t), t * (3.0 * t - 2.0)
+        a, b, c, e, da, dc, de = hermite((r - low) / h - cell, h)
         both = inner[i] and inner[j]
         lo, hi = first[kind], first[kind + 1]
         for k in range(lo, hi):
@@ -173,43 +181,41 @@ def add_variances(
             d0, d1 = table[kind, cell, k - lo, 1], table[kind, cell + 1, k - lo, 1]
             value = (a * y0 + b * y1 + c * d0 + e * d1) / r
             slope = da * (y0 - y1) + dc * d0 + de * d1
+            excess = (slope - value) / (r * r)
             for d in range(n_dims):
                 for f in range(n_dims):
-                    bend = (slope - value) * vectors[m, d] * vectors[m, f] / (r * r)
+                    bend = excess * vectors[m, d] * vectors[m, f]
                     if d == f:
                         bend += value
                     bends[i, k, d, f] += bend
                     bends[j, k, d, f] += bend
-            across[k, 0], across[k, 1] = slope, value
+            steep[k], even[k] = slope, value
         if both:
             for k in range(lo, hi):
+                one, two = 2.0 * steep[k], 2.0 * (n_dims - 1) * even[k]
                 for o in range(lo, k + 1):
-                    term = across[k, 0] * across[o, 0]
-                    term += (n_dims - 1) * across[k, 1] * across[o, 1]
-                    out[k, o] += 2.0 * term
+                    out[k, o] += one * steep[o] + two * even[o]
         if not inner[i] and not inner[j]:
             continue
         y0, y1 = force[kind, cell, 0], force[kind, cell + 1, 0]
         d0, d1 = force[kind, cell, 1], force[kind, cell + 1, 1]
         tension = (a * y0 + b * y1 + c * d0 + e * d1) / r
         stiffness = da * (y0 - y1) + dc * d0 + de * d1 - tension
-        for k in range(n_fields):
-            for d in range(n_dims):
-                across[k, d] = 0.0
-                if inner[i]:
-                    across[k, d] += fields[i, k, d]
-                if inner[j]:
-                    across[k, d] -= fields[j, k, d]
-        for k in range(n_fields):
-            along[k] = 0.0
-            for d in range(n_dims):
-                along[k] += across[k, d] * vectors[m, d] / r
-        for k in range(n_fields):
-            for o in range(k + 1):
-                same = 0.0
-                for d in range(n_dims):
-                    same += across[k, d] * across[o, d]
-                out[k, o] += tension * same + stiffness * along[k] * along[o]
+        along[:] = 0.0
+        left, right = 1.0 if inner[i] else 0.0, 1.0 if inner[j] else 0.0
+        for d in range(n_dims):
+            unit = vectors[m, d] / r
+            for k in range(n_fields):
+                own[d, k] = left * fields[i, k, d] - right * fields[j, k, d]
+                along[k] += unit * own[d, k]
+        for d in range(n_dims):
+            unit = stiffness * vectors[m, d] / r
+            for k in range(n_fields):
+                pulled[d, k] = tension * own[d, k] + unit * along[k]
+            for k in range(n_fields):
+                push = own[d, k]
+                for o in range(k + 1):
+                    out[k, o] += push * pulled[d, o]
     for i in range(len(inner)):
         if inner[i]:
             for k in range(n_fields):

@@ -243,7 +243,7 @@ def _descend(
         return float(here @ weight @ here + away @ precision @ away), here
 
     value, here = judged(theta)
-    damping = 0.0
+    damping, bend = 0.0, precision
     for _ in range(MOST_STEPS):
         slope = sums.slope(family, theta)
         bend = slope.T @ weight @ slope + precision
@@ -262,6 +262,5 @@ def _descend(
         damping *= 0.1
         if small or tried > value:
             break
-    slope = sums.slope(family, theta)
-    width = np.linalg.inv(slope.T @ weight @ slope + precision)
-    return theta, np.asarray(width, dtype=np.float64)
+    # as bent before the last step, which was small
+    return theta, np.asarray(np.linalg.inv(bend), dtype=np.float64)

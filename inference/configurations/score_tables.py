@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from physlearn.inference.configurations import score_kernels as kernels
 from physlearn.inference.configurations.pair_list import close_pairs
 from physlearn.inference.configurations.snapshots import Snapshot, wrapped
-from physlearn.inference.potential_families.pair_family import InteractionFamily
+from physlearn.inference.potential_families.pair_family import InteractionFamily, PairFamily
 
 __all__ = ["FramePairs", "RadialGrid", "ScoreSums", "list_frame_pairs", "make_grid", "sum_fields"]
 
@@ -24,6 +24,8 @@ FEWEST_FIELDS = 7
 SPARE_FIELDS = 4
 STEP_POINTS = 6
 """Points of the grid over which a step at the cutoff is spread."""
+FORWARD_STEP = 1e-6
+"""Of a derivative by differences, over the prior's standard deviation."""
 WIDTH = 0.8
 """Of a bump, over the distance between two."""
 
@@ -71,24 +73,33 @@ class RadialGrid:
         Across a step D the density falls by exp(-D): 1 - exp(-D) of it pulls, spread over the last
         cells inside.
         """
-        radial = family.radial(theta, self.points, self.kinds)
-        table = np.ascontiguousarray(radial[1:].T.reshape(len(self.grid), N_POINTS, 2))
-        ends = radial[0, N_POINTS - 1 :: N_POINTS]
-        table[:, -STEP_POINTS:, 0] += (
-            -np.expm1(np.minimum(ends, 50.0)) / ((STEP_POINTS - 0.5) * self.grid[:, 1])
-        )[:, None]
-        return table
+        parts = zip(family.parts, family.slices(), strict=True)
+        return np.stack(
+            [self._pull_of(part, theta[at], kind) for kind, (part, at) in enumerate(parts)]
+        )
 
     def pull_gradient(self, family: InteractionFamily, theta: Float) -> Float:
-        """Return d ``pull`` / d theta, shape (q, g, 2, p)."""
-        gradient = family.radial_gradient(theta, self.points, self.kinds)
-        p = gradient.shape[-1]
-        table = gradient[1:].transpose(1, 0, 2).reshape(-1, N_POINTS, 2, p)
-        last = slice(N_POINTS - 1, None, N_POINTS)
-        ends = family.radial(theta, self.points[last], self.kinds[last])[0]
-        change = -np.exp(np.minimum(ends, 50.0))[:, None] * gradient[0, N_POINTS - 1 :: N_POINTS]
-        table[:, -STEP_POINTS:, 0] += (change / ((STEP_POINTS - 0.5) * self.grid[:, 1:2]))[:, None]
-        return np.ascontiguousarray(table)
+        """Return d ``pull`` / d theta, shape (q, g, 2, p), by forward differences."""
+        steps = FORWARD_STEP * np.sqrt(np.diag(family.prior_covariance))
+        out = np.zeros((len(self.grid), N_POINTS, 2, len(theta)))
+        for kind, (part, at) in enumerate(zip(family.parts, family.slices(), strict=True)):
+            own = theta[at]
+            here = self._pull_of(part, own, kind)
+            for k in range(part.n_parameters):
+                moved = own.copy()
+                moved[k] += steps[at][k]
+                change = self._pull_of(part, moved, kind) - here
+                out[kind, :, :, at.start + k] = change / (moved[k] - own[k])
+        return out
+
+    def _pull_of(self, part: PairFamily, theta: Float, kind: int) -> Float:
+        """Return ``pull`` of one kind of pair, (g, 2)."""
+        points = self.points[kind * N_POINTS : (kind + 1) * N_POINTS]
+        radial = part.radial(theta, points)
+        table = np.ascontiguousarray(radial[1:].T)
+        step = -np.expm1(min(radial[0, -1], 50.0))
+        table[-STEP_POINTS:, 0] += step / ((STEP_POINTS - 0.5) * self.grid[kind, 1])
+        return table
 
 
 @dataclass(frozen=True, eq=False)
