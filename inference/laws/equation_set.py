@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,26 +11,50 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import CREDIBLE_MASS, InputError, check_array
-from physlearn.inference.laws.equation import Equation, Term
+from physlearn.checks import CREDIBLE_MASS, InputError, check_array, check_choice
+from physlearn.inference.law_data.search_data import SearchData
+from physlearn.inference.laws.equation import Equation
+from physlearn.inference.laws.equation_json import json_of, read_set, save_set, set_of_json
+from physlearn.inference.laws.equation_text import (
+    html_of,
+    latex_of,
+    plain_text_of,
+    python_source,
+    text_of,
+)
+from physlearn.inference.laws.expression import OPERATIONS
+from physlearn.inference.laws.law_differences import (
+    CONSTANT_REFUTED,
+    constant_probability,
+    differences,
+    verdict_of,
+)
+from physlearn.inference.laws.law_posterior import constants_posterior, unidentified_constants
+from physlearn.inference.laws.law_predictions import (
+    INVERSE_LINKS,
+    extrapolated,
+    prediction_interval,
+)
+from physlearn.results import Fit
 
-__all__ = ["EquationSet", "text_of"]
+__all__ = ["EquationSet"]
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EquationSet:
     """Laws that the data allow, best first, with weights.
 
     The weight is exp(-description length), normalised over the set; the description length (nats)
-    is minus the log likelihood, plus the code for the expression and for its constants at the
-    precision that the data give them (Bartlett, Desmond and Ferreira, arXiv:2211.11461).
+    is minus the log evidence (likelihood with the constants integrated), plus the code for the
+    expression: minus the log posterior of the law under a prior that prefers short ones (Bartlett,
+    Desmond and Ferreira, arXiv:2211.11461). Predictions average over laws and constants.
 
     Attributes
     ----------
     equations
-        Best first.
+        Best first (they are sorted by description length).
     variables
         Names of the variables, in the order of the columns of X.
     target
@@ -37,12 +62,28 @@ class EquationSet:
     ranges
         Shape (n_variables, 2): smallest and largest value seen.
     noise_sd
-        Standard deviation of the residuals: as given, or that of the best law.
+        Standard deviation of the residuals: as given, or that of the best law; on the link's scale.
     warnings
         Sentences that every summary prints.
+    units, variable_units
+        Units of the target and of the variables, as text; None where not known.
+    link
+        The laws say ``link(target)``: identity, log, log10, sqrt, inv or logit.
+    data
+        Observations on the link's scale, for exact posteriors; None where they are not kept.
+    constant_length
+        Description length of the best constant, on the scale of the laws'; None works it out from
+        the set or the observations.
+
+    Raises
+    ------
+    InputError
+        For no laws, names that are not declared or no names, ranges or observations that do not
+        fit the variables.
 
     Examples
     --------
+    >>> from physlearn.inference.laws.equation import Term
     >>> law = Equation((Term(2.0, ("x",)),), loss=0.0, description_length=1.0, n_constants=1)
     >>> laws = EquationSet((law,), ("x",), "y", np.array([[0.0, 1.0]]), 0.1)
     >>> laws.table["equation"].tolist(), laws.predict([[3.0]]).tolist()
@@ -55,21 +96,47 @@ class EquationSet:
     ranges: Floats
     noise_sd: float
     warnings: tuple[str, ...] = ()
+    units: str | None = None
+    variable_units: tuple[str, ...] | None = None
+    link: str = "identity"
+    data: SearchData | None = None
+    constant_length: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.equations:
+        laws = tuple(self.equations)
+        if not laws:
             raise InputError("equations must hold at least one law.")
-        unknown = {v for e in self.equations for t in e.terms for v in t.variables} - set(
-            self.variables
-        )
-        if unknown:
+        for law in laws:
+            if not math.isfinite(law.description_length):
+                raise InputError("equations must have finite description lengths.")
+        _check_names(laws, self.variables)
+        n_variables = len(self.variables)
+        ranges = check_array("ranges", self.ranges, shape=(n_variables, 2)).copy()
+        ranges.setflags(write=False)
+        check_choice("link", self.link, tuple(INVERSE_LINKS))
+        if not (math.isfinite(self.noise_sd) and self.noise_sd >= 0):
+            raise InputError(f"noise_sd must be a finite number from 0 on, got {self.noise_sd!r}.")
+        if self.variable_units is not None and len(self.variable_units) != n_variables:
             raise InputError(
-                f"equations use variables that are not named: {', '.join(sorted(unknown))}."
+                f"variable_units must hold {n_variables} texts, got {len(self.variable_units)}."
             )
+        if self.data is not None:
+            _check_data(self.data, n_variables)
+        ordered = sorted(laws, key=lambda law: law.description_length)
+        object.__setattr__(self, "equations", tuple(ordered))
+        object.__setattr__(self, "variables", tuple(self.variables))
+        object.__setattr__(self, "ranges", ranges)
+        object.__setattr__(self, "warnings", tuple(self.warnings))
+
+    def __repr__(self) -> str:
+        return plain_text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     @property
     def weights(self) -> Floats:
-        """Shape (n_equations,), sum 1."""
+        """Shape (n_equations,), sum 1: posterior probabilities of the laws within the set."""
         length = np.array([equation.description_length for equation in self.equations])
         weight = np.exp(length.min() - length)
         result: Floats = weight / weight.sum()
@@ -87,9 +154,57 @@ class EquationSet:
         })  # fmt: skip
 
     @property
+    def pareto_front(self) -> pd.DataFrame:
+        """Laws that no simpler law fits as well as: rows of `table`, simplest first."""
+        table = self.table.sort_values(["complexity", "loss"], kind="stable")
+        best = table["loss"].cummin().shift(fill_value=math.inf)
+        return table[table["loss"] < best]
+
+    @property
     def best(self) -> Equation:
         """The law of smallest description length."""
         return self.equations[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Warnings, and the constants of the best law that these data do not determine."""
+        names = unidentified_constants(self.best)
+        if not names:
+            return self.warnings
+        said = f"these data do not determine {', '.join(names)} of the best law"
+        return (*self.warnings, said)
+
+    @property
+    def fixes_law(self) -> bool:
+        """Whether one law holds 90 % of the weight, and a constant does not explain the data."""
+        return bool(self.weights[0] >= CREDIBLE_MASS and self.claims_law)
+
+    @property
+    def claims_law(self) -> bool:
+        """Whether the probability that the target is a constant is below 5 %."""
+        constant = constant_probability(self)
+        if math.isnan(constant):
+            return bool(self.best.variables)
+        return constant < CONSTANT_REFUTED
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: the law, or that these data do not fix it and what would, or no law."""
+        return verdict_of(self)
+
+    def law(self, index: int) -> Equation:
+        """Return a law by its place.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        if not isinstance(index, int | np.integer) or not 0 <= index < len(self.equations):
+            raise InputError(
+                f"index must be a whole number from 0 to {len(self.equations) - 1}, got {index!r}."
+            )
+        return self.equations[index]
 
     def credible_set(self, mass: float = CREDIBLE_MASS) -> pd.DataFrame:
         """Return the fewest laws that hold ``mass`` of the weight: rows of `table`."""
@@ -100,109 +215,158 @@ class EquationSet:
 
     def index_of(self, programs: Sequence[Sequence[str]]) -> int | None:
         """Place of the law that is a sum of these programs (numbers written ``c``), or None."""
-        wanted = frozenset(tuple(program) for program in programs)
+        wanted = frozenset(tuple(str(token) for token in program) for program in programs)
         for index, equation in enumerate(self.equations):
             if equation.structure == wanted:
                 return index
         return None
 
-    def _columns(self, x: ArrayLike) -> dict[str, Floats]:
+    def columns(self, x: ArrayLike) -> dict[str, Floats]:
+        """Columns of x, shape (n, n_variables), by name."""
         matrix = check_array("x", x, shape=(None, len(self.variables)))
         return {name: matrix[:, index] for index, name in enumerate(self.variables)}
 
     def predict(self, x: ArrayLike) -> Floats:
         """Return what the best law says, shape (n,), for x of shape (n, n_variables)."""
-        return self.best.predict(self._columns(x))
+        with np.errstate(all="ignore"):
+            return INVERSE_LINKS[self.link](self.best.predict(self.columns(x)))
+
+    def predict_interval(
+        self,
+        x: ArrayLike,
+        mass: float = CREDIBLE_MASS,
+        rng: int | np.random.Generator | None = None,
+        *,
+        noise: bool = False,
+    ) -> Floats:
+        """Return equal-tailed intervals, shape (n, 2): uncertain law and constants.
+
+        Parameters
+        ----------
+        x
+            Shape (n, n_variables).
+        mass
+            Probability inside.
+        rng
+            Seed or generator.
+        noise
+            Include the noise of one measurement: an interval for what will be measured instead of
+            for the law.
+
+        Notes
+        -----
+        Bayesian model averaging: 4000 draws of a law by its weight (from 0.1 % on) and of its
+        constants (`posterior`). NaN where more than a tenth of the draws is undefined.
+        """
+        return prediction_interval(self, x, mass, rng, noise=noise)
+
+    def posterior(
+        self, index: int = 0, n_draws: int = 2000, rng: int | np.random.Generator | None = None
+    ) -> Fit:
+        """Return the posterior of one law's constants, given that this law holds.
+
+        Parameters
+        ----------
+        index
+            Place of the law.
+        n_draws
+            Number of draws.
+        rng
+            Seed or generator.
+
+        Returns
+        -------
+        Fit
+            ``constants`` in the order of ``Equation.constants``, and ``noise_sd`` where the noise
+            is unknown. ``diagnostics["pareto_k"]`` above 0.7 is warned of.
+
+        Raises
+        ------
+        NotIdentified
+            If the set holds neither observations nor a covariance of this law.
+        """
+        return constants_posterior(self, index, n_draws, rng)
+
+    def extrapolates(self, x: ArrayLike) -> NDArray[np.bool_]:
+        """Return where rows of x lie outside of what was seen, shape (n,).
+
+        Outside the range of a variable; with observations kept and two or three variables also
+        outside their convex hull, with more (or a flat cloud) where the leverage exceeds the
+        largest of the observations.
+        """
+        return extrapolated(self, x)
 
     @property
     def discriminating_ranges(self) -> pd.DataFrame:
-        """Where the laws of the credible set differ most, up to a quarter beyond the range seen.
+        """Where the laws of the credible set differ most from the best: what to measure next.
 
-        One row a pair with the best law: the other law, the values of the variables, the
-        difference, the difference over the noise, and whether the place lies inside the range seen.
+        Two rows a law, one inside the range seen and one up to a quarter beyond it (never through
+        0): the law, the variables, the difference, the difference over the noise, whether it lies
+        inside, and ``repeats``: measurements there until odds of 20 to 1 are expected, infinite
+        where the constants' errors hide the difference.
         """
-        count = len(self.credible_set())
-        span = self.ranges[:, 1] - self.ranges[:, 0]
-        grid = np.random.default_rng(0).uniform(size=(2000, len(self.variables)))
-        points = self.ranges[:, 0] - 0.25 * span + 1.5 * span * grid
-        values = [equation.predict(self._columns(points)) for equation in self.equations[:count]]
-        rows = []
-        for index in range(1, count):
-            gap = np.nan_to_num(np.abs(values[index] - values[0]), nan=-1.0, posinf=-1.0)
-            where = int(np.argmax(gap))
-            point = points[where]
-            inside = bool(((point >= self.ranges[:, 0]) & (point <= self.ranges[:, 1])).all())
-            rows.append({
-                "law": text_of(self.equations[index]),
-                **dict(zip(self.variables, point.tolist(), strict=True)),
-                "difference": float(gap[where]),
-                "difference_over_noise": float(gap[where]) / max(self.noise_sd, 1e-300),
-                "inside": inside,
-            })  # fmt: skip
-        columns = ["law", *self.variables, "difference", "difference_over_noise", "inside"]
-        return pd.DataFrame(rows, columns=columns)
+        return differences(self)
+
+    def to_python(self, index: int = 0) -> str:
+        """Return source of a plain numpy function of one law: constants, errors, ranges, units."""
+        self.law(index)
+        return python_source(self, index)
+
+    def to_latex(self, index: int = 0) -> str:
+        """Return one law as LaTeX, numbers of 4 digits."""
+        return latex_of(self, index)
 
     def to_json(self) -> str:
-        """Return the whole set as JSON: programs are lists of tokens, nothing in it is executed."""
-        return json.dumps({
-            "format": "physlearn.EquationSet/1",
-            "variables": self.variables, "target": self.target, "ranges": self.ranges.tolist(),
-            "noise_sd": self.noise_sd, "warnings": self.warnings,
-            "equations": [
-                {
-                    "text": text_of(equation), "loss": equation.loss,
-                    "description_length": equation.description_length,
-                    "n_constants": equation.n_constants,
-                    "terms": [{"coefficient": t.coefficient, "program": t.program} for t in
-                    equation.terms],
-                }
-                for equation in self.equations
-            ],
-        })  # fmt: skip
+        """Return the whole set as JSON: programs are lists of tokens, nothing in it is executed.
+
+        Observations of more than 200,000 numbers are left out.
+        """
+        return json_of(self)
 
     @classmethod
     def from_json(cls, text: str) -> EquationSet:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote (formats 1 and 2).
 
         Raises
         ------
         InputError
             If the text is not such a set.
         """
-        try:
-            data = json.loads(text)
-            if data["format"] != "physlearn.EquationSet/1":
-                raise InputError(
-                    f"text must be an EquationSet of format 1, got {data['format']!r}."
-                )
-            equations = tuple(
-                Equation(
-                    tuple(Term(float(t["coefficient"]), tuple(t["program"])) for t in
-                    item["terms"]), float(item["loss"]), float(item["description_length"]),
-                    int(item["n_constants"]),
-                )
-                for item in data["equations"]
-            )  # fmt: skip
-            ranges = np.array(data["ranges"], dtype=float)
-            return cls(
-                equations, tuple(data["variables"]), str(data["target"]), ranges,
-                float(data["noise_sd"]), tuple(data["warnings"]),
-            )  # fmt: skip
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(
-                f"text must be an EquationSet that to_json wrote; {error!r}."
-            ) from None
+        return set_of_json(text)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the set as JSON, whole or not at all."""
+        save_set(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> EquationSet:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such file.
+        InputError
+            When the file does not hold a set of laws.
+        """
+        return read_set(path)
 
 
-def text_of(equation: Equation) -> str:
-    """Return the law with numbers of 4 digits."""
-    expression = equation.sympy()
-    import sympy
+def _check_names(laws: Sequence[Equation], variables: Sequence[str]) -> None:
+    if isinstance(variables, str) or not variables:
+        raise InputError("variables must hold at least one name.")
+    if len(set(variables)) != len(variables):
+        raise InputError(f"variables must differ, got {', '.join(variables)}.")
+    for name in variables:
+        if not isinstance(name, str) or not name.isidentifier() or name in OPERATIONS:
+            raise InputError(f"variables must be names like x or drive, got {str(name)[:40]!r}.")
+    unknown = {name for law in laws for name in law.variables} - set(variables)
+    if unknown:
+        shown = ", ".join(name[:40] for name in sorted(unknown)[:5])
+        raise InputError(f"equations use variables that are not named: {shown}.")
 
-    short = {}
-    for number in expression.atoms(sympy.Float):
-        value = float(f"{float(number):.4g}")
-        short[number] = sympy.Integer(int(value)) if value.is_integer() else sympy.Float(value, 4)
-    return str(expression.xreplace(short))
+
+def _check_data(data: SearchData, n_variables: int) -> None:
+    x = check_array("data.x", data.x, shape=(n_variables, None))
+    check_array("data.y", data.y, shape=(x.shape[1],))
+    check_array("data.weight", data.weight, shape=(x.shape[1],), minimum=0.0)

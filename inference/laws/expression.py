@@ -22,6 +22,7 @@ __all__ = [
     "Token",
     "check_program",
     "evaluate",
+    "evaluate_many",
     "floats_of",
     "gradients",
     "is_variable",
@@ -231,11 +232,34 @@ def evaluate(program: Sequence[Token], columns: Mapping[str, Floats]) -> Floats:
     [0.0, 1.0]
     """
     size = _size(columns)
+    own = np.array([floats_of(program)], dtype=np.float64)
+    return np.broadcast_to(_evaluate(program, columns, own), (1, size))[0].copy()
+
+
+def evaluate_many(
+    program: Sequence[Token], columns: Mapping[str, Floats], constants: Floats
+) -> Floats:
+    """Values with many sets of constants (m, n_floats), shape (m, n); NaN where undefined.
+
+    Examples
+    --------
+    >>> evaluate_many(("x", 1.0, "mul"), {"x": np.ones(2)}, np.array([[3.0], [4.0]])).tolist()
+    [[3.0, 3.0], [4.0, 4.0]]
+    """
+    values = _evaluate(program, columns, constants)
+    return np.broadcast_to(values, (len(constants), _size(columns)))
+
+
+def _evaluate(program: Sequence[Token], columns: Mapping[str, Floats], constants: Floats) -> Floats:
     stack: list[Floats] = []
+    used = 0
     with np.errstate(all="ignore"):
         for token in program:
-            if not isinstance(token, str):
-                stack.append(np.full(size, float(token)))
+            if isinstance(token, float):
+                stack.append(constants[:, used, None])
+                used += 1
+            elif isinstance(token, int):
+                stack.append(np.full((1, 1), float(token)))
             elif token in OPERATIONS:
                 operation = OPERATIONS[token]
                 arguments = stack[-operation.arity :]

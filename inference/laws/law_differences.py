@@ -1,0 +1,218 @@
+"""Where laws differ, what would tell them apart, and the verdict on a set of laws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from physlearn.checks import CREDIBLE_MASS, InputError
+from physlearn.inference.laws.equation import Equation
+from physlearn.inference.laws.equation_text import text_of
+from physlearn.inference.laws.law_predictions import INVERSE_LINKS
+
+if TYPE_CHECKING:
+    from physlearn.inference.laws.equation_set import EquationSet
+
+__all__ = [
+    "constant_probability", "differences", "law_functions", "verdict_of", "worth_measuring",
+]  # fmt: skip
+
+Floats = NDArray[np.float64]
+
+BEYOND = 0.25
+POINTS_OF_ONE = 601
+POINTS_OF_MANY = 4000
+DECISIVE_NATS = math.log(20.0)
+MOST_REPEATS = 1e6
+CONSTANT_REFUTED = 0.05
+"""A law is claimed where a constant keeps less than this probability."""
+
+
+def constant_probability(laws: EquationSet) -> float:
+    """Posterior probability that the target is a constant, among the laws and the constant.
+
+    NaN where nothing tells: no constant in the set, no observations, no length given.
+    """
+    lengths = np.array([law.description_length for law in laws.equations])
+    constant = np.array([not law.variables for law in laws.equations])
+    if constant.any():
+        return float(laws.weights[constant].sum())
+    length = laws.constant_length
+    if length is None and laws.data is not None:
+        from physlearn.inference.law_search.description_length import measure_law
+        from physlearn.inference.laws.equation import Term
+
+        mean = float(np.average(laws.data.y, weights=laws.data.weight))
+        length = measure_law(laws.data, (Term(mean, (1,)),)).description_length
+    if length is None:
+        return math.nan
+    return float(1.0 / (1.0 + np.exp(np.minimum(length - lengths, 700.0)).sum()))
+
+
+def _points(laws: EquationSet) -> Floats:
+    """Points over the range and a quarter beyond; never through 0 from a positive range."""
+    low, high = laws.ranges[:, 0], laws.ranges[:, 1]
+    span = high - low
+    first, last = low - BEYOND * span, high + BEYOND * span
+    first = np.where(low > 0, np.maximum(first, 0.5 * low), first)
+    last = np.where(high < 0, np.minimum(last, 0.5 * high), last)
+    if len(low) == 1:
+        # The ends of the range belong to the grid: there laws differ most
+        inside = np.linspace(low[0], high[0], POINTS_OF_ONE)
+        left = np.linspace(first[0], low[0], POINTS_OF_ONE // 4, endpoint=False)
+        right = np.linspace(last[0], high[0], POINTS_OF_ONE // 4, endpoint=False)
+        return np.concatenate([inside, left, right])[:, None]
+    generator = np.random.default_rng(0)
+    unit = generator.uniform(size=(POINTS_OF_MANY, len(low)))
+    inner = low + span * unit[: POINTS_OF_MANY // 2]
+    outer = first + (last - first) * unit[POINTS_OF_MANY // 2 :]
+    return np.concatenate([inner, outer])
+
+
+def _spread(law: Equation, columns: dict[str, Floats]) -> Floats:
+    """Variance of the law's value from its constants (first order), shape (n,)."""
+    if law.covariance is None:
+        return np.zeros(len(next(iter(columns.values()))))
+    slopes = law.sensitivities(columns)
+    result: Floats = np.maximum(np.einsum("in,ij,jn->n", slopes, law.covariance, slopes), 0.0)
+    return result
+
+
+def differences(laws: EquationSet, mass: float = CREDIBLE_MASS) -> pd.DataFrame:
+    """Where the laws of the credible set differ most; see `EquationSet.discriminating_ranges`."""
+    count = len(laws.credible_set(mass))
+    points = _points(laws)
+    columns = laws.columns(points)
+    beyond = laws.extrapolates(points)
+    noise = max(laws.noise_sd, 1e-300)
+    first = laws.equations[0].predict(columns)
+    own = _spread(laws.equations[0], columns)
+    rows = []
+    for law in laws.equations[1:count]:
+        gap = np.abs(law.predict(columns) - first)
+        open_part = own + _spread(law, columns)
+        # Both laws move with their constants: what counts is the gap beyond that
+        score = gap**2 / (noise**2 + open_part)
+        score[~np.isfinite(score)] = -1.0
+        for inside in (True, False):
+            allowed = np.where(beyond == inside, -1.0, score)
+            where = int(np.argmax(allowed))
+            if allowed[where] < 0:
+                continue
+            rows.append({
+                "law": text_of(law),
+                **dict(zip(laws.variables, points[where].tolist(), strict=True)),
+                "difference": float(gap[where]),
+                "difference_over_noise": float(gap[where]) / noise,
+                "inside": inside,
+                "repeats": _repeats(float(gap[where]), noise, float(open_part[where])),
+            })  # fmt: skip
+    names = ["law", *laws.variables, "difference", "difference_over_noise", "inside", "repeats"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _repeats(gap: float, noise: float, open_part: float) -> float:
+    """Measurements at one place until 20 to 1 are expected; infinite where constants hide it.
+
+    The log odds of n repeats are expected to grow to gap**2 / (2 (noise**2 / n + open_part)).
+    """
+    rest = gap**2 / (2.0 * DECISIVE_NATS) - open_part
+    if rest <= 0:
+        return math.inf
+    repeats = math.ceil(noise**2 / rest - 1e-9)
+    return float(max(repeats, 1)) if repeats <= MOST_REPEATS else math.inf
+
+
+def worth_measuring(laws: EquationSet) -> pd.Series | None:
+    """Return the row of the discriminating ranges that parts the second law soonest, or None."""
+    table = laws.discriminating_ranges
+    if not len(table):
+        return None
+    table = table[table["law"] == table["law"].iloc[0]]
+    row: pd.Series = table.sort_values("repeats", kind="stable").iloc[0]
+    return row if math.isfinite(row["repeats"]) else None
+
+
+def verdict_of(laws: EquationSet) -> str:
+    """Say in one sentence what the set claims; see `EquationSet.verdict`."""
+    constant = constant_probability(laws)
+    if not laws.claims_law:
+        return f"no law claimed: a constant explains these data (its probability is {constant:.2g})"
+    best = f"{_left(laws)} = {text_of(laws.best)}"
+    if laws.fixes_law:
+        return f"these data fix the law among {len(laws.equations)}: {best} ({_share(laws)})"
+    count = len(laws.credible_set())
+    said = f"these data do not fix the law: {count} laws hold 90 %"
+    row = worth_measuring(laws)
+    if row is None:
+        return (
+            f"{said}, {best} the first ({_share(laws)}); no measurement within a quarter beyond "
+            "the range would tell it from the second"
+        )
+    units = laws.variable_units or ("",) * len(laws.variables)
+    place = ", ".join(
+        f"{name} = {row[name]:.4g} {unit}".rstrip()
+        for name, unit in zip(laws.variables, units, strict=True)
+    )
+    where = "" if row["inside"] else ", beyond the range seen"
+    times = int(row["repeats"])
+    return (
+        f"{said}; measure at {place}{where} (difference {row['difference']:.3g} = "
+        f"{row['difference_over_noise']:.2g} noise; {times} {'time' if times == 1 else 'times'}) "
+        f"to decide between {text_of(laws.best)} and {row['law']}"
+    )
+
+
+def _left(laws: EquationSet) -> str:
+    return laws.target if laws.link == "identity" else f"{laws.link}({laws.target})"
+
+
+def _share(laws: EquationSet) -> str:
+    return f"weight {100 * float(laws.weights[0]):.3g} %"
+
+
+def law_functions(
+    laws: EquationSet, mass: float = CREDIBLE_MASS
+) -> dict[str, Callable[[float], float]]:
+    """Laws of the credible set as functions of their one variable, by text.
+
+    `physlearn.causal.hypotheses_from_functions` takes them, with ``laws.noise_sd`` and
+    ``laws.weights``, to plan the measurement that tells them apart.
+
+    Raises
+    ------
+    InputError
+        If the set has more than one variable.
+
+    Examples
+    --------
+    >>> from physlearn.inference.laws.equation import Term
+    >>> from physlearn.inference.laws.equation_set import EquationSet
+    >>> law = Equation((Term(2.0, ("x",)),), 0.0, 1.0, 1)
+    >>> laws = EquationSet((law,), ("x",), "y", np.array([[0.0, 1.0]]), 0.1)
+    >>> law_functions(laws)["2*x"](3.0)
+    6.0
+    """
+    if len(laws.variables) != 1:
+        raise InputError(f"laws must have one variable, they have {len(laws.variables)}.")
+    name = laws.variables[0]
+
+    def bound(law: Equation) -> Callable[[float], float]:
+        def function(value: float) -> float:
+            found = INVERSE_LINKS[laws.link](law.predict({name: np.array([float(value)])}))
+            return float(found[0])
+
+        return function
+
+    count = len(laws.credible_set(mass))
+    functions: dict[str, Callable[[float], float]] = {}
+    for index, law in enumerate(laws.equations[:count]):
+        text = text_of(law)
+        # Two laws may read the same with numbers of 4 digits
+        functions[f"{text} [{index}]" if text in functions else text] = bound(law)
+    return functions
