@@ -77,13 +77,7 @@ def numbers_of(program: Sequence[Token]) -> Floats:
 
 def program_of_equation(equation: Any) -> tuple[Token, ...]:
     """Return an Equation as one program whose floats stand in the order of its constants."""
-    whole: tuple[Token, ...] = ()
-    for term in equation.terms:
-        own: tuple[Token, ...] = (float(term.coefficient),)
-        if tuple(term.program) not in {(1.0,), (1,)}:
-            own = (*own, *term.program, "mul")
-        whole = (*whole, *own, "add") if whole else own
-    return whole
+    return tuple(equation.program)
 
 
 def judge(program: Sequence[Token], data: LawData) -> Verdict:
