@@ -208,10 +208,13 @@ class EquationSet:
 
     def credible_set(self, mass: float = CREDIBLE_MASS) -> pd.DataFrame:
         """Return the fewest laws that hold ``mass`` of the weight: rows of `table`."""
+        return self.table.iloc[: self.n_credible(mass)]
+
+    def n_credible(self, mass: float = CREDIBLE_MASS) -> int:
+        """Return how many laws, from the best on, hold ``mass`` of the weight."""
         if not 0 < mass < 1:
             raise InputError(f"mass must lie between 0 and 1, got {mass!r}.")
-        count = int(np.searchsorted(np.cumsum(self.weights), mass)) + 1
-        return self.table.iloc[:count]
+        return int(np.searchsorted(np.cumsum(self.weights), mass)) + 1
 
     def index_of(self, programs: Sequence[Sequence[str]]) -> int | None:
         """Place of the law that is a sum of these programs (numbers written ``c``), or None."""

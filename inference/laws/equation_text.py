@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import keyword
 import re
@@ -36,6 +37,7 @@ LATEX_SIGNS = {
 RESERVED = {"np", *OPERATIONS, *keyword.kwlist}
 
 
+@functools.lru_cache(maxsize=4096)
 def text_of(equation: Equation) -> str:
     """Return the law with numbers of 4 digits.
 

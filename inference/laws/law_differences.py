@@ -85,7 +85,7 @@ def _spread(law: Equation, columns: dict[str, Floats]) -> Floats:
 
 def differences(laws: EquationSet, mass: float = CREDIBLE_MASS) -> pd.DataFrame:
     """Where the laws of the credible set differ most; see `EquationSet.discriminating_ranges`."""
-    count = len(laws.credible_set(mass))
+    count = laws.n_credible(mass)
     points = _points(laws)
     columns = laws.columns(points)
     beyond = laws.extrapolates(points)
@@ -146,7 +146,7 @@ def verdict_of(laws: EquationSet) -> str:
     best = f"{_left(laws)} = {text_of(laws.best)}"
     if laws.fixes_law:
         return f"these data fix the law among {len(laws.equations)}: {best} ({_share(laws)})"
-    count = len(laws.credible_set())
+    count = laws.n_credible()
     said = f"these data do not fix the law: {count} laws hold 90 %"
     row = worth_measuring(laws)
     if row is None:
@@ -209,7 +209,7 @@ def law_functions(
 
         return function
 
-    count = len(laws.credible_set(mass))
+    count = laws.n_credible(mass)
     functions: dict[str, Callable[[float], float]] = {}
     for index, law in enumerate(laws.equations[:count]):
         text = text_of(law)

@@ -168,7 +168,7 @@ def _proposal(law: Equation, data: SearchData) -> tuple[Floats, Floats, Floats, 
 
 
 def _root(covariance: Floats) -> Floats:
-    """A matrix whose product with its transpose is the covariance, also where that is singular."""
+    """Return a factor F of the covariance, F F^T, also where that is singular."""
     size = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
     values, vectors = np.linalg.eigh(covariance / np.outer(size, size))
     result: Floats = size[:, None] * vectors * np.sqrt(np.maximum(values, 1e-14))
@@ -204,7 +204,7 @@ def _noise_draws(
     n_draws: int,
     rng: int | np.random.Generator | None,
 ) -> Floats:
-    """Standard deviation of a point of weight one, given the constants."""
+    """Draw the standard deviation of a point of weight one, given the constants."""
     if data.noise_known:
         return np.ones(n_draws)
     generator, _ = as_generator(rng)
