@@ -12,6 +12,7 @@ from physlearn.inference.dynamics.field_moments import (
     WeakSystem,
     cross_moments,
     left_over,
+    leverages,
     score_covariance,
     scores,
 )
@@ -26,6 +27,7 @@ RELATIVE_FLOOR = 1e-3
 ROUNDING = 1e-8
 SYSTEMATIC = 0.05
 SMALLEST_EIGENVALUE = 1e-7
+LARGEST_LEVERAGE = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,20 +36,29 @@ class TargetFit:
 
     Attributes
     ----------
+    system, target
+        The windows, and which field's rate.
     moments
         The normal equations.
     covariance
-        Of ``moments.moment - moments.inner c``.
+        Of ``moments.moment - moments.inner c`` at the best support.
     supports
         Shortest description first.
-    n_independent
-        Windows that would know as much if they did not overlap.
+    rounding
+        Mean square of the rate's rounding error.
     """
 
+    system: WeakSystem
+    target: int
     moments: Moments
     covariance: Floats
     supports: list[Support]
-    n_independent: float
+    rounding: float
+
+    @property
+    def n_independent(self) -> float:
+        """Windows that would know as much if they did not overlap."""
+        return self.system.n_independent
 
     @property
     def best(self) -> Support:
@@ -63,15 +74,27 @@ class TargetFit:
         """Of the scaled features, from the moments of these features only; zero elsewhere."""
         return solve_support(self.moments, places)
 
-    def constants(self, places: tuple[int, ...]) -> tuple[Floats, Floats]:
-        """Return coefficients of the features as they are and their covariance."""
+    def constants(self, places: tuple[int, ...], own: bool = True) -> tuple[Floats, Floats]:
+        """Return coefficients of the features as they are and their covariance.
+
+        ``own``: from this support's residuals, freed of what fitting took from them; else from the
+        moments' covariance at the best support.
+        """
         chosen = list(places)
         if not chosen:
             return np.zeros(0), np.zeros((0, 0))
         scale = self.moments.scale[chosen]
         inverse = np.linalg.pinv(self.moments.inner[np.ix_(chosen, chosen)])
-        spread = inverse @ self.covariance[np.ix_(chosen, chosen)] @ inverse.T
-        return self.coefficients(places)[chosen] / scale, spread / np.outer(scale, scale)
+        coefficients = self.coefficients(places)
+        covariance = self.covariance
+        if own:
+            lever = leverages(self.system, chosen, self.moments.scale)
+            covariance = _moment_covariance(
+                self.system, self.target, self.moments, coefficients, self.rounding,
+                1.0 / (1.0 - np.clip(lever, 0.0, LARGEST_LEVERAGE)),
+            )  # fmt: skip
+        spread = inverse @ covariance[np.ix_(chosen, chosen)] @ inverse.T
+        return coefficients[chosen] / scale, spread / np.outer(scale, scale)
 
 
 def solve_support(moments: Moments, places: tuple[int, ...]) -> Floats:
@@ -100,24 +123,29 @@ def fit_target(system: WeakSystem, target: int, sizes: Floats, largest: int) -> 
     n_terms = int(kept.sum())
     while True:
         covariance = _moment_covariance(system, target, moments, coefficients, rounding)
-        covariance = covariance * count / max(count - n_terms, 1.0)
+        # few windows know the covariance poorly: its inverse is too large (Wishart)
+        covariance *= count / max(count - n_terms - len(coefficients) - 1.0, 0.2 * count)
         supports = rank_supports(moments.inner, moments.moment, covariance, count, largest)
         best = supports[0].places
         if best in tried or len(tried) == REFERENCES:
-            return TargetFit(moments, covariance, supports, count)
+            return TargetFit(system, target, moments, covariance, supports, rounding)
         tried.append(best)
         coefficients, n_terms = solve_support(moments, best), len(best)
 
 
 def _moment_covariance(
-    system: WeakSystem, target: int, moments: Moments, coefficients: Floats, rounding: float
-) -> Floats:
+    system: WeakSystem, target: int, moments: Moments, coefficients: Floats, rounding: float,
+    inflation: Floats | None = None,
+) -> Floats:  # fmt: skip
     """Covariance of the mean score, with floors for rounding and for motion of another origin.
 
     Motion that the law leaves (beyond its own error) may go along with any feature by chance as a
     noise that drives the field does: the share SYSTEMATIC of it does not average out.
     """
-    covariance = score_covariance(system, scores(system, target, moments.scale, coefficients))
+    shares = scores(system, target, moments.scale, coefficients)
+    if inflation is not None:
+        shares = shares * inflation[..., None]
+    covariance = score_covariance(system, shares)
     rest = left_over(system, target, moments.scale, coefficients)
     mean = moments.unexplained(coefficients)
     centred = np.where(system.valid[..., None], rest - mean, 0.0)

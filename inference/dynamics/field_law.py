@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 SHORTEST_FRAMES = 8  # half width over the distance of frames that share noise
 NARROWEST_PIXELS = 7
 LARGEST_GAP = 4
+FEWEST_LENGTHS = 6.0  # of the film over the half width in time
 STEPS = ((1.0, 1.4), (1.0, 1 / 1.4), (1.5, 1.0), (1 / 1.5, 1.0))
 MOST_WINDOWS = 9
 DERIVATIVES = (0, 1, 2, 3, 4, 6)
@@ -173,7 +174,7 @@ def _best_trial(
     shortest, longest, narrowest, widest = _limits(film, gap)
     start = first_widths(film.values, noise, film.interval, film.spacing)
     now = (
-        float(np.clip(start[0], shortest * 1.2, max(longest / 1.5, shortest))),
+        float(np.clip(start[0], shortest, longest)),
         float(np.clip(start[1], narrowest, widest)),
     )
     trials = [_trial(film, library, noise, gap, settings, now)]
@@ -217,8 +218,8 @@ def _preferred(trials: list[Trial]) -> Trial:
         total = 0.0
         for fit, places in zip(trial.fits, supports, strict=True):
             if places:
-                sign, size = np.linalg.slogdet(fit.constants(places)[1])
-                total += size / len(places) if sign > 0 else np.inf
+                variances = np.diag(fit.constants(places)[1])
+                total += float(np.mean(np.log(np.maximum(variances, 1e-300))))
         return total
 
     return min(trials, key=looseness)
@@ -229,7 +230,7 @@ def _limits(film: FieldFilm, gap: int) -> tuple[float, float, float, float]:
     delay = abs(film.line_time) * (film.values.shape[2] - 1)
     room = film.times[-1] - film.times[0] - delay
     shortest = SHORTEST_FRAMES * gap * film.interval
-    longest = max(room / 3.5, shortest)
+    longest = max(room / FEWEST_LENGTHS, shortest)
     if 2 * shortest > room:
         raise InputError(
             f"video must last at least {2 * SHORTEST_FRAMES * gap + 1} frames for windows in "

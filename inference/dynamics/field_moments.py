@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 from physlearn.inference.dynamics.field_library import Feature, Source, source_values
 from physlearn.inference.dynamics.field_windows import AxisWindows
 
-__all__ = ["Moments", "WeakSystem", "cross_moments", "score_covariance", "weak_system"]
+__all__ = [
+    "Moments", "WeakSystem", "cross_moments", "left_over", "leverages", "score_covariance",
+    "scores", "weak_system",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
+
+REACH = 2.0  # half widths over which windows are taken to be correlated
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,26 +207,38 @@ def scores(system: WeakSystem, target: int, scale: Floats, coefficients: Floats)
 def score_covariance(system: WeakSystem, values: Floats) -> Floats:
     """Covariance of the mean score, windows that overlap being correlated.
 
-    A product of triangular lag windows of two half widths along each axis keeps it positive; what
-    they miss of the correlation is put back by the ratio to the untapered sum on the diagonal
+    A product of triangular lag windows of two half widths along each axis, which keeps it positive
     (Conley 1999, 10.1016/S0304-4076(98)00084-0).
     """
-    n = system.n_windows
-    tapered = values
-    whole = values
-    for place, axis in enumerate(system.axes):
-        gap = axis.distances()
-        tapered = _along(np.maximum(0.0, 1.0 - gap / 2.0), tapered, place)
-        whole = _along((gap < 1.2).astype(float), whole, place)
     n_features = values.shape[-1]
-    flat = values.reshape(-1, n_features)
-    result = flat.T @ tapered.reshape(-1, n_features) / n**2
-    plain = (flat * whole.reshape(-1, n_features)).sum(axis=0) / n**2
-    kept = np.diag(result)
-    ratio = np.where((plain > 0) & (kept > 0), plain / np.maximum(kept, 1e-300), 1.0)
-    factor = np.sqrt(np.clip(ratio, 1.0, 4.0))
-    covariance = 0.5 * (result + result.T) * np.outer(factor, factor)
-    return np.asarray(covariance)
+    near = _neighbourhood(system, values).reshape(-1, n_features)
+    result = values.reshape(-1, n_features).T @ near / system.n_windows**2
+    return np.asarray(0.5 * (result + result.T))
+
+
+def leverages(system: WeakSystem, places: list[int], scale: Floats) -> Floats:
+    """Share of the constants that a window and its neighbours decide, (n_t, n_y, n_x).
+
+    Residuals there are smaller than the errors by this share; dividing by the rest undoes it
+    (Cameron and Miller 2015, 10.3368/jhr.50.2.317, section VI).
+    """
+    n = len(places)
+    products = np.zeros((*system.valid.shape, n, n))
+    for first, second in system.pairs:
+        a, b = (system.features[k][..., places] / scale[places] for k in (first, second))
+        products += 0.5 * (a[..., :, None] * b[..., None, :] + b[..., :, None] * a[..., None, :])
+    products[~system.valid] = 0.0
+    whole = np.linalg.pinv(products.sum(axis=(0, 1, 2)))
+    # the trace with the inverse is linear: smooth one number a window
+    own = np.einsum("tyxij,ji->tyx", products, whole) / n
+    return np.asarray(_neighbourhood(system, own[..., None])[..., 0])
+
+
+def _neighbourhood(system: WeakSystem, values: Floats) -> Floats:
+    """Sum of a window's and its neighbours' values, tapered."""
+    for place, axis in enumerate(system.axes):
+        values = _along(np.maximum(0.0, 1.0 - axis.distances() / REACH), values, place)
+    return values
 
 
 def _along(matrix: Floats, values: Floats, axis: int) -> Floats:

@@ -80,13 +80,12 @@ def first_widths(
     fields: Floats, noise_sd: Floats, interval: float, spacing: tuple[float, float]
 ) -> tuple[float, float]:
     """Return half widths (time, space) from where the fields' spectra sink into the noise."""
-    frequency = [
-        _corner(field, 0, sd) / interval for field, sd in zip(fields, noise_sd, strict=True)
-    ]
+    pairs = list(zip(fields, noise_sd, strict=True))
+    frequency = [_corner(field, 0, sd) / interval for field, sd in pairs]
     waves = []
     for axis, step in ((1, spacing[0]), (2, spacing[1])):
         if fields.shape[axis + 1] > 1:
-            waves += [_corner(f, axis, sd) / step for f, sd in zip(fields, noise_sd, strict=True)]
+            waves += [_corner(field, axis, sd) / step for field, sd in pairs]
     return WIDTH_OVER_SCALE / max(frequency), WIDTH_OVER_SCALE / max(waves)
 
 

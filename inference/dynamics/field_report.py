@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -13,7 +11,8 @@ from physlearn.inference.dynamics.field_fit import TargetFit
 from physlearn.inference.dynamics.field_library import Feature
 from physlearn.inference.dynamics.field_moments import WeakSystem
 from physlearn.inference.dynamics.field_selection import Support
-from physlearn.inference.laws.equation_set import Equation, EquationSet, Term
+from physlearn.inference.laws.equation import Equation, Term
+from physlearn.inference.laws.equation_set import EquationSet
 
 __all__ = ["equation_set"]
 
@@ -21,6 +20,7 @@ Floats = NDArray[np.float64]
 
 SMALL_P = 1e-3
 LEAST_EXPLAINED = 0.8
+CLOSELY_MEASURED = 8
 
 
 def equation_set(
@@ -31,7 +31,10 @@ def equation_set(
     kept = fit.supports[:n_kept]
     if not any(support.places == () for support in kept):
         kept = [*kept[: n_kept - 1], fit.nothing]
-    equations = tuple(_equation(library, fit, support) for support in kept)
+    equations = tuple(
+        _equation(library, fit, support, place < CLOSELY_MEASURED)
+        for place, support in enumerate(kept)
+    )
     chosen = [k for k, feature in enumerate(library) if not feature.constant]
     seen = system.features[:, system.valid][..., chosen]
     ranges = np.stack([seen.min(axis=(0, 1)), seen.max(axis=(0, 1))], axis=1)
@@ -43,18 +46,20 @@ def equation_set(
     )  # fmt: skip
 
 
-def _equation(library: tuple[Feature, ...], fit: TargetFit, support: Support) -> Equation:
-    constants, covariance = fit.constants(support.places)
+def _equation(
+    library: tuple[Feature, ...], fit: TargetFit, support: Support, closely: bool
+) -> Equation:
+    constants, covariance = fit.constants(support.places, closely)
     terms = tuple(
         Term(float(value), (1,) if library[k].constant else (library[k].name,))
         for value, k in zip(constants, support.places, strict=True)
     )
     loss = fit.moments.residual(fit.coefficients(support.places))
-    known: dict[str, Any] = {"covariance": covariance, "noise_sd": float(np.sqrt(loss))}
-    if not terms:
-        terms, known = (Term(0.0, (1,)),), {"noise_sd": float(np.sqrt(loss))}
-    known = {key: value for key, value in known.items() if key in Equation.__dataclass_fields__}
-    return Equation(terms, loss, support.description_length, len(constants), **known)
+    return Equation(
+        terms or (Term(0, (1,)),), loss, support.description_length, len(constants),
+        covariance if terms else None,
+        -support.description_length, float(np.sqrt(loss)),
+    )  # fmt: skip
 
 
 def _warnings(fit: TargetFit, n_terms: int) -> tuple[str, ...]:
