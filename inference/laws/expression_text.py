@@ -78,7 +78,10 @@ def from_sympy(expression: Any) -> Program:
     >>> from_sympy(2.5 * sympy.exp(-x) + sympy.sqrt(x))
     ('x', 'sqrt', 2.5, 'x', 'neg', 'exp', 'mul', 'add')
     """
-    return check_program(_of_sympy(expression, [0]))
+    try:
+        return check_program(_of_sympy(expression, [0]))
+    except RecursionError:  # sympy's own walk through a deep tree
+        raise InputError(f"expression must have at most {LARGEST_PROGRAM} tokens.") from None
 
 
 def _of_sympy(expression: Any, visited: list[int]) -> Program:
