@@ -17,8 +17,13 @@ __all__ = ["NoiseOf", "Series", "read_noise", "read_series"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-FREE_NOISE_SD = 2.0
-"""Of ln(localisation noise) where it is free, about a tenth of the typical step."""
+FREE_NOISE = 0.5 * float(np.exp(-0.5 * (np.euler_gamma + np.log(2.0))))
+FREE_NOISE_SD = float(np.pi / np.sqrt(8.0))
+"""Of a free localisation noise over the typical step, and of its logarithm.
+
+Mean and spread of ln|x| for a normal x of half a step: nearly flat in the noise. A wider prior of
+the logarithm believes in noises so small that no track tells them from none.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +160,9 @@ def read_noise(
     if localization_sd is None and trajectory.localization_sd is not None:
         return NoiseOf(trajectory.localization_sd[order], said="of each row, from the trajectory")
     if localization_sd is None or (isinstance(localization_sd, str) and localization_sd == "free"):
-        return NoiseOf(None, float(np.log(0.1 * typical_step)), FREE_NOISE_SD, "unknown, fitted")
+        return NoiseOf(
+            None, float(np.log(FREE_NOISE * typical_step)), FREE_NOISE_SD, "unknown, fitted"
+        )
     if isinstance(localization_sd, str):
         raise InputError(
             "localization_sd must be a number, (mean, sd), 'free' or None; got "
