@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import xarray as xr
@@ -44,10 +45,10 @@ def exponential_steps(
     start: Floats, symbol: Floats, rate: Callable[[Floats], Floats], waves: list[Complexes],
     step: float, n_steps: list[int],
 ) -> Floats:  # fmt: skip
-    """Return the field after each number of steps; ``rate`` may be a sum of spectral pieces.
+    """Return the field after each number of steps.
 
     ``start``: (n_fields, *grid); ``symbol``: L, (n_fields, *grid); ``rate`` takes the field and
-    returns N(u) in Fourier space.
+    returns N(u) in Fourier space, four times a step: at its start, twice in its middle, at its end.
     """
     axes = tuple(range(1, start.ndim))
     half, whole = np.exp(symbol * step / 2), np.exp(symbol * step)
@@ -235,10 +236,122 @@ def lambda_omega(rng: np.random.Generator) -> FieldWorld:
     return FieldWorld("lambda-omega", {"u": u, "v": v}, law)
 
 
+def diffusion(rng: np.random.Generator) -> FieldWorld:
+    """du/dt = 0.5 lap u on 64 x 64 pixels of 0.5, 60 frames every 0.05."""
+    waves, spacing = _waves((64, 64), 0.5), 0.5
+    square = sum(wave**2 for wave in waves)
+    start = _smooth_start(rng, (64, 64), spacing, 1.2, 1.0)[None]
+    frames = exponential_steps(
+        start, (-0.5 * square)[None], np.zeros_like, waves, 0.05, list(range(60))
+    )
+    law = {"u": {"lap_u": 0.5}}
+    return FieldWorld("diffusion", _film(frames, 0.05 * np.arange(60), spacing)[0], law)
+
+
+def advection_diffusion(rng: np.random.Generator) -> FieldWorld:
+    """du/dt = -0.8 u_x + 0.4 u_y + 0.2 lap u on 64 x 64 pixels of 0.5, 60 frames every 0.1."""
+    waves, spacing = _waves((64, 64), 0.5), 0.5
+    square = sum(wave**2 for wave in waves)
+
+    def rate(fields: Floats) -> Complexes:
+        return (-0.8j * waves[1] + 0.4j * waves[0]) * np.fft.fftn(fields, axes=(1, 2))
+
+    start = _smooth_start(rng, (64, 64), spacing, 1.2, 1.0)[None]
+    frames = exponential_steps(
+        start, (-0.2 * square)[None], rate, waves, 0.02, [5 * k for k in range(60)]
+    )
+    law = {"u": {"u_x": -0.8, "u_y": 0.4, "lap_u": 0.2}}
+    return FieldWorld("advection-diffusion", _film(frames, 0.1 * np.arange(60), spacing)[0], law)
+
+
+def swift_hohenberg(rng: np.random.Generator) -> FieldWorld:
+    """du/dt = 0.5 u - (1 + lap)^2 u - u^3 on 64 x 64 pixels of 0.6, 80 frames every 0.1."""
+    waves, spacing = _waves((64, 64), 0.6), 0.6
+    square = sum(wave**2 for wave in waves)
+    start = _smooth_start(rng, (64, 64), spacing, 1.0, 0.4)[None]
+    frames = exponential_steps(
+        start, (0.5 - (1.0 - square) ** 2)[None], lambda u: -np.fft.fftn(u**3, axes=(1, 2)),
+        waves, 0.02, [5 * k for k in range(5, 85)],
+    )  # fmt: skip
+    law = {"u": {"u": -0.5, "u3": -1.0, "lap_u": -2.0, "bilap_u": -1.0}}
+    return FieldWorld("Swift-Hohenberg", _film(frames, 0.1 * np.arange(80), spacing)[0], law)
+
+
+def phase_field_crystal(rng: np.random.Generator) -> FieldWorld:
+    """du/dt = lap(u^3 - 0.4 u + (1 + lap)^2 u), mean -0.2; 64 x 64 of 0.6, 80 frames every 0.1."""
+    waves, spacing = _waves((64, 64), 0.6), 0.6
+    square = sum(wave**2 for wave in waves)
+    start = _smooth_start(rng, (64, 64), spacing, 1.0, 0.3)[None] - 0.2
+    frames = exponential_steps(
+        start, (-square * (-0.4 + (1.0 - square) ** 2))[None],
+        lambda u: -square * np.fft.fftn(u**3, axes=(1, 2)), waves, 0.02,
+        [5 * k for k in range(5, 85)],
+    )  # fmt: skip
+    law = {"u": {"lap_u": 0.6, "lap_u3": 1.0, "bilap_u": 2.0, "trilap_u": 1.0}}
+    return FieldWorld("phase-field crystal", _film(frames, 0.1 * np.arange(80), spacing)[0], law)
+
+
+def driven_allen_cahn(rng: np.random.Generator) -> FieldWorld:
+    """du/dt = u - u^3 + 0.8 lap u + E(t), E = 0.5 sin(2 pi t / 1.5); else as Allen-Cahn.
+
+    The drive is smooth in time; the film's coordinate ``drive`` is its value at each frame.
+    """
+    waves, spacing = _waves((64, 64), 0.5), 0.5
+    square = sum(wave**2 for wave in waves)
+    start = _smooth_start(rng, (64, 64), spacing, 1.4, 0.4)[None]
+    step, calls = 0.01, count()
+
+    def rate(u: Floats) -> Complexes:
+        done, stage = divmod(next(calls), 4)
+        push = 0.5 * np.sin(2 * np.pi * step * (done + (0.0, 0.5, 0.5, 1.0)[stage]) / 1.5)
+        return np.fft.fftn(push - u**3, axes=(1, 2))
+
+    frames = exponential_steps(
+        start, (1.0 - 0.8 * square)[None], rate, waves, step, [5 * k for k in range(60)]
+    )
+    times = 0.05 * np.arange(60)
+    film = _film(frames, times, spacing)[0]
+    film = film.assign_coords(drive=("time", 0.5 * np.sin(2 * np.pi * times / 1.5)))
+    law = {"u": {"u": 1.0, "u3": -1.0, "lap_u": 0.8, "drive": 1.0}}
+    return FieldWorld("driven Allen-Cahn", film, law)
+
+
+def gray_scott(rng: np.random.Generator) -> FieldWorld:
+    """du/dt = 0.2 lap u - u v^2 + 0.04 (1 - u), dv/dt = 0.1 lap v + u v^2 - 0.1 v; 64 x 64 of 1.
+
+    80 frames every 2 from t = 100.
+    """
+    waves, spacing = _waves((64, 64), 1.0), 1.0
+    square = sum(wave**2 for wave in waves)
+    start = np.stack([np.ones((64, 64)), np.zeros((64, 64))])
+    for y, x in rng.integers(0, 64, size=(12, 2)):
+        spot = np.ix_((y + np.arange(8)) % 64, (x + np.arange(8)) % 64)
+        start[0][spot], start[1][spot] = 0.5, 0.25
+    start += 0.01 * rng.normal(size=start.shape)
+
+    def rate(fields: Floats) -> Complexes:
+        u, v = fields
+        return np.fft.fftn(np.stack([0.04 - u * v**2, u * v**2]), axes=(1, 2))
+
+    frames = exponential_steps(
+        start, np.stack([-0.04 - 0.2 * square, -0.1 - 0.1 * square]), rate, waves, 0.5,
+        [200 + 4 * k for k in range(80)],
+    )  # fmt: skip
+    law = {
+        "u": {"1": 0.04, "u": -0.04, "u_v2": -1.0, "lap_u": 0.2},
+        "v": {"v": -0.1, "u_v2": 1.0, "lap_v": 0.1},
+    }
+    u, v = _film(frames, 100.0 + 2.0 * np.arange(80), spacing)
+    return FieldWorld("Gray-Scott", {"u": u, "v": v}, law)
+
+
 FIELD_WORLDS: dict[str, Callable[[np.random.Generator], FieldWorld]] = {
     "allen_cahn": allen_cahn, "cahn_hilliard": cahn_hilliard, "fisher_kpp": fisher_kpp,
     "burgers": burgers, "kuramoto_sivashinsky": kuramoto_sivashinsky,
-    "fitzhugh_nagumo": fitzhugh_nagumo, "lambda_omega": lambda_omega,
+    "fitzhugh_nagumo": fitzhugh_nagumo, "lambda_omega": lambda_omega, "diffusion": diffusion,
+    "advection_diffusion": advection_diffusion, "swift_hohenberg": swift_hohenberg,
+    "phase_field_crystal": phase_field_crystal, "driven_allen_cahn": driven_allen_cahn,
+    "gray_scott": gray_scott,
 }  # fmt: skip
 
 

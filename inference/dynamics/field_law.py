@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +47,21 @@ class Trial:
     widths: Widths
     fits: tuple[TargetFit, ...]
     system: WeakSystem
+    known: dict[tuple[int, tuple[int, ...]], float] = field(default_factory=dict)
+
+    def looseness(self, supports: list[tuple[int, ...]]) -> float:
+        """Mean logarithm of the constants' variances, were these the supports; summed over fields.
+
+        ``known`` keeps what was worked out.
+        """
+        total = 0.0
+        for target, places in enumerate(supports):
+            if places and (target, places) not in self.known:
+                variances = np.diag(self.fits[target].constants(places)[1])
+                size = float(np.mean(np.log(np.maximum(variances, 1e-300))))
+                self.known[target, places] = size
+            total += self.known.get((target, places), 0.0)
+        return total
 
     @property
     def gain(self) -> float:
@@ -134,8 +149,8 @@ def _noise_of(film: FieldFilm, settings: FieldLawOptions, remarks: list[str]) ->
         given = np.atleast_1d(np.asarray(settings.noise_sd, dtype=float))
         return check_array("noise_sd", np.broadcast_to(given, (len(film.names),)), minimum=0.0)
     found = []
-    for name, field in zip(film.names, film.values, strict=True):
-        sd, spread = frame_noise(field, film.seen)
+    for name, values in zip(film.names, film.values, strict=True):
+        sd, spread = frame_noise(values, film.seen)
         found.append(sd)
         if spread:
             remarks.append(
@@ -149,7 +164,7 @@ def _gap_of(film: FieldFilm, settings: FieldLawOptions, remarks: list[str]) -> i
     """Return the distance in frames at which noise is independent."""
     if settings.frame_gap is not None:
         return settings.frame_gap
-    gaps = [shared_noise(field, film.seen) or 1 for field in film.values]
+    gaps = [shared_noise(values, film.seen) or 1 for values in film.values]
     gap = max(gaps)
     if gap > 1:
         remarks.append(
@@ -214,15 +229,7 @@ def _preferred(trials: list[Trial]) -> Trial:
     if not any(supports):
         return trials[0]
 
-    def looseness(trial: Trial) -> float:
-        total = 0.0
-        for fit, places in zip(trial.fits, supports, strict=True):
-            if places:
-                variances = np.diag(fit.constants(places)[1])
-                total += float(np.mean(np.log(np.maximum(variances, 1e-300))))
-        return total
-
-    return min(trials, key=looseness)
+    return min(trials, key=lambda trial: trial.looseness(supports))
 
 
 def _limits(film: FieldFilm, gap: int) -> tuple[float, float, float, float]:

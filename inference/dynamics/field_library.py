@@ -20,6 +20,7 @@ Operator = tuple[tuple[float, int, int], ...]
 IDENTITY: Operator = ((1.0, 0, 0),)
 LAPLACIAN: Operator = ((1.0, 2, 0), (1.0, 0, 2))
 BILAPLACIAN: Operator = ((1.0, 4, 0), (2.0, 2, 2), (1.0, 0, 4))
+TRILAPLACIAN: Operator = ((1.0, 6, 0), (3.0, 4, 2), (3.0, 2, 4), (1.0, 0, 6))
 ALONG_X: Operator = ((1.0, 0, 1),)
 ALONG_Y: Operator = ((1.0, 1, 0),)
 OPERATORS = {
@@ -97,6 +98,7 @@ def catalogue(fields: Sequence[str], flat: bool, driven: bool) -> dict[str, Feat
     second_y: Operator = ((1.0, 2, 0),)
     lap = second_x if flat else LAPLACIAN
     bilap: Operator = ((1.0, 0, 4),) if flat else BILAPLACIAN
+    trilap: Operator = ((1.0, 0, 6),) if flat else TRILAPLACIAN
     for p in powers[1:]:
         name = _power_name(fields, p)
         found.append(Feature(f"lap_{name}", Source(p), lap))
@@ -108,6 +110,7 @@ def catalogue(fields: Sequence[str], flat: bool, driven: bool) -> dict[str, Feat
     for index, name in enumerate(fields):
         alone = Source(tuple(int(k == index) for k in range(n)))
         found.append(Feature(f"bilap_{name}", alone, bilap))
+        found.append(Feature(f"trilap_{name}", alone, trilap))
         found.append(
             Feature(f"grad_{name}_squared", Source((0,) * n, squared_gradient=index, field=index))
         )
@@ -125,7 +128,7 @@ def default_names(fields: Sequence[str], flat: bool, driven: bool, isotropic: bo
     if len(fields) == 1:
         squares, cubes = [f"{fields[0]}2"], [f"{fields[0]}3"]
         names += [form.format(name) for name in alone + squares + cubes for form in second]
-        names += [f"bilap_{fields[0]}"]
+        names += [f"bilap_{fields[0]}", f"trilap_{fields[0]}"]
         names += [form.format(name) for name in alone + squares for form in first]
         names += [f"grad_{fields[0]}_squared"]
     else:

@@ -11,7 +11,7 @@ __all__ = ["Support", "rank_supports"]
 
 Floats = NDArray[np.float64]
 
-BEAM = 60
+BEAM = 40
 
 
 @dataclass(frozen=True)
