@@ -16,7 +16,7 @@ from physlearn.inference import (
     measure_structure,
     predict_radial_distribution,
 )
-from physlearn.inference.configurations.score_matching import find_score_mode
+from physlearn.inference.configurations.score_matching import find_score_mode, match_score
 from physlearn.inference.configurations.snapshot_bound import snapshot_bound
 from physlearn.inference.configurations.snapshots import read_snapshots
 from physlearn.inference.potential_families.make_family import make_interaction
@@ -128,6 +128,32 @@ def check_liquid(quick: bool) -> list[Row]:
     return rows
 
 
+def check_few_particles(quick: bool) -> list[Row]:
+    """The whole posterior of one snapshot of 144, 324 and 1,000 particles."""
+    family = make_interaction("lennard_jones", length=1.05, cutoff=CUTOFF)
+    truth, n, rows = family.unconstrained(TRUTH), 6 if quick else 60, []
+    for columns, lines in ((12, 12), (18, 18), (25, 40)):
+        start = _triangular(columns, lines, 0.7)
+        frames = _frames(LennardJones(*TRUTH, cutoff=CUTOFF), start, n, 31 + columns, 200)
+        draws = [match_score(read_snapshots(frame, 0.0), family, rng=np.random.default_rng(k)).draws
+                 for k, frame in enumerate(frames)]  # fmt: skip
+        mean, sd = (np.array([getattr(own, what)(axis=0) for own in draws])
+                    for what in ("mean", "std"))  # fmt: skip
+        z = ((mean - truth) / sd).mean(axis=0)
+        below = np.array([(own < truth).mean(axis=0) for own in draws])
+        held = ((below > 0.05) & (below < 0.95)).sum(axis=0)
+        fine = all(binom.cdf(c, n, 0.85) > 0.005 and binom.sf(c - 1, n, 0.95) > 0.005 for c in held)
+        rmse = np.sqrt(((mean - truth) ** 2).mean(axis=0))
+        rows += [
+            _row(f"{start.n} particles: posterior mean less truth, in standard deviations of the "
+                 "posterior, ln depth, ln diameter", f"{z[0]:+.2f}, {z[1]:+.2f}", "< .3",
+                 bool((np.abs(z) < 0.3).all())),
+            _row(f"{start.n} particles: cov90; rmse", ", ".join(f"{c / n:.2f}" for c in held)
+                 + f" ({n} fits, 0 refusals); {rmse[0]:.3f}, {rmse[1]:.4f}", ".85-.95", fine),
+        ]  # fmt: skip
+    return rows
+
+
 def check_families(quick: bool) -> list[Row]:
     """Other families, two species, three dimensions, a field of view, a crystal."""
     n = 20 if quick else 60
@@ -176,7 +202,7 @@ def check_families(quick: bool) -> list[Row]:
 def check_errors_of_positions(quick: bool) -> list[Row]:
     """Errors of .01 and .02 diameters, stated and not, 1,000 particles."""
     frames = _frames(
-        LennardJones(*TRUTH, cutoff=CUTOFF), _triangular(25, 40, 0.7), 10 if quick else 100, 22
+        LennardJones(*TRUTH, cutoff=CUTOFF), _triangular(25, 40, 0.7), 10 if quick else 60, 22
     )
     family = make_interaction("lennard_jones", length=1.05, cutoff=CUTOFF)
     truth, rng, rows = family.unconstrained(TRUTH), np.random.default_rng(3), []
@@ -259,6 +285,7 @@ def check_image(quick: bool) -> list[Row]:
 
 CHECKS: dict[str, Callable[[bool], list[Row]]] = {
     "one snapshot of a liquid": check_liquid,
+    "few particles": check_few_particles,
     "families, species, dimensions": check_families,
     "errors of positions": check_errors_of_positions,
     "held-out g(r)": check_prediction,

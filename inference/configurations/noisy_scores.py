@@ -31,9 +31,9 @@ Float = NDArray[np.float64]
 LEVELS = (0.0, 0.8, 1.6)
 """Added variance over the errors' own."""
 N_REPEATS = 8
+"""Sets of added errors at each level above 0; each is used with both signs."""
 MOST_GROWTH = 3.0
 """Of a sum's scatter from the lowest level of added error to the function without any."""
-"""Sets of added errors at each level above 0; each is used with both signs."""
 
 
 class NoisyScores:
@@ -55,13 +55,13 @@ class NoisyScores:
 
     def scores(self, force: Float) -> list[Float]:
         """Return each particle's share of the sums carried back, frame by frame, (n, k)."""
-        total: list[Float] = []
-        for c, frames, sums in self.shares:
-            own = sums.scores(frames, force)
-            total = [c * o for o in own] if not total else [
-                t + c * o for t, o in zip(total, own, strict=True)
-            ]  # fmt: skip
-        return total
+        return _carried([(c, sums.scores(frames, force)) for c, frames, sums in self.shares])
+
+    def slope_shares(self, gradient: Float) -> list[Float]:
+        """Return each particle's share of d(sums) / d theta carried back, (n, k, p)."""
+        return _carried(
+            [(c, sums.slope_shares(frames, gradient)) for c, frames, sums in self.shares]
+        )
 
     def variance(self, snapshots: Sequence[Snapshot], force: Float) -> Float:
         """Return the covariance of the sums, (k, k), were the force right.
@@ -121,6 +121,12 @@ def sum_noisy_fields(
     shares = [(weights[0], frames, sum_fields(frames, grid))]
     shares += [(weight, moved, sum_fields(moved, grid)) for weight, moved in noisy]
     return NoisyScores(shares, 1.5 * family.cutoff), frames, grid
+
+
+def _carried(levels: Sequence[tuple[float, list[Float]]]) -> list[Float]:
+    """Return the weighted sum over the levels, frame by frame."""
+    n_frames = len(levels[0][1])
+    return [np.sum([c * own[t] for c, own in levels], axis=0) for t in range(n_frames)]
 
 
 def extrapolation(levels: Sequence[float]) -> list[float]:

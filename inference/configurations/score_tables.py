@@ -136,6 +136,20 @@ class ScoreSums:
             shares.append(np.where(frame.inner[:, None], own, 0.0))
         return shares
 
+    def slope_shares(self, frames: Sequence[FramePairs], gradient: Float) -> list[Float]:
+        """Return each particle's share of d(sums) / d theta, frame by frame, (n, k, p)."""
+        shares = []
+        for frame, (fields, _) in zip(frames, self.fields, strict=True):
+            columns = []
+            for k in range(gradient.shape[-1]):
+                push = np.zeros(frame.positions.shape)
+                table = np.ascontiguousarray(gradient[..., k])
+                kernels.add_forces(*_listed(frame, self.grid), table, push)
+                columns.append(np.einsum("nkd,nd->nk", fields, push))
+            own = np.stack(columns, axis=-1)
+            shares.append(np.where(frame.inner[:, None, None], own, 0.0))
+        return shares
+
     def variance(self, frames: Sequence[FramePairs], force: Float) -> Float:
         """Return the covariance of the sums were the force right, (k, k)."""
         k = len(self.constant)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -168,6 +170,37 @@ def test_importance_draws_and_walkers_agree(monkeypatch):
     assert "walkers" in walked.approximation
     gap = (light.draws.mean(0) - walked.draws.mean(0)) / light.draws.std(0)
     assert (np.abs(gap) < 0.2).all()
+
+
+def test_the_posterior_of_a_curved_sum_is_that_of_the_sum(oracle):
+    """exp(theta) - 1 is Gaussian: so is exp(theta) of the draws, about 1 (flat prior)."""
+    spread, n = 0.3, 1000
+    sums = SimpleNamespace(
+        at=lambda _, theta: np.exp(theta) - 1.0, slope=lambda _, theta: np.exp(theta)[:, None]
+    )
+    mode = SimpleNamespace(
+        theta=np.zeros(1), covariance=np.full((1, 1), spread**2), sums=sums,
+        weight=np.full((1, 1), spread**-2),
+    )  # fmt: skip
+    flat = SimpleNamespace(prior_mean=np.zeros(1), prior_covariance=np.full((1, 1), 1e4))
+    drawn = draw_quasi_posterior(mode, flat, n, np.random.default_rng(2))
+    y = np.exp(drawn.draws[:, 0])
+    n = drawn.diagnostics["effective_draws"]
+    oracle("mean", z=(y.mean() - 1.0) / (spread / np.sqrt(n)))
+    oracle("variance", z=(y.var() / spread**2 - 1.0) / np.sqrt(2 / n))
+
+
+def test_slopes_and_their_shares_are_derivatives_of_the_sums():
+    frames, grid, sums = prepared(liquid()[0])
+    gradient, step = grid.pull_gradient(FAMILY, TRUTH), 1e-4
+    shares = sums.slope_shares(frames, gradient)[0].sum(axis=0)
+    slope = sums.slope(FAMILY, TRUTH)
+    central = np.stack(
+        [(sums.at(FAMILY, TRUTH + step * unit) - sums.at(FAMILY, TRUTH - step * unit)) / (2 * step)
+         for unit in np.eye(2)], axis=1,
+    )  # fmt: skip
+    np.testing.assert_allclose(slope, central, rtol=1e-4, atol=1e-4 * np.abs(central).max())
+    np.testing.assert_allclose(shares, slope, rtol=1e-9, atol=1e-9 * np.abs(slope).max())
 
 
 def test_a_wrong_family_is_named():
