@@ -18,6 +18,8 @@ Float = NDArray[np.float64]
 N_BANDS = 8
 SMALLEST_P = 0.001
 UNEVEN = 2.0
+SKEW = 1.05
+"""Mean over median of the first spring, from which on its mean is no good summary."""
 LEAST_SHARE = 0.8
 """Of the frames, below which it is said that they are not independent."""
 
@@ -44,6 +46,13 @@ def crystal_doubts(
         warnings.append(
             f"{first.n_missing} site(s) without an atom: the lattice around them was taken as "
             "perfect, with the atom unseen."
+        )
+    stiff = np.exp(theta[:, 0])
+    if not model.error.is_known and stiff.mean() > SKEW * np.median(stiff):
+        warnings.append(
+            "these data hardly tell the position error from stiff springs: the first spring's "
+            f"draws are skew (median {np.median(stiff):.4g}, mean {stiff.mean():.4g}); read the "
+            "interval, and state position_sd if it is known."
         )
     n_frames = len(frames.sites)
     waves = isinstance(parts[0], WaveLikelihood)

@@ -157,6 +157,16 @@ def test_an_unknown_error_is_told_apart(oracle):
     assert given["longitudinal"][:, 0].std() < fit["longitudinal"][:, 0].std()
 
 
+def test_an_error_that_is_hardly_told_is_said():
+    atoms = sample_harmonic_crystal("triangular", 12, TRUTH, position_sd=0.02, rng=5)[0]
+    free = fit_crystal(atoms, position_sd="free", **ASKED)
+    said = [words for words in free.warnings if "hardly tell the position error" in words]
+    first = free["longitudinal"][:, 0]
+    assert len(said) == (first.mean() > 1.05 * np.median(first)) == 1
+    known = fit_crystal(atoms, position_sd=0.02, **ASKED)
+    assert not any("hardly tell" in words for words in known.warnings)
+
+
 def test_a_field_of_view_is_the_marginal_of_the_whole():
     """The window's likelihood is the dense Gaussian of its atoms, linear maps projected out."""
     whole = sample_harmonic_crystal("triangular", 9, TRUTH, position_sd=0.03, rng=6)[0]
