@@ -28,7 +28,7 @@ WORST_TAIL = 0.7
 GOOD_TAIL = 0.5
 ROUNDS = 4
 PROPOSALS_PER_DRAW = 3
-FEWEST_PROPOSALS = 2000
+FEWEST_PROPOSALS = 1000
 HEAVY_TAILS = 8.0
 """Degrees of freedom of the proposal where the noise is known: tails above the Gaussian's."""
 PRIOR_WIDTHS = 3.0
