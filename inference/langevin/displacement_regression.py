@@ -87,14 +87,22 @@ def regress_displacements(
     NotIdentified
         When the steps don't settle.
     """
-    at = start.copy()
+    at, best, step = start.copy(), -np.inf, np.zeros_like(start)
     positive = np.append(family.is_positive, True)
     after = [frame.after for frame in frames]
     for _ in range(MOST_ITERATIONS):
         design = design_of(frames, family, at[:-1], after)
+        height = _log_posterior(design, at, prior_mean, prior_precision, interval)
+        if not height >= best:  # where motion says little, whole steps go round in circles
+            step = 0.5 * step
+            at = at - step
+            continue
+        best = height
         step, precision = _step(design, at, prior_mean, prior_precision, interval)
-        at = at + step * min(1.0, LONGEST / max(np.abs(step[positive]).max(), 1e-300))
-        if step @ (precision + prior_precision) @ step < CONVERGED:
+        size = float(step @ (precision + prior_precision) @ step)
+        step = step * min(1.0, LONGEST / max(np.abs(step[positive]).max(), 1e-300))
+        at = at + step
+        if size < CONVERGED:
             return Regression(at, precision)
     raise NotIdentified(
         "displacement regression did not settle on this trajectory; use method='sub_steps'."
@@ -113,10 +121,7 @@ def largest_bend(
 
     def height(at: Float) -> float:
         design = design_of(frames, family, at[:-1], after)
-        scale = float(np.exp(at[-1])) * interval
-        rest, away = design.moved - scale * design.force, at - mean
-        value = -0.5 * design.n_free * np.log(scale) - rest @ rest / (4.0 * scale)
-        return float(value - 0.5 * away @ precision @ away)
+        return _log_posterior(design, at, mean, precision, interval)
 
     values, vectors = np.linalg.eigh(covariance)
     top = height(estimate)
@@ -126,6 +131,16 @@ def largest_bend(
         for side in (-BENT_AT, BENT_AT)
     ]
     return float(np.abs(np.array(falls) + 0.5 * BENT_AT**2).max())
+
+
+def _log_posterior(
+    design: Design, at: Float, mean: Float, precision: Float, interval: float
+) -> float:
+    """Return the Gaussian likelihood of the displacements times the prior, as a logarithm."""
+    scale = float(np.exp(at[-1])) * interval
+    rest, away = design.moved - scale * design.force, at - mean
+    value = -0.5 * design.n_free * np.log(scale) - rest @ rest / (4.0 * scale)
+    return float(value - 0.5 * away @ precision @ away)
 
 
 def _step(

@@ -8,6 +8,7 @@ from scipy.stats import binom
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference import cut_swaps, fit_langevin
+from physlearn.inference.langevin.displacement_regression import regress_displacements
 from physlearn.inference.langevin.motion_data import read_motion
 from physlearn.inference.langevin.motion_equations import MotionProblem, solve_motion
 from physlearn.inference.langevin.motion_posterior import MotionPosterior, motion_model
@@ -173,6 +174,21 @@ def test_runs_move_as_far_as_the_film_at_its_own_diffusion(off, oracle):
     # displacements as they stand are too short by far more than their noise
     assert np.log(np.mean(moved**2) / (2.0 * data.interval)) < -5.0 * sd
     oracle("ln diffusion", z=(found - np.log(DIFFUSION)) / sd)
+
+
+def test_regression_settles_where_motion_says_little():
+    # whole Gauss-Newton steps go round in circles on this film
+    data = read_motion(simulate(8, 6, 1e-5, seed=5))
+    family = make_interaction("lennard_jones", length=1.0, cutoff=CUTOFF)
+    frames = list_frames(data, family, DIFFUSION)
+    mean = np.append(family.prior_mean, 0.0)
+    precision = np.diag(np.append(1.0 / np.diag(family.prior_covariance), 0.04))
+    truth = np.log([DEPTH, DIAMETER, DIFFUSION])
+    found = regress_displacements(frames, family, truth, mean, precision, data.interval)
+    # a top of the posterior: started there, it stays
+    again = regress_displacements(frames, family, found.estimate, mean, precision, data.interval)
+    sd = np.sqrt(np.diag(np.linalg.inv(found.precision + precision)))
+    assert np.all(np.abs(again.estimate - found.estimate) < 0.02 * sd)
 
 
 def test_motion_out_of_equilibrium_is_told_from_places():
