@@ -32,7 +32,7 @@ Widths = tuple[float, float]
 logger = logging.getLogger(__name__)
 
 SHORTEST_FRAMES = 8  # half width over the distance of frames that share noise
-NARROWEST_PIXELS = 7
+NARROWEST_PIXELS = 8
 LARGEST_GAP = 4
 FEWEST_LENGTHS = 6.0  # of the film over the half width in time
 STEPS = ((1.0, 1.4), (1.0, 1 / 1.4), (1.5, 1.0), (1 / 1.5, 1.0))

@@ -16,7 +16,7 @@ SIXTH = np.array([1.0, -6.0, 15.0, -20.0, 15.0, -6.0, 1.0])
 LONGEST_LAG = 6
 LEAST_SHARED = 0.05
 SIGNAL_SHARE = 0.99
-WIDTH_OVER_SCALE = 5.5
+TIME_WIDTH_OVER_SCALE, SPACE_WIDTH_OVER_SCALE = 5.5, 6.5
 
 
 def _difference(values: Floats, weights: Floats, axis: int) -> Floats:
@@ -86,7 +86,7 @@ def first_widths(
     for axis, step in ((1, spacing[0]), (2, spacing[1])):
         if fields.shape[axis + 1] > 1:
             waves += [_corner(field, axis, sd) / step for field, sd in pairs]
-    return WIDTH_OVER_SCALE / max(frequency), WIDTH_OVER_SCALE / max(waves)
+    return TIME_WIDTH_OVER_SCALE / max(frequency), SPACE_WIDTH_OVER_SCALE / max(waves)
 
 
 def _corner(field: Floats, axis: int, noise_sd: float) -> float:

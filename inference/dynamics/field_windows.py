@@ -16,7 +16,8 @@ __all__ = ["AxisWindows", "bump_integral", "space_windows", "time_windows"]
 
 Floats = NDArray[np.float64]
 
-SPACE_POWER = 8
+# High enough that sixth derivatives of a bump of few pixels are summed without aliasing
+SPACE_POWER = 12
 TIME_POWER = 6
 STEPS_A_HALF_WIDTH = 3
 MOMENTS = 4  # of time that irregular frames integrate exactly
