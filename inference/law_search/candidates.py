@@ -1,0 +1,115 @@
+"""The laws that are fitted: single expressions, functions of sums, and sums of two expressions."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from physlearn.inference.law_search.expression_kernels import (
+    ADD,
+    CONSTANT,
+    MAX_CONSTANTS,
+    MUL,
+    OPERATIONS,
+)
+from physlearn.inference.law_search.skeletons import (
+    PRICES,
+    Code,
+    Skeletons,
+    enumerate_skeletons,
+    pack_skeletons,
+)
+
+__all__ = ["candidate_laws"]
+
+SUMMAND_PRICE = 10  # of an expression inside a function of a sum
+SUMMANDS = ("inv", "square", "cube", "sqrt", "log", "mul", "div")  # powers and logarithms
+MOST_SUMMANDS = 18
+TERM_PRICE = 12  # of one of two terms
+MOST_TERMS = 60
+MOST_PAIRS = 2500
+OUTER = (("inv",), ("sqrt",), ("sqrt", "inv"), ("square",), ("log",), ("exp",), ("sin",), ("cos",))
+SIGNED = ("sqrt", "log")
+SCALED = ("exp", "sin", "cos")  # here a factor of the sum is another constant
+
+
+@lru_cache(maxsize=16)
+def candidate_laws(
+    n_variables: int,
+    price: int,
+    unary: tuple[str, ...],
+    binary: tuple[str, ...],
+    n_terms: int,
+    largest_size: int | None,
+) -> Skeletons:
+    """All laws to be fitted, cheapest first; those of several terms leave them on the stack.
+
+    Examples
+    --------
+    >>> laws = candidate_laws(1, 12, ("exp", "inv"), ("add", "mul"), 2, None)
+    >>> len(laws) > 20, int(laws.prices[0])
+    (True, 1)
+    """
+    single = enumerate_skeletons(n_variables, price, unary, binary)
+    rows = _rows(single)
+    known = {code for *_, code in rows}
+    if {"add", "mul"} <= set(binary):
+        more = _functions_of_sums(single, unary)
+        rows += [row for row in more if row[-1] not in known]
+    if largest_size is not None:
+        rows = [row for row in rows if len(row[-1]) <= largest_size]
+    if n_terms > 1:
+        rows += _pairs(rows, price + 5)
+    rows.sort(key=lambda row: (row[0], len(row[2])))
+    return pack_skeletons(rows)
+
+
+def _rows(skeletons: Skeletons) -> list[tuple[int, int, Code]]:
+    return [
+        (int(price), int(count), tuple(program[:length].tolist()))
+        for price, count, length, program in zip(
+            skeletons.prices, skeletons.counts, skeletons.lengths, skeletons.programs, strict=True
+        )
+    ]
+
+
+def _functions_of_sums(single: Skeletons, unary: tuple[str, ...]) -> list[tuple[int, int, Code]]:
+    """f(u + c v) and f(u + c v + d) with plain u, v: denominators, roots, phases."""
+    usual = {OPERATIONS[name] for name in SUMMANDS}
+    plain = [
+        row for row in _rows(single)
+        if row[1] == 0 and row[0] <= SUMMAND_PRICE
+        and all(code < CONSTANT or code in usual for code in row[2])
+    ]  # fmt: skip
+    plain = plain[:MOST_SUMMANDS]
+    outers = [names for names in OUTER if set(names) <= set(unary)]
+    result = []
+    for i, (price_u, _, u) in enumerate(plain):
+        for j, (price_v, _, v) in enumerate(plain):
+            inner = (*u, *v, CONSTANT, MUL, ADD)
+            for names in outers:
+                # Of c u + v only the factor of one sign is left to the scale of a root or logarithm
+                if j == i or (j < i and names[0] not in SIGNED):
+                    continue
+                code, price, count = inner, price_u + price_v + PRICES["combine"], 1
+                if names[0] in SCALED:
+                    code, price, count = (*code, CONSTANT, MUL), price + PRICES["times_c"], 2
+                tail = tuple(OPERATIONS[name] for name in names)
+                price += sum(PRICES[name] for name in names)
+                result.append((price, count, (*code, *tail)))
+                if names[0] not in SCALED:
+                    shifted = (*code, CONSTANT, ADD, *tail)
+                    result.append((price + PRICES["plus_c"], count + 1, shifted))
+    return result
+
+
+def _pairs(rows: list[tuple[int, int, Code]], highest: int) -> list[tuple[int, int, Code]]:
+    """Join two cheap expressions, of which at least one has constants inside."""
+    pool = [row for row in sorted(rows, key=lambda row: row[0]) if row[0] <= TERM_PRICE]
+    pool = pool[:MOST_TERMS]
+    result = []
+    for i, (price_u, count_u, u) in enumerate(pool):
+        for price_v, count_v, v in pool[i:]:
+            count, price = count_u + count_v, price_u + price_v + PRICES["combine"]
+            if 0 < count <= MAX_CONSTANTS and price <= highest and (u != v or count_u > 0):
+                result.append((price, count, (*u, *v)))
+    return sorted(result, key=lambda row: row[0])[:MOST_PAIRS]

@@ -1,0 +1,209 @@
+"""What a law costs to say: the data given the law, the expression, and its constants, in nats.
+
+The weight of a law among others is exp(-description length): minus the logarithm of the Laplace
+evidence, plus the length of the expression's code under the grammar of `skeletons` (minimum
+description length; Rissanen, Automatica 14:465, 1978; Bartlett, Desmond and Ferreira,
+arXiv:2211.11461). The constants' precision enters by the whole Fisher information, not by its
+diagonal: constants that compensate each other, as in the Vogel-Fulcher law, cost less.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.inference.law_data.search_data import SearchData
+from physlearn.inference.law_search.skeletons import PRICES
+from physlearn.inference.laws.equation import Equation, Term
+from physlearn.inference.laws.expression import OPERATIONS, Token
+
+__all__ = ["measure_law", "price_of_program", "structure_length"]
+
+Floats = NDArray[np.float64]
+
+CONSTANT_TERM: tuple[Token, ...] = (1,)
+NATS_OF_PRICE = 0.55  # half nats, and a tenth: the sum of exp(-length) over the grammar is below 1
+PRICE_OF_EXACT_FACTOR = 6.0
+PRICE_OF_NESTING = 4.0  # a transcendental function of a transcendental function
+PRICE_OF_FRACTION = 3.0
+TRANSCENDENTAL = ("exp", "log", "sin", "cos", "tanh")
+LOSS_FLOOR = 1e-22  # of the mean square of y: data without noise do not fit better than this
+
+
+def measure_law(data: SearchData, terms: Sequence[Term]) -> Equation:
+    """Measure a fitted law: loss, description length, evidence, covariance of its constants.
+
+    Parameters
+    ----------
+    data
+        Points, weights (1 / variance if the noise is known) and names.
+    terms
+        The law; its constants are taken as the best ones.
+
+    Returns
+    -------
+    Equation
+        ``covariance`` is the inverse Fisher information in the order of ``Equation.constants``;
+        with unknown noise it carries the residuals' variance over n - k. None where singular.
+
+    Examples
+    --------
+    >>> x = np.linspace(0.0, 1.0, 11)
+    >>> data = SearchData(x[None], 2.0 * x, np.full(11, 100.0), True, ("x",))
+    >>> law = measure_law(data, [Term(2.0, ("x",))])
+    >>> law.n_constants, round(float(law.covariance[0, 0]), 6)  # 1 / sum(w x**2)
+    (1, 0.002597)
+    """
+    law = Equation(tuple(terms), loss=0.0, description_length=0.0, n_constants=0)
+    constants, n = law.constants, data.y.size
+    with np.errstate(all="ignore"):
+        residual = data.y - law.predict(data.columns)
+        slopes = np.nan_to_num(law.sensitivities(data.columns))
+    misfit = float((data.weight * residual**2).sum())
+    count = constants.size
+    size, variance = _misfit_and_variance(data, misfit, count)
+    root = np.sqrt(data.weight / variance)
+    evidence = log_likelihood(data, size, count) - 0.5 * _information(data, slopes, constants, root)
+    noise = (
+        1.0 / math.sqrt(float(np.mean(data.weight)))
+        if data.noise_known
+        else math.sqrt(misfit / max(n - count, 1) / float(np.mean(data.weight)))
+    )
+    return Equation(
+        tuple(terms), loss=misfit / n, n_constants=count,
+        description_length=structure_length(terms, len(data.x)) - evidence,
+        covariance=_covariance(slopes * root), log_evidence=evidence, noise_sd=noise,
+    )  # fmt: skip
+
+
+def _misfit_and_variance(data: SearchData, misfit: float, count: int) -> tuple[float, float]:
+    """Misfit, not below rounding, and the variance of a point of weight one."""
+    if data.noise_known:
+        return misfit, 1.0
+    n = data.y.size
+    floor = LOSS_FLOOR * float((data.weight * data.y**2).sum())
+    size = max(misfit, floor, 1e-290)
+    return size, size / max(n - count, 1)
+
+
+def log_likelihood(data: SearchData, misfit: float, count: int) -> float:
+    """Log likelihood at the best constants; unknown noise is integrated out (Jeffreys' prior).
+
+    Then minus half the logarithm of det(1 + information), in units of the residuals' variance, is
+    the rest of the Laplace evidence: exact for linear constants and wide priors.
+    """
+    n = data.y.size
+    weighing = 0.5 * float(np.log(np.maximum(data.weight, 1e-300)).sum())
+    if data.noise_known:
+        return weighing - 0.5 * misfit - 0.5 * n * math.log(2.0 * math.pi)
+    free = max(n - count, 1)
+    return (
+        weighing + math.lgamma(0.5 * free) - 0.5 * free * math.log(0.5 * misfit)
+        - 0.5 * count * math.log(misfit / free) - 0.5 * n * math.log(2.0 * math.pi) - math.log(2.0)
+    )  # fmt: skip
+
+
+def _information(data: SearchData, slopes: Floats, constants: Floats, root: Floats) -> float:
+    """Logarithm of det(1 + information) with every constant in units of its prior's width.
+
+    The width is the constant's own size, but at least what changes y by its own spread: a constant
+    that is nearly 0 is no cheaper to say than one that matters.
+    """
+    total = float(data.weight.sum())
+    mean = float((data.weight * data.y).sum()) / total
+    spread = math.sqrt(float((data.weight * (data.y - mean) ** 2).sum()) / total)
+    effect = np.sqrt((data.weight * slopes**2).sum(axis=1) / total)
+    with np.errstate(all="ignore"):
+        width = np.maximum(np.abs(constants), np.where(effect > 0, spread / effect, 0.0))
+    scaled = np.nan_to_num(slopes * root * width[:, None], posinf=0.0, neginf=0.0)
+    if not len(scaled):
+        return 0.0
+    singular = np.linalg.svd(scaled, compute_uv=False)
+    return float(np.log1p(singular**2).sum())
+
+
+def _covariance(scaled: Floats) -> Floats | None:
+    """Inverse of the Fisher information of slopes in units of the noise; None where singular."""
+    norm = np.sqrt((scaled**2).sum(axis=1))
+    if not norm.size or not ((norm > 1e-150) & (norm < 1e150)).all():
+        return None
+    _, singular, turned = np.linalg.svd((scaled / norm[:, None]).T, full_matrices=False)
+    if singular[-1] < 1e-9 * singular[0] or len(singular) < len(norm):
+        return None
+    half = turned / singular[:, None]
+    result: Floats = (half.T @ half) / np.outer(norm, norm)
+    return result
+
+
+def structure_length(terms: Sequence[Term], n_variables: int) -> float:
+    """Nats of the expression without its numbers.
+
+    Examples
+    --------
+    >>> line = [Term(2.0, ("x",))]
+    >>> decay = [Term(2.0, ("x", -1.0, "mul", "exp"))]
+    >>> structure_length(line, 1) < structure_length(decay, 1)
+    True
+    """
+    prices = [
+        PRICES["plus_c"] if term.program == CONSTANT_TERM
+        else price_of_program(term.program, n_variables) for term in terms
+    ]  # fmt: skip
+    constants = sum(term.program == CONSTANT_TERM for term in terms)
+    if len(terms) == constants:
+        return NATS_OF_PRICE * PRICES["variable"]
+    exact = sum(isinstance(term.coefficient, int) for term in terms)
+    prices += [PRICE_OF_EXACT_FACTOR] * exact
+    return NATS_OF_PRICE * (sum(prices) + PRICES["combine"] * (len(terms) - constants - 1))
+
+
+def price_of_program(program: Sequence[Token], n_variables: int) -> float:
+    """Half nats of a program in postfix form, as `skeletons` counts them.
+
+    A whole number n costs 1 + 2 log|n|; a constant's digits are paid for by the evidence.
+    """
+    stack: list[tuple[float, str, bool]] = []  # price, what it is, transcendental inside
+    for token in program:
+        if isinstance(token, float):
+            stack.append((0.0, "constant", False))
+        elif isinstance(token, int):
+            stack.append((1.0 + 2.0 * math.log(max(abs(token), 1)), "number", False))
+        elif token not in OPERATIONS:
+            variable = PRICES["variable"] + 2.0 * math.log(n_variables)
+            stack.append((variable, "expression", False))
+        elif OPERATIONS[token].arity == 1:
+            price, kind, nested = stack.pop()
+            curved = token in TRANSCENDENTAL
+            own = PRICES[token] if kind == "expression" else 1.0
+            own += PRICE_OF_NESTING * (curved and nested)
+            stack.append((price + own, kind, curved or nested))
+        else:
+            right, left = stack.pop(), stack.pop()
+            kinds = {left[1], right[1]}
+            kind = (
+                "expression"
+                if "expression" in kinds
+                else ("constant" if "constant" in kinds else "number")
+            )
+            price = left[0] + right[0] + _join_price(token, left[1], right[1])
+            stack.append((price, kind, left[2] or right[2]))
+    return sum(price for price, *_ in stack)
+
+
+def _join_price(operation: str, left: str, right: str) -> float:
+    if "expression" not in (left, right):
+        return PRICE_OF_FRACTION
+    if left == right:
+        return PRICES[operation] if operation != "pow" else PRICES["to_c"] + 2.0
+    beside = right if left == "expression" else left
+    if beside == "number":
+        return PRICES["plus_one"] - 1.0 if operation in ("add", "sub") else 2.0
+    if operation == "pow":
+        return PRICES["to_c"]
+    constant = PRICES["plus_c"] if operation in ("add", "sub") else PRICES["times_c"]
+    # A constant on the left of a difference or a quotient turns the sign or the fraction over
+    turned = left == "constant" and operation in ("sub", "div")
+    return constant + (PRICES["neg"] if turned else 0.0)

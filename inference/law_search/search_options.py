@@ -1,0 +1,89 @@
+"""What a search for laws may use, and what it hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from physlearn.checks import InputError
+from physlearn.inference.laws.equation import Equation
+
+__all__ = ["SearchOptions", "SearchOutcome"]
+
+UNARY = ("exp", "log", "sqrt", "inv", "square", "cube", "sin", "cos", "tanh", "abs", "neg")
+BINARY = ("add", "sub", "mul", "div", "pow")
+DEFAULT_UNARY = ("exp", "log", "sqrt", "inv", "square", "cube")
+# Highest price (half nats) of the expressions fitted, by the number of variables
+HIGHEST_PRICES = {1: 20, 2: 18, 3: 15, 4: 13}
+PRICE_OF_MANY = 11
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What the exhaustive search may use.
+
+    Attributes
+    ----------
+    largest_size
+        Most tokens of one term; None leaves it to the price.
+    highest_price
+        Longest code of an expression, half nats (`skeletons.PRICES`); None takes 20, 18, 15, 13, 11
+        for 1, 2, 3, 4, more variables. Two more take three times as long.
+    unary, binary
+        Operations allowed.
+    n_terms
+        Most terms of a sum, 1 to 3, not counting the offset.
+    n_kept
+        Most laws handed back.
+    stop
+        Asked between pieces of work (some 50 ms); True ends the search with what there is.
+    progress
+        Called with the fraction done and the text of the best law so far.
+    constraints
+        Called with a fitted law; a sentence removes the law, None keeps it.
+
+    Raises
+    ------
+    InputError
+        If an operation is unknown or a number is not in its range.
+
+    Examples
+    --------
+    >>> SearchOptions(unary=("exp", "inv")).price(1)
+    20
+    """
+
+    largest_size: int | None = None
+    highest_price: int | None = None
+    unary: tuple[str, ...] = DEFAULT_UNARY
+    binary: tuple[str, ...] = BINARY
+    n_terms: int = 3
+    n_kept: int = 60
+    stop: Callable[[], bool] | None = None
+    progress: Callable[[float, str], None] | None = None
+    constraints: Callable[[Equation], str | None] | None = None
+
+    def __post_init__(self) -> None:
+        for name, chosen, known in (("unary", self.unary, UNARY), ("binary", self.binary, BINARY)):
+            wrong = [operation for operation in chosen if operation not in known]
+            if wrong:
+                raise InputError(f"{name} may hold {', '.join(known)}; got {wrong[0]!r}.")
+        if self.n_terms not in (1, 2, 3):
+            raise InputError(f"n_terms must be 1, 2 or 3, got {self.n_terms!r}.")
+        for name, value in (("n_kept", self.n_kept), ("largest_size", self.largest_size),
+                            ("highest_price", self.highest_price)):  # fmt: skip
+            if value is not None and not value >= 1:
+                raise InputError(f"{name} must be at least 1, got {value!r}.")
+
+    def price(self, n_variables: int) -> int:
+        """Return the highest price for this many variables."""
+        return self.highest_price or HIGHEST_PRICES.get(n_variables, PRICE_OF_MANY)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOutcome:
+    """Laws, best first, with the sentences that belong to them and how many were fitted."""
+
+    laws: tuple[Equation, ...]
+    warnings: tuple[str, ...]
+    n_candidates: int
