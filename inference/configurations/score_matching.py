@@ -169,6 +169,8 @@ def _find_noisy_mode(
         snapshots, scores.scores(grid.force(family, theta)),
         scores.slope_shares(grid.pull_gradient(family, theta)), weight, 1.5 * family.cutoff,
     )  # fmt: skip
+    # the thermal part is left to the Jacobian of the posterior
+    lean = lean * scores.error_share / (1.0 + scores.error_share)
     slope = sums.slope(family, theta)
     sums = replace(sums, constant=sums.constant - slope @ covariance @ lean)
     theta, covariance = _descend(sums, family, weight, precision, theta, STEP_TOLERANCE)
