@@ -11,6 +11,8 @@ from physlearn.inference.law_search.expression_kernels import (
     MUL,
     OPERATIONS,
 )
+from physlearn.inference.law_search.program_prices import price_of_program
+from physlearn.inference.law_search.programs import terms_of
 from physlearn.inference.law_search.skeletons import (
     PRICES,
     Code,
@@ -50,11 +52,12 @@ def candidate_laws(
     (True, 1)
     """
     single = enumerate_skeletons(n_variables, price, unary, binary)
-    rows = _rows(single)
+    # What is right only by a chance of units is fitted only if it is short
+    rows = [row for row in _priced(_rows(single)) if row[0] <= price]
     known = {code for *_, code in rows}
     if {"add", "mul"} <= set(binary):
         more = _functions_of_sums(single, unary)
-        rows += [row for row in more if row[-1] not in known]
+        rows += _priced([row for row in more if row[-1] not in known])
     if largest_size is not None:
         rows = [row for row in rows if len(row[-1]) <= largest_size]
     if n_terms > 1:
@@ -70,6 +73,16 @@ def _rows(skeletons: Skeletons) -> list[tuple[int, int, Code]]:
             skeletons.prices, skeletons.counts, skeletons.lengths, skeletons.programs, strict=True
         )
     ]
+
+
+def _priced(rows: list[tuple[int, int, Code]]) -> list[tuple[int, int, Code]]:
+    """Price rows in full; the enumeration prices steps alone."""
+    names = tuple(f"x{index}" for index in range(CONSTANT))
+    result = []
+    for _, count, code in rows:
+        (program,) = terms_of(code, (0.5,) * MAX_CONSTANTS, names)
+        result.append((round(price_of_program(program, 1)), count, code))
+    return result
 
 
 def _functions_of_sums(single: Skeletons, unary: tuple[str, ...]) -> list[tuple[int, int, Code]]:

@@ -16,20 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.inference.law_data.search_data import SearchData
+from physlearn.inference.law_search.program_prices import (
+    NATS_OF_PRICE,
+    price_of_program,
+    price_without_factor,
+)
 from physlearn.inference.law_search.skeletons import PRICES
 from physlearn.inference.laws.equation import Equation, Term
-from physlearn.inference.laws.expression import OPERATIONS, Token
+from physlearn.inference.laws.expression import Token
 
-__all__ = ["measure_law", "price_of_program", "structure_length"]
+__all__ = ["measure_law", "structure_length"]
 
 Floats = NDArray[np.float64]
 
 CONSTANT_TERM: tuple[Token, ...] = (1,)
-NATS_OF_PRICE = 0.55  # half nats, and a tenth: the sum of exp(-length) over the grammar is below 1
-PRICE_OF_EXACT_FACTOR = 6.0
-PRICE_OF_NESTING = 4.0  # a transcendental function of a transcendental function
-PRICE_OF_FRACTION = 3.0
-TRANSCENDENTAL = ("exp", "log", "sin", "cos", "tanh")
 LOSS_FLOOR = 1e-22  # of the mean square of y: data without noise do not fit better than this
 
 
@@ -148,62 +148,16 @@ def structure_length(terms: Sequence[Term], n_variables: int) -> float:
     >>> structure_length(line, 1) < structure_length(decay, 1)
     True
     """
-    prices = [
-        PRICES["plus_c"] if term.program == CONSTANT_TERM
-        else price_of_program(term.program, n_variables) for term in terms
-    ]  # fmt: skip
-    constants = sum(term.program == CONSTANT_TERM for term in terms)
+    prices = []
+    constants = 0
+    for term in terms:
+        if term.program == CONSTANT_TERM:
+            constants += 1
+            prices.append(float(PRICES["plus_c"]))
+        else:
+            fitted = isinstance(term.coefficient, float)
+            price = price_of_program if fitted else price_without_factor
+            prices.append(price(term.program, n_variables))
     if len(terms) == constants:
         return NATS_OF_PRICE * PRICES["variable"]
-    exact = sum(isinstance(term.coefficient, int) for term in terms)
-    prices += [PRICE_OF_EXACT_FACTOR] * exact
     return NATS_OF_PRICE * (sum(prices) + PRICES["combine"] * (len(terms) - constants - 1))
-
-
-def price_of_program(program: Sequence[Token], n_variables: int) -> float:
-    """Half nats of a program in postfix form, as `skeletons` counts them.
-
-    A whole number n costs 1 + 2 log|n|; a constant's digits are paid for by the evidence.
-    """
-    stack: list[tuple[float, str, bool]] = []  # price, what it is, transcendental inside
-    for token in program:
-        if isinstance(token, float):
-            stack.append((0.0, "constant", False))
-        elif isinstance(token, int):
-            stack.append((1.0 + 2.0 * math.log(max(abs(token), 1)), "number", False))
-        elif token not in OPERATIONS:
-            variable = PRICES["variable"] + 2.0 * math.log(n_variables)
-            stack.append((variable, "expression", False))
-        elif OPERATIONS[token].arity == 1:
-            price, kind, nested = stack.pop()
-            curved = token in TRANSCENDENTAL
-            own = PRICES[token] if kind == "expression" else 1.0
-            own += PRICE_OF_NESTING * (curved and nested)
-            stack.append((price + own, kind, curved or nested))
-        else:
-            right, left = stack.pop(), stack.pop()
-            kinds = {left[1], right[1]}
-            kind = (
-                "expression"
-                if "expression" in kinds
-                else ("constant" if "constant" in kinds else "number")
-            )
-            price = left[0] + right[0] + _join_price(token, left[1], right[1])
-            stack.append((price, kind, left[2] or right[2]))
-    return sum(price for price, *_ in stack)
-
-
-def _join_price(operation: str, left: str, right: str) -> float:
-    if "expression" not in (left, right):
-        return PRICE_OF_FRACTION
-    if left == right:
-        return PRICES[operation] if operation != "pow" else PRICES["to_c"] + 2.0
-    beside = right if left == "expression" else left
-    if beside == "number":
-        return PRICES["plus_one"] - 1.0 if operation in ("add", "sub") else 2.0
-    if operation == "pow":
-        return PRICES["to_c"]
-    constant = PRICES["plus_c"] if operation in ("add", "sub") else PRICES["times_c"]
-    # A constant on the left of a difference or a quotient turns the sign or the fraction over
-    turned = left == "constant" and operation in ("sub", "div")
-    return constant + (PRICES["neg"] if turned else 0.0)

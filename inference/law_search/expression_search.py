@@ -12,11 +12,11 @@ from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.candidates import candidate_laws
 from physlearn.inference.law_search.description_length import measure_law
 from physlearn.inference.law_search.linear_laws import linear_laws
+from physlearn.inference.law_search.programs import terms_of
 from physlearn.inference.law_search.refinement import (
     exact_numbers,
     fit_terms,
     refine_candidates,
-    terms_of,
 )
 from physlearn.inference.law_search.screening import Fitted, rough_cost, screen_candidates
 from physlearn.inference.law_search.search_options import SearchOptions, SearchOutcome
@@ -129,8 +129,8 @@ def _best_of(data: SearchData, skeletons: Skeletons, fitted: Fitted, count: int)
     for index in np.argsort(rough_cost(data, skeletons, fitted), kind="stable")[:count]:
         if np.isfinite(fitted.misfits[index]):
             row = fitted.rows[index]
-            code = skeletons.programs[row, : skeletons.lengths[row]]
-            programs = terms_of(code, fitted.constants[index], data.names)
+            code = skeletons.programs[row, : skeletons.lengths[row]].tolist()
+            programs = terms_of(code, fitted.constants[index].tolist(), data.names)
             law = fit_terms(data, programs + [(1,)] * int(fitted.offsets[index]))
             laws += [law] if law is not None else []
     return laws

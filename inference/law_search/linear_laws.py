@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.inference.law_data.search_data import SearchData
-from physlearn.inference.law_search.description_length import (
-    CONSTANT_TERM,
-    NATS_OF_PRICE,
-    price_of_program,
-)
-from physlearn.inference.law_search.refinement import fit_terms, terms_of
+from physlearn.inference.law_search.description_length import CONSTANT_TERM
+from physlearn.inference.law_search.program_prices import NATS_OF_PRICE, price_of_program
+from physlearn.inference.law_search.programs import terms_of
+from physlearn.inference.law_search.refinement import fit_terms
 from physlearn.inference.law_search.skeletons import Skeletons
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.expression import Token
@@ -102,7 +100,7 @@ def plain_programs(skeletons: Skeletons, names: tuple[str, ...]) -> list[Program
     """Expressions without constants, cheapest first, and large whole powers of the variables."""
     programs: list[Program] = []
     for row in np.flatnonzero((skeletons.counts == 0) & (skeletons.prices <= FEATURE_PRICE)):
-        programs += terms_of(skeletons.programs[row, : skeletons.lengths[row]], np.zeros(0), names)
+        programs += terms_of(skeletons.programs[row, : skeletons.lengths[row]].tolist(), (), names)
     for name in names:
         for power in EXACT_POWERS:
             programs += [(name, power, "pow"), (name, power, "pow", "inv")]

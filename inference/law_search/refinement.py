@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.description_length import CONSTANT_TERM, measure_law
-from physlearn.inference.law_search.expression_kernels import ADD, CONSTANT, ONE, OPERATIONS
+from physlearn.inference.law_search.programs import terms_of
 from physlearn.inference.law_search.screening import (
     Fitted,
     fit_in_pieces,
@@ -22,11 +22,10 @@ from physlearn.inference.law_search.skeletons import Skeletons
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.expression import Token
 
-__all__ = ["exact_numbers", "fit_terms", "polish", "refine_candidates", "terms_of"]
+__all__ = ["exact_numbers", "fit_terms", "polish", "refine_candidates"]
 
 Floats = NDArray[np.float64]
 
-NAMES = {code: name for name, code in OPERATIONS.items()}
 MOST_POINTS = 600  # for the compiled fits; the last steps see all points
 STEPS = 40
 KEPT_OF_FITS = 110
@@ -63,36 +62,14 @@ def refine_candidates(
     laws = []
     for index in best[np.isfinite(cost[best])]:
         row = fitted.rows[index]
-        code = skeletons.programs[row, : skeletons.lengths[row]]
-        programs = terms_of(code, fitted.constants[index], data.names)
+        code = skeletons.programs[row, : skeletons.lengths[row]].tolist()
+        programs = terms_of(code, fitted.constants[index].tolist(), data.names)
         if fitted.offsets[index]:
             programs.append(CONSTANT_TERM)
         law = fit_terms(data, programs)
         if law is not None:
             laws.append(law if part is data else polish(data, law))
     return laws
-
-
-def terms_of(
-    code: NDArray[np.int64], constants: Floats, names: tuple[str, ...]
-) -> list[tuple[Token, ...]]:
-    """Write a row of operation codes as the programs of its terms."""
-    used = 0
-    stack: list[tuple[Token, ...]] = []
-    for operation in code.tolist():
-        if operation < CONSTANT:
-            stack.append((names[operation],))
-        elif operation == CONSTANT:
-            stack.append((float(constants[used]),))
-            used += 1
-        elif operation == ONE:
-            stack.append((1,))
-        elif operation < ADD:
-            stack.append((*stack.pop(), NAMES[operation]))
-        else:
-            right = stack.pop()
-            stack.append((*stack.pop(), *right, NAMES[operation]))
-    return stack
 
 
 def fit_terms(data: SearchData, programs: Sequence[tuple[Token, ...]]) -> Equation | None:
@@ -116,6 +93,8 @@ def fit_terms(data: SearchData, programs: Sequence[tuple[Token, ...]]) -> Equati
 
 def polish(data: SearchData, law: Equation, steps: int = 25) -> Equation:
     """Move all constants of a law to the nearest least-squares optimum (Levenberg-Marquardt)."""
+    if not law.constants.size:
+        return measure_law(data, law.terms)
     root = np.sqrt(data.weight)
     damping = 1e-3
     with np.errstate(all="ignore"):

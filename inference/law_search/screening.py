@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.inference.law_data.search_data import SearchData
-from physlearn.inference.law_search.description_length import NATS_OF_PRICE
 from physlearn.inference.law_search.expression_kernels import MAX_CONSTANTS, fit_programs
+from physlearn.inference.law_search.program_prices import NATS_OF_PRICE
 from physlearn.inference.law_search.skeletons import Skeletons
 
 __all__ = ["Fitted", "fit_in_pieces", "screen_candidates"]
