@@ -28,7 +28,7 @@ BEYOND = 0.25
 POINTS_OF_ONE = 601
 POINTS_OF_MANY = 4000
 DECISIVE_NATS = math.log(20.0)
-MOST_REPEATS = 1e6
+REPEATS = tuple(dict.fromkeys(round(10 ** (k / 8)) for k in range(49)))  # to a million
 CONSTANT_REFUTED = 0.05
 """A law is claimed where a constant keeps less than this probability."""
 
@@ -95,37 +95,58 @@ def differences(laws: EquationSet, mass: float = CREDIBLE_MASS) -> pd.DataFrame:
     rows = []
     for law in laws.equations[1:count]:
         gap = np.abs(law.predict(columns) - first)
-        open_part = own + _spread(law, columns)
-        # Both laws move with their constants: what counts is the gap beyond that
-        score = gap**2 / (noise**2 + open_part)
-        score[~np.isfinite(score)] = -1.0
+        other = _spread(law, columns)
         for inside in (True, False):
-            allowed = np.where(beyond == inside, -1.0, score)
-            where = int(np.argmax(allowed))
-            if allowed[where] < 0:
+            usable = (beyond != inside) & np.isfinite(gap) & np.isfinite(own) & np.isfinite(other)
+            places = np.flatnonzero(usable)
+            if not places.size:
                 continue
+            best, repeats = _soonest(gap[places], own[places], other[places], noise)
+            where = places[best]
             rows.append({
                 "law": text_of(law),
                 **dict(zip(laws.variables, points[where].tolist(), strict=True)),
                 "difference": float(gap[where]),
                 "difference_over_noise": float(gap[where]) / noise,
                 "inside": inside,
-                "repeats": _repeats(float(gap[where]), noise, float(open_part[where])),
+                "repeats": repeats,
             })  # fmt: skip
-    names = ["law", *laws.variables, "difference", "difference_over_noise", "inside", "repeats"]
-    return pd.DataFrame(rows, columns=names)
+    numbers = [*laws.variables, "difference", "difference_over_noise", "repeats"]
+    names = ["law", *numbers[:-1], "inside", "repeats"]
+    kinds = {"inside": bool, **dict.fromkeys(numbers, float)}
+    return pd.DataFrame(rows, columns=names).astype(kinds)
 
 
-def _repeats(gap: float, noise: float, open_part: float) -> float:
-    """Measurements at one place until 20 to 1 are expected; infinite where constants hide it.
+def _nats(gap: Floats, own: Floats, other: Floats, noise: float, repeats: float) -> Floats:
+    """Log odds that the mean of some repeats is expected to give, whichever law is true.
 
-    The log odds of n repeats are expected to grow to gap**2 / (2 (noise**2 / n + open_part)).
+    The smaller of the two Kullback-Leibler divergences between the laws' predictive Gaussians (Box
+    and Hill, Technometrics 9:57, 1967, DOI 10.1080/00401706.1967.10490441).
     """
-    rest = gap**2 / (2.0 * DECISIVE_NATS) - open_part
-    if rest <= 0:
-        return math.inf
-    repeats = math.ceil(noise**2 / rest - 1e-9)
-    return float(max(repeats, 1)) if repeats <= MOST_REPEATS else math.inf
+    first, second = own + noise**2 / repeats, other + noise**2 / repeats
+    log = np.log(second / first)
+    one = 0.5 * (log + (first + gap**2) / second - 1.0)
+    two = 0.5 * (-log + (second + gap**2) / first - 1.0)
+    return np.minimum(one, two)
+
+
+def _soonest(gap: Floats, own: Floats, other: Floats, noise: float) -> tuple[int, float]:
+    """Place where the fewest repeats are expected to give 20 to 1, and their number."""
+    before = 0
+    for number in REPEATS:
+        nats = _nats(gap, own, other, noise, number)
+        best = int(np.argmax(nats))
+        if nats[best] >= DECISIVE_NATS:
+            break
+        before = number
+    else:
+        return best, math.inf
+    low, high = before, number
+    while high - low > 1:  # the odds grow with the repeats
+        middle = (low + high) // 2
+        enough = _nats(gap[best], own[best], other[best], noise, middle) >= DECISIVE_NATS
+        low, high = (low, middle) if enough else (middle, high)
+    return best, float(high)
 
 
 def worth_measuring(laws: EquationSet) -> pd.Series | None:
