@@ -5,6 +5,7 @@ from physlearn.report.draw_causal import plot_effects, plot_graph
 from physlearn.report.draw_defects import plot_vacancies
 from physlearn.report.draw_envelope import plot_envelope
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings, plot_posterior
+from physlearn.report.draw_laws import plot_equations
 from physlearn.report.draw_motion import (
     plot_diffusion,
     plot_pair_force,
@@ -30,6 +31,7 @@ __all__ = [
     "plot_domain_share",
     "plot_effects",
     "plot_envelope",
+    "plot_equations",
     "plot_graph",
     "plot_image",
     "plot_laws",

@@ -231,8 +231,12 @@ class EquationSet:
 
     def predict(self, x: ArrayLike) -> Floats:
         """Return what the best law says, shape (n,), for x of shape (n, n_variables)."""
+        return self.predict_law(x, 0)
+
+    def predict_law(self, x: ArrayLike, index: int) -> Floats:
+        """Return what one law says, shape (n,), for x of shape (n, n_variables)."""
         with np.errstate(all="ignore"):
-            return INVERSE_LINKS[self.link](self.best.predict(self.columns(x)))
+            return INVERSE_LINKS[self.link](self.law(index).predict(self.columns(x)))
 
     def predict_interval(
         self,
