@@ -13,6 +13,7 @@ from physlearn.inference.dynamics.field_moments import (
     cross_moments,
     left_over,
     leverages,
+    pooled_covariance,
     score_covariance,
     scores,
 )
@@ -88,11 +89,9 @@ class TargetFit:
         coefficients = self.coefficients(places)
         covariance = self.covariance
         if own:
-            lever = leverages(self.system, chosen, self.moments.scale)
             covariance = _moment_covariance(
-                self.system, self.target, self.moments, coefficients, self.rounding,
-                1.0 / (1.0 - np.clip(lever, 0.0, LARGEST_LEVERAGE)),
-            )  # fmt: skip
+                self.system, self.target, self.moments, coefficients, self.rounding, chosen, False
+            )
         spread = inverse @ covariance[np.ix_(chosen, chosen)] @ inverse.T
         return coefficients[chosen] / scale, spread / np.outer(scale, scale)
 
@@ -120,9 +119,11 @@ def fit_target(system: WeakSystem, target: int, sizes: Floats, largest: int) -> 
     coefficients = vectors[:, kept] @ ((vectors[:, kept].T @ moments.moment) / values[kept])
     rounding = (ROUNDING * sizes[target] / system.axes[0].half_width) ** 2
     tried: list[tuple[int, ...]] = []
-    n_terms = int(kept.sum())
+    n_terms, support = int(kept.sum()), list(range(len(coefficients)))
     while True:
-        covariance = _moment_covariance(system, target, moments, coefficients, rounding)
+        covariance = _moment_covariance(
+            system, target, moments, coefficients, rounding, support, True
+        )
         # few windows know the covariance poorly: its inverse is too large (Wishart)
         covariance *= count / max(count - n_terms - len(coefficients) - 1.0, 0.2 * count)
         supports = rank_supports(moments.inner, moments.moment, covariance, count, largest)
@@ -130,22 +131,29 @@ def fit_target(system: WeakSystem, target: int, sizes: Floats, largest: int) -> 
         if best in tried or len(tried) == REFERENCES:
             return TargetFit(system, target, moments, covariance, supports, rounding)
         tried.append(best)
-        coefficients, n_terms = solve_support(moments, best), len(best)
+        coefficients, n_terms, support = solve_support(moments, best), len(best), list(best)
 
 
 def _moment_covariance(
     system: WeakSystem, target: int, moments: Moments, coefficients: Floats, rounding: float,
-    inflation: Floats | None = None,
+    chosen: list[int], pool: bool,
 ) -> Floats:  # fmt: skip
     """Covariance of the mean score, with floors for rounding and for motion of another origin.
+
+    Scores are freed of what fitting the ``chosen`` features took from them. ``pool``: the mean of
+    the windows' own covariance and the pooled one, which is less noisy.
 
     Motion that the law leaves (beyond its own error) may go along with any feature by chance as a
     noise that drives the field does: the share SYSTEMATIC of it does not average out.
     """
     shares = scores(system, target, moments.scale, coefficients)
-    if inflation is not None:
-        shares = shares * inflation[..., None]
+    lever = leverages(system, chosen, moments.scale) if chosen else np.zeros(system.valid.shape)
+    inflation = 1.0 / (1.0 - np.clip(lever, 0.0, LARGEST_LEVERAGE))
+    shares = shares * inflation[..., None]
     covariance = score_covariance(system, shares)
+    if pool:
+        pooled = pooled_covariance(system, target, moments.scale, coefficients)
+        covariance = 0.5 * (covariance + pooled * float(np.mean(inflation[system.valid]) ** 2))
     rest = left_over(system, target, moments.scale, coefficients)
     mean = moments.unexplained(coefficients)
     centred = np.where(system.valid[..., None], rest - mean, 0.0)

@@ -6,14 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from physlearn.inference.dynamics.field_library import Feature, Source, source_values
 from physlearn.inference.dynamics.field_windows import AxisWindows
 
 __all__ = [
-    "Moments", "WeakSystem", "cross_moments", "left_over", "leverages", "score_covariance",
-    "scores", "weak_system",
-]  # fmt: skip
+    "Moments",
+    "WeakSystem",
+    "cross_moments",
+    "left_over",
+    "leverages",
+    "pooled_covariance",
+    "score_covariance",
+    "scores",
+    "weak_system",
+]
 
 Floats = NDArray[np.float64]
 
@@ -112,6 +120,8 @@ def _valid(
     along_t, along_y, along_x = axes
     shape = tuple(len(axis.centres) for axis in axes)
     result = np.ones(shape, dtype=bool)
+    if along_t.allowed is not None:
+        result[~along_t.allowed] = False
     if seen.all():
         return result
     for index, subset in enumerate(subsets):
@@ -213,6 +223,45 @@ def score_covariance(system: WeakSystem, values: Floats) -> Floats:
     n_features = values.shape[-1]
     near = _neighbourhood(system, values).reshape(-1, n_features)
     result = values.reshape(-1, n_features).T @ near / system.n_windows**2
+    return np.asarray(0.5 * (result + result.T))
+
+
+def pooled_covariance(
+    system: WeakSystem, target: int, scale: Floats, coefficients: Floats
+) -> Floats:
+    """Covariance of the mean score if the residuals' noise were the same everywhere.
+
+    The residuals' covariance at each lag is pooled over all windows, which few bright windows
+    cannot dominate; features of one subset meet residuals of the other.
+    """
+    n_features = system.features.shape[-1]
+    size = [len(axis.centres) * (1 if np.isfinite(axis.period) else 2) for axis in system.axes]
+    lag_taper = np.ones(size)
+    for place, (axis, length) in enumerate(zip(system.axes, size, strict=True)):
+        lag = np.minimum(np.arange(length), length - np.arange(length))
+        step = float(np.abs(np.diff(axis.centres[:2])).sum()) / axis.half_width
+        shape = [-1 if k == place else 1 for k in range(3)]
+        lag_taper = lag_taper * np.maximum(0.0, 1.0 - lag * step / REACH).reshape(shape)
+    places = (0, 1, 2)
+    spectrum = fft.rfftn(system.valid.astype(float), size, axes=places)
+    pairs_at_lag = np.maximum(fft.irfftn(np.abs(spectrum) ** 2, size, axes=places), 1.0)
+    result = np.zeros((n_features, n_features))
+    for first, second in system.pairs:
+        for one, other in ((first, second), (second, first)):
+            left = system.rates[other][..., target] - system.features[other] @ (
+                coefficients / scale
+            )
+            left = np.where(system.valid, left, 0.0)
+            power = np.abs(fft.rfftn(left, size, axes=places)) ** 2
+            lagged = fft.irfftn(power, size, axes=places) / pairs_at_lag * lag_taper
+            shown = np.where(system.valid[..., None], system.features[one] / scale, 0.0)
+            response = fft.rfftn(lagged, axes=places)[..., None] * fft.rfftn(
+                shown, size, axes=places
+            )
+            near = fft.irfftn(response, size, axes=places)
+            near = near[tuple(slice(0, len(axis.centres)) for axis in system.axes)]
+            result += shown.reshape(-1, n_features).T @ near.reshape(-1, n_features)
+    result /= 4.0 * len(system.pairs) ** 2 * system.n_windows**2
     return np.asarray(0.5 * (result + result.T))
 
 

@@ -40,6 +40,8 @@ class AxisWindows:
         In the units of the axis.
     period
         Length after which the axis repeats; infinite where it does not.
+    allowed
+        Windows that hold enough frames; None: all.
     """
 
     weights: tuple[Floats, ...]
@@ -47,6 +49,7 @@ class AxisWindows:
     half_width: float
     power: int
     period: float = np.inf
+    allowed: NDArray[np.bool_] | None = None
 
     def distances(self) -> Floats:
         """Distances of the centres over the half width, (n_windows, n_windows)."""
@@ -140,8 +143,7 @@ def time_windows(
         plain = _bump(s, TIME_POWER, 0) * cells / half_width
         slope = -_bump(s, TIME_POWER, 1) * cells / half_width**2
         found.append(_exact(s, plain, slope, half_width) if uneven else np.stack([plain, slope]))
-    weights = tuple(each[:, :, dense] for each in found)
-    return AxisWindows(weights, centres[dense], half_width, TIME_POWER)
+    return AxisWindows(tuple(found), centres, half_width, TIME_POWER, allowed=dense)
 
 
 def _exact(s: Floats, plain: Floats, slope: Floats, half_width: float) -> Floats:
