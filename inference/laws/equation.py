@@ -60,7 +60,7 @@ class Term:
         program = check_program(self.program)
         # One fitted number is enough for a constant
         object.__setattr__(self, "program", (1,) if program == (1,) else program)
-        number = self.coefficient
+        number: Any = self.coefficient
         if isinstance(number, np.floating | np.integer):
             number = number.item()
         if isinstance(number, bool) or not isinstance(number, int | float):

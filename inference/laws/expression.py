@@ -233,7 +233,8 @@ def evaluate(program: Sequence[Token], columns: Mapping[str, Floats]) -> Floats:
     """
     size = _size(columns)
     own = np.array([floats_of(program)], dtype=np.float64)
-    return np.broadcast_to(_evaluate(program, columns, own), (1, size))[0].copy()
+    values: Floats = np.broadcast_to(_evaluate(program, columns, own), (1, size))[0].copy()
+    return values
 
 
 def evaluate_many(

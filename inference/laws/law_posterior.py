@@ -194,7 +194,8 @@ def _log_posterior(
             fit = -0.5 * misfit
         else:
             fit = -0.5 * data.y.size * np.log(np.maximum(misfit, 1e-280))
-    return fit - 0.5 * (((draws - centre) / prior_sd) ** 2).sum(axis=1)
+    result: Floats = fit - 0.5 * (((draws - centre) / prior_sd) ** 2).sum(axis=1)
+    return result
 
 
 def _noise_draws(

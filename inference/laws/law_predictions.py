@@ -231,11 +231,11 @@ def extrapolated(laws: EquationSet, x: ArrayLike) -> NDArray[np.bool_]:
     matrix = check_array("x", x, shape=(None, len(laws.variables)))
     span = np.maximum(laws.ranges[:, 1] - laws.ranges[:, 0], 1e-300)
     scaled = (matrix - laws.ranges[:, 0]) / span
-    outside: NDArray[np.bool_] = ((scaled < -ROUNDING) | (scaled > 1 + ROUNDING)).any(axis=1)
+    outside = np.any((scaled < -ROUNDING) | (scaled > 1 + ROUNDING), axis=1)
     if laws.data is None or len(laws.variables) == 1:
-        return outside
+        return np.asarray(outside)
     seen = (laws.data.x.T - laws.ranges[:, 0]) / span
-    return outside | _outside_cloud(seen, scaled)
+    return np.asarray(outside | _outside_cloud(seen, scaled))
 
 
 def _outside_cloud(seen: Floats, asked: Floats) -> NDArray[np.bool_]:
@@ -244,8 +244,7 @@ def _outside_cloud(seen: Floats, asked: Floats) -> NDArray[np.bool_]:
 
         try:
             faces = ConvexHull(seen).equations
-            result: NDArray[np.bool_] = (asked @ faces[:, :-1].T + faces[:, -1] > 1e-7).any(axis=1)
-            return result
+            return np.asarray(np.any(asked @ faces[:, :-1].T + faces[:, -1] > 1e-7, axis=1))
         except (QhullError, ValueError):  # too few points, or all in one plane: by leverage
             pass
     middle = seen.mean(axis=0)
@@ -258,5 +257,5 @@ def _outside_cloud(seen: Floats, asked: Floats) -> NDArray[np.bool_]:
     # A flat cloud has no leverage off its plane: what leaves the plane is outside
     plane = np.linalg.pinv(inverse, rcond=1e-10) @ inverse
     off = np.abs((asked - middle) @ (np.eye(len(plane)) - plane)).max(axis=1) > 1e-6
-    far: NDArray[np.bool_] = leverage(asked) > leverage(seen).max() * (1 + ROUNDING)
-    return far | off
+    far = leverage(asked) > leverage(seen).max() * (1 + ROUNDING)
+    return np.asarray(far | off)

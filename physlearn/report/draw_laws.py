@@ -74,8 +74,9 @@ def plot_equations(
     labels = laws.table["equation"].head(3)
     for index, (text, color) in enumerate(zip(labels, (BLUE, RED, GREEN), strict=False)):
         values = laws.predict_law(points, index)
-        style = {"ls": "-", "lw": 1.8} if index == 0 else {"ls": "--", "lw": 1.3}
-        ax.plot(along, values, color=color, label=_label(text, laws.weights[index]), **style)
+        style, width = ("-", 1.8) if index == 0 else ("--", 1.3)
+        said = _label(text, laws.weights[index])
+        ax.plot(along, values, color=color, label=said, ls=style, lw=width)
         shown.append(values[:, None])
     seen = _observations(laws, x, y)
     if seen is not None:
