@@ -1,0 +1,119 @@
+"""Numbers of dimensionless laws that may be exact: 1/2, 4/3, the square root of 2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from physlearn.inference.law_data.search_data import SearchData
+from physlearn.inference.law_search.description_length import measure_law
+from physlearn.inference.law_search.refinement import polish
+from physlearn.inference.laws.equation import Equation, Term
+from physlearn.inference.laws.expression import Program, Token
+
+__all__ = ["with_exact_numbers"]
+
+LARGEST_DEVIATION = 3.0  # standard deviations between a fitted number and the exact one
+MOST_LAWS = 12
+MOST_ROUNDS = 5
+ROUNDING = 1e-7
+FRACTIONS = sorted(
+    {Fraction(a, b) for a in range(1, 9) for b in range(1, 5)} | {Fraction(1, 6), Fraction(1, 8)}
+)
+ROOTS = (2, 3)
+
+
+def with_exact_numbers(data: SearchData, laws: Sequence[Equation]) -> list[Equation]:
+    """Return the laws, and the best of them with exact numbers where that is shorter to say.
+
+    In a law of dimensionless groups numbers are universal: a fitted 0.4998(4) that may be 1/2
+    most likely is. A number within three standard deviations of a small fraction or of the root of
+    one is replaced and the others fitted again, one after the other, while the description becomes
+    shorter.
+    """
+    result = list(laws)
+    for law in sorted(laws, key=lambda law: law.description_length)[:MOST_LAWS]:
+        best = law
+        for _ in range(MOST_ROUNDS):
+            better = min(
+                _one_more(data, best), key=lambda other: other.description_length, default=best
+            )
+            if not better.description_length < best.description_length:
+                break
+            best = better
+            result.append(best)
+    return result
+
+
+def _one_more(data: SearchData, law: Equation) -> list[Equation]:
+    if law.covariance is None:
+        return []
+    spread = np.sqrt(np.diag(law.covariance))
+    found: list[Equation] = []
+    index = 0
+    for place, term in enumerate(law.terms):
+        others: list[Term] = []
+        if isinstance(term.coefficient, float):
+            sd = float(spread[index])
+            others += [_with_factor(term, tokens) for tokens in _near(term.coefficient, sd)]
+            index += 1
+        for position, token in enumerate(term.program):
+            if isinstance(token, float):
+                head, tail = term.program[:position], term.program[position + 1 :]
+                others += [
+                    Term(term.coefficient, (*head, *tokens, *tail))
+                    for tokens in _near(token, float(spread[index]))
+                ]
+                index += 1
+        for other in others:
+            terms = (*law.terms[:place], other, *law.terms[place + 1 :])
+            with np.errstate(all="ignore"):
+                if all(np.isfinite(t.values(data.columns)).all() for t in terms):
+                    found.append(_fitted(data, terms))
+    return found
+
+
+def _fitted(data: SearchData, terms: Sequence[Term]) -> Equation:
+    law = measure_law(data, terms)
+    return polish(data, law, steps=10) if law.constants.size else law
+
+
+def _with_factor(term: Term, tokens: Program) -> Term:
+    """A term whose coefficient is exact: its whole part stands before, the rest in the program."""
+    first = tokens[0]
+    if len(tokens) == 1 and isinstance(first, int):
+        return Term(first, term.program)
+    if term.program == (1,):
+        return Term(1, tokens)
+    if len(tokens) == 3 and tokens[2] == "div" and isinstance(first, int):
+        return Term(first, (*term.program, tokens[1], "div"))
+    return Term(1, (*term.program, *tokens, "mul"))
+
+
+def _near(value: float, sd: float) -> list[Program]:
+    """Exact numbers within the error of a fitted one, at most the two nearest."""
+    reach = LARGEST_DEVIATION * sd + ROUNDING * abs(value)
+    if not np.isfinite(reach) or reach > 0.3 * abs(value):
+        return []
+    sign = 1 if value > 0 else -1
+    found: list[tuple[float, Program]] = []
+    for number in FRACTIONS:
+        distance = abs(abs(value) - float(number))
+        if distance < reach:
+            found.append((distance, _tokens(sign * number)))
+    for root in ROOTS:
+        for number in (Fraction(1), Fraction(1, 2), Fraction(2), Fraction(1, root)):
+            distance = abs(abs(value) - float(number) * root**0.5)
+            if distance < reach:
+                tail: tuple[Token, ...] = () if number == 1 else (*_tokens(number), "mul")
+                sqrt = (root, "sqrt", *tail)
+                found.append((distance, (*sqrt, "neg") if sign < 0 else sqrt))
+    return [tokens for _, tokens in sorted(found, key=lambda one: one[0])[:2]]
+
+
+def _tokens(number: Fraction) -> Program:
+    if number.denominator == 1:
+        return (number.numerator,)
+    return (number.numerator, number.denominator, "div")
