@@ -196,6 +196,7 @@ def _best_trial(
     tried = {_rounded(now)}
     improved = True
     try:
+        _tell(trials, library, settings)
         while improved and len(trials) < MOST_WINDOWS:
             improved = False
             for factor_time, factor_space in STEPS:
@@ -210,12 +211,17 @@ def _best_trial(
                 tried.add(_rounded(widths))
                 trials.append(_trial(film, library, noise, gap, settings, widths))
                 improved |= _preferred(trials) is trials[-1]
-                if settings.progress is not None:
-                    names = [library[k].name for k in _preferred(trials).fits[0].best.places]
-                    settings.progress(len(trials), MOST_WINDOWS, " + ".join(names) or "0")
+                _tell(trials, library, settings)
     except KeyboardInterrupt:
         remarks.append(f"stopped by hand after {len(trials)} of {MOST_WINDOWS} windows")
     return _preferred(trials)
+
+
+def _tell(trials: list[Trial], library: tuple[Feature, ...], settings: FieldLawOptions) -> None:
+    """Report progress with the best law so far."""
+    if settings.progress is not None:
+        names = [library[k].name for k in _preferred(trials).fits[0].best.places]
+        settings.progress(len(trials), MOST_WINDOWS, " + ".join(names) or "0")
 
 
 def _rounded(widths: Widths) -> tuple[float, float]:
@@ -277,7 +283,7 @@ def _trial(
         space_windows(n_rows, film.spacing[0], halves[0], DERIVATIVES, margin, film.periodic),
         space_windows(n_columns, film.spacing[1], halves[1], DERIVATIVES, margin, film.periodic),
     )
-    if not len(axes[0].centres):
+    if axes[0].allowed is None or not axes[0].allowed.any():
         raise InputError(
             f"video has too few frames for windows of half width {widths[0]:g} in time (at least 4 "
             f"of each set of frames, without long gaps); it has {len(film.times)}."
