@@ -29,7 +29,11 @@ from physlearn.inference.laws.law_differences import (
     differences,
     verdict_of,
 )
-from physlearn.inference.laws.law_posterior import constants_posterior, unidentified_constants
+from physlearn.inference.laws.law_posterior import (
+    LogLikelihood,
+    constants_posterior,
+    unidentified_constants,
+)
 from physlearn.inference.laws.law_predictions import (
     INVERSE_LINKS,
     extrapolated,
@@ -74,6 +78,9 @@ class EquationSet:
     constant_length
         Description length of the best constant, on the scale of the laws'; None works it out from
         the set or the observations.
+    log_likelihood
+        (law, constants (m, n_constants)) to log likelihoods (m,), for another noise model than the
+        Gaussian of ``data``; not written to files.
 
     Raises
     ------
@@ -101,6 +108,7 @@ class EquationSet:
     link: str = "identity"
     data: SearchData | None = None
     constant_length: float | None = None
+    log_likelihood: LogLikelihood | None = None
 
     def __post_init__(self) -> None:
         laws = tuple(self.equations)

@@ -43,7 +43,8 @@ def constant_probability(laws: EquationSet) -> float:
     if constant.any():
         return float(laws.weights[constant].sum())
     length = laws.constant_length
-    if length is None and laws.data is not None:
+    # Lengths under another noise model are on another scale
+    if length is None and laws.data is not None and laws.log_likelihood is None:
         from physlearn.inference.law_search.description_length import measure_law
         from physlearn.inference.laws.equation import Term
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,9 +22,13 @@ from physlearn.results import Fit, fit_from_draws
 if TYPE_CHECKING:
     from physlearn.inference.laws.equation_set import EquationSet
 
-__all__ = ["ConstantDraws", "constants_posterior", "draw_constants", "unidentified_constants"]
+__all__ = [
+    "ConstantDraws", "LogLikelihood", "constants_posterior", "draw_constants",
+    "unidentified_constants",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
+LogLikelihood = Callable[[Equation, Floats], Floats]
 
 WORST_TAIL = 0.7
 GOOD_TAIL = 0.5
@@ -32,6 +38,7 @@ FEWEST_PROPOSALS = 1000
 HEAVY_TAILS = 8.0
 """Degrees of freedom of the proposal where the noise is known: tails above the Gaussian's."""
 PRIOR_WIDTHS = 3.0
+WIDE = 10.0
 LARGEST_BLOCK = 2_000_000
 
 
@@ -58,7 +65,11 @@ class ConstantDraws:
 
 
 def draw_constants(
-    law: Equation, data: SearchData | None, n_draws: int, rng: int | np.random.Generator | None
+    law: Equation,
+    data: SearchData | None,
+    n_draws: int,
+    rng: int | np.random.Generator | None,
+    log_likelihood: LogLikelihood | None = None,
 ) -> ConstantDraws:
     """Draw the constants of a law from their posterior, given that the law holds.
 
@@ -79,6 +90,9 @@ def draw_constants(
         Number of draws.
     rng
         Seed or generator.
+    log_likelihood
+        (law, constants (m, n_constants)) to log likelihoods (m,), where the noise is not Gaussian
+        as in ``data``; None takes the Gaussian. ``law.covariance`` makes the proposal.
 
     Raises
     ------
@@ -90,22 +104,36 @@ def draw_constants(
     if centre.size == 0:
         noise = np.ones(n_draws) if data is None else _noise_draws(law, data, None, n_draws, rng)
         return ConstantDraws(np.empty((n_draws, 0)), noise, math.nan, np.empty(0))
-    if data is None:
+    if data is None or log_likelihood is not None:
         if law.covariance is None:
             raise NotIdentified(
                 "the constants of this law have neither a covariance nor observations: fit it with "
                 "observations kept."
             )
-        draws = generator.multivariate_normal(centre, law.covariance, size=n_draws)
-        unknown = np.full(centre.size, math.nan)
-        return ConstantDraws(draws, np.full(n_draws, law.noise_sd or 1.0), math.nan, unknown)
-    return _importance_draws(law, data, n_draws, generator)
+        noise = np.full(n_draws, law.noise_sd or 1.0)
+        if log_likelihood is None:
+            draws = generator.multivariate_normal(centre, law.covariance, size=n_draws)
+            return ConstantDraws(draws, noise, math.nan, np.full(centre.size, math.nan))
+        error = np.sqrt(np.diag(law.covariance))
+        prior_sd = PRIOR_WIDTHS * np.maximum(np.abs(centre), WIDE * error)
+        proposal = (centre, prior_sd, law.covariance, HEAVY_TAILS)
+        target = partial(log_likelihood, law)
+        return _importance_draws(proposal, target, n_draws, generator, lambda _: noise)
+    return _importance_draws(
+        _proposal(law, data), partial(_log_likelihood, law, data), n_draws, generator,
+        lambda chosen: _noise_draws(law, data, chosen, n_draws, generator),
+    )  # fmt: skip
 
 
 def _importance_draws(
-    law: Equation, data: SearchData, n_draws: int, generator: np.random.Generator
+    proposal: tuple[Floats, Floats, Floats, float],
+    log_likelihood: Callable[[Floats], Floats],
+    n_draws: int,
+    generator: np.random.Generator,
+    noise_of: Callable[[Floats], Floats],
 ) -> ConstantDraws:
-    centre, prior_sd, covariance, freedom = _proposal(law, data)
+    """Draw from the proposal (centre, prior sd, covariance, degrees of freedom) and correct it."""
+    centre, prior_sd, covariance, freedom = proposal
     mean = centre
     best: tuple[float, Floats, Floats] | None = None
     for _ in range(ROUNDS):
@@ -117,8 +145,9 @@ def _importance_draws(
         steps = np.concatenate([normal * scale, -normal * scale])
         draws = mean + steps @ factor.T
         log_proposal = -0.5 * (freedom + centre.size) * np.log1p((steps**2).sum(axis=1) / freedom)
-        log_target = _log_posterior(law, data, draws, centre, prior_sd)
-        log_weights = log_target - log_proposal
+        with np.errstate(all="ignore"):
+            log_prior = -0.5 * (((draws - centre) / prior_sd) ** 2).sum(axis=1)
+            log_weights = log_likelihood(draws) + log_prior - log_proposal
         sound = np.isfinite(log_weights)
         if sound.sum() < 10 * (centre.size + 1):
             covariance = 0.1 * covariance
@@ -134,15 +163,13 @@ def _importance_draws(
         freedom = min(freedom, HEAVY_TAILS)
     if best is None:
         draws = np.repeat(centre[None], n_draws, axis=0)
-        noise = _noise_draws(law, data, draws, n_draws, generator)
-        return ConstantDraws(draws, noise, math.inf, prior_sd)
+        return ConstantDraws(draws, noise_of(draws), math.inf, prior_sd)
     tail, draws, weights = best
     # Systematic resampling: one uniform number, the least Monte Carlo error
     marks = (np.arange(n_draws) + generator.uniform()) / n_draws
     picked = np.searchsorted(np.cumsum(weights), marks).clip(max=len(draws) - 1)
     chosen = draws[generator.permutation(picked)]
-    noise = _noise_draws(law, data, chosen, n_draws, generator)
-    return ConstantDraws(chosen, noise, tail, prior_sd)
+    return ConstantDraws(chosen, noise_of(chosen), tail, prior_sd)
 
 
 def _proposal(law: Equation, data: SearchData) -> tuple[Floats, Floats, Floats, float]:
@@ -185,16 +212,12 @@ def _misfits(law: Equation, data: SearchData, draws: Floats) -> Floats:
     return np.concatenate(parts)
 
 
-def _log_posterior(
-    law: Equation, data: SearchData, draws: Floats, centre: Floats, prior_sd: Floats
-) -> Floats:
-    with np.errstate(all="ignore"):
-        misfit = _misfits(law, data, draws)
-        if data.noise_known:
-            fit = -0.5 * misfit
-        else:
-            fit = -0.5 * data.y.size * np.log(np.maximum(misfit, 1e-280))
-    result: Floats = fit - 0.5 * (((draws - centre) / prior_sd) ** 2).sum(axis=1)
+def _log_likelihood(law: Equation, data: SearchData, draws: Floats) -> Floats:
+    """Gaussian; unknown noise is integrated out."""
+    misfit = _misfits(law, data, draws)
+    if data.noise_known:
+        return -0.5 * misfit
+    result: Floats = -0.5 * data.y.size * np.log(np.maximum(misfit, 1e-280))
     return result
 
 
@@ -242,7 +265,7 @@ def constants_posterior(
         raise InputError("this law has no fitted constants.")
     generator, seed = as_generator(rng)
     data = laws.data
-    found = draw_constants(law, data, n_draws, generator)
+    found = draw_constants(law, data, n_draws, generator, laws.log_likelihood)
     names = constant_names(law, laws.variables)
     warnings = list(laws.warnings)
     if found.tail > WORST_TAIL:
@@ -254,18 +277,11 @@ def constants_posterior(
     if open_ones:
         warnings.append(f"these data do not determine {', '.join(open_ones)} of this law")
     variables: dict[str, Floats] = {"constants": found.constants}
-    prior_sd = {} if data is None else {"constants": found.prior_sd}
-    if data is not None and not data.noise_known:
+    prior_sd = {"constants": found.prior_sd} if np.isfinite(found.prior_sd).all() else {}
+    if laws.log_likelihood is None and data is not None and not data.noise_known:
         # For weights of mean one this is the noise of a typical point
         variables["noise_sd"] = found.noise_sd / math.sqrt(float(np.mean(data.weight)))
-    approximation = (
-        "Gaussian of the law's covariance: the observations are not kept" if data is None
-        else "Laplace (Student t), importance-corrected with Pareto-smoothed weights"
-    )  # fmt: skip
-    likelihood = (
-        "Gaussian with known noise" if data is not None and data.noise_known
-        else "Gaussian with unknown noise, integrated out"
-    )  # fmt: skip
+    approximation, likelihood = _said(laws)
     arrays = [law.constants] if data is None else [data.x, data.y, data.weight]
     return fit_from_draws(
         variables,
@@ -276,3 +292,14 @@ def constants_posterior(
         diagnostics={"pareto_k": found.tail, "weight_of_the_law": float(laws.weights[index])},
         warnings=warnings,
     )  # fmt: skip
+
+
+def _said(laws: EquationSet) -> tuple[str, str]:
+    """Name the posterior's approximation and likelihood."""
+    exact = "Laplace (Student t), importance-corrected with Pareto-smoothed weights"
+    if laws.log_likelihood is not None:
+        return exact, "that of the noise model of the fit"
+    if laws.data is None:
+        return "Gaussian of the law's covariance: the observations are not kept", "not kept"
+    noise = "known noise" if laws.data.noise_known else "unknown noise, integrated out"
+    return exact, f"Gaussian with {noise}"

@@ -70,7 +70,7 @@ def mixture_constants(
     for index in np.flatnonzero(counts):
         law, count = laws.equations[index], int(counts[index])
         try:
-            draws = draw_constants(law, laws.data, count, generator)
+            draws = draw_constants(law, laws.data, count, generator, laws.log_likelihood)
             found.append((int(index), draws.constants, draws.noise_sd))
         except NotIdentified:
             fixed = np.repeat(law.constants[None], count, axis=0)
@@ -113,7 +113,7 @@ def mixture_draws(
 
 
 def _typical_noise(laws: EquationSet, noise_sd: Floats) -> Floats:
-    if laws.data is None or laws.data.noise_known:
+    if laws.log_likelihood is not None or laws.data is None or laws.data.noise_known:
         return np.full(noise_sd.size, laws.noise_sd)
     return noise_sd / math.sqrt(float(np.mean(laws.data.weight)))
 

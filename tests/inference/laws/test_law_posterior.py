@@ -4,7 +4,7 @@ import arviz
 import numpy as np
 import pytest
 from law_worlds import X1, fit_template, laws_of, observe
-from scipy.stats import binomtest, norm, t
+from scipy.stats import binomtest, gamma, norm, t
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference.law_data.search_data import SearchData
@@ -143,3 +143,28 @@ def test_bad_calls_get_one_sentence():
     for call in (lambda: laws.posterior(3), lambda: laws.posterior(0, n_draws=5)):
         with pytest.raises(InputError, match="must be a whole number"):
             call()
+
+
+def test_another_likelihood_than_the_gaussian_is_used_where_given():
+    rng = np.random.default_rng(13)
+    counts = rng.poisson(4.0, 25)
+
+    def poisson(law, constants):
+        rate = constants[:, 0]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(rate > 0, counts.sum() * np.log(rate) - 25 * rate, -np.inf)
+
+    mean = counts.mean()
+    law = Equation((Term(float(mean), (1,)),), 0.0, 0.0, 1, np.array([[mean / 25]]), noise_sd=2.0)
+    data = SearchData(np.arange(25.0)[None], counts.astype(float), np.ones(25), False, ("x",))
+    laws = EquationSet(
+        (law,), ("x",), "y", np.array([[0.0, 24.0]]), 2.0, data=data, log_likelihood=poisson
+    )
+    fit = laws.posterior(n_draws=4000, rng=1)
+    exact = gamma(counts.sum() + 1, scale=1 / 25)
+    assert fit["constants"].mean() == pytest.approx(exact.mean(), abs=8 * exact.std() / 4000**0.5)
+    assert fit["constants"].std() == pytest.approx(exact.std(), rel=8 / np.sqrt(2 * 4000))
+    assert fit.variables == ["constants"]
+    assert "noise model" in fit.attrs["likelihood"]
+    low, high = laws.predict_interval([[1.0]], rng=1)[0]
+    assert (low, high) == pytest.approx(exact.ppf([0.05, 0.95]), abs=8 * exact.std() / 4000**0.5)
