@@ -66,8 +66,18 @@ CASES: dict[str, tuple[Any, str, dict[str, Any], int, float, list[float]]] = {
 
 SIDES = {"lennard_jones": 32, "lennard_jones_3d": 7}
 """Particles along each axis where they are not 18."""
-NUMBERS = {"lennard_jones": 20, "lennard_jones_3d": 12, "morse": 6, "yukawa": 6, "two_species": 3}
+NUMBERS = {"lennard_jones": 20, "lennard_jones_3d": 12, "morse": 6, "yukawa": 6, "two_species": 10}
 """Replicates of each case."""
+
+
+def _frames(potential: Any, start: AtomicConfiguration, n: int, mixture: bool) -> Any:
+    """Return snapshots in equilibrium; two species mix slowly: a long run of its own for each."""
+    if not mixture:
+        once = MetropolisSettings(burn_in_sweeps=BURN_IN)
+        return sample_positions(potential, start, n, BETWEEN, settings=once, rng=11)
+    longer = MetropolisSettings(burn_in_sweeps=5 * BURN_IN)
+    return [sample_positions(potential, start, 1, 1, settings=longer, rng=11 + k)[0]
+            for k in range(n)]  # fmt: skip
 
 
 def _replicates(name: str, position_sd: float, n: int) -> list[Row]:
@@ -78,9 +88,7 @@ def _replicates(name: str, position_sd: float, n: int) -> list[Row]:
     places, cell = _start(dimension, density, side)
     species = np.random.default_rng(5).integers(0, 2, len(places)) if n_species == 2 else None
     start = AtomicConfiguration(places, unit="reduced", cell=cell, species=species)
-    frames = sample_positions(
-        potential, start, n, BETWEEN, settings=MetropolisSettings(burn_in_sweeps=BURN_IN), rng=11
-    )
+    frames = _frames(potential, start, n, species is not None)
     bound = snapshot_bound(
         frames[0], family, numbers, position_sd=position_sd, n_records=1500, rng=3
     )
