@@ -24,7 +24,10 @@ FILMS = (
     ("allen_cahn", 0.1, 5, None), ("allen_cahn", 0.3, 10, 0.9),
     ("cahn_hilliard", 0.1, 5, None), ("cahn_hilliard", 0.3, 10, 0.9),
     ("fisher_kpp", 0.1, 5, 0.8), ("burgers", 0.1, 5, 0.8), ("kuramoto_sivashinsky", 0.1, 5, 0.8),
-    ("fitzhugh_nagumo", 0.1, 5, 0.8), ("lambda_omega", 0.1, 5, 0.8),
+    ("fitzhugh_nagumo", 0.1, 5, 0.8), ("lambda_omega", 0.1, 5, 0.8), ("diffusion", 0.1, 3, None),
+    ("advection_diffusion", 0.1, 3, None), ("swift_hohenberg", 0.1, 3, None),
+    ("phase_field_crystal", 0.1, 3, None), ("driven_allen_cahn", 0.1, 3, None),
+    ("gray_scott", 0.1, 3, None),
 )  # fmt: skip
 
 

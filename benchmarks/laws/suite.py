@@ -29,9 +29,10 @@ POINTS = {1: 100, 2: 200}
 POINTS_OF_MORE = 400
 # Fields stand in field_worlds.py, motions in motion_worlds.py, under these names
 DYNAMICS = (
-    "allen_cahn", "cahn_hilliard", "burgers", "kuramoto_sivashinsky", "fisher_kpp",
-    "fitzhugh_nagumo", "lambda_omega", "lorenz", "van_der_pol", "duffing", "lotka_volterra",
-    "damped_pendulum", "double_well_langevin", "gravity_of_many_bodies", "moving_walls",
+    "allen_cahn", "cahn_hilliard", "burgers", "kuramoto_sivashinsky", "fisher_kpp", "gray_scott",
+    "fitzhugh_nagumo", "lambda_omega", "diffusion", "advection_diffusion", "swift_hohenberg",
+    "driven_allen_cahn", "phase_field_crystal", "lorenz", "van_der_pol", "duffing",
+    "lotka_volterra", "damped_pendulum", "double_well_langevin",
 )  # fmt: skip
 
 
