@@ -30,6 +30,7 @@ __all__ = ["measure_law", "structure_length"]
 Floats = NDArray[np.float64]
 
 CONSTANT_TERM: tuple[Token, ...] = (1,)
+NATS_OF_A_CLAIM = math.log(20.0)  # that y depends on anything at all is claimed at 20 to 1
 LOSS_FLOOR = 1e-22  # of the mean square of y: data without noise do not fit better than this
 
 
@@ -160,4 +161,6 @@ def structure_length(terms: Sequence[Term], n_variables: int) -> float:
             prices.append(price(term.program, n_variables))
     if len(terms) == constants:
         return NATS_OF_PRICE * PRICES["variable"]
-    return NATS_OF_PRICE * (sum(prices) + PRICES["combine"] * (len(terms) - constants - 1))
+    return NATS_OF_A_CLAIM + NATS_OF_PRICE * (
+        sum(prices) + PRICES["combine"] * (len(terms) - constants - 1)
+    )

@@ -357,9 +357,10 @@ def start_constants(
 ) -> bool:
     """Put a first value of every constant, in units of what it acts on, into ``constants``.
 
-    A factor is ``start`` over the spread of what it multiplies (2 ``row`` + 1 half waves inside a
-    sine), an exponent is ``start`` itself, and a summand puts the zero of the sum outside the
-    range seen, ``start`` fifths of the spread away, or inside where a function is even or bounded.
+    A factor is ``start`` over the spread of what it multiplies (``row`` + 1 half waves, then every
+    other one, inside a sine), an exponent is ``start`` itself, and a summand puts the zero of the
+    sum outside the range seen, ``start`` fifths of the spread away, or inside where a function is
+    even or bounded.
     """
     used = 0
     for k in range(length):
@@ -376,7 +377,8 @@ def start_constants(
         if then == POW:
             constants[used] = s
         elif then == MUL and after in (SIN, COS):
-            constants[used] = 3.1416 * (2.0 * row + 1.0) / spread
+            half_waves = row + 1.0 if row < 4 else 2.0 * row - 2.0
+            constants[used] = 3.1416 * half_waves / spread
         elif then == MUL and after == ADD and terms > 1:
             constants[used] = 0.4 * s * (value[terms - 2].max() - value[terms - 2].min()) / spread
         elif then == MUL:

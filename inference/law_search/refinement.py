@@ -155,7 +155,8 @@ def _exact_ones(data: SearchData, law: Equation) -> list[Equation]:
         exact: list[Term] = []
         if isinstance(term.coefficient, float):
             sign = 1 if term.coefficient > 0 else -1
-            if abs(term.coefficient - sign) < LARGEST_DEVIATION * spread[index]:
+            near = abs(term.coefficient - sign) < LARGEST_DEVIATION * spread[index]
+            if near and term.program != CONSTANT_TERM:
                 exact.append(Term(sign, term.program))
             index += 1
         for place, token in enumerate(term.program):

@@ -127,7 +127,7 @@ def enumerate_skeletons(
     shapes: set[int] = set()
     levels: dict[tuple[int, str, int], _Level] = {}
     kept: list[tuple[int, int, Code]] = []
-    weights = generator.integers(1, 2**62, size=N_POINTS, dtype=np.int64)
+    weights = generator.integers(1, 2**62, size=N_POINTS + 1, dtype=np.int64)
     for price in range(1, highest_price + 1):
         fresh: dict[tuple[str, int], list[tuple[list[Code], Floats]]] = {}
         for kind, count, codes, values in _grown(levels, price, points, unary, binary):
@@ -265,10 +265,10 @@ def _fingerprints(values: Floats, weights: Integers) -> tuple[Integers, Integers
     turned = negative ^ np.take_along_axis(negative, first, axis=1)
     # Relative to the first value, logarithms to 1e-8: neither a pole nor a factor hides the rest
     grain = np.round((size - own) * 1e8).astype(np.int64) * 2 + turned
-    of_shape = (np.where(finite, grain, 77) * weights).sum(axis=1)
+    of_shape = (np.where(finite, grain, 77) * weights[:-1]).sum(axis=1)
     scale = np.round(own[:, 0] * 1e8).astype(np.int64) * 2
     scale += np.take_along_axis(negative, first, axis=1)[:, 0]
-    return of_shape ^ (scale * weights[0]), of_shape, sound
+    return of_shape + scale * weights[-1], of_shape, sound
 
 
 def pack_skeletons(kept: list[tuple[int, int, Code]]) -> Skeletons:
