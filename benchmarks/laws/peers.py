@@ -147,7 +147,7 @@ def score_peer(data: LawData, seed: int, search: Callable[[LawData, int], Answer
 
 SEARCHES: dict[str, tuple[str, Callable[[LawData, int], Answer], int]] = {
     "Operon, 100k evaluations": ("pyoperon", partial(operon, evaluations=100_000), 3),
-    "Operon, 1M evaluations": ("pyoperon", partial(operon, evaluations=1_000_000), 3),
+    "Operon, 1M evaluations": ("pyoperon", partial(operon, evaluations=1_000_000), 1),
     "gplearn, 20k evaluations": ("gplearn", partial(gplearn, evaluations=20_000), 1),
     "PySR, defaults": ("pysr", pysr, 1),
 }
