@@ -72,8 +72,8 @@ def read_film(
         )
     spacing = (1.0 if flat else _spacing(first, "y"), _spacing(first, "x"))
     values = np.stack(arrays)
-    seen = ~np.isnan(values).any(axis=0)
-    kept = seen.any(axis=(1, 2))
+    seen = np.asarray(~np.isnan(values).any(axis=0))
+    kept = np.asarray(seen.reshape(len(seen), -1).any(axis=1))
     if int(kept.sum()) < FEWEST_FRAMES:
         raise InputError(
             f"video must show the field in at least {FEWEST_FRAMES} frames for its law; "

@@ -29,6 +29,7 @@ ROUNDING = 1e-8
 SYSTEMATIC = 0.05
 SMALLEST_EIGENVALUE = 1e-7
 LARGEST_LEVERAGE = 0.7
+LEAST_STEP = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,29 +110,61 @@ def solve_support(moments: Moments, places: tuple[int, ...]) -> Floats:
 def fit_target(system: WeakSystem, target: int, sizes: Floats, largest: int) -> TargetFit:
     """Rank the supports of one field's law.
 
-    The covariance of the moments is that at a reference law: first all features together, then the
-    best support, until that stays. ``sizes``: root mean square of each field.
+    The covariance of the moments is that at a reference law, replaced by the best support until
+    that stays: from all features together, and from those that explain most of the motion. Of two
+    ends the one that explains more is taken. ``sizes``: root mean square of each field.
     """
     moments = cross_moments(system, target)
-    count = system.n_independent
     values, vectors = np.linalg.eigh(moments.inner)
     kept = values > SMALLEST_EIGENVALUE * values.max()
-    coefficients = vectors[:, kept] @ ((vectors[:, kept].T @ moments.moment) / values[kept])
+    whole = vectors[:, kept] @ ((vectors[:, kept].T @ moments.moment) / values[kept])
     rounding = (ROUNDING * sizes[target] / system.axes[0].half_width) ** 2
+    everything = tuple(range(len(whole)))
+    first = _settled(system, target, moments, rounding, largest, everything, whole)
+    greedy = _most_explaining(moments, largest)
+    if greedy in ((), first.best.places):
+        return first
+    start = solve_support(moments, greedy)
+    second = _settled(system, target, moments, rounding, largest, greedy, start)
+    left = [moments.unexplained(fit.coefficients(fit.best.places)) for fit in (first, second)]
+    return second if left[1] < left[0] else first
+
+
+def _settled(
+    system: WeakSystem, target: int, moments: Moments, rounding: float, largest: int,
+    support: tuple[int, ...], coefficients: Floats,
+) -> TargetFit:  # fmt: skip
+    """Rank supports under the covariance at a reference law until the best stays the best."""
+    count = system.n_independent
     tried: list[tuple[int, ...]] = []
-    n_terms, support = int(kept.sum()), list(range(len(coefficients)))
     while True:
         covariance = _moment_covariance(
-            system, target, moments, coefficients, rounding, support, True
+            system, target, moments, coefficients, rounding, list(support), True
         )
         # few windows know the covariance poorly: its inverse is too large (Wishart)
-        covariance *= count / max(count - n_terms - len(coefficients) - 1.0, 0.2 * count)
+        covariance *= count / max(count - len(support) - len(coefficients) - 1.0, 0.2 * count)
         supports = rank_supports(moments.inner, moments.moment, covariance, count, largest)
         best = supports[0].places
         if best in tried or len(tried) == REFERENCES:
             return TargetFit(system, target, moments, covariance, supports, rounding)
         tried.append(best)
-        coefficients, n_terms, support = solve_support(moments, best), len(best), list(best)
+        support, coefficients = best, solve_support(moments, best)
+
+
+def _most_explaining(moments: Moments, largest: int) -> tuple[int, ...]:
+    """Add features one by one while each explains a hundredth of the motion or more."""
+    chosen: tuple[int, ...] = ()
+    left = moments.motion
+    while len(chosen) < largest:
+        trials = []
+        for place in range(len(moments.moment)):
+            if place not in chosen:
+                wider = tuple(sorted((*chosen, place)))
+                trials.append((moments.unexplained(solve_support(moments, wider)), wider))
+        if not trials or min(trials)[0] > left - LEAST_STEP * moments.motion:
+            return chosen
+        left, chosen = min(trials)
+    return chosen
 
 
 def _moment_covariance(

@@ -268,7 +268,9 @@ def _trial(
     if not settings.instruments:
         subsets, pairs = [order], ((0, 0),)
     n_rows, n_columns = film.values.shape[2:]
-    delays = film.line_time * np.arange(n_rows) if film.line_time else np.zeros(1)
+    delays: Floats = np.zeros(1)
+    if film.line_time:
+        delays = film.line_time * np.arange(n_rows, dtype=np.float64)
     steep = any(feature.source.squared_gradient is not None for feature in library)
     margin = 2 if steep and not film.periodic else 0
     halves = [max(2, round(widths[1] / step)) for step in film.spacing]

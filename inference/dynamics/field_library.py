@@ -86,7 +86,7 @@ def catalogue(fields: Sequence[str], flat: bool, driven: bool) -> dict[str, Feat
     n = len(fields)
     highest = HIGHEST_POWER if n == 1 else 3
     found: list[Feature] = []
-    powers = [(k,) for k in range(highest + 1)]
+    powers: list[tuple[int, ...]] = [(k,) for k in range(highest + 1)]
     if n == 2:
         powers = [(total - k, k) for total in range(highest + 1) for k in range(total + 1)]
     found += [Feature(_power_name(fields, p), Source(p)) for p in powers]
@@ -208,7 +208,7 @@ def source_values(
     result: Floats = np.ones(fields.shape[1:])
     for field, power, sd in zip(fields, source.powers, noise_sd, strict=True):
         if power:
-            result = result * _hermite(field, power, sd**2) if result.ndim else result
+            result = result * _hermite(field, power, float(sd) ** 2)
     if source.of_drive and drive is not None:
         result = result * drive[:, None, None]
     return result

@@ -33,7 +33,7 @@ def _robust_sd(values: Floats) -> float:
     known = values[np.isfinite(values)]
     if not known.size:
         return 0.0
-    rough = float(np.quantile(np.abs(known), QUANTILE)) / AT_QUANTILE
+    rough: float = float(np.quantile(np.abs(known), QUANTILE)) / AT_QUANTILE
     # the mean square below a cut is sharper than the quantile; its share of a normal variance
     inside = known[np.abs(known) < CUT * rough]
     return float(np.sqrt(np.mean(inside**2) / SHARE_BELOW_CUT)) if inside.size else rough
@@ -85,11 +85,11 @@ def first_widths(
 ) -> tuple[float, float]:
     """Return half widths (time, space) from where the fields' spectra sink into the noise."""
     pairs = list(zip(fields, noise_sd, strict=True))
-    frequency = [_corner(field, 0, sd) / interval for field, sd in pairs]
+    frequency = [_corner(field, 0, float(sd)) / interval for field, sd in pairs]
     waves = []
     for axis, step in ((1, spacing[0]), (2, spacing[1])):
         if fields.shape[axis + 1] > 1:
-            waves += [_corner(field, axis, sd) / step for field, sd in pairs]
+            waves += [_corner(field, axis, float(sd)) / step for field, sd in pairs]
     return TIME_WIDTH_OVER_SCALE / max(frequency), SPACE_WIDTH_OVER_SCALE / max(waves)
 
 

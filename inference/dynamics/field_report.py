@@ -43,7 +43,27 @@ def equation_set(
     return EquationSet(
         equations, tuple(library[k].name for k in chosen), f"d{name}/dt", ranges, noise,
         remarks + _warnings(fit, len(library)),
+        units=f"{film.field_units[target]}/{film.time_unit}",
+        variable_units=tuple(_unit(film, library[k]) for k in chosen),
     )  # fmt: skip
+
+
+def _unit(film: FieldFilm, feature: Feature) -> str:
+    """Return the unit of a feature, factor by factor; empty for a user's function or the drive."""
+    source = feature.source
+    if source.function is not None or source.of_drive:
+        return ""
+    powers = list(source.powers)
+    order = feature.operator[0][1] + feature.operator[0][2]
+    if source.squared_gradient is not None:
+        powers[source.squared_gradient], order = 2, 2
+    parts = [
+        unit if power == 1 else f"{unit}^{power}"
+        for unit, power in zip(film.field_units, powers, strict=True)
+        if power and unit != "1"
+    ]
+    length = film.length_unit if order == 1 else f"{film.length_unit}^{order}"
+    return ("*".join(parts) or "1") + (f"/{length}" if order else "")
 
 
 def _equation(
