@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -76,7 +76,10 @@ class _World:
 
 
 def find_laws_with_units(
-    data: SearchData, quantities: Quantities, options: SearchOptions | None = None
+    data: SearchData,
+    quantities: Quantities,
+    options: SearchOptions | None = None,
+    engine: Callable[[SearchData, SearchOptions], SearchOutcome] = find_laws,
 ) -> SearchOutcome:
     """Search laws y = prefactor f(groups): nothing else has the right unit.
 
@@ -94,6 +97,8 @@ def find_laws_with_units(
         Units of all, and known constants.
     options
         As for `find_laws`.
+    engine
+        What searches among dimensionless numbers.
 
     Returns
     -------
@@ -133,14 +138,14 @@ def find_laws_with_units(
     chosen += several or worlds[:1]
     for number, world in enumerate(chosen):
         begun, share = number / len(chosen), 1.0 / len(chosen)
-        outcome = find_laws(world.data, _options_of(options, world, begun, share))
+        outcome = engine(world.data, _options_of(options, world, begun, share))
         count += outcome.n_candidates
         warnings += [text for text in outcome.warnings if text not in warnings]
         exact = with_exact_numbers(world.data, outcome.laws)
         laws += [(_total(world, law), world, law) for law in exact]
         if warnings and options.stop is not None and options.stop():
             break
-    kept = _merge(data, quantities, columns, laws, options)
+    kept = _merge(data, quantities, laws, options)
     return SearchOutcome(tuple(kept), tuple(warnings), count)
 
 
@@ -269,7 +274,7 @@ def _roughness(y: Floats, scale: Floats, x: Floats) -> float:
 
 
 def _merge(
-    data: SearchData, quantities: Quantities, columns: Floats,
+    data: SearchData, quantities: Quantities,
     laws: list[tuple[float, _World, Equation]], options: SearchOptions,
 ) -> list[Equation]:  # fmt: skip
     """Bring laws to the user's variables, one of each, shortest first."""

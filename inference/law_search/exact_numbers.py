@@ -81,7 +81,7 @@ def _fitted(data: SearchData, terms: Sequence[Term]) -> Equation:
 
 
 def _with_factor(term: Term, tokens: Program) -> Term:
-    """A term whose coefficient is exact: its whole part stands before, the rest in the program."""
+    """Give a term an exact coefficient: its whole part before, the rest in the program."""
     first = tokens[0]
     if len(tokens) == 1 and isinstance(first, int):
         return Term(first, term.program)

@@ -2,69 +2,70 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
 
-from physlearn.checks import (
-    BackendUnavailable,
-    InputError,
-    as_generator,
-    check_array,
-    check_choice,
-)
+from physlearn.checks import InputError, as_generator, check_choice
 from physlearn.inference.law_data.search_data import SearchData
-from physlearn.inference.law_search.expression_search import measure_law, search_laws
-from physlearn.inference.laws.equation import Equation, Term
+from physlearn.inference.law_search.dimensional_search import find_laws_with_units
+from physlearn.inference.law_search.expression_search import find_laws
+from physlearn.inference.law_search.search_options import (
+    DEFAULT_UNARY,
+    SearchOptions,
+    SearchOutcome,
+)
+from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.equation_set import EquationSet
-from physlearn.inference.laws.expression import Token
+from physlearn.inference.laws.regressor_data import (
+    check_finite,
+    column_warnings,
+    extended,
+    law_names,
+    on_link,
+    quantities_of,
+    weights_of,
+)
+from physlearn.inference.laws.regressor_options import RegressorOptions
 
-__all__ = ["SymbolicRegressor", "find_julia", "term_from_sympy"]
+__all__ = ["SymbolicRegressor"]
 
 Floats = NDArray[np.float64]
 
-BACKENDS = ("exhaustive", "pysr")
-PARAMETERS = (
-    "backend", "largest_size", "n_terms", "unary", "noise", "n_kept", "variables", "target", "rng",
-)  # fmt: skip
-DEFAULT_UNARY = ("exp", "log", "sqrt", "inv", "square")
-DEFAULT_SIZES = {1: 7, 2: 5, 3: 4}
+BACKENDS = ("exhaustive", "operon", "pysr")
+MOST_VARIABLES = {"exhaustive": 10, "operon": 100, "pysr": 100}
 FEWEST_POINTS = 5
-JULIA_RECIPE = (
-    "backend='pysr' needs Julia, which is not on this machine: install it "
-    "(https://julialang.org/install, "
-    "then check that `julia --version` answers) or set PYTHON_JULIACALL_EXE to its path; the "
-    "default "
-    "backend='exhaustive' needs nothing."
-)
 
 
-class SymbolicRegressor:
+class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Find short laws y = f(x) and say which of them the data cannot tell apart.
 
     Parameters
     ----------
     backend
-        ``"exhaustive"`` fits every expression up to a size (ours, compiled); ``"pysr"`` evolves
-        larger ones (needs Julia).
-    largest_size
-        Most nodes of an expression; None takes 7, 5 or 4 for 1, 2 or more variables.
-    n_terms
-        Most terms of a sum of plain terms, 1 to 3.
+        ``"exhaustive"`` fits every expression up to a size (ours, compiled); ``"operon"`` evolves
+        larger ones, for many variables (``pip install 'pyoperon>=0.6'``); so does ``"pysr"``
+        (needs Julia). All are measured by the same description length.
     unary
-        Functions of one argument: exp, log, sqrt, inv, square, sin.
+        Functions of one argument: exp, log, sqrt, inv, square, cube, sin, cos, tanh, abs, neg.
     noise
         Standard deviation of y, one number or one a point; None infers one number.
-    n_kept
-        Laws to keep.
+    units, target_unit
+        Unit of every variable by its name, and of y: ``{"x": "nm", "t": "s"}, "nm/s"``. Then only
+        laws that are right in their units are searched, with pure numbers as constants.
     variables, target
-        Names; None takes x0, x1, ... .
+        Names; None takes the columns' names of a table, or x0, x1, ... .
+    largest_size
+        Most nodes of a term (``"exhaustive"``) or a law; None leaves it to the backend.
     rng
-        Seed for ``"pysr"``; the exhaustive search is not random.
+        Seed of ``"operon"`` and ``"pysr"``; the exhaustive search is not random.
+    options
+        `RegressorOptions`: terms, links, the user's functions, known constants, constraints,
+        progress, stop, effort.
 
     Attributes
     ----------
@@ -72,6 +73,12 @@ class SymbolicRegressor:
         The laws, after `fit`.
     n_features_in_ : int
         Number of variables, after `fit`.
+    feature_names_in_ : ndarray
+        Names of the columns, where X had them.
+
+    Notes
+    -----
+    Ctrl-C during `fit` keeps the best laws so far, with a warning in the set.
 
     Examples
     --------
@@ -88,45 +95,32 @@ class SymbolicRegressor:
         self,
         backend: str = "exhaustive",
         *,
-        largest_size: int | None = None,
-        n_terms: int = 3,
         unary: Sequence[str] = DEFAULT_UNARY,
         noise: ArrayLike | None = None,
-        n_kept: int = 40,
+        units: Mapping[str, str] | None = None,
+        target_unit: str | None = None,
         variables: Sequence[str] | None = None,
         target: str = "y",
+        largest_size: int | None = None,
         rng: int | np.random.Generator | None = None,
+        options: RegressorOptions | None = None,
     ) -> None:
         self.backend = backend
-        self.largest_size = largest_size
-        self.n_terms = n_terms
         self.unary = unary
         self.noise = noise
-        self.n_kept = n_kept
+        self.units = units
+        self.target_unit = target_unit
         self.variables = variables
         self.target = target
+        self.largest_size = largest_size
         self.rng = rng
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
-        """Return the constructor's arguments (scikit-learn's convention)."""
-        return {name: getattr(self, name) for name in PARAMETERS}
-
-    def set_params(self, **params: Any) -> SymbolicRegressor:
-        """Set constructor arguments by name (scikit-learn's convention)."""
-        for name, value in params.items():
-            if name not in PARAMETERS:
-                raise InputError(f"set_params knows {', '.join(PARAMETERS)}; got {name!r}.")
-            setattr(self, name, value)
-        return self
+        self.options = options
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that this is a regressor."""
-        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="regressor", target_tags=TargetTags(required=True),
-            regressor_tags=RegressorTags(), input_tags=InputTags(),
-        )  # fmt: skip
+        """Tell scikit-learn that one short law may fit its test data poorly."""
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True
+        return tags
 
     def fit(
         self,
@@ -139,7 +133,7 @@ class SymbolicRegressor:
         Parameters
         ----------
         X
-            Shape (n, n_variables).
+            Shape (n, n_variables), or a pandas table.
         y
             Shape (n,).
         sample_weight
@@ -158,163 +152,145 @@ class SymbolicRegressor:
             If the backend is not on this machine.
         """
         check_choice("backend", self.backend, BACKENDS)
-        if self.n_terms not in (1, 2, 3):
-            raise InputError(f"n_terms must be 1, 2 or 3, got {self.n_terms!r}.")
-        data = self._data(X, y, sample_weight)
-        if self.backend == "pysr":
-            laws = _laws_of_pysr(data, self.largest_size or 20, tuple(self.unary), self.rng)
-        else:
-            size = self.largest_size or DEFAULT_SIZES.get(len(data.x), DEFAULT_SIZES[3])
-            laws = search_laws(data, size, tuple(self.unary), self.n_terms)
+        options = self.options or RegressorOptions()
+        search = options.search(tuple(self.unary), self.largest_size)
+        matrix, target = self._checked(X, y)
+        weight, known = weights_of(self.noise, sample_weight, target.size)
+        most = MOST_VARIABLES[self.backend]
+        if matrix.shape[1] > most:
+            raise InputError(
+                f"X may have at most {most} columns with backend={self.backend!r}, got "
+                f"{matrix.shape[1]}: choose those that matter, or take backend='operon' (up to "
+                f"{MOST_VARIABLES['operon']})."
+            )
+        names = law_names(
+            self.variables, getattr(self, "feature_names_in_", None), matrix.shape[1]
+        )  # fmt: skip
+        columns, labels = extended(matrix, names, options.functions)
+        told = self.unary if tuple(self.unary) != DEFAULT_UNARY else ()
+        texts = column_warnings(columns[: len(names)], names, told)
+        values, weight = on_link(target, weight, options.link, known=known)
+        used = weight > 0
+        data = SearchData(
+            np.ascontiguousarray(columns[:, used]), values[used], weight[used], known,
+            tuple(labels),
+        )  # fmt: skip
+        outcome = self._search(data, search, options)
+        laws = [law for law in outcome.laws if law.n_constants < data.y.size - 1]
         if not laws:
-            raise InputError("no expression is defined on all rows of X: look for zeros and signs.")
-        self.n_features_in_ = len(data.x)
-        self.equations_ = _as_set(data, laws[: self.n_kept], self.target)
+            raise InputError(_why_nothing(outcome, data))
+        self.equations_ = self._set(data, laws, [*texts, *outcome.warnings], options)
         return self
 
     def predict(self, X: ArrayLike) -> Floats:
-        """Return what the best law says, shape (n,)."""
-        if not hasattr(self, "equations_"):
-            raise InputError("predict needs a fitted SymbolicRegressor: call fit first.")
-        return self.equations_.predict(X)
+        """Return what the best law says, shape (n,).
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Return the coefficient of determination of the best law."""
-        target = check_array("y", y, ndim=1)
-        rest = target - self.predict(X)
-        return float(1.0 - (rest**2).sum() / ((target - target.mean()) ** 2).sum())
+        Raises
+        ------
+        InputError
+            Before `fit`, or for another number of columns.
+        """
+        matrix = self._matrix(X)
+        return self.equations_.predict(self._columns(matrix))
 
-    def _data(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> SearchData:
-        matrix = check_array("X", x, ndim=2)
-        n, n_variables = matrix.shape
-        target = check_array("y", y, shape=(n,))
-        if n < FEWEST_POINTS:
-            raise InputError(f"X must have at least {FEWEST_POINTS} rows, got {n}.")
-        if n_variables > 10:
-            raise InputError(f"X may have at most 10 columns, got {n_variables}: choose some.")
-        names = tuple(self.variables or [f"x{index}" for index in range(n_variables)])
-        if len(names) != n_variables or len(set(names)) != n_variables:
-            raise InputError(f"variables must hold {n_variables} different names, got {names}.")
-        for name in names:
-            if not name.isidentifier():
-                raise InputError(f"variables must be names like x or drive, got {name!r}.")
-        known = self.noise is not None
-        if known and sample_weight is not None:
-            raise InputError("give either noise or sample_weight, not both.")
-        weight = np.ones(n)
-        if self.noise is not None:
-            sd = np.broadcast_to(check_array("noise", self.noise), (n,))
-            if not (sd > 0).all():
-                raise InputError("noise must be above 0 for every point.")
-            weight = 1.0 / sd**2
-        elif sample_weight is not None:
-            weight = check_array("sample_weight", sample_weight, shape=(n,), minimum=0.0)
-            weight = weight * n / weight.sum()
-        return SearchData(np.ascontiguousarray(matrix.T), target, weight, known, names)
+    def _columns(self, matrix: Floats) -> Floats:
+        functions = (self.options or RegressorOptions()).functions
+        names = self.equations_.variables[: matrix.shape[1]]
+        return extended(matrix, names, functions)[0].T
 
+    def _matrix(self, X: ArrayLike) -> Floats:
+        from sklearn.utils.validation import check_is_fitted, validate_data
 
-def _as_set(data: SearchData, laws: list[Equation], target: str) -> EquationSet:
-    ranges = np.stack([data.x.min(axis=1), data.x.max(axis=1)], axis=1)
-    if data.noise_known:
-        noise = float(np.sqrt(1.0 / np.mean(data.weight)))
-    else:
-        noise = float(np.sqrt(laws[0].loss))
-    texts = []
-    freedom = max(data.y.size - laws[0].n_constants, 1)
-    excess = laws[0].loss * data.y.size / freedom
-    if data.noise_known and excess > 1.0 + 4.0 * np.sqrt(2.0 / freedom):
-        texts.append(
-            f"the best law leaves {np.sqrt(excess):.1f} times the noise: the true law is not in "
-            "the set, or "
-            "the noise is larger than given"
-        )
-    return EquationSet(tuple(laws), data.names, target, ranges, noise, tuple(texts))
-
-
-def find_julia() -> str | None:
-    """Return the path of Julia, or None; nothing is imported or downloaded.
-
-    Examples
-    --------
-    >>> path = find_julia()
-    >>> path is None or len(path) > 0
-    True
-    """
-    named = os.environ.get("PYTHON_JULIACALL_EXE") or os.environ.get("PYTHON_JULIAPKG_EXE")
-    if named and shutil.which(named):
-        return shutil.which(named)
-    return shutil.which("julia")
-
-
-def _laws_of_pysr(
-    data: SearchData, largest: int, unary: tuple[str, ...], rng: int | np.random.Generator | None
-) -> list[Equation]:
-    """Evolve laws with PySR; importing it downloads Julia where there is none, so look first."""
-    if find_julia() is None:
-        raise BackendUnavailable(JULIA_RECIPE)
-    from pysr import PySRRegressor
-
-    _, seed = as_generator(rng)
-    model = PySRRegressor(
-        niterations=40, maxsize=largest, binary_operators=["+", "-", "*", "/", "^"],
-        unary_operators=[name for name in unary if name != "inv"], random_state=seed % 2**31,
-        deterministic=True, parallelism="serial", progress=False, verbosity=0,
-        temp_equation_file=True,
-    )  # fmt: skip
-    model.fit(data.x.T, data.y, weights=data.weight, variable_names=list(data.names))
-    return laws_from_sympy(data, list(model.equations_["sympy_format"]))
-
-
-def laws_from_sympy(data: SearchData, expressions: Sequence[Any]) -> list[Equation]:
-    """Measure laws that come as sympy expressions; those undefined on the data drop out."""
-    laws = []
-    for expression in expressions:
+        check_is_fitted(self, "equations_", msg=(
+            "predict needs a fitted %(name)s: call fit first."
+        ))  # fmt: skip
         try:
-            term = Term(1.0, term_from_sympy(expression))
-        except InputError:
-            continue
-        if term.variables <= set(data.names) and np.isfinite(term.values(data.columns)).all():
-            laws.append(measure_law(data, (term,)))
-    return sorted(laws, key=lambda law: (law.description_length, law.complexity))
+            matrix: Floats = validate_data(
+                self, X, reset=False, dtype=np.float64, ensure_all_finite=False
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        check_finite("X", matrix)
+        return matrix
+
+    def _checked(self, X: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+        from sklearn.utils.validation import validate_data
+
+        if y is None:
+            raise InputError("y must be given: requires y to be passed, but the target y is None.")
+        try:
+            matrix, target = validate_data(
+                self, X, y, dtype=np.float64, ensure_all_finite=False, y_numeric=True,
+                ensure_min_samples=FEWEST_POINTS,
+            )  # fmt: skip
+        except ValueError as error:  # scikit-learn's own sentences
+            raise InputError(str(error)) from None
+        check_finite("X", matrix, getattr(self, "feature_names_in_", self.variables))
+        target = np.asarray(target, dtype=np.float64)
+        check_finite("y", target)
+        return matrix, target
+
+    def _search(
+        self, data: SearchData, search: SearchOptions, options: RegressorOptions
+    ) -> SearchOutcome:
+        _, seed = as_generator(self.rng)
+        engine = _engine(self.backend, options, seed)
+        if self.units is None:
+            if options.constants or self.target_unit is not None:
+                raise InputError("constants and target_unit need units for the variables.")
+            return engine(data, search)
+        if options.link != "identity" or options.functions:
+            raise InputError("units go with link='identity' and without own functions.")
+        quantities = quantities_of(
+            self.units, self.target_unit, data.names, self.target, options.constants
+        )
+        return find_laws_with_units(data, quantities, search, engine)
+
+    def _set(
+        self, data: SearchData, laws: list[Equation], texts: list[str], options: RegressorOptions
+    ) -> EquationSet:
+        ranges = np.stack([data.x.min(axis=1), data.x.max(axis=1)], axis=1)
+        best = min(laws, key=lambda law: law.description_length)
+        excess = best.loss * data.y.size / max(data.y.size - best.n_constants, 1)
+        noise = np.sqrt(1.0 / np.mean(data.weight)) if data.noise_known else np.sqrt(excess)
+        if data.noise_known:
+            freedom = max(data.y.size - best.n_constants, 1)
+            if excess > 1.0 + 4.0 * np.sqrt(2.0 / freedom):
+                texts.append(
+                    f"the best law leaves {np.sqrt(excess):.1f} times the noise: the true law is "
+                    "not in the set, or the noise is larger than given"
+                )
+        units = None
+        if self.units is not None:
+            units = self.target_unit or self.units.get(self.target)
+        return EquationSet(
+            tuple(laws), data.names, self.target, ranges, float(noise), tuple(texts),
+            units=units,
+            variable_units=None
+            if self.units is None else tuple(self.units[name] for name in data.names),
+            link=options.link, data=data,
+        )  # fmt: skip
 
 
-def term_from_sympy(expression: Any) -> tuple[Token, ...]:
-    """Turn a sympy expression into a postfix program.
+def _engine(backend: str, options: RegressorOptions, seed: int) -> Any:
+    """Return what searches dimensionless or plain data."""
+    if backend == "operon":
+        from physlearn.inference.law_backends.operon import evolve_laws
 
-    Raises
-    ------
-    InputError
-        If it holds a function that the grammar lacks.
+        return partial(evolve_laws, n_evaluations=options.n_evaluations, seed=seed % 2**31)
+    if backend == "pysr":
+        from physlearn.inference.law_backends.pysr import pysr_laws
 
-    Examples
-    --------
-    >>> import sympy
-    >>> x = sympy.Symbol("x")
-    >>> term_from_sympy(2 * sympy.exp(-x))
-    (2.0, -1.0, 'x', 'mul', 'exp', 'mul')
-    """
-    import sympy
+        return partial(pysr_laws, n_iterations=options.n_iterations, seed=seed % 2**31)
+    return find_laws
 
-    if expression.is_Symbol:
-        return (str(expression),)
-    if expression.is_number:
-        return (float(expression),)
-    for kind, operation in ((sympy.Add, "add"), (sympy.Mul, "mul")):
-        if isinstance(expression, kind):
-            first, *rest = expression.args
-            program = term_from_sympy(first)
-            for part in rest:
-                program = (*program, *term_from_sympy(part), operation)
-            return program
-    if isinstance(expression, sympy.Pow):
-        base, exponent = expression.args
-        short = {-1: "inv", 2: "square", sympy.Rational(1, 2): "sqrt"}.get(exponent)
-        if short:
-            return (*term_from_sympy(base), short)
-        return (*term_from_sympy(base), *term_from_sympy(exponent), "pow")
-    for function in ("exp", "log", "sin"):
-        if isinstance(expression, getattr(sympy, function)):
-            return (*term_from_sympy(expression.args[0]), function)
-    raise InputError(
-        f"expression holds {type(expression).__name__}, which the grammar of laws lacks."
-    )
+
+def _why_nothing(outcome: SearchOutcome, data: SearchData) -> str:
+    if outcome.warnings:
+        return f"no law is left: {outcome.warnings[-1]}"
+    if outcome.laws:
+        return (
+            f"X has {data.y.size} rows, fewer than the constants of any law found need: measure "
+            "more points."
+        )
+    return "no expression is defined on all rows of X: look for zeros and signs."

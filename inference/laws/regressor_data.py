@@ -1,0 +1,238 @@
+"""What `SymbolicRegressor` is given, checked and brought to what the search takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from physlearn.checks import InputError, check_array
+from physlearn.inference.law_data.units import Unit, parse_unit
+from physlearn.inference.law_search.dimensional_search import Quantities
+from physlearn.inference.laws.expression import OPERATIONS
+
+__all__ = [
+    "LINKS",
+    "check_finite",
+    "column_warnings",
+    "extended",
+    "law_names",
+    "on_link",
+    "quantities_of",
+    "weights_of",
+]
+
+Floats = NDArray[np.float64]
+
+COLLINEAR = 1e-10  # of a column's variance not explained by the others
+# link -> function, its derivative, where defined
+LINKS: dict[str, tuple[Callable[[Floats], Floats], Callable[[Floats], Floats], str]] = {
+    "identity": (lambda y: y, np.ones_like, "everywhere"),
+    "log": (np.log, lambda y: 1.0 / y, "above 0"),
+    "log10": (np.log10, lambda y: 1.0 / (y * np.log(10.0)), "above 0"),
+    "sqrt": (np.sqrt, lambda y: 0.5 / np.sqrt(y), "above 0"),
+    "inv": (lambda y: 1.0 / y, lambda y: -1.0 / y**2, "except 0"),
+    "logit": (
+        lambda y: np.log(y / (1.0 - y)), lambda y: 1.0 / (y * (1.0 - y)), "between 0 and 1"
+    ),
+}  # fmt: skip
+
+
+def check_finite(name: str, values: Floats, names: Sequence[str] | None = None) -> None:
+    """Raise where there is NaN or infinity, naming row and column."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        column = "" if names is None else f" of {names[where[1]]}"
+        what = "NaN" if np.isnan(values[where]) else "infinity"
+        raise InputError(
+            f"{name} must hold finite numbers; found {int(bad.sum())} NaN or infinite value(s), "
+            f"first {what} in row {where[0]}{column}: drop these rows or fill them."
+        )
+
+
+def law_names(given: Sequence[str] | None, columns: Sequence[str] | None, n: int) -> list[str]:
+    """Names of the variables: as given, the columns' where they are identifiers, or x0, x1, ..."""
+    if given is None:
+        usable = columns is not None and all(
+            name.isidentifier() and name not in OPERATIONS for name in columns
+        )
+        return list(columns) if usable and columns is not None else [f"x{i}" for i in range(n)]
+    names = list(given)
+    if len(names) != n or len(set(names)) != n:
+        raise InputError(f"variables must hold {n} different names, got {tuple(names)}.")
+    for name in names:
+        if not isinstance(name, str) or not name.isidentifier() or name in OPERATIONS:
+            raise InputError(f"variables must be names like x or drive, got {name!r}.")
+    return names
+
+
+def extended(
+    matrix: Floats, names: Sequence[str], functions: Mapping[str, Callable[[Floats], Floats]]
+) -> tuple[Floats, list[str]]:
+    """Append ``f(x)`` as a column ``f_x`` for each of the user's functions and variables.
+
+    Raises
+    ------
+    InputError
+        If a function does not give one number a row, or one that is not finite.
+    """
+    columns, labels = list(matrix.T), list(names)
+    for word, function in functions.items():
+        if not isinstance(word, str) or not word.isidentifier() or word in OPERATIONS:
+            raise InputError(f"functions must have names like erf that are new, got {word!r}.")
+        for name, column in zip(names, matrix.T, strict=True):
+            with np.errstate(all="ignore"):
+                values = np.asarray(function(column), dtype=np.float64)
+            if values.shape != column.shape:
+                raise InputError(
+                    f"functions[{word!r}] must give {column.size} numbers for {name}, got shape "
+                    f"{values.shape}."
+                )
+            check_finite(f"functions[{word!r}]({name})", values)
+            columns.append(values)
+            labels.append(f"{word}_{name}")
+    return np.array(columns), labels
+
+
+def weights_of(
+    noise: ArrayLike | None, sample_weight: ArrayLike | None, n: int
+) -> tuple[Floats, bool]:
+    """Weights, and whether they are 1 / variance.
+
+    Raises
+    ------
+    InputError
+        If both are given, or one has a wrong length or sign.
+    """
+    if noise is not None and sample_weight is not None:
+        raise InputError("give either noise or sample_weight, not both.")
+    if noise is not None:
+        given = check_array("noise", noise)
+        if given.shape not in ((), (n,)):
+            raise InputError(f"noise must be one number or have shape ({n},), got {given.shape}.")
+        sd = np.broadcast_to(given, (n,))
+        if not (sd > 0).all():
+            raise InputError(
+                f"noise must be above 0 for every point, got {sd[~(sd > 0)][0]} for point "
+                f"{int(np.argmax(~(sd > 0)))}."
+            )
+        return 1.0 / sd**2, True
+    if sample_weight is None:
+        return np.ones(n), False
+    weight = np.broadcast_to(check_array("sample_weight", sample_weight, minimum=0.0), (n,))
+    if not weight.any():
+        raise InputError("sample_weight must not be zero for all points.")
+    return weight * n / weight.sum(), False
+
+
+def on_link(y: Floats, weight: Floats, link: str, *, known: bool) -> tuple[Floats, Floats]:
+    """Target and weights on the link's scale; known noise is carried over to first order.
+
+    Raises
+    ------
+    InputError
+        If the link is undefined for a value.
+    """
+    function, slope, where = LINKS[link]
+    with np.errstate(all="ignore"):
+        values, slopes = function(y), slope(y)
+    bad = ~(np.isfinite(values) & np.isfinite(slopes))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(f"link={link!r} is defined {where}; got y = {y[row]} in row {row}.")
+    return values, weight / slopes**2 if known else weight
+
+
+def column_warnings(x: Floats, names: Sequence[str], unary: Sequence[str]) -> list[str]:
+    """Sentences on columns that tell nothing, that are collinear, or where operators are undefined.
+
+    Raises
+    ------
+    InputError
+        If no column varies.
+    """
+    spread = np.ptp(x, axis=1)
+    varies = spread > 1e-12 * np.abs(x).max(axis=1)
+    if not varies.any():
+        shown = ", ".join(f"{n} = {row[0]:.4g}" for n, row in zip(names, x, strict=True))
+        raise InputError(
+            f"X must vary in at least one column, got constants only ({shown}): measure at "
+            "several values."
+        )
+    texts = [
+        f"{name} is constant ({row[0]:.4g}): no law can say how {'y'} depends on it"
+        for name, row, moves in zip(names, x, varies, strict=True)
+        if not moves
+    ]
+    moving = np.flatnonzero(varies)
+    centred = x[moving] - x[moving].mean(axis=1, keepdims=True)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    for place in range(1, len(moving)):
+        before = centred[:place]
+        solution, *_ = np.linalg.lstsq(before.T, centred[place], rcond=None)
+        if ((centred[place] - solution @ before) ** 2).sum() < COLLINEAR:
+            mates = [names[moving[i]] for i in range(place) if abs(solution[i]) > 1e-6]
+            texts.append(
+                f"{names[moving[place]]} is a linear function of {', '.join(mates)} in these data: "
+                "they cannot tell which of them a law holds; vary them apart"
+            )
+    for operation in ("log", "sqrt", "inv"):
+        if operation in unary:
+            texts += _undefined(operation, x, names)
+    return texts
+
+
+def _undefined(operation: str, x: Floats, names: Sequence[str]) -> list[str]:
+    bad = {"log": x <= 0, "sqrt": x < 0, "inv": x == 0}[operation].any(axis=1)
+    hit = [
+        f"{name} ({row.min():.4g} to {row.max():.4g})"
+        for name, row, is_bad in zip(names, x, bad, strict=True)
+        if is_bad
+    ]
+    if not hit:
+        return []
+    return [f"{operation} is undefined on the range of {', '.join(hit)}: such laws drop out"]
+
+
+def quantities_of(
+    units: Mapping[str, str],
+    target_unit: str | None,
+    names: Sequence[str],
+    target: str,
+    constants: Mapping[str, tuple[float, str]],
+) -> Quantities:
+    """Units of the variables and the target (``target_unit``, or under the target's name).
+
+    Raises
+    ------
+    InputError
+        If one is missing, unknown or for no variable.
+    """
+    given = dict(units)
+    own = given.pop(target, None)
+    goal = target_unit if target_unit is not None else own
+    if goal is None:
+        raise InputError(
+            f"units need the target's unit: give target_unit or units[{target!r}], '1' for a "
+            "number."
+        )
+    for name in given:
+        if name not in names:
+            raise InputError(f"units names {name!r}; the variables are {', '.join(names)}.")
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise InputError(f"units lack {', '.join(missing)}; give '1' for a number.")
+    known: list[tuple[str, float, Unit]] = []
+    for name, pair in constants.items():
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise InputError(f"constants[{name!r}] must be (value, unit), got {pair!r}.")
+        value = float(check_array(f"constants[{name!r}]", pair[0], ndim=0))
+        if value == 0:
+            raise InputError(f"constants[{name!r}] must not be 0.")
+        known.append((name, value, parse_unit(pair[1], f"constants[{name!r}]")))
+    return Quantities(
+        tuple(parse_unit(given[name], f"units[{name!r}]") for name in names),
+        parse_unit(goal, "target_unit"), tuple(known),
+    )  # fmt: skip
