@@ -98,6 +98,15 @@ def mixture_draws(
         Number of draws; seed or generator.
     noise
         Add the noise of one measurement (of a typical point).
+
+    Examples
+    --------
+    >>> from physlearn.inference.laws.equation import Equation, Term
+    >>> from physlearn.inference.laws.equation_set import EquationSet
+    >>> law = Equation((Term(2.0, ("x",)),), 0.0, 1.0, 1, np.array([[0.01]]))
+    >>> laws = EquationSet((law,), ("x",), "y", np.array([[0.0, 1.0]]), 0.1)
+    >>> mixture_draws(laws, [[1.0], [2.0]], 1000, rng=1).shape
+    (1000, 2)
     """
     generator, _ = as_generator(rng)
     columns = laws.columns(x)
@@ -159,6 +168,16 @@ def slope_interval(
     ------
     InputError
         If there is no such variable.
+
+    Examples
+    --------
+    >>> from physlearn.inference.laws.equation import Equation, Term
+    >>> from physlearn.inference.laws.equation_set import EquationSet
+    >>> law = Equation((Term(2.0, ("x",)),), 0.0, 1.0, 1, np.array([[0.01]]))
+    >>> laws = EquationSet((law,), ("x",), "y", np.array([[0.0, 1.0]]), 0.1)
+    >>> low, high = slope_interval(laws, [[0.5]], "x", rng=1)[0]
+    >>> bool(1.8 < low < 2.0 < high < 2.2)
+    True
     """
     if variable not in laws.variables:
         raise InputError(f"variable must be one of {', '.join(laws.variables)}, got {variable!r}.")
