@@ -30,6 +30,7 @@ SYSTEMATIC = 0.05
 SMALLEST_EIGENVALUE = 1e-7
 LARGEST_LEVERAGE = 0.7
 LEAST_STEP = 0.01
+TAPER_RATIOS = (0.4, 1.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,25 @@ class TargetFit:
                 self.system, self.target, self.moments, coefficients, self.rounding, chosen, False
             )
         spread = inverse @ covariance[np.ix_(chosen, chosen)] @ inverse.T
+        if own:
+            factor = self._untapered(chosen, inverse, coefficients)
+            spread = spread * np.outer(factor, factor)
         return coefficients[chosen] / scale, spread / np.outer(scale, scale)
+
+    def _untapered(self, chosen: list[int], inverse: Floats, coefficients: Floats) -> Floats:
+        """Return what tapering the lags did to the constants' sds, as the pooled noise tells.
+
+        Noise under a derivative of a bump is followed by its opposite: a taper, which keeps the
+        covariance positive, takes too little of that away.
+        """
+        variances = []
+        for flat in (True, False):
+            pooled = pooled_covariance(
+                self.system, self.target, self.moments.scale, coefficients, flat
+            )
+            variances.append(np.diag(inverse @ pooled[np.ix_(chosen, chosen)] @ inverse.T))
+        ratio = variances[0] / np.maximum(variances[1], 1e-300)
+        return np.asarray(np.sqrt(np.clip(ratio, *TAPER_RATIOS)))
 
 
 def solve_support(moments: Moments, places: tuple[int, ...]) -> Floats:

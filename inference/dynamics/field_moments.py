@@ -25,6 +25,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
+FLAT_REACH = 1.4  # further than two bumps' noise is correlated
 REACH = 2.0  # half widths over which windows are taken to be correlated
 
 
@@ -227,12 +228,13 @@ def score_covariance(system: WeakSystem, values: Floats) -> Floats:
 
 
 def pooled_covariance(
-    system: WeakSystem, target: int, scale: Floats, coefficients: Floats
+    system: WeakSystem, target: int, scale: Floats, coefficients: Floats, flat: bool = False
 ) -> Floats:
     """Covariance of the mean score if the residuals' noise were the same everywhere.
 
     The residuals' covariance at each lag is pooled over all windows, which few bright windows
-    cannot dominate; features of one subset meet residuals of the other.
+    cannot dominate; features of one subset meet residuals of the other. ``flat``: lags up to
+    FLAT_REACH count in full and later ones not, which is unbiased but may be negative.
     """
     n_features = system.features.shape[-1]
     size = [len(axis.centres) * (1 if np.isfinite(axis.period) else 2) for axis in system.axes]
@@ -241,7 +243,10 @@ def pooled_covariance(
         lag = np.minimum(np.arange(length), length - np.arange(length))
         step = float(np.abs(np.diff(axis.centres[:2])).sum()) / axis.half_width
         shape = [-1 if k == place else 1 for k in range(3)]
-        lag_taper = lag_taper * np.maximum(0.0, 1.0 - lag * step / REACH).reshape(shape)
+        taper = np.maximum(0.0, 1.0 - lag * step / REACH)
+        if flat:
+            taper = (lag * step <= FLAT_REACH).astype(float)
+        lag_taper = lag_taper * taper.reshape(shape)
     places = (0, 1, 2)
     spectrum = fft.rfftn(system.valid.astype(float), size, axes=places)
     pairs_at_lag = np.maximum(fft.irfftn(np.abs(spectrum) ** 2, size, axes=places), 1.0)
