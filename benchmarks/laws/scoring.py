@@ -49,11 +49,11 @@ def share(scores: Sequence[Score], what: str) -> str:
 def fit_ours(data: LawData, backend: str = "exhaustive") -> tuple[Any, float]:
     """Return our EquationSet and the CPU seconds."""
     units = dict(data.law.units)
-    target = units.pop("y", None)
-    options: dict[str, Any] = {"units": {**units, "y": target}} if units else {}
+    target_unit = units.pop("y", None)
     model = SymbolicRegressor(
-        backend, unary=data.law.functions, variables=tuple(data.law.variables), rng=0, **options
-    )
+        backend, unary=data.law.functions, variables=tuple(data.law.variables), rng=0,
+        units=units or None, target_unit=target_unit,
+    )  # fmt: skip
     begun = time.process_time()
     laws = model.fit(data.x, data.y).equations_
     return laws, time.process_time() - begun
