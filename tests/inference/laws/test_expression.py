@@ -6,7 +6,6 @@ import sympy
 from random_programs import COLUMNS, random_programs
 
 from physlearn.checks import InputError
-from physlearn.inference.law_search import expression_kernels
 from physlearn.inference.laws.expression import (
     LARGEST_PROGRAM,
     OPERATIONS,
@@ -63,23 +62,6 @@ def test_every_operation_has_the_slope_of_its_function(name):
         assert values[0] == pytest.approx(float(given.subs(numbers)), rel=1e-14)
         slope = float(sympy.diff(given, names[place]).subs(numbers).evalf())
         assert slopes[place, 0] == pytest.approx(slope, rel=1e-12)
-
-
-def test_the_kernel_knows_the_same_operations():
-    assert set(expression_kernels.OPERATIONS) <= set(OPERATIONS)
-    x = np.linspace(0.5, 1.7, 6)
-    for name, code in expression_kernels.OPERATIONS.items():
-        operands = [0, 1] if OPERATIONS[name].arity == 2 else [0]
-        value, slope = np.zeros((4, 6)), np.zeros((4, expression_kernels.MAX_CONSTANTS, 6))
-        columns = np.stack([x, x[::-1]])
-        legal = expression_kernels.evaluate_program(
-            np.array([*operands, code]), len(operands) + 1, columns,
-            np.zeros(expression_kernels.MAX_CONSTANTS), value, slope,
-        )  # fmt: skip
-        assert legal
-        program = (*("a", "b")[: len(operands)], name)
-        expected = evaluate(program, {"a": columns[0], "b": columns[1]})
-        np.testing.assert_allclose(value[0], expected, rtol=1e-12, err_msg=name)
 
 
 def test_many_sets_of_constants_are_many_evaluations():
