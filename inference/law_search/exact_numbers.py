@@ -2,27 +2,76 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
 from physlearn.inference.law_data.search_data import SearchData
-from physlearn.inference.law_search.description_length import measure_law
+from physlearn.inference.law_search.description_length import measure_law, structure_length
+from physlearn.inference.law_search.program_prices import NATS_OF_PRICE
 from physlearn.inference.law_search.refinement import polish
+from physlearn.inference.law_search.skeletons import PRICES
 from physlearn.inference.laws.equation import Equation, Term
-from physlearn.inference.laws.expression import Program, Token
+from physlearn.inference.laws.expression import (
+    LARGEST_PROGRAM,
+    Program,
+    Token,
+    is_variable,
+)
 
-__all__ = ["with_exact_numbers"]
+__all__ = ["of_pure_numbers", "with_exact_numbers"]
 
 LARGEST_DEVIATION = 3.0  # standard deviations between a fitted number and the exact one
 MOST_LAWS = 12
 MOST_ROUNDS = 5
 ROUNDING = 1e-7
+CHEAPER_FRACTION = 3.0  # half nats: between pure numbers a half is nothing strange
 FRACTIONS = sorted(
     {Fraction(a, b) for a in range(1, 9) for b in range(1, 5)} | {Fraction(1, 6), Fraction(1, 8)}
 )
 ROOTS = (2, 3)
+
+
+def of_pure_numbers(law: Equation, n_variables: int) -> Equation:
+    """Return the law with its description length where the variables are pure numbers.
+
+    Elsewhere exp(x) and x + 1 are dear, because x might have a unit; of dimensionless groups they
+    are as good as any other.
+
+    Examples
+    --------
+    >>> x = np.linspace(0.0, 1.0, 20)
+    >>> data = SearchData(x[None], np.exp(x), np.ones(20), True, ("x",))
+    >>> law = measure_law(data, [Term(1, ("x", "exp"))])
+    >>> of_pure_numbers(law, 1).description_length < law.description_length
+    True
+    """
+    if law.log_evidence is None:
+        return law
+    terms, spare = [], 0.0
+    pure = PRICES["variable"] + 2.0 * math.log(n_variables) + PRICES["div"]
+    for term in law.terms:
+        # x / x has no unit; what it costs more than x is taken off again
+        program: Program = ()
+        for token in term.program:
+            program = (*program, token, token, "div") if is_variable(token) else (*program, token)
+        if len(program) > LARGEST_PROGRAM:
+            return law
+        terms.append(Term(term.coefficient, program))
+        spare += pure * sum(is_variable(token) for token in term.program)
+        spare += CHEAPER_FRACTION * _count_fractions(term.program)
+    length = structure_length(terms, n_variables) - NATS_OF_PRICE * spare - law.log_evidence
+    return replace(law, description_length=length)
+
+
+def _count_fractions(program: Program) -> int:
+    return sum(
+        program[i + 2] == "div" and isinstance(program[i], int) and isinstance(program[i + 1], int)
+        for i in range(len(program) - 2)
+    )
 
 
 def with_exact_numbers(data: SearchData, laws: Sequence[Equation]) -> list[Equation]:
@@ -33,8 +82,8 @@ def with_exact_numbers(data: SearchData, laws: Sequence[Equation]) -> list[Equat
     one is replaced and the others fitted again, one after the other, while the description becomes
     shorter.
     """
-    result = list(laws)
-    for law in sorted(laws, key=lambda law: law.description_length)[:MOST_LAWS]:
+    result = [of_pure_numbers(law, len(data.x)) for law in laws]
+    for law in sorted(result, key=lambda law: law.description_length)[:MOST_LAWS]:
         best = law
         for _ in range(MOST_ROUNDS):
             better = min(
@@ -77,7 +126,8 @@ def _one_more(data: SearchData, law: Equation) -> list[Equation]:
 
 def _fitted(data: SearchData, terms: Sequence[Term]) -> Equation:
     law = measure_law(data, terms)
-    return polish(data, law, steps=10) if law.constants.size else law
+    fitted = polish(data, law, steps=10) if law.constants.size else law
+    return of_pure_numbers(fitted, len(data.x))
 
 
 def _with_factor(term: Term, tokens: Program) -> Term:
