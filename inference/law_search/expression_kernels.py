@@ -2,8 +2,7 @@
 
 A program is a row of operation codes: 0 to 9 a variable, CONSTANT the next non-linear constant, ONE
 the number one, codes from EXP functions of one argument, from ADD of two. What is left on the stack
-are the terms of a sum: their coefficients (and an offset) are linear and are projected out. At most
-three non-linear constants.
+are the terms of a sum: their coefficients (and an offset) are projected out.
 """
 
 from __future__ import annotations
@@ -207,15 +206,9 @@ def evaluate_program(
 
 @kernel
 def _project(
-    value: Floats,
-    n_terms: int,
-    root: Floats,
-    target: Floats,
-    offset: bool,
-    basis: Floats,
-    linear: Floats,
-    rest: Floats,
-) -> float:
+    value: Floats, n_terms: int, root: Floats, target: Floats, offset: bool, basis: Floats,
+    linear: Floats, rest: Floats,
+) -> float:  # fmt: skip
     """Fit ``target`` by the weighted terms: ``basis`` orthonormal, ``linear`` the coefficients.
 
     ``rest``: the weighted residual. Returns its sum of squares, infinite for collinear terms.
@@ -226,11 +219,9 @@ def _project(
     rest[:] = target
     for j in range(n_columns):
         # The offset comes first: a term that is nearly constant is judged by what varies
-        column = j - 1 if offset else j
-        if column < 0:
-            basis[j] = root
-        else:
-            basis[j] = root * value[column]
+        basis[j] = root
+        if j > 0 or not offset:
+            basis[j] *= value[j - 1 if offset else j]
         raw = np.dot(basis[j], basis[j])
         for k in range(j):
             triangle[k, j] = np.dot(basis[k], basis[j])
@@ -257,9 +248,7 @@ def _damped_step(gram: Floats, right: Floats, damping: float, step: Floats) -> b
     lower = np.zeros((q, q))
     for i in range(q):
         for j in range(i + 1):
-            total = gram[i, j]
-            if i == j:
-                total += damping * gram[i, i] + 1e-300
+            total = gram[i, j] + (damping * gram[i, i] + 1e-300 if i == j else 0.0)
             for k in range(j):
                 total -= lower[i, k] * lower[j, k]
             if i == j:
@@ -283,18 +272,9 @@ def _damped_step(gram: Floats, right: Floats, damping: float, step: Floats) -> b
 
 @kernel
 def _fit_one(
-    program: Integers,
-    length: int,
-    count: int,
-    x: Floats,
-    root: Floats,
-    target: Floats,
-    offset: bool,
-    constants: Floats,
-    steps: int,
-    value: Floats,
-    slope: Floats,
-) -> float:
+    program: Integers, length: int, count: int, x: Floats, root: Floats, target: Floats,
+    offset: bool, constants: Floats, steps: int, value: Floats, slope: Floats,
+) -> float:  # fmt: skip
     """Variable projection (Golub and Pereyra 1973; Kaufman 1975) by Levenberg-Marquardt."""
     n = target.size
     linear, rest, kept = np.zeros(MOST_COLUMNS), np.empty(n), np.empty(n)
@@ -346,21 +326,14 @@ def _fit_one(
 
 @kernel
 def start_constants(
-    program: Integers,
-    length: int,
-    x: Floats,
-    row: int,
-    start: Floats,
-    constants: Floats,
-    value: Floats,
-    slope: Floats,
-) -> bool:
+    program: Integers, length: int, x: Floats, row: int, start: Floats, constants: Floats,
+    value: Floats, slope: Floats,
+) -> bool:  # fmt: skip
     """Put a first value of every constant, in units of what it acts on, into ``constants``.
 
-    A factor is ``start`` over the spread of what it multiplies (``row`` + 1 half waves, then every
-    other one, inside a sine), an exponent is ``start`` itself, and a summand puts the zero of the
-    sum outside the range seen, ``start`` fifths of the spread away, or inside where a function is
-    even or bounded.
+    A factor is ``start`` over the spread of what it multiplies (inside a sine 0.4, then ``row`` half
+    waves), an exponent is ``start`` itself, and a summand puts the zero of the sum outside the range
+    seen, ``start`` fifths of the spread away, or inside where a function is even or bounded.
     """
     used = 0
     for k in range(length):
@@ -377,7 +350,7 @@ def start_constants(
         if then == POW:
             constants[used] = s
         elif then == MUL and after in (SIN, COS):
-            half_waves = row + 1.0 if row < 4 else 2.0 * row - 2.0
+            half_waves = max(row, 0.4) if row < 4 else 2.0 * row - 4.0
             constants[used] = 3.1416 * half_waves / spread
         elif then == MUL and after == ADD and terms > 1:
             constants[used] = 0.4 * s * (value[terms - 2].max() - value[terms - 2].min()) / spread
@@ -393,18 +366,10 @@ def start_constants(
 
 @kernel
 def fit_programs(
-    programs: Integers,
-    lengths: Integers,
-    counts: Integers,
-    x: Floats,
-    root: Floats,
-    target: Floats,
-    starts: Floats,
-    steps: int,
-    offsets: Integers,
-    misfits: Floats,
+    programs: Integers, lengths: Integers, counts: Integers, x: Floats, root: Floats,
+    target: Floats, starts: Floats, steps: int, offsets: Integers, misfits: Floats,
     constants: Floats,
-) -> None:
+) -> None:  # fmt: skip
     """Fit programs from every start and from ``constants`` where ``misfits`` is finite, in place.
 
     ``programs`` (m, length), ``x`` (n_variables, n), ``root`` the square roots of the weights,

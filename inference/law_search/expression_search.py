@@ -95,7 +95,24 @@ def find_laws(data: SearchData, options: SearchOptions | None = None) -> SearchO
     kept, warnings = _allowed(_ranked(data, laws), options)
     if watch.ended_at is not None:
         warnings.append(STOPPED.format(done=watch.ended_at))
+    warnings += _left_out(data, options)
     return SearchOutcome(tuple(kept[: options.n_kept]), tuple(warnings), len(skeletons))
+
+
+def _left_out(data: SearchData, options: SearchOptions) -> list[str]:
+    """Say which functions of which variables are undefined on the data and so were not fitted."""
+    texts = []
+    for name, column in zip(data.names, data.x, strict=True):
+        low = float(column.min())
+        lost = [f for f in ("log", "sqrt") if f in options.unary and (low < 0 or f == "log")]
+        lost += ["powers with fitted exponents"] if "pow" in options.binary else []
+        zeros = ["inv"] if "inv" in options.unary and (column == 0.0).any() else []
+        if low <= 0.0 and lost + zeros:
+            texts.append(
+                f"{name} goes down to {low:.3g}: laws with {', '.join(lost + zeros)} of {name} "
+                "itself are undefined there and were left out."
+            )
+    return texts
 
 
 class _Watch:

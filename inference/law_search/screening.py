@@ -135,4 +135,5 @@ def _far_points(x: Floats, count: int) -> Integers:
         chosen.append(int(distance.argmax()))
         new = ((ranks - ranks[:, chosen[-1:]]) ** 2).sum(axis=0)
         distance = np.minimum(distance, new)
-    return some[np.array(chosen)]
+    picked: Integers = some[np.array(chosen)]
+    return picked

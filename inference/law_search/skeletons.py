@@ -7,7 +7,7 @@ what `description_length` charges, so the number of expressions searched is paid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -197,7 +197,7 @@ def _stepped(step: str, level: _Level) -> Floats:
         last = np.append(CONSTANTS, CONSTANTS)[level.count : level.count + CONSTANTS.size]
         c = last[None, :, None]
         return v + c if step == "plus_c" else v * c if step == "times_c" else _power(v, c)
-    functions = {
+    functions: dict[str, Callable[[Floats], Floats]] = {
         "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "inv": np.reciprocal, "square": np.square,
         "cube": lambda u: u**3, "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "abs": np.abs,
         "neg": np.negative,
