@@ -87,7 +87,9 @@ class TargetFit:
         if not chosen:
             return np.zeros(0), np.zeros((0, 0))
         scale = self.moments.scale[chosen]
-        inverse = np.linalg.pinv(self.moments.inner[np.ix_(chosen, chosen)])
+        inverse: Floats = np.asarray(
+            np.linalg.pinv(self.moments.inner[np.ix_(chosen, chosen)]), dtype=np.float64
+        )
         coefficients = self.coefficients(places)
         covariance = self.covariance
         if own:
@@ -118,7 +120,7 @@ class TargetFit:
 
 def solve_support(moments: Moments, places: tuple[int, ...]) -> Floats:
     """Solve the normal equations of some features; zero for the others."""
-    result = np.zeros(len(moments.moment))
+    result: Floats = np.zeros(len(moments.moment))
     chosen = list(places)
     if chosen:
         inner = moments.inner[np.ix_(chosen, chosen)]

@@ -106,7 +106,8 @@ def _over_time(values: Floats, weights: Floats) -> Floats:
     """(n_frames, n_rows, n_columns) by (n_rows or 1, n_windows, n_frames)."""
     if len(weights) == 1:
         n_frames, n_rows, n_columns = values.shape
-        return (weights[0] @ values.reshape(n_frames, -1)).reshape(-1, n_rows, n_columns)
+        flat = weights[0] @ values.reshape(n_frames, -1)
+        return np.asarray(flat.reshape(-1, n_rows, n_columns))
     return np.ascontiguousarray(np.swapaxes(weights @ np.swapaxes(values, 0, 1), 0, 1))
 
 

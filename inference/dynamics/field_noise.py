@@ -103,6 +103,6 @@ def _corner(field: Floats, axis: int, noise_sd: float) -> float:
     )
     signal = np.maximum(power - noise_sd**2 * float((taper**2).sum()), 0.0)[1:]
     if not signal.sum() > 0:
-        return 2 * np.pi * 4 / n
+        return float(2 * np.pi * 4 / n)
     share = np.cumsum(signal) / signal.sum()
-    return 2 * np.pi * float(np.argmax(share >= SIGNAL_SHARE) + 1) / n
+    return float(2 * np.pi * (np.argmax(share >= SIGNAL_SHARE) + 1) / n)
