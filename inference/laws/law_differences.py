@@ -151,13 +151,14 @@ def _soonest(gap: Floats, own: Floats, other: Floats, noise: float) -> tuple[int
 
 
 def worth_measuring(laws: EquationSet) -> pd.Series | None:
-    """Return the row of the discriminating ranges that parts the second law soonest, or None."""
+    """Return the place that parts the likeliest other law that can be parted soonest, or None."""
     table = laws.discriminating_ranges
-    if not len(table):
-        return None
-    table = table[table["law"] == table["law"].iloc[0]]
-    row: pd.Series = table.sort_values("repeats", kind="stable").iloc[0]
-    return row if math.isfinite(row["repeats"]) else None
+    for law in dict.fromkeys(table["law"]):
+        rows = table[(table["law"] == law) & np.isfinite(table["repeats"])]
+        if len(rows):
+            soonest: pd.Series = rows.sort_values("repeats", kind="stable").iloc[0]
+            return soonest
+    return None
 
 
 def verdict_of(laws: EquationSet) -> str:
@@ -174,7 +175,7 @@ def verdict_of(laws: EquationSet) -> str:
     if row is None:
         return (
             f"{said}, {best} the first ({_share(laws)}); no measurement within a quarter beyond "
-            "the range would tell it from the second"
+            "the range would tell it from another"
         )
     units = laws.variable_units or ("",) * len(laws.variables)
     place = ", ".join(
