@@ -118,7 +118,7 @@ def enumerate_skeletons(
     --------
     >>> found = enumerate_skeletons(1, 9, ("exp", "inv"), ("mul",))
     >>> len(found), found.programs[0, : found.lengths[0]].tolist()  # the variable is the cheapest
-    (6, [0])
+    (14, [0])
     """
     generator = np.random.default_rng(20)
     points = generator.uniform(0.6, 1.9, size=(n_variables, N_POINTS))
