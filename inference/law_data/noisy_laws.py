@@ -1,0 +1,261 @@
+"""Laws under a noise model: what the search screens, and the full likelihood of what it keeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.checks import InputError
+from physlearn.inference.law_data.likelihood_fit import Limits, maximise
+from physlearn.inference.law_data.noise_models import NoiseModel, Observations
+from physlearn.inference.law_data.point_likelihood import point_terms
+from physlearn.inference.law_data.search_data import SearchData
+from physlearn.inference.law_search.description_length import measure_law, structure_length
+from physlearn.inference.law_search.expression_search import SearchOptions, find_laws
+from physlearn.inference.law_search.refinement import polish
+from physlearn.inference.laws.equation import Equation, Term
+from physlearn.inference.laws.equation_set import EquationSet
+from physlearn.inference.laws.expression import gradients, with_floats
+
+__all__ = ["find_laws_under_noise", "is_plain", "prepare", "refine_law"]
+
+Floats = NDArray[np.float64]
+
+NEIGHBOURS = 6
+OUTLYING = 2.5  # robust standard deviations from the neighbours' median
+LARGEST_RATIO = 1e4  # of screening weights: single points shall not rule
+FEWEST_POINTS = 5
+MOST_REFINED = 40
+SAME_VALUES = 1e-5  # of the spread of y
+
+
+def is_plain(noise: NoiseModel, observations: Observations) -> bool:
+    """Whether weighted least squares is the whole likelihood."""
+    return noise.kind == "additive" and not noise.x_sd and not observations.censored.any()
+
+
+def prepare(
+    observations: Observations, noise: NoiseModel, law: Equation | None = None
+) -> SearchData:
+    """Return points and weights that least squares may screen laws with.
+
+    Parameters
+    ----------
+    observations, noise
+        Measurements and how they scatter. Censored points are left out.
+    law
+        A law fitted by `refine_law`: where weights depend on the law, they are taken at it;
+        None takes them at the measurements.
+
+    Raises
+    ------
+    InputError
+        For fewer than 5 measured points.
+
+    Examples
+    --------
+    >>> from physlearn.inference.law_data.noise_models import observe
+    >>> noise = NoiseModel("multiplicative", sd=0.1)
+    >>> data = observe({"x": np.arange(1.0, 6.0)}, np.arange(1.0, 6.0), noise)
+    >>> prepare(data, noise).weight.round(1).tolist()
+    [100.0, 25.0, 11.1, 6.2, 4.0]
+    """
+    exact = observations.censored == 0
+    if exact.sum() < FEWEST_POINTS:
+        raise InputError(
+            f"y has {int(exact.sum())} measured points; a search needs {FEWEST_POINTS}: state the "
+            "form with fit_template."
+        )
+    weight = _weight_at_data(observations, noise) if law is None else None
+    if law is not None:
+        weight = _weight_at_law(observations, noise, law)
+    values = np.asarray(weight)[exact]
+    values = np.maximum(values, float(values.max()) / LARGEST_RATIO)
+    known = noise.sd is not None or noise.kind == "counts"
+    if not known:
+        values = values / values.mean()
+    return SearchData(
+        np.ascontiguousarray(observations.x[:, exact]), observations.y[exact], values, known,
+        observations.names,
+    )  # fmt: skip
+
+
+def _weight_at_data(data: Observations, noise: NoiseModel) -> Floats:
+    sd = noise.sizes(data.y.size)
+    if noise.kind in ("log", "multiplicative"):
+        sd = sd * np.maximum(np.abs(data.y), 1e-300)
+    elif noise.kind == "counts":
+        sd = np.sqrt(np.maximum(data.y, 1.0))
+    weight: Floats = 1.0 / np.square(sd)
+    if noise.kind in ("student", "outliers"):
+        weight = weight * _nearness(data)
+    return weight
+
+
+def _nearness(data: Observations) -> Floats:
+    """Small weights for points far from the median of their neighbours."""
+    from scipy.spatial import cKDTree
+
+    scaled = (data.x / np.ptp(data.x, axis=1, keepdims=True)).T
+    _, places = cKDTree(scaled).query(scaled, k=min(NEIGHBOURS, data.y.size))
+    rest = np.abs(data.y - np.median(data.y[places], axis=1))
+    size = 1.4826 * float(np.median(rest)) * OUTLYING
+    result: Floats = np.minimum(1.0, (size / np.maximum(rest, 1e-300)) ** 2) if size else 1.0 + rest
+    return result
+
+
+def _weight_at_law(data: Observations, noise: NoiseModel, law: Equation) -> Floats:
+    """Return the expected information about the law's value; for heavy tails a point's pull."""
+    values = law.predict(data.columns)
+    nuisance = np.zeros(len(noise.nuisance))
+    if "log_sd" in noise.nuisance:
+        with np.errstate(all="ignore"):
+            rest = data.y - values
+            rest = np.log(data.y / values) if noise.kind == "log" else rest
+            rest = rest / values if noise.kind == "multiplicative" else rest
+        sizes = np.abs(rest[(data.censored == 0) & np.isfinite(rest)])
+        nuisance[0] = math.log(max(1.4826 * float(np.median(sizes)), 1e-300))
+    if "logit_share" in noise.nuisance:
+        nuisance[-1] = -2.0
+    extra = np.zeros(data.y.size)
+    for name, sd in noise.x_errors:
+        step = 1e-4 * float(np.ptp(data.columns[name]))
+        up, down = (
+            law.predict({**data.columns, name: data.columns[name] + move}) for move in (step, -step)
+        )
+        extra += ((up - down) / (2.0 * step) * sd) ** 2
+    terms = point_terms(noise, data, values, extra, nuisance)
+    weight = terms.information
+    if noise.kind in ("student", "outliers"):
+        rest = data.y - values
+        weight = terms.by_law / np.where(rest == 0.0, 1e-300, rest)
+    return np.nan_to_num(weight, nan=0.0)
+
+
+def refine_law(
+    equation: Equation,
+    observations: Observations,
+    noise: NoiseModel,
+    limits: Limits | None = None,
+) -> Equation | None:
+    """Fit a law's constants by the full likelihood and measure it; None where it is undefined.
+
+    Parameters
+    ----------
+    equation
+        The law; its constants are the start.
+    observations, noise
+        Measurements and how they scatter.
+    limits
+        Bounds and priors of the constants in the order of ``Equation.constants``.
+
+    Returns
+    -------
+    Equation
+        With loss, covariance, log evidence and description length on one scale for all laws under
+        one noise model. Noise of one size per point without limits goes the way of the search
+        (`measure_law`), so that its laws keep their numbers.
+
+    Examples
+    --------
+    >>> from physlearn.inference.law_data.noise_models import observe
+    >>> noise = NoiseModel("log", sd=0.1)
+    >>> data = observe({"x": [1.0, 2.0, 3.0, 4.0]}, [2.2, 3.8, 6.3, 7.9], noise)
+    >>> law = Equation((Term(1.0, ("x",)),), 0.0, 0.0, 1)
+    >>> round(float(refine_law(law, data, noise).constants[0]), 4)  # the geometric mean of y / x
+    2.0405
+    """
+    if is_plain(noise, observations) and limits is None:
+        data = prepare(observations, noise)
+        return polish(data, measure_law(data, equation.terms))
+    program = equation.program
+
+    def model(constants: Floats, columns: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+        return gradients(with_floats(program, constants), columns)
+
+    found = maximise(model, equation.constants, observations, noise, limits)
+    if found is None or not math.isfinite(found.log_evidence):
+        return None
+    law = equation.with_constants(found.constants)
+    with np.errstate(all="ignore"):
+        rest = (observations.y - law.predict(observations.columns))[observations.censored == 0]
+    count = found.constants.size
+    loss = float(np.mean(rest**2))
+    length = structure_length(law.terms, len(observations.names)) - found.log_evidence
+    return replace(
+        law, loss=loss, description_length=length, n_constants=count,
+        covariance=found.covariance if count else None, log_evidence=found.log_evidence,
+        noise_sd=math.sqrt(loss * rest.size / max(rest.size - count, 1)),
+    )  # fmt: skip
+
+
+def find_laws_under_noise(
+    observations: Observations,
+    noise: NoiseModel,
+    options: SearchOptions | None = None,
+    *,
+    target: str = "y",
+) -> EquationSet:
+    """Search for laws by weighted least squares, then rank them by their full likelihood.
+
+    Where weights depend on the law (log and multiplicative noise, counts, outliers, errors of x)
+    the search runs a second time with the weights at the best law of the first.
+
+    Parameters
+    ----------
+    observations, noise
+        From `observe`, with the same noise model.
+    options
+        Of the search.
+    target
+        Name of y.
+
+    Raises
+    ------
+    InputError
+        If no law is defined on the data.
+    """
+    outcome = find_laws(prepare(observations, noise), options)
+    laws, warnings = list(outcome.laws), list(outcome.warnings)
+    plain = is_plain(noise, observations)
+    refined = laws if plain else _refined(laws, observations, noise)
+    if not plain and refined:
+        again = find_laws(prepare(observations, noise, refined[0]), options)
+        warnings = list(dict.fromkeys([*warnings, *again.warnings]))
+        known = {law.program for law in laws}
+        laws = [law for law in again.laws if law.program not in known]
+        refined = _distinct([*refined, *_refined(laws, observations, noise)], observations)
+    if not refined:
+        raise InputError("no expression is defined on all points: look for zeros and signs.")
+    constant = Equation((Term(float(np.mean(observations.y)), (1,)),), 0.0, 0.0, 1)
+    flat = refine_law(constant, observations, noise)
+    data = prepare(observations, noise) if plain else None
+    return EquationSet(
+        tuple(refined), observations.names, target, observations.ranges, refined[0].noise_sd or 0.0,
+        tuple(warnings), data=data,
+        constant_length=None if flat is None else flat.description_length,
+    )  # fmt: skip
+
+
+def _refined(laws: list[Equation], observations: Observations, noise: NoiseModel) -> list[Equation]:
+    found = [refine_law(law, observations, noise) for law in laws[:MOST_REFINED]]
+    sound = [law for law in found if law is not None and math.isfinite(law.description_length)]
+    return sorted(sound, key=lambda law: (law.description_length, law.complexity))
+
+
+def _distinct(laws: list[Equation], observations: Observations) -> list[Equation]:
+    """Of laws that say the same the shortest."""
+    laws = sorted(laws, key=lambda law: (law.description_length, law.complexity))
+    spread = float(np.std(observations.y)) or 1.0
+    kept: list[Equation] = []
+    seen: list[Floats] = []
+    for law in laws:
+        values = law.predict(observations.columns)
+        if all(np.abs(values - other).max() >= SAME_VALUES * spread for other in seen):
+            kept.append(law)
+            seen.append(values)
+    return kept

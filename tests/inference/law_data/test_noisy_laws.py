@@ -1,0 +1,91 @@
+"""Screening weights, full likelihoods, and a search under noise that is not additive."""
+
+import numpy as np
+import pytest
+
+from physlearn.checks import InputError
+from physlearn.inference.law_data.noise_models import NoiseModel, observe
+from physlearn.inference.law_data.noisy_laws import find_laws_under_noise, prepare, refine_law
+from physlearn.inference.law_search.description_length import measure_law
+from physlearn.inference.law_search.expression_search import SearchOptions
+from physlearn.inference.laws.equation import Equation, Term
+
+X = np.linspace(0.5, 6.0, 60)
+CLEAN = 3.0 * np.exp(-0.7 * X) + 1.5
+DECAY = Equation((Term(2.5, ("x", -0.5, "mul", "exp")), Term(1.0, (1,))), 0.0, 0.0, 3)
+
+
+def world(kind, seed=1):
+    rng = np.random.default_rng(seed)
+    normal = rng.standard_normal(X.size)
+    if kind == "counts":
+        return rng.poisson(300.0 * CLEAN).astype(float)
+    if kind == "outliers":
+        return CLEAN + 0.03 * normal * np.where(rng.uniform(size=X.size) < 0.1, 30.0, 1.0)
+    return CLEAN * np.exp(0.03 * normal)
+
+
+@pytest.mark.parametrize("kind", ["log", "counts", "outliers"])
+def test_the_law_is_found_under_its_noise(kind):
+    noise = NoiseModel(kind)
+    data = observe({"x": X}, world(kind), noise)
+    laws = find_laws_under_noise(data, noise, SearchOptions(highest_price=12))
+    assert laws.best.structure == DECAY.structure
+    assert laws.claims_law
+    scale = 300.0 if kind == "counts" else 1.0
+    predicted = laws.predict(X[:, None]) / scale
+    assert np.abs(predicted / CLEAN - 1.0).max() < 0.03  # the noise of one point
+
+
+def test_additive_noise_keeps_the_numbers_of_the_search():
+    y = CLEAN + 0.05 * np.random.default_rng(2).standard_normal(X.size)
+    noise = NoiseModel(sd=0.05)
+    data = observe({"x": X}, y, noise)
+    law = refine_law(DECAY, data, noise)
+    again = measure_law(prepare(data, noise), law.terms)
+    assert law.description_length == again.description_length
+    laws = find_laws_under_noise(data, noise, SearchOptions(highest_price=10))
+    assert laws.data.noise_known
+
+
+def test_the_full_likelihood_agrees_with_the_search_where_both_hold():
+    """A limit that no value comes near adds nothing; all else is the search's own formula."""
+    y = CLEAN + 0.05 * np.random.default_rng(2).standard_normal(X.size)
+    noise = NoiseModel(sd=0.05)
+    plain = refine_law(DECAY, observe({"x": X}, y, noise), noise)
+    more, far = np.append(X, 7.0), np.append(y, 9.0)
+    marks = np.arange(X.size + 1) == X.size
+    full = refine_law(DECAY, observe({"x": more}, far, noise, below=marks), noise)
+    np.testing.assert_allclose(full.constants, plain.constants, rtol=1e-4)
+    np.testing.assert_allclose(full.covariance, plain.covariance, rtol=0.1, atol=1e-6)
+    assert full.log_evidence == pytest.approx(plain.log_evidence, abs=3.0)
+
+
+def test_weights_of_the_screening():
+    y = world("log")
+    noise = NoiseModel("log", sd=0.1)
+    data = observe({"x": X}, y, noise)
+    assert prepare(data, noise).noise_known
+    np.testing.assert_allclose(prepare(data, noise).weight, 100.0 / y**2)
+    law = refine_law(DECAY, data, noise)
+    at_law = prepare(data, noise, law).weight
+    np.testing.assert_allclose(at_law, 100.0 / law.predict({"x": X}) ** 2, rtol=1e-9)
+
+
+def test_an_outlier_is_screened_lightly():
+    y = CLEAN.copy()
+    y += 0.01 * np.sin(50.0 * X)
+    y[30] += 5.0
+    noise = NoiseModel("outliers")
+    weight = prepare(observe({"x": X}, y, noise), noise).weight
+    assert weight[30] < 1e-2 * np.median(weight)
+
+
+def test_laws_that_are_undefined_are_left_out_and_few_points_refused():
+    noise = NoiseModel("log")
+    data = observe({"x": X}, world("log"), noise)
+    assert refine_law(Equation((Term(-1.0, ("x",)),), 0.0, 0.0, 1), data, noise) is None
+    marks = np.arange(X.size) >= 4
+    few = observe({"x": X}, world("log"), noise, below=marks)
+    with pytest.raises(InputError, match="4 measured points"):
+        prepare(few, noise)
