@@ -119,21 +119,21 @@ def find_laws_with_units(
     groups = independent_groups(units)
     # A group of known constants alone is a number
     groups = [g for g in groups if np.ptp(g.values(columns)) > 0]
-    target = data.y * float(quantities.target.factor)
+    factor = float(quantities.target.factor)
     laws: list[tuple[float, _World, Equation]] = []
     warnings: list[str] = []
     count = 0
     worlds = [
         world for prefactor in prefactors
-        if (world := _world(data, target, columns, prefactor, groups)) is not None
+        if (world := _world(data, factor, columns, prefactor, groups)) is not None
     ]  # fmt: skip
     if not worlds:
         raise InputError(
             "no prefactor with the target's unit is finite and different from 0 on all rows of X: "
             "drop rows with zeros, or leave the units out."
         )
-    laws += _power_laws(columns, target, worlds[0], prefactors[0], groups, data)
-    chosen = _single_worlds(data, target, columns, prefactors, units)
+    laws += _power_laws(columns, factor, worlds[0], prefactors[0], groups, data)
+    chosen = _single_worlds(data, factor, columns, prefactors, units)
     several = worlds[:SEARCHED_WHOLE] if 1 < len(groups) <= MOST_GROUPS else []
     chosen += several or worlds[:1]
     for number, world in enumerate(chosen):
@@ -160,22 +160,18 @@ def _si_columns(data: SearchData, quantities: Quantities) -> Floats:
 
 
 def _world(
-    data: SearchData, target: Floats, columns: Floats, prefactor: Monomial,
+    data: SearchData, factor: float, columns: Floats, prefactor: Monomial,
     groups: Sequence[Monomial],
 ) -> _World | None:  # fmt: skip
-    scale = prefactor.values(columns)
+    scale = prefactor.values(columns) / factor  # of y in the user's unit
     x = np.array([group.values(columns) for group in groups]).reshape(len(groups), data.y.size)
     if not (np.isfinite(scale).all() and (scale != 0).all() and np.isfinite(x).all()):
         return None
-    ratio = target / scale
-    with np.errstate(all="ignore"):
-        weight = data.weight * (data.y / ratio) ** 2
-    # y = 0 tells nothing about the factor: take it from the scale
-    factor = float(np.median(np.abs(target[data.y != 0] / data.y[data.y != 0]))) or 1.0
-    weight = np.where(np.isfinite(weight), weight, data.weight * (scale / factor) ** 2)
-    if not (np.isfinite(weight).all() and (weight > 0).any()):
+    ratio = data.y / scale
+    weight = data.weight * scale**2
+    if not (np.isfinite(ratio).all() and np.isfinite(weight).all() and (weight > 0).all()):
         return None
-    # p(y) = p(y / scale) / |scale|; constant parts (the factor to SI) are the same for all
+    # p(y) = p(y / scale) / |scale|
     offset = float(np.log(np.abs(scale)).sum())
     if not groups:
         x = np.ones((1, data.y.size))
@@ -201,7 +197,7 @@ def _options_of(
 
 
 def _power_laws(
-    columns: Floats, target: Floats, world: _World, prefactor: Monomial,
+    columns: Floats, factor: float, world: _World, prefactor: Monomial,
     groups: Sequence[Monomial], data: SearchData,
 ) -> list[tuple[float, _World, Equation]]:  # fmt: skip
     """Products of powers: exponents of the groups by regression of logarithms, rounded."""
@@ -219,7 +215,7 @@ def _power_laws(
     for group, exponent in zip(groups, exponents, strict=True):
         product = product * group**exponent
     for choice in {prefactor, product}:
-        own = _world(data, target, columns, choice, groups)
+        own = _world(data, factor, columns, choice, groups)
         law = fit_terms(own.data, [(1,)]) if own is not None else None
         if own is not None and law is not None:
             found += [(_total(own, one), own, one) for one in with_exact_numbers(own.data, [law])]
@@ -227,7 +223,7 @@ def _power_laws(
 
 
 def _single_worlds(
-    data: SearchData, target: Floats, columns: Floats, prefactors: Sequence[Monomial],
+    data: SearchData, factor: float, columns: Floats, prefactors: Sequence[Monomial],
     units: Sequence[Unit],
 ) -> list[_World]:  # fmt: skip
     """Prefactors and single groups of which y / prefactor is the smoothest function."""
@@ -236,7 +232,6 @@ def _single_worlds(
     scored: list[tuple[float, float, Monomial, Monomial]] = []
     total = float(np.average((data.y - np.average(data.y, weights=data.weight)) ** 2,
                              weights=data.weight))  # fmt: skip
-    factor = float(np.median(np.abs(target)) / max(np.median(np.abs(data.y)), 1e-300)) or 1.0
     for group in dimensionless_groups(units, DIMENSIONLESS, MOST_SINGLE):
         x = group.values(columns)
         if not (np.isfinite(x).all() and np.ptp(x) > 1e-9 * np.abs(x).max()):
@@ -255,7 +250,7 @@ def _single_worlds(
     near.sort(key=lambda one: one[1])
     worlds = []
     for _, _, group, prefactor in near:
-        world = _world(data, target, columns, prefactor, [group])
+        world = _world(data, factor, columns, prefactor, [group])
         if world is not None and len(worlds) < SEARCHED_SINGLE:
             worlds.append(world)
         if worlds and len(units) <= 2:

@@ -28,7 +28,9 @@ LARGEST_DEVIATION = 3.0  # standard deviations between a fitted number and the e
 MOST_LAWS = 12
 MOST_ROUNDS = 5
 ROUNDING = 1e-7
-CHEAPER_FRACTION = 3.0  # half nats: between pure numbers a half is nothing strange
+# Half nats: between pure numbers a half, or no factor at all, is nothing strange
+CHEAPER_FRACTION = 6.0
+CHEAPER_FACTOR = 4.0
 FRACTIONS = sorted(
     {Fraction(a, b) for a in range(1, 9) for b in range(1, 5)} | {Fraction(1, 6), Fraction(1, 8)}
 )
@@ -62,6 +64,7 @@ def of_pure_numbers(law: Equation, n_variables: int) -> Equation:
             return law
         terms.append(Term(term.coefficient, program))
         spare += pure * sum(is_variable(token) for token in term.program)
+        spare += CHEAPER_FACTOR * isinstance(term.coefficient, int)
         spare += CHEAPER_FRACTION * _count_fractions(term.program)
     length = structure_length(terms, n_variables) - NATS_OF_PRICE * spare - law.log_evidence
     return replace(law, description_length=length)

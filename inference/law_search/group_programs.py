@@ -90,12 +90,18 @@ def _factor(
             number *= factor ** int(power)
         elif factor != 1:
             number *= Fraction(float(factor) ** float(power))
-    return number.limit_denominator(10**12) if 1e-3 < number < 1e3 else _short(number)
+    return _short(number)
 
 
 def _short(number: Fraction) -> Fraction:
-    """Return the number to 15 digits."""
-    return Fraction(f"{float(number):.15g}")
+    """Return the fraction of the smallest powers of ten that is the number to 11 digits."""
+    if abs(number) < 1:
+        return 1 / _short(1 / number)
+    for digits in range(16):
+        short = number.limit_denominator(10**digits)
+        if abs(short / number - 1) < 1e-11:
+            return short
+    return number
 
 
 def _split(program: Program) -> tuple[dict[str, Fraction], Program]:

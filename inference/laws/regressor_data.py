@@ -145,8 +145,8 @@ def on_link(y: Floats, weight: Floats, link: str, *, known: bool) -> tuple[Float
     return values, weight / slopes**2 if known else weight
 
 
-def column_warnings(x: Floats, names: Sequence[str], unary: Sequence[str]) -> list[str]:
-    """Sentences on columns that tell nothing, that are collinear, or where operators are undefined.
+def column_warnings(x: Floats, names: Sequence[str]) -> list[str]:
+    """Sentences on columns that tell nothing or are collinear.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def column_warnings(x: Floats, names: Sequence[str], unary: Sequence[str]) -> li
             "several values."
         )
     texts = [
-        f"{name} is constant ({row[0]:.4g}): no law can say how {'y'} depends on it"
+        f"{name} is constant ({row[0]:.4g}): no law can say how y depends on it"
         for name, row, moves in zip(names, x, varies, strict=True)
         if not moves
     ]
@@ -178,22 +178,7 @@ def column_warnings(x: Floats, names: Sequence[str], unary: Sequence[str]) -> li
                 f"{names[moving[place]]} is a linear function of {', '.join(mates)} in these data: "
                 "they cannot tell which of them a law holds; vary them apart"
             )
-    for operation in ("log", "sqrt", "inv"):
-        if operation in unary:
-            texts += _undefined(operation, x, names)
     return texts
-
-
-def _undefined(operation: str, x: Floats, names: Sequence[str]) -> list[str]:
-    bad = {"log": x <= 0, "sqrt": x < 0, "inv": x == 0}[operation].any(axis=1)
-    hit = [
-        f"{name} ({row.min():.4g} to {row.max():.4g})"
-        for name, row, is_bad in zip(names, x, bad, strict=True)
-        if is_bad
-    ]
-    if not hit:
-        return []
-    return [f"{operation} is undefined on the range of {', '.join(hit)}: such laws drop out"]
 
 
 def quantities_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from physlearn.checks import InputError, as_generator, check_choice
+from physlearn.inference.law_data.noise_models import NoiseModel, observe
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.dimensional_search import find_laws_with_units
 from physlearn.inference.law_search.expression_search import find_laws
@@ -30,6 +32,7 @@ from physlearn.inference.laws.regressor_data import (
     quantities_of,
     weights_of,
 )
+from physlearn.inference.laws.regressor_noise import laws_under_noise
 from physlearn.inference.laws.regressor_options import RegressorOptions
 
 __all__ = ["SymbolicRegressor"]
@@ -53,7 +56,9 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     unary
         Functions of one argument: exp, log, sqrt, inv, square, cube, sin, cos, tanh, abs, neg.
     noise
-        Standard deviation of y, one number or one a point; None infers one number.
+        Standard deviation of y, one number or one a point; None infers one number. A `NoiseModel`
+        says more: relative noise, counts, outliers, errors of x; then laws are ranked by its whole
+        likelihood.
     units, target_unit
         Unit of every variable by its name, and of y: ``{"x": "nm", "t": "s"}, "nm/s"``. Then only
         laws that are right in their units are searched, with pure numbers as constants.
@@ -96,7 +101,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         backend: str = "exhaustive",
         *,
         unary: Sequence[str] = DEFAULT_UNARY,
-        noise: ArrayLike | None = None,
+        noise: ArrayLike | NoiseModel | None = None,
         units: Mapping[str, str] | None = None,
         target_unit: str | None = None,
         variables: Sequence[str] | None = None,
@@ -127,6 +132,9 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         X: ArrayLike,
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
+        *,
+        below: ArrayLike | None = None,
+        above: ArrayLike | None = None,
     ) -> SymbolicRegressor:
         """Search for laws.
 
@@ -138,6 +146,8 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             Shape (n,).
         sample_weight
             Relative weights, shape (n,); not together with ``noise``.
+        below, above
+            Booleans (n,): y is only known to lie below (above) the value given.
 
         Returns
         -------
@@ -155,7 +165,6 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         options = self.options or RegressorOptions()
         search = options.search(tuple(self.unary), self.largest_size)
         matrix, target = self._checked(X, y)
-        weight, known = weights_of(self.noise, sample_weight, target.size)
         most = MOST_VARIABLES[self.backend]
         if matrix.shape[1] > most:
             raise InputError(
@@ -167,19 +176,34 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.variables, getattr(self, "feature_names_in_", None), matrix.shape[1]
         )  # fmt: skip
         columns, labels = extended(matrix, names, options.functions)
-        told = self.unary if tuple(self.unary) != DEFAULT_UNARY else ()
-        texts = column_warnings(columns[: len(names)], names, told)
-        values, weight = on_link(target, weight, options.link, known=known)
-        used = weight > 0
-        data = SearchData(
-            np.ascontiguousarray(columns[:, used]), values[used], weight[used], known,
-            tuple(labels),
-        )  # fmt: skip
-        outcome = self._search(data, search, options)
-        laws = [law for law in outcome.laws if law.n_constants < data.y.size - 1]
+        texts = column_warnings(columns[: len(names)], names)
+        noise = self.noise
+        if not isinstance(noise, NoiseModel) and (below is not None or above is not None):
+            noise = NoiseModel(sd=noise)
+        if isinstance(noise, NoiseModel):
+            if sample_weight is not None or options.link != "identity":
+                raise InputError("a NoiseModel goes with link='identity', without sample_weight.")
+            named = dict(zip(labels, columns, strict=True))
+            seen = observe(named, target, noise, below=below, above=above)
+            outcome, length, data = laws_under_noise(
+                seen, noise, lambda one: self._search(one, search, options)
+            )
+        else:
+            weight, known = weights_of(noise, sample_weight, target.size)
+            values, weight = on_link(target, weight, options.link, known=known)
+            used = weight > 0
+            data = SearchData(
+                np.ascontiguousarray(columns[:, used]), values[used], weight[used], known,
+                tuple(labels),
+            )  # fmt: skip
+            outcome, length = self._search(data, search, options), None
+        laws = [law for law in outcome.laws if law.n_constants < target.size - 1]
         if not laws:
-            raise InputError(_why_nothing(outcome, data))
-        self.equations_ = self._set(data, laws, [*texts, *outcome.warnings], options)
+            raise InputError(_why_nothing(outcome, target.size))
+        ranges = np.stack([columns.min(axis=1), columns.max(axis=1)], axis=1)
+        self.equations_ = self._set(
+            data, laws, [*texts, *outcome.warnings], _Frame(tuple(labels), ranges, length)
+        )
         return self
 
     def predict(self, X: ArrayLike) -> Floats:
@@ -247,29 +271,36 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return find_laws_with_units(data, quantities, search, engine)
 
     def _set(
-        self, data: SearchData, laws: list[Equation], texts: list[str], options: RegressorOptions
+        self, data: SearchData | None, laws: list[Equation], texts: list[str], frame: _Frame
     ) -> EquationSet:
-        ranges = np.stack([data.x.min(axis=1), data.x.max(axis=1)], axis=1)
         best = min(laws, key=lambda law: law.description_length)
-        excess = best.loss * data.y.size / max(data.y.size - best.n_constants, 1)
-        noise = np.sqrt(1.0 / np.mean(data.weight)) if data.noise_known else np.sqrt(excess)
-        if data.noise_known:
+        noise = best.noise_sd or 0.0
+        if data is not None and data.noise_known:
+            noise = float(np.sqrt(1.0 / np.mean(data.weight)))
             freedom = max(data.y.size - best.n_constants, 1)
+            excess = best.loss * data.y.size / freedom
             if excess > 1.0 + 4.0 * np.sqrt(2.0 / freedom):
                 texts.append(
                     f"the best law leaves {np.sqrt(excess):.1f} times the noise: the true law is "
                     "not in the set, or the noise is larger than given"
                 )
-        units = None
-        if self.units is not None:
-            units = self.target_unit or self.units.get(self.target)
+        units = self.units or {}
         return EquationSet(
-            tuple(laws), data.names, self.target, ranges, float(noise), tuple(texts),
-            units=units,
-            variable_units=None
-            if self.units is None else tuple(self.units[name] for name in data.names),
-            link=options.link, data=data,
+            tuple(laws), frame.names, self.target, frame.ranges, noise, tuple(texts),
+            units=self.target_unit or units.get(self.target),
+            variable_units=tuple(units[name] for name in frame.names) if units else None,
+            link=(self.options or RegressorOptions()).link, data=data,
+            constant_length=frame.constant_length,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """Names, ranges, and the description length of the constant where it is known."""
+
+    names: tuple[str, ...]
+    ranges: Floats
+    constant_length: float | None
 
 
 def _engine(backend: str, options: RegressorOptions, seed: int) -> Any:
@@ -285,12 +316,11 @@ def _engine(backend: str, options: RegressorOptions, seed: int) -> Any:
     return find_laws
 
 
-def _why_nothing(outcome: SearchOutcome, data: SearchData) -> str:
+def _why_nothing(outcome: SearchOutcome, n: int) -> str:
     if outcome.warnings:
         return f"no law is left: {outcome.warnings[-1]}"
     if outcome.laws:
         return (
-            f"X has {data.y.size} rows, fewer than the constants of any law found need: measure "
-            "more points."
+            f"X has {n} rows, fewer than the constants of any law found need: measure more points."
         )
     return "no expression is defined on all rows of X: look for zeros and signs."
