@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from physlearn.inference.law_data.likelihood_fit import Limits, Model
 from physlearn.inference.law_data.noise_models import POSITIVE_KINDS, NoiseModel, Observations
 
-__all__ = ["linear_constants", "starting_points"]
+__all__ = ["linear_constants", "solve_linear", "starting_points"]
 
 Floats = NDArray[np.float64]
 
@@ -89,7 +89,7 @@ def starting_points(
         guess = np.clip(guess, limits.low, limits.high)
         with np.errstate(all="ignore"):  # a guess may overflow: it then loses
             if linear:
-                guess = _solved(model, guess, linear, data, noise)
+                guess = solve_linear(model, guess, linear, data, noise)
                 guess = np.clip(guess, limits.low, limits.high)
             misfit = _misfit(model, guess, data, noise)
         if np.isfinite(misfit):
@@ -130,9 +130,10 @@ def _draw(count: int, data: Observations, limits: Limits, generator: np.random.G
     return guess
 
 
-def _solved(
+def solve_linear(
     model: Model, guess: Floats, linear: list[int], data: Observations, noise: NoiseModel
 ) -> Floats:
+    """Return the guess with its linear constants solved for by weighted least squares."""
     rest = guess.copy()
     rest[linear] = 0.0
     # Slopes at 1: a factor of 0 may hide what it multiplies
