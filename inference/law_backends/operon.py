@@ -38,6 +38,7 @@ SYMBOLS = {
     "log": "log", "sqrt": "sqrt", "square": "square", "sin": "sin", "cos": "cos", "tanh": "tanh",
     "abs": "abs",
 }  # fmt: skip
+# Evolutions of their own: one that goes on from another (warm_start) can crash pyoperon 0.6.2
 PIECES = 5
 POPULATION = 1000
 LONGEST = 20
@@ -65,7 +66,7 @@ def evolve_laws(
         Operations, ``largest_size`` (None: 20 nodes), ``n_kept``, ``stop``, ``progress``,
         ``constraints``.
     n_evaluations
-        Fits of expressions, in all.
+        Fits of expressions, in all: five evolutions of a fifth each.
     seed
         Of the evolution.
 
@@ -83,12 +84,14 @@ def evolve_laws(
     if importlib.util.find_spec("pyoperon") is None:
         raise BackendUnavailable(OPERON_RECIPE)
     symbols = [SYMBOLS[name] for name in (*options.binary, *options.unary) if name in SYMBOLS]
+    share = max(n_evaluations // PIECES, 200)
+    population = min(POPULATION, share // 10)
     model = importlib.import_module("pyoperon.sklearn").SymbolicRegressor(
         allowed_symbols=",".join([*dict.fromkeys(symbols), "constant", "variable"]),
-        objectives=["r2", "length"], max_evaluations=max(n_evaluations // PIECES, 1),
-        generations=100_000, population_size=POPULATION, pool_size=POPULATION,
+        objectives=["r2", "length"], max_evaluations=share,
+        generations=100_000, population_size=population, pool_size=population,
         optimizer_iterations=5, max_length=options.largest_size or LONGEST, epsilon=1e-6,
-        n_threads=1, warm_start=True,
+        n_threads=1,
     )  # fmt: skip
     texts: dict[str, None] = {}
     laws: list[Equation] = []

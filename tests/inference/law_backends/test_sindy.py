@@ -28,7 +28,7 @@ def ours(target, names, *terms):
 
 def test_without_pysindy_there_is_a_recipe(monkeypatch):
     monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BackendUnavailable, match="pip install 'pysindy>=2.1'"):
+    with pytest.raises(BackendUnavailable, match="pip install 'pysindy"):
         backend.compare_with_pysindy(TABLE)
 
 
