@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from physlearn.inference.configurations.fit_pair_potential import read_interaction
 from physlearn.inference.configurations.snapshot_bound import snapshot_bound
 from physlearn.inference.langevin.motion_data import read_motion
-from physlearn.inference.langevin.overdamped_pairs import snapshots_of
+from physlearn.inference.langevin.places_of_frames import snapshots_of
 from physlearn.inference.langevin.short_runs import list_frames
 from physlearn.inference.langevin.static_score import score_sums
 from physlearn.lattice_models.particles import LangevinSettings, LennardJones, simulate_langevin

@@ -13,7 +13,8 @@ from physlearn.inference import fit_langevin
 from physlearn.inference.configurations.fit_pair_potential import read_interaction
 from physlearn.inference.langevin.displacement_regression import Regression, regress_displacements
 from physlearn.inference.langevin.motion_data import read_motion
-from physlearn.inference.langevin.overdamped_pairs import NO_BIAS, snapshots_of
+from physlearn.inference.langevin.overdamped_pairs import NO_BIAS
+from physlearn.inference.langevin.places_of_frames import snapshots_of
 from physlearn.inference.langevin.short_runs import list_frames
 from physlearn.records import Trajectory
 

@@ -23,6 +23,7 @@ MOST_ITERATIONS = 60
 LONGEST = 0.5
 CONVERGED = 1e-4
 BENT_AT = 1.5
+"""Standard errors from the top at which an expansion is held against what it expands."""
 
 
 @dataclass(frozen=True, eq=False)

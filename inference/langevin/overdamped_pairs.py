@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, NotIdentified, as_generator
 from physlearn.inference.configurations.fit_pair_potential import read_interaction
 from physlearn.inference.configurations.score_matching import find_score_mode
-from physlearn.inference.configurations.snapshots import Snapshot
 from physlearn.inference.langevin.displacement_regression import (
     BENT_AT,
     Regression,
@@ -24,7 +23,8 @@ from physlearn.inference.langevin.motion_data import MotionData, read_motion
 from physlearn.inference.langevin.motion_equations import Equations, MotionProblem, solve_motion
 from physlearn.inference.langevin.motion_fit import MotionResult, fit_of_motion, resting_motion
 from physlearn.inference.langevin.motion_posterior import MotionPosterior, draw_motion
-from physlearn.inference.langevin.places_of_frames import PlacesTerm, read_places
+from physlearn.inference.langevin.motion_runs_posterior import RunsPosterior
+from physlearn.inference.langevin.places_of_frames import PlacesTerm, read_places, snapshots_of
 from physlearn.inference.langevin.short_runs import Frame, list_frames
 from physlearn.inference.langevin.static_score import match_scores
 from physlearn.inference.langevin.stiffness_guard import (
@@ -49,7 +49,6 @@ APART = 0.01
 """Probability of the difference between motion and places below which they are not joined."""
 MOST_BENT = 0.35
 """How far the log posterior may be from a parabola 1.5 standard errors off its top."""
-FEW = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,27 +119,6 @@ def _refuse_swaps(trajectory: Any) -> None:
             f"after frame {frame}: a swap looks like a strong force; repair them with "
             "cut_swaps(trajectory)."
         )
-
-
-def snapshots_of(data: MotionData, most: int = 10) -> list[Snapshot]:
-    """Return frames spread over the film as snapshots without errors."""
-    chosen = np.unique(np.linspace(0, data.n_frames - 1, min(most, data.n_frames)).astype(int))
-    low, high = np.nanmin(data.positions, axis=(0, 1)), np.nanmax(data.positions, axis=(0, 1))
-    found = []
-    for t in chosen:
-        here = data.seen[t]
-        if here.sum() < FEW:
-            continue
-        places = data.positions[t, here]
-        window = np.stack([low, high])
-        if data.box is not None:
-            places = np.mod(places, data.box)
-            window = np.stack([np.zeros_like(data.box), data.box])
-        found.append(Snapshot(np.ascontiguousarray(places), data.species[here], data.box, window,
-                              np.zeros(len(places)), data.unit))  # fmt: skip
-    if not found:
-        raise InputError("trajectory must show at least 2 particles at once for a pair force.")
-    return found
 
 
 def _moves(data: MotionData) -> bool:
@@ -241,10 +219,7 @@ def _solve(problem: PairMotion, progress: Callable[[int, int], Any] | None) -> E
         if progress is not None:
             progress(done, max(done, 4))
 
-    equations = MotionProblem(
-        problem.frames, problem.family, problem.prior_mean, problem.prior_precision,
-        problem.data.interval, problem.n_steps(problem.start), problem.seed,
-    )  # fmt: skip
+    equations = _equations_of(problem)
     try:
         return solve_motion(equations, problem.start, tick=tick)
     except NotIdentified:
@@ -252,6 +227,13 @@ def _solve(problem: PairMotion, progress: Callable[[int, int], Any] | None) -> E
         again = problem.prior_mean + np.where(problem.start == problem.prior_mean, 0.5, 0.0)
         again[-1] = problem.start[-1]
         return solve_motion(equations, again, tick=tick)
+
+
+def _equations_of(problem: PairMotion) -> MotionProblem:
+    return MotionProblem(
+        problem.frames, problem.family, problem.prior_mean, problem.prior_precision,
+        problem.data.interval, problem.n_steps(problem.start), problem.seed,
+    )  # fmt: skip
 
 
 def _regress(
@@ -285,12 +267,7 @@ def _regress(
         problem.frames, problem.family, found.estimate, mean, precision, covariance,
         problem.data.interval,
     )  # fmt: skip
-    if said["largest_bend"] > MOST_BENT:
-        warnings.append(
-            "The motion says too little for intervals of a normal distribution: "
-            f"{BENT_AT} standard errors away the log posterior is off by "
-            f"{said['largest_bend']:.2g}; give more frames, or let places count."
-        )
+    warnings += _bent(said["largest_bend"])
     draws = rng.multivariate_normal(found.estimate, covariance, 4000)
     return MotionResult(
         draws, "Gaussian displacements of one frame interval (Euler)", "Laplace", said,
@@ -329,18 +306,23 @@ def _join(
         "method": "sub_steps", "n_steps": problem.n_steps(problem.start),
         "n_iterations": equations.n_iterations, **_said(guard),
     }  # fmt: skip
+    joined = None
     if equilibrium is not False:
         places = read_places(snapshots_of(problem.data, 1), problem.family)
         chance = _agreement(equations.estimate, equations.precision, problem, places)
         said["motion_and_places_agree_p"] = chance
         if equilibrium or chance > APART:
             mean, precision = places.join(mean, precision)
+            joined = places
         warnings += _apart(chance, equilibrium)
     posterior = MotionPosterior(
         equations.estimate, equations.residual, equations.slope, equations.bend, equations.weight,
         mean, precision,
     )  # fmt: skip
     draws, shape, how = draw_motion(posterior, rng)
+    runs = RunsPosterior(_equations_of(problem), equations, joined)
+    said["largest_bend"] = runs.bend(posterior)
+    warnings += _bent(said["largest_bend"])
     said |= {"pareto_k": shape, **_residual_test(equations)}
     if said["frame_variance_p"] < APART / 10:
         warnings.append(
@@ -352,6 +334,17 @@ def _join(
         draws, "estimating equations of pair energies and displacements one frame on", how, said,
         tuple(warnings), posterior,
     )  # fmt: skip
+
+
+def _bent(error: float) -> list[str]:
+    """Say where the posterior is not the shape that its draws were taken from."""
+    if error <= MOST_BENT:
+        return []
+    return [
+        "The data say too little of some parameters for these intervals to be trusted: "
+        f"{BENT_AT} standard errors away the log posterior is off by {error:.2g}; give more "
+        "frames, a prior, or a family with fewer parameters."
+    ]
 
 
 def _apart(chance: float, equilibrium: bool | None) -> list[str]:

@@ -20,6 +20,7 @@ from physlearn.lattice_models.particles import (
     LangevinSettings,
     LennardJones,
     PairTable,
+    Yukawa,
     simulate_langevin,
 )
 from physlearn.records import AtomicConfiguration, Trajectory
@@ -157,7 +158,7 @@ def test_displacement_regression_is_refused_where_it_is_biased():
     assert abs(logs.mean() - np.log(DIAMETER)) < 4.0 * logs.std()
     alone = fit(fine, equilibrium=False)
     assert alone.diagnostics["largest_bend"] > 0.35
-    assert any("too little for intervals" in text for text in alone.warnings)
+    assert any("too little of some parameters" in text for text in alone.warnings)
     assert fit(fine, method="displacement").diagnostics["displacement_bias_over_se"] < 1.0
 
 
@@ -352,3 +353,17 @@ def test_a_large_noisy_open_film_is_refused_at_once_with_the_other_way():
     )  # fmt: skip
     with pytest.raises(InputError, match=r"10,000 positions.*progress=.*measure_pair_force"):
         fit(film, localization_sd="free", cutoff=None)
+
+
+def test_a_film_that_says_too_little_of_a_curved_ridge_is_warned_of():
+    law = Yukawa(5.0, 0.5, cutoff=2.5)
+    side = 10 / np.sqrt(0.7)
+    axis = (np.arange(10) + 0.5) * side / 10
+    places = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    start = AtomicConfiguration(places, unit="reduced", cell=side * np.eye(2))
+    film = simulate_langevin(
+        law, start, 11, 50, time_step=4e-5, rng=900, settings=LangevinSettings(burn_in_steps=4000)
+    )
+    fit = fit_langevin(film, "yukawa", localization_sd=0.0, method="sub_steps", cutoff=2.5, rng=0)
+    assert fit.diagnostics["largest_bend"] > 0.35
+    assert any("say too little of some parameters" in text for text in fit.warnings)
