@@ -14,7 +14,13 @@ from physlearn.checks import InputError
 from physlearn.inference.law_data.units import BASE_NAMES, BASE_UNITS, Unit, unit_text
 from physlearn.inference.laws.expression import Program, Token
 
-__all__ = ["Monomial", "check_units_make", "independent_groups", "monomials_of_unit"]
+__all__ = [
+    "Monomial",
+    "check_units_make",
+    "dimensionless_groups",
+    "independent_groups",
+    "monomials_of_unit",
+]
 
 Floats = NDArray[np.float64]
 Powers = tuple[Fraction, ...]
@@ -164,7 +170,7 @@ def _matrix(units: Sequence[Unit]) -> Floats:
 def _solve(matrix: Floats, wanted: Floats) -> Floats | None:
     if not matrix.shape[1]:
         return None if wanted.any() else np.zeros(0)
-    solution = np.linalg.lstsq(matrix, wanted, rcond=None)[0]
+    solution: Floats = np.asarray(np.linalg.lstsq(matrix, wanted, rcond=None)[0], dtype=float)
     return solution if np.abs(matrix @ solution - wanted).max() < 1e-9 else None
 
 

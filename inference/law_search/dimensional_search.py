@@ -13,6 +13,7 @@ from physlearn.checks import InputError
 from physlearn.inference.law_data.pi_groups import (
     Monomial,
     check_units_make,
+    dimensionless_groups,
     independent_groups,
     monomials_of_unit,
 )
@@ -227,8 +228,6 @@ def _single_worlds(
     units: Sequence[Unit],
 ) -> list[_World]:  # fmt: skip
     """Prefactors and single groups of which y / prefactor is the smoothest function."""
-    from physlearn.inference.law_data.pi_groups import dimensionless_groups
-
     scored: list[tuple[float, float, Monomial, Monomial]] = []
     total = float(np.average((data.y - np.average(data.y, weights=data.weight)) ** 2,
                              weights=data.weight))  # fmt: skip
@@ -248,7 +247,7 @@ def _single_worlds(
     least = min(rough for rough, *_ in scored)
     near = [one for one in scored if one[0] <= SINGLE_IS_ENOUGH * least]
     near.sort(key=lambda one: one[1])
-    worlds = []
+    worlds: list[_World] = []
     for _, _, group, prefactor in near:
         world = _world(data, factor, columns, prefactor, [group])
         if world is not None and len(worlds) < SEARCHED_SINGLE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -303,7 +303,9 @@ class _Frame:
     constant_length: float | None
 
 
-def _engine(backend: str, options: RegressorOptions, seed: int) -> Any:
+def _engine(
+    backend: str, options: RegressorOptions, seed: int
+) -> Callable[[SearchData, SearchOptions], SearchOutcome]:
     """Return what searches dimensionless or plain data."""
     if backend == "operon":
         from physlearn.inference.law_backends.operon import evolve_laws
