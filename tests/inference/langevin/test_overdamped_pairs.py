@@ -362,8 +362,8 @@ def test_a_film_that_says_too_little_of_a_curved_ridge_is_warned_of():
     places = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     start = AtomicConfiguration(places, unit="reduced", cell=side * np.eye(2))
     film = simulate_langevin(
-        law, start, 11, 50, time_step=4e-5, rng=900, settings=LangevinSettings(burn_in_steps=4000)
+        law, start, 11, 50, time_step=4e-5, rng=900, settings=LangevinSettings(burn_in_steps=10_000)
     )
     fit = fit_langevin(film, "yukawa", localization_sd=0.0, method="sub_steps", cutoff=2.5, rng=0)
-    assert fit.diagnostics["largest_bend"] > 0.35
+    assert fit.diagnostics["largest_bend"] > 1.3
     assert any("say too little of some parameters" in text for text in fit.warnings)
