@@ -23,6 +23,7 @@ Support = tuple[tuple[int, ...], ...]
 """For each variable the places of its terms in the library."""
 
 FINEST_SHARE = 1e-4  # of a variable's spread: noise below it is not told from rounding of the steps
+RUNS_AWAY = 1e4  # over typical sizes
 SHRINKS = (1.0, 0.4, 0.1, 0.02)
 DAMPINGS = (1e-8, 1e-3, 1e-1)
 MOST_ITERATIONS = 12
@@ -58,6 +59,14 @@ class Problem:
     step: Floats
     rows: Integers
     drives: Floats
+
+    @property
+    def limits(self) -> Floats:
+        """Sizes of the states that no motion like the measured one reaches."""
+        largest = np.nanmax(np.abs(self.series.values), axis=0)
+        sizes = np.maximum(self.scales, np.resize(largest, len(self.scales)))
+        sizes[len(largest) :] = self.scales[len(largest) :]
+        return RUNS_AWAY * sizes
 
     @property
     def n_states(self) -> int:
@@ -174,7 +183,7 @@ class _Shooter:
         good = shoot(
             terms.codes, terms.numbers, terms.first, self.owner, coefficients, inner,
             problem.second, starts, states, problem.n_steps, problem.step, problem.rows,
-            problem.drives, self.out, self.slopes,
+            problem.drives, problem.limits, self.out, self.slopes,
         )  # fmt: skip
         return self.out.copy() if good and np.isfinite(self.slopes).all() else None
 
@@ -189,6 +198,7 @@ class _Shooter:
         seen = np.isfinite(values)
         residual = np.where(seen, values - paths[:, :n_seen], 0.0) * weight
         slopes = self.slopes[:, :n_seen] * (seen * weight)[:, :, None]
+        slopes[:, :, :n_states] *= problem.scales
         size = slopes.shape[2] - n_states
         gram, right = np.zeros((size, size)), np.zeros(size)
         offsets, changes = [], []
@@ -197,13 +207,13 @@ class _Shooter:
             inner = own.T @ own
             target = own.T @ residual[begin:end].ravel()
             local = inner[:n_states, :n_states].copy()
-            ridge = np.maximum(np.diag(local), 1e-12 / problem.scales**2)
+            ridge = np.maximum(np.diag(local), 1e-12)
             local[np.diag_indices(n_states)] += (damping + 1e-10) * ridge
             solved = np.linalg.solve(
                 local, np.column_stack([target[:n_states], inner[:n_states, n_states:]])
             )
-            offsets.append(solved[:, 0])
-            changes.append(solved[:, 1:])
+            offsets.append(solved[:, 0] * problem.scales)
+            changes.append(solved[:, 1:] * problem.scales[:, None])
             gram += inner[n_states:, n_states:] - inner[n_states:, :n_states] @ solved[:, 1:]
             right += target[n_states:] - inner[n_states:, :n_states] @ solved[:, 0]
         return Normal(0.5 * (gram + gram.T), right), np.array(offsets), np.array(changes)

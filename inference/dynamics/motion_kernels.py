@@ -28,7 +28,6 @@ CODES = {
     "cos": COS, "tanh": TANH, "abs": ABS, "neg": NEG,
     "add": ADD, "sub": SUB, "mul": MUL, "div": DIV, "pow": POW,
 }  # fmt: skip
-FAR = 1e8
 
 
 @kernel
@@ -167,14 +166,15 @@ def _slope_of(by_state: Floats, by_constant: Floats, s: Floats, out: Floats) -> 
 def shoot(
     codes: Integers, numbers: Floats, first: Integers, owner: Integers, coefficients: Floats,
     inner: Floats, second: bool, starts: Integers, states: Floats, n_steps: Integers,
-    step: Floats, rows: Integers, drives: Floats, out: Floats, slopes_out: Floats,
+    step: Floats, rows: Integers, drives: Floats, limits: Floats, out: Floats, slopes_out: Floats,
 ) -> bool:  # fmt: skip
     """Integrate every piece of the series from its starting state; False where it runs away.
 
     ``starts`` (n_pieces + 1): first node of each piece; ``n_steps``, ``step``, ``rows``: for the
     way from each node to the next, the number of steps, their length, and the first row of
-    ``drives`` (n, 3, n_drives: at the start, the middle and the end of a step). ``out``
-    (n_nodes, n_state), ``slopes_out`` (n_nodes, n_state, n_state + n_constants).
+    ``drives`` (n, 3, n_drives: at the start, the middle and the end of a step); ``limits``
+    (n_states): sizes that count as running away. ``out`` (n_nodes, n_state), ``slopes_out``
+    (n_nodes, n_state, n_state + n_constants).
     """
     n_state, width = slopes_out.shape[1], slopes_out.shape[2]
     stack = np.zeros(24)
@@ -217,7 +217,7 @@ def shoot(
                             at_s[i, j] = s[i, j] + ahead * change[i, j]
                 for i in range(n_state):
                     z[i] += sum_z[i]
-                    if not abs(z[i]) < FAR:
+                    if not abs(z[i]) < limits[i]:
                         return False
                     for j in range(width):
                         s[i, j] += sum_s[i, j]

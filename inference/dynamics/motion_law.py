@@ -23,6 +23,7 @@ from physlearn.inference.dynamics.motion_start import (
     Curves,
     path_columns,
     rate_of,
+    undefined_terms,
     weak_rows,
 )
 from physlearn.inference.laws.equation import Equation, Term
@@ -197,7 +198,14 @@ def _search(
     texts = settings.terms
     if texts is None:
         texts = default_texts(states, series.drive_names, settings.angles, settings.degree)
-    programs = read_terms([*texts, *settings.extra_terms], columns, settings.constants)
+    wanted = [*texts, *settings.extra_terms]
+    programs = read_terms(wanted, columns, settings.constants)
+    undefined = undefined_terms(series, curves, programs, columns, second)
+    if undefined:
+        raise InputError(
+            f"terms must have a value all along the motion; {wanted[undefined[0]]!r} has none "
+            "somewhere: leave it out, or shift its argument."
+        )
     if np.isfinite(series.values).sum() < 2 * len(programs):
         raise InputError(
             f"series hold {np.isfinite(series.values).sum()} measurements, fewer than twice the "

@@ -83,7 +83,8 @@ def compile_terms(programs: Sequence[Program], columns: Sequence[str]) -> Compil
     places = {name: place for place, name in enumerate(columns)}
     codes: list[int] = []
     numbers: list[float] = []
-    first, inner = [0], []
+    first: list[int] = [0]
+    inner: list[float] = []
     for program in programs:
         for token in program:
             number = 0.0

@@ -298,12 +298,17 @@ def _fit_proposal(
     if places == best.support[target]:
         return best
     support: Support = tuple(places if k == target else own for k, own in enumerate(best.support))
-    parts = np.split(best.coefficients, np.cumsum([len(own) for own in best.support])[:-1])
+    parts = [_own_coefficients(best, k) for k in range(len(best.support))]
     parts[target] = coefficients
     inner = inner_of(found.problem, best, support)
     return fit_motion(
         found.problem, support, np.concatenate(parts), best.starts, best.states, inner
     )
+
+
+def _own_coefficients(fit: MotionFit, target: int) -> Floats:
+    before = sum(len(places) for places in fit.support[:target])
+    return fit.coefficients[before : before + len(fit.support[target])]
 
 
 def _proposals(
@@ -312,7 +317,14 @@ def _proposals(
     """Rank all supports of one variable by the likelihood made linear at the best law."""
     problem, best = found.problem, found.best
     size = len(problem.programs)
-    normal, values = linearised(problem, best, target)
+    try:
+        normal, values = linearised(problem, best, target)
+    except FloatingPointError:
+        # A candidate has no finite value on this path: only what was fitted remains
+        logger.warning("a candidate term runs away along the best law's path")
+        own = _own_coefficients(best, target)
+        bare = [((), np.zeros(0))] if every and best.support[target] else []
+        return [(best.support[target], own), *bare]
     right = normal.right + normal.gram @ values
     gram = normal.gram
     if len(right) > size:

@@ -12,7 +12,15 @@ from physlearn.inference.dynamics.motion_fit import Problem, drive_curve
 from physlearn.inference.dynamics.motion_series import MotionSeries
 from physlearn.inference.laws.expression import Program, evaluate
 
-__all__ = ["Supports", "WeakRows", "first_supports", "rank_supports", "rate_of", "weak_rows"]
+__all__ = [
+    "Supports",
+    "WeakRows",
+    "first_supports",
+    "rank_supports",
+    "rate_of",
+    "undefined_terms",
+    "weak_rows",
+]
 
 Floats = NDArray[np.float64]
 Curves = list[list[interpolate.BSpline]]
@@ -54,7 +62,7 @@ def rate_of(series: MotionSeries, curves: Curves) -> float:
         series.times[end - 1] - series.times[begin]
         for begin, end in zip(series.first[:-1], series.first[1:], strict=True)
     )
-    return max(max(rates), 1.0 / shortest)
+    return float(max(max(rates), 1.0 / shortest))
 
 
 def path_columns(
@@ -100,7 +108,21 @@ def features_at(
 ) -> Floats:
     """Values of all terms, (n_terms, n); 0 where undefined."""
     table = dict(zip(names, columns, strict=True))
-    return np.nan_to_num(np.array([evaluate(p, table) for p in programs]))
+    return np.asarray(np.nan_to_num(np.array([evaluate(p, table) for p in programs])))
+
+
+def undefined_terms(
+    series: MotionSeries, curves: Curves, programs: tuple[Program, ...], names: tuple[str, ...],
+    second: bool,
+) -> list[int]:  # fmt: skip
+    """Return the places of the terms that have no value somewhere along the smoothed paths."""
+    found = set()
+    for place in range(len(series.first) - 1):
+        times = series.times[series.first[place] : series.first[place + 1]]
+        columns = path_columns(series, curves, place, times, second, False)
+        table = dict(zip(names, columns, strict=True))
+        found |= {k for k, p in enumerate(programs) if not np.isfinite(evaluate(p, table)).all()}
+    return sorted(found)
 
 
 def _bumps(times: Floats, centres: Floats, half: float) -> list[Floats]:

@@ -18,7 +18,7 @@ def _run(function, states, coefficients, inner):
         terms.codes, terms.numbers, terms.first, np.zeros(3, np.int64), np.asarray(coefficients),
         np.asarray(inner), True, np.array([0, 30, n]), np.asarray(states),
         np.full(n, 4, np.int64), np.full(n, 0.025), np.arange(n) * 4, np.zeros((4 * n, 3, 0)),
-        out, slopes,
+        np.full(2, 1e8), out, slopes,
     )  # fmt: skip
     return good, out, slopes
 
@@ -82,7 +82,7 @@ def test_every_operation_has_its_value_and_slope(name):
     assert shoot(
         terms.codes, terms.numbers, terms.first, np.zeros(1, np.int64), np.ones(1), terms.inner,
         False, np.array([0, 2]), np.array([[0.7]]), np.array([1, 0]), np.array([h, 0.0]),
-        np.array([0, 1]), np.zeros((1, 3, 0)), out, slopes,
+        np.array([0, 1]), np.zeros((1, 3, 0)), np.full(1, 1e8), out, slopes,
     )  # fmt: skip
     columns = {"x": np.array([0.7])}
     assert (out[1, 0] - 0.7) / h == pytest.approx(evaluate(program, columns)[0], rel=1e-5)

@@ -68,6 +68,17 @@ def test_lorenz_from_noisy_series():
     assert _terms(laws["dz/dt"].best)[("z",)] == pytest.approx(-8 / 3, abs=0.1)
 
 
+def test_units_do_not_matter():
+    table = _pendulum(3, 0.05, n=150)
+    options = MotionLawOptions(angles=["q"], degree=2)
+    plain = discover_motion_law(table, options=options)
+    fast = discover_motion_law({"t": 1e-9 * table["t"], "q": table["q"]}, options=options)
+    assert fast.best.structure == plain.best.structure
+    for law, scaled in zip(plain.best.terms, fast.best.terms, strict=True):
+        power = 9 if law.program == ("v_q",) else 18
+        assert scaled.coefficient == pytest.approx(10**power * law.coefficient, rel=1e-3)
+
+
 def test_several_series_with_gaps_and_a_drive_share_a_law():
     tables = []
     for seed in range(3):
@@ -146,6 +157,7 @@ def test_one_frame_is_refused():
     [
         (MotionLawOptions(order="1", terms=["x*w"]), "w"),
         (MotionLawOptions(order="1", terms=["x", "x"]), "twice"),
+        (MotionLawOptions(order="1", terms=["x", "log(x - 1/2)"]), "a value all along"),
         (MotionLawOptions(angles=["q"]), "angles"),
         (MotionLawOptions(order="1", degree=40), "fewer than twice"),
     ],
