@@ -15,13 +15,11 @@ from physlearn.inference.law_data.noise_models import NoiseModel, Observations
 from physlearn.inference.law_data.point_likelihood import point_terms
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.description_length import measure_law, structure_length
-from physlearn.inference.law_search.expression_search import SearchOptions, find_laws
 from physlearn.inference.law_search.refinement import polish
-from physlearn.inference.laws.equation import Equation, Term
-from physlearn.inference.laws.equation_set import EquationSet
+from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.expression import gradients, with_floats
 
-__all__ = ["find_laws_under_noise", "is_plain", "prepare", "refine_law"]
+__all__ = ["is_plain", "prepare", "refine_law"]
 
 Floats = NDArray[np.float64]
 
@@ -29,8 +27,6 @@ NEIGHBOURS = 6
 OUTLYING = 2.5  # robust standard deviations from the neighbours' median
 LARGEST_RATIO = 1e4  # of screening weights: single points shall not rule
 FEWEST_POINTS = 5
-MOST_REFINED = 40
-SAME_VALUES = 1e-5  # of the spread of y
 
 
 def is_plain(noise: NoiseModel, observations: Observations) -> bool:
@@ -163,6 +159,7 @@ def refine_law(
     Examples
     --------
     >>> from physlearn.inference.law_data.noise_models import observe
+    >>> from physlearn.inference.laws.equation import Term
     >>> noise = NoiseModel("log", sd=0.1)
     >>> data = observe({"x": [1.0, 2.0, 3.0, 4.0]}, [2.2, 3.8, 6.3, 7.9], noise)
     >>> law = Equation((Term(1.0, ("x",)),), 0.0, 0.0, 1)
@@ -191,71 +188,3 @@ def refine_law(
         covariance=found.covariance if count else None, log_evidence=found.log_evidence,
         noise_sd=math.sqrt(loss * rest.size / max(rest.size - count, 1)),
     )  # fmt: skip
-
-
-def find_laws_under_noise(
-    observations: Observations,
-    noise: NoiseModel,
-    options: SearchOptions | None = None,
-    *,
-    target: str = "y",
-) -> EquationSet:
-    """Search for laws by weighted least squares, then rank them by their full likelihood.
-
-    Where weights depend on the law (log and multiplicative noise, counts, outliers, errors of x)
-    the search runs a second time with the weights at the best law of the first.
-
-    Parameters
-    ----------
-    observations, noise
-        From `observe`, with the same noise model.
-    options
-        Of the search.
-    target
-        Name of y.
-
-    Raises
-    ------
-    InputError
-        If no law is defined on the data.
-    """
-    outcome = find_laws(prepare(observations, noise), options)
-    laws, warnings = list(outcome.laws), list(outcome.warnings)
-    plain = is_plain(noise, observations)
-    refined = laws if plain else _refined(laws, observations, noise)
-    if not plain and refined:
-        again = find_laws(prepare(observations, noise, refined[0]), options)
-        warnings = list(dict.fromkeys([*warnings, *again.warnings]))
-        known = {law.program for law in laws}
-        laws = [law for law in again.laws if law.program not in known]
-        refined = _distinct([*refined, *_refined(laws, observations, noise)], observations)
-    if not refined:
-        raise InputError("no expression is defined on all points: look for zeros and signs.")
-    constant = Equation((Term(float(np.mean(observations.y)), (1,)),), 0.0, 0.0, 1)
-    flat = refine_law(constant, observations, noise)
-    data = prepare(observations, noise) if plain else None
-    return EquationSet(
-        tuple(refined), observations.names, target, observations.ranges, refined[0].noise_sd or 0.0,
-        tuple(warnings), data=data,
-        constant_length=None if flat is None else flat.description_length,
-    )  # fmt: skip
-
-
-def _refined(laws: list[Equation], observations: Observations, noise: NoiseModel) -> list[Equation]:
-    found = [refine_law(law, observations, noise) for law in laws[:MOST_REFINED]]
-    sound = [law for law in found if law is not None and math.isfinite(law.description_length)]
-    return sorted(sound, key=lambda law: (law.description_length, law.complexity))
-
-
-def _distinct(laws: list[Equation], observations: Observations) -> list[Equation]:
-    """Of laws that say the same the shortest."""
-    laws = sorted(laws, key=lambda law: (law.description_length, law.complexity))
-    spread = float(np.std(observations.y)) or 1.0
-    kept: list[Equation] = []
-    seen: list[Floats] = []
-    for law in laws:
-        values = law.predict(observations.columns)
-        if all(np.abs(values - other).max() >= SAME_VALUES * spread for other in seen):
-            kept.append(law)
-            seen.append(values)
-    return kept
