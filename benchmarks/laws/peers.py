@@ -24,12 +24,6 @@ Row = dict[str, Any]
 Answer = tuple[str, list[str], float]
 
 NOISE = 0.01
-# What their own publications say, on other problems than ours
-PYSR_PUBLISHED = (
-    "published, not measured here (Cranmer 2023, arXiv:2305.01582, its table of nine empirical "
-    "laws such as Planck's and Rydberg's with noise, five tries each): PySR 5/5 on Hubble, Kepler "
-    "and Newton; see the paper for all of them"
-)
 
 
 def operon(data: LawData, seed: int, evaluations: int) -> Answer:
@@ -163,8 +157,6 @@ def _case(half: str, laws: Callable[[], list[Law]], peer: str) -> Callable[[bool
             importlib.import_module(package)
         except Exception as error:  # PySR fetches Julia at its import, which may fail in many ways
             words = f"not here ({type(error).__name__})"
-            if package == "pysr":
-                words += "; " + PYSR_PUBLISHED
             return [{"what": what, "measured": words, "goal": "none stated", "met": None}]
         one = partial(score_peer, search=search)
         scores = score_laws(laws(), NOISE, quick, one, seeds)
