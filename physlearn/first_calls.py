@@ -240,6 +240,14 @@ def _laws() -> None:
     SymbolicRegressor(largest_size=3).fit(x[:, None], 2.5 / x)
 
 
+def _laws_of_motion() -> None:
+    from physlearn.inference import MotionLawOptions, discover_motion_law
+
+    t = np.linspace(0.0, 5.0, 40)
+    table = {"t": t, "x": 2.0 * np.exp(-0.7 * t) + 0.01 * np.cos(40 * t)}
+    discover_motion_law(table, options=MotionLawOptions(order="1", degree=2))
+
+
 def _networks() -> None:
     from physlearn.inference import fit_binary_units
 
@@ -319,6 +327,7 @@ FIRST_CALLS: dict[str, Callable[[], None]] = {
     "fit_lattice_hamiltonian statistical distance": _distances_of_environments,
     "fit_binary_units": _networks,
     "SymbolicRegressor": _laws,
+    "discover_motion_law": _laws_of_motion,
     "temper_lattice": _tempering,
     "sample_statistics": _statistics,
     "simulate_hops": _hops,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from physlearn.checks import InputError
 from physlearn.findings import Findings
+from physlearn.law_words import law_constants
 
 if TYPE_CHECKING:
     from physlearn.records import AtomicConfiguration, WallTrack
@@ -207,7 +208,11 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
             fit.save(place(f"{name}_posterior.nc"))
     if findings.laws is not None:
         rows = plain_json(findings.laws.table.to_dict("records"), texts=True)
-        text = json.dumps({"laws": rows}, indent=1, allow_nan=False)
+        told = {
+            "verdict": findings.laws.verdict, "constants": law_constants(findings.laws),
+            "laws": rows,
+        }  # fmt: skip
+        text = json.dumps(told, indent=1, allow_nan=False)
         place("laws.json").write_text(text + "\n", encoding="utf-8")
     return names
 

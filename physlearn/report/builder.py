@@ -8,6 +8,7 @@ from typing import Any
 
 from physlearn.atom_words import atom_answers
 from physlearn.findings import Findings
+from physlearn.law_words import law_sentences
 from physlearn.report.advice import grouped_warnings, narrow
 from physlearn.report.figures import Picture
 from physlearn.report.patch_prose import patch_rows, patches_text, repeat_text
@@ -148,6 +149,7 @@ def _context(
         "wall_rows": [number_row(row) for row in summary["wall_parameters"]],
         "law_rows": _law_rows(summary["laws"]),
         "laws_text": laws_text(findings),
+        "law_sentences": [] if findings.laws is None else law_sentences(findings.laws),
         "plan_rows": plan_rows(findings),
         "plan_text": plan_text(),
         "narrow": narrow(findings),

@@ -342,8 +342,8 @@ def methods(findings: Findings) -> list[str]:
         "frames before; what the law has missed so far widens them.",
         "wall_roughness": "Roughness exponents come from the walls’ spectra, with the points’ "
         "errors and the cut at the edge of the view in the model.",
-        "laws": "Laws were enumerated by complexity; constants enter by least squares, and weights "
-        "follow from the description length.",
+        "laws": "Known laws of walls and what a search proposes were scored, and their constants "
+        "fitted, by the fronts’ likelihood; weights follow from the description length.",
         "diffusion": "Diffusion coefficients come from the exact likelihood of successive "
         "displacements with localisation noise and blur, drift common to all particles removed.",
         "pair_force": f"The pair force: {_of_fit(findings.pair_force)}",

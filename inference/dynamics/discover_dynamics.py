@@ -1,0 +1,118 @@
+"""One door to the laws of motion: what the data are decides how their law is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from physlearn.checks import InputError, check_choice
+from physlearn.inference.dynamics.dynamics_laws import DynamicsLaws
+from physlearn.inference.laws.equation_set import EquationSet
+from physlearn.records import WallTrack
+
+if TYPE_CHECKING:
+    from physlearn.inference.dynamics.field_options import FieldLawOptions
+    from physlearn.inference.dynamics.motion_law import MotionLawOptions
+
+__all__ = ["discover_dynamics"]
+
+KINDS = ("auto", "field", "wall", "motion")
+
+
+def discover_dynamics(
+    data: Any,
+    *,
+    kind: str = "auto",
+    options: FieldLawOptions | MotionLawOptions | None = None,
+    rng: int | np.random.Generator | None = None,
+) -> DynamicsLaws:
+    """Find the law of motion behind a film, a wall track or time series, as weighted sets of laws.
+
+    Parameters
+    ----------
+    data
+        A film (DataArray with dims (time, y, x) or (time, x); a Dataset or dict of two fields): a
+        partial differential equation, `discover_field_law`. A `WallTrack`: the velocity of walls,
+        `discover_wall_law`. A DataFrame of time series, its times in the column ``t``: ordinary
+        differential equations, `discover_motion_law` (which takes more).
+    kind
+        ``field``, ``wall``, ``motion``, or ``auto``: by the type of the data.
+    options
+        `FieldLawOptions` of a film, `MotionLawOptions` of time series.
+    rng
+        Seed or generator.
+
+    Returns
+    -------
+    DynamicsLaws
+        One `EquationSet` a target: ``laws["du/dt"]``.
+
+    Raises
+    ------
+    InputError
+        For data of another kind, or options that do not belong to the kind.
+    NotIdentified
+        If the data cannot tell a law.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from physlearn.inference import FieldLawOptions
+    >>> t, x = np.arange(40)[:, None] * 0.1, np.arange(64) * 0.2
+    >>> wave = np.exp(-0.1 * t) * np.sin(x) + 0.5 * np.exp(-0.4 * t) * np.sin(2 * x + 1)
+    >>> film = xr.DataArray(wave, dims=("time", "x"), coords={"time": t[:, 0], "x": x})
+    >>> options = FieldLawOptions(terms=["u", "u2", "lap_u", "u_x"])
+    >>> laws = discover_dynamics(film, options=options)
+    >>> laws.kind, [term.program for term in laws["du/dt"].best.terms]
+    ('field', [('lap_u',)])
+    """
+    check_choice("kind", kind, KINDS)
+    seen = _kind_of(data)
+    if kind not in ("auto", seen):
+        raise InputError(
+            f"kind={kind!r} does not go with a {type(data).__name__}, which is a {seen}: leave "
+            "kind out."
+        )
+    found = _found(data, seen, options, rng)
+    sets = {found.target: found} if isinstance(found, EquationSet) else dict(found)
+    return DynamicsLaws(sets, seen)
+
+
+def _found(
+    data: Any, kind: str, options: FieldLawOptions | MotionLawOptions | None,
+    rng: int | np.random.Generator | None,
+) -> EquationSet | Mapping[str, EquationSet]:  # fmt: skip
+    from physlearn.inference.dynamics.field_law import discover_field_law
+    from physlearn.inference.dynamics.field_options import FieldLawOptions
+    from physlearn.inference.dynamics.motion_law import MotionLawOptions, discover_motion_law
+    from physlearn.inference.dynamics.wall_laws import discover_wall_law
+
+    if kind == "field" and (options is None or isinstance(options, FieldLawOptions)):
+        return discover_field_law(data, options=options, rng=rng)
+    if kind == "motion" and (options is None or isinstance(options, MotionLawOptions)):
+        return discover_motion_law(data, options=options, rng=rng)
+    if kind == "wall" and options is None:
+        return discover_wall_law(data, rng=rng)
+    wanted = {"field": "a FieldLawOptions", "motion": "a MotionLawOptions", "wall": "None"}[kind]
+    raise InputError(f"options must be {wanted} for this data, got {type(options).__name__}.")
+
+
+def _kind_of(data: Any) -> str:
+    import xarray as xr
+
+    if isinstance(data, WallTrack):
+        return "wall"
+    if isinstance(data, pd.DataFrame):
+        return "motion"
+    films = data.values() if isinstance(data, Mapping) and not isinstance(data, xr.Dataset) else ()
+    if isinstance(data, xr.DataArray | xr.Dataset) or (
+        films and all(isinstance(film, xr.DataArray) for film in films)
+    ):
+        return "field"
+    raise InputError(
+        "data must be a film (DataArray with time, a Dataset or a dict of two), a WallTrack "
+        f"(track_walls) or a DataFrame of time series; got {type(data).__name__}."
+    )

@@ -1,0 +1,111 @@
+"""Laws of walls from the front likelihood, against planted ones."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from physlearn.datasets import make_wall_scene, make_wall_video, track_walls
+from physlearn.inference import discover_wall_law
+from physlearn.inference.dynamics.wall_laws import laws_of_speeds
+from physlearn.inference.dynamics.wall_speeds import WallSpeeds
+
+DRIVE = np.linspace(0.5, 2.0, 8)
+CURVED = ("curvature",)
+
+
+def speeds_of(function, rng, share=-0.3, drive=DRIVE, error=0.02):
+    """Speeds at every drive as one film would give them, errors that are correlated."""
+    generator = np.random.default_rng(rng)
+    n = drive.size
+    covariance = error**2 * (0.7 * np.eye(n + 1) + 0.3)
+    values = np.append(function(drive), share)
+    drawn = generator.multivariate_normal(values, covariance)
+    return WallSpeeds(drive, drawn, covariance, True, (-0.1, 0.2, 0.1), ())
+
+
+def structure(*programs):
+    return frozenset(programs)
+
+
+PLANTED = {
+    "linear": (lambda e: 0.8 * e, structure(("drive",), CURVED), [0.8, -0.3]),
+    "threshold": (lambda e: 0.8 * e - 0.3, structure(("drive",), ("c",), CURVED),
+                  [0.8, -0.3, -0.3]),
+    "square": (lambda e: 0.5 * e**2, structure(("drive", "square"), CURVED), [0.5, -0.3]),
+    "constant": (lambda e: 0.4 + 0 * e, structure(("c",), CURVED), [0.4, -0.3]),
+    "creep": (lambda e: 3.0 * np.exp(-1.5 / e),
+              structure(("drive", "inv", "c", "mul", "neg", "exp"), CURVED), [3.0, 1.5, -0.3]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_laws_lie_in_the_credible_set_with_honest_constants(name):
+    function, wanted, truth = PLANTED[name]
+    n_films, listed, inside = 12, 0, 0
+    for seed in range(n_films):
+        laws = laws_of_speeds(speeds_of(function, seed), search=False)
+        weights = np.exp(
+            laws[0].description_length - np.array([x.description_length for x in laws])
+        )
+        before = np.cumsum(weights / weights.sum()) - weights / weights.sum()
+        place = next(k for k, law in enumerate(laws) if law.structure == wanted)
+        listed += before[place] < 0.9
+        error = laws[place].constants - np.array(truth)
+        distance = float(error @ np.linalg.solve(laws[place].covariance, error))
+        inside += distance < {2: 4.605, 3: 6.251}[len(truth)]  # 90 % of chi2
+    # An honest 90 % of 12 is 8 or more in 99.6 % of runs
+    assert listed >= 8
+    assert inside >= 8
+
+
+def test_no_curvature_is_claimed_where_there_is_none():
+    for seed in range(5):
+        best = laws_of_speeds(speeds_of(lambda e: 0.8 * e, seed, share=0.0), search=False)[0]
+        assert best.structure == structure(("drive",)), seed
+
+
+def test_walls_at_rest_have_no_law():
+    for seed in range(5):
+        best = laws_of_speeds(speeds_of(lambda e: 0 * e, seed, share=0.0), search=False)[0]
+        assert best.variables == set()
+        assert best.n_constants == 0
+
+
+def test_drives_of_both_signs_and_none_at_all():
+    drive = np.linspace(-2.0, 2.0, 9)
+    best = laws_of_speeds(speeds_of(lambda e: 0.8 * e - 0.3, 1, drive=drive))[0]
+    assert best.structure == structure(("drive",), ("c",), CURVED)
+    assert best.constants == pytest.approx([0.8, -0.3, -0.3], abs=0.06)
+
+
+def test_walls_of_a_film_give_the_planted_law():
+    scene = make_wall_video(n_frames=8, rng=3)
+    laws = discover_wall_law(track_walls(scene.video), rng=1)
+    assert laws.fixes_law
+    assert laws.best.structure == structure(("drive",), CURVED)
+    truth = np.array([scene.truth["drive_mobility"], -scene.truth["curvature_mobility"]])
+    sd = np.sqrt(np.diag(laws.best.covariance))
+    assert (np.abs(laws.best.constants - truth) < 4 * sd).all()
+    assert laws.units == "pixel/frame"
+    assert laws.predict([[1.0, 0.0]]) == pytest.approx(laws.best.constants[:1])
+
+
+def test_open_walls_and_an_unknown_drive():
+    film = make_wall_scene("line", (48, 64), 5, rng=1).video
+    track = replace(track_walls(film), drive=None)
+    laws = discover_wall_law(track, rng=1)
+    assert laws.variables == ("curvature",)
+    assert laws.index_of([("c",)]) is not None
+
+
+def test_a_search_proposes_what_no_known_law_says():
+    laws = laws_of_speeds(speeds_of(lambda e: np.log(1 + 2 * e**3), 1, error=0.002))
+    assert laws[0].loss < 3
+    assert (
+        laws[0].loss
+        < 0.2
+        * laws_of_speeds(speeds_of(lambda e: np.log(1 + 2 * e**3), 1, error=0.002), search=False)[
+            0
+        ].loss
+    )
