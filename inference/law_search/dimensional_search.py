@@ -144,7 +144,7 @@ def find_laws_with_units(
         warnings += [text for text in outcome.warnings if text not in warnings]
         exact = with_exact_numbers(world.data, outcome.laws)
         laws += [(_total(world, law), world, law) for law in exact]
-        if warnings and options.stop is not None and options.stop():
+        if any("stopped" in text for text in outcome.warnings):  # Ctrl-C or options.stop
             break
     kept = _merge(data, quantities, laws, options)
     return SearchOutcome(tuple(kept), tuple(warnings), count)
