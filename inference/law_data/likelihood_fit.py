@@ -292,6 +292,9 @@ def _measured(problem: _Problem, theta: Floats, converged: bool) -> Optimum | No
     values = np.maximum(values, 1e-12 * max(float(values.max(initial=0.0)), 1e-300))
     n_nuisance = int(free[count:].sum())
     covariance = _covariance(matrix, free, count)
+    if covariance is None:
+        # No maximum, or a flat one: expected information, which is as flat where the law is
+        covariance, converged = _covariance(approximate, free, count), False
     if covariance is not None and "log_sd" in problem.noise.nuisance:
         n = problem.data.y.size
         covariance *= n / max(n - int(free[:count].sum()), 1)
