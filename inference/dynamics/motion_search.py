@@ -323,8 +323,8 @@ def _proposals(
         # A candidate has no finite value on this path: only what was fitted remains
         logger.warning("a candidate term runs away along the best law's path")
         own = _own_coefficients(best, target)
-        bare = [((), np.zeros(0))] if every and best.support[target] else []
-        return [(best.support[target], own), *bare]
+        none = [((), np.zeros(0))] if every and best.support[target] else []
+        return [(best.support[target], own), *none]
     right = normal.right + normal.gram @ values
     gram = normal.gram
     if len(right) > size:
