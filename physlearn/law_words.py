@@ -55,7 +55,7 @@ def law_sentences(laws: EquationSet) -> list[str]:
     >>> from physlearn.inference.laws.equation import Equation, Term
     >>> law = Equation((Term(2.0, ("x",)),), 0.0, 1.0, 1, np.array([[0.01]]))
     >>> law_sentences(EquationSet((law,), ("x",), "y", np.array([[0.0, 1.0]]), 0.1))[1]
-    'Given the first law, y = c0 * x: c0 = 2 [1.8, 2.2] (90 %).'
+    'Given the first law, y = c0 * x: c0 = 2 [1.84, 2.16] (90 %).'
     """
     from physlearn.inference.laws.equation_text import formula_of
 

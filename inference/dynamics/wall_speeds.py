@@ -71,8 +71,8 @@ def measure_wall_speeds(track: WallTrack, rng: int | np.random.Generator | None)
     law = "levels" if many else "linear"
     fit = fit_wall_dynamics(track, drive=drive, law=law, rng=rng, n_draws=N_DRAWS)
     if many:
-        columns = list(np.asarray(fit["level_velocity"]).reshape(-1, _n_levels(fit)).T)
-        levels = np.asarray(fit.idata.posterior.coords["drive_level"], dtype=np.float64)
+        levels = np.asarray(fit.idata["posterior"].coords["drive_level"], dtype=np.float64)
+        columns = list(np.asarray(fit["level_velocity"]).reshape(-1, levels.size).T)
     else:
         name = "drive_velocity" if drive is None else "drive_mobility"
         scale = 1.0 if drive is None else float(drive[0])
@@ -89,10 +89,6 @@ def measure_wall_speeds(track: WallTrack, rng: int | np.random.Generator | None)
         levels, draws.mean(axis=1), np.atleast_2d(np.cov(draws)), curved, seen,
         (*texts, *fit.warnings),
     )  # fmt: skip
-
-
-def _n_levels(fit: object) -> int:
-    return int(fit.idata.posterior.sizes["drive_level"])  # type: ignore[attr-defined]
 
 
 def _few_levels(track: WallTrack) -> tuple[Floats | None, tuple[str, ...]]:

@@ -167,7 +167,12 @@ def test_video_study_measures_both_mobilities(video_study):
     first = (result.folder / "walls.csv").read_text(encoding="utf-8").split("\n", 1)[0]
     assert first == "# unit: pixel, time: frame"
     assert Fit.load(result.folder / "wall_posterior.nc").variables == list(rows)
-    assert json.loads((result.folder / "laws.json").read_text())["laws"]
+    told = json.loads((result.folder / "laws.json").read_text())
+    assert told["laws"]
+    assert "drive" in told["verdict"]
+    assert len(told["constants"]) >= 2
+    report = result.report.read_text(encoding="utf-8")
+    assert "Given the first law, velocity = " in report
     # the laws that stay open differ only where no drive was applied
     (plan,) = [step for step in result.summary["steps"] if step["name"] == "plan"]
     assert result.summary["plan"] is None
