@@ -45,7 +45,7 @@ def _bonds(sites: NDArray[np.int64], graph: SiteGraph) -> NDArray[np.int64]:
     number = np.full(graph.n_sites, -1)
     number[sites] = np.arange(len(sites))
     bonds = number[graph.edges[graph.shell == 0]]
-    return bonds[(bonds >= 0).all(axis=1)]
+    return np.asarray(bonds[(bonds >= 0).all(axis=1)])
 
 
 def _groups(sites: NDArray[np.int64], graph: SiteGraph) -> NDArray[np.int64]:

@@ -331,8 +331,8 @@ def start_constants(
 ) -> bool:  # fmt: skip
     """Put a first value of every constant, in units of what it acts on, into ``constants``.
 
-    A factor is ``start`` over the spread of what it multiplies (inside a sine 0.4, then ``row`` half
-    waves), an exponent is ``start`` itself, and a summand puts the zero of the sum outside the range
+    A factor is ``start`` over the spread of what it multiplies (in a sine 0.4, then ``row`` half
+    waves), an exponent is ``start`` itself, and a summand puts the zero of the sum outside what is
     seen, ``start`` fifths of the spread away, or inside where a function is even or bounded.
     """
     used = 0

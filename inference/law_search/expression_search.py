@@ -104,7 +104,8 @@ def _left_out(data: SearchData, options: SearchOptions) -> list[str]:
     texts = []
     for name, column in zip(data.names, data.x, strict=True):
         low = float(column.min())
-        lost = [f for f in ("log", "sqrt") if f in options.unary and (low < 0 or f == "log")]
+        lost: list[str] = []
+        lost += [f for f in ("log", "sqrt") if f in options.unary and (low < 0 or f == "log")]
         lost += ["powers with fitted exponents"] if "pow" in options.binary else []
         zeros = ["inv"] if "inv" in options.unary and (column == 0.0).any() else []
         if low <= 0.0 and lost + zeros:

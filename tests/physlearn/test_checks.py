@@ -99,7 +99,8 @@ def test_atomic_write_leaves_no_half_file(tmp_path):
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        (300.0, r"must be a pair \(mean, standard deviation\)"), ((1.0, 2.0, 3.0), "standard deviation"),
+        (300.0, r"must be a pair \(mean, standard deviation\)"),
+        ((1.0, 2.0, 3.0), "standard deviation"),
         ((0.0, 1.0), "temperature mean"), ((300.0, -1.0), "temperature sd"),
         ((300.0, np.nan), "temperature sd"), ((300.0, 101.0), "better than to a third"),
     ],
