@@ -135,8 +135,9 @@ def _covariance(scaled: Floats) -> Floats | None:
     if singular[-1] < 1e-9 * singular[0] or len(singular) < len(norm):
         return None
     half = turned / singular[:, None]
-    result: Floats = (half.T @ half) / np.outer(norm, norm)
-    return result
+    with np.errstate(over="ignore"):  # a constant that the data hardly feel: as good as singular
+        result: Floats = (half.T @ half) / np.outer(norm, norm)
+    return result if np.isfinite(result).all() else None
 
 
 def structure_length(terms: Sequence[Term], n_variables: int) -> float:
