@@ -121,11 +121,9 @@ def test_prices_follow_what_physics_uses(cheaper, dearer):
 def test_a_constant_that_the_data_hardly_feel_has_no_covariance():
     x = np.linspace(1.0, 2.0, 20)
     data = SearchData(x[None], x, np.ones(20), True, ("x",))
-    # both slopes are near 1e-149 and nearly alike: the inverse would overflow
-    terms = [
-        Term(1.0, ("x", -341.0, "add", "exp")),
-        Term(1.0, ("x", 1e-5, "pow", -342.0, "add", "exp")),
-    ]
+    # both slopes are near 1e-148 and nearly alike: the inverse would overflow
+    near = ("x", 10_000_001, 10_000_000, "div", "mul", 342, "sub", "exp")
+    terms = [Term(1.0, ("x", 342, "sub", "exp")), Term(1.0, near)]
     law = measure_law(data, terms)
     assert law.covariance is None
     assert np.isfinite(law.description_length)
