@@ -61,33 +61,36 @@ def draw_quasi_posterior(
     The sums, not theta, are the Gaussian quantity: what they say of theta carries the Jacobian of
     the one by the other, as a fiducial density does (Hannig et al. 2016,
     doi:10.1080/01621459.2016.1165102). Without it weak forces, to which the sums answer little,
-    are believed too much.
+    are believed too much. The prior's precision is part of the volume, so that a prior which says
+    more than the sums is left as it is.
 
     The proposal is moved to the weighted mean and covariance up to twice. A Pareto k above 0.7
     after that hands over to an ensemble of walkers (Goodman & Weare 2010).
     """
     precision = np.linalg.inv(family.prior_covariance)
 
-    def log_likelihood(points: Float) -> Float:
+    def parts(points: Float) -> tuple[Float, Float]:
+        """Return the Gaussian likelihood of the sums, and the volume that they span in theta."""
         left = np.array([mode.sums.at(family, point) for point in points])
         slopes = np.array([mode.sums.slope(family, point) for point in points])
         square = np.einsum("nk,kl,nl->n", left, mode.weight, left)
         bend = np.einsum("nki,kl,nlj->nij", slopes, mode.weight, slopes, optimize=True)
         # with the prior's precision: parameters that no sum tells of have none of their own
         volume = np.linalg.slogdet(bend + precision)[1]
-        return np.asarray(0.5 * (volume - square))
+        return np.asarray(-0.5 * square), np.asarray(0.5 * volume)
 
     def log_prior(points: Float) -> Float:
         away = points - family.prior_mean
         return np.asarray(-0.5 * np.einsum("nk,kl,nl->n", away, precision, away))
 
     def log_density(points: Float) -> Float:
-        value = log_likelihood(points) + log_prior(points)
+        likelihood, volume = parts(points)
+        value = likelihood + volume + log_prior(points)
         return np.where(np.isfinite(value), value, -np.inf)
 
     centre, spread, k = mode.theta, mode.covariance, np.inf
     p, n_proposed = len(centre), min(n_draws, MOST_PROPOSED)
-    points, weights, likelihood = centre[None], np.ones(1), np.zeros(1)
+    points, weights, likelihood, volume = centre[None], np.ones(1), np.zeros(1), np.zeros(1)
     for _ in range(ROUNDS):
         root = np.linalg.cholesky(spread)
         normal = rng.standard_normal((n_proposed, p))
@@ -95,8 +98,8 @@ def draw_quasi_posterior(
         points = centre + (normal * stretch[:, None]) @ root.T
         square = (normal**2).sum(axis=1) * stretch**2
         proposal = -0.5 * (STUDENT_DF + p) * np.log1p(square / STUDENT_DF)
-        likelihood = log_likelihood(points)
-        target = likelihood + log_prior(points)
+        likelihood, volume = parts(points)
+        target = likelihood + volume + log_prior(points)
         weights, k = smoothed_weights(np.where(np.isfinite(target), target, -np.inf) - proposal)
         if k < WORST_K:
             break
@@ -106,10 +109,11 @@ def draw_quasi_posterior(
     said: dict[str, Any] = {"pareto_k": k, "effective_draws": float(1.0 / (weights**2).sum())}
     if k < WORST_K:
         chosen = rng.choice(n_proposed, n_draws, p=weights)
-        seen = np.isfinite(likelihood)
-        said["likelihood_surface"] = fit_surface(
-            points[seen], likelihood[seen], weights[seen] / weights[seen].sum()
-        ).to_dict()
+        seen = np.isfinite(likelihood) & np.isfinite(volume)
+        share = weights[seen] / weights[seen].sum()
+        # apart: several films share one prior and their volume, not one volume each
+        for name, values in (("likelihood_surface", likelihood), ("volume_surface", volume)):
+            said[name] = fit_surface(points[seen], values[seen], share).to_dict()
         return QuasiDraws(points[chosen], "Gaussian sums; importance draws", said)
     return _walk(log_density, mode, n_draws, said, rng)
 

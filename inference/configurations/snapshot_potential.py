@@ -42,6 +42,9 @@ class SnapshotPotential:
         The polynomial.
     prior_mean, prior_covariance
         Of theta, as the fit had them.
+    volume
+        Of score matching: what the sums' slopes add to the posterior, once for all films of one
+        model. Not part of the likelihood.
 
     Examples
     --------
@@ -56,6 +59,7 @@ class SnapshotPotential:
     surface: LikelihoodSurface
     prior_mean: Any
     prior_covariance: Any
+    volume: LikelihoodSurface | None = None
 
     def __call__(self, parameters: Mapping[str, Any] | Tensor) -> Tensor:
         """Return the log likelihood as a PyTensor scalar, for ``pymc.Potential``.
@@ -85,14 +89,19 @@ class SnapshotPotential:
             )  # fmt: skip
         else:
             theta = pt.as_tensor_variable(parameters)
-        z = pt.dot(np.linalg.inv(self.surface.factor), theta - self.surface.center)
-        out: Tensor = pt.zeros(())
-        for power, coefficient in zip(self.surface.powers, self.surface.coefficients, strict=True):
-            term = pt.as_tensor_variable(float(coefficient))
-            for k in power:
-                term = term * z[k]
-            out = out + term
-        return out
+        return _polynomial(self.surface, theta)
+
+
+def _polynomial(surface: LikelihoodSurface, theta: Tensor) -> Tensor:
+    pt: Any = import_module("pytensor.tensor")
+    z = pt.dot(np.linalg.inv(surface.factor), theta - surface.center)
+    out: Tensor = pt.zeros(())
+    for power, coefficient in zip(surface.powers, surface.coefficients, strict=True):
+        term = pt.as_tensor_variable(float(coefficient))
+        for k in power:
+            term = term * z[k]
+        out = out + term
+    return out
 
 
 def snapshot_potential(fit: Fit) -> SnapshotPotential:
@@ -101,7 +110,8 @@ def snapshot_potential(fit: Fit) -> SnapshotPotential:
     Parameters
     ----------
     fit
-        From ``fit_pair_potential(..., method="likelihood")``.
+        From ``fit_pair_potential``: by the likelihood of the positions, or by score matching the
+        Gaussian likelihood of its sums.
 
     Raises
     ------
@@ -126,8 +136,8 @@ def snapshot_potential(fit: Fit) -> SnapshotPotential:
     content = fit.diagnostics.get("likelihood_surface")
     if content is None:
         raise InputError(
-            'fit must come from fit_pair_potential(..., method="likelihood"); this one has '
-            "no simulated likelihood."
+            'fit must come from fit_pair_potential(..., method="likelihood"), or from a score '
+            "fit whose draws were weighted; this one holds no likelihood."
         )
     surface = LikelihoodSurface.from_dict(content)
     if surface.residual_sd > LARGEST_RESIDUAL:
@@ -146,7 +156,9 @@ def snapshot_potential(fit: Fit) -> SnapshotPotential:
             [[covariance, np.zeros((len(mean) - 1, 1))],
              [np.zeros((1, len(mean) - 1)), np.array([[float(strength_sd) ** 2]])]]
         )  # fmt: skip
-    return SnapshotPotential(names, positive, surface, mean, covariance)
+    content = fit.diagnostics.get("volume_surface")
+    volume = None if content is None else LikelihoodSurface.from_dict(content)
+    return SnapshotPotential(names, positive, surface, mean, covariance, volume)
 
 
 def snapshot_model(fit: Fit) -> pymc.Model:
@@ -183,6 +195,8 @@ def snapshot_model(fit: Fit) -> pymc.Model:
         precision = np.linalg.inv(potential.prior_covariance)
         pymc.Potential("prior", -0.5 * pt.dot(away, pt.dot(precision, away)) + 0.5 * pt.sum(z**2))
         pymc.Potential("snapshots", potential(theta))
+        if potential.volume is not None:
+            pymc.Potential("volume", _polynomial(potential.volume, theta))
         for k, name in enumerate(potential.names):
             pymc.Deterministic(name, pt.exp(theta[k]) if potential.is_positive[k] else theta[k])
     return model

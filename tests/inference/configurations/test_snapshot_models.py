@@ -60,6 +60,23 @@ def test_pymc_sees_the_same_numbers():
         potential({"depth": 1.0})
 
 
+def test_the_volume_of_score_matching_is_no_part_of_the_likelihood():
+    pytest.importorskip("pymc")
+    theta, surface, plain = surface_fit()
+    tilt = fit_surface(theta, 3.0 * theta[:, 0], np.full(800, 1 / 800))
+    both = {"likelihood_surface": surface.to_dict(), "volume_surface": tilt.to_dict()}
+    fit = fit_from_draws(
+        {"depth": np.exp(theta[:, 0])}, model="m", likelihood="l", approximation="a", seed=1,
+        data=b"x", diagnostics=both, attrs=write_interaction(FAMILY),
+    )  # fmt: skip
+    at = theta[5]
+    assert float(snapshot_potential(fit)(at).eval()) == pytest.approx(quartic(at[None])[0])
+    z = np.linalg.solve(surface.factor, at - surface.center)
+    more = snapshot_model(fit).compile_logp()({"z": z})
+    less = snapshot_model(plain).compile_logp()({"z": z})
+    assert more - less == pytest.approx(3.0 * at[0], abs=1e-6)
+
+
 def test_a_likelihood_that_is_no_polynomial_is_refused():
     *_, fit = surface_fit(lambda theta: 3.0 * np.sign(np.sin(40 * theta[:, 0])))
     with pytest.raises(InputError, match="departs from a polynomial"):
