@@ -334,7 +334,10 @@ def _proposals(
         gram = gram[:size, :size] - gram[:size, size:] @ solved[:, :-1]
         right = right[:size] - normal.gram[:size, size:] @ solved[:, -1]
     n = float(np.isfinite(problem.series.values).sum())
-    whole = n + float(right @ np.linalg.lstsq(gram, right, rcond=1e-12)[0])
+    # Scaled, so that the cut of small directions does not depend on the units of the terms
+    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    scaled = np.linalg.lstsq(gram / scale[:, None] / scale[None], right / scale, rcond=1e-12)[0]
+    whole = n + float(right / scale @ scaled)
     ranked = rank_supports(
         gram, right, whole, found.share * n, 1.0 / found.share, largest, best.support[target]
     )

@@ -79,6 +79,19 @@ def test_units_do_not_matter():
         assert scaled.coefficient == pytest.approx(10**power * law.coefficient, rel=1e-3)
 
 
+def test_weights_do_not_depend_on_the_unit_of_the_variable():
+    t = np.linspace(0.0, 6.0, 120)
+    x = 1 / (1 + 9 * np.exp(-t)) + 0.02 * np.random.default_rng(0).normal(size=120)
+    plain, *others = (
+        discover_motion_law({"t": t, "x": unit * x}, options=MotionLawOptions(order="1"))
+        for unit in (1.0, 1e-3, 1e6)
+    )
+    assert 0.5 < plain.weights[0] < 0.99
+    for laws in others:
+        assert laws.best.structure == plain.best.structure
+        assert laws.weights[0] == pytest.approx(plain.weights[0], abs=1e-3)
+
+
 def test_several_series_with_gaps_and_a_drive_share_a_law():
     tables = []
     for seed in range(3):
