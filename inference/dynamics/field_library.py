@@ -75,8 +75,23 @@ def _power_name(fields: Sequence[str], powers: tuple[int, ...]) -> str:
     return "_".join(parts) or "1"
 
 
+def _meaning(fields: Sequence[str], feature: Feature) -> str:
+    """Say what a feature is, where its name does not tell."""
+    powers = zip(fields, feature.source.powers, strict=True)
+    parts = [name if power == 1 else f"{name}^{power}" for name, power in powers if power]
+    text = "*".join((["drive"] if feature.source.of_drive else []) + parts) or "1"
+    if feature.source.squared_gradient is not None:
+        return f"the squared gradient of {fields[feature.source.squared_gradient]}"
+    return f"a derivative of {text}" if feature.conserves else text
+
+
 def catalogue(fields: Sequence[str], flat: bool, driven: bool) -> dict[str, Feature]:
     """All built-in terms by name, for one or two fields; ``flat``: a film of one line.
+
+    Raises
+    ------
+    InputError
+        Where two terms of fields of these names would be called the same.
 
     Examples
     --------
@@ -114,7 +129,16 @@ def catalogue(fields: Sequence[str], flat: bool, driven: bool) -> dict[str, Feat
         found.append(
             Feature(f"grad_{name}_squared", Source((0,) * n, squared_gradient=index, field=index))
         )
-    return {feature.name: feature for feature in found}
+    known: dict[str, Feature] = {}
+    for feature in found:
+        if feature.name in known:
+            first, second = (_meaning(fields, f) for f in (known[feature.name], feature))
+            raise InputError(
+                f"fields named {' and '.join(fields)} make {feature.name!r} the name of two terms, "
+                f"{first} and {second}: rename a field."
+            )
+        known[feature.name] = feature
+    return known
 
 
 def default_names(fields: Sequence[str], flat: bool, driven: bool, isotropic: bool) -> list[str]:

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from physlearn.inference.dynamics.field_library import Source, build_library, source_values
+from physlearn.checks import InputError
+from physlearn.inference.dynamics.field_library import (
+    Source,
+    build_library,
+    catalogue,
+    source_values,
+)
 from physlearn.inference.dynamics.field_noise import frame_noise, shared_noise
 from physlearn.inference.dynamics.field_selection import rank_supports
 
@@ -45,6 +51,20 @@ def test_names_of_terms():
     assert {"1", "u", "u3"}.isdisjoint(names(("u",), conservative=True))
     assert "drive" in names(("u",), driven=True)
     assert {"u_v", "u2_v", "lap_v"} <= set(names(("u", "v")))
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        (("u", "u2"), "'u2' the name of two terms, u2 and u\\^2"),
+        (("c", "c2"), "'c2' the name of two terms"),
+        (("u", "u_x"), "'u_x' the name of two terms, u_x and a derivative of u"),
+        (("u", "drive_u"), "'drive_u' the name of two terms"),
+    ],
+)
+def test_two_terms_of_one_name_are_refused(fields, says):
+    with pytest.raises(InputError, match=says):
+        catalogue(fields, False, True)
 
 
 def test_noise_white_or_spread_and_shared_frames():
