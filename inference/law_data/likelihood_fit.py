@@ -273,17 +273,23 @@ def _scale(curvature: Floats) -> Floats:
 def _measured(problem: _Problem, theta: Floats, converged: bool) -> Optimum | None:
     count = problem.limits.low.size
     value, slope, approximate = problem(theta)
+    bound = ((theta <= problem.low) & (slope < 0)) | ((theta >= problem.high) & (slope > 0))
+    free = ~bound
     matrix = problem.curvature(theta, _scale(approximate))
     if not np.isfinite(matrix).all():
         matrix = approximate
-    bound = ((theta <= problem.low) & (slope < 0)) | ((theta >= problem.high) & (slope > 0))
+    covariance = _covariance(matrix, free, count)
+    if covariance is None:
+        # No maximum, or a flat one: expected information, which is as flat where the law is and
+        # never negative, so that no saddle is paid for
+        matrix, converged = approximate, False
+        covariance = _covariance(matrix, free, count)
     width = _prior_widths(problem, theta[:count])
     stated = np.isfinite(problem.limits.prior_sd)
     distance = (theta[:count] - problem.limits.prior_mean) / problem.limits.prior_sd
     # Unstated priors add 1 / width**2; stated ones stand in the curvature already
     adds = np.concatenate([np.where(stated, 0.0, 1.0), np.zeros(theta.size - count)])
     unit = np.concatenate([width, np.ones(theta.size - count)])
-    free = ~bound
     with np.errstate(all="ignore"):
         inner = (matrix * unit[:, None] * unit + np.diag(adds))[np.ix_(free, free)]
     if not np.isfinite(inner).all():
@@ -291,10 +297,6 @@ def _measured(problem: _Problem, theta: Floats, converged: bool) -> Optimum | No
     values = np.linalg.eigvalsh(inner)
     values = np.maximum(values, 1e-12 * max(float(values.max(initial=0.0)), 1e-300))
     n_nuisance = int(free[count:].sum())
-    covariance = _covariance(matrix, free, count)
-    if covariance is None:
-        # No maximum, or a flat one: expected information, which is as flat where the law is
-        covariance, converged = _covariance(approximate, free, count), False
     if covariance is not None and "log_sd" in problem.noise.nuisance:
         n = problem.data.y.size
         covariance *= n / max(n - int(free[:count].sum()), 1)

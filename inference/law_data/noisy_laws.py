@@ -137,6 +137,8 @@ def refine_law(
     observations: Observations,
     noise: NoiseModel,
     limits: Limits | None = None,
+    *,
+    only_maxima: bool = False,
 ) -> Equation | None:
     """Fit a law's constants by the full likelihood and measure it; None where it is undefined.
 
@@ -148,6 +150,8 @@ def refine_law(
         Measurements and how they scatter.
     limits
         Bounds and priors of the constants in the order of ``Equation.constants``.
+    only_maxima
+        None also where the climb ended at no maximum: the evidence is defined at one only.
 
     Returns
     -------
@@ -176,6 +180,8 @@ def refine_law(
 
     found = maximise(model, equation.constants, observations, noise, limits)
     if found is None or not math.isfinite(found.log_evidence):
+        return None
+    if only_maxima and not found.converged:
         return None
     law = equation.with_constants(found.constants)
     with np.errstate(all="ignore"):

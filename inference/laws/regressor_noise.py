@@ -68,10 +68,13 @@ def laws_under_noise(
 def _refined(
     laws: Sequence[Equation], data: SearchData, observations: Observations, noise: NoiseModel
 ) -> list[Equation]:
-    """Fit by the whole likelihood; keep what units changed in the price of the expression."""
+    """Fit by the whole likelihood; keep what units changed in the price of the expression.
+
+    A law whose likelihood has no maximum where the climb ends is left out.
+    """
     found = []
     for law in laws[:MOST_REFINED]:
-        refined = refine_law(law, observations, noise)
+        refined = refine_law(law, observations, noise, only_maxima=True)
         if refined is None or not math.isfinite(refined.description_length):
             continue
         dearer = law.description_length - measure_law(data, law.terms).description_length

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from physlearn.checks import InputError
 from physlearn.inference.law_data.noise_models import NoiseModel, observe
@@ -89,3 +90,46 @@ def test_laws_that_are_undefined_are_left_out_and_few_points_refused():
     few = observe({"x": X}, world("log"), noise, below=marks)
     with pytest.raises(InputError, match="4 measured points"):
         prepare(few, noise)
+
+
+def test_no_saddle_is_paid_for():
+    """Where the likelihood has no maximum, the constants' prior still only costs."""
+    x = np.linspace(1.0, 10.0, 40)
+    noise = NoiseModel("counts")
+    data = observe({"x": x}, np.random.default_rng(0).poisson(30.0 * x).astype(float), noise)
+    line = Equation((Term(30.2, ("x",)),), 0.0, 0.0, 1)
+    # The steep term is felt by the first point alone: its exponent rises without end
+    steep = Term(-3e-82, ("x", -273.6, "pow"))
+    for term in (steep, Term(-0.5, ("x", -20.0, "pow")), Term(0.1, ("x", -3.0, "mul", "exp"))):
+        law = refine_law(Equation((*line.terms, term), 0.0, 0.0, 3), data, noise)
+        expected = law.predict(data.columns)
+        log_likelihood = float(stats.poisson.logpmf(data.y, expected).sum())
+        assert law.log_evidence <= log_likelihood
+    plain = refine_law(line, data, noise)
+    assert plain is not None
+    assert refine_law(line, data, noise, only_maxima=True).constants == plain.constants
+    saddle = Equation((*line.terms, steep), 0.0, 0.0, 3)
+    assert refine_law(saddle, data, noise, only_maxima=True) is None
+
+
+@pytest.mark.parametrize("kind", ["counts", "outliers", "multiplicative"])
+def test_a_straight_line_keeps_most_of_the_weight(kind):
+    x = np.linspace(1.0, 10.0, 40)
+    noise = NoiseModel(kind)
+    options = SearchOptions(highest_price=10, n_kept=20)
+    for seed in (0, 1):
+        rng = np.random.default_rng(seed)
+        y = 3.0 * x + 0.3 * rng.standard_normal(x.size)
+        if kind == "counts":
+            y = rng.poisson(30.0 * x).astype(float)
+        elif kind == "multiplicative":
+            y = 3.0 * x * (1.0 + 0.05 * rng.standard_normal(x.size))
+        else:
+            y[::8] += 10.0
+        outcome, _, _ = laws_under_noise(
+            observe({"x": x}, y, noise), noise, lambda points: find_laws(points, options)
+        )
+        lengths = np.array([law.description_length for law in outcome.laws])
+        weights = np.exp(lengths.min() - lengths)
+        assert outcome.laws[0].structure == {("x",)}
+        assert weights[0] > 0.5 * weights.sum()
