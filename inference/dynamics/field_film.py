@@ -57,12 +57,14 @@ def read_film(
     ------
     InputError
         For other dims, too few frames or pixels, an uneven grid, times that do not increase, a
-        constant or infinite film, or fields that do not share a grid.
+        constant or infinite film, or fields that do not share a grid, times, drive or line time.
     """
     films = _films_of(video)
     first = next(iter(films.values()))
     flat = "y" not in first.dims or first.sizes["y"] == 1
     arrays = [_values_of(name, film, first) for name, film in films.items()]
+    for name, film in films.items():
+        _check_shared(name, film, first)
     times, time_unit = _axis(first, "time", "frame")
     if (np.diff(times) <= 0).any():
         where = int(np.argmax(np.diff(times) <= 0))
@@ -151,6 +153,37 @@ def _values_of(name: str, film: xr.DataArray, first: xr.DataArray) -> Floats:
     if np.isinf(values).any():
         raise InputError(f"{name} must not hold infinite values; mark pixels not seen with NaN.")
     return values
+
+
+def _check_shared(name: str, film: xr.DataArray, first: xr.DataArray) -> None:
+    """Refuse a field whose coordinates, drive, line time or boundary are not the first's."""
+    for dim in ("time", "y", "x", "drive"):
+        if dim == "drive" and (dim in film.coords) != (dim in first.coords):
+            raise InputError(
+                f"the fields must share one drive; only one of them has it ({name!r})."
+            )
+        if dim not in film.dims and not (dim == "drive" and dim in film.coords):
+            continue
+        (own, unit), (wanted, first_unit) = _axis(film, dim, ""), _axis(first, dim, "")
+        size = np.abs(np.diff(wanted)).min() if len(wanted) > 1 else 1.0
+        apart = np.abs(own - wanted) > (0.0 if dim == "drive" else EVEN * size)
+        if apart.any():
+            where = int(np.argmax(apart))
+            raise InputError(
+                f"the fields must share one {dim} coordinate; at index {where} {name!r} has "
+                f"{own[where]:.6g}, the first {wanted[where]:.6g}: interpolate one onto the other."
+            )
+        if unit != first_unit:
+            raise InputError(
+                f"the fields must share the unit of {dim}; {name!r} has {unit!r}, the first "
+                f"{first_unit!r}."
+            )
+    for key, none in (("line_time", 0.0), ("boundary", None)):
+        if film.attrs.get(key, none) != first.attrs.get(key, none):
+            raise InputError(
+                f"the fields must share the attribute {key}; {name!r} has "
+                f"{film.attrs.get(key, none)}, the first {first.attrs.get(key, none)}."
+            )
 
 
 def _axis(film: xr.DataArray, dim: str, unit: str) -> tuple[Floats, str]:

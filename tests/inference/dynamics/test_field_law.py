@@ -221,6 +221,11 @@ def test_progress_stop_and_interrupt_keep_the_best_so_far():
         (lambda f: f.to_numpy(), {}, "DataArray"),
         (lambda f: {"x": f}, {}, "named"),
         (lambda f: {"u": f, "v": f.isel(x=slice(0, 30))}, {}, "share one grid"),
+        (lambda f: {"u": f, "v": f.assign_coords(time=2 * T)}, {}, "time coordinate; at index 1"),
+        (lambda f: {"u": f, "v": f.isel(x=slice(None, None, -1))}, {}, "x coordinate; at index 0"),
+        (lambda f: {"u": f, "v": f.assign_coords(y=Y + 0.1)}, {}, "y coordinate; at index 0"),
+        (lambda f: {"u": f, "v": f.assign_coords(drive=("time", T))}, {}, "share one drive"),
+        (lambda f: {"u": f, "v": f.assign_attrs(line_time=0.01)}, {}, "attribute line_time"),
     ],
 )
 def test_bad_films_get_one_sentence(change, options, says):
