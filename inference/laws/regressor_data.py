@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from physlearn.inference.laws.expression import OPERATIONS
 __all__ = [
     "LINKS",
     "check_finite",
+    "check_scale",
     "column_warnings",
     "extended",
     "law_names",
@@ -25,6 +27,8 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
+X_SCALES = (1e-9, 1e9)  # the search bounds its constants by 1e12, whatever the unit of x
+Y_SCALES = (1e-100, 1e100)  # squares of y must be numbers
 COLLINEAR = 1e-10  # of a column's variance not explained by the others
 # link -> function, its derivative, where defined
 LINKS: dict[str, tuple[Callable[[Floats], Floats], Callable[[Floats], Floats], str]] = {
@@ -49,6 +53,20 @@ def check_finite(name: str, values: Floats, names: Sequence[str] | None = None) 
         raise InputError(
             f"{name} must hold finite numbers; found {int(bad.sum())} NaN or infinite value(s), "
             f"first {what} in row {where[0]}{column}: drop these rows or fill them."
+        )
+
+
+def check_scale(name: str, values: Floats, *, of_y: bool = False) -> None:
+    """Raise where a column is so small or large that the search would depend on its unit."""
+    low, high = Y_SCALES if of_y else X_SCALES
+    size = float(np.abs(values).max())
+    if size == 0.0 and of_y:
+        raise InputError(f"{name} must differ from 0 in some row, it is 0 in all: measure again.")
+    if size > 0.0 and not low <= size <= high:
+        power = -math.floor(math.log10(size))
+        raise InputError(
+            f"{name} must be given in a unit in which its largest value lies between {low:g} and "
+            f"{high:g}, got {size:.3g}: multiply it by 1e{power}."
         )
 
 

@@ -25,6 +25,7 @@ from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.regressor_data import (
     check_finite,
+    check_scale,
     column_warnings,
     extended,
     law_names,
@@ -176,6 +177,10 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.variables, getattr(self, "feature_names_in_", None), matrix.shape[1]
         )  # fmt: skip
         columns, labels = extended(matrix, names, options.functions)
+        check_scale(self.target, target, of_y=True)
+        if self.units is None:  # with units the search runs on pure numbers
+            for name, column in zip(names, matrix.T, strict=True):
+                check_scale(name, column)
         texts = column_warnings(columns[: len(names)], names)
         noise = self.noise
         if not isinstance(noise, NoiseModel) and (below is not None or above is not None):

@@ -168,3 +168,18 @@ def test_options_are_checked():
         RegressorOptions(n_terms=7)
     with pytest.raises(InputError, match="link must be one of"):
         RegressorOptions(link="cube")
+
+
+@pytest.mark.parametrize(
+    ("x_unit", "y_unit", "message"),
+    [
+        (1.37e-21, 1.0, "^x0 must be given in a unit.* multiply it by 1e21"),
+        (1e15, 1.0, "^x0 must be given in a unit.* multiply it by 1e-15"),
+        (1.0, 1e-200, "^y must be given in a unit.* multiply it by 1e2"),
+        (1.0, 0.0, "^y must differ from 0 in some row"),
+    ],
+)
+def test_a_unit_that_the_answer_would_depend_on_is_refused(x_unit, y_unit, message):
+    y = 2.0 * np.exp(-X1)
+    with pytest.raises(InputError, match=message):
+        SymbolicRegressor(options=SHORT).fit(X1[:, None] * x_unit, y * y_unit)
