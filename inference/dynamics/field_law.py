@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 SHORTEST_FRAMES = 8  # half width over the distance of frames that share noise
 NARROWEST_PIXELS = 8
 LARGEST_GAP = 4
+FEWEST_IN_HALF = 5  # frames and pixels in half widths that a user asks for
 FEWEST_LENGTHS = 6.0  # of the film over the half width in time
 STEPS = ((1.0, 1.4), (1.0, 1 / 1.4), (1.5, 1.0), (1 / 1.5, 1.0))
 MOST_WINDOWS = 9
@@ -185,6 +186,7 @@ def _best_trial(
 ) -> Trial:  # fmt: skip
     """Try half widths around the spectrum's and take those that fix the constants best."""
     if settings.window is not None:
+        _check_window(film, settings.window)
         return _trial(film, library, noise, gap, settings, settings.window)
     shortest, longest, narrowest, widest = _limits(film, gap)
     start = first_widths(film.values, noise, film.interval, film.spacing)
@@ -215,6 +217,20 @@ def _best_trial(
     except KeyboardInterrupt:
         remarks.append(f"stopped by hand after {len(trials)} of {MOST_WINDOWS} windows")
     return _preferred(trials)
+
+
+def _check_window(film: FieldFilm, window: Widths) -> None:
+    """Refuse windows of so few frames or pixels that their weights no longer differentiate."""
+    pixel = film.spacing[1] if film.flat else max(film.spacing)
+    for name, value, step, kind, unit in (
+        ("window[0]", window[0], film.interval, "frames", film.time_unit),
+        ("window[1]", window[1], pixel, "pixels", film.length_unit),
+    ):
+        if value < FEWEST_IN_HALF * step * (1 - 1e-9):
+            raise InputError(
+                f"{name} must be a half width of at least {FEWEST_IN_HALF} {kind}, here "
+                f"{FEWEST_IN_HALF * step:.4g} {unit}; got {value:g}: take a larger one."
+            )
 
 
 def _tell(trials: list[Trial], library: tuple[Feature, ...], settings: FieldLawOptions) -> None:
