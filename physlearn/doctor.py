@@ -32,6 +32,8 @@ EXTRAS = {
     ),
     "spm": (("SciFiReaders", "spym"), "further probe microscopes' files"),
     "lessons": (("jupyterlab",), "opens the notebooks of papers/"),
+    "operon": (("pyoperon",), "a second engine of symbolic regression"),
+    "sindy": (("pysindy",), "compares laws with PySINDy's"),
     "video": (("av",), "MP4, MOV, AVI and MKV films"),
 }
 """Extra of pyproject.toml -> the packages it brings, and what for."""
