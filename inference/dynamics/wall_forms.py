@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.inference.dynamics.wall_units import takes_units
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.expression_search import SearchOptions, find_laws
 from physlearn.inference.laws.expression import Program, floats_of
@@ -87,6 +88,9 @@ def _searched(
         if not all(isinstance(term.coefficient, float) for term in law.terms):
             continue
         programs = tuple(term.program for term in law.terms)
+        # An exact number may not stand for a drive: it would mean another law in another unit
+        if not all(takes_units(program) for program in programs):
+            continue
         inside = tuple(value for program in programs for value in floats_of(program))
         form = WallForm(programs, (inside,))
         if form.n_constants <= drive.size and _shape(programs) not in there:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from scipy import optimize, stats
 
 from physlearn.inference.dynamics.wall_forms import WallForm, drive_forms
 from physlearn.inference.dynamics.wall_speeds import WallSpeeds, measure_wall_speeds
+from physlearn.inference.dynamics.wall_units import in_units
 from physlearn.inference.law_search.description_length import structure_length
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.equation_set import EquationSet
@@ -25,7 +27,7 @@ N_KEPT = 40
 DOUBTFUL_P = 1e-3
 ALMOST_NO_DRIVE = 1e-9  # of the largest: creep is undefined at exactly none
 FAR = 1e6
-LARGEST = 1e12
+LARGEST = 1e12  # over the start
 POLISHED = 2  # starts that are followed to their end
 MOST_STEPS = 60
 SAME = 1e-6
@@ -104,6 +106,15 @@ def laws_of_speeds(speeds: WallSpeeds, *, search: bool = True) -> list[Equation]
     >>> [term.program for term in law.terms], law.constants.round(3).tolist()
     ([('drive',), ('curvature',)], [0.5, -0.3])
     """
+    # The drive has a unit: the search sees it over its largest value, constants are scaled back
+    size = float(np.abs(speeds.drive).max())
+    if speeds.n_levels > 1 and size > 0:
+        scaled = replace(speeds, drive=speeds.drive / size)
+        return [in_units(law, size) for law in _scaled_laws(scaled, search)]
+    return _scaled_laws(speeds, search)
+
+
+def _scaled_laws(speeds: WallSpeeds, search: bool) -> list[Equation]:
     n_variables = 2 if speeds.n_levels > 1 else 1
     laws = []
     for form in drive_forms(speeds.drive, speeds.speed, speeds.covariance, search=search):
@@ -207,7 +218,7 @@ def _polished(law: Equation, speeds: WallSpeeds, root: Floats) -> Equation:
 
     begun = law.constants / scale
     found = optimize.least_squares(miss, begun, slopes, method="lm", max_nfev=MOST_STEPS)
-    sound = np.isfinite(found.x).all() and np.abs(found.x * scale).max() < LARGEST
+    sound = np.isfinite(found.x).all() and np.abs(found.x).max() < LARGEST
     return law.with_constants(found.x * scale) if sound else law
 
 

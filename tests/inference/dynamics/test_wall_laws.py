@@ -9,6 +9,8 @@ from physlearn.datasets import make_wall_scene, make_wall_video, track_walls
 from physlearn.inference import discover_wall_law
 from physlearn.inference.dynamics.wall_laws import laws_of_speeds
 from physlearn.inference.dynamics.wall_speeds import WallSpeeds
+from physlearn.inference.dynamics.wall_units import in_units, takes_units
+from physlearn.inference.laws.equation import Equation, Term
 
 DRIVE = np.linspace(0.5, 2.0, 8)
 CURVED = ("curvature",)
@@ -109,3 +111,48 @@ def test_a_search_proposes_what_no_known_law_says():
             0
         ].loss
     )
+
+
+@pytest.mark.parametrize("name", ["creep", "power"])
+def test_laws_do_not_depend_on_the_unit_of_the_drive(name):
+    function = {"creep": PLANTED["creep"][0], "power": lambda e: 0.5 * e**1.6}[name]
+    measured = speeds_of(function, 2)
+    plain = laws_of_speeds(measured)
+    lengths = np.array([law.description_length for law in plain])
+    for unit in (1e6, 1e13):
+        moved = replace(measured, drive=unit * measured.drive)
+        laws = laws_of_speeds(moved)
+        found = np.array([law.description_length for law in laws])
+        assert laws[0].structure == plain[0].structure
+        assert np.exp(found[0] - found[:5]) == pytest.approx(
+            np.exp(lengths[0] - lengths[:5]), rel=1e-3
+        )
+        for law, other in zip(plain[:5], laws[:5], strict=True):
+            assert other.predict({"drive": moved.drive, "curvature": 0 * DRIVE}) == pytest.approx(
+                law.predict({"drive": DRIVE, "curvature": 0 * DRIVE}), rel=1e-6
+            )
+            errors = []
+            for one, drive in ((law, DRIVE), (other, moved.drive)):
+                slopes = one.sensitivities({"drive": drive, "curvature": 0.1 + 0 * DRIVE})
+                errors.append(np.einsum("kn,kl,ln->n", slopes, one.covariance, slopes))
+            assert errors[1] == pytest.approx(errors[0], rel=1e-2)
+
+
+def test_exact_numbers_cannot_take_up_a_unit():
+    c = 2.0
+    held = [
+        ("drive",),
+        ("drive", c, "mul", "exp"),
+        (c, "drive", "cube", "mul", 1, "add", "log"),
+        ("drive", "inv", c, "mul", 1.5, "pow"),
+    ]
+    assert all(takes_units(program) for program in held)
+    exact = [
+        ("drive", "exp"),
+        ("drive", c, "add", "log"),
+        ("drive", 1, "add"),
+        ("drive", "drive", "square", "add"),
+    ]
+    assert not any(takes_units(program) for program in exact)
+    law = Equation((Term(3.0, ("drive", c, "pow")),), 0.0, 0.0, 2, np.eye(2))
+    assert in_units(law, 10.0).constants == pytest.approx([0.03, 2.0])
