@@ -162,6 +162,8 @@ def discover_motion_law(
     """
     as_generator(rng)
     settings = MotionLawOptions() if options is None else options
+    if not isinstance(settings, MotionLawOptions):
+        raise InputError(f"options must be a MotionLawOptions, got {type(options).__name__}.")
     read = read_series(series, time, variables, drives)
     unknown = set(settings.angles) - set(read.variables)
     if unknown:

@@ -65,6 +65,13 @@ def read_series(
         For a column that lacks or holds no numbers, times that are not finite or do not increase,
         too few measurements, a gap in a drive, or a variable that never changes.
     """
+    if isinstance(series, str) or not isinstance(series, pd.DataFrame | Mapping | Sequence):
+        raise InputError(
+            "series must be a table with a column of times, or a list of such tables, got "
+            f"{type(series).__name__}."
+        )
+    if isinstance(variables, str):
+        raise InputError(f"variables must be a list of names, got the text {variables!r}.")
     tables = [series] if isinstance(series, pd.DataFrame | Mapping) else list(series)
     if not tables or not all(isinstance(t, pd.DataFrame | Mapping) for t in tables):
         raise InputError("series must be a table with a column of times, or a list of such tables.")
@@ -96,8 +103,15 @@ def _check_names(names: tuple[str, ...], drives: Sequence[str], time: str) -> No
 def _column(table: Table, name: str, place: int) -> Floats:
     if name not in table:
         raise InputError(f"series {place} lacks the column {name!r}.")
+    column = table[name]
+    kind = np.asarray(column).dtype.kind
+    if kind in "bcmM":
+        said = {"b": "booleans", "c": "complex numbers"}.get(kind, "dates: give seconds as numbers")
+        raise InputError(f"series {place}: {name!r} must hold numbers, got {said}.")
     try:
-        values = np.asarray(table[name], dtype=np.float64)
+        if isinstance(column, np.ma.MaskedArray):
+            column = np.ma.filled(column.astype(np.float64), np.nan)
+        values = np.asarray(column, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"series {place}: {name!r} must hold numbers.") from error
     if values.ndim != 1:

@@ -153,11 +153,35 @@ def _table():
         ({"x": np.ones(49)}, "49 values for 50 times"),
         ({"x": ["a"] * 50}, "must hold numbers"),
         ({"exp": np.ones(50)}, "must be names"),
+        ({"x": np.arange(50) > 20}, "got booleans"),
+        ({"x": 1j * np.arange(50)}, "got complex numbers"),
+        ({"t": np.arange(50).astype("datetime64[s]")}, "give seconds"),
+        ({"x": np.ma.masked_all(50)}, "at least 12 measurements"),
     ],
 )
 def test_series_that_cannot_be_used_are_refused(change, words):
     with pytest.raises(InputError, match=words):
         discover_motion_law({**_table(), **change})
+
+
+def test_masked_values_are_not_measured():
+    table = _table()
+    hidden = np.arange(50) % 5 == 0
+    wild = np.where(hidden, 1e6, table["x"])
+    options = MotionLawOptions(order="1", degree=1)
+    masked = {"t": table["t"], "x": np.ma.masked_array(wild, hidden)}
+    missing = {"t": table["t"], "x": np.where(hidden, np.nan, table["x"])}
+    laws = [discover_motion_law(each, options=options) for each in (masked, missing)]
+    assert laws[0].best == laws[1].best
+
+
+def test_other_arguments_get_one_sentence():
+    with pytest.raises(InputError, match=r"must be a table .* got NoneType"):
+        discover_motion_law(None)
+    with pytest.raises(InputError, match="variables must be a list of names, got the text 'x'"):
+        discover_motion_law(_table(), variables="x")
+    with pytest.raises(InputError, match="options must be a MotionLawOptions, got dict"):
+        discover_motion_law(_table(), options={"order": "1"})
 
 
 def test_one_frame_is_refused():
