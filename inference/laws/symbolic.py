@@ -190,6 +190,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 raise InputError("a NoiseModel goes with link='identity', without sample_weight.")
             named = dict(zip(labels, columns, strict=True))
             seen = observe(named, target, noise, below=below, above=above)
+            measured = _distinct_rows(matrix, seen.censored == 0)
             outcome, length, data = laws_under_noise(
                 seen, noise, lambda one: self._search(one, search, options)
             )
@@ -197,14 +198,15 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             weight, known = weights_of(noise, sample_weight, target.size)
             values, weight = on_link(target, weight, options.link, known=known)
             used = weight > 0
+            measured = _distinct_rows(matrix, used)
             data = SearchData(
                 np.ascontiguousarray(columns[:, used]), values[used], weight[used], known,
                 tuple(labels),
             )  # fmt: skip
             outcome, length = self._search(data, search, options), None
-        laws = [law for law in outcome.laws if law.n_constants < target.size - 1]
+        laws = [law for law in outcome.laws if law.n_constants < measured - 1]
         if not laws:
-            raise InputError(_why_nothing(outcome, target.size))
+            raise InputError(_why_nothing(outcome, measured))
         ranges = np.stack([columns.min(axis=1), columns.max(axis=1)], axis=1)
         self.equations_ = self._set(
             data, laws, [*texts, *outcome.warnings], _Frame(tuple(labels), ranges, length)
@@ -323,11 +325,23 @@ def _engine(
     return find_laws
 
 
+def _distinct_rows(matrix: Floats, used: NDArray[np.bool_]) -> int:
+    """Count the different rows that are measured and weigh: repeats fix no further constant."""
+    count = len(np.unique(matrix[used], axis=0))
+    if count < FEWEST_POINTS:
+        raise InputError(
+            f"X must hold at least {FEWEST_POINTS} different rows that are measured and have a "
+            f"weight above 0, got {count}: measure at more values."
+        )
+    return count
+
+
 def _why_nothing(outcome: SearchOutcome, n: int) -> str:
     if outcome.warnings:
         return f"no law is left: {outcome.warnings[-1]}"
     if outcome.laws:
         return (
-            f"X has {n} rows, fewer than the constants of any law found need: measure more points."
+            f"X has {n} different rows that weigh, fewer than the constants of any law found "
+            "need: measure more points."
         )
     return "no expression is defined on all rows of X: look for zeros and signs."

@@ -59,6 +59,9 @@ def test_scikit_learn_can_clone_pipe_and_cross_validate():
 # 30 columns: more than the exhaustive search takes
 EXPECTED_TO_FAIL = {
     "check_sample_weight_equivalence_on_dense_data": "it has 30 columns; the search takes 10",
+    "check_all_zero_sample_weights_error": "it has 20 columns; the search takes 10",
+    "check_sample_weights_shape": "it repeats 4 rows; a search needs 5 different ones",
+    "check_sample_weights_not_overwritten": "it repeats 4 rows; a search needs 5 different ones",
 }
 
 
@@ -183,3 +186,21 @@ def test_a_unit_that_the_answer_would_depend_on_is_refused(x_unit, y_unit, messa
     y = 2.0 * np.exp(-X1)
     with pytest.raises(InputError, match=message):
         SymbolicRegressor(options=SHORT).fit(X1[:, None] * x_unit, y * y_unit)
+
+
+def test_only_different_points_that_weigh_fix_constants():
+    y, _ = one_percent(2.0 / X1, seed=3)
+    few = np.isin(np.arange(X1.size), (0, 12, 24, 36, 48, 59))
+    model = SymbolicRegressor(options=RegressorOptions(highest_price=12))
+    repeated = np.repeat(np.flatnonzero(few), 5)
+    scatter = 1.0 + 0.01 * np.random.default_rng(1).standard_normal(repeated.size)
+    for found in (
+        model.fit(X1[:, None], y, sample_weight=few),
+        model.fit(X1[repeated, None], y[repeated] * scatter),
+    ):
+        assert max(law.n_constants for law in found.equations_.equations) < 5
+    weight = np.where(np.arange(X1.size) < 4, 1.0, 0.0)
+    with pytest.raises(InputError, match=r"at least 5 different rows .* got 4: measure"):
+        model.fit(X1[:, None], y, sample_weight=weight)
+    with pytest.raises(InputError, match=r"at least 5 different rows .* got 3: measure"):
+        model.fit(np.repeat(X1[:3], 20)[:, None], y)
