@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, check_array
 from physlearn.inference.dynamics.field_library import RESERVED
 from physlearn.inference.dynamics.field_options import FieldLawOptions
+from physlearn.inference.laws.expression import OPERATIONS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,7 +28,10 @@ EVEN = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class FieldFilm:
-    """Fields (n_fields, n_frames, n_rows, n_columns), zero where unseen, and their grid."""
+    """Fields (n_fields, n_frames, n_rows, n_columns), zero where unseen, and their grid.
+
+    Units are "frame" and "pixel" where a coordinate lacks, and empty where it does not say its own.
+    """
 
     names: tuple[str, ...]
     values: Floats
@@ -104,7 +108,9 @@ def _films_of(video: Any) -> dict[str, xr.DataArray]:
 
     if isinstance(video, xr.DataArray):
         name = str(video.name) if video.name is not None else "u"
-        return {name if name.isidentifier() and name not in RESERVED else "u": video}
+        return {
+            name if name.isidentifier() and name not in {*RESERVED, *OPERATIONS} else "u": video
+        }
     if isinstance(video, xr.Dataset):
         films = {str(name): video[name] for name in video.data_vars}
     elif isinstance(video, Mapping):
@@ -119,8 +125,10 @@ def _films_of(video: Any) -> dict[str, xr.DataArray]:
     for name, film in films.items():
         if not isinstance(film, xr.DataArray):
             raise InputError(f"video[{name!r}] must be a DataArray; got {type(film).__name__}.")
-        if not name.isidentifier() or name in RESERVED:
+        if not str(name).isidentifier() or name in RESERVED:
             raise InputError(f"fields must be named by words other than {RESERVED}; got {name!r}.")
+        if name in OPERATIONS:
+            raise InputError(f"fields must not be named like an operation; rename {name!r}.")
     return films
 
 
@@ -149,6 +157,8 @@ def _values_of(name: str, film: xr.DataArray, first: xr.DataArray) -> Floats:
             )
     if "y" not in dims:
         film = film.expand_dims("y")
+    if film.dtype.kind not in "iuf":
+        raise InputError(f"{name} must hold numbers, one a pixel; got {film.dtype}.")
     values = check_array(name, film.transpose("time", "y", "x").to_numpy(), ndim=3, finite=False)
     if np.isinf(values).any():
         raise InputError(f"{name} must not hold infinite values; mark pixels not seen with NaN.")
@@ -190,7 +200,7 @@ def _axis(film: xr.DataArray, dim: str, unit: str) -> tuple[Floats, str]:
     if dim not in film.coords:
         return np.arange(film.sizes[dim], dtype=np.float64), unit
     coordinate = film.coords[dim]
-    return check_array(dim, coordinate.to_numpy(), ndim=1), str(coordinate.attrs.get("units", unit))
+    return check_array(dim, coordinate.to_numpy(), ndim=1), str(coordinate.attrs.get("units", ""))
 
 
 def _spacing(film: xr.DataArray, dim: str) -> float:

@@ -125,6 +125,8 @@ def discover_field_law(
     """
     as_generator(rng)
     settings = FieldLawOptions() if options is None else options
+    if not isinstance(settings, FieldLawOptions):
+        raise InputError(f"options must be a FieldLawOptions; got {type(options).__name__}.")
     film = read_film(video, settings)
     library = build_library(
         film.names, settings.terms, flat=film.flat, driven=film.drive is not None,
@@ -148,6 +150,11 @@ def discover_field_law(
 def _noise_of(film: FieldFilm, settings: FieldLawOptions, remarks: list[str]) -> Floats:
     if settings.noise_sd is not None:
         given = np.atleast_1d(np.asarray(settings.noise_sd, dtype=float))
+        if given.shape not in ((1,), (len(film.names),)):
+            raise InputError(
+                f"noise_sd must be one number, or one for each of {len(film.names)} fields; got "
+                f"shape {given.shape}."
+            )
         return check_array("noise_sd", np.broadcast_to(given, (len(film.names),)), minimum=0.0)
     found = []
     for name, values in zip(film.names, film.values, strict=True):
@@ -165,8 +172,15 @@ def _gap_of(film: FieldFilm, settings: FieldLawOptions, remarks: list[str]) -> i
     """Return the distance in frames at which noise is independent."""
     if settings.frame_gap is not None:
         return settings.frame_gap
-    gaps = [shared_noise(values, film.seen) or 1 for values in film.values]
-    gap = max(gaps)
+    gaps = [shared_noise(values, film.seen) for values in film.values]
+    unknown = [name for name, own in zip(film.names, gaps, strict=True) if own is None]
+    if unknown:
+        remarks.append(
+            f"whether neighbouring frames share the noise of {' and '.join(unknown)} could not be "
+            "told from its finest differences (they hold signal, or the film is short): it is "
+            "taken as independent from frame to frame; give frame_gap if it lasts"
+        )
+    gap = max(own or 1 for own in gaps)
     if gap > 1:
         remarks.append(
             f"neighbouring frames share noise: sets of frames {min(gap, LARGEST_GAP)} apart are "
@@ -223,8 +237,8 @@ def _check_window(film: FieldFilm, window: Widths) -> None:
     """Refuse windows of so few frames or pixels that their weights no longer differentiate."""
     pixel = film.spacing[1] if film.flat else max(film.spacing)
     for name, value, step, kind, unit in (
-        ("window[0]", window[0], film.interval, "frames", film.time_unit),
-        ("window[1]", window[1], pixel, "pixels", film.length_unit),
+        ("window[0]", window[0], film.interval, "frames", film.time_unit or "units of time"),
+        ("window[1]", window[1], pixel, "pixels", film.length_unit or "units of x"),
     ):
         if value < FEWEST_IN_HALF * step * (1 - 1e-9):
             raise InputError(
@@ -338,7 +352,7 @@ def _well_seen(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _said(film: FieldFilm, trial: Trial, noise: Floats, gap: int) -> str:
     sizes = ", ".join(f"{sd:.3g}" for sd in noise)
     return (
-        f"windows: half widths {trial.widths[0]:.3g} {film.time_unit} and {trial.widths[1]:.3g} "
-        f"{film.length_unit}, {trial.system.n_windows} ({trial.system.n_independent:.0f} "
-        f"independent); noise {sizes}; frames {gap} apart crossed"
+        f"windows: half widths {trial.widths[0]:.3g} {film.time_unit or 'units of time'} and "
+        f"{trial.widths[1]:.3g} {film.length_unit or 'units of x'}, "
+        f"{trial.system.n_windows} ({trial.system.n_independent:.0f} independent); noise {sizes}; frames {gap} apart crossed"
     )

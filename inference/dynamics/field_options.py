@@ -86,13 +86,18 @@ class FieldLawOptions:
         if self.frame_gap is not None:
             check_count("frame_gap", self.frame_gap, 1)
         if self.noise_sd is not None:
-            check_array("noise_sd", np.atleast_1d(np.asarray(self.noise_sd, float)), minimum=0.0)
+            check_array("noise_sd", np.atleast_1d(np.asarray(self.noise_sd)), minimum=0.0)
         if self.window is not None:
-            if len(self.window) != 2:
+            if np.ndim(self.window) != 1 or len(self.window) != 2:
                 raise InputError(
                     f"window must be two half widths, (time, space); got {self.window}."
                 )
             for name, value in zip(("window[0]", "window[1]"), self.window, strict=True):
                 check_positive(name, value)
+        for term in () if self.terms is None or isinstance(self.terms, str) else self.terms:
+            if not isinstance(term, str | FieldTerm):
+                raise InputError(
+                    f"terms must be a list of names and FieldTerm records; it holds {term!r}."
+                )
         if isinstance(self.terms, str):
             raise InputError(f"terms must be a list of names; got the text {self.terms!r}.")

@@ -43,13 +43,16 @@ def equation_set(
     return EquationSet(
         equations, tuple(library[k].name for k in chosen), f"d{name}/dt", ranges, noise,
         remarks + _warnings(fit, len(library)),
-        units=f"{film.field_units[target]}/{film.time_unit}",
+        units=f"{film.field_units[target]}/{film.time_unit}" if film.time_unit else None,
         variable_units=tuple(_unit(film, library[k]) for k in chosen),
     )  # fmt: skip
 
 
 def _unit(film: FieldFilm, feature: Feature) -> str:
-    """Return the unit of a feature, factor by factor; empty for a user's function or the drive."""
+    """Return the unit of a feature, factor by factor.
+
+    Empty for a user's function, the drive, and where the length has no known unit.
+    """
     source = feature.source
     if source.function is not None or source.of_drive:
         return ""
@@ -62,6 +65,8 @@ def _unit(film: FieldFilm, feature: Feature) -> str:
         for unit, power in zip(film.field_units, powers, strict=True)
         if power and unit != "1"
     ]
+    if order and not film.length_unit:
+        return ""
     length = film.length_unit if order == 1 else f"{film.length_unit}^{order}"
     return ("*".join(parts) or "1") + (f"/{length}" if order else "")
 

@@ -221,6 +221,9 @@ def test_progress_stop_and_interrupt_keep_the_best_so_far():
         (lambda f: f, {"terms": ("1",)}, "at least one term"),
         (lambda f: f.to_numpy(), {}, "DataArray"),
         (lambda f: {"x": f}, {}, "named"),
+        (lambda f: {"exp": f}, {}, "named like an operation; rename 'exp'"),
+        (lambda f: f > 0, {}, "must hold numbers, one a pixel; got bool"),
+        (lambda f: f, {"noise_sd": [0.1, 0.2]}, "one for each of 1 fields"),
         (lambda f: {"u": f, "v": f.isel(x=slice(0, 30))}, {}, "share one grid"),
         (lambda f: {"u": f, "v": f.assign_coords(time=2 * T)}, {}, "time coordinate; at index 1"),
         (lambda f: {"u": f, "v": f.isel(x=slice(None, None, -1))}, {}, "x coordinate; at index 0"),
@@ -233,6 +236,53 @@ def test_bad_films_get_one_sentence(change, options, says):
     with pytest.raises(InputError, match=says) as caught:
         discover_field_law(change(drifting(19)), options=FieldLawOptions(**options))
     assert "\n" not in str(caught.value)
+
+
+def test_units_are_said_as_far_as_they_are_known():
+    options = FieldLawOptions(terms=SMALL, window=WINDOW)
+    film = drifting(19)
+    bare = discover_field_law(film, options=options)
+    assert bare.units is None
+    assert "0.9 units of time and 3.6 units of x" in bare.warnings[0]
+    assert bare.variable_units[bare.variables.index("lap_u")] == ""
+    film.time.attrs["units"], film.x.attrs["units"], film.y.attrs["units"] = "s", "um", "um"
+    told = discover_field_law(film, options=options)
+    assert told.units == "1/s"
+    assert told.variable_units[told.variables.index("lap_u")] == "1/um^2"
+    counted = discover_field_law(
+        film.drop_vars(["time", "x", "y"]), options=FieldLawOptions(terms=SMALL, window=(9, 9))
+    )
+    assert counted.units == "1/frame"
+    assert "9 frame and 9 pixel" in counted.warnings[0]
+
+
+def test_noise_of_unknown_duration_is_told():
+    still = waves_at(np.zeros(48), Y, X, 2)
+    spots = np.random.default_rng(2).normal(size=still.shape[1:])
+    film = film_of(still + spots + 0.1 * np.random.default_rng(3).normal(size=still.shape), T, Y, X)
+    options = {"terms": ("u", "lap_u"), "window": WINDOW}
+    said = discover_field_law(film, options=FieldLawOptions(**options)).warnings
+    assert any("could not be told" in text for text in said)
+    given = discover_field_law(film, options=FieldLawOptions(**options, frame_gap=1)).warnings
+    assert not any("could not be told" in text for text in given)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"window": 3}, "two half widths"),
+        ({"noise_sd": "a"}, "noise_sd"),
+        ({"terms": [["u"]]}, "it holds"),
+    ],
+)
+def test_bad_options_get_one_sentence(options, says):
+    with pytest.raises(InputError, match=says):
+        FieldLawOptions(**options)
+
+
+def test_options_of_another_kind_are_refused():
+    with pytest.raises(InputError, match="FieldLawOptions; got dict"):
+        discover_field_law(drifting(19), options={})
 
 
 @pytest.mark.slow
