@@ -253,6 +253,7 @@ class EquationSet:
         rng: int | np.random.Generator | None = None,
         *,
         noise: bool = False,
+        noise_sd: ArrayLike | None = None,
     ) -> Floats:
         """Return equal-tailed intervals, shape (n, 2): uncertain law and constants.
 
@@ -267,13 +268,15 @@ class EquationSet:
         noise
             Include the noise of one measurement: an interval for what will be measured instead of
             for the law.
+        noise_sd
+            Its standard deviation, one number or one a row; needed where it differs by point.
 
         Notes
         -----
         Bayesian model averaging: 4000 draws of a law by its weight (from 0.1 % on) and of its
         constants (`posterior`). NaN where more than a tenth of the draws is undefined.
         """
-        return prediction_interval(self, x, mass, rng, noise=noise)
+        return prediction_interval(self, x, mass, rng, noise=noise, noise_sd=noise_sd)
 
     def posterior(
         self, index: int = 0, n_draws: int = 2000, rng: int | np.random.Generator | None = None
@@ -316,9 +319,9 @@ class EquationSet:
         """Where the laws of the credible set differ most from the best: what to measure next.
 
         Two rows a law, one inside the range seen and one up to a quarter beyond it (never through
-        0): the law, the variables, the difference, the difference over the noise, whether it lies
-        inside, and ``repeats``: measurements there until odds of 20 to 1 are expected, infinite
-        where the constants' errors hide the difference.
+        0): the law, the variables, the difference, the difference over the noise (of the median
+        point), whether it lies inside, and ``repeats``: measurements there until odds of 20 to 1
+        are expected, infinite where the constants' errors hide the difference.
         """
         return differences(self)
 

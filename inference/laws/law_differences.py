@@ -84,13 +84,21 @@ def _spread(law: Equation, columns: dict[str, Floats]) -> Floats:
     return result
 
 
+def _median_noise(laws: EquationSet) -> float:
+    """Noise of the median point: of noise that differs the mean variance is the worst points'."""
+    if laws.data is None or not (laws.data.weight > 0).any():
+        return laws.noise_sd
+    weight = laws.data.weight[laws.data.weight > 0]
+    return laws.noise_sd * math.sqrt(float(np.mean(weight) / np.median(weight)))
+
+
 def differences(laws: EquationSet, mass: float = CREDIBLE_MASS) -> pd.DataFrame:
     """Where the laws of the credible set differ most; see `EquationSet.discriminating_ranges`."""
     count = laws.n_credible(mass)
     points = _points(laws)
     columns = laws.columns(points)
     beyond = laws.extrapolates(points)
-    noise = max(laws.noise_sd, 1e-300)
+    noise = max(_median_noise(laws), 1e-300)
     first = laws.equations[0].predict(columns)
     own = _spread(laws.equations[0], columns)
     rows = []
@@ -184,9 +192,11 @@ def verdict_of(laws: EquationSet) -> str:
     )
     where = "" if row["inside"] else ", beyond the range seen"
     times = int(row["repeats"])
+    data = laws.data
+    noise = "noise" if data is None or np.ptp(data.weight) == 0.0 else "median noise"
     return (
         f"{said}; measure at {place}{where} (difference {row['difference']:.3g} = "
-        f"{row['difference_over_noise']:.2g} noise; {times} {'time' if times == 1 else 'times'}) "
+        f"{row['difference_over_noise']:.2g} {noise}; {times} {'time' if times == 1 else 'times'}) "
         f"to decide between {text_of(laws.best)} and {row['law']}"
     )
 

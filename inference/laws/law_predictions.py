@@ -85,6 +85,7 @@ def mixture_draws(
     rng: int | np.random.Generator | None = None,
     *,
     noise: bool = False,
+    noise_sd: ArrayLike | None = None,
 ) -> Floats:
     """Draws of the target at the rows of x, shape (n_draws, n), in the target's units.
 
@@ -97,7 +98,16 @@ def mixture_draws(
     n_draws, rng
         Number of draws; seed or generator.
     noise
-        Add the noise of one measurement (of a typical point).
+        Add the noise of one measurement.
+    noise_sd
+        Its standard deviation on the link's scale, one number or one a row of x: needed where the
+        noise differs from point to point; None takes that of the set.
+
+    Raises
+    ------
+    InputError
+        If the noise of the set differs from point to point and ``noise_sd`` is not given, or it
+        has a wrong shape or sign.
 
     Examples
     --------
@@ -110,15 +120,37 @@ def mixture_draws(
     """
     generator, _ = as_generator(rng)
     columns = laws.columns(x)
+    given = _given_noise(laws, noise_sd, len(next(iter(columns.values())))) if noise else None
     parts = []
-    for index, constants, noise_sd in mixture_constants(laws, n_draws, generator):
+    for index, constants, drawn_sd in mixture_constants(laws, n_draws, generator):
         values = np.array(evaluate_many(laws.equations[index].program, columns, constants))
         if noise:
-            typical = _typical_noise(laws, noise_sd)
-            values += typical[:, None] * generator.standard_normal(values.shape)
+            size = _typical_noise(laws, drawn_sd)[:, None] if given is None else given
+            values += size * generator.standard_normal(values.shape)
         parts.append(values)
     with np.errstate(all="ignore"):
         return INVERSE_LINKS[laws.link](np.concatenate(parts))
+
+
+def _given_noise(laws: EquationSet, noise_sd: ArrayLike | None, n: int) -> Floats | None:
+    """Return the noise stated, (n,); None where that of the set holds at every point."""
+    if noise_sd is not None:
+        sd = check_array("noise_sd", noise_sd, minimum=0.0)
+        if sd.shape not in ((), (n,)):
+            raise InputError(f"noise_sd must be one number or have shape ({n},), got {sd.shape}.")
+        return np.broadcast_to(sd, (n,))
+    data = laws.data
+    differs = data is not None and np.ptp(data.weight) > ROUNDING * float(data.weight.max())
+    # Lengths without observations come from a noise model, whose noise may follow the law
+    modelled = laws.log_likelihood is not None or (
+        data is None and laws.constant_length is not None
+    )
+    if differs or modelled:
+        raise InputError(
+            "noise=True needs noise_sd, the standard deviation at the rows of x: the noise "
+            "of these laws is not known to be one number for all points."
+        )
+    return None
 
 
 def _typical_noise(laws: EquationSet, noise_sd: Floats) -> Floats:
@@ -134,10 +166,11 @@ def prediction_interval(
     rng: int | np.random.Generator | None = None,
     *,
     noise: bool = False,
+    noise_sd: ArrayLike | None = None,
     n_draws: int = 4000,
 ) -> Floats:
     """Equal-tailed intervals (n, 2) of the mixture; see `EquationSet.predict_interval`."""
-    return _quantiles(mixture_draws(laws, x, n_draws, rng, noise=noise), mass)
+    return _quantiles(mixture_draws(laws, x, n_draws, rng, noise=noise, noise_sd=noise_sd), mass)
 
 
 def _quantiles(draws: Floats, mass: float) -> Floats:

@@ -6,6 +6,7 @@ from law_worlds import laws_of, observe
 
 from physlearn.causal.hypotheses import hypotheses_from_functions
 from physlearn.checks import InputError
+from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.law_differences import (
@@ -120,3 +121,14 @@ def test_the_planner_takes_the_laws():
     wide = EquationSet((LINE,), ("x", "u"), "y", np.array([[0, 1], [0, 1.0]]), 0.1)
     with pytest.raises(InputError, match="one variable"):
         law_functions(wide)
+
+
+def test_noise_that_differs_by_point_counts_by_its_median():
+    x = np.linspace(0.0, 1.0, 21)
+    sd = np.where(np.arange(21) < 3, 50.0, 0.1)
+    data = SearchData(x[None], x, 1.0 / sd**2, True, ("x",))
+    mean = float(np.sqrt(1.0 / np.mean(data.weight)))
+    laws = pair((0.0, 1.0), mean, data=data, constant_length=50.0)
+    row = laws.discriminating_ranges.iloc[0]
+    assert row["difference_over_noise"] == pytest.approx(2.5, abs=1e-4)
+    assert "median noise" in laws.verdict

@@ -181,3 +181,19 @@ def test_bad_calls_get_one_sentence():
     ):
         with pytest.raises(InputError, match=message):
             call()
+
+
+def test_noise_that_differs_by_point_must_be_stated():
+    sd = np.where(X1.mean() > X1, 0.1, 2.0)
+    data = SearchData(X1[None], 2.0 * X1, 1.0 / sd**2, True, ("x",))
+    laws = EquationSet((LINE,), ("x",), "y", RANGES, 0.5, data=data)
+    with pytest.raises(InputError, match="noise=True needs noise_sd"):
+        laws.predict_interval([[0.5]], noise=True, rng=1)
+    modelled = EquationSet((LINE,), ("x",), "y", RANGES, 0.5, constant_length=5.0)
+    with pytest.raises(InputError, match="noise=True needs noise_sd"):
+        modelled.predict_interval([[0.5]], noise=True, rng=1)
+    bands = modelled.predict_interval([[0.0], [0.0]], noise=True, noise_sd=[0.5, 3.0], rng=1)
+    widths = norm.ppf(0.95) * np.array([0.5, 3.0])
+    np.testing.assert_allclose(np.diff(bands)[:, 0] / 2, widths, rtol=4 * 2 / np.sqrt(4000))
+    with pytest.raises(InputError, match=r"noise_sd must be one number or have shape \(1,\)"):
+        laws.predict_interval([[0.0]], noise=True, noise_sd=[1.0, 2.0], rng=1)
