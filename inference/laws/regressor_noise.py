@@ -22,6 +22,10 @@ Floats = NDArray[np.float64]
 
 MOST_REFINED = 40
 SAME_VALUES = 1e-6
+INTERRUPTED = (
+    "the search was stopped while laws were fitted by the whole likelihood: run it to its end "
+    "before you trust the weights."
+)
 
 
 def laws_under_noise(
@@ -51,13 +55,14 @@ def laws_under_noise(
     first = search(data)
     if is_plain(noise, observations):
         return first, None, data
-    laws = _refined(first.laws, data, observations, noise)
     warnings, count = list(first.warnings), first.n_candidates
-    if laws:
+    laws = _refined(first.laws, data, observations, noise, warnings)
+    if laws and not any("stopped" in text for text in warnings):  # Ctrl-C or options.stop
         again = prepare(observations, noise, laws[0])
         second = search(again)
-        laws = _distinct(laws + _refined(second.laws, again, observations, noise), observations)
         warnings = list(dict.fromkeys([*warnings, *second.warnings]))
+        more = _refined(second.laws, again, observations, noise, warnings)
+        laws = _distinct(laws + more, observations)
         count += second.n_candidates
     constant = Equation((Term(float(np.mean(observations.y)), (1,)),), 0.0, 0.0, 1)
     flat = refine_law(constant, observations, noise)
@@ -66,22 +71,29 @@ def laws_under_noise(
 
 
 def _refined(
-    laws: Sequence[Equation], data: SearchData, observations: Observations, noise: NoiseModel
-) -> list[Equation]:
+    laws: Sequence[Equation], data: SearchData, observations: Observations, noise: NoiseModel,
+    warnings: list[str],
+) -> list[Equation]:  # fmt: skip
     """Fit by the whole likelihood; keep what units changed in the price of the expression.
 
-    A law whose likelihood has no maximum where the climb ends is left out.
+    A law whose likelihood has no maximum where the climb ends is left out. Ctrl-C keeps the laws
+    fitted so far and adds a sentence to ``warnings``.
     """
-    found = []
-    for law in laws[:MOST_REFINED]:
-        refined = refine_law(law, observations, noise, only_maxima=True)
-        if refined is None or not math.isfinite(refined.description_length):
-            continue
-        dearer = law.description_length - measure_law(data, law.terms).description_length
-        if dearer and math.isfinite(dearer):
-            length = refined.description_length + dearer
-            refined = replace(refined, description_length=length)
-        found.append(refined)
+    found: list[Equation] = []
+    try:
+        for law in laws[:MOST_REFINED]:
+            refined = refine_law(law, observations, noise, only_maxima=True)
+            if refined is None or not math.isfinite(refined.description_length):
+                continue
+            dearer = law.description_length - measure_law(data, law.terms).description_length
+            if dearer and math.isfinite(dearer):
+                length = refined.description_length + dearer
+                refined = replace(refined, description_length=length)
+            found.append(refined)
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        warnings.append(INTERRUPTED)
     return sorted(found, key=lambda law: (law.description_length, law.complexity))
 
 

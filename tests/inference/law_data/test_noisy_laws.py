@@ -9,6 +9,7 @@ from physlearn.inference.law_data.noise_models import NoiseModel, observe
 from physlearn.inference.law_data.noisy_laws import prepare, refine_law
 from physlearn.inference.law_search.description_length import measure_law
 from physlearn.inference.law_search.expression_search import SearchOptions, find_laws
+from physlearn.inference.laws import regressor_noise
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.regressor_noise import laws_under_noise
 
@@ -133,3 +134,37 @@ def test_a_straight_line_keeps_most_of_the_weight(kind):
         weights = np.exp(lengths.min() - lengths)
         assert outcome.laws[0].structure == {("x",)}
         assert weights[0] > 0.5 * weights.sum()
+
+
+def test_a_stop_ends_both_searches():
+    noise = NoiseModel("counts")
+    data = observe({"x": X}, world("counts"), noise)
+    options = SearchOptions(highest_price=12, stop=lambda: True)
+    calls = []
+
+    def search(points):
+        calls.append(points)
+        return find_laws(points, options)
+
+    outcome, _, _ = laws_under_noise(data, noise, search)
+    assert len(calls) == 1
+    assert outcome.laws
+    assert any("the search was stopped" in text for text in outcome.warnings)
+
+
+def test_an_interrupt_keeps_the_laws_fitted_so_far(monkeypatch):
+    noise = NoiseModel("counts")
+    data = observe({"x": X}, world("counts"), noise)
+    fits = []
+
+    def interrupted(*given, **named):
+        fits.append(given)
+        if len(fits) == 6:
+            raise KeyboardInterrupt
+        return refine_law(*given, **named)
+
+    monkeypatch.setattr(regressor_noise, "refine_law", interrupted)
+    options = SearchOptions(highest_price=8)
+    outcome, _, _ = laws_under_noise(data, noise, lambda points: find_laws(points, options))
+    assert 0 < len(outcome.laws) < 6
+    assert any("stopped while laws were fitted" in text for text in outcome.warnings)
