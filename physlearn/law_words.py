@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["law_constants", "law_sentences"]
 
+FEWEST_DIGITS, MOST_DIGITS = 3, 12
+
 
 def law_constants(laws: EquationSet) -> list[dict[str, Any]]:
     """Return the constants of the best law: name, mean, sd and 90 % interval, given that law.
@@ -63,14 +65,25 @@ def law_sentences(laws: EquationSet) -> list[str]:
     said = [f"{verdict[0].upper()}{verdict[1:]}."]
     parts = []
     for row in law_constants(laws):
-        text = f"{row['name']} = {said_number(row['mean'])}"
+        digits = _digits(row)
+        text = f"{row['name']} = {said_number(row['mean'], digits)}"
         if row["sd"] is not None:
-            text += f" [{said_number(row['q05'])}, {said_number(row['q95'])}]"
+            text += f" [{said_number(row['q05'], digits)}, {said_number(row['q95'], digits)}]"
         parts.append(text)
     if parts:
-        unit = f", in {laws.units}" if laws.units else ""
+        unit = f", with {laws.target} in {laws.units}" if laws.units else ""
         formula = formula_of(laws.best, laws.variables)
         said.append(
             f"Given the first law, {laws.target} = {formula}{unit}: {', '.join(parts)} (90 %)."
         )
     return said
+
+
+def _digits(row: dict[str, Any]) -> int:
+    """Return the fewest digits, from three on, at which the mean and the interval's ends differ."""
+    if not row["sd"]:
+        return FEWEST_DIGITS
+    for digits in range(FEWEST_DIGITS, MOST_DIGITS):
+        if len({said_number(row[key], digits) for key in ("q05", "mean", "q95")}) == 3:
+            return digits
+    return MOST_DIGITS

@@ -32,7 +32,13 @@ def test_verdict_and_constants_are_sentences():
     verdict, constants = law_sentences(laws_of(np.diag([0.01, 0.04])))
     assert verdict.startswith("These data fix the law")
     assert constants.startswith("Given the first law, y = c0 * x")
-    assert "in um/s: c0 = 2 [1.84, 2.16]" in constants
+    assert "with y in um/s: c0 = 2 [1.84, 2.16]" in constants
+
+
+def test_narrow_intervals_keep_their_width():
+    constants = law_sentences(laws_of(np.diag([1e-8, 0.04])))[1]
+    assert "c0 = 2 [1.9998, 2.0002]" in constants
+    assert "c1 = −1 [−1.33, −0.671]" in constants
 
 
 def test_where_a_constant_does_no_law_is_told():
