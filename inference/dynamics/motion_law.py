@@ -38,6 +38,7 @@ Floats = NDArray[np.float64]
 ORDERS = ("auto", "1", "2")
 STEP = 0.12  # of the integration, over the time in which the motion changes
 CORRELATED = 0.25
+FIXED_ORDER = 3.0  # nats ahead of the other, 20 to 1
 
 
 @dataclass(frozen=True)
@@ -178,15 +179,22 @@ def discover_motion_law(
     if len(searched) > 1:
         other = next(found for found in searched if found is not best)
         ahead = other.length(other.best, share) - best.length(best.best, share)
-        remarks.append(
-            f"order {2 if best.problem.second else 1} was taken; the other lies {ahead:.0f} nats "
-            "behind"
-        )
+        remarks.append(_said_of_order(2 if best.problem.second else 1, ahead))
     found = dict(
         _equation_set(best, curves, target, settings, tuple(remarks))
         for target in range(len(read.variables))
     )
     return found if len(found) > 1 else next(iter(found.values()))
+
+
+def _said_of_order(order: int, ahead: float) -> str:
+    """Say which order was taken, and whether it is fixed."""
+    if ahead < FIXED_ORDER:
+        return (
+            f"the order of the law is not fixed: order {order} was taken, the other lies only "
+            f"{ahead:.1f} nats behind; weights and verdict are given order {order}"
+        )
+    return f"order {order} was taken; the other lies {ahead:.0f} nats behind"
 
 
 def _search(

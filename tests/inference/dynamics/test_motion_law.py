@@ -6,7 +6,11 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from physlearn.checks import InputError
-from physlearn.inference.dynamics.motion_law import MotionLawOptions, discover_motion_law
+from physlearn.inference.dynamics.motion_law import (
+    MotionLawOptions,
+    _said_of_order,
+    discover_motion_law,
+)
 
 
 def _series(rates, start, times, noise, seed, names):
@@ -53,6 +57,11 @@ def test_constants_are_covered():
         scores += ((law.constants - truth) / np.sqrt(np.diag(law.covariance))).tolist()
     # The sum of 24 squared scores is chi-square; its standard deviation is sqrt(48)
     assert abs(np.sum(np.square(scores)) - 24) < 4 * np.sqrt(48)
+
+
+def test_an_order_that_is_not_fixed_is_told():
+    assert "not fixed: order 1 was taken, the other lies only 1.2 nats" in _said_of_order(1, 1.2)
+    assert _said_of_order(2, 8.0) == "order 2 was taken; the other lies 8 nats behind"
 
 
 def test_lorenz_from_noisy_series():
