@@ -354,5 +354,6 @@ def _said(film: FieldFilm, trial: Trial, noise: Floats, gap: int) -> str:
     return (
         f"windows: half widths {trial.widths[0]:.3g} {film.time_unit or 'units of time'} and "
         f"{trial.widths[1]:.3g} {film.length_unit or 'units of x'}, "
-        f"{trial.system.n_windows} ({trial.system.n_independent:.0f} independent); noise {sizes}; frames {gap} apart crossed"
+        f"{trial.system.n_windows} ({trial.system.n_independent:.0f} independent); "
+        f"noise {sizes}; frames {gap} apart crossed"
     )

@@ -50,6 +50,10 @@ def test_noise_without_motion_is_no_law_and_drawn_films_repeat():
         for film in (noise, still + 0.3 * noise * still.std()):
             laws = discover_field_law(xr.DataArray(film, dims=("time", "y", "x")))
             claims += bool(laws.best.variables)
+            last = film, laws
+    again = discover_field_law(xr.DataArray(last[0], dims=("time", "y", "x")))
+    assert again.table["equation"].tolist() == last[1].table["equation"].tolist()
+    assert np.array_equal(again.weights, last[1].weights)
     assert claims <= 2  # of 24; 5 % would give 4 in a hundred runs
 
 
@@ -62,14 +66,18 @@ def test_brownian_pixels_are_not_a_growth_law():
 
 def test_constants_are_covered():
     options = FieldLawOptions(terms=("u", "lap_u", "u_x"), window=WINDOW)
-    z = []
+    z, squares = [], []
     for seed in range(40):
         laws = discover_field_law(drifting(100 + seed, noise=0.2), options=options)
         law = next(e for e in laws.equations if set(found(e)) == set(LAW))
         z += list(z_scores(law, LAW).values())
+        error = law.constants - np.array([LAW[name] for name in found(law)])
+        squares.append(error @ np.linalg.solve(law.covariance, error))
     share = np.mean(np.abs(z) < 1.645)
     # three constants of a film are not independent: the band of 40 films, at 3 sd
-    assert 0.9 - 3 * np.sqrt(0.09 / 40) < share <= 1.0
+    assert share > 0.9 - 3 * np.sqrt(0.09 / 40)
+    # The squared distances of 40 films are chi-square with 120 degrees, sd sqrt(240)
+    assert abs(np.sum(squares) - 120) < 4 * np.sqrt(240)
     assert abs(np.mean(z)) < 4 / np.sqrt(40)
 
 
