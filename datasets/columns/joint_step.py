@@ -36,6 +36,8 @@ SETTLED_GAIN = 0.02
 STALLED = 0.5
 CLEAR_SCATTERS = 3.0
 MOST_HALVINGS = 3
+RUINED = 2.0
+"""Chi-square over that before from which on a step is taken back."""
 SLACK = 1.0
 LARGEST_STEP = np.array([0.5, 0.5, 0.7, 0.2])
 """Longest step of x and y (in widths), log amplitude and log width."""
@@ -68,7 +70,7 @@ def settle(
     for _ in range(n_steps):
         last, gain = gain or last, joint_step(fit, free_width=free_width)
         # far from rest steps are bounded and may gain alike; near it only wanderers do
-        if gain <= enough or STALLED * last < gain < 1.0:
+        if gain <= enough or STALLED * last < gain < 1.0 or not np.isfinite(gain):
             break
     return gain
 
@@ -90,7 +92,10 @@ def refit(fit: ColumnFit, n_sweeps: int, *, free_width: bool = True) -> None:
 
 
 def joint_step(fit: ColumnFit, *, free_width: bool = True) -> float:
-    """Take one joint step; return its mean gain in squared standard errors per column."""
+    """Take one joint step; return its mean gain in squared standard errors per column.
+
+    Infinity where no step of this direction fits better: far from rest, sweeps are to follow.
+    """
     n = len(fit.columns)
     if n == 0:
         return 0.0
@@ -112,8 +117,7 @@ def joint_step(fit: ColumnFit, *, free_width: bool = True) -> float:
         own, blocks, pairs, shares, first, matrix, common, scores, right,
         4 if free_width else 3, GRADIENT_STEPS, ACCURACY, step, node_step,
     )  # fmt: skip
-    _move(fit, step, node_step)
-    return float(gain)
+    return float(gain) if _move(fit, step, node_step) else np.inf
 
 
 def _shared(fit: ColumnFit) -> tuple[Integers, Floats, Floats, Integers]:
@@ -132,8 +136,12 @@ def _shared(fit: ColumnFit) -> tuple[Integers, Floats, Floats, Integers]:
     return pairs, blocks, shares * fit.sign, first
 
 
-def _move(fit: ColumnFit, step: Floats, node_step: Floats) -> None:
-    """Apply a step within its bounds, shorter where it does not fit better; redraw the model."""
+def _move(fit: ColumnFit, step: Floats, node_step: Floats) -> bool:
+    """Apply a step within its bounds, shorter where it does not fit better; redraw the model.
+
+    The shortest is taken though it may fit a little worse, for the next may fit better; returns
+    False, with all as it was, where it fits very much worse.
+    """
     width = np.exp(fit.columns[:, 3])
     longest = np.abs(step) / LARGEST_STEP
     longest[:, :2] /= width[:, None]
@@ -154,5 +162,10 @@ def _move(fit: ColumnFit, step: Floats, node_step: Floats) -> None:
         # the width prior may cost a little
         if after <= before + SLACK * len(columns):
             break
+    if after > RUINED * before:
+        fit.columns, fit.nodes = columns, nodes
+        fit.rebuild()
+        return False
     if fit.width_prior[1]:
         center_prior(fit)
+    return True
