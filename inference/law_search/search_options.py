@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_count
 from physlearn.inference.laws.equation import Equation
 
 __all__ = ["SearchOptions", "SearchOutcome"]
@@ -65,6 +65,8 @@ class SearchOptions:
 
     def __post_init__(self) -> None:
         for name, chosen, known in (("unary", self.unary, UNARY), ("binary", self.binary, BINARY)):
+            if isinstance(chosen, str) or not isinstance(chosen, Collection):
+                raise InputError(f"{name} must be names like {known[:2]}, got {chosen!r}.")
             wrong = [operation for operation in chosen if operation not in known]
             if wrong:
                 raise InputError(f"{name} may hold {', '.join(known)}; got {wrong[0]!r}.")
@@ -72,8 +74,8 @@ class SearchOptions:
             raise InputError(f"n_terms must be 1, 2 or 3, got {self.n_terms!r}.")
         for name, value in (("n_kept", self.n_kept), ("largest_size", self.largest_size),
                             ("highest_price", self.highest_price)):  # fmt: skip
-            if value is not None and not value >= 1:
-                raise InputError(f"{name} must be at least 1, got {value!r}.")
+            if value is not None:
+                check_count(name, value, 1)
 
     def price(self, n_variables: int) -> int:
         """Return the highest price for this many variables."""

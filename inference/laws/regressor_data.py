@@ -139,7 +139,10 @@ def weights_of(
         return 1.0 / sd**2, True
     if sample_weight is None:
         return np.ones(n), False
-    weight = np.broadcast_to(check_array("sample_weight", sample_weight, minimum=0.0), (n,))
+    weight = check_array("sample_weight", sample_weight, minimum=0.0)
+    if weight.shape not in ((), (n,)):
+        raise InputError(f"sample_weight must have shape ({n},), got {weight.shape}.")
+    weight = np.broadcast_to(weight, (n,))
     if not weight.any():
         raise InputError("sample_weight must not be zero for all points.")
     return weight * n / weight.sum(), False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,10 +83,10 @@ class RegressorOptions:
         check_count("n_iterations", self.n_iterations, 1)
         self.search(("inv",), None)
 
-    def search(self, unary: tuple[str, ...], largest_size: int | None) -> SearchOptions:
+    def search(self, unary: Sequence[str], largest_size: int | None) -> SearchOptions:
         """Return what the search takes."""
         return SearchOptions(
             largest_size=largest_size, highest_price=self.highest_price, unary=unary,
-            binary=tuple(self.binary), n_terms=self.n_terms, n_kept=self.n_kept, stop=self.stop,
+            binary=self.binary, n_terms=self.n_terms, n_kept=self.n_kept, stop=self.stop,
             progress=self.progress, constraints=self.constraints,
         )  # fmt: skip

@@ -51,7 +51,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     backend
-        ``"exhaustive"`` fits every expression up to a size (ours, compiled); ``"operon"`` evolves
+        ``"exhaustive"`` tries every expression up to a size (ours, compiled); ``"operon"`` evolves
         larger ones, for many variables (``pip install 'pyoperon>=0.6'``); so does ``"pysr"``
         (needs Julia). All are measured by the same description length.
     unary
@@ -163,8 +163,11 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             If the backend is not on this machine.
         """
         check_choice("backend", self.backend, BACKENDS)
-        options = self.options or RegressorOptions()
-        search = options.search(tuple(self.unary), self.largest_size)
+        options = RegressorOptions() if self.options is None else self.options
+        if not isinstance(options, RegressorOptions):
+            kind = type(options).__name__
+            raise InputError(f"options must be RegressorOptions(...) or None, got a {kind}.")
+        search = options.search(self.unary, self.largest_size)
         matrix, target = self._checked(X, y)
         most = MOST_VARIABLES[self.backend]
         if matrix.shape[1] > most:
@@ -249,6 +252,8 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         if y is None:
             raise InputError("y must be given: requires y to be passed, but the target y is None.")
+        if np.asarray(y).dtype.kind in "US":
+            raise InputError(f"y must hold numbers, got text ({np.ravel(y)[0]!r:.40} first).")
         try:
             matrix, target = validate_data(
                 self, X, y, dtype=np.float64, ensure_all_finite=False, y_numeric=True,

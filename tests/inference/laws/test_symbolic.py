@@ -143,6 +143,11 @@ def test_a_set_survives_json():
         (SymbolicRegressor(variables=["a", "b"]), X1[:, None], X1, "1 different names"),
         (SymbolicRegressor(variables=["a b"]), X1[:, None], X1, "must be names"),
         (SymbolicRegressor(unary=("foo",)), X1[:, None], X1, "unary may hold"),
+        (SymbolicRegressor(unary=None), X1[:, None], X1, "unary must be names like"),
+        (SymbolicRegressor(unary="exp"), X1[:, None], X1, "unary must be names like"),
+        (SymbolicRegressor(largest_size="a"), X1[:, None], X1, "largest_size must be a whole"),
+        (SymbolicRegressor(options={"n_kept": 3}), X1[:, None], X1, "options must be Regressor"),
+        (SymbolicRegressor(), X1[:, None], ["fast"] * 60, "y must hold numbers, got text"),
         (SymbolicRegressor(), X1, X1, "Expected 2D array"),
         (SymbolicRegressor(), X1[:3, None], X1[:3], "minimum of 5"),
         (SymbolicRegressor(), X1[:9, None], X1, "inconsistent numbers of samples"),
@@ -204,3 +209,9 @@ def test_only_different_points_that_weigh_fix_constants():
         model.fit(X1[:, None], y, sample_weight=weight)
     with pytest.raises(InputError, match=r"at least 5 different rows .* got 3: measure"):
         model.fit(np.repeat(X1[:3], 20)[:, None], y)
+
+
+@pytest.mark.parametrize("weight", [np.ones(59), np.ones((60, 1)), np.ones((2, 60))])
+def test_weights_of_a_wrong_shape_are_refused(weight):
+    with pytest.raises(InputError, match=r"sample_weight must have shape \(60,\), got"):
+        SymbolicRegressor(options=SHORT).fit(X1[:, None], 2.0 / X1, sample_weight=weight)
