@@ -1,4 +1,4 @@
-"""The default engine: every short expression fitted, the laws that remain ranked by length."""
+"""The default engine: every short expression tried, the laws that remain ranked by length."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def search_laws(data: SearchData, options: SearchOptions | None = None) -> list[
 
 
 def find_laws(data: SearchData, options: SearchOptions | None = None) -> SearchOutcome:
-    """Fit every expression up to a price, with its constants, and rank by description length.
+    """Try every expression up to a price, fit constants from a few starts, rank by length.
 
     Three families: one expression with a scale (and an offset), sums of two expressions with
     constants of their own, and sums of up to three plain ones. Linear constants are projected out;
