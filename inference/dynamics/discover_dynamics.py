@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,7 @@ def discover_dynamics(
     data: Any,
     *,
     kind: str = "auto",
+    drives: Sequence[str] = (),
     options: FieldLawOptions | MotionLawOptions | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> DynamicsLaws:
@@ -36,10 +37,13 @@ def discover_dynamics(
     data
         A film (DataArray with dims (time, y, x) or (time, x); a Dataset or dict of two fields): a
         partial differential equation, `discover_field_law`. A `WallTrack`: the velocity of walls,
-        `discover_wall_law`. A DataFrame of time series, its times in the column ``t``: ordinary
-        differential equations, `discover_motion_law` (which takes more).
+        `discover_wall_law`. Time series, their times in the column ``t``, as a DataFrame, a dict of
+        columns or a list of such tables: ordinary differential equations, `discover_motion_law`
+        (which takes more).
     kind
         ``field``, ``wall``, ``motion``, or ``auto``: by the type of the data.
+    drives
+        Columns of time series that act from outside; a film holds its own.
     options
         `FieldLawOptions` of a film, `MotionLawOptions` of time series.
     rng
@@ -76,14 +80,16 @@ def discover_dynamics(
             f"kind={kind!r} does not go with a {type(data).__name__}, which is a {seen}: leave "
             "kind out."
         )
-    found = _found(data, seen, options, rng)
+    if drives and seen != "motion":
+        raise InputError(f"drives are columns of time series; this data is a {seen}: leave it out.")
+    found = _found(data, seen, drives, options, rng)
     sets = {found.target: found} if isinstance(found, EquationSet) else dict(found)
     return DynamicsLaws(sets, seen)
 
 
 def _found(
-    data: Any, kind: str, options: FieldLawOptions | MotionLawOptions | None,
-    rng: int | np.random.Generator | None,
+    data: Any, kind: str, drives: Sequence[str],
+    options: FieldLawOptions | MotionLawOptions | None, rng: int | np.random.Generator | None,
 ) -> EquationSet | Mapping[str, EquationSet]:  # fmt: skip
     from physlearn.inference.dynamics.field_law import discover_field_law
     from physlearn.inference.dynamics.field_options import FieldLawOptions
@@ -93,11 +99,20 @@ def _found(
     if kind == "field" and (options is None or isinstance(options, FieldLawOptions)):
         return discover_field_law(data, options=options, rng=rng)
     if kind == "motion" and (options is None or isinstance(options, MotionLawOptions)):
-        return discover_motion_law(data, options=options, rng=rng)
+        return discover_motion_law(data, drives=drives, options=options, rng=rng)
     if kind == "wall" and options is None:
         return discover_wall_law(data, rng=rng)
     wanted = {"field": "a FieldLawOptions", "motion": "a MotionLawOptions", "wall": "None"}[kind]
     raise InputError(f"options must be {wanted} for this data, got {type(options).__name__}.")
+
+
+def _is_table(data: Any) -> bool:
+    import xarray as xr
+
+    if isinstance(data, pd.DataFrame):
+        return True
+    films = isinstance(data, xr.Dataset) or not isinstance(data, Mapping)
+    return not films and "t" in data and not isinstance(data["t"], xr.DataArray)
 
 
 def _kind_of(data: Any) -> str:
@@ -105,7 +120,8 @@ def _kind_of(data: Any) -> str:
 
     if isinstance(data, WallTrack):
         return "wall"
-    if isinstance(data, pd.DataFrame):
+    tables = data if isinstance(data, list | tuple) else [data]
+    if tables and all(_is_table(table) for table in tables):
         return "motion"
     films = data.values() if isinstance(data, Mapping) and not isinstance(data, xr.Dataset) else ()
     if isinstance(data, xr.DataArray | xr.Dataset) or (
@@ -114,5 +130,6 @@ def _kind_of(data: Any) -> str:
         return "field"
     raise InputError(
         "data must be a film (DataArray with time, a Dataset or a dict of two), a WallTrack "
-        f"(track_walls) or a DataFrame of time series; got {type(data).__name__}."
+        "(track_walls) or time series (a DataFrame, a dict with the times 't', or a list of "
+        f"such); got {type(data).__name__}."
     )

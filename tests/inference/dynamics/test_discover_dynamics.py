@@ -64,7 +64,22 @@ def test_time_series_give_their_equation():
         discover_dynamics(table, options=OPTIONS)
 
 
-@pytest.mark.parametrize("data", [np.zeros((4, 4)), {}, "film.tif", None, {"u": np.zeros(3)}])
+def test_tables_of_other_kinds_and_drives_are_passed_on():
+    t = np.linspace(0.0, 8.0, 80)
+    noise = 0.01 * np.random.default_rng(1).normal(size=80)
+    drive = np.sin(t)
+    # x' = -x + sin(t)
+    table = {"t": t, "x": 1.5 * np.exp(-t) + 0.5 * (np.sin(t) - np.cos(t)) + noise, "E": drive}
+    options = MotionLawOptions(order="1", degree=1)
+    one = discover_dynamics(table, drives=["E"], options=options)
+    two = discover_dynamics([pd.DataFrame(table)], drives=["E"], options=options)
+    assert one["dx/dt"].best == two["dx/dt"].best
+    assert one["dx/dt"].best.variables == {"x", "E"}
+    with pytest.raises(InputError, match="drives are columns of time series"):
+        discover_dynamics(decaying_waves(), drives=["E"], options=OPTIONS)
+
+
+@pytest.mark.parametrize("data", [np.zeros((4, 4)), [], {}, "film.tif", None, {"u": np.zeros(3)}])
 def test_other_data_get_one_sentence(data):
     with pytest.raises(InputError, match=r"data must be a film .* got \w+\."):
         discover_dynamics(data)
