@@ -124,11 +124,18 @@ def _set_of(data: Any) -> EquationSet:
 
 def _equation_of(item: Mapping[str, Any], old: bool) -> Equation:
     covariance = item.get("covariance")
+    if covariance is not None and (_array(covariance).diagonal() < 0).any():
+        raise ValueError("a covariance with a negative variance")
+    count, noise = _number(item, "n_constants"), _optional(item, "noise_sd")
+    if count < 0 or count != int(count):
+        raise ValueError(f"n_constants = {count:g}, which is no count")
+    if noise is not None and noise < 0:
+        raise ValueError(f"noise_sd = {noise:g}, below 0")
     return Equation(
         tuple(_term_of(term, old) for term in _list(item, "terms")), _number(item, "loss"),
-        _number(item, "description_length"), int(_number(item, "n_constants")),
+        _number(item, "description_length"), int(count),
         covariance=None if covariance is None else _array(covariance),
-        log_evidence=_optional(item, "log_evidence"), noise_sd=_optional(item, "noise_sd"),
+        log_evidence=_optional(item, "log_evidence"), noise_sd=noise,
     )  # fmt: skip
 
 
@@ -149,6 +156,8 @@ def _data_of(item: Mapping[str, Any], variables: tuple[str, ...]) -> SearchData:
     x, y, weight = (_array(item[name]) for name in ("x", "y", "weight"))
     if not isinstance(item["noise_known"], bool):
         raise TypeError("noise_known that is neither true nor false")
+    if not (weight > 0).any():
+        raise ValueError("data whose weights are all 0")
     return SearchData(x, y, weight, item["noise_known"], variables)
 
 

@@ -157,3 +157,26 @@ def test_files_that_are_no_set_are_refused(tmp_path):
     (tmp_path / "binary.json").write_bytes(b"\x80\x04\x95\xff")
     with pytest.raises(InputError, match="no text"):
         EquationSet.load(tmp_path / "binary.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_constants": -1}, "n_constants = -1"),
+        ({"n_constants": 1.5}, "n_constants = 1.5"),
+        ({"noise_sd": -0.1}, "noise_sd = -0.1"),
+        ({"covariance": [[-1.0]]}, "negative variance"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(laws, changes, message):
+    data = json.loads(laws.to_json())
+    data["equations"][0] |= changes
+    with pytest.raises(InputError, match=message):
+        EquationSet.from_json(json.dumps(data))
+
+
+def test_observations_without_weight_are_refused(laws):
+    data = json.loads(laws.to_json())
+    data["data"]["weight"] = [0.0] * len(data["data"]["weight"])
+    with pytest.raises(InputError, match="weights are all 0"):
+        EquationSet.from_json(json.dumps(data))
