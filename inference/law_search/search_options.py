@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from physlearn.checks import InputError, check_count
@@ -55,8 +55,8 @@ class SearchOptions:
 
     largest_size: int | None = None
     highest_price: int | None = None
-    unary: tuple[str, ...] = DEFAULT_UNARY
-    binary: tuple[str, ...] = BINARY
+    unary: Sequence[str] = DEFAULT_UNARY
+    binary: Sequence[str] = BINARY
     n_terms: int = 3
     n_kept: int = 60
     stop: Callable[[], bool] | None = None
@@ -64,7 +64,10 @@ class SearchOptions:
     constraints: Callable[[Equation], str | None] | None = None
 
     def __post_init__(self) -> None:
-        for name, chosen, known in (("unary", self.unary, UNARY), ("binary", self.binary, BINARY)):
+        given: tuple[tuple[str, object, tuple[str, ...]], ...] = (
+            ("unary", self.unary, UNARY), ("binary", self.binary, BINARY),
+        )  # fmt: skip
+        for name, chosen, known in given:
             if isinstance(chosen, str) or not isinstance(chosen, Collection):
                 raise InputError(f"{name} must be names like {known[:2]}, got {chosen!r}.")
             wrong = [operation for operation in chosen if operation not in known]

@@ -163,7 +163,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             If the backend is not on this machine.
         """
         check_choice("backend", self.backend, BACKENDS)
-        options = RegressorOptions() if self.options is None else self.options
+        options: object = RegressorOptions() if self.options is None else self.options
         if not isinstance(options, RegressorOptions):
             kind = type(options).__name__
             raise InputError(f"options must be RegressorOptions(...) or None, got a {kind}.")
