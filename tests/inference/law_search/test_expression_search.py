@@ -202,8 +202,8 @@ def test_measured_laws_are_on_the_scale_of_the_search():
     ("options", "message"),
     [
         ({"unary": ("sinh",)}, "unary may hold"), ({"binary": ("mod",)}, "binary may hold"),
-        ({"n_terms": 4}, "n_terms must be 1, 2 or 3"), ({"n_kept": 0}, "n_kept must be at least 1"),
-        ({"highest_price": 0}, "highest_price must be at least 1"),
+        ({"n_terms": 4}, "n_terms must be 1, 2 or 3"), ({"n_kept": 0}, "n_kept must be a whole"),
+        ({"highest_price": 0}, "highest_price must be a whole"),
     ],
 )  # fmt: skip
 def test_bad_options_get_one_sentence(options, message):
