@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.description_length import measure_law, structure_length
 from physlearn.inference.law_search.program_prices import NATS_OF_PRICE
-from physlearn.inference.law_search.refinement import polish
+from physlearn.inference.law_search.refinement import polish, shortened
 from physlearn.inference.law_search.skeletons import PRICES
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.expression import (
@@ -87,15 +88,7 @@ def with_exact_numbers(data: SearchData, laws: Sequence[Equation]) -> list[Equat
     """
     result = [of_pure_numbers(law, len(data.x)) for law in laws]
     for law in sorted(result, key=lambda law: law.description_length)[:MOST_LAWS]:
-        best = law
-        for _ in range(MOST_ROUNDS):
-            better = min(
-                _one_more(data, best), key=lambda other: other.description_length, default=best
-            )
-            if not better.description_length < best.description_length:
-                break
-            best = better
-            result.append(best)
+        result += shortened(law, partial(_one_more, data), MOST_ROUNDS)
     return result
 
 

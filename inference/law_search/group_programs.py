@@ -10,9 +10,9 @@ from physlearn.inference.law_data.pi_groups import Monomial
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.expression import (
     LARGEST_PROGRAM,
-    OPERATIONS,
     Program,
     Token,
+    arguments_of,
 )
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _factors(program: Program) -> list[tuple[Program, Fraction]]:
         "sqrt": Fraction(1, 2),
     }
     if last in ("mul", "div"):
-        left, right = _arguments(program)
+        left, right = arguments_of(program)
         sign = 1 if last == "mul" else -1
         return _factors(left) + [(p, sign * power) for p, power in _factors(right)]
     if isinstance(last, str) and last in short:
@@ -147,7 +147,7 @@ def _factors(program: Program) -> list[tuple[Program, Fraction]]:
         if last == "inv" or all(len(p) == 1 and isinstance(p[0], str) for p, _ in inner):
             return [(p, power * short[last]) for p, power in inner]
     if last == "pow":
-        base, exponent = _arguments(program)
+        base, exponent = arguments_of(program)
         number = _exact(exponent)
         if number is not None and len(base) == 1 and isinstance(base[0], str):
             return [(base, number)]
@@ -162,13 +162,3 @@ def _exact(program: Program) -> Fraction | None:
         if isinstance(over, int) and isinstance(under, int) and under:
             return Fraction(over, under)
     return None
-
-
-def _arguments(program: Program) -> tuple[Program, Program]:
-    depth, start = 0, len(program) - 1
-    while depth < 1:
-        start -= 1
-        token = program[start]
-        operation = OPERATIONS.get(token) if isinstance(token, str) else None
-        depth += 1 - (operation.arity if operation else 0)
-    return program[:start], program[start:-1]

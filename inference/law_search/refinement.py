@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from physlearn.inference.law_search.skeletons import Skeletons
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.expression import Token
 
-__all__ = ["exact_numbers", "fit_terms", "polish", "refine_candidates"]
+__all__ = ["exact_numbers", "fit_terms", "polish", "refine_candidates", "shortened"]
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ MOST_POINTS = 600  # for the compiled fits; the last steps see all points
 STEPS = 40
 KEPT_OF_FITS = 110
 STARTS = np.array([[1.5, 1.5, 1.5], [-1.5, -1.5, -1.5]])
-MOST_SNAPPED = 30
+MOST_SNAPPED, MOST_EXACT = 30, 3
 LARGEST_DEVIATION = 3.0  # standard deviations between a fitted number and the exact one
 EXPONENTS = sorted({
     Fraction(a, b) for b in (1, 2, 3, 4) for a in range(-14, 15) if a and abs(Fraction(a, b)) <= 14
@@ -133,15 +134,21 @@ def exact_numbers(data: SearchData, laws: Sequence[Equation]) -> list[Equation]:
     """
     result = list(laws)
     for law in laws[:MOST_SNAPPED]:
-        best = law
-        for _ in range(3):
-            better = min(
-                _exact_ones(data, best), key=lambda other: other.description_length, default=best
-            )
-            if not better.description_length < best.description_length:
-                break
-            best = better
-            result.append(best)
+        result += shortened(law, partial(_exact_ones, data), MOST_EXACT)
+    return result
+
+
+def shortened(
+    law: Equation, others: Callable[[Equation], Sequence[Equation]], most_rounds: int
+) -> list[Equation]:
+    """Return ever shorter laws: the best of the others of a law, then of the others of that one."""
+    result, best = [], law
+    for _ in range(most_rounds):
+        better = min(others(best), key=lambda other: other.description_length, default=best)
+        if not better.description_length < best.description_length:
+            break
+        best = better
+        result.append(best)
     return result
 
 

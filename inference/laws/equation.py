@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
 from physlearn.inference.laws.expression import (
-    OPERATIONS,
     Program,
     Token,
+    arguments_of,
     check_program,
     evaluate,
     floats_of,
@@ -229,7 +229,7 @@ def split_terms(program: Sequence[Token]) -> tuple[Term, ...]:
         sign, part = parts.pop()
         last = part[-1]
         if last in ("add", "sub"):
-            left, right = _arguments(part)
+            left, right = arguments_of(part)
             parts += [(-sign if last == "sub" else sign, right), (sign, left)]
         elif last == "neg":
             parts.append((-sign, part[:-1]))
@@ -247,7 +247,7 @@ def _scaled(sign: int, part: Program) -> Term:
     while queue:
         factor = queue.pop()
         if factor[-1] == "mul":
-            left, right = _arguments(factor)
+            left, right = arguments_of(factor)
             queue += [right, left]
         elif len(factor) == 1 and isinstance(factor[0], float):
             scale = scale * factor[0]
@@ -262,14 +262,3 @@ def _scaled(sign: int, part: Program) -> Term:
     for factor in factors[1:]:
         product = (*product, *factor, "mul")
     return Term(scale, product)
-
-
-def _arguments(program: Program) -> tuple[Program, Program]:
-    """Both arguments of the last operation, which takes two."""
-    depth, start = 0, len(program) - 1
-    while depth < 1:
-        start -= 1
-        token = program[start]
-        operation = OPERATIONS.get(token) if isinstance(token, str) else None
-        depth += 1 - (operation.arity if operation else 0)
-    return program[:start], program[start:-1]

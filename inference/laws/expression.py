@@ -20,6 +20,7 @@ __all__ = [
     "Operation",
     "Program",
     "Token",
+    "arguments_of",
     "check_program",
     "evaluate",
     "evaluate_many",
@@ -319,3 +320,14 @@ def _apply(
                 change = np.where(part == 0.0, 0.0, slope * part)
                 total[index] = total[index] + change if index in total else change
     return value, total
+
+
+def arguments_of(program: Program) -> tuple[Program, Program]:
+    """Return both arguments of the last operation, which takes two."""
+    depth, start = 0, len(program) - 1
+    while depth < 1:
+        start -= 1
+        token = program[start]
+        operation = OPERATIONS.get(token) if isinstance(token, str) else None
+        depth += 1 - (operation.arity if operation else 0)
+    return program[:start], program[start:-1]
