@@ -93,7 +93,8 @@ def _map_of_forces() -> None:
         return 0.5 * np.exp(log_stiffness) * (positions**2).sum(axis=-1)
 
     quick = ForceMapSettings(check=False)
-    fit_force_map(_walk(), "harmonic", localization_sd=0.0, settings=quick, rng=1)
+    for field in ("harmonic", "spline"):
+        fit_force_map(_walk(), field, localization_sd=0.0, settings=quick, rng=1)
     # one parameter: its check by simulated tracks is the cheapest
     checked = ForceMapSettings(start=[0.0])
     fit_force_map(_walk(20, 4), trap, localization_sd=0.0, settings=checked, rng=1)
