@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from physlearn.inference.force_fields import structure_kernels as kernels
 from physlearn.inference.force_fields.structure_table import Condition
-from physlearn.inference.potential_families.pair_family import InteractionFamily
+from physlearn.inference.potential_families.pair_family import InteractionFamily, natural_numbers
 
 __all__ = ["AngleTerm", "EmbeddingTerm", "EnergyModel", "EnergyTerm", "PairTerm"]
 
@@ -337,8 +337,7 @@ class EnergyModel:
 
     def natural(self, theta: Float) -> Float:
         """Return natural parameters, shape (..., p)."""
-        positive = self.is_positive
-        return np.where(positive, np.exp(np.where(positive, theta, 0.0)), theta)
+        return natural_numbers(theta, self.is_positive)
 
     def values(self, condition: Condition, theta: Float) -> Float:
         """Return energies per atom and forces, shape (s + n d,)."""

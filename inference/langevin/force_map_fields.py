@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_count
 from physlearn.inference.langevin.force_map_grid import FINE_CELLS, FieldGrid, refined, roughness
+from physlearn.inference.potential_families.pair_family import natural_numbers
 
 __all__ = ["FIELDS", "FieldFamily", "make_field", "make_log_diffusion"]
 
@@ -69,8 +70,7 @@ class FieldFamily:
 
     def natural(self, theta: ArrayLike) -> Float:
         """Return natural parameters, shape (..., p)."""
-        theta = np.asarray(theta, dtype=np.float64)
-        return np.where(self.is_positive, np.exp(np.where(self.is_positive, theta, 0.0)), theta)
+        return natural_numbers(theta, self.is_positive)
 
 
 def make_field(

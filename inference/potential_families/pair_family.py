@@ -13,11 +13,17 @@ from physlearn.checks import InputError, check_array
 from physlearn.lattice_models.particles.pair_potential import PairPotential
 from physlearn.lattice_models.particles.pair_table import PairTable
 
-__all__ = ["InteractionFamily", "PairFamily"]
+__all__ = ["InteractionFamily", "PairFamily", "natural_numbers"]
 
 Float = NDArray[np.float64]
 STEP = 1e-5
 """Of the central differences in a parameter: errors near 1e-10 of the function's scale."""
+
+
+def natural_numbers(theta: ArrayLike, is_positive: NDArray[np.bool_]) -> Float:
+    """Return theta (..., p) with the exponential of what is positive, and so held as logarithm."""
+    theta = np.asarray(theta, dtype=np.float64)
+    return np.where(is_positive, np.exp(np.where(is_positive, theta, 0.0)), theta)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +75,7 @@ class PairFamily:
 
     def natural(self, theta: ArrayLike) -> Float:
         """Return natural parameters of unconstrained ones, shape (..., p)."""
-        theta = np.asarray(theta, dtype=np.float64)
-        return np.where(self.is_positive, np.exp(np.where(self.is_positive, theta, 0.0)), theta)
+        return natural_numbers(theta, self.is_positive)
 
     def unconstrained(self, numbers: ArrayLike) -> Float:
         """Return theta of natural parameters, shape (..., p).
