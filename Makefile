@@ -19,7 +19,7 @@ lessons: setup ## open the notebooks of papers/ in a browser
 	@$(BIN)/jupyter lab papers
 
 test: lint ## lint, types, tests and examples (set-up included)
-	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 one: setup ## a part of the tests: make one T="tests/test_docstrings.py -k find_atoms"
 	@$(BIN)/pytest $(if $(T),$(T),$(error name the tests: make one T=tests/test_readme.py))

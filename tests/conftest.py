@@ -17,6 +17,26 @@ FRESH_SEEDS = ROOT / "tools" / "fresh_seeds.py"
 fresh_seeds = runpy.run_path(str(FRESH_SEEDS))["install"]() if FRESH_SEEDS.is_file() else 0
 
 
+# Minutes each: begun first, so that no worker is left alone with one of them at the end
+LONG_FILES = (
+    "tests/test_papers.py",
+    "tests/physlearn/test_study.py",
+    "tests/test_docstrings.py",
+    "tests/test_docs.py",
+    "tests/inference/posteriors/test_against_exact.py",
+    "tests/inference/posteriors/test_against_exact_noise.py",
+    "tests/inference/measurement/test_crosstalk.py",
+    "tests/inference/lattices/test_lattice_hamiltonian.py",
+    "tests/datasets/sites/test_clumped_states.py",
+    "tests/physlearn/test_demo.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    first = {name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: first.get(item.path.relative_to(ROOT).as_posix(), len(first)))
+
+
 def pytest_report_header():
     return f"every seed joined with {fresh_seeds}" if fresh_seeds else None
 
