@@ -131,7 +131,7 @@ def discover_field_law(
     library = build_library(
         film.names, settings.terms, flat=film.flat, driven=film.drive is not None,
         isotropic=settings.isotropic, conservative=settings.conservative,
-        extra=settings.extra_terms,
+        extra=settings.extra_terms, expressions=settings.expressions,
     )  # fmt: skip
     remarks: list[str] = []
     noise = _noise_of(film, settings, remarks)

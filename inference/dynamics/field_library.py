@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.inference.fields.user_terms import FieldTerm
+from physlearn.inference.laws.expression import OPERATIONS, Program, evaluate, variables_of
+from physlearn.inference.laws.expression_text import parse_expression
 
 __all__ = ["Feature", "Source", "build_library", "catalogue"]
 
@@ -35,9 +37,10 @@ FOURTH = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
 
 @dataclass(frozen=True)
 class Source:
-    """A pointwise function of the fields: powers, the drive, a user's function, or |grad u|^2.
+    """A pointwise function of the fields: powers, the drive, a user's own, or |grad u|^2.
 
-    ``powers`` holds an exponent for each field; ``of_drive`` multiplies by the drive.
+    ``powers`` holds an exponent for each field; ``of_drive`` multiplies by the drive. A user's own
+    is a ``function`` of (``field``, drive) or a ``program`` of ``columns``: the fields, ``drive``.
     """
 
     powers: tuple[int, ...]
@@ -45,6 +48,13 @@ class Source:
     squared_gradient: int | None = None
     function: Callable[[Floats, Floats], Floats] | None = None
     field: int = 0
+    program: Program | None = None
+    columns: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> bool:
+        """Whether a user wrote it."""
+        return self.function is not None or self.program is not None
 
 
 @dataclass(frozen=True)
@@ -169,7 +179,7 @@ def build_library(
     isotropic: bool,
     conservative: bool,
     extra: Sequence[FieldTerm] = (),
-    target: int = 0,
+    expressions: Mapping[str, str] | None = None,
 ) -> tuple[Feature, ...]:
     """Return the candidate terms, checked.
 
@@ -185,22 +195,15 @@ def build_library(
     found: list[Feature] = []
     for term in wanted:
         if isinstance(term, FieldTerm):
-            operator = OPERATORS[term.operator]
-            if flat and any(y for _, y, _ in operator):
-                operator = tuple(part for part in operator if part[1] == 0)
-            source = Source((0,) * len(fields), function=term.value, field=target)
-            if operator and term.name not in known:
-                found.append(Feature(term.name, source, operator))
-                continue
-            raise InputError(
-                f"terms: {term.name!r} is the name of a built-in term, or a derivative along an "
-                "axis that the film lacks."
-            )
+            found += _of_function(term, fields, flat, known)
+            continue
         if term not in known:
             raise InputError(
                 f"terms may hold {', '.join(known)} and FieldTerm records; got {term!r}."
             )
         found.append(known[term])
+    for name, text in (expressions or {}).items():
+        found.append(_of_text(name, text, fields, driven, known))
     if conservative:
         found = [feature for feature in found if feature.conserves]
     names = [feature.name for feature in found]
@@ -210,6 +213,41 @@ def build_library(
     if not any(not feature.constant for feature in found):
         raise InputError("terms must hold at least one term besides the constant.")
     return tuple(found)
+
+
+def _of_function(
+    term: FieldTerm, fields: Sequence[str], flat: bool, known: Mapping[str, Feature]
+) -> list[Feature]:
+    """Return a user's function on every field; of two fields it is named ``name_u``, ``name_v``."""
+    operator = OPERATORS[term.operator]
+    if flat:
+        operator = tuple(part for part in operator if part[1] == 0)
+    found = []
+    for place, field in enumerate(fields):
+        name = term.name if len(fields) == 1 else f"{term.name}_{field}"
+        if name in known or not operator:
+            raise InputError(
+                f"terms: {name!r} is the name of a built-in term, or a derivative along an axis "
+                "that the film lacks."
+            )
+        source = Source((0,) * len(fields), function=term.value, field=place)
+        found.append(Feature(name, source, operator))
+    return found
+
+
+def _of_text(
+    name: str, text: str, fields: Sequence[str], driven: bool, known: Mapping[str, Feature]
+) -> Feature:
+    """Return a text such as ``u*v/(1 + u)`` as a term."""
+    if not name.isidentifier() or name in known or name in OPERATIONS:
+        raise InputError(
+            f"expressions must be named by words that name no built-in term; got {name!r}."
+        )
+    columns = (*fields, *(("drive",) if driven else ()))
+    program = parse_expression(text, columns)
+    if not variables_of(program):
+        raise InputError(f"expressions[{name!r}] must hold {' or '.join(columns)}; got {text!r}.")
+    return Feature(name, Source((0,) * len(fields), program=program, columns=columns))
 
 
 def source_values(
@@ -222,11 +260,10 @@ def source_values(
     powers and functions are cleared of: the mean over the noise is the function of the true field
     (Hermite polynomials; functions up to the fifth degree).
     """
-    if source.function is not None:
-        field = fields[source.field]
+    if source.own:
         moments = np.zeros(1) if drive is None else drive
-        push = np.broadcast_to(moments[:, None, None], field.shape)
-        return _cleared(lambda u: source.function(u, push), field, float(noise_sd[source.field]))  # type: ignore[misc]
+        push = np.broadcast_to(moments[:, None, None], fields.shape[1:])
+        return _cleared(_own_values(source, push), fields, noise_sd, _places_of(source))
     if source.squared_gradient is not None:
         return _squared_gradient(fields[source.field], float(noise_sd[source.field]), spacing)
     result: Floats = np.ones(fields.shape[1:])
@@ -246,14 +283,49 @@ def _hermite(u: Floats, power: int, variance: float) -> Floats:
     return now
 
 
-def _cleared(function: Callable[[Floats], Floats], u: Floats, sd: float) -> Floats:
-    """Return f - sd^2/2 f'' + sd^4/8 f'''' with five-point differences of one sd."""
+def _places_of(source: Source) -> list[int]:
+    """Places of the fields that a user's own source holds."""
+    if source.program is None:
+        return [source.field]
+    held = variables_of(source.program)
+    return [place for place in range(len(source.powers)) if source.columns[place] in held]
+
+
+def _own_values(source: Source, push: Floats) -> Callable[[Floats], Floats]:
+    """Return a user's own source as a function of all fields, (n_fields, ...)."""
+    function, program = source.function, source.program
+    if program is None:
+        own: Callable[[Floats, Floats], Floats] = function  # type: ignore[assignment]
+        return lambda fields: own(np.ascontiguousarray(fields[source.field]), push)
+
+    def of_text(fields: Floats) -> Floats:
+        flat = [np.ravel(column) for column in (*fields, push)]
+        columns = dict(zip(source.columns, flat, strict=False))
+        return evaluate(program, columns).reshape(fields.shape[1:])
+
+    return of_text
+
+
+def _cleared(
+    function: Callable[[Floats], Floats], fields: Floats, noise_sd: Floats, places: Sequence[int]
+) -> Floats:
+    """Return f - sd^2/2 f'' + sd^4/8 f'''' by five-point differences of one sd.
+
+    In one field after the other, as the noises of two fields are independent.
+    """
+    if not len(places):
+        return np.asarray(function(fields))
+    first, sd = places[0], float(noise_sd[places[0]])
     if sd == 0.0:
-        return function(u)
-    values = [function(np.ascontiguousarray(u + step * sd)) for step in STENCIL]
+        return _cleared(function, fields, noise_sd, places[1:])
     weights = -0.5 * SECOND + 0.125 * FOURTH
     weights[2] += 1.0
-    return np.asarray(sum(w * value for w, value in zip(weights, values, strict=True)))
+    total = np.zeros(fields.shape[1:])
+    for weight, step in zip(weights, STENCIL, strict=True):
+        moved = fields.copy()
+        moved[first] += step * sd
+        total += weight * _cleared(function, moved, noise_sd, places[1:])
+    return total
 
 
 def _squared_gradient(u: Floats, sd: float, spacing: tuple[float, float]) -> Floats:

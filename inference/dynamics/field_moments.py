@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from physlearn.checks import InputError
 from physlearn.inference.dynamics.field_library import Feature, Source, source_values
 from physlearn.inference.dynamics.field_windows import AxisWindows
 
@@ -83,6 +84,8 @@ def weak_system(
         by_source.setdefault(feature.source, []).append(place)
     for source, places in by_source.items():
         values = source_values(source, fields, noise_sd, drive, spacing)
+        if source.own:
+            values = _finite(library[places[0]].name, values, seen)
         for index, subset in enumerate(subsets):
             calm = _over_time(values[subset], along_t.weights[index][0])
             rows: dict[int, Floats] = {}
@@ -100,6 +103,18 @@ def weak_system(
             rows_of = _over_rows(moving, along_y.weights[0])
             rates[index, ..., place] = rows_of @ along_x.weights[0].T
     return WeakSystem(features, rates, pairs, _valid(seen, axes, subsets), axes)
+
+
+def _finite(name: str, values: Floats, seen: NDArray[np.bool_]) -> Floats:
+    finite = np.isfinite(values)
+    if (seen & ~finite).any():
+        frame, row, column = np.argwhere(seen & ~finite)[0]
+        raise InputError(
+            f"terms must have a value at every pixel, with noise of one to two sd more; {name!r} "
+            f"has none at frame {frame}, row {row}, column {column}: leave it out or shift its "
+            "argument."
+        )
+    return np.where(finite, values, 0.0)
 
 
 def _over_time(values: Floats, weights: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,10 @@ class FieldLawOptions:
         ``trilap_u``, ``u_x``, ``u2_x`` (d(u^2)/dx, twice u u_x), ``grad_u_squared``, ``drive``,
         ``drive_u``; untied ``u_xx``, ``u_yy``; with a second field v also ``u_v``, ``u2_v``, ....
     extra_terms
-        `FieldTerm` records beside the default library.
+        `FieldTerm` records beside the default library. With two fields u and v a term ``bent``
+        acts on each: ``bent_u``, ``bent_v``.
+    expressions
+        Name -> text of further terms in the fields and ``drive``, such as ``u*v/(1 + u)``.
     isotropic
         Tie the second derivatives along x and y (``lap_u``).
     conservative
@@ -65,6 +68,7 @@ class FieldLawOptions:
 
     terms: Sequence[str | FieldTerm] | None = None
     extra_terms: Sequence[FieldTerm] = ()
+    expressions: Mapping[str, str] | None = None
     isotropic: bool = True
     conservative: bool = False
     noise_sd: ArrayLike | None = None
@@ -99,5 +103,10 @@ class FieldLawOptions:
                 raise InputError(
                     f"terms must be a list of names and FieldTerm records; it holds {term!r}."
                 )
+        if not isinstance(self.expressions or {}, Mapping):
+            raise InputError(
+                "expressions must map names to texts such as 'u*v/(1 + u)'; got "
+                f"{type(self.expressions).__name__}."
+            )
         if isinstance(self.terms, str):
             raise InputError(f"terms must be a list of names; got the text {self.terms!r}.")

@@ -54,7 +54,7 @@ def _unit(film: FieldFilm, feature: Feature) -> str:
     Empty for a user's function, the drive, and where the length has no known unit.
     """
     source = feature.source
-    if source.function is not None or source.of_drive:
+    if source.own or source.of_drive:
         return ""
     powers = list(source.powers)
     order = feature.operator[0][1] + feature.operator[0][2]

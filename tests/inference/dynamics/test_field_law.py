@@ -168,6 +168,52 @@ def test_two_fields_that_turn_into_each_other():
     laws = discover_field_law(xr.Dataset(films))
     check_law(laws["du/dt"].best, {"v": 1.0, "lap_u": 0.1})
     check_law(laws["dv/dt"].best, {"u": -1.0, "lap_v": 0.1})
+    twice = FieldTerm("twice", lambda field, drive: 2 * field)
+    options = FieldLawOptions(terms=("lap_u", "lap_v"), extra_terms=(twice,), window=WINDOW)
+    laws = discover_field_law(films, options=options)
+    check_law(laws["du/dt"].best, {"twice_v": 0.5, "lap_u": 0.1})
+    check_law(laws["dv/dt"].best, {"twice_u": -0.5, "lap_v": 0.1})
+
+
+def grazed():
+    """Hunters v of prey u at every pixel, by Runge-Kutta steps a tenth of a frame long."""
+
+    def rates(state):
+        u, v = state
+        uptake = u * v / (1 + u)
+        return np.array([u - u**2 / 3 - uptake, 0.8 * uptake - 0.3 * v])
+
+    state = np.array([1.0 + 0.3 * np.tanh(waves_at(np.zeros(1), Y, X, rng)[0]) for rng in (21, 22)])
+    frames, step = [state], 0.03
+    for count in range(1, 10 * len(T) - 9):
+        one = rates(state)
+        two = rates(state + step / 2 * one)
+        three = rates(state + step / 2 * two)
+        state = state + step / 6 * (one + 2 * two + 2 * three + rates(state + step * three))
+        frames += [state] if count % 10 == 0 else []
+    return np.array(frames)
+
+
+def test_a_text_of_both_fields_is_a_term():
+    generator = np.random.default_rng(23)
+    films = {
+        name: film_of(f + 0.1 * f.std() * generator.normal(size=f.shape), 3 * T, Y, X)
+        for name, f in zip("uv", np.moveaxis(grazed(), 1, 0), strict=True)
+    }
+    options = {"terms": ("1", "u", "u2", "v", "u_v", "v2"), "window": (2.4, 3.6)}
+    laws = discover_field_law(
+        films, options=FieldLawOptions(**options, expressions={"uptake": "u*v/(1 + u)"})
+    )
+    check_law(laws["du/dt"].best, {"u": 1.0, "u2": -1 / 3, "uptake": -1.0})
+    check_law(laws["dv/dt"].best, {"v": -0.3, "uptake": 0.8})
+    for own, says in (
+        ({"u2": "u*v"}, "named by words that name no built-in term; got 'u2'"),
+        ({"two": "1 + 1"}, "'two'] must hold u or v"),
+        ({"odd": "log(u - 1)"}, "'odd' has none at frame 0, row"),
+        ({"odd": "w*u"}, "w"),
+    ):
+        with pytest.raises(InputError, match=says):
+            discover_field_law(films, options=FieldLawOptions(**options, expressions=own))
 
 
 def test_drive_and_a_user_s_term():
@@ -281,6 +327,7 @@ def test_noise_of_unknown_duration_is_told():
         ({"window": 3}, "two half widths"),
         ({"noise_sd": "a"}, "noise_sd"),
         ({"terms": [["u"]]}, "it holds"),
+        ({"expressions": ["u*v"]}, "map names to texts .* got list"),
     ],
 )
 def test_bad_options_get_one_sentence(options, says):
