@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.laws.dynamics import HALF_WIDTH, FieldScore, row_of
+from benchmarks.laws.dynamics import HALF_WIDTH, FieldScore, half_of, row_of
 from benchmarks.laws.formula import evaluate
 from benchmarks.laws.judge import values_of
 
@@ -17,6 +17,8 @@ __all__ = ["CHECKS", "MOTIONS", "series_of"]
 
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
+NOISES = (0.02, 0.1)
+N_SERIES = 5
 # name -> (columns seen, target -> terms, start, duration, points); d2 targets: velocity not seen
 MOTIONS: dict[str, tuple[dict[str, dict[str, float]], tuple[float, ...], float, int]] = {
     "lotka_volterra": ({"x": {"x": 1.0, "x*y": -0.5}, "y": {"y": -0.8, "x*y": 0.3}},
@@ -84,14 +86,15 @@ def score(name: str, noise: float, seed: int) -> FieldScore:
     return FieldScore(selected, listed, credible, inside, intervals, seconds, text)
 
 
-def motions(quick: bool) -> list[Row]:
-    """Every system at two noises."""
-    return [
-        row_of(f"{name}, noise {noise:.0%} of every column's sd", [
-            score(name, noise, seed) for seed in range(1 if quick else 5)
-        ], None)
-        for name in MOTIONS for noise in (0.02, 0.1)
-    ]  # fmt: skip
+def _series(name: str, noise: float) -> Callable[[bool], list[Row]]:
+    def check(quick: bool) -> list[Row]:
+        scores = [score(name, noise, seed) for seed in range(1 if quick else N_SERIES)]
+        what = f"{name} ({half_of(name)}), noise {noise:.0%} of every column's sd"
+        return [row_of(f"{what}, {len(scores)} series", scores, None)]
+
+    check.__doc__ = f"Series of {name} at {noise:.0%}."
+    return check
 
 
-CHECKS = {"series of known equations": motions}
+CHECKS = {f"series of {name} at {noise:.0%}": _series(name, noise)
+          for name in MOTIONS for noise in NOISES}  # fmt: skip

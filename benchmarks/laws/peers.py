@@ -1,4 +1,8 @@
-"""Other tools of symbolic regression on the same points, judged in the same way."""
+"""Other tools of symbolic regression on the same points, judged in the same way.
+
+PySR fetches Julia at its first import; where it cannot, its row says so. What was published for it
+is of other data (Cranmer, arXiv:2305.01582) and does not stand beside ours.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +20,14 @@ import numpy as np
 from benchmarks.laws.formula import Token, program_of
 from benchmarks.laws.judge import Verdict, judge, numbers_of, refit
 from benchmarks.laws.scoring import Score, score_laws, share
-from benchmarks.laws.suite import Law, LawData, design_laws, kept_out_laws
+from benchmarks.laws.suite import LawData, fresh_laws
 
 __all__ = ["CHECKS", "gplearn", "operon", "pysr"]
 
 Row = dict[str, Any]
 Answer = tuple[str, list[str], float]
 
-NOISE = 0.01
+NOISES = (0.01, 0.1)
 
 
 def operon(data: LawData, seed: int, evaluations: int) -> Answer:
@@ -139,19 +143,20 @@ def score_peer(data: LawData, seed: int, search: Callable[[LawData, int], Answer
     )
 
 
-SEARCHES: dict[str, tuple[str, Callable[[LawData, int], Answer], int]] = {
-    "Operon, 100k evaluations": ("pyoperon", partial(operon, evaluations=100_000), 3),
-    "Operon, 1M evaluations": ("pyoperon", partial(operon, evaluations=1_000_000), 1),
-    "gplearn, 20k evaluations": ("gplearn", partial(gplearn, evaluations=20_000), 1),
-    "PySR, defaults": ("pysr", pysr, 1),
+# package, search, seeds, how many times as often ours is to be selected on the same points
+SEARCHES: dict[str, tuple[str, Callable[[LawData, int], Answer], int, float | None]] = {
+    "Operon, 100k evaluations": ("pyoperon", partial(operon, evaluations=100_000), 3, None),
+    "Operon, 1M evaluations": ("pyoperon", partial(operon, evaluations=1_000_000), 1, 1.4),
+    "gplearn, 20k evaluations": ("gplearn", partial(gplearn, evaluations=20_000), 1, None),
+    "PySR, defaults": ("pysr", pysr, 1, None),
 }
 
 
-def _case(half: str, laws: Callable[[], list[Law]], peer: str) -> Callable[[bool], list[Row]]:
-    package, search, seeds = SEARCHES[peer]
+def _case(peer: str, noise: float) -> Callable[[bool], list[Row]]:
+    package, search, seeds, times = SEARCHES[peer]
 
     def check(quick: bool) -> list[Row]:
-        what = f"{half} half, {peer}, noise {NOISE:g}"
+        what = f"fresh laws, {peer}, noise {noise:g}"
         try:
             version = importlib.metadata.version(package)
             importlib.import_module(package)
@@ -159,9 +164,10 @@ def _case(half: str, laws: Callable[[], list[Law]], peer: str) -> Callable[[bool
             words = f"not here ({type(error).__name__})"
             return [{"what": what, "measured": words, "goal": "none stated", "met": None}]
         one = partial(score_peer, search=search)
-        scores = score_laws(laws(), NOISE, quick, one, seeds)
+        scores = score_laws(fresh_laws(), noise, quick, one, seeds)
         found = Counter(s.name for s in scores if s.selected)
-        return [{
+        count = {name: sum(getattr(s, name) for s in scores) for name in ("selected", "listed")}
+        rows: list[Row] = [{
             "what": f"{what}, {len({s.name for s in scores})} laws x {seeds} seeds",
             "measured": f"{package} {version}: selected {share(scores, 'selected')} (with at most "
             f"one constant too many {share(scores, 'nearly')}), in its front "
@@ -169,14 +175,28 @@ def _case(half: str, laws: Callable[[], list[Law]], peer: str) -> Callable[[bool
             "s; selected: " + ", ".join(f"{name} {n}" for name, n in sorted(found.items())),
             "goal": "none stated",
             "met": None,
+            "counts": {**count, "n": len(scores)},
         }]  # fmt: skip
+        if times is not None:
+            ours = score_laws(fresh_laws(), noise, quick, seeds=seeds)
+            n = sum(s.selected for s in ours)
+            rows.append({
+                "what": f"{what}: ours on the same points",
+                "measured": f"ours selected {share(ours, 'selected')}, listed "
+                f"{share(ours, 'listed')}: {n / max(count['selected'], 1):.2f} times as often "
+                f"selected; median {np.median([s.seconds for s in ours]):.2f} CPU s",
+                "goal": f"selected >= {times:g} times as often",
+                "met": n >= times * count["selected"],
+            })  # fmt: skip
+        return rows
 
-    check.__doc__ = f"{peer} on the {half} half."
+    check.__doc__ = f"{peer} on the fresh laws at noise {noise:g}."
     return check
 
 
+# gplearn and PySR at 1 % only: neither is helped by more noise
 CHECKS = {
-    f"{half} half, {peer}": _case(half, laws, peer)
-    for half, laws in (("design", design_laws), ("kept-out", kept_out_laws))
+    f"{peer} at noise {noise:g}": _case(peer, noise)
     for peer in SEARCHES
+    for noise in (NOISES if peer.startswith("Operon") else NOISES[:1])
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from benchmarks.laws.judge import judge, program_of_equation
 from benchmarks.laws.suite import Law, LawData, sample
@@ -93,10 +94,18 @@ def score_laws(
     laws: Sequence[Law], noise_fraction: float, quick: bool,
     one: Callable[[LawData, int], Score] = score_ours, seeds: int = SEEDS,
 ) -> list[Score]:  # fmt: skip
-    """Score laws at several seeds (quick: the first three laws, one seed)."""
+    """Score laws at several seeds (quick: the first three laws, one seed); print each law."""
     chosen = laws[:3] if quick else laws
-    return [
-        one(sample(law, None, noise_fraction, seed), seed)
-        for law in chosen
-        for seed in range(1 if quick else seeds)
-    ]
+    console = Console(highlight=False)
+    scores: list[Score] = []
+    for number, law in enumerate(chosen, start=1):
+        own = [
+            one(sample(law, None, noise_fraction, seed), seed)
+            for seed in range(1 if quick else seeds)
+        ]
+        scores += own
+        console.print(
+            f"{number}/{len(chosen)} {law.name}: selected {share(own, 'selected')}, listed "
+            f"{share(own, 'listed')}, {np.mean([s.seconds for s in own]):.1f} CPU s a fit"
+        )
+    return scores
