@@ -17,13 +17,14 @@ LAWS = Benchmark(
         "dynamics_peers": "PySINDy on the same films and series",
         "black_box": "A law beside black boxes",
     },
-    "Fresh laws were written after the search, by someone who did not look at it, and run once, when "
-    "the design no longer changed. The older laws are split by the SHA-256 digest of their names; of "
-    "those of one and two variables both halves have served the design by now. A law counts as found when the form, its constants "
-    "refitted to the values without noise, gives these exactly, with no constant more than the "
-    "law has. Every method gets the same points and the same functions (exp, log, sqrt, 1/x, "
-    "squares, cubes; sin and cos, or tanh, where the law has them). cov90: the share of 90 % "
-    "intervals that hold the truth; times are CPU seconds of one thread.",
+    "Fresh laws were written after the search, by someone who did not look at it, and run once, "
+    "when the design no longer changed. The older laws are split by the SHA-256 digest of their "
+    "names; of those of one and two variables both halves have served the design by now. A law "
+    "counts as found when the form, its constants refitted to the values without noise, gives "
+    "these exactly, with no constant more than the law has. Every method gets the same points and "
+    "the same functions (exp, log, sqrt, 1/x, squares, cubes; sin and cos, or tanh, where the law "
+    "has them). cov90: the share of 90 % intervals that hold the truth; times are CPU seconds of "
+    "one thread.",
 )
 
 if __name__ == "__main__":
