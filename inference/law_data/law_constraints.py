@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError
 from physlearn.inference.laws.equation import Equation
 
-__all__ = ["LawConstraints"]
+__all__ = ["LawConstraints", "allowed"]
 
 Floats = NDArray[np.float64]
 
@@ -187,3 +187,25 @@ class LawConstraints:
                 if not abs(last - wanted) <= self.tolerance * size:
                     return f"goes to {last:.3g} as {name} grows, not to {wanted:.3g}"
         return None
+
+
+def allowed(
+    laws: Sequence[Equation], constraints: Callable[[Equation], str | None] | None
+) -> tuple[list[Equation], list[str]]:
+    """Laws without a reason against them, and a sentence on how many had one.
+
+    Examples
+    --------
+    >>> from physlearn.inference.laws.equation import Term
+    >>> allowed([Equation((Term(1.0, ("x",)),), 0.0, 0.0, 1)], lambda law: "is odd")
+    ([], ['1 of 1 laws broke a constraint; the best of them is odd'])
+    """
+    if constraints is None:
+        return list(laws), []
+    reasons = [constraints(law) for law in laws]
+    kept = [law for law, reason in zip(laws, reasons, strict=True) if reason is None]
+    removed = [reason for reason in reasons if reason is not None]
+    if not removed:
+        return kept, []
+    said = f"{len(removed)} of {len(laws)} laws broke a constraint; the best of them {removed[0]}"
+    return kept, [said]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -37,6 +37,7 @@ FREE_OF_MANY = FREE[:7]
 MOST_FREE = 4
 MOST_TRIED = 60_000
 LARGEST_POWER = 6
+MINUS_ONE = Fraction(-1)
 PRICE_OF_ROOT = 1.5  # a half; thirds and so on cost more
 
 
@@ -220,8 +221,13 @@ def _split(matrix: Floats) -> tuple[list[int], list[int]]:
     return [i for i in range(matrix.shape[1]) if i not in pivots], pivots
 
 
-def independent_groups(units: Sequence[Unit]) -> list[Monomial]:
+def independent_groups(
+    units: Sequence[Unit], usable: Callable[[Monomial], bool] | None = None
+) -> list[Monomial]:
     """Return the cheapest dimensionless groups that all others are products of powers of.
+
+    ``usable`` says which groups the data define (a column that holds 0 stands below no line); a
+    group that is not may stand in as its inverse. Where these are too few, the others follow.
 
     Their number is that of the quantities less the rank of their units (Buckingham, Phys. Rev.
     4:345, 1914, https://doi.org/10.1103/PhysRev.4.345).
@@ -235,7 +241,11 @@ def independent_groups(units: Sequence[Unit]) -> list[Monomial]:
     nothing = Unit((Fraction(0),) * len(BASE_UNITS))
     chosen: list[Monomial] = []
     n_groups = len(units) - int(np.linalg.matrix_rank(_matrix(units), tol=1e-9))
-    for group in dimensionless_groups(units, nothing):
+    candidates = dimensionless_groups(units, nothing)
+    if usable is not None:
+        turned = [g if usable(g) or not usable(g**MINUS_ONE) else g**MINUS_ONE for g in candidates]
+        candidates = sorted(turned, key=lambda group: not usable(group))
+    for group in candidates:
         rows = np.array([[float(p) for p in m.powers] for m in (*chosen, group)])
         if np.linalg.matrix_rank(rows, tol=1e-9) > len(chosen):
             chosen.append(group)

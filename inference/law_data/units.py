@@ -69,6 +69,7 @@ _PREFIXES = {
     "h": 2, "da": 1, "d": -1, "c": -2, "m": -3, "u": -6, "μ": -6, "n": -9, "p": -12,
     "f": -15, "a": -18, "z": -21, "y": -24, "r": -27, "q": -30,
 }  # fmt: skip
+OFFSET = re.compile(r"(?<![^\W\d_])(degC|degF|degrees?|deg|celsius|Celsius)(?![^\W\d_])")
 _WORD = re.compile(
     r"\s*(?:(?P<symbol>[^\W\d_]+|%)|(?P<number>\d+(?:\.\d+)?)|(?P<sign>\*\*|[*·/^()-]))"
 )
@@ -104,8 +105,8 @@ def parse_unit(text: str, name: str = "unit") -> Unit:
     Symbols of SI with their prefixes, eV, e, u, angstrom, L, bar, atm, min, h, d, t, rad and px,
     joined by ``*`` (or a blank), ``/``, powers ``^`` or ``**`` with whole numbers, halves as
     ``^0.5`` and one level of brackets. A prefix binds before a product: ``"mT"`` is millitesla,
-    ``"m*T"`` metre tesla. Temperature differences are in K; degrees Celsius have an offset and are
-    refused.
+    ``"m*T"`` metre tesla. Refused are degrees, which have an offset (give K), and a blank after a
+    ``/`` as in ``"J/kg K"``, which people read in two ways.
 
     Parameters
     ----------
@@ -135,7 +136,13 @@ def parse_unit(text: str, name: str = "unit") -> Unit:
         raise InputError(f"{name} must be text such as 'nm' or 'kg*m/s^2', got {text!r}.")
     if len(text) > LONGEST_TEXT:
         raise InputError(f"{name} must have at most {LONGEST_TEXT} characters, got {len(text)}.")
-    words = _words(unicodedata.normalize("NFKC", text), name)  # one sign for micro, angstrom, ohm
+    plain = unicodedata.normalize("NFKC", text)  # one sign for micro, angstrom, ohm
+    if "°" in plain or OFFSET.search(plain):
+        raise InputError(
+            f"{name} must not be in degrees, got {text!r}: give absolute temperatures in K "
+            "(degrees Celsius + 273.15) with the unit 'K', and angles in 'rad'."
+        )
+    words = _words(plain, name)
     if not words:
         return DIMENSIONLESS
     unit, place = _product(words, 0, text, name, inside=False)
@@ -164,12 +171,23 @@ def _broken(text: str, name: str) -> InputError:
     )
 
 
+def _two_readings(text: str, name: str) -> InputError:
+    over, _, under = text.partition("/")
+    both = "'J/(kg*K)' or 'J*K/kg'"
+    if "/" not in under and "(" not in text:
+        first, *rest = under.split()
+        both = f"'{over}/({'*'.join([first, *rest])})' or '{'*'.join([over, *rest])}/{first}'"
+    return InputError(
+        f"{name} has a blank after a '/', so {text!r} can be read in two ways: write {both}."
+    )
+
+
 def _product(
     words: Sequence[tuple[str, str]], place: int, text: str, name: str, *, inside: bool
 ) -> tuple[Unit, int]:
     """Read factors until the end or the closing bracket."""
     unit, sign = DIMENSIONLESS, 1
-    wants = True
+    wants, divided = True, False
     while place < len(words):
         kind, word = words[place]
         if word == ")":
@@ -192,7 +210,10 @@ def _product(
             raise _broken(text, name)
         power, place = _power(words, place, text, name)
         if not wants:  # a blank is a product
+            if divided:
+                raise _two_readings(text, name)
             sign = 1
+        divided = divided or sign < 0
         unit = _times(unit, factor, sign * power, name)
         wants = False
     if wants:
@@ -237,8 +258,6 @@ def _symbol(word: str, text: str, name: str) -> Unit:
         if word.startswith(prefix) and rest in _TABLE:
             exponents, factor = _TABLE[rest]
             return _unit(exponents, factor * Fraction(10) ** _PREFIXES[prefix])
-    if word in ("degC", "degF", "C°", "°C"):
-        raise InputError(f"{name} must be an absolute temperature in K, got {text!r}.")
     raise InputError(
         f"{name} uses {word[:20]!r}, which is no SI symbol known here ({', '.join(_TABLE)}, "
         f"{', '.join(_WHOLE)}, with prefixes from q to Q): {text!r}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
+from physlearn.inference.law_data.law_constraints import allowed
 from physlearn.inference.law_data.pi_groups import (
     Monomial,
     check_units_make,
@@ -26,6 +28,7 @@ from physlearn.inference.law_search.group_programs import law_of_groups
 from physlearn.inference.law_search.refinement import fit_terms
 from physlearn.inference.law_search.search_options import SearchOptions, SearchOutcome
 from physlearn.inference.laws.equation import Equation
+from physlearn.inference.laws.expression_text import to_infix
 
 __all__ = ["Quantities", "find_laws_with_units"]
 
@@ -41,6 +44,7 @@ MOST_GROUPS = 5
 PRICES = {1: 18, 2: 15, 3: 13, 4: 11, 5: 10}
 SINGLE_IS_ENOUGH = 3.0  # times the noise variance that is left
 SAME_VALUES = 1e-6
+GROUP = re.compile(r"group_(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +116,18 @@ def find_laws_with_units(
         If no product of powers has the target's unit; the sentence names what is missing.
     """
     options = options or SearchOptions()
+    data, quantities = _by_name(data, quantities)
     names = [*data.names, *(name for name, *_ in quantities.known)]
     units = [*quantities.variables, *(unit for *_, unit in quantities.known)]
     check_units_make(units, names, quantities.target, "the target")
     columns = _si_columns(data, quantities)
     prefactors = monomials_of_unit(units, quantities.target, MOST_PREFACTORS)
-    groups = independent_groups(units)
+    groups = independent_groups(units, lambda group: _defined(group, columns))
     # A group of known constants alone is a number
-    groups = [g for g in groups if np.ptp(g.values(columns)) > 0]
+    groups = [g for g in groups if _defined(g, columns) and np.ptp(g.values(columns)) > 0]
     factor = float(quantities.target.factor)
     laws: list[tuple[float, _World, Equation]] = []
-    warnings: list[str] = []
+    warnings = _not_divided_by(data, units)
     count = 0
     worlds = [
         world for prefactor in prefactors
@@ -141,17 +146,60 @@ def find_laws_with_units(
         begun, share = number / len(chosen), 1.0 / len(chosen)
         outcome = engine(world.data, _options_of(options, world, begun, share))
         count += outcome.n_candidates
-        warnings += [text for text in outcome.warnings if text not in warnings]
+        said = [_in_names(text, world, names) for text in outcome.warnings]
+        warnings += [text for text in said if text not in warnings]
         exact = with_exact_numbers(world.data, outcome.laws)
         laws += [(_total(world, law), world, law) for law in exact]
         if any("stopped" in text for text in outcome.warnings):  # Ctrl-C or options.stop
             break
-    kept = _merge(data, quantities, laws, options)
-    return SearchOutcome(tuple(kept), tuple(warnings), count)
+    kept, said = _merge(data, quantities, laws, options)
+    return SearchOutcome(tuple(kept), (*warnings, *said), count)
+
+
+def _by_name(data: SearchData, quantities: Quantities) -> tuple[SearchData, Quantities]:
+    """Order the columns by their names: groups of one price are taken in the columns' order."""
+    order = sorted(range(len(data.names)), key=lambda place: data.names[place])
+    return (
+        replace(data, x=data.x[order], names=tuple(data.names[place] for place in order)),
+        replace(
+            quantities, variables=tuple(quantities.variables[place] for place in order),
+            known=tuple(sorted(quantities.known, key=lambda one: one[0])),
+        ),
+    )  # fmt: skip
+
+
+def _defined(group: Monomial, columns: Floats) -> bool:
+    return bool(np.isfinite(group.values(columns)).all())
+
+
+def _not_divided_by(data: SearchData, units: Sequence[Unit]) -> list[str]:
+    """Say which columns hold 0: with units, whole families of groups divide by each of them."""
+    texts = []
+    for name, column, unit in zip(data.names, data.x, units, strict=False):
+        zeros = np.flatnonzero(column == 0.0)
+        if zeros.size and not unit.is_number:
+            texts.append(
+                f"{name} is 0 in {zeros.size} row(s), first row {zeros[0]}: laws that divide by it "
+                "or are proportional to a power of it alone were left out; without these rows more "
+                "laws are tried"
+            )
+    return texts
 
 
 def _name(index: int) -> str:
     return f"group_{index}"
+
+
+def _in_names(text: str, world: _World, names: Sequence[str]) -> str:
+    """Write groups in the user's names: a sentence on group_0 says nothing to anybody."""
+
+    def written(found: re.Match[str]) -> str:
+        place = int(found[1])
+        if place >= len(world.groups):
+            return "a number"
+        return to_infix(world.groups[place].program([(name,) for name in names]), [])
+
+    return GROUP.sub(written, text)
 
 
 def _si_columns(data: SearchData, quantities: Quantities) -> Floats:
@@ -232,6 +280,7 @@ def _single_worlds(
     total = float(np.average((data.y - np.average(data.y, weights=data.weight)) ** 2,
                              weights=data.weight))  # fmt: skip
     for group in dimensionless_groups(units, DIMENSIONLESS, MOST_SINGLE):
+        group = group if _defined(group, columns) else group ** Fraction(-1)
         x = group.values(columns)
         if not (np.isfinite(x).all() and np.ptp(x) > 1e-9 * np.abs(x).max()):
             continue
@@ -270,7 +319,7 @@ def _roughness(y: Floats, scale: Floats, x: Floats) -> float:
 def _merge(
     data: SearchData, quantities: Quantities,
     laws: list[tuple[float, _World, Equation]], options: SearchOptions,
-) -> list[Equation]:  # fmt: skip
+) -> tuple[list[Equation], list[str]]:  # fmt: skip
     """Bring laws to the user's variables, one of each, shortest first."""
     laws.sort(key=lambda one: one[0])
     spread = float(np.std(data.y)) or 1.0
@@ -289,11 +338,9 @@ def _merge(
         others = seen.setdefault(law.n_constants, [])
         if any(np.abs(values - other).max() < SAME_VALUES * spread for other in others):
             continue
-        said = replace(measured, description_length=length)
-        if options.constraints is not None and options.constraints(said) is not None:
-            continue
-        kept.append(said)
+        kept.append(replace(measured, description_length=length))
         others.append(values)
-        if len(kept) == options.n_kept:
+        if len(kept) == options.n_kept and options.constraints is None:
             break
-    return kept
+    sound, texts = allowed(kept, options.constraints)
+    return sound[: options.n_kept], texts

@@ -15,6 +15,7 @@ from physlearn.checks import InputError, atomic_write
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.equation_text import text_of
+from physlearn.inference.laws.own_functions import OwnFunctions, derived_names
 
 if TYPE_CHECKING:
     from physlearn.inference.laws.equation_set import EquationSet
@@ -37,7 +38,7 @@ def json_of(laws: EquationSet) -> str:
         "variables": laws.variables, "target": laws.target, "ranges": laws.ranges.tolist(),
         "noise_sd": laws.noise_sd, "warnings": laws.warnings, "units": laws.units,
         "variable_units": laws.variable_units, "link": laws.link,
-        "constant_length": laws.constant_length,
+        "constant_length": laws.constant_length, "functions": list(laws.functions),
         "data": None if data is None or not kept else {
             "x": data.x.tolist(), "y": data.y.tolist(), "weight": data.weight.tolist(),
             "noise_known": bool(data.noise_known),
@@ -65,7 +66,7 @@ def save_set(laws: EquationSet, path: str | os.PathLike[str]) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_set(path: str | os.PathLike[str]) -> EquationSet:
+def read_set(path: str | os.PathLike[str], functions: OwnFunctions | None = None) -> EquationSet:
     """Read what `save_set` wrote; see `EquationSet.load`."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {path}")
@@ -75,15 +76,15 @@ def read_set(path: str | os.PathLike[str]) -> EquationSet:
         text = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise InputError(f"{path} must be an EquationSet that save wrote; it is no text.") from None
-    return set_of_json(text)
+    return set_of_json(text, functions)
 
 
-def set_of_json(text: str) -> EquationSet:
+def set_of_json(text: str, functions: OwnFunctions | None = None) -> EquationSet:
     """Read what `json_of` wrote, or format 1; see `EquationSet.from_json`."""
     if not isinstance(text, str) or len(text) > LARGEST_TEXT:
         raise InputError(f"text must be JSON of at most {LARGEST_TEXT} characters.")
     try:
-        return _set_of(json.loads(text, parse_constant=_refuse))
+        return _set_of(json.loads(text, parse_constant=_refuse), functions or {})
     except InputError:
         raise
     except RecursionError:
@@ -99,7 +100,7 @@ def _refuse(name: str) -> NoReturn:
     raise InputError(f"text must be an EquationSet that to_json wrote; it holds {name}.")
 
 
-def _set_of(data: Any) -> EquationSet:
+def _set_of(data: Any, functions: OwnFunctions) -> EquationSet:
     from physlearn.inference.laws.equation_set import EquationSet
 
     if not isinstance(data, dict) or data.get("format") not in FORMATS:
@@ -111,14 +112,17 @@ def _set_of(data: Any) -> EquationSet:
         raise InputError(f"text must hold at most {MOST_EQUATIONS} laws, got {len(items)}.")
     variables = tuple(_texts(data, "variables"))
     units = data.get("variable_units")
+    words = _texts(data, "functions") if "functions" in data else []
+    own = {word: functions.get(word) for word in words}
+    columns = (*variables, *derived_names(own, variables))
     return EquationSet(
         tuple(_equation_of(item, old) for item in items), variables, _text(data, "target"),
         _array(data["ranges"]), _number(data, "noise_sd"), tuple(_texts(data, "warnings")),
         units=None if data.get("units") is None else _text(data, "units"),
         variable_units=None if units is None else tuple(_texts(data, "variable_units")),
         link="identity" if old else _text(data, "link"),
-        data=None if data.get("data") is None else _data_of(data["data"], variables),
-        constant_length=_optional(data, "constant_length"),
+        data=None if data.get("data") is None else _data_of(data["data"], columns),
+        constant_length=_optional(data, "constant_length"), functions=own,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,6 @@ from physlearn.inference.laws.equation_text import (
     python_source,
     text_of,
 )
-from physlearn.inference.laws.expression import OPERATIONS
 from physlearn.inference.laws.law_differences import (
     CONSTANT_REFUTED,
     constant_probability,
@@ -38,6 +37,11 @@ from physlearn.inference.laws.law_predictions import (
     INVERSE_LINKS,
     extrapolated,
     prediction_interval,
+)
+from physlearn.inference.laws.own_functions import (
+    OwnFunctions,
+    check_names,
+    derived_columns,
 )
 from physlearn.results import Fit
 
@@ -81,6 +85,9 @@ class EquationSet:
     log_likelihood
         (law, constants (m, n_constants)) to log likelihoods (m,), for another noise model than the
         Gaussian of ``data``; not written to files.
+    functions
+        The user's own functions, word -> function of an array: laws may hold ``erf_x`` for erf(x).
+        Files keep their words only.
 
     Raises
     ------
@@ -109,6 +116,7 @@ class EquationSet:
     data: SearchData | None = None
     constant_length: float | None = None
     log_likelihood: LogLikelihood | None = None
+    functions: OwnFunctions = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         laws = tuple(self.equations)
@@ -117,7 +125,9 @@ class EquationSet:
         for law in laws:
             if not math.isfinite(law.description_length):
                 raise InputError("equations must have finite description lengths.")
-        _check_names(laws, self.variables)
+        check_names(
+            {name for law in laws for name in law.variables}, self.variables, self.functions
+        )
         n_variables = len(self.variables)
         ranges = check_array("ranges", self.ranges, shape=(n_variables, 2)).copy()
         ranges.setflags(write=False)
@@ -129,7 +139,7 @@ class EquationSet:
                 f"variable_units must hold {n_variables} texts, got {len(self.variable_units)}."
             )
         if self.data is not None:
-            _check_data(self.data, n_variables)
+            _check_data(self.data, n_variables * (1 + len(self.functions)))
         ordered = sorted(laws, key=lambda law: law.description_length)
         object.__setattr__(self, "equations", tuple(ordered))
         object.__setattr__(self, "variables", tuple(self.variables))
@@ -233,9 +243,11 @@ class EquationSet:
         return None
 
     def columns(self, x: ArrayLike) -> dict[str, Floats]:
-        """Columns of x, shape (n, n_variables), by name."""
+        """Columns of x, shape (n, n_variables), by name, and what own functions make of them."""
         matrix = check_array("x", x, shape=(None, len(self.variables)))
-        return {name: matrix[:, index] for index, name in enumerate(self.variables)}
+        own = {name: matrix[:, index] for index, name in enumerate(self.variables)}
+        used = sorted({name for law in self.equations for name in law.variables} - set(own))
+        return {**own, **derived_columns(own, self.functions, used)}
 
     def predict(self, x: ArrayLike) -> Floats:
         """Return what the best law says, shape (n,), for x of shape (n, n_variables)."""
@@ -342,23 +354,25 @@ class EquationSet:
         return json_of(self)
 
     @classmethod
-    def from_json(cls, text: str) -> EquationSet:
-        """Read what `to_json` wrote (formats 1 and 2).
+    def from_json(cls, text: str, functions: OwnFunctions | None = None) -> EquationSet:
+        """Read what `to_json` wrote (formats 1 and 2); ``functions`` as in the attributes.
 
         Raises
         ------
         InputError
             If the text is not such a set.
         """
-        return set_of_json(text)
+        return set_of_json(text, functions)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the set as JSON, whole or not at all."""
         save_set(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> EquationSet:
-        """Read what `save` wrote.
+    def load(
+        cls, path: str | os.PathLike[str], functions: OwnFunctions | None = None
+    ) -> EquationSet:
+        """Read what `save` wrote; ``functions`` as in the attributes.
 
         Raises
         ------
@@ -367,24 +381,10 @@ class EquationSet:
         InputError
             When the file does not hold a set of laws.
         """
-        return read_set(path)
+        return read_set(path, functions)
 
 
-def _check_names(laws: Sequence[Equation], variables: Sequence[str]) -> None:
-    if isinstance(variables, str) or not variables:
-        raise InputError("variables must hold at least one name.")
-    if len(set(variables)) != len(variables):
-        raise InputError(f"variables must differ, got {', '.join(variables)}.")
-    for name in variables:
-        if not isinstance(name, str) or not name.isidentifier() or name in OPERATIONS:
-            raise InputError(f"variables must be names like x or drive, got {str(name)[:40]!r}.")
-    unknown = {name for law in laws for name in law.variables} - set(variables)
-    if unknown:
-        shown = ", ".join(name[:40] for name in sorted(unknown)[:5])
-        raise InputError(f"equations use variables that are not named: {shown}.")
-
-
-def _check_data(data: SearchData, n_variables: int) -> None:
-    x = check_array("data.x", data.x, shape=(n_variables, None))
+def _check_data(data: SearchData, n_columns: int) -> None:
+    x = check_array("data.x", data.x, shape=(n_columns, None))
     check_array("data.y", data.y, shape=(x.shape[1],))
     check_array("data.weight", data.weight, shape=(x.shape[1],), minimum=0.0)

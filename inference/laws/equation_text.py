@@ -14,6 +14,7 @@ import numpy as np
 from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.expression import OPERATIONS
 from physlearn.inference.laws.expression_text import to_infix
+from physlearn.inference.laws.own_functions import derived_names
 
 if TYPE_CHECKING:
     from physlearn.inference.laws.equation_set import EquationSet
@@ -103,6 +104,12 @@ def python_source(laws: EquationSet, index: int) -> str:
         while free in RESERVED or free in safe.values() or (free != name and free in names):
             free += "_"
         safe[name] = free
+    own = {n: p for n, p in _derived(laws).items() if n in law.variables}
+    words = {word: _free(f"{word}_", {*safe.values(), *names}) for word, _ in own.values()}
+    calls = {n: f"{words[word]}({safe[variable]})" for n, (word, variable) in own.items()}
+    for name in calls:
+        safe[name] = _free(name, {*safe.values(), *words.values(), *names})
+    arguments = [*(safe[name] for name in laws.variables), *words.values()]
     program = tuple(safe.get(t, t) if isinstance(t, str) else t for t in law.program)
     body = to_infix(program, names, prefix="np.")
     if laws.link != "identity":
@@ -113,13 +120,26 @@ def python_source(laws: EquationSet, index: int) -> str:
     if function[0].isdigit() or function in {*RESERVED, *safe.values(), *names}:
         function = f"law_{function}"
     said = _docstring(laws, law, names)
-    lines = ["import numpy as np", "", "", f"def {function}({', '.join(safe.values())}):"]
+    lines = ["import numpy as np", "", "", f"def {function}({', '.join(arguments)}):"]
     lines += [f'    """{said[0]}', "", *[f"    {line}".rstrip() for line in said[1:]], '    """']
-    lines += [f"    {name} = np.asarray({name}, dtype=float)" for name in safe.values()]
+    lines += [
+        f"    {safe[name]} = np.asarray({safe[name]}, dtype=float)" for name in laws.variables
+    ]
+    lines += [f"    {safe[name]} = {call}" for name, call in calls.items()]
     lines += [
         f"    {name} = {float(value)!r}" for name, value in zip(names, law.constants, strict=True)
     ]
     return "\n".join([*lines, f"    return {body}", ""])
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in RESERVED or name in taken:
+        name += "_"
+    return name
+
+
+def _derived(laws: EquationSet) -> dict[str, tuple[str, str]]:
+    return derived_names(laws.functions, laws.variables)
 
 
 INVERSE_LINK_SOURCE = {
@@ -140,6 +160,8 @@ def _docstring(laws: EquationSet, law: Equation, names: Sequence[str]) -> list[s
     for name, (low, high) in zip(laws.variables, laws.ranges, strict=True):
         unit = f" {units[name]}" if units.get(name) else ""
         lines.append(f"{name}: seen from {low:.4g} to {high:.4g}{unit}")
+    own = {word: name for name, (word, _) in _derived(laws).items() if name in law.variables}
+    lines += [f"{word}_: your own function {word} of an array" for word in own]
     if laws.units:
         lines.append(f"{laws.target} in {laws.units}")
     place = next(i for i, other in enumerate(laws.equations) if other is law)
@@ -154,6 +176,9 @@ def latex_of(laws: EquationSet, index: int) -> str:
     import sympy
 
     names = {sympy.Symbol(v, real=True): _latex_name(v) for v in laws.variables}
+    for name, (word, variable) in _derived(laws).items():
+        inside = rf"\left({_latex_name(variable)}\right)"
+        names[sympy.Symbol(name, real=True)] = _latex_name(word) + inside
     right = sympy.latex(_rounded(laws.law(index)), symbol_names=names)
     left = _latex_name(laws.target)
     if laws.link != "identity":

@@ -233,11 +233,11 @@ def law_functions(
     """
     if len(laws.variables) != 1:
         raise InputError(f"laws must have one variable, they have {len(laws.variables)}.")
-    name = laws.variables[0]
 
     def bound(law: Equation) -> Callable[[float], float]:
         def function(value: float) -> float:
-            found = INVERSE_LINKS[laws.link](law.predict({name: np.array([float(value)])}))
+            columns = laws.columns([[float(value)]])
+            found = INVERSE_LINKS[laws.link](law.predict(columns))
             return float(found[0])
 
         return function

@@ -286,7 +286,7 @@ def extrapolated(laws: EquationSet, x: ArrayLike) -> NDArray[np.bool_]:
     outside = np.any((scaled < -ROUNDING) | (scaled > 1 + ROUNDING), axis=1)
     if laws.data is None or len(laws.variables) == 1:
         return np.asarray(outside)
-    seen = (laws.data.x.T - laws.ranges[:, 0]) / span
+    seen = (laws.data.x[: len(span)].T - laws.ranges[:, 0]) / span
     return np.asarray(outside | _outside_cloud(seen, scaled))
 
 

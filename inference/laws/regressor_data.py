@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import keyword
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,16 +16,19 @@ from physlearn.checks import InputError, check_array
 from physlearn.inference.law_data.units import Unit, parse_unit
 from physlearn.inference.law_search.dimensional_search import Quantities
 from physlearn.inference.laws.expression import OPERATIONS
+from physlearn.inference.laws.own_functions import check_functions, derived_columns
 
 __all__ = [
     "LINKS",
     "check_finite",
+    "check_numbers",
     "check_scale",
     "column_warnings",
     "extended",
     "law_names",
     "on_link",
     "quantities_of",
+    "target_name",
     "weights_of",
 ]
 
@@ -70,20 +77,86 @@ def check_scale(name: str, values: Floats, *, of_y: bool = False) -> None:
         )
 
 
-def law_names(given: Sequence[str] | None, columns: Sequence[str] | None, n: int) -> list[str]:
-    """Names of the variables: as given, the columns' where they are identifiers, or x0, x1, ..."""
+def law_names(
+    given: Sequence[str] | None, columns: Sequence[str] | None, n: int
+) -> tuple[list[str], dict[str, str]]:
+    """Names of the variables, and what the columns' names that laws cannot hold were made to.
+
+    As given, the columns' own, or x0, x1, ... A column ``"drive (V)"`` becomes ``drive_V``.
+
+    Examples
+    --------
+    >>> law_names(None, ["T", "drive (V)", "exp"], 3)
+    (['T', 'drive_V', 'exp_'], {'drive (V)': 'drive_V', 'exp': 'exp_'})
+    """
     if given is None:
-        usable = columns is not None and all(
-            name.isidentifier() and name not in OPERATIONS for name in columns
-        )
-        return list(columns) if usable and columns is not None else [f"x{i}" for i in range(n)]
+        if columns is None:
+            return [f"x{i}" for i in range(n)], {}
+        taken = {name for name in columns if _usable(name)}
+        renamed: dict[str, str] = {}
+        for place, name in enumerate(columns):
+            if not _usable(name):
+                free = re.sub(r"\W+", "_", str(name)).strip("_") or f"x{place}"
+                free = free if _usable(free) or free in OPERATIONS else f"x_{free}"
+                while not _usable(free) or free in taken:
+                    free += "_"
+                renamed[name] = free
+                taken.add(free)
+        return [renamed.get(name, name) for name in columns], renamed
     names = list(given)
     if len(names) != n or len(set(names)) != n:
         raise InputError(f"variables must hold {n} different names, got {tuple(names)}.")
     for name in names:
-        if not isinstance(name, str) or not name.isidentifier() or name in OPERATIONS:
+        if not isinstance(name, str) or not _usable(name):
             raise InputError(f"variables must be names like x or drive, got {name!r}.")
-    return names
+    return names, {}
+
+
+def _usable(name: str) -> bool:
+    return name.isidentifier() and name not in OPERATIONS and not keyword.iskeyword(name)
+
+
+def target_name(given: str, names: Sequence[str]) -> tuple[str, list[str]]:
+    """Name of what is predicted, and a sentence where the default ``y`` is a column's name.
+
+    Raises
+    ------
+    InputError
+        If another name than the default is a column's.
+    """
+    if given not in names:
+        return given, []
+    if given != "y":
+        raise InputError(
+            f"target must not be the name of a column of X, got {given!r}: take that column out "
+            "of X, or name the target otherwise."
+        )
+    free = next(name for name in ("target", "target_", "target__") if name not in names)
+    return free, [
+        f"X has a column y, so the laws' left side is called {free!r}: if that column is what you "
+        "want to predict, take it out of X; else name it with target="
+    ]
+
+
+def check_numbers(X: ArrayLike, y: ArrayLike) -> None:
+    """Raise where a column or y holds dates, durations or text: a law needs numbers in a unit."""
+    columns: dict[str, Any] = {"X": X, "y": y}
+    if hasattr(X, "columns") and hasattr(X, "iloc"):
+        del columns["X"]
+        columns |= {f"column {name!r} of X": X.iloc[:, i] for i, name in enumerate(X.columns)}
+    for name, column in columns.items():
+        values = np.asarray(column)
+        first = values.flat[0] if values.size else 0.0
+        if values.dtype.kind in "mM" or isinstance(first, datetime.date | datetime.timedelta):
+            raise InputError(
+                f"{name} must hold numbers, got dates or durations: give them in a unit of your "
+                "choice, for example seconds, (t - t.iloc[0]).dt.total_seconds()."
+            )
+        if values.dtype.kind in "US" or isinstance(first, str):
+            raise InputError(
+                f"{name} must hold numbers, got text ({str(first)!r:.40} first): leave it out, or "
+                "give a number for each of its values."
+            )
 
 
 def extended(
@@ -96,22 +169,12 @@ def extended(
     InputError
         If a function does not give one number a row, or one that is not finite.
     """
-    columns, labels = list(matrix.T), list(names)
-    for word, function in functions.items():
-        if not isinstance(word, str) or not word.isidentifier() or word in OPERATIONS:
-            raise InputError(f"functions must have names like erf that are new, got {word!r}.")
-        for name, column in zip(names, matrix.T, strict=True):
-            with np.errstate(all="ignore"):
-                values = np.asarray(function(column), dtype=np.float64)
-            if values.shape != column.shape:
-                raise InputError(
-                    f"functions[{word!r}] must give {column.size} numbers for {name}, got shape "
-                    f"{values.shape}."
-                )
-            check_finite(f"functions[{word!r}]({name})", values)
-            columns.append(values)
-            labels.append(f"{word}_{name}")
-    return np.array(columns), labels
+    check_functions(functions, names)
+    own = dict(zip(names, matrix.T, strict=True))
+    derived = derived_columns(own, functions)
+    for name, values in derived.items():
+        check_finite(name, values)
+    return np.array([*own.values(), *derived.values()]), [*own, *derived]
 
 
 def weights_of(

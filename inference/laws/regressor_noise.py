@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.inference.law_data.law_constraints import allowed
 from physlearn.inference.law_data.noise_models import NoiseModel, Observations
 from physlearn.inference.law_data.noisy_laws import is_plain, prepare, refine_law
 from physlearn.inference.law_data.search_data import SearchData
@@ -22,6 +23,7 @@ Floats = NDArray[np.float64]
 
 MOST_REFINED = 40
 SAME_VALUES = 1e-6
+SAME_WEIGHTS = 1.5
 INTERRUPTED = (
     "the search was stopped while laws were fitted by the whole likelihood: run it to its end "
     "before you trust the weights."
@@ -32,8 +34,12 @@ def laws_under_noise(
     observations: Observations,
     noise: NoiseModel,
     search: Callable[[SearchData], SearchOutcome],
+    constraints: Callable[[Equation], str | None] | None = None,
 ) -> tuple[SearchOutcome, float | None, SearchData | None]:
-    """Search on weights, again with the weights at the best law, and refine what was kept.
+    """Search on weights, refine what was kept, and search again where the best law moves weights.
+
+    The weights of the first search are taken at the measurements. Where those at the best law are
+    the same up to a factor of `SAME_WEIGHTS`, a second search would screen the same.
 
     Parameters
     ----------
@@ -41,6 +47,9 @@ def laws_under_noise(
         Measurements and how they scatter.
     search
         The backend, with its options, and units where there are some.
+    constraints
+        Called with a law fitted by the whole likelihood; a sentence removes it. The search asks
+        before that fit, which moves the constants.
 
     Returns
     -------
@@ -59,15 +68,46 @@ def laws_under_noise(
     laws = _refined(first.laws, data, observations, noise, warnings)
     if laws and not any("stopped" in text for text in warnings):  # Ctrl-C or options.stop
         again = prepare(observations, noise, laws[0])
-        second = search(again)
-        warnings = list(dict.fromkeys([*warnings, *second.warnings]))
-        more = _refined(second.laws, again, observations, noise, warnings)
-        laws = _distinct(laws + more, observations)
-        count += second.n_candidates
-    constant = Equation((Term(float(np.mean(observations.y)), (1,)),), 0.0, 0.0, 1)
-    flat = refine_law(constant, observations, noise)
-    length = None if flat is None else flat.description_length
+        if not _same_weights(data, again):
+            second = search(again)
+            warnings = list(dict.fromkeys([*warnings, *second.warnings]))
+            more = _refined(second.laws, again, observations, noise, warnings)
+            laws = laws + more
+            count += second.n_candidates
+        laws = _distinct(laws, observations)
+    laws, said = allowed(laws, constraints)
+    warnings += [text for text in said if text not in warnings]
+    length = _constant_length(observations, noise)
+    if length is None:
+        warnings.append(
+            "no constant can be fitted under this noise, so nothing here says whether y varies "
+            "with X at all: compare with additive noise"
+        )
     return SearchOutcome(tuple(laws), tuple(warnings), count), length, None
+
+
+def _same_weights(first: SearchData, second: SearchData) -> bool:
+    """Whether all but a tenth of the points weigh the same, relative to the others."""
+    with np.errstate(all="ignore"):
+        ratio = np.log(first.weight / second.weight)
+    away = np.abs(ratio - np.median(ratio))
+    return bool(np.isfinite(ratio).all() and np.quantile(away, 0.9) < math.log(SAME_WEIGHTS))
+
+
+def _constant_length(observations: Observations, noise: NoiseModel) -> float | None:
+    """Return the length of the best constant; where the mean is no start, other places are."""
+    y = observations.y
+    positive = y[y > 0]
+    starts = [float(np.mean(y)), float(np.median(y))]
+    if positive.size:
+        starts += [float(np.median(positive)), float(positive.min())]
+    lengths = []
+    for start in starts:
+        law = Equation((Term(start or 1e-12, (1,)),), 0.0, 0.0, 1)
+        flat = refine_law(law, observations, noise)
+        if flat is not None and math.isfinite(flat.description_length):
+            lengths.append(flat.description_length)
+    return min(lengths, default=None)
 
 
 def _refined(

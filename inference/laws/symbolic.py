@@ -25,12 +25,14 @@ from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.regressor_data import (
     check_finite,
+    check_numbers,
     check_scale,
     column_warnings,
     extended,
     law_names,
     on_link,
     quantities_of,
+    target_name,
     weights_of,
 )
 from physlearn.inference.laws.regressor_noise import laws_under_noise
@@ -169,33 +171,20 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"options must be RegressorOptions(...) or None, got a {kind}.")
         search = options.search(self.unary, self.largest_size)
         matrix, target = self._checked(X, y)
-        most = MOST_VARIABLES[self.backend]
-        if matrix.shape[1] > most:
-            raise InputError(
-                f"X may have at most {most} columns with backend={self.backend!r}, got "
-                f"{matrix.shape[1]}: choose those that matter, or take backend='operon' (up to "
-                f"{MOST_VARIABLES['operon']})."
-            )
-        names = law_names(
-            self.variables, getattr(self, "feature_names_in_", None), matrix.shape[1]
-        )  # fmt: skip
-        columns, labels = extended(matrix, names, options.functions)
-        check_scale(self.target, target, of_y=True)
-        if self.units is None:  # with units the search runs on pure numbers
-            for name, column in zip(names, matrix.T, strict=True):
-                check_scale(name, column)
-        texts = column_warnings(columns[: len(names)], names)
+        frame = self._frame(matrix, target, options)
         noise = self.noise
         if not isinstance(noise, NoiseModel) and (below is not None or above is not None):
             noise = NoiseModel(sd=noise)
         if isinstance(noise, NoiseModel):
             if sample_weight is not None or options.link != "identity":
                 raise InputError("a NoiseModel goes with link='identity', without sample_weight.")
-            named = dict(zip(labels, columns, strict=True))
-            seen = observe(named, target, noise, below=below, above=above)
+            if noise.x_sd and options.functions:
+                raise InputError("x_sd goes without own functions: their errors are not known.")
+            columns = dict(zip(frame.labels, frame.columns, strict=True))
+            seen = observe(columns, target, noise, below=below, above=above)
             measured = _distinct_rows(matrix, seen.censored == 0)
             outcome, length, data = laws_under_noise(
-                seen, noise, lambda one: self._search(one, search, options)
+                seen, noise, lambda one: self._search(one, search, frame), search.constraints
             )
         else:
             weight, known = weights_of(noise, sample_weight, target.size)
@@ -203,17 +192,14 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             used = weight > 0
             measured = _distinct_rows(matrix, used)
             data = SearchData(
-                np.ascontiguousarray(columns[:, used]), values[used], weight[used], known,
-                tuple(labels),
+                np.ascontiguousarray(frame.columns[:, used]), values[used], weight[used], known,
+                tuple(frame.labels),
             )  # fmt: skip
-            outcome, length = self._search(data, search, options), None
+            outcome, length = self._search(data, search, frame), None
         laws = [law for law in outcome.laws if law.n_constants < measured - 1]
         if not laws:
             raise InputError(_why_nothing(outcome, measured))
-        ranges = np.stack([columns.min(axis=1), columns.max(axis=1)], axis=1)
-        self.equations_ = self._set(
-            data, laws, [*texts, *outcome.warnings], _Frame(tuple(labels), ranges, length)
-        )
+        self.equations_ = self._set(data, laws, [*frame.texts, *outcome.warnings], frame, length)
         return self
 
     def predict(self, X: ArrayLike) -> Floats:
@@ -225,12 +211,32 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             Before `fit`, or for another number of columns.
         """
         matrix = self._matrix(X)
-        return self.equations_.predict(self._columns(matrix))
+        return self.equations_.predict(matrix)
 
-    def _columns(self, matrix: Floats) -> Floats:
-        functions = (self.options or RegressorOptions()).functions
-        names = self.equations_.variables[: matrix.shape[1]]
-        return extended(matrix, names, functions)[0].T
+    def _frame(self, matrix: Floats, y: Floats, options: RegressorOptions) -> _Frame:
+        """Check and name the columns."""
+        most = MOST_VARIABLES[self.backend]
+        if matrix.shape[1] > most:
+            raise InputError(
+                f"X may have at most {most} columns with backend={self.backend!r}, got "
+                f"{matrix.shape[1]}: choose those that matter, or take backend='operon' (up to "
+                f"{MOST_VARIABLES['operon']})."
+            )
+        names, renamed = law_names(
+            self.variables, getattr(self, "feature_names_in_", None), matrix.shape[1]
+        )  # fmt: skip
+        target, texts = target_name(self.target, names)
+        texts += [f"column {old!r} is called {new} in the laws" for old, new in renamed.items()]
+        columns, labels = extended(matrix, names, options.functions)
+        check_scale(target, y, of_y=True)
+        units = None
+        if self.units is None:  # with units the search runs on pure numbers
+            for name, column in zip(names, matrix.T, strict=True):
+                check_scale(name, column)
+        else:
+            units = {renamed.get(name, name): unit for name, unit in self.units.items()}
+        texts += column_warnings(columns[: len(names)], names)
+        return _Frame(options, tuple(names), tuple(labels), columns, target, units, tuple(texts))
 
     def _matrix(self, X: ArrayLike) -> Floats:
         from sklearn.utils.validation import check_is_fitted, validate_data
@@ -252,39 +258,37 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         if y is None:
             raise InputError("y must be given: requires y to be passed, but the target y is None.")
-        if np.asarray(y).dtype.kind in "US":
-            raise InputError(f"y must hold numbers, got text ({np.ravel(y)[0]!r:.40} first).")
+        check_numbers(X, y)
         try:
             matrix, target = validate_data(
                 self, X, y, dtype=np.float64, ensure_all_finite=False, y_numeric=True,
                 ensure_min_samples=FEWEST_POINTS,
             )  # fmt: skip
-        except ValueError as error:  # scikit-learn's own sentences
+        except (TypeError, ValueError) as error:  # scikit-learn's own sentences
             raise InputError(str(error)) from None
         check_finite("X", matrix, getattr(self, "feature_names_in_", self.variables))
         target = np.asarray(target, dtype=np.float64)
         check_finite("y", target)
         return matrix, target
 
-    def _search(
-        self, data: SearchData, search: SearchOptions, options: RegressorOptions
-    ) -> SearchOutcome:
+    def _search(self, data: SearchData, search: SearchOptions, frame: _Frame) -> SearchOutcome:
         _, seed = as_generator(self.rng)
-        engine = _engine(self.backend, options, seed)
-        if self.units is None:
-            if options.constants or self.target_unit is not None:
+        engine = _engine(self.backend, frame.options, seed)
+        if frame.units is None:
+            if frame.options.constants or self.target_unit is not None:
                 raise InputError("constants and target_unit need units for the variables.")
             return engine(data, search)
-        if options.link != "identity" or options.functions:
+        if frame.options.link != "identity" or frame.options.functions:
             raise InputError("units go with link='identity' and without own functions.")
         quantities = quantities_of(
-            self.units, self.target_unit, data.names, self.target, options.constants
+            frame.units, self.target_unit, data.names, frame.target, frame.options.constants
         )
         return find_laws_with_units(data, quantities, search, engine)
 
     def _set(
-        self, data: SearchData | None, laws: list[Equation], texts: list[str], frame: _Frame
-    ) -> EquationSet:
+        self, data: SearchData | None, laws: list[Equation], texts: list[str], frame: _Frame,
+        constant_length: float | None,
+    ) -> EquationSet:  # fmt: skip
         best = min(laws, key=lambda law: law.description_length)
         noise = best.noise_sd or 0.0
         if data is not None and data.noise_known:
@@ -296,23 +300,33 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                     f"the best law leaves {np.sqrt(excess):.1f} times the noise: the true law is "
                     "not in the set, or the noise is larger than given"
                 )
-        units = self.units or {}
+        units = frame.units or {}
         return EquationSet(
-            tuple(laws), frame.names, self.target, frame.ranges, noise, tuple(texts),
-            units=self.target_unit or units.get(self.target),
+            tuple(laws), frame.names, frame.target, frame.ranges, noise, tuple(texts),
+            units=self.target_unit or units.get(frame.target),
             variable_units=tuple(units[name] for name in frame.names) if units else None,
-            link=(self.options or RegressorOptions()).link, data=data,
-            constant_length=frame.constant_length,
+            link=frame.options.link, data=data, constant_length=constant_length,
+            functions=dict(frame.options.functions),
         )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class _Frame:
-    """Names, ranges, and the description length of the constant where it is known."""
+    """The columns with their names: the user's own, then what own functions make of them."""
 
+    options: RegressorOptions
     names: tuple[str, ...]
-    ranges: Floats
-    constant_length: float | None
+    labels: tuple[str, ...]
+    columns: Floats
+    target: str
+    units: dict[str, str] | None
+    texts: tuple[str, ...]
+
+    @property
+    def ranges(self) -> Floats:
+        """Shape (n_variables, 2): smallest and largest value of the user's own columns."""
+        own = self.columns[: len(self.names)]
+        return np.stack([own.min(axis=1), own.max(axis=1)], axis=1)
 
 
 def _engine(

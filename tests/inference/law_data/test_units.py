@@ -75,3 +75,24 @@ def test_every_prefactor_has_the_unit_of_the_target():
         assert tuple(made) == goal.exponents
     plasma = (Fraction(-1, 2), Fraction(1, 2), Fraction(-1, 2), Fraction(1))
     assert monomials_of_unit(units, goal)[0].powers == plasma
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("°C", "must not be in degrees.*in K"),
+        ("mV/°C", "must not be in degrees"),
+        ("degC", "must not be in degrees"),
+        ("deg", "angles in 'rad'"),
+        ("J/kg K", r"two ways: write 'J/\(kg\*K\)' or 'J\*K/kg'"),
+        ("W/m^2 K", r"'W/\(m\^2\*K\)' or 'W\*K/m\^2'"),
+    ],
+)
+def test_units_with_an_offset_or_two_readings_are_refused(text, said):
+    with pytest.raises(InputError, match=said):
+        parse_unit(text)
+
+
+def test_a_blank_before_the_line_is_a_product():
+    assert parse_unit("kg m/s^2") == parse_unit("N")
+    assert parse_unit("J/(kg K)") == parse_unit("J/(kg*K)")

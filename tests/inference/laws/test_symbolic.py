@@ -6,6 +6,7 @@ import pytest
 
 from physlearn.checks import InputError
 from physlearn.inference.laws.equation_set import EquationSet
+from physlearn.inference.laws.regressor_data import law_names
 from physlearn.inference.laws.regressor_options import RegressorOptions
 from physlearn.inference.laws.symbolic import SymbolicRegressor
 
@@ -93,6 +94,63 @@ def test_links_functions_and_constraints_reach_the_search():
     none = RegressorOptions(constraints=lambda law: "never", highest_price=6, n_terms=1)
     with pytest.raises(InputError, match="broke a constraint"):
         SymbolicRegressor(options=none).fit(X1[:, None], y)
+
+
+def test_own_functions_take_the_users_own_columns_everywhere():
+    y, _ = one_percent(3.0 * (X1 > 2) + X1, seed=3)
+    own = {"step": lambda x: 1.0 * (x > 2)}
+    options = RegressorOptions(functions=own, highest_price=5, n_kept=8)
+    model = SymbolicRegressor(options=options, noise=0.02).fit(X1[:, None], y)
+    found, rows = model.equations_, np.array([[1.0], [3.0]])
+    assert found.variables == ("x0",)
+    assert found.ranges.shape == (1, 2)
+    np.testing.assert_allclose(found.predict(rows), [1.0, 6.0], atol=0.1)
+    np.testing.assert_array_equal(model.predict(rows), found.predict(rows))
+    assert found.predict_interval(rows, rng=1).shape == (2, 2)
+    assert set(found.discriminating_ranges.columns) >= {"law", "x0", "repeats"}
+    assert "step_x0" not in found.discriminating_ranges.columns
+    assert found.extrapolates(rows + 9.0).all()
+    assert r"\mathrm{step}" in found.to_latex() or "step" in found.to_latex()
+    names: dict = {}
+    exec(found.to_python(), names)  # noqa: S102 - the source is what is tested
+    np.testing.assert_allclose(names["y"](rows[:, 0], own["step"]), found.predict(rows))
+    again = EquationSet.from_json(found.to_json(), functions=own)
+    np.testing.assert_array_equal(again.predict(rows), found.predict(rows))
+    with pytest.raises(InputError, match="functions lacks 'step'"):
+        EquationSet.from_json(found.to_json()).predict(rows)
+    with pytest.raises(InputError, match="second column 'step_x0'"):
+        SymbolicRegressor(options=options, variables=["x0", "step_x0"]).fit(
+            np.column_stack([X1, np.cos(X1)]), y
+        )
+
+
+def test_one_odd_name_is_renamed_and_the_others_stay():
+    table = pd.DataFrame({"drive (V)": X1, "T": np.cos(3 * X1)})
+    found = SymbolicRegressor(options=SHORT).fit(table, X1**2).equations_
+    assert found.variables == ("drive_V", "T")
+    assert "column 'drive (V)' is called drive_V in the laws" in found.warnings
+    odd = pd.DataFrame({"drive": X1, "exp": np.cos(3 * X1), "2 theta": X1**3, "a-b": np.sin(X1)})
+    assert law_names(None, list(odd), 4)[0] == ["drive", "exp_", "x_2_theta", "a_b"]
+
+
+def test_a_column_called_y_is_told_from_the_target():
+    table = pd.DataFrame({"y": X1, "x": np.cos(3 * X1)})
+    found = SymbolicRegressor(options=SHORT).fit(table, X1**2).equations_
+    assert (found.target, found.best.variables) == ("target", {"y"})
+    assert any("X has a column y" in text for text in found.warnings)
+    with pytest.raises(InputError, match="target must not be the name of a column"):
+        SymbolicRegressor(options=SHORT, target="x").fit(table, X1**2)
+
+
+def test_dates_and_text_are_refused_in_one_sentence():
+    days = pd.date_range("2020-01-01", periods=60)
+    for x in (pd.DataFrame({"t": days, "x": X1}), days.to_numpy()[:, None]):
+        with pytest.raises(InputError, match="must hold numbers, got dates or durations"):
+            SymbolicRegressor(options=SHORT).fit(x, X1)
+    with pytest.raises(InputError, match="column 'kind' of X must hold numbers, got text"):
+        SymbolicRegressor(options=SHORT).fit(pd.DataFrame({"kind": ["a"] * 60, "x": X1}), X1)
+    with pytest.raises(InputError, match="y must hold numbers, got dates"):
+        SymbolicRegressor(options=SHORT).fit(X1[:, None], days - days[0])
 
 
 def test_stop_keeps_the_best_so_far_and_progress_says_it():

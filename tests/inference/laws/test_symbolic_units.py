@@ -69,3 +69,37 @@ def test_units_that_cannot_be_used_get_one_sentence(units, target_unit, message)
     x = np.random.default_rng(0).uniform(1, 2, (20, 2))
     with pytest.raises(InputError, match=message):
         SymbolicRegressor(units=units, target_unit=target_unit).fit(x, x[:, 0])
+
+
+def test_a_broken_constraint_is_said_with_units_too():
+    length, gravity = np.random.default_rng(1).uniform([0.5, 1.0], [2.0, 9.0], (60, 2)).T
+    period = noisy(2 * np.pi * np.sqrt(length / gravity), 3)
+    falls = lambda law: "is not what was asked for"  # noqa: E731
+    model = SymbolicRegressor(
+        units={"l": "m", "g": "m/s^2"}, target_unit="s", variables=["l", "g"],
+        options=RegressorOptions(constraints=falls),
+    )  # fmt: skip
+    with pytest.raises(InputError, match="broke a constraint; the best of them is not what was"):
+        model.fit(np.column_stack([length, gravity]), period)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_answers_do_not_depend_on_the_order_of_the_columns(seed):
+    """Also where columns hold 0, so that some groups are undefined."""
+    generator = np.random.default_rng(seed)
+    columns = dict(zip("abct", generator.uniform(1.0, 3.0, (4, 80)), strict=True))
+    columns["a"][3] = columns["t"][7] = 0.0
+    units = {"a": "m", "b": "m", "c": "m", "t": "s"}
+    speed = noisy(columns["b"] * np.exp(-columns["a"] / columns["c"]), seed + 5)
+    told = []
+    for names in (list("abct"), [str(n) for n in generator.permutation(list("abct"))]):
+        model = SymbolicRegressor(
+            units=units, target_unit="m", variables=names, unary=("exp", "neg"),
+            options=RegressorOptions(highest_price=5, n_terms=1),
+        )  # fmt: skip
+        found = model.fit(np.column_stack([columns[n] for n in names]), speed).equations_
+        told.append((found.table["equation"].head(3).tolist(), found.best.description_length))
+        assert any(text.startswith("a is 0 in 1 row(s), first row 3") for text in found.warnings)
+        assert not any("group_" in text for text in found.warnings)
+    assert told[0][0] == told[1][0]
+    assert told[0][1] == pytest.approx(told[1][1], rel=1e-6)
