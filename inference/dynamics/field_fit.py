@@ -108,12 +108,10 @@ class TargetFit:
         Noise under a derivative of a bump is followed by its opposite: a taper, which keeps the
         covariance positive, takes too little of that away.
         """
-        variances = []
-        for flat in (True, False):
-            pooled = pooled_covariance(
-                self.system, self.target, self.moments.scale, coefficients, flat
-            )
-            variances.append(np.diag(inverse @ pooled[np.ix_(chosen, chosen)] @ inverse.T))
+        pooled = pooled_covariance(
+            self.system, self.target, self.moments.scale, coefficients, chosen, (True, False)
+        )
+        variances = [np.diag(inverse @ each @ inverse.T) for each in pooled]
         ratio = variances[0] / np.maximum(variances[1], 1e-300)
         return np.asarray(np.sqrt(np.clip(ratio, *TAPER_RATIOS)))
 
@@ -206,7 +204,7 @@ def _moment_covariance(
     shares = shares * inflation[..., None]
     covariance = score_covariance(system, shares)
     if pool:
-        pooled = pooled_covariance(system, target, moments.scale, coefficients)
+        pooled = pooled_covariance(system, target, moments.scale, coefficients)[0]
         covariance = 0.5 * (covariance + pooled * float(np.mean(inflation[system.valid]) ** 2))
     rest = left_over(system, target, moments.scale, coefficients)
     mean = moments.unexplained(coefficients)

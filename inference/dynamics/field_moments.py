@@ -244,46 +244,59 @@ def score_covariance(system: WeakSystem, values: Floats) -> Floats:
 
 
 def pooled_covariance(
-    system: WeakSystem, target: int, scale: Floats, coefficients: Floats, flat: bool = False
-) -> Floats:
+    system: WeakSystem, target: int, scale: Floats, coefficients: Floats,
+    places: list[int] | None = None, flat: tuple[bool, ...] = (False,),
+) -> list[Floats]:  # fmt: skip
     """Covariance of the mean score if the residuals' noise were the same everywhere.
 
     The residuals' covariance at each lag is pooled over all windows, which few bright windows
-    cannot dominate; features of one subset meet residuals of the other. ``flat``: lags up to
-    FLAT_REACH count in full and later ones not, which is unbiased but may be negative.
+    cannot dominate; features of one subset meet residuals of the other. ``places``: of some
+    features only. One matrix for each of ``flat``: True counts lags up to FLAT_REACH in full and
+    later ones not, which is unbiased but may be negative.
     """
-    n_features = system.features.shape[-1]
-    size = [len(axis.centres) * (1 if np.isfinite(axis.period) else 2) for axis in system.axes]
-    lag_taper = np.ones(size)
-    for place, (axis, length) in enumerate(zip(system.axes, size, strict=True)):
-        lag = np.minimum(np.arange(length), length - np.arange(length))
-        step = float(np.abs(np.diff(axis.centres[:2])).sum()) / axis.half_width
-        shape = [-1 if k == place else 1 for k in range(3)]
-        taper = np.maximum(0.0, 1.0 - lag * step / REACH)
-        if flat:
-            taper = (lag * step <= FLAT_REACH).astype(float)
-        lag_taper = lag_taper * taper.reshape(shape)
-    places = (0, 1, 2)
-    spectrum = fft.rfftn(system.valid.astype(float), size, axes=places)
-    pairs_at_lag = np.maximum(fft.irfftn(np.abs(spectrum) ** 2, size, axes=places), 1.0)
-    result = np.zeros((n_features, n_features))
+    chosen = list(range(system.features.shape[-1])) if places is None else places
+    size = [
+        len(axis.centres) if np.isfinite(axis.period)
+        else fft.next_fast_len(2 * len(axis.centres), real=True)
+        for axis in system.axes
+    ]  # fmt: skip
+    tapers = [_lag_taper(system, size, each) for each in flat]
+    inner = tuple(slice(0, len(axis.centres)) for axis in system.axes)
+    steps = (0, 1, 2)
+    spectrum = fft.rfftn(system.valid.astype(float), size, axes=steps)
+    pairs_at_lag = np.maximum(fft.irfftn(np.abs(spectrum) ** 2, size, axes=steps), 1.0)
+    results: list[Floats] = [np.zeros((len(chosen), len(chosen))) for _ in flat]
     for first, second in system.pairs:
         for one, other in ((first, second), (second, first)):
             left = system.rates[other][..., target] - system.features[other] @ (
                 coefficients / scale
             )
             left = np.where(system.valid, left, 0.0)
-            power = np.abs(fft.rfftn(left, size, axes=places)) ** 2
-            lagged = fft.irfftn(power, size, axes=places) / pairs_at_lag * lag_taper
-            shown = np.where(system.valid[..., None], system.features[one] / scale, 0.0)
-            response = fft.rfftn(lagged, axes=places)[..., None] * fft.rfftn(
-                shown, size, axes=places
-            )
-            near = fft.irfftn(response, size, axes=places)
-            near = near[tuple(slice(0, len(axis.centres)) for axis in system.axes)]
-            result += shown.reshape(-1, n_features).T @ near.reshape(-1, n_features)
-    result /= 4.0 * len(system.pairs) ** 2 * system.n_windows**2
-    return np.asarray(0.5 * (result + result.T))
+            power = np.abs(fft.rfftn(left, size, axes=steps)) ** 2
+            covariance = fft.irfftn(power, size, axes=steps) / pairs_at_lag
+            # features first: their transforms are then contiguous
+            shown = np.moveaxis(system.features[one][..., chosen] / scale[chosen], -1, 0)
+            shown = np.where(system.valid, shown, 0.0)
+            waves = fft.rfftn(shown, size, axes=(1, 2, 3))
+            for result, taper in zip(results, tapers, strict=True):
+                response = fft.rfftn(covariance * taper, axes=steps)
+                near = fft.irfftn(response * waves, size, axes=(1, 2, 3))[:, *inner]
+                result += shown.reshape(len(chosen), -1) @ near.reshape(len(chosen), -1).T
+    share = 4.0 * len(system.pairs) ** 2 * system.n_windows**2
+    return [np.asarray(0.5 * (result + result.T) / share) for result in results]
+
+
+def _lag_taper(system: WeakSystem, size: list[int], flat: bool) -> Floats:
+    """Weights of the lags between windows, of the shape ``size``."""
+    result: Floats = np.ones(size)
+    for place, (axis, length) in enumerate(zip(system.axes, size, strict=True)):
+        lag = np.minimum(np.arange(length), length - np.arange(length))
+        step = float(np.abs(np.diff(axis.centres[:2])).sum()) / axis.half_width
+        taper = np.maximum(0.0, 1.0 - lag * step / REACH)
+        if flat:
+            taper = (lag * step <= FLAT_REACH).astype(float)
+        result = result * taper.reshape([-1 if k == place else 1 for k in range(3)])
+    return result
 
 
 def leverages(system: WeakSystem, places: list[int], scale: Floats) -> Floats:

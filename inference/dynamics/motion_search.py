@@ -144,23 +144,26 @@ def _improve(found: Searched, largest: int, stop: Callable[[], bool] | None) -> 
 def _join(found: Searched, largest: int, stop: Callable[[], bool] | None) -> bool:
     """Join pieces against the evidence, look for a better law there, and keep it if it pays.
 
-    A slow effect such as weak friction shows on long pieces only.
+    A slow effect such as weak friction shows on long pieces only; and a chance of the noise that
+    speaks against the first joining is outweighed by the states that later ones save.
     """
-    fit = found.best
-    if len(fit.starts) == len(found.problem.series.first):
-        return False
-    starts = merged_starts(fit.starts, found.problem.series.first)
-    trial = with_pieces(found.problem, fit, starts)
-    if trial is None or trial.growth > LARGEST_GROWTH:
-        return False
-    other = Searched(found.problem, trial, n_first_pieces=found.n_first_pieces)
-    weigh_residuals(other)
-    _improve(other, largest, stop)
-    if found.length(other.best) >= found.length(fit):
-        return False
-    found.best, found.stopped = other.best, other.stopped
-    weigh_residuals(found)
-    return True
+    fit = now = found.best
+    while len(now.starts) > len(found.problem.series.first):
+        starts = merged_starts(now.starts, found.problem.series.first)
+        trial = with_pieces(found.problem, now, starts)
+        if trial is None or trial.growth > LARGEST_GROWTH:
+            return False
+        other = Searched(found.problem, trial, n_first_pieces=found.n_first_pieces)
+        weigh_residuals(other)
+        _improve(other, largest, stop)
+        if found.length(other.best) < found.length(fit):
+            found.best, found.stopped = other.best, other.stopped
+            weigh_residuals(found)
+            return True
+        if other.stopped:
+            return False
+        now = other.best
+    return False
 
 
 def _first_fit(
