@@ -25,7 +25,7 @@ from physlearn.one_thread import one_blas_thread
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["discover_field_law"]
+__all__ = ["Trial", "WeighedFilm", "discover_field_law", "weigh_film"]
 
 Floats = NDArray[np.float64]
 Widths = tuple[float, float]
@@ -68,6 +68,16 @@ class Trial:
     def gain(self) -> float:
         """Evidence of the laws over no law, in nats."""
         return sum(f.nothing.description_length - f.best.description_length for f in self.fits)
+
+
+@dataclass(frozen=True, eq=False)
+class WeighedFilm:
+    """A film, its candidate terms, and what the chosen windows say of them."""
+
+    film: FieldFilm
+    library: tuple[Feature, ...]
+    trial: Trial
+    remarks: tuple[str, ...]
 
 
 def discover_field_law(
@@ -127,6 +137,21 @@ def discover_field_law(
     settings = FieldLawOptions() if options is None else options
     if not isinstance(settings, FieldLawOptions):
         raise InputError(f"options must be a FieldLawOptions; got {type(options).__name__}.")
+    weighed = weigh_film(video, settings)
+    film, trial = weighed.film, weighed.trial
+    found = {
+        f"d{name}/dt": equation_set(
+            film, weighed.library, trial.fits[k], trial.system, k, settings.n_kept, weighed.remarks
+        )
+        for k, name in enumerate(film.names)
+    }  # fmt: skip
+    return found if len(found) > 1 else next(iter(found.values()))
+
+
+def weigh_film(
+    video: xr.DataArray | xr.Dataset | Mapping[str, xr.DataArray], settings: FieldLawOptions
+) -> WeighedFilm:
+    """Choose windows and rank the laws of a film that is still to be checked."""
     film = read_film(video, settings)
     library = build_library(
         film.names, settings.terms, flat=film.flat, driven=film.drive is not None,
@@ -138,13 +163,7 @@ def discover_field_law(
     gap = _gap_of(film, settings, remarks)
     with one_blas_thread():
         trial = _best_trial(film, library, noise, gap, settings, remarks)
-    remarks.insert(0, _said(film, trial, noise, gap))
-    found = {
-        f"d{name}/dt": equation_set(film, library, trial.fits[k], trial.system, k, settings.n_kept,
-                                    tuple(remarks))
-        for k, name in enumerate(film.names)
-    }  # fmt: skip
-    return found if len(found) > 1 else next(iter(found.values()))
+    return WeighedFilm(film, library, trial, (_said(film, trial, noise, gap), *remarks))
 
 
 def _noise_of(film: FieldFilm, settings: FieldLawOptions, remarks: list[str]) -> Floats:
