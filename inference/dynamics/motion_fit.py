@@ -15,7 +15,16 @@ from physlearn.inference.dynamics.motion_library import compile_terms
 from physlearn.inference.dynamics.motion_series import MotionSeries
 from physlearn.inference.laws.expression import Program, floats_of
 
-__all__ = ["MotionFit", "Normal", "Problem", "Support", "build_problem", "fit_motion", "linearised"]
+__all__ = [
+    "MotionFit",
+    "Normal",
+    "Problem",
+    "Support",
+    "build_problem",
+    "fit_motion",
+    "linearised",
+    "own_coefficients",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -321,6 +330,12 @@ def _spread(problem: Problem, fit: MotionFit, support: Support) -> tuple[Floats,
                 coefficients.append(0.0)
                 inner += floats_of(problem.programs[k])
     return np.array(coefficients), np.array(inner, dtype=np.float64)
+
+
+def own_coefficients(fit: MotionFit, target: int) -> Floats:
+    """Return the coefficients of one variable's terms."""
+    before = sum(len(places) for places in fit.support[:target])
+    return fit.coefficients[before : before + len(fit.support[target])]
 
 
 def inner_of(problem: Problem, fit: MotionFit, support: Support) -> Floats:

@@ -137,8 +137,8 @@ def discover_motion_law(
     -------
     EquationSet or dict
         Target ``dx/dt`` or ``d2x/dt2``; for several variables a dict of targets. The weights of one
-        target's laws are given the best laws of the others. Units of a constant: those of the
-        target over its term.
+        target's laws are averaged over the near laws of the others, fitted together two by two.
+        Units of a constant: those of the target over its term.
 
     Raises
     ------
@@ -263,7 +263,7 @@ def _equation_set(
     remarks: tuple[str, ...],
 ) -> tuple[str, EquationSet]:  # fmt: skip
     problem, series = found.problem, found.problem.series
-    laws = sorted(found.laws[target].values(), key=found.length)
+    laws = sorted(found.laws[target].values(), key=lambda fit: found.marginal_length(fit, target))
     bare = [fit for fit in laws[settings.n_kept :] if _is_bare(problem, fit.support[target])]
     equations = tuple(_equation(found, fit, target) for fit in [*laws[: settings.n_kept], *bare])
     columns = [
@@ -308,7 +308,7 @@ def _equation(found: Searched, fit: MotionFit, target: int) -> Equation:
         order += [before + number, *(len(fit.coefficients) + spot + np.arange(count)).tolist()]
         spot += count
     loss = _mean_square(problem, fit, target)
-    length = found.length(fit)
+    length = found.marginal_length(fit, target)
     if not terms:
         return Equation((Term(0, (1,)),), loss, length, 0, None, -length, math.sqrt(loss))
     size = np.sqrt(np.maximum(np.diag(fit.normal.gram), 1e-300))

@@ -22,8 +22,10 @@ from physlearn.inference.dynamics.motion_fit import (
     inner_of,
     linearised,
     merged_starts,
+    own_coefficients,
     with_pieces,
 )
+from physlearn.inference.dynamics.motion_joint import weigh_pairs
 from physlearn.inference.dynamics.motion_start import (
     Curves,
     Supports,
@@ -60,6 +62,8 @@ class Searched:
         The best law.
     laws
         For each variable every fitted law that differs from the best in this variable alone.
+    shifts
+        For each variable what averaging over the others' laws adds to the length of its laws.
     share
         Independent measurements over all, from the correlation of the best law's residuals.
     correlation
@@ -73,6 +77,7 @@ class Searched:
     problem: Problem
     best: MotionFit
     laws: list[dict[tuple[int, ...], MotionFit]] = field(default_factory=list)
+    shifts: list[dict[tuple[int, ...], float]] = field(default_factory=list)
     share: float = 1.0
     correlation: float = 0.0
     stopped: bool = False
@@ -101,6 +106,11 @@ class Searched:
             + 0.5 * np.log(n) * len(fit.inner)
         )
 
+    def marginal_length(self, fit: MotionFit, target: int) -> float:
+        """Return the length of one variable's law, averaged over the laws of the others."""
+        shift = self.shifts[target].get(fit.support[target], 0.0) if self.shifts else 0.0
+        return self.length(fit) + shift
+
 
 def search_motion(
     problem: Problem, curves: Curves, rows: WeakRows, rate: float, largest: int, n_kept: int,
@@ -116,10 +126,14 @@ def search_motion(
         for _ in range(MOST_ROUNDS):
             if found.stopped or not _join(found, largest, stop):
                 break
-        for _ in range(2):
+        for last in (False, False, True):
             _count_pieces(found)
             # A rival that turns out better becomes the law that the others are compared with
-            if not _round(found, largest, n_kept, every=True):
+            changed = _round(found, largest, n_kept, every=True)
+            better = weigh_pairs(found) if last or not changed else None
+            if better is not None and not last:
+                found.best, found.shifts = better, []
+            elif not changed:
                 break
             weigh_residuals(found)
         _count_pieces(found)
@@ -301,17 +315,12 @@ def _fit_proposal(
     if places == best.support[target]:
         return best
     support: Support = tuple(places if k == target else own for k, own in enumerate(best.support))
-    parts = [_own_coefficients(best, k) for k in range(len(best.support))]
+    parts = [own_coefficients(best, k) for k in range(len(best.support))]
     parts[target] = coefficients
     inner = inner_of(found.problem, best, support)
     return fit_motion(
         found.problem, support, np.concatenate(parts), best.starts, best.states, inner
     )
-
-
-def _own_coefficients(fit: MotionFit, target: int) -> Floats:
-    before = sum(len(places) for places in fit.support[:target])
-    return fit.coefficients[before : before + len(fit.support[target])]
 
 
 def _proposals(
@@ -325,7 +334,7 @@ def _proposals(
     except FloatingPointError:
         # A candidate has no finite value on this path: only what was fitted remains
         logger.warning("a candidate term runs away along the best law's path")
-        own = _own_coefficients(best, target)
+        own = own_coefficients(best, target)
         none = [((), np.zeros(0))] if every and best.support[target] else []
         return [(best.support[target], own), *none]
     right = normal.right + normal.gram @ values

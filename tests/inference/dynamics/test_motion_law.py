@@ -46,10 +46,9 @@ def test_pendulum_at_ten_percent_noise_and_its_order():
 
 def test_constants_are_covered():
     scores = []
+    options = MotionLawOptions(order="2", terms=["1", "q", "v_q", "sin(q)"])
     for seed in range(12):
-        laws = discover_motion_law(
-            _pendulum(seed, 0.05), options=MotionLawOptions(order="2", angles=["q"])
-        )
+        laws = discover_motion_law(_pendulum(seed, 0.05), options=options)
         place = laws.index_of([("q", "sin"), ("v_q",)])
         assert place is not None
         law = laws.equations[place]
@@ -140,8 +139,8 @@ def test_a_constant_inside_a_term_is_fitted():
 def test_noise_and_random_walks_hold_no_law(walk):
     claims = 0
     for seed in range(8):
-        steps = np.random.default_rng((seed, 3)).normal(size=200)
-        table = {"t": np.arange(200) * 0.1, "x": np.cumsum(steps) if walk else steps}
+        steps = np.random.default_rng((seed, 3)).normal(size=100)
+        table = {"t": np.arange(100) * 0.1, "x": np.cumsum(steps) if walk else steps}
         claims += discover_motion_law(table, options=MotionLawOptions(degree=3)).claims_law
     assert claims <= 1
 
