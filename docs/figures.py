@@ -18,6 +18,7 @@ from figures_atoms import ATOM_FIGURES
 from figures_envelope import envelope_figure
 from figures_forces import FORCE_FIGURES
 from figures_gallery import gallery_figure
+from figures_laws import LAW_FIGURES
 from figures_patches import PATCH_FIGURES
 from figures_physics import ising_figure
 from figures_plots import plots_figure
@@ -41,6 +42,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     **PATCH_FIGURES,
     **WALL_FIGURES,
     **FORCE_FIGURES,
+    **LAW_FIGURES,
     "oracles": measured.oracle_figure,
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,

@@ -13,6 +13,7 @@ LAWS = Benchmark(
         "peers": "Other tools on the same data",
         "null_data": "Data without a law",
         "dynamics": "Laws of fields",
+        "ablation": "What each device adds",
         "motions": "Laws of motion",
         "dynamics_peers": "PySINDy on the same films and series",
         "black_box": "A law beside black boxes",

@@ -1,4 +1,4 @@
-"""Laws of fields from films: exact terms, coefficients, seconds, and what each device adds."""
+"""Laws of fields from films: exact terms, coefficients, seconds."""
 
 from __future__ import annotations
 
@@ -128,25 +128,6 @@ def _film(name: str, noise: float, n: int, least: float | None) -> Callable[[boo
     return check
 
 
-def ablation(quick: bool) -> list[Row]:
-    """Show what instruments and debiased powers add, at 30 % noise."""
-    rows = []
-    devices = {
-        "all": FieldLawOptions(),
-        "no instruments": FieldLawOptions(instruments=False),
-        "no debiasing": FieldLawOptions(debias=False),
-        "neither": FieldLawOptions(instruments=False, debias=False),
-    }
-    for name in ("allen_cahn", "cahn_hilliard"):
-        for device, options in devices.items():
-            scores = []
-            for seed in range(1 if quick else 4):
-                world = make_world(name, seed)
-                scores.append(score_film(world, with_noise(world, 0.3, 100 + seed), options))
-            rows.append(row_of(f"{name} at 30 %, {device}", scores, None))
-    return rows
-
-
 def noise_films(quick: bool) -> list[Row]:
     """Show whether films of noise alone, and of smooth patterns at rest, get a law."""
     from benchmarks.laws.null_data import row_of as null_row
@@ -178,6 +159,5 @@ CHECKS = {
         f"film of {name} at {noise:.0%}": _film(name, noise, n, least)
         for name, noise, n, least in FILMS
     },
-    "what each device adds": ablation,
     "films without a law": noise_films,
 }
