@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from benchmarks.laws.dynamics import HALF_WIDTH, FieldScore, half_of, row_of
 from benchmarks.laws.formula import evaluate
 from benchmarks.laws.judge import values_of
+from benchmarks.laws.motion_worlds import MOTION_WORLDS, make_motion
+from physlearn.inference.dynamics.motion_law import MotionLawOptions, discover_motion_law
 
 __all__ = ["CHECKS", "MOTIONS", "series_of"]
 
@@ -53,27 +55,32 @@ def series_of(name: str, noise: float, seed: int) -> tuple[dict[str, Floats], Ma
     return {"t": times, **dict(zip(law, seen, strict=True))}, law
 
 
-def score(name: str, noise: float, seed: int) -> FieldScore:
-    """Score one table; the law is found where that of every column is."""
-    from physlearn.inference.dynamics.motion_law import MotionLawOptions, discover_motion_law
-
-    table, law = series_of(name, noise, seed)
+def score(
+    table: Mapping[str, Floats], law: Mapping[str, Mapping[str, float]], options: MotionLawOptions,
+    drives: Sequence[str] = (),
+) -> FieldScore:  # fmt: skip
+    """Score one table; the law is found where that of every target is."""
     begun = time.process_time()
-    sets = discover_motion_law(table, options=MotionLawOptions(order="1"))
+    found = discover_motion_law(table, drives=drives, options=options)
     seconds = time.process_time() - begun
-    points = np.random.default_rng(0).uniform(0.5, 2.0, (len(law), 30))
-    columns = dict(zip(law, points, strict=True))
+    sets = found if isinstance(found, Mapping) else {found.target: found}
+    names = sorted({name for laws in sets.values() for name in laws.variables})
+    points = np.random.default_rng(0).uniform(0.5, 2.0, (len(names), 30))
+    columns = dict(zip(names, points, strict=True))
     verdicts, inside, intervals = [], 0, 0
     for target, terms in law.items():
         wanted = {text: evaluate(text, columns) * np.ones(30) for text in terms}
-        laws = sets[f"d{target}/dt"]  # type: ignore[index]
+        laws = sets.get(target)
+        if laws is None:  # another order was taken
+            verdicts.append((False, False, False))
+            continue
         place = None
         for index, equation in enumerate(laws.equations):
             said = [values_of(term.program, columns, np.array([])) for term in equation.terms]
-            names = [next((k for k, w in wanted.items() if np.allclose(v, w)), "") for v in said]
-            if sorted(names) == sorted(wanted):
+            known = [next((k for k, w in wanted.items() if np.allclose(v, w)), "") for v in said]
+            if sorted(known) == sorted(wanted):
                 place = index
-                truth = np.array([terms[k] for k in names])
+                truth = np.array([terms[k] for k in known])
                 if equation.covariance is not None:
                     width = HALF_WIDTH * np.sqrt(np.diag(equation.covariance))
                     inside += int((np.abs(equation.constants - truth) <= width).sum())
@@ -81,20 +88,40 @@ def score(name: str, noise: float, seed: int) -> FieldScore:
                 break
         size = len(laws.credible_set(0.9))
         verdicts.append((place == 0, place is not None, place is not None and place < size))
-    text = "; ".join(str(laws.table["equation"][0]) for laws in sets.values())  # type: ignore[union-attr]
+    text = "; ".join(str(laws.table["equation"][0]) for laws in sets.values())
     selected, listed, credible = (all(column) for column in zip(*verdicts, strict=True))
     return FieldScore(selected, listed, credible, inside, intervals, seconds, text)
 
 
-def _series(name: str, noise: float) -> Callable[[bool], list[Row]]:
+def _seen(name: str, noise: float, seed: int) -> FieldScore:
+    """A system of which every state was measured, at even times."""
+    table, law = series_of(name, noise, seed)
+    rates = {f"d{column}/dt": terms for column, terms in law.items()}
+    return score(table, rates, MotionLawOptions(order="1"))
+
+
+def _unseen(name: str, noise: float, seed: int) -> FieldScore:
+    """A world at random times, of which no velocity was measured; the order is to be found."""
+    world = make_motion(name, noise, seed)
+    return score(world.table, world.law, MotionLawOptions(angles=world.angles), world.drives)
+
+
+def _series(
+    name: str, noise: float, what: str, measure: Callable[[str, float, int], FieldScore]
+) -> Callable[[bool], list[Row]]:
     def check(quick: bool) -> list[Row]:
-        scores = [score(name, noise, seed) for seed in range(1 if quick else N_SERIES)]
-        what = f"{name} ({half_of(name)}), noise {noise:.0%} of every column's sd"
-        return [row_of(f"{what}, {len(scores)} series", scores, None)]
+        scores = [measure(name, noise, seed) for seed in range(1 if quick else N_SERIES)]
+        text = f"{name} ({half_of(name)}), {what}noise {noise:.0%} of every column's sd"
+        return [row_of(f"{text}, {len(scores)} series", scores, None)]
 
     check.__doc__ = f"Series of {name} at {noise:.0%}."
     return check
 
 
-CHECKS = {f"series of {name} at {noise:.0%}": _series(name, noise)
-          for name in MOTIONS for noise in NOISES}  # fmt: skip
+UNSEEN = "random times, no velocity measured, order not told, "
+CHECKS = {
+    **{f"series of {name} at {noise:.0%}": _series(name, noise, "", _seen)
+       for name in MOTIONS for noise in NOISES},
+    **{f"positions of {name} at {noise:.0%}": _series(name, noise, UNSEEN, _unseen)
+       for name in MOTION_WORLDS if name not in MOTIONS for noise in NOISES},
+}  # fmt: skip
