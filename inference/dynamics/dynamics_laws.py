@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from types import MappingProxyType
 
@@ -30,6 +31,8 @@ class DynamicsLaws:
         What the data were: ``field``, ``wall``, ....
     warnings
         Sentences that belong to all targets.
+    said
+        What the laws say in words, before the verdicts of the targets.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class DynamicsLaws:
     equations: Mapping[str, EquationSet]
     kind: str
     warnings: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.equations, Mapping) or not self.equations:
@@ -62,6 +66,7 @@ class DynamicsLaws:
                 )
         object.__setattr__(self, "equations", MappingProxyType(dict(self.equations)))
         object.__setattr__(self, "warnings", tuple(self.warnings))
+        object.__setattr__(self, "said", tuple(self.said))
 
     def __getitem__(self, target: str) -> EquationSet:
         if target not in self.equations:
@@ -76,21 +81,25 @@ class DynamicsLaws:
         return len(self.equations)
 
     def __repr__(self) -> str:
-        return "\n".join([*map(repr, self.equations.values()), *(f"! {w}" for w in self.warnings)])
+        sets = map(repr, self.equations.values())
+        return "\n".join([*self.said, *sets, *(f"! {w}" for w in self.warnings)])
 
     def _repr_html_(self) -> str:
-        return "\n".join(laws._repr_html_() for laws in self.equations.values())
+        said = [f"<p>{escape(text)}</p>" for text in self.said]
+        return "\n".join([*said, *(laws._repr_html_() for laws in self.equations.values())])
 
     @property
     def verdict(self) -> str:
-        """One line a target: the law, or what would decide, or that there is none."""
-        return "\n".join(f"{name}: {laws.verdict}" for name, laws in self.equations.items())
+        """What is said in words; one line a target: the law, what would decide, or none."""
+        lines = [f"{name}: {laws.verdict}" for name, laws in self.equations.items()]
+        return "\n".join([*self.said, *lines])
 
     def to_json(self) -> str:
         """Return all sets as JSON; nothing in it is executed when it is read."""
         sets = {name: json.loads(laws.to_json()) for name, laws in self.equations.items()}
         return json.dumps(
-            {"format": FORMAT, "kind": self.kind, "warnings": self.warnings, "equations": sets},
+            {"format": FORMAT, "kind": self.kind, "warnings": self.warnings, "said": self.said,
+             "equations": sets},
             allow_nan=False,
         )
 
@@ -112,10 +121,12 @@ class DynamicsLaws:
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise InputError(f"text must be JSON that DynamicsLaws.to_json wrote ({FORMAT}).")
         sets, warnings = data.get("equations"), data.get("warnings", [])
-        if not isinstance(sets, dict) or not isinstance(warnings, list):
+        said = data.get("said", [])
+        if not all(isinstance(texts, list) for texts in (warnings, said)) or not isinstance(sets, dict):
             raise InputError("text must hold equations by target and a list of warnings.")
         read = {name: EquationSet.from_json(json.dumps(item)) for name, item in sets.items()}
-        return cls(read, str(data.get("kind", "")), tuple(str(w) for w in warnings))
+        kind = str(data.get("kind", ""))
+        return cls(read, kind, tuple(map(str, warnings)), tuple(map(str, said)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the laws as JSON, whole or not at all."""

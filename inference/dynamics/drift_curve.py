@@ -1,0 +1,173 @@
+"""Drift and diffusion as free curves through nodes, and what they say about any law: a Gaussian."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.inference.dynamics.drift_fit import Climb, Motion, climb
+
+__all__ = ["FreeCurve", "Told", "free_curves"]
+
+Floats = NDArray[np.float64]
+
+NODES = {1: (12, 40), 2: (5, 5)}  # fewest, most along an axis
+DIFFUSION_NODES = {1: (6, 6), 2: (3, 3)}
+RESOLVED = 2.0  # steps between nodes
+ENDS = 0.002
+PRIOR_SD = 30.0  # of a node's drift, in units of D over the range
+LOG_PRIOR_SD = 1.0
+CERTAIN = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What data say of a curve's values at its nodes: a Gaussian, as standardised equations.
+
+    ``root @ values`` is measured as ``seen`` with errors of one.
+
+    Attributes
+    ----------
+    nodes
+        Shape (d, k).
+    values
+        Shape (k,): the most likely.
+    root, seen
+        Shapes (r, k) and (r,), r <= k.
+    """
+
+    nodes: Floats
+    values: Floats
+    root: Floats
+    seen: Floats
+
+    @property
+    def precisions(self) -> Floats:
+        """Of each value given the others, shape (k,)."""
+        result: Floats = (self.root**2).sum(axis=0)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class FreeCurve:
+    """Drift of each axis and diffusion at nodes, with the search's end.
+
+    Attributes
+    ----------
+    drift
+        One a axis.
+    diffusion
+        Of D.
+    climbed
+        Where the search ended.
+    log_noise
+        There.
+    fields
+        Drift (d, m) and diffusion (m,) at the motion's points.
+    """
+
+    drift: tuple[Told, ...]
+    diffusion: Told
+    climbed: Climb
+    log_noise: float
+    fields: tuple[Floats, Floats]
+
+
+def free_curves(
+    motion: Motion, places: Floats, step: float, level: float, log_noise: float
+) -> FreeCurve | None:
+    """Fit drift and ln D as curves through nodes; None where no likelihood is found.
+
+    Parameters
+    ----------
+    motion
+        The rows.
+    places
+        Shape (d, n): where particles were.
+    step
+        Root mean square of a displacement along an axis.
+    level
+        First guess of D.
+    log_noise
+        First guess of ln(noise); used where the noise is free.
+    """
+    d = len(places)
+    nodes, basis = _basis(places, motion.points, NODES[d], step)
+    coarse, wide = _basis(places, motion.points, DIFFUSION_NODES[d], step)
+    k, m = nodes.shape[1], coarse.shape[1]
+    spread = float(np.sqrt(places.var(axis=1).mean()))
+
+    def fields(numbers: Floats) -> tuple[Floats, Floats, float]:
+        drift = numbers[: d * k].reshape(d, k) @ basis.T
+        diffusion = np.exp(np.clip(wide @ numbers[d * k : d * k + m], -700, 700))
+        return drift, diffusion, float(numbers[-1]) if motion.has_noise else log_noise
+
+    size = d * k + m + motion.has_noise
+    start = np.zeros(size)
+    start[d * k : d * k + m] = math.log(level)
+    widths = np.full(size, 0.3)
+    widths[: d * k] = level / spread
+    precision = np.zeros(size)
+    precision[: d * k] = (spread / (PRIOR_SD * level)) ** 2
+    precision[d * k :] = LOG_PRIOR_SD**-2
+    if motion.has_noise:
+        start[-1] = log_noise
+    # The level of D is free, what bends it has the prior
+    bent = np.diag(precision)
+    inside = slice(d * k, d * k + m)
+    bent[inside, inside] = LOG_PRIOR_SD**-2 * (np.eye(m) - (1 - 1e-3) / m)
+    found = climb(motion, fields, start, widths, bent)
+    if found is None:
+        return None
+    drift = tuple(
+        _told(found, slice(a * k, (a + 1) * k), nodes, np.ones(k)) for a in range(d)
+    )
+    values = np.exp(found.before[inside])
+    told = _told(found, inside, coarse, 1.0 / values)
+    diffusion = Told(coarse, values, told.root, told.seen - told.root @ (told.values - values))
+    noise = float(found.numbers[-1]) if motion.has_noise else log_noise
+    here = fields(found.numbers)
+    return FreeCurve(drift, diffusion, found, noise, here[:2])
+
+
+def _told(found: Climb, part: slice, nodes: Floats, slopes: Floats) -> Told:
+    """Eliminate all other numbers; ``slopes`` of the numbers by what stands at the nodes."""
+    inside = np.zeros(len(found.numbers), dtype=bool)
+    inside[part] = True
+    full, gradient = found.information, found.gradient
+    other = full[np.ix_(~inside, ~inside)] + CERTAIN * np.diag(np.diag(full)[~inside] + 1e-300)
+    cross = np.linalg.lstsq(other, full[np.ix_(~inside, inside)], rcond=None)[0]
+    own = full[np.ix_(inside, inside)] - full[np.ix_(inside, ~inside)] @ cross
+    pull = gradient[inside] - gradient[~inside] @ cross
+    own = 0.5 * (own + own.T) * slopes[:, None] * slopes
+    pull = pull * slopes
+    values, vectors = np.linalg.eigh(own)
+    kept = values > CERTAIN * values[-1]
+    root = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+    at = found.before[part]
+    seen = root @ at + (vectors[:, kept].T @ pull) / np.sqrt(values[kept])
+    return Told(nodes, at, root, seen)
+
+
+def _basis(
+    places: Floats, points: Floats, counts: tuple[int, int], step: float
+) -> tuple[Floats, Floats]:
+    """Nodes (d, k) and the weight of each one's value at points, (m, k): natural cubic splines."""
+    from scipy.interpolate import CubicSpline
+
+    axes, parts = [], []
+    for place, point in zip(places, points, strict=True):
+        low, high = np.quantile(place, [ENDS, 1 - ENDS])
+        n = int(np.clip((high - low) / (RESOLVED * step), *counts))
+        own = np.linspace(low, high, n)
+        at, within = np.unique(np.clip(point, low, high), return_inverse=True)
+        parts.append(CubicSpline(own, np.eye(n), bc_type="natural")(at)[within])
+        axes.append(own)
+    nodes = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")])
+    basis = parts[0]
+    for part in parts[1:]:
+        basis = (basis[:, :, None] * part[:, None, :]).reshape(len(basis), -1)
+    return nodes, basis

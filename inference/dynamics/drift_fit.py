@@ -1,0 +1,191 @@
+"""Numbers of drift and diffusion that make tracks most likely, and what they tell about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.inference.dynamics.drift_grid import GridMotion
+from physlearn.inference.dynamics.drift_moments import MomentMotion
+from physlearn.inference.laws.equation import Equation
+
+__all__ = ["Climb", "Motion", "MotionLaw", "climb", "constant_widths", "fields_of"]
+
+Floats = NDArray[np.float64]
+Motion = GridMotion | MomentMotion
+Fields = Callable[[Floats], tuple[Floats, Floats, float]]
+
+MOST_ROUNDS = 25
+MOST_HALVINGS = 12
+SETTLED = 0.2  # of a standard error, the last step: what is left is of second order
+FIRST_STEP = 1e-3  # of a number's width, to differentiate
+LATER_STEP = 0.05  # of its standard error
+NEARLY_NONE = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Climb:
+    """Where a search ended.
+
+    Attributes
+    ----------
+    numbers
+        Shape (k,).
+    log_likelihood
+        There.
+    gradient, information
+        Of the log likelihood alone: shapes (k,), (k, k), at ``before``.
+    before
+        The numbers before the last step.
+    settled
+        Whether it came to its end.
+    """
+
+    numbers: Floats
+    log_likelihood: float
+    gradient: Floats
+    information: Floats
+    before: Floats
+    settled: bool
+
+
+@dataclass(frozen=True, eq=False)
+class MotionLaw:
+    """A drift for each axis, a diffusion and ln(noise): what a likelihood needs.
+
+    The numbers are the constants of the drifts, of the diffusion, and ln(noise) where it is free.
+    """
+
+    names: tuple[str, ...]
+    drift: tuple[Equation, ...]
+    diffusion: Equation
+    log_noise: float = 0.0
+    free_noise: bool = False
+    sizes: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        sizes = tuple(len(law.constants) for law in (*self.drift, self.diffusion))
+        object.__setattr__(self, "sizes", sizes)
+
+    @property
+    def numbers(self) -> Floats:
+        """All numbers."""
+        noise = [np.array([self.log_noise])] if self.free_noise else []
+        return np.concatenate([*(law.constants for law in (*self.drift, self.diffusion)), *noise])
+
+    def place(self, index: int) -> slice:
+        """Where the constants of an axis' drift stand; of the diffusion for the last index."""
+        begin = sum(self.sizes[:index])
+        return slice(begin, begin + self.sizes[index])
+
+    def with_numbers(self, numbers: Floats) -> MotionLaw:
+        """Return the law with other numbers."""
+        laws = [
+            law.with_constants(numbers[self.place(k)]) if self.sizes[k] else law
+            for k, law in enumerate((*self.drift, self.diffusion))
+        ]
+        noise = float(numbers[-1]) if self.free_noise else self.log_noise
+        return MotionLaw(self.names, tuple(laws[:-1]), laws[-1], noise, self.free_noise)
+
+
+def fields_of(law: MotionLaw, points: Floats) -> Fields:
+    """Return numbers -> (drift (d, m), diffusion (m,), ln noise) at points (d, m)."""
+    columns = dict(zip(law.names, points, strict=True))
+
+    def fields(numbers: Floats) -> tuple[Floats, Floats, float]:
+        here = law.with_numbers(numbers)
+        with np.errstate(all="ignore"):
+            drift = np.stack([one.predict(columns) for one in here.drift])
+            return drift, here.diffusion.predict(columns), here.log_noise
+
+    return fields
+
+
+def constant_widths(law: Equation, columns: dict[str, Floats], reach: float) -> Floats:
+    """Width of each constant's prior: its own size, or what moves the law by ``reach``.
+
+    ``columns``: places where the particles were.
+    """
+    if not len(law.constants):
+        return np.zeros(0)
+    with np.errstate(all="ignore"):
+        slopes = np.nan_to_num(law.sensitivities(columns), posinf=0.0, neginf=0.0)
+    effect = np.sqrt((slopes**2).mean(axis=1))
+    width = np.where(effect > 0, reach / np.maximum(effect, 1e-300), 0.0)
+    result: Floats = np.maximum(np.maximum(np.abs(law.constants), width), 1e-300)
+    return result
+
+
+def climb(
+    motion: Motion, fields: Fields, start: Floats, widths: Floats,
+    precision: Floats | None = None,
+) -> Climb | None:  # fmt: skip
+    """Climb to the most likely numbers by Fisher scoring; None where the start has no likelihood.
+
+    ``precision``: of a Gaussian prior about ``start``, for numbers that data may leave open.
+    """
+    numbers, begun = start.astype(np.float64), start.astype(np.float64)
+    base = motion.densities(*fields(numbers))
+    if base is None:
+        return None
+    prior = np.zeros((len(start),) * 2) if precision is None else precision
+    value = motion.log_likelihood(base)
+    steps = FIRST_STEP * widths
+    gradient, information = np.zeros(len(start)), np.zeros((len(start),) * 2)
+    settled, before = not len(start), numbers
+    for _ in range(MOST_ROUNDS if len(start) else 0):
+        moved = []
+        for k, step in enumerate(steps):
+            there = numbers.copy()
+            there[k] += step
+            found = motion.densities(*fields(there))
+            if found is None:
+                there[k] -= 2.0 * step
+                steps[k] = -step
+                found = motion.densities(*fields(there))
+            moved.append(base if found is None else found)
+        gradient, information = motion.score(base, moved, steps)
+        before = numbers
+        total = information + prior
+        pull = gradient - prior @ (numbers - begun)
+        error = _errors(total)
+        steps = np.minimum(FIRST_STEP * widths, LATER_STEP * error)
+        change = _solved(total, pull)
+        size = math.sqrt(max(float(change @ total @ change), 0.0))
+        here = value - 0.5 * float((numbers - begun) @ prior @ (numbers - begun))
+        for _ in range(MOST_HALVINGS):
+            trial = numbers + change
+            found = motion.densities(*fields(trial))
+            if found is not None:
+                risen = motion.log_likelihood(found)
+                away = trial - begun
+                if risen - 0.5 * float(away @ prior @ away) >= here - 1e-9 * abs(here):
+                    numbers, base, value = trial, found, risen
+                    break
+            change = 0.4 * change
+        else:
+            settled = size < SETTLED
+            break
+        if size < SETTLED:
+            settled = True
+            break
+    return Climb(numbers, value, gradient, information, before, settled)
+
+
+def _errors(information: Floats) -> Floats:
+    """Standard errors of each number given the others, from above: those of the diagonal."""
+    return np.asarray(1.0 / np.sqrt(np.maximum(np.diag(information), 1e-300)))
+
+
+def _solved(information: Floats, gradient: Floats) -> Floats:
+    size = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    scaled = information / size[:, None] / size[None]
+    values, vectors = np.linalg.eigh(0.5 * (scaled + scaled.T))
+    kept = values > NEARLY_NONE * max(float(values[-1]), 1e-300)
+    inverse = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
+    result: Floats = vectors @ (inverse * (vectors.T @ (gradient / size))) / size
+    return result

@@ -1,0 +1,403 @@
+"""The search of drift and diffusion: curves propose laws, the likelihood of transitions decides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.inference.dynamics.drift_checks import Memory, memory_of, standard_steps
+from physlearn.inference.dynamics.drift_curve import FreeCurve, Told, free_curves
+from physlearn.inference.dynamics.drift_data import DriftData, first_guesses, motion_of
+from physlearn.inference.dynamics.drift_fit import (
+    Climb,
+    Motion,
+    MotionLaw,
+    climb,
+    constant_widths,
+    fields_of,
+)
+from physlearn.inference.dynamics.drift_forms import (
+    DriftForm,
+    diffusion_forms,
+    drift_forms,
+    fit_form,
+    searched_forms,
+    zero_law,
+)
+from physlearn.inference.dynamics.drift_grid import GridMotion
+from physlearn.inference.dynamics.drift_moments import MomentMotion
+from physlearn.inference.langevin.force_map_series import FREE_NOISE_SD
+from physlearn.inference.law_search.description_length import structure_length
+from physlearn.inference.laws.equation import Equation, Term
+
+__all__ = ["SearchedDrift", "search_drift"]
+
+Floats = NDArray[np.float64]
+Stop = Callable[[], bool] | None
+Progress = Callable[[int, int, str], None] | None
+
+LAGS = (1, 2, 3, 5, 8, 12, 18, 24, 36)
+LARGEST_P = 0.005
+FEWEST_STEPS = 60
+PHASES = 3
+MOST_ROWS = 20_000
+N_EXACT = {True: 8, False: 5}  # laws that are fitted by the likelihood: on a grid, by moments
+WITHIN = 7.0  # nats behind the best of the curve's laws
+HOPELESS = 25.0
+SAME = 0.01  # of the errors at the nodes
+REACH = 4.0  # D over the spread of places: a drift that counts
+WIDE = 1e-9
+SAMPLE = 400
+
+
+@dataclass(frozen=True, eq=False)
+class SearchedDrift:
+    """What a search found.
+
+    Attributes
+    ----------
+    data, motion
+        As they were used: frames apart, rows left out.
+    laws
+        For each axis' drift, and last for D: laws by description length.
+    best
+        The best laws together, fitted.
+    climbed
+        Where that fit ended.
+    curve_fields
+        Drift and D of the free curves at the motion's points.
+    memory
+        Of the steps, under the best laws; ``first_memory`` with frames one apart.
+    trap
+        Rate of a harmonic trap along each axis and its error, were there one.
+    flow
+        A constant drift along each axis and its error.
+    n_left_out
+        Rows that were not used.
+    stopped
+        Whether the search was stopped.
+    """
+
+    data: DriftData
+    motion: Motion
+    laws: tuple[tuple[Equation, ...], ...]
+    best: MotionLaw
+    climbed: Climb
+    curve_fields: tuple[Floats, Floats]
+    memory: Memory | None
+    first_memory: Memory | None
+    trap: tuple[tuple[float, float], ...]
+    flow: tuple[tuple[float, float], ...]
+    n_left_out: int
+    stopped: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """What every fit of a law needs."""
+
+    motion: Motion
+    names: tuple[str, ...]
+    columns: dict[str, Floats]
+    reach: float
+
+    def fit(self, law: MotionLaw) -> tuple[MotionLaw, Climb, Floats] | None:
+        """Fit all numbers; return the law, where the search ended and the widths of the priors."""
+        level = max(float(np.mean(law.diffusion.predict(self.columns))), 1e-300)
+        widths = [constant_widths(one, self.columns, self.reach) for one in law.drift]
+        widths.append(constant_widths(law.diffusion, self.columns, level))
+        known = np.concatenate(widths)
+        precision = np.zeros((len(known) + law.free_noise,) * 2)
+        if law.free_noise:
+            known = np.append(known, 1.0)
+            precision[-1, -1] = FREE_NOISE_SD**-2
+        found = climb(self.motion, fields_of(law, self.motion.points), law.numbers, known,
+                      precision)  # fmt: skip
+        if found is None:
+            return None
+        return law.with_numbers(found.numbers), found, known
+
+    def measured(self, law: MotionLaw, index: int) -> tuple[Equation, MotionLaw, Climb] | None:
+        """Fit a law and measure one of its equations, the others being its best."""
+        found = self.fit(law)
+        if found is None:
+            return None
+        fitted, climbed, widths = found
+        scaled = climbed.information * np.outer(widths, widths)
+        room = float(np.linalg.slogdet(np.eye(len(widths)) + scaled)[1])
+        evidence = climbed.log_likelihood - 0.5 * room
+        inverse = np.linalg.inv(scaled + WIDE * np.eye(len(widths))) * np.outer(widths, widths)
+        equations = (*fitted.drift, fitted.diffusion)
+        own = equations[index]
+        part = inverse[fitted.place(index), fitted.place(index)]
+        length = sum(structure_length(one.terms, len(self.names)) for one in equations) - evidence
+        equation = Equation(
+            own.terms, -climbed.log_likelihood, length, len(own.constants),
+            0.5 * (part + part.T) if len(own.constants) else None, evidence,
+        )  # fmt: skip
+        return equation, fitted, climbed
+
+
+def search_drift(
+    data: DriftData, apart: int | None, search: bool, stop: Stop, progress: Progress
+) -> SearchedDrift | None:
+    """Search laws of drift and diffusion; None where no likelihood is found."""
+    first_memory = None
+    if apart is None and not data.is_exact:
+        used, first_memory = _apart(data)
+    else:
+        used = data.thinned(apart or 1, PHASES)
+    every = len(used.series.gaps)
+    used = used.capped(MOST_ROWS)
+    motion = motion_of(used)
+    curve = _curve(motion, used)
+    if curve is None:
+        return None
+    if isinstance(motion, MomentMotion):
+        motion = motion.for_drift(curve.fields[0])
+    places = used.series.positions.T
+    chosen = np.linspace(0, places.shape[1] - 1, min(SAMPLE, places.shape[1])).astype(int)
+    columns = dict(zip(used.names, places[:, chosen], strict=True))
+    level = float(np.median(curve.diffusion.values))
+    spread = float(np.sqrt(places.var(axis=1).mean()))
+    bench = _Bench(motion, used.names, columns, REACH * level / spread)
+    proposed = [
+        _proposals(told, used.names, bench.reach, columns, drift_forms(used.names, told.nodes),
+                   motion.points, search)
+        for told in curve.drift
+    ]  # fmt: skip
+    spreads = _proposals(
+        curve.diffusion, used.names, level, columns, diffusion_forms(used.names), motion.points, False
+    )
+    law = MotionLaw(
+        used.names, tuple(laws[0] for laws in proposed), spreads[0], curve.log_noise,
+        motion.has_noise,
+    )  # fmt: skip
+    return _decided(used, bench, law, [*proposed, spreads], curve, stop, progress,
+                    (first_memory, every - len(used.series.gaps)))  # fmt: skip
+
+
+def _curve(motion: Motion, data: DriftData) -> FreeCurve | None:
+    level, log_noise = first_guesses(data)
+    return free_curves(motion, data.series.positions.T, data.step_size, level, log_noise)
+
+
+def _decided(
+    data: DriftData, bench: _Bench, law: MotionLaw, proposed: list[list[Equation]],
+    curve: FreeCurve, stop: Stop, progress: Progress, said: tuple[Memory | None, int],
+) -> SearchedDrift | None:  # fmt: skip
+    """Fit the proposed laws by the likelihood, one equation after the other."""
+    stopped = False
+    laws: list[list[Equation]] = [[] for _ in proposed]
+    climbed: Climb | None = None
+    counts = [_n_exact(own, bench) for own in proposed]
+    total, done = sum(counts), 0
+    last = len(proposed) - 1
+    # D first, for the drifts' errors stand on it; then each drift; then D given the drifts
+    for index in [last, *range(last)]:
+        fits = []
+        for own in proposed[index][: counts[index]] + _must(proposed[index], counts[index]):
+            stopped = stopped or (stop is not None and bool(stop()))
+            if stopped and fits:
+                break
+            found = bench.measured(_replaced(law, index, own), index)
+            done += 1
+            if found is not None:
+                fits.append(found)
+            if progress is not None and fits:
+                from physlearn.inference.laws.equation_text import text_of
+
+                best = min(fits, key=lambda one: one[0].description_length)
+                progress(min(done, total), total, text_of(best[0]))
+        if not fits:
+            return None
+        fits.sort(key=lambda one: one[0].description_length)
+        laws[index] = _listed([one[0] for one in fits], proposed[index], bench)
+        law, climbed = fits[0][1], fits[0][2]
+    assert climbed is not None
+    laws = _on_one_scale(laws)
+    steps = standard_steps(bench.motion, data, fields_of(law, bench.motion.points)(law.numbers))
+    memory = None if steps is None else memory_of(steps, data)
+    trap, flow = _limits(bench, law)
+    return SearchedDrift(
+        data, bench.motion, tuple(tuple(own) for own in laws), law, climbed, curve.fields, memory,
+        said[0], trap, flow, said[1], stopped,
+    )  # fmt: skip
+
+
+def _n_exact(laws: list[Equation], bench: _Bench) -> int:
+    best = laws[0].description_length
+    near = sum(law.description_length < best + WITHIN for law in laws)
+    return min(near, N_EXACT[isinstance(bench.motion, GridMotion)])
+
+
+def _must(laws: list[Equation], count: int) -> list[Equation]:
+    """Laws that are always fitted: nothing, a constant, a trap, unless they are hopeless."""
+    shapes = [((1,),), (("x",),), (("y",),)]
+    best = laws[0].description_length
+    return [
+        law for law in laws[count:]
+        if tuple(term.program for term in law.terms) in shapes
+        and law.description_length < best + HOPELESS
+    ]  # fmt: skip
+
+
+def _replaced(law: MotionLaw, index: int, own: Equation) -> MotionLaw:
+    if index == len(law.drift):
+        return replace(law, diffusion=own)
+    drift = tuple(own if k == index else one for k, one in enumerate(law.drift))
+    return replace(law, drift=drift)
+
+
+def _listed(
+    fitted: list[Equation], proposed: list[Equation], bench: _Bench
+) -> list[Equation]:
+    """Fitted laws, each once, and behind them those that the curve alone weighed."""
+    kept: list[Equation] = []
+    seen: list[Floats] = []
+    scale = bench.reach * 1e-4
+    for law in fitted:
+        values = law.predict(bench.columns)
+        same = any(
+            other.n_constants == law.n_constants and float(np.abs(values - before).max()) < scale
+            for other, before in zip(kept, seen, strict=True)
+        )
+        if not same:
+            kept.append(law)
+            seen.append(values)
+    there = {_shape(law) for law in fitted}
+    # The curve's lengths differ from the likelihood's by what all laws share
+    best = min(proposed, key=lambda law: law.description_length)
+    anchor = next((law for law in fitted if _shape(law) == _shape(best)), fitted[0])
+    shift = anchor.description_length - best.description_length
+    rest = [
+        replace(law, description_length=law.description_length + shift, loss=anchor.loss
+                + 0.5 * (law.loss - best.loss))
+        for law in proposed if _shape(law) not in there
+    ]  # fmt: skip
+    return sorted([*kept, *rest], key=lambda law: law.description_length)
+
+
+def _shape(law: Equation) -> tuple[frozenset[tuple[str, ...]], int]:
+    """The law without its numbers; nothing is another law than a constant."""
+    return law.structure, law.n_constants
+
+
+def _on_one_scale(laws: list[list[Equation]]) -> list[list[Equation]]:
+    """Losses as nats behind the best law of each target."""
+    out = []
+    for own in laws:
+        least = min(one.loss for one in own)
+        out.append([replace(one, loss=max(one.loss - least, 0.0)) for one in own])
+    return out
+
+
+def _proposals(
+    told: Told, names: tuple[str, ...], reach: float, columns: dict[str, Floats],
+    forms: list[DriftForm], points: Floats, search: bool,
+) -> list[Equation]:  # fmt: skip
+    """Return what fits a curve, by description length, each law once."""
+    if search:
+        forms = forms + searched_forms(told, names, forms)
+    found = [fit_form(form, told, names, reach, columns) for form in forms]
+    laws = sorted(
+        (law for law in found if law is not None),
+        key=lambda law: (law.description_length, law.complexity),
+    )
+    at = dict(zip(names, told.nodes, strict=True))
+    kept: list[Equation] = []
+    said: list[Floats] = []
+    sd = 1.0 / np.sqrt(np.maximum(told.precisions, 1e-300))
+    for law in laws:
+        values = law.predict(at) / sd
+        same = any(
+            other.n_constants <= law.n_constants and float(np.abs(values - before).max()) < SAME
+            for other, before in zip(kept, said, strict=True)
+        )
+        if not same and np.isfinite(values).all() and _is_defined(law, names, points):
+            kept.append(law)
+            said.append(values)
+    return kept
+
+
+def _is_defined(law: Equation, names: tuple[str, ...], points: Floats) -> bool:
+    """Whether a law has a value wherever particles may come."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(law.predict(dict(zip(names, points, strict=True)))).all())
+
+
+def _limits(
+    bench: _Bench, law: MotionLaw
+) -> tuple[tuple[tuple[float, float], ...], tuple[tuple[float, float], ...]]:
+    """A trap's rate and a constant drift along each axis, with their errors, were there one."""
+    nothing = tuple(zero_law() for _ in law.drift)
+    traps, flows = [], []
+    for axis, name in enumerate(bench.names):
+        start = 1e-3 * bench.reach
+        trap = Equation((Term(-start, (name,)), Term(0.0, (1,))), 0.0, 0.0, 2)
+        flow = Equation((Term(start, (1,)),), 0.0, 0.0, 1)
+        for own, found in ((trap, traps), (flow, flows)):
+            drift = tuple(own if k == axis else one for k, one in enumerate(nothing))
+            fitted = bench.measured(replace(law, drift=drift), axis)
+            if fitted is None or fitted[0].covariance is None:
+                found.append((math.nan, math.nan))
+                continue
+            sign = -1.0 if own is trap else 1.0
+            error = math.sqrt(max(float(fitted[0].covariance[0, 0]), 0.0))
+            found.append((sign * float(fitted[0].constants[0]), error))
+    return tuple(traps), tuple(flows)
+
+
+def _apart(data: DriftData) -> tuple[DriftData, Memory | None]:
+    """Return the data at the fewest frames apart at which steps forget, and the memory at one."""
+    first: Memory | None = None
+    for lag in LAGS:
+        if lag > 1 and data.n_steps // lag < FEWEST_STEPS:
+            break
+        try:
+            thin = data.thinned(lag, PHASES)
+        except ValueError:
+            break
+        memory = _memory_of_trap(thin)
+        if lag == 1:
+            first = memory
+        if memory is None or memory.p > LARGEST_P:
+            return thin, first
+        if lag == 1:
+            small = thin.capped(MOST_ROWS)
+            motion = motion_of(small)
+            curve = _curve(motion, small)
+            if curve is None:
+                return thin, first
+            steps = standard_steps(motion, small, (*curve.fields, curve.log_noise))
+            bent = None if steps is None else memory_of(steps, small)
+            if bent is None or bent.p > LARGEST_P:
+                return thin, first
+            first = bent
+    return data, first
+
+
+def _memory_of_trap(data: DriftData) -> Memory | None:
+    """Return the memory of steps under a harmonic trap, or none, along each axis."""
+    motion = motion_of(data)
+    level, log_noise = first_guesses(data)
+    places = data.series.positions.T
+    drift = tuple(
+        Equation((Term(0.0, (1,)), Term(-0.01 * level / place.var(), (name,))), 0.0, 0.0, 2)
+        for name, place in zip(data.names, places, strict=True)
+    )
+    flat = Equation((Term(level, (1,)),), 0.0, 0.0, 1)
+    law = MotionLaw(data.names, drift, flat, log_noise, motion.has_noise)
+    chosen: Sequence[int] = np.linspace(0, places.shape[1] - 1, SAMPLE).astype(int).tolist()
+    columns = dict(zip(data.names, places[:, chosen], strict=True))
+    spread = float(np.sqrt(places.var(axis=1).mean()))
+    found = _Bench(motion, data.names, columns, REACH * level / spread).fit(law)
+    if found is None:
+        return None
+    fields = fields_of(found[0], motion.points)(found[0].numbers)
+    steps = standard_steps(motion, data, fields)
+    return None if steps is None else memory_of(steps, data)

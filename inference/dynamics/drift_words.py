@@ -1,0 +1,141 @@
+"""What a search of drift found, in sentences that a physicist would sign."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from physlearn.checks import CREDIBLE_MASS
+from physlearn.inference.laws.equation_set import EquationSet
+from physlearn.inference.laws.equation_text import text_of
+
+if TYPE_CHECKING:
+    from physlearn.inference.dynamics.drift_search import SearchedDrift
+
+__all__ = ["drift_warnings", "said_of_drift"]
+
+DOUBTFUL_P = 1e-3
+COARSE = 0.1  # slope of the drift times the frame interval, from which regression is far off
+NEAR = 0.5
+FAR = float(stats.norm.ppf(0.95))
+
+
+def said_of_drift(found: SearchedDrift, sets: Mapping[str, EquationSet]) -> tuple[str, ...]:
+    """Return the verdict on the drift, on D, and how the frames were looked at."""
+    data = found.data
+    drifts = {name: laws for name, laws in sets.items() if name != "D"}
+    claimed = [name for name, laws in drifts.items() if laws.claims_law]
+    sentences = []
+    if not claimed:
+        sentences.append(_said_of_nothing(found))
+    else:
+        for name in claimed:
+            laws = drifts[name]
+            sentences.append(
+                f"a force law is seen: {name} = {text_of(laws.best)} (weight "
+                f"{100 * float(laws.weights[0]):.3g} %; drift = force over friction)"
+            )
+        rest = [name for name in drifts if name not in claimed]
+        if rest:
+            sentences.append(f"no force law is claimed for {' and '.join(rest)}")
+    sentences.append(_said_of_diffusion(sets["D"]))
+    sentences.append(_said_of_frames(found))
+    if data.apart > 1:
+        sentences.append(
+            f"places {data.apart} frames apart were compared ({data.series.interval:.3g} "
+            f"{data.time_unit or 'units of time'}): on shorter times a step remembers the ones "
+            "before (smeared frames, or a bias of the tracking), which is no motion of the "
+            "particles; what the force does on shorter times these frames do not tell"
+        )
+    return tuple(sentences)
+
+
+def _said_of_nothing(found: SearchedDrift) -> str:
+    """Free diffusion: what was looked for, and how small it must be."""
+    per_time = f"1/{found.data.time_unit}" if found.data.time_unit else "1/time"
+    parts = []
+    for name, (rate, error), (flow, spread) in zip(
+        found.data.names, found.trap, found.flow, strict=True
+    ):
+        limit = max(rate, 0.0) + FAR * error
+        if math.isfinite(limit):
+            parts.append(f"a trap along {name} would pull at less than {limit:.2g} {per_time}")
+        if math.isfinite(spread) and abs(flow) > 3.0 * spread:
+            parts.append(
+                f"all drift along {name} at {flow:.3g} +- {spread:.2g} (a flow, the stage, or a "
+                "constant force: motion alone does not tell which)"
+            )
+    limits = "; ".join(parts)
+    return f"free diffusion: no force law is seen{f' ({limits})' if limits else ''}"
+
+
+def _said_of_diffusion(laws: EquationSet) -> str:
+    unit = f" {laws.units}" if laws.units else ""
+    if laws.claims_law:
+        return f"the diffusion depends on the place: D = {text_of(laws.best)}{unit}"
+    flat = next((law for law in laws.equations if not law.variables), laws.best)
+    if flat.covariance is None:
+        return f"the diffusion is the same everywhere, D = {flat.constants[0]:.4g}{unit}"
+    reach = float(stats.norm.ppf(0.5 + CREDIBLE_MASS / 2) * np.sqrt(flat.covariance[0, 0]))
+    value = float(flat.constants[0])
+    return (
+        f"the diffusion is the same everywhere, D = {value:.4g} ({value - reach:.4g} to "
+        f"{value + reach:.4g}){unit}"
+    )
+
+
+def _said_of_frames(found: SearchedDrift) -> str:
+    """How far particles relax between frames, and what regression would say."""
+    rate = fastest_rate(found)
+    times = rate * found.data.series.interval
+    if times < COARSE:
+        return f"frames are fine: the drift changes by {times:.1g} of itself between two"
+    lost = 1.0 - (1.0 - math.exp(-times)) / times
+    return (
+        f"frames are coarse: the fastest rate of the drift times the frame interval is {times:.2g};"
+        f" a regression of displacements would find it about {100 * lost:.0f} % too small there"
+    )
+
+
+def fastest_rate(found: SearchedDrift) -> float:
+    """Steepest fall of the best drift where particles are (98th percentile)."""
+    law, places = found.best, found.data.series.positions
+    chosen = places[:: max(1, len(places) // 400)].T
+    step = 1e-4 * places.std(axis=0).mean()
+    rates = []
+    for axis, equation in enumerate(law.drift):
+        high, low = chosen.copy(), chosen.copy()
+        high[axis] += step
+        low[axis] -= step
+        values = [
+            equation.predict(dict(zip(law.names, at, strict=True))) for at in (high, low)
+        ]
+        rates.append(np.abs(values[0] - values[1]) / (2 * step))
+    with np.errstate(all="ignore"):
+        return float(np.nan_to_num(np.nanquantile(rates, 0.98)))
+
+
+def drift_warnings(found: SearchedDrift) -> tuple[str, ...]:
+    """Return what makes the laws doubtful."""
+    said = []
+    if found.stopped:
+        said.append("the search was stopped before its end: laws may be missing")
+    if not found.climbed.settled:
+        said.append("the fit of the best laws did not settle")
+    memory = found.memory
+    if memory is not None and memory.p < DOUBTFUL_P:
+        said.append(
+            f"steps remember those before under the best laws (correlation "
+            f"{memory.correlation:.2g} {memory.lag} frames on, p = {memory.p:.1g}): something is "
+            "missing, such as localisation errors, inertia, a drifting stage or a second force"
+        )
+    if found.n_left_out:
+        said.append(
+            f"{found.n_left_out} rows were left out to keep the search short; errors are those of "
+            "the rest"
+        )
+    return tuple(said)
