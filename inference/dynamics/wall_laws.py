@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from physlearn.inference.dynamics.wall_forms import WallForm, drive_forms
+from physlearn.inference.dynamics.wall_local import LocalSpeeds, local_speeds, pins_of
+from physlearn.inference.dynamics.wall_local_terms import written_out
+from physlearn.inference.dynamics.wall_options import WallLawOptions
 from physlearn.inference.dynamics.wall_speeds import WallSpeeds, measure_wall_speeds
 from physlearn.inference.dynamics.wall_units import in_units
 from physlearn.inference.law_search.description_length import structure_length
@@ -33,10 +36,15 @@ MOST_STEPS = 60
 SAME = 1e-6
 WIDE = 1e-6
 CURVATURE: Program = ("curvature",)
+UNKNOWN = "unknown_"
+"""Begins the placeholders of a local law's unknowns, which no speed depends on."""
 
 
 def discover_wall_law(
-    track: WallTrack, *, rng: int | np.random.Generator | None = None
+    track: WallTrack,
+    *,
+    options: WallLawOptions | None = None,
+    rng: int | np.random.Generator | None = None,
 ) -> EquationSet:
     """Find laws normal velocity = f(drive) + c * curvature of walls, open or closed.
 
@@ -45,32 +53,41 @@ def discover_wall_law(
     front likelihood of `fit_wall_dynamics` (one speed a drive level and the curvature's mobility,
     jointly, as a Gaussian). f is tried as no motion, constant, linear, threshold or imprint,
     powers, creep exp(-(E0 / E)^mu), and what a search among short expressions proposes; each with
-    and without the curvature.
+    and without the curvature. With ``options`` a wall may also be slowed or pushed near pins, as
+    exp(-d / l), 1 / d or d of the distance d to the nearest, added to the velocity or as a factor
+    (1 + a h(d)) of it; and the curvature may act otherwise than linearly. Which of these are tried
+    a regression proposes (instruments from other frames); fronts that move by them, fitted to the
+    same points, decide.
 
     Parameters
     ----------
     track
         From `track_walls`; its drive is used where it has one.
+    options
+        Pins and forms of the curvature; None for neither.
     rng
         Seed or generator of the fit's draws.
 
     Returns
     -------
     EquationSet
-        Laws for ``velocity`` in the variables ``drive`` (if known and not constant) and
-        ``curvature`` (positive where the positive domain is convex), in the track's units; a
-        tension gives the curvature a negative constant. ``noise_sd`` is the error of the speed at
-        one drive in a film like this one.
+        Laws for ``velocity`` in the variables ``drive`` (if known and not constant),
+        ``curvature`` (positive where the positive domain is convex) and, with pins,
+        ``pin_distance``, in the track's units; a tension gives the curvature a negative constant.
+        ``noise_sd`` is the error of the speed at one drive in a film like this one.
 
     Raises
     ------
+    InputError
+        For pins of a wrong shape, outside the picture or not finite.
     NotIdentified
         If no wall can be used, or drive and tension cannot be told apart, saying why.
 
     Notes
     -----
-    Laws in which the curvature enters other than linearly are not tried. The shape of the front
-    likelihood is taken as Gaussian in speeds and mobility; a mobility cannot be negative.
+    The shape of the front likelihood is taken as Gaussian in speeds, mobility and the unknowns of
+    pins and curvature; a mobility cannot be negative. Distances below half a spacing of contour
+    points count as that.
 
     Examples
     --------
@@ -79,17 +96,48 @@ def discover_wall_law(
     >>> laws.target, laws.variables, laws.claims_law
     ('velocity', ('drive', 'curvature'), True)
     """
+    asked = options or WallLawOptions()
+    pins = pins_of(track, asked)
     speeds = measure_wall_speeds(track, rng)
     names = ("drive", "curvature") if speeds.n_levels > 1 else ("curvature",)
-    laws = laws_of_speeds(speeds)
     ranges = [(float(speeds.drive.min()), float(speeds.drive.max()))] * (len(names) - 1)
-    speed_unit, bend_unit = f"{track.unit}/{track.time_unit}", f"1/{track.unit}"
+    ranges.append(speeds.curvature[:2])
+    units = (track.drive_unit, f"1/{track.unit}")[-len(names) :]
+    if pins is not None:
+        away = pins.at(track.table["x"].to_numpy(), track.table["y"].to_numpy())
+        names, units = (*names, "pin_distance"), (*units, track.unit)
+        ranges.append((float(away.min()), float(away.max())))
+    scored = [(law, speeds) for law in laws_of_speeds(speeds)]
+    if pins is not None or asked.curvature != "linear":
+        for local in local_speeds(track, speeds, pins, asked):
+            scored += [(law, local.speeds) for law in laws_of_local(local, speeds, len(names))]
+    scored.sort(key=lambda pair: pair[0].description_length)
+    best, its = scored[0]
     return EquationSet(
-        tuple(laws), names, "velocity", np.array([*ranges, speeds.curvature[:2]]),
+        tuple(law for law, _ in scored[:N_KEPT]), names, "velocity", np.array(ranges),
         float(np.sqrt(np.mean(np.diag(speeds.covariance)[: speeds.n_levels]))),
-        speeds.warnings + _doubts(laws[0], speeds), units=speed_unit,
-        variable_units=(track.drive_unit, bend_unit)[-len(names) :],
+        its.warnings + _doubts(best, its), units=f"{track.unit}/{track.time_unit}",
+        variable_units=units,
     )  # fmt: skip
+
+
+def laws_of_local(local: LocalSpeeds, base: WallSpeeds, n_variables: int) -> list[Equation]:
+    """Return the laws of a fit with pins or a bend of its own, on the scale of the plain ones.
+
+    ``base``: the speeds that the plain laws were scored by.
+    """
+    drive = local.speeds.drive
+    spreads = [np.linalg.slogdet(2 * np.pi * one.covariance)[1] for one in (local.speeds, base)]
+    more = local.gain + 0.5 * float(spreads[0] - spreads[1])
+    n_tail = local.speeds.n_tail
+    laws = []
+    for law in laws_of_speeds(local.speeds, search=False):
+        n_drive = len(law.terms) - n_tail
+        said = written_out(law, local.law, n_drive, both_signs=bool(drive.min() < 0))
+        evidence = float(law.log_evidence or 0.0) + more
+        length = structure_length(said.terms, n_variables) - evidence
+        laws.append(replace(said, description_length=length, log_evidence=evidence))
+    return laws
 
 
 def laws_of_speeds(speeds: WallSpeeds, *, search: bool = True) -> list[Equation]:
@@ -118,40 +166,57 @@ def _scaled_laws(speeds: WallSpeeds, search: bool) -> list[Equation]:
     n_variables = 2 if speeds.n_levels > 1 else 1
     laws = []
     for form in drive_forms(speeds.drive, speeds.speed, speeds.covariance, search=search):
-        for curved in (False, True) if speeds.curved else (False,):
-            law = _best_fit(form, speeds, curved, n_variables)
+        for tail in _tails(speeds):
+            law = _best_fit(form, speeds, tail, n_variables)
             laws += [law] if law is not None else []
     return _different(laws, speeds)[:N_KEPT]
+
+
+def _tails(speeds: WallSpeeds) -> list[tuple[Program, ...]]:
+    """Terms that may follow those of the drive: the curvature's, and all unknowns."""
+    unknown: tuple[Program, ...] = tuple((f"{UNKNOWN}{k}",) for k in range(len(speeds.widths)))
+    if unknown:
+        return [(CURVATURE, *unknown) if speeds.curved else unknown]
+    return [(), (CURVATURE,)] if speeds.curved else [()]
+
+
+def _tail_of(law: Equation) -> int:
+    """How many of a law's last terms say values, not speeds."""
+    return sum(
+        term.program == CURVATURE or str(term.program[0]).startswith(UNKNOWN) for term in law.terms
+    )
 
 
 def _columns(speeds: WallSpeeds) -> dict[str, Floats]:
     """Columns at which a law's own part is evaluated: every drive, a flat wall."""
     tiny = ALMOST_NO_DRIVE * float(np.abs(speeds.drive).max())
     drive = np.where(speeds.drive == 0, tiny, speeds.drive)
-    return {"drive": drive, "curvature": np.zeros(speeds.n_levels)}
+    none = np.zeros(speeds.n_levels)
+    unknown = {f"{UNKNOWN}{k}": none for k in range(len(speeds.widths))}
+    return {"drive": drive, "curvature": none, **unknown}
 
 
 def _predicted(law: Equation, speeds: WallSpeeds) -> tuple[Floats, Floats]:
     """Return what a law says of ``speeds.values``, and its derivatives (n_constants, n_values)."""
-    return _predicted_by(law.program, law.terms[-1].program == CURVATURE, speeds)
+    return _predicted_by(law.program, _tail_of(law), speeds)
 
 
-def _predicted_by(program: Program, curved: bool, speeds: WallSpeeds) -> tuple[Floats, Floats]:
+def _predicted_by(program: Program, tail: int, speeds: WallSpeeds) -> tuple[Floats, Floats]:
     values, slopes = gradients(program, _columns(speeds))
-    if speeds.curved:
-        values = np.append(values, floats_of(program)[-1] if curved else 0.0)
-        last = np.zeros((len(slopes), 1))
-        last[-1:] = float(curved)
-        slopes = np.concatenate([slopes, last], axis=1)
-    return values, slopes
+    count = speeds.n_tail
+    said = np.array(floats_of(program)[-tail:]) if tail else np.zeros(count)
+    last = np.zeros((len(slopes), count))
+    if tail:
+        last[-tail:] = np.eye(tail)
+    return np.append(values, said), np.concatenate([slopes, last], axis=1)
 
 
 def _best_fit(
-    form: WallForm, speeds: WallSpeeds, curved: bool, n_variables: int
+    form: WallForm, speeds: WallSpeeds, tail: tuple[Program, ...], n_variables: int
 ) -> Equation | None:
     """Fit a form from all its starts and measure the best; None where none is defined."""
     root = np.linalg.cholesky(np.linalg.inv(speeds.covariance)).T
-    begun = [_started(form, start, speeds, curved, root) for start in form.starts]
+    begun = [_started(form, start, speeds, tail, root) for start in form.starts]
     rough = [(_misfit(law, speeds, root), law) for law in begun if law is not None]
     rough.sort(key=lambda pair: pair[0])
     best = [_polished(law, speeds, root) for _, law in rough[:POLISHED]]
@@ -163,7 +228,11 @@ def _best_fit(
 
 
 def _started(
-    form: WallForm, start: Sequence[float], speeds: WallSpeeds, curved: bool, root: Floats
+    form: WallForm,
+    start: Sequence[float],
+    speeds: WallSpeeds,
+    tail: tuple[Program, ...],
+    root: Floats,
 ) -> Equation | None:
     """Take the inner constants as given and the factors by generalised least squares."""
     left = list(start)
@@ -172,16 +241,15 @@ def _started(
         count = len(floats_of(program))
         terms.append(Term(1.0, with_floats(program, left[:count])))
         left = left[count:]
-    if curved:
-        terms.append(Term(1.0, CURVATURE))
+    terms += [Term(1.0, program) for program in tail]
     if not terms:
         return Equation((Term(0, (1,)),), 0.0, 0.0, 0)
     columns = _columns(speeds)
     design = np.stack([term.values(columns) for term in terms], axis=1)
-    if speeds.curved:
-        last = np.zeros((1, len(terms)))
-        last[0, -1] = float(curved)
-        design = np.concatenate([design, last])
+    last = np.zeros((speeds.n_tail, len(terms)))
+    if tail:
+        last[:, -len(tail) :] = np.eye(len(tail))
+    design = np.concatenate([design, last])
     if not np.isfinite(design).all():
         return None
     factors = np.linalg.lstsq(root @ design, root @ speeds.values, rcond=None)[0]
@@ -203,17 +271,17 @@ def _miss(values: Floats, speeds: WallSpeeds, root: Floats) -> Floats:
 
 def _polished(law: Equation, speeds: WallSpeeds, root: Floats) -> Equation:
     """Fit all constants; laws that are linear in them stand as they are."""
-    if all(not floats_of(term.program) for term in law.terms):
+    if not any(floats_of(term.program) for term in law.terms):
         return law
     scale = np.where(law.constants == 0, 1.0, np.abs(law.constants))
-    program, curved = law.program, law.terms[-1].program == CURVATURE
+    program, tail = law.program, _tail_of(law)
 
     def miss(point: Floats) -> Floats:
         filled = with_floats(program, point * scale)
-        return _miss(_predicted_by(filled, curved, speeds)[0], speeds, root)
+        return _miss(_predicted_by(filled, tail, speeds)[0], speeds, root)
 
     def slopes(point: Floats) -> Floats:
-        here = _predicted_by(with_floats(program, point * scale), curved, speeds)[1]
+        here = _predicted_by(with_floats(program, point * scale), tail, speeds)[1]
         return np.nan_to_num(-(root @ here.T) * scale)
 
     begun = law.constants / scale
@@ -236,9 +304,11 @@ def _measured(law: Equation, misfit: float, speeds: WallSpeeds, n_variables: int
     motion = float((speeds.speed**2).mean())
     if speeds.curved:
         bend = speeds.curvature[2]
-        effect = np.hypot(effect, bend * slopes[:, -1])
-        motion += (bend * float(speeds.values[-1])) ** 2
+        effect = np.hypot(effect, bend * slopes[:, n])
+        motion += (bend * float(speeds.values[n])) ** 2
     reach = np.where(effect > 0, math.sqrt(motion) / np.maximum(effect, 1e-300), 0.0)
+    if speeds.widths:
+        reach[-len(speeds.widths) :] = speeds.widths
     width = np.maximum(np.maximum(np.abs(law.constants), reach), 1e-300)
     scaled = information * np.outer(width, width)
     _, room = np.linalg.slogdet(np.eye(len(width)) + scaled)

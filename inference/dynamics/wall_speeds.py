@@ -11,7 +11,7 @@ from physlearn.inference.wall_laws.wall_drive import MOST_LEVELS, drive_levels
 from physlearn.inference.walls.wall_dynamics import fit_wall_dynamics
 from physlearn.records import WallTrack
 
-__all__ = ["WallSpeeds", "measure_wall_speeds"]
+__all__ = ["WallSpeeds", "few_levels", "measure_wall_speeds"]
 
 Floats = NDArray[np.float64]
 
@@ -32,12 +32,14 @@ class WallSpeeds:
     covariance
         Of ``values``.
     curved
-        Whether ``values`` ends with the curvature's coefficient.
+        Whether ``values`` holds the curvature's coefficient.
     curvature
         Smallest and largest curvature that was seen (1st and 99th percentile), and its root mean
         square.
     warnings
         Those of the fit.
+    widths
+        Prior widths of unknowns of a local law, whose values stand at the end; empty for none.
     """
 
     drive: Floats
@@ -46,11 +48,17 @@ class WallSpeeds:
     curved: bool
     curvature: tuple[float, float, float]
     warnings: tuple[str, ...]
+    widths: tuple[float, ...] = ()
 
     @property
     def n_levels(self) -> int:
         """Number of drives."""
         return len(self.drive)
+
+    @property
+    def n_tail(self) -> int:
+        """Number of values after the speeds."""
+        return self.values.size - self.n_levels
 
     @property
     def speed(self) -> Floats:
@@ -66,7 +74,7 @@ def measure_wall_speeds(track: WallTrack, rng: int | np.random.Generator | None)
     NotIdentified
         As `fit_wall_dynamics`.
     """
-    drive, texts = _few_levels(track)
+    drive, texts = few_levels(track)
     many = drive is not None and np.unique(drive[:-1]).size > 1
     law = "levels" if many else "linear"
     fit = fit_wall_dynamics(track, drive=drive, law=law, rng=rng, n_draws=N_DRAWS)
@@ -91,7 +99,7 @@ def measure_wall_speeds(track: WallTrack, rng: int | np.random.Generator | None)
     )  # fmt: skip
 
 
-def _few_levels(track: WallTrack) -> tuple[Floats | None, tuple[str, ...]]:
+def few_levels(track: WallTrack) -> tuple[Floats | None, tuple[str, ...]]:
     """Return the drive with at most 24 levels: neighbours of a drive without levels are joined."""
     if track.drive is None or not np.any(track.drive[:-1]):
         return None, ()

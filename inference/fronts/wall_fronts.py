@@ -139,15 +139,19 @@ class FrontModel:
         miss *= self._at_points(self.facing(values))
         return np.concatenate([miss, self._prior_target() - shapes @ self.prior.T], axis=1)
 
+    def global_steps(self, n_globals: int) -> Floats:
+        """Return steps of the derivatives: they move a front by a ten-thousandth of itself."""
+        span = float(self.times[-1] - self.times[0])
+        pushes = np.maximum(np.abs(self.design * np.diff(self.times)[:, None]).sum(axis=0), 1e-6)
+        speeds = self.run.size / np.maximum(pushes, 1e-3 * span)
+        steps: Floats = 1e-4 * np.concatenate([speeds, [self.run.size**2 / span]])
+        return steps[:n_globals]
+
     def linearize(self, globals_: Floats, shape: Floats) -> tuple[Floats, Floats]:
         """Residuals (n_rows,) and minus their derivatives (n_rows, n_globals + n_shape)."""
         n_globals = globals_.size
-        span = float(self.times[-1] - self.times[0])
-        pushes = np.maximum(np.abs(self.design * np.diff(self.times)[:, None]).sum(axis=0), 1e-6)
-        size = self.run.size
-        scale = 1e-4 * np.concatenate(
-            [size / np.maximum(pushes, 1e-3 * span), [size**2 / span], np.full(shape.size, size)]
-        )
+        own = np.full(shape.size, 1e-4 * self.run.size)
+        scale = np.concatenate([self.global_steps(n_globals), own])
         steps = np.diag(scale)
         point = np.concatenate([globals_, shape])
         cases = np.concatenate([point[None], point + steps, point - steps])

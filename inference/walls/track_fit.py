@@ -24,7 +24,7 @@ from physlearn.inference.walls.wall_posterior import WallOptimum, draw_parameter
 from physlearn.records import WallTrack
 from physlearn.results import Fit, fit_from_draws
 
-__all__ = ["fit_track"]
+__all__ = ["FittedFronts", "fit_fronts", "fit_track", "seen_levels", "usable_walls"]
 
 Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
@@ -44,9 +44,9 @@ def fit_track(
     ``given``: whether the drive is the caller's, and is kept in the result.
     """
     generator, seed = as_generator(rng)
-    runs, left_out = _usable(track)
-    told, unseen = _seen_levels(told, runs)
-    fronts = _fit_fronts(track, runs, told, scales)
+    runs, left_out = usable_walls(track)
+    told, unseen = seen_levels(told, runs)
+    fronts = fit_fronts(track, runs, told, scales)
     draws, pareto_k = draw_parameters(
         fronts.models, fronts.optimum, fronts.prior_sd, fronts.shift_sd, generator, n_draws
     )
@@ -101,7 +101,7 @@ def fit_track(
     )  # fmt: skip
 
 
-def _usable(track: WallTrack) -> tuple[list[WallRun], list[str]]:
+def usable_walls(track: WallTrack) -> tuple[list[WallRun], list[str]]:
     """Return the walls that a front can hold, and what is left out; refuse where there is none."""
     runs, left_out = usable_runs(track)
     if not runs:
@@ -115,7 +115,7 @@ def _usable(track: WallTrack) -> tuple[list[WallRun], list[str]]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Fronts:
+class FittedFronts:
     """Fitted fronts: models, mode, prior sds of the law and of the shifts, why no curvature."""
 
     models: list[FrontModel]
@@ -125,7 +125,9 @@ class _Fronts:
     no_curvature: str
 
 
-def _fit_fronts(track: WallTrack, runs: list[WallRun], told: WallDrive, scales: Scales) -> _Fronts:
+def fit_fronts(
+    track: WallTrack, runs: list[WallRun], told: WallDrive, scales: Scales
+) -> FittedFronts:
     """Find the mode; without the curvature where the walls say nothing of it."""
     models = [make_front(run, told.design, track.frame_times) for run in runs]
     shift_sd = _shift_sd(track)
@@ -138,7 +140,7 @@ def _fit_fronts(track: WallTrack, runs: list[WallRun], told: WallDrive, scales: 
         sds[prior_sd.size - 1] *= NONE_OF_IT
         start[-1] = 0.0
         optimum = optimize_walls(models, start, shapes, sds)
-    return _Fronts(models, optimum, sds[: prior_sd.size], shift_sd, reason)
+    return FittedFronts(models, optimum, sds[: prior_sd.size], shift_sd, reason)
 
 
 def _law_of_levels(
@@ -156,7 +158,7 @@ def _law_of_levels(
         raise NotIdentified(f"{str(refusal).rstrip('.')} ({'; '.join(unseen)}).") from None
 
 
-def _seen_levels(told: WallDrive, runs: list[WallRun]) -> tuple[WallDrive, list[str]]:
+def seen_levels(told: WallDrive, runs: list[WallRun]) -> tuple[WallDrive, list[str]]:
     """Leave out the levels that acted while no usable wall was in view."""
     if not told.levels.size:
         return told, []

@@ -13,7 +13,7 @@ from physlearn.checks import NotIdentified
 from physlearn.inference.fronts.wall_fronts import FrontModel
 from physlearn.inference.pareto_smoothing import smoothed_weights
 
-__all__ = ["WallOptimum", "draw_parameters", "optimize_walls"]
+__all__ = ["WallOptimum", "draw_parameters", "misfit_of_walls", "optimize_walls"]
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,10 @@ def _miss(model: FrontModel, point: Floats, shape: Floats) -> Floats:
     return result
 
 
-def _cost(models: list[FrontModel], point: Floats, shapes: list[Floats], prior_sd: Floats) -> float:
+def misfit_of_walls(
+    models: list[FrontModel], point: Floats, shapes: list[Floats], prior_sd: Floats
+) -> float:
+    """Sum of squares of all residuals and priors: minus twice the log posterior's height."""
     total = float(((point / prior_sd) ** 2).sum())
     for model, shape in zip(models, shapes, strict=True):
         total += float((_miss(model, point, shape) ** 2).sum())
@@ -83,10 +86,10 @@ def optimize_walls(
     for model in models:
         model.settle_substeps(start)
     point = np.concatenate([start, np.zeros(prior_sd.size - n_law)])
-    cost = _cost(models, point, shapes, prior_sd)
+    cost = misfit_of_walls(models, point, shapes, prior_sd)
     if not np.isfinite(cost):
         point[n_law - 1] = 0.0
-        cost = _cost(models, point, shapes, prior_sd)
+        cost = misfit_of_walls(models, point, shapes, prior_sd)
     converged = False
     for _ in range(ITERATIONS):
         information = np.diag(prior_sd**-2.0)
@@ -116,7 +119,7 @@ def optimize_walls(
         for fraction in (1.0, 0.5, 0.25, 0.1, 0.02):
             trial = point + fraction * step
             bent = [shape + fraction * move for shape, move in zip(shapes, moves, strict=True)]
-            after = _cost(models, trial, bent, prior_sd)
+            after = misfit_of_walls(models, trial, bent, prior_sd)
             if after <= cost:
                 break
         else:
