@@ -248,6 +248,19 @@ def _laws_of_motion() -> None:
     discover_motion_law(table, options=MotionLawOptions(order="1", degree=2))
 
 
+def _laws_of_pairs() -> None:
+    from physlearn.inference import PairLawOptions, discover_pair_law
+    from physlearn.records import Trajectory
+
+    t = np.linspace(0.0, 6.0, 24)
+    turn = 0.5 * np.stack([np.cos(t), np.sin(t)], axis=1)[:, None] * [[[1.0], [-1.0]]]
+    places = (turn + 0.01 * np.cos(40.0 * turn)).reshape(-1, 2)
+    film = Trajectory(
+        np.repeat(np.arange(24), 2), np.tile([0, 1], 24), places, t, time_unit="reduced"
+    )
+    discover_pair_law(film, options=PairLawOptions("newtonian", search=False, n_refitted=1))
+
+
 def _networks() -> None:
     from physlearn.inference import fit_binary_units
 
@@ -328,6 +341,7 @@ FIRST_CALLS: dict[str, Callable[[], None]] = {
     "fit_binary_units": _networks,
     "SymbolicRegressor": _laws,
     "discover_motion_law": _laws_of_motion,
+    "discover_pair_law": _laws_of_pairs,
     "temper_lattice": _tempering,
     "sample_statistics": _statistics,
     "simulate_hops": _hops,

@@ -1,0 +1,186 @@
+"""A first force between bodies, on a basis, by the weak form of their motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline, CubicSpline
+
+from physlearn.inference.dynamics.motion_series import MotionSeries, smooth_paths
+from physlearn.inference.dynamics.pair_bodies import Bodies
+
+__all__ = ["NodeForce", "WeakStart", "place_nodes", "smooth_bodies", "start_of_force"]
+
+Floats = NDArray[np.float64]
+Paths = list[list[BSpline]]
+
+N_NODES = 8
+BUMP_POWER = 6
+POINTS_PER_TIME = 6
+MOST_POINTS = 4000
+OVERLAP = 3.0  # windows a half width
+ROUNDS = 30
+RIDGE = 1e-6
+TAIL = 0.001  # of the weight of distances beyond the outer nodes, on each side
+NEAREST_NODES = 0.06  # in log r
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeForce:
+    """A force given at nodes: a cubic spline in log r, straight beyond them."""
+
+    nodes: Floats
+
+    def __call__(self, values: Floats, distance: Floats) -> tuple[Floats, Floats]:
+        """Return forces (n,) and their slopes by the values (k, n)."""
+        basis = self.basis(distance)
+        return basis @ values, basis.T
+
+    def basis(self, distance: Floats) -> Floats:
+        """Shape (n, k): the force of value 1 at one node, 0 at the others."""
+        u, at = np.log(distance), np.log(self.nodes)
+        spline = CubicSpline(at, np.eye(len(at)), bc_type="not-a-knot")
+        inner = np.clip(u, at[0], at[-1])
+        return np.asarray(spline(inner) + (u - inner)[:, None] * spline(inner, 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeakStart:
+    """``nodes`` (k,), force there, strengths (n,), share of the bumps' motion left unexplained."""
+
+    nodes: Floats
+    values: Floats
+    strengths: Floats
+    unexplained: float
+
+
+def smooth_bodies(bodies: Bodies) -> Paths:
+    """Return a smoothing spline for every body and coordinate."""
+    _, n, d = bodies.places.shape
+    paths: Paths = []
+    for body in range(n):
+        seen = np.isfinite(bodies.places[:, body, 0])
+        values = bodies.places[seen, body]
+        series = MotionSeries(
+            bodies.times[seen], values, np.zeros((len(values), 0)), np.array([0, len(values)]),
+            tuple("xyz"[:d]), (),
+        )  # fmt: skip
+        paths += smooth_paths(series)
+    return paths
+
+
+def positions_at(paths: Paths, times: Floats, order: int = 0) -> Floats:
+    """Smoothed positions (T, n, d), or their derivatives."""
+    found = [[curve(times, order) for curve in own] for own in paths]
+    return np.moveaxis(np.array(found), 2, 0)
+
+
+def fastest_rate(paths: Paths) -> float:
+    """Return the largest root mean square speed of a body over its spread, of those that move."""
+    times = np.linspace(0.0, 1.0, 400)
+    places, speeds = positions_at(paths, times), positions_at(paths, times, 1)
+    spread = np.sqrt(((places - places.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
+    speed = np.sqrt((speeds**2).sum(axis=2).mean(axis=0))
+    moving = spread > 0.1 * spread.max()
+    return float(max((speed[moving] / spread[moving]).max(), 1.0))
+
+
+def _lines(places: Floats, box: Floats) -> tuple[Floats, Floats]:
+    """Return unit vectors from j to i (T, n, n, d), distances (T, n, n)."""
+    line = places[:, :, None] - places[:, None]
+    finite = np.isfinite(box)
+    line = line - np.where(finite, np.round(line / box) * np.where(finite, box, 0.0), 0.0)
+    distance = np.sqrt((line**2).sum(axis=3))
+    n = places.shape[1]
+    distance[:, np.arange(n), np.arange(n)] = 1.0
+    return line / distance[..., None], distance
+
+
+def place_nodes(distances: Floats, weight: Floats) -> Floats:
+    """Nodes even in log r where distances carry weight; fewer for a short range."""
+    order = np.argsort(distances)
+    share = np.cumsum(weight[order]) / weight.sum()
+    low, high = np.interp([TAIL, 1.0 - TAIL], share, distances[order])
+    span = max(float(np.log(high / low)), 1e-3)
+    count = int(np.clip(np.ceil(span / NEAREST_NODES), 3, N_NODES))
+    return np.asarray(np.exp(np.linspace(np.log(low), np.log(low) + span, count)))
+
+
+def start_of_force(bodies: Bodies, paths: Paths, strengths: Floats | None) -> WeakStart:
+    """Integrate the smoothed motion against bumps and solve for the force and the strengths.
+
+    ``strengths`` None: found by alternating least squares, from equal ones and from each body
+    alone; their sum is 1.
+    """
+    rate = fastest_rate(paths)
+    half = float(np.clip(1.0 / rate, 3.0 * np.median(np.diff(bodies.times)), 1.0 / 4.0))
+    n_points = int(np.clip(POINTS_PER_TIME * rate, 400, MOST_POINTS))
+    fine = np.linspace(0.0, 1.0, n_points)
+    places = positions_at(paths, fine)
+    unit, distance = _lines(places, bodies.box)
+    bumps = _bumps(fine, np.arange(half, 1.0 - half + 1e-9, half / OVERLAP), half)
+    target = np.tensordot(bumps[1], places, axes=(1, 0)) / n_points
+    n = bodies.n_bodies
+    design_of = partial(_design, bumps[0], unit, distance)
+    starts = (
+        [np.full(n, 1.0 / n), *np.eye(n)] if strengths is None and n > 2
+        else [np.full(n, 1.0 / n) if strengths is None else strengths]
+    )  # fmt: skip
+    found = [_alternate(*design_of(one), target, one, fixed=strengths is not None)
+             for one in starts]  # fmt: skip
+    best = min(found, key=lambda one: one.unexplained)
+    if strengths is not None:
+        return best
+    # Nodes where the sources act: distances to weightless bodies tell nothing
+    return _alternate(*design_of(best.strengths), target, best.strengths, fixed=False)
+
+
+def _design(
+    bumps: Floats, unit: Floats, distance: Floats, strengths: Floats
+) -> tuple[Floats, Floats]:
+    """Nodes, and the weak form (windows, i, d, j, node) of a unit force at each."""
+    n = distance.shape[1]
+    pairs = ~np.eye(n, dtype=bool)
+    heavy = np.broadcast_to(strengths**2, distance.shape)[:, pairs].ravel()
+    nodes = place_nodes(distance[:, pairs].ravel(), heavy)
+    basis = NodeForce(nodes).basis(distance.ravel()).reshape(*distance.shape, len(nodes))
+    basis[:, np.arange(n), np.arange(n)] = 0.0
+    both = np.einsum("wt,tijd,tijk->widjk", bumps, unit, basis, optimize=True)
+    return nodes, both / len(distance)
+
+
+def _alternate(
+    nodes: Floats, design: Floats, target: Floats, strengths: Floats, *, fixed: bool
+) -> WeakStart:
+    n, k = design.shape[1], design.shape[4]
+    right = target.ravel()
+    for _ in range(1 if fixed else ROUNDS):
+        values = _ridge((design * strengths[:, None]).sum(axis=3).reshape(-1, k), right)
+        if not fixed:
+            columns = (design @ values).reshape(-1, n)
+            solved = _ridge(columns, right)
+            if abs(solved.sum()) < 1e-9 * np.abs(solved).sum():
+                break
+            strengths = solved / solved.sum()
+    values = _ridge((design * strengths[:, None]).sum(axis=3).reshape(-1, k), right)
+    said = ((design * strengths[:, None]).sum(axis=3) @ values).ravel()
+    return WeakStart(nodes, values, strengths, float(((right - said) ** 2).sum() / (right @ right)))
+
+
+def _ridge(matrix: Floats, right: Floats) -> Floats:
+    gram = matrix.T @ matrix
+    size = np.sqrt(np.maximum(np.diag(gram), 1e-12 * np.diag(gram).max() + 1e-300))
+    scaled = gram / size[:, None] / size[None] + RIDGE * np.eye(len(size))
+    return np.asarray(np.linalg.solve(scaled, (matrix.T @ right) / size) / size)
+
+
+def _bumps(times: Floats, centres: Floats, half: float) -> tuple[Floats, Floats]:
+    """(1 - s^2)^6 and its second derivative by time, each (n_windows, n_times)."""
+    polynomial = np.polynomial.Polynomial([1.0, 0.0, -1.0]) ** BUMP_POWER
+    s = (times[None] - centres[:, None]) / half
+    inside = np.abs(s) < 1
+    plain = np.where(inside, polynomial(s), 0.0) / half
+    return plain, np.where(inside, polynomial.deriv(2)(s), 0.0) / half**3
