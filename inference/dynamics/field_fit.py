@@ -192,7 +192,9 @@ def _moment_covariance(
 ) -> Floats:  # fmt: skip
     """Covariance of the mean score, with floors for rounding and for motion of another origin.
 
-    Scores are freed of what fitting the ``chosen`` features took from them. ``pool``: the mean of
+    Scores are freed of what fitting the ``chosen`` features took from them: of the constants, so
+    that the covariance is unbiased where the noise is the same everywhere; and twice as much for
+    the weighing of terms (``pool``), in the manner of a jackknife. ``pool`` also takes the mean of
     the windows' own covariance and the pooled one, which is less noisy.
 
     Motion that the law leaves (beyond its own error) may go along with any feature by chance as a
@@ -201,7 +203,7 @@ def _moment_covariance(
     shares = scores(system, target, moments.scale, coefficients)
     lever = leverages(system, chosen, moments.scale) if chosen else np.zeros(system.valid.shape)
     inflation = 1.0 / (1.0 - np.clip(lever, 0.0, LARGEST_LEVERAGE))
-    shares = shares * inflation[..., None]
+    shares = shares * (inflation if pool else np.sqrt(inflation))[..., None]
     covariance = score_covariance(system, shares)
     if pool:
         pooled = pooled_covariance(system, target, moments.scale, coefficients)[0]

@@ -163,10 +163,12 @@ def rank_supports(
     known: dict[tuple[int, ...], Supports] = {}
 
     def measure(supports: list[tuple[int, ...]]) -> list[Supports]:
-        for places in supports:
-            misfit, coefficients = _misfit(gram, right, whole, places)
-            cost = 0.5 * misfit / variance if variance else 0.5 * n * np.log(misfit)
-            known[places] = Supports(places, cost + price * len(places), coefficients)
+        for count in sorted({len(places) for places in supports}):
+            own = [places for places in supports if len(places) == count]
+            misfits, coefficients = _misfits(gram, right, whole, own)
+            costs = 0.5 * misfits / variance if variance else 0.5 * n * np.log(misfits)
+            for places, cost, values in zip(own, costs, coefficients, strict=True):
+                known[places] = Supports(places, float(cost) + price * count, values)
         return sorted((known[p] for p in supports), key=lambda s: s.length)
 
     front = measure([()])
@@ -190,15 +192,16 @@ def _neighbours(near: tuple[int, ...], size: int, largest: int) -> set[tuple[int
     return around | {tuple(sorted({*near, k} - {out})) for k in others for out in near}
 
 
-def _misfit(
-    gram: Floats, right: Floats, whole: float, places: tuple[int, ...]
-) -> tuple[float, Floats]:
+def _misfits(
+    gram: Floats, right: Floats, whole: float, supports: list[tuple[int, ...]]
+) -> tuple[Floats, Floats]:
+    """Misfits and coefficients of supports of one size."""
     least = 1e-12 * max(whole, 1e-300)
-    if not places:
-        return max(whole, least), np.zeros(0)
-    own = list(places)
-    inner, target = gram[np.ix_(own, own)], right[own]
-    size = np.sqrt(np.maximum(np.diag(inner), 1e-300))
-    matrix = inner / size[:, None] / size[None] + 1e-11 * np.eye(len(own))
-    coefficients = np.linalg.solve(matrix, target / size) / size
-    return max(whole - float(target @ coefficients), least), coefficients
+    places = np.array(supports, dtype=np.int64)
+    if not places.shape[1]:
+        return np.full(len(places), max(whole, least)), np.zeros(places.shape)
+    inner, target = gram[places[:, :, None], places[:, None, :]], right[places]
+    size = np.sqrt(np.maximum(np.einsum("kii->ki", inner), 1e-300))
+    matrix = inner / size[:, :, None] / size[:, None, :] + 1e-11 * np.eye(places.shape[1])
+    coefficients = np.linalg.solve(matrix, (target / size)[..., None])[..., 0] / size
+    return np.maximum(whole - (target * coefficients).sum(axis=1), least), coefficients
