@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from physlearn.inference.law_data.template_starts import (
     starting_points,
 )
 from physlearn.inference.law_data.templates import interval_factor
+from physlearn.inference.law_data.true_values import true_values
 from physlearn.inference.laws.equation import Equation
 
 __all__ = ["GroupedLaw", "fit_grouped_law"]
@@ -82,6 +83,8 @@ class _Grouped:
     rows: tuple[NDArray[np.int64], ...]
     places: NDArray[np.int64]
     """Shape (n_groups, n_names)."""
+    spread_rows: tuple[NDArray[np.int64], ...] = ()
+    """Of the normals that hold the true values, where columns have errors."""
 
     @property
     def count(self) -> int:
@@ -92,7 +95,8 @@ class _Grouped:
         """Values (n,) and slopes by all constants (k, n)."""
         n = len(next(iter(columns.values())))
         values, slopes = np.empty(n), np.zeros((constants.size, n))
-        for rows, place in zip(self.rows, self.places, strict=True):
+        whole = n == sum(len(rows) for rows in self.rows)
+        for rows, place in zip(self.rows if whole else self.spread_rows, self.places, strict=True):
             part = {name: column[rows] for name, column in columns.items()}
             values[rows], own = self.form.model(constants[place], part)
             slopes[np.ix_(place, rows)] = own
@@ -217,6 +221,10 @@ def _best(
     linear = sorted({int(place) for column in straight for place in grouped.places[:, column]})
     fullest = sorted(grouped.rows, key=len, reverse=True)[:FULLEST_GROUPS]
     best: Optimum | None = None
+    spread = true_values(data, noise)
+    if spread is not None:
+        rows_of = tuple(np.flatnonzero(np.isin(spread.point, rows)) for rows in grouped.rows)
+        grouped = replace(grouped, spread_rows=rows_of)
     for rows in (np.arange(data.y.size), *fullest):
         part = Observations(data.x[:, rows], data.y[rows], data.names, data.censored[rows])
         single = _of_rows(noise, rows)
@@ -230,7 +238,7 @@ def _best(
                 with np.errstate(all="ignore"):
                     whole = solve_linear(grouped.model, whole, linear, data, noise)
             found = maximise(
-                grouped.model, np.clip(whole, limits.low, limits.high), data, noise, limits
+                grouped.model, np.clip(whole, limits.low, limits.high), data, noise, limits, spread
             )
             if found is None:
                 continue

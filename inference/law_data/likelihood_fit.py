@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit
 
+from physlearn.inference.law_data.laplace_evidence import measured, spread_of, step_sizes
 from physlearn.inference.law_data.noise_models import NoiseModel, Observations
-from physlearn.inference.law_data.point_likelihood import point_terms
+from physlearn.inference.law_data.point_likelihood import PointTerms, point_terms
+from physlearn.inference.law_data.true_values import TrueValues, true_values
 
-__all__ = ["Limits", "Model", "Optimum", "maximise"]
+__all__ = ["Limits", "Model", "Optimum", "Problem", "maximise"]
 
 Floats = NDArray[np.float64]
 Model = Callable[[Floats, Mapping[str, Floats]], tuple[Floats, Floats]]
@@ -23,6 +25,8 @@ STEPS = 60
 CURVED_STEPS = 8
 LARGEST_DAMPING = 1e10
 DIFFERENCE = 1e-3  # of a constant's standard deviation, for second derivatives
+_Parts = tuple[float, Floats, Floats, Floats]
+"""Log likelihood, its slopes by the constants and by the noise's numbers, and information."""
 X_STEP = 1e-4  # of a column's range, for the law's slope by it
 SHARE_PRIOR = (1.0, 9.0)  # Beta
 SMALLEST_SD = 1e-9  # of the spread of y
@@ -76,54 +80,105 @@ class Optimum:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Problem:
+class Problem:
+    """A law, its data, and all numbers to find: constants, then the noise's own.
+
+    ``low`` and ``high`` are bounds of all of them; ``spread`` holds the true values where columns
+    have errors.
+    """
+
     model: Model
     data: Observations
     noise: NoiseModel
     limits: Limits
     low: Floats
     high: Floats
+    spread: TrueValues | None
 
     def __call__(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Log posterior, slope, and a positive approximation of minus the curvature."""
         count = self.limits.low.size
         constants, nuisance = theta[:count], theta[count:]
         with np.errstate(all="ignore"):
-            law, slopes = self.model(constants, self.data.columns)
-            extra, by_constants = self._x_errors(constants)
-            terms = point_terms(self.noise, self.data, law, extra, nuisance)
-            value = float(terms.value.sum())
-            slope = slopes @ terms.by_law + by_constants @ terms.by_variance
-            curvature = (slopes * terms.information) @ slopes.T
+            value, slope, own, curvature = (
+                self._exact_x(constants, nuisance) if self.spread is None
+                else self._spread_x(self.spread, constants, nuisance)
+            )  # fmt: skip
         distance = (constants - self.limits.prior_mean) / self.limits.prior_sd
         value -= 0.5 * float(distance @ distance)
         slope = slope - distance / self.limits.prior_sd
         curvature = curvature + np.diag(self.limits.prior_sd**-2.0)
-        own = terms.by_nuisance.sum(axis=1)
+        n = self.data.y.size
         full = np.zeros((theta.size, theta.size))
         full[:count, :count] = curvature
         for place, name in enumerate(self.noise.nuisance):
-            full[count + place, count + place] = 2.0 * law.size
+            full[count + place, count + place] = 2.0 * n
             if name == "logit_share":
                 share = float(expit(nuisance[place]))
                 first, second = SHARE_PRIOR
                 value += first * float(log_expit(nuisance[place]))
                 value += second * float(log_expit(-nuisance[place])) + math.log(second)
                 own[place] += first - (first + second) * share
-                information = (law.size + first + second) * share * (1.0 - share)
+                information = (n + first + second) * share * (1.0 - share)
                 full[count + place, count + place] = information
         total = np.concatenate([slope, own])
         if not (math.isfinite(value) and np.isfinite(total).all() and np.isfinite(full).all()):
             return -math.inf, total, full
         return value, total, full
 
-    def _x_errors(self, constants: Floats) -> tuple[Floats, Floats]:
-        """Variance that errors of x add, (n,), and its slopes by the constants, (k, n)."""
-        n = self.data.y.size
-        extra, by_constants = np.zeros(n), np.zeros((constants.size, n))
-        columns = self.data.columns
-        for name, sd in self.noise.x_errors:
-            step = X_STEP * float(np.ptp(columns[name]))
+    def _exact_x(self, constants: Floats, nuisance: Floats) -> _Parts:
+        law, slopes = self.model(constants, self.data.columns)
+        terms = point_terms(self.noise, self.data, law, np.zeros(law.size), nuisance)
+        return (
+            float(terms.value.sum()), slopes @ terms.by_law, terms.by_nuisance.sum(axis=1),
+            (slopes * terms.information) @ slopes.T,
+        )  # fmt: skip
+
+    def _spread_x(self, spread: TrueValues, constants: Floats, nuisance: Floats) -> _Parts:
+        """Sum each measurement's density over where its true x may lie."""
+        law, slopes, terms, gains = self._normals(spread, constants, nuisance)
+        value, share = spread.responsibilities(terms.value)
+        gained = np.where(share > 0.0, gains, 0.0) @ share
+        # Expected: the mean slope over the variance of y about the mean law, given x
+        sound = np.isfinite(law) & np.isfinite(slopes).all(axis=0) & (terms.information > 0)
+        weight = np.where(sound, np.exp(spread.log_weight), 0.0)
+        weight = weight / spread.total(weight)[spread.point]
+        law, slopes = np.where(sound, law, 0.0), np.where(sound, slopes, 0.0)
+        mean = spread.total(weight * law)[spread.point]
+        own_variance = np.where(sound, 1.0 / terms.information, 0.0)
+        variance = spread.total(weight * (own_variance + (law - mean) ** 2))
+        direction = spread.total(weight * slopes)
+        count = constants.size
+        information = (direction / variance) @ direction.T
+        return float(value.sum()), gained[:count], gained[count:], information
+
+    def _normals(
+        self, spread: TrueValues, constants: Floats, nuisance: Floats
+    ) -> tuple[Floats, Floats, PointTerms, Floats]:
+        """Law, slopes, densities, and their slopes by all numbers, at every normal."""
+        seen = spread.observations
+        law, slopes = self.model(constants, seen.columns)
+        extra, by_constants = self._widths(spread, constants, law.size)
+        terms = point_terms(spread.noise, seen, law, extra, nuisance)
+        gain = slopes * terms.by_law + by_constants * terms.by_variance
+        return law, slopes, terms, np.concatenate([gain, terms.by_nuisance])
+
+    def scatter(self, spread: TrueValues, theta: Floats) -> Floats:
+        """Sum of squares of what single measurements add to the slopes, where x has errors."""
+        count = self.limits.low.size
+        with np.errstate(all="ignore"):
+            _, _, terms, gains = self._normals(spread, theta[:count], theta[count:])
+            _, share = spread.responsibilities(terms.value)
+        felt = spread.influence(share, np.where(share > 0.0, gains, 0.0))
+        result: Floats = felt @ felt.T
+        return result
+
+    def _widths(self, spread: TrueValues, constants: Floats, m: int) -> tuple[Floats, Floats]:
+        """Variance that the widths of the normals add, (m,), and its slopes, (k, m)."""
+        extra, by_constants = np.zeros(m), np.zeros((constants.size, m))
+        columns = spread.observations.columns
+        for name, sd in spread.noise.x_errors:
+            step = X_STEP * float(np.ptp(self.data.columns[name]))
             up, up_slopes = self.model(constants, {**columns, name: columns[name] + step})
             down, down_slopes = self.model(constants, {**columns, name: columns[name] - step})
             slope = (up - down) / (2.0 * step)
@@ -150,6 +205,7 @@ def maximise(
     observations: Observations,
     noise: NoiseModel,
     limits: Limits | None = None,
+    spread: TrueValues | None = None,
 ) -> Optimum | None:
     """Climb to the nearest maximum of the likelihood; None where it is undefined at the start.
 
@@ -163,6 +219,8 @@ def maximise(
         Measurements and how they scatter.
     limits
         Bounds and priors; None has neither.
+    spread
+        ``true_values(observations, noise)``, where the caller has it already.
 
     Notes
     -----
@@ -184,22 +242,19 @@ def maximise(
     open_end = np.full(first.size, np.inf)
     floor = -open_end
     if "log_sd" in noise.nuisance:
-        unit = 1.0 if noise.kind in ("log", "multiplicative") else _spread(observations.y)
+        unit = 1.0 if noise.kind in ("log", "multiplicative") else spread_of(observations.y)
         floor[0] = math.log(SMALLEST_SD * unit)
-    problem = _Problem(
+    problem = Problem(
         model, observations, noise, limits,
         np.concatenate([limits.low, floor]), np.concatenate([limits.high, open_end]),
+        spread or true_values(observations, noise),
     )  # fmt: skip
     theta = np.clip(np.concatenate([start, first]), problem.low, problem.high)
     if not math.isfinite(problem(theta)[0]):
         return None
     theta, _ = _climb(problem, theta, STEPS, observed=False)
     theta, converged = _climb(problem, theta, CURVED_STEPS, observed=True)
-    return _measured(problem, theta, converged)
-
-
-def _spread(values: Floats) -> float:
-    return float(np.std(values)) or abs(float(values[0])) or 1.0
+    return measured(problem, theta, converged)
 
 
 def _first_nuisance(
@@ -223,13 +278,13 @@ def _first_nuisance(
     return np.array([start_of[name] for name in noise.nuisance])
 
 
-def _climb(problem: _Problem, theta: Floats, steps: int, *, observed: bool) -> tuple[Floats, bool]:
+def _climb(problem: Problem, theta: Floats, steps: int, *, observed: bool) -> tuple[Floats, bool]:
     damping = 0.0 if observed else 1e-3
     value, slope, approximate = problem(theta)
     for _ in range(steps):
         resting = ((theta <= problem.low) & (slope < 0)) | ((theta >= problem.high) & (slope > 0))
         free = ~resting
-        scale = _scale(approximate)
+        scale = step_sizes(approximate)
         if not free.any():
             return theta, True
         matrix = problem.curvature(theta, scale) if observed else approximate
@@ -260,77 +315,3 @@ def _climb(problem: _Problem, theta: Floats, steps: int, *, observed: bool) -> t
         if not observed and gain < 1e-4:
             break
     return theta, False
-
-
-def _scale(curvature: Floats) -> Floats:
-    """Return the standard deviation of every number with the others held: sizes of steps."""
-    diagonal = np.diag(curvature)
-    largest = float(diagonal.max()) if diagonal.size else 1.0
-    result: Floats = 1.0 / np.sqrt(np.maximum(diagonal, 1e-200 + 1e-30 * largest))
-    return result
-
-
-def _measured(problem: _Problem, theta: Floats, converged: bool) -> Optimum | None:
-    count = problem.limits.low.size
-    value, slope, approximate = problem(theta)
-    bound = ((theta <= problem.low) & (slope < 0)) | ((theta >= problem.high) & (slope > 0))
-    free = ~bound
-    matrix = problem.curvature(theta, _scale(approximate))
-    if not np.isfinite(matrix).all():
-        matrix = approximate
-    covariance = _covariance(matrix, free, count)
-    if covariance is None:
-        # No maximum, or a flat one: expected information, which is as flat where the law is and
-        # never negative, so that no saddle is paid for
-        matrix, converged = approximate, False
-        covariance = _covariance(matrix, free, count)
-    width = _prior_widths(problem, theta[:count])
-    stated = np.isfinite(problem.limits.prior_sd)
-    distance = (theta[:count] - problem.limits.prior_mean) / problem.limits.prior_sd
-    # Unstated priors add 1 / width**2; stated ones stand in the curvature already
-    adds = np.concatenate([np.where(stated, 0.0, 1.0), np.zeros(theta.size - count)])
-    unit = np.concatenate([width, np.ones(theta.size - count)])
-    with np.errstate(all="ignore"):
-        inner = (matrix * unit[:, None] * unit + np.diag(adds))[np.ix_(free, free)]
-    if not np.isfinite(inner).all():
-        return None
-    values = np.linalg.eigvalsh(inner)
-    values = np.maximum(values, 1e-12 * max(float(values.max(initial=0.0)), 1e-300))
-    n_nuisance = int(free[count:].sum())
-    if covariance is not None and "log_sd" in problem.noise.nuisance:
-        n = problem.data.y.size
-        covariance *= n / max(n - int(free[:count].sum()), 1)
-    evidence = value - 0.5 * float(np.log(values).sum()) + 0.5 * n_nuisance * math.log(2 * math.pi)
-    return Optimum(
-        constants=theta[:count], nuisance=theta[count:],
-        log_likelihood=value + 0.5 * float(distance @ distance), log_evidence=evidence,
-        covariance=covariance, at_bound=bound[:count], converged=converged,
-    )  # fmt: skip
-
-
-def _prior_widths(problem: _Problem, constants: Floats) -> Floats:
-    """Width of each constant's prior; where none is stated, its size or what moves the law."""
-    with np.errstate(all="ignore"):
-        slopes = problem.model(constants, problem.data.columns)[1]
-        effect = np.sqrt((slopes**2).mean(axis=1))
-        moving = np.where(
-            effect > 0, _spread(problem.data.y[problem.data.censored == 0]) / effect, 0.0
-        )
-    width = np.maximum(np.maximum(np.abs(constants), np.nan_to_num(moving)), 1e-150)
-    return np.where(np.isfinite(problem.limits.prior_sd), problem.limits.prior_sd, width)
-
-
-def _covariance(matrix: Floats, free: NDArray[np.bool_], count: int) -> Floats | None:
-    inner = matrix[np.ix_(free, free)]
-    result = np.zeros_like(matrix)
-    if inner.size:
-        diagonal = np.diag(inner)
-        if not (diagonal > 0).all():
-            return None
-        size = 1.0 / np.sqrt(diagonal)
-        values, vectors = np.linalg.eigh(inner * size[:, None] * size)
-        if values[0] <= 1e-13 * values[-1]:
-            return None
-        result[np.ix_(free, free)] = (vectors / values) @ vectors.T * size[:, None] * size
-    inverse: Floats = result[:count, :count]
-    return inverse

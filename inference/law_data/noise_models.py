@@ -39,9 +39,10 @@ class NoiseModel:
         One number or one a point, in units of y (``"multiplicative"``: of f; ``"log"``: of ln y);
         None infers one number.
     x_sd
-        Standard deviations of the columns' own errors by name, one number or one a point. They
-        enter to first order, as (df/dx)**2 x_sd**2 in the variance ("effective variance": Orear,
-        Am. J. Phys. 50:912, 1982): sound while the law is straight over one x_sd.
+        Standard deviations of the columns' own errors by name, one number or one a point. The true
+        values are integrated over, their distribution taken from the column (`true_values`); they
+        must be like one sample of it, as readings of a sweep are. More than two such columns are
+        taken to first order.
     degrees
         Degrees of freedom of ``"student"``.
     widening

@@ -23,7 +23,7 @@ class PointTerms:
 
     ``by_law`` and ``by_variance`` (n,) are by the law's value and by the variance that errors of x
     add; ``by_nuisance`` (m, n) by the noise's own numbers; ``information`` (n,) is what a point
-    says about the law's value (expected), never negative.
+    says about the law's value, never negative: expected, and of a limit what that limit says.
     """
 
     value: Floats
@@ -88,6 +88,7 @@ def _normal(kind: str, data: Observations, law: Floats, scale: Floats, extra: Fl
     value = -0.5 * rest**2 / variance - 0.5 * (LOG_TWO_PI + np.log(variance)) + jacobian
     by_place, by_variance = rest / variance, 0.5 * (rest**2 / variance - 1.0) / variance
     limits = data.censored != 0
+    information = slope**2 / variance + 0.5 * (variance_by_law / variance) ** 2
     if limits.any():
         sign = -data.censored[limits].astype(np.float64)
         root = np.sqrt(variance[limits])
@@ -96,8 +97,10 @@ def _normal(kind: str, data: Observations, law: Floats, scale: Floats, extra: Fl
         hazard = np.exp(-0.5 * z**2 - 0.5 * LOG_TWO_PI - value[limits])
         by_place[limits] = -sign * hazard / root
         by_variance[limits] = -0.5 * hazard * z / variance[limits]
+        # What a limit says grows with how near to it the law lies, and is less than a value says
+        turn = slope[limits] / root + 0.5 * sign * z * variance_by_law[limits] / variance[limits]
+        information[limits] = np.maximum(hazard * (hazard + z), 0.0) * turn**2
     by_law = by_place * slope + by_variance * variance_by_law
-    information = slope**2 / variance + 0.5 * (variance_by_law / variance) ** 2
     return PointTerms(
         value, by_law, by_variance * variance_by_extra, (by_variance * by_scale)[None], information
     )

@@ -116,3 +116,17 @@ def test_laws_that_are_not_positive_have_no_density(kind):
     found = terms(noise, drawn(kind), law=np.where(X > 2.0, LAW, -1.0)).value
     assert np.isnan(found[X <= 2.0]).all()
     assert np.isfinite(found[X > 2.0]).all()
+
+
+def test_a_limit_says_less_than_a_value():
+    """Its information is minus the second derivative, which never exceeds that of a value."""
+    noise, step = NoiseModel(sd=SD), 1e-5
+    marks = {"below": X < 3.0, "above": X > 3.5}
+    y = drawn("log")
+    none = np.zeros_like(LAW)
+    found = terms(noise, y, extra=none, **marks).information
+    up = terms(noise, y, LAW + step, none, **marks).by_law
+    down = terms(noise, y, LAW - step, none, **marks).by_law
+    np.testing.assert_allclose(found, (down - up) / (2.0 * step), rtol=1e-5, atol=1e-6)
+    limits = (X < 3.0) | (X > 3.5)
+    assert (found[limits] < 1.0 / SD**2).all()
