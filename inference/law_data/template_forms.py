@@ -39,6 +39,13 @@ class TemplateOptions:
         Number of guesses tried before the best are refined.
     rng
         Seed or generator of the guesses.
+
+    Examples
+    --------
+    >>> options = TemplateOptions(bounds={"b": (0.0, None)}, priors={"c": (1.0, 0.1)})
+    >>> limits = options.limits(["b", "c"])
+    >>> limits.low.tolist(), limits.prior_sd.tolist()
+    ([0.0, -inf], [inf, 0.1])
     """
 
     start: Mapping[str, float] = field(default_factory=dict)
