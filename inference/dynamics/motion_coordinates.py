@@ -28,8 +28,11 @@ Floats = NDArray[np.float64]
 KINDS = ("linear", "polar", "centre", "angle")
 MOST_STEPS = 30
 SETTLED_PX = 1e-4
+BACKGROUNDS = 2
+FAR, FEWEST_FAR = 4.0, 5  # sizes from the object; frames
 FEWEST_TURNS = 2
 SETTLED_SHARE = 1e-6
+STEADY = 0.01  # of the amplitude, a radian
 LEAST_PAIR = 0.1  # share of the second pattern in a pair's motion, for a circle to be seen
 
 
@@ -46,9 +49,11 @@ def film_coordinates(
     ``linear``: amplitudes q1, q2, ... of the principal patterns (of unit root mean square) about
     the mean picture. ``polar``: amplitude r and phase of the leading pair of patterns, which a wave
     or a spiral turns into each other; centre and sizes are those for which r changes least along
-    the turns, of which the film should show several. ``centre``: place x, y of one bright object
-    (or one dark, whichever stands out) before a still background. ``angle``: its angle q about the
-    centre of the circle that it moves on, from the direction of growing y towards growing x.
+    the turns, of which the film should show several (the phase's error goes as 1/r). ``centre``:
+    place x, y of one bright object (or one dark, whichever stands out) before a still background.
+    ``angle``: its angle q about the centre of the circle that it moves on, from the direction of
+    growing y towards growing x; the error of that centre turns all angles alike, which a law shows
+    as a small cos(q) beside sin(q).
 
     Parameters
     ----------
@@ -241,7 +246,12 @@ def _rounded(amplitudes: Floats, stretch: Floats) -> Floats:
         r = np.hypot(*pair.T)
         once = np.column_stack([np.cos(phase), np.sin(phase)])
         twice = r[:, None] * np.column_stack([np.cos(2 * phase), np.sin(2 * phase)])
-        found = np.linalg.lstsq(np.hstack([slow, once, twice]), r, rcond=None)[0][-4:]
+        matrix = np.hstack([slow, once, twice])
+        first = np.linalg.lstsq(matrix, r, rcond=None)[0]
+        # turns along which r hardly changes count most: there it is not taken for a shift
+        growth = np.gradient(slow @ first[:-4], np.arange(len(r))) / np.gradient(phase)
+        weight = 1.0 / np.hypot(1.0, growth / (STEADY * r.mean()))
+        found = np.linalg.lstsq(matrix * weight[:, None], r * weight, rcond=None)[0][-4:]
         step = np.eye(2) - np.array([[found[2], found[3]], [found[3], -found[2]]])
         pair, stretch = (pair - found[:2]) @ step, stretch @ step
         if np.abs(found).max() < SETTLED_SHARE * r.mean():
@@ -250,16 +260,33 @@ def _rounded(amplitudes: Floats, stretch: Floats) -> Floats:
 
 
 def _places(frames: Floats, size: float) -> tuple[Floats, Floats]:
-    """Return row and column of the object in each frame: the maximum of its matched filter."""
+    """Return row and column of the object in each frame: the maximum of its matched filter.
+
+    The background is the median first, then the mean of the frames in which the object was far: the
+    median of pixels that it visits often is pulled towards it.
+    """
+    background = np.median(frames, axis=0)
+    places = _matched(frames - background, size)
+    row, column = np.arange(frames.shape[1])[:, None], np.arange(frames.shape[2])[None]
+    for _ in range(BACKGROUNDS):
+        near_row = (row - places[:, 0, None, None]) ** 2
+        far = near_row + (column - places[:, 1, None, None]) ** 2 > (FAR * size) ** 2
+        count = far.sum(axis=0)
+        mean = np.where(far, frames, 0.0).sum(axis=0) / np.maximum(count, 1)
+        background = np.where(count >= FEWEST_FAR, mean, background)
+        places = _matched(frames - background, size)
+    return places[:, 0], places[:, 1]
+
+
+def _matched(moving: Floats, size: float) -> Floats:
+    """Return (n_frames, 2), row and column of what stands out most."""
     from scipy import ndimage
 
-    moving = frames - np.median(frames, axis=0)
     filtered = ndimage.gaussian_filter(moving, (0, size, size))
     if -filtered.min() > filtered.max():
         moving, filtered = -moving, -filtered
-    n_rows, n_columns = frames.shape[1:]
-    row, column = np.arange(n_rows)[:, None], np.arange(n_columns)[None]
-    found = np.empty((len(frames), 2))
+    row, column = np.arange(moving.shape[1])[:, None], np.arange(moving.shape[2])[None]
+    found = np.empty((len(moving), 2))
     for index, (frame, strength) in enumerate(zip(moving, filtered, strict=True)):
         place = np.array(np.unravel_index(int(np.argmax(strength)), frame.shape), dtype=np.float64)
         for _ in range(MOST_STEPS):
@@ -277,7 +304,7 @@ def _places(frames: Floats, size: float) -> tuple[Floats, Floats]:
             if np.abs(step).max() < SETTLED_PX:
                 break
         found[index] = place
-    return found[:, 0], found[:, 1]
+    return found
 
 
 def _angle(x: Floats, y: Floats) -> Floats:
