@@ -241,40 +241,43 @@ def _planted(field: Floats) -> Floats:
     return np.asarray(2.5 * np.exp(-1.5 / field))
 
 
-def _counted(case: str, content: dict[str, Any]) -> tuple[int, int, int]:
-    """Return how many fits of a case were selected and listed, and of how many."""
+def _counted(case: str, content: dict[str, Any]) -> dict[str, int]:
+    """Return how many fits of a case were selected and listed, of how many, of how many laws."""
     rows = content["cases"].get(case, {}).get("checks", [])
-    counts = next((row["counts"] for row in rows if "counts" in row), None)
-    if counts is None:
-        raise measured.NoResultsError(
-            f"benchmarks/results/laws.json lacks {case!r}: python -m benchmarks.laws"
-        )
-    return counts["selected"], counts["listed"], counts["n"]
+    return next((row["counts"] for row in rows if "counts" in row), {})
 
 
 def peers_figure() -> Figure:
     """Draw how often each search selects and lists the true law, at 1 % and at 10 % noise."""
     content = measured.results("laws.json", "benchmarks.laws")
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
-    for letter, ax, noise in zip("ab", figure.subplots(1, 2, sharey=True), ("0.01", "0.1"),
-                                 strict=True):  # fmt: skip
-        shown = [who for who in SEARCHES if noise == "0.01" or who != "gplearn"]
+    axes = figure.subplots(1, 2, sharey=True)
+    for letter, ax, noise in zip("ab", axes, ("0.01", "0.1"), strict=True):
+        counts = {who: _counted(case.format(noise), content) for who, (case, _) in SEARCHES.items()}
+        if not counts["ours"]:
+            raise measured.NoResultsError(
+                "benchmarks/results/laws.json lacks the fresh laws: python -m benchmarks.laws"
+            )
+        shown = [who for who, found in counts.items() if found]
         for place, who in enumerate(shown):
-            case, color = SEARCHES[who]
-            selected, listed, n = _counted(case.format(noise), content)
-            for count, shift, alpha in ((selected, -0.2, 1.0), (listed, 0.2, 0.4)):
-                interval = binomtest(count, n).proportion_ci(0.9, method="exact")
-                share = count / n
-                ax.bar(place + shift, share, 0.38, color=to_rgba(color, alpha))
-                ax.plot([place + shift] * 2, [interval.low, interval.high], color=INK, lw=1.1)
-                ax.text(place + shift, interval.high + 0.02, f"{share:.0%}", ha="center", size=9)
+            _draw_shares(ax, place, counts[who], SEARCHES[who][1])
         ax.set_xticks(range(len(shown)), shown)
         ax.set(ylim=(0, 1.09), ylabel="share of the fits" if letter == "a" else "")
-        measured.panel_letter(ax, letter, f"{float(noise):.0%} noise")
+        measured.panel_letter(ax, letter, f"{100 * float(noise):.0f} % noise")
     for alpha, words in ((1.0, "true law selected"), (0.4, "true law in its list")):
-        figure.axes[1].bar([np.nan], [np.nan], color=to_rgba(INK, alpha), label=words)
-    figure.axes[1].legend(loc="upper right")
+        axes[1].bar([np.nan], [np.nan], color=to_rgba(INK, alpha), label=words)
+    axes[1].legend(loc="upper right")
     return figure
+
+
+def _draw_shares(ax: Axes, place: int, counts: dict[str, int], color: str) -> None:
+    """Draw two bars with 90 % intervals by the number of laws: the fits of one hang together."""
+    for what, shift, alpha in (("selected", -0.2, 1.0), ("listed", 0.2, 0.4)):
+        share, laws = counts[what] / counts["n"], counts["laws"]
+        interval = binomtest(round(share * laws), laws).proportion_ci(0.9, method="exact")
+        ax.bar(place + shift, share, 0.38, color=to_rgba(color, alpha))
+        ax.plot([place + shift] * 2, [interval.low, interval.high], color=INK, lw=1.1)
+        ax.text(place + shift, interval.high + 0.02, f"{share:.0%}", ha="center", size=9)
 
 
 LAW_FIGURES: dict[str, Callable[[], Figure]] = {

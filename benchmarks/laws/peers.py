@@ -181,7 +181,7 @@ def _case(peer: str, noise: float) -> Callable[[bool], list[Row]]:
             + "".join(sorted({f"; failed: {s.name}: {s.failed}" for s in scores if s.failed})),
             "goal": "none stated",
             "met": None,
-            "counts": {**count, "n": len(scores)},
+            "counts": {**count, "n": len(scores), "laws": len(scores) // seeds},
         }]  # fmt: skip
         if times is not None:
             ours = score_laws(fresh_laws(), noise, quick, seeds=seeds)

@@ -79,7 +79,7 @@ def rows_of(scores: Sequence[Score], of: LawList, noise: float) -> list[Row]:
         f"{_missed(scores, 'listed')}" + (f"; failed: {'; '.join(failed)}" if failed else ""),
         "goal": goal,
         "met": met,
-        "counts": {**count, "n": n},
+        "counts": {**count, "n": n, "laws": len({s.name for s in scores})},
     }]  # fmt: skip
     return [*rows, _coverage(scores, of, noise), *_seconds(scores, of, noise)]
 
