@@ -271,10 +271,12 @@ def _networks() -> None:
 def _wall_fits() -> None:
     from physlearn.datasets import make_wall_scene, track_walls
     from physlearn.inference import fit_wall_dynamics
+    from physlearn.inference.fronts.pin_map import make_pin_map
 
     line = make_wall_scene("line", (48, 64), 5, rng=1)
     track = track_walls(line.video)
     fit_wall_dynamics(track, rng=1, n_draws=200)
+    make_pin_map([(20.0, 20.0)], track, 1.0).at(np.zeros((2, 3)), np.zeros((2, 3)))
     closed = make_wall_scene("domains", (96, 96), 5, rng=1)
     fit_wall_dynamics(closed.binary, rng=1, n_draws=200)
 

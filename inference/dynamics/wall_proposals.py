@@ -23,7 +23,7 @@ from physlearn.inference.fronts.pin_map import PinMap
 from physlearn.inference.fronts.wall_runs import WallRun
 from physlearn.records import WallTrack
 
-__all__ = ["Moves", "Proposal", "moves_of", "propose_bends", "propose_pins"]
+__all__ = ["Moves", "Proposal", "moves_of", "propose_bends", "propose_pins", "regression_of"]
 
 Floats = NDArray[np.float64]
 
@@ -108,7 +108,7 @@ def propose_pins(moves: Moves, pins: PinMap, scales: LocalLaw) -> list[Proposal]
     near, far = np.quantile(distance, (0.02, 0.98))
     lengths = np.geomspace(max(2 * pins.nearest, 0.3 * near), max(0.7 * far, 3 * pins.nearest),
                            N_LENGTHS)  # fmt: skip
-    speeds = moves.design @ _regression(moves)[0][: moves.design.shape[1]]
+    speeds = moves.design @ regression_of(moves)[0][: moves.design.shape[1]]
     found = []
     for pinning in ("added", "factor"):
         for reach in ("exp", "inverse", "linear"):
@@ -132,7 +132,7 @@ def propose_bends(moves: Moves, scales: LocalLaw, *, driven: bool) -> list[Propo
 
     ``driven``: whether the drive varies, so that a mobility may follow it.
     """
-    mobility = -_regression(moves)[0][-1]
+    mobility = -regression_of(moves)[0][-1]
     if not mobility > 0:
         return []
     found = []
@@ -186,7 +186,7 @@ def _distance(here: Floats, other: Floats) -> Floats:
     return ahead
 
 
-def _regression(moves: Moves) -> tuple[Floats, Floats, Floats]:
+def regression_of(moves: Moves) -> tuple[Floats, Floats, Floats]:
     """Coefficients of levels and bend by instruments; regressors; instruments."""
     plain = np.column_stack([moves.design, moves.bend])
     apart = np.column_stack([moves.design, moves.instrument])
@@ -197,7 +197,7 @@ def _regression(moves: Moves) -> tuple[Floats, Floats, Floats]:
 
 def _share(moves: Moves, column: Floats, instrument: Floats) -> tuple[float, float]:
     """Coefficient of one more column, and its squared t value with errors shared in clusters."""
-    found, plain, apart = _regression(moves)
+    found, plain, apart = regression_of(moves)
     square = apart.T @ plain
     square += 1e-9 * np.trace(plain.T @ plain) * np.eye(len(square))
     rest = moves.velocity - plain @ found

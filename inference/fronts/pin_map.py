@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, check_array
+from physlearn.lattice_models.compiled import kernel
 from physlearn.records import WallTrack
 
 __all__ = ["PinMap", "make_pin_map"]
@@ -48,15 +50,31 @@ class PinMap:
 
     def at(self, x: Floats, y: Floats) -> Floats:
         """Return distances at points of any shape, bilinear; the grid's edge counts beyond it."""
-        n_x, n_y = self.table.shape
-        across = np.clip((x - self.origin[0]) / self.step, 0.0, n_x - 1.001)
-        up = np.clip((y - self.origin[1]) / self.step, 0.0, n_y - 1.001)
-        i, j = across.astype(np.int64), up.astype(np.int64)
+        found = np.empty(np.shape(x))
+        look_up(
+            self.table, float(self.origin[0]), float(self.origin[1]), self.step,
+            np.ascontiguousarray(x).ravel(), np.ascontiguousarray(y).ravel(), found.ravel(),
+        )  # fmt: skip
+        return found
+
+
+@kernel
+def look_up(
+    table: Floats, left: float, low: float, step: float, x: Floats, y: Floats, found: Floats
+) -> Any:
+    """Write bilinear values of a table with nodes ``step`` apart; its edge counts beyond it."""
+    n_x, n_y = table.shape
+    for k in range(x.size):
+        if not (math.isfinite(x[k]) and math.isfinite(y[k])):  # of a front that collapsed
+            found[k] = np.nan
+            continue
+        across = min(max((x[k] - left) / step, 0.0), n_x - 1.001)
+        up = min(max((y[k] - low) / step, 0.0), n_y - 1.001)
+        i, j = int(across), int(up)
         f, g = across - i, up - j
-        flat, start = self.table.ravel(), i * n_y + j
-        low = flat[start] + g * (flat[start + 1] - flat[start])
-        high = flat[start + n_y] + g * (flat[start + n_y + 1] - flat[start + n_y])
-        return np.asarray(low + f * (high - low), dtype=np.float64)
+        found[k] = (1.0 - f) * ((1.0 - g) * table[i, j] + g * table[i, j + 1]) + f * (
+            (1.0 - g) * table[i + 1, j] + g * table[i + 1, j + 1]
+        )
 
 
 def make_pin_map(pins: Any, track: WallTrack, spacing: float) -> PinMap:

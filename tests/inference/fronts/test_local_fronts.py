@@ -1,0 +1,96 @@
+"""Fronts under local laws, against ordinary differential equations and the plain fronts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.integrate import solve_ivp
+
+from physlearn.inference.fronts.local_fronts import make_local_front
+from physlearn.inference.fronts.local_laws import LocalLaw
+from physlearn.inference.fronts.pin_map import make_pin_map
+from physlearn.inference.fronts.wall_fronts import make_front
+from physlearn.inference.fronts.wall_runs import usable_runs
+from physlearn.inference.walls.planted_lines import open_wall
+from physlearn.records import WallTrack
+
+DRIVE = np.array([1.0, 0.5, -0.6, -0.6])
+UNKNOWN = {"amplitude": -0.4, "log_length": 0.2, "saturating": 0.7, "power": 0.8, "driven": 0.5}
+LAWS = [
+    {"pinning": "added"}, {"pinning": "factor"}, {"pinning": "factor", "reach": "inverse"},
+    {"pinning": "added", "reach": "linear"}, {"bending": "saturating"}, {"bending": "power"},
+    {"bending": "driven"}, {"pinning": "factor", "bending": "saturating"},
+]  # fmt: skip
+
+
+def circles():
+    angle = np.linspace(0, 2 * np.pi, 120, endpoint=False)
+    out = np.stack([np.cos(angle), np.sin(angle)])
+    tables = [
+        pd.DataFrame({
+            "frame": k, "wall": 0, "time": float(k), "x": 40 + 18 * out[0], "y": 30 + 18 * out[1],
+            "normal_x": out[0], "normal_y": out[1], "normal_error": 0.1,
+            "error_correlation_length": 1.0, "arc_length": 18 * angle, "curvature": 1 / 18,
+            "normal_velocity": np.nan,
+        })
+        for k in range(4)
+    ]  # fmt: skip
+    return WallTrack(pd.concat(tables, ignore_index=True), np.arange(4.0), closed={0: True})
+
+
+def planted(asked, pins=None):
+    return LocalLaw(pins, length=9.0, speed=0.3, curvature=0.05, drive=0.9, **asked)
+
+
+@pytest.mark.parametrize("asked", LAWS)
+def test_a_circle_about_its_pin_follows_the_ordinary_equation(asked):
+    track = circles()
+    law = planted(asked, make_pin_map([(40.0, 30.0)], track, 1.0))
+    run = usable_runs(track)[0][0]
+    model = make_local_front(run, DRIVE[:, None], track.frame_times, law, DRIVE)
+    unknown = np.array([UNKNOWN[name] for name in law.names])
+    point = np.concatenate([[0.9], unknown, [0.7]])
+    model.settle_substeps(point)
+    radii = model.fronts(point[None], model.first_shape()[None])[:, 0]
+    assert np.ptp(radii, axis=1).max() < 0.02
+
+    a, length = unknown[0], 9.0 * np.exp(0.2)
+
+    def rate(t, r):
+        force = DRIVE[min(int(t), 3)]
+        bend = {
+            "linear": 1 / r, "saturating": 1 / r / (1 + 0.7 / r / 0.05),
+            "power": 1 / r * np.hypot(1 / r / 0.05, 0.05) ** 0.8,
+            "driven": 1 / r * (1 + 0.5 * abs(force) / 0.9),
+        }[law.bending]  # fmt: skip
+        reach = {"exp": np.exp(-r / length), "inverse": 9.0 / r, "linear": r / 9.0}[law.reach]
+        plain = 0.9 * force - 0.7 * bend
+        if law.pinning == "none":
+            return plain
+        return plain + 0.3 * a * reach if law.pinning == "added" else plain * (1 + a * reach)
+
+    r = radii[0].mean()
+    for k in range(3):
+        r = solve_ivp(rate, (k, k + 1 - 1e-12), [r], rtol=1e-9, max_step=0.1).y[0, -1]
+        assert radii[k + 1].mean() == pytest.approx(r, abs=2e-3)
+
+
+def test_unknowns_at_zero_leave_the_plain_front():
+    closed, line = circles(), open_wall(np.random.default_rng(1), n_frames=5)
+    for track in (closed, line):
+        run = usable_runs(track)[0][0]
+        drive = np.linspace(1.0, -0.5, track.n_frames)
+        plain = make_front(run, drive[:, None], track.frame_times)
+        law = planted({"pinning": "factor", "bending": "saturating"})
+        law = replace(law, pins=make_pin_map([(30.0, 20.0)], track, 1.0))
+        local = make_local_front(run, drive[:, None], track.frame_times, law, drive)
+        shape = plain.first_shape()
+        plain.settle_substeps(np.array([0.5, 0.4]))
+        local.settle_substeps(np.array([0.5, 0.0, 0.0, 0.0, 0.4]))
+        truth = plain.fronts(np.array([[0.5, 0.4]]), shape[None])
+        found = local.fronts(np.array([[0.5, 0.0, 0.0, 0.0, 0.4]]), shape[None])
+        assert found == pytest.approx(truth, abs=2e-4)
+        residual, slopes = local.linearize(np.array([0.5, 0.0, 0.0, 0.0, 0.4]), shape)
+        assert np.isfinite(residual).all()
+        assert slopes.shape == (local.n_rows, 5 + local.n_shape)
