@@ -15,6 +15,7 @@ LAWS = Benchmark(
         "dynamics": "Laws of fields",
         "ablation": "What each device adds",
         "motions": "Laws of motion",
+        "filmed_motions": "Laws of motion from films",
         "dynamics_peers": "PySINDy on the same films and series",
         "black_box": "A law beside black boxes",
     },
