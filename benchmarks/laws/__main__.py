@@ -16,6 +16,7 @@ LAWS = Benchmark(
         "ablation": "What each device adds",
         "motions": "Laws of motion",
         "filmed_motions": "Laws of motion from films",
+        "walls": "Laws of walls",
         "dynamics_peers": "PySINDy on the same films and series",
         "black_box": "A law beside black boxes",
     },

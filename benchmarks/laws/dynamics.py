@@ -22,6 +22,7 @@ __all__ = ["CHECKS", "FILMS", "FieldScore", "half_of", "row_of", "score_film"]
 Row = dict[str, Any]
 HALF_WIDTH = 1.6448536269514722
 CHANCE = 0.01
+SEEN = ("allen_cahn", "burgers", "fitzhugh_nagumo")  # of the kept-out half, but goals name them
 # world, noise over the field's sd, films, least share of films with the exact terms
 FILMS = (
     ("allen_cahn", 0.1, 5, None), ("allen_cahn", 0.3, 10, 0.9),
@@ -110,8 +111,10 @@ def row_of(what: str, scores: Sequence[FieldScore], least: float | None) -> Row:
 
 
 def half_of(name: str) -> str:
-    """Say in which half of the suite a world stands."""
-    return "design half" if is_design(name) else "kept-out half"
+    """Say in which half of the suite a world stands, and whether it was looked at all the same."""
+    if is_design(name):
+        return "design half"
+    return "kept-out half by its name, but seen" if name in SEEN else "kept-out half"
 
 
 def _film(name: str, noise: float, n: int, least: float | None) -> Callable[[bool], list[Row]]:
