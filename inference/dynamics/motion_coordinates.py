@@ -314,7 +314,9 @@ def _angle(x: Floats, y: Floats) -> Floats:
     matrix = np.column_stack([2 * x, 2 * y, np.ones_like(x)])
     start = np.linalg.lstsq(matrix, x**2 + y**2, rcond=None)[0]
     radius = np.sqrt(max(start[2] + start[0] ** 2 + start[1] ** 2, 0.0))
-    best = optimize.least_squares(
-        lambda p: np.hypot(x - p[0], y - p[1]) - p[2], [start[0], start[1], radius]
-    ).x
+
+    def off_circle(circle: Floats) -> Floats:
+        return np.asarray(np.hypot(x - circle[0], y - circle[1]) - circle[2])
+
+    best = optimize.least_squares(off_circle, np.array([start[0], start[1], radius])).x
     return np.asarray(np.unwrap(np.arctan2(x - best[0], y - best[1])))
