@@ -45,6 +45,7 @@ __getattr__, __dir__, __all__ = attach(
         "TemplateOptions": ".law_data.template_forms",
         "ThermodynamicPrediction": ".prediction.thermodynamics",
         "ThreeBody": ".configurations.snapshot_energies",
+        "WallLawOptions": ".dynamics.wall_options",
         "bootstrap_laws": ".laws.law_bootstrap",
         "check_adequacy": ".adequacy.lattice_adequacy",
         "check_calibration": ".calibration.calibration",

@@ -159,7 +159,10 @@ def _bend_slope(law: LocalLaw, bend: Floats, drive: Floats) -> Floats:
 
 
 def _contour(rows: pd.DataFrame, closed: bool) -> Floats:
-    """Points in order along the wall: x, y, normal, curvature, shape (n, 5)."""
+    """Smoothed points in order along the wall: x, y, normal, curvature, shape (n, 5).
+
+    Of noisy points the nearest would be one whose noise leads there.
+    """
     table = rows.sort_values("arc_length")[["x", "y", "normal_x", "normal_y"]].to_numpy(float)
     mode = "wrap" if closed else "nearest"
     x, y = (gaussian_filter1d(table[:, k], SMOOTHING, mode=mode) for k in (0, 1))
@@ -171,7 +174,7 @@ def _contour(rows: pd.DataFrame, closed: bool) -> Floats:
         bent = [np.gradient(v) for v in turn]
     size = np.maximum(turn[0] ** 2 + turn[1] ** 2, 1e-12)
     curvature = -(bent[0] * table[:, 2] + bent[1] * table[:, 3]) / size
-    return np.column_stack([table, curvature])
+    return np.column_stack([x, y, table[:, 2:], curvature])
 
 
 def _nearby(here: Floats, other: Floats) -> Floats:
