@@ -11,15 +11,24 @@ import pandas as pd
 from physlearn.checks import InputError, check_choice
 from physlearn.inference.dynamics.dynamics_laws import DynamicsLaws
 from physlearn.inference.laws.equation_set import EquationSet
-from physlearn.records import WallTrack
+from physlearn.records import Trajectory, WallTrack
 
 if TYPE_CHECKING:
+    from physlearn.inference.dynamics.drift_law import DriftLawOptions
     from physlearn.inference.dynamics.field_options import FieldLawOptions
     from physlearn.inference.dynamics.motion_law import MotionLawOptions
+    from physlearn.inference.dynamics.pair_options import PairLawOptions
+    from physlearn.inference.dynamics.wall_options import WallLawOptions
+
+    Options = FieldLawOptions | MotionLawOptions | DriftLawOptions | PairLawOptions | WallLawOptions
 
 __all__ = ["discover_dynamics"]
 
-KINDS = ("auto", "field", "wall", "motion")
+KINDS = ("auto", "field", "wall", "motion", "particles", "pairs")
+TAKEN = {
+    "field": "a FieldLawOptions", "motion": "a MotionLawOptions", "wall": "a WallLawOptions",
+    "particles": "a DriftLawOptions", "pairs": "a PairLawOptions",
+}  # fmt: skip
 
 
 def discover_dynamics(
@@ -27,10 +36,10 @@ def discover_dynamics(
     *,
     kind: str = "auto",
     drives: Sequence[str] = (),
-    options: FieldLawOptions | MotionLawOptions | None = None,
+    options: Options | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> DynamicsLaws:
-    """Find the law of motion behind a film, a wall track or time series, as weighted sets of laws.
+    """Find the law of motion behind a film, walls, time series or tracks, as weighted sets of laws.
 
     Parameters
     ----------
@@ -39,13 +48,16 @@ def discover_dynamics(
         partial differential equation, `discover_field_law`. A `WallTrack`: the velocity of walls,
         `discover_wall_law`. Time series, their times in the column ``t``, as a DataFrame, a dict of
         columns or a list of such tables: ordinary differential equations, `discover_motion_law`
-        (which takes more).
+        (which takes more). A `Trajectory`: drift and diffusion of particles that move alone,
+        `discover_drift_law`, or with ``kind="pairs"`` the force between them.
     kind
-        ``field``, ``wall``, ``motion``, or ``auto``: by the type of the data.
+        ``field``, ``wall``, ``motion``, ``particles``, ``pairs``, or ``auto``: by the type of the
+        data. Tables are taken as random motion of particles with ``particles``.
     drives
         Columns of time series that act from outside; a film holds its own.
     options
-        `FieldLawOptions` of a film, `MotionLawOptions` of time series.
+        `FieldLawOptions` of a film, `WallLawOptions` of walls, `MotionLawOptions` of time series,
+        `DriftLawOptions` of particles, `PairLawOptions` of the force between them.
     rng
         Seed or generator.
 
@@ -75,6 +87,8 @@ def discover_dynamics(
     """
     check_choice("kind", kind, KINDS)
     seen = _kind_of(data)
+    if (seen, kind) in (("particles", "pairs"), ("motion", "particles")):
+        seen = kind
     if kind not in ("auto", seen):
         raise InputError(
             f"kind={kind!r} does not go with a {type(data).__name__}, which is a {seen}: leave "
@@ -83,27 +97,38 @@ def discover_dynamics(
     if drives and seen != "motion":
         raise InputError(f"drives are columns of time series; this data is a {seen}: leave it out.")
     found = _found(data, seen, drives, options, rng)
+    if isinstance(found, DynamicsLaws):
+        return found
     sets = {found.target: found} if isinstance(found, EquationSet) else dict(found)
     return DynamicsLaws(sets, seen)
 
 
 def _found(
-    data: Any, kind: str, drives: Sequence[str],
-    options: FieldLawOptions | MotionLawOptions | None, rng: int | np.random.Generator | None,
-) -> EquationSet | Mapping[str, EquationSet]:  # fmt: skip
+    data: Any, kind: str, drives: Sequence[str], options: Any,
+    rng: int | np.random.Generator | None,
+) -> EquationSet | Mapping[str, EquationSet] | DynamicsLaws:  # fmt: skip
+    from physlearn.inference.dynamics.drift_law import DriftLawOptions, discover_drift_law
     from physlearn.inference.dynamics.field_law import discover_field_law
     from physlearn.inference.dynamics.field_options import FieldLawOptions
     from physlearn.inference.dynamics.motion_law import MotionLawOptions, discover_motion_law
     from physlearn.inference.dynamics.wall_laws import discover_wall_law
+    from physlearn.inference.dynamics.wall_options import WallLawOptions
 
+    if kind == "pairs":
+        from physlearn.inference.dynamics.pair_law import discover_pair_law
+        from physlearn.inference.dynamics.pair_options import PairLawOptions
+
+        if options is None or isinstance(options, PairLawOptions):
+            return discover_pair_law(data, options=options, rng=rng)
+    if kind == "particles" and (options is None or isinstance(options, DriftLawOptions)):
+        return discover_drift_law(data, options=options, rng=rng)
     if kind == "field" and (options is None or isinstance(options, FieldLawOptions)):
         return discover_field_law(data, options=options, rng=rng)
     if kind == "motion" and (options is None or isinstance(options, MotionLawOptions)):
         return discover_motion_law(data, drives=drives, options=options, rng=rng)
-    if kind == "wall" and options is None:
-        return discover_wall_law(data, rng=rng)
-    wanted = {"field": "a FieldLawOptions", "motion": "a MotionLawOptions", "wall": "None"}[kind]
-    raise InputError(f"options must be {wanted} for this data, got {type(options).__name__}.")
+    if kind == "wall" and (options is None or isinstance(options, WallLawOptions)):
+        return discover_wall_law(data, options=options, rng=rng)
+    raise InputError(f"options must be {TAKEN[kind]} for this data, got {type(options).__name__}.")
 
 
 def _is_table(data: Any) -> bool:
@@ -120,6 +145,8 @@ def _kind_of(data: Any) -> str:
 
     if isinstance(data, WallTrack):
         return "wall"
+    if isinstance(data, Trajectory):
+        return "particles"
     tables = data if isinstance(data, list | tuple) else [data]
     if tables and all(_is_table(table) for table in tables):
         return "motion"
@@ -130,6 +157,6 @@ def _kind_of(data: Any) -> str:
         return "field"
     raise InputError(
         "data must be a film (DataArray with time, a Dataset or a dict of two), a WallTrack "
-        "(track_walls) or time series (a DataFrame, a dict with the times 't', or a list of "
-        f"such); got {type(data).__name__}."
+        "(track_walls), a Trajectory, or time series (a DataFrame, a dict with the times 't', or "
+        f"a list of such); got {type(data).__name__}."
     )

@@ -1,4 +1,4 @@
-"""Whether tracks move as a law says: what is left of each step, and its memory of the ones before."""
+"""Whether tracks move as a law says: what is left of a step, and its memory of those before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from scipy import stats
 
 from physlearn.inference.dynamics.drift_data import DriftData
 from physlearn.inference.dynamics.drift_fit import Motion
-from physlearn.inference.dynamics.drift_grid import GridMotion
 from physlearn.inference.dynamics.drift_moments import MomentMotion
 
 __all__ = ["Memory", "memory_of", "standard_steps"]
@@ -42,7 +41,6 @@ def standard_steps(
     if isinstance(motion, MomentMotion):
         root = np.linalg.cholesky(densities.spread)
         return np.asarray(np.linalg.solve(root, densities.innovation[:, :, None])[:, :, 0])
-    assert isinstance(motion, GridMotion)
     begin, end, gaps = data.steps
     cells = motion.points[0, ::2]
     inside = np.zeros(len(gaps))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from physlearn.inference.dynamics.drift_fit import Climb, Motion, climb
 
-__all__ = ["FreeCurve", "Told", "free_curves"]
+__all__ = ["FreeCurve", "Told", "free_curves", "regressed_curves"]
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ class FreeCurve:
     diffusion
         Of D.
     climbed
-        Where the search ended.
+        Where the search ended; None for a regression.
     log_noise
         There.
     fields
@@ -71,7 +71,7 @@ class FreeCurve:
 
     drift: tuple[Told, ...]
     diffusion: Told
-    climbed: Climb
+    climbed: Climb | None
     log_noise: float
     fields: tuple[Floats, Floats]
 
@@ -122,15 +122,60 @@ def free_curves(
     found = climb(motion, fields, start, widths, bent)
     if found is None:
         return None
-    drift = tuple(
-        _told(found, slice(a * k, (a + 1) * k), nodes, np.ones(k)) for a in range(d)
-    )
+    drift = tuple(_told(found, slice(a * k, (a + 1) * k), nodes, np.ones(k)) for a in range(d))
     values = np.exp(found.before[inside])
     told = _told(found, inside, coarse, 1.0 / values)
     diffusion = Told(coarse, values, told.root, told.seen - told.root @ (told.values - values))
     noise = float(found.numbers[-1]) if motion.has_noise else log_noise
     here = fields(found.numbers)
     return FreeCurve(drift, diffusion, found, noise, here[:2])
+
+
+def regressed_curves(
+    points: Floats, steps: tuple[Floats, Floats, Floats], earlier: Floats, noise: float,
+    log_noise: float,
+) -> FreeCurve:  # fmt: skip
+    """Regress displacements on curves of two coordinates: quick, biased where frames are coarse.
+
+    It proposes laws only. ``earlier``: places whose errors the displacement does not share (NaN
+    where there is none); ``noise``: variance of a coordinate's error.
+    """
+    begin, end, gaps = steps
+    seen = np.isfinite(earlier).all(axis=1)
+    places, moves, times = earlier[seen].T, (end - begin)[seen].T, gaps[seen]
+    d = len(places)
+    size = float(np.sqrt(np.mean(moves**2)))
+    level = max((size**2 - 2.0 * noise) / (2.0 * float(times.mean())), 0.05 * size**2)
+    spread = float(np.sqrt(places.var(axis=1).mean()))
+    nodes, inside = _basis(places, places, NODES[d], size)
+    wide, across = _basis(places, places, DIFFUSION_NODES[d], size)
+    own = (spread / (PRIOR_SD * level)) ** 2
+    spoiled = 2.0 * level + 2.0 * noise / float(times.mean())
+    drift = [_regressed(nodes, inside, move / times, times / spoiled, own, 0.0) for move in moves]
+    squares = ((moves**2).mean(axis=0) - 2.0 * noise) / (2.0 * times)
+    weight = np.full(len(times), d * 2.0 / spoiled**2)
+    diffusion = _regressed(wide, across, squares, weight, 1.0 / level**2, level)
+    _, at = _basis(places, points, NODES[d], size)
+    _, over = _basis(places, points, DIFFUSION_NODES[d], size)
+    fields = (
+        np.stack([one.values for one in drift]) @ at.T,
+        np.maximum(diffusion.values @ over.T, 0.05 * level),
+    )
+    return FreeCurve(tuple(drift), diffusion, None, log_noise, fields)
+
+
+def _regressed(
+    nodes: Floats, design: Floats, target: Floats, weight: Floats, own: float, level: float
+) -> Told:
+    """Weighted least squares with a weak prior about a level, as what data alone say."""
+    information = (design.T * weight) @ design
+    pull = design.T @ (weight * target)
+    k = len(information)
+    values = np.linalg.solve(information + own * np.eye(k), pull + own * level)
+    sizes, vectors = np.linalg.eigh(information)
+    kept = sizes > 1e-6 * sizes[-1]
+    root = np.sqrt(sizes[kept])[:, None] * vectors[:, kept].T
+    return Told(nodes, values, root, (vectors[:, kept].T @ pull) / np.sqrt(sizes[kept]))
 
 
 def _told(found: Climb, part: slice, nodes: Floats, slopes: Floats) -> Told:

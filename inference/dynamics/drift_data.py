@@ -71,6 +71,17 @@ class DriftData:
         return places[later - 1], places[later], self.series.gaps[later]
 
     @property
+    def earlier_places(self) -> Floats:
+        """Places before each step whose errors the step does not share, (n, d); NaN: none."""
+        later = np.flatnonzero(self.series.is_step)
+        if self.is_exact:
+            return self.series.positions[later - 1]
+        before = np.where(self.series.is_step[later - 1], later - 2, -1)
+        found = self.series.positions[before]
+        found[before < 0] = np.nan
+        return found
+
+    @property
     def step_size(self) -> float:
         """Root mean square of a displacement along an axis."""
         begin, end, _ = self.steps

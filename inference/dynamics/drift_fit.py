@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Motion = GridMotion | MomentMotion
 Fields = Callable[[Floats], tuple[Floats, Floats, float]]
 
-MOST_ROUNDS = 25
+MOST_ROUNDS = 20
 MOST_HALVINGS = 12
 SETTLED = 0.2  # of a standard error, the last step: what is left is of second order
 FIRST_STEP = 1e-3  # of a number's width, to differentiate
@@ -122,7 +122,7 @@ def constant_widths(law: Equation, columns: dict[str, Floats], reach: float) -> 
 
 def climb(
     motion: Motion, fields: Fields, start: Floats, widths: Floats,
-    precision: Floats | None = None,
+    precision: Floats | None = None, most_rounds: int = MOST_ROUNDS,
 ) -> Climb | None:  # fmt: skip
     """Climb to the most likely numbers by Fisher scoring; None where the start has no likelihood.
 
@@ -137,7 +137,7 @@ def climb(
     steps = FIRST_STEP * widths
     gradient, information = np.zeros(len(start)), np.zeros((len(start),) * 2)
     settled, before = not len(start), numbers
-    for _ in range(MOST_ROUNDS if len(start) else 0):
+    for _ in range(most_rounds if len(start) else 0):
         moved = []
         for k, step in enumerate(steps):
             there = numbers.copy()
@@ -177,7 +177,7 @@ def climb(
 
 
 def _errors(information: Floats) -> Floats:
-    """Standard errors of each number given the others, from above: those of the diagonal."""
+    """Return the standard error of each number, the others being known."""
     return np.asarray(1.0 / np.sqrt(np.maximum(np.diag(information), 1e-300)))
 
 

@@ -13,6 +13,7 @@ from scipy import optimize
 
 from physlearn.inference.dynamics.drift_curve import Told
 from physlearn.inference.dynamics.drift_fit import constant_widths
+from physlearn.inference.dynamics.wall_units import takes_units
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.description_length import structure_length
 from physlearn.inference.law_search.expression_search import SearchOptions, find_laws
@@ -27,10 +28,10 @@ POWERS: tuple[Program, ...] = ((), ("square",), ("cube",), (4, "pow"), (5, "pow"
 MOST_TERMS = 4
 MOST_TERMS_OF_TWO = 3
 SEARCHED = SearchOptions(
-    highest_price=12, unary=("exp", "inv", "square", "cube", "sin", "tanh"), n_terms=2, n_kept=12
+    highest_price=10, unary=("exp", "inv", "square", "cube", "sin", "tanh"), n_terms=2, n_kept=10
 )
-POLISHED = 3
-MOST_PERIODS = 16.0
+POLISHED = 2
+MOST_PERIODS = {1: 16.0, 2: 4.0}
 MOST_STEPS = 60
 FAR = 1e6
 
@@ -69,7 +70,7 @@ def drift_forms(names: Sequence[str], nodes: Floats) -> list[DriftForm]:
     for count in range(1, most + 1):
         forms += [DriftForm(chosen) for chosen in combinations(((1,), *monomials), count)]
     for name, place in zip(names, nodes, strict=True):
-        forms += _bent_forms(name, float(np.ptp(place)))
+        forms += _bent_forms(name, float(np.ptp(place)), MOST_PERIODS[len(names)])
     return forms
 
 
@@ -87,9 +88,9 @@ def _monomials(names: Sequence[str], degree: int) -> tuple[Program, ...]:
     return tuple(found)
 
 
-def _bent_forms(name: str, span: float) -> list[DriftForm]:
+def _bent_forms(name: str, span: float, most_periods: float) -> list[DriftForm]:
     """Forms with constants inside: washboards of some periods, smooth steps, exponentials."""
-    periods = np.append(0.75, np.arange(0.5, MOST_PERIODS + 0.1, 0.5))
+    periods = np.append(0.75, np.arange(0.5, most_periods + 0.1, 0.5))
     waves = (2 * math.pi * periods / span).tolist()
     rates = [k / span for k in (1.0, 3.0, 8.0)]
     sine: Program = (name, waves[0], "mul", "sin")
@@ -136,7 +137,9 @@ def searched_forms(told: Told, names: Sequence[str], known: list[DriftForm]) -> 
     forms = []
     for law in find_laws(data, SEARCHED).laws:
         programs = tuple(term.program for term in law.terms)
+        # An exact number may not stand for a place: it would mean another law in another unit
         free = all(isinstance(term.coefficient, float) for term in law.terms)
+        free = free and all(takes_units(program) for program in programs)
         if not free or _shape(programs) in there:
             continue
         there.add(_shape(programs))
@@ -224,8 +227,13 @@ def _polished(law: Equation, told: Told, columns: dict[str, Floats]) -> Equation
             rest: Floats = told.seen - told.root @ values
         return np.where(np.isfinite(rest), rest, FAR)
 
+    def slopes(point: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            here = gradients(with_floats(program, point * scale), columns)[1]
+        return np.nan_to_num(-(told.root @ here.T) * scale, posinf=0.0, neginf=0.0)
+
     begun = law.constants / scale
     if len(told.seen) < len(begun):
         return law
-    found = optimize.least_squares(miss, begun, method="lm", max_nfev=MOST_STEPS * len(begun))
+    found = optimize.least_squares(miss, begun, slopes, method="lm", max_nfev=MOST_STEPS)
     return law.with_constants(found.x * scale) if np.isfinite(found.x).all() else law

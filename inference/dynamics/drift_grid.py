@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FINEST = 4.0  # cells in the standard deviation of a step
-MOST_CELLS = 400
+MOST_CELLS = 240
 FEWEST_CELLS = 140
 MOST_GAPS = 6
 MARGIN = 3.0  # steps between the data and the walls
@@ -81,9 +81,7 @@ class GridMotion:
         """Log likelihood of all steps."""
         return self.weight * float((self.counts * densities).sum())
 
-    def score(
-        self, densities: Floats, moved: list[Floats], steps: Floats
-    ) -> tuple[Floats, Floats]:
+    def score(self, densities: Floats, moved: list[Floats], steps: Floats) -> tuple[Floats, Floats]:
         """Gradient and expected information by what moves when one number moves by its step."""
         share = np.exp(densities) * self.spacing * self.starts[:, :, None]
         slopes = [(other - densities) / step for other, step in zip(moved, steps, strict=True)]
@@ -161,9 +159,7 @@ def _taps(places: Floats, m: int) -> tuple[Ints, Floats]:
     return first, weights
 
 
-def transition_matrix(
-    drift: Floats, diffusion: Floats, spacing: float, duration: float
-) -> Floats:
+def transition_matrix(drift: Floats, diffusion: Floats, spacing: float, duration: float) -> Floats:
     """Probability to go from each cell to each other one within a duration, shape (m, m).
 
     Parameters
@@ -217,7 +213,7 @@ def transition_matrix(
 
 
 def _bernoulli(z: Floats) -> Floats:
-    """z / (exp(z) - 1), 1 at 0."""
+    """Return z / (exp(z) - 1), 1 at 0."""
     flat = np.abs(z) < 1e-6
     safe = np.where(flat, 1.0, z)
     result: Floats = np.where(flat, 1.0 - 0.5 * z, safe / np.expm1(safe))

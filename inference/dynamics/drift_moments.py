@@ -49,6 +49,8 @@ class MomentMotion:
         Of each frame.
     step
         Longest sub-step.
+    times
+        Distinct times between rows, and which each row has.
     weight
         How much one row counts.
     """
@@ -59,6 +61,7 @@ class MomentMotion:
     noise_known: Floats | None
     exposure: float
     step: float
+    times: tuple[Floats, NDArray[np.int64]]
     weight: float = 1.0
 
     @property
@@ -98,7 +101,7 @@ class MomentMotion:
         """Filter by exact steps of drifts start - rate * place."""
         d, blurred = len(rate), self.exposure > 0.0
         safe = np.where(np.abs(rate) > 0.0, rate, 1e-12 * diffusion)
-        gaps, kinds = np.unique(self.series.gaps, return_inverse=True)
+        gaps, kinds = self.times
         steps = linear_steps(
             gaps, safe / diffusion, start / safe, (0.0, 0.0, diffusion), self.exposure
         )
@@ -196,4 +199,5 @@ def moment_motion(
 
     grid.table(kept)
     points = np.ascontiguousarray(seen[0].T)
-    return MomentMotion(points, grid, series, noise_known, exposure, np.inf, weight)
+    times = np.unique(series.gaps, return_inverse=True)
+    return MomentMotion(points, grid, series, noise_known, exposure, np.inf, times, weight)

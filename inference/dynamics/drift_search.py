@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.inference.dynamics.drift_checks import Memory, memory_of, standard_steps
-from physlearn.inference.dynamics.drift_curve import FreeCurve, Told, free_curves
+from physlearn.inference.dynamics.drift_curve import FreeCurve, Told, free_curves, regressed_curves
 from physlearn.inference.dynamics.drift_data import DriftData, first_guesses, motion_of
 from physlearn.inference.dynamics.drift_fit import (
+    MOST_ROUNDS,
     Climb,
     Motion,
     MotionLaw,
@@ -40,14 +41,17 @@ Floats = NDArray[np.float64]
 Stop = Callable[[], bool] | None
 Progress = Callable[[int, int, str], None] | None
 
-LAGS = (1, 2, 3, 5, 8, 12, 18, 24, 36)
+LAGS = (1, 2, 4, 8, 12, 18, 24, 36)
 LARGEST_P = 0.005
 FEWEST_STEPS = 60
 PHASES = 3
-MOST_ROWS = 20_000
-N_EXACT = {True: 8, False: 5}  # laws that are fitted by the likelihood: on a grid, by moments
-WITHIN = 7.0  # nats behind the best of the curve's laws
+FEW_ROUNDS = 6  # for a test
+TESTED_ROWS = 20_000
+MOST_ROWS = {1: 20_000, 2: 10_000}
+N_EXACT = {0: 8, 1: 5, 2: 3}  # laws that are fitted by the likelihood: on a grid, by moments
+WITHIN = {0: 7.0, 1: 6.0, 2: 5.0}  # nats behind the best of the curve's laws
 HOPELESS = 25.0
+SAID_AGAIN = 2e-3
 SAME = 0.01  # of the errors at the nodes
 REACH = 4.0  # D over the spread of places: a drift that counts
 WIDE = 1e-9
@@ -105,7 +109,9 @@ class _Bench:
     columns: dict[str, Floats]
     reach: float
 
-    def fit(self, law: MotionLaw) -> tuple[MotionLaw, Climb, Floats] | None:
+    def fit(
+        self, law: MotionLaw, most_rounds: int = MOST_ROUNDS
+    ) -> tuple[MotionLaw, Climb, Floats] | None:
         """Fit all numbers; return the law, where the search ended and the widths of the priors."""
         level = max(float(np.mean(law.diffusion.predict(self.columns))), 1e-300)
         widths = [constant_widths(one, self.columns, self.reach) for one in law.drift]
@@ -116,7 +122,7 @@ class _Bench:
             known = np.append(known, 1.0)
             precision[-1, -1] = FREE_NOISE_SD**-2
         found = climb(self.motion, fields_of(law, self.motion.points), law.numbers, known,
-                      precision)  # fmt: skip
+                      precision, most_rounds)  # fmt: skip
         if found is None:
             return None
         return law.with_numbers(found.numbers), found, known
@@ -152,7 +158,7 @@ def search_drift(
     else:
         used = data.thinned(apart or 1, PHASES)
     every = len(used.series.gaps)
-    used = used.capped(MOST_ROWS)
+    used = used.capped(MOST_ROWS[len(used.names)])
     motion = motion_of(used)
     curve = _curve(motion, used)
     if curve is None:
@@ -171,7 +177,13 @@ def search_drift(
         for told in curve.drift
     ]  # fmt: skip
     spreads = _proposals(
-        curve.diffusion, used.names, level, columns, diffusion_forms(used.names), motion.points, False
+        curve.diffusion,
+        used.names,
+        level,
+        columns,
+        diffusion_forms(used.names),
+        motion.points,
+        False,
     )
     law = MotionLaw(
         used.names, tuple(laws[0] for laws in proposed), spreads[0], curve.log_noise,
@@ -183,6 +195,11 @@ def search_drift(
 
 def _curve(motion: Motion, data: DriftData) -> FreeCurve | None:
     level, log_noise = first_guesses(data)
+    if len(data.names) > 1:
+        noise = 0.0 if data.is_exact else math.exp(log_noise) ** 2
+        if data.noise is not None:
+            noise = float(np.mean(data.noise**2))
+        return regressed_curves(motion.points, data.steps, data.earlier_places, noise, log_noise)
     return free_curves(motion, data.series.positions.T, data.step_size, level, log_noise)
 
 
@@ -193,10 +210,10 @@ def _decided(
     """Fit the proposed laws by the likelihood, one equation after the other."""
     stopped = False
     laws: list[list[Equation]] = [[] for _ in proposed]
-    climbed: Climb | None = None
     counts = [_n_exact(own, bench) for own in proposed]
     total, done = sum(counts), 0
     last = len(proposed) - 1
+    climbed = Climb(law.numbers, -math.inf, law.numbers, np.eye(0), law.numbers, settled=False)
     # D first, for the drifts' errors stand on it; then each drift; then D given the drifts
     for index in [last, *range(last)]:
         fits = []
@@ -217,8 +234,9 @@ def _decided(
             return None
         fits.sort(key=lambda one: one[0].description_length)
         laws[index] = _listed([one[0] for one in fits], proposed[index], bench)
-        law, climbed = fits[0][1], fits[0][2]
-    assert climbed is not None
+        first = laws[index][0]
+        best = next((one for one in fits if one[0] is first), fits[0])
+        law, climbed = best[1], best[2]
     laws = _on_one_scale(laws)
     steps = standard_steps(bench.motion, data, fields_of(law, bench.motion.points)(law.numbers))
     memory = None if steps is None else memory_of(steps, data)
@@ -230,9 +248,11 @@ def _decided(
 
 
 def _n_exact(laws: list[Equation], bench: _Bench) -> int:
+    """Laws that are fitted: many on a grid, few where a likelihood takes long."""
+    kind = 0 if isinstance(bench.motion, GridMotion) else len(bench.names)
     best = laws[0].description_length
-    near = sum(law.description_length < best + WITHIN for law in laws)
-    return min(near, N_EXACT[isinstance(bench.motion, GridMotion)])
+    near = sum(law.description_length < best + WITHIN[kind] for law in laws)
+    return min(near, N_EXACT[kind])
 
 
 def _must(laws: list[Equation], count: int) -> list[Equation]:
@@ -253,20 +273,15 @@ def _replaced(law: MotionLaw, index: int, own: Equation) -> MotionLaw:
     return replace(law, drift=drift)
 
 
-def _listed(
-    fitted: list[Equation], proposed: list[Equation], bench: _Bench
-) -> list[Equation]:
+def _listed(fitted: list[Equation], proposed: list[Equation], bench: _Bench) -> list[Equation]:
     """Fitted laws, each once, and behind them those that the curve alone weighed."""
     kept: list[Equation] = []
     seen: list[Floats] = []
-    scale = bench.reach * 1e-4
-    for law in fitted:
+    # A law that says the same with more numbers is no other law: its prior room is an illusion
+    for law in sorted(fitted, key=lambda one: (one.n_constants, one.complexity)):
         values = law.predict(bench.columns)
-        same = any(
-            other.n_constants == law.n_constants and float(np.abs(values - before).max()) < scale
-            for other, before in zip(kept, seen, strict=True)
-        )
-        if not same:
+        if not any(float(np.abs(values - before).max()) < SAID_AGAIN * bench.reach
+                   for before in seen):  # fmt: skip
             kept.append(law)
             seen.append(values)
     there = {_shape(law) for law in fitted}
@@ -283,7 +298,7 @@ def _listed(
 
 
 def _shape(law: Equation) -> tuple[frozenset[tuple[str, ...]], int]:
-    """The law without its numbers; nothing is another law than a constant."""
+    """Return the law without its numbers; nothing is another law than a constant."""
     return law.structure, law.n_constants
 
 
@@ -333,7 +348,7 @@ def _is_defined(law: Equation, names: tuple[str, ...], points: Floats) -> bool:
 def _limits(
     bench: _Bench, law: MotionLaw
 ) -> tuple[tuple[tuple[float, float], ...], tuple[tuple[float, float], ...]]:
-    """A trap's rate and a constant drift along each axis, with their errors, were there one."""
+    """Return a trap's rate and a constant drift along each axis, with errors, were there one."""
     nothing = tuple(zero_law() for _ in law.drift)
     traps, flows = [], []
     for axis, name in enumerate(bench.names):
@@ -355,6 +370,7 @@ def _limits(
 def _apart(data: DriftData) -> tuple[DriftData, Memory | None]:
     """Return the data at the fewest frames apart at which steps forget, and the memory at one."""
     first: Memory | None = None
+    passed: DriftData | None = None
     for lag in LAGS:
         if lag > 1 and data.n_steps // lag < FEWEST_STEPS:
             break
@@ -362,13 +378,17 @@ def _apart(data: DriftData) -> tuple[DriftData, Memory | None]:
             thin = data.thinned(lag, PHASES)
         except ValueError:
             break
-        memory = _memory_of_trap(thin)
+        memory = _memory_of_trap(thin.capped(TESTED_ROWS))
         if lag == 1:
             first = memory
         if memory is None or memory.p > LARGEST_P:
-            return thin, first
+            if lag == 1 or passed is not None:
+                return thin, first
+            passed = thin  # the first that passes may do so for want of steps: take the next
+            continue
+        passed = None
         if lag == 1:
-            small = thin.capped(MOST_ROWS)
+            small = thin.capped(MOST_ROWS[len(thin.names)])
             motion = motion_of(small)
             curve = _curve(motion, small)
             if curve is None:
@@ -378,7 +398,7 @@ def _apart(data: DriftData) -> tuple[DriftData, Memory | None]:
             if bent is None or bent.p > LARGEST_P:
                 return thin, first
             first = bent
-    return data, first
+    return data if passed is None else passed, first
 
 
 def _memory_of_trap(data: DriftData) -> Memory | None:
@@ -395,7 +415,7 @@ def _memory_of_trap(data: DriftData) -> Memory | None:
     chosen: Sequence[int] = np.linspace(0, places.shape[1] - 1, SAMPLE).astype(int).tolist()
     columns = dict(zip(data.names, places[:, chosen], strict=True))
     spread = float(np.sqrt(places.var(axis=1).mean()))
-    found = _Bench(motion, data.names, columns, REACH * level / spread).fit(law)
+    found = _Bench(motion, data.names, columns, REACH * level / spread).fit(law, FEW_ROUNDS)
     if found is None:
         return None
     fields = fields_of(found[0], motion.points)(found[0].numbers)

@@ -111,9 +111,7 @@ def fastest_rate(found: SearchedDrift) -> float:
         high, low = chosen.copy(), chosen.copy()
         high[axis] += step
         low[axis] -= step
-        values = [
-            equation.predict(dict(zip(law.names, at, strict=True))) for at in (high, low)
-        ]
+        values = [equation.predict(dict(zip(law.names, at, strict=True))) for at in (high, low)]
         rates.append(np.abs(values[0] - values[1]) / (2 * step))
     with np.errstate(all="ignore"):
         return float(np.nan_to_num(np.nanquantile(rates, 0.98)))

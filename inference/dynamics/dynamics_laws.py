@@ -98,8 +98,13 @@ class DynamicsLaws:
         """Return all sets as JSON; nothing in it is executed when it is read."""
         sets = {name: json.loads(laws.to_json()) for name, laws in self.equations.items()}
         return json.dumps(
-            {"format": FORMAT, "kind": self.kind, "warnings": self.warnings, "said": self.said,
-             "equations": sets},
+            {
+                "format": FORMAT,
+                "kind": self.kind,
+                "warnings": self.warnings,
+                "said": self.said,
+                "equations": sets,
+            },
             allow_nan=False,
         )
 
@@ -122,7 +127,9 @@ class DynamicsLaws:
             raise InputError(f"text must be JSON that DynamicsLaws.to_json wrote ({FORMAT}).")
         sets, warnings = data.get("equations"), data.get("warnings", [])
         said = data.get("said", [])
-        if not all(isinstance(texts, list) for texts in (warnings, said)) or not isinstance(sets, dict):
+        if not all(isinstance(texts, list) for texts in (warnings, said)) or not isinstance(
+            sets, dict
+        ):
             raise InputError("text must hold equations by target and a list of warnings.")
         read = {name: EquationSet.from_json(json.dumps(item)) for name, item in sets.items()}
         kind = str(data.get("kind", ""))

@@ -47,7 +47,7 @@ def test_a_wall_track_gives_its_velocity():
     track = track_walls(make_wall_scene("line", (48, 64), 5, rng=1).video)
     laws = discover_dynamics(track, kind="wall", rng=1)
     assert (laws.kind, list(laws)) == ("wall", ["velocity"])
-    with pytest.raises(InputError, match="options must be None"):
+    with pytest.raises(InputError, match="options must be a WallLawOptions"):
         discover_dynamics(track, options=OPTIONS)
     with pytest.raises(InputError, match="kind='field' does not go with a WallTrack"):
         discover_dynamics(track, kind="field")
