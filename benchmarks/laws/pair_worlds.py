@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from physlearn import Trajectory
+from physlearn import AtomicConfiguration, Trajectory
+from physlearn.lattice_models import LennardJones, Yukawa, sample_positions, simulate_langevin
 
-__all__ = ["BODY_FORCES", "PairWorld", "make_bodies", "make_orbits"]
+__all__ = [
+    "BODY_FORCES", "PairWorld", "make_bodies", "make_free_walk", "make_liquid", "make_orbits",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
+LIQUIDS = {"lennard_jones": LennardJones(1.25, 1.0, cutoff=2.5),
+           "yukawa": Yukawa(8.0, 0.5, cutoff=3.0)}  # fmt: skip
 # Force per source strength by distance, positive: repulsion
 BODY_FORCES: dict[str, Callable[[Floats], Floats]] = {
     "inverse_square": lambda r: -1.0 / r**2,
@@ -26,12 +31,15 @@ BODY_FORCES: dict[str, Callable[[Floats], Floats]] = {
 
 @dataclass(frozen=True)
 class PairWorld:
-    """A film, the force at distances that occur, and the strengths of the bodies."""
+    """A film, the force at distances that occur, and the strengths of the bodies.
+
+    ``scale``: the found force over ``force`` (strengths that are fitted have the sum 1).
+    """
 
     film: Trajectory
     force: Callable[[Floats], Floats]
     strengths: Floats
-    noise: float
+    scale: float = 1.0
 
 
 def _moved(
@@ -87,7 +95,8 @@ def make_orbits(
     duration = periods * 2 * np.pi * float(np.sqrt(radius[0] / np.abs(force(radius[:1]))[0]))
     times = np.sort(rng.uniform(0.0, duration, n_times))
     places = _moved(force, strengths, state, times)
-    return PairWorld(_film(places, times, noise, missing, rng), force, strengths, noise)
+    film = _film(places, times, noise, missing, rng)
+    return PairWorld(film, force, strengths, float(strengths.sum()))
 
 
 def make_bodies(
@@ -113,4 +122,35 @@ def make_bodies(
     state[1] -= state[1].mean(axis=0)
     times = np.sort(rng.uniform(0.0, duration, n_times))
     places = _moved(force, np.ones(n_bodies), state, times)
-    return PairWorld(_film(places, times, noise, missing, rng), force, np.ones(n_bodies), noise)
+    return PairWorld(_film(places, times, noise, missing, rng), force, np.ones(n_bodies))
+
+
+def make_liquid(law: str, seed: int) -> tuple[PairWorld, float]:
+    """A film of 144 overdamped particles in equilibrium, positions exact, and the force's cutoff.
+
+    Energies in kT, D = 1, frames 5e-4 apart.
+    """
+    potential = LIQUIDS[law]
+    side, spacing = 12, float(np.sqrt(2 / np.sqrt(3) / 0.5))
+    row, column = np.divmod(np.arange(side**2), side)
+    grid = spacing * np.column_stack([column + 0.5 * (row % 2), 0.5 * np.sqrt(3) * row])
+    box = np.diag([side * spacing, 0.5 * np.sqrt(3) * side * spacing])
+    start = AtomicConfiguration(grid, unit="reduced", cell=box)
+    warm = sample_positions(potential, start, 1, 1000, rng=1000 + seed)[0]
+    film = simulate_langevin(potential, warm, 60, 50, time_step=1e-5, rng=seed)
+
+    def force(r: Floats) -> Floats:
+        if law == "lennard_jones":
+            return 24.0 * 1.25 * (2.0 / r**13 - 1.0 / r**7)
+        return 8.0 * np.exp(-r / 0.5) * (1.0 / r**2 + 2.0 / r)
+
+    return PairWorld(film, force, np.ones(side**2)), float(potential.cutoff or np.inf)
+
+
+def make_free_walk(seed: int) -> Trajectory:
+    """150 particles that diffuse in the open and do not act on each other, 200 frames."""
+    rng = np.random.default_rng(seed)
+    n, frames = 150, 200
+    walk = 20.0 * rng.random((n, 2)) + np.cumsum(rng.normal(0.0, 0.05, (frames, n, 2)), axis=0)
+    return Trajectory(np.repeat(range(frames), n), np.tile(range(n), frames),
+                      walk.reshape(-1, 2), 0.1 * np.arange(frames), unit="um")  # fmt: skip

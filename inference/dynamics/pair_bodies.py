@@ -186,17 +186,19 @@ def memory_of_steps(trajectory: Trajectory) -> float:
     places[row, column] = trajectory.positions
     if trajectory.cell is not None:
         places = _run_on(places, np.diag(trajectory.cell))
-    times, found, lag = trajectory.times[shown], 0.0, 1
+    found, lag = 0.0, 1
     while 3 * lag < len(shown):
-        step = (places[lag:] - places[:-lag]) / (times[lag:] - times[:-lag])[:, None, None]
+        step = places[lag:] - places[:-lag]
         if len(names) > 2:
             with np.errstate(invalid="ignore"):
                 counted = np.maximum(np.isfinite(step).sum(axis=1, keepdims=True), 1)
                 step = step - np.nansum(step, axis=1, keepdims=True) / counted
         first, second = step[:-lag], step[lag:]
-        both = np.isfinite(first) & np.isfinite(second)
-        if both.sum() >= 12:
+        both = np.isfinite(first[..., 0]) & np.isfinite(second[..., 0])
+        if both.sum() >= FEWEST_SEEN:
             a, b = first[both], second[both]
-            found = max(found, float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())))
+            # By the product of lengths: steps of uneven times may differ in length
+            size = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1)).sum()
+            found = max(found, float((a * b).sum() / max(size, 1e-300)))
         lag *= 2
     return found

@@ -13,7 +13,6 @@ from physlearn.inference.dynamics.pair_motion_fit import (
     PairFit,
     PairProblem,
     fit_pair_motion,
-    join_pieces,
 )
 from physlearn.inference.dynamics.pair_start import (
     NodeForce,
@@ -32,7 +31,6 @@ Integers = NDArray[np.int64]
 STEP = 0.1  # of the time in which the fastest motion turns by a radian
 PIECE = 2.5  # the same: how long the first pieces last
 SHORTEST_PIECE = 6  # times
-WORSE = 1.1  # a joined piece may raise the misfit by this factor
 LIGHT = 0.05  # of the sum of the strengths
 TYPICAL_LIGHT = 0.002
 WIDE = 3.0  # of the largest force: prior of a node's force
@@ -58,7 +56,7 @@ class BodyCurve:
 
 
 def curve_of_bodies(bodies: Bodies, strengths: Floats | None) -> BodyCurve:
-    """Fit the force at nodes by the tracks' likelihood, on pieces as long as they can be followed.
+    """Fit the force at nodes by the tracks' likelihood, on short pieces with states of their own.
 
     ``strengths`` None: fitted too, with sum 1.
 
@@ -70,27 +68,36 @@ def curve_of_bodies(bodies: Bodies, strengths: Floats | None) -> BodyCurve:
     paths = smooth_bodies(bodies)
     start = start_of_force(bodies, paths, strengths)
     rate = fastest_rate(paths)
-    starts = _pieces(bodies.times, PIECE / rate)
-    problem = PairProblem(bodies, starts, STEP / rate, strengths is None)
     force = NodeForce(start.nodes)
-    size = float(np.abs(start.values).max()) or 1.0
-    now = (start.values, start.strengths, _states(paths, bodies.times[starts[:-1]]))
-    light = np.abs(start.strengths) < LIGHT
-    if strengths is None and light.any() and not light.all():
-        # Short pieces hardly tell light bodies: wrong pulls would throw the others off their way
-        first = np.where(light, 0.0, start.strengths)
-        noise = _left_by_smoothing(bodies, paths)
-        problem = replace(problem, pull=np.where(light, noise / TYPICAL_LIGHT**2, 0.0))
-        now = (start.values, first / first.sum(), now[2])
-    fit = fit_pair_motion(problem, force, *now, _prior(start.values, size))
+    for piece in (PIECE, 0.5 * PIECE, 0.2 * PIECE):
+        starts = _pieces(bodies.times, piece / rate)
+        problem = PairProblem(bodies, starts, STEP / rate, strengths is None)
+        now = (start.values, start.strengths, _states(paths, bodies.times[starts[:-1]]))
+        problem, now = _without_light(problem, now, _left_by_smoothing(bodies, paths))
+        size = float(np.abs(start.values).max()) or 1.0
+        fit = fit_pair_motion(problem, force, *now, _prior(start.values, size))
+        if fit is not None:
+            break
     if fit is None:
         raise NotIdentified(
             "the bodies could not be followed over even a few of their times: give more times, or "
             "tracks without jumps."
         )
-    problem, fit = join_pieces(problem, force, fit, WORSE, _prior(start.values, size))
     information = information_on_law(fit)
     return BodyCurve(start.nodes, fit.constants, information, fit, problem)
+
+
+def _without_light(
+    problem: PairProblem, start: tuple[Floats, Floats, Floats], noise: float
+) -> tuple[PairProblem, tuple[Floats, Floats, Floats]]:
+    """Hold light bodies near 0: short pieces hardly tell them, and wrong pulls throw others off."""
+    values, strengths, states = start
+    light = np.abs(strengths) < LIGHT
+    if not problem.free or not light.any() or light.all():
+        return problem, start
+    first = np.where(light, 0.0, strengths)
+    problem = replace(problem, pull=np.where(light, noise / TYPICAL_LIGHT**2, 0.0))
+    return problem, (values, first / first.sum(), states)
 
 
 def distance_weights(curve: BodyCurve) -> Floats:

@@ -118,7 +118,7 @@ def laws_of_film(curve: FilmCurve, options: PairLawOptions) -> EquationSet:
         fitted = (
             fit_to_curve(form, distance, force, root) if form.n_constants < len(force) else None
         )
-        if fitted is not None:
+        if fitted is not None and not form.degenerate(fitted[0]):
             laws.append(_measured(form, *fitted, distance, information, weight, curve,
                                   (length, size)))  # fmt: skip
     kept = different_laws(laws, curve.distance, sd, options.n_kept)

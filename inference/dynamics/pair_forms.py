@@ -26,6 +26,7 @@ SEARCHED = SearchOptions(
     highest_price=13, unary=("exp", "log", "sqrt", "inv", "square", "cube"), n_terms=2, n_kept=20,
 )  # fmt: skip
 MOST_CONSTANTS = 4  # of a form that was searched
+SMALLEST, LARGEST = 1e-3, 30.0  # of constants within, lengths in median distances
 LINEAR = ("a", "b", "c")
 LENGTHS = (0.2, 0.5, 1.0, 3.0)  # of the median distance
 KNOWN: tuple[tuple[str, dict[str, tuple[float, ...]]], ...] = (
@@ -88,6 +89,11 @@ class PairForm:
         values, slopes = gradients(filled, {"r": distance})
         ties = self.place[:, None] == np.arange(self.n_constants)
         return values, ties.T.astype(np.float64) @ slopes
+
+    def degenerate(self, constants: Floats) -> bool:
+        """Whether a constant within has run to where the form is another, shorter one."""
+        inner = np.abs(constants[~self.linear])
+        return bool(((inner < SMALLEST) | (inner > LARGEST)).any())
 
     def equation(self, constants: Floats) -> tuple[Equation, Floats]:
         """Return the law, and the slopes of its numbers by the constants (n_numbers, k)."""
@@ -173,6 +179,9 @@ def fit_to_curve(
         begun = _linear_start(form, np.array(start, dtype=np.float64), distance, force, root)
         if begun is None:
             continue
+        if form.linear.all():
+            rest = root @ (form(begun, distance)[0] - force)
+            return begun, float(rest @ rest)
         scale = np.where(begun == 0.0, 1.0, np.abs(begun))
         miss, slopes = _misses(form, scale, distance, force, root)
         with np.errstate(all="ignore"):

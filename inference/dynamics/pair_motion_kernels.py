@@ -16,19 +16,25 @@ from physlearn.lattice_models.compiled import kernel
 __all__ = ["follow_bodies"]
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+
+TURN = 0.1  # radians of the fastest pair in a step
+MOST_STEPS = 20_000  # between two times
 
 
 @kernel
 def _accelerations(
     x: Floats, s: Floats, strengths: Floats, box: Floats, table: Floats, low: float, width: float,
     forces: Floats, turned: Floats, out: Floats, slopes: Floats,
-) -> bool:  # fmt: skip
-    """Accelerations (n, d) and their sensitivities (n, d, p); False outside the table."""
+) -> float:  # fmt: skip
+    """Accelerations (n, d) and their sensitivities (n, d, p).
+
+    Returns the square of the fastest rate of a pair, -1 outside the table.
+    """
     n, d = x.shape
     n_p, n_constants = s.shape[2], table.shape[2] - 1
     out[:] = 0.0
     slopes[:] = 0.0
+    fastest = 0.0
     for i in range(n):
         for j in range(i):
             square = 0.0
@@ -40,7 +46,7 @@ def _accelerations(
             r = np.sqrt(square)
             place = (np.log(r) - low) / width
             if not (place >= 0.0 and place < table.shape[0]):
-                return False
+                return -1.0
             cell = int(place)
             w = (place - cell) * width
             for a in range(d):
@@ -50,9 +56,11 @@ def _accelerations(
             for a in range(d):
                 out[i, a] += strengths[j] * f * forces[a]
                 out[j, a] -= strengths[i] * f * forces[a]
+            steep = ((3.0 * c[0, 0] * w + 2.0 * c[1, 0]) * w + c[2, 0]) / r
+            own = (abs(steep) + abs(f / r)) * (abs(strengths[i]) + abs(strengths[j]))
+            fastest = max(fastest, own)
             if n_p == 0:
                 continue
-            steep = ((3.0 * c[0, 0] * w + 2.0 * c[1, 0]) * w + c[2, 0]) / r
             for p in range(n_p):
                 along = 0.0
                 for a in range(d):
@@ -72,7 +80,7 @@ def _accelerations(
                     by = ((c[0, m] * w + c[1, m]) * w + c[2, m]) * w + c[3, m]
                     slopes[i, a, first + n + k] += strengths[j] * by * forces[a]
                     slopes[j, a, first + n + k] -= strengths[i] * by * forces[a]
-    return True
+    return fastest
 
 
 @kernel
@@ -84,9 +92,10 @@ def follow_bodies(
     """Follow bodies from ``state`` (2, n, d) at the first of ``times``; False where they run away.
 
     ``table`` (n_cells, 4, 1 + n_constants): polynomials, highest power first; ``low``, ``width``:
-    of its cells in log r; ``longest``: step; ``out`` (n_times, n, d): positions; ``slopes_out``
-    (n_times, n, d, p): by starting positions, velocities, strengths and constants; p = 0 leaves
-    them out. ``end`` (n, d), ``end_slopes`` (n, d, p): velocities at the last time.
+    of its cells in log r; ``longest``: step (shorter where a pair turns fast); ``out`` (n_times, n,
+    d): positions; ``slopes_out`` (n_times, n, d, p): by starting positions, velocities, strengths
+    and constants; p = 0 leaves them out. ``end`` (n, d), ``end_slopes`` (n, d, p): velocities at
+    the last time.
     """
     n, d = state.shape[1], state.shape[2]
     n_p = slopes_out.shape[3]
@@ -112,10 +121,12 @@ def follow_bodies(
         slopes_out[node] = sx
         if node == times.size - 1:
             break
-        gap = times[node + 1] - times[node]
-        n_steps = max(int(np.ceil(gap / longest)), 1)
-        h = gap / n_steps
-        for _ in range(n_steps):
+        left, h = times[node + 1] - times[node], 0.0
+        n_steps = 0
+        while left > 0.0:
+            n_steps += 1
+            if n_steps > MOST_STEPS:
+                return False
             at_x[:] = x
             at_v[:] = v
             at_sx[:] = sx
@@ -125,10 +136,14 @@ def follow_bodies(
             sum_sx[:] = 0.0
             sum_sv[:] = 0.0
             for stage in range(4):
-                good = _accelerations(at_x, at_sx, strengths, box, table, low, width, line, turned,
-                                      change, slopes)  # fmt: skip
-                if not good:
+                fastest = _accelerations(at_x, at_sx, strengths, box, table, low, width, line,
+                                         turned, change, slopes)  # fmt: skip
+                if not fastest >= 0.0:
                     return False
+                if stage == 0:
+                    # Bodies that meet turn faster than all others: steps follow them
+                    h = min(longest, TURN / np.sqrt(max(fastest, 1e-12)))
+                    h = left / np.ceil(left / h - 1e-9) if left < 4.0 * h else h
                 share = h / 6.0 if stage == 0 or stage == 3 else h / 3.0
                 ahead = h if stage == 2 else 0.5 * h
                 for i in range(n):
@@ -151,6 +166,7 @@ def follow_bodies(
                     for p in range(n_p):
                         sx[i, a, p] += sum_sx[i, a, p]
                         sv[i, a, p] += sum_sv[i, a, p]
+            left = left - h if left > 1.0000001 * h else 0.0
     end[:] = v
     end_slopes[:] = sv
     return True

@@ -60,14 +60,19 @@ def laws_of_bodies(curve: BodyCurve, options: PairLawOptions) -> EquationSet:
             break
         before, problem = best.form, replace(longer, pull=None)
         # From the best motion: from where they were, others may end in minima of their own
-        found = [_followed(problem, one.form, _alike(one, best, curve), joined) for one in sound]
+        found = [
+            _followed(problem, one.form, _alike(one, _Followed(best.form, joined), curve), joined)
+            for one in sound
+        ]
     return _equation_set([one for one in found if one is not None], problem, curve, options)
 
 
 def _alike(one: _Followed, best: _Followed, curve: BodyCurve) -> Floats:
     """Constants with which a form comes nearest to the best law."""
     values = best.form(best.fit.constants, curve.nodes)[0]
-    if one.form is best.form or not values.any():
+    if one.form is best.form:
+        return best.fit.constants
+    if not values.any():
         return one.fit.constants
     size = np.maximum(np.abs(values), 1e-6 * np.abs(values).max())
     root = np.diag(np.sqrt(distance_weights(curve)) / size)
@@ -87,7 +92,7 @@ def _promising(curve: BodyCurve, options: PairLawOptions) -> list[tuple[PairForm
     ranked = []
     for form in forms:
         fitted = fit_to_curve(form, curve.nodes, curve.values, root)
-        if fitted is not None:
+        if fitted is not None and not form.degenerate(fitted[0]):
             constants, misfit = fitted
             price = structure_length(form.equation(constants)[0].terms, 1)
             ranked.append((0.5 * misfit + 2.0 * form.n_constants + price, form, constants))
@@ -101,7 +106,7 @@ def _followed(
     problem: PairProblem, form: PairForm, constants: Floats, near: PairFit
 ) -> _Followed | None:
     fit = fit_pair_motion(problem, form, constants, near.strengths, near.states)
-    return None if fit is None else _Followed(form, fit)
+    return None if fit is None or form.degenerate(fit.constants) else _Followed(form, fit)
 
 
 def _variance(problem: PairProblem, one: _Followed) -> float:

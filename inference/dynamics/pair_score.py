@@ -45,7 +45,7 @@ def measured_law(
     width = np.maximum(np.maximum(np.abs(constants), reach), 1e-300)
     scaled = information * np.outer(width, width)
     _, room = np.linalg.slogdet(np.eye(len(width)) + scaled)
-    evidence = log_likelihood - 0.5 * float(room)
+    evidence = log_likelihood - 0.5 * max(float(room), 0.0)
     law, turned = form.equation(constants)
     price = structure_length(law.terms, 1)
     if form.known and form.n_constants:

@@ -104,7 +104,7 @@ def _diffusing(seed, n=60, frames=120):
 
 def test_free_diffusion_holds_no_force():
     claims = 0
-    for seed in range(4):
+    for seed in range(2):
         film = _diffusing(seed)
         assert memory_of_steps(film) < 0.5
         laws = discover_pair_law(film, options=PairLawOptions(lag=1, search=False), rng=1)
@@ -125,22 +125,22 @@ def _curve(force, seed, share=0.05, freedom=math.inf):
 
 def test_the_law_of_a_film_lies_in_the_credible_set():
     listed = 0
-    for seed in range(12):
+    for seed in range(6):
         curve = _curve(lambda r: 5 * np.exp(-r / 0.8) * (1 / r**2 + 1 / (0.8 * r)), seed, 0.03)
         laws = laws_of_film(curve, PairLawOptions(search=False))
         assert laws.claims_law
         text = [str(t) for t in laws.table["equation"].iloc[: laws.n_credible(0.9)]]
         listed += any("/r + r**(-2))*exp(" in t for t in text)
-    assert listed >= 7
+    assert listed >= 3  # 5.4 expected at 90 %, 4 sigma
 
 
 def test_curves_of_noise_claim_no_law():
     claims = 0
-    for seed in range(40):
+    for seed in range(16):
         curve = _curve(lambda r: 0 * r + 1, seed, 0.5, 20.0)
         still = FilmCurve(curve.distance, curve.force - 1, curve.covariance, 20.0, "um", ())
         claims += laws_of_film(still, PairLawOptions(search=False)).claims_law
-    assert claims <= 5  # 2 expected at 5 %, 4 sigma
+    assert claims <= 4  # 0.8 expected at 5 %, 4 sigma
 
 
 def test_laws_move_between_units():
