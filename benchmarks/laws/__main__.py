@@ -17,6 +17,7 @@ LAWS = Benchmark(
         "motions": "Laws of motion",
         "filmed_motions": "Laws of motion from films",
         "walls": "Laws of walls",
+        "pairs": "Laws of forces between particles",
         "dynamics_peers": "PySINDy on the same films and series",
         "black_box": "A law beside black boxes",
     },
