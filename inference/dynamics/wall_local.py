@@ -231,7 +231,7 @@ def _scatter(film: _Film, misfit: float) -> float:
     """How much more the points scatter than their errors say: a gain counts for less by that."""
     n_points = sum(model.n_points for model in film.fronts.models)
     n_free = sum(model.n_shape for model in film.fronts.models) + film.fronts.optimum.n_law
-    return max(misfit / max(n_points - n_free, 1), 1.0)
+    return float(max(misfit / max(n_points - n_free, 1), 1.0))
 
 
 def _spacing(track: WallTrack) -> float:

@@ -164,12 +164,12 @@ def _contour(rows: pd.DataFrame, closed: bool) -> Floats:
     Of noisy points the nearest would be one whose noise leads there.
     """
     table = rows.sort_values("arc_length")[["x", "y", "normal_x", "normal_y"]].to_numpy(float)
-    mode = "wrap" if closed else "nearest"
-    x, y = (gaussian_filter1d(table[:, k], SMOOTHING, mode=mode) for k in (0, 1))
     if closed:
+        x, y = (gaussian_filter1d(table[:, k], SMOOTHING, mode="wrap") for k in (0, 1))
         turn = [(np.roll(v, -1) - np.roll(v, 1)) / 2 for v in (x, y)]
         bent = [np.roll(v, -1) - 2 * v + np.roll(v, 1) for v in (x, y)]
     else:
+        x, y = (gaussian_filter1d(table[:, k], SMOOTHING, mode="nearest") for k in (0, 1))
         turn = [np.gradient(v) for v in (x, y)]
         bent = [np.gradient(v) for v in turn]
     size = np.maximum(turn[0] ** 2 + turn[1] ** 2, 1e-12)

@@ -62,7 +62,7 @@ class _LocalPolarFront(PolarFront):
                 unknowns,
                 sign * bend,
                 places,
-                drive,  # type: ignore[arg-type]
+                drive,
             )
             return np.asarray(sign * velocity * stretch / radius)
 
@@ -109,7 +109,7 @@ class _LocalLineFront(LineFront):
             )
             velocity = self.law.velocity(
                 speed, mobility, unknowns, -second / stretch**3,
-                places, drive,  # type: ignore[arg-type]
+                places, drive,
             )  # fmt: skip
             return np.asarray(velocity * stretch)
 

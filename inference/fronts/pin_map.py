@@ -111,7 +111,7 @@ def make_pin_map(pins: Any, track: WallTrack, spacing: float) -> PinMap:
     axes = [start + step * np.arange(int((end - start) / step) + 3)
             for start, end in zip(low, high, strict=True)]  # fmt: skip
     nodes = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    away = cKDTree(places).query(nodes.reshape(-1, 2))[0].reshape(nodes.shape[:2])
+    away = np.asarray(cKDTree(places).query(nodes.reshape(-1, 2))[0]).reshape(nodes.shape[:2])
     nearest = NEAREST * spacing
     return PinMap(places, low, step, np.maximum(away, nearest), nearest)
 
@@ -155,4 +155,5 @@ def _places_of(picture: NDArray[Any], track: WallTrack, view: Any) -> Floats:
         raise InputError("pins must show a feature; every pixel of the picture is False.")
     box = np.asarray(view, dtype=np.float64)
     pixel = (box[2:] - box[:2]) / np.array(shape[::-1])
-    return box[:2] + pixel * (np.stack([columns, rows], axis=1) + 0.5)
+    places: Floats = box[:2] + pixel * (np.stack([columns, rows], axis=1) + 0.5)
+    return places
