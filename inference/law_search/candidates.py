@@ -9,7 +9,9 @@ from physlearn.inference.law_search.expression_kernels import (
     CONSTANT,
     MAX_CONSTANTS,
     MUL,
+    ONE,
     OPERATIONS,
+    SUB,
 )
 from physlearn.inference.law_search.program_prices import price_of_program
 from physlearn.inference.law_search.programs import terms_of
@@ -53,7 +55,7 @@ def candidate_laws(
     """
     single = enumerate_skeletons(n_variables, price, unary, binary)
     # What is right only by a chance of units is fitted only if it is short
-    rows = [row for row in _priced(_rows(single)) if row[0] <= price]
+    rows = [row for row in _priced(_rows(single)) if row[0] <= price and not _is_offset(row[-1])]
     known = {code for *_, code in rows}
     if {"add", "mul"} <= set(binary):
         more = _functions_of_sums(single, unary)
@@ -73,6 +75,11 @@ def _rows(skeletons: Skeletons) -> list[tuple[int, int, Code]]:
             skeletons.prices, skeletons.counts, skeletons.lengths, skeletons.programs, strict=True
         )
     ]
+
+
+def _is_offset(code: Code) -> bool:
+    """Whether it is c u + 1: that is u with an offset, a law of two terms."""
+    return code[-1] in (ADD, SUB) and code[-4:-1] == (CONSTANT, MUL, ONE)
 
 
 def _priced(rows: list[tuple[int, int, Code]]) -> list[tuple[int, int, Code]]:

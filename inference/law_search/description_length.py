@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.program_prices import (
     NATS_OF_PRICE,
+    PRICE_OF_CHANCE,
+    is_right_by_chance,
     price_of_program,
     price_without_factor,
 )
 from physlearn.inference.law_search.skeletons import PRICES
+from physlearn.inference.law_search.unit_scales import rescaled_terms, typical_scales
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.expression import Token
 
@@ -67,7 +70,9 @@ def measure_law(data: SearchData, terms: Sequence[Term]) -> Equation:
     count = constants.size
     size, variance = _misfit_and_variance(data, misfit, count)
     root = np.sqrt(data.weight / variance)
-    evidence = log_likelihood(data, size, count) - 0.5 * _information(data, slopes, constants, root)
+    evidence = log_likelihood(data, size, count) - 0.5 * _information(
+        data, *_in_usual_units(data, terms, slopes, constants), root
+    )
     noise = (
         1.0 / math.sqrt(float(np.mean(data.weight)))
         if data.noise_known
@@ -78,6 +83,25 @@ def measure_law(data: SearchData, terms: Sequence[Term]) -> Equation:
         description_length=structure_length(terms, len(data.x)) - evidence,
         covariance=_covariance(slopes * root), log_evidence=evidence, noise_sd=noise,
     )  # fmt: skip
+
+
+def _in_usual_units(
+    data: SearchData, terms: Sequence[Term], slopes: Floats, constants: Floats
+) -> tuple[Floats, Floats]:
+    """Slopes and constants with every column in a unit in which it is about 1.
+
+    An exponent and a factor share information, and how much depends on the unit of x: there is one
+    answer only in a unit that the data choose.
+    """
+    scales = typical_scales(data)
+    if all(scale == 1.0 for scale in scales.values()) or not constants.size:
+        return slopes, constants
+    moved = rescaled_terms(terms, {name: 1.0 / scale for name, scale in scales.items()})
+    if moved is None:
+        return slopes, constants
+    law = Equation(moved, loss=0.0, description_length=0.0, n_constants=0)
+    columns = {name: data.columns[name] / scale for name, scale in scales.items()}
+    return np.nan_to_num(law.sensitivities(columns)), law.constants
 
 
 def _misfit_and_variance(data: SearchData, misfit: float, count: int) -> tuple[float, float]:
@@ -162,6 +186,20 @@ def structure_length(terms: Sequence[Term], n_variables: int) -> float:
             prices.append(price(term.program, n_variables))
     if len(terms) == constants:
         return NATS_OF_PRICE * PRICES["variable"]
+    prices.append(PRICE_OF_CHANCE * _belongs_to_unit(terms))
     return NATS_OF_A_CLAIM + NATS_OF_PRICE * (
         sum(prices) + PRICES["combine"] * (len(terms) - constants - 1)
     )
+
+
+def _belongs_to_unit(terms: Sequence[Term]) -> bool:
+    """Whether a law holds a number of the variables' units that no price has counted.
+
+    A logarithm without an offset is one. Angles have a natural unit.
+    """
+    tokens = {token for term in terms for token in term.program if isinstance(token, str)}
+    if {"sin", "cos"} & tokens or any(is_right_by_chance(term.program) for term in terms):
+        return False
+    scales = {name: 1.3 + 0.7 * place for place, name in enumerate(sorted(tokens))}
+    free = [Term(float(term.coefficient), term.program) for term in terms]
+    return rescaled_terms(free, scales) is None

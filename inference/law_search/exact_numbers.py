@@ -30,8 +30,10 @@ MOST_LAWS = 12
 MOST_ROUNDS = 5
 ROUNDING = 1e-7
 # Half nats: between pure numbers a half, or no factor at all, is nothing strange
-CHEAPER_FRACTION = 6.0
-CHEAPER_FACTOR = 4.0
+CHEAPER_FRACTION = 10.0
+CHEAPER_HALF = 1.0  # in an exponent, where halves are cheap anyway
+CHEAPER_FACTOR = 7.0
+CHEAPER_NUMBER = 4.0  # a factor inside
 FRACTIONS = sorted(
     {Fraction(a, b) for a in range(1, 9) for b in range(1, 5)} | {Fraction(1, 6), Fraction(1, 8)}
 )
@@ -66,16 +68,26 @@ def of_pure_numbers(law: Equation, n_variables: int) -> Equation:
         terms.append(Term(term.coefficient, program))
         spare += pure * sum(is_variable(token) for token in term.program)
         spare += CHEAPER_FACTOR * isinstance(term.coefficient, int)
-        spare += CHEAPER_FRACTION * _count_fractions(term.program)
+        spare += _spare_of_numbers(term.program)
     length = structure_length(terms, n_variables) - NATS_OF_PRICE * spare - law.log_evidence
     return replace(law, description_length=length)
 
 
-def _count_fractions(program: Program) -> int:
-    return sum(
-        program[i + 2] == "div" and isinstance(program[i], int) and isinstance(program[i + 1], int)
-        for i in range(len(program) - 2)
-    )
+def _spare_of_numbers(program: Program) -> float:
+    """Half nats that exact numbers of a program cost less between pure numbers."""
+    spare, place = 0.0, 0
+    while place < len(program):
+        width = 1
+        if isinstance(program[place], int):
+            following = program[place + 1 : place + 3]
+            if len(following) == 2 and isinstance(following[0], int) and following[1] == "div":
+                width = 3
+                half = program[place + 3 : place + 4] == ("pow",) and following[0] == 2
+                spare += CHEAPER_HALF if half else CHEAPER_FRACTION
+            if place and program[place + width : place + width + 1] in (("mul",), ("div",)):
+                spare += CHEAPER_NUMBER
+        place += width
+    return spare
 
 
 def with_exact_numbers(data: SearchData, laws: Sequence[Equation]) -> list[Equation]:

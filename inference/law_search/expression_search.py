@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.candidates import candidate_laws
 from physlearn.inference.law_search.description_length import measure_law
 from physlearn.inference.law_search.linear_laws import linear_laws
+from physlearn.inference.law_search.link_laws import with_links
 from physlearn.inference.law_search.programs import terms_of
 from physlearn.inference.law_search.refinement import (
     exact_numbers,
@@ -21,13 +22,21 @@ from physlearn.inference.law_search.refinement import (
 from physlearn.inference.law_search.screening import Fitted, rough_cost, screen_candidates
 from physlearn.inference.law_search.search_options import SearchOptions, SearchOutcome
 from physlearn.inference.law_search.skeletons import Skeletons
+from physlearn.inference.law_search.unit_scales import (
+    power_of_two,
+    rescaled_terms,
+    scaled_data,
+)
 from physlearn.inference.laws.equation import Equation
 
 __all__ = ["SearchOptions", "SearchOutcome", "find_laws", "measure_law", "search_laws"]
 
 Floats = NDArray[np.float64]
 
-SAME_VALUES = 1e-6  # of the spread of y: laws of as many constants that agree so far are one
+SAME_VALUES = 1e-6  # of the spread of y: laws that agree so far are one
+IDLE_VALUES = 0.02  # of the noise: what a constant that says nothing changes
+WITH_TWINS = 5  # laws of which other ways of writing are kept until numbers are exact
+ORDER_ONE = (1e-3, 1e3)  # largest sizes of columns that are searched in their own unit
 REPORT_EVERY_S = 0.5
 STOPPED = (
     "the search was stopped after {done:.0%} of its work: shorter laws may not have been tried; "
@@ -75,28 +84,59 @@ def find_laws(data: SearchData, options: SearchOptions | None = None) -> SearchO
         If an option cannot be used (`SearchOptions`).
     """
     options = options or SearchOptions()
-    skeletons = candidate_laws(
-        len(data.x), options.price(len(data.x)), tuple(options.unary), tuple(options.binary),
-        options.n_terms, options.largest_size,
-    )  # fmt: skip
-    watch = _Watch(data, skeletons, options)
-    laws: list[Equation] = []
+    scales = {n: _scale(row) for n, row in zip(data.names, data.x, strict=True)}
+    target_scale = _scale(data.y)
+    scaled = data
+    if target_scale != 1.0 or any(scale != 1.0 for scale in scales.values()):
+        scaled = scaled_data(data, scales, target_scale)
+    watch = _Watch(scaled, options, lambda law: _in_own_units(data, law, scales, target_scale))
     with np.errstate(all="ignore"):  # a candidate may overflow: it then loses
-        try:
-            laws += linear_laws(data, skeletons, options.n_terms)
-            watch.best = min(laws, key=lambda law: law.description_length, default=None)
-            screened = screen_candidates(data, skeletons, watch)
-            laws += refine_candidates(data, skeletons, screened, watch)
-            if watch.ended_at is None:
-                laws = exact_numbers(data, _ranked(data, laws))
-        except KeyboardInterrupt:
-            laws += _emergency(data, skeletons, watch)
-            watch.ended_at = watch.done
-    kept, warnings = _allowed(_ranked(data, laws), options)
+        laws = _searched(scaled, options, watch)
+        if scaled is not data:
+            laws = [own for law in laws if (own := watch.own(law)) is not None]
+        if watch.ended_at is None:
+            try:
+                ranked, twins = _ranked(data, laws)
+                laws = [*exact_numbers(data, ranked), *exact_numbers(data, twins)]
+            except KeyboardInterrupt:
+                watch.ended_at = watch.done
+    kept, warnings = _allowed(_ranked(data, laws)[0], options)
     if watch.ended_at is not None:
         warnings.append(STOPPED.format(done=watch.ended_at))
     warnings += _left_out(data, options)
-    return SearchOutcome(tuple(kept[: options.n_kept]), tuple(warnings), len(skeletons))
+    return SearchOutcome(tuple(kept[: options.n_kept]), tuple(warnings), len(watch.skeletons))
+
+
+def _searched(data: SearchData, options: SearchOptions, watch: _Watch) -> list[Equation]:
+    """Fit all candidates; Ctrl-C hands back what there is."""
+    laws: list[Equation] = []
+    try:
+        laws += linear_laws(data, watch.skeletons, options.n_terms)
+        watch.best = min(laws, key=lambda law: law.description_length, default=None)
+        screened = screen_candidates(data, watch.skeletons, watch)
+        if watch.ended_at is None:
+            watch.skeletons, screened = with_links(
+                data, watch.skeletons, screened, options.unary, options.binary
+            )
+        laws += refine_candidates(data, watch.skeletons, screened, watch)
+    except KeyboardInterrupt:
+        laws += _emergency(data, watch.skeletons, watch)
+        watch.ended_at = watch.done
+    return laws
+
+
+def _scale(values: Floats) -> float:
+    """1 for numbers of order one, else the power of two that makes them so."""
+    size = float(np.abs(values).max())
+    return 1.0 if size == 0.0 or ORDER_ONE[0] <= size <= ORDER_ONE[1] else power_of_two(size)
+
+
+def _in_own_units(
+    data: SearchData, law: Equation, scales: Mapping[str, float], target_scale: float
+) -> Equation | None:
+    """Return a law of the scaled columns in the columns' own units; None if it has no such form."""
+    terms = rescaled_terms(law.terms, scales, target_scale)
+    return None if terms is None else measure_law(data, terms)
 
 
 def _left_out(data: SearchData, options: SearchOptions) -> list[str]:
@@ -119,8 +159,15 @@ def _left_out(data: SearchData, options: SearchOptions) -> list[str]:
 class _Watch:
     """Between pieces of work: asks whether to go on, remembers the best, reports it."""
 
-    def __init__(self, data: SearchData, skeletons: Skeletons, options: SearchOptions) -> None:
-        self.data, self.skeletons, self.options = data, skeletons, options
+    def __init__(
+        self, data: SearchData, options: SearchOptions,
+        own: Callable[[Equation], Equation | None],
+    ) -> None:  # fmt: skip
+        self.data, self.options, self.own = data, options, own
+        self.skeletons = candidate_laws(
+            len(data.x), options.price(len(data.x)), tuple(options.unary), tuple(options.binary),
+            options.n_terms, options.largest_size,
+        )  # fmt: skip
         self.done = 0.0
         self.ended_at: float | None = None
         self.best: Equation | None = None
@@ -135,7 +182,8 @@ class _Watch:
             for law in _best_of(self.data, self.skeletons, fitted, 1):
                 if self.best is None or law.description_length < self.best.description_length:
                     self.best = law
-            progress(done, "" if self.best is None else str(self.best.sympy()))
+            told = None if self.best is None else self.own(self.best)
+            progress(done, "" if told is None else str(told.sympy()))
         if self.ended_at is None and self.options.stop is not None and self.options.stop():
             self.ended_at = done
         return self.ended_at is None
@@ -161,23 +209,36 @@ def _emergency(data: SearchData, skeletons: Skeletons, watch: _Watch) -> list[Eq
     return _best_of(data, skeletons, watch.latest, 20)
 
 
-def _ranked(data: SearchData, laws: Sequence[Equation]) -> list[Equation]:
-    """Sort by description length; of laws that say the same on the data the shortest stays."""
+def _ranked(data: SearchData, laws: Sequence[Equation]) -> tuple[list[Equation], list[Equation]]:
+    """Sort by description length; of laws that say the same on the data the shortest stays.
+
+    What has a constant more that does nothing says the same, and so does what has constants that
+    cannot be told apart. The second list holds the others that say the same as one of the best: a
+    number may be exact in one way of writing a law and in no other.
+    """
     sound = [law for law in laws if np.isfinite(law.description_length)]
     sound.sort(key=lambda law: (law.description_length, law.complexity))
     kept: list[Equation] = []
-    predicted: dict[int, list[Floats]] = {}
+    twins: list[Equation] = []
+    predicted: list[Floats] = []
     spread = float(np.std(data.y)) or 1.0
+    root = np.sqrt(data.weight / data.weight.mean())
     for law in sound:
         values = law.predict(data.columns)
-        if not np.isfinite(values).all():
+        if not np.isfinite(values).all() or (law.n_constants and law.covariance is None):
             continue
-        others = predicted.setdefault(law.n_constants, [])
-        if any(np.abs(values - other).max() < SAME_VALUES * spread for other in others):
-            continue
-        kept.append(law)
-        others.append(values)
-    return kept
+        same = SAME_VALUES * spread
+        idle = max(IDLE_VALUES * (law.noise_sd or 0.0), same)
+        for place, other in enumerate(predicted):
+            fewer = kept[place].n_constants < law.n_constants
+            if np.abs(root * (values - other)).max() < (idle if fewer else same):
+                if place < WITH_TWINS and not fewer:
+                    twins.append(law)
+                break
+        else:
+            kept.append(law)
+            predicted.append(values)
+    return kept, twins
 
 
 def _allowed(laws: list[Equation], options: SearchOptions) -> tuple[list[Equation], list[str]]:

@@ -17,7 +17,7 @@ from physlearn.inference.law_search.skeletons import Skeletons
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.expression import Token
 
-__all__ = ["linear_laws", "plain_programs"]
+__all__ = ["all_subsets", "linear_laws", "plain_programs", "subset_costs"]
 
 Floats = NDArray[np.float64]
 Program = tuple[Token, ...]
@@ -53,10 +53,10 @@ def linear_laws(data: SearchData, skeletons: Skeletons, n_terms: int) -> list[Eq
     for size in range(1, n_terms + 1):
         count = min(len(programs), MOST_FEATURES[size])
         for offset in (False, True):
-            subsets = _subsets(count, size)
+            subsets = all_subsets(count, size)
             if offset:
                 subsets = np.concatenate([np.zeros_like(subsets[:, :1]), subsets], axis=1)
-            cost = _costs(data, gram, moment, float(target @ target), subsets)
+            cost = subset_costs(data, gram, moment, float(target @ target), subsets)
             cost += NATS_OF_PRICE * prices[subsets].sum(axis=1)
             top = np.argsort(cost, kind="stable")[:KEPT]
             scored += [
@@ -74,12 +74,19 @@ def linear_laws(data: SearchData, skeletons: Skeletons, n_terms: int) -> list[Eq
 
 
 @lru_cache(maxsize=16)
-def _subsets(count: int, size: int) -> NDArray[np.int64]:
+def all_subsets(count: int, size: int) -> NDArray[np.int64]:
+    """Return every choice of ``size`` of the features 1 to ``count`` - 1, a row each.
+
+    Examples
+    --------
+    >>> all_subsets(4, 2).tolist()
+    [[1, 2], [1, 3], [2, 3]]
+    """
     rows = list(combinations(range(1, count), size))
     return np.array(rows, dtype=np.int64).reshape(-1, size)
 
 
-def _costs(
+def subset_costs(
     data: SearchData, gram: Floats, moment: Floats, total: float, subsets: NDArray[np.int64]
 ) -> Floats:
     """Nats of the best coefficients of every subset; infinite where nearly collinear."""

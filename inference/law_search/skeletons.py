@@ -20,6 +20,7 @@ from physlearn.inference.law_search.expression_kernels import (
     DIV,
     MAX_CONSTANTS,
     MUL,
+    NEG,
     ONE,
     OPERATIONS,
     POW,
@@ -32,20 +33,21 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Code = tuple[int, ...]
 
-# Half nats. plus_c, times_c, to_c: a constant on the right; plus_one, less_one; combine: u + c v
+# Half nats. plus_c, times_c, to_c: a constant on the right; from_c: c - u; combine: u + c v
 PRICES = {
-    "variable": 1, "times_c": 3, "plus_c": 4, "to_c": 5, "plus_one": 4, "less_one": 4,
+    "variable": 1, "times_c": 3, "plus_c": 4, "from_c": 6, "to_c": 5, "plus_one": 4, "less_one": 4,
     "exp": 3, "inv": 3, "square": 4, "sqrt": 5, "log": 5, "cube": 4, "tanh": 5, "sin": 5, "cos": 5,
     "abs": 6, "neg": 2, "mul": 4, "div": 4, "add": 4, "sub": 4, "combine": 7,
 }  # fmt: skip
 APPENDED = {
     "plus_c": (CONSTANT, ADD), "times_c": (CONSTANT, MUL), "to_c": (CONSTANT, POW),
-    "plus_one": (ONE, ADD), "less_one": (ONE, SUB),
+    "plus_one": (ONE, ADD), "less_one": (ONE, SUB), "from_c": (NEG, CONSTANT, ADD),
 }  # fmt: skip
 JOINED = {
     "mul": (MUL,), "div": (DIV,), "add": (ADD,), "sub": (SUB,), "combine": (CONSTANT, MUL, ADD),
 }  # fmt: skip
-SUMS = ("plus_c", "plus_one", "less_one", "shifted", "add", "sub", "combine")
+SUMS = ("plus_c", "from_c", "plus_one", "less_one", "shifted", "add", "sub", "combine")
+SIGNED = ("sqrt", "log", "to_c")  # elsewhere the sign of u - c is taken up by a factor
 POWERS = ("sqrt", "inv", "square", "cube", "to_c")
 # What the last step of an argument may not be: the same law is written more simply elsewhere
 NOT_INSIDE = {
@@ -58,19 +60,20 @@ NOT_INSIDE = {
     "to_c": ("times_c", "shifted", "exp", "abs", *POWERS),
     "times_c": ("times_c", "plus_c", "shifted", "plus_one", "less_one"),
     "plus_c": ("plus_c", "shifted", "plus_one", "less_one"),
+    "from_c": ("plus_c", "shifted", "plus_one", "less_one", "neg"),
     "sin": ("sin", "cos", "tanh"), "cos": ("sin", "cos", "tanh"),
     "tanh": ("sin", "cos", "tanh"), "abs": ("exp", "square", "abs", "shifted"),
     "neg": (*SUMS, "neg", "times_c", "mul", "div"),
 }  # fmt: skip
 ONE_BESIDE = ("times_c", "exp", "tanh", "cos")  # 1 + and - 1 stand only beside these
-FACTORS = ("times_c", "inv", "neg", "shifted", "abs")
+FACTORS = ("times_c", "inv", "neg", "from_c", "shifted", "abs")
 NOT_LEFT = {
     "mul": FACTORS, "div": (*FACTORS, "div"),
     "add": (*SUMS, "times_c", "neg"), "sub": (*SUMS, "times_c", "neg"),
     "combine": (*SUMS, "times_c", "neg"),
 }  # fmt: skip
 NOT_RIGHT = {**NOT_LEFT, "div": (*FACTORS, "div", "exp", "to_c")}
-NOT_A_LAW = ("times_c", "plus_c", "shifted", "neg", "combine")
+NOT_A_LAW = ("times_c", "plus_c", "from_c", "shifted", "neg", "combine")
 CONSTANTS = np.array([0.7345, 1.3127, 0.4219, 1.7071])
 N_POINTS = 12
 
@@ -161,12 +164,13 @@ def _grown(
     if price == PRICES["variable"]:
         values = np.repeat(points[:, None, :], CONSTANTS.size, axis=1)
         yield "variable", 0, [(v,) for v in range(len(points))], values
-    steps = [*unary, *(name for name in APPENDED if name != "to_c" or "pow" in binary)]
+    needed = {"to_c": "pow", "from_c": "sub"}
+    steps = [*unary, *(s for s in APPENDED if s not in needed or needed[s] in binary)]
     with np.errstate(all="ignore"):
         for (before, kind, count), level in list(levels.items()):
             for step in steps:
                 if before + PRICES[step] == price and _may_follow(kind, step):
-                    constant = step in ("plus_c", "times_c", "to_c")
+                    constant = step.endswith("_c")
                     if count + constant <= MAX_CONSTANTS:
                         # A shifted multiple is for sin, cos and tanh only
                         name = "shifted" if (step, kind) == ("plus_c", "times_c") else step
@@ -186,6 +190,8 @@ def _may_follow(kind: str, step: str) -> bool:
         return kind in ONE_BESIDE
     if kind == "shifted":
         return step in ("sin", "cos", "tanh")
+    if kind == "from_c":
+        return step in SIGNED
     return kind not in NOT_INSIDE[step]
 
 
@@ -196,7 +202,9 @@ def _stepped(step: str, level: _Level) -> Floats:
     if step in APPENDED:
         last = np.append(CONSTANTS, CONSTANTS)[level.count : level.count + CONSTANTS.size]
         c = last[None, :, None]
-        return v + c if step == "plus_c" else v * c if step == "times_c" else _power(v, c)
+        if step == "to_c":
+            return _power(v, c)
+        return v + c if step == "plus_c" else c - v if step == "from_c" else v * c
     functions: dict[str, Callable[[Floats], Floats]] = {
         "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "inv": np.reciprocal, "square": np.square,
         "cube": lambda u: u**3, "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "abs": np.abs,
