@@ -100,7 +100,7 @@ class PairForm:
         if self.program == (0,):
             return Equation((Term(0, (1,)),), 0.0, 0.0, 0), np.zeros((0, 0))
         # Terms may put the numbers in another order: marks show where each has gone
-        marks = 1.5 + np.arange(len(self.place))
+        marks = np.arange(len(self.place), dtype=np.float64) + 1.5
         marked = np.array([n for t in split_terms(with_floats(self.program, marks))
                            for n in floats_of(t.whole)])  # fmt: skip
         came, sign = np.rint(np.abs(marked) - 1.5).astype(int), np.sign(marked)

@@ -71,7 +71,7 @@ class PairProblem:
     def n_spent(self) -> int:
         """Fitted numbers beside the law's own constants."""
         n, d = self.bodies.places.shape[1:]
-        return 2 * n * d * (len(self.starts) - 1) + self.free * (n - 1)
+        return int(2 * n * d * (len(self.starts) - 1) + self.free * (n - 1))
 
     def log_likelihood(self, misfit: float) -> float:
         """Of the measurements; a noise that is not known is integrated out."""
@@ -300,14 +300,15 @@ def join_pieces(
     while len(problem.starts) > 2:
         before = per_freedom(problem, fit)
         borders = np.arange(len(problem.starts) - 2) % 2 == 0
-        closer: PairFit | None = fit
+        closer = fit
         for gap in GAPS:
             soft = replace(problem, closing=np.where(borders, before / gap**2, 0.0))
-            closer = fit_pair_motion(
+            softly = fit_pair_motion(
                 soft, force, closer.constants, closer.strengths, closer.states, prior
             )
-            if closer is None:
+            if softly is None:
                 return problem, fit
+            closer = softly
         longer = replace(problem, starts=np.append(problem.starts[:-1][::2], problem.starts[-1]))
         joined = fit_pair_motion(
             longer, force, closer.constants, closer.strengths, closer.states[::2], prior

@@ -61,14 +61,18 @@ def measured_law(
 
 
 def different_laws(laws: list[Equation], nodes: Floats, sd: Floats, n_kept: int) -> list[Equation]:
-    """Sort by description length; of laws that say the same at the nodes the shortest stays."""
+    """Sort by description length; of equal laws of as many constants the shortest stays."""
     kept: list[Equation] = []
     said: list[Floats] = []
     for law in sorted(laws, key=lambda law: (law.description_length, law.complexity)):
         values = law.predict({"r": nodes}) / sd
         if not np.isfinite(values).all() or not math.isfinite(law.description_length):
             continue
-        if not any(np.abs(values - before).max() < SAME for before in said):
+        same = (
+            other.n_constants == law.n_constants and float(np.abs(values - before).max()) < SAME
+            for other, before in zip(kept, said, strict=True)
+        )  # fmt: skip
+        if not any(same):
             kept.append(law)
             said.append(values)
     constant = [law for law in kept[n_kept:] if not law.variables]
