@@ -13,7 +13,8 @@ from scipy.spatial import cKDTree
 from scipy.stats import binomtest
 
 from benchmarks.laws.dynamics import HALF_WIDTH, FieldScore, row_of
-from physlearn.datasets import make_wall_video, track_walls
+from physlearn.datasets import track_walls
+from physlearn.demo import demo_findings
 from physlearn.inference import discover_dynamics, discover_wall_law
 from physlearn.inference.dynamics.wall_options import WallLawOptions
 from physlearn.inference.laws.equation import Equation, Term
@@ -214,11 +215,11 @@ def _plain(laws: EquationSet) -> set[tuple[str, ...]]:
 
 def the_demo(_: bool) -> list[Row]:
     """Find the law of the demo's film, beside what was planted."""
-    scene = make_wall_video(rng=1)
-    laws = discover_dynamics(track_walls(scene.video), rng=1)["velocity"]
+    findings, _ = demo_findings(1)
+    truth = findings.truth.parameters if findings.truth is not None else {}
+    laws = discover_dynamics(track_walls(findings.video), rng=1)["velocity"]
     sds = np.sqrt(np.diag(laws.best.covariance))
-    truth = [scene.truth["drive_mobility"], -scene.truth["curvature_mobility"]]
-    names = {("drive",): truth[0], ("curvature",): truth[1]}
+    names = {("drive",): truth["drive_mobility"], ("curvature",): -truth["curvature_mobility"]}
     found = laws.best.structure == frozenset(names)
     numbers = "; ".join(
         f"{term.program[0]}: {value:.4f} [{value - HALF_WIDTH * sd:.4f}, "
@@ -226,7 +227,7 @@ def the_demo(_: bool) -> list[Row]:
         for term, value, sd in zip(laws.best.terms, laws.best.constants, sds, strict=False)
     )
     return [{
-        "what": "the wall demo's film (make_wall_video(rng=1))",
+        "what": "the film of `physlearn demo`",
         "measured": f"{laws.table['equation'][0]}, weight {laws.weights[0]:.3f}; {numbers}",
         "goal": "the planted law", "met": bool(found),
     }]  # fmt: skip

@@ -30,6 +30,7 @@ N_KEPT = 40
 DOUBTFUL_P = 1e-3
 ALMOST_NO_DRIVE = 1e-9  # of the largest: creep is undefined at exactly none
 FAR = 1e6
+HOPELESS = 20.0  # nats behind the best local law: more than simpler words can make up for
 LARGEST = 1e12  # over the start
 POLISHED = 2  # starts that are followed to their end
 MOST_STEPS = 60
@@ -109,8 +110,11 @@ def discover_wall_law(
         ranges.append((float(away.min()), float(away.max())))
     scored = [(law, speeds) for law in laws_of_speeds(speeds)]
     if pins is not None or asked.curvature != "linear":
-        for local in local_speeds(track, speeds, pins, asked):
-            scored += [(law, local.speeds) for law in laws_of_local(local, speeds, len(names))]
+        fits = local_speeds(track, speeds, pins, asked)
+        best_gain = max((fit.gain for fit in fits), default=0.0)
+        for fit in fits:
+            if fit.gain > best_gain - HOPELESS:
+                scored += [(law, fit.speeds) for law in laws_of_local(fit, speeds, len(names))]
     scored.sort(key=lambda pair: pair[0].description_length)
     best, its = scored[0]
     return EquationSet(
