@@ -4,7 +4,9 @@ Coefficients are those of the true terms, whatever was selected, so that bias an
 depend on the selection. The two other selectors get the same moments, with instruments and debiased
 powers, in the same windows: least squares with Schwarz's criterion, every window counted as one
 measurement; and sequential thresholding (Brunton, Proctor and Kutz 2016, 10.1073/pnas.1517384113),
-which drops coefficients below 0.1 until none is left to drop.
+which drops coefficients below 0.1 until none is left to drop. Without instruments what a law leaves
+of the motion holds the noise, which the errors' guard against random forcing takes for motion of
+another origin: the errors are then far too wide, and coverage says nothing; look at the bias.
 """
 
 from __future__ import annotations
