@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from physlearn.datasets.wall_motion.wall_advance import WallAdvance
     from physlearn.datasets.wall_motion.wall_roughness import WallRoughness
-    from physlearn.inference import Diffusion, EquationSet
+    from physlearn.inference import Diffusion, DynamicsLaws, EquationSet
     from physlearn.records import (
         AtomicConfiguration,
         LatticeSnapshots,
@@ -138,6 +138,7 @@ class Findings:
     track_report: pd.DataFrame | None = None
     diffusion: Diffusion | None = None
     pair_force: Fit | None = None
+    drift: DynamicsLaws | None = None
     hopping: bool | None = None
     hops: HopEvents | None = None
     hop_rates: Fit | None = None
@@ -163,7 +164,8 @@ class Findings:
             *(("what if", answer) for answer in self.counterfactuals),
             ("plan", self.plan), ("walls", self.track), ("wall parameters", self.wall_fit),
             ("laws", self.laws), ("tracks", self.trajectory), ("diffusion", self.diffusion),
-            ("pair force", self.pair_force), ("hops", self.hops), ("hop rates", self.hop_rates),
+            ("pair force", self.pair_force), ("drift", self.drift and self.drift["D"]),
+            ("hops", self.hops), ("hop rates", self.hop_rates),
         ]  # fmt: skip
         seen: dict[str, str] = {}
         for name, record in sources:

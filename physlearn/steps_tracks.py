@@ -36,6 +36,22 @@ def _measure_pair_force(findings: Findings) -> None:
         )
 
 
+def _find_drift(findings: Findings) -> None:
+    from physlearn.checks import InputError
+    from physlearn.inference import DriftLawOptions, discover_drift_law
+
+    if findings.hopping:
+        raise NotIdentified("the particles rest and hop: a barrier moves them, not a drift.")
+    track, found = findings.trajectory, findings.diffusion
+    if track is None or found is None:
+        return
+    options = DriftLawOptions(frames_apart=found.min_lag, search=False)
+    try:
+        findings.drift = discover_drift_law(track, options=options, rng=findings.rng("drift"))
+    except InputError as refusal:  # tracks that this search does not take are no error of a study
+        raise NotIdentified(str(refusal)) from refusal
+
+
 def _find_hops(findings: Findings) -> None:
     from physlearn.datasets import find_hops
     from physlearn.inference import is_hopping
@@ -59,4 +75,5 @@ TRACK_STEPS = (
     Step("hop_rates", "Fit the rates of hops", _fit_hop_rates, ("hopping",)),
     Step("diffusion", "Measure diffusion", _measure_diffusion, ("trajectory",)),
     Step("pair_force", "Measure the force between particles", _measure_pair_force, ("diffusion",)),
+    Step("drift", "Search for a force on each particle", _find_drift, ("diffusion",)),
 )

@@ -206,6 +206,8 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
     for fit, name in ((findings.pair_force, "pair_force"), (findings.hop_rates, "hop_rates")):
         if fit is not None:
             fit.save(place(f"{name}_posterior.nc"))
+    if findings.drift is not None:
+        findings.drift.save(place("drift_laws.json"))
     if findings.laws is not None:
         rows = plain_json(findings.laws.table.to_dict("records"), texts=True)
         told = {

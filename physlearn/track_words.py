@@ -17,6 +17,7 @@ from physlearn.phrases import (
 )
 
 if TYPE_CHECKING:
+    from physlearn.inference import DynamicsLaws
     from physlearn.results import Fit
 
 __all__ = ["track_answers", "tracks_content", "tracks_text"]
@@ -75,6 +76,8 @@ def track_answers(findings: Findings) -> Iterable[Answer]:
         )
     if findings.pair_force is not None:
         yield _pair_answer(findings.pair_force)
+    if findings.drift is not None:
+        yield _drift_answer(findings.drift)
     if findings.hop_rates is not None:
         rows = findings.hop_rates.summary().to_dict("records")
         said = "; ".join(f"{plain_name(str(row['name']))} {interval_text(row)}" for row in rows[:4])
@@ -86,6 +89,22 @@ def track_answers(findings: Findings) -> Iterable[Answer]:
 
 
 SMEARED = "shorter lags are smeared and show another number: see the figure"
+
+
+SAME_EVERYWHERE = "the diffusion is the same everywhere"
+
+
+def _drift_answer(laws: DynamicsLaws) -> Answer:
+    """Say whether a force that depends on the place acts on each particle."""
+    claimed = [name for name in laws if name != "D" and laws[name].claims_law]
+    # Free diffusion has its own answer, whose number counts what smearing leaves at short lags
+    said = [text for text in laws.said if not text.startswith(SAME_EVERYWHERE)]
+    first, *rest = (text[0].upper() + text[1:] for text in said)
+    fixed = all(laws[name].fixes_law for name in claimed)
+    doubts = doubts_of(laws["D"].warnings)
+    state = "open" if doubts or not claimed or not fixed else "settled"
+    details = [*rest, *doubts, "forces between particles are counted as noise here"]
+    return Answer("Does a force act on each particle?", f"{first}.", state, "; ".join(details))
 
 
 def _pair_answer(fit: Fit) -> Answer:
@@ -147,5 +166,10 @@ def tracks_content(findings: Findings) -> dict[str, Any] | None:
         },
         "linking": [] if findings.track_report is None
         else findings.track_report.to_dict("records"),
+        "drift": None if findings.drift is None else {
+            "said": list(findings.drift.said),
+            "laws": {name: laws.table.to_dict("records")
+                     for name, laws in findings.drift.equations.items()},
+        },
         "hops": None if hops is None else {"count": hops.n_hops, "steps": hops.n_steps},
     }  # fmt: skip

@@ -43,13 +43,14 @@ def said_of_drift(found: SearchedDrift, sets: Mapping[str, EquationSet]) -> tupl
         if rest:
             sentences.append(f"no force law is claimed for {' and '.join(rest)}")
     sentences.append(_said_of_diffusion(sets["D"]))
-    sentences.append(_said_of_frames(found))
+    sentences += _said_of_frames(found)
     if data.apart > 1:
         sentences.append(
             f"places {data.apart} frames apart were compared ({data.series.interval:.3g} "
             f"{data.time_unit or 'units of time'}): on shorter times a step remembers the ones "
             "before (smeared frames, or a bias of the tracking), which is no motion of the "
-            "particles; what the force does on shorter times these frames do not tell"
+            "particles; what the force does on shorter times these frames do not tell, and for the "
+            "number of a free diffusion take measure_diffusion, which counts what smearing leaves"
         )
     return tuple(sentences)
 
@@ -88,17 +89,18 @@ def _said_of_diffusion(laws: EquationSet) -> str:
     )
 
 
-def _said_of_frames(found: SearchedDrift) -> str:
+def _said_of_frames(found: SearchedDrift) -> list[str]:
     """How far particles relax between frames, and what regression would say."""
-    rate = fastest_rate(found)
-    times = rate * found.data.series.interval
+    times = fastest_rate(found) * found.data.series.interval
+    if times == 0.0:
+        return []
     if times < COARSE:
-        return f"frames are fine: the drift changes by {times:.1g} of itself between two"
+        return [f"frames are fine: the drift relaxes by {times:.1g} of itself between two"]
     lost = 1.0 - (1.0 - math.exp(-times)) / times
-    return (
+    return [
         f"frames are coarse: the fastest rate of the drift times the frame interval is {times:.2g};"
         f" a regression of displacements would find it about {100 * lost:.0f} % too small there"
-    )
+    ]
 
 
 def fastest_rate(found: SearchedDrift) -> float:

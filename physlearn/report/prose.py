@@ -347,6 +347,9 @@ def methods(findings: Findings) -> list[str]:
         "diffusion": "Diffusion coefficients come from the exact likelihood of successive "
         "displacements with localisation noise and blur, drift common to all particles removed.",
         "pair_force": f"The pair force: {_of_fit(findings.pair_force)}",
+        "drift": "Laws of the force on each particle, and of its diffusion, were scored by the "
+        "density of the transitions between frames, not by regression of displacements; no drift, "
+        "a constant one and a harmonic trap are always among them.",
         "hops": "Hops are steps that the positions’ errors cannot explain, with a false-discovery "
         "control.",
         "hop_rates": f"Rates of hops: {_of_fit(findings.hop_rates)}",

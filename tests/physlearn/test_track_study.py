@@ -47,15 +47,28 @@ def test_diffusion_comes_in_the_units_given(diffusing, oracle):
     assert found["unit"] == "um^2/s"
     assert content["tracks"]["particles"] == 60
     assert content["tracks"]["hops"] is None
+    assert content["tracks"]["drift"]["said"][0].startswith("free diffusion: no force law is seen")
 
 
 def test_the_report_draws_and_says_what_moves(diffusing):
     page = diffusing.report.read_text()
-    for words in ("How the particles move", "µm²/s", "No force between them is seen", "data:image"):
+    for words in (
+        "How the particles move",
+        "µm²/s",
+        "No force between them is seen",
+        "no force law is seen",
+        "data:image",
+    ):
         assert words in page
     assert "no scale" not in page
     names = {path.name for path in diffusing.folder.rglob("*.*")}
-    assert {"tracks.nc", "diffusion.csv", "linking.csv", "pair_force_posterior.nc"} <= names
+    assert {
+        "tracks.nc",
+        "diffusion.csv",
+        "linking.csv",
+        "pair_force_posterior.nc",
+        "drift_laws.json",
+    } <= names
     assert {"tracks.png", "diffusion.png", "pair_force.png"} <= names
 
 
