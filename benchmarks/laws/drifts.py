@@ -182,8 +182,8 @@ def row_of(what: str, scores: Sequence[DriftScore]) -> Row:
     return {
         "what": f"{what}, {n} sets",
         "measured": f"law selected {selected}/{n}, listed {sum(s.listed for s in scores)}/{n}; "
-        f"cov90 {cover:.2f} of {len(inside)} constants, exact binomial p = {chance:.2g}{beside}; a law of D claimed in "
-        f"{sum(s.diffusion_claimed for s in scores)}; median "
+        f"cov90 {cover:.2f} of {len(inside)} constants, exact binomial p = {chance:.2g}{beside}; "
+        f"a law of D claimed in {sum(s.diffusion_claimed for s in scores)}; median "
         f"{np.median([s.seconds for s in scores]):.1f} CPU s"
         + (f"; a wrong one: {wrong[0]}" if wrong else ""),
         "goal": "selected >= 90 %, cov90 with p > .01",
