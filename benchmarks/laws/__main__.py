@@ -18,6 +18,7 @@ LAWS = Benchmark(
         "filmed_motions": "Laws of motion from films",
         "walls": "Laws of walls",
         "pairs": "Laws of forces between particles",
+        "drifts": "Laws of drift from tracks",
         "dynamics_peers": "PySINDy on the same films and series",
         "black_box": "A law beside black boxes",
     },
