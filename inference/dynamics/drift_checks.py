@@ -11,7 +11,7 @@ from scipy import stats
 
 from physlearn.inference.dynamics.drift_data import DriftData
 from physlearn.inference.dynamics.drift_fit import Motion
-from physlearn.inference.dynamics.drift_moments import MomentMotion
+from physlearn.inference.dynamics.drift_grid import GridMotion
 
 __all__ = ["Memory", "memory_of", "standard_steps"]
 
@@ -38,7 +38,7 @@ def standard_steps(
     if densities is None:
         return None
     out = np.zeros_like(data.series.positions)
-    if isinstance(motion, MomentMotion):
+    if not isinstance(motion, GridMotion):
         root = np.linalg.cholesky(densities.spread)
         return np.asarray(np.linalg.solve(root, densities.innovation[:, :, None])[:, :, 0])
     begin, end, gaps = data.steps

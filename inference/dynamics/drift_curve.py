@@ -175,7 +175,8 @@ def _regressed(
     sizes, vectors = np.linalg.eigh(information)
     kept = sizes > 1e-6 * sizes[-1]
     root = np.sqrt(sizes[kept])[:, None] * vectors[:, kept].T
-    return Told(nodes, values, root, (vectors[:, kept].T @ pull) / np.sqrt(sizes[kept]))
+    seen: Floats = (vectors[:, kept].T @ pull) / np.sqrt(sizes[kept])
+    return Told(nodes, np.asarray(values), root, seen)
 
 
 def _told(found: Climb, part: slice, nodes: Floats, slopes: Floats) -> Told:

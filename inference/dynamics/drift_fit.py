@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.dynamics.drift_grid import GridMotion
-from physlearn.inference.dynamics.drift_moments import MomentMotion
 from physlearn.inference.laws.equation import Equation
 
 __all__ = ["Climb", "Motion", "MotionLaw", "climb", "constant_widths", "fields_of"]
 
 Floats = NDArray[np.float64]
-Motion = GridMotion | MomentMotion
 Fields = Callable[[Floats], tuple[Floats, Floats, float]]
 
 MOST_ROUNDS = 20
@@ -25,6 +23,27 @@ SETTLED = 0.2  # of a standard error, the last step: what is left is of second o
 FIRST_STEP = 1e-3  # of a number's width, to differentiate
 LATER_STEP = 0.05  # of its standard error
 NEARLY_NONE = 1e-10
+
+
+class Motion(Protocol):
+    """Rows of particles and their likelihood: on a grid (`GridMotion`), or by moments."""
+
+    @property
+    def points(self) -> Floats:
+        """Where laws are evaluated, shape (d, m)."""
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether a localisation noise is among the unknowns."""
+
+    def densities(self, drift: Floats, diffusion: Floats, log_noise: float) -> Any:
+        """Densities of all rows; None where there are none."""
+
+    def log_likelihood(self, rows: Any) -> float:
+        """Log likelihood of densities."""
+
+    def score(self, rows: Any, moved: list[Any], steps: Floats) -> tuple[Floats, Floats]:
+        """Gradient and information by what moves when one number moves by its step."""
 
 
 @dataclass(frozen=True, eq=False)

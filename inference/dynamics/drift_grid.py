@@ -77,14 +77,14 @@ class GridMotion:
         result: Floats = np.log(np.maximum(np.stack(found) / self.spacing, EMPTY))
         return result
 
-    def log_likelihood(self, densities: Floats) -> float:
+    def log_likelihood(self, rows: Floats) -> float:
         """Log likelihood of all steps."""
-        return self.weight * float((self.counts * densities).sum())
+        return self.weight * float((self.counts * rows).sum())
 
-    def score(self, densities: Floats, moved: list[Floats], steps: Floats) -> tuple[Floats, Floats]:
+    def score(self, rows: Floats, moved: list[Floats], steps: Floats) -> tuple[Floats, Floats]:
         """Gradient and expected information by what moves when one number moves by its step."""
-        share = np.exp(densities) * self.spacing * self.starts[:, :, None]
-        slopes = [(other - densities) / step for other, step in zip(moved, steps, strict=True)]
+        share = np.exp(rows) * self.spacing * self.starts[:, :, None]
+        slopes = [(other - rows) / step for other, step in zip(moved, steps, strict=True)]
         gradient = np.array([float((self.counts * slope).sum()) for slope in slopes])
         flat = np.array([slope.ravel() for slope in slopes]).reshape(len(slopes), -1)
         information = (flat * share.ravel()) @ flat.T

@@ -102,15 +102,15 @@ class MomentMotion:
         d, blurred = len(rate), self.exposure > 0.0
         safe = np.where(np.abs(rate) > 0.0, rate, 1e-12 * diffusion)
         gaps, kinds = self.times
-        steps = linear_steps(
+        step, push, fresh = linear_steps(
             gaps, safe / diffusion, start / safe, (0.0, 0.0, diffusion), self.exposure
         )
         first = np.zeros((1 + blurred,) * 2)
         first[0, 0] = 2.0 * diffusion * self.exposure / 3.0
         filter_linear(
             self.series.starts, kinds, self.series.positions, variance,
-            *map(np.ascontiguousarray, steps), first, 1, out.innovation, out.spread,
-            out.log_density, np.zeros((len(kinds), 2 * d)),
+            np.ascontiguousarray(step), np.ascontiguousarray(push), np.ascontiguousarray(fresh),
+            first, 1, out.innovation, out.spread, out.log_density, np.zeros((len(kinds), 2 * d)),
         )  # fmt: skip
 
     def log_likelihood(self, rows: FilteredRows) -> float:

@@ -216,7 +216,7 @@ def _decided(
     climbed = Climb(law.numbers, -math.inf, law.numbers, np.eye(0), law.numbers, settled=False)
     # D first, for the drifts' errors stand on it; then each drift; then D given the drifts
     for index in [last, *range(last)]:
-        fits = []
+        fits: list[tuple[Equation, MotionLaw, Climb]] = []
         for own in proposed[index][: counts[index]] + _must(proposed[index], counts[index]):
             stopped = stopped or (stop is not None and bool(stop()))
             if stopped and fits:
@@ -350,7 +350,8 @@ def _limits(
 ) -> tuple[tuple[tuple[float, float], ...], tuple[tuple[float, float], ...]]:
     """Return a trap's rate and a constant drift along each axis, with errors, were there one."""
     nothing = tuple(zero_law() for _ in law.drift)
-    traps, flows = [], []
+    traps: list[tuple[float, float]] = []
+    flows: list[tuple[float, float]] = []
     for axis, name in enumerate(bench.names):
         start = 1e-3 * bench.reach
         trap = Equation((Term(-start, (name,)), Term(0.0, (1,))), 0.0, 0.0, 2)
