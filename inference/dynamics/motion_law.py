@@ -121,7 +121,8 @@ def discover_motion_law(
     Parameters
     ----------
     series
-        A table (DataFrame, or a mapping of columns), or a list of tables that share the law.
+        A table (DataFrame, or a mapping of columns), or a list of tables that share the law; of a
+        film `film_coordinates` makes one, of tracked particles `track_series` a list.
     time
         Name of the column of times; they increase within a table.
     variables
