@@ -22,7 +22,7 @@ from physlearn.inference.law_data.templates import interval_factor
 from physlearn.inference.law_data.true_values import true_values
 from physlearn.inference.laws.equation import Equation
 
-__all__ = ["GroupedLaw", "fit_grouped_law"]
+__all__ = ["Grouped", "GroupedLaw", "fit_grouped_law", "grouped_law", "places_of", "series_of"]
 
 Floats = NDArray[np.float64]
 
@@ -75,31 +75,46 @@ class GroupedLaw:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Grouped:
-    """Where the constants of every series stand among all: shared first, then group by group."""
+class Grouped:
+    """Where the constants of every series stand among all: shared first, then group by group.
+
+    ``member`` (n,) says which series a point belongs to, ``places`` (n_groups, n_names) where its
+    constants stand; ``spread_member`` is for the normals that hold true values, where columns have
+    errors.
+    """
 
     form: TemplateForm
     labels: tuple[object, ...]
-    rows: tuple[NDArray[np.int64], ...]
+    member: NDArray[np.int64]
     places: NDArray[np.int64]
-    """Shape (n_groups, n_names)."""
-    spread_rows: tuple[NDArray[np.int64], ...] = ()
-    """Of the normals that hold the true values, where columns have errors."""
+    spread_member: NDArray[np.int64] | None = None
 
     @property
     def count(self) -> int:
         """Return the number of all constants."""
-        return int(self.places.max()) + 1
+        return int(self.places.max(initial=-1)) + 1
+
+    @property
+    def blocks(self) -> NDArray[np.int64]:
+        """Places of each series' own constants, (n_groups, n_own)."""
+        return self.places[:, (self.places != self.places[0]).any(axis=0)]
+
+    @property
+    def rows(self) -> list[NDArray[np.int64]]:
+        """Rows of every series."""
+        return [np.flatnonzero(self.member == place) for place in range(len(self.labels))]
 
     def model(self, constants: Floats, columns: Mapping[str, Floats]) -> tuple[Floats, Floats]:
         """Values (n,) and slopes by all constants (k, n)."""
         n = len(next(iter(columns.values())))
-        values, slopes = np.empty(n), np.zeros((constants.size, n))
-        whole = n == sum(len(rows) for rows in self.rows)
-        for rows, place in zip(self.rows if whole else self.spread_rows, self.places, strict=True):
-            part = {name: column[rows] for name, column in columns.items()}
-            values[rows], own = self.form.model(constants[place], part)
-            slopes[np.ix_(place, rows)] = own
+        member = self.member
+        if self.spread_member is not None and n != member.size:
+            member = self.spread_member
+        places = self.places[member].T
+        values, own = self.form.model_of_rows(constants[places], columns)
+        slopes = np.zeros((constants.size, n))
+        for row, place in zip(own, places, strict=True):
+            slopes[place, np.arange(n)] = row
         return values, slopes
 
     def limits(self, limits: Limits) -> Limits:
@@ -171,7 +186,7 @@ def fit_grouped_law(
     warnings = [] if found.converged else ["the fit did not converge: give a start"]
     if found.covariance is None:
         warnings.append("these data leave a combination of the constants open: share or fix one")
-    return _result(grouped, found, data, noise, own, warnings)
+    return grouped_law(grouped, found, data, noise, own, warnings)
 
 
 def _grouped(
@@ -179,7 +194,7 @@ def _grouped(
     groups: Sequence[object] | NDArray[np.generic],
     own: Sequence[str],
     n: int,
-) -> _Grouped:
+) -> Grouped:
     labels = np.asarray(groups).tolist() if isinstance(groups, np.ndarray) else list(groups)
     if len(labels) != n:
         raise InputError(f"groups must hold one label a point, {n}; got {len(labels)}.")
@@ -187,26 +202,35 @@ def _grouped(
         raise InputError(
             f"own must be a list of constants out of {', '.join(form.names)}; got {own!r}."
         )
+    order, member = series_of(labels)
+    return Grouped(form, order, member, places_of(form.names, own, len(order)))
+
+
+def series_of(labels: Sequence[object]) -> tuple[tuple[object, ...], NDArray[np.int64]]:
+    """Labels of the series in the order of their first points, and which one each point is of."""
     order = tuple(dict.fromkeys(labels))
     if len(order) < 2:
         raise InputError("groups must hold at least 2 different labels; use fit_template for one.")
     code = {label: place for place, label in enumerate(order)}
-    member = np.array([code[label] for label in labels])
-    rows = tuple(np.flatnonzero(member == place) for place in range(len(order)))
-    shared = [name for name in form.names if name not in own]
-    apart = [name for name in form.names if name in own]
-    places = np.empty((len(order), len(form.names)), dtype=np.int64)
-    for group in range(len(order)):
-        for column, name in enumerate(form.names):
+    return order, np.array([code[label] for label in labels])
+
+
+def places_of(names: Sequence[str], own: Sequence[str], n_groups: int) -> NDArray[np.int64]:
+    """Return where each series' constants stand among all, (n_groups, n_names): shared first."""
+    shared = [name for name in names if name not in own]
+    apart = [name for name in names if name in own]
+    places = np.empty((n_groups, len(names)), dtype=np.int64)
+    for group in range(n_groups):
+        for column, name in enumerate(names):
             places[group, column] = (
                 shared.index(name) if name in shared
                 else len(shared) + group * len(apart) + apart.index(name)
             )  # fmt: skip
-    return _Grouped(form, order, rows, places)
+    return places
 
 
 def _best(
-    grouped: _Grouped, data: Observations, noise: NoiseModel, options: TemplateOptions
+    grouped: Grouped, data: Observations, noise: NoiseModel, options: TemplateOptions
 ) -> Optimum:
     """Climb from what the fullest series say alone, linear constants solved for in all."""
     form = grouped.form
@@ -223,8 +247,7 @@ def _best(
     best: Optimum | None = None
     spread = true_values(data, noise)
     if spread is not None:
-        rows_of = tuple(np.flatnonzero(np.isin(spread.point, rows)) for rows in grouped.rows)
-        grouped = replace(grouped, spread_rows=rows_of)
+        grouped = replace(grouped, spread_member=grouped.member[spread.point])
     for rows in (np.arange(data.y.size), *fullest):
         part = Observations(data.x[:, rows], data.y[rows], data.names, data.censored[rows])
         single = _of_rows(noise, rows)
@@ -238,7 +261,13 @@ def _best(
                 with np.errstate(all="ignore"):
                     whole = solve_linear(grouped.model, whole, linear, data, noise)
             found = maximise(
-                grouped.model, np.clip(whole, limits.low, limits.high), data, noise, limits, spread
+                grouped.model,
+                np.clip(whole, limits.low, limits.high),
+                data,
+                noise,
+                limits,
+                spread,
+                grouped.blocks,
             )
             if found is None:
                 continue
@@ -260,14 +289,15 @@ def _of_rows(noise: NoiseModel, rows: NDArray[np.int64]) -> NoiseModel:
     return NoiseModel(noise.kind, sd, {}, noise.degrees, noise.widening)
 
 
-def _result(
-    grouped: _Grouped,
+def grouped_law(
+    grouped: Grouped,
     found: Optimum,
     data: Observations,
     noise: NoiseModel,
     own: Sequence[str],
     warnings: list[str],
 ) -> GroupedLaw:
+    """Put the constants found into tables, shared and each series' own, and laws by series."""
     form = grouped.form
     sd = np.full(grouped.count, np.nan)
     if found.covariance is not None:

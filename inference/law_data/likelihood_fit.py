@@ -84,7 +84,7 @@ class Problem:
     """A law, its data, and all numbers to find: constants, then the noise's own.
 
     ``low`` and ``high`` are bounds of all of them; ``spread`` holds the true values where columns
-    have errors.
+    have errors; ``blocks`` (n_series, n_own) are places of constants that one series has alone.
     """
 
     model: Model
@@ -94,6 +94,7 @@ class Problem:
     low: Floats
     high: Floats
     spread: TrueValues | None
+    blocks: NDArray[np.int64] | None = None
 
     def __call__(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Log posterior, slope, and a positive approximation of minus the curvature."""
@@ -188,15 +189,23 @@ class Problem:
 
     def curvature(self, theta: Floats, scale: Floats) -> Floats:
         """Minus the second derivatives, by differences of the slope over ``scale``."""
-        rows = []
-        for place in range(theta.size):
-            step = np.zeros(theta.size)
-            step[place] = DIFFERENCE * scale[place]
-            up, down = self(theta + step)[1], self(theta - step)[1]
-            rows.append((down - up) / (2.0 * step[place]))
-        matrix = np.array(rows)
+        matrix = np.zeros((theta.size, theta.size))
+        apart = np.zeros((0, 0), dtype=np.int64) if self.blocks is None else self.blocks
+        for place in np.setdiff1d(np.arange(theta.size), apart):
+            matrix[place] = self._change(theta, np.array([place]), scale) / scale[place]
+            matrix[:, place] = matrix[place]
+        for together in apart.T:  # numbers of different series do not meet: moved at once
+            change = self._change(theta, together, scale)
+            for own, place in zip(apart, together, strict=True):
+                matrix[own, place] = change[own] / scale[place]
         result: Floats = 0.5 * (matrix + matrix.T)
         return result
+
+    def _change(self, theta: Floats, places: NDArray[np.int64], scale: Floats) -> Floats:
+        """Half the fall of the slope from one side of theta to the other, over `DIFFERENCE`."""
+        step = np.zeros(theta.size)
+        step[places] = DIFFERENCE * scale[places]
+        return (self(theta - step)[1] - self(theta + step)[1]) / (2.0 * DIFFERENCE)
 
 
 def maximise(
@@ -206,6 +215,7 @@ def maximise(
     noise: NoiseModel,
     limits: Limits | None = None,
     spread: TrueValues | None = None,
+    blocks: NDArray[np.int64] | None = None,
 ) -> Optimum | None:
     """Climb to the nearest maximum of the likelihood; None where it is undefined at the start.
 
@@ -221,6 +231,8 @@ def maximise(
         Bounds and priors; None has neither.
     spread
         ``true_values(observations, noise)``, where the caller has it already.
+    blocks
+        Shape (n_series, n_own): places of constants that only one series feels, series by series.
 
     Notes
     -----
@@ -247,7 +259,7 @@ def maximise(
     problem = Problem(
         model, observations, noise, limits,
         np.concatenate([limits.low, floor]), np.concatenate([limits.high, open_end]),
-        spread or true_values(observations, noise),
+        spread or true_values(observations, noise), blocks,
     )  # fmt: skip
     theta = np.clip(np.concatenate([start, first]), problem.low, problem.high)
     if not math.isfinite(problem(theta)[0]):

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, check_count
 from physlearn.inference.law_data.likelihood_fit import Limits
 from physlearn.inference.laws.equation import Equation, Term
-from physlearn.inference.laws.expression import Program, gradients, with_floats
+from physlearn.inference.laws.expression import (
+    Program,
+    gradients,
+    gradients_of_rows,
+    with_floats,
+)
 from physlearn.inference.laws.expression_text import parse_template
 
 __all__ = ["TemplateForm", "TemplateOptions", "read_form"]
@@ -112,6 +117,13 @@ class TemplateForm:
     def model(self, constants: Floats, columns: Mapping[str, Floats]) -> tuple[Floats, Floats]:
         """Values (n,) and slopes by the named constants (k, n)."""
         values, slopes = gradients(with_floats(self.program, constants[self.place]), columns)
+        return values, self.ties.T @ slopes
+
+    def model_of_rows(
+        self, constants: Floats, columns: Mapping[str, Floats]
+    ) -> tuple[Floats, Floats]:
+        """Values (n,) and slopes (k, n) where every row has named constants (k, n) of its own."""
+        values, slopes = gradients_of_rows(self.program, columns, constants[self.place])
         return values, self.ties.T @ slopes
 
     def equation(self, constants: Floats) -> Equation:

@@ -33,6 +33,7 @@ SAME_HEIGHT = 1e-3
 RIVAL_NATS = 2.0
 SAME_CURVE = 1e-4  # of its range
 RIVAL_DISTANCE = 5.0  # standard deviations
+LEAVES = "the law leaves"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +173,11 @@ def compare_templates(
     if not fits:
         raise InputError(f"no form can be fitted: {warnings[0]}")
     fits.sort(key=lambda fit: -fit.log_evidence)
-    warnings += [f"{fit.text}: {said}" for fit in fits for said in fit.warnings]
+    # A worse form always leaves more than the noise: only of the best does it say something
+    warnings += [
+        f"{fit.text}: {said}" for fit in fits for said in fit.warnings
+        if fit is fits[0] or not said.startswith(LEAVES)
+    ]  # fmt: skip
     return _set_of([fit.equation for fit in fits], data, noise, fits[0].noise_sd, warnings, target,
                    plain=all(fit.laws.data is not None for fit in fits))  # fmt: skip
 
@@ -206,6 +211,7 @@ def _fit(
     at_bound = [name for name, at in zip(form.names, found.at_bound, strict=True) if at]
     if at_bound:
         warnings.append(f"{', '.join(at_bound)} stands at a bound")
+    warnings += _more_than_noise(form, found, data, noise)
     equation, noise_sd = _measured(form, found, data, noise)
     bounded = any(name in options.bounds or name in options.priors for name in form.names)
     plain = not bounded and len(form.place) == k and noise.kind == "additive" and not noise.x_sd
@@ -286,6 +292,27 @@ def _measured(
         noise_sd,
     )  # fmt: skip
     return equation, noise_sd
+
+
+def _more_than_noise(
+    form: TemplateForm, found: Optimum, data: Observations, noise: NoiseModel
+) -> list[str]:
+    """Say so where the law leaves more than the noise that was stated."""
+    exact = data.censored == 0
+    if noise.sd is None or noise.x_sd or noise.kind not in ("additive", "multiplicative", "log"):
+        return []
+    law, y, sd = form.model(found.constants, data.columns)[0], data.y, noise.sizes(data.y.size)
+    with np.errstate(all="ignore"):
+        rest = np.log(y / law) if noise.kind == "log" else y - law
+        away = rest / (sd * np.abs(law) if noise.kind == "multiplicative" else sd)
+    freedom = max(int(exact.sum()) - found.constants.size, 1)
+    excess = float((away[exact] ** 2).sum()) / freedom
+    if not excess > 1.0 + 4.0 * math.sqrt(2.0 / freedom):
+        return []
+    return [
+        f"{LEAVES} {math.sqrt(excess):.1f} times the noise: the form is not the true one, the "
+        "noise is larger than given, or a column has errors (NoiseModel x_sd)"
+    ]
 
 
 def interval_factor(n: int, count: int, noise: NoiseModel) -> float:

@@ -283,13 +283,29 @@ def gradients(program: Sequence[Token], columns: Mapping[str, Floats]) -> tuple[
     >>> values.tolist(), slopes.tolist()
     ([6.0], [[3.0]])
     """
-    size, count = _size(columns), len(floats_of(program))
+    own = np.array(floats_of(program), dtype=np.float64)
+    return gradients_of_rows(program, columns, own[:, None])
+
+
+def gradients_of_rows(
+    program: Sequence[Token], columns: Mapping[str, Floats], constants: Floats
+) -> tuple[Floats, Floats]:
+    """As `gradients`, with constants of their own in every row, shape (n_floats, n).
+
+    Examples
+    --------
+    >>> columns = {"x": np.array([3.0, 4.0])}
+    >>> gradients_of_rows(("x", 2.0, "mul"), columns, np.array([[5.0, 6.0]]))[0].tolist()
+    [15.0, 24.0]
+    """
+    size, count = _size(columns), len(constants)
     used = 0
     stack: list[tuple[Floats, dict[int, Floats]]] = []
     with np.errstate(all="ignore"):
         for token in program:
             if isinstance(token, float):
-                stack.append((np.full(size, token), {used: np.ones(size)}))
+                own = np.broadcast_to(constants[used], (size,))
+                stack.append((own, {used: np.ones(size)}))
                 used += 1
             elif isinstance(token, int):
                 stack.append((np.full(size, float(token)), {}))

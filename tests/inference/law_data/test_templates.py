@@ -1,5 +1,7 @@
 """Fixed forms against scipy's curve_fit, with ties, bounds, priors, limits and rivals."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.optimize import curve_fit
@@ -189,3 +191,15 @@ def test_every_climb_is_from_where_the_law_is_defined():
     fit = fit_template(text, {"x": X}, 1.0 / X, noise, TemplateOptions(n_starts=20, rng=3))
     assert fit.constants["value"].round(6).tolist() == [1.0, -1.0]
     assert maximise(lambda c, _: (-X, -X[None]), np.ones(1), data, noise) is None
+
+
+def test_noise_that_is_larger_than_stated_is_said():
+    x = np.linspace(1.0, 4.0, 40)
+    y = 2.0 * x + 0.05 * np.random.default_rng(3).standard_normal(40)
+    said = "the law leaves .* times the noise"
+    too_sure = fit_template("a*x", {"x": x}, y, NoiseModel(sd=0.01))
+    assert any(re.match(said, text) for text in too_sure.warnings)
+    honest = compare_templates(["a*x", "a*x**2"], {"x": x}, y, NoiseModel(sd=0.05))
+    assert not any("times the noise" in text for text in honest.warnings)
+    wrong = compare_templates(["a*x**2", "a + b*x**2"], {"x": x}, y, NoiseModel(sd=0.01))
+    assert sum("times the noise" in text for text in wrong.warnings) == 1
