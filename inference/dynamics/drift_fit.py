@@ -10,9 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.inference.langevin.force_map_series import FREE_NOISE_SD
+from physlearn.inference.law_search.description_length import structure_length
 from physlearn.inference.laws.equation import Equation
 
-__all__ = ["Climb", "Motion", "MotionLaw", "climb", "constant_widths", "fields_of"]
+__all__ = ["Bench", "Climb", "Motion", "MotionLaw", "climb", "constant_widths", "fields_of"]
 
 Floats = NDArray[np.float64]
 Fields = Callable[[Floats], tuple[Floats, Floats, float]]
@@ -23,6 +25,7 @@ SETTLED = 0.2  # of a standard error, the last step: what is left is of second o
 FIRST_STEP = 1e-3  # of a number's width, to differentiate
 LATER_STEP = 0.05  # of its standard error
 NEARLY_NONE = 1e-10
+WIDE = 1e-9
 
 
 class Motion(Protocol):
@@ -208,3 +211,51 @@ def _solved(information: Floats, gradient: Floats) -> Floats:
     inverse = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
     result: Floats = vectors @ (inverse * (vectors.T @ (gradient / size))) / size
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What every fit of a law needs."""
+
+    motion: Motion
+    names: tuple[str, ...]
+    columns: dict[str, Floats]
+    reach: float
+
+    def fit(
+        self, law: MotionLaw, most_rounds: int = MOST_ROUNDS
+    ) -> tuple[MotionLaw, Climb, Floats] | None:
+        """Fit all numbers; return the law, where the search ended and the widths of the priors."""
+        level = max(float(np.mean(law.diffusion.predict(self.columns))), 1e-300)
+        widths = [constant_widths(one, self.columns, self.reach) for one in law.drift]
+        widths.append(constant_widths(law.diffusion, self.columns, level))
+        known = np.concatenate(widths)
+        precision = np.zeros((len(known) + law.free_noise,) * 2)
+        if law.free_noise:
+            known = np.append(known, 1.0)
+            precision[-1, -1] = FREE_NOISE_SD**-2
+        found = climb(self.motion, fields_of(law, self.motion.points), law.numbers, known,
+                      precision, most_rounds)  # fmt: skip
+        if found is None:
+            return None
+        return law.with_numbers(found.numbers), found, known
+
+    def measured(self, law: MotionLaw, index: int) -> tuple[Equation, MotionLaw, Climb] | None:
+        """Fit a law and measure one of its equations, the others being its best."""
+        found = self.fit(law)
+        if found is None:
+            return None
+        fitted, climbed, widths = found
+        scaled = climbed.information * np.outer(widths, widths)
+        room = float(np.linalg.slogdet(np.eye(len(widths)) + scaled)[1])
+        evidence = climbed.log_likelihood - 0.5 * room
+        inverse = np.linalg.inv(scaled + WIDE * np.eye(len(widths))) * np.outer(widths, widths)
+        equations = (*fitted.drift, fitted.diffusion)
+        own = equations[index]
+        part = inverse[fitted.place(index), fitted.place(index)]
+        length = sum(structure_length(one.terms, len(self.names)) for one in equations) - evidence
+        equation = Equation(
+            own.terms, -climbed.log_likelihood, length, len(own.constants),
+            0.5 * (part + part.T) if len(own.constants) else None, evidence,
+        )  # fmt: skip
+        return equation, fitted, climbed

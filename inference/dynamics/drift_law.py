@@ -121,9 +121,9 @@ def discover_drift_law(
     Examples
     --------
     >>> rng, places = np.random.default_rng(1), [0.0]
-    >>> for _ in range(1500):  # a trap: exact steps
+    >>> for _ in range(800):  # a trap: exact steps
     ...     places.append(np.exp(-0.4) * places[-1] + np.sqrt(1 - np.exp(-0.8)) * rng.normal())
-    >>> table = {"t": 0.2 * np.arange(1501), "x": places}
+    >>> table = {"t": 0.2 * np.arange(801), "x": places}
     >>> options = DriftLawOptions(localization_sd=0.0, search=False)
     >>> laws = discover_drift_law(table, options=options)
     >>> [term.program for term in laws["dx/dt"].best.terms], laws["D"].claims_law

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.inference.dynamics.drift_checks import Memory, memory_of, standard_steps
-from physlearn.inference.dynamics.drift_curve import FreeCurve, Told, free_curves, regressed_curves
-from physlearn.inference.dynamics.drift_data import DriftData, first_guesses, motion_of
+from physlearn.inference.dynamics.drift_curve import FreeCurve, Told
+from physlearn.inference.dynamics.drift_data import DriftData, motion_of
 from physlearn.inference.dynamics.drift_fit import (
-    MOST_ROUNDS,
+    Bench,
     Climb,
     Motion,
     MotionLaw,
-    climb,
-    constant_widths,
     fields_of,
 )
 from physlearn.inference.dynamics.drift_forms import (
@@ -29,10 +27,15 @@ from physlearn.inference.dynamics.drift_forms import (
     searched_forms,
     zero_law,
 )
+from physlearn.inference.dynamics.drift_frames import (
+    MOST_ROWS,
+    PHASES,
+    REACH,
+    curve_of,
+    frames_apart,
+)
 from physlearn.inference.dynamics.drift_grid import GridMotion
 from physlearn.inference.dynamics.drift_moments import MomentMotion
-from physlearn.inference.langevin.force_map_series import FREE_NOISE_SD
-from physlearn.inference.law_search.description_length import structure_length
 from physlearn.inference.laws.equation import Equation, Term
 
 __all__ = ["SearchedDrift", "search_drift"]
@@ -41,20 +44,11 @@ Floats = NDArray[np.float64]
 Stop = Callable[[], bool] | None
 Progress = Callable[[int, int, str], None] | None
 
-LAGS = (1, 2, 4, 8, 12, 18, 24, 36)
-LARGEST_P = 0.005
-FEWEST_STEPS = 60
-PHASES = 3
-FEW_ROUNDS = 6  # for a test
-TESTED_ROWS = 20_000
-MOST_ROWS = {1: 20_000, 2: 10_000}
 N_EXACT = {0: 8, 1: 5, 2: 3}  # laws that are fitted by the likelihood: on a grid, by moments
 WITHIN = {0: 7.0, 1: 6.0, 2: 5.0}  # nats behind the best of the curve's laws
 HOPELESS = 25.0
 SAID_AGAIN = 2e-3
 SAME = 0.01  # of the errors at the nodes
-REACH = 4.0  # D over the spread of places: a drift that counts
-WIDE = 1e-9
 SAMPLE = 400
 
 
@@ -100,67 +94,19 @@ class SearchedDrift:
     stopped: bool
 
 
-@dataclass(frozen=True, eq=False)
-class _Bench:
-    """What every fit of a law needs."""
-
-    motion: Motion
-    names: tuple[str, ...]
-    columns: dict[str, Floats]
-    reach: float
-
-    def fit(
-        self, law: MotionLaw, most_rounds: int = MOST_ROUNDS
-    ) -> tuple[MotionLaw, Climb, Floats] | None:
-        """Fit all numbers; return the law, where the search ended and the widths of the priors."""
-        level = max(float(np.mean(law.diffusion.predict(self.columns))), 1e-300)
-        widths = [constant_widths(one, self.columns, self.reach) for one in law.drift]
-        widths.append(constant_widths(law.diffusion, self.columns, level))
-        known = np.concatenate(widths)
-        precision = np.zeros((len(known) + law.free_noise,) * 2)
-        if law.free_noise:
-            known = np.append(known, 1.0)
-            precision[-1, -1] = FREE_NOISE_SD**-2
-        found = climb(self.motion, fields_of(law, self.motion.points), law.numbers, known,
-                      precision, most_rounds)  # fmt: skip
-        if found is None:
-            return None
-        return law.with_numbers(found.numbers), found, known
-
-    def measured(self, law: MotionLaw, index: int) -> tuple[Equation, MotionLaw, Climb] | None:
-        """Fit a law and measure one of its equations, the others being its best."""
-        found = self.fit(law)
-        if found is None:
-            return None
-        fitted, climbed, widths = found
-        scaled = climbed.information * np.outer(widths, widths)
-        room = float(np.linalg.slogdet(np.eye(len(widths)) + scaled)[1])
-        evidence = climbed.log_likelihood - 0.5 * room
-        inverse = np.linalg.inv(scaled + WIDE * np.eye(len(widths))) * np.outer(widths, widths)
-        equations = (*fitted.drift, fitted.diffusion)
-        own = equations[index]
-        part = inverse[fitted.place(index), fitted.place(index)]
-        length = sum(structure_length(one.terms, len(self.names)) for one in equations) - evidence
-        equation = Equation(
-            own.terms, -climbed.log_likelihood, length, len(own.constants),
-            0.5 * (part + part.T) if len(own.constants) else None, evidence,
-        )  # fmt: skip
-        return equation, fitted, climbed
-
-
 def search_drift(
     data: DriftData, apart: int | None, search: bool, stop: Stop, progress: Progress
 ) -> SearchedDrift | None:
     """Search laws of drift and diffusion; None where no likelihood is found."""
     first_memory = None
     if apart is None and not data.is_exact:
-        used, first_memory = _apart(data)
+        used, first_memory = frames_apart(data)
     else:
         used = data.thinned(apart or 1, PHASES)
     every = len(used.series.gaps)
     used = used.capped(MOST_ROWS[len(used.names)])
     motion = motion_of(used)
-    curve = _curve(motion, used)
+    curve = curve_of(motion, used)
     if curve is None:
         return None
     if isinstance(motion, MomentMotion):
@@ -170,7 +116,7 @@ def search_drift(
     columns = dict(zip(used.names, places[:, chosen], strict=True))
     level = float(np.median(curve.diffusion.values))
     spread = float(np.sqrt(places.var(axis=1).mean()))
-    bench = _Bench(motion, used.names, columns, REACH * level / spread)
+    bench = Bench(motion, used.names, columns, REACH * level / spread)
     proposed = [
         _proposals(told, used.names, bench.reach, columns, drift_forms(used.names, told.nodes),
                    motion.points, search)
@@ -193,18 +139,8 @@ def search_drift(
                     (first_memory, every - len(used.series.gaps)))  # fmt: skip
 
 
-def _curve(motion: Motion, data: DriftData) -> FreeCurve | None:
-    level, log_noise = first_guesses(data)
-    if len(data.names) > 1:
-        noise = 0.0 if data.is_exact else math.exp(log_noise) ** 2
-        if data.noise is not None:
-            noise = float(np.mean(data.noise**2))
-        return regressed_curves(motion.points, data.steps, data.earlier_places, noise, log_noise)
-    return free_curves(motion, data.series.positions.T, data.step_size, level, log_noise)
-
-
 def _decided(
-    data: DriftData, bench: _Bench, law: MotionLaw, proposed: list[list[Equation]],
+    data: DriftData, bench: Bench, law: MotionLaw, proposed: list[list[Equation]],
     curve: FreeCurve, stop: Stop, progress: Progress, said: tuple[Memory | None, int],
 ) -> SearchedDrift | None:  # fmt: skip
     """Fit the proposed laws by the likelihood, one equation after the other."""
@@ -247,7 +183,7 @@ def _decided(
     )  # fmt: skip
 
 
-def _n_exact(laws: list[Equation], bench: _Bench) -> int:
+def _n_exact(laws: list[Equation], bench: Bench) -> int:
     """Laws that are fitted: many on a grid, few where a likelihood takes long."""
     kind = 0 if isinstance(bench.motion, GridMotion) else len(bench.names)
     best = laws[0].description_length
@@ -273,7 +209,7 @@ def _replaced(law: MotionLaw, index: int, own: Equation) -> MotionLaw:
     return replace(law, drift=drift)
 
 
-def _listed(fitted: list[Equation], proposed: list[Equation], bench: _Bench) -> list[Equation]:
+def _listed(fitted: list[Equation], proposed: list[Equation], bench: Bench) -> list[Equation]:
     """Fitted laws, each once, and behind them those that the curve alone weighed."""
     kept: list[Equation] = []
     seen: list[Floats] = []
@@ -346,7 +282,7 @@ def _is_defined(law: Equation, names: tuple[str, ...], points: Floats) -> bool:
 
 
 def _limits(
-    bench: _Bench, law: MotionLaw
+    bench: Bench, law: MotionLaw
 ) -> tuple[tuple[tuple[float, float], ...], tuple[tuple[float, float], ...]]:
     """Return a trap's rate and a constant drift along each axis, with errors, were there one."""
     nothing = tuple(zero_law() for _ in law.drift)
@@ -366,59 +302,3 @@ def _limits(
             error = math.sqrt(max(float(fitted[0].covariance[0, 0]), 0.0))
             found.append((sign * float(fitted[0].constants[0]), error))
     return tuple(traps), tuple(flows)
-
-
-def _apart(data: DriftData) -> tuple[DriftData, Memory | None]:
-    """Return the data at the fewest frames apart at which steps forget, and the memory at one."""
-    first: Memory | None = None
-    passed: DriftData | None = None
-    for lag in LAGS:
-        if lag > 1 and data.n_steps // lag < FEWEST_STEPS:
-            break
-        try:
-            thin = data.thinned(lag, PHASES)
-        except ValueError:
-            break
-        memory = _memory_of_trap(thin.capped(TESTED_ROWS))
-        if lag == 1:
-            first = memory
-        if memory is None or memory.p > LARGEST_P:
-            if lag == 1 or passed is not None:
-                return thin, first
-            passed = thin  # the first that passes may do so for want of steps: take the next
-            continue
-        passed = None
-        if lag == 1:
-            small = thin.capped(MOST_ROWS[len(thin.names)])
-            motion = motion_of(small)
-            curve = _curve(motion, small)
-            if curve is None:
-                return thin, first
-            steps = standard_steps(motion, small, (*curve.fields, curve.log_noise))
-            bent = None if steps is None else memory_of(steps, small)
-            if bent is None or bent.p > LARGEST_P:
-                return thin, first
-            first = bent
-    return data if passed is None else passed, first
-
-
-def _memory_of_trap(data: DriftData) -> Memory | None:
-    """Return the memory of steps under a harmonic trap, or none, along each axis."""
-    motion = motion_of(data)
-    level, log_noise = first_guesses(data)
-    places = data.series.positions.T
-    drift = tuple(
-        Equation((Term(0.0, (1,)), Term(-0.01 * level / place.var(), (name,))), 0.0, 0.0, 2)
-        for name, place in zip(data.names, places, strict=True)
-    )
-    flat = Equation((Term(level, (1,)),), 0.0, 0.0, 1)
-    law = MotionLaw(data.names, drift, flat, log_noise, motion.has_noise)
-    chosen: Sequence[int] = np.linspace(0, places.shape[1] - 1, SAMPLE).astype(int).tolist()
-    columns = dict(zip(data.names, places[:, chosen], strict=True))
-    spread = float(np.sqrt(places.var(axis=1).mean()))
-    found = _Bench(motion, data.names, columns, REACH * level / spread).fit(law, FEW_ROUNDS)
-    if found is None:
-        return None
-    fields = fields_of(found[0], motion.points)(found[0].numbers)
-    steps = standard_steps(motion, data, fields)
-    return None if steps is None else memory_of(steps, data)

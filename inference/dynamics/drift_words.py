@@ -20,7 +20,7 @@ __all__ = ["drift_warnings", "said_of_drift"]
 
 DOUBTFUL_P = 1e-3
 COARSE = 0.1  # slope of the drift times the frame interval, from which regression is far off
-NEAR = 0.5
+FAR_OFF = 5.0
 FAR = float(stats.norm.ppf(0.95))
 
 
@@ -132,6 +132,14 @@ def drift_warnings(found: SearchedDrift) -> tuple[str, ...]:
             f"steps remember those before under the best laws (correlation "
             f"{memory.correlation:.2g} {memory.lag} frames on, p = {memory.p:.1g}): something is "
             "missing, such as localisation errors, inertia, a drifting stage or a second force"
+        )
+    places = found.data.series.positions
+    far = np.abs(places.mean(axis=0)) > FAR_OFF * places.std(axis=0)
+    if far.any():
+        name = found.data.names[int(np.argmax(far))]
+        said.append(
+            f"{name} lies far from 0 compared with its spread: a law about a centre, such as that "
+            "of a double well, is short only in places from that centre; subtract it"
         )
     if found.n_left_out:
         said.append(
