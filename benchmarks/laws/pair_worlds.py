@@ -80,7 +80,7 @@ def make_orbits(
     """A star and planets on round to eccentric orbits of 1 to 4 radii, at random times.
 
     ``noise`` is a share of the innermost orbit's size; ``periods``: of the innermost planet. The
-    planets' strengths are 1e-4 to 2e-3 of the star's; their orbits do not cross.
+    planets' strengths are 1e-4 to 2e-3 of the star's; of five, neighbours may come near each other.
     """
     rng = np.random.default_rng((seed, 11))
     force = BODY_FORCES[law]

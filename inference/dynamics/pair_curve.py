@@ -69,10 +69,12 @@ def curve_of_bodies(bodies: Bodies, strengths: Floats | None) -> BodyCurve:
     start = start_of_force(bodies, paths, strengths)
     rate = fastest_rate(paths)
     force = NodeForce(start.nodes)
-    for piece in (PIECE, 0.5 * PIECE, 0.2 * PIECE):
+    level = np.full(len(start.nodes), float(np.median(start.values)))
+    for piece, values in ((PIECE, start.values), (0.5 * PIECE, start.values), (PIECE, level),
+                          (0.2 * PIECE, level)):  # fmt: skip
         starts = _pieces(bodies.times, piece / rate)
         problem = PairProblem(bodies, starts, STEP / rate, strengths is None)
-        now = (start.values, start.strengths, _states(paths, bodies.times[starts[:-1]]))
+        now = (values, start.strengths, _states(paths, bodies.times[starts[:-1]]))
         problem, now = _without_light(problem, now, _left_by_smoothing(bodies, paths))
         size = float(np.abs(start.values).max()) or 1.0
         fit = fit_pair_motion(problem, force, *now, _prior(start.values, size))

@@ -28,7 +28,7 @@ def _accelerations(
 ) -> float:  # fmt: skip
     """Accelerations (n, d) and their sensitivities (n, d, p).
 
-    Returns the square of the fastest rate of a pair, -1 outside the table.
+    Returns the square of the fastest rate of a pair, -1 beyond the table.
     """
     n, d = x.shape
     n_p, n_constants = s.shape[2], table.shape[2] - 1
@@ -45,8 +45,12 @@ def _accelerations(
                 square += forces[a] * forces[a]
             r = np.sqrt(square)
             place = (np.log(r) - low) / width
-            if not (place >= 0.0 and place < table.shape[0]):
+            if not place < table.shape[0]:
                 return -1.0
+            # Nearer than anybody was seen a trial may pass: there the force stays as it is
+            inside = place >= 0.0
+            if not inside:
+                place = 0.0
             cell = int(place)
             w = (place - cell) * width
             for a in range(d):
@@ -57,6 +61,8 @@ def _accelerations(
                 out[i, a] += strengths[j] * f * forces[a]
                 out[j, a] -= strengths[i] * f * forces[a]
             steep = ((3.0 * c[0, 0] * w + 2.0 * c[1, 0]) * w + c[2, 0]) / r
+            if not inside:
+                steep = 0.0
             own = (abs(steep) + abs(f / r)) * (abs(strengths[i]) + abs(strengths[j]))
             fastest = max(fastest, own)
             if n_p == 0:

@@ -24,8 +24,10 @@ MOST_POINTS = 4000
 OVERLAP = 3.0  # windows a half width
 ROUNDS = 30
 RIDGE = 1e-6
+LEVELLED = 1e-4
 TAIL = 0.001  # of the weight of distances beyond the outer nodes, on each side
-NEAREST_NODES = 0.06  # in log r
+NEAREST_NODES = 0.13  # in log r
+LEAST_SPAN = 0.3  # the same: noise alone spreads the distances of a circle
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,9 +106,10 @@ def place_nodes(distances: Floats, weight: Floats) -> Floats:
     order = np.argsort(distances)
     share = np.cumsum(weight[order]) / weight.sum()
     low, high = np.interp([TAIL, 1.0 - TAIL], share, distances[order])
-    span = max(float(np.log(high / low)), 1e-3)
+    span = max(float(np.log(high / low)), LEAST_SPAN)
+    middle = 0.5 * float(np.log(high * low))
     count = int(np.clip(np.ceil(span / NEAREST_NODES), 3, N_NODES))
-    return np.asarray(np.exp(np.linspace(np.log(low), np.log(low) + span, count)))
+    return np.asarray(np.exp(np.linspace(middle - 0.5 * span, middle + 0.5 * span, count)))
 
 
 def start_of_force(bodies: Bodies, paths: Paths, strengths: Floats | None) -> WeakStart:
@@ -158,16 +161,23 @@ def _alternate(
     n, k = design.shape[1], design.shape[4]
     right = target.ravel()
     for _ in range(1 if fixed else ROUNDS):
-        values = _ridge((design * strengths[:, None]).sum(axis=3).reshape(-1, k), right)
+        values = _level((design * strengths[:, None]).sum(axis=3).reshape(-1, k), right)
         if not fixed:
             columns = (design @ values).reshape(-1, n)
             solved = _ridge(columns, right)
             if abs(solved.sum()) < 1e-9 * np.abs(solved).sum():
                 break
             strengths = solved / solved.sum()
-    values = _ridge((design * strengths[:, None]).sum(axis=3).reshape(-1, k), right)
+    values = _level((design * strengths[:, None]).sum(axis=3).reshape(-1, k), right)
     said = ((design * strengths[:, None]).sum(axis=3) @ values).ravel()
     return WeakStart(nodes, values, strengths, float(((right - said) ** 2).sum() / (right @ right)))
+
+
+def _level(matrix: Floats, right: Floats) -> Floats:
+    """Least squares in which values that the data hardly feel are near the mean of the others."""
+    gram, k = matrix.T @ matrix, matrix.shape[1]
+    held = LEVELLED * float(np.diag(gram).max()) * (np.eye(k) - 1.0 / k)
+    return np.asarray(np.linalg.lstsq(gram + held, matrix.T @ right, rcond=1e-13)[0])
 
 
 def _ridge(matrix: Floats, right: Floats) -> Floats:
