@@ -78,6 +78,9 @@ WALL_WORLDS = {
     "pushed as 1/d": WallWorld(
         (LINE, Term(-0.4, ("pin_distance", "inv")), TENSION), FOUR, pinned=True, n_films=10
     ),
+    "drawn by pins": WallWorld(
+        (LINE, Term(0.3, ("pin_facing", *NEAR, "mul")), TENSION), FOUR, pinned=True, n_films=10
+    ),
     "pulled as d": WallWorld(
         (LINE, Term(0.01, ("pin_distance",)), TENSION), FOUR, pinned=True, n_films=10
     ),
@@ -131,9 +134,9 @@ def make_walls(world: WallWorld, seed: int, noise: float = NOISE) -> tuple[WallT
     """Return the tracked walls of a film of a world, and the places of its pins."""
     law = Equation(world.terms, 0.0, 0.0, 0)
 
-    def velocity(drive: float, bend: Floats, distance: Floats) -> Floats:
+    def velocity(drive: float, bend: Floats, distance: Floats, facing: Floats) -> Floats:
         columns = {"drive": np.full(bend.size, drive), "curvature": bend.ravel(),
-                   "pin_distance": distance.ravel()}  # fmt: skip
+                   "pin_distance": distance.ravel(), "pin_facing": facing.ravel()}  # fmt: skip
         return law.predict(columns).reshape(bend.shape)
 
     drive = np.array(world.drive)

@@ -54,11 +54,13 @@ def discover_wall_law(
     front likelihood of `fit_wall_dynamics` (one speed a drive level and the curvature's mobility,
     jointly, as a Gaussian). f is tried as no motion, constant, linear, threshold or imprint,
     powers, creep exp(-(E0 / E)^mu), and what a search among short expressions proposes; each with
-    and without the curvature. With ``options`` a wall may also be slowed or pushed near pins, as
-    exp(-d / l), 1 / d or d of the distance d to the nearest, added to the velocity or as a factor
-    (1 + a h(d)) of it; and the curvature may act otherwise than linearly. Which of these are tried
-    a regression proposes (instruments from other frames); fronts that move by them, fitted to the
-    same points, decide.
+    and without the curvature.
+
+    With ``options`` pins may also slow, push or draw a wall: h(d) = exp(-d / l), 1 / d or d of the
+    distance d to the nearest stands as a factor (1 + a h(d)) of the velocity, added to it, or added
+    times the cosine between normal and pin; and the curvature may act otherwise than linearly.
+    Which of these are tried a regression proposes (instruments from other frames); fronts that move
+    by them, fitted to the same points, decide.
 
     Parameters
     ----------
@@ -74,7 +76,9 @@ def discover_wall_law(
     EquationSet
         Laws for ``velocity`` in the variables ``drive`` (if known and not constant),
         ``curvature`` (positive where the positive domain is convex) and, with pins,
-        ``pin_distance``, in the track's units; a tension gives the curvature a negative constant.
+        ``pin_distance`` and ``pin_facing`` (1 where the wall grows straight towards the nearest
+        pin, -1 away from it), in the track's units; a tension gives the curvature a negative
+        constant.
         ``noise_sd`` is the error of the speed at one drive in a film like this one.
 
     Raises
@@ -106,8 +110,8 @@ def discover_wall_law(
     units = (track.drive_unit, f"1/{track.unit}")[-len(names) :]
     if pins is not None:
         away = pins.at(track.table["x"].to_numpy(), track.table["y"].to_numpy())
-        names, units = (*names, "pin_distance"), (*units, track.unit)
-        ranges.append((float(away.min()), float(away.max())))
+        names, units = (*names, "pin_distance", "pin_facing"), (*units, track.unit, "1")
+        ranges += [(float(away.min()), float(away.max())), (-1.0, 1.0)]
     scored = [(law, speeds) for law in laws_of_speeds(speeds)]
     if pins is not None or asked.curvature != "linear":
         fits = local_speeds(track, speeds, pins, asked)

@@ -77,7 +77,9 @@ def _terms(
     if local.pinning == "none":
         return tuple(plain)
     amplitude, reach = _reach(local, unknown)
-    if local.pinning == "added":
+    if local.pinning == "drawn":
+        reach = ("pin_facing", *reach, "mul")
+    if local.pinning != "factor":
         pinned = Term(local.speed * amplitude, reach)
         return (*plain[:n_drive], pinned, *plain[n_drive:])
     # (1 + a h) times the sum

@@ -21,7 +21,8 @@ class WallLawOptions:
     pins
         Features that may slow, stop or attract the walls: places of shape (k, 2), x and y in the
         track's unit; or a picture of the view (rows, columns), True where a feature is. The laws
-        may then hold ``pin_distance``, the distance to the nearest of them. None: no such laws.
+        may then hold ``pin_distance``, the distance to the nearest of them, and ``pin_facing``, the
+        cosine between the wall's normal and the direction to it. None: no such laws.
     curvature
         ``linear``: a wall's bend acts by a constant times it. ``free``: laws in which its effect
         saturates, is a power, or comes with a mobility that the drive changes are tried too.

@@ -42,9 +42,9 @@ class Moves:
 
     Attributes
     ----------
-    x, y, velocity, bend, instrument
-        Place, velocity and curvature of the positive domain's edge, and the curvature nearby in
-        frames k - 2 and k + 2.
+    x, y, normal_x, normal_y, velocity, bend, instrument
+        Place, normal, velocity and curvature of the positive domain's edge, and the curvature
+        nearby in frames k - 2 and k + 2.
     design
         Share of every level of the drive between the frames, (n_rows, n_levels).
     drive
@@ -55,6 +55,8 @@ class Moves:
 
     x: Floats
     y: Floats
+    normal_x: Floats
+    normal_y: Floats
     velocity: Floats
     bend: Floats
     instrument: Floats
@@ -92,7 +94,7 @@ def moves_of(
             force = float((spans / spans.sum()) @ drive[k - 1 : k + 1])
             n = len(here)
             parts.append([
-                here[:, 0], here[:, 1], moved / spans.sum(), here[:, 4],
+                *here[:, :4].T, moved / spans.sum(), here[:, 4],
                 np.mean([_nearby(here, other)[:, 4] for other in others], axis=0),
                 np.tile(share, (n, 1)), np.full(n, force),
                 np.full(n, number * track.n_frames + k, dtype=np.int64),
@@ -110,14 +112,16 @@ def propose_pins(moves: Moves, pins: PinMap, scales: LocalLaw) -> list[Proposal]
                            N_LENGTHS)  # fmt: skip
     speeds = moves.design @ regression_of(moves)[0][: moves.design.shape[1]]
     found = []
-    for pinning in ("added", "factor"):
+    facing = pins.facing(moves.x, moves.y, (moves.normal_x, moves.normal_y))
+    weights = {"added": scales.speed, "drawn": scales.speed * facing, "factor": speeds}
+    for pinning, weight in weights.items():
         for reach in ("exp", "inverse", "linear"):
             tried = lengths if reach == "exp" else [float(np.median(distance))]
             laws = [replace(scales, pins=pins, pinning=pinning, reach=reach, length=float(length))
                     for length in tried]  # fmt: skip
             scored = []
             for law in laws:
-                column = law.reach_of(distance) * (law.speed if pinning == "added" else speeds)
+                column = law.reach_of(distance) * weight
                 value, strength = _share(moves, column, column)
                 scored.append((strength, value, law))
             strength, value, law = max(scored, key=lambda item: item[0])

@@ -54,15 +54,15 @@ class _LocalPolarFront(PolarFront):
         unknowns, mobility = globals_[:, n:-1], globals_[:, -1:]
 
         def rate(radius: Floats, speed: Floats, drive: float) -> Floats:
-            stretch, bend, _ = polar_geometry(radius)
-            places = tuple(self.run.center[k] + radius * self._along[k] for k in range(2))
+            stretch, bend, slope = polar_geometry(radius)
+            x, y = (self.run.center[k] + radius * self._along[k] for k in range(2))
+            normals = (x, y)
+            if self.law.pinning == "drawn":
+                out, across = sign * radius / stretch, sign * slope / stretch
+                cosine, sine = self._along
+                normals = (out * cosine + across * sine, out * sine - across * cosine)
             velocity = self.law.velocity(
-                speed,
-                mobility,
-                unknowns,
-                sign * bend,
-                places,
-                drive,
+                speed, mobility, unknowns, sign * bend, (x, y), normals, drive
             )
             return np.asarray(sign * velocity * stretch / radius)
 
@@ -104,13 +104,16 @@ class _LocalLineFront(LineFront):
         def rate(height: Floats, speed: Floats, drive: float) -> Floats:
             slope, second = _slopes(height, self.node_spacing)
             stretch = np.sqrt(1.0 + slope**2)
-            places = tuple(
-                self.run.center[k] + along[k] * self._along + up[k] * height for k in range(2)
-            )
+            x, y = (self.run.center[k] + along[k] * self._along + up[k] * height for k in range(2))
+            normals = (x, y)
+            if self.law.pinning == "drawn":
+                normals = (
+                    (up[0] - slope * along[0]) / stretch,
+                    (up[1] - slope * along[1]) / stretch,
+                )
             velocity = self.law.velocity(
-                speed, mobility, unknowns, -second / stretch**3,
-                places, drive,
-            )  # fmt: skip
+                speed, mobility, unknowns, -second / stretch**3, (x, y), normals, drive
+            )
             return np.asarray(velocity * stretch)
 
         start = shapes @ self.basis.T

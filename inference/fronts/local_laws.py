@@ -22,16 +22,17 @@ class LocalLaw:
     """The velocity of the positive domain's edge, with unknowns that are 0 where nothing is added.
 
     v = (speed - mobility B(curvature)) (1 + a h(d)) for ``factor``, v = speed - mobility
-    B(curvature) + a V h(d) for ``added``; h(d) = exp(-d / l), L / d or d / L; B linear, saturating
-    c / (1 + s |c| / k), a power c |c / k|^q, or linear with a mobility that grows as
-    1 + r |drive| / E. The scales V, L, k and E make the unknowns numbers without a unit.
+    B(curvature) + a V h(d) for ``added``, with a V h(d) n for ``drawn``, where n is the cosine
+    between the edge's normal and the direction to the pin; h(d) = exp(-d / l), L / d or d / L; B
+    linear, saturating c / (1 + s |c| / k), a power c |c / k|^q, or linear with a mobility that
+    grows as 1 + r |drive| / E. The scales V, L, k and E make the unknowns numbers without a unit.
 
     Attributes
     ----------
     pins
         Distances to pins, None for none.
     pinning
-        ``none``, ``added`` or ``factor``.
+        ``none``, ``added``, ``drawn`` or ``factor``.
     reach
         h: ``exp``, ``inverse`` or ``linear``.
     length
@@ -78,7 +79,7 @@ class LocalLaw:
 
     def velocity(
         self, speed: Floats, mobility: Floats, unknowns: Floats, curvature: Floats,
-        places: tuple[Floats, Floats], drive: float,
+        places: tuple[Floats, Floats], normals: tuple[Floats, Floats], drive: float,
     ) -> Floats:  # fmt: skip
         """Velocities (n_cases, n_nodes); speed and mobility (n_cases, 1), unknowns (n_cases, m)."""
         extra = unknowns[:, -1:]
@@ -88,4 +89,8 @@ class LocalLaw:
         log_length = unknowns[:, 1:2] if self.reach == "exp" else 0.0
         reach = self.reach_of(self.pins.at(*places), log_length)
         share = unknowns[:, :1] * reach
-        return plain + self.speed * share if self.pinning == "added" else plain * (1.0 + share)
+        if self.pinning == "factor":
+            return plain * (1.0 + share)
+        if self.pinning == "drawn":
+            share = share * self.pins.facing(*places, normals)
+        return plain + self.speed * share

@@ -40,6 +40,8 @@ class PinMap:
         Distances, shape (n_x, n_y), never below ``nearest``.
     nearest
         Smallest distance that is told from none.
+    slopes
+        Derivatives of the distance along x and y, shape (2, n_x, n_y).
     """
 
     places: Floats
@@ -47,12 +49,24 @@ class PinMap:
     step: float
     table: Floats
     nearest: float
+    slopes: Floats
+
+    def facing(self, x: Floats, y: Floats, normals: tuple[Floats, Floats]) -> Floats:
+        """Cosine between normals and the direction to the nearest pin."""
+        along = [
+            self._looked_up(table, x, y) * normal
+            for table, normal in zip(self.slopes, normals, strict=True)
+        ]
+        return -along[0] - along[1]
 
     def at(self, x: Floats, y: Floats) -> Floats:
         """Return distances at points of any shape, bilinear; the grid's edge counts beyond it."""
+        return self._looked_up(self.table, x, y)
+
+    def _looked_up(self, table: Floats, x: Floats, y: Floats) -> Floats:
         found = np.empty(np.shape(x))
         look_up(
-            self.table, float(self.origin[0]), float(self.origin[1]), self.step,
+            table, float(self.origin[0]), float(self.origin[1]), self.step,
             np.ascontiguousarray(x).ravel(), np.ascontiguousarray(y).ravel(), found.ravel(),
         )  # fmt: skip
         return found
@@ -113,7 +127,8 @@ def make_pin_map(pins: Any, track: WallTrack, spacing: float) -> PinMap:
     nodes = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     away = np.asarray(cKDTree(places).query(nodes.reshape(-1, 2))[0]).reshape(nodes.shape[:2])
     nearest = NEAREST * spacing
-    return PinMap(places, low, step, np.maximum(away, nearest), nearest)
+    slopes = np.stack(np.gradient(away, step))
+    return PinMap(places, low, step, np.maximum(away, nearest), nearest, slopes)
 
 
 def _checked(pins: Any, view: Any) -> Floats:

@@ -15,8 +15,9 @@ from physlearn.records import WallTrack
 __all__ = ["PlantedDomains", "VelocityLaw", "planted_domains"]
 
 Floats = NDArray[np.float64]
-VelocityLaw = Callable[[float, Floats, Floats], Floats]
-"""(drive, curvatures, distances to the nearest pin) to velocities of the edge, outward positive."""
+VelocityLaw = Callable[[float, Floats, Floats, Floats], Floats]
+"""(drive, curvatures, distances to the nearest pin, cosines between normal and pin) to velocities
+of the edge, outward positive."""
 
 N_ANGLES = 192
 STEPS_A_FRAME = 40
@@ -78,7 +79,7 @@ def planted_domains(
 
     Examples
     --------
-    >>> def law(drive, curvature, distance):
+    >>> def law(drive, curvature, distance, facing):
     ...     return (0.5 * drive - 0.4 * curvature) * (1 - 0.8 * np.exp(-distance / 4))
     >>> planted_domains(law, n_frames=4, rng=1).track.n_frames
     4
@@ -121,6 +122,7 @@ def _moved(
     turn = 2 * np.pi / N_ANGLES
     angles = turn * np.arange(N_ANGLES)
     along = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    across = np.stack([-np.sin(angles), np.cos(angles)], axis=-1)
 
     def rate(radius: Floats, force: float) -> Floats:
         far = [np.roll(radius, shift, axis=1) for shift in (2, 1, -1, -2)]
@@ -129,10 +131,14 @@ def _moved(
         square = radius**2 + first**2
         bend = (square + first**2 - radius * second) / square**1.5
         place = centers[:, None] + radius[..., None] * along
-        distance = np.full(radius.shape, np.inf)
-        for pin in pins:
-            distance = np.minimum(distance, np.hypot(*np.moveaxis(place - pin, -1, 0)))
-        return np.asarray(velocity(force, bend, distance) * np.sqrt(square) / radius)
+        away = pins[:, None, None] - place
+        lengths = np.hypot(away[..., 0], away[..., 1])
+        nearest = lengths.argmin(axis=0)[None]
+        distance = np.take_along_axis(lengths, nearest, axis=0)[0]
+        toward = np.take_along_axis(away, nearest[..., None], axis=0)[0]
+        outward = radius[..., None] * along - first[..., None] * across
+        facing = (toward * outward).sum(axis=-1) / (np.sqrt(square) * distance + 1e-9)
+        return np.asarray(velocity(force, bend, distance, facing) * np.sqrt(square) / radius)
 
     frames = [start]
     radius, step = start, 1.0 / STEPS_A_FRAME

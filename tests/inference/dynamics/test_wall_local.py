@@ -24,15 +24,15 @@ SLOWED = ("c", "drive", "mul", "c", "curvature", "mul", "add", "1", *NEAR, "c", 
 PLAIN = {("drive",), ("curvature",)}
 
 
-def plain(drive, bend, distance):
+def plain(drive, bend, distance, facing):
     return 0.5 * drive - 0.4 * bend
 
 
-def slowed(drive, bend, distance):
-    return plain(drive, bend, distance) * (1 - 0.8 * np.exp(-distance / 4))
+def slowed(drive, bend, distance, facing):
+    return plain(drive, bend, distance, facing) * (1 - 0.8 * np.exp(-distance / 4))
 
 
-def saturating(drive, bend, distance):
+def saturating(drive, bend, distance, facing):
     return 0.5 * drive - 2.0 * bend / (1 + 20 * np.abs(bend))
 
 
@@ -45,8 +45,8 @@ def found_in(law, options, rng, n_frames=8):
 
 def test_walls_that_pins_slow():
     laws = found_in(slowed, "pins", 3, n_frames=12)
-    assert laws.variables == ("drive", "curvature", "pin_distance")
-    assert laws.variable_units == ("", "1/pixel", "pixel")
+    assert laws.variables == ("drive", "curvature", "pin_distance", "pin_facing")
+    assert laws.variable_units == ("", "1/pixel", "pixel", "1")
     assert laws.best.structure == {SLOWED}
     truth = np.array([0.5, -0.4, 4.0, -0.8])
     error = laws.best.constants - truth
@@ -54,7 +54,7 @@ def test_walls_that_pins_slow():
     assert error @ np.linalg.solve(laws.best.covariance, error) < 23.5
     # No word of the plain law's misfit is left
     assert not any("does not fit" in text for text in laws.warnings)
-    assert laws.predict([[1.0, 0.0, 30.0]]) == pytest.approx([0.5], abs=0.03)
+    assert laws.predict([[1.0, 0.0, 30.0, 0.0]]) == pytest.approx([0.5], abs=0.03)
 
 
 def test_pins_and_bends_that_do_nothing_are_not_claimed():
@@ -107,7 +107,7 @@ def test_proposals_name_the_strongest_first():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("pinning", ["none", "added", "factor"])
+@pytest.mark.parametrize("pinning", ["none", "added", "drawn", "factor"])
 @pytest.mark.parametrize("bending", ["linear", "saturating", "power", "driven"])
 def test_equations_say_what_fronts_do(pinning, bending):
     rng = np.random.default_rng(1)
@@ -124,12 +124,16 @@ def test_equations_say_what_fronts_do(pinning, bending):
         said = written_out(law, local, 1, both_signs=True)
         assert said.covariance.shape == (2 + unknown.size,) * 2
         drive, bend, away = -0.8, rng.uniform(0.02, 0.2, 9), rng.uniform(1.0, 30.0, 9)
-        columns = {"drive": np.full(9, drive), "curvature": bend, "pin_distance": away}
+        facing = rng.uniform(-1, 1, 9)
+        columns = {
+            "drive": np.full(9, drive), "curvature": bend, "pin_distance": away,
+            "pin_facing": facing,
+        }  # fmt: skip
         b = local.bend_of(bend, unknown[-1:], drive)
         truth = 0.6 * drive - 0.4 * b
         h = local.reach_of(away, unknown[1] if pinning != "none" and reach == "exp" else 0.0)
-        if pinning == "added":
-            truth = truth + 0.3 * unknown[0] * h
+        if pinning in ("added", "drawn"):
+            truth = truth + 0.3 * unknown[0] * h * (facing if pinning == "drawn" else 1)
         elif pinning == "factor":
             truth = truth * (1 + unknown[0] * h)
         # A power is told from its smooth beginning at no bend by less than this

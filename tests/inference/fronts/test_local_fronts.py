@@ -18,7 +18,8 @@ from physlearn.records import WallTrack
 DRIVE = np.array([1.0, 0.5, -0.6, -0.6])
 UNKNOWN = {"amplitude": -0.4, "log_length": 0.2, "saturating": 0.7, "power": 0.8, "driven": 0.5}
 LAWS = [
-    {"pinning": "added"}, {"pinning": "factor"}, {"pinning": "factor", "reach": "inverse"},
+    {"pinning": "added"}, {"pinning": "drawn"}, {"pinning": "factor"},
+    {"pinning": "factor", "reach": "inverse"},
     {"pinning": "added", "reach": "linear"}, {"bending": "saturating"}, {"bending": "power"},
     {"bending": "driven"}, {"pinning": "factor", "bending": "saturating"},
 ]  # fmt: skip
@@ -68,7 +69,10 @@ def test_a_circle_about_its_pin_follows_the_ordinary_equation(asked):
         plain = 0.9 * force - 0.7 * bend
         if law.pinning == "none":
             return plain
-        return plain + 0.3 * a * reach if law.pinning == "added" else plain * (1 + a * reach)
+        if law.pinning == "factor":
+            return plain * (1 + a * reach)
+        # The pin lies inside, the wall grows away from it
+        return plain + 0.3 * a * reach * (1 if law.pinning == "added" else -1)
 
     r = radii[0].mean()
     for k in range(3):
