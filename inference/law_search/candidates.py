@@ -7,6 +7,8 @@ from functools import lru_cache
 from physlearn.inference.law_search.expression_kernels import (
     ADD,
     CONSTANT,
+    EXP,
+    INV,
     MAX_CONSTANTS,
     MUL,
     ONE,
@@ -28,6 +30,8 @@ __all__ = ["candidate_laws"]
 SUMMAND_PRICE = 10  # of an expression inside a function of a sum
 SUMMANDS = ("inv", "square", "cube", "sqrt", "log", "mul", "div")  # powers and logarithms
 MOST_SUMMANDS = 18
+FACTOR_PRICE = 13  # of a factor that holds one variable
+MOST_PRODUCTS = 1500
 TERM_PRICE = 12  # of one of two terms
 MOST_TERMS = 60
 MOST_PAIRS = 2500
@@ -59,6 +63,7 @@ def candidate_laws(
     known = {code for *_, code in rows}
     if {"add", "mul"} <= set(binary):
         more = _functions_of_sums(single, unary)
+        more += _of_several_variables(rows, unary, price) if n_variables > 1 else []
         rows += _priced([row for row in more if row[-1] not in known])
     if largest_size is not None:
         rows = [row for row in rows if len(row[-1]) <= largest_size]
@@ -120,6 +125,42 @@ def _functions_of_sums(single: Skeletons, unary: tuple[str, ...]) -> list[tuple[
                     shifted = (*code, CONSTANT, ADD, *tail)
                     result.append((price + PRICES["plus_c"], count + 1, shifted))
     return result
+
+
+def _of_several_variables(
+    rows: list[tuple[int, int, Code]], unary: tuple[str, ...], price: int
+) -> list[tuple[int, int, Code]]:  # fmt: skip
+    """Products of a function of one variable and one of another; 1 / (c + u) of what mixes both.
+
+    They are too long for the enumeration, but laws of several variables mostly look so.
+    """
+    cheap = sorted(row for row in rows if row[0] <= FACTOR_PRICE)
+    single = [(row, *of) for row in cheap if len(of := _variables(row[-1])) == 1]
+    products = [
+        (price_u + price_v + PRICES["mul"], count_u + count_v, (*u, *v, MUL))
+        for (price_u, count_u, u), of_u in single
+        for (price_v, count_v, v), of_v in single
+        if of_u < of_v and 0 < count_u + count_v <= MAX_CONSTANTS
+    ]
+    products = sorted(row for row in products if row[0] > price)[:MOST_PRODUCTS]
+    if "inv" not in unary:
+        return products
+    mixed = [row for row in rows if row[-1][-1] == EXP and row[1] < MAX_CONSTANTS]
+    mixed = [row for row in mixed if len(_variables(row[-1])) > 1]
+    denominators = [row for row in (*mixed, *products) if row[1] < MAX_CONSTANTS]
+    rise = PRICES["plus_c"] + PRICES["inv"]
+    return [
+        *products,
+        *((p + rise, count, (*code, ONE, ADD, INV)) for p, count, code in mixed[:MOST_PRODUCTS]),
+        *(
+            (p + rise, count + 1, (*code, CONSTANT, ADD, INV))
+            for p, count, code in denominators[: 2 * MOST_PRODUCTS]
+        ),
+    ]
+
+
+def _variables(code: Code) -> set[int]:
+    return {operation for operation in code if operation < CONSTANT}
 
 
 def _pairs(rows: list[tuple[int, int, Code]], highest: int) -> list[tuple[int, int, Code]]:

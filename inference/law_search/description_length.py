@@ -200,6 +200,6 @@ def _belongs_to_unit(terms: Sequence[Term]) -> bool:
     tokens = {token for term in terms for token in term.program if isinstance(token, str)}
     if {"sin", "cos"} & tokens or any(is_right_by_chance(term.program) for term in terms):
         return False
-    scales = {name: 1.3 + 0.7 * place for place, name in enumerate(sorted(tokens))}
+    scales = {name: 1.01 + 0.01 * place for place, name in enumerate(sorted(tokens))}
     free = [Term(float(term.coefficient), term.program) for term in terms]
     return rescaled_terms(free, scales) is None

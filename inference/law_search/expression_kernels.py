@@ -353,7 +353,7 @@ def start_constants(
             half_waves = max(row, 0.4) if row < 4 else 2.0 * row - 4.0
             constants[used] = 3.1416 * half_waves / spread
         elif then == MUL and after == ADD and terms > 1:
-            constants[used] = 0.4 * s * (value[terms - 2].max() - value[terms - 2].min()) / spread
+            constants[used] = 0.7 * s * (value[terms - 2].max() - value[terms - 2].min()) / spread
         elif then == MUL:
             constants[used] = s / spread
         elif after in (SQUARE, ABS, TANH, SIN, COS):

@@ -172,7 +172,7 @@ def _features(data: SearchData, skeletons: Skeletons) -> list[tuple[Code, Floats
 
 def _is_usual(code: Code) -> bool:
     """Whether physics adds it to others: products of low powers, powers of logarithms."""
-    high = sum(operation in (SQUARE, CUBE) for operation in code) > 1
+    high = sum(op in (SQUARE, CUBE) for op in code) > 1 and code[1:] != (SQUARE, SQUARE)
     of_logarithm = LOG in code and (code[1] != LOG or not set(code[2:]) <= {SQUARE, CUBE})
     return not high and not of_logarithm and EXP not in code
 

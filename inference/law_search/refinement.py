@@ -38,6 +38,9 @@ EXPONENTS = sorted({
     and (b == 1 or abs(a) <= 7)
 })  # fmt: skip
 FACTORS = sorted({Fraction(s * a, b) for s in (1, -1) for a in (1, 2, 3) for b in (1, 2)})
+CHOICES: dict[Token, list[Fraction]] = {
+    "pow": EXPONENTS, "mul": FACTORS, "add": [Fraction(-1), Fraction(1)],
+}  # fmt: skip
 WORDS: dict[Fraction, tuple[Token, ...]] = {
     Fraction(2): ("square",), Fraction(3): ("cube",), Fraction(-1): ("inv",),
     Fraction(1, 2): ("sqrt",), Fraction(-1, 2): ("sqrt", "inv"), Fraction(-2): ("square", "inv"),
@@ -183,9 +186,9 @@ def _nearby(
 ) -> list[tuple[Token, ...]]:
     """Programs with the number at ``place`` replaced by the nearest exact one within the error."""
     after = program[place + 1] if place + 1 < len(program) else None
-    if after not in ("pow", "mul") or not math.isfinite(sd):
+    if after not in CHOICES or not math.isfinite(sd):
         return []
-    choices = EXPONENTS if after == "pow" else FACTORS
+    choices = CHOICES[after]
     nearest = min(choices, key=lambda exact: abs(float(exact) - value))
     gap = abs(float(nearest) - value)
     if gap > LARGEST_DEVIATION * sd + 1e-9 * abs(value):
@@ -193,9 +196,9 @@ def _nearby(
     rest = program[place + 2 :]
     if after == "pow" and nearest in WORDS:
         return [(*program[:place], *WORDS[nearest], *rest)]
-    if nearest == 1:
+    if after != "add" and nearest == 1:
         return [(*program[:place], *rest)]
-    if nearest == -1:
+    if after != "add" and nearest == -1:
         return [(*program[:place], "neg", *rest)]
     return [(*program[:place], *_number(nearest), after, *rest)]
 

@@ -57,7 +57,10 @@ class _Part:
         if not self.free or self.shift:
             raise _BoundError
         for place, power in self.free:
-            self.tokens[place] *= _exp(spare * power)
+            moved = float(self.tokens[place]) * _exp(spare * power)
+            if not math.isfinite(moved):
+                raise _BoundError
+            self.tokens[place] = moved
         self.log_factor = log_factor
 
 
@@ -92,6 +95,8 @@ def rescaled_terms(
                 part.take_up(-math.log(target_scale))
             else:
                 coefficient *= _exp(part.log_factor) * target_scale
+            if not math.isfinite(coefficient):
+                return None
             shift += float(term.coefficient) * part.shift * target_scale
             found.append(Term(coefficient, tuple(part.tokens)))
     except _BoundError:

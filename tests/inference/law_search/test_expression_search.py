@@ -90,13 +90,14 @@ def test_two_variables():
 
 def test_noise_alone_is_hardly_ever_a_law():
     claims = 0
-    for seed in range(30):
+    for seed in range(20):
         generator = np.random.default_rng((seed, 8))
         y = (seed % 2) + 0.3 * generator.standard_normal(X.size)
-        options = SearchOptions(highest_price=11, n_terms=2)
+        # What noise looks like most is short: longer laws change no margin here
+        options = SearchOptions(highest_price=9, n_terms=2)
         best = find_laws(data_of(y, 0.3 if seed % 3 else None), options).laws[0]
         claims += any(term.program != (1,) for term in best.terms)
-    assert claims <= 5  # binomial, 5 % of 30: above 5 in 3 of 1000
+    assert claims <= 4  # binomial, 5 % of 20: above 4 in 3 of 1000
 
 
 def test_points_of_less_noise_count_more():
