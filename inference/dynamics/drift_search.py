@@ -157,7 +157,10 @@ def _decided(
             stopped = stopped or (stop is not None and bool(stop()))
             if stopped and fits:
                 break
-            found = bench.measured(_replaced(law, index, own), index)
+            try:
+                found = bench.measured(_replaced(law, index, own), index)
+            except KeyboardInterrupt:  # the best so far is handed back
+                found, stopped = None, True
             done += 1
             if found is not None:
                 fits.append(found)

@@ -175,6 +175,19 @@ def test_options_are_checked():
         discover_drift_law(GOOD, options=DriftLawOptions(localization_sd="much"))
 
 
+def test_a_search_that_is_stopped_hands_back_the_best_so_far():
+    rng = np.random.default_rng(8)
+    places = np.cumsum(rng.normal(0.0, 0.3, (60, 2)), axis=0)
+    told = []
+    options = DriftLawOptions(
+        localization_sd=0.0, search=False, stop=lambda: True,
+        progress=lambda done, total, best: told.append((done <= total, best)),
+    )  # fmt: skip
+    laws = discover_drift_law(tables(places, 0.1), options=options)
+    assert any("stopped before its end" in text for text in laws["D"].warnings)
+    assert told and all(ok and best for ok, best in told)
+
+
 def test_rows_are_thinned_and_capped_by_tracks():
     track = {"t": np.arange(40.0), "x": np.arange(40.0) ** 2}
     data = read_drift_data([track, {**track, "x": -track["x"]}], None, 0.0, None)
