@@ -45,7 +45,7 @@ MOST_PINNED = 4
 MOST_BENT = 2
 WEAKEST_BEND = 1.0  # squared t of a bend's form below which no front is fitted
 WORTH = 4.0  # gain in the log likelihood from which two local effects are tried together
-MOST_ROUNDS = 4
+MOST_ROUNDS = 2
 PRIOR_SD = {"amplitude": 10.0, "log_length": 1.5, "saturating": 10.0, "power": 2.0, "driven": 10.0}
 
 

@@ -113,7 +113,10 @@ def propose_pins(moves: Moves, pins: PinMap, scales: LocalLaw) -> list[Proposal]
     speeds = moves.design @ regression_of(moves)[0][: moves.design.shape[1]]
     found = []
     facing = pins.facing(moves.x, moves.y, (moves.normal_x, moves.normal_y))
-    weights = {"added": scales.speed, "drawn": scales.speed * facing, "factor": speeds}
+    weights: dict[str, Floats] = {
+        "added": np.full(speeds.size, scales.speed), "drawn": scales.speed * facing,
+        "factor": np.asarray(speeds),
+    }  # fmt: skip
     for pinning, weight in weights.items():
         for reach in ("exp", "inverse", "linear"):
             tried = lengths if reach == "exp" else [float(np.median(distance))]
