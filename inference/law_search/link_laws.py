@@ -208,6 +208,8 @@ def _of_link(
                 chosen = subsets[index]
                 with np.errstate(all="ignore"):
                     linear = np.linalg.lstsq(scaled[chosen].T, target, rcond=None)[0] / norm[chosen]
+                if not np.isfinite(linear).all() or not linear[1:].all():
+                    continue
                 codes = [features[place][0] for place in chosen[1:]]
                 made = _of_logarithm if name == "log" else _of_sum
                 code, start = made(codes, linear.tolist(), link.undone)
