@@ -28,7 +28,7 @@ Tracks = Trajectory | pd.DataFrame | Mapping[str, Any] | Sequence[Any]
 
 FEWEST_STEPS = 30
 AXES = ("x", "y")
-NO_NOISE = 1e-4  # of a step: nothing that a step could tell from none
+NO_NOISE = 0.03  # of a step: 0.2 % of its square, which no few thousand steps tell from none
 
 
 @dataclass(frozen=True, eq=False)

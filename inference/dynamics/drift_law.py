@@ -141,7 +141,9 @@ def discover_drift_law(
     if found is None:
         raise NotIdentified(
             "no drift and diffusion were found under which these tracks are likely: look at them "
-            "for jumps and wrong links (check_trajectory)."
+            "for jumps and wrong links (check_trajectory), and, where particles relax between "
+            "frames, say localization_sd=0 if errors are small beside a step: with errors the "
+            "transitions are taken as Gaussian, which such frames do not bear."
         )
     return _laws(found, settings.n_kept)
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from physlearn.checks import CREDIBLE_MASS
+from physlearn.inference.dynamics.drift_grid import GridMotion
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.equation_text import text_of
 
@@ -20,6 +21,7 @@ __all__ = ["drift_warnings", "said_of_drift"]
 
 DOUBTFUL_P = 1e-3
 COARSE = 0.1  # slope of the drift times the frame interval, from which regression is far off
+COARSE_FOR_MOMENTS = 0.5
 FAR_OFF = 5.0
 FAR = float(stats.norm.ppf(0.95))
 
@@ -132,6 +134,14 @@ def drift_warnings(found: SearchedDrift) -> tuple[str, ...]:
             f"steps remember those before under the best laws (correlation "
             f"{memory.correlation:.2g} {memory.lag} frames on, p = {memory.p:.1g}): something is "
             "missing, such as localisation errors, inertia, a drifting stage or a second force"
+        )
+    times = fastest_rate(found) * found.data.series.interval
+    bent = any(len(term.program) > 1 for law in found.best.drift for term in law.terms)
+    if bent and times > COARSE_FOR_MOMENTS and not isinstance(found.motion, GridMotion):
+        said.append(
+            f"the drift relaxes by {times:.2g} of itself between frames, and transitions were "
+            "taken as Gaussian here: constants may be off by some of their errors (exact places "
+            "along one coordinate, localization_sd=0, need no such step)"
         )
     places = found.data.series.positions
     far = np.abs(places.mean(axis=0)) > FAR_OFF * places.std(axis=0)

@@ -99,6 +99,14 @@ def test_localisation_errors_are_no_force():
     assert laws["D"].best.constants == pytest.approx([0.45], rel=0.2)
 
 
+def test_coarse_frames_with_errors_are_warned_of():
+    rng = np.random.default_rng(9)
+    places = moved(lambda x: 2 * x - x**3, (1.0, 0.0), 0.12, 100, rng.normal(size=12), rng)
+    options = DriftLawOptions(localization_sd=0.05, search=False, frames_apart=1)
+    laws = discover_drift_law(tables(places, 0.12), options=options)
+    assert any("transitions were taken as Gaussian" in text for text in laws["dx/dt"].warnings)
+
+
 def test_a_trap_with_rotation_has_a_law_for_each_axis():
     rng = np.random.default_rng(6)
     turn = np.array([[-1.0, -0.7], [0.7, -1.0]])
