@@ -135,7 +135,7 @@ def _of_several_variables(
     They are too long for the enumeration, but laws of several variables mostly look so.
     """
     cheap = sorted(row for row in rows if row[0] <= FACTOR_PRICE)
-    single = [(row, *of) for row in cheap if len(of := _variables(row[-1])) == 1]
+    single = [(row, min(of)) for row in cheap if len(of := _variables(row[-1])) == 1]
     products = [
         (price_u + price_v + PRICES["mul"], count_u + count_v, (*u, *v, MUL))
         for (price_u, count_u, u), of_u in single
