@@ -191,9 +191,11 @@ class Problem:
         """Minus the second derivatives, by differences of the slope over ``scale``."""
         matrix = np.zeros((theta.size, theta.size))
         apart = np.zeros((0, 0), dtype=np.int64) if self.blocks is None else self.blocks
-        for place in np.setdiff1d(np.arange(theta.size), apart):
+        shared = np.setdiff1d(np.arange(theta.size), apart)
+        for place in shared:
             matrix[place] = self._change(theta, np.array([place]), scale) / scale[place]
-            matrix[:, place] = matrix[place]
+        across = np.ix_(apart.ravel(), shared)
+        matrix[across] = matrix.T[across]
         for together in apart.T:  # numbers of different series do not meet: moved at once
             change = self._change(theta, together, scale)
             for own, place in zip(apart, together, strict=True):
