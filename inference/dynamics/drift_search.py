@@ -47,7 +47,8 @@ Progress = Callable[[int, int, str], None] | None
 N_EXACT = {0: 8, 1: 5, 2: 3}  # laws that are fitted by the likelihood: on a grid, by moments
 WITHIN = {0: 7.0, 1: 6.0, 2: 5.0}  # nats behind the best of the curve's laws
 HOPELESS = 25.0
-SAID_AGAIN = 2e-3
+SAID_AGAIN = 0.02  # of the drift that counts: what fits leave open
+TOLD_APART = 1.0  # nats
 SAME = 0.01  # of the errors at the nodes
 SAMPLE = 400
 
@@ -216,11 +217,15 @@ def _listed(fitted: list[Equation], proposed: list[Equation], bench: Bench) -> l
     """Fitted laws, each once, and behind them those that the curve alone weighed."""
     kept: list[Equation] = []
     seen: list[Floats] = []
+    near = SAID_AGAIN * bench.reach
     # A law that says the same with more numbers is no other law: its prior room is an illusion
     for law in sorted(fitted, key=lambda one: (one.n_constants, one.complexity)):
         values = law.predict(bench.columns)
-        if not any(float(np.abs(values - before).max()) < SAID_AGAIN * bench.reach
-                   for before in seen):  # fmt: skip
+        again = any(
+            float(np.abs(values - before).max()) < near and law.loss > other.loss - TOLD_APART
+            for other, before in zip(kept, seen, strict=True)
+        )
+        if not again:
             kept.append(law)
             seen.append(values)
     there = {_shape(law) for law in fitted}
