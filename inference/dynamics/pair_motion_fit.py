@@ -29,6 +29,7 @@ FARTHEST = 60.0  # median distances: a body that is further has run away
 MOST_STEPS = 40
 SETTLED = 0.01  # nats
 GAPS = (0.1, 0.02, 0.004, 0.0008, 0.0001)  # of the median distance
+STEEPEST = 1e60  # a path that hangs on its start so much tells nothing
 STEPS_OF_A_SPEED = 10.0
 NEARLY_FREE = 0.1
 SHRINK, GROW, LARGEST_DAMPING = 0.2, 5.0, 1e8
@@ -159,7 +160,7 @@ def _follow(
             np.ascontiguousarray(states[piece]), strengths, bodies.box, *table,
             bodies.times[begin:last], problem.longest, FARTHEST, path, slopes, speed, speed_slopes,
         )  # fmt: skip
-        if not good:
+        if not good or (sloped and not max(abs(slopes.max()), abs(slopes.min())) < STEEPEST):
             return None
         count, part = end - begin, root[begin:end]
         motion.rest.append((np.nan_to_num(bodies.places[begin:end] - path[:count]) * part).ravel())

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from physlearn.checks import NotIdentified
 from physlearn.inference.dynamics.pair_curve import BodyCurve, distance_weights, information_on_law
 from physlearn.inference.dynamics.pair_forms import (
     PairForm,
@@ -54,6 +55,8 @@ def laws_of_bodies(curve: BodyCurve, options: PairLawOptions) -> EquationSet:
     before: PairForm | None = None
     for _ in range(ROUNDS):
         sound = [one for one in found if one is not None]
+        if not sound:
+            raise NotIdentified("no law could be followed along the tracks: give more times.")
         best = max(sound, key=lambda one: _evidence(problem, one, curve))
         longer, joined = join_pieces(problem, best.form, best.fit, WORSE)
         if len(longer.starts) == len(problem.starts) and best.form is before:
