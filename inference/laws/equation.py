@@ -239,26 +239,34 @@ def split_terms(program: Sequence[Token]) -> tuple[Term, ...]:
 
 
 def _scaled(sign: int, part: Program) -> Term:
-    """Take fitted numbers that are factors of a product out of it."""
+    """Take fitted numbers that are factors of a product or a quotient out of it."""
     if len(part) == 1 and not isinstance(part[0], str):
         return Term(sign * part[0], (1,))
-    factors, queue = [], [part]
+    above: list[Program] = []
+    below: list[Program] = []
+    queue = [(part, False)]
     scale: float = sign
     while queue:
-        factor = queue.pop()
-        if factor[-1] == "mul":
+        factor, is_below = queue.pop()
+        if factor[-1] in ("mul", "div"):
             left, right = arguments_of(factor)
-            queue += [right, left]
-        elif len(factor) == 1 and isinstance(factor[0], float):
-            scale = scale * factor[0]
+            queue += [(right, is_below != (factor[-1] == "div")), (left, is_below)]
+        elif len(factor) == 1 and isinstance(factor[0], float) and (factor[0] or not is_below):
+            scale = scale / factor[0] if is_below else scale * factor[0]
         elif factor[-1] == "neg":
             scale = -scale
-            queue.append(factor[:-1])
+            queue.append((factor[:-1], is_below))
         else:
-            factors.append(factor)
-    if not factors:
-        return Term(scale, (1,))
+            (below if is_below else above).append(factor)
+    if not below:
+        return Term(scale, _product(above) if above else (1,))
+    if not above:
+        return Term(scale, (*_product(below), "inv"))
+    return Term(scale, (*_product(above), *_product(below), "div"))
+
+
+def _product(factors: Sequence[Program]) -> Program:
     product = factors[0]
     for factor in factors[1:]:
         product = (*product, *factor, "mul")
-    return Term(scale, product)
+    return product

@@ -13,6 +13,18 @@ X = {"x": np.linspace(0.5, 2, 5)}
 LAW = Equation((Term(2.0, ("x", "inv", -0.5, "mul", "exp")), Term(0.3, (1,))), 0.0, 0.0, 3)
 
 
+def test_a_factor_of_a_quotient_is_the_coefficient_however_it_is_written():
+    saturating = ("x", "x", 1.0, "add", "div")
+    for written in (
+        (2.0, "x", "mul", "x", 1.0, "add", "div"),
+        (2.0, *saturating, "mul"),
+        ("x", "x", 1.0, "add", 0.5, "mul", "div"),
+    ):
+        (term,) = split_terms(written)
+        assert (term.coefficient, term.program) == (2.0, saturating)
+    assert split_terms((3.0, "x", "div")) == (Term(3.0, ("x", "inv")),)
+
+
 def test_constants_stand_term_by_term_and_can_be_replaced():
     np.testing.assert_array_equal(LAW.constants, [2.0, -0.5, 0.3])
     other = LAW.with_constants([1.0, -2.0, 5.0])
