@@ -172,7 +172,8 @@ class Equation:
 
         Loss, description length and covariance stay: measure the law again where they matter.
         """
-        values = check_array("constants", constants, shape=(len(self.constants),)).tolist()
+        shape = (len(self.constants),)
+        values = check_array("constants", constants, shape=shape, allow_empty=True).tolist()
         terms = []
         for term in self.terms:
             free = isinstance(term.coefficient, float)

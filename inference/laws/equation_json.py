@@ -45,7 +45,7 @@ def json_of(laws: EquationSet) -> str:
         },
         "equations": [
             {
-                "text": text_of(law), "loss": law.loss,
+                "text": text_of(law, laws), "loss": law.loss,
                 "description_length": law.description_length, "n_constants": law.n_constants,
                 "covariance": None if law.covariance is None else law.covariance.tolist(),
                 "log_evidence": law.log_evidence, "noise_sd": law.noise_sd,

@@ -50,7 +50,7 @@ __all__ = ["EquationSet"]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class EquationSet:
     """Laws that the data allow, best first, with weights.
 
@@ -162,9 +162,13 @@ class EquationSet:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Columns equation, complexity, loss, description_length, weight."""
+        """Columns equation, complexity, loss, description_length, weight.
+
+        The equation's numbers have 4 digits, or as many as keep its values on the data within
+        0.05 of the noise.
+        """
         return pd.DataFrame({
-            "equation": [text_of(equation) for equation in self.equations],
+            "equation": [text_of(equation, self) for equation in self.equations],
             "complexity": [equation.complexity for equation in self.equations],
             "loss": [equation.loss for equation in self.equations],
             "description_length": [equation.description_length for equation in self.equations],

@@ -7,11 +7,12 @@ import html
 import keyword
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from physlearn.inference.laws.equation import Equation
+from physlearn.inference.laws.equation_digits import FEWEST_DIGITS, digits_of, rounded
 from physlearn.inference.laws.expression import OPERATIONS
 from physlearn.inference.laws.expression_text import to_infix
 from physlearn.inference.laws.own_functions import derived_names
@@ -38,9 +39,8 @@ LATEX_SIGNS = {
 RESERVED = {"np", *OPERATIONS, *keyword.kwlist}
 
 
-@functools.lru_cache(maxsize=4096)
-def text_of(equation: Equation) -> str:
-    """Return the law with numbers of 4 digits.
+def text_of(equation: Equation, laws: EquationSet | None = None) -> str:
+    """Return the law with numbers of 4 digits, or of as many as keep its values in ``laws``.
 
     Examples
     --------
@@ -48,19 +48,12 @@ def text_of(equation: Equation) -> str:
     >>> text_of(Equation((Term(2.00001, ("x", 2, "pow")),), 0.0, 0.0, 1))
     '2*x**2'
     """
-    return str(_rounded(equation))
+    return _text(equation, FEWEST_DIGITS if laws is None else digits_of(equation, laws))
 
 
-def _rounded(equation: Equation) -> Any:
-    import sympy
-
-    expression = equation.sympy()
-    short = {}
-    for number in expression.atoms(sympy.Float):
-        value = float(f"{float(number):.4g}")
-        small = value.is_integer() and abs(value) < 1e15
-        short[number] = sympy.Integer(int(value)) if small else sympy.Float(value, 4)
-    return expression.xreplace(short)
+@functools.lru_cache(maxsize=4096)
+def _text(equation: Equation, digits: int) -> str:
+    return str(rounded(equation, digits))
 
 
 def constant_names(equation: Equation, variables: Sequence[str] = ()) -> list[str]:
@@ -172,14 +165,15 @@ def _docstring(laws: EquationSet, law: Equation, names: Sequence[str]) -> list[s
 
 
 def latex_of(laws: EquationSet, index: int) -> str:
-    """Return one law as LaTeX, ``target = law``, numbers of 4 digits."""
+    """Return one law as LaTeX, ``target = law``, numbers with the digits of the table."""
     import sympy
 
+    law = laws.law(index)
     names = {sympy.Symbol(v, real=True): _latex_name(v) for v in laws.variables}
     for name, (word, variable) in _derived(laws).items():
         inside = rf"\left({_latex_name(variable)}\right)"
         names[sympy.Symbol(name, real=True)] = _latex_name(word) + inside
-    right = sympy.latex(_rounded(laws.law(index)), symbol_names=names)
+    right = sympy.latex(rounded(law, digits_of(law, laws)), symbol_names=names)
     left = _latex_name(laws.target)
     if laws.link != "identity":
         left = rf"\mathrm{{{laws.link}}}\left({left}\right)"

@@ -45,10 +45,11 @@ class LawBootstrap:
         """
         best = [laws.best for laws in self.sets]
         counts = Counter(law.structure for law in best)
-        first = {law.structure: law for law in reversed(best)}
+        first = {laws.best.structure: laws for laws in reversed(self.sets)}
         return pd.DataFrame([
-            {"equation": text_of(first[structure]), "selected": count / len(best),
-             "n_constants": first[structure].n_constants}
+            {"equation": text_of(first[structure].best, first[structure]),
+             "selected": count / len(best),
+             "n_constants": first[structure].best.n_constants}
             for structure, count in counts.most_common()
         ])  # fmt: skip
 

@@ -113,7 +113,7 @@ def differences(laws: EquationSet, mass: float = CREDIBLE_MASS) -> pd.DataFrame:
             best, repeats = _soonest(gap[places], own[places], other[places], noise)
             where = places[best]
             rows.append({
-                "law": text_of(law),
+                "law": text_of(law, laws),
                 **dict(zip(laws.variables, points[where].tolist(), strict=True)),
                 "difference": float(gap[where]),
                 "difference_over_noise": float(gap[where]) / noise,
@@ -174,7 +174,7 @@ def verdict_of(laws: EquationSet) -> str:
     constant = constant_probability(laws)
     if not laws.claims_law:
         return f"no law claimed: a constant explains these data (its probability is {constant:.2g})"
-    best = f"{_left(laws)} = {text_of(laws.best)}"
+    best = f"{_left(laws)} = {text_of(laws.best, laws)}"
     if laws.fixes_law:
         return f"these data fix the law among {len(laws.equations)}: {best} ({_share(laws)})"
     count = laws.n_credible()
@@ -197,7 +197,7 @@ def verdict_of(laws: EquationSet) -> str:
     return (
         f"{said}; measure at {place}{where} (difference {row['difference']:.3g} = "
         f"{row['difference_over_noise']:.2g} {noise}; {times} {'time' if times == 1 else 'times'}) "
-        f"to decide between {text_of(laws.best)} and {row['law']}"
+        f"to decide between {text_of(laws.best, laws)} and {row['law']}"
     )
 
 
@@ -245,7 +245,7 @@ def law_functions(
     count = laws.n_credible(mass)
     functions: dict[str, Callable[[float], float]] = {}
     for index, law in enumerate(laws.equations[:count]):
-        text = text_of(law)
-        # Two laws may read the same with numbers of 4 digits
+        text = text_of(law, laws)
+        # Two laws may read the same with rounded numbers
         functions[f"{text} [{index}]" if text in functions else text] = bound(law)
     return functions

@@ -33,6 +33,8 @@ def test_constants_stand_term_by_term_and_can_be_replaced():
     assert other.n_constants == 3
     with pytest.raises(InputError, match="constants must have shape"):
         LAW.with_constants([1.0])
+    bare = Equation((Term(1, ("x", "inv")),), 0.0, 0.0, 0)
+    assert bare.with_constants(bare.constants) == bare
 
 
 def test_exact_coefficients_are_not_fitted():

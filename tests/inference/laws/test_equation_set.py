@@ -13,6 +13,8 @@ from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.equation_text import text_of
+from physlearn.inference.laws.expression import evaluate
+from physlearn.inference.laws.expression_text import parse_expression
 
 RANGES = np.array([[0.5, 4.0]])
 
@@ -170,6 +172,26 @@ def test_what_a_session_shows_starts_with_the_verdict():
     page = laws._repr_html_()
     assert "<table" in page
     assert "the noise is a guess" in page
+
+
+@pytest.mark.parametrize("keeps_data", [True, False])
+def test_the_printed_law_is_the_law_within_the_noise(keeps_data):
+    """Years: with 4 digits 2 / (t - 1999.53) reads 2 / (t - 2000), infinite at the first point."""
+    years, sd = np.linspace(2000.0, 2020.0, 60), 0.01
+    data = observe(2.0 / (years - 1999.53), sd, np.random.default_rng(3), x=years, name="t")
+    forms = (
+        law((1.9987654, ("t", -1999.53217, "add", "inv"))),
+        law((0.00099912345, ("t", "log", -7.600652791894611, "add", "inv")), length=1.0),
+        law((1.23456, (1,)), length=9.0),
+    )
+    laws = EquationSet(forms, ("t",), "y", np.array([[2000.0, 2020.0]]), sd,
+                       data=data if keeps_data else None)  # fmt: skip
+    for form, text in zip(forms, laws.table["equation"], strict=True):
+        printed = evaluate(parse_expression(text.replace("**", "^"), ["t"]), {"t": years})
+        assert np.abs(printed - form.predict({"t": years})).max() <= 0.05 * sd
+    assert laws.table["equation"][2] == "1.235"
+    assert f"{laws.table['equation'][0]}" in laws.verdict
+    assert r"1999.532" in laws.to_latex()
 
 
 def test_numbers_are_shown_with_four_digits():
