@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 
 FEWEST_SEEN = 8
 MOST_BODIES = 24
+FEWEST_STEPS = 20  # independent ones, to tell bodies that coast from such that diffuse
 TOO_CLOSE = 1e-9  # of the median distance
 
 
@@ -29,7 +30,8 @@ class Bodies:
     times
         Shape (T,), from 0 to 1.
     places
-        Shape (T, N, d); NaN where a body was not seen. Run on across a periodic box.
+        Shape (T, N, d); NaN where a body was not seen. Run on across a periodic box. Seen from
+        where the bodies are, moving as they do on the average: laws of pairs do not tell.
     weight
         Shape (T, N): 1 / variance of a coordinate (1 where the noise is not known).
     noise_known
@@ -97,12 +99,25 @@ def read_bodies(trajectory: Any) -> Bodies:
         places = _run_on(places, box)
     distances = _distances(places, box, names)
     times = trajectory.times[shown]
+    places = _from_their_middle(times, places)
     length, duration = float(np.median(distances)), float(times[-1] - times[0])
     return Bodies(
         (times - times[0]) / duration, places / length, weight * (length**2 if known else 1.0),
         known, box / length, distances / length, names, length, duration, trajectory.unit,
         trajectory.time_unit,
     )  # fmt: skip
+
+
+def _from_their_middle(times: Floats, places: Floats) -> Floats:
+    """Subtract the bodies' mean velocity and place, as of straight lines through their tracks."""
+    speeds = np.empty(places.shape[1:])
+    for body in range(places.shape[1]):
+        seen = np.isfinite(places[:, body, 0])
+        since = times[seen] - times[seen].mean()
+        own = places[seen, body]
+        speeds[body] = since @ (own - own.mean(axis=0)) / (since @ since)
+    moved = places - (times - times[0])[:, None, None] * speeds.mean(axis=0)
+    return np.asarray(moved - np.nanmean(moved, axis=(0, 1)))
 
 
 def check_tracks(trajectory: Any) -> None:
@@ -120,6 +135,12 @@ def check_tracks(trajectory: Any) -> None:
         raise NotIdentified(
             f"a law of motion needs more than one frame; trajectory has {n_frames}: a single one "
             "can only be read by fit_pair_potential."
+        )
+    cell = trajectory.cell
+    if cell is not None and not np.array_equal(cell, np.diag(np.diag(cell))):
+        raise InputError(
+            "the cell of trajectory must be rectangular (periods on its diagonal), got "
+            f"{np.asarray(cell).tolist()}: a skewed box is not read."
         )
 
 
@@ -169,9 +190,16 @@ def _distances(places: Floats, box: Floats, names: NDArray[np.int64]) -> Floats:
 
 
 def memory_of_steps(trajectory: Trajectory) -> float:
-    """Return the largest correlation of displacements that follow each other, over several lags.
+    """Return what displacements that follow each other correlate by at least, over several lags.
 
-    Near 1 for bodies that coast (Newton), near 0 or below for particles that a fluid shakes.
+    Near 1 for bodies that coast (Newton), 0 for particles that a fluid shakes. A flow that
+    carries all is no memory of their own: displacements are those beside the others'. The
+    correlation counts less two standard deviations, at lags of at least 20 independent steps.
+
+    Raises
+    ------
+    NotIdentified
+        If no lag has as many.
 
     Examples
     --------
@@ -182,23 +210,34 @@ def memory_of_steps(trajectory: Trajectory) -> float:
     """
     shown, row = np.unique(trajectory.frame, return_inverse=True)
     names, column = np.unique(trajectory.particle, return_inverse=True)
-    places = np.full((len(shown), len(names), trajectory.positions.shape[1]), np.nan)
+    n, d = len(names), trajectory.positions.shape[1]
+    places = np.full((len(shown), n, d), np.nan)
     places[row, column] = trajectory.positions
     if trajectory.cell is not None:
         places = _run_on(places, np.diag(trajectory.cell))
-    found, lag = 0.0, 1
+    found, lag = -1.0, 1
     while 3 * lag < len(shown):
         step = places[lag:] - places[:-lag]
-        if len(names) > 2:
-            with np.errstate(invalid="ignore"):
-                counted = np.maximum(np.isfinite(step).sum(axis=1, keepdims=True), 1)
-                step = step - np.nansum(step, axis=1, keepdims=True) / counted
+        counted = np.isfinite(step[..., :1]).sum(axis=1, keepdims=True)
+        step = np.where(counted > 1, step - np.nansum(step, axis=1, keepdims=True)
+                        / np.maximum(counted, 1), np.nan)  # fmt: skip
         first, second = step[:-lag], step[lag:]
         both = np.isfinite(first[..., 0]) & np.isfinite(second[..., 0])
-        if both.sum() >= FEWEST_SEEN:
+        # Beside their mean n particles move in n - 1 ways; steps overlap over a lag
+        repeated = lag * n / (n - 1)
+        if both.sum() * d / repeated >= FEWEST_STEPS:
             a, b = first[both], second[both]
+            along = (a * b).sum(axis=1)
             # By the product of lengths: steps of uneven times may differ in length
-            size = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1)).sum()
-            found = max(found, float((a * b).sum() / max(size, 1e-300)))
+            size = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+            whole = max(float(size.sum()), 1e-300)
+            share = float(along.sum()) / whole
+            error = float(np.sqrt(repeated * ((along - share * size) ** 2).sum())) / whole
+            found = max(found, share - 2.0 * error, 0.0)
         lag *= 2
+    if found < 0.0:
+        raise NotIdentified(
+            f"{len(shown)} frames of {n} particles are too few to tell coasting from diffusion: "
+            "say regime='newtonian' or 'overdamped' in the options."
+        )
     return found

@@ -110,8 +110,8 @@ def _regime(trajectory: Trajectory, settings: PairLawOptions) -> tuple[str, str]
     regime = "newtonian" if memory > COASTING else "overdamped"
     how = "Newton's law" if regime == "newtonian" else "overdamped motion in a fluid"
     return regime, (
-        f"read as {how}: displacements that follow each other correlate by {memory:.2f} (regime= "
-        "says otherwise)"
+        f"read as {how}: displacements that follow each other correlate by at least "
+        f"{memory:.2f} (regime= says otherwise)"
     )
 
 
@@ -123,7 +123,7 @@ def _of_bodies(
 
     bodies = read_bodies(trajectory)
     strengths = masses_of(masses, bodies)
-    if strengths is None and (settings.strengths == "equal" or bodies.n_bodies == 2):
+    if strengths is None and settings.strengths == "equal":
         strengths = np.ones(bodies.n_bodies)
     return laws_of_bodies(curve_of_bodies(bodies, strengths), settings)
 

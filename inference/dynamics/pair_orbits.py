@@ -88,7 +88,7 @@ def _promising(curve: BodyCurve, options: PairLawOptions) -> list[tuple[PairForm
     information = curve.information / curve.variance
     values, vectors = np.linalg.eigh(information)
     root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-    sd = np.sqrt(np.diag(np.linalg.pinv(information, hermitian=True)))
+    sd = _errors_at_nodes(curve)
     forms = force_forms(tuple(options.laws))
     if options.search:
         forms += searched_forms(curve.nodes, curve.values, np.maximum(sd, 1e-12 * sd.max()))
@@ -103,6 +103,15 @@ def _promising(curve: BodyCurve, options: PairLawOptions) -> list[tuple[PairForm
     kept = [row for place, row in enumerate(ranked)
             if place < options.n_refitted or not row[1].n_constants]  # fmt: skip
     return [(form, constants) for _, form, constants in kept]
+
+
+def _errors_at_nodes(curve: BodyCurve) -> Floats:
+    """Return the force's standard deviation at nodes; the largest where the tracks tell nothing."""
+    inverse = np.linalg.pinv(curve.information, hermitian=True) * curve.variance
+    sd = np.sqrt(np.maximum(np.diag(inverse), 0.0))
+    told = np.isfinite(sd) & (sd > 0)
+    largest = sd[told].max() if told.any() else float(np.abs(curve.values).max()) or 1.0
+    return np.where(told, sd, largest)
 
 
 def _followed(
@@ -139,8 +148,7 @@ def _equation_set(
     pairs = [(_measured(problem, one, curve), one) for one in found]
     best = min(pairs, key=lambda pair: pair[0].description_length)[1]
     force_unit = bodies.length / bodies.duration**2
-    information = curve.information / curve.variance
-    sd = np.sqrt(np.diag(np.linalg.pinv(information, hermitian=True))) * force_unit
+    sd = _errors_at_nodes(curve) * force_unit
     nodes = curve.nodes * bodies.length
     laws = different_laws([law for law, _ in pairs], nodes, sd, options.n_kept)
     remarks = [_said_of_strengths(problem, best), *_said_of_pieces(problem)]

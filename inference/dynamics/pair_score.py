@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.checks import NotIdentified
 from physlearn.inference.dynamics.pair_forms import PairForm, in_film_units
 from physlearn.inference.law_search.description_length import structure_length
 from physlearn.inference.laws.equation import Equation
@@ -61,7 +62,13 @@ def measured_law(
 
 
 def different_laws(laws: list[Equation], nodes: Floats, sd: Floats, n_kept: int) -> list[Equation]:
-    """Sort by description length; of equal laws of as many constants the shortest stays."""
+    """Sort by description length; of equal laws of as many constants the shortest stays.
+
+    Raises
+    ------
+    NotIdentified
+        If no law is finite where bodies were seen.
+    """
     kept: list[Equation] = []
     said: list[Floats] = []
     for law in sorted(laws, key=lambda law: (law.description_length, law.complexity)):
@@ -75,5 +82,10 @@ def different_laws(laws: list[Equation], nodes: Floats, sd: Floats, n_kept: int)
         if not any(same):
             kept.append(law)
             said.append(values)
+    if not kept:
+        raise NotIdentified(
+            "no law of the force is finite at the distances that were seen: give more times or "
+            "more bodies."
+        )
     constant = [law for law in kept[n_kept:] if not law.variables]
     return kept[:n_kept] + constant

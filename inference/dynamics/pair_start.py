@@ -75,17 +75,34 @@ def smooth_bodies(bodies: Bodies) -> Paths:
 
 
 def positions_at(paths: Paths, times: Floats, order: int = 0) -> Floats:
-    """Smoothed positions (T, n, d), or their derivatives."""
-    found = [[curve(times, order) for curve in own] for own in paths]
+    """Smoothed positions (T, n, d), or their derivatives; straight on where a body is unseen."""
+    found = [[_straight_on(curve, times, order) for curve in own] for own in paths]
     return np.moveaxis(np.array(found), 2, 0)
+
+
+def _straight_on(curve: BSpline, times: Floats, order: int) -> Floats:
+    first, last = curve.t[curve.k], curve.t[-curve.k - 1]
+    inside = np.clip(times, first, last)
+    value = curve(inside, order)
+    if order == 0:
+        value = value + (times - inside) * curve(inside, 1)
+    return np.asarray(value if order < 2 else np.where(times == inside, value, 0.0))
+
+
+def seen_spans(paths: Paths) -> Floats:
+    """Shape (n, 2): when each body was seen first and last."""
+    return np.array([[own[0].t[own[0].k], own[0].t[-own[0].k - 1]] for own in paths])
 
 
 def fastest_rate(paths: Paths) -> float:
     """Return the largest root mean square speed of a body over its spread, of those that move."""
-    times = np.linspace(0.0, 1.0, 400)
-    places, speeds = positions_at(paths, times), positions_at(paths, times, 1)
-    spread = np.sqrt(((places - places.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
-    speed = np.sqrt((speeds**2).sum(axis=2).mean(axis=0))
+    found = []
+    for own, (first, last) in zip(paths, seen_spans(paths), strict=True):
+        times = np.linspace(first, last, 400)
+        places, speeds = positions_at([own], times)[:, 0], positions_at([own], times, 1)[:, 0]
+        found.append((((places - places.mean(axis=0)) ** 2).sum(axis=1).mean(),
+                      (speeds**2).sum(axis=1).mean()))  # fmt: skip
+    spread, speed = np.sqrt(np.array(found)).T
     moving = spread > 0.1 * spread.max()
     return float(max((speed[moving] / spread[moving]).max(), 1.0))
 
@@ -129,8 +146,8 @@ def start_of_force(bodies: Bodies, paths: Paths, strengths: Floats | None) -> We
     n = bodies.n_bodies
     design_of = partial(_design, bumps[0], unit, distance)
     starts = (
-        [np.full(n, 1.0 / n), *np.eye(n)] if strengths is None and n > 2
-        else [np.full(n, 1.0 / n) if strengths is None else strengths]
+        [np.full(n, 1.0 / n), *np.eye(n)] if strengths is None
+        else [strengths]
     )  # fmt: skip
     found = [_alternate(*design_of(one), target, one, fixed=strengths is not None)
              for one in starts]  # fmt: skip

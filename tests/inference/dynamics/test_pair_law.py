@@ -1,6 +1,8 @@
 """Laws of the force between particles: orbits, springs, films, and data without a force."""
 
 import math
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.inference.dynamics.pair_bodies import memory_of_steps
 from physlearn.inference.dynamics.pair_films import FilmCurve, laws_of_film
 from physlearn.inference.dynamics.pair_forms import KNOWN, _read, fit_to_curve, in_film_units
-from physlearn.inference.dynamics.pair_law import discover_pair_law
+from physlearn.inference.dynamics.pair_law import COASTING, discover_pair_law
 from physlearn.inference.dynamics.pair_options import PairLawOptions
 from physlearn.records import Trajectory
 
@@ -34,7 +36,7 @@ def _tracks(force, strengths, x, v, times, noise, seed, missing=0.0, **record):
     return Trajectory(frame, body, places[frame, body], times, **record)
 
 
-def _orbits(seed, scale=1.0, **record):
+def _orbits(seed, **record):
     """A star and three planets, times uneven, a tenth of the positions missing."""
     rng = np.random.default_rng((seed, 5))
     radius, angle = np.array([1.0, 1.7, 2.8]), rng.uniform(0, 2 * np.pi, 3)
@@ -71,6 +73,46 @@ def test_the_exponent_as_a_free_constant_holds_minus_two(orbit_laws):
     power = orbit_laws.index_of([("r", "c", "pow")])
     law = orbit_laws.law(power)
     assert abs(law.constants[1] + 2.0) < 4 * math.sqrt(law.covariance[1, 1]) < 0.1
+
+
+def _two(ratio, seed=1):
+    """Two bodies on an ellipse about each other; the strengths' sum is 1."""
+    share = np.array([ratio, 1.0]) / (1 + ratio)
+    arms = np.array([[share[1], 0.0], [-share[0], 0.0]])
+    return _tracks(lambda r: -1 / r**2, share, arms, 0.75 * arms[:, ::-1], np.linspace(0, 6, 100),
+                   0.005, seed, **ORBIT)  # fmt: skip
+
+
+FEW = PairLawOptions(search=False, n_refitted=4)
+
+
+@pytest.fixture(scope="module")
+def two_bodies():
+    return discover_pair_law(_two(3.0), options=FEW)
+
+
+def test_two_bodies_tell_the_ratio_of_their_strengths(two_bodies):
+    assert two_bodies.best.structure == {("r", "square", "inv")}
+    error = math.sqrt(two_bodies.best.covariance[0, 0])
+    assert abs(two_bodies.best.constants[0] + 1.0) < 4 * error < 0.02
+    heavy = re.search(r"0: ([.\d]+) \+- ([.\d]+), 1:", two_bodies.warnings[0])
+    assert abs(float(heavy[1]) - 0.75) < 4 * float(heavy[2]) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("scale", "slower", "flow"), [(1.0, 1.0, 0.0), (1.0, 1.0, 50.0), (1e-6, 1e3, 0.0)]
+)
+def test_neither_origin_nor_flow_nor_units_matter(two_bodies, scale, slower, flow):
+    film = _two(3.0)
+    places = film.positions + [100.0, -300.0] + flow * film.times[film.frame][:, None]
+    moved = replace(film, positions=scale * places, times=slower * film.times)
+    laws = discover_pair_law(moved, options=FEW)
+    assert [law.structure for law in laws.equations] == [
+        law.structure for law in two_bodies.equations
+    ]
+    power = scale**3 / slower**2
+    assert laws.best.constants[0] == pytest.approx(power * two_bodies.best.constants[0], rel=1e-5)
+    assert laws.weights == pytest.approx(two_bodies.weights, abs=1e-3)
 
 
 def test_known_masses_and_springs():
@@ -111,6 +153,28 @@ def test_free_diffusion_holds_no_force():
         assert laws.units == "kT/um" and "0" in set(laws.table["equation"])
         claims += laws.claims_law
     assert claims == 0  # each with a chance of 5 % or less
+
+
+def test_two_that_diffuse_in_a_flow_are_no_orbits():
+    for frames, n in ((13, 2), (60, 2), (100, 3)):
+        rng = np.random.default_rng(frames)
+        flow = 3.0 * np.arange(frames)[:, None, None]
+        newtonian = 0
+        for _ in range(200):
+            walk = np.cumsum(rng.normal(size=(frames, n, 2)), axis=0) + flow
+            newtonian += memory_of_steps(_pair(walk)) > COASTING
+        assert newtonian == 0
+
+
+def test_too_few_steps_tell_no_regime():
+    with pytest.raises(NotIdentified, match="8 frames of 2 particles are too few to tell coasting"):
+        discover_pair_law(_pair(np.random.default_rng(0).normal(size=(8, 2, 2))))
+
+
+def test_skewed_boxes_are_refused():
+    film = replace(_two(3.0), cell=np.array([[10.0, 1.0], [0.0, 10.0]]))
+    with pytest.raises(InputError, match=r"must be rectangular .* skewed"):
+        discover_pair_law(film, options=FEW)
 
 
 def _curve(force, seed, share=0.05, freedom=math.inf):
