@@ -17,7 +17,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
+from physlearn.checks import InputError
 from physlearn.inference.law_data.noise_models import NoiseModel, Observations
 
 __all__ = ["TrueValues", "true_values"]
@@ -28,6 +30,8 @@ WIDTHS = {1: 0.4, 2: 0.7}  # of a normal, in errors, by the number of columns wi
 MOST_NORMALS = 400  # of the grid
 STEPS = 25
 LIGHTEST = 1e-4  # of a measurement's heaviest normal
+REACH = 7.0  # standard deviations of a reading within which normals are looked at
+MOST_ENTRIES = 20_000_000  # 160 MB an array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,9 +82,8 @@ class TrueValues:
         own = self.total(gain * share)
         moved = share * (gain - own[:, self.point])
         for prior in self.priors:
-            pull = np.zeros((len(gain), len(prior.weights[-1].T)))
-            for row, values in zip(pull, moved, strict=True):
-                np.add.at(row, prior.normal, values)
+            k = prior.seen.shape[1]
+            pull = np.array([np.bincount(prior.normal, row, minlength=k) for row in moved])
             own = own + prior.felt_by_readings(pull)
         return own
 
@@ -90,25 +93,36 @@ class _Prior:
     """How the distribution of one column's true values came about.
 
     ``normal`` (m,) is each normal's place on the grid, ``seen`` (n, k) the densities of the
-    readings, ``weights`` those of every step, (n, k) each, and ``priors`` (k,) what they led to.
+    readings, and ``priors`` (k,) what every step led to; the steps' weights, n by k each, follow
+    from them.
     """
 
     normal: NDArray[np.int64]
-    seen: Floats
-    weights: tuple[Floats, ...]
+    seen: csr_array
     priors: tuple[Floats, ...]
 
     def felt_by_readings(self, pull: Floats) -> Floats:
         """Carry slopes by the logarithms of the weights (p, k) back to the readings, (p, n)."""
-        n = len(self.seen)
+        n = self.seen.shape[0]
         felt = np.zeros((len(pull), n))
-        for weight, prior in zip(self.weights[::-1], self.priors[:0:-1], strict=True):
+        for before, prior in zip(self.priors[-2::-1], self.priors[:0:-1], strict=True):
+            shares = _weights(self.seen, before)
+            weight = csr_array((shares, self.seen.indices, self.seen.indptr), self.seen.shape)
             by_prior = pull / np.maximum(prior, 1e-300)
-            felt += by_prior @ weight.T
-            pull = (by_prior * weight.sum(axis=0) - (by_prior @ weight.T) @ weight) / n
-        felt += (pull / np.maximum(self.priors[0], 1e-300)) @ self.seen.T
+            step = (weight @ by_prior.T).T
+            felt += step
+            pull = (by_prior * weight.sum(axis=0) - (weight.T @ step.T).T) / n
+        felt += (self.seen @ (pull / np.maximum(self.priors[0], 1e-300)).T).T
         result: Floats = (felt - felt.mean(axis=1, keepdims=True)) / n
         return result
+
+
+def _weights(seen: csr_array, prior: Floats) -> Floats:
+    """Return each reading's shares in the normals of the grid, in the order of ``seen.data``."""
+    values = seen.data * prior[seen.indices]
+    total = np.add.reduceat(values, seen.indptr[:-1])
+    shares: Floats = values / np.repeat(total, np.diff(seen.indptr))
+    return shares
 
 
 def true_values(data: Observations, noise: NoiseModel) -> TrueValues | None:
@@ -121,6 +135,11 @@ def true_values(data: Observations, noise: NoiseModel) -> TrueValues | None:
     noise
         The noise model; one or two columns with errors are resolved, of more each gets one normal
         about the mean of its true value, which is right for straight laws.
+
+    Raises
+    ------
+    InputError
+        If the measurements spread over more than 20 million places: half a million points.
 
     Examples
     --------
@@ -144,17 +163,19 @@ def true_values(data: Observations, noise: NoiseModel) -> TrueValues | None:
     widths: dict[str, Floats] = {}
     priors: list[_Prior] = []
     for name, sd in errors.items():
-        middle, width, prior = _normals(data.columns[name], sd, WIDTHS.get(len(errors)))
-        weight = prior.weights[-1]
-        kept = weight >= LIGHTEST * weight.max(axis=1, keepdims=True)
-        old, new = np.nonzero(kept[point])
-        rows = point[old]
-        middles = {key: value[old] for key, value in middles.items()} | {name: middle[rows, new]}
-        widths = {key: value[old] for key, value in widths.items()} | {name: width[rows]}
-        log_weight = log_weight[old] + np.log(weight[rows, new])
-        priors = [replace(one, normal=one.normal[old]) for one in priors]
-        priors.append(replace(prior, normal=new))
-        point = rows
+        one = _normals(name, data.columns[name], sd, WIDTHS.get(len(errors)))
+        old, entry = _spread_rows(one.start, point)
+        if old.size > MOST_ENTRIES:
+            raise InputError(
+                f"x_sd spreads {n} points over {old.size} places, more than {MOST_ENTRIES}: take "
+                f"every {-(-old.size // MOST_ENTRIES)}th point, or give x_sd of one column alone."
+            )
+        middles = {key: value[old] for key, value in middles.items()} | {name: one.middle[entry]}
+        point = point[old]
+        widths = {key: value[old] for key, value in widths.items()} | {name: one.width[point]}
+        log_weight = log_weight[old] + np.log(one.weight[entry])
+        priors = [replace(other, normal=other.normal[old]) for other in priors]
+        priors.append(replace(one.prior, normal=one.place[entry]))
     first = np.searchsorted(point, np.arange(n))
     scale = np.add.reduceat(np.exp(log_weight), first)
     return TrueValues(
@@ -179,27 +200,75 @@ def _repeated(
     return Observations(np.array(columns), data.y[point], data.names, data.censored[point])
 
 
-def _normals(x: Floats, sd: Floats, share: float | None) -> tuple[Floats, Floats, _Prior]:
-    """Middles (n, k) and widths (n,) of the normals of one column, and their weights' history."""
+def _spread_rows(
+    start: NDArray[np.int64], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every entry of every row named: its place among ``rows`` and among the entries."""
+    counts = (start[1:] - start[:-1])[rows]
+    old = np.repeat(np.arange(rows.size), counts)
+    within = np.arange(old.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    return old, start[rows][old] + within
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Normals:
+    """Normals of one column, those of a reading from ``start`` (n + 1,) on.
+
+    ``place`` on the grid, ``middle`` and ``weight`` are of each normal, ``width`` (n,) of those of
+    each reading.
+    """
+
+    start: NDArray[np.int64]
+    place: NDArray[np.int64]
+    middle: Floats
+    weight: Floats
+    width: Floats
+    prior: _Prior
+
+
+def _normals(name: str, x: Floats, sd: Floats, share: float | None) -> _Normals:
     nowhere = np.zeros(0, dtype=np.int64)
     if share is None:
-        one = np.ones((x.size, 1))
+        rows, one = np.arange(x.size + 1), np.ones(1)
+        seen = csr_array((np.ones(x.size), np.zeros(x.size, dtype=np.int64), rows))
         mean, spread = float(x.mean()), max(float(x.var() - np.mean(sd**2)), 1e-6 * float(x.var()))
         kept = spread / (spread + sd**2)
-        middle = (mean + kept * (x - mean))[:, None]
-        return middle, sd * np.sqrt(kept), _Prior(nowhere, one, (one,), (one[0], one[0]))
+        return _Normals(
+            rows, np.zeros(x.size, dtype=np.int64), mean + kept * (x - mean), np.ones(x.size),
+            sd * np.sqrt(kept), _Prior(nowhere, seen, (one, one)),
+        )  # fmt: skip
     low, high = float(x.min()), float(x.max())
     width = max(share * float(np.median(sd[sd > 0])), (high - low) / MOST_NORMALS)
     centres = np.linspace(low, high, int(np.ceil((high - low) / width)) + 1)
-    variance = sd[:, None] ** 2 + width**2
-    seen = np.exp(-0.5 * (x[:, None] - centres) ** 2 / variance) / np.sqrt(variance)
-    priors = [seen.mean(axis=0)]
-    weights = []
+    variance = sd**2 + width**2
+    seen = _densities(name, x, variance, centres)
+    priors = [seen.sum(axis=0) / x.size]
     for _ in range(STEPS):
-        weight = seen * priors[-1]
-        weight = weight / weight.sum(axis=1, keepdims=True)
-        weights.append(weight)
-        priors.append(weight.mean(axis=0))
-    middle = (x[:, None] * width**2 + centres * sd[:, None] ** 2) / variance
-    prior = _Prior(nowhere, seen, tuple(weights), tuple(priors))
-    return middle, sd * width / np.sqrt(sd**2 + width**2), prior
+        weight = _weights(seen, priors[-1])
+        priors.append(np.bincount(seen.indices, weight, minlength=centres.size) / x.size)
+    heaviest = np.maximum.reduceat(weight, seen.indptr[:-1])
+    row = np.repeat(np.arange(x.size), np.diff(seen.indptr))
+    kept = weight >= LIGHTEST * heaviest[row]
+    row, place = row[kept], seen.indices[kept].astype(np.int64)
+    middle = (x[row] * width**2 + centres[place] * sd[row] ** 2) / variance[row]
+    return _Normals(
+        np.searchsorted(row, np.arange(x.size + 1)), place, middle, weight[kept],
+        sd * width / np.sqrt(variance), _Prior(nowhere, seen, tuple(priors)),
+    )  # fmt: skip
+
+
+def _densities(name: str, x: Floats, variance: Floats, centres: Floats) -> csr_array:
+    """Density of every reading under the normals within `REACH` of it, (n, k)."""
+    spacing, reach = centres[1] - centres[0], REACH * np.sqrt(variance)
+    first = np.maximum(np.ceil((x - reach - centres[0]) / spacing), 0).astype(np.int64)
+    last = np.minimum(np.floor((x + reach - centres[0]) / spacing), centres.size - 1)
+    start = np.concatenate([[0], np.cumsum(last.astype(np.int64) - first + 1)])
+    if start[-1] > MOST_ENTRIES:
+        raise InputError(
+            f"x_sd of {name!r} spreads {x.size} points over {start[-1]} places, more than "
+            f"{MOST_ENTRIES}: take every {-(-start[-1] // MOST_ENTRIES)}th point."
+        )
+    row, entry = _spread_rows(start, np.arange(x.size))
+    place = first[row] + entry - start[row]
+    density = np.exp(-0.5 * (x[row] - centres[place]) ** 2 / variance[row])
+    return csr_array((density / np.sqrt(variance[row]), place, start), shape=(x.size, centres.size))

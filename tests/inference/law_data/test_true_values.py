@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from physlearn.checks import InputError
+from physlearn.inference.law_data import true_values as true_values_module
 from physlearn.inference.law_data.likelihood_fit import maximise
 from physlearn.inference.law_data.noise_models import NoiseModel, observe
 from physlearn.inference.law_data.true_values import true_values
@@ -66,37 +68,55 @@ def test_the_likelihood_is_the_integral():
 def test_readings_are_felt_as_differences_say():
     data, noise = readings(4, n=12)
     prior = true_values(data, noise).priors[0]
+    seen = prior.seen.toarray()
     pull = np.random.default_rng(1).normal(size=(2, len(prior.priors[0])))
 
     def logs(share):
-        weights = share @ prior.seen
-        for _ in prior.weights:
-            each = prior.seen * weights
+        weights = share @ seen
+        for _ in prior.priors[1:]:
+            each = seen * weights
             weights = share @ (each / each.sum(axis=1, keepdims=True))
         return np.log(weights / weights.sum())
 
     even, step = np.full(12, 1.0 / 12.0), 1e-6
-    felt = prior.felt_by_readings(pull - pull.mean(axis=1, keepdims=True) * 0.0)
+    felt = prior.felt_by_readings(pull)
     expected = []
     for point in range(12):
         move = step * ((np.arange(12) == point) - 1.0 / 12.0)
         slope = (logs(even + move) - logs(even - move)) / (2.0 * step)
         expected.append(pull @ slope / 12.0)
-    # The weights' common factor says nothing
-    away = np.array(expected).T - felt
-    np.testing.assert_allclose(away - away.mean(axis=1, keepdims=True), 0.0, atol=2e-3)
+    # Differences over 1e-6 hold 9 digits
+    np.testing.assert_allclose(np.array(expected).T, felt, rtol=0.0, atol=1e-7 * abs(felt).max())
+
+
+def test_many_readings_need_little_and_too_many_are_refused(monkeypatch):
+    rng = np.random.default_rng(6)
+    x, noise = rng.uniform(0.0, 100.0, 20_000), NoiseModel(sd=0.1, x_sd={"x": 0.2, "z": 0.2})
+    one = NoiseModel(sd=0.1, x_sd={"x": 0.2})
+    spread = true_values(observe({"x": x}, x, one), one)
+    # A reading reaches 7 * hypot(0.2, 0.25) to both sides, in steps of 0.25
+    assert spread.priors[0].seen.nnz < 20 * x.size
+    np.testing.assert_allclose(spread.total(np.exp(spread.log_weight)), 1.0)
+    monkeypatch.setattr(true_values_module, "MOST_ENTRIES", 10_000)
+    with pytest.raises(InputError, match=r"x_sd of 'x' spreads 20000 points .* take every 3\dth"):
+        true_values(observe({"x": x}, x, one), one)
+    monkeypatch.setattr(true_values_module, "MOST_ENTRIES", 4_000)
+    few = {"x": x[:200], "z": rng.permutation(x[:200])}
+    with pytest.raises(InputError, match=r"x_sd spreads 200 points over .* of one column alone"):
+        true_values(observe(few, x[:200], noise), noise)
 
 
 def test_a_curved_law_is_neither_biased_nor_too_sure():
     """Taken to first order the exponent comes out 2.3 of its own errors too small."""
-    n = 40
+    n = 120
     away = []
     for seed in range(n):
         data, noise = readings(100 + seed)
         found = maximise(growth, TRUTH, data, noise)
         away.append((found.constants - TRUTH) / np.sqrt(np.diag(found.covariance)))
     away = np.array(away)
-    assert (np.abs(np.median(away, axis=0)) < 0.25 + 4.0 * 1.25 / np.sqrt(n)).all()
+    # The median of n normals scatters by sqrt(pi / 2 n)
+    assert (np.abs(np.median(away, axis=0)) < 3.0 * np.sqrt(np.pi / (2.0 * n))).all()
     inside = (np.abs(away) < stats.norm.ppf(0.95)).sum(axis=0)
     assert (inside >= stats.binom.ppf(0.005, n, 0.9)).all()
 
