@@ -96,7 +96,9 @@ SAME_EVERYWHERE = "the diffusion is the same everywhere"
 
 def _drift_answer(laws: DynamicsLaws) -> Answer:
     """Say whether a force that depends on the place acts on each particle."""
-    claimed = [name for name in laws if name != "D" and laws[name].claims_law]
+    from physlearn.inference.dynamics.drift_words import force_targets
+
+    claimed = [name for name in force_targets(laws) if laws[name].claims_law]
     # Free diffusion has its own answer, whose number counts what smearing leaves at short lags
     said = [text for text in laws.said if not text.startswith(SAME_EVERYWHERE)]
     first, *rest = (text[0].upper() + text[1:] for text in said)

@@ -124,8 +124,7 @@ def free_curves(
         return None
     drift = tuple(_told(found, slice(a * k, (a + 1) * k), nodes, np.ones(k)) for a in range(d))
     values = np.exp(found.before[inside])
-    told = _told(found, inside, coarse, 1.0 / values)
-    diffusion = Told(coarse, values, told.root, told.seen - told.root @ (told.values - values))
+    diffusion = _told(found, inside, coarse, 1.0 / values, values)
     noise = float(found.numbers[-1]) if motion.has_noise else log_noise
     here = fields(found.numbers)
     return FreeCurve(drift, diffusion, found, noise, here[:2])
@@ -145,7 +144,7 @@ def regressed_curves(
     places, moves, times = earlier[seen].T, (end - begin)[seen].T, gaps[seen]
     d = len(places)
     size = float(np.sqrt(np.mean(moves**2)))
-    level = max((size**2 - 2.0 * noise) / (2.0 * float(times.mean())), 0.05 * size**2)
+    level = max(size**2 - 2.0 * noise, 0.1 * size**2) / (2.0 * float(times.mean()))
     spread = float(np.sqrt(places.var(axis=1).mean()))
     nodes, inside = _basis(places, places, NODES[d], size)
     wide, across = _basis(places, places, DIFFUSION_NODES[d], size)
@@ -179,8 +178,13 @@ def _regressed(
     return Told(nodes, np.asarray(values), root, seen)
 
 
-def _told(found: Climb, part: slice, nodes: Floats, slopes: Floats) -> Told:
-    """Eliminate all other numbers; ``slopes`` of the numbers by what stands at the nodes."""
+def _told(
+    found: Climb, part: slice, nodes: Floats, slopes: Floats, values_there: Floats | None = None
+) -> Told:
+    """Eliminate all other numbers; ``slopes`` of the numbers by what stands at the nodes.
+
+    ``values_there``: what stands at the nodes, where it is not the numbers themselves.
+    """
     inside = np.zeros(len(found.numbers), dtype=bool)
     inside[part] = True
     full, gradient = found.information, found.gradient
@@ -193,7 +197,7 @@ def _told(found: Climb, part: slice, nodes: Floats, slopes: Floats) -> Told:
     values, vectors = np.linalg.eigh(own)
     kept = values > CERTAIN * values[-1]
     root = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
-    at = found.before[part]
+    at = found.before[part] if values_there is None else values_there
     seen = root @ at + (vectors[:, kept].T @ pull) / np.sqrt(values[kept])
     return Told(nodes, at, root, seen)
 

@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 Tracks = Trajectory | pd.DataFrame | Mapping[str, Any] | Sequence[Any]
 
 FEWEST_STEPS = 30
+OFF_FRAME = 0.1  # of an interval, a time that belongs to a frame
 AXES = ("x", "y")
 NO_NOISE = 0.03  # of a step: 0.2 % of its square, which no few thousand steps tell from none
 
@@ -51,6 +52,8 @@ class DriftData:
         Texts; None where not known.
     apart, phases
         Every so many frames are looked at, from so many first frames.
+    still
+        Coordinates that never change, which were left out.
     """
 
     series: Series
@@ -62,6 +65,7 @@ class DriftData:
     time_unit: str | None
     apart: int = 1
     phases: int = 1
+    still: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[Floats, Floats, Floats]:
@@ -176,6 +180,7 @@ def read_drift_data(
         found = _of_trajectory(data, axes, localization_sd)
     else:
         found = _of_tables(data, axes, localization_sd)
+    found = _without_still_axes(found)
     steps = int(found.series.is_step.sum())
     if steps < FEWEST_STEPS:
         raise InputError(
@@ -192,6 +197,18 @@ def read_drift_data(
             )
         found = replace(found, exposure=min(exposure, shortest))
     return found
+
+
+def _without_still_axes(data: DriftData) -> DriftData:
+    """Leave out coordinates that never change: they say nothing of D, which is one for all."""
+    begin, end, _ = data.steps
+    moves = (begin != end).any(axis=0)
+    if moves.all():
+        return data
+    series = data.series.seen_as(data.series.positions[:, moves])
+    names = tuple(n for n, moving in zip(data.names, moves, strict=True) if moving)
+    still = tuple(n for n in data.names if n not in names)
+    return replace(data, series=series, names=names, still=still)
 
 
 def _of_trajectory(
@@ -238,7 +255,18 @@ def _of_tables(
             f"'particle'), or a list of such tables; got {type(data).__name__}."
         )
     known = [name for name in AXES if name in tables[0]]
-    names = tuple(known) if axes is None else tuple(AXES[k] for k in axes if k < len(AXES))
+    wanted = range(len(known)) if axes is None else list(axes)
+    if any(isinstance(k, bool) or k not in range(len(AXES)) for k in wanted) or len(
+        set(wanted)
+    ) < len(wanted):
+        raise InputError(
+            f"axes must name different columns of the tables, 0 for x and 1 for y; got {axes}."
+        )
+    names = tuple(AXES[k] for k in wanted) if axes is not None else tuple(known)
+    missing = [name for name in names if any(name not in table for table in tables)]
+    if axes is not None and missing:
+        raise InputError(f"axes={tuple(wanted)} asks for the column {missing[0]}, which a table "
+                         "does not have.")  # fmt: skip
     if not names or any(name not in table for table in tables for name in ("t", *names)):
         raise InputError("every table must have the columns t and x (and y, if the first has it).")
     pieces = [piece for table in tables for piece in _pieces(table, names)]
@@ -255,8 +283,20 @@ def _of_tables(
         raise InputError("data must hold some motion; every particle stands still.")
     series = Series(starts, gaps, places, np.zeros(len(rows)), np.repeat(rows[starts[:-1], 0],
                                                                          lengths))  # fmt: skip
-    frame = np.concatenate([np.arange(n) for n in lengths])
+    frame = _frames(rows[:, 0], starts, gaps)
     return DriftData(series, frame, names, _noise(localization_sd, len(rows)), 0.0, None, None)
+
+
+def _frames(times: Floats, starts: NDArray[np.int64], gaps: Floats) -> NDArray[np.int64]:
+    """Return each row's frame, rows left out counted; of irregular times its number."""
+    lengths = np.diff(starts)
+    rows: NDArray[np.int64] = np.concatenate([np.arange(n) for n in lengths])
+    inside = np.ones(len(times), dtype=bool)
+    inside[starts[:-1]] = False
+    since = (times - np.repeat(times[starts[:-1]], lengths)) / np.median(gaps[inside])
+    frames = np.rint(since)
+    regular = (np.abs(since - frames) < OFF_FRAME).all() and (np.diff(frames)[inside[1:]] > 0).all()
+    return frames.astype(np.int64) if regular else rows
 
 
 def _pieces(table: Any, names: tuple[str, ...]) -> list[Floats]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,16 @@ from physlearn.inference.langevin.force_map_series import FREE_NOISE_SD
 from physlearn.inference.law_search.description_length import structure_length
 from physlearn.inference.laws.equation import Equation
 
-__all__ = ["Bench", "Climb", "Motion", "MotionLaw", "climb", "constant_widths", "fields_of"]
+__all__ = [
+    "Bench",
+    "Climb",
+    "Motion",
+    "MotionLaw",
+    "climb",
+    "constant_widths",
+    "fields_of",
+    "gradient_of",
+]
 
 Floats = NDArray[np.float64]
 Fields = Callable[[Floats], tuple[Floats, Floats, float]]
@@ -26,6 +35,7 @@ FIRST_STEP = 1e-3  # of a number's width, to differentiate
 LATER_STEP = 0.05  # of its standard error
 NEARLY_NONE = 1e-10
 WIDE = 1e-9
+SLOPE_STEP = 1e-4  # of the range
 
 
 class Motion(Protocol):
@@ -80,6 +90,7 @@ class MotionLaw:
     """A drift for each axis, a diffusion and ln(noise): what a likelihood needs.
 
     The numbers are the constants of the drifts, of the diffusion, and ln(noise) where it is free.
+    Where it is ``tied``, particles drift by these drifts and by the gradient of the diffusion.
     """
 
     names: tuple[str, ...]
@@ -87,6 +98,7 @@ class MotionLaw:
     diffusion: Equation
     log_noise: float = 0.0
     free_noise: bool = False
+    tied: bool = False
     sizes: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,7 +123,7 @@ class MotionLaw:
             for k, law in enumerate((*self.drift, self.diffusion))
         ]
         noise = float(numbers[-1]) if self.free_noise else self.log_noise
-        return MotionLaw(self.names, tuple(laws[:-1]), laws[-1], noise, self.free_noise)
+        return replace(self, drift=tuple(laws[:-1]), diffusion=laws[-1], log_noise=noise)
 
 
 def fields_of(law: MotionLaw, points: Floats) -> Fields:
@@ -122,9 +134,27 @@ def fields_of(law: MotionLaw, points: Floats) -> Fields:
         here = law.with_numbers(numbers)
         with np.errstate(all="ignore"):
             drift = np.stack([one.predict(columns) for one in here.drift])
+            if law.tied:
+                drift = drift + gradient_of(here.diffusion, law.names, points)
             return drift, here.diffusion.predict(columns), here.log_noise
 
     return fields
+
+
+def gradient_of(law: Equation, names: tuple[str, ...], points: Floats) -> Floats:
+    """Slopes of a law along each axis at points (d, m), shape (d, m)."""
+    if not law.variables:
+        return np.zeros_like(points)
+    slopes = []
+    for axis, place in enumerate(points):
+        step = SLOPE_STEP * float(np.ptp(place))
+        ends = []
+        for turn in (1.0, -1.0):
+            moved = points.copy()
+            moved[axis] += turn * step
+            ends.append(law.predict(dict(zip(names, moved, strict=True))))
+        slopes.append((ends[0] - ends[1]) / (2.0 * step))
+    return np.stack(slopes)
 
 
 def constant_widths(law: Equation, columns: dict[str, Floats], reach: float) -> Floats:

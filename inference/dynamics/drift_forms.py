@@ -13,10 +13,10 @@ from scipy import optimize
 
 from physlearn.inference.dynamics.drift_curve import Told
 from physlearn.inference.dynamics.drift_fit import constant_widths
-from physlearn.inference.dynamics.wall_units import takes_units
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.description_length import structure_length
 from physlearn.inference.law_search.expression_search import SearchOptions, find_laws
+from physlearn.inference.law_search.unit_scales import rescaled_terms
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.expression import Program, floats_of, gradients, with_floats
 
@@ -139,7 +139,7 @@ def searched_forms(told: Told, names: Sequence[str], known: list[DriftForm]) -> 
         programs = tuple(term.program for term in law.terms)
         # An exact number may not stand for a place: it would mean another law in another unit
         free = all(isinstance(term.coefficient, float) for term in law.terms)
-        free = free and all(takes_units(program) for program in programs)
+        free = free and rescaled_terms(law.terms, dict.fromkeys(names, 2.0), 3.0) is not None
         if not free or _shape(programs) in there:
             continue
         there.add(_shape(programs))

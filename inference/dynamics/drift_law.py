@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,10 @@ def discover_drift_law(
 ) -> DynamicsLaws:
     """Find the laws of drift and diffusion of particles that move alone, from their tracks.
 
-    dx = b(x) dt + sqrt(2 D(x)) dW (Ito), with b the drift (force over friction). Displacements over
+    dx = b(x) dt + sqrt(2 D(x)) dW (Ito), with b the drift: force over friction where D is
+    the same everywhere; of particles at one temperature in general force over friction + dD/dx, so
+    that where D depends on the place b - dD/dx is fitted, too, and a force claimed only where that
+    differs from 0. Displacements over
     a frame interval are no measurements of b: a particle that turns within it seems to feel less.
     So laws are scored, and their constants fitted, by the density of the transitions: for exact
     places along one coordinate the Fokker-Planck equation on a grid, which holds at any frame
@@ -96,7 +99,8 @@ def discover_drift_law(
     Returns
     -------
     DynamicsLaws
-        Targets ``dx/dt`` (``dy/dt``), the drift in length / time, and ``D`` in length^2 / time. The
+        Targets ``dx/dt`` (``dy/dt``), the drift in length / time, and ``D`` in length^2 / time;
+        where the best D depends on the place also ``dx/dt - dD/dx`` (``dy/dt - dD/dy``). The
         weights of one target's laws are given the best laws of the others. Its first remarks are
         the verdict in words.
 
@@ -166,6 +170,9 @@ def _laws(found: SearchedDrift, n_kept: int) -> DynamicsLaws:
             units=f"{unit}/{time}" if known else None,
             variable_units=(str(unit),) * len(names) if known else None,
         )  # fmt: skip
+        if found.forces:
+            target = f"d{name}/dt - dD/d{name}"
+            sets[target] = replace(sets[f"d{name}/dt"], equations=found.forces[axis], target=target)
     sets["D"] = EquationSet(
         tuple(found.laws[-1][:n_kept]), names, "D", ranges, math.sqrt(2.0) * level, doubts,
         units=f"{unit}^2/{time}" if known else None,

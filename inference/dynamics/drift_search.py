@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.checks import NotIdentified
 from physlearn.inference.dynamics.drift_checks import Memory, memory_of, standard_steps
 from physlearn.inference.dynamics.drift_curve import FreeCurve, Told
 from physlearn.inference.dynamics.drift_data import DriftData, motion_of
@@ -19,6 +20,7 @@ from physlearn.inference.dynamics.drift_fit import (
     MotionLaw,
     fields_of,
 )
+from physlearn.inference.dynamics.drift_force import force_laws
 from physlearn.inference.dynamics.drift_forms import (
     DriftForm,
     diffusion_forms,
@@ -36,6 +38,7 @@ from physlearn.inference.dynamics.drift_frames import (
 )
 from physlearn.inference.dynamics.drift_grid import GridMotion
 from physlearn.inference.dynamics.drift_moments import MomentMotion
+from physlearn.inference.dynamics.drift_units import DriftUnits, in_own_units
 from physlearn.inference.laws.equation import Equation, Term
 
 __all__ = ["SearchedDrift", "search_drift"]
@@ -60,19 +63,23 @@ class SearchedDrift:
     Attributes
     ----------
     data, motion
-        As they were used: frames apart, rows left out.
+        As they were used: frames apart, rows left out; ``motion`` in ``units``.
+    units
+        In which laws were searched; all else stands in the units that were given.
     laws
         For each axis' drift, and last for D: laws by description length.
+    forces
+        Where D depends on the place, for each axis: laws of the drift less the gradient of D.
     best
         The best laws together, fitted.
     climbed
-        Where that fit ended.
+        Where that fit ended, in ``units``.
     curve_fields
         Drift and D of the free curves at the motion's points.
     memory
         Of the steps, under the best laws; ``first_memory`` with frames one apart.
     trap
-        Rate of a harmonic trap along each axis and its error, were there one.
+        Rate of a harmonic trap along each axis and its error, were there one (and dD/dx).
     flow
         A constant drift along each axis and its error.
     n_left_out
@@ -83,7 +90,9 @@ class SearchedDrift:
 
     data: DriftData
     motion: Motion
+    units: DriftUnits
     laws: tuple[tuple[Equation, ...], ...]
+    forces: tuple[tuple[Equation, ...], ...] | None
     best: MotionLaw
     climbed: Climb
     curve_fields: tuple[Floats, Floats]
@@ -98,8 +107,15 @@ class SearchedDrift:
 def search_drift(
     data: DriftData, apart: int | None, search: bool, stop: Stop, progress: Progress
 ) -> SearchedDrift | None:
-    """Search laws of drift and diffusion; None where no likelihood is found."""
+    """Search laws of drift and diffusion; None where no likelihood is found.
+
+    Raises
+    ------
+    NotIdentified
+        Where no diffusion is positive where the particles may come.
+    """
     first_memory = None
+    data, units = in_own_units(data)
     if apart is None and not data.is_exact:
         used, first_memory = frames_apart(data)
     else:
@@ -131,18 +147,24 @@ def search_drift(
         diffusion_forms(used.names),
         motion.points,
         False,
+        positive=True,
     )
+    if not spreads:
+        raise NotIdentified(
+            "no diffusion was found that is positive wherever these particles may come: look at "
+            "the tracks for jumps and wrong links (check_trajectory)."
+        )
     law = MotionLaw(
         used.names, tuple(laws[0] for laws in proposed), spreads[0], curve.log_noise,
         motion.has_noise,
     )  # fmt: skip
     return _decided(used, bench, law, [*proposed, spreads], curve, stop, progress,
-                    (first_memory, every - len(used.series.gaps)))  # fmt: skip
+                    (first_memory, every - len(used.series.gaps), units))  # fmt: skip
 
 
 def _decided(
     data: DriftData, bench: Bench, law: MotionLaw, proposed: list[list[Equation]],
-    curve: FreeCurve, stop: Stop, progress: Progress, said: tuple[Memory | None, int],
+    curve: FreeCurve, stop: Stop, progress: Progress, said: tuple[Memory | None, int, DriftUnits],
 ) -> SearchedDrift | None:  # fmt: skip
     """Fit the proposed laws by the likelihood, one equation after the other."""
     stopped = False
@@ -154,7 +176,8 @@ def _decided(
     # D first, for the drifts' errors stand on it; then each drift; then D given the drifts
     for index in [last, *range(last)]:
         fits: list[tuple[Equation, MotionLaw, Climb]] = []
-        for own in proposed[index][: counts[index]] + _must(proposed[index], counts[index]):
+        must = _must(proposed[index], counts[index], index == last)
+        for own in proposed[index][: counts[index]] + must:
             stopped = stopped or (stop is not None and bool(stop()))
             if stopped and fits:
                 break
@@ -169,7 +192,8 @@ def _decided(
                 from physlearn.inference.laws.equation_text import text_of
 
                 best = min(fits, key=lambda one: one[0].description_length)
-                progress(min(done, total), total, text_of(best[0]))
+                shown = said[2].given(best[0], index == last) or best[0]
+                progress(min(done, total), total, text_of(shown))
         if not fits:
             return None
         fits.sort(key=lambda one: one[0].description_length)
@@ -180,10 +204,42 @@ def _decided(
     laws = _on_one_scale(laws)
     steps = standard_steps(bench.motion, data, fields_of(law, bench.motion.points)(law.numbers))
     memory = None if steps is None else memory_of(steps, data)
-    trap, flow = _limits(bench, law)
-    return SearchedDrift(
-        data, bench.motion, tuple(tuple(own) for own in laws), law, climbed, curve.fields, memory,
-        said[0], trap, flow, said[1], stopped,
+    forces, tied = None, law
+    if laws[last][0].variables:
+        found_tied = force_laws(
+            bench, law, laws[:last], lambda: stopped or (stop is not None and bool(stop()))
+        )
+        tied, forces = (replace(law, tied=True), []) if found_tied is None else found_tied
+        forces = _on_one_scale(forces)
+    trap, flow = _limits(bench, tied)
+    return _in_given_units(SearchedDrift(
+        data, bench.motion, said[2], tuple(tuple(own) for own in laws),
+        None if forces is None else tuple(tuple(own) for own in forces), law, climbed,
+        curve.fields, memory, said[0], trap, flow, said[1], stopped,
+    ))  # fmt: skip
+
+
+def _in_given_units(found: SearchedDrift) -> SearchedDrift:
+    """Return what was found in the units of the data; laws that cannot take them up are left."""
+    units, last = found.units, len(found.laws) - 1
+
+    def moved(laws: tuple[Equation, ...], of_diffusion: bool) -> tuple[Equation, ...]:
+        given = (units.given(law, of_diffusion) for law in laws)
+        return tuple(law for law in given if law is not None)
+
+    best = found.best
+    drift = tuple(units.given(law) or law for law in best.drift)
+    speed = units.length / units.time
+    return replace(
+        found,
+        data=units.given_data(found.data),
+        laws=tuple(moved(own, k == last) for k, own in enumerate(found.laws)),
+        forces=None if found.forces is None else tuple(moved(own, False) for own in found.forces),
+        best=replace(best, drift=drift, diffusion=units.given(best.diffusion, True)
+                     or best.diffusion, log_noise=best.log_noise + math.log(units.length)),
+        curve_fields=(found.curve_fields[0] * speed, found.curve_fields[1] * speed * units.length),
+        trap=tuple((rate / units.time, error / units.time) for rate, error in found.trap),
+        flow=tuple((flow * speed, error * speed) for flow, error in found.flow),
     )  # fmt: skip
 
 
@@ -195,8 +251,14 @@ def _n_exact(laws: list[Equation], bench: Bench) -> int:
     return min(near, N_EXACT[kind])
 
 
-def _must(laws: list[Equation], count: int) -> list[Equation]:
-    """Laws that are always fitted: nothing, a constant, a trap, unless they are hopeless."""
+def _must(laws: list[Equation], count: int, of_diffusion: bool) -> list[Equation]:
+    """Laws that are always fitted: nothing, a constant, a trap, unless they are hopeless.
+
+    Of a diffusion a constant and an exponential, which are positive everywhere.
+    """
+    if of_diffusion:
+        return [law for law in laws[count:]
+                if len(law.terms) == 1 and law.terms[0].program[-1] in (1, "exp")]  # fmt: skip
     shapes = [((1,),), (("x",),), (("y",),)]
     best = laws[0].description_length
     return [
@@ -257,7 +319,7 @@ def _on_one_scale(laws: list[list[Equation]]) -> list[list[Equation]]:
 
 def _proposals(
     told: Told, names: tuple[str, ...], reach: float, columns: dict[str, Floats],
-    forms: list[DriftForm], points: Floats, search: bool,
+    forms: list[DriftForm], points: Floats, search: bool, positive: bool = False,
 ) -> list[Equation]:  # fmt: skip
     """Return what fits a curve, by description length, each law once."""
     if search:
@@ -277,16 +339,17 @@ def _proposals(
             other.n_constants <= law.n_constants and float(np.abs(values - before).max()) < SAME
             for other, before in zip(kept, said, strict=True)
         )
-        if not same and np.isfinite(values).all() and _is_defined(law, names, points):
+        if not same and np.isfinite(values).all() and _is_defined(law, names, points, positive):
             kept.append(law)
             said.append(values)
     return kept
 
 
-def _is_defined(law: Equation, names: tuple[str, ...], points: Floats) -> bool:
-    """Whether a law has a value wherever particles may come."""
+def _is_defined(law: Equation, names: tuple[str, ...], points: Floats, positive: bool) -> bool:
+    """Whether a law has a value wherever particles may come, and a positive one."""
     with np.errstate(all="ignore"):
-        return bool(np.isfinite(law.predict(dict(zip(names, points, strict=True)))).all())
+        values = law.predict(dict(zip(names, points, strict=True)))
+    return bool(np.isfinite(values).all() and (not positive or values.min() > 0.0))
 
 
 def _limits(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,19 +17,24 @@ from physlearn.inference.laws.equation_text import text_of
 if TYPE_CHECKING:
     from physlearn.inference.dynamics.drift_search import SearchedDrift
 
-__all__ = ["drift_warnings", "said_of_drift"]
+__all__ = ["drift_warnings", "force_targets", "said_of_drift"]
 
 DOUBTFUL_P = 1e-3
 COARSE = 0.1  # slope of the drift times the frame interval, from which regression is far off
 COARSE_FOR_MOMENTS = 0.5
-FAR_OFF = 5.0
+LESS_GRADIENT = " - dD/"
+FRICTION = "drift = force over friction"
+LEFT = "the drift less what the diffusion's gradient makes of particles at one temperature"
 FAR = float(stats.norm.ppf(0.95))
 
 
 def said_of_drift(found: SearchedDrift, sets: Mapping[str, EquationSet]) -> tuple[str, ...]:
     """Return the verdict on the drift, on D, and how the frames were looked at."""
     data = found.data
-    drifts = {name: laws for name, laws in sets.items() if name != "D"}
+    varies = found.forces is not None
+    drifts = {name: sets[name] for name in force_targets(sets)}
+    if varies and not found.forces:
+        drifts = {}
     claimed = [name for name, laws in drifts.items() if laws.claims_law]
     sentences = []
     if not claimed:
@@ -39,7 +44,7 @@ def said_of_drift(found: SearchedDrift, sets: Mapping[str, EquationSet]) -> tupl
             laws = drifts[name]
             sentences.append(
                 f"a force law is seen: {name} = {text_of(laws.best)} (weight "
-                f"{100 * float(laws.weights[0]):.3g} %; drift = force over friction)"
+                f"{100 * float(laws.weights[0]):.3g} %; {LEFT if varies else FRICTION})"
             )
         rest = [name for name in drifts if name not in claimed]
         if rest:
@@ -58,7 +63,7 @@ def said_of_drift(found: SearchedDrift, sets: Mapping[str, EquationSet]) -> tupl
 
 
 def _said_of_nothing(found: SearchedDrift) -> str:
-    """Free diffusion: what was looked for, and how small it must be."""
+    """Without a force: what was looked for, and how small it must be."""
     per_time = f"1/{found.data.time_unit}" if found.data.time_unit else "1/time"
     parts = []
     for name, (rate, error), (flow, spread) in zip(
@@ -72,8 +77,27 @@ def _said_of_nothing(found: SearchedDrift) -> str:
                 f"all drift along {name} at {flow:.3g} +- {spread:.2g} (a flow, the stage, or a "
                 "constant force: motion alone does not tell which)"
             )
-    limits = "; ".join(parts)
-    return f"free diffusion: no force law is seen{f' ({limits})' if limits else ''}"
+    limits = f" ({'; '.join(parts)})" if parts else ""
+    if found.forces is None:
+        return f"free diffusion: no force law is seen{limits}"
+    if not found.forces:
+        return (
+            "no force law is seen: whether particles drift by more than the diffusion's gradient "
+            "makes could not be worked out"
+        )
+    return f"the drift is what the diffusion's gradient makes: no force is seen{limits}"
+
+
+def force_targets(sets: Iterable[str]) -> list[str]:
+    """Return the targets that tell of a force: less the gradient of D where that is not 0.
+
+    Examples
+    --------
+    >>> force_targets(["dx/dt", "D"]), force_targets(["dx/dt", "dx/dt - dD/dx", "D"])
+    (['dx/dt'], ['dx/dt - dD/dx'])
+    """
+    drifts = [name for name in sets if name != "D"]
+    return [name for name in drifts if LESS_GRADIENT in name] or drifts
 
 
 def _said_of_diffusion(laws: EquationSet) -> str:
@@ -143,14 +167,15 @@ def drift_warnings(found: SearchedDrift) -> tuple[str, ...]:
             "taken as Gaussian here: constants may be off by some of their errors (exact places "
             "along one coordinate, localization_sd=0, need no such step)"
         )
-    places = found.data.series.positions
-    far = np.abs(places.mean(axis=0)) > FAR_OFF * places.std(axis=0)
-    if far.any():
-        name = found.data.names[int(np.argmax(far))]
-        said.append(
-            f"{name} lies far from 0 compared with its spread: a law about a centre, such as that "
-            "of a double well, is short only in places from that centre; subtract it"
-        )
+    for name, centre in zip(found.data.names, found.units.centre, strict=True):
+        if centre:
+            said.append(
+                f"{name} lies far from 0 compared with its spread: its laws are written about "
+                f"{float(centre):g}, the middle of the places"
+            )
+    if found.data.still:
+        names = " and ".join(found.data.still)
+        said.append(f"{names} never changes and was left out")
     if found.n_left_out:
         said.append(
             f"{found.n_left_out} rows were left out to keep the search short; errors are those of "
