@@ -17,10 +17,12 @@ from physlearn.inference.dynamics.pair_motion_fit import (
 from physlearn.inference.dynamics.pair_start import (
     NodeForce,
     Paths,
+    WeakStart,
     fastest_rate,
     positions_at,
     smooth_bodies,
     start_of_force,
+    unseen_path,
 )
 
 __all__ = ["BodyCurve", "curve_of_bodies", "distance_weights", "information_on_law"]
@@ -74,7 +76,7 @@ def curve_of_bodies(bodies: Bodies, strengths: Floats | None) -> BodyCurve:
                           (0.2 * PIECE, level)):  # fmt: skip
         starts = _pieces(bodies.times, piece / rate)
         problem = PairProblem(bodies, starts, STEP / rate, strengths is None)
-        now = (values, start.strengths, _states(paths, bodies.times[starts[:-1]]))
+        now = (values, start.strengths, _states(paths, bodies, start, starts[:-1]))
         problem, now = _without_light(problem, now, _left_by_smoothing(bodies, paths))
         size = float(np.abs(start.values).max()) or 1.0
         fit = fit_pair_motion(problem, force, *now, _prior(start.values, size))
@@ -141,6 +143,11 @@ def _pieces(times: Floats, length: float) -> Integers:
     return np.array([*kept, len(times)], dtype=np.int64)
 
 
-def _states(paths: Paths, times: Floats) -> Floats:
-    """Shape (n_pieces, 2, n, d): smoothed positions and velocities."""
-    return np.stack([positions_at(paths, times), positions_at(paths, times, 1)], axis=1)
+def _states(paths: Paths, bodies: Bodies, start: WeakStart, starts: Integers) -> Floats:
+    """Shape (n_pieces, 2, n, d): smoothed positions and velocities; run on where unseen."""
+    times = bodies.times[starts]
+    states = np.stack([positions_at(paths, times), positions_at(paths, times, 1)], axis=1)
+    for body in range(bodies.n_bodies):
+        run_on = np.stack(unseen_path(paths, body, bodies.box, start, times), axis=1)
+        states[:, :, body] = np.where(np.isfinite(run_on), run_on, states[:, :, body])
+    return states

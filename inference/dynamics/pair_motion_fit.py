@@ -14,8 +14,8 @@ from physlearn.inference.dynamics.pair_bodies import Bodies
 from physlearn.inference.dynamics.pair_motion_kernels import follow_bodies
 
 __all__ = [
-    "Force", "PairFit", "PairProblem", "fit_pair_motion", "force_table", "join_pieces",
-    "per_freedom",
+    "Force", "PairFit", "PairProblem", "fit_pair_motion", "followed_places", "force_table",
+    "join_pieces", "per_freedom",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -264,6 +264,18 @@ def fit_pair_motion(
         return None
     information = _Normal(problem, motion, basis).shared()
     return PairFit(now[0], now[1], now[2], misfit, information, basis)
+
+
+def followed_places(problem: PairProblem, force: Force, fit: PairFit) -> Floats:
+    """Return where a fitted motion has the bodies when they were seen, shape (T, n, d)."""
+    table = force_table(force, fit.constants, problem.bodies)
+    bare = (np.ascontiguousarray(table[0][:, :, :1]), table[1], table[2])
+    motion = _follow(problem, bare, fit.strengths, fit.states, sloped=False)
+    places = problem.bodies.places
+    if motion is None:
+        return places
+    rest = np.concatenate(motion.rest).reshape(places.shape)
+    return np.asarray(places - rest / np.sqrt(problem.bodies.weight)[:, :, None])
 
 
 def _change(

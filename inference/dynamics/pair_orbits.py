@@ -20,11 +20,12 @@ from physlearn.inference.dynamics.pair_motion_fit import (
     PairFit,
     PairProblem,
     fit_pair_motion,
+    followed_places,
     join_pieces,
 )
 from physlearn.inference.dynamics.pair_options import PairLawOptions
-from physlearn.inference.dynamics.pair_score import different_laws, measured_law
-from physlearn.inference.dynamics.pair_start import NodeForce
+from physlearn.inference.dynamics.pair_score import NATS_OF_KNOWN, different_laws, measured_law
+from physlearn.inference.dynamics.pair_start import LEAST_SPAN, NodeForce, pair_lines
 from physlearn.inference.law_search.description_length import structure_length
 from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.equation_set import EquationSet
@@ -36,6 +37,8 @@ Floats = NDArray[np.float64]
 ROUNDS = 4
 DOUBTFUL_P = 1e-3
 WORSE = 1.1  # a joined piece may raise the misfit by this factor
+SHORT = 0.1  # of the distance: a range that tells a law from another with great precision only
+TELLING = 6.0  # nats: laws no further apart than so count as alike on a short range
 NAMED = 8  # bodies whose strengths a remark tells
 
 
@@ -100,8 +103,10 @@ def _promising(curve: BodyCurve, options: PairLawOptions) -> list[tuple[PairForm
             price = structure_length(form.equation(constants)[0].terms, 1)
             ranked.append((0.5 * misfit + 2.0 * form.n_constants + price, form, constants))
     ranked.sort(key=lambda row: row[0])
-    kept = [row for place, row in enumerate(ranked)
-            if place < options.n_refitted or not row[1].n_constants]  # fmt: skip
+    # On a short range the curve ranks by chance: powers of the distance stand for all laws
+    short = np.log(curve.nodes[-1] / curve.nodes[0]) < 1.1 * LEAST_SPAN
+    kept = [row for place, row in enumerate(ranked) if place < options.n_refitted
+            or row[1].n_constants < 1 + (short and row[1].known)]  # fmt: skip
     return [(form, constants) for _, form, constants in kept]
 
 
@@ -150,14 +155,57 @@ def _equation_set(
     force_unit = bodies.length / bodies.duration**2
     sd = _errors_at_nodes(curve) * force_unit
     nodes = curve.nodes * bodies.length
-    laws = different_laws([law for law, _ in pairs], nodes, sd, options.n_kept)
+    median, span, noise = _range_of_distances(problem, best)
+    measured = [law for law, _ in pairs]
     remarks = [_said_of_strengths(problem, best), *_said_of_pieces(problem)]
+    if span < max(SHORT * median, 2.0 * noise):
+        measured = _alike_on_a_short_range(measured)
+        remarks.append(
+            f"the distance hardly varies ({100 * span / median:.2g} % of it, its noise "
+            f"{100 * noise / median:.2g} %): orbits at other distances are needed to tell a law"
+        )
+    laws = different_laws(measured, nodes, sd, options.n_kept)
+    known = len(force_forms(tuple(options.laws)))
+    tried = sum(one.form.known for one in found)
+    if tried < known:
+        remarks.append(
+            f"{tried} of {known} known laws were compared along the tracks; the others follow the "
+            "force by distance less well (n_refitted= takes more)"
+        )
     remarks += _doubts(problem, best, curve)
     unit = f"{bodies.unit}/{bodies.time_unit}^2"
     return EquationSet(
         tuple(laws), ("r",), "force", np.array([[nodes[0], nodes[-1]]]), float(np.median(sd)),
         tuple(remark for remark in remarks if remark), units=unit, variable_units=(bodies.unit,),
     )  # fmt: skip
+
+
+def _range_of_distances(problem: PairProblem, best: _Followed) -> tuple[float, float, float]:
+    """Median, range and noise of the distances at which the sources act, along the best motion."""
+    places = followed_places(problem, best.form, best.fit)
+    distance = pair_lines(places, problem.bodies.box)[1]
+    told = np.isfinite(distance) & ~np.eye(problem.bodies.n_bodies, dtype=bool)
+    heavy = np.broadcast_to(best.fit.strengths**2, distance.shape)[told]
+    order = np.argsort(distance[told])
+    share = np.cumsum(heavy[order]) / heavy.sum()
+    low, median, high = np.interp([0.01, 0.5, 0.99], share, distance[told][order])
+    variance = _variance(problem, best) / float(np.median(problem.bodies.weight))
+    return float(median), float(high - low), float(np.sqrt(2.0 * variance))
+
+
+def _alike_on_a_short_range(laws: list[Equation]) -> list[Equation]:
+    """Let laws of one constant weigh the same: neither brevity nor chance is to choose there."""
+    best = max(law.log_evidence for law in laws)
+    return [
+        replace(law, description_length=NATS_OF_KNOWN - best)
+        if law.n_constants == 1 and law.log_evidence > best - TELLING
+        else replace(
+            law, description_length=max(law.description_length, NATS_OF_KNOWN - law.log_evidence)
+        )
+        if law.n_constants
+        else law
+        for law in laws
+    ]
 
 
 def strength_errors(fit: PairFit, variance: float) -> Floats:

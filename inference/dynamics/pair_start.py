@@ -7,17 +7,28 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
 from scipy.interpolate import BSpline, CubicSpline
 
+from physlearn.checks import NotIdentified
 from physlearn.inference.dynamics.motion_series import MotionSeries, smooth_paths
 from physlearn.inference.dynamics.pair_bodies import Bodies
 
-__all__ = ["NodeForce", "WeakStart", "place_nodes", "smooth_bodies", "start_of_force"]
+__all__ = [
+    "NodeForce",
+    "WeakStart",
+    "pair_lines",
+    "place_nodes",
+    "smooth_bodies",
+    "start_of_force",
+    "unseen_path",
+]
 
 Floats = NDArray[np.float64]
 Paths = list[list[BSpline]]
 
 N_NODES = 8
+FEWEST_TOGETHER = 8  # frames
 BUMP_POWER = 6
 POINTS_PER_TIME = 6
 MOST_POINTS = 4000
@@ -107,7 +118,7 @@ def fastest_rate(paths: Paths) -> float:
     return float(max((speed[moving] / spread[moving]).max(), 1.0))
 
 
-def _lines(places: Floats, box: Floats) -> tuple[Floats, Floats]:
+def pair_lines(places: Floats, box: Floats) -> tuple[Floats, Floats]:
     """Return unit vectors from j to i (T, n, n, d), distances (T, n, n)."""
     line = places[:, :, None] - places[:, None]
     finite = np.isfinite(box)
@@ -134,14 +145,20 @@ def start_of_force(bodies: Bodies, paths: Paths, strengths: Floats | None) -> We
 
     ``strengths`` None: found by alternating least squares, from equal ones and from each body
     alone; their sum is 1.
+
+    Raises
+    ------
+    NotIdentified
+        If the bodies are hardly seen together.
     """
     rate = fastest_rate(paths)
-    half = float(np.clip(1.0 / rate, 3.0 * np.median(np.diff(bodies.times)), 1.0 / 4.0))
+    first, last = _seen_together(bodies, paths)
+    half = float(np.clip(1.0 / rate, 3.0 * np.median(np.diff(bodies.times)), (last - first) / 4.0))
     n_points = int(np.clip(POINTS_PER_TIME * rate, 400, MOST_POINTS))
-    fine = np.linspace(0.0, 1.0, n_points)
+    fine = np.linspace(first, last, n_points)
     places = positions_at(paths, fine)
-    unit, distance = _lines(places, bodies.box)
-    bumps = _bumps(fine, np.arange(half, 1.0 - half + 1e-9, half / OVERLAP), half)
+    unit, distance = pair_lines(places, bodies.box)
+    bumps = _bumps(fine, np.arange(first + half, last - half + 1e-9, half / OVERLAP), half)
     target = np.tensordot(bumps[1], places, axes=(1, 0)) / n_points
     n = bodies.n_bodies
     design_of = partial(_design, bumps[0], unit, distance)
@@ -156,6 +173,57 @@ def start_of_force(bodies: Bodies, paths: Paths, strengths: Floats | None) -> We
         return best
     # Nodes where the sources act: distances to weightless bodies tell nothing
     return _alternate(*design_of(best.strengths), target, best.strengths, fixed=False)
+
+
+def _seen_together(bodies: Bodies, paths: Paths) -> tuple[float, float]:
+    """Return from when to when all bodies are seen: what an unseen one pulls is not known."""
+    spans = seen_spans(paths)
+    first, last = float(spans[:, 0].max()), float(spans[:, 1].min())
+    if ((bodies.times >= first) & (bodies.times <= last)).sum() < FEWEST_TOGETHER:
+        late, early = bodies.particle[[int(spans[:, 0].argmax()), int(spans[:, 1].argmin())]]
+        raise NotIdentified(
+            f"all bodies must be seen together for at least {FEWEST_TOGETHER} frames; particle "
+            f"{late} appears when particle {early} is gone, or soon is: leave one of them out."
+        )
+    return first, last
+
+
+def unseen_path(
+    paths: Paths, body: int, box: Floats, start: WeakStart, times: Floats
+) -> tuple[Floats, Floats]:
+    """Return where a body was at times before or after it was seen, and its velocity.
+
+    Its motion among the smoothed paths of the others is integrated with the first force. Shapes
+    (T, d); nan at times when it was seen.
+    """
+    force, d = NodeForce(start.nodes), len(box)
+    others = np.arange(len(paths)) != body
+    place, speed = np.full((len(times), d), np.nan), np.full((len(times), d), np.nan)
+
+    def rates(time: float, state: Floats) -> Floats:
+        now = positions_at(paths, np.array([time]))
+        now[0, body] = state[:d]
+        unit, distance = pair_lines(now, box)
+        pull = start.strengths[others] * force(start.values, distance[0, body, others])[0]
+        return np.concatenate([state[d:], pull @ unit[0, body, others]])
+
+    for edge, wanted in zip(
+        seen_spans(paths)[body], _beyond(seen_spans(paths)[body], times), strict=True
+    ):
+        if len(wanted):
+            at = np.array([edge])
+            state = np.concatenate([positions_at(paths, at)[0, body],
+                                    positions_at(paths, at, 1)[0, body]])  # fmt: skip
+            run = solve_ivp(rates, (edge, times[wanted[-1]]), state, t_eval=times[wanted],
+                            rtol=1e-5, atol=1e-7)  # fmt: skip
+            done = wanted[: run.y.shape[1]]
+            place[done], speed[done] = run.y[:d].T, run.y[d:].T
+    return place, speed
+
+
+def _beyond(span: Floats, times: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return numbers of the times before and after a span, the nearest first."""
+    return np.flatnonzero(times < span[0])[::-1], np.flatnonzero(times > span[1])
 
 
 def _design(

@@ -115,6 +115,42 @@ def test_neither_origin_nor_flow_nor_units_matter(two_bodies, scale, slower, flo
     assert laws.weights == pytest.approx(two_bodies.weights, abs=1e-3)
 
 
+def _three(keep):
+    share = np.array([0.5, 0.3, 0.2])
+    x = np.array([[0.4, 0.0], [-0.6, 0.0], [0.0, 2.5]])
+    v = np.array([[0.04, 0.5], [0.04, -0.8], [-0.66, 0.0]])
+    film = _tracks(lambda r: -1 / r**2, share, x, v, np.linspace(0, 12, 120), 0.005, 1, **ORBIT)
+    kept = keep(film.frame, film.particle)
+    return Trajectory(film.frame[kept], film.particle[kept], film.positions[kept], film.times,
+                      **ORBIT)  # fmt: skip
+
+
+def test_a_body_that_appears_late_is_followed_back():
+    laws = discover_pair_law(_three(lambda frame, body: (body != 2) | (frame >= 60)), options=FEW)
+    assert laws.best.structure == {("r", "square", "inv")}
+    assert abs(laws.best.constants[0] + 1.0) < 4 * math.sqrt(laws.best.covariance[0, 0]) < 0.02
+    assert "2: 0.2 +- " in laws.warnings[0]
+
+
+def test_bodies_that_are_never_seen_together_are_refused_by_name():
+    film = _three(lambda frame, body: np.where(body == 2, frame >= 60, (body != 1) | (frame < 63)))
+    with pytest.raises(NotIdentified, match="particle 2 appears when particle 1 is gone"):
+        discover_pair_law(film, options=FEW)
+
+
+@pytest.mark.parametrize("noise", [0.002, 0.02])
+@pytest.mark.parametrize("n_refitted", [1, 14])
+def test_one_distance_fixes_no_law(noise, n_refitted):
+    arms = np.array([[0.5, 0.0], [-0.5, 0.0]])
+    film = _tracks(lambda r: -1 / r**2, np.full(2, 0.5), arms, arms[:, ::-1],
+                   np.linspace(0, 7, 50), noise, 2, **ORBIT)  # fmt: skip
+    options = PairLawOptions(search=n_refitted > 1, n_refitted=n_refitted)
+    laws = discover_pair_law(film, options=options)
+    assert laws.claims_law and not laws.fixes_law
+    assert any("distance hardly varies" in said for said in laws.warnings)
+    assert any("known laws were compared along the tracks" in said for said in laws.warnings)
+
+
 def test_known_masses_and_springs():
     rng = np.random.default_rng(3)
     masses = np.array([2.0, 1.0, 0.5])
