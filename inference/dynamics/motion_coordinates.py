@@ -6,7 +6,9 @@ read, not that of its frame.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["film_coordinates", "track_series"]
 
 Floats = NDArray[np.float64]
+logger = logging.getLogger(__name__)
 
 KINDS = ("linear", "polar", "centre", "angle")
 MOST_STEPS = 30
@@ -33,6 +36,8 @@ FAR, FEWEST_FAR = 4.0, 5  # sizes from the object; frames
 FEWEST_TURNS = 2
 SETTLED_SHARE = 1e-6
 STEADY = 0.01  # of the amplitude, a radian
+FLAT = 1e-9  # volume over the product of a cell's periods
+EVEN = 1e-6
 LEAST_PAIR = 0.1  # share of the second pattern in a pair's motion, for a circle to be seen
 
 
@@ -74,7 +79,8 @@ def film_coordinates(
     Returns
     -------
     pandas.DataFrame
-        Column ``t`` and those above; places in the film's units, angles in radians, unwrapped.
+        Column ``t`` and those above; places in the film's coordinates x and y (pixels from the
+        first one where it has none), angles in radians, unwrapped.
 
     Raises
     ------
@@ -111,13 +117,19 @@ def film_coordinates(
     rows, columns = _places(read.values[0], size_px)
     times = read.times + read.line_time * rows
     x, y = columns * read.spacing[1], rows * read.spacing[0]
-    return _table(times, {"x": x, "y": y} if kind == "centre" else {"q": _angle(x, y)})
+    if kind == "angle":
+        return _table(times, {"q": _angle(x, y)})
+    left, low = (_first_coordinate(film, dim) for dim in ("x", "y"))
+    return _table(times, {"x": left + x, "y": low + y})
 
 
 def track_series(
     track: Trajectory, *, line_time: float = 0.0, pixel_size: float = 1.0
 ) -> list[pd.DataFrame]:
     """Return one table a particle for `discover_motion_law`, each place at the time of its row.
+
+    In a periodic cell tracks go on across its border: each step is the shortest of its images, so
+    none may be longer than half of the cell. Particles that are seen once are left out.
 
     Parameters
     ----------
@@ -131,12 +143,14 @@ def track_series(
     Returns
     -------
     list of pandas.DataFrame
-        Columns ``t``, ``x``, ``y`` (``z``), in the order of the particles' numbers.
+        Columns ``t``, ``x``, ``y`` (``z``), in the order of the particles' numbers; at least two
+        rows each.
 
     Raises
     ------
     InputError
-        When the rows of a frame take longer than the frame.
+        When the rows of a frame take longer than the frame, no particle is seen twice, or the
+        cell is flat or more skewed than its shortest vectors.
 
     Examples
     --------
@@ -147,21 +161,72 @@ def track_series(
     rows = track.positions[:, 1] / check_positive("pixel_size", pixel_size)
     times = track.times[track.frame] + float(line_time) * rows
     names = ("x", "y", "z")[: track.positions.shape[1]]
+    particles, counts = np.unique(track.particle, return_counts=True)
+    if not (counts > 1).any():
+        raise InputError(
+            f"track must show a particle in at least 2 frames; each of the {len(particles)} is "
+            "seen once: link the frames first (link_atoms)."
+        )
+    if (counts == 1).any():
+        logger.warning("%d particles that are seen once were left out", int((counts == 1).sum()))
+    if track.cell is not None:
+        _check_cell(track.cell)
     tables = []
-    for particle in np.unique(track.particle):
+    for particle in particles[counts > 1]:
         own = track.particle == particle
         if (np.diff(times[own]) <= 0).any():
             raise InputError(
                 f"line_time must leave the times of particle {particle} increasing: "
                 f"{line_time:g} a row takes it past the next frame."
             )
-        columns = dict(zip(names, track.positions[own].T, strict=True))
+        places = track.positions[own]
+        if track.cell is not None:
+            places = _unwrapped(places, track.cell)
+        columns = dict(zip(names, places.T, strict=True))
         tables.append(_table(times[own], columns))
     return tables
 
 
 def _table(times: Floats, columns: Mapping[str, Floats]) -> pd.DataFrame:
     return pd.DataFrame({"t": times, **columns})
+
+
+def _first_coordinate(
+    film: xr.DataArray | xr.Dataset | Mapping[str, xr.DataArray], dim: str
+) -> float:
+    import xarray as xr
+
+    first = film if isinstance(film, xr.DataArray) else next(iter(film.values()))
+    return float(first.coords[dim][0]) if dim in first.coords else 0.0
+
+
+def _check_cell(cell: Floats) -> None:
+    """Refuse a cell in which the nearest image may lie beyond the neighbouring cells."""
+    lengths = np.linalg.norm(cell, axis=1)
+    if not abs(np.linalg.det(cell)) > FLAT * np.prod(lengths):
+        raise InputError(
+            f"track.cell must be periodic along every axis; got the periods {cell.tolist()}: give "
+            "a period larger than the picture to an axis without one."
+        )
+    square = cell @ cell.T
+    shorter = np.minimum.outer(lengths, lengths) ** 2
+    apart = ~np.eye(len(cell), dtype=bool)
+    if (np.abs(square) > 0.5 * shorter * (1 + EVEN))[apart].any():
+        raise InputError(
+            "track.cell must be given by its shortest periods, 60 to 120 degrees apart; got "
+            f"{cell.tolist()}: replace a period by its sum or difference with another."
+        )
+
+
+def _unwrapped(places: Floats, cell: Floats) -> Floats:
+    """Follow one particle across the border of its cell by the shortest image of each step."""
+    steps = np.diff(places, axis=0)
+    steps = steps - np.round(steps @ np.linalg.inv(cell)) @ cell
+    around = np.array(list(product((-1.0, 0.0, 1.0), repeat=len(cell)))) @ cell
+    images = steps[:, None] + around
+    nearest = (images**2).sum(axis=2).argmin(axis=1)
+    steps = images[np.arange(len(steps)), nearest]
+    return np.asarray(places[0] + np.concatenate([np.zeros((1, len(cell))), steps]).cumsum(axis=0))
 
 
 def _check_film(film: FieldFilm) -> None:

@@ -134,7 +134,8 @@ def _scales(film: _Film, moves: Moves) -> LocalLaw:
     common = float(np.mean(moves.bend * moves.instrument))  # of both, without their noise
     bend = max(np.sqrt(max(common, 0.0)), 0.1 / max(run.size for run in film.runs))
     drive = float(np.abs(film.told.force).max())
-    return LocalLaw(speed=max(speed, 1e-12), curvature=float(bend), drive=max(drive, 1e-300))
+    size, span = film.runs[0].size, float(np.ptp(film.track.frame_times))  # of walls at rest
+    return LocalLaw(speed=speed or size / span, curvature=float(bend), drive=max(drive, 1e-300))
 
 
 def _both(pinned: list[LocalSpeeds], bent: list[LocalSpeeds]) -> list[Proposal]:
@@ -176,7 +177,9 @@ def _fitted(film: _Film, proposal: Proposal) -> LocalSpeeds | None:
         return None
     n, m = film.base.n_levels, len(law.names)
     order = [*range(n), *([n + m] if film.base.curved else []), *range(n, n + m)]
-    covariance = np.linalg.pinv(information, hermitian=True)[np.ix_(order, order)]
+    width = sds[: found.n_law]  # numbers without units, which one threshold may tell from none
+    whole = np.linalg.pinv(information * np.outer(width, width), hermitian=True)
+    covariance = (whole * np.outer(width, width))[np.ix_(order, order)]
     values = found.globals[order]
     if film.base.curved:
         flip = np.ones(len(order))

@@ -179,7 +179,8 @@ def _contour(rows: pd.DataFrame, closed: bool) -> Floats:
         x, y = (gaussian_filter1d(table[:, k], SMOOTHING, mode="nearest") for k in (0, 1))
         turn = [np.gradient(v) for v in (x, y)]
         bent = [np.gradient(v) for v in turn]
-    size = np.maximum(turn[0] ** 2 + turn[1] ** 2, 1e-12)
+    size = turn[0] ** 2 + turn[1] ** 2
+    size = np.maximum(size, 1e-12 * size.mean())
     curvature = -(bent[0] * table[:, 2] + bent[1] * table[:, 3]) / size
     return np.column_stack([x, y, table[:, 2:], curvature])
 
@@ -201,15 +202,19 @@ def regression_of(moves: Moves) -> tuple[Floats, Floats, Floats]:
     plain = np.column_stack([moves.design, moves.bend])
     apart = np.column_stack([moves.design, moves.instrument])
     square = apart.T @ plain
-    ridge = 1e-9 * np.trace(plain.T @ plain) * np.eye(len(square))
-    return np.linalg.solve(square + ridge, apart.T @ moves.velocity), plain, apart
+    return np.linalg.solve(square + _ridge(plain), apart.T @ moves.velocity), plain, apart
+
+
+def _ridge(plain: Floats) -> Floats:
+    """Return a little of each column's own square, which has the column's unit."""
+    own = (plain**2).sum(axis=0)
+    return 1e-9 * np.diag(np.where(own > 0, own, 1.0))
 
 
 def _share(moves: Moves, column: Floats, instrument: Floats) -> tuple[float, float]:
     """Coefficient of one more column, and its squared t value with errors shared in clusters."""
     found, plain, apart = regression_of(moves)
-    square = apart.T @ plain
-    square += 1e-9 * np.trace(plain.T @ plain) * np.eye(len(square))
+    square = apart.T @ plain + _ridge(plain)
     rest = moves.velocity - plain @ found
     own = column - plain @ np.linalg.solve(square, apart.T @ column)
     other = instrument - apart @ np.linalg.solve(square.T, plain.T @ instrument)

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from physlearn.inference.fronts.local_laws import LocalLaw
 from physlearn.inference.fronts.wall_fronts import FrontModel, LineFront, PolarFront, shape_basis
 from physlearn.inference.fronts.wall_runs import WallRun
-from physlearn.lattice_models.walls.wall_front import polar_geometry
+from physlearn.lattice_models.walls.wall_front import CLOSED, polar_geometry
 
 __all__ = ["make_local_front"]
 
 Floats = NDArray[np.float64]
 
-SMALLEST = 0.05
 STIFFER = 2.0  # the mobility may grow by that much before time steps are chosen again
 SHARPEST = 2.5  # usual bends: the largest that is expected
 FINE = 1e-3
@@ -53,6 +52,8 @@ class _LocalPolarFront(PolarFront):
         speeds = sign * (globals_[:, :n] @ self.design.T)
         unknowns, mobility = globals_[:, n:-1], globals_[:, -1:]
 
+        smallest = CLOSED * start.mean(axis=1)
+
         def rate(radius: Floats, speed: Floats, drive: float) -> Floats:
             stretch, bend, slope = polar_geometry(radius)
             x, y = (self.run.center[k] + radius * self._along[k] for k in range(2))
@@ -68,7 +69,7 @@ class _LocalPolarFront(PolarFront):
 
         def cleaned(radius: Floats) -> Floats:
             radius = radius @ self._keep
-            radius[~(radius.min(axis=1) > SMALLEST)] = np.nan
+            radius[~(radius.min(axis=1) > smallest)] = np.nan
             return radius
 
         counts = np.full(self.times.size - 1, self.substeps.max())

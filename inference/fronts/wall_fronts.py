@@ -28,6 +28,7 @@ KNOT_SPACING = 4.0
 KINK = 1.0
 MARGIN = 0.15
 LEAST_MARGIN = 10.0
+FINER_FROM = 40.0  # spacings in the mean radius of a closed wall
 
 
 @lru_cache(maxsize=64)
@@ -197,7 +198,7 @@ class PolarFront(FrontModel):
 
     def __init__(self, run: WallRun, design: Floats, times: Floats) -> None:
         super().__init__(run, run.sign * design, times)
-        self.n_nodes = 64 if run.size < 40 else 128
+        self.n_nodes = 64 if run.size < FINER_FROM * run.spacing else 128
         self.n_modes = int(np.clip(round(0.6 * run.size / run.spacing), 4, 12))
         self.basis = shape_basis(self.n_nodes, self.n_modes)
         # A point's radius on the model is a trigonometric interpolation between the grid's angles
@@ -273,7 +274,7 @@ class LineFront(FrontModel):
     def settle_substeps(self, globals_: Floats) -> None:
         """See `FrontModel`."""
         speed = np.abs(self.design @ globals_[:-1])
-        diffusive = 2.5 * 3 * max(abs(float(globals_[-1])), 1e-12) / self.node_spacing**2
+        diffusive = 2.5 * 3 * abs(float(globals_[-1])) / self.node_spacing**2
         rate = np.maximum(diffusive, speed / self.node_spacing)
         counts = np.ceil(np.diff(self.times) * rate)
         self.substeps[:] = np.clip(counts, 2, 400).astype(np.int64)
@@ -311,13 +312,14 @@ def area_rates(run: WallRun, times: Floats) -> pd.DataFrame:
     velocity_error, curvature; signs as in a `WallTrack`. Intervals with a missing frame at either
     end are left out.
     """
-    n_modes = int(np.clip(round(0.6 * run.size), 4, 12))
+    n_modes = int(np.clip(round(0.6 * run.size / run.spacing), 4, 12))
     frames, areas, variances, perimeters = np.unique(run.frame), [], [], []
     for frame in frames:
         rows = run.frame == frame
         weight = 1.0 / run.error[rows]
         matrix = _trigonometric(run.place[rows], n_modes) * weight[:, None]
-        information = matrix.T @ matrix + 1e-9 * np.eye(matrix.shape[1])
+        information = matrix.T @ matrix
+        information += 1e-12 * np.trace(information) * np.eye(len(information))
         shape = np.linalg.solve(information, matrix.T @ (run.value[rows] * weight))
         grid = shape @ shape_basis(256, n_modes).T
         stretch, _, _ = polar_geometry(grid)

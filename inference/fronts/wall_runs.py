@@ -172,7 +172,8 @@ def _spacing(rows: pd.DataFrame) -> float:
     ordered = rows.sort_values(["frame", "arc_length"])
     steps = np.diff(ordered["arc_length"].to_numpy())
     same = np.diff(ordered["frame"].to_numpy()) == 0
-    return max(float(np.median(steps[same])) if same.any() else 1.0, 1e-9)
+    extent = float(np.ptp(rows[["x", "y"]].to_numpy(), axis=0).max())
+    return max(float(np.median(steps[same])) if same.any() else extent, 1e-9 * extent)
 
 
 def _polar_run(wall: int, rows: pd.DataFrame, frames: Integers) -> WallRun | None:
@@ -183,7 +184,7 @@ def _polar_run(wall: int, rows: pd.DataFrame, frames: Integers) -> WallRun | Non
     offset = points - center
     radius = np.hypot(*offset.T)
     normal = rows[["normal_x", "normal_y"]].to_numpy()
-    facing = np.einsum("ij,ij->i", offset, normal) / np.maximum(radius, 1e-9)
+    facing = np.einsum("ij,ij->i", offset, normal) / np.where(radius > 0, radius, 1.0)
     sign = 1 if np.median(facing) > 0 else -1
     if (sign * facing < LEAST_FACING).any():
         return None

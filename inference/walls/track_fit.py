@@ -130,7 +130,7 @@ def fit_fronts(
 ) -> FittedFronts:
     """Find the mode; without the curvature where the walls say nothing of it."""
     models = [make_front(run, told.design, track.frame_times) for run in runs]
-    shift_sd = _shift_sd(track)
+    shift_sd = _shift_sd(track, runs)
     prior_sd = _prior_sd(models)
     start, shapes = _first_guess(track, models, told)
     sds = np.concatenate([prior_sd, shift_sd])
@@ -174,10 +174,10 @@ def seen_levels(told: WallDrive, runs: list[WallRun]) -> tuple[WallDrive, list[s
     return kept, [f"no usable wall was in view at the drive(s) {lost}"]
 
 
-def _shift_sd(track: WallTrack) -> Floats:
+def _shift_sd(track: WallTrack, runs: list[WallRun]) -> Floats:
     """Sd of the shift along the normals that all walls of a frame share (never quite zero)."""
     errors = track.metadata.get("frame_shift_error", [0.0] * track.n_frames)
-    smallest = max(1e-4 * float(track.table["normal_error"].median()), 1e-9)
+    smallest = 1e-4 * float(np.median(np.concatenate([run.error for run in runs])))
     given = check_array("frame_shift_error", errors, shape=(track.n_frames,))
     result: Floats = np.maximum(given, smallest)
     return result
@@ -212,8 +212,9 @@ def _first_guess(
         weights.append(1.0 / error)
     weight = np.concatenate(weights)
     matrix = np.concatenate(columns) * weight[:, None]
-    usual = np.sqrt((matrix**2).sum(axis=0).mean())
-    ridge = 1e-3 * usual * np.eye(matrix.shape[1])
+    # each column has its own unit; one that no wall tells of is held at none
+    usual = np.sqrt((matrix**2).sum(axis=0))
+    ridge = 1e-3 * np.diag(np.where(usual > 0, usual, 1.0))
     guess = np.concatenate([np.concatenate(values) * weight, np.zeros(len(ridge))])
     start, *_ = np.linalg.lstsq(np.concatenate([matrix, ridge]), guess, rcond=None)
     if not any(model.run.closed for model in models):
@@ -237,7 +238,7 @@ def _height_rates(run: WallRun, times: Floats) -> tuple[NDArray[np.int64], Float
         errors.append(np.sqrt((run.error[rows] ** 2).sum()) / max(rows.sum(), 1))
     span = np.diff(times[run.frames][frames])
     speed = np.diff(means) / span
-    spread = np.hypot(errors[1:], errors[:-1]) / span + 1e-12
+    spread = np.hypot(errors[1:], errors[:-1]) / span
     good = np.isfinite(speed) & (np.diff(frames) == 1)
     return run.frames[frames][:-1][good], speed[good], spread[good]
 

@@ -20,6 +20,9 @@ __all__ = ["front_substeps", "polar_geometry", "propagate_polar_front"]
 
 Floats = NDArray[np.float64]
 
+CLOSED = 0.01  # of a front's first mean radius, below which it has closed on its centre
+MOST_SUBSTEPS = 400
+
 
 @lru_cache(maxsize=16)
 def _spectral_matrices(n_angles: int) -> tuple[Floats, Floats, Floats]:
@@ -92,7 +95,8 @@ def front_substeps(
     Returns
     -------
     int
-        At least 2. The step keeps ``curvature_mobility (n_angles / 3)^2 / r^2 * step < 2`` (the
+        From 2 to 400; a radius of 0 gets 400. The step keeps
+        ``curvature_mobility (n_angles / 3)^2 / r^2 * step < 2`` (the
         stability limit of the method is 2.78) and moves less than a tenth of the radius.
 
     Examples
@@ -100,10 +104,13 @@ def front_substeps(
     >>> front_substeps(10.0, 0.5, 0.5, 1.0, 64)
     2
     """
-    radius = max(smallest_radius, 1e-6)
-    diffusive = abs(curvature_mobility) * (n_angles // 3) ** 2 / radius**2 / 2.0
-    convective = (abs(largest_speed) + abs(curvature_mobility) / radius) / (0.1 * radius)
-    return int(min(400, max(2, np.ceil(frame_interval * max(diffusive, convective)))))
+    if not smallest_radius > 0:
+        return MOST_SUBSTEPS
+    bend_speed = abs(curvature_mobility) / smallest_radius
+    diffusive = bend_speed * (n_angles // 3) ** 2 / smallest_radius / 2.0
+    convective = (abs(largest_speed) + bend_speed) / (0.1 * smallest_radius)
+    count = np.ceil(frame_interval * max(diffusive, convective))
+    return int(min(MOST_SUBSTEPS, max(2, count)))
 
 
 def _rate(radius: Floats, speed: Floats, mobility: Floats) -> Floats:
@@ -141,7 +148,7 @@ def propagate_polar_front(
     -------
     ndarray
         Radii at the frame times, shape (n_frames, n_fronts, n_angles). A front that closes on its
-        centre is NaN from then on.
+        centre (1 % of its first mean radius) is NaN from then on.
 
     Raises
     ------
@@ -174,6 +181,7 @@ def propagate_polar_front(
     mobility = np.broadcast_to(np.asarray(curvature_mobility, dtype=float), (n_fronts,))[:, None]
     _, _, keep = _spectral_matrices(n_angles)
     radius = start @ keep
+    closed = CLOSED * start.mean(axis=1)
     frames = np.empty((time.size, n_fronts, n_angles))
     frames[0] = radius
     with np.errstate(all="ignore"):
@@ -186,7 +194,8 @@ def propagate_polar_front(
                 interval,
                 n_angles,
             )
-            radius = _advance(radius, speed[:, index, None], mobility, interval / count, count)
+            step = interval / count
+            radius = _advance(radius, speed[:, index, None], mobility, step, count, closed)
             frames[index + 1] = radius
     return frames
 
@@ -201,8 +210,10 @@ def _check_front(start: Floats, time: Floats) -> None:
         raise InputError("times must increase from frame to frame.")
 
 
-def _advance(radius: Floats, speed: Floats, mobility: Floats, step: float, count: int) -> Floats:
-    """Make ``count`` Runge-Kutta steps."""
+def _advance(
+    radius: Floats, speed: Floats, mobility: Floats, step: float, count: int, closed: Floats
+) -> Floats:
+    """Make ``count`` Runge-Kutta steps; a front that comes below its ``closed`` is lost."""
     _, _, keep = _spectral_matrices(radius.shape[1])
     for _ in range(count):
         k1 = _rate(radius, speed, mobility)
@@ -210,6 +221,5 @@ def _advance(radius: Floats, speed: Floats, mobility: Floats, step: float, count
         k3 = _rate(radius + 0.5 * step * k2, speed, mobility)
         k4 = _rate(radius + step * k3, speed, mobility)
         radius = (radius + step / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4)) @ keep
-        closed = ~(radius.min(axis=1) > 0.05)
-        radius[closed] = np.nan
+        radius[~(radius.min(axis=1) > closed)] = np.nan
     return radius

@@ -133,3 +133,64 @@ def test_what_is_refused(change, options, says):
     film, _ = turning_pattern(4)
     with pytest.raises(InputError, match=says):
         film_coordinates(change(film), **options)
+
+
+def test_places_are_those_of_the_films_own_coordinates():
+    film, _ = swinging_bead(5, n_frames=40)
+    moved = film.assign_coords(x=200 + 0.5 * film.x, y=100 + 0.5 * film.y)
+    plain, found = film_coordinates(film, "centre"), film_coordinates(moved, "centre")
+    np.testing.assert_allclose(found.x, 200 + 0.5 * plain.x, atol=1e-9)
+    np.testing.assert_allclose(found.y, 100 + 0.5 * plain.y, atol=1e-9)
+    row = moved[20].sel(y=float(found.y[20]), method="nearest")
+    brightest = float(moved.x[int(np.argmax(row.to_numpy()))])
+    assert found.x[20] == pytest.approx(brightest, abs=1.5)
+    # an angle about the circle's own centre does not depend on the origin, nor on the pixel
+    angles = [film_coordinates(one, "angle").q for one in (film, moved)]
+    np.testing.assert_allclose(angles[1], angles[0], atol=1e-6)
+    # a film without coordinates counts pixels
+    bare = film_coordinates(film.drop_vars(["x", "y"]), "centre")
+    np.testing.assert_allclose(bare.x, plain.x)
+
+
+@pytest.mark.parametrize(
+    "cell", [[[10.0, 0.0], [0.0, 8.0]], [[10.0, 0.0], [5.0, np.sqrt(75.0)]]], ids=["box", "hexagon"]
+)
+def test_tracks_go_on_across_the_border_of_their_cell(cell):
+    generator, cell = np.random.default_rng(1), np.array(cell)
+    walk = 5.0 + generator.normal(0.3, 0.8, (60, 2, 2)).cumsum(axis=0)
+    inside = walk @ np.linalg.inv(cell)
+    wrapped = (inside - np.floor(inside)) @ cell
+    assert np.abs(np.diff(wrapped, axis=0)).max() > 6
+    track = Trajectory(
+        np.repeat(np.arange(60), 2), np.tile([0, 1], 60), wrapped.reshape(-1, 2), np.arange(60.0),
+        cell=cell,
+    )  # fmt: skip
+    tables = track_series(track, line_time=0.01)
+    for k, table in enumerate(tables):
+        moved = table[["x", "y"]].to_numpy() - walk[:, k]
+        np.testing.assert_allclose(moved, np.tile(moved[0], (60, 1)), atol=1e-9)
+        # rows are those of the picture, not of the way that was gone
+        np.testing.assert_allclose(table.t, np.arange(60) + 0.01 * wrapped[:, k, 1])
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ([[10.0, 0.0], [9.0, 10.0]], "shortest periods"),
+        ([[10.0, 0.0], [0.0, 0.0]], "along every axis"),
+    ],
+)
+def test_cells_without_a_nearest_image_are_refused(cell, says):
+    track = Trajectory([0, 1], [0, 0], [[1.0, 1.0], [9.0, 1.0]], [0.0, 1.0], cell=cell)
+    with pytest.raises(InputError, match=says):
+        track_series(track)
+
+
+def test_a_particle_seen_once_is_no_series(caplog):
+    track = Trajectory([0, 1, 1], [4, 4, 7], [[1.0, 1.0], [2.0, 1.0], [5.0, 5.0]], [0.0, 1.0])
+    tables = track_series(track)
+    assert [len(table) for table in tables] == [2]
+    assert "1 particles that are seen once" in caplog.text
+    once = Trajectory([0, 1], [4, 7], [[1.0, 1.0], [5.0, 5.0]], [0.0, 1.0])
+    with pytest.raises(InputError, match="at least 2 frames; each of the 2 is seen once"):
+        track_series(once)

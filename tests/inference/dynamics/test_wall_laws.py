@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physlearn.datasets import make_wall_scene, make_wall_video, track_walls
-from physlearn.inference import discover_wall_law
+from physlearn.inference import discover_wall_law, fit_wall_dynamics
 from physlearn.inference.dynamics.wall_laws import laws_of_speeds
 from physlearn.inference.dynamics.wall_speeds import WallSpeeds
 from physlearn.inference.dynamics.wall_units import in_units, takes_units
@@ -156,3 +156,23 @@ def test_exact_numbers_cannot_take_up_a_unit():
     assert not any(takes_units(program) for program in exact)
     law = Equation((Term(3.0, ("drive", c, "pow")),), 0.0, 0.0, 2, np.eye(2))
     assert in_units(law, 10.0).constants == pytest.approx([0.03, 2.0])
+
+
+@pytest.mark.parametrize(("size", "unit"), [(1e-3, "um"), (1e3, "nm"), (1e-9, "reduced")])
+def test_laws_do_not_depend_on_the_unit_of_length(size, unit):
+    film = make_wall_video(n_frames=6, rng=3).video
+    scaled = film.assign_coords(x=size * film.x, y=size * film.y)
+    for dim in ("x", "y"):
+        scaled[dim].attrs["units"] = unit
+    plain, moved = track_walls(film), track_walls(scaled)
+    fits = [fit_wall_dynamics(track, rng=1) for track in (plain, moved)]
+    for name, power in (("drive_mobility", 1), ("curvature_mobility", 2)):
+        draws = [np.ravel(fit[name]) for fit in fits]
+        for part in (np.mean, np.std):
+            assert part(draws[1]) == pytest.approx(size**power * part(draws[0]), rel=1e-5)
+    laws = [discover_wall_law(track, rng=1) for track in (plain, moved)]
+    assert laws[1].best.structure == structure(("drive",), CURVED)
+    assert laws[1].weights[:5] == pytest.approx(laws[0].weights[:5], rel=1e-3, abs=1e-6)
+    assert laws[1].best.constants / [size, size**2] == pytest.approx(
+        laws[0].best.constants, rel=1e-5
+    )

@@ -1,5 +1,7 @@
 """Laws of walls with pins and with bends that are not linear, against planted ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -162,3 +164,30 @@ def test_options_that_cannot_be_meant():
     planted = planted_domains(plain, n_frames=4, rng=1)
     with pytest.raises(InputError, match="pin 0 is at"):
         discover_wall_law(planted.track, options=WallLawOptions(pins=[(1e3, 2.0)]))
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e3])
+def test_local_laws_do_not_depend_on_the_unit_of_length(size):
+    planted = planted_domains(slowed, n_frames=6, rng=3)
+    track = planted.track
+    lengths = ("x", "y", "arc_length", "normal_error", "error_correlation_length")
+    table = track.table.assign(
+        **{name: size * track.table[name] for name in lengths},
+        curvature=track.table["curvature"] / size,
+    )
+    metadata = {
+        name: size * np.asarray(value)
+        for name, value in track.metadata.items()
+        if name in ("point_spacing", "wall_width", "frame_shift_error", "field_of_view")
+    }
+    scaled = replace(track, table=table, metadata={**track.metadata, **metadata})
+    plain, moved = (
+        discover_wall_law(one, options=WallLawOptions(pins=unit * planted.pins), rng=1)
+        for one, unit in ((track, 1.0), (scaled, size))
+    )
+    assert moved.best.structure == plain.best.structure == {SLOWED}
+    assert moved.weights[:3] == pytest.approx(plain.weights[:3], rel=1e-2, abs=1e-6)
+    units = np.array([size, size**2, size, 1.0])
+    assert moved.best.constants / units == pytest.approx(plain.best.constants, rel=1e-3)
+    sd = np.sqrt(np.diag(plain.best.covariance))
+    assert np.sqrt(np.diag(moved.best.covariance)) / units == pytest.approx(sd, rel=1e-2)

@@ -98,3 +98,29 @@ def test_unknowns_at_zero_leave_the_plain_front():
         residual, slopes = local.linearize(np.array([0.5, 0.0, 0.0, 0.0, 0.4]), shape)
         assert np.isfinite(residual).all()
         assert slopes.shape == (local.n_rows, 5 + local.n_shape)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e3])
+def test_local_fronts_do_not_depend_on_the_unit_of_length(size):
+    track = circles()
+    lengths = ("x", "y", "arc_length", "normal_error", "error_correlation_length")
+    table = track.table.assign(
+        **{name: size * track.table[name] for name in lengths},
+        curvature=track.table["curvature"] / size,
+    )
+    fronts = []
+    for unit, seen in ((1.0, track), (size, replace(track, table=table))):
+        pins = make_pin_map([(40.0 * unit, 30.0 * unit)], seen, unit)
+        law = LocalLaw(pins, "factor", length=9.0 * unit, bending="power", speed=0.3 * unit,
+                       curvature=0.05 / unit, drive=0.9)  # fmt: skip
+        run = usable_runs(seen)[0][0]
+        model = make_local_front(run, DRIVE[:, None], seen.frame_times, law, DRIVE)
+        # the drive closes the second on its pin
+        points = np.array([[0.9, -0.4, 0.2, 0.8, 0.7], [-30.0, 0.0, 0.0, 0.0, 0.0]])
+        points[:, [0, -1]] *= [unit, unit**2]
+        model.settle_substeps(points[0])
+        shape = model.first_shape()
+        fronts.append(model.fronts(points, np.array([shape, shape])) / unit)
+    np.testing.assert_allclose(fronts[1], fronts[0], rtol=1e-7)
+    assert np.isfinite(fronts[0][:, 0]).all()
+    assert np.isnan(fronts[0][-1, 1]).all()

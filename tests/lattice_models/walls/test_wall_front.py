@@ -5,7 +5,11 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from physlearn.checks import InputError
-from physlearn.lattice_models.walls.wall_front import polar_geometry, propagate_polar_front
+from physlearn.lattice_models.walls.wall_front import (
+    front_substeps,
+    polar_geometry,
+    propagate_polar_front,
+)
 
 ANGLES = 2 * np.pi * np.arange(64) / 64
 SHAPE = 20 + 2 * np.cos(2 * ANGLES) + np.sin(3 * ANGLES)
@@ -87,3 +91,22 @@ def test_a_front_that_closes_is_marked():
 def test_bad_fronts_get_one_sentence(radii, speed, times, message):
     with pytest.raises(InputError, match=message):
         propagate_polar_front(radii, speed, 0.1, times)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-3, 1e3])
+def test_fronts_do_not_depend_on_the_unit_of_length(size):
+    start = np.array([SHAPE, np.full(64, 2.0)])  # the drive closes the second
+    speed, mobility = np.full(8, -0.5), np.array([0.6, 0.0])
+    times = np.arange(9.0)
+    plain = propagate_polar_front(start, speed, mobility, times)
+    moved = propagate_polar_front(size * start, size * speed, size**2 * mobility, times)
+    np.testing.assert_allclose(moved / size, plain, rtol=1e-9)
+    np.testing.assert_allclose(plain[:4, 1, 0], 2.0 - 0.5 * times[:4])
+    assert np.isnan(plain[4:, 1]).all()
+    assert np.isfinite(plain[:, 0]).all()
+
+
+def test_a_front_without_a_radius_gets_the_most_steps():
+    assert front_substeps(0.0, 1.0, 1.0, 1.0, 64) == 400
+    assert front_substeps(1e-200, 1.0, 1.0, 1.0, 64) == 400
+    assert front_substeps(10.0, 0.5, 0.0, 1.0, 64) == 2
