@@ -44,8 +44,9 @@ def discover_pair_law(
     Parameters
     ----------
     trajectory
-        Positions of at least two particles with times; irregular times and missing frames are no
-        special case of Newtonian motion. ``cell`` makes the box periodic.
+        Positions of at least two particles with times; irregular times, missing frames and bodies
+        that appear late or vanish are no special case of Newtonian motion, as long as all are seen
+        together for some frames. ``cell``, rectangular, makes the box periodic.
     masses
         Known strengths s_j as sources, one a particle in the order of their numbers. None: fitted,
         with sum 1, or all 1 (``options.strengths``). Newtonian only.
@@ -63,9 +64,11 @@ def discover_pair_law(
     Raises
     ------
     InputError
-        For anything but tracks, bodies at one place or hardly seen, or masses that do not fit.
+        For anything but tracks, bodies at one place or hardly seen, masses that do not fit, or a
+        skewed box.
     NotIdentified
-        For one particle or one frame, or bodies that no force on the basis can follow.
+        For one particle or one frame, bodies that are hardly seen together or that no force on
+        the basis can follow, or too few steps to tell the regime.
 
     Notes
     -----

@@ -195,17 +195,14 @@ def _range_of_distances(problem: PairProblem, best: _Followed) -> tuple[float, f
 
 def _alike_on_a_short_range(laws: list[Equation]) -> list[Equation]:
     """Let laws of one constant weigh the same: neither brevity nor chance is to choose there."""
-    best = max(law.log_evidence for law in laws)
-    return [
-        replace(law, description_length=NATS_OF_KNOWN - best)
-        if law.n_constants == 1 and law.log_evidence > best - TELLING
-        else replace(
-            law, description_length=max(law.description_length, NATS_OF_KNOWN - law.log_evidence)
-        )
-        if law.n_constants
-        else law
-        for law in laws
-    ]
+    seen = [law.log_evidence or 0.0 for law in laws]  # measured_law always says it
+    top, alike = max(seen), []
+    for law, evidence in zip(laws, seen, strict=True):
+        length = max(law.description_length, NATS_OF_KNOWN - evidence)
+        if law.n_constants == 1 and evidence > top - TELLING:
+            length = NATS_OF_KNOWN - top
+        alike.append(replace(law, description_length=length) if law.n_constants else law)
+    return alike
 
 
 def strength_errors(fit: PairFit, variance: float) -> Floats:
