@@ -171,7 +171,8 @@ def drift_warnings(found: SearchedDrift) -> tuple[str, ...]:
         if centre:
             said.append(
                 f"{name} lies far from 0 compared with its spread: its laws are written about "
-                f"{float(centre):g}, the middle of the places"
+                f"{float(centre):g}, the middle of the places; a law about another point, such as "
+                "that of a double well, is shorter in places from that point: subtract it"
             )
     if found.data.still:
         names = " and ".join(found.data.still)
