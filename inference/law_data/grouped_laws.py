@@ -177,15 +177,18 @@ def fit_grouped_law(
     data = observe(columns, y, noise, below=below, above=above)
     form = read_form(text, data.names)
     grouped = _grouped(form, groups, own, data.y.size)
-    if data.y.size < grouped.count + len(noise.nuisance):
+    free = int(np.isinf(grouped.limits(options.limits(form.names)).prior_sd).sum())
+    if data.y.size < free + len(noise.nuisance):
         raise InputError(
-            f"y has {data.y.size} points for {grouped.count} constants of {len(grouped.labels)} "
+            f"y has {data.y.size} points for {free} constants of {len(grouped.labels)} "
             "series: share more of them, or state priors and sd."
         )
     found = _best(grouped, data, noise, options)
-    warnings = [] if found.converged else ["the fit did not converge: give a start"]
+    warnings = []
     if found.covariance is None:
         warnings.append("these data leave a combination of the constants open: share or fix one")
+    elif not found.converged:
+        warnings.append("the fit did not converge: give a start")
     return grouped_law(grouped, found, data, noise, own, warnings)
 
 
@@ -208,6 +211,12 @@ def _grouped(
 
 def series_of(labels: Sequence[object]) -> tuple[tuple[object, ...], NDArray[np.int64]]:
     """Labels of the series in the order of their first points, and which one each point is of."""
+    for row, label in enumerate(labels):
+        if pd.isna(label) is True:
+            raise InputError(
+                f"groups must hold a label for every point, got {label} in row {row}: drop these "
+                "rows or name their series."
+            )
     order = tuple(dict.fromkeys(labels))
     if len(order) < 2:
         raise InputError("groups must hold at least 2 different labels; use fit_template for one.")

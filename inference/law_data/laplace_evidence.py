@@ -108,7 +108,7 @@ def _mass_within(
             across = matrix[place, free]
             curvature = matrix[place, place]
             with np.errstate(all="ignore"):
-                taken = across @ np.linalg.pinv(matrix[np.ix_(free, free)], hermitian=True) @ across
+                taken = _taken(matrix[np.ix_(free, free)], across)
             curvature = curvature - taken if curvature > taken else max(curvature, 0.0)
             curvature += 0.0 if stated else w**-2.0
             root = math.sqrt(max(float(curvature), 1e-300))
@@ -119,6 +119,15 @@ def _mass_within(
             root = math.sqrt(1.0 / covariance[place, place] + (0.0 if stated else w**-2.0))
             result += _log_mass((low - theta[place]) * root, (high - theta[place]) * root)
     return result
+
+
+def _taken(inner: Floats, across: Floats) -> float:
+    """``across @ inverse(inner) @ across`` in units in which the diagonal is 1."""
+    diagonal = np.diag(inner)
+    size = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    scaled = across * size
+    inverse = np.linalg.pinv(inner * size[:, None] * size, hermitian=True)
+    return float(scaled @ inverse @ scaled)
 
 
 def _log_mass(low: float, high: float) -> float:

@@ -132,6 +132,7 @@ def observe(
     *,
     below: ArrayLike | None = None,
     above: ArrayLike | None = None,
+    independent: bool = True,
 ) -> Observations:
     """Check measurements against what the noise model can hold.
 
@@ -145,6 +146,8 @@ def observe(
         The noise model; None is additive noise of unknown size.
     below, above
         Booleans (n,): the value is known only to lie below (above) y.
+    independent
+        Refuse constant and collinear columns; False leaves them to the caller.
 
     Raises
     ------
@@ -166,7 +169,8 @@ def observe(
             raise InputError(f"columns must be named like x or drive, got {name!r}.")
     x = np.stack([check_array(f"columns[{name!r}]", v, shape=(n,)) for name, v in columns.items()])
     names = tuple(columns)
-    _check_independent(x, names)
+    if independent:
+        _check_independent(x, names)
     censored = np.zeros(n, dtype=np.int8)
     for name, marks, code in (("below", below, -1), ("above", above, 1)):
         if marks is not None:
@@ -178,6 +182,7 @@ def observe(
                 raise InputError(f"below and above are both true at index {place}.")
             censored[chosen] = code
     _check_noise(noise, target, censored, names)
+    _check_x_sd(noise, x, names)
     return Observations(x, target, names, censored)
 
 
@@ -185,14 +190,16 @@ def _check_independent(x: Floats, names: tuple[str, ...]) -> None:
     for name, column in zip(names, x, strict=True):
         if np.ptp(column) == 0.0:
             raise InputError(
-                f"columns[{name!r}] is constant ({column[0]:g}): no law can be told in it; drop it."
+                f"columns[{name!r}] must vary, it is {column[0]:g} in all rows: drop it, or write "
+                "the number into the form."
             )
     for second in range(1, len(names)):
         for first in range(second):
             together = np.corrcoef(x[first], x[second])[0, 1]
             if x.shape[1] > 2 and abs(together) > 1.0 - 1e-12:
                 raise InputError(
-                    f"columns {names[first]!r} and {names[second]!r} are collinear: keep one."
+                    f"columns {names[first]!r} and {names[second]!r} must not be linear functions "
+                    "of each other, no data tell which of them a law holds: keep one."
                 )
 
 
@@ -214,9 +221,18 @@ def _check_noise(
         )
     if not (censored == 0).any():
         raise InputError("below and above leave no measured value: a law needs some.")
-    for name in noise.x_sd:
-        if name not in names:
-            raise InputError(f"x_sd names {name!r}; the columns are {', '.join(names)}.")
     for name, value in (("sd", noise.sd), *((f"x_sd[{k!r}]", v) for k, v in noise.x_sd.items())):
         if value is not None and np.shape(value) not in ((), (y.size,)):
             raise InputError(f"{name} must be one number or {y.size}, got {np.shape(value)}.")
+
+
+def _check_x_sd(noise: NoiseModel, x: Floats, names: tuple[str, ...]) -> None:
+    for name, sd in noise.x_errors:
+        if name not in names:
+            raise InputError(f"x_sd names {name!r}; the columns are {', '.join(names)}.")
+        column = x[names.index(name)]
+        if np.ptp(column) == 0.0 and np.max(sd) > 0.0:
+            raise InputError(
+                f"x_sd[{name!r}] must be left out: the column is constant ({column[0]:g}), so its "
+                "readings show no error."
+            )

@@ -96,7 +96,8 @@ def _nearness(data: Observations) -> Floats:
     """Small weights for points far from the median of their neighbours."""
     from scipy.spatial import cKDTree
 
-    scaled = (data.x / np.ptp(data.x, axis=1, keepdims=True)).T
+    width = np.ptp(data.x, axis=1, keepdims=True)
+    scaled = (data.x / np.where(width > 0.0, width, 1.0)).T
     _, places = cKDTree(scaled).query(scaled, k=min(NEIGHBOURS, data.y.size))
     rest = np.abs(data.y - np.median(data.y[places], axis=1))
     size = 1.4826 * float(np.median(rest)) * OUTLYING

@@ -199,15 +199,20 @@ def _fit(
     form = read_form(text, data.names)
     limits = options.limits(form.names)
     k, n = len(form.names), data.y.size
-    if n < k + len(noise.nuisance):
+    free = int(np.isinf(limits.prior_sd).sum())
+    if n < free + len(noise.nuisance):
         raise InputError(
-            f"y has {n} points for {k} constants{' and the noise' if noise.nuisance else ''} of "
+            f"y has {n} points for {free} constants{' and the noise' if noise.nuisance else ''} of "
             f"{text!r}: measure more, or state priors and sd."
         )
     given = {form.names.index(name): float(value) for name, value in options.start.items()}
     found, warnings = best_optimum(form.model, data, noise, limits, given, options, text)
     if found.covariance is None and k:
-        warnings.append("these data leave a combination of the constants open: fix one")
+        open_ones = _open_together(form, found.constants, data)
+        warnings.append(
+            f"these data leave a combination of the constants open ({', '.join(open_ones)}): write "
+            "the number of one of them into the form, or state its prior"
+        )
     at_bound = [name for name, at in zip(form.names, found.at_bound, strict=True) if at]
     if at_bound:
         warnings.append(f"{', '.join(at_bound)} stands at a bound")
@@ -221,6 +226,20 @@ def _fit(
         text, _table(form.names, found, n, noise), found.covariance, equation, noise_sd,
         found.log_evidence, laws, tuple(warnings),
     )  # fmt: skip
+
+
+def _open_together(form: TemplateForm, constants: Floats, data: Observations) -> list[str]:
+    """Name the constants in the combination that moves the law least; all where it is undefined."""
+    with np.errstate(all="ignore"):
+        slopes = form.model(constants, data.columns)[1]
+        size = np.sqrt((slopes**2).sum(axis=1))
+    if not np.isfinite(slopes).all():
+        return list(form.names)
+    if not size.all():
+        return [name for name, own in zip(form.names, size, strict=True) if own == 0]
+    scaled = slopes / size[:, None]
+    flattest = np.linalg.eigh(scaled @ scaled.T)[1][:, 0]
+    return [name for name, share in zip(form.names, flattest, strict=True) if abs(share) > 0.1]
 
 
 def best_optimum(
@@ -246,7 +265,9 @@ def best_optimum(
             f"{noise.kind!r} noise may need): give a start or bounds, or change the form."
         )
     best = _most_positive(found)
-    warnings = [] if best.converged else ["the fit did not converge: give a start"]
+    # Without covariance the caller says which constants are open: no start would close them
+    lost = not best.converged and best.covariance is not None
+    warnings = ["the fit did not converge: give a start"] if lost else []
     if any(_rivals(model, best, other, data) for other in found):
         warnings.append("another set of constants explains the data as well")
     return best, warnings

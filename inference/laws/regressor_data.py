@@ -7,19 +7,23 @@ import keyword
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.inference.law_data.law_constraints import LawConstraints
 from physlearn.inference.law_data.units import Unit, parse_unit
 from physlearn.inference.law_search.dimensional_search import Quantities
+from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.expression import OPERATIONS
 from physlearn.inference.laws.own_functions import check_functions, derived_columns
 
 __all__ = [
     "LINKS",
+    "by_new_name",
     "check_finite",
     "check_numbers",
     "check_scale",
@@ -28,11 +32,14 @@ __all__ = [
     "law_names",
     "on_link",
     "quantities_of",
+    "renamed_rules",
     "target_name",
     "weights_of",
 ]
 
 Floats = NDArray[np.float64]
+Given = TypeVar("Given")
+Rules = Callable[[Equation], str | None]
 
 X_SCALES = (1e-9, 1e9)  # the search bounds its constants by 1e12, whatever the unit of x
 Y_SCALES = (1e-100, 1e100)  # squares of y must be numbers
@@ -107,9 +114,36 @@ def law_names(
     if len(names) != n or len(set(names)) != n:
         raise InputError(f"variables must hold {n} different names, got {tuple(names)}.")
     for name in names:
+        if isinstance(name, str) and (keyword.iskeyword(name) or name in OPERATIONS):
+            what = "a Python keyword" if keyword.iskeyword(name) else "a function of the laws"
+            raise InputError(f"variables holds {name!r}, which is {what}; use {name}_.")
         if not isinstance(name, str) or not _usable(name):
             raise InputError(f"variables must be names like x or drive, got {name!r}.")
     return names, {}
+
+
+def by_new_name(given: Mapping[str, Given], renamed: Mapping[str, str]) -> dict[str, Given]:
+    """Return what was given by the columns' own names by the names that the laws use.
+
+    Examples
+    --------
+    >>> by_new_name({"drive (V)": 0.1, "T": 1.0}, {"drive (V)": "drive_V"})
+    {'drive_V': 0.1, 'T': 1.0}
+    """
+    return {renamed.get(name, name): value for name, value in given.items()}
+
+
+def renamed_rules(rules: Rules | None, renamed: Mapping[str, str]) -> Rules | None:
+    """Return `LawConstraints` by the names that the laws use; other constraints as they are."""
+    if not isinstance(rules, LawConstraints) or not renamed:
+        return rules
+    return replace(
+        rules, ranges=by_new_name(rules.ranges, renamed),
+        monotone=by_new_name(rules.monotone, renamed),
+        curvature=by_new_name(rules.curvature, renamed),
+        symmetry=by_new_name(rules.symmetry, renamed),
+        values=by_new_name(rules.values, renamed), limits=by_new_name(rules.limits, renamed),
+    )  # fmt: skip
 
 
 def _usable(name: str) -> bool:
@@ -145,7 +179,10 @@ def check_numbers(X: ArrayLike, y: ArrayLike) -> None:
         del columns["X"]
         columns |= {f"column {name!r} of X": X.iloc[:, i] for i, name in enumerate(X.columns)}
     for name, column in columns.items():
-        values = np.asarray(column)
+        try:
+            values = np.asarray(column)
+        except ValueError:
+            raise InputError(_ragged(name, column)) from None
         first = values.flat[0] if values.size else 0.0
         if values.dtype.kind in "mM" or isinstance(first, datetime.date | datetime.timedelta):
             raise InputError(
@@ -157,6 +194,17 @@ def check_numbers(X: ArrayLike, y: ArrayLike) -> None:
                 f"{name} must hold numbers, got text ({str(first)!r:.40} first): leave it out, or "
                 "give a number for each of its values."
             )
+
+
+def _ragged(name: str, rows: Any) -> str:
+    """Say which row has another length than the first."""
+    lengths = [np.shape(row)[0] if np.ndim(row) else None for row in rows]
+    place = next((i for i, length in enumerate(lengths) if length != lengths[0]), 0)
+    sizes = ["no" if length is None else str(length) for length in (lengths[0], lengths[place])]
+    return (
+        f"{name} must have rows of one length, got {sizes[0]} number(s) in row 0 and {sizes[1]} in "
+        f"row {place}: fill or drop that row."
+    )
 
 
 def extended(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from physlearn.inference.law_search.search_options import (
 from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.regressor_data import (
+    by_new_name,
     check_finite,
     check_numbers,
     check_scale,
@@ -32,6 +33,7 @@ from physlearn.inference.laws.regressor_data import (
     law_names,
     on_link,
     quantities_of,
+    renamed_rules,
     target_name,
     weights_of,
 )
@@ -172,7 +174,10 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         search = options.search(self.unary, self.largest_size)
         matrix, target = self._checked(X, y)
         frame = self._frame(matrix, target, options)
+        search = replace(search, constraints=renamed_rules(search.constraints, frame.renamed))
         noise = self.noise
+        if isinstance(noise, NoiseModel):
+            noise = replace(noise, x_sd=by_new_name(noise.x_sd, frame.renamed))
         if not isinstance(noise, NoiseModel) and (below is not None or above is not None):
             noise = NoiseModel(sd=noise)
         if isinstance(noise, NoiseModel):
@@ -181,7 +186,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             if noise.x_sd and options.functions:
                 raise InputError("x_sd goes without own functions: their errors are not known.")
             columns = dict(zip(frame.labels, frame.columns, strict=True))
-            seen = observe(columns, target, noise, below=below, above=above)
+            seen = observe(columns, target, noise, below=below, above=above, independent=False)
             measured = _distinct_rows(matrix, seen.censored == 0)
             outcome, length, data = laws_under_noise(
                 seen, noise, lambda one: self._search(one, search, frame), search.constraints
@@ -234,9 +239,11 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             for name, column in zip(names, matrix.T, strict=True):
                 check_scale(name, column)
         else:
-            units = {renamed.get(name, name): unit for name, unit in self.units.items()}
+            units = by_new_name(self.units, renamed)
         texts += column_warnings(columns[: len(names)], names)
-        return _Frame(options, tuple(names), tuple(labels), columns, target, units, tuple(texts))
+        return _Frame(
+            options, tuple(names), tuple(labels), columns, target, units, tuple(texts), renamed
+        )
 
     def _matrix(self, X: ArrayLike) -> Floats:
         from sklearn.utils.validation import check_is_fitted, validate_data
@@ -321,6 +328,7 @@ class _Frame:
     target: str
     units: dict[str, str] | None
     texts: tuple[str, ...]
+    renamed: dict[str, str]
 
     @property
     def ranges(self) -> Floats:

@@ -97,6 +97,7 @@ def test_labels_may_be_words_in_any_order():
         (GROUPS, ["q"], "own must be a list of constants"),
         (GROUPS, "A", "own must be a list"),
         (np.arange(30), ["A"], "30 points for 32 constants of 30 series"),
+        (np.where(X > 2.9, np.nan, GROUPS), ["A"], "a label for every point, got nan in row 5"),
     ],
 )
 def test_groups_that_cannot_be_used_are_refused(groups, own, said):

@@ -89,6 +89,28 @@ def test_bounds_leave_the_evidence_exact(slope):
     assert found.log_evidence == pytest.approx(exact, abs=1e-4)
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_evidence_at_a_bound_has_no_unit(unit):
+    """y = a + b x + c x**2 with c at its bound: another unit of x is another unit of b and c."""
+    y = 1.0 + 2.0 * X + 0.1 * np.random.default_rng(5).standard_normal(X.size) - 0.05 * X**2
+    lowest = np.array([-np.inf, -np.inf, 0.0])
+    endless = np.full(3, np.inf)
+
+    def parabola(constants, columns):
+        powers = columns["x"] ** np.arange(3)[:, None]
+        return constants @ powers, powers
+
+    evidence = []
+    for size in (1.0, unit):
+        data, noise = observe({"x": X * size}, y), NoiseModel(sd=0.1)
+        start = np.array([1.0, 2.0, 0.1]) / size ** np.arange(3)
+        limits = Limits(lowest, endless, np.zeros(3), endless)
+        found = maximise(parabola, start, data, noise, limits)
+        assert found.at_bound.tolist() == [False, False, True]
+        evidence.append(found.log_evidence)
+    assert evidence[1] == pytest.approx(evidence[0], abs=1e-3)
+
+
 def test_a_constant_at_a_bound_pays_for_its_prior():
     """Of two forms with the same likelihood the one with a needless constant has less evidence."""
     y = 1.0 + 0.2 * np.random.default_rng(7).standard_normal(X.size)

@@ -175,12 +175,19 @@ def test_what_cannot_be_fitted_is_said(text, given, said):
 def test_fewer_points_than_constants_are_refused():
     with pytest.raises(InputError, match="y has 3 points for 3 constants and the noise"):
         fit_template("a + b*x + c*x**2", {"x": X[:3]}, X[:3])
+    stated, noise = TemplateOptions(priors={"c": (0.0, 0.1)}), NoiseModel(sd=0.1)
+    x = np.array([1.0, 2.0])
+    fit = fit_template("a + b*x + c*x**2", {"x": x}, x, noise, stated)
+    np.testing.assert_allclose(fit.constants["value"], [0.0, 1.0, 0.0], atol=1e-4)
+    # a = 2 y1 - y2 + 2 c: its variance is 5 * 0.1**2 + 4 * 0.1**2
+    assert fit.constants["sd"]["a"] == pytest.approx(0.3, abs=1e-3)
 
 
 def test_constants_that_only_act_together_are_told():
     fit = fit_template("a*b*x", {"x": X}, 3.0 * X + 0.1 * np.sin(20.0 * X))
     assert fit.covariance is None
-    assert any("open" in said for said in fit.warnings)
+    assert len(fit.warnings) == 1
+    assert "a combination of the constants open (a, b): write the number" in fit.warnings[0]
     assert fit.laws.predict([[2.0]])[0] == pytest.approx(6.0, abs=0.1)
 
 

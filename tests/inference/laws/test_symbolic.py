@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from physlearn.checks import InputError
+from physlearn.inference.law_data.law_constraints import LawConstraints
+from physlearn.inference.law_data.noise_models import NoiseModel
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.regressor_data import law_names
 from physlearn.inference.laws.regressor_options import RegressorOptions
@@ -133,6 +135,30 @@ def test_one_odd_name_is_renamed_and_the_others_stay():
     assert law_names(None, list(odd), 4)[0] == ["drive", "exp_", "x_2_theta", "a_b"]
 
 
+def test_errors_and_constraints_of_a_renamed_column_keep_to_it():
+    table = pd.DataFrame({"drive (V)": X1})
+    noise = NoiseModel(sd=0.2, x_sd={"drive (V)": 0.05})
+    y = 2.0 * X1 + 0.2 * np.random.default_rng(1).standard_normal(60)
+    rules = LawConstraints({"drive (V)": (0.5, 4.0)}, monotone={"drive (V)": "decreasing"})
+    few = RegressorOptions(n_terms=1, highest_price=4, n_kept=5)
+    found = SymbolicRegressor(noise=noise, options=few).fit(table, y).equations_
+    assert found.best.variables == {"drive_V"}
+    falling = RegressorOptions(n_terms=1, highest_price=4, constraints=rules)
+    fallen = SymbolicRegressor(options=falling).fit(table, y).equations_
+    assert all((np.diff(law.predict({"drive_V": X1})) <= 1e-9).all() for law in fallen.equations)
+
+
+@pytest.mark.parametrize("noise", [None, NoiseModel(sd=0.1), NoiseModel("student", sd=0.1)])
+def test_columns_that_tell_nothing_are_said_under_every_noise(noise):
+    few = RegressorOptions(n_terms=1, highest_price=4, n_kept=5)
+    x = np.column_stack([X1, np.full(60, 7.0), 2.0 * X1 + 1.0])
+    y = 3.0 * X1 + 0.1 * np.random.default_rng(2).standard_normal(60)
+    found = SymbolicRegressor(noise=noise, options=few).fit(x, y).equations_
+    assert any("x1 is constant (7)" in text for text in found.warnings)
+    assert any("x2 is a linear function of x0" in text for text in found.warnings)
+    np.testing.assert_allclose(found.predict(x), 3.0 * X1, atol=0.1)
+
+
 def test_a_column_called_y_is_told_from_the_target():
     table = pd.DataFrame({"y": X1, "x": np.cos(3 * X1)})
     found = SymbolicRegressor(options=SHORT).fit(table, X1**2).equations_
@@ -200,6 +226,10 @@ def test_a_set_survives_json():
         (SymbolicRegressor(noise=0.0), X1[:, None], X1, "noise must be above 0"),
         (SymbolicRegressor(variables=["a", "b"]), X1[:, None], X1, "1 different names"),
         (SymbolicRegressor(variables=["a b"]), X1[:, None], X1, "must be names"),
+        (SymbolicRegressor(variables=["lambda"]), X1[:, None], X1, "a Python keyword; use lambda_"),
+        (SymbolicRegressor(variables=["exp"]), X1[:, None], X1, "a function of the laws; use exp_"),
+        (SymbolicRegressor(), [[1, 2], [3]], X1[:2], r"X must .* 2 number.* row 0 and 1 in row 1"),
+        (SymbolicRegressor(), X1[:2, None], [1, [2, 3]], "y must have rows of one length"),
         (SymbolicRegressor(unary=("foo",)), X1[:, None], X1, "unary may hold"),
         (SymbolicRegressor(unary=None), X1[:, None], X1, "unary must be names like"),
         (SymbolicRegressor(unary="exp"), X1[:, None], X1, "unary must be names like"),
