@@ -211,12 +211,13 @@ def _grouped(
 
 def series_of(labels: Sequence[object]) -> tuple[tuple[object, ...], NDArray[np.int64]]:
     """Labels of the series in the order of their first points, and which one each point is of."""
-    for row, label in enumerate(labels):
-        if pd.isna(label) is True:
-            raise InputError(
-                f"groups must hold a label for every point, got {label} in row {row}: drop these "
-                "rows or name their series."
-            )
+    missing = pd.Series(list(labels), dtype=object).isna().to_numpy()
+    if missing.any():
+        row = int(np.argmax(missing))
+        raise InputError(
+            f"groups must hold a label for every point, got {labels[row]} in row {row}: drop these "
+            "rows or name their series."
+        )
     order = tuple(dict.fromkeys(labels))
     if len(order) < 2:
         raise InputError("groups must hold at least 2 different labels; use fit_template for one.")

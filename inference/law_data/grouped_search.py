@@ -145,7 +145,7 @@ def discover_grouped_law(
     >>> x, sample = np.tile(np.linspace(0.5, 2.0, 6), 5), np.repeat(list("abcde"), 6)
     >>> rng = np.random.default_rng(1)
     >>> y = np.repeat([1.0, 1.6, 2.3, 0.7, 3.0], 6) * np.exp(-1.2 / x)
-    >>> options = GroupedSearchOptions(highest_price=8, n_structures=6, n_refined=3)
+    >>> options = GroupedSearchOptions(highest_price=10, n_structures=6, n_refined=2)
     >>> noisy = y + 0.01 * rng.normal(size=30)
     >>> found = discover_grouped_law({"x": x}, noisy, sample, NoiseModel(sd=0.01), options)
     >>> found.table["equation"][0], found.table["own"][0], found.claims_law

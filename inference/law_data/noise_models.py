@@ -181,7 +181,7 @@ def observe(
                 place = int(np.flatnonzero(chosen & (censored != 0))[0])
                 raise InputError(f"below and above are both true at index {place}.")
             censored[chosen] = code
-    _check_noise(noise, target, censored, names)
+    _check_noise(noise, target, censored)
     _check_x_sd(noise, x, names)
     return Observations(x, target, names, censored)
 
@@ -203,9 +203,7 @@ def _check_independent(x: Floats, names: tuple[str, ...]) -> None:
                 )
 
 
-def _check_noise(
-    noise: NoiseModel, y: Floats, censored: NDArray[np.int8], names: tuple[str, ...]
-) -> None:
+def _check_noise(noise: NoiseModel, y: Floats, censored: NDArray[np.int8]) -> None:
     if noise.kind == "log" and not (y > 0).all():
         place = int(np.flatnonzero(y <= 0)[0])
         raise InputError(

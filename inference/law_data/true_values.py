@@ -109,7 +109,7 @@ class _Prior:
             shares = _weights(self.seen, before)
             weight = csr_array((shares, self.seen.indices, self.seen.indptr), self.seen.shape)
             by_prior = pull / np.maximum(prior, 1e-300)
-            step = (weight @ by_prior.T).T
+            step: Floats = (weight @ by_prior.T).T
             felt += step
             pull = (by_prior * weight.sum(axis=0) - (weight.T @ step.T).T) / n
         felt += (self.seen @ (pull / np.maximum(self.priors[0], 1e-300)).T).T
@@ -248,11 +248,11 @@ def _normals(name: str, x: Floats, sd: Floats, share: float | None) -> _Normals:
         priors.append(np.bincount(seen.indices, weight, minlength=centres.size) / x.size)
     heaviest = np.maximum.reduceat(weight, seen.indptr[:-1])
     row = np.repeat(np.arange(x.size), np.diff(seen.indptr))
-    kept = weight >= LIGHTEST * heaviest[row]
-    row, place = row[kept], seen.indices[kept].astype(np.int64)
+    heavy = weight >= LIGHTEST * heaviest[row]
+    row, place = row[heavy], seen.indices[heavy].astype(np.int64)
     middle = (x[row] * width**2 + centres[place] * sd[row] ** 2) / variance[row]
     return _Normals(
-        np.searchsorted(row, np.arange(x.size + 1)), place, middle, weight[kept],
+        np.searchsorted(row, np.arange(x.size + 1)), place, middle, weight[heavy],
         sd * width / np.sqrt(variance), _Prior(nowhere, seen, tuple(priors)),
     )  # fmt: skip
 

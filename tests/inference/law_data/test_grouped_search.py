@@ -8,7 +8,7 @@ from physlearn.inference.law_data.grouped_laws import fit_grouped_law
 from physlearn.inference.law_data.grouped_search import GroupedSearchOptions, discover_grouped_law
 from physlearn.inference.law_data.noise_models import NoiseModel
 
-QUICK = GroupedSearchOptions(highest_price=8, n_structures=6, n_refined=2)
+QUICK = GroupedSearchOptions(highest_price=10, n_structures=6, n_refined=2)
 SERIES, POINTS = 5, 7
 
 
