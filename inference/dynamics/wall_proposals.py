@@ -202,13 +202,14 @@ def regression_of(moves: Moves) -> tuple[Floats, Floats, Floats]:
     plain = np.column_stack([moves.design, moves.bend])
     apart = np.column_stack([moves.design, moves.instrument])
     square = apart.T @ plain
-    return np.linalg.solve(square + _ridge(plain), apart.T @ moves.velocity), plain, apart
+    found = np.linalg.solve(square + _ridge(plain), apart.T @ moves.velocity)
+    return np.asarray(found, dtype=np.float64), plain, apart
 
 
 def _ridge(plain: Floats) -> Floats:
     """Return a little of each column's own square, which has the column's unit."""
     own = (plain**2).sum(axis=0)
-    return 1e-9 * np.diag(np.where(own > 0, own, 1.0))
+    return np.asarray(1e-9 * np.diag(np.where(own > 0, own, 1.0)), dtype=np.float64)
 
 
 def _share(moves: Moves, column: Floats, instrument: Floats) -> tuple[float, float]:

@@ -143,8 +143,8 @@ class FrontModel:
     def global_steps(self, n_globals: int) -> Floats:
         """Return steps of the derivatives: they move a front by a ten-thousandth of itself."""
         span = float(self.times[-1] - self.times[0])
-        pushes = np.maximum(np.abs(self.design * np.diff(self.times)[:, None]).sum(axis=0), 1e-6)
-        speeds = self.run.size / np.maximum(pushes, 1e-3 * span)
+        pushes = np.abs(self.design * np.diff(self.times)[:, None]).sum(axis=0)
+        speeds = self.run.size / np.maximum(pushes, 1e-3 * (pushes.max() or span))
         steps: Floats = 1e-4 * np.concatenate([speeds, [self.run.size**2 / span]])
         return steps[:n_globals]
 

@@ -124,3 +124,14 @@ def test_local_fronts_do_not_depend_on_the_unit_of_length(size):
     np.testing.assert_allclose(fronts[1], fronts[0], rtol=1e-7)
     assert np.isfinite(fronts[0][:, 0]).all()
     assert np.isnan(fronts[0][-1, 1]).all()
+
+
+def test_steps_of_the_derivatives_follow_the_unit_of_the_drive():
+    run = usable_runs(circles())[0][0]
+    drive = np.stack([DRIVE, np.zeros(4)], axis=1)  # the second never acts
+    steps = [
+        make_front(run, unit * drive, np.arange(4.0)).global_steps(3) for unit in (1.0, 1e-9, 0.0)
+    ]
+    np.testing.assert_allclose(steps[1][:2], 1e9 * steps[0][:2])
+    assert steps[1][2] == steps[0][2]
+    assert np.isfinite(steps[2]).all()
