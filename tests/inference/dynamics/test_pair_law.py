@@ -11,9 +11,16 @@ from scipy.integrate import solve_ivp
 from physlearn.checks import InputError, NotIdentified
 from physlearn.inference.dynamics.pair_bodies import memory_of_steps
 from physlearn.inference.dynamics.pair_films import FilmCurve, laws_of_film
-from physlearn.inference.dynamics.pair_forms import KNOWN, _read, fit_to_curve, in_film_units
+from physlearn.inference.dynamics.pair_forms import (
+    KNOWN,
+    _read,
+    fit_to_curve,
+    force_forms,
+    in_film_units,
+)
 from physlearn.inference.dynamics.pair_law import COASTING, discover_pair_law
 from physlearn.inference.dynamics.pair_options import PairLawOptions
+from physlearn.inference.dynamics.pair_score import different_laws
 from physlearn.records import Trajectory
 
 
@@ -200,6 +207,12 @@ def test_two_that_diffuse_in_a_flow_are_no_orbits():
             walk = np.cumsum(rng.normal(size=(frames, n, 2)), axis=0) + flow
             newtonian += memory_of_steps(_pair(walk)) > COASTING
         assert newtonian == 0
+
+
+def test_laws_that_are_nowhere_finite_are_no_list():
+    law = replace(force_forms(())[0].equation(np.ones(1))[0], description_length=math.nan)
+    with pytest.raises(NotIdentified, match="no law of the force is finite"):
+        different_laws([law], np.array([1.0, 2.0]), np.ones(2), 5)
 
 
 def test_too_few_steps_tell_no_regime():
