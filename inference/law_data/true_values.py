@@ -109,7 +109,7 @@ class _Prior:
             shares = _weights(self.seen, before)
             weight = csr_array((shares, self.seen.indices, self.seen.indptr), self.seen.shape)
             by_prior = pull / np.maximum(prior, 1e-300)
-            step: Floats = (weight @ by_prior.T).T
+            step: Floats = np.asarray(weight @ by_prior.T).T
             felt += step
             pull = (by_prior * weight.sum(axis=0) - (weight.T @ step.T).T) / n
         felt += (self.seen @ (pull / np.maximum(self.priors[0], 1e-300)).T).T

@@ -8,7 +8,7 @@ from physlearn.inference.law_data.grouped_laws import fit_grouped_law
 from physlearn.inference.law_data.grouped_search import GroupedSearchOptions, discover_grouped_law
 from physlearn.inference.law_data.noise_models import NoiseModel
 
-QUICK = GroupedSearchOptions(highest_price=10, n_structures=6, n_refined=2)
+QUICK = GroupedSearchOptions(("exp", "log", "inv"), highest_price=10, n_structures=6, n_refined=2)
 SERIES, POINTS = 5, 7
 
 
@@ -42,7 +42,7 @@ def test_levels_that_differ_are_no_law():
     rng = np.random.default_rng(3)
     x, sample = rng.uniform(0.5, 2.0, 42), np.repeat(np.arange(6), 7)
     y = rng.uniform(1.0, 3.0, 6)[sample] + 0.05 * rng.standard_normal(42)
-    few = GroupedSearchOptions(highest_price=6, n_structures=3, n_refined=1)
+    few = GroupedSearchOptions(("exp", "inv"), highest_price=6, n_structures=3, n_refined=1)
     found = discover_grouped_law({"x": x}, y, sample, NoiseModel(sd=0.05), few)
     assert not found.claims_law
     assert str(found).startswith("no law claimed")
