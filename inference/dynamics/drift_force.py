@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.inference.dynamics.drift_fit import Bench, MotionLaw, gradient_of
+from physlearn.inference.dynamics.drift_fit import Bench, Climb, MotionLaw, gradient_of
 from physlearn.inference.dynamics.drift_forms import zero_law
 from physlearn.inference.dynamics.drift_grid import GridMotion
 from physlearn.inference.laws.equation import Equation, Term
@@ -61,7 +61,7 @@ def force_laws(
     most = MOST[0 if isinstance(bench.motion, GridMotion) else len(bench.names)]
     found: list[list[Equation]] = []
     for axis, own in enumerate(shapes):
-        fits = []
+        fits: list[tuple[Equation, MotionLaw, Climb]] = []
         for k, shape in enumerate(own[:most]):
             if k >= FEWEST and fits and stopped():
                 break

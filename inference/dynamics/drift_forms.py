@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -20,7 +20,15 @@ from physlearn.inference.law_search.unit_scales import rescaled_terms
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.expression import Program, floats_of, gradients, with_floats
 
-__all__ = ["DriftForm", "diffusion_forms", "drift_forms", "fit_form", "searched_forms", "zero_law"]
+__all__ = [
+    "DriftForm",
+    "diffusion_forms",
+    "drift_forms",
+    "fit_form",
+    "raised",
+    "searched_forms",
+    "zero_law",
+]
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +42,7 @@ POLISHED = 2
 MOST_PERIODS = {1: 16.0, 2: 4.0}
 MOST_STEPS = 60
 FAR = 1e6
+LOWEST = 0.05  # of the typical D, that of a law which would be negative somewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +194,25 @@ def fit_form(
         law.terms, misfit, structure_length(law.terms, len(names)) - evidence,
         len(law.constants), None, evidence,
     )  # fmt: skip
+
+
+def raised(law: Equation, told: Told, names: Sequence[str], points: Floats) -> Equation:
+    """Return a diffusion that is positive at points (d, m): its constant term as large as needed.
+
+    A curve's best quadratic may be negative where D is small; the likelihood finds where it is not.
+    """
+    with np.errstate(all="ignore"):
+        least = float(law.predict(dict(zip(names, points, strict=True))).min())
+    constant = [k for k, term in enumerate(law.terms) if term.program == (1,)]
+    if least > 0.0 or not constant or not math.isfinite(least):
+        return law
+    lack = LOWEST * float(np.median(told.values)) - least
+    terms = list(law.terms)
+    terms[constant[0]] = Term(float(terms[constant[0]].coefficient) + lack, (1,))
+    found = replace(law, terms=tuple(terms))
+    columns = dict(zip(names, told.nodes, strict=True))
+    lost = 0.5 * (_misfit(found, told, columns) - _misfit(law, told, columns))
+    return replace(found, description_length=law.description_length + lost)
 
 
 def _misfit(law: Equation, told: Told, columns: dict[str, Floats]) -> float:

@@ -26,6 +26,7 @@ from physlearn.inference.dynamics.drift_forms import (
     diffusion_forms,
     drift_forms,
     fit_form,
+    raised,
     searched_forms,
     zero_law,
 )
@@ -254,11 +255,13 @@ def _n_exact(laws: list[Equation], bench: Bench) -> int:
 def _must(laws: list[Equation], count: int, of_diffusion: bool) -> list[Equation]:
     """Laws that are always fitted: nothing, a constant, a trap, unless they are hopeless.
 
-    Of a diffusion a constant and an exponential, which are positive everywhere.
+    Of a diffusion a constant and an exponential, which are positive everywhere, and squares, of
+    which a curve knows little where D is small.
     """
     if of_diffusion:
+        always = (1, "exp", "square")
         return [law for law in laws[count:]
-                if len(law.terms) == 1 and law.terms[0].program[-1] in (1, "exp")]  # fmt: skip
+                if all(term.program[-1] in always for term in law.terms)]  # fmt: skip
     shapes = [((1,),), (("x",),), (("y",),)]
     best = laws[0].description_length
     return [
@@ -324,9 +327,10 @@ def _proposals(
     """Return what fits a curve, by description length, each law once."""
     if search:
         forms = forms + searched_forms(told, names, forms)
-    found = [fit_form(form, told, names, reach, columns) for form in forms]
+    fitted = [fit_form(form, told, names, reach, columns) for form in forms]
+    found = [law for law in fitted if law is not None]
     laws = sorted(
-        (law for law in found if law is not None),
+        (raised(law, told, names, points) if positive else law for law in found),
         key=lambda law: (law.description_length, law.complexity),
     )
     at = dict(zip(names, told.nodes, strict=True))

@@ -49,3 +49,20 @@ def test_a_constant_diffusion_has_no_law_less_its_gradient():
     walk = np.cumsum(np.random.default_rng(5).normal(0.0, 0.3, (100, 5)), axis=0)
     laws = discover_drift_law([{"t": np.arange(100.0), "x": row} for row in walk.T], options=EXACT)
     assert list(laws) == ["dx/dt", "D"]
+
+
+def test_of_two_coordinates_too_the_gradient_of_diffusion_is_no_force():
+    rng = np.random.default_rng(1)
+    at, seen, h = rng.uniform(-1.5, 1.5, (2, 30)), [], 0.004
+    for _ in range(25):
+        seen.append(at)
+        for _ in range(10):
+            level = 1.0 + (at**2).sum(axis=0) / 4.0
+            at = at + 0.5 * at * h + np.sqrt(2.0 * level * h) * rng.normal(size=at.shape)
+    times = 0.04 * np.arange(25)
+    laws = discover_drift_law(
+        [{"t": times, "x": row[0], "y": row[1]} for row in np.array(seen).T], options=EXACT
+    )
+    assert laws["D"].best.structure == {("c",), ("x", "square"), ("y", "square")}
+    assert not any(laws[f"d{name}/dt - dD/d{name}"].claims_law for name in "xy")
+    assert laws.said[0].startswith("the drift is what the diffusion's gradient makes: no force")

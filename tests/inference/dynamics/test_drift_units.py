@@ -83,7 +83,7 @@ def test_laws_are_the_same_in_other_units(motion, length, time):
             assert two.covariance / scale**2 == pytest.approx(one.covariance, rel=1e-3)
 
 
-@pytest.mark.parametrize("motion", [well, trap])
+@pytest.mark.parametrize("motion", [well, pytest.param(trap, marks=pytest.mark.slow)])
 def test_laws_far_from_0_are_written_about_the_middle(motion):
     places, first = in_given_units(motion)
     other = found(places, 1e-6, 1e3, 5.0)
