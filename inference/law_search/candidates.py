@@ -48,8 +48,11 @@ def candidate_laws(
     binary: tuple[str, ...],
     n_terms: int,
     largest_size: int | None,
+    bound: int | None = None,
 ) -> Skeletons:
     """All laws to be fitted, cheapest first; those of several terms leave them on the stack.
+
+    Functions of sums and products are longer than ``price``, but not than ``bound``.
 
     Examples
     --------
@@ -65,6 +68,8 @@ def candidate_laws(
         more = _functions_of_sums(single, unary)
         more += _of_several_variables(rows, unary, price) if n_variables > 1 else []
         rows += _priced([row for row in more if row[-1] not in known])
+    if bound is not None:
+        rows = [row for row in rows if row[0] <= bound]
     if largest_size is not None:
         rows = [row for row in rows if len(row[-1]) <= largest_size]
     if n_terms > 1:
@@ -105,7 +110,7 @@ def _functions_of_sums(single: Skeletons, unary: tuple[str, ...]) -> list[tuple[
         if row[1] == 0 and row[0] <= SUMMAND_PRICE
         and all(code < CONSTANT or code in usual for code in row[2])
     ]  # fmt: skip
-    plain = plain[:MOST_SUMMANDS]
+    plain = _first(plain, MOST_SUMMANDS)
     outers = [names for names in OUTER if set(names) <= set(unary)]
     result = []
     for i, (price_u, _, u) in enumerate(plain):
@@ -142,7 +147,7 @@ def _of_several_variables(
         for (price_v, count_v, v), of_v in single
         if of_u < of_v and 0 < count_u + count_v <= MAX_CONSTANTS
     ]
-    products = sorted(row for row in products if row[0] > price)[:MOST_PRODUCTS]
+    products = _first(sorted(row for row in products if row[0] > price), MOST_PRODUCTS)
     if "inv" not in unary:
         return products
     mixed = [row for row in rows if row[-1][-1] == EXP and row[1] < MAX_CONSTANTS]
@@ -151,12 +156,30 @@ def _of_several_variables(
     rise = PRICES["plus_c"] + PRICES["inv"]
     return [
         *products,
-        *((p + rise, count, (*code, ONE, ADD, INV)) for p, count, code in mixed[:MOST_PRODUCTS]),
+        *(
+            (p + rise, count, (*code, ONE, ADD, INV))
+            for p, count, code in _first(mixed, MOST_PRODUCTS)
+        ),
         *(
             (p + rise, count + 1, (*code, CONSTANT, ADD, INV))
-            for p, count, code in denominators[: 2 * MOST_PRODUCTS]
+            for p, count, code in _first(denominators, 2 * MOST_PRODUCTS)
         ),
     ]
+
+
+def _first(rows: list[tuple[int, int, Code]], most: int) -> list[tuple[int, int, Code]]:
+    """Return the first ``most`` rows, and those that differ from one by the variables' order.
+
+    Otherwise the order of the columns would say which laws are tried.
+    """
+
+    def kind(row: tuple[int, int, Code]) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:
+        price, count, code = row
+        uses = sorted(code.count(variable) for variable in _variables(code))
+        return price, count, tuple(uses), tuple(sorted(op for op in code if op >= CONSTANT))
+
+    kinds = {kind(row) for row in rows[:most]}
+    return [*rows[:most], *(row for row in rows[most:] if kind(row) in kinds)]
 
 
 def _variables(code: Code) -> set[int]:
@@ -166,11 +189,11 @@ def _variables(code: Code) -> set[int]:
 def _pairs(rows: list[tuple[int, int, Code]], highest: int) -> list[tuple[int, int, Code]]:
     """Join two cheap expressions, of which at least one has constants inside."""
     pool = [row for row in sorted(rows, key=lambda row: row[0]) if row[0] <= TERM_PRICE]
-    pool = pool[:MOST_TERMS]
+    pool = _first(pool, MOST_TERMS)
     result = []
     for i, (price_u, count_u, u) in enumerate(pool):
         for price_v, count_v, v in pool[i:]:
             count, price = count_u + count_v, price_u + price_v + PRICES["combine"]
             if 0 < count <= MAX_CONSTANTS and price <= highest and (u != v or count_u > 0):
                 result.append((price, count, (*u, *v)))
-    return sorted(result, key=lambda row: row[0])[:MOST_PAIRS]
+    return _first(sorted(result, key=lambda row: row[0]), MOST_PAIRS)

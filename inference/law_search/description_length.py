@@ -24,7 +24,11 @@ from physlearn.inference.law_search.program_prices import (
     price_without_factor,
 )
 from physlearn.inference.law_search.skeletons import PRICES
-from physlearn.inference.law_search.unit_scales import rescaled_terms, typical_scales
+from physlearn.inference.law_search.unit_scales import (
+    rescaled_terms,
+    shifts_of_units,
+    typical_scales,
+)
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.expression import Token
 
@@ -71,8 +75,9 @@ def measure_law(data: SearchData, terms: Sequence[Term]) -> Equation:
     size, variance = _misfit_and_variance(data, misfit, count)
     root = np.sqrt(data.weight / variance)
     evidence = log_likelihood(data, size, count) - 0.5 * _information(
-        data, *_in_usual_units(data, terms, slopes, constants), root
-    )
+        data, *_in_usual_units(data, terms, slopes, constants), root,
+        shifts_of_units(terms, data.names),
+    )  # fmt: skip
     noise = (
         1.0 / math.sqrt(float(np.mean(data.weight)))
         if data.noise_known
@@ -131,18 +136,23 @@ def log_likelihood(data: SearchData, misfit: float, count: int) -> float:
     )  # fmt: skip
 
 
-def _information(data: SearchData, slopes: Floats, constants: Floats, root: Floats) -> float:
+def _information(
+    data: SearchData, slopes: Floats, constants: Floats, root: Floats, least: Floats
+) -> float:
     """Logarithm of det(1 + information) with every constant in units of its prior's width.
 
     The width is the constant's own size, but at least what changes y by its own spread: a constant
-    that is nearly 0 is no cheaper to say than one that matters.
+    that is nearly 0 is no cheaper to say than one that matters. Beside a logarithm its size is an
+    accident of the unit: there the width is at least ``least``, a factor e of the unit.
     """
     total = float(data.weight.sum())
     mean = float((data.weight * data.y).sum()) / total
     spread = math.sqrt(float((data.weight * (data.y - mean) ** 2).sum()) / total)
-    effect = np.sqrt((data.weight * slopes**2).sum(axis=1) / total)
     with np.errstate(all="ignore"):
+        peak = np.abs(slopes).max(axis=1)
+        effect = np.sqrt((data.weight * (slopes / peak[:, None]) ** 2).sum(axis=1) / total) * peak
         width = np.maximum(np.abs(constants), np.where(effect > 0, spread / effect, 0.0))
+    width = np.maximum(width, least)
     scaled = np.nan_to_num(slopes * root * width[:, None], posinf=0.0, neginf=0.0)
     if not len(scaled):
         return 0.0
@@ -152,7 +162,9 @@ def _information(data: SearchData, slopes: Floats, constants: Floats, root: Floa
 
 def _covariance(scaled: Floats) -> Floats | None:
     """Inverse of the Fisher information of slopes in units of the noise; None where singular."""
-    norm = np.sqrt((scaled**2).sum(axis=1))
+    with np.errstate(all="ignore"):
+        peak = np.abs(scaled).max(axis=1)
+        norm = peak * np.sqrt(((scaled / peak[:, None]) ** 2).sum(axis=1))
     if not norm.size or not ((norm > 1e-150) & (norm < 1e150)).all():
         return None
     _, singular, turned = np.linalg.svd((scaled / norm[:, None]).T, full_matrices=False)

@@ -38,6 +38,7 @@ FRACTIONS = sorted(
     {Fraction(a, b) for a in range(1, 9) for b in range(1, 5)} | {Fraction(1, 6), Fraction(1, 8)}
 )
 ROOTS = (2, 3)
+ANGLES = (("sin",), ("cos",))
 
 
 def of_pure_numbers(law: Equation, n_variables: int) -> Equation:
@@ -84,7 +85,9 @@ def _spare_of_numbers(program: Program) -> float:
                 width = 3
                 half = program[place + 3 : place + 4] == ("pow",) and following[0] == 2
                 spare += CHEAPER_HALF if half else CHEAPER_FRACTION
-            if place and program[place + width : place + width + 1] in (("mul",), ("div",)):
+            after = program[place + width : place + width + 2]
+            # A number of half angles has been made cheaper already
+            if place and after[:1] in (("mul",), ("div",)) and after[1:] not in ANGLES:
                 spare += CHEAPER_NUMBER
         place += width
     return spare

@@ -34,9 +34,12 @@ __all__ = ["SearchOptions", "SearchOutcome", "find_laws", "measure_law", "search
 Floats = NDArray[np.float64]
 
 SAME_VALUES = 1e-6  # of the spread of y: laws that agree so far are one
+SAME_FITS = 1e-3  # of the noise: two ways of writing one law, each fitted to rounding
 IDLE_VALUES = 0.02  # of the noise: what a constant that says nothing changes
 WITH_TWINS = 5  # laws of which other ways of writing are kept until numbers are exact
 ORDER_ONE = (1e-3, 1e3)  # largest sizes of columns that are searched in their own unit
+LARGEST_LOGARITHM = 300.0  # of an exponential that is fitted and has an error
+MOST_DECAYS = 6.0  # within the range of x, that are searched
 REPORT_EVERY_S = 0.5
 STOPPED = (
     "the search was stopped after {done:.0%} of its work: shorter laws may not have been tried; "
@@ -111,12 +114,12 @@ def _searched(data: SearchData, options: SearchOptions, watch: _Watch) -> list[E
     """Fit all candidates; Ctrl-C hands back what there is."""
     laws: list[Equation] = []
     try:
-        laws += linear_laws(data, watch.skeletons, options.n_terms)
+        laws += linear_laws(data, watch.skeletons, options.n_terms, options.allows)
         watch.best = min(laws, key=lambda law: law.description_length, default=None)
         screened = screen_candidates(data, watch.skeletons, watch)
         if watch.ended_at is None:
             watch.skeletons, screened = with_links(
-                data, watch.skeletons, screened, options.unary, options.binary
+                data, watch.skeletons, screened, options.unary, options.binary, options.allows
             )
         laws += refine_candidates(data, watch.skeletons, screened, watch)
     except KeyboardInterrupt:
@@ -153,7 +156,19 @@ def _left_out(data: SearchData, options: SearchOptions) -> list[str]:
                 f"{name} goes down to {low:.3g}: laws with {', '.join(lost + zeros)} of {name} "
                 "itself are undefined there and were left out."
             )
+        if "exp" in options.unary and _is_far(column):
+            texts.append(
+                f"{name} lies far from 0 ({low:.6g} to {float(column.max()):.6g}): exponentials "
+                "that change much over this range may overflow and be left out; subtract "
+                f"{low:.6g} from {name} and search again if they may be the law."
+            )
     return texts
+
+
+def _is_far(column: Floats) -> bool:
+    """Whether a few decay lengths within the range of x are too many from 0 on for a float."""
+    range_ = float(np.ptp(column))
+    return 0.0 < range_ * LARGEST_LOGARITHM < MOST_DECAYS * float(np.abs(column).max())
 
 
 class _Watch:
@@ -166,7 +181,7 @@ class _Watch:
         self.data, self.options, self.own = data, options, own
         self.skeletons = candidate_laws(
             len(data.x), options.price(len(data.x)), tuple(options.unary), tuple(options.binary),
-            options.n_terms, options.largest_size,
+            options.n_terms, options.largest_size, options.highest_price,
         )  # fmt: skip
         self.done = 0.0
         self.ended_at: float | None = None
@@ -227,8 +242,9 @@ def _ranked(data: SearchData, laws: Sequence[Equation]) -> tuple[list[Equation],
         values = law.predict(data.columns)
         if not np.isfinite(values).all() or (law.n_constants and law.covariance is None):
             continue
-        same = SAME_VALUES * spread
-        idle = max(IDLE_VALUES * (law.noise_sd or 0.0), same)
+        noise = law.noise_sd or 0.0
+        same = max(SAME_VALUES * spread, SAME_FITS * noise)
+        idle = max(IDLE_VALUES * noise, same)
         for place, other in enumerate(predicted):
             fewer = kept[place].n_constants < law.n_constants
             if np.abs(root * (values - other)).max() < (idle if fewer else same):
@@ -242,6 +258,8 @@ def _ranked(data: SearchData, laws: Sequence[Equation]) -> tuple[list[Equation],
 
 
 def _allowed(laws: list[Equation], options: SearchOptions) -> tuple[list[Equation], list[str]]:
+    """Keep the laws within the user's limits, also with exact numbers, and constraints."""
+    laws = [law for law in laws if all(options.allows(term.program) for term in law.terms)]
     if options.constraints is None:
         return laws, []
     check: Callable[[Equation], str | None] = options.constraints

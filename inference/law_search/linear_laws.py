@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import combinations
 
@@ -29,8 +30,13 @@ KEPT = 30
 NATS_OF_COEFFICIENT = 3.0
 
 
-def linear_laws(data: SearchData, skeletons: Skeletons, n_terms: int) -> list[Equation]:
+def linear_laws(
+    data: SearchData, skeletons: Skeletons, n_terms: int,
+    allows: Callable[[Program], bool] | None = None,
+) -> list[Equation]:  # fmt: skip
     """Fit all sums of at most ``n_terms`` plain expressions, with and without offset.
+
+    ``allows`` says whether an expression may be used; None allows all.
 
     Examples
     --------
@@ -42,7 +48,7 @@ def linear_laws(data: SearchData, skeletons: Skeletons, n_terms: int) -> list[Eq
     >>> [term.program for term in law.terms]
     [('x', 6, 'pow', 'inv'), ('x', 12, 'pow', 'inv')]
     """
-    programs, values, prices = _features(data, skeletons)
+    programs, values, prices = _features(data, skeletons, allows)
     root = np.sqrt(data.weight)
     target = data.y * root
     features = values * root
@@ -117,7 +123,9 @@ def plain_programs(skeletons: Skeletons, names: tuple[str, ...]) -> list[Program
     return programs
 
 
-def _features(data: SearchData, skeletons: Skeletons) -> tuple[list[Program], Floats, Floats]:
+def _features(
+    data: SearchData, skeletons: Skeletons, allows: Callable[[Program], bool] | None
+) -> tuple[list[Program], Floats, Floats]:
     """Return the constant and what is defined on the data and different there; values, prices."""
     programs: list[Program] = [CONSTANT_TERM]
     values: list[Floats] = [np.ones(data.y.size)]
@@ -125,6 +133,8 @@ def _features(data: SearchData, skeletons: Skeletons) -> tuple[list[Program], Fl
     seen: set[bytes] = set()
     with np.errstate(all="ignore"):
         for program in plain_programs(skeletons, data.names):
+            if allows is not None and not allows(program):
+                continue
             value = Term(1.0, program).values(data.columns)
             size = float(np.abs(value).max())
             if not np.isfinite(value).all() or not np.ptp(value) > 1e-9 * size or size == 0.0:

@@ -38,6 +38,7 @@ from physlearn.inference.law_search.skeletons import (
     pack_skeletons,
 )
 from physlearn.inference.laws.equation import Term
+from physlearn.inference.laws.expression import Program
 
 __all__ = ["with_links"]
 
@@ -67,9 +68,11 @@ LINKS = {
 
 def with_links(
     data: SearchData, skeletons: Skeletons, screened: Fitted, unary: Sequence[str],
-    binary: Sequence[str],
+    binary: Sequence[str], allows: Callable[[Program], bool] | None = None,
 ) -> tuple[Skeletons, Fitted]:  # fmt: skip
     """Add the functions of sums, with their constants, to what passed the screening.
+
+    ``allows`` says whether an expression may be used; None allows all.
 
     Examples
     --------
@@ -97,6 +100,8 @@ def with_links(
             there = _through(data, link)
             if there is not None:
                 found += _of_link(there, name, link, features, "pow" in binary)
+    if allows is not None:
+        found = [row for row in found if allows(terms_of(row[2], row[3], data.names)[0])]
     if not found:
         return skeletons, screened
     extra = pack_skeletons([row[:3] for row in found])

@@ -48,6 +48,7 @@ class _Part:
     bare: bool = False  # a variable, or one times or plus a constant
     is_sum: bool = False
     by_chance: bool = False
+    fitted: float = math.nan  # value of a constant alone
 
 
 def price_of_program(program: Sequence[Token], n_variables: int) -> float:
@@ -90,7 +91,7 @@ def _whole(program: Sequence[Token], n_variables: int) -> _Part:
     stack: list[_Part] = []
     for token in program:
         if isinstance(token, float):
-            stack.append(_Part(0.0, "constant"))
+            stack.append(_Part(0.0, "constant", fitted=token))
         elif isinstance(token, int):
             price = 1.0 + 1.2 * math.log(max(abs(token), 1))
             stack.append(_Part(price, "number", units={}, number=float(token)))
@@ -112,7 +113,11 @@ def _of_one(operation: str, part: _Part) -> _Part:
     if operation not in TRANSCENDENTAL:
         units = _times(part.units, POWERS.get(operation, 1.0))
         price += PRICE_OF_POWER_OF_SUM * (operation == "cube" and part.is_sum and not part.bare)
-        return _Part(price, "expression", part.curved, units, by_chance=part.by_chance)
+        is_sum = part.is_sum and operation == "inv"
+        return _Part(
+            price, "expression", part.curved, units, is_sum=is_sum, bare=is_sum and part.bare,
+            by_chance=part.by_chance,
+        )  # fmt: skip
     price += PRICE_OF_NESTING * part.curved - part.of_angle * (operation in ("sin", "cos"))
     by_chance = operation in NEEDS_PURE_NUMBER and bool(part.units)
     price += PRICE_OF_CHANCE * by_chance
@@ -144,6 +149,8 @@ def _of_two(operation: str, left: _Part, right: _Part) -> _Part:
     number = left.number / right.number if operation == "div" and right.number else math.nan
     bare = "constant" in kinds and (left.bare or right.bare) and operation != "pow"
     is_sum = operation in ("add", "sub")
+    # x / (x + c) is 1 / (1 + c / x)
+    is_sum |= operation in ("mul", "div") and (left.is_sum or right.is_sum)
     return _Part(
         price + PRICE_OF_CHANCE * by_chance, kind, left.curved or right.curved, units, number,
         of_angle, bare, is_sum, by_chance or left.by_chance or right.by_chance,
@@ -179,8 +186,9 @@ def _power_price(base: _Part, exponent: _Part) -> float:
     if base.kind == exponent.kind:
         return PRICES["to_c"] + 2.0
     # What has been raised to a large power mimics any smooth curve
-    strange = base.is_sum and (not base.bare or abs(exponent.number) > LARGEST_POWER_OF_SUM)
-    price = PRICE_OF_POWER_OF_SUM if strange else 0.0
+    value = exponent.fitted if exponent.kind == "constant" else exponent.number
+    strange = (not base.bare) + (abs(value) > LARGEST_POWER_OF_SUM)
+    price = PRICE_OF_POWER_OF_SUM * strange * base.is_sum
     if exponent.kind != "number":
         return price + PRICES["to_c"]
     halves = (2.0 * exponent.number).is_integer() and not exponent.number.is_integer()

@@ -21,7 +21,7 @@ from physlearn.inference.law_search.screening import (
 )
 from physlearn.inference.law_search.skeletons import Skeletons
 from physlearn.inference.laws.equation import Equation, Term
-from physlearn.inference.laws.expression import Token
+from physlearn.inference.laws.expression import LARGEST_NUMBER, Token
 
 __all__ = ["exact_numbers", "fit_terms", "polish", "refine_candidates", "shortened"]
 
@@ -84,7 +84,10 @@ def fit_terms(data: SearchData, programs: Sequence[tuple[Token, ...]]) -> Equati
         return None
     root = np.sqrt(data.weight)
     weighted = matrix * root[:, None]
-    scale = np.linalg.norm(weighted, axis=0)
+    # Squares of exponentials far from 0 underflow
+    peak = np.abs(weighted).max(axis=0)
+    with np.errstate(all="ignore"):
+        scale = peak * np.linalg.norm(weighted / peak, axis=0)
     if not ((scale > 0) & np.isfinite(scale)).all():
         return None
     solution, *_ = np.linalg.lstsq(weighted / scale, data.y * root, rcond=None)
@@ -106,7 +109,8 @@ def polish(data: SearchData, law: Equation, steps: int = 25) -> Equation:
         best = float(rest @ rest)
         for _ in range(steps):
             slopes = law.sensitivities(data.columns) * root
-            norm = np.linalg.norm(slopes, axis=1)
+            peak = np.abs(slopes).max(axis=1)
+            norm = peak * np.linalg.norm(slopes / peak[:, None], axis=1)
             if not np.isfinite(slopes).all() or not (norm > 0).all():
                 break
             slopes = slopes / norm[:, None]
@@ -114,7 +118,7 @@ def polish(data: SearchData, law: Equation, steps: int = 25) -> Equation:
             while damping < 1e6:
                 gram = slopes @ slopes.T + damping * np.eye(norm.size)
                 constants = law.constants + np.linalg.solve(gram, slopes @ rest) / norm
-                if not np.isfinite(constants).all():
+                if not (np.abs(constants) <= LARGEST_NUMBER).all():
                     break
                 moved = law.with_constants(constants)
                 trial = root * (data.y - moved.predict(data.columns))

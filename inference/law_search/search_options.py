@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from physlearn.checks import InputError, check_count
+from physlearn.inference.law_search.program_prices import POWERS, price_of_program
 from physlearn.inference.laws.equation import Equation
+from physlearn.inference.laws.expression import Program, is_variable
 
 __all__ = ["SearchOptions", "SearchOutcome"]
 
@@ -27,10 +29,11 @@ class SearchOptions:
     largest_size
         Most tokens of one term; None leaves it to the price.
     highest_price
-        Longest code of an expression, half nats (`skeletons.PRICES`); None takes 21, 19, 16, 14, 12
-        for 1, 2, 3, 4, more variables. Two more take three times as long.
+        Longest code of a term, half nats (`skeletons.PRICES`, one variable); None takes 21, 19, 16,
+        14, 12 for 1, 2, 3, 4, more variables, and some longer terms of usual shapes. Two more take
+        three times as long.
     unary, binary
-        Operations allowed.
+        Operations allowed. "pow" allows roots, squares, cubes and inverses, and a sign is free.
     n_terms
         Most terms of a sum, 1 to 3, not counting the offset.
     n_kept
@@ -83,6 +86,27 @@ class SearchOptions:
     def price(self, n_variables: int) -> int:
         """Return the highest price for this many variables."""
         return self.highest_price or HIGHEST_PRICES.get(n_variables, PRICE_OF_MANY)
+
+    def allows(self, program: Program) -> bool:
+        """Say whether a term is within the limits that were given; a constant always is.
+
+        Examples
+        --------
+        >>> cheap = SearchOptions(highest_price=7, unary=("inv",), binary=("mul",))
+        >>> cheap.allows(("x", "inv")), cheap.allows(("x", "exp")), cheap.allows(("x", 4, "pow"))
+        (True, False, False)
+        """
+        if not any(is_variable(token) for token in program):
+            return True
+        allowed = {*self.unary, "neg", *(POWERS if "pow" in self.binary else ())}
+        used = {token for token in program if isinstance(token, str)}
+        if (used & set(UNARY)) - allowed or (used & {"pow"}) - set(self.binary):
+            return False
+        if self.largest_size is not None and len(program) > self.largest_size:
+            return False
+        return self.highest_price is None or (
+            round(price_of_program(program, 1)) <= self.highest_price
+        )
 
 
 @dataclass(frozen=True, slots=True)

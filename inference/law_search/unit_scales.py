@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,13 @@ from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.laws.equation import Term
 from physlearn.inference.laws.expression import OPERATIONS, Token
 
-__all__ = ["power_of_two", "rescaled_terms", "scaled_data", "typical_scales"]
+__all__ = [
+    "power_of_two",
+    "rescaled_terms",
+    "scaled_data",
+    "shifts_of_units",
+    "typical_scales",
+]
 
 Floats = NDArray[np.float64]
 
@@ -44,6 +50,7 @@ class _Part:
     log_factor: float = 0.0
     shift: float = 0.0
     free: tuple[tuple[int, float], ...] = ()
+    taken: dict[int, float] = field(default_factory=dict)  # place -> shift that a number took up
 
     @property
     def is_number(self) -> bool:
@@ -112,6 +119,33 @@ def rescaled_terms(
     return tuple(found)
 
 
+def shifts_of_units(terms: Sequence[Term], names: Sequence[str]) -> Floats:
+    """Return by how much a unit larger by e moves each fitted number inside a logarithm's sum.
+
+    In the order of ``Equation.constants``; 0 where a unit moves a number only by a factor.
+
+    Examples
+    --------
+    >>> shifts_of_units([Term(3.0, ("x", "log", -7.6, "add", "inv"))], ["x"]).tolist()
+    [0.0, 1.0]
+    """
+    largest: list[float] = []
+    for term in terms:
+        found = dict.fromkeys(
+            (place for place, token in enumerate(term.program) if isinstance(token, float)), 0.0
+        )
+        for name in names if "log" in term.program else ():
+            scales = dict.fromkeys(names, 1.0) | {name: math.e}
+            try:
+                taken = _whole(term.program, scales).taken
+            except _BoundError:
+                continue
+            for place, shift in taken.items():
+                found[place] = max(found.get(place, 0.0), abs(shift))
+        largest += [0.0] * isinstance(term.coefficient, float) + list(found.values())
+    return np.array(largest)
+
+
 def _whole(program: Sequence[Token], scales: Mapping[str, float]) -> _Part:
     stack: list[_Part] = []
     for token in program:
@@ -136,16 +170,16 @@ def _of_one(operation: str, part: _Part) -> _Part:
         part.take_up(0.0)
         if shift and operation != "exp":
             raise _BoundError
-        return _Part([*tokens, operation], shift)
+        return _Part([*tokens, operation], shift, taken=part.taken)
     if operation == "neg":
-        return _Part([*tokens, "neg"], part.log_factor, -part.shift, part.free)
+        return _Part([*tokens, "neg"], part.log_factor, -part.shift, part.free, part.taken)
     if part.shift:
         raise _BoundError
     if operation == "log":
-        return _Part([*tokens, "log"], shift=part.log_factor)
+        return _Part([*tokens, "log"], shift=part.log_factor, taken=part.taken)
     power = POWERS.get(operation, 1.0)
     free = tuple((place, share / power) for place, share in part.free)
-    return _Part([*tokens, operation], power * part.log_factor, free=free)
+    return _Part([*tokens, operation], power * part.log_factor, free=free, taken=part.taken)
 
 
 def _of_two(operation: str, left: _Part, right: _Part) -> _Part:
@@ -161,7 +195,7 @@ def _of_two(operation: str, left: _Part, right: _Part) -> _Part:
     free = left.free or tuple((place, sign * share) for place, share in moved)
     return _Part(
         [*left.tokens, *right.tokens, operation],
-        left.log_factor + sign * right.log_factor, shift, free,
+        left.log_factor + sign * right.log_factor, shift, free, _taken(left, right),
     )  # fmt: skip
 
 
@@ -185,6 +219,7 @@ def _sum(
         if shift and part.is_number:
             # The constant beside it takes the shift: f u + h + c = f (u + (c + h) / f)
             part.tokens[0] = float(part.tokens[0]) + turn * shift
+            part.taken = {0: shift}
             other.shift, shift = 0.0, 0.0
     if abs(left.log_factor - right.log_factor) > SAME:
         if right.free:
@@ -192,7 +227,14 @@ def _sum(
         else:
             left.take_up(right.log_factor)
     free = (*left.free, *moved) if left.free and right.free else ()
-    return _Part([*left.tokens, *right.tokens, operation], left.log_factor, shift, free)
+    tokens = [*left.tokens, *right.tokens, operation]
+    return _Part(tokens, left.log_factor, shift, free, _taken(left, right))
+
+
+def _taken(left: _Part, right: _Part) -> dict[int, float]:
+    """Shifts taken up by the numbers of both, by their places in the joined program."""
+    width = len(left.tokens)
+    return left.taken | {width + place: shift for place, shift in right.taken.items()}
 
 
 def _power(base: _Part, exponent: _Part) -> _Part:
@@ -203,10 +245,11 @@ def _power(base: _Part, exponent: _Part) -> _Part:
         value = _number(exponent.tokens)
         if value is not None:
             free = tuple((p, share / value) for p, share in base.free) if value else ()
-            return _Part(tokens, value * base.log_factor, free=free)
+            taken = _taken(base, exponent)
+            return _Part(tokens, value * base.log_factor, free=free, taken=taken)
     base.take_up(0.0)
     exponent.take_up(0.0)
-    return _Part([*base.tokens, *exponent.tokens, "pow"])
+    return _Part([*base.tokens, *exponent.tokens, "pow"], taken=_taken(base, exponent))
 
 
 def _number(tokens: Sequence[Token]) -> float | None:

@@ -12,6 +12,7 @@ from physlearn.inference.law_search.description_length import (
     measure_law,
     structure_length,
 )
+from physlearn.inference.law_search.exact_numbers import of_pure_numbers
 from physlearn.inference.law_search.program_prices import NATS_OF_PRICE, price_of_program
 from physlearn.inference.law_search.refinement import fit_terms, polish
 from physlearn.inference.laws.equation import Term
@@ -116,6 +117,32 @@ def test_collinear_constants_have_no_covariance():
 def test_prices_follow_what_physics_uses(cheaper, dearer):
     assert price_of_program(cheaper, 1) < price_of_program(dearer, 1)
     assert price_of_program(cheaper, 2) > price_of_program(cheaper, 1)
+
+
+def test_a_large_power_of_a_quotient_of_sums_is_dear():
+    power = price_of_program(("x", 2.5, "pow"), 1)
+    inverse = ("x", "x", 0.07, "add", "inv", "mul")
+    quotient = ("x", "x", 0.07, "add", "div")
+    for base in (inverse, quotient):
+        low, high = (price_of_program((*base, p, "pow"), 1) for p in (2.5, 26.0))
+        assert low - price_of_program(base, 1) > power - 1
+        assert high > low
+    low, high = (price_of_program(("x", -0.3, "add", p, "pow"), 1) for p in (1.5, 26.0))
+    assert high > low
+    assert power == price_of_program(("x", 26.0, "pow"), 1)  # of a variable any exponent is usual
+
+
+@pytest.mark.parametrize("outer", ["sin", "cos", "exp", "tanh"])
+@pytest.mark.parametrize("number", [(2,), (3,), (1, 2, "div"), (3, 2, "div"), (2, 3, "div")])
+@pytest.mark.parametrize("operation", ["mul", "div", "pow"])
+def test_a_number_more_is_never_cheaper_between_pure_numbers(outer, number, operation):
+    data = SearchData(0.2 * X[None], np.cos(X), np.full(X.size, 100.0), True, ("x",))
+    plain = measure_law(data, [Term(1, ("x", outer))])
+    more = measure_law(data, [Term(1, ("x", *number, operation, outer))])
+    with_number, without = (
+        of_pure_numbers(one, 1).description_length + one.log_evidence for one in (more, plain)
+    )
+    assert with_number > without
 
 
 def test_a_constant_that_the_data_hardly_feel_has_no_covariance():

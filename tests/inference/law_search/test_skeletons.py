@@ -5,6 +5,7 @@ import pytest
 import sympy
 
 from physlearn.inference.law_search.candidates import candidate_laws
+from physlearn.inference.law_search.expression_kernels import OPERATIONS
 from physlearn.inference.law_search.programs import terms_of
 from physlearn.inference.law_search.skeletons import enumerate_skeletons
 from physlearn.inference.laws.expression import evaluate
@@ -106,3 +107,18 @@ def test_only_what_was_chosen_is_used(unary, binary):
 def test_largest_size_bounds_every_term():
     laws = candidate_laws(1, 18, UNARY, BINARY, 1, 4)
     assert laws.lengths.max() == 4
+
+
+def test_long_products_are_tried_in_both_orders_of_the_variables():
+    laws = candidate_laws(2, 15, UNARY, BINARY, 1, None)
+    products = set()
+    for row in np.flatnonzero(laws.prices > 15):
+        code = tuple(laws.programs[row, : laws.lengths[row]].tolist())
+        cut = code.index(1) if 1 in code else 0
+        left, right = code[:cut], code[cut:-1]
+        if code[-1] == OPERATIONS["mul"] and 0 in left and 0 not in right:
+            products.add((left, tuple(0 if op == 1 else op for op in right)))
+    assert len(products) > 1000
+    # What is written in one order may be known from the enumeration in the other
+    lost = [pair for pair in products if pair[::-1] not in products]
+    assert len(lost) < 0.02 * len(products), lost[:5]

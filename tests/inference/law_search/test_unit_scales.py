@@ -84,3 +84,16 @@ def test_the_search_gives_the_same_laws_in_any_unit(name):
         np.testing.assert_allclose(values, found[0][2], rtol=1e-6)
         if name == "Arrhenius":  # an offset's own error depends on where x is 1
             np.testing.assert_allclose(sd, found[0][3], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("start", "far"), [(0.0, False), (900.0, False), (2000.0, True)])
+def test_exponentials_far_from_0_come_back_or_a_sentence_says_so(start, far):
+    t = np.linspace(start, start + 20.0, 60)
+    y = 3 * np.exp(-(t - start) / 3)
+    y *= 1 + 0.003 * np.random.default_rng(0).standard_normal(60)
+    data = SearchData(t[None], y, np.ones(60), False, ("t",))
+    outcome = find_laws(data, SearchOptions(highest_price=10))
+    assert any("lies far from 0" in text for text in outcome.warnings) == far
+    best = outcome.laws[0]
+    assert (best.structure == Equation((Term(1.0, ("t", -0.3, "mul", "exp")),), 0, 0, 2).structure
+            ) != far  # fmt: skip
