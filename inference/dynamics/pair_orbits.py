@@ -123,6 +123,10 @@ def _followed(
     problem: PairProblem, form: PairForm, constants: Floats, near: PairFit
 ) -> _Followed | None:
     fit = fit_pair_motion(problem, form, constants, near.strengths, near.states)
+    if fit is None and not form.n_constants:
+        # Bodies that no force holds may leave at another law's speeds; no force is always listed
+        still = near.states * np.array([1.0, 0.0])[:, None, None]
+        fit = fit_pair_motion(problem, form, constants, near.strengths, still)
     return None if fit is None or form.degenerate(fit.constants) else _Followed(form, fit)
 
 
