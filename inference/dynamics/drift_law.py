@@ -120,7 +120,8 @@ def discover_drift_law(
     References
     ----------
     Scharfetter and Gummel 1969, 10.1109/T-ED.1969.16566 (rates on a grid); Sarkka 2007,
-    10.1109/TAC.2007.904453 (moments).
+    10.1109/TAC.2007.904453 (moments); Lau and Lubensky 2007, 10.1103/PhysRevE.76.011123 (drift of
+    the diffusion's gradient).
 
     Examples
     --------
