@@ -43,7 +43,7 @@ def said_of_drift(found: SearchedDrift, sets: Mapping[str, EquationSet]) -> tupl
         for name in claimed:
             laws = drifts[name]
             sentences.append(
-                f"a force law is seen: {name} = {text_of(laws.best)} (weight "
+                f"a force law is seen: {name} = {text_of(laws.best, laws)} (weight "
                 f"{100 * float(laws.weights[0]):.3g} %; {LEFT if varies else FRICTION})"
             )
         rest = [name for name in drifts if name not in claimed]
@@ -103,7 +103,7 @@ def force_targets(sets: Iterable[str]) -> list[str]:
 def _said_of_diffusion(laws: EquationSet) -> str:
     unit = f" {laws.units}" if laws.units else ""
     if laws.claims_law:
-        return f"the diffusion depends on the place: D = {text_of(laws.best)}{unit}"
+        return f"the diffusion depends on the place: D = {text_of(laws.best, laws)}{unit}"
     flat = next((law for law in laws.equations if not law.variables), laws.best)
     if flat.covariance is None:
         return f"the diffusion is the same everywhere, D = {flat.constants[0]:.4g}{unit}"
