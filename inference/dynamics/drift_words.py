@@ -38,7 +38,7 @@ def said_of_drift(found: SearchedDrift, sets: Mapping[str, EquationSet]) -> tupl
     claimed = [name for name, laws in drifts.items() if laws.claims_law]
     sentences = []
     if not claimed:
-        sentences.append(_said_of_nothing(found))
+        sentences += _said_of_nothing(found)
     else:
         for name in claimed:
             laws = drifts[name]
@@ -62,30 +62,36 @@ def said_of_drift(found: SearchedDrift, sets: Mapping[str, EquationSet]) -> tupl
     return tuple(sentences)
 
 
-def _said_of_nothing(found: SearchedDrift) -> str:
-    """Without a force: what was looked for, and how small it must be."""
+def _said_of_nothing(found: SearchedDrift) -> list[str]:
+    """Without a force: what was looked for, how small it must be, and what flows."""
     per_time = f"1/{found.data.time_unit}" if found.data.time_unit else "1/time"
-    parts = []
+    speed = f" {found.data.unit}/{found.data.time_unit}" if found.data.unit else ""
+    limits, flows = [], []
     for name, (rate, error), (flow, spread) in zip(
         found.data.names, found.trap, found.flow, strict=True
     ):
         limit = max(rate, 0.0) + FAR * error
         if math.isfinite(limit):
-            parts.append(f"a trap along {name} would pull at less than {limit:.2g} {per_time}")
+            limits.append(f"less than {limit:.2g} {per_time} along {name}")
         if math.isfinite(spread) and abs(flow) > 3.0 * spread:
-            parts.append(
-                f"all drift along {name} at {flow:.3g} +- {spread:.2g} (a flow, the stage, or a "
-                "constant force: motion alone does not tell which)"
-            )
-    limits = f" ({'; '.join(parts)})" if parts else ""
+            flows.append(f"{flow:.3g} +- {spread:.2g}{speed} along {name}")
     if found.forces is None:
-        return f"free diffusion: no force law is seen{limits}"
-    if not found.forces:
-        return (
+        said = ["free diffusion: no force law is seen"]
+    elif found.forces:
+        said = ["the drift is what the diffusion's gradient makes: no force is seen"]
+    else:
+        return [
             "no force law is seen: whether particles drift by more than the diffusion's gradient "
             "makes could not be worked out"
+        ]
+    if limits:
+        said.append(f"a trap would pull back at {' and '.join(limits)}")
+    if flows:
+        said.append(
+            f"all particles drift at {' and '.join(flows)} (a flow, the stage, or a constant "
+            "force: motion alone does not tell which)"
         )
-    return f"the drift is what the diffusion's gradient makes: no force is seen{limits}"
+    return said
 
 
 def force_targets(sets: Iterable[str]) -> list[str]:
