@@ -1,0 +1,1 @@
+"""Structural and physical models that answer what would have been."""

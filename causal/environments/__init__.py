@@ -1,0 +1,1 @@
+"""What stays the same when the environment, the imaging or one place changes."""
