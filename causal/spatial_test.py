@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from physlearn.causal.columns import Columns, prepare_columns, require_table
 from physlearn.causal.spatial_layout import Floats, Integers, SpatialLayout
+from physlearn.checks import InputError
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -40,6 +43,8 @@ class IndependenceResult:
         Smallest absolute partial correlation found with 80 % power at the 5 % level.
     reason
         Why it is undecided, else an empty string.
+    test
+        Which test answered: "linear" (`SpatialIndependenceTest`), "channel", "mixed"...
 
     Examples
     --------
@@ -54,6 +59,7 @@ class IndependenceResult:
     n_effective: float
     detectable: float
     reason: str = ""
+    test: str = "linear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +250,48 @@ class SpatialIndependenceTest:
             columns.values, columns.layout, columns.noise, n_trend=columns.n_trend
         )
         self.results: dict[tuple[int, int, tuple[int, ...]], IndependenceResult] = {}
+        self._blocks: tuple[Floats, Floats] | None = None
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of spatial blocks that `on_blocks` chooses from."""
+        return len(self._block_grams()[1])
+
+    def on_blocks(self, chosen: NDArray[np.bool_]) -> SpatialIndependenceTest:
+        """Return the same test on the patches of some spatial blocks only.
+
+        Residuals are fitted on the chosen blocks alone; their spatial errors are taken from the
+        whole field, so a part costs no more than a sum of the blocks' moments.
+
+        Parameters
+        ----------
+        chosen
+            One answer per block, shape (n_blocks,).
+
+        Raises
+        ------
+        InputError
+            For another number of answers, or when no block is chosen.
+        """
+        grams, counts = self._block_grams()
+        chosen = require_blocks(chosen, len(counts))
+        return SpatialIndependenceTest(
+            self.columns,
+            alpha=self.alpha,
+            # the envelope answers for the whole table; the frequency asks how stable the link is
+            noise_relative_error=0.0,
+            gram=grams[chosen].sum(axis=0) / counts[chosen].sum(),
+            share=float(counts[chosen].sum() / counts.sum()),
+            score=self.spatial,
+        )
+
+    def _block_grams(self) -> tuple[Floats, Floats]:
+        if self._blocks is None:
+            pairs = combinations(range(len(self.columns.names)), 2)
+            effective = [self.spatial.error(i, j, ())[1] for i, j in pairs]
+            per_side = int(np.clip(np.sqrt(np.median(effective or [16.0])), 4, 8))
+            self._blocks = self.spatial.block_grams(self.columns.layout.blocks(per_side))
+        return self._blocks
 
     def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
         """Test columns number x and y given others."""
@@ -292,6 +340,25 @@ class SpatialIndependenceTest:
         return IndependenceResult(
             verdict, p_value, p_envelope, correlation, score.n_effective, detectable, reason
         )
+
+
+def require_blocks(chosen: NDArray[np.bool_], n_blocks: int) -> NDArray[np.bool_]:
+    """Return the choice of blocks as a mask.
+
+    Raises
+    ------
+    InputError
+        For another number of answers than blocks, or when no block is chosen.
+    """
+    mask = np.asarray(chosen)
+    if mask.dtype != bool or mask.shape != (n_blocks,):
+        raise InputError(
+            f"chosen must hold one True or False for each of {n_blocks} blocks; got an array of "
+            f"{mask.dtype} of shape {mask.shape}."
+        )
+    if not mask.any():
+        raise InputError(f"chosen must name at least one of {n_blocks} blocks; none is True.")
+    return np.asarray(mask, dtype=np.bool_)
 
 
 def _two_sided(value: float, error: float, freedom: float) -> float:
