@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.laws.formula import Token, program_of
 from benchmarks.laws.judge import Verdict, judge, numbers_of, refit
 from benchmarks.laws.scoring import Score, score_laws, share
-from benchmarks.laws.suite import LawData, fresh_laws
+from benchmarks.laws.suite import LawData, unseen_laws
 
 __all__ = ["CHECKS", "gplearn", "operon", "pysr"]
 
@@ -161,7 +161,7 @@ def _case(peer: str, noise: float) -> Callable[[bool], list[Row]]:
     package, search, seeds, times = SEARCHES[peer]
 
     def check(quick: bool) -> list[Row]:
-        what = f"fresh laws, {peer}, noise {noise:g}"
+        what = f"unseen laws, {peer}, noise {noise:g}"
         try:
             version = importlib.metadata.version(package)
             importlib.import_module(package)
@@ -169,7 +169,7 @@ def _case(peer: str, noise: float) -> Callable[[bool], list[Row]]:
             words = f"not here ({type(error).__name__})"
             return [{"what": what, "measured": words, "goal": "none stated", "met": None}]
         one = partial(score_peer, search=search)
-        scores = score_laws(fresh_laws(), noise, quick, one, seeds)
+        scores = score_laws(unseen_laws(), noise, quick, one, seeds)
         found = Counter(s.name for s in scores if s.selected)
         count = {name: sum(getattr(s, name) for s in scores) for name in ("selected", "listed")}
         rows: list[Row] = [{
@@ -184,7 +184,7 @@ def _case(peer: str, noise: float) -> Callable[[bool], list[Row]]:
             "counts": {**count, "n": len(scores), "laws": len(scores) // seeds},
         }]  # fmt: skip
         if times is not None:
-            ours = score_laws(fresh_laws(), noise, quick, seeds=seeds)
+            ours = score_laws(unseen_laws(), noise, quick, seeds=seeds)
             n = sum(s.selected for s in ours)
             stated = noise == GOAL_AT
             rows.append({
@@ -197,7 +197,7 @@ def _case(peer: str, noise: float) -> Callable[[bool], list[Row]]:
             })  # fmt: skip
         return rows
 
-    check.__doc__ = f"{peer} on the fresh laws at noise {noise:g}."
+    check.__doc__ = f"{peer} on the unseen laws at noise {noise:g}."
     return check
 
 
