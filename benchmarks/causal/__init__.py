@@ -1,0 +1,1 @@
+"""Tests of independence, graphs, effects and counterfactuals on planted worlds of patches."""
