@@ -31,7 +31,8 @@ class Benchmark:
     """A folder of parts.
 
     ``parts``: module of the folder -> heading; each module has CHECKS, {case: function(quick) ->
-    rows}.
+    rows}, and may have table_lines, a function of its cases by name, where its rows are no
+    questions with one goal.
     """
 
     name: str
@@ -69,7 +70,9 @@ class Benchmark:
         for part, heading in self.parts.items():
             own = {name: content["cases"][name] for name in parts[part] if name in content["cases"]}
             if own:
-                lines += ["", f"## {heading}", "", *check_lines(own, parts[part])]
+                module = importlib.import_module(f"benchmarks.{self.name}.{part}")
+                table = getattr(module, "table_lines", lambda cases: check_lines(cases, cases))
+                lines += ["", f"## {heading}", "", *table(own)]
         return "\n".join(lines) + "\n"
 
     def run(self, arguments: Sequence[str] | None = None) -> int:
