@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from itertools import count
+from itertools import groupby
+from multiprocessing import get_context
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -53,10 +54,7 @@ def diagnosis() -> Table:
 
     table = Table("What", "Found", title=f"physlearn {__version__}", title_justify="left")
     table.add_row("Python", f"{sys.version.split()[0]} ({sys.executable})")
-    table.add_row(
-        "cores",
-        f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}",
-    )
+    table.add_row("cores", f"{_cores()}")
     table.add_row("memory", _memory())
     for name in LIBRARIES:
         table.add_row(name, _library(name))
@@ -76,10 +74,12 @@ def diagnosis() -> Table:
 def warm_kernels(progress: Callable[[str, float], None] | None = None) -> float:
     """Run every simulation and every step once on small data, so that kernels are in the cache.
 
+    The runs are shared out among processes, one on each core and at most four.
+
     Parameters
     ----------
     progress
-        Called with what is about to run and the finished share, 0 to 1.
+        Called with what has just run and the finished share, 0 to 1.
 
     Returns
     -------
@@ -90,25 +90,50 @@ def warm_kernels(progress: Callable[[str, float], None] | None = None) -> float:
     -----
     A step that cannot do its job on the small data has compiled its kernels all the same.
     """
+    start = perf_counter()
+    parts = _parts()
+    total = sum(map(len, parts))
+    if progress is not None:
+        progress("Compile the kernels", 0.0)
+    done = 0
+    with get_context("spawn").Pool(min(MOST_PROCESSES, _cores())) as pool:
+        for part in pool.imap_unordered(_warm, parts):
+            done += len(part)
+            if progress is not None:
+                progress(f"{done} of {total}: {part[-1]}", done / total)
+    return perf_counter() - start
+
+
+MOST_PROCESSES = 4  # each holds about a gigabyte
+DEMO = "the steps of the demo"
+
+
+def _parts() -> list[list[str]]:
+    """Return the calls in parts. Those of one function share kernels: one process makes them."""
+    from physlearn.first_calls import FIRST_CALLS
+
+    by_function = groupby(FIRST_CALLS, key=lambda name: name.split()[0])
+    return [[DEMO], *(list(names) for _, names in by_function)]  # the longest first
+
+
+def _warm(part: list[str]) -> list[str]:
     from physlearn.demo import demo_findings
     from physlearn.findings import run_steps
     from physlearn.first_calls import FIRST_CALLS
 
-    def say(index: int, title: str) -> None:
-        if progress is not None:
-            progress(f"{index + 1} of {total}: {title}", index / total)
+    for name in part:
+        if name == DEMO:
+            findings, steps = demo_findings(seed=0, small=True)
+            run_steps(steps, findings)
+        else:
+            FIRST_CALLS[name]()
+    return part
 
-    start = perf_counter()
-    if progress is not None:
-        progress("Make the small data", 0.0)
-    findings, steps = demo_findings(seed=0, small=True)
-    total = len(FIRST_CALLS) + len(steps)
-    for index, (name, call) in enumerate(FIRST_CALLS.items()):
-        say(index, name)
-        call()
-    titles = count(len(FIRST_CALLS))
-    run_steps(steps, findings, lambda title, share: say(next(titles), title) if share < 1 else None)
-    return perf_counter() - start
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _memory() -> str:

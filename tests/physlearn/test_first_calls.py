@@ -2,18 +2,31 @@
 
 import ast
 import importlib
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from physlearn import doctor
 from physlearn.first_calls import FIRST_CALLS
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@cache  # each runs once, whichever test comes first
+def run(name):
+    FIRST_CALLS[name]()
+    return True
+
+
 @pytest.mark.parametrize("name", FIRST_CALLS)
 def test_first_call_runs(name):
-    FIRST_CALLS[name]()
+    assert run(name)
+
+
+def test_every_first_call_is_warmed_in_just_one_part():
+    names = [name for part in doctor._parts() for name in part]
+    assert sorted(names) == sorted([doctor.DEMO, *FIRST_CALLS])
 
 
 DECORATORS = {"kernel", "summing_kernel"}
@@ -46,8 +59,8 @@ def kernels_called_from_python(folders):
 
 
 def test_first_calls_reach_every_kernel():
-    for call in FIRST_CALLS.values():
-        call()
+    for name in FIRST_CALLS:
+        run(name)
     found = list(kernels_called_from_python(("lattice_models", "inference")))
     assert found
     missed = [
