@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -179,18 +180,22 @@ def _sector(
     return _Series(*smooth), single
 
 
-def _self_conjugate(size: int, shift: float) -> list[float]:
+@lru_cache(maxsize=32)  # the same for all couplings, and a table of log Z is made at many
+def _self_conjugate(size: int, shift: float) -> tuple[float, ...]:
     """Return the cosines (1 or -1) of the momenta 0 and pi, where the set has them."""
     steps = 2 * (np.arange(size) + shift)
-    return [1.0] * int(np.any(steps == 0)) + [-1.0] * int(np.any(steps == size))
+    return (1.0,) * int(np.any(steps == 0)) + (-1.0,) * int(np.any(steps == size))
 
 
+@lru_cache(maxsize=32)
 def _half_momenta(size: int, shift: float) -> tuple[Float, Float]:
     """Return the momenta in [0, pi] and how many of the set each stands for."""
     steps = np.arange(size) + shift
     kept = steps[2 * steps <= size]
     times = np.where((kept == 0) | (2 * kept == size), 1.0, 2.0)
-    return 2 * np.pi * kept / size, times
+    momenta = 2 * np.pi * kept / size
+    momenta.flags.writeable = times.flags.writeable = False
+    return momenta, times
 
 
 def _factors(p: Float, q: Float, k_x: float, k_y: float) -> _Series:

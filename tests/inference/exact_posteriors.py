@@ -119,18 +119,23 @@ class AllStates:
             free = self.log_sum(own)[..., None]
             total = 0.0
             for by_wrong in tables:
-                n_known = len(by_wrong) - 1
+                k, n_known = np.arange(len(by_wrong))[:, None], len(by_wrong) - 1
+                chance = k * np.log(rates / (q - 1)) + (n_known - k) * np.log1p(-rates)
                 with np.errstate(divide="ignore"):
-                    parts = [
-                        self.log_sum(own, table)[..., None]
-                        + k * np.log(rates / (q - 1))
-                        + (n_known - k) * np.log1p(-rates)
-                        for k, table in enumerate(by_wrong)
-                    ]
-                total = total + np.logaddexp.reduce(parts, axis=0) - free
+                    parts = np.stack([self.log_sum(own, table) for table in by_wrong], axis=-1)
+                total = total + log_product(parts, chance) - free
             return total
 
         return on
+
+
+def log_product(log_left, log_right):
+    """Return log(exp(log_left) @ exp(log_right)), the tops of rows and of columns taken out."""
+    rows, columns = log_left.max(axis=-1, keepdims=True), log_right.max(axis=0)
+    # all terms of a product may lie far below both tops, but not so far that they vanish
+    product = np.exp(log_left - rows) @ np.exp(log_right - columns)
+    assert product.min() > 1e-250, "the tops of rows and columns are too far apart"
+    return np.log(product) + rows + columns
 
 
 def noisy_labels(codes, rate, q, rng, unlabelled=0.0):
