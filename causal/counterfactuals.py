@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
 
-from physlearn.causal.columns import Columns, prepare_columns, require_table
+from physlearn.causal.columns import require_table
+from physlearn.causal.counterfactual_models.answer_records import Counterfactuals
+from physlearn.causal.counterfactual_models.structural_model import make_model
 from physlearn.causal.graphs import CausalGraph
-from physlearn.causal.mechanisms import (
-    N_DRAWS,
-    Mechanism,
-    check_reliability,
-    gcm_counterfactual,
-    mechanism_slopes,
-    resampled_grams,
-    slope_draws,
-)
-from physlearn.causal.members import (
-    HIDDEN,
-    members,
-    missed_edge_warning,
-    weak_link_warnings,
-    with_missed_edge,
-)
 from physlearn.causal.spatial_layout import Floats
-from physlearn.causal.spatial_test import SpatialScore
-from physlearn.causal.support import in_support
-from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, as_generator
+from physlearn.checks import CREDIBLE_MASS, InputError
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -48,7 +32,7 @@ class Counterfactual:
     mean
         In the outcome's unit; NaN when not identified.
     sd
-        From the coefficients (spatial block resampling) and the measurement noise of the patch.
+        Of the answer by one graph: the two last parts of the next line together.
     factual
         What was measured.
     draws
@@ -63,6 +47,11 @@ class Counterfactual:
         Smallest and largest mean over the possible graphs.
     warnings
         What the reader must know.
+    sd_graph, sd_parameters, sd_noise
+        Spread over the graphs still possible, from the coefficients (spatial block resampling),
+        and from the measurement noise of the patch.
+    mechanisms
+        For each graph the mechanisms between the change and the outcome, in words.
 
     Examples
     --------
@@ -87,6 +76,10 @@ class Counterfactual:
     range: tuple[float, float] = (math.nan, math.nan)
     seed: int | None = None
     warnings: tuple[str, ...] = ()
+    sd_graph: float = math.nan
+    sd_parameters: float = math.nan
+    sd_noise: float = math.nan
+    mechanisms: tuple[str, ...] = ()
 
     def interval(self, mass: float = CREDIBLE_MASS) -> tuple[float, float]:
         """Return the equal-tailed interval; over all possible graphs when only a range is known."""
@@ -101,7 +94,8 @@ class Counterfactual:
         low, high = self.interval()
         return {
             "patch": self.patch, "do": dict(self.do), "outcome": self.outcome,
-            "factual": self.factual, "mean": self.mean, "sd": self.sd, "q05": low, "q95": high,
+            "factual": self.factual, "mean": self.mean, "sd": self.sd, "sd_graph": self.sd_graph,
+            "sd_parameters": self.sd_parameters, "sd_noise": self.sd_noise, "q05": low, "q95": high,
             "unit": self.unit, "identified": self.identified, "reason": self.reason,
             "out_of_support": self.out_of_support,
         }  # fmt: skip
@@ -114,13 +108,16 @@ def counterfactual(
     patch: int,
     do: Mapping[str, float],
     outcome: str,
+    categorical: Sequence[str] = (),
+    level: float | None = None,
+    form: str = "auto",
     rng: int | np.random.Generator | None = None,
 ) -> Counterfactual:
     """Return the outcome of one patch had some of its columns been set to other values.
 
-    Abduction, action and prediction with dowhy.gcm on linear mechanisms with additive noise:
-    the patch keeps its own unexplained part. Coefficients are corrected for the known
-    measurement noise; their spread comes from resampling spatial blocks.
+    Abduction, action and prediction: the patch keeps its own unexplained part. Mechanisms are
+    those of `fit_structural_model`; linear ones give what dowhy.gcm gives, to rounding. For many
+    patches at once see `counterfactuals`.
 
     Parameters
     ----------
@@ -134,6 +131,12 @@ def counterfactual(
         Column -> value in the column's unit.
     outcome
         Column whose value is asked for.
+    categorical
+        Columns whose numbers are codes of levels.
+    level
+        For an outcome of levels: the level whose chance is asked.
+    form
+        Form of the mechanisms, as in `fit_structural_model`.
     rng
         Seed of the resamples.
 
@@ -172,58 +175,40 @@ def counterfactual(
     require_table(table)
     nodes = list(graph.columns) if isinstance(graph, CausalGraph) else list(graph.nodes)
     values = _checked_question(table, nodes, patch, do, outcome)
-    columns = prepare_columns(table, names=[n for n in nodes if n in table.columns], drop=True)
-    missing = [name for name in (*values, outcome) if name not in columns.names]
-    if missing:
-        raise InputError(f"column {missing[0]!r} does not vary on its own; nothing can be read.")
-    generator, seed = as_generator(rng)
-    question = _Question(table, columns, int(patch), values, outcome, generator)
-    warnings = list(columns.warnings)
-    unanswered = Counterfactual(
-        question.patch,
+    model = make_model(table, graph, categorical=categorical, form=form, rng=rng)
+    found = model.answer(do=values, outcome=outcome, patches=[int(patch)], level=level)
+    means = found.graph_means[:, 0]
+    draws = tuple(_draws(found, k, model.seed) for k in range(len(means)))
+    sd_parameters, sd_noise = float(found.sd_parameters[0]), float(found.sd_noise[0])
+    return Counterfactual(
+        int(patch),
         values,
         outcome,
-        mean=math.nan,
-        sd=math.nan,
-        factual=float(table.frame[outcome].iloc[question.patch]),
-        draws=(),
-        identified=False,
-        reason="",
-        out_of_support=False,
-        unit=table.units.get(outcome, "1"),
-        seed=seed,
+        mean=float(found.mean[0]),
+        sd=math.hypot(sd_parameters, sd_noise),
+        factual=float(found.factual[0]),
+        draws=draws,
+        identified=bool(found.identified[0]),
+        reason=found.reason,
+        out_of_support=bool(found.out_of_support[0]),
+        unit=found.unit,
+        range=(float(means.min()), float(means.max())) if draws else (math.nan, math.nan),
+        seed=found.seed,
+        warnings=found.warnings,
+        sd_graph=float(found.sd_graph[0]),
+        sd_parameters=sd_parameters,
+        sd_noise=sd_noise,
+        mechanisms=found.graphs,
     )
-    try:
-        means, draws, unlike = _answers(question, graph, warnings)
-    except NotIdentified as refusal:
-        return replace(unanswered, reason=str(refusal), warnings=tuple(warnings))
-    if unlike:
-        warnings.append("no patch like the changed one was seen: the answer is an extrapolation.")
-    for name in values:
-        warnings += (w for w in weak_link_warnings(graph, name, outcome) if w not in warnings)
-    low, high = min(means), max(means)
-    spread = max(float(d.std()) for d in draws)
-    answered = replace(
-        unanswered,
-        draws=tuple(draws),
-        out_of_support=unlike,
-        range=(low, high),
-        warnings=tuple(warnings),
-    )
-    if len(means) > 1 and high - low > 0.1 * spread:
-        reason = f"the graph leaves {len(means)} answers open, from {low:.3g} to {high:.3g}."
-        return replace(answered, reason=reason)
-    return replace(answered, mean=means[0], sd=spread, identified=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    table: PatchTable
-    columns: Columns
-    patch: int
-    do: dict[str, float]
-    outcome: str
-    generator: np.random.Generator
+def _draws(found: Counterfactuals, graph: int, seed: int) -> Floats:
+    """Return draws of the answer by one graph: its parameters, and the noise of the patch."""
+    moved = np.asarray(found.parameter_draws[graph][:, 0], dtype=np.float64)
+    if found.level is not None:
+        return moved
+    noise = np.random.default_rng([seed, graph]).standard_normal(len(moved))
+    return moved + noise * float(found.sd_noise[0])
 
 
 def _checked_question(
@@ -245,147 +230,3 @@ def _checked_question(
         if isinstance(value, bool) or not number or not math.isfinite(value):
             raise InputError(f"do[{name!r}] must be a finite number; got {value!r}.")
     return {name: float(value) for name, value in do.items()}
-
-
-def _answers(
-    question: _Question, graph: CausalGraph | nx.DiGraph, warnings: list[str]
-) -> tuple[list[float], list[Floats], bool]:
-    """Return mean and draws for each different set of mechanisms, and the support flag."""
-    columns = question.columns
-    spatial = SpatialScore(columns.values, columns.layout, columns.noise, n_trend=columns.n_trend)
-    grams = resampled_grams(spatial, question.generator)
-    noise = _patch_noise(question)
-    means: list[float] = []
-    draws: list[Floats] = []
-    unlike = False
-    seen: set[tuple[Mechanism, ...]] = set()
-    for member in _completed(question, graph, warnings):
-        mechanisms = _mechanisms(question, member)
-        if mechanisms in seen:
-            continue
-        seen.add(mechanisms)
-        check_reliability(spatial, mechanisms, columns.names)
-        means.append(_by_gcm(question, spatial, mechanisms))
-        draws.append(_draws(question, spatial, mechanisms, grams, noise))
-        unlike = unlike or _out_of_support(question, mechanisms)
-    return means, draws, unlike
-
-
-def _completed(
-    question: _Question, graph: CausalGraph | nx.DiGraph, warnings: list[str]
-) -> list[nx.DiGraph]:
-    """Return the possible graphs, and beside them those with a link that was missed."""
-    result = []
-    for found in members(graph, question.outcome, *question.do):
-        member = found
-        for name in question.do:
-            member = with_missed_edge(graph, member, name, question.outcome)
-        note = missed_edge_warning(", ".join(question.do), question.outcome)
-        if member is not found and note not in warnings:
-            warnings.append(note)
-        result += [found] if member is found else [found, member]
-    return result
-
-
-def _mechanisms(question: _Question, member: nx.DiGraph) -> tuple[Mechanism, ...]:
-    """Return, in causal order, the mechanisms through which the change reaches the outcome."""
-    upstream = nx.ancestors(member, question.outcome) | {question.outcome}
-    reached: set[str] = set()
-    for name in question.do:
-        reached |= nx.descendants(member, name) & upstream
-    reached -= set(question.do)
-    result = []
-    for node in nx.lexicographical_topological_sort(member):
-        if node not in reached:
-            continue
-        parents = [p for p in member.predecessors(node) if not p.startswith(HIDDEN)]
-        for hidden in (p for p in member.predecessors(node) if p.startswith(HIDDEN)):
-            # the partner is not in the member where nothing leads from it to what was asked
-            shared = (set(member.successors(hidden)) - {node}) & nx.ancestors(member, node)
-            if shared:
-                raise NotIdentified(
-                    f"{min(shared)} and {node} may share a hidden cause; measure it, or set "
-                    f"{min(shared)} on purpose."
-                )
-        unmeasured = [p for p in parents if p not in question.columns.names]
-        if unmeasured:
-            raise NotIdentified(f"{unmeasured[0]} is a cause of {node} but no column measures it.")
-        index = question.columns.index
-        result.append(Mechanism(index(node), tuple(sorted(index(p) for p in parents))))
-    return tuple(result)
-
-
-def _by_gcm(question: _Question, spatial: SpatialScore, mechanisms: tuple[Mechanism, ...]) -> float:
-    """Return the answer by dowhy.gcm: abduction, action, prediction."""
-    import pandas as pd
-
-    columns = question.columns
-    names = columns.names
-    graph = nx.DiGraph()
-    graph.add_nodes_from([*question.do, question.outcome])
-    for mechanism in mechanisms:
-        graph.add_edges_from((names[p], names[mechanism.node]) for p in mechanism.parents)
-    nodes = list(graph.nodes)
-    frame = pd.DataFrame(columns.values, columns=list(names))[nodes]
-    raw = question.table.frame.iloc[question.patch]
-    standard = {}
-    for name, value in question.do.items():
-        k = columns.index(name)
-        change = (value - float(raw[name])) / columns.scale[k]
-        standard[name] = float(columns.values[question.patch, k] + change)
-    by_node = {names[m.node]: m for m in mechanisms}
-    slopes = {}
-    for node in (n for n in nodes if graph.in_degree(n)):
-        # sorted: the order in which dowhy hands over the parents
-        parents = tuple(columns.index(p) for p in sorted(graph.predecessors(node)))
-        mechanism = Mechanism(by_node[node].node, parents)
-        slopes[node] = mechanism_slopes(spatial.gram, spatial.noise, mechanism)
-    answer = gcm_counterfactual(frame, graph, slopes, standard, question.patch)[question.outcome]
-    k = columns.index(question.outcome)
-    change = answer - float(columns.values[question.patch, k])
-    return float(raw[question.outcome]) + change * float(columns.scale[k])
-
-
-def _patch_noise(question: _Question) -> Floats:
-    """Return draws (N_DRAWS, p) of the measurement error of this patch, standardised."""
-    columns, table = question.columns, question.table
-    p = len(columns.names)
-    if table.measurement_covariance is None:
-        return np.zeros((N_DRAWS, p))
-    covariance = table.measurement_covariance
-    own = covariance[question.patch if len(covariance) > 1 else 0]
-    index = [table.columns.index(name) for name in columns.names]
-    own = own[np.ix_(index, index)] / np.outer(columns.scale, columns.scale)
-    return question.generator.multivariate_normal(np.zeros(p), own, size=N_DRAWS, method="eigh")
-
-
-def _draws(
-    question: _Question,
-    spatial: SpatialScore,
-    mechanisms: tuple[Mechanism, ...],
-    grams: Floats,
-    noise: Floats,
-) -> Floats:
-    """Return draws of the answer: resampled slopes, and the noise of this patch's row."""
-    columns = question.columns
-    raw = question.table.frame.iloc[question.patch]
-    change = np.zeros((N_DRAWS, len(columns.names)))
-    for name, value in question.do.items():
-        k = columns.index(name)
-        change[:, k] = (value - float(raw[name])) / columns.scale[k] + noise[:, k]
-    for mechanism in mechanisms:
-        parents = list(mechanism.parents)
-        slopes = slope_draws(spatial, mechanism, grams)
-        change[:, mechanism.node] = (slopes * change[:, parents]).sum(axis=1)
-    k = columns.index(question.outcome)
-    answer = float(raw[question.outcome]) + (change[:, k] - noise[:, k]) * columns.scale[k]
-    return np.asarray(answer, dtype=np.float64)
-
-
-def _out_of_support(question: _Question, mechanisms: tuple[Mechanism, ...]) -> bool:
-    """Whether the changed causes lie outside what was seen, alone or together."""
-    columns = question.columns
-    moved = {m.node for m in mechanisms}
-    causes = {columns.index(name) for name in question.do}
-    causes |= {p for m in mechanisms for p in m.parents} - moved
-    return not in_support(question.table, columns, question.patch, question.do, sorted(causes))

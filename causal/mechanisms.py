@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from physlearn.causal.quiet import quiet
-from physlearn.causal.spatial_layout import Floats
+from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
 from physlearn.checks import NotIdentified
 
@@ -106,26 +106,37 @@ def _given_slopes(slopes: Floats) -> Any:
     return GivenSlopes()
 
 
-def resampled_grams(spatial: SpatialScore, generator: np.random.Generator) -> Floats:
-    """Return second moments (N_DRAWS, p, p) of resampled spatial blocks."""
+def choose_blocks(spatial: SpatialScore) -> Integers:
+    """Return the spatial block (n,) of each patch: 16 to 64 of them, by the effective n."""
     pairs = [(i, j) for i in range(spatial.p) for j in range(i)]
     effective = [spatial.error(i, j, ())[1] for i, j in pairs] or [float(spatial.n)]
-    per_side = int(np.clip(np.sqrt(np.median(effective)), 4, 8))
-    grams, counts = spatial.block_grams(spatial.layout.blocks(per_side))
-    blocks = len(counts)
-    weights = generator.multinomial(blocks, np.full(blocks, 1 / blocks), size=N_DRAWS)
-    moments = np.tensordot(weights.astype(np.float64), grams, axes=1)
-    moments /= (weights @ counts)[:, None, None]
+    return spatial.layout.blocks(int(np.clip(np.sqrt(np.median(effective)), 4, 8)))
+
+
+def resample_blocks(blocks: Integers, generator: np.random.Generator) -> Floats:
+    """Return how often each block stands in each resample, shape (N_DRAWS, n_blocks)."""
+    count = int(blocks.max()) + 1
+    weights = generator.multinomial(count, np.full(count, 1 / count), size=N_DRAWS)
+    return np.asarray(weights, dtype=np.float64)
+
+
+def resampled_grams(spatial: SpatialScore, blocks: Integers, weights: Floats) -> Floats:
+    """Return second moments (N_DRAWS, p, p) of resampled spatial blocks."""
+    grams, counts = spatial.block_grams(blocks)
+    moments = np.tensordot(weights, grams, axes=1) / (weights @ counts)[:, None, None]
     mean = grams.sum(axis=0) / counts.sum()
     # m resampled blocks spread like m - 1
-    return np.asarray(spatial.gram + (moments - mean) * math.sqrt(blocks / (blocks - 1)))
+    return np.asarray(spatial.gram + (moments - mean) * math.sqrt(len(counts) / (len(counts) - 1)))
 
 
-def slope_draws(spatial: SpatialScore, mechanism: Mechanism, grams: Floats) -> Floats:
+def slope_draws(
+    spatial: SpatialScore, mechanism: Mechanism, grams: Floats, *, together: bool = False
+) -> Floats:
     """Return resampled slopes (N_DRAWS, n_parents), spread at least as the residuals' lags say.
 
     Blocks are too small for long waves (measured: 0.6 of the true spread at a correlation length
-    of an eighth of the field), so deviations are widened to the spatial standard error.
+    of an eighth of the field), so deviations are widened to the spatial standard error; all by one
+    factor if `together` (terms of one curve, whose errors cancel each other).
     """
     parents = list(mechanism.parents)
     true = grams - spatial.noise
@@ -135,6 +146,7 @@ def slope_draws(spatial: SpatialScore, mechanism: Mechanism, grams: Floats) -> F
     center = mechanism_slopes(spatial.gram, spatial.noise, mechanism)
     w_error = spatial.weights(mechanism.node, mechanism.parents)
     deviation = slopes - center
+    factors = np.ones(len(parents))
     for k, parent in enumerate(parents):
         others = tuple(p for p in parents if p != parent)
         w_parent = spatial.weights(parent, others)
@@ -143,5 +155,6 @@ def slope_draws(spatial: SpatialScore, mechanism: Mechanism, grams: Floats) -> F
         spread = float(w_parent @ spatial.gram @ w_parent) * float(w_error @ spatial.gram @ w_error)
         freedom = max(spread / variance - 2.0 - len(parents), 2.0)
         wanted = math.sqrt(variance) / variance_left * float(stats.t.ppf(0.95, freedom)) / _Z95
-        deviation[:, k] *= max(1.0, wanted / max(float(deviation[:, k].std()), 1e-300))
+        factors[k] = max(1.0, wanted / max(float(deviation[:, k].std()), 1e-300))
+    deviation *= factors.max() if together else factors
     return np.asarray(center + deviation, dtype=np.float64)

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physlearn.causal.columns import Columns
+from physlearn.causal.spatial_layout import Floats, Integers
 
 if TYPE_CHECKING:
+    from physlearn.causal.counterfactual_models.model_data import ModelData
     from physlearn.records import PatchTable
 
 SUPPORT_QUANTILE = 0.99
@@ -40,3 +43,51 @@ def in_support(
     distances = np.einsum("ni,ij,nj->n", values, inverse, values)
     own = float(changed[used] @ inverse @ changed[used])
     return own <= float(np.quantile(distances, SUPPORT_QUANTILE))
+
+
+def support_flags(
+    data: ModelData, rows: Integers, do: Mapping[str, Floats], together: Sequence[str]
+) -> NDArray[np.bool_]:
+    """Return for each patch whether, with some columns set, it lies among the patches seen.
+
+    As `in_support`; a combination of levels must have been seen, and the distance is to the
+    patches of the same levels, with the covariance within levels.
+    """
+    fits = np.ones(len(rows), dtype=bool)
+    columns = data.columns
+    continuous = [name for name in together if name not in data.levels]
+    coded = [name for name in together if name in data.levels]
+    index = [columns.index(name) for name in continuous]
+    values = columns.values[:, index]
+    changed = values[rows].copy()
+    for name, value in do.items():
+        seen = data.raw[name]
+        fits &= (value >= seen.min()) & (value <= seen.max())
+        if name in continuous:
+            k = continuous.index(name)
+            changed[:, k] += (value - seen[rows]) / columns.scale[index[k]]
+    if not coded:
+        inverse = np.linalg.pinv(values.T @ values / len(values), hermitian=True)
+        limit = float(np.quantile(_distances(values, inverse), SUPPORT_QUANTILE))
+        return np.asarray(fits & (_distances(changed, inverse) <= limit))
+    levels = np.stack([data.raw[name] for name in coded], axis=1)
+    asked = levels[rows].copy()
+    for k, name in enumerate(coded):
+        if name in do:
+            asked[:, k] = do[name]
+    combinations, group = np.unique(levels, axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    means = np.stack([values[group == g].mean(axis=0) for g in range(len(combinations))])
+    inside = values - means[group]
+    inverse = np.linalg.pinv(inside.T @ inside / len(values), hermitian=True)
+    limit = np.quantile(_distances(inside, inverse), SUPPORT_QUANTILE) if index else 0.0
+    for g, combination in enumerate(combinations):
+        here = (asked == combination).all(axis=1)
+        if index:
+            fits[here] &= _distances(changed[here] - means[g], inverse) <= limit
+    known = (asked[:, None, :] == combinations[None]).all(axis=2).any(axis=1)
+    return np.asarray(fits & known)
+
+
+def _distances(values: Floats, inverse: Floats) -> Floats:
+    return np.asarray(((values @ inverse) * values).sum(axis=1))
