@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physlearn.causal.spatial_layout import Floats, SpatialLayout
+from physlearn.causal.spatial_layout import Floats, Integers, SpatialLayout
 from physlearn.causal.table_notes import require_patches
 from physlearn.checks import InputError, NotIdentified
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DUPLICATE = 1.0 - 1e-6
 NEAR_DETERMINISTIC = 0.9999
+ERROR_CORRELATION = "error_correlation"
+"""Key of a table's metadata: {"lags": rows and columns in cells, "correlation": at each lag}."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +43,13 @@ class Columns:
         Number of location and covariate terms taken out, the mean included.
     warnings
         What the reader of a result must know.
+    noise_by_patch
+        Covariance of the errors of each patch, shape (1 or n_patches, p, p), standardised units.
+    errors_unknown
+        Whether nobody knows the errors of a column, one answer a column.
+    error_lags, error_correlation
+        Lags in grid cells (rows, columns) at which errors of neighbours agree, shape (m, 2), and
+        their correlation, shape (m, 1 or p); only (0, 0) with 1 for white errors and off a grid.
     """
 
     names: tuple[str, ...]
@@ -52,6 +61,10 @@ class Columns:
     layout: SpatialLayout
     n_trend: int
     warnings: tuple[str, ...]
+    noise_by_patch: Floats = field(default_factory=lambda: np.zeros((1, 0, 0)))
+    errors_unknown: tuple[bool, ...] = ()
+    error_lags: Integers = field(default_factory=lambda: np.zeros((1, 2), dtype=np.int64))
+    error_correlation: Floats = field(default_factory=lambda: np.ones((1, 1)))
 
     def index(self, name: str) -> int:
         """Return the position of a column by name."""
@@ -105,7 +118,10 @@ def prepare_columns(
             f"column {flat[0]!r} is a plane in x and y (or a covariate): nothing is left of it "
             "to compare. Leave it out."
         )
-    noise = _mean_noise(table, wanted) / np.outer(scale, scale)
+    by_patch = _noise(table, wanted) / np.outer(scale, scale)
+    noise = by_patch.mean(axis=0)
+    layout = layout or SpatialLayout(table.centers)
+    lags, correlation = _error_lags(table, wanted, layout)
     notes += _noise_notes(table, wanted, noise)
     return Columns(
         names=tuple(wanted),
@@ -114,9 +130,15 @@ def prepare_columns(
         center=raw.mean(axis=0),
         noise=noise,
         noise_known=table.measurement_covariance is not None,
-        layout=layout or SpatialLayout(table.centers),
+        layout=layout,
         n_trend=basis.shape[1],
         warnings=tuple(notes),
+        noise_by_patch=by_patch,
+        errors_unknown=tuple(
+            table.measurement_covariance is None or name in table.errors_unknown for name in wanted
+        ),
+        error_lags=lags,
+        error_correlation=correlation,
     )
 
 
@@ -202,12 +224,45 @@ def _trend_basis(table: PatchTable) -> Floats:
     return np.asarray(left[:, singular > 1e-8 * singular[0]], dtype=np.float64)
 
 
-def _mean_noise(table: PatchTable, names: Sequence[str]) -> Floats:
+def _noise(table: PatchTable, names: Sequence[str]) -> Floats:
+    """Return the covariance of the errors, shape (1 or n_patches, p, p)."""
     if table.measurement_covariance is None:
-        return np.zeros((len(names), len(names)))
+        return np.zeros((1, len(names), len(names)))
     index = [table.columns.index(name) for name in names]
-    mean = np.asarray(table.measurement_covariance.mean(axis=0), dtype=np.float64)
-    return np.asarray(mean[np.ix_(index, index)])
+    chosen = table.measurement_covariance[:, index][:, :, index]
+    return np.asarray(chosen, dtype=np.float64)
+
+
+def _error_lags(
+    table: PatchTable, names: Sequence[str], layout: SpatialLayout
+) -> tuple[Integers, Floats]:
+    """Return the lags in cells at which errors agree, and how much.
+
+    Measured lags (`noise_from_repeats`) come first; else the table's error correlation length,
+    at which the correlation has fallen to 1/e, stands for exp(-(distance / length)**2).
+    """
+    alone = np.zeros((1, 2), dtype=np.int64), np.ones((1, 1))
+    if layout.cells is None:
+        return alone
+    told = table.metadata.get(ERROR_CORRELATION)
+    if isinstance(told, Mapping):
+        lags = np.asarray(told["lags"], dtype=np.int64).reshape(-1, 2)
+        correlation = np.asarray(told["correlation"], dtype=np.float64)
+        if correlation.ndim == 2:
+            correlation = correlation[:, [table.columns.index(name) for name in names]]
+        return lags, correlation.reshape(len(lags), -1)
+    if not table.error_correlation_length:
+        return alone
+    steps = []
+    for axis, cells in ((1, layout.cells[:, 0]), (0, layout.cells[:, 1])):
+        extent = float(np.ptp(layout.centers[:, axis]))
+        steps.append(extent / max(int(np.ptp(cells)), 1) or table.patch_size)
+    reach = [min(int(np.ceil(2.2 * table.error_correlation_length / k)), 6) for k in steps]
+    rows, columns = np.mgrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1].reshape(2, -1)
+    apart = np.hypot(rows * steps[0], columns * steps[1]) / table.error_correlation_length
+    correlation = np.exp(-(apart**2))
+    kept = correlation > 0.01
+    return np.stack([rows, columns], axis=1)[kept].astype(np.int64), correlation[kept, None]
 
 
 def _noise_notes(table: PatchTable, names: Sequence[str], noise: Floats) -> list[str]:

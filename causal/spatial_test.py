@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,20 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from physlearn.causal.columns import Columns, prepare_columns, require_table
-from physlearn.causal.spatial_layout import Floats, Integers, SpatialLayout
+from physlearn.causal.spatial_layout import Floats
+from physlearn.causal.spatial_score import SpatialScore
 from physlearn.checks import InputError
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
+__all__ = [
+    "MIN_RELIABILITY", "IndependenceResult", "SpatialIndependenceTest", "SpatialScore",
+    "require_blocks", "spatial_independence",
+]  # fmt: skip
+
 MIN_RELIABILITY = 0.15
 """Below this share of true variance a column says too little about what it measures."""
-DETERMINED = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class IndependenceResult:
         Why it is undecided, else an empty string.
     test
         Which test answered: "linear" (`SpatialIndependenceTest`), "channel", "mixed"...
+    why
+        Why that test was chosen, where it was chosen by the table's own diagnostics.
 
     Examples
     --------
@@ -60,155 +67,7 @@ class IndependenceResult:
     detectable: float
     reason: str = ""
     test: str = "linear"
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Mean product of two residuals, corrected for noise, with its spatial standard error."""
-
-    value: float
-    error: float
-    noise_part: float
-    variance_first: float
-    variance_second: float
-    n_effective: float
-
-
-class SpatialScore:
-    """Moments of residuals of columns on a layout of patches, with the known noise taken out.
-
-    Residual weights ``w`` solve the errors-in-variables equations ``(C - N) w = 0`` on the
-    conditioning columns, ``C`` the observed and ``N`` the noise covariance. The score
-    ``w_x (C - N) w_y`` does not change to first order with the fitted coefficients, so its
-    variance is that of a mean of products of residuals.
-
-    Parameters
-    ----------
-    values
-        Centred columns, shape (n, p).
-    layout
-        Where the patches lie.
-    noise
-        Covariance of the measurement errors of one patch, shape (p, p), same units as `values`.
-    n_trend
-        How many location terms were removed before (3 for a plane).
-    """
-
-    def __init__(
-        self, values: Floats, layout: SpatialLayout, noise: Floats, *, n_trend: int = 3
-    ) -> None:
-        self.values = values
-        self.layout = layout
-        self.noise = noise
-        self.n, self.p = values.shape
-        self.n_trend = n_trend
-        self.gram: Floats = values.T @ values / max(self.n - n_trend, 1)
-        self._autocovariances: dict[tuple[int, tuple[int, ...]], Floats] = {}
-        self._errors: dict[tuple[int, int, tuple[int, ...]], tuple[float, float]] = {}
-
-    def block_grams(self, blocks: Integers) -> tuple[Floats, Floats]:
-        """Return sums of products (n_blocks, p, p) and patches (n_blocks,) of each block."""
-        count = np.bincount(blocks).astype(np.float64)
-        grams = np.stack(
-            [self.values[blocks == b].T @ self.values[blocks == b] for b in range(len(count))]
-        )
-        return grams, count
-
-    def weights(self, column: int, given: tuple[int, ...], gram: Floats | None = None) -> Floats:
-        """Return w (p,): `values @ w` is the column less its fit on the noise-free `given`."""
-        weights = np.zeros(self.p)
-        weights[column] = 1.0
-        if given:
-            true = (self.gram if gram is None else gram) - self.noise
-            index = list(given)
-            inner = true[np.ix_(index, index)]
-            ridge = 1e-10 * np.trace(inner) / len(index)
-            weights[index] = -np.linalg.solve(
-                inner + ridge * np.eye(len(index)), true[index, column]
-            )
-        return weights
-
-    def determined(self, columns: tuple[int, ...]) -> bool:
-        """Whether the columns determine one another, so that no fit on all of them exists."""
-        if len(columns) < 2:
-            return False
-        eigenvalues = np.linalg.eigvalsh(self.gram[np.ix_(columns, columns)])
-        return bool(eigenvalues[0] < DETERMINED * eigenvalues[-1])
-
-    def reliability(self, given: tuple[int, ...]) -> float:
-        """Return the smallest share of true variance over directions of the `given` columns."""
-        if not given or not self.noise.any():
-            return 1.0
-        index = np.ix_(list(given), list(given))
-        inverse_root = np.linalg.inv(np.linalg.cholesky(self.gram[index]))
-        true = self.gram[index] - self.noise[index]
-        shares = np.linalg.eigvalsh(inverse_root @ true @ inverse_root.T)
-        return float(np.min(shares))
-
-    def autocovariance(self, weights: Floats) -> Floats:
-        """Return the autocovariance of a residual, repaired for the mean taken out of it.
-
-        Taking a mean (or a plane) out of a correlated field lowers its autocovariance at all
-        lags by about the variance of the mean per term; that much is put back.
-        """
-        covariance = self.layout.autocovariance(self.values @ weights)
-        pairs = self.layout.pair_counts
-        share = pairs / self.n**2
-        # location terms and fitted columns each take out part of the long waves (measured)
-        terms = 0.4 * self.n_trend + 0.6 * (int(np.count_nonzero(weights)) - 1)
-        mean_variance = float(share @ covariance) / max(1.0 - float(share.sum()), 0.5)
-        limit = 0.2 * covariance_at_zero(covariance, self.layout)
-        repaired = covariance + min(max(mean_variance, 0.0), limit) * terms
-        return np.asarray(repaired, dtype=np.float64)
-
-    def variance_of_product(self, first: Floats, second: Floats) -> float:
-        """Return the variance of the mean product of two residuals, given their weights."""
-        return self._combine(self.autocovariance(first), self.autocovariance(second), first, second)
-
-    def _combine(self, cov_1: Floats, cov_2: Floats, first: Floats, second: Floats) -> float:
-        product = float(self.layout.pair_counts @ (cov_1 * cov_2)) / self.n**2
-        zero_1 = covariance_at_zero(cov_1, self.layout)
-        zero_2 = covariance_at_zero(cov_2, self.layout)
-        shared_noise = float(first @ self.noise @ second)
-        return float(max(product, zero_1 * zero_2 / self.n) + shared_noise**2 / self.n)
-
-    def error(self, x: int, y: int, given: tuple[int, ...]) -> tuple[float, float]:
-        """Return the standard error of the score of columns x and y and its effective n."""
-        key = (min(x, y), max(x, y), given)
-        if key not in self._errors:
-            weights = [self.weights(k, given) for k in key[:2]]
-            autocovariances = []
-            for column, weight in zip(key[:2], weights, strict=True):
-                cache = (column, given)
-                if cache not in self._autocovariances:
-                    self._autocovariances[cache] = self.autocovariance(weight)
-                autocovariances.append(self._autocovariances[cache])
-            variance = self._combine(*autocovariances, *weights)
-            zeros = [covariance_at_zero(a, self.layout) for a in autocovariances]
-            self._errors[key] = (float(np.sqrt(variance)), zeros[0] * zeros[1] / variance)
-        return self._errors[key]
-
-    def score(
-        self, x: int, y: int, given: tuple[int, ...], gram: Floats | None = None, share: float = 1.0
-    ) -> Score:
-        """Return the score of two columns; `gram` from a `share` of the patches, if not all."""
-        first, second = self.weights(x, given, gram), self.weights(y, given, gram)
-        observed = self.gram if gram is None else gram
-        noise_part = float(first @ self.noise @ second)
-        error, n_effective = self.error(x, y, given)
-        return Score(
-            value=float(first @ observed @ second) - noise_part,
-            error=error / float(np.sqrt(share)),
-            noise_part=noise_part,
-            variance_first=float(first @ (observed - self.noise) @ first),
-            variance_second=float(second @ (observed - self.noise) @ second),
-            n_effective=n_effective * share,
-        )
-
-
-def covariance_at_zero(autocovariance: Floats, layout: SpatialLayout) -> float:
-    """Return the variance, which is the autocovariance at lag zero."""
-    return float(autocovariance[layout.zero_lag])
+    why: str = ""
 
 
 class SpatialIndependenceTest:
@@ -229,6 +88,8 @@ class SpatialIndependenceTest:
         The share of patches in `gram`.
     score
         An existing `SpatialScore` of the same columns, to share its cache.
+    why
+        Why this test was chosen, for the results.
     """
 
     def __init__(
@@ -240,12 +101,14 @@ class SpatialIndependenceTest:
         gram: Floats | None = None,
         share: float = 1.0,
         score: SpatialScore | None = None,
+        why: str = "",
     ) -> None:
         self.columns = columns
         self.alpha = alpha
         self.noise_relative_error = noise_relative_error
         self.gram = gram
         self.share = share
+        self.why = why
         self.spatial = score or SpatialScore(
             columns.values, columns.layout, columns.noise, n_trend=columns.n_trend
         )
@@ -283,6 +146,7 @@ class SpatialIndependenceTest:
             gram=grams[chosen].sum(axis=0) / counts[chosen].sum(),
             share=float(counts[chosen].sum() / counts.sum()),
             score=self.spatial,
+            why=self.why,
         )
 
     def _block_grams(self) -> tuple[Floats, Floats]:
@@ -297,7 +161,7 @@ class SpatialIndependenceTest:
         """Test columns number x and y given others."""
         key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
         if key not in self.results:
-            self.results[key] = self._run(*key)
+            self.results[key] = replace(self._run(*key), why=self.why)
         return self.results[key]
 
     def _run(self, x: int, y: int, given: tuple[int, ...]) -> IndependenceResult:
@@ -372,15 +236,18 @@ def spatial_independence(
     y: str,
     given: Sequence[str] = (),
     *,
+    test: str = "auto",
     alpha: float = 0.05,
     noise_relative_error: float = 0.2,
+    repeats: Sequence[PatchTable] | None = None,
 ) -> IndependenceResult:
     """Test whether two columns of a patch table are independent given others.
 
-    The partial correlation of the residuals is corrected for the table's measurement
-    covariance (errors in variables), and its standard error comes from the autocovariance of
-    the residuals over the field of view, so neighbouring patches are not counted as
-    independent ones.
+    Products of residuals are corrected for the table's measurement covariance (errors in
+    variables), and neighbouring patches are not counted as independent ones. The test is chosen
+    by the table's own diagnostics, or named: on a grid the channel test allows for channels that
+    are blurred, misregistered or non-linear without anybody saying so
+    (`ChannelIndependenceTest`). A hidden common cause, smooth or not, counts as dependence.
 
     Parameters
     ----------
@@ -388,20 +255,26 @@ def spatial_independence(
         Patches with centres, and the covariance of their measurement errors where known.
     x, y, given
         Column names. A plane in x and y is always taken out first.
+    test
+        "auto", "linear", "channel" or "mixed" (`choose_test`).
     alpha
         Level of the test.
     noise_relative_error
         Share by which the measurement covariance may be wrong.
+    repeats
+        The same patches scanned again, one table a scan: the covariance and the spectrum of the
+        errors are measured from the differences (`noise_from_repeats`), and the mean of all
+        scans is tested.
 
     Returns
     -------
     IndependenceResult
-        Verdict dependent, independent or undecided.
+        Verdict dependent, independent or undecided; `test` and `why` say which test answered.
 
     Raises
     ------
     InputError
-        For a name that is not in the table, or a column used twice.
+        For a name that is not in the table, a column used twice, or repeats of other patches.
     NotIdentified
         For too few patches.
 
@@ -409,7 +282,7 @@ def spatial_independence(
     -----
     Effective sample size: Clifford, Richardson and Hemon, doi:10.2307/2532039; Dutilleul,
     doi:10.2307/2532625. Errors in variables: Fuller, Measurement Error Models (Wiley, 1987),
-    doi:10.1002/9780470316665. Linear dependence only.
+    doi:10.1002/9780470316665.
 
     Examples
     --------
@@ -423,8 +296,16 @@ def spatial_independence(
     >>> spatial_independence(table, "a", "b").verdict
     'dependent'
     """
+    from physlearn.causal.independence.choose_test import choose_test
+
     require_table(table)
+    if repeats is not None:
+        from physlearn.causal.independence.repeat_scans import noise_from_repeats
+
+        table = noise_from_repeats([table, *repeats])
     columns = prepare_columns(table, names=[x, y, *given])
-    test = SpatialIndependenceTest(columns, alpha=alpha, noise_relative_error=noise_relative_error)
+    chosen = choose_test(
+        table, columns, alpha=alpha, test=test, noise_relative_error=noise_relative_error
+    )
     index = [columns.index(name) for name in (x, y, *given)]
-    return test(index[0], index[1], index[2:])
+    return chosen(index[0], index[1], index[2:])

@@ -31,7 +31,9 @@ def null_table(fields, grid, edge, length, seed, *, snr=None, effect=0.0, keep=1
 
 def rejections(fields, grid, edge, length, n, **options):
     tables = [null_table(fields, grid, edge, length, seed, **options) for seed in range(n)]
-    return sum(spatial_independence(t, "x", "y", ["z"]).p_value < 0.05 for t in tables)
+    return sum(
+        spatial_independence(t, "x", "y", ["z"], test="linear").p_value < 0.05 for t in tables
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,8 +77,10 @@ def test_noise_in_the_conditioning_column_lies_unless_it_is_known(fields, grid):
     for seed in range(60):
         table = null_table(fields, grid, 24, 1, seed, snr=4.0)
         unaware = PatchTable.from_frame(table.frame, table.centers, 1.0)
-        blind += spatial_independence(unaware, "x", "y", ["z"]).verdict == "dependent"
-        known += spatial_independence(table, "x", "y", ["z"]).verdict == "dependent"
+        blind += (
+            spatial_independence(unaware, "x", "y", ["z"], test="linear").verdict == "dependent"
+        )
+        known += spatial_independence(table, "x", "y", ["z"], test="linear").verdict == "dependent"
     assert blind > 40
     assert known <= 4
 
@@ -89,7 +93,7 @@ def test_power(fields, grid, length, least):
 
 def test_the_effective_sample_size_of_white_fields_is_their_number(fields, grid):
     table = null_table(fields, grid, 24, 0, 3)
-    result = spatial_independence(table, "x", "y", ["z"])
+    result = spatial_independence(table, "x", "y", ["z"], test="linear")
     assert 0.8 * 576 < result.n_effective <= 577
 
 
@@ -116,7 +120,7 @@ def test_the_corrected_score_is_the_partial_covariance_of_the_clean_columns(fiel
 
 def test_a_buried_conditioning_column_is_undecided(fields, grid):
     table = null_table(fields, grid, 24, 1, 0, snr=0.1)
-    result = spatial_independence(table, "x", "y", ["z"])
+    result = spatial_independence(table, "x", "y", ["z"], test="linear")
     assert result.verdict == "undecided"
     assert "repeat the scan" in result.reason
 
@@ -128,9 +132,11 @@ def test_p_values_of_white_fields_are_the_textbooks(fields, grid):
         table = null_table(fields, grid, 24, 0, seed)
         design = np.column_stack([table.frame[["x", "z"]], np.ones(576), table.centers])
         textbook = sm.OLS(table.frame["y"], design).fit().pvalues.iloc[0]
-        ours = spatial_independence(table, "x", "y", ["z"])
+        ours = spatial_independence(table, "x", "y", ["z"], test="linear")
         turned = PatchTable.from_frame(table.frame * [-1.0, 1.0, 1.0], table.centers, 1.0)
-        assert spatial_independence(turned, "x", "y", ["z"]).p_value == pytest.approx(ours.p_value)
+        assert spatial_independence(
+            turned, "x", "y", ["z"], test="linear"
+        ).p_value == pytest.approx(ours.p_value)
         ratios.append(np.log(ours.p_value / textbook))
     # the error comes from the fields' own lags, which scatter by a few per cent; one-sided is -0.69
     assert abs(np.median(ratios)) < 0.15
@@ -139,11 +145,13 @@ def test_p_values_of_white_fields_are_the_textbooks(fields, grid):
 def test_results_do_not_depend_on_order_or_units(fields, grid):
     table = null_table(fields, grid, 16, 1, 1)
     scaled = PatchTable.from_frame(1e-6 * table.frame + 3.0, 1e3 * table.centers, 1.0)
-    first = spatial_independence(table, "x", "y", ["z"])
-    turned = spatial_independence(table, "y", "x", ["z"])
+    first = spatial_independence(table, "x", "y", ["z"], test="linear")
+    turned = spatial_independence(table, "y", "x", ["z"], test="linear")
     assert turned.p_value == pytest.approx(first.p_value)
     assert turned.verdict == first.verdict
-    assert spatial_independence(scaled, "x", "y", ["z"]).p_value == pytest.approx(first.p_value)
+    assert spatial_independence(scaled, "x", "y", ["z"], test="linear").p_value == pytest.approx(
+        first.p_value
+    )
 
 
 def test_bad_questions(fields, grid):

@@ -1,0 +1,199 @@
+"""Features of all columns of a table, filtered once, and their moments block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy import fft
+
+from physlearn.causal.independence.channel_dictionary import (
+    Dictionary,
+    Grid,
+    block_rows,
+    location_terms,
+    radial_spectrum,
+    smoothing,
+    wick_powers,
+)
+from physlearn.causal.independence.channel_noise import ChannelNoise, noise_grams
+from physlearn.causal.spatial_layout import Floats, Integers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelMoments:
+    """Moments of the features of all columns under one common filter.
+
+    Attributes
+    ----------
+    features
+        Filtered features at the patches used, shape (p * size + n_trend, n_used), block by block;
+        feature `size * c` is column c itself.
+    blocks
+        Means over each block of products of features, the errors' part taken out,
+        shape (n_blocks, n_features, n_features).
+    counts
+        Patches of each block.
+    noise
+        The errors' part of the mean products over all patches; zeros without errors.
+    size
+        Features of one column.
+    n_columns, n_trend
+        Number of columns, and of location terms at the end.
+    order
+        Flat grid cell of each patch used.
+    grid
+        The cells.
+    band
+        Share of the waves that the filter lets through.
+    """
+
+    features: Floats
+    blocks: Floats
+    counts: Floats
+    noise: Floats
+    size: int
+    n_columns: int
+    n_trend: int
+    order: Integers
+    grid: Grid
+    band: float
+
+    @property
+    def mean(self) -> Floats:
+        """Mean products over all patches."""
+        return np.tensordot(self.counts / self.counts.sum(), self.blocks, axes=1)
+
+    def features_of(self, given: Sequence[int]) -> Integers:
+        """Return the features of columns and the trend, in order."""
+        own = [np.arange(c * self.size, (c + 1) * self.size) for c in given]
+        total = self.n_columns * self.size
+        return np.concatenate([*own, np.arange(total, total + self.n_trend)]).astype(np.int64)
+
+
+def common_filter(fields: Floats, grid: Grid, noise: ChannelNoise, cutoff: float) -> Floats:
+    """Return the transfer that whitens the columns on average, on cosine modes.
+
+    One filter serves all tests of a table. It is the inverse root of the geometric mean of the
+    columns' spectra, damped above `cutoff` and where errors hold most of a column's variance
+    (Wiener). It decides which waves count, not what is true: no test is biased by it.
+
+    Parameters
+    ----------
+    fields
+        Columns on the grid, shape (p, rows, columns).
+    grid, noise
+        Cells and errors.
+    cutoff
+        In radians per patch.
+    """
+    waves = grid.waves
+    modes = fft.dctn(fields, axes=(1, 2), norm="ortho")
+    log = np.zeros(grid.shape)
+    reliable = np.zeros(grid.shape)
+    for c, coefficients in enumerate(modes):
+        spectrum = radial_spectrum(coefficients**2, waves)
+        log += np.log(spectrum) / len(modes)
+        share = float(noise.covariance[:, c, c].mean()) * noise_spectrum(noise, grid, c) / spectrum
+        reliable += np.log(np.clip(1.0 - share, 0.02, 1.0)) / len(modes)
+    squared = np.exp(-log + 1.5 * reliable)
+    squared *= np.exp(-2.0 * (waves / cutoff) ** 4) / squared.mean()
+    return np.asarray(np.sqrt(squared / squared.mean()))
+
+
+def noise_spectrum(noise: ChannelNoise, grid: Grid, column: int) -> Floats:
+    """Return the spectrum of errors of unit variance on cosine modes: 1 for white ones."""
+    rows, columns = (np.pi * np.arange(k) / k for k in grid.shape)
+    total = np.zeros(grid.shape)
+    for (a, b), correlation in zip(noise.lags, noise.correlations(column, column), strict=True):
+        total += correlation * np.cos(a * rows)[:, None] * np.cos(b * columns)[None, :]
+    return np.maximum(total, 0.0)
+
+
+def block_count(shape: tuple[int, int], margin: int) -> tuple[int, int]:
+    """Return the number of blocks along rows and columns: 7 x 7 for a large squared grid."""
+    inner = [k - 2 * margin for k in shape]
+    whole = float(np.sqrt(inner[0] * inner[1]))
+    per_side = 5 if whole < 26 else 6 if whole < 40 else 7
+    ratio = float(np.clip(np.sqrt(inner[0] / inner[1]), 0.25, 4.0))
+    return max(2, round(per_side * ratio)), max(2, round(per_side / ratio))
+
+
+def channel_moments(
+    values: Floats, grid: Grid, noise: ChannelNoise, dictionary: Dictionary
+) -> ChannelMoments:
+    """Return the moments of the features of all columns.
+
+    Parameters
+    ----------
+    values
+        Standardised columns, shape (n_patches, p).
+    grid
+        Cells of the patches.
+    noise
+        Errors of the columns, same units.
+    dictionary
+        The features.
+    """
+    fields = grid.filled(grid.image(np.ascontiguousarray(values.T)))
+    transfer = common_filter(fields, grid, noise, dictionary.cutoff)
+    locations = location_terms(grid.shape, max(dictionary.degree, dictionary.trend))
+    rows = block_rows(grid, dictionary.margin, block_count(grid.shape, dictionary.margin))
+    order, cuts = rows
+    p, size = values.shape[1], dictionary.size
+    n_trend = (dictionary.trend + 1) * (dictionary.trend + 2) // 2
+    features = np.empty((p * size + n_trend, len(order)))
+    powers = []
+    highest = max(r for r, *_ in dictionary.bases)
+    for c in range(p):
+        own = wick_powers(fields[c], noise.images(grid, c, c), highest)
+        own = [own[0], *(grid.filled(t) for t in own[1:])]
+        powers.append(own)
+        _write_features(
+            features[c * size : (c + 1) * size], own, locations, grid, transfer, dictionary, order
+        )
+    features[p * size :] = locations[:n_trend].reshape(n_trend, -1)[:, order]
+    counts = np.diff(cuts).astype(np.float64)
+    blocks = np.stack([features[:, a:b] @ features[:, a:b].T / (b - a) for a, b in pairwise(cuts)])
+    total = np.zeros((len(features), len(features)))
+    if noise.present:
+        found = noise_grams(noise, grid, dictionary, powers, locations, transfer**2, rows)
+        for (i, j), grams in found.items():
+            first, second = slice(i * size, (i + 1) * size), slice(j * size, (j + 1) * size)
+            mean = np.tensordot(counts / counts.sum(), grams, axes=1)
+            blocks[:, first, second] -= grams
+            total[first, second] += mean
+            if i != j:
+                blocks[:, second, first] -= grams.transpose(0, 2, 1)
+                total[second, first] += mean.T
+    band = float((transfer**2).sum() ** 2 / (transfer**4).sum() / transfer.size)
+    return ChannelMoments(features, blocks, counts, total, size, p, n_trend, order, grid, band)
+
+
+def _write_features(
+    out: Floats,
+    powers: list[Floats],
+    locations: Floats,
+    grid: Grid,
+    transfer: Floats,
+    dictionary: Dictionary,
+    order: Integers,
+) -> None:
+    """Write the filtered features of one column, shape (size, n_used), into `out`."""
+    waves = grid.waves
+    columns = grid.shape[1]
+    modes: dict[tuple[int, int], Floats] = {}
+    row = 0
+    for power, term, length, shifts in dictionary.bases:
+        if (power, term) not in modes:
+            base = powers[power] * locations[term]
+            modes[power, term] = fft.dctn(base - base.mean(), norm="ortho") * transfer
+        coefficients = modes[power, term]
+        if length:
+            coefficients = coefficients * smoothing(waves, length)
+        filtered = fft.idctn(coefficients, norm="ortho").ravel()
+        for a, b in shifts:
+            out[row] = filtered[order + (a * columns + b)]
+            row += 1

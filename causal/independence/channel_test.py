@@ -1,0 +1,365 @@
+"""Conditional independence of channels on a grid that are blurred, misregistered and noisy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from physlearn.causal.columns import Columns
+from physlearn.causal.independence.channel_dictionary import (
+    LEAN,
+    NARROW,
+    WIDE,
+    Dictionary,
+    Grid,
+    error_ceiling,
+)
+from physlearn.causal.independence.channel_moments import channel_moments
+from physlearn.causal.independence.channel_noise import ChannelNoise
+from physlearn.causal.independence.channel_score import ChannelScore, Scorer
+from physlearn.causal.spatial_layout import Floats
+from physlearn.causal.spatial_score import SpatialScore
+from physlearn.causal.spatial_test import IndependenceResult, require_blocks
+from physlearn.checks import InputError
+
+PATCHES_PER_FEATURE = 9.0
+"""Effective patches that each feature of a regression needs, or its level is not held."""
+Key = tuple[int, int, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOptions:
+    """What counts as an effect, and how far the stated noise may be trusted.
+
+    Attributes
+    ----------
+    noise_relative_error
+        The noise covariance may be wrong by this share.
+    smallest_effect
+        Partial correlations below this are no dependence: imaging that differs a little between
+        channels leaves as much, however many patches there are.
+    largest_missed
+        "independent" is said only where a partial correlation of this size would have been found.
+    """
+
+    noise_relative_error: float = 0.2
+    smallest_effect: float = 0.02
+    largest_missed: float = 0.3
+
+
+class ChannelIndependenceTest:
+    """Conditional-independence tests on one grid table, robust to how the channels were imaged.
+
+    Both columns are regressed on a dictionary of each conditioning column: its neighbours and
+    smooth copies (blur, misregistration, interference), powers (non-linear responses) and
+    location polynomials (effects that vary over the field), in a band of low waves, with the
+    known errors' part taken out of all moments (errors in variables). The mean product of the
+    residuals does not change to first order with the fit; its error is the larger one of a
+    delete-a-block jackknife and of the residuals' autocorrelation.
+
+    "dependent" needs a second, narrower band with a larger dictionary that agrees in sign;
+    "independent" needs that an effect of `ChannelOptions.largest_missed` would have been seen;
+    all else is "undecided". A hidden common cause, smooth or not, counts as dependence: nothing
+    smooth is taken out beyond a plane and the low location polynomials.
+
+    Parameters
+    ----------
+    columns
+        Prepared columns (`prepare_columns`) on a rectangular grid; some cells may be missing.
+    alpha
+        Level of the tests.
+    options
+        Margins.
+    why
+        Why this test was chosen, for the results.
+
+    Raises
+    ------
+    InputError
+        For patches that are not cells of one rectangular grid, or of fewer than 12 rows or
+        columns.
+
+    Notes
+    -----
+    Score: Chernozhukov et al., doi:10.1111/ectj.12097 (orthogonality), and Shah and Peters,
+    doi:10.1214/19-AOS1857 (generalised covariance measure). Errors in variables: Fuller (1987),
+    doi:10.1002/9780470316665.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from physlearn.causal.columns import prepare_columns
+    >>> from physlearn.records import PatchTable
+    >>> rng = np.random.default_rng(1)
+    >>> y, x = np.mgrid[:48, :48].reshape(2, -1)
+    >>> z = rng.normal(size=48 * 48)
+    >>> frame = pd.DataFrame({"z": z, "a": z + rng.normal(size=48 * 48),
+    ...                       "b": z**2 + z + rng.normal(size=48 * 48)})
+    >>> table = PatchTable.from_frame(
+    ...     frame, np.stack([x, y], 1), 1.0, measurement_covariance=np.zeros((1, 3, 3)))
+    >>> test = ChannelIndependenceTest(prepare_columns(table))
+    >>> test(1, 2).verdict, test(1, 2, [0]).verdict
+    ('dependent', 'independent')
+    """
+
+    name = "channel"
+
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        alpha: float = 0.05,
+        options: ChannelOptions | None = None,
+        why: str = "",
+    ) -> None:
+        cells = columns.layout.cells
+        if cells is None or min(np.ptp(cells, axis=0)) < 11:
+            raise InputError(
+                "columns must lie on one rectangular grid of at least 12 x 12 patches for the "
+                'channel test; use test="linear" for other layouts.'
+            )
+        self.columns = columns
+        self.alpha = alpha
+        self.options = options or ChannelOptions()
+        self.why = why
+        self.results: dict[Key, IndependenceResult] = {}
+        self.grid = Grid.of(cells)
+        self.noise = ChannelNoise(
+            columns.noise_by_patch, columns.error_lags, columns.error_correlation
+        )
+        self._linear = SpatialScore(
+            columns.values, columns.layout, columns.noise, n_trend=columns.n_trend
+        )
+        self._scorers: dict[tuple[Dictionary, bool], Scorer] = {}
+        self._scores: dict[Key, ChannelScore | None] = {}
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of spatial blocks that `on_blocks` chooses from."""
+        return len(self._scorer(self._first(0)).moments.counts)
+
+    def on_blocks(self, chosen: NDArray[np.bool_]) -> BlockIndependenceTest:
+        """Return the same test on the patches of some spatial blocks only, nearly for free.
+
+        The score does not change to first order with the fit, so the fits of the whole table
+        serve, and a part is the mean of its blocks' contributions.
+
+        Parameters
+        ----------
+        chosen
+            One answer per block, shape (n_blocks,).
+        """
+        return BlockIndependenceTest(self, require_blocks(chosen, self.n_blocks))
+
+    def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
+        """Test columns number x and y given others."""
+        key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
+        if key not in self.results:
+            self.results[key] = replace(self._run(key), why=self.why)
+        return self.results[key]
+
+    def _first(self, n_given: int) -> Dictionary:
+        """Return the richest dictionary that the table can carry; one for all small sets."""
+        n = int(self.grid.observed.sum())
+        enough = 0.55 * n / PATCHES_PER_FEATURE
+        return NARROW if enough >= max(n_given, 1) * NARROW.size + 6 else LEAN
+
+    def _scorer(self, dictionary: Dictionary, ceiling: bool = False) -> Scorer:
+        key = (dictionary, ceiling)
+        if key not in self._scorers:
+            noise = self.noise if not ceiling else self._ceiling_noise()
+            moments = channel_moments(self.columns.values, self.grid, noise, dictionary)
+            self._scorers[key] = Scorer(moments)
+        return self._scorers[key]
+
+    def _ceiling_noise(self) -> ChannelNoise:
+        """Return the noise with the most that unknown white errors may be."""
+        fields = self.grid.filled(self.grid.image(np.ascontiguousarray(self.columns.values.T)))
+        covariance = self.noise.covariance.copy()
+        for c in np.flatnonzero(self.columns.errors_unknown):
+            covariance[:, c, c] = error_ceiling(fields[c], self.grid.waves)
+        return replace(self.noise, covariance=covariance)
+
+    def score_of(self, key: Key) -> ChannelScore | None:
+        """Return the score behind a result, None where no regression was possible."""
+        return self._scores[key]
+
+    def block_counts(self, n_given: int) -> Floats:
+        """Return the patches of each block in tests on `n_given` columns."""
+        return self._scorer(self._first(n_given)).moments.counts
+
+    def _undecided(self, reason: str) -> IndependenceResult:
+        return IndependenceResult("undecided", 1.0, 1.0, np.nan, 0.0, np.nan, reason, self.name)
+
+    def _run(self, key: Key) -> IndependenceResult:
+        """Test two columns given others: dependent, independent, or undecided and why."""
+        x, y, given = key
+        self._scores[key] = None
+        if self._linear.determined(given):
+            return self._undecided("the conditioning columns determine one another")
+        first = self._first(len(given))
+        scorer = self._scorer(first)
+        features = len(given) * first.size + scorer.moments.n_trend
+        needed = PATCHES_PER_FEATURE * features / scorer.moments.band
+        if given and scorer.moments.counts.sum() < needed:
+            return self._undecided(
+                f"{len(given)} conditioning columns need about {needed:.0f} patches on the grid, "
+                f"here are {scorer.moments.counts.sum():.0f}: measure a larger field, or condition "
+                "on fewer columns"
+            )
+        score = scorer.score(x, y, given)
+        self._scores[key] = score
+        if score.scale <= 1e-6:
+            return self._undecided("nothing is left of a column after conditioning")
+        result = self._verdict(score)
+        unknown = [k for k in given if self.columns.errors_unknown[k]]
+        if unknown and result.verdict != "undecided":
+            result = self._with_unknown(key, first, unknown, result)
+        if result.verdict == "dependent":
+            result = self._confirmed(key, score, first, result)
+        return result
+
+    def _verdict(self, score: ChannelScore) -> IndependenceResult:
+        """Return what one score says, its noise envelope included."""
+        options = self.options
+        slack = options.noise_relative_error * abs(score.noise_part)
+        margin = options.smallest_effect * score.scale
+        p_value = p_of(score, abs(score.value) - margin)
+        p_envelope = p_of(score, abs(score.value) - margin - slack)
+        missed = (2.8 * score.error + slack) / score.scale
+        verdict, reason = "dependent", ""
+        if p_envelope >= self.alpha:
+            verdict = "independent"
+            if p_value < self.alpha:
+                verdict = "undecided"
+                reason = (
+                    f"a noise covariance wrong by {options.noise_relative_error:.0%} would explain "
+                    "the dependence; scan the same patches again to know the noise better"
+                )
+            elif missed > options.largest_missed:
+                verdict = "undecided"
+                reason = (
+                    f"partial correlations below {min(missed, 1.0):.2f} could not be seen; a "
+                    "larger field of view or a repeat scan would decide"
+                )
+        correlation = float(np.clip(score.value / score.scale, -1.0, 1.0))
+        return IndependenceResult(
+            verdict, p_value, p_envelope, correlation, score.n_effective, missed, reason, self.name
+        )
+
+    def _with_unknown(
+        self, key: Key, first: Dictionary, unknown: list[int], result: IndependenceResult
+    ) -> IndependenceResult:
+        """Return the result if errors of unknown size, up to the spectrum's floor, keep it."""
+        score = self._scorer(first, ceiling=True).score(*key)
+        names = ", ".join(self.columns.names[k] for k in unknown)
+        most = self._verdict(score)
+        if result.verdict == "dependent":
+            same = most.verdict == "dependent"
+            same &= most.partial_correlation * result.partial_correlation > 0
+        else:
+            reach = abs(most.partial_correlation) + 2.8 * score.error / score.scale
+            same = reach <= self.options.largest_missed
+        if same:
+            p_envelope = max(result.p_value_envelope, most.p_value_envelope)
+            if result.verdict == "independent":
+                p_envelope = result.p_value_envelope
+            return replace(result, p_value_envelope=p_envelope)
+        reason = (
+            f"the measurement errors of {names} are unknown, and errors that their spectrum allows "
+            "would change the answer; scan the same patches again, or give measurement_covariance "
+            "(zeros where errors are negligible)"
+        )
+        return replace(result, verdict="undecided", reason=reason)
+
+    def _confirmed(
+        self, key: Key, score: ChannelScore, first: Dictionary, result: IndependenceResult
+    ) -> IndependenceResult:
+        """Return "dependent" only if a narrower band with a larger dictionary says the same."""
+        if not key[2]:
+            return result
+        second = self._scorer(SECOND[first]).score(*key)
+        # the margins were passed by the first band: here it only counts that the effect is there
+        p_value = p_of(second, abs(second.value))
+        result = replace(
+            result,
+            p_value=max(result.p_value, p_value),
+            p_value_envelope=max(result.p_value_envelope, p_value),
+        )
+        if p_value < self.alpha and second.value * score.value > 0:
+            return result
+        reason = (
+            "long waves, with a larger dictionary, do not confirm the dependence: the conditioning "
+            "columns may be blurred or misregistered more than neighbours can mend; bring the "
+            "channels to a common resolution and registration, or measure a larger field"
+        )
+        return replace(result, verdict="undecided", reason=reason)
+
+
+SECOND = {NARROW: WIDE, LEAN: NARROW}
+
+
+def p_of(score: ChannelScore, excess: float) -> float:
+    """Return the two-sided p value of a score that exceeds all margins by `excess`."""
+    return float(2.0 * stats.t.sf(max(excess, 0.0) / max(score.error, 1e-300), score.freedom))
+
+
+class BlockIndependenceTest:
+    """A channel test on part of the spatial blocks, with the fits of the whole table.
+
+    Parameters
+    ----------
+    whole
+        The test of the whole table.
+    chosen
+        One answer per block.
+    """
+
+    def __init__(self, whole: ChannelIndependenceTest, chosen: NDArray[np.bool_]) -> None:
+        self.whole = whole
+        self.columns = whole.columns
+        self.alpha = whole.alpha
+        self.chosen = chosen
+        self.results: dict[Key, IndependenceResult] = {}
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks of the whole table."""
+        return len(self.chosen)
+
+    def on_blocks(self, chosen: NDArray[np.bool_]) -> BlockIndependenceTest:
+        """Return the test on other blocks."""
+        return self.whole.on_blocks(chosen)
+
+    def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
+        """Test columns number x and y given others on the chosen blocks."""
+        key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
+        if key not in self.results:
+            self.results[key] = self._run(key)
+        return self.results[key]
+
+    def _run(self, key: Key) -> IndependenceResult:
+        whole = self.whole(*key)
+        score = self.whole.score_of(key)
+        if score is None or score.scale <= 0:
+            return whole
+        counts = self.whole.block_counts(len(key[2]))
+        chosen = self.chosen if len(self.chosen) == len(counts) else np.ones(len(counts), bool)
+        share = float(counts[chosen].sum() / counts.sum())
+        value = float(counts[chosen] @ score.parts[chosen] / counts[chosen].sum())
+        part = replace(score, value=value, error=score.error / np.sqrt(share))
+        margin = self.whole.options.smallest_effect * score.scale
+        p_value = p_of(part, abs(value) - margin)
+        verdict = "dependent" if p_value < self.alpha else "independent"
+        reason = ""
+        if verdict == "dependent" and whole.verdict == "undecided":
+            verdict, reason = "undecided", whole.reason
+        correlation = float(np.clip(value / score.scale, -1.0, 1.0))
+        return IndependenceResult(
+            verdict, p_value, p_value, correlation, score.n_effective * share,
+            2.8 * part.error / score.scale, reason, self.whole.name,
+        )  # fmt: skip
