@@ -66,7 +66,7 @@ def make_counterfactual_world(
         fields[name] = field
     clear = {name: field.ravel() for name, field in fields.items()}
     if snr is None:
-        return CounterfactualWorld(patch_table(fields), clear)
+        return CounterfactualWorld(patch_table(fields, np.zeros((4, 4))), clear)
     covariance = np.diag([field.var() / snr for field in fields.values()])
     noise = noise_of(covariance, size, 0.0, rng)
     noisy = {name: field + noise[k] for k, (name, field) in enumerate(fields.items())}

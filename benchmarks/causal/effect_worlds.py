@@ -37,9 +37,9 @@ class EffectWorld:
 
 
 def _table(columns: dict[str, Floats], snr: float | None, rng: np.random.Generator) -> PatchTable:
-    """Return the columns as measured, the noise covariance told."""
+    """Return the columns as measured, the noise covariance told (zeros where there is none)."""
     if snr is None:
-        return patch_table(columns)
+        return patch_table(columns, np.zeros((len(columns), len(columns))))
     covariance = np.diag([field.var() / snr for field in columns.values()])
     noise = noise_of(covariance, len(next(iter(columns.values()))), 0.0, rng)
     noisy = {name: field + noise[k] for k, (name, field) in enumerate(columns.items())}
@@ -88,9 +88,9 @@ def confounded_world(
     if not measured:
         if kind == "circle":
             del columns["w"]
-        return EffectWorld(patch_table(columns), hidden_graph(kind), 0.0)
+        return EffectWorld(_table(columns, None, rng), hidden_graph(kind), 0.0)
     graph = nx.DiGraph([("u", "x"), ("u", "y"), ("w", "x"), ("v", "y"), ("x", "y")])
-    return EffectWorld(patch_table({**columns, "u": u}), graph, 0.0, ("u", "v"))
+    return EffectWorld(_table({**columns, "u": u}, None, rng), graph, 0.0, ("u", "v"))
 
 
 def randomised_world(size: int, length: float, seed: int) -> EffectWorld:
@@ -100,4 +100,4 @@ def randomised_world(size: int, length: float, seed: int) -> EffectWorld:
     x = rng.choice([-1.0, 1.0], (size, size))
     y = EFFECT * x + 0.5 * v + CONFOUNDING * hidden + other
     graph = nx.DiGraph([("x", "y"), ("v", "y")])
-    return EffectWorld(patch_table({"x": x, "y": y, "v": v}), graph, EFFECT, ("v",))
+    return EffectWorld(_table({"x": x, "y": y, "v": v}, None, rng), graph, EFFECT, ("v",))

@@ -138,7 +138,9 @@ def measured_twins(n: int) -> list[Row]:
         kept = ["x", "y", *world.oracle]
         graph = nx.DiGraph([("x", "y"), *((z, "y") for z in world.oracle), ("u", "x")])
         frame = world.table.frame[kept]
-        table = replace(world.table, frame=frame, units={})
+        table = replace(
+            world.table, frame=frame, units={}, measurement_covariance=np.zeros((1, 4, 4))
+        )
         oracle = answer(EffectWorld(table, graph, 0.0), k)
         if found.identified and oracle.identified:
             widths.append(np.ptp(found.interval(MASS)))

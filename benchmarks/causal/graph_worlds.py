@@ -120,7 +120,7 @@ def _measured(
         columns[name] = np.where(inside > 0, 1.0, 0.0) if name in binary else inside
     tiers = {name: graph.nodes[name]["tier"] for name in names}
     if imaging.snr is None:
-        return patch_table(columns, tiers=tiers)
+        return patch_table(columns, np.zeros((len(names), len(names))), tiers=tiers)
     variance = [0.0 if n in binary else columns[n].var() / imaging.snr for n in names]
     noise = noise_of(np.diag(np.maximum(variance, 1e-30)), size, 0.0, rng)
     noisy = {

@@ -225,7 +225,7 @@ def make_kept_out_world(
     clear = np.stack([
         _patches(_imaged(about, field, k, rng), size) for field, k in zip(fields, kind, strict=True)
     ])  # fmt: skip
-    known = None
+    known = np.zeros((len(names), len(names)))
     if about.snr is not None:
         variance = clear.var(axis=(1, 2)) / np.array([about.snr[k] for k in kind])
         clear = clear + np.sqrt(variance)[:, None, None] * _noise(about.noise, clear.shape, rng)

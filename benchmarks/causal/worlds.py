@@ -58,7 +58,7 @@ class Case:
     noise_length
         Correlation length of the noise, in patches; 0 for white.
     covariance_known
-        Whether the table tells the covariance of the noise.
+        Whether the table tells the covariance of the noise (zeros where there is none).
     scans
         How often the same patches are measured.
     """
@@ -98,6 +98,7 @@ CASES: dict[str, Case] = {
     "all together, SNR 10": Case(
         square=0.25, scale=(0.6, 1.5), neighbours=0.8, blur=_UNLIKE, shift=_MOVED, snr=_TEN
     ),
+    "clean, errors not told": Case(covariance_known=False),
     "unknown noise SNR 10": Case(snr=_TEN, covariance_known=False),
     "repeat scan SNR 10": Case(snr=_TEN, covariance_known=False, scans=2),
 }
@@ -219,7 +220,7 @@ def make_world(
     told: dict[str, object] = {}
     if about.noise_length:
         told["error_correlation_length"] = about.noise_length
-    known = covariance if about.snr is not None and about.covariance_known else None
+    known = covariance if about.covariance_known else None
     scans = tuple(
         patch_table(
             dict(zip(names, clear + noise_of(covariance, size, about.noise_length, rng),

@@ -91,6 +91,8 @@ def test_shared_noise_is_shared_and_unknown_noise_is_not_told():
     unknown = make_world("unknown noise SNR 10", 32, 1.0, 1, 0.0, 0)
     assert unknown.table.measurement_covariance is None
     assert unknown.repeats == ()
+    clean = make_world("clean", 32, 1.0, 1, 0.0, 0)
+    assert not clean.table.measurement_covariance.any()
     again = make_world("repeat scan SNR 10", 32, 1.0, 1, 0.0, 0)
     assert again.table.measurement_covariance is None
     difference = again.table.frame.to_numpy() - again.repeats[0].frame.to_numpy()
