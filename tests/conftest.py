@@ -7,8 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401 -- brings a library of its own: loaded before the limit below
+from threadpoolctl import threadpool_limits
 
 from physlearn.datasets import registry
+
+# Workers fill the cores: threads of the linear algebra on top of them would wait for each other, up
+# to fifty times as long as one thread works. The variable is for notebooks and commands.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+threadpool_limits(limits=1, user_api="blas")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"

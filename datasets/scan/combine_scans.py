@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.scan.row_fits import in_pixels
+from physlearn.one_thread import one_blas_thread
 from physlearn.records import AtomicConfiguration
 from physlearn.records.storage import short_repr
 
@@ -139,9 +140,11 @@ def combine_scans(rows_first: AtomicConfiguration, columns_first: AtomicConfigur
     weights = [_weights(one[:, 1], _widths(rows_first, pairs[:, 0])),
                _weights(two[:, 0], _widths(columns_first, pairs[:, 1]))]  # fmt: skip
     axes = []
-    for axis in (0, 1):
-        noise = (errors[0][:, axis, axis], errors[1][:, axis, axis])
-        axes.append(_two_way(one[:, axis], two[:, axis], noise, (one[:, 1], two[:, 0]), weights))
+    with one_blas_thread():
+        for axis in (0, 1):
+            noise = (errors[0][:, axis, axis], errors[1][:, axis, axis])
+            lines = (one[:, 1], two[:, 0])
+            axes.append(_two_way(one[:, axis], two[:, axis], noise, lines, weights))
     return _pair_result(rows_first, pairs, errors, axes)
 
 
