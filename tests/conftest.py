@@ -34,7 +34,6 @@ LONG_FILES = (
     "tests/inference/posteriors/test_against_exact_noise.py",
     "tests/inference/measurement/test_crosstalk.py",
     "tests/inference/lattices/test_lattice_hamiltonian.py",
-    "tests/datasets/sites/test_clumped_states.py",
     "tests/physlearn/test_demo.py",
 )
 

@@ -44,8 +44,9 @@ def _bonds(sites: NDArray[np.int64], graph: SiteGraph) -> NDArray[np.int64]:
     """Return the nearest-neighbour bonds among the sites, (n_bonds, 2), by their place in them."""
     number = np.full(graph.n_sites, -1)
     number[sites] = np.arange(len(sites))
-    bonds = number[graph.edges[graph.shell == 0]]
-    return np.asarray(bonds[(bonds >= 0).all(axis=1)])
+    first, second = number[graph.edges[graph.shell == 0].T]
+    kept = (first >= 0) & (second >= 0)
+    return np.stack([first[kept], second[kept]], axis=1)
 
 
 def _groups(sites: NDArray[np.int64], graph: SiteGraph) -> NDArray[np.int64]:
@@ -121,10 +122,12 @@ def _one_group_alone(sites: NDArray[np.int64], graph: SiteGraph) -> bool:
     members = sites[groups == sizes.argmax()]
     near = graph.edges[(graph.shell == 0) & np.isin(graph.edges, members).any(axis=1)]
     free = np.setdiff1d(np.arange(graph.n_sites), near)
-    touching, as_large, as_many = len(_bonds(rest, graph)), 0, 0
+    touching, as_many, patterns = len(_bonds(rest, graph)), 0, []
     for _ in range(CHANCE_PATTERNS):
-        drawn = rng.choice(graph.n_sites, len(sites), replace=False)
-        as_large += bool(np.bincount(_groups(drawn, graph)).max() >= sizes.max())
+        patterns.append(rng.choice(graph.n_sites, len(sites), replace=False))
         others = rng.choice(free, min(len(rest), len(free)), replace=False)
         as_many += len(_bonds(others, graph)) >= touching
-    return as_large < BY_CHANCE * CHANCE_PATTERNS and as_many >= REST_BY_CHANCE * CHANCE_PATTERNS
+    if as_many < REST_BY_CHANCE * CHANCE_PATTERNS:  # groups take longer to find than bonds
+        return False
+    as_large = sum(np.bincount(_groups(drawn, graph)).max() >= sizes.max() for drawn in patterns)
+    return bool(as_large < BY_CHANCE * CHANCE_PATTERNS)
