@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -17,10 +18,12 @@ from benchmarks.causal.worlds import Floats
 from physlearn.causal import CausalGraph
 
 __all__ = [
-    "PEERS", "Found", "Score", "found_by_peer", "found_of", "score",
+    "LIMIT", "PEERS", "Found", "Score", "found_by_peer", "found_of", "score",
 ]  # fmt: skip
 
 Pair = frozenset[str]
+LIMIT = 900.0
+"""CPU seconds after which a peer is given up."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,23 @@ def found_by_peer(
     ------
     ImportError
         Where it, or what it needs, is not installed.
+    TimeoutError
+        After `LIMIT` CPU seconds.
     """
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"not done after {LIMIT:g} CPU s")
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, LIMIT)
+    try:
+        return _timed(name, data, list(columns), kind)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _timed(name: str, data: Floats, columns: list[str], kind: str) -> tuple[Found, float]:
     begun = time.process_time()
     with (
         warnings.catch_warnings(),
@@ -179,5 +198,5 @@ def found_by_peer(
         contextlib.redirect_stderr(io.StringIO()),
     ):
         warnings.simplefilter("ignore")
-        found = PEERS[name](np.asarray(data, dtype=float), list(columns), kind)
+        found = PEERS[name](np.asarray(data, dtype=float), columns, kind)
     return found, time.process_time() - begun

@@ -29,7 +29,7 @@ Maker = Callable[[str, int, float, int, float, int], World]
 LEVEL = 0.05
 LARGEST_BOUND, LEAST_POWER, LEAST_DECIDED, ALLOWS = 0.07, 0.8, 0.8, 0.9
 EFFECTS = (0.0, 0.1, 0.2, 0.3)
-N_NULL, N_POWER, N_LARGE = 2000, 400, 500
+N_NULL, N_POWER, N_LARGE = 2000, 200, 500
 N_PEERS = {0.0: 400, 0.2: 100}
 SEED = 20_000
 """First seed of the worlds; those who design take others."""
@@ -177,8 +177,8 @@ def _case(cell: Cell) -> Callable[[bool], list[Row]]:
     def check(quick: bool) -> list[Row]:
         if quick:
             return [measure(cell, 5, 2, quick=True)]
-        large = cell.size > 64
-        return [measure(cell, N_LARGE if large else N_NULL, N_POWER // (4 if large else 1))]
+        costly = cell.size > 64 or cell.n_given > 3
+        return [measure(cell, N_LARGE if costly else N_NULL, N_POWER // (2 if costly else 1))]
 
     check.__doc__ = f"Type-I error and power: {cell.name}."
     return check

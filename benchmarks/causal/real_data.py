@@ -20,6 +20,7 @@ import pandas as pd
 
 from benchmarks.causal.graph_peers import found_by_peer, found_of, score
 from physlearn.causal import discover_graph
+from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets import registry
 from physlearn.records import PatchTable
 
@@ -91,7 +92,7 @@ def compare(what: str, frame: pd.DataFrame, truth: nx.DiGraph, kind: str) -> lis
         rows.append(
             _row(f"{what}: physlearn", score(found_of(graph), truth), time.process_time() - begun)
         )
-    except ValueError as refusal:
+    except (InputError, NotIdentified) as refusal:
         rows.append({"what": f"{what}: physlearn", "absent": f"refused: {refusal}"})
     for name in METHODS:
         try:

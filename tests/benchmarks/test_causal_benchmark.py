@@ -287,3 +287,41 @@ def test_public_graphs_are_read_and_absent_files_are_named(public_file, monkeypa
     monkeypatch.setattr("physlearn.datasets.registry.fetch", refuse)
     with pytest.raises(FileNotFoundError, match="PHYSLEARN_DATA_DIR"):
         public("causal_sachs/sachs.2005.continuous.txt")
+
+
+def test_graphs_are_pooled_and_their_tables_are_written():
+    from benchmarks.causal.graph_peers import Score
+    from benchmarks.causal.graphs import scores_row, table_lines
+
+    scores = [Score(18, 17, 0, 1, 10, 10), Score(18, 16, 2, 0, 10, 9)]
+    row = scores_row("ours", scores, [0.1, 0.3])
+    assert (row["false"], row["undecided"], row["direction_precision"]) == (1.0, 0.5, 0.95)
+    assert row["recall"] == pytest.approx(33 / 36)
+    part = {"what": "w", "measured": "m", "goal": None, "met": None, "imaging": "clean"}
+    parts = [{**part, "graphs": 10, "kept": 100, "right": n} for n in (100, 92)]
+    cases = {
+        "physical graph, clean": {"checks": [{**row, "met": [True, True, False]}]},
+        "mixed columns": {"checks": [{"what": "peer", "absent": "no module"}]},
+        "frequencies, clean, a": {"checks": parts[:1]},
+        "frequencies, clean, b": {"checks": parts[1:]},
+    }
+    text = "\n".join(table_lines(cases))
+    assert "192 of 200 are true: precision 0.960" in text
+    # 192 of 200: P(at least 192 | bound) = 5 %
+    bound = float(text.split("bound >= ")[1].split(" ")[0])
+    assert stats.binom.sf(191, 200, bound) == pytest.approx(0.05, abs=0.005)
+    first = [line for line in text.splitlines() if line.startswith("|")][:4]
+    assert len({line.count("|") for line in first}) == 1
+
+
+def test_a_peer_that_takes_too_long_is_given_up(monkeypatch):
+    from benchmarks.causal import graph_peers
+
+    def endless(data, names, kind):
+        while True:
+            pass
+
+    monkeypatch.setitem(graph_peers.PEERS, "endless", endless)
+    monkeypatch.setattr(graph_peers, "LIMIT", 0.05)
+    with pytest.raises(TimeoutError, match="CPU s"):
+        graph_peers.found_by_peer("endless", np.zeros((3, 2)), ["a", "b"])
