@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.candidates import candidate_laws
 from physlearn.inference.law_search.description_length import measure_law
+from physlearn.inference.law_search.further_laws import with_further_laws
 from physlearn.inference.law_search.linear_laws import linear_laws
 from physlearn.inference.law_search.link_laws import with_links
 from physlearn.inference.law_search.programs import terms_of
@@ -121,6 +122,10 @@ def _searched(data: SearchData, options: SearchOptions, watch: _Watch) -> list[E
             watch.skeletons, screened = with_links(
                 data, watch.skeletons, screened, options.unary, options.binary, options.allows
             )
+            watch.skeletons, screened = with_further_laws(
+                data, watch.skeletons, screened, options.unary, options.binary, options.allows,
+                watch,
+            )  # fmt: skip
         laws += refine_candidates(data, watch.skeletons, screened, watch)
     except KeyboardInterrupt:
         laws += _emergency(data, watch.skeletons, watch)

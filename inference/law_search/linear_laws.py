@@ -132,7 +132,7 @@ def _features(
     prices = [4.0]
     seen: set[bytes] = set()
     with np.errstate(all="ignore"):
-        for program in plain_programs(skeletons, data.names):
+        for program in [*_of_shares(data), *plain_programs(skeletons, data.names)]:
             if allows is not None and not allows(program):
                 continue
             value = Term(1.0, program).values(data.columns)
@@ -146,3 +146,20 @@ def _features(
                 values.append(value)
                 prices.append(price_of_program(program, len(data.names)))
     return programs, np.stack(values), np.array(prices)
+
+
+def _of_shares(data: SearchData) -> list[Program]:
+    """Return what a mixture holds beside x: 1 - x, its logarithm, products.
+
+    Only where x may be a share, between 0 and 1.
+    """
+    programs: list[Program] = []
+    for name, row in zip(data.names, data.x, strict=True):
+        if row.min() > 0.0 and row.max() < 1.0:
+            rest: Program = (1, name, "sub")
+            programs += [
+                (name, name, "log", "mul"), (*rest, *rest, "log", "mul"), (*rest, "log"),
+                (name, *rest, "mul"),
+                (name, *rest, "mul", "square"), (name, "square", *rest, "mul"),
+            ]  # fmt: skip
+    return programs

@@ -40,7 +40,7 @@ from physlearn.inference.law_search.skeletons import (
 from physlearn.inference.laws.equation import Term
 from physlearn.inference.laws.expression import Program
 
-__all__ = ["with_links"]
+__all__ = ["LINKS", "joined", "plain_features", "through", "with_links"]
 
 Floats = NDArray[np.float64]
 
@@ -92,12 +92,12 @@ def with_links(
     if not {"add", "mul"} <= set(binary) or not np.any(data.y):
         return skeletons, screened
     found: list[tuple[int, int, Code, list[float]]] = []
-    features = _features(data, skeletons)
+    features = plain_features(data, skeletons)
     for name, link in LINKS.items():
         if {"inv": "inv", "log": "exp", "sqrt": "sqrt"}[name] in unary and (
             name != "sqrt" or "inv" in unary
         ):
-            there = _through(data, link)
+            there = through(data, link)
             if there is not None:
                 found += _of_link(there, name, link, features, "pow" in binary)
     if allows is not None:
@@ -114,10 +114,11 @@ def with_links(
         np.concatenate([screened.misfits, np.full(len(found), 1.0)]),
         np.concatenate([screened.constants, constants]),
     )
-    return _joined(skeletons, extra), everything
+    return joined(skeletons, extra), everything
 
 
-def _joined(first: Skeletons, second: Skeletons) -> Skeletons:
+def joined(first: Skeletons, second: Skeletons) -> Skeletons:
+    """Return both tables, one under the other."""
     width = max(first.programs.shape[1], second.programs.shape[1])
     programs = [
         np.pad(one.programs, ((0, 0), (0, width - one.programs.shape[1])))
@@ -131,7 +132,7 @@ def _joined(first: Skeletons, second: Skeletons) -> Skeletons:
     )
 
 
-def _through(data: SearchData, link: _Link) -> SearchData | None:
+def through(data: SearchData, link: _Link) -> SearchData | None:
     """Return the points of the usual sign with y through the link; None where both are usual."""
     sign = 1.0 if np.median(data.y) > 0.0 else -1.0
     size = sign * data.y
@@ -149,7 +150,7 @@ def _through(data: SearchData, link: _Link) -> SearchData | None:
     )
 
 
-def _features(data: SearchData, skeletons: Skeletons) -> list[tuple[Code, Floats, float]]:
+def plain_features(data: SearchData, skeletons: Skeletons) -> list[tuple[Code, Floats, float]]:
     """Plain expressions with their values on the points and prices, the constant first."""
     spare = 6.0 * math.log(len(data.x))
     rows = np.flatnonzero((skeletons.counts == 0) & (skeletons.prices <= FEATURE_PRICE + spare))

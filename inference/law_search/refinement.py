@@ -39,7 +39,7 @@ EXPONENTS = sorted({
 })  # fmt: skip
 FACTORS = sorted({Fraction(s * a, b) for s in (1, -1) for a in (1, 2, 3) for b in (1, 2)})
 CHOICES: dict[Token, list[Fraction]] = {
-    "pow": EXPONENTS, "mul": FACTORS, "add": [Fraction(-1), Fraction(1)],
+    "pow": EXPONENTS, "mul": FACTORS, "add": [Fraction(a) for a in (-1, 1, 2, 3)],
 }  # fmt: skip
 WORDS: dict[Fraction, tuple[Token, ...]] = {
     Fraction(2): ("square",), Fraction(3): ("cube",), Fraction(-1): ("inv",),
