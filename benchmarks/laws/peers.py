@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.laws.formula import Token, program_of
 from benchmarks.laws.judge import Verdict, judge, numbers_of, refit
@@ -116,18 +117,18 @@ def verdict(formula: str, data: LawData) -> Verdict:
     small = 3.0 * data.noise_sd / np.sqrt(len(data.y))
     if isinstance(program[0], float) and program[-1] == "add" and abs(program[0]) <= small:
         candidates.insert(0, program[1:-1])
-    verdicts = []
-    for candidate in candidates:
-        numbers = refit(candidate, columns, data.y, numbers_of(candidate))[0]
-        given = iter(numbers.tolist())
-        fitted = tuple(next(given) if isinstance(t, float) else t for t in candidate)
-        verdicts.append(_judged(fitted, data))
+    verdicts = [_judged(candidate, columns, data) for candidate in candidates]
     return min(verdicts, key=lambda v: 99 if v.surplus is None else v.surplus)
 
 
-def _judged(program: Sequence[Token], data: LawData) -> Verdict:
+def _judged(
+    candidate: Sequence[Token], columns: dict[str, NDArray[np.float64]], data: LawData
+) -> Verdict:
     try:
-        return judge(program, data)
+        numbers = refit(candidate, columns, data.y, numbers_of(candidate))[0]
+        given = iter(numbers.tolist())
+        fitted = tuple(next(given) if isinstance(t, float) else t for t in candidate)
+        return judge(fitted, data)
     except (ValueError, IndexError, np.linalg.LinAlgError):  # a program that is no expression
         return Verdict()
 
