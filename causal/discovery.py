@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from itertools import combinations, permutations
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from physlearn.causal.columns import (
     NEAR_DETERMINISTIC,
@@ -18,23 +15,31 @@ from physlearn.causal.columns import (
     require_table,
     table_tiers,
 )
+from physlearn.causal.graph_search.consensus import agreement, consensus
+from physlearn.causal.graph_search.edge_frequency import (
+    MIN_FREQUENCY,
+    EdgeFrequency,
+    false_edge_bound,
+)
+from physlearn.causal.graph_search.edges import entry, graph_edges
+from physlearn.causal.graph_search.knowledge import Constraints, Knowledge, constraints_of
+from physlearn.causal.graph_search.marks import Found
+from physlearn.causal.graph_search.methods import (
+    METHODS,
+    TESTED,
+    Search,
+    choose_method,
+    ensemble_methods,
+)
 from physlearn.causal.graphs import CausalGraph, GraphEdge
-from physlearn.causal.quiet import quiet
-from physlearn.causal.spatial_layout import Floats
-from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialIndependenceTest, SpatialScore
+from physlearn.causal.independence.choose_test import choose_test
+from physlearn.causal.spatial_test import MIN_RELIABILITY
 from physlearn.causal.table_notes import graph_notes, shared_pixels, without_derived
 from physlearn.checks import InputError, NotIdentified, as_generator, check_choice
 
 if TYPE_CHECKING:
+    from physlearn.causal.graph_search.skeleton import IndependenceTest
     from physlearn.records import PatchTable
-
-MAX_GIVEN = 3
-"""Largest conditioning set: the level of the test is measured up to here."""
-MIN_FREQUENCY = 0.5
-CANCELLED_ALPHA = 0.005
-"""Level at which a link that PC dropped is put back: influences that cancel."""
-
-_TEST_NAME = "physlearn_spatial"
 
 
 def discover_graph(
@@ -42,53 +47,69 @@ def discover_graph(
     *,
     method: str = "auto",
     tiers: Mapping[str, int] | None = None,
+    knowledge: Knowledge | None = None,
+    test: str = "auto",
     alpha: float = 0.05,
     n_resamples: int = 50,
+    stability: float | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> CausalGraph:
-    """Find the direct links between the columns of a patch table with PC and a spatial test.
+    """Find the direct links between the columns of a patch table, and which way they point.
 
-    The PC algorithm of causal-learn asks which pairs of columns stay dependent whatever else is
-    held fixed; the test counts correlated neighbours once and takes the known measurement noise
-    out (`spatial_independence`). Tiers are kept strictly: a later one never causes an earlier.
-    Inside a tier an arrowhead may follow from the pattern of dependences; the other end keeps
-    a circle, as a hidden common cause gives the same pattern.
+    Constraint-based searches ("pc", "fci") ask a spatial test which pairs of columns stay dependent
+    whatever else is held fixed: correlated neighbours count once and known measurement noise is
+    taken out. Searches by score ("ges", "boss", "exact") see the noise-free covariance and the
+    effective number of patches. Tiers and knowledge are kept strictly by every method. Where only
+    the pattern of dependences directs a link, the cause's end stays a circle: a hidden common cause
+    gives the same pattern.
 
     Parameters
     ----------
     table
         Patches, shape (n_patches, n_columns). At least 30 patches and 2 columns.
     method
-        "auto" or "pc".
+        "pc"; "fci" (hidden common causes shown as such); "ges", "boss" (best score, no hidden
+        causes); "exact" (probabilities of links from the posterior over all graphs of at most 15
+        columns, no hidden causes); "lingam" (directions from shapes that are not Gaussian, no
+        hidden causes); "ensemble" (what several methods agree on); "auto" takes one and says why.
     tiers
-        Column -> 0, 1, 2...; those given here win over the table's own.
+        Column -> 0, 1, 2...: a later tier never causes an earlier. Those given here win over the
+        table's own.
+    knowledge
+        Required and forbidden links.
+    test
+        Which independence test is asked; "auto" chooses by the table.
     alpha
         Level of one test.
     n_resamples
         Number of half-samples of spatial blocks, in complementary pairs, for `frequency`;
-        0 for none.
+        0 for none. In an ensemble those of PC.
+    stability
+        Share of half-samples, above 0.5, from which on a link stands; the bound on the expected
+        number of false links among them is among the warnings. None for 0.5 without a bound.
     rng
-        Seed of the half-samples.
+        Seed of the half-samples and searches.
 
     Returns
     -------
     CausalGraph
-        Links found in less than half of the half-samples, that the noise leaves open, or between
-        descriptors of the same pixels of one channel (arithmetic may link them), are "undecided".
+        Links found in too few of the half-samples, that a test leaves open, or between descriptors
+        of the same pixels of one channel (arithmetic may link them), are "undecided", with the
+        reason. An ensemble holds the graph of each method in `methods`.
 
     Raises
     ------
     InputError
-        For an alpha outside (0, 0.5), fewer than 0 resamples or unknown tiers.
+        For options out of range, unknown tiers, knowledge that contradicts itself, the tiers or
+        the columns left, or too many columns for "exact".
     NotIdentified
-        For fewer than 30 patches or fewer than 2 columns that vary.
+        For fewer than 30 patches, fewer patches than columns, or fewer than 2 columns that vary.
 
     Notes
     -----
-    PC: Spirtes, Glymour and Scheines, Causation, Prediction, and Search (MIT Press, 2000);
-    causal-learn: Zheng et al., JMLR 25(60) (2024). Half-samples in complementary pairs: Shah
-    and Samworth, doi:10.1111/j.1467-9868.2011.01034.x. Linear dependence only; no hidden
-    common cause is excluded.
+    PC and FCI: Spirtes, Glymour and Scheines, Causation, Prediction, and Search (MIT Press,
+    2000); causal-learn: Zheng et al., JMLR 25(60) (2024). Half-samples in complementary pairs:
+    Shah and Samworth, doi:10.1111/j.1467-9868.2011.01034.x.
 
     Examples
     --------
@@ -104,180 +125,128 @@ def discover_graph(
     ['composition']
     """
     require_table(table)
-    check_choice("method", method, ("auto", "pc"))
+    check_choice("method", method, ("auto", *METHODS, "ensemble"))
     if isinstance(alpha, bool) or not 0 < alpha < 0.5:
         raise InputError(f"alpha must lie between 0 and 0.5; got {alpha!r}.")
     if isinstance(n_resamples, bool) or n_resamples < 0:
         raise InputError(f"n_resamples must be a whole number of at least 0; got {n_resamples!r}.")
+    if stability is not None and (not 0.5 < stability <= 1 or n_resamples == 0):
+        raise InputError(
+            "stability must be a share of half-samples above 0.5 and up to 1, with n_resamples of "
+            f"at least 2; got {stability!r} with n_resamples={n_resamples}."
+        )
     generator, seed = as_generator(rng)
     known_tiers = table_tiers(table, tiers)
-    said: list[str] = []
-    columns = prepare_columns(table, names=without_derived(table, said), drop=True)
-    if len(columns.names) < 2:
-        raise NotIdentified(
-            f"only column {columns.names[0]!r} varies; a graph needs at least 2 columns."
-        )
-    columns, notes = _without_determined(columns, table)
-    notes = said + notes
-    columns = _without_pure_noise(columns, table, notes)
+    constraints_of(list(table.columns), known_tiers, knowledge)  # contradictions, before any work
+    notes: list[str] = []
+    columns = _columns_to_link(table, notes)
     known_tiers = {name: known_tiers[name] for name in columns.names if name in known_tiers}
-    test = SpatialIndependenceTest(columns, alpha=alpha)
-    marks = _run_pc(test, known_tiers)
-    frequency = _adjacency_frequency(test, known_tiers, n_resamples, generator)
-    detectable = _typical_detectable(test)
+    constraints = _constraints_left(columns, known_tiers, knowledge, notes)
+    asked = choose_test(table, columns, alpha=alpha, test=test)
+    search = Search(asked, constraints, np.random.SeedSequence(int(generator.integers(2**63))))
+    if method == "auto":
+        method, why = choose_method(constraints)
+        notes.append(why)
+    parts: dict[str, Found] = {}
+    if method == "ensemble":
+        parts = {name: search.run(name) for name in ensemble_methods(len(columns.names))}
+        found = consensus(parts, constraints)
+    else:
+        found = search.run(method)
+    frequency = search.frequency("pc" if parts or method == "lingam" else method, n_resamples)
+    notes += found.notes
+    if stability is not None and frequency.n_resamples:
+        notes.append(_stability_note(frequency, stability))
+    threshold = MIN_FREQUENCY if stability is None else stability
+    edges = graph_edges(
+        found, frequency, asked, constraints, threshold=threshold, tested=method in TESTED
+    )
+    detectable = _typical_detectable(asked)
     notes += graph_notes(table, known_tiers, columns.names, detectable)
-    edges = _without_arithmetic(_edges(test, marks, frequency, known_tiers), table, notes)
-    return CausalGraph(
+    edges = _without_arithmetic(edges, table, notes)
+    whole = CausalGraph(
         columns.names,
         tuple(edges),
         tiers=known_tiers,
-        method="PC (causal-learn), spatial errors-in-variables test",
+        method=METHODS.get(method, f"what {', '.join(parts)} agree on"),
         alpha=alpha,
         n_patches=table.n_patches,
-        n_resamples=n_resamples,
+        n_resamples=frequency.n_resamples,
         detectable=detectable,
         seed=seed,
         warnings=tuple(notes),
     )
+    return _with_parts(whole, parts, asked, constraints) if parts else whole
 
 
-@dataclass(frozen=True, slots=True)
-class _Marks:
-    """PC's answer: adjacency (symmetric) and arrowheads, arrow[i, j] for a head at j."""
-
-    adjacent: NDArray[np.bool_]
-    arrow: NDArray[np.bool_]
-
-
-def _run_pc(test: SpatialIndependenceTest, tiers: Mapping[str, int]) -> _Marks:
-    """Run causal-learn's PC with our test and the tiers as background knowledge."""
-    with quiet("causallearn"):
-        from causallearn.graph.GraphNode import GraphNode
-        from causallearn.search.ConstraintBased.PC import pc
-        from causallearn.utils.cit import register_ci_test
-        from causallearn.utils.PCUtils.BackgroundKnowledge import BackgroundKnowledge
-
-        knowledge = BackgroundKnowledge()
-        for name, tier in tiers.items():
-            knowledge.add_node_to_tier(GraphNode(name), tier)
-        register_ci_test(_TEST_NAME, _adapter())
-        found = pc(
-            test.columns.values,
-            alpha=test.alpha,
-            indep_test=_TEST_NAME,
-            background_knowledge=knowledge if tiers else None,
-            show_progress=False,
-            node_names=list(test.columns.names),
-            max_k=MAX_GIVEN,
-            spatial_test=test,
-        )
-    # causal-learn: graph[j, i] = 1 and graph[i, j] = -1 stands for i -> j
-    ends = np.asarray(found.G.graph)
-    marks = _Marks(adjacent=(ends != 0) & (ends.T != 0), arrow=(ends.T == 1) & (ends != 0))
-    return _with_cancelled(test, marks, tiers)
-
-
-def _with_cancelled(
-    test: SpatialIndependenceTest, marks: _Marks, tiers: Mapping[str, int]
-) -> _Marks:
-    """Put back links that PC dropped because two influences cancel.
-
-    Given its causes a column is independent of everything earlier that is no cause of it. Where
-    the data deny this for a pair without a link, the graph has lost one.
-    """
-    names = test.columns.names
-    adjacent = marks.adjacent.copy()
-    for late, early in permutations(range(len(names)), 2):
-        tier = [tiers.get(names[k]) for k in (late, early)]
-        if None in tier or not tier[0] > tier[1] or marks.adjacent[late, early]:  # type: ignore[operator]
-            continue
-        causes = tuple(
-            int(k)
-            for k in np.flatnonzero(marks.adjacent[late])
-            if tiers.get(names[k], math.inf) < tier[0]  # type: ignore[operator]
-        )
-        if not 0 < len(causes) <= MAX_GIVEN + 1:
-            continue
-        result = test(late, early, causes)
-        if result.verdict == "dependent" and result.p_value_envelope < CANCELLED_ALPHA:
-            adjacent[late, early] = adjacent[early, late] = True
-    return _Marks(adjacent, marks.arrow)
-
-
-def _adapter() -> type[Any]:
-    """Return the class through which causal-learn calls a `SpatialIndependenceTest`."""
-    from causallearn.utils.cit import CIT_Base
-
-    class SpatialCIT(CIT_Base):  # type: ignore[misc]  # causal-learn has no types
-        def __init__(self, data: Floats, spatial_test: SpatialIndependenceTest) -> None:
-            super().__init__(data)
-            self.method = _TEST_NAME
-            self.spatial_test = spatial_test
-
-        def __call__(self, X: int, Y: int, condition_set: Any = None) -> float:
-            result = self.spatial_test(int(X), int(Y), tuple(condition_set or ()))
-            # an edge goes only for independence that was shown; what is undecided stays, marked
-            return 0.0 if result.verdict == "undecided" else result.p_value
-
-    return SpatialCIT
-
-
-def _adjacency_frequency(
-    test: SpatialIndependenceTest,
-    tiers: Mapping[str, int],
-    n_resamples: int,
-    generator: np.random.Generator,
-) -> Floats:
-    """Return the share of half-samples of spatial blocks in which each pair is adjacent."""
-    p = len(test.columns.names)
-    if n_resamples == 0:
-        return np.full((p, p), np.nan)
-    spatial: SpatialScore = test.spatial
-    effective = [spatial.error(i, j, ())[1] for i, j in combinations(range(p), 2)]
-    per_side = int(np.clip(np.sqrt(np.median(effective)), 4, 8))
-    grams, counts = spatial.block_grams(test.columns.layout.blocks(per_side))
-    adjacent = np.zeros((p, p))
-    half = len(counts) // 2
-    order = np.arange(len(counts))
-    for k in range(n_resamples):
-        if k % 2 == 0:
-            order = generator.permutation(len(counts))
-        chosen = order[:half] if k % 2 == 0 else order[half:]
-        share = float(counts[chosen].sum() / counts.sum())
-        part = SpatialIndependenceTest(
-            test.columns,
-            alpha=test.alpha,
-            noise_relative_error=0.0,
-            gram=grams[chosen].sum(axis=0) / counts[chosen].sum(),
-            share=share,
-            score=spatial,
-        )
-        adjacent += _run_pc(part, tiers).adjacent
-    return np.asarray(adjacent / n_resamples)
-
-
-def _edges(
-    test: SpatialIndependenceTest, marks: _Marks, frequency: Floats, tiers: Mapping[str, int]
-) -> list[GraphEdge]:
-    names = test.columns.names
+def _with_parts(
+    whole: CausalGraph, parts: Mapping[str, Found], test: IndependenceTest, constraints: Constraints
+) -> CausalGraph:
+    """Return the graph of an ensemble with the graph of each method, and how many agree."""
+    unknown = np.full((len(constraints.names),) * 2, np.nan)
+    unseen = EdgeFrequency(unknown, unknown, np.nan, 0)
+    linked, forward = agreement(parts)
     edges = []
-    for i, j in zip(*np.nonzero(np.triu(marks.adjacent)), strict=True):
-        first, second = int(i), int(j)
-        tier = [tiers.get(names[k]) for k in (first, second)]
-        if None not in tier and tier[0] != tier[1]:
-            if tier[0] > tier[1]:  # type: ignore[operator]  # None was excluded above
-                first, second = second, first
-            ends = ("tail", "arrow")
-        else:
-            heads = (bool(marks.arrow[second, first]), bool(marks.arrow[first, second]))
-            if heads == (True, False):
-                first, second = second, first
-            ends = {
-                (True, True): ("arrow", "arrow"),
-                (False, False): ("circle", "circle"),
-            }.get(heads, ("circle", "arrow"))
-        edges.append(_edge(test, first, second, ends, float(frequency[i, j])))
-    return edges
+    for edge in whole.edges:
+        i, j = (constraints.names.index(name) for name in (edge.source, edge.target))
+        shares = {"agreement": float(linked[i, j]), "direction_agreement": float(forward[i, j])}
+        exact = parts.get("exact")
+        if exact is not None:
+            shares["posterior"] = entry(exact.adjacency_posterior, i, j)
+            shares["direction_posterior"] = entry(exact.direction_posterior, i, j)
+        edges.append(replace(edge, **shares))
+    methods = {}
+    for name, found in parts.items():
+        found_edges = graph_edges(found, unseen, test, constraints, tested=name in TESTED)
+        methods[name] = replace(
+            whole,
+            edges=tuple(found_edges),
+            method=METHODS[name],
+            n_resamples=0,
+            warnings=tuple(found.notes),
+        )
+    return replace(whole, edges=tuple(edges), methods=methods)
+
+
+def _stability_note(frequency: EdgeFrequency, threshold: float) -> str:
+    bound = false_edge_bound(frequency, threshold)
+    return (
+        f"stability selection: of the links in at least {threshold:.0%} of the half-samples at "
+        f"most {bound:.1f} are expected to be false (Shah and Samworth, {frequency.n_links:.1f} "
+        "links in a half-sample)."
+    )
+
+
+def _columns_to_link(table: PatchTable, notes: list[str]) -> Columns:
+    """Return the columns that a search can use; `notes` gets what was left out and why."""
+    if table.n_patches < len(table.columns):
+        raise NotIdentified(
+            f"the table holds {table.n_patches} patches and {len(table.columns)} columns: with "
+            "fewer patches than columns every column is a sum of others; use more patches or "
+            "fewer columns."
+        )
+    columns = prepare_columns(table, names=without_derived(table, notes), drop=True)
+    if len(columns.names) < 2:
+        raise NotIdentified(
+            f"only column {columns.names[0]!r} varies; a graph needs at least 2 columns."
+        )
+    columns, said = _without_determined(columns, table)
+    notes += said
+    return _without_pure_noise(columns, table, notes)
+
+
+def _constraints_left(
+    columns: Columns, tiers: Mapping[str, int], knowledge: Knowledge | None, notes: list[str]
+) -> Constraints:
+    """Return the constraints on the columns left; a required link needs both of its columns."""
+    given = knowledge or Knowledge()
+    for cause, effect in given.required:
+        for name in (cause, effect):
+            if name not in columns.names:
+                why = next((note for note in notes if f"{name!r}" in note), "it was left out.")
+                raise InputError(f"knowledge requires {cause} -> {effect}, but {why}")
+    forbidden = [edge for edge in given.forbidden if set(edge) <= set(columns.names)]
+    return constraints_of(columns.names, tiers, Knowledge(given.required, forbidden))
 
 
 def _without_arithmetic(
@@ -300,31 +269,6 @@ def _without_arithmetic(
             "arithmetic, and is left undecided."
         )
     return checked
-
-
-def _edge(
-    test: SpatialIndependenceTest, first: int, second: int, ends: tuple[str, str], frequency: float
-) -> GraphEdge:
-    pair = (min(first, second), max(first, second))
-    results = [result for key, result in test.results.items() if key[:2] == pair]
-    open_tests = [result for result in results if result.verdict == "undecided"]
-    # a link put back by `_with_cancelled` passed an independence test; its evidence is the other
-    kept = [result for result in results if result.verdict != "independent"]
-    weakest = max(kept, key=lambda result: result.p_value_envelope)
-    reason = open_tests[0].reason if open_tests else ""
-    if not reason and frequency < MIN_FREQUENCY:
-        reason = f"fewer than {MIN_FREQUENCY:.0%} of the half-samples show it"
-    names = test.columns.names
-    return GraphEdge(
-        names[first],
-        names[second],
-        *ends,
-        presence="undecided" if reason else "present",
-        frequency=frequency,
-        partial_correlation=weakest.partial_correlation,
-        p_value=weakest.p_value,
-        reason=reason,
-    )
 
 
 def _without_determined(columns: Columns, table: PatchTable) -> tuple[Columns, list[str]]:
@@ -368,6 +312,6 @@ def _without_pure_noise(columns: Columns, table: PatchTable, notes: list[str]) -
     return prepare_columns(table, names=kept, drop=True, layout=columns.layout)
 
 
-def _typical_detectable(test: SpatialIndependenceTest) -> float:
+def _typical_detectable(test: IndependenceTest) -> float:
     values = [r.detectable for r in test.results.values() if np.isfinite(r.detectable)]
     return float(np.median(values)) if values else float("nan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,13 @@ from typing import Any
 import networkx as nx
 import pandas as pd
 
+from physlearn.causal.graph_search.graph_export import (
+    agreement_table,
+    dot_text,
+    dowhy_graph,
+    legend,
+    write_gml,
+)
 from physlearn.causal.json_files import read_json, write_json
 from physlearn.checks import InputError, check_choice
 
@@ -38,6 +46,14 @@ class GraphEdge:
         Of the test that came closest to removing the edge.
     reason
         Why it is undecided.
+    direction_frequency
+        Of the half-samples with this adjacency, the share that points from source to target.
+    posterior, direction_posterior
+        Probability that the two are linked, and that source causes target given the link; of a
+        posterior over graphs, which holds only without hidden common causes.
+    agreement, direction_agreement
+        Share of the methods of an ensemble with the link, and of those that direct it from source
+        to target.
 
     Examples
     --------
@@ -56,6 +72,11 @@ class GraphEdge:
     partial_correlation: float = math.nan
     p_value: float = math.nan
     reason: str = ""
+    direction_frequency: float = math.nan
+    posterior: float = math.nan
+    direction_posterior: float = math.nan
+    agreement: float = math.nan
+    direction_agreement: float = math.nan
 
     def __post_init__(self) -> None:
         for name in ("mark_source", "mark_target"):
@@ -94,6 +115,8 @@ class CausalGraph:
         Of the half-samples.
     warnings
         What the reader must know.
+    methods
+        Of an ensemble: the graph of each method by its name.
 
     Examples
     --------
@@ -114,12 +137,14 @@ class CausalGraph:
     detectable: float = math.nan
     seed: int | None = None
     warnings: tuple[str, ...] = ()
+    methods: Mapping[str, CausalGraph] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
         object.__setattr__(self, "edges", tuple(self.edges))
         object.__setattr__(self, "warnings", tuple(self.warnings))
         object.__setattr__(self, "tiers", MappingProxyType(dict(self.tiers)))
+        object.__setattr__(self, "methods", MappingProxyType(dict(self.methods)))
         seen: set[frozenset[str]] = set()
         for edge in self.edges:
             pair = frozenset((edge.source, edge.target))
@@ -179,6 +204,63 @@ class CausalGraph:
             )
         return sentences
 
+    def legend(self) -> list[str]:
+        """Return what the marks that occur in the graph mean, one sentence each.
+
+        Examples
+        --------
+        >>> CausalGraph.from_edges([("a", "b")]).legend()
+        ['a -> b: a causes b, unless a hidden cause drives both.']
+        """
+        return legend(self.graph, hidden_causes=self.method.startswith("FCI"))
+
+    def agreement(self) -> pd.DataFrame:
+        """Return one row a pair of columns that any method of an ensemble links.
+
+        Columns: first, second, the number of methods with the link, of those that direct it
+        either way, and the marks of each method ("->", "o->", "<->", "o-o", "" for no link).
+
+        Raises
+        ------
+        InputError
+            When the graph is not one of an ensemble.
+        """
+        if not self.methods:
+            raise InputError('only discover_graph(..., method="ensemble") has several methods.')
+        return agreement_table(self.columns, self.methods)
+
+    def to_dot(self) -> str:
+        """Return DOT text (Graphviz): marks as arrow shapes, frequency as width, undecided dashed.
+
+        Examples
+        --------
+        >>> "arrowhead=normal" in CausalGraph.from_edges([("a", "b")]).to_dot()
+        True
+        """
+        return dot_text(self.graph)
+
+    def to_gml(self, path: str | os.PathLike[str]) -> None:
+        """Write GML (Gephi, Cytoscape, networkx) with the attributes of every edge."""
+        write_gml(self.graph, path)
+
+    def to_dowhy(self) -> nx.DiGraph:
+        """Return the directed graph that `dowhy.CausalModel(graph=...)` takes.
+
+        Undecided links are kept: one too many costs width, one too few a bias. A circle at the
+        cause's end adds an unobserved common cause beside the link, two arrowheads are one alone.
+
+        Raises
+        ------
+        NotIdentified
+            When a link has an open direction at both ends, or the links hold a cycle.
+
+        Examples
+        --------
+        >>> list(CausalGraph.from_edges([("a", "b")]).to_dowhy().edges)
+        [('a', 'b')]
+        """
+        return dowhy_graph(self.graph)
+
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the graph as JSON text, and write it to `path` if given."""
         content: dict[str, Any] = {
@@ -188,6 +270,7 @@ class CausalGraph:
             "edges": [_without_nan(asdict(edge)) for edge in self.edges],
             **_without_nan({name: getattr(self, name) for name in _SCALARS}),
             "warnings": list(self.warnings),
+            "methods": {name: json.loads(part.to_json()) for name, part in self.methods.items()},
         }
         return write_json(content, path)
 
@@ -206,6 +289,10 @@ class CausalGraph:
             edges,
             content["tiers"],
             warnings=tuple(content["warnings"]),
+            methods={
+                name: cls.from_json(json.dumps(part))
+                for name, part in content.get("methods", {}).items()
+            },
             **scalars,
         )
 

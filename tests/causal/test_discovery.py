@@ -1,23 +1,20 @@
 import re
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from causallearn.search.ConstraintBased.PC import pc
 
-from physlearn.causal import discover_graph, discovery
-from physlearn.causal.columns import prepare_columns
-from physlearn.causal.spatial_test import IndependenceResult
+from physlearn.causal import discover_graph
 from physlearn.checks import InputError, NotIdentified
 from physlearn.records import PatchTable
 
 
 def judged(scene, seed):
     """Whether the planted cause is claimed, and whether the distractor is called one."""
-    graph = discover_graph(scene.table, n_resamples=20, rng=seed)
+    graph = discover_graph(scene.table, test="linear", n_resamples=20, rng=seed)
     causes = graph.causes_of("response")
     edge = graph.edge_between("distractor", "response")
     called = "distractor" in causes or (edge is not None and edge.presence == "present")
@@ -42,13 +39,13 @@ def test_planted_cause_and_distractor_table(planted, length, snr):
 
 def test_tiers_are_kept_and_give_the_direction(planted):
     table = planted(24, 0, 0).table
-    graph = discover_graph(table, n_resamples=4, rng=0)
+    graph = discover_graph(table, test="linear", n_resamples=4, rng=0)
     for edge in graph.edges:
         first, second = graph.tiers[edge.source], graph.tiers[edge.target]
         assert first <= second
         assert ((edge.mark_source, edge.mark_target) == ("tail", "arrow")) == (first < second)
     turned = {"composition": 2, "disorder": 2, "strain": 1, "response": 0, "distractor": 0}
-    reverse = discover_graph(table, tiers=turned, n_resamples=4, rng=0)
+    reverse = discover_graph(table, tiers=turned, test="linear", n_resamples=4, rng=0)
     assert reverse.causes_of("response") == []
     assert "response" in reverse.causes_of("composition")
 
@@ -74,53 +71,8 @@ def test_influences_that_cancel_are_still_found(fields, grid):
     table = PatchTable.from_frame(
         frame, grid(24), 1.0, tiers={"composition": 0, "strain": 1, "response": 2}
     )
-    graph = discover_graph(table, n_resamples=20, rng=0)
+    graph = discover_graph(table, test="linear", n_resamples=20, rng=0)
     assert sorted(graph.causes_of("response")) == ["composition", "strain"]
-
-
-@pytest.mark.parametrize(("p_value", "back"), [(0.02, False), (0.004, True)])
-def test_a_link_is_put_back_at_half_a_per_cent_only(p_value, back):
-    """PC has tested the pair before: at its own 5 % level a null pair would get a second chance."""
-    names = ("composition", "strain", "response")
-
-    class Told:
-        columns = SimpleNamespace(names=names)
-
-        def __call__(self, x, y, given):
-            assert given == (0,)
-            return IndependenceResult("dependent", 1e-9, p_value, 0.1, 500.0, 0.1, "")
-
-    adjacent = np.zeros((3, 3), dtype=bool)
-    adjacent[0, 2] = adjacent[2, 0] = True
-    tiers = {"composition": 0, "strain": 1, "response": 2}
-    marks = discovery._with_cancelled(
-        Told(), discovery._Marks(adjacent, np.zeros((3, 3), dtype=bool)), tiers
-    )
-    assert marks.adjacent[1, 2] == marks.adjacent[2, 1] == back
-    assert not marks.adjacent[0, 1]
-
-
-def test_half_samples_are_complementary_halves(planted, monkeypatch):
-    table = planted(24, 1, 0).table
-    parts = []
-    made = discovery.SpatialIndependenceTest
-
-    def told(columns, **options):
-        if "gram" in options:
-            parts.append((options["gram"], options["share"]))
-        return made(columns, **options)
-
-    monkeypatch.setattr(discovery, "SpatialIndependenceTest", told)
-    discover_graph(table, n_resamples=4, rng=0)
-    values = prepare_columns(table).values
-    whole = values.T @ values / len(values)
-    assert len(parts) == 4
-    for (first, one), (second, two) in zip(parts[::2], parts[1::2], strict=True):
-        assert one + two == pytest.approx(1.0)
-        np.testing.assert_allclose(one * first + two * second, whole, atol=1e-12)
-        # each is a half, not the whole table under another name
-        assert np.abs(first - second).max() > 0.01
-    assert not np.allclose(parts[0][0], parts[2][0], atol=1e-3)
 
 
 def test_independent_columns_give_an_empty_graph(fields, grid):
@@ -128,7 +80,7 @@ def test_independent_columns_give_an_empty_graph(fields, grid):
     for seed in range(10):
         columns = fields(24, 2, 5, np.random.default_rng(seed)).T
         table = PatchTable.from_frame(pd.DataFrame(columns, columns=list("abcde")), grid(24), 1.0)
-        graph = discover_graph(table, n_resamples=10, rng=seed)
+        graph = discover_graph(table, test="linear", n_resamples=10, rng=seed)
         edges += sum(edge.presence == "present" for edge in graph.edges)
     assert edges <= 4  # 100 pairs
 
@@ -167,7 +119,9 @@ def test_missing_patches_and_free_centres(planted):
         table = PatchTable.from_frame(
             scene.table.frame[keep], centers, 8.0, tiers=scene.table.tiers
         )
-        assert "composition" in discover_graph(table, n_resamples=10, rng=0).causes_of("response")
+        assert "composition" in discover_graph(
+            table, test="linear", n_resamples=10, rng=0
+        ).causes_of("response")
 
 
 def test_bad_input(planted, grid):
@@ -196,7 +150,7 @@ def test_sachs_links_are_accepted_ones_and_those_of_causal_learn(public_file):
     accepted = {frozenset(pair) for pair in pairs}
     places = np.arange(853)
     table = PatchTable.from_frame(frame, np.stack([places % 29, places // 29], axis=1), 1.0)
-    graph = discover_graph(table, n_resamples=0, rng=0)
+    graph = discover_graph(table, test="linear", n_resamples=0, rng=0)
     found = {frozenset((e.source, e.target)) for e in graph.edges}
     assert len(found & accepted) >= 6
     assert len(found - accepted) <= 1  # 35 of 55 pairs are not accepted
@@ -218,7 +172,7 @@ def test_a_column_of_pure_noise_is_left_out_and_hides_no_cause():
         frame, np.stack([x, y], 1), 1.0, unit="nm", tiers={"a": 0, "b": 0, "response": 2},
         measurement_covariance=np.diag([0.0, 0.95, 0.0])[None],
     )  # fmt: skip
-    graph = discover_graph(table, n_resamples=10, rng=0)
+    graph = discover_graph(table, test="linear", n_resamples=10, rng=0)
     assert graph.columns == ("a", "response")
     assert graph.causes_of("response") == ["a"]
     assert any("'b' was left out" in note for note in graph.warnings)

@@ -111,7 +111,7 @@ def test_descriptors_of_the_same_pixels_are_no_causes_of_one_another(planted):
         frame, table.centers, 8.0, tiers={**table.tiers, "response_top": 1},
         metadata={"pixels_of": {"response": "response", "response_top": "response"}},
     )  # fmt: skip
-    graph = discover_graph(marked, n_resamples=0, rng=0)
+    graph = discover_graph(marked, test="linear", n_resamples=0, rng=0)
     (edge,) = [e for e in graph.edges if {e.source, e.target} == {"response", "response_top"}]
     assert not edge.is_cause_claim
     assert "same pixels of response" in edge.reason

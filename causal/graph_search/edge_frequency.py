@@ -1,0 +1,112 @@
+"""How often a link is seen again in half-samples of spatial blocks, and what that bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from physlearn.causal.graph_search.marks import ARROW, NONE, Ends, Mask
+from physlearn.causal.spatial_layout import Floats
+
+MIN_FREQUENCY = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EdgeFrequency:
+    """Shares of half-samples.
+
+    Attributes
+    ----------
+    adjacency
+        Share with a link of i and j, shape (p, p); NaN without half-samples.
+    heads
+        Of those with the link, the share with an arrowhead at j and none at i.
+    n_links
+        Mean number of links in a half-sample.
+    n_resamples
+        Number of half-samples.
+    """
+
+    adjacency: Floats
+    heads: Floats
+    n_links: float
+    n_resamples: int
+
+
+def edge_frequency(
+    search: Callable[[Mask], Ends],
+    n_blocks: int,
+    p: int,
+    n_resamples: int,
+    generator: np.random.Generator,
+) -> EdgeFrequency:
+    """Return how often links are found in random halves of the blocks, in complementary pairs.
+
+    Parameters
+    ----------
+    search
+        From the chosen blocks (n_blocks,) to the marks (p, p) found there.
+    n_blocks, p
+        Number of blocks and of columns.
+    n_resamples
+        Number of half-samples; 0 for none.
+    generator
+        Draws the halves.
+
+    Notes
+    -----
+    Shah and Samworth, J. R. Stat. Soc. B 75, 55 (2013), doi:10.1111/j.1467-9868.2011.01034.x.
+    """
+    if n_resamples == 0:
+        unknown = np.full((p, p), np.nan)
+        return EdgeFrequency(unknown, unknown, np.nan, 0)
+    adjacent, heads = np.zeros((p, p)), np.zeros((p, p))
+    half = n_blocks // 2
+    order = np.arange(n_blocks)
+    for k in range(n_resamples):
+        if k % 2 == 0:
+            order = generator.permutation(n_blocks)
+        chosen = np.zeros(n_blocks, dtype=np.bool_)
+        chosen[order[:half] if k % 2 == 0 else order[half:]] = True
+        ends = search(chosen)
+        adjacent += ends != NONE
+        heads += (ends == ARROW) & (ends.T != ARROW)
+    with np.errstate(invalid="ignore"):
+        share = np.where(adjacent > 0, heads / adjacent, np.nan)
+    return EdgeFrequency(
+        adjacent / n_resamples, share, float(adjacent.sum() / 2 / n_resamples), n_resamples
+    )
+
+
+def false_edge_bound(frequency: EdgeFrequency, threshold: float) -> float:
+    """Return a bound on the expected number of false links among those above a threshold.
+
+    Parameters
+    ----------
+    frequency
+        From complementary half-samples.
+    threshold
+        Share of half-samples from which on a link is kept, above 0.5.
+
+    Notes
+    -----
+    A link counts as false that a half-sample finds no more often than an average pair. Shah and
+    Samworth (2013), eq. 8, for a unimodal law of the share among false links:
+    C(threshold) q**2 / n_pairs, q the mean number of links in a half-sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frequency = EdgeFrequency(np.ones((12, 12)), np.ones((12, 12)), 18.0, 50)
+    >>> round(false_edge_bound(frequency, 0.9), 2)
+    2.27
+    """
+    n_pairs = len(frequency.adjacency) * (len(frequency.adjacency) - 1) / 2
+    pairs = max(frequency.n_resamples // 2, 1)
+    if threshold <= 0.75:
+        constant = 0.5 / max(2 * threshold - 1 - 0.5 / pairs, 1e-9)
+    else:
+        constant = 4 * (1 - threshold + 0.5 / pairs) / (1 + 1 / pairs)
+    return float(min(constant * frequency.n_links**2 / n_pairs, n_pairs))

@@ -1,0 +1,109 @@
+"""From marks to the edges of a causal graph, each with its evidence and what leaves it open."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from physlearn.causal.graph_search.edge_frequency import MIN_FREQUENCY, EdgeFrequency
+from physlearn.causal.graph_search.knowledge import Constraints
+from physlearn.causal.graph_search.marks import ARROW, MARK_NAMES, NONE, Found
+from physlearn.causal.graph_search.skeleton import MAX_GIVEN, IndependenceTest
+from physlearn.causal.graphs import GraphEdge
+from physlearn.causal.spatial_layout import Floats
+from physlearn.causal.spatial_test import IndependenceResult
+
+
+def graph_edges(
+    found: Found,
+    frequency: EdgeFrequency,
+    test: IndependenceTest,
+    constraints: Constraints,
+    *,
+    threshold: float = MIN_FREQUENCY,
+    tested: bool = True,
+) -> list[GraphEdge]:
+    """Return one `GraphEdge` a link.
+
+    Parameters
+    ----------
+    found
+        Links of a search.
+    frequency
+        How often they are seen in half-samples; below `threshold` a link is undecided.
+    test
+        The test object, whose answers are the evidence.
+    constraints
+        Required links stand whatever the evidence.
+    threshold
+        Share of half-samples.
+    tested
+        Whether the search itself asked the test. Else it is asked here, whether it agrees.
+    """
+    edges = []
+    for i, j in zip(*np.nonzero(np.triu(found.ends, 1)), strict=True):
+        first, second = int(i), int(j)
+        if found.ends[second, first] == ARROW and found.ends[first, second] != ARROW:
+            first, second = second, first
+        result, reason = _evidence(found, test, first, second, tested=tested)
+        reason = found.open_reasons.get((int(i), int(j)), reason)
+        share = float(frequency.adjacency[i, j])
+        if not reason and share < threshold:
+            reason = f"fewer than {threshold:.0%} of the half-samples show it"
+        if constraints.required[first, second]:
+            reason = ""
+        edges.append(
+            GraphEdge(
+                constraints.names[first],
+                constraints.names[second],
+                MARK_NAMES[int(found.ends[second, first])],
+                MARK_NAMES[int(found.ends[first, second])],
+                presence="undecided" if reason else "present",
+                frequency=share,
+                partial_correlation=result.partial_correlation,
+                p_value=result.p_value,
+                reason=reason,
+                direction_frequency=float(frequency.heads[first, second]),
+                posterior=entry(found.adjacency_posterior, first, second),
+                direction_posterior=entry(found.direction_posterior, first, second),
+            )
+        )
+    return edges
+
+
+def entry(matrix: Floats | None, first: int, second: int) -> float:
+    """Return one entry of a matrix that a search may not have."""
+    return float("nan") if matrix is None else float(matrix[first, second])
+
+
+def _evidence(
+    found: Found, test: IndependenceTest, first: int, second: int, *, tested: bool
+) -> tuple[IndependenceResult, str]:
+    """Return the test that came closest to removing a link, and why the link is undecided."""
+    linked = found.ends != NONE
+    if not tested:
+        result = test(first, second, _others(test, linked[second], first, second))
+        reason = result.reason if result.verdict == "undecided" else ""
+        if result.verdict == "independent":
+            reason = "the score links them, but the spatial test given the other links does not"
+        return result, reason
+    ends = (min(first, second), max(first, second))
+    results = {key: result for key, result in test.results.items() if key[:2] == ends}
+    if not results:
+        return test(first, second), ""
+    # of sets that hold columns without a link to either end, none can be what separates them
+    reasons = [
+        result.reason
+        for (_, _, given), result in results.items()
+        if result.verdict == "undecided"
+        and (linked[first, list(given)].all() or linked[second, list(given)].all())
+    ]
+    # a link put back because influences cancel passed an independence test: that one is no evidence
+    kept = [result for result in results.values() if result.verdict != "independent"]
+    weakest = max(kept or results.values(), key=lambda result: result.p_value_envelope)
+    return weakest, reasons[0] if reasons else ""
+
+
+def _others(test: IndependenceTest, linked: np.ndarray, first: int, second: int) -> tuple[int, ...]:
+    """Return the most dependent of the columns linked to the second, without the first."""
+    others = [int(k) for k in np.flatnonzero(linked) if k not in (first, second)]
+    return tuple(sorted(others, key=lambda k: test(k, second).p_value)[:MAX_GIVEN])
