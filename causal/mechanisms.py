@@ -129,23 +129,31 @@ def resampled_grams(spatial: SpatialScore, blocks: Integers, weights: Floats) ->
     return np.asarray(spatial.gram + (moments - mean) * math.sqrt(len(counts) / (len(counts) - 1)))
 
 
-def slope_draws(
-    spatial: SpatialScore, mechanism: Mechanism, grams: Floats, *, together: bool = False
-) -> Floats:
+def slope_draws(spatial: SpatialScore, mechanism: Mechanism, grams: Floats) -> Floats:
     """Return resampled slopes (N_DRAWS, n_parents), spread at least as the residuals' lags say.
 
     Blocks are too small for long waves (measured: 0.6 of the true spread at a correlation length
-    of an eighth of the field), so deviations are widened to the spatial standard error; all by one
-    factor if `together` (terms of one curve, whose errors cancel each other).
+    of an eighth of the field), so deviations are widened to the spatial standard error.
     """
+    slopes = resampled_slopes(spatial, mechanism, grams)
+    center = mechanism_slopes(spatial.gram, spatial.noise, mechanism)
+    deviation = slopes - center
+    return np.asarray(center + deviation * widening(spatial, mechanism, deviation))
+
+
+def resampled_slopes(spatial: SpatialScore, mechanism: Mechanism, grams: Floats) -> Floats:
+    """Return the slopes of each resample, (N_DRAWS, n_parents)."""
     parents = list(mechanism.parents)
     true = grams - spatial.noise
-    slopes = np.linalg.solve(
+    return np.linalg.solve(
         true[:, parents][:, :, parents], true[:, parents, mechanism.node][:, :, None]
     )[:, :, 0]
-    center = mechanism_slopes(spatial.gram, spatial.noise, mechanism)
+
+
+def widening(spatial: SpatialScore, mechanism: Mechanism, deviation: Floats) -> Floats:
+    """Return the factor (n_parents,) that widens each slope's deviation to its spatial error."""
+    parents = list(mechanism.parents)
     w_error = spatial.weights(mechanism.node, mechanism.parents)
-    deviation = slopes - center
     factors = np.ones(len(parents))
     for k, parent in enumerate(parents):
         others = tuple(p for p in parents if p != parent)
@@ -156,5 +164,4 @@ def slope_draws(
         freedom = max(spread / variance - 2.0 - len(parents), 2.0)
         wanted = math.sqrt(variance) / variance_left * float(stats.t.ppf(0.95, freedom)) / _Z95
         factors[k] = max(1.0, wanted / max(float(deviation[:, k].std()), 1e-300))
-    deviation *= factors.max() if together else factors
-    return np.asarray(center + deviation, dtype=np.float64)
+    return factors

@@ -44,6 +44,8 @@ class ModelData:
         Orthonormal location and covariate terms (n, t).
     blocks, weights
         Spatial block of each patch, and how often each block stands in each resample.
+    seed
+        Of noise added on purpose.
     """
 
     columns: Columns
@@ -55,6 +57,7 @@ class ModelData:
     trend: Floats
     blocks: Integers
     weights: Floats
+    seed: int
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -144,4 +147,5 @@ def read_table(
         trend=trend_basis(table),
         blocks=blocks,
         weights=resample_blocks(blocks, generator),
+        seed=int(generator.integers(2**32)),
     )

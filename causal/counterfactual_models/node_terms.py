@@ -11,7 +11,11 @@ import numpy as np
 from physlearn.causal.spatial_layout import Floats
 
 FORMS = ("linear", "quadratic", "cubic", "spline")
-KNOT_QUANTILES = (0.05, 0.275, 0.5, 0.725, 0.95)
+KNOT_QUANTILES = {
+    0: (0.05, 0.275, 0.5, 0.725, 0.95),
+    500: (0.025, 0.1833, 0.3417, 0.5, 0.6583, 0.8167, 0.975),
+}
+"""Of a spline, by the least number of patches."""
 MOST_PRODUCTS = 6
 """With more parents than this products of two parents are left out."""
 
@@ -82,8 +86,9 @@ def make_basis(form: str, parents: Floats, groups: Sequence[int]) -> Basis:
                     terms.append(tuple(int(k in (i, j)) for k in range(q)))
     knots: tuple[tuple[float, ...], ...] = ((),) * q
     if form == "spline":
+        quantiles = KNOT_QUANTILES[max(least for least in KNOT_QUANTILES if least <= len(parents))]
         knots = tuple(
-            tuple(np.quantile(parents[:, k], KNOT_QUANTILES).tolist()) if k in free else ()
+            tuple(np.quantile(parents[:, k], quantiles).tolist()) if k in free else ()
             for k in range(q)
         )
     return Basis(form, tuple(terms), knots)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +22,8 @@ Mechanisms = Sequence[AdditiveMechanism | LevelMechanism]
 CHUNK = 512
 N_NOISE = 200
 N_PARAMETERS = 100
-N_SHARED = 32
-"""Draws of a patch's own noise that every draw of the parameters sees alike."""
+N_LEVEL_PARAMETERS, N_SHARED = 50, 16
+"""With levels on the way: draws of the parameters, and of a patch's own noise that each sees."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,7 +159,7 @@ def _simulated(question: Question, mechanisms: Mechanisms, start: int) -> GraphA
         by_parameters = np.stack(
             [
                 run.answers(common, _first(uniform, shared), slice(k, k + 1))[0].mean(axis=0)
-                for k in range(N_PARAMETERS)
+                for k in range(N_LEVEL_PARAMETERS)
             ]
         )
     else:
@@ -169,7 +168,7 @@ def _simulated(question: Question, mechanisms: Mechanisms, start: int) -> GraphA
     sd_parameters = by_parameters.std(axis=0, ddof=1)
     if question.level is None:
         sd_noise, sd_change = drawn.std(axis=0), changes.std(axis=0)
-        total = by_parameters[np.arange(N_NOISE) % N_PARAMETERS]
+        total = by_parameters[np.arange(N_NOISE) % len(by_parameters)]
         total = total + (drawn - mean if n_noise > 1 else 0.0)
     else:
         by_parameters = np.clip(by_parameters, 0.0, 1.0)
@@ -230,9 +229,13 @@ class _Run:
         return np.broadcast_to(answer, shape), np.broadcast_to(change, shape)
 
 
+def _no_errors(_: int) -> dict[str, Floats]:
+    return {}
+
+
 def _true_states(
     question: Question, mechanisms: Mechanisms, rows: Integers, generator: np.random.Generator
-):
+) -> tuple[Callable[[int], dict[str, Floats]], bool]:
     """Return a function n -> errors (n, n_rows) by column, and whether there are any.
 
     The errors follow their distribution given the row that was measured, Gaussian with the
@@ -246,7 +249,7 @@ def _true_states(
     index = [data.columns.index(name) for name in names]
     covariance = data.covariance[:, index][:, :, index]
     if not names or not covariance.any():
-        return (lambda n: {}), False
+        return _no_errors, False
     scale = data.columns.scale[index]
     values = data.columns.values[rows][:, index]
     # nothing is known of the table beyond the second moments of what was seen
@@ -270,4 +273,4 @@ def _true_states(
         some = center[None] + (drawn[:n] if n > 1 else 0.0)
         return {name: some[:, :, k] * scale[k] for k, name in enumerate(names)}
 
-    return errors, bool(math.isfinite(float(root.sum())))
+    return errors, True
