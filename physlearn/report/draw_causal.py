@@ -9,6 +9,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from numpy.typing import NDArray
 
@@ -20,6 +21,8 @@ __all__ = ["plot_effects", "plot_graph"]
 
 BOX_WIDTH = 0.24
 PLANTED = "#f9d3b8"
+DASHES = (0, (4, 2.5))
+MIDDLE_WIDTH = 1.7
 TIER_COLORS = ("#dcebf5", "#e6f3ec", "#fbe9dc")
 
 
@@ -33,15 +36,16 @@ def plot_graph(
     """Draw a causal graph, causes left and responses right, with the mark at each edge's end.
 
     An arrow head is a cause's target, a ring is undecided, a plain end is a tail; dashed edges
-    are undecided as a whole. Nodes without any edge are left out.
+    are undecided as a whole. The width of a line is its frequency in half-samples. A legend names
+    the marks that occur. Nodes without any edge are left out.
 
     Parameters
     ----------
     graph
-        ``CausalGraph.graph``: edges with ``mark_source``, ``mark_target`` (tail, arrow, circle)
-        and ``presence`` (present, undecided).
+        ``CausalGraph.graph``: edges with ``mark_source``, ``mark_target`` (tail, arrow, circle),
+        ``presence`` (present, undecided) and ``frequency`` (NaN when unknown).
     tiers
-        Node -> 0 composition, 1 structure, 2 response.
+        Node -> 0 composition, 1 structure, 2 response; other numbers are shown as such.
     planted
         Edges (cause, effect) that are known to be true, drawn pale behind.
     ax
@@ -69,7 +73,7 @@ def plot_graph(
         height = line * (len(lines) + 0.8)
         box = FancyBboxPatch(
             (x - BOX_WIDTH / 2, y - height / 2), BOX_WIDTH, height,
-            boxstyle="round,pad=0,rounding_size=0.02", fc=TIER_COLORS[tiers.get(node, 1)],
+            boxstyle="round,pad=0,rounding_size=0.02", fc=_tier_color(tiers.get(node, 1)),
             ec=GREY, lw=0.9, zorder=3,
         )  # fmt: skip
         ax.add_patch(box)
@@ -82,12 +86,51 @@ def plot_graph(
         _draw_edge(ax, places, heights, (source, target), data)
     for index, tier in enumerate(columns):
         x = _column_x(index, len(columns))
-        ax.text(x, 1.07, TIERS[tier], ha="center", va="center", color=GREY, fontsize=9.5,
+        label = TIERS[tier] if tier < len(TIERS) else f"tier {tier}"
+        ax.text(x, 1.07, label, ha="center", va="center", color=GREY, fontsize=9.5,
                 style="italic")  # fmt: skip
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.04, 1.12), xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_visible(False)
+    _explain(ax, [data for _, _, data in graph.edges(data=True)])
     return ax
+
+
+def _tier_color(tier: int) -> str:
+    return TIER_COLORS[min(tier, len(TIER_COLORS) - 1)]
+
+
+def _explain(ax: Axes, edges: Sequence[Mapping[str, Any]]) -> None:
+    """Put a legend below the graph: the marks, dashes and widths that occur in it."""
+    marks = {frozenset((_mark(d, "source"), _mark(d, "target"))) for d in edges}
+    meanings = (
+        (("tail", "arrow"), "−▶", "cause to effect"),
+        (("circle", "arrow"), "○−▶", "cause to effect, or a hidden cause of both"),
+        (("arrow",), "◀−▶", "a hidden cause drives both"),
+        (("circle",), "○−○", "linked, direction open"),
+        (("tail",), "−−", "linked"),
+        (("tail", "circle"), "−○", "linked, not by a hidden cause alone"),
+    )
+    rows = [f"{sign}  {text}" for ends, sign, text in meanings if frozenset(ends) in marks]
+    lines = [Line2D([], [], ls="none") for _ in rows]
+    if any(d.get("presence", "present") != "present" for d in edges):
+        lines.append(Line2D([], [], color=GREY, lw=MIDDLE_WIDTH, ls=DASHES))
+        rows.append("undecided whether there is a link")
+    if any(np.isfinite(d.get("frequency", np.nan)) for d in edges):
+        lines.append(Line2D([], [], color=INK, lw=_width(1.0)))
+        rows.append("width and number: share of half-samples")
+    if rows:
+        ax.legend(lines, rows, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2,
+                  fontsize=8.5, frameon=False, handlelength=1.8, columnspacing=1.2)  # fmt: skip
+
+
+def _mark(data: Mapping[str, Any], end: str) -> str:
+    return str(data.get(f"mark_{end}", {"source": "tail", "target": "arrow"}[end]))
+
+
+def _width(frequency: float) -> float:
+    """Return the width of a line in points; of unknown frequency, the middle one."""
+    return MIDDLE_WIDTH if not np.isfinite(frequency) else 0.5 + 2.5 * frequency
 
 
 def plot_effects(effects: Sequence[Mapping[str, Any]], *, ax: Axes | None = None) -> Axes:
@@ -168,12 +211,13 @@ def _draw_edge(
     planted = bool(data.get("planted"))
     decided = planted or data.get("presence", "present") == "present"
     color = PLANTED if planted else (INK if decided else GREY)
-    ax.plot(curve[:, 0], curve[:, 1], color=color, lw=7.0 if planted else 1.7, alpha=1.0,
-            ls="-" if decided else (0, (4, 2.5)), solid_capstyle="butt",
+    width = 7.0 if planted else _width(float(data.get("frequency", np.nan)))
+    ax.plot(curve[:, 0], curve[:, 1], color=color, lw=width, alpha=1.0,
+            ls="-" if decided else DASHES, solid_capstyle="butt",
             zorder=1 if planted else 2)  # fmt: skip
     if planted:
         return
-    marks = (data.get("mark_source", "tail"), data.get("mark_target", "arrow"))
+    marks = (_mark(data, "source"), _mark(data, "target"))
     for mark, near, far in ((marks[0], 0, 6), (marks[1], -1, -7)):
         tip, behind = curve[near], curve[far]
         if mark == "arrow":
