@@ -3,115 +3,52 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
-from scipy import stats
 
 from physlearn.causal.columns import Columns, prepare_columns, require_table
+from physlearn.causal.effect_estimates.effect_records import (
+    Effect,
+    EffectMember,
+    EffectOptions,
+    Estimand,
+)
+from physlearn.causal.effect_estimates.modifiers import (
+    check_modifiers,
+    effects_by_level,
+    levels_differ,
+)
+from physlearn.causal.effect_estimates.slopes import (
+    Slope,
+    back_door_slope,
+    benchmarks_of,
+    front_door_slope,
+    instrument_slope,
+)
+from physlearn.causal.effect_estimates.smooth_confounders import rough_slope, score_of
+from physlearn.causal.effect_estimates.spill_over import (
+    scaled_spill_over,
+    spill_over_slopes,
+    spill_over_warning,
+)
 from physlearn.causal.graphs import CausalGraph
-from physlearn.causal.identification import adjustment_sets
+from physlearn.causal.identification import identify
 from physlearn.causal.members import weak_link_warnings
 from physlearn.causal.quiet import quiet
 from physlearn.causal.refutations import spatial_placebo
-from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
-from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, as_generator
+from physlearn.causal.spatial_test import SpatialScore
+from physlearn.causal.table_notes import selection_notes
+from physlearn.checks import InputError, NotIdentified, as_generator
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
+__all__ = ["Effect", "EffectMember", "EffectOptions", "estimate_effect"]
+
 NOISE_RELATIVE_ERROR = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class EffectMember:
-    """The effect in the graphs that share one adjustment set (None: cause not upstream)."""
-
-    adjustment_set: tuple[str, ...] | None
-    mean: float
-    sd: float
-    freedom: float
-    n_effective: float
-    dowhy_estimate: float = math.nan
-
-    def interval(self, mass: float) -> tuple[float, float]:
-        """Return the equal-tailed interval by the t law."""
-        if self.sd == 0:
-            return self.mean, self.mean
-        low, high = stats.t.interval(mass, self.freedom, self.mean, self.sd)
-        return float(low), float(high)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Effect:
-    """The change of the outcome when the cause is set from `contrast[0]` to `contrast[1]`.
-
-    Attributes
-    ----------
-    cause, outcome, contrast
-        The question.
-    mean, sd
-        In the outcome's unit; NaN when not identified.
-    identified
-        Whether the graph and the data fix one number.
-    reason
-        Why not, in words; empty when identified.
-    adjustment_set
-        Columns held fixed.
-    members
-        The estimate in each group of graphs that are still possible.
-    range
-        Smallest and largest estimate over the members; NaN after a refusal.
-    refutations
-        Results of checks that should find nothing: "placebo_p_value", "placebo_mean".
-    unit
-        Of the outcome.
-    warnings
-        What the reader must know.
-
-    Examples
-    --------
-    >>> member = EffectMember((), 2.0, 0.1, 50.0, 52.0)
-    >>> effect = Effect("a", "b", (0, 1), 2.0, 0.1, True, "", (), "nm", members=(member,))
-    >>> [round(bound, 2) for bound in effect.interval()]
-    [1.83, 2.17]
-    """
-
-    cause: str
-    outcome: str
-    contrast: tuple[float, float]
-    mean: float
-    sd: float
-    identified: bool
-    reason: str
-    adjustment_set: tuple[str, ...]
-    unit: str
-    n_effective: float = math.nan
-    members: tuple[EffectMember, ...] = ()
-    range: tuple[float, float] = (math.nan, math.nan)
-    refutations: Mapping[str, float] = field(default_factory=dict)
-    seed: int | None = None
-    warnings: tuple[str, ...] = ()
-
-    def interval(self, mass: float = CREDIBLE_MASS) -> tuple[float, float]:
-        """Return the equal-tailed interval; over all members when only a range is known."""
-        if not self.members:
-            return math.nan, math.nan
-        bounds = [member.interval(mass) for member in self.members]
-        return min(low for low, _ in bounds), max(high for _, high in bounds)
-
-    def summary(self) -> dict[str, Any]:
-        """Return the numbers for machines."""
-        low, high = self.interval()
-        return {
-            "cause": self.cause, "outcome": self.outcome, "contrast": list(self.contrast),
-            "mean": self.mean, "sd": self.sd, "q05": low, "q95": high, "unit": self.unit,
-            "identified": self.identified, "reason": self.reason,
-            "adjustment_set": list(self.adjustment_set), **dict(self.refutations),
-        }  # fmt: skip
 
 
 def estimate_effect(
@@ -121,16 +58,19 @@ def estimate_effect(
     outcome: str,
     *,
     contrast: tuple[float, float] | None = None,
+    options: EffectOptions | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> Effect:
     """Estimate the total linear effect of one column on another under a graph.
 
     dowhy names the columns to hold fixed (the efficient back-door set, to which the causes of
-    the cause are added) in every directed graph that the given graph may stand for. The
-    coefficient comes from regression with the known measurement noise taken out, its error from
-    the autocovariance of the residuals. When the possible graphs disagree the effect is a range,
-    and when one of them has a hidden common cause of the two it is refused. Where the link was
-    only just found, a warning says that its effect is often overstated on the same patches.
+    the cause are added), else those in between (front-door) or instruments, in every directed
+    graph that the given graph may stand for; its answer is kept for the next table of the same
+    graph. The coefficient comes from regression with the known measurement noise taken out, its
+    error from the autocovariance of the residuals. When the possible graphs disagree the effect
+    is a range, and when one of them has a hidden common cause of the two it is refused, with the
+    columns that would identify it. Where the link was only just found, a warning says that its
+    effect is often overstated on the same patches.
 
     Parameters
     ----------
@@ -142,6 +82,8 @@ def estimate_effect(
         Column names.
     contrast
         From, to, in the cause's unit; the 10th and 90th percentile when None.
+    options
+        Strategy, smooth hidden fields, levels of other columns, neighbours (`EffectOptions`).
     rng
         Seed of the placebo shifts.
 
@@ -153,7 +95,8 @@ def estimate_effect(
     Raises
     ------
     InputError
-        For unknown columns, cause and outcome the same, or a contrast without length.
+        For unknown columns, cause and outcome the same, a contrast without length, or a modifier
+        that comes after the cause.
     NotIdentified
         For fewer than 30 patches.
 
@@ -162,7 +105,8 @@ def estimate_effect(
     Identification: dowhy (Sharma and Kiciman, arXiv 2011.04216); efficient sets: Rotnitzky and
     Smucler, JMLR 21(188) (2020). Errors in variables: Fuller
     (1987), doi:10.1002/9780470316665. Effective sample size: Dutilleul, doi:10.2307/2532625.
-    Linear effects; a hidden common cause that the graph does not show biases the number.
+    Front-door: Pearl (1995), doi:10.1093/biomet/82.4.669. Linear effects; a hidden common cause
+    that the graph does not show biases the number (`sensitivity` says by how much).
 
     Examples
     --------
@@ -177,6 +121,72 @@ def estimate_effect(
     >>> 1.8 < effect.mean < 2.2, effect.identified
     (True, True)
     """
+    options = checked_options(options)
+    columns, contrast = prepared(table, graph, cause, outcome, contrast)
+    generator, seed = as_generator(rng)
+    warnings = [*columns.warnings, *selection_notes(table, columns.names)]
+    warnings += check_modifiers(table, graph, cause, outcome, options.modifiers)
+    unit = table.units.get(outcome, "1")
+    effect = Effect(
+        cause, outcome, contrast, math.nan, math.nan, False, "", (), unit, seed=seed,
+        outcome_sd=float(table.frame[outcome].std()),
+    )  # fmt: skip
+    try:
+        answer = identify(columns.names, graph, cause, outcome, options, warnings)
+        effect = replace(effect, would_identify=answer.would_identify)
+        if answer.reason:
+            raise NotIdentified(answer.reason)
+        spatial = score_of(columns)
+        found = tuple(
+            _member(spatial, columns, cause, outcome, contrast, estimand, options, warnings)
+            for estimand in answer.estimands
+        )
+        effect = replace(effect, **_spill_over(table, columns, found, effect, options, warnings))
+    except NotIdentified as refusal:
+        return replace(effect, reason=str(refusal), warnings=tuple(warnings))
+    found = effect.members
+    means = [member.mean for member in found]
+    low, high = min(means), max(means)
+    sd = max(member.sd for member in found)
+    warnings += weak_link_warnings(graph, cause, outcome)
+    effect = replace(effect, range=(low, high), warnings=tuple(warnings))
+    if len(found) > 1 and high - low > 0.1 * sd:
+        reason = (
+            f"the graph leaves {len(found)} answers open, from {low:.3g} to {high:.3g}: "
+            "an intervention, or a firmer graph, decides."
+        )
+        return replace(effect, reason=reason)
+    effect = replace(
+        effect,
+        mean=found[0].mean,
+        sd=sd,
+        identified=True,
+        would_identify=(),
+        adjustment_set=found[0].adjustment_set or (),
+        n_effective=found[0].n_effective,
+        strategy=found[0].strategy,
+        assumptions=_assumptions(found[0], options),
+    )
+    return _completed(effect, table, spatial, columns, options, generator)
+
+
+def checked_options(options: EffectOptions | None) -> EffectOptions:
+    """Return the options, or say that something else was given."""
+    if options is None:
+        return EffectOptions()
+    if not isinstance(options, EffectOptions):
+        raise InputError(f"options must be an EffectOptions; got {type(options).__name__}.")
+    return options
+
+
+def prepared(
+    table: PatchTable,
+    graph: CausalGraph | nx.DiGraph,
+    cause: str,
+    outcome: str,
+    contrast: tuple[float, float] | None,
+) -> tuple[Columns, tuple[float, float]]:
+    """Return the columns of the graph and the contrast, or say what is wrong with the question."""
     require_table(table)
     if cause == outcome:
         raise InputError(f"cause and outcome must be different columns; got {cause!r} twice.")
@@ -184,49 +194,7 @@ def estimate_effect(
     for name in (cause, outcome):
         if name not in columns.names:
             raise InputError(f"column {name!r} does not vary on its own; no effect can be read.")
-    contrast = _checked_contrast(table, cause, contrast)
-    generator, seed = as_generator(rng)
-    warnings = list(columns.warnings)
-    unit = table.units.get(outcome, "1")
-    unanswered = Effect(
-        cause, outcome, contrast, math.nan, math.nan, False, "", (), unit, seed=seed
-    )
-    try:
-        sets = adjustment_sets(columns, graph, cause, outcome, warnings)
-        spatial = SpatialScore(
-            columns.values, columns.layout, columns.noise, n_trend=columns.n_trend
-        )
-        found = tuple(
-            _member(spatial, columns, cause, outcome, contrast, chosen, warnings) for chosen in sets
-        )
-    except NotIdentified as refusal:
-        return replace(unanswered, reason=str(refusal), warnings=tuple(warnings))
-    means = [member.mean for member in found]
-    low, high = min(means), max(means)
-    sd = max(member.sd for member in found)
-    warnings += weak_link_warnings(graph, cause, outcome)
-    estimated = replace(unanswered, members=found, range=(low, high), warnings=tuple(warnings))
-    if len(found) > 1 and high - low > 0.1 * sd:
-        reason = (
-            f"the graph leaves {len(found)} answers open, from {low:.3g} to {high:.3g}: "
-            "an intervention, or a firmer graph, decides."
-        )
-        return replace(estimated, reason=reason)
-    adjustment = found[0].adjustment_set
-    refutations: dict[str, float] = {}
-    if adjustment is not None:
-        refutations = spatial_placebo(
-            spatial, columns, cause, outcome, adjustment, contrast, generator
-        )
-    return replace(
-        estimated,
-        mean=found[0].mean,
-        sd=sd,
-        identified=True,
-        adjustment_set=adjustment or (),
-        n_effective=found[0].n_effective,
-        refutations=refutations,
-    )
+    return columns, _checked_contrast(table, cause, contrast)
 
 
 def _columns_of(
@@ -260,55 +228,166 @@ def _member(
     cause: str,
     outcome: str,
     contrast: tuple[float, float],
-    adjustment: tuple[str, ...] | None,
+    estimand: Estimand,
+    options: EffectOptions,
     warnings: list[str],
 ) -> EffectMember:
-    """Return the effect with some columns held fixed; None: the cause is not upstream.
-
-    The slope of what is left of the outcome on what is left of the cause, the known noise taken
-    out of both moments; its error counts neighbours by the autocovariance of the residuals.
-    """
-    if adjustment is None:
-        return EffectMember(None, 0.0, 0.0, math.inf, math.nan)
+    """Return the effect by one estimand; "none": the cause is not upstream."""
+    if estimand.strategy == "none":
+        return EffectMember(None, 0.0, 0.0, math.inf, math.nan, strategy="none")
     x, y = columns.index(cause), columns.index(outcome)
-    given = tuple(columns.index(name) for name in adjustment)
-    if spatial.determined((x, *given)):
-        raise NotIdentified(
-            f"{cause} and {', '.join(adjustment)} determine one another: nothing of {cause} varies "
-            "on its own."
-        )
-    w_x = spatial.weights(x, given)
-    observed = float(w_x @ spatial.gram @ w_x)
-    true = observed - float(w_x @ spatial.noise @ w_x)
-    if true < MIN_RELIABILITY * observed or spatial.reliability(given) < MIN_RELIABILITY:
-        raise NotIdentified(
-            f"once {', '.join(adjustment) or 'nothing'} is held fixed, {cause} varies too little "
-            "above its measurement noise; repeat the scan to lower the noise."
-        )
-    w_y = spatial.weights(y, given)
-    slope = float(w_x @ (spatial.gram - spatial.noise) @ w_y) / true
-    w_error = w_y - slope * w_x
-    variance = spatial.variance_of_product(w_x, w_error)
-    spread = float(w_error @ spatial.gram @ w_error)
-    n_effective = observed * spread / variance
-    # the fitted slopes took their share of the residual's variance, out of few independent patches
-    freedom = max(n_effective - 2.0 - len(given), 2.0)
-    sd = math.sqrt(variance * max(n_effective / freedom, 1.0)) / true
-    envelope = NOISE_RELATIVE_ERROR * abs(float(w_x @ spatial.noise @ w_error)) / true
-    if envelope > sd:
+    given = tuple(columns.index(name) for name in estimand.held_fixed)
+    used = [columns.index(name) for name in estimand.used]
+    if options.smooth_confounder:
+        slope = rough_slope(columns, x, y, given, options.confounder_length_patches)
+    elif estimand.strategy == "back-door":
+        slope = back_door_slope(spatial, x, y, given, columns.names)
+    elif estimand.strategy == "front-door":
+        slope = front_door_slope(spatial, x, y, tuple(used), columns.names)
+    else:
+        slope = _best_instrument(spatial, columns, x, y, used, given, warnings)
+    envelope = NOISE_RELATIVE_ERROR * abs(slope.noise_shift)
+    if envelope > slope.sd:
         warnings.append(
             f"a noise covariance wrong by {NOISE_RELATIVE_ERROR:.0%} moves this effect by "
-            f"{envelope / sd:.1f} standard deviations."
+            f"{envelope / slope.sd:.1f} standard deviations."
         )
     scale = (contrast[1] - contrast[0]) * float(columns.scale[y] / columns.scale[x])
+    by_dowhy = math.nan
+    if options.check_with_dowhy and estimand.strategy == "back-door":
+        by_dowhy = _dowhy_estimate(columns, cause, outcome, estimand.held_fixed) * scale
     return EffectMember(
-        adjustment,
-        slope * scale,
-        abs(sd * scale),
-        freedom,
-        n_effective,
-        _dowhy_estimate(columns, cause, outcome, adjustment) * scale,
+        estimand.held_fixed,
+        slope.mean * scale,
+        abs(slope.sd * scale),
+        slope.freedom,
+        slope.n_effective,
+        by_dowhy,
+        estimand.strategy,
+        estimand.used,
+        abs(slope.residual_ratio * scale),
     )
+
+
+def _best_instrument(
+    spatial: SpatialScore,
+    columns: Columns,
+    x: int,
+    y: int,
+    used: list[int],
+    given: tuple[int, ...],
+    warnings: list[str],
+) -> Slope:
+    """Return the slope by the instrument that gives the least error; the others must agree."""
+    slopes, refusals = [], []
+    for z in used:
+        try:
+            slopes.append(instrument_slope(spatial, x, y, z, given, columns.names))
+        except NotIdentified as refusal:
+            refusals.append(refusal)
+    if not slopes:
+        raise refusals[0]
+    best = min(slopes, key=lambda slope: slope.sd)
+    apart = max(abs(s.mean - best.mean) / math.hypot(s.sd, best.sd) for s in slopes)
+    if apart > 3.0:
+        warnings.append(
+            f"the instruments disagree by {apart:.1f} standard deviations: at least one of them "
+            f"acts on {columns.names[y]} by another way, too."
+        )
+    return best
+
+
+def _spill_over(
+    table: PatchTable,
+    columns: Columns,
+    found: tuple[EffectMember, ...],
+    effect: Effect,
+    options: EffectOptions,
+    warnings: list[str],
+) -> dict[str, object]:
+    """Return the members, with neighbours held fixed where their effect is asked for."""
+    if len(found) > 1 or found[0].strategy != "back-door" or options.smooth_confounder:
+        if options.spill_over:
+            raise NotIdentified(
+                "the effect on neighbours is read only where one back-door set is known and no "
+                "smooth hidden field is assumed."
+            )
+        return {"members": found}
+    x, y = columns.index(effect.cause), columns.index(effect.outcome)
+    given = tuple(columns.index(name) for name in found[0].adjustment_set or ())
+    if not options.spill_over:
+        if table.overlap == 0:
+            note = spill_over_warning(columns, x, y, given)
+            warnings += [note] if note else []
+        return {"members": found}
+    if table.overlap > 0:
+        raise NotIdentified(
+            f"the patches overlap by {table.overlap:.0%}: what neighbours share is no influence; "
+            "take patches that only touch."
+        )
+    scale = (effect.contrast[1] - effect.contrast[0]) * float(columns.scale[y] / columns.scale[x])
+    slopes = spill_over_slopes(columns, x, y, given, options.neighbour_distance_patches)
+    told = scaled_spill_over(slopes, scale)
+    own = replace(found[0], mean=told.direct, sd=told.direct_sd, freedom=told.freedom)
+    return {"members": (own,), "spill_over": told}
+
+
+def _assumptions(member: EffectMember, options: EffectOptions) -> tuple[str, ...]:
+    told = []
+    if options.smooth_confounder:
+        told.append(
+            "what no column measures varies smoothly, over at least "
+            f"{options.confounder_length_patches:g} patches; a rough hidden cause would bias the "
+            "number as before."
+        )
+    if member.strategy == "front-door":
+        told.append(
+            f"all of the influence passes through {', '.join(member.used)}, and nothing hidden "
+            "drives them together with the cause or the outcome."
+        )
+    if member.strategy == "instrument":
+        told.append(
+            f"{', '.join(member.used)} acts on the outcome by way of the cause only, and shares "
+            "no hidden cause with it."
+        )
+    if options.spill_over:
+        told.append("the number is that of the patch's own cause, its neighbours held as they are.")
+    return tuple(told)
+
+
+def _completed(
+    effect: Effect,
+    table: PatchTable,
+    spatial: SpatialScore,
+    columns: Columns,
+    options: EffectOptions,
+    generator: np.random.Generator,
+) -> Effect:
+    """Return an identified effect with its checks, benchmarks and levels."""
+    member = effect.members[0]
+    if member.strategy != "back-door":
+        if options.modifiers:
+            note = "the effect by level is given for a back-door set only; it was left out."
+            return replace(effect, warnings=(*effect.warnings, note))
+        return effect
+    cause, outcome, held = effect.cause, effect.outcome, effect.adjustment_set
+    x, y = columns.index(cause), columns.index(outcome)
+    given = tuple(columns.index(name) for name in held)
+    refutations: dict[str, float] = {}
+    if not options.smooth_confounder:
+        refutations = spatial_placebo(
+            spatial, columns, cause, outcome, held, effect.contrast, generator
+        )
+    length = options.confounder_length_patches if options.smooth_confounder else None
+    levels = []
+    for modifier in options.modifiers:
+        split = effects_by_level(
+            table, cause, outcome, held, effect.contrast, modifier, options.n_levels, length
+        )
+        refutations[f"same_at_all_{modifier}_p_value"] = levels_differ(split)
+        levels += split
+    benchmarks = benchmarks_of(spatial, x, y, given, columns.names)
+    return replace(effect, refutations=refutations, by_level=tuple(levels), benchmarks=benchmarks)
 
 
 def _dowhy_estimate(

@@ -1,14 +1,15 @@
-"""Which columns to hold fixed so that only the influence of the cause is left."""
+"""What has to be held fixed, followed or used so that only the influence of the cause is left."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
 import networkx as nx
 
-from physlearn.causal.columns import Columns
+from physlearn.causal.effect_estimates.effect_records import EffectOptions, Estimand
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.members import (
     HIDDEN,
@@ -18,60 +19,210 @@ from physlearn.causal.members import (
     with_missed_edge,
 )
 from physlearn.causal.quiet import quiet
-from physlearn.checks import NotIdentified
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
-def adjustment_sets(
-    columns: Columns,
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """The estimands over the graphs that are still possible, or why there is none.
+
+    `would_identify` names what nobody measured and each of which alone would identify the effect.
+    """
+
+    estimands: tuple[Estimand, ...]
+    reason: str = ""
+    would_identify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """dowhy's answer for one graph; `back_door` is None where no such set exists."""
+
+    back_door: tuple[str, ...] | None
+    front_door: tuple[str, ...]
+    instruments: tuple[str, ...]
+
+
+def identify(
+    observed: Collection[str],
     graph: CausalGraph | nx.DiGraph,
     cause: str,
     outcome: str,
+    options: EffectOptions,
     warnings: list[str],
-) -> list[tuple[str, ...] | None]:
-    """Return the different back-door sets over the graph's members; None where no path leads."""
-    import pandas as pd
+) -> Identification:
+    """Return how the effect can be read from the `observed` columns in every possible graph.
 
-    frame = pd.DataFrame(columns.values, columns=list(columns.names))
+    With `options.smooth_confounder` the hidden nodes count as observed: what they do is taken out
+    by the band in space, not by a column.
+    """
     tiers = graph.tiers if isinstance(graph, CausalGraph) else {}
     possible = members(graph, cause, outcome)
+    shared = [member for member in possible if _hidden_between(member, cause, outcome)]
+    if options.smooth_confounder:
+        # a hidden common cause alone is the case of no effect beside the smooth field
+        direct = [member for member in possible if member not in shared]
+        possible = direct or possible
     completed = [with_missed_edge(graph, member, cause, outcome) for member in possible]
     missed = any(new is not old for new, old in zip(completed, possible, strict=True))
     if missed:
         warnings.append(missed_edge_warning(cause, outcome))
     linked = [member for member in completed if nx.has_path(member, cause, outcome)]
-    sets = dict.fromkeys(_backdoor(frame, member, cause, outcome, tiers) for member in linked)
+    found = []
+    for member in linked:
+        estimand = _estimand(member, cause, outcome, observed, tiers, options)
+        if estimand is None:
+            would = columns_that_identify(member, cause, outcome, observed)
+            reason = _refusal(member, cause, outcome, observed, would, options.strategy)
+            return Identification((), reason, would)
+        found.append(estimand)
+    estimands = list(dict.fromkeys(found))
     # one set that blocks every back door in all the graphs settles what they disagree about
-    common = [s for s in sets if all(blocks_back_doors(m, cause, outcome, s) for m in linked)]
-    chosen: list[tuple[str, ...] | None] = [max(common, key=len)] if common else list(sets)
-    return [*chosen, None] if missed or len(linked) < len(completed) else chosen
+    common = [
+        e for e in estimands
+        if e.strategy == "back-door"
+        and all(blocks_back_doors(m, cause, outcome, e.held_fixed) for m in linked)
+    ]  # fmt: skip
+    if common:
+        estimands = [max(common, key=lambda e: len(e.held_fixed))]
+    if missed or len(linked) < len(completed):
+        estimands.append(Estimand("none"))
+    would = (_name(_hidden_between(shared[0], cause, outcome)),) if shared else ()
+    return Identification(tuple(estimands), would_identify=would)
 
 
-def _backdoor(
-    frame: pd.DataFrame,
+def columns_that_identify(
+    member: nx.DiGraph, cause: str, outcome: str, observed: Collection[str]
+) -> tuple[str, ...]:
+    """Return the unmeasured nodes each of which alone opens a back-door set; all, if none does."""
+    unmeasured = [node for node in member if node not in observed]
+    alone = [u for u in unmeasured if _back_door_exists(member, cause, outcome, {*observed, u})]
+    if not alone and _back_door_exists(member, cause, outcome, {*observed, *unmeasured}):
+        alone = unmeasured
+    return tuple(_name(node) for node in alone)
+
+
+def _back_door_exists(
+    member: nx.DiGraph, cause: str, outcome: str, observed: Collection[str]
+) -> bool:
+    """Whether some set exists: then the observed ancestors, less what the cause moves, are one."""
+    before = nx.ancestors(member, cause) | nx.ancestors(member, outcome)
+    chosen = (before - nx.descendants(member, cause) - {cause, outcome}) & set(observed)
+    return blocks_back_doors(member, cause, outcome, tuple(chosen))
+
+
+def _hidden_between(member: nx.DiGraph, cause: str, outcome: str) -> str:
+    """Return the node that stands for a hidden common cause of the two, "" for none."""
+    names = (f"{HIDDEN}{cause}|{outcome}", f"{HIDDEN}{outcome}|{cause}")
+    return next((name for name in names if name in member), "")
+
+
+def _name(node: str) -> str:
+    if not node.startswith(HIDDEN):
+        return node
+    return f"what drives both {node.removeprefix(HIDDEN).replace('|', ' and ')}"
+
+
+def _refusal(
     member: nx.DiGraph,
     cause: str,
     outcome: str,
+    observed: Collection[str],
+    would: tuple[str, ...],
+    strategy: str,
+) -> str:
+    if strategy in ("front-door", "instrument"):
+        what = {"front-door": "columns between", "instrument": "instrument of"}[strategy]
+        return (
+            f"the graph holds no {what} {cause} and {outcome} that identify the effect; use "
+            'strategy="auto".'
+        ).replace("instrument of", "instrument for")
+    unmeasured = [node for node in member if node not in observed]
+    text = f"{cause} and {outcome} may share a cause that no column measures"
+    text += f" ({', '.join(_name(node) for node in unmeasured)})" if unmeasured else ""
+    if not would:
+        return f"{text}; set {cause} on purpose."
+    if len(would) > 1 and not _back_door_exists(
+        member, cause, outcome, {*observed, _node(member, would[0])}
+    ):
+        return (
+            f"{text}; measure {' and '.join(would)}: held fixed together they identify the effect. "
+            f"Or set {cause} on purpose."
+        )
+    open_path = _path_through(member, _node(member, would[0]), cause, outcome)
+    why = f", as it closes {open_path}" if open_path else ""
+    return (
+        f"{text}; measure {' or '.join(would)}: held fixed it identifies the effect{why}. "
+        f"Or set {cause} on purpose."
+    )
+
+
+def _node(member: nx.DiGraph, name: str) -> str:
+    return next(node for node in member if _name(node) == name)
+
+
+def _path_through(member: nx.DiGraph, node: str, cause: str, outcome: str) -> str:
+    """Return the path by which a hidden node reaches both, "" where it does not."""
+    without = member.subgraph(set(member) - {cause})
+    try:
+        to_cause = nx.shortest_path(member, node, cause)
+        to_outcome = nx.shortest_path(without, node, outcome)
+    except nx.NetworkXNoPath:
+        return ""
+    first = " <- ".join(_name(n) for n in reversed(to_cause))
+    return " -> ".join([first, *(_name(n) for n in to_outcome[1:])])
+
+
+def _estimand(
+    member: nx.DiGraph,
+    cause: str,
+    outcome: str,
+    observed: Collection[str],
     tiers: Mapping[str, int],
-) -> tuple[str, ...]:
+    options: EffectOptions,
+) -> Estimand | None:
+    seen = {*observed, *member.nodes} if options.smooth_confounder else set(observed)
+    found = _ask_dowhy(
+        frozenset(member.edges), cause, outcome, tuple(sorted(seen & set(member.nodes)))
+    )
+    wanted = options.strategy
+    if wanted in ("auto", "back-door") and found.back_door is not None:
+        chosen = _guarded(member, cause, outcome, set(found.back_door), tiers, seen)
+        return Estimand("back-door", tuple(name for name in chosen if name in observed))
+    if options.smooth_confounder:
+        return None
+    if wanted in ("auto", "front-door") and found.front_door:
+        return Estimand("front-door", (), found.front_door)
+    if wanted in ("auto", "instrument"):
+        return _instrument(member, cause, outcome, observed, found.instruments)
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _ask_dowhy(
+    edges: frozenset[tuple[str, str]], cause: str, outcome: str, observed: tuple[str, ...]
+) -> _Found:
+    """Return what dowhy identifies; only the graph counts, so an answer serves all tables."""
+    import pandas as pd
+
+    # a set has no order of its own, and dowhy's choice must not depend on it
+    member = nx.DiGraph(sorted(edges))
     with quiet("dowhy"):
         from dowhy import CausalModel
 
+        frame = pd.DataFrame(columns=list(observed), dtype=float)
         model = CausalModel(frame, cause, outcome, graph=member)
         estimand = model.identify_effect(method_name="maximal-adjustment")
+        back_door = None
         if estimand.estimands.get("backdoor") is not None:
             best = model.identify_effect(method_name=_method(member, cause, outcome))
-            found = set(best.get_backdoor_variables())
-            return _guarded(frame, member, cause, outcome, found, tiers)
-    hidden = [n for n in member if n.startswith(HIDDEN) and n.endswith(f"{cause}|{outcome}")]
-    hidden += [n for n in member if n not in frame.columns and n not in hidden]
-    raise NotIdentified(
-        f"{cause} and {outcome} may share a cause that no column measures"
-        + (f" ({hidden[0].removeprefix(HIDDEN).replace('|', ' and ')})" if hidden else "")
-        + "; measure it, or set the cause on purpose."
-    )
+            back_door = tuple(sorted(best.get_backdoor_variables()))
+        front_door = ()
+        if estimand.estimands.get("frontdoor") is not None:
+            front_door = tuple(sorted(estimand.get_frontdoor_variables()))
+        instruments = ()
+        if estimand.estimands.get("iv") is not None:
+            instruments = tuple(sorted(estimand.get_instrumental_variables()))
+    return _Found(back_door, front_door, instruments)
 
 
 def _method(member: nx.DiGraph, cause: str, outcome: str) -> str:
@@ -84,20 +235,42 @@ def _method(member: nx.DiGraph, cause: str, outcome: str) -> str:
     return "efficient-adjustment" if len(set(first)) == len(first) else "minimal-adjustment"
 
 
+def _instrument(
+    member: nx.DiGraph,
+    cause: str,
+    outcome: str,
+    observed: Collection[str],
+    by_dowhy: tuple[str, ...],
+) -> Estimand | None:
+    """Return instruments without anything held fixed (dowhy's), else one that needs a set."""
+    without = nx.DiGraph(member)
+    without.remove_edges_from(list(member.out_edges(cause)))
+    clean = tuple(z for z in by_dowhy if nx.is_d_separator(without, {z}, {outcome}, set()))
+    if clean:
+        return Estimand("instrument", (), clean)
+    allowed = (set(observed) & set(member)) - nx.descendants(member, cause) - {cause, outcome}
+    for z in sorted(allowed):
+        others = allowed - {z}
+        held = nx.find_minimal_d_separator(without, {z}, {outcome}, restricted=others)
+        if held is not None and not nx.is_d_separator(member, {z}, {cause}, held):
+            return Estimand("instrument", tuple(sorted(held)), (z,))
+    return None
+
+
 def _guarded(
-    frame: pd.DataFrame,
     member: nx.DiGraph,
     cause: str,
     outcome: str,
     found: set[str],
     tiers: Mapping[str, int],
+    observed: Collection[str],
 ) -> tuple[str, ...]:
     """Return the adjustment set made safe against a link that the graph missed.
 
     The causes of the cause are held fixed too, at some cost of precision. A column of a later
     tier than the cause is not: it may carry part of the influence.
     """
-    parents = {p for p in member.predecessors(cause) if p in frame.columns}
+    parents = {p for p in member.predecessors(cause) if p in observed}
     own = tiers.get(cause, math.inf)
     early = {name for name in found if tiers.get(name, -math.inf) <= own}
     for candidate in (early | parents, early, found):

@@ -2,12 +2,253 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from physlearn.causal.columns import Columns
+import networkx as nx
+import numpy as np
+from scipy import fft, stats
+
+from physlearn.causal.columns import Columns, prepare_columns, require_table
+from physlearn.causal.effect_estimates.effect_records import Effect
+from physlearn.causal.effect_estimates.slopes import back_door_slope
+from physlearn.causal.effect_estimates.smooth_confounders import score_of
+from physlearn.causal.graphs import CausalGraph
+from physlearn.causal.spatial_layout import Floats, SpatialLayout
 from physlearn.causal.spatial_test import SpatialScore
+from physlearn.checks import InputError, NotIdentified, as_generator
+
+if TYPE_CHECKING:
+    from physlearn.records import PatchTable
 
 N_PLACEBOS = 200
+LEAST_SHIFT = 0.2
+"""A placebo is moved by at least this share of the field of view."""
+PASSED = 0.01
+"""P value below which a check has failed."""
+N_RANDOM_CAUSES = 20
+SIDES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Refutation:
+    """One check of an effect.
+
+    Attributes
+    ----------
+    name
+        "placebo", "random common cause", "subsets" or "negative control".
+    passed
+        Whether the effect stood it.
+    value
+        What was found, in the outcome's unit (of the negative control: in that column's).
+    p_value
+        Of finding as much by chance where the effect is sound; of the placebo: of finding as
+        large an effect where there is none.
+    text
+        The finding as a sentence.
+
+    Examples
+    --------
+    >>> Refutation("subsets", True, 0.1, 0.4, "the parts of the field agree.").passed
+    True
+    """
+
+    name: str
+    passed: bool
+    value: float
+    p_value: float
+    text: str
+
+
+def refute(
+    effect: Effect,
+    table: PatchTable,
+    graph: CausalGraph | nx.DiGraph,
+    *,
+    negative_control: str | None = None,
+    rng: int | np.random.Generator | None = None,
+) -> tuple[Refutation, ...]:
+    """Return the checks of an effect that a back-door set identified.
+
+    The cause shifted over the field must lose its effect (placebo); a random common cause must
+    not move it; the quarters of the field must agree; and a column that the cause cannot touch
+    must not change with it (negative control, Lipsitch, Tchetgen Tchetgen and Cohen 2010,
+    doi:10.1097/EDE.0b013e3181d61eeb).
+
+    Parameters
+    ----------
+    effect
+        From `estimate_effect`.
+    table, graph
+        As given to it.
+    negative_control
+        A column that the cause cannot change but that a hidden common cause would also drive.
+    rng
+        Seed of the random fields.
+
+    Raises
+    ------
+    InputError
+        For an effect by another strategy, or a control that the graph says the cause may move.
+    NotIdentified
+        For an effect that was not identified.
+
+    Examples
+    --------
+    >>> from physlearn.causal import estimate_effect
+    >>> import pandas as pd
+    >>> from physlearn.records import PatchTable
+    >>> rng = np.random.default_rng(1)
+    >>> y, x = np.mgrid[:16, :16].reshape(2, -1)
+    >>> a = rng.normal(size=256)
+    >>> frame = pd.DataFrame({"a": a, "b": a + rng.normal(size=256), "c": rng.normal(size=256)})
+    >>> table = PatchTable.from_frame(frame, np.stack([x, y], 1), 1.0)
+    >>> graph = nx.DiGraph([("a", "b")])
+    >>> effect = estimate_effect(table, graph, "a", "b", rng=0)
+    >>> [check.passed for check in refute(effect, table, graph, negative_control="c", rng=0)]
+    [True, True, True, True]
+    """
+    require_table(table)
+    if not effect.identified:
+        raise NotIdentified(f"there is no effect to check: {effect.reason}")
+    if effect.strategy != "back-door":
+        raise InputError(
+            f"refute checks effects by a back-door set; this one is by {effect.strategy!r}."
+        )
+    generator, _ = as_generator(rng)
+    held = effect.adjustment_set
+    columns = prepare_columns(table, names=[effect.cause, effect.outcome, *held])
+    spatial = score_of(columns)
+    given = tuple(range(2, 2 + len(held)))
+    slope = back_door_slope(spatial, 0, 1, given, columns.names)
+    scale = (effect.contrast[1] - effect.contrast[0]) * float(columns.scale[1] / columns.scale[0])
+    checks = [
+        _placebo_check(spatial, columns, effect, generator),
+        _random_cause_check(spatial, given, slope.sd, scale, generator),
+        _subset_check(spatial, given, slope.sd, scale),
+    ]
+    if negative_control is not None:
+        checks.append(_negative_control(effect, table, graph, negative_control))
+    return tuple(checks)
+
+
+def _placebo_check(
+    spatial: SpatialScore, columns: Columns, effect: Effect, generator: np.random.Generator
+) -> Refutation:
+    held = effect.adjustment_set
+    found = spatial_placebo(
+        spatial, columns, effect.cause, effect.outcome, held, effect.contrast, generator
+    )
+    p_value = found["placebo_p_value"]
+    differs = p_value < 0.05
+    text = (
+        f"with {effect.cause} shifted over the field as large an effect is found in "
+        f"{p_value:.1%} of cases" + ("." if differs else ": it may be none.")
+    )
+    return Refutation("placebo", differs, found["placebo_mean"], p_value, text)
+
+
+def _random_cause_check(
+    spatial: SpatialScore,
+    given: tuple[int, ...],
+    sd: float,
+    scale: float,
+    generator: np.random.Generator,
+) -> Refutation:
+    """Hold fixed in addition a field like the cause's own, moved to another place."""
+    w_x, w_y = spatial.weights(0, given), spatial.weights(1, given)
+    r_x, r_y = spatial.values @ w_x, spatial.values @ w_y
+    true = float(w_x @ (spatial.gram - spatial.noise) @ w_x) * (spatial.n - spatial.n_trend)
+    noise = float(w_x @ spatial.noise @ w_y) * (spatial.n - spatial.n_trend)
+    before = (float(r_x @ r_y) - noise) / true
+    moves = []
+    for _ in range(N_RANDOM_CAUSES):
+        field = r_x[spatial.layout.shifted(generator)]
+        own = float(field @ field)
+        with_x, with_y = float(field @ r_x), float(field @ r_y)
+        after = (float(r_x @ r_y) - noise - with_x * with_y / own) / (true - with_x**2 / own)
+        moves.append(after - before)
+    largest = float(np.max(np.abs(moves)))
+    passed = largest < 3.0 * sd
+    text = f"a random common cause moves it by at most {largest / sd:.1f} standard deviations."
+    return Refutation("random common cause", passed, largest * abs(scale), math.nan, text)
+
+
+def _subset_check(
+    spatial: SpatialScore, given: tuple[int, ...], sd: float, scale: float
+) -> Refutation:
+    """Compare the slopes in the quarters of the field."""
+    grams, count = spatial.block_grams(spatial.layout.blocks(SIDES))
+    slopes, weights = [], []
+    true_all = _true_variance(spatial, given, spatial.gram)
+    for gram, n in zip(grams, count, strict=True):
+        moments = gram / n
+        w_x, w_y = (spatial.weights(k, given, moments) for k in (0, 1))
+        true = _true_variance(spatial, given, moments)
+        if true > 0.1 * true_all:
+            slopes.append(float(w_x @ (moments - spatial.noise) @ w_y) / true)
+            # the error of a part: fewer patches, and a cause that varies more or less there
+            weights.append(n / spatial.n * true / true_all / sd**2)
+    if len(slopes) < 2:
+        text = "the cause varies in one part of the field only."
+        return Refutation("subsets", False, math.nan, math.nan, text)
+    center = np.average(slopes, weights=weights)
+    spread = float(np.array(weights) @ (np.array(slopes) - center) ** 2)
+    freedom = max(spatial.error(0, 1, given)[1] - 2.0 - len(given), 2.0)
+    p_value = float(stats.f.sf(spread / (len(slopes) - 1), len(slopes) - 1, freedom))
+    apart = (max(slopes) - min(slopes)) * abs(scale)
+    passed = p_value >= PASSED
+    verb = "agree" if passed else "differ more than their errors"
+    text = f"the {len(slopes)} parts of the field {verb} (apart by {apart:.3g}, p = {p_value:.2g})."
+    return Refutation("subsets", passed, apart, p_value, text)
+
+
+def _true_variance(spatial: SpatialScore, given: tuple[int, ...], gram: Floats) -> float:
+    weights = spatial.weights(0, given, gram)
+    return float(weights @ (gram - spatial.noise) @ weights)
+
+
+def _negative_control(
+    effect: Effect, table: PatchTable, graph: CausalGraph | nx.DiGraph, control: str
+) -> Refutation:
+    """Estimate the effect on a column that the cause cannot touch: it must be nil."""
+    held = effect.adjustment_set
+    if control in (effect.cause, effect.outcome, *held) or control not in table.columns:
+        raise InputError(
+            "negative_control must be another column of the table than cause, outcome and those "
+            f"held fixed; got {control!r}."
+        )
+    directed = _possible_directions(graph)
+    if {control, effect.cause} <= set(directed) and nx.has_path(directed, effect.cause, control):
+        raise InputError(
+            f"negative_control must be a column that the cause cannot change; by the graph "
+            f"{effect.cause!r} may change {control!r}."
+        )
+    columns = prepare_columns(table, names=[effect.cause, control, *held])
+    slope = back_door_slope(score_of(columns), 0, 1, tuple(range(2, 2 + len(held))), columns.names)
+    scale = (effect.contrast[1] - effect.contrast[0]) * float(columns.scale[1] / columns.scale[0])
+    p_value = float(2.0 * stats.t.sf(abs(slope.mean) / slope.sd, slope.freedom))
+    passed = p_value >= PASSED
+    text = (
+        f"{control}, which {effect.cause} cannot change, changes with it by "
+        f"{slope.mean * scale:.3g} +- {abs(slope.sd * scale):.2g} (p = {p_value:.2g})"
+        + ("." if passed else ": something hidden drives both, and may bias the effect, too.")
+    )
+    return Refutation("negative control", passed, slope.mean * scale, p_value, text)
+
+
+def _possible_directions(graph: CausalGraph | nx.DiGraph) -> nx.DiGraph:
+    if not isinstance(graph, CausalGraph):
+        return nx.DiGraph(graph.edges)
+    directed = nx.DiGraph()
+    for edge in graph.edges:
+        if edge.mark_source != "arrow":
+            directed.add_edge(edge.source, edge.target)
+        if edge.mark_target != "arrow":
+            directed.add_edge(edge.target, edge.source)
+    return directed
 
 
 def spatial_placebo(
@@ -24,13 +265,32 @@ def spatial_placebo(
     given = tuple(columns.index(name) for name in adjustment)
     r_x = columns.values @ spatial.weights(x, given)
     r_y = columns.values @ spatial.weights(y, given)
-    true = float(r_x @ r_x)
-    shifted = np.array([r_x[columns.layout.shifted(generator)] @ r_y for _ in range(N_PLACEBOS)])
-    slopes = shifted / true * (contrast[1] - contrast[0])
+    shifted = _shifted_products(columns.layout, r_x, r_y, generator)
+    slopes = shifted / float(r_x @ r_x) * (contrast[1] - contrast[0])
     slopes *= float(columns.scale[y] / columns.scale[x])
-    beyond = np.count_nonzero(np.abs(shifted) >= abs(float(r_x @ r_y)))
+    beyond = np.count_nonzero(np.abs(shifted) >= abs(float(r_x @ r_y)) * (1 - 1e-12))
     return {
-        "placebo_p_value": float((1 + beyond) / (N_PLACEBOS + 1)),
+        "placebo_p_value": float((1 + beyond) / (len(shifted) + 1)),
         "placebo_mean": float(slopes.mean()),
         "placebo_sd": float(slopes.std()),
     }
+
+
+def _shifted_products(
+    layout: SpatialLayout, first: Floats, second: Floats, generator: np.random.Generator
+) -> Floats:
+    """Return the sums of products of one field with the other moved over the field of view.
+
+    On a full grid all moves by whole patches come from one transform; elsewhere moves are drawn.
+    """
+    cells = layout.cells
+    shape = None if cells is None else tuple(int(k) for k in cells.max(axis=0) + 1)
+    if cells is None or shape is None or shape[0] * shape[1] != layout.n:
+        drawn = [first[layout.shifted(generator)] @ second for _ in range(N_PLACEBOS)]
+        return np.asarray(drawn, dtype=np.float64)
+    images = np.zeros((2, *shape))
+    images[:, cells[:, 0], cells[:, 1]] = first, second
+    spectra = fft.rfft2(images)
+    products = fft.irfft2(spectra[0] * np.conj(spectra[1]), shape)
+    far = [np.minimum(np.arange(k), k - np.arange(k)) >= LEAST_SHIFT * k for k in shape]
+    return np.asarray(products[far[0][:, None] | far[1][None, :]], dtype=np.float64)
