@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.causal.effects import BAND, MASS, in_band
+from benchmarks.causal.offered import offered
 from benchmarks.causal.worlds import Floats, gaussian_field, noise_of, patch_table, seed_of
-from physlearn import causal
 from physlearn.causal import counterfactual
 from physlearn.records import PatchTable
 
@@ -158,17 +158,10 @@ def _by_gcm(world: CounterfactualWorld) -> tuple[pd.Series, float]:
     return answer["y"], time.process_time() - begun
 
 
-def answer_all() -> Callable[..., Any] | None:
-    """Return the function that answers for all patches, None where there is none yet."""
-    found = getattr(causal, "counterfactuals", None)
-    found = found if callable(found) else getattr(found, "counterfactuals", None)
-    return found if callable(found) else None
-
-
 def speed(quick: bool) -> list[Row]:
     """Time the answers of every patch of a large field, and dowhy.gcm's of the same."""
     world = make_counterfactual_world(20 if quick else LARGE, 2.0, None, 0)
-    n, many = world.table.n_patches, answer_all()
+    n, many = world.table.n_patches, offered("counterfactuals")
     by_gcm, spent_gcm = _by_gcm(world)
     shift = float((by_gcm - world.table.frame["y"]).mean())
     row: Row = {"what": f"counterfactuals of {n:,} patches (a set to its 90th percentile)",

@@ -29,7 +29,9 @@ Maker = Callable[[str, int, float, int, float, int], World]
 LEVEL = 0.05
 LARGEST_BOUND, LEAST_POWER, LEAST_DECIDED, ALLOWS = 0.07, 0.8, 0.8, 0.9
 EFFECTS = (0.0, 0.1, 0.2, 0.3)
-N_NULL, N_POWER, N_LARGE = 2000, 200, 500
+N_NULL, N_POWER = 2000, 200
+N_MORE, N_COSTLY = 1000, 500
+"""Null worlds of cells that stand beside a case's first one, and of those that take long."""
 N_PEERS = {0.0: 400, 0.2: 100}
 SEED = 20_000
 """First seed of the worlds; those who design take others."""
@@ -99,8 +101,13 @@ def tally(cell: Cell, effect: float, replicates: int) -> Tally:
         said.seconds.append(time.process_time() - begun)
         said.verdicts[verdict] += 1
         if verdict == "undecided":
-            said.reasons[re.sub(r"\d+(\.\d+)?", "..", reason)] += 1
+            said.reasons[_without_numbers(reason)] += 1
     return said
+
+
+def _without_numbers(reason: str) -> str:
+    """Return a reason without numbers and lists of columns, so that equal ones count as one."""
+    return re.sub(r"z\.\.(, z\.\.)*", "z", re.sub(r"\d+(\.\d+)?", "..", reason))
 
 
 def upper_bound(hits: int, n: int) -> float:
@@ -177,8 +184,10 @@ def _case(cell: Cell) -> Callable[[bool], list[Row]]:
     def check(quick: bool) -> list[Row]:
         if quick:
             return [measure(cell, 5, 2, quick=True)]
-        costly = cell.size > 64 or cell.n_given > 3
-        return [measure(cell, N_LARGE if costly else N_NULL, N_POWER // (2 if costly else 1))]
+        if cell.size > 64 or cell.n_given > 3:
+            return [measure(cell, N_COSTLY, N_POWER // 2)]
+        first = cell.must_decide or (cell.size, cell.n_given, cell.length) == (64, 1, 3)
+        return [measure(cell, N_NULL if first else N_MORE, N_POWER)]
 
     check.__doc__ = f"Type-I error and power: {cell.name}."
     return check

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy import fft
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.ndimage import shift as moved
 
@@ -110,21 +112,34 @@ KEPT_OUT_CASES: dict[str, KeptOutCase] = {
 def _spectral(shape: tuple[int, int], kind: str, length: float, rng: np.random.Generator) -> Floats:
     """Return a field of unit variance by the spectrum of its covariance on a torus."""
     torus = (2 * shape[0], 2 * shape[1])
+    if kind == "anisotropic":
+        amplitude = _elongated(torus, length, rng.uniform(0.0, np.pi))
+    else:
+        amplitude = _round(torus, kind, length)
+    wave = fft.rfft2(rng.standard_normal(torus)) * amplitude
+    return np.asarray(fft.irfft2(wave, torus)[: shape[0], : shape[1]])
+
+
+def _amplitude(covariance: Floats) -> Floats:
+    """Return the root of the power of the modes that rfft2 keeps; unit variance over all modes."""
+    power = np.maximum(fft.fft2(covariance).real, 0.0)
+    return np.asarray(np.sqrt(power / power.mean())[:, : covariance.shape[1] // 2 + 1])
+
+
+@lru_cache(maxsize=16)
+def _round(torus: tuple[int, int], kind: str, length: float) -> Floats:
     down, along = (np.minimum(np.arange(k), k - np.arange(k)) for k in torus)
     r = np.hypot(down[:, None], along[None]) / length
     if kind == "exponential":
-        covariance = np.exp(-r)
-    elif kind == "matern":
-        covariance = (1.0 + np.sqrt(3.0) * r) * np.exp(-np.sqrt(3.0) * r)
-    else:
-        angle = rng.uniform(0.0, np.pi)
-        rows, columns = (np.fft.fftfreq(k) * k for k in torus)
-        u = np.cos(angle) * rows[:, None] + np.sin(angle) * columns[None]
-        v = -np.sin(angle) * rows[:, None] + np.cos(angle) * columns[None]
-        covariance = np.exp(-np.hypot(u / (1.8 * length), v / (0.6 * length)))
-    power = np.maximum(np.fft.fft2(covariance).real, 0.0)
-    wave = np.fft.fft2(rng.standard_normal(torus)) * np.sqrt(power / power.mean())
-    return np.asarray(np.fft.ifft2(wave).real[: shape[0], : shape[1]])
+        return _amplitude(np.exp(-r))
+    return _amplitude((1.0 + np.sqrt(3.0) * r) * np.exp(-np.sqrt(3.0) * r))
+
+
+def _elongated(torus: tuple[int, int], length: float, angle: float) -> Floats:
+    rows, columns = (np.fft.fftfreq(k) * k for k in torus)
+    u = np.cos(angle) * rows[:, None] + np.sin(angle) * columns[None]
+    v = -np.sin(angle) * rows[:, None] + np.cos(angle) * columns[None]
+    return _amplitude(np.exp(-np.hypot(u / (1.8 * length), v / (0.6 * length))))
 
 
 def _grains(shape: tuple[int, int], length: float, rng: np.random.Generator) -> Floats:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import fft
 from scipy.ndimage import gaussian_filter
 from scipy.ndimage import shift as moved
 
@@ -56,11 +58,15 @@ class Case:
     noise_correlation
         Between the noise of any two channels.
     noise_length
-        Correlation length of the noise, in patches; 0 for white.
+        Length l of the noise's correlation exp(-r^2 / 2 l^2), in patches; 0 for white.
     covariance_known
         Whether the table tells the covariance of the noise (zeros where there is none).
     scans
         How often the same patches are measured.
+    kinds
+        "real", "binary", "ordinal" (four levels) or "count" (Poisson) for x, y and every z. What
+        z causes feels its levels; x and y are read off what they would be as real columns, between
+        which the partial effect is meant.
     """
 
     square: float = 0.0
@@ -73,6 +79,7 @@ class Case:
     noise_length: float = 0.0
     covariance_known: bool = True
     scans: int = 1
+    kinds: tuple[str, str, str] = ("real", "real", "real")
 
 
 _STILL = (0.0, 0.0)
@@ -100,6 +107,10 @@ CASES: dict[str, Case] = {
     ),
     "clean, errors not told": Case(covariance_known=False),
     "unknown noise SNR 10": Case(snr=_TEN, covariance_known=False),
+    "binary x": Case(kinds=("binary", "real", "real")),
+    "binary x and y": Case(kinds=("binary", "binary", "real")),
+    "binary z": Case(kinds=("real", "real", "binary")),
+    "count y, ordinal z": Case(kinds=("real", "count", "ordinal")),
     "repeat scan SNR 10": Case(snr=_TEN, covariance_known=False, scans=2),
 }
 
@@ -142,6 +153,13 @@ def seed_of(*parts: object) -> np.random.Generator:
     return np.random.default_rng([zlib.crc32(repr(part).encode()) for part in parts])
 
 
+@lru_cache(maxsize=32)
+def _amplitude(torus: tuple[int, int], length: float) -> Floats:
+    rows, columns = (2 * np.pi * np.fft.fftfreq(k) for k in torus)
+    power = np.exp(-0.5 * length**2 * (rows[:, None] ** 2 + columns**2))
+    return np.asarray(np.sqrt(power / power.mean())[:, : torus[1] // 2 + 1])
+
+
 def gaussian_field(
     shape: tuple[int, int], length: float, rng: np.random.Generator, white: float = WHITE
 ) -> Floats:
@@ -149,11 +167,8 @@ def gaussian_field(
     if length <= 0:
         return rng.standard_normal(shape)
     torus = (2 * shape[0], 2 * shape[1])
-    rows, columns = (2 * np.pi * np.fft.fftfreq(k) for k in torus)
-    power = np.exp(-0.5 * length**2 * (rows[:, None] ** 2 + columns**2))
-    amplitude = np.sqrt(power / power.mean())[:, : torus[1] // 2 + 1]
-    wave = np.fft.rfft2(rng.standard_normal(torus)) * amplitude
-    smooth = np.fft.irfft2(wave, torus)[: shape[0], : shape[1]]
+    wave = fft.rfft2(rng.standard_normal(torus)) * _amplitude(torus, length)
+    smooth = fft.irfft2(wave, torus)[: shape[0], : shape[1]]
     rest = rng.standard_normal(shape)
     return np.asarray(np.sqrt(1.0 - white) * smooth + np.sqrt(white) * rest)
 
@@ -171,6 +186,18 @@ def patch_table(
     )  # fmt: skip
 
 
+def _as_kind(field: Floats, kind: str, rng: np.random.Generator) -> Floats:
+    """Return what is read off a field: 0 and 1, levels 0 to 3, or counts."""
+    standard = (field - field.mean()) / field.std()
+    if kind == "binary":
+        return np.where(standard > 0.3, 1.0, 0.0)
+    if kind == "ordinal":
+        return np.digitize(standard, (-0.8, 0.3, 1.0)).astype(np.float64)
+    if kind == "count":
+        return rng.poisson(np.exp(0.8 + 0.6 * standard)).astype(np.float64)
+    return field
+
+
 def true_fields(
     case: Case, size: int, length: float, n_given: int, effect: float, rng: np.random.Generator
 ) -> tuple[list[Floats], list[Floats]]:
@@ -183,6 +210,7 @@ def true_fields(
         for _ in range(n_given)
     ]
     own, other = (gaussian_field(shape, length, rng) for _ in range(2))
+    given = [_as_kind(z, case.kinds[2], rng) for z in given]
     slope = effect / np.sqrt(1.0 - effect**2)
     x, y = own.copy(), slope * own + other
     gain = STRENGTH / np.sqrt(max(n_given * (1.0 + share * (n_given - 1)), 1.0))
@@ -194,7 +222,9 @@ def true_fields(
         y += of_y + slope * of_x
     factor = np.linspace(*case.scale, shape[1])[None]
     left = [factor * own, factor * (slope * own + other)]
-    return [factor * x, factor * y, *given], left
+    x = _as_kind(factor * x, case.kinds[0], rng)
+    y = _as_kind(factor * y, case.kinds[1], rng)
+    return [x, y, *given], left
 
 
 def make_world(
@@ -219,7 +249,8 @@ def make_world(
         covariance = alike * np.outer(sd, sd)
     told: dict[str, object] = {}
     if about.noise_length:
-        told["error_correlation_length"] = about.noise_length
+        # a table tells the distance at which the correlation has fallen to 1 / e
+        told["error_correlation_length"] = np.sqrt(2.0) * about.noise_length
     known = covariance if about.covariance_known else None
     scans = tuple(
         patch_table(

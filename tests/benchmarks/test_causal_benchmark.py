@@ -27,7 +27,7 @@ def causes_of(world, size):
     basis = []
     for z in world.true[:, 2:].T:
         near = gaussian_filter(z.reshape(size, size), 1.5).ravel()
-        basis += [part * factor**k for part in (z, z**2, near) for k in range(4)]
+        basis += [part * factor**k for part in (z, z**2, z**3, near) for k in range(4)]
     return basis
 
 
@@ -58,6 +58,23 @@ def test_true_columns_are_independent_given_the_true_conditioning_fields():
             found.append(np.corrcoef(x, y)[0, 1])
         # fields without correlation: six partial correlations of standard error 1 / size each
         assert abs(np.mean(found)) < 4.0 / size / np.sqrt(6), case
+
+
+def test_columns_of_other_kinds_hold_their_levels():
+    from benchmarks.causal.worlds import make_world
+
+    levels = {
+        name: {column: set(table[column]) for column in table}
+        for name in ("binary x and y", "binary z", "count y, ordinal z")
+        for table in [make_world(name, 32, 1.0, 2, 0.2, 0).table.frame]
+    }
+    both = levels["binary x and y"]
+    assert both["x"] == both["y"] == levels["binary z"]["z1"] == {0.0, 1.0}
+    assert levels["count y, ordinal z"]["z2"] == {0.0, 1.0, 2.0, 3.0}
+    counts = levels["count y, ordinal z"]["y"]
+    assert min(counts) == 0.0
+    assert len(counts) > 4
+    assert len(levels["binary z"]["x"]) == 32 * 32
 
 
 def test_columns_as_they_come_are_confounded():
