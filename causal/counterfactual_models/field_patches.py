@@ -200,12 +200,19 @@ def _last_frame(run: FieldRun, terms: dict[str, float], drive: Floats) -> Floats
         kappa_y=max(terms.get("gradient_y", both), 0.0),
     )
     force = terms["field"] * drive + terms.get("bias", 0.0)
-    film = simulate_ginzburg_landau(
-        potential,
-        run.start,
-        frame_times=[0.0, run.duration],
-        pixel_size=run.pixel_size,
-        drive=np.asarray(force)[None],
-        settings=FieldSettings(boundary=run.boundary),
-    )
-    return np.asarray(film.to_numpy()[-1], dtype=np.float64)
+    step: float | None = None
+    ends = []
+    for _ in range(2):
+        film = simulate_ginzburg_landau(
+            potential,
+            run.start,
+            frame_times=[0.0, run.duration],
+            pixel_size=run.pixel_size,
+            time_step=step,
+            drive=np.asarray(force)[None],
+            settings=FieldSettings(boundary=run.boundary),
+        )
+        ends.append(np.asarray(film.to_numpy()[-1], dtype=np.float64))
+        step = float(film.attrs["time_step"]) / 2.0
+    # the stepper's error is proportional to its step (1.5 % at the step it chooses): taken out
+    return np.asarray(2.0 * ends[1] - ends[0])

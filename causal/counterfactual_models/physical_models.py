@@ -104,7 +104,7 @@ def physical_counterfactual(
     table
         Patches, with the model's causes and outcome among the columns.
     do
-        Column -> a value in the column's unit, or one a patch asked for.
+        Column -> a value in the column's unit; or one a patch asked for, or one a patch of the table.
     patches
         Rows of the table, or a mask; all when None.
     n_draws
@@ -142,7 +142,7 @@ def physical_counterfactual(
         )
     check_count("n_draws", n_draws, 2)
     rows = check_patches(patches, table.n_patches)
-    values = check_do(do, len(rows))
+    values = check_do(do, rows, table.n_patches)
     for name in (*values, *model.causes, model.outcome):
         if name not in table.columns:
             raise InputError(f"{name!r} is no column of the table ({', '.join(table.columns)}).")
@@ -194,7 +194,7 @@ def _noise(
     slopes = np.zeros((n, len(names)))
     for k, name in enumerate([] if model.exact else model.causes):
         step = np.sqrt(own[:, k, k])
-        if not step.any() or (name not in question.do and len(question.do) == 0):
+        if not step.any():
             continue
         ends = [
             model.change(

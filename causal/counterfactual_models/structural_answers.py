@@ -65,7 +65,7 @@ def counterfactuals(
     graph
         From `discover_graph`, or a `networkx.DiGraph` that you know.
     do
-        Column -> a value in the column's unit, or one a patch asked for.
+        Column -> a value in the column's unit; or one a patch asked for, or one a patch of the table.
     outcome
         Column whose value is asked for.
     patches
@@ -125,7 +125,7 @@ def answer_question(
 ) -> Counterfactuals:
     """Return the answers of a fitted model; the arguments are those of `counterfactuals`."""
     rows = check_patches(patches, model.table.n_patches)
-    values = _checked_do(model, do, outcome, len(rows))
+    values = _checked_do(model, do, outcome, rows)
     place = _checked_level(model, outcome, level)
     question = Question(model.data, rows, values, outcome, place, model.seed)
     factual = model.data.raw[outcome][rows]
@@ -175,8 +175,9 @@ def check_patches(patches: ArrayLike | None, n_patches: int) -> Integers:
     return np.asarray(rows)
 
 
-def check_do(do: Mapping[str, ArrayLike], n: int) -> dict[str, Floats]:
-    """Return the values (n,) of each column set."""
+def check_do(do: Mapping[str, ArrayLike], rows: Integers, n_patches: int) -> dict[str, Floats]:
+    """Return the values (n,) of each column set, given as one, one a row, or one a patch."""
+    n = len(rows)
     if not do:
         raise InputError("do must set at least one column, for example {'composition': 0.3}.")
     result = {}
@@ -184,19 +185,21 @@ def check_do(do: Mapping[str, ArrayLike], n: int) -> dict[str, Floats]:
         if np.asarray(value).dtype == bool:
             raise InputError(f"do[{name!r}] must be a finite number; got {value!r}.")
         array = check_array(f"do[{name!r}]", value)
-        if array.shape not in ((), (n,)):
+        if array.shape not in ((), (n,), (n_patches,)):
             raise InputError(
-                f"do[{name!r}] must be one number or one a patch asked for ({n}); got shape "
-                f"{array.shape}."
+                f"do[{name!r}] must be one number, one a patch of the table ({n_patches}) or one a "
+                f"patch asked for ({n}); got shape {array.shape}."
             )
+        if array.shape == (n_patches,):
+            array = array[rows]
         result[str(name)] = np.broadcast_to(array, (n,)).astype(np.float64)
     return result
 
 
 def _checked_do(
-    model: StructuralModel, do: Mapping[str, ArrayLike], outcome: str, n: int
+    model: StructuralModel, do: Mapping[str, ArrayLike], outcome: str, rows: Integers
 ) -> dict[str, Floats]:
-    values = check_do(do, n)
+    values = check_do(do, rows, model.table.n_patches)
     graph = model.graph
     nodes = graph.columns if isinstance(graph, CausalGraph) else tuple(graph.nodes)
     for name in (*values, outcome):
