@@ -103,7 +103,7 @@ def closed_form(quick: bool) -> list[Row]:
         worst = max(worst, abs(said.mean - wanted) / world.table.frame["y"].std())
     return [{
         "what": f"counterfactual less its closed form, in sd of the outcome, {n} patches",
-        "measured": f"at most {worst:.1e}", "goal": f"<= {SAME:g}", "met": worst <= SAME,
+        "measured": f"at most {worst:.1e}", "goal": f"<= {SAME:g}", "met": bool(worst <= SAME),
     }]  # fmt: skip
 
 
@@ -137,8 +137,8 @@ def coverage(length: float, snr: float | None, quick: bool) -> list[Row]:
     }]  # fmt: skip
 
 
-def _by_gcm(world: CounterfactualWorld) -> tuple[pd.Series, float]:
-    """Return dowhy.gcm's answer for all patches (a one larger) and its CPU seconds."""
+def _by_gcm(world: CounterfactualWorld, value: float) -> tuple[pd.Series, float]:
+    """Return dowhy.gcm's answer for all patches, a set to a value, and its CPU seconds."""
     gcm = importlib.import_module("dowhy.gcm")
     frame = world.table.frame
     begun = time.process_time()
@@ -154,7 +154,7 @@ def _by_gcm(world: CounterfactualWorld) -> tuple[pd.Series, float]:
             else:
                 model.set_causal_mechanism(node, gcm.EmpiricalDistribution())
         gcm.fit(model, frame)
-        answer = gcm.counterfactual_samples(model, {"a": lambda a: a + 1.0}, observed_data=frame)
+        answer = gcm.counterfactual_samples(model, {"a": lambda _: value}, observed_data=frame)
     return answer["y"], time.process_time() - begun
 
 
@@ -162,14 +162,14 @@ def speed(quick: bool) -> list[Row]:
     """Time the answers of every patch of a large field, and dowhy.gcm's of the same."""
     world = make_counterfactual_world(20 if quick else LARGE, 2.0, None, 0)
     n, many = world.table.n_patches, offered("counterfactuals")
-    by_gcm, spent_gcm = _by_gcm(world)
+    value = float(world.table.frame["a"].quantile(0.9))
+    by_gcm, spent_gcm = _by_gcm(world, value)
     shift = float((by_gcm - world.table.frame["y"]).mean())
     row: Row = {"what": f"counterfactuals of {n:,} patches (a set to its 90th percentile)",
                 "goal": f"<= {MOST_SECONDS} s"}  # fmt: skip
     if many is None:
         row |= {"measured": "absent: no function answers for all patches yet", "met": None}
     else:
-        value = float(world.table.frame["a"].quantile(0.9))
         spent = []
         for k in range(4):
             begun = time.process_time()
@@ -180,7 +180,7 @@ def speed(quick: bool) -> list[Row]:
                 "met": best <= MOST_SECONDS}  # fmt: skip
     return [row, {
         "what": f"dowhy.gcm, the same {n:,} patches",
-        "measured": f"{spent_gcm:.2f} CPU s (mean change of y by a + 1: {shift:.3f})",
+        "measured": f"{spent_gcm:.2f} CPU s without intervals (mean change of y: {shift:.3f})",
         "goal": None, "met": None,
     }]  # fmt: skip
 

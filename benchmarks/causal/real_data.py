@@ -105,9 +105,8 @@ def compare(what: str, frame: pd.DataFrame, truth: nx.DiGraph, kind: str) -> lis
     if "precision" in ours and peers:
         best = max(peers, key=f1)
         ours["met"] = f1(ours) >= f1(best)
-        ours["goal"] = (
-            f"F1 of links {f1(ours):.2f} >= {f1(best):.2f} ({best['what'][-12:].strip()})"
-        )
+        who = best["what"].split(": ")[-1]
+        ours["goal"] = f"F1 of links {f1(ours):.2f} >= {f1(best):.2f} ({who})"
     return rows
 
 
