@@ -68,7 +68,8 @@ class Dictionary:
 
 NARROW = Dictionary()
 LEAN = Dictionary(shifts=CROSS, squares=HERE, cubes=(), degree=1, trend=2)
-WIDE = Dictionary(shifts=TWENTY_ONE, degree=4, trend=4, cutoff=1.7)
+LEAN_LONG = Dictionary(squares=HERE, cubes=(), degree=1, trend=2, cutoff=2.0)
+WIDE = Dictionary(shifts=TWENTY_ONE, degree=3, trend=3, cutoff=1.9)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

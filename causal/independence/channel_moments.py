@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
 from physlearn.causal.independence.channel_dictionary import (
@@ -34,6 +35,8 @@ class ChannelMoments:
     blocks
         Means over each block of products of features, the errors' part taken out,
         shape (n_blocks, n_features, n_features).
+    mean
+        The same over all patches, shape (n_features, n_features).
     counts
         Patches of each block.
     noise
@@ -50,8 +53,9 @@ class ChannelMoments:
         Share of the waves that the filter lets through.
     """
 
-    features: Floats
-    blocks: Floats
+    features: NDArray[np.float32]
+    blocks: NDArray[np.float32]
+    mean: Floats
     counts: Floats
     noise: Floats
     size: int
@@ -60,11 +64,6 @@ class ChannelMoments:
     order: Integers
     grid: Grid
     band: float
-
-    @property
-    def mean(self) -> Floats:
-        """Mean products over all patches."""
-        return np.tensordot(self.counts / self.counts.sum(), self.blocks, axes=1)
 
     def features_of(self, given: Sequence[int]) -> Integers:
         """Return the features of columns and the trend, in order."""
@@ -122,7 +121,12 @@ def block_count(shape: tuple[int, int], margin: int) -> tuple[int, int]:
 
 
 def channel_moments(
-    values: Floats, grid: Grid, noise: ChannelNoise, dictionary: Dictionary
+    values: Floats,
+    grid: Grid,
+    noise: ChannelNoise,
+    dictionary: Dictionary,
+    *,
+    transfer: Floats | None = None,
 ) -> ChannelMoments:
     """Return the moments of the features of all columns.
 
@@ -136,9 +140,12 @@ def channel_moments(
         Errors of the columns, same units.
     dictionary
         The features.
+    transfer
+        The common filter, when it is known already; else `common_filter`.
     """
     fields = grid.filled(grid.image(np.ascontiguousarray(values.T)))
-    transfer = common_filter(fields, grid, noise, dictionary.cutoff)
+    if transfer is None:
+        transfer = common_filter(fields, grid, noise, dictionary.cutoff)
     locations = location_terms(grid.shape, max(dictionary.degree, dictionary.trend))
     rows = block_rows(grid, dictionary.margin, block_count(grid.shape, dictionary.margin))
     order, cuts = rows
@@ -169,7 +176,20 @@ def channel_moments(
                 blocks[:, second, first] -= grams.transpose(0, 2, 1)
                 total[second, first] += mean.T
     band = float((transfer**2).sum() ** 2 / (transfer**4).sum() / transfer.size)
-    return ChannelMoments(features, blocks, counts, total, size, p, n_trend, order, grid, band)
+    return ChannelMoments(
+        # every test reads a part of these: half of the memory is half of the time
+        features=features.astype(np.float32),
+        blocks=blocks.astype(np.float32),
+        mean=np.tensordot(counts / counts.sum(), blocks, axes=1),
+        counts=counts,
+        noise=total,
+        size=size,
+        n_columns=p,
+        n_trend=n_trend,
+        order=order,
+        grid=grid,
+        band=band,
+    )
 
 
 def _write_features(

@@ -107,21 +107,29 @@ class Scorer:
         weights = np.zeros(len(self.mean))
         weights[here] = 1.0
         weights[fit.index] -= coefficients
-        products = moments.blocks[:, here, :].copy()
         field = moments.features[here].copy()
-        for part in (*(slice(c * size, (c + 1) * size) for c in given), slice(total, None)):
-            products += np.matmul(weights[part], moments.blocks[:, part, :])
-            field += weights[part] @ moments.features[part]
-        noise = float(weights @ moments.noise @ weights)
+        parts = [*(slice(c * size, (c + 1) * size) for c in given), slice(total, len(weights))]
+        centers = moments.blocks[:, here, :total:size].copy()
+        products = np.concatenate([moments.blocks[:, here, own] for own in parts], axis=1)
+        for part in parts:
+            own_weights = weights[part].astype(np.float32)
+            field += own_weights @ moments.features[part]
+            centers += own_weights @ moments.blocks[:, part, :total:size]
+            begin = 0
+            for own in parts:  # small views: the moments of a test are never gathered
+                end = begin + own.stop - own.start
+                products[:, begin:end] += own_weights @ moments.blocks[:, part, own]
+                begin = end
+        used = fit.used(here)
+        noise = float(weights[used] @ moments.noise[np.ix_(used, used)] @ weights[used])
         observed = float(field @ field) / len(field)
         image = np.zeros(moments.grid.shape)
         image.ravel()[moments.order] = field
-        centers = products[:, : moments.n_columns * size : size]
         return _Residual(
             weights,
             coefficients,
-            products[:, fit.index],
-            centers.copy(),
+            products.astype(np.float64),
+            centers.astype(np.float64),
             observed,
             max(observed - noise, 0.1 * observed),
             self._lags.autocorrelation(image),
@@ -147,11 +155,17 @@ class Scorer:
             value=corrected,
             error=float(np.sqrt(variance)),
             freedom=b - 1,
-            noise_part=float(first.weights @ self.moments.noise @ second.weights),
+            noise_part=self._noise_part(fit, x, y, first, second),
             scale=float(np.sqrt(first.true * second.true)),
             n_effective=n_effective,
             parts=parts,
         )
+
+    def _noise_part(self, fit: _Fit, x: int, y: int, first: _Residual, second: _Residual) -> float:
+        """Return what the errors add to the mean product of two residuals."""
+        one, two = (fit.used(column * self.moments.size) for column in (x, y))
+        noise = self.moments.noise[np.ix_(one, two)]
+        return float(first.weights[one] @ noise @ second.weights[two])
 
     def _without_a_block(
         self, fit: _Fit, first: _Residual, second: _Residual, value: float, parts: Floats
@@ -183,6 +197,10 @@ class _Fit:
     index: Integers
     inverse: Floats
     lift: Floats
+
+    def used(self, here: int) -> Integers:
+        """Return the features with weights in the residual of feature `here`."""
+        return np.append(self.index, here)
 
 
 @dataclass(slots=True, eq=False)

@@ -12,6 +12,7 @@ from scipy import stats
 from physlearn.causal.columns import Columns
 from physlearn.causal.independence.channel_dictionary import (
     LEAN,
+    LEAN_LONG,
     NARROW,
     WIDE,
     Dictionary,
@@ -28,6 +29,8 @@ from physlearn.checks import InputError
 
 PATCHES_PER_FEATURE = 9.0
 """Effective patches that each feature of a regression needs, or its level is not held."""
+BAND = 0.6
+"""Share of the patches that count in the band, for choosing a dictionary before it is filtered."""
 Key = tuple[int, int, tuple[int, ...]]
 
 
@@ -47,7 +50,7 @@ class ChannelOptions:
     """
 
     noise_relative_error: float = 0.2
-    smallest_effect: float = 0.02
+    smallest_effect: float = 0.01
     largest_missed: float = 0.3
 
 
@@ -131,6 +134,8 @@ class ChannelIndependenceTest:
         self.noise = ChannelNoise(
             columns.noise_by_patch, columns.error_lags, columns.error_correlation
         )
+        inside = self.grid.observed[NARROW.margin : -NARROW.margin, NARROW.margin : -NARROW.margin]
+        self._inner = int(inside.sum())
         self._linear = SpatialScore(
             columns.values, columns.layout, columns.noise, n_trend=columns.n_trend
         )
@@ -163,10 +168,12 @@ class ChannelIndependenceTest:
         return self.results[key]
 
     def _first(self, n_given: int) -> Dictionary:
-        """Return the richest dictionary that the table can carry; one for all small sets."""
-        n = int(self.grid.observed.sum())
-        enough = 0.55 * n / PATCHES_PER_FEATURE
-        return NARROW if enough >= max(n_given, 1) * NARROW.size + 6 else LEAN
+        """Return the richest dictionary that the table can carry."""
+        return NARROW if self._carries(NARROW, n_given) else LEAN
+
+    def _carries(self, dictionary: Dictionary, n_given: int) -> bool:
+        """Whether the table has enough effective patches for a regression on `n_given` columns."""
+        return self._inner * BAND >= PATCHES_PER_FEATURE * _n_features(dictionary, n_given)
 
     def _scorer(self, dictionary: Dictionary, ceiling: bool = False) -> Scorer:
         key = (dictionary, ceiling)
@@ -202,15 +209,14 @@ class ChannelIndependenceTest:
         if self._linear.determined(given):
             return self._undecided("the conditioning columns determine one another")
         first = self._first(len(given))
-        scorer = self._scorer(first)
-        features = len(given) * first.size + scorer.moments.n_trend
-        needed = PATCHES_PER_FEATURE * features / scorer.moments.band
-        if given and scorer.moments.counts.sum() < needed:
+        if given and not self._carries(first, len(given)):
+            needed = PATCHES_PER_FEATURE * _n_features(first, len(given)) / BAND
             return self._undecided(
-                f"{len(given)} conditioning columns need about {needed:.0f} patches on the grid, "
-                f"here are {scorer.moments.counts.sum():.0f}: measure a larger field, or condition "
-                "on fewer columns"
+                f"{len(given)} conditioning columns need about {needed:.0f} patches inside the "
+                f"grid's border, here are {self._inner}: measure a larger field, or condition on "
+                "fewer columns"
             )
+        scorer = self._scorer(first)
         score = scorer.score(x, y, given)
         self._scores[key] = score
         if score.scale <= 1e-6:
@@ -283,15 +289,17 @@ class ChannelIndependenceTest:
         if not key[2]:
             return result
         second = self._scorer(SECOND[first]).score(*key)
-        # the margins were passed by the first band: here it only counts that the effect is there
-        p_value = p_of(second, abs(second.value))
+        # one-sided, in the direction that the first band found, so it may err with alpha, too;
+        # the margins were passed by the first band
+        agrees = second.value * score.value > 0
+        p_value = 0.5 * p_of(second, abs(second.value)) if agrees else 1.0
+        if p_value < self.alpha:
+            return result
         result = replace(
             result,
             p_value=max(result.p_value, p_value),
             p_value_envelope=max(result.p_value_envelope, p_value),
         )
-        if p_value < self.alpha and second.value * score.value > 0:
-            return result
         reason = (
             "long waves, with a larger dictionary, do not confirm the dependence: the conditioning "
             "columns may be blurred or misregistered more than neighbours can mend; bring the "
@@ -300,7 +308,12 @@ class ChannelIndependenceTest:
         return replace(result, verdict="undecided", reason=reason)
 
 
-SECOND = {NARROW: WIDE, LEAN: NARROW}
+SECOND = {NARROW: WIDE, LEAN: LEAN_LONG}
+
+
+def _n_features(dictionary: Dictionary, n_given: int) -> int:
+    """Return the features of a regression on `n_given` columns, location terms included."""
+    return n_given * dictionary.size + (dictionary.trend + 1) * (dictionary.trend + 2) // 2
 
 
 def p_of(score: ChannelScore, excess: float) -> float:

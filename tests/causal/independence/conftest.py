@@ -32,7 +32,7 @@ def _imaged_table(
     wide = edge + 2 * PAD
     given = [_field(wide, length, rng) for _ in range(n_given)]
     own, other = _field(wide, length, rng), _field(wide, length, rng)
-    total = sum(given) / np.sqrt(n_given)
+    total = sum(given, np.zeros((wide, wide))) / np.sqrt(max(n_given, 1))
     beside = near * gaussian_filter(total, 1.5)
     x = 0.8 * (total + square * (total**2 - 1)) + beside + own
     y = 0.8 * (total - square * (total**2 - 1)) + beside

@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from physlearn.causal import spatial_independence
+from physlearn.causal.columns import prepare_columns
+from physlearn.causal.independence.choose_test import choose_test, default_test, few_levels
+from physlearn.checks import InputError
+from physlearn.records import PatchTable
+
+
+def scattered(n=300):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(n, 2)), columns=["a", "b"])
+    return PatchTable.from_frame(frame, rng.random((n, 2)) * 10, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "words"),
+    [
+        (lambda imaged: imaged(32, 0)[0], "channel", "32 x 32"),
+        (lambda imaged: imaged(32, 0, keep=0.85)[0], "channel", "blur, offsets"),
+        (lambda imaged: imaged(12, 0)[0], "linear", "too few"),
+        (lambda imaged: imaged(32, 0, keep=0.4)[0], "linear", "too few"),
+        (lambda _: scattered(), "linear", "no cells of one grid"),
+    ],
+)
+def test_the_table_decides_which_test_answers(imaged, table, kind, words):
+    given = table(imaged)
+    first, second = given.columns[:2]
+    result = spatial_independence(given, first, second)
+    assert result.test == kind
+    assert words in result.why
+
+
+def test_a_named_test_answers_without_a_reason(imaged):
+    table = imaged(32, 0)[0]
+    columns = prepare_columns(table)
+    assert choose_test(table, columns, test="linear")(0, 1).test == "linear"
+    assert choose_test(table, columns, test="channel")(0, 1).why == ""
+    with pytest.raises(InputError, match="test must be"):
+        choose_test(table, columns, test="kernel")
+    with pytest.raises(InputError, match="rectangular grid"):
+        choose_test(scattered(), prepare_columns(scattered()), test="channel")
+
+
+def test_columns_of_few_whole_numbers_are_seen(imaged):
+    table = imaged(32, 0)[0]
+    frame = table.frame.assign(z1=(table.frame.z1 > 0).astype(float))
+    whole = PatchTable.from_frame(frame, table.centers, 1.0)
+    assert few_levels(whole, prepare_columns(whole)) == ["z1"]
+    assert default_test(table, prepare_columns(table))[0] == "channel"
