@@ -26,8 +26,8 @@ from physlearn.inference.laws.expression import Program
 
 __all__ = ["with_further_laws"]
 
-MOST_TRIED = {1: 150, 2: 200}
-MOST_KEPT = {1: 30, 2: 40}
+MOST_TRIED = {1: 120, 2: 180}
+MOST_KEPT = {1: 24, 2: 36}
 STEPS = 12
 HIGHEST_PRICE = 40  # half nats
 

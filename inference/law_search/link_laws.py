@@ -40,7 +40,7 @@ from physlearn.inference.law_search.skeletons import (
 from physlearn.inference.laws.equation import Term
 from physlearn.inference.laws.expression import Program
 
-__all__ = ["LINKS", "joined", "plain_features", "through", "with_links"]
+__all__ = ["LINKS", "Link", "joined", "plain_features", "through", "with_links"]
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ LEAST_OF_ONE_SIGN = 0.9
 
 
 @dataclass(frozen=True)
-class _Link:
+class Link:
     """A function of |y|, its slope's inverse square by |y|, and what undoes it."""
 
     of: Callable[[Floats], Floats]
@@ -60,9 +60,9 @@ class _Link:
 
 
 LINKS = {
-    "inv": _Link(lambda y: 1.0 / y, lambda y: y**4, (INV,)),
-    "log": _Link(np.log, lambda y: y**2, (EXP,)),
-    "sqrt": _Link(lambda y: y**-2.0, lambda y: 0.25 * y**6, (SQRT, INV)),
+    "inv": Link(lambda y: 1.0 / y, lambda y: y**4, (INV,)),
+    "log": Link(np.log, lambda y: y**2, (EXP,)),
+    "sqrt": Link(lambda y: y**-2.0, lambda y: 0.25 * y**6, (SQRT, INV)),
 }
 
 
@@ -132,7 +132,7 @@ def joined(first: Skeletons, second: Skeletons) -> Skeletons:
     )
 
 
-def through(data: SearchData, link: _Link) -> SearchData | None:
+def through(data: SearchData, link: Link) -> SearchData | None:
     """Return the points of the usual sign with y through the link; None where both are usual."""
     sign = 1.0 if np.median(data.y) > 0.0 else -1.0
     size = sign * data.y
@@ -184,7 +184,7 @@ def _is_usual(code: Code) -> bool:
 
 
 def _of_link(
-    data: SearchData, name: str, link: _Link, features: list[tuple[Code, Floats, float]],
+    data: SearchData, name: str, link: Link, features: list[tuple[Code, Floats, float]],
     powers: bool,
 ) -> list[tuple[int, int, Code, list[float]]]:  # fmt: skip
     """Price, number of constants, code and constants of the best sums."""

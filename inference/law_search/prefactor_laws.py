@@ -50,7 +50,7 @@ MOST_CURVED = 300
 CURVED_PRICE = {1: 14, 2: 13}  # of a feature with a constant, by the number of variables
 PARTNER_PRICE = 8  # of one with a constant that stands beside another such
 LEAST_OF_ONE_SIGN = 0.9
-KEPT = 6  # sums a factor and a power
+KEPT = 4  # sums a factor and a power
 LARGEST_OVERLAP = 1.0 - 1e-8  # squared cosine between two features
 GRID = np.array([0.6, -0.6, 2.5, -2.5, 1.2, -1.2, 5.0, -5.0])[:, None].repeat(MAX_CONSTANTS, axis=1)
 NATS_OF_CONSTANT = 2.0
@@ -265,7 +265,7 @@ def _through(
         found += _best_sums(features, rows, target * root, root, offset, floor, factor.constants)
     if power == 0.0:
         found = [row for row in found if row[1]]
-    found = sorted(found)[: 2 * KEPT]
+    found = sorted(found)[: KEPT + 2]
     starts = []
     for cost, places, offset in found:
         start = _started(features, rows, target * root, root, factor, power, places, offset,

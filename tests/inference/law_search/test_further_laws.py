@@ -86,6 +86,15 @@ def test_quotients_of_sums_are_solved_without_a_start(name):
     assert least_rest(pairs(ratio_laws(data_of(x, y), UNARY, BINARY)), x, y) < 1e-6
 
 
+def test_quotients_of_two_variables_and_roots_of_quotients():
+    s, i = np.random.default_rng(9).uniform(0.1, 3.0, (2, 90))
+    y = 2.0 * (s + 0.4 * i) / (s + 0.8 + 0.9 * i)
+    found = ratio_laws(data_of([s, i], y, ("s", "i")), UNARY, BINARY)
+    assert least_rest(pairs(found), [s, i], y, ("s", "i")) < 1e-6
+    y = np.sqrt((s**2 + 0.4) / (s**2 + 1.7))
+    assert least_rest(pairs(ratio_laws(data_of(s, y), UNARY, BINARY)), s, y) < 1e-6
+
+
 def test_one_constant_where_the_square_of_a_sum_will_do():
     g, t = np.random.default_rng(4).uniform([[-2.5], [0.3]], [[0.5], [1.2]], (2, 120))
     y = np.exp(-((g + 0.9) ** 2) / (2.2 * t))
