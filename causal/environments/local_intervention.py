@@ -13,7 +13,12 @@ from scipy import stats
 from scipy.spatial import cKDTree
 
 from physlearn.causal.environments.match_patches import match_patches
-from physlearn.causal.environments.placed_means import MovedMasks, moved_masks, placed_mean
+from physlearn.causal.environments.placed_means import (
+    MovedMasks,
+    PlacedMean,
+    moved_masks,
+    placed_mean,
+)
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, check_positive
 
 if TYPE_CHECKING:
@@ -88,8 +93,9 @@ def local_intervention_effect(
 
     The change of each patch between the scans, less the plane through the changes of far patches
     (drift and tilt between scans are no effect), averaged over the mask. Its error is the scatter
-    of the same mask moved over where nothing was done. With a repeat scan without intervention
-    the same is computed there: no effect is claimed where that is not zero.
+    of the same mask moved over where nothing was done. With a repeat scan, taken before the
+    intervention, the change is counted from the repeat, and the change from the first scan to the
+    repeat is the negative control: no effect is claimed where that is not zero.
 
     Parameters
     ----------
@@ -105,7 +111,8 @@ def local_intervention_effect(
         Patches farther than this from the mask (unit of the centres) are the control; None takes
         four patches.
     shift
-        (x, y) of the centres after against before; None measures it from the maps.
+        (x, y) of the centres after against before, where the repeat then lies, too; None measures
+        both from the maps.
 
     Returns
     -------
@@ -122,8 +129,8 @@ def local_intervention_effect(
     Notes
     -----
     Difference in differences with placebos in space: Abadie, Diamond and Hainmueller, JASA 105,
-    493 (2010), doi:10.1198/jasa.2009.ap08746. A mask chosen by what the scan before showed falls
-    back to the mean without any intervention: the repeat scan shows that, and it is not claimed.
+    493 (2010), doi:10.1198/jasa.2009.ap08746. What the noise of the first scan chose as a mask
+    falls back to the mean without any intervention: only a repeat scan is free of that.
 
     Examples
     --------
@@ -144,30 +151,41 @@ def local_intervention_effect(
     if not 0 < alpha < 0.5:
         raise InputError(f"alpha must lie between 0 and 0.5; got {alpha!r}.")
     inside = _checked_mask(mask, before.n_patches)
-    names = [name for name in before.columns if name in after.columns]
-    scan = _Scan.between(before, after, inside, shift, control_distance)
+    names = [
+        name
+        for name in before.columns
+        if name in after.columns and (repeat is None or name in repeat.columns)
+    ]
+    baseline, negative = before, None
+    if repeat is not None:
+        # what chose the mask may have been the first scan's noise: the repeat is free of it
+        negative = _Scan.between(
+            before, repeat, inside, None if shift is None else (0.0, 0.0), control_distance
+        )
+        baseline, inside = repeat, np.zeros(repeat.n_patches, dtype=bool)
+        inside[negative.second[negative.mask]] = True
+    scan = _Scan.between(baseline, after, inside, shift, control_distance)
     notes = list(scan.warnings)
-    control_scan = None
     if repeat is None:
         notes.append(
-            "no repeat scan without the intervention is given: what repeats of a scan change at "
-            "these patches by themselves is not known."
+            "no repeat scan without the intervention is given: what changes at these patches from "
+            "scan to scan by itself, and whether they were chosen by noise, is not known."
         )
-    else:
-        control_scan = _Scan.between(before, repeat, inside, None, control_distance)
-    rows = [_row(name, scan, before, after, control_scan, repeat) for name in names]
+    rows = [_row(name, scan, baseline, after, negative, before) for name in names]
     testable = [row for row in rows if np.isfinite(row["p_value"])]
     if testable:
         adjusted = stats.false_discovery_control([row["p_value"] for row in testable])
         for row, p_adjusted in zip(testable, adjusted, strict=True):
             row["p_adjusted"] = float(p_adjusted)
     for row in rows:
-        _judge(row, alpha, control_scan is not None)
+        _judge(row, alpha, negative is not None)
     order = [
         "column", "effect", "unit", "low", "high", "p_value", "p_adjusted", "repeat_effect",
         "p_repeat", "verdict", "words",
     ]  # fmt: skip
-    rings = pd.DataFrame([ring for name in names for ring in scan.spill_over(before, after, name)])
+    rings = pd.DataFrame(
+        [ring for name in names for ring in scan.spill_over(baseline, after, name)]
+    )
     _warn_of_spill(rings, alpha, notes)
     return LocalEffect(
         pd.DataFrame(rows)[order], rings, int(scan.mask.sum()), int(scan.control.sum()),
@@ -246,6 +264,11 @@ class _Scan:
         before = one.frame[name].to_numpy(dtype=np.float64)[self.first]
         return np.asarray(two.frame[name].to_numpy(dtype=np.float64)[self.second] - before)
 
+    def effect(self, one: PatchTable, two: PatchTable, name: str) -> PlacedMean:
+        """Return the change inside the mask less that of the control."""
+        change = self.change(one, two, name)
+        return placed_mean(change, self.centers, self.mask, self.control, self.moved)
+
     def spill_over(self, one: PatchTable, two: PatchTable, name: str) -> list[dict[str, object]]:
         """Return the change in rings around the mask."""
         change, found = self.change(one, two, name), []
@@ -264,24 +287,20 @@ class _Scan:
 def _row(
     name: str,
     scan: _Scan,
-    before: PatchTable,
+    baseline: PatchTable,
     after: PatchTable,
-    control_scan: _Scan | None,
-    repeat: PatchTable | None,
+    negative: _Scan | None,
+    before: PatchTable,
 ) -> dict[str, object]:
-    change = scan.change(before, after, name)
-    mean = placed_mean(change, scan.centers, scan.mask, scan.control, scan.moved)
+    mean = scan.effect(baseline, after, name)
     reach = mean.reach(CREDIBLE_MASS)
     row: dict[str, object] = {
         "column": name, "effect": mean.effect, "unit": before.units.get(name, "1"),
         "low": mean.effect - reach, "high": mean.effect + reach, "p_value": mean.p_value,
         "p_adjusted": np.nan, "repeat_effect": np.nan, "p_repeat": np.nan, "reason": mean.reason,
     }  # fmt: skip
-    if control_scan is not None and repeat is not None and name in repeat.columns:
-        nothing = placed_mean(
-            control_scan.change(before, repeat, name), control_scan.centers, control_scan.mask,
-            control_scan.control, control_scan.moved,
-        )  # fmt: skip
+    if negative is not None:
+        nothing = negative.effect(before, baseline, name)
         row["repeat_effect"], row["p_repeat"] = nothing.effect, nothing.p_value
     return row
 

@@ -25,7 +25,10 @@ NEAR = 0.5
 """A partner lies within this share of the distance of neighbouring patches."""
 LARGEST_SHIFT = 0.25
 LEAST_GAIN = 0.1
+LEAST_AGREEMENT = 0.3
 CLEAR = 4.0
+"""Mean correlation of the maps where they agree best, and by how much it beats the centres; in
+scatters of the correlation over all shifts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,8 +161,8 @@ def _measured_shift(
     lag_at_rest = np.rint(-origin / step).astype(int)
     rest = agreement[lag_at_rest[1] % padded[0], lag_at_rest[0] % padded[1]]
     scatter = float(np.std(agreement[~far]))
-    gain = float(searched[best] - rest)
-    if gain < max(LEAST_GAIN, CLEAR * scatter / np.sqrt(max(far.size - far.sum(), 1))):
+    highest = float(searched[best])
+    if highest < max(LEAST_AGREEMENT, CLEAR * scatter) or highest - rest < LEAST_GAIN:
         return np.zeros(2)
     lag = np.array([lines[best[1]], rows[best[0]]], dtype=np.float64)
     return np.asarray(lag * step + origin)
