@@ -66,7 +66,10 @@ class ChannelIndependenceTest:
 
     "dependent" needs a second, narrower band with a larger dictionary that agrees in sign;
     "independent" needs that an effect of `ChannelOptions.largest_missed` would have been seen;
-    all else is "undecided". A hidden common cause, smooth or not, counts as dependence: nothing
+    all else is "undecided". Where errors of a conditioning column are unknown, "dependent" must
+    also hold for the largest errors that its spectrum and the other columns allow, while
+    "independent" takes it that no dependence is cancelled exactly by errors (as every search for
+    causes takes it). A hidden common cause, smooth or not, counts as dependence: nothing
     smooth is taken out beyond a plane and the low location polynomials.
 
     Parameters
@@ -184,11 +187,18 @@ class ChannelIndependenceTest:
         return self._scorers[key]
 
     def _ceiling_noise(self) -> ChannelNoise:
-        """Return the noise with the most that unknown white errors may be."""
+        """Return the noise with the most that unknown white errors may be.
+
+        They hold no more than the floor of the column's spectrum, and, as errors of different
+        columns are independent, no more than what other columns do not predict of it.
+        """
+        gram = self.columns.values.T @ self.columns.values / len(self.columns.values)
+        alone = 1.0 / np.diag(np.linalg.inv(gram + 1e-9 * np.eye(len(gram))))
         fields = self.grid.filled(self.grid.image(np.ascontiguousarray(self.columns.values.T)))
         covariance = self.noise.covariance.copy()
         for c in np.flatnonzero(self.columns.errors_unknown):
-            covariance[:, c, c] = error_ceiling(fields[c], self.grid.waves)
+            ceiling = min(error_ceiling(fields[c], self.grid.waves), float(alone[c]))
+            covariance[:, c, c] = ceiling
         return replace(self.noise, covariance=covariance)
 
     def score_of(self, key: Key) -> ChannelScore | None:
@@ -223,7 +233,7 @@ class ChannelIndependenceTest:
             return self._undecided("nothing is left of a column after conditioning")
         result = self._verdict(score)
         unknown = [k for k in given if self.columns.errors_unknown[k]]
-        if unknown and result.verdict != "undecided":
+        if unknown and result.verdict == "dependent":
             result = self._with_unknown(key, first, unknown, result)
         if result.verdict == "dependent":
             result = self._confirmed(key, score, first, result)
@@ -260,27 +270,23 @@ class ChannelIndependenceTest:
     def _with_unknown(
         self, key: Key, first: Dictionary, unknown: list[int], result: IndependenceResult
     ) -> IndependenceResult:
-        """Return the result if errors of unknown size, up to the spectrum's floor, keep it."""
-        score = self._scorer(first, ceiling=True).score(*key)
+        """Return "dependent" only if errors of unknown size, up to their ceiling, cannot feign it.
+
+        Errors of a conditioning column leave part of its influence between the others. They make
+        dependence out of none; they hide one only by cancelling it exactly.
+        """
+        most = self._verdict(self._scorer(first, ceiling=True).score(*key))
+        envelope = max(result.p_value_envelope, most.p_value_envelope)
+        alike = most.partial_correlation * result.partial_correlation > 0
+        if most.verdict == "dependent" and alike:
+            return replace(result, p_value_envelope=envelope)
         names = ", ".join(self.columns.names[k] for k in unknown)
-        most = self._verdict(score)
-        if result.verdict == "dependent":
-            same = most.verdict == "dependent"
-            same &= most.partial_correlation * result.partial_correlation > 0
-        else:
-            reach = abs(most.partial_correlation) + 2.8 * score.error / score.scale
-            same = reach <= self.options.largest_missed
-        if same:
-            p_envelope = max(result.p_value_envelope, most.p_value_envelope)
-            if result.verdict == "independent":
-                p_envelope = result.p_value_envelope
-            return replace(result, p_value_envelope=p_envelope)
         reason = (
-            f"the measurement errors of {names} are unknown, and errors that their spectrum allows "
-            "would change the answer; scan the same patches again, or give measurement_covariance "
+            f"the measurement errors of {names} are unknown, and errors that the data allow would "
+            "explain the dependence; scan the same patches again, or give measurement_covariance "
             "(zeros where errors are negligible)"
         )
-        return replace(result, verdict="undecided", reason=reason)
+        return replace(result, verdict="undecided", p_value_envelope=envelope, reason=reason)
 
     def _confirmed(
         self, key: Key, score: ChannelScore, first: Dictionary, result: IndependenceResult

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -11,7 +10,13 @@ from numpy.typing import NDArray
 
 from physlearn.causal.columns import Columns
 from physlearn.causal.independence.channel_test import ChannelIndependenceTest, ChannelOptions
-from physlearn.causal.spatial_test import IndependenceResult, SpatialIndependenceTest
+from physlearn.causal.independence.mixed_columns import column_kinds
+from physlearn.causal.independence.mixed_test import MixedIndependenceTest
+from physlearn.causal.spatial_test import (
+    IndependenceResult,
+    SpatialIndependenceTest,
+    require_blocks,
+)
 from physlearn.checks import check_choice
 
 if TYPE_CHECKING:
@@ -20,8 +25,7 @@ if TYPE_CHECKING:
 TESTS = ("auto", "linear", "channel", "mixed")
 FEWEST_ROWS = 24
 """Rows and columns of a grid from which the channel test holds its level with some power."""
-FEW_LEVELS = 12
-"""A column of at most so many different whole numbers is binary, ordinal or a count."""
+MIXED_ASSUMES = "channels are taken as registered and of one resolution"
 
 
 class IndependenceTest(Protocol):
@@ -56,9 +60,9 @@ def choose_test(
     """Return the test of independence that holds its level on the columns of a table.
 
     "auto" takes the channel test where the patches are cells of a grid that is large enough, as
-    channels may be blurred or misregistered without anybody saying so; the mixed test where
-    columns hold few whole numbers (binary, ordinal, counts); and the linear spatial test for
-    free positions and small fields.
+    channels may be blurred or misregistered without anybody saying so; the linear spatial test
+    for free positions and small fields; and the mixed test for every question that names a
+    binary, ordinal, categorical or count column, and for rows without places.
 
     Parameters
     ----------
@@ -90,26 +94,34 @@ def choose_test(
     'channel'
     """
     check_choice("test", test, TESTS)
-    kind, why = (test, "") if test != "auto" else default_test(table, columns)
+    options = ChannelOptions(noise_relative_error=noise_relative_error)
+    if test == "channel":
+        return ChannelIndependenceTest(columns, alpha=alpha, options=options)
+    if test == "mixed":
+        return MixedIndependenceTest(table, columns, alpha=alpha)
+    kind, why = (test, "") if test == "linear" else default_test(table, columns)
     if kind == "mixed":
-        from physlearn.causal.independence.mixed_test import MixedIndependenceTest
-
-        found: IndependenceTest = MixedIndependenceTest(table, columns, alpha=alpha)
-    elif kind == "channel":
-        options = ChannelOptions(noise_relative_error=noise_relative_error)
-        found = ChannelIndependenceTest(columns, alpha=alpha, options=options, why=why)
+        return MixedIndependenceTest(table, columns, alpha=alpha, why=why)
+    if kind == "channel":
+        usual: IndependenceTest = ChannelIndependenceTest(
+            columns, alpha=alpha, options=options, why=why
+        )
     else:
-        found = SpatialIndependenceTest(
+        usual = SpatialIndependenceTest(
             columns, alpha=alpha, noise_relative_error=noise_relative_error, why=why
         )
-    return found
+    discrete = discrete_columns(table, columns) if test == "auto" else []
+    if not discrete:
+        return usual
+    said = f"{', '.join(discrete)} hold no continuous quantity; {MIXED_ASSUMES}"
+    mixed = MixedIndependenceTest(table, columns, alpha=alpha, why=said)
+    return KindsTest(usual, mixed, frozenset(columns.index(name) for name in discrete))
 
 
 def default_test(table: PatchTable, columns: Columns) -> tuple[str, str]:
     """Return the name of the test for a table, and the reason in words."""
-    whole = few_levels(table, columns)
-    if whole and find_spec("physlearn.causal.independence.mixed_test") is not None:
-        return "mixed", f"{', '.join(whole)} hold few whole numbers (binary, ordinal or counts)"
+    if table.metadata.get("rows_independent", False):
+        return "mixed", "rows without places: there are no neighbours to allow for"
     cells = columns.layout.cells
     if cells is None:
         return "linear", (
@@ -128,11 +140,59 @@ def default_test(table: PatchTable, columns: Columns) -> tuple[str, str]:
     )
 
 
-def few_levels(table: PatchTable, columns: Columns) -> list[str]:
-    """Return the columns that hold at most a dozen different whole numbers."""
-    found = []
-    for name in columns.names:
-        values = table.frame[name].to_numpy()
-        if np.array_equal(values, np.rint(values)) and len(np.unique(values)) <= FEW_LEVELS:
-            found.append(name)
-    return found
+def discrete_columns(table: PatchTable, columns: Columns) -> list[str]:
+    """Return the binary, ordinal, categorical and count columns, told or seen."""
+    raw = table.frame[list(columns.names)].to_numpy(dtype=np.float64)
+    told = {k: v for k, v in dict(table.metadata.get("kinds", {})).items() if k in columns.names}
+    kinds = column_kinds(raw, columns.names, told)
+    return [name for name, kind in kinds.items() if kind != "continuous"]
+
+
+class KindsTest:
+    """Each question goes to the test of its columns' kinds: all continuous, or not.
+
+    Parameters
+    ----------
+    usual
+        The test of continuous columns.
+    mixed
+        The test of all kinds.
+    discrete
+        Numbers of the columns that are not continuous.
+    """
+
+    def __init__(
+        self, usual: IndependenceTest, mixed: IndependenceTest, discrete: frozenset[int]
+    ) -> None:
+        self.usual = usual
+        self.mixed = mixed
+        self.discrete = discrete
+        self.columns = usual.columns
+        self.alpha = usual.alpha
+        self.results: dict[tuple[int, int, tuple[int, ...]], IndependenceResult] = {}
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of spatial blocks of both tests."""
+        return self.usual.n_blocks + self.mixed.n_blocks
+
+    def on_blocks(self, chosen: NDArray[np.bool_]) -> KindsTest:
+        """Return both tests on part of their own blocks: first the usual test's, then the other's.
+
+        Where none of a test's blocks is chosen, it keeps its first.
+        """
+        chosen = require_blocks(chosen, self.n_blocks)
+        parts = [chosen[: self.usual.n_blocks].copy(), chosen[self.usual.n_blocks :].copy()]
+        for part in parts:
+            part[0] |= not part.any()
+        return KindsTest(
+            self.usual.on_blocks(parts[0]), self.mixed.on_blocks(parts[1]), self.discrete
+        )
+
+    def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
+        """Test columns number x and y given others."""
+        key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
+        if key not in self.results:
+            test = self.mixed if self.discrete.intersection((x, y, *given)) else self.usual
+            self.results[key] = test(*key)
+        return self.results[key]

@@ -84,9 +84,18 @@ def test_unknown_errors_leave_it_open_and_a_repeat_scan_decides(imaged):
     blind = [spatial_independence(first, "x", "y", ["z1"]) for first, _ in once]
     told = [spatial_independence(a, "x", "y", ["z1"], repeats=[b]) for a, b in once]
     assert sum(r.verdict == "dependent" for r in blind) <= 1
-    assert sum(r.verdict == "undecided" for r in blind) >= 7
-    assert "scan the same patches again" in blind[0].reason
+    assert any("scan the same patches again" in r.reason for r in blind)
+    assert sum(r.verdict == "undecided" for r in blind) >= 4
     assert sum(r.verdict == "independent" for r in told) >= 6
+
+
+def test_unknown_errors_do_not_hide_independence(imaged):
+    """Without errors, though nobody says so, what the column explains stays explained."""
+    found = [
+        spatial_independence(imaged(48, seed, told=False)[0], "x", "y", ["z1"]).verdict
+        for seed in range(8)
+    ]
+    assert found.count("independent") >= 6
 
 
 def test_errors_of_columns_that_are_not_held_fixed_need_not_be_known(imaged):

@@ -4,7 +4,7 @@ import pytest
 
 from physlearn.causal import spatial_independence
 from physlearn.causal.columns import prepare_columns
-from physlearn.causal.independence.choose_test import choose_test, default_test, few_levels
+from physlearn.causal.independence.choose_test import choose_test, default_test, discrete_columns
 from physlearn.checks import InputError
 from physlearn.records import PatchTable
 
@@ -44,9 +44,19 @@ def test_a_named_test_answers_without_a_reason(imaged):
         choose_test(scattered(), prepare_columns(scattered()), test="channel")
 
 
-def test_columns_of_few_whole_numbers_are_seen(imaged):
-    table = imaged(32, 0)[0]
-    frame = table.frame.assign(z1=(table.frame.z1 > 0).astype(float))
-    whole = PatchTable.from_frame(frame, table.centers, 1.0)
-    assert few_levels(whole, prepare_columns(whole)) == ["z1"]
+def test_each_question_goes_to_the_test_of_its_kinds(imaged):
+    table = imaged(32, 0, effect=0.5)[0]
+    frame = table.frame.assign(phase=(table.frame.z1 > 0).astype(float))
+    whole = PatchTable.from_frame(
+        frame, table.centers, 1.0, measurement_covariance=np.zeros((1, 4, 4))
+    )
+    columns = prepare_columns(whole)
+    assert discrete_columns(whole, columns) == ["phase"]
+    test = choose_test(whole, columns)
+    assert test(0, 1, [2]).test == "channel"
+    assert test(0, 3).test == "mixed"
+    assert "phase" in test(0, 3).why
+    half = test.on_blocks(np.arange(test.n_blocks) % 2 == 0)
+    assert half(0, 1, [2]).verdict == test(0, 1, [2]).verdict == "dependent"
+    assert half(0, 3).test == "mixed"
     assert default_test(table, prepare_columns(table))[0] == "channel"
