@@ -10,25 +10,19 @@ import networkx as nx
 import numpy as np
 
 from physlearn.causal.columns import Columns, prepare_columns, require_table
+from physlearn.causal.effect_estimates.effect_members import member_of
 from physlearn.causal.effect_estimates.effect_records import (
     Effect,
     EffectMember,
     EffectOptions,
-    Estimand,
 )
 from physlearn.causal.effect_estimates.modifiers import (
     check_modifiers,
     effects_by_level,
     levels_differ,
 )
-from physlearn.causal.effect_estimates.slopes import (
-    Slope,
-    back_door_slope,
-    benchmarks_of,
-    front_door_slope,
-    instrument_slope,
-)
-from physlearn.causal.effect_estimates.smooth_confounders import rough_slope, score_of
+from physlearn.causal.effect_estimates.slopes import benchmarks_of
+from physlearn.causal.effect_estimates.smooth_confounders import score_of
 from physlearn.causal.effect_estimates.spill_over import (
     scaled_spill_over,
     spill_over_slopes,
@@ -37,7 +31,6 @@ from physlearn.causal.effect_estimates.spill_over import (
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.identification import identify
 from physlearn.causal.members import weak_link_warnings
-from physlearn.causal.quiet import quiet
 from physlearn.causal.refutations import spatial_placebo
 from physlearn.causal.spatial_test import SpatialScore
 from physlearn.causal.table_notes import selection_notes
@@ -47,8 +40,6 @@ if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
 __all__ = ["Effect", "EffectMember", "EffectOptions", "estimate_effect"]
-
-NOISE_RELATIVE_ERROR = 0.2
 
 
 def estimate_effect(
@@ -138,7 +129,7 @@ def estimate_effect(
             raise NotIdentified(answer.reason)
         spatial = score_of(columns)
         found = tuple(
-            _member(spatial, columns, cause, outcome, contrast, estimand, options, warnings)
+            member_of(spatial, columns, cause, outcome, contrast, estimand, options, warnings)
             for estimand in answer.estimands
         )
         effect = replace(effect, **_spill_over(table, columns, found, effect, options, warnings))
@@ -220,81 +211,6 @@ def _checked_contrast(
     if len(contrast) != 2 or not np.isfinite(contrast).all() or contrast[0] == contrast[1]:
         raise InputError(f"contrast must be two different finite numbers; got {contrast!r}.")
     return float(contrast[0]), float(contrast[1])
-
-
-def _member(
-    spatial: SpatialScore,
-    columns: Columns,
-    cause: str,
-    outcome: str,
-    contrast: tuple[float, float],
-    estimand: Estimand,
-    options: EffectOptions,
-    warnings: list[str],
-) -> EffectMember:
-    """Return the effect by one estimand; "none": the cause is not upstream."""
-    if estimand.strategy == "none":
-        return EffectMember(None, 0.0, 0.0, math.inf, math.nan, strategy="none")
-    x, y = columns.index(cause), columns.index(outcome)
-    given = tuple(columns.index(name) for name in estimand.held_fixed)
-    used = [columns.index(name) for name in estimand.used]
-    if options.smooth_confounder:
-        slope = rough_slope(columns, x, y, given, options.confounder_length_patches)
-    elif estimand.strategy == "back-door":
-        slope = back_door_slope(spatial, x, y, given, columns.names)
-    elif estimand.strategy == "front-door":
-        slope = front_door_slope(spatial, x, y, tuple(used), columns.names)
-    else:
-        slope = _best_instrument(spatial, columns, x, y, used, given, warnings)
-    envelope = NOISE_RELATIVE_ERROR * abs(slope.noise_shift)
-    if envelope > slope.sd:
-        warnings.append(
-            f"a noise covariance wrong by {NOISE_RELATIVE_ERROR:.0%} moves this effect by "
-            f"{envelope / slope.sd:.1f} standard deviations."
-        )
-    scale = (contrast[1] - contrast[0]) * float(columns.scale[y] / columns.scale[x])
-    by_dowhy = math.nan
-    if options.check_with_dowhy and estimand.strategy == "back-door":
-        by_dowhy = _dowhy_estimate(columns, cause, outcome, estimand.held_fixed) * scale
-    return EffectMember(
-        estimand.held_fixed,
-        slope.mean * scale,
-        abs(slope.sd * scale),
-        slope.freedom,
-        slope.n_effective,
-        by_dowhy,
-        estimand.strategy,
-        estimand.used,
-        abs(slope.residual_ratio * scale),
-    )
-
-
-def _best_instrument(
-    spatial: SpatialScore,
-    columns: Columns,
-    x: int,
-    y: int,
-    used: list[int],
-    given: tuple[int, ...],
-    warnings: list[str],
-) -> Slope:
-    """Return the slope by the instrument that gives the least error; the others must agree."""
-    slopes, refusals = [], []
-    for z in used:
-        try:
-            slopes.append(instrument_slope(spatial, x, y, z, given, columns.names))
-        except NotIdentified as refusal:
-            refusals.append(refusal)
-    if not slopes:
-        raise refusals[0]
-    best = min(slopes, key=lambda slope: slope.sd)
-    apart = max(abs(s.mean - best.mean) / math.hypot(s.sd, best.sd) for s in slopes)
-    if apart > 3.0:
-        warnings.append(
-            f"the instruments disagree by {apart:.1f} standard deviations: at least one of them "
-            f"acts on {columns.names[y]} by another way, too."
-        )
-    return best
 
 
 def _spill_over(
@@ -388,23 +304,3 @@ def _completed(
         levels += split
     benchmarks = benchmarks_of(spatial, x, y, given, columns.names)
     return replace(effect, refutations=refutations, by_level=tuple(levels), benchmarks=benchmarks)
-
-
-def _dowhy_estimate(
-    columns: Columns, cause: str, outcome: str, adjustment: tuple[str, ...]
-) -> float:
-    """Return dowhy's own regression on the same columns: no noise, no neighbours considered."""
-    import pandas as pd
-
-    graph = nx.DiGraph([(cause, outcome)])
-    graph.add_edges_from((z, end) for z in adjustment for end in (cause, outcome))
-    frame = pd.DataFrame(columns.values, columns=list(columns.names))[list(graph.nodes)]
-    with quiet("dowhy"):
-        from dowhy import CausalModel
-
-        model = CausalModel(frame, cause, outcome, graph=graph)
-        estimand = model.identify_effect(method_name="maximal-adjustment")
-        estimate = model.estimate_effect(
-            estimand, method_name="backdoor.linear_regression", control_value=0, treatment_value=1
-        )
-    return float(estimate.value)

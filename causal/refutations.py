@@ -11,9 +11,9 @@ import numpy as np
 from scipy import fft, stats
 
 from physlearn.causal.columns import Columns, prepare_columns, require_table
-from physlearn.causal.effect_estimates.effect_records import Effect
-from physlearn.causal.effect_estimates.slopes import back_door_slope
-from physlearn.causal.effect_estimates.smooth_confounders import score_of
+from physlearn.causal.effect_estimates.effect_records import Effect, EffectOptions
+from physlearn.causal.effect_estimates.slopes import Slope, back_door_slope
+from physlearn.causal.effect_estimates.smooth_confounders import rough_slope, score_of
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.spatial_layout import Floats, SpatialLayout
 from physlearn.causal.spatial_test import SpatialScore
@@ -38,7 +38,7 @@ class Refutation:
     Attributes
     ----------
     name
-        "placebo", "random common cause", "subsets" or "negative control".
+        "placebo", "random common cause", "subsets", "short waves" or "negative control".
     passed
         Whether the effect stood it.
     value
@@ -73,7 +73,9 @@ def refute(
     """Return the checks of an effect that a back-door set identified.
 
     The cause shifted over the field must lose its effect (placebo); a random common cause must
-    not move it; the quarters of the field must agree; and a column that the cause cannot touch
+    not move it; the quarters of the field must agree; the slope beyond the band of a smooth hidden
+    field must be that of all waves (in fields of at least about 28 x 28 patches whose cause varies
+    beyond that band); and a column that the cause cannot touch
     must not change with it (negative control, Lipsitch, Tchetgen Tchetgen and Cohen 2010,
     doi:10.1097/EDE.0b013e3181d61eeb).
 
@@ -129,6 +131,7 @@ def refute(
         _random_cause_check(spatial, given, slope.sd, scale, generator),
         _subset_check(spatial, given, slope.sd, scale),
     ]
+    checks += _smooth_field_check(columns, given, slope, scale)
     if negative_control is not None:
         checks.append(_negative_control(effect, table, graph, negative_control))
     return tuple(checks)
@@ -203,6 +206,32 @@ def _subset_check(
     verb = "agree" if passed else "differ more than their errors"
     text = f"the {len(slopes)} parts of the field {verb} (apart by {apart:.3g}, p = {p_value:.2g})."
     return Refutation("subsets", passed, apart, p_value, text)
+
+
+def _smooth_field_check(
+    columns: Columns, given: tuple[int, ...], slope: Slope, scale: float
+) -> list[Refutation]:
+    """Compare the slope with that of the waves too short for a smooth hidden field."""
+    length = EffectOptions().confounder_length_patches
+    try:
+        beyond = rough_slope(columns, 0, 1, given, length)
+    except NotIdentified:
+        return []
+    # the bands overlap, so that this error is too large rather than too small
+    shift = (slope.mean - beyond.mean) / math.hypot(slope.sd, beyond.sd)
+    p_value = float(2.0 * stats.t.sf(abs(shift), min(slope.freedom, beyond.freedom)))
+    passed = p_value >= PASSED
+    text = (
+        f"waves too short for a hidden field of {length:g} patches give {beyond.mean * scale:.3g} "
+        f"+- {abs(beyond.sd * scale):.2g}, all waves {slope.mean * scale:.3g} (p = {p_value:.2g})"
+        + (
+            "." if passed
+            else ": a smooth hidden field may drive both; estimate with "
+            "EffectOptions(smooth_confounder=True)."
+        )
+    )  # fmt: skip
+    apart = (slope.mean - beyond.mean) * scale
+    return [Refutation("short waves", passed, apart, p_value, text)]
 
 
 def _true_variance(spatial: SpatialScore, given: tuple[int, ...], gram: Floats) -> float:

@@ -91,7 +91,11 @@ def spill_over_slopes(
     )
     both = w_own / float(w_own @ true @ w_own) + w_around / float(w_around @ true @ w_around)
     freedom = min(direct.freedom, spill.freedom)
-    total_sd = math.sqrt(score.variance_of_product(both, w_error))
+    variance = score.variance_of_product(both, w_error)
+    spread = float(both @ score.gram @ both) * float(w_error @ score.gram @ w_error)
+    # as for each slope: the fitted columns took their share of few independent patches
+    inflation = max(spread / max(variance, 1e-300) / freedom, 1.0)
+    total_sd = math.sqrt(variance * inflation)
     return SpillOver(
         direct.mean, direct.sd, spill.mean, spill.sd,
         direct.mean + spill.mean, total_sd, freedom, n_neighbours,
