@@ -18,14 +18,18 @@ from physlearn.causal.columns import (
 from physlearn.causal.graph_search.consensus import agreement, consensus
 from physlearn.causal.graph_search.edge_frequency import (
     MIN_FREQUENCY,
+    STEADY,
     EdgeFrequency,
     false_edge_bound,
+    no_frequency,
+    open_unsteady,
 )
 from physlearn.causal.graph_search.edges import entry, graph_edges
 from physlearn.causal.graph_search.knowledge import Constraints, Knowledge, constraints_of
 from physlearn.causal.graph_search.marks import Found
 from physlearn.causal.graph_search.methods import (
     METHODS,
+    STEADY_MARKS,
     TESTED,
     Search,
     choose_method,
@@ -155,6 +159,13 @@ def discover_graph(
         found = search.run(method)
     frequency = search.frequency("pc" if parts or method == "lingam" else method, n_resamples)
     notes += found.notes
+    if method in STEADY_MARKS:
+        found.ends, n_unsteady = open_unsteady(found.ends, frequency, constraints)
+        if n_unsteady:
+            notes.append(
+                f"{n_unsteady} arrowhead(s) that fewer than {STEADY:.0%} of the half-samples show "
+                "were left open."
+            )
     if stability is not None and frequency.n_resamples:
         notes.append(_stability_note(frequency, stability))
     threshold = MIN_FREQUENCY if stability is None else stability
@@ -183,8 +194,7 @@ def _with_parts(
     whole: CausalGraph, parts: Mapping[str, Found], test: IndependenceTest, constraints: Constraints
 ) -> CausalGraph:
     """Return the graph of an ensemble with the graph of each method, and how many agree."""
-    unknown = np.full((len(constraints.names),) * 2, np.nan)
-    unseen = EdgeFrequency(unknown, unknown, np.nan, 0)
+    unseen = no_frequency(len(constraints.names))
     linked, forward = agreement(parts)
     edges = []
     for edge in whole.edges:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from physlearn.causal.graph_search.marks import ARROW, NONE, Ends, Mask
+from physlearn.causal.graph_search.knowledge import Constraints
+from physlearn.causal.graph_search.marks import ARROW, CIRCLE, NONE, TAIL, Ends, Mask
 from physlearn.causal.spatial_layout import Floats
 
 MIN_FREQUENCY = 0.5
+STEADY = 0.7
+"""An arrowhead that only the pattern of dependences puts must stand in such a share (measured:
+of 22 right ones inside a tier 16 do, of 3 wrong ones none)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +27,8 @@ class EdgeFrequency:
         Share with a link of i and j, shape (p, p); NaN without half-samples.
     heads
         Of those with the link, the share with an arrowhead at j and none at i.
+    arrowheads
+        Of those with the link, the share with an arrowhead at j, whatever stands at i.
     n_links
         Mean number of links in a half-sample.
     n_resamples
@@ -31,6 +37,7 @@ class EdgeFrequency:
 
     adjacency: Floats
     heads: Floats
+    arrowheads: Floats
     n_links: float
     n_resamples: int
 
@@ -60,9 +67,8 @@ def edge_frequency(
     Shah and Samworth, J. R. Stat. Soc. B 75, 55 (2013), doi:10.1111/j.1467-9868.2011.01034.x.
     """
     if n_resamples == 0:
-        unknown = np.full((p, p), np.nan)
-        return EdgeFrequency(unknown, unknown, np.nan, 0)
-    adjacent, heads = np.zeros((p, p)), np.zeros((p, p))
+        return no_frequency(p)
+    adjacent, heads, arrowheads = np.zeros((3, p, p))
     half = n_blocks // 2
     order = np.arange(n_blocks)
     for k in range(n_resamples):
@@ -73,11 +79,34 @@ def edge_frequency(
         ends = search(chosen)
         adjacent += ends != NONE
         heads += (ends == ARROW) & (ends.T != ARROW)
-    with np.errstate(invalid="ignore"):
-        share = np.where(adjacent > 0, heads / adjacent, np.nan)
+        arrowheads += ends == ARROW
+    seen = np.where(adjacent > 0, adjacent, np.nan)
+    n_links = float(adjacent.sum() / 2 / n_resamples)
     return EdgeFrequency(
-        adjacent / n_resamples, share, float(adjacent.sum() / 2 / n_resamples), n_resamples
+        adjacent / n_resamples, heads / seen, arrowheads / seen, n_links, n_resamples
     )
+
+
+def no_frequency(p: int) -> EdgeFrequency:
+    """Return what is known without half-samples: nothing."""
+    unknown = np.full((p, p), np.nan)
+    return EdgeFrequency(unknown, unknown, unknown, np.nan, 0)
+
+
+def open_unsteady(
+    ends: Ends, frequency: EdgeFrequency, constraints: Constraints
+) -> tuple[Ends, int]:
+    """Return the marks without arrowheads that too few half-samples show, and how many went.
+
+    Arrowheads that tiers or knowledge put stay.
+    """
+    known = constraints.forbidden.T | constraints.required
+    unsteady = (ends == ARROW) & ~known & (frequency.arrowheads < STEADY)
+    opened = ends.copy()
+    opened[unsteady] = CIRCLE
+    # a tail that stood with the arrowhead goes with it
+    opened[unsteady.T & (ends == TAIL) & ~known.T] = CIRCLE
+    return opened, int(unsteady.sum())
 
 
 def false_edge_bound(frequency: EdgeFrequency, threshold: float) -> float:
@@ -99,7 +128,7 @@ def false_edge_bound(frequency: EdgeFrequency, threshold: float) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> frequency = EdgeFrequency(np.ones((12, 12)), np.ones((12, 12)), 18.0, 50)
+    >>> frequency = EdgeFrequency(*np.ones((3, 12, 12)), 18.0, 50)
     >>> round(false_edge_bound(frequency, 0.9), 2)
     2.27
     """

@@ -27,6 +27,8 @@ METHODS = {
     "exact": "posterior over all graphs, BGe score with the effective number of patches",
     "lingam": "PC links, DirectLiNGAM directions on spatially filtered columns",
 }
+STEADY_MARKS = ("pc", "fci", "ges", "boss")
+"""Methods whose arrowheads must stand in half-samples too."""
 EXACT_IN_ENSEMBLE = 12
 """Above so many columns the sum over all graphs takes too long beside the other methods."""
 TESTED = ("pc", "fci", "lingam")

@@ -20,6 +20,10 @@ MAX_GIVEN = 3
 """Largest conditioning set: the level of the test is measured up to here."""
 
 
+CLEARLY_APART = 0.2
+"""A weak link that a test has just missed has a p value below this: no arrow may rest on it."""
+
+
 class IndependenceTest(Protocol):
     """What a search asks: whether two columns of a table are independent given others."""
 
@@ -195,7 +199,8 @@ def judge_triples(
             if not shown_independent(without, test.alpha, part=part):
                 chains |= {(x, z, y), (y, z, x)}
             continue
+        apart = test(x, y, given)
         result = test(x, y, (*given, z))
-        if result.verdict == "dependent":
+        if result.verdict == "dependent" and apart.p_value >= CLEARLY_APART:
             colliders.append((result.p_value, (x, z, y)))
     return Triples([triple for _, triple in sorted(colliders)], chains)

@@ -105,7 +105,7 @@ def _explain(ax: Axes, edges: Sequence[Mapping[str, Any]]) -> None:
     marks = {frozenset((_mark(d, "source"), _mark(d, "target"))) for d in edges}
     meanings = (
         (("tail", "arrow"), "−▶", "cause to effect"),
-        (("circle", "arrow"), "○−▶", "cause to effect, or a hidden cause of both"),
+        (("circle", "arrow"), "○−▶", "cause or hidden cause of both"),
         (("arrow",), "◀−▶", "a hidden cause drives both"),
         (("circle",), "○−○", "linked, direction open"),
         (("tail",), "−−", "linked"),
@@ -115,13 +115,13 @@ def _explain(ax: Axes, edges: Sequence[Mapping[str, Any]]) -> None:
     lines = [Line2D([], [], ls="none") for _ in rows]
     if any(d.get("presence", "present") != "present" for d in edges):
         lines.append(Line2D([], [], color=GREY, lw=MIDDLE_WIDTH, ls=DASHES))
-        rows.append("undecided whether there is a link")
+        rows.append("undecided link")
     if any(np.isfinite(d.get("frequency", np.nan)) for d in edges):
         lines.append(Line2D([], [], color=INK, lw=_width(1.0)))
-        rows.append("width and number: share of half-samples")
+        rows.append("width, number: share of half-samples")
     if rows:
         ax.legend(lines, rows, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2,
-                  fontsize=8.5, frameon=False, handlelength=1.8, columnspacing=1.2)  # fmt: skip
+                  fontsize=8, frameon=False, handlelength=1.8, columnspacing=1.2)  # fmt: skip
 
 
 def _mark(data: Mapping[str, Any], end: str) -> str:
