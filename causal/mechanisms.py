@@ -145,9 +145,10 @@ def resampled_slopes(spatial: SpatialScore, mechanism: Mechanism, grams: Floats)
     """Return the slopes of each resample, (N_DRAWS, n_parents)."""
     parents = list(mechanism.parents)
     true = grams - spatial.noise
-    return np.linalg.solve(
+    solved = np.linalg.solve(
         true[:, parents][:, :, parents], true[:, parents, mechanism.node][:, :, None]
-    )[:, :, 0]
+    )
+    return np.asarray(solved[:, :, 0], dtype=np.float64)
 
 
 def widening(spatial: SpatialScore, mechanism: Mechanism, deviation: Floats) -> Floats:

@@ -67,7 +67,7 @@ def support_flags(
             k = continuous.index(name)
             changed[:, k] += (value - seen[rows]) / columns.scale[index[k]]
     if not coded:
-        inverse = np.linalg.pinv(values.T @ values / len(values), hermitian=True)
+        inverse = _inverse(values)
         limit = float(np.quantile(_distances(values, inverse), SUPPORT_QUANTILE))
         return np.asarray(fits & (_distances(changed, inverse) <= limit))
     levels = np.stack([data.raw[name] for name in coded], axis=1)
@@ -79,7 +79,7 @@ def support_flags(
     group = group.reshape(-1)
     means = np.stack([values[group == g].mean(axis=0) for g in range(len(combinations))])
     inside = values - means[group]
-    inverse = np.linalg.pinv(inside.T @ inside / len(values), hermitian=True)
+    inverse = _inverse(inside)
     limit = np.quantile(_distances(inside, inverse), SUPPORT_QUANTILE) if index else 0.0
     for g, combination in enumerate(combinations):
         here = (asked == combination).all(axis=1)
@@ -87,6 +87,11 @@ def support_flags(
             fits[here] &= _distances(changed[here] - means[g], inverse) <= limit
     known = (asked[:, None, :] == combinations[None]).all(axis=2).any(axis=1)
     return np.asarray(fits & known)
+
+
+def _inverse(values: Floats) -> Floats:
+    moments = values.T @ values / len(values)
+    return np.asarray(np.linalg.pinv(moments, hermitian=True), dtype=np.float64)
 
 
 def _distances(values: Floats, inverse: Floats) -> Floats:

@@ -101,7 +101,7 @@ class Counterfactuals:
     reason: str
     out_of_support: NDArray[np.bool_]
     graph_means: Floats
-    parameter_draws: tuple[Floats, ...]
+    parameter_draws: tuple[NDArray[np.floating], ...]
     graphs: tuple[str, ...]
     level: float | None = None
     seed: int | None = None

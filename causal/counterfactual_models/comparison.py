@@ -47,7 +47,13 @@ class CounterfactualComparison:
 
     Examples
     --------
-    See `compare_counterfactuals`.
+    >>> found = CounterfactualComparison(
+    ...     np.arange(2), difference=np.full(2, 0.1), sd=np.full(2, 0.2), p_values=np.full(2, 0.62),
+    ...     p_value=0.62, n_effective=1.0, mean_difference=0.1, mean_sd=0.2, graph="b of a: linear",
+    ...     graph_p_values=(0.62,), agree=True, doubts=(), unit="V")
+    >>> print(found.sentence())  # doctest: +NORMALIZE_WHITESPACE
+    The causal graph and the physical model agree (mean difference 0.1 +- 0.2 V, p = 0.62 over
+    2 patches worth 1.0).
     """
 
     patches: Integers

@@ -47,7 +47,17 @@ def draw_counterfactuals(
 
     Examples
     --------
-    See `docs/figures` for the lesson's picture.
+    >>> import networkx as nx, pandas as pd
+    >>> from physlearn.causal.counterfactual_models.structural_answers import counterfactuals
+    >>> from physlearn.records import PatchTable
+    >>> rng = np.random.default_rng(1)
+    >>> y, x = np.mgrid[:12, :12].reshape(2, -1)
+    >>> a = rng.normal(size=144)
+    >>> frame = pd.DataFrame({"a": a, "b": a + 0.2 * rng.normal(size=144)})
+    >>> table = PatchTable.from_frame(frame, np.stack([x, y], 1), 1.0, unit="nm")
+    >>> answer = counterfactuals(table, nx.DiGraph([("a", "b")]), do={"a": 0.5}, outcome="b", rng=0)
+    >>> draw_counterfactuals(table, answer).axes[0].get_title()
+    'Change of b'
     """
     from matplotlib.figure import Figure
 
@@ -76,14 +86,15 @@ def _draw_map(axes: Axes, table: PatchTable, answer: Counterfactuals) -> None:
     extent = max(float(np.ptp(table.centers, axis=0).max()), table.patch_size)
     side = float(np.clip(230.0 * table.patch_size / extent, 2.0, 16.0))
     dots = axes.scatter(
-        *places[known].T, c=change[known], s=side**2, marker="s", cmap="RdBu_r", vmin=-largest,
-        vmax=largest, linewidths=0,
+        places[known, 0], places[known, 1], c=change[known], s=side**2, marker="s",
+        cmap="RdBu_r", vmin=-largest, vmax=largest, linewidths=0,
     )  # fmt: skip
-    beyond = answer.out_of_support & known
-    if beyond.any():
+    beyond = places[answer.out_of_support & known]
+    if len(beyond):
         axes.scatter(
-            *places[beyond].T, s=9, marker="x", c="k", linewidths=0.7, label="extrapolated"
-        )
+            beyond[:, 0], beyond[:, 1], s=9, marker="x", c="k", linewidths=0.7,
+            label="extrapolated",
+        )  # fmt: skip
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.14), frameon=False, fontsize=8)
     axes.set_aspect("equal")
     axes.set_xlabel(f"x ({table.unit})")

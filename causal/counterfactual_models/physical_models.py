@@ -70,7 +70,12 @@ class PhysicalModel:
 
     Examples
     --------
-    See `wall_model`, `lattice_model`, `field_model` and `model_of_function`.
+    Made by `wall_model`, `lattice_model`, `field_model` or `model_of_function`.
+
+    >>> model = wall_model({"drive_mobility": [0.4, 0.5]}, drive="bias", velocity="speed",
+    ...     drives=[1.0])
+    >>> model.assumption
+    'the wall follows the linear law at every patch, and only the drive changes it'
     """
 
     name: str
@@ -104,7 +109,7 @@ def physical_counterfactual(
     table
         Patches, with the model's causes and outcome among the columns.
     do
-        Column -> a value in the column's unit; or one a patch asked for, or one a patch of the table.
+        Column -> a value in the column's unit, or one for each patch asked for or of the table.
     patches
         Rows of the table, or a mask; all when None.
     n_draws

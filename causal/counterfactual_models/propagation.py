@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physlearn.causal.counterfactual_models.additive_mechanisms import AdditiveMechanism
 from physlearn.causal.counterfactual_models.answer_records import gaussian_bounds
@@ -52,7 +53,7 @@ class GraphAnswer:
     sd_parameters: Floats
     sd_noise: Floats
     sd_change_noise: Floats
-    parameter_draws: Floats
+    parameter_draws: NDArray[np.floating]
 
 
 def answer_by_graph(question: Question, mechanisms: Mechanisms) -> GraphAnswer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -65,7 +66,7 @@ def counterfactuals(
     graph
         From `discover_graph`, or a `networkx.DiGraph` that you know.
     do
-        Column -> a value in the column's unit; or one a patch asked for, or one a patch of the table.
+        Column -> a value in the column's unit, or one for each patch asked for or of the table.
     outcome
         Column whose value is asked for.
     patches
@@ -153,8 +154,8 @@ def answer_question(
             "seen: the answer is an extrapolation."
         )
     level_value = None if place is None else model.data.levels[outcome][place]
-    asked = (rows, values, outcome, unit, factual, level_value)
-    return _joined(asked, answers, graphs, unlike, reason, model.seed, tuple(notes))
+    asked = _Asked(rows, values, outcome, unit, factual, level_value, model.seed)
+    return _joined(asked, answers, graphs, unlike, reason, notes)
 
 
 def check_patches(patches: ArrayLike | None, n_patches: int) -> Integers:
@@ -320,48 +321,57 @@ def _together(question: Question, mechanisms: tuple[NodeModel, ...]) -> list[str
     return sorted(causes, key=question.data.names.index)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """The question as the record tells it again."""
+
+    patches: Integers
+    do: dict[str, Floats]
+    outcome: str
+    unit: str
+    factual: Floats
+    level: float | None
+    seed: int
+
+
 def _joined(
-    asked: tuple[Integers, dict[str, Floats], str, str, Floats, float | None],
+    asked: _Asked,
     answers: list[GraphAnswer],
     graphs: list[str],
     unlike: NDArray[np.bool_],
     reason: str,
-    seed: int,
-    notes: tuple[str, ...],
+    notes: list[str],
 ) -> Counterfactuals:
     """Return the answers of all possible graphs as one record."""
-    rows, values, outcome, unit, factual, level = asked
-    n = len(rows)
+    n = len(asked.patches)
     nothing = np.full(n, math.nan)
-    common = {
-        "source": "structural", "patches": rows, "do": values, "outcome": outcome, "unit": unit,
-        "factual": factual, "out_of_support": unlike, "level": level, "seed": seed,
-        "warnings": notes,
-    }  # fmt: skip
-    if not answers:
-        return Counterfactuals(
-            model="no mechanism", mean=nothing, low=nothing, high=nothing, sd=nothing,
-            sd_graph=nothing, sd_parameters=nothing, sd_noise=nothing, sd_change_noise=nothing,
-            identified=np.zeros(n, dtype=bool), reason=reason,
-            graph_means=np.empty((0, n)), parameter_draws=(), graphs=(), **common,
-        )  # fmt: skip
-    means = np.stack([a.mean for a in answers])
-    parameters = np.stack([a.sd_parameters for a in answers]).max(axis=0)
-    noise = np.stack([a.sd_noise for a in answers]).max(axis=0)
-    spread = np.hypot(parameters, noise)
-    far = np.ptp(means, axis=0)
-    identified = far <= SAME_ANSWER * spread
-    if not identified.all():
-        reason = f"the graph leaves {len(means)} answers open, up to {float(far.max()):.3g} apart."
-    sd_graph = means.std(axis=0)
+    mean = low = high = sd = sd_graph = parameters = noise = sd_change = nothing
+    means = np.empty((0, n))
+    identified = np.zeros(n, dtype=bool)
+    if answers:
+        means = np.stack([a.mean for a in answers])
+        parameters = np.stack([a.sd_parameters for a in answers]).max(axis=0)
+        noise = np.stack([a.sd_noise for a in answers]).max(axis=0)
+        sd_change = np.stack([a.sd_change_noise for a in answers]).max(axis=0)
+        low = np.stack([a.low for a in answers]).min(axis=0)
+        high = np.stack([a.high for a in answers]).max(axis=0)
+        spread = np.hypot(parameters, noise)
+        sd_graph = means.std(axis=0)
+        sd = np.hypot(spread, sd_graph)
+        far = np.ptp(means, axis=0)
+        identified = far <= SAME_ANSWER * spread
+        mean = np.where(identified, means[0], math.nan)
+        if not identified.all():
+            reason = (
+                f"the graph leaves {len(means)} answers open, up to {float(far.max()):.3g} apart."
+            )
+    names = " | ".join(graphs) if 0 < len(graphs) < 3 else f"{len(graphs)} possible graphs"
     return Counterfactuals(
-        model=" | ".join(graphs) if len(graphs) < 3 else f"{len(graphs)} possible graphs",
-        mean=np.where(identified, means[0], math.nan),
-        low=np.stack([a.low for a in answers]).min(axis=0),
-        high=np.stack([a.high for a in answers]).max(axis=0),
-        sd=np.sqrt(spread**2 + sd_graph**2),
-        sd_graph=sd_graph, sd_parameters=parameters, sd_noise=noise,
-        sd_change_noise=np.stack([a.sd_change_noise for a in answers]).max(axis=0),
-        identified=identified, reason=reason, graph_means=means,
-        parameter_draws=tuple(a.parameter_draws for a in answers), graphs=tuple(graphs), **common,
+        source="structural", model=names, patches=asked.patches, do=asked.do,
+        outcome=asked.outcome, unit=asked.unit, mean=mean, low=low, high=high,
+        factual=asked.factual, sd=sd, sd_graph=sd_graph, sd_parameters=parameters,
+        sd_noise=noise, sd_change_noise=sd_change, identified=identified, reason=reason,
+        out_of_support=unlike, graph_means=means,
+        parameter_draws=tuple(a.parameter_draws for a in answers), graphs=tuple(graphs),
+        level=asked.level, seed=asked.seed, warnings=tuple(notes),
     )  # fmt: skip

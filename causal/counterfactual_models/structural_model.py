@@ -50,7 +50,16 @@ class StructuralModel:
 
     Examples
     --------
-    See `fit_structural_model`.
+    >>> import pandas as pd
+    >>> from physlearn.records import PatchTable
+    >>> rng = np.random.default_rng(1)
+    >>> y, x = np.mgrid[:16, :16].reshape(2, -1)
+    >>> a = rng.normal(size=256)
+    >>> frame = pd.DataFrame({"a": a, "b": 2 * a + 0.1 * rng.normal(size=256)})
+    >>> table = PatchTable.from_frame(frame, np.stack([x, y], 1), 1.0, unit="nm")
+    >>> model = fit_structural_model(table, nx.DiGraph([("a", "b")]), rng=0)
+    >>> model.mechanism("b", ["a"]).form
+    'linear'
     """
 
     table: PatchTable

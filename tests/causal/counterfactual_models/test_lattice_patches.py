@@ -100,7 +100,7 @@ def test_sites_as_seen_change_nothing(picture, fit):
 
 def test_columns_that_are_not_those_of_the_sites_are_flagged(picture, fit):
     table = table_of(picture)
-    other = PatchTable.from_frame(table.frame + [0.3, 0.0], table.centers, 8.0)
+    other = PatchTable.from_frame(table.frame.add([0.3, 0.0], axis=1), table.centers, 8.0)
     answer = physical_counterfactual(model_of(fit, 20), other, do={"even": 0.0}, patches=[3], rng=0)
     assert answer.out_of_support.all()
 
