@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ def column_moves(
     return pd.DataFrame(rows)[order]
 
 
-def _row(moments: Sequence[Sequence[FieldMoments]], column: int, alpha: float) -> dict[str, object]:
+def _row(moments: Sequence[Sequence[FieldMoments]], column: int, alpha: float) -> dict[str, Any]:
     weights = np.zeros(len(moments[0][0].mean))
     weights[column] = 1.0
     found = [environment_mean(fields, weights) for fields in moments]
@@ -79,7 +79,7 @@ def _row(moments: Sequence[Sequence[FieldMoments]], column: int, alpha: float) -
     }
 
 
-def _words(row: Mapping[str, object], stands_below: float) -> str:
+def _words(row: Mapping[str, Any], stands_below: float) -> str:
     name, verdict = row["column"], row["verdict"]
     if verdict == "moves":
         return (

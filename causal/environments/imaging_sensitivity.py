@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,7 +184,7 @@ def _noise_of(table: PatchTable, name: str) -> float:
 
 def _row(
     first: PatchTable, second: PatchTable, pairs: PatchPairs, name: str, known: bool, level: float
-) -> dict[str, object]:
+) -> dict[str, Any]:
     one = first.frame[name].to_numpy(dtype=np.float64)[pairs.first]
     two = second.frame[name].to_numpy(dtype=np.float64)[pairs.second]
     if np.array_equal(one, two):
@@ -202,7 +202,7 @@ def _row(
     p_shift = 2.0 * float(stats.t.sf(abs(mean) / max(sd, 1e-300), error.freedom))
     reach = float(stats.t.isf(level, error.freedom)) * sd
     scale = float(np.sqrt(true))
-    row: dict[str, object] = {
+    row: dict[str, Any] = {
         "column": name, "shift": mean, "unit": first.units.get(name, "1"),
         "shift_sds": mean / scale, "largest_shift_sds": (abs(mean) + reach) / scale,
         "spread_ratio": np.nan, "largest_spread_change": np.nan, "p_value": p_shift,
@@ -216,7 +216,7 @@ def _row(
 
 
 def _compare_spread(
-    row: dict[str, object], one: Floats, two: Floats, centers: Floats, noise: Floats, level: float
+    row: dict[str, Any], one: Floats, two: Floats, centers: Floats, noise: Floats, level: float
 ) -> float:
     """Return p that the noise-free variances agree: of difference with sum (Pitman, Morgan)."""
     errors = np.array([[noise.sum(), noise[1] - noise[0]], [noise[1] - noise[0], noise.sum()]])
@@ -236,11 +236,11 @@ def _compare_spread(
     return 2.0 * float(stats.t.sf(abs(observed) / max(sd, 1e-300), freedom))
 
 
-def _judge(row: dict[str, object], level: float, stands_below: float) -> None:
+def _judge(row: dict[str, Any], level: float, stands_below: float) -> None:
     name = row["column"]
-    largest, spread = float(row["largest_shift_sds"]), float(row["largest_spread_change"])  # type: ignore[arg-type]
-    if float(row["p_adjusted"]) <= level:  # type: ignore[arg-type]
-        if float(row["p_repeat"]) <= level:  # type: ignore[arg-type]
+    largest, spread = float(row["largest_shift_sds"]), float(row["largest_spread_change"])
+    if float(row["p_adjusted"]) <= level:
+        if float(row["p_repeat"]) <= level:
             row["verdict"] = "undecided"
             row["words"] = (
                 f"{name} is undecided: it moves with the imaging, but also between scans with the "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -269,13 +269,13 @@ class _Scan:
         change = self.change(one, two, name)
         return placed_mean(change, self.centers, self.mask, self.control, self.moved)
 
-    def spill_over(self, one: PatchTable, two: PatchTable, name: str) -> list[dict[str, object]]:
+    def spill_over(self, one: PatchTable, two: PatchTable, name: str) -> list[dict[str, Any]]:
         """Return the change in rings around the mask."""
         change, found = self.change(one, two, name), []
         for number, (ring, moved) in enumerate(self.rings):
             mean = placed_mean(change, self.centers, ring, self.control, moved)
             reach = mean.reach(CREDIBLE_MASS)
-            row: dict[str, object] = {
+            row: dict[str, Any] = {
                 "column": name, "nearest": self.edges[number], "farthest": self.edges[number + 1],
                 "effect": mean.effect, "low": mean.effect - reach, "high": mean.effect + reach,
                 "p_value": mean.p_value, "n_patches": int(ring.sum()),
@@ -291,10 +291,10 @@ def _row(
     after: PatchTable,
     negative: _Scan | None,
     before: PatchTable,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     mean = scan.effect(baseline, after, name)
     reach = mean.reach(CREDIBLE_MASS)
-    row: dict[str, object] = {
+    row: dict[str, Any] = {
         "column": name, "effect": mean.effect, "unit": before.units.get(name, "1"),
         "low": mean.effect - reach, "high": mean.effect + reach, "p_value": mean.p_value,
         "p_adjusted": np.nan, "repeat_effect": np.nan, "p_repeat": np.nan, "reason": mean.reason,
@@ -305,15 +305,15 @@ def _row(
     return row
 
 
-def _judge(row: dict[str, object], alpha: float, repeated: bool) -> None:
+def _judge(row: dict[str, Any], alpha: float, repeated: bool) -> None:
     name, unit, reason = row["column"], row["unit"], row["reason"]
     bounds = f"{row['low']:.3g} to {row['high']:.3g} {unit}"
     if reason:
         row["verdict"], row["words"] = "undecided", f"{name} is undecided: {reason}."
-    elif float(row["p_adjusted"]) > alpha:  # type: ignore[arg-type]
+    elif float(row["p_adjusted"]) > alpha:
         row["verdict"] = "no effect"
         row["words"] = f"No effect on {name} is seen: between {bounds} at 90 %."
-    elif repeated and not float(row["p_repeat"]) > alpha:  # type: ignore[arg-type]
+    elif repeated and not float(row["p_repeat"]) > alpha:
         row["verdict"] = "undecided"
         row["words"] = (
             f"{name} is undecided: it changes at these patches by {row['effect']:.3g} {unit}, but "

@@ -133,22 +133,23 @@ def _measured_shift(
     first: PatchTable, second: PatchTable, columns: Sequence[str], step: float
 ) -> Floats:
     """Return the shift of the second scan by its maps, 0 where none is clear."""
-    cells = [SpatialLayout(table.centers).cells for table in (first, second)]
-    if cells[0] is None or cells[1] is None or abs(_step(second.centers) / step - 1) > 1e-3:
+    one, two = (SpatialLayout(table.centers).cells for table in (first, second))
+    if one is None or two is None or abs(_step(second.centers) / step - 1) > 1e-3:
         return np.zeros(2)
-    shape = tuple(int(k) for k in np.maximum(cells[0].max(axis=0), cells[1].max(axis=0)) + 1)
+    shape = tuple(int(k) for k in np.maximum(one.max(axis=0), two.max(axis=0)) + 1)
     padded = [fft.next_fast_len(2 * k, real=True) for k in shape]
     agreement = np.zeros((padded[0], padded[1]))
-    overlap = _correlated(*(_map(c, np.ones(len(c)), shape) for c in cells), padded)
+    full = [_map(place, np.ones(len(place)), shape) for place in (one, two)]
+    overlap = _correlated(full[0], full[1], padded)
     for name in columns:
         maps = []
-        for table, place in zip((first, second), cells, strict=True):
+        for table, place in zip((first, second), (one, two), strict=True):
             values = table.frame[name].to_numpy(dtype=np.float64)
             spread = values.std()
             if spread > 0:
                 maps.append(_map(place, (values - values.mean()) / spread, shape))
         if len(maps) == 2:
-            agreement += _correlated(*maps, padded)
+            agreement += _correlated(maps[0], maps[1], padded)
     agreement /= np.maximum(overlap, 1.0) * len(columns)
     rows, lines = (np.rint(np.fft.fftfreq(n) * n).astype(int) for n in padded)
     far = (np.abs(rows)[:, None] > LARGEST_SHIFT * shape[0]) | (

@@ -13,17 +13,19 @@ from physlearn.records import PatchTable
 TRUE = {"a": 0.7, "b": 0.5}
 
 
-def environments(fields, grid, edge, length, seed, *, noise=0.0, direct=0.0, differ=True):
+def environments(
+    fields, grid, edge, length, seed, *, noise=0.0, direct=0.0, differ=True, hidden=0.0
+):
     """a and b cause y, y causes c; the second environment changes a, b and c, and y by `direct`."""
     rng = np.random.default_rng(seed)
     tables = []
     for place in range(2):
         change = float(place) if differ else 0.0
-        f = fields(edge, length, 4, rng)
+        f = fields(edge, length, 5, rng)
         a = (1 + change) * f[0] + 0.8 * change
         b = 0.6 * a + (1 + 0.6 * change) * f[1]
-        y = 0.7 * a + 0.5 * b + 0.8 * f[2] + direct * place
-        c = 0.8 * y + 0.6 * (1 + change) * f[3]
+        y = 0.7 * a + 0.5 * b + 0.8 * f[2] + direct * place + hidden * f[4]
+        c = 0.8 * y + 0.6 * (1 + change) * f[3] + hidden * f[4]
         values = np.stack([a, b, c, y], axis=1)
         values = values + noise * rng.standard_normal(values.shape)
         covariance = np.eye(4)[None] * noise**2 if noise else np.zeros((1, 4, 4))
@@ -107,6 +109,12 @@ def test_noise_in_a_cause_is_taken_out_where_it_is_known(fields, grid):
 def test_an_environment_that_acts_on_the_outcome_itself_is_refused(fields, grid):
     found = outcomes(fields, grid, 24, 0, 5, direct=2.0)
     assert all(not f.identified and "every set" in f.reason for f in found)
+
+
+def test_a_hidden_common_cause_makes_no_false_cause(fields, grid):
+    n = 15
+    found = outcomes(fields, grid, 24, 1, n, hidden=0.8)
+    assert at_most(sum("c" in f.causes for f in found), n, 0.05)
 
 
 def test_environments_that_do_not_differ_are_refused(fields, grid):
