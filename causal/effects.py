@@ -15,6 +15,7 @@ from physlearn.causal.effect_estimates.effect_records import (
     Effect,
     EffectMember,
     EffectOptions,
+    LevelEffect,
 )
 from physlearn.causal.effect_estimates.modifiers import (
     check_modifiers,
@@ -132,7 +133,7 @@ def estimate_effect(
             member_of(spatial, columns, cause, outcome, contrast, estimand, options, warnings)
             for estimand in answer.estimands
         )
-        effect = replace(effect, **_spill_over(table, columns, found, effect, options, warnings))
+        effect = _with_members(effect, table, columns, found, options, warnings)
     except NotIdentified as refusal:
         return replace(effect, reason=str(refusal), warnings=tuple(warnings))
     found = effect.members
@@ -213,29 +214,29 @@ def _checked_contrast(
     return float(contrast[0]), float(contrast[1])
 
 
-def _spill_over(
+def _with_members(
+    effect: Effect,
     table: PatchTable,
     columns: Columns,
     found: tuple[EffectMember, ...],
-    effect: Effect,
     options: EffectOptions,
     warnings: list[str],
-) -> dict[str, object]:
-    """Return the members, with neighbours held fixed where their effect is asked for."""
+) -> Effect:
+    """Return the effect with its members, neighbours held fixed where their part is asked for."""
     if len(found) > 1 or found[0].strategy != "back-door" or options.smooth_confounder:
         if options.spill_over:
             raise NotIdentified(
                 "the effect on neighbours is read only where one back-door set is known and no "
                 "smooth hidden field is assumed."
             )
-        return {"members": found}
+        return replace(effect, members=found)
     x, y = columns.index(effect.cause), columns.index(effect.outcome)
     given = tuple(columns.index(name) for name in found[0].adjustment_set or ())
     if not options.spill_over:
         if table.overlap == 0:
             note = spill_over_warning(columns, x, y, given)
             warnings += [note] if note else []
-        return {"members": found}
+        return replace(effect, members=found)
     if table.overlap > 0:
         raise NotIdentified(
             f"the patches overlap by {table.overlap:.0%}: what neighbours share is no influence; "
@@ -245,7 +246,7 @@ def _spill_over(
     slopes = spill_over_slopes(columns, x, y, given, options.neighbour_distance_patches)
     told = scaled_spill_over(slopes, scale)
     own = replace(found[0], mean=told.direct, sd=told.direct_sd, freedom=told.freedom)
-    return {"members": (own,), "spill_over": told}
+    return replace(effect, members=(own,), spill_over=told)
 
 
 def _assumptions(member: EffectMember, options: EffectOptions) -> tuple[str, ...]:
@@ -295,7 +296,7 @@ def _completed(
             spatial, columns, cause, outcome, held, effect.contrast, generator
         )
     length = options.confounder_length_patches if options.smooth_confounder else None
-    levels = []
+    levels: list[LevelEffect] = []
     for modifier in options.modifiers:
         split = effects_by_level(
             table, cause, outcome, held, effect.contrast, modifier, options.n_levels, length

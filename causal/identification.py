@@ -157,7 +157,7 @@ def _refusal(
 
 
 def _node(member: nx.DiGraph, name: str) -> str:
-    return next(node for node in member if _name(node) == name)
+    return next(str(node) for node in member if _name(node) == name)
 
 
 def _path_through(member: nx.DiGraph, node: str, cause: str, outcome: str) -> str:

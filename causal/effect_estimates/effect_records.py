@@ -65,8 +65,9 @@ class EffectOptions:
                 f"got {self.neighbour_distance_patches}."
             )
         check_count("n_levels", self.n_levels, 2)
-        if isinstance(self.modifiers, str):
-            raise InputError(f"modifiers must be a tuple of columns; got {self.modifiers!r}.")
+        given: object = self.modifiers
+        if isinstance(given, str):
+            raise InputError(f"modifiers must be a tuple of columns; got {given!r}.")
         object.__setattr__(self, "modifiers", tuple(self.modifiers))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 from scipy.interpolate import BSpline
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU, splu
 
 from physlearn.causal.columns import Columns
 from physlearn.causal.effect_estimates.neighbours import neighbour_means, patch_step
@@ -131,7 +131,7 @@ def _scaled(
     return replace(columns, values=np.asarray(values * scale, dtype=np.float64))
 
 
-def _solver(basis: sparse.csr_matrix) -> splu:
+def _solver(basis: sparse.csr_matrix) -> SuperLU:
     normal = (basis.T @ basis).tocsc()
     ridge = 1e-9 * normal.diagonal().mean() * sparse.eye(basis.shape[1], format="csc")
     return splu(normal + ridge)
@@ -150,7 +150,8 @@ def _tensor_splines(layout: SpatialLayout, spacing_patches: float) -> sparse.csr
         knots = np.concatenate(
             [inner[0] - width * np.arange(3, 0, -1), inner, inner[-1] + width * np.arange(1, 4)]
         )
-        axes.append(BSpline.design_matrix(np.clip(place, inner[0], inner[-1]), knots, 3).tocsr())
+        design = BSpline.design_matrix(np.clip(place, inner[0], inner[-1]), knots, 3)
+        axes.append(sparse.csr_matrix(design))
     product = _row_products(*axes)
     weight = np.asarray(product.sum(axis=0)).ravel()
     return sparse.csr_matrix(product[:, weight > 0.05])
