@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from physlearn.causal.spatial_layout import Floats, Integers
 
 NINE = tuple((a, b) for a in (-1, 0, 1) for b in (-1, 0, 1))
+THIRTEEN = tuple((a, b) for a in range(-2, 3) for b in range(-2, 3) if a * a + b * b <= 4)
 TWENTY_ONE = tuple((a, b) for a in range(-2, 3) for b in range(-2, 3) if a * a + b * b <= 5)
 CROSS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 HERE = ((0, 0),)
@@ -38,7 +39,7 @@ class Dictionary:
         Rows and columns at the border that only serve as neighbours.
     """
 
-    shifts: tuple[tuple[int, int], ...] = NINE
+    shifts: tuple[tuple[int, int], ...] = THIRTEEN
     squares: tuple[tuple[int, int], ...] = CROSS
     cubes: tuple[tuple[int, int], ...] = HERE
     degree: int = 2
@@ -68,7 +69,7 @@ class Dictionary:
 
 NARROW = Dictionary()
 LEAN = Dictionary(shifts=CROSS, squares=HERE, cubes=(), degree=1, trend=2)
-LEAN_LONG = Dictionary(squares=HERE, cubes=(), degree=1, trend=2, cutoff=2.0)
+LEAN_LONG = Dictionary(shifts=NINE, squares=HERE, cubes=(), degree=1, trend=2, cutoff=2.0)
 WIDE = Dictionary(shifts=TWENTY_ONE, degree=3, trend=3, cutoff=1.9)
 
 

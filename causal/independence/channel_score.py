@@ -246,4 +246,4 @@ class _Lags:
 
     def effective(self, first: Floats, second: Floats) -> float:
         """Return how many independent patches carry as much of a product of two residuals."""
-        return 1.0 / max(float((self.weight * first * second).sum()), self.least)
+        return float(1.0 / max(float((self.weight * first * second).sum()), self.least))
