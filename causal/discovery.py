@@ -199,12 +199,18 @@ def _with_parts(
     edges = []
     for edge in whole.edges:
         i, j = (constraints.names.index(name) for name in (edge.source, edge.target))
-        shares = {"agreement": float(linked[i, j]), "direction_agreement": float(forward[i, j])}
         exact = parts.get("exact")
-        if exact is not None:
-            shares["posterior"] = entry(exact.adjacency_posterior, i, j)
-            shares["direction_posterior"] = entry(exact.direction_posterior, i, j)
-        edges.append(replace(edge, **shares))
+        linked_posterior = None if exact is None else exact.adjacency_posterior
+        direction_posterior = None if exact is None else exact.direction_posterior
+        edges.append(
+            replace(
+                edge,
+                agreement=float(linked[i, j]),
+                direction_agreement=float(forward[i, j]),
+                posterior=entry(linked_posterior, i, j),
+                direction_posterior=entry(direction_posterior, i, j),
+            )
+        )
     methods = {}
     for name, found in parts.items():
         found_edges = graph_edges(found, unseen, test, constraints, tested=name in TESTED)

@@ -65,7 +65,7 @@ def plot_graph(
     columns = sorted({tiers.get(node, 1) for node in graph.nodes})
     places = _places(graph, tiers, columns)
     tallest = max(sum(tiers.get(n, 1) == c for n in graph.nodes) for c in columns)
-    ax = get_axes(ax, (5.8, max(2.6, 0.95 * tallest + 0.7)))
+    ax = get_axes(ax, (5.8 * max(1.0, _right_rim(places)), max(2.6, 0.95 * tallest + 0.7)))
     heights: dict[str, float] = {}
     line = 0.21 / _inches_high(ax)
     for node, (x, y) in places.items():
@@ -89,7 +89,7 @@ def plot_graph(
         label = TIERS[tier] if tier < len(TIERS) else f"tier {tier}"
         ax.text(x, 1.07, label, ha="center", va="center", color=GREY, fontsize=9.5,
                 style="italic")  # fmt: skip
-    ax.set(xlim=(-0.02, 1.02), ylim=(-0.04, 1.12), xticks=[], yticks=[])
+    ax.set(xlim=(-0.02, _right_rim(places)), ylim=(-0.04, 1.12), xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_visible(False)
     _explain(ax, [data for _, _, data in graph.edges(data=True)])
@@ -170,7 +170,12 @@ def _inches_high(ax: Axes) -> float:
 
 
 def _column_x(index: int, n_columns: int) -> float:
-    return 0.5 if n_columns == 1 else 0.12 + 0.76 * index / (n_columns - 1)
+    """Return where a column stands; more than three go on to the right at the same distance."""
+    return 0.5 if n_columns == 1 else 0.12 + 0.76 * index / (min(n_columns, 3) - 1)
+
+
+def _right_rim(places: Mapping[str, tuple[float, float]]) -> float:
+    return max([1.0, *(x + 0.12 for x, _ in places.values())]) + 0.02
 
 
 def _places(
@@ -250,7 +255,7 @@ def _curve(
         middle = 0.5 * (start + stop) + bend * across
         curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * stop
         crossed = sum(int(_inside(curve, places[node], heights[node]).sum()) for node in others)
-        outside = int(((curve < -0.01) | (curve > 1.01)).sum())
+        outside = int(((curve < -0.01) | (curve > (_right_rim(places), 1.01))).sum())
         if crossed + outside < fewest:
             best, fewest = curve, crossed + outside
         if fewest == 0:

@@ -1,0 +1,45 @@
+import matplotlib
+import pytest
+
+matplotlib.use("Agg")
+
+from physlearn.causal import CausalGraph, GraphEdge
+from physlearn.plots import plot_graph
+
+
+@pytest.fixture
+def graph():
+    edges = (
+        GraphEdge("a", "b", frequency=1.0),
+        GraphEdge("b", "c", "circle", "arrow", frequency=0.6),
+        GraphEdge("a", "d", "arrow", "arrow"),
+        GraphEdge("d", "e", "circle", "circle", "undecided", 0.2),
+    )
+    return CausalGraph(tuple("abcde"), edges, tiers={"a": 0, "b": 1, "c": 2, "d": 0, "e": 3})
+
+
+def test_width_is_frequency_and_undecided_is_dashed(graph):
+    ax = plot_graph(graph.graph, tiers=graph.tiers)
+    lines = [line for line in ax.lines if len(line.get_xdata()) > 10]
+    firm, weaker, unknown, open_one = lines
+    assert firm.get_linewidth() > weaker.get_linewidth() > open_one.get_linewidth()
+    assert firm.get_linewidth() > unknown.get_linewidth()
+    assert open_one.is_dashed()
+    assert not firm.is_dashed()
+
+
+def test_legend_names_the_marks_that_occur(graph):
+    said = [text.get_text() for text in plot_graph(graph.graph).get_legend().get_texts()]
+    assert any("hidden cause drives both" in text for text in said)
+    assert any("direction open" in text for text in said)
+    assert any("share of half-samples" in text for text in said)
+    plain = plot_graph(CausalGraph.from_edges([("a", "b")]).graph).get_legend().get_texts()
+    assert [text.get_text() for text in plain] == ["−▶  cause to effect"]
+
+
+def test_a_fourth_tier_stands_to_the_right_of_the_third(graph):
+    ax = plot_graph(graph.graph, tiers=graph.tiers)
+    place = {text.get_text(): text.get_position()[0] for text in ax.texts}
+    assert place["e"] > place["c"] + 0.3
+    assert "tier 3" in place
+    assert ax.get_xlim()[1] > place["e"]
