@@ -41,7 +41,7 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 ALLEN_CAHN = {"u": 1.0, "u3": -1.0, "lap_u": 1.0}
 SAID = {"u": "u", "u3": "u³", "lap_u": "∇²u", "u2": "u²", "u4": "u⁴", "u5": "u⁵"}
 SEARCHES = {  # name in the figure: case at a noise, colour
-    "ours": ("fresh laws at noise {}", BLUE),
+    "ours": ("unseen laws at noise {}", BLUE),
     "Operon, 1M": ("Operon, 1M evaluations at noise {}", RED),
     "Operon, 100k": ("Operon, 100k evaluations at noise {}", ORANGE),
     "gplearn": ("gplearn, 20k evaluations at noise {}", GREY),
@@ -256,7 +256,7 @@ def peers_figure() -> Figure:
         counts = {who: _counted(case.format(noise), content) for who, (case, _) in SEARCHES.items()}
         if not counts["ours"]:
             raise measured.NoResultsError(
-                "benchmarks/results/laws.json lacks the fresh laws: python -m benchmarks.laws"
+                "benchmarks/results/laws.json lacks the unseen laws: python -m benchmarks.laws"
             )
         shown = [who for who, found in counts.items() if found]
         for place, who in enumerate(shown):

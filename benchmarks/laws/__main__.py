@@ -22,8 +22,9 @@ LAWS = Benchmark(
         "dynamics_peers": "PySINDy on the same films and series",
         "black_box": "A law beside black boxes",
     },
-    "Fresh laws were written after the search, by someone who did not look at it, and run "
-    "when the design no longer changed. The older laws are split by the SHA-256 digest of their "
+    "Unseen laws were written after the search, by someone who had not looked at it, and run once, "
+    "when the design no longer changed. The fresh laws served so before and are spent. The older "
+    "laws are split by the SHA-256 digest of their "
     "names; of those of one and two variables both halves have served the design by now. A law "
     "counts as found when the form, its constants refitted to the values without noise, gives "
     "these exactly, with no constant more than the law has. Every method gets the same points and "
