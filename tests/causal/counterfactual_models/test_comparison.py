@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pandas as pd
@@ -77,6 +79,14 @@ def test_a_bend_that_the_physical_law_lacks_is_called_the_form(wall_world):
     # some patches differ, others do not
     assert 0.05 < (found.p_values < 0.05).mean() < 1
     assert found.n_effective > 1.02
+
+
+def test_a_physical_fit_that_fails_on_its_own_data_is_doubted_first(wall_world):
+    table, wall = wall_world(0, hidden=1.0)
+    poor = replace(wall, warnings=("the model does not hold: its residual is correlated",))
+    found, _, _ = compared((table, poor), "shift", 0)
+    assert not found.agree
+    assert found.doubts[0] == "the linear wall law fits its own data"
 
 
 def test_of_open_graphs_the_one_that_agrees_is_named(wall_world):
