@@ -12,7 +12,7 @@ from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.checks import InputError
 
 SMALL_P = 0.05
-MISFIT = ("model is wrong", "does not explain", "does not hold", "does not describe", "does not fit")
+MISFIT = ("model is wrong", "does not explain", "does not hold", "does not fit")
 """Words by which a fit's warnings say that it fails on its own data."""
 PROPORTIONAL = 0.9
 """Share of the differences that follow the change in proportion: a slope differs, not a form."""
