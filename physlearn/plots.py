@@ -3,6 +3,7 @@
 from physlearn.report.draw_atoms import plot_atoms, plot_image, plot_patches, plot_species
 from physlearn.report.draw_causal import plot_effects, plot_graph
 from physlearn.report.draw_defects import plot_vacancies
+from physlearn.report.draw_effects import plot_dose_response, plot_sensitivity
 from physlearn.report.draw_envelope import plot_envelope
 from physlearn.report.draw_lattice import plot_correlations, plot_couplings, plot_posterior
 from physlearn.report.draw_laws import plot_equations
@@ -29,6 +30,7 @@ __all__ = [
     "plot_couplings",
     "plot_diffusion",
     "plot_domain_share",
+    "plot_dose_response",
     "plot_effects",
     "plot_envelope",
     "plot_equations",
@@ -42,6 +44,7 @@ __all__ = [
     "plot_posterior",
     "plot_rings",
     "plot_row_shifts",
+    "plot_sensitivity",
     "plot_species",
     "plot_spectra",
     "plot_strain",

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from physlearn.causal import counterfactual, estimate_effect
-from physlearn.causal.counterfactuals import Counterfactual
+from physlearn.causal.patch_counterfactual import Counterfactual
 from physlearn.records import PatchTable
 
 EDGE = 24

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from physlearn.causal import CausalGraph, GraphEdge
-from physlearn.causal.counterfactuals import Counterfactual
+from physlearn.causal.patch_counterfactual import Counterfactual
 from physlearn.datasets import ConsistencyCheck
 from physlearn.findings import Findings, lacking
 from physlearn.lattice_models import square_lattice

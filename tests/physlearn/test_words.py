@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from physlearn.causal import CausalGraph
-from physlearn.causal.counterfactuals import Counterfactual
 from physlearn.causal.effects import Effect, EffectMember
 from physlearn.causal.graphs import GraphEdge
+from physlearn.causal.patch_counterfactual import Counterfactual
 from physlearn.datasets import make_strained_crystal, measure_strain
 from physlearn.findings import Findings, PlantedTruth
 from physlearn.results import fit_from_draws
