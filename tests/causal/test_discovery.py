@@ -176,3 +176,34 @@ def test_a_column_of_pure_noise_is_left_out_and_hides_no_cause():
     assert graph.columns == ("a", "response")
     assert graph.causes_of("response") == ["a"]
     assert any("'b' was left out" in note for note in graph.warnings)
+
+
+def test_columns_that_cannot_be_used_are_named():
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:12, :12].reshape(2, -1)
+    a, b = rng.normal(size=(2, 144))
+    frame = pd.DataFrame({"a": a, "b": b, "flat": 2.0, "twin": 3.0 * a, "both": a + b})
+    table = PatchTable.from_frame(frame, np.stack([x, y], 1), 1.0)
+    graph = discover_graph(table, test="linear", n_resamples=0)
+    assert graph.columns == ("a", "b")
+    said = " ".join(graph.warnings)
+    assert "column 'flat' is constant" in said
+    assert "column 'twin' repeats column 'a'" in said
+    assert "'both' is all but determined by the others" in said
+    wide = pd.DataFrame(rng.normal(size=(36, 40)), columns=[f"c{k}" for k in range(40)])
+    places = np.stack([np.arange(36) % 6, np.arange(36) // 6], 1)
+    with pytest.raises(NotIdentified, match="36 patches and 40 columns"):
+        discover_graph(PatchTable.from_frame(wide, places, 1.0))
+    with pytest.raises(InputError, match="text"):
+        PatchTable.from_frame(frame.assign(text="high"), table.centers, 1.0)
+
+
+def test_auto_says_what_it_took_and_why(planted):
+    table = planted(24, 0, 0).table
+    tiered = discover_graph(table, test="linear", n_resamples=0)
+    assert tiered.method.startswith("PC")
+    assert any('took "pc"' in note for note in tiered.warnings)
+    bare = PatchTable.from_frame(table.frame, table.centers, 8.0)
+    free = discover_graph(bare, test="linear", n_resamples=0)
+    assert free.method.startswith("FCI")
+    assert any('took "fci"' in note for note in free.warnings)
