@@ -167,6 +167,34 @@ class PatchTable:
         """Return the record of a plain table; ``options`` are the attributes above."""
         return cls(frame, np.asarray(centers, dtype=np.float64), patch_size, **options)
 
+    @classmethod
+    def from_rows(cls, frame: pd.DataFrame, **options: Any) -> PatchTable:
+        """Return the record of rows that have no place (cells, runs, samples): no neighbours.
+
+        Each row is put on a cell of a square grid in a fixed random order, so that the place says
+        nothing, and ``metadata["rows_independent"]`` is True: tests that read it count every row
+        as one. Rows of one scan or film are no such rows.
+
+        Parameters
+        ----------
+        frame
+            Numbers only, without gaps.
+        options
+            The attributes above.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> table = PatchTable.from_rows(pd.DataFrame({"raf": [26.4, 35.9, 59.4]}))
+        >>> table.metadata["rows_independent"], table.n_patches
+        (True, 3)
+        """
+        across = int(np.ceil(np.sqrt(max(len(frame), 1))))
+        cells = np.random.default_rng(0).permutation(len(frame))
+        centers = np.stack([cells % across, cells // across], axis=1) + 0.5
+        metadata = {**options.pop("metadata", {}), "rows_independent": True}
+        return cls(frame, centers, 1.0, metadata=metadata, **options)
+
     @property
     def n_patches(self) -> int:
         """Number of patches."""

@@ -1,0 +1,430 @@
+"""Conditional independence of binary, ordinal, categorical, count and continuous columns."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physlearn.causal.columns import Columns
+from physlearn.causal.independence.basis_projection import Projection, project
+from physlearn.causal.independence.mixed_columns import MixedColumn, column_kinds, mixed_column
+from physlearn.causal.independence.mixed_residuals import Residuals, residuals_of
+from physlearn.causal.independence.mixed_score import (
+    MixedScore,
+    direction_p,
+    mixed_score,
+    shape_p,
+)
+from physlearn.causal.spatial_layout import Floats
+from physlearn.causal.spatial_score import SpatialScore, covariance_at_zero
+from physlearn.causal.spatial_test import MIN_RELIABILITY, IndependenceResult, require_blocks
+from physlearn.one_thread import one_blas_thread
+
+if TYPE_CHECKING:
+    from physlearn.records import PatchTable
+
+FEWEST_EVENTS = 10.0
+"""Effective rows at the rarer of two values below which nothing is called independent."""
+FEWEST_JOINT_EVENTS = 3.0
+"""Rows expected to hold the rare value of both columns, below which likewise."""
+CACHE_BYTES = 3e8
+Given = tuple[int, ...]
+Key = tuple[int, int, Given]
+
+
+@dataclass(frozen=True, slots=True)
+class MixedOptions:
+    """What the columns are, and what counts as a dependence that would have been seen.
+
+    Attributes
+    ----------
+    kinds
+        Column -> "binary", "ordinal", "categorical", "count" or "continuous"; the rest is read
+        from the values (`column_kind`). A table's metadata may hold the same under "kinds".
+    largest_missed
+        "independent" is said only where a partial correlation of this size would have been found.
+    noise_relative_error
+        The noise covariance may be wrong by this share.
+    """
+
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    largest_missed: float = 0.3
+    noise_relative_error: float = 0.2
+
+
+class MixedIndependenceTest:
+    """Conditional-independence tests on one table whose columns may be of any kind.
+
+    Both columns are regressed on the columns held fixed: means of cells of levels, splines,
+    low products, logistic and Poisson fits. Products of the residuals are compared with their
+    covariance: the product of the columns' directions, and a sum of squares over further scores
+    (squares of the columns, contrasts of levels, the direction weighted by a column held fixed).
+    Half of the level goes to either; of unordered levels all goes to the sum of squares.
+    Neighbouring patches are not counted as independent rows, except in a table of rows without
+    places (`PatchTable.from_rows`).
+
+    Parameters
+    ----------
+    table
+        The patches or rows.
+    columns
+        Prepared columns of the table (`prepare_columns`).
+    alpha
+        Level of the tests.
+    options
+        Kinds of columns and margins.
+    why
+        Why this test was chosen, for the results.
+
+    Raises
+    ------
+    InputError
+        For kinds that the values contradict.
+
+    Notes
+    -----
+    Shah and Peters, doi:10.1214/19-AOS1857. Measurement errors of continuous columns held fixed
+    are taken out of the direction to first order in the linear part; where that correction
+    matters, a dependence is only claimed beyond half of it, and the sum of squares is left out.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from physlearn.causal.columns import prepare_columns
+    >>> from physlearn.records import PatchTable
+    >>> rng = np.random.default_rng(1)
+    >>> z = rng.normal(size=900)
+    >>> frame = pd.DataFrame({"z": z, "defect": 1.0 * (z**2 + rng.normal(size=900) > 1),
+    ...                       "count": rng.poisson(np.exp(z**2 / 4))})
+    >>> table = PatchTable.from_rows(frame)
+    >>> test = MixedIndependenceTest(table, prepare_columns(table))
+    >>> test.kinds["defect"], test.kinds["z"]
+    ('binary', 'continuous')
+    >>> test(1, 2).verdict, test(1, 2, [0]).verdict
+    ('dependent', 'independent')
+    """
+
+    name = "mixed"
+
+    def __init__(
+        self,
+        table: PatchTable,
+        columns: Columns,
+        *,
+        alpha: float = 0.05,
+        options: MixedOptions | None = None,
+        why: str = "",
+    ) -> None:
+        self.columns = columns
+        self.alpha = alpha
+        self.options = options or MixedOptions()
+        self.why = why
+        self.results: dict[Key, IndependenceResult] = {}
+        self.rows_independent = bool(table.metadata.get("rows_independent", False))
+        raw = table.frame[list(columns.names)].to_numpy(dtype=np.float64)
+        told = {**dict(table.metadata.get("kinds", {})), **self.options.kinds}
+        told = {name: kind for name, kind in told.items() if name in columns.names}
+        self.kinds = column_kinds(raw, columns.names, told)
+        self._columns = [
+            mixed_column(raw[:, k], kind) for k, kind in enumerate(self.kinds.values())
+        ]
+        self._trend = np.zeros((len(raw), 0)) if self.rows_independent else _plane(table.centers)
+        self._linear = SpatialScore(
+            columns.values, columns.layout, columns.noise, n_trend=columns.n_trend
+        )
+        self.effective = self._typical_effective()
+        per_side = int(np.clip(np.sqrt(self.effective), 4, 8))
+        self.blocks = columns.layout.blocks(per_side)
+        self._counts = np.bincount(self.blocks).astype(np.float64)
+        self._projections = _Cache()
+        self._residuals = _Cache()
+        self._scores: dict[Key, MixedScore | None] = {}
+        self._biases: dict[Key, float] = {}
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of spatial blocks that `on_blocks` chooses from."""
+        return len(self._counts)
+
+    def on_blocks(self, chosen: NDArray[np.bool_]) -> MixedBlockTest:
+        """Return the same test on the rows of some blocks only, with the fits of all rows.
+
+        Parameters
+        ----------
+        chosen
+            One answer per block, shape (n_blocks,).
+        """
+        return MixedBlockTest(self, require_blocks(chosen, self.n_blocks))
+
+    def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
+        """Test columns number x and y given others."""
+        key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
+        if key not in self.results:
+            with one_blas_thread():
+                found = self._run(key)
+            self.results[key] = replace(found, why=self.why, test=self.name)
+        return self.results[key]
+
+    def _typical_effective(self) -> float:
+        """Return the median over columns of the effective number of rows."""
+        n = len(self.columns.values)
+        if self.rows_independent:
+            return float(n)
+        found = [self._linear.error(k, k, ())[1] for k in range(len(self.columns.names))]
+        return float(np.median(found))
+
+    def _projection(self, given: Given) -> tuple[Projection | None, float]:
+        found = self._projections.get(given)
+        if found is None:
+            found = project([self._columns[k] for k in given], self._trend, self.effective)
+            size = 0.0 if found[0] is None else found[0].functions.nbytes
+            self._projections.put(given, found, size)
+        return found  # type: ignore[no-any-return]
+
+    def _residual(
+        self, column: int, given: Given, projection: Projection
+    ) -> tuple[Residuals, list[Floats]]:
+        """Return the residuals of a column and, on a layout, the autocovariance of each score."""
+        found = self._residuals.get((column, given))
+        if found is None:
+            residuals = residuals_of(self._columns[column], projection)
+            spatial = [] if self.rows_independent else self._autocovariances(residuals)
+            found = residuals, spatial
+            self._residuals.put(
+                (column, given), found, residuals.values.nbytes + residuals.covariance.nbytes
+            )
+        return found  # type: ignore[no-any-return]
+
+    def _autocovariances(self, residuals: Residuals) -> list[Floats]:
+        """Return autocovariances, repaired for the long waves that fitted functions take out."""
+        fitted = residuals.n_functions - 1 - self._trend.shape[1]
+        p = residuals.values.shape[1]
+        score = SpatialScore(
+            residuals.values,
+            self.columns.layout,
+            np.zeros((p, p)),
+            n_trend=self.columns.n_trend + int(np.ceil(1.5 * max(fitted, 0))),
+        )
+        return [score.autocovariance(row) for row in np.eye(p)]
+
+    def score_of(self, key: Key) -> MixedScore | None:
+        """Return the score behind a result, None where there was none."""
+        return self._scores[key]
+
+    def _undecided(self, reason: str) -> IndependenceResult:
+        return IndependenceResult("undecided", 1.0, 1.0, np.nan, 0.0, np.nan, reason)
+
+    def _run(self, key: Key) -> IndependenceResult:
+        """Test two columns given others: dependent, independent, or undecided and why."""
+        x, y, given = key
+        self._scores[key] = None
+        names = self.columns.names
+        if self._linear.determined(given):
+            return self._undecided("the conditioning columns determine one another")
+        reliability = self._linear.reliability(given)
+        if reliability < MIN_RELIABILITY:
+            return self._undecided(
+                f"of the conditioning columns only {max(reliability, 0):.0%} of the variance is "
+                "not measurement noise; repeat the scan to lower the noise"
+            )
+        projection, needed = self._projection(given)
+        if projection is None:
+            return self._undecided(
+                f"holding {', '.join(names[k] for k in given)} fixed takes {needed:.0f} functions, "
+                f"too many for {self.effective:.0f} effective rows; more rows, or fewer columns "
+                "held fixed, would decide"
+            )
+        residuals = [self._residual(k, given, projection) for k in (x, y)]
+        for k, (found, _) in zip((x, y), residuals, strict=True):
+            if float((found.values[:, 0] ** 2).mean()) < 1e-6:
+                return self._undecided(
+                    f"nothing is left of {names[k]} after conditioning: the columns held fixed "
+                    "determine it"
+                )
+        inflation = self._inflation(residuals[0][1], residuals[1][1])
+        if inflation is None:
+            shape = (residuals[0][0].values.shape[1], residuals[1][0].values.shape[1])
+            inflation = np.ones(shape)
+        jump = _step(self._columns[x]) * _step(self._columns[y])
+        score = mixed_score(
+            residuals[0][0], residuals[1][0], projection, inflation, self.blocks, jump
+        )
+        self._scores[key] = score
+        self._biases[key] = self._noise_bias(x, y, given)
+        return self.verdict(key, score, score.parts.sum(axis=0), 1.0)
+
+    def _inflation(self, first: list[Floats], second: list[Floats]) -> Floats | None:
+        """Return the variance of each mean product over that of independent rows."""
+        if not first:
+            return None
+        layout = self.columns.layout
+        found = np.ones((len(first), len(second)))
+        for j, mine in enumerate(first):
+            for k, other in enumerate(second):
+                zero = covariance_at_zero(mine, layout) * covariance_at_zero(other, layout)
+                total = float(layout.pair_counts @ (mine * other)) / layout.n
+                found[j, k] = max(total / max(zero, 1e-300), 1.0)
+        return found
+
+    def _noise_bias(self, x: int, y: int, given: Given) -> float:
+        """Return the mean product that known errors alone leave between the two directions."""
+        noise = self.columns.noise
+        if not noise.any():
+            return 0.0
+        levels = [self._columns[k].codes is not None for k in (x, y)]
+        bias = 0.0 if any(levels) else float(noise[x, y])
+        if not given or not noise[np.ix_(given, given)].any():
+            return bias
+        inner = self._linear.gram[np.ix_(given, given)]
+        errors = noise[np.ix_(given, given)]
+        values = self.columns.values[:, list(given)]
+        ends = np.stack([self._columns[k].scores[:, 0] for k in (x, y)], axis=1)
+        slopes = np.linalg.solve(inner, values.T @ ends / len(values))
+        # with w = z + error: cov(x, y given w) = b_x' N (C - N)^-1 C b_y where it is 0 given z
+        return bias + float(
+            slopes[:, 0] @ errors @ np.linalg.solve(inner - errors, inner @ slopes[:, 1])
+        )
+
+    def verdict(
+        self, key: Key, score: MixedScore, sums: Floats, share: float
+    ) -> IndependenceResult:
+        """Return what sums of products of a share of the rows say."""
+        x, y, _ = key
+        rows = len(self.columns.values) * share
+        bias = self._biases[key] * rows
+        error = float(np.sqrt(score.covariance[0, 0] * share))
+        noisy = abs(bias) > 0.5 * error
+        slack = max(0.5, self.options.noise_relative_error) * abs(bias)
+        sums = sums.copy()
+        sums[0] -= bias
+        ordered = all(self._columns[k].ordered for k in (x, y))
+        straight, any_shape = direction_p(score, sums, share), shape_p(score, sums, share)
+        if noisy or np.isnan(any_shape):
+            p_value, p_envelope = straight, direction_p(score, sums, share, slack)
+        else:
+            p_value = min(1.0, 2.0 * min(straight, any_shape)) if ordered else any_shape
+            p_envelope = p_value
+        scale = max(score.scale * share, 1e-300)
+        missed = (2.8 * error + (slack if noisy else 0.0)) / scale
+        verdict, reason = "dependent", ""
+        if p_envelope >= self.alpha:
+            verdict = "independent"
+            if p_value < self.alpha:
+                verdict, reason = (
+                    "undecided",
+                    (
+                        "errors of the columns held fixed could explain the dependence; "
+                        "scan them again to lower them"
+                    ),
+                )
+            elif why := self._too_little(key, score, share, missed):
+                verdict, reason = "undecided", why
+        correlation = float(np.clip(sums[0] / scale, -1.0, 1.0))
+        return IndependenceResult(
+            verdict, p_value, p_envelope, correlation, score.n_effective * share, missed, reason
+        )
+
+    def _too_little(self, key: Key, score: MixedScore, share: float, missed: float) -> str:
+        """Return why independence cannot be claimed, "" where it can."""
+        x, y, _ = key
+        names = self.columns.names
+        rows = score.n_effective * share
+        if missed > self.options.largest_missed:
+            return (
+                f"partial correlations below {min(missed, 1.0):.2f} could not be seen; more rows "
+                "or a larger field of view would decide"
+            )
+        rare = [self._columns[k].rarest if self._columns[k].n_levels == 2 else 1.0 for k in (x, y)]
+        for k, name in enumerate((names[x], names[y])):
+            if rare[k] * rows < FEWEST_EVENTS:
+                return (
+                    f"the rarer value of {name} holds about {rare[k] * rows:.0f} effective rows, "
+                    f"fewer than {FEWEST_EVENTS:.0f}; more rows would decide"
+                )
+        if rare[0] * rare[1] * rows < FEWEST_JOINT_EVENTS:
+            return (
+                f"the rarer values of {names[x]} and {names[y]} are expected together in about "
+                f"{rare[0] * rare[1] * rows:.1f} rows if independent, fewer than "
+                f"{FEWEST_JOINT_EVENTS:.0f}; more rows would decide"
+            )
+        return ""
+
+
+class MixedBlockTest:
+    """A mixed test on part of the blocks, with the fits of all rows.
+
+    Parameters
+    ----------
+    whole
+        The test of the whole table.
+    chosen
+        One answer per block.
+    """
+
+    def __init__(self, whole: MixedIndependenceTest, chosen: NDArray[np.bool_]) -> None:
+        self.whole = whole
+        self.columns = whole.columns
+        self.alpha = whole.alpha
+        self.chosen = chosen
+        counts = np.bincount(whole.blocks)
+        self.share = float(counts[chosen].sum() / counts.sum())
+        self.results: dict[Key, IndependenceResult] = {}
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks of the whole table."""
+        return len(self.chosen)
+
+    def on_blocks(self, chosen: NDArray[np.bool_]) -> MixedBlockTest:
+        """Return the test on other blocks."""
+        return self.whole.on_blocks(chosen)
+
+    def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
+        """Test columns number x and y given others on the chosen blocks."""
+        key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
+        if key not in self.results:
+            whole = self.whole(*key)
+            score = self.whole.score_of(key)
+            found = whole
+            if score is not None:
+                sums = score.parts[self.chosen].sum(axis=0)
+                found = replace(self.whole.verdict(key, score, sums, self.share), test=whole.test)
+            self.results[key] = found
+        return self.results[key]
+
+
+class _Cache:
+    """Values by key up to a number of bytes; the oldest go first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[object, tuple[object, float]] = OrderedDict()
+        self._bytes = 0.0
+
+    def get(self, key: object) -> object | None:
+        found = self._kept.get(key)
+        return None if found is None else found[0]
+
+    def put(self, key: object, value: object, size: float) -> None:
+        self._kept[key] = (value, size)
+        self._bytes += size
+        while self._bytes > CACHE_BYTES and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1][1]
+
+
+def _plane(centers: Floats) -> Floats:
+    """Return the standardised coordinates that vary."""
+    centred = centers - centers.mean(axis=0)
+    size = centred.std(axis=0)
+    return np.asarray(centred[:, size > 0] / size[size > 0], dtype=np.float64)
+
+
+def _step(column: MixedColumn) -> float:
+    """Return the step of the first score of a column of two values, else 0."""
+    if column.contrasts is None or len(column.contrasts) != 2:
+        return 0.0
+    return float(np.ptp(column.contrasts[:, 0]))
