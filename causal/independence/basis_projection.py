@@ -11,10 +11,10 @@ import numpy as np
 from physlearn.causal.independence.mixed_columns import MixedColumn
 from physlearn.causal.spatial_layout import Floats, Integers
 
-ROWS_PER_CELL = 10.0
-"""Effective rows for each function that must be taken out, a cell of levels or a spline."""
-ROWS_PER_PRODUCT = 20.0
-"""Effective rows for each function, once products of columns are added."""
+ROWS_PER_FUNCTION = 10.0
+"""Effective rows for each function that must be taken out: a cell of levels, a spline..."""
+ROWS_PER_FURTHER = 15.0
+"""Effective rows for each function, once products that may matter are added."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +47,7 @@ class Projection:
     @property
     def n_functions(self) -> int:
         """Number of functions taken out, the means of cells included."""
-        return len(self.size) + self.functions.shape[1]
+        return int(len(self.size) + self.functions.shape[1])
 
     def without_means(self, values: Floats) -> Floats:
         """Return columns (n, k) less their means in the cells."""
@@ -70,8 +70,9 @@ def project(
     """Return what a regression on the columns `given` takes out, and the functions it needs.
 
     Columns with levels are held fixed together, cell by cell, where cells hold enough rows, else
-    one by one; columns without levels through splines, and their low products with one another and
-    with levels where the table can carry them.
+    one by one; columns without levels through splines, and their low products with one another
+    and with levels. Without those products a joint influence of two columns would look like a
+    dependence, so where the rows cannot carry them there is no projection.
 
     Parameters
     ----------
@@ -80,22 +81,26 @@ def project(
     trend
         Location terms that are always taken out, shape (n, k); may have no columns.
     effective
-        Effective number of rows; None is returned where it cannot carry even the plain functions.
+        Effective number of rows; None is returned where they are too few.
     """
     n = len(trend)
-    budget = effective / ROWS_PER_CELL
+    budget = effective / ROWS_PER_FUNCTION
     levels = sorted((c for c in given if c.codes is not None), key=lambda c: -c.n_levels)
-    curves = [c.basis for c in given if c.basis is not None]
+    smooth = [c for c in given if c.codes is None]
     cells, together = _cells(levels, n, budget)
-    plain = [trend, *curves]
-    if not together:
-        plain += [c.scores for c in levels[1:]]
-    needed = int(cells.max()) + 1 + sum(block.shape[1] for block in plain)
-    if needed > budget and given:
-        return None, needed
-    blocks = list(plain)
-    for block in _products(levels, curves):
-        if needed + block.shape[1] <= effective / ROWS_PER_PRODUCT:
+    apart = [] if together else levels[1:]
+    fixed = [trend, *(c.scores for c in apart)]
+    for n_functions in range(int(np.clip(round(1.5 * effective**0.2), 3, 8)), 2, -1):
+        curves = [c.splines(n_functions) for c in smooth]
+        blocks = fixed + curves + _low_products(levels, curves, apart)
+        needed = int(cells.max()) + 1 + sum(block.shape[1] for block in blocks)
+        if needed <= budget:
+            break
+    else:
+        if given:
+            return None, needed
+    for block in _further_products(levels, curves, apart):
+        if needed + block.shape[1] <= effective / ROWS_PER_FURTHER:
             blocks.append(block)
             needed += block.shape[1]
     size = np.bincount(cells).astype(np.float64)
@@ -103,7 +108,7 @@ def project(
     functions = orthonormal(empty.without_means(np.concatenate(blocks, axis=1)))
     leverage = 1.0 / size[cells] + (functions**2).sum(axis=1)
     bends = np.stack([c.scores[:, 0] for c in given], axis=1) if given else np.zeros((n, 0))
-    saturated = together and not curves
+    saturated = together and not smooth
     return Projection(cells, size, functions, np.minimum(leverage, 1.0), saturated, bends), needed
 
 
@@ -119,18 +124,33 @@ def _cells(levels: Sequence[MixedColumn], n: int, budget: float) -> tuple[Intege
     return codes[0], len(levels) == 1
 
 
-def _products(levels: Sequence[MixedColumn], curves: Sequence[Floats]) -> list[Floats]:
-    """Return products of functions of two columns, the most useful first."""
-    found = [_tensor((a, b), 2) for a, b in combinations(curves, 2)]
+def _low_products(
+    levels: Sequence[MixedColumn], curves: Sequence[Floats], apart: Sequence[MixedColumn]
+) -> list[Floats]:
+    """Return the products of two columns that no regression does without."""
+    found = [_tensor(two, degree) for degree in (2, 3) for two in combinations(curves, 2)]
+    for column in levels:
+        found += [column.scores[:, :1] * curve[:, :2] for curve in curves]
+    if apart:
+        found += [a.scores[:, :1] * b.scores[:, :1] for a, b in combinations(levels, 2)]
+    return [block for block in found if block.shape[1]]
+
+
+def _further_products(
+    levels: Sequence[MixedColumn], curves: Sequence[Floats], apart: Sequence[MixedColumn]
+) -> list[Floats]:
+    """Return further products of functions of columns, the most useful first."""
+    found = [_tensor(three, 3) for three in combinations(curves, 3)]
     for column in levels:
         for curve in curves:
-            pairs = column.scores[:, :3, None] * curve[:, None, :2]
+            pairs = column.scores[:, 1:4, None] * curve[:, None, :2]
             found.append(pairs.reshape(len(curve), -1))
-    for first, second in combinations(levels, 2):
-        pairs = first.scores[:, :2, None] * second.scores[:, None, :2]
-        found.append(pairs.reshape(len(pairs), -1))
-    for degree in (3, 4, 5):
-        found += [_tensor((a, b), degree) for a, b in combinations(curves, 2)]
+    if apart:
+        for first, second in combinations(levels, 2):
+            pairs = first.scores[:, :2, None] * second.scores[:, None, :2]
+            found.append(pairs.reshape(len(pairs), -1)[:, 1:])
+    for degree in (4, 5):
+        found += [_tensor(two, degree) for two in combinations(curves, 2)]
         found += [_tensor(three, degree) for three in combinations(curves, 3)]
     return [block for block in found if block.shape[1]]
 

@@ -299,7 +299,7 @@ def _table(
 
 def _gap_words(values: Floats, names: Sequence[str]) -> str:
     share = np.isnan(values).mean(axis=0)
-    return ", ".join(f"{names[k]} {share[k]:.1%}" for k in np.flatnonzero(share))
+    return ", ".join(f"{names[k]} {share[k]:.1%}" for k in map(int, np.flatnonzero(share)))
 
 
 def _neighbours(centers: ArrayLike | None, n: int) -> tuple[Floats, Integers | None]:
@@ -307,7 +307,7 @@ def _neighbours(centers: ArrayLike | None, n: int) -> tuple[Floats, Integers | N
     if centers is None:
         return np.zeros((n, 0)), None
     places = np.asarray(centers, dtype=np.float64)
-    near = cKDTree(places).query(places, k=min(NEIGHBOURS + 1, n))[1][:, 1:]
+    near = np.asarray(cKDTree(places).query(places, k=min(NEIGHBOURS + 1, n))[1])[:, 1:]
     size = places.std(axis=0)
     return (places - places.mean(axis=0)) / np.where(size > 0, size, 1.0), np.asarray(
         near, np.int64

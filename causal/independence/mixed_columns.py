@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import special, stats
@@ -36,8 +36,6 @@ class MixedColumn:
     codes, contrasts
         Level of each row (n,), and the scores of each level (n_levels, n_scores); None for counts
         and continuous columns.
-    basis
-        Natural cubic splines, shape (n, m), for columns without levels.
     counts
         The values where they are counts, else None.
     """
@@ -47,13 +45,26 @@ class MixedColumn:
     scores: Floats
     codes: Integers | None = None
     contrasts: Floats | None = None
-    basis: Floats | None = None
     counts: Floats | None = None
+    _splines: dict[int, Floats] = field(default_factory=dict)
 
     @property
     def n_levels(self) -> int:
         """Number of levels, 0 for a column without."""
         return 0 if self.contrasts is None else len(self.contrasts)
+
+    @property
+    def step(self) -> float:
+        """Step of the first score of a column of two values, else 0."""
+        if self.contrasts is None or len(self.contrasts) != 2:
+            return 0.0
+        return float(np.ptp(self.contrasts[:, 0]))
+
+    def splines(self, n_functions: int) -> Floats:
+        """Return natural cubic splines (n, <= n_functions) of a column without levels."""
+        if n_functions not in self._splines:
+            self._splines[n_functions] = natural_splines(self.scores[:, 0], n_functions)
+        return self._splines[n_functions]
 
     @property
     def rarest(self) -> float:
@@ -129,7 +140,6 @@ def mixed_column(values: Floats, kind: str) -> MixedColumn:
         kind,
         True,
         direct[:, None],
-        basis=natural_splines(direct, int(np.clip(round(1.5 * len(values) ** 0.2), 3, 8))),
         counts=values if kind == "count" and not heavy else None,
     )
 

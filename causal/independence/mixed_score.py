@@ -104,9 +104,10 @@ def mixed_score(
     third = float((first.third * second.third * gain).sum()) * root[0] ** 4
     cubes = np.abs((products**3).sum(axis=0)) * root**4
     n_effective = n / float(inflation[0, 0])
-    sums = np.stack(
-        [np.bincount(blocks, column, int(blocks.max()) + 1) for column in products.T], axis=1
-    )
+    n_blocks = int(blocks.max()) + 1
+    sums = np.zeros((n_blocks, products.shape[1]))
+    for k, column in enumerate(products.T):
+        sums[:, k] = np.bincount(blocks, column, n_blocks)
     spread = np.sqrt(first.covariance[:, 0, 0].sum() * second.covariance[:, 0, 0].sum())
     return MixedScore(
         parts=sums,

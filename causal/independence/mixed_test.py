@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from physlearn.causal.columns import Columns
 from physlearn.causal.independence.basis_projection import Projection, project
-from physlearn.causal.independence.mixed_columns import MixedColumn, column_kinds, mixed_column
+from physlearn.causal.independence.mixed_cache import ByteCache
+from physlearn.causal.independence.mixed_columns import column_kinds, mixed_column
 from physlearn.causal.independence.mixed_residuals import Residuals, residuals_of
 from physlearn.causal.independence.mixed_score import (
     MixedScore,
@@ -32,9 +32,9 @@ FEWEST_EVENTS = 10.0
 """Effective rows at the rarer of two values below which nothing is called independent."""
 FEWEST_JOINT_EVENTS = 3.0
 """Rows expected to hold the rare value of both columns, below which likewise."""
-CACHE_BYTES = 3e8
 Given = tuple[int, ...]
 Key = tuple[int, int, Given]
+Fitted = tuple[Residuals, list[Floats]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,8 @@ class MixedIndependenceTest:
         per_side = int(np.clip(np.sqrt(self.effective), 4, 8))
         self.blocks = columns.layout.blocks(per_side)
         self._counts = np.bincount(self.blocks).astype(np.float64)
-        self._projections = _Cache()
-        self._residuals = _Cache()
+        self._projections: ByteCache[tuple[Projection | None, float]] = ByteCache()
+        self._residuals: ByteCache[Fitted] = ByteCache()
         self._scores: dict[Key, MixedScore | None] = {}
         self._biases: dict[Key, float] = {}
 
@@ -184,11 +184,9 @@ class MixedIndependenceTest:
             found = project([self._columns[k] for k in given], self._trend, self.effective)
             size = 0.0 if found[0] is None else found[0].functions.nbytes
             self._projections.put(given, found, size)
-        return found  # type: ignore[no-any-return]
+        return found
 
-    def _residual(
-        self, column: int, given: Given, projection: Projection
-    ) -> tuple[Residuals, list[Floats]]:
+    def _residual(self, column: int, given: Given, projection: Projection) -> Fitted:
         """Return the residuals of a column and, on a layout, the autocovariance of each score."""
         found = self._residuals.get((column, given))
         if found is None:
@@ -198,7 +196,7 @@ class MixedIndependenceTest:
             self._residuals.put(
                 (column, given), found, residuals.values.nbytes + residuals.covariance.nbytes
             )
-        return found  # type: ignore[no-any-return]
+        return found
 
     def _autocovariances(self, residuals: Residuals) -> list[Floats]:
         """Return autocovariances, repaired for the long waves that fitted functions take out."""
@@ -246,11 +244,8 @@ class MixedIndependenceTest:
                     f"nothing is left of {names[k]} after conditioning: the columns held fixed "
                     "determine it"
                 )
-        inflation = self._inflation(residuals[0][1], residuals[1][1])
-        if inflation is None:
-            shape = (residuals[0][0].values.shape[1], residuals[1][0].values.shape[1])
-            inflation = np.ones(shape)
-        jump = _step(self._columns[x]) * _step(self._columns[y])
+        inflation = self._inflation(*residuals)
+        jump = self._columns[x].step * self._columns[y].step
         score = mixed_score(
             residuals[0][0], residuals[1][0], projection, inflation, self.blocks, jump
         )
@@ -258,14 +253,12 @@ class MixedIndependenceTest:
         self._biases[key] = self._noise_bias(x, y, given)
         return self.verdict(key, score, score.parts.sum(axis=0), 1.0)
 
-    def _inflation(self, first: list[Floats], second: list[Floats]) -> Floats | None:
+    def _inflation(self, x: Fitted, y: Fitted) -> Floats:
         """Return the variance of each mean product over that of independent rows."""
-        if not first:
-            return None
+        found = np.ones((x[0].values.shape[1], y[0].values.shape[1]))
         layout = self.columns.layout
-        found = np.ones((len(first), len(second)))
-        for j, mine in enumerate(first):
-            for k, other in enumerate(second):
+        for j, mine in enumerate(x[1]):
+            for k, other in enumerate(y[1]):
                 zero = covariance_at_zero(mine, layout) * covariance_at_zero(other, layout)
                 total = float(layout.pair_counts @ (mine * other)) / layout.n
                 found[j, k] = max(total / max(zero, 1e-300), 1.0)
@@ -398,33 +391,8 @@ class MixedBlockTest:
         return self.results[key]
 
 
-class _Cache:
-    """Values by key up to a number of bytes; the oldest go first."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[object, tuple[object, float]] = OrderedDict()
-        self._bytes = 0.0
-
-    def get(self, key: object) -> object | None:
-        found = self._kept.get(key)
-        return None if found is None else found[0]
-
-    def put(self, key: object, value: object, size: float) -> None:
-        self._kept[key] = (value, size)
-        self._bytes += size
-        while self._bytes > CACHE_BYTES and len(self._kept) > 1:
-            self._bytes -= self._kept.popitem(last=False)[1][1]
-
-
 def _plane(centers: Floats) -> Floats:
     """Return the standardised coordinates that vary."""
     centred = centers - centers.mean(axis=0)
     size = centred.std(axis=0)
     return np.asarray(centred[:, size > 0] / size[size > 0], dtype=np.float64)
-
-
-def _step(column: MixedColumn) -> float:
-    """Return the step of the first score of a column of two values, else 0."""
-    if column.contrasts is None or len(column.contrasts) != 2:
-        return 0.0
-    return float(np.ptp(column.contrasts[:, 0]))

@@ -191,7 +191,7 @@ class PatchTable:
         """
         across = int(np.ceil(np.sqrt(max(len(frame), 1))))
         cells = np.random.default_rng(0).permutation(len(frame))
-        centers = np.stack([cells % across, cells // across], axis=1) + 0.5
+        centers = np.stack([cells % across, cells // across], axis=1).astype(np.float64) + 0.5
         metadata = {**options.pop("metadata", {}), "rows_independent": True}
         return cls(frame, centers, 1.0, metadata=metadata, **options)
 
