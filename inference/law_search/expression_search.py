@@ -10,14 +10,21 @@ from numpy.typing import NDArray
 
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.candidates import candidate_laws
-from physlearn.inference.law_search.description_length import measure_law
+from physlearn.inference.law_search.description_length import (
+    NATS_OF_A_CLAIM,
+    measure_law,
+    structure_length,
+)
 from physlearn.inference.law_search.further_laws import with_further_laws
+from physlearn.inference.law_search.left_over import nats_left_over
 from physlearn.inference.law_search.linear_laws import linear_laws
 from physlearn.inference.law_search.link_laws import with_links
+from physlearn.inference.law_search.program_prices import NATS_OF_PRICE
 from physlearn.inference.law_search.programs import terms_of
 from physlearn.inference.law_search.refinement import (
     exact_numbers,
     fit_terms,
+    polish,
     refine_candidates,
 )
 from physlearn.inference.law_search.screening import Fitted, rough_cost, screen_candidates
@@ -37,6 +44,7 @@ Floats = NDArray[np.float64]
 SAME_VALUES = 1e-6  # of the spread of y: laws that agree so far are one
 SAME_FITS = 1e-3  # of the noise: two ways of writing one law, each fitted to rounding
 IDLE_VALUES = 0.02  # of the noise: what a constant that says nothing changes
+ROUNDING = 1e-20  # of the mean square of y: data without noise, and this is the law
 WITH_TWINS = 5  # laws of which other ways of writing are kept until numbers are exact
 ORDER_ONE = (1e-3, 1e3)  # largest sizes of columns that are searched in their own unit
 LARGEST_LOGARITHM = 300.0  # of an exponential that is fitted and has an error
@@ -122,15 +130,31 @@ def _searched(data: SearchData, options: SearchOptions, watch: _Watch) -> list[E
             watch.skeletons, screened = with_links(
                 data, watch.skeletons, screened, options.unary, options.binary, options.allows
             )
-            watch.skeletons, screened = with_further_laws(
-                data, watch.skeletons, screened, options.unary, options.binary, options.allows,
-                watch,
-            )  # fmt: skip
+            if not _says_all(data, watch, screened, options.price(len(data.x))):
+                watch.skeletons, screened = with_further_laws(
+                    data, watch.skeletons, screened, options.unary, options.binary,
+                    options.allows, watch,
+                )  # fmt: skip
         laws += refine_candidates(data, watch.skeletons, screened, watch)
     except KeyboardInterrupt:
         laws += _emergency(data, watch.skeletons, watch)
         watch.ended_at = watch.done
     return laws
+
+
+def _says_all(data: SearchData, watch: _Watch, screened: Fitted, highest_price: int) -> bool:
+    """Whether no law above this price can pay for its length by what the best so far leaves."""
+    laws = _best_of(data, watch.skeletons, screened, 2)
+    laws += [watch.best] if watch.best is not None else []
+    sound = [law for law in laws if np.isfinite(law.description_length)]
+    if not sound:
+        return False
+    best = polish(data, min(sound, key=lambda law: law.description_length))
+    if best.loss <= ROUNDING * float((data.weight * data.y**2).mean()):
+        return True
+    left = nats_left_over(data, data.y - best.predict(data.columns))
+    price = structure_length(best.terms, len(data.x)) - NATS_OF_A_CLAIM
+    return left < NATS_OF_PRICE * highest_price - price
 
 
 def _scale(values: Floats) -> float:

@@ -67,9 +67,9 @@ def with_further_laws(
     starts += square_laws(data, unary, binary)
     rows: list[tuple[int, int, Code]] = []
     first: list[tuple[float, ...]] = []
-    seen: set[tuple[Code, tuple[float, ...]]] = set()
+    seen: set[tuple[Code, tuple[str, ...]]] = set()
     for start in sorted(starts, key=lambda start: start.cost):
-        key = (start.code, tuple(np.round(start.constants, 1).tolist()))
+        key = (start.code, tuple(f"{constant:.1e}" for constant in start.constants))
         if key in seen or len(rows) == MOST_TRIED[few]:
             continue
         seen.add(key)

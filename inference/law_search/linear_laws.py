@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.description_length import CONSTANT_TERM
+from physlearn.inference.law_search.left_over import HOPELESS
 from physlearn.inference.law_search.program_prices import NATS_OF_PRICE, price_of_program
 from physlearn.inference.law_search.programs import terms_of
 from physlearn.inference.law_search.refinement import fit_terms
@@ -27,6 +28,7 @@ MOST_FEATURES = {1: 300, 2: 80, 3: 40}  # by the number of terms
 FEATURE_PRICE = 12
 EXACT_POWERS = (4, 5, 6, 7, 8, 9, 10, 12, 13, 14)
 KEPT = 30
+ALWAYS_KEPT = 12  # also where one sum is ahead of all others
 NATS_OF_COEFFICIENT = 3.0
 
 
@@ -70,8 +72,10 @@ def linear_laws(
                 for index in top if np.isfinite(cost[index])
             ]  # fmt: skip
     first, *rest = scored
+    rest = sorted(rest)[: 2 * KEPT]
+    rest = [row for k, row in enumerate(rest) if k < ALWAYS_KEPT or row[0] < rest[0][0] + HOPELESS]
     laws = []
-    for _, subset in [first, *sorted(rest)[: 2 * KEPT]]:
+    for _, subset in [first, *rest]:
         ordered = [programs[index] for index in subset if index] + [CONSTANT_TERM] * (0 in subset)
         law = fit_terms(data, ordered)
         if law is not None:

@@ -108,10 +108,12 @@ def with_links(
     constants = np.zeros((len(found), MAX_CONSTANTS))
     for row, (*_, start) in zip(constants, found, strict=True):
         row[: len(start)] = start
+    # Not fitted yet: whoever is asked for the best so far names none of them
+    unknown = float((data.weight * data.y**2).sum())
     everything = Fitted(
         np.concatenate([screened.rows, len(skeletons) + np.arange(len(found))]),
         np.concatenate([screened.offsets, np.zeros(len(found), dtype=np.int64)]),
-        np.concatenate([screened.misfits, np.full(len(found), 1.0)]),
+        np.concatenate([screened.misfits, np.full(len(found), unknown)]),
         np.concatenate([screened.constants, constants]),
     )
     return joined(skeletons, extra), everything

@@ -144,8 +144,10 @@ def prefactor_laws(
 
 def _features(data: SearchData, skeletons: Skeletons) -> _Features | None:
     """Plain features and those with one constant at some of its values; None if there are none."""
-    plain = plain_features(data, skeletons)[1 : MOST_PLAIN + 1]
-    rows: list[_Row] = [(code, (), price, value) for code, value, price in plain]
+    # What costs the same is taken together: else the order of the columns would say what is tried
+    plain = plain_features(data, skeletons)[1:]
+    last = plain[:MOST_PLAIN][-1][2] if plain else 0.0
+    rows: list[_Row] = [(code, (), price, value) for code, value, price in plain if price <= last]
     highest = CURVED_PRICE.get(len(data.x), 12)
     partners: list[_Row] = []
     others: list[_Row] = []
@@ -156,7 +158,9 @@ def _features(data: SearchData, skeletons: Skeletons) -> _Features | None:
     for row in np.flatnonzero((skeletons.counts == 1) & (skeletons.prices <= highest)):
         program, length = skeletons.programs[row], int(skeletons.lengths[row])
         code: Code = tuple(program[:length].tolist())
-        if LOG in code[:-1] or len(others) >= MOST_CURVED:
+        if len(others) >= MOST_CURVED and skeletons.prices[row] > others[-1][2]:
+            break
+        if LOG in code[:-1]:
             continue
         for number, start in enumerate(GRID):
             constants = np.zeros(MAX_CONSTANTS)
@@ -187,13 +191,13 @@ def _features(data: SearchData, skeletons: Skeletons) -> _Features | None:
 def _factors(data: SearchData, unary: Sequence[str]) -> Iterator[_Factor]:
     """Yield one, powers of the variables and of two of them, and waves where they are allowed."""
     yield _Factor((), (), (), np.ones(data.y.size), 0.0)
-    usual = {0.5: "sqrt", 1.5: "sqrt", 2.0: "square", 3.0: "cube"}
+    usual = {0.5: {"sqrt"}, 1.5: {"sqrt", "cube"}, 2.0: {"square"}, 3.0: {"cube"}}
     positive = [bool((row > 0.0).all()) for row in data.x]
     whole = [bool((row != 0.0).all()) for row in data.x]
 
     def allowed(variable: int, power: float) -> bool:
         size = abs(power)
-        if size in usual and usual[size] not in unary:
+        if not usual.get(size, set()) <= set(unary):
             return False
         return positive[variable] if size % 1.0 else power > 0 or whole[variable]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.law_search.description_length import CONSTANT_TERM, measure_law
+from physlearn.inference.law_search.left_over import HOPELESS
 from physlearn.inference.law_search.programs import terms_of
 from physlearn.inference.law_search.screening import (
     Fitted,
@@ -30,6 +31,7 @@ Floats = NDArray[np.float64]
 MOST_POINTS = 600  # for the compiled fits; the last steps see all points
 STEPS = 40
 KEPT_OF_FITS = 110
+ALWAYS_KEPT = 24  # also where one law is ahead of all others
 STARTS = np.array([[1.5, 1.5, 1.5], [-1.5, -1.5, -1.5]])
 MOST_SNAPPED, MOST_EXACT = 30, 3
 LARGEST_DEVIATION = 3.0  # standard deviations between a fitted number and the exact one
@@ -64,7 +66,9 @@ def refine_candidates(
     cost = rough_cost(part, skeletons, fitted)
     best = np.argsort(cost, kind="stable")[:KEPT_OF_FITS]
     laws = []
-    for index in best[np.isfinite(cost[best])]:
+    hopeful = cost[best] <= cost[best].min(initial=np.inf) + HOPELESS
+    hopeful[:ALWAYS_KEPT] = True
+    for index in best[hopeful & np.isfinite(cost[best])]:
         row = fitted.rows[index]
         code = skeletons.programs[row, : skeletons.lengths[row]].tolist()
         programs = terms_of(code, fitted.constants[index].tolist(), data.names)
@@ -140,8 +144,10 @@ def exact_numbers(data: SearchData, laws: Sequence[Equation]) -> list[Equation]:
     the description becomes shorter.
     """
     result = list(laws)
+    least = min((law.description_length for law in laws), default=0.0)
     for law in laws[:MOST_SNAPPED]:
-        result += shortened(law, partial(_exact_ones, data), MOST_EXACT)
+        if law.description_length <= least + HOPELESS:
+            result += shortened(law, partial(_exact_ones, data), MOST_EXACT)
     return result
 
 

@@ -116,11 +116,13 @@ def spread_points(data: SearchData, count: int) -> SearchData:
     n = data.y.size
     if n <= count:
         return data
+    # By y where x is equal: neither the order of the rows nor that of the columns has a say
+    order = np.lexsort((*data.x[::-1], data.weight, data.y))
     if len(data.x) == 1:
-        order = np.argsort(data.x[0], kind="stable")
+        order = order[np.argsort(data.x[0, order], kind="stable")]
         picked = order[np.unique(np.linspace(0, n - 1, count).astype(int))]
     else:
-        picked = _far_points(data.x, count)
+        picked = order[_far_points(data.x[:, order], count)]
     return SearchData(
         np.ascontiguousarray(data.x[:, picked]), data.y[picked], data.weight[picked],
         data.noise_known, data.names,
@@ -131,7 +133,8 @@ def _far_points(x: Floats, count: int) -> Integers:
     """Farthest-point sampling on the ranks of the variables, at most some thousand of them."""
     n = x.shape[1]
     some = np.unique(np.linspace(0, n - 1, min(n, 4000)).astype(int))
-    ranks = np.argsort(np.argsort(x[:, some], axis=1), axis=1) / some.size
+    by_size = np.argsort(x[:, some], axis=1, kind="stable")
+    ranks = np.argsort(by_size, axis=1, kind="stable") / some.size
     chosen = [0]
     distance = ((ranks - ranks[:, :1]) ** 2).sum(axis=0)
     for _ in range(count - 1):

@@ -108,14 +108,20 @@ def _squares(
         with np.errstate(all="ignore"):
             matrix = np.stack([np.ones_like(u), by * u * u, by * u * v, by * v * v], axis=1)
             scale = np.abs(matrix).max(axis=0)
-            linear = np.linalg.lstsq(matrix / scale * root[:, None], target, rcond=None)[0] / scale
-            _, of_u, of_both, of_v = linear.tolist()
+            matrix = matrix / scale * root[:, None]
+            if not np.isfinite(matrix).all():
+                continue
+            _, of_u, of_both, of_v = np.linalg.lstsq(matrix, target, rcond=None)[0] / scale
             choices = (0.5 * of_both / of_u, 2.0 * of_v / of_both)
         best = (np.inf, 0.0, 0.0, 0.0)
         for c in choices:
             if not np.isfinite(c) or c == 0.0:
                 continue
-            columns = np.stack([np.ones_like(u), by * (u + c * v) ** 2], axis=1) * root[:, None]
+            with np.errstate(all="ignore"):
+                columns = np.stack([np.ones_like(u), by * (u + c * v) ** 2], axis=1)
+                columns = columns * root[:, None]
+            if not np.isfinite(columns).all():
+                continue
             fit = np.linalg.lstsq(columns, target, rcond=None)[0]
             misfit = float(((target - columns @ fit) ** 2).sum())
             best = min(best, (misfit, float(c), float(fit[0]), float(fit[1])))

@@ -165,7 +165,59 @@ def test_an_interrupt_in_this_stage_hands_back_the_best_so_far(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("physlearn.inference.law_search.further_laws.ratio_laws", interrupted)
-    x = np.linspace(0.5, 2.0, 40)
-    outcome = find_laws(data_of(x, 3.0 / x), SearchOptions(highest_price=10))
-    assert outcome.laws[0].terms[0].program == ("x", "inv")
+    x = np.random.default_rng(10).uniform(0.2, 1.9, 60)
+    data = data_of(x, PREFACTORS["damped wave"](x))
+    outcome = find_laws(data, SearchOptions(highest_price=8))
+    assert outcome.laws
+    assert outcome.laws[0].loss <= np.var(data.y)
     assert any("stopped" in warning for warning in outcome.warnings)
+
+
+def test_the_stage_is_left_out_where_a_short_law_says_all(monkeypatch):
+    def unused(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(
+        "physlearn.inference.law_search.expression_search.with_further_laws", unused
+    )
+    rng = np.random.default_rng(11)
+    x = rng.uniform(0.5, 2.0, 60)
+    y = 3.0 / x
+    for noise in (0.0, 0.02):
+        laws = find_laws(data_of(x, y + noise * rng.standard_normal(60))).laws
+        assert laws[0].terms[0].program == ("x", "inv")
+
+
+@pytest.mark.parametrize(
+    "y", [np.zeros(60), np.full(60, 2.5), np.r_[np.zeros(20), np.ones(40)]], ids=("0", "c", "step")
+)
+def test_flat_targets_break_nothing(y):
+    x = np.linspace(0.5, 4.0, 60)
+    for code, constants in further(data_of(x, y)):
+        assert np.isfinite(constants).all() and len(code)
+
+
+def test_tiny_and_zero_numbers_break_nothing():
+    x = np.random.default_rng(12).uniform(0.2, 1.9, 60)
+    y = PREFACTORS["halo"](x)
+    for small in (0.0, 1e-160, 1e-300):
+        x[0] = small
+        with np.errstate(all="ignore"):  # as in a search
+            found = further(data_of(x, y))
+        for code, constants in found:
+            assert np.isfinite(constants).all() and len(code)
+
+
+def test_the_order_of_the_columns_does_not_matter():
+    rng = np.random.default_rng(13)
+    p, q = rng.uniform(0.1, 3.0, (2, 120))
+    y = 1.5 * p * q / (1 + 0.7 * p + 1.3 * q) ** 2
+    y = y + 0.01 * np.std(y) * rng.standard_normal(120)
+    pool = candidate_laws(2, 12, UNARY, BINARY, 1, None)
+    costs = []
+    for columns, names in (([p, q], ("p", "q")), ([q, p], ("q", "p"))):
+        data = data_of(columns, y, names)
+        starts = [*prefactor_laws(data, pool, UNARY, BINARY, lambda: True),
+                  *ratio_laws(data, UNARY, BINARY), *square_laws(data, UNARY, BINARY)]  # fmt: skip
+        costs.append(sorted(start.cost for start in starts)[:12])
+    assert costs[0] == pytest.approx(costs[1], abs=1e-6)
