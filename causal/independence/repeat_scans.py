@@ -14,6 +14,7 @@ from physlearn.causal.spatial_layout import Floats, Integers, SpatialLayout
 from physlearn.checks import InputError
 
 if TYPE_CHECKING:
+    from physlearn.datasets.descriptors.patch_places import PatchPlaces
     from physlearn.records import PatchTable
 
 MAX_LAG = 6
@@ -135,7 +136,7 @@ def _row_by_row(layout: SpatialLayout) -> tuple[Integers, bool]:
     return order.astype(np.int64), rows * columns == layout.n
 
 
-def _places(table: PatchTable, layout: SpatialLayout, order: Integers, full: bool):  # type: ignore[no-untyped-def]
+def _places(table: PatchTable, layout: SpatialLayout, order: Integers, full: bool) -> PatchPlaces:
     """Return the patches as `datasets` places them."""
     from physlearn.datasets.descriptors.patch_places import PatchPlaces
 
