@@ -73,7 +73,9 @@ def find_laws(data: SearchData, options: SearchOptions | None = None) -> SearchO
     """Try every expression up to a price, fit constants from a few starts, rank by length.
 
     Three families: one expression with a scale (and an offset), sums of two expressions with
-    constants of their own, and sums of up to three plain ones. Linear constants are projected out;
+    constants of their own, and sums of up to three plain ones. Longer products and quotients of
+    sums follow where a short law leaves something in its residuals (`nats_left_over`) that could
+    pay for them. Linear constants are projected out;
     non-linear ones are found by Levenberg-Marquardt from starts in units of the data, exponents
     and factors that may be exact are tried so. Laws that agree on the data are one.
 
