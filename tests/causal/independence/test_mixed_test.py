@@ -181,3 +181,13 @@ def test_rare_levels_are_joined_to_a_neighbour():
     assert np.bincount(column.codes).tolist() == [100, 100, 100]
     np.testing.assert_allclose(column.scores.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(column.scores.T @ column.scores / 300, np.eye(2), atol=1e-12)
+
+
+def test_rows_without_places_stay_so_and_each_counts_as_one(tmp_path):
+    rng = np.random.default_rng(0)
+    table = PatchTable.from_rows(pd.DataFrame(rng.normal(size=(400, 2)), columns=["a", "b"]))
+    table.save(tmp_path / "rows.nc")
+    again = PatchTable.load(tmp_path / "rows.nc")
+    np.testing.assert_array_equal(again.centers, table.centers)
+    assert len(np.unique(table.centers, axis=0)) == 400
+    assert answer(again.take(np.arange(300))).n_effective == 300
