@@ -12,6 +12,7 @@ from physlearn.causal.graph_search.lagged_layout import SpaceTimeLayout
 from physlearn.causal.spatial_layout import Floats
 
 CLEAR = 5.0
+MIN_FRAMES = 4
 SMALLEST_MOTION = 0.15
 """In patches: less than this is not looked for."""
 
@@ -46,7 +47,11 @@ def pattern_motion(
     rows, across = (k // 2 for k in pooled.shape)
     peak = np.unravel_index(int(np.argmax(pooled)), pooled.shape)
     step = np.array([peak[0] - rows, peak[1] - across], dtype=np.float64)
-    far = pooled[peak] - pooled[rows, across] > CLEAR * np.sqrt(2.0 / effective)
+    if pooled[peak] < CLEAR / np.sqrt(effective):
+        return None
+    # neighbouring lags share most of their noise: frames that agree on the gain show it sooner
+    gain = agreement[:, peak[0], peak[1]] - agreement[:, rows, across]
+    far = gain.mean() > CLEAR * np.sqrt(2.0 / effective) or _clear(gain)
     if not far:
         step[:] = 0.0
         peak = (rows, across)
@@ -84,14 +89,19 @@ def _effective(
     columns: Columns, layout: SpaceTimeLayout, pairs: Sequence[tuple[int, int]]
 ) -> float:
     """Return how many independent patches the mean of the columns' correlations counts."""
-    first = layout.autocovariance(columns.values[:, pairs[0][1]])
-    return float(layout.n**2 * first[layout.zero_lag] ** 2 / (layout.pair_counts @ first**2))
+    chosen = columns.values[:, [now for _, now in pairs]]
+    shared = np.corrcoef(chosen, rowvar=False).reshape(len(pairs), len(pairs))
+    counts = []
+    for k in range(len(pairs)):
+        own = layout.autocovariance(chosen[:, k])
+        counts.append(layout.n**2 * own[layout.zero_lag] ** 2 / (layout.pair_counts @ own**2))
+    # columns that repeat one another count as one
+    return float(np.min(counts) * len(pairs) ** 2 / (shared**2).sum())
 
 
 def _within_a_cell(agreement: Floats, peak: tuple[int, int]) -> tuple[Floats, np.ndarray]:
     """Return the peak's offset from a cell by a parabola, and whether it is clear, each axis."""
     offset, clear = np.zeros(2), np.zeros(2, dtype=np.bool_)
-    n_frames = len(agreement)
     for axis in (0, 1):
         if not 0 < peak[axis] < agreement.shape[axis + 1] - 1:
             continue
@@ -99,9 +109,16 @@ def _within_a_cell(agreement: Floats, peak: tuple[int, int]) -> tuple[Floats, np
         low[axis], high[axis] = peak[axis] - 1, peak[axis] + 1
         before, after = agreement[:, low[0], low[1]], agreement[:, high[0], high[1]]
         bend = float((2 * agreement[:, peak[0], peak[1]] - before - after).mean())
-        if n_frames < 4 or bend <= 0:
-            continue
         slope = after - before
+        if bend <= 0:
+            continue
         offset[axis] = float(np.clip(0.5 * slope.mean() / bend, -0.5, 0.5))
-        clear[axis] = abs(slope.mean()) > CLEAR * slope.std(ddof=1) / np.sqrt(n_frames)
+        clear[axis] = _clear(slope) or _clear(-slope)
     return offset, clear
+
+
+def _clear(values: Floats) -> bool:
+    """Whether at least four frames agree that a number is positive."""
+    if len(values) < MIN_FRAMES:
+        return False
+    return bool(values.mean() > CLEAR * values.std(ddof=1) / np.sqrt(len(values)))

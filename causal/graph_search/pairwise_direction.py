@@ -232,23 +232,16 @@ def _slopes(values: Floats, columns: Columns, n_effective: float) -> tuple[str, 
     # a positive difference speaks against x -> y: its p value is the small one
     found = [float(stats.t.sf(t_value, freedom)), float(stats.t.sf(-t_value, freedom))]
     if scatter > LARGEST_SCATTER:
-        return (
-            "undecided",
-            found,
-            (
-                f"{scatter:.0%} of the variance scatters around a smooth curve; slopes "
-                "need an all but "
-                'noise-free relation: use method="anm"'
-            ),
+        reason = (
+            f"{scatter:.0%} of the variance scatters around a smooth curve; slopes need an all "
+            'but noise-free relation: use method="anm"'
         )
+        return "undecided", found, reason
     agree = score.difference * score.uniform_difference > 0
     if agree and min(found) < FIRM / 2:
         return ("x->y" if score.difference < 0 else "y->x"), found, ""
-    return (
-        "undecided",
-        found,
-        (
-            "the slopes do not tell the directions apart (a linear relation shows none); an "
-            "intervention would decide"
-        ),
+    reason = (
+        "the slopes do not tell the directions apart (a linear relation shows none); an "
+        "intervention would decide"
     )
+    return "undecided", found, reason

@@ -11,7 +11,7 @@ from scipy.interpolate import BSpline
 from physlearn.causal.spatial_layout import Floats, Integers, SpatialLayout
 
 N_LANDMARKS = 20
-N_SHIFTS = 200
+N_SHIFTS = 100
 KNOTS = (0, 1, 2, 4, 7, 11)
 
 
