@@ -109,7 +109,7 @@ def prepare_columns(
     if not keep:
         raise NotIdentified("no column of the table varies from patch to patch.")
     wanted, raw = [wanted[k] for k in keep], raw[:, keep]
-    basis = _trend_basis(table)
+    basis = trend_basis(table)
     residual = raw - basis @ (basis.T @ raw)
     scale = np.sqrt((residual**2).sum(axis=0) / (len(raw) - basis.shape[1]))
     flat = [wanted[k] for k in np.flatnonzero(scale < 1e-9 * raw.std(axis=0))]
@@ -208,7 +208,7 @@ def _usable(raw: Floats, names: Sequence[str]) -> tuple[list[int], list[str]]:
     return keep, notes
 
 
-def _trend_basis(table: PatchTable) -> Floats:
+def trend_basis(table: PatchTable) -> Floats:
     """Return an orthonormal basis of the mean, a plane, and the varying numeric covariates."""
     terms = [np.ones(table.n_patches), *(table.centers - table.centers.mean(axis=0)).T]
     if table.covariates is not None:
