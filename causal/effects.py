@@ -10,6 +10,7 @@ import networkx as nx
 import numpy as np
 
 from physlearn.causal.columns import Columns, prepare_columns, require_table
+from physlearn.causal.effect_estimates.contrasts import chosen_contrast, contrast_notes
 from physlearn.causal.effect_estimates.effect_members import member_of
 from physlearn.causal.effect_estimates.effect_records import (
     Effect,
@@ -73,7 +74,8 @@ def estimate_effect(
     cause, outcome
         Column names.
     contrast
-        From, to, in the cause's unit; the 10th and 90th percentile when None.
+        From, to, in the cause's unit; the 10th and 90th percentile when None (the two values of a
+        cause that has but two). A warning tells where it leaves the values that were seen.
     options
         Strategy, smooth hidden fields, levels of other columns, neighbours (`EffectOptions`).
     rng
@@ -114,13 +116,15 @@ def estimate_effect(
     (True, True)
     """
     options = checked_options(options)
-    columns, contrast = prepared(table, graph, cause, outcome, contrast)
+    columns, ends = prepared(table, graph, cause, outcome, contrast)
     generator, seed = as_generator(rng)
     warnings = [*columns.warnings, *selection_notes(table, columns.names)]
+    values = table.frame[cause].to_numpy()
+    warnings += contrast_notes(cause, values, ends, given=contrast is not None)
     warnings += check_modifiers(table, graph, cause, outcome, options.modifiers)
     unit = table.units.get(outcome, "1")
     effect = Effect(
-        cause, outcome, contrast, math.nan, math.nan, False, "", (), unit, seed=seed,
+        cause, outcome, ends, math.nan, math.nan, False, "", (), unit, seed=seed,
         outcome_sd=float(table.frame[outcome].std()),
     )  # fmt: skip
     try:
@@ -130,7 +134,7 @@ def estimate_effect(
             raise NotIdentified(answer.reason)
         spatial = score_of(columns)
         found = tuple(
-            member_of(spatial, columns, cause, outcome, contrast, estimand, options, warnings)
+            member_of(spatial, columns, cause, outcome, ends, estimand, options, warnings)
             for estimand in answer.estimands
         )
         effect = _with_members(effect, table, columns, found, options, warnings)
@@ -186,7 +190,7 @@ def prepared(
     for name in (cause, outcome):
         if name not in columns.names:
             raise InputError(f"column {name!r} does not vary on its own; no effect can be read.")
-    return columns, _checked_contrast(table, cause, contrast)
+    return columns, chosen_contrast(cause, table.frame[cause].to_numpy(), contrast)
 
 
 def _columns_of(
@@ -201,17 +205,6 @@ def _columns_of(
                 f"{name!r} is no node of the graph (left out as constant or repeated?)."
             )
     return [name for name in nodes if name in table.columns]
-
-
-def _checked_contrast(
-    table: PatchTable, cause: str, contrast: tuple[float, float] | None
-) -> tuple[float, float]:
-    if contrast is None:
-        low, high = np.percentile(table.frame[cause].to_numpy(), [10, 90])
-        return float(low), float(high)
-    if len(contrast) != 2 or not np.isfinite(contrast).all() or contrast[0] == contrast[1]:
-        raise InputError(f"contrast must be two different finite numbers; got {contrast!r}.")
-    return float(contrast[0]), float(contrast[1])
 
 
 def _with_members(
