@@ -63,6 +63,8 @@ def with_further_laws(
 
     few = len(data.x) if len(data.x) in MOST_TRIED else 2
     starts = prefactor_laws(data, skeletons, unary, binary, still)
+    if not still():
+        return skeletons, screened
     starts += ratio_laws(data, unary, binary)
     starts += square_laws(data, unary, binary)
     rows: list[tuple[int, int, Code]] = []
