@@ -22,6 +22,7 @@ from physlearn.causal.effect_estimates.modifiers import (
     check_modifiers,
     effects_by_level,
     levels_differ,
+    require_closed,
 )
 from physlearn.causal.effect_estimates.slopes import benchmarks_of
 from physlearn.causal.effect_estimates.smooth_confounders import score_of
@@ -90,7 +91,7 @@ def estimate_effect(
     ------
     InputError
         For unknown columns, cause and outcome the same, a contrast without length, or a modifier
-        that comes after the cause.
+        that is no node of the graph, may come after the cause, or opens a path between the two.
     NotIdentified
         For fewer than 30 patches.
 
@@ -163,7 +164,7 @@ def estimate_effect(
         strategy=found[0].strategy,
         assumptions=_assumptions(found[0], options),
     )
-    return _completed(effect, table, spatial, columns, options, generator)
+    return _completed(effect, table, graph, spatial, columns, options, generator)
 
 
 def checked_options(options: EffectOptions | None) -> EffectOptions:
@@ -268,6 +269,7 @@ def _assumptions(member: EffectMember, options: EffectOptions) -> tuple[str, ...
 def _completed(
     effect: Effect,
     table: PatchTable,
+    graph: CausalGraph | nx.DiGraph,
     spatial: SpatialScore,
     columns: Columns,
     options: EffectOptions,
@@ -291,6 +293,9 @@ def _completed(
     length = options.confounder_length_patches if options.smooth_confounder else None
     levels: list[LevelEffect] = []
     for modifier in options.modifiers:
+        require_closed(
+            graph, cause, outcome, held, modifier, columns.names, hidden_held=length is not None
+        )
         split = effects_by_level(
             table, cause, outcome, held, effect.contrast, modifier, options.n_levels, length
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from physlearn.causal.effect_estimates.effect_records import LevelEffect
 from physlearn.causal.effect_estimates.slopes import back_door_slope
 from physlearn.causal.effect_estimates.smooth_confounders import rough_slope, score_of
 from physlearn.causal.graphs import CausalGraph
+from physlearn.causal.members import blocks_back_doors, members
 from physlearn.checks import InputError, NotIdentified
 
 if TYPE_CHECKING:
@@ -38,13 +39,10 @@ def check_modifiers(
     Raises
     ------
     InputError
-        For an unknown column, the cause or the outcome itself, or a column that the cause moves.
+        For an unknown column, the cause or the outcome itself, a column that is no node of the
+        graph, or one that the cause may move.
     """
-    directed = nx.DiGraph(
-        [(e.source, e.target) for e in graph.edges if e.is_cause_claim]
-        if isinstance(graph, CausalGraph)
-        else graph.edges
-    )
+    directed = _possible_directions(graph)
     notes = []
     for name in modifiers:
         if name not in table.columns:
@@ -54,10 +52,16 @@ def check_modifiers(
                 f"modifiers may hold neither cause nor outcome; got {name!r} (for an effect that "
                 "depends on the cause itself use dose_response)."
             )
-        if name in directed and cause in directed and name in nx.descendants(directed, cause):
+        if name not in directed:
             raise InputError(
-                f"modifiers must not come after the cause; {name!r} does: splitting by it mixes "
-                "patches that the cause made different."
+                f"modifiers must be nodes of the graph; {name!r} is none: add it with what drives "
+                "it and what it drives (a modifier that both sides drive makes an effect of its "
+                "own)."
+            )
+        if name in nx.descendants(directed, cause):
+            raise InputError(
+                f"modifiers must not come after the cause; {name!r} may do so: splitting by it "
+                "mixes patches that the cause made different."
             )
         if table.measurement_covariance is not None:
             place = table.columns.index(name)
@@ -68,6 +72,53 @@ def check_modifiers(
                     "and the effects at them differ more than they show."
                 )
     return notes
+
+
+def require_closed(
+    graph: CausalGraph | nx.DiGraph,
+    cause: str,
+    outcome: str,
+    held_fixed: tuple[str, ...],
+    modifier: str,
+    observed: Collection[str],
+    *,
+    hidden_held: bool,
+) -> None:
+    """Refuse a modifier by whose level a path between cause and outcome opens.
+
+    With `hidden_held` the nodes that nobody observed count as held fixed (smooth hidden fields).
+
+    Raises
+    ------
+    InputError
+        For a modifier that, held fixed beside the others, no longer leaves the cause's influence
+        alone in one of the graphs that are still possible.
+    """
+    for member in members(graph, cause, outcome, modifier):
+        hidden = set(member) - set(observed) if hidden_held else set()
+        held = tuple({*held_fixed, modifier, *hidden} & set(member))
+        if nx.has_path(member, cause, outcome) and not blocks_back_doors(
+            member, cause, outcome, held
+        ):
+            raise InputError(
+                f"modifiers may not open a path between {cause} and {outcome}; by the graph "
+                f"{modifier!r} may do so (both sides drive it): its levels would show an effect "
+                "that is not the cause's."
+            )
+
+
+def _possible_directions(graph: CausalGraph | nx.DiGraph) -> nx.DiGraph:
+    """Return every direction that the marks of the edges leave open."""
+    if not isinstance(graph, CausalGraph):
+        return nx.DiGraph(graph)
+    directed = nx.DiGraph()
+    directed.add_nodes_from(graph.columns)
+    for edge in graph.edges:
+        if edge.mark_source != "arrow":
+            directed.add_edge(edge.source, edge.target)
+        if edge.mark_target != "arrow":
+            directed.add_edge(edge.target, edge.source)
+    return directed
 
 
 def effects_by_level(
