@@ -46,7 +46,7 @@ class SpaceTimeLayout:
         self._together = np.correlate(size, size, "full")
         occupied = np.ones(self.n)
         if self.cells is None:
-            self._weight = np.ones((2 * self.n_frames - 1, 1))
+            self._weight = np.ones((1, layout._n_bins))
         else:
             shape = np.ptp(layout.cells, axis=0) + 1  # type: ignore[arg-type]
             self._shape = tuple(int(k) for k in shape)
@@ -109,6 +109,21 @@ class SpaceTimeLayout:
             sums[0, k] = float((wave.real**2 + wave.imag**2).sum())
         full = fft.irfft(sums, length, axis=1)
         return np.asarray(full[:, np.arange(-longest, longest + 1)].T, dtype=np.float64)
+
+    def nearest_autocovariance(self, field: Floats) -> float:
+        """Return the autocovariance of a field (n,) at neighbours, or at the next frame if larger.
+
+        Errors are independent there, so that no more than the rest of the variance is theirs.
+        """
+        covariance = self.autocovariance(field)
+        across = 1 if self.cells is None else self._reach[1] + 1
+        beside = [self.zero_lag + 1, self.zero_lag + across]
+        beside = [k for k in beside if k < len(covariance) and self.pair_counts[k] > 0]
+        found = float(covariance[beside].mean()) if beside else 0.0
+        if self.n_frames < 2:
+            return found
+        later = self.zero_lag + self._weight.shape[1]
+        return max(found, float(covariance[later]))
 
     def blocks(self, per_side: int) -> Integers:
         """Return the spatial block (n,) of each row: all frames of a place are in one block."""

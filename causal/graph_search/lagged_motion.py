@@ -73,7 +73,8 @@ def _agreement(values: Floats, layout: SpaceTimeLayout, pairs: Sequence[tuple[in
     reach = [max(1, k // 4) for k in shape]
     padded = [fft.next_fast_len(k + r, real=True) for k, r in zip(shape, reach, strict=True)]
     total = np.zeros((layout.n_frames, 2 * reach[0] + 1, 2 * reach[1] + 1))
-    lags = np.ix_(*(np.arange(-r, r + 1) for r in reach))
+    frames = np.arange(layout.n_frames)
+    lags = np.ix_(frames, *(np.arange(-r, r + 1) for r in reach))
     for before, now in pairs:
         spectra = []
         for column in (before, now):
@@ -81,7 +82,7 @@ def _agreement(values: Floats, layout: SpaceTimeLayout, pairs: Sequence[tuple[in
             image[layout.frame, layout.cells[:, 0], layout.cells[:, 1]] = values[:, column]  # type: ignore[index]
             spectra.append(fft.rfft2(image, padded))
         product = fft.irfft2(spectra[0].conj() * spectra[1], padded)
-        total += product[(slice(None), *lags)]
+        total += product[lags]
     return total / (len(pairs) * int(np.prod(shape)))
 
 

@@ -148,14 +148,16 @@ def discover_lagged_graph(
     --------
     >>> import numpy as np, pandas as pd
     >>> from physlearn.records import PatchTable
-    >>> rng = np.random.default_rng(0)
+    >>> rng = np.random.default_rng(1)
     >>> row, column = np.mgrid[:12, :12].reshape(2, -1)
     >>> centers, tables, strain = np.stack([column, row], 1), [], np.zeros(144)
     >>> for _ in range(6):
     ...     wall = 0.7 * strain + rng.normal(size=144)
     ...     strain = rng.normal(size=144)
     ...     frame = pd.DataFrame({"strain": strain, "wall": wall})
-    ...     tables.append(PatchTable.from_frame(frame, centers, 1.0))
+    ...     errors = np.zeros((1, 2, 2))
+    ...     tables.append(
+    ...         PatchTable.from_frame(frame, centers, 1.0, measurement_covariance=errors))
     >>> discover_lagged_graph(tables).causes_of("wall[t]")
     ['strain[t-1]']
     """

@@ -74,3 +74,13 @@ def test_all_frames_of_a_place_are_in_one_block():
     blocks = lags.blocks(3)
     np.testing.assert_array_equal(blocks[:42], blocks[42:84])
     assert len(np.unique(blocks)) == blocks.max() + 1 == 9
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_what_the_next_frame_repeats_is_no_error(free):
+    layout = SpatialLayout(_centers(free))
+    lags = SpaceTimeLayout(layout, [np.arange(42)] * 6)
+    rng = np.random.default_rng(0)
+    frozen, fresh = np.tile(rng.normal(size=42), 6), rng.normal(size=252)
+    assert lags.nearest_autocovariance(frozen) == pytest.approx(np.mean(frozen**2), rel=0.3)
+    assert abs(lags.nearest_autocovariance(fresh)) < 0.3
