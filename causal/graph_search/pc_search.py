@@ -28,6 +28,7 @@ from physlearn.causal.graph_search.skeleton import (
     Triples,
     find_skeleton,
     judge_triples,
+    remove_around,
 )
 
 CANCELLED_ALPHA = 0.005
@@ -46,7 +47,9 @@ def search_pc(test: IndependenceTest, constraints: Constraints, *, part: bool = 
     UAI 1995, 403 (orientation with background knowledge).
     """
     skeleton = find_skeleton(test, constraints, part=part)
-    _put_back_cancelled(test, constraints, skeleton)
+    restored = _put_back_cancelled(test, constraints, skeleton)
+    if restored:
+        remove_around(test, constraints, skeleton, restored, part=part)
     triples = judge_triples(test, skeleton, constraints, part=part)
     ends, conflicts = orient_pattern(skeleton.adjacent, triples, constraints)
     notes = []
@@ -134,24 +137,36 @@ def open_tails(ends: Ends, constraints: Constraints) -> Ends:
 
 def _put_back_cancelled(
     test: IndependenceTest, constraints: Constraints, skeleton: Skeleton
-) -> None:
-    """Put back, in place, links that PC dropped because two influences cancel.
+) -> list[tuple[int, int]]:
+    """Put back, in place, links that PC dropped because two influences cancel, and return them.
 
     Given its causes a column is independent of everything earlier that is no cause of it. Where
     the data deny this for a pair without a link, the graph has lost one. A neighbour of the same
-    tier may be a cause too: they must deny it with and without those.
+    tier may be a cause too: they must deny it with and without those. Of several for one column
+    each must hold out given the others: a lost cause makes its own causes look like lost ones.
     """
     before = skeleton.adjacent.copy()
     never = constraints.never_ancestor
-    for late, early in permutations(range(len(constraints.names)), 2):
-        if not never[late, early] or before[late, early] or constraints.forbidden[early, late]:
+    restored = []
+    for late in range(len(constraints.names)):
+        causes = [int(k) for k in np.flatnonzero(before[late] & never[late])]
+        beside = [int(k) for k in np.flatnonzero(before[late] & ~never[:, late])]
+        if not causes or len(beside) > MAX_GIVEN + 1:
             continue
-        causes = np.flatnonzero(before[late] & never[late])
-        beside = np.flatnonzero(before[late] & ~never[:, late])
-        if not len(causes) > 0 or len(beside) > MAX_GIVEN + 1:
-            continue
-        sets = {tuple(int(k) for k in given) for given in (causes, beside)}
-        results = [test(late, early, given) for given in sorted(sets)]
-        if all(r.verdict == "dependent" and r.p_value_envelope < CANCELLED_ALPHA for r in results):
+        lost = []
+        for early in np.flatnonzero(never[late] & ~before[late] & ~constraints.forbidden[:, late]):
+            results = [
+                test(late, int(early), given) for given in sorted({tuple(causes), tuple(beside)})
+            ]
+            if all(
+                r.verdict == "dependent" and r.p_value_envelope < CANCELLED_ALPHA for r in results
+            ):
+                lost.append(int(early))
+        for early in lost:
+            others = [k for k in lost if k != early]
+            if others and test(late, early, [*causes, *others]).verdict == "independent":
+                continue
             skeleton.adjacent[late, early] = skeleton.adjacent[early, late] = True
             skeleton.separators.pop(pair(late, early), None)
+            restored.append((late, early))
+    return restored

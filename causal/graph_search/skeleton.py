@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, combinations
+from itertools import chain, combinations, permutations
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -98,11 +98,7 @@ def find_skeleton(
     p = len(constraints.names)
     adjacent = ~np.eye(p, dtype=np.bool_) & ~constraints.impossible
     found = Skeleton(adjacent)
-    free = [
-        (x, y)
-        for x, y in combinations(range(p), 2)
-        if adjacent[x, y] and not (constraints.required[x, y] or constraints.required[y, x])
-    ]
+    free = _free_pairs(adjacent, constraints)
     strength = np.zeros((p, p))
     for size in range(max_given + 1):
         frozen = adjacent.copy()
@@ -110,17 +106,73 @@ def find_skeleton(
             if not adjacent[x, y]:
                 continue
             sets = _candidate_sets(frozen, constraints, strength, (x, y), size)
-            for given in sets:
-                result = test(x, y, given)
-                if size == 0:
-                    strength[x, y] = strength[y, x] = -result.p_value
-                if shown_independent(result, test.alpha, part=part):
-                    adjacent[x, y] = adjacent[y, x] = False
-                    found.separators[x, y] = tuple(given)
-                    break
+            _remove(test, found, (x, y), sets, part=part)
+            if size == 0:
+                strength[x, y] = strength[y, x] = -test(x, y, ()).p_value
         if adjacent.sum(axis=0).max(initial=0) <= size + 1:
             break
     return found
+
+
+def remove_around(
+    test: IndependenceTest,
+    constraints: Constraints,
+    skeleton: Skeleton,
+    restored: Sequence[tuple[int, int]],
+    *,
+    part: bool = False,
+) -> None:
+    """Remove, in place, links that only stood because `restored` links were missing.
+
+    A set may separate a pair only with the column at the other end of a restored link in it, and
+    such sets were no candidates while that link was out. The restored links themselves stay.
+    """
+    adjacent = skeleton.adjacent
+    p = len(adjacent)
+    touched = {k for link in restored for k in link}
+    kept = {pair(*link) for link in restored}
+    free = [
+        ends
+        for ends in _free_pairs(adjacent, constraints)
+        if touched & set(ends) and ends not in kept
+    ]
+    strength = np.zeros((p, p))
+    for side, k in permutations(range(p), 2):
+        if free and not constraints.impossible[side, k]:
+            strength[side, k] = -test(side, k, ()).p_value
+    for size in range(1, MAX_GIVEN + 1):
+        frozen = adjacent.copy()
+        for ends in free:
+            if adjacent[ends]:
+                sets = _candidate_sets(frozen, constraints, strength, ends, size)
+                _remove(test, skeleton, ends, sets, part=part)
+
+
+def _free_pairs(adjacent: Mask, constraints: Constraints) -> list[tuple[int, int]]:
+    """Return the linked pairs whose link a test may remove."""
+    stays = constraints.required | constraints.required.T
+    return [
+        (x, y)
+        for x, y in combinations(range(len(adjacent)), 2)
+        if adjacent[x, y] and not stays[x, y]
+    ]
+
+
+def _remove(
+    test: IndependenceTest,
+    skeleton: Skeleton,
+    ends: tuple[int, int],
+    sets: Iterable[tuple[int, ...]],
+    *,
+    part: bool,
+) -> None:
+    """Take out, in place, the link of a pair that one of the sets separates."""
+    x, y = ends
+    for given in sets:
+        if shown_independent(test(x, y, given), test.alpha, part=part):
+            skeleton.adjacent[x, y] = skeleton.adjacent[y, x] = False
+            skeleton.separators[x, y] = tuple(given)
+            return
 
 
 def _candidate_sets(

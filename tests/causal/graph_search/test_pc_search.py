@@ -130,3 +130,18 @@ def test_random_linear_models_are_found_on_a_clean_table(random_dag, linear_tabl
     assert hit >= 0.9 * n_true
     assert false <= 12  # 150 pairs without a link, each tested at 5 %: 7.5, sd 2.7
     assert wrong <= 0.05 * (right + wrong)
+
+
+def test_a_link_that_only_stood_for_want_of_a_cancelled_one_goes(oracle):
+    """0 -> 2 <- 1 -> 3, 2 -> 4, 3 -> 5 <- 2, where 2 and 5 cancel given 0.
+
+    While 2 - 5 is out no candidate set holds 2 and 3, which separate 0 and 5.
+    """
+    graph = nx.DiGraph([(0, 2), (1, 2), (1, 3), (2, 4), (3, 5), (2, 5)])
+    test = oracle(graph, 6)
+    test.results[2, 5, (0,)] = IndependenceResult("independent", 0.5, 0.5, 0.0, 900.0, 0.1)
+    names = [f"c{k}" for k in range(6)]
+    constraints = constraints_of(names, {name: k // 2 for k, name in enumerate(names)}, None)
+    ends = search_pc(test, constraints).ends
+    linked = {(int(i), int(j)) for i, j in np.argwhere(np.triu(ends) != 0)}
+    assert linked == set(graph.edges)
