@@ -36,7 +36,7 @@ def nats_left_over(data: SearchData, residual: Floats) -> float:
     True
     """
     basis = _waves(data.x)
-    n, count = basis.shape
+    n, count = len(basis), basis[0].size
     rest = np.sqrt(data.weight) * residual
     misfit = float(rest @ rest)
     if n < 3 * count or not (np.isfinite(misfit) and misfit > 0.0):
@@ -44,9 +44,9 @@ def nats_left_over(data: SearchData, residual: Floats) -> float:
     along, *_ = np.linalg.qr(np.sqrt(data.weight)[:, None] * basis)
     taken = float(((along.T @ rest) ** 2).sum())
     if data.noise_known:
-        return 0.5 * (taken - count)
+        return 0.5 * (taken - float(count))
     left = max(misfit - taken, 1e-14 * misfit)
-    return 0.5 * n * float(np.log(misfit / left * (1.0 - count / n)))
+    return float(0.5 * n * np.log(misfit / left * (1.0 - count / n)))
 
 
 def _waves(x: Floats) -> Floats:
