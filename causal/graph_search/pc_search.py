@@ -29,6 +29,7 @@ from physlearn.causal.graph_search.skeleton import (
     find_skeleton,
     judge_triples,
     remove_around,
+    shown_independent,
 )
 
 CANCELLED_ALPHA = 0.005
@@ -164,7 +165,9 @@ def _put_back_cancelled(
                 lost.append(int(early))
         for early in lost:
             others = [k for k in lost if k != early]
-            if others and test(late, early, [*causes, *others]).verdict == "independent":
+            joint = [*causes, *others]
+            # what is undecided is no reason to put a link back
+            if others and shown_independent(test(late, early, joint), test.alpha, part=True):
                 continue
             skeleton.adjacent[late, early] = skeleton.adjacent[early, late] = True
             skeleton.separators.pop(pair(late, early), None)
