@@ -57,6 +57,12 @@ def identify(
     """
     tiers = graph.tiers if isinstance(graph, CausalGraph) else {}
     possible = members(graph, cause, outcome)
+    if not possible:
+        return Identification(
+            (),
+            f"no directed graph without a cycle fits the marks around {cause} and {outcome}: the "
+            "links were found with errors, or a hidden cause drives several of them.",
+        )
     shared = [member for member in possible if _hidden_between(member, cause, outcome)]
     if options.smooth_confounder:
         # a hidden common cause alone is the case of no effect beside the smooth field

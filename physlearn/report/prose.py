@@ -14,6 +14,7 @@ from physlearn.wall_words import roughness_text, walls_followed
 from physlearn.words import interval_text, said_number, species_counts, unit_text
 
 if TYPE_CHECKING:
+    from physlearn.causal import CausalGraph
     from physlearn.results import Fit
 
 __all__ = [
@@ -307,6 +308,10 @@ def laws_text(findings: Findings) -> str:
     return f"These data leave {count} laws open that together hold 90 % of the weight."
 
 
+def _of_graph(graph: CausalGraph | None) -> str:
+    return "none were sought" if graph is None else graph.method
+
+
 def methods(findings: Findings) -> list[str]:
     """Return the methods paragraph of every step that was done.
 
@@ -330,8 +335,7 @@ def methods(findings: Findings) -> list[str]:
         "picture’s mean lattice, with errors from the joint covariance of the positions.",
         "couplings": f"Couplings and field: {_of_fit(findings.couplings)} The check simulates "
         "pictures of the same lattice from the posterior.",
-        "graph": "Causal links come from the PC algorithm (Spirtes, Glymour and Scheines 2000) of "
-        "causal-learn with a test that counts correlated neighbours once.",
+        "graph": f"Causal links: {_of_graph(findings.graph)}; neighbours are counted once.",
         "effects": "Effects hold fixed the columns that dowhy’s back-door criterion names; their "
         "errors count correlated neighbours once.",
         "walls": "Each wall point is the maximum-likelihood place of a tanh profile along the "
