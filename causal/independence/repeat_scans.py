@@ -22,6 +22,9 @@ MAX_LAG = 6
 VISIBLE = 4.0
 """Standard errors that a correlation of errors must exceed to be kept."""
 
+SAME = 1e-10
+"""Errors below this share of a column's variance are rounding: the scans are copies."""
+
 
 def noise_from_repeats(tables: Sequence[PatchTable]) -> PatchTable:
     """Return the mean of repeated scans with the covariance and the spectrum of its errors.
@@ -47,7 +50,8 @@ def noise_from_repeats(tables: Sequence[PatchTable]) -> PatchTable:
     Raises
     ------
     InputError
-        For fewer than 2 tables, or tables of other patches or columns.
+        For fewer than 2 tables, tables of other patches or columns, or a column that is the same
+        in all scans.
 
     Notes
     -----
@@ -78,7 +82,8 @@ def noise_from_repeats(tables: Sequence[PatchTable]) -> PatchTable:
 
     found = [difference_noise(a, b, places) for a, b in pairwise(values)]
     covariance = np.mean([noise.covariance for noise in found], axis=0)
-    covariance = _visible(covariance, len(order) * len(found))
+    # correlations too weak to be seen in few patches still leave dependence: none is dropped
+    _require_errors(covariance, values, first.columns)
     residuals = np.stack([noise.residual for noise in found])
     mean = np.mean(values, axis=0)
     back = np.argsort(order)
@@ -105,6 +110,10 @@ def noise_from_repeats(tables: Sequence[PatchTable]) -> PatchTable:
 
 def _checked(tables: Sequence[PatchTable]) -> list[PatchTable]:
     """Refuse too few tables, and tables of other patches or columns."""
+    from physlearn.records import PatchTable
+
+    if isinstance(tables, PatchTable):
+        raise InputError("tables must be a list of PatchTables, one a scan; got one PatchTable.")
     found = list(tables)
     if len(found) < 2:
         raise InputError(
@@ -149,12 +158,15 @@ def _places(table: PatchTable, layout: SpatialLayout, order: Integers, full: boo
     )
 
 
-def _visible(covariance: Floats, n: int) -> Floats:
-    """Return the covariance without correlations of columns that chance would give."""
-    sd = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
-    correlation = covariance / np.outer(sd, sd)
-    kept = np.abs(correlation) > VISIBLE / np.sqrt(n)
-    return np.asarray(np.where(kept, covariance, 0.0))
+def _require_errors(covariance: Floats, values: Sequence[Floats], names: Sequence[str]) -> None:
+    """Refuse columns that do not differ between scans: a copy of a scan says nothing of errors."""
+    same = np.diag(covariance) < SAME * values[0].var(axis=0)
+    if same.any():
+        name = names[int(np.argmax(same))]
+        raise InputError(
+            f"repeats must be measured anew: column {name!r} is the same in all scans, so its "
+            "errors are unknown. Give another scan of the same patches, or leave repeats out."
+        )
 
 
 def _pattern(tables: Sequence[PatchTable], p: int) -> Floats:
