@@ -75,9 +75,9 @@ class MixedColumn:
 def column_kind(values: Floats) -> str:
     """Return the kind of a column as its values show it.
 
-    Two values are binary; up to 12 whole numbers are levels in order; more whole numbers from 0
-    on, many times each, are counts; all else is continuous. Only you know that levels are in no
-    order (categorical).
+    Two values are binary; up to 12 equal steps (not all taken), each many times, are levels in
+    order, whatever the unit and the origin; more whole numbers from 0 on, many times each, are
+    counts; all else is continuous. Only you know that levels are in no order (categorical).
 
     Examples
     --------
@@ -87,11 +87,17 @@ def column_kind(values: Floats) -> str:
     levels = np.unique(values)
     if len(levels) <= 2:
         return "binary"
+    if len(levels) <= FEW_LEVELS and len(levels) <= len(values) / 3 and _equal_steps(levels):
+        return "ordinal"
     if not np.array_equal(levels, np.rint(levels)):
         return "continuous"
-    if len(levels) <= FEW_LEVELS:
-        return "ordinal"
     return "count" if levels[0] >= 0 and len(levels) <= len(values) / 3 else "continuous"
+
+
+def _equal_steps(levels: Floats) -> bool:
+    """Whether sorted levels are multiples of their smallest step, up to rounding."""
+    place = (levels - levels[0]) / np.diff(levels).min()
+    return bool(np.abs(place - np.rint(place)).max() < 1e-6 and place[-1] <= 10 * len(levels))
 
 
 def column_kinds(

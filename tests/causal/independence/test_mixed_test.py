@@ -175,6 +175,14 @@ def test_kinds_are_read_from_values_and_can_be_told():
         column_kinds(frame.to_numpy(), list("bonc"), {"c": "count"})
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.5, -1.0, 1e-9, 0.1])
+@pytest.mark.parametrize("origin", [0.0, 0.3])
+def test_kinds_do_not_depend_on_units(scale, origin):
+    levels = np.random.default_rng(0).integers(0, 3, 300)
+    assert column_kind(scale * (levels + origin)) == "ordinal"
+    assert column_kind(scale * np.random.default_rng(0).normal(size=12)) == "continuous"
+
+
 def test_rare_levels_are_joined_to_a_neighbour():
     values = np.repeat([0.0, 1.0, 2.0, 3.0], [100, 100, 4, 96])
     column = mixed_column(values, "ordinal")
