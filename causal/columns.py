@@ -253,10 +253,7 @@ def _error_lags(
         return lags, correlation.reshape(len(lags), -1)
     if not table.error_correlation_length:
         return alone
-    steps = []
-    for axis, cells in ((1, layout.cells[:, 0]), (0, layout.cells[:, 1])):
-        extent = float(np.ptp(layout.centers[:, axis]))
-        steps.append(extent / max(int(np.ptp(cells)), 1) or table.patch_size)
+    steps = [step or table.patch_size for step in layout.steps]
     reach = [min(int(np.ceil(2.2 * table.error_correlation_length / k)), 6) for k in steps]
     rows, columns = np.mgrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1].reshape(2, -1)
     apart = np.hypot(rows * steps[0], columns * steps[1]) / table.error_correlation_length

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _MAX_PAIRS = 400_000
+OFF_GRID = 0.05
+"""Patches of a grid lie off their cell's centre by no more than this share of a cell."""
 
 
 class SpatialLayout:
@@ -113,6 +115,24 @@ class SpatialLayout:
         sums[0] = 0.5 * float(field @ field)  # doubled below, as the pairs are
         return np.asarray(2.0 * sums / np.maximum(self.pair_counts, 1.0), dtype=np.float64)
 
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Distance from row to row and from column to column; 0 along a single one."""
+        cells = np.zeros((self.n, 2)) if self.cells is None else self.cells
+        design = np.column_stack([cells, np.ones(self.n)])
+        fitted = np.linalg.lstsq(design, self.centers, rcond=None)[0]
+        along = np.linalg.norm(fitted[:2], axis=1) * (np.ptp(cells, axis=0) > 0)
+        return float(along[0]), float(along[1])
+
+    def nearest_autocovariance(self, field: Floats) -> float:
+        """Return the mean autocovariance of a centred field (n,) at the nearest neighbours."""
+        lags = [self.zero_lag + 1]
+        if self.cells is not None:
+            lags.append(self.zero_lag + len(self._column_lags))
+        lags = [k for k in lags if k < len(self.pair_counts) and self.pair_counts[k] > 0]
+        found = self.autocovariance(field)[lags]
+        return float(found.mean()) if len(found) else 0.0
+
     def blocks(self, per_side: int) -> Integers:
         """Return the block number (n,) of each patch: `per_side` squared boxes of equal extent."""
         low = self.centers.min(axis=0)
@@ -145,6 +165,19 @@ class SpatialLayout:
 
 def _grid_cells(centers: Floats) -> Integers | None:
     """Return (row, column) of each centre when all lie on one rectangular grid, else None."""
+    for found in (_axis_cells, _lattice_cells):
+        cells = found(centers)
+        if cells is None:
+            continue
+        # a turned grid may fit a much finer one along the axes
+        size = int(np.prod(cells.max(axis=0) + 1))
+        if size <= 20 * len(centers) and len(np.unique(cells, axis=0)) == len(cells):
+            return cells
+    return None
+
+
+def _axis_cells(centers: Floats) -> Integers | None:
+    """Return rows and columns of a grid along the axes, by the levels of either coordinate."""
     cells = []
     for axis in (1, 0):
         values = centers[:, axis]
@@ -160,11 +193,50 @@ def _grid_cells(centers: Floats) -> Integers | None:
             return None
         place = (values - levels[0]) / step
         number = np.rint(place)
-        if np.abs(place - number).max() > 0.05:
+        if np.abs(place - number).max() > OFF_GRID:
             return None
         cells.append(number.astype(np.int64))
-    result = np.stack(cells, axis=1)
-    size = int(np.prod(result.max(axis=0) + 1))
-    if size > 20 * len(centers) or len(np.unique(result, axis=0)) < len(result):
+    return np.stack(cells, axis=1)
+
+
+def _lattice_cells(centers: Floats) -> Integers | None:
+    """Return rows and columns of a rectangular grid that is turned, or not quite exact.
+
+    The steps along rows and columns are means of the vectors to nearest neighbours, fitted again
+    to all places.
+    """
+    tree = cKDTree(centers)
+    beside = np.asarray(tree.query(centers, k=min(9, len(centers)))[1])[:, 1:]
+    vectors = (centers[beside] - centers[:, None]).reshape(-1, 2)
+    length = np.linalg.norm(vectors, axis=1)
+    if length.min() <= 0:
         return None
-    return result
+    first = _common_vector(vectors, length)
+    across = np.abs(vectors @ first) < 0.1 * length * np.linalg.norm(first)
+    if not across.any():
+        return None
+    steps = np.stack([_common_vector(vectors[across], length[across]), first])
+    if abs(steps[0, 1]) < abs(steps[1, 1]):  # rows go along y more than columns do
+        steps = steps[::-1]
+    steps = steps * np.sign([[steps[0, 1] or 1.0], [steps[1, 0] or 1.0]])
+    start = centers[int(np.argmin(np.linalg.norm(centers - centers.mean(axis=0), axis=1)))]
+    for _ in range(3):
+        if abs(np.linalg.det(steps)) < 0.9 * float(np.prod(np.linalg.norm(steps, axis=1))):
+            return None
+        place = (centers - start) @ np.linalg.inv(steps)
+        number = np.rint(place)
+        design = np.column_stack([number, np.ones(len(number))])
+        fitted = np.linalg.lstsq(design, centers, rcond=None)[0]
+        steps, start = fitted[:2], fitted[2]
+    place = (centers - start) @ np.linalg.pinv(steps)
+    if np.abs(place - number).max() > OFF_GRID:
+        return None
+    return (number - number.min(axis=0)).astype(np.int64)
+
+
+def _common_vector(vectors: Floats, length: Floats) -> Floats:
+    """Return the mean of the vectors, up to their sign, that are nearly the shortest one."""
+    seed = vectors[int(np.argmin(length))]
+    away = np.sign(vectors @ seed)[:, None] * vectors
+    alike = np.linalg.norm(away - seed, axis=1) < 0.15 * np.linalg.norm(seed)
+    return np.asarray(away[alike].mean(axis=0), dtype=np.float64)

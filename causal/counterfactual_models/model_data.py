@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physlearn.causal.columns import Columns, prepare_columns
-from physlearn.causal.columns import trend_basis
+from physlearn.causal.columns import Columns, prepare_columns, trend_basis
 from physlearn.causal.mechanisms import choose_blocks, resample_blocks
 from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.causal.spatial_test import SpatialScore
