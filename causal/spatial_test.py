@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from physlearn.causal.columns import Columns, prepare_columns, require_table
+from physlearn.causal.independence.unknown_errors import UnknownErrors, errors_could_explain
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_score import SpatialScore
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_positive
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -26,6 +27,13 @@ __all__ = [
 
 MIN_RELIABILITY = 0.15
 """Below this share of true variance a column says too little about what it measures."""
+
+LARGEST_MISSED = 0.3
+"""Independence is said only where a partial correlation of this size would have been found."""
+
+FEWEST_EFFECTIVE, EFFECTIVE_PER_COLUMN = 20.0, 5.0
+"""Effective patches, and those for each column held fixed, below which the level is not held:
+6 x 6 smooth patches reject 8 to 23 % of true independences at 5 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,17 +200,61 @@ class SpatialIndependenceTest:
         verdict, reason = "dependent", ""
         if p_value >= self.alpha:
             verdict = "independent"
-            if slack > 0 and detectable > max(0.3, 2 * 2.8 / np.sqrt(score.n_effective)):
+            # a part of the patches is asked only whether the link is seen again
+            if detectable > LARGEST_MISSED and self.gram is None:
                 verdict = "undecided"
-                reason = f"the noise hides partial correlations below {min(detectable, 1):.2f}"
+                reason = (
+                    f"partial correlations below {min(detectable, 1):.2f} could not be seen; a "
+                    "larger field of view or a repeat scan would decide"
+                )
         elif p_envelope >= self.alpha:
             verdict = "undecided"
             reason = (
                 f"a noise covariance wrong by {self.noise_relative_error:.0%} "
                 "would explain the dependence"
             )
-        return IndependenceResult(
+        result = IndependenceResult(
             verdict, p_value, p_envelope, correlation, score.n_effective, detectable, reason
+        )
+        needed = FEWEST_EFFECTIVE + EFFECTIVE_PER_COLUMN * len(given)
+        if verdict == "dependent" and score.n_effective < needed and self.gram is None:
+            reason = (
+                f"{score.n_effective:.0f} effective patches are too few for a level that holds; "
+                f"about {needed:.0f} are needed with {len(given)} columns held fixed: measure a "
+                "larger field"
+            )
+            return replace(result, verdict="undecided", reason=reason)
+        # a part of the patches asks whether the link is seen again, the whole what explains it
+        if verdict == "dependent" and given and self.gram is None:
+            return self._with_unknown(x, y, given, result)
+        return result
+
+    def _with_unknown(
+        self, x: int, y: int, given: tuple[int, ...], result: IndependenceResult
+    ) -> IndependenceResult:
+        """Return "dependent" only if errors of unknown size, up to their ceiling, cannot feign it.
+
+        Between no errors and the ceiling the score of one column held fixed is monotone.
+        """
+        errors = UnknownErrors(self.spatial, self.columns.errors_unknown)
+        envelope = result.p_value_envelope
+        sign = np.sign(result.partial_correlation)
+        for noise in errors.largest(given):
+            spatial = SpatialScore(
+                self.columns.values, self.columns.layout, noise, n_trend=self.columns.n_trend
+            )
+            score = spatial.score(x, y, given)
+            freedom = max(score.n_effective - 2.0 - len(given), 2.0)
+            p_value = _two_sided(max(score.value * sign, 0.0), score.error, freedom)
+            envelope = max(envelope, p_value)
+        if envelope < self.alpha:
+            return replace(result, p_value_envelope=envelope)
+        names = [self.columns.names[k] for k in errors.of(given)]
+        return replace(
+            result,
+            verdict="undecided",
+            p_value_envelope=envelope,
+            reason=errors_could_explain(names),
         )
 
 
@@ -228,6 +280,15 @@ def require_blocks(chosen: NDArray[np.bool_], n_blocks: int) -> NDArray[np.bool_
 def _two_sided(value: float, error: float, freedom: float) -> float:
     """P value of a score, by the t law of a correlation with `freedom` degrees of freedom."""
     return float(2.0 * stats.t.sf(abs(value) / max(error, 1e-300), freedom))
+
+
+def _check_options(given: Sequence[str], alpha: float, noise_relative_error: float) -> None:
+    """Refuse a level or a share that is none, and one name where a list is wanted."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise InputError(f"given must be a list of column names, got {given!r}; write [{given!r}].")
+    check_positive("noise_relative_error", noise_relative_error, allow_zero=True)
+    if check_positive("alpha", alpha) >= 1.0:
+        raise InputError(f"alpha must lie between 0 and 1, got {alpha!r}; 0.05 is usual.")
 
 
 def spatial_independence(
@@ -274,7 +335,8 @@ def spatial_independence(
     Raises
     ------
     InputError
-        For a name that is not in the table, a column used twice, or repeats of other patches.
+        For a name that is not in the table, a column used twice, repeats of other patches, a
+        level outside 0 and 1, a negative share, or `given` that is no list.
     NotIdentified
         For too few patches.
 
@@ -299,9 +361,14 @@ def spatial_independence(
     from physlearn.causal.independence.choose_test import choose_test
 
     require_table(table)
+    _check_options(given, alpha, noise_relative_error)
     if repeats is not None:
         from physlearn.causal.independence.repeat_scans import noise_from_repeats
 
+        if isinstance(repeats, type(table)):
+            raise InputError(
+                "repeats must be a list of PatchTables, one a scan; got one PatchTable."
+            )
         table = noise_from_repeats([table, *repeats])
     columns = prepare_columns(table, names=[x, y, *given])
     chosen = choose_test(

@@ -22,6 +22,7 @@ from physlearn.causal.independence.channel_dictionary import (
 from physlearn.causal.independence.channel_moments import channel_moments
 from physlearn.causal.independence.channel_noise import ChannelNoise
 from physlearn.causal.independence.channel_score import ChannelScore, Scorer
+from physlearn.causal.independence.unknown_errors import errors_could_explain
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_score import SpatialScore
 from physlearn.causal.spatial_test import IndependenceResult, require_blocks
@@ -31,6 +32,8 @@ PATCHES_PER_FEATURE = 9.0
 """Effective patches that each feature of a regression needs, or its level is not held."""
 BAND = 0.6
 """Share of the patches that count in the band, for choosing a dictionary before it is filtered."""
+DETERMINED_SHARE = 1e-4
+"""Columns of which conditioning leaves less of their own variance are determined by the others."""
 Key = tuple[int, int, tuple[int, ...]]
 
 
@@ -231,6 +234,13 @@ class ChannelIndependenceTest:
         self._scores[key] = score
         if score.scale <= 1e-6:
             return self._undecided("nothing is left of a column after conditioning")
+        for k in (x, y):
+            left = scorer.residual(k, given).true / max(scorer.residual(k, ()).true, 1e-300)
+            if left < DETERMINED_SHARE:
+                return self._undecided(
+                    f"nothing is left of {self.columns.names[k]} after conditioning: the columns "
+                    "held fixed determine it"
+                )
         result = self._verdict(score)
         unknown = [k for k in given if self.columns.errors_unknown[k]]
         if unknown and result.verdict == "dependent":
@@ -280,12 +290,7 @@ class ChannelIndependenceTest:
         alike = most.partial_correlation * result.partial_correlation > 0
         if most.verdict == "dependent" and alike:
             return replace(result, p_value_envelope=envelope)
-        names = ", ".join(self.columns.names[k] for k in unknown)
-        reason = (
-            f"the measurement errors of {names} are unknown, and errors that the data allow would "
-            "explain the dependence; scan the same patches again, or give measurement_covariance "
-            "(zeros where errors are negligible)"
-        )
+        reason = errors_could_explain([self.columns.names[k] for k in unknown])
         return replace(result, verdict="undecided", p_value_envelope=envelope, reason=reason)
 
     def _confirmed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
 TESTS = ("auto", "linear", "channel", "mixed")
-FEWEST_ROWS = 24
+FEWEST_ROWS = 30
 """Rows and columns of a grid from which the channel test holds its level with some power."""
 MIXED_ASSUMES = "channels are taken as registered and of one resolution"
 
@@ -61,8 +62,9 @@ def choose_test(
 
     "auto" takes the channel test where the patches are cells of a grid that is large enough, as
     channels may be blurred or misregistered without anybody saying so; the linear spatial test
-    for free positions and small fields; and the mixed test for every question that names a
-    binary, ordinal, categorical or count column, and for rows without places.
+    for free positions and small fields, where the mixed test must confirm a dependence given
+    columns without errors; and the mixed test for every question that names a binary, ordinal,
+    categorical or count column, and for rows without places.
 
     Parameters
     ----------
@@ -110,12 +112,15 @@ def choose_test(
         usual = SpatialIndependenceTest(
             columns, alpha=alpha, noise_relative_error=noise_relative_error, why=why
         )
-    discrete = discrete_columns(table, columns) if test == "auto" else []
-    if not discrete:
+    if test != "auto":
+        return usual
+    discrete = discrete_columns(table, columns)
+    if not discrete and kind == "channel":
         return usual
     said = f"{', '.join(discrete)} hold no continuous quantity; {MIXED_ASSUMES}"
     mixed = MixedIndependenceTest(table, columns, alpha=alpha, why=said)
-    return KindsTest(usual, mixed, frozenset(columns.index(name) for name in discrete))
+    numbers = frozenset(columns.index(name) for name in discrete)
+    return KindsTest(usual, mixed, numbers, bends=kind == "linear")
 
 
 def default_test(table: PatchTable, columns: Columns) -> tuple[str, str]:
@@ -159,11 +164,21 @@ class KindsTest:
         The test of all kinds.
     discrete
         Numbers of the columns that are not continuous.
+    bends
+        Whether the usual test is linear, so that the mixed one must confirm a dependence given
+        columns that are known without errors: curved responses to those feign it. Errors that
+        are known are taken out by the linear test alone.
     """
 
     def __init__(
-        self, usual: IndependenceTest, mixed: IndependenceTest, discrete: frozenset[int]
+        self,
+        usual: IndependenceTest,
+        mixed: IndependenceTest,
+        discrete: frozenset[int],
+        *,
+        bends: bool = False,
     ) -> None:
+        self.bends = bends
         self.usual = usual
         self.mixed = mixed
         self.discrete = discrete
@@ -186,13 +201,29 @@ class KindsTest:
         for part in parts:
             part[0] |= not part.any()
         return KindsTest(
-            self.usual.on_blocks(parts[0]), self.mixed.on_blocks(parts[1]), self.discrete
+            self.usual.on_blocks(parts[0]),
+            self.mixed.on_blocks(parts[1]),
+            self.discrete,
+            bends=self.bends,
         )
 
     def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
         """Test columns number x and y given others."""
         key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
         if key not in self.results:
-            test = self.mixed if self.discrete.intersection((x, y, *given)) else self.usual
-            self.results[key] = test(*key)
+            if self.discrete.intersection(key[:2]) or self.discrete.intersection(key[2]):
+                self.results[key] = self.mixed(*key)
+            else:
+                self.results[key] = self._continuous(key)
         return self.results[key]
+
+    def _continuous(self, key: tuple[int, int, tuple[int, ...]]) -> IndependenceResult:
+        """Test continuous columns; a linear dependence must outlast curved responses."""
+        result = self.usual(*key)
+        given = list(key[2])
+        clear = not self.columns.noise[np.ix_(given, given)].any()
+        if not (self.bends and given and clear and result.verdict == "dependent"):
+            return result
+        curved = self.mixed(*key)
+        why = f"{result.why}; a dependence must outlast curved responses to the columns held fixed"
+        return replace(result if curved.verdict == "dependent" else curved, why=why)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,16 +75,35 @@ def test_plain_correlation_lies_on_the_same_tables(fields, grid):
 
 
 def test_noise_in_the_conditioning_column_lies_unless_it_is_known(fields, grid):
-    blind = known = 0
+    blind = known = open_ = 0
     for seed in range(60):
         table = null_table(fields, grid, 24, 1, seed, snr=4.0)
+        sure = replace(table, measurement_covariance=np.zeros((1, 3, 3)))
         unaware = PatchTable.from_frame(table.frame, table.centers, 1.0)
-        blind += (
-            spatial_independence(unaware, "x", "y", ["z"], test="linear").verdict == "dependent"
+        blind += spatial_independence(sure, "x", "y", ["z"], test="linear").verdict == "dependent"
+        open_ += (
+            spatial_independence(unaware, "x", "y", ["z"], test="linear").verdict != "dependent"
         )
         known += spatial_independence(table, "x", "y", ["z"], test="linear").verdict == "dependent"
     assert blind > 40
     assert known <= 4
+    assert open_ >= 56
+
+
+def test_errors_of_unknown_size_feign_no_dependence_of_another_sign(fields, grid):
+    """Errors of z leave part of its influence, which is positive; this dependence is negative."""
+    rng = np.random.default_rng(0)
+    z, u, v = fields(20, 1, 3, rng)
+    frame = pd.DataFrame({"x": z + u, "y": z + v - 0.9 * u, "z": z})
+    found = spatial_independence(
+        PatchTable.from_frame(frame, grid(20), 1.0), "x", "y", ["z"], test="linear"
+    )
+    assert found.verdict == "dependent"
+    frame = frame.assign(y=u + v)
+    unrelated = PatchTable.from_frame(frame.assign(z=rng.normal(size=400)), grid(20), 1.0)
+    assert spatial_independence(unrelated, "x", "y", test="linear").verdict == "dependent"
+    found = spatial_independence(unrelated, "x", "y", ["z"], test="linear")
+    assert found.verdict == "dependent"
 
 
 @pytest.mark.parametrize(("length", "least"), [(0, 57), (1, 57), (2, 42)])
@@ -160,8 +181,32 @@ def test_bad_questions(fields, grid):
         spatial_independence(table, "x", "w")
     with pytest.raises(InputError, match="named twice"):
         spatial_independence(table, "x", "y", ["x"])
+    with pytest.raises(InputError, match="given must be a list"):
+        spatial_independence(table, "x", "y", "z")
+    for alpha in (2, -1, 0, float("nan"), "a"):
+        with pytest.raises(InputError, match="alpha must"):
+            spatial_independence(table, "x", "y", alpha=alpha)
+    with pytest.raises(InputError, match="noise_relative_error must"):
+        spatial_independence(table, "x", "y", noise_relative_error=-0.1)
     few = PatchTable.from_frame(table.frame[:20], table.centers[:20], 1.0)
     with pytest.raises(NotIdentified, match="20 patches"):
         spatial_independence(few, "x", "y")
     columns = prepare_columns(table)
     assert SpatialIndependenceTest(columns)(0, 1).verdict == "dependent"
+
+
+def test_few_effective_patches_are_no_evidence(fields, grid):
+    """At 6 x 6 smooth patches and three columns held fixed a quarter was falsely dependent."""
+    found = []
+    for seed in range(60):
+        made = fields(6, 3, 5, np.random.default_rng(seed))
+        driven = made[:3].sum(axis=0)
+        frame = pd.DataFrame(np.vstack([driven + made[3], driven + made[4], made[:3]]).T)
+        frame.columns = pd.Index(["x", "y", "a", "b", "c"])
+        table = PatchTable.from_frame(
+            frame, grid(6), 1.0, measurement_covariance=np.zeros((1, 5, 5))
+        )
+        found.append(spatial_independence(table, "x", "y", list("abc"), test="linear"))
+    false = sum(r.verdict == "dependent" for r in found)
+    assert stats.binomtest(false, 60, 0.07, alternative="greater").pvalue > 1e-3
+    assert any("effective patches" in r.reason for r in found)

@@ -60,3 +60,32 @@ def test_each_question_goes_to_the_test_of_its_kinds(imaged):
     assert half(0, 1, [2]).verdict == test(0, 1, [2]).verdict == "dependent"
     assert half(0, 3).test == "mixed"
     assert default_test(table, prepare_columns(table))[0] == "channel"
+
+
+def curved(edge, seed, *, effect=0.0):
+    """x and y answer to the square of z; `effect` of x's own part on y."""
+    rng = np.random.default_rng(seed)
+    z, u, v = rng.normal(size=(3, edge * edge))
+    x = z**2 + z + u
+    frame = pd.DataFrame({"x": x, "y": z**2 - z + effect * u + v, "z": z})
+    row, column = np.mgrid[:edge, :edge].reshape(2, -1)
+    return PatchTable.from_frame(
+        frame, np.stack([column, row], 1), 1.0, measurement_covariance=np.zeros((1, 3, 3))
+    )
+
+
+def test_curved_responses_feign_no_dependence_in_small_fields():
+    null = [spatial_independence(curved(20, seed), "x", "y", ["z"]) for seed in range(20)]
+    # binomial(20, .05): 5 or fewer with probability .9997
+    assert sum(r.verdict == "dependent" for r in null) <= 5
+    assert all("curved responses" in r.why or r.test == "linear" for r in null)
+    true = [spatial_independence(curved(20, k, effect=0.5), "x", "y", ["z"]) for k in range(6)]
+    assert [r.verdict for r in true] == ["dependent"] * 6
+
+
+def test_small_fields_claim_no_independence_that_they_could_not_refute(imaged):
+    found = [
+        spatial_independence(imaged(6, seed, n_given=0, length=1.5)[0], "x", "y").verdict
+        for seed in range(12)
+    ]
+    assert "independent" not in found
