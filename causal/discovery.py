@@ -37,6 +37,7 @@ from physlearn.causal.graph_search.methods import (
 )
 from physlearn.causal.graphs import CausalGraph, GraphEdge
 from physlearn.causal.independence.choose_test import choose_test
+from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import MIN_RELIABILITY
 from physlearn.causal.table_notes import graph_notes, shared_pixels, without_derived
 from physlearn.checks import InputError, NotIdentified, as_generator, check_choice
@@ -44,6 +45,9 @@ from physlearn.checks import InputError, NotIdentified, as_generator, check_choi
 if TYPE_CHECKING:
     from physlearn.causal.graph_search.skeleton import IndependenceTest
     from physlearn.records import PatchTable
+
+ROUNDING = 1e-10
+"""Below this share of its variance the rest of a column, given others, is rounding."""
 
 
 def discover_graph(
@@ -174,7 +178,7 @@ def discover_graph(
     )
     detectable = _typical_detectable(asked)
     notes += graph_notes(table, known_tiers, columns.names, detectable)
-    edges = _without_arithmetic(edges, table, notes)
+    edges = _without_arithmetic(edges, table, knowledge, notes)
     whole = CausalGraph(
         columns.names,
         tuple(edges),
@@ -266,13 +270,17 @@ def _constraints_left(
 
 
 def _without_arithmetic(
-    edges: list[GraphEdge], table: PatchTable, notes: list[str]
+    edges: list[GraphEdge], table: PatchTable, knowledge: Knowledge | None, notes: list[str]
 ) -> list[GraphEdge]:
-    """Return the edges with those between descriptors of the same pixels left open."""
+    """Return the edges with those between descriptors of the same pixels left open.
+
+    A required link stands whatever the evidence.
+    """
     checked, said = [], []
+    required = () if knowledge is None else knowledge.required
     for edge in edges:
         channel = shared_pixels(table, edge.source, edge.target)
-        if channel:
+        if channel and (edge.source, edge.target) not in required:
             said.append(f"{edge.source} and {edge.target}")
             reason = (
                 f"both are computed from the same pixels of {channel}: arithmetic may link them"
@@ -294,19 +302,35 @@ def _without_determined(columns: Columns, table: PatchTable) -> tuple[Columns, l
     while len(names) > 2:
         index = [columns.index(name) for name in names]
         gram = columns.values[:, index].T @ columns.values[:, index] / len(columns.values)
-        left = 1.0 / (np.diag(np.linalg.pinv(gram, hermitian=True)) * np.diag(gram))
-        worst = int(np.argmin(left))
-        if left[worst] > 1.0 - NEAR_DETERMINISTIC and np.linalg.cond(gram) < 1e10:
-            break
-        worst = worst if np.linalg.cond(gram) < 1e10 else len(names) - 1
+        worst, others = _exact_relation(gram)
+        if not others:
+            left = 1.0 / (np.diag(np.linalg.pinv(gram, hermitian=True)) * np.diag(gram))
+            worst = int(np.argmin(left))
+            if left[worst] > 1.0 - NEAR_DETERMINISTIC:
+                break
+        by = f" ({', '.join(names[k] for k in others)})" if others else ""
         notes.append(
-            f"column {names[worst]!r} is all but determined by the others and was left out."
+            f"column {names[worst]!r} is all but determined by the others{by} and was left out."
         )
         del names[worst]
     if len(names) == len(columns.names):
         return columns, notes
     kept = prepare_columns(table, names=names, drop=True, layout=columns.layout)
     return kept, notes
+
+
+def _exact_relation(gram: Floats) -> tuple[int, list[int]]:
+    """Return the first column that earlier ones determine exactly, and which; no others if none.
+
+    The earlier columns determine none of themselves, so that their weights are unique.
+    """
+    size = np.sqrt(np.diag(gram))
+    correlation = gram / np.outer(size, size)
+    for k in range(1, len(gram)):
+        weights = np.linalg.solve(correlation[:k, :k], correlation[:k, k])
+        if 1.0 - float(weights @ correlation[:k, k]) < ROUNDING:
+            return k, [int(i) for i in np.flatnonzero(np.abs(weights) > np.sqrt(ROUNDING))]
+    return 0, []
 
 
 def _without_pure_noise(columns: Columns, table: PatchTable, notes: list[str]) -> Columns:

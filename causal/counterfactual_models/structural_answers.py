@@ -66,7 +66,8 @@ def counterfactuals(
     graph
         From `discover_graph`, or a `networkx.DiGraph` that you know.
     do
-        Column -> a value in the column's unit, or one for each patch asked for or of the table.
+        Column -> a value in the column's unit, or one for each patch asked for, in that order;
+        where these are not as many as the table holds, one for each patch of the table too.
     outcome
         Column whose value is asked for.
     patches
@@ -177,7 +178,10 @@ def check_patches(patches: ArrayLike | None, n_patches: int) -> Integers:
 
 
 def check_do(do: Mapping[str, ArrayLike], rows: Integers, n_patches: int) -> dict[str, Floats]:
-    """Return the values (n,) of each column set, given as one, one a row, or one a patch."""
+    """Return the values (n,) of each column set, given as one, one a row, or one a patch.
+
+    As many values as rows are those of the rows, in their order, also where these are a table's.
+    """
     n = len(rows)
     if not do:
         raise InputError("do must set at least one column, for example {'composition': 0.3}.")
@@ -191,7 +195,7 @@ def check_do(do: Mapping[str, ArrayLike], rows: Integers, n_patches: int) -> dic
                 f"do[{name!r}] must be one number, one a patch of the table ({n_patches}) or one a "
                 f"patch asked for ({n}); got shape {array.shape}."
             )
-        if array.shape == (n_patches,):
+        if array.shape == (n_patches,) and n != n_patches:
             array = array[rows]
         result[str(name)] = np.broadcast_to(array, (n,)).astype(np.float64)
     return result

@@ -45,8 +45,8 @@ def consensus(found: Mapping[str, Found], constraints: Constraints) -> Found:
             )
         elif unsure:
             result.open_reasons[i, j] = f"{' and '.join(unsure)} leave(s) it open"
-    ends, _ = without_cycles(ends, constraints, hidden_causes=False)
     ends, said = keep_strictly(ends, constraints, hidden_causes=False)
+    ends, _ = without_cycles(ends, constraints, hidden_causes=False)
     result.ends = open_tails(ends, constraints)
     result.notes = [*said, "methods that agree saw the same patches: agreement is no new evidence."]
     return result

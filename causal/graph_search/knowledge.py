@@ -188,7 +188,11 @@ def keep_strictly(
 def without_cycles(
     ends: Ends, constraints: Constraints, *, hidden_causes: bool
 ) -> tuple[Ends, list[tuple[int, int]]]:
-    """Return the marks with directed cycles opened, and the links that were opened."""
+    """Return the marks with directed cycles opened, and the links that were opened.
+
+    Where what is known forces every link of a cycle, a hidden cause must drive some of them:
+    those that are not required get arrowheads at both ends.
+    """
     ends = ends.copy()
     opened: list[tuple[int, int]] = []
     while True:
@@ -202,6 +206,10 @@ def without_cycles(
         free = [(i, j) for i, j in links if not constraints.forbidden[j, i]]
         for i, j in free:
             ends[i, j] = ends[j, i] = CIRCLE
+            opened.append(pair(i, j))
+        forced = [] if free else [(i, j) for i, j in links if not constraints.required[i, j]]
+        for i, j in forced:
+            ends[i, j] = ends[j, i] = ARROW
             opened.append(pair(i, j))
 
 

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 
-from physlearn.causal.graph_search.knowledge import Constraints, keep_strictly
+from physlearn.causal.graph_search.knowledge import Constraints, keep_strictly, without_cycles
 from physlearn.causal.graph_search.marks import (
     ARROW,
     CIRCLE,
@@ -60,6 +60,16 @@ def search_pc(test: IndependenceTest, constraints: Constraints, *, part: bool = 
         notes.append(
             f"the pattern of dependences points both ways between {said}: a hidden cause may drive "
             'both; method="fci" shows such pairs.'
+        )
+    # only what is known can close a cycle here: the rules above never do
+    ends, opened = without_cycles(ends, constraints, hidden_causes=False)
+    if opened:
+        said = ", ".join(
+            f"{constraints.names[i]} and {constraints.names[j]}" for i, j in sorted(opened)
+        )
+        notes.append(
+            f"what is known would close a cycle of causes through {said}: a hidden cause may "
+            "drive them."
         )
     return Found(open_tails(ends, constraints), notes=notes)
 

@@ -124,6 +124,6 @@ def equivalence_class(adjacent: Mask, arrows: Mask, constraints: Constraints) ->
     ends, conflicts = orient_pattern(allowed, Triples(colliders, chains), constraints)
     if conflicts:
         notes.append("tiers or knowledge overrule directions that the score prefers.")
-    ends, _ = without_cycles(ends, constraints, hidden_causes=False)
     ends, said = keep_strictly(ends, constraints, hidden_causes=False)
+    ends, _ = without_cycles(ends, constraints, hidden_causes=False)
     return Found(open_tails(ends, constraints), notes=[*notes, *said])

@@ -207,3 +207,19 @@ def test_auto_says_what_it_took_and_why(planted):
     free = discover_graph(bare, test="linear", n_resamples=0)
     assert free.method.startswith("FCI")
     assert any('took "fci"' in note for note in free.warnings)
+
+
+@pytest.mark.parametrize("names", ["abcde", "edbac", "cabed"])
+def test_only_a_column_that_others_determine_is_left_out(names):
+    rng = np.random.default_rng(0)
+    a, b, d = rng.standard_normal((3, 400))
+    columns = {"a": a, "b": b, "c": a + b, "d": d, "e": d + rng.standard_normal(400)}
+    row, column = np.mgrid[:20, :20].reshape(2, -1)
+    frame = pd.DataFrame({name: columns[name] for name in names})
+    table = PatchTable.from_frame(frame, np.stack([column, row], 1), 1.0, unit="nm")
+    graph = discover_graph(table, test="linear", n_resamples=0, rng=0)
+    last = max("abc", key=names.index)
+    assert set(graph.columns) == set("abcde") - {last}
+    assert graph.edge_between("d", "e") is not None
+    first, second = sorted(set("abc") - {last}, key=names.index)
+    assert any(f"{last!r} is all but" in n and f"({first}, {second})" in n for n in graph.warnings)

@@ -311,3 +311,16 @@ def test_patches_chosen_by_their_result_are_named(chain):
     )
     answer = counterfactuals(chosen, world.graph, do={"a": 1.0}, outcome="c", rng=0)
     assert any("chosen by what they show (strong ones)" in note for note in answer.warnings)
+
+
+def test_values_are_those_of_the_patches_asked_for_in_their_order(chain):
+    world = chain("linear", 16, 0.0, 1, None)
+    a = world.table.frame["a"].to_numpy()
+    rows = np.arange(len(a))[::-1]
+    answer = counterfactuals(world.table, world.graph, do={"a": a[rows] + 1}, outcome="c",
+                             patches=rows, rng=0)  # fmt: skip
+    np.testing.assert_allclose(answer.do["a"], a[rows] + 1)
+    assert np.ptp(answer.change) < 1e-9
+    part = counterfactuals(world.table, world.graph, do={"a": a + 1}, outcome="c",
+                           patches=rows[:9], rng=0)  # fmt: skip
+    np.testing.assert_allclose(part.change, answer.change[:9])

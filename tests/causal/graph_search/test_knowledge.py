@@ -115,3 +115,20 @@ def test_cycles_are_opened_where_nothing_is_known():
     assert sorted(links) == [(0, 2), (1, 2)]
     assert (opened[0, 1], opened[1, 0]) == (ARROW, TAIL)
     assert opened[1, 2] == opened[2, 1] == CIRCLE
+
+
+@pytest.mark.parametrize("method", ["pc", "ges"])
+def test_a_cycle_that_only_knowledge_closes_is_opened(method):
+    """One hidden cause of all three, and what is known forbids a link of each pair one way."""
+    rng = np.random.default_rng(0)
+    hidden = rng.standard_normal(256)
+    frame = pd.DataFrame({name: hidden + 0.7 * rng.standard_normal(256) for name in NAMES})
+    row, column = np.mgrid[:16, :16].reshape(2, -1)
+    table = PatchTable.from_frame(frame, np.stack([column, row], 1), 1.0, unit="nm")
+    known = Knowledge(forbidden=[("b", "a"), ("c", "b"), ("a", "c")])
+    graph = discover_graph(
+        table, method=method, knowledge=known, test="linear", n_resamples=0, rng=0
+    )
+    assert len(graph.edges) == 3
+    assert all((e.mark_source, e.mark_target) == ("arrow", "arrow") for e in graph.edges)
+    assert not any(edge.is_cause_claim for edge in graph.edges)
