@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+LEAST_SPREAD = 1e-9
+"""Variances below this share of the column's own are rounding."""
+
 
 def column_moves(
     moments: Sequence[Sequence[FieldMoments]],
@@ -62,7 +65,8 @@ def _row(moments: Sequence[Sequence[FieldMoments]], column: int, alpha: float) -
     p_mean = agree(means, np.diag(variances), freedom)
     spreads = [environment_variance(fields, weights, 0) for fields in moments]
     true = np.array([max(value, 1e-12) for value, _ in spreads])
-    testable = min(value for value, _ in spreads) > 0
+    # a column without any spread in one environment has no ratio, only a mean
+    testable = min(value for value, _ in spreads) > LEAST_SPREAD
     p_spread = log_variances_agree(true, np.array([nu for _, nu in spreads])) if testable else 1.0
     low, high = int(np.argmin(means)), int(np.argmax(means))
     pairs = [
@@ -82,10 +86,15 @@ def _row(moments: Sequence[Sequence[FieldMoments]], column: int, alpha: float) -
 def _words(row: Mapping[str, Any], stands_below: float) -> str:
     name, verdict = row["column"], row["verdict"]
     if verdict == "moves":
+        spread = (
+            f"its spread by a factor of {row['spread_ratio']:.2f}"
+            if np.isfinite(row["spread_ratio"])
+            else "its spread not to be compared (nothing above the noise in one of them)"
+        )
         return (
             f"{name} moves between the environments: by {row['shift']:.3g} {row['unit']} in the "
-            f"mean ({row['shift_sds']:.2f} standard deviations), its spread by a factor of "
-            f"{row['spread_ratio']:.2f} (p {row['p_adjusted']:.2g})."
+            f"mean ({row['shift_sds']:.2f} standard deviations), {spread} "
+            f"(p {row['p_adjusted']:.2g})."
         )
     if verdict == "stands":
         return (

@@ -126,6 +126,8 @@ def log_variance_error(field: FieldMoments, residual: Floats, n_fitted: int) -> 
     """
     lagged = lagged_of(field, residual, n_fitted)
     observed = float(residual @ field.covariance @ residual)
+    if not observed > 0:
+        return 0.0, float(field.n)
     squares = (field.values @ residual) ** 2
     excess = max(float((squares**2).mean() / squares.mean() ** 2) - 3.0, 0.0)
     relative = 2.0 * float(field.weights @ lagged**2) / observed**2 + excess / field.n
