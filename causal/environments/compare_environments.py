@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
 from physlearn.causal.environments.column_moves import column_moves
 from physlearn.causal.environments.environment_tables import (
@@ -16,7 +15,16 @@ from physlearn.causal.environments.environment_tables import (
     sorted_tables,
 )
 from physlearn.causal.environments.field_moments import FieldMoments
-from physlearn.causal.environments.invariant_sets import SetTest, all_sets, judge_set
+from physlearn.causal.environments.invariant_answers import (
+    ASSUMED,
+    CLEARLY,
+    interval_of,
+    is_shown,
+    reason_against,
+    reason_against_both,
+    sentence_of,
+)
+from physlearn.causal.environments.invariant_sets import all_sets, judge_set, size_of_move
 from physlearn.checks import InputError, check_count
 
 if TYPE_CHECKING:
@@ -65,14 +73,16 @@ class InvariantCauses:
         The question.
     sets
         pandas, one row a set: ``columns``, ``p_value`` (NaN: untestable), ``p_coefficients``,
-        ``p_variance``, ``p_offset``, ``accepted``.
+        ``p_variance``, ``p_offset``, ``accepted``, ``shown`` (the law is not only not rejected
+        but shown to be the same, to 15 % of the outcome's own move).
     causes
-        Columns in every accepted set.
+        Columns in every accepted set, and in those rejected only just (above a tenth of alpha).
     intervals
         Cause -> interval of its direct effect (outcome's unit per unit of the cause), over all
-        accepted sets.
+        these sets.
     level
-        Probability that ``causes`` holds no false one; the intervals hold all truths together
+        Probability that ``causes`` holds no false one, under the assumptions of
+        `compare_environments`; the intervals hold all truths together
         with it at 1 - 2 (1 - level).
     identified
         Whether any cause was found.
@@ -156,7 +166,7 @@ def compare_environments(
     tables
         Tables of the same columns, each an environment; or one table.
     outcome
-        Column; None takes each column of the latest tier (all, where no tier is known).
+        Column; None takes each column of the latest tier.
     environment
         Name of a covariate that splits one table, or of a metadata entry that sorts several.
     alpha
@@ -172,7 +182,8 @@ def compare_environments(
     Raises
     ------
     InputError
-        For an unknown column or environment, or a column whose unit differs between tables.
+        For an unknown column or environment, no outcome where no tier is known, or a column
+        whose unit differs between tables.
     NotIdentified
         For a single environment, too few patches, or no column in common.
 
@@ -180,7 +191,10 @@ def compare_environments(
     -----
     Peters, Buehlmann and Meinshausen, JRSS B 78, 947 (2016), doi:10.1111/rssb.12167. It assumes
     that the environment does not act on the outcome itself, that no hidden cause moves with it,
-    and a linear law. Effective sample sizes: Dutilleul 1993, doi:10.2307/2532625.
+    and a linear law. A cause is told only where the law left is shown to be the same to 15 % of the
+    outcome's own move, every other set is clearly rejected, and the way round is not told too: a
+    hidden cause that explains both columns nearly wholly still passes. Effective sample sizes:
+    Dutilleul 1993, doi:10.2307/2532625.
 
     Examples
     --------
@@ -213,11 +227,28 @@ def compare_environments(
             "unrelated."
         )
     moves = column_moves(moments, names, scale, first.units, alpha, options.stands_below)
-    found = {
-        name: _invariant_causes(moments, names, scale, name, first, moves, alpha, options)
-        for name in outcomes
+
+    def causes_of(name: str) -> InvariantCauses:
+        return _invariant_causes(moments, names, scale, name, first, moves, alpha, options)
+
+    found = {name: causes_of(name) for name in outcomes}
+    either_way = {
+        name: [cause for cause in answer.causes if name in causes_of(cause).causes]
+        for name, answer in found.items()
     }
+    for name, both in either_way.items():
+        if both:
+            found[name] = _refused(found[name], reason_against_both(name, both[0]))
+    if any(answer.identified for answer in found.values()):
+        notes.append(ASSUMED)
     return EnvironmentComparison(tuple(groups), moves, found, tuple(notes))
+
+
+def _refused(answer: InvariantCauses, reason: str) -> InvariantCauses:
+    return replace(
+        answer, causes=(), intervals={}, identified=False, reason=reason,
+        sentence=sentence_of(answer.outcome, (), {}, reason, {}, 1.0 - answer.level),
+    )  # fmt: skip
 
 
 def _outcomes(table: PatchTable, names: Sequence[str], outcome: str | None) -> list[str]:
@@ -230,7 +261,10 @@ def _outcomes(table: PatchTable, names: Sequence[str], outcome: str | None) -> l
         return [outcome]
     known = [table.tiers[name] for name in names if name in table.tiers]
     if not known:
-        return list(names)
+        raise InputError(
+            "outcome must be named where no tiers are known: one shift of the environment would "
+            f"be read both ways; got None, there are {', '.join(names)}."
+        )
     return [name for name in names if table.tiers.get(name) == max(known)]
 
 
@@ -250,9 +284,10 @@ def _invariant_causes(
     candidates = _screened(moments, names, target, table.tiers, options.max_predictors)
     largest = len(candidates) if options.largest_set is None else options.largest_set
     tests = [
-        judge_set(moments, target, chosen, same_offset=options.same_offset)
+        judge_set(moments, target, chosen, same_offset=options.same_offset, alpha=alpha)
         for chosen in all_sets(candidates, largest)
     ]
+    move = size_of_move(moments, target, alpha, same_offset=options.same_offset)
     sets = pd.DataFrame(
         {
             "columns": [tuple(names[k] for k in test.chosen) for test in tests],
@@ -262,23 +297,32 @@ def _invariant_causes(
             "p_offset": [test.p_offset for test in tests],
             # what cannot be tested is not rejected: it may be the truth
             "accepted": [not test.p_value <= alpha for test in tests],
+            "shown": [is_shown(test, move) for test in tests],
         }
     )
     accepted = [test for test in tests if not test.p_value <= alpha]
-    common = (
-        set(candidates).intersection(*(test.chosen for test in accepted)) if accepted else set()
-    )
+    # a set that is rejected only just may be the truth as well
+    left = [test for test in tests if not test.p_value <= CLEARLY * alpha]
+    common = set(candidates).intersection(*(test.chosen for test in left)) if accepted else set()
     causes = tuple(names[k] for k in candidates if k in common)
     intervals = {
-        names[k]: _interval(accepted, k, alpha, float(scale[target] / scale[k]))
+        names[k]: interval_of(left, k, alpha, float(scale[target] / scale[k]))
         for k in candidates
         if k in common
     }
     moved = moves.set_index("column")["verdict"]
-    reason = _reason(accepted, causes, [names[k] for k in candidates], dict(moved), outcome)
+    reason = reason_against(
+        len(left) > len(accepted),
+        accepted,
+        causes,
+        [names[k] for k in candidates],
+        dict(moved),
+        outcome,
+        move,
+    )
     if reason:
         causes, intervals = (), {}
-    sentence = _sentence(outcome, causes, intervals, reason, table.units, alpha)
+    sentence = sentence_of(outcome, causes, intervals, reason, table.units, alpha)
     return InvariantCauses(
         outcome, tuple(names[k] for k in candidates), sets, causes, intervals, 1.0 - alpha,
         bool(causes), reason, sentence,
@@ -307,68 +351,3 @@ def _screened(
     slopes = inverse @ observed[candidates, target]
     order = np.argsort(-np.abs(slopes) / np.sqrt(np.diag(inverse)))[:most]
     return sorted(candidates[int(k)] for k in order)
-
-
-def _interval(
-    accepted: Sequence[SetTest], column: int, alpha: float, unit: float
-) -> tuple[float, float]:
-    """Return the union of the intervals of a coefficient over the accepted sets."""
-    low, high = np.inf, -np.inf
-    for test in accepted:
-        if test.coefficients is None or test.covariance is None or column not in test.chosen:
-            return -np.inf, np.inf
-        place = test.chosen.index(column)
-        reach = float(stats.t.isf(alpha / 2, test.freedom) * np.sqrt(test.covariance[place, place]))
-        low = min(low, float(test.coefficients[place]) - reach)
-        high = max(high, float(test.coefficients[place]) + reach)
-    return low * unit, high * unit
-
-
-def _reason(
-    accepted: Sequence[SetTest],
-    causes: Sequence[str],
-    candidates: Sequence[str],
-    moved: Mapping[str, str],
-    outcome: str,
-) -> str:
-    if not accepted:
-        return (
-            "every set of columns is rejected: the environment acts on it directly, a column that "
-            "was not measured moves with the environment, the law is not linear, or its "
-            "measurement errors differ between environments"
-        )
-    if all(moved[name] != "moves" for name in [*candidates, outcome]):
-        return (
-            "the environments do not differ in any column, so every law looks the same in them: "
-            "measure where one of them is changed on purpose"
-        )
-    if any(not test.chosen for test in accepted):
-        return "it is the same in all environments by itself, so that no column is needed"
-    if not causes:
-        return (
-            f"{len(accepted)} sets of columns that share none give laws that are the same "
-            "everywhere: an environment that changes only one of them decides"
-        )
-    return ""
-
-
-def _sentence(
-    outcome: str,
-    causes: Sequence[str],
-    intervals: Mapping[str, tuple[float, float]],
-    reason: str,
-    units: Mapping[str, str],
-    alpha: float,
-) -> str:
-    if reason:
-        return f"No cause of {outcome} can be told: {reason}."
-    parts = [
-        f"{name} ({intervals[name][0]:.3g} to {intervals[name][1]:.3g} "
-        f"{units.get(outcome, '1')} per {units.get(name, '1')})"
-        for name in causes
-    ]
-    each = "it" if len(causes) == 1 else "each"
-    return (
-        f"{outcome} is caused by {' and '.join(parts)}: without {each} its law "
-        f" differs between the environments (chance of a false cause at most {alpha:.0%})."
-    )

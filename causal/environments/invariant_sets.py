@@ -42,6 +42,9 @@ class SetTest:
         Of the law over all environments.
     reason
         Why it cannot be tested.
+    left_offset, left_variance
+        Largest differences of the residual's mean and variance between two environments that are
+        not excluded, in units of the outcome's and of its square; infinite when untestable.
     """
 
     chosen: tuple[int, ...]
@@ -53,6 +56,8 @@ class SetTest:
     covariance: Floats | None = None
     freedom: float = np.inf
     reason: str = ""
+    left_offset: float = np.inf
+    left_variance: float = np.inf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +107,9 @@ def environment_mean(fields: Sequence[FieldMoments], weights: Floats) -> tuple[f
     shares = np.array([field.n / n for field in fields])
     variances = shares**2 * np.array([part.variance for part in parts])
     total = float(variances.sum())
-    freedom = total**2 / float(sum(v**2 / p.freedom for v, p in zip(variances, parts, strict=True)))
+    below = float(sum(v**2 / p.freedom for v, p in zip(variances, parts, strict=True)))
+    # a column that is constant has a mean without error
+    freedom = total**2 / below if below > 0 else MANY
     mean = float(sum(s * (f.mean @ weights) for s, f in zip(shares, fields, strict=True)))
     return mean, total, freedom
 
@@ -126,6 +133,7 @@ def judge_set(
     chosen: tuple[int, ...],
     *,
     same_offset: bool,
+    alpha: float = 0.05,
 ) -> SetTest:
     """Test that coefficients, residual variance and offset of one set agree everywhere."""
     index = list(chosen)
@@ -152,10 +160,47 @@ def judge_set(
         )
     freedoms = np.array([number for _, number in found]) - len(index)
     p_variance = log_variances_agree(true, freedoms)
-    p_offset = _offsets_agree(environments, residual, index, spread) if same_offset else 1.0
+    p_offset, left_offset = 1.0, 0.0
+    if same_offset:
+        means, errors, of_mean = _offsets(environments, residual, index, spread)
+        p_offset = agree(means, errors, of_mean)
+        left_offset = float(np.max(_differences(means, errors, of_mean, alpha)[1]))
+    errors = np.diag(2.0 * true**2 / np.maximum(freedoms, 1.0))
+    left_variance = float(np.max(_differences(true, errors, MANY, alpha)[1]))
     parts = [p_variance] + [p_coefficients] * bool(index) + [p_offset] * same_offset
     p_value = min(1.0, len(parts) * min(parts))
-    return SetTest(chosen, p_value, p_coefficients, p_variance, p_offset, pooled, spread, freedom)
+    return SetTest(
+        chosen, p_value, p_coefficients, p_variance, p_offset, pooled, spread, freedom, "",
+        left_offset, left_variance,
+    )  # fmt: skip
+
+
+def size_of_move(
+    environments: Sequence[Sequence[FieldMoments]], outcome: int, alpha: float, *, same_offset: bool
+) -> float:
+    """Return by how much the outcome's law moves at least: squared shift and change of variance."""
+    weights = np.zeros(len(environments[0][0].mean))
+    weights[outcome] = 1.0
+    found = [environment_variance(fields, weights, 0) for fields in environments]
+    true = np.array([value for value, _ in found])
+    freedoms = np.array([number for _, number in found])
+    errors = np.diag(2.0 * true**2 / np.maximum(freedoms, 1.0))
+    low = _differences(true, errors, MANY, alpha)[0]
+    if same_offset:
+        means, errors, freedom = _offsets(environments, weights, [], np.zeros((0, 0)))
+        low = low + _differences(means, errors, freedom, alpha)[0] ** 2
+    return float(low.max())
+
+
+def _differences(
+    values: Floats, covariance: Floats, freedom: float, alpha: float
+) -> tuple[Floats, Floats]:
+    """Return what each difference of two of (k,) estimates is at least and at most, by size."""
+    one, two = np.triu_indices(len(values), 1)
+    variance = covariance[one, one] + covariance[two, two] - 2.0 * covariance[one, two]
+    reach = stats.t.isf(alpha, max(freedom, LEAST_FREEDOM)) * np.sqrt(np.maximum(variance, 0.0))
+    size = np.abs(values[one] - values[two])
+    return np.maximum(size - reach, 0.0), size + reach
 
 
 def all_sets(predictors: Sequence[int], largest: int) -> list[tuple[int, ...]]:
@@ -240,13 +285,13 @@ def _laws_agree(laws: Sequence[_Law]) -> tuple[Floats, Floats, float]:
     return pooled, spread, float(stats.f.sf(statistic / k * below / freedom, k, below))
 
 
-def _offsets_agree(
+def _offsets(
     environments: Sequence[Sequence[FieldMoments]],
     residual: Floats,
     index: list[int],
     spread: Floats,
-) -> float:
-    """Return the p value that the mean of the residual is one number in all environments."""
+) -> tuple[Floats, Floats, float]:
+    """Return the mean of the residual in each environment, their covariance and its freedom."""
     found = [environment_mean(fields, residual) for fields in environments]
     means = np.array([moments_of(fields)[0] for fields in environments])
     covariance = np.diag([variance for _, variance, _ in found])
@@ -254,4 +299,4 @@ def _offsets_agree(
         moved = means[:, index] - means[:, index].mean(axis=0)
         covariance = covariance + moved @ spread @ moved.T
     freedom = min(number for _, _, number in found)
-    return agree(np.array([mean for mean, _, _ in found]), covariance, freedom)
+    return np.array([mean for mean, _, _ in found]), covariance, freedom
