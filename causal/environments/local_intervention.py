@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.spatial import cKDTree
 
+from physlearn.causal.environments.gain_change import gain_change
 from physlearn.causal.environments.match_patches import match_patches
 from physlearn.causal.environments.placed_means import (
     MovedMasks,
@@ -32,6 +33,8 @@ Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 CONTROL_PATCHES = 4.0
 LEAST_CONTROL = 60
+LARGEST_GAIN_SHARE = 0.5
+"""A change of gain may add this share of the effect's standard error."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,9 +131,11 @@ def local_intervention_effect(
 
     Notes
     -----
-    Difference in differences with placebos in space: Abadie, Diamond and Hainmueller, JASA 105,
-    493 (2010), doi:10.1198/jasa.2009.ap08746. What the noise of the first scan chose as a mask
-    falls back to the mean without any intervention: only a repeat scan is free of that.
+    Where the change of far patches follows what they were (another gain, focus or exposure) and the
+    mask lies on brighter or darker ones, the answer is "undecided". Difference in differences with
+    placebos in space: Abadie, Diamond and Hainmueller, JASA 105, 493 (2010),
+    doi:10.1198/jasa.2009.ap08746. What the noise of the first scan chose as a mask falls back to
+    the mean without any intervention: only a repeat scan is free of that.
 
     Examples
     --------
@@ -269,6 +274,21 @@ class _Scan:
         change = self.change(one, two, name)
         return placed_mean(change, self.centers, self.mask, self.control, self.moved)
 
+    def gain_reason(
+        self, one: PatchTable, name: str, change: Floats, other: Floats | None, sd: float
+    ) -> str:
+        """Return why a change of gain between the scans may look like an effect, or nothing."""
+        baseline = one.frame[name].to_numpy(dtype=np.float64)[self.first]
+        gain = gain_change(change, baseline, other, self.centers, self.control)
+        here = placed_mean(baseline, self.centers, self.mask, self.control, self.moved).effect
+        if not (gain.clear and abs(gain.slope * here) > LARGEST_GAIN_SHARE * sd):
+            return ""
+        return (
+            f"far from the mask, too, the change follows what the column was (gain "
+            f"{1.0 + gain.slope:.3g}), and the mask lies where that is {here:.3g} off: this alone "
+            f"gives {gain.slope * here:.3g}; bring both scans to one scale first"
+        )
+
     def spill_over(self, one: PatchTable, two: PatchTable, name: str) -> list[dict[str, Any]]:
         """Return the change in rings around the mask."""
         change, found = self.change(one, two, name), []
@@ -299,6 +319,16 @@ def _row(
         "low": mean.effect - reach, "high": mean.effect + reach, "p_value": mean.p_value,
         "p_adjusted": np.nan, "repeat_effect": np.nan, "p_repeat": np.nan, "reason": mean.reason,
     }  # fmt: skip
+    other = None
+    if negative is not None:
+        of_first = np.full(baseline.n_patches, -1)
+        of_first[negative.second] = negative.first
+        seen = of_first[scan.first]
+        if (seen >= 0).all():
+            other = before.frame[name].to_numpy(dtype=np.float64)[seen]
+    if not mean.reason:
+        change = scan.change(baseline, after, name)
+        row["reason"] = scan.gain_reason(baseline, name, change, other, mean.sd)
     if negative is not None:
         nothing = negative.effect(before, baseline, name)
         row["repeat_effect"], row["p_repeat"] = nothing.effect, nothing.p_value
