@@ -134,11 +134,12 @@ def discover_graph(
     """
     require_table(table)
     check_choice("method", method, ("auto", *METHODS, "ensemble"))
-    if isinstance(alpha, bool) or not 0 < alpha < 0.5:
+    if not isinstance(alpha, int | float | np.floating) or not 0 < alpha < 0.5:
         raise InputError(f"alpha must lie between 0 and 0.5; got {alpha!r}.")
-    if isinstance(n_resamples, bool) or n_resamples < 0:
+    is_whole = isinstance(n_resamples, int | np.integer) and not isinstance(n_resamples, bool)
+    if not is_whole or n_resamples < 0:
         raise InputError(f"n_resamples must be a whole number of at least 0; got {n_resamples!r}.")
-    if stability is not None and (not 0.5 < stability <= 1 or n_resamples == 0):
+    if stability is not None and (not 0.5 < stability <= 1 or n_resamples < 2):
         raise InputError(
             "stability must be a share of half-samples above 0.5 and up to 1, with n_resamples of "
             f"at least 2; got {stability!r} with n_resamples={n_resamples}."

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
 SUPPORT_QUANTILE = 0.99
+WIDE_GAP = 0.5
+"""A value farther than so many standard deviations from every one seen lies in a gap."""
 
 
 def in_support(
@@ -27,13 +29,13 @@ def in_support(
 ) -> bool:
     """Return whether a patch with some columns set to other values lies among the patches seen.
 
-    Each value must lie within its column's range, and the columns `together` (positions) within
-    the Mahalanobis distance that holds 99 % of the patches.
+    Each value must lie within its column's range and in no wide gap of it, and the columns
+    `together` (positions) within the Mahalanobis distance that holds 99 % of the patches.
     """
     changed = columns.values[patch].copy()
     for name, value in do.items():
         seen = table.frame[name].to_numpy()
-        if not seen.min() <= value <= seen.max():
+        if not bool(_seen_nearby(seen, np.array([value]))[0]):
             return False
         k = columns.index(name)
         changed[k] += (value - float(seen[patch])) / columns.scale[k]
@@ -62,7 +64,7 @@ def support_flags(
     changed = values[rows].copy()
     for name, value in do.items():
         seen = data.raw[name]
-        fits &= (value >= seen.min()) & (value <= seen.max())
+        fits &= _seen_nearby(seen, value)
         if name in continuous:
             k = continuous.index(name)
             changed[:, k] += (value - seen[rows]) / columns.scale[index[k]]
@@ -87,6 +89,15 @@ def support_flags(
             fits[here] &= _distances(changed[here] - means[g], inverse) <= limit
     known = (asked[:, None, :] == combinations[None]).all(axis=2).any(axis=1)
     return np.asarray(fits & known)
+
+
+def _seen_nearby(seen: Floats, values: Floats) -> NDArray[np.bool_]:
+    """Whether values lie within the range seen, and near one that was seen."""
+    known = np.unique(seen)
+    place = np.searchsorted(known, values)
+    below, above = known[np.maximum(place - 1, 0)], known[np.minimum(place, len(known) - 1)]
+    near = np.minimum(np.abs(values - below), np.abs(values - above)) <= WIDE_GAP * seen.std()
+    return np.asarray(near & (values >= known[0]) & (values <= known[-1]), dtype=np.bool_)
 
 
 def _inverse(values: Floats) -> Floats:

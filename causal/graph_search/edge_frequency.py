@@ -101,7 +101,10 @@ def open_unsteady(
     Arrowheads that tiers or knowledge put stay.
     """
     known = constraints.forbidden.T | constraints.required
-    unsteady = (ends == ARROW) & ~known & (frequency.arrowheads < STEADY)
+    if frequency.n_resamples == 0:
+        return ends.copy(), 0
+    # NaN where no half-sample shows the link: seen in none
+    unsteady = (ends == ARROW) & ~known & ~(frequency.arrowheads >= STEADY)
     opened = ends.copy()
     opened[unsteady] = CIRCLE
     # a tail that stood with the arrowhead goes with it

@@ -324,3 +324,13 @@ def test_values_are_those_of_the_patches_asked_for_in_their_order(chain):
     part = counterfactuals(world.table, world.graph, do={"a": a + 1}, outcome="c",
                            patches=rows[:9], rng=0)  # fmt: skip
     np.testing.assert_allclose(part.change, answer.change[:9])
+
+
+def test_a_value_in_a_wide_gap_was_not_seen(grid):
+    rng = np.random.default_rng(0)
+    a = rng.choice([-5.0, 5.0], 256) + 0.3 * rng.standard_normal(256)
+    frame = pd.DataFrame({"a": a, "b": np.sign(a) + 0.1 * rng.standard_normal(256)})
+    table = PatchTable.from_frame(frame, grid(16), 8.0, unit="nm")
+    answer = counterfactuals(table, nx.DiGraph([("a", "b")]), do={"a": np.r_[0.0, 5.0]},
+                             outcome="b", patches=[0, 1], rng=0)  # fmt: skip
+    assert answer.out_of_support.tolist() == [True, False]

@@ -7,6 +7,7 @@ from physlearn.causal.graph_search.edge_frequency import (
     EdgeFrequency,
     edge_frequency,
     false_edge_bound,
+    no_frequency,
     open_unsteady,
 )
 from physlearn.causal.graph_search.knowledge import constraints_of
@@ -77,6 +78,10 @@ def test_arrowheads_seldom_seen_are_opened_unless_known():
     assert (opened[0, 1], opened[1, 0]) == (ARROW, TAIL)
     assert opened[0, 2] == opened[2, 0] == CIRCLE
     assert opened[1, 2] == ARROW
+    # a link that no half-sample shows is NaN here, and no steadier; without half-samples all stays
+    share[1, 2] = np.nan
+    assert open_unsteady(ends, EdgeFrequency(share, share, share, 3.0, 10), constraints)[1] == 2
+    assert open_unsteady(ends, no_frequency(3), constraints)[1] == 0
 
 
 def test_stability_is_said_and_bad_thresholds_are_refused(planted):
@@ -89,5 +94,10 @@ def test_stability_is_said_and_bad_thresholds_are_refused(planted):
     for bad in (0.5, 1.1, -1):
         with pytest.raises(InputError, match="stability"):
             discover_graph(table, stability=bad)
-    with pytest.raises(InputError, match="n_resamples=0"):
-        discover_graph(table, stability=0.9, n_resamples=0)
+    for few in (0, 1):
+        with pytest.raises(InputError, match=f"n_resamples={few}"):
+            discover_graph(table, stability=0.9, n_resamples=few)
+    with pytest.raises(InputError, match="n_resamples must be a whole number"):
+        discover_graph(table, n_resamples=2.5)
+    with pytest.raises(InputError, match="alpha must lie"):
+        discover_graph(table, alpha="a")
