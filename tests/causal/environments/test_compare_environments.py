@@ -52,8 +52,9 @@ def p_of_truth(found):
 
 
 def at_most(count, n, share):
-    """Whether the count fits the share at most; .02 of the runs of a true share fail."""
-    return stats.binomtest(int(count), n, share, alternative="greater").pvalue > 0.02
+    """Whether the count fits the share at most; few runs are held to .02, for 1e-3 lets a third pass."""
+    least = 0.02 if n < 100 else 1e-3
+    return stats.binomtest(int(count), n, share, alternative="greater").pvalue > least
 
 
 @pytest.mark.parametrize(("length", "noise"), [(0, 0.3), (1, 0.0), (2, 0.3), (3, 0.0)])
