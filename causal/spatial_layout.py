@@ -231,7 +231,7 @@ def _lattice_cells(centers: Floats) -> Integers | None:
     place = (centers - start) @ np.linalg.pinv(steps)
     if np.abs(place - number).max() > OFF_GRID:
         return None
-    return (number - number.min(axis=0)).astype(np.int64)
+    return np.asarray(number - number.min(axis=0), dtype=np.int64)
 
 
 def _common_vector(vectors: Floats, length: Floats) -> Floats:
