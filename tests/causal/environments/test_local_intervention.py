@@ -28,7 +28,7 @@ def mask(centers):
 
 
 def at_most(count, n, share):
-    """Whether the count fits the share at most; few runs are held to .02, for 1e-3 lets a third pass."""
+    """Whether the count fits the share at most, few runs to .02 (1e-3 would let a third pass)."""
     least = 0.02 if n < 100 else 1e-3
     return stats.binomtest(int(count), n, share, alternative="greater").pvalue > least
 
