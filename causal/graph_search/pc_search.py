@@ -165,14 +165,13 @@ def _put_back_cancelled(
         if not causes or len(beside) > MAX_GIVEN + 1:
             continue
         lost = []
-        for early in np.flatnonzero(never[late] & ~before[late] & ~constraints.forbidden[:, late]):
-            results = [
-                test(late, int(early), given) for given in sorted({tuple(causes), tuple(beside)})
-            ]
+        unlinked = np.flatnonzero(never[late] & ~before[late] & ~constraints.forbidden[:, late])
+        for early in map(int, unlinked):
+            results = [test(late, early, given) for given in sorted({tuple(causes), tuple(beside)})]
             if all(
                 r.verdict == "dependent" and r.p_value_envelope < CANCELLED_ALPHA for r in results
             ):
-                lost.append(int(early))
+                lost.append(early)
         for early in lost:
             others = [k for k in lost if k != early]
             joint = [*causes, *others]

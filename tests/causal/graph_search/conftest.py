@@ -42,7 +42,7 @@ def _random_dag(p: int, n_edges: int, rng: np.random.Generator) -> nx.DiGraph:
 def _linear_table(
     graph: nx.DiGraph, edge: int, rng: np.random.Generator, *, p: int | None = None, shape=None
 ) -> PatchTable:
-    """Return uncorrelated patches of a linear model; three tiers by number."""
+    """Return uncorrelated patches of a linear model without errors; three tiers by number."""
     p = p or len(graph)
     columns: dict[int, np.ndarray] = {}
     for k in nx.topological_sort(graph):
@@ -53,7 +53,10 @@ def _linear_table(
     row, column = np.mgrid[:edge, :edge].reshape(2, -1)
     frame = pd.DataFrame({f"c{k}": columns[k] for k in range(p)})
     tiers = {f"c{k}": 3 * k // p for k in range(p)}
-    return PatchTable.from_frame(frame, np.stack([column, row], 1), 1.0, unit="nm", tiers=tiers)
+    return PatchTable.from_frame(
+        frame, np.stack([column, row], 1), 1.0, unit="nm", tiers=tiers,
+        measurement_covariance=np.zeros((1, p, p)),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
