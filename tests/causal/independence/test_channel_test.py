@@ -142,7 +142,7 @@ def test_a_column_that_the_others_determine_is_undecided(imaged):
     )
     result = spatial_independence(sum_of_two, "x", "y", ["z1", "z2"])
     assert (result.test, result.verdict) == ("channel", "undecided")
-    assert "nothing is left of x" in result.reason
+    assert "nothing is left of" in result.reason
 
 
 def test_the_answer_does_not_depend_on_order_or_units(imaged):
