@@ -54,7 +54,8 @@ def _planted(edge: int, length: float, seed: int, snr: float | None = None) -> S
             "distractor": 0.8 * composition + 0.6 * f[3],
         }
     )
-    frame, covariance = clean, None
+    # measured without errors, which is not the same as with errors that nobody knows
+    frame, covariance = clean, np.zeros((1, clean.shape[1], clean.shape[1]))
     if snr is not None:
         variance = clean.var().to_numpy() / snr
         frame = clean + rng.standard_normal(clean.shape) * np.sqrt(variance)

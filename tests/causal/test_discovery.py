@@ -117,8 +117,9 @@ def test_missing_patches_and_free_centres(planted):
         scene.table.centers[keep] @ [[0.8, -0.6], [0.6, 0.8]],
     ):
         table = PatchTable.from_frame(
-            scene.table.frame[keep], centers, 8.0, tiers=scene.table.tiers
-        )
+            scene.table.frame[keep], centers, 8.0, tiers=scene.table.tiers,
+            measurement_covariance=scene.table.measurement_covariance,
+        )  # fmt: skip
         assert "composition" in discover_graph(
             table, test="linear", n_resamples=10, rng=0
         ).causes_of("response")
