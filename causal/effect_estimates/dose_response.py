@@ -56,6 +56,14 @@ class DoseResponse:
         Whether there is an answer, and why not; all arrays are empty then.
     adjustment_set, warnings
         As in `Effect`.
+
+    Examples
+    --------
+    >>> v = np.linspace(0, 1, 3)
+    >>> answer = DoseResponse("bias", "shift", "nm", v, 0.0, 2 * v, v, v, 3 * v, v, 3 * v, v, 0.5,
+    ...                       True, "")
+    >>> answer.mean.tolist()
+    [0.0, 1.0, 2.0]
     """
 
     cause: str

@@ -42,6 +42,14 @@ class Sensitivity:
         Column held fixed -> (share of the cause, share of the outcome) that it alone explains.
     left_by_benchmark
         Column -> effect left if the hidden cause were as strong as it.
+
+    Examples
+    --------
+    >>> grid = np.array([0.0, 0.1])
+    >>> found = Sensitivity("strain", "response", 2.0, "V", 0.3, 0.4, 0.3, 2.5, 2.1, grid,
+    ...                     np.full((2, 2), 2.0))
+    >>> str(found)[-46:]
+    '30% to make it uncertain (E-value 2.50, 2.10).'
     """
 
     cause: str

@@ -50,6 +50,11 @@ class ChannelOptions:
         channels leaves as much, however many patches there are.
     largest_missed
         "independent" is said only where a partial correlation of this size would have been found.
+
+    Examples
+    --------
+    >>> ChannelOptions(noise_relative_error=0.1).largest_missed
+    0.3
     """
 
     noise_relative_error: float = 0.2

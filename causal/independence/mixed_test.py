@@ -50,6 +50,11 @@ class MixedOptions:
         "independent" is said only where a partial correlation of this size would have been found.
     noise_relative_error
         The noise covariance may be wrong by this share.
+
+    Examples
+    --------
+    >>> MixedOptions(kinds={"species": "categorical"}).kinds["species"]
+    'categorical'
     """
 
     kinds: Mapping[str, str] = field(default_factory=dict)
