@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from physlearn.checks import NotIdentified
+
 __all__ = ["CHECKS", "WORLDS", "DriftWorld", "score_world", "tracks_of"]
 
 Row = dict[str, Any]
@@ -19,6 +21,7 @@ Floats = NDArray[np.float64]
 Drift = Callable[[Floats], Floats]
 HALF_WIDTH = 1.6448536269514722
 SUB_STEP = 0.002
+REFUSED = "refused: "
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,11 @@ def score_world(world: DriftWorld, seed: int) -> DriftScore:
 
     tables = tracks_of(world, seed)
     begun = time.process_time()
-    laws = discover_drift_law(tables, options=DriftLawOptions(localization_sd=world.noise))
+    try:
+        laws = discover_drift_law(tables, options=DriftLawOptions(localization_sd=world.noise))
+    except NotIdentified as refusal:  # counts as not found
+        spent = time.process_time() - begun
+        return DriftScore(False, False, False, False, (), (), (), spent, f"{REFUSED}{refusal}")
     seconds = time.process_time() - begun
     selected, listed, inside, found = True, True, [], []
     for name, terms in zip("xy", world.terms, strict=False):
@@ -176,14 +183,16 @@ def row_of(what: str, scores: Sequence[DriftScore]) -> Row:
     beside = ""
     if regressed:
         ratios = ", ".join(f"{value:.2f}" for value in np.mean(regressed, axis=0))
-        whole = [score.found for score in scores if len(score.found) == len(scores[0].found)]
+        most = max(len(score.found) for score in scores)
+        whole = [score.found for score in scores if len(score.found) == most]
         ours = ", ".join(f"{value:.2f}" for value in np.mean(whole, axis=0))
         beside = f"; constants over truth {ours}, by regression of displacements {ratios}"
     return {
         "what": f"{what}, {n} sets",
         "measured": f"law selected {selected}/{n}, listed {sum(s.listed for s in scores)}/{n}; "
         f"cov90 {cover:.2f} of {len(inside)} constants, exact binomial p = {chance:.2g}{beside}; "
-        f"a law of D claimed in {sum(s.diffusion_claimed for s in scores)}; median "
+        f"a law of D claimed in {sum(s.diffusion_claimed for s in scores)}; refused "
+        f"{sum(s.text.startswith(REFUSED) for s in scores)}; median "
         f"{np.median([s.seconds for s in scores]):.1f} CPU s"
         + (f"; a wrong one: {wrong[0]}" if wrong else ""),
         "goal": "selected >= 90 %, cov90 with p > .01",
