@@ -138,6 +138,13 @@ def weak_link_warnings(
     )
 
 
+def possible_directions(graph: CausalGraph | nx.DiGraph) -> nx.DiGraph:
+    """Return every direction that the marks of a graph leave open, all columns as nodes."""
+    if not isinstance(graph, CausalGraph):
+        return nx.DiGraph(graph)
+    return _possible_causes(graph, graph.edges)
+
+
 def _possible_causes(graph: CausalGraph, edges: Iterable[GraphEdge]) -> nx.DiGraph:
     """Return every direction that the marks of the edges leave open."""
     result = nx.DiGraph()

@@ -15,6 +15,7 @@ from physlearn.causal.effect_estimates.effect_records import Effect, EffectOptio
 from physlearn.causal.effect_estimates.slopes import Slope, back_door_slope
 from physlearn.causal.effect_estimates.smooth_confounders import rough_slope, score_of
 from physlearn.causal.graphs import CausalGraph
+from physlearn.causal.members import possible_directions
 from physlearn.causal.spatial_layout import Floats, SpatialLayout
 from physlearn.causal.spatial_test import SpatialScore
 from physlearn.checks import InputError, NotIdentified, as_generator
@@ -249,7 +250,7 @@ def _negative_control(
             "negative_control must be another column of the table than cause, outcome and those "
             f"held fixed; got {control!r}."
         )
-    directed = _possible_directions(graph)
+    directed = possible_directions(graph)
     if {control, effect.cause} <= set(directed) and nx.has_path(directed, effect.cause, control):
         raise InputError(
             f"negative_control must be a column that the cause cannot change; by the graph "
@@ -266,18 +267,6 @@ def _negative_control(
         + ("." if passed else ": something hidden drives both, and may bias the effect, too.")
     )
     return Refutation("negative control", passed, slope.mean * scale, p_value, text)
-
-
-def _possible_directions(graph: CausalGraph | nx.DiGraph) -> nx.DiGraph:
-    if not isinstance(graph, CausalGraph):
-        return nx.DiGraph(graph.edges)
-    directed = nx.DiGraph()
-    for edge in graph.edges:
-        if edge.mark_source != "arrow":
-            directed.add_edge(edge.source, edge.target)
-        if edge.mark_target != "arrow":
-            directed.add_edge(edge.target, edge.source)
-    return directed
 
 
 def spatial_placebo(

@@ -16,7 +16,7 @@ from physlearn.causal.effect_estimates.effect_records import LevelEffect
 from physlearn.causal.effect_estimates.slopes import back_door_slope
 from physlearn.causal.effect_estimates.smooth_confounders import rough_slope, score_of
 from physlearn.causal.graphs import CausalGraph
-from physlearn.causal.members import blocks_back_doors, members
+from physlearn.causal.members import blocks_back_doors, members, possible_directions
 from physlearn.checks import InputError, NotIdentified
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def check_modifiers(
         For an unknown column, the cause or the outcome itself, a column that is no node of the
         graph, or one that the cause may move.
     """
-    directed = _possible_directions(graph)
+    directed = possible_directions(graph)
     notes = []
     for name in modifiers:
         if name not in table.columns:
@@ -105,20 +105,6 @@ def require_closed(
                 f"{modifier!r} may do so (both sides drive it): its levels would show an effect "
                 "that is not the cause's."
             )
-
-
-def _possible_directions(graph: CausalGraph | nx.DiGraph) -> nx.DiGraph:
-    """Return every direction that the marks of the edges leave open."""
-    if not isinstance(graph, CausalGraph):
-        return nx.DiGraph(graph)
-    directed = nx.DiGraph()
-    directed.add_nodes_from(graph.columns)
-    for edge in graph.edges:
-        if edge.mark_source != "arrow":
-            directed.add_edge(edge.source, edge.target)
-        if edge.mark_target != "arrow":
-            directed.add_edge(edge.target, edge.source)
-    return directed
 
 
 def effects_by_level(
