@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from physlearn.checks import InputError
 
 Prediction = Floats | tuple[float, float] | None
 Predict = Callable[[Action, np.random.Generator, int], Prediction]
+Joint = Callable[[Sequence[Action], np.random.Generator, int], Floats]
+NoiseSd = float | Callable[[Action], float]
 
 NONE_OF_THESE = "none of these"
 
@@ -39,6 +41,14 @@ class Hypothesis:
         What is read out after the act.
     supports
         Function of the action: whether the data reach there; everything when None.
+    joint
+        Function of (actions, generator, n) that returns n joint draws of the EXPECTED readouts,
+        shape (n, n_actions): one row is one member of the hypothesis (one set of its
+        parameters), noise excluded; NaN in the columns of acts that it says nothing about.
+        When None, the hypothesis is taken to have one member: the mean of `predict`.
+    noise_sd
+        Standard deviation of one readout around its expectation, in `unit`: a number, or a
+        function of the action. When None, the standard deviation of `predict`.
 
     Raises
     ------
@@ -60,6 +70,8 @@ class Hypothesis:
     readout: str = "readout"
     unit: str = "1"
     supports: Callable[[Action], bool] | None = None
+    joint: Joint | None = None
+    noise_sd: NoiseSd | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -67,6 +79,10 @@ class Hypothesis:
         object.__setattr__(self, "weight", strict_number("weight", self.weight, minimum=0))
         if not callable(self.predict):
             raise InputError(f"predict must be a function; got {self.predict!r}.")
+        if self.joint is not None and not callable(self.joint):
+            raise InputError(f"joint must be a function or None; got {self.joint!r}.")
+        if self.noise_sd is not None and not callable(self.noise_sd):
+            object.__setattr__(self, "noise_sd", strict_number("noise_sd", self.noise_sd, above=0))
 
     def draws(self, action: Action, rng: np.random.Generator, n: int) -> Floats | None:
         """Return n draws of the readout, or None."""
@@ -123,18 +139,7 @@ def with_none_of_these(
         if len({h.name for h in group}) < len(group):
             raise InputError(f"hypotheses of question {question!r} must have different names.")
         for h in group:
-            result.append(
-                Hypothesis(
-                    h.name,
-                    h.weight / total * share,
-                    h.predict,
-                    h.question,
-                    h.description,
-                    h.readout,
-                    h.unit,
-                    h.supports,
-                )
-            )
+            result.append(replace(h, weight=h.weight / total * share))
         if not has_none and weight > 0:
             result.append(_none_of(group, question, weight))
     return tuple(result)
@@ -230,6 +235,7 @@ def hypotheses_from_functions(
             readout,
             unit,
             supports,
+            noise_sd=noise_sd,
         )
         for name, law in functions.items()
     )
