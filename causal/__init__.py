@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = attach(
         "LatticePatches": ".counterfactual_models.lattice_patches",
         "LocalEffect": ".environments.local_intervention",
         "MixedOptions": ".independence.mixed_test",
+        "Outcome": ".outcomes.outcome",
         "PairDirection": ".graph_search.pairwise_direction",
         "PhysicalModel": ".counterfactual_models.physical_models",
         "PlanStep": ".plan",

@@ -1,0 +1,1 @@
+"""What came of acts, and what attempts teach about those to come."""
