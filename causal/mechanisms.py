@@ -11,6 +11,7 @@ import networkx as nx
 import numpy as np
 from scipy import stats
 
+from physlearn.causal.effect_estimates.slopes import variance_of
 from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
@@ -160,7 +161,7 @@ def widening(spatial: SpatialScore, mechanism: Mechanism, deviation: Floats) -> 
         others = tuple(p for p in parents if p != parent)
         w_parent = spatial.weights(parent, others)
         variance_left = float(w_parent @ (spatial.gram - spatial.noise) @ w_parent)
-        variance = spatial.variance_of_product(w_parent, w_error)
+        variance = variance_of(spatial, w_parent, w_error)
         spread = float(w_parent @ spatial.gram @ w_parent) * float(w_error @ spatial.gram @ w_error)
         freedom = max(spread / variance - 2.0 - len(parents), 2.0)
         wanted = math.sqrt(variance) / variance_left * float(stats.t.ppf(0.95, freedom)) / _Z95

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from physlearn.causal.effect_estimates.product_errors import product_variance
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
 from physlearn.checks import NotIdentified
@@ -16,6 +17,10 @@ FEWEST_INDEPENDENT = 6.0
 """Below so many effectively independent patches the error of a slope is itself a guess."""
 STRONG_INSTRUMENT = 10.0
 """Least F value of the first stage; above it the t interval of one instrument holds."""
+
+SCATTER_OF_SQUARES = 8.0
+"""Variance of the squared product of two independent standard normal numbers."""
+BEYOND_CHANCE = 1.64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,24 @@ class Slope:
     residual_ratio: float = math.nan
 
 
+def variance_of(spatial: SpatialScore, first: Floats, second: Floats) -> float:
+    """Return the variance of the mean product of two residuals, given their weights.
+
+    The largest of that of independent fields, which is the most certain; that of the products;
+    and the first times how much larger the squared products are than those of independent fields,
+    where that is more than chance makes of Gaussian ones.
+    """
+    products = (spatial.values @ first) * (spatial.values @ second)
+    plain = spatial.variance_of_product(first, second)
+    independent = float(first @ spatial.gram @ first) * float(second @ spatial.gram @ second)
+    n_effective = max(independent / max(plain, 1e-300), 1.0)
+    grown = float(products @ products) / spatial.n / max(independent, 1e-300)
+    chance = math.sqrt(SCATTER_OF_SQUARES / n_effective)
+    if grown < 1.0 + BEYOND_CHANCE * chance:
+        grown = 1.0
+    return max(plain * grown, product_variance(spatial.layout, products))
+
+
 def back_door_slope(
     spatial: SpatialScore, x: int, y: int, given: tuple[int, ...], names: Sequence[str]
 ) -> Slope:
@@ -41,7 +64,8 @@ def back_door_slope(
 
     The slope of what is left of the outcome on what is left of the cause, the known noise taken
     out of both moments (Fuller 1987, doi:10.1002/9780470316665); its error counts neighbours by
-    the autocovariance of the residuals (Dutilleul 1993, doi:10.2307/2532625).
+    the autocovariance of the residuals (Dutilleul 1993, doi:10.2307/2532625), or by that of their
+    products where it is larger: where the error grows with the cause, or the slope varies in space.
 
     Raises
     ------
@@ -64,7 +88,7 @@ def back_door_slope(
     w_y = spatial.weights(y, given)
     slope = float(w_x @ (spatial.gram - spatial.noise) @ w_y) / true
     w_error = w_y - slope * w_x
-    variance = spatial.variance_of_product(w_x, w_error)
+    variance = variance_of(spatial, w_x, w_error)
     spread = float(w_error @ spatial.gram @ w_error)
     n_effective = observed * spread / max(variance, 1e-300)
     # the fitted slopes took their share of the residual's variance, out of few independent patches
@@ -112,7 +136,7 @@ def front_door_slope(
         (unit[x] / true[x, x], error_between),
         (carrier, error_outcome),
     )
-    variances = [spatial.variance_of_product(u, e) for u, e in parts]
+    variances = [variance_of(spatial, u, e) for u, e in parts]
     counts = [
         float((u @ spatial.gram @ u) * (e @ spatial.gram @ e)) / max(v, 1e-300)
         for (u, e), v in zip(parts, variances, strict=True)
@@ -158,7 +182,7 @@ def instrument_slope(
         )
     slope = float(w_z @ true @ w_y) / shared
     w_error = w_y - slope * w_x
-    variance = spatial.variance_of_product(w_z, w_error)
+    variance = variance_of(spatial, w_z, w_error)
     spread = float(w_error @ spatial.gram @ w_error)
     n_effective = float(w_z @ spatial.gram @ w_z) * spread / max(variance, 1e-300)
     freedom = max(n_effective - 2.0 - len(given), 2.0)

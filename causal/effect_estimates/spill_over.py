@@ -11,7 +11,7 @@ from scipy import stats
 from physlearn.causal.columns import Columns
 from physlearn.causal.effect_estimates.effect_records import SpillOver
 from physlearn.causal.effect_estimates.neighbours import neighbour_matrix
-from physlearn.causal.effect_estimates.slopes import back_door_slope
+from physlearn.causal.effect_estimates.slopes import back_door_slope, variance_of
 from physlearn.causal.effect_estimates.smooth_confounders import score_of
 from physlearn.causal.spatial_layout import SpatialLayout
 from physlearn.checks import NotIdentified
@@ -91,7 +91,7 @@ def spill_over_slopes(
     )
     both = w_own / float(w_own @ true @ w_own) + w_around / float(w_around @ true @ w_around)
     freedom = min(direct.freedom, spill.freedom)
-    variance = score.variance_of_product(both, w_error)
+    variance = variance_of(score, both, w_error)
     spread = float(both @ score.gram @ both) * float(w_error @ score.gram @ w_error)
     # as for each slope: the fitted columns took their share of few independent patches
     inflation = max(spread / max(variance, 1e-300) / freedom, 1.0)
