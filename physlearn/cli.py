@@ -295,6 +295,8 @@ def _tell(result: StudyResult) -> None:
                     f"{'inside' if row['inside'] else 'outside'}",
                     markup=False,
                 )
+        if any(row["inside"] is False for _, row in named):
+            console.print("  (one in ten of honest 90 % intervals misses: --seeds 20 counts them)")
     console.print(f"\nReport: {result.report}", soft_wrap=True, markup=False)
 
 

@@ -31,8 +31,8 @@ DIRECT_ONLY = (("dilation", RESPONSE), ("composition", DISTRACTOR))
 """Arrows whose coefficient is the whole effect: no second path leads the same way."""
 
 JUDGED_STEPS = (
-    "atoms", "species", "sites", "couplings", "patches", "graph", "domain_share", "walls",
-    "wall_parameters",
+    "atoms", "species", "sites", "couplings", "patches", "graph", "effects", "domain_share",
+    "walls", "wall_parameters",
 )  # fmt: skip
 SHORT_NAMES = {
     "couplings[1]": "J 1", "couplings[2]": "J 2", "drive_mobility": "drive",
@@ -147,10 +147,11 @@ def demo_seed_table(seeds: Iterable[int], progress: Progress | None = None) -> d
     -------
     dict
         ``rows``: one a seed, with ``parameters`` (name, truth, mean, q05, q95, inside,
-        width_over_bound), ``causes``, ``distractors``. ``totals``: ``inside_share`` over all
-        parameter-seeds (an answer that could not be given counts as outside),
-        ``median_width_over_bound``, by parameter too, and ``causes_right``: seeds in which every
-        planted cause was found and no distractor called a cause.
+        width_over_bound), ``causes``, ``distractors``, ``effects``. ``totals``: ``inside_share``
+        over all parameter-seeds (an answer that could not be given counts as outside),
+        ``median_width_over_bound``, by parameter too, ``effects_inside`` (how many 90 % intervals
+        of a planted effect hold it, and how many were given), and ``causes_right``: seeds in which
+        every planted cause was found and no distractor called a cause.
 
     Raises
     ------
@@ -215,6 +216,9 @@ def _lattice_bounds(couplings: tuple[float, ...], field: float) -> dict[str, flo
 def _totals(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     answers = [answer for row in rows for answer in row["parameters"]]
     names = list(dict.fromkeys(answer["name"] for answer in answers))
+    told: dict[str, list[bool]] = {}
+    for effect in (e for row in rows for e in row["effects"] if e["mean"] is not None):
+        told.setdefault(f"{effect['cause']} -> {effect['outcome']}", []).append(effect["inside"])
 
     def ratio(name: str | None) -> float | None:
         widths = [
@@ -235,6 +239,7 @@ def _totals(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "inside": {n: sum(bool(a["inside"]) for a in answers if a["name"] == n) for n in names},
         "median_width_over_bound": ratio(None),
         "median_width_over_bound_by_parameter": {name: ratio(name) for name in names},
+        "effects_inside": {n: {"inside": sum(t), "given": len(t)} for n, t in told.items()},
         "causes_right": sum(right),
     }
 
@@ -292,7 +297,12 @@ def _as_table(result: dict[str, Any]) -> Table:
 def _totals_in_words(totals: dict[str, Any], path: str | os.PathLike[str]) -> str:
     ratio = totals["median_width_over_bound"]
     widths = "no interval" if ratio is None else f"median width {ratio:.2f} of the bound's"
+    effects = ", ".join(
+        f"{name} {counted['inside']} of {counted['given']}"
+        for name, counted in totals["effects_inside"].items()
+    )
     return (
-        f"Truth inside in {totals['inside_share']:.0%} of parameter-seeds, {widths}; causes right "
-        f"in {totals['causes_right']} of {totals['seeds']} seeds. Written: {path}"
+        f"Truth inside in {totals['inside_share']:.0%} of parameter-seeds, {widths}; effects "
+        f"inside: {effects or 'none given'}; causes right in {totals['causes_right']} of {totals['seeds']} seeds. "
+        f"Written: {path}"
     )

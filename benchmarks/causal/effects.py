@@ -20,8 +20,7 @@ from benchmarks.causal.effect_worlds import (
     coverage_world,
     randomised_world,
 )
-from benchmarks.causal.offered import offered
-from physlearn.causal import Effect, estimate_effect
+from physlearn.causal import Effect, EffectOptions, estimate_effect
 
 __all__ = ["CHECKS", "in_band"]
 
@@ -40,14 +39,11 @@ def in_band(hits: int, n: int) -> bool:
 
 
 def answer(world: EffectWorld, seed: int, *, smooth: bool = False) -> Effect:
-    """Return the product's answer, told of a smooth confounder where its options can be."""
-    kind = offered("EffectOptions")
-    if smooth and kind is not None:
-        return estimate_effect(
-            world.table, world.graph, "x", "y", contrast=(0.0, 1.0), rng=seed,
-            options=kind(smooth_confounder=True),
-        )  # fmt: skip
-    return estimate_effect(world.table, world.graph, "x", "y", contrast=(0.0, 1.0), rng=seed)
+    """Return the product's answer, told of a smooth confounder where there is one."""
+    return estimate_effect(
+        world.table, world.graph, "x", "y", contrast=(0.0, 1.0), rng=seed,
+        options=EffectOptions(smooth_confounder=smooth),
+    )  # fmt: skip
 
 
 def _covers(bounds: tuple[float, float], truth: float) -> bool:
@@ -109,8 +105,6 @@ def coverage(length: float, snr: float | None, smooth: bool, quick: bool) -> lis
     what = f"length {length:g}" + (f", SNR {snr:g}" if snr else "")
     if smooth:
         what += ", smooth hidden confounder"
-        if offered("EffectOptions") is None:
-            what += " (no option to say so yet)"
     rows = [coverage_row(what, answers, worlds, spent, may_refuse=smooth)]
     return [*rows, peers_row(what, worlds[: 2 if quick else N_PEERS])]
 

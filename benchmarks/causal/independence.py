@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import time
 from collections import Counter
@@ -79,12 +78,9 @@ class Tally:
 
 
 def ask(world: World) -> IndependenceResult:
-    """Return what the default test says of x and y, the repeat scans handed over where it can."""
-    if not world.repeats:
-        return spatial_independence(world.table, "x", "y", world.given)
-    if "repeats" not in inspect.signature(spatial_independence).parameters:
-        raise NotImplementedError("spatial_independence takes no repeat scans")
-    return spatial_independence(world.table, "x", "y", world.given, repeats=world.repeats)
+    """Return what the default test says of x and y, the repeat scans handed over if any."""
+    repeats = world.repeats or None
+    return spatial_independence(world.table, "x", "y", world.given, repeats=repeats)
 
 
 def tally(cell: Cell, effect: float, replicates: int) -> Tally:

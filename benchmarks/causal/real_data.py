@@ -1,8 +1,8 @@
 """Public data with a published or exact graph: physlearn beside causal-learn on the same columns.
 
 The files are those of `physlearn.datasets.registry`: set PHYSLEARN_DATA_DIR to a folder that holds
-`causal_sachs` and `causal_bnlearn_nets`, or let them be downloaded. Their rows have no places; each
-is put on a cell of a grid in random order, so that neighbours are strangers.
+`causal_sachs` and `causal_bnlearn_nets`, or let them be downloaded. Their rows have no places
+(`PatchTable.from_rows`).
 """
 
 from __future__ import annotations
@@ -53,18 +53,17 @@ def read_graph(text: str) -> nx.DiGraph:
     return graph
 
 
-def table_without_places(frame: pd.DataFrame, seed: int = 0) -> PatchTable:
-    """Return a patch table of rows without places: cells of a grid in random order.
+def table_without_places(frame: pd.DataFrame, kind: str) -> PatchTable:
+    """Return a table of rows without places, levels of a discrete network in no order.
 
     Measurement errors are told to be zero, as every other method takes them to be.
     """
-    across = int(np.ceil(np.sqrt(len(frame))))
-    cells = np.random.default_rng(seed).permutation(len(frame))
-    centers = np.stack([cells % across, cells // across], axis=1) + 0.5
     errors = np.zeros((1, frame.shape[1], frame.shape[1]))
-    return PatchTable.from_frame(
-        frame.astype(float), centers, 1.0, unit="pixel", measurement_covariance=errors
-    )
+    kinds = {name: "categorical" for name in frame.columns if frame[name].nunique() > 2}
+    return PatchTable.from_rows(
+        frame.astype(float), measurement_covariance=errors,
+        metadata={"kinds": kinds if kind == "discrete" else {}},
+    )  # fmt: skip
 
 
 def _row(what: str, scored: Any, seconds: float) -> Row:
@@ -88,7 +87,7 @@ def compare(what: str, frame: pd.DataFrame, truth: nx.DiGraph, kind: str) -> lis
     rows = []
     begun = time.process_time()
     try:
-        graph = discover_graph(table_without_places(frame), rng=0)
+        graph = discover_graph(table_without_places(frame, kind), rng=0)
         rows.append(
             _row(f"{what}: physlearn", score(found_of(graph), truth), time.process_time() - begun)
         )
@@ -156,8 +155,8 @@ def _line(row: Mapping[str, Any]) -> str:
 def table_lines(cases: Mapping[str, Any]) -> list[str]:
     """Return the table of this part."""
     lines = [
-        "The rows of these files have no places: each is put on a cell of a grid in random order; "
-        "measurement errors are taken as none, as the other methods take them. "
+        "The rows of these files have no places and count one by one; measurement errors are taken "
+        "as none, as the other methods take them. "
         "No method is told tiers. Discrete columns: causal-learn gets its G-squared test (PC, FCI) "
         "and the BDeu score (GES).",
         "",

@@ -299,3 +299,4 @@ def test_what_was_planted_and_missed_is_told_as_well_as_what_was_found(monkeypat
     out = capsys.readouterr().out
     assert "planted field 2, found 2.1 [1.5 to 3.5]: inside" in out
     assert "planted dilation -> response 2, found 3 [2.5 to 3.5]: outside" in out
+    assert "one in ten of honest 90 % intervals misses" in out

@@ -23,6 +23,11 @@ def test_three_seeds_find_what_was_planted():
     assert sum(totals["inside"].values()) >= 10
     assert totals["median_width_over_bound"] <= 1.5
     assert totals["causes_right"] >= 2
+    for row in result["rows"]:
+        for effect in row["effects"]:
+            sd = (effect["q95"] - effect["q05"]) / 3.29
+            assert abs(effect["mean"] - effect["truth"]) < 4 * sd, (row["seed"], effect)
+    assert {"dilation -> response", "composition -> distractor"} == set(totals["effects_inside"])
 
 
 @pytest.mark.slow
@@ -36,3 +41,6 @@ def test_twenty_seeds_meet_the_goal(tmp_path):
     assert judged["median_width_over_bound"] <= 1.5
     assert max(judged["median_width_over_bound_by_parameter"].values()) <= 1.5
     assert judged["causes_right"] >= 17
+    for name, counted in judged["effects_inside"].items():
+        # Honest 90 % intervals hold 15 or more of 20 truths in 989 of 1,000 runs
+        assert counted["given"] >= 18 and counted["inside"] >= 0.75 * counted["given"], name
