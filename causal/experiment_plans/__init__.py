@@ -1,0 +1,1 @@
+"""Plans as data: what to do in which order, checked before anything moves."""
