@@ -303,6 +303,6 @@ def _totals_in_words(totals: dict[str, Any], path: str | os.PathLike[str]) -> st
     )
     return (
         f"Truth inside in {totals['inside_share']:.0%} of parameter-seeds, {widths}; effects "
-        f"inside: {effects or 'none given'}; causes right in {totals['causes_right']} of {totals['seeds']} seeds. "
-        f"Written: {path}"
+        f"inside: {effects or 'none given'}; causes right in {totals['causes_right']} of "
+        f"{totals['seeds']} seeds. Written: {path}"
     )
