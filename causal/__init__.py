@@ -36,7 +36,7 @@ __getattr__, __dir__, __all__ = attach(
         "PhysicalModel": ".counterfactual_models.physical_models",
         "PlanStep": ".plan",
         "Refutation": ".refutations",
-        "SafetyEnvelope": ".actions",
+        "SafetyEnvelope": ".safety_envelope",
         "Sensitivity": ".effect_estimates.sensitivity",
         "StructuralModel": ".counterfactual_models.structural_model",
         "UnmixedLinks": ".baselines",
