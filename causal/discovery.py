@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physlearn.causal.columns import (
-    NEAR_DETERMINISTIC,
-    Columns,
-    prepare_columns,
-    require_table,
-    table_tiers,
-)
+from physlearn.causal.columns import require_table, table_tiers
 from physlearn.causal.graph_search.consensus import agreement, consensus
 from physlearn.causal.graph_search.edge_frequency import (
     MIN_FREQUENCY,
@@ -25,7 +19,9 @@ from physlearn.causal.graph_search.edge_frequency import (
     open_unsteady,
 )
 from physlearn.causal.graph_search.edges import entry, graph_edges
+from physlearn.causal.graph_search.fitting_marks import open_until_fits
 from physlearn.causal.graph_search.knowledge import Constraints, Knowledge, constraints_of
+from physlearn.causal.graph_search.linkable_columns import columns_to_link, constraints_left
 from physlearn.causal.graph_search.marks import Found
 from physlearn.causal.graph_search.methods import (
     METHODS,
@@ -37,17 +33,12 @@ from physlearn.causal.graph_search.methods import (
 )
 from physlearn.causal.graphs import CausalGraph, GraphEdge
 from physlearn.causal.independence.choose_test import choose_test
-from physlearn.causal.spatial_layout import Floats
-from physlearn.causal.spatial_test import MIN_RELIABILITY
-from physlearn.causal.table_notes import graph_notes, shared_pixels, without_derived
-from physlearn.checks import InputError, NotIdentified, as_generator, check_choice
+from physlearn.causal.table_notes import graph_notes, shared_pixels
+from physlearn.checks import InputError, as_generator, check_choice
 
 if TYPE_CHECKING:
     from physlearn.causal.graph_search.skeleton import IndependenceTest
     from physlearn.records import PatchTable
-
-ROUNDING = 1e-10
-"""Below this share of its variance the rest of a column, given others, is rounding."""
 
 
 def discover_graph(
@@ -133,24 +124,14 @@ def discover_graph(
     ['composition']
     """
     require_table(table)
-    check_choice("method", method, ("auto", *METHODS, "ensemble"))
-    if not isinstance(alpha, int | float | np.floating) or not 0 < alpha < 0.5:
-        raise InputError(f"alpha must lie between 0 and 0.5; got {alpha!r}.")
-    is_whole = isinstance(n_resamples, int | np.integer) and not isinstance(n_resamples, bool)
-    if not is_whole or n_resamples < 0:
-        raise InputError(f"n_resamples must be a whole number of at least 0; got {n_resamples!r}.")
-    if stability is not None and (not 0.5 < stability <= 1 or n_resamples < 2):
-        raise InputError(
-            "stability must be a share of half-samples above 0.5 and up to 1, with n_resamples of "
-            f"at least 2; got {stability!r} with n_resamples={n_resamples}."
-        )
+    _check_options(method, alpha, n_resamples, stability)
     generator, seed = as_generator(rng)
     known_tiers = table_tiers(table, tiers)
     constraints_of(list(table.columns), known_tiers, knowledge)  # contradictions, before any work
     notes: list[str] = []
-    columns = _columns_to_link(table, notes)
+    columns = columns_to_link(table, notes)
     known_tiers = {name: known_tiers[name] for name in columns.names if name in known_tiers}
-    constraints = _constraints_left(columns, known_tiers, knowledge, notes)
+    constraints = constraints_left(columns, known_tiers, knowledge, notes)
     asked = choose_test(table, columns, alpha=alpha, test=test)
     search = Search(asked, constraints, np.random.SeedSequence(int(generator.integers(2**63))))
     if method == "auto":
@@ -164,20 +145,14 @@ def discover_graph(
         found = search.run(method)
     frequency = search.frequency("pc" if parts or method == "lingam" else method, n_resamples)
     notes += found.notes
-    if method in STEADY_MARKS:
-        found.ends, n_unsteady = open_unsteady(found.ends, frequency, constraints)
-        if n_unsteady:
-            notes.append(
-                f"{n_unsteady} arrowhead(s) that fewer than {STEADY:.0%} of the half-samples show "
-                "were left open."
-            )
+    notes += _open_marks(found, frequency, constraints, steady=method in STEADY_MARKS)
     if stability is not None and frequency.n_resamples:
         notes.append(_stability_note(frequency, stability))
     threshold = MIN_FREQUENCY if stability is None else stability
     edges = graph_edges(
         found, frequency, asked, constraints, threshold=threshold, tested=method in TESTED
     )
-    detectable = _typical_detectable(asked)
+    detectable = search.detectable(method, found.ends)
     notes += graph_notes(table, known_tiers, columns.names, detectable)
     edges = _without_arithmetic(edges, table, knowledge, notes)
     whole = CausalGraph(
@@ -193,6 +168,39 @@ def discover_graph(
         warnings=tuple(notes),
     )
     return _with_parts(whole, parts, asked, constraints) if parts else whole
+
+
+def _check_options(method: str, alpha: float, n_resamples: int, stability: float | None) -> None:
+    check_choice("method", method, ("auto", *METHODS, "ensemble"))
+    if not isinstance(alpha, int | float | np.floating) or not 0 < alpha < 0.5:
+        raise InputError(f"alpha must lie between 0 and 0.5; got {alpha!r}.")
+    is_whole = isinstance(n_resamples, int | np.integer) and not isinstance(n_resamples, bool)
+    if not is_whole or n_resamples < 0:
+        raise InputError(f"n_resamples must be a whole number of at least 0; got {n_resamples!r}.")
+    if stability is None:
+        return
+    is_share = isinstance(stability, int | float | np.floating) and 0.5 < stability <= 1
+    if not is_share or n_resamples < 2:
+        raise InputError(
+            "stability must be a share of half-samples above 0.5 and up to 1, with n_resamples of "
+            f"at least 2; got {stability!r} with n_resamples={n_resamples}."
+        )
+
+
+def _open_marks(
+    found: Found, frequency: EdgeFrequency, constraints: Constraints, *, steady: bool
+) -> list[str]:
+    """Open, in place, arrowheads that half-samples or any graph deny; return what to say."""
+    notes = []
+    if steady:
+        found.ends, n_unsteady = open_unsteady(found.ends, frequency, constraints)
+        if n_unsteady:
+            notes.append(
+                f"{n_unsteady} arrowhead(s) that fewer than {STEADY:.0%} of the half-samples show "
+                "were left open."
+            )
+    found.ends, said = open_until_fits(found.ends, frequency, constraints)
+    return notes + said
 
 
 def _with_parts(
@@ -238,38 +246,6 @@ def _stability_note(frequency: EdgeFrequency, threshold: float) -> str:
     )
 
 
-def _columns_to_link(table: PatchTable, notes: list[str]) -> Columns:
-    """Return the columns that a search can use; `notes` gets what was left out and why."""
-    if table.n_patches < len(table.columns):
-        raise NotIdentified(
-            f"the table holds {table.n_patches} patches and {len(table.columns)} columns: with "
-            "fewer patches than columns every column is a sum of others; use more patches or "
-            "fewer columns."
-        )
-    columns = prepare_columns(table, names=without_derived(table, notes), drop=True)
-    if len(columns.names) < 2:
-        raise NotIdentified(
-            f"only column {columns.names[0]!r} varies; a graph needs at least 2 columns."
-        )
-    columns, said = _without_determined(columns, table)
-    notes += said
-    return _without_pure_noise(columns, table, notes)
-
-
-def _constraints_left(
-    columns: Columns, tiers: Mapping[str, int], knowledge: Knowledge | None, notes: list[str]
-) -> Constraints:
-    """Return the constraints on the columns left; a required link needs both of its columns."""
-    given = knowledge or Knowledge()
-    for cause, effect in given.required:
-        for name in (cause, effect):
-            if name not in columns.names:
-                why = next((note for note in notes if f"{name!r}" in note), "it was left out.")
-                raise InputError(f"knowledge requires {cause} -> {effect}, but {why}")
-    forbidden = [edge for edge in given.forbidden if set(edge) <= set(columns.names)]
-    return constraints_of(columns.names, tiers, Knowledge(given.required, forbidden))
-
-
 def _without_arithmetic(
     edges: list[GraphEdge], table: PatchTable, knowledge: Knowledge | None, notes: list[str]
 ) -> list[GraphEdge]:
@@ -294,65 +270,3 @@ def _without_arithmetic(
             "arithmetic, and is left undecided."
         )
     return checked
-
-
-def _without_determined(columns: Columns, table: PatchTable) -> tuple[Columns, list[str]]:
-    """Leave out columns that the others determine: they make every test of them meaningless."""
-    notes = list(columns.warnings)
-    names = list(columns.names)
-    while len(names) > 2:
-        index = [columns.index(name) for name in names]
-        gram = columns.values[:, index].T @ columns.values[:, index] / len(columns.values)
-        worst, others = _exact_relation(gram)
-        if not others:
-            left = 1.0 / (np.diag(np.linalg.pinv(gram, hermitian=True)) * np.diag(gram))
-            worst = int(np.argmin(left))
-            if left[worst] > 1.0 - NEAR_DETERMINISTIC:
-                break
-        by = f" ({', '.join(names[k] for k in others)})" if others else ""
-        notes.append(
-            f"column {names[worst]!r} is all but determined by the others{by} and was left out."
-        )
-        del names[worst]
-    if len(names) == len(columns.names):
-        return columns, notes
-    kept = prepare_columns(table, names=names, drop=True, layout=columns.layout)
-    return kept, notes
-
-
-def _exact_relation(gram: Floats) -> tuple[int, list[int]]:
-    """Return the first column that earlier ones determine exactly, and which; no others if none.
-
-    The earlier columns determine none of themselves, so that their weights are unique.
-    """
-    size = np.sqrt(np.diag(gram))
-    correlation = gram / np.outer(size, size)
-    for k in range(1, len(gram)):
-        weights = np.linalg.solve(correlation[:k, :k], correlation[:k, k])
-        if 1.0 - float(weights @ correlation[:k, k]) < ROUNDING:
-            return k, [int(i) for i in np.flatnonzero(np.abs(weights) > np.sqrt(ROUNDING))]
-    return 0, []
-
-
-def _without_pure_noise(columns: Columns, table: PatchTable, notes: list[str]) -> Columns:
-    """Leave out columns that hardly vary beyond their errors: none can be held fixed in a test.
-
-    One such column beside a true cause, by chance, would leave every link of the two untestable.
-    """
-    variance = np.mean(columns.values**2, axis=0)
-    share = 1.0 - np.diag(columns.noise) / np.maximum(variance, 1e-300)
-    kept = [name for name, true in zip(columns.names, share, strict=True) if true > MIN_RELIABILITY]
-    if len(kept) == len(columns.names) or len(kept) < 2:
-        return columns
-    for name, true in zip(columns.names, share, strict=True):
-        if name not in kept:
-            notes.append(
-                f"column {name!r} was left out: only {max(true, 0.0):.0%} of its variance is not "
-                "measurement noise, so nothing can be said of its links."
-            )
-    return prepare_columns(table, names=kept, drop=True, layout=columns.layout)
-
-
-def _typical_detectable(test: IndependenceTest) -> float:
-    values = [r.detectable for r in test.results.values() if np.isfinite(r.detectable)]
-    return float(np.median(values)) if values else float("nan")

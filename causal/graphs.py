@@ -110,7 +110,8 @@ class CausalGraph:
     n_patches, n_resamples
         Size of the table, and number of half-samples behind `frequency`.
     detectable
-        Typical smallest partial correlation found with 80 % power: no edge means less than that.
+        Smallest partial correlation found with 80 % power by the least sensitive of the tests that
+        took an edge out: no edge means less than that.
     seed
         Of the half-samples.
     warnings

@@ -7,7 +7,12 @@ from itertools import combinations
 
 import numpy as np
 
-from physlearn.causal.graph_search.knowledge import Constraints, keep_strictly, without_cycles
+from physlearn.causal.graph_search.knowledge import (
+    Constraints,
+    cycle_notes,
+    keep_strictly,
+    without_cycles,
+)
 from physlearn.causal.graph_search.marks import (
     ARROW,
     CIRCLE,
@@ -46,7 +51,8 @@ def consensus(found: Mapping[str, Found], constraints: Constraints) -> Found:
         elif unsure:
             result.open_reasons[i, j] = f"{' and '.join(unsure)} leave(s) it open"
     ends, said = keep_strictly(ends, constraints, hidden_causes=False)
-    ends, _ = without_cycles(ends, constraints, hidden_causes=False)
+    ends, opened = without_cycles(ends, constraints, hidden_causes=False)
+    said += cycle_notes(opened, constraints.names)
     result.ends = open_tails(ends, constraints)
     result.notes = [*said, "methods that agree saw the same patches: agreement is no new evidence."]
     return result

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physlearn.causal.columns import Columns
 from physlearn.causal.graph_search.marks import Mask
@@ -49,6 +50,16 @@ class ScoreData:
             self.block_grams[chosen],
             self.block_counts[chosen],
             self.noise,
+        )
+
+    def in_order(self, order: NDArray[np.intp]) -> ScoreData:
+        """Return the same with the columns in another order."""
+        both = np.ix_(order, order)
+        return replace(
+            self,
+            correlation=self.correlation[both],
+            block_grams=self.block_grams[:, order][:, :, order],
+            noise=self.noise[both],
         )
 
 

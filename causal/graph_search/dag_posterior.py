@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from physlearn.causal.graph_search.covariance import ScoreData
-from physlearn.causal.graph_search.knowledge import Constraints, keep_strictly, without_cycles
+from physlearn.causal.graph_search.knowledge import (
+    Constraints,
+    cycle_notes,
+    keep_strictly,
+    without_cycles,
+)
 from physlearn.causal.graph_search.marks import CIRCLE, Found, empty_ends, orient
 from physlearn.causal.graph_search.pc_search import open_tails
 from physlearn.causal.spatial_layout import Floats
@@ -54,9 +59,9 @@ def search_exact(data: ScoreData, constraints: Constraints) -> Found:
         if adjacency[i, j] < FIRM_POSTERIOR:
             found.open_reasons[i, j] = f"its posterior probability is {adjacency[i, j]:.2f}"
     ends, said = keep_strictly(ends, constraints, hidden_causes=False)
-    ends, _ = without_cycles(ends, constraints, hidden_causes=False)
+    ends, opened = without_cycles(ends, constraints, hidden_causes=False)
     found.ends = open_tails(ends, constraints)
-    found.notes += said
+    found.notes += [*said, *cycle_notes(opened, names)]
     return found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from physlearn.causal.graph_search.edge_frequency import MIN_FREQUENCY, EdgeFrequency
 from physlearn.causal.graph_search.knowledge import Constraints
-from physlearn.causal.graph_search.marks import ARROW, MARK_NAMES, NONE, Found
+from physlearn.causal.graph_search.marks import ARROW, MARK_NAMES, NONE, Ends, Found
 from physlearn.causal.graph_search.skeleton import MAX_GIVEN, IndependenceTest
 from physlearn.causal.graphs import GraphEdge
 from physlearn.causal.spatial_layout import Floats
@@ -68,6 +68,22 @@ def graph_edges(
             )
         )
     return edges
+
+
+def detectable_by_tests(test: IndependenceTest, ends: Ends) -> float:
+    """Return the largest detectable partial correlation of the tests that took a link out.
+
+    Where no link was taken out: the median over all tests. NaN without tests.
+    """
+    removing: dict[tuple[int, int], float] = {}
+    for (x, y, _), result in test.results.items():
+        gone = ends[x, y] == NONE and result.verdict == "independent"
+        if gone and np.isfinite(result.detectable):
+            removing.setdefault((x, y), result.detectable)
+    if removing:
+        return float(max(removing.values()))
+    every = [r.detectable for r in test.results.values() if np.isfinite(r.detectable)]
+    return float(np.median(every)) if every else float("nan")
 
 
 def entry(matrix: Floats | None, first: int, second: int) -> float:

@@ -7,13 +7,19 @@ from itertools import combinations
 import numpy as np
 
 from physlearn.causal.graph_search.fci_rules import close_by_fci_rules
-from physlearn.causal.graph_search.knowledge import Constraints, keep_strictly
+from physlearn.causal.graph_search.knowledge import (
+    Constraints,
+    cycle_notes,
+    keep_strictly,
+    without_cycles,
+)
 from physlearn.causal.graph_search.marks import ARROW, NONE, TAIL, Ends, Found, Mask, circles
 from physlearn.causal.graph_search.skeleton import (
     MAX_GIVEN,
     IndependenceTest,
     Skeleton,
     Triples,
+    capped_notes,
     find_skeleton,
     judge_triples,
     shown_independent,
@@ -43,7 +49,9 @@ def search_fci(test: IndependenceTest, constraints: Constraints, *, part: bool =
         first = _oriented(skeleton, triples, constraints)
     ends = close_by_fci_rules(first, skeleton.separators, triples.chains)
     ends, _ = keep_strictly(ends, constraints, hidden_causes=True)
-    return Found(ends)
+    ends, opened = without_cycles(ends, constraints, hidden_causes=True)
+    names = constraints.names
+    return Found(ends, notes=[*capped_notes(skeleton, names), *cycle_notes(opened, names)])
 
 
 def _oriented(skeleton: Skeleton, triples: Triples, constraints: Constraints) -> Ends:

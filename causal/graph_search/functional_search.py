@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from physlearn.causal.columns import Columns
-from physlearn.causal.graph_search.knowledge import Constraints, without_cycles
+from physlearn.causal.graph_search.knowledge import Constraints, cycle_notes, without_cycles
 from physlearn.causal.graph_search.marks import CIRCLE, Found, orient
 from physlearn.causal.graph_search.pc_search import open_tails, search_pc
 from physlearn.causal.graph_search.skeleton import IndependenceTest
@@ -55,9 +55,10 @@ def search_lingam(
         else:
             found.ends[i, j] = found.ends[j, i] = CIRCLE
             n_open += 1
-    found.ends, _ = without_cycles(found.ends, constraints, hidden_causes=False)
+    found.ends, opened = without_cycles(found.ends, constraints, hidden_causes=False)
     found.ends = open_tails(found.ends, constraints)
-    found.notes = _notes(columns, n_open, int(shaped.sum()))
+    found.notes += _notes(columns, n_open, int(shaped.sum()))
+    found.notes += cycle_notes(opened, constraints.names)
     return found
 
 

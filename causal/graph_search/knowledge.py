@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physlearn.causal.graph_search.marks import (
     ARROW,
@@ -93,6 +94,14 @@ class Constraints:
     def impossible(self) -> Mask:
         """Return [i, j]: no link between i and j is allowed, in neither direction."""
         return np.asarray(self.forbidden & self.forbidden.T, dtype=np.bool_)
+
+    def in_order(self, order: Sequence[int] | NDArray[np.intp]) -> Constraints:
+        """Return the same with the columns in another order."""
+        both = np.ix_(order, order)
+        names = tuple(self.names[k] for k in order)
+        return Constraints(
+            names, self.required[both], self.forbidden[both], self.never_ancestor[both]
+        )
 
     def usable(self, x: int, y: int) -> Mask:
         """Return which columns may help to separate x and y: not those later than both."""
@@ -213,8 +222,19 @@ def without_cycles(
             opened.append(pair(i, j))
 
 
+def cycle_notes(opened: Sequence[tuple[int, int]], names: Sequence[str]) -> list[str]:
+    """Return what to say of links that were opened because they closed a cycle of causes."""
+    if not opened:
+        return []
+    said = ", ".join(f"{names[i]} and {names[j]}" for i, j in sorted(set(opened)))
+    return [
+        f"with what is known the links of {said} would close a cycle of causes: a hidden cause "
+        "may drive them."
+    ]
+
+
 def violations(ends: Ends, constraints: Constraints) -> list[str]:
-    """Return what in the marks breaks tiers or knowledge, one sentence each; empty when none."""
+    """Return what breaks tiers or knowledge, or closes a cycle of causes, one sentence each."""
     names = constraints.names
     claims = (ends == ARROW) & (ends.T != ARROW) & (ends.T != NONE)
     said = [
@@ -231,6 +251,9 @@ def violations(ends: Ends, constraints: Constraints) -> list[str]:
         f"the link of {names[i]} and {names[j]} lacks its arrowhead at {names[j]}"
         for i, j in np.argwhere(open_later & ~constraints.impossible)
     ]
+    cycle = find_cycle(right)
+    if cycle:
+        said.append(f"{' -> '.join(names[k] for k in [*cycle, cycle[0]])} is a cycle of causes")
     return said
 
 

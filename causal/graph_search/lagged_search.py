@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from physlearn.causal.columns import Columns, table_tiers
 from physlearn.causal.graph_search.edge_frequency import MIN_FREQUENCY, edge_frequency
-from physlearn.causal.graph_search.edges import graph_edges
+from physlearn.causal.graph_search.edges import detectable_by_tests, graph_edges
 from physlearn.causal.graph_search.knowledge import (
     Constraints,
     Knowledge,
@@ -161,9 +161,10 @@ def discover_lagged_graph(
     >>> discover_lagged_graph(tables).causes_of("wall[t]")
     ['strain[t-1]']
     """
-    if isinstance(alpha, bool) or not 0 < alpha < 0.5:
+    if not isinstance(alpha, int | float | np.floating) or not 0 < alpha < 0.5:
         raise InputError(f"alpha must lie between 0 and 0.5; got {alpha!r}.")
-    if isinstance(n_resamples, bool) or n_resamples < 0:
+    is_whole = isinstance(n_resamples, int | np.integer) and not isinstance(n_resamples, bool)
+    if not is_whole or n_resamples < 0:
         raise InputError(f"n_resamples must be a whole number of at least 0; got {n_resamples!r}.")
     generator, seed = as_generator(rng)
     notes: list[str] = []
@@ -187,7 +188,6 @@ def discover_lagged_graph(
     p = len(constraints.names)
     frequency = edge_frequency(on_part, blocks, p, n_resamples, generator)
     edges = graph_edges(found, frequency, test, constraints, threshold=MIN_FREQUENCY)
-    detectable = [r.detectable for r in test.results.values() if np.isfinite(r.detectable)]
     return CausalGraph(
         constraints.names,
         tuple(edges),
@@ -196,7 +196,7 @@ def discover_lagged_graph(
         alpha=alpha,
         n_patches=tables[0].n_patches,
         n_resamples=frequency.n_resamples,
-        detectable=float(np.median(detectable)) if detectable else float("nan"),
+        detectable=detectable_by_tests(test, found.ends),
         seed=seed,
         warnings=tuple(notes),
     )

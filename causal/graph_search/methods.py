@@ -11,9 +11,16 @@ import numpy as np
 from physlearn.causal.graph_search.covariance import ScoreData, score_data
 from physlearn.causal.graph_search.dag_posterior import MAX_COLUMNS, search_exact
 from physlearn.causal.graph_search.edge_frequency import EdgeFrequency, edge_frequency
+from physlearn.causal.graph_search.edges import detectable_by_tests
 from physlearn.causal.graph_search.fci_search import search_fci
 from physlearn.causal.graph_search.functional_search import search_lingam
-from physlearn.causal.graph_search.knowledge import Constraints, keep_strictly, violations
+from physlearn.causal.graph_search.knowledge import (
+    Constraints,
+    cycle_notes,
+    keep_strictly,
+    violations,
+    without_cycles,
+)
 from physlearn.causal.graph_search.marks import Ends, Found, Mask
 from physlearn.causal.graph_search.pc_search import search_pc
 from physlearn.causal.graph_search.score_search import search_boss, search_ges
@@ -29,6 +36,8 @@ METHODS = {
 }
 STEADY_MARKS = ("pc", "fci", "ges", "boss")
 """Methods whose arrowheads must stand in half-samples too."""
+POWER_80 = 0.84
+"""Standard errors above a threshold at which a value passes it in 80 % of cases."""
 EXACT_IN_ENSEMBLE = 12
 """Above so many columns the sum over all graphs takes too long beside the other methods."""
 TESTED = ("pc", "fci", "lingam")
@@ -69,15 +78,17 @@ class Search:
         runs: dict[str, Callable[[], Found]] = {
             "pc": lambda: search_pc(self.test, self.constraints),
             "fci": lambda: search_fci(self.test, self.constraints),
-            "ges": lambda: search_ges(self.data, self.constraints),
-            "boss": lambda: search_boss(self.data, self.constraints, generator),
+            "ges": lambda: self._by_score(self.data, method, generator),
+            "boss": lambda: self._by_score(self.data, method, generator),
             "exact": lambda: search_exact(self.data, self.constraints),
             "lingam": lambda: search_lingam(self.test, self.constraints, generator),
         }
         found = runs[method]()
         if violations(found.ends, self.constraints):
             hidden = method == "fci"
-            found.ends, _ = keep_strictly(found.ends, self.constraints, hidden_causes=hidden)
+            ends, _ = keep_strictly(found.ends, self.constraints, hidden_causes=hidden)
+            found.ends, opened = without_cycles(ends, self.constraints, hidden_causes=hidden)
+            found.notes += cycle_notes(opened, self.constraints.names)
         if method in ("ges", "boss", "exact"):
             found.notes.append(
                 f"the score counts {self.test.columns.layout.n} correlated patches as "
@@ -85,6 +96,30 @@ class Search:
                 "hidden common cause for granted."
             )
         return found
+
+    def _by_score(self, data: ScoreData, method: str, generator: np.random.Generator) -> Found:
+        """Run GES or BOSS on the columns by name: of equal scores both take what comes first."""
+        order = np.argsort(self.constraints.names)
+        ordered = self.constraints.in_order(order)
+        if method == "ges":
+            found = search_ges(data.in_order(order), ordered)
+        else:
+            found = search_boss(data.in_order(order), ordered, generator)
+        back = np.argsort(order)
+        found.ends = found.ends[np.ix_(back, back)]
+        return found
+
+    def detectable(self, method: str, ends: Ends) -> float:
+        """Return the partial correlation that a missing link would have shown in 80 % of cases.
+
+        Of tests that of the least sensitive one that took a link out; of scores that which their
+        penalty of a link asks of the effective number of patches.
+        """
+        if method in (*TESTED, "ensemble"):
+            return detectable_by_tests(self.test, ends)
+        n, p = self.data.n_effective, len(self.constraints.names)
+        penalty = np.log(n) + (2.0 * np.log(max(p - 1, 1)) if method == "exact" else 0.0)
+        return float(np.sqrt(-np.expm1(-penalty / n)) + POWER_80 / np.sqrt(n))
 
     def frequency(self, method: str, n_resamples: int) -> EdgeFrequency:
         """Return how often a method sees each link in half-samples of spatial blocks.
@@ -98,10 +133,7 @@ class Search:
 
         def on_part(chosen: Mask) -> Ends:
             if by_score:
-                part = self.data.on_blocks(chosen)
-                if method == "ges":
-                    return search_ges(part, self.constraints).ends
-                return search_boss(part, self.constraints, generator).ends
+                return self._by_score(self.data.on_blocks(chosen), method, generator).ends
             search = search_fci if method == "fci" else search_pc
             return search(self.test.on_blocks(chosen), self.constraints, part=True).ends
 

@@ -6,7 +6,12 @@ from itertools import permutations
 
 import numpy as np
 
-from physlearn.causal.graph_search.knowledge import Constraints, keep_strictly, without_cycles
+from physlearn.causal.graph_search.knowledge import (
+    Constraints,
+    cycle_notes,
+    keep_strictly,
+    without_cycles,
+)
 from physlearn.causal.graph_search.marks import (
     ARROW,
     CIRCLE,
@@ -26,6 +31,7 @@ from physlearn.causal.graph_search.skeleton import (
     IndependenceTest,
     Skeleton,
     Triples,
+    capped_notes,
     find_skeleton,
     judge_triples,
     remove_around,
@@ -53,7 +59,7 @@ def search_pc(test: IndependenceTest, constraints: Constraints, *, part: bool = 
         remove_around(test, constraints, skeleton, restored, part=part)
     triples = judge_triples(test, skeleton, constraints, part=part)
     ends, conflicts = orient_pattern(skeleton.adjacent, triples, constraints)
-    notes = []
+    notes = capped_notes(skeleton, constraints.names)
     if conflicts:
         names = constraints.names
         said = ", ".join(f"{names[i]} and {names[j]}" for i, j in sorted(conflicts))
@@ -63,14 +69,7 @@ def search_pc(test: IndependenceTest, constraints: Constraints, *, part: bool = 
         )
     # only what is known can close a cycle here: the rules above never do
     ends, opened = without_cycles(ends, constraints, hidden_causes=False)
-    if opened:
-        said = ", ".join(
-            f"{constraints.names[i]} and {constraints.names[j]}" for i, j in sorted(opened)
-        )
-        notes.append(
-            f"what is known would close a cycle of causes through {said}: a hidden cause may "
-            "drive them."
-        )
+    notes += cycle_notes(opened, constraints.names)
     return Found(open_tails(ends, constraints), notes=notes)
 
 

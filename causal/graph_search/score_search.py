@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from physlearn.causal.graph_search.covariance import ScoreData
-from physlearn.causal.graph_search.knowledge import Constraints, keep_strictly, without_cycles
+from physlearn.causal.graph_search.knowledge import (
+    Constraints,
+    cycle_notes,
+    keep_strictly,
+    without_cycles,
+)
 from physlearn.causal.graph_search.marks import Found, Mask
 from physlearn.causal.graph_search.pc_search import open_tails, orient_pattern
 from physlearn.causal.graph_search.skeleton import Triples, unshielded_triples
@@ -125,5 +130,6 @@ def equivalence_class(adjacent: Mask, arrows: Mask, constraints: Constraints) ->
     if conflicts:
         notes.append("tiers or knowledge overrule directions that the score prefers.")
     ends, said = keep_strictly(ends, constraints, hidden_causes=False)
-    ends, _ = without_cycles(ends, constraints, hidden_causes=False)
+    ends, opened = without_cycles(ends, constraints, hidden_causes=False)
+    said += cycle_notes(opened, constraints.names)
     return Found(open_tails(ends, constraints), notes=[*notes, *said])
