@@ -10,10 +10,18 @@ from itertools import combinations
 import numpy as np
 
 from physlearn.causal.actions import Action, ActionLibrary, SafetyEnvelope, strict_number
+from physlearn.causal.experiment_plans.abort_words import abort_outside
+from physlearn.causal.experiment_plans.experiment_plan import ExperimentPlan
+from physlearn.causal.experiment_plans.plan_records import (
+    Expectation,
+    PlanHypothesis,
+    PlanStep,
+    StartState,
+)
 from physlearn.causal.hypotheses import NONE_OF_THESE, Hypothesis, with_none_of_these
-from physlearn.causal.plan import Abort, Expectation, ExperimentPlan, PlanHypothesis, PlanStep
 from physlearn.causal.simulated_belief import SimulatedBelief
 from physlearn.causal.spatial_layout import Floats
+from physlearn.causal.verbs import TIP_VERBS
 from physlearn.checks import InputError, as_generator
 
 N_DRAWS = 512
@@ -26,7 +34,6 @@ MIN_SHARE = 1e-3
 EXTRAPOLATION_FACTOR = 0.5
 """What an act outside the data's support is worth, as its predictions are extrapolations."""
 ABORT_SD = 5.0
-ABORT_DOSE = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +143,16 @@ def plan_interventions(
         budget=float(budget),
         seed=seed,
         warnings=tuple(warnings),
+        starts=_starts(chosen),
     )
     plan.validate()
     return plan
+
+
+def _starts(chosen: list[_Candidate]) -> StartState:
+    """Return how the instrument must be found: acts that are chosen one by one approach no tip."""
+    has_tip = any(c.action.verb in TIP_VERBS for c in chosen)
+    return StartState(tip="approached" if has_tip else "none")
 
 
 def _by_question(hypotheses: Sequence[Hypothesis]) -> dict[str, list[Hypothesis]]:
@@ -310,7 +324,7 @@ def _step(
     low = min(e.mean - ABORT_SD * e.sd for e in limits)
     high = max(e.mean + ABORT_SD * e.sd for e in limits)
     action = candidate.action
-    abort = _abort(questions[main][0].readout, low, high, action.dose, envelope.dose_unit)
+    abort = abort_outside(questions[main][0].readout, low, high, action.dose, envelope.dose_unit)
     return PlanStep(
         action,
         tuple(expect),
@@ -319,20 +333,8 @@ def _step(
         abort,
         candidate.in_support,
         float(gain),
+        human_gate=action.irreversible,
     )
-
-
-def _abort(readout: str, low: float, high: float, dose: float, dose_unit: str) -> Abort:
-    """Return when to stop; a correlation cannot leave -1 to 1, and no dose cannot be passed."""
-    conditions = []
-    if "correlation" in readout:
-        low, high = max(low, -1.0), min(high, 1.0)
-    if "correlation" not in readout or low > -1.0 or high < 1.0:
-        conditions.append(f"{readout} leaves {low:.3g} to {high:.3g} (no hypothesis expects that)")
-    if dose > 0:
-        conditions.append(f"the dose passes {ABORT_DOSE * dose:.3g} {dose_unit}")
-    when = ", or ".join(conditions) or "the instrument reports a fault"
-    return Abort(when, low, high, ABORT_DOSE * dose)
 
 
 def _reason(

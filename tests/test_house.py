@@ -117,7 +117,8 @@ def test_wheel_holds_the_package_and_nothing_else(tmp_path):
     expected = {name if name.startswith("physlearn/") else f"physlearn/{name}" for name in expected}
     assert modules == expected
     for data in (
-        "py.typed", "datasets/registry.csv", "causal/schemas/experiment_plan.schema.json",
+        "py.typed", "datasets/registry.csv",
+        "causal/experiment_plans/schemas/experiment_plan.schema.json",
         "datasets/layouts/schemas/data_layout.schema.json",
     ):  # fmt: skip
         assert f"physlearn/{data}" in names

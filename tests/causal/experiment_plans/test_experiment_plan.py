@@ -43,14 +43,19 @@ def test_schema_is_sound_and_fits(plan):
     content = json.loads(plan.to_json())
     jsonschema.validate(content, plan_schema())
     for path, value in (
-        (("steps", 0, "dose"), -1),
-        (("steps", 0, "dose"), "9"),
-        (("steps", 0, "verb"), "teleport"),
-        (("steps", 0, "irreversible"), 1),
-        (("steps", 0, "args", "bias_V"), True),
+        (("steps", 0, "action", "dose"), -1),
+        (("steps", 0, "action", "dose"), "9"),
+        (("steps", 0, "action", "verb"), "teleport"),
+        (("steps", 0, "action", "irreversible"), 1),
+        (("steps", 0, "action", "args", "bias_V"), True),
+        (("steps", 0, "expect", 0, "sd"), 0),
+        (("steps", 0, "id"), "a b"),
+        (("envelope", "field_of_view", 0), "0"),
+        (("envelope", "forbidden_sites", 0, 2), True),
+        (("envelope", "max_irreversible"), 1.5),
         (("budget",), 0),
         (("extra",), 1),
-        (("hypotheses",), []),
+        (("hypotheses", 0, "weight"), 1.5),
     ):
         bad = json.loads(plan.to_json())
         place = bad
@@ -65,7 +70,7 @@ def test_schema_is_sound_and_fits(plan):
 
 def test_a_plan_edited_after_its_checksum_is_refused(plan):
     content = json.loads(plan.to_json())
-    content["steps"][0]["args"]["bias_V"] = 2.5
+    content["steps"][0]["action"]["args"]["bias_V"] = 2.5
     with pytest.raises(InputError, match="changed after its checksum"):
         ExperimentPlan.from_json(json.dumps(content))
 
