@@ -76,7 +76,8 @@ def describe_patches(
         Records measured on the atoms: ``SiteStates``, ``PolarizationField``, ``Rings``...
     patch_size
         Edge in the unit of length; None takes the cells of a channel much coarser than the rest,
-        else 3 lattice constants, else a sixteenth of the picture (8 pixels at least).
+        else 3 lattice constants. Several channels alone get 64 patches along the short edge, of at
+        least 4 pixels, anything else 16 of at least 8 pixels.
     options
         Overlap, centres, descriptors and more: ``PatchOptions``.
 

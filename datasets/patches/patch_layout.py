@@ -21,6 +21,10 @@ Floats = NDArray[np.float64]
 SPACINGS_PER_PATCH = 3.0
 PATCHES_PER_EDGE = 16
 SMALLEST_PATCH_PX = 8
+CHANNEL_PATCHES_PER_EDGE = 64
+CHANNEL_PATCH_PX = 4
+"""Channels beside one another are asked for links: the test that allows for blur and offsets needs
+30 patches an edge and decides with 64; in fewer pixels a channel's own noise can't be told."""
 SPECTRA_PER_EDGE = 4
 """Enough spectra in a patch that a quarter of them may be spoilt."""
 COARSE_CELLS = 64
@@ -126,6 +130,8 @@ def _usual_size(sources: Sources, frames: list[AxisFrame], edge: float, spectral
         return SPACINGS_PER_PATCH * float(snapshots.metadata["lattice_constant"])
     if atoms is None and spectral and max(frames[0].shape) <= 4 * COARSE_CELLS:
         return SPECTRA_PER_EDGE * max(frames[-1].step)
+    if _only_channels(sources, spectral):
+        return _channel_patch(max(max(frame.step) for frame in frames), edge)
     pixel = 1.0
     if atoms is not None and atoms.pixel_size is not None:
         pixel = max(atoms.pixel_size)
@@ -134,6 +140,19 @@ def _usual_size(sources: Sources, frames: list[AxisFrame], edge: float, spectral
     elif atoms is None:
         pixel = 0.0
     return max(edge / PATCHES_PER_EDGE, SMALLEST_PATCH_PX * pixel)
+
+
+def _only_channels(sources: Sources, spectral: bool) -> bool:
+    """Return whether pictures of several channels are all that is described."""
+    others = (sources.atoms, sources.walls, sources.picture, sources.snapshots)
+    still = sources.n_frames == 1 and not spectral
+    return still and len(sources.channels) > 1 and all(one is None for one in others)
+
+
+def _channel_patch(pixel: float, edge: float) -> float:
+    """Return a whole number of pixels, more than 4 in large pictures."""
+    pixels = np.floor(edge / pixel / CHANNEL_PATCHES_PER_EDGE + ROUNDING)
+    return float(pixel * max(pixels, CHANNEL_PATCH_PX))
 
 
 def _at_points(

@@ -385,3 +385,20 @@ def test_numbers_of_one_loop_are_marked_as_such():
     edges = SpectraOptions(edges={"nitrogen": ((340.0, 396.0), (400.0, 460.0))})
     elements = describe_patches(None, spectra=stack, options=PatchOptions(spectra=edges))
     assert "pixels_of" not in elements.metadata
+
+
+@pytest.mark.parametrize(
+    ("pixels", "cells"), [((256, 256), 64), ((1024, 1030), 64), ((300, 256), 64), ((128, 200), 32),
+                          ((100, 100), 25)],
+)  # fmt: skip
+def test_channels_alone_get_patches_enough_for_the_test_that_allows_for_blur(pixels, cells):
+    table = describe_patches({"a": picture(pixels, seed=1), "b": picture(pixels, seed=2)})
+    places = [len(np.unique(np.round(table.centers[:, k], 6))) for k in (0, 1)]
+    assert min(places) == cells
+    assert table.patch_size == np.floor(table.patch_size)  # whole pixels, which are 1 nm here
+    assert table.errors_unknown == ()
+    assert describe_patches({"a": picture(pixels)}).patch_size >= 8.0  # nothing to link it to
+
+
+def test_channels_beside_walls_keep_the_larger_patches():
+    assert describe_patches({"a": picture((256, 256))}, walls=walls()).patch_size == 16.0
