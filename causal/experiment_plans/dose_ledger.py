@@ -209,6 +209,12 @@ def _hold_place(book: _Book, entry: _Entry, limits: dict[str, Any]) -> None:
     if entry.verb in ("approach", "withdraw") and book.tip != "none":
         book.tip = "approached" if entry.verb == "approach" else "withdrawn"
     left, bottom, right, top = limits["field_of_view"]
+    if entry.verb in FIELD_VERBS:
+        entry.area = (args["x_min"], args["y_min"], args["x_max"], args["y_max"])
+    if entry.verb == "scan_again":  # nothing says where, before a first image: everywhere
+        entry.area = book.scanned or (left, bottom, right, top)
+    if entry.verb == "image":
+        book.scanned = entry.area
     for x, y in _points(args):
         if x < left or x > right or y < bottom or y > top:
             broken.append(f"({x:g}, {y:g}) is outside the field of view")
@@ -232,12 +238,6 @@ def _hold_place(book: _Book, entry: _Entry, limits: dict[str, Any]) -> None:
             if way > limits["max_travel"] * (1 + SLACK):
                 broken.append(f"{entry.verb} travels {way:g}, above {limits['max_travel']:g}")
         book.place = place
-    if entry.verb in FIELD_VERBS:
-        entry.area = (args["x_min"], args["y_min"], args["x_max"], args["y_max"])
-    if entry.verb == "scan_again":  # nothing says where, before a first image: everywhere
-        entry.area = book.scanned or (left, bottom, right, top)
-    if entry.verb == "image":
-        book.scanned = entry.area
 
 
 def _hold_ranges(book: _Book, entry: _Entry, limits: dict[str, Any]) -> None:
