@@ -1,0 +1,78 @@
+"""Where an act lands: the play of a stage, the drift of a sample, and what the encoder says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from physlearn.causal.twins.instrument import Instrument
+
+__all__ = ["Landing", "Stage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where an act was sent, where it landed in the sample, and what was read back."""
+
+    commanded: tuple[float, float]
+    actual: tuple[float, float]
+    reported: tuple[float, float]
+    travel: float
+
+
+class Stage:
+    """A stage with play, over a sample that drifts.
+
+    With the play b the stage stands anywhere within b / 2 of the command and moves only when the
+    command would leave it farther behind: coming from below it stands b / 2 too low, from above
+    b / 2 too high. The sample's own coordinates are those of the stage minus the drift.
+
+    Examples
+    --------
+    >>> stage = Stage(Instrument(backlash=1.0), (0.0, 0.0), np.random.default_rng(1))
+    >>> stage.go((4.0, 0.0)).actual, stage.go((3.5, 0.0)).actual, stage.go((2.0, 0.0)).actual
+    ((3.5, 0.0), (3.5, 0.0), (2.5, 0.0))
+    """
+
+    def __init__(
+        self, instrument: Instrument, start: tuple[float, float], rng: np.random.Generator
+    ) -> None:
+        self._instrument, self._rng = instrument, rng
+        self._stands = list(start)
+        self.drift = [0.0, 0.0]
+
+    def go(self, commanded: tuple[float, float]) -> Landing:
+        """Move to a place and return where an act there would land."""
+        made = self._instrument
+        before = tuple(self._stands)
+        play = 0.5 * made.backlash
+        for axis, wanted in enumerate(commanded):
+            self._stands[axis] = min(max(self._stands[axis], wanted - play), wanted + play)
+        actual = [stand - drift for stand, drift in zip(self._stands, self.drift, strict=True)]
+        if made.position_sd > 0:
+            actual = [place + made.position_sd * self._rng.standard_normal() for place in actual]
+        if made.miss_probability > 0 and self._rng.random() < made.miss_probability:
+            turn = 2 * math.pi * self._rng.random()
+            actual[0] += made.miss_distance * math.cos(turn)
+            actual[1] += made.miss_distance * math.sin(turn)
+        read = [stand + made.report_offset for stand in self._stands]
+        if made.report_sd > 0:
+            read = [place + made.report_sd * self._rng.standard_normal() for place in read]
+        return Landing(
+            (float(commanded[0]), float(commanded[1])),
+            (float(actual[0]), float(actual[1])),
+            (float(read[0]), float(read[1])),
+            math.dist(before, self._stands),
+        )
+
+    def wait(self, duration_s: float) -> None:
+        """Let the sample drift."""
+        made = self._instrument
+        self.drift[0] += made.drift_x_per_s * duration_s
+        self.drift[1] += made.drift_y_per_s * duration_s
+        if made.drift_walk > 0 and duration_s > 0:
+            step = made.drift_walk * math.sqrt(duration_s)
+            self.drift[0] += step * self._rng.standard_normal()
+            self.drift[1] += step * self._rng.standard_normal()
