@@ -81,6 +81,7 @@ __getattr__, __dir__, __all__ = attach(
         "hypotheses_from_graph": ".study_hypotheses",
         "hypotheses_from_undecided": ".study_hypotheses",
         "hypotheses_from_wall_fit": ".law_hypotheses",
+        "hypothesis_from_samples": ".twins.sample_hypotheses",
         "imaging_sensitivity": ".environments.imaging_sensitivity",
         "imputed_tables": ".independence.missing_values",
         "lattice_model": ".counterfactual_models.lattice_patches",
