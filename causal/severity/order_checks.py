@@ -1,0 +1,175 @@
+"""Does the order of the shots matter: drift from reference shots, memory from repeated actions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from physlearn.causal.severity.evidence import Evidence
+from physlearn.causal.severity.history import History
+from physlearn.causal.spatial_layout import Floats
+from physlearn.checks import CREDIBLE_MASS, InputError
+
+__all__ = ["NoiseEstimate", "OrderCheck", "drift_check", "memory_check", "replicate_noise"]
+
+MEMORY_SIZE = 1.0
+"""Prior sd of the memory: a previous readout one sd (of all) off moves the next by one noise sd."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCheck:
+    """What shots at the same action, taken at different moments, say about their order.
+
+    Attributes
+    ----------
+    kind
+        "drift" or "memory".
+    n_contrasts
+        Readouts beyond the first at their action: what the check rests on. 0: not tested.
+    estimate, sd
+        Drift over the whole run, or shift by a previous readout one standard deviation of all
+        readouts higher, in noise sd; NaN when not tested.
+    log_evidence
+        Log evidence for an effect of the order against none.
+    bound
+        Largest size, in noise sd, that the 90 % interval holds; NaN when not tested.
+    """
+
+    kind: str
+    n_contrasts: int
+    estimate: float
+    sd: float
+    log_evidence: float
+    bound: float
+
+    @property
+    def tested(self) -> bool:
+        """Whether there was anything to test it with."""
+        return self.n_contrasts > 0
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseEstimate:
+    """Noise of one readout from replicates: `sd`, and the degrees of freedom it rests on."""
+
+    sd: float
+    dof: float
+
+
+def replicate_noise(
+    action_index: ArrayLike, readout: ArrayLike, relative_sd: ArrayLike | None = None
+) -> NoiseEstimate:
+    """Return the noise of one readout from readouts repeated at the same actions.
+
+    Parameters
+    ----------
+    action_index
+        int, (n_shots,): which action each readout belongs to.
+    readout
+        (n_shots,).
+    relative_sd
+        (n_shots,): noise of each readout relative to the others; 1 when None. The estimate
+        multiplies it.
+
+    Raises
+    ------
+    InputError
+        When no action was repeated, or the readouts of all repeats are equal.
+
+    Examples
+    --------
+    >>> estimate = replicate_noise([0, 0, 1, 1, 1], [1.0, 1.2, 3.0, 3.1, 2.9])
+    >>> round(estimate.sd, 3), estimate.dof
+    (0.115, 3.0)
+    """
+    history = History(action_index, readout)
+    if relative_sd is None:
+        relative = np.ones(len(history))
+    else:
+        relative = np.asarray(relative_sd, dtype=np.float64)
+    if relative.shape != history.readout.shape or not (relative > 0).all():
+        raise InputError(f"relative_sd must be above 0, one a readout; got {relative.tolist()}.")
+    squares, dof = 0.0, 0
+    for action in np.unique(history.action_index):
+        own = history.action_index == action
+        values, weights = history.readout[own], relative[own] ** -2
+        squares += float(weights @ (values - np.average(values, weights=weights)) ** 2)
+        dof += int(own.sum()) - 1
+    if dof == 0 or squares == 0:
+        raise InputError(
+            "readout must hold at least two different readouts of one action; got "
+            f"{dof} repeats. Repeat an action, ten times say."
+        )
+    return NoiseEstimate(math.sqrt(squares / dof), float(dof))
+
+
+def drift_check(evidence: Evidence) -> OrderCheck:
+    """Return what the reference shots say about a steady drift over the run.
+
+    The reference readouts are a level and a slope in time; the evidence compares a slope whose
+    prior is normal, `drift_deviation` noise sd over the run wide, with none.
+    """
+    history, options = evidence.history, evidence.test.options
+    marks = history.reference
+    if marks.sum() < 2 or np.ptp(history.time_s[marks]) == 0:
+        return OrderCheck("drift", 0, math.nan, math.nan, 0.0, math.nan)
+    action = int(history.action_index[marks][0])
+    noise = float(evidence.test.table.noise_sd[:, action].mean())
+    span = max(float(np.ptp(history.time_s)), 1e-300)
+    return _contrast(
+        "drift", np.zeros(int(marks.sum()), dtype=np.int64), history.readout[marks] / noise,
+        history.time_s[marks] / span, options.drift_deviation, options.dof,
+    )  # fmt: skip
+
+
+def memory_check(evidence: Evidence) -> OrderCheck:
+    """Return what repeated actions say about a memory of the shot before.
+
+    Readouts of the same action after different predecessors: a level for each action and a
+    shift in proportion to the previous readout. Reference shots count as an action of their own.
+    """
+    history = evidence.history
+    if len(history) < 3:
+        return OrderCheck("memory", 0, math.nan, math.nan, 0.0, math.nan)
+    index = history.action_index
+    group = np.where(history.reference, -1, index)[1:]
+    noise = evidence.test.table.noise_sd[:, index].mean(axis=0)
+    before = history.readout[:-1] - history.readout.mean()
+    before = before / max(float(history.readout.std()), 1e-300)
+    return _contrast(
+        "memory", group, history.readout[1:] / noise[1:], before, MEMORY_SIZE,
+        evidence.test.options.dof,
+    )  # fmt: skip
+
+
+def _contrast(
+    kind: str, group: NDArray[np.int64], values: Floats, covariate: Floats, prior: float, dof: float
+) -> OrderCheck:
+    """Return the slope within groups, each with a level of its own, and its evidence."""
+    y, x = values.astype(np.float64), covariate.astype(np.float64)
+    contrasts = 0
+    for label in np.unique(group):
+        own = group == label
+        y[own] -= y[own].mean()
+        x[own] -= x[own].mean()
+        contrasts += int(own.sum()) - 1
+    information = float(x @ x)
+    if contrasts == 0 or information < 1e-12:
+        return OrderCheck(kind, 0, math.nan, math.nan, 0.0, math.nan)
+    slope, rest = float(x @ y) / information, float(y @ y)
+    gain = float(x @ y) ** 2 * prior**2 / (1 + prior**2 * information)
+    shrink = -0.5 * math.log1p(prior**2 * information)
+    if math.isinf(dof):
+        log_evidence, scale = shrink + 0.5 * gain, 1.0
+        reach = float(stats.norm.ppf(0.5 + CREDIBLE_MASS / 2))
+    else:
+        total = dof + contrasts
+        log_evidence = shrink - 0.5 * total * math.log((dof + rest - gain) / (dof + rest))
+        scale = math.sqrt((dof + rest - slope**2 * information) / (total - 1))
+        reach = float(stats.t.ppf(0.5 + CREDIBLE_MASS / 2, total - 1))
+    sd = scale / math.sqrt(information)
+    return OrderCheck(kind, contrasts, slope, sd, log_evidence, abs(slope) + reach * sd)

@@ -1,0 +1,271 @@
+"""What may be said after the shots so far: a claim with its limits, or why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from physlearn.causal.severity.evidence import Evidence
+from physlearn.causal.severity.next_shots import mixture_information
+from physlearn.causal.severity.order_checks import OrderCheck, drift_check, memory_check
+from physlearn.causal.spatial_layout import Floats
+from physlearn.checks import InputError
+
+__all__ = ["Verdict", "assess", "smallest_deviation"]
+
+Kind = Literal["claim", "none", "not separable", "abstain", "continue"]
+
+SPARE_SHOTS = 2
+"""Different actions shot beyond the hypothesis' own directions before it may be claimed."""
+SIZES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What the shots so far allow to say.
+
+    Attributes
+    ----------
+    kind
+        "claim": one hypothesis holds on the region to within the declared deviations; "none":
+        none of the hypotheses does; "not separable": no allowed act tells those left apart;
+        "abstain": the budget is spent, or the order of the shots matters; "continue".
+    hypothesis
+        Name of what is claimed, or None.
+    weights
+        Name -> posterior weight among the hypotheses.
+    e_values
+        Class of deviations -> evidence of the leading hypothesis against it; "none of these" ->
+        evidence against all hypotheses together.
+    sentence
+        The verdict in words, with what was tested and what was not.
+    tested_region
+        bool, (n_actions,).
+    supported
+        bool, (n_actions,): where a local deviation of the declared size is excluded by itself.
+    untested
+        What the shots could not have seen, in words.
+    n_shots
+        Shots so far, reference shots included.
+    drift, memory
+        What reference shots and repeated actions say.
+    """
+
+    kind: Kind
+    hypothesis: str | None
+    weights: Mapping[str, float]
+    e_values: Mapping[str, float]
+    sentence: str
+    tested_region: NDArray[np.bool_]
+    supported: NDArray[np.bool_]
+    untested: tuple[str, ...]
+    n_shots: int
+    drift: OrderCheck
+    memory: OrderCheck
+
+
+def assess(evidence: Evidence, *, allowed: ArrayLike | None = None) -> Verdict:
+    """Return what the shots so far allow to say.
+
+    Parameters
+    ----------
+    evidence
+        What the shots say (`follow`).
+    allowed
+        bool (n_actions,): actions that may still be done; all when None. When none is left, the
+        verdict is never "continue".
+
+    Notes
+    -----
+    A claim needs a weight above the threshold and evidence of at least `evidence` against every
+    declared class of deviations. Averaged over a class, truths that lie in it are claimed with
+    probability at most 1 / `evidence`, however the shots are chosen and whenever one looks
+    (Ville's inequality; Ramdas et al., doi:10.1214/23-STS894). Truths nearer than the declared
+    size are claimed, and must be: the claim says so.
+
+    Examples
+    --------
+    >>> from physlearn.causal.severity.design_table import DesignTable
+    >>> from physlearn.causal.severity.evidence import declare_test, follow
+    >>> table = DesignTable(("a", "b"), (np.zeros((1, 9)), np.ones((1, 9))), 0.1,
+    ...                     np.linspace(0, 1, 9))
+    >>> assess(follow(declare_test(table, rng=0))).kind
+    'continue'
+    """
+    if not isinstance(evidence, Evidence):
+        raise InputError(f"evidence must be an Evidence; got {type(evidence).__name__}.")
+    test = evidence.test
+    names = test.table.hypotheses
+    mask = np.ones(test.table.n_actions, bool) if allowed is None else np.asarray(allowed, bool)
+    weights = evidence.weights()
+    leader = int(weights.argmax())
+    log_e = evidence.log_e_values(leader)
+    log_none = evidence.log_none()
+    drift, memory = drift_check(evidence), memory_check(evidence)
+    kind, why = _decide(evidence, weights, log_e, log_none, mask, (drift, memory))
+    e_values = {
+        c.kind: math.exp(min(float(e), 700.0))
+        for c, e in zip(test.classes[leader], log_e, strict=True)
+    }
+    e_values["none of these"] = math.exp(min(log_none, 700.0))
+    untested = _untested(evidence, leader, drift, memory)
+    return Verdict(
+        kind,
+        names[leader] if kind == "claim" else None,
+        {name: float(w) for name, w in zip(names, weights, strict=True)},
+        e_values,
+        _sentence(evidence, kind, why, leader, drift, untested),
+        test.region.copy(),
+        _supported(evidence, leader) if kind != "continue" else np.zeros(len(mask), bool),
+        untested,
+        len(evidence.history),
+        drift,
+        memory,
+    )
+
+
+def smallest_deviation(evidence: Evidence, hypothesis: int) -> float | None:
+    """Return the smallest multiple of the declared deviations that a claim could exclude now."""
+    goal = math.log(evidence.test.options.evidence)
+    own = evidence.log_marginal()[hypothesis]
+    against = own - evidence.log_class_marginal(hypothesis, SIZES)
+    passing = np.flatnonzero((against >= goal).all(axis=0))
+    return SIZES[int(passing[0])] if passing.size else None
+
+
+def _decide(
+    evidence: Evidence,
+    weights: Floats,
+    log_e: Floats,
+    log_none: float,
+    allowed: NDArray[np.bool_],
+    checks: tuple[OrderCheck, OrderCheck],
+) -> tuple[Kind, str]:
+    test, history = evidence.test, evidence.history
+    options = test.options
+    leader = int(weights.argmax())
+    own = history.action_index[~history.reference]
+    enough = len(own) >= options.min_shots
+    leads = bool(weights[leader] > options.threshold)
+    spent = len(history) >= options.max_shots or not allowed.any()
+    passed = leads and bool((log_e >= math.log(options.evidence)).all())
+    if passed and len(np.unique(own)) >= test.n_directions[leader] + SPARE_SHOTS:
+        # the order of the shots matters: a drift that is allowed for is no reason to stop
+        for check in checks[1:] if options.drift_sd > 0 else checks:
+            if check.log_evidence >= math.log(options.evidence):
+                return "abstain", check.kind
+        return "claim", ""
+    if enough and log_none >= math.log(options.none_evidence):
+        return "none", ""
+    if enough and not leads and allowed.any():
+        told = mixture_information(evidence)[allowed].max()
+        if told < options.min_information_nats:
+            return "not separable", ""
+    return ("abstain", "budget") if spent else ("continue", "")
+
+
+def _supported(evidence: Evidence, k: int) -> NDArray[np.bool_]:
+    """Return where local deviations of the declared size are excluded one by one."""
+    test, part = evidence.test, evidence.parts[k]
+    goal = evidence.log_marginal()[k] - math.log(test.options.evidence) + part.log_scale
+    result = np.zeros(test.table.n_actions, dtype=bool)
+    for c, declared in enumerate(test.classes[k]):
+        if declared.kind != "local":
+            continue
+        squares = (
+            part.squares[declared.member]
+            - 2 * declared.size * part.products[c]
+            + declared.size**2 * part.deviation_squares[c]
+        )
+        logs = -0.5 * squares
+        if not math.isinf(test.options.dof):
+            total = test.options.dof + evidence.n_counted
+            logs = -0.5 * total * np.log1p(np.maximum(squares, 0.0) / test.options.dof)
+        likelihood = np.exp(logs - goal)
+        there = np.abs(declared.shape) >= 0.5
+        count = there.sum(axis=1)
+        mean = (there @ likelihood) / np.maximum(count, 1)
+        result |= (count > 0) & (mean <= 1.0)
+    return result & test.region
+
+
+def _untested(
+    evidence: Evidence, leader: int, drift: OrderCheck, memory: OrderCheck
+) -> tuple[str, ...]:
+    options = evidence.test.options
+    found = []
+    if not drift.tested:
+        found.append("drift over the shots (no two reference shots)")
+    if not memory.tested:
+        found.append("memory of the shots before (no action was repeated)")
+    kinds = {c.kind for c in evidence.test.classes[leader]}
+    # declared, but the hypothesis' own parameters take them up: nothing is left to exclude
+    found += [f"{kind} deviations" for kind in ("smooth", "local") if kind not in kinds]
+    if "local" in kinds:
+        found.append(f"features narrower than {options.local_width:.0%} of the range")
+    if not evidence.test.region.all():
+        found.append("actions outside the region")
+    return tuple(found)
+
+
+def _sentence(
+    evidence: Evidence,
+    kind: Kind,
+    why: str,
+    leader: int,
+    drift: OrderCheck,
+    untested: tuple[str, ...],
+) -> str:
+    options, names = evidence.test.options, evidence.test.table.hypotheses
+    n_shots, weights = len(evidence.history), evidence.weights()
+    shots = f"{n_shots} shot{'' if n_shots == 1 else 's'}"
+    limits = f"Not tested: {'; '.join(untested)}."
+    if kind == "claim":
+        region = f"the {int(evidence.test.region.sum())} actions of the region"
+        drifted = ""
+        if drift.tested:
+            drifted = (
+                f" Drift over the run, from reference shots: {drift.estimate:+.1f} +- "
+                f"{drift.sd:.1f} noise sd."
+            )
+        return (
+            f"{names[leader]!r} describes {region} to within {options.wording()} "
+            f"({shots}, evidence {options.evidence:g} against each).{drifted} Smaller deviations "
+            f"cannot be excluded. {limits}"
+        )
+    if kind == "none":
+        return (
+            f"None of the hypotheses describes the readouts: {shots} are at least "
+            f"{options.none_evidence:g} times likelier under a declared deviation."
+        )
+    if kind == "not separable":
+        order = np.argsort(-weights)
+        left = order[: int(np.searchsorted(np.cumsum(weights[order]), options.threshold)) + 1]
+        said = ", ".join(repr(names[k]) for k in sorted(left.tolist()))
+        return f"{said} are not separable: no allowed act tells them apart ({shots})."
+    if kind == "abstain" and why == "drift":
+        return (
+            f"No claim: the reference shots drift by {drift.estimate:+.1f} +- {drift.sd:.1f} noise "
+            "sd over the run. State drift_sd, so that drift is allowed for."
+        )
+    if kind == "abstain" and why == "memory":
+        return (
+            "No claim: readouts of the same action depend on the shot before. Wait longer between "
+            "shots, or make the state before each shot part of the action."
+        )
+    if kind == "abstain":
+        passing = smallest_deviation(evidence, leader)
+        possible = (
+            "no declared deviation up to 16 times as large could be excluded" if passing is None
+            else f"deviations {passing:g} times as large as declared could be excluded"
+        )  # fmt: skip
+        return (
+            f"No claim after {shots}: {names[leader]!r} has weight {weights[leader]:.2f}, and "
+            f"{possible}. {limits}"
+        )
+    return f"{names[leader]!r} has weight {weights[leader]:.2f} after {shots}; more are needed."
