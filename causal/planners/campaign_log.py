@@ -1,0 +1,170 @@
+"""What was asked and told so far, in a file that is written whole after every step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from physlearn.causal.json_files import read_json, write_json
+from physlearn.causal.outcomes.outcome import Outcome
+from physlearn.checks import InputError
+
+__all__ = ["CampaignLog", "Entry", "read_log", "write_log"]
+
+FORMAT = "physlearn-planner-state-1"
+
+Status = Literal["open", "told", "forgotten", "not done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One question and what came of it.
+
+    Attributes
+    ----------
+    number
+        From 1, in the order of asking.
+    act
+        Index of the action.
+    purpose
+        "policy", "test the leader" or "reference".
+    reason
+        Why, in words.
+    value
+        What the act was worth under the policy.
+    status
+        "open", "told", "forgotten" (perhaps done, nobody knows) or "not done".
+    told_as
+        From 1, in the order of telling; 0 while open.
+    outcome
+        What was told.
+    weights
+        Of the hypotheses after it was told.
+    """
+
+    number: int
+    act: int
+    purpose: str
+    reason: str
+    value: float
+    status: Status = "open"
+    told_as: int = 0
+    outcome: Outcome | None = None
+    weights: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignLog:
+    """Everything that a planner must remember.
+
+    Attributes
+    ----------
+    key
+        Name of this campaign; questions of another one are refused by it.
+    seed
+        Of all draws.
+    fingerprint
+        sha256 of hypotheses, actions, envelope, budget and options.
+    entries
+        In the order of asking.
+    revision
+        How often the log changed.
+    """
+
+    key: str
+    seed: int
+    fingerprint: str
+    entries: tuple[Entry, ...] = ()
+    revision: int = 0
+
+    def asked(self, entry: Entry) -> CampaignLog:
+        """Return the log with one question more."""
+        return replace(self, entries=(*self.entries, entry), revision=self.revision + 1)
+
+    def changed(self, entry: Entry) -> CampaignLog:
+        """Return the log with the entry of that number replaced."""
+        entries = tuple(entry if e.number == entry.number else e for e in self.entries)
+        return replace(self, entries=entries, revision=self.revision + 1)
+
+    @property
+    def told(self) -> tuple[tuple[Entry, Outcome], ...]:
+        """Entries with their outcomes, in the order of telling."""
+        done = [(e.told_as, e, e.outcome) for e in self.entries if e.outcome is not None]
+        return tuple((e, outcome) for _, e, outcome in sorted(done, key=lambda item: item[0]))
+
+    @property
+    def open(self) -> tuple[Entry, ...]:
+        """Entries that wait for an outcome."""
+        return tuple(entry for entry in self.entries if entry.status == "open")
+
+    @property
+    def touched(self) -> tuple[Entry, ...]:
+        """Entries whose act was done, may have been done, or is being done."""
+        return tuple(entry for entry in self.entries if entry.status != "not done")
+
+
+def write_log(log: CampaignLog, path: str | os.PathLike[str]) -> None:
+    """Write the log beside `path` and rename it there; refuse when another process changed it."""
+    if Path(path).exists():
+        there = read_log(path)
+        if there.key != log.key or there.revision >= log.revision:
+            raise InputError(
+                f"state_file {os.fspath(path)!r} was changed by another planner since this one "
+                "read it; close one of them and start anew from the file."
+            )
+    content = _plain(log)
+    write_json({**content, "checksum": _checksum(content)}, path)
+
+
+def read_log(path: str | os.PathLike[str]) -> CampaignLog:
+    """Return the log of a state file.
+
+    Raises
+    ------
+    InputError
+        For a file that is no such log, or was edited.
+    """
+    content = read_json(Path(path).read_text(encoding="utf-8"), "a planner's state")
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"state_file {os.fspath(path)!r} must hold the format {FORMAT!r}.")
+    claimed = content.pop("checksum", None)
+    if claimed != _checksum(content):
+        raise InputError(
+            f"state_file {os.fspath(path)!r} was changed after it was written; take the last copy "
+            "that was not."
+        )
+    entries = []
+    for plain in content["entries"]:
+        outcome = plain.pop("outcome")
+        told = None if outcome is None else Outcome.from_dict(outcome)
+        weights = tuple(plain.pop("weights"))
+        entries.append(Entry(**plain, outcome=told, weights=weights))
+    return CampaignLog(
+        content["key"], content["seed"], content["fingerprint"], tuple(entries), content["revision"]
+    )
+
+
+def _plain(log: CampaignLog) -> dict[str, Any]:
+    entries = []
+    for entry in log.entries:
+        told = None if entry.outcome is None else entry.outcome.to_dict()
+        plain = asdict(replace(entry, outcome=None))
+        entries.append({**plain, "weights": list(entry.weights), "outcome": told})
+    return {
+        "format": FORMAT,
+        "key": log.key,
+        "seed": log.seed,
+        "revision": log.revision,
+        "fingerprint": log.fingerprint,
+        "entries": entries,
+    }
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

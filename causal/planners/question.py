@@ -1,0 +1,45 @@
+"""One question of a planner: what to do, why, and what each hypothesis expects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from physlearn.causal.actions import Action
+from physlearn.causal.experiment_plans.plan_records import Expectation
+
+__all__ = ["Question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to do next, and why.
+
+    Attributes
+    ----------
+    id
+        Name of the question, for `Planner.tell`.
+    action
+        What to do.
+    reason
+        Why, in words.
+    purpose
+        "policy", "test the leader" or "reference".
+    expected
+        Mean and standard deviation of the readout by each hypothesis, as believed now.
+    success_probability
+        Chance that the act works, by the attempts so far.
+    in_support
+        Whether the act stays within what the data have shown.
+    asked_before
+        Whether it was handed out before the planner was stopped: then nobody here knows whether
+        the act was done, so look before doing again what cannot be undone.
+    """
+
+    id: str
+    action: Action
+    reason: str
+    purpose: str
+    expected: tuple[Expectation, ...]
+    success_probability: float
+    in_support: bool
+    asked_before: bool = False

@@ -1,0 +1,290 @@
+"""Where a campaign stands: what its log says about belief, evidence, dose, budget and choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from physlearn.causal.actions import Action, ActionLibrary
+from physlearn.causal.planners.campaign_log import CampaignLog, Entry
+from physlearn.causal.planners.campaign_setup import CampaignSetup
+from physlearn.causal.policies.belief import Belief, Floats, Ints, prior_belief
+from physlearn.causal.policies.situation import Bools
+from physlearn.causal.severity.evidence import Evidence, follow
+from physlearn.causal.verbs import POINT_VERBS
+from physlearn.checks import InputError
+
+__all__ = ["Shot", "Spent", "Standing", "act_as_done", "standing", "still_allowed"]
+
+READ_BACK = 1e-9
+"""Relative difference between commanded and reported arguments that counts as none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One readout that counts: of which act, where it was done, and by whose noise."""
+
+    act: int
+    readout: float
+    readout_sd: float | None
+    done: Action
+    moved: bool
+    time_s: float
+    reference: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was spent so far, open questions included."""
+
+    cost: float
+    dose: float
+    duration_s: float
+    irreversible: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """Where a campaign stands.
+
+    Attributes
+    ----------
+    belief
+        After all readouts; its columns begin with those of the candidates.
+    evidence
+        Of the severity test, or None.
+    library
+        Actions with all attempts.
+    spent
+        Cost, dose and time so far.
+    done
+        Acts done or perhaps done, in order, where they were sent, with the dose that they took.
+    allowed
+        Shape (n_actions,): acts that envelope and budget permit next, as far as sums say.
+    shots
+        Readouts that count.
+    asked
+        Shape (n_actions,): how often each act was asked.
+    """
+
+    belief: Belief
+    evidence: Evidence | None
+    library: ActionLibrary
+    spent: Spent
+    done: tuple[Action, ...]
+    allowed: Bools
+    shots: tuple[Shot, ...]
+    asked: Ints
+
+
+def standing(setup: CampaignSetup, log: CampaignLog, before: Standing | None = None) -> Standing:
+    """Return where the campaign stands; `before` saves work when its shots are the first ones."""
+    shots = _shots(setup, log)
+    belief = _belief(setup, shots)
+    library = setup.library
+    for entry, outcome in log.told:
+        library = library.observe(setup.actions[entry.act], succeeded=outcome.succeeded)
+    done = tuple(_act_as_charged(setup, entry) for entry in log.touched)
+    places = tuple(act_as_done(setup, entry) for entry in log.touched)
+    spent = Spent(
+        sum(setup.actions[entry.act].cost for entry in log.touched),
+        sum(action.dose for action in done),
+        sum(action.duration_s for action in done),
+        sum(action.irreversible for action in done),
+    )
+    asked = np.bincount(
+        np.array([entry.act for entry in log.touched], dtype=np.int64),
+        minlength=len(setup.actions),
+    )
+    return Standing(
+        belief, _evidence(setup, shots, before), library, spent, done,
+        setup.permitted & _within_sums(setup, spent, (*done, *places)), shots, asked,
+    )  # fmt: skip
+
+
+def act_as_done(setup: CampaignSetup, entry: Entry) -> Action:
+    """Return the act with what was read back of its arguments, its dose and its time."""
+    action, outcome = setup.actions[entry.act], entry.outcome
+    if outcome is None:
+        return action
+    args = dict(action.args)
+    for name, value in outcome.reported.items():
+        if name in args and not isinstance(args[name], str):
+            args[name] = int(value) if _whole(args[name], value) else value
+    return replace(_act_as_charged(setup, entry), args=args)
+
+
+def _act_as_charged(setup: CampaignSetup, entry: Entry) -> Action:
+    """Return the act where it was sent, with the dose and the time that it took.
+
+    The envelope goes by it: a site that was aimed at is gone, wherever the pulse ended.
+    """
+    action, outcome = setup.actions[entry.act], entry.outcome
+    if outcome is None:
+        return action
+    return replace(
+        action,
+        dose=action.dose if outcome.dose is None else outcome.dose,
+        duration_s=action.duration_s if outcome.duration_s is None else outcome.duration_s,
+    )
+
+
+def _whole(commanded: float | int | str, reported: float) -> bool:
+    return isinstance(commanded, int) and float(reported).is_integer()
+
+
+def still_allowed(setup: CampaignSetup, now: Standing, act: int) -> Bools:
+    """Return which acts remain permitted, as far as sums say, once `act` is done as well."""
+    action = setup.actions[act]
+    spent = Spent(
+        now.spent.cost + action.cost,
+        now.spent.dose + action.dose,
+        now.spent.duration_s + action.duration_s,
+        now.spent.irreversible + action.irreversible,
+    )
+    return _within_sums(setup, spent, (*now.done, action))
+
+
+def _within_sums(setup: CampaignSetup, spent: Spent, done: Sequence[Action]) -> Bools:
+    envelope, slack = setup.envelope, 1 + 1e-12
+    each = np.array(
+        [(a.cost, a.dose, a.duration_s, a.irreversible) for a in setup.actions], dtype=np.float64
+    )
+    fits = spent.cost + each[:, 0] <= setup.budget * slack
+    fits &= (spent.dose + each[:, 1] <= envelope.max_total_dose * slack) | (each[:, 1] == 0)
+    if envelope.max_duration_s is not None:
+        fits &= spent.duration_s + each[:, 2] <= envelope.max_duration_s * slack
+    fits &= (each[:, 3] == 0) | (spent.irreversible < envelope.max_irreversible)
+    gone = [_place(action) for action in done if action.irreversible]
+    touched = [place for place in gone if place is not None]
+    if touched:
+        fits &= np.array([not _is_gone(a, touched, envelope.site_radius) for a in setup.actions])
+    return fits
+
+
+def _place(action: Action) -> tuple[float, float] | None:
+    if action.verb not in POINT_VERBS:
+        return None
+    return action.number("x"), action.number("y")
+
+
+def _is_gone(action: Action, touched: Sequence[tuple[float, float]], radius: float) -> bool:
+    """Return whether an act that cannot be undone aims at a site that was changed before."""
+    place = _place(action) if action.irreversible else None
+    if place is None:
+        return False
+    return any(math.hypot(place[0] - x, place[1] - y) <= radius for x, y in touched)
+
+
+def _shots(setup: CampaignSetup, log: CampaignLog) -> tuple[Shot, ...]:
+    shots: list[Shot] = []
+    clock = 0.0
+    for entry, outcome in log.told:
+        done = act_as_done(setup, entry)
+        clock += done.duration_s
+        if outcome.started_s is not None:
+            clock = outcome.started_s
+        if not outcome.succeeded or outcome.readout is None:
+            continue
+        if not np.isfinite(setup.prior.expected[0, entry.act]):
+            continue
+        shots.append(
+            Shot(
+                entry.act, outcome.readout, outcome.readout_sd, done,
+                _moved(setup.actions[entry.act], done), clock, entry.purpose == "reference",
+            )
+        )  # fmt: skip
+    # results may come in another order than that of the acts; the drift goes by the latter
+    return tuple(sorted(shots, key=lambda shot: shot.time_s))
+
+
+def _moved(asked: Action, done: Action) -> bool:
+    """Return whether the act was done elsewhere than asked."""
+    for name, value in asked.args.items():
+        there = done.args[name]
+        if isinstance(value, str) or isinstance(there, str):
+            continue
+        if abs(float(there) - float(value)) > READ_BACK * (1.0 + abs(float(value))):
+            return True
+    return False
+
+
+def _belief(setup: CampaignSetup, shots: Sequence[Shot]) -> Belief:
+    """Return the belief after the shots; hypotheses are asked what they expect where each was."""
+    prior, n_columns = setup.prior, setup.prior.expected.shape[1]
+    elsewhere = [shot.done for shot in shots if shot.moved]
+    if elsewhere:
+        prior = prior_belief(
+            setup.hypotheses, [*setup.actions, *setup.target_acts, *elsewhere],
+            seed=setup.seed, n_members=setup.options.n_members,
+        )  # fmt: skip
+    belief, column = prior, n_columns
+    for shot in shots:
+        at = shot.act
+        if shot.moved:
+            at, column = column, column + 1
+        if shot.reference and setup.test is not None:
+            continue
+        noise = prior.noise_sd[:, at]
+        if shot.readout_sd is not None:
+            noise = np.full(len(noise), shot.readout_sd)
+        belief = belief.after(prior.expected[:, at], noise, shot.readout)
+    return replace(
+        belief, expected=belief.expected[:, :n_columns], noise_sd=belief.noise_sd[:, :n_columns]
+    )
+
+
+def _evidence(
+    setup: CampaignSetup, shots: Sequence[Shot], before: Standing | None
+) -> Evidence | None:
+    if setup.test is None:
+        return None
+    evidence, new = follow(setup.test), tuple(shots)
+    if before is not None and before.evidence is not None:
+        n_before = len(before.shots)
+        if before.shots == tuple(shots[:n_before]):
+            evidence, new = before.evidence, tuple(shots[n_before:])
+    for shot in new:
+        column = int(setup.test_columns[shot.act])
+        evidence = evidence.after(
+            column, _as_if_there(setup, shot, evidence), time_s=shot.time_s,
+            reference=shot.reference,
+        )  # fmt: skip
+    return evidence
+
+
+def _as_if_there(setup: CampaignSetup, shot: Shot, evidence: Evidence) -> float:
+    """Return the readout less what the hypotheses say the wrong place changed, on average."""
+    if not shot.moved or shot.reference:
+        return shot.readout
+    pair = prior_belief(
+        setup.hypotheses, [setup.actions[shot.act], shot.done],
+        seed=setup.seed, n_members=setup.options.n_members,
+    ).means()  # fmt: skip
+    if not np.isfinite(pair).all():
+        return shot.readout
+    return shot.readout - float(evidence.weights() @ (pair[:, 1] - pair[:, 0]))
+
+
+def envelope_refuses(setup: CampaignSetup, now: Standing, act: int) -> bool:
+    """Return whether the whole envelope, not only its sums, forbids the act next."""
+    last = f"step {len(now.done) + 1}:"
+    found = setup.envelope.violations([*now.done, setup.actions[act]])
+    return any(reason.startswith(last) for reason in found)
+
+
+def weights_by_name(setup: CampaignSetup, now: Standing) -> Mapping[str, float]:
+    """Return the weights of the hypotheses: those of the severity test where there is one."""
+    weights: Floats = now.belief.weights if now.evidence is None else now.evidence.weights()
+    return dict(zip(setup.prior.names, weights.tolist(), strict=True))
+
+
+def check_read_back(setup: CampaignSetup, entry: Entry) -> None:
+    """Refuse an outcome whose read-back makes no act."""
+    try:
+        act_as_done(setup, entry)
+    except InputError as error:
+        raise InputError(f"reported must make an act that is possible: {error}") from None

@@ -1,0 +1,318 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from physlearn.causal import (
+    Action,
+    ActionLibrary,
+    Hypothesis,
+    Outcome,
+    Planner,
+    Policy,
+    SafetyEnvelope,
+)  # fmt: skip
+from physlearn.causal.planners.campaign_setup import PlannerOptions
+from physlearn.causal.policies.situation import POLICIES, EffectTarget
+from physlearn.causal.severity.options import SeverityOptions
+from physlearn.checks import InputError
+
+FEW = PlannerOptions(n_members=400)
+ENVELOPE = SafetyEnvelope(100.0, (0, 0, 100, 100), bias_limits_volt=(-5, 5), max_irreversible=2)
+
+
+def bias(value, dose=0.0, **args):
+    return Action("change_bias", {"bias_V": float(value), **args}, dose, 1.0, 1.0)
+
+
+def line(name, slope, sd=0.5, weight=1.0):
+    return Hypothesis(name, weight, lambda a, rng, n: (slope * a.number("bias_V"), sd))
+
+
+LINES = (line("flat", 0.0), line("steep", 1.0))
+ACTS = tuple(bias(b, dose=1.0) for b in (0.5, 1.0, 2.0))
+
+
+def simple(**options):
+    return Planner(LINES, ACTS, ENVELOPE, 20.0, **{"rng": 0, **options})
+
+
+def run(planner, world, most=40):
+    """Shots until the planner stops."""
+    for shot in range(most):
+        questions = planner.ask()
+        if not questions:
+            return shot
+        planner.tell(questions[0].id, Outcome(world.do(questions[0].action)))
+    return most
+
+
+def test_reason_names_prediction_and_dose():
+    question = Planner(
+        LINES, [Action("expose_site", {"x": 1.0, "y": 1.0, "site": 17, "bias_V": 0.3}, 12.0, 1, 1)],
+        ENVELOPE, 9.0, rng=0,
+    ).ask()[0]  # fmt: skip
+    assert question.reason == (
+        "expose_site at site 17, because 'flat' predicts readout +0 and 'steep' +0.3; 12 % of the "
+        "dose."
+    )
+    assert [(e.hypothesis, e.mean, e.sd) for e in question.expected] == [
+        ("flat", 0.0, 0.5), ("steep", 0.3, 0.5),
+    ]  # fmt: skip
+    assert not question.asked_before
+
+
+def test_weights_are_bayes():
+    planner = simple()
+    readouts = []
+    for readout in (0.7, 0.9):
+        question = planner.ask()[0]
+        readouts.append((question.action.number("bias_V"), readout))
+        planner.tell(question.id, Outcome(readout))
+    odds = math.prod(math.exp(-2 * ((r - b) ** 2 - r**2)) for b, r in readouts)
+    weights = planner.verdict().weights
+    assert weights["steep"] / weights["flat"] == pytest.approx(odds)
+    rows = planner.summary()
+    assert rows["weight of steep"].iloc[-1] == pytest.approx(weights["steep"])
+    assert rows["readout"].tolist() == [0.7, 0.9]
+    assert set(rows["status"]) == {"told"}
+
+
+def test_stated_noise_of_a_readout_counts():
+    """A readout known to a tenth tells what a hundred of the usual ones would."""
+    sure, vague = simple(), simple()
+    sure.tell(sure.ask()[0].id, Outcome(1.2, readout_sd=0.1))
+    vague.tell(vague.ask()[0].id, Outcome(1.2, readout_sd=5.0))
+    assert sure.verdict().weights["steep"] > 0.999
+    assert vague.verdict().weights["steep"] == pytest.approx(0.504, abs=1e-3)
+
+
+def test_what_was_read_back_counts_not_what_was_sent():
+    """Commanded 2 V, reported .5 V: a readout of .5 is what the steep line expects there."""
+    planner = simple()
+    question = planner.ask()[0]
+    assert question.action.number("bias_V") == 2.0
+    planner.tell(
+        question.id, Outcome(0.5, commanded={"bias_V": 2.0}, reported={"bias_V": 0.5, "z": 9.0})
+    )
+    assert planner.verdict().weights["steep"] == pytest.approx(1 / (1 + math.exp(-0.5)))
+    unmoved = simple()
+    unmoved.tell(unmoved.ask()[0].id, Outcome(0.5, reported={"bias_V": 2.0}))
+    assert unmoved.verdict().weights["steep"] < 0.05
+
+
+def test_failed_acts_teach_about_the_verb_and_cost_dose():
+    planner = simple()
+    before = planner.verdict().weights
+    question = planner.ask()[0]
+    assert question.success_probability == 1.0
+    planner.tell(question.id, Outcome(9.0, succeeded=False, dose=3.0))
+    assert planner.verdict().weights == before
+    assert planner.spent.dose == 3.0
+    again = planner.ask()[0]
+    assert again.success_probability == pytest.approx(1 / 3)
+    assert "works in 33 % of attempts" in again.reason
+
+
+def test_two_tells_strangers_and_other_planners_are_refused():
+    planner, other = simple(), simple()
+    question, foreign = planner.ask()[0], other.ask()[0]
+    with pytest.raises(InputError, match="belongs to another planner"):
+        planner.tell(foreign.id, Outcome(0.0))
+    with pytest.raises(InputError, match="must be one that was asked"):
+        planner.tell(question.id + "9", Outcome(0.0))
+    with pytest.raises(InputError, match="must be an Outcome"):
+        planner.tell(question.id, 0.3)
+    assert planner.verdict().n_shots == 0
+    planner.tell(question.id, Outcome(0.3))
+    with pytest.raises(InputError, match=r"told already \(readout 0.3\)"):
+        planner.tell(question.id, Outcome(0.3))
+    assert planner.verdict().n_shots == 1
+
+
+def test_several_at_once_and_late_in_any_order():
+    planner = simple()
+    first, second, third = planner.ask(3)
+    assert len({first.id, second.id, third.id}) == 3
+    assert len(planner.open_questions) == 3
+    assert planner.spent.dose == 3.0
+    planner.tell(third.id, Outcome(0.2))
+    planner.forget(first.id)
+    planner.tell(second.id, Outcome(0.1))
+    ordered = planner.verdict().weights
+    planner.tell(first.id, Outcome(0.0))
+    assert planner.open_questions == ()
+    straight = simple()
+    for question, readout in zip(straight.ask(3), (0.0, 0.1, 0.2), strict=True):
+        straight.tell(question.id, Outcome(readout))
+    assert planner.verdict().weights == pytest.approx(straight.verdict().weights)
+    assert ordered != planner.verdict().weights
+
+
+def test_questions_asked_at_once_complement_each_other():
+    """What two sites tell is asked of both, not twice of the one that tells a little more."""
+    laws = [
+        Hypothesis(
+            "both", 1.0, lambda a, rng, n: (0.0, 1.0), noise_sd=0.1,
+            joint=lambda acts, rng, n, s=sign: s * 0.15
+            + rng.normal(size=(n, 2))[:, [int(a.number("site")) for a in acts]],
+        )
+        for sign in (1,)
+    ]  # fmt: skip
+    laws.append(
+        Hypothesis(
+            "none", 1.0, lambda a, rng, n: (0.0, 1.0), noise_sd=0.1,
+            joint=lambda acts, rng, n: np.zeros((n, len(acts))),
+        )
+    )  # fmt: skip
+    acts = [bias(0.5 + 0.001 * site, site=site) for site in (0, 1)]
+    planner = Planner(laws, acts, ENVELOPE, 9.0, rng=1, options=FEW)
+    assert {q.action.args["site"] for q in planner.ask(2)} == {0, 1}
+
+
+def test_forgotten_questions_keep_or_give_back_their_dose():
+    planner = simple()
+    lost, undone = planner.ask(2)
+    planner.forget(lost.id)
+    planner.forget(undone.id, done=False)
+    assert planner.spent.dose == 1.0
+    with pytest.raises(InputError, match="not open: it is forgotten"):
+        planner.forget(lost.id)
+
+
+def test_acts_outside_envelope_and_budget_are_never_asked():
+    site = {"x": 5.0, "y": 5.0, "bias_V": 3.0}
+    acts = [
+        bias(5.5), bias(0.5, dose=30.0), bias(3.0, dose=101.0),
+        Action("expose_site", site, 1.0, 1.0, 1.0, irreversible=True),
+        Action("expose_site", {**site, "x": 500.0}, 1.0, 1.0, 1.0),
+    ]  # fmt: skip
+    planner = Planner(
+        (line("flat", 0.0, sd=9.0), line("steep", 0.1, sd=9.0)), acts, ENVELOPE, 9.0, rng=0,
+        options=PlannerOptions(min_information_nats=0.0),
+    )  # fmt: skip
+    asked = []
+    for _ in range(9):
+        questions = planner.ask()
+        if not questions:
+            break
+        asked.append(questions[0].action)
+        planner.tell(questions[0].id, Outcome(0.1, reported={"x": 5.2}))
+    # the site once (read back elsewhere, but aimed at), the dear act while the dose lasts
+    assert [a.verb for a in asked].count("expose_site") == 1
+    assert [a.dose for a in asked].count(30.0) == 3
+    assert len(asked) == 4
+    assert planner.verdict().kind == "abstain"
+    assert "spent" in planner.verdict().sentence
+    assert planner.ask() == ()
+    assert not ENVELOPE.violations(asked)
+
+
+def test_budget_ends_the_asking():
+    planner = Planner((line("flat", 0.0, 9.0), line("steep", 0.5, 9.0)), ACTS, ENVELOPE, 3.5, rng=0)
+    shots = 0
+    while questions := planner.ask():
+        shots += 1
+        planner.tell(questions[0].id, Outcome(0.0))
+    assert shots == 3
+    assert planner.verdict().kind == "abstain"
+
+
+def test_a_harmless_act_that_tells_as_much_goes_first():
+    burn = Action("expose_site", {"x": 1.0, "y": 1.0, "bias_V": 1.0}, 0.0, 1.0, 1.0,
+                  irreversible=True)  # fmt: skip
+    planner = Planner(LINES, [burn, bias(0.98)], ENVELOPE, 9.0, rng=0)
+    assert planner.ask()[0].action.verb == "change_bias"
+    planner = Planner(LINES, [burn, bias(0.5)], ENVELOPE, 9.0, rng=0)
+    question = planner.ask()[0]
+    assert question.action.irreversible
+    assert "changed for good" in question.reason
+
+
+def test_not_separable_without_severity(twins, toy):
+    planner = Planner(twins, toy.actions, toy.envelope, 40.0, rng=2, options=FEW)
+    shots = run(planner, toy.world("threshold", 1))
+    assert planner.verdict().kind == "not separable"
+    assert shots == 6
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_every_policy_asks_allowed_acts_and_resumes(name, toy, tmp_path):
+    policy = Policy(
+        name, target=EffectTarget(toy.actions[-1], threshold=0.5), wanted_readout=0.4,
+        edges={h.name: [("bias", "response")][: k % 2] for k, h in enumerate(toy.hypotheses)},
+    )  # fmt: skip
+    acts = toy.actions
+    if name == "edge entropy":
+        acts = tuple(Action(a.verb, {**a.args, "column": "bias"}, a.dose, 1.0, 1.0) for a in acts)
+    world = toy.world("saturation", 3)
+
+    def planner(file):
+        return Planner(
+            toy.hypotheses, acts, toy.envelope, 40.0, policy=policy, rng=4, options=FEW,
+            state_file=tmp_path / file,
+        )  # fmt: skip
+
+    straight, stopped = planner("a.json"), planner("b.json")
+    readouts = world.expected + 0.1
+    for _ in range(5):
+        stopped = planner("b.json")
+        pairs = list(zip(straight.ask(), stopped.ask(), strict=True))
+        for one, other in pairs:
+            assert one.action == other.action
+            assert one.reason == other.reason
+            readout = float(readouts[acts.index(one.action)])
+            straight.tell(one.id, Outcome(readout))
+            stopped.tell(other.id, Outcome(readout))
+    assert straight.verdict().weights == stopped.verdict().weights
+
+
+def test_own_reward():
+    def middle(situation):
+        return -np.abs(np.arange(len(situation.actions)) - 1.0)
+
+    question = simple(policy=middle).ask()[0]
+    assert question.action.number("bias_V") == 1.0
+    assert "reward function" in question.reason
+
+
+def test_plan_of_what_is_left():
+    planner = simple()
+    plan = planner.plan(3)
+    plan.validate()
+    assert plan.steps[0].action == planner.ask()[0].action
+    assert plan.envelope.max_total_dose == 100.0
+    assert planner.plan().envelope.max_total_dose == 99.0
+    assert json.loads(plan.to_json())["budget"] == 20.0
+
+
+def test_library_keeps_its_attempts():
+    library = ActionLibrary(ACTS, {"change_bias": (3, 7)})
+    question = Planner(LINES, library, ENVELOPE, 9.0, rng=0).ask()[0]
+    assert question.success_probability == pytest.approx(4 / 12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hypotheses": LINES[:1]}, "at least two"),
+        ({"actions": ()}, "at least one Action"),
+        ({"envelope": 3.0}, "envelope must be a SafetyEnvelope"),
+        ({"budget": math.nan}, "budget must be a finite number"),
+        ({"budget": True}, "budget must be a finite number"),
+        ({"budget": "99"}, "budget must be a finite number"),
+        ({"policy": "clever"}, "policy must be one of"),
+        ({"policy": 3}, "policy must be a name"),
+        ({"severity": 2.0}, "severity must be SeverityOptions"),
+        ({"severity": SeverityOptions(region=(0, 9))}, "region must hold actions"),
+        ({"severity": SeverityOptions(), "options": 1.0}, "options must be PlannerOptions"),
+    ],
+)
+def test_bad_input_is_refused(changes, message):
+    given = {"hypotheses": LINES, "actions": ACTS, "envelope": ENVELOPE, "budget": 9.0, "rng": 0}
+    given |= changes
+    with pytest.raises(InputError, match=message):
+        Planner(**given)
+    with pytest.raises(InputError, match="n must be"):
+        simple().ask(0)
