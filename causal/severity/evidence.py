@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.causal.actions import strict_number
 from physlearn.causal.severity.design_table import DesignTable
 from physlearn.causal.severity.deviation_classes import (
     DeviationClass,
@@ -105,18 +107,40 @@ class Evidence:
         *,
         time_s: float | None = None,
         reference: bool = False,
+        expected: Sequence[Floats] | None = None,
+        noise_sd: float | None = None,
     ) -> Evidence:
-        """Return the evidence with one more shot."""
+        """Return the evidence with one more shot.
+
+        Parameters
+        ----------
+        action_index, readout
+            The act and what was read; the act nearest to what was done when it was missed.
+        time_s, reference
+            As in `History`.
+        expected
+            What the members of every hypothesis expect of what was done in fact, an array
+            (n_members,) each; those of the act when None. Deviations stay those of the act.
+        noise_sd
+            Of this readout; that of the act when None.
+        """
         if not 0 <= action_index < self.test.table.n_actions:
             raise InputError(
                 f"action_index must be from 0 to {self.test.table.n_actions - 1}; "
                 f"got {action_index!r}."
             )
+        if noise_sd is not None:
+            strict_number("noise_sd", noise_sd, above=0)
+        if expected is not None:
+            _check_expected(self.test, expected)
         history = self.history.after(action_index, readout, time_s, reference)
         drifting = self.test.options.drift_sd > 0
         if reference and not drifting:
             return Evidence(self.test, history, self.parts, self.n_counted)
-        parts = tuple(_added(self, k, history) for k in range(len(self.parts)))
+        parts = tuple(
+            _added(self, k, history, None if expected is None else expected[k], noise_sd)
+            for k in range(len(self.parts))
+        )
         return Evidence(self.test, history, parts, self.n_counted + 1)
 
     def log_likelihood(self, hypothesis: int) -> Floats:
@@ -288,22 +312,34 @@ def _empty(test: SeverityTest, k: int) -> Part:
     return Part(np.zeros(n), 0.0, zeros, zeros, np.zeros((0, 0)), np.zeros((0, n)), nothing)
 
 
-def _added(evidence: Evidence, k: int, history: History) -> Part:
+def _check_expected(test: SeverityTest, expected: Sequence[Floats]) -> None:
+    shapes = [(len(members),) for members in test.table.members]
+    given = [np.shape(values) for values in expected]
+    if given != shapes or not all(np.isfinite(values).all() for values in expected):
+        raise InputError(
+            f"expected must hold finite arrays of shapes {shapes}, one per hypothesis; got {given}."
+        )
+
+
+def _added(
+    evidence: Evidence, k: int, history: History, expected: Floats | None, noise_sd: float | None
+) -> Part:
     """Return the part of hypothesis k with the last shot of the history added."""
     test, part = evidence.test, evidence.parts[k]
     j, reference = int(history.action_index[-1]), bool(history.reference[-1])
-    noise = float(test.table.noise_sd[k, j])
+    scale = float(test.table.noise_sd[k, j])
+    noise = scale if noise_sd is None else noise_sd
     if reference:
         start = history.readout[history.reference][0]
         residual = np.full(len(part.squares), history.readout[-1] - start)
         shapes = [np.zeros(len(c.member), np.float32) for c in test.classes[k]]
     else:
-        residual = history.readout[-1] - test.columns[k][j]
-        shapes = [c.shape[j] * np.float32(noise) for c in test.classes[k]]
+        residual = history.readout[-1] - (test.columns[k][j] if expected is None else expected)
+        shapes = [c.shape[j] * np.float32(scale) for c in test.classes[k]]
     factor, residuals, deviations = part.factor, part.residuals, part.deviations
     sd = noise
     if test.options.drift_sd > 0:
-        row, sd = _factor_row(test, k, history, factor)
+        row, sd = _factor_row(test, history, factor, noise)
         residual = residual - row @ residuals
         shapes = [s - row.astype(np.float32) @ d for s, d in zip(shapes, deviations, strict=True)]
         factor = np.block([[factor, np.zeros((len(row), 1))], [row[None], np.array([[sd]])]])
@@ -324,15 +360,15 @@ def _added(evidence: Evidence, k: int, history: History) -> Part:
 
 
 def _factor_row(
-    test: SeverityTest, k: int, history: History, factor: Floats
+    test: SeverityTest, history: History, factor: Floats, noise: float
 ) -> tuple[Floats, float]:
     """Return the next row of the Cholesky factor of the shots' covariance, and its corner."""
     times, marks = history.time_s - history.time_s[0], history.reference
-    noise = test.table.noise_sd[k, history.action_index]
     covariance = drift_covariance(test.options, times[-1:], times)[0]
     if marks[-1]:
-        covariance = covariance + marks * (LEVEL_SD * noise[-1]) ** 2
-    covariance[-1] += noise[-1] ** 2
+        level = test.table.noise_sd[:, history.action_index[-1]].mean()
+        covariance = covariance + marks * (LEVEL_SD * level) ** 2
+    covariance[-1] += noise**2
     row = np.linalg.solve(factor, covariance[:-1]) if len(factor) else np.zeros(0)
     return row, math.sqrt(float(covariance[-1] - row @ row))
 

@@ -114,6 +114,20 @@ def test_history_may_be_replayed():
     assert one.log_none() == other.log_none()
 
 
+def test_what_was_read_back_counts_not_what_was_commanded():
+    """A shot that landed on the next act's place, with its noise, is a shot at that act."""
+    test = declare_test(small_table(), rng=0)
+    there = [members[:, 8] for members in test.table.members]
+    commanded = follow(test).after(7, 0.8, expected=there, noise_sd=float(NOISE[8]))
+    done = follow(test).after(8, 0.8)
+    gap = commanded.log_marginal() - done.log_marginal()
+    assert gap == pytest.approx(0.0, abs=1e-12)
+    with pytest.raises(InputError, match=r"shapes \[\(40,\), \(30,\)\]"):
+        follow(test).after(7, 0.8, expected=there[:1])
+    with pytest.raises(InputError, match="noise_sd must be above 0"):
+        follow(test).after(7, 0.8, noise_sd=0.0)
+
+
 def test_digest_names_what_was_declared():
     digests = {
         declare_test(small_table(), rng=0).digest,
