@@ -210,16 +210,26 @@ def _usable(raw: Floats, names: Sequence[str]) -> tuple[list[int], list[str]]:
 
 def trend_basis(table: PatchTable) -> Floats:
     """Return an orthonormal basis of the mean, a plane, and the varying numeric covariates."""
-    terms = [np.ones(table.n_patches), *(table.centers - table.centers.mean(axis=0)).T]
+    mean = np.full(table.n_patches, table.n_patches**-0.5)
+    return np.column_stack([mean, trend_terms(table)])
+
+
+def trend_terms(table: PatchTable, *, plane: bool = True) -> Floats:
+    """Return an orthonormal basis, mean-free, of a plane and the varying numeric covariates."""
+    terms = [*table.centers.T] if plane else []
     if table.covariates is not None:
         for name in table.covariates.columns:
             values = table.covariates[name]
             if values.dtype.kind in "biuf" and np.isfinite(values).all():
                 terms.append(np.asarray(values, dtype=np.float64))
-    matrix = np.stack(terms, axis=1)
-    matrix[:, 1:] -= matrix[:, 1:].mean(axis=0)
+    matrix = np.reshape(terms, (len(terms), table.n_patches)).T
+    largest = np.abs(matrix).max(axis=0)
+    matrix = matrix - matrix.mean(axis=0)
     size = np.sqrt((matrix**2).mean(axis=0))
-    matrix = matrix[:, size > 0] / size[size > 0]
+    varying = size > 1e-12 * largest
+    matrix = matrix[:, varying] / size[varying]
+    if not matrix.shape[1]:
+        return np.zeros((table.n_patches, 0))
     left, singular, _ = np.linalg.svd(matrix, full_matrices=False)
     return np.asarray(left[:, singular > 1e-8 * singular[0]], dtype=np.float64)
 

@@ -19,6 +19,44 @@ CROSS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 HERE = ((0, 0),)
 
 
+COPIES = (
+    {(0, 0): 1.0},
+    dict.fromkeys(CROSS[1:], 0.25),
+    {(0, 0): 1.0, **dict.fromkeys(CROSS[1:], -0.25)},
+)
+"""Weights of neighbours in linear copies of a column: itself, the mean of four, the difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A field that features are filtered and shifted copies of.
+
+    Attributes
+    ----------
+    power
+        Power of the copy.
+    copy
+        Number of the copy in `COPIES`.
+    term
+        Location term that multiplies it.
+    length
+        Smoothing in patches.
+    shifts
+        In patches, one a feature.
+    """
+
+    power: int = 1
+    copy: int = 0
+    term: int = 0
+    length: float = 0.0
+    shifts: tuple[tuple[int, int], ...] = HERE
+
+    @property
+    def field(self) -> tuple[int, int, int]:
+        """Power, copy and location term: what there is before filters and shifts."""
+        return self.power, self.copy, self.term
+
+
 @dataclass(frozen=True, slots=True)
 class Dictionary:
     """Which features of a conditioning column a regression may use, and in which band.
@@ -42,35 +80,42 @@ class Dictionary:
     shifts: tuple[tuple[int, int], ...] = THIRTEEN
     squares: tuple[tuple[int, int], ...] = CROSS
     cubes: tuple[tuple[int, int], ...] = HERE
+    near: tuple[tuple[int, int], ...] = HERE
     degree: int = 2
     trend: int = 2
     cutoff: float = 2.6
     margin: int = 2
 
     @property
-    def bases(self) -> list[tuple[int, int, float, tuple[tuple[int, int], ...]]]:
-        """Power, location term, smoothing length in patches and shifts; the column itself first."""
-        ordered = ((0, 0), *(s for s in self.shifts if s != (0, 0)))
-        found: list[tuple[int, int, float, tuple[tuple[int, int], ...]]] = [
-            (1, 0, 0.0, ordered), (1, 0, 1.5, HERE), (1, 0, 3.0, HERE),
-        ]  # fmt: skip
+    def bases(self) -> list[Base]:
+        """Fields that features are shifts of; the column itself first."""
+        ordered = (HERE[0], *(s for s in self.shifts if s != HERE[0]))
+        found = [Base(shifts=ordered), Base(length=1.5), Base(length=3.0)]
         if self.squares:
-            found += [(2, 0, 0.0, self.squares), (2, 0, 1.5, HERE)]
+            found += [Base(2, shifts=self.squares), Base(2, length=1.5)]
+        if self.near:
+            found += [Base(2, copy=k, shifts=self.near) for k in range(1, len(COPIES))]
         if self.cubes:
-            found += [(3, 0, 0.0, self.cubes)]
+            found += [Base(3, shifts=self.cubes)]
         n_location = (self.degree + 1) * (self.degree + 2) // 2
-        return found + [(1, m, 0.0, HERE) for m in range(1, n_location)]
+        return found + [Base(term=m) for m in range(1, n_location)]
 
     @property
     def size(self) -> int:
         """Number of features of one column."""
-        return sum(len(shifts) for *_, shifts in self.bases)
+        return sum(len(base.shifts) for base in self.bases)
+
+    @property
+    def of_neighbours(self) -> Integers:
+        """Numbers of the features that are powers of neighbours' copies, counted in a column."""
+        own = np.repeat([base.copy for base in self.bases], [len(b.shifts) for b in self.bases])
+        return np.flatnonzero(own).astype(np.int64)
 
 
 NARROW = Dictionary()
 LEAN = Dictionary(shifts=CROSS, squares=HERE, cubes=(), degree=1, trend=2)
 LEAN_LONG = Dictionary(shifts=NINE, squares=HERE, cubes=(), degree=1, trend=2, cutoff=2.0)
-WIDE = Dictionary(shifts=TWENTY_ONE, degree=3, trend=3, cutoff=1.9)
+WIDE = Dictionary(shifts=TWENTY_ONE, near=CROSS, degree=3, trend=3, cutoff=1.9)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,6 +183,19 @@ def location_terms(shape: tuple[int, int], degree: int) -> Floats:
         for k in range(total + 1)
     ]
     return np.stack(terms)
+
+
+def copies(values: Floats) -> list[Floats]:
+    """Return the copies of a field (rows, columns) that `COPIES` names."""
+    wide = np.pad(values, 1, mode="edge")
+    rows, columns = values.shape
+    return [
+        sum(
+            (w * wide[1 + a : 1 + a + rows, 1 + b : 1 + b + columns] for (a, b), w in c.items()),
+            np.zeros_like(values),
+        )
+        for c in COPIES
+    ]
 
 
 def wick_powers(values: Floats, variance: Floats | float, highest: int) -> list[Floats]:

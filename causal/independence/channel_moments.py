@@ -14,12 +14,13 @@ from physlearn.causal.independence.channel_dictionary import (
     Dictionary,
     Grid,
     block_rows,
+    copies,
     location_terms,
     radial_spectrum,
     smoothing,
     wick_powers,
 )
-from physlearn.causal.independence.channel_noise import ChannelNoise, noise_grams
+from physlearn.causal.independence.channel_noise import ChannelNoise, Powers, noise_grams
 from physlearn.causal.spatial_layout import Floats, Integers
 
 
@@ -51,6 +52,8 @@ class ChannelMoments:
         The cells.
     band
         Share of the waves that the filter lets through.
+    of_neighbours
+        Which features of a column are powers of its neighbours' copies.
     """
 
     features: NDArray[np.float32]
@@ -64,6 +67,7 @@ class ChannelMoments:
     order: Integers
     grid: Grid
     band: float
+    of_neighbours: Integers
 
     def features_of(self, given: Sequence[int]) -> Integers:
         """Return the features of columns and the trend, in order."""
@@ -153,10 +157,8 @@ def channel_moments(
     n_trend = (dictionary.trend + 1) * (dictionary.trend + 2) // 2
     features = np.empty((p * size + n_trend, len(order)))
     powers = []
-    highest = max(r for r, *_ in dictionary.bases)
     for c in range(p):
-        own = wick_powers(fields[c], noise.images(grid, c, c), highest)
-        own = [own[0], *(grid.filled(t) for t in own[1:])]
+        own = powers_of(fields[c], grid, noise, c, dictionary)
         powers.append(own)
         _write_features(
             features[c * size : (c + 1) * size], own, locations, grid, transfer, dictionary, order
@@ -189,12 +191,28 @@ def channel_moments(
         order=order,
         grid=grid,
         band=band,
+        of_neighbours=dictionary.of_neighbours,
     )
+
+
+def powers_of(
+    field: Floats, grid: Grid, noise: ChannelNoise, column: int, dictionary: Dictionary
+) -> Powers:
+    """Return the `wick_powers` of each copy of a column, by copy and power."""
+    variance = noise.images(grid, column, column)
+    found: Powers = {}
+    for k, copy in enumerate(copies(field)):
+        highest = max((b.power for b in dictionary.bases if b.copy == k), default=0)
+        if highest:
+            factor = float(noise.of_copies(column, column)[0, 0][k, k])
+            own = wick_powers(copy, factor * variance, highest)
+            found[k] = [own[0], *(grid.filled(t) for t in own[1:])]
+    return found
 
 
 def _write_features(
     out: Floats,
-    powers: list[Floats],
+    powers: Powers,
     locations: Floats,
     grid: Grid,
     transfer: Floats,
@@ -204,16 +222,17 @@ def _write_features(
     """Write the filtered features of one column, shape (size, n_used), into `out`."""
     waves = grid.waves
     columns = grid.shape[1]
-    modes: dict[tuple[int, int], Floats] = {}
+    modes: dict[tuple[int, int, int], Floats] = {}
     row = 0
-    for power, term, length, shifts in dictionary.bases:
-        if (power, term) not in modes:
-            base = powers[power] * locations[term]
-            modes[power, term] = fft.dctn(base - base.mean(), norm="ortho") * transfer
-        coefficients = modes[power, term]
-        if length:
-            coefficients = coefficients * smoothing(waves, length)
+    for base in dictionary.bases:
+        key = base.field
+        if key not in modes:
+            field = powers[base.copy][base.power] * locations[base.term]
+            modes[key] = fft.dctn(field - field.mean(), norm="ortho") * transfer
+        coefficients = modes[key]
+        if base.length:
+            coefficients = coefficients * smoothing(waves, base.length)
         filtered = fft.idctn(coefficients, norm="ortho").ravel()
-        for a, b in shifts:
+        for a, b in base.shifts:
             out[row] = filtered[order + (a * columns + b)]
             row += 1

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from math import comb, factorial
 
 import numpy as np
 from scipy import fft
 
-from physlearn.causal.independence.channel_dictionary import Dictionary, Grid, smoothing
+from physlearn.causal.independence.channel_dictionary import COPIES, Dictionary, Grid, smoothing
 from physlearn.causal.spatial_layout import Floats, Integers
+
+
+def _copy_overlaps() -> dict[tuple[int, int], Floats]:
+    """Return how much of the same patch two copies of a column hold, by lag and copies."""
+    found: dict[tuple[int, int], Floats] = {}
+    for (k, copy), (m, other) in product(enumerate(COPIES), repeat=2):
+        for ((a, b), mine), ((c, d), theirs) in product(copy.items(), other.items()):
+            matrix = found.setdefault((a - c, b - d), np.zeros((len(COPIES), len(COPIES))))
+            matrix[k, m] += mine * theirs
+    return found
+
+
+COPY_OVERLAPS = _copy_overlaps()
+Powers = dict[int, list[Floats]]
+"""Wick powers of a column on the grid, by copy (`COPIES`) and power."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +59,21 @@ class ChannelNoise:
         one, two = self.correlation[:, first], self.correlation[:, second]
         # between columns nothing is measured: their geometric mean, which is exact for equal ones
         return np.asarray(np.sign(one + two) * np.sqrt(np.maximum(one * two, 0.0)))
+
+    def of_copies(self, first: int, second: int) -> dict[tuple[int, int], Floats]:
+        """Return the correlation of errors of the copies of two columns, by lag.
+
+        Returns
+        -------
+        dict
+            Lag -> shape (n_copies, n_copies), in units of the errors of the columns themselves.
+        """
+        found: dict[tuple[int, int], Floats] = {}
+        for lag, correlation in zip(self.lags, self.correlations(first, second), strict=True):
+            for (a, b), overlap in COPY_OVERLAPS.items():
+                key = (int(lag[0]) + a, int(lag[1]) + b)
+                found[key] = found.get(key, 0.0) + correlation * overlap
+        return {lag: matrix for lag, matrix in found.items() if np.abs(matrix).max() > 1e-9}
 
     def images(self, grid: Grid, first: int, second: int) -> Floats:
         """Return the covariance of the errors of two columns of the same patch, on the grid."""
@@ -121,67 +152,88 @@ def noise_grams(
     dict
         Column pair (i <= j) -> shape (n_blocks, n_features of a column, the same).
     """
-    order, cuts = rows
     bases = dictionary.bases
-    kernels = sorted({length for _, _, length, _ in bases})
-    shifts = np.array([shift for *_, group in bases for shift in group])
-    own = np.repeat(np.arange(len(bases)), [len(group) for *_, group in bases])
-    kind = np.array([kernels.index(length) for _, _, length, _ in bases])[own]
-    reach = 2 * int(np.abs(shifts).max()) + int(np.abs(noise.lags).max(initial=0))
+    kernels = sorted({base.length for base in bases})
+    shifts = np.array([shift for base in bases for shift in base.shifts])
+    repeats = [len(base.shifts) for base in bases]
+    kind = np.repeat([kernels.index(base.length) for base in bases], repeats)
+    # bases that differ in their smoothing only are one field before the filter
+    fields = list(dict.fromkeys(base.field for base in bases))
+    own = np.repeat([fields.index(base.field) for base in bases], repeats)
+    copy = np.array([k for _, k, _ in fields])
+    reach = 2 * int(np.abs(shifts).max()) + int(np.abs(noise.lags).max(initial=0)) + 2
     overlaps = kernel_overlaps(grid.shape, weights, kernels, reach)
+    derived = [_derived(fields, own_powers, locations) for own_powers in powers]
     grams: dict[tuple[int, int], Floats] = {}
     p = noise.covariance.shape[1]
-    counts = np.diff(cuts).astype(np.float64)
     for i in range(p):
         for j in range(i, p):
             if not noise.covariance[:, i, j].any():
                 continue
             nu = noise.images(grid, i, j)
-            total = np.zeros((len(counts), len(own), len(own)))
-            for lag, correlation in zip(noise.lags, noise.correlations(i, j), strict=True):
-                if correlation == 0.0:
-                    continue
-                # errors of the same patch are counted block by block, those of neighbours as one
-                parts = cuts if not lag.any() else cuts[[0, -1]]
-                base = _base_products(
-                    bases, powers[i], powers[j], locations, correlation * nu, lag, order, parts
-                )
-                apart = np.abs(shifts[None, :] - shifts[:, None] - lag)
-                factor = overlaps[kind[:, None], kind[None, :], apart[..., 0], apart[..., 1]]
-                base /= np.diff(parts)[:, None, None]
-                total += base[:, own[:, None], own[None, :]] * factor
-            grams[i, j] = total
+            of_patch, of_neighbours = np.zeros((2, 1, len(own), len(own)))
+            for lag, correlation in noise.of_copies(i, j).items():
+                if i == j and lag < (0, 0):
+                    continue  # the transpose of what the opposite lag adds
+                between = correlation[copy[:, None], copy]
+                base = _field_products(derived[i], derived[j], between, nu, lag, rows)
+                apart = np.abs(shifts - shifts[:, None] - np.array(lag))
+                factor = overlaps[kind[:, None], kind, apart[..., 0], apart[..., 1]]
+                added = base[:, own[:, None], own] * factor
+                if lag == (0, 0):
+                    of_patch = added
+                else:
+                    of_neighbours += added + (added.transpose(0, 2, 1) if i == j else 0.0)
+            grams[i, j] = of_patch + of_neighbours
     return grams
 
 
-def _base_products(
-    bases: list[tuple[int, int, float, tuple[tuple[int, int], ...]]],
-    first: list[Floats],
-    second: list[Floats],
-    locations: Floats,
+def _derived(
+    fields: list[tuple[int, int, int]], powers: Powers, locations: Floats
+) -> list[tuple[Integers, Floats]]:
+    """Return, for each number j of errors, the fields with as many and what multiplies them.
+
+    That is root(j!) C(r, j) times the power r - j and the location term, shape (m, n_cells).
+    """
+    found = []
+    for j in range(1, max(power for power, *_ in fields) + 1):
+        chosen = [k for k, (power, *_) in enumerate(fields) if power >= j]
+        values = [
+            np.sqrt(factorial(j)) * comb(power, j) * (locations[term] * powers[copy][power - j])
+            for power, copy, term in (fields[k] for k in chosen)
+        ]
+        found.append((np.array(chosen), np.stack(values).reshape(len(chosen), -1)))
+    return found
+
+
+def _field_products(
+    first: list[tuple[Integers, Floats]],
+    second: list[tuple[Integers, Floats]],
+    correlation: Floats,
     nu: Floats,
-    lag: Integers,
-    order: Integers,
-    cuts: Integers,
+    lag: tuple[int, int],
+    rows: tuple[Integers, Integers],
 ) -> Floats:
-    """Return block sums of the errors' part of products of unfiltered features, one lag apart."""
-    highest = max(r for r, *_ in bases)
-    n_blocks, m = len(cuts) - 1, len(bases)
-    sums = np.zeros((n_blocks, m, m))
-    there = (-int(lag[0]), -int(lag[1]))
+    """Return block means of the errors' part of products of unfiltered fields, one lag apart."""
+    order, cuts = rows
+    there = order
+    if lag != (0, 0):
+        # errors of the same patch are counted block by block, those of neighbours as one
+        cuts = cuts[[0, -1]]
+        number = np.arange(nu.size).reshape(nu.shape)
+        there = np.roll(number, (-lag[0], -lag[1]), axis=(0, 1)).ravel()[order]
+    sums = np.zeros((len(cuts) - 1, *correlation.shape))
     covariance = nu.ravel()[order]
-    for j in range(1, highest + 1):
-        left, right = np.zeros((m, len(order))), np.zeros((m, len(order)))
-        for b, (r, term, _, _) in enumerate(bases):
-            if r >= j:
-                size = np.sqrt(factorial(j)) * comb(r, j)
-                left[b] = size * (locations[term] * first[r - j]).ravel()[order]
-                field = locations[term] * second[r - j]
-                if there != (0, 0):
-                    field = np.roll(field, there, axis=(0, 1))
-                right[b] = size * field.ravel()[order]
-        left *= -((-covariance) ** j)
-        for block in range(n_blocks):
+    for j, ((mine, left), (theirs, right)) in enumerate(zip(first, second, strict=True), 1):
+        between = correlation[mine[:, None], theirs] ** j
+        used, other = np.abs(between).max(axis=1) > 1e-9, np.abs(between).max(axis=0) > 1e-9
+        if not used.any():
+            continue
+        one = left[used][:, order] * -((-covariance) ** j)
+        two = right[other][:, there]
+        factor = between[np.ix_(used, other)]
+        here = np.ix_(mine[used], theirs[other])
+        for block in range(len(sums)):
             part = slice(cuts[block], cuts[block + 1])
-            sums[block] += left[:, part] @ right[:, part].T
-    return sums
+            sums[block][here] += factor * (one[:, part] @ two[:, part].T)
+    return np.asarray(sums / np.diff(cuts)[:, None, None])

@@ -34,6 +34,8 @@ class ChannelScore:
         Patches that carry the same information, if independent.
     parts
         Contribution of each block to the value, shape (n_blocks,).
+    mended
+        What the powers of neighbours' copies took out: curved responses to a blurred column.
     """
 
     value: float
@@ -43,6 +45,7 @@ class ChannelScore:
     scale: float
     n_effective: float
     parts: Floats
+    mended: float
 
 
 class Scorer:
@@ -159,7 +162,17 @@ class Scorer:
             scale=float(np.sqrt(first.true * second.true)),
             n_effective=n_effective,
             parts=parts,
+            mended=self._mended(fit, len(given), first, second),
         )
+
+    def _mended(self, fit: _Fit, n_given: int, first: _Residual, second: _Residual) -> float:
+        """Return how much larger the value is without the powers of neighbours' copies."""
+        size, near = self.moments.size, self.moments.of_neighbours
+        if not n_given or not len(near):
+            return 0.0
+        used = np.concatenate([k * size + near for k in range(n_given)])
+        left, right = first.coefficients[used], second.coefficients[used]
+        return float(left @ np.linalg.solve(fit.inverse[np.ix_(used, used)], right))
 
     def _noise_part(self, fit: _Fit, x: int, y: int, first: _Residual, second: _Residual) -> float:
         """Return what the errors add to the mean product of two residuals."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from physlearn.causal.columns import Columns
+from physlearn.causal.independence.block_test import BlockTest, Key, key_of
 from physlearn.causal.independence.channel_dictionary import (
     LEAN,
     LEAN_LONG,
@@ -23,7 +24,6 @@ from physlearn.causal.independence.channel_moments import channel_moments
 from physlearn.causal.independence.channel_noise import ChannelNoise
 from physlearn.causal.independence.channel_score import ChannelScore, Scorer
 from physlearn.causal.independence.unknown_errors import errors_could_explain
-from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_score import SpatialScore
 from physlearn.causal.spatial_test import IndependenceResult, require_blocks
 from physlearn.checks import InputError
@@ -34,7 +34,8 @@ BAND = 0.6
 """Share of the patches that count in the band, for choosing a dictionary before it is filtered."""
 DETERMINED_SHARE = 1e-4
 """Columns of which conditioning leaves less of their own variance are determined by the others."""
-Key = tuple[int, int, tuple[int, ...]]
+UNMENDED_SHARE = 0.5
+"""Share of what neighbours' powers mend of curved responses that may be left unmended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,22 +159,46 @@ class ChannelIndependenceTest:
         """Number of spatial blocks that `on_blocks` chooses from."""
         return len(self._scorer(self._first(0)).moments.counts)
 
-    def on_blocks(self, chosen: NDArray[np.bool_]) -> BlockIndependenceTest:
+    def on_blocks(self, chosen: NDArray[np.bool_]) -> BlockTest:
         """Return the same test on the patches of some spatial blocks only, nearly for free.
-
-        The score does not change to first order with the fit, so the fits of the whole table
-        serve, and a part is the mean of its blocks' contributions.
 
         Parameters
         ----------
         chosen
             One answer per block, shape (n_blocks,).
         """
-        return BlockIndependenceTest(self, require_blocks(chosen, self.n_blocks))
+        return BlockTest(self, require_blocks(chosen, self.n_blocks))
+
+    def of_part(self, key: Key, chosen: NDArray[np.bool_]) -> IndependenceResult:
+        """Return what some blocks say, with the fits of the whole table.
+
+        The score does not change to first order with the fit, so a part is the mean of its
+        blocks' contributions.
+        """
+        whole = self(*key)
+        score = self._scores[key]
+        if score is None or score.scale <= 0:
+            return whole
+        counts = self._scorer(self._first(len(key[2]))).moments.counts
+        if len(chosen) != len(counts):
+            chosen = np.ones(len(counts), bool)
+        share = float(counts[chosen].sum() / counts.sum())
+        value = float(counts[chosen] @ score.parts[chosen] / counts[chosen].sum())
+        part = replace(score, value=value, error=score.error / np.sqrt(share))
+        p_value = p_of(part, abs(value) - self.options.smallest_effect * score.scale)
+        verdict = "dependent" if p_value < self.alpha else "independent"
+        reason = ""
+        if verdict == "dependent" and whole.verdict == "undecided":
+            verdict, reason = "undecided", whole.reason
+        correlation = float(np.clip(value / score.scale, -1.0, 1.0))
+        return IndependenceResult(
+            verdict, p_value, p_value, correlation, score.n_effective * share,
+            2.8 * part.error / score.scale, reason, self.name,
+        )  # fmt: skip
 
     def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
         """Test columns number x and y given others."""
-        key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
+        key = key_of(x, y, given)
         if key not in self.results:
             self.results[key] = replace(self._run(key), why=self.why)
         return self.results[key]
@@ -209,14 +234,6 @@ class ChannelIndependenceTest:
             covariance[:, c, c] = ceiling
         return replace(self.noise, covariance=covariance)
 
-    def score_of(self, key: Key) -> ChannelScore | None:
-        """Return the score behind a result, None where no regression was possible."""
-        return self._scores[key]
-
-    def block_counts(self, n_given: int) -> Floats:
-        """Return the patches of each block in tests on `n_given` columns."""
-        return self._scorer(self._first(n_given)).moments.counts
-
     def _undecided(self, reason: str) -> IndependenceResult:
         return IndependenceResult("undecided", 1.0, 1.0, np.nan, 0.0, np.nan, reason, self.name)
 
@@ -247,6 +264,8 @@ class ChannelIndependenceTest:
                     "held fixed determine it"
                 )
         result = self._verdict(score)
+        if result.verdict == "dependent":
+            result = self._beyond_curvature(score, result)
         unknown = [k for k in given if self.columns.errors_unknown[k]]
         if unknown and result.verdict == "dependent":
             result = self._with_unknown(key, first, unknown, result)
@@ -281,6 +300,22 @@ class ChannelIndependenceTest:
         return IndependenceResult(
             verdict, p_value, p_envelope, correlation, score.n_effective, missed, reason, self.name
         )
+
+    def _beyond_curvature(
+        self, score: ChannelScore, result: IndependenceResult
+    ) -> IndependenceResult:
+        """Return "dependent" only beyond a share of what neighbours' powers had to mend."""
+        margin = self.options.smallest_effect * score.scale
+        slack = UNMENDED_SHARE * abs(score.mended)
+        envelope = p_of(score, abs(score.value) - margin - slack)
+        if envelope < self.alpha:
+            return result
+        reason = (
+            "curved responses to the columns held fixed would explain the dependence if those are "
+            "blurred or misregistered; bring the channels to a common resolution and registration"
+        )
+        envelope = max(result.p_value_envelope, envelope)
+        return replace(result, verdict="undecided", p_value_envelope=envelope, reason=reason)
 
     def _with_unknown(
         self, key: Key, first: Dictionary, unknown: list[int], result: IndependenceResult
@@ -337,60 +372,3 @@ def p_of(score: ChannelScore, excess: float) -> float:
     # the t law's lower tail, without the checks of scipy.stats that cost more than the score
     quantile = -max(excess, 0.0) / max(score.error, 1e-300)
     return float(2.0 * special.stdtr(score.freedom, quantile))
-
-
-class BlockIndependenceTest:
-    """A channel test on part of the spatial blocks, with the fits of the whole table.
-
-    Parameters
-    ----------
-    whole
-        The test of the whole table.
-    chosen
-        One answer per block.
-    """
-
-    def __init__(self, whole: ChannelIndependenceTest, chosen: NDArray[np.bool_]) -> None:
-        self.whole = whole
-        self.columns = whole.columns
-        self.alpha = whole.alpha
-        self.chosen = chosen
-        self.results: dict[Key, IndependenceResult] = {}
-
-    @property
-    def n_blocks(self) -> int:
-        """Number of blocks of the whole table."""
-        return len(self.chosen)
-
-    def on_blocks(self, chosen: NDArray[np.bool_]) -> BlockIndependenceTest:
-        """Return the test on other blocks."""
-        return self.whole.on_blocks(chosen)
-
-    def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
-        """Test columns number x and y given others on the chosen blocks."""
-        key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
-        if key not in self.results:
-            self.results[key] = self._run(key)
-        return self.results[key]
-
-    def _run(self, key: Key) -> IndependenceResult:
-        whole = self.whole(*key)
-        score = self.whole.score_of(key)
-        if score is None or score.scale <= 0:
-            return whole
-        counts = self.whole.block_counts(len(key[2]))
-        chosen = self.chosen if len(self.chosen) == len(counts) else np.ones(len(counts), bool)
-        share = float(counts[chosen].sum() / counts.sum())
-        value = float(counts[chosen] @ score.parts[chosen] / counts[chosen].sum())
-        part = replace(score, value=value, error=score.error / np.sqrt(share))
-        margin = self.whole.options.smallest_effect * score.scale
-        p_value = p_of(part, abs(value) - margin)
-        verdict = "dependent" if p_value < self.alpha else "independent"
-        reason = ""
-        if verdict == "dependent" and whole.verdict == "undecided":
-            verdict, reason = "undecided", whole.reason
-        correlation = float(np.clip(value / score.scale, -1.0, 1.0))
-        return IndependenceResult(
-            verdict, p_value, p_value, correlation, score.n_effective * share,
-            2.8 * part.error / score.scale, reason, self.whole.name,
-        )  # fmt: skip

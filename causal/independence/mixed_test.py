@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.causal.columns import Columns
+from physlearn.causal.columns import Columns, trend_terms
 from physlearn.causal.independence.basis_projection import Projection, project
+from physlearn.causal.independence.block_test import BlockTest, Key, key_of
 from physlearn.causal.independence.mixed_cache import ByteCache
 from physlearn.causal.independence.mixed_columns import column_kinds, mixed_column
 from physlearn.causal.independence.mixed_residuals import Residuals, residuals_of
@@ -33,7 +34,6 @@ FEWEST_EVENTS = 10.0
 FEWEST_JOINT_EVENTS = 3.0
 """Rows expected to hold the rare value of both columns, below which likewise."""
 Given = tuple[int, ...]
-Key = tuple[int, int, Given]
 Fitted = tuple[Residuals, list[Floats]]
 
 
@@ -138,7 +138,7 @@ class MixedIndependenceTest:
         self._columns = [
             mixed_column(raw[:, k], kind) for k, kind in enumerate(self.kinds.values())
         ]
-        self._trend = np.zeros((len(raw), 0)) if self.rows_independent else _plane(table.centers)
+        self._trend = trend_terms(table, plane=not self.rows_independent)
         self._linear = SpatialScore(
             columns.values, columns.layout, columns.noise, n_trend=columns.n_trend
         )
@@ -156,7 +156,7 @@ class MixedIndependenceTest:
         """Number of spatial blocks that `on_blocks` chooses from."""
         return len(self._counts)
 
-    def on_blocks(self, chosen: NDArray[np.bool_]) -> MixedBlockTest:
+    def on_blocks(self, chosen: NDArray[np.bool_]) -> BlockTest:
         """Return the same test on the rows of some blocks only, with the fits of all rows.
 
         Parameters
@@ -164,11 +164,21 @@ class MixedIndependenceTest:
         chosen
             One answer per block, shape (n_blocks,).
         """
-        return MixedBlockTest(self, require_blocks(chosen, self.n_blocks))
+        return BlockTest(self, require_blocks(chosen, self.n_blocks))
+
+    def of_part(self, key: Key, chosen: NDArray[np.bool_]) -> IndependenceResult:
+        """Return what the rows of some blocks say, with the fits of all rows."""
+        whole = self(*key)
+        score = self._scores[key]
+        if score is None:
+            return whole
+        share = float(self._counts[chosen].sum() / self._counts.sum())
+        found = self.verdict(key, score, score.parts[chosen].sum(axis=0), share)
+        return replace(found, test=self.name)
 
     def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
         """Test columns number x and y given others."""
-        key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
+        key = key_of(x, y, given)
         if key not in self.results:
             with one_blas_thread():
                 found = self._run(key)
@@ -351,53 +361,3 @@ class MixedIndependenceTest:
                 f"{FEWEST_JOINT_EVENTS:.0f}; more rows would decide"
             )
         return ""
-
-
-class MixedBlockTest:
-    """A mixed test on part of the blocks, with the fits of all rows.
-
-    Parameters
-    ----------
-    whole
-        The test of the whole table.
-    chosen
-        One answer per block.
-    """
-
-    def __init__(self, whole: MixedIndependenceTest, chosen: NDArray[np.bool_]) -> None:
-        self.whole = whole
-        self.columns = whole.columns
-        self.alpha = whole.alpha
-        self.chosen = chosen
-        counts = np.bincount(whole.blocks)
-        self.share = float(counts[chosen].sum() / counts.sum())
-        self.results: dict[Key, IndependenceResult] = {}
-
-    @property
-    def n_blocks(self) -> int:
-        """Number of blocks of the whole table."""
-        return len(self.chosen)
-
-    def on_blocks(self, chosen: NDArray[np.bool_]) -> MixedBlockTest:
-        """Return the test on other blocks."""
-        return self.whole.on_blocks(chosen)
-
-    def __call__(self, x: int, y: int, given: Sequence[int] = ()) -> IndependenceResult:
-        """Test columns number x and y given others on the chosen blocks."""
-        key = (min(x, y), max(x, y), tuple(sorted(int(k) for k in given)))
-        if key not in self.results:
-            whole = self.whole(*key)
-            score = self.whole.score_of(key)
-            found = whole
-            if score is not None:
-                sums = score.parts[self.chosen].sum(axis=0)
-                found = replace(self.whole.verdict(key, score, sums, self.share), test=whole.test)
-            self.results[key] = found
-        return self.results[key]
-
-
-def _plane(centers: Floats) -> Floats:
-    """Return the standardised coordinates that vary."""
-    centred = centers - centers.mean(axis=0)
-    size = centred.std(axis=0)
-    return np.asarray(centred[:, size > 0] / size[size > 0], dtype=np.float64)

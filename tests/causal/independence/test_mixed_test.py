@@ -199,3 +199,18 @@ def test_rows_without_places_stay_so_and_each_counts_as_one(tmp_path):
     np.testing.assert_array_equal(again.centers, table.centers)
     assert len(np.unique(table.centers, axis=0)) == 400
     assert answer(again.take(np.arange(300))).n_effective == 300
+
+
+def test_covariates_are_taken_out_with_and_without_places():
+    rng = np.random.default_rng(0)
+    dose = rng.normal(size=900)
+    frame = pd.DataFrame({"a": 1.0 * (dose + rng.normal(size=900) > 0)})
+    frame["b"] = dose + rng.normal(size=900)
+    row, column = np.mgrid[:30, :30].reshape(2, -1)
+    for make in (
+        PatchTable.from_rows,
+        lambda frame, **k: PatchTable.from_frame(frame, np.stack([column, row], 1), 1.0, **k),
+    ):
+        assert answer(make(frame)).verdict == "dependent"
+        told = make(frame, covariates=pd.DataFrame({"dose": dose}))
+        assert answer(told).verdict != "dependent"
