@@ -114,6 +114,7 @@ __getattr__, __dir__, __all__ = attach(
         "practical_equivalence": ".severity.practical_equivalence",
         "refute": ".refutations",
         "replicate_noise": ".severity.order_checks",
+        "run_campaign": ".twins.run_campaign",
         "sensitivity": ".effect_estimates.sensitivity",
         "spatial_independence": ".spatial_test",
         "unmix_and_correlate": ".baselines",

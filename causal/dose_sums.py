@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from physlearn.causal.actions import Action
     from physlearn.causal.safety_envelope import SafetyEnvelope
 
-__all__ = ["Area", "DoseSums", "area_of", "distance_to_area", "dose_sums"]
+__all__ = ["Area", "DoseSums", "area_of", "distance_to_area", "dose_sums", "middle_of"]
 
 Area = tuple[float, float, float, float]
 Say = Callable[[float], str]
@@ -55,6 +56,16 @@ def area_of(action: Action) -> Area | None:
         return None
     x_min, y_min, x_max, y_max = (float(action.args[name]) for name in AREA)
     return x_min, y_min, x_max, y_max
+
+
+def middle_of(action: Action) -> tuple[float, float] | None:
+    """Return where an act takes place: its site, or the middle of its field; None for nowhere."""
+    area = area_of(action)
+    if area is not None:
+        return 0.5 * (area[0] + area[2]), 0.5 * (area[1] + area[3])
+    if "x" in action.args and "y" in action.args:
+        return action.number("x"), action.number("y")
+    return None
 
 
 def distance_to_area(x: float, y: float, area: Area) -> float:
@@ -126,15 +137,11 @@ def _site_sums(
     for x, y in dict.fromkeys(map(tuple, places[~np.isnan(places[:, 0])].tolist())):
         near = np.hypot(places[:, 0] - x, places[:, 1] - y) <= radius  # false for NaN
         where = f"the site ({x:g}, {y:g})"
-        columns.append(
-            (near * final, 1.0, lambda _, w=where: f"{w} was exposed before and is gone")
-        )
+        columns.append((near * final, 1.0, partial(_gone, where)))
         if most is not None:
             covered = [a is not None and distance_to_area(x, y, a) <= radius for a in areas]
-            columns.append(
-                ((near | covered) * doses, most,
-                 lambda v, w=where: f"{w} has taken {v:g} {unit}, above {most:g}")
-            )  # fmt: skip
+            said = partial(_taken, where, unit, most)
+            columns.append(((near | covered) * doses, most, said))
     return columns
 
 
@@ -154,11 +161,8 @@ def _point_sums(
     columns: list[tuple[NDArray[np.float64], float, Say]] = []
     for x, y in sorted(points):
         inside = (left <= x) & (x < right) & (bottom <= y) & (y < top)
-        where = f"the point ({x:g}, {y:g})"
-        columns.append(
-            (inside * doses, most,
-             lambda v, w=where: f"{w} has taken {v:g} {unit} by scans, above {most:g}")
-        )  # fmt: skip
+        where = f"the point ({x:g}, {y:g}) of the field"
+        columns.append((inside * doses, most, partial(_taken, where, unit, most)))
     return columns
 
 
@@ -170,3 +174,12 @@ def _areas(
         envelope.field_of_view if action.verb == "scan_again" and area is None else area
         for action, area in acts
     ]
+
+
+def _gone(where: str, count: float) -> str:
+    del count
+    return f"{where} was exposed before and is gone"
+
+
+def _taken(where: str, unit: str, most: float, dose: float) -> str:
+    return f"{where} has taken {dose:g} {unit}, above {most:g}"

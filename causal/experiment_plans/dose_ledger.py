@@ -27,6 +27,14 @@ SLACK = 1e-9
 POINT_VERBS = ("expose_site", "tip_pulse")
 FIELD_VERBS = ("image", "expose_patch")
 TIP_VERBS = ("image", "scan_again", "tip_pulse", "withdraw")
+EDGES = ("x_min", "y_min", "x_max", "y_max")
+NUMBERS = {
+    "image": EDGES, "scan_again": ("n_repeats",), "move": ("x", "y"), "expose_site": ("x", "y"),
+    "expose_patch": EDGES, "tip_pulse": ("x", "y", "bias_V", "pulse_s"),
+    "change_bias": ("bias_V",), "change_temperature": ("temperature_K",),
+    "change_field": ("field_T",), "change_focus": ("focus_nm",), "wait": ("wait_s",),
+    "tune": (), "approach": (), "withdraw": (), "analyse": (),
+}  # fmt: skip
 RANGES = {
     "change_bias": ("bias_V", "bias_limits_volt", "V"),
     "tip_pulse": ("bias_V", "pulse_limits_volt", "V"),
@@ -174,12 +182,11 @@ def _enter(book: _Book, number: int, event: Mapping[str, Any], limits: dict[str,
     if not _is_number(dose) or dose < 0:
         book.broken.append(f"the dose {dose!r} is no number from 0")
         dose = 0.0
-    args = dict(event["args"])
-    wrong = [k for k, v in args.items() if not (isinstance(v, str) or _is_number(v))]
+    verb, args = str(event["verb"]), dict(event["args"])
+    wrong = _wrong_arguments(verb, args)
     if wrong:
-        book.broken.append(f"{wrong[0]} is {args[wrong[0]]!r}, no finite number")
+        book.broken.append(wrong)
         return
-    verb = str(event["verb"])
     running = next(
         (e for e in book.entries if e.is_open and e.verb == verb and e.args == args), None
     )
@@ -195,6 +202,20 @@ def _enter(book: _Book, number: int, event: Mapping[str, Any], limits: dict[str,
         _hold_ranges(book, entry, limits)
         book.entries.append(entry)
         _hold_sums(book, entry, limits, is_new=True)
+
+
+def _wrong_arguments(verb: str, args: Mapping[str, Any]) -> str:
+    """Return why the place and size of an act are not known; nothing when they are."""
+    if verb not in NUMBERS:
+        return f"{verb} is no known verb"
+    for name in NUMBERS[verb]:
+        if not _is_number(args.get(name)):
+            return f"{name} is {args.get(name)!r}, no finite number"
+    if verb in FIELD_VERBS and not (
+        args["x_min"] < args["x_max"] and args["y_min"] < args["y_max"]
+    ):
+        return "the edges of the field are in the wrong order"
+    return ""
 
 
 def _hold_place(book: _Book, entry: _Entry, limits: dict[str, Any]) -> None:
@@ -243,16 +264,16 @@ def _hold_place(book: _Book, entry: _Entry, limits: dict[str, Any]) -> None:
 def _hold_ranges(book: _Book, entry: _Entry, limits: dict[str, Any]) -> None:
     if entry.verb in RANGES:
         name, limit, unit = RANGES[entry.verb]
-        allowed, value = limits[limit], entry.args.get(name)
+        allowed, value = limits[limit], entry.args[name]
         if allowed is None:
             book.broken.append(f"{entry.verb} is not allowed at all")
-        elif not _is_number(value) or value < allowed[0] or value > allowed[1]:
+        elif value < allowed[0] or value > allowed[1]:
             book.broken.append(
                 f"{name} is {value!r}, outside {allowed[0]:g} to {allowed[1]:g} {unit}"
             )
     if entry.verb == "tip_pulse":
-        longest, value = limits["max_pulse_s"], entry.args.get("pulse_s")
-        if not _is_number(value) or value <= 0 or (longest is not None and value > longest):
+        longest, value = limits["max_pulse_s"], entry.args["pulse_s"]
+        if value <= 0 or (longest is not None and value > longest):
             book.broken.append(f"the pulse lasts {value!r} s")
         if not entry.irreversible:
             book.broken.append("a tip pulse that is said to be reversible")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from physlearn.causal.dose_sums import Area, area_of
 from physlearn.causal.experiment_plans.experiment_plan import ExperimentPlan
 from physlearn.causal.experiment_plans.plan_records import ENDS, Branch, PlanStep
 
-__all__ = ["MOST_NODES", "Node", "PlanFlow", "next_step", "plan_flow"]
+__all__ = ["MOST_NODES", "Node", "PlanFlow", "next_step", "out_of_order", "plan_flow"]
 
 MOST_NODES = 20_000
 """States that are looked at before a plan is refused for its branches."""
@@ -203,3 +203,25 @@ def scanned_area(plan: ExperimentPlan, node: Node) -> Area | None:
     if action.verb != "scan_again" or node.scanned is None or node.scanned < 0:
         return area_of(action)
     return area_of(plan.steps[node.scanned].action)
+
+
+def out_of_order(verb: str, tip: str, has_scan: bool) -> Iterator[str]:
+    """Yield why a verb cannot be done now, with the tip so and with or without a scan before.
+
+    Examples
+    --------
+    >>> list(out_of_order("withdraw", "withdrawn", True))
+    ['withdraw needs the tip approached; here it is withdrawn']
+    """
+    if verb in ("tip_pulse", "withdraw") and tip != "approached":
+        yield f"{verb} needs the tip approached; here it is {_tip_words(tip)}"
+    if verb == "approach" and tip != "withdrawn":
+        yield f"approach needs the tip withdrawn; here it is {_tip_words(tip)}"
+    if verb in ("image", "scan_again") and tip == "withdrawn":
+        yield f"{verb} needs the tip approached; here it is withdrawn"
+    if verb in ("scan_again", "analyse") and not has_scan:
+        yield f"{verb} needs a scan before it"
+
+
+def _tip_words(tip: str) -> str:
+    return "said to have none (starts.tip)" if tip == "none" else tip

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from physlearn.causal.dose_sums import Area, DoseSums, area_of, dose_sums
+from physlearn.causal.dose_sums import Area, DoseSums, dose_sums, middle_of
 from physlearn.causal.experiment_plans.experiment_plan import ExperimentPlan
 from physlearn.causal.experiment_plans.plan_flow import (
     MOST_NODES,
     Node,
     PlanFlow,
     leads_to_step,
+    out_of_order,
     plan_flow,
     scanned_area,
 )
@@ -138,7 +139,7 @@ def _of_order(plan: ExperimentPlan, flow: PlanFlow) -> Iterator[_Problem]:
     where = {name: k for k, name in enumerate(plan.step_names())}
     for node in flow.nodes:
         step = plan.steps[node.step]
-        for said in _out_of_order(step.action.verb, node):
+        for said in out_of_order(step.action.verb, node.tip, node.scanned is not None):
             yield _Problem(node.step, said)
         for needed in step.preconditions:
             said = _unmet(needed, node, where)
@@ -153,49 +154,25 @@ def _of_order(plan: ExperimentPlan, flow: PlanFlow) -> Iterator[_Problem]:
         yield _Problem(k, "it can never be reached")
 
 
-def _out_of_order(verb: str, node: Node) -> Iterator[str]:
-    if verb in ("tip_pulse", "withdraw") and node.tip != "approached":
-        yield f"{verb} needs the tip approached; here it is {_tip_words(node.tip)}"
-    if verb == "approach" and node.tip != "withdrawn":
-        yield f"approach needs the tip withdrawn; here it is {_tip_words(node.tip)}"
-    if verb in ("image", "scan_again") and node.tip == "withdrawn":
-        yield f"{verb} needs the tip approached; here it is withdrawn"
-    if verb in ("scan_again", "analyse") and node.scanned is None:
-        yield f"{verb} needs a scan before it"
-
-
-def _tip_words(tip: str) -> str:
-    return "said to have none (starts.tip)" if tip == "none" else tip
-
-
 def _unmet(needed: Precondition, node: Node, where: dict[str, int]) -> str:
     met = {
-        "step done": lambda: where.get(needed.step) in node.done,
-        "tip approached": lambda: node.tip == "approached",
-        "tip withdrawn": lambda: node.tip == "withdrawn",
-        "tuned": lambda: node.tuned,
-        "field scanned": lambda: node.scanned is not None,
-        "dose below": lambda: True,  # with the other sums
-    }[needed.needs]()
+        "step done": where.get(needed.step) in node.done,
+        "tip approached": node.tip == "approached",
+        "tip withdrawn": node.tip == "withdrawn",
+        "tuned": node.tuned,
+        "field scanned": node.scanned is not None,
+        "dose below": True,  # with the other sums
+    }[needed.needs]
     what = f"{needed.step!r} done" if needed.needs == "step done" else needed.needs
     return "" if met else f"its precondition '{what}' does not hold"
 
 
 def _travel(plan: ExperimentPlan, node: Node) -> float:
-    here = _middle(plan.steps[node.step])
+    here = middle_of(plan.steps[node.step].action)
     if here is None or node.place is None:
         return 0.0
-    before = _middle(plan.steps[node.place])
+    before = middle_of(plan.steps[node.place].action)
     return 0.0 if before is None else math.dist(here, before)
-
-
-def _middle(step: PlanStep) -> tuple[float, float] | None:
-    area = area_of(step.action)
-    if area is not None:
-        return 0.5 * (area[0] + area[2]), 0.5 * (area[1] + area[3])
-    if "x" in step.action.args and "y" in step.action.args:
-        return step.action.number("x"), step.action.number("y")
-    return None
 
 
 def _of_sums(plan: ExperimentPlan, flow: PlanFlow) -> Iterator[_Problem]:

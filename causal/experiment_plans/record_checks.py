@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -34,8 +34,8 @@ def checked_record(cls: type[Record]) -> type[Record]:
     ...
     physlearn.checks.InputError: Shot.bias_V should be a valid number; got '99'.
     """
-    made: type[Record] = checked_dataclass(frozen=True, config=STRICT)(cls)
-    names = [field.name for field in fields(made)]  # type: ignore[arg-type]
+    made: Any = checked_dataclass(frozen=True, config=STRICT)(cls)
+    names = [field.name for field in fields(made)]
     checked_init: Callable[..., None] = made.__init__
 
     def __init__(self: Record, *args: Any, **options: Any) -> None:  # noqa: N807
@@ -44,8 +44,8 @@ def checked_record(cls: type[Record]) -> type[Record]:
         except ValidationError as error:
             raise InputError(sentence_of(error, cls.__name__, names)) from None
 
-    made.__init__ = __init__  # type: ignore[method-assign]
-    return made
+    made.__init__ = __init__
+    return cast("type[Record]", made)
 
 
 def sentence_of(error: ValidationError, name: str, fields_in_order: Sequence[str] = ()) -> str:

@@ -35,10 +35,11 @@ def broken(*events, tip="approached"):
 
 
 def test_sums_of_what_was_done():
-    found = check_ledger(
-        [image(), expose(5.0, time_s=3.0), expose(4.0, 10.3, time_s=4.0), pulse(x=60.0, y=60.0, time_s=7.0),
-         event("scan_again", 6.0, 9.0, n_repeats=1)], ENVELOPE, tip="approached",
-    )  # fmt: skip
+    acts = [
+        image(), expose(5.0, time_s=3.0), expose(4.0, 10.3, time_s=4.0),
+        pulse(x=60.0, y=60.0, time_s=7.0), event("scan_again", 6.0, 9.0, n_repeats=1),
+    ]  # fmt: skip
+    found = check_ledger(acts, ENVELOPE, tip="approached")
     assert found.violations == ()
     assert found.total_dose == 25.0
     assert found.duration_s == 9.0
@@ -87,7 +88,10 @@ def test_a_pulse_that_fired_twice_after_a_resume_is_seen():
         ([event("expose_site", 1.0, x=50.0, y=51.0)], "touches the forbidden site (50, 50)"),
         ([event("expose_patch", 1.0, x_min=40.0, y_min=40.0, x_max=49.0, y_max=60.0)], "forbidden"),
         ([event("change_bias", bias_V=4.0)], "bias_V is 4.0, outside -3 to 3 V"),
-        ([event("change_bias", bias_V="4")], "bias_V is '4', outside"),
+        ([event("change_bias", bias_V="4")], "bias_V is '4', no finite number"),
+        ([event("expose_site", 1.0, x=50.0)], "y is None, no finite number"),
+        ([event("teleport", 1.0)], "teleport is no known verb"),
+        ([event("image", 1.0, x_min=9, y_min=0, x_max=1, y_max=1)], "edges of the field are in"),
         ([event("change_field", field_T=0.0)], "change_field is not allowed at all"),
         ([pulse(bias_V=9.0)], "bias_V is 9.0"),
         ([pulse(pulse_s=0.2)], "the pulse lasts 0.2 s"),

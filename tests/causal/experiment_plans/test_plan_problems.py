@@ -11,6 +11,7 @@ from physlearn.causal import (
     Precondition,
     SafetyEnvelope,
     StartState,
+    check_ledger,
 )
 from physlearn.checks import InputError
 
@@ -138,15 +139,15 @@ BAD = {
     "neighbour within the site": (
         plan(*[expose(10.0 + 0.1 * k, dose=16.0, irreversible=False) for k in range(3)]),
         "has taken 48 e/A^2, above 45"),
-    "field dose": (plan(image(35.0), image(35.0, x=10.0)), "step 2: the point (10, 0) has taken"),
+    "field dose": (plan(image(35.0), image(35.0, x=10.0)), "step 2: the point (10, 0) of the"),
     "another scan": (plan(image(35.0), act("scan_again", 35.0, n_repeats=1)), "has taken 70"),
     "scan of everything": (plan(act("scan_again", 40.0, n_repeats=1), image(30.0, x=70.0)),
-                           "step 2: the point (70, 0) has taken 70"),
+                           "step 2: the point (70, 0) of the field has taken 70"),
     "duration": (plan(image(duration_s=600.0), image(x=30.0, duration_s=600.0)), "1200 s so far"),
     "budget": (plan(image(cost=60.0), image(x=30.0, cost=60.0)), "above the budget of 100"),
     "dose of a retry": (
         plan(step(image(19.0), id="a", branches=goes("a", readout_below=0.0, at_most=3))),
-        "the point (0, 0) has taken 76"),
+        "the point (0, 0) of the field has taken 76"),
     "dose of a loop": (
         plan(step(image(20.0), id="a"),
              step(image(20.0, x=40.0), branches=goes("a", readout_below=0.0, at_most=2))),
@@ -234,6 +235,31 @@ def test_every_bad_plan_is_refused_with_its_reason(name):
         bad.validate()
     with pytest.raises(InputError, match="must not be run"):
         ExperimentPlan.from_json(bad.to_json())
+
+
+SEEN_WHEN_DONE = [
+    "bias", "temperature", "field", "focus", "pulse", "long pulse", "no bias", "no pulse",
+    "image outside", "site outside", "move outside", "patch outside", "travel", "forbidden site",
+    "forbidden pulse", "forbidden patch", "step dose", "total dose", "site dose",
+    "neighbour within the site", "field dose", "another scan", "scan of everything", "duration",
+    "dose of the longer way", "pulse said to be harmless", "too many", "site gone",
+    "pulse on a site gone", "pulse without a tip", "pulse before approach", "pulse after withdraw",
+    "scan after withdraw",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEEN_WHEN_DONE)
+def test_the_independent_checker_sees_the_same_when_a_bad_plan_is_done(name):
+    bad, time_s, events = BAD[name][0], 0.0, []
+    for one in bad.steps:
+        action = one.action
+        for status, lasts in (("begun", 0.0), ("done", action.duration_s)):
+            time_s += lasts
+            events.append({"time_s": time_s, "verb": action.verb, "args": dict(action.args),
+                           "dose": action.dose, "irreversible": action.irreversible,
+                           "status": status})  # fmt: skip
+    assert check_ledger(events, bad.envelope, tip=bad.starts.tip).violations
+    assert check_ledger(events, bad.to_dict()["envelope"], tip=bad.starts.tip).violations
 
 
 def test_unknown_verbs_and_wrong_types_are_refused_before_there_is_a_plan():
