@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["DigitalTwin", "HiddenTruth"]
 
 PUBLIC = (
-    "do", "dose", "dose_map", "events", "field_of_view", "pictures", "reveal", "run", "tables",
-    "time_s", "unit",
+    "actions", "do", "dose", "dose_map", "dose_unit", "events", "field_of_view", "outcomes",
+    "pictures", "reveal", "run", "tables", "time_s", "unit",
 )  # fmt: skip
 
 
@@ -159,6 +159,22 @@ class DigitalTwin:
         return tuple(_WORLDS[self].events)
 
     @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What came of the acts so far, in order."""
+        return tuple(_WORLDS[self].outcomes)
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """The acts so far, in order, with the doses truly given."""
+        return tuple(_WORLDS[self].done)
+
+    @property
+    def dose_unit(self) -> str:
+        """Unit of doses: the envelope's."""
+        envelope = _WORLDS[self].envelope
+        return "e/A^2" if envelope is None else envelope.dose_unit
+
+    @property
     def time_s(self) -> float:
         """Seconds since the twin was made."""
         return _WORLDS[self].time_s
@@ -197,7 +213,7 @@ class DigitalTwin:
             world.dose_map.copy(),
             dims=("y", "x"),
             coords={"y": y_min + cell * (y_max - y_min), "x": x_min + cell * (x_max - x_min)},
-            attrs={"units": world.envelope.dose_unit if world.envelope else "dose"},
+            attrs={"units": self.dose_unit},
             name="dose",
         )
 

@@ -66,6 +66,7 @@ class World:
     is_open: bool = False
     done: list[Action] = field(default_factory=list)
     events: list[Mapping[str, Any]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
     pictures: list[xr.DataArray] = field(default_factory=list)
     tables: list[Any] = field(default_factory=list)
 
@@ -139,12 +140,14 @@ def carry_out(world: World, action: Action) -> Outcome:
         exact = action.verb == "analyse"
         readout = response.expected if exact else world.chain.read(response.expected, dose, repeats)
     numbers = {name: float(v) for name, v in action.args.items() if not isinstance(v, str)}
-    return Outcome(
+    outcome = Outcome(
         readout, not seen, made.declared_noise_sd if readout is not None else None, numbers,
         {**numbers, **_read_back(landing, numbers), **response.reported}, dose, started,
         world.time_s - started, response.neighbours_hit,
         "the act landed off its site" if seen else response.note,
     )  # fmt: skip
+    world.outcomes.append(outcome)
+    return outcome
 
 
 def _move(world: World, action: Action) -> Landing | None:

@@ -1,0 +1,81 @@
+"""What a campaign learned, against the dose that it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from physlearn.checks import InputError, check_choice
+from physlearn.phrases import unit_text
+from physlearn.report.drawing import COLORS, GREY, INK, MARKS, get_axes
+
+if TYPE_CHECKING:
+    from physlearn.causal.twins.campaigns import Campaign
+
+__all__ = ["plot_campaign"]
+
+VERDICTS = {
+    "claim": "claim", "none": "none of these", "not separable": "not separable",
+    "abstain": "no claim", "continue": "not decided",
+}  # fmt: skip
+
+
+def plot_campaign(campaign: Campaign, *, against: str = "dose", ax: Axes | None = None) -> Axes:
+    """Draw the belief in each hypothesis after each step, against the dose or another sum.
+
+    Parameters
+    ----------
+    campaign
+        From `run_campaign`.
+    against
+        "dose", "time" or "steps".
+    ax
+        Axes to draw in; None makes new ones.
+
+    Examples
+    --------
+    >>> from physlearn.causal import Action, Campaign, CampaignStep, Outcome
+    >>> act = Action("expose_site", {"x": 1.0, "y": 1.0}, 5.0, 1.0, 1.0, irreversible=True)
+    >>> steps = [CampaignStep(str(k), act, "", Outcome(0.1), {"a": p, "b": 1 - p}, {}, "continue",
+    ...          "", 5.0 * k, k) for k, p in enumerate((0.5, 0.9), start=1)]
+    >>> plot_campaign(Campaign(tuple(steps))).get_xlabel()
+    'dose (e/A²)'
+    """
+    check_choice("against", against, ("dose", "time", "steps"))
+    if not campaign.steps:
+        raise InputError("campaign holds no steps to draw; run it first.")
+    ax = get_axes(ax, (5.8, 3.6))
+    places, label = _places(campaign, against)
+    names = campaign.hypotheses
+    for number, name in enumerate(names):
+        weights = [step.weights.get(name, np.nan) for step in campaign.steps]
+        ax.plot(places, weights, color=COLORS[number % len(COLORS)], lw=1.6, ms=4,
+                marker=MARKS[number % len(MARKS)], label=name)  # fmt: skip
+    lasting = [
+        p for p, s in zip(places, campaign.steps, strict=True)
+        if s.action.irreversible and s.outcome.succeeded
+    ]  # fmt: skip
+    if lasting:
+        ax.plot(lasting, np.full(len(lasting), -0.06), "|", color=INK, ms=9, mew=1.4,
+                label="sample changed for good", clip_on=False)  # fmt: skip
+    missed = [p for p, s in zip(places, campaign.steps, strict=True) if not s.outcome.succeeded]
+    if missed:
+        ax.plot(missed, np.full(len(missed), -0.06), "x", color=GREY, ms=6, label="missed",
+                clip_on=False)  # fmt: skip
+    ax.set_ylim(-0.1, 1.04)
+    ax.set_xlabel(label)
+    ax.set_ylabel("belief")
+    number = len(campaign.steps)
+    ax.set_title(f"{VERDICTS[campaign.verdict]} after {number} act{'' if number == 1 else 's'}")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+    return ax
+
+
+def _places(campaign: Campaign, against: str) -> tuple[list[float], str]:
+    if against == "steps":
+        return [float(k) for k in range(1, len(campaign.steps) + 1)], "acts"
+    if against == "time":
+        return [step.time_s for step in campaign.steps], "time (s)"
+    return [step.dose for step in campaign.steps], f"dose ({unit_text(campaign.dose_unit)})"
