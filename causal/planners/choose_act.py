@@ -159,10 +159,11 @@ def _test_values(
     allowed = now.allowed[shown]
     if not allowed.any():
         return None
-    if next_shots(evidence, allowed=allowed).phase != "test the leader":
+    weights = evidence.weights()
+    leader = int(weights.argmax())
+    if weights[leader] <= evidence.test.options.threshold:
         return None
     means = now.belief.means()
-    leader = int(evidence.weights().argmax())
     for act, purpose in pending:
         column = int(setup.test_columns[act])
         if column >= 0 and purpose != "reference":

@@ -127,20 +127,18 @@ class Planner:
                 "actions, envelope, budget or options are not these. Take another file."
             )
         self._log = kept or CampaignLog(uuid.uuid4().hex[:8], seed, self._setup.fingerprint)
-        self._to_repeat = [entry.number for entry in self._log.open]
+        self._resumed = frozenset(entry.number for entry in self._log.open)
+        self._to_repeat = sorted(self._resumed)
         self._standing: Standing = standing(self._setup, self._log)
         self._verdict: Verdict | None = None
 
     def ask(self, n: int = 1) -> tuple[Question, ...]:
         """Return up to n questions: fewer, or none, once there is a verdict or nothing is left."""
         check_count("n", n, 1)
-        again, self._to_repeat = self._to_repeat[:n], self._to_repeat[n:]
         waiting = {entry.number: entry for entry in self._log.open}
-        questions = [
-            self._question(waiting[number], asked_before=True)
-            for number in again
-            if number in waiting
-        ]
+        again = [number for number in self._to_repeat if number in waiting]
+        questions = [self._question(waiting[number]) for number in again[:n]]
+        self._to_repeat = again[n:]
         while len(questions) < n and not (self._setup.stops and self.verdict().kind != "continue"):
             pending = [(entry.act, entry.purpose) for entry in self._log.open]
             number = len(self._log.entries) + 1
@@ -152,7 +150,7 @@ class Planner:
             )
             entry = Entry(number, choice.act, choice.purpose, reason, choice.value)
             self._keep(self._log.asked(entry))
-            questions.append(self._question(entry, asked_before=False))
+            questions.append(self._question(entry))
         return tuple(questions)
 
     def tell(self, question_id: str, outcome: Outcome) -> None:
@@ -197,7 +195,12 @@ class Planner:
     @property
     def open_questions(self) -> tuple[Question, ...]:
         """Questions that wait for an outcome."""
-        return tuple(self._question(entry, asked_before=False) for entry in self._log.open)
+        return tuple(self._question(entry) for entry in self._log.open)
+
+    @property
+    def told_ids(self) -> tuple[str, ...]:
+        """Identifiers of the questions that were told, in the order of telling."""
+        return tuple(self._id(entry) for entry, _ in self._log.told)
 
     @property
     def spent(self) -> Spent:
@@ -264,7 +267,7 @@ class Planner:
             f"{question_id!r}."
         )
 
-    def _question(self, entry: Entry, *, asked_before: bool) -> Question:
+    def _question(self, entry: Entry) -> Question:
         setup, now = self._setup, self._standing
         means = now.belief.means()[:, entry.act]
         sds = np.hypot(now.belief.spreads()[:, entry.act], now.belief.noise_sd[:, entry.act])
@@ -277,5 +280,5 @@ class Planner:
         return Question(
             self._id(entry), action, entry.reason, entry.purpose, expected,
             now.library.success_probability(action), bool(setup.in_support[entry.act]),
-            asked_before,
+            entry.number in self._resumed,
         )  # fmt: skip

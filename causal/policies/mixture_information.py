@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from physlearn.causal.policies.belief import Belief, Floats, Ints
+from physlearn.causal.policies.mixture_kernels import lay_on_grid
 
 __all__ = ["information_about", "information_about_hypotheses"]
 
@@ -84,42 +85,22 @@ def information_about(groups: Ints, belief: Belief, columns: Ints | None = None)
         at_once = max(1, MOST_NUMBERS // (n_cells * len(labels)))
         for start in range(0, len(alike), at_once):
             part = alike[start : start + at_once]
+            counts = np.zeros((len(labels), len(part), n_cells))
             middle = 0.5 * (low[part] + high[part])
-            density = _densities(
-                (expected[:, part] - middle) / span[part], shares, classes,
-                sd[:, part] / span[part], n_cells,
-            )  # fmt: skip
+            lay_on_grid(expected[:, part], shares, classes, middle, span[part], counts)
+            density = _smoothed(counts, sd[:, part] / span[part])
             found[part] = _information(density, group_of_class)
     return found
 
 
-def _densities(expected: Floats, shares: Floats, classes: Ints, sd: Floats, n_cells: int) -> Floats:
-    """Return the probability of every cell, (n_classes, n_acts, n_cells); the range is 1 long."""
-    n_classes, n_acts = sd.shape
-    position = (expected + 0.5) * n_cells
-    nearest = np.floor(position).astype(np.int64)
-    offset = position - nearest
-    rows = (classes[:, None] * n_acts + np.arange(n_acts)) * n_cells
-    counts = np.zeros(n_classes * n_acts * n_cells)
-    for step, weight in enumerate(_cubic_weights(offset), start=-1):
-        cells = (rows + (nearest + step) % n_cells).ravel()
-        counts += np.bincount(cells, (shares[:, None] * weight).ravel(), len(counts))
+def _smoothed(counts: Floats, sd: Floats) -> Floats:
+    """Return the probability of every cell with the noise added; grids are 1 long."""
+    n_cells = counts.shape[2]
     frequency = np.arange(n_cells // 2 + 1) / n_cells
     width = np.maximum(sd * n_cells, CELLS_PER_SD)[:, :, None]
     transfer = np.exp(-2.0 * (np.pi * width * frequency) ** 2) / np.sinc(frequency) ** 4
-    spectrum = np.fft.rfft(counts.reshape(n_classes, n_acts, n_cells), axis=2) * transfer
+    spectrum = np.fft.rfft(counts, axis=2) * transfer
     return np.maximum(np.fft.irfft(spectrum, n_cells, axis=2), 0.0)
-
-
-def _cubic_weights(offset: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return the cubic B-spline's weights of the cells from one to the left to two to the right."""
-    far = 1.0 - offset
-    return (
-        far**3 / 6.0,
-        2.0 / 3.0 - offset**2 + 0.5 * offset**3,
-        2.0 / 3.0 - far**2 + 0.5 * far**3,
-        offset**3 / 6.0,
-    )
 
 
 def _information(density: Floats, group_of_class: Ints) -> Floats:
