@@ -32,7 +32,7 @@ from physlearn.causal.graph_search.methods import (
     ensemble_methods,
 )
 from physlearn.causal.graphs import CausalGraph, GraphEdge
-from physlearn.causal.independence.choose_test import choose_test
+from physlearn.causal.independence.choose_test import choose_test, discrete_columns
 from physlearn.causal.table_notes import graph_notes, shared_pixels
 from physlearn.checks import InputError, as_generator, check_choice
 
@@ -135,7 +135,9 @@ def discover_graph(
     asked = choose_test(table, columns, alpha=alpha, test=test)
     search = Search(asked, constraints, np.random.SeedSequence(int(generator.integers(2**63))))
     if method == "auto":
-        method, why = choose_method(constraints)
+        placed = not table.metadata.get("rows_independent", False)
+        continuous = placed and not discrete_columns(table, columns)
+        method, why = choose_method(search, continuous=continuous)
         notes.append(why)
     parts: dict[str, Found] = {}
     if method == "ensemble":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -16,7 +17,7 @@ from physlearn.causal.graph_search.knowledge import (
     keep_strictly,
     without_cycles,
 )
-from physlearn.causal.graph_search.marks import CIRCLE, Found, empty_ends, orient
+from physlearn.causal.graph_search.marks import CIRCLE, Found, empty_ends, orient, reachable
 from physlearn.causal.graph_search.pc_search import open_tails
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError
@@ -44,7 +45,7 @@ def search_exact(data: ScoreData, constraints: Constraints) -> Found:
         )
     families = family_scores(data.correlation, data.n_effective)
     forbid_families(families, constraints)
-    claims = edge_posteriors(families)
+    claims = edge_posteriors(families, cyclic_parts(constraints))
     adjacency = claims + claims.T
     direction = claims / np.maximum(adjacency, 1e-300)
     ends = empty_ends(len(names))
@@ -120,7 +121,14 @@ def forbid_families(scores: Floats, constraints: Constraints) -> None:
         scores[k, (every & forbidden != 0) | (every & required != required)] = -np.inf
 
 
-def edge_posteriors(scores: Floats) -> Floats:
+def cyclic_parts(constraints: Constraints) -> list[list[int]]:
+    """Return the columns in groups, so that what is known rules out cycles through two groups."""
+    allowed = ~constraints.forbidden & ~np.eye(len(constraints.names), dtype=np.bool_)
+    both = reachable(allowed) & reachable(allowed).T | np.eye(len(allowed), dtype=np.bool_)
+    return [list(map(int, part)) for part in sorted({tuple(np.flatnonzero(row)) for row in both})]
+
+
+def edge_posteriors(scores: Floats, parts: Sequence[Sequence[int]] | None = None) -> Floats:
     """Return the posterior probability (p, p) that column i is a direct cause of column j.
 
     Parameters
@@ -128,6 +136,9 @@ def edge_posteriors(scores: Floats) -> Floats:
     scores
         Log weight (p, 2**p) of each column with each set of causes; the weight of a graph is the
         product over its columns.
+    parts
+        Groups of columns between which no cycle is possible, each column in one of them; one group
+        when None.
 
     Notes
     -----
@@ -145,19 +156,27 @@ def edge_posteriors(scores: Floats) -> Floats:
     [[0.0, 0.333], [0.333, 0.0]]
     """
     p = len(scores)
-    best = scores.max(axis=1, keepdims=True)
-    family = np.exp(scores - best)
+    family = np.exp(scores - scores.max(axis=1, keepdims=True))
     every = np.arange(1 << p)
-    totals = _sums_over_subsets(family, p)
-    with np.errstate(divide="ignore"):
-        weights = peel_weights(np.log(totals), p)
     result = np.zeros((p, p))
-    for cause in range(p):
-        holding = np.where((every >> cause) & 1, family, 0.0)
-        share = _sums_over_subsets(holding, p) / np.maximum(totals, 1e-300)
-        result[cause] = (weights * share).sum(axis=1)
+    for part in [range(p)] if parts is None else parts:
+        columns, size = list(part), len(part)
+        # causes outside the part are free: their sets are summed over
+        inside = np.sum([((every >> k) & 1) << bit for bit, k in enumerate(columns)], axis=0)
+        totals = _sums_over_subsets(_sums_by(inside, family[columns], size), size)
+        with np.errstate(divide="ignore"):
+            weights = peel_weights(np.log(totals), size)
+        for cause in range(p):
+            holding = np.where((every >> cause) & 1, family[columns], 0.0)
+            share = _sums_over_subsets(_sums_by(inside, holding, size), size)
+            result[cause, columns] = (weights * share / np.maximum(totals, 1e-300)).sum(axis=1)
     np.fill_diagonal(result, 0.0)
     return np.clip(result, 0.0, 1.0)
+
+
+def _sums_by(index: NDArray[np.int64], values: Floats, size: int) -> Floats:
+    """Return the sums of each row of values with the same index, shape (n, 2**size)."""
+    return np.stack([np.bincount(index, row, minlength=1 << size) for row in values])
 
 
 def _sums_over_subsets(values: Floats, p: int) -> Floats:

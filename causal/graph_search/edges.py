@@ -6,7 +6,7 @@ import numpy as np
 
 from physlearn.causal.graph_search.edge_frequency import MIN_FREQUENCY, EdgeFrequency
 from physlearn.causal.graph_search.knowledge import Constraints
-from physlearn.causal.graph_search.marks import ARROW, MARK_NAMES, NONE, Ends, Found
+from physlearn.causal.graph_search.marks import ARROW, MARK_NAMES, NONE, Ends, Found, Mask
 from physlearn.causal.graph_search.skeleton import MAX_GIVEN, IndependenceTest
 from physlearn.causal.graphs import GraphEdge
 from physlearn.causal.spatial_layout import Floats
@@ -44,7 +44,7 @@ def graph_edges(
         first, second = int(i), int(j)
         if found.ends[second, first] == ARROW and found.ends[first, second] != ARROW:
             first, second = second, first
-        result, reason = _evidence(found, test, first, second, tested=tested)
+        result, reason = _evidence(found, test, constraints, first, second, tested=tested)
         reason = found.open_reasons.get((int(i), int(j)), reason)
         share = float(frequency.adjacency[i, j])
         if not reason and share < threshold:
@@ -92,16 +92,18 @@ def entry(matrix: Floats | None, first: int, second: int) -> float:
 
 
 def _evidence(
-    found: Found, test: IndependenceTest, first: int, second: int, *, tested: bool
+    found: Found,
+    test: IndependenceTest,
+    constraints: Constraints,
+    first: int,
+    second: int,
+    *,
+    tested: bool,
 ) -> tuple[IndependenceResult, str]:
     """Return the test that came closest to removing a link, and why the link is undecided."""
     linked = found.ends != NONE
     if not tested:
-        result = test(first, second, _others(test, linked[second], first, second))
-        reason = result.reason if result.verdict == "undecided" else ""
-        if result.verdict == "independent":
-            reason = "the score links them, but the spatial test given the other links does not"
-        return result, reason
+        return _asked(test, constraints, linked, first, second)
     ends = (min(first, second), max(first, second))
     results = {key: result for key, result in test.results.items() if key[:2] == ends}
     if not results:
@@ -112,6 +114,10 @@ def _evidence(
         for (_, _, given), result in results.items()
         if result.verdict == "undecided"
         and (linked[first, list(given)].all() or linked[second, list(given)].all())
+        and not any(
+            _says_nothing(test, linked, given, result, *pair)
+            for pair in ((first, second), (second, first))
+        )
     ]
     # a link put back because influences cancel passed an independence test: that one is no evidence
     kept = [result for result in results.values() if result.verdict != "independent"]
@@ -119,7 +125,55 @@ def _evidence(
     return weakest, reasons[0] if reasons else ""
 
 
-def _others(test: IndependenceTest, linked: np.ndarray, first: int, second: int) -> tuple[int, ...]:
-    """Return the most dependent of the columns linked to the second, without the first."""
-    others = [int(k) for k in np.flatnonzero(linked) if k not in (first, second)]
+def _says_nothing(
+    test: IndependenceTest,
+    linked: Mask,
+    given: tuple[int, ...],
+    result: IndependenceResult,
+    column: int,
+    other: int,
+) -> bool:
+    """Whether a set left the test open only as it determines a column, and can be no separator.
+
+    So where each of the set lost its own link to the other column given sets that hold this one:
+    what the other depends on then has no source left but this column (deterministic relations:
+    Glymour, Learning the structure of deterministic systems, in Causal Learning, Oxford 2007).
+    """
+    names = test.columns.names
+    if (
+        f"nothing is left of {names[column]} " not in result.reason
+        or linked[other, list(given)].any()
+    ):
+        return False
+    return all(
+        any(
+            kept.verdict == "independent" and column in held
+            for (x, y, held), kept in test.results.items()
+            if {x, y} == {k, other}
+        )
+        for k in given
+    )
+
+
+def _asked(
+    test: IndependenceTest, constraints: Constraints, linked: Mask, first: int, second: int
+) -> tuple[IndependenceResult, str]:
+    """Ask the test of a link that a score found: given earlier causes alone, and all neighbours.
+
+    A column of the same tier may be a common effect, with which a hidden cause feigns a link.
+    """
+    beside = linked[second] & constraints.usable(first, second)
+    earlier = beside & constraints.never_ancestor[second]
+    sets = {_others(test, some, first, second) for some in (earlier, beside)}
+    results = [test(first, second, given) for given in sorted(sets)]
+    weakest = max(results, key=lambda result: result.p_value_envelope)
+    if any(result.verdict == "independent" for result in results):
+        return weakest, "the score links them, but the spatial test given other links does not"
+    open_ones = [result.reason for result in results if result.verdict == "undecided"]
+    return weakest, open_ones[0] if open_ones else ""
+
+
+def _others(test: IndependenceTest, some: Mask, first: int, second: int) -> tuple[int, ...]:
+    """Return the most dependent on the second of some columns, without the first."""
+    others = [int(k) for k in np.flatnonzero(some) if k not in (first, second)]
     return tuple(sorted(others, key=lambda k: test(k, second).p_value)[:MAX_GIVEN])

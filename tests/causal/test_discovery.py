@@ -1,5 +1,6 @@
 import re
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from causallearn.search.ConstraintBased.PC import pc
 
-from physlearn.causal import discover_graph
+from physlearn.causal import discover_graph, spatial_independence
 from physlearn.checks import InputError, NotIdentified
 from physlearn.records import PatchTable
 
@@ -199,15 +200,78 @@ def test_columns_that_cannot_be_used_are_named():
         PatchTable.from_frame(frame.assign(text="high"), table.centers, 1.0)
 
 
-def test_auto_says_what_it_took_and_why(planted):
+def auto(frame, tiers, *, known=True, test="linear"):
+    edge = round(len(frame) ** 0.5)
+    y, x = np.mgrid[:edge, :edge].reshape(2, -1)
+    errors = np.zeros((1, frame.shape[1], frame.shape[1])) if known else None
+    table = PatchTable.from_frame(
+        frame, np.stack([x, y], 1), 1.0, unit="nm", tiers=tiers, measurement_covariance=errors
+    )
+    graph = discover_graph(table, test=test, n_resamples=0, rng=0)
+    return graph, next(note for note in graph.warnings if note.startswith('method "auto"'))
+
+
+def test_auto_says_what_it_took_and_why():
+    rng = np.random.default_rng(0)
+    a, e, f = rng.standard_normal((3, 576))
+    linear = pd.DataFrame({"a": a, "b": 0.7 * a + e, "c": 0.7 * a + f})
+    tiers = {"a": 0, "b": 1, "c": 1}
+    for frame, given, known, method, words in (
+        (linear, tiers, True, "posterior", "without a sign of curved laws"),
+        (linear, {}, True, "FCI", "nothing orders the columns"),
+        (linear, tiers, False, "PC", "errors of measurement are unknown"),
+        (linear.assign(b=a**2 + e), tiers, True, "PC", "b goes with the square of a"),
+        (linear.assign(b=(a > 0) * 1.0), tiers, True, "PC", "not all columns hold continuous"),
+        (linear.iloc[:36].assign(**dict(zip("defghijklm", rng.normal(size=(10, 36)), strict=True))),
+         tiers, True, "PC", "13 columns are more than"),
+        (linear.iloc[:36].assign(**dict(zip("defghijkl", rng.normal(size=(9, 36)), strict=True))),
+         tiers, True, "PC", "effective patches are too few"),
+    ):  # fmt: skip
+        graph, why = auto(frame, given, known=known)
+        assert graph.method.startswith(method)
+        assert words in why
+
+
+def test_a_link_of_the_score_that_a_hidden_cause_feigns_is_left_open():
+    """x -> a <-> b <- y: no directed graph fits without a further link, which the test denies."""
+    rng = np.random.default_rng(1)
+    x, y, hidden, e, f = rng.standard_normal((5, 900))
+    frame = pd.DataFrame({"x": x, "y": y, "a": 0.8 * x + hidden + 0.5 * e,
+                          "b": 0.8 * y + hidden + 0.5 * f})  # fmt: skip
+    graph, _ = auto(frame, {"x": 0, "y": 0, "a": 1, "b": 1})
+    assert graph.method.startswith("posterior")
+    true = [{"x", "a"}, {"y", "b"}, {"a", "b"}]
+    present = [{e.source, e.target} for e in graph.edges if e.presence == "present"]
+    assert sorted(map(sorted, present)) == sorted(map(sorted, true))
+    assert len(graph.edges) > 3
+
+
+def test_scores_ask_for_more_patches_than_columns():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(49, 18)))
+    frame.columns = [f"c{k}" for k in range(18)]
+    places = np.stack([np.arange(49) % 7, np.arange(49) // 7], 1)
+    table = PatchTable.from_frame(frame, places, 1.0)
+    for method in ("ges", "boss", "ensemble"):
+        with pytest.raises(NotIdentified, match="needs 3 effective patches a column"):
+            discover_graph(table, method=method, n_resamples=0)
+
+
+def test_what_a_missing_link_means_is_read_from_the_tests_that_took_links_out(planted):
     table = planted(24, 0, 0).table
-    tiered = discover_graph(table, test="linear", n_resamples=0)
-    assert tiered.method.startswith("PC")
-    assert any('took "pc"' in note for note in tiered.warnings)
-    bare = PatchTable.from_frame(table.frame, table.centers, 8.0)
-    free = discover_graph(bare, test="linear", n_resamples=0)
-    assert free.method.startswith("FCI")
-    assert any('took "fci"' in note for note in free.warnings)
+    graph = discover_graph(table, method="pc", test="linear", n_resamples=0, rng=0)
+    pairs = {frozenset((e.source, e.target)) for e in graph.edges}
+    removing = [
+        spatial_independence(table, x, y, given=given, test="linear")
+        for x, y in combinations(table.columns, 2)
+        if frozenset((x, y)) not in pairs
+        for size in range(4)
+        for given in combinations([name for name in table.columns if name not in (x, y)], size)
+    ]
+    values = [result.detectable for result in removing if result.verdict == "independent"]
+    assert min(values) <= graph.detectable <= max(values)
+    score = discover_graph(table, method="boss", n_resamples=0, rng=0).detectable
+    n = 576.0  # uncorrelated patches: BIC asks log(n) / 2 of a link, 80 % power .84 errors more
+    assert score == pytest.approx(np.sqrt(1 - n ** (-1 / n)) + 0.84 / np.sqrt(n), rel=0.1)
 
 
 @pytest.mark.parametrize("names", ["abcde", "edbac", "cabed"])

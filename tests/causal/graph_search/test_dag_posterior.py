@@ -8,6 +8,7 @@ from scipy.special import gammaln
 from physlearn.causal import discover_graph
 from physlearn.causal.graph_search.covariance import ScoreData
 from physlearn.causal.graph_search.dag_posterior import (
+    cyclic_parts,
     edge_posteriors,
     family_scores,
     forbid_families,
@@ -49,6 +50,21 @@ def test_posterior_of_four_columns_equals_the_sum_over_all_graphs(seed, spread):
     expected, count = summed(scores, 4)
     assert count == 543  # Robinson 1973
     np.testing.assert_allclose(edge_posteriors(scores), expected, atol=1e-9)
+
+
+def test_posterior_by_parts_that_no_cycle_joins_equals_the_sum(random_dag):
+    rng = np.random.default_rng(4)
+    scores = family_scores(np.corrcoef(rng.normal(size=(5, 30))), 30.0)
+    constraints = constraints_of(list("abcde"), {"a": 0, "b": 1, "d": 0, "e": 2}, None)
+    forbid_families(scores, constraints)
+    parts = cyclic_parts(constraints)
+    assert parts == [[0, 1, 2, 3, 4]]  # c has no tier: cycles may lead through it
+    ordered = constraints_of(list("abcde"), {"a": 0, "b": 1, "c": 1, "d": 0, "e": 2}, None)
+    forbid_families(scores, ordered)
+    assert cyclic_parts(ordered) == [[0, 3], [1, 2], [4]]
+    np.testing.assert_allclose(
+        edge_posteriors(scores, cyclic_parts(ordered)), edge_posteriors(scores), atol=1e-9
+    )
 
 
 def test_posterior_with_data_and_knowledge_equals_the_sum(random_dag):

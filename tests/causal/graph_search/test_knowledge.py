@@ -117,6 +117,16 @@ def test_cycles_are_opened_where_nothing_is_known():
     assert opened[1, 2] == opened[2, 1] == CIRCLE
 
 
+def test_a_cycle_of_causes_is_a_violation():
+    ends = np.zeros((3, 3), dtype=np.int8)
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        ends[i, j], ends[j, i] = ARROW, TAIL
+    (said,) = violations(ends, constraints_of(NAMES, {}, None))
+    assert said in {
+        f"{' -> '.join(path)} is a cycle of causes" for path in ("abca", "bcab", "cabc")
+    }
+
+
 @pytest.mark.parametrize("method", ["pc", "ges"])
 def test_a_cycle_that_only_knowledge_closes_is_opened(method):
     """One hidden cause of all three, and what is known forbids a link of each pair one way."""
@@ -132,3 +142,4 @@ def test_a_cycle_that_only_knowledge_closes_is_opened(method):
     assert len(graph.edges) == 3
     assert all((e.mark_source, e.mark_target) == ("arrow", "arrow") for e in graph.edges)
     assert not any(edge.is_cause_claim for edge in graph.edges)
+    assert any("would close a cycle of causes" in note for note in graph.warnings)

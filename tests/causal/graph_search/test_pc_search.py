@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 from causallearn.search.ConstraintBased.PC import pc
 
@@ -13,6 +14,7 @@ from physlearn.causal.graph_search.pc_search import search_pc
 from physlearn.causal.graph_search.skeleton import Skeleton, find_skeleton
 from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_test import IndependenceResult
+from physlearn.records import PatchTable
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -145,3 +147,30 @@ def test_a_link_that_only_stood_for_want_of_a_cancelled_one_goes(oracle):
     ends = search_pc(test, constraints).ends
     linked = {(int(i), int(j)) for i, j in np.argwhere(np.triu(ends) != 0)}
     assert linked == set(graph.edges)
+
+
+def test_one_hidden_cause_of_many_columns_asks_a_bounded_number_of_tests(oracle):
+    """Every pair of 11 columns stays linked: all sets of up to 3 would be 7,150 tests."""
+    graph = nx.DiGraph([(11, k) for k in range(11)])
+    test = oracle(graph, 11)
+    names = [f"c{k}" for k in range(11)]
+    found = search_pc(test, constraints_of(names, {}, None))
+    assert np.count_nonzero(found.ends) == 11 * 10
+    # a pair: 1 + 9 single columns, and of 6 beside either end, which share at least 3, sets of 2, 3
+    assert len(test.results) <= 55 * (10 + 2 * (15 + 20))
+    (note,) = [note for note in found.notes if "held fixed" in note]
+    assert note.startswith("c0 - c1 and 54 other link(s): more than 6 columns stand beside an end")
+
+
+def test_a_set_that_determines_a_column_leaves_its_link_standing():
+    """x = a OR b decides y: given a and b nothing is left of x, and y owes them nothing else."""
+    rng = np.random.default_rng(0)
+    a, b = rng.random((2, 4000)) < 0.3
+    x = a | b
+    y = rng.random(4000) < np.where(x, 0.8, 0.2)
+    frame = pd.DataFrame({"a": a, "b": b, "x": x, "y": y}).astype(float)
+    table = PatchTable.from_rows(frame, measurement_covariance=np.zeros((1, 4, 4)))
+    graph = discover_graph(table, method="pc", n_resamples=0, rng=0)
+    assert graph.edge_between("x", "y").presence == "present"
+    for name in "ab":
+        assert graph.edge_between(name, "y") is None

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from causallearn.search.ScoreBased.GES import ges
 
+from physlearn.causal import discover_graph
 from physlearn.causal.columns import prepare_columns
 from physlearn.causal.graph_search.covariance import (
     ScoreData,
@@ -14,6 +15,7 @@ from physlearn.causal.graph_search.covariance import (
 from physlearn.causal.graph_search.knowledge import Knowledge, constraints_of
 from physlearn.causal.graph_search.marks import ARROW, CIRCLE, TAIL
 from physlearn.causal.graph_search.score_search import search_boss, search_ges
+from physlearn.records import PatchTable
 
 
 def population(graph, rng):
@@ -95,3 +97,20 @@ def test_noise_is_taken_out_of_the_correlation():
     too_much = noise_free_correlation(np.array([[1.0, 0.9], [0.9, 1.0]]), np.diag([0.4, 0.4]))
     assert np.linalg.eigvalsh(too_much)[0] > 0
     np.testing.assert_allclose(np.diag(too_much), 1.0)
+
+
+@pytest.mark.parametrize("method", ["ges", "boss"])
+def test_marks_do_not_depend_on_the_order_of_the_columns(linear_table, random_dag, method):
+    rng = np.random.default_rng(2)
+    table = linear_table(random_dag(7, 10, rng), 14, rng)
+    found = []
+    for order in (list(table.columns), list(table.columns)[::-1]):
+        turned = PatchTable.from_frame(
+            table.frame[order], table.centers, 1.0, unit="nm",
+            measurement_covariance=np.zeros((1, 7, 7)),
+        )  # fmt: skip
+        graph = discover_graph(turned, method=method, test="linear", n_resamples=0, rng=0)
+        found.append({(n, e.source, e.target): m for e in graph.edges for n, m in
+                      ((e.source, e.mark_source), (e.target, e.mark_target))})  # fmt: skip
+    one, two = ({(n, frozenset((i, j))): m for (n, i, j), m in each.items()} for each in found)
+    assert one == two
