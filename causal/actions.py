@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from physlearn.causal.safety_envelope import SafetyEnvelope
 from physlearn.causal.verbs import BIAS_LIMIT_V, VERBS, check_arguments, strict_number
@@ -65,6 +66,11 @@ class Action:
         if not isinstance(self.irreversible, bool):
             raise InputError(f"irreversible must be True or False; got {self.irreversible!r}.")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an act be copied and sent to another process, which a read-only view cannot be."""
+        rest = (self.dose, self.duration_s, self.cost, self.irreversible)
+        return Action, (self.verb, dict(self.args), *rest)
+
     def number(self, name: str) -> float:
         """Return a numeric argument."""
         return strict_number(f"{self.verb}.{name}", self.args.get(name))
@@ -101,6 +107,10 @@ class ActionLibrary:
             if not isinstance(action, Action):
                 raise InputError(f"actions must hold Action records; got {action!r}.")
         object.__setattr__(self, "attempts", MappingProxyType(dict(self.attempts)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a library be copied and sent to another process."""
+        return ActionLibrary, (self.actions, dict(self.attempts))
 
     def __iter__(self) -> Iterator[Action]:
         return iter(self.actions)

@@ -9,7 +9,10 @@ from physlearn.causal.dose_sums import Area, area_of
 from physlearn.causal.experiment_plans.experiment_plan import ExperimentPlan
 from physlearn.causal.experiment_plans.plan_records import ENDS, Branch, PlanStep
 
-__all__ = ["MOST_NODES", "Node", "PlanFlow", "next_step", "out_of_order", "plan_flow"]
+__all__ = [
+    "MOST_NODES", "Node", "PlanFlow", "branch_taken", "leads_to_step", "next_step", "out_of_order",
+    "plan_flow", "scanned_area",
+]  # fmt: skip
 
 MOST_NODES = 20_000
 """States that are looked at before a plan is refused for its branches."""
