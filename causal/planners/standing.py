@@ -83,7 +83,7 @@ class Standing:
 def standing(setup: CampaignSetup, log: CampaignLog, before: Standing | None = None) -> Standing:
     """Return where the campaign stands; `before` saves work when its shots are the first ones."""
     shots = _shots(setup, log)
-    belief = _belief(setup, shots)
+    prior, columns = _where_shot(setup, shots)
     library = setup.library
     for entry, outcome in log.told:
         library = library.observe(setup.actions[entry.act], succeeded=outcome.succeeded)
@@ -100,9 +100,15 @@ def standing(setup: CampaignSetup, log: CampaignLog, before: Standing | None = N
         minlength=len(setup.actions),
     )
     return Standing(
-        belief, _evidence(setup, shots, before), library, spent, done,
-        setup.permitted & _within_sums(setup, spent, (*done, *places)), shots, asked,
-    )  # fmt: skip
+        _belief(setup, shots, prior, columns),
+        _evidence(setup, shots, prior, columns, before),
+        library,
+        spent,
+        done,
+        setup.permitted & _within_sums(setup, spent, (*done, *places)),
+        shots,
+        asked,
+    )
 
 
 def act_as_done(setup: CampaignSetup, entry: Entry) -> Action:
@@ -212,61 +218,66 @@ def _moved(asked: Action, done: Action) -> bool:
     return False
 
 
-def _belief(setup: CampaignSetup, shots: Sequence[Shot]) -> Belief:
+def _where_shot(setup: CampaignSetup, shots: Sequence[Shot]) -> tuple[Belief, Ints]:
+    """Return the prior with columns for acts done elsewhere, and the column of every shot."""
+    columns = np.array([shot.act for shot in shots], dtype=np.int64)
+    elsewhere = [k for k, shot in enumerate(shots) if shot.moved]
+    if not elsewhere:
+        return setup.prior, columns
+    columns[elsewhere] = setup.prior.expected.shape[1] + np.arange(len(elsewhere))
+    acts = [*setup.actions, *setup.target_acts, *(shots[k].done for k in elsewhere)]
+    wider = prior_belief(setup.hypotheses, acts, seed=setup.seed, n_members=setup.options.n_members)
+    return wider, columns
+
+
+def _belief(setup: CampaignSetup, shots: Sequence[Shot], prior: Belief, columns: Ints) -> Belief:
     """Return the belief after the shots; hypotheses are asked what they expect where each was."""
-    prior, n_columns = setup.prior, setup.prior.expected.shape[1]
-    elsewhere = [shot.done for shot in shots if shot.moved]
-    if elsewhere:
-        prior = prior_belief(
-            setup.hypotheses, [*setup.actions, *setup.target_acts, *elsewhere],
-            seed=setup.seed, n_members=setup.options.n_members,
-        )  # fmt: skip
-    belief, column = prior, n_columns
-    for shot in shots:
-        at = shot.act
-        if shot.moved:
-            at, column = column, column + 1
+    belief, n_columns = prior, setup.prior.expected.shape[1]
+    for shot, column in zip(shots, columns.tolist(), strict=True):
         if shot.reference and setup.test is not None:
             continue
-        noise = prior.noise_sd[:, at]
+        noise = prior.noise_sd[:, column]
         if shot.readout_sd is not None:
             noise = np.full(len(noise), shot.readout_sd)
-        belief = belief.after(prior.expected[:, at], noise, shot.readout)
+        belief = belief.after(prior.expected[:, column], noise, shot.readout)
     return replace(
         belief, expected=belief.expected[:, :n_columns], noise_sd=belief.noise_sd[:, :n_columns]
     )
 
 
 def _evidence(
-    setup: CampaignSetup, shots: Sequence[Shot], before: Standing | None
+    setup: CampaignSetup,
+    shots: Sequence[Shot],
+    prior: Belief,
+    columns: Ints,
+    before: Standing | None,
 ) -> Evidence | None:
     if setup.test is None:
         return None
-    evidence, new = follow(setup.test), tuple(shots)
+    evidence, first = follow(setup.test), 0
     if before is not None and before.evidence is not None:
         n_before = len(before.shots)
         if before.shots == tuple(shots[:n_before]):
-            evidence, new = before.evidence, tuple(shots[n_before:])
-    for shot in new:
-        column = int(setup.test_columns[shot.act])
+            evidence, first = before.evidence, n_before
+    n_columns = setup.prior.expected.shape[1]
+    same_members = np.allclose(
+        prior.expected[:, :n_columns], setup.prior.expected, rtol=1e-9, equal_nan=True
+    )
+    for shot, column in zip(shots[first:], columns[first:].tolist(), strict=True):
+        readout, there = shot.readout, None
+        if shot.moved and not shot.reference:
+            if same_members:
+                there = [prior.expected[prior.hypothesis == k, column]
+                         for k in range(len(prior.names))]  # fmt: skip
+            else:
+                # the members changed with the list of acts, so that only their means compare
+                means = prior.means()
+                readout -= float(evidence.weights() @ (means[:, column] - means[:, shot.act]))
         evidence = evidence.after(
-            column, _as_if_there(setup, shot, evidence), time_s=shot.time_s,
-            reference=shot.reference,
+            int(setup.test_columns[shot.act]), readout, time_s=shot.time_s,
+            reference=shot.reference, expected=there, noise_sd=shot.readout_sd,
         )  # fmt: skip
     return evidence
-
-
-def _as_if_there(setup: CampaignSetup, shot: Shot, evidence: Evidence) -> float:
-    """Return the readout less what the hypotheses say the wrong place changed, on average."""
-    if not shot.moved or shot.reference:
-        return shot.readout
-    pair = prior_belief(
-        setup.hypotheses, [setup.actions[shot.act], shot.done],
-        seed=setup.seed, n_members=setup.options.n_members,
-    ).means()  # fmt: skip
-    if not np.isfinite(pair).all():
-        return shot.readout
-    return shot.readout - float(evidence.weights() @ (pair[:, 1] - pair[:, 0]))
 
 
 def envelope_refuses(setup: CampaignSetup, now: Standing, act: int) -> bool:

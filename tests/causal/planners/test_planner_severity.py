@@ -130,3 +130,26 @@ def test_dose_is_saved_where_it_counts(toy):
             spent.append(planner.spent.dose)
         doses.append(np.mean(spent))
     assert doses[1] < 0.5 * doses[0]
+
+
+def test_evidence_and_belief_agree_where_acts_were_read_back_elsewhere(toy):
+    """Commanded and reported bias differ by half a volt: both sides ask what is expected there."""
+    planner = campaign(toy)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        question = planner.ask()[0]
+        reported = {"bias_V": question.action.number("bias_V") + 0.5}
+        planner.tell(question.id, Outcome(float(rng.normal(0.4, 0.3)), reported=reported))
+    belief = planner._standing.belief.weights
+    assert list(planner.verdict().weights.values()) == pytest.approx(belief, rel=1e-4)
+    plain = campaign(toy)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        plain.tell(plain.ask()[0].id, Outcome(float(rng.normal(0.4, 0.3))))
+    assert list(plain.verdict().weights.values()) != pytest.approx(belief, rel=0.05)
+
+
+def test_stated_noise_of_a_readout_reaches_the_evidence(toy):
+    planner = campaign(toy)
+    planner.tell(planner.ask()[0].id, Outcome(0.4, readout_sd=30.0))
+    assert list(planner.verdict().weights.values()) == pytest.approx([1 / 3] * 3, abs=1e-3)
