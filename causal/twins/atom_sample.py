@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from physlearn.lattice_models.kinetics.event_rates import (
     Transformation,
 )
 from physlearn.lattice_models.kinetics.transformations import simulate_transformations
+from physlearn.records import SiteGraph
 
 __all__ = ["AtomSample"]
 
@@ -104,6 +106,7 @@ class AtomSample:
         check_choice("crystal", self.crystal, ("honeycomb", "square"))
         for name, count in zip(("rows of shape", "columns of shape"), self.shape, strict=True):
             check_count(name, count, 3)
+        object.__setattr__(self, "shape", tuple(int(count) for count in self.shape))
         for name in ("bond_length", "probe_width", "atom_radius"):
             check_positive(name, getattr(self, name))
         for name in (
@@ -132,7 +135,7 @@ class AtomSample:
 
     def sites(self) -> Floats:
         """Return where the crystal's sites are, shape (n, 2); what stands on them is hidden."""
-        return _crystal(self)[0]
+        return _crystal(self)[0].copy()
 
     def prepare(self, rng: np.random.Generator) -> _AtomState:
         """Draw a crystal."""
@@ -207,15 +210,25 @@ class _AtomState:
         self._states = np.array(states[-1], np.int8)
 
 
-def _crystal(sample: AtomSample) -> tuple[Floats, Any]:
-    make = honeycomb_lattice if sample.crystal == "honeycomb" else square_lattice
-    graph = make(sample.shape, 1, periodic=False)
+def _crystal(sample: AtomSample) -> tuple[Floats, SiteGraph]:
+    return _laid_out(sample.crystal, sample.shape, sample.bond_length)
+
+
+@lru_cache(maxsize=16)
+def _laid_out(crystal: str, shape: tuple[int, int], bond_length: float) -> tuple[Floats, SiteGraph]:
+    """Return places (read-only, so that all may share them) and graph of a crystal."""
+    make = honeycomb_lattice if crystal == "honeycomb" else square_lattice
+    graph = make(shape, 1, periodic=False)
     positions = np.asarray(graph.positions, dtype=np.float64)
     bonds = positions[graph.edges[:, 0]] - positions[graph.edges[:, 1]]
-    return positions * (sample.bond_length / math.sqrt(float((bonds**2).sum(axis=1).min()))), graph
+    places = positions * (bond_length / math.sqrt(float((bonds**2).sum(axis=1).min())))
+    places.flags.writeable = False
+    return places, graph
 
 
-def _changes(sample: AtomSample, conditions: Conditions, graph: Any) -> Sequence[Transformation]:
+def _changes(
+    sample: AtomSample, conditions: Conditions, graph: SiteGraph
+) -> Sequence[Transformation]:
     """Return what may happen to a site in this family."""
     loss, dopant = sample.cross_section, sample.dopant_cross_section
     dopants = Transformation(DOPANT, EMPTY, cross_section_angstrom2=dopant, name="dopant lost")

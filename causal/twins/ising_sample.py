@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from physlearn.checks import InputError, check_choice, check_count, check_positi
 from physlearn.lattice_models.graphs.regular_lattices import square_lattice
 from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import Ising
 from physlearn.lattice_models.samplers.two_state_engines import TwoStateEngine
+from physlearn.records import SiteGraph
 
 __all__ = ["IsingSample"]
 
@@ -106,6 +108,7 @@ class IsingSample:
     def __post_init__(self) -> None:
         for name, edge in zip(("rows of shape", "columns of shape"), self.shape, strict=True):
             check_count(name, edge, 3)
+        object.__setattr__(self, "shape", tuple(int(edge) for edge in self.shape))
         for name in ("pulse_radius", "sweeps_per_s", "read_radius", "reference_kelvin"):
             check_positive(name, getattr(self, name))
         check_choice("family", self.family, FAMILIES)
@@ -135,7 +138,7 @@ class _IsingState:
 
     def __init__(self, sample: IsingSample, rng: np.random.Generator) -> None:
         self._sample, self._rng = sample, rng
-        self._graph = square_lattice(sample.shape, len(sample.couplings), periodic=False)
+        self._graph = _lattice(sample.shape, len(sample.couplings))
         rows, columns = sample.shape
         self._y, self._x = (a.ravel().astype(float) for a in np.mgrid[:rows, :columns])
         self._own = np.full(self._graph.n_sites, float(sample.field))
@@ -239,3 +242,9 @@ class _IsingState:
             self._key = key
         self._engine.sweep(n)
         self._spins = self._engine.states()
+
+
+@lru_cache(maxsize=16)
+def _lattice(shape: tuple[int, int], n_shells: int) -> SiteGraph:
+    """Return the lattice of films of this shape; records are read-only, so all may share it."""
+    return square_lattice(shape, n_shells, periodic=False)

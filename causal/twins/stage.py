@@ -9,7 +9,43 @@ import numpy as np
 
 from physlearn.causal.twins.instrument import Instrument
 
-__all__ = ["Landing", "Stage"]
+__all__ = ["Landing", "Stage", "actual_position"]
+
+
+def actual_position(
+    reported: tuple[float, float], instrument: Instrument, elapsed_s: float = 0.0
+) -> tuple[tuple[float, float], float]:
+    """Return where an act landed in the sample, by what was read back, and its standard deviation.
+
+    The place is the one read back, less the encoder's offset and the even drift since the picture
+    in which it was chosen; its variance is that of landing and reading, and of the drift's random
+    walk. The play of the stage is in the read-back, so that it does not matter here; a command
+    without read-back is off by up to half of it. Normal errors, and no miss.
+
+    Parameters
+    ----------
+    reported
+        Position read back (`Outcome.reported`), in the sample's unit.
+    instrument
+        What is known of the instrument.
+    elapsed_s
+        Time since the picture.
+
+    Returns
+    -------
+    tuple
+        ((x, y), standard deviation of each).
+
+    Examples
+    --------
+    >>> known = Instrument(position_sd=0.3, report_sd=0.4, drift_x_per_s=0.1)
+    >>> actual_position((5.0, 2.0), known, elapsed_s=10.0)
+    ((4.0, 2.0), 0.5)
+    """
+    x = reported[0] - instrument.report_offset - instrument.drift_x_per_s * elapsed_s
+    y = reported[1] - instrument.report_offset - instrument.drift_y_per_s * elapsed_s
+    walk = instrument.drift_walk**2 * elapsed_s
+    return (x, y), math.sqrt(instrument.position_sd**2 + instrument.report_sd**2 + walk)
 
 
 @dataclass(frozen=True, slots=True)

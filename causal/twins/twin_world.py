@@ -108,10 +108,35 @@ def refuse(world: World, action: Action) -> None:
     if check is not None:
         check(action)
     if world.envelope is not None:
-        asked = replace(action, dose=_least_dose(world, action))
-        broken = world.envelope.violations([*world.done, asked])
-        if broken:
-            raise InputError(f"{verb} breaks the envelope: {broken[-1]}.")
+        _hold_envelope(world, world.envelope, action)
+
+
+def _hold_envelope(world: World, envelope: SafetyEnvelope, action: Action) -> None:
+    """Refuse what breaks a limit, with the doses that were truly given so far."""
+    asked = replace(action, dose=_least_dose(world, action))
+    broken = envelope.violations([*world.done, asked])
+    if broken:
+        raise InputError(f"{action.verb} breaks the envelope: {broken[-1]}.")
+    places = [_middle(act) for act in (*world.done, action)]
+    known = [place for place in places if place is not None]
+    if envelope.max_travel is None or places[-1] is None or len(known) < 2:
+        return
+    way = math.dist(known[-2], known[-1])
+    if way > envelope.max_travel:
+        raise InputError(
+            f"{action.verb} breaks the envelope: it lies {way:g} from the place before, above "
+            f"{envelope.max_travel:g}."
+        )
+
+
+def _middle(action: Action) -> tuple[float, float] | None:
+    """Return the place that an act names."""
+    if "x" in action.args:
+        return action.number("x"), action.number("y")
+    if "x_min" not in action.args:
+        return None
+    area = _area(action)
+    return 0.5 * (area[0] + area[2]), 0.5 * (area[1] + area[3])
 
 
 def carry_out(world: World, action: Action) -> Outcome:
@@ -164,15 +189,10 @@ def _move(world: World, action: Action) -> Landing | None:
 
 
 def _place(world: World, action: Action) -> tuple[float, float] | None:
-    if "x" in action.args:
-        return action.number("x"), action.number("y")
     if action.verb == "scan_again":
         area = world.area or world.sample.field_of_view
-    elif "x_min" in action.args:
-        area = _area(action)
-    else:
-        return None
-    return 0.5 * (area[0] + area[2]), 0.5 * (area[1] + area[3])
+        return 0.5 * (area[0] + area[2]), 0.5 * (area[1] + area[3])
+    return _middle(action)
 
 
 def _area(action: Action) -> Area:

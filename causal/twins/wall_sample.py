@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ class _WallState:
         self._u = np.zeros(sample.n_points)
         self._medium = _draw_medium(sample, rng)
         self._lanes = seed_words(rng, (2,))
-        self._work, self._ziggurat = np.empty((4, sample.n_points)), ziggurat_tables()
+        self._work, self._ziggurat = np.empty((4, sample.n_points)), _ziggurat()
         self._lay_out()
         self._move(100.0, Conditions())
 
@@ -246,3 +247,8 @@ def _draw_medium(sample: WallSample, rng: np.random.Generator) -> PinningLandsca
     ridges = np.cos(heights / sample.pinning_length + 2 * math.pi * rng.random())
     strength = math.sqrt(2.0) * sample.pinning_strength * sample.pinning_length
     return PinningLandscape(np.tile(strength * ridges, (sample.n_points, 1)), period)
+
+
+@lru_cache(maxsize=1)
+def _ziggurat() -> Floats:
+    return ziggurat_tables()

@@ -222,3 +222,48 @@ def test_tables_and_dose_map():
     given = twin.dose_map()
     assert float(given.sel(x=2.0, y=5.0, method="nearest")) == 5.0
     assert float(given.min()) == 1.0
+
+
+def drawn_act(rng):
+    """Return an act that may be anything: out of reach, too much, too hot, in the wrong order."""
+    x, y = rng.uniform(-2, 12, 2)
+    left, low = rng.uniform(-1, 8, 2)
+    area = {"x_min": left, "y_min": low, "x_max": left + 2.0, "y_max": low + 2.0}
+    dose = float(rng.choice([0.0, 3.0, 9.0]))
+    return (
+        Action("change_bias", {"bias_V": rng.uniform(-5, 5)}, 0.0, 1.0, 1.0),
+        Action("change_temperature", {"temperature_K": rng.uniform(100, 500)}, 0.0, 1.0, 1.0),
+        Action("image", area, dose, 2.0, 1.0),
+        Action("scan_again", {"n_repeats": 2}, dose, 2.0, 1.0),
+        Action("expose_site", {"x": x, "y": y}, dose, 1.0, 1.0, bool(rng.random() < 0.5)),
+        Action("expose_patch", area, dose, 1.0, 1.0, irreversible=True),
+        Action(
+            "tip_pulse", {"x": x, "y": y, "bias_V": rng.uniform(-5, 5), "pulse_s": 0.5}, 0.0, 1.0,
+            1.0, irreversible=True,
+        ),
+        Action("move", {"x": x, "y": y}, 0.0, 1.0, 1.0),
+        Action("withdraw", {}, 0.0, 1.0, 1.0),
+        Action("approach", {}, 0.0, 1.0, 1.0),
+    )[rng.integers(10)]  # fmt: skip
+
+
+def test_whatever_is_asked_no_limit_is_broken_by_the_independent_ledger():
+    envelope = SafetyEnvelope(
+        40.0, (0, 0, 9, 9), max_step_dose=8.0, bias_limits_volt=(-3, 3), max_irreversible=3,
+        forbidden_sites=((5.0, 5.0, 1.0),), max_site_dose=10.0, max_field_dose=12.0,
+        site_radius=0.5, pulse_limits_volt=(-4, 4), max_pulse_s=1.0, max_duration_s=60.0,
+        temperature_limits_kelvin=(200, 400), max_travel=8.0,
+    )  # fmt: skip
+    made = Instrument(scan_dose=2.0, pictures=False)
+    hidden = ResponseSample(lambda _: 0.0, field_of_view=(0.0, 0.0, 9.0, 9.0))
+    rng, broken, refused = np.random.default_rng(1), [], 0
+    for seed in range(150):
+        twin = DigitalTwin(hidden, made, envelope=envelope, rng=seed)
+        for _ in range(20):
+            try:
+                twin.do(drawn_act(rng))
+            except InputError:
+                refused += 1
+        broken += check_ledger(twin.events, envelope, tip="approached").violations
+    assert broken == []
+    assert 500 < refused < 2900

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from physlearn.causal.twins.instrument import Instrument
-from physlearn.causal.twins.stage import Stage
+from physlearn.causal.twins.stage import Stage, actual_position
 
 
 def made(rng=1, **errors):
@@ -53,3 +53,19 @@ def test_misses_come_as_often_and_as_far_as_told():
     assert missed.mean() == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / 2000))
     assert apart[missed] == pytest.approx(2.0)
     assert not apart[~missed].any()
+
+
+def test_read_back_tells_the_actual_position_with_its_error():
+    errors = {
+        "backlash": 1.0, "position_sd": 0.2, "report_sd": 0.1, "report_offset": 0.5,
+        "drift_x_per_s": 0.05, "drift_walk": 0.1,
+    }  # fmt: skip
+    scores = []
+    for seed in range(1000):
+        stage = made(seed, **errors)
+        stage.wait(4.0)
+        landing = stage.go((5.0, -3.0))
+        place, sd = actual_position(landing.reported, Instrument(**errors), 4.0)
+        scores.append((np.array(landing.actual) - place) / sd)
+    assert np.mean(scores) == pytest.approx(0.0, abs=4 / np.sqrt(2000))
+    assert np.std(scores) == pytest.approx(1.0, abs=4 / np.sqrt(4000))
