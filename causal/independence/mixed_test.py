@@ -14,6 +14,12 @@ from physlearn.causal.independence.basis_projection import Projection, project
 from physlearn.causal.independence.block_test import BlockTest, Key, key_of
 from physlearn.causal.independence.mixed_cache import ByteCache
 from physlearn.causal.independence.mixed_columns import column_kinds, mixed_column
+from physlearn.causal.independence.mixed_errors import (
+    PATH,
+    Feigned,
+    feigned_products,
+    outlasting_p,
+)
 from physlearn.causal.independence.mixed_residuals import Residuals, residuals_of
 from physlearn.causal.independence.mixed_score import (
     MixedScore,
@@ -21,6 +27,7 @@ from physlearn.causal.independence.mixed_score import (
     mixed_score,
     shape_p,
 )
+from physlearn.causal.independence.unknown_errors import UnknownErrors, errors_could_explain
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_score import SpatialScore, covariance_at_zero
 from physlearn.causal.spatial_test import MIN_RELIABILITY, IndependenceResult, require_blocks
@@ -94,8 +101,10 @@ class MixedIndependenceTest:
     Notes
     -----
     Shah and Peters, doi:10.1214/19-AOS1857. Measurement errors of continuous columns held fixed
-    are taken out of the direction to first order in the linear part; where that correction
-    matters, a dependence is only claimed beyond half of it, and the sum of squares is left out.
+    are taken out of the direction in the linear part; where that correction or what errors may
+    leave of curved responses matters, a dependence is only claimed beyond half of the one and all
+    of the other, and the sum of squares is left out. Where errors are unknown, a dependence must
+    outlast the largest errors that the table allows.
 
     Examples
     --------
@@ -106,7 +115,7 @@ class MixedIndependenceTest:
     >>> z = rng.normal(size=900)
     >>> frame = pd.DataFrame({"z": z, "defect": 1.0 * (z**2 + rng.normal(size=900) > 1),
     ...                       "count": rng.poisson(np.exp(z**2 / 4))})
-    >>> table = PatchTable.from_rows(frame)
+    >>> table = PatchTable.from_rows(frame, measurement_covariance=np.zeros((1, 3, 3)))
     >>> test = MixedIndependenceTest(table, prepare_columns(table))
     >>> test.kinds["defect"], test.kinds["z"]
     ('binary', 'continuous')
@@ -149,7 +158,7 @@ class MixedIndependenceTest:
         self._projections: ByteCache[tuple[Projection | None, float]] = ByteCache()
         self._residuals: ByteCache[Fitted] = ByteCache()
         self._scores: dict[Key, MixedScore | None] = {}
-        self._biases: dict[Key, float] = {}
+        self._feigned: dict[Key, Feigned] = {}
 
     @property
     def n_blocks(self) -> int:
@@ -265,8 +274,9 @@ class MixedIndependenceTest:
             residuals[0][0], residuals[1][0], projection, inflation, self.blocks, jump
         )
         self._scores[key] = score
-        self._biases[key] = self._noise_bias(x, y, given)
-        return self.verdict(key, score, score.parts.sum(axis=0), 1.0)
+        self._feigned[key] = self._feigned_by(key, self.columns.noise)
+        result = self.verdict(key, score, score.parts.sum(axis=0), 1.0)
+        return self._with_unknown(key, score, result) if result.verdict == "dependent" else result
 
     def _inflation(self, x: Fitted, y: Fitted) -> Floats:
         """Return the variance of each mean product over that of independent rows."""
@@ -279,24 +289,49 @@ class MixedIndependenceTest:
                 found[j, k] = max(total / max(zero, 1e-300), 1.0)
         return found
 
-    def _noise_bias(self, x: int, y: int, given: Given) -> float:
-        """Return the mean product that known errors alone leave between the two directions."""
-        noise = self.columns.noise
-        if not noise.any():
-            return 0.0
-        levels = [self._columns[k].codes is not None for k in (x, y)]
-        bias = 0.0 if any(levels) else float(noise[x, y])
-        if not given or not noise[np.ix_(given, given)].any():
-            return bias
-        inner = self._linear.gram[np.ix_(given, given)]
-        errors = noise[np.ix_(given, given)]
-        values = self.columns.values[:, list(given)]
-        ends = np.stack([self._columns[k].scores[:, 0] for k in (x, y)], axis=1)
-        slopes = np.linalg.solve(inner, values.T @ ends / len(values))
-        # with w = z + error: cov(x, y given w) = b_x' N (C - N)^-1 C b_y where it is 0 given z
-        return bias + float(
-            slopes[:, 0] @ errors @ np.linalg.solve(inner - errors, inner @ slopes[:, 1])
-        )
+    def _feigned_by(self, key: Key, noise: Floats) -> Feigned:
+        """Return the mean products that errors of a covariance alone leave."""
+        x, y, given = key
+        ends = [self._columns[k] for k in (x, y)]
+        projection = self._projection(given)[0]
+        named, chosen = np.ix_(given, given), list(given)
+        if projection is None or not noise[named].any():
+            found = Feigned(np.zeros(self._scores[key].parts.shape[1]), 0.0)
+        else:
+            residuals = [self._residual(k, given, projection)[0] for k in (x, y)]
+            values = self.columns.values[:, chosen]
+            found = feigned_products(
+                ends, residuals, projection, values, noise[named], self.effective
+            )
+        if all(column.codes is None for column in ends):
+            found.products[0] += noise[x, y]
+        return found
+
+    def _with_unknown(
+        self, key: Key, score: MixedScore, result: IndependenceResult
+    ) -> IndependenceResult:
+        """Return "dependent" only if errors of unknown size of columns held fixed cannot feign it.
+
+        Levels are taken to be told apart without errors.
+        """
+        named = tuple(k for k in key[2] if self._columns[k].codes is None)
+        errors = UnknownErrors(self._linear, self.columns.errors_unknown)
+        unknown = errors.of(named)
+        if not unknown:
+            return result
+        known = self.columns.noise
+        possible = [
+            self._feigned_by(key, known + part * (most - known))
+            for most in errors.largest(named)
+            for part in PATH
+        ]
+        sign = result.partial_correlation
+        p_value = outlasting_p(score, possible, len(self.columns.values), sign)
+        envelope = max(result.p_value_envelope, p_value)
+        if envelope < self.alpha:
+            return replace(result, p_value_envelope=envelope)
+        reason = errors_could_explain([self.columns.names[k] for k in unknown])
+        return replace(result, verdict="undecided", p_value_envelope=envelope, reason=reason)
 
     def verdict(
         self, key: Key, score: MixedScore, sums: Floats, share: float
@@ -304,10 +339,10 @@ class MixedIndependenceTest:
         """Return what sums of products of a share of the rows say."""
         x, y, _ = key
         rows = len(self.columns.values) * share
-        bias = self._biases[key] * rows
+        bias, curved = rows * self._feigned[key].products[0], rows * self._feigned[key].curved
         error = float(np.sqrt(score.covariance[0, 0] * share))
-        noisy = abs(bias) > 0.5 * error
-        slack = max(0.5, self.options.noise_relative_error) * abs(bias)
+        noisy = abs(bias) + curved > 0.5 * error
+        slack = max(0.5, self.options.noise_relative_error) * abs(bias) + curved
         sums = sums.copy()
         sums[0] -= bias
         ordered = all(self._columns[k].ordered for k in (x, y))

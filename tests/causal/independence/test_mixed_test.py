@@ -53,10 +53,13 @@ def world(make, n, n_given, effect, seed, length=0.0):
     other = effect * own + np.sqrt(1 - effect**2) * other
     x, y, z = make(sum(z) / np.sqrt(n_given), own, other, z)
     frame = pd.DataFrame({"x": x, "y": y, **{f"z{k}": v for k, v in enumerate(z)}}, dtype=float)
+    clear = np.zeros((1, n_given + 2, n_given + 2))
     if not length:
-        return PatchTable.from_rows(frame)
+        return PatchTable.from_rows(frame, measurement_covariance=clear)
     row, column = np.mgrid[:edge, :edge].reshape(2, -1)
-    return PatchTable.from_frame(frame, np.stack([column, row], 1), 1.0)
+    return PatchTable.from_frame(
+        frame, np.stack([column, row], 1), 1.0, measurement_covariance=clear
+    )
 
 
 def answer(table, **options):
@@ -155,8 +158,31 @@ def test_known_errors_of_the_column_held_fixed_are_taken_out():
     frame["z"] = z + 0.5 * rng.normal(size=1600)
     plain = PatchTable.from_rows(frame)
     told = PatchTable.from_rows(frame, measurement_covariance=np.diag([0.0, 0.0, 0.25])[None])
-    assert answer(plain).verdict == "dependent"  # what the errors leave of z
+    sure = PatchTable.from_rows(frame, measurement_covariance=np.zeros((1, 3, 3)))
+    assert answer(sure).verdict == "dependent"  # what the errors leave of z
     assert answer(told).verdict != "dependent"
+    assert answer(plain).verdict == "undecided"
+    assert "scan the same patches again" in answer(plain).reason
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_errors_leave_no_dependence_of_curved_responses(told):
+    verdicts = []
+    for seed in range(40):
+        z, u, v, error = np.random.default_rng(seed).normal(size=(4, 900))
+        frame = pd.DataFrame({"x": z**2 + u, "y": 1.0 * (z**2 + v > 1), "z": z + error / 3})
+        covariance = np.diag([0.0, 0.0, 1 / 9])[None] if told else None
+        table = PatchTable.from_rows(frame, measurement_covariance=covariance)
+        verdicts.append(answer(table).verdict)
+    assert binomtest(verdicts.count("dependent"), 40, 0.07, "greater").pvalue > 1e-3
+
+
+def test_errors_of_unknown_size_feign_no_dependence_of_another_sign():
+    """Errors of z leave part of its influence, which is positive; this dependence is negative."""
+    rng = np.random.default_rng(0)
+    z, u, v = rng.normal(size=(3, 900))
+    frame = pd.DataFrame({"x": 1.0 * (z + u > 0), "y": z - 0.8 * u + v, "z": z})
+    assert answer(PatchTable.from_rows(frame)).verdict == "dependent"
 
 
 def test_kinds_are_read_from_values_and_can_be_told():
