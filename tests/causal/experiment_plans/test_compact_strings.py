@@ -6,6 +6,8 @@ import pytest
 from physlearn.causal import (
     Action,
     Branch,
+    ExperimentPlan,
+    PlanStep,
     PlanVocabulary,
     SafetyEnvelope,
     StartState,
@@ -14,8 +16,8 @@ from physlearn.causal import (
     plan_to_string,
 )
 from physlearn.causal.experiment_plans.compact_strings import BRANCH_LETTERS, VERB_LETTERS
-from physlearn.causal.experiment_plans.string_grid import SYMBOLS
-from physlearn.causal.verbs import VERBS
+from physlearn.causal.experiment_plans.string_grid import SYMBOLS, StringGrid
+from physlearn.causal.verbs import MEASURING_VERBS, VERBS
 from physlearn.checks import InputError
 
 ENVELOPES = (
@@ -85,6 +87,47 @@ def test_what_was_read_is_written_and_read_again():
         assert plan_from_string(text, envelope, 500.0, vocabulary=vocabulary) == plan
         n_steps += len(plan.steps)
     assert n_steps > 2000
+
+
+def plan_of_levels(rng, envelope, vocabulary):
+    """A plan with values of the grid, put together without the reader of strings."""
+    grid = StringGrid(envelope, vocabulary)
+    able = [v for v in VERBS if all(grid.choices[v, name] for name in grid.names(v))]
+    steps = []
+    for verb in rng.choice(able, rng.integers(1, 6)):
+        values = {}
+        for name in grid.names(verb):
+            choices = grid.choices[verb, name]
+            # few levels: sites, edges and sums that coincide, and plans that are sound at times
+            values[name] = choices[int(rng.integers(len(choices))) // 9 * 9 % len(choices)]
+        try:
+            action = grid.action(str(verb), values)
+        except InputError:  # edges in the wrong order
+            continue
+        side = {rng.choice(["readout_below", "readout_above"]): grid.readouts[rng.integers(64)]}
+        branches = (Branch("so", str(rng.choice(["stop", "ask"])), **side),)
+        branches = branches if verb in MEASURING_VERBS and rng.random() < 0.3 else ()
+        steps.append(PlanStep(action, branches=branches, human_gate=action.irreversible))
+    return ExperimentPlan(tuple(steps), (), envelope, 60.0, starts=vocabulary.starts)
+
+
+def test_every_sound_plan_of_the_grid_is_a_string_and_no_other():
+    rng = np.random.default_rng(11)
+    sound = refused = 0
+    for number in range(1500):
+        envelope = ENVELOPES[number % len(ENVELOPES)]
+        vocabulary = PlanVocabulary(StartState(TIPS[rng.integers(3)]))
+        plan = plan_of_levels(rng, envelope, vocabulary)
+        if plan.problems():
+            refused += 1
+            with pytest.raises(InputError, match="no string says"):
+                plan_to_string(plan, vocabulary=vocabulary)
+            continue
+        sound += len(plan.steps) > 0
+        text = plan_to_string(plan, vocabulary=vocabulary)
+        again = plan_from_string(text, envelope, 60.0, vocabulary=vocabulary)
+        assert [step.action for step in again.steps] == [step.action for step in plan.steps]
+    assert min(sound, refused) > 200
 
 
 def test_letters_levels_and_spaces():
