@@ -12,6 +12,7 @@ import numpy as np
 
 from physlearn.causal.actions import Action, ActionLibrary, SafetyEnvelope, strict_number
 from physlearn.causal.hypotheses import NONE_OF_THESE, Hypothesis
+from physlearn.causal.outcomes.outcome_model import OutcomeModel
 from physlearn.causal.policies.belief import Belief, Ints, prior_belief
 from physlearn.causal.policies.situation import Bools, Policy, Reward
 from physlearn.causal.severity.design_table import DesignTable, action_coordinates
@@ -43,6 +44,9 @@ class PlannerOptions:
         Index of the act of reference shots; the cheapest that changes nothing when None.
     stops
         Whether a verdict ends the asking; when None, only for policies about hypotheses.
+    outcomes
+        What attempts before the campaign teach about success, neighbours and support; told
+        outcomes are added. When None, the library's attempts count, by verb or label.
 
     Examples
     --------
@@ -57,6 +61,7 @@ class PlannerOptions:
     n_simulated: int = 6
     reference_act: int | None = None
     stops: bool | None = None
+    outcomes: OutcomeModel | None = None
 
     def __post_init__(self) -> None:
         check_count("n_members", self.n_members, 2)
@@ -69,6 +74,8 @@ class PlannerOptions:
             check_count("reference_act", self.reference_act, 0)
         if not isinstance(self.stops, bool | None):
             raise InputError(f"stops must be True, False or None; got {self.stops!r}.")
+        if not isinstance(self.outcomes, OutcomeModel | None):
+            raise InputError(f"outcomes must be an OutcomeModel or None; got {self.outcomes!r}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,7 +265,14 @@ def _fingerprint(
         "policy": {part.name: _plain(getattr(policy, part.name)) for part in fields(policy)},
         "reward": reward is not None,
         "severity": None if severity is None else asdict(severity),
-        "options": asdict(options),
+        "options": {
+            part.name: getattr(options, part.name)
+            for part in fields(options)
+            if part.name != "outcomes"
+        },
+        "tried before": None
+        if options.outcomes is None
+        else [(str(action), outcome.to_dict()) for action, outcome in options.outcomes.attempts],
     }
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

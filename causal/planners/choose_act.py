@@ -87,8 +87,8 @@ def situation_of(
         belief,
         actions,
         now.allowed,
-        np.array([now.library.success_probability(action) for action in actions]),
-        setup.in_support,
+        now.chances.success,
+        now.chances.in_support,
         np.array([action.cost / setup.budget for action in actions]),
         np.array([action.dose / total if total > 0 else 0.0 for action in actions]),
         np.array([shot.act for shot in shots], dtype=np.int64),
@@ -173,5 +173,4 @@ def _test_values(
     values[shown] = found.values
     # by its chance to work alone: a test that spares the dear acts leaves them untested, so that
     # whoever cannot pay for them must cut the region instead
-    success = np.array([now.library.success_probability(a) for a in setup.actions])
-    return np.where(np.isfinite(values), values * success, -np.inf)
+    return np.where(np.isfinite(values), values * now.chances.success, -np.inf)

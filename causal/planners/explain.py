@@ -13,6 +13,7 @@ from physlearn.causal.policies.situation import POLICIES
 
 __all__ = ["name_of", "reason_for"]
 
+LEAST_NEIGHBOURS = 0.05
 ABOUT_HYPOTHESES = ("information", "discrimination", "look ahead", "variance")
 
 
@@ -43,13 +44,17 @@ def reason_for(setup: CampaignSetup, now: Standing, act: int, purpose: str, valu
     parts = [f"{name_of(action)}, {_because(setup, now, act, purpose, value)}"]
     if action.dose > 0 and setup.envelope.max_total_dose > 0:
         parts.append(f"{100 * action.dose / setup.envelope.max_total_dose:.2g} % of the dose")
-    chance = now.library.success_probability(action)
+    chance, neighbours = now.chances.success[act], now.chances.neighbours_hit[act]
     if chance < 1:
         parts.append(f"works in {100 * chance:.0f} % of attempts")
+    if neighbours >= LEAST_NEIGHBOURS:
+        parts.append(f"changes {neighbours:.1f} neighbours on average")
     if action.irreversible:
         parts.append("the sample is changed for good")
-    if not setup.in_support[act]:
-        parts.append("outside what the data have shown, so the predictions are extrapolations")
+    if not now.chances.in_support[act]:
+        parts.append(
+            "outside what data and attempts have shown, so the predictions are extrapolations"
+        )
     return "; ".join(parts) + "."
 
 

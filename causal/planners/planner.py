@@ -279,6 +279,6 @@ class Planner:
         action = setup.actions[entry.act]
         return Question(
             self._id(entry), action, entry.reason, entry.purpose, expected,
-            now.library.success_probability(action), bool(setup.in_support[entry.act]),
+            float(now.chances.success[entry.act]), bool(now.chances.in_support[entry.act]),
             entry.number in self._resumed,
         )  # fmt: skip

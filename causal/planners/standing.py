@@ -17,7 +17,7 @@ from physlearn.causal.severity.evidence import Evidence, follow
 from physlearn.causal.verbs import POINT_VERBS
 from physlearn.checks import InputError
 
-__all__ = ["Shot", "Spent", "Standing", "act_as_done", "standing", "still_allowed"]
+__all__ = ["Chances", "Shot", "Spent", "Standing", "act_as_done", "standing", "still_allowed"]
 
 READ_BACK = 1e-9
 """Relative difference between commanded and reported arguments that counts as none."""
@@ -47,6 +47,25 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Chances:
+    """What attempts say about each act, (n_actions,) each.
+
+    Attributes
+    ----------
+    success
+        Chance that the act works.
+    neighbours_hit
+        Expected number of neighbours changed as well; NaN when nothing is known.
+    in_support
+        Whether data and attempts reach there.
+    """
+
+    success: Floats
+    neighbours_hit: Floats
+    in_support: Bools
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Standing:
     """Where a campaign stands.
 
@@ -58,6 +77,8 @@ class Standing:
         Of the severity test, or None.
     library
         Actions with all attempts.
+    chances
+        What these say about each act.
     spent
         Cost, dose and time so far.
     done
@@ -73,6 +94,7 @@ class Standing:
     belief: Belief
     evidence: Evidence | None
     library: ActionLibrary
+    chances: Chances
     spent: Spent
     done: tuple[Action, ...]
     allowed: Bools
@@ -103,12 +125,32 @@ def standing(setup: CampaignSetup, log: CampaignLog, before: Standing | None = N
         _belief(setup, shots, prior, columns),
         _evidence(setup, shots, prior, columns, before),
         library,
+        _chances(setup, library, log),
         spent,
         done,
         setup.permitted & _within_sums(setup, spent, (*done, *places)),
         shots,
         asked,
     )
+
+
+def _chances(setup: CampaignSetup, library: ActionLibrary, log: CampaignLog) -> Chances:
+    success = np.array([library.success_probability(action) for action in setup.actions])
+    neighbours, supported = np.full(len(success), np.nan), setup.in_support.copy()
+    outcomes = setup.options.outcomes
+    if outcomes is None:
+        return Chances(success, neighbours, supported)
+    for entry, outcome in log.told:
+        outcomes = outcomes.observe(setup.actions[entry.act], outcome)
+    # a verb that was never tried is taken to work, as in a library
+    tried = {action.verb for action, _ in outcomes.attempts}
+    known = [k for k, action in enumerate(setup.actions) if action.verb in tried]
+    for k, found in zip(
+        known, outcomes.predict_all([setup.actions[k] for k in known]), strict=True
+    ):
+        success[k], neighbours[k] = found.success, found.neighbours_hit
+        supported[k] &= found.in_support
+    return Chances(success, neighbours, supported)
 
 
 def act_as_done(setup: CampaignSetup, entry: Entry) -> Action:

@@ -9,6 +9,7 @@ from physlearn.causal import (
     ActionLibrary,
     Hypothesis,
     Outcome,
+    OutcomeModel,
     Planner,
     Policy,
     SafetyEnvelope,
@@ -316,3 +317,30 @@ def test_bad_input_is_refused(changes, message):
         Planner(**given)
     with pytest.raises(InputError, match="n must be"):
         simple().ask(0)
+
+
+def test_outcome_model_says_what_works_and_what_was_never_seen():
+    def pulse(label, site):
+        args = {"x": float(site), "y": 0.0, "bias_V": 2.0, "pulse_s": 0.1, "label": label}
+        return Action("tip_pulse", args, 0.0, 1.0, 1.0, irreversible=True)
+
+    seen = [
+        (pulse("hole", 0), Outcome(None, succeeded=k < 6, neighbours_hit=k % 2)) for k in range(8)
+    ]
+    acts = [pulse("particle", 1), pulse("hole", 2), bias(0.3)]
+    envelope = SafetyEnvelope(
+        9.0, (0, 0, 9, 9), bias_limits_volt=(-5, 5), pulse_limits_volt=(-5, 5), max_irreversible=3
+    )
+    options = PlannerOptions(outcomes=OutcomeModel(seen))
+    planner = Planner(LINES, acts, envelope, 9.0, rng=0, options=options)
+    question = planner.ask()[0]
+    # the particle would tell as much, but nothing like it was ever tried
+    assert question.action.args["label"] == "hole"
+    assert question.in_support
+    assert question.success_probability == pytest.approx(0.7, abs=1e-3)
+    assert "works in 70 % of attempts; changes 0.6 neighbours on average" in question.reason
+    planner.tell(question.id, Outcome(None, succeeded=False))
+    questions = planner.ask(2)
+    strange = [q for q in questions if q.action.args.get("label") == "particle"]
+    assert all("outside what data and attempts have shown" in q.reason for q in strange)
+    assert {q.success_probability for q in questions} <= {1.0, 0.5}
