@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physlearn.causal.dose_sums import area_of, distance_to_area, dose_sums
+from physlearn.causal.dose_sums import (
+    ROUNDING,
+    area_of,
+    distance_to_area,
+    dose_sums,
+    middle_of,
+)
 from physlearn.causal.verbs import BIAS_LIMIT_V, POINT_VERBS, strict_number
 from physlearn.checks import InputError
 
@@ -130,9 +136,14 @@ class SafetyEnvelope:
             return []
         sums = dose_sums(acts, self)
         found: list[str] = []
+        place = None
         for k, so_far in enumerate(np.cumsum(sums.added, axis=0)):
-            reasons = [*self.broken_by(acts[k][0]), *sums.too_large(k, so_far)]
-            found += [f"step {k + 1}: {reason}" for reason in reasons]
+            action = acts[k][0]
+            reasons = [*self.broken_by(action), *self.too_far(place, action)]
+            found += [
+                f"step {k + 1}: {reason}" for reason in (*reasons, *sums.too_large(k, so_far))
+            ]
+            place = middle_of(action) or place
         return found
 
     def broken_by(self, action: Action) -> list[str]:
@@ -158,6 +169,15 @@ class SafetyEnvelope:
             if not action.irreversible:
                 found.append("a tip pulse cannot be undone: set irreversible=True")
         return found
+
+    def too_far(self, place: tuple[float, float] | None, action: Action) -> list[str]:
+        """Return why an act is out of reach from the place before, if it is; None is any place."""
+        there, longest = middle_of(action), self.max_travel
+        if longest is None or place is None or there is None:
+            return []
+        way = math.dist(place, there)
+        far = way > longest * (1 + ROUNDING)
+        return [f"it is {way:g} away from the place before, above {longest:g}"] if far else []
 
     def _out_of_reach(self, action: Action) -> list[str]:
         """Say which places lie outside the view, or may not be touched."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -41,7 +40,6 @@ VERB_OF = {letter: verb for verb, letter in VERB_LETTERS.items()}
 BRANCH_OF = {letter: branch for branch, letter in BRANCH_LETTERS.items()}
 LETTERS = (*VERB_OF, *BRANCH_OF)
 
-ROUNDING = 1e-12
 REASON = "read from a compact string"
 DEFAULT = PlanVocabulary()
 
@@ -216,12 +214,9 @@ class _State:
         return choices[number - 1] if number else None
 
     def _allows(self, action: Action) -> bool:
-        if self.left.envelope.broken_by(action) or not self.left.allows(action):
-            return False
-        place, longest = middle_of(action), self.left.envelope.max_travel
-        if place is None or self.place is None or longest is None:
-            return True
-        return math.dist(place, self.place) <= longest * (1 + ROUNDING)
+        envelope = self.left.envelope
+        broken = envelope.broken_by(action) or envelope.too_far(self.place, action)
+        return not broken and self.left.allows(action)
 
 
 def _branches(step: PlanStep, grid: StringGrid) -> Iterator[str]:

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from physlearn.causal.actions import Action
-from physlearn.causal.dose_sums import Area, distance_to_area
+from physlearn.causal.dose_sums import ROUNDING, Area, distance_to_area
 from physlearn.causal.safety_envelope import SafetyEnvelope
 from physlearn.causal.verbs import POINT_VERBS
 
 __all__ = ["DoseLeft"]
-
-ROUNDING = 1e-12
 
 Site = tuple[float, float]
 

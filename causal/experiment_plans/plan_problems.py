@@ -25,7 +25,6 @@ from physlearn.causal.verbs import MEASURING_VERBS
 
 __all__ = ["plan_problems"]
 
-ROUNDING = 1e-12
 WEIGHT_ROUNDING = 1e-6
 
 
@@ -145,10 +144,8 @@ def _of_order(plan: ExperimentPlan, flow: PlanFlow) -> Iterator[_Problem]:
             said = _unmet(needed, node, where)
             if said:
                 yield _Problem(node.step, said)
-        travel = _travel(plan, node)
-        limit = plan.envelope.max_travel
-        if limit is not None and travel > limit * (1 + ROUNDING):
-            said = f"it is {travel:g} away from the place before, above {limit:g}"
+        place = None if node.place is None else middle_of(plan.steps[node.place].action)
+        for said in plan.envelope.too_far(place, step.action):
             yield _Problem(node.step, said)
     for k in sorted(set(range(len(plan.steps))) - {node.step for node in flow.nodes}):
         yield _Problem(k, "it can never be reached")
@@ -165,14 +162,6 @@ def _unmet(needed: Precondition, node: Node, where: dict[str, int]) -> str:
     }[needed.needs]
     what = f"{needed.step!r} done" if needed.needs == "step done" else needed.needs
     return "" if met else f"its precondition '{what}' does not hold"
-
-
-def _travel(plan: ExperimentPlan, node: Node) -> float:
-    here = middle_of(plan.steps[node.step].action)
-    if here is None or node.place is None:
-        return 0.0
-    before = middle_of(plan.steps[node.place].action)
-    return 0.0 if before is None else math.dist(here, before)
 
 
 def _of_sums(plan: ExperimentPlan, flow: PlanFlow) -> Iterator[_Problem]:

@@ -71,3 +71,14 @@ def test_sums_of_a_site_and_of_a_point():
         "step 3: the site (5, 5) has taken 10 e/A^2, above 9",
         "step 3: the site (5.5, 5) has taken 10 e/A^2, above 9",
     ]
+
+
+def test_ways_between_places():
+    envelope = SafetyEnvelope(9.0, VIEW, max_travel=50.0)
+    places = [(0.0, 0.0), (30.0, 40.0), (90.0, 40.0)]
+    moves = [Action("move", {"x": x, "y": y}, 0.0, 1.0, 1.0) for x, y in places]
+    tune = Action("tune", {}, 0.0, 1.0, 1.0)
+    assert envelope.violations([moves[0], tune, moves[1]]) == []
+    assert envelope.violations([moves[0], moves[1], tune, moves[2]]) == [
+        "step 4: it is 60 away from the place before, above 50"
+    ]
