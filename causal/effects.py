@@ -18,6 +18,7 @@ from physlearn.causal.effect_estimates.effect_records import (
     EffectOptions,
     LevelEffect,
 )
+from physlearn.causal.effect_estimates.held_slope import HeldSlope
 from physlearn.causal.effect_estimates.modifiers import (
     check_modifiers,
     effects_by_level,
@@ -35,7 +36,6 @@ from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.identification import identify
 from physlearn.causal.members import weak_link_warnings
 from physlearn.causal.refutations import spatial_placebo
-from physlearn.causal.spatial_test import SpatialScore
 from physlearn.causal.table_notes import selection_notes
 from physlearn.checks import InputError, NotIdentified, as_generator
 
@@ -100,6 +100,7 @@ def estimate_effect(
     Identification: dowhy (Sharma and Kiciman, arXiv 2011.04216); efficient sets: Rotnitzky and
     Smucler, JMLR 21(188) (2020). Errors in variables: Fuller
     (1987), doi:10.1002/9780470316665. Effective sample size: Dutilleul, doi:10.2307/2532625.
+    Columns are held fixed along curves where straight lines would leave another effect.
     Front-door: Pearl (1995), doi:10.1093/biomet/82.4.669. Linear effects; a hidden common cause
     that the graph does not show biases the number (`sensitivity` says by how much).
 
@@ -126,7 +127,7 @@ def estimate_effect(
     unit = table.units.get(outcome, "1")
     effect = Effect(
         cause, outcome, ends, math.nan, math.nan, False, "", (), unit, seed=seed,
-        outcome_sd=float(table.frame[outcome].std()),
+        outcome_sd=float(table.frame[outcome].std()), options=options,
     )  # fmt: skip
     try:
         answer = identify(columns.names, graph, cause, outcome, options, warnings)
@@ -134,11 +135,12 @@ def estimate_effect(
         if answer.reason:
             raise NotIdentified(answer.reason)
         spatial = score_of(columns)
-        found = tuple(
-            member_of(spatial, columns, cause, outcome, ends, estimand, options, warnings)
+        both = [
+            member_of(table, spatial, columns, cause, outcome, ends, estimand, options, warnings)
             for estimand in answer.estimands
-        )
-        effect = _with_members(effect, table, columns, found, options, warnings)
+        ]
+        found, held = tuple(member for member, _ in both), both[0][1]
+        effect = _with_members(effect, table, found, held, options, warnings)
     except NotIdentified as refusal:
         return replace(effect, reason=str(refusal), warnings=tuple(warnings))
     found = effect.members
@@ -162,9 +164,9 @@ def estimate_effect(
         adjustment_set=found[0].adjustment_set or (),
         n_effective=found[0].n_effective,
         strategy=found[0].strategy,
-        assumptions=_assumptions(found[0], options),
+        assumptions=_assumptions(found[0], held, options),
     )
-    return _completed(effect, table, graph, spatial, columns, options, generator)
+    return _completed(effect, table, graph, held, generator)
 
 
 def checked_options(options: EffectOptions | None) -> EffectOptions:
@@ -211,21 +213,21 @@ def _columns_of(
 def _with_members(
     effect: Effect,
     table: PatchTable,
-    columns: Columns,
     found: tuple[EffectMember, ...],
+    held: HeldSlope | None,
     options: EffectOptions,
     warnings: list[str],
 ) -> Effect:
     """Return the effect with its members, neighbours held fixed where their part is asked for."""
-    if len(found) > 1 or found[0].strategy != "back-door" or options.smooth_confounder:
+    if len(found) > 1 or held is None or options.smooth_confounder:
         if options.spill_over:
             raise NotIdentified(
                 "the effect on neighbours is read only where one back-door set is known and no "
                 "smooth hidden field is assumed."
             )
         return replace(effect, members=found)
+    columns, given = held.columns, held.given
     x, y = columns.index(effect.cause), columns.index(effect.outcome)
-    given = tuple(columns.index(name) for name in found[0].adjustment_set or ())
     if not options.spill_over:
         if table.overlap == 0:
             note = spill_over_warning(columns, x, y, given)
@@ -243,8 +245,10 @@ def _with_members(
     return replace(effect, members=(own,), spill_over=told)
 
 
-def _assumptions(member: EffectMember, options: EffectOptions) -> tuple[str, ...]:
-    told = []
+def _assumptions(
+    member: EffectMember, held: HeldSlope | None, options: EffectOptions
+) -> tuple[str, ...]:
+    told = [held.assumption] if held is not None and held.assumption else []
     if options.smooth_confounder:
         told.append(
             "what no column measures varies smoothly, over at least "
@@ -270,36 +274,33 @@ def _completed(
     effect: Effect,
     table: PatchTable,
     graph: CausalGraph | nx.DiGraph,
-    spatial: SpatialScore,
-    columns: Columns,
-    options: EffectOptions,
+    held: HeldSlope | None,
     generator: np.random.Generator,
 ) -> Effect:
     """Return an identified effect with its checks, benchmarks and levels."""
-    member = effect.members[0]
-    if member.strategy != "back-door":
+    options = effect.options
+    if held is None or effect.strategy != "back-door":
         if options.modifiers:
             note = "the effect by level is given for a back-door set only; it was left out."
             return replace(effect, warnings=(*effect.warnings, note))
         return effect
-    cause, outcome, held = effect.cause, effect.outcome, effect.adjustment_set
+    cause, outcome, columns, spatial = effect.cause, effect.outcome, held.columns, held.score
     x, y = columns.index(cause), columns.index(outcome)
-    given = tuple(columns.index(name) for name in held)
+    smooth = options.smooth_confounder
     refutations: dict[str, float] = {}
-    if not options.smooth_confounder:
-        refutations = spatial_placebo(
-            spatial, columns, cause, outcome, held, effect.contrast, generator
-        )
-    length = options.confounder_length_patches if options.smooth_confounder else None
+    if not smooth:
+        scale = (effect.contrast[1] - effect.contrast[0]) * columns.scale[y] / columns.scale[x]
+        refutations = spatial_placebo(spatial, x, y, held.given, float(scale), generator)
     levels: list[LevelEffect] = []
     for modifier in options.modifiers:
         require_closed(
-            graph, cause, outcome, held, modifier, columns.names, hidden_held=length is not None
-        )
+            graph, cause, outcome, effect.adjustment_set, modifier, columns.names,
+            hidden_held=smooth,
+        )  # fmt: skip
         split = effects_by_level(
-            table, cause, outcome, held, effect.contrast, modifier, options.n_levels, length
+            table, cause, outcome, effect.adjustment_set, effect.contrast, modifier, options
         )
         refutations[f"same_at_all_{modifier}_p_value"] = levels_differ(split)
         levels += split
-    benchmarks = benchmarks_of(spatial, x, y, given, columns.names)
+    benchmarks = benchmarks_of(spatial, x, y, held.given, effect.adjustment_set)
     return replace(effect, refutations=refutations, by_level=tuple(levels), benchmarks=benchmarks)

@@ -22,7 +22,8 @@ def members(graph: CausalGraph | nx.DiGraph, *targets: str) -> list[nx.DiGraph]:
     """Return the directed acyclic graphs among the possible ancestors of `targets`.
 
     An undirected edge stands for either direction or a hidden common cause, a circle-arrow edge
-    for cause or hidden common cause, an arrow-arrow edge for a hidden one. An undecided edge
+    for cause or hidden common cause (between two targets for both together, too), an arrow-arrow
+    edge for a hidden one. An undecided edge
     between two targets may also be absent; elsewhere it is kept, as its strength is estimated
     and may come out as zero. Graphs with a cycle, or with a collider that the found graph does
     not have, are left out.
@@ -175,8 +176,12 @@ def _choices(edge: GraphEdge, targets: tuple[str, ...]) -> list[str]:
         ("arrow", "circle"): ["backward", "hidden"],
         ("arrow", "arrow"): ["hidden"],
     }.get(marks, ["forward", "backward", "hidden"])
-    asked = edge.presence == "undecided" and {edge.source, edge.target} <= set(targets)
-    return [*options, "absent"] if asked else options
+    if not {edge.source, edge.target} <= set(targets):
+        return options
+    if sorted(marks) == ["arrow", "circle"]:
+        # the circle leaves room for both at once, and then nothing bounds the effect
+        options = [*options, f"{options[0]}+hidden"]
+    return [*options, "absent"] if edge.presence == "undecided" else options
 
 
 def _oriented(
@@ -189,16 +194,16 @@ def _oriented(
         for edge, choice in zip(edges, picked, strict=True):
             ends = (edge.source, edge.target)
             member.add_nodes_from(ends)
-            if choice == "forward":
+            if "forward" in choice:
                 member.add_edge(*ends)
-            elif choice == "backward":
+            if "backward" in choice:
                 member.add_edge(*ends[::-1])
-            elif choice == "hidden":
+            if "hidden" in choice:
                 hidden = f"{HIDDEN}{ends[0]}|{ends[1]}"
                 member.add_edges_from([(hidden, ends[0]), (hidden, ends[1])])
-            if choice in ("forward", "hidden"):
+            if "forward" in choice or "hidden" in choice:
                 heads.setdefault(ends[1], []).append((ends[0], edge.mark_target == "arrow"))
-            if choice in ("backward", "hidden"):
+            if "backward" in choice or "hidden" in choice:
                 heads.setdefault(ends[0], []).append((ends[1], edge.mark_source == "arrow"))
         if nx.is_directed_acyclic_graph(member) and not _new_collider(heads, adjacent):
             yield member

@@ -10,8 +10,10 @@ import networkx as nx
 import numpy as np
 from scipy import stats
 
-from physlearn.causal.columns import Columns
+from physlearn.causal.columns import Columns, trend_basis
 from physlearn.causal.effect_estimates.effect_records import EffectOptions
+from physlearn.causal.effect_estimates.held_curves import noise_free_terms
+from physlearn.causal.effect_estimates.held_slope import held_slope
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import SpatialScore
@@ -97,11 +99,13 @@ def dose_response(
 ) -> DoseResponse:
     """Estimate the outcome as a natural cubic spline of the cause, other causes held fixed.
 
-    Columns held fixed enter linearly. Known noise enters by regression calibration: cause and
-    columns are replaced by what is expected of them given what was measured, which is exact for a
-    line and good while the curve bends little over the noise (Carroll et al. 2006,
-    doi:10.1201/9781420010138). The covariance of the spline's coefficients counts neighbours by
-    the autocovariance of the residuals.
+    Columns held fixed enter along curves, where the field holds enough independent patches for
+    them, and else along straight lines (a warning says so). Known noise enters by regression
+    calibration: cause and columns are replaced by what is expected of them given what was measured,
+    which is exact for a line and good while the curve bends little over the noise (Carroll et al.
+    2006, doi:10.1201/9781420010138); columns that themselves act along curves must be free of it.
+    The covariance of the spline's coefficients counts neighbours by the autocovariance of the
+    residuals.
 
     Parameters
     ----------
@@ -166,9 +170,13 @@ def dose_response(
                 "graph decides."
             )
         held = found.estimands[0].held_fixed
-        spline = _Spline(columns, measured, cause, outcome, held, n_knots)
+        spline = _Spline(table, columns, cause, outcome, held, n_knots)
     except NotIdentified as refusal:
         return replace(answer, reason=str(refusal), warnings=tuple(warnings))
+    if spline.straight:
+        warnings.append(
+            f"{', '.join(held)} acts along straight lines: too few independent patches for curves."
+        )
     values = np.linspace(low, high, N_POINTS)
     return _curve(answer, spline, values, generator, held, tuple(warnings))
 
@@ -228,14 +236,15 @@ class _Spline:
 
     def __init__(
         self,
+        table: PatchTable,
         columns: Columns,
-        measured: Floats,
         cause: str,
         outcome: str,
         held: tuple[str, ...],
         n_knots: int,
     ) -> None:
         x, y = columns.index(cause), columns.index(outcome)
+        measured = table.frame[cause].to_numpy()
         index = [x, *(columns.index(name) for name in held)]
         gram = columns.values.T @ columns.values / (len(measured) - columns.n_trend)
         seen, noise = gram[np.ix_(index, index)], columns.noise[np.ix_(index, index)]
@@ -258,7 +267,27 @@ class _Spline:
                 f"{cause} takes too few different values for {n_knots} knots; take fewer."
             )
         self.knots = np.asarray(inner, dtype=np.float64)
-        self._fit(columns, cause_values, calibrated[:, 1:], y)
+        self.straight = False
+        lines = calibrated[:, 1:]
+        checked = held_slope(table, columns, x, y, tuple(index[1:]), EffectOptions())
+        if noise.any() and checked.note:
+            raise NotIdentified(
+                f"{', '.join(held)} acts along curves, and noise blurs them: no curve of {cause} "
+                "can be read beside them; repeat the scan, or ask for its slope (estimate_effect)."
+            )
+        if not held:
+            self._fit(columns, cause_values, lines, y)
+            return
+        # as of the cause: the plane comes back, which the curves of a column bend with
+        places = index[1:]
+        whole = table.frame[list(held)].to_numpy() / columns.scale[places]
+        whole = whole - columns.values[:, places] + lines
+        curves = noise_free_terms(whole - whole.mean(axis=0), trend_basis(table))
+        try:
+            self._fit(columns, cause_values, np.column_stack([lines, curves]), y)
+        except NotIdentified:
+            self._fit(columns, cause_values, lines, y)
+            self.straight = True
 
     def _fit(self, columns: Columns, cause_values: Floats, held: Floats, y: int) -> None:
         n = len(cause_values)

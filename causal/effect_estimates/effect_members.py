@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import networkx as nx
 
@@ -12,21 +13,20 @@ from physlearn.causal.effect_estimates.effect_records import (
     EffectOptions,
     Estimand,
 )
-from physlearn.causal.effect_estimates.slopes import (
-    Slope,
-    back_door_slope,
-    front_door_slope,
-    instrument_slope,
-)
-from physlearn.causal.effect_estimates.smooth_confounders import rough_slope
+from physlearn.causal.effect_estimates.held_slope import HeldSlope, held_slope
+from physlearn.causal.effect_estimates.slopes import Slope, front_door_slope, instrument_slope
 from physlearn.causal.quiet import quiet
 from physlearn.causal.spatial_test import SpatialScore
 from physlearn.checks import NotIdentified
+
+if TYPE_CHECKING:
+    from physlearn.records import PatchTable
 
 NOISE_RELATIVE_ERROR = 0.2
 
 
 def member_of(
+    table: PatchTable,
     spatial: SpatialScore,
     columns: Columns,
     cause: str,
@@ -35,17 +35,21 @@ def member_of(
     estimand: Estimand,
     options: EffectOptions,
     warnings: list[str],
-) -> EffectMember:
-    """Return the effect by one estimand; "none": the cause is not upstream."""
+) -> tuple[EffectMember, HeldSlope | None]:
+    """Return the effect by one estimand, and what was held fixed of a back-door set.
+
+    Strategy "none": the cause is not upstream.
+    """
     if estimand.strategy == "none":
-        return EffectMember(None, 0.0, 0.0, math.inf, math.nan, strategy="none")
+        return EffectMember(None, 0.0, 0.0, math.inf, math.nan, strategy="none"), None
     x, y = columns.index(cause), columns.index(outcome)
     given = tuple(columns.index(name) for name in estimand.held_fixed)
     used = [columns.index(name) for name in estimand.used]
-    if options.smooth_confounder:
-        slope = rough_slope(columns, x, y, given, options.confounder_length_patches)
-    elif estimand.strategy == "back-door":
-        slope = back_door_slope(spatial, x, y, given, columns.names)
+    held = None
+    if options.smooth_confounder or estimand.strategy == "back-door":
+        held = held_slope(table, columns, x, y, given, options, spatial)
+        slope = held.slope
+        warnings += [held.note] if held.note else []
     elif estimand.strategy == "front-door":
         slope = front_door_slope(spatial, x, y, tuple(used), columns.names)
     else:
@@ -60,7 +64,7 @@ def member_of(
     by_dowhy = math.nan
     if options.check_with_dowhy and estimand.strategy == "back-door":
         by_dowhy = _dowhy_estimate(columns, cause, outcome, estimand.held_fixed) * scale
-    return EffectMember(
+    member = EffectMember(
         estimand.held_fixed,
         slope.mean * scale,
         abs(slope.sd * scale),
@@ -71,6 +75,7 @@ def member_of(
         estimand.used,
         abs(slope.residual_ratio * scale),
     )
+    return member, held
 
 
 def _best_instrument(

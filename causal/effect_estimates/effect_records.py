@@ -231,6 +231,8 @@ class Effect:
         explains: how strong a hidden cause may be that is as strong as this column.
     outcome_sd
         Standard deviation of the outcome over the patches, in its unit.
+    options
+        What was assumed and asked for.
 
     Examples
     --------
@@ -262,6 +264,7 @@ class Effect:
     spill_over: SpillOver | None = None
     benchmarks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     outcome_sd: float = math.nan
+    options: EffectOptions = field(default_factory=EffectOptions)
 
     def interval(self, mass: float = CREDIBLE_MASS) -> tuple[float, float]:
         """Return the equal-tailed interval; over all members when only a range is known."""
@@ -271,21 +274,34 @@ class Effect:
         return min(low for low, _ in bounds), max(high for _, high in bounds)
 
     def summary(self) -> dict[str, Any]:
-        """Return the numbers for machines."""
+        """Return the numbers for machines; what is not known is None."""
         low, high = self.interval()
-        told = {
+        told: dict[str, Any] = {
             "cause": self.cause, "outcome": self.outcome, "contrast": list(self.contrast),
             "mean": self.mean, "sd": self.sd, "q05": low, "q95": high, "unit": self.unit,
-            "identified": self.identified, "reason": self.reason,
+            "identified": self.identified, "reason": self.reason, "range": list(self.range),
             "adjustment_set": list(self.adjustment_set), "strategy": self.strategy,
-            **dict(self.refutations),
+            "n_effective": self.n_effective, **dict(self.refutations),
+            "warnings": list(self.warnings), "assumptions": list(self.assumptions),
         }  # fmt: skip
         if self.would_identify:
             told["would_identify"] = list(self.would_identify)
         for level in self.by_level:
             name = f"effect where {level.modifier} is {level.low:.4g} to {level.high:.4g}"
-            told[name] = level.mean
+            told |= _numbers(name, level.mean, level.sd, level.interval())
         if self.spill_over is not None:
-            told["direct"] = self.spill_over.direct
-            told["spill_over"] = self.spill_over.spill_over
-        return told
+            for name in ("direct", "spill_over", "total"):
+                mean, sd = (getattr(self.spill_over, name + end) for end in ("", "_sd"))
+                told |= _numbers(name, mean, sd, self.spill_over.interval(name))
+        return {name: _known(value) for name, value in told.items()}
+
+
+def _numbers(name: str, mean: float, sd: float, bounds: tuple[float, float]) -> dict[str, float]:
+    return {name: mean, f"{name}, sd": sd, f"{name}, q05": bounds[0], f"{name}, q95": bounds[1]}
+
+
+def _known(value: Any) -> Any:
+    """Return a value as JSON can hold it: None for NaN and infinity."""
+    if isinstance(value, list):
+        return [_known(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,9 +12,8 @@ import numpy as np
 from scipy import stats
 
 from physlearn.causal.columns import prepare_columns
-from physlearn.causal.effect_estimates.effect_records import LevelEffect
-from physlearn.causal.effect_estimates.slopes import back_door_slope
-from physlearn.causal.effect_estimates.smooth_confounders import rough_slope, score_of
+from physlearn.causal.effect_estimates.effect_records import EffectOptions, LevelEffect
+from physlearn.causal.effect_estimates.held_slope import held_slope
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.members import blocks_back_doors, members, possible_directions
 from physlearn.checks import InputError, NotIdentified
@@ -114,8 +113,7 @@ def effects_by_level(
     held_fixed: tuple[str, ...],
     contrast: tuple[float, float],
     modifier: str,
-    n_levels: int,
-    smooth_length: float | None = None,
+    options: EffectOptions,
 ) -> tuple[LevelEffect, ...]:
     """Return the back-door effect in the patches of each level of one column."""
     values = table.frame[modifier].to_numpy()
@@ -123,6 +121,7 @@ def effects_by_level(
     if len(unique) <= MOST_VALUES:
         groups = [(float(v), float(v), values == v) for v in unique]
     else:
+        n_levels = options.n_levels
         cuts = np.quantile(values, np.linspace(0, 1, n_levels + 1))
         place = np.clip(np.searchsorted(cuts, values, side="right") - 1, 0, n_levels - 1)
         groups = [(float(cuts[k]), float(cuts[k + 1]), place == k) for k in range(n_levels)]
@@ -134,12 +133,9 @@ def effects_by_level(
             held = tuple(name for name in held_fixed if name != modifier)
         level = LevelEffect(modifier, low, high, int(inside.sum()), math.nan, math.nan, math.nan)
         try:
-            part = prepare_columns(table.take(inside), names=[cause, outcome, *held])
-            given = tuple(range(2, 2 + len(held)))
-            if smooth_length is None:
-                slope = back_door_slope(score_of(part), 0, 1, given, part.names)
-            else:
-                slope = rough_slope(part, 0, 1, given, smooth_length)
+            patches = table.take(inside)
+            part = prepare_columns(patches, names=[cause, outcome, *held])
+            slope = held_slope(patches, part, 0, 1, tuple(range(2, 2 + len(held))), options).slope
         except (NotIdentified, InputError) as refusal:
             found.append(replace(level, reason=str(refusal)))
             continue

@@ -46,15 +46,19 @@ def variance_of(spatial: SpatialScore, first: Floats, second: Floats) -> float:
     and the first times how much larger the squared products are than those of independent fields,
     where that is more than chance makes of Gaussian ones.
     """
-    products = (spatial.values @ first) * (spatial.values @ second)
+    left = spatial.values @ first
+    products = left * (spatial.values @ second)
     plain = spatial.variance_of_product(first, second)
     independent = float(first @ spatial.gram @ first) * float(second @ spatial.gram @ second)
     n_effective = max(independent / max(plain, 1e-300), 1.0)
+    # a patch far out draws the line to itself, and so hides part of its own error
+    drawn = np.minimum(left**2 / max(float(left @ left), 1e-300) * (spatial.n / n_effective), 0.5)
+    products = products / (1.0 - drawn)
     grown = float(products @ products) / spatial.n / max(independent, 1e-300)
     chance = math.sqrt(SCATTER_OF_SQUARES / n_effective)
     if grown < 1.0 + BEYOND_CHANCE * chance:
         grown = 1.0
-    return max(plain * grown, product_variance(spatial.layout, products))
+    return float(max(plain * grown, product_variance(spatial.layout, products)))
 
 
 def back_door_slope(
@@ -193,13 +197,16 @@ def instrument_slope(
 def benchmarks_of(
     spatial: SpatialScore, x: int, y: int, given: tuple[int, ...], names: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
-    """Return for each column held fixed its partial R2 with the cause and with the outcome."""
+    """Return for each column named its partial R2 with the cause and with the outcome.
+
+    `given` are the positions of all columns held fixed, those `names` stand for first.
+    """
     true = spatial.gram - spatial.noise
     found = {}
-    for z in given:
+    for z, name in zip(given, names, strict=False):
         others = tuple(k for k in given if k != z)
         with_cause = _partial_r2(true, z, x, others)
-        found[names[z]] = (with_cause, _partial_r2(true, z, y, (x, *others)))
+        found[name] = (with_cause, _partial_r2(true, z, y, (x, *others)))
     return found
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 from physlearn.causal.columns import Columns
 from physlearn.causal.effect_estimates.slopes import Slope, back_door_slope
 from physlearn.causal.effect_estimates.smooth_band import (
+    RoughBand,
     require_rough_cause,
     rough_band,
     whitened,
@@ -62,11 +63,20 @@ def rough_slope(
     return slope
 
 
-def _slope_beyond(
+def rough_columns(
     columns: Columns, x: int, y: int, given: tuple[int, ...], length_patches: float
-) -> tuple[Slope, Floats]:
-    """Return the slope and what each patch adds to its error (n,)."""
-    band = rough_band(columns.layout, length_patches)
+) -> Columns:
+    """Return the columns as `rough_slope` reads them: less their smooth part, and whitened.
+
+    Raises
+    ------
+    NotIdentified
+        Where the cause does not vary beyond the band.
+    """
+    return _filtered(columns, x, y, given, rough_band(columns.layout, length_patches))
+
+
+def _filtered(columns: Columns, x: int, y: int, given: tuple[int, ...], band: RoughBand) -> Columns:
     rough = without_smooth_part(columns, band)
     before, after = score_of(columns), score_of(rough)
     if before.determined((x, *given)) or after.determined((x, *given)):
@@ -77,7 +87,15 @@ def _slope_beyond(
     require_rough_cause(columns, rough, x, before.weights(x, given), after.weights(x, given))
     first = back_door_slope(after, x, y, given, columns.names)
     error = after.weights(y, given) - first.mean * after.weights(x, given)
-    filtered = score_of(whitened(rough, band, error))
+    return whitened(rough, band, error)
+
+
+def _slope_beyond(
+    columns: Columns, x: int, y: int, given: tuple[int, ...], length_patches: float
+) -> tuple[Slope, Floats]:
+    """Return the slope and what each patch adds to its error (n,)."""
+    band = rough_band(columns.layout, length_patches)
+    filtered = score_of(_filtered(columns, x, y, given, band))
     slope = back_door_slope(filtered, x, y, given, columns.names)
     most = filtered.n - band.rank
     if slope.n_effective > most:

@@ -22,7 +22,14 @@ def test_a_directed_graph_stands_for_itself_upstream_of_the_targets():
 def test_open_marks_stand_for_cause_or_hidden_cause():
     hidden = frozenset({(f"{HIDDEN}a|b", "a"), (f"{HIDDEN}a|b", "b")})
     arrow = CausalGraph(("a", "b"), (GraphEdge("a", "b", "circle", "arrow"),))
-    assert edges_of(arrow, "a", "b") == {frozenset({("a", "b")}), hidden}
+    assert edges_of(arrow, "a", "b") == {
+        frozenset({("a", "b")}), hidden, hidden | {("a", "b")},
+    }  # fmt: skip
+    # elsewhere than between the targets one of the two at a time
+    aside = CausalGraph(
+        ("a", "b", "c"), (GraphEdge("a", "b", "circle", "arrow"), GraphEdge("b", "c"))
+    )
+    assert len(edges_of(aside, "b", "c")) == 2
     open_ends = CausalGraph(("a", "b"), (GraphEdge("a", "b", "circle", "circle"),))
     assert edges_of(open_ends, "a", "b") == {
         frozenset({("a", "b")}), frozenset({("b", "a")}), hidden,
