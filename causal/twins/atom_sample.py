@@ -18,6 +18,8 @@ from physlearn.causal.twins.sample_state import (
     Response,
     TrueAct,
     chosen_area,
+    in_strip,
+    with_upper_edge,
 )
 from physlearn.checks import InputError, check_choice, check_count, check_positive
 from physlearn.lattice_models.graphs.regular_lattices import honeycomb_lattice, square_lattice
@@ -161,7 +163,7 @@ class _AtomState:
         before = self._levels[self._states]
         if act.verb == "expose_patch":
             area = chosen_area(act, self._sample.field_of_view)
-            self.rest(act.duration_s, act.conditions, area, act.dose)
+            self.rest(act.duration_s, act.conditions, with_upper_edge(area), act.dose)
             return Response(self._filled(area))
         squared = ((self._places - (act.x, act.y)) ** 2).sum(axis=1)
         beam = act.dose * np.exp(-0.5 * squared / self._sample.probe_width**2)
@@ -177,7 +179,7 @@ class _AtomState:
     ) -> None:
         beam = np.zeros(len(self._places))
         if area is not None and dose > 0:
-            beam[self._inside(area)] = dose
+            beam[in_strip(area, *self._places.T)] = dose
         self._live(duration_s, conditions, beam)
 
     def brightness(self, x: Floats, y: Floats) -> Floats:

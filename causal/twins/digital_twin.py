@@ -51,7 +51,8 @@ class DigitalTwin:
     ----------
     sample
         What lies in it: `IsingSample`, `WallSample`, `AtomSample`, `StructuralSample`,
-        `ResponseSample`, or your own (see `physlearn.causal.twins.sample_state.Sample`).
+        `TableSample` (the twin of measured patches), `ResponseSample`, or your own (see
+        `physlearn.causal.twins.sample_state.Sample`).
     instrument
         Its errors; a perfect one by default.
     envelope

@@ -16,6 +16,7 @@ from physlearn.causal.twins.sample_state import (
     Response,
     TrueAct,
     chosen_area,
+    in_strip,
 )
 from physlearn.checks import InputError, check_choice, check_count, check_positive
 from physlearn.lattice_models.graphs.regular_lattices import square_lattice
@@ -190,7 +191,7 @@ class _IsingState:
         self, duration_s: float, conditions: Conditions, area: Area | None = None, dose: float = 0.0
     ) -> None:
         if area is not None and dose > 0 and self._sample.beam_field_per_dose != 0:
-            inside = self._inside(area)
+            inside = in_strip(area, self._x, self._y)
             self._own = self._own + self._sample.beam_field_per_dose * dose * inside
             self._version += 1
         self._sweep(self._sweeps(duration_s), conditions, None)

@@ -23,7 +23,7 @@ class ReadoutChain:
     """
 
     def __init__(self, instrument: Instrument, rng: np.random.Generator) -> None:
-        self._instrument, self._rng = instrument, rng
+        self.instrument, self._rng = instrument, rng
         self.gain, self.zero = 1.0, 0.0
 
     def read(self, expected: float, dose: float, n_repeats: int = 1) -> float:
@@ -34,13 +34,13 @@ class ReadoutChain:
 
     def noise_sd(self, dose: float) -> float:
         """Return the standard deviation of the noise of an act that gave a dose."""
-        made = self._instrument
+        made = self.instrument
         shot = made.shot_noise**2 / dose if dose > 0 else 0.0
         return math.sqrt(made.readout_noise_sd**2 + shot)
 
     def wait(self, duration_s: float) -> None:
         """Let the zero drift."""
-        made = self._instrument
+        made = self.instrument
         self.zero += made.readout_drift_per_s * duration_s
         if made.readout_walk > 0 and duration_s > 0:
             step = made.readout_walk * math.sqrt(duration_s)
@@ -48,7 +48,7 @@ class ReadoutChain:
 
     def maybe_change_tip(self) -> bool:
         """Let the tip change by chance; return whether it did."""
-        made = self._instrument
+        made = self.instrument
         if made.tip_change_probability == 0 or self._rng.random() >= made.tip_change_probability:
             return False
         reach = math.log(made.largest_gain_change)
@@ -61,7 +61,7 @@ class ReadoutChain:
 
     def _standard(self) -> float:
         """Return a number of mean 0 and variance 1."""
-        freedom = self._instrument.tail_freedom
+        freedom = self.instrument.tail_freedom
         if freedom == 0:
             return float(self._rng.standard_normal())
         return float(self._rng.standard_t(freedom) * math.sqrt((freedom - 2) / freedom))

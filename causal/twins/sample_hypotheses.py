@@ -9,7 +9,13 @@ import numpy as np
 
 from physlearn.causal.actions import Action, strict_number
 from physlearn.causal.hypotheses import Hypothesis, Prediction
-from physlearn.causal.twins.sample_state import Conditions, Floats, Sample, TrueAct
+from physlearn.causal.twins.sample_state import (
+    Conditions,
+    Floats,
+    Sample,
+    TrueAct,
+    with_upper_edge,
+)
 from physlearn.causal.twins.twin_world import HELD, OWN_VERBS
 from physlearn.checks import InputError, as_generator, check_count
 
@@ -145,7 +151,8 @@ def _answer(sample: Sample, action: Action, seed: tuple[int, int]) -> float:
                 ("x_min", "y_min", "x_max", "y_max"), sample.field_of_view, strict=True
             )
         )
-        state.rest(action.duration_s, conditions, (area[0], area[1], area[2], area[3]), action.dose)
+        whole = with_upper_edge((area[0], area[1], area[2], area[3]))
+        state.rest(action.duration_s, conditions, whole, action.dose)
     lasts = max(action.duration_s, float(action.args.get("pulse_s", 0.0)))
     act = TrueAct(verb, action.args, x, y, x, y, action.dose, lasts, conditions)
     expected = state.act(act).expected

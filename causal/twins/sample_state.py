@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Area", "Conditions", "Floats", "Response", "Sample", "SampleState", "TrueAct", "chosen_area",
+    "in_strip", "with_upper_edge",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -107,7 +108,7 @@ class SampleState(Protocol):
     def rest(
         self, duration_s: float, conditions: Conditions, area: Area | None = None, dose: float = 0.0
     ) -> None:
-        """Let time pass, with an even dose on an area."""
+        """Let time pass, with an even dose on an area without its upper edge (`in_strip`)."""
 
     def brightness(self, x: Floats, y: Floats) -> Floats:
         """Return how bright a picture is at points (n,) of the sample."""
@@ -155,3 +156,21 @@ def chosen_area(act: TrueAct, whole: Area) -> Area:
         for name, edge in zip(("x_min", "y_min", "x_max", "y_max"), whole, strict=True)
     )
     return x_min, y_min, x_max, y_max
+
+
+def in_strip(area: Area, x: Floats, y: Floats) -> NDArray[np.bool_]:
+    """Return which points an area holds, its upper edge left out: strips then share no point."""
+    return np.asarray((x >= area[0]) & (x <= area[2]) & (y >= area[1]) & (y < area[3]))
+
+
+def with_upper_edge(area: Area) -> Area:
+    """Return an area whose upper edge `in_strip` counts in.
+
+    Examples
+    --------
+    >>> edge = np.array([4.0])
+    >>> area = (0.0, 0.0, 4.0, 4.0)
+    >>> bool(in_strip(area, edge, edge)[0]), bool(in_strip(with_upper_edge(area), edge, edge)[0])
+    (False, True)
+    """
+    return area[0], area[1], area[2], float(np.nextafter(area[3], np.inf))

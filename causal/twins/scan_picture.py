@@ -4,62 +4,90 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from scipy import ndimage
 
-from physlearn.causal.twins.instrument import Instrument
 from physlearn.causal.twins.readout_chain import ReadoutChain
-from physlearn.causal.twins.sample_state import Area, Conditions, Floats, SampleState
+from physlearn.causal.twins.sample_state import (
+    Area,
+    Conditions,
+    Floats,
+    SampleState,
+    with_upper_edge,
+)
 from physlearn.causal.twins.stage import Landing, Stage
 from physlearn.checks import InputError
 
-__all__ = ["QUANTITIES", "analyse_picture", "scan_picture"]
+__all__ = ["QUANTITIES", "Scan", "analyse_picture", "as_picture", "scan_picture"]
 
 QUANTITIES = ("mean", "contrast", "roughness")
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one picture is asked to be.
+
+    Attributes
+    ----------
+    area
+        As commanded.
+    landing
+        Where the stage went for its middle.
+    duration_s, dose
+        Of the whole picture.
+    conditions
+        What is held meanwhile.
+    extra_blur
+        Width of the blur that the focus adds.
+    """
+
+    area: Area
+    landing: Landing
+    duration_s: float
+    dose: float
+    conditions: Conditions
+    extra_blur: float
+
+
 def scan_picture(
-    state: SampleState,
-    instrument: Instrument,
-    stage: Stage,
-    chain: ReadoutChain,
-    landing: Landing,
-    area: Area,
-    *,
-    duration_s: float,
-    dose: float,
-    conditions: Conditions,
-    extra_blur: float,
-    rng: np.random.Generator,
+    state: SampleState, scan: Scan, stage: Stage, chain: ReadoutChain, rng: np.random.Generator
 ) -> Floats:
-    """Scan a picture from the top row down and return its numbers, shape (rows, columns).
+    """Scan a picture from the first row on and return its numbers, shape (rows, columns).
 
     Each row takes its share of the time and gives its part of the area the dose; the stage's error
-    is that of the landing, and the sample drifts on from row to row.
+    is that of the landing, the sample drifts on from row to row, and the tip may change at a row.
     """
+    instrument = chain.instrument
     n_rows, n_columns = instrument.picture_rows, instrument.picture_columns
-    x_min, y_min, x_max, y_max = area
-    x, y = pixel_places(area, n_rows, n_columns)
+    x_min, y_min, x_max, y_max = scan.area
+    x, y = pixel_places(scan.area, n_rows, n_columns)
+    landing = scan.landing
     offset = [a - c for a, c in zip(landing.actual, landing.commanded, strict=True)]
     start = tuple(stage.drift)
     height = (y_max - y_min) / n_rows
     numbers = np.empty((n_rows, n_columns))
-    row_time = duration_s / n_rows
+    row_time = scan.duration_s / n_rows
+    changes_at = int(rng.integers(n_rows))
     for row in range(n_rows):
+        if row == changes_at:
+            chain.maybe_change_tip()
         shift_x = offset[0] - (stage.drift[0] - start[0])
         shift_y = offset[1] - (stage.drift[1] - start[1])
         if instrument.row_jitter > 0:
             shift_x += instrument.row_jitter * rng.standard_normal()
-        true_y = float(y[row] + shift_y)
-        shown = state.brightness(x + shift_x, np.full(n_columns, true_y))
-        numbers[row] = chain.gain * shown
-        strip = (x_min + shift_x, true_y - 0.5 * height, x_max + shift_x, true_y + 0.5 * height)
-        state.rest(row_time, conditions, strip, dose)
+        shown = state.brightness(x + shift_x, np.full(n_columns, y[row] + shift_y))
+        numbers[row] = chain.gain * shown + chain.zero
+        # strips share their edges to the bit: no site is given the dose twice, and none is left out
+        low, high = y_min + row * height + shift_y, y_min + (row + 1) * height + shift_y
+        strip = (x_min + shift_x, low, x_max + shift_x, high)
+        last = row == n_rows - 1
+        state.rest(row_time, scan.conditions, with_upper_edge(strip) if last else strip, scan.dose)
         stage.wait(row_time)
         chain.wait(row_time)
-    width = math.hypot(instrument.blur, extra_blur)
+    width = math.hypot(instrument.blur, scan.extra_blur)
     if width > 0:
         pixel = ((y_max - y_min) / n_rows, (x_max - x_min) / n_columns)
         numbers = ndimage.gaussian_filter(numbers, [width / edge for edge in pixel], mode="nearest")

@@ -27,6 +27,8 @@ FAMILIES = ("linear", "threshold", "saturating", "spill-over")
 ARROWS = ("driver to response", "response to driver", "none")
 VERBS = ("expose_site", "expose_patch")
 COLUMNS = ("driver", "response")
+SEEN_SD = 3.0
+"""Measurement errors by which a neighbour must change before it is seen to have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ class _StructuralState:
         after, earlier = self._mean(other, self._values, hit), self._mean(other, before, hit)
         if after is None or earlier is None:
             return Response(None, reported={"to": level})
-        moved = (np.abs(self._values[other] - before[other]) > 0) & ~hit
+        seen = SEEN_SD * self._sample.measurement_sd
+        moved = (np.abs(self._values[other] - before[other]) > seen) & ~hit
         return Response(after - earlier, int(moved.sum()), {"to": level})
 
     def rest(

@@ -23,8 +23,9 @@ from physlearn.causal.twins.sample_state import (
     Sample,
     SampleState,
     TrueAct,
+    with_upper_edge,
 )
-from physlearn.causal.twins.scan_picture import analyse_picture, as_picture, scan_picture
+from physlearn.causal.twins.scan_picture import Scan, analyse_picture, as_picture, scan_picture
 from physlearn.causal.twins.stage import Landing, Stage
 from physlearn.checks import InputError
 
@@ -151,7 +152,7 @@ def carry_out(world: World, action: Action) -> Outcome:
     )
     dose = _given_dose(world, action)
     _set_conditions(world, action)
-    if action.verb != "tune":
+    if action.verb not in ("tune", "image", "scan_again"):  # in a scan it changes at a row
         world.chain.maybe_change_tip()
     response = _respond(world, action, landing, dose)
     _add_to_map(world, action, landing, dose)
@@ -272,11 +273,9 @@ def _look(world: World, action: Action, landing: Landing | None, dose: float) ->
     world.area = area
     made, started = world.instrument, world.time_s
     if made.pictures and landing is not None:
-        numbers = scan_picture(
-            world.state, made, world.stage, world.chain, landing, area,
-            duration_s=_lasts(action), dose=dose, conditions=world.conditions,
-            extra_blur=made.blur_per_focus_nm * abs(world.focus_nm), rng=world.rng,
-        )  # fmt: skip
+        blur = made.blur_per_focus_nm * abs(world.focus_nm)
+        scan = Scan(area, landing, _lasts(action), dose, world.conditions, blur)
+        numbers = scan_picture(world.state, scan, world.stage, world.chain, world.rng)
         world.time_s += _lasts(action)
         world.pictures.append(
             as_picture(
@@ -285,7 +284,8 @@ def _look(world: World, action: Action, landing: Landing | None, dose: float) ->
             )
         )  # fmt: skip
     else:
-        world.state.rest(_lasts(action), world.conditions, area, dose)
+        world.chain.maybe_change_tip()
+        world.state.rest(_lasts(action), world.conditions, with_upper_edge(area), dose)
         _pass_time(world, _lasts(action))
     true_act = _true_act(world, action, landing, dose)
     response = world.state.act(replace(true_act, args={**action.args, **_corners(area)}))

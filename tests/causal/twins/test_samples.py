@@ -131,6 +131,19 @@ def test_one_hit_losses_are_exponential_in_the_dose():
     assert again == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / 1600))
 
 
+def test_looking_breaks_what_is_looked_at_once_a_site():
+    # rows of atoms lie on the edges of rows of the scan, here: none may be given the dose twice
+    sample = AtomSample(crystal="square", shape=(40, 40), cross_section=1e-3)
+    twin = DigitalTwin(sample, rng=1)
+    shown = twin.do(whole(twin, dose=700.0)).readout
+    chance = np.exp(-0.7)
+    assert shown == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / 1600))
+    film = IsingSample((17, 9), (0.0,), beam_field_per_dose=0.5)
+    twin = DigitalTwin(film, rng=1)
+    twin.do(whole(twin, dose=3.0))
+    assert twin.reveal()["fields_kt"] == pytest.approx(np.full((17, 9), 1.5))
+
+
 def test_two_hits_need_more_dose_and_heal_at_a_low_rate():
     dose, sigma = 500.0, 1e-3
     # host -> loose at sigma, loose -> lost at 10 sigma: two steps, and none is healed

@@ -67,6 +67,20 @@ def test_blur_noise_and_focus():
     assert rest.std() == pytest.approx(0.2, abs=4 * 0.2 / np.sqrt(2 * rest.size))
 
 
+def test_a_tip_that_changes_during_a_scan_leaves_a_step_in_the_rows():
+    twin = DigitalTwin(
+        STILL, Instrument(tip_change_probability=1.0, largest_gain_change=2.0), rng=3
+    )
+    twin.do(LOOK)
+    still = DigitalTwin(STILL, rng=3)
+    still.do(LOOK)
+    gain = (twin.pictures[0] / still.pictures[0]).to_numpy()[:, 0]
+    steps = np.flatnonzero(np.abs(np.diff(gain)) > 1e-9)
+    assert len(steps) == 1
+    assert gain[0] == pytest.approx(1.0)
+    assert gain[-1] == pytest.approx(twin.reveal()["tip_gain"])
+
+
 def test_roughness_of_a_wavy_boundary_is_that_of_the_wave():
     y, x = np.arange(0.0, 40.0, 0.05), np.arange(0.0, 64.0)
     wave = 20.0 + 3.0 * np.sin(2 * np.pi * x / 32.0)
