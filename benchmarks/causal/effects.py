@@ -27,8 +27,10 @@ __all__ = ["CHECKS", "in_band"]
 Row = dict[str, Any]
 
 MASS, BAND = 0.9, 0.01
-SIZE, N_WORLDS, N_CONFOUNDED, N_PEERS = 48, 300, 500, 100
+SIZE, N_WORLDS, N_CONFOUNDED, N_PEERS = 48, 300, 500, 50
 LENGTHS = (0.0, 1.0, 2.0, 3.0, 4.0)
+N_BETWEEN = 100
+"""Worlds with a smooth confounder at the odd lengths, where an answer takes long."""
 LEAST_ANSWERED, MOST_WIDTH, MOST_REFUSED = 0.9, 1.5, 0.05
 HIDDEN_KINDS = ("node", "circle", "arrow")
 
@@ -97,7 +99,7 @@ def peers_row(what: str, worlds: Sequence[EffectWorld]) -> Row:
 
 def coverage(length: float, snr: float | None, smooth: bool, quick: bool) -> list[Row]:
     """Show coverage at a correlation length."""
-    n = 4 if quick else N_WORLDS
+    n = 4 if quick else N_BETWEEN if smooth and length % 2 else N_WORLDS
     worlds = [coverage_world(SIZE, length, k, snr=snr, smooth=smooth) for k in range(n)]
     begun = time.process_time()
     answers = [answer(world, k, smooth=smooth) for k, world in enumerate(worlds)]

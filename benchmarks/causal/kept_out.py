@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.causal.independence import Cell, measure
+from benchmarks.causal.independence import (
+    N_FIRST,
+    N_MORE,
+    N_MORE_POWER,
+    N_NULL,
+    N_POWER,
+    Cell,
+    measure,
+)
 from benchmarks.causal.independence import table_lines as lines_of_cells
 from benchmarks.causal.kept_out_worlds import KEPT_OUT_CASES, make_kept_out_world
 
 __all__ = ["CHECKS", "table_lines"]
 
-N_NULL, N_MORE, N_POWER = 2000, 1000, 100
 DECIDABLE = (
     "rough fields", "Matern fields, SNR 10", "anisotropic fields, SNR 10", "domains",
     "grains, SNR 10", "registered blur, anisotropic",
@@ -31,8 +38,10 @@ def _case(cell: Cell) -> Callable[[bool], list[dict[str, Any]]]:
     def check(quick: bool) -> list[dict[str, Any]]:
         if quick:
             return [measure(cell, 3, 1, quick=True)]
-        first = (cell.size, cell.n_given) == (64, 1) or cell.must_decide
-        return [measure(cell, N_NULL if first else N_MORE, N_POWER)]
+        if cell.must_decide:
+            return [measure(cell, N_NULL, N_POWER)]
+        first = (cell.size, cell.n_given) == (64, 1)
+        return [measure(cell, N_FIRST if first else N_MORE, N_MORE_POWER)]
 
     check.__doc__ = f"Kept out: {cell.name}."
     return check

@@ -275,13 +275,16 @@ def test_upper_bounds_and_scores():
 def test_a_cell_is_measured_and_its_tables_are_written(tmp_path):
     from benchmarks.causal.independence import Cell, measure, table_lines
 
-    row = measure(Cell("clean", 24, 1.0, 1, True), 6, 3, quick=True)
-    assert row["n"] == 6
-    assert 0.0 <= row["type_1"] <= row["bound"] <= 1.0
+    row = measure(Cell("clean", 64, 1.0, 1, True), 4, 2, quick=True)
+    small = measure(Cell("clean", 24, 1.0, 1, True), 6, 3, quick=True)
+    assert (row["n"], small["n"]) == (4, 6)
+    assert 0.0 <= small["type_1"] <= small["bound"] <= 1.0
     assert set(row["peers"]) == {
         "Fisher z (causal-learn)", "effective sample size", "spatial filter",
     }  # fmt: skip
-    lines = table_lines({row["what"]: {"checks": [row]}, "broken": {"failed": "no"}})
+    assert small["peers"] == {}  # they stand beside a few cells of each case only
+    both = {"a": {"checks": [row]}, "b": {"checks": [small]}, "broken": {"failed": "no"}}
+    lines = table_lines(both)
     table = [line for line in lines if line.startswith("|")]
     assert len({line.count("|") for line in table}) == 1
 
@@ -295,8 +298,12 @@ def test_public_graphs_are_read_and_absent_files_are_named(public_file, monkeypa
     assert graph.has_edge("raf", "mek")
     import pandas as pd
 
-    table = table_without_places(pd.DataFrame({"a": np.arange(50), "b": np.ones(50)}))
+    table = table_without_places(
+        pd.DataFrame({"a": np.arange(50) % 3, "b": np.arange(50) % 2}), "discrete"
+    )
     assert len(np.unique(table.centers, axis=0)) == 50
+    assert table.metadata["rows_independent"] is True
+    assert table.metadata["kinds"] == {"a": "categorical"}
 
     def refuse(name):
         raise FileNotFoundError(name)
