@@ -85,7 +85,7 @@ def fit_logistic_chance(covariates: Floats, successes: NDArray[np.bool_]) -> Log
     precision = _precision(design, 1.0 / (1.0 + np.exp(-design @ beta)))
     # prior's normalisation, the peak and the width of the posterior
     volume = -0.5 * float(np.linalg.slogdet(precision)[1]) - len(beta) * math.log(PRIOR_SD)
-    return LogisticChance(beta, np.linalg.inv(precision), value + volume)
+    return LogisticChance(beta, np.asarray(np.linalg.inv(precision), np.float64), value + volume)
 
 
 def _design(covariates: Floats) -> Floats:

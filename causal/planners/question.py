@@ -33,6 +33,13 @@ class Question:
     asked_before
         Whether it was handed out before the planner was stopped: then nobody here knows whether
         the act was done, so look before doing again what cannot be undone.
+
+    Examples
+    --------
+    >>> act = Action("change_bias", {"bias_V": 1.0}, 0.0, 5.0, 1.0)
+    >>> question = Question("3f2a-1", act, "to see", "policy", (), 1.0, in_support=True)
+    >>> question.asked_before
+    False
     """
 
     id: str

@@ -61,9 +61,9 @@ class Belief:
     @property
     def weights(self) -> Floats:
         """Return the weights of the hypotheses, shape (n_hypotheses,)."""
-        return np.bincount(
-            self.hypothesis, weights=np.exp(self.log_weights), minlength=len(self.names)
-        )
+        shares = np.exp(self.log_weights)
+        summed = np.bincount(self.hypothesis, weights=shares, minlength=len(self.names))
+        return np.asarray(summed, dtype=np.float64)
 
     @property
     def members_left(self) -> Floats:

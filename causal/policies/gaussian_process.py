@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from physlearn.causal.actions import strict_number
 from physlearn.causal.policies.belief import Floats
 from physlearn.causal.policies.situation import Situation
 from physlearn.checks import InputError
@@ -43,7 +44,7 @@ def expected_improvement(situation: Situation) -> Floats:
     z = gain / sd
     density = np.exp(-0.5 * z**2) / math.sqrt(2.0 * math.pi)
     below = 0.5 * np.array([math.erfc(-value / math.sqrt(2.0)) for value in z])
-    return gain * below + sd * density
+    return np.asarray(gain * below + sd * density)
 
 
 def upper_bound(situation: Situation) -> Floats:
@@ -68,7 +69,7 @@ def expected_approach(situation: Situation) -> Floats:
     if len(situation.readouts) < FEWEST_READOUTS:
         return _distance_to_tried(situation)
     mean, sd, at_tried = _learned(situation)
-    wanted = situation.policy.wanted_readout
+    wanted = strict_number("wanted_readout", situation.policy.wanted_readout)
     nearest = np.abs(at_tried - wanted).min()
     distance = np.abs(mean[:, None] + sd[:, None] * NODES - wanted)
     return np.asarray(np.maximum(nearest - distance, 0.0) @ NODE_WEIGHTS / NODE_WEIGHTS.sum())

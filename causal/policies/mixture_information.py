@@ -110,8 +110,8 @@ def _information(density: Floats, group_of_class: Ints) -> Floats:
     total = grouped.sum(axis=0)
     group_shares = grouped.sum(axis=2)
     inside = _times_log(grouped).sum(axis=(0, 2)) - _times_log(total).sum(axis=1)
-    return np.maximum(inside - _times_log(group_shares).sum(axis=0), 0.0)
+    return np.asarray(np.maximum(inside - _times_log(group_shares).sum(axis=0), 0.0))
 
 
 def _times_log(p: Floats) -> Floats:
-    return p * np.log(np.where(p > 0, p, 1.0))
+    return np.asarray(p * np.log(np.where(p > 0, p, 1.0)))

@@ -182,6 +182,22 @@ class Situation:
         Columns of `belief` that hold the acts of the policy's target.
     still_allowed
         Function of an act's index: the allowed acts, (n_actions,), that remain when it is done.
+
+    Examples
+    --------
+    A reward of one's own: the expected readout, as believed now, less what the act costs.
+
+    >>> def reward(situation):
+    ...     belief = situation.belief
+    ...     expected = belief.weights @ belief.means()
+    ...     return expected[situation.columns] - situation.cost_share
+    >>> from physlearn.causal import Hypothesis, Planner, SafetyEnvelope
+    >>> laws = [Hypothesis(name, 1, lambda a, rng, n, s=s: (s * a.number("bias_V"), 0.2))
+    ...         for name, s in (("weak", 1.0), ("strong", 2.0))]
+    >>> acts = [Action("change_bias", {"bias_V": b}, 0.0, 1.0, 1.0) for b in (-1.0, 2.0)]
+    >>> envelope = SafetyEnvelope(1.0, (0, 0, 1, 1), bias_limits_volt=(-3, 3))
+    >>> Planner(laws, acts, envelope, 9.0, policy=reward, rng=0).ask()[0].action.args["bias_V"]
+    2.0
     """
 
     belief: Belief
