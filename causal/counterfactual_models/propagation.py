@@ -70,6 +70,24 @@ def answer_by_graph(question: Question, mechanisms: Mechanisms) -> GraphAnswer:
     return GraphAnswer(**joined)
 
 
+def changed_state(question: Question, mechanisms: Mechanisms) -> dict[str, Floats]:
+    """Return the columns (n,) that are set or moved, as the fitted mechanisms have it.
+
+    Columns of levels that are moved, not set, are left out: which level they take is open.
+    """
+    data, rows = question.data, question.patches
+    before = {name: values[rows] for name, values in data.raw.items()}
+    after: dict[str, Floats] = {**before, **question.do}
+    moved = set(question.do)
+    for mechanism in mechanisms:
+        if isinstance(mechanism, AdditiveMechanism) and moved & set(mechanism.parents):
+            change = mechanism.influence(data, after, None)
+            change = change - mechanism.influence(data, before, None)
+            after[mechanism.node] = before[mechanism.node] + change
+            moved.add(mechanism.node)
+    return {name: after[name] for name in moved}
+
+
 def _linear(question: Question, mechanisms: Sequence[AdditiveMechanism]) -> GraphAnswer:
     """Return answers in closed form: the outcome moves by total effect x change."""
     data, rows = question.data, question.patches

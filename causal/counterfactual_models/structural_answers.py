@@ -16,6 +16,7 @@ from physlearn.causal.counterfactual_models.propagation import (
     GraphAnswer,
     Question,
     answer_by_graph,
+    changed_state,
 )
 from physlearn.causal.counterfactual_models.structural_model import (
     NodeModel,
@@ -144,7 +145,7 @@ def answer_question(
         for mechanisms in _different_mechanisms(model, question, notes):
             answers.append(_by_graph(question, mechanisms, factual))
             graphs.append(_in_words(mechanisms, outcome))
-            unlike |= ~support_flags(model.data, rows, values, _together(question, mechanisms))
+            unlike |= ~_supported(question, mechanisms)
     except NotIdentified as refusal:
         answers, reason = [], str(refusal)
     for name in values:
@@ -323,6 +324,18 @@ def _together(question: Question, mechanisms: tuple[NodeModel, ...]) -> list[str
     moved = {m.node for m in mechanisms}
     causes = {*question.do, *(p for m in mechanisms for p in m.parents if p not in moved)}
     return sorted(causes, key=question.data.names.index)
+
+
+def _supported(question: Question, mechanisms: tuple[NodeModel, ...]) -> NDArray[np.bool_]:
+    """Return whether what is set, and what that moves on the way, lies among the patches seen."""
+    data, rows = question.data, question.patches
+    fits = support_flags(data, rows, question.do, _together(question, mechanisms))
+    state = changed_state(question, mechanisms)
+    for mechanism in mechanisms:
+        changed = {name: state[name] for name in mechanism.parents if name in state}
+        if set(changed) - set(question.do):
+            fits &= support_flags(data, rows, changed, mechanism.parents)
+    return fits
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,8 +13,6 @@ from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import MIN_RELIABILITY, SpatialScore
 from physlearn.checks import NotIdentified
 
-FEWEST_INDEPENDENT = 6.0
-"""Below so many effectively independent patches the error of a slope is itself a guess."""
 STRONG_INSTRUMENT = 10.0
 """Least F value of the first stage; above it the t interval of one instrument holds."""
 

@@ -334,3 +334,21 @@ def test_a_value_in_a_wide_gap_was_not_seen(grid):
     answer = counterfactuals(table, nx.DiGraph([("a", "b")]), do={"a": np.r_[0.0, 5.0]},
                              outcome="b", patches=[0, 1], rng=0)  # fmt: skip
     assert answer.out_of_support.tolist() == [True, False]
+
+
+def test_a_column_moved_beyond_what_was_seen_is_an_extrapolation(grid):
+    """The cause is set to what was seen; what it moves goes where no patch has been."""
+    rng = np.random.default_rng(0)
+    a, u = rng.uniform(-1, 1, (2, 1024))
+    frame = pd.DataFrame({"a": a, "m": a + 2 * u, "y": 0.0 * a})
+    frame["y"] = np.minimum(frame["m"], 2.4) + 0.05 * rng.normal(size=1024)
+    table = PatchTable.from_frame(frame, grid(32), 1.0)
+    graph = nx.DiGraph([("a", "m"), ("m", "y")])
+    answer = counterfactuals(table, graph, do={"a": 0.9}, outcome="y", rng=0)
+    moved = 2 * u + 0.9
+    beyond = moved > frame["m"].max()
+    assert beyond.any()
+    assert answer.out_of_support[beyond].mean() > 0.9
+    # nor is a value seen that lies farther out than 99 % of them
+    outer = np.abs(moved) > np.quantile(np.abs(frame["m"]), 0.99)
+    assert np.mean(answer.out_of_support == outer) > 0.97
