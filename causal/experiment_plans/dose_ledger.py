@@ -68,6 +68,11 @@ class LedgerReport:
         From the first event to the last.
     violations
         One sentence each; empty when every limit was kept.
+
+    Examples
+    --------
+    >>> check_ledger([], {"max_total_dose": 1.0, "field_of_view": (0, 0, 1, 1)}).total_dose
+    0.0
     """
 
     total_dose: float

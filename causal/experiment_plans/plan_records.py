@@ -40,6 +40,11 @@ class Expectation:
         Of one of the plan's hypotheses.
     mean, sd
         Of the readout, noise included, in the hypothesis' unit.
+
+    Examples
+    --------
+    >>> Expectation("which law", "linear", mean=1.0, sd=0.1).mean
+    1.0
     """
 
     question: str
@@ -60,6 +65,11 @@ class Abort:
         Stop when the readout leaves these; None for no limit.
     dose_above
         Stop when the step has given more, in the envelope's unit; None for no limit.
+
+    Examples
+    --------
+    >>> Abort("the tip drags", readout_above=5.0).readout_below is None
+    True
     """
 
     when: Name
@@ -119,6 +129,11 @@ class Precondition:
         Which step, for "step done".
     dose
         Largest dose that the steps before may have given, for "dose below".
+
+    Examples
+    --------
+    >>> Precondition("dose below", dose=50.0).needs
+    'dose below'
     """
 
     needs: Literal[
@@ -141,6 +156,11 @@ class StartState:
         view.
     tuned
         Whether it is tuned.
+
+    Examples
+    --------
+    >>> StartState(tip="withdrawn").scanned
+    True
     """
 
     tip: Literal["none", "approached", "withdrawn"] = "none"
@@ -162,6 +182,11 @@ class PlanHypothesis:
         In words.
     readout, unit
         What is read out, and in which unit.
+
+    Examples
+    --------
+    >>> PlanHypothesis("which law", "linear", 0.5, readout="wall speed", unit="nm/s").unit
+    'nm/s'
     """
 
     question: Name
@@ -180,6 +205,11 @@ class Declared:
     ----------
     name, value, unit
         Such as "smooth deviation", 2.0, "noise sd".
+
+    Examples
+    --------
+    >>> Declared("smooth deviation", 2.0, "noise sd").value
+    2.0
     """
 
     name: Name

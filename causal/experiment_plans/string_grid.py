@@ -51,6 +51,11 @@ class PlanVocabulary:
     ------
     InputError
         For times that are not above 0, or ranges and counts that cannot be.
+
+    Examples
+    --------
+    >>> PlanVocabulary(scan_s=60.0).most_repeats
+    8
     """
 
     starts: StartState = field(default_factory=StartState)
