@@ -287,9 +287,10 @@ def require_blocks(chosen: NDArray[np.bool_], n_blocks: int) -> NDArray[np.bool_
 def _small_field(n_effective: float, n: int) -> float:
     """Return by how much an error from few correlated patches is too small.
 
-    The autocorrelation that it rests on is itself known from as few; white patches need none.
+    The autocorrelation that it rests on is itself known from as few, and a quarter of it may go
+    unseen where the patches look white.
     """
-    return float(np.sqrt(1.0 + SMALL_FIELD * max(1.0 / n_effective - 1.0 / n, 0.0)))
+    return float(np.sqrt(1.0 + SMALL_FIELD * max(1.0 / n_effective - 0.25 / n, 0.0)))
 
 
 def _two_sided(value: float, error: float, freedom: float) -> float:
