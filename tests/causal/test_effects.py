@@ -205,7 +205,8 @@ def test_an_open_link_does_not_matter_when_one_adjustment_serves_all(planted):
     effect = estimate_effect(table, graph, "strain", "response", contrast=(0, 1), rng=0)
     assert effect.identified
     assert effect.adjustment_set == ("composition",)
-    assert effect.mean == pytest.approx(0.5, abs=0.15)
+    assert abs(effect.mean - 0.5) < 4 * effect.sd
+    assert effect.sd < 0.1
 
 
 def test_a_missed_link_between_causes_does_not_confound(planted):

@@ -18,7 +18,9 @@ def table_of(values, centers, noise=None, **options):
 
 
 def at_most(count, n, share):
-    return stats.binomtest(int(count), n, share, alternative="greater").pvalue > 1e-3
+    """Whether the count fits the share at most, few runs to .02 (1e-3 would let a third pass)."""
+    least = 0.02 if n < 100 else 1e-3
+    return stats.binomtest(int(count), n, share, alternative="greater").pvalue > least
 
 
 @pytest.mark.parametrize("edge", [16, 24, 32])
