@@ -300,9 +300,11 @@ def follow(test: SeverityTest, history: History | None = None) -> Evidence:
 
 
 def drift_covariance(options: SeverityOptions, first: Floats, second: Floats) -> Floats:
-    """Return the covariance of the drift between times since the first shot: a random walk."""
-    shared = np.minimum(first[:, None], second[None])
-    return np.asarray(options.drift_sd**2 * np.maximum(shared, 0.0) / options.drift_time_s)
+    """Return the covariance of the drift between times since the first shot."""
+    early, late = np.maximum(first, 0.0)[:, None], np.maximum(second, 0.0)[None]
+    if options.drift_kind == "steady":
+        return np.asarray(options.drift_sd**2 * early * late / options.drift_time_s**2)
+    return np.asarray(options.drift_sd**2 * np.minimum(early, late) / options.drift_time_s)
 
 
 def _empty(test: SeverityTest, k: int) -> Part:

@@ -209,7 +209,7 @@ def _test_values(evidence: Evidence, k: int, time_s: float | None) -> Floats:
             + declared.size**2 * part.deviation_squares[c]
         )
         n_top = min(TOP_FUNCTIONS, squares.size)
-        top = np.argpartition(squares, n_top - 1)[:n_top]
+        top = np.sort(np.argpartition(squares, n_top - 1)[:n_top])
         scale = evidence.noise_scale(k) ** 2
         weights = np.exp(-0.5 * (squares[top] - squares[top].min()) / scale)
         shift = expected.shift[declared.member[top]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from physlearn.causal.actions import strict_number
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_choice
 
 __all__ = ["SeverityOptions"]
 
@@ -47,10 +49,13 @@ class SeverityOptions:
         Degrees of freedom of the stated noise (replicates less the means they were taken from);
         None when the noise is known.
     drift_sd
-        Standard deviation of the drift after `drift_time_s`, in the unit of the readout; the drift
-        is a random walk. 0: no drift is allowed for.
+        Standard deviation of the drift after `drift_time_s`, in the unit of the readout. 0: no
+        drift is allowed for.
     drift_time_s
         Time that `drift_sd` refers to, in seconds.
+    drift_kind
+        "random walk", or "steady": a straight line in time, which costs fewer shots and is wrong
+        where the drift turns.
     drift_deviation
         Drift over the run, in standard deviations of one readout, that a claim of "no drift" is
         to exclude.
@@ -82,6 +87,7 @@ class SeverityOptions:
     noise_dof: float | None = None
     drift_sd: float = 0.0
     drift_time_s: float = 3600.0
+    drift_kind: Literal["random walk", "steady"] = "random walk"
     drift_deviation: float = 2.0
     reference_every: int | None = None
 
@@ -111,6 +117,7 @@ class SeverityOptions:
         if self.noise_dof is not None:
             dof = strict_number("noise_dof", self.noise_dof, above=0)
             _set(self, "noise_dof", dof)
+        check_choice("drift_kind", self.drift_kind, ("random walk", "steady"))
         if self.region is not None:
             region = tuple(_count("region", index, lowest=0) for index in self.region)
             if not region or len(set(region)) < len(region):
@@ -122,12 +129,12 @@ class SeverityOptions:
         """Degrees of freedom of the noise; infinite when it is known."""
         return math.inf if self.noise_dof is None else self.noise_dof
 
-    def wording(self) -> str:
-        """Return what a claim excludes, in words."""
+    def wording(self, kinds: Sequence[str] = ("smooth", "local")) -> str:
+        """Return what a claim excludes, in words; only those of ``kinds``."""
         parts = []
-        if self.smooth_deviation > 0:
+        if self.smooth_deviation > 0 and "smooth" in kinds:
             parts.append(f"smooth deviations of rms {self.smooth_deviation:g} noise sd")
-        if self.local_deviation > 0:
+        if self.local_deviation > 0 and "local" in kinds:
             parts.append(
                 f"features of {self.local_deviation:g} noise sd at least "
                 f"{self.local_width:.0%} of the range wide"

@@ -129,8 +129,9 @@ def drift_check(evidence: Evidence) -> OrderCheck:
 def memory_check(evidence: Evidence) -> OrderCheck:
     """Return what repeated actions say about a memory of the shot before.
 
-    Readouts of the same action after different predecessors: a level for each action and a
-    shift in proportion to the previous readout. Reference shots count as an action of their own.
+    Readouts of the same action after different predecessors: a level for each action, a steady
+    drift, and a shift in proportion to the previous readout. Reference shots count as an action
+    of their own.
     """
     history = evidence.history
     if len(history) < 3:
@@ -142,21 +143,28 @@ def memory_check(evidence: Evidence) -> OrderCheck:
     before = before / max(float(history.readout.std()), 1e-300)
     return _contrast(
         "memory", group, history.readout[1:] / noise[1:], before, MEMORY_SIZE,
-        evidence.test.options.dof,
+        evidence.test.options.dof, history.time_s[1:],
     )  # fmt: skip
 
 
 def _contrast(
-    kind: str, group: NDArray[np.int64], values: Floats, covariate: Floats, prior: float, dof: float
+    kind: str,
+    group: NDArray[np.int64],
+    values: Floats,
+    covariate: Floats,
+    prior: float,
+    dof: float,
+    taken_out: Floats | None = None,
 ) -> OrderCheck:
     """Return the slope within groups, each with a level of its own, and its evidence."""
-    y, x = values.astype(np.float64), covariate.astype(np.float64)
-    contrasts = 0
-    for label in np.unique(group):
-        own = group == label
-        y[own] -= y[own].mean()
-        x[own] -= x[own].mean()
-        contrasts += int(own.sum()) - 1
+    y, contrasts = _centred(values, group)
+    x, _ = _centred(covariate, group)
+    if taken_out is not None and contrasts > 0:
+        line, _ = _centred(taken_out, group)
+        length = float(line @ line)
+        if length > 0:
+            y, x = y - line * (line @ y) / length, x - line * (line @ x) / length
+            contrasts -= 1
     information = float(x @ x)
     if contrasts == 0 or information < 1e-12:
         return OrderCheck(kind, 0, math.nan, math.nan, 0.0, math.nan)
@@ -173,3 +181,13 @@ def _contrast(
         reach = float(stats.t.ppf(0.5 + CREDIBLE_MASS / 2, total - 1))
     sd = scale / math.sqrt(information)
     return OrderCheck(kind, contrasts, slope, sd, log_evidence, abs(slope) + reach * sd)
+
+
+def _centred(values: Floats, group: NDArray[np.int64]) -> tuple[Floats, int]:
+    """Return values less their group's mean, and how many readouts that leaves."""
+    result = values.astype(np.float64)
+    labels = np.unique(group)
+    for label in labels:
+        own = group == label
+        result[own] -= result[own].mean()
+    return result, len(group) - len(labels)

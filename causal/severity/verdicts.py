@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,12 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.causal.severity.evidence import Evidence
 from physlearn.causal.severity.next_shots import mixture_information
 from physlearn.causal.severity.order_checks import OrderCheck, drift_check, memory_check
+from physlearn.causal.severity.verdict_words import Kind, abstention, sentence, untested_parts
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError
 
-__all__ = ["Verdict", "assess", "smallest_deviation"]
-
-Kind = Literal["claim", "none", "not separable", "abstain", "continue"]
+__all__ = ["Kind", "Verdict", "assess", "smallest_deviation"]
 
 SPARE_SHOTS = 2
 """Different actions shot beyond the hypothesis' own directions before it may be claimed."""
@@ -113,13 +111,18 @@ def assess(evidence: Evidence, *, allowed: ArrayLike | None = None) -> Verdict:
         for c, e in zip(test.classes[leader], log_e, strict=True)
     }
     e_values["none of these"] = math.exp(min(log_none, 700.0))
-    untested = _untested(evidence, leader, drift, memory)
+    untested = untested_parts(evidence, leader, drift, memory)
+    if kind == "abstain":
+        passing = smallest_deviation(evidence, leader)
+        words = abstention(evidence, why, leader, drift, untested, passing)
+    else:
+        words = sentence(evidence, kind, leader, drift, untested)
     return Verdict(
         kind,
         names[leader] if kind == "claim" else None,
         {name: float(w) for name, w in zip(names, weights, strict=True)},
         e_values,
-        _sentence(evidence, kind, why, leader, drift, untested),
+        words,
         test.region.copy(),
         _supported(evidence, leader) if kind != "continue" else np.zeros(len(mask), bool),
         untested,
@@ -154,14 +157,14 @@ def _decide(
     leads = bool(weights[leader] > options.threshold)
     spent = len(history) >= options.max_shots or not allowed.any()
     passed = leads and bool((log_e >= math.log(options.evidence)).all())
-    if passed and len(np.unique(own)) >= test.n_directions[leader] + SPARE_SHOTS:
-        # the order of the shots matters: a drift that is allowed for is no reason to stop
+    passed &= len(np.unique(own)) >= test.n_directions[leader] + SPARE_SHOTS
+    beaten = enough and log_none >= math.log(options.none_evidence)
+    if passed or beaten:
+        # where the order of the shots matters, neither follows; allowed drift is no harm
         for check in checks[1:] if options.drift_sd > 0 else checks:
-            if check.log_evidence >= math.log(options.evidence):
+            if check.log_evidence >= math.log(options.none_evidence):
                 return "abstain", check.kind
-        return "claim", ""
-    if enough and log_none >= math.log(options.none_evidence):
-        return "none", ""
+        return ("claim" if passed else "none"), ""
     if enough and not leads and allowed.any():
         told = mixture_information(evidence)[allowed].max()
         if told < options.min_information_nats:
@@ -192,80 +195,3 @@ def _supported(evidence: Evidence, k: int) -> NDArray[np.bool_]:
         mean = (there @ likelihood) / np.maximum(count, 1)
         result |= (count > 0) & (mean <= 1.0)
     return result & test.region
-
-
-def _untested(
-    evidence: Evidence, leader: int, drift: OrderCheck, memory: OrderCheck
-) -> tuple[str, ...]:
-    options = evidence.test.options
-    found = []
-    if not drift.tested:
-        found.append("drift over the shots (no two reference shots)")
-    if not memory.tested:
-        found.append("memory of the shots before (no action was repeated)")
-    kinds = {c.kind for c in evidence.test.classes[leader]}
-    # declared, but the hypothesis' own parameters take them up: nothing is left to exclude
-    found += [f"{kind} deviations" for kind in ("smooth", "local") if kind not in kinds]
-    if "local" in kinds:
-        found.append(f"features narrower than {options.local_width:.0%} of the range")
-    if not evidence.test.region.all():
-        found.append("actions outside the region")
-    return tuple(found)
-
-
-def _sentence(
-    evidence: Evidence,
-    kind: Kind,
-    why: str,
-    leader: int,
-    drift: OrderCheck,
-    untested: tuple[str, ...],
-) -> str:
-    options, names = evidence.test.options, evidence.test.table.hypotheses
-    n_shots, weights = len(evidence.history), evidence.weights()
-    shots = f"{n_shots} shot{'' if n_shots == 1 else 's'}"
-    limits = f"Not tested: {'; '.join(untested)}."
-    if kind == "claim":
-        region = f"the {int(evidence.test.region.sum())} actions of the region"
-        drifted = ""
-        if drift.tested:
-            drifted = (
-                f" Drift over the run, from reference shots: {drift.estimate:+.1f} +- "
-                f"{drift.sd:.1f} noise sd."
-            )
-        return (
-            f"{names[leader]!r} describes {region} to within {options.wording()} "
-            f"({shots}, evidence {options.evidence:g} against each).{drifted} Smaller deviations "
-            f"cannot be excluded. {limits}"
-        )
-    if kind == "none":
-        return (
-            f"None of the hypotheses describes the readouts: {shots} are at least "
-            f"{options.none_evidence:g} times likelier under a declared deviation."
-        )
-    if kind == "not separable":
-        order = np.argsort(-weights)
-        left = order[: int(np.searchsorted(np.cumsum(weights[order]), options.threshold)) + 1]
-        said = ", ".join(repr(names[k]) for k in sorted(left.tolist()))
-        return f"{said} are not separable: no allowed act tells them apart ({shots})."
-    if kind == "abstain" and why == "drift":
-        return (
-            f"No claim: the reference shots drift by {drift.estimate:+.1f} +- {drift.sd:.1f} noise "
-            "sd over the run. State drift_sd, so that drift is allowed for."
-        )
-    if kind == "abstain" and why == "memory":
-        return (
-            "No claim: readouts of the same action depend on the shot before. Wait longer between "
-            "shots, or make the state before each shot part of the action."
-        )
-    if kind == "abstain":
-        passing = smallest_deviation(evidence, leader)
-        possible = (
-            "no declared deviation up to 16 times as large could be excluded" if passing is None
-            else f"deviations {passing:g} times as large as declared could be excluded"
-        )  # fmt: skip
-        return (
-            f"No claim after {shots}: {names[leader]!r} has weight {weights[leader]:.2f}, and "
-            f"{possible}. {limits}"
-        )
-    return f"{names[leader]!r} has weight {weights[leader]:.2f} after {shots}; more are needed."

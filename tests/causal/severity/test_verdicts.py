@@ -32,7 +32,7 @@ def campaign(test, mean, seed, *, noise=NOISE, reference=5, drift=0.0, memory=0.
 
 
 def test_truths_of_the_set_are_claimed(toy_test):
-    n_runs, claimed, wrong, shots = 40, 0, 0, []
+    n_runs, claimed, wrong, shots = 25, 0, 0, []
     for seed in range(n_runs):
         rng = np.random.default_rng([5, seed])
         number = int(rng.integers(3))
@@ -65,7 +65,7 @@ def distance(mean):
 def test_truths_outside_the_set_are_not(toy_test):
     """Farther than 1.2 noise sd from every law: false claims in one of ten runs at most."""
     claims, none, n_far = 0, 0, 0
-    for seed in range(45):
+    for seed in range(30):
         mean = law(3, parameters(1, np.random.default_rng([6, seed])))[0]
         if distance(mean) < 1.2:
             continue
@@ -73,7 +73,7 @@ def test_truths_outside_the_set_are_not(toy_test):
         verdict = campaign(toy_test, mean, seed)
         claims += verdict.kind == "claim"
         none += verdict.kind == "none"
-    assert n_far >= 15
+    assert n_far >= 10
     assert claims / n_far <= 0.1 + 4 * math.sqrt(0.1 * 0.9 / n_far)
     assert none / n_far > 0.7
 
@@ -93,7 +93,7 @@ def test_a_claim_says_what_it_holds_for(toy_test):
 
 def test_the_same_law_twice_is_not_separable():
     test = declare_test(toy_table((0, 0)), rng=1)
-    for seed in range(12):
+    for seed in range(6):
         mean = law(0, parameters(1, np.random.default_rng([9, seed])))[0]
         verdict = campaign(test, mean, seed)
         assert verdict.kind == "not separable"
@@ -105,17 +105,19 @@ def test_reference_shots_see_drift_and_take_it_out():
     blind = declare_test(table, SeverityOptions(reference_every=every), rng=1)
     aware = declare_test(
         table,
-        SeverityOptions(reference_every=every, drift_sd=3 * NOISE, drift_time_s=20.0),
+        SeverityOptions(
+            reference_every=every, drift_sd=5 * NOISE, drift_time_s=20.0, drift_kind="steady"
+        ),
         rng=1,
     )
     kinds = {"blind": [], "aware": []}
-    for seed in range(10):
+    for seed in range(6):
         mean = law(seed % 2, parameters(1, np.random.default_rng([10, seed])))[0]
         for name, test in (("blind", blind), ("aware", aware)):
             verdict = campaign(test, mean, seed, drift=0.25 * NOISE)
             kinds[name].append(verdict.kind)
             assert not any("drift" in words for words in verdict.untested)
-    assert kinds["aware"].count("claim") >= 6
+    assert kinds["aware"].count("claim") >= 4
     assert kinds["blind"].count("claim") < kinds["aware"].count("claim")
 
 
@@ -136,14 +138,14 @@ def test_drift_that_is_not_allowed_for_withholds_the_claim():
 
 def test_memory_withholds_the_claim():
     x = np.linspace(0, 1, 4)
-    table = DesignTable(("line",), (3 * x[None],), 0.3, x)
+    table = DesignTable(("line",), (3 * x[None],), 0.1, x)
     options = SeverityOptions(local_deviation=8.0, smooth_deviation=6.0, max_shots=80)
     evidence = follow(declare_test(table, options, rng=0))
     rng = np.random.default_rng(2)
     last = 0.0
     for _ in range(60):
         j = int(rng.integers(4))
-        last = float(3 * x[j] + 0.1 * (last - 1.5) + 0.1 * rng.standard_normal())
+        last = float(3 * x[j] + 0.2 * (last - 1.5) + 0.1 * rng.standard_normal())
         evidence = evidence.after(j, last)
     verdict = assess(evidence)
     assert verdict.memory.tested
