@@ -101,7 +101,6 @@ __getattr__, __dir__, __all__ = attach(
         "imputed_tables": ".independence.missing_values",
         "lattice_model": ".counterfactual_models.lattice_patches",
         "local_intervention_effect": ".environments.local_intervention",
-        "mixture_information": ".severity.next_shots",
         "model_of_function": ".counterfactual_models.physical_models",
         "next_shots": ".severity.next_shots",
         "next_step": ".experiment_plans.plan_flow",

@@ -64,14 +64,14 @@ def log_mean_likelihood(
             moved = squared * squares[i] - twice * products[i]
             totals[i] = max(np.float32(residual_squares[member[i]]) + moved, np.float32(0.0))
             least = min(least, totals[i])
-        best = _log_likelihood(least, dof, n_shots)
+        best = _log_likelihood(float(least), dof, n_shots)
         far = least + 2 * NEGLIGIBLE
         if not math.isinf(dof):
             far = (dof + least) * math.exp(2 * NEGLIGIBLE / (dof + n_shots)) - dof
         summed = 0.0
         for i in range(member.size):
             if totals[i] < far:
-                summed += math.exp(_log_likelihood(totals[i], dof, n_shots) - best)
+                summed += math.exp(_log_likelihood(float(totals[i]), dof, n_shots) - best)
         result[k] = best + math.log(summed / member.size)
 
 

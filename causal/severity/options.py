@@ -148,6 +148,7 @@ def _set(options: SeverityOptions, name: str, value: object) -> None:
 
 def _count(name: str, value: object, *, lowest: int = 1) -> int:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or int(value) < lowest:  # type: ignore[call-overload]
+    count = int(value) if isinstance(value, int | np.integer) else -1
+    if not whole or count < lowest:
         raise InputError(f"{name} must hold whole numbers of at least {lowest}; got {value!r}.")
-    return int(value)  # type: ignore[call-overload]
+    return count

@@ -106,7 +106,7 @@ def assess(evidence: Evidence, *, allowed: ArrayLike | None = None) -> Verdict:
     log_none = evidence.log_none()
     drift, memory = drift_check(evidence), memory_check(evidence)
     kind, why = _decide(evidence, weights, log_e, log_none, mask, (drift, memory))
-    e_values = {
+    e_values: dict[str, float] = {
         c.kind: math.exp(min(float(e), 700.0))
         for c, e in zip(test.classes[leader], log_e, strict=True)
     }
