@@ -137,8 +137,26 @@ def _causes(findings: Findings) -> Iterable[Answer]:
     if without:
         named = " or ".join([", ".join(without[:-1]), without[-1]] if without[1:] else without)
         yield Answer(
-            f"What changes the {named}?", f"No cause of the {named} was established.", "open"
+            f"What changes the {named}?",
+            f"No cause of the {named} was established.",
+            "open",
+            _linked_without_direction(graph),
         )
+
+
+def _linked_without_direction(graph: CausalGraph) -> str:
+    """Return the links of the last tier whose direction is open, and what would be missed."""
+    last = max(graph.tiers.values(), default=0)
+    links = [
+        f"{plain_name(edge.source)} and {plain_name(edge.target)}"
+        for edge in graph.edges
+        if edge.presence == "present"
+        and graph.tiers.get(edge.source) == graph.tiers.get(edge.target) == last
+    ]
+    told = [f"linked, which way is open: {'; '.join(links)}"] if links else []
+    if math.isfinite(graph.detectable):
+        told.append(f"partial correlations below {graph.detectable:.2g} would have been missed")
+    return "; ".join(told)
 
 
 def _named_causes(graph: CausalGraph, causes: list[str], response: str, question: str) -> Answer:
