@@ -198,7 +198,7 @@ class DigitalTwin:
     @property
     def pictures(self) -> tuple[xr.DataArray, ...]:
         """Pictures so far, dims (y, x), with the places that the instrument believes in."""
-        return tuple(_WORLDS[self].pictures)
+        return tuple(picture.copy() for picture in _WORLDS[self].pictures)
 
     @property
     def tables(self) -> tuple[Any, ...]:

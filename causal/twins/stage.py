@@ -82,10 +82,8 @@ class Stage:
     def go(self, commanded: tuple[float, float]) -> Landing:
         """Move to a place and return where an act there would land."""
         made = self._instrument
-        before = tuple(self._stands)
-        play = 0.5 * made.backlash
-        for axis, wanted in enumerate(commanded):
-            self._stands[axis] = min(max(self._stands[axis], wanted - play), wanted + play)
+        travel = self.distance_to(commanded)
+        self._stands = self._would_stand(commanded)
         actual = [stand - drift for stand, drift in zip(self._stands, self.drift, strict=True)]
         if made.position_sd > 0:
             actual = [place + made.position_sd * self._rng.standard_normal() for place in actual]
@@ -100,8 +98,19 @@ class Stage:
             (float(commanded[0]), float(commanded[1])),
             (float(actual[0]), float(actual[1])),
             (float(read[0]), float(read[1])),
-            math.dist(before, self._stands),
+            travel,
         )
+
+    def distance_to(self, commanded: tuple[float, float]) -> float:
+        """Return how far the stage would travel."""
+        return math.dist(self._stands, self._would_stand(commanded))
+
+    def _would_stand(self, commanded: tuple[float, float]) -> list[float]:
+        play = 0.5 * self._instrument.backlash
+        return [
+            min(max(stands, wanted - play), wanted + play)
+            for stands, wanted in zip(self._stands, commanded, strict=True)
+        ]
 
     def wait(self, duration_s: float) -> None:
         """Let the sample drift."""

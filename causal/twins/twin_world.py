@@ -118,6 +118,12 @@ def _hold_envelope(world: World, envelope: SafetyEnvelope, action: Action) -> No
     broken = envelope.violations([*world.done, asked])
     if broken:
         raise InputError(f"{action.verb} breaks the envelope: {broken[-1]}.")
+    until = world.time_s + _overhead(world, _place(world, action)) + _lasts(action)
+    if envelope.max_duration_s is not None and until > envelope.max_duration_s:
+        raise InputError(
+            f"{action.verb} breaks the envelope: it would end after {until:g} s, above "
+            f"{envelope.max_duration_s:g} s."
+        )
     places = [_middle(act) for act in (*world.done, action)]
     known = [place for place in places if place is not None]
     if envelope.max_travel is None or places[-1] is None or len(known) < 2:
@@ -179,14 +185,20 @@ def carry_out(world: World, action: Action) -> Outcome:
 def _move(world: World, action: Action) -> Landing | None:
     """Bring the stage to where the act is, and let the time pass that this takes."""
     place = _place(world, action)
+    overhead = _overhead(world, place)
     landing = None if place is None else world.stage.go(place)
-    overhead = world.instrument.settle_s
-    if landing is not None and world.instrument.speed_per_s is not None:
-        overhead += landing.travel / world.instrument.speed_per_s
     if overhead > 0:
         world.state.rest(overhead, world.conditions)
         _pass_time(world, overhead)
     return landing
+
+
+def _overhead(world: World, place: tuple[float, float] | None) -> float:
+    """Return the time that passes before an act can begin: settling, and the way there."""
+    made = world.instrument
+    if place is None or made.speed_per_s is None:
+        return made.settle_s
+    return made.settle_s + world.stage.distance_to(place) / made.speed_per_s
 
 
 def _place(world: World, action: Action) -> tuple[float, float] | None:
@@ -334,7 +346,7 @@ def _record(world: World, action: Action, dose: float, status: str) -> None:
     world.events.append(
         MappingProxyType(
             {
-                "time_s": world.time_s, "verb": action.verb, "args": dict(action.args),
+                "time_s": world.time_s, "verb": action.verb, "args": action.args,
                 "dose": float(dose), "irreversible": action.irreversible, "status": status,
             }
         )

@@ -186,6 +186,28 @@ def test_time_runs_for_acts_settling_and_travel():
     assert twin.do(Action("wait", {"wait_s": 7.0}, 0.0, 0.0, 1.0)).duration_s == pytest.approx(7.5)
 
 
+def test_time_for_settling_counts_against_the_limit():
+    envelope = SafetyEnvelope(9.0, (0, 0, 7, 7), bias_limits_volt=(-3, 3), max_duration_s=6.0)
+    twin = DigitalTwin(FILM, Instrument(settle_s=1.5), envelope=envelope, rng=1)
+    twin.do(BIAS)
+    with pytest.raises(InputError, match="would end after 7 s"):
+        twin.do(BIAS)
+    assert twin.time_s == 3.5
+
+
+def test_records_cannot_be_changed_from_outside():
+    twin = DigitalTwin(FILM, Instrument(), rng=1)
+    twin.do(WHOLE)
+    twin.pictures[0][:] = 7.0
+    assert float(twin.pictures[0].max()) <= 1.0
+    with pytest.raises(TypeError):
+        twin.events[0]["dose"] = 0.0
+    with pytest.raises(TypeError):
+        twin.events[0]["args"]["x_min"] = 5.0
+    twin.dose_map()[:] = 9.0
+    assert float(twin.dose_map().max()) == 3.0
+
+
 def test_seen_misses_fail_and_unseen_ones_do_not():
     made = Instrument(miss_probability=1.0, miss_distance=3.0, capture_radius=1.0)
     hidden = ResponseSample(lambda act: act.number("x"))
@@ -254,7 +276,7 @@ def test_whatever_is_asked_no_limit_is_broken_by_the_independent_ledger():
         site_radius=0.5, pulse_limits_volt=(-4, 4), max_pulse_s=1.0, max_duration_s=60.0,
         temperature_limits_kelvin=(200, 400), max_travel=8.0,
     )  # fmt: skip
-    made = Instrument(scan_dose=2.0, pictures=False)
+    made = Instrument(scan_dose=2.0, pictures=False, settle_s=0.7, speed_per_s=5.0, backlash=0.3)
     hidden = ResponseSample(lambda _: 0.0, field_of_view=(0.0, 0.0, 9.0, 9.0))
     rng, broken, refused = np.random.default_rng(1), [], 0
     for seed in range(150):
