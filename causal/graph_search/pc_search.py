@@ -166,7 +166,8 @@ def _put_back_cancelled(
         lost = []
         unlinked = np.flatnonzero(never[late] & ~before[late] & ~constraints.forbidden[:, late])
         for early in map(int, unlinked):
-            results = [test(late, early, given) for given in sorted({tuple(causes), tuple(beside)})]
+            sets = sorted({tuple(causes), tuple(beside)})
+            results = (test(late, early, given) for given in sets)  # the first that says no ends it
             if all(
                 r.verdict == "dependent" and r.p_value_envelope < CANCELLED_ALPHA for r in results
             ):
