@@ -54,6 +54,8 @@ class ChannelMoments:
         Share of the waves that the filter lets through.
     of_neighbours
         Which features of a column are powers of its neighbours' copies.
+    transfer
+        The common filter on cosine modes.
     """
 
     features: NDArray[np.float32]
@@ -68,6 +70,7 @@ class ChannelMoments:
     grid: Grid
     band: float
     of_neighbours: Integers
+    transfer: Floats
 
     def features_of(self, given: Sequence[int]) -> Integers:
         """Return the features of columns and the trend, in order."""
@@ -192,6 +195,7 @@ def channel_moments(
         grid=grid,
         band=band,
         of_neighbours=dictionary.of_neighbours,
+        transfer=transfer,
     )
 
 

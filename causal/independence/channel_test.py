@@ -22,6 +22,7 @@ from physlearn.causal.independence.channel_dictionary import (
 )
 from physlearn.causal.independence.channel_moments import channel_moments
 from physlearn.causal.independence.channel_noise import ChannelNoise
+from physlearn.causal.independence.channel_pairs import PairProducts
 from physlearn.causal.independence.channel_score import ChannelScore, Scorer
 from physlearn.causal.independence.unknown_errors import errors_could_explain
 from physlearn.causal.spatial_score import SpatialScore
@@ -153,6 +154,7 @@ class ChannelIndependenceTest:
         )
         self._scorers: dict[tuple[Dictionary, bool], Scorer] = {}
         self._scores: dict[Key, ChannelScore | None] = {}
+        self._pairs: dict[Dictionary, PairProducts] = {}
 
     @property
     def n_blocks(self) -> int:
@@ -271,6 +273,8 @@ class ChannelIndependenceTest:
             result = self._with_unknown(key, first, unknown, result)
         if result.verdict == "dependent":
             result = self._confirmed(key, score, first, result)
+        if result.verdict == "dependent" and len(given) > 1:
+            result = self._beyond_joint_action(key, score, first, result)
         return result
 
     def _verdict(self, score: ChannelScore) -> IndependenceResult:
@@ -315,6 +319,25 @@ class ChannelIndependenceTest:
             "blurred or misregistered; bring the channels to a common resolution and registration"
         )
         envelope = max(result.p_value_envelope, envelope)
+        return replace(result, verdict="undecided", p_value_envelope=envelope, reason=reason)
+
+    def _beyond_joint_action(
+        self, key: Key, score: ChannelScore, first: Dictionary, result: IndependenceResult
+    ) -> IndependenceResult:
+        """Return "dependent" only beyond what products of two columns held fixed explain."""
+        if first not in self._pairs:
+            self._pairs[first] = PairProducts(self.columns.values, self._scorer(first).moments)
+        joint = self._pairs[first].left_by(self._scorer(first), *key)
+        slack = self.options.smallest_effect * score.scale + UNMENDED_SHARE * abs(joint)
+        left = (score.value - joint) * np.sign(score.value)
+        envelope = max(result.p_value_envelope, p_of(score, left - slack))
+        if envelope < self.alpha:
+            return replace(result, p_value_envelope=envelope)
+        names = ", ".join(self.columns.names[k] for k in key[2])
+        reason = (
+            f"two of {names} that act together, not one by one, would explain the dependence; add "
+            "their product as a column, or hold fewer columns fixed"
+        )
         return replace(result, verdict="undecided", p_value_envelope=envelope, reason=reason)
 
     def _with_unknown(

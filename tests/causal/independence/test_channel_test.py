@@ -88,6 +88,18 @@ def test_what_a_curved_response_to_a_blurred_column_leaves_is_decided(imaged):
         assert here.count("dependent") >= 6
 
 
+@pytest.mark.parametrize("snr", [None, 10.0])
+def test_columns_held_fixed_that_act_together_feign_no_dependence(imaged, snr):
+    """The square of a sum of columns holds their products, which no column shows alone."""
+    world = {"square": 0.5, "snr": snr}
+    found = verdicts(imaged, 48, 30, n_given=2, **world)
+    found += verdicts(imaged, 64, 10, n_given=3, **world)
+    assert stats.binomtest(found.count("dependent"), 40, 0.07, alternative="greater").pvalue > 1e-3
+    here = verdicts(imaged, 64, 8, n_given=2, effect=0.4, **world)
+    # binomial(8, .95): 6 or more with probability .994
+    assert here.count("dependent") >= 6
+
+
 @pytest.mark.parametrize(
     "world", [{}, {"snr": 10.0}, {"blur": 0.7}, {"n_given": 3}], ids=["clean", "noisy", "blur", "3"]
 )
