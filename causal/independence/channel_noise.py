@@ -123,7 +123,7 @@ def noise_grams(
     noise: ChannelNoise,
     grid: Grid,
     dictionary: Dictionary,
-    powers: list[list[Floats]],
+    powers: list[Powers],
     locations: Floats,
     weights: Floats,
     rows: tuple[Integers, Integers],
@@ -139,7 +139,7 @@ def noise_grams(
     noise, grid, dictionary
         Errors, cells and features.
     powers
-        `wick_powers` of each column on the grid.
+        Powers of each column on the grid.
     locations
         Location terms on the grid.
     weights

@@ -296,7 +296,8 @@ class MixedIndependenceTest:
         projection = self._projection(given)[0]
         named, chosen = np.ix_(given, given), list(given)
         if projection is None or not noise[named].any():
-            found = Feigned(np.zeros(self._scores[key].parts.shape[1]), 0.0)
+            score = self._scores[key]
+            found = Feigned(np.zeros(1 if score is None else score.parts.shape[1]), 0.0)
         else:
             residuals = [self._residual(k, given, projection)[0] for k in (x, y)]
             values = self.columns.values[:, chosen]
