@@ -117,9 +117,11 @@ def _forbidden(plan: ExperimentPlan, step: PlanStep, given: list[Action]) -> str
     """
     action = step.action
     likely = max([action.dose, *(old.dose for old in given if old.verb == action.verb)])
+    last = f"step {len(given) + 1}: "
     broken = plan.envelope.violations([*given, replace(action, dose=likely)])
-    if broken:
-        return broken[-1]
+    for reason in broken:  # what an earlier act broke is no reason against this one
+        if reason.startswith(last):
+            return reason.removeprefix(last)
     so_far = sum(action.dose for action in given)
     for needed in step.preconditions:
         if needed.needs == "dose below" and needed.dose is not None and so_far > needed.dose:

@@ -36,6 +36,7 @@ OWN_VERBS = (
     "analyse",
 )  # fmt: skip
 """What the instrument does by itself; the rest is up to the sample."""
+SCANS = ("image", "scan_again")
 TIP_VERBS = ("image", "scan_again", "tip_pulse", "withdraw")
 HELD = {
     "change_bias": ("bias_V", "bias_volt"),
@@ -105,6 +106,8 @@ def refuse(world: World, action: Action) -> None:
                     f"{verb} must stay in the field of view {world.sample.field_of_view}; got "
                     f"({x:g}, {y:g})."
                 )
+    if "temperature_K" in action.args and action.number("temperature_K") <= 0:
+        raise InputError(f"temperature_K must be above 0; got {action.args['temperature_K']}.")
     check = getattr(world.sample, "check", None)
     if check is not None:
         check(action)
@@ -115,9 +118,12 @@ def refuse(world: World, action: Action) -> None:
 def _hold_envelope(world: World, envelope: SafetyEnvelope, action: Action) -> None:
     """Refuse what breaks a limit, with the doses that were truly given so far."""
     asked = replace(action, dose=_least_dose(world, action))
-    broken = envelope.violations([*world.done, asked])
+    # what an earlier act broke (more dose than was asked for, say) is no reason against this one
+    last = f"step {len(world.done) + 1}: "
+    found = envelope.violations([*world.done, asked])
+    broken = [reason.removeprefix(last) for reason in found if reason.startswith(last)]
     if broken:
-        raise InputError(f"{action.verb} breaks the envelope: {broken[-1]}.")
+        raise InputError(f"{action.verb} breaks the envelope: {broken[0]}.")
     until = world.time_s + _overhead(world, _place(world, action)) + _lasts(action)
     if envelope.max_duration_s is not None and until > envelope.max_duration_s:
         raise InputError(
@@ -158,7 +164,7 @@ def carry_out(world: World, action: Action) -> Outcome:
     )
     dose = _given_dose(world, action)
     _set_conditions(world, action)
-    if action.verb not in ("tune", "image", "scan_again"):  # in a scan it changes at a row
+    if action.verb not in ("tune", *SCANS):  # in a scan it changes at a row
         world.chain.maybe_change_tip()
     response = _respond(world, action, landing, dose)
     _add_to_map(world, action, landing, dose)
@@ -237,7 +243,7 @@ def _given_dose(world: World, action: Action) -> float:
 
 def _least_dose(world: World, action: Action) -> float:
     """Return the dose that an act asks for; a picture is never free."""
-    looks = action.verb in ("image", "scan_again")
+    looks = action.verb in SCANS
     return max(action.dose, world.instrument.scan_dose) if looks else action.dose
 
 
@@ -258,7 +264,7 @@ def _respond(world: World, action: Action, landing: Landing | None, dose: float)
     if action.verb == "analyse":
         quantity = str(action.args["quantity"])
         response = Response(analyse_picture(world.pictures[-1], quantity))
-    elif action.verb in ("image", "scan_again"):
+    elif action.verb in SCANS:
         return _look(world, action, landing, dose)
     elif action.verb not in OWN_VERBS:
         response = world.state.act(_true_act(world, action, landing, dose))
@@ -272,11 +278,20 @@ def _respond(world: World, action: Action, landing: Landing | None, dose: float)
 
 
 def _true_act(world: World, action: Action, landing: Landing | None, dose: float) -> TrueAct:
+    """Return the act as it reaches the sample: an area lies as far off as its middle does."""
     actual = (math.nan, math.nan) if landing is None else landing.actual
     aimed = (math.nan, math.nan) if landing is None else landing.commanded
-    return TrueAct(
-        action.verb, action.args, *actual, *aimed, dose, _lasts(action), world.conditions
-    )
+    args: Mapping[str, float | int | str] = action.args
+    if landing is not None and action.verb in (*SCANS, "expose_patch"):
+        area = _area(action) if "x_min" in args else world.area or world.sample.field_of_view
+        args = {**args, **_corners(_landed(area, landing))}
+    return TrueAct(action.verb, args, *actual, *aimed, dose, _lasts(action), world.conditions)
+
+
+def _landed(area: Area, landing: Landing) -> Area:
+    """Return where an area truly lies in the sample."""
+    x, y = (a - c for a, c in zip(landing.actual, landing.commanded, strict=True))
+    return area[0] + x, area[1] + y, area[2] + x, area[3] + y
 
 
 def _look(world: World, action: Action, landing: Landing | None, dose: float) -> Response:
@@ -297,10 +312,10 @@ def _look(world: World, action: Action, landing: Landing | None, dose: float) ->
         )  # fmt: skip
     else:
         world.chain.maybe_change_tip()
-        world.state.rest(_lasts(action), world.conditions, with_upper_edge(area), dose)
+        seen = area if landing is None else _landed(area, landing)
+        world.state.rest(_lasts(action), world.conditions, with_upper_edge(seen), dose)
         _pass_time(world, _lasts(action))
-    true_act = _true_act(world, action, landing, dose)
-    response = world.state.act(replace(true_act, args={**action.args, **_corners(area)}))
+    response = world.state.act(_true_act(world, action, landing, dose))
     make_table = getattr(world.state, "table", None)
     if make_table is not None and made.pictures:
         world.tables.append(make_table(world.rng))

@@ -104,6 +104,7 @@ def test_the_instrument_does_not_decide_which_sample_is_drawn():
         (Action("approach", {}, 0.0, 1.0, 1.0), "withdrawn"),
         (replace(WHOLE, dose=200.0), "breaks the envelope"),
         (Action("change_temperature", {"temperature_K": 900}, 0.0, 1.0, 1.0), "envelope"),
+        (Action("change_temperature", {"temperature_K": 0}, 0.0, 1.0, 1.0), "above 0"),
     ],
 )
 def test_what_is_refused_moves_nothing(act, message):
@@ -232,6 +233,23 @@ def test_what_is_read_back_is_neither_the_command_nor_the_truth():
     assert outcome.commanded["x"] == 10.0
     assert outcome.reported["x"] == pytest.approx(9.5, abs=0.05)  # play is read back
     assert outcome.readout == pytest.approx(7.5)  # drift is not
+
+
+def test_an_area_lies_as_far_off_as_its_middle():
+    film = IsingSample((9, 9), (0.0,), beam_field_per_dose=1.0, start="down")
+    twin = DigitalTwin(film, Instrument(drift_x_per_s=2.0, pictures=False), rng=1)
+    twin.do(Action("wait", {"wait_s": 1.0}, 0.0, 1.0, 1.0))
+    patch = {"x_min": 4.0, "y_min": 3.0, "x_max": 5.0, "y_max": 4.0}
+    twin.do(Action("expose_patch", patch, 5.0, 1e-6, 1.0, irreversible=True))
+    changed = np.argwhere(twin.reveal()["fields_kt"] > 1.0)
+    assert changed.tolist() == [[3, 2], [3, 3], [4, 2], [4, 3]]
+
+
+def test_a_dose_above_what_was_asked_does_not_forbid_all_that_follows():
+    envelope = SafetyEnvelope(9.0, (0, 0, 7, 7), max_step_dose=3.0, bias_limits_volt=(-3, 3))
+    twin = DigitalTwin(FILM, Instrument(dose_error=0.3, pictures=False), envelope=envelope, rng=2)
+    assert twin.do(WHOLE).dose > 3.0
+    assert twin.do(BIAS).succeeded
 
 
 def test_tables_and_dose_map():
