@@ -121,6 +121,7 @@ def _evidence(
     ]
     # a link put back because influences cancel passed an independence test: that one is no evidence
     kept = [result for result in results.values() if result.verdict != "independent"]
+    kept = [result for result in kept if np.isfinite(result.partial_correlation)] or kept
     weakest = max(kept or results.values(), key=lambda result: result.p_value_envelope)
     return weakest, reasons[0] if reasons else ""
 

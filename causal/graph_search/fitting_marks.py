@@ -132,7 +132,7 @@ def _opened(ends: Ends, heads: Mask, known: Mask) -> Ends:
     """Return the marks with some arrowheads opened, and the tails that stood with or on them."""
     opened = ends.copy()
     opened[heads] = CIRCLE
-    touched = heads.any(axis=0)
+    touched = np.atleast_1d(heads.any(axis=0))
     loose = (ends == TAIL) & ~known.T & (heads.T | touched[None, :])
     opened[loose] = CIRCLE
     return opened

@@ -95,7 +95,7 @@ class Constraints:
         """Return [i, j]: no link between i and j is allowed, in neither direction."""
         return np.asarray(self.forbidden & self.forbidden.T, dtype=np.bool_)
 
-    def in_order(self, order: Sequence[int] | NDArray[np.intp]) -> Constraints:
+    def in_order(self, order: NDArray[np.intp]) -> Constraints:
         """Return the same with the columns in another order."""
         both = np.ix_(order, order)
         names = tuple(self.names[k] for k in order)
