@@ -293,16 +293,18 @@ def _hold_sums(book: _Book, entry: _Entry, limits: dict[str, Any], *, is_new: bo
     longest = limits["max_duration_s"]
     if longest is not None and book.times and book.times[-1] - book.times[0] > longest + SLACK:
         book.broken.append(f"{book.times[-1] - book.times[0]:g} s so far, above {longest:g} s")
-    if entry.dose == 0:
-        return
-    _hold(book, "one act gives", entry.dose, limits["max_step_dose"])
-    total = math.fsum(old.dose for old in book.entries)
-    _hold(book, "the acts so far give", total, limits["max_total_dose"])
-    if limits["max_site_dose"] is not None:
+    if entry.dose > 0:
+        _hold(book, "one act gives", entry.dose, limits["max_step_dose"])
+        total = math.fsum(old.dose for old in book.entries)
+        _hold(book, "the acts so far give", total, limits["max_total_dose"])
+    touches = (
+        entry.dose > 0 or entry.verb in POINT_VERBS
+    )  # a pulse makes a site of what was scanned
+    if limits["max_site_dose"] is not None and touches:
         for (x, y), dose in _site_doses(book, limits).items():
             if _nearest(entry, x, y) <= (limits["site_radius"] or 0.0):
                 _hold(book, f"the site ({x:g}, {y:g}) has taken", dose, limits["max_site_dose"])
-    if limits["max_field_dose"] is not None and entry.area is not None:
+    if limits["max_field_dose"] is not None and entry.area is not None and entry.dose > 0:
         most_dose = _largest_overlap(book)
         _hold(book, "one point of the field has taken", most_dose, limits["max_field_dose"])
 

@@ -61,19 +61,21 @@ class DoseLeft:
         return left
 
     def allows(self, action: Action) -> bool:
-        """Return whether time, budget and sites are left for an act; its dose is not looked at."""
+        """Return whether time, budget and sites are left for an act, the dose of scans aside."""
         longest = self.envelope.max_duration_s
         if longest is not None and self.duration_s + action.duration_s > _up_to(longest):
             return False
         if self.cost + action.cost > _up_to(self.budget):
             return False
+        if action.verb not in POINT_VERBS:
+            return not action.irreversible or self.irreversible < self.envelope.max_irreversible
+        site = (action.number("x"), action.number("y"))
+        if action.dose > self.for_site(site):  # a pulse gives none, and may come to a site too late
+            return False
         if not action.irreversible:
             return True
-        gone = action.verb in POINT_VERBS and any(
-            for_good
-            and math.dist(s, (action.number("x"), action.number("y"))) <= self.envelope.site_radius
-            for s, _, for_good in self.shots
-        )
+        radius = self.envelope.site_radius
+        gone = any(final and math.dist(s, site) <= radius for s, _, final in self.shots)
         return self.irreversible < self.envelope.max_irreversible and not gone
 
     def add(self, action: Action, area: Area | None) -> None:

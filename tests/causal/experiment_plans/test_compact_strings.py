@@ -66,8 +66,7 @@ def test_ten_thousand_random_strings_break_no_limit_by_the_independent_checker()
         vocabulary = PlanVocabulary(StartState(tip, scanned=bool(rng.integers(2))))
         text = random_text(rng)
         plan = plan_from_string(text, envelope, 60.0, vocabulary=vocabulary)
-        if number % 10 == 0:
-            assert plan.problems() == [], text
+        assert plan.problems() == [], text
         report = check_ledger(events_of(plan, rng), envelope, tip=tip)
         assert report.violations == (), text
         assert sum(step.action.cost for step in plan.steps) <= 60.0 * (1 + 1e-9)
@@ -114,7 +113,7 @@ def plan_of_levels(rng, envelope, vocabulary):
 def test_every_sound_plan_of_the_grid_is_a_string_and_no_other():
     rng = np.random.default_rng(11)
     sound = refused = 0
-    for number in range(1500):
+    for number in range(1000):
         envelope = ENVELOPES[number % len(ENVELOPES)]
         vocabulary = PlanVocabulary(StartState(TIPS[rng.integers(3)]))
         plan = plan_of_levels(rng, envelope, vocabulary)
@@ -127,7 +126,7 @@ def test_every_sound_plan_of_the_grid_is_a_string_and_no_other():
         text = plan_to_string(plan, vocabulary=vocabulary)
         again = plan_from_string(text, envelope, 60.0, vocabulary=vocabulary)
         assert [step.action for step in again.steps] == [step.action for step in plan.steps]
-    assert min(sound, refused) > 200
+    assert min(sound, refused) > 150
 
 
 def test_letters_levels_and_spaces():

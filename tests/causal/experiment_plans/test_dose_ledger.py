@@ -81,6 +81,7 @@ def test_a_pulse_that_fired_twice_after_a_resume_is_seen():
         ([image(20.0, x) for x in (0.0, 30.0, 60.0)], "event 3: the acts so far give 60, above 50"),
         ([expose(13.0), expose(13.0)], "the site (10, 10) has taken 26, above 25"),
         ([expose(13.0), image(13.0)], "the site (10, 10) has taken 26, above 25"),
+        ([image(14.0), image(14.0), pulse(x=10.0, y=10.0)], "the site (10, 10) has taken 28"),
         ([image(16.0), image(16.0, 10.0)], "one point of the field has taken 32, above 30"),
         ([event("scan_again", 16.0, n_repeats=1), image(16.0, 70.0)], "one point of the field"),
         ([expose(x=150.0)], "(150, 10) is outside"),
