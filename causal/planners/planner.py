@@ -22,6 +22,7 @@ from physlearn.causal.planners.campaign_setup import (
     PlannerOptions,
     campaign_setup,
 )
+from physlearn.causal.planners.cautions import cautions
 from physlearn.causal.planners.choose_act import choose_act
 from physlearn.causal.planners.explain import reason_for
 from physlearn.causal.planners.question import Question
@@ -206,6 +207,11 @@ class Planner:
     def spent(self) -> Spent:
         """Cost, dose, time and changes of the sample so far, open questions included."""
         return self._standing.spent
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences that a reader must know: acts left out, strays, lost results, thin members."""
+        return cautions(self._setup, self._log, self._standing)
 
     def verdict(self) -> Verdict:
         """Return what the readouts so far allow to say; its kind is "continue" until it stops."""

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from physlearn.causal.actions import Action, ActionLibrary
 from physlearn.causal.planners.campaign_log import CampaignLog, Entry
 from physlearn.causal.planners.campaign_setup import CampaignSetup
-from physlearn.causal.policies.belief import Belief, Floats, Ints, prior_belief
+from physlearn.causal.planners.readings import (
+    Shot,
+    act_as_charged,
+    act_as_done,
+    learned,
+    shots_of,
+)
+from physlearn.causal.policies.belief import Belief, Floats, Ints
 from physlearn.causal.policies.situation import Bools
-from physlearn.causal.severity.evidence import Evidence, follow
+from physlearn.causal.severity.evidence import Evidence
 from physlearn.causal.verbs import POINT_VERBS
 from physlearn.checks import InputError
 
-__all__ = ["Chances", "Shot", "Spent", "Standing", "act_as_done", "standing", "still_allowed"]
-
-READ_BACK = 1e-9
-"""Relative difference between commanded and reported arguments that counts as none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """One readout that counts: of which act, where it was done, and by whose noise."""
-
-    act: int
-    readout: float
-    readout_sd: float | None
-    done: Action
-    moved: bool
-    time_s: float
-    reference: bool
+__all__ = [
+    "Chances", "Spent", "Standing", "check_read_back", "envelope_refuses", "standing",
+    "still_allowed", "weights_by_name",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +98,13 @@ class Standing:
 
 def standing(setup: CampaignSetup, log: CampaignLog, before: Standing | None = None) -> Standing:
     """Return where the campaign stands; `before` saves work when its shots are the first ones."""
-    shots = _shots(setup, log)
-    prior, columns = _where_shot(setup, shots)
+    shots = shots_of(setup, log)
+    earlier = None if before is None else (before.shots, before.evidence)
+    belief, evidence = learned(setup, shots, earlier)
     library = setup.library
     for entry, outcome in log.told:
         library = library.observe(setup.actions[entry.act], succeeded=outcome.succeeded)
-    done = tuple(_act_as_charged(setup, entry) for entry in log.touched)
+    done = tuple(act_as_charged(setup, entry) for entry in log.touched)
     places = tuple(act_as_done(setup, entry) for entry in log.touched)
     spent = Spent(
         sum(setup.actions[entry.act].cost for entry in log.touched),
@@ -122,8 +117,8 @@ def standing(setup: CampaignSetup, log: CampaignLog, before: Standing | None = N
         minlength=len(setup.actions),
     )
     return Standing(
-        _belief(setup, shots, prior, columns),
-        _evidence(setup, shots, prior, columns, before),
+        belief,
+        evidence,
         library,
         _chances(setup, library, log),
         spent,
@@ -151,37 +146,6 @@ def _chances(setup: CampaignSetup, library: ActionLibrary, log: CampaignLog) -> 
         success[k], neighbours[k] = found.success, found.neighbours_hit
         supported[k] &= found.in_support
     return Chances(success, neighbours, supported)
-
-
-def act_as_done(setup: CampaignSetup, entry: Entry) -> Action:
-    """Return the act with what was read back of its arguments, its dose and its time."""
-    action, outcome = setup.actions[entry.act], entry.outcome
-    if outcome is None:
-        return action
-    args = dict(action.args)
-    for name, value in outcome.reported.items():
-        if name in args and not isinstance(args[name], str):
-            args[name] = int(value) if _whole(args[name], value) else value
-    return replace(_act_as_charged(setup, entry), args=args)
-
-
-def _act_as_charged(setup: CampaignSetup, entry: Entry) -> Action:
-    """Return the act where it was sent, with the dose and the time that it took.
-
-    The envelope goes by it: a site that was aimed at is gone, wherever the pulse ended.
-    """
-    action, outcome = setup.actions[entry.act], entry.outcome
-    if outcome is None:
-        return action
-    return replace(
-        action,
-        dose=action.dose if outcome.dose is None else outcome.dose,
-        duration_s=action.duration_s if outcome.duration_s is None else outcome.duration_s,
-    )
-
-
-def _whole(commanded: float | int | str, reported: float) -> bool:
-    return isinstance(commanded, int) and float(reported).is_integer()
 
 
 def still_allowed(setup: CampaignSetup, now: Standing, act: int) -> Bools:
@@ -225,101 +189,6 @@ def _is_gone(action: Action, touched: Sequence[tuple[float, float]], radius: flo
     if place is None:
         return False
     return any(math.hypot(place[0] - x, place[1] - y) <= radius for x, y in touched)
-
-
-def _shots(setup: CampaignSetup, log: CampaignLog) -> tuple[Shot, ...]:
-    shots: list[Shot] = []
-    clock = 0.0
-    for entry, outcome in log.told:
-        done = act_as_done(setup, entry)
-        clock += done.duration_s
-        if outcome.started_s is not None:
-            clock = outcome.started_s
-        if not outcome.succeeded or outcome.readout is None:
-            continue
-        if not np.isfinite(setup.prior.expected[0, entry.act]):
-            continue
-        shots.append(
-            Shot(
-                entry.act, outcome.readout, outcome.readout_sd, done,
-                _moved(setup.actions[entry.act], done), clock, entry.purpose == "reference",
-            )
-        )  # fmt: skip
-    # results may come in another order than that of the acts; the drift goes by the latter
-    return tuple(sorted(shots, key=lambda shot: shot.time_s))
-
-
-def _moved(asked: Action, done: Action) -> bool:
-    """Return whether the act was done elsewhere than asked."""
-    for name, value in asked.args.items():
-        there = done.args[name]
-        if isinstance(value, str) or isinstance(there, str):
-            continue
-        if abs(float(there) - float(value)) > READ_BACK * (1.0 + abs(float(value))):
-            return True
-    return False
-
-
-def _where_shot(setup: CampaignSetup, shots: Sequence[Shot]) -> tuple[Belief, Ints]:
-    """Return the prior with columns for acts done elsewhere, and the column of every shot."""
-    columns = np.array([shot.act for shot in shots], dtype=np.int64)
-    elsewhere = [k for k, shot in enumerate(shots) if shot.moved]
-    if not elsewhere:
-        return setup.prior, columns
-    columns[elsewhere] = setup.prior.expected.shape[1] + np.arange(len(elsewhere))
-    acts = [*setup.actions, *setup.target_acts, *(shots[k].done for k in elsewhere)]
-    wider = prior_belief(setup.hypotheses, acts, seed=setup.seed, n_members=setup.options.n_members)
-    return wider, columns
-
-
-def _belief(setup: CampaignSetup, shots: Sequence[Shot], prior: Belief, columns: Ints) -> Belief:
-    """Return the belief after the shots; hypotheses are asked what they expect where each was."""
-    belief, n_columns = prior, setup.prior.expected.shape[1]
-    for shot, column in zip(shots, columns.tolist(), strict=True):
-        if shot.reference and setup.test is not None:
-            continue
-        noise = prior.noise_sd[:, column]
-        if shot.readout_sd is not None:
-            noise = np.full(len(noise), shot.readout_sd)
-        belief = belief.after(prior.expected[:, column], noise, shot.readout)
-    return replace(
-        belief, expected=belief.expected[:, :n_columns], noise_sd=belief.noise_sd[:, :n_columns]
-    )
-
-
-def _evidence(
-    setup: CampaignSetup,
-    shots: Sequence[Shot],
-    prior: Belief,
-    columns: Ints,
-    before: Standing | None,
-) -> Evidence | None:
-    if setup.test is None:
-        return None
-    evidence, first = follow(setup.test), 0
-    if before is not None and before.evidence is not None:
-        n_before = len(before.shots)
-        if before.shots == tuple(shots[:n_before]):
-            evidence, first = before.evidence, n_before
-    n_columns = setup.prior.expected.shape[1]
-    same_members = np.allclose(
-        prior.expected[:, :n_columns], setup.prior.expected, rtol=1e-9, equal_nan=True
-    )
-    for shot, column in zip(shots[first:], columns[first:].tolist(), strict=True):
-        readout, there = shot.readout, None
-        if shot.moved and not shot.reference:
-            if same_members:
-                there = [prior.expected[prior.hypothesis == k, column]
-                         for k in range(len(prior.names))]  # fmt: skip
-            else:
-                # the members changed with the list of acts, so that only their means compare
-                means = prior.means()
-                readout -= float(evidence.weights() @ (means[:, column] - means[:, shot.act]))
-        evidence = evidence.after(
-            int(setup.test_columns[shot.act]), readout, time_s=shot.time_s,
-            reference=shot.reference, expected=there, noise_sd=shot.readout_sd,
-        )  # fmt: skip
-    return evidence
 
 
 def envelope_refuses(setup: CampaignSetup, now: Standing, act: int) -> bool:

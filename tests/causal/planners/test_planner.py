@@ -344,3 +344,48 @@ def test_outcome_model_says_what_works_and_what_was_never_seen():
     strange = [q for q in questions if q.action.args.get("label") == "particle"]
     assert all("outside what data and attempts have shown" in q.reason for q in strange)
     assert {q.success_probability for q in questions} <= {1.0, 0.5}
+
+
+def test_warnings_name_what_was_left_out_lost_or_done_elsewhere():
+    site = Action("expose_site", {"x": 99.5, "y": 1.0, "bias_V": 1.0}, 1.0, 1.0, 1.0)
+    planner = Planner(
+        (line("flat", 0.0, 9.0), line("steep", 0.1, 9.0)), [site, bias(9.0), bias(0.2)], ENVELOPE,
+        9.0, rng=0,
+    )  # fmt: skip
+    assert planner.warnings == (
+        "1 of 3 acts lie outside the envelope or the budget and are never asked.",
+    )
+    question = planner.ask()[0]
+    planner.tell(question.id, Outcome(0.1, reported={"x": 100.5, "y": 1.0}))
+    planner.forget(planner.ask()[0].id)
+    assert "(100.5, 1) lies outside the field of view" in planner.warnings[1]
+    assert planner.warnings[2].startswith("1 question may have been done without a result")
+
+
+def test_members_are_drawn_anew_when_few_are_left():
+    """Small noise: of 400 slopes two or three agree; the exact posterior is a truncated normal."""
+
+    def slope(name, low, high):
+        def joint(actions, rng, n):
+            return rng.uniform(low, high, (n, 1)) * [a.number("bias_V") for a in actions]
+
+        return Hypothesis(name, 1.0, lambda a, rng, n: (0.0, 1.0), joint=joint, noise_sd=0.01)
+
+    laws = (slope("weak", 0.0, 1.0), slope("strong", 1.0, 2.0))
+    options = PlannerOptions(n_members=400, threshold=0.999)
+    planner = Planner(laws, [bias(1.0), bias(0.5)], ENVELOPE, 9.0, rng=3, options=options)
+    for readout in (0.995, 0.995, 0.995, 0.995):
+        question = planner.ask()[0]
+        planner.tell(question.id, Outcome(readout * question.action.number("bias_V")))
+    # four readouts at 1 V: the slope is .995 +- .005 if both sides were allowed
+    exact = 0.8413
+    assert planner.verdict().weights["weak"] == pytest.approx(exact, abs=0.1)
+    assert planner._standing.belief.members_left.min() > 20
+    assert planner.warnings == ()
+    acts = [bias(b) for b in np.linspace(0.2, 2.0, 12)]
+    thin = Planner(
+        laws, acts, ENVELOPE, 9.0, rng=3, severity=SeverityOptions(),
+        options=PlannerOptions(n_members=100),
+    )  # fmt: skip
+    thin.tell(thin.ask()[0].id, Outcome(0.5))
+    assert "members of 'weak' still agree" in thin.warnings[0]
