@@ -1,7 +1,7 @@
 """Pictures of every record and result: each function draws in ``ax`` and returns the Axes."""
 
 from physlearn.report.draw_atoms import plot_atoms, plot_image, plot_patches, plot_species
-from physlearn.report.draw_campaign import plot_campaign
+from physlearn.report.draw_campaign import plot_campaign, plot_campaign_evidence
 from physlearn.report.draw_causal import plot_effects, plot_graph
 from physlearn.report.draw_defects import plot_vacancies
 from physlearn.report.draw_effects import plot_dose_response, plot_sensitivity
@@ -28,6 +28,7 @@ from physlearn.report.draw_walls import (
 __all__ = [
     "plot_atoms",
     "plot_campaign",
+    "plot_campaign_evidence",
     "plot_correlations",
     "plot_couplings",
     "plot_diffusion",

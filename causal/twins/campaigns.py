@@ -111,8 +111,8 @@ class Campaign:
     >>> step = CampaignStep("1", Action("tune", {}, 0.0, 1.0, 1.0), "to be sharp", Outcome(None),
     ...     {"a": 0.5, "b": 0.5}, {}, "continue", "more is needed", 0.0, 1.0)
     >>> campaign = Campaign((step,), "e/A^2")
-    >>> campaign.verdict, list(campaign.table()["weight of a"])
-    ('continue', [0.5])
+    >>> campaign.verdict, campaign.hypothesis, list(campaign.table()["weight of a"])
+    ('continue', None, [0.5])
     >>> Campaign.from_json(campaign.to_json()) == campaign
     True
     """
@@ -129,6 +129,14 @@ class Campaign:
     def sentence(self) -> str:
         """The last verdict in words."""
         return self.steps[-1].sentence if self.steps else "nothing was done yet"
+
+    @property
+    def hypothesis(self) -> str | None:
+        """Name of what is claimed, or None."""
+        if self.verdict != "claim":
+            return None
+        weights = self.steps[-1].weights
+        return max(weights, key=lambda name: weights[name])
 
     @property
     def hypotheses(self) -> tuple[str, ...]:

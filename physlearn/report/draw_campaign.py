@@ -14,7 +14,7 @@ from physlearn.report.drawing import COLORS, GREY, INK, MARKS, get_axes
 if TYPE_CHECKING:
     from physlearn.causal.twins.campaigns import Campaign
 
-__all__ = ["plot_campaign"]
+__all__ = ["plot_campaign", "plot_campaign_evidence"]
 
 VERDICTS = {
     "claim": "claim", "none": "none of these", "not separable": "not separable",
@@ -68,7 +68,60 @@ def plot_campaign(campaign: Campaign, *, against: str = "dose", ax: Axes | None 
     ax.set_xlabel(label)
     ax.set_ylabel("belief")
     number = len(campaign.steps)
-    ax.set_title(f"{VERDICTS[campaign.verdict]} after {number} act{'' if number == 1 else 's'}")
+    said = VERDICTS[campaign.verdict]
+    said += "" if campaign.hypothesis is None else f": {campaign.hypothesis},"
+    ax.set_title(f"{said} after {number} act{'' if number == 1 else 's'}")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+    return ax
+
+
+def plot_campaign_evidence(
+    campaign: Campaign, *, needed: float = 10.0, against: str = "dose", ax: Axes | None = None
+) -> Axes:
+    """Draw the evidence of the leading hypothesis against each class of deviations.
+
+    Parameters
+    ----------
+    campaign
+        From `run_campaign` with a planner that was given `SeverityOptions`.
+    needed
+        Evidence that a claim needs against every class.
+    against
+        "dose", "time" or "steps".
+    ax
+        Axes to draw in; None makes new ones.
+
+    Raises
+    ------
+    InputError
+        For a campaign without a severity test.
+
+    Examples
+    --------
+    >>> from physlearn.causal import Action, Campaign, CampaignStep, Outcome
+    >>> act = Action("tune", {}, 5.0, 1.0, 1.0)
+    >>> steps = [CampaignStep(str(k), act, "", Outcome(0.1), {"a": 1.0}, {"smooth": 3.0**k},
+    ...          "continue", "", 5.0 * k, k) for k in (1, 2, 3)]
+    >>> plot_campaign_evidence(Campaign(tuple(steps))).get_yscale()
+    'log'
+    """
+    check_choice("against", against, ("dose", "time", "steps"))
+    classes = list(dict.fromkeys(name for step in campaign.steps for name in step.e_values))
+    if not classes:
+        raise InputError(
+            "campaign holds no evidence to draw: give the planner SeverityOptions before it begins."
+        )
+    ax = get_axes(ax, (5.8, 3.6))
+    places, label = _places(campaign, against)
+    for number, name in enumerate(classes):
+        values = [step.e_values.get(name, np.nan) for step in campaign.steps]
+        said = "for none of the hypotheses" if name == "none of these" else f"against {name}"
+        ax.plot(places, values, color=COLORS[number % len(COLORS)], lw=1.6, ms=4,
+                marker=MARKS[number % len(MARKS)], label=said)  # fmt: skip
+    ax.axhline(needed, color=GREY, lw=1.0, ls=(0, (4, 3)), label="needed for a claim")
+    ax.set_yscale("log")
+    ax.set_xlabel(label)
+    ax.set_ylabel("evidence (e-value)")
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
     return ax
 

@@ -1,11 +1,13 @@
 """The figure of a campaign says what was learned, and what it cost."""
 
+from dataclasses import replace
+
 import matplotlib as mpl
 import pytest
 
 from physlearn.causal import Action, Campaign, CampaignStep, Outcome
 from physlearn.checks import InputError
-from physlearn.report.draw_campaign import plot_campaign
+from physlearn.report.draw_campaign import plot_campaign, plot_campaign_evidence
 
 mpl.use("Agg")
 
@@ -33,7 +35,7 @@ def test_belief_stands_against_dose_with_marks_for_what_lasts_and_what_missed():
     assert list(lines["wall"].get_ydata()) == [0.5, 0.5, 0.97]
     assert list(lines["sample changed for good"].get_xdata()) == [10.0]
     assert list(lines["missed"].get_xdata()) == [5.0]
-    assert ax.get_title(loc="left") + ax.get_title() == "claim after 3 acts"
+    assert ax.get_title(loc="left") + ax.get_title() == "claim: wall, after 3 acts"
     assert ax.get_xlabel() == "dose (e/A²)"
 
 
@@ -48,3 +50,17 @@ def test_nothing_to_draw_is_said():
         plot_campaign(Campaign((), "e/A^2"))
     with pytest.raises(InputError, match="against"):
         plot_campaign(campaign(), against="cost")
+
+
+def test_evidence_stands_beside_what_a_claim_needs():
+    steps = tuple(
+        replace(step, e_values={"smooth": 2.0**k, "none of these": 0.1})
+        for k, step in enumerate(campaign().steps)
+    )
+    ax = plot_campaign_evidence(Campaign(steps, "e/A^2"), needed=10.0)
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert list(lines["against smooth"].get_ydata()) == [1.0, 2.0, 4.0]
+    assert list(lines["needed for a claim"].get_ydata()) == [10.0, 10.0]
+    assert "for none of the hypotheses" in lines
+    with pytest.raises(InputError, match="no evidence"):
+        plot_campaign_evidence(campaign())
