@@ -210,5 +210,17 @@ def test_a_link_seen_in_few_half_samples_is_not_called_settled():
         assert (answer.state, words in answer.sentence) == (state, True)
 
 
+def test_links_of_open_direction_are_told_where_no_cause_is_established():
+    edge = GraphEdge("height", "amplitude", "circle", "circle", "present", 1.0)
+    tiers = {"height": 2, "amplitude": 2}
+    graph = CausalGraph(("height", "amplitude"), (edge,), tiers=tiers, detectable=0.07)
+    (answer,) = headlines(Findings("a", 1, graph=graph))
+    assert "No cause of the height or amplitude was established" in answer.sentence
+    assert answer.detail == (
+        "linked, which way is open: height and amplitude; partial correlations below 0.07 would "
+        "have been missed"
+    )
+
+
 def test_an_end_that_rounds_to_zero_has_no_sign():
     assert said_interval(-1.1, -3.0, -0.01) == ("−1.1", "−3.0", "0.0")
