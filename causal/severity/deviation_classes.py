@@ -28,6 +28,7 @@ MOST_DIRECTIONS = 8
 LEAST_LEFT = 0.5
 """A local deviation of which the hypothesis absorbs more than half is none, and left out."""
 JITTER = 1e-6
+MEMBERS_FOR_REACH = 400
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,11 +70,12 @@ def region_mask(table: DesignTable, options: SeverityOptions) -> NDArray[np.bool
 def deviation_classes(
     table: DesignTable, hypothesis: int, options: SeverityOptions, rng: np.random.Generator
 ) -> tuple[tuple[DeviationClass, ...], int]:
-    """Return the classes of one hypothesis and the number of its tangent directions.
+    """Return the classes of one hypothesis and in how many directions it can move a noise sd.
 
-    Each function is a member of the hypothesis, drawn from its prior, and a deviation orthogonal
-    to the hypothesis' own tangent at that member, so that no refit takes it up; its size is
-    exactly the declared one. Deviations are Gaussian random fields (smooth) or Gaussian bumps
+    Each function is a member of the hypothesis, drawn from its prior, and a deviation of which
+    the hypothesis' own tangent at that member has taken up what it can (along each direction as
+    far as two standard deviations of the members go); the size of what is left is exactly the
+    declared one. Deviations are Gaussian random fields (smooth) or Gaussian bumps
     (local) over the coordinates of the actions, zero outside the region.
 
     Parameters
@@ -94,6 +96,9 @@ def deviation_classes(
     n_base = min(len(white), n_functions // SHAPES_PER_MEMBER)
     base = rng.permutation(len(white))[:n_base]
     directions, rank = tangent_directions(white, base)
+    reach = _reach(white, directions, rng)
+    if rank:
+        rank = int(np.median((reach >= 1.0).sum(axis=1)))
     places = table.coordinates[mask]
     relative = np.median(noise) / noise
     classes = []
@@ -103,16 +108,12 @@ def deviation_classes(
             continue
         drawn = _fields if kind == "smooth" else _bumps
         shape = drawn(places, len(owner), options, rng) * relative
-        before = _sizes(shape, kind)
-        for direction in range(directions.shape[1]):
-            along = directions[owner, direction]
-            shape -= np.einsum("ij,ij->i", shape, along)[:, None] * along
-        after = _sizes(shape, kind)
-        kept = after > (LEAST_LEFT if kind == "local" else 1e-3) * before
+        left = _not_taken_up(shape, kind, size, directions[owner], reach[owner])
+        kept = left > (LEAST_LEFT if kind == "local" else 1e-3)
         if not kept.any():
             continue
         whole = np.zeros((table.n_actions, int(kept.sum())), dtype=np.float32)
-        whole[mask] = (shape[kept] / after[kept, None]).T
+        whole[mask] = shape[kept].T
         member = base[owner[kept]].astype(np.int32)
         classes.append(DeviationClass(kind, size, member, whole))  # type: ignore[arg-type]
     if not classes:
@@ -167,6 +168,32 @@ def tangent_directions(white: Floats, base: NDArray[np.intp]) -> tuple[Floats, i
     length = np.sqrt(values[:, :rank, None])
     usable = length > 1e-6 * np.maximum(length[:, :1], 1e-300)
     return np.where(usable, directions / np.where(usable, length, 1.0), 0.0), rank
+
+
+def _reach(white: Floats, directions: Floats, rng: np.random.Generator) -> Floats:
+    """Return how far the members go along each direction: two sds, (n_base, rank)."""
+    some = white[rng.permutation(len(white))[:MEMBERS_FOR_REACH]]
+    some = some - some.mean(axis=0)
+    n_base, rank, n_actions = directions.shape
+    along = directions.reshape(n_base * rank, n_actions) @ some.T
+    return np.asarray(2.0 * np.sqrt((along**2).mean(axis=1)).reshape(n_base, rank))
+
+
+def _not_taken_up(shape: Floats, kind: str, size: float, along: Floats, reach: Floats) -> Floats:
+    """Change shapes in place to what a refit leaves, of size 1; return the share that is left.
+
+    ``along``: (n, rank, n_actions) unit directions; ``reach``: (n, rank). What is taken up is
+    that of a deviation of the declared size; the rest is then made as large.
+    """
+    shape *= (size / np.maximum(_sizes(shape, kind), 1e-300))[:, None]
+    for direction in range(along.shape[1]):
+        unit = along[:, direction]
+        component = np.einsum("ij,ij->i", shape, unit)
+        taken = np.clip(component, -reach[:, direction], reach[:, direction])
+        shape -= taken[:, None] * unit
+    left = np.maximum(_sizes(shape, kind), 1e-12 * size)
+    shape /= left[:, None]
+    return np.asarray(left / size)
 
 
 def _fields(places: Floats, n: int, options: SeverityOptions, rng: np.random.Generator) -> Floats:

@@ -72,3 +72,34 @@ def test_regions_that_cannot_be_tested_are_refused():
         )
     with pytest.raises(InputError, match="indices below 40; got 40"):
         region_mask(table, SeverityOptions(region=(40,)))
+
+
+def test_a_hypothesis_that_can_hardly_move_takes_up_nothing():
+    """Draws of a posterior span every direction of six actions, a hundredth of the noise far."""
+    rng = np.random.default_rng(0)
+    places = np.linspace(0, 1, 6)
+    members = places + 0.01 * rng.normal(size=(300, 6))
+    table = DesignTable(("fitted",), (members,), 1.0, places)
+    (smooth, local), n_directions = deviation_classes(
+        table, 0, SeverityOptions(), np.random.default_rng(1)
+    )
+    assert n_directions == 0
+    assert smooth.member.size == local.member.size
+    # what is left are the bumps as drawn, centred on one action after the other
+    bumps = np.exp(-0.5 * ((places[:, None] - places) / 0.18) ** 2)
+    expected = np.linalg.svd(bumps, compute_uv=False)
+    spread = np.linalg.svd(local.shape, compute_uv=False)
+    assert spread[-1] / spread[0] == pytest.approx(expected[-1] / expected[0], rel=0.05)
+
+
+def test_half_of_a_deviation_is_taken_up_where_the_members_reach_half_as_far():
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 1, 30)
+    members = rng.normal(size=(2000, 1)) * np.ones(30)
+    table = DesignTable(("level",), (members,), 1.0, x)
+    options = SeverityOptions(local_deviation=0, smooth_deviation=4.0, smooth_lengths=(50.0,))
+    (smooth,), n_directions = deviation_classes(table, 0, options, np.random.default_rng(1))
+    assert n_directions == 1
+    # fields that are all but constant: the level follows two sds, the rest is the deviation
+    constant = np.abs(smooth.shape.mean(axis=0))
+    assert np.median(constant) == pytest.approx(1.0, abs=0.05)
