@@ -7,6 +7,7 @@ from physlearn.causal.actions import Action
 from physlearn.causal.twins.atom_sample import AtomSample
 from physlearn.causal.twins.digital_twin import DigitalTwin
 from physlearn.causal.twins.ising_sample import IsingSample
+from physlearn.causal.twins.sample_state import Conditions
 from physlearn.causal.twins.structural_sample import StructuralSample
 from physlearn.causal.twins.wall_sample import WallSample
 from physlearn.checks import InputError
@@ -102,6 +103,33 @@ def test_random_medium_holds_the_wall_below_its_threshold():
     twin.do(bias(0.05, 300.0))
     assert abs(twin.do(bias(0.05, 100.0)).readout) < 1e-3
     assert twin.do(bias(2.0, 20.0)).readout == pytest.approx(2.0, rel=0.1)
+
+
+@pytest.mark.parametrize("temperature", [300.0, 600.0])
+def test_heat_roughens_a_clean_wall_by_equipartition(temperature):
+    # <(u - <u>)^2> = kT (n^2 - 1) / (12 n tension) on a ring of n points
+    sample = WallSample(n_points=16, family="clean", thermal_energy=0.1)
+    state = sample.prepare(np.random.default_rng(1))
+    widths = []
+    for _ in range(400):  # six times the longest relaxation time, (n / 2 pi)^2, apart
+        state.rest(40.0, Conditions(temperature_kelvin=temperature))
+        widths.append(state.truth()["heights"].var())
+    expected = 0.1 * temperature / 300.0 * 255.0 / 192.0
+    assert np.mean(widths) == pytest.approx(expected, abs=4 * np.std(widths) / 20.0)
+
+
+def test_dopants_shine_and_break_by_their_own_cross_section():
+    sample = AtomSample(
+        crystal="square", shape=(40, 40), dopant_share=1.0, dopant_cross_section=2e-3,
+        dopant_brightness=3.0, cross_section=0.0,
+    )  # fmt: skip
+    twin = DigitalTwin(sample, rng=1)
+    site = sample.sites()[800]
+    look = Action("expose_site", {"x": site[0], "y": site[1]}, 0.0, 1.0, 1.0)
+    assert twin.do(look).readout == 3.0
+    left = twin.do(whole(twin, "expose_patch", 400.0)).readout
+    chance = np.exp(-0.8)
+    assert left == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / 1600))
 
 
 def test_an_exposure_pins_the_wall_for_good():
