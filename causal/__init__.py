@@ -102,6 +102,7 @@ __getattr__, __dir__, __all__ = attach(
         "lattice_model": ".counterfactual_models.lattice_patches",
         "local_intervention_effect": ".environments.local_intervention",
         "model_of_function": ".counterfactual_models.physical_models",
+        "nested_effect": ".severity.nested_effects",
         "next_shots": ".severity.next_shots",
         "next_step": ".experiment_plans.plan_flow",
         "noise_from_repeats": ".independence.repeat_scans",

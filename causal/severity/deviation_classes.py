@@ -108,7 +108,7 @@ def deviation_classes(
             continue
         drawn = _fields if kind == "smooth" else _bumps
         shape = drawn(places, len(owner), options, rng) * relative
-        left = _not_taken_up(shape, kind, size, directions[owner], reach[owner])
+        left = _not_taken_up(shape, kind, size, directions, reach, owner)
         kept = left > (LEAST_LEFT if kind == "local" else 1e-3)
         if not kept.any():
             continue
@@ -179,17 +179,22 @@ def _reach(white: Floats, directions: Floats, rng: np.random.Generator) -> Float
     return np.asarray(2.0 * np.sqrt((along**2).mean(axis=1)).reshape(n_base, rank))
 
 
-def _not_taken_up(shape: Floats, kind: str, size: float, along: Floats, reach: Floats) -> Floats:
+def _not_taken_up(
+    shape: Floats,
+    kind: str,
+    size: float,
+    directions: Floats,
+    reach: Floats,
+    owner: NDArray[np.intp],
+) -> Floats:
     """Change shapes in place to what a refit leaves, of size 1; return the share that is left.
 
-    ``along``: (n, rank, n_actions) unit directions; ``reach``: (n, rank). What is taken up is
-    that of a deviation of the declared size; the rest is then made as large.
+    What is taken up is that of a deviation of the declared size; the rest is then made as large.
     """
     shape *= (size / np.maximum(_sizes(shape, kind), 1e-300))[:, None]
-    for direction in range(along.shape[1]):
-        unit = along[:, direction]
-        component = np.einsum("ij,ij->i", shape, unit)
-        taken = np.clip(component, -reach[:, direction], reach[:, direction])
+    for direction in range(directions.shape[1]):
+        unit, limit = directions[owner, direction], reach[owner, direction]
+        taken = np.clip(np.einsum("ij,ij->i", shape, unit), -limit, limit)
         shape -= taken[:, None] * unit
     left = np.maximum(_sizes(shape, kind), 1e-12 * size)
     shape /= left[:, None]
