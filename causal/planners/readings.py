@@ -12,7 +12,7 @@ from physlearn.causal.planners.campaign_log import CampaignLog, Entry
 from physlearn.causal.planners.campaign_setup import CampaignSetup
 from physlearn.causal.policies.belief import Belief, Ints, prior_belief
 from physlearn.causal.policies.look_ahead import thinned
-from physlearn.causal.severity.evidence import Evidence, follow
+from physlearn.causal.severity.evidence import Evidence, SeverityTest, follow
 
 __all__ = ["FEWEST_MEMBERS", "Shot", "act_as_charged", "act_as_done", "learned", "shots_of"]
 
@@ -21,7 +21,7 @@ READ_BACK = 1e-9
 FEWEST_MEMBERS = 30
 """Members that effectively share a hypothesis' weight, below which more are drawn."""
 MORE_MEMBERS = 16
-MOST_NUMBERS = 20_000_000
+MOST_NUMBERS = 10_000_000
 """Largest number of expected readouts that are drawn again at once."""
 BELIEVED = 0.01
 
@@ -39,8 +39,8 @@ class Shot:
     reference: bool
 
 
-Earlier = tuple[tuple[Shot, ...], Evidence | None]
-"""Shots of a step before, and the evidence after them."""
+Earlier = tuple[tuple[Shot, ...], Belief, Evidence | None]
+"""Shots of a step before, and belief and evidence after them."""
 
 
 def learned(
@@ -52,9 +52,11 @@ def learned(
     Without one, members that have become few are drawn anew, more of them, and weighed by all
     shots.
     """
+    if earlier is not None and earlier[0] == tuple(shots):
+        return earlier[1:]
     prior, columns = _where_shot(setup, shots, setup.options.n_members)
     if setup.test is not None:
-        evidence = _evidence(setup, shots, prior, columns, earlier)
+        evidence = _evidence(setup, setup.test, shots, prior, columns, earlier)
         return _belief_of(setup, evidence), evidence
     belief = _belief(setup, shots, prior, columns)
     if _is_thin(setup, belief):
@@ -180,16 +182,17 @@ def _belief(setup: CampaignSetup, shots: Sequence[Shot], prior: Belief, columns:
 
 def _evidence(
     setup: CampaignSetup,
+    test: SeverityTest,
     shots: Sequence[Shot],
     prior: Belief,
     columns: Ints,
     earlier: Earlier | None,
 ) -> Evidence:
-    evidence, first = follow(setup.test), 0
-    if earlier is not None and earlier[1] is not None:
+    evidence, first = follow(test), 0
+    if earlier is not None and earlier[2] is not None:
         n_before = len(earlier[0])
         if earlier[0] == tuple(shots[:n_before]):
-            evidence, first = earlier[1], n_before
+            evidence, first = earlier[2], n_before
     n_columns = setup.prior.expected.shape[1]
     same_members = np.allclose(
         prior.expected[:, :n_columns], setup.prior.expected, rtol=1e-9, equal_nan=True

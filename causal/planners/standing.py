@@ -99,7 +99,7 @@ class Standing:
 def standing(setup: CampaignSetup, log: CampaignLog, before: Standing | None = None) -> Standing:
     """Return where the campaign stands; `before` saves work when its shots are the first ones."""
     shots = shots_of(setup, log)
-    earlier = None if before is None else (before.shots, before.evidence)
+    earlier = None if before is None else (before.shots, before.belief, before.evidence)
     belief, evidence = learned(setup, shots, earlier)
     library = setup.library
     for entry, outcome in log.told:
