@@ -52,7 +52,8 @@ def hypothesis_from_samples(
     noise_sd
         Standard deviation of the instrument's noise, in `unit`.
     n_members
-        Samples drawn.
+        Samples drawn. They must lie densely enough for some to agree with the readouts within the
+        noise: a severity test answers "none" where none does.
     n_repeats
         States of each; 1 where nothing about a sample is random but its parameters.
     rng
@@ -70,7 +71,8 @@ def hypothesis_from_samples(
 
     Notes
     -----
-    Acts are simulated without what was done before: a sample that remembers is predicted as fresh.
+    Acts are simulated without what was done before: a sample that remembers is predicted as
+    fresh. Offer acts that change a place for good once a place.
 
     Examples
     --------
