@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from physlearn.causal.actions import Action
+from physlearn.causal.actions import Action, strict_number
 from physlearn.causal.hypotheses import NONE_OF_THESE, Hypothesis
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError, as_generator
@@ -222,7 +222,9 @@ def _expected(
         sd = noise(action) if callable(noise) else noise
         if sd is None and pair is not None:
             sd = pair[1]
-        sds.append(math.nan if sd is None else float(sd))
+        if sd is not None:
+            sd = strict_number(f"noise_sd of {name!r}", sd, above=0)
+        sds.append(math.nan if sd is None else sd)
     if hypothesis.joint is None:
         members = np.array([[math.nan if pair is None else pair[0] for pair in stated]])
     else:

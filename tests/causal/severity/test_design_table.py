@@ -69,6 +69,9 @@ def test_bad_hypotheses_are_refused():
         hypothesis(joint=3)
     with pytest.raises(InputError, match="noise_sd"):
         hypothesis(noise_sd=True)
+    for wrong in (True, "0.1", -1.0, np.nan):
+        with pytest.raises(InputError, match="noise_sd of 'linear'"):
+            design_table([hypothesis(joint=joint, noise_sd=lambda a, w=wrong: w)], ACTIONS)
 
 
 @pytest.mark.parametrize(
