@@ -171,6 +171,7 @@ def mixture_information_kernel(
             for k in range(n_hypotheses):
                 mixed += prior[k] * density[k, b]
             for k in range(n_hypotheses):
-                if density[k, b] > 1e-300:
-                    total += prior[k] * density[k, b] * math.log(density[k, b] / mixed)
+                share = prior[k] * density[k, b]
+                if share > 0.0:  # a hypothesis may have weight 0, and a density may underflow
+                    total += share * math.log(density[k, b] / mixed)
         values[j] = max(total, 0.0)

@@ -27,6 +27,18 @@ def test_information_is_that_between_two_known_curves():
     assert found == pytest.approx(exact, abs=5e-3)
 
 
+def test_a_hypothesis_of_no_weight_is_no_nan():
+    table = DesignTable(("a", "b", "c"), (0 * X[None], X[None], 2 * X[None]), 0.001, X,
+                        np.array([0.5, 0.5, 0.0]))  # fmt: skip
+    evidence = follow(declare_test(table, SeverityOptions(threshold=0.9999), rng=0))
+    for readout in (0.5, 0.7):
+        assert np.isfinite(mixture_information(evidence)).all()
+        evidence = evidence.after(11, readout)
+    assert evidence.weights()[0] == 0.0
+    assert np.isfinite(mixture_information(evidence)).all()
+    assert np.isfinite(next_shots(evidence).values).all()
+
+
 def test_first_tell_apart_then_test_the_leader():
     rng = np.random.default_rng(0)
     table = DesignTable(("flat", "line"), (np.zeros((1, 12)), rng.uniform(1, 2, (300, 1)) * X),
