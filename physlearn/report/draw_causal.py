@@ -24,6 +24,8 @@ PLANTED = "#f9d3b8"
 DASHES = (0, (4, 2.5))
 MIDDLE_WIDTH = 1.7
 TIER_COLORS = ("#dcebf5", "#e6f3ec", "#fbe9dc")
+SHOWN_FROM = 0.1
+"""Share of half-samples from which an undecided link is drawn; others are counted below."""
 
 
 def plot_graph(
@@ -37,7 +39,8 @@ def plot_graph(
 
     An arrow head is a cause's target, a ring is undecided, a plain end is a tail; dashed edges
     are undecided as a whole. The width of a line is its frequency in half-samples. A legend names
-    the marks that occur. Nodes without any edge are left out.
+    the marks that occur. Undecided links that less than a tenth of the half-samples show are
+    counted there instead of drawn. Nodes without any edge are left out.
 
     Parameters
     ----------
@@ -59,6 +62,9 @@ def plot_graph(
     4
     """
     tiers = dict(tiers or {})
+    unjudged = [(u, v, k) for u, v, k, d in graph.edges(keys=True, data=True) if _unjudged(d)]
+    graph = graph.copy()
+    graph.remove_edges_from(unjudged)
     loose = [node for node in graph.nodes if graph.degree(node) == 0]
     if len(loose) < graph.number_of_nodes():
         graph = graph.subgraph([node for node in graph.nodes if node not in loose])
@@ -92,15 +98,21 @@ def plot_graph(
     ax.set(xlim=(-0.02, _right_rim(places)), ylim=(-0.04, 1.12), xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_visible(False)
-    _explain(ax, [data for _, _, data in graph.edges(data=True)])
+    _explain(ax, [data for _, _, data in graph.edges(data=True)], len(unjudged))
     return ax
+
+
+def _unjudged(data: Mapping[str, Any]) -> bool:
+    """Return whether a link is undecided only because nothing could be said against it."""
+    undecided = data.get("presence", "present") != "present"
+    return undecided and float(data.get("frequency", np.nan)) < SHOWN_FROM
 
 
 def _tier_color(tier: int) -> str:
     return TIER_COLORS[min(tier, len(TIER_COLORS) - 1)]
 
 
-def _explain(ax: Axes, edges: Sequence[Mapping[str, Any]]) -> None:
+def _explain(ax: Axes, edges: Sequence[Mapping[str, Any]], n_unjudged: int) -> None:
     """Put a legend below the graph: the marks, dashes and widths that occur in it."""
     marks = {frozenset((_mark(d, "source"), _mark(d, "target"))) for d in edges}
     meanings = (
@@ -119,6 +131,9 @@ def _explain(ax: Axes, edges: Sequence[Mapping[str, Any]]) -> None:
     if any(np.isfinite(d.get("frequency", np.nan)) for d in edges):
         lines.append(Line2D([], [], color=INK, lw=_width(1.0)))
         rows.append("width, number: share of half-samples")
+    if n_unjudged:
+        lines.append(Line2D([], [], ls="none"))
+        rows.append(f"{n_unjudged} more pair(s) could not be judged")
     if rows:
         ax.legend(lines, rows, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2,
                   fontsize=8, frameon=False, handlelength=1.8, columnspacing=1.2)  # fmt: skip

@@ -43,3 +43,13 @@ def test_a_fourth_tier_stands_to_the_right_of_the_third(graph):
     assert place["e"] > place["c"] + 0.3
     assert "tier 3" in place
     assert ax.get_xlim()[1] > place["e"]
+
+
+def test_pairs_that_could_not_be_judged_are_counted_below(graph):
+    edges = (*graph.edges, GraphEdge("a", "e", "circle", "circle", "undecided", 0.0))
+    more = CausalGraph(graph.columns, edges, tiers=graph.tiers)
+    ax, before = plot_graph(more.graph), plot_graph(graph.graph)
+    assert len(ax.lines) == len(before.lines)
+    assert ax.get_legend().get_texts()[-1].get_text() == "1 more pair(s) could not be judged"
+    nothing = CausalGraph(("a", "b"), (GraphEdge("a", "b", "circle", "circle", "undecided", 0.0),))
+    assert {"a", "b"} <= {text.get_text() for text in plot_graph(nothing.graph).texts}
