@@ -66,8 +66,10 @@ class Planner:
         What makes an act worth doing: a name of `POLICIES`, a `Policy`, or a function of a
         `Situation` that returns one number for each act.
     severity
-        What a claim must have evidence against, declared before the first shot; when None, a
-        claim rests on weights alone and says so.
+        What a claim must have evidence against, declared before the first shot, with "none of
+        these" among the verdicts (`SeverityOptions()`; it stops after its ``max_shots``, too).
+        When None, a claim rests on weights alone, takes for granted that one hypothesis holds,
+        and says so.
     state_file
         JSON file of the campaign; begun when it is not there.
     rng

@@ -24,6 +24,7 @@ MORE_MEMBERS = 16
 MOST_NUMBERS = 10_000_000
 """Largest number of expected readouts that are drawn again at once."""
 BELIEVED = 0.01
+LEAST_WEIGHT = 1e-100
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,12 @@ def _is_thin(setup: CampaignSetup, belief: Belief) -> bool:
 def _belief_of(setup: CampaignSetup, evidence: Evidence) -> Belief:
     """Return the prior's members with the weights and the noise of the severity test."""
     names = range(len(setup.prior.names))
-    with np.errstate(divide="ignore"):
-        logs = [
-            np.log(weight) + np.log(evidence.member_weights(k))
-            for k, weight in zip(names, evidence.weights(), strict=True)
-        ]
+    # a hypothesis that is all but excluded keeps a weight that logarithms can hold
+    logs = [
+        np.log(max(weight, LEAST_WEIGHT))
+        + np.log(np.maximum(evidence.member_weights(k), LEAST_WEIGHT))
+        for k, weight in zip(names, evidence.weights(), strict=True)
+    ]
     scale = np.array([evidence.noise_scale(k) for k in names])
     return replace(
         setup.prior, log_weights=np.concatenate(logs),

@@ -159,8 +159,8 @@ def prior_belief(
     _check_silence(hypotheses, actions, columns)
     counts = np.array([len(c) for c in columns])
     weights = np.array([h.weight for h in hypotheses]) / total / counts
-    with np.errstate(divide="ignore"):
-        logs = np.log(np.repeat(weights, counts))
+    # a hypothesis of weight 0 keeps one that logarithms can hold
+    logs = np.log(np.maximum(np.repeat(weights, counts), np.exp(SMALLEST_LOG_WEIGHT)))
     return Belief(
         tuple(h.name for h in hypotheses),
         np.concatenate(columns),

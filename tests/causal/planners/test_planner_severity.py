@@ -153,3 +153,16 @@ def test_stated_noise_of_a_readout_reaches_the_evidence(toy):
     planner = campaign(toy)
     planner.tell(planner.ask()[0].id, Outcome(0.4, readout_sd=30.0))
     assert list(planner.verdict().weights.values()) == pytest.approx([1 / 3] * 3, abs=1e-3)
+
+
+@pytest.mark.parametrize("severity", [SEVERITY, None])
+def test_excluded_hypotheses_stay_finite(toy, severity):
+    """Readouts thousands of standard deviations off leave no weight that a float can hold."""
+    planner = campaign(toy, severity)
+    for readout in (300.0, 0.5, 0.5):
+        for question in planner.ask():
+            planner.tell(question.id, Outcome(readout))
+    expected = [e.mean for q in planner.ask() for e in q.expected]
+    assert np.isfinite(expected).all()
+    assert np.isfinite(list(planner.verdict().weights.values())).all()
+    assert sum(planner.verdict().weights.values()) == pytest.approx(1.0)
