@@ -63,6 +63,10 @@ class Projection:
         centred = self.without_means(values)
         return np.asarray(centred - self.functions @ (self.functions.T @ centred))
 
+    def fitted(self, values: Floats) -> Floats:
+        """Return the least-squares fit of columns (n, k): what the columns held fixed predict."""
+        return np.asarray(values - self.residuals(values))
+
 
 def project(
     given: Sequence[MixedColumn], trend: Floats, effective: float

@@ -105,6 +105,10 @@ class Dictionary:
         """Number of features of one column."""
         return sum(len(base.shifts) for base in self.bases)
 
+    def n_features(self, n_given: int) -> int:
+        """Return the features of a regression on `n_given` columns, location terms included."""
+        return n_given * self.size + (self.trend + 1) * (self.trend + 2) // 2
+
     @property
     def of_neighbours(self) -> Integers:
         """Numbers of the features that are powers of neighbours' copies, counted in a column."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from physlearn.causal.independence.channel_dictionary import (
+    Base,
     Dictionary,
     Grid,
     block_rows,
@@ -23,6 +25,8 @@ from physlearn.causal.independence.channel_dictionary import (
 from physlearn.causal.independence.channel_noise import ChannelNoise, Powers, noise_grams
 from physlearn.causal.spatial_layout import Floats, Integers
 
+Array = TypeVar("Array", Floats, NDArray[np.float32])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChannelMoments:
@@ -32,7 +36,8 @@ class ChannelMoments:
     ----------
     features
         Filtered features at the patches used, shape (p * size + n_trend, n_used), block by block;
-        feature `size * c` is column c itself.
+        feature `size * c` is column c itself. Of columns that are not in `whole` only that one
+        is there, and zeros for the others, in all moments, too.
     blocks
         Means over each block of products of features, the errors' part taken out,
         shape (n_blocks, n_features, n_features).
@@ -56,6 +61,8 @@ class ChannelMoments:
         Which features of a column are powers of its neighbours' copies.
     transfer
         The common filter on cosine modes.
+    whole
+        Columns of which all features are there: those that can be held fixed.
     """
 
     features: NDArray[np.float32]
@@ -71,6 +78,7 @@ class ChannelMoments:
     band: float
     of_neighbours: Integers
     transfer: Floats
+    whole: frozenset[int]
 
     def features_of(self, given: Sequence[int]) -> Integers:
         """Return the features of columns and the trend, in order."""
@@ -134,6 +142,7 @@ def channel_moments(
     dictionary: Dictionary,
     *,
     transfer: Floats | None = None,
+    whole: Sequence[int] | None = None,
 ) -> ChannelMoments:
     """Return the moments of the features of all columns.
 
@@ -149,6 +158,9 @@ def channel_moments(
         The features.
     transfer
         The common filter, when it is known already; else `common_filter`.
+    whole
+        Columns that will be held fixed, all by default. One question needs no more of the others
+        than themselves, which is half of the work.
     """
     fields = grid.filled(grid.image(np.ascontiguousarray(values.T)))
     if transfer is None:
@@ -158,22 +170,26 @@ def channel_moments(
     order, cuts = rows
     p, size = values.shape[1], dictionary.size
     n_trend = (dictionary.trend + 1) * (dictionary.trend + 2) // 2
-    features = np.empty((p * size + n_trend, len(order)))
+    held = frozenset(range(p) if whole is None else whole)
+    own_size = [size if c in held else 1 for c in range(p)]
+    begin = np.concatenate([[0], np.cumsum(own_size)])
+    features = np.empty((begin[-1] + n_trend, len(order)))
     powers = []
     for c in range(p):
-        own = powers_of(fields[c], grid, noise, c, dictionary)
+        bases = dictionary.bases if c in held else [Base()]
+        own = powers_of(fields[c], grid, noise, c, bases)
         powers.append(own)
         _write_features(
-            features[c * size : (c + 1) * size], own, locations, grid, transfer, dictionary, order
+            features[begin[c] : begin[c + 1]], own, locations, grid, transfer, bases, order
         )
-    features[p * size :] = locations[:n_trend].reshape(n_trend, -1)[:, order]
+    features[begin[-1] :] = locations[:n_trend].reshape(n_trend, -1)[:, order]
     counts = np.diff(cuts).astype(np.float64)
     blocks = np.stack([features[:, a:b] @ features[:, a:b].T / (b - a) for a, b in pairwise(cuts)])
     total = np.zeros((len(features), len(features)))
     if noise.present:
-        found = noise_grams(noise, grid, dictionary, powers, locations, transfer**2, rows)
+        found = noise_grams(noise, grid, dictionary, powers, locations, transfer**2, rows, held)
         for (i, j), grams in found.items():
-            first, second = slice(i * size, (i + 1) * size), slice(j * size, (j + 1) * size)
+            first, second = slice(begin[i], begin[i + 1]), slice(begin[j], begin[j + 1])
             mean = np.tensordot(counts / counts.sum(), grams, axes=1)
             blocks[:, first, second] -= grams
             total[first, second] += mean
@@ -181,11 +197,21 @@ def channel_moments(
                 blocks[:, second, first] -= grams.transpose(0, 2, 1)
                 total[second, first] += mean.T
     band = float((transfer**2).sum() ** 2 / (transfer**4).sum() / transfer.size)
+    mean = np.tensordot(counts / counts.sum(), blocks, axes=1)
+    # every test reads a part of these: half of the memory is half of the time
+    features, blocks = features.astype(np.float32), blocks.astype(np.float32)
+    if len(held) < p:
+        spans = [np.arange(c * size, c * size + own_size[c]) for c in range(p)]
+        place = np.concatenate([*spans, p * size + np.arange(n_trend)])
+        n_features = p * size + n_trend
+        some, features = features, np.zeros((n_features, len(order)), dtype=np.float32)
+        features[place] = some
+        blocks, mean = _spread(blocks, place, n_features), _spread(mean, place, n_features)
+        total = _spread(total, place, n_features)
     return ChannelMoments(
-        # every test reads a part of these: half of the memory is half of the time
-        features=features.astype(np.float32),
-        blocks=blocks.astype(np.float32),
-        mean=np.tensordot(counts / counts.sum(), blocks, axes=1),
+        features=features,
+        blocks=blocks,
+        mean=mean,
         counts=counts,
         noise=total,
         size=size,
@@ -196,17 +222,18 @@ def channel_moments(
         band=band,
         of_neighbours=dictionary.of_neighbours,
         transfer=transfer,
+        whole=held,
     )
 
 
 def powers_of(
-    field: Floats, grid: Grid, noise: ChannelNoise, column: int, dictionary: Dictionary
+    field: Floats, grid: Grid, noise: ChannelNoise, column: int, bases: Sequence[Base]
 ) -> Powers:
     """Return the `wick_powers` of each copy of a column, by copy and power."""
     variance = noise.images(grid, column, column)
     found: Powers = {}
     for k, copy in enumerate(copies(field)):
-        highest = max((b.power for b in dictionary.bases if b.copy == k), default=0)
+        highest = max((b.power for b in bases if b.copy == k), default=0)
         if highest:
             factor = float(noise.of_copies(column, column)[0, 0][k, k])
             own = wick_powers(copy, factor * variance, highest)
@@ -220,7 +247,7 @@ def _write_features(
     locations: Floats,
     grid: Grid,
     transfer: Floats,
-    dictionary: Dictionary,
+    bases: Sequence[Base],
     order: Integers,
 ) -> None:
     """Write the filtered features of one column, shape (size, n_used), into `out`."""
@@ -228,7 +255,7 @@ def _write_features(
     columns = grid.shape[1]
     modes: dict[tuple[int, int, int], Floats] = {}
     row = 0
-    for base in dictionary.bases:
+    for base in bases:
         key = base.field
         if key not in modes:
             field = powers[base.copy][base.power] * locations[base.term]
@@ -240,3 +267,10 @@ def _write_features(
         for a, b in base.shifts:
             out[row] = filtered[order + (a * columns + b)]
             row += 1
+
+
+def _spread(values: Array, place: Integers, n_features: int) -> Array:
+    """Return square moments (..., k, k) at their places among those of `n_features` features."""
+    found = np.zeros((*values.shape[:-2], n_features, n_features), dtype=values.dtype)
+    found[..., place[:, None], place] = values
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import product
 from math import comb, factorial
@@ -127,6 +128,7 @@ def noise_grams(
     locations: Floats,
     weights: Floats,
     rows: tuple[Integers, Integers],
+    whole: Collection[int],
 ) -> dict[tuple[int, int], Floats]:
     """Return what the errors add to mean products of features, block by block.
 
@@ -146,11 +148,13 @@ def noise_grams(
         Squared transfer of the common filter.
     rows
         `block_rows`.
+    whole
+        Columns with all features; of others there is the first only.
 
     Returns
     -------
     dict
-        Column pair (i <= j) -> shape (n_blocks, n_features of a column, the same).
+        Column pair (i <= j) -> shape (n_blocks, n_features of i, n_features of j).
     """
     bases = dictionary.bases
     kernels = sorted({base.length for base in bases})
@@ -163,23 +167,27 @@ def noise_grams(
     copy = np.array([k for _, k, _ in fields])
     reach = 2 * int(np.abs(shifts).max()) + int(np.abs(noise.lags).max(initial=0)) + 2
     overlaps = kernel_overlaps(grid.shape, weights, kernels, reach)
-    derived = [_derived(fields, own_powers, locations) for own_powers in powers]
-    grams: dict[tuple[int, int], Floats] = {}
     p = noise.covariance.shape[1]
+    derived = [
+        _derived(fields if k in whole else fields[:1], powers[k], locations) for k in range(p)
+    ]
+    used = [np.arange(len(own) if k in whole else 1) for k in range(p)]
+    grams: dict[tuple[int, int], Floats] = {}
     for i in range(p):
         for j in range(i, p):
             if not noise.covariance[:, i, j].any():
                 continue
             nu = noise.images(grid, i, j)
-            of_patch, of_neighbours = np.zeros((2, 1, len(own), len(own)))
+            one, two = used[i][:, None], used[j]
+            of_patch, of_neighbours = np.zeros((2, 1, len(one), len(two)))
             for lag, correlation in noise.of_copies(i, j).items():
                 if i == j and lag < (0, 0):
                     continue  # the transpose of what the opposite lag adds
                 between = correlation[copy[:, None], copy]
                 base = _field_products(derived[i], derived[j], between, nu, lag, rows)
-                apart = np.abs(shifts - shifts[:, None] - np.array(lag))
-                factor = overlaps[kind[:, None], kind, apart[..., 0], apart[..., 1]]
-                added = base[:, own[:, None], own] * factor
+                apart = np.abs(shifts[two] - shifts[one] - np.array(lag))
+                factor = overlaps[kind[one], kind[two], apart[..., 0], apart[..., 1]]
+                added = base[:, own[one], own[two]] * factor
                 if lag == (0, 0):
                     of_patch = added
                 else:
@@ -224,7 +232,8 @@ def _field_products(
         there = np.roll(number, (-lag[0], -lag[1]), axis=(0, 1)).ravel()[order]
     sums = np.zeros((len(cuts) - 1, *correlation.shape))
     covariance = nu.ravel()[order]
-    for j, ((mine, left), (theirs, right)) in enumerate(zip(first, second, strict=True), 1):
+    # a column without its powers ends first, and where it ends errors have no more part
+    for j, ((mine, left), (theirs, right)) in enumerate(zip(first, second, strict=False), 1):
         between = correlation[mine[:, None], theirs] ** j
         used, other = np.abs(between).max(axis=1) > 1e-9, np.abs(between).max(axis=0) > 1e-9
         if not used.any():

@@ -21,7 +21,7 @@ class PairProducts:
     values
         Standardised columns, shape (n_patches, p).
     moments
-        Moments of the columns' own features, with the filter.
+        Moments of the columns, for their grid and filter.
     """
 
     def __init__(self, values: Floats, moments: ChannelMoments) -> None:
@@ -51,7 +51,7 @@ class PairProducts:
         x, y, given
             Numbers of columns.
         """
-        features, key = self.moments.features, tuple(given)
+        features, key = scorer.moments.features, tuple(given)
         products = np.concatenate([self.of(i, j) for i, j in combinations(key, 2)])
         fit = scorer.inverse(key)
         own = features[fit.index]

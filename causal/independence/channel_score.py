@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, linalg
+from scipy import fft, linalg, special
 
 from physlearn.causal.independence.channel_moments import ChannelMoments
 from physlearn.causal.spatial_layout import Floats, Integers
@@ -46,6 +46,13 @@ class ChannelScore:
     n_effective: float
     parts: Floats
     mended: float
+
+
+def p_of(score: ChannelScore, excess: float) -> float:
+    """Return the two-sided p value of a score that exceeds all margins by `excess`."""
+    # the t law's lower tail, without the checks of scipy.stats that cost more than the score
+    quantile = -max(excess, 0.0) / max(score.error, 1e-300)
+    return float(2.0 * special.stdtr(score.freedom, quantile))
 
 
 class Scorer:

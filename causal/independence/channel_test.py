@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from physlearn.causal.columns import Columns
 from physlearn.causal.independence.block_test import BlockTest, Key, key_of
@@ -23,7 +22,7 @@ from physlearn.causal.independence.channel_dictionary import (
 from physlearn.causal.independence.channel_moments import channel_moments
 from physlearn.causal.independence.channel_noise import ChannelNoise
 from physlearn.causal.independence.channel_pairs import PairProducts
-from physlearn.causal.independence.channel_score import ChannelScore, Scorer
+from physlearn.causal.independence.channel_score import ChannelScore, Scorer, p_of
 from physlearn.causal.independence.unknown_errors import errors_could_explain
 from physlearn.causal.spatial_score import SpatialScore
 from physlearn.causal.spatial_test import IndependenceResult, require_blocks
@@ -153,6 +152,7 @@ class ChannelIndependenceTest:
             columns.values, columns.layout, columns.noise, n_trend=columns.n_trend
         )
         self._scorers: dict[tuple[Dictionary, bool], Scorer] = {}
+        self._firsts: dict[int, Dictionary] = {}
         self._scores: dict[Key, ChannelScore | None] = {}
         self._pairs: dict[Dictionary, PairProducts] = {}
 
@@ -207,17 +207,31 @@ class ChannelIndependenceTest:
 
     def _first(self, n_given: int) -> Dictionary:
         """Return the richest dictionary that the table can carry."""
-        return NARROW if self._carries(NARROW, n_given) else LEAN
+        if n_given not in self._firsts:
+            self._firsts[n_given] = NARROW if self._carries(NARROW, n_given) else LEAN
+        return self._firsts[n_given]
 
     def _carries(self, dictionary: Dictionary, n_given: int) -> bool:
         """Whether the table has enough effective patches for a regression on `n_given` columns."""
-        return self._inner * BAND >= PATCHES_PER_FEATURE * _n_features(dictionary, n_given)
+        return self._inner * BAND >= PATCHES_PER_FEATURE * dictionary.n_features(n_given)
 
-    def _scorer(self, dictionary: Dictionary, ceiling: bool = False) -> Scorer:
+    def _scorer(
+        self, dictionary: Dictionary, given: Sequence[int] = (), *, ceiling: bool = False
+    ) -> Scorer:
+        """Return scores for questions that hold `given` fixed.
+
+        The first question gets the moments that it needs, the first that needs more gets all.
+        """
         key = (dictionary, ceiling)
-        if key not in self._scorers:
+        scorer = self._scorers.get(key)
+        if scorer is None or not scorer.moments.whole.issuperset(given):
             noise = self.noise if not ceiling else self._ceiling_noise()
-            moments = channel_moments(self.columns.values, self.grid, noise, dictionary)
+            values = self.columns.values
+            if scorer is None:
+                moments = channel_moments(values, self.grid, noise, dictionary, whole=given)
+            else:
+                transfer = scorer.moments.transfer
+                moments = channel_moments(values, self.grid, noise, dictionary, transfer=transfer)
             self._scorers[key] = Scorer(moments)
         return self._scorers[key]
 
@@ -247,13 +261,13 @@ class ChannelIndependenceTest:
             return self._undecided("the conditioning columns determine one another")
         first = self._first(len(given))
         if given and not self._carries(first, len(given)):
-            needed = PATCHES_PER_FEATURE * _n_features(first, len(given)) / BAND
+            needed = PATCHES_PER_FEATURE * first.n_features(len(given)) / BAND
             return self._undecided(
                 f"{len(given)} conditioning columns need about {needed:.0f} patches inside the "
                 f"grid's border, here are {self._inner}: measure a larger field, or condition on "
                 "fewer columns"
             )
-        scorer = self._scorer(first)
+        scorer = self._scorer(first, given)
         score = scorer.score(x, y, given)
         self._scores[key] = score
         if score.scale <= 1e-6:
@@ -327,7 +341,7 @@ class ChannelIndependenceTest:
         """Return "dependent" only beyond what products of two columns held fixed explain."""
         if first not in self._pairs:
             self._pairs[first] = PairProducts(self.columns.values, self._scorer(first).moments)
-        joint = self._pairs[first].left_by(self._scorer(first), *key)
+        joint = self._pairs[first].left_by(self._scorer(first, key[2]), *key)
         slack = self.options.smallest_effect * score.scale + UNMENDED_SHARE * abs(joint)
         left = (score.value - joint) * np.sign(score.value)
         envelope = max(result.p_value_envelope, p_of(score, left - slack))
@@ -348,7 +362,7 @@ class ChannelIndependenceTest:
         Errors of a conditioning column leave part of its influence between the others. They make
         dependence out of none; they hide one only by cancelling it exactly.
         """
-        most = self._verdict(self._scorer(first, ceiling=True).score(*key))
+        most = self._verdict(self._scorer(first, key[2], ceiling=True).score(*key))
         envelope = max(result.p_value_envelope, most.p_value_envelope)
         alike = most.partial_correlation * result.partial_correlation > 0
         if most.verdict == "dependent" and alike:
@@ -362,7 +376,7 @@ class ChannelIndependenceTest:
         """Return "dependent" only if a narrower band with a larger dictionary says the same."""
         if not key[2]:
             return result
-        second = self._scorer(SECOND[first]).score(*key)
+        second = self._scorer(SECOND[first], key[2]).score(*key)
         # one-sided, in the direction that the first band found, so it may err with alpha, too;
         # the margins were passed by the first band
         agrees = second.value * score.value > 0
@@ -383,15 +397,3 @@ class ChannelIndependenceTest:
 
 
 SECOND = {NARROW: WIDE, LEAN: LEAN_LONG}
-
-
-def _n_features(dictionary: Dictionary, n_given: int) -> int:
-    """Return the features of a regression on `n_given` columns, location terms included."""
-    return n_given * dictionary.size + (dictionary.trend + 1) * (dictionary.trend + 2) // 2
-
-
-def p_of(score: ChannelScore, excess: float) -> float:
-    """Return the two-sided p value of a score that exceeds all margins by `excess`."""
-    # the t law's lower tail, without the checks of scipy.stats that cost more than the score
-    quantile = -max(excess, 0.0) / max(score.error, 1e-300)
-    return float(2.0 * special.stdtr(score.freedom, quantile))

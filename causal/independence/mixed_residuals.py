@@ -30,7 +30,9 @@ class Residuals:
     covariance
         Covariance of the scores of each row under the fit, shape (n, n_scores, n_scores).
     third
-        Third moment of the first score of each row, shape (n,).
+        Third moment of the first score of each row under the fit, shape (n,).
+    cubes
+        Third moment of the absolute value of each score, likewise, shape (n, n_scores).
     n_functions
         Functions fitted.
     """
@@ -38,6 +40,7 @@ class Residuals:
     values: Floats
     covariance: Floats
     third: Floats
+    cubes: Floats
     n_functions: int
 
 
@@ -82,7 +85,8 @@ def residuals_of(column: MixedColumn, projection: Projection) -> Residuals:
     return Residuals(
         values,
         values[:, :, None] * values[:, None, :],
-        values[:, 0] ** 3,
+        projection.fitted(values[:, :1] ** 3)[:, 0],
+        np.maximum(projection.fitted(np.abs(values) ** 3), 0.0),
         projection.n_functions + extra,
     )
 
@@ -132,7 +136,14 @@ def _with_model_moments(
     squares = contrasts[:, :, None] * contrasts[:, None, :]
     covariance = np.tensordot(share, squares, axes=(1, 0)) - mean[:, :, None] * mean[:, None, :]
     third = (share * (contrasts[:, 0] - mean[:, :1]) ** 3).sum(axis=1)
-    return Residuals(values, covariance, third, projection.n_functions + extra)
+    cubes = np.stack(
+        [
+            (share * np.abs(score - mean[:, k : k + 1]) ** 3).sum(axis=1)
+            for k, score in enumerate(contrasts.T)
+        ],
+        axis=1,
+    )
+    return Residuals(values, covariance, third, cubes, projection.n_functions + extra)
 
 
 def _design(projection: Projection) -> Floats | None:

@@ -53,3 +53,29 @@ def test_known_errors_are_taken_out_of_the_moments(coloured, unequal):
 
 def moments_of(fields, grid, noise, transfer):
     return channel_moments(fields.reshape(2, -1).T, grid, noise, NARROW, transfer=transfer)
+
+
+@pytest.mark.parametrize("whole", [(), (1,), (0, 2)])
+def test_moments_for_one_question_are_a_part_of_all_moments(whole):
+    rng = np.random.default_rng(5)
+    grid = Grid.of(np.stack(np.mgrid[:EDGE, :EDGE], axis=-1).reshape(-1, 2))
+    values = rng.standard_normal((EDGE**2, 3))
+    covariance = 0.1 * (np.eye(3) + 0.5)[None] * np.linspace(0.5, 1.5, EDGE**2)[:, None, None]
+    lags = np.array([[0, 0], [0, 1], [0, -1]])
+    noise = ChannelNoise(covariance, lags, np.array([1.0, 0.5, 0.5])[:, None])
+    every = channel_moments(values, grid, noise, NARROW)
+    some = channel_moments(values, grid, noise, NARROW, whole=whole)
+    assert every.whole == {0, 1, 2}
+    assert some.whole == set(whole)
+    kept = [np.arange(c * NARROW.size, c * NARROW.size + (NARROW.size if c in whole else 1))
+            for c in range(3)]  # fmt: skip
+    kept = np.concatenate([*kept, 3 * NARROW.size + np.arange(every.n_trend)])
+    square = np.ix_(kept, kept)
+    for name in ("mean", "noise"):
+        found, wanted = getattr(some, name), getattr(every, name)
+        np.testing.assert_allclose(found[square], wanted[square], atol=1e-12)
+        assert np.count_nonzero(found) == np.count_nonzero(found[square])
+    # single precision
+    np.testing.assert_allclose(some.features[kept], every.features[kept], rtol=1e-6, atol=1e-6)
+    between = np.s_[:, kept[:, None], kept]
+    np.testing.assert_allclose(some.blocks[between], every.blocks[between], rtol=1e-6, atol=1e-6)

@@ -246,6 +246,18 @@ def test_the_quick_jackknife_is_the_slow_one(imaged):
     assert bias == pytest.approx(slow_bias, abs=0.05 * np.std(slow))
 
 
+def test_answers_do_not_depend_on_what_was_asked_before(imaged):
+    """The first question has moments of its own; those of all columns give the same answer."""
+    columns = prepare_columns(imaged(32, 5, n_given=2, effect=0.5, snr=10.0)[0])
+    questions = [(0, 1, (2, 3)), (0, 2, (1,)), (1, 3, ()), (0, 1, (2,))]
+    test = ChannelIndependenceTest(columns)
+    for question in questions:
+        alone, after = ChannelIndependenceTest(columns)(*question), test(*question)
+        assert alone.verdict == after.verdict
+        assert alone.p_value == pytest.approx(after.p_value, abs=1e-9)
+        assert alone.partial_correlation == pytest.approx(after.partial_correlation, abs=1e-9)
+
+
 def test_the_floor_of_a_spectrum_bounds_white_errors(imaged):
     """White errors of variance .25, and the truth's own white part of .2, below a smooth field.
 

@@ -106,6 +106,33 @@ def test_dependence_that_changes_sign_with_the_given_column_is_found():
     assert answer(PatchTable.from_rows(frame)).verdict == "dependent"
 
 
+@pytest.mark.parametrize("n_given", [0, 1])
+def test_strong_dependence_on_rare_levels_is_found(n_given):
+    """y tells the two rare outer levels of x from the middle one; the directions do not agree."""
+    rng = np.random.default_rng(6)
+    x = rng.choice([0.0, 1.0, 2.0], 1000, p=[0.05, 0.9, 0.05])
+    y = 1.0 * ((x != 1) ^ (rng.random(1000) < 0.02))
+    given = {"z": rng.integers(0, 2, 1000).astype(float)} if n_given else {}
+    result = answer(PatchTable.from_rows(pd.DataFrame({"x": x, "y": y, **given})))
+    assert result.verdict == "dependent"
+    assert result.p_value < 1e-20
+
+
+def two_rare(t, ex, ey, z):
+    return 1.0 * (0.6 * t + ex > 1.8), np.digitize(0.6 * t + ey, [-2.0, 1.4, 2.2]), z
+
+
+def rare_counts(t, ex, ey, z):
+    x, y = (poisson.ppf(norm.cdf(e), 0.2 * np.exp(0.4 * t)) for e in (ex, ey))
+    return x, y, z
+
+
+@pytest.mark.parametrize("make", [two_rare, rare_counts])
+def test_rare_levels_and_counts_are_called_dependent_no_more_often_than_the_level(make):
+    verdicts = [answer(world(make, 400, 1, 0.0, seed)).verdict for seed in range(80)]
+    assert binomtest(verdicts.count("dependent"), 80, 0.07, "greater").pvalue > 1e-4
+
+
 def test_levels_alone_give_the_cochran_mantel_haenszel_statistic():
     from statsmodels.stats.contingency_tables import StratifiedTable
 
