@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physlearn.causal.actions import Action, ActionLibrary
+from physlearn.causal.dose_sums import Area, area_of
 from physlearn.causal.planners.campaign_log import CampaignLog, Entry
 from physlearn.causal.planners.campaign_setup import CampaignSetup
 from physlearn.causal.planners.readings import (
@@ -170,25 +171,40 @@ def _within_sums(setup: CampaignSetup, spent: Spent, done: Sequence[Action]) -> 
     if envelope.max_duration_s is not None:
         fits &= spent.duration_s + each[:, 2] <= envelope.max_duration_s * slack
     fits &= (each[:, 3] == 0) | (spent.irreversible < envelope.max_irreversible)
-    gone = [_place(action) for action in done if action.irreversible]
-    touched = [place for place in gone if place is not None]
-    if touched:
-        fits &= np.array([not _is_gone(a, touched, envelope.site_radius) for a in setup.actions])
+    gone = [area for area in map(_changed_area, done) if area is not None]
+    if gone:
+        fits &= np.array([not _is_gone(a, gone, envelope.site_radius) for a in setup.actions])
     return fits
 
 
-def _place(action: Action) -> tuple[float, float] | None:
-    if action.verb not in POINT_VERBS:
+def _changed_area(action: Action) -> Area | None:
+    """Return the edges of what an act changes for good: a patch, or a point; None for nothing."""
+    if not action.irreversible:
         return None
-    return action.number("x"), action.number("y")
+    if action.verb in POINT_VERBS:
+        x, y = action.number("x"), action.number("y")
+        return x, y, x, y
+    return area_of(action) if action.verb == "expose_patch" else None
 
 
-def _is_gone(action: Action, touched: Sequence[tuple[float, float]], radius: float) -> bool:
-    """Return whether an act that cannot be undone aims at a site that was changed before."""
-    place = _place(action) if action.irreversible else None
-    if place is None:
-        return False
-    return any(math.hypot(place[0] - x, place[1] - y) <= radius for x, y in touched)
+def _is_gone(action: Action, gone: Sequence[Area], radius: float) -> bool:
+    """Return whether an act that cannot be undone aims at what was changed before."""
+    own = _changed_area(action)
+    return own is not None and any(_meet(own, area, radius) for area in gone)
+
+
+def _meet(first: Area, second: Area, radius: float) -> bool:
+    """Return whether two areas overlap (patches that share an edge do not), or two sites are one.
+
+    Points no farther apart than `radius` are the same site; a point on or in a patch lies in it.
+    """
+    apart = [
+        max(first[k] - second[k + 2], second[k] - first[k + 2]) for k in (0, 1)
+    ]  # below 0: they overlap by so much along this axis
+    points = [area[:2] == area[2:] for area in (first, second)]
+    if all(points):
+        return math.hypot(*apart) <= radius
+    return max(apart) <= 0.0 if any(points) else max(apart) < 0.0
 
 
 def envelope_refuses(setup: CampaignSetup, now: Standing, act: int) -> bool:

@@ -389,3 +389,24 @@ def test_members_are_drawn_anew_when_few_are_left():
     )  # fmt: skip
     thin.tell(thin.ask()[0].id, Outcome(0.5))
     assert "members of 'weak' still agree" in thin.warnings[0]
+
+
+def test_patches_and_sites_changed_for_good_are_gone():
+    def patch(x):
+        area = {"x_min": x, "y_min": 0.0, "x_max": x + 2.0, "y_max": 2.0, "bias_V": 1.0}
+        return Action("expose_patch", area, 1.0, 1.0, 1.0, irreversible=True)
+
+    def site(x):
+        return Action("expose_site", {"x": x, "y": 1.0, "bias_V": 0.9}, 1.0, 1.0, 1.0, True)
+
+    acts = [patch(0.0), patch(1.0), patch(2.0), site(0.5), site(5.0), site(5.2)]
+    envelope = SafetyEnvelope(99.0, (0, 0, 9, 9), max_irreversible=9, site_radius=0.3)
+    noisy = (line("flat", 0.0, 9.0), line("steep", 0.1, 9.0))
+    planner = Planner(noisy, acts, envelope, 99.0, rng=0,
+                      options=PlannerOptions(min_information_nats=0.0))  # fmt: skip
+    asked = []
+    while questions := planner.ask():
+        asked.append(acts.index(questions[0].action))
+        planner.tell(questions[0].id, Outcome(0.0))
+    # the second patch overlaps both others, which only share an edge; the two sites are one
+    assert sorted(asked) == [0, 2, 4]
