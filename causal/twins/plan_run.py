@@ -12,7 +12,7 @@ from physlearn.causal.experiment_plans.plan_records import Abort, PlanStep
 from physlearn.causal.outcomes.outcome import Outcome
 from physlearn.checks import InputError
 
-__all__ = ["PlanRun", "run_plan"]
+__all__ = ["PlanRun", "abort_reason", "run_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def run_plan(
         done.append(name)
         outcomes.append(outcome)
         given.append(_as_given(step.action, outcome))
-        reason = _abort_reason(step.abort, outcome)
+        reason = abort_reason(step.abort, outcome)
         if reason is not None:
             return PlanRun(tuple(done), tuple(outcomes), f"{name} was aborted: {reason}")
         readout = outcome.readout if outcome.succeeded else None
@@ -129,7 +129,14 @@ def _forbidden(plan: ExperimentPlan, step: PlanStep, given: list[Action]) -> str
     return None
 
 
-def _abort_reason(abort: Abort, outcome: Outcome) -> str | None:
+def abort_reason(abort: Abort, outcome: Outcome) -> str | None:
+    """Return why a step must end the run, in words, or None.
+
+    Examples
+    --------
+    >>> abort_reason(Abort("too bright", readout_above=2.0), Outcome(3.0))
+    'the readout 3 is above 2'
+    """
     readout, dose = outcome.readout, outcome.dose
     if readout is not None:
         if abort.readout_below is not None and readout < abort.readout_below:
@@ -139,3 +146,6 @@ def _abort_reason(abort: Abort, outcome: Outcome) -> str | None:
     if dose is not None and abort.dose_above is not None and dose > abort.dose_above:
         return f"the dose {dose:.4g} is above {abort.dose_above:g}"
     return None
+
+
+_abort_reason = abort_reason
