@@ -1,0 +1,1 @@
+"""How well the planner tells hypotheses apart, keeps quiet, and stays within its limits."""
