@@ -1,0 +1,1 @@
+"""Hypotheses with members: laws, potentials, Hamiltonians, walls, graphs, Gaussian processes."""
