@@ -199,18 +199,18 @@ def channel_moments(
     band = float((transfer**2).sum() ** 2 / (transfer**4).sum() / transfer.size)
     mean = np.tensordot(counts / counts.sum(), blocks, axes=1)
     # every test reads a part of these: half of the memory is half of the time
-    features, blocks = features.astype(np.float32), blocks.astype(np.float32)
+    single, parts = features.astype(np.float32), blocks.astype(np.float32)
     if len(held) < p:
         spans = [np.arange(c * size, c * size + own_size[c]) for c in range(p)]
         place = np.concatenate([*spans, p * size + np.arange(n_trend)])
         n_features = p * size + n_trend
-        some, features = features, np.zeros((n_features, len(order)), dtype=np.float32)
-        features[place] = some
-        blocks, mean = _spread(blocks, place, n_features), _spread(mean, place, n_features)
-        total = _spread(total, place, n_features)
+        every = np.zeros((n_features, len(order)), dtype=np.float32)
+        every[place] = single
+        single, parts = every, _spread(parts, place, n_features)
+        mean, total = _spread(mean, place, n_features), _spread(total, place, n_features)
     return ChannelMoments(
-        features=features,
-        blocks=blocks,
+        features=single,
+        blocks=parts,
         mean=mean,
         counts=counts,
         noise=total,
