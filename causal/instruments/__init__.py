@@ -1,0 +1,1 @@
+"""Plans on real instruments: bluesky, any instrument of two functions, replayed recordings."""
