@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,7 @@ from physlearn.causal.policies.situation import Situation
 from physlearn.causal.severity.evidence import SeverityTest
 from physlearn.causal.severity.verdicts import Verdict
 
-__all__ = ["POLICIES", "Run", "guarded_run", "policies_of", "unguarded_run"]
+__all__ = ["ORACLE", "POLICIES", "Chooser", "Run", "guarded_run", "policies_of", "unguarded_run"]
 
 CAP = 40
 THRESHOLD = 0.95
@@ -26,6 +27,8 @@ POLICIES = {
     "information per dose": Policy("information", per="dose"),
 }
 ORACLE = "greedy oracle"
+Chooser = Callable[[Belief, Truth], Floats]
+"""What every act is worth, by a rule that is no policy of the product."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,28 +55,28 @@ class Run:
         return self.claimed and not self.right
 
 
-def policies_of(world: World) -> dict[str, Policy | None]:
-    """Return the policies that a world's acts allow; None is the greedy oracle."""
-    found: dict[str, Policy | None] = dict(POLICIES)
+def policies_of(world: World) -> dict[str, Policy | Chooser]:
+    """Return the policies that a world's acts allow, and the greedy oracle."""
+    found: dict[str, Policy | Chooser] = dict(POLICIES)
     if world.edges is not None:
         found["edge entropy"] = Policy("edge entropy", edges=world.edges)
     if np.ptp(world.doses) == 0:
         del found["information per dose"]
-    return {**found, ORACLE: None}
+    return {**found, ORACLE: oracle_values}
 
 
 def unguarded_run(
-    world: World, prior: Belief, truth: Truth, policy: Policy | None, seed: int
+    world: World, prior: Belief, truth: Truth, policy: Policy | Chooser, seed: int
 ) -> Run:
-    """Shoot by a policy until one weight passes .95, at most 40 times; None: the greedy oracle."""
+    """Shoot by a policy until one weight passes .95, at most 40 times."""
     rng, view_rng = np.random.default_rng([201, seed]), np.random.default_rng([202, seed])
     belief, shots, trail = prior, [], []
     readouts: list[float] = []
     while len(shots) < CAP:
-        if policy is None:
-            values = oracle_values(belief, truth)
-        else:
+        if isinstance(policy, Policy):
             values = act_values(_view(world, belief, shots, readouts, policy, view_rng))
+        else:
+            values = policy(belief, truth)
         act = int(np.argmax(values))
         readouts.append(world.read(truth, act, rng))
         shots.append(act)

@@ -101,8 +101,13 @@ class World:
 
     def members(self, n: int = N_MEMBERS, seed: int = 3) -> tuple[Floats, ...]:
         """Return members of every law, (n, n_actions) each."""
+        drawn = zip(self.laws.values(), self.parameters(n, seed), strict=True)
+        return tuple(law.expected(p) for law, p in drawn)
+
+    def parameters(self, n: int = N_MEMBERS, seed: int = 3) -> tuple[Floats, ...]:
+        """Return the parameters of these members, (n, n_parameters) each."""
         rng = np.random.default_rng(seed)
-        return tuple(law.expected(law.draw(n, rng)) for law in self.laws.values())
+        return tuple(law.draw(n, rng) for law in self.laws.values())
 
     def table(self, noise_factor: float = 1.0) -> DesignTable:
         """Return what the severity test is declared with."""
