@@ -239,6 +239,8 @@ def _campaign(
     luck = np.random.default_rng([*seed, 1])
     log = CampaignLog("simulated", setup.seed, setup.fingerprint)
     now = standing(setup, log)
+    # as known before the campaign: what is drawn in it must not teach how often acts work
+    works = now.chances.success
     verdict = verdict_of(setup, now)
     while verdict.kind == "continue":
         number = len(log.entries) + 1
@@ -247,7 +249,7 @@ def _campaign(
             break
         act = setup.actions[choice.act]
         chance, deviate = float(luck.uniform()), float(luck.standard_normal())
-        worked = bool(chance < now.chances.success[choice.act])
+        worked = bool(chance < works[choice.act])
         value = float(truths[choice.act] + noise[choice.act] * deviate)
         outcome = Outcome(value if worked else None, succeeded=worked, dose=act.dose)
         asked = Entry(number, choice.act, choice.purpose, "", choice.value)
