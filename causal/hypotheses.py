@@ -95,7 +95,16 @@ class Hypothesis:
             mean = strict_number(f"mean of {self.name!r}", answer[0])
             sd = strict_number(f"sd of {self.name!r}", answer[1], above=0)
             return np.asarray(rng.normal(mean, sd, n), dtype=np.float64)
-        draws = np.asarray(answer, dtype=np.float64)
+        return self._as_draws(answer, n)
+
+    def _as_draws(self, answer: object, n: int) -> Floats:
+        try:
+            draws = np.asarray(answer, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"hypothesis {self.name!r} must predict {n} finite draws or (mean, sd); "
+                f"got {answer!r:.60}."
+            ) from error
         if draws.shape != (n,) or not np.isfinite(draws).all():
             raise InputError(
                 f"hypothesis {self.name!r} must predict {n} finite draws; got shape {draws.shape}."
@@ -111,11 +120,7 @@ class Hypothesis:
         if isinstance(answer, tuple):
             self.draws(action, generator, 1)
             return float(answer[0]), float(answer[1])
-        draws = np.asarray(answer, dtype=np.float64)
-        if draws.shape != (512,) or not np.isfinite(draws).all():
-            raise InputError(
-                f"hypothesis {self.name!r} must predict 512 finite draws; got shape {draws.shape}."
-            )
+        draws = self._as_draws(answer, 512)
         return float(draws.mean()), max(float(draws.std()), 1e-12 * (1 + abs(float(draws.mean()))))
 
 

@@ -51,6 +51,7 @@ def test_bad_hypotheses():
     rng = np.random.default_rng(0)
     for answer, words in (
         (np.zeros(3), "finite draws"),
+        ("x", r"must predict 8 finite draws or \(mean, sd\); got 'x'"),
         ((0.0, 0.0), "sd of"),
         ((math.nan, 1.0), "mean of"),
         ((1.0, 2.0, 3.0), "mean, sd"),
