@@ -33,7 +33,7 @@ from physlearn.causal.effect_estimates.spill_over import (
     spill_over_warning,
 )
 from physlearn.causal.graphs import CausalGraph
-from physlearn.causal.identification import identify
+from physlearn.causal.identification import identify, unhidden_assumption
 from physlearn.causal.members import weak_link_warnings
 from physlearn.causal.refutations import spatial_placebo
 from physlearn.causal.table_notes import selection_notes
@@ -164,7 +164,7 @@ def estimate_effect(
         adjustment_set=found[0].adjustment_set or (),
         n_effective=found[0].n_effective,
         strategy=found[0].strategy,
-        assumptions=_assumptions(found[0], held, options),
+        assumptions=_assumptions(effect, graph, found[0], held),
     )
     return _completed(effect, table, graph, held, generator)
 
@@ -246,9 +246,16 @@ def _with_members(
 
 
 def _assumptions(
-    member: EffectMember, held: HeldSlope | None, options: EffectOptions
+    effect: Effect,
+    graph: CausalGraph | nx.DiGraph,
+    member: EffectMember,
+    held: HeldSlope | None,
 ) -> tuple[str, ...]:
-    told = [held.assumption] if held is not None and held.assumption else []
+    told, options = [], effect.options
+    if member.strategy == "back-door" and not options.smooth_confounder:
+        held_fixed = member.adjustment_set or ()
+        told = [unhidden_assumption(graph, effect.cause, effect.outcome, held_fixed)]
+    told += [held.assumption] if held is not None else []
     if options.smooth_confounder:
         told.append(
             "what no column measures varies smoothly, over at least "
@@ -267,7 +274,7 @@ def _assumptions(
         )
     if options.spill_over:
         told.append("the number is that of the patch's own cause, its neighbours held as they are.")
-    return tuple(told)
+    return tuple(text for text in told if text)
 
 
 def _completed(

@@ -10,6 +10,7 @@ from functools import lru_cache
 import networkx as nx
 
 from physlearn.causal.effect_estimates.effect_records import EffectOptions, Estimand
+from physlearn.causal.graph_search.visible_links import admits_hidden_causes, is_visible
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.members import (
     HIDDEN,
@@ -56,7 +57,9 @@ def identify(
     by the band in space, not by a column.
     """
     tiers = graph.tiers if isinstance(graph, CausalGraph) else {}
-    possible = members(graph, cause, outcome)
+    possible = [
+        _with_invisible(graph, member, cause, outcome) for member in members(graph, cause, outcome)
+    ]
     if not possible:
         return Identification(
             (),
@@ -94,6 +97,50 @@ def identify(
         estimands.append(Estimand("none"))
     would = (_name(_hidden_between(shared[0], cause, outcome)),) if shared else ()
     return Identification(tuple(estimands), would_identify=would)
+
+
+def unhidden_assumption(
+    graph: CausalGraph | nx.DiGraph, cause: str, outcome: str, held_fixed: Collection[str]
+) -> str:
+    """Return what a found graph takes for granted about hidden causes; "" for one that was given.
+
+    Said of a back-door set: other strategies, and a smooth hidden field, have words of their own.
+    """
+    if not isinstance(graph, CausalGraph) or math.isnan(graph.alpha):
+        return ""
+    beside = f" beside {', '.join(held_fixed)}" if held_fixed else ""
+    if admits_hidden_causes(graph):
+        return (
+            f"no hidden cause drives both {cause} and {outcome}{beside}: the search of the graph "
+            f"({graph.method}) admits hidden causes, and its marks rule this one out as far as its "
+            "tests were right."
+        )
+    return (
+        f"no hidden cause drives both {cause} and {outcome}{beside}: the search of the graph "
+        f"({graph.method}) takes this for granted; sensitivity(effect) says how strong one would "
+        "have to be."
+    )
+
+
+def _with_invisible(
+    graph: CausalGraph | nx.DiGraph, member: nx.DiGraph, cause: str, outcome: str
+) -> nx.DiGraph:
+    """Return the member with the hidden causes that arrows out of the cause leave room for.
+
+    Where a search admits hidden causes an arrow alone says that the one acts on the other, not
+    that nothing drives both (Zhang 2008: only a visible arrow does).
+    """
+    if not isinstance(graph, CausalGraph) or not admits_hidden_causes(graph):
+        return member
+    result = nx.DiGraph(member)
+    for after in list(member.successors(cause)):
+        edge = graph.edge_between(cause, after)
+        if edge is None or {edge.mark_source, edge.mark_target} != {"tail", "arrow"}:
+            continue
+        if nx.has_path(member, after, outcome) and not is_visible(graph, cause, after):
+            hidden = f"{HIDDEN}{cause}|{after}"
+            result.add_edges_from([(hidden, cause), (hidden, after)])
+    return result
 
 
 def columns_that_identify(

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from physlearn.records import PatchTable
 
 NOISE_RELATIVE_ERROR = 0.2
+LEAST_FREEDOM = 4.0
+"""Degrees of freedom above which the t law of an estimate has a fourth moment.
+
+With less, the width of the interval, itself estimated, has no finite error of its own. The degrees
+are the effective patches less two and the columns held fixed: six patches, where none is.
+"""
 
 
 def member_of(
@@ -39,6 +45,11 @@ def member_of(
     """Return the effect by one estimand, and what was held fixed of a back-door set.
 
     Strategy "none": the cause is not upstream.
+
+    Raises
+    ------
+    NotIdentified
+        Where the slope is not identified, or too few patches count for an error to be known.
     """
     if estimand.strategy == "none":
         return EffectMember(None, 0.0, 0.0, math.inf, math.nan, strategy="none"), None
@@ -54,6 +65,13 @@ def member_of(
         slope = front_door_slope(spatial, x, y, tuple(used), columns.names)
     else:
         slope = _best_instrument(spatial, columns, x, y, used, given, warnings)
+    if slope.freedom <= LEAST_FREEDOM:
+        raise NotIdentified(
+            f"the patches count as {slope.n_effective:.0f} independent ones, which leaves too few "
+            f"for the error of the effect of {cause} on {outcome}: more than "
+            f"{LEAST_FREEDOM + 2 + len(given):.0f} are needed with {len(given)} column(s) held "
+            "fixed; take a larger field, not finer patches."
+        )
     envelope = NOISE_RELATIVE_ERROR * abs(slope.noise_shift)
     if envelope > slope.sd:
         warnings.append(

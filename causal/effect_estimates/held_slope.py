@@ -79,43 +79,20 @@ def held_slope(
     NotIdentified
         Where nothing of the cause varies on its own, along straight lines or along curves.
     """
-
-    def fit(these: Columns, fixed: tuple[int, ...], known: SpatialScore | None) -> Slope:
-        if options.smooth_confounder:
-            return rough_slope(these, x, y, fixed, options.confounder_length_patches)
-        return back_door_slope(known or score_of(these), x, y, fixed, these.names)
-
-    straight = HeldSlope(fit(columns, given, score), columns, given)
+    straight = HeldSlope(_fit(columns, x, y, given, options, score), columns, given)
     if not given:
         return straight
-    raw = table.frame[list(columns.names)].to_numpy(dtype=np.float64)
-    trend = trend_basis(table)
-    most = straight.slope.n_effective / PATCHES_A_TERM
-    noisy = bool(columns.noise[list(given)].any())
     told = ", ".join(columns.names[k] for k in given)
-    tried: dict[int, HeldSlope] = {}
-    for detail in DETAILS:
-        bent, fixed = with_curves(columns, raw, trend, (x, y), given, detail=detail)
-        within = most if detail < 2 else FINER_TERMS * most
-        if not 0 < len(fixed) - len(given) <= within or (detail == 0 and 1 in tried):
-            continue
-        try:
-            tried[detail] = HeldSlope(fit(bent, fixed, None), bent, fixed)
-        except NotIdentified as refusal:
-            if not noisy and detail < 2:
-                raise NotIdentified(
-                    f"once {told} is held fixed along curves, {columns.names[x]} varies too little "
-                    "on its own: it is all but a function of what is held fixed."
-                ) from refusal
+    tried, has_functions = _along_curves(table, straight, x, y, options)
     curved = tried.get(1, tried.get(0))
     if curved is None:
-        if len(fixed) == len(given):
+        if not has_functions:
             return straight
         assumption = (
             f"{told} acts along straight lines: too few independent patches, or too much noise, "
             "to look for curves."
         )
-        return HeldSlope(straight.slope, columns, given, assumption=assumption)
+        return replace(straight, assumption=assumption)
     chosen = _chosen(straight, curved, x, y, told)
     if 2 in tried and _matters(chosen, tried[2]) and _drive_both(chosen, tried[2], x, y):
         raise NotIdentified(
@@ -124,6 +101,54 @@ def held_slope(
             "within a range of it (table.take)."
         )
     return chosen
+
+
+def _fit(
+    columns: Columns,
+    x: int,
+    y: int,
+    fixed: tuple[int, ...],
+    options: EffectOptions,
+    score: SpatialScore | None = None,
+) -> Slope:
+    if options.smooth_confounder:
+        return rough_slope(columns, x, y, fixed, options.confounder_length_patches)
+    return back_door_slope(score or score_of(columns), x, y, fixed, columns.names)
+
+
+def _along_curves(
+    table: PatchTable, straight: HeldSlope, x: int, y: int, options: EffectOptions
+) -> tuple[dict[int, HeldSlope], bool]:
+    """Return the slope at each detail of curves that the patches allow, and if any curve exists.
+
+    Raises
+    ------
+    NotIdentified
+        Where nothing of the cause varies on its own once smooth curves are held fixed.
+    """
+    columns, given = straight.columns, straight.given
+    raw = table.frame[list(columns.names)].to_numpy(dtype=np.float64)
+    trend = trend_basis(table)
+    most = straight.slope.n_effective / PATCHES_A_TERM
+    noisy = bool(columns.noise[list(given)].any())
+    tried: dict[int, HeldSlope] = {}
+    n_functions = 0
+    for detail in DETAILS:
+        bent, fixed = with_curves(columns, raw, trend, (x, y), given, detail=detail)
+        n_functions = len(fixed) - len(given)
+        within = most if detail < 2 else FINER_TERMS * most
+        if not 0 < n_functions <= within or (detail == 0 and 1 in tried):
+            continue
+        try:
+            tried[detail] = HeldSlope(_fit(bent, x, y, fixed, options), bent, fixed)
+        except NotIdentified as refusal:
+            if not noisy and detail < 2:
+                told = ", ".join(columns.names[k] for k in given)
+                raise NotIdentified(
+                    f"once {told} is held fixed along curves, {columns.names[x]} varies too little "
+                    "on its own: it is all but a function of what is held fixed."
+                ) from refusal
+    return tried, n_functions > 0
 
 
 def _matters(before: HeldSlope, after: HeldSlope) -> bool:

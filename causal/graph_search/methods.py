@@ -203,11 +203,13 @@ def choose_method(search: Search, *, continuous: bool) -> tuple[str, str]:
         return "exact", (
             'method "auto" took "exact": tiers or knowledge order few continuous columns without '
             "a sign of curved laws, where the posterior over all graphs had the fewest false links "
-            "for the same true ones; every link was put to the spatial test as well."
+            "for the same true ones; every link was put to the spatial test as well. It assumes "
+            'that no two columns share a hidden cause; method="fci" does not.'
         )
     return "pc", (
         f'method "auto" took "pc": {against}; its tests take correlated neighbours and known '
-        "noise into account one by one."
+        "noise into account one by one. It assumes that no two columns share a hidden cause; "
+        'method="fci" does not.'
     )
 
 

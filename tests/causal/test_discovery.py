@@ -230,6 +230,7 @@ def test_auto_says_what_it_took_and_why():
         graph, why = auto(frame, given, known=known)
         assert graph.method.startswith(method)
         assert words in why
+        assert ("no two columns share a hidden cause" in why) is (method != "FCI")
 
 
 def test_a_link_of_the_score_that_a_hidden_cause_feigns_is_left_open():

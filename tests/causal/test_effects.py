@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import networkx as nx
 import numpy as np
@@ -6,6 +7,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy import stats
+from scipy.ndimage import gaussian_filter
 
 from physlearn.causal import (
     CausalGraph,
@@ -108,6 +110,52 @@ def test_a_hidden_common_cause_is_refused(planted):
     assert "no column measures" in effect.reason
     assert math.isnan(effect.mean)
     assert all(math.isnan(bound) for bound in effect.interval())
+
+
+def test_an_effect_says_what_its_search_takes_for_granted(planted):
+    table = planted(24, 0, 0).table
+    graph = discover_graph(table, n_resamples=0, rng=0)
+    effect = estimate_effect(table, graph, "strain", "response", contrast=(0, 1), rng=0)
+    told = effect.summary()["assumptions"]
+    assert any("no hidden cause drives both strain and response" in text for text in told)
+    assert any(graph.method in text for text in told)
+    known = estimate_effect(table, TRUE_GRAPH, "strain", "response", contrast=(0, 1), rng=0)
+    assert not any("hidden" in text for text in known.assumptions)
+
+
+def test_a_link_that_may_be_a_hidden_cause_is_refused(planted):
+    table = planted(24, 0, 0).table
+    pair = replace(
+        table, frame=table.frame[["strain", "response"]], units={}, measurement_covariance=None,
+        tiers={"strain": 1, "response": 2},
+    )  # fmt: skip
+    graph = discover_graph(pair, method="fci", n_resamples=0, rng=0)
+    edge = graph.edge_between("strain", "response")
+    marks = {edge.source: edge.mark_source, edge.target: edge.mark_target}
+    assert marks == {"strain": "circle", "response": "arrow"}
+    effect = estimate_effect(pair, graph, "strain", "response", rng=0)
+    assert not effect.identified
+    assert effect.would_identify == ("what drives both strain and response",)
+    assert "set strain on purpose" in effect.reason
+
+
+def test_too_few_patches_that_count_have_no_error_to_tell():
+    """Fields of 8 x 8 patches that vary over three: 64 patches count as a handful."""
+    rows, columns = np.mgrid[:8, :8].reshape(2, -1)
+    answered, refused = [], []
+    for seed in range(20):
+        wide = np.random.default_rng(seed).normal(size=(2, 24, 24))
+        a, b = gaussian_filter(wide, (0, 3, 3))[:, 8:16, 8:16].reshape(2, -1)
+        table = PatchTable.from_frame(
+            pd.DataFrame({"a": a, "b": a + b}), np.stack([columns, rows], 1), 1.0,
+            measurement_covariance=np.zeros((1, 2, 2)),
+        )  # fmt: skip
+        effect = estimate_effect(table, nx.DiGraph([("a", "b")]), "a", "b", rng=0)
+        (answered if effect.identified else refused).append(effect)
+    assert answered
+    assert all(effect.n_effective > 6 for effect in answered)
+    assert refused
+    assert all("more than 6 are needed with 0 column(s)" in effect.reason for effect in refused)
 
 
 def test_an_open_graph_gives_a_range(planted):

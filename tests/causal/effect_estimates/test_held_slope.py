@@ -81,10 +81,25 @@ def test_a_cause_that_is_a_function_of_what_is_held_fixed_is_refused(grid):
     assert "all but a function" in effect.reason
 
 
-def test_too_few_patches_for_curves_are_said_to_be(bent):
-    (effect,) = effects_of([bent(0, "line", edge=14, length=6)])
+def test_too_few_patches_for_curves_are_said_to_be(fields, grid):
+    z, w, e, f = fields(14, 4, 4, np.random.default_rng(0))
+    x = z + w + e
+    frame = pd.DataFrame({"x": x, "y": 0.3 * x + z + w + f, "z": z, "w": w})
+    table = PatchTable.from_frame(
+        frame, grid(14), 1.0, measurement_covariance=np.zeros((1, 4, 4))
+    )  # fmt: skip
+    graph = nx.DiGraph([*GRAPH.edges, ("w", "x"), ("w", "y")])
+    effect = estimate_effect(table, graph, "x", "y", contrast=(0, 1), rng=0)
     assert effect.identified
+    # squares of both and their product ask for 18 effective patches
+    assert 8 < effect.n_effective < 18
     assert any("straight lines" in text for text in effect.assumptions)
+
+
+def test_patches_that_count_as_a_handful_are_refused(bent):
+    (effect,) = effects_of([bent(0, "line", edge=14, length=6)])
+    assert not effect.identified
+    assert "take a larger field" in effect.reason
 
 
 def test_a_curve_of_the_cause_holds_fixed_along_curves_too(bent):
