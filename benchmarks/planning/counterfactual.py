@@ -79,13 +79,17 @@ def _randomised(seed: int) -> bool:
     return _answered(table_of(seed, randomised=True), nx.DiGraph([("driver", "response")]))
 
 
-ARMS = {
+ARMS: dict[str, tuple[Callable[[int], bool], bool | None]] = {
     "observation alone, graph as it comes": (_observed(None, "auto"), False),
     "observation alone, tiers known, method 'fci'": (_observed(TIERS, "fci"), False),
-    "observation alone, tiers known, method 'auto'": (_observed(TIERS, "auto"), False),
+    "graph that assumes no hidden cause (tiers, method 'auto'): its claims, for comparison": (
+        _observed(TIERS, "auto"),
+        None,
+    ),
     "confounder measured, no other hidden cause (method 'pc')": (_measured, True),
     "driver randomised by the twin's exposures": (_randomised, True),
 }
+"""How a graph was come by; whether an answer is owed, none is allowed, or none is judged."""
 
 
 def _arm(name: str) -> Callable[[bool], list[dict[str, Any]]]:
@@ -94,6 +98,8 @@ def _arm(name: str) -> Callable[[bool], list[dict[str, Any]]]:
     def check(quick: bool) -> list[dict[str, Any]]:
         n = 3 if quick else N_WORLDS
         count = sum(asks(seed) for seed in range(n))
+        if owed is None:
+            return [row(name, f"claimed {said_share(count, n)}")]
         if owed:
             return [row(name, f"answered {said_share(count, n)}", ">= .9", count / n >= 0.9)]
         return [row(name, f"claimed {said_share(count, n)}", f"0 of {n}", count == 0)]

@@ -82,7 +82,7 @@ def ising_world(n_samples: int = 64) -> World:
                 [couplings, volt, (0.4, 1.5)],
             ),
         },
-        0.2, n_samples=n_samples,
+        0.2, n_samples=n_samples, max_total_dose=4.0,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from physlearn.causal.policies.act_values import act_values
 from physlearn.causal.policies.belief import Belief, Floats
 from physlearn.causal.policies.situation import Situation
 from physlearn.causal.severity.evidence import Evidence
+from physlearn.causal.severity.leading import leads_for_sure
 from physlearn.causal.severity.next_shots import next_shots, reference_due
 
 __all__ = ["Choice", "choose_act", "situation_of"]
@@ -159,10 +160,9 @@ def _test_values(
     allowed = now.allowed[shown]
     if not allowed.any():
         return None
-    weights = evidence.weights()
-    leader = int(weights.argmax())
-    if weights[leader] <= evidence.test.options.threshold:
+    if not leads_for_sure(evidence):
         return None
+    leader = int(evidence.weights().argmax())
     means = now.belief.means()
     for act, purpose in pending:
         column = int(setup.test_columns[act])

@@ -13,15 +13,21 @@ from physlearn.causal.severity.evidence_kernels import (
     mixture_information_kernel,
     survival_values,
 )
+from physlearn.causal.severity.leading import leads_for_sure
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError
 
-__all__ = ["NextShots", "Predictions", "mixture_information", "next_shots", "predictions"]
+__all__ = [
+    "NextShots", "Predictions", "mixture_information", "most_told", "next_shots", "predictions",
+]  # fmt: skip
 
 TOP_FUNCTIONS = 1000
 LEAST_DEFICIT = 0.1
 NEGLIGIBLE_WEIGHT = 1e-5
 """Members below this share of the heaviest are left out of the information."""
+FEIGNED_FACTOR = 2.0
+"""Information counts where it exceeds so many times what the draw of the members feigns."""
+LEAST_SHARE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +127,7 @@ def next_shots(
     mask = _allowed(allowed, test.table.n_actions)
     weights = evidence.weights()
     best = int(weights.argmax())
-    leader = best if weights[best] > test.options.threshold else None
+    leader = best if leads_for_sure(evidence) else None
     phase: Literal["tell apart", "test the leader"]
     if leader is None:
         phase, values = "tell apart", mixture_information(evidence, time_s=time_s)
@@ -191,6 +197,44 @@ def mixture_information(evidence: Evidence, *, time_s: float | None = None) -> F
         values,
     )
     return values
+
+
+def most_told(evidence: Evidence, allowed: NDArray[np.bool_]) -> float:
+    """Return the most that an allowed act is expected to tell about the hypotheses, in nats.
+
+    Less twice what the draw of the members feigns, so that a law listed twice tells nothing.
+    """
+    told = mixture_information(evidence)
+    if told[allowed].max() >= evidence.test.options.min_information_nats:
+        told = told - FEIGNED_FACTOR * _feigned(evidence)
+    return float(told[allowed].max())
+
+
+def _feigned(evidence: Evidence) -> Floats:
+    """Return the information that equal hypotheses would seem to hold, (n_actions,).
+
+    Information about which half of its members a readout of one hypothesis comes from is due to
+    their draw alone; to first order in 1 / n_members, a hypothesis of weight w adds w (1 - w)
+    times that of its own halves.
+    """
+    total = np.zeros(evidence.test.table.n_actions)
+    for k, weight in enumerate(evidence.weights()):
+        expected = predictions(evidence, k)
+        share, n_kept = float(weight * (1.0 - weight)), len(expected.weights)
+        if share < LEAST_SHARE or n_kept < 2:
+            continue
+        order = np.concatenate([np.arange(0, n_kept, 2), np.arange(1, n_kept, 2)])
+        middle = (n_kept + 1) // 2
+        weights = expected.weights[order]
+        weights[:middle] /= weights[:middle].sum()
+        weights[middle:] /= weights[middle:].sum()
+        values = np.empty(len(total))
+        mixture_information_kernel(
+            expected.members[order], weights, np.array([0, middle, n_kept]), np.full(2, 0.5),
+            np.stack([expected.noise_sd, expected.noise_sd]), values,
+        )  # fmt: skip
+        total += share * values
+    return total
 
 
 def _test_values(evidence: Evidence, k: int, time_s: float | None) -> Floats:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from physlearn.causal.severity.drift_margin import DRIFT_MARGIN, with_drift_times
 from physlearn.causal.severity.evidence import Evidence
-from physlearn.causal.severity.next_shots import mixture_information
+from physlearn.causal.severity.leading import leads_for_sure
+from physlearn.causal.severity.next_shots import most_told
 from physlearn.causal.severity.order_checks import OrderCheck, drift_check, memory_check
 from physlearn.causal.severity.verdict_words import Kind, abstention, sentence, untested_parts
 from physlearn.causal.spatial_layout import Floats
@@ -154,21 +156,24 @@ def _decide(
     leader = int(weights.argmax())
     own = history.action_index[~history.reference]
     enough = len(own) >= options.min_shots
-    leads = bool(weights[leader] > options.threshold)
+    leads = leads_for_sure(evidence)
     spent = len(history) >= options.max_shots or not allowed.any()
     passed = leads and bool((log_e >= math.log(options.evidence)).all())
     passed &= len(np.unique(own)) >= test.n_directions[leader] + SPARE_SHOTS
     beaten = enough and log_none >= math.log(options.none_evidence)
+    if beaten and options.drift_sd > 0:
+        # a drift that is larger than was declared looks like a deviation
+        drifting = with_drift_times(evidence, DRIFT_MARGIN)
+        beaten = drifting.log_none() >= math.log(options.none_evidence)
     if passed or beaten:
         # where the order of the shots matters, neither follows; allowed drift is no harm
         for check in checks[1:] if options.drift_sd > 0 else checks:
             if check.log_evidence >= math.log(options.none_evidence):
                 return "abstain", check.kind
         return ("claim" if passed else "none"), ""
-    if enough and not leads and allowed.any():
-        told = mixture_information(evidence)[allowed].max()
-        if told < options.min_information_nats:
-            return "not separable", ""
+    undecided = enough and not leads and bool(allowed.any())
+    if undecided and most_told(evidence, allowed) < options.min_information_nats:
+        return "not separable", ""
     return ("abstain", "budget") if spent else ("continue", "")
 
 
