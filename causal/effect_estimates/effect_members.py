@@ -65,13 +65,7 @@ def member_of(
         slope = front_door_slope(spatial, x, y, tuple(used), columns.names)
     else:
         slope = _best_instrument(spatial, columns, x, y, used, given, warnings)
-    if slope.freedom <= LEAST_FREEDOM:
-        raise NotIdentified(
-            f"the patches count as {slope.n_effective:.0f} independent ones, which leaves too few "
-            f"for the error of the effect of {cause} on {outcome}: more than "
-            f"{LEAST_FREEDOM + 2 + len(given):.0f} are needed with {len(given)} column(s) held "
-            "fixed; take a larger field, not finer patches."
-        )
+    _require_freedom(slope, cause, outcome, len(given))
     envelope = NOISE_RELATIVE_ERROR * abs(slope.noise_shift)
     if envelope > slope.sd:
         warnings.append(
@@ -94,6 +88,16 @@ def member_of(
         abs(slope.residual_ratio * scale),
     )
     return member, held
+
+
+def _require_freedom(slope: Slope, cause: str, outcome: str, n_held: int) -> None:
+    if slope.freedom <= LEAST_FREEDOM:
+        raise NotIdentified(
+            f"the patches count as {slope.n_effective:.0f} independent ones, which leaves too few "
+            f"for the error of the effect of {cause} on {outcome}: more than "
+            f"{LEAST_FREEDOM + 2 + n_held:.0f} are needed with {n_held} column(s) held "
+            "fixed; take a larger field, not finer patches."
+        )
 
 
 def _best_instrument(
