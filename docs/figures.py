@@ -21,6 +21,7 @@ from figures_gallery import gallery_figure
 from figures_laws import LAW_FIGURES
 from figures_patches import PATCH_FIGURES
 from figures_physics import ising_figure
+from figures_planning import PLANNING_FIGURES
 from figures_plots import plots_figure
 from figures_prediction import prediction_figure
 from figures_walls import WALL_FIGURES
@@ -43,6 +44,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     **WALL_FIGURES,
     **FORCE_FIGURES,
     **LAW_FIGURES,
+    **PLANNING_FIGURES,
     "oracles": measured.oracle_figure,
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,

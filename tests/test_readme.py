@@ -15,6 +15,18 @@ def test_python_block_runs(block, capsys):
     assert capsys.readouterr().out.strip()
 
 
+def test_outputs_that_are_shown_are_those_that_come(capsys):
+    shown = re.findall(
+        r"```python\n(.*?)```\n```text\n(.*?)```", README.read_text(), flags=re.DOTALL
+    )
+    assert shown
+    for block, output in shown:
+        exec(compile(block, str(README), "exec"), {})  # noqa: S102 -- our own README
+        # numbers may differ in the last digit, or by a shot, on another machine
+        words, said = (re.sub(r"-?[\d.]+", "#", text) for text in (output, capsys.readouterr().out))
+        assert words == said
+
+
 def test_readme_names_commands_that_exist():
     text = README.read_text()
     makefile = (README.parent / "Makefile").read_text()

@@ -45,7 +45,7 @@ def reason_for(setup: CampaignSetup, now: Standing, act: int, purpose: str, valu
     if action.dose > 0 and setup.envelope.max_total_dose > 0:
         parts.append(f"{100 * action.dose / setup.envelope.max_total_dose:.2g} % of the dose")
     chance, neighbours = now.chances.success[act], now.chances.neighbours_hit[act]
-    if chance < 1:
+    if chance < 1 and _failed_before(setup, now, action):
         parts.append(f"works in {100 * chance:.0f} % of attempts")
     if neighbours >= LEAST_NEIGHBOURS:
         parts.append(f"changes {neighbours:.1f} neighbours on average")
@@ -56,6 +56,15 @@ def reason_for(setup: CampaignSetup, now: Standing, act: int, purpose: str, valu
             "outside what data and attempts have shown, so the predictions are extrapolations"
         )
     return "; ".join(parts) + "."
+
+
+def _failed_before(setup: CampaignSetup, now: Standing, action: Action) -> bool:
+    """Return whether an attempt failed: a chance below 1 of one that never did says little."""
+    if setup.options.outcomes is not None:
+        return True
+    attempts = now.library.attempts
+    labelled = f"{action.verb}: {action.args.get('label', '')}"
+    return attempts.get(labelled, attempts.get(action.verb, (0, 0)))[1] > 0
 
 
 def _because(setup: CampaignSetup, now: Standing, act: int, purpose: str, value: float) -> str:

@@ -90,7 +90,8 @@ def run_campaign(
     planner
         A `Planner`, fresh or from its own state file.
     twin
-        Fresh, or the one that the campaign stopped with.
+        Fresh, or the one that the campaign stopped with; without `path` also one that has done
+        something before (taken a picture, say), and then dose and time go on from there.
     max_steps
         Most acts in all, those before a stop included; no limit when None.
     progress
@@ -131,7 +132,8 @@ def run_campaign(
     most = MOST_STEPS if max_steps is None else check_count("max_steps", max_steps, 1)
     kept = Campaign.from_json(path) if path is not None and Path(path).exists() else None
     steps = [] if kept is None else list(kept.steps)
-    pending = _catch_up_twin(twin, steps)
+    # without a file there is nothing to go on with: acts before this campaign are not its own
+    pending = [] if path is None else _catch_up_twin(twin, steps)
     steps = _catch_up_planner(planner, steps)
     while len(steps) < most:
         questions = planner.ask(1)

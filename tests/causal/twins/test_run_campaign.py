@@ -135,6 +135,16 @@ def test_a_killed_process_goes_on(tmp_path):
     assert told(rest) == told(run_campaign(planner(), twin()))
 
 
+def test_a_twin_that_did_something_before_goes_on_from_there():
+    here = twin()
+    here.do(Action("change_bias", {"bias_V": 0.5}, 7.0, 30.0, 1.0))
+    campaign = run_campaign(planner(), here)
+    assert campaign.verdict == "claim"
+    assert len(here.actions) == len(campaign.steps) + 1
+    assert campaign.steps[0].dose == 7.0 + campaign.steps[0].action.dose
+    assert campaign.steps[-1].dose == here.dose
+
+
 def test_another_twin_or_planner_is_refused(tmp_path):
     path, state = tmp_path / "campaign.json", tmp_path / "planner.json"
     run_campaign(planner(state), twin(), max_steps=2, path=path)
