@@ -116,17 +116,28 @@ def confounded(quick: bool) -> list[Row]:
     n = 6 if quick else N_CONFOUNDED
     claims: Counter[str] = Counter()
     asked: Counter[str] = Counter()
+    instrument: list[bool] = []
     for k in range(n):
         kind = HIDDEN_KINDS[k % len(HIDDEN_KINDS)]
         world = confounded_world(32, 2.0, k, measured=False, kind=kind)
         effect = answer(world, k)
         asked[kind] += 1
-        claims[kind] += effect.identified and not _covers(effect.interval(MASS), 0.0)
+        holds_nil = effect.identified and _covers(effect.interval(MASS), 0.0)
+        if effect.identified and effect.strategy == "instrument":
+            instrument.append(holds_nil)  # a right answer: w drives x and nothing else
+        else:
+            claims[kind] += effect.identified and not holds_nil
     by_kind = ", ".join(f"{kind} {claims[kind]} of {asked[kind]}" for kind in asked)
+    p = stats.binomtest(sum(instrument), len(instrument), MASS).pvalue if instrument else 1.0
     return [{
         "what": f"hidden common cause, no effect, the graph admits it: claims in {n} worlds",
         "measured": f"{sum(claims.values())} ({by_kind})", "goal": "0",
         "met": sum(claims.values()) == 0,
+    }, {
+        "what": "of these worlds, answered by the instrument w that the graph has",
+        "measured": f"{len(instrument)}, cov90 {np.mean(instrument) if instrument else 1.0:.3f}",
+        "goal": "cov90 not below 0.9 (exact binomial p > 0.01)",
+        "met": bool(p > 0.01 or np.mean(instrument) > MASS),
     }, *measured_twins(n)]  # fmt: skip
 
 
