@@ -43,15 +43,16 @@ def with_drift_times(evidence: Evidence, factor: float) -> Evidence:
 
 def _widened(evidence: Evidence, k: int, more: Floats) -> Part:
     part = evidence.parts[k]
-    root = np.linalg.cholesky(part.factor @ part.factor.T + more)
-    change = solve_triangular(root, part.factor, lower=True)
-    residuals = change @ part.residuals
-    deviations = tuple(change.astype(np.float32) @ d for d in part.deviations)
+    root = np.asarray(np.linalg.cholesky(part.factor @ part.factor.T + more), dtype=np.float64)
+    change: Floats = solve_triangular(root, part.factor, lower=True)
+    residuals: Floats = np.asarray(change @ part.residuals, dtype=np.float64)
+    deviations = tuple(np.asarray(change @ d, dtype=np.float32) for d in part.deviations)
     products, squares = [], []
     for declared, shape in zip(evidence.test.classes[k], deviations, strict=True):
-        products.append(np.einsum("ij,ij->j", residuals[:, declared.member], shape))
-        squares.append(np.einsum("ij,ij->j", shape, shape))
+        summed = np.einsum("ij,ij->j", residuals[:, declared.member], shape)
+        products.append(np.asarray(summed, dtype=np.float32))
+        squares.append(np.asarray((shape**2).sum(axis=0), dtype=np.float32))
     return Part(
-        (residuals**2).sum(axis=0), float(np.log(np.diag(root)).sum()),
-        tuple(p.astype(np.float32) for p in products), tuple(squares), root, residuals, deviations,
+        np.asarray((residuals**2).sum(axis=0)), float(np.log(np.diag(root)).sum()),
+        tuple(products), tuple(squares), root, residuals, deviations,
     )  # fmt: skip
