@@ -1,4 +1,4 @@
-"""The command line: ``physlearn demo | study | doctor``."""
+"""The command line: ``physlearn demo | study | plan | doctor``."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ EXAMPLES = """
                                                  diffusion, forces and hops of tracked particles
 
   physlearn study image.tiff --atoms study/atoms.csv --out again     with atoms edited by hand
+
+  physlearn plan study/plan.json                 the next experiment in words, and checked
 
   physlearn doctor                               what is installed, and whether it works
 """
@@ -190,6 +192,12 @@ def study(
         str | None,
         typer.Option(help="Study only these pixels: columns,rows as 100:400,0:300."),
     ] = None,
+    campaign: Annotated[
+        bool,
+        typer.Option(
+            "--campaign", help="Simulate the next experiment: what it would show, at which dose."
+        ),
+    ] = False,
     seed: Seed = None,
 ) -> None:
     """Study your own picture, video or tracks: a folder with every artefact and report.html."""
@@ -202,6 +210,7 @@ def study(
                 path, tuple(channel or ()), drive, atoms=atoms, lattice=lattice, picture=picture,
                 repeat=tuple(repeat or ()), pixel_size=size, pixel_unit=unit,
                 frame_interval_s=frame_interval, region=_region(region) if region else None,
+                campaign=campaign,
             ),
             out=out, seed=seed, progress=progress,
         )  # fmt: skip
@@ -249,6 +258,23 @@ def demo(
         Console().print(*table, sep="\n")
         return
     _tell(result)
+
+
+@app.command()
+def plan(
+    path: Annotated[Path, typer.Argument(help="plan.json of a study, or any experiment plan.")],
+) -> None:
+    """Say in words what a plan does, and check it: order, limits, dose; exit code 2 if refused."""
+    from physlearn.plan_check import plan_in_words, read_plan
+
+    read, refusals = read_plan(path)
+    for line in plan_in_words(read):
+        typer.echo(line)
+    for refusal in refusals:
+        typer.echo(f"refused: {refusal}", err=True)
+    if refusals:
+        raise typer.Exit(BAD_INPUT)
+    typer.echo("The plan keeps its order and its limits, by its own checks and by the ledger.")
 
 
 @app.command()

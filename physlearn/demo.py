@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from physlearn.datasets.synthetic.synthetic_stem import SyntheticStem
     from physlearn.datasets.synthetic.synthetic_walls import SyntheticWalls
+    from physlearn.records import PatchTable
 
 __all__ = ["demo_findings", "demo_seed_table", "run_demo", "write_seed_table"]
 
@@ -29,6 +30,11 @@ N_FRAMES, SMALL_FRAMES = 24, 6
 RESPONSE, DISTRACTOR = "response", "distractor"
 DIRECT_ONLY = (("dilation", RESPONSE), ("composition", DISTRACTOR))
 """Arrows whose coefficient is the whole effect: no second path leads the same way."""
+
+BLURRED = ("composition", "dilation")
+PATCH_SHARE = 0.64
+"""The planted dilation follows the composition blurred over a lattice constant: of one patch that
+is changed, this share arrives in the patch itself, the rest in its neighbours."""
 
 JUDGED_STEPS = (
     "atoms", "species", "sites", "couplings", "patches", "graph", "effects", "domain_share",
@@ -58,11 +64,13 @@ def demo_findings(seed: int, *, small: bool = False) -> tuple[Findings, tuple[St
     >>> findings.image.dims, sorted(findings.truth.parameters)[:2]
     (('y', 'x'), ['couplings[1]', 'couplings[2]'])
     """
+    from physlearn.steps_campaign import CAMPAIGN_STEPS
     from physlearn.steps_image import IMAGE_STEPS
     from physlearn.steps_plan import PLAN_STEPS
     from physlearn.steps_video import VIDEO_STEPS
 
-    return _planted_findings(seed, *_scenes(seed, small)), IMAGE_STEPS + VIDEO_STEPS + PLAN_STEPS
+    steps = IMAGE_STEPS + VIDEO_STEPS + PLAN_STEPS + CAMPAIGN_STEPS
+    return _planted_findings(seed, *_scenes(seed, small)), steps
 
 
 def _scenes(seed: int, small: bool) -> tuple[SyntheticStem, SyntheticWalls]:
@@ -98,7 +106,22 @@ def _planted_findings(seed: int, scene: SyntheticStem, film: SyntheticWalls) -> 
                 for cause, effect, slope, _ in scene.truth.edges
                 if (cause, effect) in DIRECT_ONLY
             },
+            patches=_planted_patches(scene),
+            mechanisms={
+                (cause, effect): slope * (PATCH_SHARE if (cause, effect) == BLURRED else 1.0)
+                for cause, effect, slope, _ in scene.truth.edges
+            },
         ),
+    )
+
+
+def _planted_patches(scene: SyntheticStem) -> PatchTable:
+    from physlearn.records import PatchTable
+
+    truth = scene.truth.patches
+    columns = [name for name in truth.columns if name not in ("x", "y")]
+    return PatchTable.from_frame(
+        truth[columns], truth[["x", "y"]].to_numpy(), scene.truth.patch_size_px
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from physlearn.campaign_records import Rehearsal
     from physlearn.causal import CausalGraph, Counterfactual, Effect, ExperimentPlan
     from physlearn.datasets import (
         ConsistencyCheck,
@@ -60,6 +61,10 @@ class PlantedTruth:
         All planted (cause, effect) pairs.
     slopes
         (cause, outcome) -> planted change of the outcome per unit of the cause.
+    patches
+        The true columns of every patch, from which a twin can be made.
+    mechanisms
+        (cause, effect) -> what one unit of a patch's cause changes in that patch alone.
     """
 
     parameters: dict[str, float] = field(default_factory=dict)
@@ -67,6 +72,8 @@ class PlantedTruth:
     distractors: tuple[str, ...] = ()
     arrows: tuple[tuple[str, str], ...] = ()
     slopes: dict[tuple[str, str], float] = field(default_factory=dict)
+    patches: PatchTable | None = None
+    mechanisms: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 NEEDED = {
@@ -125,6 +132,7 @@ class Findings:
     effects: list[Effect] = field(default_factory=list)
     counterfactuals: list[Counterfactual] = field(default_factory=list)
     plan: ExperimentPlan | None = None
+    rehearsal: Rehearsal | None = None
     video: xr.DataArray | None = None
     normalised: xr.DataArray | None = None
     track: WallTrack | None = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from physlearn.causal import Action, ActionLibrary, Hypothesis, SafetyEnvelope
     from physlearn.results import Fit
 
-__all__ = ["PLAN_STEPS", "PlanLimits"]
+__all__ = ["PLAN_STEPS", "PlanLimits", "plan_envelope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _plan(findings: Findings) -> None:
     findings.plan = plan_interventions(
         hypotheses,
         _acts(findings, LIMITS),
-        _envelope(findings, LIMITS),
+        plan_envelope(findings, LIMITS),
         LIMITS.budget_minutes,
         rng=findings.rng("plan"),
     )
@@ -222,7 +222,8 @@ def _acts(findings: Findings, limits: PlanLimits) -> ActionLibrary:
     return library
 
 
-def _envelope(findings: Findings, limits: PlanLimits) -> SafetyEnvelope:
+def plan_envelope(findings: Findings, limits: PlanLimits) -> SafetyEnvelope:
+    """Return the limits of the plan in the picture's own coordinates, its middle left untouched."""
     from physlearn.causal import SafetyEnvelope
 
     left, top, right, bottom = _view(findings)

@@ -56,6 +56,9 @@ class Study:
     region
         (first column, end, first row, end) in pixels of the picture or video: only what lies
         inside is studied, channels and repeat included.
+    campaign
+        Rehearse the next experiment of a picture: campaigns simulated from every hypothesis say
+        how often, and after how many exposures, the truth would be found.
 
     Examples
     --------
@@ -75,6 +78,7 @@ class Study:
     pixel_unit: str = "nm"
     frame_interval_s: float | None = None
     region: tuple[int, int, int, int] | None = None
+    campaign: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -180,6 +184,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
         read_repeat,
         read_spectra,
     )
+    from physlearn.steps_campaign import CAMPAIGN_STEPS
     from physlearn.steps_image import IMAGE_STEPS
     from physlearn.steps_plan import PLAN_STEPS
     from physlearn.steps_video import VIDEO_STEPS
@@ -210,7 +215,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
         if study.region is not None:
             findings.spectra = cut_region(findings.spectra, study.region, whole)
     if "time" in data.dims:
-        for name in ("channels", "atoms", "lattice", "repeat"):
+        for name in ("channels", "atoms", "lattice", "repeat", "campaign"):
             if getattr(study, name):
                 raise InputError(
                     f"{name} go with a picture; this input is a video: leave them out."
@@ -229,7 +234,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
         raise FileNotFoundError(f"no such file: {study.atoms}")
     if study.lattice is not None:
         check_choice("lattice", study.lattice, LATTICES)
-    return findings, IMAGE_STEPS + PLAN_STEPS
+    return findings, IMAGE_STEPS + PLAN_STEPS + (CAMPAIGN_STEPS if study.campaign else ())
 
 
 def _of_tracks(
@@ -238,7 +243,9 @@ def _of_tracks(
     from physlearn.datasets import set_scale
     from physlearn.steps_tracks import TRACK_STEPS
 
-    for name in ("channels", "drive", "atoms", "lattice", "picture", "repeat", "region"):
+    for name in (
+        "channels", "drive", "atoms", "lattice", "picture", "repeat", "region", "campaign",
+    ):  # fmt: skip
         if getattr(study, name):
             raise InputError(
                 f"{name} does not go with tracked particles, which {study.path} holds: leave it "

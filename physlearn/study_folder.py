@@ -186,6 +186,11 @@ def _write_records(findings: Findings, folder: Path) -> list[str]:
         findings.graph.to_json(place("graph.json"))
     if findings.plan is not None:
         findings.plan.to_json(place("plan.json"))
+    if findings.rehearsal is not None:
+        findings.rehearsal.table.to_csv(place("operating_table.csv"), index=False)
+        if findings.rehearsal.twinned is not None:
+            findings.rehearsal.twinned.campaign.to_json(place("campaign.json"))
+            findings.rehearsal.twinned.plan.to_json(place("campaign_plan.json"))
     if findings.track is not None:
         findings.track.save(place("walls.nc"))
         _write_walls(findings.track, place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from physlearn.atom_summary import atoms_content
+from physlearn.campaign_words import campaign_content
 from physlearn.findings import Findings
 from physlearn.patch_summary import patches_content
 from physlearn.results import library_versions, plain_json
@@ -58,6 +59,7 @@ def summarize(findings: Findings) -> dict[str, Any]:
         "effects": [{**e.summary(), "warnings": list(e.warnings)} for e in findings.effects],
         "counterfactuals": [_counterfactual(answer) for answer in findings.counterfactuals],
         "plan": _plan(findings),
+        "campaign": campaign_content(findings),
         "walls": _walls(findings),
         "wall_parameters": _fit_rows(findings.wall_fit),
         "laws": [] if findings.laws is None else _records(findings.laws.table),

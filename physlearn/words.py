@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from physlearn.act_words import act_name, act_place
 from physlearn.atom_words import atom_answers
+from physlearn.campaign_words import campaign_answers
 from physlearn.findings import COULD_NOT, Findings
 from physlearn.patch_summary import patch_answers
 from physlearn.phrases import (
@@ -101,7 +103,7 @@ def headlines(findings: Findings) -> list[Answer]:
         for note in findings.notes
         if note.status == COULD_NOT
     ]
-    return answers + _next(findings)
+    return [*answers, *_next(findings), *campaign_answers(findings)]
 
 
 def _couplings(findings: Findings) -> Iterable[Answer]:
@@ -192,21 +194,23 @@ def claims_a_cause(graph: CausalGraph, cause: str, effect: str) -> bool:
     return bool(marks[effect] == "arrow" and marks[cause] != "arrow")
 
 
+def _first_of(act: str, n_steps: int) -> str:
+    return f"{act}, first of {n_steps} steps." if n_steps > 1 else f"{act}."
+
+
 def _next(findings: Findings) -> list[Answer]:
     plan = findings.plan
     if plan is None or not plan.steps:
         return []
+    unit = findings.atoms.unit if findings.atoms is not None else "pixel"
     first = plan.steps[0].action
-    act = {
-        "image": "Take a picture of a new field",
-        "scan_again": "Scan the same field again",
-        "expose_site": "Expose one site",
-        "change_bias": "Change the bias",
-    }[first.verb]
-    if "bias_V" in first.args:
-        act += f" to {said_number(first.number('bias_V'))} V"
-    elif first.verb == "expose_site":
-        act += f" at x {said_number(first.number('x'))}, y {said_number(first.number('y'))}"
+    if first.verb == "image":  # where is in the plan's table: what matters is that it is new
+        act = "Take a picture of a new field"
+    elif first.verb == "scan_again":
+        act = "Scan the same field again"
+    else:
+        where = act_place(first, unit)
+        act = as_sentence(f"{act_name(first)} {where}".strip()).removesuffix(".")
     question = plan.steps[0].expect[0].question if plan.steps[0].expect else ""
     detail = f"the question: {plain_name(question)}?" if question else ""
-    return [Answer("What to do next?", f"{act}, first of {len(plan.steps)} steps.", "plan", detail)]
+    return [Answer("What to do next?", _first_of(act, len(plan.steps)), "plan", detail)]

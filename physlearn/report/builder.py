@@ -10,6 +10,7 @@ from physlearn.atom_words import atom_answers
 from physlearn.findings import Findings
 from physlearn.law_words import law_sentences
 from physlearn.report.advice import grouped_warnings, narrow
+from physlearn.report.campaign_prose import campaign_context
 from physlearn.report.figures import Picture
 from physlearn.report.patch_prose import patch_rows, patches_text, repeat_text
 from physlearn.report.plan_prose import plan_rows, plan_text
@@ -43,11 +44,14 @@ CHIPS = {
     "open": "these data can’t tell",
     "none": "not done",
     "plan": "proposed",
+    "twin": "rehearsed on a digital twin",
+    "simulated": "simulated before the first act",
 }
 SECTIONS = (
     ("truth", "Truth beside answer"), ("assumptions", "Assumptions"), ("picture", "Atoms"),
     ("couplings", "Couplings"), ("patches", "Patches"), ("causes", "Causes"), ("walls", "Walls"),
-    ("laws", "Laws"), ("motion", "Motion"), ("next", "Next experiment"), ("warnings", "Warnings"),
+    ("laws", "Laws"), ("motion", "Motion"), ("next", "Next experiment"),
+    ("rehearsal", "Rehearsal"), ("warnings", "Warnings"),
     ("methods", "Methods"), ("files", "Files"),
 )  # fmt: skip
 SMALLEST_WEIGHT = 0.01
@@ -109,6 +113,8 @@ def _context(
         hidden.add("motion")
     if summary["truth"] is None:
         hidden.add("truth")
+    if all(note.name != "campaign" for note in findings.notes):
+        hidden.add("rehearsal")
     return {
         "title": findings.title,
         "version": summary["versions"]["physlearn"],
@@ -152,6 +158,8 @@ def _context(
         "law_sentences": [] if findings.laws is None else law_sentences(findings.laws),
         "plan_rows": plan_rows(findings),
         "plan_text": plan_text(),
+        "rehearsed": "rehearsal" not in hidden,
+        "campaign": campaign_context(findings),
         "narrow": narrow(findings),
         "warnings": grouped_warnings(findings.warnings()),
         "methods": methods(findings),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from physlearn.checks import InputError, check_choice
-from physlearn.phrases import unit_text
+from physlearn.phrases import plain_name, unit_text
 from physlearn.report.drawing import COLORS, GREY, INK, MARKS, get_axes
 
 if TYPE_CHECKING:
+    from physlearn.campaign_records import Rehearsal
     from physlearn.causal.twins.campaigns import Campaign
 
-__all__ = ["plot_campaign", "plot_campaign_evidence"]
+__all__ = ["plot_campaign", "plot_campaign_evidence", "plot_campaign_readouts"]
+
+N_MEMBERS = 2000
 
 VERDICTS = {
     "claim": "claim", "none": "none of these", "not separable": "not separable",
@@ -22,7 +26,13 @@ VERDICTS = {
 }  # fmt: skip
 
 
-def plot_campaign(campaign: Campaign, *, against: str = "dose", ax: Axes | None = None) -> Axes:
+def plot_campaign(
+    campaign: Campaign,
+    *,
+    against: str = "dose",
+    before: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the belief in each hypothesis after each step, against the dose or another sum.
 
     Parameters
@@ -31,6 +41,8 @@ def plot_campaign(campaign: Campaign, *, against: str = "dose", ax: Axes | None 
         From `run_campaign`.
     against
         "dose", "time" or "steps".
+    before
+        Belief in each hypothesis before the first act, drawn at 0.
     ax
         Axes to draw in; None makes new ones.
 
@@ -51,8 +63,10 @@ def plot_campaign(campaign: Campaign, *, against: str = "dose", ax: Axes | None 
     names = campaign.hypotheses
     for number, name in enumerate(names):
         weights = [step.weights.get(name, np.nan) for step in campaign.steps]
-        ax.plot(places, weights, color=COLORS[number % len(COLORS)], lw=1.6, ms=4,
-                marker=MARKS[number % len(MARKS)], label=name)  # fmt: skip
+        start = [] if before is None else [before.get(name, np.nan)]
+        ax.plot([0.0] * len(start) + places, start + weights, color=COLORS[number % len(COLORS)],
+                lw=1.6, ms=4, marker=MARKS[number % len(MARKS)],
+                label=plain_name(name))  # fmt: skip
     lasting = [
         p for p, s in zip(places, campaign.steps, strict=True)
         if s.action.irreversible and s.outcome.succeeded
@@ -71,7 +85,7 @@ def plot_campaign(campaign: Campaign, *, against: str = "dose", ax: Axes | None 
     said = VERDICTS[campaign.verdict]
     said += "" if campaign.hypothesis is None else f": {campaign.hypothesis},"
     ax.set_title(f"{said} after {number} act{'' if number == 1 else 's'}")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+    _legend_below(ax)
     return ax
 
 
@@ -122,8 +136,57 @@ def plot_campaign_evidence(
     ax.set_yscale("log")
     ax.set_xlabel(label)
     ax.set_ylabel("evidence (e-value)")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+    _legend_below(ax)
     return ax
+
+
+def plot_campaign_readouts(rehearsal: Rehearsal, *, ax: Axes | None = None) -> Axes:
+    """Draw what was read after each act of a twin's campaign against the change that it set.
+
+    Parameters
+    ----------
+    rehearsal
+        From a study whose campaign was done on a twin.
+    ax
+        Axes to draw in; None makes new ones.
+
+    Raises
+    ------
+    InputError
+        For a rehearsal without a twin.
+    """
+    if rehearsal.twinned is None:
+        raise InputError("rehearsal was not done on a twin, so that there is nothing to draw.")
+    ax = get_axes(ax, (5.8, 3.6))
+    done, acts = rehearsal.twinned, rehearsal.acts
+    moved = np.array([rehearsal.moved(act) for act in acts])
+    order = np.argsort(moved)
+    edge = np.append(moved[order], 0.0) if moved.max() < 0 else np.insert(moved[order], 0, 0.0)
+    for number, hypothesis in enumerate(rehearsal.hypotheses):
+        if hypothesis.joint is None:
+            continue
+        members = hypothesis.joint(acts, np.random.default_rng(0), N_MEMBERS)
+        slopes = (members / moved).mean(axis=1)
+        low, middle, high = np.quantile(slopes, (0.05, 0.5, 0.95))
+        color = COLORS[number % len(COLORS)]
+        ax.fill_between(edge, low * edge, high * edge, color=color, alpha=0.2, lw=0)
+        ax.plot(edge, middle * edge, color=color, lw=1.4, label=plain_name(hypothesis.name))
+    ax.plot(edge, done.planted_slope * edge, color=INK, lw=1.2, ls=(0, (1, 2)), label="planted")
+    read = [s for s in done.campaign.steps if s.outcome.readout is not None]
+    ax.errorbar(
+        [rehearsal.moved(step.action) for step in read],
+        [step.outcome.readout for step in read],
+        yerr=2 * rehearsal.noise_sd, fmt="o", color=INK, ms=5, lw=1.0, label="read out", zorder=4,
+    )  # fmt: skip
+    ax.set_xlabel(f"change of {plain_name(rehearsal.cause)} that was set")
+    symbol = unit_text(rehearsal.unit)
+    ax.set_ylabel(f"change of {plain_name(rehearsal.outcome)}{f' ({symbol})' if symbol else ''}")
+    _legend_below(ax)
+    return ax
+
+
+def _legend_below(ax: Axes) -> None:
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=8.5)
 
 
 def _places(campaign: Campaign, against: str) -> tuple[list[float], str]:

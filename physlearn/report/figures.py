@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from physlearn.findings import Findings
 from physlearn.patch_summary import MOSTLY_NOISE, column_rows
 from physlearn.records import AtomicConfiguration, PatchTable
+from physlearn.report.campaign_figures import campaign_figures
 from physlearn.report.draw_atoms import (
     plot_atoms,
     plot_image,
@@ -94,7 +95,10 @@ def draw_pictures(findings: Findings) -> dict[str, Picture]:
     """
     pictures: dict[str, Picture] = {}
     with matplotlib.rc_context(STYLE):
-        for part in (_atoms, _structure, _couplings, _patches, _causes, _walls, motion_figures):
+        for part in (
+            _atoms, _structure, _couplings, _patches, _causes, _walls, motion_figures,
+            campaign_figures,
+        ):  # fmt: skip
             for name, figure, alt, caption in part(findings):
                 pictures[name] = _rendered(figure, alt, caption)
     return pictures

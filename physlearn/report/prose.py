@@ -359,6 +359,9 @@ def methods(findings: Findings) -> list[str]:
         "hop_rates": f"Rates of hops: {_of_fit(findings.hop_rates)}",
         "plan": "The plan ranks actions by the expected information about the hypotheses per cost, "
         "inside a hard envelope of dose and sites.",
+        "campaign": "The rehearsal asks act by act for what tells the hypotheses apart, then for "
+        "what would refute the one that leads; a claim needs evidence (an e-value) against every "
+        "declared class of deviations, so that looking after each act does no harm.",
     }  # fmt: skip
     return [text for name, text in texts.items() if name in done]
 

@@ -143,7 +143,7 @@ def test_a_picture_without_atoms_gives_a_report_with_patches_only(kind, run, tmp
 def test_help_names_every_command_and_shows_examples(run):
     code, out, _ = run("--help")
     assert code == 0
-    for word in ("demo", "study", "doctor", "physlearn study image.tiff --out study"):
+    for word in ("demo", "study", "plan", "doctor", "physlearn study image.tiff --out study"):
         assert word in out
 
 

@@ -17,7 +17,7 @@ from physlearn.study import Study, run_study
 SUMMARY_KEYS = {
     "format", "title", "inputs", "headlines", "atoms", "consistency", "scan", "strain", "vacancies",
     "sites", "couplings", "correlations", "patches", "graph", "effects", "counterfactuals", "plan",
-    "walls", "wall_parameters", "laws", "tracks", "pair_force", "hop_rates", "steps",
+    "campaign", "walls", "wall_parameters", "laws", "tracks", "pair_force", "hop_rates", "steps",
     "warnings", "truth", "versions", "seed", "files",
 }  # fmt: skip
 
