@@ -149,4 +149,4 @@ class Rehearsal:
 
     def moved(self, action: Action) -> float:
         """Return by how much an act moves the cause from what was measured."""
-        return action.number("to") - float(self.values[int(action.number("patch"))])
+        return float(action.number("to") - self.values[int(action.number("patch"))])

@@ -65,6 +65,14 @@ def outcome_text(done: Twinned) -> str:
         after += f" ({missed} missed)"
     if campaign.verdict == "claim":
         return f"On the twin, yes: {campaign.hypothesis}, within the declared limits, {after}."
+    if campaign.verdict == "abstain" and campaign.steps:
+        weights = campaign.steps[-1].weights
+        leader = max(weights, key=lambda name: weights[name])
+        return (
+            f"On the twin, not within these limits: {plain_name(leader)} leads {after} (belief "
+            f"{_belief(weights[leader])}), but not every declared deviation from it is excluded, "
+            "so nothing is claimed."
+        )
     said = {
         "none": "none of the hypotheses describes what was read",
         "not separable": "no act that is allowed tells those left apart",
@@ -72,6 +80,10 @@ def outcome_text(done: Twinned) -> str:
         "continue": "nothing was decided",
     }[campaign.verdict]
     return f"On the twin, no: {said}, {after}."
+
+
+def _belief(weight: float) -> str:
+    return "above 99.9%" if weight > 0.999 else f"{weight:.1%}"
 
 
 def _limits(found: Rehearsal) -> str:
