@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
@@ -56,6 +58,12 @@ class SpatialLayout:
             self._prepare_grid(cells)
         else:
             self._prepare_bins()
+
+    @cached_property
+    def patch_step(self) -> float:
+        """Return the distance of neighbouring patches, in the unit of the centres."""
+        nearest = np.asarray(cKDTree(self.centers).query(self.centers, k=2)[0])[:, 1]
+        return float(np.median(nearest))
 
     def _prepare_grid(self, cells: Integers) -> None:
         rows, columns = (int(k) for k in cells.max(axis=0) + 1)

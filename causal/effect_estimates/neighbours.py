@@ -9,15 +9,9 @@ from scipy.spatial import cKDTree
 from physlearn.causal.spatial_layout import SpatialLayout
 
 
-def patch_step(layout: SpatialLayout) -> float:
-    """Return the distance of neighbouring patches, in the unit of the centres."""
-    nearest = np.asarray(cKDTree(layout.centers).query(layout.centers, k=2)[0])[:, 1]
-    return float(np.median(nearest))
-
-
 def neighbour_matrix(layout: SpatialLayout, distance_patches: float = 1.0) -> sparse.csr_matrix:
     """Return the matrix (n, n) with 1 for every pair up to `distance_patches` steps apart."""
-    reach = distance_patches * 1.1 * patch_step(layout)
+    reach = distance_patches * 1.1 * layout.patch_step
     pairs = cKDTree(layout.centers).query_pairs(reach, output_type="ndarray")
     row = np.concatenate([pairs[:, 0], pairs[:, 1]])
     column = np.concatenate([pairs[:, 1], pairs[:, 0]])

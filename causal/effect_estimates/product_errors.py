@@ -6,7 +6,6 @@ import numpy as np
 from scipy import signal
 from scipy.spatial import cKDTree
 
-from physlearn.causal.effect_estimates.neighbours import patch_step
 from physlearn.causal.spatial_layout import Floats, SpatialLayout
 
 MOST_STEPS = 24
@@ -47,7 +46,7 @@ def product_variance(layout: SpatialLayout, products: Floats) -> float:
 
 def _by_ring(layout: SpatialLayout, field: Floats) -> tuple[Floats, Floats]:
     """Return sums of products of pairs 1, 2, ... patches apart, both ways, and their numbers."""
-    step = patch_step(layout)
+    step = layout.patch_step
     extent = float(np.ptp(layout.centers, axis=0).max()) / step
     rings = int(np.clip(LARGEST_SHARE * extent, 2, MOST_STEPS))
     cells = layout.cells

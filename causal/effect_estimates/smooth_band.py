@@ -10,7 +10,7 @@ from scipy.interpolate import BSpline
 from scipy.sparse.linalg import SuperLU, splu
 
 from physlearn.causal.columns import Columns
-from physlearn.causal.effect_estimates.neighbours import neighbour_means, patch_step
+from physlearn.causal.effect_estimates.neighbours import neighbour_means
 from physlearn.causal.spatial_layout import Floats, SpatialLayout
 from physlearn.checks import NotIdentified
 
@@ -139,7 +139,7 @@ def _solver(basis: sparse.csr_matrix) -> SuperLU:
 
 def _tensor_splines(layout: SpatialLayout, spacing_patches: float) -> sparse.csr_matrix:
     """Return products of cubic B-splines at the centres, those without any patch left out."""
-    step = patch_step(layout)
+    step = layout.patch_step
     axes = []
     for axis in (0, 1):
         place = layout.centers[:, axis] / step
