@@ -27,6 +27,7 @@ LIBRARIES = (
 )  # fmt: skip
 EXTRAS = {
     "ase": (("ase",), "read and write ASE structures"),
+    "bluesky": (("bluesky", "ophyd"), "runs plans on a RunEngine"),
     "formats": (
         ("access2thematrix", "gsd", "gwyfile", "igor2", "rosettasciio", "sparse", "zarr"),
         "vendors' microscope files",

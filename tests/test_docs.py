@@ -34,6 +34,7 @@ def test_figures_links_and_tables_are_there(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_names_in_the_text_exist(page):
+    import physlearn.causal as causal
     import physlearn.datasets as datasets
     import physlearn.inference as inference
     import physlearn.lattice_models as models
@@ -43,6 +44,7 @@ def test_names_in_the_text_exist(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     called = set(re.findall(r"`(?:physlearn\.lattice_models\.)?([A-Za-z_]+)\(", text))
     known = {*models.__all__, *fields.__all__, *engines.METHODS}
-    known |= {*inference.__all__, *datasets.__all__}
+    known |= {*inference.__all__, *datasets.__all__, *causal.__all__}
+    known |= {name for name in dir(causal.ExperimentPlan) if not name.startswith("_")}
     methods = {"sweep", "simulate", "fit"}  # of objects and of examples
     assert sorted(called - known - methods) == []
