@@ -15,7 +15,7 @@ from benchmarks.planning.worlds import World, inside, world_of_laws
 
 __all__ = ["CHECKS", "calibration_error", "cells_of"]
 
-N_LAWS, N_TWINS = 500, 200
+N_LAWS, N_TWINS = 500, 500
 WRONG = 1.0 - THRESHOLD
 
 
