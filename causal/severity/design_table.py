@@ -19,7 +19,11 @@ __all__ = ["DesignTable", "action_coordinates", "design_table"]
 DECADES_FOR_LOG = 1.5
 """A positive argument that spans more decades than this is measured by its logarithm."""
 FAR = 3.0
-"""Distance, in ranges, between actions of different verbs: no deviation reaches from one on."""
+"""Distance, in ranges, between actions of different kinds: no deviation reaches from one on."""
+INDICES = frozenset({"patch", "site"})
+"""Numbers that only say which one: neighbours in number are no neighbours."""
+LABEL = "label"
+"""The text that names an act for its reader, and says nothing of what it does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,20 +174,29 @@ def action_coordinates(actions: Sequence[Action]) -> Floats:
 
     Numeric arguments, and the dose where it varies, each divided by its range; by the range of
     its logarithm where it is positive and spans more than 1.5 decades. Arguments that don't vary
-    are left out; actions of different verbs lie three ranges apart.
+    are left out; actions of different verbs, or with different texts (as which column is set),
+    lie three ranges apart. A `label`, and the number of a `patch` or `site`, are no coordinates:
+    they name an act or a place; x and y are.
 
     Examples
     --------
     >>> acts = [Action("change_bias", {"bias_V": b}, 0, 1, 1) for b in (-1.0, 0.0, 3.0)]
     >>> action_coordinates(acts).ravel().tolist()
     [0.0, 0.25, 1.0]
+    >>> ways = [Action("analyse", {"quantity": q}, 0, 1, 1) for q in ("strain", "polarisation")]
+    >>> action_coordinates(ways).ravel().tolist()
+    [0.0, 3.0]
     """
-    verbs = list(dict.fromkeys(a.verb for a in actions))
-    columns = [[FAR * verbs.index(a.verb) for a in actions]] if len(verbs) > 1 else []
-    names = dict.fromkeys(
-        name for a in actions for name, v in a.args.items() if not isinstance(v, str)
-    )
-    columns += [_scaled([a.args.get(name) for a in actions]) for name in names]
+    columns = [_kinds([a.verb for a in actions])]
+    names = dict.fromkeys(name for a in actions for name in a.args if name != LABEL)
+    for name in names:
+        values = [a.args.get(name) for a in actions]
+        texts = [v for v in values if isinstance(v, str)]
+        numbers = [None if isinstance(v, str) else v for v in values]
+        if texts:
+            columns.append(_kinds([v if isinstance(v, str) else None for v in values]))
+        if name not in INDICES and any(v is not None for v in numbers):
+            columns.append(_scaled(numbers))
     columns.append(_scaled([a.dose for a in actions]))
     varying = [c for c in columns if np.ptp(c) > 0]
     if not varying:
@@ -191,7 +204,13 @@ def action_coordinates(actions: Sequence[Action]) -> Floats:
     return np.array(varying, dtype=np.float64).T
 
 
-def _scaled(values: Sequence[float | str | None]) -> list[float]:
+def _kinds(values: Sequence[str | None]) -> list[float]:
+    """Return a place for each kind, three ranges apart in the order in which they come."""
+    places = {value: FAR * k for k, value in enumerate(dict.fromkeys(values))}
+    return [places[value] for value in values]
+
+
+def _scaled(values: Sequence[float | None]) -> list[float]:
     given = np.array([v for v in values if v is not None], dtype=np.float64)
     low, high = float(given.min()), float(given.max())
     logarithmic = low > 0 and math.log10(high / low) > DECADES_FOR_LOG

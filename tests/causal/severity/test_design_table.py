@@ -52,6 +52,29 @@ def test_coordinates_are_ranges_logarithms_and_verbs():
     assert action_coordinates(ACTIONS[:1]).tolist() == [[0.0]]
 
 
+def set_column(column, to, **more):
+    args = {"x": 1.0, "y": 1.0, "column": column, "to": to} | more
+    return Action("expose_site", args, 2.0, 1.0, 1.0)
+
+
+def test_texts_that_say_what_is_done_lie_apart_and_labels_do_not():
+    acts = [set_column(c, to) for c in ("driver", "response") for to in (-1.0, 1.0)]
+    places = action_coordinates(acts)
+    assert places.tolist() == [[0, 0], [0, 1], [3, 0], [3, 1]]
+    named = [set_column("driver", to, label=f"to {to}") for to in (-1.0, 1.0)]
+    assert action_coordinates(named).tolist() == [[0.0], [1.0]]
+    without = action_coordinates([*acts[:2], Action("expose_site", {"x": 1.0, "y": 1.0}, 2, 1, 1)])
+    assert np.abs(without[:2] - without[2]).max(axis=1).tolist() == [3, 3]
+    mixed = action_coordinates([set_column("driver", to) for to in (0.0, "dark", 2.0, "bright")])
+    apart = np.abs(mixed[:, None] - mixed[None]).max(axis=2)
+    assert apart[0].tolist() == [0, 3, 1, 6]
+
+
+def test_the_number_of_a_patch_is_no_coordinate_and_its_place_is():
+    acts = [set_column("driver", 1.0, x=float(k), patch=(7 * k) % 5, site=k) for k in range(5)]
+    assert action_coordinates(acts).ravel() == pytest.approx(np.arange(5) / 4)
+
+
 def test_bad_hypotheses_are_refused():
     with pytest.raises(InputError, match=r"shape \(5, 4\); got \(4, 5\)"):
         design_table([hypothesis(joint=lambda a, r, n: np.zeros((4, 5)))], ACTIONS, n_members=5)
