@@ -13,6 +13,7 @@ from physlearn.causal.actions import Action, ActionLibrary, strict_number
 from physlearn.causal.columns import Columns, prepare_columns
 from physlearn.causal.graphs import CausalGraph, GraphEdge
 from physlearn.causal.hypotheses import Hypothesis, Predict, Prediction, image_area
+from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import SpatialScore
 from physlearn.causal.support import in_support
 from physlearn.checks import InputError, NotIdentified
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 MIN_WEIGHT = 0.02
 SMALLEST_CHANGE = 0.4
 """Quantile of the changes down to which `exposures` goes."""
+SAME_CHANGE = 1e-9
+"""Changes closer than this share of the largest are alike."""
 
 
 def exposures(
@@ -49,7 +52,8 @@ def exposures(
         Value after exposure; the 5th percentile of the column when None.
     n_sites
         Number of patches, not neighbours of each other: from the largest change, which tells
-        most but may be like nothing seen, down to middling ones.
+        most but may be like nothing seen, down to middling ones. Where several change alike,
+        those nearest to a Halton sequence over the table are taken, so that they lie apart.
     cost
         Of one exposure, in the unit of the budget.
     dose_rate
@@ -85,15 +89,8 @@ def exposures(
     values = table.frame[column].to_numpy(dtype=np.float64)
     target = float(np.percentile(values, 5)) if to is None else strict_number("to", to)
     change = np.abs(values - target)
-    chosen: list[int] = []
-    for level in np.quantile(change, np.linspace(1.0, SMALLEST_CHANGE, n_sites)):
-        for patch in np.argsort(np.abs(change - level), kind="stable"):
-            near = np.linalg.norm(table.centers[chosen] - table.centers[patch], axis=1)
-            if change[patch] > 0 and (not chosen or near.min() >= 2.0 * table.patch_size):
-                chosen.append(int(patch))
-                break
     acts = []
-    for patch in chosen:
+    for patch in _spread_patches(table, change, int(n_sites)):
         dose = dose_per_unit * abs(float(values[patch]) - target)
         x, y = (float(v) for v in table.centers[patch])
         args: dict[str, float | int | str] = {
@@ -101,6 +98,32 @@ def exposures(
         }  # fmt: skip
         acts.append(Action("expose_site", args, dose, dose / dose_rate, cost, irreversible=True))
     return ActionLibrary(tuple(acts))
+
+
+def _spread_patches(table: PatchTable, change: Floats, n_sites: int) -> list[int]:
+    """Return patches from the largest change down, apart from each other and all over the table.
+
+    A picture has many patches of one composition: the first of them would all lie in its top rows.
+    """
+    from scipy.stats import qmc
+
+    low, high = table.centers.min(axis=0), table.centers.max(axis=0)
+    spots = low + qmc.Halton(2, scramble=False).fast_forward(1).random(n_sites) * (high - low)
+    chosen: list[int] = []
+    free = change > 0
+    levels = np.quantile(change, np.linspace(1.0, SMALLEST_CHANGE, n_sites))
+    for level, spot in zip(levels, spots, strict=True):
+        if not free.any():
+            break
+        off = np.where(free, np.abs(change - level), np.inf)
+        tied = np.flatnonzero(off <= off.min() + SAME_CHANGE * change.max())
+        away = np.linalg.norm(table.centers[tied] - spot, axis=1)
+        patch = int(tied[np.argmin(away)])
+        chosen.append(patch)
+        free &= np.linalg.norm(table.centers - table.centers[patch], axis=1) >= (
+            2.0 * table.patch_size
+        )
+    return chosen
 
 
 def hypotheses_from_graph(

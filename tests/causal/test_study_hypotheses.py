@@ -44,6 +44,21 @@ def test_exposures_reach_apart_and_stay_in_the_table(planted):
         exposures(table, "composition", dose_per_unit=0.0)
 
 
+def test_exposures_lie_all_over_a_table_whose_values_tie(grid):
+    values = np.random.default_rng(0).integers(0, 4, 400) / 4  # four kinds, 100 patches of each
+    table = PatchTable.from_frame(pd.DataFrame({"composition": values}), grid(20), 1.0)
+    acts = exposures(table, "composition", dose_per_unit=1.0, n_sites=12)
+    places = np.array([[a.number("x"), a.number("y")] for a in acts])
+    quarters = (places > 9.5) @ [1, 2]
+    assert np.bincount(quarters, minlength=4).min() >= 2  # of 12, three each if they were even
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)[np.triu_indices(12, 1)]
+    assert apart.min() >= 2.0
+    doses = [a.dose for a in acts]
+    assert doses == sorted(doses, reverse=True)
+    again = exposures(table, "composition", dose_per_unit=1.0, n_sites=12)
+    assert [a.args for a in again] == [a.args for a in acts]
+
+
 def test_predictions_are_total_effects_under_each_hypothesis(planted):
     scene = planted(32, 0, 0)
     table = scene.table
