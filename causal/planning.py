@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from operator import itemgetter
 
 import numpy as np
 
@@ -127,10 +128,15 @@ def plan_interventions(
         )
     candidates = [_candidate(action, questions, generator, library) for action in allowed]
     # an act that cannot be undone must at least tell two hypotheses apart by itself
-    candidates = [
+    worthwhile = [
         c for c in candidates if not c.action.irreversible or _widest(c, questions) >= APART
     ]
-    chosen, gains = _choose(candidates, questions, envelope, budget, int(n_steps))
+    chosen, gains = _choose(worthwhile, questions, envelope, budget, int(n_steps))
+    if not chosen and len(worthwhile) < len(candidates):
+        warnings.append(
+            f"{len(candidates) - len(worthwhile)} acts that cannot be undone are no steps: by "
+            f"itself none sets the means of two hypotheses {APART:g} standard deviations apart."
+        )
     warnings += _plan_notes(chosen, questions)
     plan = ExperimentPlan(
         steps=tuple(_step(c, g, questions, envelope) for c, g in zip(chosen, gains, strict=True)),
@@ -246,7 +252,8 @@ def _choose(
             if gain >= MIN_INFORMATION_NATS:
                 offers.append((value, gain, candidate))
         # nothing is changed for good while an act that changes nothing tells as much
-        harmless = max((o for o in offers if not o[2].action.irreversible), key=_gain, default=None)
+        mild = [offer for offer in offers if not offer[2].action.irreversible]
+        harmless = max(mild, key=itemgetter(1), default=None)
         if harmless is not None:
             offers = [
                 o for o in offers
@@ -262,10 +269,6 @@ def _choose(
         gains.append(best_gain)
         left = [c for c in left if c is not best]
     return chosen, gains
-
-
-def _gain(offer: tuple[float, float, _Candidate]) -> float:
-    return offer[1]
 
 
 def _doubt(beliefs: dict[str, SimulatedBelief], *candidates: _Candidate) -> float:

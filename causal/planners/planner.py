@@ -222,9 +222,13 @@ class Planner:
         return self._verdict
 
     def plan(self, n_steps: int = 5) -> ExperimentPlan:
-        """Return the next steps as a plan within what dose and budget are left."""
+        """Return the next steps as a plan within what dose and budget are left.
+
+        A step that cannot be undone must tell two hypotheses apart by itself; `ask` does not
+        insist on that. Without steps, the plan's warnings say why and what `ask` would ask.
+        """
         check_count("n_steps", n_steps, 1)
-        return rest_of_plan(self._setup, self._standing, n_steps)
+        return rest_of_plan(self._setup, self._standing, self._log, n_steps)
 
     def summary(self) -> pd.DataFrame:
         """Return one row for each question: what was asked, why, and what it changed."""

@@ -10,8 +10,12 @@ from physlearn.causal.actions import Action, ActionLibrary, SafetyEnvelope
 from physlearn.causal.experiment_plans.experiment_plan import ExperimentPlan
 from physlearn.causal.experiment_plans.plan_records import Declared, PlanHypothesis
 from physlearn.causal.hypotheses import Hypothesis, Prediction
+from physlearn.causal.planners.campaign_log import CampaignLog
 from physlearn.causal.planners.campaign_setup import CampaignSetup
+from physlearn.causal.planners.choose_act import choose_act
+from physlearn.causal.planners.explain import reason_for
 from physlearn.causal.planners.standing import Standing, envelope_refuses, weights_by_name
+from physlearn.causal.planners.stopping import verdict_of
 from physlearn.causal.planning import plan_interventions
 
 __all__ = ["rest_of_plan"]
@@ -19,8 +23,13 @@ __all__ = ["rest_of_plan"]
 LEAST_WEIGHT = 1e-9
 
 
-def rest_of_plan(setup: CampaignSetup, now: Standing, n_steps: int) -> ExperimentPlan:
-    """Return up to n steps within what is left, from the hypotheses as believed now."""
+def rest_of_plan(
+    setup: CampaignSetup, now: Standing, log: CampaignLog, n_steps: int
+) -> ExperimentPlan:
+    """Return up to n steps within what is left, from the hypotheses as believed now.
+
+    A step has to meet more than a question: a plan without steps says what `ask` would ask next.
+    """
     left = setup.budget - now.spent.cost
     acts = [
         setup.actions[j]
@@ -45,10 +54,24 @@ def rest_of_plan(setup: CampaignSetup, now: Standing, n_steps: int) -> Experimen
             believed, ActionLibrary(acts, now.library.attempts), _envelope_left(setup, now), left,
             n_steps=n_steps, rng=setup.seed,
         )  # fmt: skip
+    if not plan.steps:
+        plan = replace(plan, warnings=(*plan.warnings, *_asked_next(setup, now, log)))
     if setup.test is None:
         return plan
     declared = Declared("severity test", setup.test.digest, "sha256")
     return replace(plan, declared=(*plan.declared, declared))
+
+
+def _asked_next(setup: CampaignSetup, now: Standing, log: CampaignLog) -> tuple[str, ...]:
+    """Return what `ask` would ask next, in a sentence; nothing when it would ask nothing."""
+    if setup.stops and verdict_of(setup, now).kind != "continue":
+        return ("the campaign has its verdict: ask() asks nothing more.",)
+    pending = [(entry.act, entry.purpose) for entry in log.open]
+    choice = choose_act(setup, now, pending, len(log.entries) + 1)
+    if choice is None:
+        return ()
+    reason = reason_for(setup, now, choice.act, choice.purpose, choice.value)
+    return (f"ask() weighs spreads and single readouts, too, and asks next: {reason}",)
 
 
 def _believed(setup: CampaignSetup, now: Standing) -> list[Hypothesis]:

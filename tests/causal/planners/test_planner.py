@@ -229,6 +229,34 @@ def test_plan_of_what_is_left():
     assert json.loads(plan.to_json())["budget"] == 20.0
 
 
+def test_a_plan_without_steps_says_why_and_what_is_asked_next():
+    slopes = np.random.default_rng(1)
+    wide = slopes.choice([-1, 1], 2000) * slopes.uniform(0.25, 1.5, 2000)  # alike in mean alone
+    laws = [
+        Hypothesis(
+            name, 1.0, lambda a, rng, n, s=s: (s.mean() * a.number("to"), 0.2),
+            joint=lambda acts, rng, n, s=s: s[:n, None] * [a.number("to") for a in acts],
+            noise_sd=0.2,
+        )
+        for name, s in (("drives", wide), ("does not", np.zeros(2000)))
+    ]  # fmt: skip
+    acts = [
+        Action("expose_site", {"x": x, "y": 1.0, "to": 2.0}, 5.0, 1.0, 1.0, irreversible=True)
+        for x in (1.0, 5.0)
+    ]
+    planner = Planner(laws, acts, ENVELOPE, 20.0, rng=0)
+    plan = planner.plan()
+    assert not plan.steps
+    assert "2 acts that cannot be undone are no steps" in plan.warnings[0]
+    question = planner.ask()[0]
+    assert plan.warnings[-1].endswith(f"asks next: {question.reason}")
+    assert planner.plan().warnings[-1].endswith(f"asks next: {planner.ask()[0].reason}")
+    planner.tell(question.id, Outcome(2.5))
+    assert planner.verdict().kind == "claim"
+    assert planner.ask() == ()
+    assert "has its verdict" in planner.plan().warnings[-1]
+
+
 def test_library_keeps_its_attempts():
     library = ActionLibrary(ACTS, {"change_bias": (3, 7)})
     question = Planner(LINES, library, ENVELOPE, 9.0, rng=0).ask()[0]
