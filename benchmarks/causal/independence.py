@@ -230,9 +230,15 @@ def _slashed(values: Iterable[float | None]) -> str:
     return " / ".join("" if value is None else f"{value:.2f}" for value in values)
 
 
-def _line(row: Mapping[str, Any]) -> str:
+def _letters(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return a letter for each reason why answers were left open."""
+    reasons = dict.fromkeys(reason for row in rows for reason in row["undecided_because"])
+    return {reason: chr(ord("A") + k) for k, reason in enumerate(reasons)}
+
+
+def _line(row: Mapping[str, Any], letters: Mapping[str, str]) -> str:
     peers = [_slashed(row["peers"].get(name, {}).values()) for name in PEERS]
-    why = "; ".join(row["undecided_because"]) if row["must_decide"] or row["power"] else ""
+    why = ", ".join(letters[reason] for reason in row["undecided_because"])
     cells = [
         row["what"] + (" *" if row["must_decide"] else ""),
         str(row["n"]), f"{row['type_1']:.3f} ({row['bound']:.3f})",
@@ -245,6 +251,8 @@ def _line(row: Mapping[str, Any]) -> str:
 
 def independence_lines(cases: Mapping[str, Any]) -> list[str]:
     """Return the wide table of cells."""
+    every = (row for case in cases.values() for row in case.get("checks", []) if "bound" in row)
+    letters = _letters(every)
     lines = [
         "| world | null worlds | type-I (upper bound) | power at .1 / .2 / .3 | most that any test "
         "could have | decided at 0 / .3 | undecided because | "
@@ -256,8 +264,9 @@ def independence_lines(cases: Mapping[str, Any]) -> list[str]:
     for name, case in cases.items():
         if "failed" in case:
             lines.append(f"| {name} | FAILED: {case['failed']} |" + " |" * (len(PEERS) + 9))
-        lines += [_line(row) for row in case.get("checks", []) if "bound" in row]
-    return lines
+        lines += [_line(row, letters) for row in case.get("checks", []) if "bound" in row]
+    told = [f"| {letter} | {reason} |" for reason, letter in letters.items()]
+    return [*lines, "", "| | undecided because |", "|---|---|", *told] if told else lines
 
 
 def _worst(rows: Sequence[Mapping[str, Any]]) -> list[str]:
