@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["TIERS", "PatchTable"]
 
 TIERS = ("composition", "structure", "response")
+REQUIRED = ("frame", "centers", "patch_size")
 TEXTS = (
     "unit", "units", "tiers", "error_correlation_length", "patch_size", "overlap", "selection",
     "chosen_by_result", "derived", "flags", "errors_unknown", "metadata", "warnings",
@@ -79,7 +82,8 @@ class PatchTable:
     Raises
     ------
     InputError
-        For gaps, columns that are no numbers, or a tier that is not 0, 1 or 2.
+        For gaps, columns that are no numbers, a tier that is not 0, 1 or 2, or a covariance that
+        no errors have.
 
     Examples
     --------
@@ -123,16 +127,16 @@ class PatchTable:
             ("flags", self.flags), ("errors_unknown", self.errors_unknown),
         )  # fmt: skip
         for name, given in named:
+            _check_kind(name, given)
             unknown = [key for key in given if key not in columns]
             if unknown:
                 raise InputError(f"{name} must name columns of frame; {unknown[0]!r} is none.")
-        tiers = {name: int(tier) for name, tier in self.tiers.items()}
-        outside = [name for name, tier in tiers.items() if not 0 <= tier < len(TIERS)]
+        outside = [name for name, tier in self.tiers.items() if tier not in range(len(TIERS))]
         if outside:
             raise InputError(
-                f"tiers must be 0, 1 or 2; got {tiers[outside[0]]} for {outside[0]!r}."
+                f"tiers must be 0, 1 or 2; got {self.tiers[outside[0]]!r} for {outside[0]!r}."
             )
-        checked["tiers"] = tiers
+        checked["tiers"] = {name: int(tier) for name, tier in self.tiers.items()}
         checked["units"] = {name: str(self.units.get(name, "1")) for name in columns}
         if self.measurement_covariance is not None:
             covariance = check_array(
@@ -142,9 +146,16 @@ class PatchTable:
                 raise InputError(
                     f"measurement_covariance must hold 1 or {n} matrices, got {len(covariance)}."
                 )
+            _check_covariance(covariance, columns)
             checked["measurement_covariance"] = covariance
-        if not 0 <= self.overlap < 1:
+        if not isinstance(self.overlap, Real) or not 0 <= self.overlap < 1:
             raise InputError(f"overlap must be at least 0 and below 1; got {self.overlap!r}.")
+        if self.error_correlation_length is not None:
+            check_positive(
+                "error_correlation_length", self.error_correlation_length, allow_zero=True
+            )
+        if self.covariates is not None:
+            _check_kind("covariates", self.covariates)
         if self.covariates is not None and self.covariates.shape[1] == 0:
             # a file cannot tell a table without columns from none
             checked["covariates"] = None
@@ -153,10 +164,15 @@ class PatchTable:
                 raise InputError(f"covariates must have {n} rows, got {len(self.covariates)}.")
             checked["covariates"] = self.covariates.reset_index(drop=True).copy()
         checked["chosen_by_result"] = bool(self.chosen_by_result)
-        checked["derived"] = {name: tuple(map(str, of)) for name, of in self.derived.items()}
+        checked["derived"] = {
+            name: (of,) if isinstance(of, str) else tuple(map(str, of))
+            for name, of in self.derived.items()
+        }
         checked["flags"] = {name: str(text) for name, text in self.flags.items()}
         checked["errors_unknown"] = tuple(map(str, self.errors_unknown))
+        _check_kind("metadata", self.metadata)
         checked["metadata"] = dict(self.metadata)
+        _check_kind("warnings", self.warnings)
         checked["warnings"] = tuple(map(str, self.warnings))
         freeze(self, checked)
 
@@ -165,7 +181,14 @@ class PatchTable:
         cls, frame: pd.DataFrame, centers: ArrayLike, patch_size: float, **options: Any
     ) -> PatchTable:
         """Return the record of a plain table; ``options`` are the attributes above."""
-        return cls(frame, np.asarray(centers, dtype=np.float64), patch_size, **options)
+        _check_options(options)
+        try:
+            places = np.asarray(centers, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"centers must hold two numbers (x, y) for each patch; {error}."
+            ) from None
+        return cls(frame, places, patch_size, **options)
 
     @classmethod
     def from_rows(cls, frame: pd.DataFrame, **options: Any) -> PatchTable:
@@ -189,6 +212,8 @@ class PatchTable:
         >>> table.metadata["rows_independent"], table.n_patches
         (True, 3)
         """
+        _check_options(options)
+        _check_kind("frame", frame)
         across = int(np.ceil(np.sqrt(max(len(frame), 1))))
         cells = np.random.default_rng(0).permutation(len(frame))
         centers = np.stack([cells % across, cells // across], axis=1).astype(np.float64) + 0.5
@@ -298,10 +323,58 @@ class PatchTable:
         )
 
 
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse an option that the record does not have, and name the one that was meant."""
+    known = [name for name in PatchTable.__slots__ if name not in REQUIRED]
+    for name in options:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            meant = f"; did you mean {close[0]!r}?" if close else f": {', '.join(known)}."
+            raise InputError(f"{name!r} is no attribute of a PatchTable{meant}")
+
+
+def _check_kind(name: str, given: object) -> None:
+    """Refuse another type than the attribute has."""
+    import pandas as pd
+
+    if name in ("frame", "covariates"):
+        legal, wanted = isinstance(given, pd.DataFrame), "a pandas DataFrame"
+    elif name in ("errors_unknown", "warnings"):
+        legal = isinstance(given, Collection) and not isinstance(given, str)
+        wanted = "a tuple of texts"
+    else:
+        legal, wanted = isinstance(given, Mapping), "a mapping"
+    if not legal:
+        raise InputError(f"{name} must be {wanted}; got {type(given).__name__} {given!r:.60}.")
+
+
+def _check_covariance(covariance: NDArray[np.float64], columns: list[str]) -> None:
+    """Refuse matrices that are the covariance of no errors."""
+    variances = np.diagonal(covariance, axis1=1, axis2=2)
+    # a computed variance of nothing may come out a rounding error below zero
+    negative = variances < -1e-9 * np.abs(covariance).max()
+    if negative.any():
+        patch, column = (int(k) for k in np.argwhere(negative)[0])
+        raise InputError(
+            "measurement_covariance must hold variances of at least 0 on its diagonal; got "
+            f"{variances[patch, column]:g} for {columns[column]!r} in matrix {patch}."
+        )
+    largest = np.abs(covariance).max(axis=(1, 2), keepdims=True)
+    differs = np.abs(covariance - covariance.transpose(0, 2, 1)) > 1e-6 * largest
+    if differs.any():
+        patch, first, second = (int(k) for k in np.argwhere(differs)[0])
+        raise InputError(
+            "measurement_covariance must hold symmetric matrices; got "
+            f"{covariance[patch, first, second]:g} and {covariance[patch, second, first]:g} for "
+            f"{columns[first]!r} and {columns[second]!r} in matrix {patch}."
+        )
+
+
 def _checked_frame(given: pd.DataFrame) -> pd.DataFrame:
     """Return a copy of a table of numbers without gaps, columns named by texts."""
     import pandas as pd
 
+    _check_kind("frame", given)
     names = pd.Index([str(name) for name in given.columns], dtype=object)
     if names.duplicated().any():
         raise InputError(

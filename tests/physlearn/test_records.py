@@ -285,7 +285,24 @@ REFUSED = [
     (lambda: PatchTable(pd.DataFrame({"a": [1.0]}), [[0, 0]], 0.0), "patch_size must be"),
     (lambda: PatchTable(pd.DataFrame({"a": [1.0]}), [[0, 0]], 1.0, tiers={"b": 0}), "'b' is none"),
     (lambda: PatchTable(pd.DataFrame({"a": [1.0]}), [[0, 0]], 1.0, tiers={"a": 5}), "0, 1 or 2"),
+    (lambda: one_patch(tiers={"a": "structure"}), "0, 1 or 2; got 'structure' for 'a'"),
+    (lambda: one_patch(tiers={"a": 1.5}), "0, 1 or 2; got 1.5 for 'a'"),
+    (lambda: one_patch(tiers=None), "tiers must be a mapping; got NoneType"),
+    (lambda: one_patch(tier={"a": 1}), "'tier' is no attribute .* did you mean 'tiers'?"),
+    (lambda: PatchTable.from_rows(pd.DataFrame({"a": [1.0]}), tier={}), "did you mean 'tiers'"),
+    (lambda: PatchTable.from_rows("table.csv"), "frame must be a pandas DataFrame; got str"),
+    (lambda: PatchTable.from_frame({"a": [1.0]}, [[0, 0]], 1.0), "DataFrame; got dict"),
+    (lambda: PatchTable.from_frame(pd.DataFrame({"a": [1.0]}), ["x"], 1.0), "centers must hold"),
+    (lambda: one_patch(covariates=np.zeros((1, 1))), "covariates must be a pandas DataFrame"),
+    (lambda: one_patch(warnings="one"), "warnings must be a tuple of texts"),
+    (lambda: one_patch(overlap="half"), "overlap must be at least 0"),
+    (lambda: one_patch(error_correlation_length=-1), "error_correlation_length must be"),
+    (lambda: one_patch(measurement_covariance=[[[-0.1]]]), "got -0.1 for 'a' in matrix 0"),
 ]
+
+
+def one_patch(**options):
+    return PatchTable.from_frame(pd.DataFrame({"a": [1.0]}), [[0, 0]], 1.0, **options)
 
 
 @pytest.mark.parametrize(("make", "message"), REFUSED)
@@ -356,3 +373,19 @@ def test_a_patch_table_without_covariates_comes_back(tmp_path):
     assert table.covariates is None
     table.save(tmp_path / "table.nc")
     assert PatchTable.load(tmp_path / "table.nc").frame.equals(table.frame)
+
+
+def test_a_covariance_is_symmetric():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [0.0, 3.0]})
+    uneven = [[[1.0, 0.5], [0.0, 1.0]]]
+    with pytest.raises(InputError, match=r"symmetric matrices; got 0\.5 and 0 for 'a' and 'b'"):
+        PatchTable.from_rows(frame, measurement_covariance=uneven)
+    even = np.array([[[1.0, 0.5], [0.5, 1.0]]])
+    table = PatchTable.from_rows(frame, measurement_covariance=even)
+    assert np.array_equal(table.measurement_covariance, even)
+
+
+def test_one_source_of_a_derived_column_may_be_a_text():
+    frame = pd.DataFrame({"height": [1.0, 2.0], "slope": [0.0, 3.0]})
+    table = PatchTable.from_rows(frame, derived={"slope": "height"})
+    assert table.derived == {"slope": ("height",)}
