@@ -181,18 +181,26 @@ def settle_act(plan: ExperimentPlan, record: str | os.PathLike[str], outcome: Ou
 
 def _read_lines(record: ActRecord, path: Path) -> None:
     """Fill a record from its file; a last line cut short by a crash is taken off."""
+    if path.is_dir():
+        raise InputError(f"record must be the path of a file; {path} is a folder.")
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
+    try:
+        lines = [_line(text, path) for text in whole.decode("utf-8").splitlines()]
+    except UnicodeDecodeError:
+        raise InputError(f"record {path.name} is no record of acts: take another path.") from None
+    first = {"format": FORMAT, "plan": record.plan}
+    begins = bool(lines) or json.dumps(first).encode("utf-8").startswith(content)
+    if not begins or (lines and lines[0].get("format") != FORMAT):
+        raise InputError(f"record {path.name} is no record of acts: take another path.")
+    if lines and lines[0].get("plan") != record.plan:
+        raise InputError(f"record {path.name} is of another plan: take another path.")
+    # only now: a file that is something else must stay as it is
     if len(whole) < len(content):
         os.truncate(path, len(whole))
-    lines = [_line(text, path) for text in whole.decode("utf-8").splitlines()]
     if not lines:
-        record._write({"format": FORMAT, "plan": record.plan})
+        record._write(first)
         return
-    if lines[0].get("format") != FORMAT:
-        raise InputError(f"record {path.name} is no record of acts: take another path.")
-    if lines[0].get("plan") != record.plan:
-        raise InputError(f"record {path.name} is of another plan: take another path.")
     for line in lines[1:]:
         step, verb = str(line.get("step")), str(line.get("verb"))
         if line.get("status") == "begun":

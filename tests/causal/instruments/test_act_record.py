@@ -34,13 +34,30 @@ def test_an_act_is_begun_once(pulse_plan, tmp_path):
         ('{"format": "physlearn-act-record-1", "plan": "another"}\n', "is of another plan"),
         ('{"a": 1}\n', "is no record of acts"),
         ("no json\n", "must hold JSON lines"),
+        ("bias,readout\n1.0,0.3", "must hold JSON lines"),
+        ('{"a": 1}\n{"b": 2}', "is no record of acts"),
+        ("one line without an end", "is no record of acts"),
+        (b"\x89PNG\r\n\xff\xfe", "is no record of acts"),
     ],
 )
-def test_other_files_are_refused(content, said, pulse_plan, tmp_path):
+def test_other_files_are_refused_and_stay_as_they_are(content, said, pulse_plan, tmp_path):
     path = tmp_path / "acts.jsonl"
-    path.write_text(content)
+    content = content if isinstance(content, bytes) else content.encode()
+    path.write_bytes(content)
     with pytest.raises(InputError, match=said):
         open_record(pulse_plan, path)
+    assert path.read_bytes() == content
+    with pytest.raises(InputError, match="is a folder"):
+        open_record(pulse_plan, tmp_path)
+
+
+def test_a_first_line_cut_short_by_a_crash_is_written_anew(pulse_plan, tmp_path):
+    path = tmp_path / "acts.jsonl"
+    open_record(pulse_plan, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20])
+    assert open_record(pulse_plan, path).ended == []
+    assert path.read_bytes() == whole
 
 
 def test_nothing_to_settle_is_said(pulse_plan, tmp_path):
