@@ -26,16 +26,39 @@ def read_json(source: str | os.PathLike[str], kind: str) -> Any:
     Raises
     ------
     InputError
-        For text that is no JSON, or holds NaN or infinity.
+        For text that is no JSON, or holds NaN or infinity, and for what is no file of text.
     """
 
     def refuse(name: str) -> float:
         raise InputError(f"{kind} may hold finite numbers only; found {name}.")
 
+    if not isinstance(source, str | os.PathLike):
+        raise InputError(
+            f"source must be JSON text of {kind} or the path of a file; got "
+            f"{type(source).__name__}."
+        )
     text = str(source)
     if not text.lstrip().startswith("{"):
-        text = Path(source).read_text(encoding="utf-8")
+        text = file_text("source", source, kind)
     try:
         return json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise InputError(f"source must be JSON of {kind}; {error}.") from None
+
+
+def file_text(name: str, path: str | os.PathLike[str], kind: str) -> str:
+    """Return the text of a file; `name` is the argument and `kind` what it should hold, in errors.
+
+    Raises
+    ------
+    InputError
+        For a path at which no file of text lies.
+    """
+    if Path(path).is_dir():
+        raise InputError(f"{name} must be a file of {kind}; {os.fspath(path)!r} is a folder.")
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{name} {os.fspath(path)!r} must hold {kind}; it is no file of text."
+        ) from None

@@ -78,6 +78,8 @@ def check_arguments(verb: str, args: Mapping[str, Any]) -> dict[str, float | int
     >>> check_arguments("wait", {"wait_s": 5})
     {'wait_s': 5}
     """
+    if not isinstance(args, Mapping):
+        raise InputError(f"args must map names of arguments to values; got {args!r}.")
     if verb not in VERBS:
         raise InputError(f"verb must be one of {', '.join(VERBS)}; got {verb!r}.")
     for name in VERBS[verb] + TEXTS.get(verb, ()):

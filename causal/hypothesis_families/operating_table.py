@@ -163,6 +163,8 @@ def operating_table(
     if not isinstance(options, OperatingOptions):
         raise InputError(f"options must be OperatingOptions; got {type(options).__name__}.")
     check_count("n_runs", n_runs, 1)
+    if not isinstance(hypotheses, Iterable) or not isinstance(actions, Iterable):
+        raise InputError("hypotheses and actions must each be a row of records; got one record.")
     named = [h for h in hypotheses if h.name != NONE_OF_THESE]
     library = actions if isinstance(actions, ActionLibrary) else ActionLibrary(tuple(actions))
     _, seed = as_generator(rng)

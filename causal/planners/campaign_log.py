@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from physlearn.causal.json_files import read_json, write_json
+from physlearn.causal.json_files import file_text, read_json, write_json
 from physlearn.causal.outcomes.outcome import Outcome
 from physlearn.checks import InputError
 
@@ -108,6 +108,24 @@ class CampaignLog:
         return tuple(entry for entry in self.entries if entry.status != "not done")
 
 
+def state_path(state_file: str | os.PathLike[str]) -> Path:
+    """Return where the state is to stand.
+
+    Raises
+    ------
+    InputError
+        For what is no path of a file, or lies in no folder.
+    """
+    if not isinstance(state_file, str | os.PathLike) or not os.fspath(state_file):
+        raise InputError(f"state_file must be the path of a JSON file; got {state_file!r}.")
+    path = Path(state_file)
+    if not path.parent.is_dir():
+        raise InputError(
+            f"state_file must lie in a folder that exists; {os.fspath(path.parent)!r} does not."
+        )
+    return path
+
+
 def write_log(log: CampaignLog, path: str | os.PathLike[str]) -> None:
     """Write the log beside `path` and rename it there; refuse when another process changed it."""
     if Path(path).exists():
@@ -129,7 +147,9 @@ def read_log(path: str | os.PathLike[str]) -> CampaignLog:
     InputError
         For a file that is no such log, or was edited.
     """
-    content = read_json(Path(path).read_text(encoding="utf-8"), "a planner's state")
+    text = file_text("state_file", path, "a planner's state")
+    # any other beginning would be taken for the name of a file
+    content = read_json(text, "a planner's state") if text.lstrip().startswith("{") else None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"state_file {os.fspath(path)!r} must hold the format {FORMAT!r}.")
     claimed = content.pop("checksum", None)

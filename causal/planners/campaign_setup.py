@@ -146,6 +146,14 @@ def campaign_setup(
     seed: int,
 ) -> CampaignSetup:
     """Check what a campaign starts from and draw the members of its hypotheses."""
+    if not isinstance(actions, Iterable):
+        raise InputError(
+            f"actions must be a library or a row of Actions; got one {type(actions).__name__}."
+        )
+    if not isinstance(hypotheses, Iterable):
+        raise InputError(
+            f"hypotheses must be a row of Hypothesis records; got one {type(hypotheses).__name__}."
+        )
     library = actions if isinstance(actions, ActionLibrary) else ActionLibrary(tuple(actions))
     if not len(library):
         raise InputError("actions must hold at least one Action; got none.")

@@ -6,7 +6,6 @@ import os
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,13 @@ from physlearn.causal.experiment_plans.experiment_plan import ExperimentPlan
 from physlearn.causal.experiment_plans.plan_records import Expectation
 from physlearn.causal.hypotheses import Hypothesis
 from physlearn.causal.outcomes.outcome import Outcome
-from physlearn.causal.planners.campaign_log import CampaignLog, Entry, read_log, write_log
+from physlearn.causal.planners.campaign_log import (
+    CampaignLog,
+    Entry,
+    read_log,
+    state_path,
+    write_log,
+)
 from physlearn.causal.planners.campaign_setup import (
     CampaignSetup,
     PlannerOptions,
@@ -113,7 +118,7 @@ class Planner:
         options = PlannerOptions() if options is None else options
         if not isinstance(options, PlannerOptions):
             raise InputError(f"options must be PlannerOptions; got {type(options).__name__}.")
-        self._path = None if state_file is None else Path(state_file)
+        self._path = None if state_file is None else state_path(state_file)
         kept = read_log(self._path) if self._path is not None and self._path.exists() else None
         seed = as_generator(rng)[1] if kept is None or isinstance(rng, int) else kept.seed
         if kept is not None and seed != kept.seed:
@@ -190,6 +195,8 @@ class Planner:
         of the sample stay counted; otherwise they are given back. A result that comes after all
         is still taken.
         """
+        if not isinstance(done, bool):
+            raise InputError(f"done must be True or False; got {done!r}.")
         entry = self._entry(question_id)
         if entry.status != "open":
             raise InputError(f"question {question_id!r} is not open: it is {entry.status}.")
@@ -274,6 +281,8 @@ class Planner:
                 f"question {question_id!r} belongs to another planner; this one's begin with "
                 f"{self._log.key!r}."
             )
+        if isinstance(question_id, Question):
+            raise InputError("question_id must be a question's id; got a Question: give its .id.")
         raise InputError(
             f"question_id must be one that was asked ({len(self._log.entries)} so far); got "
             f"{question_id!r}."

@@ -34,3 +34,17 @@ def test_a_graph_with_an_endless_number_is_refused():
     text = CausalGraph.from_edges([("a", "b")]).to_json()
     with pytest.raises(InputError, match="a causal graph may hold finite numbers only"):
         CausalGraph.from_json(text.replace('"alpha": null', '"alpha": Infinity'))
+
+
+@pytest.mark.parametrize("source", [None, 7, b"{}"])
+def test_what_is_neither_text_nor_path_is_refused(source):
+    with pytest.raises(InputError, match="source must be JSON text of a test or the path"):
+        read_json(source, "a test")
+
+
+def test_folders_and_pictures_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"source must be a file of a test; .* is a folder"):
+        read_json(tmp_path, "a test")
+    (tmp_path / "picture.json").write_bytes(b"\x89PNG\xff\xfe")
+    with pytest.raises(InputError, match="must hold a test; it is no file of text"):
+        read_json(tmp_path / "picture.json", "a test")

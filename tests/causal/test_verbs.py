@@ -80,3 +80,9 @@ def test_acts_and_libraries_can_be_copied_and_sent():
         assert again == library
         with pytest.raises(TypeError):
             again.actions[0].args["x"] = 9.0
+
+
+@pytest.mark.parametrize("args", [None, 3.0, ["bias_V", 1.0]])
+def test_arguments_that_are_no_mapping_are_refused(args):
+    with pytest.raises(InputError, match="args must map names of arguments to values"):
+        Action("change_bias", args, 0.0, 1.0, 1.0)

@@ -185,3 +185,7 @@ def test_what_cannot_be_is_refused():
     )  # fmt: skip
     with pytest.raises(InputError, match=r"act 1 \(change_bias\) shows nothing. Leave it out"):
         operating_table([silent, other], _acts([1.0, 2.0]), ENVELOPE, 10.0, options=PLAIN)
+    with pytest.raises(InputError, match="must each be a row of records"):
+        operating_table(other, _acts([1.0]), ENVELOPE, 10.0)
+    with pytest.raises(InputError, match="must each be a row of records"):
+        operating_table([silent, other], _acts([1.0])[0], ENVELOPE, 10.0)

@@ -125,6 +125,10 @@ def test_two_tells_strangers_and_other_planners_are_refused():
         planner.tell(question.id + "9", Outcome(0.0))
     with pytest.raises(InputError, match="must be an Outcome"):
         planner.tell(question.id, 0.3)
+    with pytest.raises(InputError, match=r"got a Question: give its \.id"):
+        planner.tell(question, Outcome(0.3))
+    with pytest.raises(InputError, match="done must be True or False; got 'no'"):
+        planner.forget(question.id, done="no")
     assert planner.verdict().n_shots == 0
     planner.tell(question.id, Outcome(0.3))
     with pytest.raises(InputError, match=r"told already \(readout 0.3\)"):
@@ -268,6 +272,8 @@ def test_library_keeps_its_attempts():
     [
         ({"hypotheses": LINES[:1]}, "at least two"),
         ({"actions": ()}, "at least one Action"),
+        ({"actions": ACTS[0]}, "a row of Actions; got one Action"),
+        ({"hypotheses": LINES[0]}, "a row of Hypothesis records; got one Hypothesis"),
         ({"envelope": 3.0}, "envelope must be a SafetyEnvelope"),
         ({"budget": math.nan}, "budget must be a finite number"),
         ({"budget": True}, "budget must be a finite number"),

@@ -179,3 +179,22 @@ def test_file_is_plain_json_of_finite_numbers(tmp_path):
     assert json.loads(text)["format"] == "physlearn-planner-state-1"
     assert [p.name for p in tmp_path.iterdir()] == ["state.json"]
     assert time.time() - path.stat().st_mtime < 60
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"3", b"null", b"\x89PNG\r\n\xff\xfe\x00"])
+def test_what_is_no_state_is_refused_and_stays_as_it_is(content, tmp_path):
+    path = tmp_path / "state.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"state_file '.*state\.json' must hold"):
+        planner(path)
+    assert path.read_bytes() == content
+
+
+def test_what_is_no_path_of_a_file_is_refused(tmp_path):
+    for bad in (3, "", b"state.json"):
+        with pytest.raises(InputError, match="state_file must be the path of a JSON file"):
+            planner(bad)
+    with pytest.raises(InputError, match="is a folder"):
+        planner(tmp_path)
+    with pytest.raises(InputError, match="state_file must lie in a folder that exists"):
+        planner(tmp_path / "nowhere" / "state.json")
