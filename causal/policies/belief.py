@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SMALLEST_LOG_WEIGHT = -700.0
+FARTHEST_SDS = 1e150
 """Relative to the best member: a weight that a float still holds."""
 
 
@@ -113,7 +114,10 @@ class Belief:
         if np.isnan(expected).all():
             return self
         sd = noise_sd[self.hypothesis]
-        gained = self.log_weights - 0.5 * ((readout - expected) / sd) ** 2 - np.log(sd)
+        # a readout of 1e300, a wrong unit perhaps, is far from all: its square must stay finite
+        with np.errstate(over="ignore"):
+            away = np.clip((readout - expected) / sd, -FARTHEST_SDS, FARTHEST_SDS)
+        gained = self.log_weights - 0.5 * away**2 - np.log(sd)
         gained -= gained.max()
         gained = np.maximum(gained, SMALLEST_LOG_WEIGHT)
         return replace(self, log_weights=gained - np.log(np.exp(gained).sum()))

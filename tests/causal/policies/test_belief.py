@@ -126,3 +126,12 @@ def test_same_seed_same_members():
     first, second = (prior_belief(laws, ACTS, seed=5) for _ in range(2))
     assert isinstance(first, Belief)
     np.testing.assert_array_equal(first.expected, second.expected)
+
+
+@pytest.mark.parametrize("readout", [1e300, -1e308])
+def test_a_readout_beyond_all_expectation_leaves_finite_weights(readout):
+    belief = prior_belief([slope("weak", 0, 1), slope("strong", 1, 2)], ACTS, seed=5)
+    noise = belief.noise_sd[:, 0] * 1e-100
+    after = belief.after(belief.expected[:, 0], noise, readout)
+    assert np.isfinite(after.log_weights).all()
+    assert after.weights.sum() == pytest.approx(1.0)
