@@ -233,11 +233,17 @@ Reward = Callable[[Situation], Floats]
 
 def own_reward(reward: Reward, situation: Situation) -> Floats:
     """Return what a user's function gives, checked."""
-    values = np.asarray(reward(situation), dtype=np.float64)
+    given = np.asarray(reward(situation))
     n_actions = check_count("n_actions", len(situation.actions), 1)
-    if values.shape != (n_actions,) or np.isnan(values).any():
-        raise InputError(
-            f"the reward function must return {n_actions} numbers, one for each act (use "
-            f"{-math.inf} for acts not to be done); got shape {values.shape}."
-        )
+    wanted = (
+        f"the reward function must return {n_actions} numbers, one for each act (use {-math.inf} "
+        "for acts not to be done); got"
+    )
+    if given.shape != (n_actions,):
+        raise InputError(f"{wanted} shape {given.shape}.")
+    if given.dtype.kind not in "biuf":
+        raise InputError(f"{wanted} {given.dtype}, such as {given[0]!r}.")
+    values = given.astype(np.float64)
+    if np.isnan(values).any():
+        raise InputError(f"{wanted} NaN for act {int(np.isnan(values).argmax())}.")
     return values

@@ -195,6 +195,21 @@ def test_own_reward():
 
 
 @pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ([1.0, 2.0, math.nan, 3.0], "got NaN for act 2"),
+        (["x", "y", "z", "w"], "got <U1, such as"),
+        ([1j, 2j, 3j, 4j], "got complex128, such as"),
+        ([None] * 4, "got object, such as None"),
+        (None, r"got shape \(\)"),
+    ],
+)
+def test_own_reward_that_gives_no_numbers_is_told_what_it_gave(bad, said):
+    with pytest.raises(InputError, match=said):
+        act_values(situation(gaussian_members()), lambda s: bad)
+
+
+@pytest.mark.parametrize(
     ("bad", "message"),
     [
         ({"name": "clever"}, "policy must be one of"),
