@@ -213,15 +213,24 @@ def hypotheses_from_functions(
     >>> [h.name for h in hypotheses]
     ['linear', 'saturating']
     """
-    if not functions:
-        raise InputError("functions must hold at least one law.")
+    if not isinstance(functions, Mapping) or not functions:
+        raise InputError("functions must map at least one name to a law.")
     strict_number("noise_sd", noise_sd, above=0)
 
     def bound(law: Callable[[float], float]) -> Predict:
         def predict(action: Action, _rng: np.random.Generator, _n: int) -> Prediction:
             if argument not in action.args:
                 return None
-            return float(law(action.number(argument))), noise_sd
+            return _number_of(law(action.number(argument)), action), noise_sd
+
+        def _number_of(value: object, action: Action) -> float:
+            try:
+                return float(value)  # type: ignore[arg-type]
+            except (TypeError, ValueError):
+                raise InputError(
+                    f"the law of {argument!r} must return one number; got {value!r} at "
+                    f"{action.number(argument):g}."
+                ) from None
 
         return predict
 

@@ -97,7 +97,13 @@ def hypothesis_from_draws(
         answer = expected(action, members)
         if answer is None:
             return None
-        values = np.asarray(answer, dtype=np.float64)
+        given = np.asarray(answer)
+        if given.dtype.kind not in "biuf":
+            raise InputError(
+                f"hypothesis {name!r} must expect {n} finite numbers of {action.verb}; got "
+                f"{given.dtype}."
+            )
+        values = given.astype(np.float64)
         if values.shape != (n,) or not np.isfinite(values).all():
             raise InputError(
                 f"hypothesis {name!r} must expect {n} finite numbers of {action.verb}; got shape "
@@ -286,6 +292,13 @@ def _simulated(
 
 
 def _checked_draws(name: str, draws: Mapping[str, ArrayLike]) -> dict[str, Floats]:
+    if not isinstance(draws, Mapping):
+        raise InputError(
+            f"draws of {name!r} must map parameters to rows of numbers; got {type(draws).__name__}."
+        )
+    for key, values in draws.items():
+        if np.asarray(values).dtype.kind not in "biuf":
+            raise InputError(f"draws of {name!r} must be numbers; {key!r} is not.")
     held = {key: np.array(values, dtype=np.float64) for key, values in draws.items()}
     if not held:
         raise InputError(f"draws of {name!r} must hold at least one parameter; got none.")

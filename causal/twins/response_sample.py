@@ -11,6 +11,7 @@ import numpy as np
 
 from physlearn.causal.actions import Action
 from physlearn.causal.twins.sample_state import Area, Conditions, Floats, Response, TrueAct
+from physlearn.checks import InputError
 
 __all__ = ["ResponseSample"]
 
@@ -50,10 +51,26 @@ class ResponseSample:
     unit: str = "nm"
     verbs: tuple[str, ...] = ACTING_VERBS
 
+    def __post_init__(self) -> None:
+        for name in ("expected", "memory"):
+            law = getattr(self, name)
+            if not callable(law) and (name == "expected" or law is not None):
+                raise InputError(f"{name} must be a function; got {law!r}.")
+
     def prepare(self, rng: np.random.Generator) -> _ResponseState:
         """Return a fresh sample."""
         del rng  # nothing about it is random
         return _ResponseState(self)
+
+
+def _number(name: str, value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        # no InputError: a campaign takes those for acts that the twin refused
+        raise TypeError(
+            f"{name} must return one number, or NaN where nothing is read out; got {value!r}."
+        ) from None
 
 
 class _ResponseState:
@@ -68,9 +85,9 @@ class _ResponseState:
         if math.isfinite(act.x) and "x" in args:
             args |= {"x": act.x, "y": act.y}
         done = Action(act.verb, args, act.dose, act.duration_s, 1.0)
-        value = float(self._sample.expected(done))
+        value = _number("expected", self._sample.expected(done))
         if self._sample.memory is not None:
-            value += float(self._sample.memory(tuple(self._past), done))
+            value += _number("memory", self._sample.memory(tuple(self._past), done))
         self._past.append(done)
         return Response(value if math.isfinite(value) else None)
 

@@ -64,3 +64,10 @@ def test_bad_hypotheses():
         with_none_of_these([Hypothesis("a", 1, constant(0))] * 2)
     with pytest.raises(InputError, match="functions"):
         hypotheses_from_functions({}, argument="bias_V", noise_sd=1.0)
+    with pytest.raises(InputError, match="functions must map"):
+        hypotheses_from_functions([abs], argument="bias_V", noise_sd=1.0)
+    for answer in ("x", None, 1j):
+        laws = {"odd": lambda bias, answer=answer: answer}
+        odd = hypotheses_from_functions(laws, argument="bias_V", noise_sd=1.0)[0]
+        with pytest.raises(InputError, match="the law of 'bias_V' must return one number; got"):
+            odd.mean_sd(BIAS, 0)

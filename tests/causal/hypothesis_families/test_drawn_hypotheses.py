@@ -108,6 +108,8 @@ def test_a_simulator_runs_once_an_act_and_sees_its_own_scatter():
         ({}, "at least one parameter; got none"),
         ({"a": [1.0, 2.0], "b": [1.0]}, "must have one length"),
         ({"a": [1.0, np.nan]}, "'a' is not in draw 1"),
+        ({"a": ["x", "y"]}, "must be numbers; 'a' is not"),
+        ([1.0, 2.0], "must map parameters to rows of numbers; got list"),
     ],
 )
 def test_draws_that_cannot_be_are_refused(draws, said):
@@ -119,6 +121,9 @@ def test_answers_that_cannot_be_are_refused():
     short = hypothesis_from_draws("h", {"a": np.ones(5)}, lambda a, p: 1.0, noise_sd=1.0)
     with pytest.raises(InputError, match="'h' must expect 5 finite numbers of change_bias"):
         short.mean_sd(ACTS[0], 0)
+    unreal = hypothesis_from_draws("h", {"a": np.ones(5)}, lambda a, p: 1j * p["a"], noise_sd=1.0)
+    with pytest.raises(InputError, match="5 finite numbers of change_bias; got complex128"):
+        unreal.mean_sd(ACTS[0], 0)
     with pytest.raises(InputError, match="noise_sd must be above 0"):
         hypothesis_from_draws("h", {"a": np.ones(5)}, lambda a, p: p["a"], noise_sd=0.0)
     broken = hypothesis_from_simulator(

@@ -7,6 +7,7 @@ from physlearn.causal.actions import Action
 from physlearn.causal.twins.atom_sample import AtomSample
 from physlearn.causal.twins.digital_twin import DigitalTwin
 from physlearn.causal.twins.ising_sample import IsingSample
+from physlearn.causal.twins.response_sample import ResponseSample
 from physlearn.causal.twins.sample_state import Conditions
 from physlearn.causal.twins.structural_sample import StructuralSample
 from physlearn.causal.twins.wall_sample import WallSample
@@ -288,3 +289,22 @@ def test_families_of_mechanisms():
 def test_samples_refuse_what_cannot_be(make, match):
     with pytest.raises(InputError, match=match):
         make()
+
+
+@pytest.mark.parametrize("answer", ["x", None, np.ones(3)])
+def test_a_hidden_law_that_gives_no_number_is_named(answer):
+    # a TypeError, for a campaign takes an InputError for an act that the twin refused
+    for hidden in (
+        ResponseSample(lambda act: answer),
+        ResponseSample(lambda act: 1.0, memory=lambda past, act: answer),
+    ):
+        twin = DigitalTwin(hidden)
+        with pytest.raises(TypeError, match="must return one number, or NaN where nothing"):
+            twin.do(bias(1.0))
+
+
+def test_a_hidden_law_must_be_a_function():
+    with pytest.raises(InputError, match="expected must be a function; got 3"):
+        ResponseSample(3)
+    with pytest.raises(InputError, match="memory must be a function; got 3"):
+        ResponseSample(lambda act: 1.0, memory=3)
