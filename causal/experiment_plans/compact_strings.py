@@ -124,6 +124,8 @@ def plan_to_string(plan: ExperimentPlan, *, vocabulary: PlanVocabulary = DEFAULT
     >>> plan_to_string(plan_from_string("ti00zz9u", envelope, 60.0))
     't i00zz9'
     """
+    if not isinstance(plan, ExperimentPlan):
+        raise InputError(f"plan must be an ExperimentPlan; got {type(plan).__name__}.")
     if plan.starts != vocabulary.starts:
         raise InputError(f"starts must be that of the vocabulary; got {plan.starts}.")
     grid = StringGrid(plan.envelope, vocabulary)

@@ -105,6 +105,11 @@ class InstrumentAdapter:
         self._events.append(begun)
         try:
             reported = self._do_act(action)
+            if reported is not None and not isinstance(reported, Mapping):
+                raise InputError(
+                    "do_act must return None, or names of arguments with the numbers read back; "
+                    f"got {reported!r}."
+                )
             outcome = self._outcome(action, reported or {}, begun["time_s"])
         except BaseException:
             self._events.append({**begun, "time_s": self._now(), "status": "failed"})
@@ -212,6 +217,10 @@ class InstrumentAdapter:
         if isinstance(seen, Outcome):
             return seen
         commanded = {k: float(v) for k, v in action.args.items() if not isinstance(v, str)}
+        if getattr(seen, "size", 1) != 1:
+            raise InputError(
+                f"read_out must return one number, None or an Outcome; got shape {seen.shape}."
+            )
         plain = seen.item() if hasattr(seen, "item") else seen
         return Outcome(
             plain, commanded=commanded, reported=dict(reported), dose=action.dose,

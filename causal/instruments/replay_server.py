@@ -154,6 +154,8 @@ def replayed_instrument(
     """
     if not isinstance(address, str) or not address.startswith("http://127.0.0.1:"):
         raise InputError(f"address must be http://127.0.0.1:port; got {address!r}.")
+    if not callable(measure):
+        raise InputError(f"measure must be a function of a picture; got {measure!r}.")
     server: Any = rpc.ServerProxy(address, use_builtin_types=True)
 
     def do_act(action: Action) -> None:

@@ -219,3 +219,5 @@ def test_bad_input():
     ):
         with pytest.raises(InputError, match=words):
             PlanVocabulary(**options)
+    with pytest.raises(InputError, match="plan must be an ExperimentPlan; got NoneType"):
+        plan_to_string(None)

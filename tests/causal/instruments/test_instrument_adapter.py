@@ -1,5 +1,6 @@
 """Two functions make an instrument that keeps limits, gates and its record."""
 
+import numpy as np
 import pytest
 
 from physlearn.causal import (
@@ -146,3 +147,15 @@ def test_arguments_of_other_types_are_refused():
         InstrumentAdapter(len, len, envelope=None)
     with pytest.raises(InputError, match="tip must be"):
         InstrumentAdapter(len, len, envelope=envelope, tip="lost")
+
+
+def test_answers_of_the_two_functions_that_cannot_be_are_named():
+    envelope = SafetyEnvelope(9.0, (0, 0, 9, 9), bias_limits_volt=(-3, 3))
+    act = Action("change_bias", {"bias_V": 1.0}, 1.0, 1.0, 1.0)
+    for bad in ("x", [1.0], True, Outcome(1.0)):
+        adapter = InstrumentAdapter(lambda a, bad=bad: bad, lambda a: 1.0, envelope=envelope)
+        with pytest.raises(InputError, match="do_act must return None, or names of arguments"):
+            adapter.do(act)
+    adapter = InstrumentAdapter(lambda a: None, lambda a: np.ones(3), envelope=envelope)
+    with pytest.raises(InputError, match=r"read_out must return one number.*got shape \(3,\)"):
+        adapter.do(act)

@@ -83,3 +83,8 @@ def test_a_measure_that_gives_no_number_is_refused(server):
     instrument = replayed_instrument(server.address, lambda seen: float("nan"))
     with pytest.raises(InputError, match=r"measure\(picture\) must be a finite number"):
         instrument.do(image(0, 0, 8, 8))
+
+
+def test_a_measure_that_is_no_function_is_refused(server):
+    with pytest.raises(InputError, match="measure must be a function of a picture; got 3"):
+        replayed_instrument(server.address, 3)
