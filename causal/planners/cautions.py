@@ -8,11 +8,30 @@ from physlearn.causal.planners.campaign_log import CampaignLog
 from physlearn.causal.planners.campaign_setup import CampaignSetup
 from physlearn.causal.planners.explain import name_of
 from physlearn.causal.planners.readings import FEWEST_MEMBERS, act_as_done
-from physlearn.causal.planners.standing import Standing
+from physlearn.causal.planners.standing import Standing, weights_by_name
 
-__all__ = ["cautions"]
+__all__ = ["answers_changed", "cautions"]
 
 BELIEVED = 0.05
+ROUNDING = 1e-3
+
+
+def answers_changed(setup: CampaignSetup, log: CampaignLog, now: Standing) -> tuple[str, ...]:
+    """Return a sentence where the hypotheses of a resumed campaign answer otherwise than before.
+
+    The state file holds their names, not their functions; the weights that it holds show it.
+    """
+    told = [entry for entry, _ in log.told]
+    if not told or len(told[-1].weights) != len(setup.prior.names):
+        return ()
+    weights = weights_by_name(setup, now)
+    for before, (name, weight) in zip(told[-1].weights, weights.items(), strict=True):
+        if abs(weight - before) > ROUNDING:
+            return (
+                f"the hypotheses answer otherwise than when the state was written: the weight of "
+                f"{name!r} was {before:.3g} and is {weight:.3g} with the same readouts.",
+            )
+    return ()
 
 
 def cautions(setup: CampaignSetup, log: CampaignLog, now: Standing) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from physlearn.causal.planners.campaign_setup import (
     PlannerOptions,
     campaign_setup,
 )
-from physlearn.causal.planners.cautions import cautions
+from physlearn.causal.planners.cautions import answers_changed, cautions
 from physlearn.causal.planners.choose_act import choose_act
 from physlearn.causal.planners.explain import reason_for
 from physlearn.causal.planners.question import Question
@@ -139,6 +139,7 @@ class Planner:
         self._to_repeat = sorted(self._resumed)
         self._standing: Standing = standing(self._setup, self._log)
         self._verdict: Verdict | None = None
+        self._changed = answers_changed(self._setup, self._log, self._standing)
 
     def ask(self, n: int = 1) -> tuple[Question, ...]:
         """Return up to n questions: fewer, or none, once there is a verdict or nothing is left."""
@@ -220,7 +221,7 @@ class Planner:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences that a reader must know: acts left out, strays, lost results, thin members."""
-        return cautions(self._setup, self._log, self._standing)
+        return (*self._changed, *cautions(self._setup, self._log, self._standing))
 
     def verdict(self) -> Verdict:
         """Return what the readouts so far allow to say; its kind is "continue" until it stops."""

@@ -13,6 +13,7 @@ import pytest
 from physlearn.causal import Action, Hypothesis, Outcome, Planner, SafetyEnvelope
 from physlearn.causal.planners import planner as planner_module
 from physlearn.causal.planners.campaign_log import read_log
+from physlearn.causal.severity.options import SeverityOptions
 from physlearn.checks import InputError
 
 ENVELOPE = SafetyEnvelope(100.0, (0, 0, 1, 1), bias_limits_volt=(-9, 9))
@@ -198,3 +199,20 @@ def test_what_is_no_path_of_a_file_is_refused(tmp_path):
         planner(tmp_path)
     with pytest.raises(InputError, match="state_file must lie in a folder that exists"):
         planner(tmp_path / "nowhere" / "state.json")
+
+
+@pytest.mark.parametrize("severity", [None, SeverityOptions(reference_every=2)])
+def test_a_law_that_changed_under_its_name_is_said(severity, tmp_path):
+    path = tmp_path / "state.json"
+    campaign = planner(path, severity=severity)
+    for reported in (None, 0.9, None, 1.25):
+        lost, undone, told = campaign.ask(3)
+        read = {} if reported is None else {"bias_V": reported}
+        campaign.tell(told.id, Outcome(told.action.number("bias_V"), reported=read))
+        campaign.forget(lost.id)
+        campaign.forget(undone.id, done=False)
+        assert planner(path, severity=severity).warnings == campaign.warnings
+    swapped = (LAWS[0], line("steep", -3.0), LAWS[2])
+    changed = planner(path, severity=severity, hypotheses=swapped)
+    assert "the weight of" in changed.warnings[0]
+    assert "with the same readouts" in changed.warnings[0]
