@@ -11,6 +11,7 @@ from physlearn.causal.actions import Action
 from physlearn.causal.outcomes.outcome import Outcome
 from physlearn.causal.twins.campaigns import Campaign, CampaignStep
 from physlearn.causal.twins.digital_twin import DigitalTwin
+from physlearn.causal.twins.twin_world import TwinOpened
 from physlearn.checks import InputError, check_count
 
 __all__ = ["AskTell", "run_campaign"]
@@ -168,6 +169,8 @@ def _answer(twin: DigitalTwin, action: Action, pending: list[tuple[Action, Outco
         return outcome
     try:
         return twin.do(action)
+    except TwinOpened:
+        raise
     except InputError as refusal:
         return Outcome(None, succeeded=False, dose=0.0, note=str(refusal))
 

@@ -29,7 +29,7 @@ from physlearn.causal.twins.scan_picture import Scan, analyse_picture, as_pictur
 from physlearn.causal.twins.stage import Landing, Stage
 from physlearn.checks import InputError
 
-__all__ = ["MAP_PIXELS", "World", "carry_out", "refuse"]
+__all__ = ["MAP_PIXELS", "TwinOpened", "World", "carry_out", "refuse"]
 
 OWN_VERBS = (
     "image", "scan_again", "move", "change_focus", "wait", "tune", "approach", "withdraw",
@@ -73,12 +73,16 @@ class World:
     tables: list[Any] = field(default_factory=list)
 
 
+class TwinOpened(InputError):  # noqa: N818 -- it names the finding
+    """The truth was read: no act follows, and no campaign."""
+
+
 def refuse(world: World, action: Action) -> None:
     """Refuse what cannot be done, before anything moves."""
     if not isinstance(action, Action):
         raise InputError(f"action must be an Action; got {action!r}.")
     if world.is_open:
-        raise InputError("the twin's truth was opened by reveal(); make a new twin to go on.")
+        raise TwinOpened("the twin's truth was opened by reveal(); make a new twin to go on.")
     verb = action.verb
     if verb not in OWN_VERBS and verb not in world.sample.verbs:
         raise InputError(

@@ -193,3 +193,11 @@ def test_files_that_are_no_campaigns_are_refused(tmp_path):
     with pytest.raises(InputError, match="neither"):
         Campaign.from_json(tmp_path / "nothing.json")
     assert Campaign.from_json(path) == campaign
+
+
+def test_a_twin_whose_truth_was_read_takes_no_campaign():
+    opened, asking = twin(), planner()
+    opened.reveal()
+    with pytest.raises(InputError, match=r"opened by reveal\(\); make a new twin"):
+        run_campaign(asking, opened)
+    assert asking.told_ids == ()
