@@ -114,6 +114,8 @@ def open_record(plan: ExperimentPlan, path: str | os.PathLike[str] | None) -> Ac
                 "be done twice after a crash; got None."
             )
         return ActRecord(plan.checksum, None)
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"record must be the path of a file; got {path!r}.")
     made = ActRecord(plan.checksum, Path(path))
     place = Path(path)
     if not place.exists():

@@ -178,6 +178,8 @@ class InstrumentAdapter:
                  if s.human_gate or s.action.irreversible]  # fmt: skip
         if gated and approve is None:
             raise InputError(f"approve must be a function, as {gated[0]} needs a person; got None.")
+        if approve is not None and not callable(approve):
+            raise InputError(f"approve must be a function or None; got {approve!r}.")
         book = open_record(plan, record)
         if book.ended:
             self._tip_must_be(book.tip_after(plan.starts.tip))

@@ -13,6 +13,9 @@ from physlearn.checks import InputError, check_count
 __all__ = ["Outcome"]
 
 
+LARGEST_READOUT = 1e100
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one act: its readout, whether it worked, and what the instrument read back.
@@ -70,6 +73,11 @@ class Outcome:
             raise InputError(f"succeeded must be True or False; got {self.succeeded!r}.")
         if self.readout is not None:
             object.__setattr__(self, "readout", strict_number("readout", self.readout))
+            if abs(self.readout) > LARGEST_READOUT:
+                raise InputError(
+                    f"readout must lie within -{LARGEST_READOUT:g} to {LARGEST_READOUT:g}, so that "
+                    f"its square is a number; got {self.readout!r}: see its unit."
+                )
         if self.readout_sd is not None:
             if self.readout is None:
                 raise InputError("readout_sd must come with a readout; got no readout.")

@@ -159,3 +159,14 @@ def test_answers_of_the_two_functions_that_cannot_be_are_named():
     adapter = InstrumentAdapter(lambda a: None, lambda a: np.ones(3), envelope=envelope)
     with pytest.raises(InputError, match=r"read_out must return one number.*got shape \(3,\)"):
         adapter.do(act)
+
+
+def test_an_approval_that_is_no_function_is_refused_before_the_first_act(pulse_plan, tmp_path):
+    bench = Bench()
+    adapter = bench.adapter(pulse_plan.envelope)
+    with pytest.raises(InputError, match="approve must be a function or None; got True"):
+        adapter.run(pulse_plan, record=tmp_path / "r", approve=True)
+    with pytest.raises(InputError, match="record must be the path of a file; got 3"):
+        adapter.run(pulse_plan, record=3, approve=yes)
+    assert bench.done == []
+    assert not list(tmp_path.iterdir())

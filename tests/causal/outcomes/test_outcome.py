@@ -35,6 +35,7 @@ def test_plain_dict_and_back():
         ({"readout": 1.0, "reported": {"x": math.nan}}, "reported"),
         ({"readout": 1.0, "commanded": [1.0]}, "commanded"),
         ({"readout": 1.0, "note": 3}, "note"),
+        ({"readout": -1e300}, r"readout must lie within -1e\+100 to 1e\+100"),
         ({"readout": 1.0, "reading": 3}, "reading"),
         ({}, "readout"),
     ],
