@@ -274,6 +274,9 @@ def canonical_correlation(
     from sklearn.cross_decomposition import CCA
 
     require_table(table)
+    for name, given in (("first_columns", first_columns), ("second_columns", second_columns)):
+        if isinstance(given, str):
+            raise InputError(f"{name} must be a list of columns; got {given!r}.")
     first, second = list(first_columns), list(second_columns)
     if not first or not second:
         raise InputError("first_columns and second_columns must name at least one column each.")

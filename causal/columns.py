@@ -162,6 +162,11 @@ def require_table(table: object) -> None:
 def table_tiers(table: PatchTable, tiers: Mapping[str, int] | None) -> dict[str, int]:
     """Return the tier of each column; those given here win over the table's own."""
     merged = dict(table.tiers)
+    if tiers is not None and not isinstance(tiers, Mapping):
+        raise InputError(
+            "tiers must be a mapping from column to tier, for example {'strain': 1}; got "
+            f"{type(tiers).__name__} {tiers!r:.60}."
+        )
     for name, tier in (tiers or {}).items():
         if name not in table.columns:
             raise InputError(f"tiers must name columns of the table; {name!r} is none.")

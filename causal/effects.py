@@ -199,6 +199,11 @@ def prepared(
 def _columns_of(
     table: PatchTable, graph: CausalGraph | nx.DiGraph, cause: str, outcome: str
 ) -> list[str]:
+    if not isinstance(graph, CausalGraph | nx.Graph):
+        raise InputError(
+            "graph must be a CausalGraph or a networkx.DiGraph, for example "
+            f"CausalGraph.from_edges([({cause!r}, {outcome!r})]); got {type(graph).__name__}."
+        )
     nodes = list(graph.columns) if isinstance(graph, CausalGraph) else list(graph.nodes)
     for name in (cause, outcome):
         if name not in table.columns:

@@ -43,7 +43,8 @@ class GraphEdge:
     frequency
         Share of half-samples (spatial blocks) with this adjacency. Not a probability.
     partial_correlation, p_value
-        Of the test that came closest to removing the edge.
+        Of the test that came closest to removing the edge. The correlation is NaN where noise
+        leaves too little variance of a column to divide by.
     reason
         Why it is undecided.
     direction_frequency
@@ -187,7 +188,17 @@ class CausalGraph:
         return next((e for e in self.edges if {e.source, e.target} == pair), None)
 
     def causes_of(self, column: str) -> list[str]:
-        """Return the columns that an edge, present and directed, claims as direct causes."""
+        """Return the columns that an edge, present and directed, claims as direct causes.
+
+        Raises
+        ------
+        InputError
+            For a name that is no node of the graph.
+        """
+        if column not in self.columns:
+            raise InputError(
+                f"column must be a node of the graph ({', '.join(self.columns)}); got {column!r}."
+            )
         return [e.source for e in self.edges if e.target == column and e.is_cause_claim]
 
     def summary(self) -> pd.DataFrame:

@@ -11,7 +11,11 @@ import numpy as np
 from scipy import fft, stats
 
 from physlearn.causal.columns import Columns, prepare_columns, require_table
-from physlearn.causal.effect_estimates.effect_records import Effect, EffectOptions
+from physlearn.causal.effect_estimates.effect_records import (
+    Effect,
+    EffectOptions,
+    require_effect,
+)
 from physlearn.causal.effect_estimates.held_slope import held_slope
 from physlearn.causal.effect_estimates.slopes import Slope, back_door_slope
 from physlearn.causal.effect_estimates.smooth_confounders import (
@@ -125,6 +129,7 @@ def refute(
     [True, True, True]
     """
     require_table(table)
+    require_effect(effect)
     if not effect.identified:
         raise NotIdentified(f"there is no effect to check: {effect.reason}")
     if effect.strategy != "back-door":

@@ -42,7 +42,15 @@ def require_patches(table: PatchTable) -> None:
             f"{touching_patches(table)} that only touch; at least {MIN_PATCHES} of those are "
             "needed to say anything about dependence: use smaller patches or more images."
         )
-    n_places = len(np.unique(table.centers, axis=0))
+    places, counts = np.unique(table.centers, axis=0, return_counts=True)
+    n_places = len(places)
+    if n_places < n and (table.covariates is None or "frame" not in table.covariates):
+        x, y = places[counts.argmax()]
+        raise NotIdentified(
+            f"the table holds {n} patches at {n_places} places ({counts.max()} of them at "
+            f"x = {x:g}, y = {y:g}): patches of one place are no independent evidence; keep one "
+            "patch a place, or, where rows have no place, use PatchTable.from_rows."
+        )
     if n_places < n:
         raise NotIdentified(
             f"the table holds {n} patches at {n_places} places (frames of a video): patches of one "

@@ -184,6 +184,11 @@ def check_do(do: Mapping[str, ArrayLike], rows: Integers, n_patches: int) -> dic
     As many values as rows are those of the rows, in their order, also where these are a table's.
     """
     n = len(rows)
+    if do is not None and not isinstance(do, Mapping):
+        raise InputError(
+            f"do must be a mapping from column to value, for example {{'composition': 0.3}}; got "
+            f"{type(do).__name__} {do!r:.60}."
+        )
     if not do:
         raise InputError("do must set at least one column, for example {'composition': 0.3}.")
     result = {}

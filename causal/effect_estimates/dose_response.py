@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -146,12 +147,13 @@ def dose_response(
     columns, _ = prepared(table, graph, cause, outcome, (0.0, 1.0))
     measured = table.frame[cause].to_numpy()
     low, high = np.percentile(measured, OUTER)
-    start = float(np.median(measured)) if reference is None else float(reference)
-    if not measured.min() <= start <= measured.max():
+    start = float(np.median(measured)) if reference is None else reference
+    if not isinstance(start, Real) or not measured.min() <= start <= measured.max():
         raise InputError(
-            f"reference must lie in the range of {cause}, {measured.min():.4g} to "
-            f"{measured.max():.4g}; got {start:.4g}."
+            f"reference must be a number in the range of {cause}, {measured.min():.4g} to "
+            f"{measured.max():.4g}; got {reference!r}."
         )
+    start = float(start)
     generator, _ = as_generator(rng)
     warnings = [*columns.warnings, *selection_notes(table, columns.names)]
     empty = np.empty(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from scipy import stats
@@ -128,6 +129,8 @@ class EffectMember:
 
 def t_interval(mean: float, sd: float, freedom: float, mass: float) -> tuple[float, float]:
     """Return the equal-tailed interval of a t law; a point where nothing scatters."""
+    if not isinstance(mass, Real) or not 0 < mass < 1:
+        raise InputError(f"mass must lie between 0 and 1; got {mass!r}.")
     if sd == 0:
         return mean, mean
     low, high = stats.t.interval(mass, freedom, mean, sd)
@@ -305,3 +308,17 @@ def _known(value: Any) -> Any:
     if isinstance(value, list):
         return [_known(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def require_effect(effect: object) -> None:
+    """Refuse anything but what `estimate_effect` returns.
+
+    Raises
+    ------
+    InputError
+        Naming the type that came.
+    """
+    if not isinstance(effect, Effect):
+        raise InputError(
+            f"effect must be an Effect, as estimate_effect returns; got {type(effect).__name__}."
+        )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from physlearn.causal.effect_estimates.effect_records import Effect
+from physlearn.causal.effect_estimates.effect_records import Effect, require_effect
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified
 
@@ -105,6 +105,7 @@ def sensitivity(effect: Effect) -> Sensitivity:
     >>> round(found.robustness_value, 3), round(found.partial_r2, 2)
     (0.618, 0.5)
     """
+    require_effect(effect)
     if not effect.identified:
         raise NotIdentified(f"there is no effect to examine: {effect.reason}")
     if effect.strategy != "back-door":

@@ -211,9 +211,11 @@ def compare_environments(
     >>> compare_environments(tables, outcome="b").outcomes["b"].causes
     ('a',)
     """
-    options = options or EnvironmentOptions()
+    options = EnvironmentOptions() if options is None else options
+    if not isinstance(options, EnvironmentOptions):
+        raise InputError(f"options must be an EnvironmentOptions; got {type(options).__name__}.")
     check_count("max_predictors", options.max_predictors, 1)
-    if not 0 < alpha < 0.5:
+    if not isinstance(alpha, int | float | np.floating) or not 0 < alpha < 0.5:
         raise InputError(f"alpha must lie between 0 and 0.5; got {alpha!r}.")
     groups = sorted_tables(tables, environment)
     notes: list[str] = []

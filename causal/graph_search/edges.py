@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from physlearn.causal.graph_search.edge_frequency import MIN_FREQUENCY, EdgeFrequency
@@ -59,7 +61,12 @@ def graph_edges(
                 MARK_NAMES[int(found.ends[first, second])],
                 presence="undecided" if reason else "present",
                 frequency=share,
-                partial_correlation=result.partial_correlation,
+                # as large as 1 it was cut off there: noise leaves too little variance to divide by
+                partial_correlation=(
+                    result.partial_correlation
+                    if abs(result.partial_correlation) < 1.0
+                    else math.nan
+                ),
                 p_value=result.p_value,
                 reason=reason,
                 direction_frequency=float(frequency.heads[first, second]),

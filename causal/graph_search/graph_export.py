@@ -47,10 +47,18 @@ def dot_text(graph: nx.MultiDiGraph) -> str:
     """Return DOT text: marks as arrow shapes, frequency as line width, undecided dashed."""
     drawn = nx.MultiDiGraph()
     drawn.graph["rankdir"] = "LR"
-    drawn.add_nodes_from(graph.nodes)
+    names = {node: _dot_name(str(node)) for node in graph.nodes}
+    drawn.add_nodes_from(names.values())
     for source, target, data in graph.edges(data=True):
-        drawn.add_edge(source, target, **_drawn(data))
+        drawn.add_edge(names[source], names[target], **_drawn(data))
     return str(nx.nx_pydot.to_pydot(drawn).to_string())
+
+
+def _dot_name(name: str) -> str:
+    """Return the name, quoted where a colon would be read as the port of a shorter name."""
+    if ":" not in name:
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _drawn(data: Mapping[str, Any]) -> dict[str, str]:

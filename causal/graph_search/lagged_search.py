@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from physlearn.causal.columns import Columns, table_tiers
+from physlearn.causal.columns import Columns, require_table, table_tiers
 from physlearn.causal.graph_search.edge_frequency import MIN_FREQUENCY, edge_frequency
 from physlearn.causal.graph_search.edges import detectable_by_tests, graph_edges
 from physlearn.causal.graph_search.knowledge import (
@@ -166,8 +166,15 @@ def discover_lagged_graph(
     is_whole = isinstance(n_resamples, int | np.integer) and not isinstance(n_resamples, bool)
     if not is_whole or n_resamples < 0:
         raise InputError(f"n_resamples must be a whole number of at least 0; got {n_resamples!r}.")
+    if not isinstance(tables, Sequence):
+        raise InputError(
+            "tables must be a list of PatchTables, the frames of a video in the order of time; "
+            f"got one {type(tables).__name__}."
+        )
     generator, seed = as_generator(rng)
     notes: list[str] = []
+    if len(tables):
+        require_table(tables[0])
     names = without_derived(tables[0], notes) if len(tables) else []
     lagged = lagged_tables(tables, max_lag=max_lag, transport=transport, names=names)
     known_tiers = table_tiers(tables[0], tiers)
@@ -253,6 +260,12 @@ def node_constraints(
     nodes = list(owner)
     known = _knowledge_of_nodes(knowledge or Knowledge(), owner)
     for cause, effect in known.required:
+        strange = [name for name in (cause, effect) if name not in owner]
+        if strange:
+            raise InputError(
+                "knowledge.required must name descriptors with their frame "
+                f"({', '.join(nodes)}); {strange[0]!r} is none."
+            )
         if owner[effect][1] > 0:
             raise InputError(
                 f"knowledge requires {cause} -> {effect}, but only links to nodes at [t] are "
@@ -321,9 +334,10 @@ def _notes(
     now = [k for k, name in enumerate(test.columns.names) if name.endswith("[t]")]
     effective = [r.n_effective for r in test.results.values() if r.n_effective > 0]
     count = float(np.median(effective)) if effective and now else float("nan")
+    counted = f" that count as about {count:.0f} independent ones" if np.isfinite(count) else ""
     notes = [
-        f"{len(tables)} frames of {tables[0].n_patches} patches give {rows} rows that count as "
-        f"about {count:.0f} independent ones (correlation in space and time); an arrow assumes "
+        f"{len(tables)} frames of {tables[0].n_patches} patches give {rows} rows{counted} "
+        "(correlation in space and time); an arrow assumes "
         "linear influences and that no hidden column drives both of its ends."
     ]
     if lagged.frozen:

@@ -258,6 +258,10 @@ def _pooled(results: Sequence[IndependenceResult], alpha: float) -> Independence
 
 def _numbers(frame: pd.DataFrame) -> tuple[Floats, list[str]]:
     """Return values (n, p) and names; refuse texts and columns without any value."""
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError(f"frame must be a pandas DataFrame; got {type(frame).__name__}.")
     names = [str(name) for name in frame.columns]
     columns = []
     for k, name in enumerate(names):

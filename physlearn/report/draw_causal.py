@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from numpy.typing import NDArray
 
+from physlearn.checks import InputError
 from physlearn.phrases import unit_text
 from physlearn.records.patches import TIERS
 from physlearn.report.drawing import GREY, INK, get_axes, interval_rows
@@ -61,6 +62,13 @@ def plot_graph(
     >>> len(plot_graph(graph, tiers={"a": 0, "b": 2}).texts)
     4
     """
+    if not isinstance(graph, nx.Graph):
+        raise InputError(
+            "graph must be a networkx graph, such as the graph of a CausalGraph (found.graph); got "
+            f"{type(graph).__name__}."
+        )
+    if not graph.number_of_nodes():
+        raise InputError("graph must have at least one node to draw; it has none.")
     tiers = dict(tiers or {})
     unjudged = [(u, v, k) for u, v, k, d in graph.edges(keys=True, data=True) if _unjudged(d)]
     graph = graph.copy()
@@ -91,6 +99,9 @@ def plot_graph(
     for source, target, data in graph.edges(data=True):
         _draw_edge(ax, places, heights, (source, target), data)
     for index, tier in enumerate(columns):
+        # nodes of unknown tier stand in the middle: that is a place, and no claim
+        if not any(tiers.get(node) == tier for node in graph.nodes):
+            continue
         x = _column_x(index, len(columns))
         label = TIERS[tier] if tier < len(TIERS) else f"tier {tier}"
         ax.text(x, 1.07, label, ha="center", va="center", color=GREY, fontsize=9.5,
@@ -162,6 +173,14 @@ def plot_effects(effects: Sequence[Mapping[str, Any]], *, ax: Axes | None = None
     >>> [label.get_text() for label in plot_effects([row]).get_yticklabels()]
     ['a on b']
     """
+    given = list(effects) if isinstance(effects, Sequence) else [effects]
+    strange = [row for row in given if not isinstance(row, Mapping) or "name" not in row]
+    if strange or not isinstance(effects, Sequence):
+        raise InputError(
+            "effects must be a list of rows with name, mean, q05 and q95, for example "
+            '[{"name": "a on b", **effect.summary()}]; got '
+            f"{type(effects).__name__} of {type(given[0]).__name__}."
+        )
     ax = get_axes(ax, (5.6, 1.3 + 0.62 * len(effects)))
     known = [row for row in effects if row["mean"] is not None]
     labels = [

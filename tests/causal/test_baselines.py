@@ -146,3 +146,10 @@ def test_bad_input_is_refused(fields, grid):
     whole = PatchTable.from_frame(frame, table.centers, 1.0)
     with pytest.raises(NotIdentified, match="determine one another"):
         canonical_correlation(whole, ["composition", "abundance", "total"], ["response"])
+
+
+def test_one_name_is_no_list_of_columns(grid):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(64, 2)), columns=["a", "bc"])
+    table = PatchTable.from_frame(frame, grid(8), 1.0)
+    with pytest.raises(InputError, match="second_columns must be a list of columns; got 'bc'"):
+        canonical_correlation(table, ["a"], "bc")

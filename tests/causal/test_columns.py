@@ -65,6 +65,8 @@ def test_tiers_given_win(frame, grid):
     for bad in ({"c": 0}, {"a": -1}, {"a": True}, {"a": 0.5}):
         with pytest.raises(InputError, match="tiers"):
             table_tiers(table, bad)
+    with pytest.raises(InputError, match=r"tiers must be a mapping .* got list"):
+        table_tiers(table, ["a"])
 
 
 def test_a_plain_table_is_refused_with_the_recipe():

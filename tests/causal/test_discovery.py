@@ -289,3 +289,18 @@ def test_only_a_column_that_others_determine_is_left_out(names):
     assert graph.edge_between("d", "e") is not None
     first, second = sorted(set("abc") - {last}, key=names.index)
     assert any(f"{last!r} is all but" in n and f"({first}, {second})" in n for n in graph.warnings)
+
+
+def test_a_correlation_that_noise_leaves_nothing_to_divide_by_is_not_one(grid):
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=256)
+    b = 0.6 * a + 0.8 * rng.normal(size=256)
+    table = PatchTable.from_frame(
+        pd.DataFrame({"a": a, "b": b}),
+        grid(16),
+        1.0,
+        measurement_covariance=0.6 * np.eye(2)[None],
+    )
+    (edge,) = discover_graph(table, method="pc", n_resamples=0).edges
+    assert np.isnan(edge.partial_correlation)
+    assert edge.p_value < 0.01

@@ -228,6 +228,11 @@ def test_bad_questions(planted):
     ):
         with pytest.raises(InputError, match=words):
             estimate_effect(table, TRUE_GRAPH, *question)
+    with pytest.raises(InputError, match=r"graph must be a CausalGraph .* got list"):
+        estimate_effect(table, [("strain", "response")], "strain", "response")
+    effect = estimate_effect(table, TRUE_GRAPH, "strain", "response", rng=0)
+    with pytest.raises(InputError, match="mass must lie between 0 and 1; got 90"):
+        effect.interval(90)
     for contrast in ((0, 0), (0, math.nan), (1,)):
         with pytest.raises(InputError, match="contrast"):
             estimate_effect(table, TRUE_GRAPH, "strain", "response", contrast=contrast)

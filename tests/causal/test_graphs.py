@@ -73,3 +73,9 @@ def test_bad_graphs():
         GraphEdge("a", "b", "star")
     with pytest.raises(InputError, match="twice"):
         GraphEdge("a", "a")
+
+
+def test_causes_of_an_unknown_column_are_not_none():
+    graph = CausalGraph.from_edges([("a", "b")])
+    with pytest.raises(InputError, match=r"node of the graph \(a, b\); got 'c'"):
+        graph.causes_of("c")

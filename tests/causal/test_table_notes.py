@@ -1,5 +1,7 @@
 """What a table says of itself reaches whoever looks for causes in it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,8 +60,11 @@ def test_overlap_and_frames_do_not_make_evidence():
     with pytest.raises(NotIdentified, match="no more than 16 that only touch"):
         spatial_independence(table, "a", "b")
     film = PatchTable.from_frame(frame, np.tile(np.stack([x, y], 1)[:32], (2, 1)), 1.0)
-    with pytest.raises(NotIdentified, match="64 patches at 32 places"):
+    with pytest.raises(NotIdentified, match=r"64 patches at 32 places \(2 of them at x = 0, y = 0"):
         discover_graph(film)
+    frames = pd.DataFrame({"frame": np.repeat([0, 1], 32)})
+    with pytest.raises(NotIdentified, match="take one frame"):
+        discover_graph(replace(film, covariates=frames))
 
 
 def share_of_claims(overlap, length_px, noise, repeats):

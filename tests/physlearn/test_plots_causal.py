@@ -4,7 +4,8 @@ import pytest
 matplotlib.use("Agg")
 
 from physlearn.causal import CausalGraph, GraphEdge
-from physlearn.plots import plot_graph
+from physlearn.checks import InputError
+from physlearn.plots import plot_effects, plot_graph
 
 
 @pytest.fixture
@@ -53,3 +54,18 @@ def test_pairs_that_could_not_be_judged_are_counted_below(graph):
     assert ax.get_legend().get_texts()[-1].get_text() == "1 more pair(s) could not be judged"
     nothing = CausalGraph(("a", "b"), (GraphEdge("a", "b", "circle", "circle", "undecided", 0.0),))
     assert {"a", "b"} <= {text.get_text() for text in plot_graph(nothing.graph).texts}
+
+
+def test_what_cannot_be_drawn_is_named(graph):
+    with pytest.raises(InputError, match=r"found\.graph.*got CausalGraph"):
+        plot_graph(graph)
+    with pytest.raises(InputError, match="at least one node"):
+        plot_graph(CausalGraph((), ()).graph)
+    with pytest.raises(InputError, match=r"effect\.summary.*got float of float"):
+        plot_effects(0.3)
+
+
+def test_without_tiers_no_node_is_called_structure(graph):
+    assert "structure" not in [text.get_text() for text in plot_graph(graph.graph).texts]
+    shown = [text.get_text() for text in plot_graph(graph.graph, tiers={"b": 1}).texts]
+    assert "structure" in shown

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from physlearn.causal.counterfactual_models.structural_answers import counterfactuals
+from physlearn.causal.counterfactual_models.structural_answers import check_do, counterfactuals
 from physlearn.causal.counterfactual_models.structural_model import fit_structural_model
 from physlearn.causal.graphs import CausalGraph, GraphEdge
 from physlearn.causal.mechanisms import gcm_counterfactual
@@ -352,3 +352,8 @@ def test_a_column_moved_beyond_what_was_seen_is_an_extrapolation(grid):
     # nor is a value seen that lies farther out than 99 % of them
     outer = np.abs(moved) > np.quantile(np.abs(frame["m"]), 0.99)
     assert np.mean(answer.out_of_support == outer) > 0.97
+
+
+def test_do_is_a_mapping():
+    with pytest.raises(InputError, match=r"do must be a mapping .* got list \['a'\]"):
+        check_do(["a"], np.array([0]), 4)

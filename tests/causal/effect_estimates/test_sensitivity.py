@@ -53,3 +53,8 @@ def test_effects_without_a_number_are_refused(worlds, confounded_graph):
     effect = estimate_effect(table, confounded_graph, "x", "y", rng=0)
     with pytest.raises(InputError, match="front-door"):
         sensitivity(replace(effect, strategy="front-door"))
+
+
+def test_a_number_is_no_effect():
+    with pytest.raises(InputError, match=r"effect must be an Effect, .* got float"):
+        sensitivity(0.3)

@@ -254,6 +254,8 @@ def test_what_cannot_be_compared_is_refused(fields, grid):
         compare_environments([one, PatchTable.from_frame(two.frame, two.centers, 1.0)], outcome="y")
     with pytest.raises(InputError, match="alpha"):
         compare_environments([one, two], outcome="y", alpha=0.0)
+    with pytest.raises(InputError, match="options must be an EnvironmentOptions; got int"):
+        compare_environments([one, two], outcome="y", options=3)
     with pytest.raises(InputError, match="PatchTable"):
         compare_environments([one.frame, two.frame])
 

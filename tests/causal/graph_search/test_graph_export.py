@@ -76,3 +76,12 @@ def test_legend_explains_the_marks_that_occur(graph):
     assert len(said) == 4
     assert any("<->" in text and "hidden cause" in text for text in said)
     assert said[-1].startswith("dashed")
+
+
+def test_dot_keeps_names_with_colons():
+    pydot = pytest.importorskip("pydot")
+    graph = CausalGraph.from_edges([("x:y", 'a "b"')])
+    (read,) = pydot.graph_from_dot_data(graph.to_dot())
+    (edge,) = read.get_edges()
+    assert edge.get_source() == '"x:y"'
+    assert '"x:y"' in [node.get_name() for node in read.get_nodes()]

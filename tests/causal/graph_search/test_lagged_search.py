@@ -162,3 +162,7 @@ def test_a_frozen_column_stands_once_and_bad_options_are_named(video):
         discover_lagged_graph(tables, alpha=0.7)
     with pytest.raises(InputError, match="got 0"):
         discover_lagged_graph([])
+    with pytest.raises(InputError, match=r"tables must be a list .* got one PatchTable"):
+        discover_lagged_graph(tables[0])
+    with pytest.raises(InputError, match=r"with their frame .* 'd' is none"):
+        discover_lagged_graph(tables, knowledge=Knowledge(required=[("d", "e")]))

@@ -96,3 +96,8 @@ def test_what_cannot_be_completed_is_said_in_one_sentence():
         imputed_tables(few, None)
     with pytest.raises(InputError, match="at least 2 imputed tables"):
         pooled_independence([], "a", "b")
+
+
+def test_an_array_is_no_frame():
+    with pytest.raises(InputError, match="frame must be a pandas DataFrame; got ndarray"):
+        complete_table(np.zeros((40, 2)), None)
