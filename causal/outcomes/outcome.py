@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from physlearn.causal.actions import strict_number
 from physlearn.checks import InputError, check_count
 
@@ -69,8 +71,9 @@ class Outcome:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.succeeded, bool):
+        if not isinstance(self.succeeded, bool | np.bool_):
             raise InputError(f"succeeded must be True or False; got {self.succeeded!r}.")
+        object.__setattr__(self, "succeeded", bool(self.succeeded))
         if self.readout is not None:
             object.__setattr__(self, "readout", strict_number("readout", self.readout))
             if abs(self.readout) > LARGEST_READOUT:

@@ -47,6 +47,8 @@ from physlearn.checks import InputError, as_generator, check_count
 
 __all__ = ["Planner"]
 
+SUMMARY = ("id", "verb", "args", "purpose", "status", "readout", "succeeded", "dose", "reason")
+
 
 class Planner:
     """Asks for the act worth most next, and learns from what it is told.
@@ -241,6 +243,7 @@ class Planner:
     def summary(self) -> pd.DataFrame:
         """Return one row for each question: what was asked, why, and what it changed."""
         rows = []
+        names = self._setup.prior.names
         for entry in self._log.entries:
             action, outcome = self._setup.actions[entry.act], entry.outcome
             row = {
@@ -255,12 +258,13 @@ class Planner:
                 "dose": action.dose if outcome is None or outcome.dose is None else outcome.dose,
                 "reason": entry.reason,
             }  # fmt: skip
-            names = self._setup.prior.names
             weights = entry.weights or (np.nan,) * len(names)
             rows.append(
                 {**row, **{f"weight of {n}": w for n, w in zip(names, weights, strict=True)}}
             )
-        return pd.DataFrame(rows)
+        return pd.DataFrame(
+            rows, columns=None if rows else [*SUMMARY, *(f"weight of {n}" for n in names)]
+        )
 
     def _keep(self, log: CampaignLog, now: Standing | None = None) -> None:
         """Write the log, then take it: what is not on the disk was not asked."""
@@ -282,7 +286,8 @@ class Planner:
                 f"question {question_id!r} belongs to another planner; this one's begin with "
                 f"{self._log.key!r}."
             )
-        if isinstance(question_id, Question):
+        given: object = question_id
+        if isinstance(given, Question):
             raise InputError("question_id must be a question's id; got a Question: give its .id.")
         raise InputError(
             f"question_id must be one that was asked ({len(self._log.entries)} so far); got "

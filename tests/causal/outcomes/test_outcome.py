@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from physlearn.causal import Outcome
@@ -52,3 +53,11 @@ def test_what_was_reported_cannot_be_changed():
     assert seen.reported["x"] == 1.0
     with pytest.raises(TypeError):
         seen.reported["x"] = 2.0
+
+
+def test_a_comparison_of_numpy_numbers_says_whether_it_succeeded():
+    seen = Outcome(1.0, succeeded=np.float64(1.0) > 3)
+    assert seen.succeeded is False
+    assert Outcome.from_dict(json.loads(json.dumps(seen.to_dict()))) == seen
+    with pytest.raises(InputError, match="succeeded must be True or False; got 1"):
+        Outcome(1.0, succeeded=1)

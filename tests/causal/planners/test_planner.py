@@ -348,3 +348,10 @@ def test_members_are_drawn_anew_when_few_are_left():
     )  # fmt: skip
     thin.tell(thin.ask()[0].id, Outcome(0.5))
     assert "members of 'weak' still agree" in thin.warnings[0]
+
+
+def test_the_summary_has_its_columns_before_the_first_question():
+    planner = simple()
+    before = list(planner.summary().columns)
+    planner.tell(planner.ask()[0].id, Outcome(0.3))
+    assert list(planner.summary().columns) == before
