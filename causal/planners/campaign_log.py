@@ -123,6 +123,11 @@ def state_path(state_file: str | os.PathLike[str]) -> Path:
         raise InputError(
             f"state_file must lie in a folder that exists; {os.fspath(path.parent)!r} does not."
         )
+    if not path.exists() and not os.access(path.parent, os.W_OK):
+        raise InputError(
+            "state_file must lie in a folder that may be written; "
+            f"{os.fspath(path.parent)!r} may not."
+        )
     return path
 
 

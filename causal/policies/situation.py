@@ -139,6 +139,9 @@ class Policy:
             if value > 1:
                 raise InputError(f"{name} must lie in 0 to 1; got {value!r}.")
         strict_number("confidence_width", self.confidence_width, minimum=0)
+        given_target: object = self.target
+        if given_target is not None and not isinstance(given_target, EffectTarget):
+            raise InputError(f"target must be an EffectTarget; got {type(given_target).__name__}.")
         if self.name in ("effect", "counterfactual") and self.target is None:
             raise InputError(f"policy {self.name!r} needs a target: Policy(..., target=...).")
         if self.name == "edge entropy" and self.edges is None:

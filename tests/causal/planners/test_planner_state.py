@@ -1,6 +1,7 @@
 """The state file: written whole after every step, refused when it is another's or was edited."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -216,3 +217,15 @@ def test_a_law_that_changed_under_its_name_is_said(severity, tmp_path):
     changed = planner(path, severity=severity, hypotheses=swapped)
     assert "the weight of" in changed.warnings[0]
     assert "with the same readouts" in changed.warnings[0]
+
+
+def test_a_folder_that_may_not_be_written_is_refused_before_the_first_question(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "state.json"
+    kept = planner(path)
+    kept.ask()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match="state_file must lie in a folder that may be written"):
+        planner(tmp_path / "other.json")
+    assert planner(path).spent == kept.spent  # what is there can be looked at

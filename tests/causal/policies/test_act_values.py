@@ -217,6 +217,7 @@ def test_own_reward_that_gives_no_numbers_is_told_what_it_gave(bad, said):
         ({"random_share": 1.5}, "random_share must lie in 0 to 1"),
         ({"random_share": True}, "random_share"),
         ({"name": "effect"}, "needs a target"),
+        ({"name": "effect", "target": {"a": 1}}, "target must be an EffectTarget; got dict"),
         ({"name": "edge entropy"}, "needs the edges"),
         ({"name": "property target"}, "needs wanted_readout"),
         ({"name": "property target", "wanted_readout": math.nan}, "wanted_readout"),
