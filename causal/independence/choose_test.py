@@ -62,9 +62,9 @@ def choose_test(
 
     "auto" takes the channel test where the patches are cells of a grid that is large enough, as
     channels may be blurred or misregistered without anybody saying so; the linear spatial test
-    for free positions and small fields, where the mixed test must confirm a dependence given
-    columns without errors; and the mixed test for every question that names a binary, ordinal,
-    categorical or count column, and for rows without places.
+    for free positions, small fields and noisy patches that overlap, where the mixed test must
+    confirm a dependence given columns without errors; and the mixed test for every question that
+    names a binary, ordinal, categorical or count column, and for rows without places.
 
     Parameters
     ----------
@@ -138,6 +138,12 @@ def default_test(table: PatchTable, columns: Columns) -> tuple[str, str]:
         return "linear", (
             f"{len(cells)} patches on {rows} x {across} cells are too few to tell blur or offsets "
             "between channels, which are taken as registered and of one resolution"
+        )
+    if table.overlap > 0 and columns.noise.any():
+        return "linear", (
+            f"the patches overlap by {table.overlap:.0%}, so that neighbours share their errors: "
+            "they cannot stand for blur or offsets between channels, which are taken as registered "
+            "and of one resolution"
         )
     return "channel", (
         f"patches on a grid of {rows} x {across} cells: blur, offsets and non-linear responses of "

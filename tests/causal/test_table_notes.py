@@ -90,9 +90,10 @@ def share_of_claims(overlap, length_px, noise, repeats):
     return claims / repeats
 
 
-def test_overlapping_patches_keep_the_level_of_the_test():
+@pytest.mark.parametrize(("overlap", "length_px", "noise"), [(0.5, 0.0, 0.0), (0.75, 12.0, 0.3)])
+def test_overlapping_patches_keep_the_level_of_the_test(overlap, length_px, noise):
     # binomial(60, .05): above 9 with probability 1e-3
-    assert share_of_claims(0.5, 0.0, 0.0, 60) <= 9 / 60
+    assert share_of_claims(overlap, length_px, noise, 60) <= 9 / 60
 
 
 @pytest.mark.slow
