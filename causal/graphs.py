@@ -292,6 +292,10 @@ class CausalGraph:
         content = read_json(source, "a causal graph")
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f"source must be JSON of format {FORMAT!r}.")
+        missing = [name for name in ("columns", "edges", "tiers", "warnings", *_SCALARS)
+                   if name not in content]  # fmt: skip
+        if missing:
+            raise InputError(f"source must hold a whole causal graph; it has no {missing[0]!r}.")
         edges = tuple(_edge_from(edge) for edge in content["edges"])
         scalars = {name: content[name] for name in _SCALARS}
         for name in ("alpha", "detectable"):

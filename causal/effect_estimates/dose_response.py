@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -148,7 +147,8 @@ def dose_response(
     measured = table.frame[cause].to_numpy()
     low, high = np.percentile(measured, OUTER)
     start = float(np.median(measured)) if reference is None else reference
-    if not isinstance(start, Real) or not measured.min() <= start <= measured.max():
+    is_number = isinstance(start, int | float | np.floating | np.integer)
+    if not is_number or not measured.min() <= start <= measured.max():
         raise InputError(
             f"reference must be a number in the range of {cause}, {measured.min():.4g} to "
             f"{measured.max():.4g}; got {reference!r}."
@@ -175,6 +175,9 @@ def dose_response(
         spline = _Spline(table, columns, cause, outcome, held, n_knots)
     except NotIdentified as refusal:
         return replace(answer, reason=str(refusal), warnings=tuple(warnings))
+    except np.linalg.LinAlgError:
+        reason = f"{n_knots} knots are more than these patches tell apart; take fewer."
+        return replace(answer, reason=reason, warnings=tuple(warnings))
     if spline.straight:
         warnings.append(
             f"{', '.join(held)} acts along straight lines: too few independent patches for curves."

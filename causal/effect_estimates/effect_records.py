@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
+import numpy as np
 from scipy import stats
 
 from physlearn.checks import CREDIBLE_MASS, InputError, check_choice, check_count, check_positive
@@ -129,7 +129,7 @@ class EffectMember:
 
 def t_interval(mean: float, sd: float, freedom: float, mass: float) -> tuple[float, float]:
     """Return the equal-tailed interval of a t law; a point where nothing scatters."""
-    if not isinstance(mass, Real) or not 0 < mass < 1:
+    if not isinstance(mass, int | float | np.floating) or not 0 < mass < 1:
         raise InputError(f"mass must lie between 0 and 1; got {mass!r}.")
     if sd == 0:
         return mean, mean

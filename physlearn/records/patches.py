@@ -6,7 +6,6 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -148,7 +147,8 @@ class PatchTable:
                 )
             _check_covariance(covariance, columns)
             checked["measurement_covariance"] = covariance
-        if not isinstance(self.overlap, Real) or not 0 <= self.overlap < 1:
+        is_number = isinstance(self.overlap, int | float | np.floating)
+        if not is_number or not 0 <= self.overlap < 1:
             raise InputError(f"overlap must be at least 0 and below 1; got {self.overlap!r}.")
         if self.error_correlation_length is not None:
             check_positive(
@@ -164,9 +164,10 @@ class PatchTable:
                 raise InputError(f"covariates must have {n} rows, got {len(self.covariates)}.")
             checked["covariates"] = self.covariates.reset_index(drop=True).copy()
         checked["chosen_by_result"] = bool(self.chosen_by_result)
+        sources: Mapping[str, Any] = self.derived  # one source may come as a plain text
         checked["derived"] = {
             name: (of,) if isinstance(of, str) else tuple(map(str, of))
-            for name, of in self.derived.items()
+            for name, of in sources.items()
         }
         checked["flags"] = {name: str(text) for name, text in self.flags.items()}
         checked["errors_unknown"] = tuple(map(str, self.errors_unknown))

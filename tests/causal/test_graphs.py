@@ -79,3 +79,8 @@ def test_causes_of_an_unknown_column_are_not_none():
     graph = CausalGraph.from_edges([("a", "b")])
     with pytest.raises(InputError, match=r"node of the graph \(a, b\); got 'c'"):
         graph.causes_of("c")
+
+
+def test_a_torn_file_is_named():
+    with pytest.raises(InputError, match="it has no 'columns'"):
+        CausalGraph.from_json('{"format": "physlearn-causal-graph-1"}')

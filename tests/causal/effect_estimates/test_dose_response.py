@@ -1,10 +1,12 @@
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from physlearn.causal.effect_estimates.dose_response import dose_response
 from physlearn.checks import InputError
+from physlearn.records import PatchTable
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +68,16 @@ def test_what_a_curve_cannot_be_read_from(bent, worlds, confounded_graph):
         dose_response(bent(0, 0.3), confounded_graph, "x", "y", reference=99.0)
     with pytest.raises(InputError, match="n_knots"):
         dose_response(bent(0, 0.3), confounded_graph, "x", "y", n_knots=2)
+
+
+def test_more_knots_than_patches_tell_apart_are_refused(grid):
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=256)
+    frame = pd.DataFrame({"a": a, "b": a + rng.normal(size=256)})
+    table = PatchTable.from_frame(frame, grid(16), 1.0)
+    graph = nx.DiGraph([("a", "b")])
+    curve = dose_response(table, graph, "a", "b", n_knots=200, rng=0)
+    assert not curve.identified
+    assert "take fewer" in curve.reason
+    with pytest.raises(InputError, match="reference must be a number in the range of a"):
+        dose_response(table, graph, "a", "b", reference="x", rng=0)
