@@ -358,3 +358,8 @@ class PlanStep:
     preconditions: tuple[Precondition, ...] = ()
     branches: tuple[Branch, ...] = ()
     human_gate: bool = False
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether a person must agree first: a gate, or an act that cannot be undone."""
+        return self.human_gate or self.action.irreversible

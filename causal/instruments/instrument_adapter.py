@@ -174,8 +174,7 @@ class InstrumentAdapter:
             raise InputError(f"plan must be an ExperimentPlan; got {type(plan).__name__}.")
         plan.validate()
         names = plan.step_names()
-        gated = [n for n, s in zip(names, plan.steps, strict=True)
-                 if s.human_gate or s.action.irreversible]  # fmt: skip
+        gated = [n for n, s in zip(names, plan.steps, strict=True) if s.needs_person]
         if gated and approve is None:
             raise InputError(f"approve must be a function, as {gated[0]} needs a person; got None.")
         if approve is not None and not callable(approve):

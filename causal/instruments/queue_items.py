@@ -61,7 +61,7 @@ def to_queue_items(plan: ExperimentPlan, *, run_name: str | None = None) -> list
     gated = [
         step_name
         for step_name, step in zip(plan.step_names(), plan.steps, strict=True)
-        if step.human_gate or step.action.irreversible
+        if step.needs_person
     ]
     text = plan.to_json()
     items: list[dict[str, Any]] = []

@@ -191,7 +191,7 @@ def _dose_above(run: RunState, step: PlanStep) -> str:
 def _agreed(run: RunState, name: str, step: PlanStep) -> Messages:
     """Ask a person about a step with a gate; nobody asks in a dry run."""
     action = step.action
-    if not (step.human_gate or action.irreversible):
+    if not step.needs_person:
         return True
     told = ", ".join(f"{key}={value}" for key, value in action.args.items())
     prompt = f"{name}: {action.verb}({told}) -- {step.reason}. Type yes to go on: "

@@ -82,8 +82,7 @@ def run_plan(
     name = names[0] if names else "stop"
     while name not in ("stop", "ask"):
         step = plan.steps[names.index(name)]
-        gated = step.human_gate or step.action.irreversible
-        if gated and approve is not None and not approve(step):
+        if step.needs_person and approve is not None and not approve(step):
             return PlanRun(tuple(done), tuple(outcomes), f"{name} was not approved")
         reason = _forbidden(plan, step, given)
         if reason is not None:
