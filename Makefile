@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo lessons test one lint types calibrate bench peers oracles figures wheel \
-	lock test-minimum changelog clean
+.PHONY: audit sbom fuzz help setup demo lessons papers test one lint types calibrate bench peers oracles figures wheel wheel-check \
+	lock test-minimum changelog clean docs bench-quick
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -18,6 +18,10 @@ lessons: setup ## open the notebooks of papers/ in a browser
 	@$(BIN)/python -m pip install --quiet -c constraints.txt 'jupyterlab>=4'
 	@$(BIN)/jupyter lab papers
 
+papers: setup ## run the notebooks of papers/, store their outputs, times and table
+	@$(BIN)/python papers/run.py
+	@$(BIN)/python papers/run.py --fast
+
 test: lint ## lint, types, tests and examples (set-up included)
 	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -31,7 +35,8 @@ lint: setup ## style and types
 types: setup ## types alone: the folders are linked together as the package that mypy reads
 	@tools/links && $(BIN)/mypy
 
-calibrate: setup ## the slow calibration studies
+calibrate: setup ## the calibration ledger of every estimator (hours; goes on where it stopped), the slow studies
+	@$(BIN)/python -m benchmarks.ledger --executor processes
 	@$(BIN)/pytest -m slow -s
 
 peers: setup ## the environments of the benchmark's peers (mcising, peapods, py-pde, LAMMPS, trackpy, atomap)
@@ -49,6 +54,15 @@ bench: setup ## the speed tables: kernels against C and peers, first calls, size
 	@$(BIN)/python -m benchmarks.laws
 	@$(BIN)/python -m benchmarks.causal
 	@$(BIN)/python -m benchmarks.planning
+	@$(BIN)/python -m benchmarks.lattice_hamiltonians
+	@$(BIN)/python -m benchmarks.gather
+	@$(BIN)/python docs/tables.py
+
+bench-quick: setup ## every benchmark in small, ten minutes at most: kernels beside C and the stored figures
+	@$(BIN)/python -m benchmarks.quick
+
+docs: setup ## the pages as a site: docs/_build/html/index.html
+	@$(BIN)/python -m sphinx -b html -W --keep-going -n docs docs/_build/html
 
 oracles: setup ## every sampler against answers that aren't ours: one table
 	@$(BIN)/python -m benchmarks.monte_carlo.oracles
@@ -56,8 +70,23 @@ oracles: setup ## every sampler against answers that aren't ours: one table
 figures: setup ## the figures and tables of docs/
 	@$(BIN)/python docs/figures.py
 
-wheel: setup ## build dist/*.whl
-	@$(BIN)/python -m build --no-isolation --wheel
+wheel: setup ## build dist/*.tar.gz, and dist/*.whl from it
+	@tools/tag_check && $(BIN)/python -m build --no-isolation
+
+wheel-check: setup ## install the wheel alone into an empty environment and run the demo there (minutes)
+	@$(BIN)/python tools/wheel_check
+
+sbom: setup ## the list of all packages (CycloneDX): dist/physlearn.cdx.json
+	@mkdir -p dist && $(BIN)/python -m pip install --quiet -c constraints.txt 'cyclonedx-bom>=7'
+	@$(BIN)/python -m cyclonedx_py environment --output-reproducible --pyproject pyproject.toml \
+		-o dist/physlearn.cdx.json && echo dist/physlearn.cdx.json
+
+audit: sbom ## known weaknesses of the installed packages; asks the package index for each of them
+	@$(BIN)/python -m pip install --quiet -c constraints.txt 'pip-audit>=2.9'
+	@$(BIN)/python -m pip_audit --local --skip-editable --progress-spinner off
+
+fuzz: setup ## damaged files of every format against their readers, resumable; a table at the end
+	@$(BIN)/python -m benchmarks.fuzz --n $(if $(N),$(N),10000)
 
 lock: ## resolve the newest joint set anew and write constraints.txt
 	@$(PYTHON) tools/lock

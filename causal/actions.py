@@ -10,6 +10,7 @@ from typing import Any
 from physlearn.causal.safety_envelope import SafetyEnvelope
 from physlearn.causal.verbs import BIAS_LIMIT_V, VERBS, check_arguments, strict_number
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "BIAS_LIMIT_V", "VERBS", "Action", "ActionLibrary", "SafetyEnvelope", "strict_number",
@@ -54,6 +55,8 @@ class Action:
     duration_s: float
     cost: float
     irreversible: bool = False
+
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         checked = check_arguments(self.verb, self.args)
@@ -100,6 +103,9 @@ class ActionLibrary:
 
     actions: Sequence[Action]
     attempts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "actions", tuple(self.actions))

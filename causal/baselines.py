@@ -21,6 +21,7 @@ from physlearn.checks import (
     check_choice,
     check_count,
 )
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,9 @@ class UnmixedLinks:
     share_explained: float
     warnings: tuple[str, ...]
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CanonicalCorrelation:
@@ -101,6 +105,9 @@ class CanonicalCorrelation:
     p_value_by_patch: float
     p_value: float
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def unmix_and_correlate(

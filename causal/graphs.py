@@ -22,6 +22,7 @@ from physlearn.causal.graph_search.graph_export import (
 )
 from physlearn.causal.json_files import read_json, write_json
 from physlearn.checks import InputError, check_choice
+from physlearn.records.storage import html_table, short_repr
 
 MARKS = ("tail", "arrow", "circle")
 PRESENCES = ("present", "undecided")
@@ -78,6 +79,9 @@ class GraphEdge:
     direction_posterior: float = math.nan
     agreement: float = math.nan
     direction_agreement: float = math.nan
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         for name in ("mark_source", "mark_target"):
@@ -140,6 +144,9 @@ class CausalGraph:
     seed: int | None = None
     warnings: tuple[str, ...] = ()
     methods: Mapping[str, CausalGraph] = field(default_factory=dict)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
@@ -296,6 +303,17 @@ class CausalGraph:
                    if name not in content]  # fmt: skip
         if missing:
             raise InputError(f"source must hold a whole causal graph; it has no {missing[0]!r}.")
+        try:
+            return cls._of_content(content)
+        except InputError:
+            raise
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+            raise InputError(
+                f"source must hold a whole causal graph; its content is damaged ({error})."
+            ) from None
+
+    @classmethod
+    def _of_content(cls, content: Mapping[str, Any]) -> CausalGraph:
         edges = tuple(_edge_from(edge) for edge in content["edges"])
         scalars = {name: content[name] for name in _SCALARS}
         for name in ("alpha", "detectable"):

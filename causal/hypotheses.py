@@ -11,6 +11,7 @@ import numpy as np
 from physlearn.causal.actions import Action, strict_number
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 Prediction = Floats | tuple[float, float] | None
 Predict = Callable[[Action, np.random.Generator, int], Prediction]
@@ -72,6 +73,9 @@ class Hypothesis:
     supports: Callable[[Action], bool] | None = None
     joint: Joint | None = None
     noise_sd: NoiseSd | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from physlearn.checks import InputError, atomic_write
+from physlearn.checks import InputError, NotFound
+from physlearn.records.json_text import parse_json
+from physlearn.whole_files import atomic_write
 
 
 def write_json(content: Mapping[str, Any], path: str | os.PathLike[str] | None = None) -> str:
@@ -28,10 +30,6 @@ def read_json(source: str | os.PathLike[str], kind: str) -> Any:
     InputError
         For text that is no JSON, or holds NaN or infinity, and for what is no file of text.
     """
-
-    def refuse(name: str) -> float:
-        raise InputError(f"{kind} may hold finite numbers only; found {name}.")
-
     if not isinstance(source, str | os.PathLike):
         raise InputError(
             f"source must be JSON text of {kind} or the path of a file; got "
@@ -41,8 +39,10 @@ def read_json(source: str | os.PathLike[str], kind: str) -> Any:
     if not text.lstrip().startswith("{"):
         text = file_text("source", source, kind)
     try:
-        return json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
+        return parse_json(text)
+    except ValueError as error:
+        if str(error).endswith("no finite number"):
+            raise InputError(f"{kind} may hold finite numbers only; {error}.") from None
         raise InputError(f"source must be JSON of {kind}; {error}.") from None
 
 
@@ -58,6 +58,10 @@ def file_text(name: str, path: str | os.PathLike[str], kind: str) -> str:
         raise InputError(f"{name} must be a file of {kind}; {os.fspath(path)!r} is a folder.")
     try:
         return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFound(
+            f"{name} must be a file of {kind}; there is none at {os.fspath(path)!r}."
+        ) from None
     except UnicodeDecodeError:
         raise InputError(
             f"{name} {os.fspath(path)!r} must hold {kind}; it is no file of text."

@@ -16,6 +16,7 @@ from physlearn.causal.counterfactual_models.structural_model import make_model
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import CREDIBLE_MASS, InputError
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -81,8 +82,13 @@ class Counterfactual:
     sd_noise: float = math.nan
     mechanisms: tuple[str, ...] = ()
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def interval(self, mass: float = CREDIBLE_MASS) -> tuple[float, float]:
         """Return the equal-tailed interval; over all possible graphs when only a range is known."""
+        if not isinstance(mass, int | float | np.floating) or not 0 < mass < 1:
+            raise InputError(f"mass must lie between 0 and 1; got {mass!r}.")
         if not self.draws:
             return math.nan, math.nan
         tails = [(1 - mass) / 2, (1 + mass) / 2]

@@ -29,6 +29,7 @@ from physlearn.causal.members import possible_directions
 from physlearn.causal.spatial_layout import Floats, SpatialLayout
 from physlearn.causal.spatial_test import SpatialScore
 from physlearn.checks import InputError, NotIdentified, as_generator
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -73,6 +74,9 @@ class Refutation:
     value: float
     p_value: float
     text: str
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def refute(

@@ -18,6 +18,7 @@ from physlearn.causal.dose_sums import (
 )
 from physlearn.causal.verbs import BIAS_LIMIT_V, POINT_VERBS, strict_number
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.causal.actions import Action
@@ -92,6 +93,9 @@ class SafetyEnvelope:
     field_limits_tesla: tuple[float, float] | None = None
     focus_limits_nanometre: tuple[float, float] | None = None
     max_travel: float | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         _store(

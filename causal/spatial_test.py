@@ -16,6 +16,7 @@ from physlearn.causal.independence.unknown_errors import UnknownErrors, errors_c
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_score import SpatialScore
 from physlearn.checks import InputError, check_positive
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -81,6 +82,9 @@ class IndependenceResult:
     reason: str = ""
     test: str = "linear"
     why: str = ""
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 class SpatialIndependenceTest:

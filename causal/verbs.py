@@ -56,7 +56,7 @@ def strict_number(
     """Return a finite real number; refuse NaN, bool and text, which other checks let pass."""
     real = isinstance(value, int | float | np.integer | np.floating)
     if isinstance(value, bool | np.bool_) or not real or not math.isfinite(value):
-        raise InputError(f"{name} must be a finite number; got {value!r}.")
+        raise InputError(f"{name} must be a finite number; got {repr(value)[:80]}.")
     if minimum is not None and value < minimum:
         raise InputError(f"{name} must be at least {minimum:g}; got {value!r}.")
     if above is not None and value <= above:

@@ -24,6 +24,8 @@ from figures_physics import ising_figure
 from figures_planning import PLANNING_FIGURES
 from figures_plots import plots_figure
 from figures_prediction import prediction_figure
+from figures_scale import scale_figure
+from figures_spatial import spatial_figure
 from figures_walls import WALL_FIGURES
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -48,9 +50,11 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "oracles": measured.oracle_figure,
     "speed": measured.speed_figure,
     "scaling": measured.scaling_figure,
+    "scale": scale_figure,
     "independent": measured.independent_figure,
     "prediction": prediction_figure,
     "plots": plots_figure,
+    "spatial": spatial_figure,
 }
 
 

@@ -36,7 +36,7 @@ def fill(pages: Sequence[Path] = (), results: Path = RESULTS) -> list[str]:
             text = _tables(source, name)
         return f"{match.group(1)}{text}\n{match.group(4)}"
 
-    for page in pages or sorted(HERE.glob("*.md")):
+    for page in pages or sorted([*HERE.glob("*.md"), *HERE.glob("howto/*.md")]):
         page.write_text(BLOCK.sub(block, page.read_text()))
     return missing
 

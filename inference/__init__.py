@@ -90,6 +90,7 @@ __getattr__, __dir__, __all__ = attach(
         "fit_hop_rates": ".event_rates.hop_rates",
         "fit_landau_loop": ".hysteresis.landau_loop",
         "fit_langevin": ".langevin.fit_langevin",
+        "fit_large_square": ".large_squares.large_square",
         "fit_lattice_hamiltonian": ".lattices.lattice_hamiltonian",
         "fit_noisy_motion": ".langevin.noisy_motion",
         "fit_nucleation_rate": ".wall_laws.nucleation",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from physlearn.checks import InputError, NotIdentified, as_generator
+from physlearn.executors import ExecutorLike, open_workers
+from physlearn.records.storage import html_table, short_repr
 from physlearn.results import Fit
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ class BatchFits:
     refusals: dict[int, str]
     seed: int
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     @property
     def table(self) -> pd.DataFrame:
         """One row a data set and number: ``data``, then the columns of ``Fit.summary``.
@@ -63,7 +68,7 @@ def fit_batch(
     fit: Callable[..., Fit],
     batch: Sequence[Any],
     *,
-    executor: Executor | None = None,
+    executor: ExecutorLike | None = None,
     rng: int | np.random.Generator | None = None,
     progress: Callable[[int, int], Any] | None = None,
 ) -> BatchFits:
@@ -78,9 +83,10 @@ def fit_batch(
         Called as ``fit(data, rng=seed)``; for a process pool it must be importable, such as
         ``functools.partial(fit_lattice_hamiltonian, n_shells=1)``.
     batch
-        The data sets.
+        The data sets; one that reads a file when it is asked for an item will do.
     executor
-        A ``concurrent.futures.Executor`` (processes, or a cluster's); None: one after the other.
+        ``"processes:4"``, an executor or a dask client, see `physlearn.executors`; None: one after
+        the other.
     rng
         Seed or generator.
     progress
@@ -90,7 +96,7 @@ def fit_batch(
     ------
     InputError
         For an empty batch. What the estimator refuses (``InputError``, ``NotIdentified``) is noted
-        in ``refusals``, and the others go on.
+        in ``refusals``, as is a data set whose worker died three times, and the others go on.
 
     Examples
     --------
@@ -110,29 +116,16 @@ def fit_batch(
     fits: list[Fit | None] = [None] * len(batch)
     refusals: dict[int, str] = {}
 
-    def keep(place: int, found: Fit | str, done: int) -> None:
-        if isinstance(found, str):
-            refusals[place] = found
-        else:
-            fits[place] = found
-        if progress is not None:
-            progress(done, len(batch))
-
-    if executor is None:
-        for place, (data, own) in enumerate(zip(batch, seeds, strict=True)):
-            keep(place, _one(fit, data, own), place + 1)
-    else:
-        waiting = {
-            executor.submit(_one, fit, data, own): place
-            for place, (data, own) in enumerate(zip(batch, seeds, strict=True))
-        }
-        try:
-            for done, future in enumerate(as_completed(waiting), 1):
-                keep(waiting[future], future.result(), done)
-        except BaseException:
-            for future in waiting:
-                future.cancel()
-            raise
+    tasks = ((batch[place], own) for place, own in enumerate(seeds))
+    with open_workers(executor) as workers:
+        found = workers.run(partial(_one, fit), tasks, in_order=False, if_lost=str)
+        for done, (place, answer) in enumerate(found, 1):
+            if isinstance(answer, str):
+                refusals[place] = answer
+            else:
+                fits[place] = answer
+            if progress is not None:
+                progress(done, len(batch))
     return BatchFits(tuple(fits), dict(sorted(refusals.items())), seed)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_choice, check_count
+from physlearn.executors import ExecutorLike, Workers, open_workers
 from physlearn.lattice_models.hamiltonians.energy_terms import EnergyTerms, Hamiltonian, state_codes
 from physlearn.lattice_models.samplers.engines import METHODS, Engine, make_engine
 from physlearn.lattice_models.samplers.method_choice import method_candidates
@@ -48,14 +49,7 @@ class ChainWork:
 
     progress: Callable[[int, int], Any] | None = None
     checkpoint: str | os.PathLike[str] | None = None
-    executor: Executor | None = None
-
-    def __post_init__(self) -> None:
-        if self.executor is not None and not isinstance(self.executor, Executor):
-            raise InputError(
-                "executor must be a concurrent.futures.Executor such as ThreadPoolExecutor(2), or "
-                f"None; got {self.executor!r}."
-            )
+    executor: ExecutorLike | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +93,12 @@ def start_chains(
     generator, seed = as_generator(rng)
     terms = hamiltonian.terms(graph)
     check_terms(terms)
-    values = tuple(int(value) for value in terms.state_values)
+    codes = terms.state_values
+    values = tuple(int(value) for value in codes)
     given = None if start is None else check_start(start, values, graph.n_sites, n_chains)
     starts, seeds = [], []
     for chain, child in enumerate(generator.spawn(n_chains)):
-        drawn = child.choice(terms.state_values, graph.n_sites)
+        drawn = child.choice(codes, graph.n_sites)
         starts.append(drawn if given is None else given[chain])
         seeds.append(int(child.integers(2**63)))
 
@@ -112,10 +107,12 @@ def start_chains(
         return make_engine(name, hamiltonian, graph, starts[chain].copy(), stream, counting)
 
     reason, refused = "asked for", ""
+    candidates = method_candidates(terms) if method == "auto" else ()
+    del terms  # of a large graph a good part of the memory
     if method != "auto":
         first = engine(method, 0)
     else:
-        for candidate in method_candidates(terms):
+        for candidate in candidates:
             method, reason = candidate
             try:
                 first = engine(method, 0)
@@ -132,6 +129,11 @@ def start_chains(
 def check_terms(terms: EnergyTerms) -> None:
     """Refuse energies that overflow where they are summed over a site's neighbours."""
     size = np.abs(terms.site_energy).max(axis=1)
+    sizes = [np.abs(one).max(initial=0.0) for one in (terms.weight, terms.pair_energy)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        bound = size.max() + np.diff(terms.start).max() * sizes[0] * sizes[1]
+    if np.isfinite(bound):
+        return
     site = np.repeat(np.arange(len(size)), np.diff(terms.start))
     largest = np.abs(terms.pair_energy).max(axis=(1, 2), initial=0.0)
     with np.errstate(over="ignore"):
@@ -174,23 +176,33 @@ def run_chains(
     Return how many samples there are of each chain, and warnings. Chains go together; neither the
     executor nor the length of the pieces changes anything.
     """
-    engines, executor = chains.engines, work.executor
-    threads = executor is None or isinstance(executor, ThreadPoolExecutor)
+    with open_workers(work.executor) as workers:
+        return _run(chains, plan, read, samples, work, workers, arguments)
+
+
+def _run(
+    chains: Chains,
+    plan: ChainPlan,
+    read: Callable[[Engine], NDArray[Any]],
+    samples: NDArray[Any],
+    work: ChainWork,
+    workers: Workers,
+    arguments: Mapping[str, Any],
+) -> tuple[int, tuple[str, ...]]:
+    """Do what `run_chains` says with workers that are open."""
+    engines, threads = chains.engines, workers.shares_memory
     n_done = 0
     # other processes get the chains by copy, which pays for a whole stretch between samples only
     targets = [plan.sweeps_before(k) if threads else k + 1 for k in range(plan.n_samples)]
 
     def step(n: int) -> None:
-        if executor is None:
-            for engine in engines:
-                engine.sweep(n)
-        elif threads:
-            list(executor.map(lambda engine: engine.sweep(n), engines))
+        if threads:
+            each = ((engine,) for engine in engines)
+            deque(workers.run(lambda engine: engine.sweep(n), each), maxlen=0)
         else:
             sweeps = plan.sweeps_between if n_done else plan.burn_in
-            moved = executor.map(_swept, engines, [sweeps] * len(engines))
-            for engine, state in zip(engines, moved, strict=True):
-                engine.restore(state)
+            for chain, state in workers.run(_swept, ((engine, sweeps) for engine in engines)):
+                engines[chain].restore(state)
 
     def arrays() -> dict[str, NDArray[Any]]:
         saved = {"samples": samples[:, :n_done], "n_done": np.array(n_done)}

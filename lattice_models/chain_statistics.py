@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_count
+from physlearn.executors import ExecutorLike
 from physlearn.lattice_models.argument_hints import IN_KT, SEED, explain_arguments
 from physlearn.lattice_models.chain_run import (
     ChainPlan,
@@ -27,7 +27,7 @@ from physlearn.lattice_models.samplers.engines import SINGLE_SITE, Engine
 from physlearn.lattice_models.samplers.state_engines import bond_overlap
 from physlearn.lattice_models.simulate import sampled_form
 from physlearn.records import SiteGraph
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +77,7 @@ class ChainStatistics:
     warnings: tuple[str, ...] = ()
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def summary(self) -> pd.DataFrame:
         """Return a copy of the table of means, errors and correlation times."""
@@ -143,7 +144,7 @@ def sample_statistics(
     burn_in: int = 1000,
     start: ArrayLike | None = None,
     n_chains: int = 1,
-    executor: Executor | None = None,
+    executor: ExecutorLike | None = None,
     rng: int | np.random.Generator | None = None,
     progress: Callable[[int, int], Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -194,9 +195,10 @@ def sample_statistics(
         return engine.totals() if kept else sums(engine.states())  # type: ignore[attr-defined]
 
     values = np.empty((n_chains, n_samples, len(names)))
+    identity = {} if checkpoint is None else terms_identity(sampled, graph)
     n_done, warnings = run_chains(
-        chains, plan, read, values, work, {"statistics": True, **terms_identity(sampled, graph)},
-    )  # fmt: skip
+        chains, plan, read, values, work, {"statistics": True, **identity}
+    )
     values = values[:, :n_done]
     offset = np.min(sampled.state_values) * np.ones(graph.n_sites)
     empty = np.min(hamiltonian.state_values) * np.ones(graph.n_sites)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from physlearn.checks import InputError, check_count
+from physlearn.executors import ExecutorLike
 from physlearn.lattice_models.argument_hints import IN_KT, SEED, explain_arguments
 from physlearn.lattice_models.chain_run import (
     ChainPlan,
@@ -42,7 +42,7 @@ def simulate_lattice(
     burn_in: int = 1000,
     start: ArrayLike | None = None,
     n_chains: int = 1,
-    executor: Executor | None = None,
+    executor: ExecutorLike | None = None,
     rng: int | np.random.Generator | None = None,
     progress: Callable[[int, int], Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -78,8 +78,9 @@ def simulate_lattice(
     n_chains
         Independent chains, each with a random stream of its own.
     executor
-        Runs the chains side by side. Threads serve best (kernels release the interpreter lock);
-        processes get the chains by copy between pictures. The pictures do not depend on it.
+        Runs the chains side by side, see `physlearn.executors`. Threads serve best (kernels
+        release the interpreter lock); processes get the chains by copy between pictures. The
+        pictures do not depend on it.
     rng
         Seed or generator; the same seed gives the same pictures.
     progress
@@ -136,7 +137,7 @@ def simulate_lattice(
     states = np.empty((n_chains, n_snapshots, graph.n_sites), np.int8)
     n_done, warnings = run_chains(
         chains, plan, lambda engine: engine.states(), states,
-        work, terms_identity(sampled, graph),
+        work, {} if checkpoint is None else terms_identity(sampled, graph),
     )  # fmt: skip
     return LatticeSnapshots(
         states[:, :n_done].reshape(-1, graph.n_sites), graph,

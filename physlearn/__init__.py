@@ -5,7 +5,17 @@ Names are loaded on first use: ``import physlearn`` costs little and loads no he
 
 from physlearn.lazy import attach
 
-__version__ = "0.1.0.dev0"
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("physlearn")
+    except PackageNotFoundError:  # a folder on the path that nobody installed
+        return "0+unknown"
+
+
+__version__ = _version()
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -20,11 +30,20 @@ __getattr__, __dir__, __all__ = attach(
         "PatchTable": ".records",
         "SiteGraph": ".records",
         "Study": ".study",
+        "StudyOptions": ".study_options",
         "StudyResult": ".study",
         "Trajectory": ".records",
         "WallTrack": ".records",
         "check_video": ".records",
+        "list_plugins": ".plugins",
+        "load_plugin": ".plugins",
+        "read_study": ".study",
+        "run_step": ".study_steps",
         "run_study": ".study",
+        "run_study_file": ".study_run",
+        "study_steps": ".study_steps",
+        "warning_code": ".warning_codes",
+        "warning_page": ".warning_codes",
     },
     ("causal", "datasets", "inference", "lattice_models", "plots"),
 )

@@ -121,7 +121,8 @@ def _vacancies(sites: SiteStates) -> Iterable[Answer]:
         few = n == 0 and row["low"] < FEWEST_SHARE
         verb = "is" if n == 1 else "are"
         sentence = (
-            f"No site{where} stands out as {kind}; more than {high} of them would." if few
+            f"No site{where} stands out as {kind}; a share above {high} would have been seen."
+            if few
             else f"{n:,} of {int(row['n_sites']):,} sites{where} {verb} {kind}."
         )  # fmt: skip
         yield Answer(

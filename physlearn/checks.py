@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +13,11 @@ __all__ = [
     "CREDIBLE_MASS",
     "BackendUnavailable",
     "InputError",
+    "NotEnoughMemory",
+    "NotFound",
     "NotIdentified",
+    "NotWritten",
     "as_generator",
-    "atomic_write",
     "check_array",
     "check_choice",
     "check_count",
@@ -31,12 +30,34 @@ CREDIBLE_MASS = 0.90
 """The one credible mass of the library: equal-tailed intervals that hold 90 %."""
 
 SMALLEST_IMAGE_EDGE = 16
+LARGEST_COUNT = 10**11
+LARGEST_NUMBER = 10**300
+LONGEST_SHOWN = 200
 WIDEST_TEMPERATURE = 1.0 / 3.0
 """Standard deviation over the mean."""
 
 
 class InputError(ValueError):
     """What was given cannot be used; the message names the argument and what to do."""
+
+
+class NotWritten(InputError, OSError):  # noqa: N818 -- it names what happened
+    """A file was not written: a full disk, a folder that is gone or refuses; nothing was changed.
+
+    ``errno`` says which, as in other errors of the system.
+    """
+
+    def __init__(self, said: str, number: int | None = None) -> None:
+        super().__init__(said)
+        self.errno = number
+
+
+class NotFound(InputError, FileNotFoundError):  # noqa: N818 -- as above
+    """No file lies at a path that was given; the message names the argument."""
+
+
+class NotEnoughMemory(InputError, MemoryError):  # noqa: N818 -- as above
+    """An argument asks for more memory than there is; the message names it."""
 
 
 class NotIdentified(RuntimeError):  # noqa: N818 -- it names the finding, as the summary prints it
@@ -134,7 +155,7 @@ def check_array(
     """
     try:
         given = np.asarray(value)
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{name} must be a rectangular array of numbers; {error}.") from None
     if given.dtype.kind not in "biuf" or np.ma.isMaskedArray(value):
         found = "a masked array" if np.ma.isMaskedArray(value) else f"dtype {given.dtype}"
@@ -159,8 +180,15 @@ def check_array(
             f"{name} must hold finite numbers; found {count} NaN or infinite value(s), "
             f"first at index {where}."
         )
-    with np.errstate(invalid="ignore"):
-        array = np.ascontiguousarray(given, dtype=dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        # ascontiguousarray promotes a scalar to one dimension; keep the shape that was checked
+        array = np.ascontiguousarray(given, dtype=dtype).reshape(given.shape)
+        if array.dtype.kind == "f" and finite and not np.isfinite(array).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise InputError(
+                f"{name} must hold numbers that fit {array.dtype}; "
+                f"got {given[where]} at index {where}."
+            )
         if array.dtype.kind in "iu" and given.size and not np.array_equal(array, given):
             where = tuple(int(i) for i in np.argwhere(array != given)[0])
             raise InputError(
@@ -170,8 +198,7 @@ def check_array(
     if minimum is not None and array.size and not array.min() >= minimum:
         where = tuple(int(i) for i in np.argwhere(~(array >= minimum))[0])
         raise InputError(f"{name} must be at least {minimum}; got {array[where]} at index {where}.")
-    # ascontiguousarray promotes a scalar to one dimension; keep the shape that was checked
-    return array.reshape(given.shape)
+    return array
 
 
 def check_positive(name: str, value: float, *, allow_zero: bool = False) -> float:
@@ -190,10 +217,17 @@ def check_positive(name: str, value: float, *, allow_zero: bool = False) -> floa
     legal = isinstance(value, int | float | np.integer | np.floating) and not isinstance(
         value, bool
     )
-    if not legal or not np.isfinite(value) or value < 0 or (value == 0 and not allow_zero):
+    if legal and isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        legal = False  # a whole number of Python that no float holds
+    if not legal or not math.isfinite(value) or value < 0 or (value == 0 and not allow_zero):
         wanted = "a finite number of at least 0" if allow_zero else "a finite number above 0"
-        raise InputError(f"{name} must be {wanted}; got {value!r}.")
+        raise InputError(f"{name} must be {wanted}; got {_short(value)}.")
     return float(value)
+
+
+def _short(value: object) -> str:
+    text = repr(value) if not isinstance(value, int) or abs(value) < LARGEST_NUMBER else "too large"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def check_temperature(temperature: object) -> tuple[float, float]:
@@ -210,9 +244,14 @@ def check_temperature(temperature: object) -> tuple[float, float]:
     >>> check_temperature((300, 2.0))
     (300.0, 2.0)
     """
-    if not isinstance(temperature, Sequence | np.ndarray) or len(temperature) != 2:
+    if (
+        not isinstance(temperature, Sequence | np.ndarray)
+        or isinstance(temperature, str | bytes)
+        or (isinstance(temperature, np.ndarray) and temperature.ndim != 1)
+        or len(temperature) != 2
+    ):
         raise InputError(
-            f"temperature must be a pair (mean, standard deviation); got {temperature!r}."
+            f"temperature must be a pair (mean, standard deviation); got {_short(temperature)}."
         )
     mean = check_positive("temperature mean", temperature[0])
     sd = check_positive("temperature sd", temperature[1], allow_zero=True)
@@ -230,7 +269,8 @@ def check_count(name: str, value: object, least: int) -> int:
     Raises
     ------
     InputError
-        For another type (true, false and 3.0 included) or a smaller number.
+        For another type (true, false and 3.0 included), a smaller number, or one above 10^11, which
+    no run would reach.
 
     Examples
     --------
@@ -238,7 +278,9 @@ def check_count(name: str, value: object, least: int) -> int:
     3
     """
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+        raise InputError(f"{name} must be a whole number of at least {least}; got {_short(value)}.")
+    if value > LARGEST_COUNT:
+        raise InputError(f"{name} must be at most {LARGEST_COUNT:g}; got {_short(value)}.")
     return int(value)
 
 
@@ -255,8 +297,8 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> str:
     >>> check_choice("noise", "poisson", ("auto", "poisson"))
     'poisson'
     """
-    if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}; got {_short(value)}.")
     return value
 
 
@@ -282,15 +324,16 @@ def check_image(image: ArrayLike, name: str = "image") -> NDArray[np.float64]:
         ...
     physlearn.checks.InputError: image must be at least 16 x 16 pixels, got 8 x 20.
     """
-    array = np.asarray(image)
-    if array.ndim == 3 and array.shape[-1] in (3, 4):
-        raise InputError(f"{name} is a colour picture of shape {array.shape}; give one channel.")
-    if array.ndim == 3:
+    shape = () if isinstance(image, list | tuple) else np.shape(image)
+    if len(shape) == 3 and shape[-1] in (3, 4):
+        raise InputError(f"{name} is a colour picture of shape {shape}; give one channel.")
+    if len(shape) == 3:
         raise InputError(
-            f"{name} must be one picture (rows, columns), got shape {array.shape}; "
+            f"{name} must be one picture (rows, columns), got shape {shape}; "
             "read a stack or a film with read_video."
         )
-    array = check_array(name, array, ndim=2)
+    # as it came: a mask would be lost on the way through an array
+    array = check_array(name, image, ndim=2)
     if min(array.shape) < SMALLEST_IMAGE_EDGE:
         raise InputError(
             f"{name} must be at least {SMALLEST_IMAGE_EDGE} x {SMALLEST_IMAGE_EDGE} pixels, "
@@ -302,35 +345,3 @@ def check_image(image: ArrayLike, name: str = "image") -> NDArray[np.float64]:
             "check the export."
         )
     return array
-
-
-@contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Hand out a temporary path beside ``path`` and rename it to ``path`` on success.
-
-    A failure inside the block leaves whatever stood at ``path`` as it was.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> with atomic_write(folder / "a.txt") as temporary:
-    ...     _ = temporary.write_text("kept whole")
-    >>> (folder / "a.txt").read_text()
-    'kept whole'
-    """
-    final = Path(path)
-    if not final.parent.is_dir():
-        raise InputError(f"path must lie in a folder that exists; {final.parent} does not.")
-    handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.stem}-", suffix=final.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes the file private; a result is as readable as any other file of the user
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(final)
-    finally:
-        temporary.unlink(missing_ok=True)

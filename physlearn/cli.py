@@ -1,12 +1,10 @@
-"""The command line: ``physlearn demo | study | plan | doctor``."""
+"""The command line: ``physlearn init | check | study | watch | demo | plan | doctor``."""
 
 from __future__ import annotations
 
 import logging
-import re
 import signal
 import sys
-import threading
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from physlearn.checks import BackendUnavailable, InputError, NotIdentified
-from physlearn.shown_progress import shown_progress
+from physlearn.command_voice import Voice, shown, stop, voice
+from physlearn.study_commands import add_study_commands, tell_study
 
 if TYPE_CHECKING:
     from physlearn.study import StudyResult
@@ -23,14 +22,19 @@ __all__ = ["app", "main"]
 
 BAD_INPUT, INTERRUPTED = 2, 130
 ASK_AGAIN_SECONDS = 0.02
-
-stop = threading.Event()
-"""Set by Ctrl-C: a compiled library that is just being imported may swallow the exception."""
+EVERYWHERE = ("--json", "--quiet", "-q")
+"""Options of all commands: they may stand before or after a command's name."""
 
 EXAMPLES = """
 [bold]Examples[/bold]
 
   physlearn demo                                 everything once, on data with a planted truth
+
+  physlearn init image.tiff                      writes study.yaml; then: check, study
+
+  physlearn check study.yaml                     what is wrong, what would be done, how long
+
+  physlearn study study.yaml                     again after a change: only what depends on it
 
   physlearn study image.tiff --out study         atoms, couplings, causes of your own picture
 
@@ -51,7 +55,14 @@ EXAMPLES = """
 
   physlearn plan study/plan.json                 the next experiment in words, and checked
 
+  physlearn watch FOLDER                         estimates in the browser while frames arrive
+
   physlearn doctor                               what is installed, and whether it works
+
+[bold]Exit codes[/bold]
+
+  0 done   1 with --strict: a step could not be done, or check has warnings   2 bad input or a plan
+  that is refused   130 stopped by Ctrl-C
 """
 
 app = typer.Typer(
@@ -61,32 +72,30 @@ app = typer.Typer(
     epilog=EXAMPLES,
     rich_markup_mode="rich",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
-
-Seed = Annotated[
-    int | None, typer.Option(min=0, help="Repeats every number; drawn and stored when left out.")
-]
 
 
 def main() -> None:
     """Run the command line; bad input is one sentence and exit code 2."""
     # A polite end (a scheduler's SIGTERM) cleans up as Ctrl-C does
     stop.clear()
+    for name, value in ((name, getattr(Voice(), name)) for name in Voice.__slots__):
+        setattr(voice, name, value)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
     # Of a damaged file the reader's own sentence says enough
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     try:
-        code = app(standalone_mode=False)
+        code = app(args=_ordered(sys.argv[1:]), standalone_mode=False)
     except (InputError, NotIdentified, BackendUnavailable, FileNotFoundError) as error:
         sys.exit(_complain(_one_line(error), BAD_INPUT))
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(_complain("Stopped; nothing was left behind.", INTERRUPTED))
+        sys.exit(_complain(_stopped(), INTERRUPTED))
     except Exception as error:
         if stop.is_set():
-            sys.exit(_complain("Stopped; nothing was left behind.", INTERRUPTED))
+            sys.exit(_complain(_stopped(), INTERRUPTED))
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own
             sys.exit(_complain(error.format_message(), int(error.exit_code)))
         raise
@@ -122,7 +131,27 @@ def _one_line(error: Exception) -> str:
 
 def _complain(sentence: str, code: int) -> int:
     sys.stderr.write(f"physlearn: {sentence}\n")
+    voice.give({"ok": False, "error": sentence, "exit_code": code})
     return code
+
+
+def _stopped() -> str:
+    if voice.keeps:
+        return "Stopped; the steps that were done are kept: the same command goes on from there."
+    return "Stopped; nothing was left behind."
+
+
+def _ordered(arguments: list[str]) -> list[str]:
+    """Return the arguments with those that go with every command first.
+
+    Examples
+    --------
+    >>> _ordered(["check", "study.yaml", "--json"])
+    ['--json', 'check', 'study.yaml']
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    first = [one for one in arguments[:end] if one in EVERYWHERE]
+    return first + [one for one in arguments[:end] if one not in EVERYWHERE] + arguments[end:]
 
 
 def _version(wanted: bool) -> None:
@@ -135,105 +164,17 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 -- its callback speaks
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
     ] = False,
-) -> None:
-    pass
-
-
-@app.command()
-def study(
-    path: Annotated[
-        Path, typer.Argument(help="A picture, a video or tracks; its content tells which.")
-    ],
-    out: Annotated[
-        Path, typer.Option(help="Folder to write: new, empty, or an earlier study (replaced).")
-    ],
-    channel: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Another picture of the same field, a response, or a file with several; may stand "
-            "repeatedly."
-        ),
-    ] = None,
-    drive: Annotated[
-        Path | None, typer.Option(help="CSV with one row a frame: the drive of a video.")
-    ] = None,
-    atoms: Annotated[
-        Path | None,
-        typer.Option(help="The atoms.csv of an earlier study, edited by hand: it is fitted anew."),
-    ] = None,
-    lattice: Annotated[
-        str | None,
-        typer.Option(
-            help="Declare the lattice (square, triangular, any): scan rows are put in order by it."
-        ),
-    ] = None,
-    picture: Annotated[
-        str | None, typer.Option(help="Which picture of a file that holds several; by its name.")
-    ] = None,
-    repeat: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="A second scan of the same place (of the channels where there are any): it "
-            "measures the noise; may stand repeatedly."
-        ),
-    ] = None,
-    pixel_size: Annotated[
-        str | None,
-        typer.Option(help="Edge of a pixel, where the file doesn't say it: 0.05nm, 0.4angstrom."),
-    ] = None,
-    frame_interval: Annotated[
-        float | None,
-        typer.Option(help="Seconds from frame to frame, where the video doesn't say it."),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(help="Study only these pixels: columns,rows as 100:400,0:300."),
-    ] = None,
-    campaign: Annotated[
-        bool,
-        typer.Option(
-            "--campaign", help="Simulate the next experiment: what it would show, at which dose."
-        ),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output, for machines.")
     ] = False,
-    seed: Seed = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress and no answers, only errors.")
+    ] = False,
 ) -> None:
-    """Study your own picture, video or tracks: a folder with every artefact and report.html."""
-    from physlearn.study import Study, run_study
-
-    size, unit = _length(pixel_size) if pixel_size else (None, "nm")
-    with shown_progress(stop) as progress:
-        result = run_study(
-            Study(
-                path, tuple(channel or ()), drive, atoms=atoms, lattice=lattice, picture=picture,
-                repeat=tuple(repeat or ()), pixel_size=size, pixel_unit=unit,
-                frame_interval_s=frame_interval, region=_region(region) if region else None,
-                campaign=campaign,
-            ),
-            out=out, seed=seed, progress=progress,
-        )  # fmt: skip
-    _tell(result)
-
-
-def _length(text: str) -> tuple[float, str]:
-    found = re.fullmatch(r"\s*([0-9.eE+-]+)\s*(nm|um|µm|A|Å|angstrom)\s*", text)
-    try:
-        value = float(found[1]) if found else None
-    except ValueError:
-        value = None
-    if found is None or value is None:
-        raise InputError(f"pixel-size must be a number with nm, um or angstrom; got {text!r}.")
-    return value, {"µm": "um", "A": "angstrom", "Å": "angstrom"}.get(found[2], found[2])
-
-
-def _region(text: str) -> tuple[int, int, int, int]:
-    found = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
-    if found is None:
-        raise InputError(f"region must be columns,rows as 100:400,0:300; got {text!r}.")
-    a, b, c, d = (int(number) for number in found.groups())
-    return a, b, c, d
+    voice.as_json, voice.quiet = as_json, quiet
 
 
 @app.command()
@@ -247,7 +188,7 @@ def demo(
     """Run the whole path on embedded data, the truth beside every answer; no network."""
     from physlearn.demo import run_demo, write_seed_table
 
-    with shown_progress(stop) as progress:
+    with shown() as progress:
         if seeds:
             table = write_seed_table(range(seed, seed + seeds), Path("demo_seeds.json"), progress)
         else:
@@ -290,7 +231,7 @@ def doctor(
 
     console = Console()
     if warm:
-        with shown_progress(stop) as progress:
+        with shown() as progress:
             seconds = warm_kernels(progress)
         console.print(f"Kernels are compiled and cached: {seconds:.1f} s.")
         return
@@ -298,33 +239,10 @@ def doctor(
 
 
 def _tell(result: StudyResult) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+    tell_study(result)
 
-    from physlearn.words import headlines
 
-    console = Console(highlight=False)
-    for answer in headlines(result.findings):
-        # Units and ranges stand in square brackets, which would be read as a style
-        detail = f" [dim]{escape(answer.detail)}[/dim]" if answer.detail else ""
-        asked = f"{answer.question}: " if answer.state == "none" else ""
-        console.print(f"• {escape(asked + answer.sentence)}{detail}")
-    truth = result.summary["truth"]
-    if truth is not None:
-        named = [(row["name"], row) for row in truth["parameters"]]
-        named += [(f"{row['cause']} -> {row['outcome']}", row) for row in truth["effects"]]
-        for name, row in named:
-            if row["mean"] is not None:
-                console.print(
-                    f"  planted {name} {row['truth']:.4g}, found {row['mean']:.4g} "
-                    f"[{row['q05']:.4g} to {row['q95']:.4g}]: "
-                    f"{'inside' if row['inside'] else 'outside'}",
-                    markup=False,
-                )
-        if any(row["inside"] is False for _, row in named):
-            console.print("  (one in ten of honest 90 % intervals misses: --seeds 20 counts them)")
-    console.print(f"\nReport: {result.report}", soft_wrap=True, markup=False)
-
+add_study_commands(app)
 
 if __name__ == "__main__":
     main()

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physlearn.checks import InputError, atomic_write
+from physlearn.checks import InputError
 from physlearn.findings import Findings, PlantedTruth, Step, run_steps
 from physlearn.results import plain_json
 from physlearn.study import Progress, StudyResult, save_study
 from physlearn.study_folder import check_out
+from physlearn.whole_files import atomic_write
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,6 +12,9 @@ from multiprocessing import get_context
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from physlearn.checks import BackendUnavailable, InputError
+from physlearn.plugins import Plugin, list_plugins, load_plugin
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -27,13 +30,15 @@ LIBRARIES = (
 )  # fmt: skip
 EXTRAS = {
     "ase": (("ase",), "read and write ASE structures"),
+    "audit": (("cyclonedx-bom", "pip-audit"), "lists and checks what is installed"),
     "bluesky": (("bluesky", "ophyd"), "runs plans on a RunEngine"),
+    "cluster": (("dask", "distributed"), "many machines, stacks larger than memory"),
     "formats": (
         ("access2thematrix", "gsd", "gwyfile", "igor2", "rosettasciio", "sparse", "zarr"),
         "vendors' microscope files",
     ),
     "spm": (("SciFiReaders", "spym"), "further probe microscopes' files"),
-    "lessons": (("jupyterlab",), "opens the notebooks of papers/"),
+    "lessons": (("jupyterlab", "jupytext"), "opens the notebooks of papers/"),
     "operon": (("pyoperon",), "a second engine of symbolic regression"),
     "sindy": (("pysindy",), "compares laws with PySINDy's"),
     "video": (("av",), "MP4, MOV, AVI and MKV films"),
@@ -66,6 +71,8 @@ def diagnosis() -> Table:
     )
     for extra, (packages, purpose) in EXTRAS.items():
         table.add_row(f"extra {extra}", _extra(packages, purpose))
+    for plugin in list_plugins():
+        table.add_row(f"plug-in {plugin.kind}: {plugin.name}", _plugin(plugin))
     table.add_row("kernel cache", _cache_folder())
     data = os.environ.get("PHYSLEARN_DATA_DIR")
     table.add_row("public data", data or "downloaded on first use (PHYSLEARN_DATA_DIR not set)")
@@ -158,6 +165,15 @@ def _extra(packages: tuple[str, ...], purpose: str) -> str:
         return f"present ({purpose})"
     some = "absent" if len(missing) == len(packages) else f"without {', '.join(missing)}"
     return f"{some} ({purpose}): {PIP} {' '.join(missing)}"
+
+
+def _plugin(plugin: Plugin) -> str:
+    """Return whether a plug-in can be loaded; one that cannot stops nothing else."""
+    try:
+        load_plugin(plugin.kind, plugin.name)
+    except (BackendUnavailable, InputError) as error:
+        return f"BROKEN: {error}"
+    return f"{plugin.package} ({plugin.value})"
 
 
 def _installed(name: str) -> bool:

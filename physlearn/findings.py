@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physlearn.checks import NotIdentified
+from physlearn.records.storage import html_table, short_repr
+from physlearn.study_options import StudyOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     )
     from physlearn.results import Fit
 
-__all__ = ["Findings", "PlantedTruth", "Step", "StepNote", "run_steps"]
+__all__ = ["Findings", "PlantedTruth", "Step", "StepNote", "run_noted", "run_steps"]
 
 DONE, COULD_NOT, SKIPPED = "done", "could not", "skipped"
 
@@ -97,16 +98,21 @@ NEEDED = {
 
 @dataclass(frozen=True, slots=True)
 class StepNote:
-    """What became of one step: done, could not (and why), or skipped for want of another."""
+    """What became of one step: done, could not (and why), or skipped for want of another.
+
+    ``kept`` says that the result is that of an earlier run on the same data and options, which
+    took ``seconds``.
+    """
 
     name: str
     title: str
     status: str
     reason: str = ""
     seconds: float = 0.0
+    kept: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Findings:
     """The growing result of a study; every attribute is None or empty until its step is done."""
 
@@ -150,8 +156,13 @@ class Findings:
     hopping: bool | None = None
     hops: HopEvents | None = None
     hop_rates: Fit | None = None
+    options: StudyOptions = field(default_factory=StudyOptions)
+    remarks: list[str] = field(default_factory=list)
     notes: list[StepNote] = field(default_factory=list)
     truth: PlantedTruth | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def rng(self, step: str) -> np.random.Generator:
         """Return the step's own random stream: the same whatever other steps draw."""
@@ -202,6 +213,8 @@ class Findings:
         for name, data in (("picture", self.image), ("video", self.video)):
             for sentence in () if data is None else data.attrs.get("warnings", ()):
                 seen.setdefault(str(sentence), name)
+        for sentence in self.remarks:
+            seen.setdefault(sentence, "kept steps")
         return [(name, sentence) for sentence, name in seen.items()]
 
 
@@ -218,18 +231,29 @@ class Step:
         the step needs.
     needs
         Attributes of the findings without which the step is skipped.
+    not_kept
+        (attribute, field) of a result that holds functions, which no file can keep.
+    complete
+        Makes that field again, quickly, where the rest of the result was kept.
     """
 
     name: str
     title: str
     run: Callable[[Findings], None]
     needs: tuple[str, ...] = ()
+    not_kept: tuple[str, str] | None = None
+    complete: Callable[[Findings], None] | None = None
+
+
+RunOne = Callable[[Step, Findings], StepNote]
+"""Runs one step on findings that have what it needs, and says what became of it."""
 
 
 def run_steps(
     steps: Sequence[Step],
     findings: Findings,
     progress: Callable[[str, float], None] | None = None,
+    run_one: RunOne | None = None,
 ) -> Findings:
     """Run every step that can run; a step that cannot do its job is noted and the rest goes on.
 
@@ -241,6 +265,8 @@ def run_steps(
         Changed in place.
     progress
         Called with the title of the step about to run and the finished share, 0 to 1.
+    run_one
+        Runs a step that has what it needs; None does so here and now (`run_noted`).
 
     Raises
     ------
@@ -255,18 +281,25 @@ def run_steps(
     >>> [note.status for note in run_steps(steps, Findings("a picture", 1)).notes]
     ['could not', 'skipped']
     """
+    run_one = run_one or run_noted
     for index, step in enumerate(steps):
         if progress is not None:
             progress(step.title, index / len(steps))
-        missing = [name for name in step.needs if not findings.has(name)]
-        if missing:
-            findings.notes.append(StepNote(step.name, step.title, SKIPPED, lacking(missing[0])))
-            continue
-        with _noted(step, findings):
-            step.run(findings)
+        reason = _why_skipped(step, findings)
+        if reason:
+            findings.notes.append(StepNote(step.name, step.title, SKIPPED, reason))
+        else:
+            findings.notes.append(run_one(step, findings))
     if progress is not None:
         progress("Done", 1.0)
     return findings
+
+
+def _why_skipped(step: Step, findings: Findings) -> str:
+    if step.name in findings.options.leave_out:
+        return "it was left out by choice."
+    missing = [name for name in step.needs if not findings.has(name)]
+    return lacking(missing[0]) if missing else ""
 
 
 def lacking(name: str) -> str:
@@ -282,12 +315,18 @@ def lacking(name: str) -> str:
     return f"it needs {NEEDED.get(name, 'the ' + name.replace('_', ' '))}, and there is none."
 
 
-@contextmanager
-def _noted(step: Step, findings: Findings) -> Iterator[None]:
+def run_noted(step: Step, findings: Findings) -> StepNote:
+    """Run one step and return what became of it.
+
+    Examples
+    --------
+    >>> run_noted(Step("look", "Look", lambda findings: None), Findings("a picture", 1)).status
+    'done'
+    """
     start = perf_counter()
     status, reason = DONE, ""
     try:
-        yield
+        step.run(findings)
     except NotIdentified as refusal:
         status, reason = COULD_NOT, str(refusal)
-    findings.notes.append(StepNote(step.name, step.title, status, reason, perf_counter() - start))
+    return StepNote(step.name, step.title, status, reason, perf_counter() - start)

@@ -71,6 +71,15 @@ def _words_of_sites() -> None:
         simulate_lattice(Ising([coupling]), graph, 1, 1, method="multispin", burn_in=1, rng=1)
 
 
+def _large_squares() -> None:
+    from physlearn.inference import fit_large_square
+    from physlearn.lattice_models import MultispinIsing
+
+    lattice = MultispinIsing((128, 128), 0.1, rng=1)
+    lattice.sweep(2)
+    fit_large_square(lattice.states().reshape(128, 128), method="likelihood", n_draws=100, rng=1)
+
+
 def _replicas_of_q_states() -> None:
     from physlearn.lattice_models import StateReplicas, square_lattice
 
@@ -328,6 +337,7 @@ FIRST_CALLS: dict[str, Callable[[], None]] = {
     **{f"simulate_lattice {method}": partial(_lattice, method) for method in METHODS_ON_BYTES},
     "CheckerboardIsing on threads": _checkerboard_on_threads,
     "simulate_lattice multispin": _words_of_sites,
+    "fit_large_square": _large_squares,
     "simulate_lattice clusters on any graph": _clusters_on_any_graph,
     **{
         f"simulate_lattice {method}, q states": partial(_states, method)

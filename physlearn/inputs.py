@@ -63,11 +63,11 @@ def count_frames(path: str | os.PathLike[str]) -> int:
         head = stream.read(8)
     try:
         if head.startswith(NUMPY):
-            return _frames_of_shape(np.load(file, mmap_mode="r").shape)
+            return _frames_of_shape(np.load(file, mmap_mode="r", allow_pickle=False).shape)
         if head.startswith(GIF):
             from PIL import Image
 
-            with Image.open(file) as picture:
+            with Image.open(file, formats=("GIF",)) as picture:
                 return int(getattr(picture, "n_frames", 1))
         if head.startswith(TIFF):
             return _tiff_frames(file)
@@ -85,7 +85,7 @@ def _frames_of_shape(shape: tuple[int, ...]) -> int:
 def _tiff_frames(file: Path) -> int:
     import tifffile
 
-    with tifffile.TiffFile(file) as tiff:
+    with tifffile.TiffFile(file, _multifile=False) as tiff:
         series = tiff.series[0]
         frames = len(tiff.pages)
         colour = "S" in series.axes and not (series.axes[0] == "S" and series.dtype.kind == "f")

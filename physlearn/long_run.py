@@ -8,8 +8,8 @@ import os
 import signal
 import tempfile
 import threading
-import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 from types import FrameType, TracebackType
@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, atomic_write
+from physlearn.checks import InputError
+from physlearn.file_lock import alone_with, lock_beside
+from physlearn.whole_files import atomic_write
 
 __all__ = ["LongRun"]
 
@@ -26,15 +28,17 @@ Arrays = Mapping[str, NDArray[Any]]
 PIECE_SECONDS = 0.1  # short enough that Ctrl-C feels immediate
 SAVE_SECONDS = 30.0
 WORTH_KEEPING_SECONDS = 1.0
-DONE, IDENTITY, SEED = "_done", "_identity", "_seed"
+DONE, IDENTITY, SEED, CHECKSUM = "_done", "_identity", "_seed", "_checksum"
 
 
 class LongRun:
     """Work of many units done in pieces of about a tenth of a second.
 
     Between pieces progress is shown, Ctrl-C is honoured and, every half minute, a checkpoint is
-    written. All state of the work must lie in arrays, so that its result does not depend on where
-    it was cut into pieces.
+    written: a process that is killed loses no more than that. All state of the work must lie in
+    arrays, so that its result does not depend on where it was cut into pieces. A disk that is full
+    when a checkpoint is due does not stop the work: the earlier checkpoint stands, and the next
+    half minute tries again.
 
     Parameters
     ----------
@@ -53,7 +57,8 @@ class LongRun:
     Raises
     ------
     InputError
-        When the file at ``checkpoint`` is no checkpoint, or one of other work.
+        When the file at ``checkpoint`` is no checkpoint, a damaged one or one of other work, or
+        when another process works with it.
 
     Examples
     --------
@@ -88,8 +93,12 @@ class LongRun:
         self._interrupted = False
         self._piece = 1
         self._saved_at = self._began_at = monotonic()
-        self.saved = self._load()
+        self._alone = ExitStack()
         self._check_folder()
+        if self._path is not None:
+            busy = f"checkpoint {self._path} is in use by {{holder}}; wait for it, or give another."
+            self._alone.enter_context(alone_with(lock_beside(self._path), busy))
+        self.saved = self._load()
 
     def _check_folder(self) -> None:
         """Refuse a place that cannot be written to now, not hours later."""
@@ -122,6 +131,8 @@ class LongRun:
         if self._handler is not None:
             signal.signal(signal.SIGINT, self._handler)
             self._handler = None
+        if kind is not None:
+            self._alone.close()
 
     def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self._stop.is_set():  # asked twice: now, whatever is lost
@@ -155,10 +166,7 @@ class LongRun:
         while self.done < target:
             if self._stop.is_set():
                 self.stopped = True
-                try:
-                    self._save(arrays)
-                except OSError as error:  # a full disk: the samples in memory are still there
-                    self._failed_save = str(error)
+                self._save(arrays)
                 return False
             n = min(self._piece, target - self.done)
             start = monotonic()
@@ -201,6 +209,10 @@ class LongRun:
             it came in the last piece of work of less than a second: a loop over such calls must
             not go on as if nothing had been asked.
         """
+        with self._alone:
+            return self._finished(n_done, n_wanted, what)
+
+    def _finished(self, n_done: int, n_wanted: int, what: str) -> tuple[str, ...]:
         if not self.stopped:
             if self._path is not None:
                 self._path.unlink(missing_ok=True)
@@ -225,15 +237,18 @@ class LongRun:
     def _save(self, arrays: Callable[[], Arrays]) -> None:
         if self._path is None:
             return
-        with atomic_write(self._path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file, allow_pickle=False,
-                **{
-                    DONE: np.array(self.done), IDENTITY: np.array(self._identity),
-                    SEED: np.array(self._seed), **arrays(),
-                },
-            )  # fmt: skip
         self._saved_at = monotonic()
+        held = {
+            DONE: np.array(self.done), IDENTITY: np.array(self._identity),
+            SEED: np.array(self._seed), **{n: np.asarray(a) for n, a in arrays().items()},
+        }  # fmt: skip
+        try:
+            with atomic_write(self._path) as temporary, temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, **held, **{CHECKSUM: np.array(_identity(held))})
+        except OSError as error:  # a full disk: what is in memory is still there
+            self._failed_save = str(error)
+        else:
+            self._failed_save = ""
 
     def _load(self) -> dict[str, NDArray[Any]] | None:
         if self._path is None or not self._path.exists():
@@ -241,9 +256,11 @@ class LongRun:
         try:
             with np.load(self._path, allow_pickle=False) as file:
                 saved = {name: file[name] for name in file.files}
+            if str(saved.pop(CHECKSUM)) != _identity(saved):
+                raise ValueError("another checksum")
             done, identity = int(saved.pop(DONE)), str(saved.pop(IDENTITY))
             seed = str(saved.pop(SEED))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zipfile, zlib and numpy raise kinds of their own
             raise InputError(
                 f"checkpoint must be a file that a stopped run wrote; {self._path} is not "
                 f"({type(error).__name__}). Give another path."

@@ -20,7 +20,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from physlearn.checks import CREDIBLE_MASS, InputError, atomic_write
+from physlearn.calibration_marks import uncalibrated
+from physlearn.checks import CREDIBLE_MASS, InputError
+from physlearn.records.hdf5_parts import check_hdf5_parts
+from physlearn.records.json_text import fit_texts
+from physlearn.records.shown import STYLE, table_html
+from physlearn.records.storage import save_groups
+from physlearn.warning_codes import with_code
 
 if TYPE_CHECKING:
     import arviz
@@ -37,7 +43,8 @@ COLUMNS = [
 SHOWN = ["name", "mean", "sd", "q05", "q95", "unit", "verdict"]
 """Columns of the summary that a session or a notebook shows."""
 
-ROWS_SHOWN = 50
+ROWS_SHOWN, MOST_ROWS = 50, 16
+"""A variable of more numbers is named only; of all rows a session shows the first."""
 CACHE_VARIABLE = "XDG_CACHE_HOME"
 
 REPORTED_VERSIONS = ("physlearn", "numpy", "scipy", "numba", "arviz", "xarray", "pandas")
@@ -57,7 +64,8 @@ class Fit:
     diagnostics
         Plain numbers, texts and lists by name.
     warnings
-        Sentences that every summary prints.
+        Sentences that every summary prints, each with its code behind it (``warning_page`` says
+        what to do).
 
     Examples
     --------
@@ -84,15 +92,17 @@ class Fit:
     def _repr_html_(self) -> str:
         table, notes = self._shown()
         said = "".join(f"<li>{html.escape(text)}</li>" for text in notes)
-        head = f"<p>Fit of {html.escape(self.model)}</p>"
-        return f"{head}{table.to_html(index=False, float_format=_short)}<ul>{said}</ul>"
+        return f"{STYLE}{table_html(table, f'Fit of {self.model}')}<ul>{said}</ul>"
 
     def _shown(self) -> tuple[pd.DataFrame, list[str]]:
         # A map of thousands of numbers is named, not printed
         sizes = {name: self.idata["posterior"][name].shape[2:] for name in self.variables}
         small = [name for name, shape in sizes.items() if np.prod(shape) <= ROWS_SHOWN]
         notes = [f"{name}: {list(shape)}" for name, shape in sizes.items() if name not in small]
-        return self._rows(small)[SHOWN], [*notes, *self.warnings]
+        table = self._rows(small)[SHOWN]
+        if len(table) > MOST_ROWS:
+            notes.append(f"and {len(table) - MOST_ROWS} rows more: summary() has all")
+        return table.head(MOST_ROWS), [*notes, *map(with_code, self.warnings)]
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Return the draws of one variable, shape (n_draws, ...), or of one row of the summary."""
@@ -128,7 +138,11 @@ class Fit:
         return np.moveaxis(np.quantile(self[name], tails, axis=0), 0, -1)
 
     def summary(self) -> pd.DataFrame:
-        """Return one row a number: mean, sd, 90 % interval, sign, unit, prior share, verdict."""
+        """Return one row a number: mean, sd, 90 % interval, sign, unit, prior share, verdict.
+
+        The verdict says ``uncalibrated`` where the ledger (docs/calibration.md) found intervals of
+        this likelihood outside their band.
+        """
         return self._rows(self.variables)
 
     def _rows(self, names: Sequence[str]) -> pd.DataFrame:
@@ -149,6 +163,8 @@ class Fit:
                 verdict = verdicts.get(label, verdicts.get(name, ""))
                 if share > PRIOR_REPEATED:
                     verdict = f"{verdict}; prior repeated".lstrip("; ")
+                if noted := uncalibrated(label, likelihood=attrs.get("likelihood", "")):
+                    verdict = f"{verdict}; {noted}".lstrip("; ")
                 rows.append(
                     {
                         "name": label, "mean": float(column.mean()), "sd": sd, "q05": float(low),
@@ -164,8 +180,7 @@ class Fit:
         self.idata["posterior"].attrs.update(
             physlearn_record="Fit", diagnostics=json.dumps(plain_json(self.diagnostics))
         )
-        with atomic_write(path) as temporary:
-            self.idata.to_netcdf(str(temporary), engine="h5netcdf")
+        save_groups(self.idata, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Fit:
@@ -178,25 +193,27 @@ class Fit:
         InputError
             When the file does not hold a fit.
         """
-        arviz = import_arviz()
         if not Path(path).is_file():
             raise FileNotFoundError(f"no such file: {path}")
         try:
             # Without the load the file would stay open, and locked, as long as the fit lives
-            idata = arviz.from_netcdf(str(path), engine="h5netcdf").load()
+            check_hdf5_parts(path)
+            idata = import_arviz().from_netcdf(str(path), engine="h5netcdf").load()
             attrs = idata["posterior"].attrs
             whole = attrs.get("physlearn_record") == "Fit"
-            # a file that ``idata.to_netcdf`` wrote has all but the diagnostics
-            diagnostics = json.loads(attrs.get("diagnostics", "{}")) if whole else {}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            fit = cls(idata, *fit_texts(attrs)) if whole else None
+            if any(one.dims[:2] != ("chain", "draw") for one in idata["posterior"].values()):
+                raise ValueError("its draws")
+        except InputError:
+            raise
+        except Exception as error:  # arviz, xarray and h5netcdf raise many kinds
+            said = (str(error) or type(error).__name__).splitlines()[0][:120]
             raise InputError(
-                f"{path} must be a fit that physlearn wrote; it lacks or damages {error}."
+                f"{path} must be a fit that physlearn wrote; it lacks or damages {said}."
             ) from None
-        if not whole:
+        if fit is None:
             raise InputError(f"{path} must be a fit that physlearn wrote; it holds something else.")
-        return cls(
-            idata, json.loads(attrs["model"]), diagnostics, tuple(json.loads(attrs["warnings"]))
-        )
+        return fit
 
 
 def _short(value: float) -> str:

@@ -10,11 +10,12 @@ from physlearn.findings import Findings, Step
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ATOM_STEPS", "N_SHELLS"]
+__all__ = ["ATOM_STEPS"]
 
-N_SHELLS = 2
 WIDEST_PIXEL = 5.0
 """Angstrom: no two atoms beside one another are that far apart."""
+FEWEST_COLUMNS = 3
+"""A picture of noise may show one or two."""
 
 
 def _find_atoms(findings: Findings) -> None:
@@ -71,14 +72,24 @@ def _classify(findings: Findings) -> None:
     from physlearn.datasets.sites.species import classify_species
 
     if findings.atoms is not None:
-        findings.atoms = classify_species(findings.atoms)
+        if findings.atoms.n < FEWEST_COLUMNS:
+            raise NotIdentified(
+                f"{findings.atoms.n} column(s) were found; to tell species apart takes "
+                f"{FEWEST_COLUMNS}."
+            )
+        findings.atoms = classify_species(findings.atoms, findings.options.n_species or "auto")
 
 
 def _assign(findings: Findings) -> None:
     from physlearn.datasets.sites.assign_sites import assign_sites
+    from physlearn.datasets.sites.lattice_finding import FEWEST_ATOMS
 
     if findings.atoms is not None:
-        findings.snapshots = assign_sites(findings.atoms, n_shells=N_SHELLS)
+        if findings.atoms.n < FEWEST_ATOMS:
+            raise NotIdentified(
+                f"{findings.atoms.n} column(s) were found; a lattice takes {FEWEST_ATOMS}."
+            )
+        findings.snapshots = assign_sites(findings.atoms, n_shells=findings.options.n_shells)
 
 
 def _find_vacancies(findings: Findings) -> None:

@@ -270,6 +270,15 @@ def _plan_of(campaign: Campaign, found: Rehearsal, seed: int) -> ExperimentPlan:
     )  # fmt: skip
 
 
+def _hypotheses_again(findings: Findings) -> None:
+    """Make again what a kept rehearsal lacks: hypotheses are functions."""
+    found = findings.rehearsal
+    if found is not None and findings.patches is not None:
+        told = _hypotheses(findings, findings.patches, _asked(findings), found.noise_sd)
+        findings.rehearsal = replace(found, hypotheses=told)
+
+
 CAMPAIGN_STEPS = (
-    Step("campaign", "Rehearse the next experiment", _rehearse, ("patches", "effects")),
-)
+    Step("campaign", "Rehearse the next experiment", _rehearse, ("patches", "effects"),
+         ("rehearsal", "hypotheses"), _hypotheses_again),
+)  # fmt: skip

@@ -10,7 +10,7 @@ import pandas as pd
 
 from physlearn.checks import NotIdentified
 from physlearn.findings import Findings, Step
-from physlearn.steps_atoms import ATOM_STEPS, N_SHELLS
+from physlearn.steps_atoms import ATOM_STEPS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,7 +32,7 @@ def _fit_couplings(findings: Findings) -> None:
                 "all sites hold one species, so the pattern holds nothing of the couplings."
             )
         findings.couplings = fit_lattice_hamiltonian(
-            findings.snapshots, n_shells=N_SHELLS, rng=findings.rng("couplings")
+            findings.snapshots, n_shells=findings.options.n_shells, rng=findings.rng("couplings")
         )
         rows = findings.couplings.diagnostics.get("correlations", [])
         if rows:
@@ -43,21 +43,23 @@ def _describe(findings: Findings) -> None:
     from physlearn.datasets.columns.edited_atoms import edited_by_hand
     from physlearn.datasets.patches.describe_patches import describe_patches
 
-    channels = findings.channels
+    channels, size = findings.channels, findings.options.patch_size
     if findings.atoms is not None:
         table = describe_patches(
             findings.atoms, findings.snapshots, _other_channels(findings),
-            repeat=_repeated(findings),
+            repeat=_repeated(findings), patch_size=size,
         )  # fmt: skip
         if edited_by_hand(findings.atoms):
             # the causal step warns of patches that were chosen; so were the atoms in these
             table = replace(table, selection=f"{table.selection}, of atoms that a person edited")
     elif channels is None and findings.spectra is None:
-        table = describe_patches(findings.image, repeat=findings.repeat)
+        table = describe_patches(findings.image, repeat=findings.repeat, patch_size=size)
     else:
         spectra = findings.spectra
         stacks = None if spectra is None else {str(n): one for n, one in spectra.items()}
-        table = describe_patches(None, None, channels, spectra=stacks, repeat=findings.repeat)
+        table = describe_patches(
+            None, None, channels, spectra=stacks, repeat=findings.repeat, patch_size=size
+        )
     findings.patches = table
 
 
@@ -92,7 +94,7 @@ def _repeated(findings: Findings) -> AtomicConfiguration | xr.Dataset | None:
     again = find_atoms(findings.repeat)
     if again.n == 0:
         raise NotIdentified("no atom columns stand out of the noise of the repeated picture.")
-    return classify_species(again)
+    return classify_species(again, findings.options.n_species or "auto")
 
 
 def _discover(findings: Findings) -> None:
@@ -111,7 +113,10 @@ def _discover(findings: Findings) -> None:
             f"{table.n_patches} patches with {len(table.columns)} column(s) are too few to look "
             "for causes; take a larger picture or give more channels."
         )
-    findings.graph = discover_graph(table, rng=findings.rng("graph"))
+    findings.graph = discover_graph(
+        table, method=findings.options.graph_method, alpha=findings.options.significance,
+        rng=findings.rng("graph"),
+    )  # fmt: skip
 
 
 def _estimate(findings: Findings) -> None:

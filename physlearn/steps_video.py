@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from physlearn.checks import NotIdentified
+from physlearn.checks import InputError, NotIdentified
 from physlearn.findings import Findings, Step
 
 __all__ = ["VIDEO_STEPS"]
@@ -22,13 +22,19 @@ def _normalise(findings: Findings) -> None:
     normal = normalize_frames(findings.video)
     raw = findings.video.to_numpy()
     seen = np.isfinite(normal.to_numpy()).any(axis=0)
+    try:
+        shares = np.asarray(domain_fraction(normal), dtype=np.float64)
+    except InputError as error:  # the film itself could be read: it shows no domains
+        raise NotIdentified(
+            "the frames have no two levels, one a domain, that noise does not cover."
+        ) from error
     findings.normalised = normal
     findings.domain_shares = pd.DataFrame(
         {
             "frame": np.arange(len(raw)),
             "time": normal.coords["time"].to_numpy(),
             "raw": _share_above(raw[:, seen]),
-            "normalised": np.asarray(domain_fraction(normal), dtype=np.float64),
+            "normalised": shares,
         }
     )
 
@@ -50,7 +56,11 @@ def _track(findings: Findings) -> None:
     from physlearn.datasets.walls.track_walls import TrackWallsOptions, track_walls
 
     if findings.normalised is not None:
-        findings.track = track_walls(findings.normalised, TrackWallsOptions(normalize=False))
+        options = TrackWallsOptions(
+            normalize=False, largest_step_pixel=findings.options.longest_wall_step,
+            shortest_wall_pixel=findings.options.shortest_wall,
+        )  # fmt: skip
+        findings.track = track_walls(findings.normalised, options)
 
 
 def _measure_advance(findings: Findings) -> None:

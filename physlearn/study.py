@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physlearn.checks import InputError, as_generator, check_choice
-from physlearn.findings import Findings, Step, run_steps
+from physlearn.findings import Findings, RunOne, Step, run_steps
+from physlearn.records.storage import html_table, short_repr
 from physlearn.study_folder import check_out, study_folder, write_artefacts
+from physlearn.study_options import StudyOptions
 
 if TYPE_CHECKING:
     from physlearn.records import Trajectory
 
-__all__ = ["Study", "StudyResult", "run_study", "save_study", "study_findings"]
+__all__ = [
+    "Study", "StudyResult", "read_study", "run_study", "save_study", "study_findings",
+]  # fmt: skip
 
 Progress = Callable[[str, float], None]
 LATTICES = ("square", "triangular", "any")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Study:
     """What to study.
 
@@ -59,6 +63,8 @@ class Study:
     campaign
         Rehearse the next experiment of a picture: campaigns simulated from every hypothesis say
         how often, and after how many exposures, the truth would be found.
+    options
+        What the steps are told, and which are left out.
 
     Examples
     --------
@@ -79,6 +85,10 @@ class Study:
     frame_interval_s: float | None = None
     region: tuple[int, int, int, int] | None = None
     campaign: bool = False
+    options: StudyOptions = field(default_factory=StudyOptions)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -87,7 +97,7 @@ class Study:
             object.__setattr__(self, "title", Path(self.path).name)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StudyResult:
     """What a study gave.
 
@@ -110,6 +120,9 @@ class StudyResult:
     findings: Findings
     summary: Mapping[str, Any]
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     @property
     def report(self) -> Path:
         """The page to open."""
@@ -122,6 +135,8 @@ def run_study(
     out: str | os.PathLike[str],
     seed: int | None = None,
     progress: Progress | None = None,
+    keep: bool = False,
+    fresh: bool = False,
 ) -> StudyResult:
     """Study a picture, a video or tracked particles and write every artefact and a report.
 
@@ -138,6 +153,11 @@ def run_study(
         Repeats every number; None draws one and stores it.
     progress
         Called with the title of each step and the finished share, 0 to 1.
+    keep
+        Keep what each step found in `.physlearn-cache` beside ``out``: the next run does again
+        only what depends on something that changed, and a run that was stopped goes on.
+    fresh
+        Take nothing that was kept.
 
     Returns
     -------
@@ -149,7 +169,7 @@ def run_study(
     FileNotFoundError
         When the file does not exist.
     InputError
-        When a file cannot be read or ``out`` holds other files.
+        When a file cannot be read, ``out`` holds other files, or another process writes there.
 
     Examples
     --------
@@ -163,8 +183,40 @@ def run_study(
     if not isinstance(study, Study):
         study = Study(study)
     check_out(out)
-    findings, steps = study_findings(study, seed)
-    return save_study(findings, steps, out=out, progress=progress)
+    if not keep:
+        findings, steps = study_findings(study, seed)
+        return save_study(findings, steps, out=out, progress=progress)
+    from physlearn.kept_steps import keeping
+    from physlearn.step_store import open_store, stored_seed
+
+    with open_store(out, fresh=fresh) as store:
+        if seed is None:
+            seed = stored_seed(store, check_out(out).name)
+        findings, steps = study_findings(study, seed)
+        findings.remarks = store.said
+        return save_study(findings, steps, out=out, progress=progress, run_one=keeping(store))
+
+
+def read_study(study: Study | str | os.PathLike[str], seed: int = 1) -> Findings:
+    """Read the files of a study and do nothing yet: what `run_step` begins with.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the file does not exist.
+    InputError
+        When a file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from physlearn.study_steps import run_step
+    >>> path = Path(tempfile.mkdtemp()) / "noise.npy"
+    >>> np.save(path, np.random.default_rng(0).normal(size=(64, 64)))
+    >>> run_step("patches", read_study(path)).patches.n_patches
+    64
+    """
+    return study_findings(study if isinstance(study, Study) else Study(study), seed)[0]
 
 
 def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step, ...]]:
@@ -191,7 +243,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
     from physlearn.track_input import read_tracks
 
     _, number = as_generator(seed)
-    findings = Findings(study.title, number, source=Path(study.path).name)
+    findings = Findings(study.title, number, source=Path(study.path).name, options=study.options)
     tracks = read_tracks(study.path)
     if tracks is not None:
         return _of_tracks(study, tracks, findings)
@@ -264,12 +316,13 @@ def save_study(
     *,
     out: str | os.PathLike[str],
     progress: Progress | None = None,
+    run_one: RunOne | None = None,
 ) -> StudyResult:
     """Run the steps on findings that hold their data, and write the study's folder."""
     from physlearn.summary import summarize
 
     with study_folder(out) as folder:
-        run_steps(steps, findings, progress)
+        run_steps(steps, findings, progress, run_one)
         summary = summarize(findings)
         if progress is not None:
             progress("Write the report", 1.0)

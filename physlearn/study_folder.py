@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
-import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -13,19 +14,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotWritten
+from physlearn.file_lock import alone_with, lock_beside
 from physlearn.findings import Findings
 from physlearn.law_words import law_constants
+from physlearn.whole_files import (
+    FULL,
+    folder_on_disk,
+    on_disk,
+    process_lives,
+    this_machine,
+    why_not_written,
+)
 
 if TYPE_CHECKING:
     from physlearn.records import AtomicConfiguration, WallTrack
 
-__all__ = ["MARKER", "check_out", "study_folder", "write_artefacts"]
+__all__ = [
+    "MARKER",
+    "check_out",
+    "damaged_files",
+    "study_folder",
+    "write_artefacts",
+]
 
 MARKER = ".physlearn-study"
-"""File that marks a folder as ours and lists what we wrote: nothing else is ever replaced."""
-RUNNING = ".physlearn-running"
-"""File in a folder that is being written: the machine and process that does it."""
+"""File that marks a folder as ours and lists what we wrote: nothing else is ever replaced. Its
+lines are those of ``sha256sum``."""
+FORMER, GONE = "former", "gone"
 MARKER_TITLE = "A study by physlearn; a new run may replace these files:"
 
 
@@ -74,8 +90,48 @@ def _written(folder: Path) -> set[str]:
     marker = folder / MARKER
     if not marker.is_file() or marker.is_symlink():
         return set()
-    title, *names = marker.read_text(encoding="utf-8", errors="replace").splitlines()
-    return {MARKER, *names} if title == MARKER_TITLE else set()
+    sums = _sums(marker)
+    return set() if sums is None else {MARKER, *sums}
+
+
+def _sums(marker: Path) -> dict[str, str] | None:
+    """Return the checksum of each file by name ("" for folders), or None for no marker of ours."""
+    title, *lines = marker.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    parts = [re.fullmatch(r"(?:([0-9a-f]{64})  )?(.*)", line) for line in lines]
+    return {part[2]: part[1] or "" for part in parts if part} if title == MARKER_TITLE else None
+
+
+def damaged_files(folder: str | os.PathLike[str]) -> list[str]:
+    """Return which files of a study are gone, or are not what the study wrote.
+
+    Raises
+    ------
+    InputError
+        When no study wrote the folder.
+
+    Examples
+    --------
+    >>> place = Path(tempfile.mkdtemp()) / "study"
+    >>> with study_folder(place) as folder:
+    ...     _ = (folder / "a.txt").write_text("whole")
+    >>> before = damaged_files(place)
+    >>> _ = (place / "a.txt").write_text("edited")
+    >>> before, damaged_files(place)
+    ([], ['a.txt'])
+    """
+    marker = Path(folder) / MARKER
+    sums = _sums(marker) if marker.is_file() else None
+    if sums is None:
+        raise InputError(f"folder must be one that a study wrote; {folder} is none.")
+    return [name for name, told in sums.items() if told and _sum(Path(folder) / name) != told]
+
+
+def _sum(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 @contextmanager
@@ -93,62 +149,83 @@ def study_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     ['.physlearn-study', 'a.txt']
     """
     final = check_out(out)
-    _sweep(final)
-    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}-"))
-    try:
-        (temporary / RUNNING).write_text(f"{platform.node()} {os.getpid()}", encoding="utf-8")
-        yield temporary
-        (temporary / RUNNING).unlink()
-        lines = [MARKER_TITLE, *sorted(_contents(temporary))]
-        (temporary / MARKER).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o777 & ~mask)
-        check_out(final)
-        if final.is_dir():
-            former = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}-"))
-            final.rename(former / "former")
-            temporary.rename(final)
-            shutil.rmtree(former)
+    busy = (
+        f"another process writes {final} right now ({{holder}}); wait for it, or give another out."
+    )
+    with alone_with(lock_beside(final), busy):
+        _sweep(final)
+        try:
+            temporary = _hidden(final)
+            try:
+                yield temporary
+                _put(temporary, final)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        except OSError as error:
+            if isinstance(error, NotWritten) or error.errno not in FULL:
+                raise
+            raise NotWritten(why_not_written(final, error), error.errno) from None
+
+
+def _put(temporary: Path, final: Path) -> None:
+    """Put a whole folder in its place, and what stood there aside until that is done."""
+    names = sorted(_contents(temporary))
+    lines = [f"{_sum(temporary / name)}  {name}".strip() for name in names]
+    (temporary / MARKER).write_text("\n".join([MARKER_TITLE, *lines]) + "\n", encoding="utf-8")
+    mask = os.umask(0)
+    os.umask(mask)
+    temporary.chmod(0o777 & ~mask)
+    _flush(temporary)
+    check_out(final)
+    if final.is_dir():
+        aside = _hidden(final)
+        final.rename(aside / FORMER)
+        temporary.rename(final)
+        (aside / FORMER).rename(aside / GONE)  # half of it must never be put back
+        shutil.rmtree(aside)
+    else:
+        temporary.rename(final)
+    folder_on_disk(final.parent)
+
+
+def _hidden(final: Path) -> Path:
+    """Make a folder beside the final one, whose name says which process works in it."""
+    owner = f"{os.getpid()}@{this_machine()}"
+    return Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}-{owner}-"))
+
+
+def _flush(folder: Path) -> None:
+    """Have everything on the disk before it gets its name, should the power fail."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            folder_on_disk(path)
         else:
-            temporary.rename(final)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            on_disk(path)
 
 
 def _sweep(final: Path) -> None:
-    """Remove what studies into this place left behind that were killed on this machine."""
-    for running in final.parent.glob(f".{glob.escape(final.name)}-*/{RUNNING}"):
-        machine, _, process = running.read_text(encoding="utf-8", errors="replace").rpartition(" ")
-        if machine == platform.node() and process.isdecimal() and not _lives(int(process)):
-            shutil.rmtree(running.parent, ignore_errors=True)
+    """Clear up after studies into this place that were killed on this machine.
 
-
-def _lives(process: int) -> bool:
-    """Return whether a process of this number runs, as far as can be told."""
-    if os.name != "posix":  # elsewhere to ask would end it
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
+    One that was killed between its two moves has put the earlier study aside: it goes back.
+    """
+    for place in final.parent.glob(f".{glob.escape(final.name)}-*@*"):
+        owner = re.fullmatch(r"-(\d+)@(.+)-[^-]+", place.name[len(final.name) + 1 :])
+        if owner and owner[2] == this_machine() and not process_lives(int(owner[1])):
+            former = place / FORMER
+            if former.is_dir() and not final.exists():
+                former.rename(final)
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def write_artefacts(findings: Findings, summary: Mapping[str, Any], folder: Path) -> list[str]:
     """Write every record, result and figure, the summary and the report; return their names."""
     from physlearn.report.builder import build_report
+    from physlearn.report.downloads import write_downloads
     from physlearn.report.figures import draw_pictures
 
     names = _write_records(findings, folder)
     pictures = draw_pictures(findings)
-    if pictures:
-        (folder / "figures").mkdir()
-    for name, picture in pictures.items():
-        (folder / "figures" / f"{name}.png").write_bytes(picture.png)
-        names.append(f"figures/{name}.png")
+    names += write_downloads(findings, summary, pictures, folder)
     names += ["summary.json", "report.html"]
     page = build_report(findings, summary, pictures, names)
     text = json.dumps({**summary, "files": names}, indent=1, allow_nan=False, ensure_ascii=False)

@@ -10,6 +10,7 @@ from physlearn.findings import Findings
 from physlearn.patch_summary import patches_content
 from physlearn.results import library_versions, plain_json
 from physlearn.track_words import tracks_content
+from physlearn.warning_codes import warning_code
 from physlearn.words import claims_a_cause, headlines, species_counts
 
 if TYPE_CHECKING:
@@ -68,10 +69,13 @@ def summarize(findings: Findings) -> dict[str, Any]:
         "hop_rates": _fit_rows(findings.hop_rates),
         "steps": [
             {"name": n.name, "title": n.title, "status": n.status, "reason": n.reason,
-             "seconds": round(n.seconds, 3)}
+             "seconds": round(n.seconds, 3), "kept": n.kept}
             for n in findings.notes
         ],
-        "warnings": [{"source": s, "text": text} for s, text in findings.warnings()],
+        "warnings": [
+            {"source": s, "text": text, "code": warning_code(text)}
+            for s, text in findings.warnings()
+        ],
         "truth": truth_beside_answers(findings),
         "versions": library_versions(),
         "seed": findings.seed,

@@ -14,7 +14,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 FLOORS = {"lattice_models": 1, "datasets": 2, "inference": 3, "causal": 4}
-GROUND = {"records", "results", "checks", "lazy", "long_run", "one_thread"}
+GROUND = {
+    "records", "results", "checks", "file_lock", "lazy", "long_run", "odd_arguments", "one_thread",
+    "option_fields", "failures",
+    "plugins", "executors", "steady_processes",
+    "declared_types", "deprecation", "warning_codes", "whole_files", "calibration_marks",
+}  # fmt: skip
 SUBPACKAGES = sorted(SETUP["packages"])
 HEAVY = ("pymc", "arviz", "dowhy", "causallearn", "torch", "matplotlib", "pysr", "numba", "sklearn")
 
@@ -117,7 +122,7 @@ def test_wheel_holds_the_package_and_nothing_else(tmp_path):
     expected = {name if name.startswith("physlearn/") else f"physlearn/{name}" for name in expected}
     assert modules == expected
     for data in (
-        "py.typed", "datasets/registry.csv",
+        "py.typed", "warning_codes.txt", "datasets/registry.csv",
         "causal/experiment_plans/schemas/experiment_plan.schema.json",
         "datasets/layouts/schemas/data_layout.schema.json",
     ):  # fmt: skip

@@ -21,6 +21,10 @@ def install() -> int:
         return salt  # tests import benchmarks, which install it too: once is enough
 
     def default_rng(seed=None):
+        default_rng.seeded += seed is not None
+        salt = default_rng.joins
+        if salt == 0:
+            return plain(seed)
         if isinstance(seed, np.random.SeedSequence):
             words = [int(word) for word in np.atleast_1d(seed.entropy)]
             seed = np.random.SeedSequence([*words, salt], spawn_key=seed.spawn_key)
@@ -30,6 +34,9 @@ def install() -> int:
             seed = [*(int(word) for word in np.atleast_1d(seed)), salt]
         return plain(seed)
 
-    default_rng.joins = salt
+    default_rng.joins = (
+        salt  # what runs many salts in one process (tools/try_seeds.py) sets it anew
+    )
+    default_rng.seeded = 0
     np.random.default_rng = default_rng
     return salt

@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.lattice_calibration.bounds import BoundRatios
 from benchmarks.lattice_calibration.worlds import STUDIES
 from benchmarks.monte_carlo.results import surroundings
-from physlearn.checks import atomic_write
 from physlearn.inference.calibration.calibration_report import FAMILY_ERROR, CalibrationReport
+from physlearn.whole_files import atomic_write
 
 Found = Mapping[str, tuple[CalibrationReport, BoundRatios | None]]
 DIGITS = 5

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.checks import CREDIBLE_MASS
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +107,9 @@ class Counterfactuals:
     level: float | None = None
     seed: int | None = None
     warnings: tuple[str, ...] = field(default=())
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def change(self) -> Floats:

@@ -10,6 +10,7 @@ from scipy import stats
 from physlearn.causal.counterfactual_models.answer_records import Counterfactuals
 from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 SMALL_P = 0.05
 MISFIT = ("model is wrong", "does not explain", "does not hold", "does not fit")
@@ -71,6 +72,9 @@ class CounterfactualComparison:
     agree: bool
     doubts: tuple[str, ...]
     unit: str
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def sentence(self) -> str:
         """Return the finding in one sentence."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from physlearn.causal.counterfactual_models.physical_models import PhysicalModel, PhysicalQuestion
 from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.checks import InputError, check_array, check_positive
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.results import Fit
@@ -60,6 +61,9 @@ class FieldRun:
     boundary: str = "periodic"
     temperature: float | None = None
     critical_temperature: float | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         start = check_array("start", self.start, ndim=2)

@@ -15,6 +15,7 @@ from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.checks import InputError, check_array, check_count
 from physlearn.inference.lattices.fit_contents import family_of, snapshots_of, theta_of
 from physlearn.inference.posteriors.lattice_population import make_population
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.inference.lattices.lattice_family import LatticeFamily
@@ -58,6 +59,9 @@ class LatticePatches:
     outcome_sites: NDArray[np.bool_]
     snapshot: int = 0
     state: int | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         n = len(np.asarray(self.patch_of_site))

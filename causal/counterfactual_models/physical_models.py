@@ -14,6 +14,7 @@ from physlearn.causal.counterfactual_models.answer_records import Counterfactual
 from physlearn.causal.counterfactual_models.structural_answers import check_do, check_patches
 from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.checks import InputError, as_generator, check_array, check_count
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -86,6 +87,9 @@ class PhysicalModel:
     assumption: str
     exact: bool = False
     warnings: tuple[str, ...] = field(default=())
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def physical_counterfactual(

@@ -18,6 +18,7 @@ from physlearn.causal.counterfactual_models.level_mechanisms import (
 from physlearn.causal.counterfactual_models.model_data import ModelData
 from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.checks import CREDIBLE_MASS
+from physlearn.records.storage import html_table, short_repr
 
 Mechanisms = Sequence[AdditiveMechanism | LevelMechanism]
 CHUNK = 512
@@ -41,6 +42,9 @@ class Question:
     outcome: str
     level: int | None
     seed: int
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)

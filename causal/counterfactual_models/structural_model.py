@@ -22,6 +22,7 @@ from physlearn.causal.counterfactual_models.node_terms import FORMS
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.members import HIDDEN, members
 from physlearn.checks import InputError, NotIdentified, as_generator, check_choice
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -69,6 +70,9 @@ class StructuralModel:
     fitted: dict[tuple[str, tuple[str, ...]], NodeModel | str]
     seed: int
     warnings: tuple[str, ...] = field(default=())
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def mechanism(self, node: str, parents: Sequence[str]) -> NodeModel:
         """Return the mechanism of a node from some parents; it is fitted once.

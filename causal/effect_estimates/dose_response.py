@@ -18,6 +18,7 @@ from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_test import SpatialScore
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, as_generator, check_count
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -85,6 +86,9 @@ class DoseResponse:
     reason: str
     adjustment_set: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def dose_response(

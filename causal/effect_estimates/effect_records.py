@@ -11,6 +11,8 @@ import numpy as np
 from scipy import stats
 
 from physlearn.checks import CREDIBLE_MASS, InputError, check_choice, check_count, check_positive
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 STRATEGIES = ("auto", "back-door", "front-door", "instrument")
 
@@ -70,6 +72,7 @@ class EffectOptions:
         if isinstance(given, str):
             raise InputError(f"modifiers must be a tuple of columns; got {given!r}.")
         object.__setattr__(self, "modifiers", tuple(self.modifiers))
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +271,9 @@ class Effect:
     benchmarks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     outcome_sd: float = math.nan
     options: EffectOptions = field(default_factory=EffectOptions)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def interval(self, mass: float = CREDIBLE_MASS) -> tuple[float, float]:
         """Return the equal-tailed interval; over all members when only a range is known."""

@@ -11,6 +11,7 @@ import numpy as np
 from physlearn.causal.effect_estimates.effect_records import Effect, require_effect
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified
+from physlearn.records.storage import html_table, short_repr
 
 N_GRID = 41
 LARGEST_SHARE = 0.8
@@ -65,6 +66,9 @@ class Sensitivity:
     contour: Floats
     benchmarks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     left_by_benchmark: Mapping[str, float] = field(default_factory=dict)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __str__(self) -> str:
         return (

@@ -26,6 +26,8 @@ from physlearn.causal.environments.invariant_answers import (
 )
 from physlearn.causal.environments.invariant_sets import all_sets, judge_set, size_of_move
 from physlearn.checks import InputError, check_count
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +63,9 @@ class EnvironmentOptions:
     largest_set: int | None = None
     same_offset: bool = True
     stands_below: float = 0.25
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +114,9 @@ class InvariantCauses:
     reason: str
     sentence: str
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EnvironmentComparison:
@@ -138,6 +146,9 @@ class EnvironmentComparison:
     moves: pd.DataFrame
     outcomes: Mapping[str, InvariantCauses]
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __str__(self) -> str:
         """Return what was found, a sentence a line."""

@@ -14,6 +14,7 @@ from physlearn.causal.environments.field_moments import field_moments, score_cov
 from physlearn.causal.environments.match_patches import PatchPairs, match_patches
 from physlearn.causal.environments.spatial_means import mean_of_field, wave_basis
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +57,9 @@ class ImagingSensitivity:
     n_pairs: int
     shift: tuple[float, float]
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def moving(self) -> tuple[str, ...]:

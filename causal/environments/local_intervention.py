@@ -21,6 +21,7 @@ from physlearn.causal.environments.placed_means import (
     placed_mean,
 )
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, check_positive
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,9 @@ class LocalEffect:
     n_control: int
     shift: tuple[float, float]
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def claimed(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["EVENT_KEYS", "STATUSES", "LedgerReport", "check_ledger"]
 
@@ -42,6 +43,9 @@ RANGES = {
     "change_field": ("field_T", "field_limits_tesla", "T"),
     "change_focus": ("focus_nm", "focus_limits_nanometre", "nm"),
 }
+SHAPES: Mapping[str, tuple[int | None, ...]] = {
+    "field_of_view": (4,), "forbidden_sites": (None, 3),
+}  # fmt: skip
 LIMIT_NAMES = (
     "max_total_dose", "field_of_view", "max_step_dose", "bias_limits_volt", "max_irreversible",
     "max_duration_s", "forbidden_sites", "max_site_dose", "max_field_dose", "site_radius",
@@ -81,6 +85,9 @@ class LedgerReport:
     n_irreversible: int
     duration_s: float
     violations: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @dataclass(slots=True)
@@ -132,8 +139,9 @@ def check_ledger(
     Raises
     ------
     InputError
-        For an event that lacks a key, or a tip of another name. Numbers that are NaN, bool, text
-        or negative are violations, as they come from a machine that must be stopped.
+        For an event that lacks a key, limits that are no numbers, or a tip of another name.
+        Numbers of events that are NaN, bool, text or negative are violations, as they come from a
+        machine that must be stopped.
 
     Examples
     --------
@@ -167,8 +175,32 @@ def check_ledger(
 
 def _limits(envelope: Any) -> dict[str, Any]:
     if isinstance(envelope, Mapping):
-        return {name: envelope.get(name) for name in LIMIT_NAMES}
-    return {name: getattr(envelope, name, None) for name in LIMIT_NAMES}
+        limits = {name: envelope.get(name) for name in LIMIT_NAMES}
+    else:
+        limits = {name: getattr(envelope, name, None) for name in LIMIT_NAMES}
+    if limits["field_of_view"] is None:
+        raise InputError("envelope must hold field_of_view (x_min, y_min, x_max, y_max).")
+    for name, value in limits.items():
+        if value is not None:
+            _check_limit(name, value)
+    return limits
+
+
+def _check_limit(name: str, value: Any) -> None:
+    """Refuse a limit that is no number: every dose would be within NaN."""
+    shape = SHAPES.get(name, (2,) if "_limits_" in name else ())
+    try:
+        numbers = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"envelope's {name} must be numbers; got {value!r}.") from None
+    if name == "forbidden_sites" and numbers.size == 0:
+        return
+    fits = len(shape) == numbers.ndim and all(
+        want in (None, got) for want, got in zip(shape, numbers.shape, strict=True)
+    )
+    if not fits or np.isnan(numbers).any():
+        wanted = " x ".join("n" if length is None else str(length) for length in shape) or "1"
+        raise InputError(f"envelope's {name} must be {wanted} number(s), not NaN; got {value!r}.")
 
 
 def _enter(book: _Book, number: int, event: Mapping[str, Any], limits: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from physlearn.causal.experiment_plans.plan_records import (
 from physlearn.causal.experiment_plans.record_checks import checked_record, sentence_of
 from physlearn.causal.json_files import read_json, write_json
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["FORMAT", "ExperimentPlan", "plan_adapter"]
 
@@ -74,6 +75,9 @@ class ExperimentPlan:
     warnings: tuple[str, ...] = ()
     starts: StartState = StartState()
     declared: tuple[Declared, ...] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def checksum(self) -> str:

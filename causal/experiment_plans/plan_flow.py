@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from physlearn.causal.dose_sums import Area, area_of
 from physlearn.causal.experiment_plans.experiment_plan import ExperimentPlan
 from physlearn.causal.experiment_plans.plan_records import ENDS, Branch, PlanStep
+from physlearn.checks import InputError
 
 __all__ = [
     "MOST_NODES", "Node", "PlanFlow", "branch_taken", "leads_to_step", "next_step", "out_of_order",
@@ -92,6 +93,8 @@ def next_step(plan: ExperimentPlan, name: str, readout: float | None, taken: Tak
     ('tune', 'stop')
     """
     names = plan.step_names()
+    if name not in names:
+        raise InputError(f"name must be a step of the plan ({', '.join(names)}); got {name!r}.")
     step = plan.steps[names.index(name)]
     number = branch_taken(step, name, readout, taken)
     if number is not None:

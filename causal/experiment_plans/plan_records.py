@@ -11,6 +11,7 @@ from physlearn.causal.actions import Action
 from physlearn.causal.experiment_plans.record_checks import WrittenAs, checked_record
 from physlearn.causal.safety_envelope import SafetyEnvelope
 from physlearn.causal.verbs import VERBS
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "ENDS", "Abort", "Branch", "Declared", "Expectation", "PlanHypothesis", "PlanStep",
@@ -52,6 +53,9 @@ class Expectation:
     mean: float
     sd: Positive
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @checked_record
 class Abort:
@@ -76,6 +80,9 @@ class Abort:
     readout_below: float | None = None
     readout_above: float | None = None
     dose_above: NotNegative | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @checked_record
@@ -104,6 +111,9 @@ class Branch:
     readout_below: float | None = None
     readout_above: float | None = None
     at_most: Annotated[int, Field(ge=1)] | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def holds(self, readout: float) -> bool:
         """Return whether the branch is taken at this readout."""
@@ -142,6 +152,9 @@ class Precondition:
     step: StepId = ""
     dose: NotNegative | None = None
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @checked_record
 class StartState:
@@ -166,6 +179,9 @@ class StartState:
     tip: Literal["none", "approached", "withdrawn"] = "none"
     scanned: bool = True
     tuned: bool = True
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @checked_record
@@ -196,6 +212,9 @@ class PlanHypothesis:
     readout: str = "readout"
     unit: str = "1"
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @checked_record
 class Declared:
@@ -215,6 +234,9 @@ class Declared:
     name: Name
     value: float | int | str
     unit: str = "1"
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @checked_record
@@ -358,6 +380,9 @@ class PlanStep:
     preconditions: tuple[Precondition, ...] = ()
     branches: tuple[Branch, ...] = ()
     human_gate: bool = False
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def needs_person(self) -> bool:

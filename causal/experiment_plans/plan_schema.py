@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from physlearn.causal.experiment_plans import experiment_plan, plan_records
+from physlearn.whole_files import write_whole
 
 __all__ = ["build_plan_schema", "plan_schema"]
 
@@ -96,5 +97,5 @@ def _attributes(lines: list[str]) -> dict[str, str]:
 if __name__ == "__main__":
     target = Path(__file__).parent / PUBLISHED
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(build_plan_schema(), indent=1) + "\n", encoding="utf-8")
+    write_whole(target, json.dumps(build_plan_schema(), indent=1) + "\n")
     sys.stdout.write(f"{target}\n")

@@ -13,6 +13,7 @@ from physlearn.causal.experiment_plans.plan_records import StartState
 from physlearn.causal.safety_envelope import SETTINGS, SafetyEnvelope
 from physlearn.causal.verbs import FIELD_VERBS, TEXTS, VERBS, strict_number
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["DOSED", "SYMBOLS", "PlanVocabulary", "StringGrid", "level_of"]
 
@@ -67,6 +68,9 @@ class PlanVocabulary:
     longest_pulse_s: float = 0.1
     most_repeats: int = 8
     cost_per_s: float = 1.0 / 60.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         for name in ("scan_s", "step_s", "longest_wait_s", "longest_pulse_s", "cost_per_s"):

@@ -12,7 +12,8 @@ from typing import Any
 import networkx as nx
 import pandas as pd
 
-from physlearn.checks import NotIdentified, atomic_write
+from physlearn.checks import NotIdentified
+from physlearn.whole_files import atomic_write
 
 SHAPES = {"arrow": "normal", "circle": "odot", "tail": "none"}
 WIDEST = 4.0

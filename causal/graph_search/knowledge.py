@@ -22,6 +22,7 @@ from physlearn.causal.graph_search.marks import (
     reachable,
 )
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class Knowledge:
 
     required: Sequence[tuple[str, str]] = ()
     forbidden: Sequence[tuple[str, str]] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         for label in ("required", "forbidden"):

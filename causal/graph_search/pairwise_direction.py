@@ -18,6 +18,7 @@ from physlearn.causal.graph_search.pairwise_models import (
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_score import SpatialScore
 from physlearn.checks import as_generator, check_choice
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -72,6 +73,9 @@ class PairDirection:
     n_effective: float
     reason: str = ""
     seed: int | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def cause(self) -> str | None:

@@ -14,6 +14,7 @@ from physlearn.causal.actions import Action, strict_number
 from physlearn.causal.hypotheses import Hypothesis, NoiseSd, Prediction
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError, as_generator, check_count
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.results import Fit
@@ -42,6 +43,9 @@ class Asked:
     readout: str = "readout"
     unit: str = "1"
     description: str = ""
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def hypothesis_from_draws(

@@ -15,6 +15,8 @@ from physlearn.causal.actions import strict_number
 from physlearn.causal.hypothesis_families.tempered_particles import tempered_particles
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError, check_count
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "MeanFunction", "Process", "ProcessOptions", "draw_functions", "fit_process",
@@ -60,6 +62,9 @@ class MeanFunction:
     function: Callable[[Floats, Mapping[str, Floats]], ArrayLike]
     priors: Mapping[str, Distribution]
     weight: float = 1.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         if not callable(self.function):
@@ -117,6 +122,7 @@ class ProcessOptions:
         strict_number("length_spread", self.length_spread, above=0)
         check_count("n_particles", self.n_particles, 100)
         check_count("n_features", self.n_features, 16)
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

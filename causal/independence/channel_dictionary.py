@@ -11,6 +11,7 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter
 
 from physlearn.causal.spatial_layout import Floats, Integers
+from physlearn.records.storage import html_table, short_repr
 
 NINE = tuple((a, b) for a in (-1, 0, 1) for b in (-1, 0, 1))
 THIRTEEN = tuple((a, b) for a in range(-2, 3) for b in range(-2, 3) if a * a + b * b <= 4)
@@ -85,6 +86,9 @@ class Dictionary:
     trend: int = 2
     cutoff: float = 2.6
     margin: int = 2
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def bases(self) -> list[Base]:

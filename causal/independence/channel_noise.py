@@ -12,6 +12,7 @@ from scipy import fft
 
 from physlearn.causal.independence.channel_dictionary import COPIES, Dictionary, Grid, smoothing
 from physlearn.causal.spatial_layout import Floats, Integers
+from physlearn.records.storage import html_table, short_repr
 
 
 def _copy_overlaps() -> dict[tuple[int, int], Floats]:
@@ -47,6 +48,9 @@ class ChannelNoise:
     covariance: Floats
     lags: Integers
     correlation: Floats
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def present(self) -> bool:

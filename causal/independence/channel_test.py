@@ -18,7 +18,7 @@ from physlearn.causal.independence.channel_dictionary import (
     Dictionary,
     Grid,
     error_ceiling,
-)
+)  # fmt: skip
 from physlearn.causal.independence.channel_moments import channel_moments
 from physlearn.causal.independence.channel_noise import ChannelNoise
 from physlearn.causal.independence.channel_pairs import PairProducts
@@ -27,6 +27,8 @@ from physlearn.causal.independence.unknown_errors import errors_could_explain
 from physlearn.causal.spatial_score import SpatialScore
 from physlearn.causal.spatial_test import IndependenceResult, require_blocks
 from physlearn.checks import InputError
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import short_repr
 
 PATCHES_PER_FEATURE = 9.0
 """Effective patches that each feature of a regression needs, or its level is not held."""
@@ -62,6 +64,9 @@ class ChannelOptions:
     smallest_effect: float = 0.01
     largest_missed: float = 0.3
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 class ChannelIndependenceTest:
     """Conditional-independence tests on one grid table, robust to how the channels were imaged.
@@ -95,8 +100,7 @@ class ChannelIndependenceTest:
     Raises
     ------
     InputError
-        For patches that are not cells of one rectangular grid, or of fewer than 12 rows or
-        columns.
+        For patches that are not cells of one rectangular grid of at least 12 rows and columns.
 
     Notes
     -----
@@ -122,6 +126,7 @@ class ChannelIndependenceTest:
     """
 
     name = "channel"
+    __repr__ = short_repr
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from physlearn.causal.spatial_test import (
     require_blocks,
 )
 from physlearn.checks import check_choice
+from physlearn.plugins import load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -75,7 +76,8 @@ def choose_test(
     alpha
         Level of one test.
     test
-        "auto", "linear", "channel" or "mixed".
+        "auto", "linear", "channel", "mixed", or the name of an installed package's test: an entry
+        point of the group ``physlearn.independence_tests``, called with table, columns and alpha.
     noise_relative_error
         The noise covariance may be wrong by this share.
 
@@ -95,7 +97,10 @@ def choose_test(
     >>> choose_test(table, prepare_columns(table))(0, 1).test
     'channel'
     """
-    check_choice("test", test, TESTS)
+    if test in (others := plugin_names("independence_tests")) and test not in TESTS:
+        made: IndependenceTest = load_plugin("independence_tests", test)(table, columns, alpha)
+        return made
+    check_choice("test", test, (*TESTS, *others))
     options = ChannelOptions(noise_relative_error=noise_relative_error)
     if test == "channel":
         return ChannelIndependenceTest(columns, alpha=alpha, options=options)

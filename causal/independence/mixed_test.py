@@ -32,6 +32,7 @@ from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_score import SpatialScore, covariance_at_zero
 from physlearn.causal.spatial_test import MIN_RELIABILITY, IndependenceResult, require_blocks
 from physlearn.one_thread import one_blas_thread
+from physlearn.option_fields import check_fields
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable
@@ -67,6 +68,9 @@ class MixedOptions:
     kinds: Mapping[str, str] = field(default_factory=dict)
     largest_missed: float = 0.3
     noise_relative_error: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class MixedIndependenceTest:

@@ -19,6 +19,7 @@ from physlearn.causal.safety_envelope import SafetyEnvelope
 from physlearn.causal.twins.plan_run import PlanRun, run_plan
 from physlearn.causal.verbs import MEASURING_VERBS
 from physlearn.checks import InputError
+from physlearn.records.shown import object_repr
 
 __all__ = ["InstrumentAdapter"]
 
@@ -82,6 +83,9 @@ class InstrumentAdapter:
         self._events: list[dict[str, Any]] = []
         self._entered: set[tuple[str, str, int]] = set()
         self._start = time.monotonic()
+
+    def __repr__(self) -> str:
+        return object_repr(self, events=self._events, envelope=self.envelope, tip=self._tip)
 
     @property
     def events(self) -> tuple[Mapping[str, Any], ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from physlearn.causal.experiment_plans.dose_ledger import LedgerReport, check_ledger
 from physlearn.causal.instruments.plan_devices import SETTINGS, PlanDevices
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["MessageLedger", "refuse_event", "watched"]
 
@@ -65,6 +66,9 @@ class MessageLedger:
     _running: dict[Any, list[dict[str, Any]]] = field(default_factory=dict)
     _finished: list[dict[str, Any]] = field(default_factory=list)
     _tip_now: str = ""
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __call__(self, message: Any) -> None:
         """Enter a message."""

@@ -14,6 +14,7 @@ from physlearn.causal.actions import Action
 from physlearn.causal.experiment_plans.experiment_plan import ExperimentPlan
 from physlearn.causal.verbs import FIELD_VERBS, POINT_VERBS, strict_number
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["SETTINGS", "PlanDevices", "check_devices", "device_problems", "need_package"]
 
@@ -79,6 +80,9 @@ class PlanDevices:
     tuner: Any = None
     analyser: Any = None
     dose_given: str | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def need_package(name: str) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
+import secrets
 import threading
 import xmlrpc.client as rpc
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
-from xmlrpc.server import SimpleXMLRPCServer
+from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
 
 import numpy as np
 import xarray as xr
@@ -19,18 +21,47 @@ from physlearn.causal.outcomes.outcome import Outcome
 from physlearn.causal.safety_envelope import SafetyEnvelope
 from physlearn.causal.verbs import AREA, strict_number
 from physlearn.checks import InputError
+from physlearn.records.shown import object_repr
 
 __all__ = ["ReplayServer", "replayed_instrument"]
 
 LOOKS = ("image", "scan_again", "move", "wait", "tune")
 CANNOT = "a replay cannot answer"
+HERE = "127.0.0.1"
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d{1,5}(/[\w-]*)?")
+REQUEST_SECONDS = 10.0
+LONGEST_REQUEST = 100_000
+"""Bytes; a question is a verb and a few numbers."""
+
+
+class _Handler(SimpleXMLRPCRequestHandler):
+    """Answers programs of this computer: no pages of other sites, no names made to point here."""
+
+    timeout = REQUEST_SECONDS
+
+    def do_POST(self) -> None:  # noqa: N802 -- the library's name
+        here = f"{HERE}:{self.server.server_address[1]}"  # type: ignore[index]
+        length = self.headers.get("Content-Length", "")
+        if (
+            self.headers.get_all("Host") != [here]
+            or self.headers.get("Origin") is not None  # browsers send it, programs do not
+            or self.headers.get_content_type() != "text/xml"
+            or not (length.isdecimal() and int(length) <= LONGEST_REQUEST)
+        ):
+            self.send_error(403)
+            return
+        super().do_POST()
+
+    def log_message(self, *_: Any) -> None:
+        """Log nothing: requests hold the secret."""
 
 
 class ReplayServer:
     """Recorded pictures behind a socket: pictures can be asked for, interventions are refused.
 
     A digital twin can say what a pulse would do; a recording cannot, and says so. It speaks XML-RPC
-    of the standard library on this computer only (127.0.0.1): ``act(verb, args)`` returns "" or why
+    of the standard library on this computer only (127.0.0.1), to who knows the secret in its
+    `address`: ``act(verb, args)`` returns "" or why
     it was refused, ``picture()`` the last picture as the bytes of a ``.npy`` file, ``place()`` its
     x_min, y_min, x_max, y_max.
 
@@ -62,8 +93,10 @@ class ReplayServer:
         self._pictures = [_checked(k, picture) for k, picture in enumerate(pictures)]
         if not self._pictures:
             raise InputError("pictures must hold at least one picture; got none.")
+        self._token = secrets.token_urlsafe(24)
+        handler = type("Handler", (_Handler,), {"rpc_paths": (f"/{self._token}",)})
         self._server = SimpleXMLRPCServer(
-            ("127.0.0.1", port), logRequests=False, allow_none=False, use_builtin_types=True
+            (HERE, port), handler, logRequests=False, allow_none=False, use_builtin_types=True
         )
         register: Any = self._server.register_function
         for function in (self.act, self.picture, self.place):
@@ -71,11 +104,13 @@ class ReplayServer:
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._next, self._seen = 0, self._pictures[0]
 
+    def __repr__(self) -> str:
+        return object_repr(self, address=self.address, pictures=self._pictures)
+
     @property
     def address(self) -> str:
-        """Where it listens."""
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        """Where it listens, with the secret that its callers must know."""
+        return f"http://{HERE}:{self._server.server_address[1]}/{self._token}"
 
     def act(self, verb: str, args: dict[str, Any]) -> str:
         """Do what a recording can do; return "" or why it cannot."""
@@ -133,7 +168,7 @@ def replayed_instrument(
     Parameters
     ----------
     address
-        Of the server, ``http://127.0.0.1:port``.
+        Of the server, ``http://127.0.0.1:port/secret``.
     measure
         The readout of a picture, shape (n_rows, n_columns).
     envelope
@@ -150,10 +185,11 @@ def replayed_instrument(
     >>> replayed_instrument("http://example.org", np.mean)
     Traceback (most recent call last):
         ...
-    physlearn.checks.InputError: address must be http://127.0.0.1:port; got 'http://example.org'.
+    physlearn.checks.InputError: address must be http://127.0.0.1:port/secret; got 'http://example.org'.
     """
-    if not isinstance(address, str) or not address.startswith("http://127.0.0.1:"):
-        raise InputError(f"address must be http://127.0.0.1:port; got {address!r}.")
+    # the whole of it: http://127.0.0.1:80@example.org is an address of example.org
+    if not isinstance(address, str) or not ADDRESS.fullmatch(address):
+        raise InputError(f"address must be http://127.0.0.1:port/secret; got {address!r}.")
     if not callable(measure):
         raise InputError(f"measure must be a function of a picture; got {measure!r}.")
     server: Any = rpc.ServerProxy(address, use_builtin_types=True)
@@ -173,8 +209,10 @@ def replayed_instrument(
     if envelope is None:
         try:
             x_min, y_min, x_max, y_max = server.place()
-        except OSError:
-            raise InputError(f"address must be that of a server; none is at {address}.") from None
+        except (OSError, rpc.Error):
+            raise InputError(
+                f"address must be that of a replay server, secret included; none is at {address}."
+            ) from None
         envelope = SafetyEnvelope(1e300, (x_min, y_min, x_max, y_max))
     return InstrumentAdapter(do_act, read_out, envelope=envelope)
 

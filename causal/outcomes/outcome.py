@@ -11,6 +11,7 @@ import numpy as np
 
 from physlearn.causal.actions import strict_number
 from physlearn.checks import InputError, check_count
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Outcome"]
 
@@ -69,6 +70,9 @@ class Outcome:
     duration_s: float | None = None
     neighbours_hit: int = 0
     note: str = ""
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         if not isinstance(self.succeeded, bool | np.bool_):

@@ -15,6 +15,7 @@ from physlearn.causal.actions import Action
 from physlearn.causal.outcomes.logistic_chance import fit_logistic_chance
 from physlearn.causal.outcomes.outcome import Outcome
 from physlearn.checks import CREDIBLE_MASS, InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["OutcomeModel", "OutcomePrediction", "ReadBack"]
 
@@ -62,6 +63,9 @@ class OutcomePrediction:
     in_support: bool
     why: str
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutcomeModel:
@@ -99,6 +103,9 @@ class OutcomeModel:
     """
 
     attempts: Sequence[tuple[Action, Outcome]] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         pairs = tuple(self.attempts)

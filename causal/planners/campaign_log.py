@@ -13,6 +13,7 @@ from typing import Any, Literal
 from physlearn.causal.json_files import file_text, read_json, write_json
 from physlearn.causal.outcomes.outcome import Outcome
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["CampaignLog", "Entry", "read_log", "write_log"]
 
@@ -56,6 +57,9 @@ class Entry:
     told_as: int = 0
     outcome: Outcome | None = None
     weights: tuple[float, ...] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +167,22 @@ def read_log(path: str | os.PathLike[str]) -> CampaignLog:
             f"state_file {os.fspath(path)!r} was changed after it was written; take the last copy "
             "that was not."
         )
-    entries = []
-    for plain in content["entries"]:
-        outcome = plain.pop("outcome")
-        told = None if outcome is None else Outcome.from_dict(outcome)
-        weights = tuple(plain.pop("weights"))
-        entries.append(Entry(**plain, outcome=told, weights=weights))
-    return CampaignLog(
-        content["key"], content["seed"], content["fingerprint"], tuple(entries), content["revision"]
-    )
+    try:
+        return CampaignLog(
+            content["key"], content["seed"], content["fingerprint"],
+            tuple(_entry(plain) for plain in content["entries"]), content["revision"],
+        )  # fmt: skip
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"state_file {os.fspath(path)!r} must hold a planner's whole state; it is damaged "
+            f"({error})."
+        ) from None
+
+
+def _entry(plain: dict[str, Any]) -> Entry:
+    outcome, weights = plain.pop("outcome"), plain.pop("weights")
+    told = None if outcome is None else Outcome.from_dict(outcome)
+    return Entry(**plain, outcome=told, weights=tuple(weights))
 
 
 def _plain(log: CampaignLog) -> dict[str, Any]:

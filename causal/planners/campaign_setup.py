@@ -19,6 +19,7 @@ from physlearn.causal.severity.design_table import DesignTable, action_coordinat
 from physlearn.causal.severity.evidence import SeverityTest, declare_test
 from physlearn.causal.severity.options import SeverityOptions
 from physlearn.checks import InputError, check_count
+from physlearn.option_fields import check_fields
 
 __all__ = ["CampaignSetup", "PlannerOptions", "campaign_setup"]
 
@@ -76,6 +77,7 @@ class PlannerOptions:
             raise InputError(f"stops must be True, False or None; got {self.stops!r}.")
         if not isinstance(self.outcomes, OutcomeModel | None):
             raise InputError(f"outcomes must be an OutcomeModel or None; got {self.outcomes!r}.")
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,6 +167,11 @@ def campaign_setup(
     acts = tuple(library)
     targets = () if chosen.target is None else chosen.target.acts
     prior = prior_belief(named, [*acts, *targets], seed=seed, n_members=options.n_members)
+    if severity is None and sum(h.weight > 0 for h in named) < 2:
+        raise InputError(
+            "hypotheses must hold at least two of a weight above 0, or nothing can be learned of "
+            f"them; got {[(h.name, h.weight) for h in named]}."
+        )
     spoken = np.isfinite(prior.expected[0, : len(acts)])
     if not spoken.any() and reward is None:
         raise InputError("no hypothesis says anything about any action: nothing can be learned.")

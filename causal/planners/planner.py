@@ -44,6 +44,7 @@ from physlearn.causal.policies.situation import Policy, Reward
 from physlearn.causal.severity.options import SeverityOptions
 from physlearn.causal.severity.verdicts import Verdict
 from physlearn.checks import InputError, as_generator, check_count
+from physlearn.records.shown import object_repr
 
 __all__ = ["Planner"]
 
@@ -142,6 +143,13 @@ class Planner:
         self._standing: Standing = standing(self._setup, self._log)
         self._verdict: Verdict | None = None
         self._changed = answers_changed(self._setup, self._log, self._standing)
+
+    def __repr__(self) -> str:
+        return object_repr(
+            self, hypotheses=tuple(self._setup.prior.names), n_actions=len(self._setup.actions),
+            told=len(self.told_ids), open_questions=self.open_questions, spent=self.spent,
+            state_file=self._path,
+        )  # fmt: skip
 
     def ask(self, n: int = 1) -> tuple[Question, ...]:
         """Return up to n questions: fewer, or none, once there is a verdict or nothing is left."""

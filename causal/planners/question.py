@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from physlearn.causal.actions import Action
 from physlearn.causal.experiment_plans.plan_records import Expectation
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Question"]
 
@@ -50,3 +51,6 @@ class Question:
     success_probability: float
     in_support: bool
     asked_before: bool = False
+
+    __repr__ = short_repr
+    _repr_html_ = html_table

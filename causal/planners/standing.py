@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +25,15 @@ from physlearn.causal.policies.situation import Bools
 from physlearn.causal.severity.evidence import Evidence
 from physlearn.causal.verbs import POINT_VERBS
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "Chances", "Spent", "Standing", "check_read_back", "envelope_refuses", "standing",
     "still_allowed", "weights_by_name",
 ]  # fmt: skip
+
+ALIKE = 0.7
+"""How alike two names must be for one to be taken as a misspelt other, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,9 @@ class Spent:
     dose: float
     duration_s: float
     irreversible: int
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,7 +229,14 @@ def weights_by_name(setup: CampaignSetup, now: Standing) -> Mapping[str, float]:
 
 
 def check_read_back(setup: CampaignSetup, entry: Entry) -> None:
-    """Refuse an outcome whose read-back makes no act."""
+    """Refuse an outcome whose read-back makes no act, or names an argument wrongly."""
+    reported = {} if entry.outcome is None else entry.outcome.reported
+    args = setup.actions[entry.act].args
+    silent = [name for name in args if name not in reported]
+    for name in reported:
+        alike = () if name in args else difflib.get_close_matches(name, silent, n=1, cutoff=ALIKE)
+        if alike:  # other names are readings that the act has no argument for
+            raise InputError(f"reported must name arguments; {name!r} is none: {alike[0]!r}?")
     try:
         act_as_done(setup, entry)
     except InputError as error:

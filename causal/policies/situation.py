@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.causal.actions import Action, strict_number
 from physlearn.causal.policies.belief import Belief, Floats, Ints
 from physlearn.checks import InputError, check_array, check_choice, check_count
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["POLICIES", "Bools", "EffectTarget", "Policy", "Reward", "Situation"]
 
@@ -65,6 +66,8 @@ class EffectTarget:
     action: Action
     reference: Action | None = None
     threshold: float = 0.0
+
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         if not isinstance(self.action, Action) or not isinstance(self.reference, Action | None):
@@ -130,6 +133,9 @@ class Policy:
     confidence_width: float = 2.0
     wanted_readout: float | None = None
     smallest: bool = False
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_choice("policy", self.name, tuple(POLICIES))
@@ -217,6 +223,9 @@ class Situation:
     rng: np.random.Generator
     target_columns: tuple[int, ...] = ()
     still_allowed: Callable[[int], Bools] | None = field(default=None)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def columns(self) -> Ints:

@@ -13,6 +13,7 @@ from physlearn.causal.actions import Action, strict_number
 from physlearn.causal.hypotheses import NONE_OF_THESE, Hypothesis
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError, as_generator
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["DesignTable", "action_coordinates", "design_table"]
 
@@ -65,6 +66,9 @@ class DesignTable:
     noise_sd: Floats
     coordinates: Floats
     weights: Floats | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         names = tuple(self.hypotheses)

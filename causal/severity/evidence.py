@@ -23,6 +23,7 @@ from physlearn.causal.severity.history import History
 from physlearn.causal.severity.options import SeverityOptions
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError, as_generator
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Evidence", "SeverityTest", "declare_test", "follow"]
 
@@ -65,6 +66,9 @@ class SeverityTest:
     seed: int
     digest: str
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
@@ -99,6 +103,9 @@ class Evidence:
     history: History
     parts: tuple[Part, ...]
     n_counted: int = 0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def after(
         self,

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["History"]
 
@@ -45,6 +46,9 @@ class History:
     readout: Floats
     time_s: Floats
     reference: NDArray[np.bool_]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from physlearn.causal.severity.evidence_kernels import (
 from physlearn.causal.severity.leading import leads_for_sure
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "NextShots", "Predictions", "mixture_information", "most_told", "next_shots", "predictions",
@@ -54,6 +55,9 @@ class NextShots:
     leader: int | None
     reference_due: bool
     reason: str
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)

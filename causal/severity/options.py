@@ -11,6 +11,7 @@ import numpy as np
 
 from physlearn.causal.actions import strict_number
 from physlearn.checks import InputError, check_choice
+from physlearn.option_fields import check_fields
 
 __all__ = ["SeverityOptions"]
 
@@ -123,6 +124,7 @@ class SeverityOptions:
             if not region or len(set(region)) < len(region):
                 raise InputError(f"region must hold different action indices; got {self.region!r}.")
             _set(self, "region", region)
+        check_fields(self)
 
     @property
     def dof(self) -> float:

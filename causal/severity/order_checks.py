@@ -13,6 +13,7 @@ from physlearn.causal.severity.evidence import Evidence
 from physlearn.causal.severity.history import History
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import CREDIBLE_MASS, InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["NoiseEstimate", "OrderCheck", "drift_check", "memory_check", "replicate_noise"]
 
@@ -58,6 +59,9 @@ class NoiseEstimate:
 
     sd: float
     dof: float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def replicate_noise(

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from physlearn.causal.actions import strict_number
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Equivalence", "practical_equivalence"]
 
@@ -51,6 +52,9 @@ class Equivalence:
     estimate: float
     n_readings: int
     sentence: str
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def practical_equivalence(
@@ -106,6 +110,8 @@ def practical_equivalence(
     values = np.asarray(readings, dtype=np.float64)
     if values.ndim != 1 or not np.isfinite(values).all():
         raise InputError(f"readings must be a finite row of numbers; got shape {values.shape}.")
+    if not isinstance(region, tuple | list | np.ndarray) or np.shape(region) != (2,):
+        raise InputError(f"region must be a pair (low, high) of numbers; got {region!r}.")
     low, high = (strict_number("region", edge) for edge in region)
     if low >= high:
         raise InputError(f"region must be (low, high) with low < high; got {region!r}.")

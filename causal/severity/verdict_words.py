@@ -86,6 +86,12 @@ def abstention(
             "shots, or make the state before each shot part of the action."
         )
     name, weight = evidence.test.table.hypotheses[leader], evidence.weights()[leader]
+    if why == "members":
+        return (
+            f"No claim after {_shots(evidence)}: {name!r} has weight {weight:.2f}, but so few of "
+            "the members that were drawn describe the readouts that the weight may be chance. "
+            "Draw more members, or from a narrower range."
+        )
     possible = (
         "no declared deviation up to 16 times as large could be excluded"
         if passing is None

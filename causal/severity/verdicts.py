@@ -16,7 +16,8 @@ from physlearn.causal.severity.next_shots import most_told
 from physlearn.causal.severity.order_checks import OrderCheck, drift_check, memory_check
 from physlearn.causal.severity.verdict_words import Kind, abstention, sentence, untested_parts
 from physlearn.causal.spatial_layout import Floats
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_array
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Kind", "Verdict", "assess", "smallest_deviation"]
 
@@ -68,6 +69,9 @@ class Verdict:
     drift: OrderCheck
     memory: OrderCheck
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 def assess(evidence: Evidence, *, allowed: ArrayLike | None = None) -> Verdict:
     """Return what the shots so far allow to say.
@@ -101,7 +105,9 @@ def assess(evidence: Evidence, *, allowed: ArrayLike | None = None) -> Verdict:
         raise InputError(f"evidence must be an Evidence; got {type(evidence).__name__}.")
     test = evidence.test
     names = test.table.hypotheses
-    mask = np.ones(test.table.n_actions, bool) if allowed is None else np.asarray(allowed, bool)
+    mask = np.ones(test.table.n_actions, bool)
+    if allowed is not None:
+        mask = check_array("allowed", allowed, shape=mask.shape, dtype=bool)
     weights = evidence.weights()
     leader = int(weights.argmax())
     log_e = evidence.log_e_values(leader)
@@ -173,6 +179,8 @@ def _decide(
         return ("claim" if passed else "none"), ""
     undecided = enough and not leads and bool(allowed.any())
     if undecided and most_told(evidence, allowed) < options.min_information_nats:
+        if float(weights[leader]) > options.threshold:
+            return "abstain", "members"
         return "not separable", ""
     return ("abstain", "budget") if spent else ("continue", "")
 

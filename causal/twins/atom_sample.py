@@ -29,7 +29,9 @@ from physlearn.lattice_models.kinetics.event_rates import (
     Transformation,
 )
 from physlearn.lattice_models.kinetics.transformations import simulate_transformations
+from physlearn.option_fields import check_fields
 from physlearn.records import SiteGraph
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["AtomSample"]
 
@@ -104,6 +106,9 @@ class AtomSample:
     atom_radius: float = 0.4
     unit: str = "angstrom"
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         check_choice("crystal", self.crystal, ("honeycomb", "square"))
         for name, count in zip(("rows of shape", "columns of shape"), self.shape, strict=True):
@@ -119,6 +124,7 @@ class AtomSample:
         if self.dopant_share > 1:
             raise InputError(f"dopant_share must lie in 0 to 1; got {self.dopant_share!r}.")
         check_choice("family", self.family, FAMILIES)
+        check_fields(self)
 
     @property
     def field_of_view(self) -> Area:

@@ -14,6 +14,7 @@ from physlearn.causal.actions import Action
 from physlearn.causal.json_files import read_json, write_json
 from physlearn.causal.outcomes.outcome import Outcome
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Campaign", "CampaignStep"]
 
@@ -62,6 +63,9 @@ class CampaignStep:
     sentence: str
     dose: float
     time_s: float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def to_dict(self) -> dict[str, Any]:
         """Return the step as plain numbers, texts and lists."""
@@ -119,6 +123,9 @@ class Campaign:
 
     steps: tuple[CampaignStep, ...]
     dose_unit: str = "e/A^2"
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def verdict(self) -> str:

@@ -18,6 +18,7 @@ from physlearn.causal.twins.sample_state import (
     TrueAct,
 )
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["FreshPlaces"]
 
@@ -51,6 +52,9 @@ class FreshPlaces:
     """
 
     sample: Sample
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         if not all(hasattr(self.sample, name) for name in ("prepare", "field_of_view", "verbs")):

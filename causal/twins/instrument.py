@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 from physlearn.causal.actions import strict_number
 from physlearn.checks import InputError, check_choice, check_count
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Instrument"]
 
@@ -117,6 +119,9 @@ class Instrument:
     largest_gain_change: float = 1.0
     tip: str = "approached"
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         for part in fields(self):
             value = getattr(self, part.name)
@@ -144,3 +149,4 @@ class Instrument:
             raise InputError(
                 f"largest_gain_change must be at least 1; got {self.largest_gain_change!r}."
             )
+        check_fields(self)

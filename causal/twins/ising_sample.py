@@ -22,7 +22,9 @@ from physlearn.checks import InputError, check_choice, check_count, check_positi
 from physlearn.lattice_models.graphs.regular_lattices import square_lattice
 from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import Ising
 from physlearn.lattice_models.samplers.two_state_engines import TwoStateEngine
+from physlearn.option_fields import check_fields
 from physlearn.records import SiteGraph
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["IsingSample"]
 
@@ -106,6 +108,9 @@ class IsingSample:
     start: str = "equilibrium"
     unit: str = "reduced"
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         for name, edge in zip(("rows of shape", "columns of shape"), self.shape, strict=True):
             check_count(name, edge, 3)
@@ -118,6 +123,7 @@ class IsingSample:
             raise InputError(
                 f"defects must hold (x, y, radius, field in kT); got {self.defects!r}."
             )
+        check_fields(self)
 
     @property
     def field_of_view(self) -> Area:

@@ -11,6 +11,7 @@ from physlearn.causal.experiment_plans.plan_flow import branch_taken, next_step
 from physlearn.causal.experiment_plans.plan_records import Abort, PlanStep
 from physlearn.causal.outcomes.outcome import Outcome
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["PlanRun", "abort_reason", "run_plan"]
 
@@ -43,6 +44,9 @@ class PlanRun:
     steps: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
     ended: str
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def run_plan(

@@ -12,6 +12,7 @@ import numpy as np
 from physlearn.causal.actions import Action
 from physlearn.causal.twins.sample_state import Area, Conditions, Floats, Response, TrueAct
 from physlearn.checks import InputError
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ResponseSample"]
 
@@ -50,6 +51,9 @@ class ResponseSample:
     field_of_view: Area = (-1e6, -1e6, 1e6, 1e6)
     unit: str = "nm"
     verbs: tuple[str, ...] = ACTING_VERBS
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         for name in ("expected", "memory"):

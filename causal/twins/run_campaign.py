@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from physlearn.causal.twins.campaigns import Campaign, CampaignStep
 from physlearn.causal.twins.digital_twin import DigitalTwin
 from physlearn.causal.twins.twin_world import TwinOpened
 from physlearn.checks import InputError, check_count
+from physlearn.file_lock import alone_with, lock_beside
 
 __all__ = ["AskTell", "run_campaign"]
 
@@ -108,8 +110,8 @@ def run_campaign(
     Raises
     ------
     InputError
-        For a twin that answers otherwise than the file says, that has done other acts, or a planner
-        that asked for other acts.
+        For a twin that answers otherwise than the file says, that has done other acts, a planner
+        that asked for other acts, or a `path` that another process works with.
 
     Notes
     -----
@@ -131,11 +133,32 @@ def run_campaign(
     if not isinstance(twin, DigitalTwin):
         raise InputError(f"twin must be a DigitalTwin; got {type(twin).__name__}.")
     most = MOST_STEPS if max_steps is None else check_count("max_steps", max_steps, 1)
+    with _alone(path):
+        return _run(planner, twin, most, progress, path)
+
+
+def _alone(path: str | os.PathLike[str] | None) -> AbstractContextManager[None]:
+    """Keep a second process out of a campaign: both would act on what the other does not know."""
+    if path is None:
+        return nullcontext()
+    busy = f"path {os.fspath(path)!r} is a campaign of {{holder}}; end it, or give another path."
+    return alone_with(lock_beside(path), busy)
+
+
+def _run(
+    planner: AskTell,
+    twin: DigitalTwin,
+    most: int,
+    progress: Callable[[CampaignStep], Any] | None,
+    path: str | os.PathLike[str] | None,
+) -> Campaign:
     kept = Campaign.from_json(path) if path is not None and Path(path).exists() else None
     steps = [] if kept is None else list(kept.steps)
     # without a file there is nothing to go on with: acts before this campaign are not its own
     pending = [] if path is None else _catch_up_twin(twin, steps)
     steps = _catch_up_planner(planner, steps)
+    if kept is not None and tuple(steps) != kept.steps:  # the last act was done and never judged
+        _save(Campaign(tuple(steps), twin.dose_unit), path)
     while len(steps) < most:
         questions = planner.ask(1)
         if not questions:

@@ -19,7 +19,9 @@ from physlearn.causal.twins.sample_state import (
     chosen_area,
 )
 from physlearn.checks import InputError, check_choice, check_count, check_positive
+from physlearn.option_fields import check_fields
 from physlearn.records import PatchTable
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["StructuralSample"]
 
@@ -95,6 +97,9 @@ class StructuralSample:
     setting_sd: float = 0.0
     unit: str = "reduced"
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         check_count("edge", self.edge, 3)
         check_positive("background_length", self.background_length)
@@ -102,6 +107,7 @@ class StructuralSample:
             check_positive(name, getattr(self, name), allow_zero=True)
         check_choice("arrow", self.arrow, ARROWS)
         check_choice("family", self.family, FAMILIES)
+        check_fields(self)
 
     @property
     def field_of_view(self) -> Area:

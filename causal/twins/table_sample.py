@@ -21,6 +21,7 @@ from physlearn.causal.twins.sample_state import (
 )
 from physlearn.checks import InputError, check_positive
 from physlearn.records import PatchTable
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["TableSample"]
 
@@ -73,6 +74,9 @@ class TableSample:
     readout: str
     setting_sd: float = 0.0
     order: tuple[str, ...] = field(init=False, default=())
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         if not isinstance(self.table, PatchTable):

@@ -21,6 +21,8 @@ from physlearn.checks import check_choice, check_count, check_positive
 from physlearn.lattice_models.random_numbers import seed_words, ziggurat_tables
 from physlearn.lattice_models.walls.driven_line_kernels import PERIODIC, line_steps
 from physlearn.lattice_models.walls.pinning import PinningLandscape, random_landscape
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["WallSample"]
 
@@ -95,6 +97,9 @@ class WallSample:
     family: str = "random medium"
     unit: str = "nm"
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         check_count("n_points", self.n_points, 3)
         for name in (
@@ -105,6 +110,7 @@ class WallSample:
         for name in ("tension", "pinning_strength", "thermal_energy"):
             check_positive(name, getattr(self, name), allow_zero=True)
         check_choice("family", self.family, FAMILIES)
+        check_fields(self)
 
     @property
     def field_of_view(self) -> Area:

@@ -26,6 +26,7 @@ from physlearn.datasets.channels.scan_difference import difference_notes
 from physlearn.datasets.channels.scan_residuals import repeat_noise, spoilt_lines
 from physlearn.datasets.channels.scan_units import in_unit_of
 from physlearn.datasets.scan.register_images import Registration
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["AveragedScans", "average_scans"]
 
@@ -79,6 +80,9 @@ class AveragedScans:
     spoilt: Flags
     unit: str
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def average_scans(

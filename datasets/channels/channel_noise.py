@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_count
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ChannelNoise", "white_correlation"]
 
@@ -78,6 +79,9 @@ class ChannelNoise:
     unit: str = "1"
     sd_error: float = 0.0
     warnings: tuple[str, ...] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def correlation_length_px(self) -> float:

@@ -20,6 +20,7 @@ from physlearn.datasets.channels.compared_channel import (
     shared_part,
 )
 from physlearn.datasets.channels.given_channels import channel_items
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["DerivedChannel", "find_derived_channels"]
 
@@ -63,6 +64,9 @@ class DerivedChannel:
     relation: str
     share: float
     coefficient: float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def sentence(self) -> str:

@@ -19,6 +19,7 @@ from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import declare_noise, measure_channel_noise
 from physlearn.datasets.channels.relative_blur import relative_blur
 from physlearn.datasets.channels.resample import blurred
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,9 @@ class MatchedChannels:
     reference: str | None
     unit: str
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def match_resolution(

@@ -20,6 +20,7 @@ from physlearn.datasets.channels.given_channels import channel_items
 from physlearn.datasets.channels.measure_noise import signal_test
 from physlearn.datasets.channels.resample import fourier_shift, without_gaps
 from physlearn.datasets.scan.register_images import Registration, register_images
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,9 @@ class RegisteredChannels:
     reference: str
     unit: str
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,6 +21,7 @@ from physlearn.datasets.channels.repeat_pairs import alike_channels, numbered
 from physlearn.datasets.channels.resample import without_gaps
 from physlearn.datasets.channels.scan_difference import difference_notes
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "RepeatPair",
@@ -82,6 +83,9 @@ class RepeatPair:
     overlap_share: float
     same_sampling: bool
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def align_repeat(

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
 from physlearn.one_thread import one_blas_thread
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +56,7 @@ class ColumnBounds:
     matched_snr: Floats
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def position_sd(self) -> Floats:

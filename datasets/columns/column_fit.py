@@ -87,15 +87,23 @@ class ColumnFit:
 
     def background(self) -> Floats:
         """Return the picture without its columns."""
-        picture = np.zeros(self.image.shape)
+        picture = np.empty(self.image.shape)
+        self._draw_background(picture)
+        return picture
+
+    def _draw_background(self, picture: Floats) -> None:
+        """Write the picture without its columns."""
+        picture[:] = 0.0
         background_kernels.add_background(picture, self.nodes)
         if self.row_levels.size:
             picture += self.row_levels[:, None]
-        return picture
 
     def rebuild(self) -> None:
         """Draw the model picture anew from nodes and columns."""
-        self.model = self.background()
+        if self.model.shape != self.image.shape:
+            self.model = np.empty(self.image.shape)
+        # in place: a large picture's fresh memory takes longer than what is drawn into it
+        self._draw_background(self.model)
         if self.known.size:
             self.model += self.known
         column_kernels.add_columns(self.model, self.columns, self.options.reach_widths, self.sign)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from physlearn.checks import InputError, check_choice, check_positive
+from physlearn.option_fields import check_fields
 
 __all__ = ["FindAtomsOptions"]
 
@@ -74,3 +75,4 @@ class FindAtomsOptions:
             )
         if not 0 < low < 1 < high:
             raise InputError(f"width_range must hold 1 between two numbers; got {low}, {high}.")
+        check_fields(self)

@@ -15,6 +15,7 @@ from physlearn.datasets.columns.find_atoms import find_atoms
 from physlearn.datasets.columns.recorded_settings import recorded_options
 from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["DetectorNoise", "measure_detector"]
 
@@ -60,6 +61,9 @@ class DetectorNoise:
     read_noise: float | None
     empty_share: float
     sentences: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def measure_detector(

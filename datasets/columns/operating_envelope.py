@@ -14,6 +14,7 @@ from scipy.stats import norm
 from physlearn.checks import InputError, check_choice, check_positive
 from physlearn.datasets.columns.column_bounds import column_bounds
 from physlearn.datasets.columns.detection import false_maxima
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +119,9 @@ class OperatingEnvelope:
 
     table: pd.DataFrame
     error_rate: float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def verdict(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from physlearn.datasets.columns.column_options import FindAtomsOptions
 from physlearn.datasets.columns.find_atoms import find_atoms
 from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ConsistencyCheck", "check_consistency"]
 
@@ -76,6 +77,9 @@ class ConsistencyCheck:
     judged: bool
     passed: bool | None
     reason: str
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def check_consistency(

@@ -12,9 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from physlearn.checks import atomic_write
 from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.records import AtomicConfiguration
+from physlearn.whole_files import atomic_write
 
 __all__ = ["GROUP", "TilePlan", "join_tiles", "tile_file"]
 
@@ -96,7 +96,7 @@ def join_tiles(
              "detection_probability", "noise", "warnings")  # fmt: skip
     found: dict[str, list[Any]] = {name: [] for name in names}
     for file in files:
-        with np.load(file) as tile:
+        with np.load(file, allow_pickle=False) as tile:
             for name in names:
                 if name in tile:
                     found[name].append(tile[name])
@@ -120,7 +120,7 @@ def join_tiles(
             group.create_dataset("pairs", (0, 2), "i8", maxshape=(None, 2))
             group.create_dataset("cross", (0, 4, 4), "f4", maxshape=(None, 4, 4))
             for file, offset, size in zip(files, offsets, sizes, strict=False):
-                with np.load(file) as tile:
+                with np.load(file, allow_pickle=False) as tile:
                     _append(group["blocks"], tile["blocks"][keep[offset : offset + size]] * unit)
                     pairs, cross = number[tile["pairs"] + offset], tile["cross"]
                     more, shared = _across(tile, number, offset, edge, tree, plan.width)

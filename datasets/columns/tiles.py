@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, atomic_write, check_choice, check_positive
+from physlearn.checks import InputError, check_choice, check_positive
 from physlearn.datasets.columns.column_covariance import ColumnCovariance
 from physlearn.datasets.columns.column_fit import Report
 from physlearn.datasets.columns.column_options import FindAtomsOptions
@@ -20,7 +20,11 @@ from physlearn.datasets.columns.find_atoms import NOISE_KINDS, find_atoms
 from physlearn.datasets.columns.recorded_settings import recorded_settings
 from physlearn.datasets.columns.tile_join import GROUP, TilePlan, join_tiles, tile_file
 from physlearn.datasets.columns.usable_pixels import FEWEST_USABLE_SHARE
+from physlearn.datasets.reading.open_picture import open_picture
+from physlearn.datasets.reading.read_channels import has_menu
+from physlearn.file_lock import alone_with, lock_beside
 from physlearn.records import AtomicConfiguration
+from physlearn.whole_files import atomic_write, write_whole
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -52,15 +56,15 @@ def find_atoms_in_tiles(
 ) -> AtomicConfiguration:
     """Find all atom columns of a picture of any size, in overlapping tiles.
 
-    As ``find_atoms``, with the memory of one tile: the picture may be a memory map, and the
+    As ``find_atoms``, with the memory of one tile: the picture may be on disk, and the
     covariances are spilled to the file as float32. Finished tiles lie beside the file until all
     are there; the same call goes on after an interruption.
 
     Parameters
     ----------
     image
-        Shape (rows, columns): an array, a memory map, a DataArray, or the path of an NPY file (read
-        as a memory map).
+        Shape (rows, columns): an array, a memory map, a dask, Zarr or HDF5 array, a DataArray, or
+        the path of an NPY, Zarr or HDF5 file; only the tile's part is read.
     path
         The netCDF file to write: ``AtomicConfiguration.load`` reads it, ``read_tile_covariance``
         the joint covariance.
@@ -108,21 +112,23 @@ def find_atoms_in_tiles(
         width = _common_width(picture, flags, arguments)
     plan = TilePlan(picture.shape, int(tile), int(np.ceil(OVERLAP_WIDTHS * width)), width)
     folder = Path(f"{os.fspath(path)}.tiles")
-    _claim(folder, picture, plan, noise, options, flags)
-    numbers = list(plan.tiles())
-    for done, number in enumerate(numbers):
-        part = tile_file(folder, number)
-        if not part.is_file():
-            arrays = _fit_tile(picture, flags, plan, number, arguments)
-            with atomic_write(part) as temporary, temporary.open("wb") as file:
-                np.savez(file, **arrays)
-        if progress is not None:
-            progress(0.95 * (done + 1) / len(numbers), "tiles")
-    settings = options or FindAtomsOptions()
-    said = {"noise_model": arguments["noise"], "polarity": settings.polarity}
-    said |= recorded_settings(settings, flags)
-    atoms = join_tiles(picture, plan, folder, Path(path), said)
-    shutil.rmtree(folder)
+    busy = f"path {os.fspath(path)!r} is being written by {{holder}}; wait for it, or give another."
+    with alone_with(lock_beside(path), busy):
+        _claim(folder, picture, plan, noise, options, flags)
+        numbers = list(plan.tiles())
+        for done, number in enumerate(numbers):
+            part = tile_file(folder, number)
+            if not part.is_file():
+                arrays = _fit_tile(picture, flags, plan, number, arguments)
+                with atomic_write(part) as temporary, temporary.open("wb") as file:
+                    np.savez(file, **arrays)
+            if progress is not None:
+                progress(0.95 * (done + 1) / len(numbers), "tiles")
+        settings = options or FindAtomsOptions()
+        said = {"noise_model": arguments["noise"], "polarity": settings.polarity}
+        said |= recorded_settings(settings, flags)
+        atoms = join_tiles(picture, plan, folder, Path(path), said)
+        shutil.rmtree(folder)
     if progress is not None:
         progress(1.0, "joined")
     return atoms
@@ -131,11 +137,18 @@ def find_atoms_in_tiles(
 def _opened(image: Any) -> Any:
     """Return a DataArray or an array that is sliced without being read."""
     if isinstance(image, str | os.PathLike):
-        if not str(image).endswith(".npy"):
-            raise InputError(f"image must be an array or the path of an NPY file; got {image}.")
-        return np.load(image, mmap_mode="r")
+        if str(image).endswith(".npy"):
+            return np.load(image, mmap_mode="r", allow_pickle=False)
+        if not has_menu(Path(image)):
+            raise InputError(
+                "image must be an array or the path of an NPY, Zarr or HDF5 file; "
+                f"got {os.fspath(image)}."
+            )
+        image = open_picture(Path(image))
     if not isinstance(image, xr.DataArray):
-        return np.asanyarray(image)
+        # dask, Zarr and HDF5 arrays are sliced; numpy would read them whole
+        sliced = all(hasattr(image, name) for name in ("shape", "ndim", "dtype", "__getitem__"))
+        return image if sliced else np.asanyarray(image)
     # rows first, whatever the order of the dimensions
     return image.transpose("y", "x") if set(image.dims) == {"y", "x"} else image
 
@@ -248,7 +261,9 @@ def _claim(
     if not folder.parent.is_dir():
         raise InputError(f"path must lie in a folder that exists; {folder.parent} does not.")
     folder.mkdir(exist_ok=True)
-    name.write_text(told.hexdigest(), encoding="utf-8")
+    for left in folder.glob("*.npz"):  # tiles of nobody knows what: killed while it cleared up
+        left.unlink()
+    write_whole(name, told.hexdigest())
 
 
 def _fit_tile(

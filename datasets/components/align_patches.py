@@ -19,7 +19,7 @@ from physlearn.datasets.components.alignment import (
     resample,
 )
 from physlearn.one_thread import one_blas_thread
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["AlignedPatches", "align_patches"]
 
@@ -87,6 +87,7 @@ class AlignedPatches:
     seed: int
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def vectors(self) -> Floats:
         """Return the pixels of the disc as rows (n, m), ready for ``find_components``."""

@@ -17,6 +17,7 @@ from physlearn.datasets.components.prepared_table import (
     repeated_rows,
 )
 from physlearn.records import PatchTable
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["BlockFolds", "alike_length", "alike_time", "block_folds", "folds_of"]
 
@@ -77,6 +78,9 @@ class BlockFolds:
     warnings: tuple[str, ...]
     _points: Floats
     _groups: Integers
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def split(
         self,

@@ -28,7 +28,7 @@ from physlearn.datasets.components.prepared_table import PreparedTable, prepare_
 from physlearn.datasets.components.signal_space import signal_space
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import PatchTable
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +105,7 @@ class PatchClasses:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def to_pandas(self) -> pd.DataFrame:
         """Return places, class, probability of each class and ``unlike``, one row a patch."""

@@ -16,7 +16,7 @@ from physlearn.datasets.components.prepared_table import PreparedTable, prepare_
 from physlearn.datasets.components.signal_space import signal_space
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import PatchTable
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +100,7 @@ class PatchClusters:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def n_clusters(self) -> int:

@@ -17,7 +17,7 @@ from physlearn.datasets.components.held_out import best_rank, held_out_errors, l
 from physlearn.datasets.components.prepared_table import PreparedTable, prepare_table
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import PatchTable
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +89,7 @@ class Components:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def n_components(self) -> int:

@@ -29,7 +29,7 @@ from physlearn.datasets.components.prepared_table import (
 )
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import PatchTable
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,6 +97,7 @@ class FusedModalities:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def fuse_modalities(

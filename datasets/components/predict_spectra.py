@@ -22,7 +22,7 @@ from physlearn.datasets.components.known_rows import folds_beyond, rows_of
 from physlearn.datasets.components.prepared_table import PreparedTable, prepare_table
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import PatchTable
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,6 +103,7 @@ class Prediction:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def predict_spectra(

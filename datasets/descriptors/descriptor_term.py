@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from physlearn.records.storage import html_table, short_repr
+
 __all__ = ["DEFINITION", "INVARIANCES", "DescriptorTerm"]
 
 INVARIANCES = (
@@ -55,6 +57,9 @@ class DescriptorTerm:
     source: str = DEFINITION
     of_channel: bool = field(default=False, kw_only=True)
     numbered: bool = field(default=False, kw_only=True)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         unknown = [one for one in self.invariant_under if one not in INVARIANCES]

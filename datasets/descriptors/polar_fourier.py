@@ -20,6 +20,8 @@ from physlearn.datasets.descriptors.polar_basis import PolarBasis, polar_basis
 from physlearn.datasets.descriptors.polar_errors import amplitude_share, likely_power
 from physlearn.datasets.descriptors.polar_parts import PolarParts, jump_of, polar_parts
 from physlearn.one_thread import one_blas_thread
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["PolarFourier", "PolarOptions", "polar_fourier"]
 
@@ -64,6 +66,9 @@ class PolarOptions:
     covariance: Literal["none", "pooled", "each"] = "pooled"
     fill: float = 0.8
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolarFourier:
@@ -97,6 +102,9 @@ class PolarFourier:
     centers: Floats
     centered: NDArray[np.bool_]
     covariance: Floats | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def polar_fourier(

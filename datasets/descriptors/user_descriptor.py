@@ -12,6 +12,7 @@ from physlearn.checks import InputError
 from physlearn.datasets.channels.channel_noise import ChannelNoise
 from physlearn.datasets.descriptors.redrawn_noise import quiet_patches
 from physlearn.datasets.descriptors.window_batch import WindowBatch
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["CustomColumns", "Descriptor"]
 
@@ -60,6 +61,9 @@ class Descriptor:
     tier: int | None = None
     invariance: tuple[str, ...] = ()
     formula: str = ""
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         if not callable(self.function):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,16 +11,28 @@ from scipy import ndimage
 
 from physlearn.checks import NotIdentified
 from physlearn.datasets.frames.frame_level_kernels import label_inner, scale_blocks, split_in_two
+from physlearn.datasets.frames.stored_frames import StoredFrames
 
-__all__ = ["BLOCK_PIXEL", "FrameLevels", "fit_levels", "otsu_cut", "smooth_known", "steady_scales"]
+__all__ = [
+    "BLOCK_PIXEL",
+    "FrameLevels",
+    "FrameStore",
+    "fit_levels",
+    "otsu_cut",
+    "smooth_known",
+    "steady_scales",
+]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+FrameStore = Floats | StoredFrames
 
 BLOCK_PIXEL = 4
 LEVEL_SCALES_PIXEL = ((10.0, 1.0), (40.0, 1e-3), (160.0, 1e-6))
 ITERATIONS = 4
 FRAMES_FOR_MAPS = 40
+VALUES_AT_ONCE = 4_000_000
+"""Blocks whose levels are found together: 32 MB an array."""
 SMALLEST_DOMAIN_FRACTION = 2e-3
 LEAST_INNER_SHARE = 5e-3
 LABEL_NOISE = 0.08
@@ -64,23 +77,24 @@ def otsu_cut(sample: Floats) -> float:
 
 
 def fit_levels(
-    sums: Floats, counts: Floats, shape: tuple[int, int], noise: float, margin: int
+    sums: FrameStore, counts: FrameStore, shape: tuple[int, int], noise: float, margin: int
 ) -> FrameLevels:
     """Alternate between the blocks' domains, the maps of their levels and the frames' scales.
 
     ``sums``, ``counts`` (n_frames, n_rows, n_columns): of the known pixels over blocks of
-    ``BLOCK_PIXEL``; ``shape`` that of a frame; ``noise`` of a pixel. Blocks up to
-    ``margin`` from a wall are left out.
+    ``BLOCK_PIXEL``, arrays or on the disk: every frame is by itself, and some are held at a time;
+    ``shape`` that of a frame; ``noise`` of a pixel. Blocks up to ``margin`` from a wall are left
+    out.
     """
-    known = counts >= 0.5 * BLOCK_PIXEL**2
-    means = np.where(known, sums / np.maximum(counts, 1.0), 0.0)
-    scales, contrast = _first_scales(means, known)
-    smooth = means
-    if noise / BLOCK_PIXEL > LABEL_NOISE * contrast:
-        smooth = _smooth_labels(means, known)
-        scales, contrast = _first_scales(smooth, known)
-    picked = np.unique(np.linspace(0, len(sums) - 1, FRAMES_FOR_MAPS).astype(int))
-    some = smooth[picked], known[picked], means[picked], counts[picked]
+    classes = _classes(sums, counts, smoothed=False)
+    scales, contrast = _first_scales(classes)
+    smoothed = noise / BLOCK_PIXEL > LABEL_NOISE * contrast
+    if smoothed:
+        scales, contrast = _first_scales(_classes(sums, counts, smoothed=True))
+    n_frames = sums.shape[0]
+    picked = np.unique(np.linspace(0, n_frames - 1, FRAMES_FOR_MAPS).astype(int))
+    means, known, smooth = _block_means(sums[picked], counts[picked], smoothed)
+    some = smooth, known, means, counts[picked]
     maps = _level_maps(*some, scales[picked], margin)
     while maps is None and margin > 1:
         margin -= 1
@@ -92,15 +106,43 @@ def fit_levels(
         )
     low, high, middle = maps
     scales = _relative(scales, middle)
-    labels = np.zeros(known.shape, dtype=np.int8)
-    errors = np.full((len(sums), 2), np.inf)
-    for _ in range(2):
-        label_inner(smooth, known, 0.5 * (low + high), scales, margin, labels)
-        scale_blocks(means, counts, labels, low, high, BLOCK_PIXEL**2, scales, errors)
-        scales[:, 0] = np.maximum(scales[:, 0], 1e-3)
+    errors = np.full((n_frames, 2), np.inf)
+    for frames in _parts(sums):
+        number = counts[frames]
+        means, known, smooth = _block_means(sums[frames], number, smoothed)
+        labels = np.zeros(known.shape, dtype=np.int8)
+        own, error = scales[frames], errors[frames]
+        for _ in range(2):
+            label_inner(smooth, known, 0.5 * (low + high), own, margin, labels)
+            scale_blocks(means, number, labels, low, high, BLOCK_PIXEL**2, own, error)
+            own[:, 0] = np.maximum(own[:, 0], 1e-3)
     return FrameLevels(
         _whole(low, shape), _whole(high, shape), scales[:, 0].copy(), scales[:, 1].copy(), errors
     )
+
+
+def _parts(blocks: FrameStore) -> Iterator[slice]:
+    """Give slices of frames whose blocks fit into memory together."""
+    step = max(1, VALUES_AT_ONCE // (blocks.shape[1] * blocks.shape[2]))
+    for first in range(0, blocks.shape[0], step):
+        yield slice(first, min(first + step, blocks.shape[0]))
+
+
+def _block_means(sums: Floats, counts: Floats, smoothed: bool) -> tuple[Floats, Mask, Floats]:
+    """Return the blocks' means, which are known, and the means by which they are labelled."""
+    known = counts >= 0.5 * BLOCK_PIXEL**2
+    means = np.where(known, sums / np.maximum(counts, 1.0), 0.0)
+    return means, known, _smooth_labels(means, known) if smoothed else means
+
+
+def _classes(sums: FrameStore, counts: FrameStore, *, smoothed: bool) -> Floats:
+    """Return the cut between the two classes of every frame's blocks and their medians."""
+    classes = np.empty((sums.shape[0], 3))
+    for frames in _parts(sums):
+        _, known, smooth = _block_means(sums[frames], counts[frames], smoothed)
+        flat = len(smooth), -1
+        split_in_two(smooth.reshape(flat), known.reshape(flat), classes[frames])
+    return classes
 
 
 def _level_maps(
@@ -146,11 +188,8 @@ def _smooth_labels(means: Floats, known: Mask) -> Floats:
     return np.ascontiguousarray(total / np.maximum(weight, 1e-9))
 
 
-def _first_scales(smooth: Floats, known: Mask) -> tuple[Floats, float]:
+def _first_scales(classes: Floats) -> tuple[Floats, float]:
     """Gain and offset that bring the two classes of every frame to the usual ones; the contrast."""
-    classes = np.empty((len(smooth), 3))
-    flat = len(smooth), -1
-    split_in_two(smooth.reshape(flat), known.reshape(flat), classes)
     seen = np.isfinite(classes[:, 0])
     pairs = classes[:, 1:]
     apart = pairs[:, 1] - pairs[:, 0]
@@ -162,7 +201,7 @@ def _first_scales(smooth: Floats, known: Mask) -> tuple[Floats, float]:
     two = seen & (apart > ONE_LEVEL_SHARE * usual)
     middle = np.median(pairs[two], axis=0)
     contrast = middle[1] - middle[0]
-    scales = np.tile([1.0, 0.0], (len(smooth), 1))
+    scales = np.tile([1.0, 0.0], (len(classes), 1))
     scales[two, 0] = np.clip(apart[two] / contrast, 0.3, 3.0)
     scales[two, 1] = pairs[two].mean(axis=1) - scales[two, 0] * middle.mean()
     return scales, float(contrast)

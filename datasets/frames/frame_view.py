@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from physlearn.checks import NotIdentified
 from physlearn.datasets.frames.frame_levels import otsu_cut
+from physlearn.datasets.frames.stored_frames import Frames
 
 __all__ = ["field_of_view"]
 
@@ -21,7 +22,7 @@ LEAST_NOISE = 1e-3
 """Of the film's range: less is no camera's, the film is calculated and nothing in it is a rim."""
 
 
-def field_of_view(values: Floats, present: Mask) -> tuple[Mask, float]:
+def field_of_view(values: Frames, present: Mask) -> tuple[Mask, float]:
     """Pixels that are known and change, and the sd of their noise; ``present``: frames in use.
 
     Of two noise classes that stand apart the quieter is in view: a round aperture leaves a rim
@@ -82,7 +83,7 @@ def field_of_view(values: Floats, present: Mask) -> tuple[Mask, float]:
 
 
 def _noise_free(
-    values: Floats, firsts: NDArray[np.int64], seconds: NDArray[np.int64], changes: Mask
+    values: Frames, firsts: NDArray[np.int64], seconds: NDArray[np.int64], changes: Mask
 ) -> bool:
     """Whether pixels that switch at some time are otherwise exactly as in the frame before."""
     change = values[seconds][:, changes] - values[firsts][:, changes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,14 +10,22 @@ from numpy.typing import NDArray
 
 from physlearn.checks import NotIdentified
 from physlearn.datasets.frames.frame_kernels import regress_frame, scale_frame, scan_frame
-from physlearn.datasets.frames.frame_levels import BLOCK_PIXEL, fit_levels, steady_scales
+from physlearn.datasets.frames.frame_levels import (
+    BLOCK_PIXEL,
+    FrameStore,
+    fit_levels,
+    steady_scales,
+)
 from physlearn.datasets.frames.frame_rows import repair_rows, suspicious_rows
 from physlearn.datasets.frames.frame_view import field_of_view
+from physlearn.datasets.frames.stored_frames import Frames
+from physlearn.records.storage import html_table, short_repr
 
-__all__ = ["Film", "ScaledFrame", "plain_film", "prepare_film"]
+__all__ = ["Film", "ScaledFrame", "block_shape", "plain_film", "prepare_film"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
 
 FLATTEN_ABOVE = 0.05
 SMALLEST_LOCAL_CONTRAST = 0.5
@@ -41,7 +50,7 @@ class Film:
     Attributes
     ----------
     values
-        Raw frames, (n_frames, n_rows, n_columns).
+        Raw frames, (n_frames, n_rows, n_columns): an array, or what reads one frame at a time.
     seen, present
         Pixels in view, frames that hold any.
     gain, offset, level_error
@@ -49,7 +58,7 @@ class Film:
     middle, half
         Middle and half difference of the levels: pictures, or shape (1, 1).
     repaired
-        Frames with repaired rows.
+        Frame -> its repaired rows and their pixels.
     n_repaired
         Number of repaired rows.
     noise
@@ -58,7 +67,7 @@ class Film:
         Of the known pixels over blocks of ``BLOCK_PIXEL``, kept to find the levels again.
     """
 
-    values: Floats
+    values: Frames
     seen: Mask
     present: Mask
     gain: Floats
@@ -66,11 +75,14 @@ class Film:
     level_error: Floats
     middle: Floats
     half: Floats
-    repaired: dict[int, Floats]
+    repaired: dict[int, tuple[NDArray[np.int64], Floats]]
     n_repaired: int
     noise: float
-    block_sums: Floats
-    block_counts: Floats
+    block_sums: FrameStore
+    block_counts: FrameStore
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def flattened(self) -> bool:
@@ -79,8 +91,13 @@ class Film:
 
     def raw(self, index: int) -> Floats:
         """Return a frame with its rows repaired."""
-        frame: Floats = self.repaired.get(index, self.values[index])
-        return frame
+        frame: Floats = self.values[index]
+        if index not in self.repaired:
+            return frame
+        rows, pixels = self.repaired[index]
+        mended = frame.copy()
+        mended[rows] = pixels
+        return mended
 
     def buffer(self) -> ScaledFrame:
         """Return working space for `scale`."""
@@ -97,37 +114,44 @@ class Film:
         return into
 
 
-def prepare_film(values: Floats) -> Film:
-    """Find view, levels and scales of a film; NaN marks pixels not seen."""
-    present = _present(values)
+def prepare_film(
+    values: Frames, present: Mask | None = None, store: Sequence[FrameStore] | None = None
+) -> Film:
+    """Find view, levels and scales of a film; NaN marks pixels not seen.
+
+    Of a film that is read frame by frame ``present`` says which frames hold any pixel, and
+    ``store`` where the sums and the counts over blocks of ``BLOCK_PIXEL`` are kept.
+    """
+    present = _present(values) if present is None else present
     if present.sum() < 2:
         raise NotIdentified("video holds fewer than 2 frames with pixels: there is no film.")
     seen, noise = field_of_view(values, present)
     reference = _reference(values, present, seen)
     n_frames, n_rows, n_columns = values.shape
-    shape = -(-n_rows // BLOCK_PIXEL), -(-n_columns // BLOCK_PIXEL)
-    sums, counts = np.zeros((n_frames, *shape)), np.zeros((n_frames, *shape))
+    shape = block_shape(n_frames, n_rows, n_columns)
+    sums, counts = store or (np.zeros(shape), np.zeros(shape))
+    own_sums, own_counts = np.empty(shape[1:]), np.empty(shape[1:])
     rows, line = np.empty((n_rows, 3)), np.empty(2)
-    repaired: dict[int, Floats] = {}
+    repaired: dict[int, tuple[NDArray[np.int64], Floats]] = {}
     n_repaired = 0
     for index in np.flatnonzero(present):
         frame = values[index]
         regress_frame(frame, seen, reference, 4, line)
         clip = CLIP_NOISES * noise
         scan_frame(
-            frame, seen, reference, line[0], line[1], clip, BLOCK_PIXEL, rows, sums[index],
-            counts[index],
+            frame, seen, reference, line[0], line[1], clip, BLOCK_PIXEL, rows, own_sums, own_counts,
         )  # fmt: skip
         suspects = suspicious_rows(rows) if present.sum() >= 3 else np.zeros(0, np.int64)
         if suspects.size:
             mended, number = repair_rows(frame, seen, line[1] + line[0] * reference, suspects)
             if mended is not None:
-                repaired[int(index)] = mended
+                repaired[int(index)] = _changed_rows(frame, mended)
                 n_repaired += number
                 scan_frame(
-                    mended, seen, reference, line[0], line[1], clip, BLOCK_PIXEL, rows,
-                    sums[index], counts[index],
+                    mended, seen, reference, line[0], line[1], clip, BLOCK_PIXEL, rows, own_sums,
+                    own_counts,
                 )  # fmt: skip
+        sums[int(index)], counts[int(index)] = own_sums, own_counts
     one = np.ones((1, 1))
     zeros = np.zeros(n_frames)
     film = Film(
@@ -135,6 +159,18 @@ def prepare_film(values: Floats) -> Film:
         sums, counts,
     )  # fmt: skip
     return find_levels(film, FIRST_MARGIN)
+
+
+def block_shape(n_frames: int, n_rows: int, n_columns: int) -> tuple[int, int, int]:
+    """Return the shape of the sums over blocks."""
+    return n_frames, -(-n_rows // BLOCK_PIXEL), -(-n_columns // BLOCK_PIXEL)
+
+
+def _changed_rows(frame: Floats, mended: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Return which rows of a frame were repaired, and what they are now."""
+    alike = (frame == mended) | (np.isnan(frame) & np.isnan(mended))
+    rows = np.flatnonzero(~alike.all(axis=1))
+    return rows, mended[rows]
 
 
 def find_levels(film: Film, margin: int) -> Film:
@@ -154,21 +190,23 @@ def find_levels(film: Film, margin: int) -> Film:
     )  # fmt: skip
 
 
-def plain_film(values: Floats) -> Film:
-    """Return a film that is on one scale already."""
-    present = _present(values)
+def plain_film(values: Frames, present: Mask | None = None) -> Film:
+    """Return a film that is on one scale already; ``present`` as in `prepare_film`."""
+    present = _present(values) if present is None else present
     finite = np.zeros(values.shape[1:])
     for index in np.flatnonzero(present):
         finite += np.isfinite(values[index])
     seen: Mask = np.asarray(finite >= 0.5 * present.sum())
-    zeros, one = np.zeros(len(values)), np.ones((1, 1))
+    zeros, one = np.zeros(values.shape[0]), np.ones((1, 1))
     return Film(
         values, seen, present, zeros + 1.0, zeros, zeros, 0 * one, one, {}, 0, 0.0, zeros, zeros
     )
 
 
-def _present(values: Floats) -> Mask:
+def _present(values: Frames) -> Mask:
     """Frames that hold a number."""
+    if not isinstance(values, np.ndarray):
+        return np.array([np.isfinite(values[k]).any() for k in range(values.shape[0])])
     middle = values[:, values.shape[1] // 2, values.shape[2] // 2]
     present: Mask = np.isfinite(middle)
     for index in np.flatnonzero(~present):
@@ -176,7 +214,7 @@ def _present(values: Floats) -> Mask:
     return present
 
 
-def _reference(values: Floats, present: Mask, seen: Mask) -> Floats:
+def _reference(values: Frames, present: Mask, seen: Mask) -> Floats:
     """Usual picture: the median of some frames, 0 where nothing is known."""
     frames = np.flatnonzero(present)
     picked = values[

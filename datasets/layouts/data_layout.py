@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physlearn.checks import InputError
+from physlearn.datasets.reading.file_checks import one_line
+from physlearn.records.hdf5_parts import check_hdf5_parts
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -77,12 +79,16 @@ def check_layout(path: str | os.PathLike[str]) -> list[str]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {path}")
     try:
+        check_hdf5_parts(path)
         with xr.open_dataset(
             path, engine="h5netcdf", mask_and_scale=False, decode_times=False, phony_dims="sort"
         ) as dataset:
             return layout_problems(describe_layout(dataset))
-    except (OSError, KeyError, TypeError) as error:
-        raise InputError(f"path must be a netCDF or HDF5 file; {path} is none: {error}.") from None
+    except InputError:
+        raise
+    except Exception as error:  # xarray, h5netcdf and h5py raise many kinds
+        said = one_line(error)
+        raise InputError(f"path must be a netCDF or HDF5 file; {path} is none: {said}.") from None
 
 
 def describe_layout(dataset: xr.Dataset) -> dict[str, Any]:

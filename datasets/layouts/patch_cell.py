@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import BackendUnavailable, InputError, atomic_write, check_array
+from physlearn.checks import BackendUnavailable, InputError, check_array
 from physlearn.records import AtomicConfiguration
+from physlearn.whole_files import atomic_write
 
 if TYPE_CHECKING:
     from ase import Atoms

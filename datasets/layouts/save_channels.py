@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Hashable, Mapping
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physlearn.checks import InputError, atomic_write
+from physlearn.checks import InputError
 from physlearn.datasets.descriptors.channel_names import controlled_channel_name
 from physlearn.datasets.layouts.data_layout import (
     LAYOUT_VERSION,
@@ -18,6 +19,9 @@ from physlearn.datasets.layouts.data_layout import (
     layout_problems,
 )
 from physlearn.datasets.layouts.required_metadata import gather_metadata
+from physlearn.datasets.reading.file_checks import one_line
+from physlearn.records.hdf5_parts import check_hdf5_parts
+from physlearn.whole_files import write_whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -88,11 +92,12 @@ def save_channels(
         for name, variable in stored.variables.items()
         if variable.dtype.kind == "f"
     }
-    with atomic_write(path) as temporary:
-        try:
-            stored.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-        except (ValueError, TypeError, NotImplementedError) as error:
-            raise InputError(f"channels must be what netCDF can hold: {error}.") from None
+    content = io.BytesIO()  # HDF5 that meets a full disk takes the whole process down
+    try:
+        stored.to_netcdf(content, engine="h5netcdf", encoding=encoding)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise InputError(f"channels must be what netCDF can hold: {error}.") from None
+    write_whole(path, content.getbuffer())
 
 
 def load_channels(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -122,13 +127,16 @@ def load_channels(path: str | os.PathLike[str]) -> xr.Dataset:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {path}")
     try:
+        check_hdf5_parts(path)
         with xr.open_dataset(
             path, engine="h5netcdf", mask_and_scale=False, decode_times=False
         ) as opened:
             dataset = opened.load()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # xarray, h5netcdf and h5py raise many kinds
         raise InputError(
-            f"path must be a file that save_channels wrote; {path}: {error}."
+            f"path must be a file that save_channels wrote; {path}: {one_line(error)}."
         ) from None
     version, kind = dataset.attrs.get("physlearn_layout"), dataset.attrs.get("physlearn_kind")
     if version != LAYOUT_VERSION or kind != "channels":
@@ -137,7 +145,14 @@ def load_channels(path: str | os.PathLike[str]) -> xr.Dataset:
             f"{kind or 'something else'} in layout {version or 'unknown'}: read it with "
             "read_channels, or ask check_layout what it lacks."
         )
-    return _restored(dataset)
+    try:
+        return _restored(dataset)
+    except InputError:
+        raise
+    except Exception as error:  # attributes of other kinds than save_channels writes
+        raise InputError(
+            f"path must be a file that save_channels wrote; {path}: {one_line(error)}."
+        ) from None
 
 
 def _on_one_grid(

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from physlearn.checks import InputError, atomic_write
+from physlearn.checks import InputError
 from physlearn.datasets.descriptors.vocabulary import find_term
 from physlearn.datasets.layouts.data_layout import LAYOUT_VERSION
 from physlearn.datasets.layouts.required_metadata import NOT_RECORDED, gather_metadata
 from physlearn.records.patches import TIERS
+from physlearn.whole_files import atomic_write
 
 if TYPE_CHECKING:
     from physlearn.records import PatchTable

@@ -13,7 +13,7 @@ from physlearn.checks import InputError, NotIdentified, check_positive
 from physlearn.datasets.motion.broken_tracks import count_broken_tracks
 from physlearn.datasets.motion.link_atoms import LinkedAtoms
 from physlearn.records import Trajectory
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +86,7 @@ class HopEvents:
     warnings: tuple[str, ...] = ()
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def n_hops(self) -> int:

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from physlearn.checks import InputError, check_array, check_count, check_positive
 from physlearn.datasets.motion.common_shift import measure_shift, refined_shift
 from physlearn.records import AtomicConfiguration, Trajectory
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["LinkedAtoms", "link_atoms"]
 
@@ -73,6 +73,7 @@ class LinkedAtoms:
     warnings: tuple[str, ...] = ()
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def link_atoms(

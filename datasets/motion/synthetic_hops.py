@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, as_generator, check_array, check_count, check_positive
 from physlearn.datasets.synthetic.imaging import ImagingSettings, image_columns
+from physlearn.option_fields import check_fields
 from physlearn.records import Trajectory
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,6 +89,7 @@ class HoppingSettings:
         matrix = check_array("kind_probabilities", self.kind_probabilities, shape=(k, k), minimum=0)
         if not np.allclose(matrix.sum(axis=1), 1.0):
             raise InputError("each row of kind_probabilities must sum to 1.")
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -132,6 +134,7 @@ class HoppingFilm:
     seed: int
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def make_hopping_film(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from physlearn.checks import InputError, check_array, check_choice, check_count
+from physlearn.option_fields import check_fields
+from physlearn.plugins import load_plugin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,9 +48,10 @@ class PatchOptions:
         skewness, gradient; texture symmetry, threefold, roughness; periodicity crystallinity,
         sharpness, lock_in.
     extra
-        Column -> ``Descriptor``, or a plain function of pixels (n, rows, columns) -> (n,); it is
-        applied to every channel, or to one channel when the key is (channel, column). Each patch
-        is described by itself; lone gaps are filled before.
+        Column -> ``Descriptor``, a plain function of pixels (n, rows, columns) -> (n,), or the
+        name of a plug-in (entry point of the group ``physlearn.descriptors``). It is applied to
+        every channel, or to one channel when the key is (channel, column). Each patch is described
+        by itself; lone gaps are filled before.
     spectra
         How spectra are measured (``SpectraOptions``); None decides by their axis.
     tiers
@@ -80,7 +83,7 @@ class PatchOptions:
     """
 
     overlap: float = 0.0
-    centers: ArrayLike | str | None = None
+    centers: ArrayLike | Literal["atoms"] | None = None
     select: Callable[[pd.DataFrame], ArrayLike] | None = None
     descriptors: tuple[str, ...] | None = None
     extra: Mapping[str | tuple[str, str], Any] = field(default_factory=dict)
@@ -125,5 +128,12 @@ class PatchOptions:
                     "extra must name a column, or (channel, column), by words without a slash "
                     f"(files take that for a folder); got {key!r}."
                 )
+        if any(isinstance(each, str) for each in self.extra.values()):
+            named = {
+                key: load_plugin("descriptors", each) if isinstance(each, str) else each
+                for key, each in self.extra.items()
+            }
+            object.__setattr__(self, "extra", named)
         if self.frame is not None:
             check_count("frame", self.frame, 0)
+        check_fields(self)

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
 from physlearn.datasets.reading.channel import Axis, Channel, counted, name_axes
-from physlearn.datasets.reading.file_checks import need, unreadable
+from physlearn.datasets.reading.file_checks import check_memory, need, unreadable
+from physlearn.datasets.reading.foreign_parts import check_zarr_folder
 from physlearn.datasets.reading.hdf5_files import open_hdf5
 
 __all__ = ["list_netcdf", "list_npz", "list_zarr", "load_npz", "npz_arrays"]
 
 PLAIN = "biufc"
+LONGEST_TEXT = 1 << 16
+"""Bytes of one of the texts that stand beside arrays and are read as metadata."""
+LONGEST_HEADER = 1 << 16
 
 
 def npz_arrays(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
@@ -30,7 +34,7 @@ def npz_arrays(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
                 if not name.endswith(".npy"):
                     continue
                 with archive.open(name) as stream:
-                    version = np.lib.format.read_magic(stream)
+                    version = _checked_version(stream)
                     read = (
                         np.lib.format.read_array_header_1_0
                         if version == (1, 0)
@@ -43,8 +47,24 @@ def npz_arrays(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     return found
 
 
+def _checked_version(stream: Any) -> tuple[int, int]:
+    """Return the version of an array's header; numpy would unpack one of any length."""
+    head = stream.peek(12)[:12]
+    if len(head) == 12 and head[6] >= 2 and int.from_bytes(head[8:12], "little") > LONGEST_HEADER:
+        raise ValueError("the header of an array is too long")
+    version: tuple[int, int] = np.lib.format.read_magic(stream)
+    return version
+
+
 def load_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Return the named arrays of an NPZ file."""
+    """Return the named arrays of an NPZ file, where they fit into memory."""
+    wanted = {f"{name}.npy" for name in names}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = [part for part in archive.infolist() if part.filename in wanted]
+    except Exception as error:  # a damaged archive raises many kinds
+        raise unreadable(path, error) from None
+    check_memory(path, (sum(part.file_size for part in parts) // 8 + 1,), 2)
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in names}
@@ -65,7 +85,10 @@ def list_npz(path: Path) -> list[Channel]:
         [
             name
             for name, (shape, dtype) in arrays.items()
-            if len(shape) <= 1 and int(np.prod(shape)) <= 16 and dtype.kind in "biufSU"
+            if len(shape) <= 1
+            and int(np.prod(shape)) <= 16
+            and dtype.kind in "biufSU"
+            and dtype.itemsize <= LONGEST_TEXT
         ],
     )
     channels = []
@@ -100,16 +123,19 @@ def list_zarr(path: Path) -> list[Channel]:
     zarr = need("zarr", path)
     if not path.is_dir():
         raise InputError(f"{path} must be a folder (a Zarr store); got a file: unpack it.")
+    check_zarr_folder(path)
     try:
         root = zarr.open(str(path), mode="r")
+        if hasattr(root, "arrays"):
+            said = dict(root.attrs)
+            items = [(name, item) for name, item in _zarr_arrays(root, "") if item.ndim >= 2]
+        else:
+            said, items = {}, [(path.stem, root)]
+        return [_zarr_channel(name, item, said, root) for name, item in items]
+    except InputError:
+        raise
     except Exception as error:  # zarr raises kinds of its own
         raise unreadable(path, error, "Zarr") from None
-    if hasattr(root, "arrays"):
-        said = dict(root.attrs)
-        items = [(name, item) for name, item in _zarr_arrays(root, "") if item.ndim >= 2]
-    else:
-        said, items = {}, [(path.stem, root)]
-    return [_zarr_channel(name, item, said, root) for name, item in items]
 
 
 def _zarr_arrays(group: Any, prefix: str) -> list[tuple[str, Any]]:
@@ -139,7 +165,7 @@ def _zarr_channel(name: str, item: Any, said: dict[str, Any], root: Any) -> Chan
         axes.append(Axis(chosen, values, unit))
     return Channel(
         name, tuple(axes), lambda: np.asarray(item[...]), str(item.attrs.get("units", "")),
-        str(item.dtype), flatten_metadata(said | dict(item.attrs)),
+        str(item.dtype), flatten_metadata(said | dict(item.attrs)), open_array=lambda: item,
     )  # fmt: skip
 
 

@@ -18,11 +18,14 @@ from physlearn.datasets.reading.acquisition import (
     missing_conditions,
 )
 from physlearn.datasets.reading.file_checks import check_memory, unreadable
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "Axis",
     "Channel",
     "channel_array",
+    "channel_attributes",
+    "channel_coordinates",
     "counted",
     "length_unit",
     "name_axes",
@@ -68,6 +71,9 @@ class Axis:
     values: NDArray[np.float64]
     unit: str = ""
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Channel:
@@ -93,6 +99,9 @@ class Channel:
         Further attributes of the array.
     notes
         Sentences for its warnings.
+    open_array
+        Called without arguments, returns an object of that shape that is sliced without being read
+        whole (a Zarr array, an HDF5 data set); None where the channel is read at once.
 
     Examples
     --------
@@ -111,6 +120,10 @@ class Channel:
     conditions: Mapping[str, float] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    open_array: Callable[[], Any] | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -200,7 +213,7 @@ def channel_array(channel: Channel, path: Path) -> xr.DataArray:
             "export its real part or its magnitude."
         )
     notes = list(channel.notes)
-    coords, pixel = _coordinates(channel, path, notes)
+    coords, pixel = channel_coordinates(channel, path, notes)
     array = xr.DataArray(
         values.astype(np.float64), dims=channel.dims, coords=coords, name=channel.name
     )
@@ -209,18 +222,26 @@ def channel_array(channel: Channel, path: Path) -> xr.DataArray:
     for dim in ("y", "x"):
         if dim in array.dims and array.sizes[dim] > 1 and array[dim][1] < array[dim][0]:
             array = array.isel({dim: slice(None, None, -1)})
+    array.attrs = channel_attributes(channel, path, pixel, str(values.dtype), notes)
+    return array
+
+
+def channel_attributes(
+    channel: Channel, path: Path, pixel: tuple[float, float, str] | None, dtype: str,
+    notes: Sequence[str],
+) -> dict[str, Any]:  # fmt: skip
+    """Return what a loaded channel says of itself."""
     conditions = find_conditions(channel.metadata, channel.conditions, pixel)
-    array.attrs = {
+    return {
         "source": path.name, "channel": channel.name, "units": channel.unit or "unknown",
-        "counts": "unknown", "dtype": channel.dtype or str(values.dtype),
+        "counts": "unknown", "dtype": channel.dtype or dtype,
         "metadata": metadata_text(channel.metadata), **channel.texts, **conditions,
         "absent": missing_conditions(conditions, pixel is not None),
         "warnings": tuple(notes),
     }  # fmt: skip
-    return array
 
 
-def _coordinates(
+def channel_coordinates(
     channel: Channel, path: Path, notes: list[str]
 ) -> tuple[dict[str, xr.Variable], tuple[float, float, str] | None]:
     """Return the coordinates in units of ours and (step along x, along y, unit), if it is known."""
@@ -248,6 +269,8 @@ def _coordinates(
             unit = "frame" if factor is None else "s"
         found[axis.name] = xr.Variable((axis.name,), values, {"units": unit})
     if wanted == "pixel":
+        return found, None
+    if len(scales) < 2:  # profiles: a pixel has two sides
         return found, None
     steps = [_step(found[name].to_numpy()) for name in ("x", "y")]
     if not all(step > 0 for step in steps):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from physlearn.checks import InputError
+from physlearn.datasets.reading.damage_checks import check_atom_counts
 from physlearn.datasets.reading.file_checks import need, one_line
+from physlearn.datasets.reading.structure_files import ASE_FORMATS
+from physlearn.records.json_text import parse_json
 
 __all__ = ["ase_frames", "entry_tags", "json_entries", "keep_tagged"]
 
@@ -20,10 +22,10 @@ def json_entries(path: Path) -> list[dict[str, Any]] | None:
     if path.suffix.lower() != ".json":
         return None
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+        entries = parse_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise InputError(
-            f"path {path} cannot be read as JSON ({error}); export it again."
+            f"path {path} cannot be read as JSON ({one_line(error)}); export it again."
         ) from None
     if not isinstance(entries, list):
         return None
@@ -39,8 +41,10 @@ def json_entries(path: Path) -> list[dict[str, Any]] | None:
 def ase_frames(path: Path) -> list[Any]:
     """Return all frames of a file as ASE reads it."""
     read = need("ase.io", path).read
+    kind = ASE_FORMATS.get(path.suffix.lower(), "extxyz" if path.suffix == ".xyz" else "")
     try:
-        return list(read(path, index=":"))
+        check_atom_counts(path, kind)
+        return list(read(path, index=":", do_not_split_by_at_sign=True))
     except Exception as error:  # ASE's readers raise any error there is
         raise InputError(
             f"path {path} cannot be read by ASE ({one_line(error)}); check the export."

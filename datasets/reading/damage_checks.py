@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import mmap
+import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["check_dm_tags", "check_igor_header", "check_mrc_header"]
+__all__ = ["check_atom_counts", "check_dm_tags", "check_igor_header", "check_mrc_header"]
 
 IGOR_HEADER_BYTES = 384  # version 5: 64 of the file's header and 320 of the wave's (Tech Note 003)
 DM_BYTES = {2: 2, 3: 4, 4: 2, 5: 4, 6: 4, 7: 8, 8: 1, 9: 1, 10: 1, 11: 8, 12: 8}
@@ -131,3 +133,39 @@ def check_dm_tags(path: Path) -> None:
                 _DmWalk(content).group(0)
             except struct.error as error:
                 raise ValueError(str(error)) from None
+
+
+def check_atom_counts(path: Path, kind: str) -> None:
+    """Raise ValueError where a text file announces more atoms than it has bytes.
+
+    ASE reads on behind the end of a file until it has met them all.
+    """
+    size = path.stat().st_size
+    for count in _atom_counts(path, kind):
+        if not 0 <= count <= size:
+            raise ValueError(f"it announces {count} atoms and has {size} bytes")
+
+
+def _atom_counts(path: Path, kind: str) -> Iterator[int]:
+    with path.open("rb") as stream:
+        if kind == "extxyz":
+            while (line := stream.readline()).strip():
+                count = int(line)
+                yield count
+                for _ in range(count + 1):
+                    if not stream.readline():
+                        return
+        elif kind == "lammps-dump-text":
+            before = b""
+            for line in stream:
+                if before.startswith(b"ITEM: NUMBER OF ATOMS"):
+                    yield int(line)
+                before = line
+        else:
+            head = [stream.readline() for _ in range(60)]
+            if kind == "lammps-data":
+                found = (re.match(rb"\s*(-?\d+)\s+\w+s\s*$", line) for line in head)
+                yield from (int(one.group(1)) for one in found if one)
+            elif kind == "vasp":
+                rows = [line.split() for line in head[5:7]]
+                yield from (int(word) for row in rows for word in row if word.isdigit())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ def list_electron(path: Path) -> list[Channel]:
     plugin = PLUGINS[path.suffix.lower()]
     module = need(f"rsciio.{plugin}", path)
     options: dict[str, Any] = {"select_type": "images"} if plugin == "emd" else {}
+    if plugin == "pantarhei":
+        options = {"allow_restricted_pickle": False}
+        _check_unpickles_nothing(module, path)
     if path.suffix.lower() in HDF5_BASED:
         check_tree(path)  # RosettaSciIO walks a damaged tree without end
     try:
@@ -50,6 +54,15 @@ def list_electron(path: Path) -> list[Channel]:
         raise
     except Exception as error:  # each of its plugins raises its own kinds
         raise unreadable(path, error) from None
+
+
+def _check_unpickles_nothing(module: Any, path: Path) -> None:
+    """Refuse PRZ where RosettaSciIO is so old that it unpickles the file's metadata unasked."""
+    if "allow_restricted_pickle" not in inspect.signature(module.file_reader).parameters:
+        raise BackendUnavailable(
+            f"reading {path.name} safely needs a newer RosettaSciIO, which does not unpickle what "
+            "a PRZ file holds; install it with `python -m pip install --upgrade rosettasciio`."
+        )
 
 
 def _signals(module: Any, path: Path, options: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from physlearn.checks import InputError
 from physlearn.datasets.reading.acquisition import flatten_metadata
 from physlearn.datasets.reading.channel import Axis, Channel, counted, length_unit, name_axes
 from physlearn.datasets.reading.file_checks import unreadable
+from physlearn.records.hdf5_parts import check_hdf5_parts
 
 __all__ = ["check_tree", "list_hdf5", "open_hdf5"]
 
@@ -27,8 +28,11 @@ def open_hdf5(path: Path) -> Any:
     import h5py
 
     try:
+        check_hdf5_parts(path)
         return h5py.File(path, "r")
-    except (OSError, RuntimeError, ValueError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # damaged trees raise many kinds
         raise unreadable(path, error, "HDF5") from None
 
 
@@ -37,7 +41,7 @@ def check_tree(path: Path) -> None:
     with open_hdf5(path) as file:
         try:
             file.visititems(lambda _, item: len(item.attrs) < 0 or None)
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        except Exception as error:  # damaged trees raise many kinds
             raise unreadable(path, error, "HDF5") from None
 
 
@@ -59,7 +63,7 @@ def list_hdf5(path: Path) -> list[Channel]:
                 channels = [_usid(path, file, item) for item in usid]
             else:
                 channels = [_generic(path, item) for item in found if _is_array(item)]
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        except Exception as error:  # damaged trees raise many kinds
             if isinstance(error, InputError) and str(path) in str(error):
                 raise
             raise unreadable(path, error, "HDF5") from None
@@ -90,6 +94,11 @@ def _loader(path: Path, name: str, file_shape: tuple[int, ...] | None = None) ->
         return values if file_shape is None else values.reshape(file_shape)
 
     return load
+
+
+def _opener(path: Path, name: str) -> Callable[[], Any]:
+    """Return a function that hands out one data set, unread; it holds its file open."""
+    return lambda: open_hdf5(path)[name]
 
 
 def _is_array(item: Any) -> bool:
@@ -131,7 +140,7 @@ def _nsid(path: Path, item: Any) -> Channel:
     return Channel(
         _text(item.attrs, "quantity") or item.name.rsplit("/", 1)[-1], tuple(axes),
         _loader(path, item.name), _text(item.attrs, "units"), str(item.dtype),
-        flatten_metadata(said),
+        flatten_metadata(said), open_array=_opener(path, item.name),
     )  # fmt: skip
 
 
@@ -196,7 +205,7 @@ def _generic(path: Path, item: Any) -> Channel:
         said.pop(link, None)
     return Channel(
         item.name.strip("/"), axes, _loader(path, item.name), _text(item.attrs, "units"),
-        str(item.dtype), flatten_metadata(said),
+        str(item.dtype), flatten_metadata(said), open_array=_opener(path, item.name),
     )  # fmt: skip
 
 
@@ -240,6 +249,7 @@ def _even_out_scales(channels: list[Channel], path: Path) -> list[Channel]:
             Channel(
                 channel.name, axes, channel.load, channel.unit, channel.dtype, channel.metadata,
                 channel.conditions, channel.texts, (*channel.notes, note),
+                channel.open_array,
             )
         )  # fmt: skip
     return result

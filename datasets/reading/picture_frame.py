@@ -46,10 +46,18 @@ class PictureFrame:
 
 
 def free_memory_bytes() -> int:
-    """Return the memory that this machine can give now, in bytes."""
+    """Return the memory that this machine, and this process's own limit, can give now, in bytes."""
     import psutil
 
-    return int(psutil.virtual_memory().available)
+    available = int(psutil.virtual_memory().available)
+    try:  # set by batch systems; Windows has none
+        import resource
+    except ImportError:
+        return available
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return available
+    return max(0, min(available, limit - int(psutil.Process().memory_info().vms)))
 
 
 def picture_frame(image: xr.DataArray | ArrayLike, name: str = "image") -> PictureFrame:

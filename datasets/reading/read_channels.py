@@ -68,10 +68,8 @@ def channels_of(path: Path) -> list[Channel]:
         raise InputError(f"{path}: {error}") from None
     except BackendUnavailable:
         raise
-    except Exception as error:  # readers from outside raise their own kinds
-        if home.startswith("physlearn."):
-            raise
-        raise unreadable(path, error) from None
+    except Exception as error:  # a damaged file may raise anything, in our readers as in others
+        raise unreadable(path, error) from error
     if not all(isinstance(one, Channel) for one in found):
         raise InputError(
             f"the reader of {key} files must return a list of Channel; got "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +65,21 @@ def read_forces(path: str | os.PathLike[str], tag: str | None = None) -> list[ND
         tables = [(getattr(one.calc, "results", {}).get("forces"), len(one)) for one in frames]
     else:
         tags = [entry_tags(one) for one in entries]
-        tables = [
-            (
-                (one.get("outputs") or {}).get("forces"),
-                len((one.get("structure") or {}).get("sites", ())),
-            )
-            for one in entries
-        ]
+        tables = [_forces_of(one, path, number) for number, one in enumerate(entries)]
     return [
         _checked(forces, n_atoms, path, number)
         for number, (forces, n_atoms) in keep_tagged(path, list(enumerate(tables)), tags, tag)
     ]
+
+
+def _forces_of(entry: Mapping[str, Any], path: Path, number: int) -> tuple[Any, int]:
+    try:
+        sites = (entry.get("structure") or {}).get("sites", ())
+        return (entry.get("outputs") or {}).get("forces"), len(sites)
+    except (AttributeError, TypeError) as error:
+        raise InputError(
+            f"path {path} must hold entries with structure and outputs; entry {number}: {error}."
+        ) from None
 
 
 def _checked(forces: Any, n_atoms: int, path: Path, number: int) -> NDArray[np.float64]:

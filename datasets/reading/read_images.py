@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from pathlib import Path
@@ -23,11 +22,14 @@ from physlearn.datasets.reading.channel import channel_array
 from physlearn.datasets.reading.file_checks import check_file, check_memory, unreadable
 from physlearn.datasets.reading.read_channels import FOLDERS, channels_of, has_menu, pick_channel
 from physlearn.datasets.reading.tiff_tags import UNITS, Scale, tiff_metadata, tiff_scale
+from physlearn.records.json_text import parse_json
 
 __all__ = ["read_image"]
 
 TIFF = (".tif", ".tiff")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+PILLOW = ("PNG", "JPEG", "BMP", "GIF")
+"""All others stay closed: Pillow gives PostScript to Ghostscript, whatever the file's name."""
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
 GREY_TOLERANCE_SHARE = 0.01
@@ -182,7 +184,7 @@ def _read_tiff(path: Path) -> tuple[NDArray[Any], Scale | None, dict[str, Any]]:
     import tifffile
 
     try:
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(path, _multifile=False) as file:
             n_pages = len(file.pages)
             if n_pages > 1:
                 series = file.series[0]
@@ -206,12 +208,12 @@ def _read_tiff(path: Path) -> tuple[NDArray[Any], Scale | None, dict[str, Any]]:
 
 
 def _read_picture(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            with Image.open(path, formats=PILLOW) as picture:
                 n_frames = getattr(picture, "n_frames", 1)
                 if n_frames > 1:
                     raise _stack(path, n_frames)
@@ -230,7 +232,7 @@ def _read_picture(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
         raise InputError(
             f"{path} is too large for a safe read ({error}); save it as TIFF or crop it."
         ) from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # Pillow's readers raise many kinds
         raise unreadable(path, error) from None
     return raw, told
 
@@ -280,7 +282,7 @@ def _json_beside(path: Path) -> dict[str, Any]:
     if path.suffix.lower() != ".npy" or not beside.is_file():
         return {}
     try:
-        said = json.loads(beside.read_text(encoding="utf-8"))
+        said = parse_json(beside.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise InputError(
             f"{beside} gives no usable field of view ({error}); correct it or move it away."

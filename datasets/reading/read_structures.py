@@ -132,12 +132,13 @@ def _from_entry(entry: Mapping[str, Any], path: Path, number: int) -> AtomicConf
         cell = np.array(structure["lattice"]["matrix"], np.float64)
         places = np.array([site["xyz"] for site in structure["sites"]], np.float64)
         symbols = [str(site["label"]) for site in structure["sites"]]
-    except (KeyError, TypeError, ValueError) as error:
+        metadata = _metadata(entry, path, number)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"path {path} must hold entries with structure, lattice, matrix and sites; entry "
             f"{number} lacks {error}."
         ) from None
-    return _record(places, symbols, cell, _metadata(entry, path, number))
+    return _record(places, symbols, cell, metadata)
 
 
 def _metadata(entry: Mapping[str, Any], path: Path, number: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
-from physlearn.datasets.reading.file_checks import check_file, one_line
+from physlearn.datasets.reading.file_checks import check_file, check_memory, one_line
 from physlearn.datasets.reading.structure_files import ASE_FORMATS, Frame, ase_frames, gsd_frames
 from physlearn.records import Trajectory
 from physlearn.records.atoms import LENGTH_UNITS
@@ -141,6 +141,7 @@ def _from_table(path: Path, unit: str | None, step: float | None) -> Trajectory:
     stated = first.split(":", 1)[1].strip() if first.startswith("# unit:") else "pixel"
     axes = [axis for axis in ("x", "y", "z") if axis in table]
     frame = check_array(f"frame in {path}", table["frame"].to_numpy(), dtype=np.int64, minimum=0)
+    check_memory(path, (int(frame.max()) + 1,), 2)  # one time a frame, also for those without a row
     notes = () if step else (f"{path.name} has no time scale: times stay in frames.",)
     return Trajectory(
         frame, check_array(f"particle in {path}", table["particle"].to_numpy(), dtype=np.int64),

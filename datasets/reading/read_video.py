@@ -25,17 +25,18 @@ from physlearn.datasets.reading.read_channels import FOLDERS, channels_of, has_m
 from physlearn.datasets.reading.tiff_tags import Scale, tiff_metadata, tiff_scale
 from physlearn.records import check_video
 
-__all__ = ["read_video"]
+__all__ = ["RawFilm", "labelled_film", "read_video", "scale_notes"]
 
 TIFF = (".tif", ".tiff")
-MOVIES = (".avi", ".mp4", ".mov", ".mkv")
+DEMUXERS = {".avi": "avi", ".mp4": "mov", ".mov": "mov", ".mkv": "matroska"}
+MOVIES = tuple(DEMUXERS)
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
 COPIES_HELD = 6
 """Copies of the film in memory while it is read, turned into floats and normalised."""
 
 
 @dataclass(slots=True)
-class _Raw:
+class RawFilm:
     """What the file holds: frames (time, y, x) or (time, y, x, colour), and its scales if any."""
 
     frames: NDArray[Any]
@@ -103,11 +104,18 @@ def read_video(
     notes: list[str] = []
     values = _grey(raw.frames, path, notes)
     notes += _missing_note(path, _check_values(values, path))
+    notes += scale_notes(raw, path)
+    return _as_video(values, raw, path, notes, drive)
+
+
+def scale_notes(raw: RawFilm, path: Path) -> list[str]:
+    """Say which scales a file lacks."""
+    notes = []
     if raw.frame_interval_s is None:
         notes.append(f"{path.name} has no time scale: times stay in frames.")
     if raw.pixel_size is None:
         notes.append(f"{path.name} has no length scale: lengths stay in pixels.")
-    return _as_video(values, raw, path, notes, drive)
+    return notes
 
 
 def _film_of_menu(path: Path, channel: int | str | None, drive: ArrayLike | None) -> xr.DataArray:
@@ -138,11 +146,11 @@ def _check_file(path: Path, kind: str) -> None:
         )
 
 
-def _read(path: Path, kind: str) -> _Raw:
+def _read(path: Path, kind: str) -> RawFilm:
     if kind == ".gif":
         return _read_gif(path)
     if kind == ".npy":
-        return _Raw(_read_npy(path))
+        return RawFilm(_read_npy(path))
     if kind in TIFF:
         return _read_tiff(path)
     return _read_movie(path)
@@ -157,10 +165,10 @@ def _still(path: Path) -> InputError:
     return InputError(f"{path} is one picture, not a video; read it with read_image.")
 
 
-def _read_gif(path: Path) -> _Raw:
+def _read_gif(path: Path) -> RawFilm:
     from PIL import Image, ImageSequence
 
-    with Image.open(path) as file:
+    with Image.open(path, formats=("GIF",)) as file:
         if file.format != "GIF":
             raise InputError(f"{path} is a {file.format} file, not a GIF; rename or export it.")
         count = int(getattr(file, "n_frames", 1))
@@ -170,7 +178,7 @@ def _read_gif(path: Path) -> _Raw:
         frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(file)]
     stack = np.stack(frames)
     grey = (stack[..., 0] == stack[..., 1]).all() and (stack[..., 0] == stack[..., 2]).all()
-    return _Raw(stack[..., 0] if grey else stack)
+    return RawFilm(stack[..., 0] if grey else stack)
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
@@ -187,10 +195,10 @@ def _read_npy(path: Path) -> NDArray[Any]:
     return np.array(header)
 
 
-def _read_tiff(path: Path) -> _Raw:
+def _read_tiff(path: Path) -> RawFilm:
     import tifffile
 
-    with tifffile.TiffFile(path) as file:
+    with tifffile.TiffFile(path, _multifile=False) as file:
         series = file.series[0]
         shape = series.shape
         # planes of real numbers are frames that their writer took for colours
@@ -210,17 +218,28 @@ def _read_tiff(path: Path) -> _Raw:
             )
         said = file.imagej_metadata or {}
         interval = float(said.get("finterval", 0.0)) or None
-        return _Raw(frames, interval, tiff_scale(file), tiff_metadata(file))
+        return RawFilm(frames, interval, tiff_scale(file), tiff_metadata(file))
 
 
-def _read_movie(path: Path) -> _Raw:
+def _read_movie(path: Path) -> RawFilm:
     if not any(find_spec(decoder) for decoder in ("av", "imageio_ffmpeg")):
         raise InputError(
             f"{path} needs a video decoder: pip install imageio[pyav], or export a multi-page TIFF."
         )
     import imageio.v3 as imageio
 
-    return _Raw(np.asarray(imageio.imread(path, index=None)))
+    if not find_spec("av"):
+        return RawFilm(np.asarray(imageio.imread(path, index=None)))
+    # named, not guessed: a list of other files (HLS, concat) under a film's name would be followed
+    named: dict[str, Any] = {"format": DEMUXERS[path.suffix.lower()]}
+    with imageio.imopen(path, "r", plugin="pyav", **named) as film:
+        frames: list[NDArray[Any]] = []
+        for frame in film.iter():
+            frames.append(frame)
+            # no header can be trusted to say how many frames there are
+            if len(frames) % 32 == 1:
+                _check_size(path, (len(frames), *frame.shape[:2]))
+    return RawFilm(np.stack(frames))
 
 
 def _grey(frames: NDArray[Any], path: Path, notes: list[str]) -> NDArray[np.float64]:
@@ -271,11 +290,18 @@ def _missing_note(path: Path, missing: list[int]) -> tuple[str, ...]:
 
 def _as_video(
     values: NDArray[np.float64],
-    raw: _Raw,
+    raw: RawFilm,
     path: Path,
     notes: list[str],
     drive: ArrayLike | None,
 ) -> xr.DataArray:
+    return check_video(_with_drive(labelled_film(values, raw, path, notes), drive))
+
+
+def labelled_film(
+    values: NDArray[np.float64], raw: RawFilm, path: Path, notes: list[str]
+) -> xr.DataArray:
+    """Return frames with the scales and words of their file; the values are not looked at."""
     step_x, step_y, unit = raw.pixel_size or (1.0, 1.0, "pixel")
     flat = flatten_metadata(raw.told)
     conditions = find_conditions(flat, None, raw.pixel_size)
@@ -299,7 +325,7 @@ def _as_video(
     video["time"].attrs["units"] = "s" if raw.frame_interval_s else "frame"
     video["y"].attrs["units"] = unit
     video["x"].attrs["units"] = unit
-    return check_video(_with_drive(video, drive))
+    return video
 
 
 def _with_drive(video: xr.DataArray, drive: ArrayLike | None) -> xr.DataArray:

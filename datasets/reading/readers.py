@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from typing import cast
 
@@ -128,7 +129,11 @@ def find_lister(suffix: str) -> Lister:
 
 def _installed(suffix: str) -> str | None:
     """Return the name of an installed package's reader."""
-    if len(suffix) < 2:
-        return None
-    found = entry_points(group=GROUP, name=suffix[1:])
+    return _looked_up(suffix[1:], entry_points) if len(suffix) > 1 else None
+
+
+@cache
+def _looked_up(name: str, look: Callable[..., EntryPoints]) -> str | None:
+    """Ask the installed packages once a suffix: each asking opens a file of every one of them."""
+    found = look(group=GROUP, name=name)
     return next(iter(found)).value if found else None

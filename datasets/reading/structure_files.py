@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
+from physlearn.datasets.reading.damage_checks import check_atom_counts
 from physlearn.datasets.reading.file_checks import check_memory, check_size, need, unreadable
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ASE_FORMATS", "Frame", "ase_frames", "configuration_of", "gsd_frames"]
 
@@ -38,6 +40,9 @@ class Frame:
     step: int | None
     metadata: dict[str, Any]
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def configuration_of(frame: Frame, unit: str) -> AtomicConfiguration:
@@ -102,9 +107,12 @@ def ase_frames(path: Path, kind: str, which: int | None) -> tuple[list[Frame], i
     module = need("ase.io", path)
     check_size(path, TEXT_COPIES)
     try:
+        check_atom_counts(path, kind)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found: Sequence[Any] = module.read(str(path), index=":", format=kind)
+            found: Sequence[Any] = module.read(
+                str(path), index=":", format=kind, do_not_split_by_at_sign=True
+            )
     except Exception as error:  # ASE's readers raise any error there is
         raise unreadable(path, error, kind) from None
     if not found:

@@ -14,7 +14,7 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.scan.row_fits import in_pixels
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ScanPair", "combine_scans"]
 
@@ -74,6 +74,7 @@ class ScanPair:
     not_identified: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def combine_scans(rows_first: AtomicConfiguration, columns_first: AtomicConfiguration) -> ScanPair:

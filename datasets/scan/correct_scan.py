@@ -32,7 +32,7 @@ from physlearn.datasets.scan.row_model import (
 )
 from physlearn.datasets.scan.scan_image import Picture
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ScanCorrection", "correct_scan"]
 
@@ -100,6 +100,7 @@ class ScanCorrection:
     not_identified: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def verdict(self) -> str:

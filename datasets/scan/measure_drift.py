@@ -14,7 +14,7 @@ from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.datasets.scan.declared_lattice import undo_drift_of
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["DriftSeries", "measure_drift", "undo_drift"]
 
@@ -72,6 +72,7 @@ class DriftSeries:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def measure_drift(

@@ -18,7 +18,7 @@ from physlearn.datasets.scan.registration_fit import (
     transform_matrix,
 )
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Registration", "register_images"]
 
@@ -79,6 +79,7 @@ class Registration:
     warnings: tuple[str, ...] = ()
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def shift_sd(self) -> Floats:

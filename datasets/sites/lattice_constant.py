@@ -16,6 +16,7 @@ from physlearn.datasets.sites.lattice_finding import (
 )
 from physlearn.datasets.sites.site_frame import find_site_frame
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["LatticeConstant", "measure_lattice_constant"]
 
@@ -77,6 +78,9 @@ class LatticeConstant:
     lengths: tuple[float, float] = (float("nan"), float("nan"))
     angle: float = float("nan")
     stretch_angle: float = float("nan")
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def spacings(self) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +89,7 @@ class SiteStates:
     warnings: tuple[str, ...] = ()
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def n_sites(self) -> int:

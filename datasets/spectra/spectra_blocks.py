@@ -20,6 +20,7 @@ from physlearn.datasets.spectra.oscillator import RESONANCE_COLUMNS, fit_harmoni
 from physlearn.datasets.spectra.patch_locations import patch_locations
 from physlearn.datasets.spectra.pixel_spectra import pixel_spectra
 from physlearn.datasets.spectra.scores import score_spectra
+from physlearn.option_fields import check_fields
 
 __all__ = ["SpectraOptions", "pixel_descriptors", "spectra_blocks"]
 
@@ -82,6 +83,7 @@ class SpectraOptions:
         check_choice("kind", self.kind, KINDS)
         if not 0.0 < self.least_share <= 1.0:
             raise InputError(f"least_share must lie in (0, 1]; got {self.least_share!r}.")
+        check_fields(self)
 
 
 def pixel_descriptors(

@@ -14,7 +14,7 @@ from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.structure.bond_search import find_bonds, planar
 from physlearn.datasets.structure.joint_positions import position_errors
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +71,7 @@ class BondOrder:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row an atom: |psi| and its sd, the bonds' angle (0 to 2 pi / k), Voronoi."""

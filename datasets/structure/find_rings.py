@@ -14,7 +14,7 @@ from physlearn.datasets.structure.bond_search import find_bonds
 from physlearn.datasets.structure.joint_positions import position_errors
 from physlearn.datasets.structure.ring_kernels import bond_faces, twins_of
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +67,7 @@ class Rings:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def n(self) -> int:

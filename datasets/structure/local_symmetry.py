@@ -12,7 +12,7 @@ from physlearn.checks import InputError, NotIdentified, check_positive
 from physlearn.datasets.structure.bond_search import bond_cut, distance_gap, half_edges, planar
 from physlearn.datasets.structure.joint_positions import position_errors
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +76,7 @@ class LocalSymmetry:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def point_groups(self) -> list[str]:
         """Return the largest point group of each atom that is not rejected at p < 0.01.

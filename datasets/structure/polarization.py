@@ -20,7 +20,7 @@ from physlearn.datasets.structure.joint_positions import (
 from physlearn.datasets.structure.row_shifts import row_shifts_left_out
 from physlearn.datasets.structure.sublattices import center_and_cage
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +81,7 @@ class PolarizationField:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __str__(self) -> str:
         """Return the mean displacement with its errors, and the warnings."""

@@ -20,7 +20,7 @@ from physlearn.datasets.structure.joint_positions import (
 )
 from physlearn.datasets.structure.sublattices import FEWEST_ATOMS, lattice_parts
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,6 +91,7 @@ class StrainField:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __str__(self) -> str:
         """Return the mean strain of whole neighbourhoods with its errors, and the warnings."""

@@ -12,7 +12,7 @@ from physlearn.checks import InputError
 from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.datasets.scan.scan_kernels import draw_columns
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["LeveledScan", "atom_picture", "level_scan"]
 
@@ -64,6 +64,7 @@ class LeveledScan:
     warnings: tuple[str, ...]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def level_scan(

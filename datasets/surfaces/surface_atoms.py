@@ -18,7 +18,7 @@ from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.datasets.surfaces.level_scan import LeveledScan, level_scan
 from physlearn.datasets.surfaces.tip_changes import TipChanges, find_tip_changes
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["SurfaceAtoms", "compare_biases", "find_surface_atoms"]
 
@@ -61,6 +61,7 @@ class SurfaceAtoms:
     tip: TipChanges | None
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def find_surface_atoms(

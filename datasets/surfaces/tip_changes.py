@@ -14,7 +14,7 @@ from physlearn.datasets.reading.picture_frame import PictureFrame, picture_frame
 from physlearn.datasets.scan.declared_lattice import index_columns
 from physlearn.datasets.surfaces.level_scan import atom_picture
 from physlearn.records import AtomicConfiguration
-from physlearn.records.storage import short_repr
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["TipChanges", "find_tip_changes"]
 
@@ -77,6 +77,7 @@ class TipChanges:
     row_mask: NDArray[np.bool_]
 
     __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def find_tip_changes(

@@ -22,6 +22,7 @@ from physlearn.datasets.synthetic.synthetic_structure import (
     make_strained_crystal,
 )
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +87,9 @@ class BenchmarkScene:
     round_gaussian: bool
     spacing_px: float
     made: Any = field(repr=False)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def width_px(self) -> float:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from physlearn.checks import InputError, as_generator, check_count, check_positive
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ChannelScene", "ChannelSceneSettings", "make_channel_scene"]
 
@@ -94,6 +96,7 @@ class ChannelSceneSettings:
             unknown = sorted(set(given) - set(CHANNELS))
             if unknown:
                 raise InputError(f"{name} must name channels of {CHANNELS}; got {unknown[0]!r}.")
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +131,9 @@ class ChannelScene:
     shifts: Floats
     spoilt_rows: tuple[tuple[int, ...], ...]
     seed: int
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def make_channel_scene(

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from physlearn.checks import InputError, as_generator, check_array, check_positive
+from physlearn.option_fields import check_fields
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["AtomScene", "ImagingSettings", "image_columns"]
 
@@ -85,6 +87,7 @@ class ImagingSettings:
             raise InputError(
                 f"jitter_correlation must be between -1 and 1; got {self.jitter_correlation}."
             )
+        check_fields(self)
 
     @property
     def counts_known(self) -> bool:
@@ -125,6 +128,9 @@ class AtomScene:
     mean: Floats
     row_shift: Floats
     seed: int
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def image_columns(

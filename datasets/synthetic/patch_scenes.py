@@ -10,6 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, as_generator, check_choice, check_count, check_positive
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["MOTIFS", "PatchScene", "PatchSceneSettings", "make_patch_scene"]
 
@@ -103,6 +105,7 @@ class PatchSceneSettings:
                 f"disorder must be two shifts in spacings, 0 <= ordered < disordered < 0.5; "
                 f"got {self.disorder}."
             )
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,6 +161,9 @@ class PatchScene:
     column_patch: Integers = field(repr=False)
     mean: Floats = field(repr=False)
     seed: int
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def stack(self, margin: int = 0) -> Floats:
         """Return the pixels of every patch, shape (n, edge + 2 margin, edge + 2 margin)."""

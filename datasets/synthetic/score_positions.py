@@ -11,6 +11,7 @@ from physlearn.checks import check_array, check_positive
 from physlearn.datasets.columns.column_bounds import ColumnBounds, column_bounds
 from physlearn.datasets.synthetic.atom_scenes import BenchmarkScene
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["PositionScore", "scene_bounds", "score_positions"]
 
@@ -69,6 +70,9 @@ class PositionScore:
     error_over_bound: float
     z_sd: float
     n_z: int
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def to_dict(self) -> dict[str, float]:
         """Return plain numbers by name."""

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, as_generator, check_choice, check_positive
 from physlearn.datasets.synthetic.imaging import AtomScene, ImagingSettings, image_columns
+from physlearn.datasets.synthetic.synthetic_walls import check_shape
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["DefectScene", "DefectSettings", "make_defect_scene"]
 
@@ -93,6 +96,7 @@ class DefectSettings:
                     "vacancy_share and half_share must be 0 or more and leave a tenth of the "
                     f"sites full; got {vacant} and {half}."
                 )
+        check_fields(self)
 
     @property
     def n_sublattices(self) -> int:
@@ -139,6 +143,9 @@ class DefectScene:
     interstitials: Floats = field(repr=False)
     vectors: Floats = field(repr=False)
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 def make_defect_scene(
     shape: tuple[int, int] = (256, 256),
@@ -177,6 +184,7 @@ def make_defect_scene(
     (True, (128, 128))
     """
     s = settings or DefectSettings()
+    check_shape(shape)
     generator, _ = as_generator(rng)
     turn = np.array([[np.cos(s.angle), np.sin(s.angle)], [-np.sin(s.angle), np.cos(s.angle)]])
     vectors = s.spacing_px * VECTORS[s.lattice] @ turn

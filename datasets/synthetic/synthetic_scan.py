@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import as_generator, check_choice, check_count, check_positive
 from physlearn.datasets.synthetic.imaging import AtomScene, ImagingSettings, image_columns
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ScanScene", "make_scan_pair", "make_scan_series"]
 
@@ -49,6 +50,9 @@ class ScanScene:
     velocity_px: tuple[float, float]
     scenes: tuple[AtomScene, ...] = field(repr=False)
     seed: int = 0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def make_scan_series(

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, as_generator, check_choice, check_count, check_positive
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["SpectraScene", "make_spectra"]
 
@@ -51,6 +52,9 @@ class SpectraScene:
     spoilt: Flags
     noise_sd: float
     seed: int
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def make_spectra(

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, as_generator, check_choice, check_positive
 from physlearn.datasets.columns.column_kernels import add_columns
 from physlearn.lattice_models import Ising, simulate_lattice, square_lattice, triangular_lattice
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["StemSettings", "StemTruth", "SyntheticStem", "make_stem_image"]
 
@@ -79,6 +81,7 @@ class StemSettings:
             )
         if isinstance(self.patch_sites, bool) or self.patch_sites < 2:
             raise InputError(f"patch_sites must be at least 2; got {self.patch_sites}.")
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +140,9 @@ class SyntheticStem:
     image: xr.DataArray
     channels: xr.Dataset
     truth: StemTruth = field(repr=False)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def make_stem_image(

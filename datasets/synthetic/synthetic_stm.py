@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, as_generator, check_choice, check_positive
 from physlearn.datasets.synthetic.imaging import ImagingSettings, image_columns
+from physlearn.option_fields import check_fields
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["StmSettings", "StmTruth", "SyntheticStm", "make_stm_image"]
 
@@ -98,6 +100,7 @@ class StmSettings:
                 raise InputError(
                     f"{name} must be 0 or more and below 1; got {getattr(self, name)}."
                 )
+        check_fields(self)
 
     @property
     def heights_pm(self) -> tuple[float, float]:
@@ -148,6 +151,9 @@ class StmTruth:
     tip_gain: Floats
     seed: int
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SyntheticStm:
@@ -162,6 +168,9 @@ class SyntheticStm:
 
     image: xr.DataArray
     truth: StmTruth = field(repr=False)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def make_stm_image(

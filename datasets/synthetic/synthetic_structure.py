@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, as_generator, check_choice, check_positive
 from physlearn.datasets.synthetic.imaging import AtomScene, ImagingSettings, image_columns
 from physlearn.datasets.synthetic.relaxed_graphene import honeycomb, relax_network, turn_bonds
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "PolarScene",
@@ -49,6 +50,9 @@ class RingScene:
     defects: Floats
     bonds: Integers
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolarScene:
@@ -73,6 +77,9 @@ class PolarScene:
     scene: AtomScene
     centers: Floats
     displacements: Floats
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +108,9 @@ class StrainScene:
     sites: Floats
     gradients: Floats
     vectors: Floats
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def make_stone_wales_graphene(

@@ -11,6 +11,8 @@ from scipy.spatial import cKDTree
 
 from physlearn.checks import InputError, as_generator, check_array, check_count, check_positive
 from physlearn.lattice_models.walls.wall_front import polar_geometry, propagate_polar_front
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["SyntheticWalls", "WallVideoOptions", "check_shape", "make_wall_video"]
 
@@ -74,6 +76,7 @@ class WallVideoOptions:
             check_positive(name, getattr(self, name), allow_zero=True)
         for radius in self.radii_pixel:
             check_positive("radii_pixel", radius)
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +106,9 @@ class SyntheticWalls:
     centers: Floats
     radii: Floats
     seed: int
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def truth(self) -> dict[str, float]:

@@ -9,7 +9,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_positive
+from physlearn.option_fields import check_fields
 from physlearn.records import WallTrack
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["WallScene", "WallSceneOptions"]
 
@@ -90,6 +92,7 @@ class WallSceneOptions:
             check_positive(name, getattr(self, name), allow_zero=True)
         if self.flip_rate >= 0.5:
             raise InputError(f"flip_rate must be below 0.5; got {self.flip_rate}.")
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +138,9 @@ class WallScene:
     seed: int
     binary: xr.DataArray
     ferroelastic: xr.DataArray | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def truth(self) -> dict[str, float]:

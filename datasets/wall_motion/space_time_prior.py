@@ -12,6 +12,7 @@ from scipy import fft, optimize
 
 from physlearn.checks import CREDIBLE_MASS, check_positive
 from physlearn.datasets.wall_motion.space_time_kernels import log_likelihood, mode_means
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "InferredPrior",
@@ -86,6 +87,9 @@ class WallPrior:
     rate_growth: float = 1.0
     rate_speed: float = 0.0
     gliding: bool = True
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         for name in ("power", "correlation_length", "falloff", "rate"):

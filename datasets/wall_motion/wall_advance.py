@@ -12,6 +12,7 @@ from scipy import optimize, special
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, check_array
 from physlearn.datasets.walls.normalize_frames import domain_fraction, normalize_frames
 from physlearn.records import WallTrack
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["WallAdvance", "measure_wall_advance"]
 
@@ -63,6 +64,9 @@ class WallAdvance:
     film_low: float = np.nan
     film_high: float = np.nan
     warnings: tuple[str, ...] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def measure_wall_advance(track: WallTrack, positive_area: ArrayLike | xr.DataArray) -> WallAdvance:

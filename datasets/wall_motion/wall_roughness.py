@@ -30,6 +30,7 @@ from physlearn.datasets.wall_motion.wall_points import (
 )
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import WallTrack
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["WallRoughness", "measure_roughness"]
 
@@ -85,6 +86,9 @@ class WallRoughness:
     shortest: float
     longest: float
     unit: str
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def measure_roughness(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError
 from physlearn.datasets.frames.complex_frames import in_phase_video
 from physlearn.datasets.walls.track_options import TrackWallsOptions
-from physlearn.records import check_video
+from physlearn.records.video import check_video, check_video_shape, video_coordinates
 
-__all__ = ["SET_ASIDE", "line_time_of", "video_of"]
+__all__ = ["SET_ASIDE", "line_time_of", "stack_of", "video_of"]
 
 Floats = NDArray[np.float64]
 
@@ -51,6 +51,18 @@ def video_of(
     checked = check_video(video)
     told += _uneven(checked)
     return checked, tuple(told)
+
+
+def stack_of(template: xr.DataArray) -> tuple[xr.DataArray, tuple[str, ...]]:
+    """Return the checked coordinates of a video whose values are not read, and what to say of them.
+
+    ``template``: DataArray (time, y, x) of any values.
+    """
+    video = check_video_shape(template)
+    checked = xr.DataArray(
+        video.variable.data, dims=video.dims, coords=video_coordinates(video), attrs=video.attrs
+    )
+    return checked, (*_unnamed_units(template), *_uneven(checked))
 
 
 def _unnamed_units(video: xr.DataArray) -> list[str]:

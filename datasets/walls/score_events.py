@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from physlearn.checks import check_positive
 from physlearn.records import WallTrack
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["EventScore", "score_events"]
 
@@ -46,6 +47,9 @@ class EventScore:
     time_errors: Floats
     missed: pd.DataFrame
     invented: pd.DataFrame
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def recall(self) -> float:
@@ -97,8 +101,8 @@ def score_events(
     >>> score_events(truth, truth).recall
     1.0
     """
-    for name, value in (("shortest", shortest), ("frames", frames), ("reach", reach)):
-        check_positive(name, value)
+    shortest = check_positive("shortest", shortest)
+    frames, reach = check_positive("frames", frames), check_positive("reach", reach)
     interval = float(np.median(np.diff(truth.frame_times)))
     planted, counts = _visible_events(truth, shortest, int(np.ceil(frames)))
     reported = found.events

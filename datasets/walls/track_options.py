@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from physlearn.checks import check_positive
+from physlearn.option_fields import check_fields
 
 __all__ = ["TrackWallsOptions"]
 
@@ -59,3 +60,4 @@ class TrackWallsOptions:
             check_positive(name, getattr(self, name))
         if self.wall_width_pixel is not None:
             check_positive("wall_width_pixel", self.wall_width_pixel)
+        check_fields(self)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.datasets.contours.wall_contours import Contour
-from physlearn.datasets.frames.scaled_film import plain_film, prepare_film
+from physlearn.datasets.frames.scaled_film import ScaledFrame, plain_film, prepare_film
 from physlearn.datasets.walls.domain_kernels import fine_domains
 from physlearn.datasets.walls.film_input import SET_ASIDE, line_time_of, video_of
 from physlearn.datasets.walls.track_options import TrackWallsOptions
 from physlearn.datasets.walls.wall_appearance import Scene, measure_scene
 from physlearn.datasets.walls.wall_events import FollowedWalls, follow_walls
+from physlearn.datasets.walls.wall_necks import DomainStore
 from physlearn.datasets.walls.wall_regions import sign_taps
 from physlearn.datasets.walls.wall_velocities import measure_velocities
 from physlearn.records import WallTrack
@@ -47,7 +48,7 @@ class FoundWalls:
     """Contours and positive domains of every frame, and the misfit."""
 
     frames: list[list[Contour]]
-    domains: Mask
+    domains: DomainStore
     excess: Floats
 
 
@@ -113,52 +114,84 @@ def track_walls(
     values = checked.to_numpy()
     film = prepare_film(values) if chosen.normalize else plain_film(values)
     scene = measure_scene(film, chosen)
-    found = fit_frames(scene, progress)
+    return followed_track(checked, scale, scene, fit_frames(scene, progress), chosen, told)
+
+
+def followed_track(
+    video: xr.DataArray,
+    scale: float,
+    scene: Scene,
+    found: FoundWalls,
+    options: TrackWallsOptions,
+    told: tuple[str, ...],
+) -> WallTrack:
+    """Follow the contours of all frames, and measure their velocities.
+
+    Of ``video`` only coordinates and attributes are used; ``scale``: edge of a pixel; ``told``:
+    sentences for the warnings.
+    """
     if not any(found.frames):
         raise NotIdentified("video shows no wall longer than the shortest that is looked for.")
-    times = checked["time"].to_numpy()
+    times = video["time"].to_numpy()
     followed = follow_walls(
         found.frames, found.domains, times, seen=scene.film.seen, usable=scene.film.present,
-        reach=chosen.largest_step_pixel,
+        reach=options.largest_step_pixel,
     )  # fmt: skip
-    line_time = line_time_of(checked, chosen)
-    warnings = (*told, *film_warnings(checked, scene, found))
-    track = track_of(checked, scene, found, followed, chosen, scale, line_time, warnings)
+    line_time = line_time_of(video, options)
+    warnings = (*told, *film_warnings(video, scene, found))
+    track = track_of(video, scene, found, followed, options, scale, line_time, warnings)
     return measure_velocities(track)
 
 
 def fit_frames(scene: Scene, progress: Callable[[float], None] | None) -> FoundWalls:
     """Fit the contours of every frame."""
-    film, model, finder = scene.film, scene.model, scene.finder
+    film = scene.film
     space = film.buffer()
     n_frames = len(film.present)
     frames: list[list[Contour]] = []
     domains = np.zeros((n_frames, *film.seen.shape), dtype=bool)
-    taps = sign_taps(model.noise_sd)
     excess = np.full(n_frames, np.nan)
     for index in range(n_frames):
-        contours: list[Contour] = []
-        if film.present[index]:
-            frame = film.scale(index, space)
-            points, ends, closed, smooth = finder.seed(frame, model)
-            fine_domains(frame.pixels, smooth, OWN_SIGN_BELOW, taps, domains[index])
-            fit = finder.fit(frame, model, points, ends, closed)
-            if fit is not None:
-                contours = finder.contours(model, fit)
-                free = max(fit.residual[1] - len(fit.nodes), 1.0)
-                excess[index] = fit.residual[0] / free / model.noise_sd**2
+        contours, excess[index] = fit_frame(scene, index, space, domains[index])
         frames.append(contours)
         if progress is not None:
             progress((index + 1) / n_frames)
     found = FoundWalls(frames, domains, excess)
-    unexplained = (_excess(found) - 1.0) * model.noise_sd**2
+    check_explained(scene, found)
+    return found
+
+
+def fit_frame(
+    scene: Scene, index: int, space: ScaledFrame, domains: Mask
+) -> tuple[list[Contour], float]:
+    """Fit the contours of one frame, and fill its positive ``domains`` (rows, columns).
+
+    Returns the contours and the variance of the pixels near them in noise variances (NaN without).
+    """
+    film, model, finder = scene.film, scene.model, scene.finder
+    contours: list[Contour] = []
+    excess = np.nan
+    if film.present[index]:
+        frame = film.scale(index, space)
+        points, ends, closed, smooth = finder.seed(frame, model)
+        fine_domains(frame.pixels, smooth, OWN_SIGN_BELOW, sign_taps(model.noise_sd), domains)
+        fit = finder.fit(frame, model, points, ends, closed)
+        if fit is not None:
+            contours = finder.contours(model, fit)
+            free = max(fit.residual[1] - len(fit.nodes), 1.0)
+            excess = float(fit.residual[0] / free / model.noise_sd**2)
+    return contours, excess
+
+
+def check_explained(scene: Scene, found: FoundWalls) -> None:
+    """Refuse a film whose contours are no steps between two levels."""
+    unexplained = (_excess(found) - 1.0) * scene.model.noise_sd**2
     if unexplained > LARGEST_UNEXPLAINED:
         raise NotIdentified(
             "video does not step from one level to another at its walls: the pixels beside them "
             f"lie off by {np.sqrt(unexplained):.1f} half contrasts; lines or outlines are no "
             "domains: give the film they were drawn from."
         )
-    return found
 
 
 def track_of(

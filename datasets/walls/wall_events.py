@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from physlearn.datasets.walls.wall_necks import (
+    DomainStore,
     WallEvent,
     WallShape,
     date_contacts,
@@ -48,7 +49,7 @@ class FollowedWalls:
 
 def follow_walls(
     frames: Sequence[Sequence[WallShape]],
-    domains: Mask,
+    domains: DomainStore,
     times: Floats,
     *,
     seen: Mask | None = None,
@@ -66,7 +67,7 @@ def follow_walls(
         The contours of each frame (points and normals in pixels).
     domains
         True in the positive domain, shape (n_frames, rows, columns) of blocks: the sign of the
-        smoothed frames in which the contours were found.
+        smoothed frames in which the contours were found; an array, or what reads them by frame.
     times
         Shape (n_frames,).
     seen

@@ -16,6 +16,7 @@ from physlearn.checks import BackendUnavailable, InputError, check_positive
 from physlearn.datasets.walls.movie_caption import EVENT_COLOURS, captioned
 from physlearn.datasets.walls.picture_grid import picture_grid
 from physlearn.records import WallTrack
+from physlearn.whole_files import atomic_write
 
 __all__ = ["draw_walls", "save_wall_movie"]
 
@@ -142,7 +143,8 @@ def save_wall_movie(
     # The words of a longer time may need one more line
     rows = max(len(picture) for picture in pictures)
     alike = [np.pad(one, ((0, rows - len(one)), (0, 0), (0, 0))) for one in pictures]
-    _write(file, kind, np.stack(alike), rate)
+    with atomic_write(file) as temporary:
+        _write(temporary, kind, np.stack(alike), rate)
     return file
 
 

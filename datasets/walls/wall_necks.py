@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["WallEvent", "WallShape", "date_contacts", "drop_crumbs", "settle_events"]
+__all__ = [
+    "DomainStore", "WallEvent", "WallShape", "date_contacts", "drop_crumbs", "settle_events",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -39,6 +41,19 @@ class WallShape(Protocol):
         ...
 
 
+class DomainStore(Protocol):
+    """Positive domains of every frame: an array, or what reads those of one frame."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Frames, rows, columns."""
+        ...
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Return the domains of one frame."""
+        ...
+
+
 @dataclass(slots=True)
 class WallEvent:
     """An event between two frames."""
@@ -55,7 +70,7 @@ class WallEvent:
 def date_contacts(
     events: list[WallEvent],
     frames: Sequence[Sequence[WallShape]],
-    domains: Mask,
+    domains: DomainStore,
     times: Floats,
     used: NDArray[np.int64],
     block: int,

@@ -31,6 +31,7 @@ from physlearn.inference.adequacy.lattice_patterns import (
 )
 from physlearn.inference.lattices.lattice_window import window_of_data
 from physlearn.inference.posteriors.lattice_population import Population, make_population
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.inference.lattices.lattice_data import LatticeData
@@ -92,6 +93,9 @@ class Adequacy:
     support_p: float
     n_simulated: int
     sentences: tuple[str, ...] = field(default=())
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def in_support(self) -> bool:
@@ -236,7 +240,7 @@ def _crowd(
 ) -> list[Population]:
     """Return populations that start from the pictures."""
     n = N_REPLICAS
-    crowd = []
+    crowd: list[Population] = []
     for group, codes in zip(data.groups, pictures, strict=True):
         start = np.ascontiguousarray(codes[:, np.arange(n) % codes.shape[1]])
         crowd.append(

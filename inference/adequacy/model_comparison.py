@@ -29,6 +29,7 @@ from physlearn.inference.lattices.lattice_verdicts import prior_flags, state_fla
 from physlearn.inference.posteriors.priors import LatticePrior, Prior, make_prior
 from physlearn.lattice_models.graphs.triplets import check_motif
 from physlearn.records import LatticeSnapshots
+from physlearn.records.storage import html_table, short_repr
 from physlearn.results import Fit
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class LatticeModel:
     n_shells: int
     triplets: Sequence[tuple[int, int, int]] = ()
     model: str = "auto"
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_count("n_shells", self.n_shells, 0)
@@ -108,6 +112,9 @@ class ModelComparison:
     table: pd.DataFrame
     verdicts: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def best(self) -> str:

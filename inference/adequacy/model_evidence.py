@@ -25,6 +25,7 @@ from physlearn.inference.posteriors.partition_surface import PartitionSurface
 from physlearn.inference.posteriors.priors import Prior
 from physlearn.inference.posteriors.pseudolikelihood import maximize_pseudolikelihood, replica_count
 from physlearn.inference.posteriors.replica_chains import Chains
+from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
     from physlearn.inference.lattices.lattice_data import LatticeData
@@ -64,6 +65,9 @@ class Evidence:
     posteriors: tuple[LikelihoodPosterior, ...]
     draws: tuple[Float, ...]
     settled: tuple[bool, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def measure_evidence(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from itertools import islice
 from threading import Event
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified, as_generator, check_count
+from physlearn.executors import ExecutorLike, WorkerLost, open_workers
 from physlearn.inference.calibration.calibration_report import CalibrationReport
 from physlearn.inference.calibration.function_identity import function_identity
 from physlearn.inference.calibration.truths import (
@@ -45,7 +45,7 @@ def check_calibration(
     n_replicates: int,
     *,
     variables: Sequence[str] | None = None,
-    executor: Executor | None = None,
+    executor: ExecutorLike | None = None,
     rng: int | np.random.Generator | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], Any] | None = None,
@@ -76,9 +76,10 @@ def check_calibration(
         Names to compare, of whole variables or of elements as ``couplings[1]``; all that the
         truth has when None.
     executor
-        Runs replicates side by side. Every replicate has random streams of its own, so that the
-        result depends neither on the executor nor on its number of workers. Processes need
-        functions that can be pickled.
+        Runs replicates side by side: ``"processes:4"``, an executor or a dask client, see
+        `physlearn.executors`. Every replicate has random streams of its own, so that the result
+        depends neither on the executor nor on its number of workers. Processes need functions
+        that can be imported. A replicate whose worker died three times counts as a failure.
     rng
         Seed or generator.
     checkpoint
@@ -129,21 +130,20 @@ def check_calibration(
     stop = Event()
     run = LongRun(n, progress=progress, checkpoint=checkpoint, arguments=arguments, stop=stop)
     record = _Record(run.saved)
-    queue = _Queue(task, executor, len(record.outcomes), n)
+    places = ((place,) for place in range(len(record.outcomes), n))
+    with open_workers(executor) as workers, run:
+        outcomes = workers.run(task, places, if_lost=_lost)
 
-    def step(count: int) -> None:
-        for _ in range(count):
-            record.add(queue.take())
+        def step(count: int) -> None:
+            for _, outcome in islice(outcomes, count):
+                record.add(outcome)
 
-    with run:
         try:
             run.advance_to(n, step, record.arrays)
         except KeyboardInterrupt:  # raised inside a replicate: what is complete is kept
             run.done = len(record.outcomes)
             stop.set()
             run.advance_to(n, step, record.arrays)
-        finally:
-            queue.close()
     warnings = run.finish(len(record.outcomes), n, "replicates")
     return record.report(seed, warnings)
 
@@ -225,6 +225,10 @@ class _Task:
         )  # fmt: skip
 
 
+def _lost(error: WorkerLost) -> _Outcome:
+    return _empty(FAILED, error, 0.0)
+
+
 def _empty(status: int, error: Exception, seconds: float) -> _Outcome:
     none = np.empty(0)
     message = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
@@ -272,30 +276,6 @@ def _restored(saved: Mapping[str, NDArray[Any]], index: int, labels: tuple[str, 
         seconds=float(saved["seconds"][index]),
         message=str(saved["message"][index]),
     )
-
-
-class _Queue:
-    """Replicates in order, some of them under way ahead of the one that is asked for."""
-
-    def __init__(self, task: _Task, executor: Executor | None, first: int, n: int) -> None:
-        self._task, self._executor, self._next, self._n = task, executor, first, n
-        self._ahead: deque[Future[_Outcome]] = deque()
-        self._most = 2 * (os.cpu_count() or 1)
-
-    def take(self) -> _Outcome:
-        """Return the next replicate."""
-        if self._executor is None:
-            self._next += 1
-            return self._task(self._next - 1)
-        while self._next < self._n and len(self._ahead) < self._most:
-            self._ahead.append(self._executor.submit(self._task, self._next))
-            self._next += 1
-        return self._ahead.popleft().result()
-
-    def close(self) -> None:
-        """Take back what has not begun."""
-        for future in self._ahead:
-            future.cancel()
 
 
 class _Record:

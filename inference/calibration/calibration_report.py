@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, atomic_write
+from physlearn.checks import InputError
 from physlearn.inference.calibration.uniformity import ecdf_p_value
+from physlearn.records.storage import html_table
+from physlearn.whole_files import atomic_write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +95,8 @@ class CalibrationReport:
     messages: tuple[str, ...]
     seed: int
     warnings: tuple[str, ...] = ()
+
+    _repr_html_ = html_table
 
     def __repr__(self) -> str:
         columns = ["variable", "interval", "coverage", "n", "low", "high", "p_holm", "passes"]

@@ -22,6 +22,7 @@ from physlearn.inference.configurations.snapshots import read_snapshots
 from physlearn.inference.configurations.theta_posterior import ThetaPosterior
 from physlearn.inference.potential_families.pair_family import InteractionFamily
 from physlearn.one_thread import one_blas_thread
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["PotentialCandidate", "PotentialComparison", "compare_potentials"]
 
@@ -53,6 +54,9 @@ class PotentialCandidate:
     family: InteractionFamily
     three_body: ThreeBody | None = None
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @dataclass(frozen=True, eq=False)
 class PotentialComparison:
@@ -82,6 +86,9 @@ class PotentialComparison:
     posteriors: Mapping[str, ThetaPosterior]
     verdict: str
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def compare_potentials(

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.records.storage import html_table, short_repr
+
 __all__ = ["LikelihoodSurface", "fit_surface"]
 
 Float = NDArray[np.float64]
@@ -40,6 +42,9 @@ class LikelihoodSurface:
     powers: tuple[tuple[int, ...], ...]
     coefficients: Float
     residual_sd: float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __call__(self, theta: Float) -> Float:
         """Return log L at theta (m, p)."""

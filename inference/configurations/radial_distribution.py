@@ -23,6 +23,7 @@ from physlearn.inference.potential_families.fit_contents import interaction_of, 
 from physlearn.inference.potential_families.pair_family import InteractionFamily
 from physlearn.lattice_models.particles import MetropolisSettings, sample_positions
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import html_table
 from physlearn.results import Fit
 
 __all__ = [
@@ -69,6 +70,8 @@ class RadialPrediction:
     p_value: float | None
     discrepancy: float | None
     warnings: tuple[str, ...] = ()
+
+    _repr_html_ = html_table
 
     def __repr__(self) -> str:
         if self.p_value is None:

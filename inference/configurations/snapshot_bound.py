@@ -15,6 +15,7 @@ from physlearn.inference.configurations.snapshot_energies import SnapshotEnergie
 from physlearn.inference.configurations.snapshots import check_reach, read_snapshots
 from physlearn.inference.potential_families.pair_family import InteractionFamily
 from physlearn.one_thread import one_blas_thread
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["SnapshotBound", "snapshot_bound"]
 
@@ -53,6 +54,9 @@ class SnapshotBound:
     information: Float
     theta_sd: Float
     table: pd.DataFrame
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def snapshot_bound(

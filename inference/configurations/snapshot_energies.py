@@ -16,6 +16,7 @@ from scipy.linalg import block_diag
 
 from physlearn.inference.potential_families.pair_family import InteractionFamily
 from physlearn.lattice_models.particles.three_body import StillingerWeberAngle
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["N_NODES", "SnapshotEnergies", "ThreeBody"]
 
@@ -45,6 +46,9 @@ class ThreeBody:
 
     shape: StillingerWeberAngle
     prior_sd: float = 10.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 @dataclass(frozen=True, eq=False)

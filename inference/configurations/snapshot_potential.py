@@ -12,6 +12,7 @@ import numpy as np
 from physlearn.checks import InputError
 from physlearn.inference.configurations.likelihood_surface import LikelihoodSurface
 from physlearn.inference.potential_families.fit_contents import interaction_of
+from physlearn.records.storage import html_table, short_repr
 from physlearn.results import Fit
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class SnapshotPotential:
     prior_mean: Any
     prior_covariance: Any
     volume: LikelihoodSurface | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __call__(self, parameters: Mapping[str, Any] | Tensor) -> Tensor:
         """Return the log likelihood as a PyTensor scalar, for ``pymc.Potential``.

@@ -60,6 +60,11 @@ def spring_bound(
     [23.4, 6.0]
     """
     stiffness = check_array("springs", springs, ndim=1)
+    if len(stiffness) < 2 or len(stiffness) % 2:
+        raise InputError(
+            "springs must hold two constants for every shell (along and across its bonds); "
+            f"got {len(stiffness)}."
+        )
     if isinstance(position_sd, str):
         raise InputError(
             "position_sd='free' has no bound: it holds at one value of the error; give (value, sd) "
@@ -75,7 +80,13 @@ def spring_bound(
         first.displacement[None], first.indices, first.basis, first.periods, geometry,
         float(len(frames.sites)),
     )  # fmt: skip
-    information = part.score(stiffness, error.mean**2)[1]
+    try:
+        information = part.score(stiffness, error.mean**2)[1]
+    except np.linalg.LinAlgError:
+        raise InputError(
+            f"springs must hold every atom in its place; with {stiffness.tolist()} some wave costs "
+            "no energy."
+        ) from None
     k = len(stiffness)
     if error.is_known:
         information = information[:k, :k]

@@ -16,6 +16,7 @@ from physlearn.inference.dynamics.drift_words import drift_warnings, said_of_dri
 from physlearn.inference.dynamics.dynamics_laws import DynamicsLaws
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.one_thread import one_blas_thread
+from physlearn.option_fields import check_fields
 
 __all__ = ["DriftLawOptions", "discover_drift_law"]
 
@@ -65,6 +66,7 @@ class DriftLawOptions:
         check_count("n_kept", self.n_kept, 1)
         if self.frames_apart is not None:
             check_count("frames_apart", self.frames_apart, 1)
+        check_fields(self)
 
 
 def discover_drift_law(

@@ -10,8 +10,9 @@ from html import escape
 from pathlib import Path
 from types import MappingProxyType
 
-from physlearn.checks import InputError, atomic_write
+from physlearn.checks import InputError
 from physlearn.inference.laws.equation_set import EquationSet
+from physlearn.whole_files import atomic_write
 
 __all__ = ["DynamicsLaws"]
 

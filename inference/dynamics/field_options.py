@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from physlearn.checks import InputError, check_array, check_choice, check_count, check_positive
 from physlearn.inference.fields.user_terms import FieldTerm
+from physlearn.option_fields import check_fields
 
 __all__ = ["FieldLawOptions"]
 
@@ -110,3 +111,4 @@ class FieldLawOptions:
             )
         if isinstance(self.terms, str):
             raise InputError(f"terms must be a list of names; got the text {self.terms!r}.")
+        check_fields(self)

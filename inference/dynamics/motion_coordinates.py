@@ -159,7 +159,8 @@ def track_series(
     [0.1, 1.3]
     """
     rows = track.positions[:, 1] / check_positive("pixel_size", pixel_size)
-    times = track.times[track.frame] + float(line_time) * rows
+    per_row = check_positive("line_time", line_time, allow_zero=True)
+    times = track.times[track.frame] + per_row * rows
     names = ("x", "y", "z")[: track.positions.shape[1]]
     particles, counts = np.unique(track.particle, return_counts=True)
     if not (counts > 1).any():

@@ -30,6 +30,7 @@ from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.expression import floats_of
 from physlearn.one_thread import one_blas_thread
+from physlearn.option_fields import check_fields
 
 __all__ = ["MotionLawOptions", "discover_motion_law"]
 
@@ -99,6 +100,7 @@ class MotionLawOptions:
                 raise InputError(f"{name} must be a list of texts, got {getattr(self, name)!r}.")
         if self.terms is not None and str(self.order) == "auto":
             raise InputError("order must be 1 or 2 when terms are given, got 'auto'.")
+        check_fields(self)
 
 
 def discover_motion_law(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from physlearn.checks import InputError, check_choice, check_count, check_positive
+from physlearn.option_fields import check_fields
 
 __all__ = ["PairLawOptions"]
 
@@ -78,3 +79,4 @@ class PairLawOptions:
             check_positive("localization_sd", self.localization_sd, allow_zero=True)
         if self.cutoff is not None:
             check_positive("cutoff", self.cutoff)
+        check_fields(self)

@@ -39,6 +39,7 @@ from physlearn.inference.energies.shrunken_regression import (
     fit_shrunken_regression,
 )
 from physlearn.lattice_models.graphs.triplets import check_motif
+from physlearn.option_fields import check_fields
 from physlearn.records import LatticeSnapshots
 from physlearn.results import Fit, fit_from_draws
 
@@ -91,6 +92,7 @@ class EnergyOptions:
                 f"prior must be a ShrinkagePrior; got {type(self.prior).__name__}. Make one with "
                 "ShrinkagePrior(decay=3.0)."
             )
+        check_fields(self)
 
 
 def fit_hamiltonian_to_energies(

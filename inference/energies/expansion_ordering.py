@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import (
-    CREDIBLE_MASS,
-    InputError,
-    as_generator,
-    check_count,
-    check_positive,
-)
+from physlearn.checks import CREDIBLE_MASS, InputError, as_generator, check_count, check_positive
 from physlearn.inference.energies.expansion_features import wave_sums
 from physlearn.inference.energies.parent_lattices import PARENTS, neighbour_vectors
 from physlearn.lattice_models.graphs.regular_lattices import merge_bonds
@@ -28,6 +22,7 @@ from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import (
 from physlearn.lattice_models.kinetics.event_rates import BOLTZMANN_EV_PER_KELVIN
 from physlearn.lattice_models.simulate import simulate_lattice
 from physlearn.records import SiteGraph
+from physlearn.records.storage import html_table, short_repr
 from physlearn.results import Fit
 
 if TYPE_CHECKING:
@@ -89,6 +84,9 @@ class OrderingPrediction:
     transition_temperature: tuple[float, float]
     mean_state: float
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def summary(self) -> str:
         """Return the prediction as a sentence."""

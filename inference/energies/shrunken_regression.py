@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
 from physlearn.checks import InputError, check_positive
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["LinearPosterior", "ShrinkagePrior", "fit_shrunken_regression"]
 
@@ -43,6 +44,15 @@ class ShrinkagePrior:
         Mean and standard deviation of the power p with which the prior sd falls with distance
         (cut to 0 ... 6).
 
+    Notes
+    -----
+    Size and power are integrated over, not fixed at an estimate, and intervals hold over this
+    prior, also where the first bond looks weak. They hold less where bonds have no common size: of
+    bonds that are always N(0, 10) and N(0, 5) meV with errors of 1.3 meV, 90 % intervals of the
+    second held 85 % of 400, and 79 % of the 97 whose first bond was below 3 meV: a weak first
+    bond says that the others are weak. Who knows the size beforehand says so: with
+    ``ShrinkagePrior(size=8, log_size_sd=0.3)`` both are in their bands (88 %; 85 % of the 97).
+
     Examples
     --------
     >>> ShrinkagePrior(decay=3.0).decay
@@ -53,6 +63,9 @@ class ShrinkagePrior:
     log_size_sd: float = 2.5
     decay: float = 2.0
     decay_sd: float = 2.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         for name in ("size", "log_size_sd", "decay_sd"):

@@ -23,6 +23,7 @@ SAME_LENGTH = 0.05
 NEIGHBOURLY = 1.2
 """Vectors up to this times the longest of the basis are taken for single hops."""
 FAR = 5.0
+LONGEST_HOP, LARGEST_LENGTH = 1e3, 1e100
 MOST_CLUSTERED = 3000
 RESTS, MOST_MOVES = 0.25, 0.65
 """The shortest quarter of displacements tells the noise, if no more than so many are hops."""
@@ -113,8 +114,14 @@ def network_of_vectors(
 ) -> tuple[Network, Floats, Integers]:
     """Return hops by lattice vectors, ``radius`` of them; also basis and sites' coordinates."""
     given = check_array("hop_vectors", vectors, ndim=2)
-    if not np.all(np.linalg.norm(given, axis=1) > 0):
+    shortest = np.abs(given).max(axis=1).min()
+    if not shortest**2 > 0:
         raise InputError("hop_vectors must not hold a vector of length zero.")
+    if np.abs(given).max() > min(LONGEST_HOP * shortest, LARGEST_LENGTH):
+        raise InputError(
+            f"hop_vectors must be single hops, none above {LONGEST_HOP:g} times the shortest or "
+            f"{LARGEST_LENGTH:g}; got {np.abs(given).max():g} and {shortest:g}."
+        )
     basis, whole = lattice_basis(given)
     whole = np.unique(np.concatenate([whole, -whole]), axis=0)
     way = whole @ basis

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_choice
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["OPERATORS", "FieldTerm"]
 
@@ -58,6 +59,9 @@ class FieldTerm:
     function: Callable[[Floats, Floats], Floats]
     derivative: Callable[[Floats, Floats], Floats] | None = None
     operator: str = "identity"
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():

@@ -18,6 +18,7 @@ from physlearn.inference.force_fields.structure_table import (
 from physlearn.lattice_models.particles.pair_potential import PairPotential
 from physlearn.lattice_models.particles.potentials import Morse
 from physlearn.records import AtomicConfiguration
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ForceWorld", "make_force_world", "pair_answer"]
 
@@ -37,6 +38,9 @@ class ForceWorld:
     forces: list[Float]
     conditions: list[str]
     own: Float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def pair_answer(potential: PairPotential, one: AtomicConfiguration) -> tuple[float, Float]:

@@ -195,7 +195,7 @@ class _Seen:
 def _seen(loops: xr.DataArray, level: str) -> _Seen:
     """Describe every pixel's loop and read the sweep."""
     described = describe_loops(loops, level=level)
-    voltage, spectra = _sweep(loops, described["reason"].dims)
+    voltage, spectra = _sweep(loops, tuple(map(str, described["reason"].dims)))
     return _Seen(described, described["reason"].shape, voltage, sweep_directions(voltage), spectra)
 
 

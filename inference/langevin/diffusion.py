@@ -39,6 +39,7 @@ from physlearn.inference.langevin.tracks import (
 )
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import Trajectory
+from physlearn.records.storage import html_table
 from physlearn.results import Fit, fit_from_draws
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Diffusion:
     flags: dict[str, bool]
     warnings: tuple[str, ...]
     fit: Fit
+
+    _repr_html_ = html_table
 
     def __repr__(self) -> str:
         head = f"D = {self.diffusion:.4g} ({self.low:.4g} to {self.high:.4g}) {self.unit}, lags of "

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError, NotIdentified
 from physlearn.records import Trajectory
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Film", "film_of", "frame_interval", "require_motion"]
 
@@ -89,6 +90,9 @@ class Film:
     interval: float
     row_frame: NDArray[np.int64]
     row_slot: NDArray[np.int64]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def kernel_box(self) -> Float:

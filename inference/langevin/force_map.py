@@ -20,6 +20,7 @@ from physlearn.inference.langevin.force_map_fields import (
 from physlearn.inference.langevin.force_map_grid import FieldGrid
 from physlearn.inference.langevin.force_map_likelihood import MotionModel
 from physlearn.inference.langevin.force_map_series import Series, read_noise, read_series
+from physlearn.option_fields import check_fields
 from physlearn.records import Trajectory
 from physlearn.results import Fit
 
@@ -74,6 +75,7 @@ class ForceMapSettings:
 
     def __post_init__(self) -> None:
         check_choice("convention", self.convention, tuple(CONVENTIONS))
+        check_fields(self)
 
 
 def fit_force_map(

@@ -21,6 +21,7 @@ from physlearn.inference.langevin.force_tables import (
 from physlearn.inference.langevin.motion_data import MotionData
 from physlearn.inference.potential_families.pair_family import InteractionFamily
 from physlearn.lattice_models.random_numbers import seed_words, ziggurat_tables
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["LANES", "Frame", "Moments", "list_frames", "run_moments", "seen_features"]
 
@@ -56,6 +57,9 @@ class Frame:
     shift: Float
     kinds: Int64
     common: int = 1
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def n_used(self) -> int:

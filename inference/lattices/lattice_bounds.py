@@ -13,6 +13,7 @@ from physlearn.inference.lattices.lattice_family import LatticeFamily, lattice_f
 from physlearn.inference.posteriors.lattice_population import Population, make_population
 from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian, check_hamiltonian
 from physlearn.records import SiteGraph
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["CramerRaoBound", "cramer_rao_bound", "family_and_theta"]
 
@@ -47,6 +48,9 @@ class CramerRaoBound:
     names: tuple[str, ...]
     sds: Float
     covariance: Float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def field_sd(self) -> float:

@@ -23,6 +23,7 @@ from physlearn.inference.lattices.picture_overlap import count_independent_pictu
 from physlearn.inference.measurement.label_rows import read_labels
 from physlearn.inference.measurement.lattice_rim import continue_crystal, term_sites
 from physlearn.records import LatticeSnapshots
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "LatticeData",
@@ -74,6 +75,9 @@ class LatticeData:
     records: tuple[LatticeSnapshots, ...]
     given: tuple[LatticeSnapshots, ...]
     conditions: Conditions
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def model(self) -> str:

@@ -25,6 +25,7 @@ from physlearn.lattice_models.hamiltonians.energy_terms import (
     make_terms,
 )
 from physlearn.records import SiteGraph
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["MODELS", "LatticeFamily", "Variable", "lattice_family"]
 
@@ -111,6 +112,9 @@ class LatticeFamily:
     kinds: tuple[str, ...]
     variables: tuple[Variable, ...]
     covariate_direction: Float | None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def n_parameters(self) -> int:

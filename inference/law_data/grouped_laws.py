@@ -21,6 +21,7 @@ from physlearn.inference.law_data.template_starts import (
 from physlearn.inference.law_data.templates import interval_factor
 from physlearn.inference.law_data.true_values import true_values
 from physlearn.inference.laws.equation import Equation
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Grouped", "GroupedLaw", "fit_grouped_law", "grouped_law", "places_of", "series_of"]
 
@@ -58,6 +59,9 @@ class GroupedLaw:
     equations: Mapping[object, Equation]
     log_evidence: float
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def predict(self, columns: Mapping[str, ArrayLike], group: object) -> Floats:
         """Return what the law says for one series, shape (n,).

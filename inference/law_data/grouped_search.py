@@ -32,6 +32,8 @@ from physlearn.inference.law_search.search_options import DEFAULT_UNARY, SearchO
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.equation_text import formula_of
 from physlearn.inference.laws.law_differences import CONSTANT_REFUTED
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["GroupedLaws", "GroupedSearchOptions", "discover_grouped_law"]
 
@@ -72,6 +74,7 @@ class GroupedSearchOptions:
     def __post_init__(self) -> None:
         check_count("n_structures", self.n_structures, 1)
         check_count("n_refined", self.n_refined, 1)
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +98,9 @@ class GroupedLaws:
     best: GroupedLaw
     claims_law: bool
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __str__(self) -> str:
         first = self.table.iloc[0]

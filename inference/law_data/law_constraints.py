@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import InputError
 from physlearn.inference.laws.equation import Equation
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["LawConstraints", "allowed"]
 
@@ -73,6 +74,9 @@ class LawConstraints:
     limits: Mapping[str, float] = field(default_factory=dict)
     positive: bool = False
     tolerance: float = 1e-3
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         if not self.ranges:

@@ -14,6 +14,7 @@ from physlearn.inference.law_data.laplace_evidence import measured, spread_of, s
 from physlearn.inference.law_data.noise_models import NoiseModel, Observations
 from physlearn.inference.law_data.point_likelihood import PointTerms, point_terms
 from physlearn.inference.law_data.true_values import TrueValues, true_values
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Limits", "Model", "Optimum", "Problem", "maximise"]
 
@@ -40,6 +41,9 @@ class Limits:
     high: Floats
     prior_mean: Floats
     prior_sd: Floats
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @classmethod
     def none(cls, count: int) -> Limits:

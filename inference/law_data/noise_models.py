@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice
 from physlearn.inference.laws.expression import OPERATIONS
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["NoiseModel", "Observations", "observe"]
 
@@ -64,6 +65,9 @@ class NoiseModel:
     x_sd: Mapping[str, ArrayLike] = field(default_factory=dict)
     degrees: float = 4.0
     widening: float = 10.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, KINDS)

@@ -20,6 +20,7 @@ from physlearn.inference.laws.expression import (
     with_floats,
 )
 from physlearn.inference.laws.expression_text import parse_template
+from physlearn.option_fields import check_fields
 
 __all__ = ["TemplateForm", "TemplateOptions", "read_form"]
 
@@ -58,6 +59,9 @@ class TemplateOptions:
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     n_starts: int = 200
     rng: int | np.random.Generator | None = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def limits(self, names: Sequence[str]) -> Limits:
         """Return bounds and priors in the order of ``names``; names of no constant are refused."""

@@ -22,6 +22,7 @@ from physlearn.inference.law_data.template_forms import (
 from physlearn.inference.law_data.template_starts import starting_points
 from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.equation_set import EquationSet
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["FittedTemplate", "TemplateOptions", "compare_templates", "fit_template"]
 
@@ -68,6 +69,9 @@ class FittedTemplate:
     log_evidence: float
     laws: EquationSet
     warnings: tuple[str, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def fit_template(

@@ -9,6 +9,7 @@ from physlearn.checks import InputError, check_count
 from physlearn.inference.law_search.program_prices import POWERS, price_of_program
 from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.expression import Program, is_variable
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["SearchOptions", "SearchOutcome"]
 
@@ -116,3 +117,6 @@ class SearchOutcome:
     laws: tuple[Equation, ...]
     warnings: tuple[str, ...]
     n_candidates: int
+
+    __repr__ = short_repr
+    _repr_html_ = html_table

@@ -22,6 +22,7 @@ from physlearn.inference.laws.expression import (
     variables_of,
     with_floats,
 )
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Equation", "Term", "split_terms"]
 
@@ -138,6 +139,9 @@ class Equation:
     covariance: Floats | None = field(default=None, compare=False)
     log_evidence: float | None = None
     noise_sd: float | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", tuple(self.terms))

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from physlearn.checks import InputError, atomic_write
+from physlearn.checks import InputError
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.equation_text import text_of
 from physlearn.inference.laws.own_functions import OwnFunctions, derived_names
+from physlearn.whole_files import atomic_write
 
 if TYPE_CHECKING:
     from physlearn.inference.laws.equation_set import EquationSet

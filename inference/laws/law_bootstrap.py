@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import CREDIBLE_MASS, InputError, NotIdentified, as_generator, check_count
+from physlearn.executors import ExecutorLike, open_workers
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.inference.laws.equation_text import text_of
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["LawBootstrap", "bootstrap_laws"]
 
@@ -36,6 +39,9 @@ class LawBootstrap:
 
     sets: tuple[EquationSet, ...]
     n_failed: int = 0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def frequencies(self) -> pd.DataFrame:
@@ -111,6 +117,8 @@ def bootstrap_laws(
     blocks: ArrayLike,
     n: int = 100,
     rng: int | np.random.Generator | None = None,
+    *,
+    executor: ExecutorLike | None = None,
 ) -> LawBootstrap:
     """Find the laws again from resampled blocks of the data (block bootstrap).
 
@@ -129,6 +137,8 @@ def bootstrap_laws(
         Number of replicates.
     rng
         Seed or generator.
+    executor
+        Runs replicates side by side, see `physlearn.executors`; changes no number.
 
     Returns
     -------
@@ -164,14 +174,22 @@ def bootstrap_laws(
             "ones, or more data."
         )
     generator, _ = as_generator(rng)
-    sets, failed = [], 0
-    for _ in range(n):
-        picked = generator.integers(len(members), size=len(members))
-        rows = np.concatenate([members[index] for index in picked])
-        try:
-            sets.append(fit(rows))
-        except (InputError, NotIdentified):
-            failed += 1
+    picked = (generator.integers(len(members), size=len(members)) for _ in range(n))
+    rows = ((np.concatenate([members[index] for index in one]),) for one in picked)
+    with open_workers(executor) as workers:
+        found = [laws for _, laws in workers.run(partial(_laws_of, fit), rows)]
+    sets = [laws for laws in found if laws is not None]
+    failed = n - len(sets)
     if failed > n / 2:
         raise NotIdentified(f"{failed} of {n} resampled data sets yield no law.")
     return LawBootstrap(tuple(sets), failed)
+
+
+def _laws_of(
+    fit: Callable[[NDArray[np.int64]], EquationSet], rows: NDArray[np.int64]
+) -> EquationSet | None:
+    """Return the laws of these rows, or None where there are none."""
+    try:
+        return fit(rows)
+    except (InputError, NotIdentified):
+        return None

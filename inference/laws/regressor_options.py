@@ -12,6 +12,7 @@ from physlearn.checks import check_choice, check_count
 from physlearn.inference.law_search.search_options import BINARY, SearchOptions
 from physlearn.inference.laws.equation import Equation
 from physlearn.inference.laws.law_predictions import INVERSE_LINKS
+from physlearn.option_fields import check_fields
 
 __all__ = ["RegressorOptions"]
 
@@ -82,6 +83,7 @@ class RegressorOptions:
         check_count("n_evaluations", self.n_evaluations, 1)
         check_count("n_iterations", self.n_iterations, 1)
         self.search(("inv",), None)
+        check_fields(self)
 
     def search(self, unary: Sequence[str], largest_size: int | None) -> SearchOptions:
         """Return what the search takes."""

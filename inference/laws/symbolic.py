@@ -49,6 +49,10 @@ MOST_VARIABLES = {"exhaustive": 10, "operon": 100, "pysr": 100}
 FEWEST_POINTS = 5
 
 
+class _NoNumberError(InputError, TypeError):
+    """Entries that are no numbers: scikit-learn's checks ask for a TypeError."""
+
+
 class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Find short laws y = f(x) and say which of them the data cannot tell apart.
 
@@ -271,7 +275,9 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 self, X, y, dtype=np.float64, ensure_all_finite=False, y_numeric=True,
                 ensure_min_samples=FEWEST_POINTS,
             )  # fmt: skip
-        except (TypeError, ValueError) as error:  # scikit-learn's own sentences
+        except TypeError as error:  # scikit-learn's own sentences, and its own kind of error
+            raise _NoNumberError(str(error)) from None
+        except ValueError as error:
             raise InputError(str(error)) from None
         check_finite("X", matrix, getattr(self, "feature_names_in_", self.variables))
         target = np.asarray(target, dtype=np.float64)

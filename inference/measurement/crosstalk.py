@@ -26,6 +26,7 @@ from physlearn.inference.measurement.crosstalk_terms import (
 from physlearn.inference.measurement.lattice_evidence import PairEvidence
 from physlearn.inference.measurement.lattice_margin import extend_field_of_view
 from physlearn.records import LatticeSnapshots, SiteGraph
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Crosstalk", "pair_evidence", "read_intensities", "simulate_intensities"]
 
@@ -61,6 +62,9 @@ class Crosstalk:
     tail: float
     noise_sd: float
     covariance: Float | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_array("levels", self.levels, shape=(2,))

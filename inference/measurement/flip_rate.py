@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, check_count
 from physlearn.inference.posteriors.prior_shapes import Marginal
 from physlearn.inference.posteriors.priors import Prior
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["FLIP_RATE_PRIOR", "FlipRate"]
 
@@ -49,6 +50,9 @@ class FlipRate:
     n_states: int
     mean: float = FLIP_RATE_PRIOR[0]
     sd: float = FLIP_RATE_PRIOR[1]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_count("n_states", self.n_states, 2)

@@ -18,7 +18,7 @@ from physlearn.inference.lattices.lattice_family import LatticeFamily, lattice_f
 from physlearn.records import SiteGraph
 
 if TYPE_CHECKING:
-    from physlearn.inference.posteriors.lattice_population import Population
+    from physlearn.inference.posteriors.population import ScoredPopulation
 
 __all__ = ["FixedTerms", "PairEvidence", "hold_pairs", "join_evidence"]
 
@@ -142,12 +142,13 @@ class FixedTerms:
         What they are.
     """
 
-    def __init__(self, population: Population, place: ArrayLike, value: ArrayLike) -> None:
+    def __init__(self, population: ScoredPopulation, place: ArrayLike, value: ArrayLike) -> None:
         self._all, self._value = population, np.asarray(value, np.float64)
         self._place = np.asarray(place, np.int64)
         self._open = np.setdiff1d(np.arange(population.n_parameters), self._place)
         self.n_replicas, self.n_parameters = population.n_replicas, len(self._open)
-        self.dynamics = population.dynamics
+        self.n_sites, self.dynamics = population.n_sites, population.dynamics
+        self.update_seconds = population.update_seconds
 
     def sweep(self, natural: ArrayLike, n_sweeps: int) -> None:
         """Draw every site ``n_sweeps`` times at the open parameters (d,) or (R, d)."""

@@ -192,7 +192,7 @@ def unit_network(fit: Fit, least_probability: float = 0.5) -> nx.Graph:
     Raises
     ------
     InputError
-        For another kind of fit.
+        For another kind of fit, or a probability outside 0 to 1.
 
     Examples
     --------
@@ -202,6 +202,8 @@ def unit_network(fit: Fit, least_probability: float = 0.5) -> nx.Graph:
     """
     import networkx as nx
 
+    if check_positive("least_probability", least_probability, allow_zero=True) > 1:
+        raise InputError(f"least_probability must be at most 1; got {least_probability}.")
     if "probability_present" not in fit.diagnostics:
         raise InputError("fit must come from fit_binary_units.")
     graph = nx.Graph()

@@ -16,6 +16,7 @@ from physlearn.inference.wall_laws.wall_drive import WallDrive, drive_design, un
 from physlearn.inference.wall_laws.wall_units import WallUnits
 from physlearn.one_thread import one_blas_thread
 from physlearn.records import WallTrack
+from physlearn.records.storage import html_table, short_repr
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["PinningMap", "fit_pinning_map", "pinning_of"]
@@ -48,6 +49,9 @@ class PinningMap:
     field: Floats
     error: Floats
     swept: NDArray[np.bool_]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def pinning_of(fit: Fit) -> PinningMap:

@@ -26,6 +26,7 @@ from physlearn.inference.pooling.hierarchy_posterior import (
     sample_hierarchy,
 )
 from physlearn.inference.pooling.same_models import check_same_models
+from physlearn.option_fields import check_fields
 from physlearn.results import Fit, fit_from_draws
 
 __all__ = ["PoolingOptions", "pool_couplings"]
@@ -69,6 +70,7 @@ class PoolingOptions:
         for name in ("mean_sd", "slope_sd", "spread_sd"):
             if getattr(self, name) is not None:
                 check_positive(name, getattr(self, name))
+        check_fields(self)
 
 
 def pool_couplings(

@@ -148,9 +148,12 @@ class EnvironmentSurface:
             + away * np.minimum(1.0, 1.001 * FARTHEST / np.maximum(size, 1e-12))[:, None]
         )
 
+    def _shares(self, theta: Float) -> Float:
+        return np.asarray(self._basis(theta) @ self._table)
+
     def roots(self, theta: Float) -> Float:
         """Return square roots of the shares at parameters (n, d)."""
-        return np.sqrt(np.maximum(self._basis(theta) @ self._table, TINY))
+        return np.sqrt(np.maximum(self._shares(theta), TINY))
 
     def slopes(self, theta: Float) -> Float:
         """Return derivatives of the roots, shape (n, n_bins, d)."""
@@ -162,7 +165,9 @@ class EnvironmentSurface:
         step[:, rows, one] += z[:, two]
         step[:, rows, two] += z[:, one]
         slope = np.einsum("npd,pb->nbd", step, self._table) @ self.inverse
-        return np.asarray(slope / (2 * self.roots(theta)[..., None]))
+        shares = self._shares(theta)[..., None]
+        # where a smoothed share is held above zero it does not change
+        return np.where(shares > TINY, slope / (2 * np.sqrt(np.maximum(shares, TINY))), 0.0)
 
     def angles(self, shares: Float, theta: Float) -> Float:
         """Return arccos(sum sqrt(p q)) of every histogram, shape (n, n_histograms)."""
@@ -287,14 +292,19 @@ class SimulatedEnvironments:
             self.totals,
         )  # fmt: skip
 
-    def repeat(self, theta: Float) -> Float:
-        """Return histograms of pictures simulated at one set of parameters."""
+    def repeat(self, center: Float, factor: Float) -> tuple[Float, Float]:
+        """Return parameters scattered by a factor around a centre, and histograms simulated there.
+
+        Every parameter set has N_REPEATS pictures: shapes (N_REPEATS R, d) and (N_REPEATS R, bins).
+        """
+        normals = self.rng.standard_normal((self.n, len(center)))
+        theta = center + (normals - normals.mean(axis=0)) @ factor.T
         self.sweep(theta, BURN_IN)
         out = []
         for _ in range(N_REPEATS):
             self.sweep(theta, REPEAT_SWEEPS)
             out.append(self.histograms())
-        return np.concatenate(out)
+        return np.tile(theta, (N_REPEATS, 1)), np.concatenate(out)
 
 
 def _joined(counts: list[list[Float]]) -> Float:

@@ -23,6 +23,7 @@ from physlearn.inference.posteriors.auxiliary_pictures import (
     MarkovLattices,
 )
 from physlearn.inference.posteriors.priors import Prior
+from physlearn.records.storage import html_table, short_repr
 from physlearn.results import import_arviz
 
 __all__ = ["ExchangeDraws", "sample_exchange"]
@@ -60,6 +61,9 @@ class ExchangeDraws:
     inner_sweeps: int
     exact: bool
     flags: list[str]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def approximation(self) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_count
 from physlearn.inference.lattices.lattice_family import LatticeFamily
+from physlearn.inference.posteriors.population import Population, ScoredPopulation
 from physlearn.lattice_models.replicas.cluster_replicas import ClusterReplicas
 from physlearn.lattice_models.replicas.fixed_composition_replicas import ExchangeReplicas
 from physlearn.lattice_models.replicas.pair_replicas import Replicas
@@ -30,47 +29,6 @@ TRIPLET_POLYNOMIAL[[0, 1, 3, 7]] = [
 ]  # fmt: skip
 
 
-class Population(Protocol):
-    """Independent copies of one lattice model, p(s) ~ exp(natural . T(s)) in each copy.
-
-    Attributes
-    ----------
-    n_replicas
-        Number of copies, R.
-    n_parameters
-        Number of natural parameters, those of the family and then one for each extra statistic.
-    dynamics
-        ``heat_bath``, ``clusters`` or ``exchange``.
-    """
-
-    n_replicas: int
-    n_parameters: int
-    dynamics: str
-
-    def sweep(self, natural: ArrayLike, n_sweeps: int) -> None:
-        """Draw every site ``n_sweeps`` times at parameters (d,) or (R, d)."""
-        ...
-
-    def statistics(self) -> Float:
-        """Return T of every copy, shape (R, d)."""
-        ...
-
-    def codes(self) -> Codes:
-        """Return a copy of the codes, shape (n_sites, R)."""
-        ...
-
-    def restart(self, codes: ArrayLike) -> None:
-        """Set the codes, shape (n_sites,) for all copies or (n_sites, R)."""
-        ...
-
-    def scores(self, natural: ArrayLike, terms: NDArray[np.int64]) -> tuple[Float, Float]:
-        """Return gradient (R, d) and curvature (R, d, d) of each copy's log pseudolikelihood.
-
-        Only the sites ``terms`` count; all sites serve as neighbours.
-        """
-        ...
-
-
 def make_population(
     family: LatticeFamily,
     graph: SiteGraph,
@@ -83,7 +41,7 @@ def make_population(
     extra: ArrayLike | None = None,
     parts: ArrayLike | None = None,
     dynamics: str = "auto",
-) -> Population:
+) -> ScoredPopulation:
     """Return a population of a lattice model on a graph.
 
     Parameters
@@ -187,12 +145,14 @@ class _Population:
     """What all populations share: their shapes and the offset."""
 
     dynamics = "heat_bath"
+    update_seconds = 1e-9
 
     def __init__(
         self, family: LatticeFamily, graph: SiteGraph, start: ArrayLike, n_replicas: int,
         rng: np.random.Generator, sites: NDArray[np.int64] | None, offset: Float, extra: Float,
     ) -> None:  # fmt: skip
         self.n_replicas = check_count("n_replicas", n_replicas, 1)
+        self.n_sites = graph.n_sites
         self.n_parameters = family.n_parameters + len(extra)
         self._family, self._graph, self._sites, self._rng = family, graph, sites, rng
         self._offset, self._extra = offset, extra
@@ -278,6 +238,7 @@ class _ClusterPopulation(_TermPopulation):
     """Two states with pairs, by clusters and heat bath in turn."""
 
     dynamics = "clusters"
+    update_seconds = 16e-9
 
     def _begin(self, codes: Codes) -> None:
         self._clusters = ClusterReplicas(

@@ -69,6 +69,7 @@ def sample_posterior(
     rng: np.random.Generator,
     *,
     progress: Callable[[int, int], Any] | None = None,
+    patience: float = 1.0,
 ) -> LikelihoodPosterior:
     """Return posterior draws under the full likelihood, starting from a Gaussian guess.
 
@@ -84,6 +85,8 @@ def sample_posterior(
         For all random choices.
     progress
         Called with (rounds done, most rounds).
+    patience
+        How many times as long as usual the replicas may be swept, in a round and in all.
 
     Notes
     -----
@@ -91,7 +94,7 @@ def sample_posterior(
     """
     # The matrices are small: threads would only get in each other's way (3 times slower, measured)
     with threadpool_limits(1, "blas"):
-        search = _Search(problem, rng)
+        search = _Search(problem, rng, patience)
         search.approach(np.asarray(mean, np.float64), np.asarray(covariance, np.float64))
         while search.advance():
             if progress is not None:
@@ -102,8 +105,8 @@ def sample_posterior(
 class _Search:
     """Populations on their way to agree with the posterior."""
 
-    def __init__(self, problem: LatticeProblem, rng: np.random.Generator) -> None:
-        self.problem, self.rng = problem, rng
+    def __init__(self, problem: LatticeProblem, rng: np.random.Generator, patience: float) -> None:
+        self.problem, self.rng, self.patience = problem, rng, patience
         self.chains = [Chains(ensemble, rng) for ensemble in problem.ensembles]
         self.history: list[list[tuple[Float, Float]]] = [[] for _ in self.chains]
         self.rows: list[list[NDArray[np.int64]]] = [[] for _ in self.chains]
@@ -184,7 +187,7 @@ class _Search:
         self.astray = self.astray + 1 if found.lost > ASTRAY else 0
         if self.astray == MOST_ASTRAY_ROUNDS:
             return False
-        if self.rounds >= MAX_ROUNDS or self.seconds > MOST_SECONDS_IN_ALL:
+        if self.rounds >= MAX_ROUNDS or self.seconds > MOST_SECONDS_IN_ALL * self.patience:
             return False
         return not self.converged or self._too_noisy(found)
 
@@ -211,7 +214,8 @@ class _Search:
             seconds = chain.sweep_seconds * (burn_in + between * n_records)
             if seconds < largest:
                 break
-        most = MOST_SECONDS / chain.sweep_seconds * (WITH_CLUSTERS if chain.clusters else 1.0)
+        most = MOST_SECONDS * self.patience / chain.sweep_seconds
+        most *= WITH_CLUSTERS if chain.clusters else 1.0
         if burn_in + between * n_records > most:
             burn_in = int(max(3, min(burn_in, most / 3)))
             between = int(max(1, min(between, (most - burn_in) / n_records)))

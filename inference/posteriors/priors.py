@@ -9,9 +9,10 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_array, check_positive
+from physlearn.checks import InputError, check_array, check_count, check_positive
 from physlearn.inference.lattices.lattice_family import Variable
 from physlearn.inference.posteriors.prior_shapes import Marginal, marginal_of_distribution
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["LatticePrior", "Prior", "make_prior"]
 
@@ -40,6 +41,9 @@ class LatticePrior:
 
     field_sd: float = 3.0
     coupling_sd: float = 0.5
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_positive("field_sd", self.field_sd)
@@ -80,6 +84,9 @@ class Prior:
     lower: Float
     upper: Float
     shapes: tuple[Marginal | None, ...]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @classmethod
     def gaussian(cls, names: Sequence[str], sd: ArrayLike, mean: ArrayLike = 0.0) -> Self:
@@ -123,6 +130,7 @@ class Prior:
 
     def draw(self, n: int, rng: np.random.Generator) -> Float:
         """Return draws of shape (n, d)."""
+        n = check_count("n", n, 0)
         out = self.mean + self.sd * rng.standard_normal((n, self.n_parameters))
         for index, shape in enumerate(self.shapes):
             if shape is not None:

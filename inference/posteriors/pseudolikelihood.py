@@ -33,6 +33,7 @@ __all__ = [
     "Sandwich",
     "combine_with_prior",
     "maximize_pseudolikelihood",
+    "maximize_rows",
     "measure_sandwich",
     "replica_count",
 ]
@@ -104,8 +105,16 @@ def maximize_pseudolikelihood(
     >>> bool(abs(theta[1] - 0.2) < 4 / np.sqrt(curvature[1, 1]))
     True
     """
-    rows = _with_fields(data, rows_of_data(data))
-    d = data.n_parameters
+    return maximize_rows(_with_fields(data, rows_of_data(data)), prior, data.n_parameters, start)
+
+
+def maximize_rows(
+    rows: Sequence[SiteRows], prior: Prior, d: int, start: Float | None = None
+) -> tuple[Float, Float]:
+    """Return the penalised maximum (d,) and the curvature H (d, d) of sites by surroundings.
+
+    Features beyond the first d are the fields of a given composition.
+    """
     mean, precision, low, high = _wide_prior(prior, rows[0].features.shape[2])
     theta = mean.copy()
     theta[:d] = np.zeros(d) if start is None else start

@@ -19,6 +19,7 @@ from physlearn.inference.posteriors.likelihood_mode import inside
 from physlearn.inference.posteriors.partition_surface import PartitionSurface
 from physlearn.inference.posteriors.priors import Prior
 from physlearn.inference.posteriors.replica_chains import Chains, Ensemble
+from physlearn.records.storage import html_table, short_repr
 from physlearn.results import Fit
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ class LatticePotential:
     half_width: Float
     variables: tuple[Variable, ...]
     notes: tuple[str, ...] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __call__(self, parameters: Mapping[str, Any] | Tensor) -> Tensor:
         """Return the log likelihood as a PyTensor scalar, for ``pymc.Potential``.

@@ -21,7 +21,6 @@ SEEN_LENGTHS = 2
 LONG_MEMORY = 30.0
 """Sweeps of the heat bath that cost as much as what clusters take to forget."""
 CLUSTER_MEMORY, CLUSTER_BURN_IN = 3.0, 12
-UPDATE_S, CLUSTER_UPDATE_S = 1e-9, 16e-9
 CHEAP_CONTROLS = 200_000
 """States held at once up to which control sums cost no more than the sweeps they save."""
 
@@ -97,7 +96,6 @@ class Chains:
         self.clusters = False
         self.stays: NDArray[np.bool_] = np.ones(self.population.n_replicas, bool)
         self._rng = rng
-        self._n_sites = len(self.population.codes())
 
     @property
     def dynamics(self) -> str:
@@ -107,8 +105,8 @@ class Chains:
     @property
     def sweep_seconds(self) -> float:
         """About how long a sweep of all replicas takes."""
-        each = CLUSTER_UPDATE_S if self.clusters else UPDATE_S
-        return self._n_sites * self.population.n_replicas * each
+        copies = self.population
+        return copies.n_sites * copies.n_replicas * copies.update_seconds
 
     def sweep_until_forgotten(self, natural: Float) -> None:
         """Go on with cluster moves where the heat bath turned out to remember too long."""
@@ -180,7 +178,7 @@ class Chains:
         if burn_in:
             self.sweep(natural, burn_in, turn)
         population, controls = self.population, self.ensemble.controls
-        if self._n_sites * population.n_replicas > CHEAP_CONTROLS:
+        if population.n_sites * population.n_replicas > CHEAP_CONTROLS:
             controls = None
         shape = (population.n_replicas, n_records, population.n_parameters)
         out, zeros = np.empty(shape), np.zeros(shape)

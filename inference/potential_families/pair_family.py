@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, check_array
 from physlearn.lattice_models.particles.pair_potential import PairPotential
 from physlearn.lattice_models.particles.pair_table import PairTable
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["InteractionFamily", "PairFamily", "natural_numbers"]
 
@@ -67,6 +68,9 @@ class PairFamily:
     cutoff: float
     build: Callable[[Float], PairPotential]
     recipe: str = ""
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def n_parameters(self) -> int:
@@ -126,6 +130,9 @@ class InteractionFamily:
 
     parts: tuple[PairFamily, ...]
     n_species: int = 1
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         wanted = self.n_species * (self.n_species + 1) // 2

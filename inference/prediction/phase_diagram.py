@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array
+from physlearn.executors import ExecutorLike, open_workers
 from physlearn.inference.energies.periodic_crystal import (
     USUAL_SIZES,
     PeriodicCrystal,
@@ -42,6 +42,7 @@ from physlearn.inference.prediction.thermodynamics import (
     some_draws,
     summary_rows,
 )
+from physlearn.records.storage import html_table, short_repr
 from physlearn.results import Fit
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ class PhaseDiagram:
     crystal: str
     warnings: tuple[str, ...]
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 def predict_phase_diagram(
     fit: Fit,
@@ -102,7 +106,7 @@ def predict_phase_diagram(
     options: LadderOptions | None = None,
     rng: int | np.random.Generator | None = None,
     progress: Callable[[int, int], Any] | None = None,
-    executor: Executor | None = None,
+    executor: ExecutorLike | None = None,
 ) -> PhaseDiagram:
     """Predict order and phase separation over composition and temperature.
 
@@ -165,16 +169,17 @@ def predict_phase_diagram(
     scale, _, wanted = ladder_temperatures(temperature_ratio, None, None, len(theta), generator)
     counter = PieceCounter(progress)
     rows, boundary, transitions, doubts = [], [], [], []
-    for share in _whole_shares(shares, crystal):
-        plan = Plan(
-            fixed, crystal, theta, scale, None, wanted, np.array([1 - share, share]), chosen,
-            generator, executor, counter,
-        )  # fmt: skip
-        found, line, part, said = _one_composition(plan, share)
-        transitions.append(found)
-        boundary.append(line)
-        rows += part
-        doubts += [f"composition {share:.4g}: {text}" for text in said]
+    with open_workers(executor) as workers:
+        for share in _whole_shares(shares, crystal):
+            plan = Plan(
+                fixed, crystal, theta, scale, None, wanted, np.array([1 - share, share]), chosen,
+                generator, workers, counter,
+            )  # fmt: skip
+            found, line, part, said = _one_composition(plan, share)
+            transitions.append(found)
+            boundary.append(line)
+            rows += part
+            doubts += [f"composition {share:.4g}: {text}" for text in said]
     import pandas as pd
 
     return PhaseDiagram(
@@ -209,7 +214,7 @@ def _one_composition(
     ratios, judged = plan.ratios(rungs), np.searchsorted(rungs, plan.wanted)
     values, _ = simulate_ladders(
         plan.family, plan.crystal, order.modes, plan.theta, ratios, plan.options, plan.rng,
-        needed=judged, composition=plan.composition, executor=plan.executor, progress=plan.counter,
+        needed=judged, composition=plan.composition, workers=plan.workers, progress=plan.counter,
     )  # fmt: skip
     found = locate_transition(plan, order, rungs)
     names = list(order.names)

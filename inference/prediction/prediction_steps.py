@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.executors import Workers
 from physlearn.inference.energies.periodic_crystal import (
     OrderModes,
     PeriodicCrystal,
@@ -72,7 +72,7 @@ class Plan:
     composition: Float | None
     options: LadderOptions
     rng: np.random.Generator
-    executor: Executor | None
+    workers: Workers
     counter: PieceCounter
 
     def ratios(self, rungs: Float) -> Float:
@@ -123,7 +123,7 @@ def _cold_order(plan: Plan, rungs: Float, uniform: str) -> FoundOrder:
     pictures = []
     plan.counter.expect(PILOT_PICTURES * len(tasks))
     for _ in range(PILOT_PICTURES):
-        found = sample_blocks(tasks, plan.executor, plan.counter)
+        found = sample_blocks(tasks, plan.workers, plan.counter)
         cold = [part.codes.reshape(len(part.codes), -1, len(rungs))[:, :, 0] for part in found]
         pictures.append(np.concatenate(cold, axis=1).T)
         tasks = continue_tasks(tasks, found, PILOT_STEPS // PILOT_PICTURES, plan.rng)
@@ -191,7 +191,7 @@ def _crossings(
         if crystal is not None:
             values, _ = simulate_ladders(
                 plan.family, crystal, modes, plan.theta, plan.ratios(rungs), plan.options,
-                plan.rng, needed=inside, composition=plan.composition, executor=plan.executor,
+                plan.rng, needed=inside, composition=plan.composition, workers=plan.workers,
                 progress=plan.counter,
             )  # fmt: skip
             both.append({name: value[0] for name, value in values.items()})

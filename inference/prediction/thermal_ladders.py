@@ -8,13 +8,13 @@ error where the posterior is narrow and changes nothing where it is not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.executors import Workers
 from physlearn.inference.energies.periodic_crystal import (
     OrderModes,
     PeriodicCrystal,
@@ -156,13 +156,14 @@ class _Modes:
 
 def sample_blocks(
     tasks: list[LadderTask],
-    executor: Executor | None = None,
+    workers: Workers | None = None,
     progress: Callable[[], Any] | None = None,
 ) -> list[LadderSamples]:
-    """Run blocks one after the other, or spread over the workers of an executor."""
-    runs = map(run_ladders, tasks) if executor is None else executor.map(run_ladders, tasks)
+    """Run blocks one after the other, or spread over workers."""
+    each = ((task,) for task in tasks)
+    runs = enumerate(map(run_ladders, tasks)) if workers is None else workers.run(run_ladders, each)
     out = []
-    for samples in runs:
+    for _, samples in runs:
         out.append(samples)
         if progress is not None:
             progress()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_count
+from physlearn.executors import Workers
 from physlearn.inference.energies.periodic_crystal import OrderModes, PeriodicCrystal
 from physlearn.inference.lattices.lattice_family import LatticeFamily
 from physlearn.inference.prediction.thermal_ladders import (
@@ -139,7 +139,7 @@ def simulate_ladders(
     *,
     needed: NDArray[np.int64],
     composition: Float | None = None,
-    executor: Executor | None = None,
+    workers: Workers | None = None,
     progress: PieceCounter | None = None,
 ) -> tuple[dict[str, Float], dict[str, Any]]:
     """Sample draws (D, d) at ratios (D, J); return quantities at the ``needed`` rungs, and numbers.
@@ -155,7 +155,7 @@ def simulate_ladders(
     for round_ in range(options.most_rounds):
         if progress is not None:
             progress.expect(len(tasks))
-        found = sample_blocks(tasks, executor, progress)
+        found = sample_blocks(tasks, workers, progress)
         whole = [
             join_samples([*old, new], 0)
             for *old, new in (zip(whole, found, strict=True) if whole else zip(found, strict=True))

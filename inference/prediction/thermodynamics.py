@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from physlearn.checks import (
     as_generator,
     check_array,
 )
+from physlearn.executors import ExecutorLike, open_workers
 from physlearn.inference.energies.periodic_crystal import (
     USUAL_SIZES,
     make_crystal,
@@ -46,6 +46,7 @@ from physlearn.inference.prediction.thermal_runs import (
     rung_coordinates,
     simulate_ladders,
 )
+from physlearn.records.storage import html_table
 from physlearn.results import Fit
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ class ThermodynamicPrediction:
     warnings: tuple[str, ...]
     settings: dict[str, Any]
 
+    _repr_html_ = html_table
+
     def __repr__(self) -> str:
         main = max(self.ordering, key=lambda name: self.ordering[name])
         return (
@@ -135,7 +138,7 @@ def predict_thermodynamics(
     options: LadderOptions | None = None,
     rng: int | np.random.Generator | None = None,
     progress: Callable[[int, int], Any] | None = None,
-    executor: Executor | None = None,
+    executor: ExecutorLike | None = None,
 ) -> ThermodynamicPrediction:
     """Predict order and thermodynamics of a fitted lattice Hamiltonian at other temperatures.
 
@@ -178,7 +181,7 @@ def predict_thermodynamics(
     progress
         Called with (pieces done, pieces known so far).
     executor
-        Spreads blocks of draws over its workers; changes no number.
+        Spreads blocks of draws over workers, see `physlearn.executors`; changes no number.
 
     Returns
     -------
@@ -222,18 +225,19 @@ def predict_thermodynamics(
     )
     clash = check_snapshot_temperature(fit, snapshots, snapshot_temperature)
     composition = check_composition(composition_of(family, snapshots), crystal)
-    plan = Plan(
-        family, crystal, theta, scale, kelvin, wanted, composition, chosen, generator,
-        executor, PieceCounter(progress),
-    )  # fmt: skip
-    rungs = rung_coordinates(wanted, crystal.graph.n_sites, plan.pull)
-    order = pilot_order(plan, rungs)
-    ratios, judged = plan.ratios(rungs), np.searchsorted(rungs, wanted)
-    values, numbers = simulate_ladders(
-        family, crystal, order.modes, theta, ratios, chosen, generator, needed=judged,
-        composition=plan.composition, executor=executor, progress=plan.counter,
-    )  # fmt: skip
-    found = locate_transition(plan, order, rungs) if transition else None
+    with open_workers(executor) as workers:
+        plan = Plan(
+            family, crystal, theta, scale, kelvin, wanted, composition, chosen, generator,
+            workers, PieceCounter(progress),
+        )  # fmt: skip
+        rungs = rung_coordinates(wanted, crystal.graph.n_sites, plan.pull)
+        order = pilot_order(plan, rungs)
+        ratios, judged = plan.ratios(rungs), np.searchsorted(rungs, wanted)
+        values, numbers = simulate_ladders(
+            family, crystal, order.modes, theta, ratios, chosen, generator, needed=judged,
+            composition=plan.composition, workers=workers, progress=plan.counter,
+        )  # fmt: skip
+        found = locate_transition(plan, order, rungs) if transition else None
     here = {name: values[name] for name in wanted_names}
     at_k = None
     if snapshot_temperature is not None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physlearn.checks import CREDIBLE_MASS, InputError
 from physlearn.records import WallTrack
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["WallForecast", "WallFuture"]
 
@@ -50,6 +51,9 @@ class WallFuture:
     steady: Floats
     seen: tuple[float, float]
     lost: int
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def at(self, values: Floats, place: Floats) -> Floats:
         """Interpolate nodes (..., n_nodes) to places (n,), shape (..., n)."""
@@ -116,6 +120,9 @@ class WallForecast:
     futures: tuple[WallFuture, ...]
     shift_error: float
     unit: str
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def walls(self) -> list[int]:

@@ -25,6 +25,7 @@ from physlearn.lattice_models.hamiltonians.energy_terms import (
     check_hamiltonian,
 )
 from physlearn.records import LatticeSnapshots, SiteGraph
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ExactThermodynamics", "draw_exact_snapshots", "exact_thermodynamics"]
 
@@ -61,6 +62,9 @@ class ExactThermodynamics:
     energy_variance: float
     magnetization: float
     magnetization_variance: float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 class _Table(NamedTuple):

@@ -15,6 +15,7 @@ from physlearn.lattice_models.hamiltonians.energy_terms import (
     check_hamiltonian,
 )
 from physlearn.records import SiteGraph
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["ExactEnsemble", "exact_enumeration"]
 
@@ -61,6 +62,9 @@ class ExactEnsemble:
     pair_means: NDArray[np.float64]
     energies: NDArray[np.float64]
     site_probabilities: NDArray[np.float64]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def average(self, values: ArrayLike) -> float:
         """Return the mean of a quantity given for every state, shape (q ** n_sites,)."""

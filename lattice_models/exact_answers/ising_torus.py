@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["IsingTorus", "ising_energy_levels", "kaufman_torus"]
 
@@ -50,6 +51,9 @@ class IsingTorus:
     log_partition: float
     energy: float
     energy_variance: float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def n_sites(self) -> int:

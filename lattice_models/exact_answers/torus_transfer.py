@@ -18,6 +18,7 @@ from physlearn.lattice_models.exact_answers.transfer_matrix import (
     widest,
 )
 from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["TorusEnsemble", "torus_ensemble", "torus_magnetization_distribution"]
 
@@ -58,6 +59,9 @@ class TorusEnsemble:
     energy: float
     energy_variance: float
     magnetization_moments: tuple[float, float, float, float]
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     @property
     def n_sites(self) -> int:

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from physlearn.checks import InputError, check_choice
 from physlearn.lattice_models.graphs.regular_lattices import square_lattice
 from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian, check_hamiltonian
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["InfiniteStrip", "strip_free_energy"]
 
@@ -62,6 +63,9 @@ class InfiniteStrip:
     energy: float
     magnetization: float
     correlation_length: float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 class StripBonds(NamedTuple):

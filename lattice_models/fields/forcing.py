@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_array, check_positive
+from physlearn.checks import InputError, as_generator, check_array, check_count, check_positive
+from physlearn.option_fields import check_fields
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["FieldDrive", "Pinning", "random_pinning"]
 
@@ -43,6 +45,9 @@ class FieldDrive:
     waveform: float | ArrayLike | Callable[[Floats], ArrayLike] = 1.0
     profile: ArrayLike | None = None
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         if not callable(self.waveform):
             wave = check_array("waveform", self.waveform).copy()
@@ -61,9 +66,11 @@ class FieldDrive:
                 )
             shape.flags.writeable = False
             object.__setattr__(self, "profile", shape)
+        check_fields(self)
 
     def values(self, times: Floats, interval: int) -> Floats:
         """Return the waveform at times that lie in one interval between frames."""
+        times = check_array("times", times, allow_empty=True)
         if callable(self.waveform):
             found = check_array("waveform's values", self.waveform(times))
             if found.shape not in ((), times.shape):
@@ -73,7 +80,13 @@ class FieldDrive:
                 )
             return np.broadcast_to(found, times.shape).astype(float)
         wave = np.asarray(self.waveform, dtype=float)
-        return np.full(times.shape, wave if wave.ndim == 0 else wave[interval])
+        if wave.ndim == 0:
+            return np.full(times.shape, wave)
+        if check_count("interval", interval, 0) >= len(wave):
+            raise InputError(
+                f"interval must be below {len(wave)}, the length of waveform; got {interval}."
+            )
+        return np.full(times.shape, wave[interval])
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +115,9 @@ class Pinning:
 
     field: ArrayLike | None = None
     softening: ArrayLike | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         for name, dimensions in (("field", (2, 3)), ("softening", (2,))):

@@ -27,16 +27,18 @@ from physlearn.lattice_models.fields.problem import FieldProblem, StepPlan, coun
 from physlearn.lattice_models.fields.settings import FieldSettings
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.long_run import LongRun
+from physlearn.records.shown import full_text
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from physlearn.lattice_models.fields.cuda_stepper import CudaScalarSteps
     from physlearn.lattice_models.fields.spectral_stepper import SpectralSteps
 
 __all__ = ["simulate_ginzburg_landau"]
 
 Floats = NDArray[np.float64]
-Steps: TypeAlias = "ScalarSteps | VectorSteps | SpectralSteps"
+Steps: TypeAlias = "ScalarSteps | VectorSteps | SpectralSteps | CudaScalarSteps"
 DriveLike = FieldDrive | ArrayLike | Callable[[float], ArrayLike] | None
 WAVE_SAMPLES = 64  # per interval, to know how strong a drive becomes
 TOO_LARGE = 1e3  # times the range of P
@@ -169,15 +171,15 @@ def simulate_ginzburg_landau(
         forced=forcing.is_local or problem.thermal_energy > 0, time_step=time_step,
     )  # fmt: skip
     generator, seed = as_generator(rng)
-    steps = _make_steps(problem, plan, order, seed_words(generator, (2,)))
+    steps = _make_steps(problem, plan, order, seed_words(generator, (2,)), chosen.backend)
     counts, uneven = count_steps(
         np.diff(times), plan.time_step,
         keeps_noise=plan.method == "explicit" and problem.thermal_energy > 0,
     )  # fmt: skip
     with LongRun(
         int(counts.sum()), progress=progress, checkpoint=checkpoint,
-        arguments={"problem": repr(problem), "plan": repr(plan), "start": order, "times": times,
-                   "seed": seed, "waves": waves, **_named_maps(forcing)},
+        arguments={"problem": full_text(problem), "plan": full_text(plan), "start": order,
+                   "times": times, "seed": seed, "waves": waves, **_named_maps(forcing)},
     ) as run:  # fmt: skip
         frames, n_done = _run(run, steps, plan, forcing, times, counts, order)
         stopped = run.finish(n_done, times.size, "frames")
@@ -245,9 +247,18 @@ def _sampled_waves(forcing: Forcing, times: Floats) -> Floats:
 
 
 def _make_steps(
-    problem: FieldProblem, plan: StepPlan, order: Floats, words: NDArray[np.uint64]
+    problem: FieldProblem, plan: StepPlan, order: Floats, words: NDArray[np.uint64], backend: str
 ) -> Steps:
     """Return the stepper of the plan."""
+    if backend == "cuda":
+        # the CUDA target takes a while to load, and few machines have one
+        from physlearn.lattice_models.fields.cuda_stepper import CudaScalarSteps
+
+        if plan.method != "explicit":
+            raise InputError(
+                f"method must be 'explicit' with settings.backend='cuda'; got {plan.method!r}."
+            )
+        return CudaScalarSteps(problem, order, words)
     if plan.method == "spectral":
         # scipy's transforms take a while to load and explicit steps do without
         from physlearn.lattice_models.fields.spectral_stepper import SpectralSteps

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, check_positive
+from physlearn.checks import InputError, check_array, check_positive
 from physlearn.lattice_models.fields.potentials import LandauPotential, VectorLandauPotential
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["DepolarizationEnergy", "ElasticEnergy", "ThinFilmDepolarization"]
 
@@ -39,6 +40,9 @@ class DepolarizationEnergy:
     """
 
     strength: float
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strength", check_positive("strength", self.strength))
@@ -75,6 +79,9 @@ class ThinFilmDepolarization:
     strength: float
     thickness: float
     mean_is_screened: bool = False
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strength", check_positive("strength", self.strength))
@@ -129,6 +136,9 @@ class ElasticEnergy:
     q_xy: float = 0.0
     clamped: bool = True
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         for name in ("c11", "c12", "c44", "q_xx", "q_yy", "q_xy"):
             value = getattr(self, name)
@@ -146,6 +156,7 @@ class ElasticEnergy:
 
     def form(self, k_x: Floats, k_y: Floats) -> Floats:
         """Return B for wave vectors of any length; k = 0 gives the mean strain's term."""
+        k_x, k_y = check_array("k_x", k_x), check_array("k_y", k_y)
         length = np.hypot(k_x, k_y)
         safe = np.where(length > 0, length, 1.0)
         n_x, n_y = k_x / safe, k_y / safe

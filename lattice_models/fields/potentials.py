@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["LandauPotential", "VectorLandauPotential"]
 
@@ -79,6 +80,9 @@ class LandauPotential:
     kappa_x: float = 1.0
     kappa_y: float = 1.0
     kappa_xy: float = 0.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         _check_numbers(self, ("kappa_x", "kappa_y"))
@@ -198,6 +202,9 @@ class VectorLandauPotential:
     g12: float = 0.0
     g44: float = 1.0
     g44m: float = 0.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         _check_numbers(self, ("g11", "g44", "g44m"))

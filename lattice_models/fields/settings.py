@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from physlearn.checks import check_choice
+from physlearn.lattice_models.cuda_device import BACKENDS
+from physlearn.option_fields import check_fields
 from physlearn.records.atoms import LENGTH_UNITS
 from physlearn.records.trajectory import TIME_UNITS
 
@@ -13,7 +15,7 @@ __all__ = ["FieldSettings"]
 
 @dataclass(frozen=True)
 class FieldSettings:
-    """Edges, precision and units of `simulate_ginzburg_landau`.
+    """Edges, precision, units and device of `simulate_ginzburg_landau`.
 
     Attributes
     ----------
@@ -28,11 +30,14 @@ class FieldSettings:
         Of ``frame_times``: s, frame or reduced.
     order_unit
         Of the order parameter, e.g. ``C/m^2``; ``1`` for a dimensionless one.
+    backend
+        ``cpu``, or ``cuda``: an NVIDIA GPU, for explicit steps of a scalar without noise and
+        pinning.
 
     Raises
     ------
     InputError
-        For an unknown boundary, precision or unit.
+        For an unknown boundary, precision, unit or backend.
 
     Examples
     --------
@@ -45,9 +50,12 @@ class FieldSettings:
     length_unit: str = "pixel"
     time_unit: str = "reduced"
     order_unit: str = "1"
+    backend: str = "cpu"
 
     def __post_init__(self) -> None:
         check_choice("boundary", self.boundary, ("periodic", "no_flux"))
         check_choice("precision", self.precision, ("float64", "float32"))
         check_choice("length_unit", self.length_unit, tuple(LENGTH_UNITS))
         check_choice("time_unit", self.time_unit, tuple(TIME_UNITS))
+        check_choice("backend", self.backend, BACKENDS)
+        check_fields(self)

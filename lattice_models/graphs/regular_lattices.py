@@ -300,5 +300,10 @@ def _shell_steps(basis: Float, motif: Float, n_shells: int) -> list[Steps]:
 def merge_bonds(ends: Int, n_sites: int) -> tuple[Int, Int]:
     """Return each bond once, lower site first, and how often it came; ``ends`` is (2, n)."""
     keys = np.minimum(ends[0], ends[1]) * n_sites + np.maximum(ends[0], ends[1])
-    unique, counts = np.unique(keys, return_counts=True)
-    return np.stack(np.divmod(unique, n_sites), axis=1), counts
+    keys.sort(kind="stable")  # which takes crystals' long ascending runs as they are
+    counts = np.ones(len(keys), np.int64)
+    if np.any(keys[1:] == keys[:-1]):
+        keys, counts = np.unique(keys, return_counts=True)
+    pairs = np.empty((len(keys), 2), np.int64)
+    np.divmod(keys, n_sites, out=(pairs[:, 0], pairs[:, 1]))
+    return pairs, counts

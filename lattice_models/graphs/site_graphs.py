@@ -15,6 +15,7 @@ from physlearn.lattice_models.graphs.regular_lattices import (
     square_lattice,
     triangular_lattice,
 )
+from physlearn.lattice_models.graphs.site_rows import site_rows
 from physlearn.records import SiteGraph
 
 if TYPE_CHECKING:
@@ -61,22 +62,15 @@ def bond_table(graph: SiteGraph, n_shells: int | None = None) -> BondTable:
     >>> bond_table(square_lattice((4, 4))).start[:3].tolist()
     [0, 4, 8]
     """
-    keep = np.arange(len(graph.edges))
-    if n_shells is not None:
-        keep = keep[graph.shell < n_shells]
-    edges, shell, count = graph.edges[keep], graph.shell[keep], graph.multiplicity[keep]
-    site = np.concatenate([edges[:, 0], edges[:, 1]])
-    order = np.argsort(site, kind="stable")
-    start = np.zeros(graph.n_sites + 1, np.int64)
-    np.cumsum(np.bincount(site, minlength=graph.n_sites), out=start[1:])
-    other = np.concatenate([edges[:, 1], edges[:, 0]])
-    return BondTable(
-        start,
-        other[order].astype(np.int32),
-        np.concatenate([shell, shell])[order].astype(np.int32),
-        np.concatenate([count, count])[order].astype(np.int32),
-        np.concatenate([keep, keep])[order].astype(np.int32),
-    )
+    edges = graph.edges
+    if n_shells is None or n_shells >= graph.n_shells:
+        start, neighbour, edge = site_rows(edges, graph.n_sites)
+    else:
+        keep = np.flatnonzero(graph.shell < n_shells).astype(np.int32)
+        start, neighbour, edge = site_rows(edges[keep], graph.n_sites)
+        edge = keep[edge]
+    shell, count = (one.astype(np.int32)[edge] for one in (graph.shell, graph.multiplicity))
+    return BondTable(start, neighbour, shell, count, edge)
 
 
 def site_graph_from_positions(

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.lattice_models.graphs.site_rows import site_rows
 from physlearn.lattice_models.graphs.triplets import find_triplets
 from physlearn.records import SiteGraph
+from physlearn.records.storage import short_repr
 
 __all__ = ["EnergyTerms", "Hamiltonian", "energy_of_codes", "make_terms", "state_codes"]
 
@@ -66,6 +68,9 @@ class EnergyTerms(NamedTuple):
     triplet_energy: Float
     triplet_start: NDArray[np.int64]
     triplet_entry: NDArray[np.int32]
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 class Hamiltonian(Protocol):
@@ -147,21 +152,26 @@ def make_terms(
     >>> make_terms(pair, (0, 1), [0.0, 1.0], [[[0.0, 2.0], [2.0, 0.0]]]).weight.tolist()
     [1.0, 1.0]
     """
-    values = np.array(list(state_values), np.int8)
+    values = check_array("state_values", list(state_values), ndim=1, dtype=np.int8)
     n_sites, q = check_graph(graph).n_sites, len(values)
     # copies: kernels would compile anew for the read-only arrays of a record
-    pairs = np.array(pair_energy, np.float64).reshape(-1, q, q)
+    pairs = np.array(_no_nan("pair_energy", pair_energy))
+    if pairs.size and pairs.shape[-2:] != (q, q):
+        raise InputError(
+            f"pair_energy must have one {q} x {q} table for every shell, got shape {pairs.shape}."
+        )
+    pairs = pairs.reshape(-1, q, q)
     check_shells(graph, len(pairs))
-    sites = np.asarray(site_energy, np.float64)
+    sites = _no_nan("site_energy", site_energy)
     if sites.shape not in ((q,), (n_sites, q)):
         raise InputError(
             f"site energies (the field) must be alike on all sites or have one row for each of the "
             f"{n_sites} sites of the graph, got shape {sites.shape}."
         )
-    keep = graph.shell < len(pairs)
+    felt = graph.shell < len(pairs)
+    keep: slice | NDArray[np.bool_] = slice(None) if felt.all() else felt
     strength = graph.multiplicity * check_bonds(graph, bonds)
-    ends = graph.edges[keep]
-    start, order = _rows(np.concatenate([ends[:, 0], ends[:, 1]]), n_sites)
+    start, neighbour, bond = site_rows(graph.edges[keep], n_sites)
     rows, kinds, tables = [np.empty((0, 3), np.int32)], [np.empty(0, np.int32)], []
     for number, (motif, table) in enumerate((triplets or {}).items()):
         found = find_triplets(graph, motif)
@@ -175,9 +185,9 @@ def make_terms(
         np.array(np.broadcast_to(sites, (n_sites, q)), order="C"),
         pairs,
         start,
-        np.concatenate([ends[:, 1], ends[:, 0]])[order].astype(np.int32),
-        np.tile(graph.shell[keep], 2)[order].astype(np.int32),
-        np.tile(strength[keep], 2)[order].astype(np.float64),
+        neighbour,
+        graph.shell[keep].astype(np.int32)[bond],
+        strength[keep].astype(np.float64)[bond],
         members,
         np.concatenate(kinds),
         np.array(tables, np.float64).reshape(-1, q, q, q),
@@ -219,6 +229,15 @@ def check_hamiltonian(hamiltonian: Hamiltonian) -> Hamiltonian:
     return hamiltonian
 
 
+def _no_nan(name: str, energies: ArrayLike) -> Float:
+    """Return energies as an array; infinite ones forbid a state."""
+    array: Float = check_array(name, energies, finite=False, allow_empty=True)
+    if np.isnan(array).any():
+        where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
+        raise InputError(f"{name} must not hold NaN; found one at index {where}.")
+    return array
+
+
 def check_shells(graph: SiteGraph, n_shells: int, name: str = "couplings") -> None:
     """Refuse energies for more shells than the graph has."""
     if n_shells > graph.n_shells:
@@ -233,6 +252,7 @@ def check_bonds(graph: SiteGraph, bonds: NDArray[np.float64] | None) -> NDArray[
     n_edges = len(graph.edges)
     if bonds is None:
         return np.ones(n_edges)
+    bonds = check_array("bonds", bonds, allow_empty=True)
     if bonds.shape != (n_edges,):
         raise InputError(
             f"bonds must have one strength for each of the {n_edges} edges of the graph, "

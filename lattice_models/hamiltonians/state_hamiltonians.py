@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +30,7 @@ from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import (
     fixed_couplings,
 )
 from physlearn.records import SiteGraph
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["BlumeCapel", "Clock", "PairHamiltonian", "Potts"]
 
@@ -98,6 +100,16 @@ class BlumeCapel:
     _: KW_ONLY
     bonds: NDArray[np.float64] | None = None
 
+    if TYPE_CHECKING:  # lists are taken and become arrays
+
+        def __init__(
+            self, couplings: ArrayLike, crystal_field: ArrayLike, field: ArrayLike = 0.0, *,
+            bonds: ArrayLike | None = None,
+        ) -> None: ...  # fmt: skip
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "couplings", fixed_couplings("couplings", self.couplings))
         for name in ("crystal_field", "field"):
@@ -162,6 +174,16 @@ class Potts:
     _: KW_ONLY
     bonds: NDArray[np.float64] | None = None
 
+    if TYPE_CHECKING:  # lists are taken and become arrays
+
+        def __init__(
+            self, n_states: int, couplings: ArrayLike, field: ArrayLike | None = None, *,
+            bonds: ArrayLike | None = None,
+        ) -> None: ...  # fmt: skip
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         q = check_n_states(self.n_states)
         object.__setattr__(self, "n_states", q)
@@ -224,6 +246,16 @@ class Clock:
     field: NDArray[np.float64] | float = 0.0
     _: KW_ONLY
     bonds: NDArray[np.float64] | None = None
+
+    if TYPE_CHECKING:  # lists are taken and become arrays
+
+        def __init__(
+            self, n_states: int, couplings: ArrayLike, field: ArrayLike = 0.0, *,
+            bonds: ArrayLike | None = None,
+        ) -> None: ...  # fmt: skip
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_states", check_n_states(self.n_states))
@@ -291,6 +323,9 @@ class PairHamiltonian:
     state_values: tuple[int, ...] = ()
     bonds: NDArray[np.float64] | None = None
     triplets: Tables = ()
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         pairs = np.array(check_array("pair_energies", self.pair_energies, ndim=3))

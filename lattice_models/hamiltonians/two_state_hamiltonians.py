@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,7 @@ from physlearn.lattice_models.hamiltonians.energy_terms import (
     state_codes,
 )
 from physlearn.records import SiteGraph
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Ising", "LatticeGas", "coupling_from_bond_energy", "spin_glass"]
 
@@ -131,6 +133,16 @@ class Ising:
     _: KW_ONLY
     bonds: NDArray[np.float64] | None = None
     triplets: Triplets = ()
+
+    if TYPE_CHECKING:  # lists are taken and become arrays
+
+        def __init__(
+            self, couplings: ArrayLike, field: ArrayLike = 0.0, *,
+            bonds: ArrayLike | None = None, triplets: Triplets = (),
+        ) -> None: ...  # fmt: skip
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "couplings", fixed_couplings("couplings", self.couplings))
@@ -294,6 +306,16 @@ class LatticeGas:
     _: KW_ONLY
     bonds: NDArray[np.float64] | None = None
     triplets: Triplets = ()
+
+    if TYPE_CHECKING:  # lists are taken and become arrays
+
+        def __init__(
+            self, interactions: ArrayLike, chemical_potential: ArrayLike = 0.0, *,
+            bonds: ArrayLike | None = None, triplets: Triplets = (),
+        ) -> None: ...  # fmt: skip
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "interactions", fixed_couplings("interactions", self.interactions))

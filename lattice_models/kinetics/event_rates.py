@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
 from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "BOLTZMANN_EV_PER_KELVIN",
@@ -78,6 +80,16 @@ class BeamSchedule:
     dose_rate_per_angstrom2_s: NDArray[np.float64]
     start_times_s: NDArray[np.float64] = (0.0,)  # type: ignore[assignment]
     period_s: float | None = None
+
+    if TYPE_CHECKING:  # lists are taken and become arrays
+
+        def __init__(
+            self, dose_rate_per_angstrom2_s: ArrayLike, start_times_s: ArrayLike = (0.0,),
+            period_s: float | None = None,
+        ) -> None: ...  # fmt: skip
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         dose = check_array(
@@ -163,6 +175,9 @@ class HopRates:
     hamiltonian: Hamiltonian | None = None
     vacant_state: int = 0
     beam_cross_section_angstrom2: float | Mapping[int, float] = 0.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_positive("temperature_kelvin", self.temperature_kelvin)
@@ -272,6 +287,9 @@ class Transformation:
     neighbour_state: int | None = None
     neighbour_factors: tuple[float, ...] = ()
     name: str = "transformation"
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_state("from_state", self.from_state)

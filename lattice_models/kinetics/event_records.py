@@ -15,6 +15,7 @@ from physlearn.lattice_models.kinetics.event_rates import Transformation
 from physlearn.lattice_models.kinetics.event_run import EventRun, Frames
 from physlearn.lattice_models.kinetics.event_tables import EventLog
 from physlearn.records import LatticeSnapshots, SiteGraph, Trajectory
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = [
     "HopHistory", "TransformationHistory", "make_change_events", "make_hop_events",
@@ -52,6 +53,9 @@ class HopHistory:
     snapshots: LatticeSnapshots
     events: pd.DataFrame
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TransformationHistory:
@@ -77,6 +81,9 @@ class TransformationHistory:
 
     snapshots: LatticeSnapshots
     events: pd.DataFrame
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
 
 def make_trajectory(run: EventRun, frames: Frames, graph: SiteGraph, unwrap: bool) -> Trajectory:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["HarmonicTrap"]
 
@@ -38,6 +39,9 @@ class HarmonicTrap:
 
     stiffness: ArrayLike = 1.0
     center: ArrayLike | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         stiffness = check_array("stiffness", self.stiffness, minimum=0.0)

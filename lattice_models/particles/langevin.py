@@ -22,6 +22,7 @@ from physlearn.lattice_models.particles.start_checks import check_no_overlap, ch
 from physlearn.lattice_models.particles.system import ParticleSystem
 from physlearn.long_run import LongRun
 from physlearn.records import Trajectory
+from physlearn.records.shown import full_text
 
 __all__ = ["simulate_langevin"]
 
@@ -133,7 +134,7 @@ def simulate_langevin(
         time_unit="reduced",
         cell=particles.cell,
         metadata={
-            "potential": repr(potential), "dynamics": dynamics, "scheme": scheme,
+            "potential": full_text(potential), "dynamics": dynamics, "scheme": scheme,
             "time_step": time_step, "temperature": temperature, "seed": seed,
             **mover.energies(dynamics != "overdamped"), **codes,
         },

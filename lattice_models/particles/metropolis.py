@@ -17,6 +17,7 @@ from physlearn.lattice_models.particles.start_checks import check_no_overlap
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.long_run import LongRun
 from physlearn.records import AtomicConfiguration
+from physlearn.records.shown import full_text
 
 __all__ = ["MetropolisSettings", "sample_positions"]
 
@@ -140,7 +141,7 @@ def sample_positions(
     with LongRun(total, progress=progress, checkpoint=checkpoint, arguments=identity) as run:
         samples, warnings = _samples(run, walk, n_samples, sweeps_between, chosen)
     metadata = {
-        "potential": repr(potential), "temperature": temperature, "seed": seed,
+        "potential": full_text(potential), "temperature": temperature, "seed": seed,
         "displacement": float(walk.numbers[1]), "acceptance": walk.acceptance,
     }  # fmt: skip
     species = particles.species if particles.species.any() else None

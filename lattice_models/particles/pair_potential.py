@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["PairPotential"]
 
@@ -38,6 +39,9 @@ class PairPotential:
     cutoff: float | None = field(default=None, kw_only=True)
     truncation: str = field(default="shift", kw_only=True)
     switch_start: float | None = field(default=None, kw_only=True)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_choice("truncation", self.truncation, TRUNCATIONS)

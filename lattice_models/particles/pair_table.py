@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_count
 from physlearn.lattice_models.particles.pair_potential import PairPotential
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["PairTable"]
 
@@ -36,6 +37,9 @@ class PairTable:
 
     potentials: Mapping[tuple[int, int], PairPotential]
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         known: dict[tuple[int, int], PairPotential] = {}
         for (a, b), potential in self.potentials.items():
@@ -57,5 +61,10 @@ class PairTable:
         return 1 + max((b for _, b in self.potentials), default=-1)
 
     def of(self, a: int, b: int) -> PairPotential:
-        """Return the potential between two species."""
-        return self.potentials[min(a, b), max(a, b)]
+        """Return the potential between two species, by their codes 0 ... q - 1."""
+        first, second = check_count("a", a, 0), check_count("b", b, 0)
+        if max(first, second) >= self.n_species:
+            raise InputError(
+                f"a and b must be species codes below {self.n_species}; got {first} and {second}."
+            )
+        return self.potentials[min(first, second), max(first, second)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from physlearn.checks import InputError, check_positive
 from physlearn.lattice_models.particles.pair_potential import Derivatives, Float, PairPotential
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["InversePower", "LennardJones", "Morse", "StillingerWeberPair", "Yukawa"]
 
@@ -36,6 +37,9 @@ class LennardJones(PairPotential):
 
     depth: float = 1.0
     diameter: float = 1.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         check_positive("depth", self.depth)
@@ -83,6 +87,9 @@ class Morse(PairPotential):
     steepness: float = 6.0
     minimum: float = 1.0
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         for name in ("depth", "steepness", "minimum"):
             check_positive(name, getattr(self, name))
@@ -124,6 +131,9 @@ class Yukawa(PairPotential):
 
     strength: float = 1.0
     screening_length: float = 1.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         _check_strength(self.strength)
@@ -169,6 +179,9 @@ class InversePower(PairPotential):
     strength: float = 1.0
     diameter: float = 1.0
     exponent: float = 12.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         _check_strength(self.strength)
@@ -220,6 +233,9 @@ class StillingerWeberPair(PairPotential):
     factor_b: float = 0.6022245584
     exponent_p: float = 4.0
     exponent_q: float = 0.0
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         for name in ("strength", "diameter", "factor_a", "factor_b", "exponent_p"):

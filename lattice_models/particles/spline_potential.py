@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
 from physlearn.lattice_models.particles.pair_potential import Derivatives, PairPotential
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["SplinePotential"]
 
@@ -45,6 +46,9 @@ class SplinePotential(PairPotential):
 
     knots: ArrayLike
     values: ArrayLike
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         knots = check_array("knots", self.knots, ndim=1)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_positive
+from physlearn.checks import InputError, check_array, check_positive
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["StillingerWeberAngle"]
 
@@ -50,6 +51,9 @@ class StillingerWeberAngle:
     decay_length: float = 1.2
     cutoff: float = 1.8
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def __post_init__(self) -> None:
         if not np.isfinite(self.strength) or self.strength == 0.0:
             raise InputError(f"strength must be a finite number other than 0; got {self.strength}.")
@@ -61,10 +65,10 @@ class StillingerWeberAngle:
     def value(self, first: ArrayLike, second: ArrayLike, cosine: ArrayLike) -> Float:
         """Return the energy of one angle between bonds of two lengths, from its cosine."""
         ends = np.ones(())
-        for r in (np.asarray(first, dtype=float), np.asarray(second, dtype=float)):
+        for r in (check_array("first", first), check_array("second", second)):
             gap = np.minimum(r - self.cutoff, -1e-3 * self.decay_length)
             ends = ends * np.where(r < self.cutoff, np.exp(self.decay_length / gap), 0.0)
-        return np.asarray(self.strength * (np.asarray(cosine) - self.cosine) ** 2 * ends)
+        return np.asarray(self.strength * (check_array("cosine", cosine) - self.cosine) ** 2 * ends)
 
     def encoded(self) -> Float:
         """Return the four numbers that the kernels read."""

@@ -18,6 +18,7 @@ from physlearn.lattice_models.replicas.pair_replica_kernels import (
 )
 from physlearn.lattice_models.replicas.replica_layout import LARGEST_GROUP, checked_sites
 from physlearn.records import SiteGraph
+from physlearn.records.storage import short_repr
 
 __all__ = ["Replicas", "pair_sums"]
 
@@ -88,6 +89,8 @@ class Replicas:
     >>> copies.statistics().shape
     (8, 2)
     """
+
+    __repr__ = short_repr
 
     def __init__(
         self,

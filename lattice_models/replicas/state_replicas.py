@@ -24,6 +24,7 @@ from physlearn.lattice_models.replicas.state_replica_kernels import (
 )
 from physlearn.lattice_models.replicas.state_score_kernels import state_scores
 from physlearn.records import SiteGraph
+from physlearn.records.storage import short_repr
 
 __all__ = ["StateReplicas"]
 
@@ -80,6 +81,8 @@ class StateReplicas:
     >>> copies.states.shape, copies.statistics()[0].shape
     ((16, 8), (8, 3))
     """
+
+    __repr__ = short_repr
 
     def __init__(
         self,

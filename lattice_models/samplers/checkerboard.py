@@ -16,6 +16,7 @@ from physlearn.lattice_models.samplers.checkerboard_kernels import (
     checkerboard_half_sweep,
     checkerboard_sweeps,
 )
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import Ising, LatticeGas
@@ -85,6 +86,8 @@ class CheckerboardIsing:
     >>> lattice.states().shape
     (4096,)
     """
+
+    __repr__ = short_repr
 
     def __init__(
         self,

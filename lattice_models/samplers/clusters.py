@@ -24,6 +24,7 @@ from physlearn.lattice_models.samplers.cluster_kernels import (
 )
 from physlearn.lattice_models.samplers.cluster_tables import cluster_tables
 from physlearn.records import SiteGraph
+from physlearn.records.storage import short_repr
 
 __all__ = [
     "SwendsenWangEngine", "WolffEngine", "make_swendsen_wang_engine", "make_wolff_engine",
@@ -35,6 +36,8 @@ PILOT_SWEEPS = 64
 
 class _ClusterEngine:
     """States, tables and random state that both engines hold."""
+
+    __repr__ = short_repr
 
     def __init__(
         self,

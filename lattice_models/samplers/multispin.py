@@ -22,12 +22,13 @@ from physlearn.lattice_models.samplers.multispin_kernels import (
     multispin_heat_bath_sweeps,
     multispin_metropolis_sweeps,
 )
+from physlearn.records.storage import short_repr
 
 if TYPE_CHECKING:
     from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import Ising, LatticeGas
     from physlearn.records import SiteGraph
 
-__all__ = ["MultispinIsing", "binary_places", "make_multispin_engine"]
+__all__ = ["MultispinIsing", "binary_places", "make_multispin_engine", "unpack_colours"]
 
 UInt64 = NDArray[np.uint64]
 BITS = 64
@@ -81,6 +82,8 @@ class MultispinIsing:
     >>> lattice.method, lattice.states().shape
     ('metropolis', (16384,))
     """
+
+    __repr__ = short_repr
 
     def __init__(
         self,
@@ -140,16 +143,10 @@ class MultispinIsing:
 
     def states(self) -> NDArray[np.int8]:
         """Return the states -1 and +1, shape (n_sites,), site row * columns + column."""
-        rows, columns = self.shape if self._upright else self.shape[::-1]
-        layers = np.empty((BITS, rows // BITS, columns), np.int8)
-        for colour, words, up in ((0, self._even, 1), (1, self._odd, self._odd_up)):
-            for parity in (0, 1):
-                inner = np.ascontiguousarray(words[1 + parity : -1 : 2, 1:-1, None], "<u8")
-                ones = np.unpackbits(inner.view(np.uint8), axis=-1, bitorder="little")
-                here = layers[:, parity::2, (parity + colour) % 2 :: 2]
-                here[:] = ones.transpose(2, 0, 1)
-                here[:] = up * (2 * here - 1)
-        grid = layers.reshape(rows, columns)
+        torus = self.shape if self._upright else self.shape[::-1]
+        # odd sites that stand turned over are turned back
+        odd = self._odd if self._odd_up == 1 else ~self._odd
+        grid = unpack_colours(self._even, odd, torus)
         return np.ascontiguousarray(grid if self._upright else grid.T).ravel()
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -160,6 +157,21 @@ class MultispinIsing:
         """Go back to what ``arrays`` returned."""
         for name, array in (("even", self._even), ("odd", self._odd), ("lanes", self._lanes)):
             array[:] = arrays[name]
+
+
+def unpack_colours(even: UInt64, odd: UInt64, torus: tuple[int, int]) -> NDArray[np.int8]:
+    """Return states -1 and +1, shape ``torus``, of both colours' words with their rims."""
+    height = torus[0] // BITS
+    out = np.empty(torus, np.int8)
+    for bit in range(BITS):
+        strip = out[bit * height : (bit + 1) * height]
+        for colour, words in enumerate((even, odd)):
+            for parity in (0, 1):
+                here = words[1 + parity : -1 : 2, 1:-1] >> np.uint64(bit)
+                strip[parity::2, (parity + colour) % 2 :: 2] = (here & np.uint64(1)).astype(np.int8)
+    out *= 2
+    out -= 1
+    return out
 
 
 def make_multispin_engine(

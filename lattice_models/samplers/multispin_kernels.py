@@ -31,6 +31,9 @@ ROTATE_A, ROTATE_B, SHIFT = np.uint64(24), np.uint64(37), np.uint64(16)
 BACK_A, BACK_B, HALF_WORD = np.uint64(40), np.uint64(27), np.uint64(32)
 ZERO, ONE, LAST = np.uint64(0), np.uint64(1), np.uint64(63)
 N_PLACES = 16
+PAIRS, NIBBLES = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)
+BYTES, EACH_BYTE = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
+TWO, FOUR, TOP_BYTE = np.uint64(2), np.uint64(4), np.uint64(56)
 
 
 @kernel
@@ -258,3 +261,63 @@ def multispin_heat_bath_sweeps(
         for i in range(1, even.shape[0] - 1):
             heat_bath_row(changing, fixed, i, 2 * ((i - 1 + colour) % 2), table, lanes)
         close_rim(changing)
+
+
+@kernel
+def held_heat_bath_sweeps(
+    even: UInt64,
+    odd: UInt64,
+    table: UInt64,
+    lanes: UInt64,
+    n_sweeps: int,
+    held: UInt64,
+    free: UInt64,
+) -> None:
+    """Draw every even site, then every odd one; those that are not free stay as ``held`` says.
+
+    ``held`` and ``free`` (ones where a site is drawn): both colours, shape (2, H + 2,
+    columns / 2 + 2). All sites use up the same random words as without any held.
+    """
+    n = even.shape[1] - 2
+    for half in range(2 * n_sweeps):
+        colour = half % 2
+        changing = odd if colour else even
+        fixed = even if colour else odd
+        for i in range(1, even.shape[0] - 1):
+            heat_bath_row(changing, fixed, i, 2 * ((i - 1 + colour) % 2), table, lanes)
+            here = changing[i, 1 : n + 1]
+            keep = held[colour, i, 1 : n + 1]
+            drawn = free[colour, i, 1 : n + 1]
+            for c in range(n):
+                here[c] = keep[c] ^ ((keep[c] ^ here[c]) & drawn[c])
+        close_rim(changing)
+
+
+@kernel
+def count_ones(word: Any) -> Any:
+    """Return how many bits of a word are one, by sums of ever wider fields."""
+    word = word - ((word >> ONE) & PAIRS)
+    word = (word & NIBBLES) + ((word >> TWO) & NIBBLES)
+    word = (word + (word >> FOUR)) & BYTES
+    return (word * EACH_BYTE) >> TOP_BYTE
+
+
+@kernel
+def multispin_sums(even: UInt64, odd: UInt64) -> Any:
+    """Return how many sites are one, and how many bonds join unlike sites."""
+    n = even.shape[1] - 2
+    ones = ZERO
+    unlike = ZERO
+    for i in range(1, even.shape[0] - 1):
+        shift = 2 * ((i - 1) % 2)
+        above = odd[i - 1, 1 : n + 1]
+        below = odd[i + 1, 1 : n + 1]
+        beside = odd[i, 1 : n + 1]
+        further = odd[i, shift : n + shift]
+        here = even[i, 1 : n + 1]
+        for c in range(n):
+            site = here[c]
+            ones += count_ones(site) + count_ones(beside[c])
+            unlike += count_ones(site ^ above[c]) + count_ones(site ^ below[c])
+            unlike += count_ones(site ^ beside[c]) + count_ones(site ^ further[c])
+    return np.int64(ones), np.int64(unlike)

@@ -74,8 +74,7 @@ def two_state_tables(
     if not np.all(np.isfinite(largest)):
         raise InputError("couplings and fields are too large: a local field overflows.")
     quantum = 2.0 ** max(np.ceil(np.log2(largest.max() or 1.0)) - EXACT_BITS, -1000.0)
-    sizes = np.abs(np.concatenate([field, bonds, strength]))
-    smallest = sizes[sizes > 0].min(initial=np.inf)
+    smallest = min(_smallest(one) for one in (field, bonds, strength))
     if quantum > COARSEST * max(1.0, smallest):
         raise InputError(
             f"hamiltonian must have strengths that fit double precision together; local fields up "
@@ -84,25 +83,34 @@ def two_state_tables(
         )
     field, bonds, strength = (quantum * np.round(v / quantum) for v in (field, bonds, strength))
     table = bond_table(graph)
-    used = bonds[table.edge] != 0.0
-    site = np.repeat(np.arange(n_sites), np.diff(table.start))[used]
+    neighbour, step, start = table.neighbour.view(np.uint32), 2.0 * bonds[table.edge], table.start
+    used = step != 0.0
+    if not used.all():
+        start = _starts(np.repeat(np.arange(n_sites), np.diff(start))[used], n_sites)
+        neighbour, step = neighbour[used], step[used]
     corners = members.T.ravel()
     order = np.argsort(corners, kind="stable")
     left, right = (np.concatenate(members.T[ends])[order] for ends in ([1, 0, 0], [2, 2, 1]))
     keep = slice(None) if counting else slice(0)
     return TwoStateTables(
-        _starts(site, n_sites),
-        table.neighbour[used].astype(np.uint32),
-        2.0 * bonds[table.edge][used],
+        start,
+        neighbour,
+        step,
         _starts(corners, n_sites),
         left.astype(np.uint32),
         right.astype(np.uint32),
         2.0 * np.tile(strength, 3)[order],
         table.start,
-        table.neighbour[keep].astype(np.uint32),
+        table.neighbour.view(np.uint32)[keep],
         (table.shell[keep] + 2).astype(np.uint32),
         table.times[keep].astype(np.float64),
     ), field
+
+
+def _smallest(values: Float) -> float:
+    """Return the smallest size that is not 0; infinity where all are."""
+    sizes = np.abs(values)
+    return float(sizes.min(initial=np.inf, where=sizes > 0))
 
 
 def _summed_strength(ising: Ising, graph: SiteGraph) -> Float:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["MbarEstimate", "mbar_estimate", "solve_partition"]
 
@@ -144,6 +145,9 @@ class MbarEstimate:
     shifts: Float
     blocks: NDArray[np.int64]
 
+    __repr__ = short_repr
+    _repr_html_ = html_table
+
     def log_partition(self, exponent: Float) -> tuple[float, float]:
         """Return log Z and its error for the log weight (K, n) of every sample, as given."""
         from scipy.special import logsumexp
@@ -218,6 +222,7 @@ def mbar_estimate(
             f"exponent must have shape (K, n, K): one log weight under each of {n_references} "
             f"references, got shape {given.shape}."
         )
+    known = check_array("anchor_log_partition", anchor_log_partition, shape=())
     if not 0 <= anchor < n_references:
         raise InputError(f"anchor must be a reference from 0 to {n_references - 1}; got {anchor}.")
     own = np.arange(n_references)
@@ -227,7 +232,7 @@ def mbar_estimate(
     flat = given.reshape(-1, n_references)
     log_partition, settled = solve_partition(flat, np.concatenate([[0.0], np.cumsum(steps)]))
     log_partition, shares, settled = _polish(flat, log_partition, settled)
-    log_partition = log_partition - log_partition[anchor] + anchor_log_partition
+    log_partition = log_partition - log_partition[anchor] + float(known)
     blocks = np.tile(np.arange(n_samples) * N_BLOCKS // n_samples, n_references)
     shifts = np.full((N_BLOCKS, n_references), np.nan)
     if n_samples >= N_BLOCKS:

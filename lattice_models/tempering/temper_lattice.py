@@ -28,6 +28,7 @@ from physlearn.lattice_models.tempering.tempering_engine import (
 )
 from physlearn.long_run import LongRun
 from physlearn.records import LatticeSnapshots, SiteGraph
+from physlearn.records.storage import html_table
 
 __all__ = ["TemperingResult", "temper_lattice"]
 
@@ -83,6 +84,8 @@ class TemperingResult:
     absolute: bool
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    _repr_html_ = html_table
 
     def __repr__(self) -> str:
         free = self.free_energies

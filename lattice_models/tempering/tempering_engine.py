@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_array
+from physlearn.checks import InputError, as_generator, check_array, check_positive
 from physlearn.lattice_models.hamiltonians.energy_terms import EnergyTerms, Hamiltonian, state_codes
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.lattice_models.tempering.tempering_kernels import (
@@ -281,7 +281,7 @@ def choose_ladder(
     """
     from scipy.special import erfcinv
 
-    if not 0.0 < acceptance < 1.0:
+    if check_positive("acceptance", acceptance) >= 1.0:
         raise InputError(f"acceptance must lie between 0 and 1; got {acceptance}.")
     check_factors([hottest, coldest])
     generator, _ = as_generator(rng)

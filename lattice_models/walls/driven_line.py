@@ -16,6 +16,7 @@ from physlearn.lattice_models.random_numbers import seed_words, ziggurat_tables
 from physlearn.lattice_models.walls.driven_line_kernels import line_steps
 from physlearn.lattice_models.walls.pinning import PinningLandscape
 from physlearn.long_run import LongRun
+from physlearn.option_fields import check_fields
 from physlearn.records import WallTrack
 
 __all__ = ["LineOptions", "line_energy", "simulate_wall"]
@@ -72,6 +73,7 @@ class LineOptions:
         check_positive("thermal_energy", self.thermal_energy, allow_zero=True)
         if self.time_step is not None:
             check_positive("time_step", self.time_step)
+        check_fields(self)
 
 
 def simulate_wall(
@@ -200,7 +202,7 @@ def line_energy(
     Raises
     ------
     InputError
-        For heights that do not fit the medium, or unknown ends.
+        For heights that do not fit the medium, unknown ends, or numbers that are not finite.
 
     Examples
     --------
@@ -209,6 +211,9 @@ def line_energy(
     """
     u = check_array("heights", heights)
     check_choice("ends", ends, ENDS)
+    check_positive("tension", tension, allow_zero=True)
+    check_positive("spacing", spacing)
+    check_array("drive", drive, shape=())
     _check_pinning(pinning)
     steps = np.diff(u, axis=-1)
     if ends == "periodic":

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, as_generator, check_array, check_positive
+from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["PinningLandscape", "random_landscape"]
 
@@ -47,6 +48,9 @@ class PinningLandscape:
     potential: Float
     period: float
     coefficients: Float = field(init=False, repr=False)
+
+    __repr__ = short_repr
+    _repr_html_ = html_table
 
     def __post_init__(self) -> None:
         values = check_array("potential", self.potential, ndim=2).copy()

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import BackendUnavailable, InputError, atomic_write, check_array, check_choice
+from physlearn.checks import InputError, check_array, check_choice
 from physlearn.records.storage import (
     arrays_of,
+    described,
     freeze,
     html_table,
-    load_dataset,
+    record_of,
     save_dataset,
     short_repr,
+    told,
 )
+from physlearn.whole_files import atomic_write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +181,7 @@ class AtomicConfiguration:
         return replace(self, **changes)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row an atom; standard deviations beside each fitted number."""
+        """Return one row an atom, standard deviations beside numbers; ``attrs`` hold the unit."""
         import pandas as pd
 
         d = self.dimension
@@ -199,7 +202,9 @@ class AtomicConfiguration:
         if self.species_log_likelihood is not None:
             for code in range(self.species_log_likelihood.shape[1]):
                 columns[f"log_likelihood_{code}"] = self.species_log_likelihood[:, code]
-        return pd.DataFrame(columns)
+        table = pd.DataFrame(columns)
+        table.attrs["unit"] = self.unit
+        return table
 
     def to_xarray(self) -> xr.Dataset:
         """Return the arrays as a dataset with dims atom, axis, axis_2 and species_code."""
@@ -223,14 +228,14 @@ class AtomicConfiguration:
             dataset["covariance_row"] = ("entry", entries.row.astype(np.int64))
             dataset["covariance_column"] = ("entry", entries.col.astype(np.int64))
             dataset["covariance_value"] = ("entry", entries.data)
-        return dataset
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything as netCDF (lossless; readable by any HDF5 tool)."""
         texts = {name: getattr(self, name) for name in TEXTS}
         if self.covariance is not None:
             texts["covariance_size"] = int(self.covariance.shape[0])
-        save_dataset(self.to_xarray(), path, "AtomicConfiguration", texts)
+        return described(dataset, "AtomicConfiguration", texts)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything as netCDF (lossless; readable by any HDF5 tool)."""
+        save_dataset(self.to_xarray(), path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AtomicConfiguration:
@@ -241,7 +246,12 @@ class AtomicConfiguration:
         InputError
             When the file holds something else.
         """
-        dataset, texts = load_dataset(path, "AtomicConfiguration")
+        return record_of(path, cls.from_xarray)
+
+    @classmethod
+    def from_xarray(cls, dataset: xr.Dataset) -> AtomicConfiguration:
+        """Return the record of what ``to_xarray`` made, without loss."""
+        texts = told(dataset, "AtomicConfiguration")
         size = texts.pop("covariance_size", None)
         values = arrays_of(dataset)
         if size is not None:
@@ -270,8 +280,10 @@ class AtomicConfiguration:
         return cls.from_pandas(pd.read_csv(path, comment="#"), unit=unit)
 
     @classmethod
-    def from_pandas(cls, frame: pd.DataFrame, unit: str = "pixel") -> AtomicConfiguration:
+    def from_pandas(cls, frame: pd.DataFrame, unit: str | None = None) -> AtomicConfiguration:
         """Return the record of a table with columns x, y (z) and any that ``to_pandas`` makes.
+
+        Without ``unit`` lengths are in that of ``frame.attrs``, or in pixels.
 
         Raises
         ------
@@ -309,7 +321,8 @@ class AtomicConfiguration:
         codes = [name for name in frame if str(name).startswith("log_likelihood_")]
         if codes:
             values["species_log_likelihood"] = frame[codes].to_numpy()
-        return cls(frame[axes].to_numpy(), unit=unit, **values)
+        given = unit if unit is not None else str(frame.attrs.get("unit", "pixel"))
+        return cls(frame[axes].to_numpy(), unit=given, **values)
 
     def to_xyz(self, path: str | os.PathLike[str]) -> None:
         """Write a plain XYZ file (symbol, x, y, z); pixels and reduced lengths as they are."""
@@ -335,6 +348,8 @@ class AtomicConfiguration:
     def to_ase(self) -> Any:
         """Return an ``ase.Atoms`` in angstrom; names that are no element become X.
 
+        Errors and what is known of each atom are arrays there, all else stands in ``info``.
+
         Raises
         ------
         BackendUnavailable
@@ -342,35 +357,20 @@ class AtomicConfiguration:
         InputError
             When the unit is pixel or reduced, which has no length in angstrom.
         """
-        ase = _import_ase()
-        if self.unit not in ANGSTROM_PER:
-            raise InputError(
-                f"unit must be a length for ASE (angstrom, nm, um); got {self.unit!r}."
-            )
-        scale = ANGSTROM_PER[self.unit]
-        full = np.zeros((self.n, 3))
-        full[:, : self.dimension] = self.positions * scale
-        known = ase.data.atomic_numbers
-        symbols = [name if name in known else "X" for name in self._symbols()]
-        cell = None
-        if self.cell is not None:
-            cell = np.zeros((3, 3))
-            cell[: self.dimension, : self.dimension] = self.cell * scale
-        periodic = [self.cell is not None and axis < self.dimension for axis in range(3)]
-        return ase.Atoms(symbols, positions=full, cell=cell, pbc=periodic)
+        from physlearn.records.ase_atoms import atoms_to_ase
+
+        return atoms_to_ase(self, ANGSTROM_PER.get(self.unit), self._symbols())
 
     @classmethod
     def from_ase(cls, atoms: Any) -> AtomicConfiguration:
-        """Return the record of an ``ase.Atoms`` (three dimensions, angstrom)."""
-        names = tuple(dict.fromkeys(atoms.get_chemical_symbols()))
-        code = {name: index for index, name in enumerate(names)}
-        return cls(
-            atoms.get_positions(),
-            unit="angstrom",
-            species=np.array([code[name] for name in atoms.get_chemical_symbols()], dtype=np.int64),
-            species_names=names,
-            cell=np.asarray(atoms.cell) if all(atoms.pbc) else None,
-        )
+        """Return the record of an ``ase.Atoms``: what ``to_ase`` left there, or three dimensions.
+
+        Without that: angstrom, species by symbol, the cell where all its periods repeat.
+        """
+        from physlearn.records.ase_atoms import values_from_ase
+
+        positions, values = values_from_ase(atoms, ANGSTROM_PER)
+        return cls(positions, **values)
 
 
 def _check_numbers(checked: dict[str, Any]) -> None:
@@ -384,14 +384,3 @@ def _check_numbers(checked: dict[str, Any]) -> None:
     pixel = checked.get("pixel_size")
     if pixel is not None and not (len(pixel) == 2 and all(np.isfinite(x) and x > 0 for x in pixel)):
         raise InputError(f"pixel_size must be two positive lengths (x, y); got {pixel}.")
-
-
-def _import_ase() -> Any:
-    try:
-        import ase
-        import ase.data
-    except ImportError:
-        raise BackendUnavailable(
-            "ASE is not installed; install it with `python -m pip install ase`."
-        ) from None
-    return ase

@@ -14,11 +14,13 @@ from physlearn.checks import InputError, check_array, check_choice, check_count
 from physlearn.records.atoms import LENGTH_UNITS
 from physlearn.records.storage import (
     arrays_of,
+    described,
     freeze,
     html_table,
-    load_dataset,
+    record_of,
     save_dataset,
     short_repr,
+    told,
 )
 
 if TYPE_CHECKING:
@@ -156,7 +158,7 @@ class SiteGraph:
         """Return the arrays as a dataset with dims site, edge, end and axis."""
         import xarray as xr
 
-        return xr.Dataset(
+        dataset = xr.Dataset(
             {
                 name: (dims, getattr(self, name))
                 for name, dims in GRAPH_ARRAYS.items()
@@ -164,10 +166,11 @@ class SiteGraph:
             },
             attrs={"unit": self.unit},
         )
+        return described(dataset, "SiteGraph", self._texts())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything as netCDF."""
-        save_dataset(self.to_xarray(), path, "SiteGraph", self._texts())
+        save_dataset(self.to_xarray(), path)
 
     def _texts(self) -> dict[str, Any]:
         return {"n_sites": self.n_sites, "unit": self.unit, "shell_radii": self.shell_radii}
@@ -175,7 +178,12 @@ class SiteGraph:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SiteGraph:
         """Read what ``save`` wrote."""
-        dataset, texts = load_dataset(path, "SiteGraph")
+        return record_of(path, cls.from_xarray)
+
+    @classmethod
+    def from_xarray(cls, dataset: xr.Dataset) -> SiteGraph:
+        """Return the record of what ``to_xarray`` made, without loss."""
+        texts = told(dataset, "SiteGraph")
         return cls(**arrays_of(dataset), **texts)
 
 
@@ -325,10 +333,6 @@ class LatticeSnapshots:
             dataset["times"] = (("snapshot",), self.times)
         for name, values in self.conditions.items():
             dataset[f"condition_{name}"] = (("snapshot",), values)
-        return dataset
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write states, graph and likelihoods as netCDF."""
         texts = {
             "graph": self.graph._texts(),
             "state_values": self.state_values,
@@ -337,12 +341,21 @@ class LatticeSnapshots:
             "metadata": self.metadata,
             "warnings": self.warnings,
         }
-        save_dataset(self.to_xarray(), path, "LatticeSnapshots", texts)
+        return described(dataset, "LatticeSnapshots", texts)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write states, graph and likelihoods as netCDF."""
+        save_dataset(self.to_xarray(), path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatticeSnapshots:
         """Read what ``save`` wrote."""
-        dataset, texts = load_dataset(path, "LatticeSnapshots")
+        return record_of(path, cls.from_xarray)
+
+    @classmethod
+    def from_xarray(cls, dataset: xr.Dataset) -> LatticeSnapshots:
+        """Return the record of what ``to_xarray`` made, without loss."""
+        texts = told(dataset, "LatticeSnapshots")
         values = arrays_of(dataset)
         graph = SiteGraph(
             **{name: values[name] for name in GRAPH_ARRAYS if name in values}, **texts.pop("graph")

@@ -13,14 +13,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
 from physlearn.records.atoms import LENGTH_UNITS
+from physlearn.records.patch_checks import check_error_covariance
 from physlearn.records.storage import (
+    described,
     frame_from_dataset,
     frame_to_dataset,
     freeze,
     html_table,
-    load_dataset,
+    record_of,
     save_dataset,
     short_repr,
+    told,
 )
 
 if TYPE_CHECKING:
@@ -145,7 +148,7 @@ class PatchTable:
                 raise InputError(
                     f"measurement_covariance must hold 1 or {n} matrices, got {len(covariance)}."
                 )
-            _check_covariance(covariance, columns)
+            check_error_covariance(covariance, columns)
             checked["measurement_covariance"] = covariance
         is_number = isinstance(self.overlap, int | float | np.floating)
         if not is_number or not 0 <= self.overlap < 1:
@@ -282,6 +285,7 @@ class PatchTable:
             for index, name in enumerate(self.columns):
                 sd = np.sqrt(self.measurement_covariance[:, index, index])
                 result[f"{name}_sd"] = np.broadcast_to(sd, (self.n_patches,))
+        result.attrs.update(unit=self.unit, units=dict(self.units), patch_size=self.patch_size)
         return result
 
     def to_xarray(self) -> xr.Dataset:
@@ -298,19 +302,24 @@ class PatchTable:
             dataset["measurement_covariance"] = (dims, self.measurement_covariance)
         if self.covariates is not None:
             dataset = dataset.assign(frame_to_dataset(self.covariates, "patch", "covariate_"))
-        return dataset
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything as netCDF."""
         texts = {name: getattr(self, name) for name in TEXTS}
         texts["columns"] = self.columns
         texts["covariates"] = None if self.covariates is None else list(self.covariates.columns)
-        save_dataset(self.to_xarray(), path, "PatchTable", texts)
+        return described(dataset, "PatchTable", texts)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything as netCDF."""
+        save_dataset(self.to_xarray(), path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PatchTable:
         """Read what ``save`` wrote."""
-        dataset, texts = load_dataset(path, "PatchTable")
+        return record_of(path, cls.from_xarray)
+
+    @classmethod
+    def from_xarray(cls, dataset: xr.Dataset) -> PatchTable:
+        """Return the record of what ``to_xarray`` made, without loss."""
+        texts = told(dataset, "PatchTable")
         covariates = texts.pop("covariates")
         covariance = dataset.get("measurement_covariance")
         return cls(
@@ -347,28 +356,6 @@ def _check_kind(name: str, given: object) -> None:
         legal, wanted = isinstance(given, Mapping), "a mapping"
     if not legal:
         raise InputError(f"{name} must be {wanted}; got {type(given).__name__} {given!r:.60}.")
-
-
-def _check_covariance(covariance: NDArray[np.float64], columns: list[str]) -> None:
-    """Refuse matrices that are the covariance of no errors."""
-    variances = np.diagonal(covariance, axis1=1, axis2=2)
-    # a computed variance of nothing may come out a rounding error below zero
-    negative = variances < -1e-9 * np.abs(covariance).max()
-    if negative.any():
-        patch, column = (int(k) for k in np.argwhere(negative)[0])
-        raise InputError(
-            "measurement_covariance must hold variances of at least 0 on its diagonal; got "
-            f"{variances[patch, column]:g} for {columns[column]!r} in matrix {patch}."
-        )
-    largest = np.abs(covariance).max(axis=(1, 2), keepdims=True)
-    differs = np.abs(covariance - covariance.transpose(0, 2, 1)) > 1e-6 * largest
-    if differs.any():
-        patch, first, second = (int(k) for k in np.argwhere(differs)[0])
-        raise InputError(
-            "measurement_covariance must hold symmetric matrices; got "
-            f"{covariance[patch, first, second]:g} and {covariance[patch, second, first]:g} for "
-            f"{columns[first]!r} and {columns[second]!r} in matrix {patch}."
-        )
 
 
 def _checked_frame(given: pd.DataFrame) -> pd.DataFrame:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import html
+import io
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, atomic_write
+from physlearn.checks import InputError
+from physlearn.records.hdf5_parts import check_hdf5_parts
+from physlearn.records.shown import html_table, short_repr
+from physlearn.whole_files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["frame_from_dataset", "frame_to_dataset", "freeze", "load_dataset", "save_dataset"]
+__all__ = [
+    "described", "frame_from_dataset", "frame_to_dataset", "freeze", "html_table", "load_dataset",
+    "record_of", "save_dataset", "save_groups", "short_repr", "told",
+]  # fmt: skip
 
+Record = TypeVar("Record")
 FORMAT_VERSION = 1
-LONGEST_SHOWN = 4
-ROWS_SHOWN = 5
 
 
 def freeze(record: object, values: Mapping[str, object]) -> None:
@@ -35,78 +39,105 @@ def freeze(record: object, values: Mapping[str, object]) -> None:
         object.__setattr__(record, name, value)
 
 
-def short_repr(record: Any) -> str:
-    """Return a record's class and contents in one line: arrays by shape, tables by size."""
-    parts = []
-    for item in fields(record):
-        value = getattr(record, item.name)
-        if value is None or (isinstance(value, str | tuple | dict) and not value):
-            continue
-        if isinstance(value, np.ndarray):
-            text = f"{value.dtype}{list(value.shape)}"
-        elif type(value).__name__ == "DataFrame":
-            text = f"table of {len(value)} rows"
-        elif is_dataclass(value):
-            text = type(value).__name__
-        elif isinstance(value, tuple) and len(value) > LONGEST_SHOWN:
-            text = f"{len(value)} entries"
-        elif isinstance(value, str | int | float | tuple):
-            text = repr(value)
-        else:
-            text = f"{len(value)} entries" if isinstance(value, dict) else type(value).__name__
-        parts.append(f"{item.name}={text}")
-    return f"{type(record).__name__}({', '.join(parts)})"
-
-
-def html_table(record: Any) -> str:
-    """Return what a notebook shows of a record: its one line, and the first rows of its table."""
-    line = f"<code>{html.escape(repr(record))}</code>"
-    if not hasattr(record, "to_pandas"):
-        return line
-    rows = record.to_pandas().head(ROWS_SHOWN)
-    return f"{line}{rows.to_html(float_format=lambda x: f'{x:.4g}')}"
-
-
-def save_dataset(
-    dataset: xr.Dataset, path: str | os.PathLike[str], kind: str, texts: Mapping[str, Any]
-) -> None:
-    """Write ``dataset`` as netCDF; ``texts`` (anything JSON holds) travels in one attribute."""
-    dataset = dataset.assign_attrs(
+def described(dataset: xr.Dataset, kind: str, texts: Mapping[str, Any]) -> xr.Dataset:
+    """Return ``dataset`` with a record's kind and ``texts`` (anything JSON holds) as attributes."""
+    return dataset.assign_attrs(
         physlearn_record=kind,
         physlearn_format=FORMAT_VERSION,
         physlearn_texts=json.dumps(texts, sort_keys=True),
     )
-    with atomic_write(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", invalid_netcdf=False)
 
 
-def load_dataset(path: str | os.PathLike[str], kind: str) -> tuple[xr.Dataset, dict[str, Any]]:
-    """Read what ``save_dataset`` wrote.
+def save_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Write a dataset that `described` made as netCDF."""
+    _save(dataset, path, invalid_netcdf=False)
+
+
+def save_groups(idata: Any, path: str | os.PathLike[str]) -> None:
+    """Write the groups of an ArviZ ``InferenceData`` as netCDF, numbers compressed."""
+    groups: xr.DataTree = idata.to_datatree()
+    packed = {
+        node.path: {
+            name: {"zlib": True}
+            for name, variable in node.variables.items()
+            if variable.dtype.kind in "biufc"
+        }
+        for node in groups.leaves
+    }
+    _save(groups, path, encoding=packed)
+
+
+def _save(data: xr.Dataset | xr.DataTree, path: str | os.PathLike[str], **options: Any) -> None:
+    """Write through memory: HDF5 that meets a full disk takes the whole process down."""
+    content = io.BytesIO()
+    data.to_netcdf(content, engine="h5netcdf", **options)
+    write_whole(path, content.getbuffer())
+
+
+def load_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a netCDF file into memory.
 
     Raises
     ------
     FileNotFoundError
         When there is no such file.
     InputError
-        When the file is not netCDF, or holds another record.
+        When the file is not netCDF.
     """
     import xarray as xr
 
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {path}")
     try:
+        check_hdf5_parts(path)
         with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
-            dataset = opened.load()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} must be a netCDF file that physlearn wrote; {error}.") from None
-    found = dataset.attrs.get("physlearn_record")
+            dataset: xr.Dataset = opened.load()
+    except InputError:
+        raise
+    except Exception as error:  # xarray, h5netcdf and h5py raise many kinds
+        said = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise InputError(f"{path} must be a netCDF file that physlearn wrote; {said}.") from None
+    dataset.encoding["source"] = str(path)
+    return dataset
+
+
+def record_of(path: str | os.PathLike[str], make: Callable[[xr.Dataset], Record]) -> Record:
+    """Return the record that ``make`` makes of a netCDF file; a damaged one is said to be so.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    InputError
+        When the file is not netCDF, or not what the record's ``save`` wrote.
+    """
+    dataset = load_dataset(path)
+    try:
+        return make(dataset)
+    except InputError:
+        raise
+    except Exception as error:  # arrays and texts of any other shape and kind
+        said = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise InputError(f"{path} must hold a whole record; it is damaged ({said}).") from None
+
+
+def told(dataset: xr.Dataset, kind: str) -> dict[str, Any]:
+    """Return the texts of a dataset that `described` made.
+
+    Raises
+    ------
+    InputError
+        When it is no dataset, holds another record, or its description is damaged.
+    """
+    path = getattr(dataset, "encoding", {}).get("source", "the dataset")
+    found = getattr(dataset, "attrs", {}).get("physlearn_record")
     if found != kind:
         raise InputError(f"{path} must hold a {kind}; it holds {found or 'something else'}.")
     try:
-        texts = json.loads(dataset.attrs["physlearn_texts"])
+        texts: dict[str, Any] = json.loads(dataset.attrs["physlearn_texts"])
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path} must hold a whole {kind}; its description is damaged.") from None
-    return dataset, texts
+    return texts
 
 
 def arrays_of(dataset: xr.Dataset) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from physlearn.checks import InputError, check_array, check_choice
 from physlearn.records.atoms import LENGTH_UNITS
 from physlearn.records.storage import (
     arrays_of,
+    described,
     freeze,
     html_table,
-    load_dataset,
+    record_of,
     save_dataset,
     short_repr,
+    told,
 )
 
 if TYPE_CHECKING:
@@ -131,7 +133,10 @@ class Trajectory:
         return len(np.unique(self.particle))
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return columns frame, particle, time, x, y (z); the form that trackpy uses."""
+        """Return columns frame, particle, time, x, y (z); the form that trackpy uses.
+
+        ``attrs`` hold ``unit`` and ``time_unit``.
+        """
         import pandas as pd
 
         columns: dict[str, Any] = {
@@ -140,7 +145,9 @@ class Trajectory:
         columns |= dict(zip("xyz", self.positions.T, strict=False))
         if self.localization_sd is not None:
             columns["localization_sd"] = self.localization_sd
-        return pd.DataFrame(columns)
+        table = pd.DataFrame(columns)
+        table.attrs.update(unit=self.unit, time_unit=self.time_unit)
+        return table
 
     def to_xarray(self) -> xr.Dataset:
         """Return the arrays as a dataset with dims row, axis and frame_number."""
@@ -158,15 +165,19 @@ class Trajectory:
             dataset["localization_sd"] = ("row", self.localization_sd)
         if self.cell is not None:
             dataset["cell"] = (("axis", "axis_2"), self.cell)
-        return dataset
+        return described(dataset, "Trajectory", {name: getattr(self, name) for name in TEXTS})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything as netCDF."""
-        texts = {name: getattr(self, name) for name in TEXTS}
-        save_dataset(self.to_xarray(), path, "Trajectory", texts)
+        save_dataset(self.to_xarray(), path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trajectory:
         """Read what ``save`` wrote."""
-        dataset, texts = load_dataset(path, "Trajectory")
+        return record_of(path, cls.from_xarray)
+
+    @classmethod
+    def from_xarray(cls, dataset: xr.Dataset) -> Trajectory:
+        """Return the record of what ``to_xarray`` made, without loss."""
+        texts = told(dataset, "Trajectory")
         return cls(**arrays_of(dataset), **texts)

@@ -13,7 +13,7 @@ from physlearn.records.trajectory import TIME_UNITS
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["check_video"]
+__all__ = ["check_video", "check_video_shape", "video_coordinates"]
 
 
 def check_video(video: xr.DataArray) -> xr.DataArray:
@@ -41,6 +41,35 @@ def check_video(video: xr.DataArray) -> xr.DataArray:
     """
     import xarray as xr
 
+    video = check_video_shape(video)
+    values = check_array("video", video.to_numpy(), ndim=3, finite=False)
+    if np.isinf(values).any():
+        raise InputError("video must not hold infinite values; mark pixels not seen with NaN.")
+    empty = np.flatnonzero(np.isnan(values).all(axis=(1, 2)))
+    if empty.size == len(values):
+        raise InputError("video must hold at least one pixel that was seen; all are NaN.")
+    if np.nanmin(values) == np.nanmax(values):
+        raise InputError("video is constant: there is nothing to see; check the export.")
+    coords = video_coordinates(video)
+    return xr.DataArray(values, dims=("time", "y", "x"), coords=coords, attrs=video.attrs)
+
+
+def check_video_shape(video: xr.DataArray) -> xr.DataArray:
+    """Return the video with dims (time, y, x); its values are not read.
+
+    Raises
+    ------
+    InputError
+        For other dims, fewer than 2 frames, or frames below 16 x 16.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> check_video_shape(xr.DataArray(np.zeros((3, 16, 20)), dims=("time", "y", "x"))).shape
+    (3, 16, 20)
+    """
+    import xarray as xr
+
     if not isinstance(video, xr.DataArray):
         raise InputError(
             "video must be an xarray.DataArray with dims (time, y, x); "
@@ -61,15 +90,27 @@ def check_video(video: xr.DataArray) -> xr.DataArray:
             f"video must have frames of at least {SMALLEST_IMAGE_EDGE} x {SMALLEST_IMAGE_EDGE} "
             f"pixels, got {video.shape[1]} x {video.shape[2]}."
         )
-    values = check_array("video", video.to_numpy(), ndim=3, finite=False)
-    if np.isinf(values).any():
-        raise InputError("video must not hold infinite values; mark pixels not seen with NaN.")
-    empty = np.flatnonzero(np.isnan(values).all(axis=(1, 2)))
-    if empty.size == len(values):
-        raise InputError("video must hold at least one pixel that was seen; all are NaN.")
-    if np.nanmin(values) == np.nanmax(values):
-        raise InputError("video is constant: there is nothing to see; check the export.")
-    coords = {}
+    return video
+
+
+def video_coordinates(video: xr.DataArray) -> dict[str, xr.Variable]:
+    """Return the checked coordinates time, y, x (and drive) of a video; its values are not read.
+
+    Raises
+    ------
+    InputError
+        For coordinates that do not increase, or units that are none.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> film = xr.DataArray(np.zeros((3, 16, 16)), dims=("time", "y", "x"))
+    >>> video_coordinates(film)["x"].attrs["units"]
+    'pixel'
+    """
+    import xarray as xr
+
+    coords: dict[str, xr.Variable] = {}
     for dim, fallback in (("time", "frame"), ("y", "pixel"), ("x", "pixel")):
         if dim in video.coords:
             numbers = check_array(dim, video.coords[dim].to_numpy(), ndim=1)
@@ -85,6 +126,8 @@ def check_video(video: xr.DataArray) -> xr.DataArray:
     if "drive" in video.coords:
         drive = video.coords["drive"]
         coords["drive"] = xr.Variable(
-            "time", check_array("drive", drive.to_numpy(), shape=(len(values),)), attrs=drive.attrs
+            "time",
+            check_array("drive", drive.to_numpy(), shape=(video.sizes["time"],)),
+            attrs=drive.attrs,
         )
-    return xr.DataArray(values, dims=("time", "y", "x"), coords=coords, attrs=video.attrs)
+    return coords

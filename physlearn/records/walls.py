@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from physlearn.checks import InputError, check_array, check_choice
 from physlearn.records.atoms import LENGTH_UNITS
 from physlearn.records.storage import (
+    described,
     frame_from_dataset,
     frame_to_dataset,
     freeze,
     html_table,
-    load_dataset,
+    record_of,
     save_dataset,
     short_repr,
+    told,
 )
 from physlearn.records.trajectory import TIME_UNITS
 
@@ -221,22 +223,27 @@ class WallTrack:
         dataset["frame_times"] = ("frame_number", self.frame_times)
         if self.drive is not None:
             dataset["drive"] = ("frame_number", self.drive)
-        return dataset
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything as netCDF."""
         texts = {name: getattr(self, name) for name in TEXTS}
         texts["closed"] = sorted(self.closed.items())
         texts["kinds"] = sorted(self.kinds.items())
-        save_dataset(self.to_xarray(), path, "WallTrack", texts)
+        return described(dataset, "WallTrack", texts)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything as netCDF."""
+        save_dataset(self.to_xarray(), path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> WallTrack:
         """Read what ``save`` wrote."""
-        dataset, texts = load_dataset(path, "WallTrack")
+        return record_of(path, cls.from_xarray)
+
+    @classmethod
+    def from_xarray(cls, dataset: xr.Dataset) -> WallTrack:
+        """Return the record of what ``to_xarray`` made, without loss."""
+        texts = told(dataset, "WallTrack")
         columns = [name for name in (*WALL_COLUMNS, *OPTIONAL_COLUMNS) if name in dataset]
-        told = ("frame", "wall", "kind", "other", *EVENT_NUMBERS)
-        known = [name for name in told if f"event_{name}" in dataset]
+        listed = ("frame", "wall", "kind", "other", *EVENT_NUMBERS)
+        known = [name for name in listed if f"event_{name}" in dataset]
         events = frame_from_dataset(dataset, known, "event_")
         return cls(
             frame_from_dataset(dataset, columns),

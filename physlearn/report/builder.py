@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
+
+from markupsafe import Markup
 
 from physlearn.atom_words import atom_answers
 from physlearn.findings import Findings
 from physlearn.law_words import law_sentences
 from physlearn.report.advice import grouped_warnings, narrow
+from physlearn.report.beside import assumptions, assumptions_by_section, warnings_by_section
 from physlearn.report.campaign_prose import campaign_context
-from physlearn.report.figures import Picture
+from physlearn.report.downloads import csv_text, data_link, report_tables
+from physlearn.report.explorer import LEGEND_MARKS, build_explorer
+from physlearn.report.methods import bibliography, methods_paragraph
+from physlearn.report.page import fill_page, page_file
+from physlearn.report.page_words import answer_groups, plain_text
 from physlearn.report.patch_prose import patch_rows, patches_text, repeat_text
+from physlearn.report.picture import Picture
 from physlearn.report.plan_prose import plan_rows, plan_text
 from physlearn.report.prose import (
-    assumptions,
     atoms_text,
     laws_text,
     lead,
@@ -26,6 +32,7 @@ from physlearn.report.prose import (
 )
 from physlearn.track_words import track_answers, tracks_text
 from physlearn.wall_words import CALLED, forecast_text, wall_answers
+from physlearn.warning_codes import warning_code, warning_title
 from physlearn.words import (
     as_sentence,
     headlines,
@@ -48,10 +55,10 @@ CHIPS = {
     "simulated": "simulated before the first act",
 }
 SECTIONS = (
-    ("truth", "Truth beside answer"), ("assumptions", "Assumptions"), ("picture", "Atoms"),
+    ("truth", "Truth beside answer"), ("picture", "Atoms"),
     ("couplings", "Couplings"), ("patches", "Patches"), ("causes", "Causes"), ("walls", "Walls"),
     ("laws", "Laws"), ("motion", "Motion"), ("next", "Next experiment"),
-    ("rehearsal", "Rehearsal"), ("warnings", "Warnings"),
+    ("rehearsal", "Rehearsal"), ("assumptions", "Assumptions"), ("warnings", "Warnings"),
     ("methods", "Methods"), ("files", "Files"),
 )  # fmt: skip
 SMALLEST_WEIGHT = 0.01
@@ -81,19 +88,10 @@ def build_report(
     >>> from physlearn.summary import summarize
     >>> found = Findings("A picture <1>", 3)
     >>> page = build_report(found, summarize(found), {}, ["summary.json"])
-    >>> "A picture &lt;1&gt;" in page, "http" in page
+    >>> "A picture &lt;1&gt;" in page, "https:" in page
     (True, False)
     """
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    folder = resources.files("physlearn.report")
-    environment = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
-    template = environment.from_string(folder.joinpath("template.html.j2").read_text("utf-8"))
-    css = Markup(folder.joinpath("style.css").read_text("utf-8"))  # noqa: S704 -- our own file
-    return template.render(css=css, **_context(findings, summary, pictures, artefacts))
+    return fill_page("template.html.j2", _context(findings, summary, pictures, artefacts))
 
 
 def _context(
@@ -121,13 +119,18 @@ def _context(
         "lead": lead(findings),
         "scale_notes": scale_notes(findings),
         "contents": [(anchor, text) for anchor, text in SECTIONS if anchor not in hidden],
-        "answers": answers,
+        "answer_groups": answer_groups(answers),
         "coupling_answers": [a for a in answers if a.question.startswith("Who sits")],
         "wall_answers": list(wall_answers(findings)),
         "chips": CHIPS,
         "as_sentence": as_sentence,
+        "warning_code": warning_code,
+        "warning_title": warning_title,
+        "plain": plain_text,
         "planted": _planted(summary["truth"]),
         "assumptions": assumptions(findings),
+        "assumed": assumptions_by_section(findings),
+        "warned": warnings_by_section(findings.warnings()),
         "has_image": has_image,
         "has_video": has_video,
         "has_tracks": findings.trajectory is not None,
@@ -166,6 +169,36 @@ def _context(
         "artefacts": artefacts,
         "seed": findings.seed,
         "versions": summary["versions"],
+        **_taken_away(findings, summary, artefacts),
+        **_explored(findings),
+    }
+
+
+def _taken_away(
+    findings: Findings, summary: Mapping[str, Any], artefacts: Sequence[str]
+) -> dict[str, Any]:
+    """Return what a reader takes away: tables as links, the methods for a paper, its references."""
+    book = bibliography(findings, summary["versions"]["physlearn"])
+    return {
+        "tables": {
+            name: data_link(csv_text(rows), "text/csv")
+            for name, rows in report_tables(findings, summary).items()
+        },
+        "paper": methods_paragraph(findings, summary["versions"]),
+        "book": book,
+        "book_link": data_link(book, "text/plain"),
+        "beside": set(artefacts),
+    }
+
+
+def _explored(findings: Findings) -> dict[str, Any]:
+    """Return the picture that can be zoomed into, and the scripts of the page."""
+    explorer = build_explorer(findings)
+    scripts = ["page.js"] if explorer is None else ["page.js", "panzoom.min.js", "explorer.js"]
+    return {
+        "explorer": explorer,
+        "shapes": LEGEND_MARKS,
+        "scripts": [Markup(page_file(name)) for name in scripts],  # noqa: S704 -- our own files
     }
 
 

@@ -172,10 +172,14 @@ def plot_campaign_readouts(rehearsal: Rehearsal, *, ax: Axes | None = None) -> A
         ax.fill_between(edge, low * edge, high * edge, color=color, alpha=0.2, lw=0)
         ax.plot(edge, middle * edge, color=color, lw=1.4, label=plain_name(hypothesis.name))
     ax.plot(edge, done.planted_slope * edge, color=INK, lw=1.2, ls=(0, (1, 2)), label="planted")
-    read = [s for s in done.campaign.steps if s.outcome.readout is not None]
+    read = [
+        (rehearsal.moved(step.action), step.outcome.readout)
+        for step in done.campaign.steps
+        if step.outcome.readout is not None
+    ]
     ax.errorbar(
-        [rehearsal.moved(step.action) for step in read],
-        [step.outcome.readout for step in read],
+        [moved_by for moved_by, _ in read],
+        [readout for _, readout in read],
         yerr=2 * rehearsal.noise_sd, fmt="o", color=INK, ms=5, lw=1.0, label="read out", zorder=4,
     )  # fmt: skip
     ax.set_xlabel(f"change of {plain_name(rehearsal.cause)} that was set")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -17,6 +17,9 @@ from physlearn.checks import InputError
 from physlearn.phrases import unit_text
 from physlearn.records.patches import TIERS
 from physlearn.report.drawing import GREY, INK, get_axes, interval_rows
+
+if TYPE_CHECKING:
+    from physlearn.causal import Effect
 
 __all__ = ["plot_effects", "plot_graph"]
 
@@ -159,13 +162,14 @@ def _width(frequency: float) -> float:
     return MIDDLE_WIDTH if not np.isfinite(frequency) else 0.5 + 2.5 * frequency
 
 
-def plot_effects(effects: Sequence[Mapping[str, Any]], *, ax: Axes | None = None) -> Axes:
+def plot_effects(effects: Sequence[Mapping[str, Any] | Effect], *, ax: Axes | None = None) -> Axes:
     """Draw effects with their 90 % intervals; one that is not identified is named, not drawn.
 
     Parameters
     ----------
     effects
-        Rows with name, mean, q05, q95 (numbers or None), and optionally truth and unit.
+        Rows with name, mean, q05, q95 (numbers or None), and optionally truth and unit; or what
+        `estimate_effect` returned.
 
     Examples
     --------
@@ -173,16 +177,17 @@ def plot_effects(effects: Sequence[Mapping[str, Any]], *, ax: Axes | None = None
     >>> [label.get_text() for label in plot_effects([row]).get_yticklabels()]
     ['a on b']
     """
-    given = list(effects) if isinstance(effects, Sequence) else [effects]
-    strange = [row for row in given if not isinstance(row, Mapping) or "name" not in row]
+    given: list[Any] = list(effects) if isinstance(effects, Sequence) else [effects]
+    rows = [_row_of(row) if hasattr(row, "contrast") else row for row in given]
+    strange = [row for row in rows if not isinstance(row, Mapping) or "name" not in row]
     if strange or not isinstance(effects, Sequence):
         raise InputError(
             "effects must be a list of rows with name, mean, q05 and q95, for example "
             '[{"name": "a on b", **effect.summary()}]; got '
             f"{type(effects).__name__} of {type(given[0]).__name__}."
         )
-    ax = get_axes(ax, (5.6, 1.3 + 0.62 * len(effects)))
-    known = [row for row in effects if row["mean"] is not None]
+    ax = get_axes(ax, (5.6, 1.3 + 0.62 * len(rows)))
+    known = [row for row in rows if row["mean"] is not None]
     labels = [
         textwrap.fill(str(row["name"]).replace("_", " "), 24)
         + (f"\n({unit_text(str(row['unit']))})" if row.get("unit") not in (None, "", "1") else "")
@@ -196,6 +201,16 @@ def plot_effects(effects: Sequence[Mapping[str, Any]], *, ax: Axes | None = None
     ax.locator_params(axis="x", nbins=5)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
+
+
+def _row_of(effect: Effect) -> Mapping[str, Any]:
+    low, high = effect.interval()
+    known = bool(np.isfinite([effect.mean, low, high]).all())
+    return {
+        "name": f"{effect.cause} on {effect.outcome}", "unit": effect.unit,
+        "mean": effect.mean if known else None, "q05": low if known else None,
+        "q95": high if known else None,
+    }  # fmt: skip
 
 
 def _inches_high(ax: Axes) -> float:

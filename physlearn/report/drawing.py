@@ -95,13 +95,20 @@ def scale_bar(ax: Axes, unit: str) -> None:
     power = 10.0 ** np.floor(np.log10(wanted))
     length = power * max(step for step in (1, 2, 5) if step * power <= wanted)
     x0, y0 = left + 0.04 * (right - left), low + 0.05 * (high - low)
-    outline = [matplotlib.patheffects.withStroke(linewidth=4.5, foreground="black")]
-    ax.plot([x0, x0 + length], [y0, y0], color="white", lw=3, path_effects=outline,
+    over_picture = bool(ax.images)
+    color = "white" if over_picture else INK
+    effects = [
+        [matplotlib.patheffects.withStroke(linewidth=width, foreground="black")]
+        if over_picture
+        else None
+        for width in (4.5, 2.5)
+    ]
+    ax.plot([x0, x0 + length], [y0, y0], color=color, lw=3, path_effects=effects[0],
             solid_capstyle="butt")  # fmt: skip
     ax.text(
         x0 + length / 2, low + 0.065 * (high - low), f"{length:g} {SYMBOLS.get(unit, unit)}",
-        color="white", ha="center", va="bottom", fontsize=10, fontweight="bold",
-        path_effects=[matplotlib.patheffects.withStroke(linewidth=2.5, foreground="black")],
+        color=color, ha="center", va="bottom", fontsize=10, fontweight="bold",
+        path_effects=effects[1],
     )  # fmt: skip
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -38,41 +35,22 @@ from physlearn.report.draw_walls import (
 )
 from physlearn.report.drawing import STYLE, blank_figure
 from physlearn.report.motion_figures import motion_figures
+from physlearn.report.picture import Picture, Place, render_picture
+from physlearn.report.places import (
+    coupling_places,
+    curve_places,
+    edge_places,
+    effect_places,
+    law_places,
+    shell_places,
+    side_of,
+)
 from physlearn.words import said_number, species_counts
 
 __all__ = ["MAX_PATCH_MAPS", "Picture", "draw_pictures", "effect_rows", "maps_shown"]
 
-DOTS_PER_INCH = 170
 MAX_PATCH_MAPS = 8
 WALL_FRAMES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A drawn figure.
-
-    Attributes
-    ----------
-    png
-        The file.
-    alt
-        What it shows, for people who cannot see it.
-    caption
-        What to look at.
-    width, height
-        In pixels.
-    """
-
-    png: bytes
-    alt: str
-    caption: str
-    width: int
-    height: int
-
-    @property
-    def uri(self) -> str:
-        """The picture as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
 def draw_pictures(findings: Findings) -> dict[str, Picture]:
@@ -99,19 +77,12 @@ def draw_pictures(findings: Findings) -> dict[str, Picture]:
             _atoms, _structure, _couplings, _patches, _causes, _walls, motion_figures,
             campaign_figures,
         ):  # fmt: skip
-            for name, figure, alt, caption in part(findings):
-                pictures[name] = _rendered(figure, alt, caption)
+            for drawn in part(findings):
+                pictures[drawn[0]] = render_picture(*drawn)
     return pictures
 
 
-Drawn = tuple[str, Figure, str, str]
-
-
-def _rendered(figure: Figure, alt: str, caption: str) -> Picture:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    width, height = (round(DOTS_PER_INCH * float(inch)) for inch in figure.get_size_inches())
-    return Picture(stream.getvalue(), alt, caption, width, height)
+Drawn = tuple[str, Figure, str, str] | tuple[str, Figure, str, str, list[Place]]
 
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
@@ -219,7 +190,9 @@ def _couplings(findings: Findings) -> Iterator[Drawn]:
     if fit is None:
         return
     truth = findings.truth.parameters if findings.truth else None
-    rows = [row for row in fit.summary().to_dict("records") if str(row["name"]).startswith("coup")]
+    rows: list[Any] = [
+        row for row in fit.summary().to_dict("records") if str(row["name"]).startswith("coup")
+    ]
     figure, ax = _canvas(5.4, 3.8)
     plot_couplings(fit, truth=truth, ax=ax)
     said = "; ".join(
@@ -228,7 +201,8 @@ def _couplings(findings: Findings) -> Iterator[Drawn]:
         for row in rows
     )
     yield ("couplings", figure, f"Posterior densities of the couplings: {said}.",
-           "Posterior of each coupling; the shaded part holds 90 %.")  # fmt: skip
+           "Posterior of each coupling; the shaded part holds 90 %.",
+           coupling_places(ax, rows))  # fmt: skip
     if findings.correlations is None:
         return
     table = findings.correlations
@@ -239,7 +213,7 @@ def _couplings(findings: Findings) -> Iterator[Drawn]:
            f"Correlations of neighbours, seen against simulated from the fit; {inside} of "
            f"{len(table)} shells lie inside the predicted 90 %.",
            "A check: pictures simulated from the fit against the real one. Open marks were not "
-           "fitted.")  # fmt: skip
+           "fitted.", shell_places(ax, table))  # fmt: skip
 
 
 def _patches(findings: Findings) -> Iterator[Drawn]:
@@ -264,9 +238,15 @@ def _patches(findings: Findings) -> Iterator[Drawn]:
         if row["term"] == "channel_mean":
             what = "mean in each patch"
         yield (f"patch_{_file_name(column)}", figure,
-               f"Map of {column.replace('_', ' ')} over the patches, from "
-               f"{said_number(float(values.min()))} to {said_number(float(values.max()))}.",
+               f"Map of {column.replace('_', ' ')} over {table.n_patches} patches, from "
+               f"{_said_end(values.min())} to {_said_end(values.max())}, "
+               f"{side_of(table.centers, values.to_numpy())}.",
                f"{column.replace('_', ' ')}: {what}.")  # fmt: skip
+
+
+def _said_end(value: float) -> str:
+    """Return the end of a map's range; what is nothing is 0."""
+    return said_number(float(value) if abs(value) > 1e-12 else 0.0)
 
 
 def maps_shown(table: PatchTable) -> list[str]:
@@ -295,7 +275,8 @@ def _causes(findings: Findings) -> Iterator[Drawn]:
         alone = f" Without any link: {', '.join(loose)}." if loose and linked else ""
         yield ("graph", figure, "Causal graph. " + " ".join(graph.claims()),
                "Arrow: cause to effect. Ring: this end is open. Dashed: undecided. Numbers: share "
-               f"of half-samples with this link.{alone}{behind}")  # fmt: skip
+               f"of half-samples with this link.{alone}{behind}",
+               edge_places(ax, graph))  # fmt: skip
     rows = effect_rows(findings)
     if any(row["mean"] is not None for row in rows):
         known = [row for row in rows if row["mean"] is not None]
@@ -304,7 +285,7 @@ def _causes(findings: Findings) -> Iterator[Drawn]:
         said = "; ".join(f"{row['name']} {said_number(row['mean'])}" for row in known)
         yield ("effects", figure, f"Effects with 90 % intervals: {said}.",
                "Change of the outcome when the cause moves from its low to its high "
-               "value.")  # fmt: skip
+               "value.", effect_places(ax, known))  # fmt: skip
 
 
 def effect_rows(findings: Findings) -> list[Mapping[str, Any]]:
@@ -350,8 +331,9 @@ def _walls(findings: Findings) -> Iterator[Drawn]:
         yield ("domain_share", figure,
                f"Share of the bright domain over time, from {first:.3f} to {last:.3f} once the "
                "illumination is removed.",
-               "Illumination that jumps looks like switching (dashed) until it is "
-               "removed.")  # fmt: skip
+               "Illumination that jumps looks like switching (dashed) until it is removed.",
+               curve_places(ax, shares["time"].tolist(), shares["normalised"].tolist(),
+                            "time {x}: share {y}"))  # fmt: skip
     if findings.wall_fit is not None:
         truth = findings.truth.parameters if findings.truth else None
         rows = findings.wall_fit.summary()
@@ -369,7 +351,8 @@ def _walls(findings: Findings) -> Iterator[Drawn]:
         plot_laws(table, ax=ax)
         best = table.sort_values("weight", ascending=False)["equation"].iloc[0]
         yield ("laws", figure, f"Candidate laws by complexity and misfit; heaviest: {best}.",
-               "A law is worth its symbols only when the misfit falls.")  # fmt: skip
+               "A law is worth its symbols only when the misfit falls.",
+               law_places(ax, table))  # fmt: skip
 
 
 def _file_name(column: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from matplotlib.figure import Figure
 from physlearn.findings import Findings
 from physlearn.report.draw_motion import plot_diffusion, plot_pair_force, plot_trajectory
 from physlearn.report.drawing import blank_figure
+from physlearn.report.picture import Place
+from physlearn.report.places import diffusion_places, force_places
 from physlearn.words import said_number
 
 if TYPE_CHECKING:
@@ -19,8 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["motion_figures"]
 
 
-def motion_figures(findings: Findings) -> Iterator[tuple[str, Figure, str, str]]:
-    """Yield name, figure, description and caption of every figure on tracked particles."""
+def motion_figures(
+    findings: Findings,
+) -> Iterator[tuple[str, Figure, str, str, list[Place]]]:
+    """Yield name, figure, description, caption and places of every figure on tracked particles."""
     track = findings.trajectory
     if track is None:
         return
@@ -30,6 +35,7 @@ def motion_figures(findings: Findings) -> Iterator[tuple[str, Figure, str, str]]
     yield (
         "tracks", figure, f"Paths of particles over {track.n_frames} frames.",
         f"Paths of the particles that were seen longest, of {track.n_particles:,} in all.",
+        [],
     )  # fmt: skip
     found = findings.diffusion
     if found is not None:
@@ -39,6 +45,7 @@ def motion_figures(findings: Findings) -> Iterator[tuple[str, Figure, str, str]]
             "diffusion", figure,
             f"Diffusion coefficient by lag; estimate {said_number(found.diffusion)} {found.unit}.",
             f"The diffusion coefficient that each lag shows. {_of_lags(found)}",
+            diffusion_places(ax, found),
         )  # fmt: skip
     if findings.pair_force is not None:
         figure, ax = blank_figure((5.6, 3.8))
@@ -49,6 +56,8 @@ def motion_figures(findings: Findings) -> Iterator[tuple[str, Figure, str, str]]
             f"Force between two particles by distance; no force: p = {p:.2g}.",
             "The force between two particles by their distance, above 0 where they repel, with "
             "90 % intervals.",
+            force_places(ax, findings.pair_force,
+                         json.loads(findings.pair_force.attrs["units"])["force"]),
         )  # fmt: skip
 
 

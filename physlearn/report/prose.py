@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from physlearn.results import Fit
 
 __all__ = [
-    "assumptions", "atoms_text", "illumination_jumps", "laws_text", "lead", "methods",
+    "atoms_text", "illumination_jumps", "laws_text", "lead", "methods",
     "scale_notes", "walls_text", "what_if",
 ]  # fmt: skip
 
@@ -109,61 +109,6 @@ def scale_notes(findings: Findings) -> list[str]:
         elif no_time:
             notes.append(f"The {what} carries no scale of time: results stand per frame.")
     return notes
-
-
-def assumptions(findings: Findings) -> list[str]:
-    """Return what must hold for the answers to mean what they say.
-
-    Examples
-    --------
-    >>> assumptions(Findings("a picture", 1))
-    ['The numbers in the file are taken as they are; no model of a material was fitted to them.']
-    """
-    texts = []
-    if findings.couplings is not None:
-        texts += [
-            "Equilibrium at one temperature: the arrangement is a fair sample of it. An alloy’s "
-            "pattern is often frozen in; the temperature is then that of the freeze.",
-            "Temperature is absorbed: couplings are energies divided by kT.",
-        ]
-        thick = None if findings.atoms is None else findings.atoms.thickness_columns
-        if thick == 1:
-            texts.append("One atom along each column, as the user says.")
-        else:
-            texts.append(
-                "One atom along each column. Nobody said so for this picture; if columns are "
-                "thicker, the couplings are effective ones."
-            )
-        texts.append(
-            "Only pairs of neighbours in the shells that are listed interact, alike everywhere."
-        )
-    if findings.graph is not None:
-        texts.append(
-            "Causes: linear links between the columns of the patch table; an open end of a link "
-            "may hide a common cause that nobody measured. A composition or a strain is never "
-            "caused by the response."
-        )
-    if findings.track is not None:
-        text = "Walls: two kinds of domains with one wall profile"
-        if findings.wall_fit is not None:
-            text += (
-                "; each wall point moves along its normal with v = drive mobility × drive − "
-                "curvature mobility × curvature, with the same two numbers everywhere and without "
-                "pinning"
-            )
-        texts.append(f"{text}.")
-    if findings.trajectory is not None:
-        texts.append(
-            "Tracks: the links between frames are right, and every particle moves by the same law."
-        )
-    if findings.pair_force is not None:
-        texts.append(
-            "Forces act between pairs and depend on their distance alone; what other particles or "
-            "the liquid do to a pair is not counted, nor depth across the plane of the picture."
-        )
-    return texts or [
-        "The numbers in the file are taken as they are; no model of a material was fitted to them."
-    ]
 
 
 def atoms_text(findings: Findings) -> str:

@@ -91,7 +91,7 @@ GRAPH = square_lattice((4, 4))
         ({"n_snapshots": 0}, "n_snapshots must be a whole number of at least 1; got 0"),
         ({"n_snapshots": True}, "n_snapshots"),
         ({"n_snapshots": 10**10}, "n_snapshots must leave the samples below 4 GiB"),
-        ({"executor": 2}, r"executor must be a concurrent.futures.Executor .* got 2"),
+        ({"executor": 2}, r"executor must be one of serial, .*Executor, .*; got 2"),
         ({"graph": "x"}, "graph must be a SiteGraph; got str"),
         ({"graph": "x", "hamiltonian": LatticeGas([0.1])}, "graph must be a SiteGraph; got str"),
         ({"n_chains": 1.5}, "n_chains must be a whole number"),

@@ -75,7 +75,10 @@ def test_vacancies_are_counted_of_the_sites_with_share_and_interval():
 def test_no_vacancy_names_the_share_that_would_show():
     sites = site_states([(0, "vacant", 400, 0, 0, 1e-298, 0.0, 0.00037)])
     (answer,) = (a for q, a in answers_of(vacancies=sites).items() if "vacant" in q)
-    assert answer.sentence == "No site stands out as vacant; more than 0.037% of them would."
+    assert (
+        answer.sentence
+        == "No site stands out as vacant; a share above 0.037% would have been seen."
+    )
     assert answer.state == "open"
 
 

@@ -6,13 +6,14 @@ import pytest
 from physlearn.checks import (
     InputError,
     as_generator,
-    atomic_write,
     check_array,
     check_choice,
+    check_count,
     check_image,
     check_positive,
     check_temperature,
 )
+from physlearn.whole_files import atomic_write
 
 
 def test_seed_is_handed_back_and_repeats():
@@ -42,11 +43,19 @@ def test_bad_seed_is_named(bad):
         ([300], {"dtype": np.int8}, "fit int8; got 300"),
         ([[1.0]], {"shape": (None,)}, r"shape \(n,\), got \(1, 1\)"),
         ([0.0], {"minimum": 1.0}, "at least 1.0"),
+        ([1.0, 1e300], {"dtype": np.float32}, r"fit float32; got 1e\+300 at index \(1,\)"),
     ],
 )
 def test_check_array_names_the_fault(value, options, message):
     with pytest.raises(InputError, match=message):
         check_array("x", value, **options)
+
+
+def test_one_number_keeps_its_shape():
+    whole = check_array("x", np.asarray(3.0), dtype=np.int64)
+    assert whole.shape == () and whole == 3
+    with pytest.raises(InputError, match=r"fit int64; got 3.5 at index \(\)"):
+        check_array("x", np.asarray(3.5), dtype=np.int64)
 
 
 def test_check_array_takes_strange_memory():
@@ -108,4 +117,30 @@ def test_atomic_write_leaves_no_half_file(tmp_path):
 def test_temperature_is_a_mean_and_a_deviation(bad, sentence):
     assert check_temperature([300, 100]) == (300.0, 100.0)
     with pytest.raises(InputError, match=sentence):
+        check_temperature(bad)
+
+
+@pytest.mark.parametrize("bad", [2**70, 10**12, -1, 2.0, True, None, np.array([1, 2]), "3"])
+def test_counts_that_nothing_reaches_are_refused(bad):
+    with pytest.raises(InputError, match="n_sweeps must be"):
+        check_count("n_sweeps", bad, 0)
+
+
+@pytest.mark.parametrize("bad", [2**2000, -(2**2000), np.array([1.0, 2.0]), None, "x" * 10**6])
+def test_refusals_of_huge_values_are_short(bad):
+    for check in (check_positive, lambda name, value: check_choice(name, value, ("a", "b"))):
+        with pytest.raises(InputError, match=r"^x must be") as refusal:
+            check("x", bad)
+        assert len(str(refusal.value)) < 400
+
+
+def test_a_masked_picture_is_refused():
+    picture = np.arange(400.0).reshape(20, 20)
+    with pytest.raises(InputError, match="masked array"):
+        check_image(np.ma.array(picture, mask=picture > 200))
+
+
+@pytest.mark.parametrize("bad", [np.asarray(300.0), "ab", b"ab", None])
+def test_a_temperature_that_is_no_pair_is_refused(bad):
+    with pytest.raises(InputError, match="temperature must be a pair"):
         check_temperature(bad)

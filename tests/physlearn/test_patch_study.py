@@ -32,7 +32,7 @@ def scans(tmp_path_factory):
     """Write a scan of five channels and its repeat; return the folder and what was planted."""
     folder = tmp_path_factory.mktemp("scans")
     scene = make_channel_scene(
-        ChannelSceneSettings(shape=(96, 96), n_scans=2, shift_px=1.3), rng=1
+        ChannelSceneSettings(shape=(96, 96), n_scans=2, shift_px=(1.3, 1.3)), rng=1
     )  # fmt: skip
     for number, scan in enumerate(scene.scans):
         scan.to_netcdf(folder / f"scan{number}.nc", engine="h5netcdf")

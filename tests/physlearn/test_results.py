@@ -107,3 +107,18 @@ def test_a_home_that_cannot_be_written_to_stops_no_fit(tmp_path):
         [sys.executable, "-c", code], env={**kept, **home}, capture_output=True, text=True
     )
     assert done.stdout == "arviz False\n", done.stderr
+
+
+def test_a_variable_outside_the_ledgers_band_says_so_in_summary_and_print(monkeypatch):
+    from physlearn import calibration_marks
+
+    mark = calibration_marks.Mark("hops/counts", "inference.f", "rate", "counts", 0.78, 200)
+    monkeypatch.setattr(calibration_marks, "MARKS", (mark,))
+    draws = {"rate": np.linspace(0, 1, 50), "drift": np.linspace(0, 1, 50)}
+    made = {"model": "m", "approximation": "a", "seed": 0, "data": b"x"}
+    fit = fit_from_draws(draws, likelihood="counts", **made)
+    said = fit.summary().set_index("name")["verdict"]
+    assert said["rate"] == "uncalibrated: cov90 .78 of 200 (hops/counts)"
+    assert said["drift"] == ""
+    assert "uncalibrated: cov90 .78 of 200 (hops/counts)" in repr(fit)
+    assert "uncalibrated" not in repr(fit_from_draws(draws, likelihood="tracks", **made))

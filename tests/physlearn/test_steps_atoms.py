@@ -9,7 +9,7 @@ import xarray as xr
 from physlearn.datasets.sites.clumped_states import clump_warning
 from physlearn.findings import Findings, run_steps
 from physlearn.lattice_models import triangular_lattice
-from physlearn.records import LatticeSnapshots
+from physlearn.records import AtomicConfiguration, LatticeSnapshots
 from physlearn.steps_atoms import ATOM_STEPS
 from physlearn.steps_image import IMAGE_STEPS
 
@@ -55,3 +55,14 @@ def test_couplings_of_a_clump_are_fitted_and_the_clump_is_said(monkeypatch):
     assert note.status != "could not"
     assert found.couplings is fitted
     assert any("8 of the 19 dim sites" in text for _, text in found.warnings())
+
+
+@pytest.mark.parametrize(
+    ("n", "step"), [(1, "species"), (2, "species"), (2, "sites"), (15, "sites")]
+)
+def test_few_columns_are_said_and_stop_no_study(n, step):
+    atoms = AtomicConfiguration(np.arange(2.0 * n).reshape(n, 2), intensity=np.ones(n))
+    chosen = [one for one in ATOM_STEPS if one.name == step]
+    (note,) = run_steps(chosen, Findings("a", 1, atoms=atoms)).notes
+    assert note.status == "could not"
+    assert f"{n} column(s)" in note.reason

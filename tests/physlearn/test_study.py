@@ -189,6 +189,14 @@ def test_without_a_drive_the_shared_velocity_is_fitted(video_study, tmp_path):
     assert "drive_mobility" not in names
 
 
+def test_a_film_of_noise_is_said_to_hold_no_domains(tmp_path):
+    noise = np.random.default_rng(1).normal(size=(6, 64, 64)).astype(np.float32)
+    np.save(tmp_path / "noise.npy", noise)
+    result = run_study(Study(tmp_path / "noise.npy"), out=tmp_path / "out", seed=1)
+    assert {note.status for note in result.findings.notes} <= {"could not", "skipped"}
+    assert "no two levels" in result.findings.notes[0].reason
+
+
 def test_mo_re_s2_says_that_it_cannot_tell(public_file, tmp_path):
     result = run_study(public_file("stem_mo_re_s2/re05.tiff"), out=tmp_path / "study", seed=1)
     sites = result.summary["sites"]

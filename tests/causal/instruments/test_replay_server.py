@@ -1,5 +1,7 @@
 """A recording shows what was recorded, and refuses what it cannot know."""
 
+import http.client
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -75,7 +77,7 @@ def test_pictures_and_addresses_are_checked():
         ReplayServer([xr.DataArray(np.zeros((3, 3)), dims=("y", "x"))])
     with ReplayServer([picture(0.0)]) as made:
         address = made.address
-    with pytest.raises(InputError, match="must be that of a server; none is at"):
+    with pytest.raises(InputError, match="a replay server, secret included; none is at"):
         replayed_instrument(address, np.mean)
 
 
@@ -88,3 +90,34 @@ def test_a_measure_that_gives_no_number_is_refused(server):
 def test_a_measure_that_is_no_function_is_refused(server):
     with pytest.raises(InputError, match="measure must be a function of a picture; got 3"):
         replayed_instrument(server.address, 3)
+
+
+@pytest.mark.parametrize(
+    ("place", "headers", "status"),
+    [
+        ("secret", {}, 200), ("", {}, 404), ("RPC2", {}, 404), ("secret", {"Host": "a.org"}, 403),
+        ("secret", {"Origin": "http://a.org"}, 403), ("secret", {"Origin": "null"}, 403),
+        ("secret", {"Content-Type": "text/plain"}, 403),
+        ("secret", {"Content-Length": "9999999999"}, 403),
+    ],
+)  # fmt: skip
+def test_only_programs_of_this_machine_that_know_the_secret_are_answered(
+    server, capfd, place, headers, status
+):
+    port, secret = server.address.removeprefix("http://127.0.0.1:").split("/")
+    assert len(secret) >= 32
+    asked = "<methodCall><methodName>place</methodName><params/></methodCall>"
+    wire = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+    path = f"/{secret if place == 'secret' else place}"
+    wire.request("POST", path, asked, {"Content-Type": "text/xml", **headers})
+    assert wire.getresponse().status == status
+    wire.close()
+    assert capfd.readouterr().err == ""  # nothing is logged, and no secret with it
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:80@a.org", "http://127.0.0.1:80/../x@a.org", "http://127.0.0.1"]
+)
+def test_addresses_that_only_look_like_this_machine_are_refused(address):
+    with pytest.raises(InputError, match=r"address must be http://127\.0\.0\.1:port/secret"):
+        replayed_instrument(address, np.mean)

@@ -36,6 +36,16 @@ def test_a_law_does_not_lead_itself_by_the_draw_of_its_members(twice):
     assert sure <= seem / 2
 
 
+def test_a_lead_that_may_be_chance_is_not_called_inseparable(twice):
+    found = [follow(twice, shots_of(seed, 30)) for seed in range(N_RUNS)]
+    seeming = [e for e in found if e.weights().max() > twice.options.threshold]
+    verdicts = [assess(e) for e in seeming if not leads_for_sure(e)]
+    assert verdicts
+    assert all(verdict.kind != "not separable" for verdict in verdicts)
+    told = [verdict.sentence for verdict in verdicts if verdict.kind == "abstain"]
+    assert all("Draw more members" in sentence for sentence in told)
+
+
 def test_what_the_draw_of_members_feigns_is_not_told():
     twice, all_acts = declare_test(toy_table((2, 2), n=300), rng=1), np.ones(72, bool)
     found = [follow(twice, shots_of(seed, 8)) for seed in range(N_RUNS)]

@@ -20,7 +20,9 @@ from physlearn.causal import (
     run_campaign,
 )
 from physlearn.causal.experiment_plans.dose_ledger import check_ledger
+from physlearn.causal.twins.campaigns import CampaignStep
 from physlearn.checks import InputError
+from physlearn.file_lock import alone_with, lock_beside
 
 ENVELOPE = SafetyEnvelope(100.0, (0, 0, 9, 9), bias_limits_volt=(-3, 3), max_irreversible=3)
 LAWS = {"flat": lambda v: 0.0, "linear": lambda v: 0.1 * v, "curved": lambda v: 0.05 * v * v}
@@ -133,6 +135,27 @@ def test_a_killed_process_goes_on(tmp_path):
     assert len(Campaign.from_json(tmp_path / "c.json").steps) == 1
     rest = run_campaign(planner(tmp_path / "p.json"), twin(), path=tmp_path / "c.json")
     assert told(rest) == told(run_campaign(planner(), twin()))
+
+
+def test_a_last_act_that_was_never_judged_is_judged_in_the_file(tmp_path):
+    path, state = tmp_path / "campaign.json", tmp_path / "planner.json"
+    whole = run_campaign(planner(state), twin(), path=path)
+    last = CampaignStep.from_dict(
+        {**whole.steps[-1].to_dict(), "weights": {}, "e_values": {}, "verdict": "continue",
+         "sentence": ""}
+    )  # fmt: skip
+    Campaign((*whole.steps[:-1], last), whole.dose_unit).to_json(path)  # as if killed there
+    rest = run_campaign(planner(state), twin(), path=path)
+    assert told(rest) == told(whole) == told(Campaign.from_json(path))
+
+
+def test_two_processes_do_not_run_one_campaign(tmp_path):
+    path = tmp_path / "campaign.json"
+    busy = pytest.raises(InputError, match="is a campaign of process")
+    with alone_with(lock_beside(path), ""), busy:
+        run_campaign(planner(), twin(), path=path)
+    assert not path.exists()
+    assert run_campaign(planner(), twin(), path=path).verdict == "claim"
 
 
 def test_a_twin_that_did_something_before_goes_on_from_there():

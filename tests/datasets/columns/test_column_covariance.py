@@ -6,7 +6,11 @@ import pytest
 from physlearn.datasets.columns import background_covariance_kernels as background
 from physlearn.datasets.columns import covariance_kernels as kernels
 from physlearn.datasets.columns import information_kernels as information
-from physlearn.datasets.columns.column_covariance import measure_covariance
+from physlearn.datasets.columns.column_covariance import (
+    SAFE_SUM,
+    _largest_sum,
+    measure_covariance,
+)
 
 WIDTH = 2.5
 SPACING_PX = 30.0
@@ -93,6 +97,22 @@ def test_strongly_overlapping_columns_stay_definite_and_finite():
     assert np.isfinite(dense).all()
     assert np.linalg.eigvalsh(dense / root / root[:, None]).min() > 0
     assert (np.linalg.eigvalsh(said.blocks) > 0).all()
+
+
+def test_bound_holds_and_one_crowd_in_a_free_picture_does_not_spoil_it():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        n = int(rng.integers(2, 30))
+        pairs = np.argwhere(np.triu(rng.random((n, n)) < 0.2, 1))
+        norms = rng.uniform(0.05, 1.2, len(pairs))
+        dense = np.zeros((n, n))
+        dense[pairs[:, 0], pairs[:, 1]] = norms
+        radius = np.abs(np.linalg.eigvalsh(dense + dense.T)).max()
+        assert _largest_sum(norms, pairs, n) >= radius - 1e-12
+    # a chain of .3 a pair, one site of which has two pairs of .5: Gershgorin's bound is 1
+    chain = np.stack([np.arange(40), np.arange(1, 41)], 1)
+    norms = np.where(np.isin(np.arange(40), (20, 21)), 0.5, 0.3)
+    assert _largest_sum(norms, chain, 41) < SAFE_SUM
 
 
 def test_masked_pixels_carry_no_information():

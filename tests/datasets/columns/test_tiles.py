@@ -184,3 +184,27 @@ def test_atoms_that_are_not_there_are_refused(tmp_path):
         read_tile_covariance(tmp_path / "a.nc", [0])
     with pytest.raises(FileNotFoundError):
         read_tile_covariance(tmp_path / "none.nc")
+
+
+@pytest.mark.parametrize("kind", ["dask", "zarr", "hdf5", "zarr file", "hdf5 file"])
+def test_parts_of_a_lazy_picture_are_those_of_the_array(counts, tmp_path, kind):
+    h5py, dask = pytest.importorskip("h5py"), pytest.importorskip("dask.array")
+    zarr = pytest.importorskip("zarr")
+    small = counts[:140, :270]
+    one = find_atoms_in_tiles(small, tmp_path / "whole.nc", noise="poisson", width=2.2, tile=140)
+    if kind == "dask":
+        image = dask.from_array(small, chunks=(64, 64))
+    elif kind.startswith("zarr"):
+        path = tmp_path / "picture.zarr"
+        stored = zarr.create_array(str(path), shape=small.shape, chunks=(64, 64), dtype="f8")
+        stored[:] = small
+        image = path if kind == "zarr file" else stored
+    else:
+        path = tmp_path / "picture.h5"
+        with h5py.File(path, "w") as file:
+            file["picture"] = small
+        image = path if kind == "hdf5 file" else h5py.File(path, "r")["picture"]
+    found = find_atoms_in_tiles(image, tmp_path / "a.nc", noise="poisson", width=2.2, tile=140)
+    np.testing.assert_array_equal(found.positions, one.positions)
+    np.testing.assert_array_equal(found.intensity, one.intensity)
+    assert found.unit == "pixel"

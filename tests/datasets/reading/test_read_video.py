@@ -116,7 +116,7 @@ def one_constant_frame(frames):
         (bad_still_tiff, "read it with read_image"),
         (bad_truncated_tiff, "cannot be read as TIF"),
         (bad_truncated_gif, "cannot be read as GIF"),
-        (bad_renamed, "is a PNG file"),
+        (bad_renamed, "first bytes are those of a PNG"),
         (bad_array(lambda frames: frames[0]), "read it with read_image"),
         (bad_array(lambda frames: frames[None]), r"\(time, y, x\)"),
         (bad_array(lambda frames: frames[:, :8, :8]), "at least 16 x 16"),

@@ -12,6 +12,7 @@ from physlearn.inference.lattices.fit_contents import (
     theta_of,
 )
 from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
+from physlearn.inference.prediction.thermodynamics import predict_thermodynamics
 from physlearn.lattice_models import (
     Ising,
     Potts,
@@ -127,3 +128,14 @@ def test_conditions_of_any_name_come_back_for_every_record():
     for given, back in zip(records, snapshots_of(fit), strict=True):
         for name, values in given.conditions.items():
             assert np.array_equal(back.conditions[name], values)
+
+
+def test_a_fit_to_energies_is_no_fit_to_pictures():
+    fit = fit_from_draws(
+        {"bond_energies": np.ones((10, 1))}, model="", likelihood="", approximation="", seed=0,
+        data=[np.ones(1)], attrs={"energy_unit": "meV", "lattice": "bcc"},
+    )  # fmt: skip
+    with pytest.raises(InputError, match="fit_lattice_hamiltonian"):
+        data_of(fit)
+    with pytest.raises(InputError, match="fit_lattice_hamiltonian"):
+        predict_thermodynamics(fit, [0.5, 1.0])

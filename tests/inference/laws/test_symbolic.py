@@ -83,6 +83,14 @@ def test_scikit_learns_own_checks_pass():
     assert sum(r["status"] == "passed" for r in results) > 50
 
 
+@pytest.mark.parametrize("kind", [InputError, TypeError])
+def test_entries_that_are_no_numbers_are_both_kinds_of_error(kind):
+    rows = np.arange(20.0).reshape(10, 2).astype(object)
+    rows[0, 0] = {"foo": "bar"}
+    with pytest.raises(kind, match="must be a string or a real number"):
+        SymbolicRegressor().fit(rows, np.arange(10.0))
+
+
 def test_links_functions_and_constraints_reach_the_search():
     y, _ = one_percent(np.exp(2.0 - X1), seed=1)
     logged = SymbolicRegressor(options=RegressorOptions(link="log", highest_price=8, n_terms=1))

@@ -242,6 +242,19 @@ def test_couplings_that_fall_with_temperature(oracle):
     assert out["spread"].mean() < 0.02
 
 
+def test_the_population_of_a_line_is_its_value_at_the_mean_covariate(oracle):
+    rng = np.random.default_rng(11)
+    x = np.array([300.0, 310.0, 330.0, 380.0, 450.0, 700.0])
+    truth = 0.05 + 4e-4 * (x - x.mean())
+    fits = [gaussian_fit(rng, np.array([t]), np.array([[0.005**2]])) for t in truth]
+    out = pool_couplings(fits, x, rng=1)
+    assert out.attrs["covariate_reference"] == pytest.approx(x.mean())
+    population, slope = out["population"][:, 0], out["slope"][:, 0]
+    oracle("population", z=(population.mean() - 0.05) / population.std())
+    assert population.std() < 0.02
+    oracle("slope", z=(slope.mean() - 4e-4) / slope.std())
+
+
 @pytest.mark.slow
 def test_nuts_gives_the_same_posterior(oracle):
     rng = np.random.default_rng(11)

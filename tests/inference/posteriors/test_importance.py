@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from physlearn.inference.posteriors.importance import Proposal, even_points, resample
+from physlearn.inference.posteriors.importance import (
+    FAILED_SHARE,
+    Proposal,
+    even_points,
+    resample,
+    weigh_points,
+)
 from physlearn.inference.posteriors.priors import Prior
 
 MEAN, COVARIANCE = np.array([0.3, -0.2]), np.array([[0.04, 0.03], [0.03, 0.09]])
@@ -50,3 +56,45 @@ def test_resampling_repeats_each_point_as_its_weight_says():
     drawn = resample(points, weight, 4000, rng)
     counts = np.bincount(drawn[:, 0].astype(int), minlength=50)
     assert np.all(np.abs(counts - 4000 * weight) < 1 + 1e-9)
+
+
+def test_weighted_points_by_hand():
+    points = np.array([[0.0, 1.0], [2.0, 5.0], [4.0, 3.0]])
+    share = np.array([0.5, 0.25, 0.25])
+    found = weigh_points(points, np.log(share) + 7.0, np.zeros(3, bool))
+    np.testing.assert_allclose(found.weight, share)
+    assert abs(found.effective - 1 / np.sum(share**2)) < 1e-12
+    assert abs(found.log_mean - (7.0 + np.log(1 / 3))) < 1e-12
+    assert not found.tempered
+    assert found.lost == 0
+    mean, covariance = found.moments()
+    np.testing.assert_allclose(mean, [1.5, 2.5])
+    np.testing.assert_allclose(covariance, np.cov(points.T, aweights=share, ddof=0))
+
+
+def test_points_beyond_what_is_known_get_no_weight_and_are_told():
+    share = np.array([0.5, 0.2, 0.2, 0.1])
+    beyond = np.array([False, True, False, True])
+    found = weigh_points(np.arange(4.0)[:, None], np.log(share), beyond)
+    np.testing.assert_allclose(found.weight, [5 / 7, 0, 2 / 7, 0])
+    assert abs(found.lost - 0.3) < 1e-12
+    everywhere = weigh_points(np.arange(4.0)[:, None], np.log(share), np.ones(4, bool))
+    np.testing.assert_allclose(everywhere.weight, share)
+    assert abs(everywhere.lost - 1) < 1e-12
+
+
+def test_weights_of_which_few_count_are_flattened_until_a_tenth_do():
+    n = 1000
+    log_weight = -0.5 * np.linspace(0, 400, n) ** 2 / 10
+    found = weigh_points(np.zeros((n, 1)), log_weight, np.zeros(n, bool))
+    assert found.effective < FAILED_SHARE * n  # as the weights were
+    assert found.tempered
+    counted = 1 / np.sum(found.weight**2)
+    assert 0.1 * n <= counted < 0.1 * n / 0.7  # one step of 0.7 leads past a tenth, at the most
+    slope = np.diff(np.log(found.weight[:50])) / np.diff(log_weight[:50])
+    np.testing.assert_allclose(slope, slope[0], rtol=1e-6)  # a power of what they were
+    power = np.log(slope[0]) / np.log(0.7)
+    assert abs(power - round(power)) < 1e-6
+    just = np.zeros(n)
+    just[: n - 60] = -np.inf  # 60 of 1000 count: above the share that fails
+    assert not weigh_points(np.zeros((n, 1)), just, np.zeros(n, bool)).tempered

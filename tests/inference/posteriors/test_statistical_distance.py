@@ -186,3 +186,33 @@ def test_what_is_refused():
     hidden = LatticeSnapshots(picture.states, graph, observed=seen)
     with pytest.raises(InputError, match="seen with all their neighbours"):
         fitted(hidden, family, [0, 0], 1)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 5])
+def test_rare_dopants_get_no_error_bars_below_the_bound(seed):
+    """14 dopants placed at random among 728 sites: less than one pair is expected."""
+    graph = triangular_lattice((26, 28))
+    states = -np.ones((1, graph.n_sites), np.int8)
+    states[0, np.random.default_rng(seed).choice(graph.n_sites, 14, replace=False)] = 1
+    fit = fit_lattice_hamiltonian(
+        LatticeSnapshots(states, graph), 1, composition="fixed", method="statistical_distance",
+        rng=seed,
+    )  # fmt: skip
+    low, high = fit.interval("couplings")[0]
+    # .6 pairs expected, 16 a pair of information: sd .32 at J = 0, times 3.29; stuck: .05 to .17
+    assert high - low > 0.35
+
+
+def test_error_bars_of_small_pictures_cover(oracle):
+    """Scatter at one truth alone was .7 of the error bar that is due here."""
+    truth, graph, n = np.array([0.1, 0.2]), square_lattice((12, 12)), 60
+    fits = [
+        fitted(
+            simulate_lattice(Ising([0.2], 0.1), graph, n_snapshots=2, rng=seed),
+            lattice_family("ising", (-1, 1), 1), truth, seed,
+        )
+        for seed in range(n)
+    ]  # fmt: skip
+    ours, _ = coverage(fits, truth)
+    for index, name in enumerate(("field", "coupling")):
+        oracle(f"cover of {name}", p=stats.binomtest(int(ours[index]), n, 0.9).pvalue)

@@ -1,0 +1,1 @@
+"""Damaged files against everything that reads one: python -m benchmarks.fuzz."""

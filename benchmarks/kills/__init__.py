@@ -1,0 +1,1 @@
+"""Processes killed at random moments: ``python -m benchmarks.kills``."""

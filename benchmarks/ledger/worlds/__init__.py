@@ -1,0 +1,1 @@
+"""Worlds of the ledger, by kind of data."""

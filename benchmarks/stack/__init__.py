@@ -1,0 +1,1 @@
+"""Peak memory of atoms, patches and walls in stacks that are larger than what they may use."""
