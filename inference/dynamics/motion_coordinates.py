@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, check_choice, check_count, check_positive
+from physlearn.checks import InputError, check_array, check_choice, check_count, check_positive
 from physlearn.inference.dynamics.field_film import FieldFilm, read_film
 from physlearn.inference.dynamics.field_options import FieldLawOptions
 from physlearn.records import Trajectory
@@ -136,7 +136,8 @@ def track_series(
     track
         Particles of a film, for instance from `link_atoms`.
     line_time
-        Row r of a frame is read r x line_time after the frame's time.
+        Row r of a frame is read r x line_time after the frame's time; negative where the scan
+        goes towards row 0.
     pixel_size
         Height of a row, in the unit of the positions.
 
@@ -159,7 +160,7 @@ def track_series(
     [0.1, 1.3]
     """
     rows = track.positions[:, 1] / check_positive("pixel_size", pixel_size)
-    per_row = check_positive("line_time", line_time, allow_zero=True)
+    per_row = float(check_array("line_time", line_time, ndim=0))
     times = track.times[track.frame] + per_row * rows
     names = ("x", "y", "z")[: track.positions.shape[1]]
     particles, counts = np.unique(track.particle, return_counts=True)
