@@ -90,7 +90,7 @@ def test_limits_are_numbers(bad):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0, "1"])
 def test_numbers_of_lines_of_tracks_and_of_references(bad):
     track = Trajectory([0, 1], [0, 0], [[0.0, 10.0], [0.0, 30.0]], [0.0, 1.0])
-    with pytest.raises(InputError, match="line_time must|times of particle 0 increasing"):
+    with pytest.raises(InputError, match=r"line_time must|times of particle 0 increasing"):
         track_series(track, line_time=bad)
     with pytest.raises(InputError, match="tension must be"):
         line_energy([0.0, 1.0], tension=bad)
