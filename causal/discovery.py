@@ -38,6 +38,7 @@ from physlearn.checks import InputError, as_generator, check_choice
 
 if TYPE_CHECKING:
     from physlearn.causal.graph_search.skeleton import IndependenceTest
+    from physlearn.executors import ExecutorLike
     from physlearn.records import PatchTable
 
 
@@ -51,6 +52,7 @@ def discover_graph(
     alpha: float = 0.05,
     n_resamples: int = 50,
     stability: float | None = None,
+    executor: ExecutorLike | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> CausalGraph:
     """Find the direct links between the columns of a patch table, and which way they point.
@@ -86,6 +88,9 @@ def discover_graph(
     stability
         Share of half-samples, above 0.5, from which on a link stands; the bound on the expected
         number of false links among them is among the warnings. None for 0.5 without a bound.
+    executor
+        Where the half-samples are searched: "threads:4", "processes:4", "dask:ADDRESS" or an
+        executor; None for one after the other. The graph depends on none of this.
     rng
         Seed of the half-samples and searches.
 
@@ -145,7 +150,8 @@ def discover_graph(
         found = consensus(parts, constraints)
     else:
         found = search.run(method)
-    frequency = search.frequency("pc" if parts or method == "lingam" else method, n_resamples)
+    in_parts = "pc" if parts or method == "lingam" else method
+    frequency = search.frequency(in_parts, n_resamples, executor)
     notes += found.notes
     notes += _open_marks(found, frequency, constraints, steady=method in STEADY_MARKS)
     if stability is not None and frequency.n_resamples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from physlearn.causal.graph_search.knowledge import Constraints
 from physlearn.causal.graph_search.marks import ARROW, CIRCLE, NONE, TAIL, Ends, Mask
 from physlearn.causal.spatial_layout import Floats
+from physlearn.executors import ExecutorLike, open_workers
 
 MIN_FREQUENCY = 0.5
 STEADY = 0.7
@@ -43,24 +44,27 @@ class EdgeFrequency:
 
 
 def edge_frequency(
-    search: Callable[[Mask], Ends],
+    search: Callable[[Mask, int], Ends],
     n_blocks: int,
     p: int,
     n_resamples: int,
     generator: np.random.Generator,
+    executor: ExecutorLike | None = None,
 ) -> EdgeFrequency:
     """Return how often links are found in random halves of the blocks, in complementary pairs.
 
     Parameters
     ----------
     search
-        From the chosen blocks (n_blocks,) to the marks (p, p) found there.
+        From the chosen blocks (n_blocks,) and a seed to the marks (p, p) found there.
     n_blocks, p
         Number of blocks and of columns.
     n_resamples
         Number of half-samples; 0 for none.
     generator
-        Draws the halves.
+        Draws the halves and the seeds.
+    executor
+        Where the half-samples are searched, as of `open_workers`.
 
     Notes
     -----
@@ -69,22 +73,31 @@ def edge_frequency(
     if n_resamples == 0:
         return no_frequency(p)
     adjacent, heads, arrowheads = np.zeros((3, p, p))
-    half = n_blocks // 2
-    order = np.arange(n_blocks)
-    for k in range(n_resamples):
-        if k % 2 == 0:
-            order = generator.permutation(n_blocks)
-        chosen = np.zeros(n_blocks, dtype=np.bool_)
-        chosen[order[:half] if k % 2 == 0 else order[half:]] = True
-        ends = search(chosen)
-        adjacent += ends != NONE
-        heads += (ends == ARROW) & (ends.T != ARROW)
-        arrowheads += ends == ARROW
+    halves = list(_half_samples(n_blocks, n_resamples, generator))
+    seeds = generator.integers(2**63, size=n_resamples).tolist()
+    with open_workers(executor) as workers:
+        for _, ends in workers.run(search, zip(halves, seeds, strict=True)):
+            adjacent += ends != NONE
+            heads += (ends == ARROW) & (ends.T != ARROW)
+            arrowheads += ends == ARROW
     seen = np.where(adjacent > 0, adjacent, np.nan)
     n_links = float(adjacent.sum() / 2 / n_resamples)
     return EdgeFrequency(
         adjacent / n_resamples, heads / seen, arrowheads / seen, n_links, n_resamples
     )
+
+
+def _half_samples(
+    n_blocks: int, n_resamples: int, generator: np.random.Generator
+) -> Iterator[Mask]:
+    """Yield which blocks are chosen: a random half, then its complement."""
+    half, order = n_blocks // 2, np.arange(n_blocks)
+    for k in range(n_resamples):
+        if k % 2 == 0:
+            order = generator.permutation(n_blocks)
+        chosen = np.zeros(n_blocks, dtype=np.bool_)
+        chosen[order[:half] if k % 2 == 0 else order[half:]] = True
+        yield chosen
 
 
 def no_frequency(p: int) -> EdgeFrequency:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,7 @@ from physlearn.causal.table_notes import without_derived
 from physlearn.checks import InputError, as_generator
 
 if TYPE_CHECKING:
+    from physlearn.executors import ExecutorLike
     from physlearn.records import PatchTable
 
 METHOD = "time-lagged PC, momentary conditional independence"
@@ -92,6 +94,7 @@ def discover_lagged_graph(
     knowledge: Knowledge | None = None,
     alpha: float = 0.05,
     n_resamples: int = 0,
+    executor: ExecutorLike | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> CausalGraph:
     """Find which descriptors of a video follow from which descriptors some frames before.
@@ -124,6 +127,8 @@ def discover_lagged_graph(
         Level of one test.
     n_resamples
         Number of half-samples of spatial blocks for `frequency`.
+    executor
+        Where the half-samples are searched, as in `discover_graph`.
     rng
         Seed of the half-samples.
 
@@ -188,12 +193,10 @@ def discover_lagged_graph(
     if transport is None:
         _open_all_if_moving(found, columns, names, notes, tables[0].unit)
 
-    def on_part(chosen: Mask) -> Ends:
-        return search_lagged(test.on_blocks(chosen), constraints, part=True).ends
-
     blocks = test.n_blocks if n_resamples else 1
+    on_part = partial(_search_part, test, constraints)
     p = len(constraints.names)
-    frequency = edge_frequency(on_part, blocks, p, n_resamples, generator)
+    frequency = edge_frequency(on_part, blocks, p, n_resamples, generator, executor)
     edges = graph_edges(found, frequency, test, constraints, threshold=MIN_FREQUENCY)
     return CausalGraph(
         constraints.names,
@@ -207,6 +210,13 @@ def discover_lagged_graph(
         seed=seed,
         warnings=tuple(notes),
     )
+
+
+def _search_part(
+    test: IndependenceTest, constraints: Constraints, chosen: Mask, _seed: int
+) -> Ends:
+    """Return the marks found on the chosen spatial blocks; nothing is drawn."""
+    return search_lagged(test.on_blocks(chosen), constraints, part=True).ends
 
 
 def search_lagged(test: IndependenceTest, constraints: Constraints, *, part: bool = False) -> Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from physlearn.causal.graph_search.pc_search import search_pc
 from physlearn.causal.graph_search.score_search import search_boss, search_ges
 from physlearn.causal.graph_search.skeleton import IndependenceTest
 from physlearn.checks import NotIdentified
+from physlearn.executors import ExecutorLike
 
 METHODS = {
     "pc": "PC, conditional-independence tests",
@@ -143,26 +144,30 @@ class Search:
         penalty = np.log(n) + (2.0 * np.log(max(p - 1, 1)) if method == "exact" else 0.0)
         return float(np.sqrt(-np.expm1(-penalty / n)) + POWER_80 / np.sqrt(n))
 
-    def frequency(self, method: str, n_resamples: int) -> EdgeFrequency:
+    def frequency(
+        self, method: str, n_resamples: int, executor: ExecutorLike | None = None
+    ) -> EdgeFrequency:
         """Return how often a method sees each link in half-samples of spatial blocks.
 
         The links of "lingam" are those of "pc"; of "exact" those of a posterior of at least one
         half.
         """
-        p = len(self.constraints.names)
-        generator = self.generator(method)
-        by_score = method in SCORED
-
-        def on_part(chosen: Mask) -> Ends:
-            if by_score:
-                return self._by_score(self.data.on_blocks(chosen), method, generator).ends
-            search = search_fci if method == "fci" else search_pc
-            return search(self.test.on_blocks(chosen), self.constraints, part=True).ends
-
         n_blocks = 1
         if n_resamples:
+            by_score = method in SCORED
             n_blocks = len(self.data.block_counts) if by_score else self.test.n_blocks
-        return edge_frequency(on_part, n_blocks, p, n_resamples, generator)
+        return edge_frequency(
+            partial(self.on_part, method), n_blocks, len(self.constraints.names), n_resamples,
+            self.generator(method), executor,
+        )  # fmt: skip
+
+    def on_part(self, method: str, chosen: Mask, seed: int) -> Ends:
+        """Return the marks that a method finds on the chosen spatial blocks."""
+        if method in SCORED:
+            data = self.data.on_blocks(chosen)
+            return self._by_score(data, method, np.random.default_rng(seed)).ends
+        search = search_fci if method == "fci" else search_pc
+        return search(self.test.on_blocks(chosen), self.constraints, part=True).ends
 
 
 def choose_method(search: Search, *, continuous: bool) -> tuple[str, str]:
