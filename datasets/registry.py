@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pooch
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotFound
 
 __all__ = ["DATA_DIR_VARIABLE", "fetch", "list"]
 
@@ -60,7 +60,7 @@ def fetch(name: str) -> Path:
     ------
     InputError
         When the name is unknown, or the file here differs from the published one.
-    FileNotFoundError
+    NotFound
         When the file is neither here nor can be downloaded.
 
     Examples
@@ -97,7 +97,7 @@ def _retrieve(row: dict[str, str]) -> Path:
             )
         return here
     if not row["path"]:
-        raise FileNotFoundError(
+        raise NotFound(
             f"{row['name']} was derived from public data and has no address of its own; put it "
             f"into {folder} (or point {DATA_DIR_VARIABLE} to a folder that holds it)."
         )
@@ -107,7 +107,7 @@ def _retrieve(row: dict[str, str]) -> Path:
             fname=here.name,
         )  # fmt: skip
     except (OSError, ValueError) as error:
-        raise FileNotFoundError(
+        raise NotFound(
             f"{row['name']} is not in {folder} and could not be downloaded "
             f"({type(error).__name__}); point {DATA_DIR_VARIABLE} to a folder that holds it."
         ) from None

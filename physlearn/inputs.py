@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from physlearn.checks import SMALLEST_IMAGE_EDGE, InputError
+from physlearn.checks import SMALLEST_IMAGE_EDGE, InputError, NotFound
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +35,7 @@ def count_frames(path: str | os.PathLike[str]) -> int:
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When there is no such file.
     InputError
         For a folder or an empty file.
@@ -50,7 +50,7 @@ def count_frames(path: str | os.PathLike[str]) -> int:
     """
     file = Path(path)
     if not file.exists():
-        raise FileNotFoundError(f"no such file: {file}")
+        raise NotFound(f"no such file: {file}")
     from physlearn.datasets.reading.read_channels import FOLDERS, has_menu
 
     if file.is_dir() and file.suffix.lower() in FOLDERS:
@@ -129,7 +129,7 @@ def read_input(
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When there is no such file.
     InputError
         When the file cannot be read, or a drive is given for a picture.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physlearn.act_words import act_name, act_place, dose_text
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotFound
 from physlearn.phrases import as_sentence, plain_name, said_number
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def read_plan(path: str | os.PathLike[str]) -> tuple[ExperimentPlan, list[str]]:
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When there is no such file.
     InputError
         For a file that is no plan, or was changed after its checksum was made.
@@ -46,12 +46,12 @@ def read_plan(path: str | os.PathLike[str]) -> tuple[ExperimentPlan, list[str]]:
     >>> read_plan("/no/such/plan.json")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: no such file: /no/such/plan.json
+    physlearn.checks.NotFound: no such file: /no/such/plan.json
     """
     from physlearn.causal import ExperimentPlan
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+        raise NotFound(f"no such file: {path}")
     try:
         plan = ExperimentPlan.from_json(path)
     except InputError as error:

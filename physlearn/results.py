@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from physlearn.calibration_marks import uncalibrated
-from physlearn.checks import CREDIBLE_MASS, InputError
+from physlearn.checks import CREDIBLE_MASS, InputError, NotFound
 from physlearn.records.hdf5_parts import check_hdf5_parts
 from physlearn.records.json_text import fit_texts
 from physlearn.records.shown import STYLE, table_html
@@ -188,13 +188,13 @@ class Fit:
 
         Raises
         ------
-        FileNotFoundError
+        NotFound
             When there is no such file.
         InputError
             When the file does not hold a fit.
         """
         if not Path(path).is_file():
-            raise FileNotFoundError(f"no such file: {path}")
+            raise NotFound(f"no such file: {path}")
         try:
             # Without the load the file would stay open, and locked, as long as the fit lives
             check_hdf5_parts(path)

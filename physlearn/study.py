@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from physlearn.checks import InputError, as_generator, check_choice
+from physlearn.checks import InputError, NotFound, as_generator, check_choice
 from physlearn.findings import Findings, RunOne, Step, run_steps
 from physlearn.records.storage import html_table, short_repr
 from physlearn.study_folder import check_out, study_folder, write_artefacts
@@ -166,7 +166,7 @@ def run_study(
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When the file does not exist.
     InputError
         When a file cannot be read, ``out`` holds other files, or another process writes there.
@@ -202,7 +202,7 @@ def read_study(study: Study | str | os.PathLike[str], seed: int = 1) -> Findings
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When the file does not exist.
     InputError
         When a file cannot be read.
@@ -283,7 +283,7 @@ def study_findings(study: Study, seed: int | None) -> tuple[Findings, tuple[Step
                 setattr(findings, name, cut_region(getattr(findings, name), study.region, whole))
     findings.edited, findings.lattice = study.atoms, study.lattice
     if study.atoms is not None and not Path(study.atoms).is_file():
-        raise FileNotFoundError(f"no such file: {study.atoms}")
+        raise NotFound(f"no such file: {study.atoms}")
     if study.lattice is not None:
         check_choice("lattice", study.lattice, LATTICES)
     return findings, IMAGE_STEPS + PLAN_STEPS + (CAMPAIGN_STEPS if study.campaign else ())

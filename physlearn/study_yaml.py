@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotFound
 
 if TYPE_CHECKING:
     import yaml
@@ -41,7 +41,7 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlText:
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When there is no such file.
     InputError
         For a file that is too large, no text or no YAML, holds a key twice, tags, anchors or
@@ -62,7 +62,7 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlText:
     if not file.is_file():
         if file.is_dir():
             raise InputError(f"{file} is a folder; give a study file (study.yaml).")
-        raise FileNotFoundError(f"no such file: {file}")
+        raise NotFound(f"no such file: {file}")
     if file.stat().st_size > MOST_BYTES:
         raise InputError(
             f"{file.name} must be a study file of at most {MOST_BYTES // 1024} kB; it has "

@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from physlearn.checks import InputError, check_array, check_positive
+from physlearn.checks import InputError, NotFound, check_array, check_positive
 from physlearn.datasets.columns.given_columns import fit_given_columns
 from physlearn.datasets.columns.recorded_settings import check_same_mask, recorded_options
 from physlearn.records import AtomicConfiguration
@@ -152,7 +152,7 @@ def _read(
     else:
         file = Path(edited)
         if not file.is_file():
-            raise FileNotFoundError(f"no such file: {file}")
+            raise NotFound(f"no such file: {file}")
         content = file.read_bytes()
         try:
             first = content.decode("utf-8-sig").split("\n", 1)[0]

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_choice, check_positive
+from physlearn.checks import InputError, NotFound, check_choice, check_positive
 from physlearn.datasets.columns.column_covariance import ColumnCovariance
 from physlearn.datasets.columns.column_fit import Report
 from physlearn.datasets.columns.column_options import FindAtomsOptions
@@ -365,7 +365,7 @@ def read_tile_covariance(path: str | os.PathLike[str], which: ArrayLike | None =
     import h5py
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+        raise NotFound(f"no such file: {path}")
     with h5py.File(path, "r") as file:
         if GROUP not in file:
             raise InputError(f"{path} must be a file of find_atoms_in_tiles; it has no covariance.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotFound
 from physlearn.datasets.reading.file_checks import one_line
 from physlearn.records.hdf5_parts import check_hdf5_parts
 
@@ -60,7 +60,7 @@ def check_layout(path: str | os.PathLike[str]) -> list[str]:
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When there is no such file.
     InputError
         When the file is neither netCDF nor HDF5.
@@ -77,7 +77,7 @@ def check_layout(path: str | os.PathLike[str]) -> list[str]:
     import xarray as xr
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+        raise NotFound(f"no such file: {path}")
     try:
         check_hdf5_parts(path)
         with xr.open_dataset(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotFound
 from physlearn.datasets.descriptors.channel_names import controlled_channel_name
 from physlearn.datasets.layouts.data_layout import (
     LAYOUT_VERSION,
@@ -110,7 +110,7 @@ def load_channels(path: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When there is no such file.
     InputError
         When the file is of another layout; `check_layout` says what it lacks.
@@ -120,12 +120,12 @@ def load_channels(path: str | os.PathLike[str]) -> xr.Dataset:
     >>> load_channels("no_such_file.nc")
     Traceback (most recent call last):
     ...
-    FileNotFoundError: no such file: no_such_file.nc
+    physlearn.checks.NotFound: no such file: no_such_file.nc
     """
     import xarray as xr
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+        raise NotFound(f"no such file: {path}")
     try:
         check_hdf5_parts(path)
         with xr.open_dataset(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physlearn.checks import InputError, check_array
+from physlearn.checks import InputError, NotFound, check_array
 
 __all__ = ["read_drive"]
 
@@ -40,7 +40,7 @@ def read_drive(path: str | os.PathLike[str], n_frames: int) -> tuple[np.ndarray,
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When there is no such file.
     InputError
         When the table cannot be read, has another number of rows, or several columns of which none
@@ -58,7 +58,7 @@ def read_drive(path: str | os.PathLike[str], n_frames: int) -> tuple[np.ndarray,
 
     file = Path(path)
     if not file.is_file():
-        raise FileNotFoundError(f"no such file: {file}")
+        raise NotFound(f"no such file: {file}")
     try:
         table = pd.read_csv(file)
     except (ValueError, UnicodeDecodeError) as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotFound
 from physlearn.inference.calibration.uniformity import ecdf_p_value
 from physlearn.records.storage import html_table
 from physlearn.whole_files import atomic_write
@@ -346,13 +346,13 @@ class CalibrationReport:
 
         Raises
         ------
-        FileNotFoundError
+        NotFound
             When there is no such file.
         InputError
             When the file does not hold a report.
         """
         if not Path(path).is_file():
-            raise FileNotFoundError(f"no such file: {path}")
+            raise NotFound(f"no such file: {path}")
         try:
             with np.load(path, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from types import MappingProxyType
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotFound
 from physlearn.inference.laws.equation_set import EquationSet
 from physlearn.whole_files import atomic_write
 
@@ -148,11 +148,11 @@ class DynamicsLaws:
 
         Raises
         ------
-        FileNotFoundError
+        NotFound
             When there is no such file.
         InputError
             When the file does not hold laws of motion.
         """
         if not Path(path).is_file():
-            raise FileNotFoundError(f"no such file: {path}")
+            raise NotFound(f"no such file: {path}")
         return cls.from_json(Path(path).read_text(encoding="utf-8", errors="replace"))

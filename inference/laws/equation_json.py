@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotFound
 from physlearn.inference.law_data.search_data import SearchData
 from physlearn.inference.laws.equation import Equation, Term
 from physlearn.inference.laws.equation_text import text_of
@@ -70,7 +70,7 @@ def save_set(laws: EquationSet, path: str | os.PathLike[str]) -> None:
 def read_set(path: str | os.PathLike[str], functions: OwnFunctions | None = None) -> EquationSet:
     """Read what `save_set` wrote; see `EquationSet.load`."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+        raise NotFound(f"no such file: {path}")
     if Path(path).stat().st_size > LARGEST_TEXT:
         raise InputError(f"{path} must be an EquationSet of at most {LARGEST_TEXT} bytes.")
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, NotFound
 from physlearn.records.hdf5_parts import check_hdf5_parts
 from physlearn.records.shown import html_table, short_repr
 from physlearn.whole_files import write_whole
@@ -79,7 +79,7 @@ def load_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When there is no such file.
     InputError
         When the file is not netCDF.
@@ -87,7 +87,7 @@ def load_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     import xarray as xr
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+        raise NotFound(f"no such file: {path}")
     try:
         check_hdf5_parts(path)
         with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
@@ -106,7 +106,7 @@ def record_of(path: str | os.PathLike[str], make: Callable[[xr.Dataset], Record]
 
     Raises
     ------
-    FileNotFoundError
+    NotFound
         When there is no such file.
     InputError
         When the file is not netCDF, or not what the record's ``save`` wrote.
