@@ -17,7 +17,7 @@ from rich.console import Console
 
 from benchmarks.ledger.row import Row
 from benchmarks.ledger.rows import ROWS
-from benchmarks.ledger.runs import LEDGER, next_batch, run_row
+from benchmarks.ledger.runs import LEDGER, batch_path, is_done, next_batch, run_row
 from benchmarks.ledger.tables import write_marks, write_page
 from benchmarks.monte_carlo.twins import cache_folder
 from physlearn.executors import open_workers
@@ -30,6 +30,9 @@ def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ledger")
     parser.add_argument("--absent", action="store_true", help="only rows without a result")
+    parser.add_argument(
+        "--again", action="store_true", help="from nothing, as after a change of an estimator"
+    )
     parser.add_argument("--rows", default="*", help="names with *, by commas (default: all)")
     parser.add_argument("--minutes", type=float, help="begin no batch after so long")
     parser.add_argument("--replicates", type=int, help="of each row (default: 200, slow ones 100)")
@@ -59,6 +62,14 @@ def in_order(rows: list[Row], folder: Path, goal: int | None) -> Iterator[tuple[
                 batch = None if first or later == batch else later
 
 
+def forget(rows: list[Row], folder: Path, out: Path) -> None:
+    """Delete the batches and results of rows."""
+    for row in rows:
+        for path in folder.glob(batch_path(row, folder, 0).name.replace("0000.npz", "*")):
+            path.unlink()
+        (out / f"{row.file}.json").unlink(missing_ok=True)
+
+
 def main() -> int:
     """Run, and write."""
     chosen, console = options(), Console(highlight=False)
@@ -73,6 +84,9 @@ def main() -> int:
     if chosen.absent:
         rows = [row for row in rows if not (out / f"{row.file}.json").exists()]
     goal = chosen.replicates or (QUICK if chosen.quick else None)
+    if chosen.again and not chosen.table:
+        forget(rows, folder, out)
+    rows = [row for row in rows if not is_done(row, out, goal or row.replicates)]
     end = time.monotonic() + 60 * (chosen.minutes or float("inf"))
     kind = chosen.executor
     with open_workers(f"{kind}:{chosen.workers}" if kind in COUNTED else kind) as workers:

@@ -49,11 +49,24 @@ def batch_path(row: Row, folder: Path, batch: int) -> Path:
 
 
 def next_batch(row: Row, folder: Path, replicates: int) -> tuple[int, int] | None:
-    """Index and size of the first batch that is missing."""
+    """Index and size of the first batch that is missing, or was cut short by a smaller goal."""
     for batch in range(-(-replicates // row.batch)):
-        if not batch_path(row, folder, batch).exists():
-            return batch, min(row.batch, replicates - batch * row.batch)
+        path, size = batch_path(row, folder, batch), min(row.batch, replicates - batch * row.batch)
+        if not path.exists() or len(CalibrationReport.load(path).status) < size:
+            return batch, size
     return None
+
+
+def is_done(row: Row, out: Path, replicates: int) -> bool:
+    """Whether the stored result is of this row and holds so many replicates."""
+    held = stored(row, out)
+    return held.get("fingerprint") == row.fingerprint and held["replicates"] >= replicates
+
+
+def stored(row: Row, out: Path) -> dict[str, Any]:
+    """The row's JSON; empty where there is none."""
+    path = out / f"{row.file}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def run_batch(row: Row, folder: Path, batch: int, n: int, executor: Executor | None) -> None:
@@ -112,8 +125,7 @@ def store(row: Row, report: CalibrationReport, out: Path) -> dict[str, Any]:
 
 def _likelihood(row: Row, out: Path) -> str:
     """What the fits of the row call their likelihood; empty where the answer is no ``Fit``."""
-    path = out / f"{row.file}.json"
-    held = json.loads(path.read_text()) if path.exists() else {}
+    held = stored(row, out)
     if held.get("fingerprint") == row.fingerprint:
         return str(held["likelihood"])
     for seed in range(5):
@@ -131,13 +143,19 @@ def _likelihood(row: Row, out: Path) -> str:
 def run_row(
     row: Row, folder: Path, batch: tuple[int, int], executor: Executor | None, out: Path
 ) -> str:
-    """Run a batch and store the row; return one line that says how it went."""
+    """Run a batch and store the row; return one line that says how it went.
+
+    A stored result of the same row with more replicates (its batches lie on another machine) stays
+    until the batches here have as many.
+    """
     try:
         run_batch(row, folder, *batch, executor)
     except InputError as error:  # all of the first ten fail: the row is wrong, and says so
         return f"{row.id}: {error}"
     report = gathered(row, folder)
     assert report is not None
+    if is_done(row, out, len(report.status) + 1):
+        return f"{row.id}: {len(report.status)} replicates here; the stored result has more"
     content = store(row, report, out)
     said = ", ".join(f"{one['name']} {one['cov90']:.2f}" for one in content["variables"][:4])
     return (

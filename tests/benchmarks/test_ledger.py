@@ -99,6 +99,29 @@ def test_a_small_row_runs_is_kept_and_goes_on(tmp_path, rows):
     assert next_batch(row, tmp_path / "work", 40) is None
 
 
+def test_a_batch_cut_short_by_a_smaller_goal_is_filled_up(tmp_path, rows):
+    from benchmarks.ledger.runs import is_done, next_batch, run_row
+
+    row, work = rows["plan/noise"], tmp_path / "work"
+    run_row(row, work, next_batch(row, work, 12), None, tmp_path)
+    assert next_batch(row, work, 12) is None
+    assert next_batch(row, work, 30) == (0, 30)
+    run_row(row, work, (0, 30), None, tmp_path)
+    assert is_done(row, tmp_path, 30)
+    assert not is_done(row, tmp_path, 31)
+
+
+def test_a_stored_result_with_more_replicates_stays(tmp_path, rows):
+    from benchmarks.ledger.runs import run_row
+
+    row = rows["plan/noise"]
+    run_row(row, tmp_path / "one", (0, 30), None, tmp_path)
+    before = (tmp_path / f"{row.file}.json").read_text()
+    said = run_row(row, tmp_path / "two", (0, 10), None, tmp_path)
+    assert said.endswith("the stored result has more")
+    assert (tmp_path / f"{row.file}.json").read_text() == before
+
+
 @pytest.mark.parametrize("row_id", ["births/counts", "causes/physical", "drive/linear"])
 def test_cheap_rows_are_in_their_bands(tmp_path, rows, row_id):
     from benchmarks.ledger.runs import run_row
