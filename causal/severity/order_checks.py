@@ -17,6 +17,10 @@ from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["NoiseEstimate", "OrderCheck", "drift_check", "memory_check", "replicate_noise"]
 
+RARE = 0.01
+"""Normal noise is said to have long tails so often."""
+LEAST_FOR_KURTOSIS = 20
+"""Readouts, below which the largest deviation alone is tested: the law of a kurtosis is rough."""
 MEMORY_SIZE = 1.0
 """Prior sd of the memory: a previous readout one sd (of all) off moves the next by one noise sd."""
 
@@ -55,10 +59,14 @@ class OrderCheck:
 
 @dataclass(frozen=True, slots=True)
 class NoiseEstimate:
-    """Noise of one readout from replicates: `sd`, and the degrees of freedom it rests on."""
+    """Noise of one readout from replicates: `sd`, and the degrees of freedom it rests on.
+
+    `warnings` says where the readouts scatter as no normal noise does.
+    """
 
     sd: float
     dof: float
+    warnings: tuple[str, ...] = ()
 
     __repr__ = short_repr
     _repr_html_ = html_table
@@ -79,6 +87,12 @@ def replicate_noise(
         (n_shots,): noise of each readout relative to the others; 1 when None. The estimate
         multiplies it.
 
+    Returns
+    -------
+    NoiseEstimate
+        `sd`, `dof`, and a warning where deviations have longer tails than normal noise
+        (kurtosis, or the largest of them where there are fewer than 20).
+
     Raises
     ------
     InputError
@@ -97,18 +111,43 @@ def replicate_noise(
         relative = np.asarray(relative_sd, dtype=np.float64)
     if relative.shape != history.readout.shape or not (relative > 0).all():
         raise InputError(f"relative_sd must be above 0, one a readout; got {relative.tolist()}.")
-    squares, dof = 0.0, 0
+    squares, dof, scaled = 0.0, 0, []
     for action in np.unique(history.action_index):
         own = history.action_index == action
         values, weights = history.readout[own], relative[own] ** -2
-        squares += float(weights @ (values - np.average(values, weights=weights)) ** 2)
+        away = values - np.average(values, weights=weights)
+        squares += float(weights @ away**2)
         dof += int(own.sum()) - 1
+        # the mean of few readouts follows each of them: their deviations are narrower by this
+        free = 1.0 - weights / weights.sum()
+        scaled.append((away * np.sqrt(weights / np.where(free > 0, free, np.inf)))[free > 0])
     if dof == 0 or squares == 0:
         raise InputError(
             "readout must hold at least two different readouts of one action; got "
             f"{dof} repeats. Repeat an action, ten times say."
         )
-    return NoiseEstimate(math.sqrt(squares / dof), float(dof))
+    sd = math.sqrt(squares / dof)
+    tail = _tail(np.concatenate(scaled) / sd, dof)
+    texts = ()
+    if tail < RARE:
+        texts = (
+            f"repeated readouts scatter with longer tails than normal noise (p = {tail:.2g}): "
+            "single readouts are off, or their noise changes from shot to shot; sd leans on the "
+            "few largest deviations, and a normal law with it misjudges both common and rare ones.",
+        )
+    return NoiseEstimate(sd, float(dof), texts)
+
+
+def _tail(deviations: Floats, dof: int) -> float:
+    """Return p of deviations in units of their common sd under normal noise, against long tails."""
+    if dof < 3:
+        return 1.0
+    if len(deviations) >= LEAST_FOR_KURTOSIS:
+        return float(stats.kurtosistest(deviations, alternative="greater").pvalue)
+    # a deviation over the scatter of all others has Student's law; Bonferroni over all
+    largest = min(float((deviations**2).max()), dof * (1 - 1e-12))
+    student = math.sqrt(largest * (dof - 1) / (dof - largest))
+    return min(1.0, 2.0 * len(deviations) * float(stats.t.sf(student, dof - 1)))
 
 
 def drift_check(evidence: Evidence) -> OrderCheck:

@@ -75,3 +75,33 @@ def test_noise_from_replicates():
         replicate_noise([0, 1], [0.0, 1.0])
     with pytest.raises(InputError, match="relative_sd"):
         replicate_noise([0, 0], [0.0, 1.0], [1.0, 0.0])
+
+
+@pytest.mark.parametrize(("n_actions", "n_each"), [(6, 5), (3, 4), (10, 2)])
+def test_normal_noise_is_rarely_said_to_have_long_tails(n_actions, n_each):
+    rng, index = np.random.default_rng(5), np.repeat(np.arange(n_actions), n_each)
+    relative = np.where(np.arange(len(index)) % 2, 1.0, 3.0)
+    said = [
+        bool(replicate_noise(index, relative * rng.normal(size=len(index)), relative).warnings)
+        for _ in range(1500)
+    ]
+    # one in a hundred, 4 sd of the count above it
+    assert np.mean(said) < 0.01 + 4 * math.sqrt(0.01 / 1500)
+
+
+@pytest.mark.parametrize(("n_actions", "n_each"), [(6, 5), (3, 4)])
+def test_a_readout_far_off_is_said(n_actions, n_each):
+    rng, index = np.random.default_rng(6), np.repeat(np.arange(n_actions), n_each)
+    said = 0
+    for _ in range(40):
+        readout = index + rng.normal(size=len(index))
+        readout[4] += 15.0
+        texts = replicate_noise(index, readout).warnings
+        said += bool(texts) and "longer tails" in texts[0]
+    assert said >= 38
+
+
+def test_noise_with_long_tails_is_said_where_there_are_many_repeats():
+    rng, index = np.random.default_rng(7), np.repeat(np.arange(20), 5)
+    said = [bool(replicate_noise(index, rng.standard_t(2, 100)).warnings) for _ in range(60)]
+    assert np.mean(said) > 0.75
