@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physlearn.checks import InputError, NotIdentified, as_generator
-from physlearn.executors import ExecutorLike, open_workers
+from physlearn.checks import InputError, as_generator
+from physlearn.executors import ExecutorLike
+from physlearn.many_tasks import answers_and_refusals
 from physlearn.records.storage import html_table, short_repr
 from physlearn.results import Fit
 
@@ -113,25 +114,12 @@ def fit_batch(
         raise InputError("batch must hold at least one data set; it is empty.")
     generator, seed = as_generator(rng)
     seeds = [int(word) for word in generator.integers(0, 2**62, len(batch))]
-    fits: list[Fit | None] = [None] * len(batch)
-    refusals: dict[int, str] = {}
-
     tasks = ((batch[place], own) for place, own in enumerate(seeds))
-    with open_workers(executor) as workers:
-        found = workers.run(partial(_one, fit), tasks, in_order=False, if_lost=str)
-        for done, (place, answer) in enumerate(found, 1):
-            if isinstance(answer, str):
-                refusals[place] = answer
-            else:
-                fits[place] = answer
-            if progress is not None:
-                progress(done, len(batch))
-    return BatchFits(tuple(fits), dict(sorted(refusals.items())), seed)
+    fits, refusals = answers_and_refusals(
+        partial(_one, fit), tasks, len(batch), executor=executor, progress=progress
+    )
+    return BatchFits(fits, refusals, seed)
 
 
-def _one(fit: Callable[..., Fit], data: Any, seed: int) -> Fit | str:
-    """Return a fit, or the sentence that refused the data."""
-    try:
-        return fit(data, rng=seed)
-    except (InputError, NotIdentified) as error:
-        return str(error)
+def _one(fit: Callable[..., Fit], data: Any, seed: int) -> Fit:
+    return fit(data, rng=seed)

@@ -17,7 +17,7 @@ FLOORS = {"lattice_models": 1, "datasets": 2, "inference": 3, "causal": 4}
 GROUND = {
     "records", "results", "checks", "file_lock", "lazy", "long_run", "odd_arguments", "one_thread",
     "option_fields", "failures",
-    "plugins", "executors", "steady_processes",
+    "plugins", "executors", "many_tasks", "steady_processes",
     "declared_types", "deprecation", "warning_codes", "whole_files", "calibration_marks",
 }  # fmt: skip
 SUBPACKAGES = sorted(SETUP["packages"])

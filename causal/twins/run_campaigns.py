@@ -15,8 +15,9 @@ import pandas as pd
 from physlearn.causal.twins.campaigns import Campaign
 from physlearn.causal.twins.digital_twin import DigitalTwin
 from physlearn.causal.twins.run_campaign import AskTell, run_campaign
-from physlearn.checks import InputError, NotIdentified, as_generator, check_count
-from physlearn.executors import ExecutorLike, open_workers
+from physlearn.checks import InputError, as_generator, check_count
+from physlearn.executors import ExecutorLike
+from physlearn.many_tasks import answers_and_refusals
 from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["CampaignBatch", "run_campaigns"]
@@ -131,18 +132,10 @@ def run_campaigns(
         (own, None if place is None else place / f"campaign-{number:05d}.json")
         for number, own in enumerate(seeds)
     )
-    campaigns: list[Campaign | None] = [None] * n
-    refusals: dict[int, str] = {}
-    with open_workers(executor) as workers:
-        found = workers.run(partial(_one, make, max_steps), tasks, in_order=False, if_lost=str)
-        for done, (number, answer) in enumerate(found, 1):
-            if isinstance(answer, str):
-                refusals[number] = answer
-            else:
-                campaigns[number] = answer
-            if progress is not None:
-                progress(done, n)
-    return CampaignBatch(tuple(campaigns), dict(sorted(refusals.items())), seed)
+    campaigns, refusals = answers_and_refusals(
+        partial(_one, make, max_steps), tasks, n, executor=executor, progress=progress
+    )
+    return CampaignBatch(campaigns, refusals, seed)
 
 
 def _one(
@@ -150,10 +143,6 @@ def _one(
     max_steps: int | None,
     seed: int,
     path: Path | None,
-) -> Campaign | str:
-    """Return a campaign, or the sentence that refused it."""
-    try:
-        planner, twin = make(np.random.default_rng(seed))
-        return run_campaign(planner, twin, max_steps=max_steps, path=path)
-    except (InputError, NotIdentified) as error:
-        return str(error)
+) -> Campaign:
+    planner, twin = make(np.random.default_rng(seed))
+    return run_campaign(planner, twin, max_steps=max_steps, path=path)
