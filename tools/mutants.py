@@ -155,6 +155,33 @@ def mutate(tree: ast.Module, place: int, change: str) -> ast.Module:
     return ast.fix_missing_locations(new)
 
 
+def texts(tree: ast.Module, place: int, change: str) -> str:
+    """Return what the change does, in words of the code: before -> after."""
+    old, new = (
+        ast.unparse(
+            next(
+                node.test if change == "negate condition" else node  # type: ignore[attr-defined]
+                for number, node in enumerate(ast.walk(one))
+                if number == place
+            )
+        )
+        for one in (tree, mutate(tree, place, change))
+    )
+    return f"{old} -> {new}"
+
+
+def statement_lines(tree: ast.Module, place: int) -> range:
+    """Return the lines of the statement that holds a node; of a block, those of its head."""
+    node = next(one for number, one in enumerate(ast.walk(tree)) if number == place)
+    found: Any = None
+    for one in ast.walk(tree):  # from outside inwards
+        if isinstance(one, ast.stmt) and any(inner is node for inner in ast.walk(one)):
+            found = one
+    body = getattr(found, "body", None)
+    ends = max(body[0].lineno, found.lineno + 1) if body else found.end_lineno + 1
+    return range(found.lineno, ends)
+
+
 def _other_number(value: float) -> float:
     if isinstance(value, int):
         return value + 1
