@@ -18,6 +18,7 @@ from physlearn.causal.effect_estimates.effect_records import (
     EffectOptions,
     LevelEffect,
 )
+from physlearn.causal.effect_estimates.far_patches import far_patches_note
 from physlearn.causal.effect_estimates.held_slope import HeldSlope
 from physlearn.causal.effect_estimates.modifiers import (
     check_modifiers,
@@ -297,11 +298,16 @@ def _completed(
             return replace(effect, warnings=(*effect.warnings, note))
         return effect
     cause, outcome, columns, spatial = effect.cause, effect.outcome, held.columns, held.score
+    length = effect.contrast[1] - effect.contrast[0]
+    ends, adjustment = (cause, outcome), effect.adjustment_set or ()
+    odd = far_patches_note(table, held, ends, adjustment, length, options)
+    if odd:
+        effect = replace(effect, warnings=(*effect.warnings, odd))
     x, y = columns.index(cause), columns.index(outcome)
     smooth = options.smooth_confounder
     refutations: dict[str, float] = {}
     if not smooth:
-        scale = (effect.contrast[1] - effect.contrast[0]) * columns.scale[y] / columns.scale[x]
+        scale = length * columns.scale[y] / columns.scale[x]
         refutations = spatial_placebo(spatial, x, y, held.given, float(scale), generator)
     levels: list[LevelEffect] = []
     for modifier in options.modifiers:
