@@ -110,18 +110,30 @@ def _is_array(item: Any) -> bool:
     )
 
 
-def _scale_of(item: Any, place: int) -> Any | None:
-    """Return the data set that holds the values along one axis, or None."""
+def _labels(item: Any) -> list[str]:
+    """Return the name of each axis, empty where the file gives none."""
     try:
-        attached = item.dims[place]
-        return attached[0] if len(attached) else None
-    except (RuntimeError, KeyError, OSError):
+        labels = _texts(item.attrs.get("DIMENSION_LABELS", []))
+    except (RuntimeError, OSError, TypeError, ValueError):
+        labels = []
+    return labels if len(labels) == item.ndim else [""] * item.ndim
+
+
+def _scale_of(item: Any, place: int) -> Any | None:
+    """Return the data set that holds the values along one axis, or None.
+
+    The links are followed here: ``item.dims`` of damaged ones ends the process inside libhdf5.
+    """
+    try:
+        scale = item.file[item.attrs["DIMENSION_LIST"][place][0]]
+    except (RuntimeError, KeyError, OSError, IndexError, TypeError, ValueError):
         return None
+    return scale if hasattr(scale, "ndim") else None
 
 
 def _nsid(path: Path, item: Any) -> Channel:
     """Return the channel of one NSID main data set (its dimensions stand beside it)."""
-    labels = _texts(item.attrs.get("DIMENSION_LABELS", [""] * item.ndim))
+    labels = _labels(item)
     scales = [_scale_of(item, place) for place in range(item.ndim)]
     if any(scale is None for scale in scales):  # links lost in a copy: the names still tell
         scales = [item.parent.get(label) for label in labels]
@@ -184,9 +196,10 @@ def _usid(path: Path, file: Any, item: Any) -> Channel:
 def _generic(path: Path, item: Any) -> Channel:
     """Return the channel of any array of numbers; axes from dimension scales where it has some."""
     names, values, units = [], [], []
+    labels = _labels(item)
     for place in range(item.ndim):
         scale = _scale_of(item, place)
-        label = item.dims[place].label or ("" if scale is None else scale.name.rsplit("/", 1)[-1])
+        label = labels[place] or ("" if scale is None else scale.name.rsplit("/", 1)[-1])
         usable = scale is not None and scale.shape == (item.shape[place],)
         names.append(label)
         values.append(scale[()] if usable and scale is not None else counted(item.shape[place]))

@@ -248,6 +248,6 @@ def read_channels(
 
 def _same_grid(one: Channel, other: Channel) -> bool:
     return one.dims == other.dims and all(
-        mine.unit == theirs.unit and np.array_equal(mine.values, theirs.values)
+        mine.unit == theirs.unit and np.array_equal(mine.values, theirs.values, equal_nan=True)
         for mine, theirs in zip(one.axes, other.axes, strict=True)
     )

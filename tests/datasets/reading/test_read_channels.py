@@ -56,6 +56,29 @@ def test_nsid_keeps_orientation_units_and_conditions(tmp_path, picture):
     assert json.loads(image.attrs["metadata"])["ScanRate"] == 1.5
 
 
+@pytest.mark.parametrize("link", ["DIMENSION_LIST", "DIMENSION_LABELS"])
+@pytest.mark.parametrize("damaged", [-1, [1.5, 2.5, 3.5], "x", np.zeros((2, 2))])
+def test_damaged_links_to_the_axes_leave_pixels_counted(tmp_path, picture, link, damaged):
+    """libhdf5's own look-up of scales ends the process on such a file."""
+    write_nsid(tmp_path / "a.h5", picture)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["Measurement_000/Channel_0/Height/Height"].attrs[link] = damaged
+    for number in (0, 1):
+        read = read_image(tmp_path / "a.h5", channel=number)
+        assert sorted(read.shape) == [24, 30]
+        sent = np.sort(picture * (number + 1), axis=None)
+        assert np.array_equal(np.sort(read, axis=None), sent)
+
+
+def test_an_axis_without_numbers_is_refused(tmp_path, picture):
+    write_nsid(tmp_path / "a.h5", picture)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        for number, name in enumerate(("Height", "Phase")):
+            file[f"Measurement_000/Channel_{number}/{name}/x"][:] = np.nan
+    with pytest.raises(InputError, match="gives Height"):
+        read_channels(tmp_path / "a.h5")
+
+
 def test_no_channel_is_chosen_silently(tmp_path, picture):
     write_nsid(tmp_path / "a.h5", picture)
     with pytest.raises(InputError, match=r"holds 2 channels; name one .*0 Height, 1 Phase"):
