@@ -83,6 +83,19 @@ class LatticeConstant:
     _repr_html_ = html_table
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the statistical interval does not hold: a square or triangle out of shape."""
+        half = 0.5 * (self.high - self.low)
+        if self.distortion <= SMALLEST_DISTORTION or 0.5 * self.distortion * self.value < half:
+            return ()
+        return (
+            f"the {self.lattice} lattice is stretched by {self.distortion:.1%} along "
+            f"{self.stretch_angle:.0f} degrees from x: if that is the scan (creep, drift, an axis "
+            f"off scale), the lattice constant is off by up to {0.5 * self.distortion:.1%}, which "
+            "the statistical interval does not hold; quote the lengths, or calibrate both axes.",
+        )
+
+    @property
     def spacings(self) -> tuple[float, ...]:
         """Nearest-neighbour distances along the two lattice vectors; triangular: their sum too."""
         if self.lattice != "triangular":
