@@ -37,7 +37,7 @@ from mutation_table import BRANCHES, ROWS, read, write_table
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = [
     "-o", "addopts=", "--import-mode=importlib", "-m", "not slow", "-s", "-p",
-    "no:cacheprovider", "-p", "no:terminal",
+    "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler",
 ]  # fmt: skip
 SEED = 15
 MOST_PER_MUTANT_S = 8.0
