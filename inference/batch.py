@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physlearn.checks import InputError, as_generator
+from physlearn.declared_types import shown
 from physlearn.executors import ExecutorLike
 from physlearn.many_tasks import answers_and_refusals
 from physlearn.records.storage import html_table, short_repr
@@ -110,6 +111,8 @@ def fit_batch(
     >>> found.table["data"].tolist(), found.refusals
     ([0, 0, 1, 1], {})
     """
+    if isinstance(batch, str | dict) or not hasattr(batch, "__len__"):
+        raise InputError(f"batch must be a sequence of data sets; got {shown(batch)}.")
     if len(batch) == 0:
         raise InputError("batch must hold at least one data set; it is empty.")
     generator, seed = as_generator(rng)

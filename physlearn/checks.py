@@ -22,6 +22,7 @@ __all__ = [
     "check_choice",
     "check_count",
     "check_image",
+    "check_number",
     "check_positive",
     "check_temperature",
 ]
@@ -223,6 +224,34 @@ def check_positive(name: str, value: float, *, allow_zero: bool = False) -> floa
         wanted = "a finite number of at least 0" if allow_zero else "a finite number above 0"
         raise InputError(f"{name} must be {wanted}; got {_short(value)}.")
     return float(value)
+
+
+def check_number(name: str, value: object, *, least: float = -math.inf) -> float:
+    """Return ``value`` as a float when it is a finite number, of any sign unless ``least`` says.
+
+    Raises
+    ------
+    InputError
+        For NaN, infinity, a number below ``least``, or no number.
+
+    Examples
+    --------
+    >>> check_number("field", -2)
+    -2.0
+    """
+    if isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "iuf":
+        value = value.item()
+    legal = isinstance(value, int | float | np.integer | np.floating)
+    if not legal or isinstance(value, bool) or not _fits_float(value) or value < least:  # type: ignore[operator]
+        wanted = "a finite number" + (f" of at least {least:g}" if least > -math.inf else "")
+        raise InputError(f"{name} must be {wanted}; got {_short(value)}.")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _fits_float(value: object) -> bool:
+    if isinstance(value, int):
+        return abs(value) <= LARGEST_NUMBER
+    return math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _short(value: object) -> str:

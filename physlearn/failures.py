@@ -25,7 +25,7 @@ ORDINARY = (
     ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError,
     ValueError,
 )  # fmt: skip
-CALCULATIONS = ("numba.", "numpy.", "pandas.", "scipy.")
+CALCULATIONS = ("networkx.", "numba.", "numpy.", "pandas.", "scipy.")
 """Libraries whose own errors are about what they were given."""
 
 KNOWN = frozenset({
@@ -124,7 +124,8 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
 def _codes(value: Any) -> Iterator[CodeType]:
     """Return the code that an argument holds: of a function, a method, a partial, an object."""
     for one in (value, getattr(value, "func", None), getattr(value, "py_func", None)):
-        code = getattr(one, "__code__", None)
+        # the guard of a public function that is handed over is that of every public function
+        code = getattr(getattr(one, "__wrapped__", one), "__code__", None)
         if isinstance(code, CodeType):
             yield code
     if callable(value) and not isinstance(value, type):

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
+from physlearn.checks import InputError, check_positive
+from physlearn.declared_types import shown
 from physlearn.inference.potential_families.pair_family import InteractionFamily
 from physlearn.lattice_models.particles.three_body import StillingerWeberAngle
 from physlearn.records.storage import html_table, short_repr
@@ -49,6 +51,11 @@ class ThreeBody:
 
     __repr__ = short_repr
     _repr_html_ = html_table
+
+    def __post_init__(self) -> None:
+        check_positive("prior_sd", self.prior_sd)
+        if not isinstance(self.shape, StillingerWeberAngle):
+            raise InputError(f"shape must be a StillingerWeberAngle; got {shown(self.shape)}.")
 
 
 @dataclass(frozen=True, eq=False)

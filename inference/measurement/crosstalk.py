@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_array, check_choice, check_positive
+from physlearn.checks import (
+    InputError,
+    as_generator,
+    check_array,
+    check_choice,
+    check_number,
+    check_positive,
+)
+from physlearn.covariance_checks import check_covariance
 from physlearn.inference.measurement.crosstalk_fit import estimate_crosstalk
 from physlearn.inference.measurement.crosstalk_terms import (
     CrosstalkTerms,
@@ -68,8 +76,11 @@ class Crosstalk:
 
     def __post_init__(self) -> None:
         check_array("levels", self.levels, shape=(2,))
+        if self.covariance is not None:
+            covariance = check_array("covariance", self.covariance, shape=(4, 4))
+            check_covariance("covariance", covariance)
         check_positive("noise_sd", self.noise_sd)
-        if not 0 <= self.tail < 1:
+        if not 0 <= check_number("tail", self.tail) < 1:
             raise InputError(f"tail must lie between 0 and 1; got {self.tail!r}.")
 
     @property
@@ -123,7 +134,12 @@ def simulate_intensities(
     [1.3, 3.1]
     """
     generator, _ = as_generator(rng)
-    level = np.where(np.asarray(states) > 0, crosstalk.levels[1], crosstalk.levels[0])
+    given = check_array("states", states)
+    if given.shape[-1:] != (graph.n_sites,) or not np.isin(given, (-1.0, 1.0)).all():
+        raise InputError(
+            f"states must be -1 and +1 of shape (..., {graph.n_sites}); got shape {given.shape}."
+        )
+    level = np.where(given > 0, crosstalk.levels[1], crosstalk.levels[0])
     flat = level.reshape(-1, graph.n_sites)
     mean = level + crosstalk.tail * (neighbour_matrix(graph) @ flat.T).T.reshape(level.shape)
     return np.asarray(mean + crosstalk.noise_sd * generator.standard_normal(mean.shape))

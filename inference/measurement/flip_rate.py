@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, check_count
+from physlearn.checks import InputError, check_array, check_count
 from physlearn.inference.posteriors.prior_shapes import Marginal
 from physlearn.inference.posteriors.priors import Prior
 from physlearn.records.storage import html_table, short_repr
@@ -72,14 +72,14 @@ class FlipRate:
 
     def coordinate(self, rate: float | Float) -> Float:
         """Return lambda at flip rates."""
-        eps = np.asarray(rate, np.float64)
+        eps = check_array("rate", rate, finite=False, allow_empty=True)
         return np.asarray(np.log1p(-eps) + np.log(self.n_states - 1) - np.log(eps))
 
     def value(self, coordinate: float | Float) -> Float:
         """Return flip rates at lambda."""
         from scipy.special import expit
 
-        given = np.asarray(coordinate, np.float64)
+        given = check_array("coordinate", coordinate, finite=False, allow_empty=True)
         return np.asarray(expit(np.log(self.n_states - 1) - given))
 
     def log_constant(self, coordinate: Float) -> Float:

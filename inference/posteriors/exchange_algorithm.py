@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_count
+from physlearn.covariance_checks import check_covariance
 from physlearn.inference.lattices.lattice_data import LatticeData
 from physlearn.inference.posteriors.auxiliary_pictures import (
     AuxiliaryLattices,
@@ -157,7 +158,9 @@ def sample_exchange(
     d = data.n_parameters
     _check_certain(data)
     centre = check_array("mean", mean, shape=(d,))
-    width = check_array("covariance", covariance, shape=(d, d))
+    width = check_covariance("covariance", check_array("covariance", covariance, shape=(d, d)))
+    if np.linalg.eigvalsh(width)[0] <= 0.0:
+        raise InputError("covariance must give every direction of the parameters a variance.")
     n_draws, n_chains = check_count("n_draws", n_draws, 1), check_count("n_chains", n_chains, 4)
     lattices: AuxiliaryLattices = (
         ExactLattices(data, n_chains, rng, centre) if exact

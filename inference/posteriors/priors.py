@@ -51,7 +51,15 @@ class LatticePrior:
 
     def sds(self, n_shells: int) -> Float:
         """Return the standard deviations of field and couplings, shape (1 + n_shells,)."""
-        return np.array([self.field_sd] + [self.coupling_sd] * n_shells)
+        return np.array([self.field_sd] + [self.coupling_sd] * check_count("n_shells", n_shells, 0))
+
+
+def _one_each(name: str, value: ArrayLike, d: int) -> Float:
+    """Return d finite numbers, given as one for all or one for each."""
+    given = check_array(name, value, allow_empty=d == 0)
+    if given.shape not in ((), (1,), (d,)):
+        raise InputError(f"{name} must be one number or {d}; got shape {given.shape}.")
+    return np.array(np.broadcast_to(given, d))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,10 +100,10 @@ class Prior:
     def gaussian(cls, names: Sequence[str], sd: ArrayLike, mean: ArrayLike = 0.0) -> Self:
         """Return Gaussian priors of the given standard deviations, shape (d,) or one for all."""
         d = len(names)
-        width = np.array(np.broadcast_to(np.asarray(sd, np.float64), d))
-        if not np.all(np.isfinite(width) & (width > 0)):
+        width = _one_each("sd", sd, d)
+        if not np.all(width > 0):
             raise InputError(f"sd must be finite and above 0; got {width.tolist()}.")
-        center = np.array(np.broadcast_to(np.asarray(mean, np.float64), d))
+        center = _one_each("mean", mean, d)
         bound = np.full(d, np.inf)
         return cls(tuple(names), center, width, -bound, bound, (None,) * d)
 
@@ -116,7 +124,7 @@ class Prior:
 
     def log_density(self, theta: ArrayLike) -> Float:
         """Return the normalised log density at (n, d), shape (n,); -inf outside the bounds."""
-        given = np.atleast_2d(np.asarray(theta, np.float64))
+        given = np.atleast_2d(check_array("theta", theta, finite=False, allow_empty=True))
         if given.shape[1] != self.n_parameters:
             raise InputError(f"theta must have shape (n, {self.n_parameters}); got {given.shape}.")
         plain = np.array([shape is None for shape in self.shapes])

@@ -23,7 +23,9 @@ STEP = 1e-5
 
 def natural_numbers(theta: ArrayLike, is_positive: NDArray[np.bool_]) -> Float:
     """Return theta (..., p) with the exponential of what is positive, and so held as logarithm."""
-    theta = np.asarray(theta, dtype=np.float64)
+    theta = check_array("theta", theta, finite=False)
+    if theta.shape[-1:] != is_positive.shape:
+        raise InputError(f"theta must have shape (..., {len(is_positive)}); got {theta.shape}.")
     return np.where(is_positive, np.exp(np.where(is_positive, theta, 0.0)), theta)
 
 
@@ -90,6 +92,11 @@ class PairFamily:
             Where a parameter that must be positive is not.
         """
         numbers = check_array("numbers", numbers)
+        if numbers.shape[-1:] != (self.n_parameters,):
+            raise InputError(
+                f"numbers must hold {', '.join(self.names)}, shape (..., {self.n_parameters}); "
+                f"got {numbers.shape}."
+            )
         if (numbers[..., self.is_positive] <= 0.0).any():
             wanted = ", ".join(np.asarray(self.names)[self.is_positive])
             raise InputError(f"{wanted} of {self.name} must be above 0; got {numbers.tolist()}.")

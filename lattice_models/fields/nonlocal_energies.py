@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, check_array, check_positive
+from physlearn.checks import InputError, check_array, check_number, check_positive
 from physlearn.lattice_models.fields.potentials import LandauPotential, VectorLandauPotential
 from physlearn.records.storage import html_table, short_repr
 
@@ -91,7 +91,7 @@ class ThinFilmDepolarization:
 
     def factor(self, wave_number: Floats) -> Floats:
         """Return N(k), the shape of ``wave_number`` (1 / length)."""
-        reach = np.asarray(wave_number, dtype=float) * self.thickness
+        reach = check_array("wave_number", wave_number, allow_empty=True) * self.thickness
         safe = np.where(reach > 0, reach, 1.0)
         factor: Floats = np.where(reach > 0, -np.expm1(-safe) / safe, 1.0)
         if self.mean_is_screened:
@@ -141,11 +141,7 @@ class ElasticEnergy:
 
     def __post_init__(self) -> None:
         for name in ("c11", "c12", "c44", "q_xx", "q_yy", "q_xy"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-                raise InputError(f"{name} must be a number; got {value!r}.")
-            if not np.isfinite(value):
-                raise InputError(f"{name} must be finite; got {value!r}.")
+            object.__setattr__(self, name, check_number(name, getattr(self, name)))
         if not (self.c11 > abs(self.c12) and self.c44 > 0):
             raise InputError(
                 "the crystal must be stable: c11 > abs(c12) and c44 > 0; "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_array
+from physlearn.checks import InputError, check_array, check_number
 from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["LandauPotential", "VectorLandauPotential"]
@@ -21,13 +21,14 @@ SAMPLES = 65
 def _check_numbers(record: Any, at_least_zero: tuple[str, ...]) -> None:
     """Refuse coefficients that are no finite numbers, and negative ones of the names given."""
     for entry in fields(record):
-        value = getattr(record, entry.name)
-        is_number = isinstance(value, int | float | np.integer | np.floating)
-        if isinstance(value, bool) or not is_number or not np.isfinite(value):
-            raise InputError(f"{entry.name} must be a finite number; got {value!r}.")
-        if entry.name in at_least_zero and value < 0:
-            raise InputError(f"{entry.name} must be at least 0; got {value!r}.")
-        object.__setattr__(record, entry.name, float(value))
+        least = 0.0 if entry.name in at_least_zero else -np.inf
+        value = check_number(entry.name, getattr(record, entry.name), least=least)
+        object.__setattr__(record, entry.name, value)
+
+
+def _order(value: ArrayLike) -> Floats:
+    """Return an order parameter; NaN, where nothing was seen, stays NaN."""
+    return check_array("order", value, finite=False, allow_empty=True)
 
 
 def _real_roots(coefficients: ArrayLike) -> Floats:
@@ -107,28 +108,28 @@ class LandauPotential:
 
     def density(self, order: ArrayLike) -> Floats:
         """Return the local part of f, the shape of ``order``."""
-        p = np.asarray(order, dtype=float)
+        p = _order(order)
         q = p * p
         density: Floats = q * (self.a / 2 + self.b / 3 * p + q * (self.c / 4 + self.e / 6 * q))
         return density
 
     def derivative(self, order: ArrayLike) -> Floats:
         """Return df/dP of the local part, the shape of ``order``."""
-        p = np.asarray(order, dtype=float)
+        p = _order(order)
         q = p * p
         slope: Floats = p * (self.a + self.b * p + q * (self.c + self.e * q))
         return slope
 
     def curvature(self, order: ArrayLike) -> Floats:
         """Return d2f/dP2 of the local part, the shape of ``order``."""
-        p = np.asarray(order, dtype=float)
+        p = _order(order)
         q = p * p
         bend: Floats = self.a + 2 * self.b * p + q * (3 * self.c + 5 * self.e * q)
         return bend
 
     def stationary_points(self, field: float = 0.0) -> Floats:
         """Return all P with df/dP = field, ascending."""
-        return _real_roots([self.e, 0.0, self.c, self.b, self.a, -field])
+        return _real_roots([self.e, 0.0, self.c, self.b, self.a, -check_number("field", field)])
 
     def minima(self, field: float = 0.0) -> Floats:
         """Return the (locally) stable P in a field, ascending."""
@@ -266,7 +267,7 @@ class VectorLandauPotential:
         )
 
     def _components(self, order: ArrayLike) -> Floats:
-        p = np.asarray(order, dtype=float)
+        p = _order(order)
         if p.ndim < 1 or p.shape[0] != 2:
             raise InputError(f"order must have 2 components along its first axis, got {p.shape}.")
         return p

@@ -235,7 +235,7 @@ class HopRates:
 
     def thermal_rates_hz(self, state: int = 1) -> NDArray[np.float64]:
         """Return the thermal rate along one bond of each shell where the energy does not change."""
-        barriers = self.barriers_of(state)
+        barriers = self.barriers_of(check_state("state", state))
         if barriers is None:
             return np.zeros(0)
         frequency = self.of_state("attempt_frequency_hz", state)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from physlearn.checks import InputError, check_positive
+from physlearn.checks import InputError, check_number, check_positive
 from physlearn.lattice_models.particles.pair_potential import Derivatives, Float, PairPotential
 from physlearn.records.storage import html_table, short_repr
 
@@ -286,5 +286,5 @@ class StillingerWeberPair(PairPotential):
 
 def _check_strength(strength: float) -> None:
     """Refuse 0, NaN and infinity; the sign is free."""
-    if not np.isfinite(strength) or strength == 0.0:
+    if check_number("strength", strength) == 0.0:
         raise InputError(f"strength must be a finite number other than 0; got {strength!r}.")

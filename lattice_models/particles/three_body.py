@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_array, check_positive
+from physlearn.checks import InputError, check_array, check_number, check_positive
 from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["StillingerWeberAngle"]
@@ -55,9 +55,9 @@ class StillingerWeberAngle:
     _repr_html_ = html_table
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.strength) or self.strength == 0.0:
+        if check_number("strength", self.strength) == 0.0:
             raise InputError(f"strength must be a finite number other than 0; got {self.strength}.")
-        if not -1.0 <= self.cosine <= 1.0:
+        if not -1.0 <= check_number("cosine", self.cosine) <= 1.0:
             raise InputError(f"cosine must lie between -1 and 1; got {self.cosine}.")
         check_positive("decay_length", self.decay_length)
         check_positive("cutoff", self.cutoff)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from physlearn.checks import check_count
 from physlearn.lattice_models.hamiltonians.energy_terms import Hamiltonian, state_codes
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.lattice_models.samplers.cluster_kernels import (
@@ -123,15 +124,16 @@ class WolffEngine(_ClusterEngine):
 
     def sweep(self, n: int) -> None:
         """Do ``n`` sweeps."""
+        n = check_count("n", n, 0)
         tables, work = self.tables, (self._queue, self.counts, self.random_state)
         if tables.square is not None:
             q = len(self.state_values)
-            wolff_square(self.codes, *tables.square, q, self.clusters_per_sweep, int(n), *work)
+            wolff_square(self.codes, *tables.square, q, self.clusters_per_sweep, n, *work)
             return
         wolff_any(
             self.codes, tables.start, tables.neighbour, tables.offset, tables.thresholds,
             tables.images, tables.movers, tables.n_movers, tables.site_energy, tables.with_field,
-            tables.one_way, self.clusters_per_sweep, int(n), self._queue, self._stamps,
+            tables.one_way, self.clusters_per_sweep, n, self._queue, self._stamps,
             self.counts, self.random_state,
         )  # fmt: skip
 
@@ -208,16 +210,15 @@ class SwendsenWangEngine(_ClusterEngine):
 
     def sweep(self, n: int) -> None:
         """Do ``n`` sweeps."""
+        n = check_count("n", n, 0)
         tables, q = self.tables, len(self.state_values)
         if tables.square is not None:
-            swendsen_wang_square(
-                self.codes, *tables.square, q, int(n), self._parents, self.random_state
-            )
+            swendsen_wang_square(self.codes, *tables.square, q, n, self._parents, self.random_state)
             return
         swendsen_wang_any(
             self.codes, tables.earlier_start, tables.earlier, tables.earlier_offset,
             tables.thresholds, self._images, tables.recolour, tables.site_energy,
-            tables.with_field, int(n),
+            tables.with_field, n,
             self._parents, self._turns, self.random_state,
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_count
 from physlearn.lattice_models.graphs.site_graphs import bond_table
 from physlearn.lattice_models.hamiltonians.energy_terms import (
     EnergyTerms,
@@ -178,7 +178,7 @@ class StateEngine:
     def sweep(self, n: int) -> None:
         """Do ``n`` sweeps, each of as many trials as there are sites."""
         common = (self._codes, self._around, self._tables)
-        rest = (int(n), self._random_state, self._totals)
+        rest = (check_count("n", n, 0), self._random_state, self._totals)
         if self._method.startswith("kawasaki"):
             state_exchange_sweeps(*common, self._ends, *rest)
         elif self._method == "metropolis":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_count
 from physlearn.lattice_models.graphs.site_graphs import bond_table
 from physlearn.lattice_models.hamiltonians.energy_terms import state_codes
 from physlearn.lattice_models.hamiltonians.two_state_hamiltonians import Ising
@@ -264,7 +264,7 @@ class TwoStateEngine:
     def sweep(self, n: int) -> None:
         """Do ``n`` sweeps, each of as many trials as there are sites."""
         common = (self._states, self._around, self._tables, self._chances)
-        rest = (int(n), self._random_state, self._totals)
+        rest = (check_count("n", n, 0), self._random_state, self._totals)
         if self._method.startswith("kawasaki"):
             pairs = (self._ends, self._shared, self._order, self._n_up)
             exchange_sweeps(*common, *pairs, *rest)

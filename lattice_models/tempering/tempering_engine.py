@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_array, check_positive
+from physlearn.checks import InputError, as_generator, check_array, check_count, check_positive
 from physlearn.lattice_models.hamiltonians.energy_terms import EnergyTerms, Hamiltonian, state_codes
 from physlearn.lattice_models.random_numbers import seed_words
 from physlearn.lattice_models.tempering.tempering_kernels import (
@@ -112,9 +112,9 @@ class TemperingEngine:
 
     def sweep(self, n: int) -> None:
         """Do ``n`` sweeps of all replicas, each with its exchanges."""
-        state = self._state
+        n, state = check_count("n", n, 0), self._state
         moving: tuple[Any, ...] = (
-            self.factors, int(n), state["energies"], state["rung_of"], state["replica_at"],
+            self.factors, n, state["energies"], state["rung_of"], state["replica_at"],
             state["tallies"], state["counter"], state["lanes"], state["random_state"], self._work,
         )  # fmt: skip
         if self._two_states is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_array, check_choice
+from physlearn.covariance_checks import check_covariance
 from physlearn.records.storage import (
     arrays_of,
     described,
@@ -136,9 +137,10 @@ class AtomicConfiguration:
                 )
             checked["species"] = species
         if self.position_covariance is not None:
-            checked["position_covariance"] = check_array(
+            covariance = check_array(
                 "position_covariance", self.position_covariance, shape=(n, d, d), allow_empty=True
             )
+            checked["position_covariance"] = check_covariance("position_covariance", covariance)
         if self.species_log_likelihood is not None:
             # -inf is legal: this measurement is impossible for that species
             log_likelihood = check_array(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
+from physlearn.covariance_checks import check_covariance
 from physlearn.records.atoms import LENGTH_UNITS
 from physlearn.records.patch_checks import check_error_covariance
 from physlearn.records.storage import (
@@ -149,6 +150,7 @@ class PatchTable:
                     f"measurement_covariance must hold 1 or {n} matrices, got {len(covariance)}."
                 )
             check_error_covariance(covariance, columns)
+            check_covariance("measurement_covariance", covariance)
             checked["measurement_covariance"] = covariance
         is_number = isinstance(self.overlap, int | float | np.floating)
         if not is_number or not 0 <= self.overlap < 1:

@@ -115,7 +115,7 @@ def test_too_much_memory_names_the_argument_and_the_amount():
 def test_public_functions_and_constructors_say_it():
     with pytest.raises(InputError, match=r"graph must be a SiteGraph; got 7\."):
         spin_glass(7)
-    with pytest.raises(InputError, match=r"strength must be a number; got '3'\."):
+    with pytest.raises(InputError, match=r"strength must be a finite number; got '3'\."):
         Yukawa(strength="3", screening_length=1.0, cutoff=3.0)
 
 

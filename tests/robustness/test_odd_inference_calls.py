@@ -1,0 +1,114 @@
+"""Odd arguments of inference that once passed without a word, or ended in an error of Python."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from physlearn import AtomicConfiguration, InputError, SiteGraph
+from physlearn.covariance_checks import check_covariance
+from physlearn.inference import (
+    Crosstalk,
+    FlipRate,
+    LatticePrior,
+    Prior,
+    ThreeBody,
+    fit_batch,
+    fit_lattice_hamiltonian,
+    make_family,
+    simulate_intensities,
+)
+from physlearn.lattice_models import StillingerWeberAngle
+
+INDEFINITE = np.array([[1.0, 2.0], [2.0, 1.0]])
+CHAIN = SiteGraph(2, [[0, 1]], [0], [1])
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 7])
+def test_covariances_are_told_from_indefinite_matrices(d):
+    rng = np.random.default_rng(d)
+    roots = rng.normal(size=(20, d, max(1, d - 1)))
+    sound = roots @ roots.transpose(0, 2, 1)  # of less than full rank where d > 1
+    assert check_covariance("c", sound) is sound
+    assert check_covariance("c", sound.astype(np.float32)).dtype == np.float32
+    odd = sound.copy()
+    odd[7] -= 0.01 * np.abs(odd[7]).max() * np.eye(d)
+    if d == 1:
+        odd[7] = -0.1
+    with pytest.raises(InputError, match="no negative variance in any direction.*in matrix 7"):
+        check_covariance("c", odd)
+    odd = sound.copy()
+    odd[3, 0, -1] += 0.1 * np.abs(odd[3]).max()
+    if d > 1:
+        with pytest.raises(InputError, match="symmetric in matrix 3"):
+            check_covariance("c", odd)
+
+
+def test_many_large_matrices_are_looked_at_by_pairs():
+    wide = np.tile(np.eye(300), (5, 1, 1))
+    wide[2, 7, 290] = wide[2, 290, 7] = 1.1
+    with pytest.raises(InputError, match=r"got -0\.1 in matrix 2"):
+        check_covariance("c", wide)
+
+
+def test_indefinite_covariances_are_refused_where_they_are_given():
+    with pytest.raises(InputError, match="position_covariance must have no negative"):
+        AtomicConfiguration([[0.0, 0.0]], position_covariance=INDEFINITE[None])
+    wide = np.eye(4)
+    wide[:2, :2] = INDEFINITE
+    with pytest.raises(InputError, match="covariance must have no negative"):
+        Crosstalk((1.0, 2.0), 0.1, 0.2, wide)
+    with pytest.raises(InputError, match="covariance must have shape"):
+        Crosstalk((1.0, 2.0), 0.1, 0.2, -1)  # type: ignore[arg-type]
+    assert Crosstalk((1.0, 2.0), 0.1, 0.2, np.zeros((4, 4))).separation == 5.0
+
+
+@pytest.mark.parametrize("bad", [7, [], None, "up", [1, 0], [1, np.nan], [1, 1, 1], {}])
+def test_states_of_intensities(bad):
+    with pytest.raises(InputError, match="states must"):
+        simulate_intensities(bad, CHAIN, Crosstalk((1.0, 3.0), 0.1, 0.1), rng=1)
+
+
+@pytest.mark.parametrize("bad", [7, "ab", None, [], {}])
+def test_batches_are_sequences_also_for_an_estimator_of_this_package(bad):
+    with pytest.raises(InputError, match="batch must"):
+        fit_batch(partial(fit_lattice_hamiltonian, n_shells=1), bad)
+
+
+@pytest.mark.parametrize("bad", [None, "3", 1j, object(), [[0.0], [0.0, 1.0]]])
+def test_parameters_are_numbers(bad):
+    prior, rate = Prior.gaussian(("a", "b"), 1.0), FlipRate(2)
+    family = make_family("morse", length=1.0)
+    for call, name in (
+        (family.natural, "theta"), (family.unconstrained, "numbers"), (prior.log_density, "theta"),
+        (rate.coordinate, "rate"), (rate.value, "coordinate"),
+        (lambda sd: Prior.gaussian(("a", "b"), sd), "sd"),
+        (lambda mean: Prior.gaussian(("a", "b"), 1.0, mean), "mean"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"{name} must"):
+            call(bad)
+
+
+@pytest.mark.parametrize("length", [1, 2, 4])
+def test_parameters_are_as_many_as_there_are(length):
+    family = make_family("morse", length=1.0)
+    for call, name in ((family.natural, "theta"), (family.unconstrained, "numbers")):
+        with pytest.raises(InputError, match=f"{name} must"):
+            call(np.ones(length))
+    with pytest.raises(InputError, match="mean must be one number or 3"):
+        Prior.gaussian(("a", "b", "c"), 1.0, np.ones(length + 3))
+
+
+@pytest.mark.parametrize("bad", [np.nan, -1.0, 0.0, "3", None, np.inf])
+def test_widths_of_three_body_terms(bad):
+    assert ThreeBody(StillingerWeberAngle(), 2).prior_sd == 2
+    with pytest.raises(InputError, match="prior_sd must be"):
+        ThreeBody(StillingerWeberAngle(), bad)
+    with pytest.raises(InputError, match="shape must be a StillingerWeberAngle"):
+        ThreeBody(bad)
+
+
+@pytest.mark.parametrize("bad", [True, -1, 1.5, np.array([1, 2]), 10**12])
+def test_shells_of_priors_are_counted(bad):
+    with pytest.raises(InputError, match="n_shells must be"):
+        LatticePrior().sds(bad)
