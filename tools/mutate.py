@@ -61,6 +61,7 @@ class Runner:
         todo = [one for one in mutants if self._stale(rows.get(one.key), one)]
         print(f"{len(mutants)} mutants, {len(todo)} to do", flush=True)
         if todo:
+            self.reach.note(session.items)
             for item in session.items:
                 self.reach.follow(item, self._passes)
                 if time.monotonic() > ended:

@@ -20,6 +20,7 @@ from physlearn.lattice_models import (
     square_lattice,
     triangular_lattice,
 )
+from physlearn.lattice_models.chain_statistics import _record, _stuck
 from physlearn.lattice_models.samplers.state_engines import bond_overlap
 
 GRAPH = triangular_lattice((3, 3), n_shells=2, periodic=False)
@@ -200,3 +201,63 @@ def test_kept_composition_has_a_certain_magnetization():
     )
     row = drawn.summary().loc["magnetization"]
     assert row["mean"] == start.sum() and row["standard_error"] == 0.0
+
+
+def slow_time(chains):
+    """The definition: rho over all chains about the common mean, the window grown step by step."""
+    rest = chains - chains.mean()
+    n = rest.shape[1]
+    at = [np.sum(rest[:, : n - t] * rest[:, t:]) for t in range(n)]
+    tau = 1.0
+    for window in range(1, n):
+        tau += 2.0 * at[window] / at[0]
+        if window >= 5 * max(tau, 2.0):
+            return max(tau, 0.0)
+    return float(n)
+
+
+@pytest.mark.parametrize("rho", [-0.95, 0.0, 0.3, 0.8])
+def test_the_correlation_time_is_the_sum_over_its_window(rho):
+    for shape in ((1, 40), (3, 101), (2, 256)):
+        chains = autoregressive(rho, shape, 1)
+        assert autocorrelation_time(chains) == pytest.approx(slow_time(chains), rel=1e-9)
+        unit = (chains - chains.min()) / np.ptp(chains)  # of range one, shifted: the same
+        assert autocorrelation_time(unit) == pytest.approx(slow_time(chains), rel=1e-9)
+
+
+def test_a_chain_is_stuck_where_energy_and_bonds_never_change():
+    names = ("energy", "magnetization", "shell_0")
+    still = np.tile([3.0, 1.0, 2.0], (2, 5, 1))
+    moving = still.copy()
+    moving[1] += np.arange(5)[:, None]
+    flips = still.copy()
+    flips[:, ::2, 1] *= -1.0  # all spins turn at once: no bond has changed
+    assert _stuck(names, still) and _stuck(names, moving) and _stuck(names, flips)
+    for column in (0, 2):
+        found = still.copy()
+        found[:, ::2, column] += 1.0
+        assert not _stuck(names, found)
+    assert not _stuck(names[:2], flips) and _stuck(names[:2], still)
+
+
+def test_errors_are_in_the_unit_of_the_series_and_need_four_samples():
+    series = autoregressive(0.5, (2, 400), 3)[..., None]
+    metadata = {"method": "heat_bath"}
+    one, small = (_record(("energy",), u * series, 3, metadata, ()).estimates for u in (1.0, 0.01))
+    assert small.loc["energy", "standard_error"] == pytest.approx(
+        0.01 * one.loc["energy", "standard_error"]
+    )
+    tau = autocorrelation_time(series[..., 0])
+    row = one.loc["energy"]
+    assert row["autocorrelation_sweeps"] == pytest.approx(3 * tau)
+    assert row["effective_samples"] == pytest.approx(800 / tau)
+    error = np.sqrt(series.var() / (800 / tau - 1))
+    assert row["standard_error"] == pytest.approx(error)
+    few = _record(("energy",), series[:, :4], 1, metadata, ())
+    assert np.isfinite(few.estimates.loc["energy", "effective_samples"])
+    assert not any("at least 4" in text for text in few.warnings)
+    # samples that undo one another tell more than independent ones, by the length at the most
+    swing = np.resize([1.0, -1.0], (1, 60))[..., None]
+    assert _record(("energy",), swing, 1, metadata, ()).estimates.loc[
+        "energy", "effective_samples"
+    ] == pytest.approx(60 / max(slow_time(swing[..., 0]), 1 / 60))

@@ -98,3 +98,37 @@ def test_weights_of_which_few_count_are_flattened_until_a_tenth_do():
     just = np.zeros(n)
     just[: n - 60] = -np.inf  # 60 of 1000 count: above the share that fails
     assert not weigh_points(np.zeros((n, 1)), just, np.zeros(n, bool)).tempered
+
+
+def test_even_points_are_a_kronecker_sequence_on_the_powers_of_a_root():
+    for d in (1, 2, 5):
+        points = even_points(50, d, np.random.default_rng(3))
+        assert points.shape == (50, d)
+        step = np.mod(np.diff(points, axis=0), 1.0)
+        np.testing.assert_allclose(step, np.broadcast_to(step[0], step.shape), atol=1e-9)
+        root = np.max(np.roots([1.0, *np.zeros(d - 1), -1.0, -1.0]).real)  # x^(d+1) = x + 1
+        np.testing.assert_allclose(step[0], root ** -np.arange(1.0, d + 1), atol=1e-9)
+        shift = np.random.default_rng(3).random(d)  # of its own, uniform
+        np.testing.assert_allclose(np.mod(points[0] - step[0], 1.0), shift, atol=1e-9)
+
+
+def test_weights_know_no_unit():
+    log_weight = np.log([0.5, 0.2, 0.2, 0.1])
+    beyond = np.array([False, True, False, True])
+    for unit in (-900.0, 900.0):
+        found = weigh_points(np.arange(4.0)[:, None], log_weight + unit, beyond)
+        assert abs(found.lost - 0.3) < 1e-12
+        np.testing.assert_allclose(found.weight, [5 / 7, 0, 2 / 7, 0])
+        assert abs(found.log_mean - unit - np.log(0.7 / 4)) < 1e-9
+    points = np.arange(4.0)[:, None]
+    for unit in (0.1, 1.0, 30.0):
+        drawn = resample(points, unit * np.exp(log_weight), 1000, np.random.default_rng(1))
+        counts = np.bincount(drawn[:, 0].astype(int), minlength=4)
+        assert np.abs(counts - [500, 200, 200, 100]).max() <= 1
+
+
+def test_just_as_many_points_as_are_needed_are_left_alone():
+    even = np.where(np.arange(100) < 100 * FAILED_SHARE, 0.0, -np.inf)
+    assert not weigh_points(np.zeros((100, 1)), even, np.zeros(100, bool)).tempered
+    fewer = np.where(np.arange(100) < 100 * FAILED_SHARE - 1, 0.0, -np.inf)
+    assert weigh_points(np.zeros((100, 1)), fewer, np.zeros(100, bool)).tempered
