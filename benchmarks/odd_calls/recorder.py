@@ -57,11 +57,15 @@ def public_names() -> list[str]:
 
 
 def recorded_calls(full_name: str) -> list[Call]:
-    """Run the example of a public name; return the first call of it and of each of its methods."""
+    """Run the example of a public name; return the first call of it and of each of its methods.
+
+    A record that the example never makes itself is recorded where the package makes it.
+    """
     package, name = full_name.rsplit(".", 1)
     value = getattr(importlib.import_module(package), name)
     places = dict(_codes(full_name, value))
     calls: dict[str, Call] = {}
+    within: dict[str, Call] = {}  # made by the package on the example's behalf
 
     def watch(frame: FrameType, event: str, _: object) -> None:
         if event != "call" or frame.f_code not in places:
@@ -69,11 +73,11 @@ def recorded_calls(full_name: str) -> list[Call]:
         back = frame.f_back
         while back is not None and "odd_argument_guard" in back.f_code.co_name:
             back = back.f_back
-        if back is None or not back.f_code.co_filename.startswith("<doctest"):
-            return
+        own = back is not None and back.f_code.co_filename.startswith("<doctest")
         called, function = places[frame.f_code]
-        if called not in calls:
-            calls[called] = _call(called, function, frame)
+        kept = calls if own else within
+        if called not in kept and (own or called == full_name):
+            kept[called] = _call(called, function, frame)
 
     module = importlib.import_module(inspect.unwrap(value).__module__)
     text = inspect.getdoc(value) or ""
@@ -85,7 +89,7 @@ def recorded_calls(full_name: str) -> list[Call]:
         runner.run(examples, out=lambda _: None, clear_globs=False)
     finally:
         sys.setprofile(previous)
-    return list(calls.values())
+    return list((calls if full_name in calls else {**within, **calls}).values())
 
 
 def _codes(full_name: str, value: Any) -> Iterator[tuple[CodeType, tuple[str, Any]]]:
@@ -113,6 +117,8 @@ def _call(name: str, function: Any, frame: FrameType) -> Call:
         if parameter.kind is parameter.VAR_KEYWORD:
             arguments.update(frame.f_locals[key])
             continue
+        if type(frame.f_locals[key]).__name__ == "_HAS_DEFAULT_FACTORY_CLASS":
+            continue  # stands for the default of a field of a record
         if parameter.kind is parameter.VAR_POSITIONAL:
             variadic = key
         arguments[key] = _copied(frame.f_locals[key])

@@ -53,7 +53,7 @@ class Limits:
     calls
         Odd calls of one function.
     budget_s
-        CPU seconds of one public name; what is left is not tried.
+        CPU seconds of the odd calls of one public name; what is left is not tried.
     seed
         Chooses the odd calls and their order.
     wrong_types
@@ -171,9 +171,8 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def _lines(name: str, limits: Limits, skip: int) -> Iterator[dict[str, Any]]:
-    began = time.process_time()
     calls = recorded_calls(name)
-    place = 0
+    place, spent = 0, 0.0
     yield {"recorded": [call.name for call in calls]}
     planned = [(call, *choice) for call in calls for choice in _choices(call, limits)]
     answers: dict[str, Any] = {}
@@ -182,7 +181,7 @@ def _lines(name: str, limits: Limits, skip: int) -> Iterator[dict[str, Any]]:
         place += 1
         if place - 1 < skip:
             continue
-        if time.process_time() - began > limits.budget_s:
+        if spent > limits.budget_s:
             return
         if call.name not in answers:
             try:
@@ -196,7 +195,9 @@ def _lines(name: str, limits: Limits, skip: int) -> Iterator[dict[str, Any]]:
             _allow_memory()
             allowed = True
         yield {"started": place - 1, "name": call.name, "argument": argument, "odd": odd.kind}
-        yield asdict(_tried(call, argument, odd, answers[call.name]))
+        tried = _tried(call, argument, odd, answers[call.name])
+        spent += tried.seconds
+        yield asdict(tried)
 
 
 def _choices(call: Call, limits: Limits) -> list[tuple[str, Odd]]:

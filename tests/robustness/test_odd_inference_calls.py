@@ -35,7 +35,7 @@ def test_covariances_are_told_from_indefinite_matrices(d):
     odd[7] -= 0.01 * np.abs(odd[7]).max() * np.eye(d)
     if d == 1:
         odd[7] = -0.1
-    with pytest.raises(InputError, match="no negative variance in any direction.*in matrix 7"):
+    with pytest.raises(InputError, match=r"no negative variance in any direction.*in matrix 7"):
         check_covariance("c", odd)
     odd = sound.copy()
     odd[3, 0, -1] += 0.1 * np.abs(odd[3]).max()
