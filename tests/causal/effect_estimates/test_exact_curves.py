@@ -188,9 +188,10 @@ def test_a_cause_needs_a_tenth_of_its_true_variance_beyond_the_band(band, grid):
     white = rng.normal(size=(layout.n, 1))
     columns = prepare_columns(table_of(grid, 28, {"a": 0.2}, a=white[:, 0]), layout=layout)
     own = np.ones(1)
-    # true variance before: 1 - 0.2; of a share s of the amplitude s^2 - 0.2 after
-    for true, serves in ((0.07, False), (0.09, True)):
-        size = math.sqrt(0.2 / columns.scale[0] ** 2 + true)
+    noise = 0.2 / columns.scale[0] ** 2
+    # true variance before: 1 - noise; of a share s of the amplitude s^2 - noise after
+    for share, serves in ((0.0997, False), (0.1003, True)):
+        size = math.sqrt(noise + share * (1 - noise))
         after = replace(columns, values=size * columns.values)
         if serves:
             require_rough_cause(columns, after, 0, own, own)
@@ -204,3 +205,31 @@ def test_a_band_that_takes_too_much_is_refused(grid):
         rough_band(SpatialLayout(grid(22)), 8.0)  # 484 patches
     with pytest.raises(NotIdentified, match=r"takes .* of the 1024 patches"):
         rough_band(SpatialLayout(grid(32)), 1.5)
+
+
+def test_a_function_that_is_all_but_a_line_is_left_out():
+    for offset, left in ((1.0, 1), (200.0, 0)):  # (o + u)^2 is 2 o u but for u^2
+        u = np.random.default_rng(0).uniform(-1, 1, (300, 1))
+        terms = noise_free_terms(offset + u, np.full((300, 1), 300**-0.5), 0)
+        assert terms.shape == (300, left)
+
+
+def test_noisy_columns_bend_by_their_own_powers_as_far_as_their_levels_go(grid):
+    rng = np.random.default_rng(12)
+    z, x, y = rng.normal(size=(3, 400))
+    for column, powers in ((z, (2, 3, 4, 5)), (rng.integers(0, 3, 400) - 1.0, (2,)),
+                           (rng.integers(0, 4, 400) - 1.0, (2, 3)),
+                           (rng.integers(0, 2, 400) * 1.0, ())):  # fmt: skip
+        table = table_of(grid, 20, {"z": 0.05}, x=x, z=column, y=y)
+        columns, trend = prepare_columns(table), trend_basis(table)
+        for detail, most in ((0, 2), (1, 3), (2, 5)):
+            bent, held = with_curves(
+                columns, table.frame.to_numpy(), trend, (0, 2), (1,), detail=detail
+            )
+            kept = [p for p in powers if p <= most]
+            assert len(held) == 1 + len(kept)
+            design = np.column_stack([trend, bent.values[:, list(held)]])
+            for power in kept:
+                target = column**power
+                fit = design @ np.linalg.lstsq(design, target, rcond=None)[0]
+                assert np.abs(target - fit).max() < 1e-6 * np.abs(target).max()

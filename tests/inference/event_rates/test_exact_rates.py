@@ -344,3 +344,13 @@ def test_a_table_of_counts_has_the_posterior_of_its_gammas(oracle):
     assert fit.diagnostics["hops"] == 57.0
     assert fit.diagnostics["exposure"] == 300.0
     assert "total_rate" not in fit.variables
+
+
+def test_what_is_not_there_has_no_prior():
+    data = beam()
+    x = np.array([0.03, 0.02])
+    edge = 60.0 / 1000
+    struck = BeamModel(data, thermal=False)
+    assert struck.log_prior(x) == pytest.approx(stats.norm(0, np.sqrt(0.5 / edge)).logpdf(x).sum())
+    np.testing.assert_allclose(struck.means(x), x[[0, 0, 1, 1]] ** 2 * data.dose)
+    assert struck.n_parameters == 2 and struck.folded.all()

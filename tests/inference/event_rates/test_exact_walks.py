@@ -5,13 +5,15 @@ import pytest
 from scipy.linalg import expm
 
 from physlearn.checks import InputError
+from physlearn.inference import fit_hop_rates, is_hopping
+from physlearn.inference.event_rates.hop_model import LawOptions, make_model, start_of
 from physlearn.inference.event_rates.hop_networks import (
     find_hop_vectors,
     lattice_basis,
     network_of_graph,
     network_of_vectors,
 )
-from physlearn.inference.event_rates.hop_steps import pairs_of, steps_on_graph
+from physlearn.inference.event_rates.hop_steps import pairs_of, steps_on_graph, steps_on_lattice
 from physlearn.inference.event_rates.walk_problems import StepSet, make_problems
 from physlearn.lattice_models import square_lattice
 from physlearn.records import SiteGraph, Trajectory
@@ -171,3 +173,84 @@ def test_others_block_from_where_they_were_last_and_next_seen():
     # the one that is gone stands for three frames more
     assert before == [[3, 8], [3, 8], [5, 8], [5, 8], [5], [5], [5]]
     assert after == [[5, 8], [5, 8], [5, 8], [5], [5], [5], [5]]
+
+
+def test_displacements_are_off_by_their_distance_over_the_shortest_hop():
+    vectors = np.array([[1.0, 0.0], [0.0, 2.5]])
+    _, basis, coords = network_of_vectors(vectors, "shell", 3)
+    track = Trajectory(np.arange(4), np.zeros(4, int),
+                       [[0, 0], [1.1, 0], [1.1, 2.4], [1.6, 2.4]], np.arange(4.0))  # fmt: skip
+    steps, off = steps_on_lattice([pairs_of(track, "data")], basis, coords)
+    np.testing.assert_allclose(off, [0.1, 0.1, 0.5], atol=1e-9)
+    places = coords @ basis
+    np.testing.assert_allclose(places[steps.end[:2]], vectors, atol=1e-9)
+    assert steps.end[2] == -2  # between two sites
+
+
+def test_rests_are_told_whatever_the_drift():
+    rng = np.random.default_rng(3)
+    frame, particle = (x.ravel() for x in np.mgrid[:60, :12])
+    jumps = 3.0 * np.cumsum(rng.random((60, 12)) < 0.03, axis=0).ravel()
+    places = np.stack([jumps, 0 * jumps], axis=1) + rng.normal(0, 0.1, (720, 2))
+    drift = np.cumsum(rng.normal(0, 2.0, (60, 2)), axis=0)[frame]
+    wander = np.cumsum(rng.normal(0, 0.1, (60, 12, 2)), axis=0).reshape(-1, 2)
+    for moved in (0.0, 1.0):
+        assert is_hopping(Trajectory(frame, particle, places + moved * drift, np.arange(60.0)))
+        assert not is_hopping(Trajectory(frame, particle, wander + moved * drift, np.arange(60.0)))
+
+
+def film_of(rates, far=0.0, n_frames=80, n_particles=20, seed=5):
+    """Walkers of Poisson hops, some jumping four sites at once."""
+    rng = np.random.default_rng(seed)
+    ways = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
+    hops = rng.poisson(rates, (n_frames - 1, n_particles, 4))
+    steps = hops @ ways
+    jumping = rng.random((n_frames - 1, n_particles)) < far
+    steps[jumping] += 4 * ways[rng.integers(0, 4, jumping.sum())]
+    places = np.concatenate([np.zeros((1, n_particles, 2)), np.cumsum(steps, axis=0)])
+    frame, particle = (x.ravel() for x in np.mgrid[:n_frames, :n_particles])
+    return Trajectory(frame, particle, places.reshape(-1, 2), np.arange(n_frames) * 1.0,
+                      time_unit="frame")  # fmt: skip
+
+
+def test_jumps_longer_than_a_bond_are_told():
+    plain = fit_hop_rates(film_of(0.05), hop_vectors=VECTORS, rng=1)
+    assert plain.diagnostics["distance_p"] > 1e-3
+    assert "far_steps" not in plain.diagnostics
+    odd = fit_hop_rates(film_of(0.05, far=0.01), hop_vectors=VECTORS, rng=1)
+    assert odd.diagnostics["distance_p"] < 1e-3
+    assert any("jumps longer than a bond" in text for text in odd.warnings)
+    assert odd.diagnostics["far_steps"] > odd.diagnostics["far_steps_expected"] > 3
+
+
+def test_particles_of_two_kinds_are_told():
+    slow, fast = film_of(0.01, seed=6), film_of(0.1, seed=7)
+    mixed = Trajectory(
+        np.append(slow.frame, fast.frame), np.append(slow.particle, 100 + fast.particle),
+        np.concatenate([slow.positions, fast.positions]), slow.times, time_unit="frame",
+    )  # fmt: skip
+    fit = fit_hop_rates(mixed, hop_vectors=VECTORS, rng=1)
+    assert fit.diagnostics["particles_alike_p"] < 1e-6
+    assert any("particles hop at different rates" in text for text in fit.warnings)
+    same = fit_hop_rates(film_of(0.05, seed=8), hop_vectors=VECTORS, rng=1)
+    assert same.diagnostics["particles_alike_p"] > 1e-3
+    steps = same.diagnostics["steps"]
+    assert steps == 79 * 20
+    # hops in four ways: with a chance of 1 - exp(-0.2) not resting, but for returns
+    assert same.diagnostics["moved_steps"] / steps == pytest.approx(1 - np.exp(-0.2), abs=0.04)
+    np.testing.assert_allclose(same["total_rate"], 4 * same["hop_rate"][:, 0])
+    np.testing.assert_allclose(same["diffusion"], same["hop_rate"][:, 0])
+
+
+def test_first_guesses_are_above_nil_for_every_rate():
+    dose = np.array([0.0, 20.0, 40.0])
+    films = [film_of(rate, seed=k) for k, rate in enumerate((0.01, 0.03, 0.05))]
+    groups = [pairs_of(film, "data") for film in films]
+    options = LawOptions(None, dose, None, None, "none")
+    model, _ = make_model(groups, None, VECTORS, "direction", options, 3)
+    start = start_of(model, groups)
+    assert (start > 0).all()
+    # of the right size: rates within a factor of ten
+    thermal, beam = start[: model.law.n_thermal] ** 2, start[model.law.n_thermal :] ** 2
+    assert np.all((thermal > 1e-3) & (thermal < 0.1))
+    assert np.all((beam > 1e-4) & (beam < 1e-2))

@@ -1,6 +1,7 @@
 """Pooling against normal algebra written out: information, designs, draws, what is said of them."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -312,3 +313,29 @@ def test_conditional_draws_are_normal_with_the_moments_of_the_algebra(oracle):
     z = (np.arctanh(together) - np.arctanh(exact)) * np.sqrt(n)
     oracle("correlations", z=np.abs(z).max())
     assert stats.kstest((found[:, 0] - mean[0]) / sd[0], "norm").pvalue > 1e-4
+
+
+def test_a_prior_that_is_no_gaussian_is_said_unless_another_is_given(monkeypatch):
+    from physlearn.inference.pooling import fit_likelihoods
+
+    fit = fit_of(draws_with([0.1], [[0.01]]), None)
+    for own in (True, False):
+        prior = SimpleNamespace(mean=np.zeros(1), sd=np.full(1, 0.5), is_gaussian=own)
+        monkeypatch.setattr(fit_likelihoods, "_own_prior", lambda *_, held=prior: held)
+        assert information_of(fit, "couplings").gaussian == own
+        given = np.zeros(1), np.full(1, 0.5)
+        assert information_of(fit, "couplings", given).gaussian
+
+
+def test_only_a_prior_and_pictures_make_a_fit_of_pictures():
+    draws = draws_with([0.1], [[0.01]])
+    for attrs, constants in (({}, {}), ({"prior": "p"}, {}), ({}, {"a": np.ones(2)}),
+                             ({"prior": "p"}, {"a": np.ones(2)})):  # fmt: skip
+        fit = fit_of(draws, attrs=attrs, constants=constants)
+        assert holds_pictures(fit) == bool(attrs and constants)
+
+
+def test_a_hundred_draws_are_enough():
+    assert pool_couplings(numbers([0.1, 0.2]), n_draws=100, rng=1)["spread"].shape == (100, 1)
+    with pytest.raises(InputError, match="n_draws"):
+        pool_couplings(numbers([0.1, 0.2]), n_draws=99, rng=1)
