@@ -17,7 +17,7 @@ from physlearn.causal.hypotheses import (
     image_area,
 )
 from physlearn.causal.spatial_layout import Floats
-from physlearn.checks import NotIdentified, check_array
+from physlearn.checks import InputError, NotIdentified, check_array, check_count
 
 if TYPE_CHECKING:
     from physlearn.results import Fit
@@ -67,8 +67,12 @@ def hypotheses_from_couplings(
     >>> [h.name for h in hypotheses_from_couplings(fit, sites_per_area=0.1, bonds_per_site=2)]
     ['unlike neighbours preferred', 'no preference', 'like neighbours preferred']
     """
+    strict_number("equivalence", equivalence, minimum=0)
     draws = np.asarray(fit["couplings"], dtype=np.float64)
-    coupling = draws.reshape(len(draws), -1)[:, shell]
+    by_shell = draws.reshape(len(draws), -1)
+    if check_count("shell", shell, 0) >= by_shell.shape[1]:
+        raise InputError(f"shell must be below {by_shell.shape[1]}; got {shell}.")
+    coupling = by_shell[:, shell]
     strict_number("sites_per_area", sites_per_area, above=0)
     strict_number("bonds_per_site", bonds_per_site, above=0)
     parts = {

@@ -8,7 +8,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 __all__ = ["attach"]
@@ -82,7 +82,8 @@ def guarded(value: Any, package: str) -> Any:
 
     A call that works is not touched, but for masked arrays: what is masked becomes NaN. One from
     outside the package that fails because an argument is not what its annotation says, or holds
-    NaN, ends in an `InputError` that names the argument; see ``odd_arguments.py``.
+    NaN, ends in an `InputError` that names the argument; see ``odd_arguments.py``. So does one
+    that took a plain value of another type without a word; see ``plain_arguments.py``.
 
     Parameters
     ----------
@@ -113,11 +114,18 @@ def _guard_member(owner: type, name: str, member: Any) -> None:
         return
     if getattr(plain, GUARD, None) is not None:
         return
-    wrapped: Any = _guarded_function(plain, plain.__module__)
+    frozen = getattr(getattr(owner, "__dataclass_params__", None), "frozen", False)
+    # a method that changes its object has changed it by the time its types are looked at
+    typed = name == "__init__" or plain is not member or frozen
+    wrapped: Any = _guarded_function(plain, plain.__module__, typed)
     setattr(owner, name, wrapped if plain is member else type(member)(wrapped))
 
 
-def _guarded_function(function: Callable[..., Any], module: str) -> Callable[..., Any]:
+def _guarded_function(
+    function: Callable[..., Any], module: str, typed: bool = True
+) -> Callable[..., Any]:
+    judge: Callable[..., None] | None = None
+
     @functools.wraps(function)
     def odd_argument_guard(*given: Any, **named: Any) -> Any:
         if _any_masked(given) or _any_masked(named.values()):
@@ -125,20 +133,32 @@ def _guarded_function(function: Callable[..., Any], module: str) -> Callable[...
 
             given, named = unmasked(given, named)
         try:
-            return function(*given, **named)
+            answer = function(*given, **named)
         except Exception as error:
-            caller = sys._getframe(1).f_globals.get("__name__", "")
-            if caller.split(".")[0] == "physlearn":
+            if _from_within(sys._getframe(1)):
                 raise  # the guard of what the user called will look at what the user gave
             told = _told(function, given, named, error)
             if told is None:
                 raise
             raise told from error
+        if typed and not _from_within(sys._getframe(1)):
+            nonlocal judge
+            if judge is None:
+                from physlearn.plain_arguments import judge_of
+
+                judge = judge_of(function)
+            judge(given, named)
+        return answer
 
     odd_argument_guard.__module__ = module
     for one in (function, odd_argument_guard):
         setattr(one, GUARD, odd_argument_guard)
     return odd_argument_guard
+
+
+def _from_within(frame: FrameType) -> bool:
+    caller: str = frame.f_globals.get("__name__", "")
+    return caller.startswith("physlearn.") or caller == "physlearn"
 
 
 def _any_masked(values: Iterable[Any]) -> bool:

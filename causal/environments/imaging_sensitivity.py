@@ -13,7 +13,7 @@ from scipy import stats
 from physlearn.causal.environments.field_moments import field_moments, score_covariance
 from physlearn.causal.environments.match_patches import PatchPairs, match_patches
 from physlearn.causal.environments.spatial_means import mean_of_field, wave_basis
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_positive
 from physlearn.records.storage import html_table, short_repr
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ def imaging_sensitivity(
 
     if not 0 < level < 0.5:
         raise InputError(f"level must lie between 0 and 0.5; got {level!r}.")
+    check_positive("stands_below", stands_below)
     pairs = match_patches(first, second, shift)
     notes = list(pairs.warnings)
     names = [name for name in pairs.columns if _varies(first, name, notes)]

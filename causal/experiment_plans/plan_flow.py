@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -78,8 +79,8 @@ def next_step(plan: ExperimentPlan, name: str, readout: float | None, taken: Tak
     name
         Name of the step that was done (see `ExperimentPlan.step_names`).
     readout
-        What was read out; None when the step failed or reads nothing. A branch that needs a
-        readout that is not there asks.
+        What was read out; None or NaN when the step failed or reads nothing. A branch that needs
+        a readout that is not there asks.
     taken
         How often each branch was taken before; `branch_taken` says which one is now.
 
@@ -110,7 +111,7 @@ def branch_taken(step: PlanStep, name: str, readout: float | None, taken: Taken)
             continue
         if branch.always:
             return number
-        if readout is None:
+        if readout is None or math.isnan(readout):
             return -1
         if branch.holds(readout):
             return number

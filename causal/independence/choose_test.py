@@ -18,7 +18,8 @@ from physlearn.causal.spatial_test import (
     SpatialIndependenceTest,
     require_blocks,
 )
-from physlearn.checks import check_choice
+from physlearn.causal.verbs import strict_number
+from physlearn.checks import InputError, check_choice
 from physlearn.plugins import load_plugin, plugin_names
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 TESTS = ("auto", "linear", "channel", "mixed")
 FEWEST_ROWS = 30
+LARGEST_LEVEL = 0.5
 """Rows and columns of a grid from which the channel test holds its level with some power."""
 MIXED_ASSUMES = "channels are taken as registered and of one resolution"
 
@@ -97,6 +99,9 @@ def choose_test(
     >>> choose_test(table, prepare_columns(table))(0, 1).test
     'channel'
     """
+    if not 0 < strict_number("alpha", alpha) < LARGEST_LEVEL:
+        raise InputError(f"alpha must lie between 0 and {LARGEST_LEVEL}; got {alpha!r}.")
+    strict_number("noise_relative_error", noise_relative_error, minimum=0)
     if test in (others := plugin_names("independence_tests")) and test not in TESTS:
         made: IndependenceTest = load_plugin("independence_tests", test)(table, columns, alpha)
         return made

@@ -13,7 +13,14 @@ from scipy.spatial import cKDTree
 
 from physlearn.causal.spatial_layout import Floats, Integers
 from physlearn.causal.spatial_test import IndependenceResult, spatial_independence
-from physlearn.checks import InputError, NotIdentified, as_generator, check_choice, check_count
+from physlearn.checks import (
+    InputError,
+    NotIdentified,
+    as_generator,
+    check_choice,
+    check_count,
+    check_positive,
+)
 from physlearn.records import PatchTable
 
 if TYPE_CHECKING:
@@ -75,6 +82,7 @@ def complete_table(
     (39, '39 of 40 rows, those without gaps')
     """
     check_choice("how", how, ("rows", "impute"))
+    check_positive("patch_size", patch_size)
     if how == "impute":
         return imputed_tables(
             frame, centers, patch_size, n_imputations=1, rng=rng, attributes=attributes
@@ -144,6 +152,7 @@ def imputed_tables(
     [True, True, True, True, True]
     """
     check_count("n_imputations", n_imputations, 1)
+    check_positive("patch_size", patch_size)
     values, names = _numbers(frame)
     gaps = np.isnan(values)
     seen = (~gaps).sum(axis=0)

@@ -74,6 +74,8 @@ def simulated_devices(
         raise InputError(f"envelope must be a SafetyEnvelope; got {type(envelope).__name__}.")
     if tip not in ("none", "approached", "withdrawn"):
         raise InputError(f"tip must be 'none', 'approached' or 'withdrawn'; got {tip!r}.")
+    if answer is not None and not callable(answer):
+        raise InputError(f"answer must be a function of the state or None; got {answer!r}.")
     sim = need_package("ophyd.sim")
     positioner = _positioner_class(need_package("ophyd").SoftPositioner)
     delay = strict_number("delay_s", delay_s, minimum=0)

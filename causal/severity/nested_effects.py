@@ -13,6 +13,7 @@ from physlearn.causal.severity.evidence import Evidence
 from physlearn.causal.severity.practical_equivalence import Equivalence
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError
+from physlearn.declared_types import shown
 
 __all__ = ["nested_effect"]
 
@@ -80,9 +81,11 @@ def nested_effect(
         raise InputError(f"hypothesis must be one of {names}; got {hypothesis!r}.")
     k = names.index(hypothesis)
     logs = evidence.log_likelihood(k)
-    values = np.asarray(effect, dtype=np.float64)
-    if values.shape != logs.shape or not np.isfinite(values).all():
-        raise InputError(f"effect must be finite, {logs.shape}; got shape {values.shape}.")
+    values = np.asarray(effect)
+    numbers = values.dtype.kind in "biuf"
+    if values.shape != logs.shape or not numbers or not np.isfinite(values).all():
+        raise InputError(f"effect must be finite, {logs.shape}; got {shown(values)}.")
+    values = values.astype(np.float64)
     low, high = (strict_number("region", edge) for edge in region)
     if low >= high:
         raise InputError(f"region must be (low, high) with low < high; got {region!r}.")

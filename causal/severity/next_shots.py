@@ -15,6 +15,7 @@ from physlearn.causal.severity.evidence_kernels import (
 )
 from physlearn.causal.severity.leading import leads_for_sure
 from physlearn.causal.spatial_layout import Floats
+from physlearn.causal.verbs import strict_number
 from physlearn.checks import InputError
 from physlearn.records.storage import html_table, short_repr
 
@@ -127,6 +128,8 @@ def next_shots(
     >>> shots.phase, int(shots.values.argmax())
     ('tell apart', 11)
     """
+    if time_s is not None:
+        strict_number("time_s", time_s)
     test = evidence.test
     mask = _allowed(allowed, test.table.n_actions)
     weights = evidence.weights()

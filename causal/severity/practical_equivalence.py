@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from physlearn.causal.actions import strict_number
 from physlearn.causal.spatial_layout import Floats
 from physlearn.checks import InputError
+from physlearn.declared_types import shown
 from physlearn.records.storage import html_table, short_repr
 
 __all__ = ["Equivalence", "practical_equivalence"]
@@ -107,9 +108,11 @@ def practical_equivalence(
     >>> practical_equivalence(readings + 1, 1.0, region=(-0.4, 0.4)).decision
     'different'
     """
-    values = np.asarray(readings, dtype=np.float64)
-    if values.ndim != 1 or not np.isfinite(values).all():
-        raise InputError(f"readings must be a finite row of numbers; got shape {values.shape}.")
+    given = np.asarray(readings)
+    numbers = given.dtype.kind in "biuf"
+    if given.ndim != 1 or not numbers or not np.isfinite(given).all():
+        raise InputError(f"readings must be a finite row of numbers; got {shown(given)}.")
+    values = given.astype(np.float64)
     if not isinstance(region, tuple | list | np.ndarray) or np.shape(region) != (2,):
         raise InputError(f"region must be a pair (low, high) of numbers; got {region!r}.")
     low, high = (strict_number("region", edge) for edge in region)

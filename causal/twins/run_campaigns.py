@@ -144,5 +144,8 @@ def _one(
     seed: int,
     path: Path | None,
 ) -> Campaign:
-    planner, twin = make(np.random.default_rng(seed))
+    made = make(np.random.default_rng(seed))
+    if not isinstance(made, tuple) or len(made) != 2:
+        raise InputError(f"make must return a planner and a twin; got {type(made).__name__}.")
+    planner, twin = made
     return run_campaign(planner, twin, max_steps=max_steps, path=path)
