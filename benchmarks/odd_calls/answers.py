@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 DEEPEST = 6
+LARGEST = 10**8
 RELATIVE = 1e-6
 
 
@@ -19,6 +20,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return "deep"
     if isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
+        if array.size > LARGEST:
+            return f"array of {array.shape}"  # may be one number that stands for many
         return array if array.dtype.kind in "biufc" else array.astype(str).tolist()
     if isinstance(value, pd.DataFrame | pd.Series):
         return plain(value.to_dict("list" if isinstance(value, pd.DataFrame) else "dict"), depth)

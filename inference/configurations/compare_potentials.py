@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, as_generator
+from physlearn.declared_types import shown
 from physlearn.inference.configurations.fit_pair_potential import NO_POTENTIAL, check_sampling
 from physlearn.inference.configurations.partition_samples import PartitionSamples
 from physlearn.inference.configurations.score_matching import resemblance
@@ -56,6 +57,12 @@ class PotentialCandidate:
 
     __repr__ = short_repr
     _repr_html_ = html_table
+
+    def __post_init__(self) -> None:
+        for name, wanted in (("family", InteractionFamily), ("three_body", ThreeBody)):
+            value = getattr(self, name)
+            if not isinstance(value, wanted) and (name == "family" or value is not None):
+                raise InputError(f"{name} must be a {wanted.__name__}; got {shown(value)}.")
 
 
 @dataclass(frozen=True, eq=False)

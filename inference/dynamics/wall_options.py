@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from physlearn.checks import check_choice
+from physlearn.checks import check_array, check_choice
 
 __all__ = ["WallLawOptions"]
 
@@ -38,3 +38,5 @@ class WallLawOptions:
 
     def __post_init__(self) -> None:
         check_choice("curvature", self.curvature, CURVATURES)
+        if self.pins is not None:
+            check_array("pins", self.pins, ndim=2)

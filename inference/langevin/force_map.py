@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, as_generator, check_array, check_choice, check_positive
+from physlearn.checks import (
+    InputError,
+    as_generator,
+    check_array,
+    check_choice,
+    check_count,
+    check_positive,
+)
 from physlearn.inference.langevin.force_map_answer import answer
 from physlearn.inference.langevin.force_map_fields import (
     FieldFamily,
@@ -76,6 +83,9 @@ class ForceMapSettings:
     def __post_init__(self) -> None:
         check_choice("convention", self.convention, tuple(CONVENTIONS))
         check_fields(self)
+        axes = () if self.axes is None else [check_count("axes", axis, 0) for axis in self.axes]
+        if len(set(axes)) != len(axes):
+            raise InputError(f"axes must name each coordinate once; got {axes}.")
 
 
 def fit_force_map(

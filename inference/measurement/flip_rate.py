@@ -73,6 +73,8 @@ class FlipRate:
     def coordinate(self, rate: float | Float) -> Float:
         """Return lambda at flip rates."""
         eps = check_array("rate", rate, finite=False, allow_empty=True)
+        if np.any((eps < 0) | (eps > 1)):
+            raise InputError(f"rate must lie between 0 and 1; got {eps.min():g} to {eps.max():g}.")
         return np.asarray(np.log1p(-eps) + np.log(self.n_states - 1) - np.log(eps))
 
     def value(self, coordinate: float | Float) -> Float:

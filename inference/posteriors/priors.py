@@ -96,6 +96,22 @@ class Prior:
     __repr__ = short_repr
     _repr_html_ = html_table
 
+    def __post_init__(self) -> None:
+        d = len(self.names)
+        for name in ("mean", "sd", "lower", "upper"):
+            value = check_array(
+                name, getattr(self, name), shape=(d,), finite=False, allow_empty=True
+            )
+            object.__setattr__(self, name, value)
+        if len(self.shapes) != d:
+            raise InputError(f"shapes must be {d}, one a parameter; got {len(self.shapes)}.")
+        plain = np.array([shape is None for shape in self.shapes], bool)
+        usable = np.isfinite(self.mean) & np.isfinite(self.sd) & (self.sd > 0)
+        if not np.all(usable | ~plain):
+            raise InputError("mean must be finite, and sd finite and above 0, of every Gaussian.")
+        if not np.all(self.lower < self.upper):
+            raise InputError("lower must be below upper for every parameter.")
+
     @classmethod
     def gaussian(cls, names: Sequence[str], sd: ArrayLike, mean: ArrayLike = 0.0) -> Self:
         """Return Gaussian priors of the given standard deviations, shape (d,) or one for all."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array
+from physlearn.declared_types import shown
 from physlearn.lattice_models.graphs.site_rows import site_rows
 from physlearn.lattice_models.graphs.triplets import find_triplets
 from physlearn.records import SiteGraph
@@ -331,7 +332,16 @@ def energy_of_codes(terms: EnergyTerms, codes: NDArray[np.intp]) -> Float:
     >>> energy_of_codes(terms, np.zeros(16, np.intp)).item()
     -16.0
     """
-    n_sites = len(terms.site_energy)
+    n_sites, q = terms.site_energy.shape
+    codes = np.asarray(codes)
+    if codes.dtype.kind not in "iu" or codes.shape[-1:] != (n_sites,):
+        raise InputError(
+            f"codes must be whole numbers of shape (..., {n_sites}); got {shown(codes)}."
+        )
+    if codes.size and not 0 <= codes.min() <= codes.max() < q:
+        raise InputError(
+            f"codes must lie between 0 and {q - 1}; got {codes.min()} to {codes.max()}."
+        )
     flat = codes.reshape(-1, n_sites)
     site = np.repeat(np.arange(n_sites), np.diff(terms.start))
     once = site < terms.neighbour

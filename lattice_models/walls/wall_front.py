@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_array
+from physlearn.checks import InputError, check_array, check_count
 
 __all__ = ["front_substeps", "polar_geometry", "propagate_polar_front"]
 
@@ -171,14 +171,22 @@ def propagate_polar_front(
     time = check_array("times", times, ndim=1)
     n_fronts, n_angles = start.shape
     _check_front(start, time)
-    speed = np.asarray(drive_velocity, dtype=float)
+    # a draw of a sampler may be far out: its front is lost (NaN), the others go on
+    speed = check_array("drive_velocity", drive_velocity, finite=False, allow_empty=True)
     if speed.shape not in {(time.size - 1,), (n_fronts, time.size - 1)}:
         raise InputError(
             f"drive_velocity must have shape ({time.size - 1},) or ({n_fronts}, {time.size - 1}), "
             f"one value per interval between frames; got {speed.shape}."
         )
     speed = np.broadcast_to(speed, (n_fronts, time.size - 1))
-    mobility = np.broadcast_to(np.asarray(curvature_mobility, dtype=float), (n_fronts,))[:, None]
+    given = check_array("curvature_mobility", curvature_mobility, finite=False)
+    if given.shape not in {(), (1,), (n_fronts,)}:
+        raise InputError(
+            f"curvature_mobility must be one number or {n_fronts}, one a front; got {given.shape}."
+        )
+    mobility = np.broadcast_to(given, (n_fronts,))[:, None]
+    if substeps is not None:
+        substeps = check_count("substeps", substeps, 1)
     _, _, keep = _spectral_matrices(n_angles)
     radius = start @ keep
     closed = CLOSED * start.mean(axis=1)

@@ -10,14 +10,18 @@ from physlearn.covariance_checks import check_covariance
 from physlearn.inference import (
     Crosstalk,
     FlipRate,
+    ForceMapSettings,
     LatticePrior,
+    PotentialCandidate,
     Prior,
     ThreeBody,
+    WallLawOptions,
     fit_batch,
     fit_lattice_hamiltonian,
     make_family,
     simulate_intensities,
 )
+from physlearn.inference.potential_families.make_family import make_interaction
 from physlearn.lattice_models import StillingerWeberAngle
 
 INDEFINITE = np.array([[1.0, 2.0], [2.0, 1.0]])
@@ -112,3 +116,49 @@ def test_widths_of_three_body_terms(bad):
 def test_shells_of_priors_are_counted(bad):
     with pytest.raises(InputError, match="n_shells must be"):
         LatticePrior().sds(bad)
+
+
+@pytest.mark.parametrize("bad", ["pair", None, 7, np.nan])
+def test_candidates_are_families(bad):
+    with pytest.raises(InputError, match="family must be a InteractionFamily"):
+        PotentialCandidate(bad)
+    if bad is not None:
+        with pytest.raises(InputError, match="three_body must be a ThreeBody"):
+            PotentialCandidate(make_interaction("morse", length=1.0), bad)
+
+
+@pytest.mark.parametrize(
+    "bad", [[], 7, "here", [[np.inf, 1.0]], [[1.0], [1.0, 2.0]], [[None, 1.0]]]
+)
+def test_pins_are_places_or_a_picture(bad):
+    assert WallLawOptions(pins=np.eye(4, dtype=bool)).pins.shape == (4, 4)
+    with pytest.raises(InputError, match="pins must"):
+        WallLawOptions(pins=bad)
+
+
+@pytest.mark.parametrize("bad", [(-1,), (0, 0), (0.5,), ("x",)])
+def test_axes_of_force_maps(bad):
+    with pytest.raises(InputError, match="axes must"):
+        ForceMapSettings(axes=bad)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.5, np.inf])
+def test_flip_rates_are_shares(rate):
+    assert np.isnan(FlipRate(2).coordinate(np.nan))
+    with pytest.raises(InputError, match="rate must lie between 0 and 1"):
+        FlipRate(2).coordinate(rate)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("mean", [np.nan, 0.0]), ("sd", [1.0, 0.0]), ("lower", [np.inf, 0.0]), ("upper", [1.0]),
+     ("upper", [-np.inf, 1.0]), ("shapes", (None,)), ("sd", "wide"), ("mean", None)],
+)  # fmt: skip
+def test_priors_are_made_of_arrays_of_one_length(name, value):
+    whole = Prior.gaussian(("a", "b"), 1.0)
+    fields = {
+        key: getattr(whole, key) for key in ("names", "mean", "sd", "lower", "upper", "shapes")
+    }
+    assert Prior(**fields).n_parameters == 2
+    with pytest.raises(InputError, match=rf"\b{name}\b"):
+        Prior(**{**fields, name: value})

@@ -10,12 +10,15 @@ from physlearn.lattice_models import (
     HopRates,
     Ising,
     LandauPotential,
+    Potts,
     StillingerWeberAngle,
     SwendsenWangEngine,
     ThinFilmDepolarization,
     VectorLandauPotential,
     WolffEngine,
     Yukawa,
+    energy_of_codes,
+    propagate_polar_front,
     square_lattice,
 )
 
@@ -77,3 +80,29 @@ def test_thermal_rates_of_a_state(bad):
     assert rates.thermal_rates_hz(0).size == 0
     with pytest.raises(InputError, match="state must be"):
         rates.thermal_rates_hz(bad)
+
+
+@pytest.mark.parametrize(
+    "codes", [[0], np.zeros(16), np.full(16, -1), np.full(16, 3), np.zeros(16) + 1j, "codes", None]
+)
+def test_codes_of_an_energy(codes):
+    terms = Potts(3, [0.5]).terms(square_lattice((4, 4)))
+    assert energy_of_codes(terms, np.zeros((2, 16), np.int8)).tolist() == [-16.0, -16.0]
+    with pytest.raises(InputError, match="codes must"):
+        energy_of_codes(terms, codes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("drive_velocity", "fast"), ("drive_velocity", None), ("drive_velocity", [1.0, 2.0, 3.0]),
+     ("curvature_mobility", "3"), ("curvature_mobility", [0.1, 0.2]), ("substeps", -1),
+     ("substeps", 10**12), ("substeps", 2.5)],
+)  # fmt: skip
+def test_fronts_are_driven_by_numbers(name, value):
+    given = {
+        "radii": np.full((1, 32), 10.0), "drive_velocity": [0.0], "curvature_mobility": 0.5,
+        "times": [0.0, 1.0], "substeps": 4,
+    }  # fmt: skip
+    assert propagate_polar_front(**given).shape == (2, 1, 32)
+    with pytest.raises(InputError, match=f"{name} must"):
+        propagate_polar_front(**{**given, name: value})
