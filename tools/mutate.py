@@ -2,7 +2,7 @@
 """Mutation testing of the statistical cores: would our tests notice a wrong line?
 
 ``python tools/mutate.py --n 300`` draws that many small changes (a sign, a bound, a constant, a
-condition) with a seed, and runs for each the tests that run the changed statement, shortest
+condition) with each seed, and runs for each the tests that run the changed statement, shortest
 first, until one fails. Kernels of the cores are changed in their plain Python form.
 Results are kept in ``benchmarks/results/tests/mutation.json``, a second call goes on
 from there (``--again`` also runs what no test noticed), and the table goes to
@@ -32,14 +32,13 @@ from typing import Any
 
 from mutants import CORES, Mutant, core_files, drawn, mutate, texts
 from mutation_reach import LONGEST_TEST_S, Reach, plain_kernels, within
-from mutation_table import BRANCHES, ROWS, read, write_table
+from mutation_table import BRANCHES, ROWS, SEEDS, read, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = [
     "-o", "addopts=", "--import-mode=importlib", "-m", "not slow", "-s", "-p",
     "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler",
 ]  # fmt: skip
-SEED = 15
 MOST_PER_MUTANT_S = 8.0
 MEMORY = 8 << 30
 
@@ -56,7 +55,8 @@ class Runner:
     def pytest_runtestloop(self, session: Any) -> bool:
         """Run every test once, then all mutants."""
         ended = self.options.ended
-        mutants = drawn(self.files, self.n, self.options.seed)
+        every = [one for seed in self.options.seed for one in drawn(self.files, self.n, seed)]
+        mutants = list({one.key: one for one in every}.values())
         rows = read(ROWS)
         todo = [one for one in mutants if self._stale(rows.get(one.key), one)]
         print(f"{len(mutants)} mutants, {len(todo)} to do", flush=True)
@@ -189,7 +189,7 @@ def main() -> int:
     """Run mutants and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--seed", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--again", action="store_true", help="run also what no test noticed")
     parser.add_argument("--cores", nargs="*", default=list(CORES), choices=list(CORES))

@@ -303,3 +303,10 @@ def test_counts_are_fitted_by_poisson_and_squares_of_residuals_follow():
     np.testing.assert_allclose(found.covariance, found.values[:, :, None] * found.values[:, None])
     np.testing.assert_allclose(found.third, projection.fitted(found.values[:, :1] ** 3)[:, 0])
     assert found.n_functions == projection.n_functions + 1
+
+
+def test_of_three_levels_a_rare_one_is_joined_and_of_two_none():
+    for counts, left in (((50, 9, 60), 2), ((50, 10, 60), 3), ((50, 9), 2)):
+        values = np.repeat(np.arange(float(len(counts))), counts)
+        for kind in ("ordinal", "categorical"):
+            assert mixed_column(values, kind).n_levels == left

@@ -3,9 +3,11 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from physlearn.causal.columns import prepare_columns
 from physlearn.causal.independence import mixed_cache
 from physlearn.causal.independence.basis_projection import project
 from physlearn.causal.independence.missing_values import _pooled
@@ -20,8 +22,10 @@ from physlearn.causal.independence.mixed_score import (
     mixed_score,
     shape_p,
 )
+from physlearn.causal.independence.mixed_test import MixedIndependenceTest
 from physlearn.causal.independence.repeat_scans import _correlations, _pattern
 from physlearn.causal.spatial_test import IndependenceResult
+from physlearn.records import PatchTable
 
 NONE = np.zeros((0, 0))
 
@@ -251,3 +255,26 @@ def test_a_full_cache_forgets_the_oldest(monkeypatch):
     assert [cache.get(k) for k in range(4)] == [None, None, None, 30]
     cache.put(4, 40, 10.0)
     assert [cache.get(3), cache.get(4)] == [None, 40]
+
+
+def test_known_errors_that_matter_leave_the_direction_alone_to_decide():
+    """Half of a standard error is where they begin to; beyond, half of the correction is slack."""
+    frame = pd.DataFrame(np.random.default_rng(13).normal(size=(400, 3)), columns=list("xyz"))
+    table = PatchTable.from_rows(frame, measurement_covariance=np.zeros((1, 3, 3)))
+    test = MixedIndependenceTest(table, prepare_columns(table))
+    key, t = (0, 1, (2,)), stats.t(20.0)
+    for bias, noisy in ((0.9, False), (1.1, True)):
+        test._feigned[key] = SimpleNamespace(products=np.array([bias / 400]), curved=0.0)
+        found = test.verdict(key, plain(), np.array([7.0]), 1.0)
+        left = (7.0 - bias) / 2.0
+        straight = 2 * t.sf(left)
+        if noisy:
+            assert found.p_value == pytest.approx(straight)
+            assert found.p_value_envelope == pytest.approx(2 * t.sf(left - 0.5 * bias / 2.0))
+            assert found.detectable == pytest.approx((2.8 * 2.0 + 0.5 * bias) / 10.0)
+        else:
+            shape = stats.f.sf(left**2, 1, 20.0)
+            assert found.p_value == pytest.approx(min(1.0, 2 * min(straight, shape)))
+            assert found.p_value_envelope == found.p_value
+            assert found.detectable == pytest.approx(0.56)
+        assert found.partial_correlation == pytest.approx(left * 2.0 / 10.0)

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from scipy.special import gammaln
+from scipy.special import erfcx, gammaln
 
 from physlearn.checks import InputError
-from physlearn.inference import fit_hop_rates
+from physlearn.inference import fit_beam_rates, fit_hop_rates
 from physlearn.inference.event_rates.beam_model import BeamModel, Threshold
 from physlearn.inference.event_rates.beam_table import read_beam_counts
+from physlearn.inference.event_rates.hop_report import _prior_sds
 from physlearn.inference.event_rates.knock_on import knock_on_cross_section, largest_transfer_ev
 from physlearn.inference.event_rates.rate_laws import RateLaw
 from physlearn.inference.event_rates.rate_posterior import _walk, find_mode, sample_rates
@@ -354,3 +355,28 @@ def test_what_is_not_there_has_no_prior():
     assert struck.log_prior(x) == pytest.approx(stats.norm(0, np.sqrt(0.5 / edge)).logpdf(x).sum())
     np.testing.assert_allclose(struck.means(x), x[[0, 0, 1, 1]] ** 2 * data.dose)
     assert struck.n_parameters == 2 and struck.folded.all()
+
+
+def test_a_voltage_without_dose_keeps_its_plain_prior():
+    data = beam(dose=[0.0, 0.0, 300.0, 60.0])
+    x = np.array([0.1, 0.2, 0.15, 0.03, 0.02])
+    edge, rim = 60.0 / 1000, 1.0 / 1000
+    shares, rate = BeamModel(data).beam_shares
+    assert rate[0] == 0.0
+    ratio = shares[1] @ x[:3] ** 2 / rate[1]
+    expected = stats.norm(0, np.sqrt(0.5 / rim)).logpdf(x[:3]).sum()
+    expected += stats.norm(0, np.sqrt(0.5 / edge)).logpdf(x[3:]).sum()
+    expected += 0.5 * np.log(x[4] ** 2 / (x[4] ** 2 + ratio)) - np.log(erfcx(np.sqrt(edge * ratio)))
+    assert BeamModel(data).log_prior(x) == pytest.approx(expected)
+
+
+def test_one_site_that_changed_bounds_its_rate_from_below():
+    fit = fit_beam_rates([0, 1], n_sites=[1000, 1], duration_s=10.0, dose_rate=[0, 50], rng=1)
+    assert any("lower bound is known" in text for text in fit.warnings)
+
+
+def test_the_priors_that_a_fit_tells_are_those_of_its_law():
+    for law in laws():
+        told = _prior_sds(law)
+        assert told.get("barrier_ev", None) == (2.0 if law.arrhenius else None)
+        assert told.get("neighbour_effect", None) == (2.0 if law.count_from else None)

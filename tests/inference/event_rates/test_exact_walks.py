@@ -6,7 +6,7 @@ from scipy.linalg import expm
 
 from physlearn.checks import InputError
 from physlearn.inference import fit_hop_rates, is_hopping
-from physlearn.inference.event_rates.hop_model import LawOptions, make_model, start_of
+from physlearn.inference.event_rates.hop_model import LawOptions, make_model, scale_of, start_of
 from physlearn.inference.event_rates.hop_networks import (
     find_hop_vectors,
     lattice_basis,
@@ -254,3 +254,16 @@ def test_first_guesses_are_above_nil_for_every_rate():
     thermal, beam = start[: model.law.n_thermal] ** 2, start[model.law.n_thermal :] ** 2
     assert np.all((thermal > 1e-3) & (thermal < 0.1))
     assert np.all((beam > 1e-4) & (beam < 1e-2))
+    size = scale_of(model, groups) / start
+    assert np.all((size > 0.1) & (size < 10))
+
+
+def test_steps_that_no_chain_of_hops_explains_are_counted():
+    film = film_of(0.05)
+    places = film.positions.copy()
+    places[(film.particle == 3) & (film.frame >= 40)] += 0.5  # off the lattice once
+    moved = Trajectory(film.frame, film.particle, places, film.times, time_unit="frame")
+    fit = fit_hop_rates(moved, hop_vectors=VECTORS, rng=1)
+    assert fit.diagnostics["unexplained_steps"] == 1
+    steps = 79 * 20
+    assert any(f"1 of {steps} steps ({1 / steps:.2%}) are explained" in t for t in fit.warnings)
