@@ -38,8 +38,18 @@ WIDEST_TEMPERATURE = 1.0 / 3.0
 """Standard deviation over the mean."""
 
 
+LONGEST_SENTENCE = 600
+"""Letters of a refusal that are shown; of a longer one the beginning and the end."""
+
+
 class InputError(ValueError):
     """What was given cannot be used; the message names the argument and what to do."""
+
+    def __str__(self) -> str:
+        text = super().__str__()  # it may hold a damaged file's text of any length
+        if len(text) <= LONGEST_SENTENCE:
+            return text
+        return f"{text[: LONGEST_SENTENCE - 150]} ... {text[-100:]}"
 
 
 class NotWritten(InputError, OSError):  # noqa: N818 -- it names what happened

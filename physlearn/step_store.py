@@ -219,9 +219,8 @@ def _read_step(store: StepStore, path: Path) -> KeptStep | None:
             return None
         run = KeptStep(**body["run"])
         sums = [*run.written.values()]
-        if run.status not in (DONE, COULD_NOT) or not all(
-            re.fullmatch("[0-9a-f]{64}", one) for one in sums
-        ):
+        known = run.status in (DONE, COULD_NOT) and isinstance(run.reads, dict)
+        if not known or not all(re.fullmatch("[0-9a-f]{64}", one) for one in sums):
             raise ValueError("no run of a step")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         store.say(f"A kept step was damaged and is computed again ({path.name}: {error}).")

@@ -215,7 +215,7 @@ def _read_lines(record: ActRecord, path: Path) -> None:
 def _line(text: str, path: Path) -> dict[str, Any]:
     try:
         line = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # also nested too deeply
         line = None
     if not isinstance(line, dict):
         raise InputError(f"record {path.name} must hold JSON lines; got {text[:60]!r}.")

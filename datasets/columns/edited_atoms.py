@@ -158,7 +158,8 @@ def _read(
             first = content.decode("utf-8-sig").split("\n", 1)[0]
             table = pd.read_csv(file, comment="#", encoding="utf-8-sig")
         except (ValueError, UnicodeDecodeError) as error:
-            raise InputError(f"edited must be a CSV table; {file.name} is not: {error}.") from None
+            said = str(error).strip()
+            raise InputError(f"edited must be a CSV table; {file.name} is not: {said}.") from None
         # a spreadsheet may put quotes or commas around the line
         first = first.strip().strip('",;')
         unit = first.split(":", 1)[1].strip() if first.startswith("# unit:") else atoms.unit

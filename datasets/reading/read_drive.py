@@ -62,7 +62,9 @@ def read_drive(path: str | os.PathLike[str], n_frames: int) -> tuple[np.ndarray,
     try:
         table = pd.read_csv(file)
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"drive must be a CSV table; {file.name} is not: {error}.") from None
+        raise InputError(
+            f"drive must be a CSV table; {file.name} is not: {str(error).strip()}."
+        ) from None
     if table.shape[1] == 0 or len(table) != n_frames:
         raise InputError(
             f"drive must have a header line and one row a frame ({n_frames}); "

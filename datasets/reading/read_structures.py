@@ -112,7 +112,13 @@ def configuration_from_ase(atoms: Any) -> AtomicConfiguration:
 def _energy_of(atoms: Any) -> float | None:
     """Return the energy that ASE holds; asking for one without a result would start a run."""
     results = getattr(getattr(atoms, "calc", None), "results", {})
-    return float(results["energy"]) if "energy" in results else None
+    if "energy" not in results:
+        return None
+    try:
+        return float(results["energy"])
+    except (TypeError, ValueError):
+        said = repr(results["energy"])[:60]
+        raise InputError(f"energy of a structure must be a number; got {said}.") from None
 
 
 def _record(

@@ -85,6 +85,8 @@ def read_trajectory(
 
 def _from_frames(path: Path, frames: list[Frame], unit: str, step: float | None) -> Trajectory:
     counts = {len(frame.positions) for frame in frames}
+    if not counts:
+        raise InputError(f"{path} holds no frame.")
     if len(counts) > 1:
         raise InputError(
             f"{path} holds {min(counts)} to {max(counts)} atoms in its frames, so their identities "

@@ -5,6 +5,7 @@ import pytest
 
 from physlearn.checks import (
     InputError,
+    NotFound,
     as_generator,
     check_array,
     check_choice,
@@ -144,3 +145,12 @@ def test_a_masked_picture_is_refused():
 def test_a_temperature_that_is_no_pair_is_refused(bad):
     with pytest.raises(InputError, match="temperature must be a pair"):
         check_temperature(bad)
+
+
+def test_a_refusal_shows_the_ends_of_a_text_of_any_length():
+    """A damaged file's text may stand in it."""
+    said = str(InputError(f"name must be short; got {'x' * 10_000}, row 7."))
+    assert said.startswith("name must be short; got xxx")
+    assert said.endswith("xxx, row 7.")
+    assert len(said) < 700
+    assert str(NotFound("path is gone.")) == "path is gone."

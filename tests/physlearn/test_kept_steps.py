@@ -1,5 +1,7 @@
 """Steps run when what they read has changed, and only then; nothing that was kept is trusted."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -191,3 +193,15 @@ def test_the_seed_that_was_drawn_is_kept(tmp_path):
         assert stored_seed(store, "study") == seed
     with open_store(tmp_path / "study", fresh=True) as store:
         assert stored_seed(store, "study") != seed
+
+
+def test_a_kept_step_without_what_it_read_is_computed_again(tmp_path):
+    study = Study(tmp_path)
+    study.run()
+    for file in (tmp_path / STORE / "steps").glob("*.json"):
+        body = json.loads(file.read_text().split("\n")[1])
+        body["run"]["reads"] = 1.5
+        text = json.dumps(body)
+        file.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}\n")
+    study.run()
+    assert study.ran == ["mean", "made", "lost"]

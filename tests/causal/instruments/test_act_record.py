@@ -36,6 +36,7 @@ def test_an_act_is_begun_once(pulse_plan, tmp_path):
         ("no json\n", "must hold JSON lines"),
         ("bias,readout\n1.0,0.3", "must hold JSON lines"),
         ('{"a": 1}\n{"b": 2}', "is no record of acts"),
+        ("[" * 20_000 + "]" * 20_000 + "\n", "must hold JSON lines"),
         ("one line without an end", "is no record of acts"),
         (b"\x89PNG\r\n\xff\xfe", "is no record of acts"),
     ],

@@ -117,6 +117,9 @@ def test_gsd_in_two_dimensions_with_a_sheared_box(tmp_path):
     tracks = read_trajectory(tmp_path / "a.gsd")
     assert (tracks.n_frames, tracks.unit) == (3, "reduced")
     assert tracks.metadata["steps_per_frame"] == 50
+    write_gsd(tmp_path / "none.gsd", [10, 8, 0, 0.5, 0, 0], positions, [])
+    with pytest.raises(InputError, match=r"none\.gsd holds no frame"):
+        read_trajectory(tmp_path / "none.gsd")
     (tmp_path / "b.gsd").write_bytes((tmp_path / "a.gsd").read_bytes()[:200])
     (tmp_path / "c.gsd").write_bytes(b"no such file" * 100)
     for name in ("b.gsd", "c.gsd"):

@@ -100,3 +100,13 @@ def test_public_alloys(public_file):
     assert len(relaxed) == 329
     assert {one.n for one in relaxed} == {16}
     assert len(read_structures(path)) == 658
+
+
+def test_an_energy_that_is_no_number_is_refused(tmp_path):
+    path = tmp_path / "a.extxyz"
+    path.write_text(
+        '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3 energy=-10.0T pbc="T T T"\n'
+        "Nb 0.0 0.0 0.0\n"
+    )
+    with pytest.raises(InputError, match=r"must be a number; got '-10\.0T'"):
+        read_structures(path)
