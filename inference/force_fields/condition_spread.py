@@ -20,6 +20,7 @@ SPREAD_SCALE = 0.3
 """Scale of the half-t prior of the spread: a third, in logarithms or in the unit of energy."""
 DEGREES = 2.0
 BURN_IN = 300
+FEWEST_DEGREES = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,8 @@ def draw_shapes(
 
     The best single theta has the covariance of the jackknife over c conditions and a t
     distribution of c - 1 degrees of freedom; with fewer than three conditions the scatter of
-    structures stands for it. A new condition adds the spread.
+    structures stands for it, with the degrees of freedom that it rests on. A new condition adds
+    the spread.
 
     Parameters
     ----------
@@ -100,7 +102,7 @@ def draw_shapes(
     inverse = np.linalg.inv(fit.total)
     effect = fit.design_effect[:, None, None]
     covariance = inverse @ (fit.information * effect).sum(axis=0) @ inverse
-    degrees = 1e9
+    degrees = max(fit.effect_degrees, FEWEST_DEGREES)
     if c > 2:
         away = left_out - left_out.mean(axis=0)
         jackknife = (c - 1.0) / c * away.T @ away

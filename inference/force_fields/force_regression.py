@@ -19,6 +19,8 @@ LARGEST_STEP = 0.5
 """In the logarithm of a parameter: one Gauss-Newton step does not run away."""
 SMALL_STEP = 0.05
 """In logarithms: below it one linear step is enough."""
+SMALLEST_FREEDOM = 0.05
+"""A share; below it one structure says all, and no scatter of structures is seen."""
 SMALLEST = 1e-5
 """Of the unit of energy or force: nothing computed is taken as more exact."""
 
@@ -54,6 +56,9 @@ class PooledFit:
         float64, shape (c, k): J^T residual over the errors.
     design_effect
         float64, shape (c,): variance of the scores of structures over that of independent errors.
+    effect_degrees
+        Degrees of freedom that all of these together rest on: few where one structure (its nearest
+        pair) holds most of what is known.
     prior_precision
         float64, shape (k, k).
     """
@@ -64,6 +69,7 @@ class PooledFit:
     information: Float
     score: Float
     design_effect: Float
+    effect_degrees: float
     prior_precision: Float
 
     @property
@@ -225,22 +231,22 @@ def _summed(
     k = model.n_shape
     rows = [rows_of(one, left) for one, left in zip(conditions, lefts, strict=True)]
     sizes = common_sizes(rows, centred)
-    information, score, effects, ranks = [], [], [], []
+    information, score, effects = [], [], []
     for one, left in zip(conditions, lefts, strict=True):
         # a constant of the energies is taken out here also of a single condition
         r, j = _weighted(one, left, model.slopes(one, theta)[:, :k], sizes, True)
         information.append(j.T @ j)
         score.append(j.T @ r)
-        ratio, rank = _score_ratio(one, r, j)
-        effects.append(ratio)
-        ranks.append(rank)
-    ratios, weights = np.array(effects), np.array(ranks)
+        effects.append(_score_ratio(one, r, j))
+    ratios, weights, fourth = np.array(effects).T
+    degrees = float(weights.sum() ** 2 / fourth.sum()) if weights.sum() > 0 else np.inf
     common = float(ratios.sum() / weights.sum()) if weights.sum() > 0 else 1.0
-    own = np.where(weights > 0, ratios / np.maximum(weights, 1.0), common)
+    own = np.where(weights > 0, ratios / np.where(weights > 0, weights, 1.0), common)
     prior = np.asarray(np.linalg.inv(model.prior_covariance[:k, :k]), dtype=np.float64)
     return PooledFit(
-        theta, sizes, rows, np.array(information), np.array(score), np.maximum(own, 1e-3), prior
-    )
+        theta, sizes, rows, np.array(information), np.array(score), np.maximum(own, 1e-3), degrees,
+        prior,
+    )  # fmt: skip
 
 
 def leave_each_out(model: EnergyModel, conditions: Sequence[Condition], pooled: PooledFit) -> Float:
@@ -309,20 +315,37 @@ def _descend(
     return theta[:k]
 
 
-def _score_ratio(one: Condition, r: Float, j: Float) -> tuple[float, float]:
-    """Return the scores' variance over structures against that of unit errors, and its rank."""
+def _score_ratio(one: Condition, r: Float, j: Float) -> tuple[float, float, float]:
+    """Return the structures' squared scores, what unit errors let expect of them, and its spread.
+
+    A structure that holds much of the information draws the fit to itself: its score is smaller
+    than its errors by its leverage (Bell and McCaffrey 2002; CR2), which the expectation counts.
+    The third number over two is the variance of the first under unit errors.
+    """
+    nothing = 0.0, 0.0, 0.0
     if one.n_structures < 3:
-        return 0.0, 0.0
+        return nothing
     owner = np.concatenate(
         ([np.arange(one.n_structures)] if one.energies is not None else [])
         + ([np.repeat(one.owner, one.dimension)] if one.forces is not None else [])
     )
-    scores = np.stack(
-        [np.bincount(owner, j[:, q] * r, one.n_structures) for q in range(j.shape[1])], axis=1
-    )
-    scores -= scores.mean(axis=0)
     values, vectors = np.linalg.eigh(j.T @ j)
     kept = values > 1e-8 * max(float(values[-1]), 1e-300)
-    turned = scores @ vectors[:, kept] / np.sqrt(values[kept])
-    unbiased = one.n_structures / (one.n_structures - 1.0)
-    return float((turned**2).sum()) * unbiased, float(kept.sum())
+    turned = j @ (vectors[:, kept] / np.sqrt(values[kept]))
+    # what pulls away from the fit to all conditions is no error of this one
+    left = r - turned @ (turned.T @ r)
+    rank = int(kept.sum())
+    scores = np.stack(
+        [np.bincount(owner, turned[:, q] * left, one.n_structures) for q in range(rank)], axis=1
+    )
+    shares = np.empty((one.n_structures, rank, rank))
+    for p in range(rank):
+        for q in range(p + 1):
+            shares[:, p, q] = shares[:, q, p] = np.bincount(
+                owner, turned[:, p] * turned[:, q], one.n_structures
+            )
+    free = shares - shares @ shares
+    expected = float(np.trace(free, axis1=1, axis2=2).sum())
+    if expected < SMALLEST_FREEDOM * rank:
+        return nothing
+    return float((scores**2).sum()), expected, float((free**2).sum())
