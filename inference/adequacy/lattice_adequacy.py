@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physlearn.checks import check_array
 from physlearn.inference.adequacy.conditional_misfit import (
     SimulatedPatterns,
     conditional_residuals,
@@ -175,6 +176,7 @@ def check_adequacy(
     >>> found.adequate
     True
     """
+    draws = check_array("draws", draws, ndim=2)
     if populations is None and completed is None:
         data = window_of_data(data, WINDOW_SITES)
     pictures = [group.codes[:, None] for group in data.groups] if completed is None else completed

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import as_generator
+from physlearn.checks import as_generator, check_array
 from physlearn.inference.configurations.snapshot_chain import SnapshotChain
 from physlearn.inference.configurations.snapshot_energies import SnapshotEnergies, ThreeBody
 from physlearn.inference.configurations.snapshots import check_reach, read_snapshots
@@ -114,7 +114,7 @@ def snapshot_bound(
     [snapshot] = read_snapshots(configuration, 0.0)
     energies = SnapshotEnergies(family, three_body)
     check_reach([snapshot], energies.cell_width)
-    values = np.asarray(numbers, dtype=np.float64)
+    values = check_array("numbers", numbers, shape=(len(energies.names),))
     own = family.unconstrained(values[: family.n_parameters])
     theta = np.append(own, values[family.n_parameters :])
     vector, rows = energies.vector(theta), energies.slopes(theta)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_array
+from physlearn.checks import InputError, check_array, check_count
 from physlearn.inference.potential_families.make_family import make_family
 from physlearn.inference.potential_families.pair_family import InteractionFamily, PairFamily
 from physlearn.inference.potential_families.user_function import family_from_function
@@ -189,6 +189,7 @@ def potential_curve(
     """
     family = interaction_of(fit, function)
     places = check_array("distance", distance, ndim=1)
+    n_draws = check_count("n_draws", n_draws, 1)
     draws = theta_draws(fit, family)
     chosen = draws[np.linspace(0, len(draws) - 1, min(n_draws, len(draws))).astype(np.int64)]
     tables = []

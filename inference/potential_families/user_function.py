@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physlearn.checks import InputError, check_positive
+from physlearn.declared_types import shown
 from physlearn.inference.potential_families.pair_family import PairFamily
 from physlearn.lattice_models.particles.spline_potential import SplinePotential
 
@@ -98,6 +99,19 @@ def family_from_function(
     return family
 
 
+def check_prior(prior: object) -> None:
+    """Refuse what is no mapping of names to a value and its standard deviation."""
+    if not isinstance(prior, Mapping):
+        raise InputError(
+            f"prior must be a mapping of a name to (value, standard deviation); got {shown(prior)}."
+        )
+    for name, pair in prior.items():
+        if not isinstance(pair, Sequence | np.ndarray) or isinstance(pair, str) or len(pair) != 2:
+            raise InputError(
+                f"prior[{name!r}] must be (value, standard deviation); got {shown(pair)}."
+            )
+
+
 def with_prior(family: PairFamily, prior: Mapping[str, tuple[float, float]]) -> PairFamily:
     """Return the family with other priors: name -> (value, standard deviation).
 
@@ -113,6 +127,7 @@ def with_prior(family: PairFamily, prior: Mapping[str, tuple[float, float]]) -> 
     >>> [float(number.round(3)) for number in (family.prior_mean[0], family.prior_covariance[0, 0])]
     [0.693, 0.062]
     """
+    check_prior(prior)
     mean, covariance = family.prior_mean.copy(), family.prior_covariance.copy()
     for name, (value, sd) in prior.items():
         if name not in family.names:

@@ -20,6 +20,7 @@ from physlearn.inference import (
     fit_lattice_hamiltonian,
     make_family,
     simulate_intensities,
+    snapshot_bound,
 )
 from physlearn.inference.potential_families.make_family import make_interaction
 from physlearn.lattice_models import StillingerWeberAngle
@@ -162,3 +163,26 @@ def test_priors_are_made_of_arrays_of_one_length(name, value):
     assert Prior(**fields).n_parameters == 2
     with pytest.raises(InputError, match=rf"\b{name}\b"):
         Prior(**{**fields, name: value})
+
+
+def test_draws_numbers_and_priors_of_models():
+    from physlearn.inference.adequacy.lattice_adequacy import check_adequacy
+    from physlearn.inference.potential_families.user_function import with_prior
+
+    grid = np.stack(np.meshgrid(np.arange(6), np.arange(6)), -1).reshape(-1, 2) * 1.2
+    start = AtomicConfiguration(grid, unit="reduced", cell=np.eye(2) * 7.2)
+    family = make_interaction("lennard_jones", length=1.0)
+    for bad in (7, [1.0], [1.0, 1.0, 1.0], [1.0, np.nan], None, "ab"):
+        with pytest.raises(InputError, match="numbers must"):
+            snapshot_bound(start, family, bad, rng=1, n_records=20)
+        with pytest.raises(InputError, match="draws must"):
+            check_adequacy(None, bad, np.random.default_rng(1))
+    for bad in (
+        "nonsense",
+        {"depth": 1.0},
+        {"depth": (1.0, 2.0, 3.0)},
+        {"depth": "ab"},
+        {"d": (1, 1)},
+    ):
+        with pytest.raises(InputError, match="prior"):
+            with_prior(make_family("morse", length=1.0), bad)
