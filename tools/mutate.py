@@ -27,6 +27,7 @@ import time
 import types
 from collections.abc import Iterator
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ PYTEST = [
     "-o", "addopts=", "--import-mode=importlib", "-m", "not slow", "-s", "-p",
     "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler",
 ]  # fmt: skip
+SLOW_TO_IMPORT = "scipy.stats", "pandas", "arviz", "pymc", "matplotlib.figure"
 MOST_PER_MUTANT_S = 8.0
 MEMORY = 8 << 30
 
@@ -244,6 +246,8 @@ def _cover(core: str, _: argparse.Namespace) -> None:
 def _run_core(core: str, options: argparse.Namespace) -> None:
     import pytest
 
+    for library in SLOW_TO_IMPORT:  # not at the cost of the first test that needs it
+        import_module(library)
     print(f"-- {core}", flush=True)
     pytest.main([*PYTEST, *_tests(core)], [Runner(core, options)])
 
