@@ -33,7 +33,7 @@ from typing import Any
 
 from mutants import CORES, Mutant, core_files, drawn, mutate, texts
 from mutation_reach import LONGEST_TEST_S, Reach, plain_kernels, within
-from mutation_table import BRANCHES, ROWS, SEEDS, read, write_table
+from mutation_table import BRANCHES, ROWS, SEEDS, called, read, reasons, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = [
@@ -41,7 +41,7 @@ PYTEST = [
     "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler",
 ]  # fmt: skip
 SLOW_TO_IMPORT = "scipy.stats", "pandas", "arviz", "pymc", "matplotlib.figure"
-MOST_PER_MUTANT_S = 8.0
+MOST_PER_MUTANT_S = 6.0
 MEMORY = 8 << 30
 
 
@@ -86,7 +86,7 @@ class Runner:
     def _stale(self, row: dict[str, Any] | None, one: Mutant) -> bool:
         if row is None or row["file_sha256"] != _sha(one.path):
             return True
-        return self.options.again and row["verdict"] not in ("killed", "equivalent")
+        return self.options.again and row["verdict"] != "killed" and called(row) not in reasons()
 
     def _passes(self, item: Any) -> bool:
         from _pytest.runner import runtestprotocol
@@ -136,9 +136,10 @@ class Runner:
             by = heard.read().split("\n")[-1]
         if os.WIFSIGNALED(status):
             return "killed", by
-        return {0: ("survived", ""), 1: ("killed", by)}.get(
-            os.WEXITSTATUS(status), ("not judged", "")
-        )
+        code = os.WEXITSTATUS(status)
+        if code == 2 and not by:
+            return "not judged", ""
+        return ("killed", by) if code else ("survived", "")
 
     def _try(self, tests: list[tuple[float, str]], says: int) -> int:
         quiet = os.open(os.devnull, os.O_WRONLY)

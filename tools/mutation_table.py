@@ -25,13 +25,13 @@ def read(path: Path) -> Rows:
 
 def write_table() -> None:
     """Write the scores of every core and file, and the mutants that no test saw."""
-    rows, reasons = read(ROWS), _reasons()
+    rows, known = read(ROWS), reasons()
     lines = [
         "# Mutation score of the statistical cores", "",
         "`python tools/mutate.py --n 300 --seed 15 16 17`: that many small changes a seed (a "
         "sign, a bound, a constant, a condition), drawn alike from each core. Each is judged by "
         "those of the core's own tests that run the changed statement and take at most 3 CPU s "
-        "while traced, shortest first, for 8 CPU s at most; it is killed when one fails. Kernels "
+        "while traced, shortest first, for 6 CPU s at most; it is killed when one fails. Kernels "
         "are changed in their plain Python form. *First* is the score when a mutant was first "
         "run. An equivalent mutant has been read and changes nothing that is promised: each "
         "is listed with the reason, and the last column leaves them out.", "",
@@ -44,8 +44,8 @@ def write_table() -> None:
             found = [rows[one.key] for one in drawn(core_files(core), 50, seed) if one.key in rows]
             everything += found
             left += found
-            lines.append(_row(core, found, reasons))
-        lines += [_row("**all**", everything, reasons), ""]
+            lines.append(_row(core, found, known))
+        lines += [_row("**all**", everything, known), ""]
     lines += _branch_lines()
     unique = {(row["path"], row["line"], row["place"], row["change"]): row for row in left}
     alive = [row for _, row in sorted(unique.items()) if row["verdict"] != "killed"]
@@ -53,11 +53,11 @@ def write_table() -> None:
     for row in unique.values():
         per_file[row["path"]].append(row)
     lines += ["## Per file, all seeds", "", *HEAD]
-    lines += [_row(path, found, reasons) for path, found in sorted(per_file.items())]
+    lines += [_row(path, found, known) for path, found in sorted(per_file.items())]
     lines += ["", "## Equivalent", ""]
-    lines += [f"- {_words(row)}: {reasons[name(row)]}" for row in alive if name(row) in reasons]
+    lines += [f"- {_words(row)}: {known[called(row)]}" for row in alive if called(row) in known]
     lines += ["", "## Not killed", ""]
-    lines += [f"- {_words(row)} ({row['verdict']})" for row in alive if name(row) not in reasons]
+    lines += [f"- {_words(row)} ({row['verdict']})" for row in alive if called(row) not in known]
     (RESULTS / "mutation.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -68,12 +68,13 @@ HEAD = [
 ]
 
 
-def name(row: dict[str, Any]) -> str:
+def called(row: dict[str, Any]) -> str:
     """Return what a mutant is called where lines may move: function and text of the change."""
     return f"{row['path']} {row['function']} | {row['source']} | {row.get('text', '')}"
 
 
-def _reasons() -> dict[str, str]:
+def reasons() -> dict[str, str]:
+    """Return why each equivalent mutant is one, by its name."""
     found = json.loads(EQUIVALENT.read_text("utf-8")) if EQUIVALENT.is_file() else {}
     return {mutant: reason for reason, mutants in found.items() for mutant in mutants}
 
@@ -85,8 +86,8 @@ def _words(row: dict[str, Any]) -> str:
 def _row(title: str, rows: list[dict[str, Any]], reasons: dict[str, str]) -> str:
     n = len(rows)
     killed = sum(row["verdict"] == "killed" for row in rows)
-    same = sum(row["verdict"] != "killed" and name(row) in reasons for row in rows)
-    missed = sum(row["verdict"] == "not reached" and name(row) not in reasons for row in rows)
+    same = sum(row["verdict"] != "killed" and called(row) in reasons for row in rows)
+    missed = sum(row["verdict"] == "not reached" and called(row) not in reasons for row in rows)
     first = sum(row.get("first", row["verdict"]) == "killed" for row in rows)
     return (
         f"| {title} | {n} | {first / max(n, 1):.2f} | {killed} | {n - killed - same - missed} "
