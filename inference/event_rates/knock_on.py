@@ -26,6 +26,8 @@ ATOMS: dict[str, tuple[int, float]] = {
 }  # fmt: skip
 """Atomic number and mass (u) of the elements whose displacement is studied most."""
 N_SPEEDS = 101
+MOST_NUMBERS = 1_000_000
+"""Cross sections held at once while speeds are averaged over."""
 
 
 def largest_transfer_ev(
@@ -105,9 +107,13 @@ def knock_on_cross_section(
     weight = np.exp(-0.5 * z**2)
     weight /= weight.sum()
     out = np.zeros(np.broadcast_shapes(voltage.shape, threshold.shape))
-    for share, speed in zip(weight, z * speed_sd_m_per_s, strict=True):
-        transfer = largest_transfer_ev(voltage, element, speed_m_per_s=speed)
-        out = out + share * _of_transfer(voltage, threshold, transfer, element)
+    speeds = (z * speed_sd_m_per_s).reshape(-1, *[1] * out.ndim)
+    at_once = max(1, MOST_NUMBERS // max(out.size, 1))
+    for first in range(0, N_SPEEDS, at_once):
+        some = slice(first, first + at_once)
+        transfer = largest_transfer_ev(voltage, element, speed_m_per_s=speeds[some])
+        each = _of_transfer(voltage, threshold, transfer, element)
+        out = out + np.tensordot(weight[some], each, axes=1)
     return np.asarray(out)
 
 
