@@ -53,7 +53,8 @@ def check_covariance(name: str, matrices: NDArray[np.float64]) -> NDArray[np.flo
     if d <= 2 or len(stack) * d**3 > MOST_WORK:
         least = _least_of_pairs(stack, variances)
     else:
-        least = np.linalg.eigvalsh(0.5 * (stack + stack.transpose(0, 2, 1)))[:, 0]
+        even = 0.5 * (stack + stack.transpose(0, 2, 1))
+        least = np.asarray(np.linalg.eigvalsh(even)[:, 0], dtype=np.float64)
     negative = least < -ROUNDING * largest
     if negative.any():
         raise InputError(
