@@ -86,6 +86,7 @@ class Reach:
                                 for line, names in found.items()}  # fmt: skip
         self.caches: list[Any] = []
         self.live: dict[tuple[str, str], list[types.FunctionType]] = {}
+        gc.unfreeze()  # some libraries freeze what is there when they are imported
         for thing in gc.get_objects():
             # The type itself: proxies answer isinstance by what they stand for, or raise
             if type(thing) is functools._lru_cache_wrapper:
