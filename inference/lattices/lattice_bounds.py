@@ -118,6 +118,8 @@ def cramer_rao_bound(
         if theta is None:
             raise InputError("theta must be given for a family: one number for each parameter.")
         at = check_array("theta", theta, shape=(family.n_parameters,))
+    elif theta is not None:
+        raise InputError("theta must be None for a Hamiltonian, which holds its own parameters.")
     else:
         family, at = family_and_theta(hamiltonian, graph)
     generator, _ = as_generator(rng)
@@ -198,6 +200,8 @@ def _start(
         return np.asarray(
             check_array("codes", codes, shape=(graph.n_sites,), dtype=np.uint8), np.uint8
         )
+    if codes is not None:
+        raise InputError("codes must be None where the composition is not fixed.")
     return rng.integers(family.n_states, size=graph.n_sites, dtype=np.uint8)
 
 

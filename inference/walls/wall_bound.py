@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_count
 from physlearn.datasets.synthetic.synthetic_walls import SyntheticWalls
 from physlearn.inference.fronts.wall_fronts import shape_basis
 from physlearn.lattice_models.walls.wall_front import polar_geometry, propagate_polar_front
@@ -47,7 +47,9 @@ def wall_dynamics_bound(
     planted = scene.options
     if not planted.noise_sd > 0:
         raise InputError("scene was planted without noise: the bound is zero.")
-    modes = planted.shape_modes if shape_modes is None else int(shape_modes)
+    modes = (
+        planted.shape_modes if shape_modes is None else check_count("shape_modes", shape_modes, 0)
+    )
     n_angles = scene.radii.shape[2]
     basis = shape_basis(n_angles, modes)
     times = np.arange(len(scene.radii), dtype=float)

@@ -16,6 +16,7 @@ from physlearn.inference import (
     Prior,
     ThreeBody,
     WallLawOptions,
+    cramer_rao_bound,
     fit_batch,
     fit_lattice_hamiltonian,
     make_family,
@@ -23,7 +24,7 @@ from physlearn.inference import (
     snapshot_bound,
 )
 from physlearn.inference.potential_families.make_family import make_interaction
-from physlearn.lattice_models import StillingerWeberAngle
+from physlearn.lattice_models import Ising, StillingerWeberAngle, square_lattice
 
 INDEFINITE = np.array([[1.0, 2.0], [2.0, 1.0]])
 CHAIN = SiteGraph(2, [[0, 1]], [0], [1])
@@ -186,3 +187,11 @@ def test_draws_numbers_and_priors_of_models():
     ):
         with pytest.raises(InputError, match="prior"):
             with_prior(make_family("morse", length=1.0), bad)
+
+
+def test_bounds_of_a_hamiltonian_take_no_parameters_of_a_family():
+    graph = square_lattice((3, 3))
+    for name in ("theta", "codes"):
+        for bad in (-1, "nonsense", [0.2, 0.1]):
+            with pytest.raises(InputError, match=f"{name} must be None"):
+                cramer_rao_bound(Ising([0.2]), graph, rng=1, **{name: bad})
