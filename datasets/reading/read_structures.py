@@ -100,11 +100,16 @@ def configuration_from_ase(atoms: Any) -> AtomicConfiguration:
         for name, value in getattr(atoms, "info", {}).items()
         if isinstance(value, str | int | float | bool)
     }
+    try:
+        symbols = list(atoms.get_chemical_symbols())
+    except IndexError:
+        highest = max(atoms.get_atomic_numbers())
+        raise InputError(f"structures must hold atoms that exist; got number {highest}.") from None
     energy = _energy_of(atoms)
     if energy is not None:
         metadata["energy_ev"] = energy
     return _record(
-        np.asarray(atoms.get_positions()), list(atoms.get_chemical_symbols()),
+        np.asarray(atoms.get_positions()), symbols,
         np.asarray(atoms.get_cell()), metadata,
     )  # fmt: skip
 

@@ -110,3 +110,9 @@ def test_an_energy_that_is_no_number_is_refused(tmp_path):
     )
     with pytest.raises(InputError, match=r"must be a number; got '-10\.0T'"):
         read_structures(path)
+
+
+def test_atoms_that_do_not_exist_are_refused():
+    ase = pytest.importorskip("ase")
+    with pytest.raises(InputError, match="number 300"):
+        configuration_from_ase(ase.Atoms([300], [[0, 0, 0]], cell=[3, 3, 3], pbc=True))
