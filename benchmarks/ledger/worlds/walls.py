@@ -117,13 +117,14 @@ def draw_pinned(rng: Rng) -> dict[str, Any]:
     """The planted field and law."""
     return {
         "drive_mobility": 0.5, "curvature_mobility": 1.2, "pinning_strength": 0.2,
-        "seed": seed_of(rng),
+        "pinning_length": 2.1, "seed": seed_of(rng),
     }  # fmt: skip
 
 
-def pinned(theta: Truth, _rng: Rng) -> WallTrack:
+def pinned(theta: Truth, _rng: Rng, length: int = 96, n_frames: int = 40) -> WallTrack:
     """A wall that moves through a frozen field."""
-    return pinned_wall(np.random.default_rng(int(theta["seed"])))[0]
+    rng = np.random.default_rng(int(theta["seed"]))
+    return pinned_wall(rng, length=length, n_frames=n_frames)[0]
 
 
 def fit_pinned(data: WallTrack, rng: Rng) -> Fit:
@@ -269,9 +270,10 @@ ROWS = (
         draw_mobilities, growing_domains, fit_motion, 4.0),
     Row("walls/binary", "inference.fit_binary_walls", "one law: .4, .8", draw_crossing, crossing,
         fit_crossing, 20.0, ("drive_mobility", "curvature_mobility")),
-    Row("walls/pinned", "inference.fit_pinning_map", "one law and one strength of the field",
-        draw_pinned, pinned, fit_pinned, 60.0,
-        ("drive_mobility", "curvature_mobility", "pinning_strength")),
+    Row("walls/pinned", "inference.fit_pinning_map",
+        "one law, strength and length of the field; 48 pixels, 24 frames", draw_pinned,
+        partial(pinned, length=48, n_frames=24), fit_pinned, 15.0,
+        ("drive_mobility", "curvature_mobility", "pinning_strength", "pinning_length"), goal=40),
     ROUGH, ROUGH.probed("wave", "two thirds of the variance at one wavelength", line_with_bend),
     FILM,
     FILM.probed("heat", "thermal noise in the dynamics", partial(film, heat=0.02)),

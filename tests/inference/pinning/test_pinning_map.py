@@ -48,6 +48,20 @@ def test_the_log_determinant_is_that_of_the_whole_matrix(line):
     assert effective == pytest.approx((shares / (1 + shares)).sum(), rel=0.03)
 
 
+def test_the_log_determinant_is_smooth_in_the_correlation_length(line):
+    lengths, found, exact = np.exp(np.linspace(0.6, 1.2, 9)), [], []
+    for length in lengths:
+        line.choose((0.5, 0.1), 1.2, 0.2, length)
+        line.residuals(np.zeros(line.size))
+        columns = np.array([line.tangent(unit) for unit in np.eye(line.size)])
+        exact.append(np.linalg.slogdet(np.eye(line.size) + columns @ columns.T)[1])
+        found.append(curvature_log_determinant(line, np.random.default_rng(3), probes=2)[0])
+    line.choose((0.5, 0.1), 1.2, 0.2, 3.0)
+    away = np.array(found) - exact
+    assert np.abs(away).max() > 1.0  # two probes are rough, but equally so at all lengths
+    assert np.abs(np.diff(away, 2)).max() < 0.1
+
+
 def test_compiled_steps_equal_python(line):
     rng = np.random.default_rng(2)
     field = 0.2 * rng.standard_normal((12, 30))
