@@ -267,3 +267,25 @@ def test_intervals_of_effects_are_those_of_the_t_law():
         member = EffectMember((), 3.0, sd, 7.0, 9.0)
         half = sd * stats.t(7.0).ppf(0.9)
         assert member.interval(0.8) == pytest.approx((3.0 - half, 3.0 + half))
+
+
+def test_instruments_that_agree_are_not_told_and_neither_is_a_third_of_an_error(grid):
+    rng = np.random.default_rng(14)
+    z, w, h, e = rng.normal(size=(4, 400))
+    x = z + 0.8 * w + h
+    table = table_of(grid, 20, x=x, y=x - h + 0.3 * e, z=z, w=w)
+    columns, notes = prepare_columns(table), []
+    one, _ = member_of(
+        table, score_of(columns), columns, "x", "y", (0.0, 1.0),
+        Estimand("instrument", (), ("z", "w")), EffectOptions(), notes,
+    )  # fmt: skip
+    assert notes == []
+    assert abs(one.mean - 1.0) < 4 * one.sd
+    alone = [
+        member_of(
+            table, score_of(columns), columns, "x", "y", (0.0, 1.0),
+            Estimand("instrument", (), (name,)), EffectOptions(), notes,
+        )[0]
+        for name in ("z", "w")
+    ]  # fmt: skip
+    assert one.sd == min(member.sd for member in alone)
