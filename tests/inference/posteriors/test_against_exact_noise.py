@@ -3,14 +3,22 @@
 import numpy as np
 import pytest
 from exact_cases import CASES
-from exact_comparison import LARGEST_RATIO, LARGEST_SHIFT, N_DRAWS, compare
+from exact_comparison import LARGEST_RATIO, LARGEST_SHIFT, N_DRAWS, REST, compare
 
 from physlearn.inference.lattices.lattice_hamiltonian import fit_lattice_hamiltonian
 
+NAMES = ("label noise", "noise and vacancies", "noisy potts")
 
-@pytest.mark.parametrize("name", ["label noise", "noise and vacancies", "noisy potts"])
+
+@pytest.mark.parametrize("name", NAMES)
 def test_posterior_is_the_exact_one(name, oracle):
     compare(name, oracle)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_posteriors_of_six_more_pictures_are_the_exact_ones(name, oracle):
+    compare(name, oracle, REST)
 
 
 def test_unknown_flips_are_exact_or_flagged(oracle):
