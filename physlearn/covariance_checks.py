@@ -46,8 +46,9 @@ def check_covariance(name: str, matrices: NDArray[np.float64]) -> NDArray[np.flo
     d = matrices.shape[-1]
     stack = matrices.reshape(-1, d, d)
     variances = np.diagonal(stack, axis1=1, axis2=2)
-    largest = np.abs(stack).max(axis=(1, 2))
-    differs = np.abs(stack - stack.transpose(0, 2, 1)).max(axis=(1, 2)) > ASYMMETRY * largest
+    # no covariance is above the larger variance of its two: the diagonal holds the scale
+    scale = np.abs(variances).max(axis=1)
+    differs = _asymmetry(stack) > ASYMMETRY * scale
     if differs.any():
         raise InputError(f"{name} must be symmetric{_of(differs, matrices)}.")
     if d <= 2 or len(stack) * d**3 > MOST_WORK:
@@ -55,7 +56,7 @@ def check_covariance(name: str, matrices: NDArray[np.float64]) -> NDArray[np.flo
     else:
         even = 0.5 * (stack + stack.transpose(0, 2, 1))
         least = np.asarray(np.linalg.eigvalsh(even)[:, 0], dtype=np.float64)
-    negative = least < -ROUNDING * largest
+    negative = least < -ROUNDING * scale
     if negative.any():
         raise InputError(
             f"{name} must have no negative variance in any direction; got "
@@ -64,16 +65,28 @@ def check_covariance(name: str, matrices: NDArray[np.float64]) -> NDArray[np.flo
     return matrices
 
 
+def _asymmetry(stack: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the largest difference of two entries that should be the same, shape (n,)."""
+    n, d, _ = stack.shape
+    if d > n:
+        return np.asarray(np.abs(stack - stack.transpose(0, 2, 1)).max(axis=(1, 2)))
+    most = np.zeros(n)
+    for first in range(d - 1):  # many small matrices: without copies of the whole
+        for second in range(first + 1, d):
+            np.maximum(most, np.abs(stack[:, first, second] - stack[:, second, first]), out=most)
+    return most
+
+
 def _least_of_pairs(
     stack: NDArray[np.float64], variances: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the least variance in the plane of any two variables, shape (n,)."""
-    least = variances.min(axis=1)
+    least = np.array(variances.min(axis=1), dtype=np.float64)
     for first in range(stack.shape[-1] - 1):
         own, other = variances[:, first, None], variances[:, first + 1 :]
-        half = np.hypot(0.5 * (own - other), stack[:, first, first + 1 :])
-        least = np.minimum(least, (0.5 * (own + other) - half).min(axis=1))
-    return np.asarray(least)
+        half = np.sqrt((0.5 * (own - other)) ** 2 + stack[:, first, first + 1 :] ** 2)
+        np.minimum(least, (0.5 * (own + other) - half).min(axis=1), out=least)
+    return least
 
 
 def _of(bad: NDArray[np.bool_], matrices: NDArray[np.float64]) -> str:
