@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from physlearn.checks import InputError, as_generator, check_array
 from physlearn.inference.law_data.likelihood_fit import Limits, Optimum, maximise
 from physlearn.inference.law_data.noise_models import NoiseModel, Observations, observe
+from physlearn.inference.law_data.series_alike import apart_notes
 from physlearn.inference.law_data.template_forms import TemplateForm, TemplateOptions, read_form
 from physlearn.inference.law_data.template_starts import (
     linear_constants,
@@ -193,6 +194,7 @@ def fit_grouped_law(
         warnings.append("these data leave a combination of the constants open: share or fix one")
     elif not found.converged:
         warnings.append("the fit did not converge: give a start")
+    warnings += apart_notes(grouped, found, data, noise)
     return grouped_law(grouped, found, data, noise, own, warnings)
 
 
