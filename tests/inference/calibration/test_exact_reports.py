@@ -101,7 +101,9 @@ def test_a_reason_is_given_from_a_thousandth_on():
     assert "the ranks are not uniform" not in skew._departure("x", 1e-3)  # but too wide
 
 
-@pytest.mark.parametrize("n", [5, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 60, 200, 1000])
+@pytest.mark.parametrize(
+    "n", [1, 2, 3, 4, 5, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 60, 200, 1000]
+)
 def test_the_power_that_is_stated_is_that_of_the_binomial_test(n):
     said = report_of(even(n))._power_sentence()
     level = 0.01 / 4  # over the four rows of the table
@@ -353,6 +355,12 @@ def test_the_picture_shows_counts_differences_and_bands():
         assert (z[0], z[-1], apart[0], apart[-1]) == pytest.approx((0, 1, 0, 0))
         assert np.abs(apart).max() < 0.2
         assert np.all(np.diff(z) >= 0)
+    shown = {
+        ax.patches[-1].get_facecolor()[:3]
+        for pits in (even(100), even(100) / 2)
+        for ax in report_of(pits).plot().axes[:1]
+    }
+    assert len(shown) == 2  # what fails has a colour of its own
     empty = report_of(np.zeros((0, 1)), status=[2, 2]).plot()
     assert "2 failed" in empty.get_suptitle()
     none = [p for p in empty.axes[0].patches if hasattr(p, "get_data")]
