@@ -180,6 +180,7 @@ def predict_radial_distribution(
     True
     """
     check_count("n_draws", n_draws, 2)
+    check_count("n_bins", n_bins, 1)
     generator, _ = as_generator(rng)
     snapshots = read_snapshots(configurations, position_sd)
     if "three_body_strength" in fit.variables:

@@ -217,7 +217,14 @@ def _window(frame: AtomicConfiguration, positions: Float, box: Float | None) -> 
 def _position_sd(frame: AtomicConfiguration, k: int, position_sd: float | None) -> Float:
     """Stated by the caller, else the root mean variance of each particle's coordinates."""
     if position_sd is not None:
-        return np.full(frame.n, check_positive("position_sd", position_sd, allow_zero=True))
+        known = check_positive("position_sd", position_sd, allow_zero=True)
+        extent = float(np.ptp(frame.positions, axis=0).max()) if frame.n > 1 else np.inf
+        if known >= extent > 0:
+            raise InputError(
+                f"position_sd must be below the extent of the configuration, {extent:.3g}; got "
+                f"{known:g} (frame {k})."
+            )
+        return np.full(frame.n, known)
     if frame.position_covariance is None:
         raise InputError(
             "position_sd must be stated (0 for exact positions) where a configuration has no "

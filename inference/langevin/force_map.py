@@ -326,6 +326,7 @@ def force_map_table(
         name, corners, knots=recipe["knots"], degree=recipe["degree"], center=recipe["center"],
         diffusion_knots=recipe["diffusion_knots"], start=np.ones(len(recipe["names"])),
     )  # fmt: skip
+    n_draws = check_count("n_draws", n_draws, 1)
     theta, log_diffusion = field_draws(fit, recipe)
     chosen = np.linspace(0, len(theta) - 1, min(n_draws, len(theta))).astype(int)
     values = np.stack([_values(family.grid, family.tables(theta[k]), at) for k in chosen])

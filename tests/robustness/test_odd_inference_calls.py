@@ -195,3 +195,14 @@ def test_bounds_of_a_hamiltonian_take_no_parameters_of_a_family():
         for bad in (-1, "nonsense", [0.2, 0.1]):
             with pytest.raises(InputError, match=f"{name} must be None"):
                 cramer_rao_bound(Ising([0.2]), graph, rng=1, **{name: bad})
+
+
+def test_errors_of_positions_are_smaller_than_the_picture():
+    from physlearn.inference.configurations.snapshots import read_snapshots
+
+    grid = np.stack(np.meshgrid(np.arange(6), np.arange(6)), -1).reshape(-1, 2) * 1.2
+    frame = AtomicConfiguration(grid, unit="reduced", cell=np.eye(2) * 7.2)
+    assert len(read_snapshots(frame, 0.1)) == 1
+    for bad in (6.0, 1e12, -1.0, np.nan, "wide"):
+        with pytest.raises(InputError, match="position_sd must be"):
+            read_snapshots(frame, bad)
