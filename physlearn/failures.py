@@ -40,7 +40,8 @@ FOLLOWS: Mapping[str, tuple[type[Exception], ...]] = {
     "not finite": (ArithmeticError, IndexError, ValueError),
     "empty": (ArithmeticError, IndexError, ValueError),
     "not numbers": (TypeError, ValueError),
-    "too large": (ArithmeticError, IndexError, MemoryError, ValueError),
+    "repeated columns": (LookupError, TypeError, ValueError),
+    "too large": (ArithmeticError, IndexError, MemoryError, TypeError, ValueError),
 }
 """Errors of Python that follow from a flaw; a missing attribute or name follows from none."""
 

@@ -54,7 +54,7 @@ def odd_argument(
     if isinstance(error, MemoryError):
         said = _too_large(arguments, error)
         return NotEnoughMemory(said) if said else None
-    said = _misfit(function, arguments)
+    said = _misfit(function, arguments) or _lacking_column(arguments, error)
     if said is None:
         said = (
             _too_long(arguments)
@@ -84,6 +84,26 @@ def _unusable(
         if flaw and can_follow(error, flaw):
             return f"{name} {told}, which {function.__name__} cannot use ({_first_line(error)})."
     return None
+
+
+def _lacking_column(arguments: Mapping[str, Any], error: Exception) -> str | None:
+    """Name the table without the column that pandas did not find."""
+    if not isinstance(error, KeyError) or not error.args:
+        return None
+    asked = error.args[0]
+    told = re.findall("'([^']*)'", asked) if isinstance(asked, str) and " in " in asked else [asked]
+    for name, table in arguments.items():
+        if not _is_table(table):
+            continue
+        known = list(table.columns)
+        missing = [one for one in told if isinstance(one, str) and one not in known]
+        if missing:
+            return f"{name} must have the column {missing[0]!r}; got {shown(known)}."
+    return None
+
+
+def _is_table(value: Any) -> bool:
+    return type(value).__module__.startswith("pandas") and hasattr(value, "columns")
 
 
 def unmasked(
@@ -180,11 +200,15 @@ def _flaw(value: Any) -> tuple[str, str]:
         return ("", "") if number <= LARGEST_SENSIBLE else (kind, f"is {shown(value)}")
     if isinstance(value, complex | np.complexfloating):
         return "not numbers", "is complex"
+    if _is_table(value) and not value.columns.is_unique:
+        twice = value.columns[value.columns.duplicated()][0]
+        return "repeated columns", f"holds the column {twice!r} more than once"
     for part, array in _arrays(value):
         if array.size == 0:
             return "empty", f"is empty{part} (shape {array.shape})"
-        if array.dtype.kind in "OcUS" and not part:
-            return "not numbers", f"holds {array.dtype} and not real numbers"
+        nested = part and array.dtype.kind == "O" and isinstance(array[0], list | tuple | dict)
+        if (array.dtype.kind in "OcUS" and not part) or nested:
+            return "not numbers", f"holds {array.dtype} and not real numbers{part}"
         if array.dtype.kind == "f":
             bad = ~np.isfinite(array)
             if bad.any():
@@ -200,7 +224,7 @@ def _arrays(value: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """Yield the arrays in an argument, and where in it each stands."""
     if isinstance(value, np.ndarray):
         yield "", np.asarray(value)
-    elif type(value).__module__.startswith("pandas") and hasattr(value, "columns"):
+    elif _is_table(value):
         if len(value) == 0:
             yield "", np.empty((0, len(value.columns)))
         for name in value.columns:

@@ -183,8 +183,10 @@ def _has(value: Any, members: list[str]) -> bool:
 
 
 def _stands_for(value: Any, kind: type) -> bool:
-    # a dictionary of draws does for a fit
-    return isinstance(value, kind) or type(value) is dict or type(value) not in PLAIN
+    # a dictionary of draws does for a fit, whose draws are reached the same way
+    if type(value) is dict:
+        return hasattr(kind, "__getitem__")
+    return isinstance(value, kind) or type(value) not in PLAIN
 
 
 def _third_party(kind: type) -> tuple[frozenset[type], Legal]:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, NotIdentified, check_array
+from physlearn.checks import InputError, NotIdentified, check_array, check_number
 
 __all__ = ["angle_period", "angle_with_unit", "complex_response", "is_angle", "wide_angle_flag"]
 
@@ -169,7 +169,7 @@ def complex_response(
     if phase_offset is None:
         offset, sd, share = _axis(np.where(good, size, 0.0), np.where(good, angle, 0.0) * turn)
     else:
-        offset = float(phase_offset) * turn
+        offset = check_number("phase_offset", phase_offset) * turn
     response = size * np.exp(1j * (angle * turn - offset))
     attrs = {"units": amplitude.attrs.get("units", "1")}
     parts = {

@@ -110,6 +110,8 @@ def measure_channel_noise(
     """
     check_choice("fast_axis", fast_axis, ("x", "y"))
     rate = check_positive("false_alarm", false_alarm)
+    if rate >= 1:
+        raise InputError(f"false_alarm must be a probability below 1; got {false_alarm!r}.")
     if channel.ndim != 2 or set(channel.dims) != {"y", "x"}:
         raise InputError(f"channel must have dims (y, x); got {tuple(map(str, channel.dims))}.")
     order = ("y", "x") if fast_axis == "x" else ("x", "y")

@@ -165,6 +165,8 @@ def column_bounds(
     reach = REACH_WIDTHS * float(spread.max())
     if shape is None:
         shape = (int(places[:, 1].max() + reach) + 1, int(places[:, 0].max() + reach) + 1)
+    elif not all(length > 0 for length in shape):
+        raise InputError(f"shape must be two numbers of pixels above 0; got {shape}.")
     typical = float(np.median(spread))
     spacing = background_spacing or max(SMALLEST_NODE_SPACING_PX, NODE_SPACING_WIDTHS * typical)
     scene = _Scene(places, heights, spread, background, shape, spacing, widths == "free")
@@ -256,6 +258,9 @@ class _Scene:
         )
         rows, columns = ends
         root = np.sqrt(weight[rows, columns]).ravel()
+        if not root.size:
+            where = ", ".join(f"{edge:g}" for edge in self.places[near[0]])
+            raise InputError(f"positions must lie in the picture or beside it; got ({where}).")
         numbers, values = [], []
         for k in near:
             number, parts = self.window(int(k), rows, columns)

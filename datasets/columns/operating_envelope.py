@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from physlearn.checks import InputError, check_choice, check_positive
+from physlearn.checks import InputError, check_choice, check_count, check_positive
 from physlearn.datasets.columns.column_bounds import column_bounds
 from physlearn.datasets.columns.detection import false_maxima
 from physlearn.records.storage import html_table, short_repr
@@ -206,6 +206,7 @@ def operating_envelope(
     """
     check_choice("lattice", lattice, LATTICES)
     check_positive("error_rate", error_rate)
+    check_count("columns_per_picture", columns_per_picture, 1)
     if not error_rate < 0.5:
         raise InputError(f"error_rate must be below 0.5; got {error_rate}.")
     if not 0 <= verify <= MOST_VERIFIED:
@@ -217,6 +218,8 @@ def operating_envelope(
     }  # fmt: skip
     lists = {name: np.atleast_1d(np.asarray(axis, dtype=np.float64)) for name, axis in axes.items()}
     for name, values in lists.items():
+        if not values.size:
+            raise InputError(f"{name} must hold at least one value; it is empty.")
         low = name == "background" or (name == "displacement" and displacement is None)
         for value in values:
             check_positive(name, float(value), allow_zero=low)

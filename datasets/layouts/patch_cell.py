@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import BackendUnavailable, InputError, check_array
+from physlearn.checks import BackendUnavailable, InputError, check_array, check_positive
 from physlearn.records import AtomicConfiguration
 from physlearn.whole_files import atomic_write
 
@@ -94,6 +94,7 @@ def patch_to_cell(
     >>> cell.n, np.diag(cell.cell).tolist()
     (16, [12.0, 12.0, 20.0])
     """
+    check_positive("vacuum_angstrom", vacuum_angstrom, allow_zero=True)
     scale = _angstrom_per_unit(atoms)
     names = _columns(atoms, symbols)
     middle = check_array("center", center, shape=(2,)) * scale

@@ -79,6 +79,8 @@ def count_transitions(
     >>> graph.edges["vacancy", "pair"]["count"], graph.edges["vacancy", "pair"]["count_labels"]
     (1.0, 1)
     """
+    if not isinstance(linked, LinkedAtoms):
+        raise InputError(f"linked must be what link_atoms returns; got {type(linked).__name__}.")
     if linked.species is None:
         raise InputError("the linked atoms have no kinds; classify the frames before linking.")
     check_count("n_draws", n_draws, 1)

@@ -68,6 +68,11 @@ def set_scale(
     """
     if isinstance(data, Trajectory):
         return _scaled_tracks(data, pixel_size, unit, frame_interval_s)
+    if not hasattr(data, "dims"):
+        raise InputError(
+            "data must be a picture, film or set of channels of xarray, or a Trajectory; got "
+            f"{type(data).__name__}."
+        )
     if not {"y", "x"} <= set(data.dims):
         raise InputError(
             f"data must have dims y and x; got {', '.join(map(str, data.dims)) or 'none'}."

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from physlearn.checks import InputError, check_choice, check_positive
+from physlearn.checks import InputError, check_array, check_choice, check_positive
 from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.datasets.scan.declared_lattice import undo_drift_of
 from physlearn.datasets.scan.register_images import MODELS, Registration, register_images
@@ -176,15 +177,19 @@ def _pictures(frames: xr.DataArray | Sequence[xr.DataArray] | ArrayLike) -> list
             raise InputError(f"frames must have shape (frames, rows, columns); got {frames.shape}.")
         listed = [frames[k] for k in range(frames.shape[0])]
     else:
-        listed = [
-            frame
-            if isinstance(frame, xr.DataArray)
-            else xr.DataArray(np.asarray(frame), dims=("y", "x"))
-            for frame in list(frames)  # type: ignore[arg-type]
-        ]
+        if not isinstance(frames, Iterable):
+            raise InputError(f"frames must be pictures, one after the other; got {frames!r}.")
+        listed = [_picture(k, frame) for k, frame in enumerate(frames)]
     if len(listed) < 2:
         raise InputError(f"frames must hold at least 2 frames; got {len(listed)}.")
     return listed
+
+
+def _picture(k: int, frame: Any) -> xr.DataArray:
+    if isinstance(frame, xr.DataArray):
+        return frame
+    values = check_array(f"frames[{k}]", frame, ndim=2, finite=False)
+    return xr.DataArray(values, dims=("y", "x"))
 
 
 def _pixel(picture: xr.DataArray) -> Floats:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import beta, chi2
 
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_number
 from physlearn.datasets.sites.intensity_mixture import share_interval
 from physlearn.datasets.sites.species import check_ratios, fit_species
 from physlearn.records import AtomicConfiguration
@@ -41,13 +41,15 @@ def binomial_interval(count: int, total: int, level: float = 0.95) -> tuple[floa
     >>> [round(end, 4) for end in binomial_interval(14, 726)]
     [0.0106, 0.0321]
     """
-    if not 0 <= count <= total or total < 1:
+    hits = check_number("count", count, least=0)
+    tries = check_number("total", total, least=1)
+    if hits > tries:
         raise InputError(f"count must lie between 0 and total; got {count} of {total}.")
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1; got {level}.")
     tail = 0.5 * (1 - level)
-    low = 0.0 if count == 0 else float(beta.ppf(tail, count, total - count + 1))
-    high = 1.0 if count == total else float(beta.ppf(1 - tail, count + 1, total - count))
+    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, tries - hits + 1))
+    high = 1.0 if hits == tries else float(beta.ppf(1 - tail, hits + 1, tries - hits))
     return low, high
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, check_choice
+from physlearn.checks import InputError, check_choice, check_positive
 from physlearn.datasets.spectra.loop_covariance import LoopFits, loop_covariances
 from physlearn.datasets.spectra.loop_kernels import N_PARAMETERS, fit_loops
 from physlearn.datasets.spectra.loop_sweep import branch_opening, sweep_directions, sweep_step
@@ -113,6 +113,8 @@ def describe_loops(
     (1.0, 2.0)
     """
     check_choice("level", level, ("middle", "zero"))
+    if check_positive("max_spoilt", max_spoilt, allow_zero=True) > 1:
+        raise InputError(f"max_spoilt must be a share of at most 1; got {max_spoilt!r}.")
     pixels = pixel_spectra("spectra", spectra, least=14)
     if pixels.values.dtype.kind == "c":
         raise InputError(

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from physlearn.checks import InputError, NotIdentified
+from physlearn.checks import InputError, NotIdentified, check_count
 from physlearn.datasets.reading.picture_frame import picture_frame
 from physlearn.datasets.structure.bond_search import planar
 from physlearn.datasets.structure.shape_kernels import (
@@ -82,6 +82,7 @@ def column_shapes(
     import pandas as pd
     from scipy.stats import chi2
 
+    check_count("max_sweeps", max_sweeps, 1)
     positions = planar(atoms)
     if atoms.width is None or atoms.intensity is None:
         raise InputError("atoms must carry width and intensity: give what find_atoms returns.")

@@ -8,7 +8,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from physlearn.checks import as_generator, check_choice, check_count, check_positive
+from physlearn.checks import (
+    as_generator,
+    check_array,
+    check_choice,
+    check_count,
+    check_positive,
+)
 from physlearn.datasets.synthetic.imaging import AtomScene, ImagingSettings, image_columns
 from physlearn.records.storage import html_table, short_repr
 
@@ -105,6 +111,7 @@ def make_scan_series(
     check_choice("lattice", lattice, tuple(SHAPES))
     check_count("n_frames", n_frames, 1)
     check_positive("spacing_px", spacing_px)
+    check_positive("peak", peak)
     generator, seed = as_generator(rng)
     places, vectors = _crystal(shape, lattice, spacing_px, displacement_px, generator)
     base = imaging or ImagingSettings()
@@ -178,6 +185,8 @@ def _crystal(
     generator: np.random.Generator,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Return columns that fill the picture and more, and the lattice vectors."""
+    check_array("shape", shape, shape=(2,), dtype=np.int64, minimum=1)
+    check_positive("displacement_px", displacement_px, allow_zero=True)
     angle = generator.uniform(0.02, 0.3)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     vectors = spacing_px * np.array([[1.0, 0.0], SHAPES[lattice]]) @ turn

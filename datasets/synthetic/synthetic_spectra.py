@@ -114,6 +114,7 @@ def make_spectra(
     check_count("n_points", n_points, 16)
     check_positive("noise", noise)
     check_positive("counts", counts)
+    check_positive("smooth_px", smooth_px, allow_zero=True)
     if not 0.0 <= spoilt_share <= 1.0:
         raise InputError(f"spoilt_share must lie in [0, 1]; got {spoilt_share!r}.")
     generator, seed = as_generator(rng)
