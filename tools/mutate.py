@@ -116,7 +116,9 @@ class Runner:
             "text": texts(self.reach.trees[one.path], one.place, one.change),
             "first": rows.get(one.key, {}).get("first", verdict),
         }  # fmt: skip
-        ROWS.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
+        whole = ROWS.with_name(f"{ROWS.name}.{os.getpid()}")
+        whole.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
+        whole.replace(ROWS)  # another run may read it at any time
         print(f"{verdict:12} {rows[one.key]['seconds']:5} {one.key}  {rows[one.key]['text']}  in "
               f"{_line(one)}", flush=True)  # fmt: skip
 
