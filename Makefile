@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: audit sbom fuzz help setup demo lessons papers test one lint types calibrate bench peers oracles figures wheel wheel-check \
+.PHONY: audit sbom fuzz help setup demo lessons papers test tests one style lint types calibrate bench peers oracles figures wheel wheel-check \
 	lock test-minimum changelog clean docs bench-quick
 
 help: ## this list
@@ -22,15 +22,19 @@ papers: setup ## run the notebooks of papers/, store their outputs, times and ta
 	@$(BIN)/python papers/run.py
 	@$(BIN)/python papers/run.py --fast
 
-test: lint ## lint, types, tests and examples (set-up included)
-	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+test: style ## lint, types, tests and examples (set-up included); types are checked beside the tests
+	@$(MAKE) --no-print-directory -j 2 types tests
+
+tests: setup ## tests and examples alone
+	@MAKEFLAGS= $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 one: setup ## a part of the tests: make one T="tests/test_docstrings.py -k find_atoms"
 	@$(BIN)/pytest $(if $(T),$(T),$(error name the tests: make one T=tests/test_readme.py))
 
-lint: setup ## style and types
+style: setup ## style alone
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
-	@tools/links && $(BIN)/mypy
+
+lint: style types ## style and types
 
 types: setup ## types alone: the folders are linked together as the package that mypy reads
 	@tools/links && $(BIN)/mypy

@@ -28,9 +28,13 @@ fresh_seeds = runpy.run_path(str(FRESH_SEEDS))["install"]() if FRESH_SEEDS.is_fi
 # Minutes each: begun first, so that no worker is left alone with one of them at the end
 LONG_FILES = (
     "tests/test_papers.py",
+    "tests/test_docs.py",
     "tests/physlearn/test_study.py",
     "tests/test_docstrings.py",
-    "tests/test_docs.py",
+    "tests/physlearn/test_report_browser.py",
+    "tests/robustness/test_files_damaged.py",
+    "tests/inference/posteriors/test_pymc_bridge.py",
+    "tests/robustness/test_kills.py",
     "tests/inference/posteriors/test_against_exact.py",
     "tests/inference/posteriors/test_against_exact_noise.py",
     "tests/inference/measurement/test_crosstalk.py",
