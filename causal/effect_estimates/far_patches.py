@@ -64,7 +64,7 @@ def far_patches_note(
     away = np.abs(values - np.median(values, axis=0))
     typical = NORMAL_SD * np.median(away, axis=0)
     far = (away > FAR * typical) & (typical > 0)
-    odd = far.any(axis=1)
+    odd = np.asarray(far.any(axis=1))
     if not 0 < odd.sum() <= MOST * len(odd):
         return ""
     try:
@@ -113,7 +113,8 @@ def _places(centers: np.ndarray, size: float) -> int:
 
 
 def _said(count: int, n: int, names: tuple[str, ...], far: np.ndarray, what: str) -> str:
-    where = ", ".join(name for name, hit in zip(names, far.any(axis=0), strict=True) if hit)
+    hits = np.asarray(far.any(axis=0))
+    where = ", ".join(name for name, hit in zip(names, hits, strict=True) if hit)
     return (
         f"{count} of {n} patches lie over {FAR:.0f} robust spreads off in {where} and decide the "
         f"effect: without them {what}; look at them, and leave out what is no measurement "

@@ -128,7 +128,7 @@ def replicate_noise(
         )
     sd = math.sqrt(squares / dof)
     tail = _tail(np.concatenate(scaled) / sd, dof)
-    texts = ()
+    texts: tuple[str, ...] = ()
     if tail < RARE:
         texts = (
             f"repeated readouts scatter with longer tails than normal noise (p = {tail:.2g}): "

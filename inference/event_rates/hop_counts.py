@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from physlearn.checks import InputError
 from physlearn.inference.event_rates.hop_report import law_draws
@@ -23,6 +24,10 @@ Integers = NDArray[np.int64]
 KNOWN = (
     "hops", "exposure", "hop", "n_bonds", "occupied_neighbours", "temperature_kelvin", "dose_rate",
 )  # fmt: skip
+
+LEAST_COUNTS = 5.0
+"""Expected in a row, from which on the squares of Poisson counts add up to chi-square."""
+RARE = 0.01
 
 
 def column_of(
@@ -44,6 +49,23 @@ def column_of(
             f"in row {row}."
         )
     return values
+
+
+def _scatter_notes(hops: Floats, expected: Floats, n_parameters: int) -> list[str]:
+    """Say where counts of rows scatter more than Poisson's (chi-square of rows well filled)."""
+    used = expected >= LEAST_COUNTS
+    freedom = int(used.sum()) - n_parameters
+    if freedom < 1:
+        return []
+    square = float((((hops - expected) ** 2) / np.maximum(expected, 1e-300))[used].sum())
+    p = float(chi2.sf(square, freedom))
+    if p >= RARE:
+        return []
+    return [
+        f"counts of hops scatter {square / freedom:.2g} times as much as independent ones "
+        f"(p = {p:.2g}): hops come in bursts, or rows differ in more than their columns say; the "
+        f"interval is about {np.sqrt(square / freedom):.2g} times too narrow."
+    ]
 
 
 def fit_hop_counts(
@@ -113,6 +135,8 @@ def fit_hop_counts(
     sample = sample_rates(
         log_density, x, law.folded, generator, n_draws, gradient=gradient, scale=scale
     )
+    center = np.where(law.folded, np.abs(sample.draws), sample.draws).mean(axis=0)
+    notes += _scatter_notes(hops, law.row_rates(center, rows) * watched, law.n_parameters)
     per_class = np.array([bonds[label == k].mean() for k in range(len(names))])
     out, dims, coords, units = law_draws(law, sample.draws, [str(n) for n in names], per_class, "s")
     del out["total_rate"], units["total_rate"]
