@@ -54,7 +54,11 @@ def odd_argument(
     if isinstance(error, MemoryError):
         said = _too_large(arguments, error)
         return NotEnoughMemory(said) if said else None
-    said = _misfit(function, arguments) or _lacking_column(arguments, error)
+    said = (
+        _misfit(function, arguments)
+        or _lacking_column(arguments, error)
+        or _unknown(arguments, error)
+    )
     if said is None:
         said = (
             _too_long(arguments)
@@ -99,6 +103,21 @@ def _lacking_column(arguments: Mapping[str, Any], error: Exception) -> str | Non
         missing = [one for one in told if isinstance(one, str) and one not in known]
         if missing:
             return f"{name} must have the column {missing[0]!r}; got {shown(known)}."
+    return None
+
+
+def _unknown(arguments: Mapping[str, Any], error: Exception) -> str | None:
+    """Name the text or the number that was looked up as it came, and not found."""
+    if not isinstance(error, LookupError) or not error.args:
+        return None
+    key = error.args[0]
+    place = re.match(r"index (-?\d+) is out of bounds", str(key))
+    for name, value in arguments.items():
+        if isinstance(error, KeyError) and isinstance(value, str) and value == key:
+            return f"{name} must be one of the names that are known here; got {shown(value)}."
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if place and whole and int(place[1]) == value:
+            return f"{name} is out of bounds ({key}); got {shown(value)}."
     return None
 
 

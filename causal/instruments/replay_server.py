@@ -20,7 +20,7 @@ from physlearn.causal.instruments.instrument_adapter import InstrumentAdapter
 from physlearn.causal.outcomes.outcome import Outcome
 from physlearn.causal.safety_envelope import SafetyEnvelope
 from physlearn.causal.verbs import AREA, strict_number
-from physlearn.checks import InputError
+from physlearn.checks import InputError, check_count
 from physlearn.records.shown import object_repr
 
 __all__ = ["ReplayServer", "replayed_instrument"]
@@ -29,6 +29,7 @@ LOOKS = ("image", "scan_again", "move", "wait", "tune")
 CANNOT = "a replay cannot answer"
 HERE = "127.0.0.1"
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d{1,5}(/[\w-]*)?")
+LARGEST_PORT = 65_535
 REQUEST_SECONDS = 10.0
 LONGEST_REQUEST = 100_000
 """Bytes; a question is a verb and a few numbers."""
@@ -93,6 +94,8 @@ class ReplayServer:
         self._pictures = [_checked(k, picture) for k, picture in enumerate(pictures)]
         if not self._pictures:
             raise InputError("pictures must hold at least one picture; got none.")
+        if check_count("port", port, 0) > LARGEST_PORT:
+            raise InputError(f"port must be at most {LARGEST_PORT}; got {port}.")
         self._token = secrets.token_urlsafe(24)
         handler = type("Handler", (_Handler,), {"rpc_paths": (f"/{self._token}",)})
         self._server = SimpleXMLRPCServer(

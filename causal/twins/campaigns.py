@@ -90,13 +90,16 @@ class CampaignStep:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> CampaignStep:
         """Return the step that `to_dict` wrote."""
-        return cls(
-            **{
-                **plain,
-                "action": Action(**plain["action"]),
-                "outcome": Outcome.from_dict(plain["outcome"]),
-            }
-        )
+        try:
+            return cls(**_parts(plain))
+        except (KeyError, TypeError) as error:
+            raise InputError(f"plain must be a step as to_dict writes it; {error}.") from error
+
+
+def _parts(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a step from plain values."""
+    action, outcome = Action(**plain["action"]), Outcome.from_dict(plain["outcome"])
+    return {**plain, "action": action, "outcome": outcome}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +200,7 @@ class Campaign:
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f"source is no campaign: its format must be {FORMAT!r}.")
         try:
-            steps = tuple(CampaignStep.from_dict(plain) for plain in content["steps"])
+            steps = tuple(CampaignStep(**_parts(plain)) for plain in content["steps"])
             return cls(steps, str(content["dose_unit"]))
         except (KeyError, TypeError) as error:
             raise InputError(f"source is no whole campaign: {error}.") from None

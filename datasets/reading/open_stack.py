@@ -95,6 +95,8 @@ class Stack:
 
     def picture(self, index: int) -> xr.DataArray:
         """Return one frame (y, x) with the coordinates and attributes of the film."""
+        if check_count("index", index, 0) >= len(self.frames):
+            raise InputError(f"index must be below {len(self.frames)}; got {index}.")
         plain = self.template.isel(time=index, drop=True)
         return plain.copy(data=self.frames[index])
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physlearn import InputError
+from physlearn.causal import CampaignStep, ReplayServer
 from physlearn.datasets import (
     binomial_interval,
     check_layout,
@@ -22,6 +23,7 @@ from physlearn.datasets import (
     make_spectra,
     measure_channel_noise,
     measure_drift,
+    open_stack,
     operating_envelope,
     set_scale,
     summarize_column_shapes,
@@ -157,3 +159,37 @@ def test_axes_of_an_envelope_hold_a_value(axis):
 def test_a_layout_without_a_file_is_told():
     with pytest.raises(InputError, match="no such file"):
         check_layout("nowhere.nc")
+
+
+def letter_of(letters: dict[str, int], name: str, place: int = 0) -> int:
+    return letters[name] + next(iter(letters.values())) * int(np.arange(3)[place])
+
+
+@pytest.mark.parametrize("name", ["", "nonsense", "d"])
+def test_names_and_places_that_are_not_there_are_told(name):
+    letter = guarded(letter_of, __name__)
+    assert letter({"a": 1}, "a", -1) == 3
+    with pytest.raises(InputError, match="name must be one of the names that are known here"):
+        letter({"a": 1}, name)
+    with pytest.raises(InputError, match="place is out of bounds"):
+        letter({"a": 1}, "a", 10**12)
+
+
+@pytest.mark.parametrize("index", [-1, 5, 10**12, 0.5, True, np.array(0)])
+def test_frames_of_a_stack_are_counted_from_0(index):
+    stack = open_stack(np.zeros((5, 16, 16)))
+    assert stack.picture(np.int64(4)).shape == (16, 16)
+    with pytest.raises(InputError, match="index must be"):
+        stack.picture(index)
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, 10**12, 0.5, True, "80"])
+def test_ports_are_ports(port):
+    with pytest.raises(InputError, match="port must be"):
+        ReplayServer([PICTURE.assign_coords(x=np.arange(32.0), y=np.arange(32.0))], port=port)
+
+
+@pytest.mark.parametrize("plain", [{}, {"nonsense": 1}, {"action": {}}, {"action": {1: "a"}}])
+def test_steps_are_read_as_they_were_written(plain):
+    with pytest.raises(InputError, match="plain must be a step as to_dict writes it"):
+        CampaignStep.from_dict(plain)
