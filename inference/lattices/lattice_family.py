@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.checks import InputError, check_choice, check_count
+from physlearn.checks import InputError, check_array, check_choice, check_count
 from physlearn.inference.lattices.zero_sum import zero_sum_tables, zero_sum_vectors
 from physlearn.lattice_models.graphs.triplets import check_motif
 from physlearn.lattice_models.hamiltonians.energy_terms import (
@@ -233,7 +233,9 @@ def lattice_family(
     3
     """
     check_choice("model", model, MODELS)
-    values = tuple(int(value) for value in state_values)
+    values = tuple(check_array("state_values", state_values, ndim=1, dtype=np.int64).tolist())
+    if len(set(values)) < len(values) or not -128 <= min(values) <= max(values) <= 127:
+        raise InputError(f"state_values must be distinct, from -128 to 127; got {values}.")
     q, shells = len(values), check_count("n_shells", n_shells, 0)
     if model == "auto":
         model = "ising" if q == 2 else "blume_capel" if values == (-1, 0, 1) else "pair"

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physlearn.checks import InputError, check_array, check_choice, check_positive
 from physlearn.inference.potential_families.pair_family import InteractionFamily, PairFamily
-from physlearn.lattice_models.particles.pair_potential import PairPotential
+from physlearn.lattice_models.particles.pair_potential import TRUNCATIONS, PairPotential
 from physlearn.lattice_models.particles.potentials import (
     InversePower,
     LennardJones,
@@ -66,6 +66,9 @@ def make_family(
     (('depth', 'diameter'), -0.99)
     """
     check_choice("potential", name, FAMILIES)
+    check_choice("truncation", truncation, TRUNCATIONS)
+    if knots is not None and name != "spline":
+        raise InputError(f"knots must be None for a potential of form {name}: they are a spline's.")
     length = check_positive("length", length)
     end = 2.5 * length if cutoff is None else check_positive("cutoff", cutoff)
     recipe = json.dumps({"name": name, "length": length, "cutoff": end, "truncation": truncation})

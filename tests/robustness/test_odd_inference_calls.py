@@ -19,6 +19,7 @@ from physlearn.inference import (
     cramer_rao_bound,
     fit_batch,
     fit_lattice_hamiltonian,
+    lattice_family,
     make_family,
     simulate_intensities,
     snapshot_bound,
@@ -206,3 +207,14 @@ def test_errors_of_positions_are_smaller_than_the_picture():
     for bad in (6.0, 1e12, -1.0, np.nan, "wide"):
         with pytest.raises(InputError, match="position_sd must be"):
             read_snapshots(frame, bad)
+
+
+def test_states_and_forms_of_families():
+    for bad in ((0, 0), (0, 1, 10**12), (0.5, 1), "ab", (), 7):
+        with pytest.raises(InputError, match="state_values must"):
+            lattice_family("potts", bad, 1)
+    for bad in ("", "nonsense", None, 7):
+        with pytest.raises(InputError, match="truncation must"):
+            make_family("morse", length=1.0, truncation=bad)
+    with pytest.raises(InputError, match="knots must be None"):
+        make_family("morse", length=1.0, knots=[0.5, 1.0])
