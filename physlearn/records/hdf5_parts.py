@@ -5,6 +5,7 @@ A file that was sent by somebody must not show its reader the content of another
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterator
 from functools import lru_cache
@@ -18,6 +19,13 @@ from physlearn.checks import InputError
 __all__ = ["check_hdf5_parts"]
 
 MOST_OBJECTS = 200_000
+HEAP = b"GCOL\x01\0\0\0"
+"""Begin of a global heap: texts and links of attributes (HDF5 file format, III.E)."""
+HEAD = 16
+"""Bytes before the first entry of a heap, and at the beginning of each entry."""
+LARGEST_SEARCHED = 256 << 20
+MOST_ENTRIES = 1_000_000
+"""Bytes and entries that are searched for damage: more would take seconds."""
 
 
 def check_hdf5_parts(path: str | os.PathLike[str]) -> None:
@@ -39,6 +47,7 @@ def check_hdf5_parts(path: str | os.PathLike[str]) -> None:
 def _check(path: Path, _changed: int, _size: int) -> None:
     import h5py
 
+    _check_heaps(path)
     with h5py.File(path, "r") as file:
         for item in _objects(file, path):
             if isinstance(item, h5py.ExternalLink):
@@ -52,6 +61,29 @@ def _check(path: Path, _changed: int, _size: int) -> None:
                         _check_named(path, source.file_name, "takes values from")
             if item.chunks:
                 _check_chunk(path, item)
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse a damaged heap in which libhdf5 would look for its end for ever."""
+    if not HEAD < path.stat().st_size <= LARGEST_SEARCHED:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        searched, start = 0, content.find(HEAP)
+        while start >= 0:
+            end = min(start + _whole(content, start + 8, 8), len(content))
+            entry = start + HEAD
+            while entry + HEAD <= end and searched < MOST_ENTRIES:
+                searched += 1
+                number, size = _whole(content, entry, 2), _whole(content, entry + 8, 8)
+                if number == 0 and size < HEAD:
+                    raise InputError(f"{path} is damaged (its texts and links); export it again.")
+                # free space counts its own head, and texts are filled up to 8 bytes
+                entry += size if number == 0 else HEAD + -(-size // 8) * 8
+            start = content.find(HEAP, start + 8)
+
+
+def _whole(content: mmap.mmap, place: int, n_bytes: int) -> int:
+    return int.from_bytes(content[place : place + n_bytes], "little")
 
 
 def _objects(file: Any, path: Path) -> Iterator[Any]:

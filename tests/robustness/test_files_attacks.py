@@ -203,6 +203,20 @@ def test_hdf5_may_be_put_together_of_files_beside_it(inside, picture):
     assert np.array_equal(read_image(inside / "whole.h5"), picture)
 
 
+def test_hdf5_links_without_an_end_are_refused(inside):
+    """libhdf5 would walk for ever on an entry of length 0 in the heap of texts and links."""
+    from physlearn.records import AtomicConfiguration
+
+    path = inside / "a.nc"
+    AtomicConfiguration(np.eye(3), unit="nm", cell=np.eye(3) * 4).save(path)
+    sound = path.read_bytes()
+    heap = sound.index(b"GCOL\x01")
+    assert AtomicConfiguration.load(path).unit == "nm"
+    path.write_bytes(sound[: heap + 16] + bytes(16) + sound[heap + 32 :])
+    with pytest.raises(InputError, match=r"a\.nc is damaged"):
+        AtomicConfiguration.load(path)
+
+
 def test_ome_tiff_takes_no_pages_from_other_files(inside, outside, picture):
     import tifffile
 
