@@ -12,11 +12,12 @@ from physlearn.inference.crystals.crystal_data import CrystalFrames
 from physlearn.inference.crystals.spring_model import SpringModel
 from physlearn.inference.crystals.wave_likelihood import WaveLikelihood
 
-__all__ = ["crystal_doubts", "wave_misfit"]
+__all__ = ["crystal_doubts", "error_score", "wave_misfit"]
 
 Float = NDArray[np.float64]
 N_BANDS = 8
 SMALLEST_P = 0.001
+LARGEST_Z = 3.5
 UNEVEN = 2.0
 SKEW = 1.05
 """Mean over median of the first spring, from which on its mean is no good summary."""
@@ -72,7 +73,31 @@ def crystal_doubts(
                 f"waves (p = {found['wave_misfit_p']:.2g}); take more shells, or the atoms are "
                 "not in equilibrium about this lattice."
             )
+        if model.error.is_known:
+            found["position_error_z"] = error_score(parts[0], model, theta)
+        if abs(found.get("position_error_z", 0.0)) > LARGEST_Z:
+            more = found["position_error_z"] > 0
+            warnings.append(
+                f"short waves are {'stronger' if more else 'weaker'} than springs of "
+                f"{model.n_springs // 2} shell(s) and the stated position error allow "
+                f"(z = {found['position_error_z']:.1f}): position_sd is too "
+                f"{'small' if more else 'large'}, or springs reach farther; "
+                "position_sd='free' infers it."
+            )
     return found, warnings
+
+
+def error_score(part: WaveLikelihood, model: SpringModel, theta: Float) -> float:
+    """Return the score of a further position error, springs free, in its standard errors.
+
+    Rao's test: the best there is against a small error of all positions alike. Stiffer springs and
+    an error together look much like softer springs, so that one small frame tells little.
+    """
+    springs, noise = model.springs(theta).mean(axis=0), float(model.noise(theta).mean())
+    gradient, information = part.score(springs, noise)
+    shares = np.linalg.solve(information[:-1, :-1], information[:-1, -1])
+    left = float(information[-1, -1] - shares @ information[:-1, -1])
+    return float(gradient[-1] - shares @ gradient[:-1]) / max(left, 1e-300) ** 0.5
 
 
 def wave_misfit(part: WaveLikelihood, model: SpringModel, theta: Float) -> float:
