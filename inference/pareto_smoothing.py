@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physlearn.results import import_arviz
+from physlearn.arviz_import import import_arviz
 
 __all__ = ["smoothed_weights"]
 

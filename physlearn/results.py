@@ -8,18 +8,16 @@ import html
 import importlib.metadata
 import json
 import os
-import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from physlearn.arviz_import import import_arviz
 from physlearn.calibration_marks import uncalibrated
 from physlearn.checks import CREDIBLE_MASS, InputError, NotFound
 from physlearn.records.hdf5_parts import check_hdf5_parts
@@ -45,7 +43,6 @@ SHOWN = ["name", "mean", "sd", "q05", "q95", "unit", "verdict"]
 
 ROWS_SHOWN, MOST_ROWS = 50, 16
 """A variable of more numbers is named only; of all rows a session shows the first."""
-CACHE_VARIABLE = "XDG_CACHE_HOME"
 
 REPORTED_VERSIONS = ("physlearn", "numpy", "scipy", "numba", "arviz", "xarray", "pandas")
 
@@ -333,29 +330,6 @@ def data_fingerprint(data: bytes | Sequence[NDArray[Any]]) -> str:
         digest.update(f"{values.dtype.str}{values.shape}".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()
-
-
-def import_arviz() -> ModuleType:
-    """Import ArviZ without its notice about a coming release, which users can do nothing about.
-
-    It notes in the user's cache that it gave notice; where that can't be written to, in a temporary
-    folder instead.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        try:
-            import arviz
-        except OSError:
-            with tempfile.TemporaryDirectory() as folder:
-                before = os.environ.get(CACHE_VARIABLE)
-                os.environ[CACHE_VARIABLE] = folder
-                try:
-                    import arviz
-                finally:
-                    del os.environ[CACHE_VARIABLE]
-                    if before is not None:
-                        os.environ[CACHE_VARIABLE] = before
-    return arviz
 
 
 def _labels(variable: Any, name: str) -> list[str]:

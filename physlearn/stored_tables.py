@@ -143,7 +143,7 @@ def _posterior_parts(posterior: arviz.InferenceData) -> dict[str, Any]:
 
 
 def _posterior(parts: dict[str, Any]) -> arviz.InferenceData:
-    from physlearn.results import import_arviz
+    from physlearn.arviz_import import import_arviz
 
     groups = {name: _dataset(part) for name, part in parts["groups"].items()}
     made: arviz.InferenceData = import_arviz().InferenceData(attrs=parts["attrs"], **groups)

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 FLOORS = {"lattice_models": 1, "datasets": 2, "inference": 3, "causal": 4}
 GROUND = {
-    "records", "results", "checks", "file_lock", "lazy", "long_run", "odd_arguments", "one_thread",
+    "records", "results", "arviz_import", "checks", "file_lock", "lazy", "long_run",
+    "odd_arguments", "one_thread",
     "option_fields", "failures", "plain_arguments", "covariance_checks",
     "plugins", "executors", "many_tasks", "steady_processes",
     "declared_types", "deprecation", "warning_codes", "whole_files", "calibration_marks",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from physlearn.arviz_import import import_arviz
 from physlearn.checks import (
     CREDIBLE_MASS,
     InputError,
@@ -25,7 +26,7 @@ from physlearn.inference.networks.network_likelihood import (
     summarise_likelihood,
 )
 from physlearn.records import SiteGraph
-from physlearn.results import Fit, fit_from_draws, import_arviz
+from physlearn.results import Fit, fit_from_draws
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from physlearn.arviz_import import import_arviz
 from physlearn.inference.pooling.hierarchy_posterior import HierarchyData, HierarchyDraws
-from physlearn.results import import_arviz
 
 if TYPE_CHECKING:
     import pymc

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from physlearn.arviz_import import import_arviz
 from physlearn.checks import InputError, check_array, check_count
 from physlearn.covariance_checks import check_covariance
 from physlearn.inference.lattices.lattice_data import LatticeData
@@ -25,7 +26,6 @@ from physlearn.inference.posteriors.auxiliary_pictures import (
 )
 from physlearn.inference.posteriors.priors import Prior
 from physlearn.records.storage import html_table, short_repr
-from physlearn.results import import_arviz
 
 __all__ = ["ExchangeDraws", "sample_exchange"]
 

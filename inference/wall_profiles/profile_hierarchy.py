@@ -246,7 +246,7 @@ def _walk(
     target: _Target, center: Floats, covariance: Floats, generator: np.random.Generator
 ) -> tuple[Floats, float]:
     """Random walks side by side whose steps follow the covariance, (n_draws, d)."""
-    from physlearn.results import import_arviz
+    from physlearn.arviz_import import import_arviz
 
     root = np.linalg.cholesky(covariance)
     here = center + generator.standard_normal((WALKERS, center.size)) @ root.T

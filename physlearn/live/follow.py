@@ -189,8 +189,8 @@ def _rounds(
 
 def _warm_up() -> bool:
     """Import what the first frame would wait for, while there is nothing else to do."""
+    from physlearn.arviz_import import import_arviz
     from physlearn.report import draw_walls  # noqa: F401
-    from physlearn.results import import_arviz
 
     import_arviz()
     return True

@@ -1,5 +1,7 @@
 """ArviZ draws every kind of fit."""
 
+import subprocess
+import sys
 import warnings
 
 import matplotlib as mpl
@@ -7,7 +9,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 
-from physlearn.results import fit_from_draws, import_arviz
+from physlearn.arviz_import import import_arviz
+from physlearn.results import fit_from_draws
 
 RNG = np.random.default_rng(5)
 FITS = {
@@ -40,3 +43,24 @@ def test_arviz_draws_every_kind_of_fit(kind, plot):
         axes = np.ravel(getattr(arviz, plot)(a_fit(draws).idata))
     assert any(ax.has_data() for ax in axes if ax is not None)
     pyplot.close("all")
+
+
+def test_a_band_that_is_compiled_when_called_is_the_one_compiled_at_import():
+    code = """
+import sys
+import numpy as np
+if sys.argv[1] == "ours":
+    from physlearn.arviz_import import import_arviz
+    import_arviz()
+from arviz.stats.ecdf_utils import ecdf_confidence_band
+x = np.linspace(0.1, 0.9, 5)
+print(np.array(ecdf_confidence_band(20, x, x, prob=0.9)).tolist())
+"""
+    said = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, which], capture_output=True, text=True
+        )
+        for which in ("ours", "plain")
+    ]
+    assert said[0].stdout, said[0].stderr
+    assert said[0].stdout == said[1].stdout

@@ -98,7 +98,7 @@ def test_a_home_that_cannot_be_written_to_stops_no_fit(tmp_path):
     (tmp_path / "file").touch()  # a folder below a file can't be made, whoever asks
     code = (
         "import os, tempfile\n"
-        "from physlearn.results import import_arviz\n"
+        "from physlearn.arviz_import import import_arviz\n"
         "print(import_arviz().__name__, 'XDG_CACHE_HOME' in os.environ)"
     )
     home = {"HOME": str(tmp_path / "file" / "home"), "MPLCONFIGDIR": str(tmp_path)}
