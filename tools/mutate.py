@@ -114,7 +114,6 @@ class Runner:
             **asdict(one), "verdict": verdict, "tests": len(tests), "file_sha256": _sha(one.path),
             "source": _line(one), "seconds": round(time.monotonic() - began, 1), "by": by,
             "text": texts(self.reach.trees[one.path], one.place, one.change),
-            "first": rows.get(one.key, {}).get("first", verdict),
         }  # fmt: skip
         whole = ROWS.with_name(f"{ROWS.name}.{os.getpid()}")
         whole.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
@@ -218,18 +217,14 @@ def main() -> int:
 
 
 def _cover(core: str, _: argparse.Namespace) -> None:
-    """Run the core's tests, all of them, and say which branches of its files they take."""
+    """Run the core's tests, all of them, and say which branches of its files they take.
+
+    Of kernels what tests of their plain Python form take: compiled ones tell nothing.
+    """
     import coverage
     import pytest
 
     files = [str(ROOT / path) for path in core_files(core)]
-    if any("import kernel" in Path(path).read_text("utf-8") for path in files):
-        from physlearn.lattice_models import compiled
-
-        compiled_form = compiled.kernel
-        compiled.kernel = lambda function: (  # type: ignore[assignment]
-            function if function.__code__.co_filename in files else compiled_form(function)
-        )
     measured = coverage.Coverage(branch=True, include=files, data_file=None, config_file=False)
     measured.start()
     failed = pytest.main([*PYTEST, *_tests(core)])
