@@ -14,19 +14,9 @@ from physlearn.causal.independence.basis_projection import Projection, project
 from physlearn.causal.independence.block_test import BlockTest, Key, key_of
 from physlearn.causal.independence.mixed_cache import ByteCache
 from physlearn.causal.independence.mixed_columns import column_kinds, mixed_column
-from physlearn.causal.independence.mixed_errors import (
-    PATH,
-    Feigned,
-    feigned_products,
-    outlasting_p,
-)
+from physlearn.causal.independence.mixed_errors import PATH, Feigned, feigned_products, outlasting_p
 from physlearn.causal.independence.mixed_residuals import Residuals, residuals_of
-from physlearn.causal.independence.mixed_score import (
-    MixedScore,
-    direction_p,
-    mixed_score,
-    shape_p,
-)
+from physlearn.causal.independence.mixed_score import MixedScore, direction_p, mixed_score, shape_p
 from physlearn.causal.independence.unknown_errors import UnknownErrors, errors_could_explain
 from physlearn.causal.spatial_layout import Floats
 from physlearn.causal.spatial_score import SpatialScore, covariance_at_zero

@@ -350,9 +350,8 @@ class PairHamiltonian:
         """Return the tables of the energy on ``graph``."""
         sites = np.asarray(self.site_energies)
         return make_terms(
-            graph, self.state_values, sites, self.pair_energies, self.bonds,
-            dict(self.triplets),
-        )  # fmt: skip
+            graph, self.state_values, sites, self.pair_energies, self.bonds, dict(self.triplets)
+        )
 
 
 def _site_table(name: str, value: ArrayLike, q: int) -> Float:
