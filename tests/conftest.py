@@ -48,7 +48,8 @@ LONG_FILES = (
 gc.disable()
 
 
-def pytest_collection_finish():
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop():  # of workers, and of the process that hears of them and collects nothing
     gc.freeze()
     gc.enable()
 
