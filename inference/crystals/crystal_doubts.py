@@ -97,7 +97,7 @@ def error_score(part: WaveLikelihood, model: SpringModel, theta: Float) -> float
     gradient, information = part.score(springs, noise)
     shares = np.linalg.solve(information[:-1, :-1], information[:-1, -1])
     left = float(information[-1, -1] - shares @ information[:-1, -1])
-    return float(gradient[-1] - shares @ gradient[:-1]) / max(left, 1e-300) ** 0.5
+    return float((gradient[-1] - shares @ gradient[:-1]) / np.sqrt(max(left, 1e-300)))
 
 
 def wave_misfit(part: WaveLikelihood, model: SpringModel, theta: Float) -> float:
