@@ -102,6 +102,8 @@ class ChannelNoise:
         ``sd^2 / (r c) * sum_ij (1 - |i|/r) (1 - |j|/c) rho_ij + row_sd^2 / r * sum_i (1 - |i|/r)
         eta_i``, with r rows, c columns, and the autocorrelations rho of pixels and eta of lines.
         """
+        check_count("rows", rows, 1)
+        check_count("columns", columns, 1)
         p, q = (length // 2 for length in self.autocorrelation.shape)
         total = float(_overlap(p, rows) @ self.autocorrelation @ _overlap(q, columns))
         lines = float(_overlap(len(self.row_correlation) // 2, rows) @ self.row_correlation)

@@ -101,7 +101,7 @@ class PolarizationField:
         """Return the mean displacement (2,) of selected cells and its joint covariance (2, 2)."""
         m = len(self.centers)
         chosen = np.ones(m, dtype=np.bool_) if selection is None else np.asarray(selection)
-        rows = np.arange(m)[chosen]
+        rows = np.atleast_1d(np.arange(m)[chosen])
         if not len(rows):
             raise InputError("selection must hold at least one cell.")
         share = np.zeros((1, m))

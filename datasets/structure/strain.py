@@ -115,7 +115,7 @@ class StrainField:
         """Return the mean strain (4,) of selected rows and its covariance (4, 4), jointly."""
         n = len(self.members)
         chosen = np.ones(n, dtype=np.bool_) if selection is None else np.asarray(selection)
-        rows = np.arange(n)[chosen]
+        rows = np.atleast_1d(np.arange(n)[chosen])
         if not len(rows):
             raise InputError("selection must hold at least one atom.")
         share = np.zeros((1, n))

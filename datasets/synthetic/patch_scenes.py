@@ -167,7 +167,7 @@ class PatchScene:
 
     def stack(self, margin: int = 0) -> Floats:
         """Return the pixels of every patch, shape (n, edge + 2 margin, edge + 2 margin)."""
-        edge = self.patch_px + 2 * margin
+        edge = self.patch_px + 2 * check_count("margin", margin, 0)
         first = np.round(self.centers - 0.5 * (edge - 1)).astype(int)
         picture = np.pad(np.asarray(self.image.to_numpy(), dtype=np.float64), margin, mode="edge")
         windows = np.lib.stride_tricks.sliding_window_view(picture, (edge, edge))

@@ -158,6 +158,11 @@ class AtomicConfiguration:
         if self.cell is not None:
             checked["cell"] = check_array("cell", self.cell, shape=(d, d))
         if self.covariance is not None:
+            if not hasattr(self.covariance, "tocsc"):
+                raise InputError(
+                    "covariance must be a sparse matrix of scipy or None; got "
+                    f"{type(self.covariance).__name__}."
+                )
             checked["covariance"] = self.covariance.tocsc().copy()
         for name in ("species_names", "warnings"):
             checked[name] = tuple(str(text) for text in getattr(self, name))

@@ -9,7 +9,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physlearn import InputError
+from physlearn import AtomicConfiguration, InputError
 from physlearn.causal import CampaignStep, ReplayServer
 from physlearn.datasets import (
     binomial_interval,
@@ -193,3 +193,19 @@ def test_ports_are_ports(port):
 def test_steps_are_read_as_they_were_written(plain):
     with pytest.raises(InputError, match="plain must be a step as to_dict writes it"):
         CampaignStep.from_dict(plain)
+
+
+@pytest.mark.parametrize("bad", [-1, "a", [[1.0]], np.nan])
+def test_covariances_of_positions_are_sparse(bad):
+    with pytest.raises(InputError, match="covariance must be a sparse matrix"):
+        AtomicConfiguration(positions=[[0.0, 0.0]], covariance=bad)
+
+
+@pytest.mark.parametrize("bad", [0, -1, 0.5, None, "3"])
+def test_windows_of_noise_have_pixels(bad):
+    noise = measure_channel_noise(PICTURE)
+    assert noise.variance_of_mean(2, 2) > 0
+    with pytest.raises(InputError, match="rows must be a whole number"):
+        noise.variance_of_mean(bad, 2)
+    with pytest.raises(InputError, match="columns must be a whole number"):
+        noise.variance_of_mean(2, bad)
