@@ -35,7 +35,7 @@ from physlearn.causal.graph_search.skeleton import (
 from physlearn.causal.graphs import CausalGraph
 from physlearn.causal.spatial_test import IndependenceResult, SpatialIndependenceTest
 from physlearn.causal.table_notes import without_derived
-from physlearn.checks import InputError, as_generator
+from physlearn.checks import InputError, as_generator, check_count
 
 if TYPE_CHECKING:
     from physlearn.executors import ExecutorLike
@@ -168,9 +168,7 @@ def discover_lagged_graph(
     """
     if not isinstance(alpha, int | float | np.floating) or not 0 < alpha < 0.5:
         raise InputError(f"alpha must lie between 0 and 0.5; got {alpha!r}.")
-    is_whole = isinstance(n_resamples, int | np.integer) and not isinstance(n_resamples, bool)
-    if not is_whole or n_resamples < 0:
-        raise InputError(f"n_resamples must be a whole number of at least 0; got {n_resamples!r}.")
+    check_count("n_resamples", n_resamples, 0)
     if not isinstance(tables, Sequence):
         raise InputError(
             "tables must be a list of PatchTables, the frames of a video in the order of time; "
