@@ -167,7 +167,8 @@ def from_bytes(content: bytes) -> Any:
     except DamagedValueError:
         raise
     except Exception as error:  # damaged, in any of the ways of zip, json and numpy
-        raise DamagedValueError(f"no stored value: {error}") from None
+        said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise DamagedValueError(f"no stored value: {said}") from None
 
 
 def _as_text(tree: Any, without: tuple[str, ...] = ()) -> str:

@@ -27,6 +27,8 @@ ASE_FORMATS = {
 TEXT_COPIES = 6
 """Memory of what ASE makes of a text file, in sizes of the file."""
 LAMMPS = ("lammps-data", "lammps-dump-text")
+BYTES_AN_ATOM = 12
+"""Of its position in a GSD file: three numbers of 4 bytes."""
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ def gsd_frames(path: Path, which: int | None) -> tuple[list[Frame], int]:
         with hoomd.open(str(path), "r") as file:
             count = len(file)
             numbers = range(count) if which is None else [_one_of(path, which, count)]
+            _check_counts(file.file, path, {0, *numbers} if count else set())
             if which is None and count:
                 check_memory(path, (count, int(file[0].particles.N), 3))
             return [_gsd_frame(file[number], path, number) for number in numbers], count
@@ -67,6 +70,15 @@ def gsd_frames(path: Path, which: int | None) -> tuple[list[Frame], int]:
         raise
     except Exception as error:  # gsd raises what its own C library meets
         raise unreadable(path, error) from None
+
+
+def _check_counts(file: Any, path: Path, numbers: set[int]) -> None:
+    """Refuse more atoms than a file has bytes for: gsd would fill the memory with defaults."""
+    for number in sorted(numbers):
+        if file.chunk_exists(number, "particles/N"):
+            n = int(file.read_chunk(number, "particles/N")[0])
+            if BYTES_AN_ATOM * n > path.stat().st_size:
+                raise InputError(f"{path} announces {n} atoms in frame {number} and holds fewer.")
 
 
 def _one_of(path: Path, which: int, count: int) -> int:

@@ -127,6 +127,11 @@ def _pickled_array():
     return stream.getvalue()
 
 
+def _long_header():
+    """An array whose header numpy refuses in four lines."""
+    return b"\x93NUMPY\x02\x00" + (60_000).to_bytes(4, "little") + b"{" + b" " * 60_000
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"PK\x03\x04", _zip({}), _zip({"format": "physlearn-value-1", "value": {"~": "no"}}),
@@ -134,8 +139,11 @@ def _pickled_array():
            "value": {"~": "record", "name": "Popen", "v": {"args": "ls"}}}),
      _zip({"format": "physlearn-value-1", "value": {"~": "record", "name": "Fit", "v": {}}}),
      _zip({"format": "physlearn-value-1", "value": {"~": "array", "v": 0}}, [_pickled_array()]),
+     _zip({"format": "physlearn-value-1", "value": {"~": "array", "v": 0}}, [_long_header()]),
      _zip({"format": "physlearn-value-1", "value": {"~": "array", "v": 7}})],
 )  # fmt: skip
 def test_foreign_bytes_are_damaged_values(content):
-    with pytest.raises(DamagedValueError, match="no stored value"):
+    with pytest.raises(DamagedValueError, match="no stored value") as caught:
         from_bytes(content)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 300

@@ -106,6 +106,14 @@ def write_gsd(path, box, positions, steps):
             file.append(frame)
 
 
+def announce_atoms(path, n):
+    """Write a GSD file of one frame that states a number of atoms and holds none."""
+    fl = pytest.importorskip("gsd.fl")
+    with fl.open(str(path), "w", application="test", schema="hoomd", schema_version=[1, 4]) as file:
+        file.write_chunk("particles/N", np.array([n], np.uint32))
+        file.end_frame()
+
+
 def test_gsd_in_two_dimensions_with_a_sheared_box(tmp_path):
     positions = np.array([[0.0, 0, 0], [1, 1, 0], [-1, 0.5, 0]])
     write_gsd(tmp_path / "a.gsd", [10, 8, 0, 0.5, 0, 0], positions, [0, 50, 100])
@@ -120,6 +128,10 @@ def test_gsd_in_two_dimensions_with_a_sheared_box(tmp_path):
     write_gsd(tmp_path / "none.gsd", [10, 8, 0, 0.5, 0, 0], positions, [])
     with pytest.raises(InputError, match=r"none\.gsd holds no frame"):
         read_trajectory(tmp_path / "none.gsd")
+    announce_atoms(tmp_path / "many.gsd", 50_000_000)
+    for read in (read_trajectory, read_coordinates):
+        with pytest.raises(InputError, match="announces 50000000 atoms in frame 0"):
+            read(tmp_path / "many.gsd")
     (tmp_path / "b.gsd").write_bytes((tmp_path / "a.gsd").read_bytes()[:200])
     (tmp_path / "c.gsd").write_bytes(b"no such file" * 100)
     for name in ("b.gsd", "c.gsd"):
