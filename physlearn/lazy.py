@@ -117,6 +117,8 @@ def _guard_member(owner: type, name: str, member: Any) -> None:
     frozen = getattr(getattr(owner, "__dataclass_params__", None), "frozen", False)
     # a method that changes its object has changed it by the time its types are looked at
     typed = name == "__init__" or plain is not member or frozen
+    # an estimator of scikit-learn takes any setting, and refuses it when it is fitted
+    typed = typed and not hasattr(owner, "get_params")
     wrapped: Any = _guarded_function(plain, plain.__module__, typed)
     setattr(owner, name, wrapped if plain is member else type(member)(wrapped))
 

@@ -1,6 +1,7 @@
 """What many tests need: public files, where this machine has them."""
 
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -23,6 +24,14 @@ SHARED = ROOT.parent / "shared" / "data"
 
 FRESH_SEEDS = ROOT / "tools" / "fresh_seeds.py"
 fresh_seeds = runpy.run_path(str(FRESH_SEEDS))["install"]() if FRESH_SEEDS.is_file() else 0
+
+
+# Names are guarded when they are first asked for: all of them now, so that no test depends on which
+# others came before it
+FLOORS = ("lattice_models", "datasets", "inference", "causal")
+for package in ("physlearn", *(f"physlearn.{floor}" for floor in FLOORS)):
+    for name in (module := importlib.import_module(package)).__all__:
+        getattr(module, name)
 
 
 # Minutes each: begun first, so that no worker is left alone with one of them at the end

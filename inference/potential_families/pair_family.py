@@ -23,7 +23,7 @@ STEP = 1e-5
 
 def natural_numbers(theta: ArrayLike, is_positive: NDArray[np.bool_]) -> Float:
     """Return theta (..., p) with the exponential of what is positive, and so held as logarithm."""
-    theta = check_array("theta", theta, finite=False)
+    theta = check_array("theta", theta, finite=False, allow_empty=True)
     if theta.shape[-1:] != is_positive.shape:
         raise InputError(f"theta must have shape (..., {len(is_positive)}); got {theta.shape}.")
     return np.where(is_positive, np.exp(np.where(is_positive, theta, 0.0)), theta)

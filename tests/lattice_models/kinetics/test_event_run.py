@@ -260,7 +260,6 @@ def test_nothing_happens_where_nothing_can():
         ({"transformations": [3]}, "must hold Transformation records; got int at index 0"),
         ({"transformations": 3}, "transformations must be a list"),
         ({"transformations": Transformation(1, 0, 1.0)}, "transformations must be a list"),
-        ({"rates": HopRates([0.5], hamiltonian=3.0)}, "hamiltonian must be a record of energies"),
         ({"start": None}, "start must"),
         ({"frame_times_s": None}, "frame_times_s must"),
     ],
@@ -272,6 +271,13 @@ def test_bad_input_gets_one_sentence(change, message):
     } | change  # fmt: skip
     with pytest.raises(InputError, match=message):
         simulate_hops(**call)
+
+
+def test_hops_take_energies_of_a_hamiltonian_only():
+    with pytest.raises(InputError, match="hamiltonian must be a"):
+        simulate_hops(
+            HopRates([0.5], hamiltonian=3.0), square_lattice((4, 4)), np.eye(16)[0], [1.0], rng=1
+        )
 
 
 @pytest.mark.parametrize(
