@@ -83,9 +83,9 @@ def _frames_of_shape(shape: tuple[int, ...]) -> int:
 
 
 def _tiff_frames(file: Path) -> int:
-    import tifffile
+    from physlearn.datasets.reading.tiff_tags import open_tiff
 
-    with tifffile.TiffFile(file, _multifile=False) as tiff:
+    with open_tiff(file) as tiff:
         series = tiff.series[0]
         frames = len(tiff.pages)
         colour = "S" in series.axes and not (series.axes[0] == "S" and series.dtype.kind == "f")

@@ -28,7 +28,7 @@ from physlearn.datasets.reading.frame_reader import (
 )
 from physlearn.datasets.reading.read_channels import FOLDERS, channels_of, has_menu, pick_channel
 from physlearn.datasets.reading.read_video import RawFilm, labelled_film, scale_notes
-from physlearn.datasets.reading.tiff_tags import tiff_metadata, tiff_scale
+from physlearn.datasets.reading.tiff_tags import open_tiff, tiff_metadata, tiff_scale
 from physlearn.records.storage import html_table, short_repr
 from physlearn.records.video import video_coordinates
 
@@ -273,9 +273,7 @@ def _npy(path: Path) -> tuple[FrameReader, RawFilm]:
 
 def _tiff(path: Path) -> tuple[FrameReader, RawFilm]:
     """Return the pages of a TIFF: read from the file directly where they lie in one piece."""
-    import tifffile
-
-    with tifffile.TiffFile(path, _multifile=False) as file:
+    with open_tiff(path) as file:
         series = file.series[0]
         _check_shape(series.shape, series.dtype, str(path))
         said = file.imagej_metadata or {}
@@ -291,7 +289,7 @@ def _tiff(path: Path) -> tuple[FrameReader, RawFilm]:
         raise InputError(
             f"{path} holds {shape[0]} frames in {pages} pages; export one page a frame, or Zarr."
         )
-    opened = tifffile.TiffFile(path, _multifile=False)
+    opened = open_tiff(path)
 
     def read(first: int, last: int) -> Any:
         found: Any = opened.series[0].pages

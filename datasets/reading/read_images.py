@@ -21,7 +21,7 @@ from physlearn.datasets.reading.acquisition import (
 from physlearn.datasets.reading.channel import channel_array
 from physlearn.datasets.reading.file_checks import check_file, check_memory, unreadable
 from physlearn.datasets.reading.read_channels import FOLDERS, channels_of, has_menu, pick_channel
-from physlearn.datasets.reading.tiff_tags import UNITS, Scale, tiff_metadata, tiff_scale
+from physlearn.datasets.reading.tiff_tags import UNITS, Scale, open_tiff, tiff_metadata, tiff_scale
 from physlearn.records.json_text import parse_json
 
 __all__ = ["read_image"]
@@ -181,10 +181,8 @@ def _read_npy(path: Path) -> NDArray[Any]:
 
 
 def _read_tiff(path: Path) -> tuple[NDArray[Any], Scale | None, dict[str, Any]]:
-    import tifffile
-
     try:
-        with tifffile.TiffFile(path, _multifile=False) as file:
+        with open_tiff(path) as file:
             n_pages = len(file.pages)
             if n_pages > 1:
                 series = file.series[0]

@@ -22,7 +22,7 @@ from physlearn.datasets.reading.acquisition import (
 from physlearn.datasets.reading.channel import channel_array
 from physlearn.datasets.reading.file_checks import check_file, check_memory, unreadable
 from physlearn.datasets.reading.read_channels import FOLDERS, channels_of, has_menu, pick_channel
-from physlearn.datasets.reading.tiff_tags import Scale, tiff_metadata, tiff_scale
+from physlearn.datasets.reading.tiff_tags import Scale, open_tiff, tiff_metadata, tiff_scale
 from physlearn.records import check_video
 
 __all__ = ["RawFilm", "labelled_film", "read_video", "scale_notes"]
@@ -196,9 +196,7 @@ def _read_npy(path: Path) -> NDArray[Any]:
 
 
 def _read_tiff(path: Path) -> RawFilm:
-    import tifffile
-
-    with tifffile.TiffFile(path, _multifile=False) as file:
+    with open_tiff(path) as file:
         series = file.series[0]
         shape = series.shape
         # planes of real numbers are frames that their writer took for colours

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from physlearn.datasets.reading.channel import length_unit
 
-__all__ = ["UNITS", "Scale", "tiff_metadata", "tiff_scale"]
+if TYPE_CHECKING:
+    from tifffile import TiffFile
+
+__all__ = ["UNITS", "Scale", "open_tiff", "tiff_metadata", "tiff_scale"]
 
 Scale = tuple[float, float, str]
 UNITS = {
@@ -17,6 +21,18 @@ UNITS = {
 OME_SIZE = re.compile(r'PhysicalSize([XY])="([^"]+)"')
 OME_UNIT = re.compile(r'PhysicalSize([XY])Unit="([^"]+)"')
 NM_PER_M = 1e9
+
+
+def open_tiff(path: str | os.PathLike[str]) -> TiffFile:
+    """Open a TIFF, without the other files that it may name, its pages counted.
+
+    A chain of pages that bites its tail ends in the count; series would follow it for ever.
+    """
+    import tifffile
+
+    file = tifffile.TiffFile(path, _multifile=False)
+    len(file.pages)
+    return file
 
 
 def tiff_metadata(file: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from physlearn.datasets import (
     read_trajectory,
     read_video,
 )
+from physlearn.inputs import count_frames
 
 SECRET = 42.0
 FORBIDDEN = ("subprocess.Popen", "os.system", "socket.connect")
@@ -215,6 +216,26 @@ def test_hdf5_links_without_an_end_are_refused(inside):
     path.write_bytes(sound[: heap + 16] + bytes(16) + sound[heap + 32 :])
     with pytest.raises(InputError, match=r"a\.nc is damaged"):
         AtomicConfiguration.load(path)
+
+
+def test_tiff_pages_that_bite_their_tail_end(inside):
+    """Pages of different sizes whose last one leads back to the second."""
+    import tifffile
+
+    path = inside / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        for width in (20, 21, 22):
+            file.write(np.full((20, width), SECRET, "f4"), metadata=None)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        starts = [page.offset for page in file.pages]
+    (n_tags,) = struct.unpack_from("<H", content, starts[-1])
+    struct.pack_into("<I", content, starts[-1] + 2 + 12 * n_tags, starts[1])
+    path.write_bytes(content)
+    assert count_frames(path) in (2, 3)  # those before the tail
+    for reader in (read_image, read_video):
+        with pytest.raises(InputError):
+            reader(path)
 
 
 def test_ome_tiff_takes_no_pages_from_other_files(inside, outside, picture):
